@@ -1,0 +1,129 @@
+package bundle
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	ocidigest "github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Line is what a list or table has on each of its lines.
+type Line interface {
+	File | Evidence | Blob | Volume | Frame
+}
+
+// ListWriter writes a list, one canonical JSON object per line, and digests
+// it on the way. It checks nothing about order: that is the reader's, and
+// every list that is written is read back by the same rules.
+type ListWriter[T Line] struct {
+	w     io.Writer
+	hash  interface{ Write([]byte) (int, error) }
+	sum   func() Digest
+	buf   []byte
+	size  int64
+	count int64
+}
+
+// NewListWriter writes to w, which it does not close or flush.
+func NewListWriter[T Line](w io.Writer) *ListWriter[T] {
+	h := NewHash()
+	return &ListWriter[T]{w: w, hash: h, sum: func() Digest { return SumOf(h) }}
+}
+
+// Write appends one line.
+func (l *ListWriter[T]) Write(v T) error {
+	var err error
+	if l.buf, err = AppendLine(l.buf[:0], v); err != nil {
+		return err
+	}
+	l.buf = append(l.buf, '\n')
+	if len(l.buf) > MaxLineSize {
+		return fmt.Errorf("list line of %d bytes, at most %d: %w", len(l.buf), MaxLineSize, ErrMalformed)
+	}
+	_, _ = l.hash.Write(l.buf)
+	l.size += int64(len(l.buf))
+	l.count++
+	_, err = l.w.Write(l.buf)
+	return err
+}
+
+// Count is the number of lines written.
+func (l *ListWriter[T]) Count() int64 { return l.count }
+
+// Descriptor describes what was written so far.
+func (l *ListWriter[T]) Descriptor(mediaType string) v1.Descriptor {
+	return Descriptor(mediaType, l.sum(), l.size)
+}
+
+// ReadList reads a list line by line; memory does not grow with its length.
+// The sequence ends behind the first error, which names what and the line.
+// Errors match ErrMalformed, or are r's own.
+func ReadList[T Line](r io.Reader, what string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		br := bufio.NewReaderSize(r, MaxLineSize)
+		var zero T
+		for n := int64(1); ; n++ {
+			line, err := br.ReadSlice('\n')
+			switch {
+			case err == io.EOF && len(line) == 0:
+				return
+			case err == io.EOF:
+				yield(zero, fmt.Errorf("%s, line %d: no newline at the end: %w", what, n, ErrMalformed))
+				return
+			case errors.Is(err, bufio.ErrBufferFull):
+				yield(zero, fmt.Errorf("%s, line %d: longer than %d bytes: %w", what, n, MaxLineSize, ErrMalformed))
+				return
+			case err != nil:
+				yield(zero, fmt.Errorf("%s, line %d: %w", what, n, err))
+				return
+			}
+			v, err := ParseLine[T](bytes.TrimSuffix(line, []byte{'\n'}))
+			if err != nil {
+				yield(zero, fmt.Errorf("%s, line %d: %w", what, n, err))
+				return
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
+// AppendLine appends the canonical form of v, without a newline.
+func AppendLine[T Line](dst []byte, v T) ([]byte, error) {
+	b, err := MarshalCanonical(v)
+	return append(dst, b...), err
+}
+
+// ParseLine is the reverse of AppendLine and refuses every other spelling.
+func ParseLine[T Line](line []byte) (T, error) {
+	var v T
+	err := UnmarshalCanonical(line, &v)
+	return v, err
+}
+
+// Descriptor is an OCI descriptor (image-spec, descriptor.md) with nothing
+// but the three fields that this format uses.
+func Descriptor(mediaType string, d Digest, size int64) v1.Descriptor {
+	return v1.Descriptor{MediaType: mediaType, Digest: ocidigest.Digest(d.String()), Size: size}
+}
+
+// CheckDescriptor requires that d has the media type, a SHA-256, a size within
+// 0..MaxInteger and nothing else, and gives the digest. Errors match ErrMalformed.
+func CheckDescriptor(d v1.Descriptor, mediaType string) (Digest, error) {
+	if d.MediaType != mediaType {
+		return Digest{}, fmt.Errorf("descriptor: media type %.80q, want %s: %w", d.MediaType, mediaType, ErrMalformed)
+	}
+	if d.Size < 0 || d.Size > MaxInteger {
+		return Digest{}, fmt.Errorf("descriptor: size %d: %w", d.Size, ErrMalformed)
+	}
+	if d.URLs != nil || d.Annotations != nil || d.Data != nil || d.Platform != nil || d.ArtifactType != "" {
+		return Digest{}, fmt.Errorf("descriptor: fields beyond mediaType, digest and size: %w", ErrMalformed)
+	}
+	return ParseDigest(string(d.Digest))
+}
