@@ -1,0 +1,15 @@
+// Package all is the list of kinds that gapbundle is built with. A new kind is
+// one line here.
+package all
+
+import (
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/files"
+)
+
+// Kinds are all kinds, sorted by name.
+func Kinds() sources.Kinds {
+	return sources.Kinds{
+		files.Kind(),
+	}
+}

@@ -1,0 +1,48 @@
+package sources
+
+import (
+	"iter"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+)
+
+// Env is what a source may use while it plans. It is shared by all sources
+// and safe for concurrent use.
+type Env struct {
+	// Fetch is the only way to the network.
+	Fetch *fetch.Client
+	// Base is what the last state recorded.
+	Base Base
+	// Dir is the folder of the spec file.
+	Dir string
+	// Now is the judging time for upstream's signatures and validity.
+	Now time.Time
+	// Site signs rebuilt indexes; nil: there is no site key.
+	Site *openpgp.Entity
+	// Scratch is a folder that is emptied at the end of the export.
+	Scratch *os.Root
+	// Lock holds the digests that were pinned on first sight.
+	Lock *Lock
+	Log  *slog.Logger
+}
+
+// Base is the state that a delta builds on, as the exporter recorded it.
+type Base interface {
+	// Files streams what was recorded of a repository, in order of paths;
+	// nothing for an unknown one.
+	Files(repo string) iter.Seq2[Recorded, error]
+}
+
+// Recorded is a file of the base and where it came from.
+type Recorded struct {
+	File bundle.File
+	// Origin and Vouched are those of its evidence, Validator that of the
+	// content that was collected.
+	Origin, Validator, Vouched string
+}

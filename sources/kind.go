@@ -1,0 +1,93 @@
+package sources
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// Spec is one entry of the spec file's sources, or one that another source
+// derived.
+type Spec struct {
+	// Name is the source's name, unique in the set: a label, or
+	// "<source>/<kind>" for a derived one.
+	Name string
+	Kind string
+	// Dir is the folder of the spec file; paths in the spec are relative to it.
+	Dir string
+	// From is the name of the source that derived this one, empty for one
+	// that stands in the spec file.
+	From string
+	// At is "file:line:column" of the entry in the spec file, for errors;
+	// empty for a derived one.
+	At string
+	// Decode fills the struct that into points to from the kind's own part of
+	// the entry, the kind's defaults beneath it. It is strict: all unknown
+	// keys, wrong types and bad values are reported, with their positions.
+	// Errors match bundle.ErrUsage.
+	Decode func(into any) error
+}
+
+// Kind is what one folder below sources provides: a value of functions, nil
+// where the kind cannot.
+type Kind struct {
+	Name string
+	// Doc is one line for people.
+	Doc string
+	// Derives says that plans of this kind may have Also; such kinds are
+	// planned first.
+	Derives bool
+	// New makes one Source of all specs of this kind in the set, derived ones
+	// included, because what one of them needs may be in another. It reads
+	// nothing but the specs. Errors match bundle.ErrUsage; all are reported.
+	New func([]Spec) (Source, error)
+	// Check says whether the repositories of this kind in t are complete by
+	// the rules of this kind's clients, and what it looked at. It runs at
+	// export over what was collected and inside over what is published.
+	// Errors match bundle.ErrIncomplete or bundle.ErrCorrupt and are joined.
+	Check func(ctx context.Context, t Tree) ([]bundle.CheckCount, error)
+	// Clients makes the client configuration for the repositories of this
+	// kind. The result must be a function of the file lists alone.
+	Clients func(ctx context.Context, repos []bundle.Repository, t Tree) ([]ClientFile, error)
+	// Recognize says whether a URL that somebody pasted is likely to be of
+	// this kind.
+	Recognize func(url string) bool
+}
+
+// Source plans all specs of one kind.
+type Source interface {
+	// Plan reads and authenticates upstream's metadata and names every
+	// artifact, one repository for each spec. The same upstream gives the
+	// same plan. No payload is read.
+	Plan(ctx context.Context, env *Env) (*Plan, error)
+}
+
+// ClientFile is a file of client configuration. The literal @BASE@ in its
+// content stands for the mirror's base URL, without a slash at the end; the
+// importing side replaces it when it knows one.
+type ClientFile struct {
+	// Path is relative to _gapbundle/clients/<kind>/ of the mirror.
+	Path    string
+	Content []byte
+}
+
+// ClientsDir is where the client files of a kind are published, relative to
+// the web root.
+func ClientsDir(kind string) string { return "_gapbundle/clients/" + kind }
+
+// BaseMark is the word in a client file that the importing side replaces.
+const BaseMark = "@BASE@"
+
+// Tree is a mirror's content as clients would see it: before the trip from
+// what was collected, inside from what is published. unpack.Mirror's trees
+// have its methods.
+type Tree interface {
+	// Repositories are those of the kind that is looked at.
+	Repositories() []bundle.Repository
+	// Files streams the file list of a repository by name, in order.
+	Files(repo string) iter.Seq2[bundle.File, error]
+	// Open opens a file by repository name and path; the caller closes it.
+	Open(ctx context.Context, repo, path string) (io.ReadCloser, error)
+}

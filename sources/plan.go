@@ -1,0 +1,83 @@
+package sources
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// Plan is what a source intends: every artifact named, nothing collected.
+type Plan struct {
+	// Repositories has one for each spec the source was made of, in their order.
+	Repositories []Repository
+	// Also are sources of other kinds that these need. Only kinds with
+	// Derives may have any.
+	Also []Derived
+	// Scratch is how many bytes the source may need of Env.Scratch.
+	Scratch int64
+}
+
+// Derived is a source that another one asked for; Given makes its Spec.
+type Derived struct{ Spec Spec }
+
+// Repository is a planned repository: always whole.
+type Repository struct {
+	// Name is the source's name.
+	Name string
+	// Mode is "verbatim" or "rebuilt" where upstream signs an index, else empty.
+	Mode string
+	// Mount is where the paths begin, relative to the web root. Repositories
+	// of one kind may share one; the same path in two of them has to have
+	// the same bytes.
+	Mount       string
+	Annotations map[string]string
+	// Artifacts streams them in the order of bundle.ComparePaths. It may be
+	// called again, and concurrently with what an earlier call gave; it reads
+	// metadata only. The sequence ends behind the first error.
+	Artifacts func() iter.Seq2[Artifact, error]
+	// Late makes the artifacts that depend on what others turned out to be,
+	// in order; nil: none. Called once, when all others of the repository
+	// are collected.
+	Late func(ctx context.Context, done Results) ([]Artifact, error)
+	// Expires is the earliest time at which upstream's own signatures or
+	// indexes lapse; nil: never, or not said.
+	Expires *time.Time
+	// Keys are the OpenPGP keys that clients of this repository are told to trust.
+	Keys []Key
+	// Notes are remarks for the person who reads the plan.
+	Notes []string
+}
+
+// Artifact is one file of the mirror and how to get it.
+type Artifact struct {
+	// File is what is known before its bytes move: Size is -1 and Digest is
+	// zero where upstream does not tell.
+	File     bundle.File
+	Evidence bundle.Evidence
+	// Validator names the version that plan saw (bundle.Content's), "" unknown.
+	Validator string
+	// Open fetches the content; it may be called again.
+	Open bundle.Open
+	// Collected is told what the content turned out to be, once, also when
+	// it was known and not read; it may be called concurrently. Its error
+	// refuses the artifact. nil: not wanted.
+	Collected func(bundle.File) error
+}
+
+// Results looks up what was collected of the same repository.
+type Results interface {
+	Lookup(ctx context.Context, path string) (bundle.File, bool, error)
+}
+
+// Key is an OpenPGP key that a repository publishes for its clients.
+type Key struct {
+	// Fingerprint is 40 or 64 upper-case hexadecimal digits.
+	Fingerprint string
+	// Role is "site" or "upstream".
+	Role string
+	// Armored is the public key, Path where it is published, below "keys/".
+	Armored []byte
+	Path    string
+}
