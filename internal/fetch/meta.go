@@ -1,0 +1,112 @@
+package fetch
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Meta is what an upstream tells about some content besides its bytes. It is
+// the upstream's word: only a digest proves anything.
+type Meta struct {
+	URL          string // where it came from in the end, redacted
+	Size         int64  // bytes of the whole content; -1: not told
+	ETag         string // as sent, a weak one with its W/; "": none
+	LastModified string // an HTTP date (RFC 9110 section 5.6.7); "": none
+	ContentType  string
+	Secure       bool // https on every hop
+
+	// fresh: Last-Modified is so close to the answer's Date that the content
+	// may change once more without it changing (RFC 9110 section 8.8.2.2).
+	fresh bool
+}
+
+// Validator names this version of the content: the ETag if it is a strong one,
+// else date of last modification and size, else "", which means that nothing
+// can be said about another answer. Two equal validators of one URL mean equal
+// content, as far as the upstream keeps HTTP's rules.
+func (m Meta) Validator() string {
+	switch {
+	case strings.HasPrefix(m.ETag, `"`):
+		return m.ETag
+	case m.LastModified != "" && m.Size >= 0 && !m.fresh:
+		return m.LastModified + " " + strconv.FormatInt(m.Size, 10)
+	}
+	return ""
+}
+
+// ifRange is the value of the If-Range header for a Validator.
+func ifRange(validator string) string {
+	if i := strings.LastIndexByte(validator, ' '); i >= 0 && !strings.HasPrefix(validator, `"`) {
+		return validator[:i]
+	}
+	return validator
+}
+
+func metaOf(resp *http.Response) Meta {
+	m := Meta{
+		URL:         Redact(resp.Request.URL.String()),
+		Size:        resp.ContentLength,
+		ETag:        resp.Header.Get("ETag"),
+		ContentType: resp.Header.Get("Content-Type"),
+		Secure:      secure(resp.Request),
+	}
+	if modified, err := http.ParseTime(resp.Header.Get("Last-Modified")); err == nil {
+		m.LastModified = modified.UTC().Format(http.TimeFormat)
+		date, err := http.ParseTime(resp.Header.Get("Date"))
+		m.fresh = err == nil && date.Sub(modified) < 2*time.Second
+	}
+	return m
+}
+
+// secure walks back over the redirects that led to req.
+func secure(req *http.Request) bool {
+	for ; req.Response != nil; req = req.Response.Request {
+		if req.URL.Scheme != "https" {
+			return false
+		}
+	}
+	return req.URL.Scheme == "https"
+}
+
+// contentRange reads "bytes first-last/total" (RFC 9110 section 14.4), and
+// "bytes */total" of a 416 as first and last -1. A total of "*" is -1.
+func contentRange(s string) (first, last, total int64, err error) {
+	malformed := fmt.Errorf("Content-Range not readable: %w", ErrUpstream)
+	spec, ok := strings.CutPrefix(s, "bytes ")
+	if !ok {
+		return 0, 0, 0, malformed
+	}
+	span, size, ok := strings.Cut(spec, "/")
+	if !ok {
+		return 0, 0, 0, malformed
+	}
+	first, last, total = -1, -1, -1
+	if size != "*" {
+		if total, ok = number(size); !ok {
+			return 0, 0, 0, malformed
+		}
+	}
+	if span == "*" {
+		return first, last, total, nil
+	}
+	a, b, ok := strings.Cut(span, "-")
+	if first, ok = number(a); !ok {
+		return 0, 0, 0, malformed
+	}
+	if last, ok = number(b); !ok || last < first || total >= 0 && last >= total {
+		return 0, 0, 0, malformed
+	}
+	return first, last, total, nil
+}
+
+// number reads digits alone: ParseInt would take a sign as well.
+func number(s string) (int64, bool) {
+	if s == "" || s[0] < '0' || s[0] > '9' {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
+}
