@@ -1,0 +1,20 @@
+// Package site writes the files that an import itself makes: the portal, the
+// inventory, the web servers' configuration, client files with the mirror's
+// address filled in, and for images the tag lists and the names without a
+// registry host. They are a closed list, they stand in no file list, and they
+// are a function of names and lists alone: the same Input gives the same
+// bytes, and no package metadata is parsed.
+//
+// It is not the publisher: it writes into a generation that nobody sees yet
+// and leaves durability, the switch and the journal to package unpack.
+//
+// # Content types
+//
+// Where a list says that a file has a media type, the generation holds a
+// symbolic link /_gapbundle/typed/<path>.<extension> to it, with one
+// extension per media type. A server finds the type by asking whether that
+// name exists, so its configuration holds the few media types and no paths:
+// an import that adds or moves a tag needs no reload, types switch and roll
+// back with the generation, and nothing that a bundle can choose, apart from
+// media types of a narrow alphabet, is ever read as configuration.
+package site
