@@ -1,0 +1,140 @@
+package blobstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"sync"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// flushEvery bounds how many files wait in one batch, and so its memory.
+const flushEvery = 64 << 10
+
+// Batch collects blobs that become durable, and then visible, together: one
+// sync for many small files instead of one each. Safe for concurrent use.
+type Batch struct {
+	store *Store
+	mu    sync.Mutex
+	files []staged
+}
+
+type staged struct {
+	name   string // below the root
+	digest bundle.Digest
+}
+
+// Begin starts a batch.
+func (s *Store) Begin() *Batch { return &Batch{store: s} }
+
+// Create opens a new file in staging. Exactly one of Commit and Abort ends it.
+func (b *Batch) Create() (*Writer, error) {
+	for {
+		name := stagingDir + "/" + strconv.FormatInt(b.store.next.Add(1), 36)
+		f, err := b.store.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, blobMode)
+		if errors.Is(err, fs.ErrExist) {
+			continue // rubbish of a run before
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &Writer{File: f, batch: b, name: name}, nil
+	}
+}
+
+// Len is the number of blobs committed since the last Flush.
+func (b *Batch) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.files)
+}
+
+// Full says that Flush is due, to bound memory.
+func (b *Batch) Full() bool { return b.Len() >= flushEvery }
+
+// Flush makes every committed blob durable and puts it on the shelf. After an
+// error nothing of the batch counts and its files are gone: a sync that
+// failed may have thrown the pages away, so it is never tried again.
+func (b *Batch) Flush(ctx context.Context) error {
+	b.mu.Lock()
+	files := b.files
+	b.files = nil
+	b.mu.Unlock()
+	if len(files) == 0 {
+		return nil
+	}
+	if err := b.store.place(ctx, files); err != nil {
+		for _, f := range files {
+			_ = b.store.root.Remove(f.name) // best effort; Sweep takes the rest
+		}
+		return fmt.Errorf("store: %d blobs: %w", len(files), err)
+	}
+	return nil
+}
+
+// Discard drops what was committed and not flushed.
+func (b *Batch) Discard() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, f := range b.files {
+		_ = b.store.root.Remove(f.name) // Sweep takes what stays
+	}
+	b.files = nil
+}
+
+func (s *Store) place(ctx context.Context, files []staged) error {
+	if err := s.sync.files(files); err != nil {
+		return err
+	}
+	var made [256]bool
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		shelf := f.digest[0]
+		if !made[shelf] {
+			if err := MakeDir(s.root, fmt.Sprintf("%s/%02x", shelfDir, shelf), dirMode); err != nil {
+				return err
+			}
+			made[shelf] = true
+		}
+		if err := s.root.Rename(f.name, s.Path(f.digest)); err != nil {
+			return err
+		}
+	}
+	return s.sync.shelves(&made)
+}
+
+// Writer is one blob on its way into a batch.
+type Writer struct {
+	*os.File
+	batch *Batch
+	name  string
+}
+
+// Commit ends the file as blob d, which the caller has computed from what it
+// wrote. It is on the shelf after the batch's Flush.
+func (w *Writer) Commit(d bundle.Digest) error {
+	if err := w.batch.store.sync.finish(w.File); err != nil {
+		_ = w.batch.store.root.Remove(w.name)
+		return err
+	}
+	w.batch.add(staged{w.name, d})
+	return nil
+}
+
+func (b *Batch) add(f staged) {
+	b.mu.Lock()
+	b.files = append(b.files, f)
+	b.mu.Unlock()
+}
+
+// Abort drops the file.
+func (w *Writer) Abort() {
+	_ = w.Close()
+	_ = w.batch.store.root.Remove(w.name) // Sweep takes it otherwise
+}
