@@ -1,0 +1,289 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/urfave/cli/v2"
+)
+
+// usageError is a command line that cannot be run: what is wrong and the
+// nearest thing that would be right. It matches bundle.ErrUsage.
+type usageError struct{ what, hint string }
+
+func (e *usageError) Error() string { return e.what }
+func (e *usageError) Unwrap() error { return bundle.ErrUsage }
+
+// invocation is a command line in order: which command, its flags in front,
+// its arguments behind.
+type invocation struct {
+	path  []string     // names of the command, from below the program's own
+	leaf  *cli.Command // nil: no command was named (the program itself, or a group)
+	flags []string     // "--name=value", as given, then from the environment
+	args  []string
+	help  bool
+}
+
+// argv is what urfave/cli gets to see: every flag before "--" and every
+// argument behind it, so that it can neither stop too early nor guess.
+func (v *invocation) argv(program string) []string {
+	all := append([]string{program}, v.path...)
+	all = append(append(all, v.flags...), "--")
+	return append(all, v.args...)
+}
+
+// given says whether the flag was set, by the command line or by the environment.
+func (v *invocation) given(flag cli.Flag) bool {
+	for _, f := range v.flags {
+		name, _, _ := strings.Cut(f[2:], "=")
+		if name == flag.Names()[0] {
+			return true
+		}
+	}
+	return false
+}
+
+// sortArgs reads a command line by the tables of the commands. urfave/cli v2
+// stops looking for flags at the first argument and hands the rest on as
+// arguments without a word; here flags stand where they like, "--" ends them,
+// and whatever is unknown, too much or too little is refused with the nearest
+// valid form. Flags that were not given are taken from GAPBUNDLE_<FLAG>.
+func sortArgs(root *cli.Command, argv []string, getenv func(string) string) (*invocation, error) {
+	v := &invocation{}
+	at := root
+	for len(argv) > 0 {
+		arg := argv[0]
+		argv = argv[1:]
+		switch {
+		case arg == "--":
+			v.args = append(v.args, argv...)
+			argv = nil
+		case arg == "--help" || arg == "-h":
+			v.help = true
+		case len(arg) > 1 && arg[0] == '-':
+			rest, err := v.takeFlag(at, arg, argv)
+			if err != nil {
+				return v, err
+			}
+			argv = rest
+		case at == root && arg == "help":
+			v.help = true
+		case len(at.Subcommands) > 0:
+			next := at.Command(arg)
+			if next == nil {
+				return v, unknownCommand(at, arg)
+			}
+			v.path = append(v.path, next.Name)
+			at = next
+		default:
+			v.args = append(v.args, arg)
+		}
+	}
+	if len(at.Subcommands) == 0 {
+		v.leaf = at
+	}
+	if v.help {
+		return v, nil
+	}
+	if v.leaf == nil {
+		return v, &usageError{"no command given", "commands: " + strings.Join(names(at.Subcommands), ", ")}
+	}
+	return v, v.complete(getenv)
+}
+
+// takeFlag reads the flag arg, with its value from rest where it needs one,
+// and gives what is left of rest.
+func (v *invocation) takeFlag(at *cli.Command, arg string, rest []string) ([]string, error) {
+	name, value, hasValue := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
+	long := strings.HasPrefix(name, "-")
+	name = strings.TrimPrefix(name, "-")
+	flag := findFlag(flagsBelow(at), name)
+	if flag == nil || long != (len(name) > 1) {
+		return nil, unknownFlag(at, arg, name)
+	}
+	canonical := "--" + flag.Names()[0]
+	switch {
+	case hasValue:
+	case isSwitch(flag):
+		value = "true"
+	case len(rest) == 0 || rest[0] == "--" || isFlag(at, rest[0]):
+		return nil, &usageError{"flag " + arg + ": no value", "give it as " + arg + " " + placeholder(flag)}
+	default:
+		value, rest = rest[0], rest[1:]
+	}
+	v.flags = append(v.flags, canonical+"="+value)
+	return rest, nil
+}
+
+// isFlag says that s is spelled like a known flag: then it is not the
+// value of the one before it, which was forgotten.
+func isFlag(at *cli.Command, s string) bool {
+	name, _, _ := strings.Cut(strings.TrimLeft(s, "-"), "=")
+	return strings.HasPrefix(s, "-") && findFlag(flagsBelow(at), name) != nil
+}
+
+// complete checks flags and arguments against the leaf and adds what the
+// environment says.
+func (v *invocation) complete(getenv func(string) string) error {
+	for _, f := range v.flags {
+		name, _, _ := strings.Cut(f[2:], "=")
+		if findFlag(v.leaf.Flags, name) == nil {
+			return unknownFlag(v.leaf, "--"+name, name)
+		}
+	}
+	for _, flag := range v.leaf.Flags {
+		if v.given(flag) {
+			continue
+		}
+		for _, value := range fromEnvironment(flag, getenv) {
+			v.flags = append(v.flags, "--"+flag.Names()[0]+"="+value)
+		}
+	}
+	for _, flag := range v.leaf.Flags {
+		if r, ok := flag.(cli.RequiredFlag); ok && r.IsRequired() && !v.given(flag) {
+			name := flag.Names()[0]
+			return &usageError{fmt.Sprintf("gapbundle %s: no --%s given", strings.Join(v.path, " "), name),
+				fmt.Sprintf("give --%s %s, or %s", name, placeholder(flag), envName(name))}
+		}
+	}
+	for _, f := range v.flags {
+		name, value, _ := strings.Cut(f[2:], "=")
+		if _, ok := findFlag(v.leaf.Flags, name).(*cli.BoolFlag); !ok {
+			continue
+		}
+		if _, err := strconv.ParseBool(value); err != nil {
+			return &usageError{fmt.Sprintf("flag --%s: value %q is neither true nor false", name, value),
+				fmt.Sprintf("--%s, or %s=true or false", name, envName(name))}
+		}
+	}
+	return v.checkArgs(getenv)
+}
+
+// checkArgs counts the arguments by the leaf's ArgsUsage ("MIRROR", "[SPEC]",
+// "PATH..."). A MIRROR or SPEC that is not given comes from the environment,
+// the SPEC then from its usual name.
+func (v *invocation) checkArgs(getenv func(string) string) error {
+	words := strings.Fields(v.leaf.ArgsUsage)
+	least, most := 0, len(words)
+	for _, w := range words {
+		if !strings.HasPrefix(w, "[") {
+			least++
+		}
+		if strings.HasSuffix(w, "...") {
+			most = len(v.args)
+		}
+	}
+	if mirror := getenv("GAPBUNDLE_MIRROR"); mirror != "" && least > 0 && words[0] == "MIRROR" && len(v.args) == least-1 {
+		v.args = append([]string{mirror}, v.args...)
+	}
+	if most == 1 && words[0] == "[SPEC]" && len(v.args) == 0 {
+		v.args = []string{firstOf(getenv("GAPBUNDLE_SPEC"), defaultSpec)}
+	}
+	command := "gapbundle " + strings.Join(v.path, " ")
+	usage := "usage: " + strings.TrimSpace(command+" "+v.leaf.ArgsUsage)
+	switch {
+	case len(v.args) < least:
+		return &usageError{fmt.Sprintf("%s: no %s given", command, strings.TrimSuffix(words[len(v.args)], "...")), usage}
+	case len(v.args) > most:
+		return &usageError{fmt.Sprintf("%s: stray argument %q", command, v.args[most]), usage}
+	}
+	return nil
+}
+
+// defaultSpec is the spec file that export and plan read when none is named.
+const defaultSpec = "gapbundle.yaml"
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// envName is the environment variable of a flag.
+func envName(flag string) string {
+	return "GAPBUNDLE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// fromEnvironment is the flag's value in the environment, none when it is
+// empty. A list has its values on separate lines: any other separator would
+// cut a path in two.
+func fromEnvironment(flag cli.Flag, getenv func(string) string) []string {
+	value := getenv(envName(flag.Names()[0]))
+	if s, ok := flag.(*cli.StringFlag); ok && value == "" && len(s.EnvVars) > 0 {
+		value = getenv(s.EnvVars[0])
+	}
+	if value == "" {
+		return nil
+	}
+	if _, ok := flag.(*cli.StringSliceFlag); ok {
+		return strings.Split(strings.Trim(value, "\n"), "\n")
+	}
+	return []string{value}
+}
+
+// isSwitch says that the flag may stand without a value.
+func isSwitch(flag cli.Flag) bool {
+	switch f := flag.(type) {
+	case *cli.BoolFlag:
+		return true
+	case *cli.GenericFlag:
+		b, ok := f.Value.(interface{ IsBoolFlag() bool })
+		return ok && b.IsBoolFlag()
+	}
+	return false
+}
+
+func findFlag(flags []cli.Flag, name string) cli.Flag {
+	for _, f := range flags {
+		for _, n := range f.Names() {
+			if n == name {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// flagsBelow are the flags that may be meant before the command is known: a
+// name means the same kind of flag in every command, which a test holds.
+func flagsBelow(c *cli.Command) []cli.Flag {
+	all := c.Flags
+	for _, sub := range c.Subcommands {
+		all = append(all[:len(all):len(all)], flagsBelow(sub)...)
+	}
+	return all
+}
+
+func unknownFlag(at *cli.Command, given, name string) error {
+	given, _, _ = strings.Cut(given, "=")
+	e := &usageError{what: fmt.Sprintf("flag %s: unknown to gapbundle", given)}
+	if at.Name != "" {
+		e.what = fmt.Sprintf("flag %s: unknown to gapbundle %s", given, at.Name)
+	}
+	if near := cli.SuggestFlag(flagsBelow(at), name, true); near != "" {
+		e.hint = "did you mean " + near + "?"
+	}
+	return e
+}
+
+func unknownCommand(at *cli.Command, name string) error {
+	e := &usageError{what: fmt.Sprintf("command %q: unknown", strings.TrimSpace(at.Name+" "+name))}
+	near := cli.SuggestFlag([]cli.Flag{&cli.BoolFlag{Name: "help", Aliases: names(at.Subcommands)}}, name, true)
+	if near != "" {
+		e.hint = "did you mean " + strings.TrimLeft(near, "-") + "?"
+	}
+	return e
+}
+
+func names(commands []*cli.Command) []string {
+	all := make([]string, len(commands))
+	for i, c := range commands {
+		all[i] = c.Name
+	}
+	return all
+}

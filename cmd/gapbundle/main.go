@@ -1,0 +1,146 @@
+// Command gapbundle carries everything a disconnected site needs over a gap:
+// one command gathers it into a signed bundle, one checks and publishes it.
+//
+// This package turns flags into the options of the packages that do the work,
+// and their results into text: it decides nothing itself. What is printed and
+// how is in print.go, exit codes and hints are in exit.go.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+)
+
+// version is set by release builds (-ldflags "-X main.version=...") and never
+// written otherwise; empty: what the Go tool recorded.
+var version string
+
+func main() {
+	ctx := withSignals(context.Background())
+	os.Exit(run(ctx, os.Args, os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// interrupted is the cause of a context that a signal cancelled.
+type interrupted struct{ signal syscall.Signal }
+
+func (i interrupted) Error() string { return "interrupted (" + i.signal.String() + ")" }
+func (i interrupted) exit() int     { return 128 + int(i.signal) }
+
+// withSignals is a context that the first SIGINT or SIGTERM cancels, so that
+// work stops at a place from which it can go on. The second one ends the
+// process at once: what is on disk then is what a power cut would leave, and
+// that is safe too.
+func withSignals(parent context.Context) context.Context {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		first, _ := (<-signals).(syscall.Signal)
+		cancel(interrupted{first})
+		second, _ := (<-signals).(syscall.Signal)
+		os.Exit(interrupted{second}.exit())
+	}()
+	return ctx
+}
+
+// run is the program without its process: it gives the exit code.
+func run(ctx context.Context, argv []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := program()
+	if len(argv) > 1 && argv[1] == completeCommand {
+		writeCandidates(stdout, root, argv[2:])
+		return exitDone
+	}
+	inv, err := sortArgs(root, argv[1:], getenv)
+	if err != nil {
+		o := &output{stdout: stdout, stderr: stderr, json: wantsJSON(argv[1:], getenv)}
+		o.useLog("text", "error")
+		return o.finish(ctx, err)
+	}
+	if inv.help {
+		writeHelp(stdout, root, inv.path)
+		return exitDone
+	}
+	app := &cli.App{
+		Name: "gapbundle", Commands: root.Subcommands, HideHelp: true, HideVersion: true,
+		DisableSliceFlagSeparator: true,
+		Reader:                    stdin, Writer: stdout, ErrWriter: stderr,
+		ExitErrHandler: func(*cli.Context, error) {},
+	}
+	err = app.RunContext(ctx, inv.argv("gapbundle"))
+	var done exitStatus
+	if errors.As(err, &done) {
+		return int(done)
+	}
+	o := &output{stdout: stdout, stderr: stderr, json: wantsJSON(inv.flags, getenv)}
+	o.useLog("text", "error")
+	return o.finish(ctx, err)
+}
+
+// exitStatus is what an action returns: everything about it was printed.
+type exitStatus int
+
+func (e exitStatus) Error() string { return "exit" }
+
+// wantsJSON says, where flags could not be read, how the error is to be told.
+func wantsJSON(argv []string, getenv func(string) string) bool {
+	for _, a := range argv {
+		if a == "--json" || a == "--json=true" {
+			return true
+		}
+	}
+	return getenv(envName("json")) == "true" || getenv(envName("json")) == "1"
+}
+
+// act makes the action of a command from what it does.
+func act(f func(c *cli.Context, o *output) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		o := newOutput(c)
+		return exitStatus(o.finish(c.Context, f(c, o)))
+	}
+}
+
+// leaf completes a command: every one has the output flags and takes errors
+// of the flag library as errors of usage.
+func leaf(c *cli.Command, f func(c *cli.Context, o *output) error) *cli.Command {
+	c.Flags = append(c.Flags, outputFlags()...)
+	c.Action = act(f)
+	c.HideHelp = true
+	c.OnUsageError = func(_ *cli.Context, err error, _ bool) error {
+		return &usageError{strings.Replace(err.Error(), "flag -", "flag --", 1), "see gapbundle " + c.Name + " --help"}
+	}
+	return c
+}
+
+// program is the whole command line as a table.
+func program() *cli.Command {
+	return &cli.Command{
+		Usage: "files, packages and images over an air gap: export, verify, import, serve",
+		Description: `Everything a disconnected site needs is gathered by one command on the connected
+side, carried on removable media, and checked and published by one command
+inside the gap.`,
+		UsageText: `gapbundle export gapbundle.yaml --to /media/usb
+gapbundle import /media/usb --to /srv/mirror`,
+		Subcommands: []*cli.Command{
+			versionCommand(), completionCommand(), manCommand(),
+		},
+	}
+}
+
+// toolVersion is the version of this program.
+func toolVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

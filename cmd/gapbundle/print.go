@@ -1,0 +1,378 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/cheggaaa/pb/v3"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+)
+
+// The printing rules. Standard output holds the result and nothing else, in
+// text or, with --json, as one object. Everything else goes to standard error:
+// notes, progress (a bar on a terminal, lines elsewhere), and at the end
+// "error:" lines that say what is and "hint:" lines that say what to do.
+
+// output is where one command prints.
+type output struct {
+	stdout, stderr io.Writer
+	json, quiet    bool
+	terminal       int // descriptor of the terminal behind stderr; -1: none
+	screen         *screen
+	log            *slog.Logger
+	logJSON        bool
+	result         any
+}
+
+func newOutput(c *cli.Context) *output {
+	o := &output{stdout: c.App.Writer, stderr: c.App.ErrWriter, json: c.Bool("json"), quiet: c.Bool("quiet")}
+	level := valueOf[*choice](c, "log-level").value
+	if o.quiet {
+		level = "error"
+	}
+	o.useLog(valueOf[*choice](c, "log-format").value, level)
+	return o
+}
+
+// useLog starts the log lines: for people, or one JSON object a line.
+func (o *output) useLog(format, level string) {
+	o.terminal = terminalOf(o.stderr)
+	o.screen = &screen{w: o.stderr}
+	o.logJSON = format == "json"
+	var least slog.Level
+	_ = least.UnmarshalText([]byte(level)) // one of the four words of the flag
+	if o.logJSON {
+		o.log = slog.New(slog.NewJSONHandler(o.screen, &slog.HandlerOptions{Level: least}))
+	} else {
+		o.log = slog.New(&lineHandler{w: o.screen, least: least})
+	}
+}
+
+// terminalOf is the descriptor of w if that is a terminal, -1 otherwise.
+func terminalOf(w any) int {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return int(f.Fd())
+	}
+	return -1
+}
+
+// show prints a result: v as JSON, or what text writes.
+func (o *output) show(v any, text func(w io.Writer)) {
+	if o.json {
+		o.result = v
+		return
+	}
+	text(o.stdout)
+}
+
+// finish prints what is left to be said and gives the exit code.
+func (o *output) finish(ctx context.Context, err error) int {
+	code := exitCode(ctx, err)
+	if err != nil {
+		o.report(ctx, err, code)
+	}
+	if o.json {
+		o.writeObject(ctx, err, code)
+	}
+	return code
+}
+
+// report prints each finding on a line of its own, and each hint once.
+func (o *output) report(ctx context.Context, err error, code int) {
+	lines, hints := errorLines(ctx, err), hintsFor(ctx, err)
+	if o.logJSON {
+		for _, line := range lines {
+			o.log.Error(line, "exit", code)
+		}
+		for _, hint := range hints {
+			o.log.Error(hint, "kind", "hint")
+		}
+		return
+	}
+	for _, line := range lines {
+		fmt.Fprintf(o.screen, "error: %s\n", line)
+	}
+	for _, hint := range hints {
+		fmt.Fprintf(o.screen, "hint: %s\n", hint)
+	}
+}
+
+// writeObject prints the result with --json; an error stands in the same object.
+func (o *output) writeObject(ctx context.Context, err error, code int) {
+	object := map[string]any{}
+	if o.result != nil {
+		b, jsonErr := json.Marshal(o.result)
+		if jsonErr == nil {
+			d := json.NewDecoder(bytes.NewReader(b))
+			d.UseNumber()
+			jsonErr = d.Decode(&object)
+		}
+		if jsonErr != nil {
+			object = map[string]any{"error": jsonErr.Error()}
+		}
+	}
+	if err != nil {
+		object["error"] = strings.Join(errorLines(ctx, err), "\n")
+		object["hints"] = hintsFor(ctx, err)
+		object["exit"] = code
+	}
+	enc := json.NewEncoder(o.stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(object) // a closed stdout has nobody left to be told
+}
+
+// note prints a line about what is going on; not with --quiet.
+func (o *output) note(format string, args ...any) {
+	o.log.Info(fmt.Sprintf(format, args...))
+}
+
+// screen is standard error shared by log lines and the bar: a line wipes the
+// bar, which draws itself anew.
+type screen struct {
+	mu  sync.Mutex
+	w   io.Writer
+	bar bool
+}
+
+func (s *screen) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bar {
+		b = append([]byte("\r\x1b[K"), b...)
+	}
+	if _, err := s.w.Write(b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+func (s *screen) setBar(on bool) {
+	s.mu.Lock()
+	s.bar = on
+	s.mu.Unlock()
+}
+
+// lineHandler prints log records for people: the message, its facts behind it.
+type lineHandler struct {
+	w     io.Writer
+	least slog.Level
+	attrs []slog.Attr
+}
+
+func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.least }
+func (h *lineHandler) WithGroup(string) slog.Handler                { return h }
+
+func (h *lineHandler) WithAttrs(a []slog.Attr) slog.Handler {
+	return &lineHandler{h.w, h.least, append(h.attrs[:len(h.attrs):len(h.attrs)], a...)}
+}
+
+func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	switch {
+	case r.Level >= slog.LevelError:
+		b.WriteString("error: ")
+	case r.Level >= slog.LevelWarn:
+		b.WriteString("warning: ")
+	case r.Level < slog.LevelInfo:
+		b.WriteString("debug: ")
+	}
+	b.WriteString(r.Message)
+	fact := func(a slog.Attr) bool { fmt.Fprintf(&b, " %s=%v", a.Key, a.Value); return true }
+	for _, a := range h.attrs {
+		fact(a)
+	}
+	r.Attrs(fact)
+	b.WriteByte('\n')
+	_, err := io.WriteString(h.w, b.String())
+	return err
+}
+
+// progressInterval is the time between two lines of progress where there is
+// no terminal.
+const progressInterval = 5 * time.Second
+
+// progress shows how work advances; it is a bundle.Progress.
+type progress struct {
+	out *output
+	bar *pb.ProgressBar // nil: lines
+
+	mu          sync.Mutex
+	total, done int64
+	items       [2]string // what was begun last, the newest behind
+	started     time.Time
+	lastDone    int64
+	lastTime    time.Time
+
+	stopOnce sync.Once
+	quit     chan struct{}
+	ended    chan struct{}
+}
+
+// startProgress shows progress until stop is called: nothing with --quiet, a
+// bar on a terminal, a line every few seconds elsewhere.
+func (o *output) startProgress() *progress {
+	now := time.Now()
+	p := &progress{out: o, started: now, lastTime: now, quit: make(chan struct{}), ended: make(chan struct{})}
+	if o.quiet {
+		close(p.ended)
+		return p
+	}
+	if o.terminal >= 0 && !o.logJSON {
+		p.startBar()
+		close(p.ended)
+		return p
+	}
+	go func() {
+		defer close(p.ended)
+		tick := time.NewTicker(progressInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case now := <-tick.C:
+				p.line(now)
+			case <-p.quit:
+				return
+			}
+		}
+	}()
+	return p
+}
+
+const barTemplate = `{{counters .}} {{bar .}} {{percent .}} {{speed .}} {{rtime . "%s left" "%s" "?"}} {{string . "items"}}`
+
+func (p *progress) startBar() {
+	width, _, err := term.GetSize(p.out.terminal)
+	if err != nil || width < 20 {
+		width = 80
+	}
+	p.out.screen.setBar(true)
+	p.bar = pb.ProgressBarTemplate(barTemplate).New(0)
+	p.bar.SetWriter(p.out.stderr).SetWidth(width-1).Set(pb.Bytes, true).Set(pb.Terminal, true).
+		Set(pb.ReturnSymbol, "\r").Set(pb.CleanOnFinish, true).Start()
+}
+
+// Grow, Add and Item are bundle.Progress.
+func (p *progress) Grow(bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.total += bytes
+	if p.bar != nil {
+		p.bar.SetTotal(p.total)
+	}
+}
+
+func (p *progress) Add(bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done += bytes
+	if p.bar != nil {
+		p.bar.SetCurrent(p.done)
+	}
+}
+
+func (p *progress) Item(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.items[1] == name {
+		return
+	}
+	p.items[0], p.items[1] = p.items[1], name
+	if p.bar != nil {
+		p.bar.Set("items", strings.TrimSpace(shorten(p.items[1], 24)+" "+shorten(p.items[0], 16)))
+	}
+}
+
+// line prints one line of progress.
+func (p *progress) line(now time.Time) {
+	p.mu.Lock()
+	done, total, item := p.done, p.total, p.items[1]
+	rate := perSecond(done-p.lastDone, now.Sub(p.lastTime))
+	overall := perSecond(done, now.Sub(p.started))
+	p.lastDone, p.lastTime = done, now
+	p.mu.Unlock()
+	if total == 0 && item == "" {
+		return
+	}
+	percent, left := 0.0, time.Duration(-1)
+	if total > 0 {
+		percent = 100 * float64(done) / float64(total)
+	}
+	if overall > 0 && total >= done {
+		left = (time.Duration(float64(total-done)/overall) * time.Second).Round(time.Second)
+	}
+	if p.out.logJSON {
+		p.out.log.Info("progress", "done", done, "total", total, "percent", percent, "rate", int64(rate), "left_seconds", int64(left.Seconds()), "item", item)
+		return
+	}
+	eta := "?"
+	if left >= 0 {
+		eta = left.String()
+	}
+	p.out.note("%s of %s, %.0f%%, %s/s, %s left, %s", humanBytes(done), humanBytes(total), percent, humanBytes(int64(rate)), eta, item)
+}
+
+func perSecond(n int64, d time.Duration) float64 {
+	if d <= 0 {
+		return 0
+	}
+	return float64(n) / d.Seconds()
+}
+
+// stop ends the display; it may be called again.
+func (p *progress) stop() {
+	p.stopOnce.Do(func() {
+		close(p.quit)
+		<-p.ended
+		if p.bar != nil {
+			p.bar.Finish()
+			p.out.screen.setBar(false)
+		}
+	})
+}
+
+// shorten keeps the end of s, which tells more of a path than its beginning.
+func shorten(s string, most int) string {
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return "…" + string(r[len(r)-most+1:])
+}
+
+// humanBytes is a size for people, in binary units.
+func humanBytes(n int64) string {
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, unit := float64(n), ""
+	for _, u := range []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"} {
+		if f /= 1024; f < 1023.95 || u == "EiB" {
+			unit = u
+			break
+		}
+	}
+	return fmt.Sprintf("%.1f %s", f, unit)
+}
+
+// writeTable prints rows with aligned columns.
+func writeTable(w io.Writer, rows [][]string) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	_ = t.Flush()
+}
+
+// humanTime is a moment for people, in UTC.
+func humanTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
