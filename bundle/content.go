@@ -1,0 +1,20 @@
+package bundle
+
+import (
+	"context"
+	"io"
+)
+
+// Content is an opened source of a blob.
+type Content struct {
+	// Body begins at byte At of the content. Whoever opened it closes it.
+	Body io.ReadCloser
+	At   int64
+	// Validator identifies the version that Body belongs to (a strong ETag, a
+	// modification time and size); empty: not known, never asked to go on.
+	Validator string
+}
+
+// Open opens content at byte at, if it still is the version that validator
+// names; otherwise from byte 0, which Content.At says. It may be called again.
+type Open func(ctx context.Context, at int64, validator string) (*Content, error)
