@@ -1,0 +1,114 @@
+package keys
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/pem"
+	"fmt"
+
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// The names of the files that keygen writes.
+const (
+	ExporterPrivateName = "exporter.key"
+	ExporterPublicName  = "exporter.pub"
+	SitePrivateName     = "site.key"
+	SitePublicName      = "site.asc"
+)
+
+// maxKeyFile bounds a key file that is read; real ones are under 10 KiB.
+const maxKeyFile = 1 << 20 // bytes
+
+// GenerateExporter makes an ECDSA P-256 key pair for signing bundles. The
+// private key is encrypted with the passphrase, even with an empty one, so
+// that it has cosign's form in any case. id is what people compare.
+func GenerateExporter(passphrase []byte) (privatePEM, publicPEM []byte, id bundle.Digest, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, bundle.Digest{}, fmt.Errorf("exporter key: %w", err)
+	}
+	return encodePair(key, key.Public(), passphrase)
+}
+
+// GenerateExporterEd25519 is GenerateExporter with an Ed25519 key.
+func GenerateExporterEd25519(passphrase []byte) (privatePEM, publicPEM []byte, id bundle.Digest, err error) {
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, bundle.Digest{}, fmt.Errorf("exporter key: %w", err)
+	}
+	return encodePair(key, public, passphrase)
+}
+
+func encodePair(key crypto.PrivateKey, public crypto.PublicKey, passphrase []byte) (privatePEM, publicPEM []byte, id bundle.Digest, err error) {
+	if passphrase == nil {
+		passphrase = []byte{} // nil asks sigstore for an unencrypted key
+	}
+	der, err := cryptoutils.MarshalPrivateKeyToEncryptedDER(key, cryptoutils.StaticPasswordFunc(passphrase))
+	if err != nil {
+		return nil, nil, bundle.Digest{}, fmt.Errorf("exporter key: %w", err)
+	}
+	if publicPEM, err = cryptoutils.MarshalPublicKeyToPEM(public); err != nil {
+		return nil, nil, bundle.Digest{}, fmt.Errorf("exporter key: %w", err)
+	}
+	if id, err = bundle.KeyID(public); err != nil {
+		return nil, nil, bundle.Digest{}, fmt.Errorf("exporter key: %w", err)
+	}
+	return cryptoutils.PEMEncode(cryptoutils.EncryptedSigstorePrivateKeyPEMType, der), publicPEM, id, nil
+}
+
+// LoadSigner opens an exporter's or approver's private key. pass is called
+// once. A key that is not encrypted is refused: a file that anybody can sign
+// with who reads it once must not come about by accident. Errors match
+// bundle.ErrUsage, or are the operating system's.
+func LoadSigner(path string, pass PassphraseFunc) (*bundle.Signer, error) {
+	b, err := readKeyFile(path)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(b)
+	switch {
+	case block == nil:
+		return nil, fmt.Errorf("%s: not a PEM file: %w", path, bundle.ErrUsage)
+	case block.Type == string(cryptoutils.PrivateKeyPEMType), block.Type == string(cryptoutils.ECPrivateKeyPEMType):
+		return nil, fmt.Errorf("%s: the private key is not encrypted: %w", path, bundle.ErrUsage)
+	case block.Type == string(cryptoutils.PublicKeyPEMType):
+		return nil, fmt.Errorf("%s: is a public key, want the private one: %w", path, bundle.ErrUsage)
+	}
+	passphrase, err := pass("passphrase of " + path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if passphrase == nil {
+		passphrase = []byte{}
+	}
+	defer clear(passphrase)
+	key, err := cryptoutils.UnmarshalPEMToPrivateKey(b, cryptoutils.StaticPasswordFunc(passphrase))
+	if err != nil {
+		return nil, fmt.Errorf("%s: wrong passphrase, or damaged: %w: %w", path, bundle.ErrUsage, err)
+	}
+	s, err := bundle.SignerOf(key)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// LoadPublic reads a public key in PEM, and its identity. Errors match
+// bundle.ErrUsage, or are the operating system's.
+func LoadPublic(path string) (crypto.PublicKey, bundle.Digest, error) {
+	b, err := readKeyFile(path)
+	if err != nil {
+		return nil, bundle.Digest{}, err
+	}
+	pub, id, err := bundle.ParsePublicKey(b)
+	if err != nil {
+		return nil, bundle.Digest{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return pub, id, nil
+}
