@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/gapbundle/gapbundle/internal/config"
 	"github.com/urfave/cli/v2"
 )
 
@@ -119,15 +119,9 @@ func (b *byteSize) String() string {
 }
 
 func (b *byteSize) Set(s string) error {
-	i := strings.LastIndexAny(s, "0123456789.") + 1
-	factor := map[string]float64{"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
-		"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}[strings.TrimSpace(s[i:])]
-	n, err := strconv.ParseFloat(s[:i], 64)
-	if err != nil || factor == 0 || n < 0 || n*factor > math.MaxInt64/2 {
-		return fmt.Errorf("want a number and a unit: 700MB, 1GiB, 4000MiB")
-	}
-	*b = byteSize(n * factor)
-	return nil
+	n, err := config.ParseSize(s)
+	*b = byteSize(n)
+	return err
 }
 
 // span is a flag value of time with a unit: "90d", "12h", "10m".

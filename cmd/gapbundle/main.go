@@ -68,12 +68,8 @@ func run(ctx context.Context, argv []string, getenv func(string) string, stdin i
 		writeHelp(stdout, root, inv.path)
 		return exitDone
 	}
-	app := &cli.App{
-		Name: "gapbundle", Commands: root.Subcommands, HideHelp: true, HideVersion: true,
-		DisableSliceFlagSeparator: true,
-		Reader:                    stdin, Writer: stdout, ErrWriter: stderr,
-		ExitErrHandler: func(*cli.Context, error) {},
-	}
+	app := newApp(root)
+	app.Reader, app.Writer, app.ErrWriter = stdin, stdout, stderr
 	err = app.RunContext(ctx, inv.argv("gapbundle"))
 	var done exitStatus
 	if errors.As(err, &done) {
@@ -82,6 +78,16 @@ func run(ctx context.Context, argv []string, getenv func(string) string, stdin i
 	o := &output{stdout: stdout, stderr: stderr, json: wantsJSON(inv.flags, getenv)}
 	o.useLog("text", "error")
 	return o.finish(ctx, err)
+}
+
+// newApp hands the table to the flag library, with everything switched off
+// that it would print, guess or cut apart by itself.
+func newApp(root *cli.Command) *cli.App {
+	return &cli.App{
+		Name: "gapbundle", Commands: root.Subcommands, HideHelp: true, HideVersion: true,
+		DisableSliceFlagSeparator: true,
+		ExitErrHandler:            func(*cli.Context, error) {},
+	}
 }
 
 // exitStatus is what an action returns: everything about it was printed.

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/urfave/cli/v2"
+)
+
+func noEnv(string) string { return "" }
+
+// sampleValues are values that a flag accepts, and what the command sees.
+func sampleValues(f cli.Flag) ([]string, string) {
+	switch f := f.(type) {
+	case *cli.BoolFlag:
+		return []string{"true"}, "true"
+	case *cli.IntFlag:
+		return []string{"3"}, "3"
+	case *cli.StringSliceFlag:
+		return []string{"a,b", "c d"}, "[a,b c d]"
+	case *cli.GenericFlag:
+		switch v := f.Value.(type) {
+		case *choice:
+			return []string{v.of[len(v.of)-1]}, v.of[len(v.of)-1]
+		case *share:
+			return []string{"5%"}, "5%"
+		case *span:
+			return []string{"10m"}, "10m0s"
+		case *byteSize:
+			return []string{"2MiB"}, "2.0 MiB"
+		}
+	}
+	return []string{"x,y=z"}, "x,y=z"
+}
+
+// sampleArgs are arguments for every word of an ArgsUsage, one of them
+// spelled like a flag where "--" is there to protect it.
+func sampleArgs(usage string) []string {
+	var args []string
+	for i := range strings.Fields(usage) {
+		args = append(args, fmt.Sprintf("arg%d", i))
+	}
+	return args
+}
+
+// requiredExcept gives the required flags of c but one, so that the line is valid.
+func requiredExcept(c *cli.Command, name string) []string {
+	var out []string
+	for _, f := range c.Flags {
+		if r, ok := f.(cli.RequiredFlag); ok && r.IsRequired() && f.Names()[0] != name {
+			values, _ := sampleValues(f)
+			out = append(out, "--"+f.Names()[0]+"="+values[0])
+		}
+	}
+	return out
+}
+
+// TestFlagsStandAnywhere walks every flag of every command: before, between
+// and behind arguments, glued and apart, by every name, and from the
+// environment. What the command's action sees is compared.
+func TestFlagsStandAnywhere(t *testing.T) {
+	leaves(program(), nil, func(path []string, c *cli.Command) {
+		for _, f := range c.Flags {
+			values, want := sampleValues(f)
+			name := f.Names()[0]
+			var apart, glued, short []string
+			env := map[string]string{envName(name): strings.Join(values, "\n")}
+			for _, v := range values {
+				glued = append(glued, "--"+name+"="+v)
+				if isSwitch(f) {
+					apart = append(apart, "--"+name)
+				} else {
+					apart = append(apart, "--"+name, v)
+				}
+				if n := f.Names(); len(n) > 1 && isSwitch(f) {
+					short = append(short, "-"+n[1])
+				} else if len(n) > 1 {
+					short = append(short, "-"+n[1], v)
+				}
+			}
+			wantApart := want
+			if _, ok := f.(*cli.GenericFlag); ok && isSwitch(f) {
+				wantApart = "100%" // --data alone
+			}
+			args, required := sampleArgs(c.ArgsUsage), requiredExcept(c, name)
+			line := func(parts ...[]string) []string { return slices.Concat(parts...) }
+			cut := min(1, len(args))
+			for what, one := range map[string]struct {
+				argv []string
+				want string
+			}{
+				"behind, glued":     {line(path, args, required, glued), want},
+				"before, glued":     {line(path, glued, args, required), want},
+				"between, apart":    {line(path, args[:cut], apart, required, args[cut:]), wantApart},
+				"behind, apart":     {line(path, required, args, apart), wantApart},
+				"before command":    {line(glued, path, args, required), want},
+				"by its short name": {line(path, short, args, required), wantApart},
+				"by environment":    {line(path, args, required), want},
+				"behind --":         {line(path, glued, required, []string{"--"}, args), want},
+			} {
+				getenv := noEnv
+				if what == "by environment" {
+					getenv = func(k string) string { return env[k] }
+				}
+				if what == "by its short name" && short == nil {
+					continue
+				}
+				got, gotArgs, err := seen(one.argv, getenv, name)
+				if err != nil || got != one.want || !slices.Equal(gotArgs, expectedArgs(c, args)) {
+					t.Errorf("%s of --%s: gapbundle %q: value %q, arguments %q, error %v; want %q, %q",
+						what, name, one.argv, got, gotArgs, err, one.want, args)
+				}
+			}
+		}
+	})
+}
+
+func expectedArgs(c *cli.Command, args []string) []string {
+	if len(args) == 0 && strings.HasPrefix(c.ArgsUsage, "[SPEC]") {
+		return []string{defaultSpec}
+	}
+	return args
+}
+
+// seen runs a command line up to the action and gives what that sees.
+func seen(argv []string, getenv func(string) string, flag string) (value string, args []string, err error) {
+	root := program()
+	leaves(root, nil, func(_ []string, c *cli.Command) {
+		c.Action = func(ctx *cli.Context) error {
+			args = ctx.Args().Slice()
+			if s := ctx.StringSlice(flag); s != nil {
+				value = fmt.Sprint(s)
+			} else if g, ok := ctx.Generic(flag).(cli.Generic); ok {
+				value = g.String()
+			} else {
+				value = fmt.Sprint(ctx.Value(flag))
+			}
+			return nil
+		}
+	})
+	inv, err := sortArgs(root, argv, getenv)
+	if err != nil {
+		return "", nil, err
+	}
+	err = newApp(root).Run(inv.argv("gapbundle"))
+	return value, args, err
+}
+
+// TestOneNameOneKind: a flag may stand before its command, so its name alone
+// has to say whether a value follows.
+func TestOneNameOneKind(t *testing.T) {
+	switches := map[string]bool{}
+	leaves(program(), nil, func(path []string, c *cli.Command) {
+		for _, f := range c.Flags {
+			for _, n := range f.Names() {
+				if was, known := switches[n]; known && was != isSwitch(f) {
+					t.Errorf("%s --%s: takes a value in one command and none in another", strings.Join(path, " "), n)
+				}
+				switches[n] = isSwitch(f)
+			}
+			if d, ok := f.(cli.DocGenerationFlag); !ok || d.GetUsage() == "" {
+				t.Errorf("%s %s: no usage text", strings.Join(path, " "), f.Names()[0])
+			}
+		}
+	})
+}
+
+// TestBadLines: every way to get a line wrong is an error of usage that names
+// what was wrong and what would be right.
+func TestBadLines(t *testing.T) {
+	for _, c := range []struct {
+		line, env, what, hint string
+	}{
+		{"", "", "no command", "commands: "},
+		{"versoin", "", `command "versoin"`, "did you mean version?"},
+		{"version --jsom", "", "flag --jsom", "--json"},
+		{"version -json", "", "flag -json", "--json"},
+		{"version --q", "", "flag --q", ""},
+		{"version stray", "", `stray argument "stray"`, "usage: gapbundle version"},
+		{"version -- --json", "", `stray argument "--json"`, "usage: gapbundle version"},
+		{"version --log-format", "", "flag --log-format: no value", "--log-format FORMAT"},
+		{"version --log-format --json", "", "flag --log-format: no value", "--log-format FORMAT"},
+		{"version --json=perhaps", "", `value "perhaps"`, "true or false"},
+		{"version", "GAPBUNDLE_JSON=yes", `value "yes"`, "GAPBUNDLE_JSON"},
+		{"completion", "", "no SHELL given", "usage: gapbundle completion SHELL"},
+		{"man --log-format=yaml", "", `invalid value "yaml" for flag --log-format: want text, json`, "--help"},
+	} {
+		getenv := func(k string) string {
+			v, _ := strings.CutPrefix(c.env, k+"=")
+			if v == c.env {
+				return ""
+			}
+			return v
+		}
+		_, _, err := seen(strings.Fields(c.line), getenv, "json")
+		var usage *usageError
+		if !errors.As(err, &usage) || !errors.Is(err, bundle.ErrUsage) {
+			t.Errorf("gapbundle %s: error %v, want one of usage", c.line, err)
+			continue
+		}
+		if !strings.Contains(usage.what, c.what) || !strings.Contains(usage.hint, c.hint) {
+			t.Errorf("gapbundle %s: %q, hint %q; want %q, %q", c.line, usage.what, usage.hint, c.what, c.hint)
+		}
+	}
+}
