@@ -1,0 +1,81 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// How a row stands to the section's first one.
+type relation int
+
+const (
+	baseline relation = iota // the row that others are divided by
+	against                  // divided by the section's baseline
+	alone                    // nothing to compare with
+)
+
+// table is what is printed at the end of a comparison.
+type table struct {
+	title string
+	runs  int
+	limit int64 // bytes of memory a gapbundle process may have at its peak
+	rows  []row
+}
+
+type row struct {
+	section, what string
+	relation      relation
+	usage
+}
+
+func (t *table) section(name string) { t.rows = append(t.rows, row{section: name}) }
+
+// row runs a command as often as asked and keeps the run with the middle wall time.
+func (t *table) row(what string, r relation, run func(n int) (usage, error)) error {
+	all := make([]usage, 0, t.runs)
+	for n := range t.runs {
+		u, err := run(n)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		all = append(all, u)
+	}
+	slices.SortFunc(all, func(a, b usage) int { return int(a.wall - b.wall) })
+	t.rows = append(t.rows, row{what: what, relation: r, usage: all[(len(all)-1)/2]})
+	return nil
+}
+
+func (t *table) print(out io.Writer) error {
+	fmt.Fprintf(out, "\n%s (middle of %d; a gapbundle process may take %s of memory)\n\n", t.title, t.runs, mega(t.limit))
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\twall\ttimes\tuser+sys\tcores\tpeak memory\twritten\t")
+	var base time.Duration
+	for _, r := range t.rows {
+		if r.section != "" {
+			fmt.Fprintf(w, "%s\t\t\t\t\t\t\t\n", r.section)
+			continue
+		}
+		times := ""
+		switch r.relation {
+		case baseline:
+			base, times = r.wall, "1.00"
+		case against:
+			times = fmt.Sprintf("%.2f", r.wall.Seconds()/base.Seconds())
+		case alone:
+		}
+		fmt.Fprintf(w, "%s\t%.2f s\t%s\t%.2f s\t%.2f\t%s\t%s\t\n", r.what, r.wall.Seconds(), times,
+			r.cpu.Seconds(), r.cpu.Seconds()/r.wall.Seconds(), mega(r.rss), mega(r.written))
+	}
+	return w.Flush()
+}
+
+func mega(n int64) string { return fmt.Sprintf("%.0f MB", float64(n)/1e6) }
+
+// memoryLimit is the bound that the project promises: 160 MiB, and 64 bytes
+// for each distinct blob.
+func memoryLimit(blobs int64) int64 { return 160<<20 + 64*blobs }
