@@ -1,15 +1,94 @@
 package bundle
 
-// DigestSet holds digests and sizes of blobs at about 50 bytes each; see NewDigestSet.
-type DigestSet struct{ m map[Digest]int64 }
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
-func NewDigestSet(hint int64) *DigestSet { return &DigestSet{m: map[Digest]int64{}} }
+// DigestSet holds the digests and sizes of blobs: what the base has, what was
+// written already. It is open addressing over one array, at 50 bytes an entry
+// when its size was foreseen, because a map costs three times that and there
+// may be twenty million. It is not safe for concurrent use.
+type DigestSet struct {
+	slots []digestSlot
+	count int64
+	zero  bool // the zero digest, which marks a free slot, was added
+	size0 int64
+}
+
+type digestSlot struct {
+	digest Digest
+	size   int64
+}
+
+// minSlots keeps an unforeseen set from growing in tiny steps.
+const minSlots = 64
+
+// NewDigestSet makes a set that takes hint digests without growing.
+func NewDigestSet(hint int64) *DigestSet {
+	return &DigestSet{slots: make([]digestSlot, max(minSlots, hint+hint/4+1))}
+}
+
+// find gives the slot of d, or the free one where it belongs. A digest is as
+// good as random, so its first bytes are its hash, spread over the slots by
+// the high half of a product.
+func (s *DigestSet) find(d Digest) *digestSlot {
+	hi, _ := bits.Mul64(binary.BigEndian.Uint64(d[:]), uint64(len(s.slots)))
+	for {
+		slot := &s.slots[hi]
+		if slot.digest == d || slot.digest.IsZero() {
+			return slot
+		}
+		if hi++; hi == uint64(len(s.slots)) {
+			hi = 0
+		}
+	}
+}
+
+// Add puts d in. False says that it was there already, whose size then stays.
 func (s *DigestSet) Add(d Digest, size int64) (added bool) {
-	if _, ok := s.m[d]; ok {
+	if d.IsZero() {
+		added = !s.zero
+		if added {
+			s.zero, s.size0 = true, size
+		}
+		return added
+	}
+	slot := s.find(d)
+	if slot.digest == d {
 		return false
 	}
-	s.m[d] = size
+	*slot = digestSlot{d, size}
+	s.count++
+	if s.count >= int64(len(s.slots))/5*4 {
+		s.grow()
+	}
 	return true
 }
-func (s *DigestSet) Size(d Digest) (size int64, ok bool) { size, ok = s.m[d]; return }
-func (s *DigestSet) Len() int64                          { return int64(len(s.m)) }
+
+func (s *DigestSet) grow() {
+	old := s.slots
+	s.slots = make([]digestSlot, 2*len(old))
+	for _, slot := range old {
+		if !slot.digest.IsZero() {
+			*s.find(slot.digest) = slot
+		}
+	}
+}
+
+// Size gives the size that d was added with.
+func (s *DigestSet) Size(d Digest) (size int64, ok bool) {
+	if d.IsZero() {
+		return s.size0, s.zero
+	}
+	slot := s.find(d)
+	return slot.size, slot.digest == d
+}
+
+// Len is how many digests are in the set.
+func (s *DigestSet) Len() int64 {
+	if s.zero {
+		return s.count + 1
+	}
+	return s.count
+}

@@ -1,11 +1,146 @@
 package bundle
 
-type Decoder struct{}
+import (
+	"fmt"
 
-func NewDecoder() *Decoder { panic("not yet") }
+	"github.com/klauspost/compress/zstd"
+)
 
-// Close releases the decoder's memory.
-func (d *Decoder) Close() { panic("not yet") }
+// Decoder turns the compressed bytes of frames into raw ones. It is for one
+// goroutine; NewDecoder makes it, Close releases its memory.
+type Decoder struct{ zstd *zstd.Decoder }
+
+// NewDecoder makes a Decoder.
+func NewDecoder() *Decoder {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxMemory(MaxFrameRaw), zstd.WithDecoderMaxWindow(MaxWindow), zstd.WithDecodeAllCapLimit(true))
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return &Decoder{d}
+}
+
+// Close releases the memory of the decoder.
+func (d *Decoder) Close() { d.zstd.Close() }
+
+// Decode authenticates compressed against f, which has to come from a signed
+// list, and only then decompresses it into dst, which is used from its
+// beginning if its capacity is at least f.Raw. The result has exactly f.Raw
+// bytes. Errors match ErrCorrupt if the bytes are not those of f, and
+// ErrMalformed if they are and still no frame of this format.
 func (d *Decoder) Decode(dst []byte, f Frame, compressed []byte) ([]byte, error) {
-	panic("not yet")
+	if f.Raw < 1 || f.Raw > MaxFrameRaw {
+		return nil, fmt.Errorf("frame: raw length %d: want 1 to %d: %w", f.Raw, MaxFrameRaw, ErrMalformed)
+	}
+	if int64(len(compressed)) != f.Compressed {
+		return nil, fmt.Errorf("frame: %d bytes, want %d: %w", len(compressed), f.Compressed, ErrCorrupt)
+	}
+	if got := DigestOf(compressed); got != f.Digest {
+		return nil, fmt.Errorf("frame: digest mismatch: want %s, got %s: %w", f.Digest, got, ErrCorrupt)
+	}
+	if err := checkFrame(f.Raw, compressed); err != nil {
+		return nil, err
+	}
+	if int64(cap(dst)) < f.Raw {
+		dst = make([]byte, 0, f.Raw)
+	}
+	out, err := d.zstd.DecodeAll(compressed, dst[:0:f.Raw])
+	if err != nil {
+		return nil, fmt.Errorf("frame: %w: %w", err, ErrMalformed)
+	}
+	if int64(len(out)) != f.Raw {
+		return nil, fmt.Errorf("frame: decompresses to %d bytes, want %d: %w", len(out), f.Raw, ErrMalformed)
+	}
+	return out, nil
+}
+
+// checkFrame requires one zstd frame (RFC 8878 section 3.1.1) and nothing
+// behind it, with its content size in the header, no dictionary and no
+// checksum. It walks over the block headers, because a decompressor would
+// accept a second or a skippable frame behind the first.
+func checkFrame(raw int64, b []byte) error {
+	var h zstd.Header
+	if err := h.Decode(b); err != nil {
+		return fmt.Errorf("frame: header: %w: %w", err, ErrMalformed)
+	}
+	switch {
+	case h.Skippable:
+		return fmt.Errorf("frame: skippable: %w", ErrMalformed)
+	case h.DictionaryID != 0:
+		return fmt.Errorf("frame: needs a dictionary: %w", ErrMalformed)
+	case h.HasCheckSum:
+		return fmt.Errorf("frame: has a checksum: %w", ErrMalformed)
+	case !h.HasFCS || h.FrameContentSize != uint64(raw):
+		return fmt.Errorf("frame: header says %d raw bytes, want %d: %w", h.FrameContentSize, raw, ErrMalformed)
+	case h.WindowSize > MaxWindow:
+		return fmt.Errorf("frame: window of %d bytes, at most %d: %w", h.WindowSize, MaxWindow, ErrMalformed)
+	}
+	const blockHeader, blockRLE = 3, 1 // bytes; block type, section 3.1.1.2.2
+	for at := h.HeaderSize; at+blockHeader <= len(b); {
+		head := int(b[at]) | int(b[at+1])<<8 | int(b[at+2])<<16
+		size := head >> 3
+		if head>>1&3 == blockRLE {
+			size = 1
+		}
+		at += blockHeader + size
+		if head&1 == 1 { // the last block
+			if at != len(b) {
+				return fmt.Errorf("frame: %d bytes behind its end: %w", len(b)-at, ErrMalformed)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("frame: no last block: %w", ErrMalformed)
+}
+
+// compressor makes frames. One serves any number of goroutines and runs at
+// most as many compressions at once as it was made for.
+type compressor struct{ zstd *zstd.Encoder }
+
+// newCompressor compresses at the level that keeps up with the media without
+// giving away ratio: as C zstd -3, at 170 MB/s and core.
+func newCompressor(jobs int) (*compressor, error) {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(jobs), zstd.WithEncoderLevel(zstd.SpeedDefault),
+		zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithWindowSize(frameRaw), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return nil, fmt.Errorf("compressor: %w: %w", err, ErrUsage)
+	}
+	return &compressor{e}, nil
+}
+
+// frame compresses raw, which is not empty, into dst from its beginning.
+func (c *compressor) frame(dst, raw []byte) ([]byte, Frame) {
+	out := c.zstd.EncodeAll(raw, dst[:0])
+	return out, Frame{Compressed: int64(len(out)), Digest: DigestOf(out), Raw: int64(len(raw))}
+}
+
+// frameRaw is the length of raw bytes that the writer puts into one frame of
+// a volume: half of what is allowed, for half the memory in flight.
+const frameRaw = 4 << 20 // bytes
+
+// tarHeader appends the 512 bytes of a ustar header (POSIX.1-1988) for a
+// read-only regular file that nobody owns, made at the beginning of time:
+// the same bytes wherever and whenever a bundle is written. name has at most
+// 100 bytes, size is below 8 GiB.
+func tarHeader(dst []byte, name string, size int64) []byte {
+	at := len(dst)
+	dst = append(dst, make([]byte, tarBlock)...)
+	h := dst[at:]
+	copy(h, name)
+	copy(h[100:], "0000444\x000000000\x000000000\x00")
+	copy(h[124:], fmt.Sprintf("%011o\x00%011o\x00", size, 0))
+	copy(h[148:], "        0") // the checksum counts as spaces; type '0'
+	copy(h[257:], "ustar\x0000")
+	copy(h[329:], "0000000\x000000000\x00") // device numbers
+	sum := 0
+	for _, c := range h {
+		sum += int(c)
+	}
+	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
+	return dst
+}
+
+// tarPadding fills the member of the given size up to a whole block.
+func tarPadding(dst []byte, size int64) []byte {
+	return append(dst, make([]byte, padded(size)-size)...)
 }

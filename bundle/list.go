@@ -94,19 +94,6 @@ func ReadList[T Line](r io.Reader, what string) iter.Seq2[T, error] {
 	}
 }
 
-// AppendLine appends the canonical form of v, without a newline.
-func AppendLine[T Line](dst []byte, v T) ([]byte, error) {
-	b, err := MarshalCanonical(v)
-	return append(dst, b...), err
-}
-
-// ParseLine is the reverse of AppendLine and refuses every other spelling.
-func ParseLine[T Line](line []byte) (T, error) {
-	var v T
-	err := UnmarshalCanonical(line, &v)
-	return v, err
-}
-
 // Descriptor is an OCI descriptor (image-spec, descriptor.md) with nothing
 // but the three fields that this format uses.
 func Descriptor(mediaType string, d Digest, size int64) v1.Descriptor {
