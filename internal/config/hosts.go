@@ -1,0 +1,109 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
+)
+
+// host is an entry of hosts as it is written.
+type host struct {
+	Pos        strictyaml.Pos
+	CA         string   `yaml:"ca" doc:"PEM file of authorities that are trusted for this host."`
+	ClientCert string   `yaml:"client-cert" doc:"PEM file of the client certificate."`
+	ClientKey  string   `yaml:"client-key" doc:"PEM file of the client certificate's key."`
+	Auth       string   `yaml:"auth" doc:"Where credentials come from: netrc, docker-config, basic-env or bearer-env."`
+	BearerEnv  string   `yaml:"bearer-env" doc:"Environment variable that holds a bearer token."`
+	BasicEnv   string   `yaml:"basic-env" doc:"Environment variable that holds user:password."`
+	Parallel   int      `yaml:"parallel" doc:"Requests at the same time."`
+	Rate       Rate     `yaml:"rate" doc:"Bytes a second, such as 20MB/s."`
+	RedirectTo []string `yaml:"redirect-to,single" doc:"Hosts this host may redirect to."`
+	Proxy      string   `yaml:"proxy" doc:"URL of the proxy for this host, or direct."`
+}
+
+// auths are the values of auth.
+var auths = [...]string{"netrc", "docker-config", "basic-env", "bearer-env"}
+
+const maxParallel = 64 // requests to one host; more is an attack on it
+
+func hostOptions(dir string, hosts map[string]host) (map[string]fetch.HostOptions, []error) {
+	options := make(map[string]fetch.HostOptions, len(hosts))
+	var errs []error
+	for name, h := range hosts {
+		for _, err := range h.check(name) {
+			errs = append(errs, h.Pos.Errorf("hosts: %s: %w", name, err))
+		}
+		options[name] = fetch.HostOptions{
+			CA: within(dir, h.CA), ClientCert: within(dir, h.ClientCert), ClientKey: within(dir, h.ClientKey),
+			Auth: h.Auth, BearerEnv: h.BearerEnv, BasicEnv: h.BasicEnv,
+			Parallel: h.Parallel, Rate: int64(h.Rate), RedirectTo: h.RedirectTo, Proxy: h.Proxy,
+		}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return options, errs
+}
+
+func (h host) check(name string) []error {
+	errs := []error{checkHost(name)}
+	for _, to := range h.RedirectTo {
+		if err := checkHost(to); err != nil {
+			errs = append(errs, fmt.Errorf("redirect-to: %w", err))
+		}
+	}
+	if h.Auth != "" && !slices.Contains(auths[:], h.Auth) {
+		errs = append(errs, fmt.Errorf("auth: unknown %q%s", h.Auth, strictyaml.Suggest(h.Auth, auths[:])))
+	}
+	if (h.ClientCert == "") != (h.ClientKey == "") {
+		errs = append(errs, fmt.Errorf("client-cert and client-key: want both or none"))
+	}
+	if h.BearerEnv != "" && h.BasicEnv != "" {
+		errs = append(errs, fmt.Errorf("bearer-env and basic-env: want one of them"))
+	}
+	if h.Auth == "bearer-env" && h.BearerEnv == "" || h.Auth == "basic-env" && h.BasicEnv == "" {
+		errs = append(errs, fmt.Errorf("auth: %s: key %q names the variable and is missing", h.Auth, h.Auth))
+	}
+	for _, variable := range []string{h.BearerEnv, h.BasicEnv} {
+		if strings.ContainsAny(variable, "= :$") {
+			errs = append(errs, fmt.Errorf("want the name of an environment variable, not a credential"))
+		}
+	}
+	if h.Parallel < 0 || h.Parallel > maxParallel {
+		errs = append(errs, fmt.Errorf("parallel: %d: want 1 to %d", h.Parallel, maxParallel))
+	}
+	if h.Proxy != "" && h.Proxy != "direct" {
+		errs = append(errs, checkProxy(h.Proxy))
+	}
+	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+}
+
+// checkHost wants "host" or "host:port", as fetch.Options.Hosts has them.
+func checkHost(s string) error {
+	name, port, err := net.SplitHostPort(s)
+	if err != nil {
+		name, port = strings.Trim(s, "[]"), "1"
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	valid := name != "" && name == strings.ToLower(name) && !strings.ContainsAny(name, "/@?# *_") &&
+		(!strings.Contains(name, ":") || net.ParseIP(name) != nil)
+	if err != nil || number == 0 || !valid {
+		return fmt.Errorf("want host or host:port in lower case, without scheme and path")
+	}
+	return nil
+}
+
+func checkProxy(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
+		return fmt.Errorf("proxy: want direct, or a URL with http, https or socks5")
+	case u.User != nil:
+		return fmt.Errorf("proxy: a credential in the spec: use the environment (HTTPS_PROXY)")
+	}
+	return nil
+}

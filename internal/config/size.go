@@ -1,0 +1,96 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// Size is an amount of bytes in a spec.
+type Size int64
+
+// UnmarshalText is ParseSize.
+func (s *Size) UnmarshalText(b []byte) error {
+	n, err := ParseSize(string(b))
+	*s = Size(n)
+	return err
+}
+
+// Rate is bytes a second in a spec.
+type Rate int64
+
+// UnmarshalText is ParseRate.
+func (r *Rate) UnmarshalText(b []byte) error {
+	n, err := ParseRate(string(b))
+	*r = Rate(n)
+	return err
+}
+
+// units are powers of 1000 and of 1024. A single letter is not among them: it
+// means one to some programs and the other to the rest.
+var units = [...]struct {
+	name  string
+	bytes int64
+}{
+	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+	{"B", 1},
+}
+
+// ParseSize reads an amount of bytes: a number and a unit, decimal (kB, MB,
+// GB, TB) or binary (KiB, MiB, GiB, TiB), or a whole number of bytes. The
+// number may have a fraction if the amount is whole. Errors match
+// bundle.ErrUsage.
+func ParseSize(s string) (int64, error) {
+	number, scale := s, int64(1)
+	for _, u := range units {
+		if rest, ok := strings.CutSuffix(s, u.name); ok {
+			number, scale = strings.TrimSuffix(rest, " "), u.bytes
+			break
+		}
+	}
+	whole, fraction, dotted := strings.Cut(number, ".")
+	n, ok := digits(whole)
+	if !ok || n > math.MaxInt64/scale {
+		return 0, wrongSize(s)
+	}
+	n *= scale
+	if dotted {
+		part, ok := digits(fraction)
+		if !ok || len(fraction) > 3 {
+			return 0, wrongSize(s)
+		}
+		power := int64(math.Pow10(len(fraction)))
+		if part*scale%power != 0 || n > math.MaxInt64-part*scale/power {
+			return 0, wrongSize(s)
+		}
+		n += part * scale / power
+	}
+	return n, nil
+}
+
+// digits reads a number that is nothing but digits.
+func digits(s string) (int64, bool) {
+	if s == "" || strings.Trim(s, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
+}
+
+func wrongSize(s string) error {
+	return fmt.Errorf("size %.40q: want bytes, such as 700MB, 4GiB or 1048576: %w", s, bundle.ErrUsage)
+}
+
+// ParseRate reads a size above 0 and "/s". Errors match bundle.ErrUsage.
+func ParseRate(s string) (int64, error) {
+	size, ok := strings.CutSuffix(s, "/s")
+	n, err := ParseSize(size)
+	if !ok || err != nil || n == 0 {
+		return 0, fmt.Errorf("rate %.40q: want bytes a second, such as 20MB/s: %w", s, bundle.ErrUsage)
+	}
+	return n, nil
+}

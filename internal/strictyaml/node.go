@@ -1,0 +1,211 @@
+// Package strictyaml reads the YAML that people write for gapbundle, and
+// refuses everything that could mean something else than it seems to mean:
+// unknown and duplicate keys, values of another type, tabs, anchors, aliases,
+// merge keys, tags, directives and further documents. Each refusal has a file,
+// a line and a column, and all of them are reported, not the first.
+//
+// It is not a YAML library: github.com/goccy/go-yaml parses (YAML 1.2.2),
+// this package decides what is accepted and turns it into structs.
+package strictyaml
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"sort"
+	"strconv"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// Pos is a place in a file. A field of this type in a struct that Decode
+// fills is set to where the mapping begins.
+type Pos struct {
+	File         string
+	Line, Column int // from 1; 0: not in a file
+}
+
+// String is "file:line:column".
+func (p Pos) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return p.File + ":" + strconv.Itoa(p.Line) + ":" + strconv.Itoa(p.Column)
+}
+
+// Errorf is an error at this place. It matches bundle.ErrUsage.
+func (p Pos) Errorf(format string, args ...any) error {
+	return &positioned{pos: p, err: fmt.Errorf(format, args...)}
+}
+
+type positioned struct {
+	pos Pos
+	err error
+}
+
+func (e *positioned) Error() string   { return e.pos.String() + ": " + e.err.Error() }
+func (e *positioned) Unwrap() []error { return []error{e.err, bundle.ErrUsage} }
+
+// Join is errors.Join with the errors in the order of the file; those without
+// a place stand behind the others.
+func Join(errs ...error) error {
+	var flat []error
+	for _, err := range errs {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			if _, single := err.(*positioned); !single {
+				flat = append(flat, joined.Unwrap()...)
+				continue
+			}
+		}
+		if err != nil {
+			flat = append(flat, err)
+		}
+	}
+	slices.SortStableFunc(flat, func(a, b error) int { return comparePlaces(placeOf(a), placeOf(b)) })
+	return errors.Join(flat...)
+}
+
+func placeOf(err error) Pos {
+	var at *positioned
+	if errors.As(err, &at) {
+		return at.pos
+	}
+	return Pos{Line: math.MaxInt}
+}
+
+func comparePlaces(a, b Pos) int {
+	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+}
+
+type form int
+
+const (
+	null form = iota
+	text
+	integer
+	boolean
+	float
+	mapping
+	sequence
+)
+
+// Node is a value of a document, with its place.
+type Node struct {
+	pos     Pos
+	form    form
+	text    string // of a scalar, as it is to be understood
+	entries []entry
+	items   []*Node
+}
+
+type entry struct {
+	key   string
+	pos   Pos
+	value *Node
+}
+
+// Pos is where the node begins.
+func (n *Node) Pos() Pos { return n.pos }
+
+// what describes the node for an error.
+func (n *Node) what() string {
+	switch n.form {
+	case text:
+		return fmt.Sprintf("the text %.40q", n.text)
+	case integer, float:
+		return "the number " + n.text
+	case boolean:
+		return n.text
+	case mapping:
+		return "a mapping"
+	case sequence:
+		return "a list"
+	}
+	return "nothing"
+}
+
+// Split takes the entries with the given keys out of a mapping: both results
+// are mappings at n's place. n is not changed.
+func (n *Node) Split(keys ...string) (taken, rest *Node) {
+	taken = &Node{pos: n.pos, form: n.form, text: n.text, items: n.items}
+	rest = &Node{pos: n.pos, form: n.form, text: n.text, items: n.items}
+next:
+	for _, e := range n.entries {
+		for _, k := range keys {
+			if e.key == k {
+				taken.entries = append(taken.entries, e)
+				continue next
+			}
+		}
+		rest.entries = append(rest.entries, e)
+	}
+	return taken, rest
+}
+
+// Over is the mapping n with those entries of beneath that n does not have.
+// A nil beneath has none.
+func (n *Node) Over(beneath *Node) *Node {
+	if beneath == nil || n.form != mapping {
+		return n
+	}
+	have := map[string]bool{}
+	for _, e := range n.entries {
+		have[e.key] = true
+	}
+	merged := &Node{pos: n.pos, form: mapping, entries: append([]entry(nil), n.entries...)}
+	for _, e := range beneath.entries {
+		if !have[e.key] {
+			merged.entries = append(merged.entries, e)
+		}
+	}
+	return merged
+}
+
+// FromValue is a node made of a value that encoding/json can marshal; what
+// stands for the file in errors.
+func FromValue(what string, value any) (*Node, error) {
+	b, err := json.Marshal(value)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", what, bundle.ErrUsage, err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	var tree any
+	if err := dec.Decode(&tree); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("%s: %w: %w", what, bundle.ErrUsage, err)
+	}
+	return fromTree(Pos{File: what}, tree), nil
+}
+
+func fromTree(pos Pos, tree any) *Node {
+	switch v := tree.(type) {
+	case string:
+		return &Node{pos: pos, form: text, text: v}
+	case bool:
+		return &Node{pos: pos, form: boolean, text: strconv.FormatBool(v)}
+	case json.Number:
+		if _, err := v.Int64(); err != nil {
+			return &Node{pos: pos, form: float, text: v.String()}
+		}
+		return &Node{pos: pos, form: integer, text: v.String()}
+	case []any:
+		n := &Node{pos: pos, form: sequence}
+		for _, e := range v {
+			n.items = append(n.items, fromTree(pos, e))
+		}
+		return n
+	case map[string]any:
+		n := &Node{pos: pos, form: mapping}
+		for k, e := range v {
+			n.entries = append(n.entries, entry{key: k, pos: pos, value: fromTree(pos, e)})
+		}
+		sort.Slice(n.entries, func(i, j int) bool { return n.entries[i].key < n.entries[j].key })
+		return n
+	}
+	return &Node{pos: pos, form: null}
+}
