@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -16,13 +17,13 @@ import (
 // this package wraps exactly one of them, except for the end of a context,
 // which matches context.Canceled or context.DeadlineExceeded alone. No error
 // holds a secret: URLs in them went through Redact, and what a server sent is
-// repeated only as numbers and host names.
+// repeated only as numbers, versions and host names.
 var (
 	// ErrUpstream: not reachable, or not what it said it is. Worth repeating.
 	ErrUpstream = errors.New("upstream")
 	// ErrRefused: the upstream wanted something that is not allowed: a redirect
-	// to a host that nobody named, to plain http, or a certificate that no
-	// known authority signed. Repeating does not help.
+	// to a host that nobody named, to plain http, or trust in a certificate
+	// that no known authority signed. Repeating does not help.
 	ErrRefused = errors.New("refused")
 	// ErrConfig: an option or a URL that cannot be used as it stands.
 	ErrConfig = errors.New("not a valid configuration")
@@ -34,20 +35,16 @@ type StatusError struct {
 	URL    string // redacted, the last hop
 	Status int    // as in RFC 9110 section 15
 	// Credential names where the credential that was sent came from, or why
-	// there was none. It never holds the credential. Only set for 401, 403 and 407.
+	// there was none. It never holds the credential. Set for 401, 403 and 407.
 	Credential string
 
-	after    time.Duration // Retry-After, 0: none
-	attempts int
+	after time.Duration // Retry-After; 0: none
 }
 
 func (e *StatusError) Error() string {
 	s := fmt.Sprintf("%s: status %d %s", e.URL, e.Status, http.StatusText(e.Status))
 	if e.Credential != "" {
 		s += ", credential: " + e.Credential
-	}
-	if e.attempts > 1 {
-		s += fmt.Sprintf(", %d attempts", e.attempts)
 	}
 	return s
 }
@@ -69,35 +66,72 @@ func (e *RedirectError) Error() string {
 // Unwrap is ErrRefused.
 func (e *RedirectError) Unwrap() error { return ErrRefused }
 
-// errStall is the cause with which a request ends that no byte arrived for.
+// ChangedError says that a URL's content became another one while it was read:
+// what was read so far belongs to a version that is gone. It matches
+// ErrUpstream; who reads it once more from its first byte gets the new one.
+type ChangedError struct {
+	URL        string // redacted
+	Want, Have string // the versions, for people
+}
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("%s: changed while it was read: want %s, have %s", e.URL, e.Want, e.Have)
+}
+
+// Unwrap is ErrUpstream.
+func (e *ChangedError) Unwrap() error { return ErrUpstream }
+
+// errStall is the cause with which a request ends when no byte arrived for it.
 var errStall = errors.New("stalled")
 
-// failure turns what net/http returned for a request to u into an error of this
-// package. *url.Error is taken off because it repeats the URL with its query.
+// brokenError is a connection that could not be made or did not last: the kind
+// of failure that another attempt may cure. It matches ErrUpstream.
+type brokenError struct {
+	url string // redacted
+	err error
+}
+
+func (e *brokenError) Error() string   { return e.url + ": " + e.err.Error() }
+func (e *brokenError) Unwrap() []error { return []error{ErrUpstream, e.err} }
+
+// failure turns what net/http returned for a request to u into an error of
+// this package. *url.Error is taken off because it repeats the URL with its query.
 func failure(ctx context.Context, u string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", Redact(u), context.Cause(ctx))
 	}
-	var ue *url.Error
-	for errors.As(err, &ue) {
-		err = ue.Err
+	for {
+		var outer *url.Error
+		if !errors.As(err, &outer) {
+			break
+		}
+		err = outer.Err
 	}
 	switch {
-	case errors.Is(err, ErrRefused), errors.Is(err, ErrConfig), errors.Is(err, ErrUpstream):
+	case errors.Is(err, ErrUpstream), errors.As(err, new(*RedirectError)):
 		return err
+	case errors.Is(err, ErrConfig):
+		return fmt.Errorf("%s: %w", Redact(u), err)
 	case isCertificate(err):
 		return fmt.Errorf("%s: %w: %w", Redact(u), ErrRefused, err)
+	case noHost(err), isAlert(err), errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Errorf("%s: %w: %w", Redact(u), ErrUpstream, err)
 	}
-	return fmt.Errorf("%s: %w: %w", Redact(u), ErrUpstream, err)
+	return &brokenError{url: Redact(u), err: err}
 }
 
 func isCertificate(err error) bool {
-	var verification *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	var hostname x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	return errors.As(err, &verification) || errors.As(err, &authority) ||
-		errors.As(err, &hostname) || errors.As(err, &invalid)
+	return errors.As(err, new(*tls.CertificateVerificationError)) ||
+		errors.As(err, new(x509.UnknownAuthorityError)) ||
+		errors.As(err, new(x509.HostnameError)) ||
+		errors.As(err, new(x509.CertificateInvalidError))
+}
+
+// isAlert says that the other side ended the TLS handshake with a reason: it
+// wants a client certificate, or another version.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 // noHost says that the name service is sure that there is no such host.
@@ -105,3 +139,23 @@ func noHost(err error) bool {
 	var dns *net.DNSError
 	return errors.As(err, &dns) && dns.IsNotFound
 }
+
+// RedactError is err with a text that went through Redact where a *url.Error
+// in it repeats a URL. Errors of a library that uses Client.HTTP need it
+// before anybody sees them; errors of this package do not.
+func RedactError(err error) error {
+	var inner *url.Error
+	if !errors.As(err, &inner) {
+		return err
+	}
+	text := strings.ReplaceAll(err.Error(), fmt.Sprintf("%q", inner.URL), Redact(inner.URL))
+	return &redactedError{text: strings.ReplaceAll(text, inner.URL, Redact(inner.URL)), err: err}
+}
+
+type redactedError struct {
+	text string
+	err  error
+}
+
+func (e *redactedError) Error() string { return e.text }
+func (e *redactedError) Unwrap() error { return e.err }

@@ -2,7 +2,7 @@
 // from a network comes through a Client.
 //
 // It speaks HTTP as RFC 9110 has it, http and https only: resume by Range and
-// If-Range (sections 13.1.5 and 14), retries with back-off and Retry-After
+// If-Range (sections 13.1.5 and 14), attempts with back-off and Retry-After
 // (section 10.2.3), time-outs on stall and never on duration, parallelism and
 // rate per host, proxies, private authorities, client certificates, and
 // credentials by reference that reach their origin and nothing else.
@@ -15,58 +15,129 @@ package fetch
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
+	"os"
+	"slices"
+	"sync"
 	"time"
 )
 
 // HostOptions are the settings of one host, for every source that uses it. The
-// zero value is a public host.
+// zero value is right for a public host.
 type HostOptions struct {
 	CA         string   // PEM file of authorities that are trusted besides the system's
 	ClientCert string   // PEM file; with ClientKey
 	ClientKey  string   // PEM file
-	Auth       string   // netrc | docker-config | basic-env | bearer-env; "": by the two fields below
+	Auth       string   // netrc | docker-config | basic-env | bearer-env; "": what the two fields below say
 	BearerEnv  string   // name of a variable that holds a token
 	BasicEnv   string   // name of a variable that holds user:password
 	Parallel   int      // requests at a time; 0: Options.Parallel
 	Rate       int64    // bytes a second, over all requests; 0: as fast as it goes
-	RedirectTo []string // "host" (its default port) or "host:port" to which this host may send on
-	Proxy      string   // URL of the proxy for this host; "direct": none; "": by the environment
+	RedirectTo []string // "host" (the scheme's own port) or "host:port" to which this host may send on
+	Proxy      string   // URL of the proxy for this host; "direct": none; "": as the environment says
 }
 
 // Options are the settings of a Client. The zero value is a usable one.
 type Options struct {
-	// Hosts holds settings by "host", which is good for every port, or
+	// Hosts holds settings by "host", which is good for every port, or by
 	// "host:port", which goes before it. Credentials of a "host" are sent by
-	// https to port 443 alone: who wants them elsewhere, or in the clear, says
-	// so by naming the port.
+	// https to port 443 alone: who wants them sent elsewhere, or in the clear,
+	// says so by naming the port.
 	Hosts     map[string]HostOptions
-	Parallel  int           // requests to one host at a time; 0: 4
-	Stall     time.Duration // how long no byte may arrive; 0: one minute
-	Retries   int           // further attempts without progress; 0: 6; negative: none
-	Env       func(string) string
-	Home      string // where .netrc and .docker are; "": the user's home directory
-	UserAgent string
-	Log       *slog.Logger // nil: nowhere
+	Parallel  int                 // requests to one host at a time; 0: 4
+	Stall     time.Duration       // how long no byte may arrive; 0: a minute
+	Retries   int                 // further attempts without progress; 0: 6; negative: none
+	Env       func(string) string // nil: the process's environment
+	Home      string              // where .netrc and .docker are; "": the user's home directory
+	UserAgent string              // "": gapbundle
+	Log       *slog.Logger        // nil: nowhere
 	// Wait waits for d or the end of ctx, before another attempt or to keep to
 	// a rate. nil: by the clock.
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
+const (
+	defaultParallel  = 4
+	defaultStall     = time.Minute
+	defaultRetries   = 6
+	defaultUserAgent = "gapbundle"
+)
+
 // Client fetches. It is safe for concurrent use. Close it to let its idle
 // connections go.
 type Client struct {
-	http *http.Client
+	once    *http.Client // one attempt for each call: our own methods count them
+	library *http.Client // with attempts inside
+	plain   *http.Transport
+	hosts   map[string]*host // by key of Options.Hosts
+	options Options          // defaults filled in
+
+	mu     sync.Mutex
+	others map[string]*host // by address: hosts without settings that were used
 }
 
 // New makes a Client and reads what Options.Hosts name: certificates, keys,
 // credentials. Errors match ErrConfig.
-func New(o Options) (*Client, error) { return &Client{}, nil }
+func New(o Options) (*Client, error) {
+	c := &Client{options: o.filled(), hosts: map[string]*host{}, others: map[string]*host{}}
+	proxy, err := environmentProxy(c.options.Env)
+	if err != nil {
+		return nil, err
+	}
+	c.plain = newTransport(proxy, nil)
+	for _, key := range slices.Sorted(maps.Keys(o.Hosts)) {
+		if err := c.addHost(key, o.Hosts[key], proxy); err != nil {
+			return nil, err
+		}
+	}
+	// From the outside in: who asks, how many at a time, for how long.
+	chain := &identity{c: c, next: &limits{c: c, next: &watch{c: c, next: &dispatch{c: c}}}}
+	c.once = &http.Client{Transport: chain, CheckRedirect: c.checkRedirect}
+	c.library = &http.Client{Transport: &retries{c: c, next: chain}, CheckRedirect: c.checkRedirect}
+	return c, nil
+}
+
+func (o Options) filled() Options {
+	if o.Parallel <= 0 {
+		o.Parallel = defaultParallel
+	}
+	if o.Stall <= 0 {
+		o.Stall = defaultStall
+	}
+	if o.Retries == 0 {
+		o.Retries = defaultRetries
+	}
+	if o.Env == nil {
+		o.Env = os.Getenv
+	}
+	if o.Home == "" {
+		// No home: then nothing is found there, which is said when it is needed.
+		o.Home, _ = os.UserHomeDir()
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = defaultUserAgent
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Wait == nil {
+		o.Wait = wait
+	}
+	return o
+}
 
 // Close closes idle connections. Requests under way are not touched, and the
 // Client may be used again.
-func (c *Client) Close() {}
+func (c *Client) Close() {
+	c.plain.CloseIdleConnections()
+	for _, h := range c.hosts {
+		h.transport.CloseIdleConnections()
+	}
+}
 
-// HTTP is the same chain (credentials, limits, retries, rules for redirects)
-// for a library that wants an *http.Client. Bodies are not resumed.
-func (c *Client) HTTP() *http.Client { return c.http }
+// HTTP is the same chain (credentials, limits, attempts, rules for redirects)
+// for a library that wants an *http.Client. Requests with a body are sent
+// once, bodies of answers are not resumed. What the library returns as an
+// error goes through RedactError.
+func (c *Client) HTTP() *http.Client { return c.library }

@@ -37,12 +37,54 @@ func (m Meta) Validator() string {
 	return ""
 }
 
+// isValidator says that s has a form that Validator gives. Callers keep
+// validators in files, and those of other kinds of origin beside them.
+func isValidator(s string) bool {
+	if strings.HasPrefix(s, `"`) {
+		return true
+	}
+	date, size, ok := cutLast(s)
+	_, err := http.ParseTime(date)
+	_, isNumber := number(size)
+	return ok && err == nil && isNumber
+}
+
+// cutLast cuts at the last blank.
+func cutLast(s string) (before, after string, found bool) {
+	i := strings.LastIndexByte(s, ' ')
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
 // ifRange is the value of the If-Range header for a Validator.
 func ifRange(validator string) string {
-	if i := strings.LastIndexByte(validator, ' '); i >= 0 && !strings.HasPrefix(validator, `"`) {
-		return validator[:i]
+	if strings.HasPrefix(validator, `"`) {
+		return validator
 	}
-	return validator
+	date, _, _ := cutLast(validator)
+	return date
+}
+
+// denies says that m is the description of another version than validator
+// names. A partial answer need not repeat what it was asked by (RFC 9110
+// section 15.3.7), so silence denies nothing.
+func (m Meta) denies(validator string) bool {
+	if strings.HasPrefix(validator, `"`) {
+		return m.ETag != "" && m.ETag != validator
+	}
+	date, size, _ := cutLast(validator)
+	return m.LastModified != "" && m.LastModified != date || m.Size >= 0 && strconv.FormatInt(m.Size, 10) != size
+}
+
+// adopt fills in what a partial answer left out.
+func (m *Meta) adopt(validator string) {
+	if strings.HasPrefix(validator, `"`) {
+		m.ETag = validator
+	} else {
+		m.LastModified, m.fresh = ifRange(validator), false
+	}
 }
 
 func metaOf(resp *http.Response) Meta {

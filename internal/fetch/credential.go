@@ -1,0 +1,139 @@
+package fetch
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// The values of HostOptions.Auth.
+const (
+	authNetrc     = "netrc"
+	authDocker    = "docker-config"
+	authBasicEnv  = "basic-env"
+	authBearerEnv = "bearer-env"
+)
+
+// credential is what tells a host who asks.
+type credential struct {
+	source string // where it comes from, for people; never what it is
+	// value is the Authorization header; "" where there is none to send.
+	value func(ctx context.Context) (string, error)
+}
+
+// authorization is the Authorization header for a request.
+func (c *credential) authorization(ctx context.Context) (string, error) {
+	value, err := c.value(ctx)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", c.source, err)
+	}
+	return value, nil
+}
+
+// newCredential reads what o names. It is nil where o names nothing.
+func (c *Client) newCredential(o HostOptions, name, port string) (*credential, error) {
+	auth, err := o.auth()
+	if err != nil {
+		return nil, err
+	}
+	switch auth {
+	case authBearerEnv:
+		token := c.options.Env(o.BearerEnv)
+		source := "variable " + o.BearerEnv + " (bearer)"
+		if err := checkSecret(token); err != nil {
+			return nil, fmt.Errorf("%s: %w", source, err)
+		}
+		return fixed(source, "Bearer "+token), nil
+	case authBasicEnv:
+		user, password, ok := strings.Cut(c.options.Env(o.BasicEnv), ":")
+		source := "variable " + o.BasicEnv + " (basic)"
+		if !ok || user == "" {
+			return nil, fmt.Errorf("%s: not set, or not user:password: %w", source, ErrConfig)
+		}
+		return fixed(source, basic(user, password)), nil
+	case authNetrc:
+		return c.netrcCredential(name, port)
+	case authDocker:
+		return c.dockerCredential(name, port), nil
+	}
+	return nil, nil
+}
+
+// auth is Auth, or what the other fields imply; two ways for one host are an
+// error, because which one goes first would be a guess.
+func (o HostOptions) auth() (string, error) {
+	implied := ""
+	switch {
+	case o.BearerEnv != "" && o.BasicEnv != "":
+		return "", fmt.Errorf("both a bearer and a basic credential: %w", ErrConfig)
+	case o.BearerEnv != "":
+		implied = authBearerEnv
+	case o.BasicEnv != "":
+		implied = authBasicEnv
+	}
+	switch o.Auth {
+	case "", implied:
+		return implied, nil
+	case authNetrc, authDocker:
+		if implied == "" {
+			return o.Auth, nil
+		}
+		return "", fmt.Errorf("auth %s and a credential by %s: %w", o.Auth, implied, ErrConfig)
+	case authBasicEnv, authBearerEnv:
+		return "", fmt.Errorf("auth %s names no variable, or the other form's: %w", o.Auth, ErrConfig)
+	}
+	return "", fmt.Errorf("auth %.40q: want %s, %s, %s or %s: %w", o.Auth, authNetrc, authDocker, authBasicEnv, authBearerEnv, ErrConfig)
+}
+
+func fixed(source, value string) *credential {
+	return &credential{source: source, value: func(context.Context) (string, error) { return value, nil }}
+}
+
+func basic(user, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+}
+
+// checkSecret refuses what cannot stand in a header. It does not repeat it.
+func checkSecret(s string) error {
+	if s == "" {
+		return fmt.Errorf("not set or empty: %w", ErrConfig)
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f {
+			return fmt.Errorf("a blank, control or non-ASCII character at byte %d: %w", i, ErrConfig)
+		}
+	}
+	return nil
+}
+
+// sendsTo says that the host's credential may be sent to o, which its settings
+// were found for: by https, or in the clear where the port was named and
+// nothing else speaks of https. An upstream's index that names the same host
+// by http must not be able to draw the credential out into the open.
+func (h *host) sendsTo(o origin) bool {
+	switch {
+	case h.credential == nil:
+		return false
+	case h.port == "":
+		return o.scheme == "https" && o.port == "443"
+	}
+	return o.scheme == "https" || !h.tls
+}
+
+// credentialSource says for a refused request which credential it carried.
+func (c *Client) credentialSource(req *http.Request) string {
+	h := c.hostFor(req.URL)
+	switch {
+	case strayed(req):
+		return "none, a redirect has left the origin"
+	case h.credential == nil:
+		return "none, the host has none set"
+	case !h.sendsTo(originOf(req.URL)) && h.port == "":
+		return fmt.Sprintf("none, %s of host %q is for https on port 443", h.credential.source, h.key)
+	case !h.sendsTo(originOf(req.URL)):
+		return fmt.Sprintf("none, %s of host %q is for https", h.credential.source, h.key)
+	}
+	return h.credential.source
+}

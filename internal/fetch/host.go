@@ -1,0 +1,174 @@
+package fetch
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// host is what a Client holds for one key of Options.Hosts, or for the address
+// of a host that has no settings.
+type host struct {
+	key        string // as in Options.Hosts, for messages
+	port       string // "": the key names none
+	credential *credential
+	transport  *http.Transport
+	tls        bool // has settings that only make sense with https
+	slots      chan struct{}
+	limiter    *rate.Limiter // nil: no limit
+	redirectTo map[string]bool
+}
+
+// Bytes that a limited body may take at once: small enough for a smooth
+// stream, large enough not to wake up for every packet.
+const (
+	minBurst = 4 << 10
+	maxBurst = 256 << 10
+)
+
+func (c *Client) addHost(key string, o HostOptions, proxy proxyFunc) error {
+	fail := func(err error) error { return fmt.Errorf("host %.100q: %w", key, err) }
+	name, port, err := splitHost(key)
+	if err != nil {
+		return fail(err)
+	}
+	if c.hosts[mapKey(name, port)] != nil {
+		return fail(fmt.Errorf("named twice: %w", ErrConfig))
+	}
+	if o.Parallel < 0 || o.Rate < 0 {
+		return fail(fmt.Errorf("parallel %d, rate %d: below zero: %w", o.Parallel, o.Rate, ErrConfig))
+	}
+	h := &host{key: key, port: port, tls: o.CA != "" || o.ClientCert != "", redirectTo: map[string]bool{}}
+	for _, to := range o.RedirectTo {
+		name, port, err := splitHost(to)
+		if err != nil {
+			return fail(fmt.Errorf("redirect-to %.100q: %w", to, err))
+		}
+		h.redirectTo[mapKey(name, port)] = true
+	}
+	if h.credential, err = c.newCredential(o, name, port); err != nil {
+		return fail(err)
+	}
+	settings, err := tlsConfig(o)
+	if err != nil {
+		return fail(err)
+	}
+	if o.Proxy != "" {
+		if proxy, err = fixedProxy(o.Proxy); err != nil {
+			return fail(err)
+		}
+	}
+	h.transport = newTransport(proxy, settings)
+	h.limit(o, c.options.Parallel)
+	c.hosts[mapKey(name, port)] = h
+	return nil
+}
+
+func (h *host) limit(o HostOptions, parallel int) {
+	if o.Parallel > 0 {
+		parallel = o.Parallel
+	}
+	h.slots = make(chan struct{}, parallel)
+	if o.Rate > 0 {
+		h.limiter = rate.NewLimiter(rate.Limit(o.Rate), int(min(max(o.Rate/8, minBurst), maxBurst)))
+	}
+}
+
+// hostFor finds the settings for u, or makes those of a host that has none.
+func (c *Client) hostFor(u *url.URL) *host {
+	o := originOf(u)
+	if h := c.hosts[o.address()]; h != nil {
+		return h
+	}
+	if h := c.hosts[o.host]; h != nil {
+		return h
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.others[o.address()]
+	if h == nil {
+		h = &host{transport: c.plain}
+		h.limit(HostOptions{}, c.options.Parallel)
+		c.others[o.address()] = h
+	}
+	return h
+}
+
+// splitHost takes a key of Options.Hosts apart.
+func splitHost(key string) (name, port string, err error) {
+	name, port, err = net.SplitHostPort(key)
+	if err != nil || strings.Count(key, ":") > 1 && key[0] != '[' {
+		name, port = strings.TrimSuffix(strings.TrimPrefix(key, "["), "]"), ""
+	} else if n, ok := number(port); !ok || n < 1 || n > 65535 {
+		return "", "", fmt.Errorf("port %.20q: want 1 to 65535: %w", port, ErrConfig)
+	}
+	if name == "" || strings.ContainsAny(name, "/@?#[]* ") || strings.Contains(name, ":") && net.ParseIP(name) == nil {
+		return "", "", fmt.Errorf("want host or host:port: %w", ErrConfig)
+	}
+	return strings.ToLower(name), port, nil
+}
+
+func mapKey(name, port string) string {
+	if port == "" {
+		return name
+	}
+	return net.JoinHostPort(name, port)
+}
+
+// tlsConfig is nil where o says nothing about it.
+func tlsConfig(o HostOptions) (*tls.Config, error) {
+	if (o.ClientCert == "") != (o.ClientKey == "") {
+		return nil, fmt.Errorf("client certificate and client key: one without the other: %w", ErrConfig)
+	}
+	if o.CA == "" && o.ClientCert == "" {
+		return nil, nil
+	}
+	settings := &tls.Config{MinVersion: tls.VersionTLS12}
+	if o.CA != "" {
+		pem, err := os.ReadFile(o.CA)
+		if err != nil {
+			return nil, fmt.Errorf("ca: %w: %w", ErrConfig, err)
+		}
+		// A machine without a pool of its own trusts the named authorities alone.
+		if settings.RootCAs, err = x509.SystemCertPool(); err != nil {
+			settings.RootCAs = x509.NewCertPool()
+		}
+		if !settings.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca %s: no certificate in it: %w", o.CA, ErrConfig)
+		}
+	}
+	if o.ClientCert != "" {
+		pair, err := tls.LoadX509KeyPair(o.ClientCert, o.ClientKey)
+		if err != nil {
+			return nil, fmt.Errorf("client certificate %s, key %s: %w: %w", o.ClientCert, o.ClientKey, ErrConfig, err)
+		}
+		settings.Certificates = []tls.Certificate{pair}
+	}
+	return settings, nil
+}
+
+// newTransport has no time-outs of its own: watch counts from the first dial
+// to the last byte, and only while nothing arrives.
+func newTransport(proxy proxyFunc, settings *tls.Config) *http.Transport {
+	if settings == nil {
+		settings = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return &http.Transport{
+		Proxy:                  proxy,
+		DialContext:            (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:        settings,
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true, // content is what the server holds, byte for byte
+		MaxIdleConnsPerHost:    16,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: 1 << 20, // a hostile server cannot fill the memory with headers
+	}
+}

@@ -1,0 +1,200 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// Open opens url at byte at if the content is still the version that validator
+// names (see Meta.Validator), otherwise from its first byte; Body.At says
+// which. The Body asks again by itself, as long as ctx lives, when its
+// connection breaks.
+func (c *Client) Open(ctx context.Context, url string, at int64, validator string) (*Body, error) {
+	if _, err := parseURL(url); err != nil {
+		return nil, err
+	}
+	if at < 0 || !isValidator(validator) {
+		at = 0
+	}
+	b := &Body{c: c, ctx: ctx, url: url, attempts: attempts{c: c}}
+	for {
+		err := b.open(at, validator)
+		if err == nil {
+			return b, nil
+		}
+		if err = b.attempts.again(ctx, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// open is one attempt at the first answer.
+func (b *Body) open(at int64, validator string) error {
+	resp, err := b.c.get(b.ctx, b.url, at, validator)
+	if err != nil {
+		return err
+	}
+	meta := metaOf(resp)
+	switch resp.StatusCode {
+	case http.StatusOK:
+		b.begin(resp, meta, 0)
+		return nil
+	case http.StatusPartialContent:
+		meta.Size, err = checkRange(resp, at)
+		if err != nil {
+			resp.Body.Close()
+			return err
+		}
+		if !meta.denies(validator) {
+			meta.adopt(validator)
+			b.begin(resp, meta, at)
+			return nil
+		}
+	case http.StatusRequestedRangeNotSatisfiable:
+		if at == 0 {
+			return b.c.statusError(resp)
+		}
+	default:
+		return b.c.statusError(resp)
+	}
+	// Another version, or nothing behind at: from the beginning.
+	resp.Body.Close()
+	return b.open(0, "")
+}
+
+// get makes one request for url, from byte at on if the validator still holds.
+func (c *Client) get(ctx context.Context, url string, at int64, validator string) (*http.Response, error) {
+	header := http.Header{}
+	if at > 0 {
+		header.Set("Range", "bytes="+strconv.FormatInt(at, 10)+"-")
+		header.Set("If-Range", ifRange(validator))
+	}
+	return c.do(ctx, http.MethodGet, url, header)
+}
+
+// do makes one request; whatever the status, an answer is an answer.
+func (c *Client) do(ctx context.Context, method, url string, header http.Header) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		return nil, fmt.Errorf("URL %.200q: not usable: %w", Redact(url), ErrConfig)
+	}
+	req.Header = header
+	resp, err := c.once.Do(req)
+	if err != nil {
+		return nil, failure(ctx, url, err)
+	}
+	return resp, nil
+}
+
+// checkRange checks that a partial answer is what was asked for, all from byte
+// at to the end, and returns the size of the whole.
+func checkRange(resp *http.Response, at int64) (size int64, err error) {
+	url := Redact(resp.Request.URL.String())
+	if at == 0 {
+		return 0, fmt.Errorf("%s: a part, want the whole: %w", url, ErrUpstream)
+	}
+	first, last, total, err := contentRange(resp.Header.Get("Content-Range"))
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%s: %w", url, err)
+	case total < 0:
+		return 0, fmt.Errorf("%s: range %d-%d of an unknown size, want from byte %d to the end: %w", url, first, last, at, ErrUpstream)
+	case first != at || last != total-1:
+		return 0, fmt.Errorf("%s: range %d-%d of %d, want from byte %d to the end: %w", url, first, last, total, at, ErrUpstream)
+	case resp.ContentLength >= 0 && resp.ContentLength != total-at:
+		return 0, fmt.Errorf("%s: %d bytes for range %d-%d: %w", url, resp.ContentLength, first, last, ErrUpstream)
+	}
+	return total, nil
+}
+
+// Stat asks for what is known about url without its content: by HEAD, or where
+// that is refused by a GET of its first byte.
+func (c *Client) Stat(ctx context.Context, url string) (*Meta, error) {
+	if _, err := parseURL(url); err != nil {
+		return nil, err
+	}
+	a, method := attempts{c: c}, http.MethodHead
+	for {
+		meta, status, err := c.stat(ctx, method, url)
+		if err == nil {
+			return meta, nil
+		}
+		if method == http.MethodHead && refusesHead(status) {
+			method = http.MethodGet
+			continue
+		}
+		if err = a.again(ctx, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// refusesHead: servers that know no HEAD say so in many ways, and signed URLs
+// are often signed for GET alone.
+func refusesHead(status int) bool {
+	switch status {
+	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+func (c *Client) stat(ctx context.Context, method, url string) (meta *Meta, status int, err error) {
+	header := http.Header{}
+	if method == http.MethodGet {
+		header.Set("Range", "bytes=0-0")
+	}
+	resp, err := c.do(ctx, method, url, header)
+	if err != nil {
+		return nil, 0, err
+	}
+	m := metaOf(resp)
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		defer resp.Body.Close()
+		return &m, resp.StatusCode, nil
+	case method == http.MethodGet && resp.StatusCode == http.StatusPartialContent,
+		method == http.MethodGet && resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		// Not satisfiable: the content is empty, or the server says nothing.
+		defer resp.Body.Close()
+		if _, _, m.Size, err = contentRange(resp.Header.Get("Content-Range")); err != nil {
+			return nil, resp.StatusCode, fmt.Errorf("%s: %w", m.URL, err)
+		}
+		return &m, resp.StatusCode, nil
+	}
+	return nil, resp.StatusCode, c.statusError(resp)
+}
+
+// ReadAll reads the whole content of url, at most limit bytes: a metadata file
+// is held in memory and must not fill it. If it changes meanwhile it is read
+// once more.
+func (c *Client) ReadAll(ctx context.Context, url string, limit int64) ([]byte, *Meta, error) {
+	content, meta, err := c.readAll(ctx, url, limit)
+	if errors.As(err, new(*ChangedError)) {
+		content, meta, err = c.readAll(ctx, url, limit)
+	}
+	return content, meta, err
+}
+
+func (c *Client) readAll(ctx context.Context, url string, limit int64) ([]byte, *Meta, error) {
+	body, err := c.Open(ctx, url, 0, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer body.Close()
+	if body.Meta.Size > limit {
+		return nil, nil, fmt.Errorf("%s: %d bytes, want at most %d: %w", body.Meta.URL, body.Meta.Size, limit, ErrUpstream)
+	}
+	content, err := io.ReadAll(io.LimitReader(body, limit+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if int64(len(content)) > limit {
+		return nil, nil, fmt.Errorf("%s: more than %d bytes: %w", body.Meta.URL, limit, ErrUpstream)
+	}
+	return content, &body.Meta, nil
+}

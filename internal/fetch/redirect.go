@@ -1,0 +1,53 @@
+package fetch
+
+import (
+	"fmt"
+	"net/http"
+)
+
+const maxRedirects = 10
+
+// checkRedirect is http.Client's CheckRedirect. The host that was asked first
+// decides where its answer may come from; a host on the way adds nothing.
+func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
+	first, last := via[0], via[len(via)-1]
+	refuse := func(to, why string) error {
+		return &RedirectError{URL: Redact(last.URL.String()), To: to, Why: why}
+	}
+	if err := checkURL(req.URL); err != nil {
+		return refuse("an unusable URL", err.Error())
+	}
+	from, to := originOf(first.URL), originOf(req.URL)
+	switch {
+	case last.URL.Scheme == "https" && to.scheme != "https":
+		return refuse(to.String(), "from https to http")
+	case len(via) > maxRedirects:
+		return refuse(to.String(), fmt.Sprintf("one more than %d on the way", maxRedirects))
+	case to == from, upgrade(from, to), c.hostFor(first.URL).mayRedirect(to):
+		return nil
+	}
+	return refuse(to.String(), "a host that redirect-to of "+from.String()+" does not name")
+}
+
+// upgrade says that to is the same host by https, both on the usual ports.
+func upgrade(from, to origin) bool {
+	return from == origin{"http", to.host, "80"} && to == origin{"https", from.host, "443"}
+}
+
+func (h *host) mayRedirect(to origin) bool {
+	return h.redirectTo[to.address()] || h.redirectTo[to.host] && to.port == defaultPort(to.scheme)
+}
+
+// strayed says that req is the follow-up of a redirect that has left the
+// origin which was asked first, even if it leads back there: what belongs to
+// that origin must not be sent any more.
+func strayed(req *http.Request) bool {
+	here := originOf(req.URL)
+	for req.Response != nil {
+		req = req.Response.Request
+		if originOf(req.URL) != here {
+			return true
+		}
+	}
+	return false
+}

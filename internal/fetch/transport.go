@@ -1,0 +1,207 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+	"time"
+)
+
+// identity is the outermost layer of one hop: what the request says about us,
+// and what the answer may be wrapped in.
+type identity struct {
+	c    *Client
+	next http.RoundTripper
+}
+
+func (t *identity) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := checkURL(req.URL); err != nil {
+		return nil, abandon(req, err)
+	}
+	out := req.Clone(req.Context())
+	if out.Header.Get("User-Agent") == "" {
+		out.Header.Set("User-Agent", t.c.options.UserAgent)
+	}
+	out.Header.Set("Accept-Encoding", "identity")
+	// net/http fills in the URL before, with a query that may be a signature.
+	out.Header.Del("Referer")
+	if strayed(req) {
+		// net/http keeps these on the way to another port or a subdomain.
+		out.Header.Del("Authorization")
+		out.Header.Del("Cookie")
+	} else if h := t.c.hostFor(req.URL); h.sendsTo(originOf(req.URL)) && out.Header.Get("Authorization") == "" {
+		value, err := h.credential.authorization(req.Context())
+		if err != nil {
+			return nil, abandon(req, fmt.Errorf("host %q: %w", h.key, err))
+		}
+		if value != "" {
+			out.Header.Set("Authorization", value)
+		}
+	}
+	resp, err := t.next.RoundTrip(out)
+	if err != nil {
+		return nil, err
+	}
+	resp.Request = req // without what was added here
+	if coding := resp.Header.Get("Content-Encoding"); !ownCoding(coding, req.URL.Path) {
+		resp.Body.Close()
+		return nil, fmt.Errorf("%s: content coding %.20q, want none: %w", Redact(req.URL.String()), coding, ErrUpstream)
+	}
+	return resp, nil
+}
+
+// abandon closes the body of a request that is not sent, as a RoundTripper must.
+func abandon(req *http.Request, err error) error {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+	return err
+}
+
+// ownCoding says that the bytes of an answer are those of the file: it has no
+// content coding, or one that only repeats what the file's name says, which is
+// how some servers label files that are stored compressed.
+func ownCoding(coding, name string) bool {
+	switch strings.ToLower(coding) {
+	case "", "identity":
+		return true
+	case "gzip", "x-gzip":
+		return strings.HasSuffix(name, "gz") // .gz, .tgz, .svgz
+	case "bzip2", "x-bzip2", "xz", "x-xz", "zstd":
+		ext := path.Ext(name)
+		return ext == ".bz2" || ext == ".xz" || ext == ".zst"
+	}
+	return false
+}
+
+// limits keeps to a host's parallel requests and its rate. A slot is held
+// until the body has ended or was closed.
+type limits struct {
+	c    *Client
+	next http.RoundTripper
+}
+
+func (t *limits) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, h := req.Context(), t.c.hostFor(req.URL)
+	select {
+	case h.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, abandon(req, context.Cause(ctx))
+	}
+	release := sync.OnceFunc(func() { <-h.slots })
+	resp, err := t.next.RoundTrip(req)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	if resp.Body == http.NoBody {
+		release()
+		return resp, nil
+	}
+	resp.Body = &limitedBody{ReadCloser: resp.Body, ctx: ctx, c: t.c, h: h, release: release}
+	return resp, nil
+}
+
+type limitedBody struct {
+	io.ReadCloser
+	ctx     context.Context // of the request, which the body belongs to
+	c       *Client
+	h       *host
+	release func()
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	limiter := b.h.limiter
+	if limiter != nil {
+		p = p[:min(len(p), limiter.Burst())]
+	}
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.release()
+	}
+	if limiter != nil && n > 0 {
+		now := time.Now()
+		if d := limiter.ReserveN(now, n).DelayFrom(now); d > 0 {
+			if waited := b.c.options.Wait(b.ctx, d); waited != nil && err == nil {
+				err = waited
+			}
+		}
+	}
+	return n, err
+}
+
+func (b *limitedBody) Close() error {
+	defer b.release()
+	return b.ReadCloser.Close()
+}
+
+// watch ends a request for which no byte arrives: not the headers, nor, while
+// somebody waits for it, the next piece of the body.
+type watch struct {
+	c    *Client
+	next http.RoundTripper
+}
+
+func (t *watch) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	stall := t.c.options.Stall
+	timer := time.AfterFunc(stall, func() { cancel(errStall) })
+	resp, err := t.next.RoundTrip(req.WithContext(ctx))
+	timer.Stop()
+	if err != nil {
+		err = stalled(ctx, stall, err)
+		cancel(nil)
+		return nil, err
+	}
+	if resp.Body == http.NoBody {
+		cancel(nil)
+		return resp, nil
+	}
+	resp.Body = &watchedBody{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, timer: timer, stall: stall}
+	return resp, nil
+}
+
+// stalled is err, or the stall that is its cause.
+func stalled(ctx context.Context, d time.Duration, err error) error {
+	if errors.Is(context.Cause(ctx), errStall) {
+		return fmt.Errorf("no byte in %v: %w", d, errStall)
+	}
+	return err
+}
+
+type watchedBody struct {
+	io.ReadCloser
+	ctx    context.Context // of the request, which the body belongs to
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	stall  time.Duration
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.timer.Reset(b.stall)
+	n, err := b.ReadCloser.Read(p)
+	b.timer.Stop()
+	if err != nil && err != io.EOF {
+		err = stalled(b.ctx, b.stall, err)
+	}
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	b.timer.Stop()
+	err := b.ReadCloser.Close()
+	b.cancel(nil)
+	return err
+}
+
+// dispatch is the innermost layer: each host's own connections.
+type dispatch struct{ c *Client }
+
+func (t *dispatch) RoundTrip(req *http.Request) (*http.Response, error) {
+	return t.c.hostFor(req.URL).transport.RoundTrip(req)
+}
