@@ -29,8 +29,12 @@ const (
 const (
 	sigstoreMediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 	// inTotoPayload is the only payload type that cosign verifies in an envelope.
-	inTotoPayload   = "application/vnd.in-toto+json"
+	inTotoPayload = "application/vnd.in-toto+json"
+	// inTotoStatement is what we write. The version before it has the same
+	// four fields, and is what "cosign attest-blob" writes: so an approver can
+	// sign a bundle with cosign alone.
 	inTotoStatement = "https://in-toto.io/Statement/v1"
+	inTotoBefore    = "https://in-toto.io/Statement/v0.1"
 )
 
 // sigstoreBundle is the part of a Sigstore bundle (protobuf-specs,
@@ -246,7 +250,7 @@ type Statement struct {
 var ErrSignature = errors.New("bad signature")
 
 // Verify checks the signature by pub over the payload, and only then parses
-// exactly those bytes, strictly: statement version 1, one subject, no unknown
+// exactly those bytes, strictly: an in-toto statement, one subject, no unknown
 // or repeated keys. A signature that is not by pub matches ErrSignature and
 // ErrUntrusted, a signed statement of another form ErrMalformed.
 func (s *Signature) Verify(pub crypto.PublicKey) (*Statement, error) {
@@ -274,7 +278,7 @@ func parseStatement(payload []byte) (*Statement, error) {
 	if err := dec.Decode(&st); err != nil {
 		return nil, fmt.Errorf("statement: %w: %w", ErrMalformed, err)
 	}
-	if st.Type != inTotoStatement {
+	if st.Type != inTotoStatement && st.Type != inTotoBefore {
 		return nil, fmt.Errorf("statement: type %.80q, want %s: %w", st.Type, inTotoStatement, ErrMalformed)
 	}
 	if len(st.Subject) != 1 {
