@@ -181,3 +181,11 @@ func valueOf[T cli.Generic](c *cli.Context, name string) T {
 	v, _ := c.Generic(name).(T)
 	return v
 }
+
+// spanOf is the value of a flag of time; 0 where the command has none.
+func spanOf(c *cli.Context, name string) time.Duration {
+	if d := valueOf[*span](c, name); d != nil {
+		return time.Duration(*d)
+	}
+	return 0
+}

@@ -13,8 +13,10 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -134,10 +136,31 @@ side, carried on removable media, and checked and published by one command
 inside the gap.`,
 		UsageText: `gapbundle export gapbundle.yaml --to /media/usb
 gapbundle import /media/usb --to /srv/mirror`,
-		Subcommands: []*cli.Command{
-			versionCommand(), completionCommand(), manCommand(),
-		},
+		Subcommands: slices.Concat([]*cli.Command{
+			keygenCommand(), trustCommand(), importCommand(),
+		}, mirrorCommands(), []*cli.Command{
+			serveCommand(), versionCommand(), completionCommand(), manCommand(),
+		}),
 	}
+}
+
+// toolName is how this program names itself in what it writes.
+func toolName() string { return "gapbundle " + toolVersion() }
+
+// buildTime is the time of the commit this program was built from: no clock
+// inside the gap can rightly be before it. Zero where it is not recorded.
+func buildTime() time.Time {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return time.Time{}
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.time" {
+			t, _ := time.Parse(time.RFC3339, s.Value)
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 // toolVersion is the version of this program.

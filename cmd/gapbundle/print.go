@@ -32,6 +32,7 @@ type output struct {
 	log            *slog.Logger
 	logJSON        bool
 	result         any
+	shown          bool // the one object of --json was printed
 }
 
 func newOutput(c *cli.Context) *output {
@@ -75,13 +76,21 @@ func (o *output) show(v any, text func(w io.Writer)) {
 	text(o.stdout)
 }
 
+// showNow is show for a command that goes on: --json prints its object at once.
+func (o *output) showNow(v any, text func(w io.Writer)) {
+	o.show(v, text)
+	if o.json {
+		o.writeObject(context.Background(), nil, exitDone)
+	}
+}
+
 // finish prints what is left to be said and gives the exit code.
 func (o *output) finish(ctx context.Context, err error) int {
 	code := exitCode(ctx, err)
 	if err != nil {
 		o.report(ctx, err, code)
 	}
-	if o.json {
+	if o.json && !o.shown {
 		o.writeObject(ctx, err, code)
 	}
 	return code
@@ -109,6 +118,7 @@ func (o *output) report(ctx context.Context, err error, code int) {
 
 // writeObject prints the result with --json; an error stands in the same object.
 func (o *output) writeObject(ctx context.Context, err error, code int) {
+	o.shown = true
 	object := map[string]any{}
 	if o.result != nil {
 		b, jsonErr := json.Marshal(o.result)

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack"
+	"github.com/urfave/cli/v2"
+)
+
+func importCommand() *cli.Command {
+	return leaf(&cli.Command{
+		Name: "import", Usage: "check bundles and publish them in a mirror", ArgsUsage: "PATH...",
+		Description: `PATH is a bundle, or a folder (a mounted stick) that holds some. Every byte is
+checked before anything is published; a medium is read once and never written.
+Volumes may come in any order, in one run or in many. A signed receipt is left in
+the mirror, to be carried back.`,
+		UsageText: `gapbundle import /media/usb --to /srv/mirror
+gapbundle import /media/usb /media/disc2 --to /srv/mirror --base-url https://mirror.lan`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "to", Usage: "the `MIRROR`; its last element is made", Required: true, EnvVars: []string{"GAPBUNDLE_MIRROR"}},
+			text("base-url", "`URL` at which clients reach the mirror; goes into the client files"),
+			toggle("accept-keys", "let these bundles publish OpenPGP keys that the policy does not hold (recorded)"),
+			toggle("allow-rollback", "admit a bundle that is older than the last accepted one (recorded)"),
+			toggle("accept-expired", "admit a bundle that is past its expiry (recorded)"),
+			jobsFlag(), dryRunFlag(), retryLockFlag(),
+		},
+	}, importBundles)
+}
+
+func importBundles(c *cli.Context, o *output) error {
+	p := o.startProgress()
+	defer p.stop()
+	m, err := unpack.Create(c.String("to"), mirrorOptions(c, o, p))
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	options := unpack.ImportOptions{
+		BaseURL: c.String("base-url"), AllowRollback: c.Bool("allow-rollback"),
+		AcceptExpired: c.Bool("accept-expired"), AcceptKeys: c.Bool("accept-keys"),
+	}
+	if terminalOf(c.App.Reader) >= 0 {
+		options.Confirm = func(keys []bundle.PublishedKey) (bool, error) { return confirmKeys(c, o, keys) }
+	}
+	result, err := m.Receive(c.Context, c.Args().Slice(), options)
+	p.stop()
+	if result != nil {
+		o.show(result, func(w io.Writer) { writeImport(w, c, result) })
+	}
+	return err
+}
+
+// confirmKeys asks once about all OpenPGP keys that the first bundle of a set publishes.
+func confirmKeys(c *cli.Context, o *output, keys []bundle.PublishedKey) (bool, error) {
+	fmt.Fprintln(o.screen, "The bundle publishes OpenPGP keys for clients that the mirror does not know yet:")
+	for _, k := range keys {
+		fmt.Fprintf(o.screen, "  %s  %s, for %s\n", k.Fingerprint, k.Role, strings.Join(k.Mounts, ", "))
+	}
+	answer, _, err := ask(c, o, "Trust them for this set? Type yes: ")
+	return answer == "yes", err
+}
+
+func writeImport(w io.Writer, c *cli.Context, r *unpack.Result) {
+	for _, b := range r.Bundles {
+		fmt.Fprintf(w, "%s%s: %s", wouldBe(c), b.Name, b.Outcome)
+		for i, s := range b.Signers {
+			sep := ", "
+			if i == 0 {
+				sep = ", signed by "
+			}
+			fmt.Fprintf(w, "%s%s %s", sep, s.Role, s.ID.Short())
+		}
+		if b.Reason != "" {
+			fmt.Fprintf(w, " (%s)", b.Reason)
+		}
+		if len(b.Overrides) > 0 {
+			fmt.Fprintf(w, ", OVERRIDES: %s", strings.Join(b.Overrides, ", "))
+		}
+		fmt.Fprintln(w)
+		if len(b.MissingVolumes) > 0 {
+			fmt.Fprintf(w, "  still to be brought: %s\n", strings.Join(b.MissingVolumes, ", "))
+		}
+		if b.Receipt != "" {
+			fmt.Fprintf(w, "  receipt: %s\n", b.Receipt)
+		}
+	}
+	if r.Generation > 0 {
+		fmt.Fprintf(w, "%spublished generation %d: %d files, %s; %s new\n", wouldBe(c), r.Generation, r.Files, humanBytes(r.Bytes), humanBytes(r.NewBytes))
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(w, "note: %s\n", n)
+	}
+}

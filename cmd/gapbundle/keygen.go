@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gapbundle/gapbundle/internal/keys"
+	"github.com/urfave/cli/v2"
+)
+
+func keygenCommand() *cli.Command {
+	return leaf(&cli.Command{
+		Name:  "keygen",
+		Usage: "make the key pair that signs bundles, or with --site the site's OpenPGP key",
+		Description: `Writes exporter.key (encrypted PEM, as cosign writes it) and exporter.pub, or with
+--site the OpenPGP key site.key and its certificate site.asc, and prints the
+fingerprint, to be compared inside by a second channel. No key is written over.
+The passphrase comes from the environment, a descriptor, or the terminal.`,
+		UsageText: `gapbundle keygen --out keys
+gapbundle keygen --site --name Example-site --out keys`,
+		Flags: []cli.Flag{
+			needed("out", "`DIR` for the files; made if only its last element is missing"),
+			toggle("site", "make the site key, which re-signs what was rebuilt for a selection"),
+			&cli.StringFlag{Name: "name", Usage: "`NAME` in the site key", Value: "gapbundle site key"},
+			passphraseFlag(), sitePassphraseFlag(), dryRunFlag(),
+		},
+	}, keygen)
+}
+
+type keygenResult struct {
+	Private     string `json:"private"`
+	Public      string `json:"public"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+}
+
+func keygen(c *cli.Context, o *output) error {
+	dir := c.String("out")
+	pair := keys.Pair{PrivateName: "exporter.key", PublicName: "exporter.pub"}
+	ask := passphraseOf(c, o, "passphrase-fd", keys.PassphraseEnv, true)
+	if c.Bool("site") {
+		pair = keys.Pair{PrivateName: "site.key", PublicName: "site.asc"}
+		ask = passphraseOf(c, o, "site-passphrase-fd", keys.SitePassphraseEnv, true)
+	}
+	result := keygenResult{Private: filepath.Join(dir, pair.PrivateName), Public: filepath.Join(dir, pair.PublicName)}
+	if c.Bool("dry-run") {
+		o.show(result, func(w io.Writer) { fmt.Fprintf(w, "would write %s and %s\n", result.Private, result.Public) })
+		return nil
+	}
+	passphrase, err := ask("passphrase for the new " + pair.PrivateName)
+	if err != nil {
+		return err
+	}
+	if c.Bool("site") {
+		pair.Private, pair.Public, result.Fingerprint, err = keys.GenerateSite(c.String("name"), passphrase, time.Now())
+	} else {
+		pair.Private, pair.Public, result.Fingerprint, err = generateExporter(passphrase)
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := keys.WritePair(dir, pair); err != nil {
+		return err
+	}
+	o.show(result, func(w io.Writer) {
+		writeTable(w, [][]string{{"private key", result.Private}, {"public key", result.Public}, {"fingerprint", result.Fingerprint}})
+	})
+	o.note("keep %s and its passphrase apart and backed up; take %s inside and compare the fingerprint by a second channel", result.Private, result.Public)
+	return nil
+}
+
+func generateExporter(passphrase []byte) (private, public []byte, fingerprint string, err error) {
+	private, public, id, err := keys.GenerateExporter(passphrase)
+	return private, public, id.String(), err
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"github.com/gapbundle/gapbundle/internal/serve"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
+)
+
+func serveCommand() *cli.Command {
+	return leaf(&cli.Command{
+		Name: "serve", Usage: "serve a mirror over HTTP", ArgsUsage: "MIRROR",
+		Description: `Any static web server can do it with the configuration in /_gapbundle/ of the mirror;
+this one needs none. It follows every import at once, falls back to the generation
+before for content that a client still asks for, and lets requests in flight finish
+when it is told to stop.`,
+		UsageText: `gapbundle serve /srv/mirror
+gapbundle serve /srv/mirror --listen :443 --tls-cert cert.pem --tls-key key.pem --metrics-listen 127.0.0.1:9100`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "listen", Usage: "`ADDRESS` to listen on", Value: "127.0.0.1:8080"},
+			text("tls-cert", "certificate `FILE` in PEM; with --tls-key"),
+			text("tls-key", "private key `FILE` in PEM"),
+			text("access-log", "`FILE` that gets a line for each request; - is standard error"),
+			text("metrics-listen", "`ADDRESS` for metrics in Prometheus' text form"),
+		},
+	}, serveMirror)
+}
+
+func serveMirror(c *cli.Context, o *output) error {
+	if (c.String("tls-cert") == "") != (c.String("tls-key") == "") {
+		return &usageError{"TLS: certificate and key are needed both", "give --tls-cert FILE --tls-key FILE"}
+	}
+	log, closeLog, err := accessLog(c, o)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	metrics := &serve.Metrics{}
+	handler, err := serve.New(c.Args().First(), serve.Options{AccessLog: log, Metrics: metrics})
+	if err != nil {
+		return err
+	}
+	defer handler.Close()
+	listener, err := net.Listen("tcp", c.String("listen"))
+	if err != nil {
+		return err
+	}
+	servers := []serve.Server{{Listener: listener, Handler: handler, TLSCert: c.String("tls-cert"), TLSKey: c.String("tls-key")}}
+	scheme := "http"
+	if c.String("tls-cert") != "" {
+		scheme = "https"
+	}
+	at := map[string]string{"url": scheme + "://" + listener.Addr().String() + "/"}
+	if address := c.String("metrics-listen"); address != "" {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			listener.Close()
+			return err
+		}
+		servers = append(servers, serve.Server{Listener: l, Handler: metrics})
+		at["metrics"] = "http://" + l.Addr().String() + "/metrics"
+	}
+	o.showNow(at, func(w io.Writer) {
+		fmt.Fprintln(w, at["url"])
+		if at["metrics"] != "" {
+			fmt.Fprintln(w, at["metrics"])
+		}
+	})
+	group, ctx := errgroup.WithContext(c.Context)
+	for _, s := range servers {
+		group.Go(func() error { return s.Run(ctx) })
+	}
+	if err := group.Wait(); err != nil && context.Cause(c.Context) == nil {
+		return err
+	}
+	return nil
+}
+
+// accessLog opens what --access-log names; the file is appended to.
+func accessLog(c *cli.Context, o *output) (io.Writer, func() error, error) {
+	nothing := func() error { return nil }
+	switch name := c.String("access-log"); name {
+	case "":
+		return nil, nothing, nil
+	case "-":
+		return o.screen, nothing, nil
+	default:
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+		if err != nil {
+			return nil, nothing, err
+		}
+		return f, f.Close, nil
+	}
+}
