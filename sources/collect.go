@@ -6,39 +6,32 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/gapbundle/gapbundle/bundle"
-)
-
-// Bounds of what Collect holds in memory, whatever is collected.
-const (
-	// aheadItems is how many artifacts a run may be ahead of what is written:
-	// small ones are fetched meanwhile, several at once.
-	aheadItems = 32
-	// aheadBytes bounds the content of small artifacts held in memory over
-	// all runs.
-	aheadBytes = 24 << 20
-	// openRuns is how many runs of volumes are written at once.
-	openRuns = 4
+	"github.com/gapbundle/gapbundle/internal/fetch"
 )
 
 // CollectOptions say where Collect puts things.
 type CollectOptions struct {
-	// Writer receives every blob that has to be carried; Layout is what its
-	// volumes hold at most (bundle.PlanRuns).
-	Writer     *bundle.Writer
-	VolumeSize int64
-	// Have says whether the base of a delta has a blob; nil: there is no base.
-	Have func(d bundle.Digest) bool
+	// Writer is asked once, when the first blob has to be carried: an export
+	// that finds nothing new takes no number and touches no medium.
+	Writer func() (*bundle.Writer, error)
+	// Have gives the size of a blob that the base of a delta has; nil: there
+	// is no base.
+	Have func(d bundle.Digest) (size int64, ok bool)
 	// Scratch receives the lists.
 	Scratch *os.Root
 	// Seen receives what upstream had, per repository, in path order; nil:
 	// not wanted.
 	Seen     func(repository string) (SeenSink, error)
 	Progress bundle.Progress
+	// Site makes the repositories of gapbundle's own (client files, keys)
+	// from what was collected; their artifacts are collected last. nil: none.
+	Site func(ctx context.Context, done []Collected) ([]Planned, error)
 }
 
 // SeenSink is told every file of a repository with its validator.
@@ -52,21 +45,44 @@ type Collected struct {
 	Repository bundle.Repository
 	// FilesName and EvidenceName are the names of the lists in scratch.
 	FilesName, EvidenceName string
+	// Made are the late artifacts of the repository, to be opened again.
+	Made []Artifact
 }
 
 // Survey is what a plan amounts to before anything is fetched.
 type Survey struct {
 	Runs []bundle.Run
-	// Fetch counts artifacts whose content has to be fetched, Known those
-	// that the base or another artifact of the plan has.
-	Fetch, Known int64
-	// FetchBytes is the size of the former as far as upstream told it,
-	// Unsized counts those where it did not.
-	FetchBytes, Unsized int64
-	// Undigested counts artifacts whose digest is only known once fetched.
-	Undigested int64
+	// Tallies are per repository, in the order of the plan.
+	Tallies []Tally
 
 	planned *bundle.DigestSet
+}
+
+// Tally counts the artifacts of one repository.
+type Tally struct {
+	Files int64
+	// Bytes is their size as far as it is known.
+	Bytes int64
+	// Fetch counts those whose content has to be fetched: neither the base
+	// nor another artifact of the plan has it. FetchBytes is their size as
+	// far as upstream told it; Unsized counts those where it did not.
+	Fetch, FetchBytes, Unsized int64
+	// Unpinned counts those that nothing but the connection vouches for.
+	Unpinned int64
+}
+
+// Total sums the tallies.
+func (s *Survey) Total() Tally {
+	var t Tally
+	for _, r := range s.Tallies {
+		t.Files += r.Files
+		t.Bytes += r.Bytes
+		t.Fetch += r.Fetch
+		t.FetchBytes += r.FetchBytes
+		t.Unsized += r.Unsized
+		t.Unpinned += r.Unpinned
+	}
+	return t
 }
 
 // fate is what becomes of one artifact.
@@ -78,39 +94,54 @@ const (
 	fateTail              // size not known: behind everything planned
 )
 
-// triage decides what becomes of artifacts in the order of the plan. The same
-// order gives the same decisions, so the survey and the collection agree.
+// triage decides what becomes of artifacts in the order of the plan, and fills
+// in the size where the digest tells it. The same order gives the same
+// decisions, so the survey and the collection agree.
 type triage struct {
-	have    func(bundle.Digest) bool
+	have    func(bundle.Digest) (int64, bool)
 	planned *bundle.DigestSet
 }
 
-func newTriage(have func(bundle.Digest) bool) *triage {
+func newTriage(have func(bundle.Digest) (int64, bool)) *triage {
 	if have == nil {
-		have = func(bundle.Digest) bool { return false }
+		have = func(bundle.Digest) (int64, bool) { return 0, false }
 	}
 	return &triage{have: have, planned: bundle.NewDigestSet(0)}
 }
 
-func (t *triage) decide(f bundle.File) fate {
+func (t *triage) decide(f *bundle.File) fate {
 	switch {
 	case f.Digest.IsZero() && f.Size < 0:
 		return fateTail
 	case f.Digest.IsZero():
 		return fateSized
-	case t.have(f.Digest) || !t.planned.Add(f.Digest, f.Size):
+	}
+	if size, ok := t.size(f.Digest); ok {
+		if f.Size < 0 {
+			f.Size = size
+		}
 		return fateKnown
-	case f.Size < 0:
+	}
+	if f.Size < 0 {
 		return fateTail
 	}
+	t.planned.Add(f.Digest, f.Size)
 	return fateSized
+}
+
+// size is that of a blob which the base or an earlier artifact has.
+func (t *triage) size(d bundle.Digest) (int64, bool) {
+	if size, ok := t.have(d); ok {
+		return size, true
+	}
+	return t.planned.Size(d)
 }
 
 // Survey looks at every artifact of the plan, fetching nothing, and lays out
 // the volumes.
-func (r *Resolved) Survey(volumeSize int64, have func(bundle.Digest) bool) (*Survey, error) {
+func (r *Resolved) Survey(volumeSize int64, have func(bundle.Digest) (int64, bool)) (*Survey, error) {
 	t := newTriage(have)
-	s := &Survey{planned: t.planned}
+	s := &Survey{planned: t.planned, Tallies: make([]Tally, len(r.Repositories))}
 	runs, err := bundle.PlanRuns(volumeSize, func(yield func(int64, error) bool) {
 		for p, err := range r.artifacts() {
 			if err != nil {
@@ -118,21 +149,10 @@ func (r *Resolved) Survey(volumeSize int64, have func(bundle.Digest) bool) (*Sur
 				return
 			}
 			f := p.artifact.File
-			if f.Digest.IsZero() {
-				s.Undigested++
-			}
-			switch t.decide(f) {
-			case fateKnown:
-				s.Known++
-			case fateTail:
-				s.Fetch++
-				s.Unsized++
-			case fateSized:
-				s.Fetch++
-				s.FetchBytes += f.Size
-				if !yield(f.Size, nil) {
-					return
-				}
+			fate := t.decide(&f)
+			s.Tallies[p.repository].add(p.artifact.Evidence, f, fate)
+			if fate == fateSized && !yield(f.Size, nil) {
+				return
 			}
 		}
 	})
@@ -141,6 +161,22 @@ func (r *Resolved) Survey(volumeSize int64, have func(bundle.Digest) bool) (*Sur
 	}
 	s.Runs = runs
 	return s, nil
+}
+
+func (t *Tally) add(e bundle.Evidence, f bundle.File, fate fate) {
+	t.Files++
+	t.Bytes += max(f.Size, 0)
+	if e.Unpinned() {
+		t.Unpinned++
+	}
+	switch fate {
+	case fateTail:
+		t.Fetch++
+		t.Unsized++
+	case fateSized:
+		t.Fetch++
+		t.FetchBytes += f.Size
+	}
 }
 
 // placed is an artifact and the repository it belongs to.
@@ -170,36 +206,226 @@ func (r *Resolved) artifacts() iter.Seq2[placed, error] {
 // is the only place that checks sizes and digests of artifacts. Runs of
 // volumes are filled side by side; lists come out in plan order.
 //
-// A wrong digest or an upstream that gives out is an error that names the
-// artifact; what else is under way in other runs is finished, and recorded
-// for the next attempt, before Collect returns.
+// Refusals (fetch.ErrUpstream, fetch.ErrRefused) name source, path and URL and
+// are joined; what other runs have under way is finished first, and is there
+// for the next attempt.
 func Collect(ctx context.Context, r *Resolved, s *Survey, o CollectOptions) ([]Collected, error) {
-	c := &collection{
-		resolved: r, o: o, planned: s.planned, triage: newTriage(o.Have),
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	c := &crew{
+		resolved: r, o: o, planned: s.planned, abort: abort,
 		memory: semaphore.NewWeighted(aheadBytes), running: semaphore.NewWeighted(openRuns),
+		runs: new(errgroup.Group), last: lastVolume(s.Runs), writer: sync.OnceValues(o.Writer),
 	}
-	o.Progress.Grow(s.FetchBytes)
-	lists, err := newListing(r, o)
-	if err != nil {
-		return nil, err
-	}
-	results := make(chan *pending, aheadItems*(openRuns+1))
-	group, ctx := errgroup.WithContext(ctx)
-	c.group = group
-	group.Go(func() error { return lists.follow(ctx, results) })
-	group.Go(func() error {
-		defer close(results)
-		return c.dispatch(ctx, s.Runs, results)
-	})
-	err = group.Wait()
-	if err == nil && c.findings.any() {
-		err = c.findings.join()
-	}
+	o.Progress.Grow(s.Total().FetchBytes)
+	ls := newListing(r, o)
+	err := c.everything(ctx, s.Runs, ls)
 	if err == nil {
-		err = c.late(ctx, lists)
+		err = c.late(ctx, ls)
+	}
+	if err == nil && o.Site != nil {
+		err = c.site(ctx, ls)
 	}
 	if c.tail != nil {
-		err = errors.Join(err, c.tail.close(context.WithoutCancel(ctx), err))
+		close(c.tail)
 	}
-	return lists.finish(err)
+	if runs := c.runs.Wait(); err == nil || runs != nil && errors.Is(err, context.Canceled) {
+		err = runs
+	}
+	return ls.finish(err)
+}
+
+func lastVolume(runs []bundle.Run) int {
+	if len(runs) == 0 {
+		return 0
+	}
+	last := runs[len(runs)-1]
+	return last.First + last.Volumes - 1
+}
+
+// everything collects everything that the plan names, and lists it.
+func (c *crew) everything(ctx context.Context, runs []bundle.Run, ls *listing) error {
+	ordered := make(chan *outcome, aheadItems*(openRuns+1))
+	listed := make(chan error, 1)
+	go func() { listed <- ls.follow(ctx, ordered) }()
+	err := c.dispatch(ctx, runs, ordered)
+	if err != nil {
+		c.abort(err)
+	}
+	return firstCause(ctx, err, <-listed)
+}
+
+// firstCause prefers what made the context end over its "canceled".
+func firstCause(ctx context.Context, errs ...error) error {
+	for _, err := range errs {
+		if errors.Is(err, context.Canceled) && context.Cause(ctx) != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dispatch hands the artifacts out in plan order: each to the listing, and
+// what has to be fetched to its run or to the tail. It closes ordered.
+func (c *crew) dispatch(ctx context.Context, runs []bundle.Run, ordered chan<- *outcome) error {
+	defer close(ordered)
+	t := newTriage(c.o.Have)
+	var run chan *outcome
+	var left int64
+	defer func() {
+		if run != nil {
+			close(run)
+		}
+	}()
+	for p, err := range c.resolved.artifacts() {
+		if err != nil {
+			return err
+		}
+		u := newOutcome(p)
+		fate := t.decide(&u.file)
+		if err := send(ctx, ordered, u); err != nil {
+			return err
+		}
+		switch fate {
+		case fateKnown:
+			u.settle(nil)
+		case fateTail:
+			err = c.toTail(ctx, u)
+		case fateSized:
+			if left == 0 {
+				if len(runs) == 0 {
+					return errPlanMoved
+				}
+				if run, err = c.start(ctx, runs[0]); err != nil {
+					return err
+				}
+				left, runs = runs[0].Count, runs[1:]
+			}
+			err = send(ctx, run, u)
+			if left--; left == 0 {
+				close(run)
+				run = nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if left > 0 || len(runs) > 0 {
+		return errPlanMoved
+	}
+	return nil
+}
+
+// errPlanMoved: two looks at the sources' metadata did not name the same artifacts.
+var errPlanMoved = fmt.Errorf("sources: what there is to collect changed after it was planned: %w", fetch.ErrUpstream)
+
+func send(ctx context.Context, to chan<- *outcome, u *outcome) error {
+	select {
+	case to <- u:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// start begins to fill a run, when fewer than openRuns are being filled.
+func (c *crew) start(ctx context.Context, run bundle.Run) (chan *outcome, error) {
+	if err := c.running.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	in := make(chan *outcome, aheadItems)
+	c.runs.Go(func() error {
+		defer c.running.Release(1)
+		return c.fill(ctx, run, in)
+	})
+	return in, nil
+}
+
+// toTail gives u to the open-ended run behind all planned volumes. It does
+// not count as one of openRuns: the others may wait for it to make room.
+func (c *crew) toTail(ctx context.Context, u *outcome) error {
+	if c.tail == nil {
+		in := make(chan *outcome, aheadItems)
+		c.tail = in
+		c.runs.Go(func() error { return c.fill(ctx, bundle.Run{First: c.last + 1}, in) })
+	}
+	return send(ctx, c.tail, u)
+}
+
+// late collects what depends on what others turned out to be.
+func (c *crew) late(ctx context.Context, ls *listing) error {
+	for i, p := range c.resolved.Repositories {
+		if p.Late == nil {
+			continue
+		}
+		results := ls.results(i)
+		artifacts, err := p.Late(ctx, results)
+		results.close()
+		if err != nil {
+			return fmt.Errorf("source %s: %w", p.Name, err)
+		}
+		outcomes, err := c.now(ctx, i, artifacts)
+		if err != nil {
+			return err
+		}
+		if err := ls.merge(i, outcomes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// site collects the repositories of gapbundle's own, which may look at all others.
+func (c *crew) site(ctx context.Context, ls *listing) error {
+	own, err := c.o.Site(ctx, ls.done())
+	if err != nil {
+		return err
+	}
+	for _, p := range own {
+		i := ls.add(p)
+		var artifacts []Artifact
+		for a, err := range p.Artifacts() {
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.Name, err)
+			}
+			artifacts = append(artifacts, a)
+		}
+		outcomes, err := c.now(ctx, i, artifacts)
+		if err != nil {
+			return err
+		}
+		if err := ls.merge(i, outcomes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// now collects a few artifacts of repository i and waits for them.
+func (c *crew) now(ctx context.Context, i int, artifacts []Artifact) ([]*outcome, error) {
+	outcomes := make([]*outcome, 0, len(artifacts))
+	for _, a := range artifacts {
+		u := newOutcome(placed{i, a})
+		outcomes = append(outcomes, u)
+		if size, ok := c.have(u.file.Digest); ok {
+			u.file.Size = size
+			u.settle(nil)
+			continue
+		}
+		if err := c.toTail(ctx, u); err != nil {
+			return nil, firstCause(ctx, err)
+		}
+	}
+	for _, u := range outcomes {
+		select {
+		case <-u.settled:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	return outcomes, nil
 }

@@ -1,0 +1,347 @@
+package export
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/ledger"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// Result is what an export did.
+type Result struct {
+	// Nothing says that there was nothing new: no bundle was made. Message
+	// says since when.
+	Nothing bool   `json:"nothing,omitempty"`
+	Message string `json:"message,omitempty"`
+	// Dirs are the directories of the bundle, the one with the root last.
+	Dirs     []string `json:"dirs,omitempty"`
+	Set      string   `json:"set"`
+	Sequence int64    `json:"sequence,omitempty"`
+	Full     bool     `json:"full"`
+	// Root is the digest of bundle.json, State the state digest.
+	Root  bundle.Digest `json:"root"`
+	State bundle.Digest `json:"state"`
+	// Base is the sequence that a delta builds on.
+	Base int64 `json:"base,omitempty"`
+	// Files and Bytes are what the mirror will publish of the set; Carried is
+	// how many bytes the volumes have, Volumes how many there are.
+	Files    int64  `json:"files"`
+	Bytes    int64  `json:"bytes"`
+	Carried  int64  `json:"carried"`
+	Volumes  int    `json:"volumes"`
+	Readback string `json:"readback,omitempty"`
+	// Pinned are URLs whose content was seen for the first time and is
+	// enforced from now on; Changed are pins that --update-lock replaced.
+	Pinned  []string         `json:"pinned,omitempty"`
+	Changed []sources.Change `json:"changed,omitempty"`
+	// Left are directories of an earlier export that was given up; they may
+	// be deleted.
+	Left []string `json:"left,omitempty"`
+	// Unpinned counts files that nothing but the connection vouches for.
+	Unpinned int64 `json:"unpinned"`
+}
+
+// Run exports: it makes a signed bundle of what the spec names, or finds that
+// there is nothing new. Repeating an interrupted export goes on where it
+// stopped.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	if len(o.Targets) == 0 {
+		return nil, fmt.Errorf("target: none given: name a directory with --to: %w", bundle.ErrUsage)
+	}
+	s, err := begin(ctx, o, true)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.write(ctx)
+	return r, errors.Join(err, s.close())
+}
+
+// job is the bundle that a session writes.
+type job struct {
+	*session
+	result  Result
+	writer  *bundle.Writer
+	seen    map[string]string // repository -> name in scratch
+	created ledger.Pending
+}
+
+func (s *session) write(ctx context.Context) (_ *Result, err error) {
+	j := &job{session: s, seen: make(map[string]string)}
+	defer func() {
+		if j.writer != nil {
+			err = errors.Join(err, j.writer.Close())
+		}
+	}()
+	collected, err := sources.Collect(ctx, s.resolved, s.survey, sources.CollectOptions{
+		Writer: j.open, Have: s.have.Size, Scratch: s.scratch, Seen: j.newSeen, Progress: s.o.Progress, Site: j.site,
+	})
+	if err != nil {
+		return nil, err
+	}
+	m, lists, err := j.manifest(ctx, collected)
+	if err != nil {
+		return nil, err
+	}
+	if s.base != nil && m.State == s.base.manifest.State {
+		return j.nothing()
+	}
+	if _, err := j.open(); err != nil { // a delta of removals carries no blob
+		return nil, err
+	}
+	m.Sequence, m.Stream, m.Created = j.created.Sequence, s.ledger.Stream(), j.created.Created
+	if s.o.Expires > 0 {
+		t := m.Created.Add(s.o.Expires)
+		m.Expires = &t
+	}
+	finished, err := j.writer.Finish(ctx, *m, lists, j.signerValues())
+	if err != nil {
+		return nil, err
+	}
+	return j.settle(m, collected, finished)
+}
+
+// open makes the writer: the number is taken, durably, before the first byte
+// is written, unless the same request was interrupted and goes on.
+func (j *job) open() (*bundle.Writer, error) {
+	if j.writer != nil {
+		return j.writer, nil
+	}
+	for _, t := range j.o.Targets {
+		if err := os.Mkdir(t, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	request, err := j.request()
+	if err != nil {
+		return nil, err
+	}
+	if p := j.ledger.Pending(); p != nil && p.Request != request {
+		for _, t := range p.Targets {
+			dir := strings.TrimRight(t, "/") + "/" + bundle.DirName(j.spec.Set, p.Sequence) + bundle.PartialSuffix
+			if _, err := os.Stat(dir); err == nil {
+				j.result.Left = append(j.result.Left, dir)
+			}
+		}
+		if err := j.ledger.Settle(); err != nil {
+			return nil, err
+		}
+	}
+	if j.ledger.Pending() == nil {
+		if _, err := j.ledger.Take(request, j.o.Targets, j.o.Now); err != nil {
+			return nil, err
+		}
+	}
+	j.created = *j.ledger.Pending()
+	records, err := j.ledger.Records()
+	if err != nil {
+		return nil, err
+	}
+	j.closers = append(j.closers, records.Close)
+	j.writer, err = bundle.NewWriter(bundle.WriterOptions{
+		Set: j.spec.Set, Sequence: j.created.Sequence, Targets: j.o.Targets, VolumeSize: j.o.VolumeSize, Jobs: j.o.Jobs,
+		Records: records, NoReadback: j.o.NoReadback, Progress: j.o.Progress, NextMedium: j.o.NextMedium,
+	})
+	return j.writer, err
+}
+
+// request is a digest over everything that decides what the bundle holds and
+// where it goes, upstream apart. Another set of targets does not matter: a
+// full medium is what makes people repeat an export with one more.
+func (j *job) request() (bundle.Digest, error) {
+	var baseState bundle.Digest
+	if j.base != nil {
+		baseState = j.base.manifest.State
+	}
+	var ids []string
+	for _, s := range j.signers {
+		ids = append(ids, s.KeyID().Hex())
+	}
+	b, err := json.Marshal([]any{
+		j.spec.Digest, baseState, j.o.Destination, j.o.VolumeSize, j.o.Only, j.o.Hold, j.o.Expires, j.o.Targets[0], ids, j.o.Tool,
+	})
+	return bundle.DigestOf(b), err
+}
+
+func (j *job) newSeen(repository string) (sources.SeenSink, error) {
+	name := fmt.Sprintf("seen-%d", len(j.seen))
+	f, err := j.scratch.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	j.seen[repository] = name
+	return newSeenFile(f), nil
+}
+
+func (j *job) signerValues() []bundle.Signer {
+	out := make([]bundle.Signer, len(j.signers))
+	for i, s := range j.signers {
+		out[i] = *s
+	}
+	return out
+}
+
+// nothing ends an export whose result is the state of its base.
+func (j *job) nothing() (*Result, error) {
+	m := j.base.manifest
+	j.result.Nothing, j.result.Set, j.result.Base, j.result.State = true, m.Set, m.Sequence, m.State
+	j.result.Message = fmt.Sprintf("nothing new since %d", m.Sequence)
+	if !j.base.acknowledged {
+		j.result.Message += " (never acknowledged"
+		if before := j.before(m.Sequence); before > 0 {
+			j.result.Message += fmt.Sprintf("; if it was lost: --base %d", before)
+		} else {
+			j.result.Message += "; if it was lost: --full"
+		}
+		j.result.Message += ")"
+	}
+	if j.writer != nil {
+		if err := j.writer.Abort(); err != nil {
+			return nil, err
+		}
+		if err := j.ledger.Settle(); err != nil {
+			return nil, err
+		}
+	}
+	if err := j.keepSeen(); err != nil {
+		return nil, err
+	}
+	return &j.result, j.saveLock()
+}
+
+// before is the newest kept state older than n; 0: none.
+func (s *session) before(n int64) int64 {
+	var before int64
+	for _, k := range s.ledger.States() {
+		if k < n {
+			before = k
+		}
+	}
+	return before
+}
+
+func (j *job) keepSeen() error {
+	for repository, name := range j.seen {
+		if err := j.ledger.KeepSeen(repository, j.scratch, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *job) saveLock() error {
+	j.result.Pinned, j.result.Changed = j.lock.Added(), j.lock.Changed()
+	return j.lock.Save()
+}
+
+// settle notes the finished bundle: pins, what upstream had, the state. After
+// a crash in between, the same command finds the bundle finished and notes it.
+func (j *job) settle(m *bundle.Manifest, collected []sources.Collected, f *bundle.Finished) (*Result, error) {
+	full, err := readManifest(f.Dirs[len(f.Dirs)-1])
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(j.saveLock(), j.keepSeen()); err != nil {
+		return nil, err
+	}
+	fresh := make(map[bundle.Digest]string)
+	for _, c := range collected {
+		for name, d := range map[string]string{c.FilesName: string(c.Repository.Files.Digest), c.EvidenceName: string(c.Repository.Evidence.Digest)} {
+			digest, err := bundle.ParseDigest(d)
+			if err != nil {
+				return nil, err
+			}
+			fresh[digest] = name
+		}
+	}
+	if err := j.ledger.Commit(full, j.scratch, fresh); err != nil {
+		return nil, err
+	}
+	r := &j.result
+	r.Dirs, r.Set, r.Sequence, r.Full, r.Root, r.State = f.Dirs, m.Set, m.Sequence, m.Full, f.Root, m.State
+	r.Carried, r.Volumes, r.Readback = f.Bytes, f.Volumes, f.Readback
+	for _, repo := range m.Repositories {
+		r.Files += repo.Count
+		r.Bytes += repo.Bytes
+		r.Unpinned += repo.Unpinned
+	}
+	if m.Base != nil {
+		r.Base = m.Base.Sequence
+	}
+	return r, nil
+}
+
+// manifest puts the root together, but for what only the writer knows.
+func (j *job) manifest(ctx context.Context, collected []sources.Collected) (*bundle.Manifest, []bundle.Lists, error) {
+	m := &bundle.Manifest{
+		Format: bundle.Format, Set: j.spec.Set, Destination: j.o.Destination, Full: j.base == nil, Tool: j.o.Tool,
+		Keys: j.publishedKeys(),
+	}
+	if j.o.NoReadback {
+		m.Overrides = []string{"no-readback"}
+	}
+	if j.base != nil {
+		m.Base = &bundle.State{Sequence: j.base.manifest.Sequence, State: j.base.manifest.State}
+	}
+	if err := j.check(ctx, collected); err != nil {
+		return nil, nil, err
+	}
+	has := j.base.lists()
+	type entry struct {
+		repository bundle.Repository
+		lists      bundle.Lists
+	}
+	var entries []entry
+	for _, c := range collected {
+		e := entry{repository: c.Repository}
+		if !has[digestOf(c.Repository.Evidence.Digest.String())] {
+			e.lists.Evidence = j.opener(c.EvidenceName)
+			e.repository.Carried = append(e.repository.Carried, "evidence")
+		}
+		if !has[digestOf(c.Repository.Files.Digest.String())] {
+			e.lists.Files = j.opener(c.FilesName)
+			e.repository.Carried = append(e.repository.Carried, "files")
+		}
+		entries = append(entries, e)
+	}
+	for _, r := range j.held {
+		entries = append(entries, entry{repository: r})
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.repository.Name, b.repository.Name) })
+	var lists []bundle.Lists
+	for _, e := range entries {
+		m.Repositories = append(m.Repositories, e.repository)
+		lists = append(lists, e.lists)
+	}
+	m.State = bundle.StateDigest(m.Repositories)
+	return m, lists, nil
+}
+
+// digestOf reads a digest that this program wrote.
+func digestOf(s string) bundle.Digest {
+	d, err := bundle.ParseDigest(s)
+	if err != nil {
+		return bundle.Digest{}
+	}
+	return d
+}
+
+func (j *job) opener(name string) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) { return j.scratch.Open(name) }
+}
+
+// inMemory is the Open of content that was made here.
+func inMemory(b []byte) bundle.Open {
+	return func(context.Context, int64, string) (*bundle.Content, error) {
+		return &bundle.Content{Body: io.NopCloser(bytes.NewReader(b))}, nil
+	}
+}

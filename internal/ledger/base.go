@@ -1,0 +1,136 @@
+package ledger
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// StateCodeSize is the number of hexadecimal digits of a state digest that
+// `status` prints and --base takes: short enough for the telephone, and long
+// enough not to meet twice among the states of one set.
+const StateCodeSize = 10
+
+// StateCode is the short form of a state digest.
+func StateCode(state bundle.Digest) string { return state.Hex()[:StateCodeSize] }
+
+// Base is the state that a delta builds on.
+type Base struct {
+	Manifest *bundle.Manifest
+	// Acknowledged says that a receipt of the destination named this state;
+	// otherwise the delta assumes that the bundle arrived.
+	Acknowledged bool
+}
+
+// Base is the base of the next delta for destination: the last acknowledged
+// state, or, as long as no receipt ever came, the last exported one. nil: none.
+func (l *Ledger) Base(destination string) (*Base, error) {
+	d := l.state.Destinations[destination]
+	n := d.base()
+	if n == 0 {
+		return nil, nil
+	}
+	m, err := l.Manifest(n)
+	if err != nil {
+		return nil, err
+	}
+	return &Base{Manifest: m, Acknowledged: d.Acknowledged == n}, nil
+}
+
+// Select finds a base by what a person gives: a sequence number or a state
+// code. Errors match bundle.ErrUsage and list what could be given.
+func (l *Ledger) Select(destination, what string) (*Base, error) {
+	acknowledged := l.state.Destinations[destination].Acknowledged
+	if n, err := strconv.ParseInt(what, 10, 64); err == nil && slices.Contains(l.state.States, n) {
+		m, err := l.Manifest(n)
+		if err != nil {
+			return nil, err
+		}
+		return &Base{Manifest: m, Acknowledged: n == acknowledged}, nil
+	}
+	var have []string
+	for _, n := range l.state.States {
+		m, err := l.Manifest(n)
+		if err != nil {
+			return nil, err
+		}
+		if isHex(what) && len(what) >= StateCodeSize && strings.HasPrefix(m.State.Hex(), strings.ToLower(what)) {
+			return &Base{Manifest: m, Acknowledged: n == acknowledged}, nil
+		}
+		have = append(have, fmt.Sprintf("%d (%s)", n, StateCode(m.State)))
+	}
+	known := "none"
+	if len(have) > 0 {
+		known = strings.Join(have, ", ")
+	}
+	return nil, fmt.Errorf("base %q: not a state that the ledger holds; it holds %s: %w", what, known, bundle.ErrUsage)
+}
+
+func isHex(s string) bool {
+	_, err := hex.DecodeString(s + strings.Repeat("0", len(s)%2))
+	return err == nil
+}
+
+// States are the sequences of the kept states, ascending.
+func (l *Ledger) States() []int64 { return slices.Clone(l.state.States) }
+
+// Manifest is the root of a kept state.
+func (l *Ledger) Manifest(n int64) (*bundle.Manifest, error) {
+	if !slices.Contains(l.state.States, n) {
+		return nil, fmt.Errorf("state %d: not kept in the ledger: %w", n, bundle.ErrIncomplete)
+	}
+	return l.manifest(n)
+}
+
+func (l *Ledger) manifest(n int64) (*bundle.Manifest, error) {
+	f, err := l.root.Open(rootName(n))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // read-only
+	b, err := bundle.ReadAllBounded(f, rootName(n), bundle.MaxRootSize)
+	if err != nil {
+		return nil, err
+	}
+	m, err := bundle.ParseManifest(b)
+	if err != nil {
+		return nil, fmt.Errorf("ledger, %s: %w", rootName(n), err)
+	}
+	return m, nil
+}
+
+// Newest is the root of the newest state that was exported, to whomever; nil: none.
+func (l *Ledger) Newest() (*bundle.Manifest, error) {
+	if len(l.state.States) == 0 {
+		return nil, nil
+	}
+	return l.Manifest(l.state.States[len(l.state.States)-1])
+}
+
+// OpenList opens a list of a kept state by its digest. Its bytes are those
+// that were exported; the caller checks the digest where it depends on it.
+func (l *Ledger) OpenList(d bundle.Digest) (io.ReadCloser, error) {
+	if l.root == nil {
+		return nil, fmt.Errorf("list %s: %w", d, fs.ErrNotExist)
+	}
+	return l.root.Open(listsDir + "/" + d.Hex())
+}
+
+// HasList says whether OpenList would find the list.
+func (l *Ledger) HasList(d bundle.Digest) (bool, error) {
+	if l.root == nil {
+		return false, nil
+	}
+	_, err := l.root.Stat(listsDir + "/" + d.Hex())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,96 @@
+package ledger
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/durable"
+)
+
+// Seen is what upstream had for one path at the newest export: what makes a
+// second export not download it again. It is a hint: a wrong one costs a
+// download or is caught by the digest, it can make nothing trusted.
+type Seen struct {
+	File bundle.File
+	// Origin is the URL it came from, Validator its ETag or the like, Vouched
+	// as in bundle.Evidence.
+	Origin, Validator, Vouched string
+}
+
+// A line of a seen file is a bundle.File whose annotations hold the rest, so
+// that one codec serves every list of this project.
+const (
+	seenOrigin    = "origin"
+	seenValidator = "validator"
+	seenVouched   = "vouched"
+)
+
+func seenName(repository string) string {
+	return seenDir + "/" + strings.ReplaceAll(repository, "/", "~") + ".jsonl"
+}
+
+// Seen streams what is known of repository, sorted by path; nothing known is
+// an empty sequence.
+func (l *Ledger) Seen(repository string) iter.Seq2[Seen, error] {
+	return func(yield func(Seen, error) bool) {
+		if l.root == nil {
+			return
+		}
+		f, err := l.root.Open(seenName(repository))
+		if errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		if err != nil {
+			yield(Seen{}, err)
+			return
+		}
+		defer func() { _ = f.Close() }() // read-only
+		for line, err := range bundle.ReadList[bundle.File](f, "ledger, "+seenName(repository)) {
+			a := line.Annotations
+			line.Annotations = nil
+			if !yield(Seen{File: line, Origin: a[seenOrigin], Validator: a[seenValidator], Vouched: a[seenVouched]}, err) {
+				return
+			}
+		}
+	}
+}
+
+// SeenWriter writes what Seen reads.
+type SeenWriter struct {
+	list *bundle.ListWriter[bundle.File]
+}
+
+// NewSeenWriter writes lines to w, which it does not close.
+func NewSeenWriter(w io.Writer) *SeenWriter {
+	return &SeenWriter{list: bundle.NewListWriter[bundle.File](w)}
+}
+
+// Write appends s; paths ascend.
+func (w *SeenWriter) Write(s Seen) error {
+	f := s.File
+	f.Annotations = make(map[string]string, 3)
+	for k, v := range map[string]string{seenOrigin: s.Origin, seenValidator: s.Validator, seenVouched: s.Vouched} {
+		if v != "" {
+			f.Annotations[k] = v
+		}
+	}
+	return w.list.Write(f)
+}
+
+// KeepSeen replaces what is known of repository by the file name below scratch.
+func (l *Ledger) KeepSeen(repository string, scratch *os.Root, name string) error {
+	src, err := scratch.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = src.Close() }() // read-only
+	return durable.WriteFrom(l.root, seenName(repository), 0o600, func(w io.Writer) error {
+		_, err := io.Copy(w, src)
+		return err
+	})
+}
