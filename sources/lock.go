@@ -1,9 +1,28 @@
 package sources
 
-import "github.com/gapbundle/gapbundle/bundle"
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 
-// LockName is the file of pins next to the spec.
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/durable"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+)
+
+// LockName is the file of pins next to the spec: one canonical JSON object
+// per line, sorted by URL, to be kept under version control with the spec.
 const LockName = "gapbundle.lock"
+
+// maxLockSize bounds the file, which is held in memory: some 100,000 pins.
+const maxLockSize = 32 << 20 // bytes
 
 // Pin is what a URL's content was when it was first seen.
 type Pin struct {
@@ -11,33 +30,182 @@ type Pin struct {
 	Size   int64
 }
 
-// Change is a pin that --update-lock replaced.
+// Change is a pin that was replaced because the lock updates.
 type Change struct {
 	URL      string
 	Old, New Pin
 }
 
-// Lock is the content of gapbundle.lock. It is safe for concurrent use; the
-// file is only written by Save.
-type Lock struct{}
+// lockLine is a line of the file.
+type lockLine struct {
+	Digest bundle.Digest `json:"digest"`
+	Size   int64         `json:"size"`
+	URL    string        `json:"url"`
+}
+
+// Lock is the content of gapbundle.lock. It is safe for concurrent use. What
+// is recorded reaches the file by Save alone, so an export that was not
+// completed, and a plan, pin nothing.
+type Lock struct {
+	path   string
+	update bool
+
+	mu      sync.Mutex
+	pins    map[string]Pin
+	added   map[string]Pin
+	changed map[string]Change
+}
 
 // OpenLock reads the file, which may be absent. With update, content that
-// differs from its pin replaces it; otherwise it is refused.
-func OpenLock(path string, update bool) (*Lock, error) { return &Lock{}, nil }
+// differs from its pin replaces it; otherwise it is refused. Errors of the
+// file's content match bundle.ErrUsage and name the line.
+func OpenLock(path string, update bool) (*Lock, error) {
+	l := &Lock{
+		path: path, update: update,
+		pins: map[string]Pin{}, added: map[string]Pin{}, changed: map[string]Change{},
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := bundle.ReadAllBounded(f, path, maxLockSize)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.parse(b)
+}
+
+func (l *Lock) parse(b []byte) error {
+	for number, line := range bytes.Split(bytes.TrimSuffix(b, []byte{'\n'}), []byte{'\n'}) {
+		if len(line) == 0 {
+			continue
+		}
+		var v lockLine
+		if err := bundle.UnmarshalCanonical(line, &v); err != nil {
+			return fmt.Errorf("%s:%d: %w: %w", l.path, number+1, bundle.ErrUsage, err)
+		}
+		if _, twice := l.pins[v.URL]; twice || v.URL == "" || v.Digest.IsZero() || v.Size < 0 {
+			return fmt.Errorf("%s:%d: %s: no valid pin, or pinned twice: %w", l.path, number+1, fetch.Redact(v.URL), bundle.ErrUsage)
+		}
+		l.pins[v.URL] = Pin{v.Digest, v.Size}
+	}
+	return nil
+}
 
 // Updates says that content that differs replaces its pin.
-func (l *Lock) Updates() bool { return false }
+func (l *Lock) Updates() bool { return l.update }
 
-// Lookup gives the pin of a URL.
-func (l *Lock) Lookup(url string) (Pin, bool) { return Pin{}, false }
+// Lookup gives the pin of a URL as the file has it.
+func (l *Lock) Lookup(url string) (Pin, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p, ok := l.pins[url]
+	return p, ok
+}
 
-// Record pins a URL whose content was collected, or compares. A different
-// pin is fetch.ErrRefused, unless the lock updates.
-func (l *Lock) Record(url string, d bundle.Digest, size int64) error { return nil }
+// Record pins a URL whose content was collected, or compares it with its pin.
+// A difference matches fetch.ErrRefused, unless the lock updates.
+func (l *Lock) Record(url string, d bundle.Digest, size int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	found := Pin{d, size}
+	old, known := l.pins[url]
+	switch {
+	case known && old == found:
+		delete(l.changed, url)
+		return nil
+	case known && !l.update:
+		return &PinError{URL: fetch.Redact(url), Lock: l.path, Pinned: old, Found: found}
+	case known:
+		l.changed[url] = Change{URL: fetch.Redact(url), Old: old, New: found}
+	}
+	if other, twice := l.added[url]; twice && other != found {
+		return fmt.Errorf("%s: %s and %s within one export: %w", fetch.Redact(url), other.Digest, found.Digest, fetch.ErrUpstream)
+	}
+	l.added[url] = found
+	return nil
+}
 
-// Added and Changed are what Save would write, sorted by URL.
-func (l *Lock) Added() []string   { return nil }
-func (l *Lock) Changed() []Change { return nil }
+// PinError is content that is not what was pinned. It matches fetch.ErrRefused.
+type PinError struct {
+	URL string // redacted
+	// Lock is the file the pin stands in, empty for one in the spec.
+	Lock   string
+	Pinned Pin
+	// Found is what came; without a digest if the size alone told.
+	Found Pin
+}
 
-// Save writes the file anew, atomically, if there is anything to write.
-func (l *Lock) Save() error { return nil }
+func (e *PinError) Error() string {
+	where := "the spec"
+	if e.Lock != "" {
+		where = filepath.Base(e.Lock)
+	}
+	return fmt.Sprintf("%s: not what %s pins: want %s, got %s", e.URL, where, e.Pinned, e.Found)
+}
+
+// Unwrap is fetch.ErrRefused.
+func (e *PinError) Unwrap() error { return fetch.ErrRefused }
+
+func (p Pin) String() string {
+	if p.Digest.IsZero() {
+		return fmt.Sprintf("%d bytes", p.Size)
+	}
+	return fmt.Sprintf("%s, %d bytes", p.Digest, p.Size)
+}
+
+// Added are the URLs that Save would pin for the first time, redacted and sorted.
+func (l *Lock) Added() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var urls []string
+	for url := range l.added {
+		if _, known := l.pins[url]; !known {
+			urls = append(urls, fetch.Redact(url))
+		}
+	}
+	slices.Sort(urls)
+	return urls
+}
+
+// Changed are the pins that Save would replace, sorted by URL.
+func (l *Lock) Changed() []Change {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.SortedFunc(maps.Values(l.changed), func(a, b Change) int { return strings.Compare(a.URL, b.URL) })
+}
+
+// Save writes the file anew, atomically and durably, if there is anything to
+// write. Pins of URLs that no source has any more stay: a source that was
+// taken out and put back must not lose them.
+func (l *Lock) Save() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.added) == 0 {
+		return nil
+	}
+	pins := maps.Clone(l.pins)
+	maps.Copy(pins, l.added)
+	var file bytes.Buffer
+	for _, url := range slices.Sorted(maps.Keys(pins)) {
+		line, err := bundle.MarshalCanonical(lockLine{Digest: pins[url].Digest, Size: pins[url].Size, URL: url})
+		if err != nil {
+			return err
+		}
+		file.Write(append(line, '\n'))
+	}
+	root, err := os.OpenRoot(filepath.Dir(l.path))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := durable.WriteFile(root, filepath.Base(l.path), file.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("%s: %w", l.path, err)
+	}
+	l.pins, l.added, l.changed = pins, map[string]Pin{}, map[string]Change{}
+	return nil
+}
