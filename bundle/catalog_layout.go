@@ -70,6 +70,6 @@ func (p *placer) place(size int64) (m member, cut bool) {
 		p.file, p.raw, cut = p.file+1, 0, true
 	}
 	m = member{file: p.file, offset: p.raw + tarBlock, size: size}
-	p.raw += tarBlock + padded(size)
+	p.raw += tarBlock + padded(min(size, maxTarSize+1)) // what is larger is refused where it is opened
 	return m, cut
 }

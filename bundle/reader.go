@@ -1,32 +1,63 @@
 package bundle
 
 import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 )
 
-// Reader is the bytes of one bundle as they lie on the media at hand.
-type Reader struct{}
+// Reader is the bytes of one bundle as they lie on the media at hand, which
+// may be any part of it. It believes nothing: not names, not sizes, not times.
+// It reads regular files directly in the bundle's directories and nothing
+// else: no link is followed, nothing is written.
+type Reader struct {
+	name string
+	dirs []*bundleDir
+}
 
-// MediumFile is a regular file of a bundle, opened for reading.
+// bundleDir is the directory of a bundle on one medium.
+type bundleDir struct {
+	path string
+	root *os.Root
+	// partial: not signed when the medium was taken out. Its payload counts,
+	// what it has of a root does not.
+	partial bool
+}
+
+// MediumFile is a regular file of a bundle, open for reading.
 type MediumFile struct {
 	file *os.File
 	size int64
 	dir  string
 }
 
-func (f *MediumFile) Read(b []byte) (int, error)             { return f.file.Read(b) }
+func (f *MediumFile) Read(b []byte) (int, error) { return f.file.Read(b) }
+
+// ReadAt is io.ReaderAt.
 func (f *MediumFile) ReadAt(b []byte, at int64) (int, error) { return f.file.ReadAt(b, at) }
-func (f *MediumFile) Close() error                           { return f.file.Close() }
-func (f *MediumFile) Size() int64                            { return f.size }
-func (f *MediumFile) Dir() string                            { return f.dir }
+
+// Close closes the file.
+func (f *MediumFile) Close() error { return f.file.Close() }
+
+// Size is the length of the file when it was opened.
+func (f *MediumFile) Size() int64 { return f.size }
+
+// Dir is the directory it lies in, for messages.
+func (f *MediumFile) Dir() string { return f.dir }
 
 // FileInfo is a name in a bundle's directory on one medium.
 type FileInfo struct {
-	Name    string
-	Size    int64
-	Dir     string
-	Regular bool // false: a link, a folder, a device: never opened
+	Name string
+	Size int64
+	Dir  string
+	// Regular is false for a link, a folder, a device: those are never opened.
+	Regular bool
 }
 
 // NamedFile is a small file, whole.
@@ -35,16 +66,346 @@ type NamedFile struct {
 	Data []byte
 }
 
-func Discover(paths []string) ([]*Reader, error)   { panic("not yet") }
-func (r *Reader) Name() string                     { panic("not yet") }
-func (r *Reader) Dirs() []string                   { panic("not yet") }
-func (r *Reader) HasRoot() bool                    { panic("not yet") }
-func (r *Reader) Root() ([]byte, error)            { panic("not yet") }
-func (r *Reader) Signatures() ([]NamedFile, error) { panic("not yet") }
-func (r *Reader) Sums() (io.ReadCloser, error)     { panic("not yet") }
+// maxDirEntries bounds the names read of one directory: a bundle has at most
+// MaxVolumes volumes, and a medium may hold other things beside bundles.
+const maxDirEntries = 4 * MaxVolumes
 
-// Open opens a file; of several media that have it, one with wantSize is preferred (-1: any).
-func (r *Reader) Open(name string, wantSize int64) (*MediumFile, error) { panic("not yet") }
-func (r *Reader) Has(name string, size int64) bool                      { panic("not yet") }
-func (r *Reader) Files() ([]FileInfo, error)                            { panic("not yet") }
-func (r *Reader) Close() error                                          { panic("not yet") }
+// Discover finds the bundles in paths, each the directory of a bundle or a
+// folder that holds some, one level deep. Directories of the same set and
+// sequence, on whatever media, become one Reader; those that are still called
+// ".partial" count for their payload. The Readers are sorted by set and
+// sequence. Nothing found matches ErrIncomplete. The caller closes them.
+func Discover(paths []string) (readers []*Reader, err error) {
+	byName := make(map[string]*Reader)
+	defer func() {
+		if err != nil {
+			for _, r := range byName {
+				r.Close()
+			}
+		}
+	}()
+	for _, path := range paths {
+		root, err := os.OpenRoot(path)
+		if err != nil {
+			return nil, err
+		}
+		found, err := discoverIn(byName, root, path)
+		if !found {
+			root.Close()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range byName {
+		readers = append(readers, r)
+	}
+	if len(readers) == 0 {
+		return nil, fmt.Errorf("no bundle in %q: %w", paths, ErrIncomplete)
+	}
+	slices.SortFunc(readers, func(a, b *Reader) int {
+		setA, seqA, _, _ := SplitDirName(a.name)
+		setB, seqB, _, _ := SplitDirName(b.name)
+		return cmp.Or(cmp.Compare(setA, setB), cmp.Compare(seqA, seqB))
+	})
+	return readers, nil
+}
+
+// discoverIn says whether root itself is the directory of a bundle, and then
+// keeps it.
+func discoverIn(byName map[string]*Reader, root *os.Root, path string) (self bool, err error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return false, err
+	}
+	if name, partial, ok := bundleName(root, filepath.Base(abs)); ok {
+		return addDir(byName, name, &bundleDir{path, root, partial})
+	}
+	entries, err := readDir(root)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue // links too
+		}
+		sub, err := root.OpenRoot(e.Name())
+		if err != nil {
+			return false, err
+		}
+		name, partial, ok := bundleName(sub, e.Name())
+		if ok {
+			ok, err = addDir(byName, name, &bundleDir{filepath.Join(path, e.Name()), sub, partial})
+		}
+		if !ok {
+			sub.Close()
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// bundleName tells which bundle a directory is of: by its name or, where a
+// person renamed or copied it, by what its root says. It is a label for
+// grouping and proves nothing.
+func bundleName(root *os.Root, dir string) (name string, partial, ok bool) {
+	if set, sequence, partial, ok := SplitDirName(dir); ok {
+		return DirName(set, sequence), partial, true
+	}
+	f, err := openRegular(root, RootName)
+	if err != nil {
+		return "", false, false
+	}
+	defer f.Close()
+	b, err := ReadAllBounded(f, RootName, MaxRootSize)
+	if err != nil {
+		return "", false, false
+	}
+	var label struct {
+		Set      string `json:"set"`
+		Sequence int64  `json:"sequence"`
+	}
+	if json.Unmarshal(b, &label) != nil || CheckLabel(label.Set) != nil || label.Sequence < 1 || label.Sequence > MaxInteger {
+		return "", false, false
+	}
+	return DirName(label.Set, label.Sequence), false, true
+}
+
+// addDir adds d to the Reader of its name, unless the same directory was named twice.
+func addDir(byName map[string]*Reader, name string, d *bundleDir) (bool, error) {
+	r := byName[name]
+	if r == nil {
+		r = &Reader{name: name}
+		byName[name] = r
+	}
+	this, err := d.root.Stat(".")
+	if err != nil {
+		return false, err
+	}
+	for _, other := range r.dirs {
+		if that, err := other.root.Stat("."); err == nil && os.SameFile(this, that) {
+			return false, nil
+		}
+	}
+	r.dirs = append(r.dirs, d)
+	return true, nil
+}
+
+func readDir(root *os.Root) ([]fs.DirEntry, error) {
+	d, err := root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	entries, err := d.ReadDir(maxDirEntries + 1)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if len(entries) > maxDirEntries {
+		return nil, fmt.Errorf("%s: more than %d names: %w", root.Name(), maxDirEntries, ErrMalformed)
+	}
+	return entries, nil
+}
+
+// openRegular opens a regular file. A link or a device is not opened at all:
+// reading a device can block, or do things.
+func openRegular(root *os.Root, name string) (*os.File, error) {
+	before, err := root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !before.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file: %w", filepath.Join(root.Name(), name), ErrMalformed)
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	after, err := f.Stat()
+	if err == nil && !os.SameFile(before, after) {
+		err = fmt.Errorf("%s: changed while it was opened: %w", f.Name(), ErrCorrupt)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Name is "<set>-<six digits>", by which directories were put together.
+func (r *Reader) Name() string { return r.name }
+
+// Dirs are the directories at hand, in the order they were found.
+func (r *Reader) Dirs() []string {
+	dirs := make([]string, 0, len(r.dirs))
+	for _, d := range r.dirs {
+		dirs = append(dirs, d.path)
+	}
+	return dirs
+}
+
+// HasRoot says that a directory with a root is at hand.
+func (r *Reader) HasRoot() bool {
+	for _, d := range r.dirs {
+		if info, err := d.root.Lstat(RootName); err == nil && info.Mode().IsRegular() && !d.partial {
+			return true
+		}
+	}
+	return false
+}
+
+// Root reads the root, at most MaxRootSize. Roots on several media that are
+// not the same bytes match ErrCorrupt: one of them belongs to another bundle.
+// No root at hand matches ErrIncomplete.
+func (r *Reader) Root() ([]byte, error) {
+	var first []byte
+	var firstDir string
+	for _, d := range r.dirs {
+		if d.partial {
+			continue
+		}
+		f, err := openRegular(d.root, RootName)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		b, err := ReadAllBounded(f, filepath.Join(d.path, RootName), MaxRootSize)
+		f.Close()
+		switch {
+		case err != nil:
+			return nil, err
+		case first == nil:
+			first, firstDir = b, d.path
+		case DigestOf(first) != DigestOf(b):
+			return nil, fmt.Errorf("%s: %s in %s is %s, in %s %s: %w", r.name, RootName, firstDir, DigestOf(first), d.path, DigestOf(b), ErrCorrupt)
+		}
+	}
+	if first == nil {
+		return nil, fmt.Errorf("%s: no medium with its %s: %w", r.name, RootName, ErrIncomplete)
+	}
+	return first, nil
+}
+
+// Signatures reads the signature files, at most MaxSignatures of at most
+// MaxSignatureSize, sorted by name; equal ones on several media count once.
+func (r *Reader) Signatures() ([]NamedFile, error) {
+	var files []NamedFile
+	seen := make(map[Digest]bool)
+	for _, d := range r.dirs {
+		if d.partial {
+			continue
+		}
+		entries, err := readDir(d.root)
+		if err != nil {
+			return nil, err
+		}
+		slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
+		for _, e := range entries {
+			if !IsSignatureName(e.Name()) || len(files) == MaxSignatures {
+				continue
+			}
+			f, err := openRegular(d.root, e.Name())
+			if err != nil {
+				return nil, err
+			}
+			b, err := ReadAllBounded(f, filepath.Join(d.path, e.Name()), MaxSignatureSize)
+			f.Close()
+			if err != nil {
+				return nil, err
+			}
+			if id := DigestOf(b); !seen[id] {
+				seen[id] = true
+				files = append(files, NamedFile{e.Name(), b})
+			}
+		}
+	}
+	slices.SortStableFunc(files, func(a, b NamedFile) int { return cmp.Compare(a.Name, b.Name) })
+	return files, nil
+}
+
+// Sums opens SHA256SUMS.
+func (r *Reader) Sums() (io.ReadCloser, error) { return r.Open(SumsName, -1) }
+
+// Open opens a file of the bundle. Of several media that have it, one on which
+// it has wantSize is preferred; -1: any. Absent matches ErrIncomplete.
+func (r *Reader) Open(name string, wantSize int64) (*MediumFile, error) {
+	var other *MediumFile
+	var firstErr error
+	for _, d := range r.dirs {
+		f, err := openRegular(d.root, name)
+		if err != nil {
+			if firstErr == nil && !errors.Is(err, fs.ErrNotExist) {
+				firstErr = err
+			}
+			continue
+		}
+		info, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		m := &MediumFile{f, info.Size(), d.path}
+		switch {
+		case wantSize < 0 || m.size == wantSize:
+			if other != nil {
+				other.Close()
+			}
+			return m, nil
+		case other == nil:
+			other = m
+		default:
+			m.Close()
+		}
+	}
+	switch {
+	case other != nil:
+		return other, nil
+	case firstErr != nil:
+		return nil, firstErr
+	}
+	return nil, fmt.Errorf("%s: %s is not at hand: %w", r.name, name, ErrIncomplete)
+}
+
+// Has says that a file of this name and size is at hand.
+func (r *Reader) Has(name string, size int64) bool {
+	for _, d := range r.dirs {
+		if info, err := d.root.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == size {
+			return true
+		}
+	}
+	return false
+}
+
+// Files lists everything in the directories at hand, sorted by name, so that
+// what does not belong there shows.
+func (r *Reader) Files() ([]FileInfo, error) {
+	var files []FileInfo
+	for _, d := range r.dirs {
+		entries, err := readDir(d.root)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			info, err := e.Info()
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, FileInfo{e.Name(), info.Size(), d.path, info.Mode().IsRegular()})
+		}
+	}
+	slices.SortStableFunc(files, func(a, b FileInfo) int { return cmp.Compare(a.Name, b.Name) })
+	return files, nil
+}
+
+// Close closes the directories.
+func (r *Reader) Close() error {
+	var errs []error
+	for _, d := range r.dirs {
+		errs = append(errs, d.root.Close())
+	}
+	return errors.Join(errs...)
+}
