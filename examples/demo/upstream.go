@@ -72,7 +72,7 @@ func startUpstream(dir string, size int64) (*upstream, error) {
 	return u, nil
 }
 
-func (u *upstream) stop() { u.server.Close() } //nolint:errcheck // nothing is lost with it
+func (u *upstream) stop() { u.server.Close() }
 
 // change is what happens upstream in a month.
 func (u *upstream) change() error {
@@ -160,7 +160,7 @@ func noise(seed byte, n int64) io.Reader {
 
 // measurements is about n bytes of lines, as machines write them.
 func measurements(seed uint64, n int64) io.Reader {
-	numbers := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // content for a demonstration, the same in every run
+	numbers := rand.New(rand.NewPCG(seed, 1))
 	r, w := io.Pipe()
 	go func() {
 		var err error
