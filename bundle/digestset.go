@@ -16,6 +16,9 @@ type DigestSet struct {
 	size0 int64
 }
 
+// marked is the bit of a slot's size that Mark sets: sizes end at MaxInteger.
+const marked = 1 << 62
+
 type digestSlot struct {
 	digest Digest
 	size   int64
@@ -82,7 +85,19 @@ func (s *DigestSet) Size(d Digest) (size int64, ok bool) {
 		return s.size0, s.zero
 	}
 	slot := s.find(d)
-	return slot.size, slot.digest == d
+	return slot.size &^ marked, slot.digest == d
+}
+
+// Mark notes something about d, at no cost in memory. first says that it was
+// not marked before; ok that d, which is not the zero digest, is in the set.
+func (s *DigestSet) Mark(d Digest) (first, ok bool) {
+	slot := s.find(d)
+	if d.IsZero() || slot.digest != d {
+		return false, false
+	}
+	first = slot.size&marked == 0
+	slot.size |= marked
+	return first, true
 }
 
 // Len is how many digests are in the set.
