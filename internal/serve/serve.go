@@ -2,47 +2,79 @@ package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
-	"io"
+	"fmt"
 	"net"
 	"net/http"
+	"time"
 )
 
-// Options are what a handler may be given; the zero value is right.
-type Options struct {
-	// AccessLog gets one line in combined form per request; nil: none.
-	AccessLog io.Writer
-	// Metrics counts requests; nil: nobody asks.
-	Metrics *Metrics
-}
-
-// Metrics counts what a handler does and shows it in Prometheus' text form.
-// The zero value is ready.
-type Metrics struct{}
-
-func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {}
-
-// Handler serves a mirror. Close releases what it holds open; requests that
-// still run finish.
-type Handler struct{}
-
-// New makes a handler for the mirror in dir. A mirror in which nothing was
-// published yet is served as an empty one.
-func New(dir string, o Options) (*Handler, error) { return nil, errors.ErrUnsupported }
-
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {}
-
-// Close ends the use of the mirror's folder.
-func (h *Handler) Close() error { return nil }
+// Times after which a connection that does nothing is given up. There is no
+// limit on how long a download takes.
+const (
+	// headerTime bounds a client that sends its request byte by byte.
+	headerTime = 15 * time.Second
+	// idleTime is how long a kept-alive connection may wait for a request.
+	idleTime = 2 * time.Minute
+	// writeTime is how long one piece of an answer (writePiece bytes) may
+	// take: a client that stopped reading must not hold a file open for ever.
+	writeTime = 2 * time.Minute
+	// GracePeriod is how long downloads may go on once the server was told to stop.
+	GracePeriod = 30 * time.Second
+)
 
 // Server is how a handler is put on a network.
 type Server struct {
-	Listener net.Listener // closed by Run
+	// Listener is closed by Run.
+	Listener net.Listener
 	Handler  http.Handler
 	// TLSCert and TLSKey are PEM files, both or neither.
 	TLSCert, TLSKey string
+	// Grace is GracePeriod if 0.
+	Grace time.Duration
 }
 
-// Run serves until ctx ends, then lets requests in flight finish within
-// GracePeriod. It returns nil after such an end.
-func (s Server) Run(ctx context.Context) error { return errors.ErrUnsupported }
+// Run serves until ctx ends, then accepts nothing more, lets requests in
+// flight finish within the grace period, and returns nil. Requests that are
+// cut off by its end are an error.
+func (s Server) Run(ctx context.Context) error {
+	server := &http.Server{
+		Handler:           s.Handler,
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    32 << 10,
+	}
+	if s.TLSCert != "" || s.TLSKey != "" {
+		pair, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey)
+		if err != nil {
+			return errors.Join(fmt.Errorf("TLS certificate %s, key %s: %w", s.TLSCert, s.TLSKey, err), s.Listener.Close())
+		}
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
+	ended := make(chan error, 1)
+	go func() {
+		if server.TLSConfig != nil {
+			ended <- server.ServeTLS(s.Listener, "", "")
+			return
+		}
+		ended <- server.Serve(s.Listener)
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	grace := s.Grace
+	if grace == 0 {
+		grace = GracePeriod
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	err := server.Shutdown(last)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("requests in flight cut off after %v: %w", grace, err), server.Close())
+	}
+	<-ended
+	return err
+}

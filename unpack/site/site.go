@@ -4,6 +4,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -86,24 +87,66 @@ type Ambiguous struct {
 	Images []string `json:"images"`
 }
 
-// Write makes the generated files in dst, an unpublished generation whose
-// listed content is placed already or will be: dst is not read. Files get
-// in.Time and mode 0644, folders 0755; nothing is synced. Errors match one of
-// bundle's classes or are the operating system's or the lists' own.
+// Write makes the generated files in dst, an unpublished generation in which
+// what the lists name is placed already. Files get in.Time and mode 0644,
+// folders 0755, whatever the umask; nothing is synced. It may be called once
+// for a generation. Errors match one of bundle's classes, or are the
+// operating system's or the lists' own.
 func Write(dst *os.Root, in Input) (*Report, error) {
-	return nil, bundle.ErrUnsupported
+	if err := checkDir(in.Dir); err != nil {
+		return nil, err
+	}
+	if in.Base != "" {
+		if err := CheckBase(in.Base); err != nil {
+			return nil, err
+		}
+	}
+	w := &writer{place: place{root: dst, time: in.Time}, in: &in, types: standingTypes()}
+	inv, err := w.repositories()
+	if err != nil {
+		return nil, err
+	}
+	if inv.Ambiguous, err = w.images(); err != nil {
+		return nil, err
+	}
+	steps := []func() error{
+		func() error { return w.inventory(inv) },
+		w.servers,
+		func() error { return w.portal(inv) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return &Report{Ambiguous: inv.Ambiguous}, nil
 }
 
-// Owns says that path, relative to the web root, is placed by Write and by
-// nobody else.
-func Owns(path string) bool { return false }
+// Owns says that path, relative to the web root, is placed by Write although
+// a list names it.
+func Owns(path string) bool { return strings.HasPrefix(path, ClientsDir+"/") }
 
-// CheckBase says what is wrong with s as the address of a mirror: http or
-// https, a host, no user, query or fragment, no '/' at the end, and nothing
-// that would need quoting in a client's configuration. Errors match
-// bundle.ErrUsage.
-func CheckBase(s string) error { return nil }
+// Reserved says that path, relative to the web root, is generated and may
+// stand in no list.
+func Reserved(path string) bool {
+	if path == "index.html" || path == Dir || strings.HasPrefix(path, Dir+"/") {
+		return !Owns(path)
+	}
+	return strings.HasPrefix(path, imagesDir) && strings.HasSuffix(path, "/"+tagsList)
+}
 
-// Substitute copies src to dst with every @BASE@ replaced by base, and
-// nothing else changed. With an empty base it is a plain copy.
-func Substitute(dst io.Writer, src io.Reader, base string) error { return nil }
+// writer is one call of Write.
+type writer struct {
+	place
+	in      *Input
+	types   map[string]string // extension to media type
+	clients []string          // paths of client files, in the order of the lists
+}
+
+// webPath is where a listed path lies, relative to the web root.
+func webPath(mount, path string) string {
+	if mount == "" {
+		return path
+	}
+	return mount + "/" + path
+}

@@ -1,0 +1,207 @@
+package serve
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/gapbundle/gapbundle/unpack/site"
+)
+
+// The links in a mirror that say what is published.
+const (
+	current  = "current"
+	previous = "previous"
+)
+
+// Options are what a handler may be given; the zero value is right.
+type Options struct {
+	// AccessLog gets one line in combined form per request, by one Write
+	// each, never two at once; nil: none. Errors of it are ignored: a full
+	// disk does not stop the mirror.
+	AccessLog io.Writer
+	// Metrics counts requests; nil: nobody asks.
+	Metrics *Metrics
+}
+
+// Handler serves what a mirror publishes. Each request looks up "current"
+// and is answered from that one generation, to its end, whatever is
+// published or rolled back meanwhile; a file that is gone from it comes from
+// "previous". A Handler is safe for concurrent use.
+type Handler struct {
+	mirror  *mirror
+	metrics *Metrics
+	logMu   sync.Mutex
+	log     io.Writer
+}
+
+// New makes a handler for the mirror in dir, which must exist. One in which
+// nothing was published yet has no pages.
+func New(dir string, o Options) (*Handler, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{mirror: &mirror{root: root, open: map[string]*generation{}}, metrics: cmp.Or(o.Metrics, &Metrics{}), log: o.AccessLog}
+	h.metrics.watch(h.mirror)
+	return h, nil
+}
+
+// Close ends the use of the mirror's folder. Answers in flight go on, further
+// requests fail.
+func (h *Handler) Close() error { return h.mirror.close() }
+
+// ServeHTTP answers GET and HEAD.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a := newAnswer(w)
+	h.metrics.begin()
+	defer func() {
+		h.metrics.end(a.code(), a.bytes)
+		h.logLine(a, r)
+	}()
+	a.Header().Set("X-Content-Type-Options", "nosniff")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		a.Header().Set("Allow", "GET, HEAD")
+		refuse(a, r, http.StatusMethodNotAllowed)
+		return
+	}
+	p := path.Clean("/" + r.URL.Path)
+	if strings.Contains(p, "/.") {
+		refuse(a, r, http.StatusNotFound)
+		return
+	}
+	g, err := h.mirror.acquire(current)
+	if err != nil {
+		refuse(a, r, statusOf(err))
+		return
+	}
+	defer h.mirror.release(g)
+	if strings.HasSuffix(r.URL.Path, "/") {
+		h.folder(a, r, g, p)
+		return
+	}
+	h.file(a, r, g, p)
+}
+
+// file answers with the file at p, or sends a client on to the folder there.
+func (h *Handler) file(a *answer, r *http.Request, g *generation, p string) {
+	f, err := g.openFile(h.mirror, relative(p))
+	if errors.Is(err, fs.ErrNotExist) && fallsBack(p) {
+		h.fileBefore(a, r, p)
+		return
+	}
+	if err != nil {
+		refuse(a, r, statusOf(err))
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		refuse(a, r, statusOf(err))
+	case info.IsDir():
+		to := url.URL{Path: p + "/", RawQuery: r.URL.RawQuery}
+		a.Header().Set("Location", to.String())
+		refuse(a, r, http.StatusMovedPermanently)
+	default:
+		send(a, r, f, info, g.contentType(relative(p)))
+	}
+}
+
+// fileBefore answers with the file that the generation before had at p.
+func (h *Handler) fileBefore(a *answer, r *http.Request, p string) {
+	g, err := h.mirror.acquire(previous)
+	if err != nil {
+		refuse(a, r, statusOf(err))
+		return
+	}
+	defer h.mirror.release(g)
+	f, err := g.openFile(h.mirror, relative(p))
+	if err != nil {
+		refuse(a, r, statusOf(err))
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.IsDir() {
+		refuse(a, r, http.StatusNotFound)
+		return
+	}
+	send(a, r, f, info, g.contentType(relative(p)))
+}
+
+// fallsBack says that p is content, which the generation before may still
+// have, and not what describes the generation that is current.
+func fallsBack(p string) bool {
+	return p != "/index.html" && !strings.HasPrefix(p, "/"+site.Dir+"/")
+}
+
+// folder answers with p's index.html or a listing.
+func (h *Handler) folder(a *answer, r *http.Request, g *generation, p string) {
+	index := path.Join(p, "index.html")
+	f, err := g.openFile(h.mirror, relative(index))
+	if err == nil {
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil || info.IsDir() {
+			refuse(a, r, http.StatusNotFound)
+			return
+		}
+		send(a, r, f, info, g.contentType(relative(index)))
+		return
+	}
+	dir, err := g.openFile(h.mirror, relative(p))
+	if err != nil {
+		refuse(a, r, statusOf(err))
+		return
+	}
+	defer dir.Close()
+	if info, err := dir.Stat(); err != nil || !info.IsDir() {
+		refuse(a, r, http.StatusNotFound)
+		return
+	}
+	if p == "/v2" {
+		answerPing(a, r)
+		return
+	}
+	h.list(a, r, g, p, dir)
+}
+
+// send answers with f, by ranges and conditions of the request. Time and size
+// name the version: within a mirror no two versions of a path share a time.
+// The form is nginx's, so that servers behind one address agree.
+func send(a *answer, r *http.Request, f *os.File, info fs.FileInfo, contentType string) {
+	if !info.Mode().IsRegular() {
+		refuse(a, r, http.StatusNotFound)
+		return
+	}
+	a.Header().Set("Content-Type", contentType)
+	a.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().Unix(), info.Size()))
+	http.ServeContent(a, r, "", info.ModTime(), f)
+}
+
+// relative is p, a clean path with '/' before it, for a root.
+func relative(p string) string { return cmp.Or(strings.TrimPrefix(p, "/"), ".") }
+
+// statusOf is what a client is told. Whatever is not the machine's own
+// trouble is a path that does not lead to a file.
+func statusOf(err error) int {
+	for _, own := range []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, fs.ErrClosed, fs.ErrInvalid} {
+		if errors.Is(err, own) {
+			return http.StatusInternalServerError
+		}
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return http.StatusForbidden
+	}
+	return http.StatusNotFound
+}

@@ -1,0 +1,101 @@
+package serve
+
+import (
+	"bufio"
+	"fmt"
+	"html"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+// maxListed bounds a listing: what is held in memory to sort it, and what a
+// browser has to show. Clients find files by their indexes, not by listings.
+const maxListed = 10_000
+
+// list answers with the names in dir, folders first.
+func (h *Handler) list(a *answer, r *http.Request, g *generation, p string, dir *os.File) {
+	entries, err := dir.ReadDir(maxListed + 1)
+	if err != nil && len(entries) == 0 && err != io.EOF {
+		refuse(a, r, statusOf(err))
+		return
+	}
+	cut := len(entries) > maxListed
+	entries = entries[:min(len(entries), maxListed)]
+	var infos []fs.FileInfo
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		if info, err := h.statEntry(g, p, e); err == nil {
+			infos = append(infos, info)
+		}
+	}
+	slices.SortFunc(infos, func(x, y fs.FileInfo) int {
+		if x.IsDir() != y.IsDir() {
+			if x.IsDir() {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(x.Name(), y.Name())
+	})
+	a.Header().Set("Content-Type", "text/html; charset=utf-8")
+	a.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return
+	}
+	writeList(a, p, infos, cut)
+}
+
+func writeList(a *answer, p string, infos []fs.FileInfo, cut bool) {
+	b := bufio.NewWriterSize(a, 32<<10)
+	title := html.EscapeString(strings.TrimSuffix(p, "/") + "/")
+	fmt.Fprintf(b, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Index of %s</title></head>\n<body><h1>Index of %s</h1>\n<pre>\n", title, title)
+	if p != "/" {
+		fmt.Fprintln(b, `<a href="../">../</a>`)
+	}
+	for _, info := range infos {
+		name, size := info.Name(), fmt.Sprint(info.Size())
+		if info.IsDir() {
+			name, size = name+"/", "-"
+		}
+		// "./": a name with ':' must not read as a scheme.
+		href := "./" + (&url.URL{Path: name}).EscapedPath()
+		fmt.Fprintf(b, "<a href=\"%s\">%s</a>%*s  %s %15s\n", html.EscapeString(href), html.EscapeString(name),
+			max(0, 60-len(name)), "", info.ModTime().UTC().Format("2006-01-02 15:04"), size)
+	}
+	fmt.Fprintln(b, "</pre>")
+	if cut {
+		fmt.Fprintf(b, "<p>Only %d of the names are shown.</p>\n", maxListed)
+	}
+	fmt.Fprintln(b, "</body></html>")
+	_ = b.Flush() // the client went away
+}
+
+// namedInfo is what a link stands for, under the link's own name.
+type namedInfo struct {
+	fs.FileInfo
+	name string
+}
+
+func (i namedInfo) Name() string { return i.name }
+
+// statEntry tells what e is; behind a link, what the link leads to.
+func (h *Handler) statEntry(g *generation, p string, e fs.DirEntry) (fs.FileInfo, error) {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return e.Info()
+	}
+	f, err := g.openFile(h.mirror, relative(path.Join(p, e.Name())))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	return namedInfo{info, e.Name()}, err
+}

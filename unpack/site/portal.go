@@ -1,0 +1,76 @@
+package site
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+)
+
+//go:embed portal.html.tmpl
+var portalTemplate string
+
+// maxPortalClients bounds the client files that the portal names one by one;
+// more are reached through their folder.
+const maxPortalClients = 200
+
+type portalData struct {
+	*inventory
+	Clients     []portalClients
+	ClientsDir  string
+	MoreClients bool
+}
+
+// portalClients are the client files of one folder.
+type portalClients struct {
+	Kind  string
+	Files []string // relative to the web root
+}
+
+// portal writes /index.html: what is here and how to use it, for a person
+// with a browser that may not load anything else.
+func (w *writer) portal(inv *inventory) error {
+	data := portalData{inventory: inv, ClientsDir: ClientsDir}
+	for i, p := range w.clients {
+		if i == maxPortalClients {
+			data.MoreClients = true
+			break
+		}
+		kind, _, _ := strings.Cut(strings.TrimPrefix(p, ClientsDir+"/"), "/")
+		if n := len(data.Clients); n == 0 || data.Clients[n-1].Kind != kind {
+			data.Clients = append(data.Clients, portalClients{Kind: kind})
+		}
+		last := &data.Clients[len(data.Clients)-1]
+		last.Files = append(last.Files, p)
+	}
+	t, err := template.New("portal").Funcs(template.FuncMap{"bytes": sizeText, "time": timeText, "link": linkPath, "clientName": clientName}).Parse(portalTemplate)
+	if err != nil {
+		return err
+	}
+	return w.file("index.html", func(out io.Writer) error { return t.Execute(out, data) })
+}
+
+// linkPath makes a web path relative, so that the portal also works below
+// another address, behind a proxy. A first component with ':' would read as
+// a scheme (RFC 3986 section 4.2), hence "./".
+func linkPath(p string) string { return "./" + strings.TrimPrefix(p, "/") }
+
+// sizeText is n bytes for people.
+func sizeText(n int64) string {
+	const units = "KMGTPE"
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, i := float64(n)/1000, 0
+	for v >= 999.95 && i < len(units)-1 {
+		v, i = v/1000, i+1
+	}
+	return fmt.Sprintf("%.1f %cB", v, units[i])
+}
+
+// clientName is a client file's path below its kind's folder.
+func clientName(p string) string {
+	_, name, _ := strings.Cut(strings.TrimPrefix(p, ClientsDir+"/"), "/")
+	return name
+}

@@ -1,0 +1,67 @@
+package site
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"text/template"
+	"unicode"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// ServersDir holds the configuration of web servers.
+const ServersDir = Dir + "/servers"
+
+//go:embed servers/*.tmpl
+var serverFiles embed.FS
+
+// serverData is what the templates of the configurations are filled with.
+type serverData struct {
+	Dir        string // the mirror, checked by checkDir
+	Typed      string // TypedDir with a '/' before it
+	Own        string // Dir with '/' around it
+	Types      []Type
+	Extensions []extensionType
+	Default    string
+}
+
+// checkDir allows paths that stand between quotes in every server's
+// configuration and mean themselves there. Errors match bundle.ErrUsage.
+func checkDir(dir string) error {
+	if !path.IsAbs(dir) || path.Clean(dir) != dir || dir == "/" {
+		return fmt.Errorf("mirror path %q: want an absolute, clean path below /: %w", dir, bundle.ErrUsage)
+	}
+	for _, r := range dir {
+		if r == unicode.ReplacementChar || !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-+~@:,= ", r) {
+			return fmt.Errorf("mirror path %q: %q cannot stand in a web server's configuration: %w", dir, r, bundle.ErrUsage)
+		}
+	}
+	return nil
+}
+
+// servers writes what operators include in the configuration of their server.
+func (w *writer) servers() error {
+	data := serverData{
+		Dir: w.in.Dir, Typed: "/" + TypedDir, Own: "/" + Dir + "/",
+		Types: w.sortedTypes(), Extensions: extensionTypes(), Default: OctetStream,
+	}
+	t, err := template.New("").Funcs(template.FuncMap{"fields": strings.Fields, "compact": compactType}).ParseFS(serverFiles, "servers/*.tmpl")
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"Caddyfile", "apache.conf", "nginx.conf"} {
+		err := w.file(ServersDir+"/"+name, func(out io.Writer) error { return t.ExecuteTemplate(out, name+".tmpl", data) })
+		if err != nil {
+			return err
+		}
+	}
+	return w.file(TypesPath, func(out io.Writer) error { return json.NewEncoder(out).Encode(data.Types) })
+}
+
+// compactType takes the spaces out of a media type: they mean nothing there
+// (RFC 9110 section 5.6.6) and end an argument in Apache's configuration.
+func compactType(mediaType string) string { return strings.ReplaceAll(mediaType, " ", "") }
