@@ -164,6 +164,9 @@ func (e *KeysError) Is(target error) bool { return target == bundle.ErrUntrusted
 type MissingBaseError struct {
 	Set      string
 	Sequence int64
+	// Have is the last sequence of the set that the receiver accepted: what
+	// a delta for it can be made against. 0: none.
+	Have int64
 	// Count and Bytes are of distinct blobs; Lists is the number of lists.
 	// While lists are missing, what blobs they name is not known.
 	Count, Bytes int64

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/verify"
 )
 
 // The exit codes, a contract for scripts (help.go prints them).
@@ -48,17 +51,17 @@ func classes() []class {
 		{sentinel(bundle.ErrMalformed), exitCorrupt, "copy the named file again from where it came; if it stays so, it was not made by gapbundle"},
 		{sentinel(bundle.ErrCorrupt), exitCorrupt, "copy the named file again from the side that made it, with any tool, and repeat the command"},
 		{sentinel(bundle.ErrUnsupported), exitCorrupt, "use the gapbundle that made this, or a newer one"},
-		{isEnvironment, exitEnvironment, ""},
+		{sentinel(fetch.ErrConfig), exitUsage, "correct the host's entry in the spec, or the address"},
+		{sentinel(fetch.ErrRefused), exitUntrusted, "nothing was taken from there; correct the spec if that host is to be trusted"},
 		{sentinel(bundle.ErrIncomplete), exitIncomplete, "bring what is named and repeat the command"},
+		{sentinel(fetch.ErrUpstream), exitUpstream, "repeat the command later: what was downloaded is kept"},
+		{isEnvironment, exitEnvironment, ""},
 	}
 }
 
-// isEnvironment says that the operating system refused, and that no package
-// gave the refusal a meaning of its own.
+// isEnvironment says that the operating system refused. It stands last: a
+// package may have given the refusal a meaning of its own.
 func isEnvironment(err error) bool {
-	if errors.Is(err, bundle.ErrIncomplete) {
-		return false
-	}
 	var path *fs.PathError
 	var link *os.LinkError
 	var call *os.SyscallError
@@ -138,13 +141,13 @@ func errorLines(ctx context.Context, err error) []string {
 }
 
 // hintsFor is what is printed behind "hint:", each hint once.
-func hintsFor(ctx context.Context, err error) []string {
+func hintsFor(ctx context.Context, err error, mirror string) []string {
 	if _, ok := wasInterrupted(ctx); ok {
 		return []string{"what is finished is kept: the same command goes on from there"}
 	}
 	var hints []string
 	for _, f := range findings(err) {
-		if h := hintFor(f); h != "" && !slices.Contains(hints, h) {
+		if h := hintFor(f, mirror); h != "" && !slices.Contains(hints, h) {
 			hints = append(hints, h)
 		}
 	}
@@ -152,11 +155,85 @@ func hintsFor(ctx context.Context, err error) []string {
 }
 
 // hintFor is what to do about one finding, the most specific answer first.
-func hintFor(err error) string {
+func hintFor(err error, mirror string) string {
 	var usage *usageError
 	if errors.As(err, &usage) && usage.hint != "" {
 		return usage.hint
 	}
+	if h := refusalHint(err, firstOf(mirror, "DIR")); h != "" {
+		return h
+	}
+	if h := upstreamHint(err); h != "" {
+		return h
+	}
+	return firstOf(classOf(err).hint, environmentHint(err))
+}
+
+// refusalHint is what to do about a typed refusal of package verify.
+func refusalHint(err error, mirror string) string {
+	var unsigned *verify.UnsignedError
+	var unknown *verify.UnknownKeyError
+	var quorum *verify.QuorumError
+	var stream *verify.StreamError
+	var replay *verify.ReplayError
+	var jump *verify.JumpError
+	var twice *verify.EquivocationError
+	var expired *verify.ExpiredError
+	var published *verify.KeysError
+	var base *verify.MissingBaseError
+	var damage *verify.DamageError
+	switch {
+	case errors.As(err, &unsigned):
+		return "a bundle is signed when its export ends: let it finish there, or copy its bundle.*.sigstore.json too"
+	case errors.As(err, &unknown):
+		return fmt.Sprintf("compare the fingerprint with the exporting side by a second channel, then: gapbundle trust add --mirror %s --role exporter --set %s exporter.pub", mirror, unknown.Set)
+	case errors.As(err, &quorum):
+		return fmt.Sprintf("let the missing %s sign bundle.json, or trust the key for this set: gapbundle trust add --mirror %s --role %s --set %s FILE", quorum.Role, mirror, quorum.Role, quorum.Set)
+	case errors.As(err, &stream):
+		return fmt.Sprintf("ask the exporting side by a second channel whether it began anew; if so: gapbundle trust adopt --mirror %s --set %s %s", mirror, stream.Set, stream.Got)
+	case errors.As(err, &replay):
+		return "what is published is newer; if this one is wanted all the same, --allow-rollback admits it once, which is recorded"
+	case errors.As(err, &jump):
+		return "no honest exporter counts that far: ask the exporting side; a new stream there can be adopted by gapbundle trust adopt"
+	case errors.As(err, &twice):
+		return "somebody signed both: compare the two digests with the exporting side before anything else"
+	case errors.As(err, &expired):
+		return fmt.Sprintf("ask for a newer bundle; --accept-expired admits this one, which is recorded; a wrong clock floor is moved by gapbundle trust set-time --mirror %s", mirror)
+	case errors.As(err, &published):
+		return keysHint(published, mirror)
+	case errors.As(err, &base):
+		return "bring the bundle it builds on, or on the connected side: gapbundle export SPEC " + otherBase(base.Have)
+	case errors.As(err, &damage):
+		return fmt.Sprintf("copy %s again from the side that made it, with any tool, and repeat the command; nothing else needs to be copied", damage.Volume)
+	}
+	return ""
+}
+
+func keysHint(e *verify.KeysError, mirror string) string {
+	role := "upstream"
+	if len(e.Keys) > 0 {
+		role = e.Keys[0].Role
+	}
+	return fmt.Sprintf("compare the fingerprints by a second channel, then: gapbundle trust add --mirror %s --role %s --set %s KEYFILE, or import with --accept-keys, which is recorded", mirror, role, e.Set)
+}
+
+// upstreamHint is what to do about a typed refusal of package fetch.
+func upstreamHint(err error) string {
+	var redirect *fetch.RedirectError
+	var status *fetch.StatusError
+	switch {
+	case errors.As(err, &redirect):
+		return fmt.Sprintf("if that host may be trusted with it, allow it in the spec under hosts: redirect-to: [%s]", redirect.To)
+	case errors.As(err, &status) && (status.Status == 401 || status.Status == 403 || status.Status == 407):
+		return "name a credential for that host in the spec under hosts: auth, bearer-env or basic-env"
+	case errors.As(err, &status) && (status.Status == 404 || status.Status == 410):
+		return "upstream does not have it any more: correct the address in the spec"
+	}
+	return ""
+}
+
+// environmentHint is what to do where the operating system refused.
+func environmentHint(err error) string {
 	for _, h := range []struct {
 		is   error
 		hint string
@@ -168,9 +245,9 @@ func hintFor(err error) string {
 		{syscall.EIO, "the drive reports an error: try another drive or port; nothing that could not be written was counted"},
 		{fs.ErrNotExist, "check the path"},
 	} {
-		if isEnvironment(err) && errors.Is(err, h.is) {
+		if errors.Is(err, h.is) {
 			return h.hint
 		}
 	}
-	return firstOf(classOf(err).hint, "see what the operating system says about the path, then repeat the command")
+	return "see what the operating system says about the path, then repeat the command"
 }

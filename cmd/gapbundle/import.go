@@ -31,6 +31,7 @@ gapbundle import /media/usb /media/disc2 --to /srv/mirror --base-url https://mir
 }
 
 func importBundles(c *cli.Context, o *output) error {
+	o.mirror = c.String("to")
 	p := o.startProgress()
 	defer p.stop()
 	m, err := unpack.Create(c.String("to"), mirrorOptions(c, o, p))

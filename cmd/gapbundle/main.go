@@ -137,7 +137,8 @@ inside the gap.`,
 		UsageText: `gapbundle export gapbundle.yaml --to /media/usb
 gapbundle import /media/usb --to /srv/mirror`,
 		Subcommands: slices.Concat([]*cli.Command{
-			keygenCommand(), trustCommand(), importCommand(),
+			keygenCommand(), planCommand(), exportCommand(), verifyCommand(), inspectCommand(),
+			trustCommand(), importCommand(), receiptsCommand(),
 		}, mirrorCommands(), []*cli.Command{
 			serveCommand(), versionCommand(), completionCommand(), manCommand(),
 		}),

@@ -29,6 +29,7 @@ type output struct {
 	json, quiet    bool
 	terminal       int // descriptor of the terminal behind stderr; -1: none
 	screen         *screen
+	mirror         string // the mirror of the command, for hints; empty: none
 	log            *slog.Logger
 	logJSON        bool
 	result         any
@@ -98,7 +99,7 @@ func (o *output) finish(ctx context.Context, err error) int {
 
 // report prints each finding on a line of its own, and each hint once.
 func (o *output) report(ctx context.Context, err error, code int) {
-	lines, hints := errorLines(ctx, err), hintsFor(ctx, err)
+	lines, hints := errorLines(ctx, err), hintsFor(ctx, err, o.mirror)
 	if o.logJSON {
 		for _, line := range lines {
 			o.log.Error(line, "exit", code)
@@ -133,7 +134,7 @@ func (o *output) writeObject(ctx context.Context, err error, code int) {
 	}
 	if err != nil {
 		object["error"] = strings.Join(errorLines(ctx, err), "\n")
-		object["hints"] = hintsFor(ctx, err)
+		object["hints"] = hintsFor(ctx, err, o.mirror)
 		object["exit"] = code
 	}
 	enc := json.NewEncoder(o.stdout)

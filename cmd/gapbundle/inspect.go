@@ -1,0 +1,188 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/urfave/cli/v2"
+)
+
+const nothingVerified = "NOTHING WAS VERIFIED: this is what the medium says of itself (gapbundle verify checks it)"
+
+func inspectCommand() *cli.Command {
+	return leaf(&cli.Command{
+		Name: "inspect", Usage: "show what bundles say they hold, without keys; verifies nothing", ArgsUsage: "PATH...",
+		UsageText: `gapbundle inspect /media/usb
+gapbundle inspect /media/usb --files
+gapbundle inspect /media/usb --sha256sum | (cd /srv/mirror/current && sha256sum -c)`,
+		Flags: []cli.Flag{
+			toggle("files", "each file: path, digest, size, origin, and how upstream vouched for it"),
+			toggle("sha256sum", "each file in the form of sha256sum"),
+		},
+	}, inspect)
+}
+
+type inspected struct {
+	Verified bool             `json:"verified"` // always false
+	Name     string           `json:"name"`
+	Dirs     []string         `json:"dirs"`
+	Root     *bundle.Manifest `json:"root"`
+	Files    []inspectedFile  `json:"files,omitempty"`
+}
+
+type inspectedFile struct {
+	bundle.File
+	Origin  string `json:"origin,omitempty"`
+	Vouched string `json:"vouched"`
+}
+
+func inspect(c *cli.Context, o *output) error {
+	readers, err := bundle.Discover(c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	o.log.Warn(nothingVerified)
+	var bundles []*inspected
+	var found []error
+	for _, r := range readers {
+		b, err := inspectOne(c, o, r)
+		if b != nil {
+			bundles = append(bundles, b)
+		}
+		found = append(found, err, r.Close())
+	}
+	if o.json {
+		o.show(map[string]any{"verified": false, "bundles": bundles}, nil)
+	}
+	return errors.Join(found...)
+}
+
+func inspectOne(c *cli.Context, o *output, r *bundle.Reader) (*inspected, error) {
+	raw, err := r.Root()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Name(), err)
+	}
+	m, err := bundle.ParseManifest(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Name(), err)
+	}
+	b := &inspected{Name: r.Name(), Dirs: r.Dirs(), Root: m}
+	listing := c.Bool("files") || c.Bool("sha256sum")
+	if !o.json && !listing {
+		writeManifest(o.stdout, r, m)
+	}
+	if !listing {
+		return b, nil
+	}
+	return b, eachFile(r, m, func(f inspectedFile) {
+		switch {
+		case o.json:
+			b.Files = append(b.Files, f)
+		case c.Bool("sha256sum"):
+			fmt.Fprintf(o.stdout, "%s  %s\n", f.Digest.Hex(), f.Path)
+		default:
+			fmt.Fprintf(o.stdout, "%s\t%s\t%d\t%s\t%s\n", f.Path, f.Digest, f.Size, firstOf(f.Origin, "-"), f.Vouched)
+		}
+	})
+}
+
+// eachFile calls f for every file of the lists that the catalogue carries,
+// with what the evidence list says of it.
+func eachFile(r *bundle.Reader, m *bundle.Manifest, f func(inspectedFile)) error {
+	catalog, err := bundle.NewCatalog(m, func(name string) (io.ReaderAt, int64, error) {
+		file, err := r.Open(name, -1)
+		if err != nil {
+			return nil, 0, err
+		}
+		return file, file.Size(), nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Name(), err)
+	}
+	for i, repo := range m.Repositories {
+		files, err := catalog.Files(i)
+		if errors.Is(err, bundle.ErrIncomplete) || errors.Is(err, fs.ErrNotExist) {
+			continue // the base has this list: nothing here to show
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Name(), err)
+		}
+		vouched, stop := evidenceOf(catalog, i)
+		for file, err := range bundle.ReadList[bundle.File](files, r.Name()) {
+			if err != nil {
+				stop()
+				return errors.Join(err, files.Close())
+			}
+			one := inspectedFile{File: file}
+			if e, ok := vouched(file.Path); ok {
+				one.Origin, one.Vouched = e.Origin, e.Vouched
+			}
+			one.Path = strings.TrimPrefix(repo.Mount+"/"+file.Path, "/")
+			f(one)
+		}
+		stop()
+		if err := files.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// evidenceOf looks up evidence by ascending paths; nothing where the list is
+// not carried or not readable.
+func evidenceOf(catalog *bundle.Catalog, repo int) (lookup func(path string) (bundle.Evidence, bool), stop func()) {
+	list, err := catalog.Evidence(repo)
+	if err != nil {
+		return func(string) (bundle.Evidence, bool) { return bundle.Evidence{}, false }, func() {}
+	}
+	next, stopList := iter.Pull2(bundle.ReadList[bundle.Evidence](list, "evidence"))
+	line, err, more := next()
+	return func(path string) (bundle.Evidence, bool) {
+			for more && err == nil && bundle.ComparePaths(line.Path, path) < 0 {
+				line, err, more = next()
+			}
+			return line, more && err == nil && line.Path == path
+		}, func() {
+			stopList()
+			_ = list.Close() // read-only
+		}
+}
+
+func writeManifest(w io.Writer, r *bundle.Reader, m *bundle.Manifest) {
+	what := "full"
+	if m.Base != nil {
+		what = fmt.Sprintf("delta on %d (state %s)", m.Base.Sequence, m.Base.State.Short())
+	}
+	rows := [][]string{
+		{"bundle", r.Name() + "  " + nothingVerified},
+		{"lies in", strings.Join(r.Dirs(), ", ")},
+		{"kind", what},
+		{"stream", m.Stream},
+		{"created", humanTime(m.Created) + " by " + m.Tool},
+		{"state", m.State.String()},
+	}
+	if m.Destination != "" {
+		rows = append(rows, []string{"destination", m.Destination})
+	}
+	if m.Expires != nil {
+		rows = append(rows, []string{"expires", humanTime(*m.Expires)})
+	}
+	if len(m.Overrides) > 0 {
+		rows = append(rows, []string{"overrides", strings.Join(m.Overrides, ", ")})
+	}
+	for _, k := range m.Keys {
+		rows = append(rows, []string{"publishes key", k.Fingerprint + " (" + k.Role + ")"})
+	}
+	writeTable(w, rows)
+	rows = [][]string{{"REPOSITORY", "KIND", "MOUNT", "FILES", "BYTES", "UNPINNED", "LISTS CARRIED"}}
+	for _, repo := range m.Repositories {
+		rows = append(rows, []string{repo.Name, repo.Kind, "/" + repo.Mount, fmt.Sprint(repo.Count), humanBytes(repo.Bytes),
+			fmt.Sprint(repo.Unpinned), firstOf(strings.Join(repo.Carried, ", "), "none: expected at the receiver")})
+	}
+	writeTable(w, rows)
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/keys"
+	"github.com/gapbundle/gapbundle/unpack"
+	"github.com/gapbundle/gapbundle/verify"
+	"github.com/urfave/cli/v2"
+)
+
+func verifyCommand() *cli.Command {
+	return leaf(&cli.Command{
+		Name: "verify", Usage: "check bundles completely; changes nothing", ArgsUsage: "PATH...",
+		Description: `Checks signatures, every list, and every byte of every volume, against the keys given
+with --pub or the policy of a mirror, and says what was checked, how many, and by
+whom it was signed. Without a mirror, what a delta leaves out is reported as
+expected there and not checked here.`,
+		UsageText: `gapbundle verify /media/usb --pub exporter.pub
+gapbundle verify /media/usb --mirror /srv/mirror --report report.txt`,
+		Flags: []cli.Flag{
+			list("pub", "exporter's public key `FILE`"),
+			text("mirror", "check as an import into this mirror would: its `DIR`"),
+			text("report", "write the report for the auditor to `FILE`"),
+			jobsFlag(),
+		},
+	}, verifyBundles)
+}
+
+func verifyBundles(c *cli.Context, o *output) error {
+	options, done, err := verifyOptions(c, o)
+	if err != nil {
+		return err
+	}
+	defer done()
+	readers, err := bundle.Discover(c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	p := o.startProgress()
+	defer p.stop()
+	var reports []*verify.Report
+	var found []error
+	for _, r := range readers {
+		report, err := verifyOne(c, p, r, options)
+		if report != nil {
+			reports = append(reports, report)
+		}
+		found = append(found, err, r.Close())
+	}
+	p.stop()
+	if path := c.String("report"); path != "" {
+		found = append(found, writeReports(path, reports))
+	}
+	o.show(map[string]any{"bundles": reports}, func(w io.Writer) {
+		for _, r := range reports {
+			_ = r.WriteText(w)
+		}
+	})
+	return errors.Join(found...)
+}
+
+func verifyOne(c *cli.Context, p *progress, r *bundle.Reader, options verify.Options) (*verify.Report, error) {
+	b, report, err := verify.Open(c.Context, r, options)
+	if err != nil || b == nil {
+		return report, err
+	}
+	err = b.Check(c.Context, verify.StreamOptions{Jobs: c.Int("jobs"), Progress: p})
+	return b.Report(), err
+}
+
+// verifyOptions are the rules: the keys of --pub, or a mirror's policy and
+// what it holds.
+func verifyOptions(c *cli.Context, o *output) (verify.Options, func() error, error) {
+	options := verify.Options{Now: time.Now(), CheckKnown: true}
+	nothing := func() error { return nil }
+	pubs, mirror := c.StringSlice("pub"), c.String("mirror")
+	if (len(pubs) > 0) == (mirror != "") {
+		return options, nothing, &usageError{"verify: neither or both of --pub and --mirror given", "say by whose keys: --pub exporter.pub, or --mirror DIR"}
+	}
+	if mirror != "" {
+		o.mirror = mirror
+		m, err := unpack.Open(mirror, mirrorOptions(c, o, bundle.NoProgress))
+		if err != nil {
+			return options, nothing, err
+		}
+		options.Receiver = m.Receiver()
+		options.Policy, err = m.Policy()
+		return options, m.Close, err
+	}
+	options.Policy = &verify.Policy{}
+	options.AcceptKeys = true
+	for _, path := range pubs {
+		_, id, err := keys.LoadPublic(path)
+		if err != nil {
+			return options, nothing, err
+		}
+		pem, err := os.ReadFile(path)
+		if err != nil {
+			return options, nothing, err
+		}
+		if err := options.Policy.Add(verify.Key{Role: verify.RoleExporter, Set: verify.AnySet, ID: id, PEM: string(pem), Added: options.Now}); err != nil {
+			return options, nothing, err
+		}
+	}
+	return options, nothing, nil
+}
+
+// writeReports writes the reports to a new file; what an auditor was given is
+// not written over.
+func writeReports(path string, reports []*verify.Report) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	for _, r := range reports {
+		if err := r.WriteText(f); err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+	}
+	return nil
+}
