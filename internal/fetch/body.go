@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"net/http"
+	"strconv"
 )
 
 // Body is the content of a URL from byte At on, all of it from one version:
@@ -85,14 +86,18 @@ func (b *Body) account(p []byte, err error) {
 
 // broken says how far an answer got.
 func (b *Body) broken(err error) error {
-	whole := "an unknown number of"
-	if b.size >= 0 {
-		whole = fmt.Sprint(b.size)
-	}
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	return &brokenError{url: b.Meta.URL, err: fmt.Errorf("ended after %d of %s bytes: %w", b.pos, whole, err)}
+	return &brokenError{url: b.Meta.URL, err: fmt.Errorf("ended after %d of %s bytes: %w", b.pos, b.whole(), err)}
+}
+
+// whole is the size for people.
+func (b *Body) whole() string {
+	if b.size < 0 {
+		return "an unknown number of"
+	}
+	return strconv.FormatInt(b.size, 10)
 }
 
 // resume waits for the time of another attempt and makes it.
@@ -138,7 +143,7 @@ func (b *Body) reopen() error {
 			err = b.sameWhole(meta, validator)
 		}
 	case http.StatusRequestedRangeNotSatisfiable:
-		err = b.changed(meta)
+		err = &ChangedError{URL: b.Meta.URL, Want: b.whole() + " bytes", Have: fmt.Sprintf("none from %d on", b.pos)}
 	default:
 		return b.c.statusError(resp)
 	}
