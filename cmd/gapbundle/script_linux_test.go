@@ -1,0 +1,303 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"gapbundle": main})
+}
+
+// TestScripts drives the real program. Each script in testdata/script is a
+// session at a shell; what its commands beyond testscript's own do is said at
+// the functions below.
+func TestScripts(t *testing.T) {
+	w := &world{t: t, upstreams: map[string]*upstreamtest.Server{}, servers: map[string]*exec.Cmd{}}
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(env *testscript.Env) error {
+			for _, v := range os.Environ() { // a person's own settings must not reach the scripts
+				if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "GAPBUNDLE_") {
+					env.Setenv(name, "")
+				}
+			}
+			env.Setenv("GAPBUNDLE_PASSPHRASE", "open sesame")
+			env.Setenv("GAPBUNDLE_SITE_PASSPHRASE", "open sesame too")
+			env.Setenv("HOME", env.WorkDir)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "upstream": w.upstream, "put": w.put, "fails": w.fails, "requests": w.requests,
+			"flip": flip, "let": let, "serve": w.serve, "stop": w.stop, "get": get, "terminal": terminal,
+			"interrupted": w.interrupted, "hold": w.hold, "cut": cut,
+		},
+	})
+}
+
+// world is what scripts share with the test around them: its servers end with it.
+type world struct {
+	t         *testing.T
+	mu        sync.Mutex
+	upstreams map[string]*upstreamtest.Server // script name + variable
+	servers   map[string]*exec.Cmd
+}
+
+// exits CODE PROGRAM ARG... runs a program and compares its exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	if got := codeOf(ts.Exec(args[1], args[2:]...)); (got == want) == neg {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func codeOf(err error) int {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	}
+	return -1
+}
+
+// upstream VAR [DIR] starts an upstream that has the files of DIR, and sets
+// VAR to its address and VAR_HOST to its host as mirror paths have it.
+func (w *world) upstream(ts *testscript.TestScript, _ bool, args []string) {
+	s := upstreamtest.New(w.t)
+	w.mu.Lock()
+	w.upstreams[ts.Name()+args[0]] = s
+	w.mu.Unlock()
+	ts.Setenv(args[0], strings.TrimSuffix(s.URL("/"), "/"))
+	ts.Setenv(args[0]+"_HOST", strings.ReplaceAll(s.Host(), ":", "_"))
+	if len(args) > 1 {
+		dir := ts.MkAbs(args[1])
+		ts.Check(filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			s.Put(filepath.ToSlash(strings.TrimPrefix(path, dir)), content)
+			return err
+		}))
+	}
+}
+
+func (w *world) find(ts *testscript.TestScript, name string) *upstreamtest.Server {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.upstreams[ts.Name()+name]
+	if s == nil {
+		ts.Fatalf("no upstream %s", name)
+	}
+	return s
+}
+
+// put VAR PATH FILE changes what the upstream has at a path.
+func (w *world) put(ts *testscript.TestScript, _ bool, args []string) {
+	w.find(ts, args[0]).Put(args[1], []byte(ts.ReadFile(args[2])))
+}
+
+// fails VAR PATH status CODE | cut N | redirect URL | needs-token; fails VAR
+// none heals.
+func (w *world) fails(ts *testscript.TestScript, _ bool, args []string) {
+	s := w.find(ts, args[0])
+	if args[1] == "none" {
+		s.Heal()
+		return
+	}
+	var fault upstreamtest.Fault
+	switch args[2] {
+	case "status":
+		code, err := strconv.Atoi(args[3])
+		ts.Check(err)
+		fault = upstreamtest.Status(code)
+	case "cut":
+		n, err := strconv.ParseInt(args[3], 10, 64)
+		ts.Check(err)
+		fault = upstreamtest.Cut(n)
+	case "redirect":
+		fault = upstreamtest.Redirect(args[3])
+	case "needs-token":
+		fault = upstreamtest.NeedHeader("Authorization", "Bearer right")
+	default:
+		ts.Fatalf("no fault %s", args[2])
+	}
+	s.FailAlways(args[1], fault)
+}
+
+// requests VAR PATH N compares how many requests came for a path.
+func (w *world) requests(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	if got := w.find(ts, args[0]).Requests(args[1]); got != want {
+		ts.Fatalf("%d requests for %s, want %d", got, args[1], want)
+	}
+}
+
+// flip FILE [OFFSET] inverts one bit.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	content, err := os.ReadFile(path)
+	ts.Check(err)
+	at := len(content) / 2
+	if len(args) > 1 {
+		at, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
+	content[at] ^= 1
+	ts.Check(os.Chmod(path, 0o644))
+	ts.Check(os.WriteFile(path, content, 0o644))
+}
+
+// cut FILE N keeps the first N bytes.
+func cut(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}
+
+// let VAR FILE sets a variable to the content of a file, which may be stdout.
+func let(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+// serve VAR PROGRAM ARG... starts a server and sets VAR to the first line of
+// its output, which says where it listens.
+func (w *world) serve(ts *testscript.TestScript, _ bool, args []string) {
+	cmd := command(ts, args[1:])
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	stderr, err := os.Create(ts.MkAbs(args[0] + ".stderr"))
+	ts.Check(err)
+	cmd.Stderr = stderr
+	ts.Check(cmd.Start())
+	ts.Defer(func() { _ = cmd.Process.Kill(); _ = stderr.Close() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		_ = cmd.Wait()
+		ts.Fatalf("no line from %v: %v; %s", args[1:], err, ts.ReadFile(args[0]+".stderr"))
+	}
+	ts.Setenv(args[0], strings.TrimSuffix(strings.TrimSpace(line), "/"))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.servers[ts.Name()+args[0]] = cmd
+}
+
+// stop VAR INT|TERM CODE tells a server of serve to end and compares its exit code.
+func (w *world) stop(ts *testscript.TestScript, _ bool, args []string) {
+	w.mu.Lock()
+	cmd := w.servers[ts.Name()+args[0]]
+	w.mu.Unlock()
+	ts.Check(cmd.Process.Signal(signalOf(ts, args[1])))
+	if got := codeOf(cmd.Wait()); strconv.Itoa(got) != args[2] {
+		ts.Fatalf("exit code %d, want %s", got, args[2])
+	}
+}
+
+func signalOf(ts *testscript.TestScript, name string) syscall.Signal {
+	switch name {
+	case "INT":
+		return syscall.SIGINT
+	case "TERM":
+		return syscall.SIGTERM
+	}
+	ts.Fatalf("no signal %s", name)
+	return 0
+}
+
+// command is a program of the script, in its directory and environment.
+func command(ts *testscript.TestScript, args []string) *exec.Cmd {
+	path := args[0]
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if p := filepath.Join(dir, args[0]); path == args[0] && isProgram(p) {
+			path = p
+		}
+	}
+	cmd := exec.Command(path, args[1:]...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GAPBUNDLE_PASSPHRASE", "GAPBUNDLE_SITE_PASSPHRASE", "GAPBUNDLE_MIRROR"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	return cmd
+}
+
+func isProgram(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// get URL FILE [STATUS] fetches into a file; the answer's header goes to FILE.header.
+func get(ts *testscript.TestScript, _ bool, args []string) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, args[0], nil)
+	ts.Check(err)
+	res, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer res.Body.Close()
+	want := "200"
+	if len(args) > 2 {
+		want = args[2]
+	}
+	if strconv.Itoa(res.StatusCode) != want {
+		ts.Fatalf("%s: status %s, want %s", args[0], res.Status, want)
+	}
+	body, err := io.ReadAll(res.Body)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), body, 0o644))
+	var header strings.Builder
+	ts.Check(res.Header.Write(&header))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]+".header"), []byte(header.String()), 0o644))
+}
+
+// interrupted CODE SIGNAL VAR PATH PROGRAM ARG... starts a program, waits
+// until it reads PATH of an upstream, which sends the first bytes and then
+// stalls, sends the signal and compares the exit code. What the program said
+// goes to the file interrupted.stderr.
+func (w *world) interrupted(ts *testscript.TestScript, _ bool, args []string) {
+	s := w.find(ts, args[2])
+	reached := make(chan struct{})
+	var once sync.Once
+	s.FailAlways(args[3], upstreamtest.Both(upstreamtest.Do(1, func() { once.Do(func() { close(reached) }) }), upstreamtest.Stall(1)))
+	cmd := command(ts, args[4:])
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	ts.Check(cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	var err error
+	select {
+	case <-reached:
+		ts.Check(cmd.Process.Signal(signalOf(ts, args[1])))
+		err = <-ended
+	case err = <-ended:
+	}
+	s.Heal()
+	ts.Check(os.WriteFile(ts.MkAbs("interrupted.stderr"), []byte(stderr.String()), 0o644))
+	if got := codeOf(err); strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s; %s", got, args[0], stderr.String())
+	}
+}
+
+// hold FILE takes the kernel's lock on a file until the script ends.
+func (w *world) hold(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_RDWR|os.O_CREATE, 0o644)
+	ts.Check(err)
+	ts.Check(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB))
+	ts.Defer(func() { _ = f.Close() })
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// terminal CODE ANSWERS PROGRAM ARG... runs a program on a terminal of 120
+// columns: ANSWERS is a file with what a person types, a line whenever the
+// program asks (a question ends in ": "); - for nothing. What stood on the
+// terminal goes to the file screen, standard output to the file out.
+func terminal(ts *testscript.TestScript, _ bool, args []string) {
+	var answers []string
+	if args[1] != "-" {
+		answers = strings.Split(strings.TrimSpace(ts.ReadFile(args[1])), "\n")
+	}
+	master, slave, err := openTerminal()
+	ts.Check(err)
+	defer master.Close()
+	cmd := command(ts, args[2:])
+	var out bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, &out, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	ts.Check(cmd.Start())
+	ts.Check(slave.Close())
+	shown := converse(master, answers)
+	var exit *exec.ExitError
+	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
+		ts.Fatalf("%v", err)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("screen"), shown, 0o644))
+	ts.Check(os.WriteFile(ts.MkAbs("out"), out.Bytes(), 0o644))
+	if got := cmd.ProcessState.ExitCode(); strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s; on the screen: %s", got, args[0], shown)
+	}
+}
+
+// converse reads the terminal to its end and answers questions.
+func converse(master io.ReadWriter, answers []string) []byte {
+	var shown []byte
+	buf := make([]byte, 4096)
+	for {
+		n, err := master.Read(buf)
+		shown = append(shown, buf[:n]...)
+		if n > 0 && bytes.HasSuffix(shown, []byte(": ")) && len(answers) > 0 {
+			fmt.Fprintf(master, "%s\n", answers[0])
+			answers = answers[1:]
+		}
+		if err != nil { // EIO: the program closed its side
+			return shown
+		}
+	}
+}
+
+func openTerminal() (master, slave *os.File, err error) {
+	if master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+		return nil, nil, err
+	}
+	fd := int(master.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		return nil, nil, err
+	}
+	n, err := unix.IoctlGetUint32(fd, unix.TIOCGPTN)
+	if err != nil {
+		return nil, nil, err
+	}
+	if slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+		return nil, nil, err
+	}
+	return master, slave, unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 120})
+}
