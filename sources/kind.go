@@ -39,6 +39,9 @@ type Kind struct {
 	// Derives says that plans of this kind may have Also; such kinds are
 	// planned first.
 	Derives bool
+	// Options makes the empty struct that the kind's part of a spec is decoded
+	// into; docs/spec.schema.json describes it.
+	Options func() any
 	// New makes one Source of all specs of this kind in the set, derived ones
 	// included, because what one of them needs may be in another. It reads
 	// nothing but the specs. Errors match bundle.ErrUsage; all are reported.

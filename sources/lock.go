@@ -27,7 +27,7 @@ const maxLockSize = 32 << 20 // bytes
 // Pin is what a URL's content was when it was first seen.
 type Pin struct {
 	Digest bundle.Digest
-	Size   int64
+	Size   int64 // -1: not known
 }
 
 // Change is a pin that was replaced because the lock updates.
@@ -99,11 +99,21 @@ func (l *Lock) parse(b []byte) error {
 // Updates says that content that differs replaces its pin.
 func (l *Lock) Updates() bool { return l.update }
 
+// lockKey is how the file names a URL: as it is, unless it holds what may be
+// a secret. Then that is left out, and a fragment of the URL's digest tells
+// it from others like it.
+func lockKey(url string) string {
+	if r := fetch.Redact(url); r != url {
+		return r + "#" + bundle.DigestOf([]byte(url)).Hex()[:16]
+	}
+	return url
+}
+
 // Lookup gives the pin of a URL as the file has it.
 func (l *Lock) Lookup(url string) (Pin, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p, ok := l.pins[url]
+	p, ok := l.pins[lockKey(url)]
 	return p, ok
 }
 
@@ -112,21 +122,20 @@ func (l *Lock) Lookup(url string) (Pin, bool) {
 func (l *Lock) Record(url string, d bundle.Digest, size int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	found := Pin{d, size}
-	old, known := l.pins[url]
+	found, key := Pin{d, size}, lockKey(url)
+	old, known := l.pins[key]
 	switch {
 	case known && old == found:
-		delete(l.changed, url)
 		return nil
 	case known && !l.update:
 		return &PinError{URL: fetch.Redact(url), Lock: l.path, Pinned: old, Found: found}
 	case known:
-		l.changed[url] = Change{URL: fetch.Redact(url), Old: old, New: found}
+		l.changed[key] = Change{URL: fetch.Redact(url), Old: old, New: found}
 	}
-	if other, twice := l.added[url]; twice && other != found {
+	if other, twice := l.added[key]; twice && other != found {
 		return fmt.Errorf("%s: %s and %s within one export: %w", fetch.Redact(url), other.Digest, found.Digest, fetch.ErrUpstream)
 	}
-	l.added[url] = found
+	l.added[key] = found
 	return nil
 }
 
@@ -155,6 +164,9 @@ func (p Pin) String() string {
 	if p.Digest.IsZero() {
 		return fmt.Sprintf("%d bytes", p.Size)
 	}
+	if p.Size < 0 {
+		return p.Digest.String()
+	}
 	return fmt.Sprintf("%s, %d bytes", p.Digest, p.Size)
 }
 
@@ -163,9 +175,9 @@ func (l *Lock) Added() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var urls []string
-	for url := range l.added {
-		if _, known := l.pins[url]; !known {
-			urls = append(urls, fetch.Redact(url))
+	for key := range l.added {
+		if _, known := l.pins[key]; !known {
+			urls = append(urls, fetch.Redact(key))
 		}
 	}
 	slices.Sort(urls)
@@ -191,8 +203,8 @@ func (l *Lock) Save() error {
 	pins := maps.Clone(l.pins)
 	maps.Copy(pins, l.added)
 	var file bytes.Buffer
-	for _, url := range slices.Sorted(maps.Keys(pins)) {
-		line, err := bundle.MarshalCanonical(lockLine{Digest: pins[url].Digest, Size: pins[url].Size, URL: url})
+	for _, key := range slices.Sorted(maps.Keys(pins)) {
+		line, err := bundle.MarshalCanonical(lockLine{Digest: pins[key].Digest, Size: pins[key].Size, URL: key})
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"sort"
 	"strconv"
@@ -40,34 +39,50 @@ func (p Pos) String() string {
 
 // Errorf is an error at this place. It matches bundle.ErrUsage.
 func (p Pos) Errorf(format string, args ...any) error {
-	return &positioned{pos: p, err: fmt.Errorf(format, args...)}
+	return &positioned{pos: p, err: fmt.Errorf(format, args...), class: bundle.ErrUsage}
 }
+
+// Wrap says for which place of a file an error came up that is not the
+// file's: it matches what err matches, and nothing else.
+func (p Pos) Wrap(err error) error { return &positioned{pos: p, err: err} }
 
 type positioned struct {
-	pos Pos
-	err error
+	pos   Pos
+	err   error
+	class error // nil: that of err
 }
 
-func (e *positioned) Error() string   { return e.pos.String() + ": " + e.err.Error() }
-func (e *positioned) Unwrap() []error { return []error{e.err, bundle.ErrUsage} }
+func (e *positioned) Error() string { return e.pos.String() + ": " + e.err.Error() }
 
-// Join is errors.Join with the errors in the order of the file; those without
-// a place stand behind the others.
+func (e *positioned) Unwrap() []error {
+	if e.class == nil {
+		return []error{e.err}
+	}
+	return []error{e.err, e.class}
+}
+
+// findings are several errors, one per line.
+type findings []error
+
+func (f findings) Error() string   { return errors.Join(f...).Error() }
+func (f findings) Unwrap() []error { return f }
+
+// Join is errors.Join with the errors in the order of the file, those without
+// a place behind the others. What Join joined before is put in order anew.
 func Join(errs ...error) error {
-	var flat []error
+	var flat findings
 	for _, err := range errs {
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			if _, single := err.(*positioned); !single {
-				flat = append(flat, joined.Unwrap()...)
-				continue
-			}
-		}
-		if err != nil {
+		if joined, ok := err.(findings); ok {
+			flat = append(flat, joined...)
+		} else if err != nil {
 			flat = append(flat, err)
 		}
 	}
+	if len(flat) == 0 {
+		return nil
+	}
 	slices.SortStableFunc(flat, func(a, b error) int { return comparePlaces(placeOf(a), placeOf(b)) })
-	return errors.Join(flat...)
+	return flat
 }
 
 func placeOf(err error) Pos {
@@ -75,11 +90,11 @@ func placeOf(err error) Pos {
 	if errors.As(err, &at) {
 		return at.pos
 	}
-	return Pos{Line: math.MaxInt}
+	return Pos{File: "\uffff"}
 }
 
 func comparePlaces(a, b Pos) int {
-	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 }
 
 type form int

@@ -1,9 +1,121 @@
 package files
 
-import "github.com/gapbundle/gapbundle/sources"
+import (
+	"context"
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
+)
 
 // Name is the kind's name in a spec file, and its part of client paths.
 const Name = "files"
 
+// mount is shared by all sources of this kind.
+const mount = "files"
+
 // Kind is the kind of single files by URL, and of local folders.
-func Kind() sources.Kind { return sources.Kind{Name: Name} }
+func Kind() sources.Kind {
+	return sources.Kind{
+		Name:      Name,
+		Doc:       "files by URL, pinned by digest, and local folders",
+		Options:   func() any { return new(options) },
+		New:       newSource,
+		Check:     check,
+		Clients:   clients,
+		Recognize: recognize,
+	}
+}
+
+// options are the kind's own part of an entry of the spec file.
+type options struct {
+	Pos       strictyaml.Pos
+	URLs      []urlEntry  `yaml:"urls,single" doc:"Files to carry."`
+	List      string      `yaml:"list" doc:"Text file with one URL per line; # begins a comment."`
+	Checksums []sumsEntry `yaml:"checksums,single" doc:"SHA256SUMS files that name digests of the URLs."`
+	Keyring   string      `yaml:"keyring" doc:"OpenPGP public keys; the checksums have to be signed by one of them."`
+	Dir       string      `yaml:"dir" doc:"Local folder whose contents are carried; stands alone."`
+	// AllowPrivateKeys are URLs, or paths in Dir.
+	AllowPrivateKeys []string `yaml:"allow-private-keys,single" doc:"URLs, or paths in dir, of PEM private keys that are carried on purpose."`
+}
+
+type urlEntry struct {
+	Pos    strictyaml.Pos
+	URL    string `yaml:"url,required,scalar" doc:"http or https."`
+	SHA256 string `yaml:"sha256" doc:"Digest, 64 hexadecimal digits."`
+	Path   string `yaml:"path" doc:"Path below /files/ of the mirror, instead of host and path of the URL."`
+}
+
+type sumsEntry struct {
+	Pos       strictyaml.Pos
+	URL       string `yaml:"url,required,scalar" doc:"SHA256SUMS file, in coreutils or BSD form."`
+	SHA256    string `yaml:"sha256" doc:"Digest of the SHA256SUMS file itself."`
+	Signature string `yaml:"signature" doc:"Detached signature, instead of the SHA256SUMS file's name with .gpg, .asc or .sign."`
+}
+
+// source is all sources of this kind in a set.
+type source struct {
+	webs    []*web    // by URL
+	folders []*folder // on disk
+	names   []string  // in the order of the specs
+}
+
+func newSource(specs []sources.Spec) (sources.Source, error) {
+	var s source
+	var errs []error
+	for _, spec := range specs {
+		var o options
+		if err := spec.Decode(&o); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		s.names = append(s.names, spec.Name)
+		if o.Dir != "" {
+			f, err := newFolder(spec, o)
+			s.folders, errs = append(s.folders, f), append(errs, err)
+			continue
+		}
+		w, err := newWeb(spec, o)
+		s.webs, errs = append(s.webs, w), append(errs, err)
+	}
+	if err := strictyaml.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &s, s.checkPaths()
+}
+
+// Plan asks upstream about sizes and versions, reads checksums and their
+// signatures, and walks nothing: folders are walked when artifacts are asked for.
+func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
+	planned := map[string]sources.Repository{}
+	repos, err := planWebs(ctx, env, s.webs)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range s.folders {
+		repo, err := f.plan(env)
+		if err != nil {
+			return nil, err
+		}
+		repos = append(repos, repo)
+	}
+	for _, repo := range repos {
+		planned[repo.Name] = repo
+	}
+	p := &sources.Plan{}
+	for _, name := range s.names {
+		p.Repositories = append(p.Repositories, planned[name])
+	}
+	return p, nil
+}
+
+// recognize says that a URL names a single file: its last part has an extension.
+func recognize(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
+	return path.Ext(u.Path) != "" && !strings.HasSuffix(u.Path, "/")
+}

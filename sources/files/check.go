@@ -1,0 +1,94 @@
+package files
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// What tells the client file of a repository how its paths came about:
+// formKey is an annotation of a repository, originKey one of a file whose URL
+// does not follow from its path.
+const (
+	formKey    = "form"
+	formFolder = "folder"
+	originKey  = "origin"
+)
+
+// check has little to do: clients of single files ask for what the list
+// names, and that the listed content is there is checked for every kind.
+// What is left is that each entry is one that can be asked for.
+func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
+	var count int64
+	var errs []error
+	for _, r := range t.Repositories() {
+		var order bundle.PathOrder
+		var listed int64
+		for f, err := range t.Files(r.Name) {
+			if err == nil {
+				err = errors.Join(order.Next(f.Path), ctx.Err())
+			}
+			if err != nil {
+				return nil, fmt.Errorf("source %s: %w", r.Name, err)
+			}
+			if f.Digest.IsZero() || f.Size < 0 {
+				errs = append(errs, fmt.Errorf("source %s, %s: without digest or size: %w", r.Name, f.Path, bundle.ErrIncomplete))
+			}
+			listed++
+		}
+		if r.Count != 0 && listed != r.Count {
+			errs = append(errs, fmt.Errorf("source %s: %d files listed, want %d: %w", r.Name, listed, r.Count, bundle.ErrIncomplete))
+		}
+		count += listed
+	}
+	return []bundle.CheckCount{{Name: "files", Count: count}}, errors.Join(errs...)
+}
+
+// clients writes for each source which URL of the mirror stands for which
+// original one: a line for each file, or one line for a folder.
+func clients(ctx context.Context, repos []bundle.Repository, t sources.Tree) ([]sources.ClientFile, error) {
+	var all []sources.ClientFile
+	for _, r := range repos {
+		var b bytes.Buffer
+		fmt.Fprintf(&b, "# source %s: original URL, URL in the mirror\n", r.Name)
+		if r.Annotations[formKey] == formFolder {
+			fmt.Fprintf(&b, "- %s\n", mirrorURL(r.Mount, r.Name+"/"))
+		} else {
+			for f, err := range t.Files(r.Name) {
+				if err := errors.Join(err, ctx.Err()); err != nil {
+					return nil, fmt.Errorf("source %s: %w", r.Name, err)
+				}
+				fmt.Fprintf(&b, "%s %s\n", originalURL(f), mirrorURL(r.Mount, f.Path))
+			}
+		}
+		all = append(all, sources.ClientFile{Path: r.Name + ".txt", Content: b.Bytes()})
+	}
+	return all, nil
+}
+
+func mirrorURL(mount, p string) string {
+	u := url.URL{Path: "/" + mount + "/" + p}
+	return sources.BaseMark + u.EscapedPath()
+}
+
+// originalURL is where a file came from: https and what its path says, unless
+// an annotation says otherwise.
+func originalURL(f bundle.File) string {
+	if origin, ok := f.Annotations[originKey]; ok {
+		return origin
+	}
+	return impliedURL(f.Path)
+}
+
+// impliedURL is the URL for which mirrorPath gives p, by https and without a port.
+func impliedURL(p string) string {
+	host, rest, _ := strings.Cut(p, "/")
+	u := url.URL{Scheme: "https", Host: host, Path: "/" + rest}
+	return u.String()
+}

@@ -1,0 +1,172 @@
+package files
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+)
+
+const (
+	clearSigned = "-----BEGIN PGP SIGNED MESSAGE-----"
+	armored     = "-----BEGIN PGP "
+	maxKeyring  = 8 << 20 // bytes
+)
+
+// readKeyring reads public keys, armored or not. Errors match bundle.ErrUsage:
+// the spec names the file.
+func readKeyring(name string) (openpgp.EntityList, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %w: %w", bundle.ErrUsage, err)
+	}
+	defer f.Close()
+	b, err := bundle.ReadAllBounded(f, name, maxKeyring)
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %w: %w", bundle.ErrUsage, err)
+	}
+	read := openpgp.ReadKeyRing
+	if bytes.Contains(b, []byte(armored)) {
+		read = openpgp.ReadArmoredKeyRing
+	}
+	keys, err := read(bytes.NewReader(b))
+	if err == nil && len(keys) == 0 {
+		err = errors.New("no key in it")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keyring %s: %w: %w", name, bundle.ErrUsage, err)
+	}
+	return keys, nil
+}
+
+// fingerprint is the form in which evidence names a key: upper-case hex of
+// the primary key.
+func fingerprint(e *openpgp.Entity) string { return fmt.Sprintf("%X", e.PrimaryKey.Fingerprint) }
+
+func fingerprints(keys openpgp.EntityList) string {
+	all := make([]string, len(keys))
+	for i, e := range keys {
+		all[i] = fingerprint(e)
+	}
+	return strings.Join(all, ", ")
+}
+
+// sheet is a SHA256SUMS file as it was fetched, with its signature.
+type sheet struct {
+	content   []byte
+	meta      *fetch.Meta
+	text      []byte // what the signature was made over; without one, what stands there
+	signature []byte // detached; nil: none was looked at
+	from      *remote
+	signer    string // fingerprint, "": nobody that was checked
+}
+
+// verify checks s.content's signature against keys and leaves in s.text
+// exactly the bytes that were checked. Errors match fetch.ErrRefused and name
+// URL and fingerprints.
+func (s *sums) verify(ctx context.Context, client *fetch.Client, sh *sheet, keys openpgp.EntityList, now time.Time) error {
+	config := &packet.Config{Time: func() time.Time { return now }}
+	if bytes.HasPrefix(sh.content, []byte(clearSigned)) {
+		block, rest := clearsign.Decode(sh.content)
+		if block == nil || len(bytes.TrimSpace(rest)) > 0 {
+			return fmt.Errorf("%s: clear-signed text not whole, or something behind it: %w", fetch.Redact(s.file.raw), fetch.ErrRefused)
+		}
+		signer, err := block.VerifySignature(keys, config)
+		if err != nil {
+			return refused(s.file.raw, issuer(sh.content), keys, err)
+		}
+		sh.text, sh.signer = block.Bytes, fingerprint(signer)
+		return nil
+	}
+	if err := s.fetchSignature(ctx, client, sh, keys); err != nil {
+		return err
+	}
+	check := openpgp.CheckDetachedSignature
+	if bytes.Contains(sh.signature, []byte(armored)) {
+		check = openpgp.CheckArmoredDetachedSignature
+	}
+	signer, err := check(keys, bytes.NewReader(sh.content), bytes.NewReader(sh.signature), config)
+	if err != nil {
+		return refused(sh.from.raw, issuer(sh.signature), keys, err)
+	}
+	sh.signer = fingerprint(signer)
+	return nil
+}
+
+func refused(raw, found string, keys openpgp.EntityList, cause error) error {
+	return fmt.Errorf("%s: signature by %s, the keyring has %s: %w: %w", fetch.Redact(raw), found, fingerprints(keys), fetch.ErrRefused, cause)
+}
+
+// fetchSignature gets the configured signature, or the first of the usual
+// names that is there. A bad one is not passed over for another.
+func (s *sums) fetchSignature(ctx context.Context, client *fetch.Client, sh *sheet, keys openpgp.EntityList) error {
+	candidates := s.guesses
+	if s.signature != nil {
+		candidates = []*remote{s.signature}
+	}
+	var asked []string
+	for _, r := range candidates {
+		b, _, err := client.ReadAll(ctx, r.raw, maxSignature)
+		var status *fetch.StatusError
+		if errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusGone) {
+			asked = append(asked, fetch.Redact(r.raw))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		sh.signature, sh.from = b, r
+		return nil
+	}
+	return fmt.Errorf("%s: no signature (asked for %s), want one by %s: %w",
+		fetch.Redact(s.file.raw), strings.Join(asked, ", "), fingerprints(keys), fetch.ErrRefused)
+}
+
+// issuer is who a signature says it is by, for an error: nothing of it is
+// verified. b is a detached signature, armored or not, or a clear-signed text.
+func issuer(b []byte) string {
+	var r *packet.Reader
+	switch block, _ := clearsign.Decode(b); {
+	case block != nil:
+		r = packet.NewReader(block.ArmoredSignature.Body)
+	case bytes.Contains(b, []byte(armored)):
+		a, err := armor.Decode(bytes.NewReader(b))
+		if err != nil {
+			return "nobody (not readable)"
+		}
+		r = packet.NewReader(a.Body)
+	default:
+		r = packet.NewReader(bytes.NewReader(b))
+	}
+	p, err := r.Next()
+	sig, ok := p.(*packet.Signature)
+	switch {
+	case err != nil || !ok:
+		return "nobody (not readable)"
+	case len(sig.IssuerFingerprint) > 0:
+		return fmt.Sprintf("%X", sig.IssuerFingerprint)
+	case sig.IssuerKeyId != nil:
+		return fmt.Sprintf("%016X", *sig.IssuerKeyId)
+	}
+	return "nobody (unnamed)"
+}
+
+// unsigned is the text of a SHA256SUMS file whose signature nobody asked for.
+func unsigned(content []byte) []byte {
+	if block, _ := clearsign.Decode(content); block != nil && bytes.HasPrefix(content, []byte(clearSigned)) {
+		return block.Bytes
+	}
+	return content
+}

@@ -1,0 +1,251 @@
+package files
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
+)
+
+// maxSums bounds a SHA256SUMS file, and maxSignature a signature of one, both
+// held in memory before they are believed.
+const (
+	maxSums      = 64 << 20 // bytes
+	maxSignature = 1 << 20  // bytes
+)
+
+// sumsLine is a line of a SHA256SUMS file.
+type sumsLine struct {
+	Name   string
+	Digest bundle.Digest
+}
+
+// parseSums reads the forms that sha256sum of coreutils 9 writes and checks
+// (text, binary, escaped, --tag) and BSD's. Blank lines, comments and lines
+// of other digests are passed over; any other line is an error, because it
+// could be the one that counts.
+func parseSums(b []byte) ([]sumsLine, error) {
+	var all []sumsLine
+	number := 0
+	for raw := range bytes.Lines(b) {
+		number++
+		line := strings.TrimRight(string(raw), "\r\n")
+		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		l, ours, err := parseSumsLine(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+		if ours {
+			all = append(all, l)
+		}
+	}
+	return all, nil
+}
+
+// parseSumsLine reads one line; ours is false for another kind of digest.
+func parseSumsLine(line string) (l sumsLine, ours bool, err error) {
+	line, escaped := strings.CutPrefix(line, `\`)
+	algorithm, name, digest := "SHA256", "", ""
+	if head, rest, ok := strings.Cut(line, " ("); ok && isAlgorithm(head) {
+		at := strings.LastIndex(rest, ") = ")
+		if at < 0 {
+			return l, false, fmt.Errorf("%.80q is no checksum", line)
+		}
+		algorithm, name, digest = head, rest[:at], rest[at+len(") = "):]
+	} else {
+		digest, name, ok = strings.Cut(line, " ")
+		if !ok {
+			return l, false, fmt.Errorf("%.80q is no checksum", line)
+		}
+		// The second character is ' ' for text, '*' for binary; BSD's
+		// reversed form has none.
+		if strings.HasPrefix(name, " ") || strings.HasPrefix(name, "*") {
+			name = name[1:]
+		}
+	}
+	if _, err := hex.DecodeString(digest); err != nil || digest == "" || name == "" {
+		return l, false, fmt.Errorf("%.80q is no checksum", line)
+	}
+	if algorithm != "SHA256" || len(digest) != 64 {
+		return l, false, nil
+	}
+	if l.Digest, err = bundle.ParseHex(strings.ToLower(digest)); err != nil {
+		return l, false, err
+	}
+	if l.Name = name; escaped {
+		l.Name, err = unescape(name)
+	}
+	return l, err == nil, err
+}
+
+// isAlgorithm knows the tags that cksum and BSD's tools write.
+func isAlgorithm(s string) bool {
+	return slices.Contains([]string{
+		"MD5", "SHA1", "SHA224", "SHA256", "SHA384", "SHA512", "SHA512/256", "SHA3", "BLAKE2b", "SM3", "RMD160", "SIZE",
+	}, s)
+}
+
+// unescape reverses what coreutils does to names with a backslash or a newline.
+func unescape(name string) (string, error) {
+	var out strings.Builder
+	for i := 0; i < len(name); i++ {
+		if name[i] != '\\' {
+			out.WriteByte(name[i])
+			continue
+		}
+		if i++; i == len(name) {
+			return "", fmt.Errorf("name %.80q ends within an escape", name)
+		}
+		switch name[i] {
+		case '\\':
+			out.WriteByte('\\')
+		case 'n':
+			out.WriteByte('\n')
+		case 'r':
+			out.WriteByte('\r')
+		default:
+			return "", fmt.Errorf("name %.80q: unknown escape", name)
+		}
+	}
+	return out.String(), nil
+}
+
+// sums is a SHA256SUMS file of a source.
+type sums struct {
+	pos       strictyaml.Pos
+	file      *remote
+	signature *remote   // configured, or nil
+	guesses   []*remote // where it may be otherwise
+}
+
+// signatureNames end the URL of a SHA256SUMS file's detached signature, in
+// the order in which they are asked for.
+var signatureNames = [...]string{".gpg", ".asc", ".sign"}
+
+func newSums(e sumsEntry) (*sums, error) {
+	s := &sums{pos: e.Pos}
+	var err error
+	if s.file, err = newRemote(urlEntry{Pos: e.Pos, URL: e.URL, SHA256: e.SHA256}, "checksums"); err != nil {
+		return nil, e.Pos.Errorf("checksums: %w", err)
+	}
+	if e.Signature != "" {
+		s.signature, err = newRemote(urlEntry{Pos: e.Pos, URL: e.Signature}, "signature of the checksums")
+		if err != nil {
+			return nil, e.Pos.Errorf("checksums: signature: %w", err)
+		}
+		return s, nil
+	}
+	for _, suffix := range signatureNames {
+		guess, err := newRemote(urlEntry{Pos: e.Pos, URL: e.URL + suffix}, "signature of the checksums")
+		if err != nil {
+			return nil, e.Pos.Errorf("checksums: %w", err)
+		}
+		s.guesses = append(s.guesses, guess)
+	}
+	return s, nil
+}
+
+// claims are the paths that the file and its signature may take.
+func (s *sums) claims() []claim {
+	claims := []claim{{s.file.path, s.file.raw, s.pos}}
+	for _, r := range append(s.guesses, s.signature) {
+		if r != nil {
+			claims = append(claims, claim{r.path, r.raw, s.pos})
+		}
+	}
+	return claims
+}
+
+// vouching is what a SHA256SUMS file says, and how it is vouched for itself.
+type vouching struct {
+	origin  *url.URL
+	vouched string // a bundle.Vouched value for the files it names
+	secure  bool
+	lines   []sumsLine
+	byName  map[string][]int // by path on origin's host, and by "*/" and base name
+}
+
+func newVouching(origin *url.URL, lines []sumsLine) *vouching {
+	v := &vouching{origin: origin, lines: lines, byName: map[string][]int{}}
+	for i, l := range lines {
+		full := path.Join(path.Dir("/"+origin.Path), l.Name)
+		v.byName[full] = append(v.byName[full], i)
+		base := "*/" + path.Base(l.Name)
+		v.byName[base] = append(v.byName[base], i)
+	}
+	return v
+}
+
+// match is the digest a SHA256SUMS file gives a URL.
+type match struct {
+	digest bundle.Digest
+	by     *vouching
+}
+
+// matchAll finds the digests of urls: by path relative to the SHA256SUMS
+// file's own URL, then by base name. What one URL has by its path is not
+// taken by another one by its name. More than one answer is an error.
+func matchAll(files []*remote, all []*vouching) (map[*remote]match, error) {
+	found := map[*remote]match{}
+	taken := map[*vouching]map[int]bool{}
+	var errs []error
+	for _, v := range all {
+		taken[v] = map[int]bool{}
+		for _, r := range files {
+			if !sameHost(r.url, v.origin) {
+				continue
+			}
+			lines := v.byName[path.Clean("/"+r.url.Path)]
+			for _, i := range lines {
+				taken[v][i] = true
+			}
+			errs = append(errs, note(found, r, v, lines))
+		}
+	}
+	wanted := map[string]*remote{}
+	for _, r := range files {
+		if _, ok := found[r]; ok {
+			continue
+		}
+		base := "*/" + path.Base(r.url.Path)
+		for _, v := range all {
+			lines := slices.DeleteFunc(slices.Clone(v.byName[base]), func(i int) bool { return taken[v][i] })
+			if len(lines) > 0 && wanted[base] != nil && wanted[base] != r {
+				errs = append(errs, r.pos.Errorf("%s: %s names %s without a path, and %s is called so too: set sha256 for both",
+					fetch.Redact(r.raw), fetch.Redact(v.origin.String()), path.Base(r.url.Path), fetch.Redact(wanted[base].raw)))
+				continue
+			}
+			if len(lines) > 0 {
+				wanted[base] = r
+			}
+			errs = append(errs, note(found, r, v, lines))
+		}
+	}
+	return found, strictyaml.Join(errs...)
+}
+
+// note notes the digest that lines of v give r.
+func note(found map[*remote]match, r *remote, v *vouching, lines []int) error {
+	for _, i := range lines {
+		d := v.lines[i].Digest
+		if m, ok := found[r]; ok && m.digest != d {
+			return r.pos.Errorf("%s: %s has %s for it, and %s has %s: set sha256",
+				fetch.Redact(r.raw), fetch.Redact(m.by.origin.String()), m.digest, fetch.Redact(v.origin.String()), d)
+		}
+		if _, ok := found[r]; !ok {
+			found[r] = match{d, v}
+		}
+	}
+	return nil
+}
+
+func sameHost(a, b *url.URL) bool { return hostDir(a) == hostDir(b) }

@@ -1,0 +1,249 @@
+package files
+
+import (
+	"bufio"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// web is a source of files by URL.
+type web struct {
+	name    string
+	pos     strictyaml.Pos
+	files   []*remote // no URL twice
+	byURL   map[string]*remote
+	sums    []*sums
+	keyring string // path of a file, "": signatures are not looked at
+}
+
+// remote is one file of an upstream.
+type remote struct {
+	pos    strictyaml.Pos
+	raw    string // the URL as configured
+	url    *url.URL
+	path   string // below the mount
+	moved  bool   // path was configured
+	pinned bundle.Digest
+	reason string
+	// allowKey lets a private key through.
+	allowKey bool
+	// first is the entry of another source that has the same URL and path, and
+	// carries it for both; nil: this one does.
+	first  *remote
+	source string
+}
+
+func newWeb(spec sources.Spec, o options) (*web, error) {
+	w := &web{name: spec.Name, pos: o.Pos, byURL: map[string]*remote{}}
+	var errs []error
+	for _, e := range o.URLs {
+		errs = append(errs, w.add(e, "urls"))
+	}
+	if o.List != "" {
+		entries, err := readList(within(spec.Dir, o.List), o.List)
+		if err != nil {
+			errs = append(errs, o.Pos.Errorf("list: %w", err))
+		}
+		for _, e := range entries {
+			errs = append(errs, w.add(e, "list "+o.List))
+		}
+	}
+	for _, e := range o.Checksums {
+		s, err := newSums(e)
+		w.sums, errs = append(w.sums, s), append(errs, err)
+	}
+	if o.Keyring != "" {
+		w.keyring = within(spec.Dir, o.Keyring)
+		if len(o.Checksums) == 0 {
+			errs = append(errs, o.Pos.Errorf("keyring: there are no checksums whose signature it could check"))
+		}
+	}
+	for _, name := range o.AllowPrivateKeys {
+		if r := w.byURL[name]; r != nil {
+			r.allowKey = true
+			continue
+		}
+		errs = append(errs, o.Pos.Errorf("allow-private-keys: %s: is not among the URLs", fetch.Redact(name)))
+	}
+	if err := strictyaml.Join(errs...); err != nil {
+		return nil, err
+	}
+	if len(w.files) == 0 {
+		return nil, o.Pos.Errorf("source %s: want urls, list or dir", spec.Name)
+	}
+	return w, nil
+}
+
+// add takes up a URL; one that is listed twice is merged.
+func (w *web) add(e urlEntry, reason string) error {
+	r, err := newRemote(e, reason)
+	if err != nil {
+		return e.Pos.Errorf("%w", err)
+	}
+	first := w.byURL[r.raw]
+	if first == nil {
+		r.source = w.name
+		w.byURL[r.raw] = r
+		w.files = append(w.files, r)
+		return nil
+	}
+	if first.path != r.path {
+		return e.Pos.Errorf("%s: stands in %s already, with another path", fetch.Redact(r.raw), first.pos)
+	}
+	return first.merge(r)
+}
+
+// merge gives r what another entry of the same URL and path knows of it.
+func (r *remote) merge(other *remote) error {
+	if !r.pinned.IsZero() && !other.pinned.IsZero() && r.pinned != other.pinned {
+		return other.pos.Errorf("%s: stands in %s already, with another sha256", fetch.Redact(r.raw), r.pos)
+	}
+	if r.pinned.IsZero() {
+		r.pinned = other.pinned
+	}
+	r.allowKey = r.allowKey || other.allowKey
+	return nil
+}
+
+func newRemote(e urlEntry, reason string) (*remote, error) {
+	r := &remote{pos: e.Pos, raw: e.URL, reason: reason}
+	var err error
+	if r.url, err = parseURL(e.URL); err != nil {
+		return nil, err
+	}
+	if e.SHA256 != "" {
+		if r.pinned, err = bundle.ParseHex(strings.ToLower(e.SHA256)); err != nil {
+			return nil, fmt.Errorf("sha256: %w", err)
+		}
+	}
+	if e.Path != "" {
+		r.path, r.moved = e.Path, true
+		if err := bundle.CheckPath(e.Path); err != nil {
+			return nil, err
+		}
+		return r, nil
+	}
+	r.path, err = mirrorPath(r.url)
+	return r, err
+}
+
+func parseURL(raw string) (*url.URL, error) {
+	if err := fetch.CheckURL(raw); err != nil {
+		return nil, err
+	}
+	if strings.Contains(raw, "#") {
+		return nil, fmt.Errorf("URL %q: a fragment means nothing here", fetch.Redact(raw))
+	}
+	return url.Parse(raw)
+}
+
+// mirrorPath is where a URL's content lies below the mount: host, the port
+// after '_' unless it is the scheme's own, and the path, percent-decoded once.
+// What a client of the mirror asks for, decoded by its web server, is that
+// path again. A query, a trailing slash and an encoded slash have no such
+// path: they need one in the spec.
+func mirrorPath(u *url.URL) (string, error) {
+	const advice = "set path: for it"
+	switch {
+	case u.RawQuery != "" || u.ForceQuery:
+		return "", fmt.Errorf("URL %q has a query: %s", fetch.Redact(u.String()), advice)
+	case u.Path == "" || strings.HasSuffix(u.Path, "/"):
+		return "", fmt.Errorf("URL %q ends with a slash: %s", u, advice)
+	case strings.Contains(strings.ToLower(u.EscapedPath()), "%2f"):
+		return "", fmt.Errorf("URL %q has an encoded slash: %s", u, advice)
+	}
+	p := hostDir(u) + u.Path
+	if err := bundle.CheckPath(p); err != nil {
+		return "", fmt.Errorf("URL %q: %w: %s", u, err, advice)
+	}
+	return p, nil
+}
+
+// hostDir is the folder of a URL's host. Colons, of ports and of addresses,
+// become underscores, which host names do not have.
+func hostDir(u *url.URL) string {
+	dir := strings.ToLower(u.Hostname())
+	if port := u.Port(); port != "" && !(u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80") {
+		dir += "_" + port
+	}
+	return strings.ReplaceAll(dir, ":", "_")
+}
+
+func within(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
+}
+
+// readList reads a list of URLs; name is the file's name in errors.
+func readList(file, name string) ([]urlEntry, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var entries []urlEntry
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		line, _, _ := strings.Cut(" "+lines.Text(), " #")
+		if line = strings.TrimSpace(line); line != "" {
+			entries = append(entries, urlEntry{Pos: strictyaml.Pos{File: name, Line: n, Column: 1}, URL: line})
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return entries, nil
+}
+
+// claim is a path of the shared mount that an entry of the spec stands for.
+type claim struct {
+	path   string
+	origin string // URL, or folder
+	pos    strictyaml.Pos
+}
+
+// checkPaths refuses two entries of one path with different origins, over all
+// sources of the kind. A URL that several sources have is carried by the first.
+func (s *source) checkPaths() error {
+	var claims []claim
+	var errs []error
+	owners := map[claim]*remote{}
+	for _, w := range s.webs {
+		for _, r := range w.files {
+			key := claim{path: r.path, origin: r.raw}
+			claims = append(claims, claim{r.path, r.raw, r.pos})
+			if r.first = owners[key]; r.first == nil {
+				owners[key] = r
+				continue
+			}
+			errs = append(errs, r.first.merge(r))
+		}
+		for _, sums := range w.sums {
+			claims = append(claims, sums.claims()...)
+		}
+	}
+	for _, f := range s.folders {
+		// Its files are not known yet: it is in conflict with all below it.
+		claims = append(claims, claim{f.name, f.dir, f.pos})
+	}
+	slices.SortStableFunc(claims, func(a, b claim) int { return bundle.ComparePaths(a.path, b.path) })
+	for i := 1; i < len(claims); i++ {
+		a, b := claims[i-1], claims[i]
+		if a.path == b.path && a.origin != b.origin || strings.HasPrefix(b.path, a.path+"/") {
+			errs = append(errs, b.pos.Errorf("path %s: %s lies in the way of %s (%s)",
+				b.path, fetch.Redact(b.origin), fetch.Redact(a.origin), a.pos))
+		}
+	}
+	return strictyaml.Join(errs...)
+}
