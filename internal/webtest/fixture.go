@@ -38,9 +38,9 @@ type Fixture struct {
 	blobs  map[bundle.Digest]string
 }
 
-// NewFixture makes an empty mirror.
+// NewFixture makes an empty mirror, at a path that configurations have to quote.
 func NewFixture(t testing.TB) *Fixture {
-	f := &Fixture{Dir: filepath.Join(t.TempDir(), "mirror"), t: t, blobs: map[bundle.Digest]string{}}
+	f := &Fixture{Dir: filepath.Join(t.TempDir(), "my mirror~1, für +x"), t: t, blobs: map[bundle.Digest]string{}}
 	for _, d := range []string{".", "generations", "trees", "state"} {
 		f.check(os.Mkdir(filepath.Join(f.Dir, d), 0o755))
 	}

@@ -58,7 +58,7 @@ func linkPath(p string) string { return "./" + strings.TrimPrefix(p, "/") }
 
 // sizeText is n bytes for people.
 func sizeText(n int64) string {
-	const units = "KMGTPE"
+	const units = "kMGTPE"
 	if n < 1000 {
 		return fmt.Sprintf("%d B", n)
 	}

@@ -2,8 +2,10 @@ package site
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -125,7 +127,11 @@ func (w *writer) typed(p, mediaType string) (marked bool, err error) {
 	if len(path.Base(name)) > bundle.MaxNameSize {
 		return false, fmt.Errorf("file %s: name too long to carry a media type: %w", p, bundle.ErrUnsupported)
 	}
-	return true, w.link(p, name)
+	err = w.link(p, name)
+	if errors.Is(err, fs.ErrExist) {
+		err = nil // in shared areas two repositories may bring the same file
+	}
+	return true, err
 }
 
 // sortedTypes are the types in the order of their extensions.

@@ -1,0 +1,465 @@
+package site
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+const index = "application/vnd.oci.image.index.v1+json"
+
+var (
+	errLists = errors.New("lists")
+	testTime = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+)
+
+// repo makes a repository of files "path", "path=media type".
+func repo(name, mount string, files ...string) Repository {
+	var list []bundle.File
+	var evidence []bundle.Evidence
+	for _, f := range files {
+		p, mediaType, _ := strings.Cut(f, "=")
+		list = append(list, bundle.File{Path: p, Digest: bundle.DigestOf([]byte(p)), Size: int64(len(p)), MediaType: mediaType})
+	}
+	slices.SortFunc(list, func(a, b bundle.File) int { return bundle.ComparePaths(a.Path, b.Path) })
+	for _, f := range list {
+		evidence = append(evidence, bundle.Evidence{Path: f.Path, Origin: "https://up.example/" + f.Path, Vouched: bundle.VouchedPinned})
+	}
+	digest := bundle.DigestOf(fmt.Append(nil, list))
+	return Repository{
+		Repository: bundle.Repository{
+			Name: name, Kind: "files", Mount: mount, Count: int64(len(list)), Unpinned: 2,
+			Files:    bundle.Descriptor(bundle.MediaTypeFileList, digest, 1),
+			Evidence: bundle.Descriptor(bundle.MediaTypeEvidence, digest, 1),
+		},
+		Files:    func() iter.Seq2[bundle.File, error] { return seq(list, nil) },
+		Evidence: func() iter.Seq2[bundle.Evidence, error] { return seq(evidence, nil) },
+	}
+}
+
+func seq[T any](list []T, err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, v := range list {
+			if !yield(v, nil) {
+				return
+			}
+		}
+		if err != nil {
+			var zero T
+			yield(zero, err)
+		}
+	}
+}
+
+// input holds one set of repositories; the content of a file is its path, or
+// for client files a line with the word.
+func input(repos ...Repository) Input {
+	return Input{
+		Dir: "/srv/mirror", Base: "http://m.lan", Generation: 7, Time: testTime, Tool: "gapbundle 1",
+		Sets: []Set{{
+			Name: "demo", Stream: strings.Repeat("a", 32), Sequence: 7, Root: bundle.DigestOf([]byte("root")),
+			Created: testTime.Add(-time.Hour), Imported: testTime, Overrides: []string{"allow-rollback"},
+			Signers: []Signer{{Role: "exporter", ID: bundle.DigestOf([]byte("key"))}}, Repositories: repos,
+		}},
+		Open: func(bundle.Digest) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader("deb @BASE@/apt ./ # @BASE\n")), nil
+		},
+	}
+}
+
+func write(t *testing.T, in Input) (dir string, report *Report) {
+	t.Helper()
+	dir = t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if report, err = Write(root, in); err != nil {
+		t.Fatal(err)
+	}
+	return dir, report
+}
+
+func writeError(t *testing.T, in Input) error {
+	t.Helper()
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	_, err = Write(root, in)
+	return err
+}
+
+func read(t *testing.T, dir, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// tree is every file and link below dir with its content.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, p)
+		if err != nil {
+			return err
+		}
+		if e.Type()&fs.ModeSymlink != 0 {
+			target, err := os.Readlink(p)
+			files[name] = "-> " + target
+			return err
+		}
+		files[name] = read(t, dir, name)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func TestWriteIsDeterministicAndClosed(t *testing.T) {
+	in := input(
+		repo("gpu/oci", "v2", "r.example/a/manifests/1="+index, "r.example/a/blobs/x"),
+		repo("tools", "files/example.org", "a.txt", "b/c.json=application/json", "d.bin=application/x-d"),
+		repo("clients", ClientsDir, "apt/demo.sources"),
+	)
+	one, _ := write(t, in)
+	two, _ := write(t, in)
+	files := tree(t, one)
+	if !maps.Equal(files, tree(t, two)) {
+		t.Error("the same input gave other bytes")
+	}
+	var names []string
+	for _, n := range slices.Sorted(maps.Keys(files)) {
+		if !strings.HasPrefix(n, inventoryDir+"/") {
+			names = append(names, n)
+		}
+	}
+	ext := extension(index)
+	want := []string{
+		"_gapbundle/clients/apt/demo.sources", "_gapbundle/inventory.json", "_gapbundle/inventory.txt",
+		"_gapbundle/servers/Caddyfile", "_gapbundle/servers/apache.conf", "_gapbundle/servers/nginx.conf", "_gapbundle/servers/types.json",
+		"_gapbundle/typed/files/example.org/d.bin." + extension("application/x-d"),
+		"_gapbundle/typed/v2/a/manifests", "_gapbundle/typed/v2/a/tags/list." + extension(jsonType),
+		"_gapbundle/typed/v2/r.example/a/manifests/1." + ext, "_gapbundle/typed/v2/r.example/a/tags/list." + extension(jsonType),
+		"index.html", "v2/a/blobs", "v2/a/manifests", "v2/a/tags/list", "v2/r.example/a/tags/list",
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("files:\n%s\nwant:\n%s", strings.Join(names, "\n"), strings.Join(want, "\n"))
+	}
+	for name, target := range map[string]string{
+		"_gapbundle/typed/v2/r.example/a/manifests/1." + ext: "-> ../../../../../../v2/r.example/a/manifests/1",
+		"v2/a/manifests": "-> ../../v2/r.example/a/manifests",
+	} {
+		if files[name] != target {
+			t.Errorf("%s %s, want %s", name, files[name], target)
+		}
+	}
+}
+
+func TestWriteSetsTimesAndModesWhateverTheUmask(t *testing.T) {
+	old := syscall.Umask(0o077)
+	defer syscall.Umask(old)
+	dir, _ := write(t, input(repo("tools", "files", "a.txt"), repo("clients", ClientsDir, "apt/x")))
+	err := filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
+		if err != nil || p == dir {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		want := fs.FileMode(0o644)
+		if e.IsDir() {
+			want = 0o755
+		}
+		if info.Mode().Perm() != want {
+			t.Errorf("%s: mode %v, want %v", p, info.Mode(), want)
+		}
+		if !e.IsDir() && !info.ModTime().Equal(testTime) {
+			t.Errorf("%s: time %v, want %v", p, info.ModTime(), testTime)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestInventory(t *testing.T) {
+	lapse := testTime.Add(24 * time.Hour)
+	r := repo("tools", "files/up.example", "a.txt", "d.bin=application/x-d", "sub/<&>")
+	r.UpstreamExpires = &lapse
+	dir, _ := write(t, input(r))
+	var inv inventory
+	if err := json.Unmarshal([]byte(read(t, dir, inventoryJSON)), &inv); err != nil {
+		t.Fatal(err)
+	}
+	got := inv.Sets[0].Repositories[0]
+	if got.Count != 3 || got.Unpinned != 2 || got.Typed != 1 || got.Mount != "/files/up.example" || !got.UpstreamExpires.Equal(lapse) {
+		t.Errorf("repository %+v", got)
+	}
+	if s := inv.Sets[0]; s.Signers[0].Role != "exporter" || s.Root != bundle.DigestOf([]byte("root")) || s.Overrides[0] != "allow-rollback" {
+		t.Errorf("set %+v", s)
+	}
+	want := `{"path":"/files/up.example/a.txt","size":5,"sha256":"` + bundle.DigestOf([]byte("a.txt")).Hex() + `","vouched":"pinned","origin":"https://up.example/a.txt"}`
+	lines := strings.Split(read(t, dir, got.Inventory), "\n")
+	if len(lines) != 4 || lines[0] != want || !strings.Contains(lines[2], `"/files/up.example/sub/<&>"`) {
+		t.Errorf("lines %q, want first %s", lines, want)
+	}
+	for _, word := range []string{"demo", "exporter", "allow-rollback", "/files/up.example/", "2026-03-05T05:06:07Z"} {
+		if !strings.Contains(read(t, dir, inventoryText), word) {
+			t.Errorf("inventory.txt lacks %q", word)
+		}
+	}
+	if page := read(t, dir, "index.html"); !strings.Contains(page, "/files/up.example/") || strings.Contains(page, "src=") {
+		t.Errorf("portal:\n%s", page)
+	}
+}
+
+// An unchanged repository without media types is not read again, and its
+// list of files is a link; one that has some is read for its types alone.
+func TestUnchangedRepositoriesAreLinked(t *testing.T) {
+	before := input(repo("plain", "apt/a", "a", "b"), repo("typed", "files", "c=application/x-d"))
+	old, _ := write(t, before)
+	previous, err := os.OpenRoot(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer previous.Close()
+
+	again := input(repo("plain", "apt/a", "a", "b"), repo("typed", "files", "c=application/x-d"), repo("new", "apt/b", "d"))
+	fresh, _ := write(t, again)
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	again.Sets[0].Repositories[0].Files = func() iter.Seq2[bundle.File, error] { return seq[bundle.File](nil, errLists) }
+	again.Previous = previous
+	linked := 0
+	again.Link = func(p string) error {
+		err := os.Link(filepath.Join(old, p), filepath.Join(dir, p))
+		if err == nil {
+			linked++
+		}
+		return err
+	}
+	if _, err := Write(root, again); err != nil {
+		t.Fatal(err)
+	}
+	if linked != 2 {
+		t.Errorf("%d lists linked, want 2", linked)
+	}
+	if !maps.Equal(tree(t, dir), tree(t, fresh)) {
+		t.Error("saving work changed bytes")
+	}
+	again.Link = func(string) error { return errLists }
+	if err := writeError(t, again); !errors.Is(err, errLists) {
+		t.Errorf("a list that cannot be linked was not read: %v", err)
+	}
+}
+
+func TestImages(t *testing.T) {
+	dir, report := write(t, input(
+		repo("one", "v2", "a.example/lib/x/manifests/2="+index, "a.example/lib/x/manifests/10="+index, "a.example/lib/x/manifests/sha256:aa="+index,
+			"a.example/lib/x/blobs/sha256:bb", "a.example/only/manifests/sha256:cc="+index, "plain/manifests/1="+index, "a.example/lib/manifests/9="+index),
+		repo("two", "v2", "a.example/lib/x/manifests/2="+index, "a.example/lib/x/manifests/3="+index, "b.example/lib/x/manifests/1="+index, "localhost_5000/y/manifests/1="+index,
+			"c.example/plain/manifests/1="+index, "b.example/lib/x/referrers/sha256:dd="+index, "c.example/blobonly/blobs/sha256:aa"),
+	))
+	for name, tags := range map[string]string{
+		"a.example/lib/x": `"10","2","3"`, "b.example/lib/x": `"1"`, "a.example/only": ``, "only": ``, "plain": `"1"`,
+		"c.example/plain": `"1"`, "y": `"1"`, "lib": `"9"`, "a.example/lib": `"9"`,
+	} {
+		want := fmt.Sprintf("{\"name\":%q,\"tags\":[%s]}\n", name, tags)
+		if got := read(t, dir, "v2/"+name+"/tags/list"); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	want := []Ambiguous{{"lib/x", []string{"a.example/lib/x", "b.example/lib/x"}}, {"plain", []string{"c.example/plain", "plain"}}}
+	if fmt.Sprint(report.Ambiguous) != fmt.Sprint(want) {
+		t.Errorf("ambiguous %v, want %v", report.Ambiguous, want)
+	}
+	for _, absent := range []string{"v2/lib/x", "v2/c.example/blobonly/tags", "v2/plain/blobs"} {
+		if _, err := os.Lstat(filepath.Join(dir, absent)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v, want none", absent, err)
+		}
+	}
+	if target, err := os.Readlink(filepath.Join(dir, "v2/blobonly/blobs")); err != nil || target != "../../v2/c.example/blobonly/blobs" {
+		t.Errorf("alias of blobs: %q, %v", target, err)
+	}
+	if !strings.Contains(read(t, dir, "index.html"), "lib/x") || !strings.Contains(read(t, dir, inventoryText), "ambiguous between") {
+		t.Error("ambiguous names are not said")
+	}
+}
+
+func TestWriteRefuses(t *testing.T) {
+	many := []string{}
+	for i := range maxTypes {
+		many = append(many, fmt.Sprintf("f%03d=application/x-%d", i, i))
+	}
+	with := func(change func(*Input)) Input {
+		in := input(repo("tools", "files", "a"))
+		change(&in)
+		return in
+	}
+	for name, c := range map[string]struct {
+		in   Input
+		want error
+	}{
+		"index.html":          {input(repo("x", "", "index.html")), bundle.ErrMalformed},
+		"own folder":          {input(repo("x", "_gapbundle", "servers/nginx.conf")), bundle.ErrMalformed},
+		"tags/list":           {input(repo("x", "v2", "a/tags/list")), bundle.ErrMalformed},
+		"media type":          {input(repo("x", "files", "a=text/plain; x=\"$uri\"")), bundle.ErrMalformed},
+		"media type newline":  {input(repo("x", "files", "a=text/plain\ninclude")), bundle.ErrMalformed},
+		"media type brace":    {input(repo("x", "files", "a=text/{path}")), bundle.ErrMalformed},
+		"too many types":      {input(repo("x", "files", many...)), bundle.ErrUnsupported},
+		"long typed name":     {input(repo("x", "files", strings.Repeat("n", 250)+"=text/x")), bundle.ErrUnsupported},
+		"relative mirror":     {with(func(in *Input) { in.Dir = "srv/mirror" }), bundle.ErrUsage},
+		"mirror with quote":   {with(func(in *Input) { in.Dir = `/srv/"m` }), bundle.ErrUsage},
+		"mirror with dollar":  {with(func(in *Input) { in.Dir = `/srv/$m` }), bundle.ErrUsage},
+		"mirror with newline": {with(func(in *Input) { in.Dir = "/srv/m\nx" }), bundle.ErrUsage},
+		"base":                {with(func(in *Input) { in.Base = "ftp://x" }), bundle.ErrUsage},
+		"list": {with(func(in *Input) {
+			in.Sets[0].Repositories[0].Files = func() iter.Seq2[bundle.File, error] { return seq[bundle.File](nil, errLists) }
+		}), errLists},
+		"evidence": {with(func(in *Input) {
+			in.Sets[0].Repositories[0].Evidence = func() iter.Seq2[bundle.Evidence, error] { return seq[bundle.Evidence](nil, errLists) }
+		}), errLists},
+	} {
+		if err := writeError(t, c.in); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func TestClientsOfTwoSets(t *testing.T) {
+	in := input(repo("clients", ClientsDir, "apt/demo.sources"))
+	in.Sets = append(in.Sets, in.Sets[0])
+	in.Sets[1].Name = "other"
+	dir, _ := write(t, in)
+	if got := read(t, dir, ClientsDir+"/apt/demo.sources"); got != "deb http://m.lan/apt ./ # @BASE\n" {
+		t.Errorf("client file %q", got)
+	}
+	if page := read(t, dir, "index.html"); strings.Count(page, "demo.sources") != 2 { // link and text
+		t.Errorf("portal names the client file other than once:\n%s", page)
+	}
+	in.Base = ""
+	dir, _ = write(t, in)
+	if got := read(t, dir, ClientsDir+"/apt/demo.sources"); got != "deb @BASE@/apt ./ # @BASE\n" {
+		t.Errorf("client file without base %q", got)
+	}
+}
+
+func TestSubstitute(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                         "",
+		"@BASE@":                   "http://b",
+		"@BASE@@BASE@":             "http://bhttp://b",
+		"@BASE@BASE@":              "http://bBASE@",
+		"@@BASE@@":                 "@http://b@",
+		"@BAS @base@ @BASE":        "@BAS @base@ @BASE",
+		"@BASE@x\n@@BASE@BASE@ @B": "http://bx\n@http://bBASE@ @B",
+		strings.Repeat("x", 32<<10-3) + "@BASE@" + strings.Repeat("y", 32<<10): strings.Repeat("x", 32<<10-3) + "http://b" + strings.Repeat("y", 32<<10),
+	} {
+		for name, r := range map[string]io.Reader{
+			"whole": strings.NewReader(in), "byte": iotest.OneByteReader(strings.NewReader(in)), "data with EOF": iotest.DataErrReader(strings.NewReader(in)),
+		} {
+			var out bytes.Buffer
+			if err := Substitute(&out, r, "http://b"); err != nil || out.String() != want {
+				t.Errorf("%.40q, %s: %.60q, %v", in, name, out.String(), err)
+			}
+		}
+	}
+	if err := Substitute(io.Discard, iotest.ErrReader(errLists), "x"); !errors.Is(err, errLists) {
+		t.Errorf("a reader's error: %v", err)
+	}
+}
+
+// FuzzSubstitute: streaming, in pieces of any size, is replacing all at once.
+func FuzzSubstitute(f *testing.F) {
+	f.Add([]byte("a@BASE@b@BASE"), "http://x")
+	f.Fuzz(func(t *testing.T, b []byte, base string) {
+		want := bytes.ReplaceAll(b, []byte(baseWord), []byte(base))
+		if base == "" {
+			want = b
+		}
+		for _, r := range []io.Reader{bytes.NewReader(b), iotest.OneByteReader(bytes.NewReader(b)), iotest.HalfReader(bytes.NewReader(b))} {
+			var out bytes.Buffer
+			if err := Substitute(&out, r, base); err != nil || !bytes.Equal(out.Bytes(), want) {
+				t.Errorf("%q: %q, %v", b, out.Bytes(), err)
+			}
+		}
+	})
+}
+
+func TestCheckBase(t *testing.T) {
+	for _, good := range []string{"http://mirror", "https://mirror.lan:8443", "http://10.0.0.1/sub/path", "http://[fd00::1]:8080"} {
+		if err := CheckBase(good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", "mirror", "ftp://m", "http://", "http://m/", "http://u:p@m", "http://m?x", "http://m#x", "http://m/a b", "http://m/'", "http://m\n", "http://m/$x", "http://m/%41", "http://:80"} {
+		if err := CheckBase(bad); !errors.Is(err, bundle.ErrUsage) {
+			t.Errorf("%q: %v, want ErrUsage", bad, err)
+		}
+	}
+}
+
+func TestReadTypes(t *testing.T) {
+	dir, _ := write(t, input(repo("x", "files", "a=application/x-d")))
+	types, err := ReadTypes(strings.NewReader(read(t, dir, TypesPath)))
+	if err != nil || !slices.Contains(types, Type{extension("application/x-d"), "application/x-d"}) || !slices.Contains(types, Type{extension(index), index}) {
+		t.Errorf("types %v, %v", types, err)
+	}
+	for _, bad := range []string{"", "{}", `[{"extension":"txt","mediaType":"text/x"}]`, `[{"extension":"t","mediaType":"text"}]`, "[" + strings.Repeat(" ", maxTypesSize) + "]"} {
+		if _, err := ReadTypes(strings.NewReader(bad)); !errors.Is(err, bundle.ErrMalformed) {
+			t.Errorf("%.40q: %v, want ErrMalformed", bad, err)
+		}
+	}
+}
+
+func TestDefaultType(t *testing.T) {
+	for p, want := range map[string]string{
+		"a/b.TXT": "text/plain; charset=utf-8", "a.tar.gz": "application/gzip", "InRelease": OctetStream, "x.deb": "application/vnd.debian.binary-package",
+		".txt": OctetStream, "a.d/b": OctetStream, "x.unknown": OctetStream, "index.html": "text/html; charset=utf-8",
+	} {
+		if got := DefaultType(p); got != want {
+			t.Errorf("%s: %s, want %s", p, got, want)
+		}
+	}
+}
+
+func TestSizeText(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 999_949: "999.9 kB", 999_950: "1.0 MB", 1_500_000_000: "1.5 GB", bundle.MaxInteger: "9.0 PB"} {
+		if got := sizeText(n); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+}
