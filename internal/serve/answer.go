@@ -12,25 +12,26 @@ import (
 	"time"
 )
 
-// writePiece is how much has to get through within writeTime.
+// writePiece is how much a client has to take within writeTime.
 const writePiece = 1 << 20 // bytes
 
 // answer counts what is written and gives up on a client that stopped reading.
 type answer struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	piece   time.Duration
 	status  int
 	bytes   int64
 }
 
-func newAnswer(w http.ResponseWriter) *answer {
-	a := &answer{ResponseWriter: w, control: http.NewResponseController(w)}
+func newAnswer(w http.ResponseWriter, piece time.Duration) *answer {
+	a := &answer{ResponseWriter: w, control: http.NewResponseController(w), piece: piece}
 	a.extend()
 	return a
 }
 
 // extend gives the next piece its time. A writer without deadlines is a test's.
-func (a *answer) extend() { _ = a.control.SetWriteDeadline(time.Now().Add(writeTime)) }
+func (a *answer) extend() { _ = a.control.SetWriteDeadline(time.Now().Add(a.piece)) }
 
 func (a *answer) code() int { return cmp.Or(a.status, http.StatusOK) }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/gapbundle/gapbundle/unpack/site"
 )
@@ -42,6 +43,8 @@ type Handler struct {
 	metrics *Metrics
 	logMu   sync.Mutex
 	log     io.Writer
+	// piece is writeTime; a test's is shorter.
+	piece time.Duration
 }
 
 // New makes a handler for the mirror in dir, which must exist. One in which
@@ -51,7 +54,7 @@ func New(dir string, o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{mirror: &mirror{root: root, open: map[string]*generation{}}, metrics: cmp.Or(o.Metrics, &Metrics{}), log: o.AccessLog}
+	h := &Handler{mirror: &mirror{root: root, open: map[string]*generation{}}, metrics: cmp.Or(o.Metrics, &Metrics{}), log: o.AccessLog, piece: writeTime}
 	h.metrics.watch(h.mirror)
 	return h, nil
 }
@@ -62,7 +65,7 @@ func (h *Handler) Close() error { return h.mirror.close() }
 
 // ServeHTTP answers GET and HEAD.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := newAnswer(w)
+	a := newAnswer(w, h.piece)
 	h.metrics.begin()
 	defer func() {
 		h.metrics.end(a.code(), a.bytes)
