@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,11 +67,20 @@ func exportOptions(c *cli.Context, o *output) export.Options {
 		VolumeSize: int64(*valueOf[*byteSize](c, "volume-size")), Destination: c.String("destination"), Base: c.String("base"),
 		Full: c.Bool("full"), Only: c.StringSlice("only"), Hold: c.StringSlice("hold"), Expires: spanOf(c, "expires"),
 		Adopt: c.String("adopt"), StateDir: c.String("state"), UpdateLock: c.Bool("update-lock"), NoReadback: c.Bool("no-readback"),
-		Jobs: c.Int("jobs"), RetryLock: spanOf(c, "retry-lock"), Now: time.Now().UTC(), Log: o.log, Kinds: all.Kinds(), Tool: toolName(),
+		Jobs: c.Int("jobs"), RetryLock: spanOf(c, "retry-lock"), Now: judgingTime(), Log: o.log, Kinds: all.Kinds(), Tool: toolName(),
 		Passphrase:     passphraseOf(c, o, "passphrase-fd", keys.PassphraseEnv, false),
 		SitePassphrase: passphraseOf(c, o, "site-passphrase-fd", keys.SitePassphraseEnv, false),
 		Env:            os.Getenv,
 	}
+}
+
+// judgingTime is the time that a bundle bears: the local clock, or what
+// SOURCE_DATE_EPOCH says, so that an export can be made again byte for byte.
+func judgingTime() time.Time {
+	if epoch, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
+		return time.Unix(epoch, 0).UTC()
+	}
+	return time.Now().UTC()
 }
 
 type planResult struct {

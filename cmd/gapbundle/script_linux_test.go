@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "upstream": w.upstream, "put": w.put, "fails": w.fails, "requests": w.requests,
 			"flip": flip, "let": let, "serve": w.serve, "stop": w.stop, "get": get, "terminal": terminal,
-			"interrupted": w.interrupted, "hold": w.hold, "cut": cut,
+			"interrupted": w.interrupted, "hold": hold, "cut": cut, "render": render,
 		},
 	})
 }
@@ -77,10 +77,14 @@ func codeOf(err error) int {
 	return -1
 }
 
-// upstream VAR [DIR] starts an upstream that has the files of DIR, and sets
-// VAR to its address and VAR_HOST to its host as mirror paths have it.
+// upstream VAR [DIR [tls]] starts an upstream that has the files of DIR, and
+// sets VAR to its address and VAR_HOST to its host as mirror paths have it.
 func (w *world) upstream(ts *testscript.TestScript, _ bool, args []string) {
-	s := upstreamtest.New(w.t)
+	start := upstreamtest.New
+	if len(args) > 2 {
+		start = upstreamtest.NewTLS
+	}
+	s := start(w.t)
 	w.mu.Lock()
 	w.upstreams[ts.Name()+args[0]] = s
 	w.mu.Unlock()
@@ -295,9 +299,17 @@ func (w *world) interrupted(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // hold FILE takes the kernel's lock on a file until the script ends.
-func (w *world) hold(ts *testscript.TestScript, _ bool, args []string) {
+func hold(ts *testscript.TestScript, _ bool, args []string) {
 	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_RDWR|os.O_CREATE, 0o644)
 	ts.Check(err)
 	ts.Check(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB))
 	ts.Defer(func() { _ = f.Close() })
+}
+
+// render FILE... puts the script's variables into files, written as ${VAR}.
+func render(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o644))
+	}
 }

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/verify"
+)
+
+// TestExitCode: one finding by its class, several by precedence, in whatever
+// way the layers wrapped them.
+func TestExitCode(t *testing.T) {
+	corrupt := fmt.Errorf("volume 3: digest mismatch: %w", bundle.ErrCorrupt)
+	gone := fmt.Errorf("volume 4: not here: %w", bundle.ErrIncomplete)
+	full := &fs.PathError{Op: "write", Path: "usb/x", Err: syscall.ENOSPC}
+	for _, c := range []struct {
+		what string
+		err  error
+		want int
+	}{
+		{"none", nil, 0},
+		{"unknown", errors.New("surprise"), 1},
+		{"usage", &usageError{"no such flag", ""}, 2},
+		{"corrupt", corrupt, 3},
+		{"unsupported", fmt.Errorf("x: %w", bundle.ErrUnsupported), 3},
+		{"refused", &verify.UnknownKeyError{}, 4},
+		{"refused upstream", fmt.Errorf("x: %w", fetch.ErrRefused), 4},
+		{"gone", gone, 5},
+		{"no space", full, 6},
+		{"bare errno", fmt.Errorf("sync: %w", syscall.EIO), 6},
+		{"a refusal of the system with a meaning", fmt.Errorf("volume 4: %w: %w", bundle.ErrIncomplete, fs.ErrNotExist), 5},
+		{"upstream over the network", fmt.Errorf("x: %w: %w", fetch.ErrUpstream, syscall.ECONNREFUSED), 7},
+		{"busy", fmt.Errorf("lock: %w", bundle.ErrBusy), 8},
+		{"two", errors.Join(gone, corrupt), 3},
+		{"two, wrapped", fmt.Errorf("bundle 7: %w", errors.Join(gone, full)), 6},
+		{"one nobody knows among others", errors.Join(corrupt, errors.New("surprise")), 1},
+		{"trust before damage", errors.Join(corrupt, &verify.ReplayError{}), 4},
+		{"usage before trust", errors.Join(&verify.ReplayError{}, &usageError{"x", ""}), 2},
+		{"joined twice", errors.Join(errors.Join(gone), nil), 5},
+	} {
+		if got := exitCode(t.Context(), c.err); got != c.want {
+			t.Errorf("%s: exit code %d, want %d", c.what, got, c.want)
+		}
+	}
+	for signal, want := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(interrupted{signal})
+		if got := exitCode(ctx, errors.Join(corrupt, ctx.Err())); got != want {
+			t.Errorf("%v: exit code %d, want %d", signal, got, want)
+		}
+		if got := exitCode(ctx, nil); got != 0 {
+			t.Errorf("%v behind the end: exit code %d, want 0", signal, got)
+		}
+	}
+}
+
+// TestHints: each finding has a hint, the most specific one, and one that is
+// wanted by several findings is given once.
+func TestHints(t *testing.T) {
+	err := errors.Join(
+		&verify.MissingBaseError{Set: "tools", Sequence: 7, Have: 5},
+		&verify.DamageError{Volume: "volume-00002.tar.zst", Err: bundle.ErrCorrupt},
+		fmt.Errorf("a: %w", bundle.ErrBusy), fmt.Errorf("b: %w", bundle.ErrBusy),
+		&verify.UnknownKeyError{Name: "tools-000007", Set: "tools"},
+	)
+	got := hintsFor(t.Context(), err, "/srv/mirror")
+	want := []string{"gapbundle export SPEC --base 5", "copy volume-00002.tar.zst again", "--retry-lock 10m",
+		"gapbundle trust add --mirror /srv/mirror --role exporter --set tools exporter.pub"}
+	if len(got) != len(want) {
+		t.Fatalf("%d hints %q, want %d", len(got), got, len(want))
+	}
+	for i := range want {
+		if !strings.Contains(got[i], want[i]) {
+			t.Errorf("hint %q, want one with %q", got[i], want[i])
+		}
+	}
+	for _, c := range classes() {
+		if c.hint == "" && c.code != exitEnvironment {
+			t.Errorf("exit code %d: a class without a hint", c.code)
+		}
+	}
+}
+
+// TestEverySentinelHasItsScript: whatever error value or type the packages
+// export, a script shows what a person is told: it stands behind a line
+// "# sentinel: <name>" and asserts exit code, error and hint. A new error
+// without one fails here.
+func TestEverySentinelHasItsScript(t *testing.T) {
+	shown := map[string]string{}
+	scripts, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, script := range scripts {
+		b, err := os.ReadFile(script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _, _ := strings.Cut(string(b), "\n-- ")
+		parts := regexp.MustCompile(`(?m)^# sentinel: (.*)$`).Split(text, -1)
+		for i, m := range regexp.MustCompile(`(?m)^# sentinel: (.*)$`).FindAllStringSubmatch(text, -1) {
+			for _, name := range strings.Fields(m[1]) {
+				shown[name] = parts[i+1]
+			}
+		}
+	}
+	sentinels := slices.Concat(exportedErrors(t, "bundle"), exportedErrors(t, "verify"), exportedErrors(t, "unpack"), exportedErrors(t, "internal/fetch"))
+	if len(sentinels) < 20 {
+		t.Fatalf("%d sentinels found, want at least the 20 there were", len(sentinels))
+	}
+	for _, name := range sentinels {
+		part, ok := shown[name]
+		if !ok {
+			t.Errorf("%s: no script has a line \"# sentinel: %s\"", name, name)
+			continue
+		}
+		for _, want := range []string{`(?m)^exits [1-8] gapbundle `, `(?m)^stderr '\^?error: .+'`, `(?m)^stderr '\^?hint: .+'`} {
+			if !regexp.MustCompile(want).MatchString(part) {
+				t.Errorf("%s: its script has no line %s", name, want)
+			}
+		}
+		delete(shown, name)
+	}
+	for name := range shown {
+		if !slices.Contains(sentinels, name) {
+			t.Errorf("%s: has a script and is not an error of the packages", name)
+		}
+	}
+}
+
+// exportedErrors are the names of a package's exported error values (Err...)
+// and error types (...Error).
+func exportedErrors(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", dir, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: no files: %v", dir, err)
+	}
+	var found []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					if v, ok := spec.(*ast.ValueSpec); ok && d.Tok == token.VAR && strings.HasPrefix(v.Names[0].Name, "Err") {
+						found = append(found, f.Name.Name+"."+v.Names[0].Name)
+					}
+				}
+			case *ast.FuncDecl:
+				if name := receiver(d); d.Name.Name == "Error" && ast.IsExported(name) {
+					found = append(found, f.Name.Name+"."+name)
+				}
+			}
+		}
+	}
+	return found
+}
+
+func receiver(d *ast.FuncDecl) string {
+	if d.Recv == nil {
+		return ""
+	}
+	typ := d.Recv.List[0].Type
+	if star, ok := typ.(*ast.StarExpr); ok {
+		typ = star.X
+	}
+	if id, ok := typ.(*ast.Ident); ok {
+		return id.Name
+	}
+	return ""
+}
