@@ -71,6 +71,10 @@ func Load(path string) (*Spec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("spec %s: %w", path, err)
 	}
+	return parse(path, dir, b)
+}
+
+func parse(path, dir string, b []byte) (*Spec, error) {
 	root, err := strictyaml.Parse(path, b)
 	if err != nil {
 		return nil, err
