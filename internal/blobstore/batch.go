@@ -35,7 +35,7 @@ func (s *Store) Begin() *Batch { return &Batch{store: s} }
 func (b *Batch) Create() (*Writer, error) {
 	for {
 		name := stagingDir + "/" + strconv.FormatInt(b.store.next.Add(1), 36)
-		f, err := b.store.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, blobMode)
+		f, err := b.store.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, Mode)
 		if errors.Is(err, fs.ErrExist) {
 			continue // rubbish of a run before
 		}

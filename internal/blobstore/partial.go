@@ -30,7 +30,7 @@ func (s *Store) FinishPartial(ctx context.Context, d bundle.Digest, size int64) 
 		}
 		return err
 	}
-	if err := s.root.Chmod(name, blobMode); err != nil {
+	if err := s.root.Chmod(name, Mode); err != nil {
 		return err
 	}
 	return s.place(ctx, []staged{{name, d}})

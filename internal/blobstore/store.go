@@ -32,14 +32,15 @@ const (
 	partialDir = "partial"
 	stagingDir = "staging"
 
-	blobMode = 0o444
-	dirMode  = 0o755
+	// Mode is that of every blob: nothing but gc has a reason to touch one.
+	Mode    = 0o444
+	dirMode = 0o755
 )
 
 // Store is a directory of blobs.
 type Store struct {
 	root *os.Root
-	sync *syncer
+	sync *Syncer
 	next atomic.Int64 // number of the next staging file
 }
 
@@ -51,7 +52,7 @@ func Open(root *os.Root) (*Store, error) {
 			return nil, err
 		}
 	}
-	s, err := newSyncer(root)
+	s, err := NewSyncer(root)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (s *Store) Close() error {
 	if s.sync == nil {
 		return nil
 	}
-	return s.sync.close()
+	return s.sync.Close()
 }
 
 // Path is where blob d lies or would lie, relative to the root.

@@ -12,19 +12,21 @@ import (
 	"github.com/gapbundle/gapbundle/internal/durable"
 )
 
-// syncer makes files durable one by one.
-type syncer struct{ root *os.Root }
+// Syncer makes files durable one by one.
+type Syncer struct{ root *os.Root }
 
-func newSyncer(root *os.Root) (*syncer, error) { return &syncer{root}, nil }
+// NewSyncer is for what is below root.
+func NewSyncer(root *os.Root) (*Syncer, error) { return &Syncer{root}, nil }
 
-func (s *syncer) close() error { return nil }
+// Close ends its use.
+func (s *Syncer) Close() error { return nil }
 
 // finish makes the content of one file durable and closes it.
-func (s *syncer) finish(f *os.File) error { return errors.Join(f.Sync(), f.Close()) }
+func (s *Syncer) finish(f *os.File) error { return errors.Join(f.Sync(), f.Close()) }
 
-func (s *syncer) files([]staged) error { return nil }
+func (s *Syncer) files([]staged) error { return nil }
 
-func (s *syncer) shelves(made *[256]bool) error {
+func (s *Syncer) shelves(made *[256]bool) error {
 	for i, m := range made {
 		if m {
 			if err := durable.SyncDir(s.root, fmt.Sprintf("%s/%02x", shelfDir, i)); err != nil {
@@ -35,26 +37,26 @@ func (s *syncer) shelves(made *[256]bool) error {
 	return errors.Join(durable.SyncDir(s.root, shelfDir), durable.SyncDir(s.root, partialDir))
 }
 
-func (s *syncer) partials() error { return SyncTrees(s.root, partialDir) }
+func (s *Syncer) partials() error { return s.Trees(partialDir) }
 
-// SyncTrees makes everything below the directories dirs of root durable.
-func SyncTrees(root *os.Root, dirs ...string) error {
+// Trees makes everything below the directories dirs durable.
+func (s *Syncer) Trees(dirs ...string) error {
 	for _, dir := range dirs {
-		err := fs.WalkDir(root.FS(), dir, func(name string, e fs.DirEntry, err error) error {
+		err := fs.WalkDir(s.root.FS(), dir, func(name string, e fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
 				return err
 			case e.IsDir():
-				return durable.SyncDir(root, name)
+				return durable.SyncDir(s.root, name)
 			case e.Type().IsRegular():
-				return syncFile(root, name)
+				return syncFile(s.root, name)
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		if err := durable.SyncDir(root, path.Dir(dir)); err != nil {
+		if err := durable.SyncDir(s.root, path.Dir(dir)); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,391 @@
+package unpack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/verify"
+)
+
+// Outcome is what became of one bundle in an import.
+type Outcome string
+
+// The outcomes. Refused is an error of the whole import only when nothing
+// newer of the set made up for it.
+const (
+	Imported        Outcome = "imported"
+	AlreadyImported Outcome = "already imported"
+	Pending         Outcome = "pending"
+	Superseded      Outcome = "superseded"
+	Refused         Outcome = "refused"
+)
+
+// BundleResult is what became of one bundle.
+type BundleResult struct {
+	Name     string  `json:"name"`
+	Set      string  `json:"set"`
+	Sequence int64   `json:"sequence"`
+	Outcome  Outcome `json:"outcome"`
+	// Reason is why it was refused, or why it waits.
+	Reason string `json:"reason,omitempty"`
+	// MissingVolumes are names of volumes that have to be brought.
+	MissingVolumes []string `json:"missingVolumes,omitempty"`
+	// Receipt is the path of the signed receipt, if there is one.
+	Receipt   string          `json:"receipt,omitempty"`
+	Overrides []string        `json:"overrides,omitempty"`
+	Signers   []verify.Signer `json:"signers,omitempty"`
+	Report    *verify.Report  `json:"report,omitempty"`
+}
+
+// Result is what an import did.
+type Result struct {
+	Bundles []BundleResult `json:"bundles"`
+	// Generation is the one that was published; 0: nothing changed.
+	Generation int `json:"generation,omitempty"`
+	// Files and Bytes are what the mirror publishes now, NewBytes what was
+	// written to the store.
+	Files    int64 `json:"files"`
+	Bytes    int64 `json:"bytes"`
+	NewBytes int64 `json:"newBytes"`
+	// Notes are what the operator has to know.
+	Notes []string `json:"notes,omitempty"`
+}
+
+func (m *Mirror) result(a *arrival, o Outcome) BundleResult {
+	r := BundleResult{
+		Name: a.Name(), Set: a.set(), Sequence: a.sequence(), Outcome: o,
+		Overrides: a.Overrides(), Signers: a.Signers(), Report: a.Report(),
+	}
+	if o == Imported || o == AlreadyImported {
+		if _, err := m.root.Lstat(receiptFile(a.Name())); err == nil {
+			r.Receipt = filepath.Join(m.dir, filepath.FromSlash(receiptFile(a.Name())))
+		}
+	}
+	return r
+}
+
+// unpublished are the results of a set of which nothing is published.
+func (m *Mirror) unpublished(c *choice, of Outcome, err error) []BundleResult {
+	var out []BundleResult
+	for _, a := range c.known {
+		out = append(out, m.result(a, AlreadyImported))
+	}
+	for _, a := range c.passed {
+		out = append(out, m.result(a, Superseded))
+	}
+	for i, a := range c.candidates {
+		res := m.result(a, of)
+		if i > 0 {
+			res.Outcome = Superseded
+		}
+		if err != nil {
+			res.Reason = err.Error()
+		}
+		var missing *verify.MissingVolumesError
+		if errors.As(err, &missing) && missing.Name == a.Name() {
+			res.MissingVolumes = missing.Volumes
+		}
+		out = append(out, res)
+	}
+	return out
+}
+
+// nothingNew ends an import of nothing but what is known, apart from a new
+// address.
+func (r *importing) nothingNew(ctx context.Context, choices []*choice) error {
+	for _, c := range choices {
+		r.res.Bundles = append(r.res.Bundles, r.unpublished(c, Pending, nil)...)
+	}
+	r.excuse()
+	s, err := r.settings()
+	if err != nil || r.o.BaseURL == "" || r.o.BaseURL == s.BaseURL {
+		return err
+	}
+	g, err := r.publishBase(ctx, r.o.BaseURL)
+	if g != nil {
+		r.res.Generation = g.Number
+	}
+	return err
+}
+
+// excuse adds the refusals that did not matter.
+func (r *importing) excuse() {
+	for _, f := range r.hand.refused {
+		r.res.Bundles = append(r.res.Bundles, refusalResult(f))
+	}
+}
+
+// fail records what an import could not do. It says Pending of bundles that
+// lack volumes, Refused of all others.
+func (r *importing) fail(_ context.Context, choices []*choice, err error) error {
+	outcome := Refused
+	if errors.Is(err, bundle.ErrIncomplete) && !errors.Is(err, bundle.ErrCorrupt) {
+		outcome = Pending
+	}
+	var entries []Entry
+	for _, c := range choices {
+		r.res.Bundles = append(r.res.Bundles, r.unpublished(c, outcome, err)...)
+		if len(c.candidates) > 0 {
+			entries = append(entries, r.entry(c.candidates[0], outcome, err.Error()))
+		}
+	}
+	r.excuse()
+	return r.note(entries...)
+}
+
+func (r *importing) conflictEntries(choices []*choice, err error) (entries []Entry) {
+	for _, c := range choices {
+		if len(c.candidates) > 0 {
+			entries = append(entries, r.entry(c.candidates[0], Refused, err.Error()))
+		}
+	}
+	return entries
+}
+
+func (r *importing) entry(a *arrival, o Outcome, detail string) Entry {
+	return Entry{
+		Time: r.now(), What: "import", Outcome: o, Set: a.set(), Sequence: a.sequence(), Root: a.Root(),
+		Signers: a.Signers(), Overrides: a.Overrides(), Detail: detail,
+	}
+}
+
+// checkConflicts refuses, before anything is written, what could not be
+// published beside the other sets.
+func (m *Mirror) checkConflicts(choices []*choice) error {
+	current, err := m.published()
+	if err != nil {
+		return err
+	}
+	coming := map[string]*arrival{}
+	for _, c := range choices {
+		if len(c.candidates) > 0 && !c.candidates[0].background {
+			coming[c.set] = c.candidates[0]
+		}
+	}
+	if len(coming) == 0 {
+		return nil
+	}
+	var sets []GenerationSet
+	var parts []part
+	owners := map[string]bool{}
+	if current != nil {
+		sets = slices.DeleteFunc(slices.Clone(current.Sets), func(s GenerationSet) bool { return coming[s.Set] != nil })
+		parts = m.parts(sets)
+	}
+	for _, set := range slices.Sorted(maps.Keys(coming)) {
+		a := coming[set]
+		sets = append(sets, generationSet(a.Bundle, time.Time{}, 0))
+		for i, r := range a.Manifest().Repositories {
+			if bundle.IsSharedMount(r.Mount) {
+				parts = append(parts, part{set, r, a.Files(i)})
+			}
+		}
+	}
+	if err := m.checkMounts(sets); err != nil {
+		return err
+	}
+	for _, p := range parts {
+		owners[p.set] = true
+	}
+	if len(owners) < 2 {
+		return nil // one set agrees with itself: verify has seen to that
+	}
+	for _, err := range union(parts) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rehearse is importAll without a change.
+func (m *Mirror) rehearse(h *hand) (*Result, error) {
+	res := &Result{}
+	choices, unexcused := h.choices()
+	var errs []error
+	for _, f := range h.refused {
+		res.Bundles = append(res.Bundles, refusalResult(f))
+	}
+	for _, f := range unexcused {
+		errs = append(errs, f.err)
+	}
+	for _, c := range choices {
+		results := m.unpublished(c, Imported, nil)
+		for i := range results {
+			if len(c.candidates) > 0 && results[i].Name == c.candidates[0].Name() {
+				err := m.rehearsePlacing(c.candidates[0], h, &results[i])
+				if err != nil {
+					errs = append(errs, err)
+				}
+			}
+		}
+		res.Bundles = append(res.Bundles, results...)
+	}
+	errs = append(errs, m.checkConflicts(choices))
+	return res, errors.Join(errs...)
+}
+
+// rehearsePlacing says which volumes an import would still ask for.
+func (m *Mirror) rehearsePlacing(a *arrival, h *hand, res *BundleResult) error {
+	p, err := m.readPending(a.Name())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	e := &verify.MissingVolumesError{Name: a.Name()}
+	for i, v := range a.Volumes() {
+		if !v.Present && (p == nil || p.root != a.Root() || !p.placed[i+1]) {
+			e.Volumes, e.Bytes = append(e.Volumes, v.Name), e.Bytes+v.Size
+		}
+	}
+	res.MissingVolumes = e.Volumes
+	if len(e.Volumes) == 0 || len(h.arrivals) > 1 {
+		return nil
+	}
+	res.Outcome = Pending
+	return e
+}
+
+// generationSet is what a bundle will be in a generation.
+func generationSet(b *verify.Bundle, imported time.Time, accepted int64) GenerationSet {
+	m := b.Manifest()
+	s := GenerationSet{
+		Set: m.Set, Stream: m.Stream, Sequence: m.Sequence, Root: b.Root(), State: m.State,
+		Created: m.Created, Imported: imported, Signers: b.Signers(), Accepted: accepted,
+		Overrides: slices.Compact(slices.Sorted(slices.Values(slices.Concat(m.Overrides, b.Overrides())))),
+	}
+	for _, r := range m.Repositories {
+		s.Repositories = append(s.Repositories, GenerationRepository{Repository: r})
+	}
+	return s
+}
+
+// publishAll publishes the targets together and puts them on record.
+func (r *importing) publishAll(ctx context.Context, choices []*choice, targets []*arrival) error {
+	current, err := r.published()
+	if err != nil {
+		return err
+	}
+	p := proposal{baseURL: r.o.BaseURL, then: outcome{Receipts: map[string][]byte{}}}
+	if current != nil {
+		p.sets = slices.Clone(current.Sets)
+	}
+	var names []string
+	for _, t := range targets {
+		if err := r.keepLists(ctx, t.Bundle); err != nil {
+			return fmt.Errorf("%s: %w", t.Name(), err)
+		}
+		if err := r.propose(t, &p); err != nil {
+			return fmt.Errorf("%s: %w", t.Name(), err)
+		}
+		names = append(names, t.Name())
+	}
+	p.reason = "import of " + strings.Join(names, ", ")
+	for _, c := range choices {
+		for _, a := range c.passed {
+			p.then.Journal = append(p.then.Journal, r.entry(a, Superseded, ""))
+		}
+	}
+	for _, f := range r.hand.refused {
+		p.then.Journal = append(p.then.Journal, refusalEntry(f, r.now()))
+	}
+	if err := r.passOver(choices, &p.then); err != nil {
+		return err
+	}
+	if p.then.Policy, err = r.policyWith(targets); err != nil {
+		return err
+	}
+	g, err := r.publish(ctx, p)
+	if g == nil {
+		return err
+	}
+	r.res.Generation, r.res.Notes = g.Number, g.Notes
+	for _, c := range choices {
+		r.res.Bundles = append(r.res.Bundles, r.unpublished(c, Imported, nil)...)
+	}
+	r.excuse()
+	return err
+}
+
+// propose puts one bundle into the proposal in the place of what its set has.
+func (r *importing) propose(t *arrival, p *proposal) error {
+	old, err := r.ratchet(t.set())
+	if err != nil {
+		return err
+	}
+	next := old.accept(t.Bundle)
+	s := generationSet(t.Bundle, r.now(), next.Sequence)
+	p.sets = slices.DeleteFunc(p.sets, func(s GenerationSet) bool { return s.Set == t.set() })
+	p.sets = append(p.sets, s)
+	slices.SortFunc(p.sets, func(a, b GenerationSet) int { return strings.Compare(a.Set, b.Set) })
+	if waiting, err := r.readPending(t.Name()); err == nil && waiting.at.After(p.at) {
+		p.at = waiting.at
+	}
+	receipt, err := r.receipt(t.Bundle)
+	if err != nil {
+		return err
+	}
+	p.then.Receipts[t.Name()] = receipt
+	p.then.Ratchets = append(p.then.Ratchets, next)
+	p.then.Journal = append(p.then.Journal, r.entry(t, Imported, ""))
+	p.then.Kept = append(p.then.Kept, t.Name())
+	p.then.Settled = append(p.then.Settled, t.Name())
+	return nil
+}
+
+// passOver remembers the bundles that were verified and are older than one
+// that is published: they are "already imported" when they come again.
+func (r *importing) passOver(choices []*choice, then *outcome) error {
+	waiting, err := r.pendings()
+	if err != nil {
+		return err
+	}
+	for i := range then.Ratchets {
+		t := &then.Ratchets[i]
+		for _, c := range choices {
+			for _, a := range c.passed {
+				if c.set == t.Set && a.sequence() < t.Sequence {
+					t.Roots = append(t.Roots, verify.AcceptedRoot{Sequence: a.sequence(), Root: a.Root()})
+					then.Kept = append(then.Kept, a.Name())
+				}
+			}
+		}
+		for _, name := range waiting {
+			set, sequence, _, _ := bundle.SplitDirName(name)
+			if set == t.Set && sequence < t.Sequence && !slices.Contains(then.Settled, name) {
+				then.Settled = append(then.Settled, name)
+			}
+		}
+	}
+	return nil
+}
+
+// accept is the ratchet after a bundle was accepted.
+func (t ratchet) accept(b *verify.Bundle) ratchet {
+	m := b.Manifest()
+	c := &content{Sequence: m.Sequence, State: m.State, Repositories: m.Repositories}
+	t.Stream = m.Stream
+	t.Roots = append(slices.Clone(t.Roots), verify.AcceptedRoot{Sequence: m.Sequence, Root: b.Root()})
+	t.Acknowledged = c
+	if m.Sequence > t.Sequence {
+		t.Sequence, t.Root, t.Newest = m.Sequence, b.Root(), c
+		if t.Floor.IsZero() { // a tool that does not know when it was built
+			t.Floor = m.Created.Add(-verify.MaxFloorStep)
+		}
+		t.Floor = verify.NextFloor(t.Floor, m.Created)
+	}
+	for _, r := range m.Repositories {
+		if !bundle.IsSharedMount(r.Mount) && !slices.Contains(t.Mounts, r.Mount) {
+			t.Mounts = append(t.Mounts, r.Mount)
+		}
+	}
+	slices.Sort(t.Mounts)
+	return t
+}

@@ -1,0 +1,205 @@
+package unpack
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/site"
+	"github.com/gapbundle/gapbundle/verify"
+)
+
+// Generation is the record of one published state of the mirror.
+type Generation struct {
+	// Number counts publishes from 1 and is never used again.
+	Number int `json:"number"`
+	// Time is the one modification time of everything that this publish
+	// brought: whole seconds, later than that of any publish before.
+	Time time.Time `json:"time"`
+	// Reason is why it was published, for people.
+	Reason  string          `json:"reason"`
+	BaseURL string          `json:"baseURL,omitempty"`
+	Sets    []GenerationSet `json:"sets"` // by name
+	// NextTree is the first number below trees/ that was never published.
+	NextTree int `json:"nextTree"`
+	// Ambiguous are short image names that were not made.
+	Ambiguous []site.Ambiguous `json:"ambiguous,omitempty"`
+	// Notes are what the operator has to know about how it was made.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// GenerationSet is the part of one set in a generation.
+type GenerationSet struct {
+	Set       string          `json:"set"`
+	Stream    string          `json:"stream"`
+	Sequence  int64           `json:"sequence"`
+	Root      bundle.Digest   `json:"root"`
+	State     bundle.Digest   `json:"state"`
+	Created   time.Time       `json:"created"`
+	Imported  time.Time       `json:"imported"`
+	Signers   []verify.Signer `json:"signers,omitempty"`
+	Overrides []string        `json:"overrides,omitempty"`
+	// Accepted is a copy of the set's ratchet at that time.
+	Accepted     int64                  `json:"accepted"`
+	Repositories []GenerationRepository `json:"repositories"`
+}
+
+// GenerationRepository is a repository and where its files lie.
+type GenerationRepository struct {
+	bundle.Repository
+	// Tree is the folder below trees/ of a repository that owns its mount; 0:
+	// the mount is shared, and its files lie in the generation itself.
+	Tree int `json:"tree,omitempty"`
+}
+
+func generationDir(n int) string { return fmt.Sprintf("%s/%06d", generationsDir, n) }
+func treeDir(n int) string       { return fmt.Sprintf("%s/%06d", treesDir, n) }
+func recordFile(n int) string    { return fmt.Sprintf("%s/%06d.json", recordsDir, n) }
+
+// generatedFile lists what a publish made itself; lines like a file list's.
+func generatedFile(n int) string { return fmt.Sprintf("%s/%06d.generated", recordsDir, n) }
+
+// linked is the number of the generation that a link names; 0: no such link.
+func (m *Mirror) linked(link string) (int, error) {
+	target, err := m.root.Readlink(link)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(path.Base(target))
+	if err != nil || target != generationDir(n) {
+		return 0, fmt.Errorf("mirror %s: %s points to %q, want a generation: %w", m.dir, link, target, bundle.ErrCorrupt)
+	}
+	return n, nil
+}
+
+// generation reads the record of generation n.
+func (m *Mirror) generation(n int) (*Generation, error) {
+	var g Generation
+	err := readState(m.root, recordFile(n), &g)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("generation %d: not here (never was, or gc removed it): %w", n, bundle.ErrUsage)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &g, nil
+}
+
+// Current is the generation that is published; where nothing was published yet
+// the error matches bundle.ErrIncomplete.
+func (m *Mirror) Current() (*Generation, error) {
+	g, err := m.published()
+	if err == nil && g == nil {
+		return nil, fmt.Errorf("mirror %s: nothing was published yet: %w", m.dir, bundle.ErrIncomplete)
+	}
+	return g, err
+}
+
+// published is Current, or nil.
+func (m *Mirror) published() (*Generation, error) {
+	n, err := m.linked(currentLink)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	return m.generation(n)
+}
+
+// Generations are all that are still here, in the order of their numbers; the
+// last is the current one.
+func (m *Mirror) Generations() ([]Generation, error) {
+	current, err := m.linked(currentLink)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := fs.ReadDir(m.root.FS(), recordsDir)
+	if err != nil {
+		return nil, err
+	}
+	var all []Generation
+	for _, e := range entries {
+		digits, ok := strings.CutSuffix(e.Name(), ".json")
+		n, err := strconv.Atoi(digits)
+		if !ok || err != nil || n > current {
+			continue // being made, or left of a crash
+		}
+		g, err := m.generation(n)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, *g)
+	}
+	slices.SortFunc(all, func(a, b Generation) int { return a.Number - b.Number })
+	return all, nil
+}
+
+// set is the part of a set, nil when the generation has none.
+func (g *Generation) set(name string) *GenerationSet {
+	if g == nil {
+		return nil
+	}
+	for i := range g.Sets {
+		if g.Sets[i].Set == name {
+			return &g.Sets[i]
+		}
+	}
+	return nil
+}
+
+// totals are the numbers of files and bytes in the lists.
+func totals(sets []GenerationSet) (files, bytes int64) {
+	for _, s := range sets {
+		for _, r := range s.Repositories {
+			files, bytes = files+r.Count, bytes+r.Bytes
+		}
+	}
+	return files, bytes
+}
+
+// files reads a kept file list; its bytes are compared with its digest at the
+// end, so that a damaged list is never taken for a shorter one.
+func (m *Mirror) files(r bundle.Repository) iter.Seq2[bundle.File, error] {
+	return readKept[bundle.File](m, r.Files, "file list of "+r.Name)
+}
+
+func (m *Mirror) evidence(r bundle.Repository) iter.Seq2[bundle.Evidence, error] {
+	return readKept[bundle.Evidence](m, r.Evidence, "evidence list of "+r.Name)
+}
+
+func readKept[T bundle.Line](m *Mirror, d v1.Descriptor, what string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		want, err := bundle.ParseDigest(string(d.Digest))
+		if err != nil {
+			yield(zero, fmt.Errorf("%s: %w", what, err))
+			return
+		}
+		f, err := m.lists.Open(want)
+		if err != nil {
+			yield(zero, fmt.Errorf("%s: %w", what, err))
+			return
+		}
+		defer f.Close()
+		h := bundle.NewHash()
+		for v, err := range bundle.ReadList[T](io.TeeReader(f, h), what) {
+			if !yield(v, err) {
+				return
+			}
+		}
+		if got := bundle.SumOf(h); got != want {
+			yield(zero, fmt.Errorf("%s: digest mismatch: want %s, got %s: %w", what, want, got, bundle.ErrCorrupt))
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package unpack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// Tree is what a mirror publishes of one kind, for the kind's own completeness
+// check. It belongs to the generation that was current when it was made.
+type Tree struct {
+	m     *Mirror
+	dir   string // of the generation
+	repos []bundle.Repository
+	by    map[string]GenerationRepository
+}
+
+// Tree is the published part of a kind. Where two sets have a repository of
+// one name, it is called "<set>/<name>" here.
+func (m *Mirror) Tree(kind string) (*Tree, error) {
+	g, err := m.Current()
+	if err != nil {
+		return nil, err
+	}
+	t := &Tree{m: m, dir: generationDir(g.Number), by: map[string]GenerationRepository{}}
+	names := map[string]int{}
+	for _, s := range g.Sets {
+		for _, r := range s.Repositories {
+			if r.Kind == kind {
+				names[r.Name]++
+			}
+		}
+	}
+	for _, s := range g.Sets {
+		for _, r := range s.Repositories {
+			if r.Kind != kind {
+				continue
+			}
+			if names[r.Name] > 1 {
+				r.Name = s.Set + "/" + r.Name
+			}
+			t.repos = append(t.repos, r.Repository)
+			t.by[r.Name] = r
+		}
+	}
+	return t, nil
+}
+
+// Repositories are those of the kind.
+func (t *Tree) Repositories() []bundle.Repository { return t.repos }
+
+// Files is the file list of a repository, sorted by path.
+func (t *Tree) Files(repo string) iter.Seq2[bundle.File, error] {
+	r, ok := t.by[repo]
+	if !ok {
+		return func(yield func(bundle.File, error) bool) {
+			yield(bundle.File{}, fmt.Errorf("repository %q: not published: %w", repo, bundle.ErrUsage))
+		}
+	}
+	return t.m.files(r.Repository)
+}
+
+// Open opens a file as clients get it. One that is listed and gone matches
+// bundle.ErrCorrupt, whatever took it away.
+func (t *Tree) Open(_ context.Context, repo, path string) (io.ReadCloser, error) {
+	r, ok := t.by[repo]
+	if !ok {
+		return nil, fmt.Errorf("repository %q: not published: %w", repo, bundle.ErrUsage)
+	}
+	if err := bundle.CheckPath(path); err != nil {
+		return nil, err
+	}
+	f, err := t.m.root.Open(r.webRoot(t.dir) + "/" + path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s/%s: not there: %w: %w", r.Mount, path, bundle.ErrCorrupt, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// webRoot is the folder that paths of the repository's lists begin in.
+func (r *GenerationRepository) webRoot(generation string) string {
+	if r.Tree != 0 {
+		return treeDir(r.Tree)
+	}
+	return generation + "/" + r.Mount
+}

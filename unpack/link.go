@@ -1,0 +1,168 @@
+package unpack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/blobstore"
+)
+
+// placer puts files into trees that nobody sees yet. Web servers build
+// validators from modification time and size, so a path whose content changes
+// has to get a later time, and one that does not change keeps its own.
+type placer struct {
+	*writer
+	ctx context.Context // of the one publish that the placer is for
+	at  time.Time       // T: the time of everything that is new
+	// made is the folder that was made last: paths come sorted.
+	made string
+	// linkless is set once the file system has refused a hard link.
+	linkless bool
+	copies   int64
+}
+
+// put makes dst, with the content of f. same is the path of the same file in
+// what is published, with the same content, or empty.
+func (p *placer) put(f bundle.File, dst, same string) error {
+	if err := p.ctx.Err(); err != nil {
+		return err
+	}
+	if err := p.makeParents(dst); err != nil {
+		return err
+	}
+	if same != "" {
+		err := p.keep(same, dst)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		// What is published is damaged: a blob takes its place.
+	}
+	src := blobsDir + "/" + p.store.Path(f.Digest)
+	fi, err := p.root.Lstat(src)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: blob %s is not in the store: %w", f.Path, f.Digest, bundle.ErrIncomplete)
+	}
+	if err != nil {
+		return err
+	}
+	if !fi.Mode().IsRegular() || fi.Size() != f.Size {
+		return fmt.Errorf("%s: blob %s in the store: want %d bytes, got %d: %w", f.Path, f.Digest, f.Size, fi.Size(), bundle.ErrCorrupt)
+	}
+	mtime := fi.ModTime()
+	if !mtime.Equal(p.at) {
+		links, err := linkCount(p.root, src, fi)
+		switch {
+		case err != nil:
+			return err
+		case links == 1: // nobody serves it: it may take the time of this publish
+			if err := p.root.Chtimes(src, p.at, p.at); err != nil {
+				return err
+			}
+			mtime = p.at
+		case strings.Contains(f.Path, f.Digest.Hex()): // never had other content, never will
+		default:
+			return p.copy(src, dst, p.at)
+		}
+	}
+	if linked, err := p.link(src, dst); linked || err != nil {
+		return err
+	}
+	return p.copy(src, dst, mtime)
+}
+
+// keep makes dst the same file as src, which is published.
+func (p *placer) keep(src, dst string) error {
+	if linked, err := p.link(src, dst); linked || err != nil {
+		return err
+	}
+	fi, err := p.root.Lstat(src)
+	if err != nil {
+		return err
+	}
+	return p.copy(src, dst, fi.ModTime())
+}
+
+// link makes dst a hard link to src. false: there cannot be one.
+func (p *placer) link(src, dst string) (bool, error) {
+	if p.linkless {
+		return false, nil
+	}
+	err := p.root.Link(src, dst)
+	switch {
+	case err == nil:
+		return true, nil
+	case isTooManyLinks(err): // ext4: 65,000 to one file
+		return false, nil
+	case isLinkless(err):
+		p.linkless = true
+		return false, nil
+	}
+	return false, err
+}
+
+// copy makes dst a file of its own, sharing the blocks of src where the file
+// system can.
+func (p *placer) copy(src, dst string, mtime time.Time) (err error) {
+	in, err := p.root.Open(src)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := p.root.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, blobstore.Mode)
+	if err != nil {
+		return err
+	}
+	if !reflink(out, in) {
+		_, err = io.Copy(out, in)
+	}
+	err = errors.Join(err, out.Chmod(blobstore.Mode), out.Close())
+	if err != nil {
+		return fmt.Errorf("%s: %w", dst, err)
+	}
+	p.copies++
+	return p.root.Chtimes(dst, mtime, mtime)
+}
+
+// makeParents makes the folders above dst that are missing, 0755 whatever the
+// umask.
+func (p *placer) makeParents(dst string) error {
+	dir := path.Dir(dst)
+	if dir == p.made {
+		return nil
+	}
+	for i := len(commonDir(p.made, dir)); i < len(dir); {
+		next := strings.IndexByte(dir[i+1:], '/')
+		if next < 0 {
+			i = len(dir)
+		} else {
+			i += 1 + next
+		}
+		if err := blobstore.MakeDir(p.root, dir[:i], publicDirMode); err != nil {
+			return err
+		}
+	}
+	p.made = dir
+	return nil
+}
+
+// commonDir is the longest folder that a and b, both folders, are in or are.
+func commonDir(a, b string) string {
+	end := 0
+	for i := 0; ; i++ {
+		aEnds, bEnds := i == len(a) || a[i] == '/', i == len(b) || b[i] == '/'
+		if aEnds && bEnds {
+			end = i
+		}
+		if i == len(a) || i == len(b) || a[i] != b[i] {
+			return a[:end]
+		}
+	}
+}

@@ -1,0 +1,33 @@
+//go:build unix
+
+package unpack
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// linkCount is how many names the file has.
+func linkCount(_ *os.Root, _ string, fi fs.FileInfo) (int64, error) {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, errors.ErrUnsupported
+	}
+	return int64(st.Nlink), nil //nolint:unconvert // narrower on some systems
+}
+
+// isTooManyLinks says that the file has as many names as it can have.
+func isTooManyLinks(err error) bool { return errors.Is(err, syscall.EMLINK) }
+
+// isLinkless says that there are no hard links here: FAT, some network file
+// systems, or a store that is on a file system of its own.
+func isLinkless(err error) bool {
+	for _, e := range []error{syscall.EPERM, syscall.ENOTSUP, syscall.EOPNOTSUPP, syscall.ENOSYS, syscall.EXDEV} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,170 @@
+package unpack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/blobstore"
+	"github.com/gapbundle/gapbundle/verify"
+)
+
+// place reads what is at hand of a bundle's volumes, each once, into the
+// store. A volume is placed once its blobs are durable; that is recorded, and
+// it is not read again by a later run.
+func (w *writer) place(ctx context.Context, b *verify.Bundle, p *pending, stored *atomic.Int64) error {
+	if err := w.joinSegments(ctx, p); err != nil {
+		return err
+	}
+	volumes := b.Volumes()
+	for i, v := range volumes {
+		if v.Found >= 0 && !p.placed[i+1] {
+			w.o.Progress.Grow(v.Size)
+		}
+	}
+	var errs []error
+	for i, v := range volumes {
+		if v.Found < 0 || p.placed[i+1] {
+			continue // of a wrong size: read all the same, to say where it is cut
+		}
+		w.o.Progress.Item(b.Name() + "/" + v.Name)
+		err := w.placeVolume(ctx, b, i, p, stored)
+		if err == nil {
+			err = w.joinSegments(ctx, p)
+		}
+		if err == nil {
+			continue
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", b.Name(), err))
+		if !errors.Is(err, bundle.ErrCorrupt) {
+			break // no reason to think that the next one would do better
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (w *writer) placeVolume(ctx context.Context, b *verify.Bundle, i int, p *pending, stored *atomic.Int64) error {
+	sink := &shelver{ctx: ctx, store: w.store, batch: w.store.Begin(), stored: stored}
+	err := b.Stream(ctx, i, sink, verify.StreamOptions{Jobs: w.o.Jobs, Progress: w.o.Progress})
+	if err != nil {
+		sink.batch.Discard()
+		return err
+	}
+	if err := sink.batch.Flush(ctx); err != nil {
+		return err
+	}
+	if len(sink.segments) > 0 {
+		if err := w.store.Sync(); err != nil {
+			return err
+		}
+	}
+	w.o.Log.Debug("volume placed", "bundle", b.Name(), "volume", i+1, "segments", len(sink.segments))
+	return w.record(p, placedLine{Volume: i + 1, Segments: sink.segments})
+}
+
+// joinSegments puts every split blob on the shelf whose segments are all
+// there. Bytes of segments were authenticated as bytes of their volumes; the
+// digest of the whole is checked here.
+func (w *writer) joinSegments(ctx context.Context, p *pending) error {
+	for d := range p.segments {
+		size, whole := p.whole(d)
+		if !whole {
+			continue
+		}
+		if ok, err := w.store.Has(d, size); err != nil {
+			return err
+		} else if !ok {
+			err := w.store.FinishPartial(ctx, d, size)
+			if errors.Is(err, bundle.ErrCorrupt) || errors.Is(err, fs.ErrNotExist) {
+				return errors.Join(fmt.Errorf("%s: %w", p.name, corrupt(err)), w.forgetPlaced(p.name))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		delete(p.segments, d)
+	}
+	return nil
+}
+
+// corrupt gives a lost partial file the class of a damaged one.
+func corrupt(err error) error {
+	if errors.Is(err, bundle.ErrCorrupt) {
+		return err
+	}
+	return fmt.Errorf("segments that were placed are gone: %w: %w", bundle.ErrCorrupt, err)
+}
+
+// shelver is the verify.Sink of one volume.
+type shelver struct {
+	ctx    context.Context // of the one Stream it is for
+	store  *blobstore.Store
+	batch  *blobstore.Batch
+	stored *atomic.Int64 // bytes written, over all volumes
+
+	mu       sync.Mutex
+	segments []segment
+}
+
+// Create is called concurrently, once for each line of the blob table.
+func (s *shelver) Create(b bundle.Blob) (verify.BlobWriter, error) {
+	if ok, err := s.store.Has(b.Digest, b.Size); ok || err != nil {
+		return nil, err
+	}
+	if b.Whole() {
+		f, err := s.batch.Create()
+		if err != nil {
+			return nil, err
+		}
+		return &wholeBlob{Writer: f, shelver: s, blob: b}, nil
+	}
+	f, err := s.store.OpenPartial(b.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return &partOfBlob{Writer: io.NewOffsetWriter(f, b.At), file: f, shelver: s, blob: b}, nil
+}
+
+type wholeBlob struct {
+	*blobstore.Writer
+	shelver *shelver
+	blob    bundle.Blob
+}
+
+func (w *wholeBlob) Commit() error {
+	if err := w.Writer.Commit(w.blob.Digest); err != nil {
+		return err
+	}
+	w.shelver.stored.Add(w.blob.Size)
+	if w.shelver.batch.Full() {
+		return w.shelver.batch.Flush(w.shelver.ctx)
+	}
+	return nil
+}
+
+type partOfBlob struct {
+	io.Writer
+	file    io.Closer
+	shelver *shelver
+	blob    bundle.Blob
+}
+
+func (w *partOfBlob) Commit() error {
+	if err := w.file.Close(); err != nil {
+		return err
+	}
+	w.shelver.stored.Add(w.blob.Length)
+	w.shelver.mu.Lock()
+	defer w.shelver.mu.Unlock()
+	w.shelver.segments = append(w.shelver.segments, segment{w.blob.Digest, w.blob.At, w.blob.Length, w.blob.Size})
+	return nil
+}
+
+// Abort leaves what was written: it is no account of it, and the same bytes
+// are written over it when the volume comes again.
+func (w *partOfBlob) Abort() { _ = w.file.Close() }

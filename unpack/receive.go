@@ -1,0 +1,190 @@
+package unpack
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/verify"
+)
+
+// ImportOptions are what an operator says along with one import.
+type ImportOptions struct {
+	// BaseURL is the address of the mirror for clients, as site.CheckBase
+	// allows it, and is remembered; empty: as before.
+	BaseURL string
+	// The next four are verify.Options of the same names.
+	AllowRollback, AcceptExpired, AcceptKeys bool
+	Confirm                                  func(keys []bundle.PublishedKey) (bool, error)
+}
+
+// arrival is a verified bundle that is at hand in one run.
+type arrival struct {
+	*verify.Bundle
+	// background: nobody named it; its root was pending.
+	background bool
+}
+
+func (a *arrival) set() string     { return a.Manifest().Set }
+func (a *arrival) sequence() int64 { return a.Manifest().Sequence }
+
+// refusal is a bundle that did not pass verify.Open.
+type refusal struct {
+	name, set string
+	sequence  int64
+	report    *verify.Report
+	err       error
+}
+
+// hand is all bundles of one run, by set and sequence.
+type hand struct {
+	readers  []*bundle.Reader
+	arrivals []*arrival
+	refused  []refusal
+}
+
+func (h *hand) close() error {
+	var errs []error
+	for _, r := range h.readers {
+		errs = append(errs, r.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Receive imports what lies in paths, each a bundle or a folder that holds
+// some. Bundles that waited for volumes are taken along when those have come.
+//
+// Either everything at hand that is wanted gets published, in one generation,
+// or nothing does. Of several bundles of a set the newest is published; older
+// ones help out with blobs, and one that is damaged or refused is an error
+// only if the newest cannot do without it. The Result says what became of
+// each, also beside an error.
+func (m *Mirror) Receive(ctx context.Context, paths []string, o ImportOptions) (res *Result, err error) {
+	if m.o.DryRun {
+		h, err := m.gather(ctx, paths, o)
+		if err != nil {
+			return nil, err
+		}
+		res, err = m.rehearse(h)
+		return res, errors.Join(err, h.close())
+	}
+	err = m.write(ctx, func(w *writer) error {
+		h, err := m.gather(ctx, paths, o)
+		if err != nil {
+			return err
+		}
+		res, err = w.importAll(ctx, h, o)
+		return errors.Join(err, h.close())
+	})
+	return res, err
+}
+
+// gather verifies every bundle in paths and every one that is pending.
+func (m *Mirror) gather(ctx context.Context, paths []string, o ImportOptions) (_ *hand, err error) {
+	policy, err := m.Policy()
+	if err != nil {
+		return nil, err
+	}
+	h := &hand{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	if h.readers, err = m.discover(paths); err != nil {
+		return nil, err
+	}
+	known := &receiver{m: m}
+	for _, r := range h.readers {
+		b, report, err := verify.Open(ctx, r, verify.Options{
+			Policy: policy, Receiver: known, Now: m.now(),
+			AllowRollback: o.AllowRollback, AcceptExpired: o.AcceptExpired, AcceptKeys: o.AcceptKeys, Confirm: o.Confirm,
+		})
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		background := m.isBackground(r)
+		switch {
+		case err == nil:
+			h.arrivals = append(h.arrivals, &arrival{b, background})
+			if !b.Known() {
+				known.with = append(known.with, b)
+			}
+		case !background: // one that merely waits goes on waiting
+			set, sequence, _, _ := bundle.SplitDirName(r.Name())
+			h.refused = append(h.refused, refusal{r.Name(), set, sequence, report, err})
+		}
+	}
+	return h, nil
+}
+
+// discover finds the bundles in paths, and joins to them what is pending.
+func (m *Mirror) discover(paths []string) ([]*bundle.Reader, error) {
+	named, err := bundle.Discover(paths)
+	if err != nil {
+		return nil, err
+	}
+	waiting, err := m.pendings()
+	if err != nil || len(waiting) == 0 {
+		return named, err
+	}
+	for _, r := range named {
+		if err := r.Close(); err != nil {
+			return nil, err
+		}
+	}
+	all := slices.Clone(paths)
+	for _, name := range waiting {
+		all = append(all, filepath.Join(m.dir, filepath.FromSlash(pendingPath(name))))
+	}
+	return bundle.Discover(all)
+}
+
+// isBackground says that nothing of the bundle lies outside the mirror.
+func (m *Mirror) isBackground(r *bundle.Reader) bool {
+	inside := filepath.Join(m.dir, filepath.FromSlash(pendingDir)) + string(filepath.Separator)
+	return !slices.ContainsFunc(r.Dirs(), func(dir string) bool { return !strings.HasPrefix(dir, inside) })
+}
+
+// choice is what there is of one set in one run.
+type choice struct {
+	set string
+	// candidates were never accepted and none accepted is newer at hand;
+	// newest first.
+	candidates []*arrival
+	// known were accepted before; passed are older than one that is known.
+	known, passed []*arrival
+}
+
+// choices sorts what is at hand by set, and gives the refusals that nothing
+// newer makes up for.
+func (h *hand) choices() (all []*choice, unexcused []refusal) {
+	bySet := map[string]*choice{}
+	newest := map[string]int64{}
+	for _, a := range slices.Backward(h.arrivals) {
+		c := bySet[a.set()]
+		if c == nil {
+			c = &choice{set: a.set()}
+			bySet[a.set()], all = c, append(all, c)
+		}
+		switch {
+		case a.Known():
+			c.known = append(c.known, a)
+		case len(c.known) > 0:
+			c.passed = append(c.passed, a)
+		default:
+			c.candidates = append(c.candidates, a)
+		}
+		newest[a.set()] = max(newest[a.set()], a.sequence())
+	}
+	for _, r := range h.refused {
+		if newest[r.set] < r.sequence {
+			unexcused = append(unexcused, r)
+		}
+	}
+	slices.SortFunc(all, func(a, b *choice) int { return strings.Compare(a.set, b.set) })
+	return all, unexcused
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package unpack
+
+import "os"
+
+// reflink lets dst share the blocks of src; false: it cannot.
+func reflink(_, _ *os.File) bool { return false }

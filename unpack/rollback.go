@@ -1,0 +1,201 @@
+package unpack
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/site"
+)
+
+// RollbackOptions say what is to be published again.
+type RollbackOptions struct {
+	// Set is the one set whose content changes; empty: all.
+	Set string
+	// To is the generation whose content it is; 0: the newest that has other
+	// content than the current one.
+	To int
+}
+
+// Rollback publishes the content of another generation as a new one: with a
+// new number and newer times, so that no client takes what it holds for what
+// is there. It works forwards too. What was accepted stays accepted.
+func (m *Mirror) Rollback(ctx context.Context, o RollbackOptions) (g *Generation, err error) {
+	if m.o.DryRun {
+		sets, from, err := m.rolledBack(o)
+		if err != nil {
+			return nil, err
+		}
+		current, err := m.Current()
+		if err != nil {
+			return nil, err
+		}
+		return &Generation{Number: current.Number + 1, Sets: sets, Reason: rollbackReason(o, from)}, nil
+	}
+	err = m.write(ctx, func(w *writer) error {
+		sets, from, err := w.rolledBack(o)
+		if err != nil {
+			return err
+		}
+		reason := rollbackReason(o, from)
+		g, err = w.publish(ctx, proposal{sets: sets, reason: reason, then: outcome{
+			Journal: []Entry{{Time: w.now(), What: "rollback", Set: o.Set, Detail: reason}},
+		}})
+		return err
+	})
+	return g, err
+}
+
+func rollbackReason(o RollbackOptions, from int) string {
+	if o.Set != "" {
+		return fmt.Sprintf("rollback of %s to generation %d", o.Set, from)
+	}
+	return fmt.Sprintf("rollback to generation %d", from)
+}
+
+// rolledBack is the content that Rollback is going to publish, and the number
+// of the generation that it comes from.
+func (m *Mirror) rolledBack(o RollbackOptions) ([]GenerationSet, int, error) {
+	current, err := m.Current()
+	if err != nil {
+		return nil, 0, err
+	}
+	from, err := m.rollbackTarget(current, o)
+	if err != nil {
+		return nil, 0, err
+	}
+	sets := slices.Clone(from.Sets)
+	if o.Set != "" {
+		old := from.set(o.Set)
+		if old == nil {
+			return nil, 0, fmt.Errorf("generation %d: has no set %s: %w", from.Number, o.Set, bundle.ErrUsage)
+		}
+		sets = slices.DeleteFunc(slices.Clone(current.Sets), func(s GenerationSet) bool { return s.Set == o.Set })
+		sets = append(sets, *old)
+		slices.SortFunc(sets, func(a, b GenerationSet) int { return strings.Compare(a.Set, b.Set) })
+	}
+	if sameContent(sets, current.Sets) {
+		return nil, 0, fmt.Errorf("generation %d: its content is what is published: %w", from.Number, bundle.ErrUsage)
+	}
+	for i := range sets {
+		// Planting writes tree numbers: not into what current holds.
+		sets[i].Repositories = slices.Clone(sets[i].Repositories)
+	}
+	return sets, from.Number, m.checkMounts(sets)
+}
+
+func (m *Mirror) rollbackTarget(current *Generation, o RollbackOptions) (*Generation, error) {
+	if o.To != 0 {
+		if o.To < 0 || o.To > current.Number {
+			return nil, fmt.Errorf("generation %d: the newest is %d: %w", o.To, current.Number, bundle.ErrUsage)
+		}
+		return m.generation(o.To)
+	}
+	all, err := m.Generations()
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range slices.Backward(all) {
+		switch {
+		case o.Set == "" && !sameContent(g.Sets, current.Sets):
+			return &g, nil
+		case o.Set != "" && g.set(o.Set) != nil && !sameSet(g.set(o.Set), current.set(o.Set)):
+			return &g, nil
+		}
+	}
+	return nil, fmt.Errorf("mirror %s: no generation with other content is here: %w", m.dir, bundle.ErrUsage)
+}
+
+func sameContent(a, b []GenerationSet) bool {
+	return slices.EqualFunc(a, b, func(a, b GenerationSet) bool { return sameSet(&a, &b) })
+}
+
+func sameSet(a, b *GenerationSet) bool {
+	return a != nil && b != nil && a.Set == b.Set && a.Root == b.Root
+}
+
+// Forget takes a set out of the mirror: what it publishes, and what it owns.
+// Its stream stays bound and older bundles stay refused; the one that was
+// accepted last may be imported again. Blobs go with the next gc.
+func (m *Mirror) Forget(ctx context.Context, set string) (g *Generation, err error) {
+	known, err := m.ratchet(set)
+	if err != nil {
+		return nil, err
+	}
+	if known.Stream == "" {
+		return nil, fmt.Errorf("set %s: not known here: %w", set, bundle.ErrUsage)
+	}
+	if m.o.DryRun {
+		return m.published()
+	}
+	err = m.write(ctx, func(w *writer) error {
+		current, err := w.published()
+		if err != nil {
+			return err
+		}
+		t, err := w.ratchet(set)
+		if err != nil {
+			return err
+		}
+		t.Sequence, t.Root, t.Roots = max(0, t.Sequence-1), bundle.Digest{}, nil
+		t.Mounts, t.Newest, t.Acknowledged = nil, nil, nil
+		then := outcome{Ratchets: []ratchet{t}, Journal: []Entry{{Time: w.now(), What: "forget", Set: set}}}
+		if then.Settled, err = w.pendingOf(set); err != nil {
+			return err
+		}
+		p := proposal{reason: "forget " + set, then: then}
+		if current != nil {
+			p.sets = slices.DeleteFunc(slices.Clone(current.Sets), func(s GenerationSet) bool { return s.Set == set })
+		}
+		g, err = w.publish(ctx, p)
+		return err
+	})
+	return g, err
+}
+
+func (m *Mirror) pendingOf(set string) ([]string, error) {
+	names, err := m.pendings()
+	return slices.DeleteFunc(names, func(name string) bool {
+		s, _, _, _ := bundle.SplitDirName(name)
+		return s != set
+	}), err
+}
+
+// SetBaseURL tells the mirror the address that clients use, and publishes it
+// in their configuration. The generation is nil where nothing was published
+// before; then the next import does.
+func (m *Mirror) SetBaseURL(ctx context.Context, url string) (g *Generation, err error) {
+	if err := site.CheckBase(url); err != nil {
+		return nil, err
+	}
+	if m.o.DryRun {
+		return m.published()
+	}
+	err = m.write(ctx, func(w *writer) error {
+		g, err = w.publishBase(ctx, url)
+		return err
+	})
+	return g, err
+}
+
+func (w *writer) publishBase(ctx context.Context, url string) (*Generation, error) {
+	current, err := w.published()
+	if err != nil {
+		return nil, err
+	}
+	line := Entry{Time: w.now(), What: "config", Detail: "base URL " + url}
+	if current == nil {
+		s, err := w.settings()
+		if err != nil {
+			return nil, err
+		}
+		s.BaseURL = url
+		if err := w.note(line); err != nil {
+			return nil, err
+		}
+		return nil, writeState(w.root, settingsFile, s)
+	}
+	return w.publish(ctx, proposal{sets: current.Sets, reason: line.Detail, baseURL: url, then: outcome{Journal: []Entry{line}}})
+}

@@ -1,0 +1,161 @@
+package unpack
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/site"
+)
+
+// Status is what a mirror publishes and what it waits for.
+type Status struct {
+	Dir     string `json:"dir"`
+	BaseURL string `json:"baseURL,omitempty"`
+	// Generation is the current one, 0: nothing was published yet; Previous
+	// the one that servers fall back to, 0: none.
+	Generation int              `json:"generation"`
+	Previous   int              `json:"previous,omitempty"`
+	Published  time.Time        `json:"published,omitzero"`
+	Reason     string           `json:"reason,omitempty"`
+	Sets       []SetStatus      `json:"sets"`
+	Pending    []PendingStatus  `json:"pending,omitempty"`
+	Ambiguous  []site.Ambiguous `json:"ambiguous,omitempty"`
+	Notes      []string         `json:"notes,omitempty"`
+	// ReceiptKey identifies the key that signs receipts here, zero before the first.
+	ReceiptKey bundle.Digest `json:"receiptKey,omitzero"`
+}
+
+// SetStatus is what is known of one set.
+type SetStatus struct {
+	Set    string `json:"set"`
+	Stream string `json:"stream"`
+	// Sequence is of what is published, 0: nothing is; Accepted of the
+	// newest that was accepted.
+	Sequence int64 `json:"sequence"`
+	Accepted int64 `json:"accepted"`
+	// State is what the newest receipt says: what the next delta may build
+	// on. Code is its beginning, short enough for the telephone.
+	State     bundle.Digest `json:"state,omitzero"`
+	Code      string        `json:"code,omitempty"`
+	Created   time.Time     `json:"created,omitzero"`
+	Imported  time.Time     `json:"imported,omitzero"`
+	Overrides []string      `json:"overrides,omitempty"`
+	Files     int64         `json:"files"`
+	Bytes     int64         `json:"bytes"`
+	// Expires is the earliest upstream expiry; nil: none is known.
+	Expires      *time.Time          `json:"expires,omitempty"`
+	Repositories []bundle.Repository `json:"repositories"`
+	// Receipt is the path of the newest receipt.
+	Receipt string `json:"receipt,omitempty"`
+}
+
+// PendingStatus is a bundle that waits for volumes.
+type PendingStatus struct {
+	Name    string   `json:"name"`
+	Volumes int      `json:"volumes"`
+	Placed  int      `json:"placed"`
+	Missing []string `json:"missing"`
+}
+
+// stateCode is how many hex digits of a state digest are read out.
+const stateCode = 10
+
+// Status reads what is published and what waits.
+func (m *Mirror) Status(ctx context.Context) (*Status, error) {
+	settings, err := m.settings()
+	if err != nil {
+		return nil, err
+	}
+	st := &Status{Dir: m.dir, BaseURL: settings.BaseURL}
+	g, err := m.published()
+	if err != nil {
+		return nil, err
+	}
+	if g != nil {
+		st.Generation, st.Published, st.Reason = g.Number, g.Time, g.Reason
+		st.Ambiguous, st.Notes = g.Ambiguous, g.Notes
+	}
+	if st.Previous, err = m.linked(previousLink); err != nil {
+		return nil, err
+	}
+	ratchets, err := m.ratchets()
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range ratchets {
+		st.Sets = append(st.Sets, m.setStatus(t, g.set(t.Set)))
+	}
+	if st.Pending, err = m.pendingStatus(ctx); err != nil {
+		return nil, err
+	}
+	b, err := m.root.ReadFile(receiptKeyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return st, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, err := bundle.ParseSigner(b)
+	if err != nil {
+		return nil, err
+	}
+	st.ReceiptKey = key.KeyID()
+	return st, nil
+}
+
+func (m *Mirror) setStatus(t ratchet, g *GenerationSet) SetStatus {
+	s := SetStatus{Set: t.Set, Stream: t.Stream, Accepted: t.Sequence}
+	if t.Acknowledged != nil {
+		s.State = t.Acknowledged.State
+		s.Code = s.State.Hex()[:stateCode]
+		s.Receipt = filepath.Join(m.dir, filepath.FromSlash(receiptFile(bundle.DirName(t.Set, t.Acknowledged.Sequence))))
+	}
+	if g == nil {
+		return s
+	}
+	s.Sequence, s.Created, s.Imported, s.Overrides = g.Sequence, g.Created, g.Imported, g.Overrides
+	s.Files, s.Bytes = totals([]GenerationSet{*g})
+	for _, r := range g.Repositories {
+		s.Repositories = append(s.Repositories, r.Repository)
+		if e := r.UpstreamExpires; e != nil && (s.Expires == nil || e.Before(*s.Expires)) {
+			s.Expires = e
+		}
+	}
+	return s
+}
+
+func (m *Mirror) pendingStatus(ctx context.Context) ([]PendingStatus, error) {
+	names, err := m.pendings()
+	if err != nil {
+		return nil, err
+	}
+	var all []PendingStatus
+	for _, name := range names {
+		p, err := m.readPending(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			p, err = &pending{name: name}, nil // its volumes will be read again
+		}
+		if err != nil {
+			return nil, err
+		}
+		s := PendingStatus{Name: name, Missing: []string{}}
+		err = m.pendingCatalog(ctx, name, func(v bundle.Volume, _ *bundle.Catalog) error {
+			s.Volumes++
+			if p.placed[s.Volumes] {
+				s.Placed++
+			} else {
+				s.Missing = append(s.Missing, v.Name)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}

@@ -1,0 +1,138 @@
+package unpack
+
+import (
+	"fmt"
+	"io/fs"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/site"
+)
+
+// generated checks what the publish itself made, and that the generation holds
+// nothing that neither a list nor the publish put there.
+func (c *checker) generated() error {
+	dir := generationDir(c.generation.Number)
+	name := generatedFile(c.generation.Number)
+	list := func(yield func(bundle.File, error) bool) {
+		f, err := c.root.Open(name)
+		if err != nil {
+			yield(bundle.File{}, err)
+			return
+		}
+		defer f.Close()
+		bundle.ReadList[bundle.File](f, name)(yield)
+	}
+	for f, err := range list {
+		if err != nil {
+			c.damage(Damage{Path: site.Dir, Problem: err.Error()})
+			break
+		}
+		if site.Owns(f.Path) {
+			continue // checked by its list
+		}
+		if problem := c.made(dir+"/"+f.Path, f); problem != "" {
+			c.damage(Damage{Path: f.Path, Problem: problem})
+		}
+	}
+	c.strangers(dir, "", union(c.parts(c.generation.Sets)), list, c.mounts())
+	return nil
+}
+
+// made says what is wrong with a generated file or link.
+func (c *checker) made(name string, f bundle.File) (problem string) {
+	fi, err := c.root.Lstat(name)
+	if f.MediaType == linkType {
+		target, lerr := c.root.Readlink(name)
+		switch {
+		case err != nil:
+			return wrong(fi, err, f.Size)
+		case lerr != nil:
+			return lerr.Error()
+		case bundle.DigestOf([]byte(target)) != f.Digest:
+			return fmt.Sprintf("links to %q, which is not what was made", target)
+		}
+		return ""
+	}
+	if problem := wrong(fi, err, f.Size); problem != "" || c.data == 0 {
+		return problem
+	}
+	c.res.Hashed++
+	got, err := hashOf(c.root, name)
+	switch {
+	case err != nil:
+		return err.Error()
+	case got != f.Digest:
+		return fmt.Sprintf("digest mismatch: want %s, got %s", f.Digest, got)
+	}
+	return ""
+}
+
+// mounts are the links of the generation to trees, as a list.
+func (c *checker) mounts() iter.Seq2[bundle.File, error] {
+	var paths []string
+	for _, s := range c.generation.Sets {
+		for _, r := range s.Repositories {
+			if r.Tree != 0 {
+				paths = append(paths, r.Mount)
+			}
+		}
+	}
+	slices.SortFunc(paths, bundle.ComparePaths)
+	return func(yield func(bundle.File, error) bool) {
+		for _, p := range paths {
+			if !yield(bundle.File{Path: p}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// strangers names every file below dir that is in none of the sorted lists;
+// prefix makes its web path. Folders alone are no matter. What is wrong with
+// a list itself was found by whoever checked its files.
+func (c *checker) strangers(dir, prefix string, lists ...iter.Seq2[bundle.File, error]) {
+	var expected []*cursor
+	for _, l := range lists {
+		next, stop := iter.Pull2(l)
+		defer stop()
+		expected = append(expected, &cursor{next: next})
+	}
+	err := fs.WalkDir(c.root.FS(), dir, func(name string, e fs.DirEntry, err error) error {
+		if err == nil {
+			err = c.ctx.Err()
+		}
+		if err != nil || e.IsDir() {
+			return err
+		}
+		path := strings.TrimPrefix(name, dir+"/")
+		known := false
+		for _, l := range expected {
+			known = l.has(path) || known
+		}
+		if !known {
+			c.damage(Damage{Path: prefix + path, Problem: "in no list"})
+		}
+		return nil
+	})
+	if err != nil {
+		c.damage(Damage{Path: strings.TrimSuffix(prefix, "/"), Problem: err.Error()})
+	}
+}
+
+// cursor answers whether paths, asked for in ascending order, are in a list.
+type cursor struct {
+	next func() (bundle.File, error, bool)
+	path string
+	done bool
+}
+
+func (c *cursor) has(path string) bool {
+	for !c.done && (c.path == "" || bundle.ComparePaths(c.path, path) < 0) {
+		f, err, more := c.next()
+		c.path, c.done = f.Path, err != nil || !more
+	}
+	return !c.done && c.path == path
+}

@@ -1,0 +1,220 @@
+package unpack
+
+import (
+	"cmp"
+	"container/heap"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/site"
+)
+
+// ConflictError: two sets want different things at one place of the mirror. It
+// matches bundle.ErrUsage: neither is wrong, and somebody has to choose.
+type ConflictError struct {
+	// Path is the web path, or the mount, that both want.
+	Path string
+	// Sets want it; Repositories are theirs.
+	Sets, Repositories [2]string
+	// Digests are what each would put there, zero when one of them needs a
+	// folder of that name, or for mounts.
+	Digests [2]bundle.Digest
+}
+
+func (e *ConflictError) Error() string {
+	s := fmt.Sprintf("%s: wanted by set %s (%s) and by set %s (%s)", e.Path, e.Sets[0], e.Repositories[0], e.Sets[1], e.Repositories[1])
+	if !e.Digests[0].IsZero() && !e.Digests[1].IsZero() {
+		s += fmt.Sprintf(" with different content, %s and %s", e.Digests[0], e.Digests[1])
+	}
+	return s
+}
+
+// Is makes it bundle.ErrUsage.
+func (e *ConflictError) Is(target error) bool { return target == bundle.ErrUsage }
+
+// member is one repository's part of the shared areas.
+type member struct {
+	set, repository, mount string
+	next                   func() (bundle.File, error, bool)
+	file                   bundle.File // the one that is due, with its whole web path
+}
+
+// advance takes the next file of the list; false: that was the last.
+func (m *member) advance() (bool, error) {
+	f, err, more := m.next()
+	if err != nil || !more {
+		return false, err
+	}
+	f.Path = m.mount + "/" + f.Path
+	m.file = f
+	return true, nil
+}
+
+type members []*member
+
+func (m members) Len() int { return len(m) }
+func (m members) Less(i, j int) bool {
+	return cmp.Or(bundle.ComparePaths(m[i].file.Path, m[j].file.Path), strings.Compare(m[i].set, m[j].set)) < 0
+}
+func (m members) Swap(i, j int) { m[i], m[j] = m[j], m[i] }
+func (m *members) Push(x any)   { *m = append(*m, x.(*member)) }
+func (m *members) Pop() any {
+	last := (*m)[len(*m)-1]
+	*m = (*m)[:len(*m)-1]
+	return last
+}
+
+// part is a repository's list, wherever it lies, for the union.
+type part struct {
+	set   string
+	repo  bundle.Repository
+	files iter.Seq2[bundle.File, error]
+}
+
+// parts are the repositories of sets that have a part in the shared areas.
+func (m *Mirror) parts(sets []GenerationSet) []part {
+	var all []part
+	for _, s := range sets {
+		for _, r := range s.Repositories {
+			if bundle.IsSharedMount(r.Mount) {
+				all = append(all, part{s.Set, r.Repository, m.files(r.Repository)})
+			}
+		}
+	}
+	return all
+}
+
+// union is what repositories have in the shared areas together, sorted by web
+// path, each path once. Different content at one path, and a file where
+// another needs a folder, end it with a ConflictError. Client files are left
+// out: package site places them.
+func union(parts []part) iter.Seq2[bundle.File, error] {
+	return func(yield func(bundle.File, error) bool) {
+		due, stop, err := muster(parts)
+		defer stop()
+		if err != nil {
+			yield(bundle.File{}, err)
+			return
+		}
+		var last member
+		for len(due) > 0 {
+			now := *due[0]
+			more, err := due[0].advance()
+			if err == nil {
+				err = now.conflict(&last)
+			}
+			if err != nil {
+				yield(bundle.File{}, err)
+				return
+			}
+			if more {
+				heap.Fix(&due, 0)
+			} else {
+				heap.Pop(&due)
+			}
+			again := now.file.Path == last.file.Path
+			last = now
+			if !again && !site.Owns(now.file.Path) && !yield(now.file, nil) {
+				return
+			}
+		}
+	}
+}
+
+// muster opens every list at its first file. stop, never nil, closes them.
+func muster(parts []part) (due members, stop func(), err error) {
+	var stops []func()
+	stop = func() {
+		for _, s := range stops {
+			s()
+		}
+	}
+	for _, p := range parts {
+		next, end := iter.Pull2(p.files)
+		stops = append(stops, end)
+		m := &member{set: p.set, repository: p.repo.Name, mount: p.repo.Mount, next: next}
+		more, err := m.advance()
+		if err != nil {
+			return nil, stop, err
+		}
+		if more {
+			due = append(due, m)
+		}
+	}
+	heap.Init(&due)
+	return due, stop, nil
+}
+
+// conflict compares a file with the one before it in the union. Everything
+// below a folder comes directly behind a file of the folder's name.
+func (m *member) conflict(before *member) error {
+	same := m.file.Path == before.file.Path
+	below := before.file.Path != "" && strings.HasPrefix(m.file.Path, before.file.Path+"/")
+	if !below && (!same || m.file.Digest == before.file.Digest) {
+		return nil
+	}
+	e := &ConflictError{
+		Path:         before.file.Path,
+		Sets:         [2]string{before.set, m.set},
+		Repositories: [2]string{before.repository, m.repository},
+	}
+	if same {
+		e.Digests = [2]bundle.Digest{before.file.Digest, m.file.Digest}
+	}
+	return e
+}
+
+// nested says that one mount is the other or lies in it.
+func nested(a, b string) bool {
+	return a == b || strings.HasPrefix(a, b+"/") || strings.HasPrefix(b, a+"/")
+}
+
+// checkMounts refuses a mount that another set owns, or has a part of.
+func (m *Mirror) checkMounts(sets []GenerationSet) error {
+	owned, err := m.ratchets()
+	if err != nil {
+		return err
+	}
+	for _, s := range sets {
+		for _, r := range s.Repositories {
+			for _, o := range owned {
+				for _, mount := range o.Mounts {
+					if o.Set != s.Set && !bundle.IsSharedMount(r.Mount) && nested(mount, r.Mount) {
+						return mountConflict(r.Mount, o.Set, "owns "+mount, s.Set, r.Name)
+					}
+				}
+			}
+		}
+	}
+	for i, a := range sets {
+		for _, b := range sets[:i] {
+			if err := checkMountPair(a, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkMountPair is for two sets that come in the same run: neither is in a
+// ratchet yet.
+func checkMountPair(a, b GenerationSet) error {
+	for _, r := range a.Repositories {
+		for _, q := range b.Repositories {
+			if !bundle.IsSharedMount(r.Mount) && nested(r.Mount, q.Mount) {
+				return mountConflict(r.Mount, b.Set, q.Name, a.Set, r.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func mountConflict(mount, set, repository, otherSet, otherRepository string) error {
+	return &ConflictError{
+		Path:         mount,
+		Sets:         [2]string{set, otherSet},
+		Repositories: [2]string{repository, otherRepository},
+	}
+}
