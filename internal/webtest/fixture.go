@@ -82,7 +82,23 @@ func (f *Fixture) Publish(files map[string]File) {
 	defer root.Close()
 	f.Report, err = site.Write(root, f.input(files))
 	f.check(err)
+	f.readable()
 	f.switchTo(name)
+}
+
+// readable gives every folder and file the mode that a mirror's have,
+// whatever the umask: a server may run as somebody else.
+func (f *Fixture) readable() {
+	f.t.Helper()
+	f.check(filepath.WalkDir(f.Dir, func(p string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil || e.Type()&fs.ModeSymlink != 0:
+			return err
+		case e.IsDir():
+			return os.Chmod(p, 0o755)
+		}
+		return os.Chmod(p, 0o644)
+	}))
 }
 
 // tree makes mount a link to a tree of its own.
