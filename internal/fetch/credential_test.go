@@ -60,7 +60,7 @@ func forms() map[string]form {
 		"docker auth": {options: fetch.HostOptions{Auth: "docker-config"}, want: basic("user", canary), source: "docker config ",
 			home: docker(`{"auths":{"other":{"auth":"eDp5"},"https://HOST/v1/":{"auth":"` + auth + `"}}}`)},
 		"docker helper": {options: fetch.HostOptions{Auth: "docker-config"}, want: basic("user", canary), source: "docker config ",
-			home: docker(`{"auths":{"HOST":{}},"credsStore":"none","credHelpers":{"HOST":"fake"}}`)},
+			home: docker(`{"auths":{"HOST":{}},"credsStore":"none","credHelpers":{"HOST":"fake","a":"none","b":"none","c":"none","d":"none"}}`)},
 		"docker store": {options: fetch.HostOptions{Auth: "docker-config"}, want: basic("user", canary), source: "docker config ",
 			home: docker(`{"auths":{"HOST":{}},"credsStore":"fake"}`)},
 		"docker token": {options: fetch.HostOptions{Auth: "docker-config"}, want: "Bearer " + canary, source: "docker config ",
@@ -157,10 +157,12 @@ func TestNoSecretIsTold(t *testing.T) {
 					t.Fatalf("%s: no error", path)
 				}
 				told += err.Error() + fmt.Sprintf("%+v %#v\n", err, err)
-				_, err = c.HTTP().Get(s.URL(path + "?X-Signature=" + canary))
+				resp, err := c.HTTP().Get(s.URL(path + "?X-Signature=" + canary))
 				if err != nil {
 					told += fetch.RedactError(err).Error()
+					continue
 				}
+				resp.Body.Close()
 			}
 			told += log.String()
 			if i := strings.Index(told, canary); i >= 0 {
@@ -246,5 +248,10 @@ func TestInTheClear(t *testing.T) {
 				t.Errorf("sent %q", got)
 			}
 		})
+	}
+	c, _ := newClient(t, fetch.Options{Hosts: map[string]fetch.HostOptions{"127.0.0.1": {BearerEnv: "TOKEN", CA: secure.CA()}},
+		Env: func(name string) string { return map[string]string{"TOKEN": canary}[name] }})
+	if _, err := c.Stat(t.Context(), secure.URL("/")); err == nil || secure.Seen("/")[0].Header.Get("Authorization") != "" {
+		t.Errorf("a host's credential was sent to another port of it: %v", err)
 	}
 }

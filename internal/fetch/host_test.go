@@ -1,6 +1,7 @@
 package fetch_test
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
@@ -137,31 +138,25 @@ func TestNoClientCertificate(t *testing.T) {
 func TestParallel(t *testing.T) {
 	s := up.New(t)
 	s.Put("/x", noise(10_000))
-	var now, most atomic.Int32
-	s.FailAlways("/x", func(right http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			n := now.Add(1)
-			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+	for name, o := range map[string]fetch.Options{
+		"of one host": {Hosts: map[string]fetch.HostOptions{"127.0.0.1": {Parallel: 2}}},
+		"of all":      {Hosts: map[string]fetch.HostOptions{"127.0.0.1": {}}, Parallel: 2},
+		"without":     {Parallel: 2},
+	} {
+		s.ResetCounts()
+		c, _ := newClient(t, o)
+		for range 2 {
+			b, err := c.Open(t.Context(), s.URL("/x"), 0, "")
+			if err != nil {
+				t.Fatal(err)
 			}
-			right.ServeHTTP(w, r)
-			now.Add(-1)
-		})
-	})
-	c, _ := newClient(t, fetch.Options{Hosts: map[string]fetch.HostOptions{"127.0.0.1": {Parallel: 2}}})
-	done := make(chan error)
-	for range 20 {
-		go func() {
-			_, _, err := c.ReadAll(t.Context(), s.URL("/x"), 1<<20)
-			done <- err
-		}()
-	}
-	for range 20 {
-		if err := <-done; err != nil {
-			t.Error(err)
+			defer b.Close()
 		}
-	}
-	if most.Load() > 2 {
-		t.Errorf("%d requests at a time", most.Load())
+		ctx, cancel := context.WithTimeout(t.Context(), shortStall)
+		defer cancel()
+		if _, err := c.Stat(ctx, s.URL("/x")); !errors.Is(err, context.DeadlineExceeded) || s.AllRequests() != 2 {
+			t.Errorf("%s: a third request: %v", name, err)
+		}
 	}
 	// An open body holds its place, a closed one does not, read or not.
 	one, _ := newClient(t, fetch.Options{Parallel: 1, Stall: time.Hour})
