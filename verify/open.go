@@ -2,9 +2,9 @@ package verify
 
 import (
 	"context"
-	"io"
-	"iter"
-	"os"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -12,10 +12,11 @@ import (
 
 // Options are the importing side's rules for one bundle.
 type Options struct {
+	// Policy is what is trusted; nil: nobody.
 	Policy *Policy
 	// Receiver is what the receiving side holds. nil: there is none, as when
-	// a bundle is checked on its own; what it relies on is then reported as
-	// not checked here, and neither replay nor clock floor are judged.
+	// a bundle is checked on its own. What the bundle relies on is then
+	// reported as not checked here, and so are replay and published keys.
 	Receiver Receiver
 	// Now is the local clock.
 	Now time.Time
@@ -24,13 +25,20 @@ type Options struct {
 	// that it publishes. Each counts as an override only if it was needed.
 	AllowRollback, AcceptExpired, AcceptKeys bool
 	// Confirm is asked about all OpenPGP keys at once that the policy does
-	// not hold, when nothing of the set was accepted yet. nil: refused.
+	// not hold, if nothing of the set was accepted yet. nil: refused.
 	Confirm func(keys []bundle.PublishedKey) (bool, error)
-	// CheckKnown checks a bundle that was accepted before like any other.
-	// Otherwise Open stops once it is recognized.
+	// CheckKnown checks a bundle that was accepted before like any other;
+	// what it leaves out may be gone by now and is not asked for. Otherwise
+	// Open stops as soon as it is recognized.
 	CheckKnown bool
-	// KeepGoing -> see Report
 }
+
+// The names of overrides, as journal and receipt have them.
+const (
+	OverrideRollback = "allow-rollback"
+	OverrideExpired  = "accept-expired"
+	OverrideKeys     = "accept-keys"
+)
 
 // Signer is a key of the policy that signed the root.
 type Signer struct {
@@ -51,25 +59,168 @@ type Volume struct {
 }
 
 // Bundle is a bundle whose signatures, root, sums, catalogue and lists were
-// checked. Volumes are checked as they are streamed. Only Open makes one.
-type Bundle struct{}
+// checked. Volumes are checked as they are streamed. Only Open makes one; it
+// is good as long as its Reader is open, for any number of goroutines.
+type Bundle struct {
+	reader    *bundle.Reader
+	receiver  Receiver
+	manifest  *bundle.Manifest
+	root      bundle.Digest
+	known     bool
+	signers   []Signer
+	overrides []string
+	newKeys   []bundle.PublishedKey
+	catalog   *bundle.Catalog
+	volumes   []Volume
+	carried   *bundle.DigestSet
+	report    *Report
 
-// Open checks everything but the bytes of volumes.
-func Open(ctx context.Context, r *bundle.Reader, o Options) (*Bundle, *Report, error) { panic("") }
+	mu     sync.Mutex
+	splits map[bundle.Digest]splitHash // of split blobs that go to no sink
+}
 
-func (b *Bundle) Name() string                   { panic("") }
-func (b *Bundle) Manifest() *bundle.Manifest     { panic("") }
-func (b *Bundle) Root() bundle.Digest            { panic("") }
-func (b *Bundle) Known() bool                    { panic("") }
-func (b *Bundle) Signers() []Signer              { panic("") }
-func (b *Bundle) Report() *Report                { panic("") }
-func (b *Bundle) Overrides() []string            { panic("") }
-func (b *Bundle) NewKeys() []bundle.PublishedKey { panic("") }
+// opening is the state of one Open.
+type opening struct {
+	ctx      context.Context
+	o        Options
+	b        *Bundle
+	accepted Accepted
+	findings []error
+	missing  *MissingBaseError
+	base     *bundle.DigestSet // distinct blobs of the lists that are not carried
+	fromBase struct{ count, bytes int64 }
+	named    int64 // distinct blobs of the volumes that a list names
+}
+
+// maxFindings bounds how much is told about a bundle that is wrong all over.
+const maxFindings = 100
+
+func (c *opening) add(err error) {
+	if len(c.findings) < maxFindings {
+		c.findings = append(c.findings, err)
+	}
+}
+
+// Open checks everything of a bundle but the bytes of its volumes: signatures
+// by the policy, and then, on what was signed alone, the root, the rules about
+// stream, sequence, expiry and published keys, SHA256SUMS, the catalogue, every
+// list and table, and whether the receiver holds what a delta leaves out.
+//
+// All that is wrong is in the error, by errors.Join; each part matches one
+// class of package bundle. The Report comes in any case and is nil only if the
+// medium could not be read. With an error there is no Bundle.
+func Open(ctx context.Context, r *bundle.Reader, o Options) (*Bundle, *Report, error) {
+	if o.Policy == nil {
+		o.Policy = &Policy{}
+	}
+	b := &Bundle{reader: r, receiver: o.Receiver, report: &Report{Bundle: r.Name()}, splits: map[bundle.Digest]splitHash{}}
+	c := &opening{ctx: ctx, o: o, b: b}
+	if err := c.run(); err != nil && err != errStop {
+		c.add(err)
+	}
+	if c.missing != nil {
+		c.add(c.missing)
+	}
+	b.report.finish(b, c.findings)
+	if len(c.findings) > 0 {
+		return nil, b.report, errors.Join(c.findings...)
+	}
+	return b, b.report, nil
+}
+
+// run gives an error where nothing behind it can be checked; everything else
+// goes to findings.
+func (c *opening) run() error {
+	if err := c.openRoot(); err != nil {
+		return err
+	}
+	if err := c.judge(); err != nil {
+		return err
+	}
+	if c.b.known && !c.o.CheckKnown {
+		return nil
+	}
+	if err := c.openCatalog(); err != nil {
+		return err
+	}
+	if err := c.checkFiles(); err != nil {
+		return err
+	}
+	if err := c.checkTables(); err != nil {
+		return err
+	}
+	return c.checkLists()
+}
+
+// openRoot authenticates bundle.json and only then parses it.
+func (c *opening) openRoot() error {
+	b := c.b
+	if !b.reader.HasRoot() {
+		return fmt.Errorf("%s: no %s on the media at hand: %w", b.Name(), bundle.RootName, bundle.ErrIncomplete)
+	}
+	root, err := b.reader.Root()
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.Name(), err)
+	}
+	b.root = bundle.DigestOf(root)
+	files, err := b.reader.Signatures()
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.Name(), err)
+	}
+	found, err := c.verifySignatures(files)
+	if err != nil {
+		return err
+	}
+	m, err := bundle.ParseManifest(root)
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.Name(), err)
+	}
+	if err := c.countSigners(m.Set, found); err != nil {
+		return err
+	}
+	b.manifest = m
+	if want := bundle.DirName(m.Set, m.Sequence); b.Name() != want {
+		return fmt.Errorf("%s: holds the root of %s: %w", b.Name(), want, bundle.ErrMalformed)
+	}
+	return nil
+}
+
+// Name is "<set>-<six digits>".
+func (b *Bundle) Name() string { return b.reader.Name() }
+
+// Manifest is the root. It must not be changed.
+func (b *Bundle) Manifest() *bundle.Manifest { return b.manifest }
+
+// Root is the digest of bundle.json, the identity of the bundle.
+func (b *Bundle) Root() bundle.Digest { return b.root }
+
+// Known says that the receiver accepted this very bundle before: importing it
+// again changes nothing. Unless Options.CheckKnown was set nothing behind its
+// signatures was checked, and it has no lists and volumes to give.
+func (b *Bundle) Known() bool { return b.known }
+
+// Signers are the keys of the policy that signed, each once, exporters first.
+func (b *Bundle) Signers() []Signer { return b.signers }
+
+// Report is what was checked and what was not.
+func (b *Bundle) Report() *Report { return b.report }
+
+// Overrides are the rules that would have refused the bundle and were set
+// aside by Options, sorted.
+func (b *Bundle) Overrides() []string { return b.overrides }
+
+// NewKeys are OpenPGP keys that Options accepted and the policy does not hold
+// yet: whoever imports the bundle adds them.
+func (b *Bundle) NewKeys() []bundle.PublishedKey { return b.newKeys }
+
+// Volumes are the volumes in order, with what is at hand of each.
+func (b *Bundle) Volumes() []Volume { return b.volumes }
 
 // Carries says that every byte of the blob lies in the volumes.
-func (b *Bundle) Carries(d bundle.Digest) bool                        { panic("") }
-func (b *Bundle) Files(repo int) iter.Seq2[bundle.File, error]        { panic("") }
-func (b *Bundle) Evidence(repo int) iter.Seq2[bundle.Evidence, error] { panic("") }
-func (b *Bundle) OpenList(d bundle.Digest) (io.ReadCloser, error)     { panic("") }
-func (b *Bundle) Volumes() []Volume                                   { panic("") }
-func (b *Bundle) CopyRoot(dst *os.Root) error                         { panic("") }
+func (b *Bundle) Carries(d bundle.Digest) bool {
+	if b.carried == nil {
+		return false
+	}
+	_, ok := b.carried.Size(d)
+	return ok
+}

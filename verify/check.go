@@ -1,0 +1,60 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// MissingVolumesError: volumes that are not at hand.
+type MissingVolumesError struct {
+	Name    string
+	Volumes []string
+	Bytes   int64
+}
+
+func (e *MissingVolumesError) Error() string {
+	const some = 8
+	names := strings.Join(e.Volumes[:min(some, len(e.Volumes))], ", ")
+	if more := len(e.Volumes) - some; more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("%s: %d volumes (%d bytes) are not at hand: %s", e.Name, len(e.Volumes), e.Bytes, names)
+}
+
+// Is makes it bundle.ErrIncomplete.
+func (e *MissingVolumesError) Is(target error) bool { return target == bundle.ErrIncomplete }
+
+// Check streams every volume at hand to nowhere, adds what was checked to the
+// report, and gives everything that is wrong: damaged volumes one by one, those
+// that are not at hand in one *MissingVolumesError. It is what the command
+// verify does behind Open.
+func (b *Bundle) Check(ctx context.Context, o StreamOptions) error {
+	var errs []error
+	missing := &MissingVolumesError{Name: b.Name()}
+	for i, v := range b.volumes {
+		if v.Found < 0 {
+			missing.Volumes, missing.Bytes = append(missing.Volumes, v.Name), missing.Bytes+v.Size
+			continue
+		}
+		err := b.Stream(ctx, i, nil, o)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		b.report.count("volumes, every byte", 1)
+		b.report.count("bytes of volumes", v.Size)
+		b.report.count("blobs hashed", v.BlobCount)
+	}
+	if len(missing.Volumes) > 0 {
+		errs = append(errs, missing)
+	}
+	b.report.checkedVolumes(b, errs)
+	return errors.Join(errs...)
+}

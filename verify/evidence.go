@@ -1,0 +1,82 @@
+package verify
+
+import (
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// pathHash is a digest over paths, by which two lists are known to speak of
+// the same files without being read side by side.
+type pathHash struct{ h hash.Hash }
+
+func newPathHash() pathHash { return pathHash{bundle.NewHash()} }
+
+func (p pathHash) add(path string) {
+	_, _ = io.WriteString(p.h, path)
+	_, _ = p.h.Write([]byte{0})
+}
+
+func (p pathHash) sum() bundle.Digest { return bundle.SumOf(p.h) }
+
+// checkEvidence requires that the evidence list has one line for each file and
+// as many that nothing vouches for as the root says. paths is the digest over
+// the paths of the file list, zero if that is not known.
+func (c *opening) checkEvidence(repo int, paths bundle.Digest) error {
+	if !c.atHand(repo, bundle.CarriedEvidence) {
+		return nil
+	}
+	r := &c.b.manifest.Repositories[repo]
+	var order bundle.PathOrder
+	var count, unpinned int64
+	h := newPathHash()
+	for e, err := range c.b.Evidence(repo) {
+		if err == nil {
+			if err = order.Next(e.Path); err == nil {
+				err = checkEvidenceLine(&e)
+			}
+			if err != nil {
+				err = fmt.Errorf("repository %s: evidence: %w", r.Name, err)
+			}
+		}
+		if err != nil {
+			return c.fault(err)
+		}
+		count++
+		if e.Unpinned() {
+			unpinned++
+		}
+		h.add(e.Path)
+		if count%4096 == 0 && c.ctx.Err() != nil {
+			return c.ctx.Err()
+		}
+	}
+	switch {
+	case unpinned != r.Unpinned:
+		c.add(fmt.Errorf("repository %s: evidence of %d files that nothing vouches for, the root says %d: %w", r.Name, unpinned, r.Unpinned, bundle.ErrMalformed))
+	case !paths.IsZero() && h.sum() != paths:
+		c.add(fmt.Errorf("repository %s: evidence of %d paths that are not those of the %d files: %w", r.Name, count, r.Count, bundle.ErrMalformed))
+	}
+	c.b.report.count("evidence lines", count)
+	return nil
+}
+
+func checkEvidenceLine(e *bundle.Evidence) error {
+	switch e.Vouched {
+	case bundle.VouchedPinned, bundle.VouchedIndex, bundle.VouchedLocal, bundle.VouchedTLS, bundle.VouchedNone, bundle.VouchedMade:
+	default:
+		fpr, ok := strings.CutPrefix(e.Vouched, bundle.VouchedOpenPGP)
+		if !ok || !isFingerprint(fpr) {
+			return fmt.Errorf("path %q: vouched %.80q: %w", e.Path, e.Vouched, bundle.ErrMalformed)
+		}
+	}
+	if e.Annotations != nil {
+		if err := bundle.CheckAnnotations(e.Annotations); err != nil {
+			return fmt.Errorf("path %q: annotations: %w", e.Path, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// judge applies the rules about stream, sequence, time and published keys to a
+// root that was authenticated. It gives an error only if the receiver's state
+// could not be read.
+func (c *opening) judge() error {
+	m := c.b.manifest
+	if c.o.Receiver == nil {
+		c.b.report.notChecked("stream, sequence and earlier bundles of the set: no mirror was given")
+		c.judgeTime()
+		c.noteKeys()
+		return nil
+	}
+	var err error
+	if c.accepted, err = c.o.Receiver.Accepted(m.Set); err != nil {
+		return fmt.Errorf("set %s: what was accepted before: %w", m.Set, err)
+	}
+	c.judgeSequence()
+	if c.b.known {
+		return nil
+	}
+	c.judgeTime()
+	return c.judgeKeys()
+}
+
+// judgeSequence is the rule against replay: newer than all before, or one of
+// them, byte for byte.
+func (c *opening) judgeSequence() {
+	m, a := c.b.manifest, c.accepted
+	c.b.report.count("earlier bundles of the set", int64(len(a.Roots)))
+	if a.Stream != "" && a.Stream != m.Stream {
+		c.add(&StreamError{Set: m.Set, Have: a.Stream, Got: m.Stream})
+		return
+	}
+	for _, r := range append(slices.Clone(a.Roots), AcceptedRoot{Sequence: a.Sequence, Root: a.Root}) {
+		switch {
+		case r.Sequence != m.Sequence || r.Root.IsZero():
+		case r.Root == c.b.root:
+			c.b.known = true
+			return
+		default:
+			c.add(&EquivocationError{Set: m.Set, Sequence: m.Sequence, Have: r.Root, Got: c.b.root})
+			return
+		}
+	}
+	switch {
+	case m.Sequence-a.Sequence > MaxJump:
+		c.add(&JumpError{Set: m.Set, Have: a.Sequence, Got: m.Sequence})
+	case m.Sequence > a.Sequence:
+	case c.o.AllowRollback:
+		c.override(OverrideRollback)
+	default:
+		c.add(&ReplayError{Set: m.Set, Have: a.Sequence, Got: m.Sequence})
+	}
+}
+
+// judgeTime refuses what is past its own expiry. The time of creation is
+// somebody else's clock and refuses nothing.
+func (c *opening) judgeTime() {
+	m := c.b.manifest
+	now := judged(c.o.Now, c.accepted.Floor)
+	c.b.report.Judged = now.UTC().Truncate(time.Second)
+	c.b.report.noteClock(c.o.Now, c.accepted.Floor, m.Created)
+	switch {
+	case m.Expires == nil || !now.After(*m.Expires):
+	case c.o.AcceptExpired:
+		c.override(OverrideExpired)
+	default:
+		c.add(&ExpiredError{Set: m.Set, Sequence: m.Sequence, Expires: *m.Expires, Judged: now.UTC().Truncate(time.Second)})
+	}
+}
+
+// judgeKeys requires that the policy holds every OpenPGP key that the bundle
+// publishes: inside, clients trust what they find there.
+func (c *opening) judgeKeys() error {
+	m := c.b.manifest
+	c.b.report.count("published OpenPGP keys", int64(len(m.Keys)))
+	var unknown []bundle.PublishedKey
+	for _, k := range m.Keys {
+		if !c.o.Policy.publishes(m.Set, k) {
+			unknown = append(unknown, k)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	first := c.accepted.Sequence == 0
+	switch {
+	case c.o.AcceptKeys:
+		c.override(OverrideKeys)
+	case first && c.o.Confirm != nil && len(c.findings) == 0:
+		yes, err := c.o.Confirm(unknown)
+		if err != nil {
+			return err
+		}
+		if !yes {
+			c.add(&KeysError{Set: m.Set, Keys: unknown})
+			return nil
+		}
+	default:
+		c.add(&KeysError{Set: m.Set, Keys: unknown})
+		return nil
+	}
+	if err := c.conflictingKeys(unknown); err != nil {
+		c.add(err)
+		return nil
+	}
+	c.b.newKeys = unknown
+	return nil
+}
+
+// conflictingKeys tries whether the policy could take the keys: one that it
+// holds in the other role cannot be waved through.
+func (c *opening) conflictingKeys(keys []bundle.PublishedKey) error {
+	p := Policy{OpenPGP: slices.Clone(c.o.Policy.OpenPGP)}
+	for _, k := range keys {
+		if err := p.AddOpenPGP(OpenPGPKey{Role: Role(k.Role), Set: c.b.manifest.Set, Fingerprint: k.Fingerprint}); err != nil {
+			return fmt.Errorf("published OpenPGP key: %w: %v", bundle.ErrUntrusted, err)
+		}
+	}
+	return nil
+}
+
+func (c *opening) noteKeys() {
+	for _, k := range c.b.manifest.Keys {
+		c.b.report.notChecked(fmt.Sprintf("OpenPGP key %s (%s), which the bundle publishes, against a mirror's policy", k.Fingerprint, k.Role))
+	}
+}
+
+func (c *opening) override(name string) {
+	if !slices.Contains(c.b.overrides, name) {
+		c.b.overrides = append(c.b.overrides, name)
+		slices.Sort(c.b.overrides)
+	}
+}

@@ -1,0 +1,136 @@
+package verify
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// signed is a key of the policy that truly signed this root.
+type signed struct {
+	key  trusted
+	file string
+}
+
+// signatures is what the signature files of a bundle amount to.
+type signatures struct {
+	good    []signed
+	claimed []bundle.Digest // by files that no key of the policy verifies
+	details []string
+}
+
+// verifySignatures finds the keys of the policy that signed the root, each
+// once. Files that prove nothing do no harm: anybody can add some.
+func (c *opening) verifySignatures(files []bundle.NamedFile) (*signatures, error) {
+	if len(files) == 0 {
+		return nil, &UnsignedError{Name: c.b.Name()}
+	}
+	keys, err := c.o.Policy.distinct()
+	if err != nil {
+		return nil, err
+	}
+	var s signatures
+	for _, f := range files[:min(len(files), bundle.MaxSignatures)] {
+		s.look(f, keys, c.b.root)
+	}
+	c.b.report.count("signature files", int64(len(files)))
+	if len(s.good) == 0 {
+		set, _, _, _ := bundle.SplitDirName(c.b.Name())
+		return nil, &UnknownKeyError{Name: c.b.Name(), Set: set, Claimed: s.claimed, Trusted: len(keys), Details: s.details}
+	}
+	return &s, nil
+}
+
+func (s *signatures) look(f bundle.NamedFile, keys []trusted, root bundle.Digest) {
+	sig, err := bundle.ParseSignature(f.Data)
+	if err != nil {
+		s.details = append(s.details, fmt.Sprintf("%s: %v", f.Name, err))
+		return
+	}
+	hint := sig.Hint()
+	for _, k := range hinted(keys, hint) {
+		st, err := sig.Verify(k.public)
+		if errors.Is(err, bundle.ErrSignature) {
+			if k.id == hint {
+				s.details = append(s.details, fmt.Sprintf("%s: %v", f.Name, err))
+			}
+			continue
+		}
+		if err == nil {
+			err = checkStatement(st, root)
+		}
+		if err != nil {
+			s.details = append(s.details, fmt.Sprintf("%s: key %s: %v", f.Name, k.id.Short(), err))
+			return
+		}
+		if !slices.ContainsFunc(s.good, func(g signed) bool { return g.key.id == k.id }) {
+			s.good = append(s.good, signed{key: k, file: f.Name})
+		}
+		return
+	}
+	if !hint.IsZero() && !slices.Contains(s.claimed, hint) {
+		s.claimed = append(s.claimed, hint)
+	}
+	s.details = append(s.details, f.Name+": by no key of the policy")
+}
+
+// hinted puts the key that a signature claims to be by first: the others are
+// tried all the same, because the hint is not signed.
+func hinted(keys []trusted, hint bundle.Digest) []trusted {
+	out := slices.Clone(keys)
+	slices.SortStableFunc(out, func(a, b trusted) int {
+		return cmp.Compare(boolInt(b.id == hint), boolInt(a.id == hint))
+	})
+	return out
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// checkStatement requires that what was signed is this root, as a bundle, and
+// nothing else: a receipt's signature is not good for it.
+func checkStatement(st *bundle.Statement, root bundle.Digest) error {
+	switch {
+	case st.PredicateType != bundle.PredicateBundle:
+		return fmt.Errorf("signed as %.80q, want %s", st.PredicateType, bundle.PredicateBundle)
+	case st.SubjectName != bundle.RootName:
+		return fmt.Errorf("signed for %.80q, want %s", st.SubjectName, bundle.RootName)
+	case st.Subject != root:
+		return fmt.Errorf("signed for another %s: want %s, got %s", bundle.RootName, st.Subject, root)
+	}
+	return nil
+}
+
+// countSigners requires as many distinct keys of each role as the policy asks
+// for, among those that may sign for the set.
+func (c *opening) countSigners(set string, s *signatures) error {
+	var refused []error
+	have := map[Role]int{}
+	other := map[Role][]bundle.Digest{}
+	for _, g := range s.good {
+		if !g.key.forSet(set) {
+			other[g.key.role] = append(other[g.key.role], g.key.id)
+			continue
+		}
+		have[g.key.role]++
+		c.b.signers = append(c.b.signers, Signer{File: g.file, ID: g.key.id, Role: g.key.role})
+	}
+	slices.SortFunc(c.b.signers, func(a, b Signer) int {
+		return cmp.Or(-strings.Compare(string(a.Role), string(b.Role)), a.ID.Compare(b.ID))
+	})
+	for _, role := range []Role{RoleExporter, RoleApprover} {
+		c.b.report.count("signatures by "+string(role), int64(have[role]))
+		if want := c.o.Policy.Required(role); have[role] < want {
+			refused = append(refused, &QuorumError{Name: c.b.Name(), Set: set, Role: role, Want: want, Have: have[role], OtherSet: other[role], Details: s.details})
+		}
+	}
+	return errors.Join(refused...)
+}

@@ -1,0 +1,69 @@
+package verify
+
+import (
+	"fmt"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// checkTables reads frame indexes and blob tables, whose own rules are the
+// catalogue's, and requires that what is carried of a blob is all of it: a
+// blob that is split goes on where it ended, first thing in the next volume.
+func (c *opening) checkTables() error {
+	count := int64(0)
+	for _, v := range c.b.volumes {
+		count += v.BlobCount
+	}
+	c.b.carried = bundle.NewDigestSet(min(count, bundle.MaxFiles))
+	var open bundle.Blob // a segment whose blob goes on
+	for _, v := range c.b.volumes {
+		frames := int64(0)
+		for _, err := range c.b.catalog.Frames(v.Volume) {
+			if err != nil {
+				return err
+			}
+			frames++
+		}
+		c.b.report.count("frames listed", frames)
+		for blob, err := range c.b.catalog.Blobs(v.Volume) {
+			if err != nil {
+				return err
+			}
+			if err := c.checkBlob(open, blob); err != nil {
+				return fmt.Errorf("%s: blob table: %w", v.Name, err)
+			}
+			open = blob
+		}
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+	}
+	if rest(open) > 0 {
+		return fmt.Errorf("blob %s: the last %d bytes are in no volume: %w", open.Digest, rest(open), bundle.ErrMalformed)
+	}
+	c.b.report.count("blobs carried", c.b.carried.Len())
+	return nil
+}
+
+// rest is how much of a blob comes behind this segment.
+func rest(b bundle.Blob) int64 { return b.Size - b.At - b.Length }
+
+func (c *opening) checkBlob(open, b bundle.Blob) error {
+	switch {
+	case b.Digest.IsZero():
+		return fmt.Errorf("a blob without digest: %w", bundle.ErrMalformed)
+	case rest(open) > 0 && (b.Digest != open.Digest || b.Size != open.Size || b.At != open.At+open.Length):
+		return fmt.Errorf("blob %s: byte %d and on: want them here, got %s at %d: %w", open.Digest, open.At+open.Length, b.Digest, b.At, bundle.ErrMalformed)
+	case rest(open) == 0 && b.At != 0:
+		return fmt.Errorf("blob %s: begins with byte %d: %w", b.Digest, b.At, bundle.ErrMalformed)
+	}
+	if rest(b) > 0 {
+		return nil // counts once it is complete
+	}
+	if !c.b.carried.Add(b.Digest, b.Size) {
+		if size, _ := c.b.carried.Size(b.Digest); size != b.Size {
+			return fmt.Errorf("blob %s: %d bytes here, %d before: %w", b.Digest, b.Size, size, bundle.ErrMalformed)
+		}
+	}
+	return nil
+}
