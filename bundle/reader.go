@@ -131,7 +131,10 @@ func discoverIn(byName map[string]*Reader, root *os.Root, path string) (self boo
 		}
 		sub, err := root.OpenRoot(e.Name())
 		if err != nil {
-			return false, err
+			if _, _, _, ok := SplitDirName(e.Name()); ok {
+				return false, err
+			}
+			continue // lost+found and its like, which are not for us
 		}
 		name, partial, ok := bundleName(sub, e.Name())
 		if ok {
@@ -308,12 +311,7 @@ func (r *Reader) Signatures() ([]NamedFile, error) {
 			if !IsSignatureName(e.Name()) || len(files) == MaxSignatures {
 				continue
 			}
-			f, err := openRegular(d.root, e.Name())
-			if err != nil {
-				return nil, err
-			}
-			b, err := ReadAllBounded(f, filepath.Join(d.path, e.Name()), MaxSignatureSize)
-			f.Close()
+			b, err := readSignature(d, e.Name())
 			if err != nil {
 				return nil, err
 			}
@@ -325,6 +323,25 @@ func (r *Reader) Signatures() ([]NamedFile, error) {
 	}
 	slices.SortStableFunc(files, func(a, b NamedFile) int { return cmp.Compare(a.Name, b.Name) })
 	return files, nil
+}
+
+// readSignature gives nothing for what cannot be a signature file (a link, too
+// large): somebody put it there, and it must not hide the good ones.
+func readSignature(d *bundleDir, name string) ([]byte, error) {
+	f, err := openRegular(d.root, name)
+	if err != nil {
+		return nil, unlessMalformed(err)
+	}
+	defer f.Close()
+	b, err := ReadAllBounded(f, filepath.Join(d.path, name), MaxSignatureSize)
+	return b, unlessMalformed(err)
+}
+
+func unlessMalformed(err error) error {
+	if errors.Is(err, ErrMalformed) {
+		return nil
+	}
+	return err
 }
 
 // Sums opens SHA256SUMS.
