@@ -37,8 +37,7 @@ func sampleValues(f cli.Flag) ([]string, string) {
 	return []string{"x,y=z"}, "x,y=z"
 }
 
-// sampleArgs are arguments for every word of an ArgsUsage, one of them
-// spelled like a flag where "--" is there to protect it.
+// sampleArgs are arguments for every word of an ArgsUsage.
 func sampleArgs(usage string) []string {
 	var args []string
 	for i := range strings.Fields(usage) {
@@ -89,18 +88,23 @@ func TestFlagsStandAnywhere(t *testing.T) {
 			args, required := sampleArgs(c.ArgsUsage), requiredExcept(c, name)
 			line := func(parts ...[]string) []string { return slices.Concat(parts...) }
 			cut := min(1, len(args))
+			dashed := make([]string, len(args))
+			for i := range args {
+				dashed[i] = "--" + args[i]
+			}
 			for what, one := range map[string]struct {
 				argv []string
 				want string
+				args []string
 			}{
-				"behind, glued":     {line(path, args, required, glued), want},
-				"before, glued":     {line(path, glued, args, required), want},
-				"between, apart":    {line(path, args[:cut], apart, required, args[cut:]), wantApart},
-				"behind, apart":     {line(path, required, args, apart), wantApart},
-				"before command":    {line(glued, path, args, required), want},
-				"by its short name": {line(path, short, args, required), wantApart},
-				"by environment":    {line(path, args, required), want},
-				"behind --":         {line(path, glued, required, []string{"--"}, args), want},
+				"behind, glued":     {line(path, args, required, glued), want, args},
+				"before, glued":     {line(path, glued, args, required), want, args},
+				"between, apart":    {line(path, args[:cut], apart, required, args[cut:]), wantApart, args},
+				"behind, apart":     {line(path, required, args, apart), wantApart, args},
+				"before command":    {line(glued, path, args, required), want, args},
+				"by its short name": {line(path, short, args, required), wantApart, args},
+				"by environment":    {line(path, args, required), want, args},
+				"behind --":         {line(path, glued, required, []string{"--"}, dashed), want, dashed},
 			} {
 				getenv := noEnv
 				if what == "by environment" {
@@ -110,9 +114,9 @@ func TestFlagsStandAnywhere(t *testing.T) {
 					continue
 				}
 				got, gotArgs, err := seen(one.argv, getenv, name)
-				if err != nil || got != one.want || !slices.Equal(gotArgs, expectedArgs(c, args)) {
+				if err != nil || got != one.want || !slices.Equal(gotArgs, expectedArgs(c, one.args)) {
 					t.Errorf("%s of --%s: gapbundle %q: value %q, arguments %q, error %v; want %q, %q",
-						what, name, one.argv, got, gotArgs, err, one.want, args)
+						what, name, one.argv, got, gotArgs, err, one.want, one.args)
 				}
 			}
 		}

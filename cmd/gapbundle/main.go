@@ -9,6 +9,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -53,8 +54,17 @@ func withSignals(parent context.Context) context.Context {
 	return ctx
 }
 
-// run is the program without its process: it gives the exit code.
-func run(ctx context.Context, argv []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+// run is the program without its process: it gives the exit code. A panic is
+// an internal error; the Go runtime's own exit code for it means usage here.
+func run(ctx context.Context, argv []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(stderr, "%s\n", debug.Stack())
+			o := &output{stdout: stdout, stderr: stderr, json: wantsJSON(argv, getenv)}
+			o.useLog("text", "error")
+			code = o.finish(ctx, fmt.Errorf("panic: %v", p))
+		}
+	}()
 	root := program()
 	if len(argv) > 1 && argv[1] == completeCommand {
 		writeCandidates(stdout, root, argv[2:])

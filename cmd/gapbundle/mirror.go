@@ -177,7 +177,7 @@ func mirrorHistory(_ *cli.Context, o *output, m *unpack.Mirror) error {
 			if len(e.Overrides) > 0 {
 				detail = strings.TrimSpace(detail + " overrides: " + strings.Join(e.Overrides, ", "))
 			}
-			rows = append(rows, []string{humanTime(e.Time), e.What, e.Outcome, firstOf(name, e.Set), generation, detail})
+			rows = append(rows, []string{humanTime(e.Time), e.What, string(e.Outcome), firstOf(name, e.Set), generation, detail})
 		}
 		writeTable(w, rows)
 	})

@@ -277,9 +277,13 @@ func (p *progress) startBar() {
 func (p *progress) Grow(bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	first := p.total == 0
 	p.total += bytes
 	if p.bar != nil {
 		p.bar.SetTotal(p.total)
+	}
+	if p.bar != nil && first {
+		p.bar.Write() // before its first refresh: short work shows one too
 	}
 }
 

@@ -76,7 +76,7 @@ the stream is adopted here; ask the other side for the stream by a second channe
 // updatePolicy changes the policy of the command's mirror and says so.
 func updatePolicy(c *cli.Context, o *output, what string, change func(*verify.Policy) error) error {
 	return withMirror(c, o, c.String("mirror"), func(m *unpack.Mirror) error {
-		return m.UpdatePolicy(what, change)
+		return m.UpdatePolicy(c.Context, what, change)
 	}, what)
 }
 
@@ -143,7 +143,7 @@ func trustRemove(c *cli.Context, o *output) error {
 func trustAdopt(c *cli.Context, o *output) error {
 	set, stream := c.String("set"), c.Args().First()
 	return withMirror(c, o, c.String("mirror"), func(m *unpack.Mirror) error {
-		return m.AdoptStream(set, stream)
+		return m.AdoptStream(c.Context, set, stream)
 	}, fmt.Sprintf("adopt stream %s for set %s", stream, set))
 }
 
@@ -156,7 +156,7 @@ func trustSetTime(c *cli.Context, o *output) error {
 		}
 	}
 	return withMirror(c, o, c.String("mirror"), func(m *unpack.Mirror) error {
-		return m.SetTime(t)
+		return m.SetTime(c.Context, t)
 	}, "set time "+t.Format(time.RFC3339))
 }
 
