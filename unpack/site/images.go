@@ -3,13 +3,13 @@ package site
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"iter"
 	"maps"
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/gapbundle/gapbundle/bundle"
 )
@@ -163,29 +163,44 @@ func (w *writer) imagePaths() iter.Seq2[imagePath, error] {
 func (w *writer) aliases(areas map[string][]string) ([]Ambiguous, error) {
 	claims := map[string][]string{} // by alias: the images that could be meant
 	for name := range areas {
-		claims[withoutHost(name)] = append(claims[withoutHost(name)], name)
+		alias := withoutHost(name)
+		claims[alias] = append(claims[alias], name)
+		if areas[alias] != nil && alias != name { // an image that has this as its full name
+			claims[alias] = append(claims[alias], alias)
+		}
 	}
 	var ambiguous []Ambiguous
 	for _, alias := range slices.Sorted(maps.Keys(claims)) {
-		images := slices.Sorted(slices.Values(claims[alias]))
-		if len(images) > 1 {
+		images := slices.Compact(slices.Sorted(slices.Values(claims[alias])))
+		made := images[0] == alias // a name without host in the first place
+		if len(images) == 1 && !made {
+			var err error
+			if made, err = w.alias(alias, images[0], areas[images[0]]); err != nil {
+				return nil, err
+			}
+		}
+		if len(images) > 1 || !made {
 			ambiguous = append(ambiguous, Ambiguous{Alias: alias, Images: images})
-			continue
-		}
-		if images[0] == alias {
-			continue // a name without host in the first place
-		}
-		if err := w.alias(alias, images[0], areas[images[0]]); err != nil {
-			return nil, err
 		}
 	}
 	return ambiguous, nil
 }
 
-func (w *writer) alias(alias, image string, areas []string) error {
+// alias makes one name, unless a path of it is taken: by an image whose last
+// component is "manifests", for instance.
+func (w *writer) alias(alias, image string, areas []string) (made bool, err error) {
+	for _, area := range areas {
+		_, err := w.root.Lstat(imagesDir + alias + "/" + area)
+		if err == nil || errors.Is(err, syscall.ENOTDIR) {
+			return false, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+	}
 	for _, area := range areas {
 		if err := w.link(imagesDir+image+"/"+area, imagesDir+alias+"/"+area); err != nil {
-			return err
+			return false, err
 		}
 		types := TypedDir + "/" + imagesDir
 		_, err := w.root.Lstat(types + image + "/" + area)
@@ -193,26 +208,26 @@ func (w *writer) alias(alias, image string, areas []string) error {
 			continue
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		if err := w.link(types+image+"/"+area, types+alias+"/"+area); err != nil {
-			return err
+			return false, err
 		}
 	}
 	f, err := w.root.Open(imagesDir + image + "/" + tagsList)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // blobs alone: nothing to list
+		return true, nil // blobs alone: nothing to list
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer f.Close()
 	var list tagList
-	if err := json.NewDecoder(io.Reader(f)).Decode(&list); err != nil {
-		return err
+	if err := json.NewDecoder(f).Decode(&list); err != nil {
+		return false, err
 	}
 	list.Name = alias
-	return w.tags(list)
+	return true, w.tags(list)
 }
 
 // withoutHost cuts the registry host off an image name. As in the reference

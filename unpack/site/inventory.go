@@ -221,7 +221,9 @@ func (w *writer) client(p string, d bundle.Digest) error {
 	if err != nil {
 		return err
 	}
-	w.clients = append(w.clients, p)
+	if len(w.clients) <= maxPortalClients {
+		w.clients = append(w.clients, p)
+	}
 	return nil
 }
 

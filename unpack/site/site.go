@@ -140,7 +140,7 @@ type writer struct {
 	place
 	in      *Input
 	types   map[string]string // extension to media type
-	clients []string          // paths of client files, in the order of the lists
+	clients []string          // paths of the first client files, in the order of the lists
 }
 
 // webPath is where a listed path lies, relative to the web root.

@@ -291,7 +291,8 @@ func TestImages(t *testing.T) {
 		repo("one", "v2", "a.example/lib/x/manifests/2="+index, "a.example/lib/x/manifests/10="+index, "a.example/lib/x/manifests/sha256:aa="+index,
 			"a.example/lib/x/blobs/sha256:bb", "a.example/only/manifests/sha256:cc="+index, "plain/manifests/1="+index, "a.example/lib/manifests/9="+index),
 		repo("two", "v2", "a.example/lib/x/manifests/2="+index, "a.example/lib/x/manifests/3="+index, "b.example/lib/x/manifests/1="+index, "localhost_5000/y/manifests/1="+index,
-			"c.example/plain/manifests/1="+index, "b.example/lib/x/referrers/sha256:dd="+index, "c.example/blobonly/blobs/sha256:aa"),
+			"c.example/plain/manifests/1="+index, "b.example/lib/x/referrers/sha256:dd="+index, "c.example/blobonly/blobs/sha256:aa",
+			"proxy.example/a.example/only/manifests/1="+index),
 	))
 	for name, tags := range map[string]string{
 		"a.example/lib/x": `"10","2","3"`, "b.example/lib/x": `"1"`, "a.example/only": ``, "only": ``, "plain": `"1"`,
@@ -302,7 +303,7 @@ func TestImages(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
-	want := []Ambiguous{{"lib/x", []string{"a.example/lib/x", "b.example/lib/x"}}, {"plain", []string{"c.example/plain", "plain"}}}
+	want := []Ambiguous{{"a.example/only", []string{"a.example/only", "proxy.example/a.example/only"}}, {"lib/x", []string{"a.example/lib/x", "b.example/lib/x"}}, {"plain", []string{"c.example/plain", "plain"}}}
 	if fmt.Sprint(report.Ambiguous) != fmt.Sprint(want) {
 		t.Errorf("ambiguous %v, want %v", report.Ambiguous, want)
 	}
@@ -316,6 +317,31 @@ func TestImages(t *testing.T) {
 	}
 	if !strings.Contains(read(t, dir, "index.html"), "lib/x") || !strings.Contains(read(t, dir, inventoryText), "ambiguous between") {
 		t.Error("ambiguous names are not said")
+	}
+}
+
+// A name that is taken by the folders of another image is not made, and no
+// part of it.
+func TestAliasIsTaken(t *testing.T) {
+	in := input(repo("one", "v2", "a.example/x/manifests/1="+index, "a.example/x/blobs/b", "x/manifests/manifests/1="+index))
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := root.MkdirAll("v2/x/manifests/manifests", 0o755); err != nil { // as the publisher does
+		t.Fatal(err)
+	}
+	report, err := Write(root, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []Ambiguous{{"x", []string{"a.example/x"}}}; fmt.Sprint(report.Ambiguous) != fmt.Sprint(want) {
+		t.Errorf("ambiguous %v, want %v", report.Ambiguous, want)
+	}
+	if _, err := root.Lstat("v2/x/blobs"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("half an alias: %v", err)
 	}
 }
 
