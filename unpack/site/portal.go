@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"net/url"
 	"strings"
 )
 
@@ -54,7 +55,9 @@ func (w *writer) portal(inv *inventory) error {
 // linkPath makes a web path relative, so that the portal also works below
 // another address, behind a proxy. A first component with ':' would read as
 // a scheme (RFC 3986 section 4.2), hence "./".
-func linkPath(p string) string { return "./" + strings.TrimPrefix(p, "/") }
+func linkPath(p string) string {
+	return "./" + (&url.URL{Path: strings.TrimPrefix(p, "/")}).EscapedPath()
+}
 
 // sizeText is n bytes for people.
 func sizeText(n int64) string {

@@ -397,7 +397,11 @@ func TestClientsOfTwoSets(t *testing.T) {
 		t.Errorf("portal names the client file other than once:\n%s", page)
 	}
 	in.Base = ""
+	in.Sets = append(in.Sets, Set{Name: "odd", Repositories: []Repository{repo("odd", "files/a#b?c%<d>", "x")}})
 	dir, _ = write(t, in)
+	if page := read(t, dir, "index.html"); !strings.Contains(page, `href="./files/a%23b%3fc%25%3cd%3e/"`) && !strings.Contains(page, `href="./files/a%23b%3Fc%25%3Cd%3E/"`) {
+		t.Errorf("link to an odd name:\n%s", page)
+	}
 	if got := read(t, dir, ClientsDir+"/apt/demo.sources"); got != "deb @BASE@/apt ./ # @BASE\n" {
 		t.Errorf("client file without base %q", got)
 	}
