@@ -47,7 +47,7 @@ func (d *decoder) value(n *Node, v reflect.Value, key string) {
 	case v.Type() == nodeType:
 		v.Set(reflect.ValueOf(n))
 	case reflect.PointerTo(v.Type()).Implements(textType):
-		if n.form != text && n.form != integer {
+		if n.form != text && n.form != integer && n.form != float { // digits are text, too
 			want = "text"
 			break
 		}

@@ -2,10 +2,12 @@ package files
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"path"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 )
@@ -44,14 +46,34 @@ type options struct {
 type urlEntry struct {
 	Pos    strictyaml.Pos
 	URL    string `yaml:"url,required,scalar" doc:"http or https."`
-	SHA256 string `yaml:"sha256" doc:"Digest, 64 hexadecimal digits."`
+	SHA256 sha256 `yaml:"sha256" doc:"Digest, 64 hexadecimal digits."`
 	Path   string `yaml:"path" doc:"Path below /files/ of the mirror, instead of host and path of the URL."`
+}
+
+// sha256 is a digest as people write it.
+type sha256 bundle.Digest
+
+// UnmarshalText is parseDigest.
+func (s *sha256) UnmarshalText(b []byte) error {
+	d, err := parseDigest(string(b))
+	*s = sha256(d)
+	return err
+}
+
+// parseDigest reads 64 hexadecimal digits, in either case. All zeros would
+// mean "not known" further on, and are nobody's digest.
+func parseDigest(s string) (bundle.Digest, error) {
+	d, err := bundle.ParseHex(strings.ToLower(s))
+	if err == nil && d.IsZero() {
+		err = fmt.Errorf("digest %s: a placeholder: %w", s, bundle.ErrMalformed)
+	}
+	return d, err
 }
 
 type sumsEntry struct {
 	Pos       strictyaml.Pos
 	URL       string `yaml:"url,required,scalar" doc:"SHA256SUMS file, in coreutils or BSD form."`
-	SHA256    string `yaml:"sha256" doc:"Digest of the SHA256SUMS file itself."`
+	SHA256    sha256 `yaml:"sha256" doc:"Digest of the SHA256SUMS file itself."`
 	Signature string `yaml:"signature" doc:"Detached signature, instead of the SHA256SUMS file's name with .gpg, .asc or .sign."`
 }
 

@@ -78,7 +78,7 @@ func parseSumsLine(line string) (l sumsLine, ours bool, err error) {
 	if algorithm != "SHA256" || len(digest) != 64 {
 		return l, false, nil
 	}
-	if l.Digest, err = bundle.ParseHex(strings.ToLower(digest)); err != nil {
+	if l.Digest, err = parseDigest(digest); err != nil {
 		return l, false, err
 	}
 	if l.Name = name; escaped {

@@ -115,15 +115,10 @@ func (r *remote) merge(other *remote) error {
 }
 
 func newRemote(e urlEntry, reason string) (*remote, error) {
-	r := &remote{pos: e.Pos, raw: e.URL, reason: reason}
+	r := &remote{pos: e.Pos, raw: e.URL, reason: reason, pinned: bundle.Digest(e.SHA256)}
 	var err error
 	if r.url, err = parseURL(e.URL); err != nil {
 		return nil, err
-	}
-	if e.SHA256 != "" {
-		if r.pinned, err = bundle.ParseHex(strings.ToLower(e.SHA256)); err != nil {
-			return nil, fmt.Errorf("sha256: %w", err)
-		}
 	}
 	if e.Path != "" {
 		r.path, r.moved = e.Path, true
