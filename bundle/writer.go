@@ -2,48 +2,232 @@ package bundle
 
 import (
 	"context"
-	"io"
+	"errors"
+	"fmt"
 	"os"
+	"runtime"
+	"slices"
+	"sync"
 )
 
+// WriterOptions say what bundle is written where.
 type WriterOptions struct {
-	Set        string
-	Sequence   int64
-	Targets    []string // directories on media, filled one after the other
-	VolumeSize int64    // 0: DefaultVolumeSize
-	Jobs       int      // compressors, 0: GOMAXPROCS
-	Records    *os.Root // resume records, on the exporter's own disk
+	Set      string
+	Sequence int64
+	// Targets are directories on media, filled one after the other. In each
+	// that is used, "<set>-<six digits>.partial" is made, which is renamed
+	// when everything is signed.
+	Targets []string
+	// VolumeSize is what no volume reaches; 0: DefaultVolumeSize.
+	VolumeSize int64
+	// Jobs is how many frames are compressed at once; 0: GOMAXPROCS. The
+	// bytes written do not depend on it.
+	Jobs int
+	// Records is a directory on the exporter's own disk for what an
+	// interrupted export goes on from. It is the caller's to empty, once it
+	// has noted durably that the bundle is finished.
+	Records *os.Root
+	// NoReadback leaves out reading every volume back from its medium.
 	NoReadback bool
-	Progress   Progress
-	// NextMedium is asked when all targets are full; nil: ErrIncomplete
+	// Progress is told the bytes of content as they are taken in (Add); what
+	// the total is (Grow), the caller knows. nil: NoProgress.
+	Progress Progress
+	// NextMedium is asked for another target when all are full, with the
+	// bytes that are needed at least; nil: that is an error matching
+	// ErrIncomplete.
 	NextMedium func(ctx context.Context, need int64) (dir string, err error)
 }
 
-type Writer struct{}
+// Writer writes one bundle: runs of blobs, then Finish. Everything is durable
+// before anything refers to it, and nothing is called a bundle before it is
+// signed. A Writer that is made again with the same options and the same
+// Records goes on where the first was interrupted.
+type Writer struct {
+	o       WriterOptions
+	name    string // <set>-<six digits>
+	partial string // its name until Finish
 
-func NewWriter(o WriterOptions) (*Writer, error)                     { panic("not yet") }
-func (w *Writer) Run(ctx context.Context, r Run) (*RunWriter, error) { panic("not yet") }
-func (w *Writer) Abort() error                                       { panic("not yet") }
+	compressor *compressor
+	frames     chan *frameJob // those not in use
+	placing    sync.Mutex     // one volume at a time looks for its medium
+	reading    chan struct{}  // one file at a time is read back
 
-// Close releases what the Writer holds open and keeps everything on disk, so
-// that the same export can go on later. Deferred by callers; a no-op after
-// Finish and Abort.
-func (w *Writer) Close() error { panic("not yet") }
-
-type Lists struct {
-	Files, Evidence func() (io.ReadCloser, error) // nil: not carried
+	mu       sync.Mutex // guards what follows
+	media    []*medium
+	runs     []*RunWriter
+	readback string // the weakest so far
+	reads    int    // files being read back, or waiting for it
+	idle     *sync.Cond
 }
-type Finished struct {
-	Root     Digest
-	Dirs     []string
-	Volumes  int
-	Bytes    int64
-	Readback string // "direct", "dropped", "cached", "none"
+
+// NewWriter prepares to write. It makes at most the last element of each
+// target's path. Errors match ErrUsage, or are the operating system's.
+func NewWriter(o WriterOptions) (*Writer, error) {
+	if err := CheckLabel(o.Set); err != nil {
+		return nil, fmt.Errorf("set: %w", err)
+	}
+	size, err := checkVolumeSize(o.VolumeSize)
+	if err != nil {
+		return nil, err
+	}
+	o.VolumeSize = size
+	if o.Sequence < 1 || len(o.Targets) == 0 || o.Records == nil {
+		return nil, fmt.Errorf("writer: sequence %d, %d targets: want a sequence from 1, a target and records: %w", o.Sequence, len(o.Targets), ErrUsage)
+	}
+	if o.Jobs <= 0 {
+		o.Jobs = runtime.GOMAXPROCS(0)
+	}
+	if o.Progress == nil {
+		o.Progress = NoProgress
+	}
+	w := &Writer{o: o, name: DirName(o.Set, o.Sequence), reading: make(chan struct{}, 1)}
+	w.partial = w.name + PartialSuffix
+	w.idle = sync.NewCond(&w.mu)
+	if w.compressor, err = newCompressor(o.Jobs); err != nil {
+		return nil, err
+	}
+	// One frame each for the compressors, one being written, one being handed over.
+	w.frames = make(chan *frameJob, o.Jobs+2)
+	for range cap(w.frames) {
+		w.frames <- &frameJob{done: make(chan struct{}, 1)}
+	}
+	if err := w.openTargets(); err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
-// Finish writes catalogue, README, SHA256SUMS, root, signatures, MEDIUM.txt, renames .partial. The records stay
-// (so that a crash before the caller has noted the result is repaired by the same command, giving the same root):
-// the caller removes them once it has.
-func (w *Writer) Finish(ctx context.Context, m Manifest, lists []Lists, signers []Signer) (*Finished, error) {
-	panic("not yet")
+// Run opens a run for writing: one that PlanRuns gave, or the tail, with
+// Volumes 0 and First behind the last planned volume. Runs may be written at
+// the same time, each by one goroutine. What an interrupted export left of the
+// run is read again here, as far as its record goes. ctx has to last until the
+// RunWriter is closed.
+func (w *Writer) Run(ctx context.Context, r Run) (*RunWriter, error) {
+	if r.First < 1 || r.Volumes < 0 || r.First+r.Volumes > MaxVolumes+1 {
+		return nil, fmt.Errorf("run of %d volumes from %d: %w", r.Volumes, r.First, ErrUsage)
+	}
+	w.mu.Lock()
+	for _, other := range w.runs {
+		if other.run.First == r.First {
+			w.mu.Unlock()
+			return nil, fmt.Errorf("run from volume %d: opened twice: %w", r.First, ErrUsage)
+		}
+	}
+	w.mu.Unlock()
+	rw, err := openRun(ctx, w, r)
+	if err != nil {
+		return nil, fmt.Errorf("run from volume %d: %w", r.First, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.runs = append(w.runs, rw)
+	return rw, nil
+}
+
+// readBack reads a durable file back, one at a time: two at once would only
+// make a medium seek.
+func (w *Writer) readBack(m *medium, name string, want Digest) error {
+	w.reading <- struct{}{}
+	defer func() { <-w.reading }()
+	root, err := m.open(w.partial)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	w.o.Progress.Item("reading back " + name)
+	method, err := readBack(root, name, want)
+	if err != nil {
+		return err
+	}
+	w.noteReadback(method)
+	return nil
+}
+
+func (w *Writer) noteReadback(method string) {
+	w.mu.Lock()
+	w.readback = worseReadback(w.readback, method)
+	w.mu.Unlock()
+}
+
+func (w *Writer) countReads(n int) {
+	w.mu.Lock()
+	w.reads += n
+	w.mu.Unlock()
+	w.idle.Broadcast()
+}
+
+// waitReads waits until no file is being read back.
+func (w *Writer) waitReads() {
+	w.mu.Lock()
+	for w.reads > 0 {
+		w.idle.Wait()
+	}
+	w.mu.Unlock()
+}
+
+// noteMedium leaves word for whoever finds a medium that is not finished.
+func (w *Writer) noteMedium(root *os.Root, m *medium) error {
+	if _, err := root.Lstat(MediumName); err == nil {
+		return nil
+	}
+	text := fmt.Sprintf("Medium %d of bundle %s. It is being written: nothing here is signed yet.\n", m.number, w.name)
+	return writeSmall(root, MediumName, []byte(text))
+}
+
+// writeSmall writes a small file durably: whole or not at all.
+func writeSmall(root *os.Root, name string, data []byte) (err error) {
+	temp := name + ".tmp"
+	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	if _, err = f.Write(data); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = root.Rename(temp, name)
+	}
+	if err != nil {
+		return errors.Join(err, root.Remove(temp))
+	}
+	return syncDir(root)
+}
+
+// Abort removes what was written and the records. All runs have to be closed.
+func (w *Writer) Abort() error {
+	w.waitReads()
+	var errs []error
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.media {
+		target, err := os.OpenRoot(m.dir)
+		if err == nil {
+			err = errors.Join(target.RemoveAll(w.partial), syncDir(target), target.Close())
+		}
+		errs = append(errs, err)
+	}
+	entries, err := readDir(w.o.Records)
+	errs = append(errs, err)
+	for _, e := range entries {
+		if isRecordName(e.Name()) {
+			errs = append(errs, w.o.Records.Remove(e.Name()))
+		}
+	}
+	return errors.Join(append(errs, syncDir(w.o.Records))...)
+}
+
+// Close waits for what is going on in the background. Everything on disk
+// stays, so that the same export can go on later. Needed where neither Finish
+// nor Abort was called; all runs have to be closed.
+func (w *Writer) Close() error {
+	w.waitReads()
+	return nil
+}
+
+func recordName(first int) string { return fmt.Sprintf("run-%05d.jsonl", first) }
+
+func isRecordName(name string) bool {
+	var n int
+	_, err := fmt.Sscanf(name, "run-%05d.jsonl", &n)
+	return err == nil && name == recordName(n) || slices.Contains([]string{RootName}, name) || IsSignatureName(name)
 }

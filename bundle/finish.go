@@ -1,0 +1,406 @@
+package bundle
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Lists gives the lists of one repository that the bundle carries; nil: the
+// receiver has it.
+type Lists struct {
+	Files, Evidence func() (io.ReadCloser, error)
+}
+
+// Finished is what was written.
+type Finished struct {
+	// Root is the digest of the root.
+	Root Digest
+	// Dirs are the bundle's directories, one for each medium that has the root.
+	Dirs []string
+	// Volumes counts volumes, Bytes is the size of those and of the catalogue.
+	Volumes int
+	Bytes   int64
+	// Readback is how the files were read back: the weakest of the Readback
+	// constants that applies.
+	Readback string
+}
+
+// Finish writes catalogue, README.txt, SHA256SUMS, the root, its signatures
+// and MEDIUM.txt to every medium of the bundle that is at hand, and gives the
+// directories their final name. All runs have to be closed, and complete. m
+// has everything but Catalog, Volumes and Sums; lists has one entry for each
+// repository, as its Carried says. What the writer knows of read-back is added
+// to Overrides.
+//
+// The records stay, and with them the root and its signatures: called again
+// with the same m (times aside), by a process that did not get to note that
+// the bundle is finished, Finish gives the same root.
+func (w *Writer) Finish(ctx context.Context, m Manifest, lists []Lists, signers []Signer) (*Finished, error) {
+	if len(lists) != len(m.Repositories) || len(signers) == 0 || m.Set != w.o.Set || m.Sequence != w.o.Sequence {
+		return nil, fmt.Errorf("root: %s %d, %d repositories with %d lists, %d signers: %w", m.Set, m.Sequence, len(m.Repositories), len(lists), len(signers), ErrUsage)
+	}
+	volumes, closeRecords, err := w.recorded()
+	if err != nil {
+		return nil, err
+	}
+	defer closeRecords()
+	shelves, err := w.openShelves(volumes)
+	if err != nil {
+		return nil, err
+	}
+	defer shelves.close()
+	last := shelves[len(shelves)-1]
+	if err := w.writeCatalog(ctx, last.root, &m, volumes, lists); err != nil {
+		return nil, err
+	}
+	if err := w.copyCatalog(ctx, shelves, m.Catalog); err != nil {
+		return nil, err
+	}
+	sums := w.sums(&m, volumes)
+	m.Sums = Descriptor(MediaTypeSums, DigestOf(sums), int64(len(sums)))
+	w.addOverrides(&m)
+	files, err := w.signedFiles(&m, signers)
+	if err != nil {
+		return nil, err
+	}
+	root := files[0].Data
+	files = append([]NamedFile{{ReadmeName, []byte(readme(w.name))}, {SumsName, sums}}, files...)
+	f := &Finished{Root: DigestOf(root), Volumes: len(volumes), Readback: w.readback}
+	for _, v := range volumes {
+		f.Bytes += v.Size
+	}
+	for _, c := range m.Catalog {
+		f.Bytes += c.Size
+	}
+	for _, s := range shelves {
+		if err := w.finishShelf(s, shelves, files); err != nil {
+			return nil, err
+		}
+		f.Dirs = append(f.Dirs, filepath.Join(s.medium.dir, w.name))
+	}
+	return f, nil
+}
+
+// recorded gives the volumes of all runs, by number.
+func (w *Writer) recorded() (volumes []*recordedVolume, closeAll func(), err error) {
+	var files []*os.File
+	closeAll = func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	for _, rw := range w.runs {
+		if !rw.complete {
+			closeAll()
+			return nil, nil, fmt.Errorf("run from volume %d: not closed, or not complete: %w", rw.run.First, ErrIncomplete)
+		}
+		f, err := w.o.Records.Open(recordName(rw.run.First))
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		files = append(files, f)
+		of, err := recordedVolumes(f)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		volumes = append(volumes, of...)
+	}
+	slices.SortFunc(volumes, func(a, b *recordedVolume) int { return cmp.Compare(a.number, b.number) })
+	return volumes, closeAll, nil
+}
+
+// shelf is a medium at hand.
+type shelf struct {
+	medium *medium
+	root   *os.Root // of the bundle's directory
+}
+
+type shelves []shelf
+
+func (s shelves) close() {
+	for _, one := range s {
+		one.root.Close()
+	}
+}
+
+// openShelves gives the media that are at hand with all volumes they were
+// given, in order; the last one at least has to be. What interrupted exports
+// left there and nothing refers to is removed.
+func (w *Writer) openShelves(volumes []*recordedVolume) (all shelves, err error) {
+	defer func() {
+		if err != nil {
+			all.close()
+		}
+	}()
+	byNumber := make(map[int]*recordedVolume, len(volumes))
+	for _, v := range volumes {
+		byNumber[v.number] = v
+	}
+	for _, m := range w.media {
+		if len(m.volumes) == 0 {
+			continue
+		}
+		root, err := m.open(w.partial)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // taken out
+		}
+		if err != nil {
+			return all, err
+		}
+		if !m.has(root, byNumber) {
+			root.Close()
+			continue // another medium is in its place
+		}
+		all = append(all, shelf{m, root})
+		if err := m.removeStrays(root); err != nil {
+			return all, err
+		}
+	}
+	if len(all) == 0 {
+		if len(volumes) > 0 {
+			return nil, fmt.Errorf("no medium that holds volumes of %s is at hand: %w", w.name, ErrIncomplete)
+		}
+		m := w.media[0]
+		root, err := m.make(w.partial)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, shelf{m, root})
+		return all, m.removeStrays(root)
+	}
+	return all, nil
+}
+
+func (m *medium) has(root *os.Root, volumes map[int]*recordedVolume) bool {
+	for n := range m.volumes {
+		info, err := root.Lstat(volumeName(n))
+		if v := volumes[n]; v == nil || err != nil || !info.Mode().IsRegular() || info.Size() != v.Size {
+			return false
+		}
+	}
+	return true
+}
+
+// removeStrays removes volumes, catalogue files and signatures that are not of this export.
+func (m *medium) removeStrays(root *os.Root) error {
+	entries, err := readDir(root)
+	if err != nil {
+		return err
+	}
+	wanted := make(map[string]bool, len(m.volumes))
+	for n := range m.volumes {
+		wanted[volumeName(n)] = true
+	}
+	for _, e := range entries {
+		name := e.Name()
+		ours := strings.HasPrefix(name, "volume-") || strings.HasPrefix(name, "catalog-") || IsSignatureName(name)
+		if ours && !wanted[name] {
+			if err := root.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return syncDir(root)
+}
+
+// copyCatalog copies the catalogue from the last shelf to the others, and
+// reads it back from all.
+func (w *Writer) copyCatalog(ctx context.Context, all shelves, files []CatalogFile) error {
+	last := all[len(all)-1]
+	for _, s := range all {
+		for _, c := range files {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if s != last {
+				if err := copyFile(s.root, last.root, c.Name); err != nil {
+					return err
+				}
+			}
+			if w.o.NoReadback {
+				w.noteReadback(ReadbackNone)
+				continue
+			}
+			if err := w.readBack(s.medium, c.Name, c.Digest); err != nil {
+				return err
+			}
+		}
+		if err := syncDir(s.root); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyFile(to, from *os.Root, name string) (err error) {
+	src, err := openRegular(from, name)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := to.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	if err == nil {
+		err = dst.Sync()
+	}
+	return errors.Join(err, dst.Close())
+}
+
+// sums is SHA256SUMS over every file but the root, its signatures and
+// MEDIUM.txt, of all media.
+func (w *Writer) sums(m *Manifest, volumes []*recordedVolume) []byte {
+	all := []Sum{{DigestOf([]byte(readme(w.name))), ReadmeName}}
+	for _, c := range m.Catalog {
+		all = append(all, Sum{c.Digest, c.Name})
+	}
+	for _, v := range volumes {
+		all = append(all, Sum{v.Digest, v.Name})
+	}
+	slices.SortFunc(all, func(a, b Sum) int { return cmp.Compare(a.Name, b.Name) })
+	var b []byte
+	for _, s := range all {
+		b = appendSum(b, s)
+	}
+	return b
+}
+
+// The overrides that the writer knows of.
+const (
+	OverrideNoReadback     = "no-readback"
+	OverrideReadbackCached = "readback-cached"
+)
+
+func (w *Writer) addOverrides(m *Manifest) {
+	more := ""
+	switch w.readback {
+	case ReadbackNone:
+		more = OverrideNoReadback
+	case ReadbackCached:
+		more = OverrideReadbackCached
+	}
+	m.Overrides = slices.Clone(m.Overrides)
+	if more != "" {
+		m.Overrides = append(m.Overrides, more)
+	}
+	slices.Sort(m.Overrides)
+	m.Overrides = slices.Compact(m.Overrides)
+}
+
+// signedFiles gives the root and one signature file for each signer. They are
+// kept among the records before they go anywhere, so that a process that dies
+// in between is followed by one that gives out the same root, not another one
+// with the same number.
+func (w *Writer) signedFiles(m *Manifest, signers []Signer) ([]NamedFile, error) {
+	if m.Repositories == nil {
+		m.Repositories = []Repository{}
+	}
+	root, kept, err := w.rootOf(m)
+	if err != nil {
+		return nil, err
+	}
+	if !kept {
+		if err := w.forgetRoot(); err != nil {
+			return nil, err
+		}
+		if err := writeSmall(w.o.Records, RootName, root); err != nil {
+			return nil, err
+		}
+	}
+	files := []NamedFile{{RootName, root}}
+	for i := range signers {
+		name := SignatureName(signers[i].KeyID())
+		sig, err := readSmall(w.o.Records, name, MaxSignatureSize)
+		if errors.Is(err, fs.ErrNotExist) {
+			if sig, err = signers[i].Sign(PredicateBundle, RootName, DigestOf(root), nil); err == nil {
+				err = writeSmall(w.o.Records, name, sig)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, NamedFile{name, sig})
+	}
+	return files, nil
+}
+
+// rootOf is the root's bytes; kept: those that were signed already, which
+// differ from what m gives in times at most.
+func (w *Writer) rootOf(m *Manifest) (root []byte, kept bool, err error) {
+	if before, err := readSmall(w.o.Records, RootName, MaxRootSize); err == nil {
+		if old, err := ParseManifest(before); err == nil {
+			again := *m
+			again.Created, again.Expires = old.Created, old.Expires
+			if b, err := MarshalCanonical(again); err == nil && bytes.Equal(b, before) {
+				return before, true, nil
+			}
+		}
+	}
+	if err := CheckManifest(m); err != nil {
+		return nil, false, err
+	}
+	if root, err = MarshalCanonical(m); err != nil {
+		return nil, false, err
+	}
+	if _, err := ParseManifest(root); err != nil {
+		return nil, false, err // what is signed is what readers take
+	}
+	return root, false, nil
+}
+
+func (w *Writer) forgetRoot() error {
+	entries, err := readDir(w.o.Records)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if IsSignatureName(e.Name()) {
+			if err := w.o.Records.Remove(e.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	return syncDir(w.o.Records)
+}
+
+func readSmall(root *os.Root, name string, limit int64) ([]byte, error) {
+	f, err := openRegular(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ReadAllBounded(f, name, limit)
+}
+
+// finishShelf writes the small files, the root and its signatures last, and
+// gives the directory its final name.
+func (w *Writer) finishShelf(s shelf, all shelves, files []NamedFile) error {
+	text := []byte(mediumText(w.name, s.medium, len(w.media), all))
+	for _, f := range append([]NamedFile{{MediumName, text}}, files...) {
+		if err := writeSmall(s.root, f.Name, f.Data); err != nil {
+			return err
+		}
+	}
+	target, err := os.OpenRoot(s.medium.dir)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	if err := target.Rename(w.partial, w.name); err != nil {
+		return err
+	}
+	return syncDir(target)
+}

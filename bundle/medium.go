@@ -1,0 +1,230 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// medium is one target directory and what this bundle has on it. No directory
+// is kept open between two uses, so that a medium that is done with can be
+// taken out.
+type medium struct {
+	number int    // from 1, for people
+	dir    string // the target
+	// Under Writer.mu:
+	reserved int64            // what the volumes that are being written may still take
+	volumes  map[int]struct{} // by number, begun or finished here
+}
+
+// open gives the bundle's directory on the medium, under its final name if it
+// has that already.
+func (m *medium) open(name string) (*os.Root, error) {
+	target, err := os.OpenRoot(m.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer target.Close()
+	return target.OpenRoot(name)
+}
+
+// make makes and opens the bundle's directory, durably.
+func (m *medium) make(name string) (*os.Root, error) {
+	target, err := os.OpenRoot(m.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer target.Close()
+	switch err := target.Mkdir(name, 0o755); {
+	case err == nil:
+		if err := syncDir(target); err != nil {
+			return nil, err
+		}
+	case !errors.Is(err, fs.ErrExist):
+		return nil, err
+	}
+	return target.OpenRoot(name)
+}
+
+// catalogReserve is kept free on every medium for catalogue, root and sums:
+// a thirty-second of a volume is more than the lists of its blobs take.
+func catalogReserve(volumeSize int64) int64 { return volumeSize / 32 }
+
+// openTargets looks at the target directories; the last element of one that
+// does not exist is made. A bundle that was finished except for what its
+// exporter notes about it gets its working name back.
+func (w *Writer) openTargets() error {
+	var infos []os.FileInfo
+	for _, dir := range w.o.Targets {
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		info, err := os.Stat(dir)
+		if err != nil {
+			return err
+		}
+		for i, other := range infos {
+			if os.SameFile(info, other) {
+				return fmt.Errorf("target %s: the same as %s: %w", dir, w.o.Targets[i], ErrUsage)
+			}
+		}
+		infos = append(infos, info)
+		if err := w.addMedium(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *Writer) addMedium(dir string) error {
+	target, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	if _, err := target.Lstat(w.name); err == nil {
+		if err := target.Rename(w.name, w.partial); err != nil {
+			return fmt.Errorf("%s is there already: %w", filepath.Join(dir, w.name), err)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.media = append(w.media, &medium{number: len(w.media) + 1, dir: dir, volumes: make(map[int]struct{})})
+	return nil
+}
+
+// place chooses the medium for a volume that takes at most need bytes: the
+// first that has them free, beyond what is promised to volumes being written.
+// soft: where none has, the one with most space is taken, and the volume is
+// written as far as that goes.
+func (w *Writer) place(ctx context.Context, number int, need int64, soft bool) (*medium, error) {
+	w.placing.Lock()
+	defer w.placing.Unlock()
+	for {
+		m, most, err := w.roomiest(need)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil && (most >= need || soft && w.o.NextMedium == nil && most >= MinVolumeSize) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			m.reserved += need
+			m.volumes[number] = struct{}{}
+			return m, nil
+		}
+		if w.o.NextMedium == nil {
+			return nil, fmt.Errorf("volume %d: needs %d bytes, at most %d are free on %s: %w", number, need, max(0, most), w.targets(), ErrIncomplete)
+		}
+		w.waitReads() // what the person may take out has been read back
+		dir, err := w.o.NextMedium(ctx, need+catalogReserve(w.o.VolumeSize))
+		if err != nil {
+			return nil, err
+		}
+		if err := w.addMedium(dir); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// roomiest gives the first medium with need bytes free or else the one with
+// most, and how much that is.
+func (w *Writer) roomiest(need int64) (best *medium, most int64, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.media {
+		free, err := freeSpace(m.dir)
+		if errors.Is(err, fs.ErrNotExist) && len(m.volumes) > 0 {
+			continue // taken out
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		free -= m.reserved + catalogReserve(w.o.VolumeSize)
+		if best == nil || free > most {
+			best, most = m, free
+		}
+		if free >= need {
+			break
+		}
+	}
+	return best, most, nil
+}
+
+func (w *Writer) targets() string {
+	var dirs []string
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.media {
+		dirs = append(dirs, m.dir)
+	}
+	return strings.Join(dirs, ", ")
+}
+
+// find gives the medium that has a file of the bundle, open for reading and writing.
+func (w *Writer) find(name string) (*medium, *os.File, error) {
+	w.mu.Lock()
+	media := w.media
+	w.mu.Unlock()
+	for _, m := range media {
+		root, err := m.open(w.partial)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		f, err := openVolume(root, name, os.O_RDWR)
+		root.Close()
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return m, f, err
+		}
+	}
+	return nil, nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+}
+
+// openVolume opens a file that nothing but this program is expected to have
+// made; a link in its place is not followed.
+func openVolume(root *os.Root, name string, flag int) (*os.File, error) {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file: %w", filepath.Join(root.Name(), name), ErrMalformed)
+	}
+	return root.OpenFile(name, flag, 0)
+}
+
+// written takes n bytes off what is promised on the medium.
+func (w *Writer) written(m *medium, n int64) {
+	w.mu.Lock()
+	m.reserved -= n
+	w.mu.Unlock()
+}
+
+// adopt notes a volume that an interrupted export left.
+func (w *Writer) adopt(m *medium, number int) {
+	w.mu.Lock()
+	m.volumes[number] = struct{}{}
+	w.mu.Unlock()
+}
+
+// discard removes a volume that turned out not to be needed.
+func (w *Writer) discard(m *medium, number int) error {
+	root, err := m.open(w.partial)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.Remove(volumeName(number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	w.mu.Lock()
+	delete(m.volumes, number)
+	w.mu.Unlock()
+	return syncDir(root)
+}

@@ -1,0 +1,143 @@
+package bundle
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"os"
+)
+
+// recordedVolume is a finished volume and where its part of a record begins.
+type recordedVolume struct {
+	Volume
+	number   int
+	record   *os.File
+	from, to int64
+	// spanning is the segment at its end, of a blob that goes on in the next.
+	spanning []Blob
+}
+
+// recordedVolumes reads what was written out of the record of a run. The
+// descriptors of the tables are computed, the tables themselves read again
+// when they are needed.
+func recordedVolumes(f *os.File) ([]*recordedVolume, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var (
+		volumes  []*recordedVolume
+		byNumber = make(map[int]*recordedVolume)
+		frames   *ListWriter[Frame]
+		v        *recordedVolume
+	)
+	s := scanRecord(f, 0, info.Size())
+	for {
+		from := s.at
+		l, err := s.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case l.Volume != 0:
+			v = &recordedVolume{number: l.Volume, record: f, from: from, Volume: Volume{Name: volumeName(l.Volume), Role: RoleData}}
+			frames = NewListWriter[Frame](io.Discard)
+			volumes, byNumber[v.number] = append(volumes, v), v
+		case l.Frame != nil && v != nil:
+			if err := frames.Write(*l.Frame); err != nil {
+				return nil, err
+			}
+		case l.End != nil && v != nil:
+			v.to, v.Digest, v.Size, v.Raw = s.at, l.End.Digest, l.End.Size, l.End.Raw
+			v.Frames = frames.Descriptor(MediaTypeFrameIndex)
+		case l.Item != nil && len(l.Item.Segments) > 1:
+			for _, seg := range l.Item.Segments[:len(l.Item.Segments)-1] {
+				if of := byNumber[seg.Volume]; of != nil {
+					of.spanning = append(of.spanning, blobOf(l.Item, seg))
+				}
+			}
+		}
+	}
+	for _, v := range volumes {
+		if v.to == 0 {
+			return nil, fmt.Errorf("resume record: %s is not finished: %w", v.Name, ErrMalformed)
+		}
+		blobs := NewListWriter[Blob](io.Discard)
+		if err := writeLines(blobs, v.blobs()); err != nil {
+			return nil, err
+		}
+		v.Blobs, v.BlobCount = blobs.Descriptor(MediaTypeBlobTable), blobs.Count()
+	}
+	return volumes, nil
+}
+
+func blobOf(it *recordItem, s recordSegment) Blob {
+	return Blob{At: s.At, Digest: it.Digest, Length: s.Length, Offset: s.Offset, Size: it.Size}
+}
+
+func writeLines[T Line](w *ListWriter[T], lines iter.Seq2[T, error]) error {
+	for l, err := range lines {
+		if err != nil {
+			return err
+		}
+		if err := w.Write(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *recordedVolume) lines() iter.Seq2[recordLine, error] {
+	return func(yield func(recordLine, error) bool) {
+		for s := scanRecord(v.record, v.from, v.to); ; {
+			l, err := s.next()
+			if err == io.EOF || !yield(l, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// frames is the frame index.
+func (v *recordedVolume) frames() iter.Seq2[Frame, error] {
+	return func(yield func(Frame, error) bool) {
+		for l, err := range v.lines() {
+			if err != nil {
+				yield(Frame{}, err)
+				return
+			}
+			if l.Frame != nil && !yield(*l.Frame, nil) {
+				return
+			}
+		}
+	}
+}
+
+// blobs is the blob table. The record has a blob behind the frame in which it
+// ends, so a segment that goes on in the next volume is not among its lines.
+func (v *recordedVolume) blobs() iter.Seq2[Blob, error] {
+	return func(yield func(Blob, error) bool) {
+		for l, err := range v.lines() {
+			if err != nil {
+				yield(Blob{}, err)
+				return
+			}
+			if l.Item == nil {
+				continue
+			}
+			for _, seg := range l.Item.Segments {
+				if seg.Volume == v.number && !yield(blobOf(l.Item, seg), nil) {
+					return
+				}
+			}
+		}
+		for _, b := range v.spanning {
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,409 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// content is deterministic, half of it compressible.
+func content(seed, size int64) []byte {
+	b := make([]byte, size)
+	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), 1})
+	_, _ = r.Read(b[:size/2])
+	for i := size / 2; i < size; i++ {
+		b[i] = "gapbundle "[i%10] + byte(seed%7)
+	}
+	return b
+}
+
+// testItem is an item and what may go wrong with it.
+type testItem struct {
+	key     string
+	data    []byte
+	known   bool // the digest is given beforehand
+	wrong   bool // the content differs from the digest
+	drop    bool
+	opened  *int
+	openErr error
+}
+
+func (ti testItem) item() Item {
+	it := Item{Key: ti.key, Size: int64(len(ti.data)), Drop: func(Digest) bool { return ti.drop }}
+	if ti.known {
+		it.Digest = DigestOf(ti.data)
+	}
+	it.Open = func(_ context.Context, at int64, validator string) (*Content, error) {
+		if ti.opened != nil {
+			*ti.opened++
+		}
+		if ti.openErr != nil {
+			return nil, ti.openErr
+		}
+		data := ti.data
+		if ti.wrong {
+			data = bytes.Clone(data)
+			data[len(data)-1] ^= 1
+		}
+		if validator != "v" {
+			at = 0
+		}
+		return &Content{Body: io.NopCloser(bytes.NewReader(data[at:])), At: at, Validator: "v"}, nil
+	}
+	return it
+}
+
+// job is an export in a test: planned items, a tail, where it goes.
+type job struct {
+	t          testing.TB
+	planned    []testItem
+	tail       []testItem
+	volumeSize int64
+	jobs       int
+	targets    []string
+	records    string
+	next       func(ctx context.Context, need int64) (string, error)
+	noReadback bool
+}
+
+func newJob(t testing.TB, volumeSize int64) *job {
+	dir := t.TempDir()
+	j := &job{t: t, volumeSize: volumeSize, targets: []string{filepath.Join(dir, "medium")}, records: filepath.Join(dir, "records")}
+	if err := os.Mkdir(j.records, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func (j *job) writer() *Writer {
+	j.t.Helper()
+	records, err := os.OpenRoot(j.records)
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	j.t.Cleanup(func() { records.Close() })
+	w, err := NewWriter(WriterOptions{Set: "lab", Sequence: 7, Targets: j.targets, VolumeSize: j.volumeSize, Jobs: j.jobs,
+		Records: records, NextMedium: j.next, NoReadback: j.noReadback})
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	return w
+}
+
+func (j *job) runs() []Run {
+	j.t.Helper()
+	runs, err := PlanRuns(j.volumeSize, func(yield func(int64, error) bool) {
+		for _, it := range j.planned {
+			if !yield(int64(len(it.data)), nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	first := 1
+	if n := len(runs); n > 0 {
+		first = runs[n-1].First + runs[n-1].Volumes
+	}
+	return append(runs, Run{First: first})
+}
+
+// writeRun appends items, taking what was recorded.
+func writeRun(ctx context.Context, w *Writer, r Run, items []testItem) (done int, err error) {
+	rw, err := w.Run(ctx, r)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, rw.Close(ctx)) }()
+	for _, ti := range items {
+		if got, ok := rw.Done(ti.key); ok {
+			if !ti.wrong && got.Digest != DigestOf(ti.data) {
+				return done, fmt.Errorf("%s: recorded as %v", ti.key, got)
+			}
+			done++
+			continue
+		}
+		got, err := rw.Append(ctx, ti.item())
+		if err != nil {
+			return done, err
+		}
+		if got.Digest != DigestOf(ti.data) || got.Size != int64(len(ti.data)) || ti.drop && !ti.known && got.Carried {
+			return done, fmt.Errorf("%s: %+v", ti.key, got)
+		}
+	}
+	return done, nil
+}
+
+// write writes all runs, one after the other, and says how many items were done before.
+func (j *job) write(w *Writer) (done int, err error) {
+	items := j.planned
+	for _, r := range j.runs() {
+		of := j.tail
+		if r.Volumes > 0 {
+			of, items = items[:r.Count], items[r.Count:]
+		}
+		n, err := writeRun(context.Background(), w, r, of)
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+var testTime = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+
+// finish makes the bundle of one repository with every item as a file.
+func (j *job) finish(w *Writer) *Finished {
+	j.t.Helper()
+	f, err := j.tryFinish(w)
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	return f
+}
+
+func (j *job) tryFinish(w *Writer) (*Finished, error) {
+	var files, evidence bytes.Buffer
+	fl, el := NewListWriter[File](&files), NewListWriter[Evidence](&evidence)
+	all := slices.Concat(j.planned, j.tail)
+	slices.SortFunc(all, func(a, b testItem) int { return ComparePaths(a.key, b.key) })
+	repo := Repository{Name: "src", Kind: "files", Mount: "files", Carried: []string{CarriedEvidence, CarriedFiles}, Count: int64(len(all))}
+	for _, it := range all {
+		repo.Bytes += int64(len(it.data))
+		err := errors.Join(fl.Write(File{Digest: DigestOf(it.data), Path: it.key, Size: int64(len(it.data))}),
+			el.Write(Evidence{Path: it.key, Vouched: VouchedPinned}))
+		if err != nil {
+			return nil, err
+		}
+	}
+	repo.Files, repo.Evidence = fl.Descriptor(MediaTypeFileList), el.Descriptor(MediaTypeEvidence)
+	m := Manifest{Format: Format, Set: "lab", Sequence: 7, Stream: strings.Repeat("ab", 16), Created: testTime, Full: true,
+		Tool: "gapbundle test", Repositories: []Repository{repo}}
+	m.State = StateDigest(m.Repositories)
+	open := func(b *bytes.Buffer) func() (io.ReadCloser, error) {
+		return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil }
+	}
+	return w.Finish(context.Background(), m, []Lists{{open(&files), open(&evidence)}}, []Signer{testSigner(j.t)})
+}
+
+func testSigner(t testing.TB) Signer {
+	t.Helper()
+	priv, _, err := GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ParseSigner(priv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *s
+}
+
+// readBundle is a small second reader: every blob of a finished bundle, put
+// together from its segments.
+func readBundle(t testing.TB, paths ...string) map[Digest][]byte {
+	t.Helper()
+	readers, err := Discover(paths)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := readers[0]
+	defer r.Close()
+	root, err := r.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := ParseManifest(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := NewCatalog(m, func(name string) (io.ReaderAt, int64, error) {
+		f, err := r.Open(name, -1)
+		if err != nil {
+			return nil, 0, err
+		}
+		t.Cleanup(func() { f.Close() })
+		return f, f.Size(), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobs := make(map[Digest][]byte)
+	for v, err := range c.Volumes(context.Background()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		readVolume(t, r, c, v, blobs)
+	}
+	for d, b := range blobs {
+		if DigestOf(b) != d {
+			t.Fatalf("blob %s has other content", d)
+		}
+	}
+	for i := range m.Repositories {
+		for _, open := range []func(int) (io.ReadCloser, error){c.Files, c.Evidence} {
+			l, err := open(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, l); err != nil {
+				t.Fatal(err)
+			}
+			l.Close()
+		}
+	}
+	return blobs
+}
+
+func readVolume(t testing.TB, r *Reader, c *Catalog, v Volume, blobs map[Digest][]byte) {
+	t.Helper()
+	f, err := r.Open(v.Name, v.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d := NewDecoder()
+	defer d.Close()
+	var raw []byte
+	for frame, err := range c.Frames(v) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		coded := make([]byte, frame.Compressed)
+		if _, err := io.ReadFull(f, coded); err != nil {
+			t.Fatal(err)
+		}
+		part, err := d.Decode(nil, frame, coded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = append(raw, part...)
+	}
+	for b, err := range c.Blobs(v) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := blobs[b.Digest]
+		if whole == nil {
+			whole = make([]byte, b.Size)
+			blobs[b.Digest] = whole
+		}
+		copy(whole[b.At:], raw[b.Offset:b.Offset+b.Length])
+	}
+}
+
+// want requires that the bundle has exactly the blobs of items that are not dropped.
+func (j *job) want(blobs map[Digest][]byte) {
+	j.t.Helper()
+	n := make(map[Digest]bool)
+	for _, it := range slices.Concat(j.planned, j.tail) {
+		d := DigestOf(it.data)
+		if it.drop && !it.known {
+			continue
+		}
+		n[d] = true
+		if !bytes.Equal(blobs[d], it.data) {
+			j.t.Fatalf("%s: not in the bundle", it.key)
+		}
+	}
+	if len(n) != len(blobs) {
+		j.t.Fatalf("%d blobs, want %d", len(blobs), len(n))
+	}
+}
+
+func items(n int, size func(i int) int64) []testItem {
+	var all []testItem
+	for i := range n {
+		all = append(all, testItem{key: fmt.Sprintf("f%06d", i), data: content(int64(i), size(i)), known: i%3 == 0})
+	}
+	return all
+}
+
+// mixed has small, large, spanning, empty, equal and dropped blobs.
+func mixed(t testing.TB) *job {
+	j := newJob(t, 8<<20)
+	sizes := []int64{0, 1, 511, 512, 513, 100_000, SmallBlob, SmallBlob + 1, 3 << 20, 5<<20 + 7, 20<<20 + 11, 700_000, 2 << 20, 512 << 10}
+	j.planned = items(60, func(i int) int64 { return sizes[i%len(sizes)] })
+	j.tail = items(9, func(i int) int64 { return sizes[(i*5)%len(sizes)] + int64(i) })
+	for i := range j.tail {
+		j.tail[i].key = "t" + j.tail[i].key
+		j.tail[i].known = false
+	}
+	j.planned[5].drop, j.planned[8].drop, j.planned[8].known = true, true, false
+	j.planned[20].data = j.planned[19].data
+	j.tail[3].drop = true
+	return j
+}
+
+func TestWriteAndRead(t *testing.T) {
+	j := mixed(t)
+	w := j.writer()
+	if _, err := j.write(w); err != nil {
+		t.Fatal(err)
+	}
+	f := j.finish(w)
+	if f.Readback == "" || f.Readback == ReadbackNone {
+		t.Errorf("read back: %q", f.Readback)
+	}
+	j.want(readBundle(t, f.Dirs[0]))
+	j.want(readBundle(t, j.targets[0]))
+	checkWithTools(t, f.Dirs[0])
+}
+
+// checkWithTools has tar, zstd and sha256sum look at the bundle.
+func checkWithTools(t *testing.T, dir string) {
+	t.Helper()
+	for _, tool := range []string{"tar", "zstd", "sha256sum"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("this test needs %s: %v", tool, err)
+		}
+	}
+	command(t, dir, "sha256sum", "--strict", "--quiet", "-c", SumsName)
+	files, err := filepath.Glob(filepath.Join(dir, "*.tar.zst"))
+	if err != nil || len(files) < 2 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	out := t.TempDir()
+	for _, f := range files {
+		command(t, out, "tar", "--zstd", "-xf", f)
+	}
+	parts, _ := filepath.Glob(filepath.Join(out, "blobs/*/*.part-0001"))
+	for _, p := range parts {
+		stem := strings.TrimSuffix(p, ".part-0001")
+		command(t, out, "sh", "-c", "cat '"+stem+"'.part-* > '"+stem+"' && rm '"+stem+"'.part-*")
+	}
+	blobs, _ := filepath.Glob(filepath.Join(out, "blobs/sha256/*"))
+	if len(blobs) == 0 || len(parts) == 0 {
+		t.Fatalf("%d blobs, %d in parts", len(blobs), len(parts))
+	}
+	for _, b := range blobs {
+		data, err := os.ReadFile(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if DigestOf(data).Hex() != filepath.Base(b) {
+			t.Errorf("%s unpacked by tar has other content", b)
+		}
+	}
+}
+
+func command(t *testing.T, dir, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil || len(bytes.TrimSpace(out)) > 0 {
+		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
+	}
+}
