@@ -22,10 +22,6 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// version is set by release builds (-ldflags "-X main.version=...") and never
-// written otherwise; empty: what the Go tool recorded.
-var version string
-
 func main() {
 	ctx := withSignals(context.Background())
 	os.Exit(run(ctx, os.Args, os.Getenv, os.Stdin, os.Stdout, os.Stderr))
@@ -174,11 +170,9 @@ func buildTime() time.Time {
 	return time.Time{}
 }
 
-// toolVersion is the version of this program.
+// toolVersion is the version of this program as the Go tool recorded it: the
+// tag, or the commit, it was built from.
 func toolVersion() string {
-	if version != "" {
-		return version
-	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}

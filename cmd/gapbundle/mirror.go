@@ -42,10 +42,15 @@ func withMirror(c *cli.Context, o *output, dir string, f func(*unpack.Mirror) er
 	if err := f(m); err != nil {
 		return err
 	}
-	o.show(map[string]any{"mirror": dir, "done": done, "dryRun": c.Bool("dry-run")}, func(w io.Writer) {
+	showChange(c, o, done)
+	return nil
+}
+
+// showChange prints what was changed, or would be.
+func showChange(c *cli.Context, o *output, done string) {
+	o.show(map[string]any{"done": done, "dryRun": c.Bool("dry-run")}, func(w io.Writer) {
 		fmt.Fprintf(w, "%s%s\n", wouldBe(c), done)
 	})
-	return nil
 }
 
 // wouldBe begins the line that says what was done where nothing was.

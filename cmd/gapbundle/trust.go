@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -111,10 +112,14 @@ func trustAdd(c *cli.Context, o *output) error {
 	if err := confirmFingerprint(c, o, fmt.Sprintf("%s: %s key for set %s", file, role, set), fingerprint); err != nil {
 		return err
 	}
-	if err := makeMirror(c, o, c.String("mirror")); err != nil {
+	done := fmt.Sprintf("add %s %s for %s", role, fingerprint, set)
+	if err := makeMirror(c, o, c.String("mirror")); errors.Is(err, bundle.ErrIncomplete) && c.Bool("dry-run") {
+		showChange(c, o, done) // the mirror would be made
+		return nil
+	} else if err != nil {
 		return err
 	}
-	return updatePolicy(c, o, fmt.Sprintf("add %s %s for %s", role, fingerprint, set), add)
+	return updatePolicy(c, o, done, add)
 }
 
 func trustRequire(c *cli.Context, o *output) error {
