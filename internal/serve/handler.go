@@ -47,8 +47,8 @@ type Handler struct {
 	piece time.Duration
 }
 
-// New makes a handler for the mirror in dir, which must exist. One in which
-// nothing was published yet has no pages.
+// New makes a handler for the mirror in dir, which must exist. Until something
+// is published there, every answer is 503.
 func New(dir string, o Options) (*Handler, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -83,6 +83,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g, err := h.mirror.acquire(current)
+	if errors.Is(err, fs.ErrNotExist) { // nothing is published yet: not the path's fault
+		refuse(a, r, http.StatusServiceUnavailable)
+		return
+	}
 	if err != nil {
 		refuse(a, r, statusOf(err))
 		return

@@ -71,8 +71,8 @@ func TestUnpublished(t *testing.T) {
 	f := webtest.NewFixture(t)
 	h := handler(t, f.Dir, serve.Options{})
 	for _, p := range []string{"/", "/files/x/a.txt", "/index.html"} {
-		if w := get(h, "GET", p); w.Code != 404 {
-			t.Errorf("GET %s: %d, want 404", p, w.Code)
+		if w := get(h, "GET", p); w.Code != 503 {
+			t.Errorf("GET %s: %d, want 503", p, w.Code)
 		}
 	}
 	f.Publish(files())
