@@ -170,8 +170,7 @@ func (b *Body) sameWhole(meta Meta, validator string) error {
 // skip reads n bytes that were handed out before, and compares them where
 // nothing else says that the version is the same.
 func (b *Body) skip(n int64) error {
-	seen := sha256.New()
-	var w io.Writer = io.Discard
+	seen, w := sha256.New(), io.Discard
 	if b.read != nil {
 		w = seen
 	}

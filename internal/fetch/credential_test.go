@@ -189,7 +189,9 @@ func TestHelperThatFails(t *testing.T) {
 			broken.home = func(t *testing.T, home, host string) {
 				f.home(t, home, host)
 				helper = filepath.Join(home, "bin", "docker-credential-fake")
-				os.Remove(helper)
+				if err := os.Remove(helper); err != nil {
+					t.Fatal(err)
+				}
 				if script != "" {
 					write(t, helper, script, 0o700)
 				}
@@ -238,7 +240,7 @@ func TestInTheClear(t *testing.T) {
 				Env: func(name string) string { return map[string]string{"TOKEN": canary}[name] }})
 			b, err := c.Open(t.Context(), row.url, 0, "")
 			if err == nil {
-				io.Copy(io.Discard, b)
+				_, err = io.Copy(io.Discard, b)
 				b.Close()
 			}
 			if err == nil || !strings.Contains(err.Error(), row.says) {

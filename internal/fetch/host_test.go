@@ -193,7 +193,7 @@ func TestProxy(t *testing.T) {
 	var asked atomic.Value
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Store(r.URL.String() + " " + r.Header.Get("Proxy-Authorization"))
-		io.WriteString(w, "by proxy")
+		_, _ = io.WriteString(w, "by proxy")
 	}))
 	defer proxy.Close()
 	s := up.New(t)
@@ -238,6 +238,13 @@ func TestLibraries(t *testing.T) {
 	s.FailAlways("/other", up.Redirect(other.URL("/x")))
 	c, _ := newClient(t, fetch.Options{Retries: 2})
 	get := func(path string) (*http.Response, error) { return c.HTTP().Get(s.URL(path)) }
+	fail := func(url string) error {
+		resp, err := c.HTTP().Get(url)
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err
+	}
 	resp, err := get("/x")
 	if err != nil {
 		t.Fatal(err)
@@ -246,12 +253,12 @@ func TestLibraries(t *testing.T) {
 	if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "content" || s.Requests("/x") != 3 {
 		t.Errorf("%q, %v", b, err)
 	}
-	if resp, err := get("/busy"); err != nil || resp.StatusCode != 503 || s.Requests("/busy") != 3 {
+	if resp, err := get("/busy"); err != nil || resp.StatusCode != http.StatusServiceUnavailable || s.Requests("/busy") != 3 {
 		t.Errorf("busy: %v, %d requests", err, s.Requests("/busy"))
 	} else {
 		resp.Body.Close()
 	}
-	if _, err := get("/other?sig=canary"); !errors.Is(err, fetch.ErrRefused) {
+	if err := fail(s.URL("/other?sig=canary")); !errors.Is(err, fetch.ErrRefused) {
 		t.Errorf("redirect: %v", err)
 	} else if err := fetch.RedactError(err); strings.Contains(err.Error(), "canary") || !errors.Is(err, fetch.ErrRefused) {
 		t.Errorf("redacted: %v", err)
@@ -261,7 +268,7 @@ func TestLibraries(t *testing.T) {
 	} else {
 		resp.Body.Close()
 	}
-	if _, err := c.HTTP().Get(strings.Replace(s.URL("/x"), "//", "//u:p@", 1)); !errors.Is(err, fetch.ErrConfig) {
+	if err := fail(strings.Replace(s.URL("/x"), "//", "//u:p@", 1)); !errors.Is(err, fetch.ErrConfig) {
 		t.Errorf("login in a URL: %v", err)
 	}
 }

@@ -134,7 +134,7 @@ func contentRange(s string) (first, last, total int64, err error) {
 	if span == "*" {
 		return first, last, total, nil
 	}
-	a, b, ok := strings.Cut(span, "-")
+	a, b, _ := strings.Cut(span, "-") // without one, b is no number
 	if first, ok = number(a); !ok {
 		return 0, 0, 0, malformed
 	}

@@ -142,8 +142,9 @@ func (c *Client) statusError(resp *http.Response) *StatusError {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
 		e.Credential = c.credentialSource(resp.Request)
 	}
-	// A short body is read so that the connection can be used again.
-	io.CopyN(io.Discard, resp.Body, 4<<10)
+	// A short body is read so that the connection can be used again; a long or
+	// a broken one only costs that.
+	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
 	resp.Body.Close()
 	return e
 }

@@ -133,7 +133,10 @@ func Reset(n int64) Fault {
 		if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
 			raw = tls.NetConn()
 		}
-		raw.(*net.TCPConn).SetLinger(0) // what was not sent yet is thrown away, RST follows
+		// What was not sent yet is thrown away, RST follows.
+		if err := raw.(*net.TCPConn).SetLinger(0); err != nil {
+			panic(err)
+		}
 		raw.Close()
 		panic(http.ErrAbortHandler)
 	}
