@@ -104,6 +104,9 @@ func checkTokens(file string, b []byte, tokens token.Tokens) error {
 		case token.SequenceEndType, token.MappingEndType:
 			depth--
 		case token.SequenceEntryType, token.MappingValueType:
+			if gluedColon(t) {
+				errs = append(errs, p.Errorf("a ':' without a space behind it: put text that holds one in quotes"))
+			}
 			if t.Position.IndentNum > maxDepth || t.Type == token.SequenceEntryType && p.Column > maxDepth {
 				return p.Errorf("nested deeper than column %d", maxDepth)
 			}
@@ -120,6 +123,13 @@ func checkTokens(file string, b []byte, tokens token.Tokens) error {
 		}
 	}
 	return Join(errs...)
+}
+
+// gluedColon finds the colon of "[http://a.example:80/x]", which YAML takes
+// for a part of the text and the parser for that of a key.
+func gluedColon(t *token.Token) bool {
+	return t.Type == token.MappingValueType && t.Prev != nil && t.Prev.Type == token.StringType &&
+		t.Next != nil && t.Next.Position.Line == t.Position.Line && t.Next.Position.Column == t.Position.Column+1
 }
 
 func place(file string, t *token.Token) Pos {

@@ -138,6 +138,8 @@ func TestRefusals(t *testing.T) {
 		{"control", "name: \"\x00\"\n", "s.yaml:1:8: control character U+0000"},
 		{"carriage return", "name: a\ron: true\n", "s.yaml:1:8: control character U+000D"},
 		{"behind CRLF", "name: a\r\nurls: 'x\r\n  y'\r\noff: 1\r\n", "s.yaml:4:1: unknown key"},
+		{"port in a flow mapping", "name: a\nhosts: {a.example:80: {url: x}}\n", "s.yaml:2:18: a ':' without a space behind it"},
+		{"port in a list in a flow mapping", "{name: a, urls: [http://a.example:80/x]}\n", "a ':' without a space behind it"},
 		{"too deep", "name: " + deep, "nested deeper than"},
 		{"too deep in a line", strings.Repeat("- ", 200) + "x\n", "nested deeper than"},
 		{"too large", strings.Repeat(" ", MaxSize+1), "at most 16777216"},

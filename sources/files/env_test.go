@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -79,10 +80,14 @@ func (s *site) write(name, content string) string {
 	return full
 }
 
+// unquoted are URLs with a port, which need quotes within brackets.
+var unquoted = regexp.MustCompile(`(^|[\s\[{,])(http://127[^\s,\]}"]*)`)
+
 // specs are sources of this kind as a spec file has them: a list of mappings,
 // each with a name.
 func (s *site) specs(text string) []sources.Spec {
 	s.t.Helper()
+	text = unquoted.ReplaceAllString(text, `$1"$2"`)
 	root, err := strictyaml.Parse("spec.yaml", []byte("sources:\n"+text))
 	if err != nil {
 		s.t.Fatal(err)

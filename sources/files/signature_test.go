@@ -1,0 +1,229 @@
+package files
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+)
+
+// signer is somebody who signs SHA256SUMS files; lifetime 0: for ever.
+func newSigner(t *testing.T, name string, lifetime time.Duration) *openpgp.Entity {
+	t.Helper()
+	e, err := openpgp.NewEntity(name, "", name+"@a.example", &packet.Config{
+		Algorithm: packet.PubKeyAlgoEdDSA, KeyLifetimeSecs: uint32(lifetime.Seconds()),
+		Time: func() time.Time { return now.AddDate(-1, 0, 0) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func signedAt() *packet.Config {
+	return &packet.Config{Time: func() time.Time { return now.AddDate(0, -11, 0) }}
+}
+
+func detached(t *testing.T, e *openpgp.Entity, content []byte, armored bool) []byte {
+	t.Helper()
+	sign := openpgp.DetachSign
+	if armored {
+		sign = openpgp.ArmoredDetachSign
+	}
+	var b bytes.Buffer
+	if err := sign(&b, e, bytes.NewReader(content), signedAt()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func clear(t *testing.T, e *openpgp.Entity, content []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := clearsign.Encode(&b, e.PrivateKey, signedAt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// keyring writes public keys next to the spec.
+func (s *site) keyring(name string, armored bool, keys ...*openpgp.Entity) {
+	s.t.Helper()
+	var b bytes.Buffer
+	for _, e := range keys {
+		if err := e.Serialize(&b); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	content := b.Bytes()
+	if armored {
+		var text bytes.Buffer
+		w, err := armor.Encode(&text, openpgp.PublicKeyType, nil)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if _, err := w.Write(content); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			s.t.Fatal(err)
+		}
+		content = text.Bytes()
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, name), content, 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestSignedSums(t *testing.T) {
+	alice, bob, eve := newSigner(t, "alice", 0), newSigner(t, "bob", 0), newSigner(t, "eve", 0)
+	lapsed := newSigner(t, "lapsed", 60*24*time.Hour)
+	list := []byte(sumX.Hex() + "  x\n")
+	for _, test := range []struct {
+		name  string
+		files map[string][]byte // besides x
+		keys  []*openpgp.Entity
+		extra string // keys of the source
+		by    *openpgp.Entity
+		want  []string // parts of the refusal, otherwise by signs
+	}{
+		{name: "binary", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, alice, list, false)}, keys: []*openpgp.Entity{bob, alice}, by: alice},
+		{name: "armored", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.asc": detached(t, bob, list, true)}, keys: []*openpgp.Entity{bob, alice}, by: bob},
+		{name: "sign", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.sign": detached(t, alice, list, true)}, keys: []*openpgp.Entity{alice}, by: alice},
+		{name: "clear-signed", files: map[string][]byte{"SHA256SUMS": clear(t, alice, list)}, keys: []*openpgp.Entity{alice}, by: alice},
+		{name: "missing", files: map[string][]byte{"SHA256SUMS": list}, keys: []*openpgp.Entity{alice}, want: []string{"/SHA256SUMS: no signature", "SHA256SUMS.sign", fingerprint(alice)}},
+		{name: "somebody else", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, eve, list, false)}, keys: []*openpgp.Entity{alice}, want: []string{"/SHA256SUMS.gpg: signature by " + fingerprint(eve), fingerprint(alice)}},
+		{name: "clear-signed by somebody else", files: map[string][]byte{"SHA256SUMS": clear(t, eve, list)}, keys: []*openpgp.Entity{alice}, want: []string{"/SHA256SUMS: signature by " + fingerprint(eve), fingerprint(alice)}},
+		{name: "other text", files: map[string][]byte{"SHA256SUMS": append(list, list...), "SHA256SUMS.gpg": detached(t, alice, list, false)}, keys: []*openpgp.Entity{alice}, want: []string{"signature by " + fingerprint(alice)}},
+		{name: "clear-signed, text altered", files: map[string][]byte{"SHA256SUMS": bytes.Replace(clear(t, alice, list), []byte("  x"), []byte("  y"), 1)}, keys: []*openpgp.Entity{alice}, want: []string{"signature by " + fingerprint(alice)}},
+		{name: "clear-signed, text behind", files: map[string][]byte{"SHA256SUMS": append(clear(t, alice, list), list...)}, keys: []*openpgp.Entity{alice}, want: []string{"something behind it"}},
+		{name: "a bad one is not passed over", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, eve, list, false), "SHA256SUMS.asc": detached(t, alice, list, true)}, keys: []*openpgp.Entity{alice}, want: []string{"SHA256SUMS.gpg: signature by " + fingerprint(eve)}},
+		{name: "not a signature", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": []byte("<html>")}, keys: []*openpgp.Entity{alice}, want: []string{"signature by nobody"}},
+		{name: "key lapsed before it signed", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, lapsed, list, false)}, keys: []*openpgp.Entity{lapsed}, want: []string{fingerprint(lapsed), "expired"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, armored := range []bool{false, true} {
+				s, up := newSite(t), upstreamtest.New(t)
+				up.Put("/r/x", []byte("x"))
+				for name, content := range test.files {
+					up.Put("/r/"+name, content)
+				}
+				s.keyring("keys", armored, test.keys...)
+				all, err := s.plan("- {name: s, urls: [" + up.URL("/r/x") + "], checksums: " + up.URL("/r/SHA256SUMS") + ", keyring: keys}\n")
+				if test.want != nil {
+					for _, want := range test.want {
+						if err == nil || !strings.Contains(err.Error(), want) {
+							t.Errorf("got  %v\nwant %s", err, want)
+						}
+					}
+					if !errors.Is(err, fetch.ErrRefused) || errors.Is(err, bundle.ErrUsage) {
+						t.Errorf("%v: want fetch.ErrRefused alone", err)
+					}
+					continue
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				vouched := bundle.VouchedOpenPGP + fingerprint(test.by)
+				a := find(t, all["s"], hostPath(up)+"/r/x")
+				if a.File.Digest != sumX || a.Evidence.Vouched != vouched || a.Collected != nil {
+					t.Errorf("got %+v %+v, want %s", a.File, a.Evidence, vouched)
+				}
+				// The upstream's proof travels with the content.
+				for name, content := range test.files {
+					a := find(t, all["s"], hostPath(up)+"/r/"+name)
+					b, _, err := read(t, a)
+					if err != nil || !bytes.Equal(b, content) || a.File.Digest != bundle.DigestOf(content) || a.Evidence.Vouched != vouched {
+						t.Errorf("%s: %+v %+v, %v", name, a.File, a.Evidence, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestUnsignedSums(t *testing.T) {
+	list := []byte("SHA256 (x) = " + sumX.Hex() + "\n")
+	for _, test := range []struct {
+		name, sums, vouched string
+		text                string
+	}{
+		{"plain", string(list), bundle.VouchedNone, ""},
+		{"pinned", string(list), bundle.VouchedIndex, ", sha256: " + bundle.DigestOf(list).Hex()},
+		{"clear-signed, nobody asked", string(clear(t, newSigner(t, "alice", 0), list)), bundle.VouchedNone, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, up := newSite(t), upstreamtest.New(t)
+			up.Put("/r/x", []byte("x"))
+			up.Put("/r/SUMS", []byte(test.sums))
+			all := s.mustPlan(fmt.Sprintf("- {name: s, urls: [%s], checksums: [{url: %s%s}]}\n", up.URL("/r/x"), up.URL("/r/SUMS"), test.text))
+			a := find(t, all["s"], hostPath(up)+"/r/x")
+			if a.File.Digest != sumX || a.Evidence.Vouched != test.vouched || !strings.Contains(a.Evidence.Reason, "listed in "+up.URL("/r/SUMS")) {
+				t.Errorf("got %+v %+v", a.File, a.Evidence)
+			}
+		})
+	}
+}
+
+func TestSumsErrors(t *testing.T) {
+	s, up := newSite(t), upstreamtest.New(t)
+	up.Put("/r/x", []byte("x"))
+	up.Put("/r/SUMS", []byte(sumY.Hex()+"  x\n"))
+	up.Put("/r/page", []byte("<html>\n"))
+	s.write("nokeys", "hello")
+	x, sums := up.URL("/r/x"), up.URL("/r/SUMS")
+	for _, test := range []struct {
+		name, text string
+		class      error
+		want       string
+	}{
+		{"the spec says otherwise", "urls: [{url: " + x + ", sha256: " + sumX.Hex() + "}], checksums: " + sums, fetch.ErrRefused, "the spec pins " + sumX.String() + ", " + sums + " says " + sumY.String()},
+		{"pinned sums differ", "urls: [" + x + "], checksums: {url: " + sums + ", sha256: " + sumX.Hex() + "}", fetch.ErrRefused, sums + ": not what the spec pins: want " + sumX.String() + ", got sha256:"},
+		{"not there", "urls: [" + x + "], checksums: " + up.URL("/r/no"), fetch.ErrUpstream, "spec.yaml:2:"},
+		{"not checksums", "urls: [" + x + "], checksums: " + up.URL("/r/page"), fetch.ErrUpstream, "/r/page: line 1: \"<html>\" is no checksum"},
+		{"keyring not there", "urls: [" + x + "], checksums: " + sums + ", keyring: no", bundle.ErrUsage, "keyring: "},
+		{"keyring without keys", "urls: [" + x + "], checksums: " + sums + ", keyring: nokeys", bundle.ErrUsage, "keyring "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := s.plan("- {name: s, " + test.text + "}\n")
+			if !errors.Is(err, test.class) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+		})
+	}
+}
+
+// Two sources with one SHA256SUMS file fetch and carry it once.
+func TestSharedSums(t *testing.T) {
+	s, up := newSite(t), upstreamtest.New(t)
+	up.Put("/x", []byte("x"))
+	up.Put("/y", []byte("y"))
+	up.Put("/SUMS", []byte(sumX.Hex()+"  x\n"+sumY.Hex()+"  y\n"))
+	all := s.mustPlan("- {name: a, urls: [" + up.URL("/x") + "], checksums: " + up.URL("/SUMS") + "}\n- {name: b, urls: [" + up.URL("/y") + ", " + up.URL("/SUMS") + "], checksums: " + up.URL("/SUMS") + "}\n")
+	if len(all["a"]) != 2 || len(all["b"]) != 1 {
+		t.Errorf("got %v and %v", paths(all["a"]), paths(all["b"]))
+	}
+	if n := up.Requests("/SUMS"); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
