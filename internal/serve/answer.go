@@ -94,8 +94,10 @@ func registryError(p string, status int) string {
 	switch area := path.Base(path.Dir(p)); {
 	case status == http.StatusMethodNotAllowed:
 		code = "UNSUPPORTED"
-	case status != http.StatusNotFound:
+	case status == http.StatusForbidden:
 		code = "DENIED"
+	case status != http.StatusNotFound:
+		code = "UNAVAILABLE"
 	case area == "manifests":
 		code = "MANIFEST_UNKNOWN"
 	case area == "blobs":

@@ -130,8 +130,11 @@ func TestCurrentMustNameAGeneration(t *testing.T) {
 
 func TestRegistryErrors(t *testing.T) {
 	f := webtest.NewFixture(t)
-	f.Publish(files())
 	h := handler(t, f.Dir, serve.Options{})
+	if w := get(h, "GET", "/v2/"); w.Code != 503 || !strings.Contains(w.Body.String(), `"UNAVAILABLE"`) {
+		t.Errorf("unpublished: %d %q", w.Code, w.Body)
+	}
+	f.Publish(files())
 	for _, c := range []struct {
 		method, path, code string
 		status             int
