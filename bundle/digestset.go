@@ -63,7 +63,7 @@ func (s *DigestSet) Add(d Digest, size int64) (added bool) {
 	}
 	*slot = digestSlot{d, size}
 	s.count++
-	if s.count >= int64(len(s.slots))/5*4 {
+	if s.count*5 > int64(len(s.slots))*4 {
 		s.grow()
 	}
 	return true
@@ -98,6 +98,12 @@ func (s *DigestSet) Mark(d Digest) (first, ok bool) {
 	first = slot.size&marked == 0
 	slot.size |= marked
 	return first, true
+}
+
+// Marked says that d is in the set and was marked.
+func (s *DigestSet) Marked(d Digest) bool {
+	slot := s.find(d)
+	return !d.IsZero() && slot.digest == d && slot.size&marked != 0
 }
 
 // Len is how many digests are in the set.

@@ -21,11 +21,14 @@ func TestDigestSetMark(t *testing.T) {
 		if size, ok := s.Size(digest(i)); size != int64(i) || !ok {
 			t.Fatalf("%d: size %d, %t", i, size, ok)
 		}
+		if got := s.Marked(digest(i)); got != (i%2 == 0) {
+			t.Fatalf("%d: marked %t", i, got)
+		}
 		if first, ok := s.Mark(digest(i)); first != (i%2 == 1) || !ok {
 			t.Fatalf("%d: first %t, ok %t", i, first, ok)
 		}
 	}
-	if _, ok := s.Mark(digest(1000)); ok {
+	if _, ok := s.Mark(digest(1000)); ok || s.Marked(digest(1000)) || s.Marked(bundle.Digest{}) {
 		t.Error("marked what is not there")
 	}
 	if _, ok := s.Mark(bundle.Digest{}); ok {

@@ -288,6 +288,9 @@ func (c *opening) checkContent(repo int, f *bundle.File) error {
 		if size, _ := c.base.Size(f.Digest); size != f.Size {
 			return fmt.Errorf("path %q: size %d, another path with %s has %d: %w", f.Path, f.Size, f.Digest, size, bundle.ErrMalformed)
 		}
+		if c.base.Marked(f.Digest) {
+			c.lack(c.b.manifest.Repositories[repo].Name)
+		}
 		return nil
 	}
 	c.fromBase.count, c.fromBase.bytes = c.fromBase.count+1, c.fromBase.bytes+f.Size
@@ -299,6 +302,7 @@ func (c *opening) checkContent(repo int, f *bundle.File) error {
 		return fmt.Errorf("blob %s at the receiver: %w", f.Digest, err)
 	}
 	if !has {
+		c.base.Mark(f.Digest)
 		c.lack(c.b.manifest.Repositories[repo].Name)
 		c.missing.Count, c.missing.Bytes = c.missing.Count+1, c.missing.Bytes+f.Size
 	}
