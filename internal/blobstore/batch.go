@@ -119,7 +119,12 @@ type Writer struct {
 // Commit ends the file as blob d, which the caller has computed from what it
 // wrote. It is on the shelf after the batch's Flush.
 func (w *Writer) Commit(d bundle.Digest) error {
-	if err := w.batch.store.sync.finish(w.File); err != nil {
+	err := w.Chmod(Mode) // whatever the umask left of it
+	if err == nil {
+		err = w.batch.store.sync.finish(w.File)
+	}
+	if err != nil {
+		_ = w.Close()
 		_ = w.batch.store.root.Remove(w.name)
 		return err
 	}

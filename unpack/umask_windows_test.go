@@ -1,0 +1,3 @@
+package unpack_test
+
+func umask(int) int { return 0 }
