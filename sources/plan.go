@@ -29,8 +29,8 @@ type Repository struct {
 	// Mode is "verbatim" or "rebuilt" where upstream signs an index, else empty.
 	Mode string
 	// Mount is where the paths begin, relative to the web root. Repositories
-	// of one kind may share one; the same path in two of them has to have
-	// the same bytes.
+	// of one kind may share one that bundle.IsSharedMount names; no path may
+	// be in two of them.
 	Mount       string
 	Annotations map[string]string
 	// Artifacts streams them in the order of bundle.ComparePaths. It may be

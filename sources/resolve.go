@@ -224,7 +224,7 @@ func checkPlan(kind Kind, specs []Spec, p *Plan) error {
 		if repo.Name != specs[i].Name {
 			return fmt.Errorf("kind %s: repository %q for source %q", kind.Name, repo.Name, specs[i].Name)
 		}
-		if err := errors.Join(bundle.CheckRepositoryName(repo.Name), bundle.CheckPath(repo.Mount)); err != nil {
+		if err := bundle.CheckRepositoryName(repo.Name); err != nil {
 			return fmt.Errorf("source %s: %w", repo.Name, err)
 		}
 	}
@@ -254,7 +254,8 @@ func (r *resolver) result() (*Resolved, error) {
 }
 
 // checkMounts refuses mounts that one path could belong to twice: only
-// repositories of one kind may share one, and none may lie in another.
+// repositories of one kind may share one, where the format has it, and none
+// may lie in another.
 func checkMounts(repos []Planned) error {
 	sorted := slices.SortedFunc(slices.Values(repos), func(a, b Planned) int {
 		return bundle.ComparePaths(a.Mount, b.Mount)
@@ -263,15 +264,20 @@ func checkMounts(repos []Planned) error {
 	for i := 1; i < len(sorted); i++ {
 		a, b := sorted[i-1], sorted[i]
 		switch {
-		case a.Mount == b.Mount && a.Kind == b.Kind:
+		case a.Mount == b.Mount && a.Kind == b.Kind && bundle.IsSharedMount(a.Mount):
 		case a.Mount == b.Mount, strings.HasPrefix(b.Mount, a.Mount+"/"):
 			errs = append(errs, fmt.Errorf("sources %s (%s) and %s (%s): mounts %s and %s overlap: %w",
 				a.Name, a.Kind, b.Name, b.Kind, a.Mount, b.Mount, bundle.ErrUsage))
 		}
 	}
 	for _, repo := range repos {
-		if first, _, _ := strings.Cut(repo.Mount, "/"); first == "keys" || strings.HasPrefix(first, "_") || first == "index.html" {
-			errs = append(errs, fmt.Errorf("source %s: mount %s: the name is gapbundle's own: %w", repo.Name, repo.Mount, bundle.ErrUsage))
+		first, _, _ := strings.Cut(repo.Mount, "/")
+		err := bundle.CheckMount(repo.Mount)
+		if err == nil && (first == "keys" || strings.HasPrefix(first, "_")) {
+			err = fmt.Errorf("mount %s: the mirror's own name", repo.Mount)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("source %s: %w: %w", repo.Name, err, bundle.ErrUsage))
 		}
 	}
 	return errors.Join(errs...)
