@@ -182,6 +182,7 @@ func (t *Tally) add(e bundle.Evidence, f bundle.File, fate fate) {
 // placed is an artifact and the repository it belongs to.
 type placed struct {
 	repository int
+	source     string
 	artifact   Artifact
 }
 
@@ -193,7 +194,7 @@ func (r *Resolved) artifacts() iter.Seq2[placed, error] {
 				if err != nil {
 					err = fmt.Errorf("source %s: %w", p.Name, err)
 				}
-				if !yield(placed{i, a}, err) || err != nil {
+				if !yield(placed{i, p.Name, a}, err) || err != nil {
 					return
 				}
 			}
@@ -368,7 +369,7 @@ func (c *crew) late(ctx context.Context, ls *listing) error {
 		if err != nil {
 			return fmt.Errorf("source %s: %w", p.Name, err)
 		}
-		outcomes, err := c.now(ctx, i, artifacts)
+		outcomes, err := c.now(ctx, i, p.Name, artifacts)
 		if err != nil {
 			return err
 		}
@@ -394,7 +395,7 @@ func (c *crew) site(ctx context.Context, ls *listing) error {
 			}
 			artifacts = append(artifacts, a)
 		}
-		outcomes, err := c.now(ctx, i, artifacts)
+		outcomes, err := c.now(ctx, i, p.Name, artifacts)
 		if err != nil {
 			return err
 		}
@@ -405,11 +406,11 @@ func (c *crew) site(ctx context.Context, ls *listing) error {
 	return nil
 }
 
-// now collects a few artifacts of repository i and waits for them.
-func (c *crew) now(ctx context.Context, i int, artifacts []Artifact) ([]*outcome, error) {
+// now collects a few artifacts of repository i, called source, and waits for them.
+func (c *crew) now(ctx context.Context, i int, source string, artifacts []Artifact) ([]*outcome, error) {
 	outcomes := make([]*outcome, 0, len(artifacts))
 	for _, a := range artifacts {
-		u := newOutcome(placed{i, a})
+		u := newOutcome(placed{i, source, a})
 		outcomes = append(outcomes, u)
 		if size, ok := c.have(u.file.Digest); ok {
 			u.file.Size = size

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
@@ -22,10 +21,8 @@ const maxFindings = 50
 // listing writes the lists of all repositories from outcomes that come in
 // plan order. Only one repository's lists are open at a time.
 type listing struct {
-	resolved *Resolved
 	o        CollectOptions
 	lists    []*lists
-	open     *lists
 	findings []error
 	unnamed  int // findings beyond maxFindings
 }
@@ -43,14 +40,15 @@ type lists struct {
 }
 
 func newListing(r *Resolved, o CollectOptions) *listing {
-	ls := &listing{resolved: r, o: o}
+	ls := &listing{o: o}
 	for _, p := range r.Repositories {
-		ls.append(p)
+		ls.add(p)
 	}
 	return ls
 }
 
-func (ls *listing) append(p Planned) int {
+// add makes room for the lists of a repository and gives its index.
+func (ls *listing) add(p Planned) int {
 	i := len(ls.lists)
 	ls.lists = append(ls.lists, &lists{collected: Collected{
 		Repository: bundle.Repository{
@@ -59,12 +57,6 @@ func (ls *listing) append(p Planned) int {
 		FilesName: fmt.Sprintf("files-%d", i), EvidenceName: fmt.Sprintf("evidence-%d", i),
 	}})
 	return i
-}
-
-// add makes room for a repository of gapbundle's own.
-func (ls *listing) add(p Planned) int {
-	ls.resolved = &Resolved{Repositories: append(slices.Clone(ls.resolved.Repositories), p)}
-	return ls.append(p)
 }
 
 // follow lists outcomes as they settle, in the order they come.

@@ -57,9 +57,9 @@ func (u *outcome) settle(err error) {
 }
 
 // key names the outcome in the resume record: the same key is the same content.
-func (u *outcome) key(repository string) string {
+func (u *outcome) key() string {
 	f := u.artifact.File
-	return fmt.Sprintf("%s\x00%s\x00%d\x00%s\x00%s", repository, f.Path, f.Size, f.Digest.Hex(), u.artifact.Validator)
+	return fmt.Sprintf("%s\x00%s\x00%d\x00%s\x00%s", u.source, f.Path, f.Size, f.Digest.Hex(), u.artifact.Validator)
 }
 
 // crew is what all runs of one collection share.
@@ -185,7 +185,7 @@ func (c *crew) ahead(ctx context.Context, group *errgroup.Group, w *bundle.RunWr
 	for u := range in {
 		l := &loading{outcome: u}
 		if replaying {
-			done, ok := w.Done(u.key(c.resolved.Repositories[u.repository].Name))
+			done, ok := w.Done(u.key())
 			if replaying = ok; ok {
 				l.recorded = &done
 			}
@@ -230,17 +230,15 @@ func load(ctx context.Context, a Artifact, size int64) (*bundle.Content, []byte,
 // write puts one artifact into the run. The error names source and path.
 func (c *crew) write(ctx context.Context, w *bundle.RunWriter, l *loading) error {
 	defer l.release()
-	p, a := c.resolved.Repositories[l.repository], l.artifact
-	c.o.Progress.Item(p.Name + ": " + a.File.Path)
+	a := l.artifact
+	c.o.Progress.Item(l.source + ": " + a.File.Path)
 	written := l.recorded
 	if written == nil {
 		done, err := c.append(ctx, w, l)
 		if err != nil {
-			return fmt.Errorf("source %s, %s: %w", p.Name, a.File.Path, asUpstream(err, a))
+			return fmt.Errorf("source %s, %s: %w", l.source, a.File.Path, asUpstream(err, a))
 		}
 		written = &done
-	} else {
-		c.o.Progress.Add(written.Size)
 	}
 	l.file.Digest, l.file.Size = written.Digest, written.Size
 	if written.Validator != "" {
@@ -252,7 +250,7 @@ func (c *crew) write(ctx context.Context, w *bundle.RunWriter, l *loading) error
 func (c *crew) append(ctx context.Context, w *bundle.RunWriter, l *loading) (bundle.Written, error) {
 	a := l.artifact
 	item := bundle.Item{
-		Key:    l.key(c.resolved.Repositories[l.repository].Name),
+		Key:    l.key(),
 		Digest: a.File.Digest, Size: a.File.Size, Open: a.Open, Drop: c.drop,
 	}
 	switch {
@@ -293,7 +291,7 @@ func asUpstream(err error, a Artifact) error {
 	if a.Evidence.Vouched == bundle.VouchedPinned {
 		class = fetch.ErrRefused
 	}
-	return fmt.Errorf("%s: %v: %w", a.Evidence.Origin, err, class)
+	return fmt.Errorf("%s: %s: %w", a.Evidence.Origin, err.Error(), class)
 }
 
 func inMemory(b []byte, validator string) bundle.Open {

@@ -260,7 +260,10 @@ func volumeContent(t *testing.T, dirs ...string) map[bundle.Digest][]byte {
 				if err != nil {
 					t.Fatal(err)
 				}
-				whole, _, _ := strings.Cut(dir+"/"+h.Name, ".part-")
+				whole, _, split := strings.Cut(dir+"/"+h.Name, ".part-")
+				if !split { // it may be there twice, when two runs found the same content
+					segments[whole] = nil
+				}
 				segments[whole] = append(segments[whole], b...)
 			}
 			z.Close()
@@ -562,7 +565,8 @@ func TestPlanChangesNothing(t *testing.T) {
 	if after := snapshot(t, b.dir, b.medium); !maps.Equal(before, after) {
 		t.Errorf("plan changed %v to %v", before, after)
 	}
-	if report.Total.Files != int64(len(w.content)) || report.Total.Fetch != int64(len(w.content)-1) || report.Sequence != 1 || !report.Full {
+	// One twin and one of two empty files need not be fetched.
+	if report.Total.Files != int64(len(w.content)) || report.Total.Fetch != int64(len(w.content)-2) || report.Sequence != 1 || !report.Full {
 		t.Errorf("report %+v", report)
 	}
 	r := b.must()

@@ -225,7 +225,7 @@ func (l *Ledger) Take(request bundle.Digest, targets []string, created time.Time
 // Settle ends the pending export without a bundle and forgets its records.
 func (l *Ledger) Settle() error {
 	l.state.Pending = nil
-	return errors.Join(l.save(), l.empty(recordsDir), l.empty(scratchDir))
+	return errors.Join(l.save(), l.empty(recordsDir))
 }
 
 // Records and Scratch open the directories for resume records and for

@@ -127,8 +127,8 @@ func TestReadOnlyMakesNothing(t *testing.T) {
 	if l.Next() != 1 || l.Stream() != "" {
 		t.Fatalf("next %d stream %q", l.Next(), l.Stream())
 	}
-	for range l.Seen("a") {
-		t.Fatal("something seen in an empty ledger")
+	for s, err := range l.Seen("a") {
+		t.Fatalf("seen in an empty ledger: %v %v", s, err)
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("folder: %v", err)

@@ -1,0 +1,108 @@
+// Package faulttest runs the real program while the kernel refuses to do what
+// it is asked to, or kills it at a chosen call. It needs strace, which reaches
+// a static Go binary, so no layer for faults stands in the program itself.
+//
+// It is for tests under the build tag "faults".
+package faulttest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// runLimit ends a program that hangs after an injected fault: a defect that a
+// test has to report, not wait for.
+const runLimit = 2 * time.Minute
+
+// Program builds the real program once for the test and gives its path.
+func Program(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "gapbundle")
+	build := exec.Command("go", "build", "-o", path, "github.com/gapbundle/gapbundle/cmd/gapbundle")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// Fault is what happens at a system call.
+type Fault struct {
+	// Call is the system call, as strace names it: "fsync", "/rename".
+	Call string
+	// N is which one of them, from 1, counted for each thread. With OnPath
+	// set, only calls on that path count.
+	N      int
+	OnPath string
+	// Errno is the error it gets, "ENOSPC"; empty: the process is killed.
+	Errno string
+}
+
+// String names the fault.
+func (f Fault) String() string {
+	what := f.Errno
+	if what == "" {
+		what = "KILL"
+	}
+	return fmt.Sprintf("%s at %s %d", what, strings.TrimPrefix(f.Call, "/"), f.N)
+}
+
+// Outcome is how a run under a fault ended.
+type Outcome struct {
+	// Hit says that the fault was reached; otherwise the run was a plain one.
+	Hit bool
+	// Killed says that the process was killed, Exit is its status otherwise.
+	Killed bool
+	Exit   int
+	// Output is what it wrote to stdout and stderr.
+	Output string
+}
+
+// Run runs the program with args and env (beside the process's own) under f.
+func Run(t testing.TB, f Fault, env []string, program string, args ...string) Outcome {
+	t.Helper()
+	inject := fmt.Sprintf("inject=%s:error=%s:when=%d", f.Call, f.Errno, f.N)
+	if f.Errno == "" {
+		inject = fmt.Sprintf("inject=%s:signal=KILL:when=%d", f.Call, f.N)
+	}
+	log := filepath.Join(t.TempDir(), "strace")
+	straceArgs := []string{"-f", "-qq", "-o", log, "-e", "trace=" + f.Call, "-e", inject}
+	if f.OnPath != "" {
+		straceArgs = append(straceArgs, "-P", f.OnPath)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), runLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "strace", append(append(straceArgs, program), args...)...)
+	cmd.Env = append(os.Environ(), env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		t.Fatalf("%s: still running after %s\n%s", f, runLimit, out.String())
+	}
+	o := Outcome{Output: out.String()}
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		status, ok := exit.Sys().(syscall.WaitStatus)
+		o.Killed = ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+		o.Exit = exit.ExitCode()
+	case err != nil:
+		t.Fatalf("strace: %v", err)
+	}
+	trace, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatalf("strace: %v\n%s", err, o.Output)
+	}
+	o.Hit = o.Killed || bytes.Contains(trace, []byte("INJECTED"))
+	return o
+}
