@@ -179,13 +179,14 @@ func (s *stage) trip(name, bundle string, downloaded int64, took time.Duration) 
 }
 
 func (s *stage) summary() {
-	fmt.Fprintf(s.out, "%-24s %14s %14s %12s\n", "", "downloaded", "on the stick", "export took")
+	fmt.Fprintf(s.out, "%-24s %14s %14s %14s\n", "", "downloaded", "on the stick", "export took")
 	for _, t := range s.trips {
-		fmt.Fprintf(s.out, "%-24s %14s %14s %12s\n", t.name, megabytes(t.downloaded), megabytes(t.usb), t.took.Round(10*time.Millisecond))
+		fmt.Fprintf(s.out, "%-24s %14s %14s %14s\n", t.name, megabytes(t.downloaded), megabytes(t.usb), t.took.Round(10*time.Millisecond))
 	}
-	s.say("")
-	s.say("Next: write a gapbundle.yaml of your own (README.md, \"A first real use\"; examples/),")
-	s.say("then gapbundle keygen, gapbundle plan, gapbundle export. gapbundle help lists the rest.")
+	fmt.Fprint(s.out, `
+What to do next: write a gapbundle.yaml of your own (README.md, "A first real use";
+examples/ has more), then gapbundle keygen, gapbundle plan, gapbundle export.
+`)
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
