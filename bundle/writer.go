@@ -50,7 +50,10 @@ type Writer struct {
 	compressor *compressor
 	frames     chan *frameJob // those not in use
 	placing    sync.Mutex     // one volume at a time looks for its medium
+	noting     sync.Mutex     // and one at a time leaves word there
 	reading    chan struct{}  // one file at a time is read back
+	syncEvery  int64          // bytes
+	freeSpace  func(dir string) (int64, error)
 
 	mu       sync.Mutex // guards what follows
 	media    []*medium
@@ -80,7 +83,7 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	if o.Progress == nil {
 		o.Progress = NoProgress
 	}
-	w := &Writer{o: o, name: DirName(o.Set, o.Sequence), reading: make(chan struct{}, 1)}
+	w := &Writer{o: o, name: DirName(o.Set, o.Sequence), reading: make(chan struct{}, 1), syncEvery: syncEvery, freeSpace: freeSpace}
 	w.partial = w.name + PartialSuffix
 	w.idle = sync.NewCond(&w.mu)
 	if w.compressor, err = newCompressor(o.Jobs); err != nil {
@@ -167,6 +170,10 @@ func (w *Writer) waitReads() {
 
 // noteMedium leaves word for whoever finds a medium that is not finished.
 func (w *Writer) noteMedium(root *os.Root, m *medium) error {
+	w.placing.Lock() // runs begin volumes side by side
+	defer w.placing.Unlock()
+	w.noting.Lock()
+	defer w.noting.Unlock()
 	if _, err := root.Lstat(MediumName); err == nil {
 		return nil
 	}
