@@ -19,6 +19,9 @@ type Env struct {
 	Fetch *fetch.Client
 	// Base is what the last state recorded.
 	Base Base
+	// Held are repositories of sources that are not planned this time, and
+	// stay as the base of the delta has them: their paths are taken.
+	Held []Held
 	// Dir is the folder of the spec file.
 	Dir string
 	// Now is the judging time for upstream's signatures and validity.
@@ -30,6 +33,13 @@ type Env struct {
 	// Lock holds the digests that were pinned on first sight.
 	Lock *Lock
 	Log  *slog.Logger
+}
+
+// Held is a repository that is kept as it is.
+type Held struct {
+	Repository bundle.Repository
+	// Files streams its list, in order of paths.
+	Files func() iter.Seq2[bundle.File, error]
 }
 
 // Base is the state that a delta builds on, as the exporter recorded it.

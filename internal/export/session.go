@@ -228,6 +228,12 @@ func (s *session) resolve(ctx context.Context, specs []sources.Spec, write bool)
 		Fetch: client, Base: seen{s.ledger}, Dir: s.spec.Dir, Now: s.o.Now, Site: site,
 		Scratch: s.scratch, Lock: s.lock, Log: s.o.Log,
 	}
+	for _, r := range s.held {
+		lists := s.tree(r.Kind, nil)
+		env.Held = append(env.Held, sources.Held{
+			Repository: r, Files: func() iter.Seq2[bundle.File, error] { return lists.Files(r.Name) },
+		})
+	}
 	if s.resolved, err = sources.Resolve(ctx, s.o.Kinds, specs, env); err != nil {
 		return err
 	}

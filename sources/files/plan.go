@@ -8,7 +8,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -56,6 +55,7 @@ type planner struct {
 	env     *sources.Env
 	fetched map[string]*sheet // SHA256SUMS files by URL
 	owner   map[string]string // path of a SHA256SUMS file or signature: source that carries it
+	taken   map[string]string // path: source that is held and carries it; see held
 }
 
 // planned is an artifact on its way, with what is known before it is asked for.
@@ -204,19 +204,10 @@ func (p *planner) match(w *web, vouchings []*vouching, all map[*remote]match) er
 // repository plans one source whose checksums are read.
 func (p *planner) repository(ctx context.Context, w *web, matches map[*remote]match, extras []planned) (sources.Repository, error) {
 	repo := sources.Repository{Name: w.name, Mount: mount}
-	all := extras
-	var elsewhere int
-	others := map[string]bool{}
-	for _, r := range w.files {
-		switch owner := p.owner[r.path]; {
-		case r.first != nil:
-			elsewhere++
-			others[r.first.source] = true
-		case owner == "": // otherwise it is one of the SHA256SUMS files
-			all = append(all, planned{remote: r, match: matches[r], artifact: artifactOf(r, "")})
-		}
+	all, elsewhere, err := p.own(w, matches, extras)
+	if err != nil {
+		return repo, err
 	}
-	slices.SortFunc(all, func(a, b planned) int { return bundle.ComparePaths(a.artifact.File.Path, b.artifact.File.Path) })
 	if err := p.recall(w.name, all); err != nil {
 		return repo, err
 	}
@@ -242,11 +233,55 @@ func (p *planner) repository(ctx context.Context, w *web, matches map[*remote]ma
 	if unpinned > 0 {
 		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %d files: nothing but the connection vouches for them", unpinned, len(all)))
 	}
-	if elsewhere > 0 {
-		names := slices.Sorted(maps.Keys(others))
-		repo.Notes = append(repo.Notes, fmt.Sprintf("%d URLs are carried by source %s already", elsewhere, strings.Join(names, ", ")))
+	for _, name := range slices.Sorted(maps.Keys(elsewhere)) {
+		repo.Notes = append(repo.Notes, fmt.Sprintf("%d files: carried by source %s already", elsewhere[name], name))
 	}
 	return repo, strictyaml.Join(errs...)
+}
+
+// own are the artifacts that a source carries itself, sorted by path: no path
+// may be in two repositories. elsewhere counts the others, by who has them.
+func (p *planner) own(w *web, matches map[*remote]match, extras []planned) (all []planned, elsewhere map[string]int, err error) {
+	all, elsewhere = extras, map[string]int{}
+	for _, r := range w.files {
+		switch {
+		case r.first != nil:
+			elsewhere[r.first.source]++
+		case p.owner[r.path] == "": // otherwise it is one of the SHA256SUMS files
+			all = append(all, planned{remote: r, match: matches[r], artifact: artifactOf(r, "")})
+		}
+	}
+	held, err := p.held()
+	all = slices.DeleteFunc(all, func(a planned) bool {
+		owner, taken := held[a.artifact.File.Path]
+		if taken {
+			elsewhere[owner]++
+		}
+		return taken
+	})
+	slices.SortFunc(all, func(a, b planned) int { return bundle.ComparePaths(a.artifact.File.Path, b.artifact.File.Path) })
+	return all, elsewhere, err
+}
+
+// held are the paths that sources of this kind which are not planned this
+// time have, and which of them.
+func (p *planner) held() (map[string]string, error) {
+	if p.taken != nil || len(p.env.Held) == 0 {
+		return p.taken, nil
+	}
+	p.taken = map[string]string{}
+	for _, h := range p.env.Held {
+		if h.Repository.Kind != Name || h.Repository.Annotations[formKey] == formFolder {
+			continue
+		}
+		for f, err := range h.Files() {
+			if err != nil {
+				return nil, err
+			}
+			p.taken[f.Path] = h.Repository.Name
+		}
+	}
+	return p.taken, nil
 }
 
 func replay(artifacts []sources.Artifact) iter.Seq2[sources.Artifact, error] {

@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"errors"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -229,8 +230,21 @@ func TestSharedURL(t *testing.T) {
 	if len(all["a"]) != 1 {
 		t.Errorf("second: %v", paths(all["a"]))
 	}
-	if notes := strings.Join(r.Repositories[0].Notes, "\n"); !strings.Contains(notes, "1 URLs are carried by source b already") {
+	if notes := strings.Join(r.Repositories[0].Notes, "\n"); !strings.Contains(notes, "1 files: carried by source b already") {
 		t.Errorf("notes: %s", notes)
+	}
+}
+
+// A path that a source has which is not planned this time stays with it.
+func TestHeldPath(t *testing.T) {
+	s, up := newSite(t), upstreamtest.New(t)
+	up.Put("/x", []byte("x"))
+	up.Put("/y", []byte("y"))
+	held := tree{files: map[string][]bundle.File{"a": {{Path: hostPath(up) + "/x"}}}}
+	s.env.Held = []sources.Held{{Repository: bundle.Repository{Name: "a", Kind: Name, Mount: mount}, Files: func() iter.Seq2[bundle.File, error] { return held.Files("a") }}}
+	all := s.mustPlan("- {name: b, urls: [" + up.URL("/x") + ", " + up.URL("/y") + "]}\n")
+	if got := paths(all["b"]); len(got) != 1 || got[0] != hostPath(up)+"/y" {
+		t.Errorf("got %v", got)
 	}
 }
 
