@@ -1,0 +1,90 @@
+package archtest
+
+// row is one package of ours.
+type row struct {
+	imports []string // what it may import of ours
+	tests   []string // what its tests may import besides, and besides test packages
+	all     bool     // it may import everything but test packages: the program alone
+	test    bool     // it is for tests, and only they and its like may import it
+}
+
+// table has a row for every package of the module, tests and tools included. A
+// package without a row, a row without a package, and an edge that is in no
+// row are failures: who wants a new edge writes it here and its reason into
+// docs/design.md.
+func table() map[string]row {
+	return map[string]row{
+		"cmd/gapbundle": {all: true},
+
+		// The pipeline: sources -> bundle => (media) => verify -> unpack.
+		"sources":       {imports: []string{"bundle", "internal/fetch", "internal/blobstore", "internal/durable", "internal/strictyaml"}},
+		"sources/all":   {imports: []string{"sources", "sources/files"}},
+		"sources/files": {imports: []string{"bundle", "sources", "internal/fetch", "internal/blobstore", "internal/strictyaml"}},
+		"bundle":        {},
+		"verify":        {imports: []string{"bundle", "internal/durable"}},
+		"unpack":        {imports: []string{"bundle", "verify", "unpack/site", "internal/blobstore", "internal/durable"}},
+		"unpack/site":   {imports: []string{"bundle"}},
+
+		// What they stand on.
+		"internal/blobstore":  {imports: []string{"bundle", "internal/durable"}},
+		"internal/durable":    {},
+		"internal/fetch":      {},
+		"internal/strictyaml": {imports: []string{"bundle"}},
+
+		// What the program needs around them.
+		"internal/config": {imports: []string{"bundle", "sources", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/all"}},
+		"internal/export": {imports: []string{"bundle", "sources", "internal/blobstore", "internal/config", "internal/fetch", "internal/keys", "internal/ledger"}},
+		"internal/keys":   {imports: []string{"bundle"}},
+		"internal/ledger": {imports: []string{"bundle", "internal/durable"}},
+		"internal/serve":  {imports: []string{"unpack", "unpack/site"}},
+
+		// Tests, tools, examples.
+		"internal/archtest":     {},
+		"internal/bench":        {},
+		"internal/bundletest":   {test: true, imports: []string{"bundle", "verify", "internal/keys"}},
+		"internal/deps":         {},
+		"internal/faulttest":    {test: true},
+		"internal/upstreamtest": {test: true},
+		"internal/webtest":      {test: true, imports: []string{"bundle", "unpack/site", "internal/serve"}},
+		"examples":              {tests: []string{"internal/config"}},
+		"examples/demo":         {},
+	}
+}
+
+// ban is what a package must not have in reach.
+type ban struct {
+	reach  []string // not even through what it imports, of whatever module
+	direct []string // not itself
+	clock  bool     // does not ask what time it is: times are handed in
+}
+
+// bans holds for each package named and all below it.
+func bans() map[string]ban {
+	noNetwork := []string{"net/http", "os/exec"}
+	return map[string]ban{
+		"bundle":             {reach: noNetwork, direct: []string{"log", "log/slog"}, clock: true},
+		"verify":             {reach: append([]string{"sources", "unpack"}, noNetwork...), direct: []string{"log", "log/slog"}, clock: true},
+		"unpack":             {reach: append([]string{"sources"}, noNetwork...)},
+		"sources":            {reach: []string{"verify", "unpack", "cmd/gapbundle"}},
+		"internal/blobstore": {reach: noNetwork},
+		"internal/durable":   {reach: noNetwork},
+		"internal/ledger":    {reach: noNetwork},
+		"internal/export":    {reach: []string{"unpack", "cmd/gapbundle"}},
+	}
+}
+
+// addressOnly are the packages that may import net within reach of those that
+// are banned from the network. They use nothing of it but addressNames, which
+// is looked at as well.
+func addressOnly() []string {
+	return []string{
+		"crypto/x509",
+		"github.com/google/go-containerregistry/pkg/name", // which sigstore's signature imports
+		"golang.org/x/sys/windows",
+	}
+}
+
+// addressNames are the names in net that hold and read addresses and do nothing.
+func addressNames() []string {
+	return []string{"IP", "IPMask", "IPNet", "IPv4len", "IPv6len", "ParseIP", "ParseCIDR", "SplitHostPort"}
+}
