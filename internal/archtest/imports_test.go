@@ -44,7 +44,7 @@ func (r row) mayImport(f *file, to string, rows map[string]row) bool {
 	if rows[to].test {
 		return f.test || r.test
 	}
-	return r.all || f.test && (to == f.pkg || slices.Contains(r.tests, to))
+	return r.all || f.test && (r.test || to == f.pkg || slices.Contains(r.tests, to))
 }
 
 // TestReach: what must not be in reach is not, on any system we build for: the
@@ -148,6 +148,8 @@ func TestRefusals(t *testing.T) {
 		"the program to a test package": {from: "cmd/gapbundle", to: "internal/upstreamtest"},
 		"a test to a test package":      {from: "internal/fetch", test: true, to: "internal/upstreamtest", want: true},
 		"a test to its package":         {from: "internal/fetch", test: true, to: "internal/fetch", want: true},
+		"a test of a test package":      {from: "internal/webtest", test: true, to: "unpack", want: true},
+		"a test package itself":         {from: "internal/webtest", to: "unpack"},
 		"a test against the stream":     {from: "bundle", test: true, to: "unpack"},
 	} {
 		f := &file{pkg: edge.from, test: edge.test}
@@ -189,7 +191,7 @@ func TestUses(t *testing.T) {
 // TestReachIsFollowed through other modules and the standard library, with all
 // edges to one package.
 func TestReachIsFollowed(t *testing.T) {
-	m := load(t)
+	r := newReach(load(t), "linux")
 	for edge, want := range map[string]bool{
 		"internal/fetch crypto/tls net":                          true,
 		"internal/fetch net/http golang.org/x/net/http/httpguts": true,
@@ -199,7 +201,7 @@ func TestReachIsFollowed(t *testing.T) {
 		"bundle net/http net":                                    false,
 	} {
 		words, found := strings.Fields(edge), false
-		err := newReach(m, "linux").from(words[0], func(way []string) {
+		err := r.from(words[0], func(way []string) {
 			found = found || slices.Equal(way[len(way)-2:], words[1:])
 		})
 		if err != nil {

@@ -5,7 +5,7 @@ type row struct {
 	imports []string // what it may import of ours
 	tests   []string // what its tests may import besides, and besides test packages
 	all     bool     // it may import everything but test packages: the program alone
-	test    bool     // it is for tests, and only they and its like may import it
+	test    bool     // it is for tests, and only they and its like may import it; in its own tests both sides meet
 }
 
 // table has a row for every package of the module, tests and tools included. A
