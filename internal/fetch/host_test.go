@@ -1,6 +1,7 @@
 package fetch_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/pem"
@@ -132,6 +133,24 @@ func TestNoClientCertificate(t *testing.T) {
 	_, err := c.Stat(t.Context(), s.URL+"/x")
 	if !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), "certificate") || len(p.all) > 0 {
 		t.Errorf("%v, %d more attempts", err, len(p.all))
+	}
+}
+
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	s := up.NewHTTP2(t)
+	content := noise(300_000)
+	s.Put("/x", content)
+	s.Fail("/x", up.Cut(100_000), up.Stall(50_000), up.Status(503), up.Stall(-1), up.Cut(0))
+	c, _ := newClient(t, fetch.Options{Stall: 10 * shortStall, Hosts: map[string]fetch.HostOptions{s.Host(): {CA: s.CA()}}})
+	got, b, err := readFrom(t, c, s.URL("/x"), 0, "")
+	if err != nil || !bytes.Equal(got, content) || !b.Meta.Secure || s.Requests("/x") != 6 {
+		t.Errorf("%d bytes, %v, %d requests", len(got), err, s.Requests("/x"))
+	}
+	for _, r := range s.Seen("/x") {
+		if r.ProtoMajor != 2 {
+			t.Errorf("protocol %s", r.Proto)
+		}
 	}
 }
 

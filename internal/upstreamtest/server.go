@@ -59,8 +59,15 @@ func New(t testing.TB) *Server {
 
 // NewTLS starts a server by https with a certificate of an authority of its
 // own, for 127.0.0.1 and localhost.
-func NewTLS(t testing.TB) *Server {
+func NewTLS(t testing.TB) *Server { return newTLS(t, false) }
+
+// NewHTTP2 is NewTLS for clients that speak HTTP/2, as most upstreams do. Cut
+// and Stall end or hold one stream of the connection; there is no Reset.
+func NewHTTP2(t testing.TB) *Server { return newTLS(t, true) }
+
+func newTLS(t testing.TB, http2 bool) *Server {
 	s := newServer(t)
+	s.http.EnableHTTP2 = http2
 	s.authority = newAuthority(t)
 	s.http.TLS = s.authority.serverConfig(t)
 	s.http.StartTLS()
