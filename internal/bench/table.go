@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
+	"strings"
 	"time"
 )
 
@@ -51,13 +51,14 @@ func (t *table) row(what string, r relation, run func(n int) (usage, error)) err
 }
 
 func (t *table) print(out io.Writer) error {
-	fmt.Fprintf(out, "\n%s (middle of %d; a gapbundle process may take %s of memory)\n\n", t.title, t.runs, mega(t.limit))
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\twall\ttimes\tuser+sys\tcores\tpeak memory\twritten\t")
+	var b strings.Builder
+	line := func(columns ...any) { fmt.Fprintf(&b, "%-26s %9s %6s %9s %6s %12s %10s\n", columns...) }
+	fmt.Fprintf(&b, "\n%s (middle of %d; a gapbundle process may take %s of memory)\n\n", t.title, t.runs, mega(t.limit))
+	line("", "wall", "times", "user+sys", "cores", "peak memory", "written")
 	var base time.Duration
 	for _, r := range t.rows {
 		if r.section != "" {
-			fmt.Fprintf(w, "%s\t\t\t\t\t\t\t\n", r.section)
+			fmt.Fprintf(&b, "%s\n", r.section)
 			continue
 		}
 		times := ""
@@ -68,10 +69,11 @@ func (t *table) print(out io.Writer) error {
 			times = fmt.Sprintf("%.2f", r.wall.Seconds()/base.Seconds())
 		case alone:
 		}
-		fmt.Fprintf(w, "%s\t%.2f s\t%s\t%.2f s\t%.2f\t%s\t%s\t\n", r.what, r.wall.Seconds(), times,
-			r.cpu.Seconds(), r.cpu.Seconds()/r.wall.Seconds(), mega(r.rss), mega(r.written))
+		line("  "+r.what, fmt.Sprintf("%.2f s", r.wall.Seconds()), times, fmt.Sprintf("%.2f s", r.cpu.Seconds()),
+			fmt.Sprintf("%.2f", r.cpu.Seconds()/r.wall.Seconds()), mega(r.rss), mega(r.written))
 	}
-	return w.Flush()
+	_, err := io.WriteString(out, b.String())
+	return err
 }
 
 func mega(n int64) string { return fmt.Sprintf("%.0f MB", float64(n)/1e6) }
