@@ -58,6 +58,10 @@ func (f *Fixture) check(err error) {
 // Time is the one time T of generation n.
 func (f *Fixture) Time(n int) time.Time { return time.Date(2026, 1, 2, 3, 4, n, 0, time.UTC) }
 
+// Path is Dir, and Published the time of what is published.
+func (f *Fixture) Path() string         { return f.Dir }
+func (f *Fixture) Published() time.Time { return f.Time(f.number) }
+
 // Publish makes a generation of files and switches to it.
 func (f *Fixture) Publish(files map[string]File) {
 	f.t.Helper()

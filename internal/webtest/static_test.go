@@ -136,11 +136,9 @@ func testAnswers(t *testing.T, s *Server, answers []answer) {
 func compact(mediaType string) string { return strings.ToLower(strings.ReplaceAll(mediaType, " ", "")) }
 
 // testContent: names, types, folders, what must not be reached.
-func testContent(t *testing.T, start func(*testing.T, *Fixture) *Server) {
-	f := NewFixture(t)
-	f.Base = "http://mirror.lan"
+func testContent(t *testing.T, f mirror, start startFunc) {
 	f.Publish(first())
-	s := start(t, f)
+	s := start(t, f.Path())
 	files := first()
 	var answers []answer
 	for p, file := range files {
@@ -240,10 +238,9 @@ func links(page string) []string {
 }
 
 // testRanges: parts of a file, by its version.
-func testRanges(t *testing.T, start func(*testing.T, *Fixture) *Server) {
-	f := NewFixture(t)
+func testRanges(t *testing.T, f mirror, start startFunc) {
 	f.Publish(first())
-	s := start(t, f)
+	s := start(t, f.Path())
 	const path = "/files/example.org/sub/file.txt"
 	whole := strings.Repeat("0123456789", 1000)
 	resp, _ := do(t, s, http.MethodGet, path)
@@ -251,7 +248,7 @@ func testRanges(t *testing.T, start func(*testing.T, *Fixture) *Server) {
 	if etag == "" || strings.HasPrefix(etag, "W/") {
 		t.Errorf("ETag %q: want a strong one", etag)
 	}
-	if want := f.Time(1).Format(http.TimeFormat); modified != want {
+	if want := f.Published().UTC().Format(http.TimeFormat); modified != want {
 		t.Errorf("Last-Modified %q, want %q", modified, want)
 	}
 	if resp.Header.Get("Accept-Ranges") != "bytes" {
@@ -285,10 +282,9 @@ func testRanges(t *testing.T, start func(*testing.T, *Fixture) *Server) {
 }
 
 // testSwitch: publish, roll back, and clients that hold what was.
-func testSwitch(t *testing.T, start func(*testing.T, *Fixture) *Server) {
-	f := NewFixture(t)
+func testSwitch(t *testing.T, f mirror, start startFunc) {
 	f.Publish(first())
-	s := start(t, f)
+	s := start(t, f.Path())
 	const changed, same = "/apt/demo/dists/stable/InRelease", "/files/example.org/README"
 	held := map[string]*http.Response{}
 	for _, p := range []string{changed, same} {
@@ -331,14 +327,13 @@ func testSwitch(t *testing.T, start func(*testing.T, *Fixture) *Server) {
 }
 
 // testSlow: a download that began before a switch ends with what it began with.
-func testSlow(t *testing.T, start func(*testing.T, *Fixture) *Server) {
+func testSlow(t *testing.T, f mirror, start startFunc) {
 	const p = "files/example.org/large.bin"
 	large := func(c string) string { return strings.Repeat(c, 32<<20) } // more than sockets buffer
-	f := NewFixture(t)
 	files := first()
 	files[p] = File{Content: large("1")}
 	f.Publish(files)
-	s := start(t, f)
+	s := start(t, f.Path())
 	resp, err := open(s, http.MethodGet, "/"+p)
 	if err != nil {
 		t.Fatal(err)
@@ -361,10 +356,9 @@ func testSlow(t *testing.T, start func(*testing.T, *Fixture) *Server) {
 }
 
 // testOdd: odd names, current, listed, typed, and from the generation before.
-func testOdd(t *testing.T, start func(*testing.T, *Fixture) *Server) {
-	f := NewFixture(t)
+func testOdd(t *testing.T, f mirror, start startFunc) {
 	f.Publish(withOdd(first()))
-	s := start(t, f)
+	s := start(t, f.Path())
 	var answers []answer
 	for i, name := range odd() {
 		answers = append(answers, answer{escaped("files/odd/plain/" + name), 200, fmt.Sprint("plain ", i), ""},
@@ -399,10 +393,9 @@ func (o *only) Write(b []byte) (int, error) {
 
 // testParallel: while generations are switched every answer is whole, and
 // from one generation.
-func testParallel(t *testing.T, start func(*testing.T, *Fixture) *Server) {
-	f := NewFixture(t)
+func testParallel(t *testing.T, f mirror, start startFunc) {
 	f.Publish(first())
-	s := start(t, f)
+	s := start(t, f.Path())
 	bad := make(chan string, 4)
 	deadline := time.Now().Add(time.Second)
 	for range cap(bad) {
@@ -433,23 +426,44 @@ func testParallel(t *testing.T, start func(*testing.T, *Fixture) *Server) {
 	}
 }
 
+// mirror is something to publish in: a Fixture, or the real thing.
+type mirror interface {
+	Path() string
+	// Publish makes files all that is published.
+	Publish(files map[string]File)
+	// Published is the time of the last publish.
+	Published() time.Time
+}
+
+type startFunc func(t *testing.T, dir string) *Server
+
 // tests is the table that every server has to pass.
-func tests() map[string]func(*testing.T, func(*testing.T, *Fixture) *Server) {
-	return map[string]func(*testing.T, func(*testing.T, *Fixture) *Server){
+func tests() map[string]func(*testing.T, mirror, startFunc) {
+	return map[string]func(*testing.T, mirror, startFunc){
 		"content": testContent, "ranges": testRanges, "switch": testSwitch, "slow": testSlow, "parallel": testParallel, "odd": testOdd,
 	}
 }
 
-func testServers(t *testing.T, names ...string) {
-	for _, name := range names {
+// testServers runs the tests that are named, or all, on each server.
+func testServers(t *testing.T, make func(*testing.T) mirror, servers []string, only ...string) {
+	for _, name := range servers {
 		t.Run(name, func(t *testing.T) {
 			for test, run := range tests() {
+				if len(only) > 0 && !slices.Contains(only, test) {
+					continue
+				}
 				t.Run(test, func(t *testing.T) {
-					run(t, func(t *testing.T, f *Fixture) *Server { return Start(t, name, f.Dir) })
+					run(t, make(t), func(t *testing.T, dir string) *Server { return Start(t, name, dir) })
 				})
 			}
 		})
 	}
 }
 
-func TestServe(t *testing.T) { testServers(t, Serve) }
+func newFixture(t *testing.T) mirror {
+	f := NewFixture(t)
+	f.Base = "http://mirror.lan"
+	return f
+}
+
+func TestServe(t *testing.T) { testServers(t, newFixture, []string{Serve}) }
