@@ -182,7 +182,7 @@ func (m *Mirror) checkConflicts(choices []*choice) error {
 	}
 	for _, set := range slices.Sorted(maps.Keys(coming)) {
 		a := coming[set]
-		sets = append(sets, generationSet(a.Bundle, time.Time{}, 0))
+		sets = append(sets, generationSet(a.Bundle, time.Time{}))
 		for i, r := range a.Manifest().Repositories {
 			if bundle.IsSharedMount(r.Mount) {
 				parts = append(parts, part{set, r, a.Files(i)})
@@ -254,11 +254,11 @@ func (m *Mirror) rehearsePlacing(a *arrival, h *hand, res *BundleResult) error {
 }
 
 // generationSet is what a bundle will be in a generation.
-func generationSet(b *verify.Bundle, imported time.Time, accepted int64) GenerationSet {
+func generationSet(b *verify.Bundle, imported time.Time) GenerationSet {
 	m := b.Manifest()
 	s := GenerationSet{
 		Set: m.Set, Stream: m.Stream, Sequence: m.Sequence, Root: b.Root(), State: m.State,
-		Created: m.Created, Imported: imported, Signers: b.Signers(), Accepted: accepted,
+		Created: m.Created, Imported: imported, Signers: b.Signers(),
 		Overrides: slices.Compact(slices.Sorted(slices.Values(slices.Concat(m.Overrides, b.Overrides())))),
 	}
 	for _, r := range m.Repositories {
@@ -321,7 +321,7 @@ func (r *importing) propose(t *arrival, p *proposal) error {
 		return err
 	}
 	next := old.accept(t.Bundle)
-	s := generationSet(t.Bundle, r.now(), next.Sequence)
+	s := generationSet(t.Bundle, r.now())
 	p.sets = slices.DeleteFunc(p.sets, func(s GenerationSet) bool { return s.Set == t.set() })
 	p.sets = append(p.sets, s)
 	slices.SortFunc(p.sets, func(a, b GenerationSet) int { return strings.Compare(a.Set, b.Set) })

@@ -72,6 +72,9 @@ func (w *writer) publish(ctx context.Context, p proposal) (*Generation, error) {
 		g.Number, g.NextTree = current.Number+1, current.NextTree
 	}
 	g.Time = publishTime(p.at, w.now(), current)
+	if err := w.copyRatchets(g.Sets, p.then.Ratchets); err != nil {
+		return nil, err
+	}
 	if err := w.build(ctx, g, current); err != nil {
 		return nil, fmt.Errorf("generation %d: %w", g.Number, err)
 	}
@@ -83,6 +86,24 @@ func (w *writer) publish(ctx context.Context, p proposal) (*Generation, error) {
 		return nil, err
 	}
 	return g, w.complete(in)
+}
+
+// copyRatchets notes in each set what is accepted of it now: next, or what is
+// on record.
+func (w *writer) copyRatchets(sets []GenerationSet, next []ratchet) error {
+	for i := range sets {
+		t, err := w.ratchet(sets[i].Set)
+		if err != nil {
+			return err
+		}
+		for _, n := range next {
+			if n.Set == t.Set {
+				t = n
+			}
+		}
+		sets[i].Accepted = t.Sequence
+	}
+	return nil
 }
 
 // sweepBuilds removes what was built and never published.

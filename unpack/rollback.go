@@ -21,7 +21,8 @@ type RollbackOptions struct {
 
 // Rollback publishes the content of another generation as a new one: with a
 // new number and newer times, so that no client takes what it holds for what
-// is there. It works forwards too. What was accepted stays accepted.
+// is there. It works forwards too. What was accepted stays accepted. Where
+// the content is what is published already, that generation is returned.
 func (m *Mirror) Rollback(ctx context.Context, o RollbackOptions) (g *Generation, err error) {
 	if m.o.DryRun {
 		sets, from, err := m.rolledBack(o)
@@ -32,11 +33,18 @@ func (m *Mirror) Rollback(ctx context.Context, o RollbackOptions) (g *Generation
 		if err != nil {
 			return nil, err
 		}
+		if sets == nil {
+			return current, nil
+		}
 		return &Generation{Number: current.Number + 1, Sets: sets, Reason: rollbackReason(o, from)}, nil
 	}
 	err = m.write(ctx, func(w *writer) error {
 		sets, from, err := w.rolledBack(o)
 		if err != nil {
+			return err
+		}
+		if sets == nil {
+			g, err = w.Current()
 			return err
 		}
 		reason := rollbackReason(o, from)
@@ -56,7 +64,7 @@ func rollbackReason(o RollbackOptions, from int) string {
 }
 
 // rolledBack is the content that Rollback is going to publish, and the number
-// of the generation that it comes from.
+// of the generation that it comes from. No sets: that is published already.
 func (m *Mirror) rolledBack(o RollbackOptions) ([]GenerationSet, int, error) {
 	current, err := m.Current()
 	if err != nil {
@@ -77,7 +85,7 @@ func (m *Mirror) rolledBack(o RollbackOptions) ([]GenerationSet, int, error) {
 		slices.SortFunc(sets, func(a, b GenerationSet) int { return strings.Compare(a.Set, b.Set) })
 	}
 	if sameContent(sets, current.Sets) {
-		return nil, 0, fmt.Errorf("generation %d: its content is what is published: %w", from.Number, bundle.ErrUsage)
+		return nil, from.Number, nil
 	}
 	for i := range sets {
 		// Planting writes tree numbers: not into what current holds.

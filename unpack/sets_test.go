@@ -1,0 +1,169 @@
+package unpack_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/bundletest"
+	"github.com/gapbundle/gapbundle/unpack"
+)
+
+func TestTwoSets(t *testing.T) {
+	a, b := bundletest.New(t, "alpha"), bundletest.New(t, "beta")
+	r := newRig(t, a, b)
+	r.receive(a.Export(t, []bundletest.Repository{
+		apt(map[string]string{"p": "alpha"}), shared("tools", map[string]string{"h/a": "a", "h/both": "same"}),
+	}, bundletest.Options{}).Dirs...)
+	r.receive(b.Export(t, []bundletest.Repository{
+		{Name: "debs", Kind: "apt", Mount: "apt/beta", Files: map[string]string{"p": "beta"}},
+		shared("tools", map[string]string{"h/b": "b", "h/both": "same"}),
+	}, bundletest.Options{}).Dirs...)
+	union := map[string]string{
+		"apt/debs/p": "alpha", "apt/beta/p": "beta", "files/h/a": "a", "files/h/b": "b", "files/h/both": "same",
+	}
+	r.expect(union)
+	r.intact()
+
+	// One conflict: named, and nothing changes.
+	before := servedAll(t, r.dir)
+	clash := b.Export(t, []bundletest.Repository{
+		{Name: "debs", Kind: "apt", Mount: "apt/beta", Files: map[string]string{"p": "beta"}},
+		shared("tools", map[string]string{"h/b": "b", "h/a": "not alpha's"}),
+	}, bundletest.Options{})
+	_, err := r.refused(bundle.ErrUsage, unpack.ImportOptions{}, clash.Dirs...)
+	var conflict *unpack.ConflictError
+	if !errors.As(err, &conflict) || conflict.Path != "files/h/a" || conflict.Sets != [2]string{"alpha", "beta"} {
+		t.Errorf("%v", err)
+	}
+	if !sameServed(before, servedAll(t, r.dir)) {
+		t.Error("what is served has changed")
+	}
+
+	// A file where the other set needs a folder is one too.
+	folder := b.Export(t, []bundletest.Repository{shared("tools", map[string]string{"h/a/deeper": "x"})}, bundletest.Options{})
+	_, err = r.refused(bundle.ErrUsage, unpack.ImportOptions{}, folder.Dirs...)
+	if !errors.As(err, &conflict) || conflict.Path != "files/h/a" {
+		t.Errorf("%v", err)
+	}
+
+	// Removal in one set leaves what the other has.
+	r.receive(b.Export(t, []bundletest.Repository{shared("tools", map[string]string{"h/b": "b"})}, bundletest.Options{}).Dirs...)
+	r.expect(map[string]string{"apt/debs/p": "alpha", "files/h/a": "a", "files/h/b": "b", "files/h/both": "same"})
+	r.intact()
+}
+
+func TestSetOwnsItsMountsUntilItIsForgotten(t *testing.T) {
+	a, b := bundletest.New(t, "alpha"), bundletest.New(t, "beta")
+	r := newRig(t, a, b)
+	first := a.Export(t, []bundletest.Repository{apt(map[string]string{"p": "alpha"}), shared("s", map[string]string{"h/x": "x"})}, bundletest.Options{})
+	r.receive(first.Dirs...)
+	r.receive(a.Export(t, []bundletest.Repository{shared("s", map[string]string{"h/x": "x"})}, bundletest.Options{}).Dirs...)
+	want := func(mount string) bundletest.Made {
+		return b.Export(t, []bundletest.Repository{{Name: "debs", Kind: "apt", Mount: mount, Files: map[string]string{"p": "beta"}}}, bundletest.Options{Full: true})
+	}
+	for _, mount := range []string{"apt/debs", "apt/debs/inner", "apt"} {
+		_, err := r.refused(bundle.ErrUsage, unpack.ImportOptions{}, want(mount).Dirs...)
+		var conflict *unpack.ConflictError
+		if !errors.As(err, &conflict) || !strings.Contains(err.Error(), "alpha") {
+			t.Errorf("%s: %v", mount, err)
+		}
+	}
+	if _, err := r.Forget(t.Context(), "alpha"); err != nil {
+		t.Fatal(err)
+	}
+	r.expect(map[string]string{})
+	r.receive(want("apt/debs").Dirs...)
+	r.expect(map[string]string{"apt/debs/p": "beta"})
+
+	// What was accepted last may come again, older ones may not.
+	r.refused(bundle.ErrUntrusted, unpack.ImportOptions{}, first.Dirs...)
+	r.receive(a.Export(t, []bundletest.Repository{shared("s", map[string]string{"h/x": "x"})}, bundletest.Options{}).Dirs...)
+	r.expect(map[string]string{"apt/debs/p": "beta", "files/h/x": "x"})
+}
+
+func TestConflictWithinOneRun(t *testing.T) {
+	a, b := bundletest.New(t, "alpha"), bundletest.New(t, "beta")
+	r := newRig(t, a, b)
+	stick := t.TempDir()
+	a.Export(t, []bundletest.Repository{apt(map[string]string{"p": "alpha"})}, bundletest.Options{Targets: []string{stick}})
+	b.Export(t, []bundletest.Repository{apt(map[string]string{"p": "beta"})}, bundletest.Options{Targets: []string{stick}})
+	r.refused(bundle.ErrUsage, unpack.ImportOptions{}, stick)
+	r.expect(map[string]string{})
+}
+
+func TestAdoptStream(t *testing.T) {
+	e := bundletest.New(t, "site")
+	r := newRig(t, e)
+	r.receive(e.Export(t, []bundletest.Repository{apt(map[string]string{"a": "1"})}, bundletest.Options{}).Dirs...)
+	e.Stream, e.Sequence = strings.Repeat("ab", 16), 0 // the exporter lost everything
+	again := e.Export(t, []bundletest.Repository{apt(map[string]string{"a": "2"})}, bundletest.Options{Full: true})
+	r.refused(bundle.ErrUntrusted, unpack.ImportOptions{}, again.Dirs...)
+	if err := r.AdoptStream(t.Context(), "site", "not a stream"); !errors.Is(err, bundle.ErrUsage) {
+		t.Errorf("%v", err)
+	}
+	if err := r.AdoptStream(t.Context(), "site", e.Stream); err != nil {
+		t.Fatal(err)
+	}
+	r.expect(map[string]string{"apt/debs/a": "1"})
+	r.receive(again.Dirs...)
+	r.expect(map[string]string{"apt/debs/a": "2"})
+}
+
+func TestClockFloor(t *testing.T) {
+	e := bundletest.New(t, "site")
+	r := newRig(t, e)
+	expires := e.Created.Add(24 * time.Hour)
+	made := e.Export(t, []bundletest.Repository{apt(map[string]string{"a": "1"})}, bundletest.Options{Expires: &expires})
+	r.clock.t = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC) // a clock that lost its battery
+	if err := r.SetTime(t.Context(), expires.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	r.refused(bundle.ErrUntrusted, unpack.ImportOptions{}, made.Dirs...)
+	if err := r.SetTime(t.Context(), expires.Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	r.receive(made.Dirs...)
+	e.Created = expires.Add(24 * time.Hour)
+	r.receive(e.Export(t, []bundletest.Repository{apt(map[string]string{"a": "2"})}, bundletest.Options{}).Dirs...)
+	late := e.Export(t, []bundletest.Repository{apt(map[string]string{"a": "3"})}, bundletest.Options{Expires: &expires})
+	_, err := r.refused(bundle.ErrUntrusted, unpack.ImportOptions{}, late.Dirs...)
+	if !strings.Contains(err.Error(), "expired") {
+		t.Errorf("the floor did not rise with what was accepted: %v", err)
+	}
+	if _, err := r.Receive(context.Background(), late.Dirs, unpack.ImportOptions{AcceptExpired: true}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPublishedKeysBecomeTrusted(t *testing.T) {
+	e := bundletest.New(t, "site")
+	r := newRig(t, e)
+	key := bundle.PublishedKey{Fingerprint: strings.Repeat("AB", 20), Mounts: []string{"apt/debs"}, Path: "keys/upstream.asc", Role: "upstream"}
+	repos := func(content string) []bundletest.Repository {
+		return []bundletest.Repository{
+			apt(map[string]string{"a": content}),
+			{Name: "keyring", Kind: "apt", Mount: "keys", Files: map[string]string{"upstream.asc": "key"}},
+		}
+	}
+	made := e.Export(t, repos("1"), bundletest.Options{Keys: []bundle.PublishedKey{key}})
+	r.refused(bundle.ErrUntrusted, unpack.ImportOptions{}, made.Dirs...)
+	res, err := r.Receive(context.Background(), made.Dirs, unpack.ImportOptions{AcceptKeys: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(res.Bundles[0].Overrides) != 1 {
+		t.Errorf("overrides %v", res.Bundles[0].Overrides)
+	}
+	p, err := r.Policy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.OpenPGP) != 1 || p.OpenPGP[0].Fingerprint != key.Fingerprint || p.OpenPGP[0].Set != "site" {
+		t.Errorf("policy %+v", p.OpenPGP)
+	}
+	r.receive(e.Export(t, repos("2"), bundletest.Options{Keys: []bundle.PublishedKey{key}}).Dirs...)
+}
