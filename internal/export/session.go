@@ -221,6 +221,7 @@ func (s *session) resolve(ctx context.Context, specs []sources.Spec, write bool)
 	if err != nil {
 		return err
 	}
+	s.closers = append(s.closers, func() error { client.Close(); return nil })
 	if err := s.openScratch(write); err != nil {
 		return err
 	}
