@@ -136,7 +136,7 @@ func (w *Writer) roomiest(need int64) (best *medium, most int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range w.media {
-		free, err := freeSpace(m.dir)
+		free, err := w.freeSpace(m.dir)
 		if errors.Is(err, fs.ErrNotExist) && len(m.volumes) > 0 {
 			continue // taken out
 		}

@@ -208,7 +208,8 @@ func (rw *RunWriter) settleReplay(it Item, place []segment) error {
 		}
 		rw.volume, rw.raw = 0, 0
 		if v := rw.tape.volume; v != nil {
-			rw.volume, rw.raw = v.number, v.raw
+			now := part.Segments[len(part.Segments)-1]
+			rw.volume, rw.raw = v.number, now.Offset+padded(now.Length)
 		}
 		rw.w.o.Progress.Add(part.At)
 	case next != nil || part != nil || ended && place[0].volume == rw.volume:

@@ -106,7 +106,7 @@ func (t *tape) execute(s step) error {
 			return err
 		}
 	}
-	if t.unsynced < syncEvery || !s.whole && s.part == nil {
+	if t.unsynced < t.w.syncEvery || !s.whole && s.part == nil {
 		return nil
 	}
 	return t.sync(s.part)

@@ -1,0 +1,305 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// tree is every file below dir but signatures, which are random.
+func tree(t testing.TB, dir string) map[string]Digest {
+	t.Helper()
+	files := make(map[string]Digest)
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || IsSignatureName(e.Name()) {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		files[strings.TrimPrefix(path, dir)] = DigestOf(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func sameTrees(t testing.TB, what, got, want string) {
+	t.Helper()
+	g, w := tree(t, got), tree(t, want)
+	for name, d := range w {
+		if g[name] != d {
+			t.Errorf("%s: %s differs", what, name)
+		}
+	}
+	for name := range g {
+		if _, ok := w[name]; !ok {
+			t.Errorf("%s: %s should not be there", what, name)
+		}
+	}
+}
+
+func copyTree(t testing.TB, to, from string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// clone is the same job in another place, with what lies on the media.
+func (j *job) clone(t testing.TB) *job {
+	t.Helper()
+	c := *j
+	dir := t.TempDir()
+	c.t, c.records, c.targets = t, filepath.Join(dir, "records"), nil
+	copyTree(t, c.records, j.records)
+	for _, target := range j.targets {
+		to := filepath.Join(dir, filepath.Base(target))
+		copyTree(t, to, target)
+		c.targets = append(c.targets, to)
+	}
+	return &c
+}
+
+// written gives a mixed job with all its runs written and not finished, synced
+// as often as possible, and what finishing gives.
+func written(t testing.TB) (j *job, finished string) {
+	t.Helper()
+	j = mixed(t)
+	w := j.writer()
+	w.syncEvery = 1
+	if _, err := j.write(w); err != nil {
+		t.Fatal(err)
+	}
+	done := j.clone(t)
+	w = done.writer()
+	if n, err := done.write(w); err != nil || n != len(j.planned)+len(j.tail) {
+		t.Fatalf("%d items done, %v", n, err)
+	}
+	return j, done.finish(w).Dirs[0]
+}
+
+// A crash leaves a prefix of each record and, of the volumes, at least what the
+// record's last sync line stands for, and possibly more or garbage behind it.
+// Wherever it happens, the same export gives the same bytes.
+func TestResumeAnywhere(t *testing.T) {
+	j, finished := written(t)
+	r := rand.New(rand.NewPCG(1, 2))
+	steps := 40
+	if testing.Short() {
+		steps = 10
+	}
+	for range steps {
+		c := j.clone(t)
+		cut := c.crash(r)
+		w := c.writer()
+		w.syncEvery = 1
+		done, err := c.write(w)
+		if err != nil {
+			t.Fatalf("%s: %v", cut, err)
+		}
+		f, err := c.tryFinish(w)
+		if err != nil {
+			t.Fatalf("%s: %d done: %v", cut, done, err)
+		}
+		sameTrees(t, cut, f.Dirs[0], finished)
+		if t.Failed() {
+			t.FailNow()
+		}
+		os.RemoveAll(filepath.Dir(c.records))
+	}
+}
+
+// crash cuts the record of one run short at a random place, forgets all later
+// runs and their volumes, and leaves garbage behind the volume that was being written.
+func (j *job) crash(r *rand.Rand) string {
+	j.t.Helper()
+	runs := j.runs()
+	at := r.IntN(len(runs))
+	name := filepath.Join(j.records, recordName(runs[at].First))
+	record, err := os.ReadFile(name)
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	size := r.IntN(len(record) + 1)
+	// Half of the crashes are behind a sync in the middle of a large blob.
+	if parts := regexp.MustCompile(`"part":.*\n`).FindAllIndex(record, -1); len(parts) > 0 && r.IntN(2) == 0 {
+		size = parts[r.IntN(len(parts))][1]
+	}
+	if err := os.Truncate(name, int64(size)); err != nil {
+		j.t.Fatal(err)
+	}
+	for _, later := range runs[at+1:] {
+		if err := os.Remove(filepath.Join(j.records, recordName(later.First))); err != nil {
+			j.t.Fatal(err)
+		}
+	}
+	volumes, _ := filepath.Glob(filepath.Join(j.targets[0], "*", "volume-*"))
+	for _, v := range volumes[len(volumes)-r.IntN(2):] {
+		f, err := os.OpenFile(v, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			j.t.Fatal(err)
+		}
+		_, _ = f.WriteString("garbage")
+		f.Close()
+	}
+	return fmt.Sprintf("%s cut at %d of %d", filepath.Base(name), size, len(record))
+}
+
+// What was recorded and is no longer on the medium, or no longer the same, is
+// written again.
+func TestResumeFromADamagedMedium(t *testing.T) {
+	j, finished := written(t)
+	volumes, _ := filepath.Glob(filepath.Join(j.targets[0], "*", "volume-*"))
+	for _, v := range []int{0, len(volumes) / 2, len(volumes) - 1} {
+		for what, damage := range map[string]func(path string, size int64) error{
+			"gone":   func(path string, _ int64) error { return os.Remove(path) },
+			"cut":    func(path string, size int64) error { return os.Truncate(path, size/2) },
+			"empty":  func(path string, _ int64) error { return os.Truncate(path, 0) },
+			"longer": func(path string, size int64) error { return os.Truncate(path, size+1) },
+			"bit":    flipBit,
+		} {
+			c := j.clone(t)
+			path := filepath.Join(c.targets[0], DirName("lab", 7)+PartialSuffix, filepath.Base(volumes[v]))
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := damage(path, info.Size()); err != nil {
+				t.Fatal(err)
+			}
+			w := c.writer()
+			done, err := c.write(w)
+			if err != nil || done == len(j.planned)+len(j.tail) {
+				t.Fatalf("%s %s: %d items done, %v", filepath.Base(path), what, done, err)
+			}
+			sameTrees(t, what, c.finish(w).Dirs[0], finished)
+			os.RemoveAll(filepath.Dir(c.records))
+		}
+	}
+}
+
+func flipBit(path string, size int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var b [1]byte
+	if _, err := f.ReadAt(b[:], size/2); err != nil {
+		return err
+	}
+	b[0] ^= 4
+	_, err = f.WriteAt(b[:], size/2)
+	return err
+}
+
+// The export that goes on may want other items: what it shares with the
+// record, from the beginning, is kept, the rest written anew.
+func TestResumeWithOtherItems(t *testing.T) {
+	for at := range 10 {
+		j := newJob(t, 4<<20)
+		j.tail = items(10, func(i int) int64 { return []int64{100, 2 << 20, 700_000, 5 << 20, 0}[i%5] + int64(i) })
+		w := j.writer()
+		w.syncEvery = 1
+		if _, err := j.write(w); err != nil {
+			t.Fatal(err)
+		}
+		j.tail = append(append(j.tail[:at:at], testItem{key: "new", data: content(99, 1<<20+5)}), j.tail[at+1:]...)
+		w = j.writer()
+		done, err := j.write(w)
+		if err != nil || done != at {
+			t.Fatalf("other item at %d: %d done, %v", at, done, err)
+		}
+		j.want(readBundle(t, j.finish(w).Dirs[0]))
+	}
+}
+
+// A source that breaks off: a large blob goes on where it stopped, in the same
+// process and in the next.
+func TestLargeBlobGoesOn(t *testing.T) {
+	for _, validator := range []string{"v", ""} {
+		for _, again := range []bool{false, true} {
+			j := newJob(t, 100<<20)
+			j.tail = []testItem{{key: "a", data: content(1, 1000)}, {key: "large", data: content(2, SplitBlob+12345)}, {key: "z", data: content(3, 99)}}
+			w := j.writer()
+			w.syncEvery = 1
+			src := &breaking{data: j.tail[1].data, validator: validator, breakAt: 41 << 20}
+			ctx := context.Background()
+			rw, err := w.Run(ctx, Run{First: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := rw.Append(ctx, j.tail[0].item()); err != nil {
+				t.Fatal(err)
+			}
+			it := Item{Key: "large", Size: int64(len(src.data)), Open: src.open}
+			if _, err := rw.Append(ctx, it); !errors.Is(err, errBroken) {
+				t.Fatal(err)
+			}
+			if again {
+				if err := rw.Close(ctx); err != nil {
+					t.Fatal(err)
+				}
+				w = j.writer()
+				if rw, err = w.Run(ctx, Run{First: 1}); err != nil {
+					t.Fatal(err)
+				}
+				if _, ok := rw.Done("a"); !ok {
+					t.Fatal("a is not recorded")
+				}
+				if _, ok := rw.Done("large"); ok {
+					t.Fatal("large is recorded as done")
+				}
+			}
+			src.breakAt = 0
+			if got, err := rw.Append(ctx, it); err != nil || got.Digest != DigestOf(src.data) {
+				t.Fatal(got, err)
+			}
+			if _, err := rw.Append(ctx, j.tail[2].item()); err != nil {
+				t.Fatal(err)
+			}
+			if err := rw.Close(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if went := src.from >= 36<<20; went != (validator != "") {
+				t.Errorf("validator %q, another process %v: went on from %d", validator, again, src.from)
+			}
+			j.want(readBundle(t, j.finish(w).Dirs[0]))
+		}
+	}
+}
+
+var errBroken = errors.New("connection reset")
+
+// breaking is a source that breaks off at a byte.
+type breaking struct {
+	data      []byte
+	validator string
+	breakAt   int64
+	from      int64 // where it was opened last
+}
+
+func (b *breaking) open(_ context.Context, at int64, validator string) (*Content, error) {
+	if validator == "" || validator != b.validator {
+		at = 0
+	}
+	b.from = at
+	body := io.Reader(strings.NewReader(string(b.data[at:])))
+	if b.breakAt > 0 {
+		body = io.MultiReader(io.LimitReader(body, b.breakAt-at), broken{})
+	}
+	return &Content{Body: io.NopCloser(body), At: at, Validator: b.validator}, nil
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, errBroken }

@@ -1,0 +1,358 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// writeAtOnce writes all runs at the same time.
+func (j *job) writeAtOnce(w *Writer) error {
+	var g errgroup.Group
+	items := j.planned
+	for _, r := range j.runs() {
+		of := j.tail
+		if r.Volumes > 0 {
+			of, items = items[:r.Count], items[r.Count:]
+		}
+		g.Go(func() error {
+			_, err := writeRun(context.Background(), w, r, of)
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+func TestBytesDoNotDependOnJobs(t *testing.T) {
+	one := mixed(t)
+	one.jobs = 1
+	w := one.writer()
+	if _, err := one.write(w); err != nil {
+		t.Fatal(err)
+	}
+	want := one.finish(w).Dirs[0]
+	many := mixed(t)
+	many.jobs = 8
+	w = many.writer()
+	if err := many.writeAtOnce(w); err != nil {
+		t.Fatal(err)
+	}
+	sameTrees(t, "8 jobs, runs at the same time", many.finish(w).Dirs[0], want)
+}
+
+// Content that is wrong is cut off without a trace, however large, and the
+// run goes on with the right one in its place.
+func TestWrongContentIsCutOff(t *testing.T) {
+	clean := mixed(t)
+	w := clean.writer()
+	if _, err := clean.write(w); err != nil {
+		t.Fatal(err)
+	}
+	want := clean.finish(w).Dirs[0]
+
+	j := mixed(t)
+	w = j.writer()
+	items, ctx := j.planned, context.Background()
+	for _, r := range j.runs() {
+		of := j.tail
+		if r.Volumes > 0 {
+			of, items = items[:r.Count], items[r.Count:]
+		}
+		rw, err := w.Run(ctx, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ti := range of {
+			for what, spoil := range spoiled(ti) {
+				if _, err := rw.Append(ctx, spoil); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), ti.key) {
+					t.Fatalf("%s, %s: %v", ti.key, what, err)
+				}
+			}
+			if _, err := rw.Append(ctx, ti.item()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := rw.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sameTrees(t, "wrong content before each", j.finish(w).Dirs[0], want)
+}
+
+func spoiled(ti testItem) map[string]Item {
+	if len(ti.data) == 0 {
+		return nil
+	}
+	longer, shorter := ti, ti
+	longer.data = append(slices.Clone(ti.data), 1)
+	shorter.data = ti.data[:len(ti.data)-1]
+	m := map[string]Item{"longer": longer.item(), "shorter": shorter.item()}
+	for what, it := range m {
+		it.Size, it.Digest, it.Drop = int64(len(ti.data)), Digest{}, nil
+		m[what] = it
+	}
+	if other := ti; ti.key != "f000019" { // which the run has already, so that it is not read
+		other.known, other.wrong = true, true
+		m["other"] = other.item()
+	}
+	return m
+}
+
+func TestNothingIsReadTwice(t *testing.T) {
+	j := newJob(t, 8<<20)
+	opened := 0
+	j.tail = items(4, func(i int) int64 { return int64(i) << 20 })
+	for i := range j.tail {
+		j.tail[i].opened, j.tail[i].known = &opened, true
+	}
+	j.tail = append(j.tail, j.tail...) // equal ones are not even opened
+	w := j.writer()
+	if _, err := j.write(w); err != nil {
+		t.Fatal(err)
+	}
+	if opened != 4 {
+		t.Errorf("%d opened", opened)
+	}
+	if done, err := j.write(j.writer()); err != nil || done != 8 || opened != 4 {
+		t.Errorf("again: %d done, %d opened, %v", done, opened, err)
+	}
+}
+
+// smallMedia makes targets that hold at most size bytes.
+func smallMedia(w *Writer, size int64) {
+	w.freeSpace = func(dir string) (int64, error) {
+		free := size
+		err := filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			info, err := e.Info()
+			free -= info.Size()
+			return err
+		})
+		return free, err
+	}
+}
+
+func TestSeveralMedia(t *testing.T) {
+	one := mixed(t)
+	w := one.writer()
+	if _, err := one.write(w); err != nil {
+		t.Fatal(err)
+	}
+	want := tree(t, one.finish(w).Dirs[0])
+
+	j := mixed(t)
+	dir := filepath.Dir(j.targets[0])
+	j.targets = append(j.targets, filepath.Join(dir, "second"))
+	j.next = func(_ context.Context, need int64) (string, error) {
+		if need < 1<<20 {
+			t.Errorf("a medium for %d bytes is asked for", need)
+		}
+		next := filepath.Join(dir, fmt.Sprintf("asked-%d", len(j.targets)))
+		j.targets = append(j.targets, next)
+		return next, os.Mkdir(next, 0o755)
+	}
+	w = j.writer()
+	smallMedia(w, 11<<20)
+	if _, err := j.write(w); err != nil {
+		t.Fatal(err)
+	}
+	f := j.finish(w)
+	if len(f.Dirs) < 3 {
+		t.Fatalf("on %q", f.Dirs)
+	}
+	got := make(map[string]Digest)
+	for _, d := range f.Dirs {
+		for name, digest := range tree(t, d) {
+			if before, ok := got[name]; ok && before != digest && name != "/"+MediumName {
+				t.Errorf("%s differs between media", name)
+			}
+			got[name] = digest
+		}
+	}
+	delete(want, "/"+MediumName)
+	for name, d := range want {
+		if got[name] != d {
+			t.Errorf("%s differs from that on one medium", name)
+		}
+	}
+	j.want(readBundle(t, j.targets...))
+}
+
+func TestFullMedium(t *testing.T) {
+	j := mixed(t)
+	w := j.writer()
+	smallMedia(w, 11<<20)
+	if _, err := j.write(w); !errors.Is(err, ErrIncomplete) || !strings.Contains(err.Error(), "needs") {
+		t.Fatal(err)
+	}
+	if _, err := j.tryFinish(w); !errors.Is(err, ErrIncomplete) {
+		t.Errorf("finished all the same: %v", err)
+	}
+	// With another medium the same export goes on.
+	j.targets = append(j.targets, filepath.Join(filepath.Dir(j.targets[0]), "second"))
+	w = j.writer()
+	if done, err := j.write(w); err != nil || done == 0 {
+		t.Fatal(done, err)
+	}
+	j.want(readBundle(t, j.finish(w).Dirs...))
+}
+
+// Finish may have been done when its process died: the same root comes out again.
+func TestFinishTwice(t *testing.T) {
+	j := mixed(t)
+	w := j.writer()
+	if _, err := j.write(w); err != nil {
+		t.Fatal(err)
+	}
+	first := j.finish(w)
+	before := tree(t, first.Dirs[0])
+	w = j.writer()
+	if _, err := os.Stat(first.Dirs[0]); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("while it is written it is called %s: %v", first.Dirs[0], err)
+	}
+	if _, err := j.write(w); err != nil {
+		t.Fatal(err)
+	}
+	again := j.finish(w)
+	if again.Root != first.Root {
+		t.Errorf("another root")
+	}
+	after := tree(t, again.Dirs[0])
+	if len(before) != len(after) {
+		t.Errorf("%d files, then %d", len(before), len(after))
+	}
+}
+
+func TestAbort(t *testing.T) {
+	j := mixed(t)
+	w := j.writer()
+	if _, err := j.write(w); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Abort(); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{j.targets[0], j.records} {
+		if left := tree(t, dir); len(left) != 0 {
+			t.Errorf("left in %s: %v", dir, left)
+		}
+	}
+}
+
+func TestEmptyBundle(t *testing.T) {
+	j := newJob(t, 0)
+	w := j.writer()
+	if _, err := j.write(w); err != nil {
+		t.Fatal(err)
+	}
+	f := j.finish(w)
+	if f.Volumes != 0 || len(readBundle(t, f.Dirs[0])) != 0 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	j := mixed(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	w := j.writer()
+	rw, err := w.Run(ctx, Run{First: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rw.Append(ctx, j.tail[0].item()); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := rw.Append(ctx, j.tail[1].item()); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if err := rw.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if _, err := j.tryFinish(w); !errors.Is(err, ErrIncomplete) {
+		t.Error(err)
+	}
+}
+
+func TestWriterRefuses(t *testing.T) {
+	j := newJob(t, 0)
+	good := WriterOptions{Set: "lab", Sequence: 1, Targets: j.targets}
+	good.Records, _ = os.OpenRoot(j.records)
+	defer good.Records.Close()
+	for what, spoil := range map[string]func(o *WriterOptions){
+		"set":         func(o *WriterOptions) { o.Set = "Lab" },
+		"sequence":    func(o *WriterOptions) { o.Sequence = 0 },
+		"no target":   func(o *WriterOptions) { o.Targets = nil },
+		"same target": func(o *WriterOptions) { o.Targets = append(o.Targets, o.Targets[0]+"/.") },
+		"records":     func(o *WriterOptions) { o.Records = nil },
+		"volume size": func(o *WriterOptions) { o.VolumeSize = 5 },
+	} {
+		o := good
+		o.Targets = slices.Clone(good.Targets)
+		spoil(&o)
+		if _, err := NewWriter(o); !errors.Is(err, ErrUsage) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	o := good
+	o.Targets = []string{filepath.Join(j.targets[0], "two", "levels")}
+	if _, err := NewWriter(o); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("two levels: %v", err)
+	}
+	w := j.writer()
+	ctx := context.Background()
+	rw, err := w.Run(ctx, Run{First: 1, Volumes: 1, Count: 1, Raw: 1024})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Run(ctx, Run{First: 1}); !errors.Is(err, ErrUsage) {
+		t.Errorf("run twice: %v", err)
+	}
+	one := testItem{key: "k", data: []byte("x")}
+	if _, err := rw.Append(ctx, one.item()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rw.Append(ctx, one.item()); !errors.Is(err, ErrUsage) {
+		t.Errorf("one too many: %v", err)
+	}
+	if err := rw.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rw.Append(ctx, one.item()); !errors.Is(err, ErrUsage) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+func TestReadBackFindsWhatChanged(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	data := content(1, 3<<20+17)
+	if err := writeSmall(root, "f", data); err != nil {
+		t.Fatal(err)
+	}
+	method, err := readBack(root, "f", DigestOf(data))
+	if err != nil || method == "" {
+		t.Fatal(method, err)
+	}
+	t.Logf("read back: %s", method)
+	if err := flipBit(filepath.Join(dir, "f"), int64(len(data))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readBack(root, "f", DigestOf(data)); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("changed: %v", err)
+	}
+}
