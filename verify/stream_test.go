@@ -95,6 +95,18 @@ func TestStreamOutOfOrder(t *testing.T) {
 	}
 }
 
+// TestEmptyBlobAtTheEnd: where it lies does not matter, only that it is there.
+func TestEmptyBlobAtTheEnd(t *testing.T) {
+	for _, offset := range []int64{1024, 1536, 2560} { // at the end of a's member, of b's header, of the volume
+		b, _ := opened(t, forgery{frame: 1024, repos: []repo{{name: "r", mount: "files", files: map[string]string{"a": "a", "b": ""}}},
+			blobs: func(_ int, l []bundle.Blob) []bundle.Blob { l[1].Offset = offset; return l }})
+		sink := &memory{}
+		if err := streamAll(t, b, sink, 1); err != nil || sink.creates != 2 {
+			t.Errorf("offset %d: %v, %d blobs, want 2", offset, err, sink.creates)
+		}
+	}
+}
+
 // TestDamageIsNamed flips a byte in a volume: the error says where, in what,
 // and what it damages; what was before it was handed over, nothing wrong is.
 func TestDamageIsNamed(t *testing.T) {

@@ -390,6 +390,23 @@ func TestEveryByteCounts(t *testing.T) {
 	}
 }
 
+func TestCatalogDamageIsNamed(t *testing.T) {
+	signer := newSigner(t)
+	f := forgery{repos: some(), signers: []*bundle.Signer{signer}}
+	dir := f.make(t, t.TempDir())
+	path := filepath.Join(dir, "catalog-01.tar.zst")
+	bad, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad[10] ^= 1
+	if err := os.WriteFile(path, bad, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "flipped", verdict(t, dir, verify.Options{Policy: policyOf(t, verify.RoleExporter, "demo", signer), Receiver: &mirror{}}),
+		bundle.ErrCorrupt, "catalog-01.tar.zst, frame 1 (", "digest mismatch")
+}
+
 // TestLengthsCount cuts, extends and empties each file.
 func TestLengthsCount(t *testing.T) {
 	signer := newSigner(t)
@@ -419,6 +436,9 @@ func TestLengthsCount(t *testing.T) {
 			refused(t, fmt.Sprintf("%s %s", name, what), err, class)
 			if class == bundle.ErrCorrupt && err != nil && !strings.Contains(err.Error(), name) {
 				t.Errorf("%s %s: not named: %v", name, what, err)
+			}
+			if name == "volume-00001.tar.zst" && what != "extended" {
+				refused(t, name+" "+what, err, class, ", frame ", "damages /", fmt.Sprintf("file of %d bytes, want %d", len(bad), len(good)))
 			}
 		}
 		if err := os.WriteFile(path, good, 0o644); err != nil {
