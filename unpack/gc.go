@@ -190,12 +190,11 @@ func (m *Mirror) markPending(ctx context.Context, s *survey) error {
 	}
 	for _, name := range names {
 		p, err := m.readPending(name)
-		if err == nil {
-			for d := range p.segments {
-				s.claimed[d] = true
-			}
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
 			return err
+		}
+		for d := range p.segments {
+			s.claimed[d] = true
 		}
 		err = m.pendingCatalog(ctx, name, func(v bundle.Volume, c *bundle.Catalog) error {
 			for b, err := range c.Blobs(v) {
@@ -222,9 +221,6 @@ func (m *Mirror) pendingCatalog(ctx context.Context, name string, each func(bund
 	}
 	defer dir.Close()
 	b, err := dir.ReadFile(bundle.RootName)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a crash came before anything of it was placed
-	}
 	if err != nil {
 		return err
 	}

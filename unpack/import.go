@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -36,6 +35,9 @@ func (m *Mirror) Import(ctx context.Context, bundles []*verify.Bundle, o ImportO
 		return m.rehearse(h)
 	}
 	err = m.write(ctx, func(w *writer) error {
+		if err := w.sweep(); err != nil {
+			return err
+		}
 		res, err = w.importAll(ctx, h, o)
 		return err
 	})
@@ -76,9 +78,6 @@ func (r *importing) run(ctx context.Context) error {
 	}
 	if err := r.checkConflicts(choices); err != nil {
 		return errors.Join(err, r.note(r.conflictEntries(choices, err)...))
-	}
-	if err := r.sweepShelves(); err != nil {
-		return err
 	}
 	var targets []*arrival
 	var errs []error
@@ -145,9 +144,12 @@ func refusalResult(f refusal) BundleResult {
 	return BundleResult{Name: f.name, Set: f.set, Sequence: f.sequence, Outcome: Refused, Reason: f.err.Error(), Report: f.report}
 }
 
-// sweepShelves removes what crashes left in the stores, but for the partial
-// blobs that some pending bundle accounts for.
-func (w *writer) sweepShelves() error {
+// sweep removes what crashes left of imports, but for the partial blobs that
+// some pending bundle accounts for.
+func (w *writer) sweep() error {
+	if err := w.sweepPending(); err != nil {
+		return err
+	}
 	names, err := w.pendings()
 	if err != nil {
 		return err
@@ -155,9 +157,6 @@ func (w *writer) sweepShelves() error {
 	claimed := map[bundle.Digest]bool{}
 	for _, name := range names {
 		p, err := w.readPending(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -47,7 +48,9 @@ type placedLine struct {
 }
 
 func pendingPath(name string) string { return pendingDir + "/" + name }
-func placedFile(name string) string  { return pendingDir + "/" + name + ".placed" }
+func placedFile(name string) string  { return pendingPath(name) + placedSuffix }
+
+const placedSuffix = ".placed"
 
 // readPending reads the record of a bundle; fs.ErrNotExist when there is none.
 func (m *Mirror) readPending(name string) (*pending, error) {
@@ -110,9 +113,6 @@ func (w *writer) await(b *verify.Bundle, at time.Time) (*pending, error) {
 		return nil, err
 	}
 	dir := pendingPath(b.Name())
-	if err := w.root.RemoveAll(dir); err != nil { // half a copy, if anything
-		return nil, err
-	}
 	if err := blobstore.MakeDir(w.root, dir, privateDirMode); err != nil {
 		return nil, err
 	}
@@ -178,15 +178,16 @@ func (w *writer) forgetPlaced(name string) error {
 	return durable.Remove(w.root, placedFile(name))
 }
 
-// dropPending removes everything of a bundle that waits no longer.
+// dropPending removes everything of a bundle that waits no longer. The record
+// goes first: without it the rest is rubbish.
 func (w *writer) dropPending(name string) error {
-	if err := w.root.RemoveAll(pendingPath(name)); err != nil {
+	if err := w.forgetPlaced(name); err != nil {
 		return err
 	}
-	return durable.Remove(w.root, placedFile(name))
+	return w.root.RemoveAll(pendingPath(name))
 }
 
-// pendings are the names of the bundles that wait.
+// pendings are the names of the bundles that wait, sorted.
 func (m *Mirror) pendings() ([]string, error) {
 	entries, err := fs.ReadDir(m.root.FS(), pendingDir)
 	if err != nil {
@@ -194,9 +195,31 @@ func (m *Mirror) pendings() ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if _, _, partial, ok := bundle.SplitDirName(e.Name()); ok && !partial && e.IsDir() {
-			names = append(names, e.Name())
+		name, ok := strings.CutSuffix(e.Name(), placedSuffix)
+		if _, _, partial, isBundle := bundle.SplitDirName(name); ok && isBundle && !partial {
+			names = append(names, name)
 		}
 	}
 	return names, nil
+}
+
+// sweepPending removes roots that a crash left without a record.
+func (w *writer) sweepPending() error {
+	entries, err := fs.ReadDir(w.root.FS(), pendingDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		_, err := w.root.Lstat(placedFile(e.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = w.root.RemoveAll(pendingPath(e.Name()))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -72,6 +72,9 @@ func (m *Mirror) Receive(ctx context.Context, paths []string, o ImportOptions) (
 		return res, errors.Join(err, h.close())
 	}
 	err = m.write(ctx, func(w *writer) error {
+		if err := w.sweep(); err != nil {
+			return err
+		}
 		h, err := m.gather(ctx, paths, o)
 		if err != nil {
 			return err

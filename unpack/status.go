@@ -137,7 +137,7 @@ func (m *Mirror) pendingStatus(ctx context.Context) ([]PendingStatus, error) {
 	for _, name := range names {
 		p, err := m.readPending(name)
 		if errors.Is(err, fs.ErrNotExist) {
-			p, err = &pending{name: name}, nil // its volumes will be read again
+			continue // settled meanwhile
 		}
 		if err != nil {
 			return nil, err
