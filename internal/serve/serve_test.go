@@ -10,8 +10,10 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/big"
 	"net"
 	"net/http"
@@ -315,24 +317,8 @@ func TestTLS(t *testing.T) {
 		t.Error(err)
 	}
 	_, stop = start(t, serve.Server{Handler: http.NotFoundHandler(), TLSCert: cert, TLSKey: cert + "none"})
-	if err := stop(); !os.IsNotExist(unwrapJoined(err)) || !strings.Contains(err.Error(), "none") {
+	if err := stop(); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none") {
 		t.Errorf("missing key: %v", err)
-	}
-}
-
-// unwrapJoined goes down to the first error of a chain, joined ones included.
-func unwrapJoined(err error) error {
-	for {
-		switch e := err.(type) {
-		case interface{ Unwrap() []error }:
-			err = e.Unwrap()[0]
-		case *os.PathError:
-			return e
-		case interface{ Unwrap() error }:
-			err = e.Unwrap()
-		default:
-			return err
-		}
 	}
 }
 

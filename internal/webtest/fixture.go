@@ -58,8 +58,10 @@ func (f *Fixture) check(err error) {
 // Time is the one time T of generation n.
 func (f *Fixture) Time(n int) time.Time { return time.Date(2026, 1, 2, 3, 4, n, 0, time.UTC) }
 
-// Path is Dir, and Published the time of what is published.
-func (f *Fixture) Path() string         { return f.Dir }
+// Path is Dir.
+func (f *Fixture) Path() string { return f.Dir }
+
+// Published is the time of what is published.
 func (f *Fixture) Published() time.Time { return f.Time(f.number) }
 
 // Publish makes a generation of files and switches to it.

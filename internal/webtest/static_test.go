@@ -65,8 +65,15 @@ func second() map[string]File {
 	return files
 }
 
-// do sends a request and gives the answer with its body read.
-func do(t *testing.T, s *Server, method, path string, header ...string) (*http.Response, string) {
+// reply is an answer apart from its body.
+type reply struct {
+	StatusCode    int
+	Header        http.Header
+	ContentLength int64
+}
+
+// do sends a request and reads the answer to its end.
+func do(t *testing.T, s *Server, method, path string, header ...string) (reply, string) {
 	t.Helper()
 	resp, err := open(s, method, path, header...)
 	if err != nil {
@@ -77,7 +84,7 @@ func do(t *testing.T, s *Server, method, path string, header ...string) (*http.R
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", method, path, err, s.Log())
 	}
-	return resp, string(b)
+	return reply{resp.StatusCode, resp.Header, resp.ContentLength}, string(b)
 }
 
 // open sends a request with path as it is, dots and all, and follows nothing.
@@ -210,7 +217,7 @@ func testFolders(t *testing.T, s *Server) {
 		"/files/example.org/a%20b/": {"100% grün.txt"},
 	} {
 		resp, body := do(t, s, http.MethodGet, path)
-		if resp.StatusCode != 200 {
+		if resp.StatusCode != http.StatusOK {
 			t.Errorf("GET %s: status %d", path, resp.StatusCode)
 		}
 		for _, name := range names {
@@ -276,7 +283,7 @@ func testRanges(t *testing.T, f mirror, start startFunc) {
 		}
 	}
 	resp, body := do(t, s, http.MethodGet, "/v2/reg.example/tool/manifests/1.0", "Range", "bytes=1-3")
-	if resp.StatusCode != 206 || body != `"a"` || resp.Header.Get("Content-Type") != indexType {
+	if resp.StatusCode != http.StatusPartialContent || body != `"a"` || resp.Header.Get("Content-Type") != indexType {
 		t.Errorf("range of a typed file: status %d, %q, %s", resp.StatusCode, body, resp.Header.Get("Content-Type"))
 	}
 }
@@ -286,7 +293,7 @@ func testSwitch(t *testing.T, f mirror, start startFunc) {
 	f.Publish(first())
 	s := start(t, f.Path())
 	const changed, same = "/apt/demo/dists/stable/InRelease", "/files/example.org/README"
-	held := map[string]*http.Response{}
+	held := map[string]reply{}
 	for _, p := range []string{changed, same} {
 		held[p], _ = do(t, s, http.MethodGet, p)
 	}
@@ -408,7 +415,7 @@ func testParallel(t *testing.T, f mirror, start startFunc) {
 				}
 				b, err := io.ReadAll(resp.Body)
 				_ = resp.Body.Close()
-				if body := string(b); err != nil || resp.StatusCode != 200 || body != "release one\n" && body != "release two\n" {
+				if body := string(b); err != nil || resp.StatusCode != http.StatusOK || body != "release one\n" && body != "release two\n" {
 					bad <- fmt.Sprintf("status %d, %q, %v", resp.StatusCode, b, err)
 					return
 				}
