@@ -27,6 +27,13 @@ type placer struct {
 	// linkless is set once the file system has refused a hard link.
 	linkless bool
 	copies   int64
+	// spares are copies of files that have as many names as they can have.
+	spares map[spare]string
+}
+
+type spare struct {
+	digest bundle.Digest
+	mtime  int64
 }
 
 // put makes dst, with the content of f. same is the path of the same file in
@@ -39,7 +46,7 @@ func (p *placer) put(f bundle.File, dst, same string) error {
 		return err
 	}
 	if same != "" {
-		err := p.keep(same, dst)
+		err := p.keep(f, same, dst)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -75,11 +82,11 @@ func (p *placer) put(f bundle.File, dst, same string) error {
 	if linked, err := p.link(src, dst); linked || err != nil {
 		return err
 	}
-	return p.copy(src, dst, mtime)
+	return p.double(f.Digest, src, dst, mtime)
 }
 
 // keep makes dst the same file as src, which is published.
-func (p *placer) keep(src, dst string) error {
+func (p *placer) keep(f bundle.File, src, dst string) error {
 	if linked, err := p.link(src, dst); linked || err != nil {
 		return err
 	}
@@ -87,7 +94,25 @@ func (p *placer) keep(src, dst string) error {
 	if err != nil {
 		return err
 	}
-	return p.copy(src, dst, fi.ModTime())
+	return p.double(f.Digest, src, dst, fi.ModTime())
+}
+
+// double makes dst a file like src, which cannot be linked to: another that
+// was copied for the same reason, or a copy.
+func (p *placer) double(d bundle.Digest, src, dst string, mtime time.Time) error {
+	key := spare{d, mtime.UnixNano()}
+	if have := p.spares[key]; have != "" {
+		if linked, err := p.link(have, dst); linked || err != nil {
+			return err
+		}
+	}
+	if err := p.copy(src, dst, mtime); err != nil {
+		return err
+	}
+	if !p.linkless {
+		p.spares[key] = dst
+	}
+	return nil
 }
 
 // link makes dst a hard link to src. false: there cannot be one.

@@ -85,7 +85,31 @@ func (w *writer) publish(ctx context.Context, p proposal) (*Generation, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := untilPast(ctx, g.Time); err != nil {
+		return nil, err
+	}
 	return g, w.complete(in)
+}
+
+// untilPast waits until a T that had to be later than the one before lies no
+// longer ahead, which takes a second at most. Servers follow RFC 9110 section
+// 8.8.2.1 and send a Last-Modified that is ahead as "now": two versions that
+// are published within one second would share it, and Apache was seen to
+// answer 304 to a client that held the first. It is the machine's clock that
+// servers go by. A clock that is wrong by more is not waited for.
+func untilPast(ctx context.Context, t time.Time) error {
+	ahead := time.Until(t)
+	if ahead <= 0 || ahead > time.Second {
+		return nil
+	}
+	timer := time.NewTimer(ahead)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // copyRatchets notes in each set what is accepted of it now: next, or what is
@@ -144,7 +168,7 @@ func (w *writer) sweepAbove(dir string, first int) error {
 // build makes trees and folder of g under a temporary name, makes them
 // durable, and gives the folder its name.
 func (w *writer) build(ctx context.Context, g, current *Generation) error {
-	p := &placer{writer: w, ctx: ctx, at: g.Time}
+	p := &placer{writer: w, ctx: ctx, at: g.Time, spares: map[spare]string{}}
 	dir := generationDir(g.Number) + tempSuffix
 	if err := blobstore.MakeDir(w.root, dir, publicDirMode); err != nil {
 		return err
