@@ -83,14 +83,20 @@ func (b *Bundle) checkCatalogFile(f *bundle.CatalogFile) error {
 	return nil
 }
 
-// openCatalogFile opens a catalogue file for bundle.Catalog, which has no use
-// for closing: the Reader's files are closed when nobody refers to them.
+// openCatalogFile opens a catalogue file for bundle.Catalog, each once: Close
+// closes them.
 func (b *Bundle) openCatalogFile(name string) (io.ReaderAt, int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f := b.files[name]; f != nil {
+		return f, f.Size(), nil
+	}
 	i := slices.IndexFunc(b.manifest.Catalog, func(f bundle.CatalogFile) bool { return f.Name == name })
 	f, err := b.reader.Open(name, b.manifest.Catalog[i].Size)
 	if err != nil {
 		return nil, 0, err
 	}
+	b.files[name] = f
 	return f, f.Size(), nil
 }
 

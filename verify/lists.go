@@ -213,7 +213,9 @@ func (c *opening) checkedFiles(repo int, paths *bundle.Digest) iter.Seq2[bundle.
 				yield(f, err)
 				return
 			}
-			count, bytes = count+1, bytes+f.Size
+			if count, bytes = count+1, bytes+f.Size; count > r.Count {
+				break // somebody else's count bounds what is held in memory
+			}
 			h.add(f.Path)
 			if !yield(f, nil) {
 				return

@@ -76,7 +76,8 @@ type Bundle struct {
 	report    *Report
 
 	mu     sync.Mutex
-	splits map[bundle.Digest]splitHash // of split blobs that go to no sink
+	splits map[bundle.Digest]splitHash   // of split blobs that go to no sink
+	files  map[string]*bundle.MediumFile // of the catalogue, open
 }
 
 // opening is the state of one Open.
@@ -113,7 +114,8 @@ func Open(ctx context.Context, r *bundle.Reader, o Options) (*Bundle, *Report, e
 	if o.Policy == nil {
 		o.Policy = &Policy{}
 	}
-	b := &Bundle{reader: r, receiver: o.Receiver, report: &Report{Bundle: r.Name()}, splits: map[bundle.Digest]splitHash{}}
+	b := &Bundle{reader: r, receiver: o.Receiver, report: &Report{Bundle: r.Name()},
+		splits: map[bundle.Digest]splitHash{}, files: map[string]*bundle.MediumFile{}}
 	c := &opening{ctx: ctx, o: o, b: b}
 	if err := c.run(); err != nil && err != errStop {
 		c.add(err)
@@ -123,9 +125,23 @@ func Open(ctx context.Context, r *bundle.Reader, o Options) (*Bundle, *Report, e
 	}
 	b.report.finish(b, c.findings)
 	if len(c.findings) > 0 {
-		return nil, b.report, errors.Join(c.findings...)
+		return nil, b.report, errors.Join(append(c.findings, b.Close())...)
 	}
 	return b, b.report, nil
+}
+
+// Close closes what Open left open of the catalogue, so that a medium can be
+// taken out; the Reader is the caller's. The lists cannot be read any more.
+// Without it the files are closed once nobody refers to the Bundle.
+func (b *Bundle) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var errs []error
+	for _, f := range b.files {
+		errs = append(errs, f.Close())
+	}
+	clear(b.files)
+	return errors.Join(errs...)
 }
 
 // run gives an error where nothing behind it can be checked; everything else

@@ -217,9 +217,9 @@ func readFrame(r io.Reader, j *job) {
 	j.coded = j.coded[:j.frame.Compressed]
 	n, err := io.ReadFull(r, j.coded)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		j.damaged, err = true, fmt.Errorf("file ends after %d of its bytes: %w", n, bundle.ErrCorrupt)
+		err = fmt.Errorf("file ends after %d of its bytes: %w", n, bundle.ErrCorrupt)
 	}
-	j.err = err
+	j.err, j.damaged = err, err != nil // what the operating system cannot read is damaged too
 }
 
 // tableCursor walks the blob table along with the frames.
