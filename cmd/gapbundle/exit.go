@@ -45,14 +45,14 @@ func sentinel(target error) func(error) bool {
 // it wraps.
 func classes() []class {
 	return []class{
-		{sentinel(bundle.ErrUsage), exitUsage, "gapbundle COMMAND --help shows what can be asked for"},
+		{sentinel(bundle.ErrUsage), exitUsage, "correct what is named; gapbundle COMMAND --help shows what can be asked for"},
 		{sentinel(bundle.ErrBusy), exitBusy, "another gapbundle is at work there; wait for it with --retry-lock 10m"},
 		{sentinel(bundle.ErrUntrusted), exitUntrusted, "nothing was changed; gapbundle trust list --mirror DIR shows what is trusted, and by whom"},
 		{sentinel(bundle.ErrMalformed), exitCorrupt, "copy the named file again from where it came; if it stays so, it was not made by gapbundle"},
 		{sentinel(bundle.ErrCorrupt), exitCorrupt, "copy the named file again from the side that made it, with any tool, and repeat the command"},
 		{sentinel(bundle.ErrUnsupported), exitCorrupt, "use the gapbundle that made this, or a newer one"},
 		{sentinel(fetch.ErrConfig), exitUsage, "correct the host's entry in the spec, or the address"},
-		{sentinel(fetch.ErrRefused), exitUntrusted, "nothing was taken from there; correct the spec if that host is to be trusted"},
+		{sentinel(fetch.ErrRefused), exitUntrusted, "nothing of it was kept; if upstream changed on purpose, correct the digest in the spec, or take the new one with --update-lock; an authority of your own is named under hosts: ca"},
 		{sentinel(bundle.ErrIncomplete), exitIncomplete, "bring what is named and repeat the command"},
 		{sentinel(fetch.ErrUpstream), exitUpstream, "repeat the command later: what was downloaded is kept"},
 		{isEnvironment, exitEnvironment, ""},

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gapbundle/gapbundle/internal/upstreamtest"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -31,7 +32,8 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	w := &world{t: t, upstreams: map[string]*upstreamtest.Server{}, servers: map[string]*exec.Cmd{}}
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
+		Dir:      filepath.Join("testdata", "script"),
+		Deadline: time.Now().Add(3 * time.Minute), // a program that should have ended is ended
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GAPBUNDLE_PASSPHRASE", "open sesame")
 			env.Setenv("GAPBUNDLE_SITE_PASSPHRASE", "open sesame too")
@@ -40,7 +42,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "upstream": w.upstream, "put": w.put, "fails": w.fails, "requests": w.requests,
-			"flip": flip, "let": let, "serve": w.serve, "stop": w.stop, "get": get, "terminal": terminal,
+			"flip": flip, "let": let, "serve": w.serve, "halt": w.halt, "get": get, "terminal": terminal,
 			"interrupted": w.interrupted, "hold": hold, "cut": cut, "render": render, "field": field,
 		},
 	})
@@ -201,8 +203,8 @@ func (w *world) serve(ts *testscript.TestScript, _ bool, args []string) {
 	w.servers[ts.Name()+args[0]] = cmd
 }
 
-// stop VAR INT|TERM CODE tells a server of serve to end and compares its exit code.
-func (w *world) stop(ts *testscript.TestScript, _ bool, args []string) {
+// halt VAR INT|TERM CODE tells a server of serve to end and compares its exit code.
+func (w *world) halt(ts *testscript.TestScript, _ bool, args []string) {
 	w.mu.Lock()
 	cmd := w.servers[ts.Name()+args[0]]
 	w.mu.Unlock()

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/serve"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
@@ -35,18 +39,22 @@ func serveMirror(c *cli.Context, o *output) error {
 	if (c.String("tls-cert") == "") != (c.String("tls-key") == "") {
 		return &usageError{"TLS: certificate and key are needed both", "give --tls-cert FILE --tls-key FILE"}
 	}
+	dir := c.Args().First()
+	if _, err := os.Stat(filepath.Join(dir, "generations")); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("mirror %s: no mirror there: %w", dir, bundle.ErrIncomplete)
+	}
 	log, closeLog, err := accessLog(c, o)
 	if err != nil {
 		return err
 	}
 	defer closeLog()
 	metrics := &serve.Metrics{}
-	handler, err := serve.New(c.Args().First(), serve.Options{AccessLog: log, Metrics: metrics})
+	handler, err := serve.New(dir, serve.Options{AccessLog: log, Metrics: metrics})
 	if err != nil {
 		return err
 	}
 	defer handler.Close()
-	listener, err := net.Listen("tcp", c.String("listen"))
+	listener, err := listen(c.String("listen"))
 	if err != nil {
 		return err
 	}
@@ -57,7 +65,7 @@ func serveMirror(c *cli.Context, o *output) error {
 	}
 	at := map[string]string{"url": scheme + "://" + listener.Addr().String() + "/"}
 	if address := c.String("metrics-listen"); address != "" {
-		l, err := net.Listen("tcp", address)
+		l, err := listen(address)
 		if err != nil {
 			listener.Close()
 			return err
@@ -79,6 +87,15 @@ func serveMirror(c *cli.Context, o *output) error {
 		return err
 	}
 	return nil
+}
+
+// listen takes an address; one that cannot be one is an error of usage.
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil && !isEnvironment(err) {
+		return nil, &usageError{fmt.Sprintf("address %s: %v", address, err), "want HOST:PORT, as in 127.0.0.1:8080 or :443"}
+	}
+	return l, err
 }
 
 // accessLog opens what --access-log names; the file is appended to.
