@@ -77,7 +77,8 @@ type Key struct {
 	Fingerprint string
 	// Role is "site" or "upstream".
 	Role string
-	// Armored is the public key, Path where it is published, below "keys/".
+	// Armored is the public key, Path where it is published, relative to
+	// keys/ of the mirror.
 	Armored []byte
 	Path    string
 }

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/ledger"
@@ -242,7 +243,8 @@ func (s *session) keyFiles() ([]sources.Artifact, error) {
 	}
 	held := make(map[string]bool)
 	for _, k := range s.heldKeys() {
-		held[k.Path] = !known[k.Path]
+		name := strings.TrimPrefix(k.Path, keysMount+"/")
+		held[name] = !known[name]
 	}
 	if len(held) == 0 {
 		return out, nil
@@ -305,7 +307,7 @@ func (s *session) publishedKeys() []bundle.PublishedKey {
 	all := s.heldKeys()
 	for _, p := range s.resolved.Repositories {
 		for _, k := range p.Keys {
-			all = append(all, bundle.PublishedKey{Fingerprint: k.Fingerprint, Role: k.Role, Path: k.Path, Mounts: []string{p.Mount}})
+			all = append(all, bundle.PublishedKey{Fingerprint: k.Fingerprint, Role: k.Role, Path: keysMount + "/" + k.Path, Mounts: []string{p.Mount}})
 		}
 	}
 	byFingerprint := make(map[string]bundle.PublishedKey)

@@ -170,6 +170,13 @@ func TestMovedOriginIsReadAgain(t *testing.T) {
 	if a := s.mustPlan("- {name: s, urls: [{url: " + up.URL("/y") + ", path: f}]}\n")["s"][0]; !a.File.Digest.IsZero() {
 		t.Errorf("got %v: taken for what another URL had", a.File)
 	}
+	// Neither of two whose difference is left out of what is recorded.
+	if err := s.collect(s.mustPlan("- {name: s, urls: [{url: " + up.URL("/x?v=1") + ", path: f}]}\n")); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.mustPlan("- {name: s, urls: [{url: " + up.URL("/x?v=2") + ", path: f}]}\n")["s"][0]; !a.File.Digest.IsZero() {
+		t.Errorf("got %v: taken for what another query gave", a.File)
+	}
 }
 
 func TestUnknownSize(t *testing.T) {
@@ -263,9 +270,10 @@ func TestPrivateKeys(t *testing.T) {
 	}
 	s, up := newSite(t), upstreamtest.New(t)
 	up.Put("/k.pem", []byte(key))
-	up.Put("/long", []byte(strings.Repeat("x", 3*keyWindow)))
+	long := strings.Repeat("x", keyWindow) + "\n" + key // it does not begin with the key
+	up.Put("/long", []byte(long))
 	s.write("d/k.pem", key)
-	s.write("d/long", strings.Repeat("y", 3*keyWindow))
+	s.write("d/long", long)
 	text := "- {name: s, urls: [" + up.URL("/k.pem") + ", " + up.URL("/long") + "]}\n- {name: d, dir: d}\n"
 	all := s.mustPlan(text)
 	for _, a := range []sources.Artifact{find(t, all["s"], hostPath(up)+"/k.pem"), find(t, all["d"], "d/k.pem")} {
@@ -274,7 +282,7 @@ func TestPrivateKeys(t *testing.T) {
 		}
 	}
 	for _, a := range []sources.Artifact{find(t, all["s"], hostPath(up)+"/long"), find(t, all["d"], "d/long")} {
-		if b, _, err := read(t, a); err != nil || len(b) != 3*keyWindow {
+		if b, _, err := read(t, a); err != nil || string(b) != long {
 			t.Errorf("%s: got %d bytes, %v", a.File.Path, len(b), err)
 		}
 		c, err := a.Open(t.Context(), keyWindow+1, a.Validator)

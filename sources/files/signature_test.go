@@ -162,6 +162,19 @@ func TestSignedSums(t *testing.T) {
 	}
 }
 
+// A key's validity is judged by the time that is handed in.
+func TestJudgingTime(t *testing.T) {
+	lapsed := newSigner(t, "lapsed", 60*24*time.Hour)
+	list := []byte(sumX.Hex() + "  x\n")
+	s, up := newSite(t), upstreamtest.New(t)
+	up.Put("/x", []byte("x"))
+	up.Put("/SHA256SUMS", list)
+	up.Put("/SHA256SUMS.gpg", detached(t, lapsed, list, false))
+	s.keyring("keys", false, lapsed)
+	s.env.Now = signedAt().Now().AddDate(0, 0, 1)
+	s.mustPlan("- {name: s, urls: [" + up.URL("/x") + "], checksums: " + up.URL("/SHA256SUMS") + ", keyring: keys}\n")
+}
+
 func TestUnsignedSums(t *testing.T) {
 	list := []byte("SHA256 (x) = " + sumX.Hex() + "\n")
 	for _, test := range []struct {

@@ -61,6 +61,7 @@ func TestMatch(t *testing.T) {
 		{"what one has by path, another has not by name", []string{host + "v1/f", "https://b.example/v2/f"}, map[string]string{host + "SHA256SUMS": x + "  v1/f\n"}, "x -"},
 		{"base name twice, same digest", []string{"https://b.example/f"}, map[string]string{host + "SHA256SUMS": x + "  v1/f\n" + x + "  v2/f\n"}, "x"},
 		{"base name twice", []string{"https://b.example/f"}, map[string]string{host + "SHA256SUMS": x + "  v1/f\n" + y + "  v2/f\n"}, "set sha256"},
+		{"path on another host", []string{"https://b.example/r/v1/f"}, map[string]string{host + "SHA256SUMS": x + "  v1/f\n" + y + "  v2/f\n"}, "set sha256"},
 		{"path twice", []string{host + "f"}, map[string]string{host + "SHA256SUMS": x + "  f\n" + y + "  f\n"}, "set sha256"},
 		{"two files differ", []string{host + "f"}, map[string]string{host + "SHA256SUMS": x + "  f\n", host + "sums": y + "  f\n"}, "set sha256"},
 		{"two URLs of one base name", []string{"https://b.example/f", "https://c.example/f"}, map[string]string{host + "SHA256SUMS": x + "  f\n"}, "set sha256 for both"},

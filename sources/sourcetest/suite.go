@@ -1,0 +1,83 @@
+// Package sourcetest is the shared suite that every kind of source passes:
+// a kind's own test says how its upstream looks in three states, what a plan
+// must not read, and how its metadata can be forged; the suite does the rest,
+// through the real export and the real import.
+//
+// It is for tests only. It also holds two kinds of its own, Manifests and
+// Parcels, which use every seam that a kind may use and prove them.
+package sourcetest
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// Suite is what a kind gives.
+type Suite struct {
+	// Kinds are the kind under test and, behind it, those it derives.
+	Kinds sources.Kinds
+	// New starts an upstream in its first state. It is called anew for every
+	// test; dir is the folder of the spec file, where keyrings and the like
+	// may be put.
+	New func(t *testing.T, dir string) *Upstream
+}
+
+// Upstream is a fake upstream and the spec that names it.
+type Upstream struct {
+	Server *upstreamtest.Server
+	// Sources are the entries of the spec's sources, as YAML: lines that begin
+	// with "- name: ". The first entry is the one that wrong options are put into.
+	Sources string
+	// Next bring the upstream to its second state, in which something is
+	// changed and something added, and to its third, in which something is
+	// gone. They return the sources of the spec from then on.
+	Next [2]func() string
+	// Payload are paths of Server that a plan must not read, with what they
+	// hold in the first state: two bytes or more each, whose digest is known
+	// before they are fetched.
+	Payload map[string][]byte
+	// Forgeries are what must be refused.
+	Forgeries []Forgery
+}
+
+// victim is one payload.
+func (u *Upstream) victim() (path string, content []byte) {
+	path = slices.Min(slices.Collect(maps.Keys(u.Payload)))
+	return path, u.Payload[path]
+}
+
+// Forgery is something that an upstream, or somebody on the way, does to it.
+type Forgery struct {
+	Name string
+	// Do does it, in the first state.
+	Do func()
+	// Class is what the refusal has to match, Names what it has to name:
+	// the URL, and what was expected and found.
+	Class error
+	Names []string
+}
+
+// Run runs the suite.
+func Run(t *testing.T, s Suite) {
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, Suite)
+	}{
+		{"strict config", strictConfig},
+		{"plan", planTwice},
+		{"forgeries", forgeries},
+		{"payload faults", payloadFaults},
+		{"transport", transport},
+		{"cancel", cancels},
+		{"round trip", roundTrip},
+		{"convergence", convergence},
+		{"removal and rollback", removal},
+		{"damage", damage},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
+	}
+}
