@@ -81,11 +81,11 @@ func (w *writer) publish(ctx context.Context, p proposal) (*Generation, error) {
 	if err := writeState(w.root, recordFile(g.Number), g); err != nil {
 		return nil, err
 	}
-	in, err := w.intend(g, p.then)
-	if err != nil {
+	if err := untilPast(ctx, g.Time); err != nil {
 		return nil, err
 	}
-	if err := untilPast(ctx, g.Time); err != nil {
+	in, err := w.intend(g, p.then)
+	if err != nil {
 		return nil, err
 	}
 	return g, w.complete(in)
@@ -167,8 +167,9 @@ func (w *writer) sweepAbove(dir string, first int) error {
 
 // build makes trees and folder of g under a temporary name, makes them
 // durable, and gives the folder its name.
-func (w *writer) build(ctx context.Context, g, current *Generation) error {
+func (w *writer) build(ctx context.Context, g, current *Generation) (err error) {
 	p := &placer{writer: w, ctx: ctx, at: g.Time, spares: map[spare]string{}}
+	defer func() { err = errors.Join(err, p.close()) }()
 	dir := generationDir(g.Number) + tempSuffix
 	if err := blobstore.MakeDir(w.root, dir, publicDirMode); err != nil {
 		return err
