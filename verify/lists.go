@@ -182,7 +182,7 @@ func (c *opening) atHand(repo int, kind string) bool {
 func (c *opening) lack(repo string) {
 	m := c.b.manifest
 	if c.missing == nil {
-		c.missing = &MissingBaseError{Set: m.Set, Sequence: m.Sequence, Base: m.Base}
+		c.missing = &MissingBaseError{Set: m.Set, Sequence: m.Sequence, Have: c.accepted.Sequence, Base: m.Base}
 	}
 	if !slices.Contains(c.missing.Repositories, repo) {
 		c.missing.Repositories = append(c.missing.Repositories, repo)

@@ -90,7 +90,7 @@ func TestDeltaDoesNotApply(t *testing.T) {
 		lists int
 	}{
 		"all there":        {&mirror{blobs: full.blobs, lists: full.lists}, nil, nil, 0, 0},
-		"no blob":          {&mirror{lists: full.lists}, bundle.ErrIncomplete, []string{"1 blobs (3000 bytes) of books, own", "made against sequence 1"}, 1, 0},
+		"no blob":          {&mirror{lists: full.lists, accepted: full.accepted}, bundle.ErrIncomplete, []string{"1 blobs (3000 bytes) of books, own", "made against sequence 1"}, 1, 0},
 		"no list":          {&mirror{blobs: full.blobs}, bundle.ErrIncomplete, []string{"2 lists of own"}, 0, 2},
 		"nothing":          {&mirror{}, bundle.ErrIncomplete, []string{"2 lists and 1 blobs (3000 bytes) of"}, 1, 2},
 		"blob, other size": {&mirror{blobs: []string{full.blobs[0][1:]}, lists: full.lists}, bundle.ErrIncomplete, nil, 1, 0},
@@ -100,7 +100,7 @@ func TestDeltaDoesNotApply(t *testing.T) {
 		err := verdict(t, dir, verify.Options{Policy: policyOf(t, verify.RoleExporter, "demo", signer), Receiver: x.m})
 		refused(t, name, err, x.class, x.text...)
 		var missing *verify.MissingBaseError
-		if errors.As(err, &missing) && (missing.Count != x.count || missing.Lists != x.lists || missing.Base.Sequence != 1) {
+		if errors.As(err, &missing) && (missing.Have != x.m.accepted.Sequence || missing.Count != x.count || missing.Lists != x.lists || missing.Base.Sequence != 1) {
 			t.Errorf("%s: %+v", name, missing)
 		}
 	}
