@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -52,14 +53,23 @@ func (h *handmade) file(t testing.TB, name string, raw []byte, frame int) Catalo
 	c := CatalogFile{Name: name}
 	for len(raw) > 0 {
 		n := min(frame, len(raw))
-		coded := encode(t, raw[:n], zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
-		c.Frames = append(c.Frames, Frame{Compressed: int64(len(coded)), Digest: DigestOf(coded), Raw: int64(n)})
+		coded, f := plainFrames().frame(nil, raw[:n])
+		c.Frames = append(c.Frames, f)
 		h.files[name] = append(h.files[name], coded...)
 		raw = raw[n:]
 	}
 	c.Size, c.Digest = int64(len(h.files[name])), DigestOf(h.files[name])
 	return c
 }
+
+// plainFrames is made once: an encoder is large, and fuzzing wants thousands.
+var plainFrames = sync.OnceValue(func() *compressor {
+	c, err := newCompressor(1)
+	if err != nil {
+		panic(err)
+	}
+	return c
+})
 
 func encode(t testing.TB, raw []byte, o ...zstd.EOption) []byte {
 	t.Helper()
