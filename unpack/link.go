@@ -22,14 +22,51 @@ type placer struct {
 	*writer
 	ctx context.Context // of the one publish that the placer is for
 	at  time.Time       // T: the time of everything that is new
-	// made is the folder that was made last: paths come sorted.
-	made string
+	// made is the folder that was made last: paths come sorted, so it is
+	// mostly the next one too. to is the same, open, and from the folder of
+	// the published tree that was linked from last.
+	made     string
+	to, from openFolder
 	// linkless is set once the file system has refused a hard link.
 	linkless bool
 	copies   int64
 	// spares are copies of files that have as many names as they can have.
 	spares map[spare]string
 }
+
+// openFolder is an open folder and its path; the zero value is none.
+type openFolder struct {
+	*blobstore.Folder
+	path string
+}
+
+// at makes o the folder path.
+func (o *openFolder) at(root *os.Root, path string) (*blobstore.Folder, error) {
+	if o.Folder != nil && o.path == path {
+		return o.Folder, nil
+	}
+	if err := o.close(); err != nil {
+		return nil, err
+	}
+	f, err := blobstore.OpenFolder(root, path)
+	if err != nil {
+		return nil, err
+	}
+	o.Folder, o.path = f, path
+	return f, nil
+}
+
+func (o *openFolder) close() error {
+	if o.Folder == nil {
+		return nil
+	}
+	f := o.Folder
+	o.Folder = nil
+	return f.Close()
+}
+
+// close ends the use of a placer.
+func (p *placer) close() error { return errors.Join(p.to.close(), p.from.close()) }
 
 type spare struct {
 	digest bundle.Digest
@@ -52,8 +89,12 @@ func (p *placer) put(f bundle.File, dst, same string) error {
 		}
 		// What is published is damaged: a blob takes its place.
 	}
-	src := blobsDir + "/" + p.store.Path(f.Digest)
-	fi, err := p.root.Lstat(src)
+	return p.stock(f, dst)
+}
+
+// stock makes dst out of the blob of f.
+func (p *placer) stock(f bundle.File, dst string) error {
+	fi, err := p.store.Lstat(f.Digest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: blob %s is not in the store: %w", f.Path, f.Digest, bundle.ErrIncomplete)
 	}
@@ -63,14 +104,18 @@ func (p *placer) put(f bundle.File, dst, same string) error {
 	if !fi.Mode().IsRegular() || fi.Size() != f.Size {
 		return fmt.Errorf("%s: blob %s in the store: want %d bytes, got %d: %w", f.Path, f.Digest, f.Size, fi.Size(), bundle.ErrCorrupt)
 	}
-	mtime := fi.ModTime()
+	shelf, err := p.store.Shelf(f.Digest)
+	if err != nil {
+		return err
+	}
+	src, mtime := blobsDir+"/"+p.store.Path(f.Digest), fi.ModTime()
 	if !mtime.Equal(p.at) {
 		links, err := linkCount(p.root, src, fi)
 		switch {
 		case err != nil:
 			return err
 		case links == 1: // nobody serves it: it may take the time of this publish
-			if err := p.root.Chtimes(src, p.at, p.at); err != nil {
+			if err := shelf.Chtimes(f.Digest.Hex(), p.at); err != nil {
 				return err
 			}
 			mtime = p.at
@@ -79,7 +124,7 @@ func (p *placer) put(f bundle.File, dst, same string) error {
 			return p.copy(src, dst, p.at)
 		}
 	}
-	if linked, err := p.link(src, dst); linked || err != nil {
+	if linked, err := p.link(shelf, f.Digest.Hex(), dst); linked || err != nil {
 		return err
 	}
 	return p.double(f.Digest, src, dst, mtime)
@@ -87,7 +132,11 @@ func (p *placer) put(f bundle.File, dst, same string) error {
 
 // keep makes dst the same file as src, which is published.
 func (p *placer) keep(f bundle.File, src, dst string) error {
-	if linked, err := p.link(src, dst); linked || err != nil {
+	from, err := p.from.at(p.root, path.Dir(src))
+	if err != nil {
+		return err
+	}
+	if linked, err := p.link(from, path.Base(src), dst); linked || err != nil {
 		return err
 	}
 	fi, err := p.root.Lstat(src)
@@ -102,7 +151,11 @@ func (p *placer) keep(f bundle.File, src, dst string) error {
 func (p *placer) double(d bundle.Digest, src, dst string, mtime time.Time) error {
 	key := spare{d, mtime.UnixNano()}
 	if have := p.spares[key]; have != "" {
-		if linked, err := p.link(have, dst); linked || err != nil {
+		from, err := p.from.at(p.root, path.Dir(have))
+		if err != nil {
+			return err
+		}
+		if linked, err := p.link(from, path.Base(have), dst); linked || err != nil {
 			return err
 		}
 	}
@@ -115,12 +168,17 @@ func (p *placer) double(d bundle.Digest, src, dst string, mtime time.Time) error
 	return nil
 }
 
-// link makes dst a hard link to src. false: there cannot be one.
-func (p *placer) link(src, dst string) (bool, error) {
+// link makes dst a hard link to the file name in from. false: there cannot be
+// one.
+func (p *placer) link(from *blobstore.Folder, name, dst string) (bool, error) {
 	if p.linkless {
 		return false, nil
 	}
-	err := p.root.Link(src, dst)
+	to, err := p.to.at(p.root, path.Dir(dst))
+	if err != nil {
+		return false, err
+	}
+	err = blobstore.Link(from, name, to, path.Base(dst))
 	switch {
 	case err == nil:
 		return true, nil

@@ -186,6 +186,11 @@ func open(dir string, root *os.Root, o Options) (_ *Mirror, err error) {
 // Close releases the mirror; what its methods opened stays open.
 func (m *Mirror) Close() error {
 	var errs []error
+	for _, s := range []*blobstore.Store{m.store, m.lists} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
 	for _, r := range []*os.Root{m.blobs, m.catalog, m.root} {
 		if r != nil {
 			errs = append(errs, r.Close())

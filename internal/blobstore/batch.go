@@ -24,7 +24,8 @@ type Batch struct {
 }
 
 type staged struct {
-	name   string // below the root
+	folder *Folder
+	name   string
 	digest bundle.Digest
 }
 
@@ -34,8 +35,8 @@ func (s *Store) Begin() *Batch { return &Batch{store: s} }
 // Create opens a new file in staging. Exactly one of Commit and Abort ends it.
 func (b *Batch) Create() (*Writer, error) {
 	for {
-		name := stagingDir + "/" + strconv.FormatInt(b.store.next.Add(1), 36)
-		f, err := b.store.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, Mode)
+		name := strconv.FormatInt(b.store.next.Add(1), 36)
+		f, err := b.store.staging.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, Mode)
 		if errors.Is(err, fs.ErrExist) {
 			continue // rubbish of a run before
 		}
@@ -69,7 +70,7 @@ func (b *Batch) Flush(ctx context.Context) error {
 	}
 	if err := b.store.place(ctx, files); err != nil {
 		for _, f := range files {
-			_ = b.store.root.Remove(f.name) // best effort; Sweep takes the rest
+			_ = f.folder.Remove(f.name) // best effort; Sweep takes the rest
 		}
 		return fmt.Errorf("store: %d blobs: %w", len(files), err)
 	}
@@ -81,7 +82,7 @@ func (b *Batch) Discard() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, f := range b.files {
-		_ = b.store.root.Remove(f.name) // Sweep takes what stays
+		_ = f.folder.Remove(f.name) // Sweep takes what stays
 	}
 	b.files = nil
 }
@@ -95,14 +96,17 @@ func (s *Store) place(ctx context.Context, files []staged) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		shelf := f.digest[0]
-		if !made[shelf] {
-			if err := MakeDir(s.root, fmt.Sprintf("%s/%02x", shelfDir, shelf), dirMode); err != nil {
+		if first := f.digest[0]; !made[first] {
+			if err := MakeDir(s.root, fmt.Sprintf("%s/%02x", shelfDir, first), dirMode); err != nil {
 				return err
 			}
-			made[shelf] = true
+			made[first] = true
 		}
-		if err := s.root.Rename(f.name, s.Path(f.digest)); err != nil {
+		shelf, err := s.Shelf(f.digest)
+		if err != nil {
+			return err
+		}
+		if err := f.folder.rename(f.name, shelf, f.digest.Hex()); err != nil {
 			return err
 		}
 	}
@@ -125,10 +129,10 @@ func (w *Writer) Commit(d bundle.Digest) error {
 	}
 	if err != nil {
 		_ = w.Close()
-		_ = w.batch.store.root.Remove(w.name)
+		_ = w.batch.store.staging.Remove(w.name)
 		return err
 	}
-	w.batch.add(staged{w.name, d})
+	w.batch.add(staged{w.batch.store.staging, w.name, d})
 	return nil
 }
 
@@ -141,5 +145,5 @@ func (b *Batch) add(f staged) {
 // Abort drops the file.
 func (w *Writer) Abort() {
 	_ = w.Close()
-	_ = w.batch.store.root.Remove(w.name) // Sweep takes it otherwise
+	_ = w.batch.store.staging.Remove(w.name) // Sweep takes it otherwise
 }

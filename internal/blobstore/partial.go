@@ -23,21 +23,24 @@ func (s *Store) Sync() error { return s.sync.partials() }
 // FinishPartial puts the partial file of d on the shelf, if its content is d;
 // otherwise it is removed, and the error matches bundle.ErrCorrupt.
 func (s *Store) FinishPartial(ctx context.Context, d bundle.Digest, size int64) error {
-	name := partialDir + "/" + d.Hex()
-	if err := s.checkPartial(ctx, name, d, size); err != nil {
+	if err := s.checkPartial(ctx, d, size); err != nil {
 		if errors.Is(err, bundle.ErrCorrupt) {
 			err = errors.Join(err, s.RemovePartial(d))
 		}
 		return err
 	}
-	if err := s.root.Chmod(name, Mode); err != nil {
+	if err := s.root.Chmod(partialDir+"/"+d.Hex(), Mode); err != nil {
 		return err
 	}
-	return s.place(ctx, []staged{{name, d}})
+	partials, err := OpenFolder(s.root, partialDir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.place(ctx, []staged{{partials, d.Hex(), d}}), partials.Close())
 }
 
-func (s *Store) checkPartial(ctx context.Context, name string, d bundle.Digest, size int64) error {
-	f, err := s.root.Open(name)
+func (s *Store) checkPartial(ctx context.Context, d bundle.Digest, size int64) error {
+	f, err := s.root.Open(partialDir + "/" + d.Hex())
 	if err != nil {
 		return err
 	}

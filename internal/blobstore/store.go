@@ -21,6 +21,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,9 +40,13 @@ const (
 
 // Store is a directory of blobs.
 type Store struct {
-	root *os.Root
-	sync *Syncer
-	next atomic.Int64 // number of the next staging file
+	root    *os.Root
+	sync    *Syncer
+	staging *Folder
+	next    atomic.Int64 // number of the next staging file
+
+	mu      sync.Mutex // guards shelves
+	shelves [256]*Folder
 }
 
 // Open uses root, which stays the caller's to close, and makes the three
@@ -52,11 +57,15 @@ func Open(root *os.Root) (*Store, error) {
 			return nil, err
 		}
 	}
-	s, err := NewSyncer(root)
+	syncer, err := NewSyncer(root)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{root: root, sync: s}, nil
+	staging, err := OpenFolder(root, stagingDir)
+	if err != nil {
+		return nil, errors.Join(err, syncer.Close())
+	}
+	return &Store{root: root, sync: syncer, staging: staging}, nil
 }
 
 // View uses root without changing or creating anything: for readers and for
@@ -65,10 +74,17 @@ func View(root *os.Root) *Store { return &Store{root: root} }
 
 // Close ends the store; blobs already opened stay open.
 func (s *Store) Close() error {
-	if s.sync == nil {
-		return nil
+	var errs []error
+	for i, f := range s.shelves {
+		if f != nil {
+			errs = append(errs, f.Close())
+			s.shelves[i] = nil
+		}
 	}
-	return s.sync.Close()
+	if s.sync != nil {
+		errs = append(errs, s.sync.Close(), s.staging.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Path is where blob d lies or would lie, relative to the root.
@@ -80,7 +96,7 @@ func (s *Store) Path(d bundle.Digest) string {
 // Has says whether blob d is here. A file of another size is not the blob: it
 // was damaged after it was stored, and is replaced when the blob comes again.
 func (s *Store) Has(d bundle.Digest, size int64) (bool, error) {
-	fi, err := s.root.Lstat(s.Path(d))
+	fi, err := s.Lstat(d)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -90,8 +106,39 @@ func (s *Store) Has(d bundle.Digest, size int64) (bool, error) {
 	return fi.Mode().IsRegular() && fi.Size() == size, nil
 }
 
+// Lstat looks at the file of blob d; errors match fs.ErrNotExist where it is absent.
+func (s *Store) Lstat(d bundle.Digest) (fs.FileInfo, error) {
+	shelf, err := s.Shelf(d)
+	if err != nil {
+		return nil, err
+	}
+	return shelf.Lstat(d.Hex())
+}
+
 // Open opens blob d for reading; errors match fs.ErrNotExist where it is absent.
-func (s *Store) Open(d bundle.Digest) (*os.File, error) { return s.root.Open(s.Path(d)) }
+func (s *Store) Open(d bundle.Digest) (*os.File, error) {
+	shelf, err := s.Shelf(d)
+	if err != nil {
+		return nil, err
+	}
+	return shelf.OpenFile(d.Hex(), os.O_RDONLY, 0)
+}
+
+// Shelf is the folder that blob d lies in, under the name d.Hex(); it stays
+// the store's. Errors match fs.ErrNotExist where it was never made.
+func (s *Store) Shelf(d bundle.Digest) (*Folder, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.shelves[d[0]]; f != nil {
+		return f, nil
+	}
+	f, err := OpenFolder(s.root, fmt.Sprintf("%s/%02x", shelfDir, d[0]))
+	if err != nil {
+		return nil, err
+	}
+	s.shelves[d[0]] = f
+	return f, nil
+}
 
 // Info is one file of the shelf.
 type Info struct {
