@@ -6,9 +6,9 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
-	"testing"
-
 	"path/filepath"
+	"strings"
+	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
 )
@@ -87,5 +87,34 @@ func TestApprovalByCosign(t *testing.T) {
 	}
 	if s.Hint() != id {
 		t.Errorf("cosign names the key %s, we %s", s.Hint(), id)
+	}
+}
+
+// TestSignatureByOpenSSL is the check that docs/trust.md describes for people
+// who have nothing but openssl.
+func TestSignatureByOpenSSL(t *testing.T) {
+	for _, kind := range []string{"p256", "ed25519"} {
+		signer, _ := newKey(t, kind)
+		payloadType, payload, sig := open(t, sign(t, signer))
+		dir := t.TempDir()
+		write(t, dir, "pub", signer.PublicPEM())
+		write(t, dir, "sig", sig)
+		write(t, dir, "pae", encodeForSigning(payloadType, payload))
+		args := []string{"pkeyutl", "-verify", "-pubin", "-inkey", "pub", "-sigfile", "sig", "-rawin", "-in", "pae"}
+		if kind == "p256" {
+			args = append(args, "-digest", "sha256")
+		}
+		cmd := exec.Command("openssl", args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: openssl %s: %v: %s", kind, strings.Join(args, " "), err, out)
+		}
+	}
+}
+
+func write(t testing.TB, dir, name string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
