@@ -12,6 +12,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -169,7 +170,7 @@ func hintFor(err error, mirror string) string {
 	return firstOf(classOf(err).hint, environmentHint(err))
 }
 
-// refusalHint is what to do about a typed refusal of package verify.
+// refusalHint is what to do about a typed refusal of packages verify and unpack.
 func refusalHint(err error, mirror string) string {
 	var unsigned *verify.UnsignedError
 	var unknown *verify.UnknownKeyError
@@ -182,6 +183,7 @@ func refusalHint(err error, mirror string) string {
 	var published *verify.KeysError
 	var base *verify.MissingBaseError
 	var damage *verify.DamageError
+	var conflict *unpack.ConflictError
 	switch {
 	case errors.As(err, &unsigned):
 		return "a bundle is signed when its export ends: let it finish there, or copy its bundle.*.sigstore.json too"
@@ -205,6 +207,8 @@ func refusalHint(err error, mirror string) string {
 		return "bring the bundle it builds on, or on the connected side: gapbundle export SPEC " + otherBase(base.Have)
 	case errors.As(err, &damage):
 		return fmt.Sprintf("copy %s again from the side that made it, with any tool, and repeat the command; nothing else needs to be copied", damage.Volume)
+	case errors.As(err, &conflict):
+		return fmt.Sprintf("give one of them another path in its spec, or let go of a set: gapbundle forget %s %s", mirror, conflict.Sets[0])
 	}
 	return ""
 }

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/bundletest"
 	"github.com/gapbundle/gapbundle/internal/upstreamtest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -43,7 +45,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "upstream": w.upstream, "put": w.put, "fails": w.fails, "requests": w.requests,
 			"flip": flip, "let": let, "serve": w.serve, "halt": w.halt, "get": get, "terminal": terminal,
-			"interrupted": w.interrupted, "hold": hold, "cut": cut, "render": render, "field": field,
+			"interrupted": w.interrupted, "hold": hold, "cut": cut, "render": render, "field": field, "forge": w.forge,
 		},
 	})
 }
@@ -117,8 +119,8 @@ func (w *world) put(ts *testscript.TestScript, _ bool, args []string) {
 	w.find(ts, args[0]).Put(args[1], []byte(ts.ReadFile(args[2])))
 }
 
-// fails VAR PATH status CODE | cut N | redirect URL | needs-token; fails VAR
-// none heals.
+// fails VAR PATH status CODE | cut N | redirect URL | needs-token | changes
+// lets every request for a path go wrong; fails VAR none heals.
 func (w *world) fails(ts *testscript.TestScript, _ bool, args []string) {
 	s := w.find(ts, args[0])
 	if args[1] == "none" {
@@ -139,6 +141,12 @@ func (w *world) fails(ts *testscript.TestScript, _ bool, args []string) {
 		fault = upstreamtest.Redirect(args[3])
 	case "needs-token":
 		fault = upstreamtest.NeedHeader("Authorization", "Bearer right")
+	case "changes":
+		version := 0
+		fault = upstreamtest.Both(upstreamtest.Do(1, func() {
+			version++
+			s.Put(args[1], fmt.Appendf(nil, "version %d", version))
+		}), upstreamtest.Cut(1))
 	default:
 		ts.Fatalf("no fault %s", args[2])
 	}
@@ -334,4 +342,18 @@ func field(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s has no %s", args[1], args[2])
 	}
 	ts.Setenv(args[0], fmt.Sprint(v))
+}
+
+// forge DIR makes a bundle of the set tools that publishes an OpenPGP key,
+// which no kind of source does yet; its exporter's public key is DIR.pub.
+func (w *world) forge(ts *testscript.TestScript, _ bool, args []string) {
+	e := bundletest.New(w.t, "tools")
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.Mkdir(dir, 0o755))
+	ts.Check(os.WriteFile(dir+".pub", e.Signer.PublicPEM(), 0o644))
+	const fingerprint = "0123456789ABCDEF0123456789ABCDEF01234567"
+	e.Export(w.t, []bundletest.Repository{{Name: "packages", Mount: "packages", Files: map[string]string{"a": "content"}}},
+		bundletest.Options{Targets: []string{dir}, Keys: []bundle.PublishedKey{
+			{Fingerprint: fingerprint, Role: "upstream", Mounts: []string{"packages"}, Path: "keys/" + fingerprint + ".asc"},
+		}})
 }

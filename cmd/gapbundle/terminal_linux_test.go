@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -46,19 +46,34 @@ func terminal(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // converse reads the terminal to its end and answers questions.
-func converse(master io.ReadWriter, answers []string) []byte {
+func converse(master *os.File, answers []string) []byte {
 	var shown []byte
 	buf := make([]byte, 4096)
 	for {
 		n, err := master.Read(buf)
 		shown = append(shown, buf[:n]...)
 		if n > 0 && bytes.HasSuffix(shown, []byte(": ")) && len(answers) > 0 {
+			if bytes.Contains(shown[bytes.LastIndexByte(shown, '\n')+1:], []byte("passphrase")) {
+				waitSilent(int(master.Fd()))
+			}
 			fmt.Fprintf(master, "%s\n", answers[0])
 			answers = answers[1:]
 		}
 		if err != nil { // EIO: the program closed its side
 			return shown
 		}
+	}
+}
+
+// waitSilent waits until the program has switched the echo off: a person does
+// not type a passphrase in the same microsecond in which it is asked for.
+func waitSilent(fd int) {
+	for {
+		t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+		if err != nil || t.Lflag&unix.ECHO == 0 {
+			return
+		}
+		runtime.Gosched()
 	}
 }
 

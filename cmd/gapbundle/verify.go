@@ -71,7 +71,7 @@ func verifyOne(c *cli.Context, p *progress, r *bundle.Reader, options verify.Opt
 		return report, err
 	}
 	err = b.Check(c.Context, verify.StreamOptions{Jobs: c.Int("jobs"), Progress: p})
-	return b.Report(), err
+	return b.Report(), errors.Join(err, b.Close())
 }
 
 // verifyOptions are the rules: the keys of --pub, or a mirror's policy and
