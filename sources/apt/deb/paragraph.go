@@ -1,0 +1,208 @@
+package deb
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// Limits bound what a Scanner reads; zero fields stand for the defaults.
+type Limits struct {
+	// Paragraph is the most bytes of one paragraph. The largest real one is a
+	// Release file of 300 KB; a Packages stanza has up to 80 KB.
+	Paragraph int
+	// Paragraphs is the most paragraphs of one file.
+	Paragraphs int
+	// Comments skips lines that begin with '#', as in a .sources file.
+	Comments bool
+}
+
+const (
+	defaultParagraph  = 8 << 20
+	defaultParagraphs = 4 << 20
+)
+
+// Scanner reads paragraph by paragraph, in memory that does not grow with the
+// file.
+type Scanner struct {
+	r      *bufio.Reader
+	limits Limits
+	buf    []byte
+	line   int // of what was read last, from 1
+	start  int // of the paragraph that Next gave
+	count  int
+	err    error
+}
+
+// NewScanner reads from r, which is plain text: what was compressed has to be
+// bounded before it gets here.
+func NewScanner(r io.Reader, l Limits) *Scanner {
+	if l.Paragraph == 0 {
+		l.Paragraph = defaultParagraph
+	}
+	if l.Paragraphs == 0 {
+		l.Paragraphs = defaultParagraphs
+	}
+	return &Scanner{r: bufio.NewReaderSize(r, 64<<10), limits: l}
+}
+
+// Line is the line at which the paragraph that Next gave begins, from 1.
+func (s *Scanner) Line() int { return s.start }
+
+// Next gives the next paragraph, io.EOF behind the last one. As in apt only
+// an empty line ends a paragraph; one of blanks continues a field.
+func (s *Scanner) Next() (Paragraph, error) {
+	if s.err != nil {
+		return "", s.err
+	}
+	s.buf = s.buf[:0]
+	for {
+		line, err := s.readLine()
+		if err != nil && !errors.Is(err, io.EOF) {
+			s.err = err
+			return "", err
+		}
+		switch {
+		case len(line) > 0 && (line[0] != '#' || !s.limits.Comments):
+			if err := s.add(line); err != nil {
+				s.err = err
+				return "", err
+			}
+		case len(line) == 0 && len(s.buf) > 0:
+			return Paragraph(s.buf), nil
+		}
+		if err != nil {
+			s.err = io.EOF
+			if len(s.buf) > 0 {
+				return Paragraph(s.buf), nil
+			}
+			return "", io.EOF
+		}
+	}
+}
+
+// readLine gives a line without its end, valid until the next call; io.EOF
+// with the last one.
+func (s *Scanner) readLine() ([]byte, error) {
+	s.line++
+	line, err := s.r.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		long := append([]byte(nil), line...)
+		for errors.Is(err, bufio.ErrBufferFull) {
+			if len(long) > s.limits.Paragraph {
+				return nil, s.errorf("more than %d bytes", s.limits.Paragraph)
+			}
+			line, err = s.r.ReadSlice('\n')
+			long = append(long, line...)
+		}
+		line = long
+	}
+	line = bytes.TrimSuffix(line, []byte("\n"))
+	return bytes.TrimSuffix(line, []byte("\r")), err
+}
+
+// add appends a line to the paragraph and checks its form.
+func (s *Scanner) add(line []byte) error {
+	if len(s.buf) == 0 {
+		s.start = s.line
+		if s.count++; s.count > s.limits.Paragraphs {
+			return s.errorf("more than %d paragraphs", s.limits.Paragraphs)
+		}
+	}
+	if len(s.buf)+len(line)+1 > s.limits.Paragraph {
+		return s.errorf("a paragraph of more than %d bytes", s.limits.Paragraph)
+	}
+	if bytes.IndexByte(line, 0) >= 0 || bytes.IndexByte(line, '\r') >= 0 {
+		return s.errorf("a zero byte or carriage return")
+	}
+	if line[0] == ' ' || line[0] == '\t' {
+		if len(s.buf) == 0 {
+			return s.errorf("a continuation of no field")
+		}
+	} else if colon := bytes.IndexByte(line, ':'); colon < 1 || !isFieldName(line[:colon]) {
+		return s.errorf("%.60q is not a field", line)
+	}
+	s.buf = append(append(s.buf, line...), '\n')
+	return nil
+}
+
+func (s *Scanner) errorf(format string, args ...any) error {
+	return fmt.Errorf("line %d: %s: %w", s.line, fmt.Sprintf(format, args...), bundle.ErrMalformed)
+}
+
+// isFieldName follows policy 5.1: printable ASCII without blanks and colon,
+// not beginning with '#' or '-'.
+func isFieldName(name []byte) bool {
+	if name[0] == '#' || name[0] == '-' {
+		return false
+	}
+	for _, c := range name {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// Paragraph is the text of one paragraph: lines that end with "\n", without
+// the empty line behind the last. One that a Scanner gave is well formed.
+type Paragraph string
+
+// Fields gives name and value of each field in order. A value is without
+// blanks around it; its further lines stand as they are, with their first
+// blank.
+func (p Paragraph) Fields() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for rest := string(p); rest != ""; {
+			var field string
+			field, rest = cutField(rest)
+			name, value, _ := strings.Cut(field, ":")
+			if !yield(name, strings.Trim(value, " \t\n")) {
+				return
+			}
+		}
+	}
+}
+
+// cutField cuts text behind the first field with all its lines.
+func cutField(text string) (field, rest string) {
+	for end := 0; ; {
+		n := strings.IndexByte(text[end:], '\n')
+		if n < 0 {
+			return text, ""
+		}
+		end += n + 1
+		if end == len(text) || (text[end] != ' ' && text[end] != '\t') {
+			return text[:end], text[end:]
+		}
+	}
+}
+
+// Field is the value of the first field of that name, in whatever case; ""
+// if there is none.
+func (p Paragraph) Field(name string) string {
+	for n, value := range p.Fields() {
+		if len(n) == len(name) && strings.EqualFold(n, name) {
+			return value
+		}
+	}
+	return ""
+}
+
+// lines gives the lines of a value that are not blank, trimmed: the form of
+// the tables in Release and Sources.
+func lines(value string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for line := range strings.SplitSeq(value, "\n") {
+			if line = strings.Trim(line, " \t"); line != "" && !yield(line) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,276 @@
+package deb
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// Release is what a Release file says. Its signature is none of this
+// package's business: parse exactly the bytes that were verified.
+type Release struct {
+	// Paragraph is the text that was parsed, for the fields that are not
+	// members; "" in one that is to be written.
+	Paragraph
+
+	Origin, Label, Suite, Version, Codename, Description string
+	// Date and ValidUntil are zero where the field is missing.
+	Date, ValidUntil          time.Time
+	Components, Architectures []string
+	AcquireByHash             bool
+	// NotAutomatic gives an archive priority 1, with ButAutomaticUpgrades 100.
+	NotAutomatic, ButAutomaticUpgrades bool
+	// ArchitectureAll is what No-Support-for-Architecture-all says: "Packages"
+	// means that packages for all architectures stand in every other one's
+	// index as well, and binary-all is not to be fetched.
+	ArchitectureAll string
+	// Files are the indexes, in order of bundle.ComparePaths.
+	Files []ReleaseFile
+}
+
+// ReleaseFile is an index that a Release lists.
+type ReleaseFile struct {
+	// Path is relative to the folder of the Release file.
+	Path string
+	Size int64
+	// Lower-case hexadecimal digits, "" where the table of that algorithm
+	// does not have the file.
+	MD5, SHA1, SHA256, SHA512 string
+}
+
+// hashTable is one of the tables of a Release file: its field, its by-hash
+// folder, and how many digits a line has.
+type hashTable struct {
+	field  string
+	digits int
+	of     func(*ReleaseFile) *string
+}
+
+// hashTables are all known ones, weakest first.
+func hashTables() []hashTable {
+	return []hashTable{
+		{"MD5Sum", 32, func(f *ReleaseFile) *string { return &f.MD5 }},
+		{"SHA1", 40, func(f *ReleaseFile) *string { return &f.SHA1 }},
+		{"SHA256", 64, func(f *ReleaseFile) *string { return &f.SHA256 }},
+		{"SHA512", 128, func(f *ReleaseFile) *string { return &f.SHA512 }},
+	}
+}
+
+// ByHash are the paths under which Acquire-By-Hash offers f, one for each
+// algorithm that lists it, weakest first.
+func (f *ReleaseFile) ByHash() []string {
+	folder := f.Path[:strings.LastIndexByte(f.Path, '/')+1]
+	var all []string
+	for _, t := range hashTables() {
+		if h := *t.of(f); h != "" {
+			all = append(all, folder+"by-hash/"+t.field+"/"+h)
+		}
+	}
+	return all
+}
+
+// Strongest is the last of ByHash: the one that apt asks for. "" if no
+// algorithm lists f.
+func (f *ReleaseFile) Strongest() string {
+	all := f.ByHash()
+	if len(all) == 0 {
+		return ""
+	}
+	return all[len(all)-1]
+}
+
+// File is the index of that path, if it is listed.
+func (r *Release) File(path string) (*ReleaseFile, bool) {
+	i, ok := slices.BinarySearchFunc(r.Files, path, func(f ReleaseFile, p string) int { return bundle.ComparePaths(f.Path, p) })
+	if !ok {
+		return nil, false
+	}
+	return &r.Files[i], true
+}
+
+// maxReleaseFiles bounds the tables of one Release; Ubuntu's have 1,100 lines.
+const maxReleaseFiles = 1 << 18
+
+// ParseRelease reads a Release file, or the text of an InRelease that was
+// verified. Errors match bundle.ErrMalformed.
+func ParseRelease(b []byte) (*Release, error) {
+	s := NewScanner(strings.NewReader(string(b)), Limits{Paragraph: 64 << 20})
+	text, err := s.Next()
+	if err != nil {
+		return nil, fmt.Errorf("release: empty or not a paragraph: %w: %w", err, bundle.ErrMalformed)
+	}
+	if _, err := s.Next(); err == nil {
+		return nil, fmt.Errorf("release: line %d: a second paragraph: %w", s.Line(), bundle.ErrMalformed)
+	}
+	r := &Release{Paragraph: text}
+	seen := map[string]bool{}
+	for name, value := range text.Fields() {
+		name = strings.ToLower(name)
+		if seen[name] {
+			return nil, fmt.Errorf("release: field %.60s twice: %w", name, bundle.ErrMalformed)
+		}
+		seen[name] = true
+		if err := r.set(name, value); err != nil {
+			return nil, fmt.Errorf("release: field %s: %w", name, err)
+		}
+	}
+	return r, r.tables()
+}
+
+func (r *Release) set(name, value string) error {
+	var err error
+	switch name {
+	case "origin":
+		r.Origin = value
+	case "label":
+		r.Label = value
+	case "suite":
+		r.Suite = value
+	case "version":
+		r.Version = value
+	case "codename":
+		r.Codename = value
+	case "description":
+		r.Description = value
+	case "date":
+		r.Date, err = parseDate(value)
+	case "valid-until":
+		r.ValidUntil, err = parseDate(value)
+	case "components":
+		r.Components = strings.Fields(value)
+	case "architectures":
+		r.Architectures = strings.Fields(value)
+	case "acquire-by-hash":
+		r.AcquireByHash = isYes(value)
+	case "notautomatic":
+		r.NotAutomatic = isYes(value)
+	case "butautomaticupgrades":
+		r.ButAutomaticUpgrades = isYes(value)
+	case "no-support-for-architecture-all":
+		r.ArchitectureAll = value
+	}
+	return err
+}
+
+func isYes(value string) bool { return strings.EqualFold(value, "yes") }
+
+// parseDate reads the form of RFC 5322 that archives write. Only universal
+// time is understood: apt refuses other zones.
+func parseDate(value string) (time.Time, error) {
+	for _, zone := range []string{"UTC", "GMT", "Z", "+0000", "-0000"} {
+		if text, ok := strings.CutSuffix(value, " "+zone); ok {
+			t, err := time.Parse("Mon, _2 Jan 2006 15:04:05", text)
+			if err == nil {
+				return t, nil
+			}
+		}
+	}
+	return time.Time{}, fmt.Errorf("date %.60q: %w", value, bundle.ErrMalformed)
+}
+
+// tables joins the hash tables by path. A file with two sizes, or with two
+// hashes of one algorithm, is refused.
+func (r *Release) tables() error {
+	index := map[string]int{}
+	for _, t := range hashTables() {
+		for line := range lines(r.Field(t.field)) {
+			f, err := parseReleaseLine(line, t)
+			if err != nil {
+				return fmt.Errorf("release: %s: %w", t.field, err)
+			}
+			i, ok := index[f.Path]
+			if !ok {
+				if len(r.Files) == maxReleaseFiles {
+					return fmt.Errorf("release: more than %d files: %w", maxReleaseFiles, bundle.ErrMalformed)
+				}
+				index[f.Path] = len(r.Files)
+				r.Files = append(r.Files, f)
+				continue
+			}
+			have := t.of(&r.Files[i])
+			if r.Files[i].Size != f.Size || (*have != "" && *have != *t.of(&f)) {
+				return fmt.Errorf("release: %s: %s: two sizes or two hashes: %w", t.field, f.Path, bundle.ErrMalformed)
+			}
+			*have = *t.of(&f)
+		}
+	}
+	slices.SortFunc(r.Files, func(a, b ReleaseFile) int { return bundle.ComparePaths(a.Path, b.Path) })
+	return nil
+}
+
+func parseReleaseLine(line string, t hashTable) (ReleaseFile, error) {
+	words := strings.Fields(line)
+	if len(words) != 3 || len(words[0]) != t.digits || strings.Trim(words[0], "0123456789abcdef") != "" {
+		return ReleaseFile{}, fmt.Errorf("line %.160q: want %d hex digits, size and path: %w", line, t.digits, bundle.ErrMalformed)
+	}
+	var f ReleaseFile
+	var err error
+	if f.Size, err = parseSize(words[1]); err != nil {
+		return f, err
+	}
+	if f.Path, err = cleanPath(words[2]); err != nil {
+		return f, err
+	}
+	*t.of(&f) = words[0]
+	return f, nil
+}
+
+// Marshal writes r: members alone, Paragraph is not looked at; fields in the
+// order that archives have, tables in order of Files, empty fields left out.
+// The same r gives the same bytes.
+func (r *Release) Marshal() []byte {
+	var b strings.Builder
+	field := func(name, value string) {
+		if value != "" {
+			b.WriteString(name + ": " + value + "\n")
+		}
+	}
+	yes := func(name string, is bool) {
+		if is {
+			field(name, "yes")
+		}
+	}
+	field("Origin", r.Origin)
+	field("Label", r.Label)
+	field("Suite", r.Suite)
+	field("Version", r.Version)
+	field("Codename", r.Codename)
+	field("Date", formatDate(r.Date))
+	field("Valid-Until", formatDate(r.ValidUntil))
+	yes("NotAutomatic", r.NotAutomatic)
+	yes("ButAutomaticUpgrades", r.ButAutomaticUpgrades)
+	yes("Acquire-By-Hash", r.AcquireByHash)
+	field("No-Support-for-Architecture-all", r.ArchitectureAll)
+	field("Architectures", strings.Join(r.Architectures, " "))
+	field("Components", strings.Join(r.Components, " "))
+	field("Description", r.Description)
+	for _, t := range hashTables() {
+		r.writeTable(&b, t)
+	}
+	return []byte(b.String())
+}
+
+func (r *Release) writeTable(b *strings.Builder, t hashTable) {
+	begun := false
+	for i := range r.Files {
+		f := &r.Files[i]
+		if *t.of(f) == "" {
+			continue
+		}
+		if !begun {
+			b.WriteString(t.field + ":\n")
+			begun = true
+		}
+		fmt.Fprintf(b, " %s %16d %s\n", *t.of(f), f.Size, f.Path)
+	}
+}
+
+func formatDate(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("Mon, 02 Jan 2006 15:04:05") + " UTC"
+}
