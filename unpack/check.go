@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -65,6 +66,7 @@ func (m *Mirror) Check(ctx context.Context, o CheckOptions) (*CheckResult, error
 		res: &CheckResult{Generation: g.Number, Damage: []Damage{}},
 		bad: map[bundle.Digest]string{}, good: bundle.NewDigestSet(0),
 	}
+	defer c.dir.close()
 	for _, s := range g.Sets {
 		for _, r := range s.Repositories {
 			if err := c.repository(s.Set, r); err != nil {
@@ -92,6 +94,16 @@ type checker struct {
 	// hashed and need not be again.
 	bad  map[bundle.Digest]string
 	good *bundle.DigestSet
+	dir  openFolder // that was looked into last
+}
+
+// lstat looks at a file; paths come sorted, so mostly in the same folder.
+func (c *checker) lstat(name string) (fs.FileInfo, error) {
+	dir, err := c.dir.at(c.root, path.Dir(name))
+	if err != nil {
+		return nil, err
+	}
+	return dir.Lstat(path.Base(name))
 }
 
 func (c *checker) damage(d Damage) {
@@ -149,12 +161,11 @@ func (c *checker) link(set string, r GenerationRepository) {
 // file says what is wrong with one published file and its blob; errors are of
 // the disk, not of the file.
 func (c *checker) file(name, web string, f bundle.File) (problem string, err error) {
-	blob := blobsDir + "/" + c.store.Path(f.Digest)
-	bfi, err := c.root.Lstat(blob)
+	bfi, err := c.store.Lstat(f.Digest)
 	if problem = wrong(bfi, err, f.Size); problem != "" {
 		return "blob in the store: " + problem, nil
 	}
-	fi, err := c.root.Lstat(name)
+	fi, err := c.lstat(name)
 	filled := site.Owns(web) && c.generation.BaseURL != ""
 	size := f.Size
 	if filled && err == nil {
@@ -173,7 +184,7 @@ func (c *checker) file(name, web string, f bundle.File) (problem string, err err
 	if problem = c.bad[f.Digest]; problem != "" || os.SameFile(fi, bfi) {
 		return problem, nil
 	}
-	return c.compare(name, blob, filled)
+	return c.compare(name, f.Digest, filled)
 }
 
 // wrong says what is wrong with a file by its looks.
@@ -210,8 +221,8 @@ func (c *checker) hashBlob(f bundle.File) error {
 
 // compare reads a published copy beside its blob, whose content is right. A
 // client file has the mirror's address where the blob has a word for it.
-func (c *checker) compare(name, blob string, filled bool) (problem string, err error) {
-	want, err := c.root.Open(blob)
+func (c *checker) compare(name string, d bundle.Digest, filled bool) (problem string, err error) {
+	want, err := c.store.Open(d)
 	if err != nil {
 		return "", err
 	}

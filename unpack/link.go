@@ -23,10 +23,11 @@ type placer struct {
 	ctx context.Context // of the one publish that the placer is for
 	at  time.Time       // T: the time of everything that is new
 	// made is the folder that was made last: paths come sorted, so it is
-	// mostly the next one too. to is the same, open, and from the folder of
-	// the published tree that was linked from last.
-	made     string
-	to, from openFolder
+	// mostly the next one too. to is the same, open; from and spareFrom are
+	// the folders of the published tree and of a spare that were linked from
+	// last.
+	made                string
+	to, from, spareFrom openFolder
 	// linkless is set once the file system has refused a hard link.
 	linkless bool
 	copies   int64
@@ -66,7 +67,7 @@ func (o *openFolder) close() error {
 }
 
 // close ends the use of a placer.
-func (p *placer) close() error { return errors.Join(p.to.close(), p.from.close()) }
+func (p *placer) close() error { return errors.Join(p.to.close(), p.from.close(), p.spareFrom.close()) }
 
 type spare struct {
 	digest bundle.Digest
@@ -151,7 +152,7 @@ func (p *placer) keep(f bundle.File, src, dst string) error {
 func (p *placer) double(d bundle.Digest, src, dst string, mtime time.Time) error {
 	key := spare{d, mtime.UnixNano()}
 	if have := p.spares[key]; have != "" {
-		from, err := p.from.at(p.root, path.Dir(have))
+		from, err := p.spareFrom.at(p.root, path.Dir(have))
 		if err != nil {
 			return err
 		}

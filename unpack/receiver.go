@@ -18,8 +18,11 @@ type receiver struct {
 	with []*verify.Bundle
 }
 
-// Receiver is what the mirror holds, for verify.Open.
-func (m *Mirror) Receiver() verify.Receiver { return &receiver{m: m} }
+// Receiver is what the mirror holds, for verify.Open, and what other verified
+// bundles bring that would be imported together.
+func (m *Mirror) Receiver(with ...*verify.Bundle) verify.Receiver {
+	return &receiver{m: m, with: with}
+}
 
 func (r *receiver) Accepted(set string) (verify.Accepted, error) {
 	t, err := r.m.ratchet(set)
