@@ -33,11 +33,13 @@ gapbundle verify /media/usb --mirror /srv/mirror --report report.txt`,
 }
 
 func verifyBundles(c *cli.Context, o *output) error {
-	options, done, err := verifyOptions(c, o)
+	options, mirror, err := verifyOptions(c, o)
+	if mirror != nil {
+		defer mirror.Close()
+	}
 	if err != nil {
 		return err
 	}
-	defer done()
 	readers, err := bundle.Discover(c.Args().Slice())
 	if err != nil {
 		return err
@@ -46,12 +48,25 @@ func verifyBundles(c *cli.Context, o *output) error {
 	defer p.stop()
 	var reports []*verify.Report
 	var found []error
+	var good []*verify.Bundle // what they bring counts for the next ones
 	for _, r := range readers {
-		report, err := verifyOne(c, p, r, options)
+		if mirror != nil {
+			options.Receiver = mirror.Receiver(good...)
+		}
+		b, report, err := verifyOne(c, p, r, options)
 		if report != nil {
 			reports = append(reports, report)
 		}
-		found = append(found, err, r.Close())
+		if err == nil {
+			good = append(good, b)
+		}
+		found = append(found, err)
+	}
+	for _, b := range good {
+		found = append(found, b.Close())
+	}
+	for _, r := range readers {
+		found = append(found, r.Close())
 	}
 	p.stop()
 	if path := c.String("report"); path != "" {
@@ -65,50 +80,48 @@ func verifyBundles(c *cli.Context, o *output) error {
 	return errors.Join(found...)
 }
 
-func verifyOne(c *cli.Context, p *progress, r *bundle.Reader, options verify.Options) (*verify.Report, error) {
+func verifyOne(c *cli.Context, p *progress, r *bundle.Reader, options verify.Options) (*verify.Bundle, *verify.Report, error) {
 	b, report, err := verify.Open(c.Context, r, options)
-	if err != nil || b == nil {
-		return report, err
+	if err != nil {
+		return nil, report, err
 	}
 	err = b.Check(c.Context, verify.StreamOptions{Jobs: c.Int("jobs"), Progress: p})
-	return b.Report(), errors.Join(err, b.Close())
+	return b, b.Report(), err
 }
 
-// verifyOptions are the rules: the keys of --pub, or a mirror's policy and
-// what it holds.
-func verifyOptions(c *cli.Context, o *output) (verify.Options, func() error, error) {
+// verifyOptions are the rules: the keys of --pub, or the policy of a mirror,
+// which the caller closes.
+func verifyOptions(c *cli.Context, o *output) (verify.Options, *unpack.Mirror, error) {
 	options := verify.Options{Now: time.Now(), CheckKnown: true}
-	nothing := func() error { return nil }
 	pubs, mirror := c.StringSlice("pub"), c.String("mirror")
 	if (len(pubs) > 0) == (mirror != "") {
-		return options, nothing, &usageError{"verify: neither or both of --pub and --mirror given", "say by whose keys: --pub exporter.pub, or --mirror DIR"}
+		return options, nil, &usageError{"verify: neither or both of --pub and --mirror given", "say by whose keys: --pub exporter.pub, or --mirror DIR"}
 	}
 	if mirror != "" {
 		o.mirror = mirror
 		m, err := unpack.Open(mirror, mirrorOptions(c, o, bundle.NoProgress))
 		if err != nil {
-			return options, nothing, err
+			return options, nil, err
 		}
-		options.Receiver = m.Receiver()
 		options.Policy, err = m.Policy()
-		return options, m.Close, err
+		return options, m, err
 	}
 	options.Policy = &verify.Policy{}
 	options.AcceptKeys = true
 	for _, path := range pubs {
 		_, id, err := keys.LoadPublic(path)
 		if err != nil {
-			return options, nothing, err
+			return options, nil, err
 		}
 		pem, err := os.ReadFile(path)
 		if err != nil {
-			return options, nothing, err
+			return options, nil, err
 		}
 		if err := options.Policy.Add(verify.Key{Role: verify.RoleExporter, Set: verify.AnySet, ID: id, PEM: string(pem), Added: options.Now}); err != nil {
-			return options, nothing, err
+			return options, nil, err
 		}
 	}
-	return options, nothing, nil
+	return options, nil, nil
 }
 
 // writeReports writes the reports to a new file; what an auditor was given is
