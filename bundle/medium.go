@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -86,15 +87,36 @@ func (w *Writer) addMedium(dir string) error {
 		return err
 	}
 	defer target.Close()
-	if _, err := target.Lstat(w.name); err == nil {
-		if err := target.Rename(w.name, w.partial); err != nil {
-			return fmt.Errorf("%s is there already: %w", filepath.Join(dir, w.name), err)
-		}
+	if err := w.takeBack(target); err != nil {
+		return err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.media = append(w.media, &medium{number: len(w.media) + 1, dir: dir, volumes: make(map[int]struct{})})
 	return nil
+}
+
+// takeBack gives a finished directory its working name back, if the root in it
+// is the one that the records have: then this export finished it and died
+// before that was noted. Any other bundle of this name is left alone.
+func (w *Writer) takeBack(target *os.Root) error {
+	there, err := target.OpenRoot(w.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	signed, err := readSmall(there, RootName, MaxRootSize)
+	recorded, errRecord := readSmall(w.o.Records, RootName, MaxRootSize)
+	if err != nil || errRecord != nil || !bytes.Equal(signed, recorded) {
+		return fmt.Errorf("%s: is there already, from another export: %w", filepath.Join(target.Name(), w.name), ErrUsage)
+	}
+	if err := target.Rename(w.name, w.partial); err != nil {
+		return err
+	}
+	return syncDir(target)
 }
 
 // place chooses the medium for a volume that takes at most need bytes: the

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -143,6 +144,8 @@ type recordScanner struct {
 	r    *bufio.Reader
 	at   int64 // behind the line that was read last
 	line []byte
+	// only, if not nil, says which lines are worth decoding: most are items.
+	only func(line []byte) bool
 }
 
 func scanRecord(f io.ReaderAt, from, to int64) *recordScanner {
@@ -152,17 +155,14 @@ func scanRecord(f io.ReaderAt, from, to int64) *recordScanner {
 // next gives io.EOF at the end and at a line that was not written whole.
 func (s *recordScanner) next() (recordLine, error) {
 	var l recordLine
-	s.line = s.line[:0]
 	for {
-		part, err := s.r.ReadSlice('\n')
-		s.line = append(s.line, part...)
-		if errors.Is(err, bufio.ErrBufferFull) {
-			continue
-		}
-		if err != nil {
+		if err := s.read(); err != nil {
 			return l, err
 		}
-		break
+		if s.only == nil || s.only(s.line) {
+			break
+		}
+		s.at += int64(len(s.line))
 	}
 	if json.Unmarshal(s.line, &l) != nil {
 		return l, io.EOF
@@ -170,3 +170,27 @@ func (s *recordScanner) next() (recordLine, error) {
 	s.at += int64(len(s.line))
 	return l, nil
 }
+
+func (s *recordScanner) read() error {
+	s.line = s.line[:0]
+	for {
+		part, err := s.r.ReadSlice('\n')
+		s.line = append(s.line, part...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return err
+		}
+	}
+}
+
+// What a line begins with, as add writes it.
+var (
+	frameLine = []byte(`{"frame":`)
+	itemLine  = []byte(`{"item":`)
+)
+
+func isFrame(line []byte) bool { return bytes.HasPrefix(line, frameLine) }
+
+func isItem(line []byte) bool { return bytes.HasPrefix(line, itemLine) }
+
+// isStructure leaves out the items of one segment or none.
+func isStructure(line []byte) bool { return !isItem(line) || bytes.Contains(line, []byte("},{")) }

@@ -233,6 +233,29 @@ func TestFinishTwice(t *testing.T) {
 	}
 }
 
+func TestAnotherBundleIsLeftAlone(t *testing.T) {
+	j := newJob(t, 0)
+	w := j.writer()
+	if _, err := j.write(w); err != nil {
+		t.Fatal(err)
+	}
+	before := tree(t, j.finish(w).Dirs[0])
+	if err := os.Remove(filepath.Join(j.records, RootName)); err != nil {
+		t.Fatal(err)
+	}
+	records, err := os.OpenRoot(j.records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer records.Close()
+	if _, err := NewWriter(WriterOptions{Set: "lab", Sequence: 7, Targets: j.targets, Records: records}); !errors.Is(err, ErrUsage) {
+		t.Errorf("without its records: %v", err)
+	}
+	if after := tree(t, filepath.Join(j.targets[0], DirName("lab", 7))); len(after) != len(before) {
+		t.Errorf("%d files became %d", len(before), len(after))
+	}
+}
+
 func TestAbort(t *testing.T) {
 	j := mixed(t)
 	w := j.writer()

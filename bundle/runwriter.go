@@ -267,7 +267,7 @@ func (rw *RunWriter) hand(s step) error {
 // behind it.
 func (rw *RunWriter) flush(whole bool, part *blobPart) error {
 	s := step{lines: rw.lines, whole: whole, part: part}
-	rw.lines, rw.items = nil, 0
+	rw.lines, rw.items = make([]byte, 0, len(s.lines)+len(s.lines)/8), 0
 	if len(rw.job.raw) > 0 {
 		select {
 		case <-rw.tape.failed:

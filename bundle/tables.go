@@ -32,9 +32,10 @@ func recordedVolumes(f *os.File) ([]*recordedVolume, error) {
 		v        *recordedVolume
 	)
 	s := scanRecord(f, 0, info.Size())
+	s.only = isStructure
 	for {
-		from := s.at
 		l, err := s.next()
+		from := s.at - int64(len(s.line))
 		if err == io.EOF {
 			break
 		}
@@ -90,9 +91,11 @@ func writeLines[T Line](w *ListWriter[T], lines iter.Seq2[T, error]) error {
 	return nil
 }
 
-func (v *recordedVolume) lines() iter.Seq2[recordLine, error] {
+func (v *recordedVolume) lines(only func([]byte) bool) iter.Seq2[recordLine, error] {
 	return func(yield func(recordLine, error) bool) {
-		for s := scanRecord(v.record, v.from, v.to); ; {
+		s := scanRecord(v.record, v.from, v.to)
+		s.only = only
+		for {
 			l, err := s.next()
 			if err == io.EOF || !yield(l, err) || err != nil {
 				return
@@ -104,12 +107,12 @@ func (v *recordedVolume) lines() iter.Seq2[recordLine, error] {
 // frames is the frame index.
 func (v *recordedVolume) frames() iter.Seq2[Frame, error] {
 	return func(yield func(Frame, error) bool) {
-		for l, err := range v.lines() {
+		for l, err := range v.lines(isFrame) {
 			if err != nil {
 				yield(Frame{}, err)
 				return
 			}
-			if l.Frame != nil && !yield(*l.Frame, nil) {
+			if !yield(*l.Frame, nil) {
 				return
 			}
 		}
@@ -120,13 +123,10 @@ func (v *recordedVolume) frames() iter.Seq2[Frame, error] {
 // ends, so a segment that goes on in the next volume is not among its lines.
 func (v *recordedVolume) blobs() iter.Seq2[Blob, error] {
 	return func(yield func(Blob, error) bool) {
-		for l, err := range v.lines() {
+		for l, err := range v.lines(isItem) {
 			if err != nil {
 				yield(Blob{}, err)
 				return
-			}
-			if l.Item == nil {
-				continue
 			}
 			for _, seg := range l.Item.Segments {
 				if seg.Volume == v.number && !yield(blobOf(l.Item, seg), nil) {

@@ -1,0 +1,158 @@
+package bundle
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// numbered is content without a copy of it: a number, repeated or not.
+func numbered(i, size int64) Item {
+	return Item{Key: fmt.Sprintf("pool/%02d/file-%07d.txt", i%100, i), Size: size, Open: func(context.Context, int64, string) (*Content, error) {
+		line := fmt.Sprintf("line of file %d, which is like many others\n", i)
+		return &Content{Body: io.NopCloser(io.LimitReader(strings.NewReader(strings.Repeat(line, int(size)/len(line)+1)), size))}, nil
+	}}
+}
+
+func writeNumbered(t testing.TB, n, size int64) {
+	j := newJob(t, 0)
+	w := j.writer()
+	ctx := context.Background()
+	runs, err := PlanRuns(0, func(yield func(int64, error) bool) {
+		for range n {
+			if !yield(size, nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := int64(0)
+	for _, r := range runs {
+		rw, err := w.Run(ctx, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range r.Count {
+			if _, err := rw.Append(ctx, numbered(i, size)); err != nil {
+				t.Fatal(err)
+			}
+			i++
+		}
+		if err := rw.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := j.tryFinish(w); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The memory of an export does not grow with what it writes, except for 64
+// bytes for each blob of a run.
+func TestMemoryOfSmallItems(t *testing.T) {
+	const few, many = 40_000, 120_000 // both fill all buffers
+	before := heapPeak(func() { writeNumbered(t, few, 100) })
+	after := heapPeak(func() { writeNumbered(t, many, 100) })
+	t.Logf("heap: %d items %d MiB, %d items %d MiB", few, before>>20, many, after>>20)
+	if grown := after - before; grown > 64*(many-few)+16<<20 {
+		t.Errorf("heap grew by %d bytes for %d more items", grown, many-few)
+	}
+}
+
+// heapPeak is the largest heap in use that was seen while f ran.
+func heapPeak(f func()) (peak int64) {
+	stop, done := make(chan struct{}), make(chan int64)
+	go func() {
+		var m runtime.MemStats
+		for most := int64(0); ; {
+			select {
+			case <-stop:
+				done <- most
+				return
+			default:
+				runtime.ReadMemStats(&m)
+				most = max(most, int64(m.HeapInuse))
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}()
+	f()
+	close(stop)
+	return <-done
+}
+
+func BenchmarkWriteLarge(b *testing.B) {
+	const size = 256 << 20
+	half := content(1, 16<<20)
+	b.SetBytes(size)
+	for b.Loop() {
+		j := newJob(b, 0)
+		j.tail = []testItem{{key: "large"}}
+		w := j.writer()
+		ctx := context.Background()
+		rw, err := w.Run(ctx, Run{First: 1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		open := func(context.Context, int64, string) (*Content, error) {
+			var parts []io.Reader
+			for range size / len(half) {
+				parts = append(parts, bytes.NewReader(half))
+			}
+			return &Content{Body: io.NopCloser(io.MultiReader(parts...))}, nil
+		}
+		if _, err := rw.Append(ctx, Item{Key: "large", Size: size, Open: open}); err != nil {
+			b.Fatal(err)
+		}
+		if err := rw.Close(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkWriteSmall(b *testing.B) {
+	const n = 50_000
+	for b.Loop() {
+		writeNumbered(b, n, 1000)
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/item")
+}
+
+func BenchmarkReadFileList(b *testing.B) {
+	name := filepath.Join(b.TempDir(), "list")
+	f, err := os.Create(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	buffered := bufio.NewWriter(f)
+	w := NewListWriter[File](buffered)
+	const n = 200_000
+	for i := range n {
+		if err := w.Write(File{Digest: someDigest, Path: "pool/" + strconv.Itoa(1_000_000+i), Size: int64(i)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := buffered.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			b.Fatal(err)
+		}
+		if got, err := drain(ReadList[File](f, "list")); got != n || err != nil {
+			b.Fatal(got, err)
+		}
+	}
+	b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "lines/s")
+}
