@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/unpack/site"
 	"github.com/urfave/cli/v2"
 )
@@ -48,6 +49,7 @@ func printClients(c *cli.Context, o *output) error {
 		return unknownKind(current, c.String("for"))
 	}
 	var files []clientFile
+	unknownBase := false
 	err = fs.WalkDir(current.FS(), dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -60,11 +62,15 @@ func printClients(c *cli.Context, o *output) error {
 		if err := site.Substitute(&out, bytes.NewReader(content), c.String("base-url")); err != nil {
 			return err
 		}
+		unknownBase = unknownBase || bytes.Contains(out.Bytes(), []byte(sources.BaseMark))
 		files = append(files, clientFile{path, out.String()})
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	if unknownBase {
+		o.log.Warn("the mirror does not know its address: " + sources.BaseMark + " stands for it (--base-url URL, or gapbundle config MIRROR --base-url URL)")
 	}
 	o.show(map[string]any{"files": files}, func(w io.Writer) {
 		for _, f := range files {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -304,7 +305,7 @@ func (p *progress) Item(name string) {
 	}
 	p.items[0], p.items[1] = p.items[1], name
 	if p.bar != nil {
-		p.bar.Set("items", strings.TrimSpace(shorten(p.items[1], 24)+" "+shorten(p.items[0], 16)))
+		p.bar.Set("items", shorten(path.Base(p.items[1]), 28)+" "+shorten(path.Base(p.items[0]), 20))
 	}
 }
 
