@@ -117,7 +117,7 @@ func Open(ctx context.Context, r *bundle.Reader, o Options) (*Bundle, *Report, e
 	b := &Bundle{reader: r, receiver: o.Receiver, report: &Report{Bundle: r.Name()},
 		splits: map[bundle.Digest]splitHash{}, files: map[string]*bundle.MediumFile{}}
 	c := &opening{ctx: ctx, o: o, b: b}
-	if err := c.run(); err != nil && err != errStop {
+	if err := c.run(); err != nil && !errors.Is(err, errStop) {
 		c.add(err)
 	}
 	if c.missing != nil {

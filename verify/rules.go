@@ -117,13 +117,14 @@ func (c *opening) judgeKeys() error {
 	return nil
 }
 
-// conflictingKeys tries whether the policy could take the keys: one that it
-// holds in the other role cannot be waved through.
+// conflictingKeys: a key that the policy holds in the other role cannot be
+// waved through.
 func (c *opening) conflictingKeys(keys []bundle.PublishedKey) error {
-	p := Policy{OpenPGP: slices.Clone(c.o.Policy.OpenPGP)}
 	for _, k := range keys {
-		if err := p.AddOpenPGP(OpenPGPKey{Role: Role(k.Role), Set: c.b.manifest.Set, Fingerprint: k.Fingerprint}); err != nil {
-			return fmt.Errorf("published OpenPGP key: %w: %v", bundle.ErrUntrusted, err)
+		for _, have := range c.o.Policy.OpenPGP {
+			if have.Fingerprint == k.Fingerprint && string(have.Role) != k.Role {
+				return fmt.Errorf("published OpenPGP key %s: is %s already and cannot be %s too: %w", k.Fingerprint, have.Role, k.Role, bundle.ErrUntrusted)
+			}
 		}
 	}
 	return nil

@@ -76,7 +76,7 @@ func (b *Bundle) Stream(ctx context.Context, volume int, sink Sink, o StreamOpti
 	if err != nil {
 		return err
 	}
-	return s.run(ctx, bufio.NewReaderSize(file, readSize), o.Jobs, slots)
+	return s.run(ctx, file, o.Jobs, slots)
 }
 
 // stream is one run of Stream.
@@ -138,7 +138,7 @@ func (s *stream) run(ctx context.Context, r io.Reader, jobs, slots int) error {
 	g.Go(func() error {
 		defer close(order)
 		defer close(work)
-		return s.read(ctx, r, free, work, order)
+		return s.read(ctx, bufio.NewReaderSize(r, readSize), free, work, order)
 	})
 	for range min(jobs, slots) {
 		g.Go(func() error {

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/iotest"
 
 	"go.uber.org/goleak"
 
@@ -357,5 +360,35 @@ func TestMediumChanges(t *testing.T) {
 	}
 	for _, err := range b.Files(0) {
 		refused(t, "changed list", err, bundle.ErrCorrupt, "catalog-01.tar.zst")
+	}
+}
+
+// TestMediumFails while it is read: an error of the drive is named with its
+// place and stays what it is; a file that shrinks or grows is corrupt.
+func TestMediumFails(t *testing.T) {
+	f := mixed()
+	b, dir := opened(t, f)
+	good, err := os.ReadFile(filepath.Join(dir, "volume-00001.tar.zst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.StreamFrom(t.Context(), 0, iotest.OneByteReader(bytes.NewReader(good)), &memory{}); err != nil {
+		t.Errorf("byte by byte: %v", err)
+	}
+	drive := &fs.PathError{Op: "read", Path: "/media/usb/volume-00001.tar.zst", Err: syscall.EIO}
+	for _, at := range []int{0, 1, len(good) / 2, len(good) - 1} {
+		sink := &memory{}
+		err := b.StreamFrom(t.Context(), 0, io.MultiReader(bytes.NewReader(good[:at]), iotest.ErrReader(drive)), sink)
+		var d *verify.DamageError
+		if !errors.Is(err, syscall.EIO) || errors.Is(err, bundle.ErrCorrupt) || !errors.As(err, &d) || int64(at) < d.Offset || int64(at) >= d.Offset+d.Length || len(d.Paths) == 0 {
+			t.Errorf("drive fails at %d: %v", at, err)
+		}
+		err = b.StreamFrom(t.Context(), 0, bytes.NewReader(good[:at]), sink)
+		refused(t, fmt.Sprintf("shrinks to %d", at), err, bundle.ErrCorrupt, ", frame ", "file ends after")
+	}
+	refused(t, "grows", b.StreamFrom(t.Context(), 0, bytes.NewReader(append(good, 0)), nil), bundle.ErrCorrupt, "goes on behind its last frame")
+	err = b.StreamFrom(t.Context(), 0, io.MultiReader(bytes.NewReader(good), iotest.ErrReader(drive)), nil)
+	if !errors.Is(err, syscall.EIO) {
+		t.Errorf("drive fails at the end: %v", err)
 	}
 }

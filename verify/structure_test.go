@@ -434,7 +434,7 @@ func TestLengthsCount(t *testing.T) {
 				err = b.Check(t.Context(), verify.StreamOptions{})
 			}
 			refused(t, fmt.Sprintf("%s %s", name, what), err, class)
-			if class == bundle.ErrCorrupt && err != nil && !strings.Contains(err.Error(), name) {
+			if errors.Is(class, bundle.ErrCorrupt) && err != nil && !strings.Contains(err.Error(), name) {
 				t.Errorf("%s %s: not named: %v", name, what, err)
 			}
 			if name == "volume-00001.tar.zst" && what != "extended" {

@@ -1,0 +1,18 @@
+package verify
+
+import (
+	"context"
+	"io"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// StreamFrom is Stream over a file that is somewhere else, or fails.
+func (b *Bundle) StreamFrom(ctx context.Context, volume int, r io.Reader, sink Sink) error {
+	s := &stream{b: b, v: b.volumes[volume].Volume, sink: sink, progress: bundle.NoProgress}
+	slots, err := s.slots(2)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx, r, 2, slots)
+}
