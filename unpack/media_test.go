@@ -64,16 +64,31 @@ func volumesOf(t *testing.T, dir string) []string {
 }
 
 func TestMediaOneByOneInAnyOrder(t *testing.T) {
+	volumes := [][]int{{1, 3}, {2, 5, 6, 7, 8}, {4}}
 	for _, order := range [][]int{{2, 0, 1}, {2, 1, 0}} {
 		e := bundletest.New(t, "site")
 		r := newRig(t, e)
-		media, want := spread(t, e, []int{1, 3}, []int{2, 5, 6, 7, 8}, []int{4})
+		media, want := spread(t, e, volumes...)
+		var placed []int
 		for step, i := range order[:2] {
+			placed = append(placed, volumes[i]...)
 			before := servedAll(t, r.dir)
 			res, err := r.refused(bundle.ErrIncomplete, unpack.ImportOptions{}, media[i])
 			var missing *verify.MissingVolumesError
 			if !errors.As(err, &missing) || len(missing.Volumes) == 0 {
 				t.Fatalf("step %d: %v", step, err)
+			}
+			for _, n := range placed {
+				if slices.Contains(missing.Volumes, fmt.Sprintf("volume-%05d.tar.zst", n)) {
+					t.Errorf("step %d: volume %d was placed and is missing", step, n)
+				}
+			}
+			history, err := r.History()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if last := history[len(history)-1]; last.Outcome != unpack.Pending || last.Sequence != 1 {
+				t.Errorf("step %d: journal %+v", step, last)
 			}
 			if res.Bundles[0].Outcome != unpack.Pending || !slices.Equal(res.Bundles[0].MissingVolumes, missing.Volumes) {
 				t.Errorf("step %d: %+v", step, res.Bundles[0])

@@ -43,6 +43,14 @@ func TestTwoSets(t *testing.T) {
 		t.Error("what is served has changed")
 	}
 
+	history, err := r.History()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := history[len(history)-1]; last.Outcome != unpack.Refused || last.Set != "beta" || last.Root != clash.Root {
+		t.Errorf("journal %+v", last)
+	}
+
 	// A file where the other set needs a folder is one too.
 	folder := b.Export(t, []bundletest.Repository{shared("tools", map[string]string{"h/a/deeper": "x"})}, bundletest.Options{})
 	_, err = r.refused(bundle.ErrUsage, unpack.ImportOptions{}, folder.Dirs...)
