@@ -117,6 +117,7 @@ func TestFakes(t *testing.T) { Run(t, fakeSuite()) }
 // The seams, looked at from the mirror's side.
 func TestSeams(t *testing.T) {
 	s := fakeSuite()
+	s.key = newKey(t)
 	r := newRig(t, s)
 	private, _, fingerprint, err := keys.GenerateSite("Site", []byte(passphrase), time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC))
 	if err != nil {
@@ -190,6 +191,7 @@ func TestSeams(t *testing.T) {
 // An index that promises what is not there stops the export.
 func TestIncompleteIndex(t *testing.T) {
 	s := fakeSuite()
+	s.key = newKey(t)
 	r := newRig(t, s)
 	honest := s.Kinds[0].Check
 	s.Kinds[0].Check = nil

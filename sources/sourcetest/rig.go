@@ -25,7 +25,6 @@ type rig struct {
 	up       *Upstream
 	dir      string
 	medium   string
-	public   []byte
 	signings int // numbers the exports, for their times
 }
 
@@ -33,12 +32,8 @@ const specName = "gapbundle.yaml"
 
 func newRig(t *testing.T, s Suite) *rig {
 	t.Helper()
-	private, public, err := generateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &rig{t: t, s: s, dir: t.TempDir(), medium: t.TempDir(), public: public}
-	if err := os.WriteFile(filepath.Join(r.dir, "exporter.key"), private, 0o600); err != nil {
+	r := &rig{t: t, s: s, dir: t.TempDir(), medium: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(r.dir, "exporter.key"), s.key.private, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r.up = s.New(t, r.dir)
@@ -155,7 +150,7 @@ func newInside(r *rig) *inside {
 		}
 	})
 	err = m.UpdatePolicy(r.t.Context(), "test", func(p *verify.Policy) error {
-		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "site", PEM: string(r.public)})
+		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "site", PEM: string(r.s.key.public)})
 	})
 	if err != nil {
 		r.t.Fatal(err)

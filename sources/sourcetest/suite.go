@@ -24,6 +24,8 @@ type Suite struct {
 	// test; dir is the folder of the spec file, where keyrings and the like
 	// may be put.
 	New func(t *testing.T, dir string) *Upstream
+
+	key exporterKey
 }
 
 // Upstream is a fake upstream and the spec that names it.
@@ -63,6 +65,7 @@ type Forgery struct {
 
 // Run runs the suite.
 func Run(t *testing.T, s Suite) {
+	s.key = newKey(t)
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, Suite)
