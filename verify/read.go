@@ -57,6 +57,11 @@ func listOf(r *bundle.Repository, kind string) v1.Descriptor {
 	return r.Files
 }
 
+// smallList is the length up to which a list is held whole: when hundreds of
+// repositories share a mount their lists are open together, and each would
+// otherwise hold a frame of the catalogue.
+const smallList = 256 << 10 // bytes
+
 func readList[T bundle.Line](b *Bundle, repo int, kind string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		r, err := b.openList(repo, kind)
@@ -66,7 +71,18 @@ func readList[T bundle.Line](b *Bundle, repo int, kind string) iter.Seq2[T, erro
 			return
 		}
 		defer r.Close()
-		for v, err := range bundle.ReadList[T](r, b.listName(repo, kind)) {
+		var in io.Reader = r
+		if size := listOf(&b.manifest.Repositories[repo], kind).Size; size <= smallList {
+			whole, err := io.ReadAll(r)
+			if err != nil {
+				var zero T
+				yield(zero, err)
+				return
+			}
+			_ = r.Close() // only read from; closed early to let go of a frame
+			in = bytes.NewReader(whole)
+		}
+		for v, err := range bundle.ReadList[T](in, b.listName(repo, kind)) {
 			if !yield(v, err) {
 				return
 			}
