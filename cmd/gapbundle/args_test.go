@@ -211,3 +211,27 @@ func TestBadLines(t *testing.T) {
 		}
 	}
 }
+
+// TestArgumentsFromEnvironment: MIRROR and SPEC may come from the
+// environment, and what is given on the line goes before it.
+func TestArgumentsFromEnvironment(t *testing.T) {
+	env := map[string]string{"GAPBUNDLE_MIRROR": "/srv/mirror", "GAPBUNDLE_SPEC": "site.yaml"}
+	for line, want := range map[string]string{
+		"status":             "/srv/mirror",
+		"status other":       "other",
+		"forget tools":       "/srv/mirror tools",
+		"forget other tools": "other tools",
+		"export --to usb":    "site.yaml",
+		"plan other.yaml":    "other.yaml",
+		"import usb":         "usb",
+	} {
+		_, args, err := seen(strings.Fields(line), func(k string) string { return env[k] }, "json")
+		if got := strings.Join(args, " "); err != nil || got != want {
+			t.Errorf("gapbundle %s: arguments %q, error %v; want %q", line, got, err, want)
+		}
+	}
+	to, _, err := seen([]string{"import", "usb"}, func(k string) string { return env[k] }, "to")
+	if err != nil || to != "/srv/mirror" {
+		t.Errorf("gapbundle import: --to %q, error %v; want the mirror of the environment", to, err)
+	}
+}

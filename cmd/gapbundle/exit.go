@@ -112,7 +112,7 @@ func classOf(err error) class {
 // findings takes an error that errors.Join made apart, also where layers
 // above wrapped it; any other error is one finding.
 func findings(err error) []error {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // the tree itself is walked
 	case interface{ Unwrap() []error }:
 		var all []error
 		var texts []string

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,12 +29,11 @@ gapbundle inspect /media/usb --sha256sum | (cd /srv/mirror/current && sha256sum 
 	}, inspect)
 }
 
+// inspected is a bundle with --json; its files are streamed behind it.
 type inspected struct {
-	Verified bool             `json:"verified"` // always false
-	Name     string           `json:"name"`
-	Dirs     []string         `json:"dirs"`
-	Root     *bundle.Manifest `json:"root"`
-	Files    []inspectedFile  `json:"files,omitempty"`
+	Name string           `json:"name"`
+	Dirs []string         `json:"dirs"`
+	Root *bundle.Manifest `json:"root"`
 }
 
 type inspectedFile struct {
@@ -47,53 +48,75 @@ func inspect(c *cli.Context, o *output) error {
 		return err
 	}
 	o.log.Warn(nothingVerified)
-	var bundles []*inspected
-	var found []error
-	for _, r := range readers {
-		b, err := inspectOne(c, o, r)
-		if b != nil {
-			bundles = append(bundles, b)
+	out := bufio.NewWriter(o.stdout)
+	found := []error{}
+	for i, r := range readers {
+		if o.json {
+			fmt.Fprint(out, []string{`{"verified":false,"bundles":[`, ","}[min(i, 1)])
 		}
-		found = append(found, err, r.Close())
+		found = append(found, inspectOne(c, o.json, out, r), r.Close())
 	}
 	if o.json {
-		o.show(map[string]any{"verified": false, "bundles": bundles}, nil)
+		fmt.Fprint(out, "]")
+		o.begun = true
 	}
-	return errors.Join(found...)
+	return errors.Join(append(found, out.Flush())...)
 }
 
-func inspectOne(c *cli.Context, o *output, r *bundle.Reader) (*inspected, error) {
+// inspectOne prints one bundle. Lists are as long as somebody made them: they
+// are printed while they are read.
+func inspectOne(c *cli.Context, asJSON bool, out io.Writer, r *bundle.Reader) error {
+	b := inspected{Name: r.Name(), Dirs: r.Dirs()}
 	raw, err := r.Root()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", r.Name(), err)
+	if err == nil {
+		b.Root, err = bundle.ParseManifest(raw)
 	}
-	m, err := bundle.ParseManifest(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", r.Name(), err)
-	}
-	b := &inspected{Name: r.Name(), Dirs: r.Dirs(), Root: m}
 	listing := c.Bool("files") || c.Bool("sha256sum")
-	if !o.json && !listing {
-		writeManifest(o.stdout, r, m)
+	switch {
+	case asJSON:
+		head, jsonErr := json.Marshal(b)
+		if jsonErr != nil {
+			return jsonErr
+		}
+		fmt.Fprintf(out, "%s", head[:len(head)-1])
+		defer fmt.Fprint(out, "}")
+	case err == nil && !listing:
+		writeManifest(out, r, b.Root)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Name(), err)
 	}
 	if !listing {
-		return b, nil
+		return nil
 	}
-	return b, eachFile(r, m, func(f inspectedFile) {
-		switch {
-		case o.json:
-			b.Files = append(b.Files, f)
-		case c.Bool("sha256sum"):
-			fmt.Fprintf(o.stdout, "%s  %s\n", f.Digest.Hex(), f.Path)
-		default:
-			fmt.Fprintf(o.stdout, "%s\t%s\t%d\t%s\t%s\n", f.Path, f.Digest, f.Size, firstOf(f.Origin, "-"), f.Vouched)
-		}
+	if !asJSON {
+		return eachFile(r, b.Root, func(f inspectedFile) error { return writeFile(out, f, c.Bool("sha256sum")) })
+	}
+	separator := `,"files":[`
+	err = eachFile(r, b.Root, func(f inspectedFile) error {
+		line, err := json.Marshal(f)
+		fmt.Fprintf(out, "%s%s", separator, line)
+		separator = ","
+		return err
 	})
+	if separator == "," {
+		fmt.Fprint(out, "]")
+	}
+	return err
+}
+
+func writeFile(w io.Writer, f inspectedFile, sums bool) error {
+	if sums {
+		_, err := fmt.Fprintf(w, "%s  %s\n", f.Digest.Hex(), f.Path)
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", f.Path, f.Digest, f.Size, firstOf(f.Origin, "-"), f.Vouched)
+	return err
 }
 
 // eachFile calls f for every file of the lists that the catalogue carries,
 // with what the evidence list says of it.
-func eachFile(r *bundle.Reader, m *bundle.Manifest, f func(inspectedFile)) error {
+func eachFile(r *bundle.Reader, m *bundle.Manifest, f func(inspectedFile) error) error {
 	catalog, err := bundle.NewCatalog(m, func(name string) (io.ReaderAt, int64, error) {
 		file, err := r.Open(name, -1)
 		if err != nil {
@@ -123,7 +146,10 @@ func eachFile(r *bundle.Reader, m *bundle.Manifest, f func(inspectedFile)) error
 				one.Origin, one.Vouched = e.Origin, e.Vouched
 			}
 			one.Path = strings.TrimPrefix(repo.Mount+"/"+file.Path, "/")
-			f(one)
+			if err := f(one); err != nil {
+				stop()
+				return errors.Join(err, files.Close())
+			}
 		}
 		stop()
 		if err := files.Close(); err != nil {

@@ -35,6 +35,7 @@ type output struct {
 	logJSON        bool
 	result         any
 	shown          bool // the one object of --json was printed
+	begun          bool // it was printed up to its last brace
 }
 
 func newOutput(c *cli.Context) *output {
@@ -137,6 +138,11 @@ func (o *output) writeObject(ctx context.Context, err error, code int) {
 		object["error"] = strings.Join(errorLines(ctx, err), "\n")
 		object["hints"] = hintsFor(ctx, err, o.mirror)
 		object["exit"] = code
+	}
+	if o.begun {
+		b, _ := json.Marshal(object) // strings and a number
+		fmt.Fprintf(o.stdout, "%s%s\n", strings.Repeat(",", min(len(object), 1)), b[1:])
+		return
 	}
 	enc := json.NewEncoder(o.stdout)
 	enc.SetEscapeHTML(false)

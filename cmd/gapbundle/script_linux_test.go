@@ -25,7 +25,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"gapbundle": main})
+	testscript.Main(m, map[string]func(){"gapbundle": main, "stubborn": stubborn})
 }
 
 // TestScripts drives the real program. Each script in testdata/script is a
@@ -35,7 +35,7 @@ func TestScripts(t *testing.T) {
 	w := &world{t: t, upstreams: map[string]*upstreamtest.Server{}, servers: map[string]*exec.Cmd{}}
 	testscript.Run(t, testscript.Params{
 		Dir:      filepath.Join("testdata", "script"),
-		Deadline: time.Now().Add(3 * time.Minute), // a program that should have ended is ended
+		Deadline: time.Now().Add(8 * time.Minute), // a program that should have ended is ended
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GAPBUNDLE_PASSPHRASE", "open sesame")
 			env.Setenv("GAPBUNDLE_SITE_PASSPHRASE", "open sesame too")
@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "upstream": w.upstream, "put": w.put, "fails": w.fails, "requests": w.requests,
 			"flip": flip, "let": let, "serve": w.serve, "halt": w.halt, "get": get, "terminal": terminal,
-			"interrupted": w.interrupted, "hold": hold, "cut": cut, "render": render, "field": field, "forge": w.forge,
+			"interrupted": w.interrupted, "hold": hold, "cut": cut, "render": render, "field": field, "forge": w.forge, "unchanged": unchanged,
 		},
 	})
 }
@@ -356,4 +356,82 @@ func (w *world) forge(ts *testscript.TestScript, _ bool, args []string) {
 		bundletest.Options{Targets: []string{dir}, Keys: []bundle.PublishedKey{
 			{Fingerprint: fingerprint, Role: "upstream", Mounts: []string{"packages"}, Path: "keys/" + fingerprint + ".asc"},
 		}})
+}
+
+// unchanged PROGRAM ARG... runs a program, which has to succeed, and requires
+// that not one byte, name or time below the script's directory changed.
+func unchanged(ts *testscript.TestScript, _ bool, args []string) {
+	before := snapshot(ts)
+	ts.Check(ts.Exec(args[0], args[1:]...))
+	after := snapshot(ts)
+	for path, what := range after {
+		if before[path] != what {
+			ts.Fatalf("%s: was %q, is %q", path, before[path], what)
+		}
+	}
+	for path := range before {
+		if after[path] == "" {
+			ts.Fatalf("%s: is gone", path)
+		}
+	}
+}
+
+func snapshot(ts *testscript.TestScript) map[string]string {
+	all := map[string]string{}
+	root := ts.MkAbs(".")
+	ts.Check(filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.Name() == ".tmp" { // scratch; what is left there is looked at elsewhere
+			return filepath.SkipDir
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		var content []byte
+		if info.Mode().IsRegular() {
+			content, err = os.ReadFile(path)
+		}
+		all[path] = fmt.Sprintf("%s %s %s", info.Mode(), info.ModTime(), bundle.DigestOf(content).Short())
+		return err
+	}))
+	return all
+}
+
+// stubborn is a program that goes on after the first signal.
+func stubborn() {
+	ctx := withSignals(context.Background())
+	fmt.Println("ready")
+	<-ctx.Done()
+	fmt.Println(context.Cause(ctx))
+	<-context.Background().Done()
+}
+
+// TestSecondSignal: who is asked twice ends at once.
+func TestSecondSignal(t *testing.T) {
+	cmd := exec.Command("stubborn")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for _, step := range []struct {
+		says string
+		gets syscall.Signal
+	}{{"ready", syscall.SIGINT}, {"interrupted (interrupt)", syscall.SIGTERM}} {
+		if !lines.Scan() || lines.Text() != step.says {
+			t.Errorf("said %q, want %q", lines.Text(), step.says)
+		}
+		if err := cmd.Process.Signal(step.gets); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := codeOf(cmd.Wait()); got != 143 {
+		t.Errorf("exit code %d, want 143", got)
+	}
 }

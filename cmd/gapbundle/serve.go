@@ -35,7 +35,7 @@ gapbundle serve /srv/mirror --listen :443 --tls-cert cert.pem --tls-key key.pem 
 	}, serveMirror)
 }
 
-func serveMirror(c *cli.Context, o *output) error {
+func serveMirror(c *cli.Context, o *output) (err error) {
 	if (c.String("tls-cert") == "") != (c.String("tls-key") == "") {
 		return &usageError{"TLS: certificate and key are needed both", "give --tls-cert FILE --tls-key FILE"}
 	}
@@ -47,7 +47,7 @@ func serveMirror(c *cli.Context, o *output) error {
 	if err != nil {
 		return err
 	}
-	defer closeLog()
+	defer func() { err = errors.Join(err, closeLog()) }()
 	metrics := &serve.Metrics{}
 	handler, err := serve.New(dir, serve.Options{AccessLog: log, Metrics: metrics})
 	if err != nil {
