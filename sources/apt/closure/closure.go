@@ -1,0 +1,149 @@
+package closure
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/apt/deb"
+)
+
+// Index is one list of binary packages. Indexes are given in the order of the
+// client's sources.
+type Index struct {
+	// Source is the name of the apt source it belongs to.
+	Source string
+	// Priority is apt's pin priority: 0 stands for 500; NotAutomatic archives
+	// have 1, with ButAutomaticUpgrades 100.
+	Priority int
+	Packages []*deb.Package
+}
+
+// Request is what one source's spec asks for. A source without a request is
+// there to be chosen from, and nothing of it is asked for.
+type Request struct {
+	Source string
+	// Packages are "name[:arch][=version]"; name may be a pattern of
+	// path.Match, which is looked up among the packages of this source.
+	// A version keeps all others of that package out of the selection.
+	Packages []string
+	// Sections and Priorities ask for all packages of the source that are in
+	// one of them; "net" also stands for "universe/net".
+	Sections, Priorities []string
+	// All asks for every package of the source.
+	All bool
+	// Newest is how many versions of what is asked for are carried; 0: of
+	// Packages one, of the rest all.
+	Newest int
+	// Exclude are names or patterns of packages of this source that are not
+	// chosen whatever depends on them; in Reproduce they are passed over.
+	Exclude []string
+	// Reproduce asks for exactly these, and Installed are taken as being there.
+	Reproduce, Installed []*deb.Package
+	// Recommends follows those of packages of this source.
+	Recommends bool
+	// Architectures are those for which packages are asked for.
+	Architectures []string
+}
+
+// Choice is a package that was chosen.
+type Choice struct {
+	// Index is the place in the indexes that were given.
+	Index   int
+	Package *deb.Package
+	// Why leads from what was asked for to this package, one relation an
+	// element; the first is the request.
+	Why []string
+}
+
+// Selection is what was chosen.
+type Selection struct {
+	// Choices are in order of indexes, and in each of them in the list's own.
+	Choices []Choice
+	// Notes are for the person who reads the plan: what was asked for by
+	// section or pattern of sections and cannot be installed, Recommends that
+	// nobody has, versions that are not apt's candidate. Sorted.
+	Notes []string
+}
+
+// Select chooses from indexes what requests ask for. Errors match
+// bundle.ErrUsage for what is asked for and is in no index, and
+// bundle.ErrIncomplete for what a package needs and no index has; all are
+// reported, each with the chain that leads to it.
+func Select(indexes []Index, requests []Request) (*Selection, error) {
+	u, err := newUniverse(indexes, requests)
+	if err != nil {
+		return nil, err
+	}
+	sel := &collector{u: u, reasons: map[*entry][]string{}, notes: map[string]bool{}}
+	var errs []error
+	found := map[string]bool{}
+	for _, native := range u.architectures {
+		s := newSolver(u, native)
+		for i := range requests {
+			if slices.Contains(requests[i].Architectures, native) {
+				errs = append(errs, s.request(&requests[i], found))
+			}
+		}
+		errs = append(errs, s.solve(sel))
+	}
+	for i := range requests {
+		errs = append(errs, notFound(u, &requests[i], found))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return sel.selection(), nil
+}
+
+// notFound reports what is asked for and is there for no architecture.
+func notFound(u *universe, r *Request, found map[string]bool) error {
+	var errs []error
+	for _, want := range r.Packages {
+		if found[r.Source+" "+want] {
+			continue
+		}
+		name, _, _ := strings.Cut(want, "=")
+		name, _, _ = strings.Cut(name, ":")
+		hint := ""
+		if all := u.providerNames(name); len(all) > 0 {
+			hint = ", provided by " + strings.Join(all, ", ")
+		} else if all := u.versions(name); len(all) > 0 {
+			hint = ", there are " + strings.Join(all, ", ")
+		}
+		errs = append(errs, fmt.Errorf("source %s: package %s: in no index%s: %w", r.Source, want, hint, bundle.ErrUsage))
+	}
+	for _, p := range r.Reproduce {
+		if !found[r.Source+" "+p.ID()] && !r.excludes(p.Name) {
+			errs = append(errs, fmt.Errorf("source %s: package %s of the status file: in no index: %w", r.Source, p.ID(), bundle.ErrUsage))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// collector joins what the architectures chose.
+type collector struct {
+	u       *universe
+	reasons map[*entry][]string
+	notes   map[string]bool
+}
+
+func (c *collector) selection() *Selection {
+	s := &Selection{}
+	for e, why := range c.reasons {
+		s.Choices = append(s.Choices, Choice{Index: e.index, Package: e.pkg, Why: why})
+	}
+	place := make(map[*deb.Package]int, len(c.reasons))
+	for e := range c.reasons {
+		place[e.pkg] = e.seq
+	}
+	slices.SortFunc(s.Choices, func(a, b Choice) int { return cmp.Compare(place[a.Package], place[b.Package]) })
+	for note := range c.notes {
+		s.Notes = append(s.Notes, note)
+	}
+	slices.Sort(s.Notes)
+	return s
+}

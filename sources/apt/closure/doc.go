@@ -1,0 +1,25 @@
+// Package closure chooses packages: what was asked for, everything that apt
+// would install with it, and for each a reason.
+//
+// It looks at all apt sources of a set together, as the client will, in the
+// order of the client's sources. The aim is that apt over the partial mirror
+// chooses what apt over the whole one would. Therefore the choice follows
+// apt's own order: the candidate is the version of highest priority and then
+// the highest; of alternatives the first that can be installed; a real package
+// before those that provide its name, and of these the essential, then the one
+// of higher Priority, then the one that apt came to know last. What is chosen
+// is carried even where another alternative is carried for another reason,
+// because a client may want one without the other; and where a chosen
+// alternative conflicts with something else that is chosen, the next one is
+// carried as well.
+//
+// Each architecture is looked at as a client of its own, with the others as
+// foreign ones, because a package for all architectures has the dependencies
+// of the client's.
+//
+// Essential packages are carried only if something depends on them, as apt
+// does; a client that is installed has them.
+//
+// It is pure: no network, no clock; the same lists and requests give the same
+// selection.
+package closure

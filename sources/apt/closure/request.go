@@ -1,0 +1,149 @@
+package closure
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/sources/apt/deb"
+)
+
+// request adds what r asks for on the solver's architecture, and remembers in
+// found what there is.
+func (s *solver) request(r *Request, found map[string]bool) error {
+	for _, want := range r.Packages {
+		if s.named(r, want) {
+			found[r.Source+" "+want] = true
+		}
+	}
+	for _, p := range r.Reproduce {
+		for _, e := range s.u.byName[p.Name] {
+			if e.pkg.Architecture == p.Architecture && deb.CompareVersions(e.pkg.Version, p.Version) == 0 {
+				found[r.Source+" "+p.ID()] = true
+				if e.on(s.native) == s.native || r.first(s.native) {
+					s.addRoot(e, p.ID()+" is installed on the reference host", true)
+				}
+				break
+			}
+		}
+	}
+	if r.All || len(r.Sections)+len(r.Priorities) > 0 {
+		s.wholesale(r)
+	}
+	return nil
+}
+
+// first says whether arch is the first that r names: the one whose clients
+// also get packages that are asked for by another architecture.
+func (r *Request) first(arch string) bool { return r.Architectures[0] == arch }
+
+// named adds one element of Packages; false: there is nothing of it here.
+func (s *solver) named(r *Request, want string) bool {
+	name, version, _ := strings.Cut(want, "=")
+	name, arch, qualified := strings.Cut(name, ":")
+	if qualified && arch != s.native && !r.first(s.native) {
+		return false
+	}
+	if !qualified {
+		arch = s.native
+	}
+	why := want + " is asked for by source " + r.Source
+	if !strings.ContainsAny(name, `*?[\`) {
+		if !s.versions(name, arch, version, max(r.Newest, 1), why) {
+			return version == "" && s.onlyProvider(name, arch, why)
+		}
+		return true
+	}
+	any := false
+	for _, n := range s.namesOf(r.Source) {
+		if ok, err := path.Match(name, n); ok && err == nil {
+			any = s.versions(n, arch, version, max(r.Newest, 1), why) || any
+		}
+	}
+	return any
+}
+
+// namesOf are the names of a source's packages, sorted.
+func (s *solver) namesOf(source string) []string {
+	var names []string
+	for i := range s.u.entries {
+		if e := &s.u.entries[i]; s.u.indexes[e.index].Source == source {
+			names = append(names, e.pkg.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// versions adds the n best versions of a package.
+func (s *solver) versions(name, arch, version string, n int, why string) bool {
+	last := ""
+	any := false
+	for _, e := range s.u.byName[name] {
+		v := e.pkg.Version
+		if e.on(s.native) != arch || v == last || (version != "" && deb.CompareVersions(v, version) != 0) {
+			continue
+		}
+		if n == 0 {
+			break
+		}
+		n--
+		last, any = v, true
+		if !s.isInstalled(e) {
+			s.addRoot(e, why, true)
+		}
+	}
+	return any
+}
+
+// onlyProvider adds the one package that provides a name, as apt does; of
+// several it takes none.
+func (s *solver) onlyProvider(name, arch, why string) bool {
+	providers := slices.DeleteFunc(s.provide(deb.Relation{Name: name, Arch: arch}, arch), func(e *entry) bool { return !s.isCandidate(e) })
+	if len(providers) != 1 {
+		return false
+	}
+	if !s.isInstalled(providers[0]) {
+		s.addRoot(providers[0], why, true)
+	}
+	return true
+}
+
+// isInstalled says whether the reference host has e, or a newer one.
+func (s *solver) isInstalled(e *entry) bool {
+	return slices.ContainsFunc(s.installed[e.pkg.Name], func(p *deb.Package) bool {
+		return p.Name == e.pkg.Name && effective(p, s.native) == e.on(s.native) && deb.CompareVersions(p.Version, e.pkg.Version) >= 0
+	})
+}
+
+// wholesale adds what r asks for by section and priority, or everything. That
+// some of it cannot be installed is no error: archives hold such packages.
+func (s *solver) wholesale(r *Request) {
+	for _, name := range s.namesOf(r.Source) {
+		var versions []string
+		for _, e := range s.u.byName[name] {
+			if e.on(s.native) != s.native || s.u.indexes[e.index].Source != r.Source || !r.wants(e.pkg) || s.isInstalled(e) {
+				continue
+			}
+			if !slices.Contains(versions, e.pkg.Version) {
+				if r.Newest > 0 && len(versions) == r.Newest {
+					continue
+				}
+				versions = append(versions, e.pkg.Version)
+			}
+			s.addRoot(e, e.pkg.Name+" is asked for by source "+r.Source+"'s selection", false)
+		}
+	}
+}
+
+// wants says whether a package is in one of r's sections or priorities.
+func (r *Request) wants(p *deb.Package) bool {
+	if r.All {
+		return true
+	}
+	section := p.Field("Section")
+	if slices.Contains(r.Sections, section) || slices.Contains(r.Sections, section[strings.LastIndexByte(section, '/')+1:]) {
+		return true
+	}
+	return len(r.Priorities) > 0 && slices.Contains(r.Priorities, p.Field("Priority"))
+}

@@ -1,0 +1,294 @@
+package closure
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/apt/deb"
+)
+
+// solver chooses for clients of one architecture.
+type solver struct {
+	u         *universe
+	native    string
+	installed map[string][]*deb.Package
+	nodes     map[*entry]*node
+	roots     []root
+	queue     []*node // chosen, clauses not yet looked at
+	broken    []*node // found to be, users not yet told
+	err       error   // of a package's own relations
+}
+
+// root is something that was asked for.
+type root struct {
+	node   *node
+	why    string
+	strict bool // asked for by name: that it cannot be installed is an error
+}
+
+// node is a package that was chosen at some time.
+type node struct {
+	*entry
+	needs []*need
+	users []*need // that chose it at some time
+	// broken is the need that nothing meets; nil: can be installed as far as
+	// is known.
+	broken *need
+}
+
+// need is a clause of a node and what was chosen for it.
+type need struct {
+	of      *node
+	field   string
+	clause  deb.Clause
+	soft    bool // Recommends
+	targets []*entry
+	at      int   // place of the chosen one in targets; len(targets): none
+	also    []int // places of those carried besides
+	met     bool  // by what is installed, or by the package itself
+}
+
+func newSolver(u *universe, native string) *solver {
+	s := &solver{u: u, native: native, installed: map[string][]*deb.Package{}, nodes: map[*entry]*node{}}
+	for _, source := range u.requestOrder() {
+		r := u.requests[source]
+		if !slices.ContainsFunc(r.Installed, func(p *deb.Package) bool { return p.Architecture == native }) {
+			continue // a host of another architecture
+		}
+		for _, p := range r.Installed {
+			s.addInstalled(p.Name, p)
+			clauses, err := deb.ParseRelations(p.Provides)
+			if err != nil {
+				s.err = errors.Join(s.err, fmt.Errorf("installed package %s: Provides: %w", p.ID(), err))
+			}
+			for _, c := range clauses {
+				s.addInstalled(c[0].Name, p)
+			}
+		}
+	}
+	return s
+}
+
+func (u *universe) requestOrder() []string {
+	all := make([]string, 0, len(u.requests))
+	for source := range u.requests {
+		all = append(all, source)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (s *solver) addInstalled(name string, p *deb.Package) {
+	if !slices.Contains(s.installed[name], p) {
+		s.installed[name] = append(s.installed[name], p)
+	}
+}
+
+// choose makes e part of the selection.
+func (s *solver) choose(e *entry) *node {
+	n, ok := s.nodes[e]
+	if !ok {
+		n = &node{entry: e}
+		s.nodes[e] = n
+		s.queue = append(s.queue, n)
+	}
+	return n
+}
+
+func (s *solver) addRoot(e *entry, why string, strict bool) {
+	s.roots = append(s.roots, root{s.choose(e), why, strict})
+}
+
+// settle runs until every need of what is chosen has its target or is known
+// to have none.
+func (s *solver) settle() {
+	for len(s.queue)+len(s.broken) > 0 {
+		if n := len(s.broken); n > 0 {
+			b := s.broken[n-1]
+			s.broken = s.broken[:n-1]
+			for _, user := range b.users {
+				user.also = slices.DeleteFunc(user.also, func(at int) bool { return user.targets[at] == b.entry })
+				if user.chosen() == b.entry {
+					s.advance(user)
+				}
+			}
+			continue
+		}
+		n := s.queue[0]
+		s.queue = s.queue[1:]
+		s.expand(n)
+	}
+}
+
+// expand looks at the relations of n for the first time.
+func (s *solver) expand(n *node) {
+	r := s.u.requests[s.u.indexes[n.index].Source]
+	for _, field := range [...]string{"Pre-Depends", "Depends", "Recommends"} {
+		soft := field == "Recommends"
+		if soft && (r == nil || !r.Recommends) {
+			continue
+		}
+		clauses, err := deb.ParseRelations(n.pkg.Field(field))
+		if err != nil {
+			s.err = errors.Join(s.err, fmt.Errorf("package %s: %s: %w", n.pkg.ID(), field, err))
+			return
+		}
+		for _, c := range clauses {
+			need := &need{of: n, field: field, clause: c, soft: soft, at: -1}
+			n.needs = append(n.needs, need)
+			if need.met = s.installedMeets(c, n.on(s.native)); need.met {
+				continue
+			}
+			need.targets = s.targets(c, n.on(s.native))
+			if need.met = slices.Contains(need.targets, n.entry); !need.met {
+				s.advance(need)
+			}
+		}
+	}
+}
+
+func (d *need) chosen() *entry {
+	if d.met || d.at < 0 || d.at >= len(d.targets) {
+		return nil
+	}
+	return d.targets[d.at]
+}
+
+// advance takes the next target that can be installed as far as is known.
+func (s *solver) advance(d *need) {
+	for d.at++; d.at < len(d.targets); d.at++ {
+		if s.take(d, d.at) {
+			return
+		}
+	}
+	if !d.soft && d.of.broken == nil {
+		d.of.broken = d
+		s.broken = append(s.broken, d.of)
+	}
+}
+
+// take chooses a target, unless it is known to be broken.
+func (s *solver) take(d *need, at int) bool {
+	n := s.choose(d.targets[at])
+	if n.broken != nil {
+		return false
+	}
+	n.users = append(n.users, d)
+	return true
+}
+
+// solve settles everything and tells the collector what is reached.
+func (s *solver) solve(c *collector) error {
+	s.settle()
+	for s.widen() {
+		s.settle()
+	}
+	if s.err != nil {
+		return s.err
+	}
+	var errs []error
+	for _, r := range s.roots {
+		if r.node.broken == nil {
+			continue
+		}
+		text := r.why + ": " + s.explain(r.node)
+		if r.strict {
+			errs = append(errs, fmt.Errorf("%s: %w", text, bundle.ErrIncomplete))
+		} else {
+			c.notes[text] = true
+		}
+	}
+	s.reach(func(n *node, why func() []string) {
+		if _, ok := c.reasons[n.entry]; !ok {
+			c.reasons[n.entry] = why()
+		}
+		for _, d := range n.needs {
+			switch {
+			case d.soft && !d.met && d.at == len(d.targets):
+				c.notes[fmt.Sprintf("%s recommends %s, which cannot be installed", n.pkg.ID(), d.clause)] = true
+			case !d.met && d.chosen() != nil && !s.isCandidate(d.chosen()):
+				c.notes[fmt.Sprintf("%s %s %s: carried is %s, which is not the newest", n.pkg.ID(), strings.ToLower(d.field), d.clause, d.chosen().pkg.ID())] = true
+			}
+		}
+	})
+	return errors.Join(errs...)
+}
+
+func (s *solver) isCandidate(e *entry) bool {
+	return s.u.candidate(e.pkg.Name, e.on(s.native), s.native) == e
+}
+
+// reach visits what is chosen in the end, nearest to the roots first: what
+// was chosen for something that was given up is not among it.
+func (s *solver) reach(visit func(n *node, why func() []string)) {
+	type step struct {
+		n    *node
+		from int // in steps; -1: a root
+		why  string
+	}
+	var steps []step
+	seen := map[*node]bool{}
+	push := func(n *node, from int, why string) {
+		if !seen[n] {
+			seen[n] = true
+			steps = append(steps, step{n, from, why})
+		}
+	}
+	for _, r := range s.roots {
+		push(r.node, -1, r.why)
+	}
+	for i := 0; i < len(steps); i++ {
+		n := steps[i].n
+		visit(n, func() []string {
+			var why []string
+			for at := i; at >= 0; at = steps[at].from {
+				why = append(why, steps[at].why)
+			}
+			slices.Reverse(why)
+			return why
+		})
+		for _, d := range n.needs {
+			if d.met {
+				continue
+			}
+			why := func() string { return n.pkg.ID() + " " + strings.ToLower(d.field) + " " + d.clause.String() }
+			if e := d.chosen(); e != nil && !seen[s.nodes[e]] {
+				push(s.nodes[e], i, why())
+			}
+			for _, at := range d.also {
+				if !seen[s.nodes[d.targets[at]]] {
+					push(s.nodes[d.targets[at]], i, why()+", if another choice conflicts")
+				}
+			}
+		}
+	}
+}
+
+// explain follows a broken package to what is missing.
+func (s *solver) explain(n *node) string {
+	var b strings.Builder
+	for depth := 0; n != nil && n.broken != nil; depth++ {
+		d := n.broken
+		if depth == 30 {
+			b.WriteString("...")
+			break
+		}
+		fmt.Fprintf(&b, "%s %s %s", n.pkg.ID(), strings.ToLower(d.field), d.clause)
+		if len(d.targets) == 0 {
+			b.WriteString(": in no index")
+			if s.u.excluded[d.clause[0].Name] {
+				b.WriteString(", excluded")
+			}
+			if have := s.u.versions(d.clause[0].Name); len(have) > 0 {
+				b.WriteString(", there are " + strings.Join(have, ", "))
+			}
+			break
+		}
+		b.WriteString("; ")
+		n = s.nodes[d.targets[0]]
+	}
+	return strings.TrimSuffix(b.String(), "; ")
+}

@@ -1,0 +1,115 @@
+package closure
+
+import (
+	"slices"
+
+	"github.com/gapbundle/gapbundle/sources/apt/deb"
+)
+
+// targets are the entries that meet a clause of a package of architecture
+// arch, in the order in which apt would try them; behind those, versions that
+// are nobody's candidate, which apt would take only if told.
+func (s *solver) targets(c deb.Clause, arch string) []*entry {
+	var first, second []*entry
+	for _, r := range c {
+		var group []*entry
+		for _, e := range s.u.byName[r.Name] {
+			if r.Admits(e.pkg.Version) && s.serves(e.pkg, r.Arch, arch) {
+				group = append(group, e)
+			}
+		}
+		slices.SortStableFunc(group, func(a, b *entry) int { // the package's own architecture before foreign ones
+			return boolRank(a.on(s.native) != arch) - boolRank(b.on(s.native) != arch)
+		})
+		group = append(group, s.provide(r, arch)...)
+		for _, e := range group {
+			if slices.Contains(first, e) || slices.Contains(second, e) {
+				continue
+			}
+			if s.isCandidate(e) {
+				first = append(first, e)
+			} else {
+				second = append(second, e)
+			}
+		}
+	}
+	return append(first, second...)
+}
+
+// provide are those who provide what r names, best first.
+func (s *solver) provide(r deb.Relation, arch string) []*entry {
+	var all []*entry
+	for _, p := range s.u.providers[r.Name] {
+		if (r.Op == deb.Any || p.version != "" && r.Admits(p.version)) && p.pkg.Name != r.Name && s.serves(p.pkg, r.Arch, arch) {
+			all = append(all, p.entry)
+		}
+	}
+	if len(all) > 1 {
+		slices.SortStableFunc(all, func(a, b *entry) int {
+			if c := boolRank(a.on(s.native) != arch) - boolRank(b.on(s.native) != arch); c != 0 {
+				return c
+			}
+			return s.u.compareProviders(a, b)
+		})
+	}
+	return all
+}
+
+// serves says whether a package may stand for a relation with that qualifier
+// in a package of architecture arch (policy 7.1 and Multi-Arch's own
+// specification). A native package's unqualified relations are met by native
+// ones alone: a client need not know the other architectures of a mirror.
+func (s *solver) serves(p *deb.Package, qualifier, arch string) bool {
+	on := effective(p, s.native)
+	switch qualifier {
+	case "":
+		return on == arch || (on == s.native && p.MultiArch == deb.MultiArchForeign)
+	case "any":
+		return (on == arch || on == s.native) && p.MultiArch == deb.MultiArchAllowed
+	case "native":
+		return on == s.native
+	default:
+		return on == qualifier
+	}
+}
+
+// installedMeets says whether something that is installed meets the clause.
+func (s *solver) installedMeets(c deb.Clause, arch string) bool {
+	return s.meets(c, arch, s.installed, nil)
+}
+
+// meets says whether something in have meets the clause; what instead has of
+// a package stands in its place.
+func (s *solver) meets(c deb.Clause, arch string, have map[string][]*deb.Package, instead map[string]*deb.Package) bool {
+	if len(have) == 0 {
+		return false
+	}
+	for _, r := range c {
+		for _, p := range have[r.Name] {
+			if q := instead[p.Name+":"+effective(p, s.native)]; q != nil {
+				p = q
+			}
+			if s.serves(p, r.Arch, arch) && admitsPackage(r, p) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// admitsPackage says whether p is what r names, or provides it.
+func admitsPackage(r deb.Relation, p *deb.Package) bool {
+	if p.Name == r.Name {
+		return r.Admits(p.Version)
+	}
+	if p.Provides == "" {
+		return false
+	}
+	clauses, err := deb.ParseRelations(p.Provides)
+	if err != nil {
+		return false // reported where the package was read
+	}
+	return slices.ContainsFunc(clauses, func(c deb.Clause) bool {
+		return c[0].Name == r.Name && (r.Op == deb.Any || c[0].Version != "" && r.Admits(c[0].Version))
+	})
+}

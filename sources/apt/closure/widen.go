@@ -1,0 +1,177 @@
+package closure
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gapbundle/gapbundle/sources/apt/deb"
+)
+
+// widen adds what the choices so far make necessary without a relation of
+// their own: the next alternative where the first conflicts with another
+// choice, and newer versions of installed packages that a choice breaks. It
+// says whether there was any.
+func (s *solver) widen() bool {
+	var chosen []*node
+	s.reach(func(n *node, _ func() []string) { chosen = append(chosen, n) })
+	known := len(s.nodes)
+	roots := len(s.roots)
+	also := s.alternatives(chosen)
+	s.upgrades(chosen)
+	return also || len(s.nodes) > known || len(s.roots) > roots
+}
+
+// alternatives carries, for each need whose choice conflicts with another
+// choice, the next target that does not.
+func (s *solver) alternatives(chosen []*node) bool {
+	conflicting := s.conflicts(chosen)
+	if len(conflicting) == 0 {
+		return false
+	}
+	inside := make(map[*entry]bool, len(chosen))
+	for _, n := range chosen {
+		inside[n.entry] = true
+	}
+	any := false
+	for _, n := range chosen {
+		for _, d := range n.needs {
+			if d.met || d.chosen() == nil || !conflicting[d.chosen()] {
+				continue
+			}
+			rest := d.targets[d.at+1:]
+			if slices.ContainsFunc(rest, func(e *entry) bool { return inside[e] && !conflicting[e] }) {
+				continue
+			}
+			for i, e := range rest {
+				at := d.at + 1 + i
+				if s.isCandidate(e) && !conflicting[e] && !slices.Contains(d.also, at) && s.take(d, at) {
+					d.also = append(d.also, at)
+					any = true
+					break
+				}
+			}
+		}
+	}
+	return any
+}
+
+// conflicts are the choices that cannot be installed together with some other.
+func (s *solver) conflicts(chosen []*node) map[*entry]bool {
+	names := map[string][]*entry{}
+	for _, n := range chosen {
+		names[n.pkg.Name] = append(names[n.pkg.Name], n.entry)
+		clauses, _ := deb.ParseRelations(n.pkg.Provides) // was read before
+		for _, c := range clauses {
+			names[c[0].Name] = append(names[c[0].Name], n.entry)
+		}
+	}
+	found := map[*entry]bool{}
+	for _, n := range chosen {
+		for _, r := range s.negative(n.pkg) {
+			for _, e := range names[r.Name] {
+				if e.pkg.Name != n.pkg.Name && admitsPackage(r, e.pkg) && (r.Arch == "" || r.Arch == "any" || r.Arch == e.on(s.native)) {
+					found[e], found[n.entry] = true, true
+				}
+			}
+		}
+	}
+	return found
+}
+
+// negative are the relations by which p keeps others out.
+func (s *solver) negative(p *deb.Package) []deb.Relation {
+	var all []deb.Relation
+	for _, field := range [...]string{"Conflicts", "Breaks"} {
+		clauses, err := deb.ParseRelations(p.Field(field))
+		if err != nil {
+			s.err = errors.Join(s.err, fmt.Errorf("package %s: %s: %w", p.ID(), field, err))
+		}
+		for _, c := range clauses {
+			all = append(all, c...)
+		}
+	}
+	return all
+}
+
+// upgrades adds the candidates of installed packages that a choice breaks, by
+// saying so or by taking the place of the version that they depend on.
+func (s *solver) upgrades(chosen []*node) {
+	if len(s.installed) == 0 {
+		return
+	}
+	instead := map[string]*deb.Package{}
+	for _, n := range chosen {
+		key := n.pkg.Name + ":" + n.on(s.native)
+		if old := instead[key]; old == nil || deb.CompareVersions(old.Version, n.pkg.Version) < 0 {
+			instead[key] = n.pkg
+		}
+	}
+	for _, n := range chosen {
+		for _, r := range s.negative(n.pkg) {
+			for _, p := range s.installed[r.Name] {
+				if p.Name != n.pkg.Name && admitsPackage(r, p) {
+					s.upgrade(p, instead, n.pkg.ID()+" cannot stand beside the installed "+p.ID())
+				}
+			}
+		}
+	}
+	have := s.withChoices(chosen)
+	for _, name := range sortedNames(s.installed) {
+		for _, p := range s.installed[name] {
+			if p.Name != name || instead[p.Name+":"+effective(p, s.native)] != nil {
+				continue
+			}
+			for _, field := range [...]string{"Pre-Depends", "Depends"} {
+				clauses, err := deb.ParseRelations(p.Field(field))
+				if err != nil {
+					s.err = errors.Join(s.err, fmt.Errorf("installed package %s: %s: %w", p.ID(), field, err))
+				}
+				for _, c := range clauses {
+					on := effective(p, s.native)
+					if s.installedMeets(c, on) && !s.meets(c, on, have, instead) {
+						s.upgrade(p, instead, "the installed "+p.ID()+" "+"depends on "+c.String())
+					}
+				}
+			}
+		}
+	}
+}
+
+// withChoices is what is installed and what is chosen, by the names they have
+// and provide.
+func (s *solver) withChoices(chosen []*node) map[string][]*deb.Package {
+	have := make(map[string][]*deb.Package, len(s.installed))
+	for name, all := range s.installed {
+		have[name] = slices.Clone(all)
+	}
+	for _, n := range chosen {
+		have[n.pkg.Name] = append(have[n.pkg.Name], n.pkg)
+		clauses, _ := deb.ParseRelations(n.pkg.Provides) // was read before
+		for _, c := range clauses {
+			have[c[0].Name] = append(have[c[0].Name], n.pkg)
+		}
+	}
+	return have
+}
+
+func sortedNames(m map[string][]*deb.Package) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// upgrade adds the candidate of an installed package, if it is newer.
+func (s *solver) upgrade(p *deb.Package, instead map[string]*deb.Package, why string) {
+	on := effective(p, s.native)
+	if instead[p.Name+":"+on] != nil {
+		return
+	}
+	if e := s.u.candidate(p.Name, on, s.native); e != nil && !s.isInstalled(e) {
+		instead[p.Name+":"+on] = e.pkg
+		s.addRoot(e, why, false)
+	}
+}
