@@ -17,13 +17,16 @@ func table() map[string]row {
 		"cmd/gapbundle": {all: true},
 
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
-		"sources":       {imports: []string{"bundle", "internal/fetch", "internal/blobstore", "internal/durable", "internal/strictyaml"}},
-		"sources/all":   {imports: []string{"sources", "sources/files"}},
-		"sources/files": {imports: []string{"bundle", "sources", "internal/fetch", "internal/blobstore", "internal/strictyaml"}},
-		"bundle":        {},
-		"verify":        {imports: []string{"bundle", "internal/durable"}},
-		"unpack":        {imports: []string{"bundle", "verify", "unpack/site", "internal/blobstore", "internal/durable"}},
-		"unpack/site":   {imports: []string{"bundle"}},
+		"sources":             {imports: []string{"bundle", "internal/fetch", "internal/blobstore", "internal/durable", "internal/strictyaml"}},
+		"sources/all":         {imports: []string{"sources", "sources/files"}},
+		"sources/files":       {imports: []string{"bundle", "sources", "internal/fetch", "internal/blobstore", "internal/strictyaml"}},
+		"sources/apt/deb":     {imports: []string{"bundle"}},
+		"sources/apt/closure": {imports: []string{"bundle", "sources/apt/deb"}},
+		"sources/apt/reindex": {imports: []string{"bundle", "sources/apt/deb"}, tests: []string{"internal/keys"}},
+		"bundle":              {},
+		"verify":              {imports: []string{"bundle", "internal/durable"}},
+		"unpack":              {imports: []string{"bundle", "verify", "unpack/site", "internal/blobstore", "internal/durable"}},
+		"unpack/site":         {imports: []string{"bundle"}},
 
 		// What they stand on.
 		"internal/blobstore":  {imports: []string{"bundle", "internal/durable"}},
@@ -41,6 +44,7 @@ func table() map[string]row {
 		// Tests, tools, examples.
 		"internal/archtest":     {},
 		"internal/bench":        {},
+		"sources/sourcetest":    {test: true, imports: []string{"bundle", "sources", "internal/config", "internal/export", "internal/fetch", "internal/keys", "unpack", "verify"}},
 		"internal/bundletest":   {test: true, imports: []string{"bundle", "verify", "internal/keys"}},
 		"internal/deps":         {},
 		"internal/faulttest":    {test: true},
