@@ -72,6 +72,7 @@ func (f findings) Unwrap() []error { return f }
 func Join(errs ...error) error {
 	var flat findings
 	for _, err := range errs {
+		//nolint:errorlint // what wraps findings says something about all of them
 		if joined, ok := err.(findings); ok {
 			flat = append(flat, joined...)
 		} else if err != nil {

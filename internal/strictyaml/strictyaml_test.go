@@ -32,7 +32,7 @@ type outer struct {
 	Hosts map[string]inner `yaml:"hosts"`
 	Later *Node            `yaml:"later"`
 	Keep  days             `yaml:"keep"`
-	other int
+	Other int
 }
 
 func decode(t *testing.T, text string) (outer, error) {

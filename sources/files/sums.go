@@ -54,7 +54,8 @@ func parseSums(b []byte) ([]sumsLine, error) {
 // parseSumsLine reads one line; ours is false for another kind of digest.
 func parseSumsLine(line string) (l sumsLine, ours bool, err error) {
 	line, escaped := strings.CutPrefix(line, `\`)
-	algorithm, name, digest := "SHA256", "", ""
+	algorithm := "SHA256"
+	var name, digest string
 	if head, rest, ok := strings.Cut(line, " ("); ok && isAlgorithm(head) {
 		at := strings.LastIndex(rest, ") = ")
 		if at < 0 {
