@@ -13,6 +13,7 @@ import (
 	"sync"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cheggaaa/pb/v3"
 	"github.com/urfave/cli/v2"
@@ -224,6 +225,8 @@ const progressInterval = 5 * time.Second
 type progress struct {
 	out *output
 	bar *pb.ProgressBar // nil: lines
+	// room is how many columns of the bar's line are left for items.
+	room int
 
 	mu          sync.Mutex
 	total, done int64
@@ -267,6 +270,10 @@ func (o *output) startProgress() *progress {
 	return p
 }
 
+// barWidth is the most columns that everything but the items takes, with a
+// bar of a few.
+const barWidth = 68
+
 const barTemplate = `{{counters .}} {{bar .}} {{percent .}} {{speed .}} {{rtime . "%s left" "%s" "?"}} {{string . "items"}}`
 
 func (p *progress) startBar() {
@@ -275,6 +282,7 @@ func (p *progress) startBar() {
 		width = 80
 	}
 	p.out.screen.setBar(true)
+	p.room = max(width-barWidth, 8)
 	p.bar = pb.ProgressBarTemplate(barTemplate).New(0)
 	p.bar.SetWriter(p.out.stderr).SetWidth(width-1).Set(pb.Bytes, true).Set(pb.Terminal, true).
 		Set(pb.ReturnSymbol, "\r").Set(pb.CleanOnFinish, true).Start()
@@ -311,8 +319,18 @@ func (p *progress) Item(name string) {
 	}
 	p.items[0], p.items[1] = p.items[1], name
 	if p.bar != nil {
-		p.bar.Set("items", shorten(path.Base(p.items[1]), 28)+" "+shorten(path.Base(p.items[0]), 20))
+		p.bar.Set("items", p.current())
 	}
+}
+
+// current names what is worked on, the newest first, as far as there is room.
+func (p *progress) current() string {
+	newest := shorten(path.Base(p.items[1]), p.room)
+	left := p.room - utf8.RuneCountInString(newest) - 1
+	if older := path.Base(p.items[0]); p.items[0] != "" && left >= 12 {
+		newest += " " + shorten(older, left)
+	}
+	return newest
 }
 
 // line prints one line of progress.

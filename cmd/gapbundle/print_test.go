@@ -153,6 +153,17 @@ func TestHumanBytes(t *testing.T) {
 	}
 }
 
+// TestCurrentItems: what stands beside the bar never needs more columns than
+// there are, or the terminal would begin a new line with each redraw.
+func TestCurrentItems(t *testing.T) {
+	p := &progress{items: [2]string{"pool/older.bin", "read back volume-00001.tar.zst"}}
+	for room, want := range map[int]string{8: "…tar.zst", 30: "read back volume-00001.tar.zst", 60: "read back volume-00001.tar.zst older.bin"} {
+		if p.room = room; p.current() != want {
+			t.Errorf("%d columns: %q, want %q", room, p.current(), want)
+		}
+	}
+}
+
 func TestShorten(t *testing.T) {
 	for in, want := range map[string]string{"short": "short", "pool/main/s/slurm/slurm.deb": "…slurm.deb", "größe-und-länge": "…und-länge"} {
 		if got := shorten(in, 10); got != want {
