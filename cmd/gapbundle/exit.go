@@ -161,6 +161,9 @@ func hintFor(err error, mirror string) string {
 	if errors.As(err, &usage) && usage.hint != "" {
 		return usage.hint
 	}
+	if errors.Is(err, bundle.ErrUsage) && errors.Is(err, fs.ErrNotExist) {
+		return "name the spec file, as in gapbundle export site.yaml; without a name it is " + defaultSpec
+	}
 	if h := refusalHint(err, firstOf(mirror, "DIR")); h != "" {
 		return h
 	}

@@ -49,7 +49,7 @@ func importBundles(c *cli.Context, o *output) error {
 	result, err := m.Receive(c.Context, c.Args().Slice(), options)
 	p.stop()
 	if result != nil {
-		o.show(result, func(w io.Writer) { writeImport(w, c, result) })
+		o.show(result, func(w io.Writer) { writeImport(w, c, result, err) })
 	}
 	return err
 }
@@ -64,7 +64,9 @@ func confirmKeys(c *cli.Context, o *output, keys []bundle.PublishedKey) (bool, e
 	return answer == "yes", err
 }
 
-func writeImport(w io.Writer, c *cli.Context, r *unpack.Result) {
+// writeImport says what became of each bundle; why one was refused only where
+// that is not the error of the command.
+func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 	for _, b := range r.Bundles {
 		fmt.Fprintf(w, "%s%s: %s", wouldBe(c), b.Name, b.Outcome)
 		for i, s := range b.Signers {
@@ -74,7 +76,7 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result) {
 			}
 			fmt.Fprintf(w, "%s%s %s", sep, s.Role, s.ID.Short())
 		}
-		if b.Reason != "" {
+		if b.Reason != "" && err == nil {
 			fmt.Fprintf(w, " (%s)", b.Reason)
 		}
 		if len(b.Overrides) > 0 {

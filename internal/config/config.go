@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -109,6 +111,9 @@ func parse(path, dir string, b []byte) (*Spec, error) {
 // read reads at most one byte more than strictyaml accepts.
 func read(path string) ([]byte, error) {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("spec: %w: %w", err, bundle.ErrUsage)
+	}
 	if err != nil {
 		return nil, err
 	}
