@@ -35,7 +35,8 @@ type Suite struct {
 type Component struct {
 	Name     string
 	Packages []*deb.Package
-	// Sources is nil where no source packages are asked for.
+	// Sources is nil in all components where no source packages are asked
+	// for; otherwise each has an index of them, and it may be an empty one.
 	Sources []*deb.Source
 	// Translations has the stanzas of each language's index; those without a
 	// package among Packages are passed over.
@@ -59,6 +60,7 @@ func Build(s Suite, signer *Signer, put func(File) error) error {
 		return fmt.Errorf("rebuilt suite %s: %d components: %w", s.Release.Suite, len(s.Components), bundle.ErrUsage)
 	}
 	b := &builder{suite: &s, put: put, release: s.Release}
+	b.sources = slices.ContainsFunc(s.Components, func(c Component) bool { return c.Sources != nil })
 	b.release.Paragraph = ""
 	b.release.AcquireByHash = true
 	b.release.ArchitectureAll = ""
@@ -76,6 +78,7 @@ func Build(s Suite, signer *Signer, put func(File) error) error {
 
 type builder struct {
 	suite   *Suite
+	sources bool // there are indexes of source packages
 	put     func(File) error
 	release deb.Release
 }
@@ -97,7 +100,7 @@ func (b *builder) component(c *Component) error {
 			return err
 		}
 	}
-	if c.Sources != nil {
+	if b.sources {
 		name := folder + "source/Sources"
 		if b.suite.Flat {
 			name = "Sources"

@@ -184,6 +184,7 @@ func TestIndexes(t *testing.T) {
 		"main/binary-amd64/Packages":     {data.Paragraph, old.Paragraph, hello.Paragraph},
 		"main/binary-arm64/Packages":     {data.Paragraph, tool.Paragraph},
 		"universe/binary-arm64/Packages": nil,
+		"universe/source/Sources":        nil,
 		"main/source/Sources":            {sourceStanza("hello", "2.10-3").Paragraph, sourceStanza("tool", "1.0").Paragraph},
 		"main/i18n/Translation-en":       {translation(hello), translation(tool)},
 	} {
