@@ -71,10 +71,11 @@ func Given(from Spec, kind string, value any) Spec {
 // Conflicts of names and mounts are refused. Errors of several sources are
 // joined; a plan is all or nothing.
 func Resolve(ctx context.Context, kinds Kinds, specs []Spec, env *Env) (*Resolved, error) {
-	if err := checkSpecs(kinds, specs); err != nil {
-		return nil, err
-	}
 	r := &resolver{kinds: kinds, env: env, given: specs, planned: map[string]*Plan{}}
+	if err := checkSpecs(kinds, specs); err != nil {
+		_, refused := r.accept(func(Kind) bool { return true })
+		return nil, strictyaml.Join(err, refused)
+	}
 	if err := r.derive(ctx); err != nil {
 		return nil, err
 	}
@@ -181,9 +182,9 @@ type planning struct {
 	err    error
 }
 
-// plan plans those kinds that are chosen, have specs and are not planned yet.
-// No network is used before all of them accept their specs.
-func (r *resolver) plan(ctx context.Context, chosen func(Kind) bool) error {
+// accept makes sources of those kinds that are chosen, have specs and are not
+// planned yet. All errors in their specs are reported.
+func (r *resolver) accept(chosen func(Kind) bool) ([]*planning, error) {
 	var all []*planning
 	var errs []error
 	for _, kind := range r.kinds {
@@ -195,7 +196,14 @@ func (r *resolver) plan(ctx context.Context, chosen func(Kind) bool) error {
 		errs = append(errs, err)
 		all = append(all, &planning{kind: kind, specs: specs, source: source})
 	}
-	if err := strictyaml.Join(errs...); err != nil {
+	return all, strictyaml.Join(errs...)
+}
+
+// plan plans what accept makes. No network is used before all kinds accept
+// their specs.
+func (r *resolver) plan(ctx context.Context, chosen func(Kind) bool) error {
+	all, err := r.accept(chosen)
+	if err != nil {
 		return err
 	}
 	var group sync.WaitGroup
@@ -207,7 +215,7 @@ func (r *resolver) plan(ctx context.Context, chosen func(Kind) bool) error {
 		})
 	}
 	group.Wait()
-	errs = nil
+	var errs []error
 	for _, p := range all {
 		errs = append(errs, p.err)
 		r.planned[p.kind.Name] = p.plan

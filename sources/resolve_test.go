@@ -143,6 +143,16 @@ func TestGiven(t *testing.T) {
 	}
 }
 
+// What kinds have to say about their specs is reported beside an unknown kind.
+func TestResolveReportsAllSpecs(t *testing.T) {
+	wrong := errors.New("wrong")
+	strict := sources.Kind{Name: "strict", New: func([]sources.Spec) (sources.Source, error) { return nil, wrong }}
+	_, err := resolve(t, sources.Kinds{strict}, spec("a", "flies"), spec("b", "strict"))
+	if !errors.Is(err, wrong) || !errors.Is(err, bundle.ErrUsage) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestResolveRefuses(t *testing.T) {
 	same := func(sources.Spec) string { return "files" }
 	nested := func(s sources.Spec) string { return strings.TrimSuffix("m/"+s.Name, "/a") }

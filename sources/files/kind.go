@@ -74,7 +74,8 @@ type sumsEntry struct {
 	Pos       strictyaml.Pos
 	URL       string `yaml:"url,required,scalar" doc:"SHA256SUMS file, in coreutils or BSD form."`
 	SHA256    sha256 `yaml:"sha256" doc:"Digest of the SHA256SUMS file itself."`
-	Signature string `yaml:"signature" doc:"Detached signature, instead of the SHA256SUMS file's name with .gpg, .asc or .sign."`
+	Path      string `yaml:"path" doc:"Path below /files/ of the mirror, instead of host and path of the URL; the signature lies beside it."`
+	Signature string `yaml:"signature" doc:"URL of the detached signature, instead of the SHA256SUMS file's with .gpg, .asc or .sign."`
 }
 
 // source is all sources of this kind in a set.
@@ -90,7 +91,7 @@ func newSource(specs []sources.Spec) (sources.Source, error) {
 	for _, spec := range specs {
 		var o options
 		if err := spec.Decode(&o); err != nil {
-			errs = append(errs, err)
+			errs = append(errs, err, checkURLs(o))
 			continue
 		}
 		s.names = append(s.names, spec.Name)

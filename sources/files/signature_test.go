@@ -226,6 +226,27 @@ func TestSumsErrors(t *testing.T) {
 	}
 }
 
+// A SHA256SUMS file behind a query has its path, and its signature, from the spec.
+func TestMovedSums(t *testing.T) {
+	alice := newSigner(t, "alice", 0)
+	list := []byte(sumX.Hex() + "  x\n")
+	s, up := newSite(t), upstreamtest.New(t)
+	up.Put("/x", []byte("x"))
+	up.Put("/get", list)
+	up.Put("/sig", detached(t, alice, list, false))
+	s.keyring("keys", false, alice)
+	text := "- name: s\n  urls: " + up.URL("/x") + "\n  keyring: keys\n  checksums:\n  - url: " + up.URL("/get?f=sums") + "\n    path: sums/f\n"
+	if _, err := s.plan(text); !errors.Is(err, fetch.ErrRefused) || !strings.Contains(err.Error(), "no signature") {
+		t.Errorf("without a signature: got %v", err)
+	}
+	all := s.mustPlan(text + "    signature: " + up.URL("/sig") + "\n")
+	for _, path := range []string{"sums/f", "sums/f.sig", hostPath(up) + "/x"} {
+		if a := find(t, all["s"], path); a.Evidence.Vouched != bundle.VouchedOpenPGP+fingerprint(alice) {
+			t.Errorf("%s: %+v", path, a.Evidence)
+		}
+	}
+}
+
 // Two sources with one SHA256SUMS file fetch and carry it once.
 func TestSharedSums(t *testing.T) {
 	s, up := newSite(t), upstreamtest.New(t)

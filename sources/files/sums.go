@@ -135,24 +135,33 @@ var signatureNames = [...]string{".gpg", ".asc", ".sign"}
 func newSums(e sumsEntry) (*sums, error) {
 	s := &sums{pos: e.Pos}
 	var err error
-	if s.file, err = newRemote(urlEntry{Pos: e.Pos, URL: e.URL, SHA256: e.SHA256}, "checksums"); err != nil {
-		return nil, e.Pos.Errorf("checksums: %w", err)
+	s.file, err = newRemote(urlEntry{Pos: e.Pos, URL: e.URL, SHA256: e.SHA256, Path: e.Path}, "checksums")
+	if err != nil {
+		return nil, err
 	}
 	if e.Signature != "" {
-		s.signature, err = newRemote(urlEntry{Pos: e.Pos, URL: e.Signature}, "signature of the checksums")
-		if err != nil {
-			return nil, e.Pos.Errorf("checksums: signature: %w", err)
-		}
-		return s, nil
+		s.signature, err = newRemote(urlEntry{Pos: e.Pos, URL: e.Signature, Path: beside(e.Path, ".sig")}, "signature of the checksums")
+		return s, err
 	}
 	for _, suffix := range signatureNames {
-		guess, err := newRemote(urlEntry{Pos: e.Pos, URL: e.URL + suffix}, "signature of the checksums")
+		if s.file.url.RawQuery != "" {
+			break // what a suffix would mean there, nobody knows
+		}
+		guess, err := newRemote(urlEntry{Pos: e.Pos, URL: e.URL + suffix, Path: beside(e.Path, suffix)}, "signature of the checksums")
 		if err != nil {
-			return nil, e.Pos.Errorf("checksums: %w", err)
+			return nil, err
 		}
 		s.guesses = append(s.guesses, guess)
 	}
 	return s, nil
+}
+
+// beside is a configured path with a suffix, and empty without one.
+func beside(path, suffix string) string {
+	if path == "" {
+		return ""
+	}
+	return path + suffix
 }
 
 // claims are the paths that the file and its signature may take.

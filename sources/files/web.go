@@ -31,7 +31,6 @@ type remote struct {
 	raw    string // the URL as configured
 	url    *url.URL
 	path   string // below the mount
-	moved  bool   // path was configured
 	pinned bundle.Digest
 	reason string
 	// allowKey lets a private key through.
@@ -83,11 +82,23 @@ func newWeb(spec sources.Spec, o options) (*web, error) {
 	return w, nil
 }
 
+// checkURLs looks at the URLs of options that are wrong elsewhere.
+func checkURLs(o options) error {
+	var errs []error
+	for _, e := range o.URLs {
+		if e.URL != "" {
+			_, err := newRemote(e, "")
+			errs = append(errs, err)
+		}
+	}
+	return strictyaml.Join(errs...)
+}
+
 // add takes up a URL; one that is listed twice is merged.
 func (w *web) add(e urlEntry, reason string) error {
 	r, err := newRemote(e, reason)
 	if err != nil {
-		return e.Pos.Errorf("%w", err)
+		return err
 	}
 	first := w.byURL[r.raw]
 	if first == nil {
@@ -114,21 +125,23 @@ func (r *remote) merge(other *remote) error {
 	return nil
 }
 
+// newRemote takes an entry of the spec; errors have its place.
 func newRemote(e urlEntry, reason string) (*remote, error) {
 	r := &remote{pos: e.Pos, raw: e.URL, reason: reason, pinned: bundle.Digest(e.SHA256)}
 	var err error
 	if r.url, err = parseURL(e.URL); err != nil {
-		return nil, err
+		return nil, e.Pos.Errorf("%w", err)
 	}
 	if e.Path != "" {
-		r.path, r.moved = e.Path, true
-		if err := bundle.CheckPath(e.Path); err != nil {
-			return nil, err
-		}
-		return r, nil
+		r.path = e.Path
+		err = bundle.CheckPath(e.Path)
+	} else {
+		r.path, err = mirrorPath(r.url)
 	}
-	r.path, err = mirrorPath(r.url)
-	return r, err
+	if err != nil {
+		return nil, e.Pos.Errorf("%w", err)
+	}
+	return r, nil
 }
 
 func parseURL(raw string) (*url.URL, error) {

@@ -90,8 +90,8 @@ func TestSpecErrors(t *testing.T) {
 // All of them, in the order of the file.
 func TestAllSpecErrors(t *testing.T) {
 	s := newSite(t)
-	_, err := s.plan("- {name: s, urls: [ftp://a.example/x, http://a.example/]}\n- {name: t, dri: d}\n")
-	want := []string{"spec.yaml:2:20: ", "spec.yaml:2:39: ", "spec.yaml:3:13: "}
+	_, err := s.plan("- {name: s, urls: [ftp://a.example/x, http://a.example/]}\n- {name: t, dri: d, urls: [http://a.example/?x]}\n")
+	want := []string{"spec.yaml:2:20: ", "spec.yaml:2:39: ", "spec.yaml:3:13: ", "spec.yaml:3:28: "}
 	lines := strings.Split(fmt.Sprint(err), "\n")
 	if len(lines) != len(want) {
 		t.Fatalf("got\n%v", err)

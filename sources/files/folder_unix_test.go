@@ -1,3 +1,5 @@
+//go:build unix
+
 package files
 
 import (
@@ -10,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
@@ -59,9 +63,9 @@ func TestFolderErrors(t *testing.T) {
 		"loop": {func(_ *testing.T, dir string) error {
 			return errors.Join(os.Mkdir(filepath.Join(dir, "x"), 0o755), os.Symlink("..", filepath.Join(dir, "x/y")))
 		}, "x/y: a link to a folder that it lies in"},
-		"pipe": {func(_ *testing.T, dir string) error { return mkfifo(filepath.Join(dir, "x")) }, "x: neither a file nor a folder"},
+		"pipe": {func(_ *testing.T, dir string) error { return unix.Mkfifo(filepath.Join(dir, "x"), 0o644) }, "x: neither a file nor a folder"},
 		"link to pipe": {func(_ *testing.T, dir string) error {
-			return errors.Join(mkfifo(filepath.Join(dir, "x")), os.Symlink("x", filepath.Join(dir, "a")))
+			return errors.Join(unix.Mkfifo(filepath.Join(dir, "x"), 0o644), os.Symlink("x", filepath.Join(dir, "a")))
 		}, "a: neither a file nor a folder"},
 		"backslash": {func(_ *testing.T, dir string) error { return os.WriteFile(filepath.Join(dir, `a\b`), nil, 0o644) }, `U+005C`},
 		"not UTF-8": {func(_ *testing.T, dir string) error { return os.WriteFile(filepath.Join(dir, "a\xff"), nil, 0o644) }, "not UTF-8"},
