@@ -167,15 +167,16 @@ func (rw *RunWriter) appendLarge(ctx context.Context, it Item, place []segment) 
 	return w, rw.note(it, w, l.segments)
 }
 
-// beginLarge makes the place in front of the blob one that can be gone back to.
+// beginLarge makes the place behind the blob before one that can be gone back
+// to, in that blob's volume, even if the next one is begun.
 func (rw *RunWriter) beginLarge(it Item, place []segment, validator string) error {
-	if err := rw.enter(place[0].volume, nil); err != nil {
-		return err
-	}
 	if err := rw.flush(true, nil); err != nil {
 		return err
 	}
 	if err := rw.hand(step{do: rw.tape.setMark}); err != nil {
+		return err
+	}
+	if err := rw.enter(place[0].volume, nil); err != nil {
 		return err
 	}
 	name := memberName(it.Digest)

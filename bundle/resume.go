@@ -194,6 +194,7 @@ type replay struct {
 
 	seen     *Frame // read last
 	seenFrom snapshot
+	seenCut  int // in lines
 }
 
 func newReplay(f *os.File, to int64) (*replay, error) {
@@ -227,7 +228,7 @@ func (r *replay) peek() (*recordItem, error) {
 		case l.Volume != 0:
 			r.now = snapshot{Volume: l.Volume}
 		case l.Frame != nil:
-			r.seen, r.seenFrom = l.Frame, r.now
+			r.seen, r.seenFrom, r.seenCut = l.Frame, r.now, len(r.lines)
 			r.seenFrom.Record = from
 			r.now.Size, r.now.Raw = r.now.Size+l.Frame.Compressed, r.now.Raw+l.Frame.Raw
 		}
@@ -241,7 +242,8 @@ func (r *replay) take() {
 		last := r.next.Segments[n-1]
 		r.itemEnd = last.Offset + padded(last.Length)
 		if r.frame != r.seen {
-			r.frame, r.before, r.after, r.lines = r.seen, r.seenFrom, r.now, r.lines[:0]
+			r.frame, r.before, r.after = r.seen, r.seenFrom, r.now
+			r.lines = append(r.lines[:0], r.lines[r.seenCut:]...)
 		}
 		r.structural = -1
 	}

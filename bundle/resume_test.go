@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -203,24 +204,158 @@ func flipBit(path string, size int64) error {
 }
 
 // The export that goes on may want other items: what it shares with the
-// record, from the beginning, is kept, the rest written anew.
+// record, from the beginning, is kept, the rest written anew. Items that are
+// not carried stand in the record behind frames and volumes of later ones.
 func TestResumeWithOtherItems(t *testing.T) {
-	for at := range 10 {
-		j := newJob(t, 4<<20)
-		j.tail = items(10, func(i int) int64 { return []int64{100, 2 << 20, 700_000, 5 << 20, 0}[i%5] + int64(i) })
+	sizes := []int64{100, 2 << 20, 700_000, 900_000, 100, 1_500_000, 0, 300_000}
+	for at := range 16 {
+		j := newJob(t, 1<<20)
+		j.tail = items(16, func(i int) int64 { return sizes[i%len(sizes)] + int64(i) })
+		for i := range j.tail {
+			j.tail[i].known, j.tail[i].drop = false, i%4 == 1 || i%8 == 2
+		}
+		j.tail[12].data = j.tail[3].data
 		w := j.writer()
 		w.syncEvery = 1
 		if _, err := j.write(w); err != nil {
 			t.Fatal(err)
 		}
-		j.tail = append(append(j.tail[:at:at], testItem{key: "new", data: content(99, 1<<20+5)}), j.tail[at+1:]...)
+		j.tail = append(append(j.tail[:at:at], testItem{key: "new", data: content(99, 700_005)}), j.tail[at+1:]...)
 		w = j.writer()
-		done, err := j.write(w)
-		if err != nil || done != at {
+		w.syncEvery = 1
+		if done, err := j.write(w); err != nil || done != at {
 			t.Fatalf("other item at %d: %d done, %v", at, done, err)
+		}
+		// Once more, so that what was cut off and written anew is read again.
+		w = j.writer()
+		if done, err := j.write(w); err != nil || done != len(j.tail) {
+			t.Fatalf("other item at %d: again %d done, %v", at, done, err)
 		}
 		j.want(readBundle(t, j.finish(w).Dirs[0]))
 	}
+}
+
+// Whatever the items, and however often the export is interrupted between two
+// of them or within one, the bundle is the one of an export that was not.
+func TestInterruptedHistories(t *testing.T) {
+	for seed := range uint64(8) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		sizes := []int64{0, 100, 5000, 300_000, 700_000, SmallBlob + 5, 1_900_000, 3_000_000}
+		one := newJob(t, 1<<20)
+		one.tail = items(25, func(i int) int64 { return sizes[r.IntN(len(sizes))] + int64(i) })
+		for i := range one.tail {
+			it := &one.tail[i]
+			it.known, it.drop = r.IntN(3) == 0, r.IntN(4) == 0
+			if r.IntN(5) == 0 {
+				it.data = one.tail[r.IntN(i+1)].data
+			}
+		}
+		for i := range one.tail { // equal content is dropped everywhere or nowhere
+			for k := range i {
+				if DigestOf(one.tail[i].data) == DigestOf(one.tail[k].data) {
+					one.tail[i].drop, one.tail[i].known = one.tail[k].drop, one.tail[k].known
+				}
+			}
+		}
+		one.planned, one.tail = one.tail[:13], one.tail[13:]
+		many := *one
+		many.targets, many.records = []string{t.TempDir()}, t.TempDir()
+		w := one.writer()
+		if _, err := one.write(w); err != nil {
+			t.Fatal(err)
+		}
+		want := one.finish(w).Dirs[0]
+		for tries := 0; ; tries++ {
+			w = many.writer()
+			w.syncEvery = 1 + r.Int64N(2)*1_000_000
+			left := 1 + r.IntN(25)
+			err := many.writeUntil(w, &left, r)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, errBroken) && !errors.Is(err, context.Canceled) || tries > 200 {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+		}
+		sameTrees(t, fmt.Sprintf("seed %d", seed), many.finish(w).Dirs[0], want)
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// writeUntil is write, interrupted after so many items that were appended, by
+// a source that breaks off or in between.
+func (j *job) writeUntil(w *Writer, left *int, r *rand.Rand) error {
+	items := j.planned
+	for _, run := range j.runs() {
+		of := j.tail
+		if run.Volumes > 0 {
+			of, items = items[:run.Count], items[run.Count:]
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		rw, err := w.Run(ctx, run)
+		if err != nil {
+			cancel()
+			return err
+		}
+		for _, ti := range of {
+			if _, ok := rw.Done(ti.key); ok {
+				continue
+			}
+			it := ti.item()
+			if *left--; *left < 0 && r.IntN(2) == 0 && len(ti.data) > 0 {
+				it.Open = (&breaking{data: ti.data, validator: "v", breakAt: 1 + r.Int64N(int64(len(ti.data)))}).open
+			} else if *left < 0 {
+				cancel()
+			}
+			if _, err = rw.Append(ctx, it); err != nil {
+				break
+			}
+		}
+		err = errors.Join(err, rw.Close(ctx))
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A large blob that goes on in another process and turns out wrong is cut off
+// where it began, which only the record knows by then.
+func TestLargeBlobGoesOnAndIsWrong(t *testing.T) {
+	j := newJob(t, 100<<20)
+	j.tail = []testItem{{key: "a", data: content(1, 1000)}, {key: "large", data: content(2, SplitBlob+12345), known: true}}
+	w := j.writer()
+	w.syncEvery = 1
+	src := &breaking{data: slices.Clone(j.tail[1].data), validator: "v", breakAt: 41 << 20}
+	it := j.tail[1].item()
+	it.Open = src.open
+	ctx := context.Background()
+	for _, want := range []error{errBroken, ErrCorrupt} {
+		rw, err := w.Run(ctx, Run{First: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := rw.Done("a"); !ok {
+			if _, err := rw.Append(ctx, j.tail[0].item()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := rw.Append(ctx, it); !errors.Is(err, want) {
+			t.Fatal(err)
+		}
+		if err := rw.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+		w = j.writer()
+		src.breakAt, src.data[len(src.data)-1] = 0, src.data[len(src.data)-1]+1
+	}
+	if done, err := j.write(w); err != nil || done != 1 {
+		t.Fatal(done, err)
+	}
+	j.want(readBundle(t, j.finish(w).Dirs[0]))
 }
 
 // A source that breaks off: a large blob goes on where it stopped, in the same
@@ -295,7 +430,7 @@ func (b *breaking) open(_ context.Context, at int64, validator string) (*Content
 	b.from = at
 	body := io.Reader(strings.NewReader(string(b.data[at:])))
 	if b.breakAt > 0 {
-		body = io.MultiReader(io.LimitReader(body, b.breakAt-at), broken{})
+		body = io.MultiReader(io.LimitReader(body, max(0, b.breakAt-at)), broken{})
 	}
 	return &Content{Body: io.NopCloser(body), At: at, Validator: b.validator}, nil
 }

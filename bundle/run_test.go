@@ -188,6 +188,42 @@ func TestSeveralMedia(t *testing.T) {
 	j.want(readBundle(t, j.targets...))
 }
 
+// Free space is promised to one volume only, and some is kept for the catalogue.
+func TestPlaceKeepsItsPromises(t *testing.T) {
+	j := newJob(t, 32<<20)
+	j.targets = append(j.targets, filepath.Join(filepath.Dir(j.targets[0]), "second"))
+	w := j.writer()
+	w.freeSpace = func(string) (int64, error) { return 100 << 20, nil }
+	ctx := context.Background()
+	for i, c := range []struct{ need, medium int64 }{{60 << 20, 1}, {60 << 20, 2}, {39 << 20, 1}, {39 << 20, 2}, {1, 0}} {
+		m, err := w.place(ctx, i+1, c.need, false)
+		switch {
+		case c.medium == 0:
+			if !errors.Is(err, ErrIncomplete) {
+				t.Errorf("%d: %v", i, err)
+			}
+		case err != nil || int64(m.number) != c.medium:
+			t.Errorf("%d: %v, %v", i, m, err)
+		}
+	}
+}
+
+// In the tail nothing was promised to what is dropped.
+func TestDroppedTailTakesNoRoom(t *testing.T) {
+	j := newJob(t, 1<<20)
+	j.tail = items(4, func(int) int64 { return 400_000 })
+	for i := range j.tail {
+		j.tail[i].known, j.tail[i].drop = false, i < 2
+	}
+	w := j.writer()
+	if _, err := j.write(w); err != nil {
+		t.Fatal(err)
+	}
+	if f := j.finish(w); f.Volumes != 1 {
+		t.Errorf("%d volumes", f.Volumes)
+	}
+}
+
 func TestFullMedium(t *testing.T) {
 	j := mixed(t)
 	w := j.writer()

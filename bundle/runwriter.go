@@ -200,6 +200,8 @@ func (rw *RunWriter) settleReplay(it Item, place []segment) error {
 	if err != nil {
 		return err
 	}
+	// A volume that was ended is open again afterwards: what comes next may be
+	// dropped, and then what comes behind that belongs into it.
 	ended := rw.tape.volume == nil && rw.volume != 0 // nothing runs on the tape yet
 	switch part := rw.part; {
 	case next == nil && part != nil && part.is(it):
@@ -212,12 +214,10 @@ func (rw *RunWriter) settleReplay(it Item, place []segment) error {
 			rw.volume, rw.raw = v.number, now.Offset+padded(now.Length)
 		}
 		rw.w.o.Progress.Add(part.At)
-	case next != nil || part != nil || ended && place[0].volume == rw.volume:
+	case next != nil || part != nil || ended:
 		if err := rw.cutBehindReplay(); err != nil {
 			return err
 		}
-	case ended:
-		rw.volume, rw.raw = 0, 0
 	}
 	rw.replay, rw.part = nil, nil
 	return nil

@@ -146,6 +146,9 @@ func (t *tape) sync(part *blobPart) error {
 
 // begin opens volume number, which takes at most need bytes.
 func (t *tape) begin(number int, need int64, soft bool) error {
+	if n := len(t.begun); n > 0 && t.begun[n-1].number >= number {
+		return fmt.Errorf("volume %d: begun behind volume %d: %w", number, t.begun[n-1].number, ErrUsage)
+	}
 	m, err := t.w.place(t.ctx, number, need, soft)
 	if err != nil {
 		return err
@@ -224,8 +227,11 @@ func (t *tape) close(v *volumeFile) error {
 	return f.Close()
 }
 
-// snapshot is the present place; a volume has to be open.
+// snapshot is the present place: in an open volume, or before the first.
 func (t *tape) snapshot() (snapshot, error) {
+	if t.volume == nil {
+		return snapshot{Record: t.record.size}, nil
+	}
 	state, err := t.volume.hash.(encoding.BinaryMarshaler).MarshalBinary()
 	if err != nil {
 		return snapshot{}, fmt.Errorf("%s: state of its hash: %w: %w", volumeName(t.volume.number), ErrUsage, err)
