@@ -22,7 +22,11 @@ func passphraseOf(c *cli.Context, o *output, flag, env string, twice bool) keys.
 	if f, ok := c.App.Reader.(*os.File); ok {
 		p.Terminal = f
 	}
-	return p.Func()
+	find := p.Func()
+	return func(prompt string) (passphrase []byte, err error) {
+		o.screen.ask(func() { passphrase, err = find(prompt) })
+		return passphrase, err
+	}
 }
 
 // ask puts a question on the terminal and gives the line that was typed; ok
@@ -31,8 +35,11 @@ func ask(c *cli.Context, o *output, question string) (answer string, ok bool, er
 	if terminalOf(c.App.Reader) < 0 {
 		return "", false, nil
 	}
-	fmt.Fprint(o.screen, question)
-	line, err := bufio.NewReader(c.App.Reader).ReadString('\n')
+	var line string
+	o.screen.ask(func() {
+		fmt.Fprint(o.screen, question)
+		line, err = bufio.NewReader(c.App.Reader).ReadString('\n')
+	})
 	if err != nil {
 		return "", true, fmt.Errorf("terminal: %w: %w", bundle.ErrUsage, err)
 	}

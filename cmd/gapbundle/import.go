@@ -56,11 +56,11 @@ func importBundles(c *cli.Context, o *output) error {
 
 // confirmKeys asks once about all OpenPGP keys that the first bundle of a set publishes.
 func confirmKeys(c *cli.Context, o *output, keys []bundle.PublishedKey) (bool, error) {
-	fmt.Fprintln(o.screen, "The bundle publishes OpenPGP keys for clients that the mirror does not know yet:")
+	question := "The bundle publishes OpenPGP keys for clients that the mirror does not know yet:\n"
 	for _, k := range keys {
-		fmt.Fprintf(o.screen, "  %s  %s, for %s\n", k.Fingerprint, k.Role, strings.Join(k.Mounts, ", "))
+		question += fmt.Sprintf("  %s  %s, for %s\n", k.Fingerprint, k.Role, strings.Join(k.Mounts, ", "))
 	}
-	answer, _, err := ask(c, o, "Trust them for this set? Type yes: ")
+	answer, _, err := ask(c, o, question+"Trust them for this set? Type yes: ")
 	return answer == "yes", err
 }
 

@@ -156,12 +156,13 @@ func (o *output) note(format string, args ...any) {
 	o.log.Info(fmt.Sprintf(format, args...))
 }
 
-// screen is standard error shared by log lines and the bar: a line wipes the
-// bar, which draws itself anew.
+// screen is standard error shared by log lines, questions and the bar: a line
+// wipes the bar, which draws itself anew, but not over a question.
 type screen struct {
-	mu  sync.Mutex
-	w   io.Writer
-	bar bool
+	mu     sync.Mutex
+	w      io.Writer
+	bar    bool
+	asking bool
 }
 
 func (s *screen) Write(b []byte) (int, error) {
@@ -180,6 +181,30 @@ func (s *screen) setBar(on bool) {
 	s.mu.Lock()
 	s.bar = on
 	s.mu.Unlock()
+}
+
+// ask keeps the bar away while f puts a question and waits for the answer.
+func (s *screen) ask(f func()) {
+	set := func(asking bool) {
+		s.mu.Lock()
+		s.asking = asking
+		s.mu.Unlock()
+	}
+	set(true)
+	defer set(false)
+	f()
+}
+
+// barLine is where the bar draws.
+type barLine struct{ *screen }
+
+func (b barLine) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.asking {
+		return len(p), nil
+	}
+	return b.w.Write(p)
 }
 
 // lineHandler prints log records for people: the message, its facts behind it.
@@ -284,7 +309,7 @@ func (p *progress) startBar() {
 	p.out.screen.setBar(true)
 	p.room = max(width-barWidth, 8)
 	p.bar = pb.ProgressBarTemplate(barTemplate).New(0)
-	p.bar.SetWriter(p.out.stderr).SetWidth(width-1).Set(pb.Bytes, true).Set(pb.Terminal, true).
+	p.bar.SetWriter(barLine{p.out.screen}).SetWidth(width-1).Set(pb.Bytes, true).Set(pb.Terminal, true).
 		Set(pb.ReturnSymbol, "\r").Set(pb.CleanOnFinish, true).Start()
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -141,6 +142,29 @@ func TestReport(t *testing.T) {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("with --log-format json: %q is none", line)
 		}
+	}
+}
+
+// TestScreen: a line wipes the bar, a question is not drawn over.
+func TestScreen(t *testing.T) {
+	var shown bytes.Buffer
+	s := &screen{w: &shown}
+	s.setBar(true)
+	bar := barLine{s}
+	write := func(w io.Writer, text string) {
+		if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(bar, "\rbar 1")
+	write(s, "a note\n")
+	s.ask(func() {
+		write(s, "sure? ")
+		write(bar, "\rbar 2")
+	})
+	write(bar, "\rbar 3")
+	if want := "\rbar 1\r\x1b[Ka note\n\r\x1b[Ksure? \rbar 3"; shown.String() != want {
+		t.Errorf("shown %q, want %q", shown.String(), want)
 	}
 }
 

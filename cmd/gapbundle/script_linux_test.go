@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // session at a shell; what its commands beyond testscript's own do is said at
 // the functions below.
 func TestScripts(t *testing.T) {
-	w := &world{t: t, upstreams: map[string]*upstreamtest.Server{}, servers: map[string]*exec.Cmd{}}
+	w := &world{t: t, upstreams: map[string]*upstreamtest.Server{}, servers: map[string]*exec.Cmd{}, locks: map[string]*os.File{}}
 	testscript.Run(t, testscript.Params{
 		Dir:      filepath.Join("testdata", "script"),
 		Deadline: time.Now().Add(8 * time.Minute), // a program that should have ended is ended
@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "upstream": w.upstream, "put": w.put, "fails": w.fails, "requests": w.requests,
 			"flip": flip, "let": let, "serve": w.serve, "halt": w.halt, "get": get, "terminal": terminal,
-			"interrupted": w.interrupted, "hold": hold, "cut": cut, "render": render, "field": field, "forge": w.forge, "unchanged": unchanged,
+			"interrupted": w.interrupted, "hold": w.hold, "release": w.release, "cut": cut, "render": render, "field": field, "forge": w.forge, "unchanged": unchanged,
 		},
 	})
 }
@@ -56,6 +56,7 @@ type world struct {
 	mu        sync.Mutex
 	upstreams map[string]*upstreamtest.Server // script name + variable
 	servers   map[string]*exec.Cmd
+	locks     map[string]*os.File
 }
 
 // exits CODE PROGRAM ARG... runs a program and compares its exit code.
@@ -307,12 +308,22 @@ func (w *world) interrupted(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// hold FILE takes the kernel's lock on a file until the script ends.
-func hold(ts *testscript.TestScript, _ bool, args []string) {
+// hold FILE takes the kernel's lock on a file until release FILE, or the end
+// of the script.
+func (w *world) hold(ts *testscript.TestScript, _ bool, args []string) {
 	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_RDWR|os.O_CREATE, 0o644)
 	ts.Check(err)
 	ts.Check(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.locks[f.Name()] = f
 	ts.Defer(func() { _ = f.Close() })
+}
+
+func (w *world) release(ts *testscript.TestScript, _ bool, args []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ts.Check(w.locks[ts.MkAbs(args[0])].Close())
 }
 
 // render FILE... puts the script's variables into files, written as ${VAR}.
