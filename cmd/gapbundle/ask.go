@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/subtle"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/keys"
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 )
 
 // passphraseOf is where a passphrase comes from: the environment, the
@@ -24,9 +26,26 @@ func passphraseOf(c *cli.Context, o *output, flag, env string, twice bool) keys.
 	}
 	find := p.Func()
 	return func(prompt string) (passphrase []byte, err error) {
-		o.screen.ask(func() { passphrase, err = find(prompt) })
+		atTerminal(c, o, func() { passphrase, err = find(prompt) })
 		return passphrase, err
 	}
+}
+
+// atTerminal waits for a person. A read from a terminal cannot be cancelled,
+// and nothing is half done while a question stands: so a signal ends the
+// program here at once, with the echo on that a passphrase switched off.
+func atTerminal(c *cli.Context, o *output, f func()) {
+	fd := terminalOf(c.App.Reader)
+	before, err := term.GetState(max(fd, 0))
+	stop := context.AfterFunc(c.Context, func() {
+		if fd >= 0 && err == nil {
+			_ = term.Restore(fd, before)
+		}
+		fmt.Fprintln(o.screen)
+		os.Exit(o.finish(c.Context, c.Context.Err()))
+	})
+	defer stop()
+	o.screen.ask(f)
 }
 
 // ask puts a question on the terminal and gives the line that was typed; ok
@@ -36,7 +55,7 @@ func ask(c *cli.Context, o *output, question string) (answer string, ok bool, er
 		return "", false, nil
 	}
 	var line string
-	o.screen.ask(func() {
+	atTerminal(c, o, func() {
 		fmt.Fprint(o.screen, question)
 		line, err = bufio.NewReader(c.App.Reader).ReadString('\n')
 	})

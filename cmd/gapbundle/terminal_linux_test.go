@@ -17,7 +17,7 @@ import (
 
 // terminal CODE ANSWERS PROGRAM ARG... runs a program on a terminal of 120
 // columns: ANSWERS is a file with what a person types, a line whenever the
-// program asks (a question ends in ": "); - for nothing. What stood on the
+// program asks (a question ends in ": "), ^C for an interrupt; - for nothing. What stood on the
 // terminal goes to the file screen, standard output to the file out.
 func terminal(ts *testscript.TestScript, _ bool, args []string) {
 	var answers []string
@@ -34,6 +34,9 @@ func terminal(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(cmd.Start())
 	ts.Check(slave.Close())
 	shown := converse(master, answers)
+	if t, err := unix.IoctlGetTermios(int(master.Fd()), unix.TCGETS); err != nil || t.Lflag&unix.ECHO == 0 {
+		ts.Fatalf("the echo was left switched off; %v", err)
+	}
 	var exit *exec.ExitError
 	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
 		ts.Fatalf("%v", err)
@@ -56,7 +59,11 @@ func converse(master *os.File, answers []string) []byte {
 			if bytes.Contains(shown[bytes.LastIndexByte(shown, '\n')+1:], []byte("passphrase")) {
 				waitSilent(int(master.Fd()))
 			}
-			fmt.Fprintf(master, "%s\n", answers[0])
+			answer := answers[0] + "\n"
+			if answers[0] == "^C" {
+				answer = "\x03"
+			}
+			fmt.Fprint(master, answer)
 			answers = answers[1:]
 		}
 		if err != nil { // EIO: the program closed its side
