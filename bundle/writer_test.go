@@ -73,6 +73,7 @@ type job struct {
 	records    string
 	next       func(ctx context.Context, need int64) (string, error)
 	noReadback bool
+	signer     *Signer // nil: a new one
 }
 
 func newJob(t testing.TB, volumeSize int64) *job {
@@ -194,10 +195,14 @@ func (j *job) tryFinish(w *Writer) (*Finished, error) {
 	open := func(b *bytes.Buffer) func() (io.ReadCloser, error) {
 		return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil }
 	}
-	return w.Finish(context.Background(), m, []Lists{{open(&files), open(&evidence)}}, []Signer{testSigner(j.t)})
+	signer := j.signer
+	if signer == nil {
+		signer = testSigner(j.t)
+	}
+	return w.Finish(context.Background(), m, []Lists{{open(&files), open(&evidence)}}, []Signer{*signer})
 }
 
-func testSigner(t testing.TB) Signer {
+func testSigner(t testing.TB) *Signer {
 	t.Helper()
 	priv, _, err := GenerateKey()
 	if err != nil {
@@ -207,7 +212,7 @@ func testSigner(t testing.TB) Signer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return *s
+	return s
 }
 
 // readBundle is a small second reader: every blob of a finished bundle, put
