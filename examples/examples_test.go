@@ -86,8 +86,19 @@ func trip(t *testing.T, program, spec string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, list := range listed.FindAllSubmatch(text, -1) {
+		more, err := os.ReadFile(filepath.Join(dir, string(list[1])))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(append(text, '\n'), more...)
+	}
 	published := contents(t, filepath.Join(dir, "mirror", "current", "files"))
-	for _, url := range wanted(text, server.URL) {
+	urls := wanted(text, server.URL)
+	if len(urls) == 0 {
+		t.Fatalf("%s: no address found in it", spec)
+	}
+	for _, url := range urls {
 		if !published[digest(content(url))] {
 			t.Errorf("%s: not in the mirror", url)
 		}
@@ -120,6 +131,7 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 var (
 	address = regexp.MustCompile(`https?://[^\s"',\]}]+`)
+	listed  = regexp.MustCompile(`\blist: *(\S+)`)
 	pin     = regexp.MustCompile(`sha256: *"?[0-9a-f]{64}`)
 )
 
