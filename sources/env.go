@@ -15,6 +15,8 @@ import (
 // Env is what a source may use while it plans. It is shared by all sources
 // and safe for concurrent use.
 type Env struct {
+	// Set is the name of the set, which is part of the name of the site's key.
+	Set string
 	// Fetch is the only way to the network.
 	Fetch *fetch.Client
 	// Base is what the last state recorded.

@@ -18,8 +18,9 @@ func table() map[string]row {
 
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
 		"sources":             {imports: []string{"bundle", "internal/fetch", "internal/blobstore", "internal/durable", "internal/strictyaml"}},
-		"sources/all":         {imports: []string{"sources", "sources/files"}},
+		"sources/all":         {imports: []string{"sources", "sources/apt", "sources/files"}},
 		"sources/files":       {imports: []string{"bundle", "sources", "internal/fetch", "internal/blobstore", "internal/strictyaml"}},
+		"sources/apt":         {imports: []string{"bundle", "sources", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/fetch", "internal/strictyaml"}, tests: []string{"internal/export", "internal/keys", "unpack", "verify"}},
 		"sources/apt/deb":     {imports: []string{"bundle"}},
 		"sources/apt/closure": {imports: []string{"bundle", "sources/apt/deb"}},
 		"sources/apt/reindex": {imports: []string{"bundle", "sources/apt/deb"}, tests: []string{"internal/keys"}},
@@ -47,6 +48,7 @@ func table() map[string]row {
 		"sources/sourcetest":    {test: true, imports: []string{"bundle", "sources", "internal/config", "internal/export", "internal/fetch", "internal/keys", "unpack", "verify"}},
 		"internal/bundletest":   {test: true, imports: []string{"bundle", "verify", "internal/keys"}},
 		"internal/deps":         {},
+		"internal/promises":     {test: true, tests: []string{"bundle", "verify"}},
 		"internal/faulttest":    {test: true},
 		"internal/upstreamtest": {test: true},
 		"internal/webtest":      {test: true, imports: []string{"bundle", "unpack/site", "internal/serve"}},

@@ -4,12 +4,14 @@ package all
 
 import (
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/apt"
 	"github.com/gapbundle/gapbundle/sources/files"
 )
 
 // Kinds are all kinds, sorted by name.
 func Kinds() sources.Kinds {
 	return sources.Kinds{
+		apt.Kind(),
 		files.Kind(),
 	}
 }

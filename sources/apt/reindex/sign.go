@@ -93,9 +93,12 @@ func (s *Signer) sign(release []byte, date time.Time) (inRelease, detached []byt
 	return clear.Bytes(), apart.Bytes(), nil
 }
 
-// sign puts Release with its signatures.
+// sign puts Release with its signatures; without a signer, Release alone.
 func (b *builder) sign(signer *Signer) error {
 	content := b.release.Marshal()
+	if signer == nil {
+		return b.put(File{"Release", content})
+	}
 	inRelease, detached, err := signer.sign(content, b.release.Date)
 	if err != nil {
 		return err

@@ -51,7 +51,8 @@ type File struct {
 }
 
 // Build hands every file of the suite to put, indexes and their by-hash
-// copies first, Release and its signatures last. put may keep the content and
+// copies first, Release and its signatures last. Without a signer there are no
+// signatures: a plan may not open the site's key. put may keep the content and
 // must not change it. Errors match bundle.ErrUsage for a suite that cannot be
 // written, bundle.ErrMalformed for two different packages of one name, version
 // and architecture, or are put's.

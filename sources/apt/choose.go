@@ -1,0 +1,256 @@
+package apt
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/sources/apt/closure"
+	"github.com/gapbundle/gapbundle/sources/apt/deb"
+)
+
+// selection is what was chosen of one source.
+type selection struct {
+	suites []suiteChoice // in the order of the source's
+	notes  []string
+}
+
+type suiteChoice struct{ components []*componentChoice }
+
+// componentChoice is what was chosen of a component. The one of a flat
+// repository has no name.
+type componentChoice struct {
+	name     string
+	packages []*deb.Package
+	why      map[*deb.Package]string
+	sources  []*deb.Source
+	sourceOf map[*deb.Source]string // a package that was built from it
+}
+
+// listing is an index that takes part in the choice.
+type listing struct {
+	source, suite int
+	component     string
+}
+
+// choose chooses over all sources together, for those that are rebuilt; nil
+// for the others.
+func (p *planner) choose(all []*loaded) ([]*selection, error) {
+	chosen := make([]*selection, len(all))
+	if !p.lists {
+		return chosen, nil
+	}
+	var indexes []closure.Index
+	var listings []listing
+	var requests []closure.Request
+	for i, l := range all {
+		for j, s := range l.suites {
+			for _, f := range s.forms {
+				if f.group.target != targetPackages || f.local == "" {
+					continue
+				}
+				packages, err := p.packages(s, f)
+				if err != nil {
+					return nil, l.pos.Wrap(fmt.Errorf("source %s: %w", l.name, err))
+				}
+				indexes = append(indexes, closure.Index{Source: l.name, Priority: priority(s.release), Packages: packages})
+				listings = append(listings, listing{i, j, f.group.component})
+			}
+		}
+		if !l.rebuilt {
+			continue
+		}
+		r, err := l.request()
+		if err != nil {
+			return nil, err
+		}
+		requests = append(requests, r)
+		chosen[i] = l.nothing()
+	}
+	sel, err := closure.Select(indexes, requests)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range sel.Choices {
+		at := listings[c.Index]
+		if chosen[at.source] != nil {
+			chosen[at.source].add(at, c)
+		}
+	}
+	for i, l := range all {
+		if chosen[i] == nil {
+			continue
+		}
+		chosen[i].notes = sel.Notes
+		if err := p.sourcesOf(l, chosen[i]); err != nil {
+			return nil, l.pos.Wrap(fmt.Errorf("source %s: %w", l.name, err))
+		}
+	}
+	return chosen, nil
+}
+
+// priority is what apt gives an archive that says so itself.
+func priority(r *deb.Release) int {
+	switch {
+	case r.NotAutomatic && r.ButAutomaticUpgrades:
+		return 100
+	case r.NotAutomatic:
+		return 1
+	}
+	return 500
+}
+
+// packages reads an index that is in scratch.
+func (p *planner) packages(s *loadedSuite, f *form) ([]*deb.Package, error) {
+	r, err := p.open(s, f)
+	if err != nil {
+		return nil, err
+	}
+	var all []*deb.Package
+	for pkg, perr := range deb.Packages(r, deb.Limits{}) {
+		if perr != nil {
+			err = upstreamError(s.describe(f), perr)
+			break
+		}
+		all = append(all, pkg)
+	}
+	return all, errors.Join(err, r.Close())
+}
+
+// request is what a source's spec asks for.
+func (l *loaded) request() (closure.Request, error) {
+	o := &l.options
+	r := closure.Request{
+		Source: l.name, Packages: o.Packages, Sections: o.Sections, Newest: o.Newest, Exclude: o.Exclude,
+		Recommends: o.Recommends, Architectures: l.architectures(),
+		All: len(o.Packages)+len(o.Sections) == 0 && o.Reproduce == "",
+	}
+	var err error
+	if r.Installed, err = l.status("installed", o.Installed); err != nil {
+		return r, err
+	}
+	r.Reproduce, err = l.status("reproduce", o.Reproduce)
+	return r, err
+}
+
+// status reads dpkg's status file of a reference host; "" is none.
+func (l *loaded) status(key, name string) ([]*deb.Package, error) {
+	if name == "" {
+		return nil, nil
+	}
+	f, err := os.Open(within(l.dir, name))
+	if err != nil {
+		return nil, l.pos.Errorf("%s: %w", key, err)
+	}
+	defer f.Close()
+	var all []*deb.Package
+	for pkg, err := range deb.Installed(io.LimitReader(f, maxStatus), deb.Limits{}) {
+		if err != nil {
+			return nil, l.pos.Errorf("%s: %s: %w", key, name, err)
+		}
+		all = append(all, pkg)
+	}
+	if len(all) == 0 {
+		return nil, l.pos.Errorf("%s: %s: no package is installed there", key, name)
+	}
+	return all, nil
+}
+
+// maxStatus bounds a status file; one of 5,000 packages has 10 MB.
+const maxStatus = 1 << 30 // bytes
+
+// nothing is an empty selection of a source.
+func (l *loaded) nothing() *selection {
+	sel := &selection{suites: make([]suiteChoice, len(l.suites))}
+	for i, s := range l.suites {
+		names := []string{""}
+		if !s.flat {
+			names = s.want.components(s.release)
+		}
+		for _, name := range names {
+			sel.suites[i].components = append(sel.suites[i].components, &componentChoice{
+				name: name, why: map[*deb.Package]string{}, sourceOf: map[*deb.Source]string{},
+			})
+		}
+	}
+	return sel
+}
+
+func (sel *selection) add(at listing, c closure.Choice) {
+	for _, component := range sel.suites[at.suite].components {
+		if component.name == at.component {
+			component.packages = append(component.packages, c.Package)
+			component.why[c.Package] = strings.Join(c.Why, "; ")
+		}
+	}
+}
+
+// sourcesOf adds the source packages of what was chosen, where they are asked
+// for: of the same suite, or of another one of the source.
+func (p *planner) sourcesOf(l *loaded, sel *selection) error {
+	type place struct {
+		suite  int
+		name   string
+		source *deb.Source
+	}
+	known := map[string][]place{} // by name and version
+	for i, s := range l.suites {
+		for _, f := range s.forms {
+			if f.group.target != targetSources || f.local == "" {
+				continue
+			}
+			r, err := p.open(s, f)
+			if err != nil {
+				return err
+			}
+			for src, serr := range deb.Sources(r, deb.Limits{}) {
+				if serr != nil {
+					err = upstreamError(s.describe(f), serr)
+					break
+				}
+				key := src.Name + " " + src.Version
+				known[key] = append(known[key], place{i, f.group.component, src})
+			}
+			if err := errors.Join(err, r.Close()); err != nil {
+				return err
+			}
+		}
+	}
+	var errs []error
+	for i, s := range l.suites {
+		if !s.want.Source {
+			continue
+		}
+		for _, c := range sel.suites[i].components {
+			for _, pkg := range c.packages {
+				name, version := pkg.Source()
+				places := known[name+" "+version]
+				if len(places) == 0 {
+					errs = append(errs, fmt.Errorf("package %s: its source %s (%s) is in no Sources of %s: %w",
+						pkg.ID(), name, version, fetch.Redact(s.root.url), bundle.ErrIncomplete))
+					continue
+				}
+				at := places[0]
+				if j := slices.IndexFunc(places, func(o place) bool { return o.suite == i }); j >= 0 {
+					at = places[j]
+				}
+				sel.addSource(at.suite, at.name, at.source, pkg.ID())
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (sel *selection) addSource(suite int, component string, src *deb.Source, of string) {
+	for _, c := range sel.suites[suite].components {
+		if c.name == component && c.sourceOf[src] == "" {
+			c.sources = append(c.sources, src)
+			c.sourceOf[src] = of
+		}
+	}
+}

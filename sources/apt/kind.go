@@ -1,0 +1,240 @@
+package apt
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// Name is the kind's name in a spec file, and its part of paths in a mirror.
+const Name = "apt"
+
+// Kind is the kind of Debian-style repositories.
+func Kind() sources.Kind {
+	return sources.Kind{
+		Name:      Name,
+		Doc:       "Debian and Ubuntu repositories, whole or by package with dependencies",
+		Options:   func() any { return new(options) },
+		New:       newSource,
+		Check:     check,
+		Clients:   clients,
+		Recognize: recognize,
+	}
+}
+
+// options are the kind's own part of an entry of the spec file.
+type options struct {
+	Pos           strictyaml.Pos
+	URL           string       `yaml:"url" doc:"Address of the repository, as in sources.list; $(ARCH) stands for each architecture."`
+	Suites        []string     `yaml:"suites,single" doc:"Suites; one that ends with a slash is a flat repository."`
+	Components    []string     `yaml:"components,single" doc:"Components; absent: all."`
+	Architectures []string     `yaml:"architectures,single" doc:"Architectures; all is implied."`
+	Languages     []string     `yaml:"languages,single" doc:"Languages of translated descriptions; absent: all, none: none."`
+	Keyring       keyringEntry `yaml:"keyring" doc:"OpenPGP keys that may sign the repository, and no others."`
+	Line          []string     `yaml:"line,single" doc:"One-line entries of a sources.list, instead of url and suites."`
+	SourcesFile   string       `yaml:"sources-file" doc:"A deb822 .sources file, instead of url and suites."`
+	MirrorList    string       `yaml:"mirror-list" doc:"A mirror.list of apt-mirror, instead of url and suites."`
+	Sources       bool         `yaml:"sources" doc:"Source packages too (deb-src)."`
+	Mode          string       `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
+	ValidFor      lifetime     `yaml:"valid-for" doc:"How long rebuilt indexes are valid, as in 30d; absent: for ever."`
+	Packages      []string     `yaml:"packages,single" doc:"Packages to carry with what they depend on: name[:arch][=version] or a pattern."`
+	Sections      []string     `yaml:"sections,single" doc:"Sections to carry with what their packages depend on."`
+	Exclude       []string     `yaml:"exclude,single" doc:"Packages that are never chosen: names or patterns."`
+	Newest        int          `yaml:"newest" doc:"How many versions of each package are carried."`
+	Recommends    bool         `yaml:"recommends" doc:"Recommended packages too."`
+	Installed     string       `yaml:"installed" doc:"A dpkg status file of a reference host: what is installed there is left out."`
+	Reproduce     string       `yaml:"reproduce" doc:"A dpkg status file of a reference host: exactly what is installed there is carried."`
+}
+
+type keyringEntry struct {
+	Pos         strictyaml.Pos
+	File        string   `yaml:"file,scalar" doc:"File with public keys, armored or not."`
+	URL         string   `yaml:"url" doc:"Where the keys are fetched from; needs fingerprint."`
+	Fingerprint []string `yaml:"fingerprint,single" doc:"Fingerprints of those keys that count: 40 or 64 hexadecimal digits."`
+}
+
+// lifetime is a time in days or hours, as people write it.
+type lifetime time.Duration
+
+// UnmarshalText reads "30d" and "12h".
+func (l *lifetime) UnmarshalText(b []byte) error {
+	text := string(b)
+	unit := time.Hour
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		text, unit = days+"h", 24*time.Hour
+	}
+	d, err := time.ParseDuration(text)
+	const most = 100 * 366 * 24 * time.Hour
+	if err != nil || !strings.HasSuffix(text, "h") || d <= 0 || d > most/(unit/time.Hour) {
+		return fmt.Errorf("want a time like 30d or 12h, got %q", b)
+	}
+	*l = lifetime(d * (unit / time.Hour))
+	return nil
+}
+
+const (
+	modeVerbatim = "verbatim"
+	modeRebuilt  = "rebuilt"
+)
+
+// entry is one spec: a repository of the mirror.
+type entry struct {
+	name    string
+	mount   string
+	pos     strictyaml.Pos
+	dir     string // that paths in the spec are relative to
+	options options
+	rebuilt bool
+	suites  []*suite
+}
+
+// source is all sources of this kind in a set.
+type source struct{ entries []*entry }
+
+func newSource(specs []sources.Spec) (sources.Source, error) {
+	s := &source{}
+	var errs []error
+	for _, spec := range specs {
+		var o options
+		if err := spec.Decode(&o); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		e, err := newEntry(spec, o)
+		s.entries, errs = append(s.entries, e), append(errs, err)
+	}
+	if err := strictyaml.Join(errs...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func newEntry(spec sources.Spec, o options) (*entry, error) {
+	e := &entry{name: spec.Name, mount: Name + "/" + spec.Name, pos: o.Pos, dir: spec.Dir, options: o}
+	errs := []error{e.checkMode(), e.checkKeyring(), e.checkNames()}
+	stanzas, err := e.stanzas()
+	errs = append(errs, err)
+	if err == nil {
+		e.suites, err = e.expand(stanzas)
+		errs = append(errs, err)
+	}
+	if e.rebuilt && err == nil && len(e.architectures()) == 0 {
+		errs = append(errs, o.Pos.Errorf("source %s: architectures: say for which packages are chosen", e.name))
+	}
+	return e, strictyaml.Join(errs...)
+}
+
+// architectures are those of all suites, in their order.
+func (e *entry) architectures() []string {
+	var all []string
+	for _, s := range e.suites {
+		all = union(all, s.want.Architectures)
+	}
+	return all
+}
+
+// selects says that the spec chooses packages.
+func (o *options) selects() bool {
+	return len(o.Packages)+len(o.Sections)+len(o.Exclude) > 0 || o.Newest != 0 || o.Installed != "" || o.Reproduce != ""
+}
+
+func (e *entry) checkMode() error {
+	o := &e.options
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, o.Pos.Errorf(format, args...)) }
+	e.rebuilt = o.Mode == modeRebuilt || o.selects()
+	switch {
+	case o.Mode != "" && o.Mode != modeVerbatim && o.Mode != modeRebuilt:
+		refuse("mode: want verbatim or rebuilt, got %q", o.Mode)
+	case o.Mode == modeVerbatim && o.selects():
+		refuse("mode: verbatim is upstream's own index: packages, sections, exclude, newest, installed and reproduce need rebuilt")
+	}
+	if o.ValidFor != 0 && !e.rebuilt {
+		refuse("valid-for: upstream's own index says how long it is valid; mode rebuilt has one of its own")
+	}
+	if o.Newest < 0 {
+		refuse("newest: want 1 or more, got %d", o.Newest)
+	}
+	if o.Recommends && !o.selects() {
+		refuse("recommends: no packages are chosen")
+	}
+	if o.Reproduce != "" && (len(o.Packages)+len(o.Sections) > 0 || o.Newest != 0 || o.Installed != "") {
+		refuse("reproduce: is exactly what the file says: no packages, sections, newest or installed beside it")
+	}
+	return strictyaml.Join(errs...)
+}
+
+func (e *entry) checkKeyring() error {
+	k := &e.options.Keyring
+	for i, f := range k.Fingerprint {
+		f = strings.ToUpper(strings.ReplaceAll(f, " ", ""))
+		if len(f) != 40 && len(f) != 64 || strings.Trim(f, "0123456789ABCDEF") != "" {
+			return k.Pos.Errorf("keyring: fingerprint: want 40 or 64 hexadecimal digits, got %q", k.Fingerprint[i])
+		}
+		k.Fingerprint[i] = f
+	}
+	switch {
+	case k.File != "" && k.URL != "":
+		return k.Pos.Errorf("keyring: want file or url, not both")
+	case isURL(k.File):
+		return k.Pos.Errorf("keyring: a URL says nothing about who is to be trusted: {url: %s, fingerprint: ...}", k.File)
+	case k.URL != "" && len(k.Fingerprint) == 0:
+		return k.Pos.Errorf("keyring: url: needs fingerprint")
+	case k.URL == "" && k.File == "" && len(k.Fingerprint) > 0:
+		return k.Pos.Errorf("keyring: fingerprint: needs the file or url that has the key")
+	}
+	return nil
+}
+
+// checkNames refuses names that could not be part of a path or an entry.
+func (e *entry) checkNames() error {
+	o := &e.options
+	var errs []error
+	for key, names := range map[string][]string{"components": o.Components, "architectures": o.Architectures, "languages": o.Languages} {
+		for _, n := range names {
+			if !isWord(n) {
+				errs = append(errs, o.Pos.Errorf("%s: %q is no name", key, n))
+			}
+		}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return strictyaml.Join(errs...)
+}
+
+// isWord: what components, architectures and languages are made of. A slash
+// may be in a component.
+func isWord(s string) bool {
+	return s != "" && !strings.Contains(s, "..") && !strings.HasPrefix(s, "/") && !strings.HasSuffix(s, "/") &&
+		strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-._@/") == ""
+}
+
+func isURL(s string) bool {
+	return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
+}
+
+// within is a path of the spec.
+func within(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
+}
+
+// recognize says that a URL looks like one of sources.list.
+func recognize(raw string) bool {
+	if !isURL(raw) {
+		return false
+	}
+	raw = strings.TrimSuffix(raw, "/")
+	for _, end := range []string{"/ubuntu", "/debian", "/deb", "/apt", "/debian-security", "/InRelease"} {
+		if strings.HasSuffix(raw, end) {
+			return true
+		}
+	}
+	return strings.Contains(raw, "/dists/")
+}

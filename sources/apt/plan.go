@@ -1,0 +1,333 @@
+package apt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/apt/deb"
+)
+
+// parallel bounds how many suites are read, and how many indexes of each are
+// asked about, at once; the fetch client bounds each host.
+const parallel = 8
+
+// planner is one plan of all sources.
+type planner struct {
+	env *sources.Env
+	// lists says that packages are chosen somewhere: every index is read then.
+	lists bool
+
+	mu   sync.Mutex
+	keys map[string]openpgp.EntityList // by keyring.key
+}
+
+// loaded is a source whose upstream was read.
+type loaded struct {
+	*entry
+	suites []*loadedSuite
+	// unchanged: the base has this very state; nothing but the signed Releases
+	// was read.
+	unchanged bool
+	scratch   int64
+}
+
+// loadedSuite is a suite whose Release holds.
+type loadedSuite struct {
+	*suite
+	*signed
+	groups []*group
+	forms  []*form
+	// absent are paths of forms that Release lists and upstream lacks, though
+	// it has another form.
+	absent []string
+}
+
+// form is an index in one compression, which upstream has.
+type form struct {
+	group *group
+	file  *deb.ReleaseFile
+	local string // name in scratch, if it was read
+}
+
+// Plan reads the Releases of all suites and the indexes that it needs, and
+// chooses over all sources together.
+func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
+	p := &planner{env: env, keys: map[string]openpgp.EntityList{}}
+	var errs []error
+	for _, e := range s.entries {
+		p.lists = p.lists || e.rebuilt
+		if e.rebuilt && env.Site == nil {
+			errs = append(errs, e.pos.Errorf("source %s: rebuilt indexes need a site key: gapbundle keygen --site --out DIR, then signing: site: in the spec, or --site-key", e.name))
+		}
+	}
+	if err := strictyaml.Join(errs...); err != nil {
+		return nil, err
+	}
+	all := make([]*loaded, len(s.entries))
+	errs = make([]error, len(s.entries))
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i, e := range s.entries {
+		group.Go(func() error {
+			all[i], errs[i] = p.load(ctx, e)
+			return nil // the others go on: everything that is wrong is reported
+		})
+	}
+	_ = group.Wait()
+	if err := strictyaml.Join(errs...); err != nil {
+		return nil, err
+	}
+	return p.plan(ctx, all)
+}
+
+// plan makes repositories of what was read.
+func (p *planner) plan(ctx context.Context, all []*loaded) (*sources.Plan, error) {
+	plan := &sources.Plan{}
+	chosen, err := p.choose(all)
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range all {
+		var repo sources.Repository
+		switch {
+		case l.rebuilt:
+			repo, err = p.rebuilt(ctx, l, chosen[i])
+		case l.unchanged:
+			repo, err = p.replayed(l)
+		default:
+			repo, err = p.verbatim(l)
+		}
+		if err != nil {
+			return nil, l.pos.Wrap(fmt.Errorf("source %s: %w", l.name, err))
+		}
+		plan.Repositories = append(plan.Repositories, repo)
+		plan.Scratch += l.scratch
+	}
+	return plan, nil
+}
+
+// load reads a source: once more from the top if upstream changed meanwhile.
+func (p *planner) load(ctx context.Context, e *entry) (*loaded, error) {
+	for again := false; ; again = true {
+		l, err := p.loadOnce(ctx, e)
+		var changed *mismatchError
+		if errors.As(err, &changed) && !again && ctx.Err() == nil {
+			p.env.Log.Info("upstream changed while it was read: reading it once more", "source", e.name, "url", fetch.Redact(changed.index))
+			continue
+		}
+		if err != nil {
+			return nil, e.pos.Wrap(fmt.Errorf("source %s: %w", e.name, err))
+		}
+		return l, nil
+	}
+}
+
+func (p *planner) loadOnce(ctx context.Context, e *entry) (*loaded, error) {
+	l := &loaded{entry: e, suites: make([]*loadedSuite, len(e.suites))}
+	err := each(ctx, len(e.suites), func(ctx context.Context, i int) error {
+		keys, err := p.keyring(ctx, e.suites[i].keys)
+		if err != nil {
+			return err
+		}
+		s, err := fetchRelease(ctx, p.env.Fetch, e.suites[i], keys, p.env.Now)
+		l.suites[i] = &loadedSuite{suite: e.suites[i], signed: s}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if l.unchanged, err = p.isUnchanged(l); err != nil || l.unchanged {
+		return l, err
+	}
+	sizes := make([]int64, len(l.suites))
+	err = each(ctx, len(l.suites), func(ctx context.Context, i int) error {
+		var err error
+		sizes[i], err = p.indexes(ctx, l.suites[i], fmt.Sprintf("%s-%s-%d", Name, strings.ReplaceAll(e.name, "/", "-"), i))
+		return err
+	})
+	for _, size := range sizes {
+		l.scratch += size
+	}
+	return l, err
+}
+
+// each calls f for 0 to n-1, some at a time, and joins what goes wrong.
+func each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	errs := make([]error, n)
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i := range n {
+		group.Go(func() error {
+			errs[i] = f(ctx, i)
+			return nil // the others go on: everything that is wrong is reported
+		})
+	}
+	_ = group.Wait()
+	return errors.Join(errs...)
+}
+
+// keyring loads keys once for all suites that name them.
+func (p *planner) keyring(ctx context.Context, k *keyring) (openpgp.EntityList, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if keys, ok := p.keys[k.key()]; ok {
+		return keys, nil
+	}
+	keys, err := k.load(ctx, p.env.Fetch)
+	if err == nil {
+		p.keys[k.key()] = keys
+	}
+	return keys, err
+}
+
+// indexes finds the indexes that a suite's clients may ask for, and reads
+// those that name files, into scratch below prefix.
+func (p *planner) indexes(ctx context.Context, s *loadedSuite, prefix string) (scratch int64, err error) {
+	s.groups = s.want.wanted(s.release, s.flat)
+	if err := s.checkWanted(s.release, s.groups); err != nil {
+		return 0, err
+	}
+	found := make([][]*form, len(s.groups))
+	absent := make([][]string, len(s.groups))
+	err = each(ctx, len(s.groups), func(ctx context.Context, i int) error {
+		var err error
+		found[i], absent[i], err = p.forms(ctx, s, s.groups[i], fmt.Sprintf("%s-%d", prefix, i))
+		return err
+	})
+	for i := range found {
+		s.forms = append(s.forms, found[i]...)
+		s.absent = append(s.absent, absent[i]...)
+		for _, f := range found[i] {
+			if f.local != "" {
+				scratch += f.file.Size
+			}
+		}
+	}
+	return scratch, err
+}
+
+// forms are those of an index that upstream has. One of an index that names
+// files is read.
+func (p *planner) forms(ctx context.Context, s *loadedSuite, g *group, local string) (found []*form, absent []string, err error) {
+	candidates := g.candidates()
+	lists := g.target == targetPackages || g.target == targetSources
+	if rebuilt := s.entry.rebuilt; rebuilt && g.target == targetTranslations {
+		lists = true
+	} else if rebuilt && !lists {
+		return nil, nil, nil // a client of the rebuilt suite does not get to know of it
+	}
+	read := false
+	for _, f := range byEase(candidates) {
+		if !lists || read {
+			break
+		}
+		err := s.download(ctx, p.env.Fetch, p.env.Scratch, local, s.release, f)
+		if err != nil && !isGone(err) {
+			return nil, nil, err
+		}
+		if read = err == nil; read {
+			found = append(found, &form{group: g, file: f, local: local})
+		}
+	}
+	for _, f := range candidates {
+		if _, err := digestOf(f); err != nil {
+			return nil, nil, err
+		}
+		if len(found) > 0 && (found[0].file == f || s.entry.rebuilt) {
+			continue
+		}
+		ok, err := s.has(ctx, p.env.Fetch, s.release, f)
+		if err != nil {
+			return nil, nil, err
+		}
+		if ok {
+			found = append(found, &form{group: g, file: f})
+		} else {
+			absent = append(absent, f.Path)
+		}
+	}
+	if lists && !read || len(found) == 0 && g.target != targetLegacy {
+		return nil, nil, fmt.Errorf("%s: Release lists it, and upstream has it in no form that gapbundle reads: %w",
+			fetch.Redact(s.root.url+escape(s.dir)+g.name), fetch.ErrUpstream)
+	}
+	return found, absent, nil
+}
+
+// expires is when the first of a source's Releases lapses.
+func (l *loaded) expires() *time.Time {
+	var first *time.Time
+	for _, s := range l.suites {
+		if until := s.release.ValidUntil.UTC(); !s.release.ValidUntil.IsZero() && (first == nil || until.Before(*first)) {
+			first = &until
+		}
+	}
+	return first
+}
+
+// notes are remarks that hold whatever is done with the source.
+func (l *loaded) notes(now time.Time) []string {
+	var notes []string
+	if until := l.expires(); until != nil && !l.rebuilt {
+		notes = append(notes, fmt.Sprintf("valid until %s (%d days left); clients that shall use it longer: Check-Valid-Until: no in their .sources entry, or mode: rebuilt here",
+			until.Format(time.RFC3339), int(until.Sub(now).Hours()/24)))
+	}
+	for _, s := range l.suites {
+		if s.files[0].name == nameRelease {
+			notes = append(notes, fmt.Sprintf("%s %s: no InRelease, Release.gpg was checked", fetch.Redact(s.root.url), s.name))
+		}
+	}
+	return notes
+}
+
+// keyFiles are the keys that signed a source's Releases, in one file.
+func (l *loaded) keyFiles() ([]sources.Key, error) {
+	var signers openpgp.EntityList
+	for _, s := range l.suites {
+		for _, e := range s.signers {
+			if !slices.ContainsFunc(signers, func(o *openpgp.Entity) bool { return fingerprint(o) == fingerprint(e) }) {
+				signers = append(signers, e)
+			}
+		}
+	}
+	return publish(signers, "upstream", keyPath(l.name))
+}
+
+// keyPath is the file of a source's keys below keys/ of the mirror.
+func keyPath(source string) string { return strings.ReplaceAll(source, "/", "-") + ".asc" }
+
+func publish(keys openpgp.EntityList, role, name string) ([]sources.Key, error) {
+	text, err := armorKeys(keys)
+	if err != nil {
+		return nil, err
+	}
+	var all []sources.Key
+	for _, e := range keys {
+		all = append(all, sources.Key{Fingerprint: fingerprint(e), Role: role, Armored: text, Path: name})
+	}
+	slices.SortFunc(all, func(a, b sources.Key) int { return strings.Compare(a.Fingerprint, b.Fingerprint) })
+	return all, nil
+}
+
+// at is a path of the suite's folder, in the mount.
+func (s *suite) at(name string) string { return path.Join(s.root.prefix, s.dir, name) }
+
+// checkPlace says whether p can be a path of the mirror.
+func checkPlace(p string) error {
+	if err := bundle.CheckPath(p); err != nil {
+		return fmt.Errorf("%w: %w", err, fetch.ErrUpstream)
+	}
+	return nil
+}

@@ -1,0 +1,256 @@
+package apt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/sources/apt/deb"
+)
+
+const (
+	// maxRelease bounds a Release file, which is held in memory; Debian's
+	// have 150 KB.
+	maxRelease = 16 << 20 // bytes
+	// maxSignature bounds a detached signature.
+	maxSignature = 1 << 20 // bytes
+	// maxSignatures bounds how many signatures of a Release are looked at.
+	maxSignatures = 16
+
+	clearSigned = "-----BEGIN PGP SIGNED MESSAGE-----"
+
+	nameInRelease = "InRelease"
+	nameRelease   = "Release"
+	nameDetached  = "Release.gpg"
+)
+
+// signed is a Release whose signature holds.
+type signed struct {
+	release *deb.Release
+	// files are what was fetched: InRelease, or Release and Release.gpg.
+	files []signedFile
+	// signers are the keys of the keyring that signed, in its order.
+	signers openpgp.EntityList
+}
+
+type signedFile struct {
+	name    string
+	content []byte
+}
+
+func (s *signed) vouched() string { return bundle.VouchedOpenPGP + fingerprint(s.signers[0]) }
+
+// fetchRelease gets the Release of a suite and judges it. InRelease goes before
+// Release.gpg, as in apt, and one that is there and does not hold is refused:
+// only its absence leads to the other.
+func fetchRelease(ctx context.Context, client *fetch.Client, s *suite, keys openpgp.EntityList, now time.Time) (*signed, error) {
+	base := s.root.url + escape(s.dir)
+	inRelease := base + nameInRelease
+	content, err := readSome(ctx, client, inRelease, maxRelease)
+	if err != nil {
+		return nil, err
+	}
+	var sig *signed
+	where := inRelease
+	if content != nil {
+		sig, err = verifyInRelease(inRelease, content, keys, now)
+	} else {
+		where = base + nameRelease
+		sig, err = fetchDetached(ctx, client, base, keys, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return sig, s.judge(sig.release, fetch.Redact(where), now)
+}
+
+// readSome reads a file that need not be there: nil.
+func readSome(ctx context.Context, client *fetch.Client, url string, limit int64) ([]byte, error) {
+	b, _, err := client.ReadAll(ctx, url, limit)
+	if isGone(err) {
+		return nil, nil
+	}
+	if err == nil && b == nil {
+		b = []byte{}
+	}
+	return b, err
+}
+
+func isGone(err error) bool {
+	var status *fetch.StatusError
+	return errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusGone)
+}
+
+// verifyInRelease checks a clear-signed Release. What stands outside the signed
+// block is refused: two readers could take it for two different files.
+func verifyInRelease(url string, content []byte, keys openpgp.EntityList, now time.Time) (*signed, error) {
+	refuse := func(why string) error {
+		return fmt.Errorf("%s: %s, want a signature by %s: %w", fetch.Redact(url), why, fingerprints(keys), fetch.ErrRefused)
+	}
+	if !bytes.Contains(content, []byte(clearSigned)) {
+		return nil, refuse("not signed")
+	}
+	if !bytes.HasPrefix(content, []byte(clearSigned+"\n")) && !bytes.HasPrefix(content, []byte(clearSigned+"\r\n")) {
+		return nil, refuse("text before the signed block")
+	}
+	block, rest := clearsign.Decode(content)
+	if block == nil {
+		return nil, refuse("the signed block is not whole")
+	}
+	if len(bytes.TrimSpace(rest)) > 0 {
+		return nil, refuse("text behind the signed block")
+	}
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(block.ArmoredSignature.Body); err != nil || b.Len() > maxSignature {
+		return nil, refuse("the signature is not whole")
+	}
+	signers, err := verify(block.Bytes, b.Bytes(), keys, now)
+	if err != nil {
+		return nil, notBy(url, keys, err)
+	}
+	release, err := deb.ParseRelease(block.Plaintext)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", fetch.Redact(url), fetch.ErrUpstream, err)
+	}
+	return &signed{release: release, signers: signers, files: []signedFile{{nameInRelease, content}}}, nil
+}
+
+// fetchDetached gets Release and Release.gpg.
+func fetchDetached(ctx context.Context, client *fetch.Client, base string, keys openpgp.EntityList, now time.Time) (*signed, error) {
+	url := base + nameRelease
+	content, _, err := client.ReadAll(ctx, url, maxRelease)
+	if err != nil {
+		return nil, err
+	}
+	sig, err := readSome(ctx, client, base+nameDetached, maxSignature)
+	if err != nil {
+		return nil, err
+	}
+	if sig == nil {
+		return nil, fmt.Errorf("%s: not signed (neither %s nor %s is there), want a signature by %s: %w",
+			fetch.Redact(url), nameInRelease, nameDetached, fingerprints(keys), fetch.ErrRefused)
+	}
+	raw := sig
+	if bytes.Contains(sig, []byte(armored)) {
+		var b bytes.Buffer
+		block, err := armor.Decode(bytes.NewReader(sig))
+		if err == nil {
+			_, err = b.ReadFrom(block.Body)
+		}
+		if err != nil {
+			return nil, notBy(base+nameDetached, keys, err)
+		}
+		raw = b.Bytes()
+	}
+	signers, err := verify(content, raw, keys, now)
+	if err != nil {
+		return nil, notBy(base+nameDetached, keys, err)
+	}
+	release, err := deb.ParseRelease(content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", fetch.Redact(url), fetch.ErrUpstream, err)
+	}
+	return &signed{release: release, signers: signers, files: []signedFile{{nameRelease, content}, {nameDetached, sig}}}, nil
+}
+
+func notBy(url string, keys openpgp.EntityList, cause error) error {
+	return fmt.Errorf("%s: %w, the keyring has %s: %w", fetch.Redact(url), cause, fingerprints(keys), fetch.ErrRefused)
+}
+
+// verify gives the keys whose signatures over content hold at now: one is
+// enough, as archives sign with the key before and the one after a change.
+// Expired and revoked keys count for nothing.
+func verify(content, signatures []byte, keys openpgp.EntityList, now time.Time) (openpgp.EntityList, error) {
+	config := &packet.Config{Time: func() time.Time { return now }}
+	var signers openpgp.EntityList
+	var others []string
+	r := packet.NewReader(bytes.NewReader(signatures))
+	for n := 0; ; n++ {
+		p, err := r.Next()
+		if err != nil {
+			break // the end, or what nobody could read
+		}
+		sig, ok := p.(*packet.Signature)
+		if !ok || n == maxSignatures {
+			return nil, errors.New("signature not readable")
+		}
+		var one bytes.Buffer
+		if err := sig.Serialize(&one); err != nil {
+			return nil, errors.New("signature not readable")
+		}
+		signer, err := openpgp.CheckDetachedSignature(keys, bytes.NewReader(content), &one, config)
+		switch {
+		case err == nil:
+			if !slices.Contains(signers, signer) {
+				signers = append(signers, signer)
+			}
+		default:
+			others = append(others, fmt.Sprintf("%s (%v)", issuer(sig), err))
+		}
+	}
+	if len(signers) > 0 {
+		return signers, nil
+	}
+	if len(others) == 0 {
+		return nil, errors.New("signature not readable")
+	}
+	return nil, errors.New("signature by " + strings.Join(others, ", "))
+}
+
+// issuer is who a signature says it is by, for an error: nothing of it is verified.
+func issuer(sig *packet.Signature) string {
+	switch {
+	case len(sig.IssuerFingerprint) > 0:
+		return fmt.Sprintf("%X", sig.IssuerFingerprint)
+	case sig.IssuerKeyId != nil:
+		return fmt.Sprintf("%016X", *sig.IssuerKeyId)
+	}
+	return "nobody (unnamed)"
+}
+
+// judge holds a Release against the clock and against what was asked for.
+func (s *suite) judge(r *deb.Release, where string, now time.Time) error {
+	const form = time.RFC3339
+	switch {
+	case r.Date.IsZero():
+		return fmt.Errorf("%s: no Date: apt refuses it: %w", where, fetch.ErrRefused)
+	case r.Date.After(now.Add(clockSkew)):
+		return fmt.Errorf("%s: Date %s is in the future (now %s): %w", where, r.Date.UTC().Format(form), now.UTC().Format(form), fetch.ErrRefused)
+	case !r.ValidUntil.IsZero() && now.After(r.ValidUntil):
+		return fmt.Errorf("%s: Valid-Until %s is over (now %s): %w", where, r.ValidUntil.UTC().Format(form), now.UTC().Format(form), fetch.ErrRefused)
+	}
+	if s.flat || s.isCalled(r.Suite) || s.isCalled(r.Codename) || r.Suite == "" && r.Codename == "" {
+		return nil
+	}
+	return fmt.Errorf("%s: want suite %s, it says suite %q and codename %q: %w", where, s.name, r.Suite, r.Codename, fetch.ErrRefused)
+}
+
+// clockSkew is what apt allows (Acquire::Max-FutureTime).
+const clockSkew = 10 * time.Second
+
+// isCalled compares names as apt does: what stands behind the last slash may
+// be missing ("buster/updates").
+func (s *suite) isCalled(name string) bool {
+	want := strings.Trim(s.name, "/")
+	head, _, _ := cutLast(want, "/")
+	return name != "" && (name == want || name == head)
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
