@@ -54,7 +54,7 @@ func classes() []class {
 		{sentinel(bundle.ErrUnsupported), exitCorrupt, "use the gapbundle that made this, or a newer one"},
 		{sentinel(fetch.ErrConfig), exitUsage, "correct the host's entry in the spec, or the address"},
 		{sentinel(fetch.ErrRefused), exitUntrusted, "nothing of it was kept; if upstream changed on purpose, correct the digest in the spec, or take the new one with --update-lock; an authority of your own is named under hosts: ca"},
-		{sentinel(bundle.ErrIncomplete), exitIncomplete, "bring what is named and repeat the command"},
+		{sentinel(bundle.ErrIncomplete), exitIncomplete, "bring what is named and repeat the command; where a medium is full, with one more --to"},
 		{sentinel(fetch.ErrUpstream), exitUpstream, "repeat the command later: what was downloaded is kept"},
 		{isEnvironment, exitEnvironment, ""},
 	}

@@ -414,9 +414,9 @@ func snapshot(ts *testscript.TestScript) map[string]string {
 // stubborn is a program that goes on after the first signal.
 func stubborn() {
 	ctx := withSignals(context.Background())
-	fmt.Println("ready")
+	fmt.Fprintln(os.Stdout, "ready")
 	<-ctx.Done()
-	fmt.Println(context.Cause(ctx))
+	fmt.Fprintln(os.Stdout, context.Cause(ctx))
 	<-context.Background().Done()
 }
 
