@@ -5,7 +5,6 @@ package closure_test
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -126,64 +125,103 @@ func restrict(indexes []closure.Index, s *closure.Selection) []closure.Index {
 	return partial
 }
 
-// TestAptChoosesTheSame: over the whole lists and over a partial mirror of
-// some packages, real apt chooses the same versions for each of them, and for
-// pairs of them.
-func TestAptChoosesTheSame(t *testing.T) {
-	indexes := lists(t)
-	names := []string{"slurm-wlm", "nginx", "default-mta", "kubernetes-client", "postgresql", "openjdk-17-jdk", "docker.io", "mariadb-server",
-		"apache2", "gnome-terminal", "podman", "munge", "python3-numpy", "build-essential", "linux-image-amd64", "systemd", "xfce4", "texlive-latex-base",
-		"php", "emacs", "r-base", "libreoffice-calc", "exim4", "postfix", "samba", "gitlab-runner", "openmpi-bin", "prometheus", "grub-pc", "grub-efi-amd64"}
+// asks are what the tests below install: packages of clusters, whose
+// dependencies have alternatives and virtual names, some at random, and pairs
+// that may conflict.
+func asks(indexes []closure.Index) [][]string {
+	names := []string{"slurm-wlm", "nginx", "default-mta", "kubernetes-client", "postgresql", "openjdk-17-jdk", "docker.io", "mariadb-server", "apache2",
+		"podman", "munge", "python3-numpy", "linux-image-amd64", "xfce4", "php", "r-base", "exim4", "postfix", "samba", "openmpi-bin", "grub-pc"}
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a sample
-	for range 90 {
+	for range 15 {
 		all := indexes[0].Packages
 		names = append(names, all[random.IntN(len(all))].Name)
 	}
-	cache := map[string][]string{}                               //A2
-	if b, err := os.ReadFile("/tmp/a2/cache.json"); err == nil { //A2
-		json.Unmarshal(b, &cache) //A2
-	} //A2
-	defer func() { b, _ := json.Marshal(cache); os.WriteFile("/tmp/a2/cache.json", b, 0o644) }() //A2
+	var all [][]string
+	for i, name := range names {
+		all = append(all, []string{name})
+		if i%4 == 3 {
+			all = append(all, []string{name, names[(i*7+3)%len(names)]})
+		}
+	}
+	return append(all, []string{"exim4", "cron", "bsd-mailx"}, []string{"postfix", "bsd-mailx"})
+}
+
+func request(names []string) closure.Request {
+	return closure.Request{Source: "debian", Packages: names, Architectures: []string{"amd64"}}
+}
+
+// TestAptChoosesTheSame: what real apt chooses over the whole lists is in the
+// closure of what was asked for, and over a partial mirror of all closures it
+// chooses the same.
+func TestAptChoosesTheSame(t *testing.T) {
+	indexes := lists(t)
 	full := newClient(t, indexes)
 	chosen := map[string][]string{}
 	var wanted [][]string
-	for i, name := range names {
-		args := []string{name}
-		if i%5 == 4 {
-			args = append(args, names[(i*7+3)%len(names)])
-		}
-		files, hit := cache[strings.Join(args, " ")] //A2
-		if !hit {                                    //A2
-			files = full.install(args...)          //A2
-			cache[strings.Join(args, " ")] = files //A2
-		} //A2
-		if files != nil {
-			chosen[strings.Join(args, " ")] = files
-			wanted = append(wanted, args)
-		} else {
+	var names []string
+	for _, args := range asks(indexes) {
+		files := full.install(args...)
+		if files == nil {
 			t.Logf("apt refuses %s", args)
+			continue
 		}
+		chosen[strings.Join(args, " ")] = files
+		wanted = append(wanted, args)
+		names = append(names, args...)
+		s, err := closure.Select(indexes, []closure.Request{request(args)})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if less := without(files, fileNames(s)); len(less) > 0 {
+			t.Errorf("%s: the closure lacks %s", args, less)
+		}
+		t.Logf("%s: apt takes %d packages, the closure has %d", args, len(files), len(s.Choices))
 	}
-	var ask []string
-	for _, args := range wanted {
-		ask = append(ask, args...)
+	if len(wanted) < 40 {
+		t.Fatalf("apt installs %d of those asked for", len(wanted))
 	}
-	slices.Sort(ask)
-	start := time.Now()
-	s, err := closure.Select(indexes, []closure.Request{{Source: "debian", Packages: slices.Compact(ask), Architectures: []string{"amd64"}}})
+	slices.Sort(names)
+	s, err := closure.Select(indexes, []closure.Request{request(slices.Compact(names))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d packages for %d names in %v; notes: %s", len(s.Choices), len(ask), time.Since(start), strings.Join(s.Notes, "\n"))
 	partial := newClient(t, restrict(indexes, s))
 	for _, args := range wanted {
 		want, got := chosen[strings.Join(args, " ")], partial.install(args...)
 		if !slices.Equal(got, want) {
-			t.Errorf("%s: over the partial mirror apt differs:\nmore %s\nless %s", args, without(got, want), without(want, got))
+			t.Errorf("%s: over the partial mirror apt differs: more %s, less %s", args, without(got, want), without(want, got))
 		}
 	}
 }
 
+// fileNames are what apt calls the chosen files: an epoch's colon is escaped.
+func fileNames(s *closure.Selection) []string {
+	var all []string
+	for _, c := range s.Choices {
+		all = append(all, c.Package.Name+"_"+strings.ReplaceAll(c.Package.Version, ":", "%3a")+"_"+c.Package.Architecture+".deb")
+	}
+	return all
+}
+
 func without(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
+}
+
+// TestWholeLists: everything the machine's lists have, in the newest version,
+// with all dependencies; and how long it takes.
+func TestWholeLists(t *testing.T) {
+	indexes := lists(t)
+	for name, r := range map[string]closure.Request{
+		"one":        request([]string{"slurm-wlm"}),
+		"a section":  {Source: "debian", Sections: []string{"admin"}, Recommends: true, Architectures: []string{"amd64"}},
+		"everything": {Source: "debian", All: true, Newest: 1, Architectures: []string{"amd64"}},
+	} {
+		start := time.Now()
+		s, err := closure.Select(indexes, []closure.Request{r})
+		if err != nil || len(s.Choices) == 0 {
+			t.Fatal(name, err)
+		}
+		t.Logf("%s: %d packages, %d notes in %v", name, len(s.Choices), len(s.Notes), time.Since(start))
+	}
 }

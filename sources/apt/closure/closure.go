@@ -54,9 +54,34 @@ type Choice struct {
 	// Index is the place in the indexes that were given.
 	Index   int
 	Package *deb.Package
-	// Why leads from what was asked for to this package, one relation an
-	// element; the first is the request.
-	Why []string
+	reason  *reason
+}
+
+// reason is one step from what was asked for to a package. They share their
+// beginnings: chains written out would be quadratic in their length.
+type reason struct {
+	text string
+	from *reason
+}
+
+// maxWhy bounds what Why gives: an index can hold chains of any length.
+const maxWhy = 40
+
+// Why leads from what was asked for to this package, one relation an element;
+// the first is the request. Of a very long way the middle is left out.
+func (c Choice) Why() []string {
+	var why []string
+	for r := c.reason; r != nil; r = r.from {
+		if len(why) == maxWhy && r.from != nil {
+			why = append(why, "...")
+			for r.from != nil {
+				r = r.from
+			}
+		}
+		why = append(why, r.text)
+	}
+	slices.Reverse(why)
+	return why
 }
 
 // Selection is what was chosen.
@@ -78,14 +103,17 @@ func Select(indexes []Index, requests []Request) (*Selection, error) {
 	if err != nil {
 		return nil, err
 	}
-	sel := &collector{u: u, reasons: map[*entry][]string{}, notes: map[string]bool{}}
+	sel := &collector{u: u, reasons: map[*entry]*reason{}, notes: map[string]bool{}}
 	var errs []error
 	found := map[string]bool{}
+	for i := range requests {
+		sel.reproduce(&requests[i], found)
+	}
 	for _, native := range u.architectures {
 		s := newSolver(u, native)
 		for i := range requests {
 			if slices.Contains(requests[i].Architectures, native) {
-				errs = append(errs, s.request(&requests[i], found))
+				s.request(&requests[i], found)
 			}
 		}
 		errs = append(errs, s.solve(sel))
@@ -127,20 +155,34 @@ func notFound(u *universe, r *Request, found map[string]bool) error {
 // collector joins what the architectures chose.
 type collector struct {
 	u       *universe
-	reasons map[*entry][]string
+	reasons map[*entry]*reason
 	notes   map[string]bool
+}
+
+// reproduce takes exactly what r.Reproduce names. Nothing is followed: the
+// host on which all of it is installed has shown that nothing is missing.
+func (c *collector) reproduce(r *Request, found map[string]bool) {
+	for _, p := range r.Reproduce {
+		for _, e := range c.u.byName[p.Name] {
+			if e.pkg.Architecture == p.Architecture && deb.CompareVersions(e.pkg.Version, p.Version) == 0 {
+				found[r.Source+" "+p.ID()] = true
+				c.reasons[e] = &reason{text: p.ID() + " is installed on the reference host"}
+				break
+			}
+		}
+	}
 }
 
 func (c *collector) selection() *Selection {
 	s := &Selection{}
-	for e, why := range c.reasons {
-		s.Choices = append(s.Choices, Choice{Index: e.index, Package: e.pkg, Why: why})
-	}
-	place := make(map[*deb.Package]int, len(c.reasons))
+	chosen := make([]*entry, 0, len(c.reasons))
 	for e := range c.reasons {
-		place[e.pkg] = e.seq
+		chosen = append(chosen, e)
 	}
-	slices.SortFunc(s.Choices, func(a, b Choice) int { return cmp.Compare(place[a.Package], place[b.Package]) })
+	slices.SortFunc(chosen, func(a, b *entry) int { return cmp.Compare(a.seq, b.seq) })
+	for _, e := range chosen {
+		s.Choices = append(s.Choices, Choice{e.index, e.pkg, c.reasons[e]})
+	}
 	for note := range c.notes {
 		s.Notes = append(s.Notes, note)
 	}

@@ -10,54 +10,44 @@ import (
 
 // request adds what r asks for on the solver's architecture, and remembers in
 // found what there is.
-func (s *solver) request(r *Request, found map[string]bool) error {
+func (s *solver) request(r *Request, found map[string]bool) {
 	for _, want := range r.Packages {
 		if s.named(r, want) {
 			found[r.Source+" "+want] = true
 		}
 	}
-	for _, p := range r.Reproduce {
-		for _, e := range s.u.byName[p.Name] {
-			if e.pkg.Architecture == p.Architecture && deb.CompareVersions(e.pkg.Version, p.Version) == 0 {
-				found[r.Source+" "+p.ID()] = true
-				if e.on(s.native) == s.native || r.first(s.native) {
-					s.addRoot(e, p.ID()+" is installed on the reference host", true)
-				}
-				break
-			}
-		}
-	}
 	if r.All || len(r.Sections)+len(r.Priorities) > 0 {
 		s.wholesale(r)
 	}
-	return nil
 }
 
-// first says whether arch is the first that r names: the one whose clients
-// also get packages that are asked for by another architecture.
-func (r *Request) first(arch string) bool { return r.Architectures[0] == arch }
-
-// named adds one element of Packages; false: there is nothing of it here.
+// named adds one element of Packages; false: there is nothing of it here. A
+// package of another architecture is chosen for clients of that one, and for
+// those of the first that r names if it can be installed there: they may have
+// the other as a foreign one.
 func (s *solver) named(r *Request, want string) bool {
 	name, version, _ := strings.Cut(want, "=")
 	name, arch, qualified := strings.Cut(name, ":")
-	if qualified && arch != s.native && !r.first(s.native) {
-		return false
-	}
 	if !qualified {
 		arch = s.native
 	}
+	rank := strict
+	if arch != s.native {
+		if s.native != r.Architectures[0] {
+			return false
+		}
+		if slices.Contains(r.Architectures, arch) {
+			rank = optional
+		}
+	}
 	why := want + " is asked for by source " + r.Source
 	if !strings.ContainsAny(name, `*?[\`) {
-		if !s.versions(name, arch, version, max(r.Newest, 1), why) {
-			return version == "" && s.onlyProvider(name, arch, why)
-		}
-		return true
+		return s.versions(name, arch, version, max(r.Newest, 1), why, rank) || version == "" && s.onlyProvider(name, arch, why, rank)
 	}
 	any := false
 	for _, n := range s.namesOf(r.Source) {
 		if ok, err := path.Match(name, n); ok && err == nil {
-			any = s.versions(n, arch, version, max(r.Newest, 1), why) || any
+			any = s.versions(n, arch, version, max(r.Newest, 1), why, rank) || any
 		}
 	}
 	return any
@@ -76,7 +66,7 @@ func (s *solver) namesOf(source string) []string {
 }
 
 // versions adds the n best versions of a package.
-func (s *solver) versions(name, arch, version string, n int, why string) bool {
+func (s *solver) versions(name, arch, version string, n int, why string, rank rank) bool {
 	last := ""
 	any := false
 	for _, e := range s.u.byName[name] {
@@ -90,7 +80,7 @@ func (s *solver) versions(name, arch, version string, n int, why string) bool {
 		n--
 		last, any = v, true
 		if !s.isInstalled(e) {
-			s.addRoot(e, why, true)
+			s.addRoot(e, why, rank)
 		}
 	}
 	return any
@@ -98,13 +88,13 @@ func (s *solver) versions(name, arch, version string, n int, why string) bool {
 
 // onlyProvider adds the one package that provides a name, as apt does; of
 // several it takes none.
-func (s *solver) onlyProvider(name, arch, why string) bool {
+func (s *solver) onlyProvider(name, arch, why string, rank rank) bool {
 	providers := slices.DeleteFunc(s.provide(deb.Relation{Name: name, Arch: arch}, arch), func(e *entry) bool { return !s.isCandidate(e) })
 	if len(providers) != 1 {
 		return false
 	}
 	if !s.isInstalled(providers[0]) {
-		s.addRoot(providers[0], why, true)
+		s.addRoot(providers[0], why, rank)
 	}
 	return true
 }
@@ -131,7 +121,7 @@ func (s *solver) wholesale(r *Request) {
 				}
 				versions = append(versions, e.pkg.Version)
 			}
-			s.addRoot(e, e.pkg.Name+" is asked for by source "+r.Source+"'s selection", false)
+			s.addRoot(e, e.pkg.Name+" is asked for by source "+r.Source+"'s selection", whatever)
 		}
 	}
 }

@@ -24,10 +24,19 @@ type solver struct {
 
 // root is something that was asked for.
 type root struct {
-	node   *node
-	why    string
-	strict bool // asked for by name: that it cannot be installed is an error
+	node *node
+	why  string
+	rank rank
 }
+
+// rank is what it means that a root cannot be installed.
+type rank uint8
+
+const (
+	strict   rank = iota // asked for by name: an error
+	whatever             // asked for with others: carried all the same, with a note
+	optional             // asked for elsewhere: left out
+)
 
 // node is a package that was chosen at some time.
 type node struct {
@@ -98,8 +107,8 @@ func (s *solver) choose(e *entry) *node {
 	return n
 }
 
-func (s *solver) addRoot(e *entry, why string, strict bool) {
-	s.roots = append(s.roots, root{s.choose(e), why, strict})
+func (s *solver) addRoot(e *entry, why string, r rank) {
+	s.roots = append(s.roots, root{s.choose(e), why, r})
 }
 
 // settle runs until every need of what is chosen has its target or is known
@@ -195,15 +204,16 @@ func (s *solver) solve(c *collector) error {
 			continue
 		}
 		text := r.why + ": " + s.explain(r.node)
-		if r.strict {
+		switch r.rank {
+		case strict:
 			errs = append(errs, fmt.Errorf("%s: %w", text, bundle.ErrIncomplete))
-		} else {
+		case whatever:
 			c.notes[text] = true
 		}
 	}
-	s.reach(func(n *node, why func() []string) {
+	s.reach(func(n *node, why *reason) {
 		if _, ok := c.reasons[n.entry]; !ok {
-			c.reasons[n.entry] = why()
+			c.reasons[n.entry] = why
 		}
 		for _, d := range n.needs {
 			switch {
@@ -223,44 +233,33 @@ func (s *solver) isCandidate(e *entry) bool {
 
 // reach visits what is chosen in the end, nearest to the roots first: what
 // was chosen for something that was given up is not among it.
-func (s *solver) reach(visit func(n *node, why func() []string)) {
+func (s *solver) reach(visit func(n *node, why *reason)) {
 	type step struct {
-		n    *node
-		from int // in steps; -1: a root
-		why  string
+		n   *node
+		why *reason
 	}
 	var steps []step
 	seen := map[*node]bool{}
-	push := func(n *node, from int, why string) {
-		if !seen[n] {
-			seen[n] = true
-			steps = append(steps, step{n, from, why})
-		}
+	push := func(n *node, from *reason, why string) {
+		seen[n] = true
+		steps = append(steps, step{n, &reason{why, from}})
 	}
 	for _, r := range s.roots {
-		push(r.node, -1, r.why)
+		if !seen[r.node] && (r.rank != optional || r.node.broken == nil) {
+			push(r.node, nil, r.why)
+		}
 	}
 	for i := 0; i < len(steps); i++ {
-		n := steps[i].n
-		visit(n, func() []string {
-			var why []string
-			for at := i; at >= 0; at = steps[at].from {
-				why = append(why, steps[at].why)
-			}
-			slices.Reverse(why)
-			return why
-		})
+		n, from := steps[i].n, steps[i].why
+		visit(n, from)
 		for _, d := range n.needs {
-			if d.met {
-				continue
-			}
 			why := func() string { return n.pkg.ID() + " " + strings.ToLower(d.field) + " " + d.clause.String() }
 			if e := d.chosen(); e != nil && !seen[s.nodes[e]] {
-				push(s.nodes[e], i, why())
+				push(s.nodes[e], from, why())
 			}
 			for _, at := range d.also {
-				if !seen[s.nodes[d.targets[at]]] {
-					push(s.nodes[d.targets[at]], i, why()+", if another choice conflicts")
+				if also := s.nodes[d.targets[at]]; !seen[also] {
+					push(also, from, why()+", if another choice conflicts")
 				}
 			}
 		}

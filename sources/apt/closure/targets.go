@@ -18,8 +18,8 @@ func (s *solver) targets(c deb.Clause, arch string) []*entry {
 				group = append(group, e)
 			}
 		}
-		slices.SortStableFunc(group, func(a, b *entry) int { // the package's own architecture before foreign ones
-			return boolRank(a.on(s.native) != arch) - boolRank(b.on(s.native) != arch)
+		slices.SortStableFunc(group, func(a, b *entry) int { // apt takes the client's own, even for a foreign package
+			return boolRank(a.on(s.native) != s.native) - boolRank(b.on(s.native) != s.native)
 		})
 		group = append(group, s.provide(r, arch)...)
 		for _, e := range group {
@@ -46,7 +46,7 @@ func (s *solver) provide(r deb.Relation, arch string) []*entry {
 	}
 	if len(all) > 1 {
 		slices.SortStableFunc(all, func(a, b *entry) int {
-			if c := boolRank(a.on(s.native) != arch) - boolRank(b.on(s.native) != arch); c != 0 {
+			if c := boolRank(a.on(s.native) != s.native) - boolRank(b.on(s.native) != s.native); c != 0 {
 				return c
 			}
 			return s.u.compareProviders(a, b)

@@ -14,7 +14,7 @@ import (
 // says whether there was any.
 func (s *solver) widen() bool {
 	var chosen []*node
-	s.reach(func(n *node, _ func() []string) { chosen = append(chosen, n) })
+	s.reach(func(n *node, _ *reason) { chosen = append(chosen, n) })
 	known := len(s.nodes)
 	roots := len(s.roots)
 	also := s.alternatives(chosen)
@@ -172,6 +172,6 @@ func (s *solver) upgrade(p *deb.Package, instead map[string]*deb.Package, why st
 	}
 	if e := s.u.candidate(p.Name, on, s.native); e != nil && !s.isInstalled(e) {
 		instead[p.Name+":"+on] = e.pkg
-		s.addRoot(e, why, false)
+		s.addRoot(e, why, whatever)
 	}
 }
