@@ -211,9 +211,9 @@ func TestPlaceKeepsItsPromises(t *testing.T) {
 // In the tail nothing was promised to what is dropped.
 func TestDroppedTailTakesNoRoom(t *testing.T) {
 	j := newJob(t, 1<<20)
-	j.tail = items(4, func(int) int64 { return 400_000 })
+	j.tail = items(3, func(int) int64 { return 400_000 })
 	for i := range j.tail {
-		j.tail[i].known, j.tail[i].drop = false, i < 2
+		j.tail[i].known, j.tail[i].drop = false, i == 0
 	}
 	w := j.writer()
 	if _, err := j.write(w); err != nil {
