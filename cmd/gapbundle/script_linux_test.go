@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,7 +47,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "upstream": w.upstream, "put": w.put, "fails": w.fails, "requests": w.requests,
 			"flip": flip, "let": let, "serve": w.serve, "halt": w.halt, "get": get, "terminal": terminal,
-			"interrupted": w.interrupted, "hold": w.hold, "release": w.release, "cut": cut, "render": render, "field": field, "forge": w.forge, "unchanged": unchanged,
+			"interrupted": w.interrupted, "hold": w.hold, "release": w.release, "certificate": w.certificate, "cut": cut, "render": render, "field": field, "forge": w.forge, "unchanged": unchanged,
 		},
 	})
 }
@@ -191,7 +193,8 @@ func let(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // serve VAR PROGRAM ARG... starts a server and sets VAR to the first line of
-// its output, which says where it listens.
+// its output, which says where it listens; with --metrics-listen, VAR_METRICS
+// to the second.
 func (w *world) serve(ts *testscript.TestScript, _ bool, args []string) {
 	cmd := command(ts, args[1:])
 	out, err := cmd.StdoutPipe()
@@ -201,12 +204,18 @@ func (w *world) serve(ts *testscript.TestScript, _ bool, args []string) {
 	cmd.Stderr = stderr
 	ts.Check(cmd.Start())
 	ts.Defer(func() { _ = cmd.Process.Kill(); _ = stderr.Close() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		_ = cmd.Wait()
-		ts.Fatalf("no line from %v: %v; %s", args[1:], err, ts.ReadFile(args[0]+".stderr"))
+	lines := bufio.NewScanner(out)
+	names := []string{args[0]}
+	if slices.Contains(args, "--metrics-listen") {
+		names = append(names, args[0]+"_METRICS")
 	}
-	ts.Setenv(args[0], strings.TrimSuffix(strings.TrimSpace(line), "/"))
+	for _, name := range names {
+		if !lines.Scan() {
+			_ = cmd.Wait()
+			ts.Fatalf("no line from %v: %s", args[1:], ts.ReadFile(args[0]+".stderr"))
+		}
+		ts.Setenv(name, strings.TrimSuffix(lines.Text(), "/"))
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.servers[ts.Name()+args[0]] = cmd
@@ -257,11 +266,20 @@ func isProgram(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// get URL FILE [STATUS] fetches into a file; the answer's header goes to FILE.header.
+// certificate sets CERT and KEY to files that a server can use.
+func (w *world) certificate(ts *testscript.TestScript, _ bool, _ []string) {
+	cert, key := upstreamtest.NewTLS(w.t).ClientCert()
+	ts.Setenv("CERT", cert)
+	ts.Setenv("KEY", key)
+}
+
+// get URL FILE [STATUS] fetches into a file; the answer's header goes to
+// FILE.header. Certificates are not looked at.
 func get(ts *testscript.TestScript, _ bool, args []string) {
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, args[0], nil)
 	ts.Check(err)
-	res, err := http.DefaultClient.Do(req)
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}} //nolint:gosec // the answer is what is looked at
+	res, err := client.Do(req)
 	ts.Check(err)
 	defer res.Body.Close()
 	want := "200"
