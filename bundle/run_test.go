@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -246,12 +248,19 @@ func TestFullMedium(t *testing.T) {
 // Finish may have been done when its process died: the same root comes out again.
 func TestFinishTwice(t *testing.T) {
 	j := mixed(t)
+	j.signer = testSigner(t)
+	sig := SignatureName(j.signer.KeyID())
 	w := j.writer()
 	if _, err := j.write(w); err != nil {
 		t.Fatal(err)
 	}
 	first := j.finish(w)
 	before := tree(t, first.Dirs[0])
+	signed, err := os.ReadFile(filepath.Join(first.Dirs[0], sig))
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.later = time.Hour
 	w = j.writer()
 	if _, err := os.Stat(first.Dirs[0]); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("while it is written it is called %s: %v", first.Dirs[0], err)
@@ -264,6 +273,9 @@ func TestFinishTwice(t *testing.T) {
 		t.Errorf("another root")
 	}
 	after := tree(t, again.Dirs[0])
+	if b, err := os.ReadFile(filepath.Join(again.Dirs[0], sig)); err != nil || !bytes.Equal(b, signed) {
+		t.Errorf("signed anew: %v", err)
+	}
 	if len(before) != len(after) {
 		t.Errorf("%d files, then %d", len(before), len(after))
 	}

@@ -74,6 +74,7 @@ type job struct {
 	next       func(ctx context.Context, need int64) (string, error)
 	noReadback bool
 	signer     *Signer // nil: a new one
+	later      time.Duration
 }
 
 func newJob(t testing.TB, volumeSize int64) *job {
@@ -189,7 +190,7 @@ func (j *job) tryFinish(w *Writer) (*Finished, error) {
 		}
 	}
 	repo.Files, repo.Evidence = fl.Descriptor(MediaTypeFileList), el.Descriptor(MediaTypeEvidence)
-	m := Manifest{Format: Format, Set: "lab", Sequence: 7, Stream: strings.Repeat("ab", 16), Created: testTime, Full: true,
+	m := Manifest{Format: Format, Set: "lab", Sequence: 7, Stream: strings.Repeat("ab", 16), Created: testTime.Add(j.later), Full: true,
 		Tool: "gapbundle test", Repositories: []Repository{repo}}
 	m.State = StateDigest(m.Repositories)
 	open := func(b *bytes.Buffer) func() (io.ReadCloser, error) {
@@ -364,4 +365,13 @@ func TestWriteAndRead(t *testing.T) {
 	}
 	j.want(readBundle(t, f.Dirs[0]))
 	j.want(readBundle(t, j.targets[0]))
+	volumes, err := filepath.Glob(filepath.Join(f.Dirs[0], "volume-*"))
+	if err != nil || len(volumes) < 6 {
+		t.Fatal(volumes, err)
+	}
+	for _, v := range volumes {
+		if info, err := os.Stat(v); err != nil || info.Size() >= j.volumeSize {
+			t.Errorf("%s: %v, %v", v, info, err)
+		}
+	}
 }
