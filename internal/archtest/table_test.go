@@ -20,7 +20,7 @@ func table() map[string]row {
 		"sources":             {imports: []string{"bundle", "internal/fetch", "internal/blobstore", "internal/durable", "internal/strictyaml"}},
 		"sources/all":         {imports: []string{"sources", "sources/apt", "sources/files"}},
 		"sources/files":       {imports: []string{"bundle", "sources", "internal/fetch", "internal/blobstore", "internal/strictyaml"}},
-		"sources/apt":         {imports: []string{"bundle", "sources", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/fetch", "internal/strictyaml"}, tests: []string{"internal/export", "internal/keys", "unpack", "verify"}},
+		"sources/apt":         {imports: []string{"bundle", "sources", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/fetch", "internal/strictyaml"}, tests: []string{"internal/config", "internal/export", "internal/keys", "unpack", "verify"}},
 		"sources/apt/deb":     {imports: []string{"bundle"}},
 		"sources/apt/closure": {imports: []string{"bundle", "sources/apt/deb"}},
 		"sources/apt/reindex": {imports: []string{"bundle", "sources/apt/deb"}, tests: []string{"internal/keys"}},

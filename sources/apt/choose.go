@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources/apt/closure"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 )
@@ -29,7 +26,6 @@ type componentChoice struct {
 	packages []*deb.Package
 	why      map[*deb.Package]string
 	sources  []*deb.Source
-	sourceOf map[*deb.Source]string // a package that was built from it
 }
 
 // listing is an index that takes part in the choice.
@@ -82,16 +78,13 @@ func (p *planner) choose(all []*loaded) ([]*selection, error) {
 			chosen[at.source].add(at, c)
 		}
 	}
-	for i, l := range all {
+	for i := range all {
 		if chosen[i] == nil {
 			continue
 		}
 		chosen[i].notes = sel.Notes
-		if err := p.sourcesOf(l, chosen[i]); err != nil {
-			return nil, l.pos.Wrap(fmt.Errorf("source %s: %w", l.name, err))
-		}
 	}
-	return chosen, nil
+	return chosen, p.sourcePackages(all, chosen, indexes, sel.Choices)
 }
 
 // priority is what apt gives an archive that says so itself.
@@ -173,9 +166,7 @@ func (l *loaded) nothing() *selection {
 			names = s.want.components(s.release)
 		}
 		for _, name := range names {
-			sel.suites[i].components = append(sel.suites[i].components, &componentChoice{
-				name: name, why: map[*deb.Package]string{}, sourceOf: map[*deb.Source]string{},
-			})
+			sel.suites[i].components = append(sel.suites[i].components, &componentChoice{name: name, why: map[*deb.Package]string{}})
 		}
 	}
 	return sel
@@ -185,72 +176,59 @@ func (sel *selection) add(at listing, c closure.Choice) {
 	for _, component := range sel.suites[at.suite].components {
 		if component.name == at.component {
 			component.packages = append(component.packages, c.Package)
-			component.why[c.Package] = strings.Join(c.Why, "; ")
+			component.why[c.Package] = strings.Join(c.Why(), "; ")
 		}
 	}
 }
 
-// sourcesOf adds the source packages of what was chosen, where they are asked
-// for: of the same suite, or of another one of the source.
-func (p *planner) sourcesOf(l *loaded, sel *selection) error {
-	type place struct {
-		suite  int
-		name   string
-		source *deb.Source
-	}
-	known := map[string][]place{} // by name and version
-	for i, s := range l.suites {
-		for _, f := range s.forms {
-			if f.group.target != targetSources || f.local == "" {
-				continue
-			}
-			r, err := p.open(s, f)
-			if err != nil {
-				return err
-			}
-			for src, serr := range deb.Sources(r, deb.Limits{}) {
-				if serr != nil {
-					err = upstreamError(s.describe(f), serr)
-					break
-				}
-				key := src.Name + " " + src.Version
-				known[key] = append(known[key], place{i, f.group.component, src})
-			}
-			if err := errors.Join(err, r.Close()); err != nil {
-				return err
-			}
-		}
-	}
-	var errs []error
-	for i, s := range l.suites {
-		if !s.want.Source {
-			continue
-		}
-		for _, c := range sel.suites[i].components {
-			for _, pkg := range c.packages {
-				name, version := pkg.Source()
-				places := known[name+" "+version]
-				if len(places) == 0 {
-					errs = append(errs, fmt.Errorf("package %s: its source %s (%s) is in no Sources of %s: %w",
-						pkg.ID(), name, version, fetch.Redact(s.root.url), bundle.ErrIncomplete))
+// sourcePackages adds the source packages of what was chosen, where they are
+// asked for: from whichever suite of the source has them.
+func (p *planner) sourcePackages(all []*loaded, chosen []*selection, indexes []closure.Index, choices []closure.Choice) error {
+	var lists []closure.SourceIndex
+	var listings []listing
+	for i, l := range all {
+		for j, s := range l.suites {
+			for _, f := range s.forms {
+				if f.group.target != targetSources || f.local == "" || chosen[i] == nil {
 					continue
 				}
-				at := places[0]
-				if j := slices.IndexFunc(places, func(o place) bool { return o.suite == i }); j >= 0 {
-					at = places[j]
+				packages, err := p.sources(s, f)
+				if err != nil {
+					return l.pos.Wrap(fmt.Errorf("source %s: %w", l.name, err))
 				}
-				sel.addSource(at.suite, at.name, at.source, pkg.ID())
+				lists = append(lists, closure.SourceIndex{Source: l.name, Packages: packages})
+				listings = append(listings, listing{i, j, f.group.component})
 			}
 		}
 	}
-	return errors.Join(errs...)
-}
-
-func (sel *selection) addSource(suite int, component string, src *deb.Source, of string) {
-	for _, c := range sel.suites[suite].components {
-		if c.name == component && c.sourceOf[src] == "" {
-			c.sources = append(c.sources, src)
-			c.sourceOf[src] = of
+	found, err := closure.Sources(indexes, choices, lists)
+	if err != nil {
+		return err
+	}
+	for _, c := range found {
+		at := listings[c.Index]
+		for _, component := range chosen[at.source].suites[at.suite].components {
+			if component.name == at.component {
+				component.sources = append(component.sources, c.Package)
+			}
 		}
 	}
+	return nil
+}
+
+// sources reads an index of source packages that is in scratch.
+func (p *planner) sources(s *loadedSuite, f *form) ([]*deb.Source, error) {
+	r, err := p.open(s, f)
+	if err != nil {
+		return nil, err
+	}
+	var all []*deb.Source
+	for src, serr := range deb.Sources(r, deb.Limits{}) {
+		if serr != nil {
+			err = upstreamError(s.describe(f), serr)
+			break
+		}
+		all = append(all, src)
+	}
+	return all, errors.Join(err, r.Close())
 }

@@ -52,21 +52,41 @@ func sourcesFile(r bundle.Repository, name string, suites []layout, arch string)
 		fmt.Fprintf(&b, "# Upstream's signature says that it is valid until %s. For clients that use it\n", until)
 		b.WriteString("# longer without an import, add to each entry:  Check-Valid-Until: no\n")
 	}
-	var written []string
-	for _, s := range suites {
-		if arch != "" && !slices.Contains(s.Architectures, arch) {
-			continue
-		}
-		text := s.stanza(r.Mount, local, arch)
-		if !slices.Contains(written, text) { // one with $(ARCH) stands for several
-			written = append(written, text)
-			b.WriteString("\n" + text)
-		}
+	for _, names := range alike(suites, arch) {
+		b.WriteString("\n" + names[0].stanza(r.Mount, local, arch, names))
 	}
 	return b.Bytes()
 }
 
-func (l *layout) stanza(mount, key, arch string) string {
+// alike groups the suites of an architecture ("": all) that differ in their
+// name alone. One with $(ARCH) in its address stands for several.
+func alike(suites []layout, arch string) [][]layout {
+	var all [][]layout
+	for _, s := range suites {
+		if arch != "" && !slices.Contains(s.Architectures, arch) {
+			continue
+		}
+		i := slices.IndexFunc(all, func(o []layout) bool { return s.rest() == o[0].rest() })
+		switch {
+		case i < 0:
+			all = append(all, []layout{s})
+		case !slices.ContainsFunc(all[i], func(o layout) bool { return o.Suite == s.Suite }):
+			all[i] = append(all[i], s)
+		}
+	}
+	return all
+}
+
+// rest is everything in a client's entry but the suite.
+func (l *layout) rest() string {
+	archs := l.Architectures
+	if strings.Contains(l.URI, archMark) {
+		archs = nil
+	}
+	return fmt.Sprint(l.URI, l.Components, archs, l.Languages, l.Binary, l.Source)
+}
+
+func (l *layout) stanza(mount, key, arch string, suites []layout) string {
 	var b strings.Builder
 	field := func(name string, values ...string) {
 		if len(values) > 0 {
@@ -82,7 +102,11 @@ func (l *layout) stanza(mount, key, arch string) string {
 	}
 	field("Types", types...)
 	field("URIs", sources.BaseMark+"/"+mount+"/"+l.URI)
-	field("Suites", l.Suite)
+	var names []string
+	for _, s := range suites {
+		names = append(names, s.Suite)
+	}
+	field("Suites", names...)
 	field("Components", l.Components...)
 	switch {
 	case strings.Contains(l.URI, archMark): // the address has it

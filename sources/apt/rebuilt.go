@@ -24,6 +24,9 @@ const upstreamFolder = "_upstream/"
 // reasonMade is why a file that was made here is in the mirror.
 const reasonMade = "index of the selection"
 
+// reasonSource is why a part of a source package is in the mirror.
+const reasonSource = "source of a chosen package"
+
 // rebuilding is a source whose indexes are made anew.
 type rebuilding struct {
 	*planner
@@ -103,7 +106,7 @@ func (b *rebuilding) payload(s *loadedSuite, i int) error {
 				if part.SHA256.IsZero() {
 					return fmt.Errorf("%s: %s: without SHA256: apt refuses it: %w", fetch.Redact(s.root.url), part.Path, fetch.ErrUpstream)
 				}
-				b.v.add(file{path: s.root.prefix + part.Path, root: s.root, size: part.Size, digest: part.SHA256, reason: "source of " + c.sourceOf[src]})
+				b.v.add(file{path: s.root.prefix + part.Path, root: s.root, size: part.Size, digest: part.SHA256, reason: reasonSource})
 			}
 		}
 	}
