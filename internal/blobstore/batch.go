@@ -91,26 +91,21 @@ func (s *Store) place(ctx context.Context, files []staged) error {
 	if err := s.sync.files(files); err != nil {
 		return err
 	}
-	var made [256]bool
+	var touched [256]bool
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return err
-		}
-		if first := f.digest[0]; !made[first] {
-			if err := MakeDir(s.root, fmt.Sprintf("%s/%02x", shelfDir, first), dirMode); err != nil {
-				return err
-			}
-			made[first] = true
 		}
 		shelf, err := s.Shelf(f.digest)
 		if err != nil {
 			return err
 		}
+		touched[f.digest[0]] = true
 		if err := f.folder.rename(f.name, shelf, f.digest.Hex()); err != nil {
 			return err
 		}
 	}
-	return s.sync.shelves(&made)
+	return s.sync.shelves(&touched)
 }
 
 // Writer is one blob on its way into a batch.

@@ -14,6 +14,7 @@ import (
 type Folder struct {
 	root *os.Root // opened at the folder
 	file *os.File // the same, for calls that name two folders
+	fd   uintptr  // of file: asking for it costs system calls
 	// above and path are for systems without such calls.
 	above *os.Root
 	path  string
@@ -29,7 +30,7 @@ func OpenFolder(root *os.Root, path string) (*Folder, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	return &Folder{root: r, file: f, above: root, path: path}, nil
+	return &Folder{root: r, file: f, fd: f.Fd(), above: root, path: path}, nil
 }
 
 // Close closes the directory.

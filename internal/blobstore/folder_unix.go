@@ -10,12 +10,12 @@ import (
 )
 
 func link(from *Folder, name string, to *Folder, newName string) error {
-	err := unix.Linkat(int(from.file.Fd()), name, int(to.file.Fd()), newName, 0)
+	err := unix.Linkat(int(from.fd), name, int(to.fd), newName, 0)
 	return two("link", from, name, to, newName, err)
 }
 
 func rename(from *Folder, name string, to *Folder, newName string) error {
-	err := unix.Renameat(int(from.file.Fd()), name, int(to.file.Fd()), newName)
+	err := unix.Renameat(int(from.fd), name, int(to.fd), newName)
 	return two("rename", from, name, to, newName, err)
 }
 

@@ -125,14 +125,20 @@ func (s *Store) Open(d bundle.Digest) (*os.File, error) {
 }
 
 // Shelf is the folder that blob d lies in, under the name d.Hex(); it stays
-// the store's. Errors match fs.ErrNotExist where it was never made.
+// the store's. A View does not make it: errors match fs.ErrNotExist then.
 func (s *Store) Shelf(d bundle.Digest) (*Folder, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f := s.shelves[d[0]]; f != nil {
 		return f, nil
 	}
-	f, err := OpenFolder(s.root, fmt.Sprintf("%s/%02x", shelfDir, d[0]))
+	name := fmt.Sprintf("%s/%02x", shelfDir, d[0])
+	if s.sync != nil { // not a View
+		if err := MakeDir(s.root, name, dirMode); err != nil {
+			return nil, err
+		}
+	}
+	f, err := OpenFolder(s.root, name)
 	if err != nil {
 		return nil, err
 	}
