@@ -108,6 +108,37 @@ func spoiled(ti testItem) map[string]Item {
 	return m
 }
 
+// What does not shrink grows a little in zstd, and no volume may reach its size.
+func TestVolumesStayBelowTheirSize(t *testing.T) {
+	for _, volumeSize := range []int64{MinVolumeSize, 4 << 20} {
+		j := newJob(t, volumeSize)
+		j.planned = items(8, func(i int) int64 { return []int64{3*volumeSize + 1, 1000, SmallBlob + 1, 200_000}[i%4] })
+		for i, it := range j.planned {
+			size := len(it.data)
+			j.planned[i].data = content(int64(i), 2*int64(size))[:size] // the half that is random
+		}
+		w := j.writer()
+		if _, err := j.write(w); err != nil {
+			t.Fatal(err)
+		}
+		volumes, err := filepath.Glob(filepath.Join(j.finish(w).Dirs[0], "volume-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		largest := int64(0)
+		for _, v := range volumes {
+			info, err := os.Stat(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			largest = max(largest, info.Size())
+		}
+		if largest >= volumeSize || largest < volumeSize-volumeSize/500-4096 {
+			t.Errorf("volumes of %d bytes: the largest has %d", volumeSize, largest)
+		}
+	}
+}
+
 func TestNothingIsReadTwice(t *testing.T) {
 	j := newJob(t, 8<<20)
 	opened := 0
