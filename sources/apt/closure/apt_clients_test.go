@@ -48,7 +48,17 @@ func lists(t *testing.T) []closure.Index {
 // client is an apt with nothing installed and one unsigned repository for
 // each index. It chooses only: nothing is downloaded.
 type client struct {
-	config string
+	root, config string
+	status       []byte // nil: nothing is installed
+}
+
+// installed gives c a host on which something is installed.
+func (c *client) installed(t *testing.T, status []byte) {
+	t.Helper()
+	c.status = status
+	if err := os.WriteFile(filepath.Join(c.root, "var/lib/dpkg/status"), status, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func newClient(t *testing.T, indexes []closure.Index) *client {
@@ -84,7 +94,7 @@ func newClient(t *testing.T, indexes []closure.Index) *client {
 	write("apt.conf", fmt.Appendf(nil, "Dir %q; Dir::State::status %q; Dir::Etc::Parts %q; APT::Architecture \"amd64\"; APT::Architectures {\"amd64\";};\n"+
 		"APT::Sandbox::User \"root\"; Acquire::Languages \"none\"; APT::Install-Recommends \"0\"; Debug::NoLocking \"1\"; Acquire::Check-Date \"1\";\n",
 		root, root+"/var/lib/dpkg/status", root+"/etc/apt/apt.conf.d"))
-	c := &client{config: filepath.Join(dir, "apt.conf")}
+	c := &client{root: root, config: filepath.Join(dir, "apt.conf")}
 	if out, err := c.run("update"); err != nil {
 		t.Fatalf("apt-get update: %v: %s", err, out)
 	}
@@ -192,6 +202,64 @@ func TestAptChoosesTheSame(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: over the partial mirror apt differs: more %s, less %s", args, without(got, want), without(want, got))
 		}
+	}
+}
+
+// TestAptRecommends: the same with what is recommended.
+func TestAptRecommends(t *testing.T) {
+	indexes := lists(t)
+	full := newClient(t, indexes)
+	for _, name := range []string{"slurm-wlm", "nginx", "default-mta", "docker.io", "mariadb-server", "podman", "xfce4", "php", "samba", "build-essential", "openmpi-bin"} {
+		r := request([]string{name})
+		r.Recommends = true
+		compare(t, indexes, full, r, "--install-recommends")
+	}
+}
+
+// TestAptInstalled: on a host that has this machine's packages, apt needs no
+// more than the closure that takes them off.
+func TestAptInstalled(t *testing.T) {
+	indexes := lists(t)
+	text, err := os.ReadFile("/var/lib/dpkg/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := newClient(t, indexes)
+	full.installed(t, text)
+	var installed []*deb.Package
+	for p, err := range deb.Installed(bytes.NewReader(text), deb.Limits{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		installed = append(installed, p)
+	}
+	for _, name := range []string{"slurm-wlm", "libc6", "gcc", "perl", "python3", "docker.io", "build-essential", "postgresql", "libssl-dev", "krb5-user", "bsd-mailx", "qemu-system-x86"} {
+		r := request([]string{name})
+		r.Installed = installed
+		compare(t, indexes, full, r)
+	}
+}
+
+// compare looks for what apt would take in the closure, and installs from a
+// mirror of the closure alone.
+func compare(t *testing.T, indexes []closure.Index, full *client, r closure.Request, args ...string) {
+	t.Helper()
+	files := full.install(append(args, r.Packages...)...)
+	s, err := closure.Select(indexes, []closure.Request{r})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if less := without(files, fileNames(s)); len(less) > 0 {
+		t.Errorf("%s: the closure lacks %s", r.Packages, less)
+	}
+	t.Logf("%s: apt takes %d packages, the closure has %d", r.Packages, len(files), len(s.Choices))
+	partial := newClient(t, restrict(indexes, s))
+	if full.status != nil {
+		partial.installed(t, full.status)
+	}
+	if got := partial.install(append(args, r.Packages...)...); !slices.Equal(got, files) {
+		t.Errorf("%s: over the partial mirror apt differs: more %s, less %s", r.Packages, without(got, files), without(files, got))
 	}
 }
 

@@ -299,11 +299,13 @@ func TestUpgrades(t *testing.T) {
 		locales 2; Depends: libc-bin (= 2)
 		app 1; Depends: libc (>= 2)
 		free 2
+		sibling 2; Source: libc
+		stranger 2; Source: libc (3)
 	`)
 	r := ask("app")
-	r.Installed = parse("libc 1\nlibc-dev 1\nlibc-bin 1; Depends: libc (= 1)\nlocales 1; Depends: libc-bin (= 1)\nfree 1; Depends: libc\nbroken 1; Depends: nothing")
+	r.Installed = parse("libc 1\nlibc-dev 1\nlibc-bin 1; Depends: libc (= 1)\nlocales 1; Depends: libc-bin (= 1)\nfree 1; Depends: libc\nsibling 1; Source: libc\nstranger 1; Source: libc\nbroken 1; Depends: nothing")
 	s, err := closure.Select([]closure.Index{x}, []closure.Request{r})
-	if want := "app 1, libc 2, libc-bin 2, libc-dev 2, locales 2"; err != nil || ids(s) != want {
+	if want := "app 1, libc 2, libc-bin 2, libc-dev 2, locales 2, sibling 2"; err != nil || ids(s) != want {
 		t.Errorf("got %v, want %s, %v", s, want, err)
 	}
 }

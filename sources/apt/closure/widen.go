@@ -116,6 +116,7 @@ func (s *solver) upgrades(chosen []*node) {
 			}
 		}
 	}
+	s.siblings(chosen, instead)
 	have := s.withChoices(chosen)
 	for _, name := range sortedNames(s.installed) {
 		for _, p := range s.installed[name] {
@@ -133,6 +134,36 @@ func (s *solver) upgrades(chosen []*node) {
 						s.upgrade(p, instead, "the installed "+p.ID()+" "+"depends on "+c.String())
 					}
 				}
+			}
+		}
+	}
+}
+
+// siblings upgrades with an installed package the others that were built from
+// the same source, as apt does by APT::Get::Upgrade-By-Source-Package.
+func (s *solver) siblings(chosen []*node, instead map[string]*deb.Package) {
+	versions := map[string]*deb.Package{} // by source package: one that replaces an installed one
+	for _, n := range chosen {
+		replaces := slices.ContainsFunc(s.installed[n.pkg.Name], func(p *deb.Package) bool { return p.Name == n.pkg.Name })
+		if name, version := n.pkg.Source(); replaces {
+			versions[name+" "+version] = n.pkg
+		}
+	}
+	if len(versions) == 0 {
+		return
+	}
+	for _, name := range sortedNames(s.installed) {
+		for _, p := range s.installed[name] {
+			if p.Name != name {
+				continue
+			}
+			e := s.u.candidate(p.Name, effective(p, s.native), s.native)
+			if e == nil {
+				continue
+			}
+			source, version := e.pkg.Source()
+			if with := versions[source+" "+version]; with != nil {
+				s.upgrade(p, instead, with.ID()+" is built from the source of the installed "+p.ID())
 			}
 		}
 	}
