@@ -23,13 +23,13 @@ func (rw *RunWriter) appendSmall(ctx context.Context, it Item, place segment) (W
 	n, err := io.ReadFull(content.Body, rw.small[:it.Size+1])
 	switch {
 	case content.At != 0:
-		return Written{}, fmt.Errorf("item %.200q: opened at byte %d: %w", it.Key, content.At, ErrUsage)
+		return Written{}, fmt.Errorf("content opened at byte %d: %w", content.At, ErrUsage)
 	case err == nil:
-		return Written{}, fmt.Errorf("item %.200q: more than %d bytes: %w", it.Key, it.Size, ErrCorrupt)
+		return Written{}, fmt.Errorf("more than %d bytes: %w", it.Size, ErrCorrupt)
 	case err != io.EOF && err != io.ErrUnexpectedEOF:
 		return Written{}, err
 	case int64(n) != it.Size:
-		return Written{}, fmt.Errorf("item %.200q: %d bytes, want %d: %w", it.Key, n, it.Size, ErrCorrupt)
+		return Written{}, fmt.Errorf("%d bytes, want %d: %w", n, it.Size, ErrCorrupt)
 	}
 	b := rw.small[:n]
 	w := Written{Digest: DigestOf(b), Size: it.Size, Validator: content.Validator}
@@ -68,7 +68,7 @@ func (rw *RunWriter) wanted(it Item, d Digest) (bool, error) {
 		return it.Drop == nil || !it.Drop(d), nil
 	}
 	if d != it.Digest {
-		return false, fmt.Errorf("item %.200q: digest mismatch: want %s, got %s: %w", it.Key, it.Digest, d, ErrCorrupt)
+		return false, fmt.Errorf("digest mismatch: want %s, got %s: %w", it.Digest, d, ErrCorrupt)
 	}
 	return true, nil
 }
@@ -133,7 +133,7 @@ func (rw *RunWriter) appendLarge(ctx context.Context, it Item, place []segment) 
 	}
 	defer content.Body.Close()
 	if content.At != 0 && content.At != at {
-		return Written{}, fmt.Errorf("item %.200q: opened at byte %d, asked for %d: %w", it.Key, content.At, at, ErrUsage)
+		return Written{}, fmt.Errorf("content opened at byte %d, asked for %d: %w", content.At, at, ErrUsage)
 	}
 	if rw.large != nil && content.At != rw.large.at {
 		if err := rw.cutOffLarge(); err != nil {
@@ -208,7 +208,7 @@ func (rw *RunWriter) stream(ctx context.Context, body io.Reader) error {
 		}
 		switch n, err := io.ReadFull(body, make([]byte, 1)); {
 		case n > 0:
-			return fmt.Errorf("item %.200q: more than %d bytes: %w", l.key, l.size, ErrCorrupt)
+			return fmt.Errorf("more than %d bytes: %w", l.size, ErrCorrupt)
 		case err != io.EOF:
 			return err
 		}
@@ -267,7 +267,7 @@ func (rw *RunWriter) fill(ctx context.Context, body io.Reader, end int64) error 
 		l.at += int64(n)
 		rw.w.o.Progress.Add(int64(n))
 		if err == io.EOF {
-			return fmt.Errorf("item %.200q: %d bytes, want %d: %w", l.key, l.at, l.size, ErrCorrupt)
+			return fmt.Errorf("%d bytes, want %d: %w", l.at, l.size, ErrCorrupt)
 		}
 		if err != nil {
 			return err

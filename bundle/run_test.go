@@ -74,7 +74,7 @@ func TestWrongContentIsCutOff(t *testing.T) {
 		}
 		for _, ti := range of {
 			for what, spoil := range spoiled(ti) {
-				if _, err := rw.Append(ctx, spoil); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), ti.key) {
+				if _, err := rw.Append(ctx, spoil); !errors.Is(err, ErrCorrupt) || strings.Contains(err.Error(), ti.key) {
 					t.Fatalf("%s, %s: %v", ti.key, what, err)
 				}
 			}
