@@ -106,8 +106,8 @@ func Create(dir string, o Options) (*Mirror, error) {
 // layOut makes what is missing of a mirror; the settings, whose presence says
 // that it is one, come last.
 func layOut(root *os.Root) error {
-	if _, err := root.Lstat(settingsFile); err == nil {
-		return nil
+	if _, err := root.Lstat(settingsFile); !errors.Is(err, fs.ErrNotExist) {
+		return err // also where it cannot be seen: it may be one, with settings
 	}
 	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
