@@ -334,6 +334,44 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// FuzzSelect: whatever an index says, there is a selection in which the same
+// lists give the same, or an error of a class that callers know.
+func FuzzSelect(f *testing.F) {
+	f.Add(archive, "either dd w*", "lib 1.9")
+	f.Add("a:all 1; Depends: b:any | c, d (= 2); Conflicts: c\nb 1; Multi-Arch: allowed; Depends: a\nc 1; Provides: d (= 2)", "a", "c 0; Depends: d")
+	f.Fuzz(func(t *testing.T, text, names, installed string) {
+		there, ok := tryParse(text)
+		host, ok2 := tryParse(installed)
+		if !ok || !ok2 {
+			return
+		}
+		x := closure.Index{Source: "s", Packages: there}
+		r := closure.Request{Source: "s", Packages: strings.Fields(names), Sections: []string{"libs"}, Installed: host, Recommends: true, Architectures: []string{"amd64", "i386"}}
+		s, err := closure.Select([]closure.Index{x}, []closure.Request{r})
+		if err != nil {
+			if !errors.Is(err, bundle.ErrUsage) && !errors.Is(err, bundle.ErrIncomplete) && !errors.Is(err, bundle.ErrMalformed) {
+				t.Error(err)
+			}
+			return
+		}
+		again, err := closure.Select([]closure.Index{x}, []closure.Request{r})
+		if err != nil || ids(again) != ids(s) || !slices.Equal(again.Notes, s.Notes) {
+			t.Errorf("first %s, then %s, %v", ids(s), ids(again), err)
+		}
+		for _, c := range s.Choices {
+			if len(c.Why()) == 0 || len(c.Why()) > 50 {
+				t.Errorf("%s: why %s", c.Package.ID(), c.Why())
+			}
+		}
+	})
+}
+
+// tryParse is parse of what may be no packages.
+func tryParse(text string) (all []*deb.Package, ok bool) {
+	defer func() { ok = recover() == nil }()
+	return parse(text), true
+}
+
 // TestLongChains: what an enemy's index may hold takes its time and no more.
 func TestLongChains(t *testing.T) {
 	var text strings.Builder

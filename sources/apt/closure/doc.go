@@ -13,6 +13,11 @@
 // alternative conflicts with something else that is chosen, the next one is
 // carried as well.
 //
+// Where packages that provide one name are equal in all of this, what apt came
+// to know last follows from everything its lists mention, and over a partial
+// mirror that carries several of them it may take another than over the whole
+// one: 1 of 730 requests over Debian 12, and both meet the need.
+//
 // Each architecture is looked at as a client of its own, with the others as
 // foreign ones, because a package for all architectures has the dependencies
 // of the client's.

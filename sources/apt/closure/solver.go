@@ -249,8 +249,9 @@ func (s *solver) reach(visit func(n *node, why *reason)) {
 			push(r.node, nil, r.why)
 		}
 	}
-	for i := 0; i < len(steps); i++ {
-		n, from := steps[i].n, steps[i].why
+	for len(steps) > 0 {
+		n, from := steps[0].n, steps[0].why
+		steps = steps[1:]
 		visit(n, from)
 		for _, d := range n.needs {
 			why := func() string { return n.pkg.ID() + " " + strings.ToLower(d.field) + " " + d.clause.String() }

@@ -11,6 +11,7 @@ import (
 // are nobody's candidate, which apt would take only if told.
 func (s *solver) targets(c deb.Clause, arch string) []*entry {
 	var first, second []*entry
+	seen := map[*entry]bool{}
 	for _, r := range c {
 		var group []*entry
 		for _, e := range s.u.byName[r.Name] {
@@ -23,9 +24,10 @@ func (s *solver) targets(c deb.Clause, arch string) []*entry {
 		})
 		group = append(group, s.provide(r, arch)...)
 		for _, e := range group {
-			if slices.Contains(first, e) || slices.Contains(second, e) {
+			if seen[e] {
 				continue
 			}
+			seen[e] = true
 			if s.isCandidate(e) {
 				first = append(first, e)
 			} else {

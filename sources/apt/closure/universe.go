@@ -14,6 +14,10 @@ import (
 
 const defaultPriority = 500
 
+// maxProviders bounds who provides one name: every relation to it looks at all
+// of them. Debian 12 has at most 213.
+const maxProviders = 10_000
+
 // entry is a package in an index.
 type entry struct {
 	pkg      *deb.Package
@@ -119,6 +123,9 @@ func (u *universe) add(pins map[string][]string) error {
 			}
 			for _, c := range clauses {
 				u.providers[c[0].Name] = append(u.providers[c[0].Name], provider{e, c[0].Version})
+				if len(u.providers[c[0].Name]) > maxProviders {
+					return fmt.Errorf("source %s: %s: provided by more than %d packages: %w", x.Source, c[0].Name, maxProviders, bundle.ErrMalformed)
+				}
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package deb
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -203,7 +204,7 @@ func packages(r io.Reader, l Limits, want uint) iter.Seq2[*Package, error] {
 		s := NewScanner(r, l)
 		for {
 			text, err := s.Next()
-			if err == io.EOF { //nolint:errorlint // Next's own
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			var p *Package
@@ -226,7 +227,7 @@ func Installed(r io.Reader, l Limits) iter.Seq2[*Package, error] {
 		s := NewScanner(r, l)
 		for {
 			text, err := s.Next()
-			if err == io.EOF { //nolint:errorlint // Next's own
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			var p *Package

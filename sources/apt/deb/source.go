@@ -1,6 +1,7 @@
 package deb
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -39,7 +40,7 @@ func Sources(r io.Reader, l Limits) iter.Seq2[*Source, error] {
 		s := NewScanner(r, l)
 		for {
 			text, err := s.Next()
-			if err == io.EOF { //nolint:errorlint // Next's own
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			var source *Source
