@@ -289,21 +289,32 @@ func (s *session) adoptState(r *bundle.Reader, m *bundle.Manifest) error {
 			return nil // a delta: not all lists are here, the next export is a full one
 		}
 	}
+	if err := s.keepLists(r, m); err != nil {
+		return err
+	}
+	return s.ledger.KeepState(m)
+}
+
+// keepLists keeps the lists that a bundle carries.
+func (s *session) keepLists(r *bundle.Reader, m *bundle.Manifest) error {
 	catalog, err := openCatalog(r, m)
 	if err != nil {
 		return err
 	}
-	for i := range m.Repositories {
-		for _, open := range []func(int) (io.ReadCloser, error){catalog.Files, catalog.Evidence} {
+	for i, repo := range m.Repositories {
+		for _, c := range repo.Carried {
+			open := catalog.Files
+			if c == "evidence" {
+				open = catalog.Evidence
+			}
 			list, err := open(i)
 			if err != nil {
 				return err
 			}
-			err = s.ledger.KeepList(list)
-			if err = errors.Join(err, list.Close()); err != nil {
+			if err := errors.Join(s.ledger.KeepList(list), list.Close()); err != nil {
 				return err
 			}
 		}
 	}
-	return s.ledger.KeepState(m)
+	return nil
 }

@@ -328,3 +328,47 @@ func TestMemoryDoesNotGrowWithTheWork(t *testing.T) {
 		t.Errorf("%d goroutines were left behind", after-before)
 	}
 }
+
+func TestFinishedButNotNoted(t *testing.T) {
+	w := &world{content: mixed(), digests: true, sizes: true}
+	b := newBench(t, w)
+	first := b.must()
+	// The export died between the last rename on the medium and its own note.
+	state := filepath.Join(b.dir, ".gapbundle", "site")
+	stream := readState(t, state)
+	if err := os.RemoveAll(state); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	pending := fmt.Sprintf(`{"format":1,"next":2,"pending":{"created":"2026-11-01T00:00:00Z","request":"%s","sequence":1,"targets":["x"]},"set":"site","stream":"%s"}`,
+		bundle.DigestOf([]byte("any")), stream)
+	if err := os.WriteFile(filepath.Join(state, "state.json"), []byte(pending), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.content["new"] = []byte("upstream went on")
+	before := snapshot(t, b.medium)
+	r := b.must()
+	if r.Sequence != 1 || r.Root != first.Root || len(r.Dirs) != 1 || r.Dirs[0] != first.Dirs[0] {
+		t.Fatalf("result %+v, want the bundle that was complete: %+v", r, first)
+	}
+	if !maps.Equal(before, snapshot(t, b.medium)) {
+		t.Error("the finished bundle was changed")
+	}
+	next := b.must()
+	if next.Sequence != 2 || next.Base != 1 || next.Full {
+		t.Fatalf("the next export: %+v", next)
+	}
+	same(t, published(t, b, next.Dirs[0], append(first.Dirs, next.Dirs...)...), b.expect("one"))
+}
+
+func readState(t *testing.T, dir string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "state.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), `"stream":"`)
+	return rest[:32]
+}

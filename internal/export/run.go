@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -62,7 +63,10 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.write(ctx)
+	r, err := s.finished()
+	if r == nil && err == nil {
+		r, err = s.write(ctx)
+	}
 	return r, errors.Join(err, s.close())
 }
 
@@ -103,11 +107,16 @@ func (s *session) write(ctx context.Context) (_ *Result, err error) {
 		t := m.Created.Add(s.o.Expires)
 		m.Expires = &t
 	}
+	// Before the bundle is finished, so that no crash behind it loses them. If
+	// it does not get finished, what was seen first stays what was seen first.
+	if err := errors.Join(j.saveLock(), j.keepSeen()); err != nil {
+		return nil, err
+	}
 	finished, err := j.writer.Finish(ctx, *m, lists, j.signerValues())
 	if err != nil {
 		return nil, err
 	}
-	return j.settle(m, collected, finished)
+	return j.settle(collected, finished)
 }
 
 // open makes the writer: the number is taken, durably, before the first byte
@@ -243,32 +252,30 @@ func (j *job) saveLock() error {
 	return j.lock.Save()
 }
 
-// settle notes the finished bundle: pins, what upstream had, the state. After
-// a crash in between, the same command finds the bundle finished and notes it.
-func (j *job) settle(m *bundle.Manifest, collected []sources.Collected, f *bundle.Finished) (*Result, error) {
-	full, err := readManifest(f.Dirs[len(f.Dirs)-1])
+// settle notes the finished bundle as a state. What a crash before the end of
+// it leaves is noted by finished.
+func (j *job) settle(collected []sources.Collected, f *bundle.Finished) (*Result, error) {
+	m, err := readManifest(f.Dirs[len(f.Dirs)-1])
 	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(j.saveLock(), j.keepSeen()); err != nil {
 		return nil, err
 	}
 	fresh := make(map[bundle.Digest]string)
 	for _, c := range collected {
-		for name, d := range map[string]string{c.FilesName: string(c.Repository.Files.Digest), c.EvidenceName: string(c.Repository.Evidence.Digest)} {
-			digest, err := bundle.ParseDigest(d)
-			if err != nil {
-				return nil, err
-			}
-			fresh[digest] = name
-		}
+		fresh[digestOf(c.Repository.Files.Digest.String())] = c.FilesName
+		fresh[digestOf(c.Repository.Evidence.Digest.String())] = c.EvidenceName
 	}
-	if err := j.ledger.Commit(full, j.scratch, fresh); err != nil {
+	if err := j.ledger.Commit(m, j.scratch, fresh); err != nil {
 		return nil, err
 	}
 	r := &j.result
-	r.Dirs, r.Set, r.Sequence, r.Full, r.Root, r.State = f.Dirs, m.Set, m.Sequence, m.Full, f.Root, m.State
-	r.Carried, r.Volumes, r.Readback = f.Bytes, f.Volumes, f.Readback
+	r.of(m)
+	r.Dirs, r.Root, r.Carried, r.Volumes, r.Readback = f.Dirs, f.Root, f.Bytes, f.Volumes, f.Readback
+	return r, nil
+}
+
+// of fills in what the root says.
+func (r *Result) of(m *bundle.Manifest) {
+	r.Set, r.Sequence, r.Full, r.State = m.Set, m.Sequence, m.Full, m.State
 	for _, repo := range m.Repositories {
 		r.Files += repo.Count
 		r.Bytes += repo.Bytes
@@ -277,7 +284,48 @@ func (j *job) settle(m *bundle.Manifest, collected []sources.Collected, f *bundl
 	if m.Base != nil {
 		r.Base = m.Base.Sequence
 	}
-	return r, nil
+}
+
+// finished looks for a bundle that was signed and complete when the export
+// that made it died before it could note so: it is noted now, as it is. To
+// make it again would put two roots under one number if upstream has changed
+// since. nil: there is none.
+func (s *session) finished() (*Result, error) {
+	p := s.ledger.Pending()
+	if p == nil {
+		return nil, nil
+	}
+	var dirs []string
+	for _, t := range s.o.Targets {
+		dir := filepath.Join(t, bundle.DirName(s.spec.Set, p.Sequence))
+		if _, err := os.Stat(dir + bundle.PartialSuffix); err == nil {
+			return nil, nil // not complete on every medium
+		}
+		if _, err := os.Stat(filepath.Join(dir, bundle.RootName)); err == nil {
+			dirs = append(dirs, dir)
+		}
+	}
+	if len(dirs) == 0 {
+		return nil, nil
+	}
+	reader, m, err := s.openOwnBundle(dirs[0])
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = reader.Close() }() // read-only
+	if m.Stream != s.ledger.Stream() || m.Sequence != p.Sequence {
+		return nil, nil
+	}
+	if err := s.keepLists(reader, m); err != nil {
+		return nil, err
+	}
+	if err := s.ledger.Commit(m, s.scratch, nil); err != nil {
+		return nil, err
+	}
+	root, err := reader.Root()
+	r := &Result{Dirs: dirs, Root: bundle.DigestOf(root), Message: "was complete already"}
+	r.of(m)
+	return r, err
 }
 
 // manifest puts the root together, but for what only the writer knows.
