@@ -241,6 +241,17 @@ func TestSeveralSources(t *testing.T) {
 	}
 }
 
+// TestNewestCountsVersions: one that stands in two suites is one.
+func TestNewestCountsVersions(t *testing.T) {
+	indexes := []closure.Index{index("tool 1\ntool 2\ntool 3"), index("tool 3\ntool 4"), index("tool 4")}
+	r := ask("tool")
+	r.Newest = 3
+	s, err := closure.Select(indexes, []closure.Request{r})
+	if want := "tool 2, tool 3, tool 4"; err != nil || ids(s) != want || s.Choices[2].Index != 1 {
+		t.Errorf("got %v, want %s, %v", s, want, err)
+	}
+}
+
 func TestArchitectures(t *testing.T) {
 	x := index(`
 		app 1; Depends: data, tool, python:any, lib
@@ -255,8 +266,11 @@ func TestArchitectures(t *testing.T) {
 		lib:arm64 1; Multi-Arch: same
 		wine:i386 1; Depends: lib, tool, perl
 		lib:i386 1
-		perl 1; Multi-Arch: foreign
 		perl:i386 1; Multi-Arch: foreign
+		perl 1; Multi-Arch: foreign
+		cons:i386 1; Depends: virt
+		pa 1; Provides: virt; Multi-Arch: foreign
+		pi:i386 1; Provides: virt; Priority: required
 		only:arm64 1
 		notallowed 1; Depends: lib:any
 		explicit 1; Depends: lib:i386
@@ -272,6 +286,7 @@ func TestArchitectures(t *testing.T) {
 		{"amd64", "only", ""},
 		{"amd64 i386", "wine:i386", "lib 1 i386, perl 1, perl 1 i386, tool 1 all, wine 1 i386"},
 		{"amd64", "wine:i386", "lib 1 i386, perl 1, tool 1 all, wine 1 i386"},
+		{"amd64", "cons:i386", "cons 1 i386, pa 1"},
 		{"amd64", "notallowed", ""},
 		{"amd64", "explicit", "explicit 1, lib 1 i386"},
 		{"arm64", "native", ""},
@@ -386,6 +401,11 @@ func TestLongChains(t *testing.T) {
 	x.Packages = append(x.Packages, parse("q 1")...)
 	s, err := closure.Select([]closure.Index{x}, []closure.Request{ask("p0")})
 	if err != nil || len(s.Choices) != n+1 {
-		t.Errorf("%d choices, %v", len(s.Choices), err)
+		t.Fatalf("%d choices, %v", len(s.Choices), err)
+	}
+	for _, c := range s.Choices {
+		if why := c.Why(); len(why) > 50 || why[0] != "p0 is asked for by source s" {
+			t.Fatalf("%s: why %s", c.Package.ID(), why)
+		}
 	}
 }
