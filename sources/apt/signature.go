@@ -116,7 +116,7 @@ func verifyInRelease(url string, content []byte, keys openpgp.EntityList, now ti
 	if _, err := b.ReadFrom(block.ArmoredSignature.Body); err != nil || b.Len() > maxSignature {
 		return nil, refuse("the signature is not whole")
 	}
-	signers, err := verify(block.Bytes, b.Bytes(), keys, now)
+	signers, err := signersOf(block.Bytes, b.Bytes(), keys, now)
 	if err != nil {
 		return nil, notBy(url, keys, err)
 	}
@@ -154,7 +154,7 @@ func fetchDetached(ctx context.Context, client *fetch.Client, base string, keys 
 		}
 		raw = b.Bytes()
 	}
-	signers, err := verify(content, raw, keys, now)
+	signers, err := signersOf(content, raw, keys, now)
 	if err != nil {
 		return nil, notBy(base+nameDetached, keys, err)
 	}
@@ -169,10 +169,10 @@ func notBy(url string, keys openpgp.EntityList, cause error) error {
 	return fmt.Errorf("%s: %w, the keyring has %s: %w", fetch.Redact(url), cause, fingerprints(keys), fetch.ErrRefused)
 }
 
-// verify gives the keys whose signatures over content hold at now: one is
+// signersOf gives the keys whose signatures over content hold at now: one is
 // enough, as archives sign with the key before and the one after a change.
 // Expired and revoked keys count for nothing.
-func verify(content, signatures []byte, keys openpgp.EntityList, now time.Time) (openpgp.EntityList, error) {
+func signersOf(content, signatures []byte, keys openpgp.EntityList, now time.Time) (openpgp.EntityList, error) {
 	config := &packet.Config{Time: func() time.Time { return now }}
 	var signers openpgp.EntityList
 	var others []string
