@@ -29,6 +29,9 @@ func TestDownloadedOnce(t *testing.T) {
 			t.Errorf("%s: %d bytes sent of %d", path, got, size)
 		}
 	}
+	if n := up.Requests("/pool/3"); n < 3 {
+		t.Errorf("%d requests for what was cut off, want one to go on", n)
+	}
 	up.ResetCounts()
 	sizes["/pool/1"] = 7
 	up.Put("/pool/1", []byte("changed"))
