@@ -61,8 +61,11 @@ func (c *client) installed(t *testing.T, status []byte) {
 	}
 }
 
-func newClient(t *testing.T, indexes []closure.Index) *client {
+func newClient(t *testing.T, indexes []closure.Index, architectures ...string) *client {
 	t.Helper()
+	if len(architectures) == 0 {
+		architectures = []string{"amd64"}
+	}
 	dir := t.TempDir()
 	write := func(name string, content []byte) {
 		name = filepath.Join(dir, name)
@@ -75,14 +78,21 @@ func newClient(t *testing.T, indexes []closure.Index) *client {
 	}
 	var list strings.Builder
 	for i, x := range indexes {
-		var b bytes.Buffer
-		for _, p := range x.Packages {
-			b.WriteString(string(p.Paragraph) + "\n")
-		}
 		suite := fmt.Sprintf("s%d", i)
-		write("repo/dists/"+suite+"/main/binary-amd64/Packages", b.Bytes())
-		write("repo/dists/"+suite+"/Release", fmt.Appendf(nil, "Suite: %s\nDate: %s UTC\nArchitectures: amd64\nComponents: main\nSHA256:\n %x %d main/binary-amd64/Packages\n",
-			suite, time.Now().UTC().Add(-time.Hour).Format("Mon, 02 Jan 2006 15:04:05"), sha256.Sum256(b.Bytes()), b.Len()))
+		release := fmt.Sprintf("Suite: %s\nDate: %s UTC\nArchitectures: %s\nComponents: main\nSHA256:\n",
+			suite, time.Now().UTC().Add(-time.Hour).Format("Mon, 02 Jan 2006 15:04:05"), strings.Join(architectures, " "))
+		for _, arch := range architectures {
+			var b bytes.Buffer
+			for _, p := range x.Packages {
+				if p.Architecture == arch || p.Architecture == "all" {
+					b.WriteString(string(p.Paragraph) + "\n")
+				}
+			}
+			path := "main/binary-" + arch + "/Packages"
+			write("repo/dists/"+suite+"/"+path, b.Bytes())
+			release += fmt.Sprintf(" %x %d %s\n", sha256.Sum256(b.Bytes()), b.Len(), path)
+		}
+		write("repo/dists/"+suite+"/Release", []byte(release))
 		fmt.Fprintf(&list, "deb [trusted=yes] file:%s/repo %s main\n", dir, suite)
 	}
 	write("root/etc/apt/sources.list", []byte(list.String()))
@@ -91,9 +101,9 @@ func newClient(t *testing.T, indexes []closure.Index) *client {
 		write("root/"+folder+"/.keep", nil)
 	}
 	root := filepath.Join(dir, "root")
-	write("apt.conf", fmt.Appendf(nil, "Dir %q; Dir::State::status %q; Dir::Etc::Parts %q; APT::Architecture \"amd64\"; APT::Architectures {\"amd64\";};\n"+
+	write("apt.conf", fmt.Appendf(nil, "Dir %q; Dir::State::status %q; Dir::Etc::Parts %q; APT::Architecture \"amd64\"; APT::Architectures {\"%s\";};\n"+
 		"APT::Sandbox::User \"root\"; Acquire::Languages \"none\"; APT::Install-Recommends \"0\"; Debug::NoLocking \"1\"; Acquire::Check-Date \"1\";\n",
-		root, root+"/var/lib/dpkg/status", root+"/etc/apt/apt.conf.d"))
+		root, root+"/var/lib/dpkg/status", root+"/etc/apt/apt.conf.d", strings.Join(architectures, `";"`)))
 	c := &client{root: root, config: filepath.Join(dir, "apt.conf")}
 	if out, err := c.run("update"); err != nil {
 		t.Fatalf("apt-get update: %v: %s", err, out)
@@ -240,27 +250,50 @@ func TestAptInstalled(t *testing.T) {
 	}
 }
 
+// TestAptByRule: apt makes of the small archives what the tests of the rules
+// expect, alone and over a mirror of the closure alone.
+func TestAptByRule(t *testing.T) {
+	for _, test := range []struct {
+		text, ask     string
+		architectures []string
+	}{
+		{archive, "cons either deepfail wantoldor versioned real prio noprio badprio ess self loop rec lib either,dd", []string{"amd64"}},
+		{foreign, "app wine:i386 cons:i386 explicit", []string{"amd64", "i386"}},
+	} {
+		indexes := []closure.Index{{Source: "debian", Packages: parse(test.text)}}
+		full := newClient(t, indexes, test.architectures...)
+		for ask := range strings.FieldsSeq(test.ask) {
+			r := request(strings.Split(ask, ","))
+			r.Architectures = test.architectures
+			if compare(t, indexes, full, r) == 0 {
+				t.Errorf("%s: apt takes nothing", ask)
+			}
+		}
+	}
+}
+
 // compare looks for what apt would take in the closure, and installs from a
 // mirror of the closure alone.
-func compare(t *testing.T, indexes []closure.Index, full *client, r closure.Request, args ...string) {
+func compare(t *testing.T, indexes []closure.Index, full *client, r closure.Request, args ...string) (taken int) {
 	t.Helper()
 	files := full.install(append(args, r.Packages...)...)
 	s, err := closure.Select(indexes, []closure.Request{r})
 	if err != nil {
 		t.Error(err)
-		return
+		return 0
 	}
 	if less := without(files, fileNames(s)); len(less) > 0 {
 		t.Errorf("%s: the closure lacks %s", r.Packages, less)
 	}
 	t.Logf("%s: apt takes %d packages, the closure has %d", r.Packages, len(files), len(s.Choices))
-	partial := newClient(t, restrict(indexes, s))
+	partial := newClient(t, restrict(indexes, s), r.Architectures...)
 	if full.status != nil {
 		partial.installed(t, full.status)
 	}
 	if got := partial.install(append(args, r.Packages...)...); !slices.Equal(got, files) {
 		t.Errorf("%s: over the partial mirror apt differs: more %s, less %s", r.Packages, without(got, files), without(files, got))
 	}
+	return len(files)
 }
 
 // fileNames are what apt calls the chosen files: an epoch's colon is escaped.

@@ -89,7 +89,13 @@ const archive = `
 	pvreal 1; Provides: vreal; Essential: yes
 	prio 1; Depends: pp
 	p1 1; Provides: pp; Priority: required
-	p2 1; Provides: pp
+	p2 1; Provides: pp; Priority: optional
+	noprio 1; Depends: np
+	n1 1; Provides: np
+	n2 1; Provides: np; Priority: required
+	badprio 1; Depends: bp
+	b1 1; Provides: bp; Priority: optional
+	b2 1; Provides: bp; Priority: whatever
 	ess 1; Depends: ee
 	e1 1; Provides: ee; Essential: yes
 	e2 1; Provides: ee; Priority: required
@@ -101,6 +107,31 @@ const archive = `
 	lib 1.10; Section: universe/libs
 	lib 1.9; Section: libs
 	tool 1; Section: libs; Depends: missing; Priority: standard
+`
+
+// foreign is of several architectures.
+const foreign = `
+	app 1; Depends: data, tool, python:any, lib
+	app:arm64 1; Depends: data, tool, python:any, lib
+	data:all 1; Depends: font
+	font 1
+	font:arm64 1
+	tool:all 1; Multi-Arch: foreign
+	python 1; Multi-Arch: allowed
+	python:arm64 1; Multi-Arch: allowed
+	lib 1; Multi-Arch: same
+	lib:arm64 1; Multi-Arch: same
+	wine:i386 1; Depends: lib, tool, perl
+	lib:i386 1
+	perl:i386 1; Multi-Arch: foreign
+	perl 1; Multi-Arch: foreign
+	cons:i386 1; Depends: virt
+	pa 1; Provides: virt; Multi-Arch: foreign
+	pi:i386 1; Provides: virt; Priority: required
+	only:arm64 1
+	notallowed 1; Depends: lib:any
+	explicit 1; Depends: lib:i386
+	native:arm64 1; Depends: perl:native
 `
 
 func TestSelect(t *testing.T) {
@@ -118,6 +149,8 @@ func TestSelect(t *testing.T) {
 		{"versioned provides", ask("versioned"), "versioned 1, w2 1"},
 		{"real before virtual", ask("real"), "real 1, vreal 1"},
 		{"higher priority", ask("prio"), "p1 1, prio 1"},
+		{"no priority before any", ask("noprio"), "n1 1, noprio 1"},
+		{"unknown priority behind all", ask("badprio"), "b1 1, badprio 1"},
 		{"essential before priority", ask("ess"), "e1 1, ess 1"},
 		{"provides its own need", ask("self"), "self 1"},
 		{"loop", ask("loop"), "loop 1, pool 1"},
@@ -130,7 +163,7 @@ func TestSelect(t *testing.T) {
 		{"a name that one alone provides", ask("vv"), ""},
 		{"section", closure.Request{Source: "s", Sections: []string{"libs"}, Architectures: []string{"amd64"}}, "lib 1.10, lib 1.9, tool 1"},
 		{"section, newest", closure.Request{Source: "s", Sections: []string{"universe/libs", "libs"}, Newest: 1, Architectures: []string{"amd64"}}, "lib 1.10, tool 1"},
-		{"priority", closure.Request{Source: "s", Priorities: []string{"required"}, Architectures: []string{"amd64"}}, "e2 1, p1 1"},
+		{"priority", closure.Request{Source: "s", Priorities: []string{"required"}, Architectures: []string{"amd64"}}, "e2 1, n2 1, p1 1"},
 		{"excluded", closure.Request{Source: "s", Packages: []string{"either"}, Exclude: []string{"a*"}, Architectures: []string{"amd64"}}, "bb 1, either 1"},
 		{"installed meets it", closure.Request{Source: "s", Packages: []string{"either"}, Installed: parse("bb 1"), Architectures: []string{"amd64"}}, "either 1"},
 		{"installed provides it", closure.Request{Source: "s", Packages: []string{"cons"}, Installed: parse("local 1; Provides: virt"), Architectures: []string{"amd64"}}, "cons 1"},
@@ -253,29 +286,7 @@ func TestNewestCountsVersions(t *testing.T) {
 }
 
 func TestArchitectures(t *testing.T) {
-	x := index(`
-		app 1; Depends: data, tool, python:any, lib
-		app:arm64 1; Depends: data, tool, python:any, lib
-		data:all 1; Depends: font
-		font 1
-		font:arm64 1
-		tool:all 1; Multi-Arch: foreign
-		python 1; Multi-Arch: allowed
-		python:arm64 1; Multi-Arch: allowed
-		lib 1; Multi-Arch: same
-		lib:arm64 1; Multi-Arch: same
-		wine:i386 1; Depends: lib, tool, perl
-		lib:i386 1
-		perl:i386 1; Multi-Arch: foreign
-		perl 1; Multi-Arch: foreign
-		cons:i386 1; Depends: virt
-		pa 1; Provides: virt; Multi-Arch: foreign
-		pi:i386 1; Provides: virt; Priority: required
-		only:arm64 1
-		notallowed 1; Depends: lib:any
-		explicit 1; Depends: lib:i386
-		native:arm64 1; Depends: perl:native
-	`)
+	x := index(foreign)
 	for _, test := range []struct {
 		architectures, packages, want string
 	}{

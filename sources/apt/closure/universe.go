@@ -205,18 +205,22 @@ func boolRank(b bool) int {
 	return 0
 }
 
+// priorityRank is apt's: a package without a Priority is before all others,
+// and one that apt does not know behind.
 func priorityRank(p *deb.Package) int {
 	switch p.Field("Priority") {
+	case "":
+		return 0
 	case "required":
 		return 1
 	case "important":
 		return 2
 	case "standard":
 		return 3
-	case "extra":
-		return 5
+	case "optional":
+		return 4
 	}
-	return 4
+	return 5
 }
 
 // known is when apt comes to know a name, as a package or in a relation,
