@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources/apt/closure"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 )
@@ -69,6 +70,9 @@ func (p *planner) choose(all []*loaded) ([]*selection, error) {
 		chosen[i] = l.nothing()
 	}
 	sel, err := closure.Select(indexes, requests)
+	if errors.Is(err, bundle.ErrMalformed) { // relations of a package
+		err = upstreamError("package lists", err)
+	}
 	if err != nil {
 		return nil, err
 	}

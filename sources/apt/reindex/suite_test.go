@@ -281,6 +281,23 @@ func twin() *deb.Package {
 	return p
 }
 
+// TestUnsigned: a plan has no key at hand, and knows everything but the
+// signatures.
+func TestUnsigned(t *testing.T) {
+	e, _ := siteKey(t)
+	want := build(t, suite(), e)
+	delete(want, "InRelease")
+	delete(want, "Release.gpg")
+	got := map[string][]byte{}
+	err := reindex.Build(suite(), nil, func(f reindex.File) error {
+		got[f.Path] = f.Content
+		return nil
+	})
+	if err != nil || !maps.EqualFunc(got, want, bytes.Equal) {
+		t.Errorf("got %s, %v", slices.Sorted(maps.Keys(got)), err)
+	}
+}
+
 func TestNewSignerRefuses(t *testing.T) {
 	_, certificate := siteKey(t)
 	public, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(certificate))
