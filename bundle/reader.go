@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Reader is the bytes of one bundle as they lie on the media at hand, which
@@ -70,6 +71,13 @@ type NamedFile struct {
 // MaxVolumes volumes, and a medium may hold other things beside bundles.
 const maxDirEntries = 4 * MaxVolumes
 
+// NoBundleError says that nothing that was named holds a bundle. It matches
+// ErrIncomplete.
+type NoBundleError struct{ Paths []string }
+
+func (e *NoBundleError) Error() string { return "no bundle in " + strings.Join(e.Paths, ", ") }
+func (e *NoBundleError) Unwrap() error { return ErrIncomplete }
+
 // Discover finds the bundles in paths, each the directory of a bundle or a
 // folder that holds some, one level deep. Directories of the same set and
 // sequence, on whatever media, become one Reader; those that are still called
@@ -101,7 +109,7 @@ func Discover(paths []string) (readers []*Reader, err error) {
 		readers = append(readers, r)
 	}
 	if len(readers) == 0 {
-		return nil, fmt.Errorf("no bundle in %q: %w", paths, ErrIncomplete)
+		return nil, &NoBundleError{paths}
 	}
 	slices.SortFunc(readers, func(a, b *Reader) int {
 		setA, seqA, _, _ := SplitDirName(a.name)

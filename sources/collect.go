@@ -60,15 +60,17 @@ type Survey struct {
 
 // Tally counts the artifacts of one repository.
 type Tally struct {
-	Files int64
+	Files int64 `json:"files"`
 	// Bytes is their size as far as it is known.
-	Bytes int64
+	Bytes int64 `json:"bytes"`
 	// Fetch counts those whose content has to be fetched: neither the base
 	// nor another artifact of the plan has it. FetchBytes is their size as
 	// far as upstream told it; Unsized counts those where it did not.
-	Fetch, FetchBytes, Unsized int64
+	Fetch      int64 `json:"fetch"`
+	FetchBytes int64 `json:"fetchBytes"`
+	Unsized    int64 `json:"unsized"`
 	// Unpinned counts those that nothing but the connection vouches for.
-	Unpinned int64
+	Unpinned int64 `json:"unpinned"`
 }
 
 // Total sums the tallies.

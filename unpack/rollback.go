@@ -136,7 +136,7 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *Generation, err err
 		return nil, fmt.Errorf("set %s: not known here: %w", set, bundle.ErrUsage)
 	}
 	if m.o.DryRun {
-		return m.published()
+		return m.next("forget "+set, func(s GenerationSet) bool { return s.Set != set })
 	}
 	err = m.write(ctx, func(w *writer) error {
 		current, err := w.published()
@@ -163,6 +163,17 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *Generation, err err
 	return g, err
 }
 
+// next is, for a dry run, the generation that would follow with the sets that
+// are kept; nil where nothing is published.
+func (m *Mirror) next(reason string, keep func(GenerationSet) bool) (*Generation, error) {
+	current, err := m.published()
+	if err != nil || current == nil {
+		return nil, err
+	}
+	sets := slices.DeleteFunc(slices.Clone(current.Sets), func(s GenerationSet) bool { return !keep(s) })
+	return &Generation{Number: current.Number + 1, Sets: sets, Reason: reason}, nil
+}
+
 func (m *Mirror) pendingOf(set string) ([]string, error) {
 	names, err := m.pendings()
 	return slices.DeleteFunc(names, func(name string) bool {
@@ -179,7 +190,7 @@ func (m *Mirror) SetBaseURL(ctx context.Context, url string) (g *Generation, err
 		return nil, err
 	}
 	if m.o.DryRun {
-		return m.published()
+		return m.next("base URL "+url, func(GenerationSet) bool { return true })
 	}
 	err = m.write(ctx, func(w *writer) error {
 		g, err = w.publishBase(ctx, url)

@@ -28,7 +28,7 @@ type Report struct {
 	Created     *time.Time    `json:"created,omitempty"`
 	Expires     *time.Time    `json:"expires,omitempty"`
 	// Judged is the time by which expiry was judged.
-	Judged time.Time `json:"judged"`
+	Judged time.Time `json:"judged,omitzero"`
 	// Known says that the receiver accepted this bundle before.
 	Known   bool     `json:"known,omitempty"`
 	Signers []Signer `json:"signers"`

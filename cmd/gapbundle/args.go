@@ -62,6 +62,8 @@ func sortArgs(root *cli.Command, argv []string, getenv func(string) string) (*in
 			argv = nil
 		case arg == "--help" || arg == "-h":
 			v.help = true
+		case at == root && arg == "--version": // as every other program has it
+			argv = append([]string{"version"}, argv...)
 		case len(arg) > 1 && arg[0] == '-':
 			rest, err := v.takeFlag(at, arg, argv)
 			if err != nil {

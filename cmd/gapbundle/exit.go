@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/config"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
@@ -138,7 +139,8 @@ func errorLines(ctx context.Context, err error) []string {
 	if i, ok := wasInterrupted(ctx); ok {
 		return []string{i.Error()}
 	}
-	return strings.Split(strings.TrimRight(err.Error(), "\n"), "\n")
+	text := strings.ReplaceAll(err.Error(), ": "+bundle.ErrUsage.Error(), "") // exit code and hint say so
+	return strings.Split(strings.TrimRight(text, "\n"), "\n")
 }
 
 // hintsFor is what is printed behind "hint:", each hint once.
@@ -161,11 +163,16 @@ func hintFor(err error, mirror string) string {
 	if errors.As(err, &usage) && usage.hint != "" {
 		return usage.hint
 	}
-	if errors.Is(err, bundle.ErrUsage) && errors.Is(err, fs.ErrNotExist) {
+	var missing *config.MissingError
+	if errors.As(err, &missing) {
 		return "name the spec file, as in gapbundle export site.yaml; without a name it is " + defaultSpec
 	}
 	if h := refusalHint(err, firstOf(mirror, "DIR")); h != "" {
 		return h
+	}
+	var none *bundle.NoBundleError
+	if errors.As(err, &none) {
+		return "is the medium mounted? PATH is the directory of a bundle, such as site-000007, or the folder it lies in"
 	}
 	if h := upstreamHint(err); h != "" {
 		return h

@@ -112,7 +112,7 @@ func runExport(c *cli.Context, o *output) error {
 	for _, t := range targets {
 		o.note("target %s", t.String())
 		if t.SameAsRoot {
-			o.log.Warn("target " + t.Dir + ": on the same device as /; is the medium mounted?")
+			o.log.Warn("target " + t.Dir + ": " + sameAsRoot)
 		}
 	}
 	options := exportOptions(c, o)
@@ -203,8 +203,17 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 	if r.ScratchBytes > 0 {
 		fmt.Fprintf(w, "needed here meanwhile: %s\n", humanBytes(r.ScratchBytes))
 	}
+	free := int64(0)
 	for _, t := range targets {
 		fmt.Fprintf(w, "target %s\n", t.String())
+		if t.SameAsRoot {
+			fmt.Fprintf(w, "  %s\n", sameAsRoot)
+		}
+		free += max(t.Free, 0)
+	}
+	if len(targets) > 0 && free < r.CarryBytes {
+		fmt.Fprintf(w, "the targets may be too small: %s before compression, %s free; a further --to takes what does not fit, volume by volume (--volume-size)\n",
+			humanBytes(r.CarryBytes), humanBytes(free))
 	}
 }
 

@@ -38,7 +38,7 @@ func parsed(name, usage string, value cli.Generic) *cli.GenericFlag {
 func outputFlags() []cli.Flag {
 	return []cli.Flag{
 		toggle("json", "print the result, and an error too, as one JSON object on standard output"),
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress and no notes; errors only"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "on standard error nothing but errors: no progress, no notes"},
 		parsed("log-format", "`FORMAT` of notes and progress on standard error", &choice{of: []string{"text", "json"}, value: "text"}),
 		parsed("log-level", "least `LEVEL` that is printed", &choice{of: []string{"debug", "info", "warn", "error"}, value: "info"}),
 	}

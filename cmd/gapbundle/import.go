@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -49,6 +51,9 @@ func importBundles(c *cli.Context, o *output) error {
 	result, err := m.Receive(c.Context, c.Args().Slice(), options)
 	p.stop()
 	if result != nil {
+		slices.SortStableFunc(result.Bundles, func(a, b unpack.BundleResult) int {
+			return cmp.Or(cmp.Compare(a.Set, b.Set), cmp.Compare(a.Sequence, b.Sequence))
+		})
 		o.show(result, func(w io.Writer) { writeImport(w, c, result, err) })
 	}
 	return err

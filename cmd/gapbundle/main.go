@@ -127,8 +127,8 @@ func leaf(c *cli.Command, f func(c *cli.Context, o *output) error) *cli.Command 
 	c.Flags = append(c.Flags, outputFlags()...)
 	c.Action = act(f)
 	c.HideHelp = true
-	c.OnUsageError = func(_ *cli.Context, err error, _ bool) error {
-		return &usageError{strings.Replace(err.Error(), "flag -", "flag --", 1), "see gapbundle " + c.Name + " --help"}
+	c.OnUsageError = func(ctx *cli.Context, err error, _ bool) error {
+		return &usageError{strings.Replace(err.Error(), "flag -", "flag --", 1), "see gapbundle " + strings.TrimPrefix(ctx.Command.HelpName, "gapbundle ") + " --help"}
 	}
 	return c
 }

@@ -178,7 +178,7 @@ func mirrorHistory(_ *cli.Context, o *output, m *unpack.Mirror) error {
 			if e.Generation > 0 {
 				generation = strconv.Itoa(e.Generation)
 			}
-			detail := e.Detail
+			detail := strings.ReplaceAll(e.Detail, "\n", "; ") // several findings: one row all the same
 			if len(e.Overrides) > 0 {
 				detail = strings.TrimSpace(detail + " overrides: " + strings.Join(e.Overrides, ", "))
 			}
@@ -192,13 +192,19 @@ func mirrorHistory(_ *cli.Context, o *output, m *unpack.Mirror) error {
 func mirrorConfig(c *cli.Context, o *output, m *unpack.Mirror) error {
 	if url := c.String("base-url"); url != "" {
 		g, err := m.SetBaseURL(c.Context, url)
+		if err == nil && g == nil {
+			showChange(c, o, "base URL "+url+": the next import publishes it")
+			return nil
+		}
 		return showGeneration(c, o, g, err)
 	}
 	s, err := m.Status(c.Context)
 	if err != nil {
 		return err
 	}
-	o.show(map[string]any{"baseURL": s.BaseURL}, func(w io.Writer) { fmt.Fprintf(w, "base-url %s\n", s.BaseURL) })
+	o.show(map[string]any{"baseURL": s.BaseURL}, func(w io.Writer) {
+		fmt.Fprintf(w, "base-url %s\n", firstOf(s.BaseURL, "not set"))
+	})
 	return nil
 }
 

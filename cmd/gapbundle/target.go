@@ -21,6 +21,9 @@ type target struct {
 	SameAsRoot bool `json:"sameAsRoot,omitempty"`
 }
 
+// sameAsRoot says what target.SameAsRoot may mean.
+const sameAsRoot = "on the same device as /; is the medium mounted?"
+
 func (t target) String() string {
 	free := "free space not known"
 	if t.Free >= 0 {
@@ -34,6 +37,9 @@ func (t target) String() string {
 func targetsOf(dirs []string) ([]target, error) {
 	var all []target
 	for _, dir := range dirs {
+		if dir == "" {
+			return nil, &usageError{"target: its name is empty", "give it as --to DIR"}
+		}
 		at := dir
 		info, err := os.Stat(at)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -95,7 +95,11 @@ func verifyOptions(c *cli.Context, o *output) (verify.Options, *unpack.Mirror, e
 	options := verify.Options{Now: time.Now(), CheckKnown: true}
 	pubs, mirror := c.StringSlice("pub"), c.String("mirror")
 	if (len(pubs) > 0) == (mirror != "") {
-		return options, nil, &usageError{"verify: neither or both of --pub and --mirror given", "say by whose keys: --pub exporter.pub, or --mirror DIR"}
+		what := "verify: neither --pub nor --mirror given"
+		if mirror != "" {
+			what = "verify: both --pub and --mirror given"
+		}
+		return options, nil, &usageError{what, "say by whose keys: --pub exporter.pub, or --mirror DIR"}
 	}
 	if mirror != "" {
 		o.mirror = mirror

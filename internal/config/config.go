@@ -108,11 +108,17 @@ func parse(path, dir string, b []byte) (*Spec, error) {
 	return spec, nil
 }
 
+// MissingError is a spec file that is not there. It matches bundle.ErrUsage.
+type MissingError struct{ Err error }
+
+func (e *MissingError) Error() string   { return "spec: " + e.Err.Error() }
+func (e *MissingError) Unwrap() []error { return []error{e.Err, bundle.ErrUsage} }
+
 // read reads at most one byte more than strictyaml accepts.
 func read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("spec: %w: %w", err, bundle.ErrUsage)
+		return nil, &MissingError{err}
 	}
 	if err != nil {
 		return nil, err
