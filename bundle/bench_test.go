@@ -73,6 +73,8 @@ func TestMemoryOfSmallItems(t *testing.T) {
 // heapPeak is the largest heap in use that was seen while f ran.
 func heapPeak(f func()) (peak int64) {
 	stop, done := make(chan struct{}), make(chan int64)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
 	go func() {
 		var m runtime.MemStats
 		for most := int64(0); ; {
@@ -80,10 +82,9 @@ func heapPeak(f func()) (peak int64) {
 			case <-stop:
 				done <- most
 				return
-			default:
+			case <-look.C:
 				runtime.ReadMemStats(&m)
 				most = max(most, int64(m.HeapInuse))
-				time.Sleep(time.Millisecond)
 			}
 		}
 	}()

@@ -28,7 +28,7 @@ func openCold(root *os.Root, name string) (io.ReadCloser, string, error) {
 	}
 	direct, err := root.OpenFile(name, os.O_RDONLY|unix.O_DIRECT, 0)
 	if err != nil {
-		return f, ReadbackCached, nil // tmpfs and its like: there is no medium behind them
+		return f, ReadbackCached, nil //nolint:nilerr // tmpfs and its like: there is no medium behind them
 	}
 	r := &directFile{file: direct, left: info.Size(), buf: alignedBuffer(1 << 20)}
 	if r.fill(); errors.Is(r.err, unix.EINVAL) {

@@ -115,7 +115,15 @@ func TestResumeAnywhere(t *testing.T) {
 		if t.Failed() {
 			t.FailNow()
 		}
-		os.RemoveAll(filepath.Dir(c.records))
+		c.remove()
+	}
+}
+
+// remove deletes what a clone has on disk: there are many of them.
+func (j *job) remove() {
+	j.t.Helper()
+	if err := os.RemoveAll(filepath.Dir(j.records)); err != nil {
+		j.t.Fatal(err)
 	}
 }
 
@@ -183,7 +191,7 @@ func TestResumeFromADamagedMedium(t *testing.T) {
 				t.Fatalf("%s %s: %d items done, %v", filepath.Base(path), what, done, err)
 			}
 			sameTrees(t, what, c.finish(w).Dirs[0], finished)
-			os.RemoveAll(filepath.Dir(c.records))
+			c.remove()
 		}
 	}
 }

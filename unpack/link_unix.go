@@ -15,7 +15,7 @@ func linkCount(_ *os.Root, _ string, fi fs.FileInfo) (int64, error) {
 	if !ok {
 		return 0, errors.ErrUnsupported
 	}
-	return int64(st.Nlink), nil //nolint:unconvert // narrower on some systems
+	return int64(st.Nlink), nil // narrower on some systems
 }
 
 // isTooManyLinks says that the file has as many names as it can have.

@@ -60,7 +60,7 @@ func TestRollbackIsAPublish(t *testing.T) {
 	if !after["apt/debs/static"].mtime.Equal(before["apt/debs/static"].mtime) {
 		t.Error("an unchanged file got another time")
 	}
-	if g, err = r.Rollback(t.Context(), unpack.RollbackOptions{}); err != nil { // and forwards
+	if _, err = r.Rollback(t.Context(), unpack.RollbackOptions{}); err != nil { // and forwards
 		t.Fatal(err)
 	}
 	r.expect(version(3))

@@ -156,8 +156,8 @@ func TestAbortedAndDiscardedLeaveNothing(t *testing.T) {
 	if left := names(t, filepath.Join(dir, "staging")); len(left) > 0 {
 		t.Errorf("left in staging: %v", left)
 	}
-	for i := range s.All() {
-		t.Errorf("in the store: %s", i.Digest)
+	for i, err := range s.All() {
+		t.Errorf("in the store: %s %v", i.Digest, err)
 	}
 }
 
