@@ -1,6 +1,7 @@
 package apt
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,11 +34,12 @@ type componentChoice struct {
 type listing struct {
 	source, suite int
 	component     string
+	form          *form
 }
 
 // choose chooses over all sources together, for those that are rebuilt; nil
 // for the others.
-func (p *planner) choose(all []*loaded) ([]*selection, error) {
+func (p *planner) choose(ctx context.Context, all []*loaded) ([]*selection, error) {
 	chosen := make([]*selection, len(all))
 	if !p.lists {
 		return chosen, nil
@@ -56,7 +58,7 @@ func (p *planner) choose(all []*loaded) ([]*selection, error) {
 					return nil, l.pos.Wrap(fmt.Errorf("source %s: %w", l.name, err))
 				}
 				indexes = append(indexes, closure.Index{Source: l.name, Priority: priority(s.release), Packages: packages})
-				listings = append(listings, listing{i, j, f.group.component})
+				listings = append(listings, listing{i, j, f.group.component, f})
 			}
 		}
 		if !l.rebuilt {
@@ -76,6 +78,9 @@ func (p *planner) choose(all []*loaded) ([]*selection, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.whole(ctx, all, listings, sel.Choices); err != nil {
+		return nil, err
+	}
 	for _, c := range sel.Choices {
 		at := listings[c.Index]
 		if chosen[at.source] != nil {
@@ -89,6 +94,22 @@ func (p *planner) choose(all []*loaded) ([]*selection, error) {
 		chosen[i].notes = sel.Notes
 	}
 	return chosen, p.sourcePackages(all, chosen, indexes, sel.Choices)
+}
+
+// whole gives all choices their whole stanzas.
+func (p *planner) whole(ctx context.Context, all []*loaded, listings []listing, choices []closure.Choice) error {
+	byIndex := make([][]*closure.Choice, len(listings))
+	for i := range choices {
+		c := &choices[i]
+		byIndex[c.Index] = append(byIndex[c.Index], c)
+	}
+	return each(ctx, len(listings), func(_ context.Context, i int) error {
+		l := all[listings[i].source]
+		if !l.rebuilt {
+			return nil
+		}
+		return p.restore(l.suites[listings[i].suite], listings[i].form, byIndex[i])
+	})
 }
 
 // priority is what apt gives an archive that says so itself.
@@ -109,7 +130,11 @@ func (p *planner) packages(s *loadedSuite, f *form) ([]*deb.Package, error) {
 		return nil, err
 	}
 	var all []*deb.Package
+	var slim slimmer
 	for pkg, perr := range deb.Packages(r, deb.Limits{}) {
+		if perr == nil {
+			pkg, perr = slim.cut(pkg)
+		}
 		if perr != nil {
 			err = upstreamError(s.describe(f), perr)
 			break
@@ -201,7 +226,7 @@ func (p *planner) sourcePackages(all []*loaded, chosen []*selection, indexes []c
 					return l.pos.Wrap(fmt.Errorf("source %s: %w", l.name, err))
 				}
 				lists = append(lists, closure.SourceIndex{Source: l.name, Packages: packages})
-				listings = append(listings, listing{i, j, f.group.component})
+				listings = append(listings, listing{i, j, f.group.component, f})
 			}
 		}
 	}

@@ -333,7 +333,10 @@ const archMark = "$(ARCH)"
 func (e *entry) split(s stanza, raw, name string) ([]*suite, error) {
 	if !strings.Contains(raw+name, archMark) {
 		one, err := e.newSuite(s, raw, name)
-		return []*suite{one}, err
+		if err != nil {
+			return nil, err
+		}
+		return []*suite{one}, nil
 	}
 	if len(s.architectures) == 0 {
 		return nil, s.pos.Errorf("%s %s: %s needs architectures", raw, name, archMark)

@@ -96,7 +96,7 @@ func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 // plan makes repositories of what was read.
 func (p *planner) plan(ctx context.Context, all []*loaded) (*sources.Plan, error) {
 	plan := &sources.Plan{}
-	chosen, err := p.choose(all)
+	chosen, err := p.choose(ctx, all)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func (c *configuration) wanted(r *deb.Release, flat bool) []*group {
 			g = &group{name: name}
 			var ok bool
 			if flat {
-				ok = c.classifyFlat(g)
+				ok = c.classifyFlat(g, r)
 			} else {
 				ok = c.classify(g, r)
 			}
@@ -101,7 +101,7 @@ func (c *configuration) classify(g *group, r *deb.Release) bool {
 	arch, isBinary := strings.CutPrefix(folder, "binary-")
 	switch {
 	case isBinary && (base == "Packages" || base == "Release"):
-		g.arch, ok = arch, c.Binary && c.hasArch(arch)
+		g.arch, ok = arch, c.Binary && c.hasArch(arch, r) && (arch != "all" || r.ArchitectureAll != "Packages")
 		g.target = targetPackages
 	case folder == "source" && (base == "Sources" || base == "Release"):
 		g.target, g.arch, ok = targetSources, "source", c.Source
@@ -109,15 +109,15 @@ func (c *configuration) classify(g *group, r *deb.Release) bool {
 		g.target, ok = targetTranslations, c.Binary && c.hasLanguage(strings.TrimPrefix(base, "Translation-"))
 	case folder == "" && strings.HasPrefix(base, "Contents-"):
 		g.target, g.arch = targetContents, strings.TrimPrefix(base, "Contents-")
-		ok = c.Binary && c.hasArch(g.arch) || c.Source && g.arch == "source"
+		ok = c.Binary && c.hasArch(g.arch, r) || c.Source && g.arch == "source"
 	case folder == "dep11" && strings.HasPrefix(base, "icons-"):
 		g.target, ok = targetAppStream, c.Binary
 	case folder == "dep11" && strings.HasPrefix(base, "Components-"):
 		g.target, g.arch = targetAppStream, strings.TrimSuffix(strings.TrimPrefix(base, "Components-"), ".yml")
-		ok = c.Binary && c.hasArch(g.arch)
+		ok = c.Binary && c.hasArch(g.arch, r)
 	case folder == "cnf" && strings.HasPrefix(base, "Commands-"):
 		g.target, g.arch = targetCommands, strings.TrimPrefix(base, "Commands-")
-		ok = c.Binary && c.hasArch(g.arch)
+		ok = c.Binary && c.hasArch(g.arch, r)
 	default:
 		return false
 	}
@@ -129,7 +129,7 @@ func (c *configuration) classify(g *group, r *deb.Release) bool {
 
 // classifyFlat is classify for a flat repository, whose indexes lie beside its
 // Release (apt's flatMetaKey).
-func (c *configuration) classifyFlat(g *group) bool {
+func (c *configuration) classifyFlat(g *group, r *deb.Release) bool {
 	switch {
 	case g.name == "Packages":
 		g.target = targetPackages
@@ -139,7 +139,7 @@ func (c *configuration) classifyFlat(g *group) bool {
 		return c.Source
 	case strings.HasPrefix(g.name, "Contents-"):
 		g.target, g.arch = targetContents, strings.TrimPrefix(g.name, "Contents-")
-		return c.Binary && c.hasArch(g.arch)
+		return c.Binary && c.hasArch(g.arch, r)
 	case language.MatchString(g.name):
 		g.target = targetTranslations
 		return c.Binary && c.hasLanguage(g.name)
@@ -157,10 +157,15 @@ func (c *configuration) components(r *deb.Release) []string {
 	return r.Components
 }
 
-// hasArch: packages for all architectures may have an index of their own. No
+// hasArch: packages for all architectures may have an index of their own, which
+// apt asks for only where Release has "all" among its architectures: archives
+// are known whose mirrors hold an old one otherwise, and nobody notices. No
 // architecture is chosen in a flat repository that is taken whole.
-func (c *configuration) hasArch(arch string) bool {
-	return arch == "all" || len(c.Architectures) == 0 || slices.Contains(c.Architectures, arch)
+func (c *configuration) hasArch(arch string, r *deb.Release) bool {
+	if arch == "all" {
+		return len(r.Architectures) == 0 || slices.Contains(r.Architectures, "all")
+	}
+	return len(c.Architectures) == 0 || slices.Contains(c.Architectures, arch)
 }
 
 func (c *configuration) hasLanguage(l string) bool {

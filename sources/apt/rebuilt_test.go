@@ -1,0 +1,296 @@
+package apt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/keys"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// siteKey is a key of the site, open or as a plan has it.
+func siteKey(t testing.TB) (open, closed *openpgp.Entity) {
+	t.Helper()
+	private, _, _, err := keys.GenerateSite("site", []byte("x"), now.AddDate(-1, 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []**openpgp.Entity{&open, &closed} {
+		ring, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(private))
+		if err != nil {
+			t.Fatal(err)
+		}
+		*e = ring[0]
+	}
+	if err := open.DecryptPrivateKeys([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	return open, closed
+}
+
+// tree is what a plan amounts to once it is collected.
+type tree struct {
+	repos   []bundle.Repository
+	files   map[string]map[string]bundle.File
+	content map[string]map[string][]byte
+}
+
+func collect(t testing.TB, r *sources.Resolved) *tree {
+	t.Helper()
+	tr := &tree{files: map[string]map[string]bundle.File{}, content: map[string]map[string][]byte{}}
+	for _, repo := range r.Repositories {
+		tr.repos = append(tr.repos, bundle.Repository{Name: repo.Name, Kind: repo.Kind, Mode: repo.Mode, Mount: repo.Mount, Annotations: repo.Annotations})
+		files, content := map[string]bundle.File{}, map[string][]byte{}
+		tr.files[repo.Name], tr.content[repo.Name] = files, content
+		for a, err := range repo.Artifacts() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := a.Open(t.Context(), 0, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(c.Body)
+			if err := errors.Join(err, c.Body.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if a.File.Size >= 0 && (a.File.Size != int64(len(b)) || a.File.Digest != bundle.DigestOf(b)) {
+				t.Errorf("%s: %d bytes %s, planned as %d bytes %s", a.File.Path, len(b), bundle.DigestOf(b), a.File.Size, a.File.Digest)
+			}
+			a.File.Size, a.File.Digest = int64(len(b)), bundle.DigestOf(b)
+			files[a.File.Path], content[a.File.Path] = a.File, b
+		}
+	}
+	return tr
+}
+
+func (tr *tree) Repositories() []bundle.Repository { return tr.repos }
+
+func (tr *tree) Files(repo string) iter.Seq2[bundle.File, error] {
+	return func(yield func(bundle.File, error) bool) {
+		for _, p := range slices.SortedFunc(maps.Keys(tr.files[repo]), bundle.ComparePaths) {
+			if !yield(tr.files[repo][p], nil) {
+				return
+			}
+		}
+	}
+}
+
+func (tr *tree) Open(_ context.Context, repo, path string) (io.ReadCloser, error) {
+	if b, ok := tr.content[repo][path]; ok {
+		return io.NopCloser(bytes.NewReader(b)), nil
+	}
+	return nil, os.ErrNotExist
+}
+
+// TestCheckNoticesEveryFile: any one file gone turns the check red, and is
+// named; so does any one that is another than the index says.
+func TestCheckNoticesEveryFile(t *testing.T) {
+	for name, spec := range map[string]func(a *archive) string{
+		"verbatim": func(a *archive) string { return a.spec() },
+		"rebuilt":  func(a *archive) string { return a.spec("packages: [hello]") },
+		"flat": func(a *archive) string {
+			a.flat, a.extra, a.byHash = true, map[string]string{}, false
+			delete(a.packages, "contrib amd64")
+			return a.spec("suites: [./]", "mode: verbatim")
+		},
+		"Release.gpg": func(a *archive) string {
+			r := a.indexes()
+			a.server.Put(a.base()+"Release", r)
+			a.server.Put(a.base()+"Release.gpg", detach(t, r, a.signer))
+			return a.spec()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newArchive(t, t.TempDir())
+			text := spec(a)
+			a.publish()
+			if name == "Release.gpg" {
+				a.server.Remove(a.base() + "InRelease")
+			}
+			env := newEnv(t, a.dir, nil)
+			env.Site, _ = siteKey(t)
+			r, err := plan(t, env, text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr := collect(t, r)
+			counts, err := check(t.Context(), tr)
+			if err != nil || len(counts) != 3 || counts[1].Count < 3 {
+				t.Fatalf("whole: %v, %v", counts, err)
+			}
+			for p, f := range maps.Clone(tr.files["os"]) {
+				delete(tr.files["os"], p)
+				_, err := check(t.Context(), tr)
+				if !errors.Is(err, bundle.ErrIncomplete) || !strings.Contains(err.Error(), "apt/os/"+strings.TrimSuffix(p, filepath.Ext(p))) {
+					t.Errorf("%s gone: got %v", p, err)
+				}
+				if f.Digest != (bundle.Digest{}) && !isSigned(p) {
+					other := f
+					other.Digest[0] ^= 1
+					tr.files["os"][p] = other
+					if _, err := check(t.Context(), tr); !errors.Is(err, bundle.ErrCorrupt) || !strings.Contains(err.Error(), p) {
+						t.Errorf("%s is another: got %v", p, err)
+					}
+				}
+				tr.files["os"][p] = f
+			}
+		})
+	}
+}
+
+// The same selection gives the same bytes whenever it is made, and the one of a
+// plan, which may not open the site's key, but for the signatures.
+func TestRebuiltIsDeterministic(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	open, closed := siteKey(t)
+	var first *tree
+	for _, later := range []time.Duration{0, 40 * 24 * time.Hour} {
+		env := newEnv(t, a.dir, nil)
+		env.Site, env.Now = open, env.Now.Add(later)
+		r, err := plan(t, env, a.spec("packages: [hello]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr := collect(t, r)
+		if first == nil {
+			first = tr
+		}
+		if !maps.EqualFunc(first.files["os"], tr.files["os"], func(a, b bundle.File) bool { return a.Digest == b.Digest }) {
+			t.Errorf("made later, it differs: %v and %v", first.files["os"], tr.files["os"])
+		}
+	}
+	env := newEnv(t, a.dir, nil)
+	env.Site = closed
+	r, err := plan(t, env, a.spec("packages: [hello]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, artifact := range paths(t, r, "os") {
+		unknown := p == "dists/stable/InRelease" || p == "dists/stable/Release.gpg"
+		if want := first.files["os"][p].Digest; unknown != artifact.File.Digest.IsZero() || !unknown && artifact.File.Digest != want {
+			t.Errorf("%s: planned with %s, made with %s", p, artifact.File.Digest, want)
+		}
+	}
+	if got := first.content["os"]["dists/stable/main/binary-amd64/Packages"]; strings.Contains(string(got), "other") || strings.Count(string(got), "Package: ") != 3 {
+		t.Errorf("Packages:\n%s", got)
+	}
+	if _, ok := first.files["os"]["_upstream/dists/stable/InRelease"]; !ok {
+		t.Error("upstream's signature is not there")
+	}
+}
+
+func TestValidFor(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	env := newEnv(t, a.dir, nil)
+	env.Site, _ = siteKey(t)
+	r, err := plan(t, env, a.spec("packages: [hello]", "valid-for: 30d"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	if e := r.Repositories[0].Expires; e == nil || !e.Equal(want) {
+		t.Errorf("expires %v, want %v", e, want)
+	}
+	if text := collect(t, r).content["os"]["dists/stable/Release"]; !bytes.Contains(text, []byte("Valid-Until: Tue, 01 Dec 2026 00:00:00 UTC\n")) {
+		t.Errorf("Release:\n%s", text)
+	}
+}
+
+func TestRebuiltNeedsSiteKey(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	if _, err := plan(t, newEnv(t, a.dir, nil), a.spec("packages: [hello]")); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), "site key") {
+		t.Errorf("got %v", err)
+	}
+	if n := a.server.AllRequests(); n != 0 {
+		t.Errorf("%d requests before that was said", n)
+	}
+}
+
+// What cannot be satisfied is an error that names the chain.
+func TestUnsatisfied(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.packages["main amd64"] = append(a.packages["main amd64"], pkg("top", "1", "amd64", "Depends: middle"), pkg("middle", "1", "amd64", "Depends: nowhere (>= 2)"))
+	a.publish()
+	env := newEnv(t, a.dir, nil)
+	env.Site, _ = siteKey(t)
+	_, err := plan(t, env, a.spec("packages: [top, nonesuch]"))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"top", "middle", "nowhere (>= 2)", "nonesuch"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: does not name %s", err, want)
+		}
+	}
+}
+
+// Dependencies are found in other sources, and every package has a reason.
+func TestClosureOverSources(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	b := newArchive(t, a.dir)
+	b.signer = a.signer
+	writeKeyring(t, filepath.Join(a.dir, "archive.asc"), a.signer)
+	b.packages = map[string][]string{"main amd64": {pkg("vendor", "1", "amd64", "Depends: hello")}}
+	b.publish()
+	env := newEnv(t, a.dir, nil)
+	env.Site, _ = siteKey(t)
+	second := strings.Replace(b.spec("packages: [vendor]"), "name: os", "name: vendor", 1)
+	r, err := plan(t, env, a.spec("packages: [other]")+second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello, ok := paths(t, r, "os")["pool/main/hello/hello_2.10-3_amd64.deb"]
+	if !ok || !strings.Contains(hello.Evidence.Reason, "vendor") {
+		t.Errorf("hello: %+v", hello.Evidence)
+	}
+}
+
+// What a reference host has is left out, or is exactly what is carried.
+func TestStatusFiles(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	status := pkg("data", "1", "all", "Status: install ok installed") + "\n" + pkg("other", "1", "amd64", "Status: install ok installed") + "\n" + pkg("gone", "1", "amd64", "Status: deinstall ok config-files")
+	if err := os.WriteFile(filepath.Join(a.dir, "status"), []byte(status), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		more []string
+		want string
+	}{
+		{[]string{"packages: [hello]", "installed: status"}, "hello libhello"},
+		{[]string{"reproduce: status"}, "data other"},
+	} {
+		env := newEnv(t, a.dir, nil)
+		env.Site, _ = siteKey(t)
+		r, err := plan(t, env, a.spec(test.more...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for p := range paths(t, r, "os") {
+			if strings.HasPrefix(p, "pool/") {
+				got = append(got, strings.Split(p, "/")[2])
+			}
+		}
+		if slices.Sort(got); strings.Join(got, " ") != test.want {
+			t.Errorf("%v: got %v, want %s", test.more, got, test.want)
+		}
+	}
+}
