@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -118,6 +119,7 @@ func (s *site) traced(calls string, args ...string) []string {
 
 const (
 	readCalls  = "openat,read,pread64,readv,preadv,preadv2,mmap,copy_file_range,sendfile,splice"
+	makeCalls  = ",openat,creat,mkdirat,mkdir,linkat,symlinkat,renameat,renameat2,unlinkat,mknodat,truncate"
 	writeCalls = "write,pwrite64,writev,pwritev,pwritev2,copy_file_range,sendfile,splice,fallocate"
 )
 
@@ -144,6 +146,34 @@ func (s *site) moved(lines []string, what, dir string) map[string]int64 {
 	return sums
 }
 
+// P9: staysWithin requires that nothing was made, opened for writing, renamed
+// or removed outside of these places.
+func (s *site) staysWithin(lines []string, places ...string) {
+	s.t.Helper()
+	at := regexp.MustCompile(`^(openat|creat|\w*(?:mkdir|link|rename|mknod|truncate)\w*)\((?:"[^"]*", )?(?:(?:\d+|AT_FDCWD)<([^>]*)>, )?"([^"]*)"`)
+	changes := 0
+	for _, l := range lines {
+		m := at.FindStringSubmatch(l)
+		if m == nil || m[1] == "openat" && !strings.Contains(l, "O_WRONLY") && !strings.Contains(l, "O_RDWR") && !strings.Contains(l, "O_CREAT") {
+			continue
+		}
+		if strings.Contains(l, ") = -1 ") || m[3] == "/dev/null" {
+			continue // nothing happened
+		}
+		path := m[3]
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(m[2], path)
+		}
+		changes++
+		if !slices.ContainsFunc(places, func(place string) bool { return path == s.path(place) || strings.HasPrefix(path, s.path(place)+"/") }) {
+			s.t.Errorf("outside of %q: %s", places, l)
+		}
+	}
+	if changes < 10 {
+		s.t.Errorf("%d changes seen, want more", changes)
+	}
+}
+
 // P8 and one write: export writes a medium once; import reads each volume
 // once, through one descriptor, and writes what it holds once.
 func TestBytesMoveOnce(t *testing.T) {
@@ -151,7 +181,10 @@ func TestBytesMoveOnce(t *testing.T) {
 	for i := range 300 {
 		s.write(fmt.Sprintf("data/small/%03d", i), noise(uint64(i), 3000))
 	}
-	lines := s.traced(writeCalls, "export", "--to", "usb", "--volume-size", "2MiB", "--no-readback")
+	s.check(os.Mkdir(s.path("tmp"), 0o755))
+	s.env = append(s.env, "TMPDIR="+s.path("tmp"))
+	lines := s.traced(writeCalls+makeCalls, "export", "--to", "usb", "--volume-size", "2MiB", "--no-readback")
+	s.staysWithin(lines, "usb", ".gapbundle")
 	var bundle, written, stored int64
 	for _, content := range s.contents("usb") {
 		bundle += int64(len(content))
@@ -164,7 +197,8 @@ func TestBytesMoveOnce(t *testing.T) {
 	}
 
 	s.mirror("mirror")
-	lines = s.traced(readCalls+","+writeCalls, "import", "usb", "--to", "mirror")
+	lines = s.traced(readCalls+","+writeCalls+makeCalls, "import", "usb", "--to", "mirror")
+	s.staysWithin(lines, "mirror")
 	reads := s.moved(lines, "read", "usb")
 	var volumes int
 	for name, content := range s.contents("usb/site-000001") {

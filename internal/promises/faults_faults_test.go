@@ -180,7 +180,7 @@ func TestMediumChangesDuringImport(t *testing.T) {
 // change, and lets it go on. stopped is false when it never read so often.
 func (s *site) stoppedAt(n int, change func(), args ...string) (code int, out string, stopped bool) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience())
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "strace", append([]string{
 		"-f", "-qq", "-o", "/dev/null", "-e", "trace=pread64", "-e", fmt.Sprintf("inject=pread64:signal=SIGSTOP:when=%d", n), program(),
