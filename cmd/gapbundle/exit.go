@@ -12,6 +12,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/config"
+	"github.com/gapbundle/gapbundle/internal/export"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
@@ -169,6 +170,10 @@ func hintFor(err error, mirror string) string {
 	}
 	if h := refusalHint(err, firstOf(mirror, "DIR")); h != "" {
 		return h
+	}
+	var other *export.OtherMirrorError
+	if errors.As(err, &other) {
+		return "nothing was recorded; give the destination it came from, or a new name if that mirror was set up anew: --destination NAME"
 	}
 	var none *bundle.NoBundleError
 	if errors.As(err, &none) {

@@ -160,6 +160,9 @@ func noteExport(o *output, r *export.Result) {
 	}
 	o.note("%s, bundle %d of set %s: %d files, %s; %s carried in %d volumes; read back: %s",
 		what, r.Sequence, r.Set, r.Files, humanBytes(r.Bytes), humanBytes(r.Carried), r.Volumes, firstOf(r.Readback, "no"))
+	if r.Assumed {
+		o.note("  assumes that %d arrived; if it was lost: %s", r.Base, otherBase(r.Before))
+	}
 	if r.Unpinned > 0 {
 		o.log.Warn(fmt.Sprintf("%d files are vouched for by nothing but the connection", r.Unpinned))
 	}

@@ -66,10 +66,11 @@ func Plan(ctx context.Context, o Options) (*PlanReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.report(), s.close()
+	r, err := s.report()
+	return r, errors.Join(err, s.close())
 }
 
-func (s *session) report() *PlanReport {
+func (s *session) report() (*PlanReport, error) {
 	r := &PlanReport{
 		Set: s.spec.Set, Sequence: s.ledger.Next(), Full: s.base == nil,
 		Total: s.survey.Total(), ScratchBytes: s.resolved.Scratch,
@@ -79,9 +80,13 @@ func (s *session) report() *PlanReport {
 	}
 	if s.base != nil {
 		m := s.base.manifest
+		before, err := s.before(m.Sequence)
+		if err != nil {
+			return nil, err
+		}
 		r.Base = &PlanBase{
 			Sequence: m.Sequence, Code: ledger.StateCode(m.State), Created: m.Created,
-			Acknowledged: s.base.acknowledged, Before: s.before(m.Sequence),
+			Acknowledged: s.base.acknowledged, Before: before,
 		}
 	}
 	for i, p := range s.resolved.Repositories {
@@ -100,7 +105,7 @@ func (s *session) report() *PlanReport {
 		r.CarryBytes += run.Raw
 	}
 	r.MirrorBytes = r.Total.FetchBytes
-	return r
+	return r, nil
 }
 
 // Interrupted says that err ended an export that the same command continues.

@@ -28,6 +28,18 @@ type ReceiptOptions struct {
 	DryRun    bool
 }
 
+// OtherMirrorError is a receipt that the key of the destination's mirror did
+// not sign.
+type OtherMirrorError struct {
+	File, Destination string
+	Err               error
+}
+
+func (e *OtherMirrorError) Error() string {
+	return fmt.Sprintf("%s: not signed by the mirror known as destination %q: %v", e.File, e.Destination, e.Err)
+}
+func (e *OtherMirrorError) Unwrap() error { return e.Err }
+
 // AddReceipt records that a destination holds the state that a receipt names.
 // The first receipt of a destination pins its key.
 func AddReceipt(ctx context.Context, o ReceiptOptions) (*bundle.Receipt, error) {
@@ -65,6 +77,9 @@ func addReceipt(l *ledger.Ledger, o ReceiptOptions) (*bundle.Receipt, error) {
 		}
 	}
 	r, err := verifyReceipt(signed, key)
+	if err != nil && pinned != "" {
+		return nil, &OtherMirrorError{o.File, o.Destination, err}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.File, err)
 	}

@@ -32,8 +32,11 @@ type Result struct {
 	// Root is the digest of bundle.json, State the state digest.
 	Root  bundle.Digest `json:"root"`
 	State bundle.Digest `json:"state"`
-	// Base is the sequence that a delta builds on.
-	Base int64 `json:"base,omitempty"`
+	// Base is the sequence that a delta builds on. Assumed: no receipt says
+	// that it arrived; Before is then the one to build on if it was lost, 0: none.
+	Base    int64 `json:"base,omitempty"`
+	Assumed bool  `json:"assumed,omitempty"`
+	Before  int64 `json:"before,omitempty"`
 	// Files and Bytes are what the mirror will publish of the set; Carried is
 	// how many bytes the volumes have, Volumes how many there are.
 	Files    int64  `json:"files"`
@@ -206,7 +209,11 @@ func (j *job) nothing() (*Result, error) {
 	j.result.Message = fmt.Sprintf("nothing new since %d", m.Sequence)
 	if !j.base.acknowledged {
 		j.result.Message += " (never acknowledged"
-		if before := j.before(m.Sequence); before > 0 {
+		before, err := j.before(m.Sequence)
+		if err != nil {
+			return nil, err
+		}
+		if before > 0 {
 			j.result.Message += fmt.Sprintf("; if it was lost: --base %d", before)
 		} else {
 			j.result.Message += "; if it was lost: --full"
@@ -227,15 +234,23 @@ func (j *job) nothing() (*Result, error) {
 	return &j.result, j.saveLock()
 }
 
-// before is the newest kept state older than n; 0: none.
-func (s *session) before(n int64) int64 {
-	var before int64
-	for _, k := range s.ledger.States() {
-		if k < n {
-			before = k
+// before is the newest kept state older than n that the destination was sent
+// or acknowledged; 0: none. What others were sent it does not have.
+func (s *session) before(n int64) (int64, error) {
+	acknowledged := s.ledger.Destinations()[s.o.Destination].Acknowledged
+	for _, k := range slices.Backward(s.ledger.States()) {
+		if k >= n {
+			continue
+		}
+		m, err := s.ledger.Manifest(k)
+		if err != nil {
+			return 0, err
+		}
+		if k == acknowledged || m.Destination == s.o.Destination {
+			return k, nil
 		}
 	}
-	return before
+	return 0, nil
 }
 
 func (j *job) keepSeen() error {
@@ -269,6 +284,13 @@ func (j *job) settle(collected []sources.Collected, f *bundle.Finished) (*Result
 	}
 	r := &j.result
 	r.of(m)
+	if m.Base != nil && !j.base.acknowledged {
+		before, err := j.before(m.Base.Sequence)
+		if err != nil {
+			return nil, err
+		}
+		r.Assumed, r.Before = true, before
+	}
 	r.Dirs, r.Root, r.Carried, r.Volumes, r.Readback = f.Dirs, f.Root, f.Bytes, f.Volumes, f.Readback
 	return r, nil
 }
