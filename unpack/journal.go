@@ -117,16 +117,9 @@ const maxDetail = 8 << 10 // bytes
 func appendEntries(f *os.File, at int64, head bundle.Digest, entries []Entry) error {
 	var out []byte
 	for _, e := range entries {
-		e.Previous = head
-		if len(e.Detail) > maxDetail {
-			e.Detail = strings.ToValidUTF8(e.Detail[:maxDetail], "") + " ..."
-		}
-		line, err := bundle.MarshalCanonical(e)
+		line, err := e.line(head)
 		if err != nil {
 			return err
-		}
-		if len(line) > maxJournalLine {
-			return fmt.Errorf("line of %d bytes, at most %d: %w", len(line), maxJournalLine, bundle.ErrMalformed)
 		}
 		head = bundle.DigestOf(line)
 		out = append(append(out, line...), '\n')
@@ -152,4 +145,34 @@ func (w *writer) head() (bundle.Digest, error) {
 	defer f.Close()
 	d, _, err := journalHead(f)
 	return d, err
+}
+
+// line is the entry as it follows the line of this digest.
+func (e Entry) line(previous bundle.Digest) ([]byte, error) {
+	e.Previous = previous
+	if len(e.Detail) > maxDetail {
+		e.Detail = strings.ToValidUTF8(e.Detail[:maxDetail], "") + " ..."
+	}
+	line, err := bundle.MarshalCanonical(e)
+	if err == nil && len(line) > maxJournalLine {
+		err = fmt.Errorf("line of %d bytes, at most %d: %w", len(line), maxJournalLine, bundle.ErrMalformed)
+	}
+	return line, err
+}
+
+// unwritten are those of entries, to be appended behind from, that a journal
+// which ends with head does not have yet: a full disk may have taken the
+// first of several lines.
+func unwritten(entries []Entry, from, head bundle.Digest) ([]Entry, error) {
+	for i, e := range entries {
+		if from == head {
+			return entries[i:], nil
+		}
+		line, err := e.line(from)
+		if err != nil {
+			return nil, err
+		}
+		from = bundle.DigestOf(line)
+	}
+	return nil, nil
 }

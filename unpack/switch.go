@@ -89,10 +89,16 @@ func (w *writer) complete(in *intent) error {
 			return err
 		}
 	}
-	if head, err := w.head(); err != nil {
+	head, err := w.head()
+	if err != nil {
 		return err
-	} else if head == in.Head {
-		if err := w.note(in.Journal...); err != nil {
+	}
+	left, err := unwritten(in.Journal, in.Head, head)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		if err := w.note(left...); err != nil {
 			return err
 		}
 	}
