@@ -173,7 +173,7 @@ func notBy(url string, keys openpgp.EntityList, cause error) error {
 // enough, as archives sign with the key before and the one after a change.
 // Expired and revoked keys count for nothing.
 func signersOf(content, signatures []byte, keys openpgp.EntityList, now time.Time) (openpgp.EntityList, error) {
-	config := &packet.Config{Time: func() time.Time { return now }}
+	config := &packet.Config{Time: func() time.Time { return now.Add(clockSkew) }}
 	var signers openpgp.EntityList
 	var others []string
 	r := packet.NewReader(bytes.NewReader(signatures))
