@@ -47,7 +47,6 @@ func table() map[string]row {
 		"internal/bench":        {},
 		"sources/sourcetest":    {test: true, imports: []string{"bundle", "sources", "internal/config", "internal/export", "internal/fetch", "internal/keys", "unpack", "verify"}},
 		"internal/bundletest":   {test: true, imports: []string{"bundle", "verify", "internal/keys"}},
-		"internal/deps":         {},
 		"internal/promises":     {test: true, tests: []string{"bundle", "verify"}},
 		"internal/faulttest":    {test: true},
 		"internal/upstreamtest": {test: true},
