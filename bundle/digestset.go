@@ -69,9 +69,10 @@ func (s *DigestSet) Add(d Digest, size int64) (added bool) {
 	return true
 }
 
+// grow makes half as many slots more: while it runs both arrays are there.
 func (s *DigestSet) grow() {
 	old := s.slots
-	s.slots = make([]digestSlot, 2*len(old))
+	s.slots = make([]digestSlot, len(old)+len(old)/2)
 	for _, slot := range old {
 		if !slot.digest.IsZero() {
 			*s.find(slot.digest) = slot

@@ -80,7 +80,7 @@ func openRun(ctx context.Context, w *Writer, r Run) (*RunWriter, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	rw := &RunWriter{w: w, run: r, tape: t, part: part, cut: newCutter(w.o.VolumeSize, r.First), written: NewDigestSet(0),
+	rw := &RunWriter{w: w, run: r, tape: t, part: part, cut: newCutter(w.o.VolumeSize, r.First), written: NewDigestSet(min(r.Count, MaxFiles)),
 		job: &frameJob{raw: make([]byte, 0, frameRaw), done: make(chan struct{}, 1)}}
 	if rw.replay, err = newReplay(f, t.record.size); err != nil {
 		return nil, errors.Join(err, f.Close())
