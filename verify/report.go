@@ -136,7 +136,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(out, "%-14s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	line("bundle", "%s", r.Bundle)
-	line("bundle.json", "%s", r.Root)
+	if !r.Root.IsZero() { // there was one
+		line("bundle.json", "%s", r.Root)
+	}
 	if r.Created != nil {
 		r.writeRoot(line)
 	}

@@ -40,7 +40,7 @@ func withProgram(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // a temporary folder
 	path := filepath.Join(dir, "gapbundle")
 	build := exec.Command("go", "build", "-o", path, "github.com/gapbundle/gapbundle/cmd/gapbundle")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
