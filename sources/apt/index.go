@@ -12,7 +12,6 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
@@ -212,6 +211,3 @@ func (g *group) unpackLimit(release string) (int64, error) {
 	}
 	return g.plain.Size, nil
 }
-
-// trimDot takes "./" off, as indexes of flat repositories have it.
-func trimDot(p string) string { return strings.TrimPrefix(p, "./") }

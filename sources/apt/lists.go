@@ -300,7 +300,25 @@ func (e *entry) expand(stanzas []stanza) ([]*suite, error) {
 		errs = append(errs, e.pos.Errorf("source %s: no entry in the list", e.name))
 	}
 	placeRoots(all)
-	return all, strictyaml.Join(errs...)
+	return all, strictyaml.Join(append(errs, checkRoots(all))...)
+}
+
+// checkRoots refuses two addresses that would share a folder of the mirror.
+func checkRoots(all []*suite) error {
+	owners := map[string]*root{}
+	for _, s := range all {
+		if owner := owners[s.root.prefix]; owner != nil && owner != s.root {
+			return s.pos.Errorf("%s and %s: would lie in one folder: make two sources of them", fetch.Redact(owner.url), fetch.Redact(s.root.url))
+		}
+		owners[s.root.prefix] = s.root
+		if s.root.prefix == "" {
+			continue
+		}
+		if err := bundle.CheckPath(strings.TrimSuffix(s.root.prefix, "/")); err != nil {
+			return s.pos.Errorf("%s: %w", fetch.Redact(s.root.url), err)
+		}
+	}
+	return nil
 }
 
 // maxSuites bounds a source: each of its suites is an annotation of the repository.

@@ -17,6 +17,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/keys"
 	"github.com/gapbundle/gapbundle/sources"
 )
@@ -237,6 +238,22 @@ func TestUnsatisfied(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: does not name %s", err, want)
 		}
+	}
+}
+
+// A stanza with relations by the million is refused before they are parsed.
+func TestRelationsByTheMillion(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.packages["main amd64"] = append(a.packages["main amd64"], pkg("evil", "1", "amd64", "Depends: "+strings.Repeat("a, ", 10_000_000)+"b"))
+	a.publish()
+	env := newEnv(t, a.dir, nil)
+	env.Site, _ = siteKey(t)
+	start := time.Now()
+	if _, err := plan(t, env, a.spec("packages: [evil]")); !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), "Packages.gz") {
+		t.Errorf("got %v, want ErrUpstream", err)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("took %s", took)
 	}
 }
 

@@ -87,7 +87,7 @@ func (c *configuration) wanted(r *deb.Release, flat bool) []*group {
 
 // classify says whether the index g.name is wanted, and what it is.
 func (c *configuration) classify(g *group, r *deb.Release) bool {
-	rest, ok := g.name, true
+	rest := g.name
 	for _, component := range c.components(r) {
 		if after, found := strings.CutPrefix(g.name, component+"/"); found && len(component) > len(g.component) {
 			g.component, rest = component, after
@@ -99,6 +99,7 @@ func (c *configuration) classify(g *group, r *deb.Release) bool {
 	folder, base, _ := cutLast("/"+rest, "/")
 	folder = strings.TrimPrefix(folder, "/")
 	arch, isBinary := strings.CutPrefix(folder, "binary-")
+	var ok bool
 	switch {
 	case isBinary && (base == "Packages" || base == "Release"):
 		g.arch, ok = arch, c.Binary && c.hasArch(arch, r) && (arch != "all" || r.ArchitectureAll != "Packages")
