@@ -167,10 +167,13 @@ func (s *session) check(ctx context.Context, collected []sources.Collected) erro
 		if k.Check == nil || len(t.Repositories()) == 0 {
 			continue
 		}
-		counts, err := k.Check(ctx, t)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("kind %s: completeness: %w", k.Name, err))
-			continue
+		counts, known := s.checkedBefore(t.Repositories())
+		if !known {
+			var err error
+			if counts, err = k.Check(ctx, t); err != nil {
+				errs = append(errs, fmt.Errorf("kind %s: completeness: %w", k.Name, err))
+				continue
+			}
 		}
 		for i := range collected {
 			if collected[i].Repository.Kind == k.Name {
@@ -179,6 +182,32 @@ func (s *session) check(ctx context.Context, collected []sources.Collected) erro
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkedBefore gives the counts of the base if all repositories of a kind have
+// the very lists that it has: they were checked when it was made, and another
+// look would ask upstream for indexes that did not change.
+func (s *session) checkedBefore(repos []bundle.Repository) ([]bundle.CheckCount, bool) {
+	if s.base == nil {
+		return nil, false
+	}
+	var counts []bundle.CheckCount
+	same := 0
+	for _, old := range s.base.manifest.Repositories {
+		if old.Kind != repos[0].Kind {
+			continue
+		}
+		if same == len(repos) {
+			return nil, false
+		}
+		r := repos[same]
+		if old.Name != r.Name || old.Mount != r.Mount || old.Mode != r.Mode || old.Files.Digest != r.Files.Digest || !maps.Equal(old.Annotations, r.Annotations) {
+			return nil, false
+		}
+		counts = old.Checks
+		same++
+	}
+	return counts, same == len(repos) && len(counts) > 0
 }
 
 // Names and mounts of the repositories that gapbundle adds.

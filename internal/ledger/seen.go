@@ -28,6 +28,7 @@ const (
 	seenOrigin    = "origin"
 	seenValidator = "validator"
 	seenVouched   = "vouched"
+	seenOwn       = "file:" // before the names of the file's own annotations
 )
 
 func seenName(repository string) string {
@@ -52,12 +53,26 @@ func (l *Ledger) Seen(repository string) iter.Seq2[Seen, error] {
 		defer func() { _ = f.Close() }() // read-only
 		for line, err := range bundle.ReadList[bundle.File](f, "ledger, "+seenName(repository)) {
 			a := line.Annotations
-			line.Annotations = nil
+			line.Annotations = ownAnnotations(a)
 			if !yield(Seen{File: line, Origin: a[seenOrigin], Validator: a[seenValidator], Vouched: a[seenVouched]}, err) {
 				return
 			}
 		}
 	}
+}
+
+// ownAnnotations are those that the file itself has; nil: none.
+func ownAnnotations(line map[string]string) map[string]string {
+	var own map[string]string
+	for k, v := range line {
+		if name, ok := strings.CutPrefix(k, seenOwn); ok {
+			if own == nil {
+				own = make(map[string]string)
+			}
+			own[name] = v
+		}
+	}
+	return own
 }
 
 // SeenWriter writes what Seen reads.
@@ -73,7 +88,10 @@ func NewSeenWriter(w io.Writer) *SeenWriter {
 // Write appends s; paths ascend.
 func (w *SeenWriter) Write(s Seen) error {
 	f := s.File
-	f.Annotations = make(map[string]string, 3)
+	f.Annotations = make(map[string]string, 3+len(s.File.Annotations))
+	for k, v := range s.File.Annotations {
+		f.Annotations[seenOwn+k] = v
+	}
 	for k, v := range map[string]string{seenOrigin: s.Origin, seenValidator: s.Validator, seenVouched: s.Vouched} {
 		if v != "" {
 			f.Annotations[k] = v
