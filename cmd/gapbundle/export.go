@@ -97,6 +97,7 @@ func plan(c *cli.Context, o *output) error {
 	if err != nil {
 		return err
 	}
+	noteStrange(o, report.Unknown)
 	o.show(planResult{report, targets}, func(w io.Writer) { writePlan(w, report, targets, time.Now()) })
 	return nil
 }
@@ -147,6 +148,7 @@ func noteExport(o *output, r *export.Result) {
 	for _, change := range r.Changed {
 		o.note("pin changed: %s", change.URL)
 	}
+	noteStrange(o, r.Unknown)
 	for _, dir := range r.Left {
 		o.note("left over from an export that was given up, may be deleted: %s", dir)
 	}
@@ -165,6 +167,13 @@ func noteExport(o *output, r *export.Result) {
 	}
 	if r.Unpinned > 0 {
 		o.log.Warn(fmt.Sprintf("%d files are vouched for by nothing but the connection", r.Unpinned))
+	}
+}
+
+// noteStrange points out a destination that nothing was ever exported to.
+func noteStrange(o *output, others []string) {
+	if len(others) > 0 {
+		o.log.Warn("this destination was never exported to before, so nothing is taken for granted there; known: " + strings.Join(others, ", "))
 	}
 }
 

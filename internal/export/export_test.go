@@ -15,6 +15,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/ledger"
 )
 
 func TestExportWhateverUpstreamTells(t *testing.T) {
@@ -371,4 +372,37 @@ func readState(t *testing.T, dir string) string {
 	}
 	_, rest, _ := strings.Cut(string(b), `"stream":"`)
 	return rest[:32]
+}
+
+// The same export again, before a receipt has come back, is no second bundle.
+func TestSentButNotAcknowledged(t *testing.T) {
+	w := &world{content: mixed(), digests: true, sizes: true}
+	b := newBench(t, w)
+	b.must()
+	l, err := ledger.Open(t.Context(), filepath.Join(b.dir, ".gapbundle", "site"), "site", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(l.Acknowledge("", 1, "key", nil), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	w.content["new"] = []byte("new")
+	if r := b.must(); r.Nothing || r.Base != 1 || r.Sequence != 2 {
+		t.Fatalf("the delta: %+v", r)
+	}
+	r := b.must()
+	if !r.Nothing || r.Message != "nothing new since 2 (never acknowledged; if it was lost: --base 1)" {
+		t.Fatalf("the same again: %+v", r)
+	}
+	if r := b.must(func(o *Options) { o.Base = "1" }); r.Nothing || r.Base != 1 || r.Sequence != 3 {
+		t.Fatalf("asked for: %+v", r)
+	}
+	w.content["newer"] = []byte("newer")
+	if r := b.must(); r.Nothing || r.Base != 1 {
+		t.Fatalf("with something new: %+v", r)
+	}
+	elsewhere := b.must(func(o *Options) { o.Destination = "ship" })
+	if !elsewhere.Full || len(elsewhere.Unknown) != 1 || elsewhere.Unknown[0] != "(none)" {
+		t.Fatalf("another destination: %+v", elsewhere)
+	}
 }

@@ -3,6 +3,8 @@ package export
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -31,6 +33,9 @@ type PlanReport struct {
 	CarryBytes  int64 `json:"carryBytes"`
 	// ScratchBytes is what the sources may need on this machine meanwhile.
 	ScratchBytes int64 `json:"scratchBytes"`
+	// Unknown says that the destination was never exported to, while others
+	// were, by name: perhaps a slip of the pen, and a full bundle because of it.
+	Unknown []string `json:"otherDestinations,omitempty"`
 	// Resumes says that an interrupted export waits to be finished.
 	Resumes int64 `json:"resumes,omitempty"`
 }
@@ -104,8 +109,29 @@ func (s *session) report() (*PlanReport, error) {
 		r.Volumes += run.Volumes
 		r.CarryBytes += run.Raw
 	}
+	if r.Total.Fetch > 0 {
+		r.Volumes++ // client files, and what has no size yet, come behind the planned ones
+	}
 	r.MirrorBytes = r.Total.FetchBytes
+	r.Unknown = s.strangeDestination()
 	return r, nil
+}
+
+// strangeDestination are the known destinations, when the one asked for is
+// not among them.
+func (s *session) strangeDestination() []string {
+	known := s.ledger.Destinations()
+	if _, ok := known[s.o.Destination]; ok || len(known) == 0 {
+		return nil
+	}
+	var names []string
+	for _, n := range slices.Sorted(maps.Keys(known)) {
+		if n == "" {
+			n = "(none)"
+		}
+		names = append(names, n)
+	}
+	return names
 }
 
 // Interrupted says that err ended an export that the same command continues.

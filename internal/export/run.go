@@ -48,6 +48,8 @@ type Result struct {
 	// enforced from now on; Changed are pins that --update-lock replaced.
 	Pinned  []string         `json:"pinned,omitempty"`
 	Changed []sources.Change `json:"changed,omitempty"`
+	// Unknown are the destinations exported to before, when this one never was.
+	Unknown []string `json:"otherDestinations,omitempty"`
 	// Left are directories of an earlier export that was given up; they may
 	// be deleted.
 	Left []string `json:"left,omitempty"`
@@ -68,6 +70,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	r, err := s.finished()
 	if r == nil && err == nil {
+		r, err = s.alreadyExported(ctx)
+	}
+	if r == nil && err == nil {
 		r, err = s.write(ctx)
 	}
 	return r, errors.Join(err, s.close())
@@ -83,15 +88,13 @@ type job struct {
 }
 
 func (s *session) write(ctx context.Context) (_ *Result, err error) {
-	j := &job{session: s, seen: make(map[string]string)}
+	j := newJob(s)
 	defer func() {
 		if j.writer != nil {
 			err = errors.Join(err, j.writer.Close())
 		}
 	}()
-	collected, err := sources.Collect(ctx, s.resolved, s.survey, sources.CollectOptions{
-		Writer: j.open, Have: s.have.Size, Scratch: s.scratch, Seen: j.newSeen, Progress: s.o.Progress, Site: j.site,
-	})
+	collected, err := j.collect(ctx, j.open)
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +123,55 @@ func (s *session) write(ctx context.Context) (_ *Result, err error) {
 		return nil, err
 	}
 	return j.settle(collected, finished)
+}
+
+func newJob(s *session) *job { return &job{session: s, seen: make(map[string]string)} }
+
+func (j *job) collect(ctx context.Context, open func() (*bundle.Writer, error)) ([]sources.Collected, error) {
+	return sources.Collect(ctx, j.resolved, j.survey, sources.CollectOptions{
+		Writer: open, Have: j.have.Size, Scratch: j.scratch, Seen: j.newSeen, Progress: j.o.Progress, Site: j.site,
+	})
+}
+
+// errCarries ends a look that was to find nothing to carry.
+var errCarries = errors.New("there is something to carry")
+
+// alreadyExported finds out whether the destination was sent just this
+// before, by a bundle that no receipt has acknowledged yet: then a delta on
+// the acknowledged state would be the same bundle once more. nil: it was not.
+func (s *session) alreadyExported(ctx context.Context) (*Result, error) {
+	if s.base == nil || s.o.Base != "" || len(s.o.Only)+len(s.o.Hold) > 0 {
+		return nil, nil
+	}
+	newest := s.ledger.Destinations()[s.o.Destination].Exported
+	if newest <= s.base.manifest.Sequence {
+		return nil, nil
+	}
+	m, err := s.ledger.Manifest(newest)
+	if err != nil {
+		return nil, err
+	}
+	sent := *s
+	sent.base = &base{manifest: m, openList: s.ledger.OpenList}
+	if sent.have, err = sent.base.blobs(); err != nil {
+		return nil, err
+	}
+	if sent.survey, err = s.resolved.Survey(s.o.VolumeSize, sent.have.Size); err != nil || sent.survey.Total().Fetch > 0 {
+		return nil, err
+	}
+	j := newJob(&sent)
+	collected, err := j.collect(ctx, func() (*bundle.Writer, error) { return nil, errCarries })
+	if errors.Is(err, errCarries) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	now, _, err := j.manifest(ctx, collected)
+	if err != nil || now.State != m.State {
+		return nil, err
+	}
+	return j.nothing()
 }
 
 // open makes the writer: the number is taken, durably, before the first byte
@@ -154,6 +206,7 @@ func (j *job) open() (*bundle.Writer, error) {
 		}
 	}
 	j.created = *j.ledger.Pending()
+	j.result.Unknown = j.strangeDestination()
 	records, err := j.ledger.Records()
 	if err != nil {
 		return nil, err
