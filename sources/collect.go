@@ -419,6 +419,7 @@ func (c *crew) now(ctx context.Context, i int, source string, artifacts []Artifa
 			u.settle(nil)
 			continue
 		}
+		c.o.Progress.Grow(max(u.file.Size, 0))
 		if err := c.toTail(ctx, u); err != nil {
 			return nil, firstCause(ctx, err)
 		}
