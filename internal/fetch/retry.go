@@ -45,7 +45,7 @@ func (a *attempts) again(ctx context.Context, err error) error {
 	}
 	pause := max(after, backOff(a.failed))
 	a.failed++
-	a.c.options.Log.InfoContext(ctx, "another attempt", "after", err.Error(), "wait", pause, "attempt", a.failed+1)
+	a.c.options.Log.InfoContext(ctx, fmt.Sprintf("attempt %d in %s, after: %s", a.failed+1, pause.Round(100*time.Millisecond), err.Error()))
 	if waited := a.c.options.Wait(ctx, pause); waited != nil {
 		return fmt.Errorf("%w, while waiting after %s", waited, err.Error())
 	}
