@@ -74,7 +74,7 @@ func (l *lifetime) UnmarshalText(b []byte) error {
 	if err != nil || n == 0 || !isHours {
 		return fmt.Errorf("want a time like 30d or 12h, got %q", b)
 	}
-	*l = lifetime(n) * lifetime(hours) * lifetime(time.Hour) //nolint:durationcheck // two numbers and an hour
+	*l = lifetime(n) * lifetime(hours) * lifetime(time.Hour)
 	return nil
 }
 
