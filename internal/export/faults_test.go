@@ -91,6 +91,7 @@ func (s *site) arrives(medium string) {
 // finishes the job.
 func TestExportSurvivesEveryFault(t *testing.T) {
 	s := newSite(t)
+	all := os.Getenv("GAPBUNDLE_ALL_FAULTS") != "" // every n instead of every so many; minutes
 	for _, c := range []struct {
 		call, errno string
 		step        int
@@ -100,7 +101,11 @@ func TestExportSurvivesEveryFault(t *testing.T) {
 	} {
 		t.Run(c.call+" "+c.errno, func(t *testing.T) {
 			s := &site{t: t, program: s.program, dir: s.dir, env: s.env}
-			for n := 1; ; n += c.step {
+			step := c.step
+			if all {
+				step = 1
+			}
+			for n := 1; ; n += step {
 				medium, state := t.TempDir(), filepath.Join(t.TempDir(), "state")
 				command := []string{"export", filepath.Join(s.dir, "gapbundle.yaml"), "--to", medium, "--state", state, "--volume-size", "1MiB"}
 				fault := faulttest.Fault{Call: c.call, N: n, Errno: c.errno}
