@@ -188,8 +188,8 @@ func (s *session) check(ctx context.Context, collected []sources.Collected) erro
 // the very lists that it has: they were checked when it was made, and another
 // look would ask upstream for indexes that did not change.
 func (s *session) checkedBefore(repos []bundle.Repository) ([]bundle.CheckCount, bool) {
-	if s.base == nil {
-		return nil, false
+	if s.base == nil || s.base.manifest.Tool != s.o.Tool {
+		return nil, false // another version may look closer
 	}
 	var counts []bundle.CheckCount
 	same := 0
