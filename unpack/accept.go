@@ -19,13 +19,15 @@ import (
 type Outcome string
 
 // The outcomes. Refused is an error of the whole import only when nothing
-// newer of the set made up for it.
+// newer of the set made up for it. Failed says that the machine, not the
+// bundle, was in the way: a full disk, an interrupt.
 const (
 	Imported        Outcome = "imported"
 	AlreadyImported Outcome = "already imported"
 	Pending         Outcome = "pending"
 	Superseded      Outcome = "superseded"
 	Refused         Outcome = "refused"
+	Failed          Outcome = "failed"
 )
 
 // BundleResult is what became of one bundle.
@@ -123,13 +125,22 @@ func (r *importing) excuse() {
 	}
 }
 
-// fail records what an import could not do. It says Pending of bundles that
-// lack volumes, Refused of all others.
-func (r *importing) fail(_ context.Context, choices []*choice, err error) error {
-	outcome := Refused
-	if errors.Is(err, bundle.ErrIncomplete) && !errors.Is(err, bundle.ErrCorrupt) {
-		outcome = Pending
+// outcomeOf is what an error makes of the bundles it was met with.
+func outcomeOf(err error) Outcome {
+	for _, class := range []error{bundle.ErrCorrupt, bundle.ErrMalformed, bundle.ErrUntrusted, bundle.ErrUnsupported, bundle.ErrUsage} {
+		if errors.Is(err, class) {
+			return Refused
+		}
 	}
+	if errors.Is(err, bundle.ErrIncomplete) {
+		return Pending
+	}
+	return Failed
+}
+
+// fail records what an import could not do.
+func (r *importing) fail(_ context.Context, choices []*choice, err error) error {
+	outcome := outcomeOf(err)
 	var entries []Entry
 	for _, c := range choices {
 		r.res.Bundles = append(r.res.Bundles, r.unpublished(c, outcome, err)...)

@@ -53,7 +53,10 @@ func TestFullDisk(t *testing.T) {
 		want["apt/debs/"+name] = files[name]
 	}
 	made := e.Export(t, []bundletest.Repository{apt(files)}, bundletest.Options{})
-	r.refused(syscall.ENOSPC, unpack.ImportOptions{}, made.Dirs...)
+	res, _ := r.refused(syscall.ENOSPC, unpack.ImportOptions{}, made.Dirs...)
+	if got := outcomes(res); len(got) != 1 || !strings.HasSuffix(got[0], " failed") {
+		t.Errorf("outcomes %v: a full disk is not the bundle's fault", got)
+	}
 	if !sameServed(before, servedAll(t, r.dir)) {
 		t.Error("what is served has changed")
 	}
