@@ -26,6 +26,9 @@ type Finished struct {
 	Root Digest
 	// Dirs are the bundle's directories, one for each medium that has the root.
 	Dirs []string
+	// Without are directories of media that have volumes of the bundle and no
+	// root, because they were taken out before there was one.
+	Without []string
 	// Volumes counts volumes, Bytes is the size of those and of the catalogue.
 	Volumes int
 	Bytes   int64
@@ -53,7 +56,7 @@ func (w *Writer) Finish(ctx context.Context, m Manifest, lists []Lists, signers 
 		return nil, err
 	}
 	defer closeRecords()
-	shelves, err := w.openShelves(volumes)
+	shelves, without, err := w.openShelves(ctx, volumes)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +90,7 @@ func (w *Writer) Finish(ctx context.Context, m Manifest, lists []Lists, signers 
 		}
 		f.Dirs = append(f.Dirs, filepath.Join(s.medium.dir, w.name))
 	}
+	f.Without = without
 	return f, nil
 }
 
@@ -137,7 +141,7 @@ func (s shelves) close() {
 // openShelves gives the media that are at hand with all volumes they were
 // given, in order; the last one at least has to be. What interrupted exports
 // left there and nothing refers to is removed.
-func (w *Writer) openShelves(volumes []*recordedVolume) (all shelves, err error) {
+func (w *Writer) openShelves(ctx context.Context, volumes []*recordedVolume) (all shelves, without []string, err error) {
 	defer func() {
 		if err != nil {
 			all.close()
@@ -151,35 +155,54 @@ func (w *Writer) openShelves(volumes []*recordedVolume) (all shelves, err error)
 		if len(m.volumes) == 0 {
 			continue
 		}
-		root, err := m.open(w.partial)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // taken out
-		}
+		root, err := w.bring(ctx, m, byNumber)
 		if err != nil {
-			return all, err
+			return all, nil, err
 		}
-		if !m.has(root, byNumber) {
-			root.Close()
-			continue // another medium is in its place
+		if root == nil {
+			without = append(without, filepath.Join(m.dir, w.partial))
+			continue
 		}
 		all = append(all, shelf{m, root})
 		if err := m.removeStrays(root); err != nil {
-			return all, err
+			return all, nil, err
 		}
 	}
 	if len(all) == 0 {
 		if len(volumes) > 0 {
-			return nil, fmt.Errorf("no medium that holds volumes of %s is at hand: %w", w.name, ErrIncomplete)
+			return nil, nil, fmt.Errorf("no medium that holds volumes of %s is at hand: %w", w.name, ErrIncomplete)
 		}
 		m := w.media[0]
 		root, err := m.make(w.partial)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		all = append(all, shelf{m, root})
-		return all, m.removeStrays(root)
+		return all, nil, m.removeStrays(root)
 	}
-	return all, nil
+	return all, without, nil
+}
+
+// bring opens the bundle's directory on a medium that has volumes, asking for
+// the medium as long as it is not there; nil: it stays away.
+func (w *Writer) bring(ctx context.Context, m *medium, volumes map[int]*recordedVolume) (*os.Root, error) {
+	for {
+		root, err := m.open(w.partial)
+		switch {
+		case err == nil && m.has(root, volumes):
+			return root, nil
+		case err == nil: // another medium is in its place
+			root.Close()
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
+		if w.o.Absent == nil {
+			return nil, nil
+		}
+		if again, err := w.o.Absent(ctx, m.number, m.dir); err != nil || !again {
+			return nil, err
+		}
+	}
 }
 
 func (m *medium) has(root *os.Root, volumes map[int]*recordedVolume) bool {

@@ -221,6 +221,55 @@ func TestSeveralMedia(t *testing.T) {
 	j.want(readBundle(t, j.targets...))
 }
 
+// A medium that was taken out is asked for, and may stay away.
+func TestMediumTakenOut(t *testing.T) {
+	for _, comesBack := range []bool{true, false} {
+		j := mixed(t)
+		dir := filepath.Dir(j.targets[0])
+		j.targets = append(j.targets, filepath.Join(dir, "second"))
+		first, drawer, asked := j.targets[0], filepath.Join(dir, "drawer"), 0
+		j.absent = func(_ context.Context, number int, where string) (bool, error) {
+			if asked++; number != 1 || where != first {
+				t.Errorf("asked for medium %d, %s", number, where)
+			}
+			if !comesBack {
+				return false, nil
+			}
+			if asked == 1 {
+				return true, nil // said too early
+			}
+			return true, os.Rename(drawer, first)
+		}
+		w := j.writer()
+		smallMedia(w, 11<<20)
+		small := w.freeSpace
+		w.freeSpace = func(dir string) (int64, error) {
+			if dir == first {
+				return small(dir)
+			}
+			return 1 << 40, nil
+		}
+		if _, err := j.write(w); err != nil {
+			t.Fatal(err)
+		}
+		w.waitReads()
+		if err := os.Rename(first, drawer); err != nil {
+			t.Fatal(err)
+		}
+		f := j.finish(w)
+		if comesBack {
+			if len(f.Dirs) != 2 || len(f.Without) != 0 || asked != 2 {
+				t.Errorf("came back: root on %q, without %q, asked %d times", f.Dirs, f.Without, asked)
+			}
+			continue
+		}
+		if len(f.Dirs) != 1 || len(f.Without) != 1 || filepath.Dir(f.Without[0]) != first || asked != 1 {
+			t.Errorf("stayed away: root on %q, without %q, asked %d times", f.Dirs, f.Without, asked)
+		}
+		j.want(readBundle(t, drawer, j.targets[1]))
+	}
+}
+
 // Free space is promised to one volume only, and some is kept for the catalogue.
 func TestPlaceKeepsItsPromises(t *testing.T) {
 	j := newJob(t, 32<<20)

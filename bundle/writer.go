@@ -36,6 +36,11 @@ type WriterOptions struct {
 	// bytes that are needed at least; nil: that is an error matching
 	// ErrIncomplete.
 	NextMedium func(ctx context.Context, need int64) (dir string, err error)
+	// Absent is asked about each medium that has volumes of the bundle and was
+	// taken out before the root could be written: true when it is there again,
+	// false to leave it without root and catalogue, which an import then takes
+	// from another medium; nil: false.
+	Absent func(ctx context.Context, number int, dir string) (again bool, err error)
 }
 
 // Writer writes one bundle: runs of blobs, then Finish. Everything is durable

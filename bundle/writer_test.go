@@ -72,6 +72,7 @@ type job struct {
 	targets    []string
 	records    string
 	next       func(ctx context.Context, need int64) (string, error)
+	absent     func(ctx context.Context, number int, dir string) (bool, error)
 	noReadback bool
 	signer     *Signer // nil: a new one
 	later      time.Duration
@@ -94,7 +95,7 @@ func (j *job) writer() *Writer {
 	}
 	j.t.Cleanup(func() { records.Close() })
 	w, err := NewWriter(WriterOptions{Set: "lab", Sequence: 7, Targets: j.targets, VolumeSize: j.volumeSize, Jobs: j.jobs,
-		Records: records, NextMedium: j.next, NoReadback: j.noReadback})
+		Records: records, NextMedium: j.next, Absent: j.absent, NoReadback: j.noReadback})
 	if err != nil {
 		j.t.Fatal(err)
 	}

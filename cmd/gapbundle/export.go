@@ -125,6 +125,10 @@ func runExport(c *cli.Context, o *output) error {
 			answer, _, err := ask(c, o, fmt.Sprintf("All targets are full, %s more are needed. Mount the next medium and type its directory (nothing: stop): ", humanBytes(need)))
 			return answer, err
 		}
+		options.Absent = func(_ context.Context, number int, dir string) (bool, error) {
+			answer, _, err := ask(c, o, fmt.Sprintf("Medium %d was taken out of %s. Mount it again for its copy of the signed root and type y (nothing: it goes without one): ", number, dir))
+			return answer == "y", err
+		}
 	}
 	r, err := export.Run(c.Context, options)
 	p.stop()
@@ -149,6 +153,9 @@ func noteExport(o *output, r *export.Result) {
 		o.note("pin changed: %s", change.URL)
 	}
 	noteStrange(o, r.Unknown)
+	for _, dir := range r.Without {
+		o.note("%s has no copy of the signed root: inside, import a medium that has one first", dir)
+	}
 	for _, dir := range r.Left {
 		o.note("left over from an export that was given up, may be deleted: %s", dir)
 	}

@@ -64,6 +64,9 @@ type Options struct {
 	// NextMedium is asked for another directory when all targets are full;
 	// nil: the export stops and can be repeated with another --to.
 	NextMedium func(ctx context.Context, need int64) (string, error)
+	// Absent is asked about a medium with volumes that was taken out before
+	// the root was written; nil: it stays without (Result.Without).
+	Absent func(ctx context.Context, number int, dir string) (again bool, err error)
 	// Kinds are the kinds of sources that may be used.
 	Kinds sources.Kinds
 	// Tool is the name and version that the bundle bears.

@@ -25,7 +25,10 @@ type Result struct {
 	Nothing bool   `json:"nothing,omitempty"`
 	Message string `json:"message,omitempty"`
 	// Dirs are the directories of the bundle, the one with the root last.
-	Dirs     []string `json:"dirs,omitempty"`
+	Dirs []string `json:"dirs,omitempty"`
+	// Without are directories on media that were taken out before there was a
+	// root: payload only. An import takes a medium with the root first.
+	Without  []string `json:"without,omitempty"`
 	Set      string   `json:"set"`
 	Sequence int64    `json:"sequence,omitempty"`
 	Full     bool     `json:"full"`
@@ -214,7 +217,7 @@ func (j *job) open() (*bundle.Writer, error) {
 	j.closers = append(j.closers, records.Close)
 	j.writer, err = bundle.NewWriter(bundle.WriterOptions{
 		Set: j.spec.Set, Sequence: j.created.Sequence, Targets: j.o.Targets, VolumeSize: j.o.VolumeSize, Jobs: j.o.Jobs,
-		Records: records, NoReadback: j.o.NoReadback, Progress: j.o.Progress, NextMedium: j.o.NextMedium,
+		Records: records, NoReadback: j.o.NoReadback, Progress: j.o.Progress, NextMedium: j.o.NextMedium, Absent: j.o.Absent,
 	})
 	return j.writer, err
 }
@@ -344,6 +347,7 @@ func (j *job) settle(collected []sources.Collected, f *bundle.Finished) (*Result
 		}
 		r.Assumed, r.Before = true, before
 	}
+	r.Without = f.Without
 	r.Dirs, r.Root, r.Carried, r.Volumes, r.Readback = f.Dirs, f.Root, f.Bytes, f.Volumes, f.Readback
 	return r, nil
 }
