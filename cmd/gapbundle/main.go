@@ -26,7 +26,7 @@ import (
 // bound that people plan with (docs/benchmarks.md), and the time it costs is
 // little, because most of what is live are buffers that hold no pointers. GOGC
 // in the environment overrides it.
-const gcPercent = 40
+const gcPercent = 25
 
 func main() {
 	if os.Getenv("GOGC") == "" {
