@@ -337,6 +337,14 @@ func TestFinishedButNotNoted(t *testing.T) {
 	// The export died between the last rename on the medium and its own note.
 	state := filepath.Join(b.dir, ".gapbundle", "site")
 	stream := readState(t, state)
+	s, err := begin(t.Context(), func() Options { o := b.o; o.StateDir = t.TempDir(); return o }(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := newJob(s).request()
+	if err := errors.Join(err, s.close()); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.RemoveAll(state); err != nil {
 		t.Fatal(err)
 	}
@@ -344,11 +352,23 @@ func TestFinishedButNotNoted(t *testing.T) {
 		t.Fatal(err)
 	}
 	pending := fmt.Sprintf(`{"format":1,"next":2,"pending":{"created":"2026-11-01T00:00:00Z","request":"%s","sequence":1,"targets":["x"]},"set":"site","stream":"%s"}`,
-		bundle.DigestOf([]byte("any")), stream)
+		request, stream)
 	if err := os.WriteFile(filepath.Join(state, "state.json"), []byte(pending), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	w.content["new"] = []byte("upstream went on")
+	// Another request notes the bundle too, and is carried out all the same.
+	other := t.TempDir()
+	if err := os.CopyFS(other, os.DirFS(state)); err != nil {
+		t.Fatal(err)
+	}
+	ship := b.must(func(o *Options) { o.Destination, o.StateDir = "ship", other })
+	if ship.Sequence != 2 || !ship.Full {
+		t.Fatalf("another destination was asked for: %+v", ship)
+	}
+	if err := os.RemoveAll(ship.Dirs[0]); err != nil {
+		t.Fatal(err)
+	}
 	before := snapshot(t, b.medium)
 	r := b.must()
 	if r.Sequence != 1 || r.Root != first.Root || len(r.Dirs) != 1 || r.Dirs[0] != first.Dirs[0] {

@@ -368,7 +368,8 @@ func (r *Result) of(m *bundle.Manifest) {
 // finished looks for a bundle that was signed and complete when the export
 // that made it died before it could note so: it is noted now, as it is. To
 // make it again would put two roots under one number if upstream has changed
-// since. nil: there is none.
+// since. nil: there is none, or it was another request than this one, which
+// then goes on.
 func (s *session) finished() (*Result, error) {
 	p := s.ledger.Pending()
 	if p == nil {
@@ -395,10 +396,15 @@ func (s *session) finished() (*Result, error) {
 	if m.Stream != s.ledger.Stream() || m.Sequence != p.Sequence {
 		return nil, nil
 	}
+	request, err := newJob(s).request()
+	if err != nil {
+		return nil, err
+	}
+	same := p.Request == request
 	if err := s.keepLists(reader, m); err != nil {
 		return nil, err
 	}
-	if err := s.ledger.Commit(m, s.scratch, nil); err != nil {
+	if err := s.ledger.Commit(m, s.scratch, nil); err != nil || !same {
 		return nil, err
 	}
 	root, err := reader.Root()

@@ -173,9 +173,14 @@ func (l *Ledger) load(dir, set string) (err error) {
 	return nil
 }
 
-// Close unlocks the ledger.
+// Close empties the scratch directory and unlocks the ledger.
 func (l *Ledger) Close() error {
 	var errs []error
+	if l.root != nil && l.lock != nil {
+		if err := l.empty(scratchDir); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
 	if l.root != nil {
 		errs = append(errs, l.root.Close())
 	}
@@ -278,7 +283,7 @@ func (l *Ledger) Commit(m *bundle.Manifest, scratch *os.Root, fresh map[bundle.D
 	if err := l.save(); err != nil {
 		return err
 	}
-	return errors.Join(l.sweep(), l.empty(recordsDir), l.empty(scratchDir))
+	return errors.Join(l.sweep(), l.empty(recordsDir))
 }
 
 func (l *Ledger) addState(n int64) {
