@@ -226,7 +226,7 @@ func (s *session) resolve(ctx context.Context, specs []sources.Spec, write bool)
 		return err
 	}
 	env := &sources.Env{
-		Set: s.spec.Set, Fetch: client, Base: seen{s.ledger}, Dir: s.spec.Dir, Now: s.o.Now, Site: site,
+		Set: s.spec.Set, Tool: s.o.Tool, Fetch: client, Base: seen{s.ledger}, Dir: s.spec.Dir, Now: s.o.Now, Site: site,
 		Scratch: s.scratch, Lock: s.lock, Log: s.o.Log,
 	}
 	for _, r := range s.held {
