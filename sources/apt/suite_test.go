@@ -58,4 +58,3 @@ func TestSuite(t *testing.T) {
 		},
 	})
 }
-
