@@ -136,6 +136,37 @@ func (h *Handler) file(a *answer, r *http.Request, g *generation, p string) {
 	}
 }
 
+// found is an open file and the generation that it is of.
+type found struct {
+	*os.File
+	of    *generation
+	close func()
+}
+
+// find opens the file at p: g's or, if g has none, the one of the generation
+// before. The caller closes what is found.
+func (h *Handler) find(g *generation, p string) (*found, error) {
+	f, err := g.openFile(h.mirror, relative(p))
+	if err == nil {
+		return &found{f, g, func() { _ = f.Close() }}, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) || !fallsBack(p) {
+		return nil, err
+	}
+	before, err := h.mirror.acquire(previous)
+	if err != nil {
+		return nil, err
+	}
+	if f, err = before.openFile(h.mirror, relative(p)); err != nil {
+		h.mirror.release(before)
+		return nil, fmt.Errorf("%s: %w", previous, err)
+	}
+	return &found{f, before, func() {
+		_ = f.Close()
+		h.mirror.release(before)
+	}}, nil
+}
+
 // fallsBack says that p is content, which the generation before may still
 // have, and not what describes the generation that is current.
 func fallsBack(p string) bool {

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -17,7 +15,6 @@ import (
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/site"
 )
 
@@ -68,7 +65,7 @@ func special(a *answer, r *http.Request, p string, f *os.File) (done bool) {
 		return true
 	}
 	if image, ok := imageOf(p); ok && image.Area == "referrers" && query.Get("artifactType") != "" {
-		someReferrers(a, r, p, f, query.Get("artifactType"))
+		someReferrers(a, r, f, query.Get("artifactType"))
 		return true
 	}
 	return false
@@ -111,10 +108,10 @@ func someTags(a *answer, r *http.Request, p string, f io.Reader) {
 	sendJSON(a, r, "application/json", list)
 }
 
-// someReferrers answers with those of one type ("Listing Referrers"). What
-// is not understood of the list is sent on as it is.
-func someReferrers(a *answer, r *http.Request, p string, f io.Reader, artifactType string) {
-	b, err := bundle.ReadAllBounded(f, p, maxReferrers)
+// someReferrers answers with those of one type ("Listing Referrers"). A list
+// that is cut off by the bound does not parse.
+func someReferrers(a *answer, r *http.Request, f io.Reader, artifactType string) {
+	b, err := io.ReadAll(io.LimitReader(f, maxReferrers))
 	index := map[string]json.RawMessage{}
 	var all []json.RawMessage
 	if err == nil {
@@ -201,35 +198,4 @@ func registryError(p string, status int) string {
 func answerPing(a *answer, r *http.Request) {
 	a.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
 	sendJSON(a, r, "application/json", struct{}{})
-}
-
-// found is an open file and the generation that it is of.
-type found struct {
-	*os.File
-	of    *generation
-	close func()
-}
-
-// find opens the file at p: g's or, if g has none, the one of the generation
-// before. The caller closes what is found.
-func (h *Handler) find(g *generation, p string) (*found, error) {
-	f, err := g.openFile(h.mirror, relative(p))
-	if err == nil {
-		return &found{f, g, func() { _ = f.Close() }}, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) || !fallsBack(p) {
-		return nil, err
-	}
-	before, err := h.mirror.acquire(previous)
-	if err != nil {
-		return nil, err
-	}
-	if f, err = before.openFile(h.mirror, relative(p)); err != nil {
-		h.mirror.release(before)
-		return nil, fmt.Errorf("%s: %w", previous, err)
-	}
-	return &found{f, before, func() {
-		_ = f.Close()
-		h.mirror.release(before)
-	}}, nil
 }
