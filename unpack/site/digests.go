@@ -38,11 +38,14 @@ func (w *writer) digest(f bundle.File) error {
 	if err := w.folder(dir); err != nil {
 		return err
 	}
-	if err := w.root.Symlink(digest, dir+"/"+DigestLink); err != nil {
-		return err
+	// As it was in the generation before: a folder holds one digest, so the
+	// link beside it is the right one.
+	linked := w.in.Link != nil && w.in.Link(dir+"/"+digest) == nil
+	if linked && w.in.Link(dir+"/"+DigestLink) == nil {
+		return nil
 	}
-	if w.in.Link != nil && w.in.Link(dir+"/"+digest) == nil {
-		return nil // as it was in the generation before
+	if err := w.root.Symlink(digest, dir+"/"+DigestLink); err != nil || linked {
+		return err
 	}
 	return w.bytes(dir+"/"+digest, []byte(digest))
 }

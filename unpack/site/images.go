@@ -61,18 +61,26 @@ type tagList struct {
 func Tags(r io.Reader) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		d := json.NewDecoder(r)
-		inTags := false
-		for {
+		for depth, inTags := 0, false; ; {
 			token, err := d.Token()
+			if err == io.EOF && depth > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			if err == io.EOF {
+				return
+			}
 			if err != nil {
-				if err != io.EOF {
-					yield("", err)
-				}
+				yield("", err)
 				return
 			}
 			switch v := token.(type) {
 			case json.Delim:
 				inTags = v == '['
+				if v == '[' || v == '{' {
+					depth++
+				} else {
+					depth--
+				}
 			case string:
 				if inTags && !yield(v, nil) {
 					return

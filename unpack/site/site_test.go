@@ -160,9 +160,11 @@ func TestWriteIsDeterministicAndClosed(t *testing.T) {
 			names = append(names, n)
 		}
 	}
-	ext := extension(index)
+	ext, digest := extension(index), bundle.DigestOf([]byte("r.example/a/manifests/1")).String()
 	want := []string{
-		"_gapbundle/clients/apt/demo.sources", "_gapbundle/inventory.json", "_gapbundle/inventory.txt",
+		"_gapbundle/clients/apt/demo.sources",
+		"_gapbundle/digests/v2/a/manifests", "_gapbundle/digests/v2/r.example/a/manifests/1/digest", "_gapbundle/digests/v2/r.example/a/manifests/1/" + digest,
+		"_gapbundle/inventory.json", "_gapbundle/inventory.txt", "_gapbundle/registry/referrers.json", "_gapbundle/registry/v2.json",
 		"_gapbundle/servers/Caddyfile", "_gapbundle/servers/apache.conf", "_gapbundle/servers/nginx.conf", "_gapbundle/servers/types.json",
 		"_gapbundle/typed/files/example.org/d.bin." + extension("application/x-d"),
 		"_gapbundle/typed/v2/a/manifests", "_gapbundle/typed/v2/a/tags/list." + extension(jsonType),
@@ -174,7 +176,9 @@ func TestWriteIsDeterministicAndClosed(t *testing.T) {
 	}
 	for name, target := range map[string]string{
 		"_gapbundle/typed/v2/r.example/a/manifests/1." + ext: "-> ../../../../../../v2/r.example/a/manifests/1",
-		"v2/a/manifests": "-> ../../v2/r.example/a/manifests",
+		"v2/a/manifests":                                       "-> ../../v2/r.example/a/manifests",
+		"_gapbundle/digests/v2/a/manifests":                    "-> ../../../../_gapbundle/digests/v2/r.example/a/manifests",
+		"_gapbundle/digests/v2/r.example/a/manifests/1/digest": "-> " + digest,
 	} {
 		if files[name] != target {
 			t.Errorf("%s %s, want %s", name, files[name], target)
