@@ -199,3 +199,28 @@ func TestLists(t *testing.T) {
 		}
 	})
 }
+
+// TestResolve: the digest of a tag, as clients ask for it without the manifest.
+func TestResolve(t *testing.T) {
+	w := NewWorld(t)
+	i := w.Index(host+"/team/app", "1.0")
+	f := webtest.NewFixture(t)
+	f.Publish(w.Files)
+	r := newRunner(t)
+	webtest.Each(t, f.Dir, func(t *testing.T, s *webtest.Server) {
+		server := strings.TrimPrefix(s.URL, "http://")
+		for _, name := range []string{i.Name, i.Alias} {
+			ref := Pull{Server: server, Name: name, Reference: i.Tag}.Ref()
+			for _, args := range [][]string{
+				{"crane", "digest", ref}, {"oras", "resolve", "--plain-http", ref},
+				{"oras", "manifest", "fetch", "--descriptor", "--plain-http", ref},
+				{"skopeo", "inspect", "--tls-verify=false", "--format", "{{.Digest}}", "docker://" + ref},
+			} {
+				out, err := r.do(t.Context(), args[0], args[1:]...)
+				if err != nil || !strings.Contains(out, i.Digest.String()) {
+					t.Errorf("%s: %v, %s, want %s", args, err, out, i.Digest)
+				}
+			}
+		}
+	})
+}
