@@ -29,11 +29,10 @@ func images(w *World) []Image {
 func TestMatrix(t *testing.T) {
 	w := NewWorld(t)
 	all := images(w)
-	f := webtest.NewFixture(t)
-	f.Publish(w.Files)
+	dir := imported(t, w)
 	clients := Clients(t)
 	for _, name := range webtest.Names() {
-		server := strings.TrimPrefix(webtest.Start(t, name, f.Dir).URL, "http://")
+		server := strings.TrimPrefix(webtest.Start(t, name, dir).URL, "http://")
 		for _, c := range clients {
 			t.Run(name+"/"+c.Name, func(t *testing.T) {
 				t.Parallel()
