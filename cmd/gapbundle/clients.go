@@ -67,7 +67,9 @@ func printClients(c *cli.Context, o *output) error {
 			if err := site.Substitute(&out, bytes.NewReader(content), c.String("base-url")); err != nil {
 				return err
 			}
-			unknownBase = unknownBase || bytes.Contains(out.Bytes(), []byte(sources.BaseMark))
+			for _, mark := range []string{sources.BaseMark, sources.HostMark, sources.InsecureMark} {
+				unknownBase = unknownBase || bytes.Contains(out.Bytes(), []byte(mark))
+			}
 			files = append(files, clientFile{path, out.String()})
 			return nil
 		}))
@@ -76,7 +78,7 @@ func printClients(c *cli.Context, o *output) error {
 		return err
 	}
 	if unknownBase {
-		o.log.Warn("the mirror does not know its address: " + sources.BaseMark + " stands for it (--base-url URL, or gapbundle config MIRROR --base-url URL)")
+		o.log.Warn("the mirror does not know its address: " + sources.BaseMark + " and the like stand for it (--base-url URL, or gapbundle config MIRROR --base-url URL)")
 	}
 	o.show(map[string]any{"files": files}, func(w io.Writer) {
 		for _, f := range files {

@@ -165,10 +165,13 @@ func (i Image) named(name string, tags []string) Image {
 	return i
 }
 
-// Index adds an OCI index of all platforms, Docker's list of them, and an
-// index that holds an index.
-func (w *World) Index(name, tag string) Image  { return w.index(name, false, tag) }
+// Index adds an OCI index of all platforms.
+func (w *World) Index(name, tag string) Image { return w.index(name, false, tag) }
+
+// Docker adds a list of all platforms, with Docker's media types.
 func (w *World) Docker(name, tag string) Image { return w.index(name, true, tag) }
+
+// Nested adds an index that holds an index of all platforms.
 func (w *World) Nested(name, tag string) Image {
 	inner := w.index(name, false)
 	x := v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: []v1.Descriptor{inner.Descriptor}}

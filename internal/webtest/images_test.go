@@ -41,7 +41,7 @@ func testImages(t *testing.T, f mirror, start startFunc) {
 		for _, n := range []string{name, alias} {
 			for _, method := range []string{http.MethodGet, http.MethodHead} {
 				resp, body := do(t, s, method, "/v2/"+n+"/"+path)
-				if got := resp.Header.Values(digestOf); resp.StatusCode != 200 || len(got) != 1 || got[0] != digest {
+				if got := resp.Header.Values(digestOf); resp.StatusCode != http.StatusOK || len(got) != 1 || got[0] != digest {
 					t.Errorf("%s /v2/%s/%s: status %d, digest %q, want %s: %.100q", method, n, path, resp.StatusCode, got, digest, body)
 				}
 			}
@@ -83,7 +83,7 @@ func testImages(t *testing.T, f mirror, start startFunc) {
 	f.Publish(first())
 	checkDigest("manifests/latest", digest(now))
 	f.Publish(first())
-	if resp, _ := do(t, s, http.MethodGet, "/v2/"+name+"/manifests/latest"); resp.StatusCode != 404 {
+	if resp, _ := do(t, s, http.MethodGet, "/v2/"+name+"/manifests/latest"); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("a tag that two generations do not have: %d", resp.StatusCode)
 	}
 }

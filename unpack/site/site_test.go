@@ -413,13 +413,14 @@ func TestClientsOfTwoSets(t *testing.T) {
 
 func TestSubstitute(t *testing.T) {
 	for in, want := range map[string]string{
-		"":                         "",
-		"@BASE@":                   "http://b",
-		"@BASE@@BASE@":             "http://bhttp://b",
-		"@BASE@BASE@":              "http://bBASE@",
-		"@@BASE@@":                 "@http://b@",
-		"@BAS @base@ @BASE":        "@BAS @base@ @BASE",
-		"@BASE@x\n@@BASE@BASE@ @B": "http://bx\n@http://bBASE@ @B",
+		"":                           "",
+		"@BASE@":                     "http://b",
+		"@BASE@@BASE@":               "http://bhttp://b",
+		"@BASE@BASE@":                "http://bBASE@",
+		"@@BASE@@":                   "@http://b@",
+		"@BAS @base@ @BASE":          "@BAS @base@ @BASE",
+		"@BASE@x\n@@BASE@BASE@ @B":   "http://bx\n@http://bBASE@ @B",
+		"@HOST@/x @BASE@ @INSECURE@": "b/x http://b true", "@BASE@HOST@": "http://bHOST@", "@HOST@@BASE@": "bhttp://b", "@INSECURE@HOST@@INSECUR": "trueHOST@@INSECUR",
 		strings.Repeat("x", 32<<10-3) + "@BASE@" + strings.Repeat("y", 32<<10): strings.Repeat("x", 32<<10-3) + "http://b" + strings.Repeat("y", 32<<10),
 	} {
 		for name, r := range map[string]io.Reader{
@@ -431,6 +432,14 @@ func TestSubstitute(t *testing.T) {
 			}
 		}
 	}
+	for base, want := range map[string]string{
+		"https://m.lan:8443": "m.lan:8443 false", "http://[fd00::1]:80": "[fd00::1]:80 true", "https://m.lan/a/b": "m.lan false", "http://m": "m true",
+	} {
+		var out bytes.Buffer
+		if err := Substitute(&out, strings.NewReader("@HOST@ @INSECURE@"), base); err != nil || out.String() != want {
+			t.Errorf("%s: %q, %v, want %q", base, out.String(), err, want)
+		}
+	}
 	if err := Substitute(io.Discard, iotest.ErrReader(errLists), "x"); !errors.Is(err, errLists) {
 		t.Errorf("a reader's error: %v", err)
 	}
@@ -439,8 +448,13 @@ func TestSubstitute(t *testing.T) {
 // FuzzSubstitute: streaming, in pieces of any size, is replacing all at once.
 func FuzzSubstitute(f *testing.F) {
 	f.Add([]byte("a@BASE@b@BASE"), "http://x")
+	f.Add([]byte("@HOST@BASE@@INSECURE@HOST@@@BASE@"), "https://@HOST@/@INSECURE@")
 	f.Fuzz(func(t *testing.T, b []byte, base string) {
-		want := bytes.ReplaceAll(b, []byte(baseWord), []byte(base))
+		var pairs []string
+		for _, w := range wordsOf(base) {
+			pairs = append(pairs, w[0], w[1])
+		}
+		want := []byte(strings.NewReplacer(pairs...).Replace(string(b)))
 		if base == "" {
 			want = b
 		}
