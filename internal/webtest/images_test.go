@@ -1,9 +1,12 @@
 package webtest
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
 )
@@ -123,6 +126,47 @@ func testImageHeaders(t *testing.T, s *Server, image, blob string) {
 	for _, path := range []string{image + "/manifests/2.0", image + "/manifests/1.1", blob, "/v2/"} {
 		if resp, _ := do(t, s, http.MethodPut, path); resp.StatusCode != http.StatusMethodNotAllowed && (s.Name == Serve || resp.StatusCode != http.StatusNotFound) {
 			t.Errorf("PUT %s: status %d", path, resp.StatusCode)
+		}
+	}
+}
+
+// testMoving: while a tag is moved, the digest is that of the body, where a
+// request is answered from one generation.
+func testMoving(t *testing.T, f mirror, start startFunc) {
+	const name = "reg.example/moving"
+	generations := []map[string]File{first(), first()}
+	for i, files := range generations {
+		withImage(files, name, fmt.Sprintf(`{"n":%d}`, i), "latest")
+	}
+	f.Publish(generations[0])
+	s := start(t, f.Path())
+	bad := make(chan string, 4)
+	deadline := time.Now().Add(time.Second)
+	for range cap(bad) {
+		go func() {
+			for time.Now().Before(deadline) {
+				resp, err := open(s, http.MethodGet, "/v2/moving/manifests/latest")
+				if err != nil {
+					bad <- err.Error()
+					return
+				}
+				b, err := io.ReadAll(resp.Body)
+				_ = resp.Body.Close()
+				got, want := resp.Header.Get(digestOf), digest(string(b))
+				if err != nil || resp.StatusCode != http.StatusOK || got == "" || got != want && (s.Name == Serve || s.Name == Nginx) {
+					bad <- fmt.Sprintf("status %d, digest %q, body %q, %v", resp.StatusCode, got, b, err)
+					return
+				}
+			}
+			bad <- ""
+		}()
+	}
+	for i := 1; time.Now().Before(deadline); i++ {
+		f.Publish(generations[i%2])
+	}
+	for range cap(bad) {
+		if s := <-bad; s != "" {
+			t.Error(s)
 		}
 	}
 }
