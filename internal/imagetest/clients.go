@@ -27,6 +27,9 @@ type Pull struct {
 	Reference string
 	// Platform is os/architecture; "": all of them.
 	Platform string
+	// Config is what points containerd (a hosts folder) or podman (a
+	// registries.conf) at the mirror; "": one that is made for Server.
+	Config string
 }
 
 // Ref is what most clients are given.
@@ -79,6 +82,13 @@ func (r *runner) do(ctx context.Context, program string, args ...string) (string
 		return "", fmt.Errorf("%s %s: %w\n%s%s", program, strings.Join(args, " "), err, out.String(), said.String())
 	}
 	return out.String(), nil
+}
+
+// with is r with more in its environment.
+func (r *runner) with(env ...string) *runner {
+	more := *r
+	more.env = slices.Concat(r.env, env)
+	return &more
 }
 
 // fresh makes a new folder.
@@ -210,6 +220,7 @@ func Oras(t testing.TB) Client {
 // Podman pulls and unpacks, into a store of its own, by the original name.
 func Podman(t testing.TB) Client {
 	r := newRunner(t)
+	r.dir = shortDir(t)
 	policy := filepath.Join(r.dir, "policy.json")
 	if err := os.WriteFile(policy, []byte(`{"default":[{"type":"insecureAcceptAnything"}]}`), 0o644); err != nil {
 		t.Fatal(err)
@@ -219,10 +230,12 @@ func Podman(t testing.TB) Client {
 		if err != nil {
 			return nil, err
 		}
-		r, err := r.registries(dir, p)
-		if err != nil {
-			return nil, err
+		if p.Config == "" {
+			if p.Config, err = writeRegistries(dir, p); err != nil {
+				return nil, err
+			}
 		}
+		r := r.with("CONTAINERS_REGISTRIES_CONF=" + p.Config)
 		global := []string{"--root", dir + "/root", "--runroot", dir + "/run", "--tmpdir", dir + "/tmp", "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none"}
 		args := append(global, "pull", "--quiet", "--signature-policy", policy)
 		if p.Platform != "" {
@@ -245,17 +258,14 @@ func Podman(t testing.TB) Client {
 	}}
 }
 
-// registries is r with a registries.conf that has the mirror in place of the
-// image's registry.
-func (r *runner) registries(dir string, p Pull) (*runner, error) {
+// writeRegistries puts the mirror in place of the image's registry.
+func writeRegistries(dir string, p Pull) (file string, err error) {
 	host, _, _ := strings.Cut(originalRef(p), "/")
 	location := p.Server
 	if host != p.Server {
 		location += "/" + strings.Replace(host, ":", "_", 1)
 	}
 	text := fmt.Sprintf("unqualified-search-registries = []\n[[registry]]\nprefix = %q\nlocation = %q\ninsecure = true\n", host, location)
-	file := filepath.Join(dir, "registries.conf")
-	own := *r
-	own.env = append(slices.Clone(r.env), "CONTAINERS_REGISTRIES_CONF="+file)
-	return &own, os.WriteFile(file, []byte(text), 0o644)
+	file = filepath.Join(dir, "registries.conf")
+	return file, os.WriteFile(file, []byte(text), 0o644)
 }

@@ -25,16 +25,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
 // snapshotter. It needs root.
 func Containerd(t testing.TB) Client {
 	r := newRunner(t)
-	// A socket's path is short, a test's folder is not.
-	dir, err := os.MkdirTemp("", "ctr")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := shortDir(t)
 	socket := filepath.Join(dir, "s")
 	config := filepath.Join(dir, "config.toml")
 	if err := os.WriteFile(config, fmt.Appendf(nil, containerdConfig, filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket), 0o644); err != nil {
@@ -52,14 +43,16 @@ func Containerd(t testing.TB) Client {
 	return Client{Name: "containerd", NestedWhole: true, NestedOne: true, Pull: func(ctx context.Context, p Pull) ([]string, error) {
 		// Each pull has a namespace of its own: nothing is there before.
 		ctr := []string{"--address", socket, "--namespace", fmt.Sprint("pull", pulls.Add(1))}
-		hosts, err := r.fresh()
-		if err != nil {
-			return nil, err
+		if p.Config == "" {
+			var err error
+			if p.Config, err = r.fresh(); err != nil {
+				return nil, err
+			}
+			if err := writeHosts(p.Config, p); err != nil {
+				return nil, err
+			}
 		}
-		if err := writeHosts(hosts, p); err != nil {
-			return nil, err
-		}
-		args := append(slices.Clone(ctr), "images", "pull", "--hosts-dir", hosts, "--snapshotter", "native")
+		args := append(slices.Clone(ctr), "images", "pull", "--hosts-dir", p.Config, "--snapshotter", "native")
 		if p.Platform == "" {
 			args = append(args, "--all-platforms")
 		} else {
@@ -100,4 +93,19 @@ func writeHosts(dir string, p Pull) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, host, "hosts.toml"), []byte(text), 0o644)
+}
+
+// shortDir makes a folder for sockets and the like, whose paths have to be
+// shorter than those of a test's own folders.
+func shortDir(t testing.TB) string {
+	dir, err := os.MkdirTemp("", "img")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }

@@ -3,12 +3,16 @@
 package imagetest
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/webtest"
+	"github.com/gapbundle/gapbundle/unpack/site"
 )
 
 const host = "reg.example_5000"
@@ -62,7 +66,7 @@ func testClient(t *testing.T, c Client, server string, all []Image) {
 		for _, name := range names {
 			for _, reference := range references {
 				for _, platform := range platforms {
-					testPull(t, c, Pull{server, name, reference, platform}, i)
+					testPull(t, c, Pull{Server: server, Name: name, Reference: reference, Platform: platform}, i)
 				}
 			}
 		}
@@ -219,6 +223,52 @@ func TestResolve(t *testing.T) {
 				if err != nil || !strings.Contains(out, i.Digest.String()) {
 					t.Errorf("%s: %v, %s, want %s", args, err, out, i.Digest)
 				}
+			}
+		}
+	})
+}
+
+// TestConfigured: with configuration as a kind publishes it, by the names that
+// images had outside. What the mirror lacks is not got from there, although
+// the registry answers.
+func TestConfigured(t *testing.T) {
+	w := NewWorld(t)
+	registry := Registry(t)
+	crane := newRunner(t)
+	if _, err := crane.do(t.Context(), "tar", "-cf", "layer.tar", "-C", "/etc", "os-release"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"/team/inside:1", "/team/outside:1"} {
+		if _, err := crane.do(t.Context(), "crane", "append", "--oci-empty-base", "-f", "layer.tar", "-t", registry+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	i := w.Copy(registry, "team/inside", strings.Replace(registry, ":", "_", 1)+"/team/inside", "1")
+	f := webtest.NewFixture(t)
+	f.Publish(w.Files)
+	clients := []Client{Podman(t), Containerd(t)}
+	webtest.Each(t, f.Dir, func(t *testing.T, s *webtest.Server) {
+		dir := t.TempDir()
+		configs := map[string]string{"podman": dir + "/registries.conf", "containerd": dir}
+		at := "@HOST@/" + strings.Replace(registry, ":", "_", 1)
+		for file, text := range map[string]string{
+			"registries.conf":        fmt.Sprintf("[[registry]]\nprefix = %q\nlocation = %q\ninsecure = @INSECURE@\n", registry, at),
+			registry + "/hosts.toml": fmt.Sprintf("server = %[1]q\n[host.%[1]q]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n", strings.Replace(at, "@HOST@", "@BASE@/v2", 1)),
+		} {
+			var out strings.Builder
+			if err := errors.Join(site.Substitute(&out, strings.NewReader(text), s.URL), os.MkdirAll(filepath.Dir(filepath.Join(dir, file)), 0o755),
+				os.WriteFile(filepath.Join(dir, file), []byte(out.String()), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, c := range clients {
+			p := Pull{Name: i.Name, Reference: "1", Config: configs[c.Name], Platform: "linux/amd64"}
+			if got, err := c.Pull(t.Context(), p); err != nil || !slices.Contains(got, i.Digest.String()) {
+				t.Errorf("%s: holds %v, %v, want %s", c.Name, got, err, i.Digest)
+			}
+			p.Name = strings.Replace(i.Name, "inside", "outside", 1)
+			if got, err := c.Pull(t.Context(), p); err == nil {
+				t.Errorf("%s: got what only the outside has: %v", c.Name, got)
 			}
 		}
 	})
