@@ -50,6 +50,7 @@ func table() map[string]row {
 		"internal/promises":     {test: true, tests: []string{"bundle", "verify"}},
 		"internal/faulttest":    {test: true},
 		"internal/upstreamtest": {test: true},
+		"internal/imagetest":    {test: true, imports: []string{"internal/webtest"}},
 		"internal/webtest":      {test: true, imports: []string{"bundle", "unpack/site", "internal/serve"}},
 		"examples":              {tests: []string{"internal/config"}},
 		"examples/demo":         {},
