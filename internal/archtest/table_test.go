@@ -33,6 +33,7 @@ func table() map[string]row {
 		"internal/blobstore":  {imports: []string{"bundle", "internal/durable"}},
 		"internal/durable":    {},
 		"internal/fetch":      {},
+		"internal/registry":   {imports: []string{"internal/fetch"}},
 		"internal/strictyaml": {imports: []string{"bundle"}},
 
 		// What the program needs around them.
@@ -50,6 +51,7 @@ func table() map[string]row {
 		"internal/promises":     {test: true, tests: []string{"bundle", "verify"}},
 		"internal/faulttest":    {test: true},
 		"internal/upstreamtest": {test: true},
+		"internal/registrytest": {test: true, imports: []string{"internal/upstreamtest"}},
 		"internal/webtest":      {test: true, imports: []string{"bundle", "unpack/site", "internal/serve"}},
 		"examples":              {tests: []string{"internal/config"}},
 		"examples/demo":         {},
