@@ -461,4 +461,3 @@ func TestMirrors(t *testing.T) {
 		t.Errorf("error: %v", err)
 	}
 }
-
