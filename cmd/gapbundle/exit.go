@@ -179,7 +179,7 @@ func hintFor(err error, mirror string) string {
 	if errors.As(err, &none) {
 		return "is the medium mounted? PATH is the directory of a bundle, such as site-000007, or the folder it lies in"
 	}
-	if h := upstreamHint(err); h != "" {
+	if h := firstOf(pushHint(err), upstreamHint(err)); h != "" {
 		return h
 	}
 	return firstOf(classOf(err).hint, environmentHint(err))

@@ -33,6 +33,7 @@ func table() map[string]row {
 		"internal/blobstore":  {imports: []string{"bundle", "internal/durable"}},
 		"internal/durable":    {},
 		"internal/fetch":      {},
+		"internal/push":       {imports: []string{"bundle", "internal/fetch", "internal/registry"}, tests: []string{"unpack", "verify"}},
 		"internal/registry":   {imports: []string{"internal/fetch"}},
 		"internal/strictyaml": {imports: []string{"bundle"}},
 
@@ -77,6 +78,7 @@ func bans() map[string]ban {
 		"internal/durable":   {reach: noNetwork},
 		"internal/ledger":    {reach: noNetwork},
 		"internal/export":    {reach: []string{"unpack", "cmd/gapbundle"}},
+		"internal/push":      {reach: []string{"sources", "unpack", "cmd/gapbundle"}},
 	}
 }
 

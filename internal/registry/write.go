@@ -138,7 +138,7 @@ func (b *checkedBody) Read(p []byte) (int, error) {
 	if b.n >= b.d.Size || err == io.EOF {
 		have := digest.NewDigest(digest.SHA256, b.hash)
 		if b.n != b.d.Size {
-			*b.err = fmt.Errorf("blob %s: size mismatch: want %d, have %d or more: %w", b.d.Digest, b.d.Size, b.n, io.ErrUnexpectedEOF)
+			*b.err = &MismatchError{What: fmt.Sprintf("blob of %d bytes, want %d", b.n, b.d.Size), Want: b.d.Digest, Have: have}
 			return 0, *b.err
 		}
 		if have != b.d.Digest {
