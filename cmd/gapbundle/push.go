@@ -33,7 +33,7 @@ gapbundle push /srv/mirror --registry quay.lan/ops --image 'nvidia/*' --dry-run`
 			text("ca", "PEM `FILE` of an authority that is trusted besides the system's"),
 			toggle("plain-http", "speak to the registry without TLS, and send it the login in the clear"),
 			toggle("dry-run", "ask the registry what is missing, and send nothing"),
-			jobsFlag(),
+			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Usage: "`N` requests at once; 0: 4"},
 		},
 	}, pushImages)
 }
@@ -143,6 +143,8 @@ func pushHint(err error) string {
 		return "the registry speaks without TLS; if that is meant to be so, --plain-http"
 	case errors.As(err, new(*registry.AnswerError)) && strings.Contains(err.Error(), "http://"):
 		return "if the registry speaks TLS, leave out --plain-http; if not, look into its log"
+	case errors.Is(err, fetch.ErrConfig):
+		return "correct what is named: the file of logins, its helper, or the authority's file"
 	case errors.Is(err, fetch.ErrRefused):
 		return "an authority of your own is named with --ca FILE; a token service on another host is not sent the login"
 	case errors.Is(err, fetch.ErrUpstream):

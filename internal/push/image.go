@@ -9,6 +9,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
 )
 
@@ -50,7 +52,8 @@ func (r *run) image(ctx context.Context, img *image, report *ImageReport) error 
 	p := &pushing{run: r, img: img, target: target, to: to, done: map[bundle.Digest]error{}, report: report}
 	r.o.Progress.Item(img.name)
 	var errs []error
-	for _, d := range slices.SortedFunc(maps.Keys(img.manifests), func(a, b bundle.Digest) int { return slices.Compare([]byte(a.String()), []byte(b.String())) }) {
+	byName := func(a, b bundle.Digest) int { return strings.Compare(a.String(), b.String()) }
+	for _, d := range slices.SortedFunc(maps.Keys(img.manifests), byName) {
 		errs = append(errs, p.first(ctx, d))
 	}
 	for _, tag := range slices.Sorted(maps.Keys(img.tags)) {
@@ -81,29 +84,34 @@ func (p *pushing) there(err error) error {
 
 // manifest pushes a manifest behind everything it refers to.
 func (p *pushing) manifest(ctx context.Context, d bundle.Digest, depth int) error {
-	err := func() error {
-		if depth > maxDepth {
-			return fmt.Errorf("more than %d indexes within each other: %w", maxDepth, bundle.ErrMalformed)
-		}
-		content, err := p.img.manifest(ctx, p.tree, d)
-		if err != nil {
-			return err
-		}
-		var refs references
-		if err := json.Unmarshal(content, &refs); err != nil {
-			return fmt.Errorf("manifest not readable: %w", bundle.ErrMalformed)
-		}
-		missing, err := p.below(ctx, refs, depth)
-		if err != nil {
-			return err
-		}
-		return p.put(ctx, d, content, refs, missing)
-	}()
-	if err != nil {
-		err = p.named(d, err)
+	errs := p.try(ctx, d, depth)
+	for i, err := range errs {
+		errs[i] = p.named(d, err)
 	}
-	p.done[d] = err
-	return err
+	p.done[d] = errors.Join(errs...)
+	return p.done[d]
+}
+
+func (p *pushing) try(ctx context.Context, d bundle.Digest, depth int) []error {
+	if depth > maxDepth {
+		return []error{fmt.Errorf("more than %d indexes within each other: %w", maxDepth, bundle.ErrMalformed)}
+	}
+	content, err := p.img.manifest(ctx, p.tree, d)
+	if err != nil {
+		return []error{err}
+	}
+	var refs references
+	if err := json.Unmarshal(content, &refs); err != nil {
+		return []error{fmt.Errorf("manifest not readable: %w", bundle.ErrMalformed)}
+	}
+	missing, errs := p.below(ctx, refs, depth)
+	if len(errs) > 0 {
+		return errs
+	}
+	if err := p.put(ctx, d, content, refs, missing); err != nil {
+		return []error{err}
+	}
+	return nil
 }
 
 // named puts the image's name before an error, once.
@@ -126,8 +134,7 @@ func (e *imageError) Unwrap() error { return e.err }
 
 // below pushes what a manifest refers to, and counts the children of an index
 // that the mirror does not have.
-func (p *pushing) below(ctx context.Context, refs references, depth int) (missing int, err error) {
-	var errs []error
+func (p *pushing) below(ctx context.Context, refs references, depth int) (missing int, errs []error) {
 	for _, child := range refs.Manifests {
 		d, err := bundle.ParseDigest(child.Digest.String())
 		if err != nil {
@@ -141,7 +148,7 @@ func (p *pushing) below(ctx context.Context, refs references, depth int) (missin
 		case !tried:
 			errs = append(errs, p.manifest(ctx, d, depth+1))
 		case told != nil:
-			return missing, fmt.Errorf("%s was not pushed", d) // why was told
+			errs = append(errs, fmt.Errorf("needs %s, which was not pushed: %w", d, classOf(told)))
 		}
 	}
 	if s := refs.Subject; s != nil {
@@ -164,7 +171,18 @@ func (p *pushing) below(ctx context.Context, refs references, depth int) (missin
 		})
 	}
 	_ = group.Wait() // failed has them
-	return missing, errors.Join(append(errs, failed...)...)
+	return missing, slices.DeleteFunc(append(errs, failed...), func(err error) bool { return err == nil })
+}
+
+// classOf is what an error that was told before means for what depends on it:
+// its class without its text.
+func classOf(told error) error {
+	for _, class := range []error{bundle.ErrCorrupt, bundle.ErrMalformed, bundle.ErrIncomplete, fetch.ErrRefused, fetch.ErrConfig} {
+		if errors.Is(told, class) {
+			return class
+		}
+	}
+	return fetch.ErrUpstream
 }
 
 // blobOf pushes a blob if the registry's repository lacks it.
@@ -202,11 +220,14 @@ func (p *pushing) send(ctx context.Context, desc ocispec.Descriptor, d bundle.Di
 	p.o.Progress.Grow(desc.Size)
 	if p.o.DryRun {
 		p.count(func(r *ImageReport) {
-			if b.in != "" {
-				r.Mounted++
-			} else {
+			switch b.in {
+			case p.target:
+				r.Present++
+			case "":
 				r.Blobs++
 				r.Bytes += desc.Size
+			default:
+				r.Mounted++
 			}
 		})
 		p.o.Progress.Add(desc.Size)
@@ -353,19 +374,26 @@ func (p *pushing) tag(ctx context.Context, tag string, d bundle.Digest) error {
 }
 
 // union is the index under a tag of referrers with the mirror's added to what
-// the registry has. content is nil where nothing is missing there.
+// the registry has: the mirror's own bytes where that is all. content is nil
+// where nothing is missing there.
 func (p *pushing) union(ctx context.Context, tag string, desc ocispec.Descriptor, content []byte) (ocispec.Descriptor, []byte, error) {
 	there, err := p.to.Manifest(ctx, tag)
 	if err != nil {
 		return desc, nil, p.there(err)
 	}
 	var index, ours ocispec.Index
+	lists := func(i ocispec.Index, m ocispec.Descriptor) bool {
+		return slices.ContainsFunc(i.Manifests, func(have ocispec.Descriptor) bool { return have.Digest == m.Digest })
+	}
 	if json.Unmarshal(there.Content, &index) != nil || json.Unmarshal(content, &ours) != nil {
 		return desc, nil, fmt.Errorf("index of referrers not readable: %w", bundle.ErrMalformed)
 	}
+	if !slices.ContainsFunc(index.Manifests, func(m ocispec.Descriptor) bool { return !lists(ours, m) }) {
+		return desc, content, nil
+	}
 	before := len(index.Manifests)
 	for _, m := range ours.Manifests {
-		if !slices.ContainsFunc(index.Manifests, func(have ocispec.Descriptor) bool { return have.Digest == m.Digest }) {
+		if !lists(index, m) {
 			index.Manifests = append(index.Manifests, m)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -127,6 +128,13 @@ func (r *Registry) Tags(name string) []string {
 	}
 	slices.Sort(tags)
 	return tags
+}
+
+// Digests are the digests of a repository's manifests, sorted.
+func (r *Registry) Digests(name string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.repo(name).manifests))
 }
 
 // Repositories are the names of all that hold something, sorted.
