@@ -31,6 +31,7 @@ gapbundle push /srv/mirror --registry quay.lan/ops --image 'nvidia/*' --dry-run`
 			list("set", "only images of the set `NAME`"),
 			list("image", "only images whose name matches `PATTERN`, with or without the original host, or its last part"),
 			text("ca", "PEM `FILE` of an authority that is trusted besides the system's"),
+			list("token-service", "`HOST` of a token service that the registry may send its login to, besides its own host"),
 			toggle("plain-http", "speak to the registry without TLS, and send it the login in the clear"),
 			toggle("dry-run", "ask the registry what is missing, and send nothing"),
 			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Usage: "`N` requests at once; 0: 4"},
@@ -91,7 +92,7 @@ func publishedImages(m *unpack.Mirror, sets []string) (push.Published, error) {
 
 func registryClient(c *cli.Context, o *output, host string) (*registry.Client, func(), error) {
 	client, err := fetch.New(fetch.Options{
-		Hosts: map[string]fetch.HostOptions{host: {CA: c.String("ca"), Parallel: c.Int("jobs")}}, UserAgent: "gapbundle/" + toolVersion(), Log: o.log,
+		Hosts: map[string]fetch.HostOptions{host: {CA: c.String("ca"), Parallel: c.Int("jobs"), TokenService: c.StringSlice("token-service")}}, UserAgent: "gapbundle/" + toolVersion(), Log: o.log,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -127,6 +128,7 @@ func pushHint(err error) string {
 	var clash *push.ClashError
 	var sparse *push.SparseError
 	var there *push.RegistryError
+	var redirect *fetch.RedirectError
 	var status *fetch.StatusError
 	switch {
 	case errors.As(err, &clash):
@@ -135,6 +137,8 @@ func pushHint(err error) string {
 		return "everything else of the image was pushed; export it with all platforms, or let the registry take indexes without them (distribution: validation: manifests: indexes: platforms: none)"
 	case !errors.As(err, &there):
 		return ""
+	case errors.As(err, &redirect) && redirect.TokenService:
+		return fmt.Sprintf("if that host may have the registry's login: --token-service %s", bareHost(redirect.To))
 	case errors.As(err, &status) && status.Status == 401:
 		return fmt.Sprintf("log in with an account that may push: docker login %s, podman login %s or skopeo login %s, then repeat the command", there.Registry, there.Registry, there.Registry)
 	case errors.As(err, &status) && status.Status == 403:
@@ -146,7 +150,7 @@ func pushHint(err error) string {
 	case errors.Is(err, fetch.ErrConfig):
 		return "correct what is named: the file of logins, its helper, or the authority's file"
 	case errors.Is(err, fetch.ErrRefused):
-		return "an authority of your own is named with --ca FILE; a token service on another host is not sent the login"
+		return "an authority of your own is named with --ca FILE"
 	case errors.Is(err, fetch.ErrUpstream):
 		return "look into the registry's log, then repeat the command: what has arrived is not sent again"
 	}

@@ -160,7 +160,7 @@ func tokenServices() map[string]string {
 // mayAsk says whether the token service at realm may be asked with the login.
 func (r *registries) mayAsk(o origin, realm *url.URL, login secret) error {
 	refuse := func(why string) error {
-		return &RedirectError{URL: o.String(), To: originOf(realm).String(), Why: why}
+		return &RedirectError{URL: o.String(), To: originOf(realm).String(), Why: why, TokenService: true}
 	}
 	h := r.c.hostFor(&url.URL{Scheme: o.scheme, Host: o.address()})
 	to := originOf(realm)
