@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -234,11 +235,10 @@ func (p *pushing) send(ctx context.Context, desc ocispec.Descriptor, d bundle.Di
 		b.in = p.target
 		return nil
 	}
-	passed := int64(0)
+	var passed atomic.Int64
 	var local error
 	sent, err := p.to.PushBlob(ctx, desc, b.in, func() (io.ReadCloser, error) {
-		p.o.Progress.Add(-passed)
-		passed = 0
+		p.o.Progress.Add(-passed.Swap(0))
 		f, err := p.img.open(ctx, p.tree, blobs, d.String())
 		if err != nil {
 			local = err
@@ -255,7 +255,7 @@ func (p *pushing) send(ctx context.Context, desc ocispec.Descriptor, d bundle.Di
 	case err != nil:
 		return p.there(fmt.Errorf("blob %s: %w", d, err))
 	}
-	p.o.Progress.Add(desc.Size - passed)
+	p.o.Progress.Add(desc.Size - passed.Load())
 	b.in = p.target
 	p.count(func(r *ImageReport) {
 		if sent {
@@ -271,13 +271,13 @@ func (p *pushing) send(ctx context.Context, desc ocispec.Descriptor, d bundle.Di
 // watched tells progress of what is read.
 type watched struct {
 	io.ReadCloser
-	passed   *int64
+	passed   *atomic.Int64 // the transport reads, and may be a little behind
 	progress bundle.Progress
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
-	*w.passed += int64(n)
+	w.passed.Add(int64(n))
 	w.progress.Add(int64(n))
 	return n, err
 }

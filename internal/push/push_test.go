@@ -208,6 +208,19 @@ func TestRegistryFails(t *testing.T) {
 		t.Errorf("error: %v", err)
 	}
 	r.Heal()
+	// A complete index that is refused is not one that lacks platforms.
+	r.FailAlways("/v2/library/alpine/manifests/"+fake.Digest([]byte(c.files[alpine+"/manifests/latest"])), func(right http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method == http.MethodPut {
+				right = up.Status(http.StatusRequestEntityTooLarge)(right)
+			}
+			right.ServeHTTP(w, req)
+		})
+	})
+	if _, err = push.Run(t.Context(), published(t, m), r.client, r.o); !errors.As(err, &answer) || answer.Status != 413 || errors.As(err, new(*push.SparseError)) {
+		t.Errorf("error: %v", err)
+	}
+	r.Heal()
 	report, err := push.Run(t.Context(), published(t, m), r.client, r.o)
 	if err != nil || report.Blobs != 0 {
 		t.Errorf("%+v, %v", report, err)
@@ -287,6 +300,25 @@ func TestOthersReferrers(t *testing.T) {
 	check(t, json.Unmarshal(got, &have))
 	if len(have.Manifests) != 2 || !bytes.Contains(got, []byte(fake.Digest([]byte("own")))) {
 		t.Errorf("referrers: %s", got)
+	}
+}
+
+// TestUnlistedReferrer: a referrer that is there and not listed, because a push
+// ended between the two, is listed by the next.
+func TestUnlistedReferrer(t *testing.T) {
+	c := several()
+	tag := "sha256-" + fake.Digest([]byte(c.files[alpine+"/manifests/latest"]))[7:]
+	delete(c.files, alpine+"/manifests/"+tag) // upstream had the API
+	m, _ := publish(t, map[string]*content{"site": c})
+	r := newRig(t, fake.Options{NoReferrers: true})
+	for range 2 {
+		if _, err := push.Run(t.Context(), published(t, m), r.client, r.o); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := r.Manifest("library/alpine", tag); !bytes.Contains(got, []byte("spdx")) {
+			t.Errorf("referrers: %s", got)
+		}
+		r.RemoveTag("library/alpine", tag)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -54,15 +55,17 @@ func (r *Repository) has(ctx context.Context, path string) (bool, error) {
 func (r *Repository) PushBlob(ctx context.Context, d ocispec.Descriptor, from string, open func() (io.ReadCloser, error)) (sent bool, err error) {
 	p, again := r.own(), false
 	err = r.c.fetch.Attempts(ctx, func() error {
-		var local error // of our own bytes: no other attempt cures it
+		// What is wrong with our own bytes: no other attempt cures it. They are
+		// read by the transport, maybe still while its answer is looked at.
+		var local atomic.Pointer[error]
 		get := func() (io.ReadCloser, error) {
 			sent = true
 			f, err := open()
 			if err != nil {
-				local = err
+				local.Store(&err)
 				return nil, err
 			}
-			return &checkedBody{ReadCloser: f, d: d, hash: sha256.New(), err: &local}, nil
+			return &checkedBody{ReadCloser: f, d: d, hash: sha256.New(), wrong: &local}, nil
 		}
 		sent = false
 		err := p.upload(ctx, d, from, get)
@@ -72,8 +75,8 @@ func (r *Repository) PushBlob(ctx context.Context, d ocispec.Descriptor, from st
 			sent = false
 			err = p.upload(ctx, d, from, get)
 		}
-		if local != nil {
-			return local
+		if wrong := local.Load(); wrong != nil {
+			return *wrong
 		}
 		return p.fault(ctx, err)
 	})
@@ -128,7 +131,8 @@ type checkedBody struct {
 	d    ocispec.Descriptor
 	hash hash.Hash
 	n    int64
-	err  *error // what was wrong with the bytes
+	// wrong is what was wrong with the bytes.
+	wrong *atomic.Pointer[error]
 }
 
 func (b *checkedBody) Read(p []byte) (int, error) {
@@ -138,18 +142,21 @@ func (b *checkedBody) Read(p []byte) (int, error) {
 	if b.n >= b.d.Size || err == io.EOF {
 		have := digest.NewDigest(digest.SHA256, b.hash)
 		if b.n != b.d.Size {
-			*b.err = &MismatchError{What: fmt.Sprintf("blob of %d bytes, want %d", b.n, b.d.Size), Want: b.d.Digest, Have: have}
-			return 0, *b.err
+			return 0, b.fail(&MismatchError{What: fmt.Sprintf("blob of %d bytes, want %d", b.n, b.d.Size), Want: b.d.Digest, Have: have})
 		}
 		if have != b.d.Digest {
-			*b.err = &MismatchError{What: "blob", Want: b.d.Digest, Have: have}
-			return 0, *b.err
+			return 0, b.fail(&MismatchError{What: "blob", Want: b.d.Digest, Have: have})
 		}
 	}
 	if err != nil && err != io.EOF {
-		*b.err = err
+		return n, b.fail(err)
 	}
 	return n, err
+}
+
+func (b *checkedBody) fail(err error) error {
+	b.wrong.Store(&err)
+	return err
 }
 
 func unauthorized(err error) bool {

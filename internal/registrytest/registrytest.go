@@ -130,6 +130,13 @@ func (r *Registry) Tags(name string) []string {
 	return tags
 }
 
+// RemoveTag takes a tag away.
+func (r *Registry) RemoveTag(name, tag string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.repo(name).tags, tag)
+}
+
 // Digests are the digests of a repository's manifests, sorted.
 func (r *Registry) Digests(name string) []string {
 	r.mu.Lock()
