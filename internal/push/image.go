@@ -69,10 +69,10 @@ func (r *run) image(ctx context.Context, img *image, report *ImageReport) error 
 
 // first pushes a manifest unless that was tried before: then its error was told.
 func (p *pushing) first(ctx context.Context, d bundle.Digest) error {
-	if _, tried := p.done[d]; tried || ctx.Err() != nil {
-		return nil
+	if _, tried := p.done[d]; !tried && ctx.Err() == nil {
+		return p.manifest(ctx, d, 0)
 	}
-	return p.manifest(ctx, d, 0)
+	return nil
 }
 
 // there wraps what the registry, or the way to it, did wrong.
