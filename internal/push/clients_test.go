@@ -45,7 +45,9 @@ type distribution struct {
 	home          string // of its clients, with a login in docker's file
 }
 
-func startDistribution(t *testing.T, program, settings string) *distribution {
+// startDistribution starts it with a value for auth, "": the login above, and
+// further settings.
+func startDistribution(t *testing.T, program, auth, settings string) *distribution {
 	t.Helper()
 	// Its certificate is that of a server that is not used further.
 	d := &distribution{dir: t.TempDir(), home: t.TempDir()}
@@ -56,8 +58,11 @@ func startDistribution(t *testing.T, program, settings string) *distribution {
 	d.host = listener.Addr().String()
 	check(t, listener.Close())
 	check(t, os.WriteFile(filepath.Join(d.dir, "htpasswd"), []byte(htpasswd+"\n"), 0o600))
-	config := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s}}\nauth: {htpasswd: {realm: test, path: %s}}\nhttp: {addr: %q, secret: x, tls: {certificate: %s, key: %s}}\n%s\n",
-		filepath.Join(d.dir, "data"), filepath.Join(d.dir, "htpasswd"), d.host, cert, key, settings)
+	if auth == "" {
+		auth = fmt.Sprintf("{htpasswd: {realm: test, path: %s}}", filepath.Join(d.dir, "htpasswd"))
+	}
+	config := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s}}\nauth: %s\nhttp: {addr: %q, secret: x, tls: {certificate: %s, key: %s}}\n%s\n",
+		filepath.Join(d.dir, "data"), auth, d.host, cert, key, settings)
 	file := filepath.Join(d.dir, "config.yml")
 	check(t, os.WriteFile(file, []byte(config), 0o600))
 	ctx, stop := context.WithCancel(context.Background())
@@ -133,7 +138,7 @@ func (d *distribution) output(t *testing.T, program string, args ...string) stri
 // killed goes on.
 func TestDistribution(t *testing.T) {
 	for _, program := range []string{version2, version3} {
-		t.Run(program, func(t *testing.T) { pushedAndPulled(t, startDistribution(t, program, "")) })
+		t.Run(program, func(t *testing.T) { pushedAndPulled(t, startDistribution(t, program, "", "")) })
 	}
 }
 
@@ -187,7 +192,7 @@ func pushedAndPulled(t *testing.T, d *distribution) {
 // TestDistributionMounts: a registry takes blobs over from its own repositories.
 func TestDistributionMounts(t *testing.T) {
 	m, _ := publish(t, map[string]*content{"site": several()})
-	d := startDistribution(t, version2, "")
+	d := startDistribution(t, version2, "", "")
 	report, err := push.Run(t.Context(), published(t, m), d.client(t), push.Options{Registry: d.host, Jobs: 1})
 	if err != nil || report.Mounted == 0 || report.Bytes > 210_000 {
 		t.Errorf("%+v, %v", report, err)
@@ -196,7 +201,7 @@ func TestDistributionMounts(t *testing.T) {
 
 func TestDistributionWrongPassword(t *testing.T) {
 	m, _ := publish(t, map[string]*content{"site": several()})
-	d := startDistribution(t, version2, "")
+	d := startDistribution(t, version2, "", "")
 	d.login(t, "wrong")
 	_, err := push.Run(t.Context(), published(t, m), d.client(t), push.Options{Registry: d.host})
 	var status *fetch.StatusError
@@ -214,14 +219,14 @@ func TestDistributionSparse(t *testing.T) {
 	c.manifest(alpine, "application/vnd.oci.image.index.v1+json", index(amd, descriptor("application/vnd.oci.image.manifest.v1+json", "left out")), "all")
 	m, _ := publish(t, map[string]*content{"site": c})
 	for _, program := range []string{version2, version3} {
-		d := startDistribution(t, program, "")
+		d := startDistribution(t, program, "", "")
 		_, err := push.Run(t.Context(), published(t, m), d.client(t), push.Options{Registry: d.host})
 		if !errors.As(err, new(*push.SparseError)) {
 			t.Errorf("%s: %v", program, err)
 		}
 		d.run(t, "crane", "validate", "--remote", d.host+"/library/alpine:amd64")
 	}
-	d := startDistribution(t, version3, "validation: {manifests: {indexes: {platforms: none}}}")
+	d := startDistribution(t, version3, "", "validation: {manifests: {indexes: {platforms: none}}}")
 	if _, err := push.Run(t.Context(), published(t, m), d.client(t), push.Options{Registry: d.host}); err != nil {
 		t.Error(err)
 	}
@@ -253,7 +258,7 @@ func (e *endAfter) Add(int64) {
 func TestDistributionEnded(t *testing.T) {
 	c := several()
 	m, _ := publish(t, map[string]*content{"site": c})
-	d := startDistribution(t, version2, "")
+	d := startDistribution(t, version2, "", "")
 	for i := range 4 {
 		ctx, end := context.WithCancel(t.Context())
 		_, err := push.Run(ctx, published(t, m), d.client(t), push.Options{Registry: d.host, Prefix: fmt.Sprint("p", i), Jobs: 1, Progress: &endAfter{left: 1 + 3*i, end: end}})
