@@ -134,7 +134,7 @@ func pushHint(err error) string {
 	case errors.As(err, &clash):
 		return "keep the original registries in the names with --scoped, or choose with --image"
 	case errors.As(err, &sparse):
-		return "everything else of the image was pushed; export it with all platforms, or let the registry take indexes without them (distribution: validation: manifests: indexes: platforms: none)"
+		return "everything else of the image was pushed; export it with all platforms, or let the registry take indexes without them (distribution 3: validation: manifests: indexes: platforms: none)"
 	case !errors.As(err, &there):
 		return ""
 	case errors.As(err, &redirect) && redirect.TokenService:

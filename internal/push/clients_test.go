@@ -32,13 +32,22 @@ const (
 	htpasswd = `pusher:$2y$05$wspYivZvUXGZ0tuifeObQO98/jPDk5AKxWEikOEujX/CseK3DYD8a`
 )
 
-// distribution is Debian's docker-registry with TLS and a login.
+// The two registries: Debian's docker-registry, which is distribution 2, and
+// distribution 3, which is called registry.
+const (
+	version2 = "docker-registry"
+	version3 = "registry"
+)
+
+// distribution is one of them with TLS and a login.
 type distribution struct {
 	host, ca, dir string
 	home          string // of its clients, with a login in docker's file
 }
 
-func startDistribution(t *testing.T) *distribution {
+// startDistribution starts it with a value for auth, "": the login above, and
+// further settings.
+func startDistribution(t *testing.T, program, auth, settings string) *distribution {
 	t.Helper()
 	// Its certificate is that of a server that is not used further.
 	d := &distribution{dir: t.TempDir(), home: t.TempDir()}
@@ -49,14 +58,18 @@ func startDistribution(t *testing.T) *distribution {
 	d.host = listener.Addr().String()
 	check(t, listener.Close())
 	check(t, os.WriteFile(filepath.Join(d.dir, "htpasswd"), []byte(htpasswd+"\n"), 0o600))
-	config := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s}}\nauth: {htpasswd: {realm: test, path: %s}}\nhttp: {addr: %q, secret: x, tls: {certificate: %s, key: %s}}\n",
-		filepath.Join(d.dir, "data"), filepath.Join(d.dir, "htpasswd"), d.host, cert, key)
+	if auth == "" {
+		auth = fmt.Sprintf("{htpasswd: {realm: test, path: %s}}", filepath.Join(d.dir, "htpasswd"))
+	}
+	config := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s}}\nauth: %s\nhttp: {addr: %q, secret: x, tls: {certificate: %s, key: %s}}\n%s\n",
+		filepath.Join(d.dir, "data"), auth, d.host, cert, key, settings)
 	file := filepath.Join(d.dir, "config.yml")
 	check(t, os.WriteFile(file, []byte(config), 0o600))
 	ctx, stop := context.WithCancel(context.Background())
 	log, err := os.Create(filepath.Join(d.dir, "log"))
 	check(t, err)
-	cmd := exec.CommandContext(ctx, "docker-registry", "serve", file)
+	cmd := exec.CommandContext(ctx, program, "serve", file)
+	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none") // nothing but loopback
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
@@ -73,7 +86,7 @@ func startDistribution(t *testing.T) *distribution {
 		select {
 		case <-ended:
 			said, _ := os.ReadFile(log.Name())
-			t.Fatalf("docker-registry ended: %s", said)
+			t.Fatalf("%s ended: %s", program, said)
 		case <-late:
 			t.Fatal(err)
 		case <-again.C:
@@ -124,9 +137,14 @@ func (d *distribution) output(t *testing.T, program string, args ...string) stri
 // crane and skopeo get from it; a second push sends nothing; one that was
 // killed goes on.
 func TestDistribution(t *testing.T) {
+	for _, program := range []string{version2, version3} {
+		t.Run(program, func(t *testing.T) { pushedAndPulled(t, startDistribution(t, program, "", "")) })
+	}
+}
+
+func pushedAndPulled(t *testing.T, d *distribution) {
 	c := several()
 	m, _ := publish(t, map[string]*content{"site": c})
-	d := startDistribution(t)
 	o := push.Options{Registry: d.host, Prefix: "ops"}
 	report, err := push.Run(t.Context(), published(t, m), d.client(t), o)
 	if err != nil {
@@ -174,7 +192,7 @@ func TestDistribution(t *testing.T) {
 // TestDistributionMounts: a registry takes blobs over from its own repositories.
 func TestDistributionMounts(t *testing.T) {
 	m, _ := publish(t, map[string]*content{"site": several()})
-	d := startDistribution(t)
+	d := startDistribution(t, version2, "", "")
 	report, err := push.Run(t.Context(), published(t, m), d.client(t), push.Options{Registry: d.host, Jobs: 1})
 	if err != nil || report.Mounted == 0 || report.Bytes > 210_000 {
 		t.Errorf("%+v, %v", report, err)
@@ -183,7 +201,7 @@ func TestDistributionMounts(t *testing.T) {
 
 func TestDistributionWrongPassword(t *testing.T) {
 	m, _ := publish(t, map[string]*content{"site": several()})
-	d := startDistribution(t)
+	d := startDistribution(t, version2, "", "")
 	d.login(t, "wrong")
 	_, err := push.Run(t.Context(), published(t, m), d.client(t), push.Options{Registry: d.host})
 	var status *fetch.StatusError
@@ -193,19 +211,29 @@ func TestDistributionWrongPassword(t *testing.T) {
 	}
 }
 
-// TestDistributionSparse: distribution refuses an index whose manifests it lacks.
+// TestDistributionSparse: distribution refuses an index whose manifests it
+// lacks, unless it is told otherwise.
 func TestDistributionSparse(t *testing.T) {
 	c := newContent()
 	amd, _ := c.image(alpine, "{}", []string{"amd"}, "amd64")
 	c.manifest(alpine, "application/vnd.oci.image.index.v1+json", index(amd, descriptor("application/vnd.oci.image.manifest.v1+json", "left out")), "all")
 	m, _ := publish(t, map[string]*content{"site": c})
-	d := startDistribution(t)
-	_, err := push.Run(t.Context(), published(t, m), d.client(t), push.Options{Registry: d.host})
-	var sparse *push.SparseError
-	if !errors.As(err, &sparse) {
-		t.Errorf("error: %v", err)
+	for _, program := range []string{version2, version3} {
+		d := startDistribution(t, program, "", "")
+		_, err := push.Run(t.Context(), published(t, m), d.client(t), push.Options{Registry: d.host})
+		if !errors.As(err, new(*push.SparseError)) {
+			t.Errorf("%s: %v", program, err)
+		}
+		d.run(t, "crane", "validate", "--remote", d.host+"/library/alpine:amd64")
 	}
-	d.run(t, "crane", "validate", "--remote", d.host+"/library/alpine:amd64")
+	d := startDistribution(t, version3, "", "validation: {manifests: {indexes: {platforms: none}}}")
+	if _, err := push.Run(t.Context(), published(t, m), d.client(t), push.Options{Registry: d.host}); err != nil {
+		t.Error(err)
+	}
+	want := fake.Digest([]byte(c.files[alpine+"/manifests/all"]))
+	if got := d.run(t, "crane", "digest", d.host+"/library/alpine:all"); got != want {
+		t.Errorf("digest %s, want %s", got, want)
+	}
 }
 
 // endAfter ends a push after some pieces of blobs were read.
@@ -230,7 +258,7 @@ func (e *endAfter) Add(int64) {
 func TestDistributionEnded(t *testing.T) {
 	c := several()
 	m, _ := publish(t, map[string]*content{"site": c})
-	d := startDistribution(t)
+	d := startDistribution(t, version2, "", "")
 	for i := range 4 {
 		ctx, end := context.WithCancel(t.Context())
 		_, err := push.Run(ctx, published(t, m), d.client(t), push.Options{Registry: d.host, Prefix: fmt.Sprint("p", i), Jobs: 1, Progress: &endAfter{left: 1 + 3*i, end: end}})
