@@ -265,6 +265,24 @@ const (
 	CarriedFiles    = "files"
 )
 
+// ImageAlias is the name of an image in a mirror without its registry, by which
+// clients that know one registry alone ask for it; name itself if it has none.
+// As in the reference grammar of container tools the first component is a
+// registry if it holds a '.' or ':' or is "localhost"; a port may also stand
+// behind '_', because names hold no ':'.
+func ImageAlias(name string) string {
+	host, rest, ok := strings.Cut(name, "/")
+	if !ok {
+		return name
+	}
+	i := strings.LastIndexByte(host, '_')
+	port := i > 0 && i < len(host)-1 && strings.Trim(host[i+1:], "0123456789") == ""
+	if strings.ContainsAny(host, ".:") || host == "localhost" || port {
+		return rest
+	}
+	return name
+}
+
 // IsSharedMount says that several repositories may have this mount; that no
 // path is in two of them is checked over their lists.
 func IsSharedMount(mount string) bool {

@@ -196,13 +196,14 @@ type Evidence struct {
 	// Reason is why the file is in the mirror, for people.
 	Reason string `json:"reason,omitempty"`
 	// Vouched is how upstream vouched for it: one of the Vouched constants,
-	// or "openpgp:" and a fingerprint.
+	// "openpgp:" and a fingerprint, or "cosign:" and a key id.
 	Vouched string `json:"vouched"`
 }
 
 // How upstream vouched for a file.
 const (
 	VouchedOpenPGP = "openpgp:" // followed by the fingerprint
+	VouchedCosign  = "cosign:"  // followed by the KeyID in hexadecimal digits
 	VouchedPinned  = "pinned"   // digest in the spec or in the lock file
 	VouchedIndex   = "index"    // named by an index that was itself vouched for
 	VouchedLocal   = "local"    // read from the exporter's own disk

@@ -68,8 +68,7 @@ func checkEvidenceLine(e *bundle.Evidence) error {
 	switch e.Vouched {
 	case bundle.VouchedPinned, bundle.VouchedIndex, bundle.VouchedLocal, bundle.VouchedTLS, bundle.VouchedNone, bundle.VouchedMade:
 	default:
-		fpr, ok := strings.CutPrefix(e.Vouched, bundle.VouchedOpenPGP)
-		if !ok || !isFingerprint(fpr) {
+		if !isSignedBy(e.Vouched) {
 			return fmt.Errorf("path %q: vouched %.80q: %w", e.Path, e.Vouched, bundle.ErrMalformed)
 		}
 	}
@@ -79,4 +78,14 @@ func checkEvidenceLine(e *bundle.Evidence) error {
 		}
 	}
 	return nil
+}
+
+// isSignedBy says that s names the key by which something is vouched for.
+func isSignedBy(s string) bool {
+	if fpr, ok := strings.CutPrefix(s, bundle.VouchedOpenPGP); ok {
+		return isFingerprint(fpr)
+	}
+	id, ok := strings.CutPrefix(s, bundle.VouchedCosign)
+	_, err := bundle.ParseHex(id)
+	return ok && err == nil
 }

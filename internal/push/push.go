@@ -217,7 +217,7 @@ func (o Options) wants(name string) bool {
 		return true
 	}
 	for _, pattern := range o.Images {
-		for _, form := range []string{name, withoutHost(name), path.Base(name)} {
+		for _, form := range []string{name, bundle.ImageAlias(name), path.Base(name)} {
 			if ok, err := path.Match(pattern, form); err == nil && ok {
 				return true
 			}
@@ -229,18 +229,9 @@ func (o Options) wants(name string) bool {
 // target is the name that an image gets.
 func (o Options) target(name string) string {
 	if !o.Scoped {
-		name = withoutHost(name)
+		name = bundle.ImageAlias(name)
 	}
 	return path.Join(o.Prefix, name)
-}
-
-// withoutHost cuts off the registry's host, which is the first part of every
-// name in a mirror.
-func withoutHost(name string) string {
-	if _, rest, ok := strings.Cut(name, "/"); ok {
-		return rest
-	}
-	return name
 }
 
 func (o Options) clashes(images []*image) error {

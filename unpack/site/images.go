@@ -230,7 +230,7 @@ func (w *writer) imageFiles() iter.Seq2[imageFile, error] {
 func (w *writer) aliases(areas map[string][]string) ([]Ambiguous, error) {
 	claims := map[string][]string{} // by alias: the images that could be meant
 	for name := range areas {
-		alias := withoutHost(name)
+		alias := bundle.ImageAlias(name)
 		claims[alias] = append(claims[alias], name)
 		if areas[alias] != nil && alias != name { // an image that has this as its full name
 			claims[alias] = append(claims[alias], alias)
@@ -297,20 +297,4 @@ func (w *writer) alias(alias, image string, areas []string) (made bool, err erro
 	}
 	list.Name = alias
 	return true, w.tags(list)
-}
-
-// withoutHost cuts the registry host off an image name. As in the reference
-// grammar of container tools the first component is a host if it holds a '.'
-// or ':' or is "localhost"; a port may also stand behind '_'.
-func withoutHost(name string) string {
-	host, rest, ok := strings.Cut(name, "/")
-	if !ok {
-		return name
-	}
-	i := strings.LastIndexByte(host, '_')
-	port := i > 0 && i < len(host)-1 && strings.Trim(host[i+1:], "0123456789") == ""
-	if strings.ContainsAny(host, ".:") || host == "localhost" || port {
-		return rest
-	}
-	return name
 }

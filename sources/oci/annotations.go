@@ -1,0 +1,116 @@
+package oci
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// Annotations of files. They spare the next export a look at a manifest that
+// has not changed, and tell a check what is absent on purpose.
+const (
+	// referencesKey has what a manifest's line in the list leads to and is
+	// carried: digests as hexadecimal digits, in the order of the manifest.
+	// What does not fit goes on in referencesKey-2 and so on.
+	// asideMark ends a digest there that is an attestation beside an image.
+	referencesKey = "references"
+	asideMark     = "-"
+	// absentKey has what an index leads to and is not carried, because its
+	// platform was not chosen: "<hex>=<platform>", separated by ','.
+	absentKey = "absent"
+	// platformsKey has the choice that was made; without it: all.
+	platformsKey = "platforms"
+	// singleKey has the one image of an index that was chosen, where others
+	// are absent: tags lead to it.
+	singleKey = "single"
+	// resolvedKey has the digest that upstream's tag has, on a tag that leads
+	// to something else here: the one platform that was chosen of an index.
+	resolvedKey = "resolved"
+	// urlsKey has the URLs of a foreign layer, separated by blanks.
+	urlsKey = "urls"
+	// plainKey of a repository has the registries spoken to without TLS.
+	plainKey = "plain-http"
+)
+
+// maxParts bounds in how many annotations a list of digests is written: the
+// line of a file list has to hold them (bundle.MaxLineSize). A manifest with
+// more is read each time.
+const maxParts = 12
+
+// annotate writes a list into as many annotations as it takes; ok is false,
+// and nothing is written, if those would be too many.
+func annotate(to map[string]string, key, separator string, list []string) (ok bool) {
+	var parts []string
+	var b strings.Builder
+	for _, s := range list {
+		if b.Len()+len(separator)+len(s) > bundle.MaxAnnotationSize {
+			parts = append(parts, b.String())
+			b.Reset()
+		}
+		if b.Len() > 0 {
+			b.WriteString(separator)
+		}
+		b.WriteString(s)
+	}
+	parts = append(parts, b.String())
+	if len(parts) > maxParts {
+		return false
+	}
+	for i, p := range parts {
+		to[partKey(key, i)] = p
+	}
+	return true
+}
+
+func partKey(key string, i int) string {
+	if i == 0 {
+		return key
+	}
+	return key + "-" + strconv.Itoa(i+1)
+}
+
+// annotated reads what annotate wrote; ok is false if there is no such list.
+func annotated(from map[string]string, key, separator string) (list []string, ok bool) {
+	for i := range maxParts {
+		part, more := from[partKey(key, i)]
+		if !more {
+			break
+		}
+		if ok = true; part != "" {
+			list = append(list, strings.Split(part, separator)...)
+		}
+	}
+	return list, ok
+}
+
+// absence is a manifest that an index names and that was not chosen.
+type absence struct {
+	digest   bundle.Digest
+	platform string
+}
+
+func (a absence) String() string { return a.digest.Hex() + "=" + a.platform }
+
+func parseAbsence(s string) (absence, error) {
+	hex, platform, _ := strings.Cut(s, "=")
+	d, err := bundle.ParseHex(hex)
+	if err != nil {
+		return absence{}, fmt.Errorf("annotation %s: %w", absentKey, err)
+	}
+	return absence{d, platform}, nil
+}
+
+// absences reads absentKey.
+func absences(annotations map[string]string) ([]absence, error) {
+	list, _ := annotated(annotations, absentKey, ",")
+	all := make([]absence, len(list))
+	for i, s := range list {
+		var err error
+		if all[i], err = parseAbsence(s); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,140 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/registry"
+)
+
+// maxAttachment bounds how far attachments of attachments are followed: an
+// SBOM has a signature, and hardly anything is attached to that.
+const maxAttachment = 3
+
+// attachments are what is found attached to one manifest.
+type attachments struct {
+	tags      map[string]v1.Descriptor
+	referrers []v1.Descriptor
+}
+
+// attach finds what is attached to the manifests that are carried: to what is
+// asked for, and to each image of an index. Attestations that lie in an index
+// themselves have nothing attached.
+func (g *gathering) attach(ctx context.Context, roots []root) error {
+	var subjects []bundle.Digest
+	seen := map[bundle.Digest]bool{}
+	add := func(d bundle.Digest) {
+		if !seen[d] {
+			seen[d] = true
+			subjects = append(subjects, d)
+		}
+	}
+	for _, r := range roots {
+		add(r.digest)
+	}
+	for i := 0; i < len(subjects); i++ {
+		for _, c := range g.nodes[subjects[i]].children {
+			if c.manifest && !c.aside {
+				add(c.digest)
+			}
+		}
+	}
+	for depth := 0; len(subjects) > 0; depth++ {
+		if depth == maxAttachment {
+			g.notes = append(g.notes, fmt.Sprintf("%s: what is attached to attachments is followed %d deep and no further", g.image, maxAttachment))
+			return nil
+		}
+		found := make([]attachments, len(subjects))
+		errs := make([]error, len(subjects))
+		var group errgroup.Group
+		group.SetLimit(parallel)
+		for i, d := range subjects {
+			group.Go(func() error {
+				found[i], errs[i] = g.attachedTo(ctx, d)
+				return nil // the others go on: everything that is wrong is reported
+			})
+		}
+		_ = group.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
+		var next []bundle.Digest
+		for i, d := range subjects {
+			more, err := g.addAttachments(ctx, d, found[i])
+			if err != nil {
+				return err
+			}
+			for _, m := range more {
+				if !seen[m] {
+					seen[m] = true
+					next = append(next, m)
+				}
+			}
+		}
+		subjects = next
+	}
+	return nil
+}
+
+// attachedTo asks for the tags by which cosign attaches, and for referrers.
+func (g *gathering) attachedTo(ctx context.Context, d bundle.Digest) (attachments, error) {
+	found := attachments{tags: map[string]v1.Descriptor{}}
+	for _, suffix := range []string{suffixSignature, suffixAttestation, suffixSBOM} {
+		name := attachedTag(d, suffix)
+		at, err := g.repo.Resolve(ctx, name)
+		switch {
+		case err == nil:
+			found.tags[name] = at
+		case !registry.NotFound(err):
+			return found, err
+		}
+	}
+	var err error
+	found.referrers, err = g.repo.Referrers(ctx, digest.NewDigestFromEncoded(digest.SHA256, d.Hex()), "")
+	return found, err
+}
+
+// addAttachments walks what was found attached to d, and gives the referrers:
+// things may be attached to them again.
+func (g *gathering) addAttachments(ctx context.Context, d bundle.Digest, found attachments) ([]bundle.Digest, error) {
+	why := want{ref: ref{image: g.image}, entry: g.owner, pos: g.owner.pos, why: "attached to " + d.String()}
+	for name, at := range found.tags {
+		if err := checkDescriptor(&at); err != nil {
+			return nil, upstream(g.address(name), err)
+		}
+		target := digestOf(at)
+		if err := g.walk(ctx, target, child{digest: target, size: at.Size, mediaType: at.MediaType, manifest: true}, 0); err != nil {
+			return nil, err
+		}
+		g.tags[name] = &tag{name: name, upstream: target, target: target, want: why}
+	}
+	var next []bundle.Digest
+	var kept []v1.Descriptor
+	for _, r := range found.referrers {
+		if err := checkDescriptor(&r); err != nil {
+			return nil, upstream(g.image.String()+": referrers of "+d.String(), err)
+		}
+		target := digestOf(r)
+		if err := g.walk(ctx, target, child{digest: target, size: r.Size, mediaType: r.MediaType, manifest: true}, 0); err != nil {
+			return nil, err
+		}
+		next = append(next, target)
+		kept = append(kept, v1.Descriptor{
+			MediaType: r.MediaType, Digest: r.Digest, Size: r.Size, ArtifactType: r.ArtifactType, Annotations: r.Annotations,
+		})
+	}
+	slices.SortFunc(kept, func(a, b v1.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
+	kept = slices.CompactFunc(kept, func(a, b v1.Descriptor) bool { return a.Digest == b.Digest })
+	if len(kept) > 0 {
+		g.referrers[d] = kept
+	}
+	return next, nil
+}

@@ -1,0 +1,239 @@
+package oci
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/sigstore/sigstore/pkg/signature"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/registry"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
+)
+
+// What cosign writes: before version 3 a manifest under the tag
+// sha256-<hex>.sig, each layer of which is a payload ("simple signing") with
+// its signature as an annotation; since then a Sigstore bundle that refers to
+// the image.
+const (
+	typeSimpleSigning    = "application/vnd.dev.cosign.simplesigning.v1+json"
+	annotationSignature  = "dev.cosignproject.cosign/signature"
+	typeSigstoreBundle   = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	predicateSign        = "https://sigstore.dev/cosign/sign/v1"
+	typeCosignSignature  = "cosign container image signature"
+	maxSignature         = bundle.MaxSignatureSize
+	maxSignaturesOfImage = 64 // that are looked at, against a registry that lists more and more
+)
+
+// cosignKey is a public key that may sign images.
+type cosignKey struct {
+	key crypto.PublicKey
+	id  bundle.Digest
+}
+
+// loadKeys reads the keys that an entry names.
+func (e *entry) loadKeys() ([]cosignKey, error) {
+	var keys []cosignKey
+	var errs []error
+	for _, name := range e.options.Keys {
+		pem, err := os.ReadFile(within(e.dir, name))
+		if err != nil {
+			errs = append(errs, e.pos.Errorf("keys: %w", err))
+			continue
+		}
+		key, id, err := bundle.ParsePublicKey(pem)
+		if err != nil {
+			errs = append(errs, e.pos.Errorf("keys: %s: %w", name, err))
+			continue
+		}
+		keys = append(keys, cosignKey{key, id})
+	}
+	return keys, strictyaml.Join(errs...)
+}
+
+// verify requires a signature by one of the source's keys for everything that
+// a source with signatures: verify asks for. What is signed is what the
+// reference leads to: of an index the index, whatever is chosen of it.
+func (g *gathering) verify(ctx context.Context, roots []root) error {
+	var errs []error
+	for _, r := range roots {
+		e := r.want.entry
+		if e.options.Signatures != signaturesVerify {
+			continue
+		}
+		id, err := g.signedBy(ctx, r.digest, g.p.keys[e])
+		if err != nil {
+			errs = append(errs, r.want.at(err))
+			continue
+		}
+		if t := g.tags[r.want.tag]; t != nil {
+			t.signed = bundle.VouchedCosign + id.Hex()
+		}
+	}
+	return strictyaml.Join(errs...)
+}
+
+// signedBy finds a signature over d by one of keys. All that was found instead
+// is reported.
+func (g *gathering) signedBy(ctx context.Context, d bundle.Digest, keys []cosignKey) (bundle.Digest, error) {
+	var found []error
+	for _, look := range []func(context.Context, bundle.Digest, []cosignKey) (bundle.Digest, []error, error){g.signedByTag, g.signedByReferrer} {
+		id, others, err := look(ctx, d, keys)
+		if err != nil || !id.IsZero() {
+			return id, err
+		}
+		found = append(found, others...)
+	}
+	why := "no signature there"
+	if len(found) > 0 {
+		why = strings.ReplaceAll(errors.Join(found...).Error(), "\n", "; ")
+	}
+	ids := make([]string, len(keys))
+	for i, k := range keys {
+		ids[i] = k.id.Short()
+	}
+	return bundle.Digest{}, fmt.Errorf("%s: not signed by the key %s: %s: %w", d, strings.Join(ids, " or "), why, fetch.ErrRefused)
+}
+
+// signedByTag looks at the signatures under the tag of d.
+func (g *gathering) signedByTag(ctx context.Context, d bundle.Digest, keys []cosignKey) (id bundle.Digest, found []error, err error) {
+	m, err := g.repo.Manifest(ctx, attachedTag(d, suffixSignature))
+	if registry.NotFound(err) {
+		return id, nil, nil
+	}
+	if err != nil {
+		return id, nil, err
+	}
+	parsed, err := parseManifest(m.Content, m.Descriptor.MediaType)
+	if err != nil {
+		return id, nil, upstream(m.URL, err)
+	}
+	for i, layer := range parsed.layers {
+		if layer.MediaType != typeSimpleSigning || i == maxSignaturesOfImage {
+			continue
+		}
+		payload, err := g.fetchBlob(ctx, layer)
+		if err != nil {
+			return id, nil, err
+		}
+		if id, err = checkSimple(payload, layer.Annotations[annotationSignature], d, keys); err == nil {
+			return id, nil, nil
+		}
+		found = append(found, err)
+	}
+	return bundle.Digest{}, found, nil
+}
+
+// checkSimple checks a payload of simple signing (containers/image,
+// "containers-signature"): signed first, read then.
+func checkSimple(payload []byte, signed string, d bundle.Digest, keys []cosignKey) (bundle.Digest, error) {
+	raw, err := base64.StdEncoding.DecodeString(signed)
+	if err != nil || len(raw) == 0 {
+		return bundle.Digest{}, errors.New("a signature that is not base64")
+	}
+	for _, k := range keys {
+		v, err := signature.LoadVerifier(k.key, crypto.SHA256)
+		if err != nil {
+			return bundle.Digest{}, err
+		}
+		if v.VerifySignature(bytes.NewReader(raw), bytes.NewReader(payload)) != nil {
+			continue
+		}
+		var claim struct {
+			Critical struct {
+				Image struct {
+					Digest string `json:"docker-manifest-digest"`
+				} `json:"image"`
+				Type string `json:"type"`
+			} `json:"critical"`
+		}
+		if err := json.Unmarshal(payload, &claim); err != nil {
+			return bundle.Digest{}, fmt.Errorf("a signed payload that is not readable: %w", err)
+		}
+		if claim.Critical.Type != typeCosignSignature || claim.Critical.Image.Digest != d.String() {
+			return bundle.Digest{}, fmt.Errorf("signed is %.80q (%.60q)", claim.Critical.Image.Digest, claim.Critical.Type)
+		}
+		return k.id, nil
+	}
+	return bundle.Digest{}, errors.New("a signature by another key")
+}
+
+// signedByReferrer looks at the Sigstore bundles that refer to d.
+func (g *gathering) signedByReferrer(ctx context.Context, d bundle.Digest, keys []cosignKey) (id bundle.Digest, found []error, err error) {
+	referrers, err := g.repo.Referrers(ctx, digest.NewDigestFromEncoded(digest.SHA256, d.Hex()), "")
+	if err != nil {
+		return id, nil, err
+	}
+	looked := 0
+	for _, r := range referrers {
+		if r.ArtifactType != typeSigstoreBundle {
+			continue
+		}
+		if looked++; looked > maxSignaturesOfImage {
+			break
+		}
+		if id, err = g.checkBundle(ctx, r, d, keys); err == nil {
+			return id, nil, nil
+		}
+		if !errors.Is(err, errNotThis) {
+			return bundle.Digest{}, nil, err
+		}
+		found = append(found, err)
+	}
+	return bundle.Digest{}, found, nil
+}
+
+// errNotThis: a signature that is none for what is asked about.
+var errNotThis = errors.New("a bundle")
+
+// checkBundle checks the bundle that a referrer holds.
+func (g *gathering) checkBundle(ctx context.Context, r v1.Descriptor, d bundle.Digest, keys []cosignKey) (bundle.Digest, error) {
+	m, err := g.repo.Manifest(ctx, r.Digest.String())
+	if err != nil {
+		return bundle.Digest{}, err
+	}
+	parsed, err := parseManifest(m.Content, m.Descriptor.MediaType)
+	if err != nil {
+		return bundle.Digest{}, upstream(m.URL, err)
+	}
+	if len(parsed.layers) != 1 || parsed.layers[0].MediaType != typeSigstoreBundle {
+		return bundle.Digest{}, fmt.Errorf("%w of another form", errNotThis)
+	}
+	text, err := g.fetchBlob(ctx, parsed.layers[0])
+	if err != nil {
+		return bundle.Digest{}, err
+	}
+	return checkSigstore(text, d, keys)
+}
+
+// checkSigstore checks a Sigstore bundle: signed first, read then.
+func checkSigstore(text []byte, d bundle.Digest, keys []cosignKey) (bundle.Digest, error) {
+	s, err := bundle.ParseSignature(text)
+	if err != nil {
+		return bundle.Digest{}, fmt.Errorf("%w: %w", errNotThis, err)
+	}
+	for _, k := range keys {
+		statement, err := s.Verify(k.key)
+		if errors.Is(err, bundle.ErrSignature) {
+			continue
+		}
+		if err != nil {
+			return bundle.Digest{}, fmt.Errorf("%w: %w", errNotThis, err)
+		}
+		if statement.PredicateType != predicateSign || statement.Subject != d {
+			return bundle.Digest{}, fmt.Errorf("%w that signs %s (%.80s)", errNotThis, statement.Subject, statement.PredicateType)
+		}
+		return k.id, nil
+	}
+	return bundle.Digest{}, fmt.Errorf("%w by another key", errNotThis)
+}

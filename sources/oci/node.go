@@ -1,0 +1,188 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+)
+
+// node is a manifest or an index that is carried, and what of that which it
+// leads to is carried as well.
+type node struct {
+	file     bundle.File // without a path; annotations as they are listed
+	index    bool
+	children []child
+	absent   int
+	single   bundle.Digest // see singleKey
+	// parsed is the content, nil for a node that the base knows.
+	parsed *manifest
+}
+
+// child is what a node leads to.
+type child struct {
+	digest    bundle.Digest
+	size      int64
+	manifest  bool
+	mediaType string
+	aside     bool     // an attestation in an index: nothing is attached to it
+	urls      []string // of a foreign layer
+}
+
+// agrees compares a node with the descriptor that led to it. Size is among
+// what a client checks.
+func (n *node) agrees(told child) error {
+	if told.size >= 0 && told.size != n.file.Size {
+		return fmt.Errorf("%d bytes, want %d by what leads to it: %w", n.file.Size, told.size, fetch.ErrUpstream)
+	}
+	return nil
+}
+
+// read makes a node of the bytes of a manifest, and keeps them.
+func (g *gathering) read(content []byte, told string) (*node, error) {
+	m, err := parseManifest(content, told)
+	switch {
+	case errors.Is(err, errSchema1):
+		return nil, fmt.Errorf("%w: %w", err, bundle.ErrUsage)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", err, fetch.ErrUpstream)
+	}
+	n := &node{
+		file:  bundle.File{Size: int64(len(content)), Digest: bundle.DigestOf(content), MediaType: m.mediaType, Annotations: map[string]string{}},
+		index: m.index, parsed: m,
+	}
+	if err := g.choose(n); err != nil {
+		return nil, err
+	}
+	refs := make([]string, len(n.children))
+	for i, c := range n.children {
+		if refs[i] = c.digest.Hex(); c.aside {
+			refs[i] += asideMark
+		}
+	}
+	annotate(n.file.Annotations, referencesKey, " ", refs)
+	return n, g.p.keep(n.file.Digest, content)
+}
+
+// choose decides what of a manifest's content is carried.
+func (g *gathering) choose(n *node) error {
+	m := n.parsed
+	kept := m.children
+	if m.index && len(g.platforms) > 0 {
+		var absent []v1.Descriptor
+		kept, absent = m.chosen(g.platforms)
+		n.file.Annotations[platformsKey] = g.platforms.String()
+		if err := n.leaveOut(absent, kept); err != nil {
+			return err
+		}
+	}
+	for _, d := range kept {
+		c := child{digest: digestOf(d), size: d.Size, mediaType: d.MediaType, manifest: m.index && leadsToManifest(d), aside: isUnknown(d.Platform)}
+		if !m.index && isForeign(d) {
+			if !g.foreign {
+				return fmt.Errorf("layer %s is a foreign one (%s), which registries need not have; foreign-layers: fetch carries it from its URLs: %w", d.Digest, d.MediaType, bundle.ErrUsage)
+			}
+			c.urls = d.URLs
+		}
+		if i := slices.IndexFunc(n.children, func(o child) bool { return o.digest == c.digest }); i >= 0 {
+			if n.children[i].size != c.size {
+				return fmt.Errorf("%s is %d bytes in one place and %d in another: %w", c.digest, c.size, n.children[i].size, fetch.ErrUpstream)
+			}
+			continue
+		}
+		n.children = append(n.children, c)
+	}
+	return nil
+}
+
+// leaveOut records what was not chosen, and which one image was.
+func (n *node) leaveOut(absent, kept []v1.Descriptor) error {
+	if len(absent) == 0 {
+		return nil
+	}
+	var list []string
+	for _, d := range absent {
+		list = append(list, absence{digestOf(d), platformName(d.Platform)}.String())
+	}
+	slices.Sort(list)
+	list = slices.Compact(list)
+	n.absent = len(list)
+	if !annotate(n.file.Annotations, absentKey, ",", list) {
+		return fmt.Errorf("an index of %d platforms that are left out: %w", len(list), fetch.ErrUpstream)
+	}
+	images := 0
+	for _, d := range kept {
+		if !isUnknown(d.Platform) && leadsToManifest(d) {
+			images++
+			n.single = digestOf(d)
+		}
+	}
+	if images != 1 {
+		n.single = bundle.Digest{}
+		return nil
+	}
+	n.file.Annotations[singleKey] = n.single.Hex()
+	return nil
+}
+
+// recall makes a node of what the base lists, if that says all and was chosen
+// as it is chosen now. Then the manifest is not fetched: registries count that.
+func (g *gathering) recall(d bundle.Digest) *node {
+	recorded, ok := g.p.base[g.manifestPath(d.String())]
+	if !ok || recorded.File.Digest != d {
+		return nil
+	}
+	f := recorded.File
+	refs, ok := annotated(f.Annotations, referencesKey, " ")
+	if !ok || !isManifestType(f.MediaType) {
+		return nil
+	}
+	n := &node{file: bundle.File{Size: f.Size, Digest: d, MediaType: f.MediaType, Annotations: f.Annotations}, index: isIndexType(f.MediaType)}
+	if n.index && f.Annotations[platformsKey] != g.platforms.String() {
+		return nil
+	}
+	absent, err := absences(f.Annotations)
+	if err != nil {
+		return nil
+	}
+	n.absent = len(absent)
+	if hex, ok := f.Annotations[singleKey]; ok {
+		if n.single, err = bundle.ParseHex(hex); err != nil {
+			return nil
+		}
+	}
+	for _, hex := range refs {
+		c, ok := g.recallChild(hex)
+		if !ok {
+			return nil
+		}
+		n.children = append(n.children, c)
+	}
+	return n
+}
+
+func (g *gathering) recallChild(reference string) (child, bool) {
+	hex, aside := strings.CutSuffix(reference, asideMark)
+	d, err := bundle.ParseHex(hex)
+	if err != nil {
+		return child{}, false
+	}
+	if f, ok := g.p.base[g.manifestPath(d.String())]; ok {
+		return child{digest: d, size: f.File.Size, mediaType: f.File.MediaType, manifest: true, aside: aside}, true
+	}
+	f, ok := g.p.base[g.blobPath(d)]
+	if !ok {
+		return child{}, false
+	}
+	c := child{digest: d, size: f.File.Size}
+	c.urls, _ = annotated(f.File.Annotations, urlsKey, " ")
+	if len(c.urls) > 0 && !g.foreign {
+		return child{}, false // read again, and refused by name
+	}
+	return c, true
+}

@@ -1,0 +1,386 @@
+package oci
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/registry"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// parallel bounds how many images, and how many requests of each, are under
+// way at once; the fetch client bounds each host.
+const parallel = 8
+
+// planner is one plan of all sources of the kind.
+type planner struct {
+	env    *sources.Env
+	client *registry.Client
+	// base is what the last export recorded, by path below the mount.
+	base map[string]sources.Recorded
+	// keys are those of each source that verifies.
+	keys map[*entry][]cosignKey
+
+	mu sync.Mutex
+	// kept are the manifests in scratch, with their sizes: they were read to
+	// plan, and are not read again.
+	kept map[bundle.Digest]int64
+}
+
+// Plan asks what each tag is, reads the manifests that the base does not have,
+// and names every blob they lead to.
+func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
+	p := &planner{env: env, base: map[string]sources.Recorded{}, keys: map[*entry][]cosignKey{}, kept: map[bundle.Digest]int64{}}
+	if err := p.prepare(s.entries); err != nil {
+		return nil, err
+	}
+	images, err := p.join(s.entries)
+	if err != nil {
+		return nil, err
+	}
+	errs := make([]error, len(images))
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i, g := range images {
+		group.Go(func() error {
+			errs[i] = g.gather(ctx)
+			return nil // the others go on: everything that is wrong is reported
+		})
+	}
+	_ = group.Wait()
+	if err := strictyaml.Join(errs...); err != nil {
+		return nil, err
+	}
+	return p.plan(s.entries, images)
+}
+
+// prepare reads the base and the keys, and makes the client.
+func (p *planner) prepare(entries []*entry) error {
+	var errs []error
+	o := registry.Options{Mirrors: map[string][]string{}, Log: p.env.Log}
+	for _, e := range entries {
+		for host, mirrors := range e.options.Mirrors {
+			o.Mirrors[host] = mirrors // checkRegistries: the same in all sources
+		}
+		o.PlainHTTP = append(o.PlainHTTP, e.options.PlainHTTP...)
+		keys, err := e.loadKeys()
+		p.keys[e], errs = keys, append(errs, err)
+		if p.env.Base == nil {
+			continue
+		}
+		for r, err := range p.env.Base.Files(e.name) {
+			if err != nil {
+				return fmt.Errorf("base of %s: %w", e.name, err)
+			}
+			p.base[r.File.Path] = r
+		}
+	}
+	if err := strictyaml.Join(errs...); err != nil {
+		return err
+	}
+	var err error
+	p.client, err = registry.New(p.env.Fetch, o)
+	return err
+}
+
+// keep puts a manifest into scratch.
+func (p *planner) keep(d bundle.Digest, content []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.kept[d]; ok {
+		return nil
+	}
+	p.kept[d] = int64(len(content))
+	return p.env.Scratch.WriteFile(scratchName(d), content, 0o600)
+}
+
+func scratchName(d bundle.Digest) string { return Name + "-" + d.Hex() }
+
+// plan makes a repository of each source: the images whose first it is.
+func (p *planner) plan(entries []*entry, images []*gathering) (*sources.Plan, error) {
+	plan := &sources.Plan{}
+	for _, size := range p.kept {
+		plan.Scratch += size
+	}
+	held, err := p.held()
+	if err != nil {
+		return nil, err
+	}
+	byOwner := map[*entry][]sources.Artifact{}
+	var errs []error
+	for _, g := range images {
+		for _, a := range g.artifacts() {
+			if have, ok := held[a.File.Path]; ok {
+				if have != a.File.Digest {
+					errs = append(errs, fmt.Errorf("%s: a source that is held back has it as %s, this export would as %s: %w", a.File.Path, have, a.File.Digest, bundle.ErrUsage))
+				}
+				continue
+			}
+			byOwner[g.owner] = append(byOwner[g.owner], a)
+		}
+	}
+	clashes := aliasClashes(images)
+	for _, e := range entries {
+		repo := sources.Repository{Name: e.name, Mount: mount, Notes: e.notes(images, clashes)}
+		if len(e.options.PlainHTTP) > 0 {
+			repo.Annotations = map[string]string{plainKey: strings.Join(slices.Sorted(slices.Values(e.options.PlainHTTP)), " ")}
+		}
+		artifacts := byOwner[e]
+		slices.SortFunc(artifacts, func(a, b sources.Artifact) int { return bundle.ComparePaths(a.File.Path, b.File.Path) })
+		repo.Artifacts = func() iter.Seq2[sources.Artifact, error] {
+			return func(yield func(sources.Artifact, error) bool) {
+				for _, a := range artifacts {
+					if !yield(a, nil) {
+						return
+					}
+				}
+			}
+		}
+		plan.Repositories = append(plan.Repositories, repo)
+	}
+	return plan, errors.Join(errs...)
+}
+
+// held are the paths of sources that are held back.
+func (p *planner) held() (map[string]bundle.Digest, error) {
+	paths := map[string]bundle.Digest{}
+	for _, h := range p.env.Held {
+		if h.Repository.Mount != mount {
+			continue
+		}
+		for f, err := range h.Files() {
+			if err != nil {
+				return nil, err
+			}
+			paths[f.Path] = f.Digest
+		}
+	}
+	return paths, nil
+}
+
+// notes are the remarks about the images of a source.
+func (e *entry) notes(images []*gathering, clashes []string) []string {
+	var notes []string
+	for _, g := range images {
+		if g.owner == e {
+			notes = append(notes, g.notes...)
+		} else if slices.Contains(e.images(), g.image) {
+			notes = append(notes, fmt.Sprintf("%s: also in source %s, which has its files", g.image, g.owner.name))
+		}
+	}
+	for _, host := range slices.Sorted(slices.Values(e.options.PlainHTTP)) {
+		notes = append(notes, host+": spoken to without TLS: nothing but digests in the spec says that it is the right registry")
+	}
+	if e.number == 0 {
+		notes = append(notes, clashes...)
+	}
+	return notes
+}
+
+// aliasClashes are the names without registry that more than one image has:
+// the mirror makes none of them.
+func aliasClashes(images []*gathering) []string {
+	byAlias := map[string][]string{}
+	for _, g := range images {
+		alias := bundle.ImageAlias(g.dir())
+		byAlias[alias] = append(byAlias[alias], g.String())
+	}
+	var notes []string
+	for _, alias := range slices.Sorted(maps.Keys(byAlias)) {
+		if all := byAlias[alias]; len(all) > 1 {
+			notes = append(notes, fmt.Sprintf("%s: %s have this name without their registry: the mirror makes no alias for them", alias, strings.Join(all, " and ")))
+		}
+	}
+	return notes
+}
+
+// artifacts are the files of an image.
+func (g *gathering) artifacts() []sources.Artifact {
+	var all []sources.Artifact
+	blobs := map[bundle.Digest]bool{}
+	for _, d := range slices.SortedFunc(maps.Keys(g.nodes), compareDigests) {
+		n := g.nodes[d]
+		a := g.manifest(d, d.String(), n.file)
+		a.Evidence.Reason = "part of " + g.String()
+		all = append(all, a)
+		for _, c := range n.children {
+			if !c.manifest && !blobs[c.digest] {
+				blobs[c.digest] = true
+				all = append(all, g.blob(c))
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(g.tags)) {
+		all = append(all, g.tagged(g.tags[name]))
+	}
+	for _, d := range slices.SortedFunc(maps.Keys(g.referrers), compareDigests) {
+		all = append(all, g.listing(d))
+	}
+	for _, w := range g.wants {
+		if w.digest.IsZero() {
+			continue
+		}
+		path := g.manifestPath(w.digest.String())
+		i := slices.IndexFunc(all, func(a sources.Artifact) bool { return a.File.Path == path })
+		all[i].Evidence.Vouched, all[i].Evidence.Reason = bundle.VouchedPinned, w.reason()
+	}
+	return all
+}
+
+func compareDigests(a, b bundle.Digest) int { return cmp.Compare(a.Hex(), b.Hex()) }
+
+// reason is why a reference is in the mirror, for people.
+func (w want) reason() string { return w.ref.String() + ", by " + w.why }
+
+// address is where something of the image is at its registry, without secrets.
+func (g *gathering) address(reference string) string {
+	return g.origin() + "/" + areaManifests + "/" + reference
+}
+
+func (g *gathering) origin() string {
+	scheme, host := "https", g.host
+	if slices.ContainsFunc(g.entries(), func(e *entry) bool { return slices.Contains(e.options.PlainHTTP, g.host) }) {
+		scheme = "http"
+	}
+	if host == dockerHub {
+		host = "registry-1.docker.io"
+	}
+	return scheme + "://" + host + "/v2/" + g.name
+}
+
+// entries are the sources that name the image.
+func (g *gathering) entries() []*entry {
+	all := []*entry{g.owner}
+	for _, w := range g.wants {
+		all = append(all, w.entry)
+	}
+	for _, c := range g.choices {
+		all = append(all, c.entry)
+	}
+	return all
+}
+
+// manifest is a manifest under a digest or a tag.
+func (g *gathering) manifest(d bundle.Digest, reference string, f bundle.File) sources.Artifact {
+	f.Path, f.Annotations = g.manifestPath(reference), maps.Clone(f.Annotations)
+	return sources.Artifact{
+		File:     f,
+		Evidence: bundle.Evidence{Path: f.Path, Origin: g.address(reference), Vouched: bundle.VouchedIndex},
+		Open:     g.openManifest(d),
+	}
+}
+
+// tagged is the manifest that the mirror has under a tag.
+func (g *gathering) tagged(t *tag) sources.Artifact {
+	n := g.nodes[t.target]
+	f := bundle.File{Size: n.file.Size, Digest: t.target, MediaType: n.file.MediaType}
+	a := g.manifest(t.target, t.name, f)
+	if t.target != t.upstream {
+		a.File.Annotations = map[string]string{resolvedKey: t.upstream.Hex()}
+	}
+	a.Evidence.Reason = t.want.reason()
+	a.Evidence.Annotations = map[string]string{"digest": t.upstream.String(), "tag": t.name}
+	switch {
+	case t.signed != "":
+		a.Evidence.Vouched = t.signed
+	case t.pinned:
+		a.Evidence.Vouched = bundle.VouchedPinned
+	case strings.HasPrefix(a.Evidence.Origin, "http:"):
+		a.Evidence.Vouched = bundle.VouchedNone
+	default:
+		a.Evidence.Vouched = bundle.VouchedTLS
+	}
+	return a
+}
+
+func (g *gathering) blob(c child) sources.Artifact {
+	path := g.blobPath(c.digest)
+	a := sources.Artifact{
+		File:     bundle.File{Path: path, Size: c.size, Digest: c.digest},
+		Evidence: bundle.Evidence{Path: path, Origin: g.origin() + "/" + areaBlobs + "/" + c.digest.String(), Vouched: bundle.VouchedIndex, Reason: "part of " + g.String()},
+	}
+	if len(c.urls) > 0 {
+		a.File.Annotations = map[string]string{}
+		annotate(a.File.Annotations, urlsKey, " ", c.urls)
+		a.Evidence.Origin = fetch.Redact(c.urls[0])
+	}
+	a.Open = g.openBlob(c)
+	return a
+}
+
+// listing is the answer to a question for referrers.
+func (g *gathering) listing(d bundle.Digest) sources.Artifact {
+	index := v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: g.referrers[d]}
+	index.SchemaVersion = 2
+	content, err := json.Marshal(index)
+	path := g.referrersPath(d)
+	return sources.Artifact{
+		File:     bundle.File{Path: path, Size: int64(len(content)), Digest: bundle.DigestOf(content), MediaType: v1.MediaTypeImageIndex},
+		Evidence: bundle.Evidence{Path: path, Vouched: bundle.VouchedMade, Reason: "attached to " + g.String() + "@" + d.String()},
+		Open: func(context.Context, int64, string) (*bundle.Content, error) {
+			return &bundle.Content{Body: io.NopCloser(bytes.NewReader(content))}, err
+		},
+	}
+}
+
+// openManifest reads a manifest from scratch, or from the registry where plan
+// did not read it.
+func (g *gathering) openManifest(d bundle.Digest) bundle.Open {
+	return func(ctx context.Context, _ int64, _ string) (*bundle.Content, error) {
+		f, err := g.p.env.Scratch.Open(scratchName(d))
+		if err == nil {
+			return &bundle.Content{Body: f}, nil
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		m, err := g.repo.Manifest(ctx, d.String())
+		if err != nil {
+			return nil, err
+		}
+		return &bundle.Content{Body: io.NopCloser(bytes.NewReader(m.Content))}, nil
+	}
+}
+
+// openBlob reads a blob from the registry; a foreign layer from where its
+// manifest says, if the registry does not have it.
+func (g *gathering) openBlob(c child) bundle.Open {
+	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
+		body, err := g.repo.Blob(ctx, digest.NewDigestFromEncoded(digest.SHA256, c.digest.Hex()), at, validator)
+		errs := []error{err}
+		for _, u := range c.urls {
+			if err == nil || ctx.Err() != nil {
+				break
+			}
+			body, err = g.p.env.Fetch.Open(ctx, u, at, validator)
+			errs = append(errs, err)
+		}
+		if err != nil {
+			return nil, errors.Join(errs...)
+		}
+		return &bundle.Content{Body: body, At: body.At, Validator: body.Meta.Validator()}, nil
+	}
+}
+
+// upstream gives an error about what upstream has its class and place.
+func upstream(where string, err error) error {
+	return fmt.Errorf("%s: %w: %w", where, err, fetch.ErrUpstream)
+}
