@@ -18,12 +18,13 @@ func table() map[string]row {
 
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
 		"sources":             {imports: []string{"bundle", "internal/fetch", "internal/blobstore", "internal/durable", "internal/strictyaml"}},
-		"sources/all":         {imports: []string{"sources", "sources/apt", "sources/files"}},
+		"sources/all":         {imports: []string{"sources", "sources/apt", "sources/files", "sources/oci"}},
 		"sources/files":       {imports: []string{"bundle", "sources", "internal/fetch", "internal/blobstore", "internal/strictyaml"}},
 		"sources/apt":         {imports: []string{"bundle", "sources", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/fetch", "internal/strictyaml"}, tests: []string{"internal/config", "internal/export", "internal/keys", "unpack", "verify"}},
 		"sources/apt/deb":     {imports: []string{"bundle"}},
 		"sources/apt/closure": {imports: []string{"bundle", "sources/apt/deb"}},
 		"sources/apt/reindex": {imports: []string{"bundle", "sources/apt/deb"}, tests: []string{"internal/keys"}},
+		"sources/oci":         {imports: []string{"bundle", "sources", "internal/fetch", "internal/registry", "internal/strictyaml"}, tests: []string{"internal/config"}},
 		"bundle":              {},
 		"verify":              {imports: []string{"bundle", "internal/durable"}},
 		"unpack":              {imports: []string{"bundle", "verify", "unpack/site", "internal/blobstore", "internal/durable"}},

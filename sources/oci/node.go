@@ -77,7 +77,7 @@ func (g *gathering) choose(n *node) error {
 		var absent []v1.Descriptor
 		kept, absent = m.chosen(g.platforms)
 		n.file.Annotations[platformsKey] = g.platforms.String()
-		if err := n.leaveOut(absent, kept); err != nil {
+		if err := g.leaveOut(n, absent, kept); err != nil {
 			return err
 		}
 	}
@@ -101,7 +101,7 @@ func (g *gathering) choose(n *node) error {
 }
 
 // leaveOut records what was not chosen, and which one image was.
-func (n *node) leaveOut(absent, kept []v1.Descriptor) error {
+func (g *gathering) leaveOut(n *node, absent, kept []v1.Descriptor) error {
 	if len(absent) == 0 {
 		return nil
 	}
@@ -122,7 +122,18 @@ func (n *node) leaveOut(absent, kept []v1.Descriptor) error {
 			n.single = digestOf(d)
 		}
 	}
-	if images != 1 {
+	switch images {
+	case 0:
+		var names []string
+		for _, d := range absent {
+			if !isUnknown(d.Platform) {
+				names = append(names, platformName(d.Platform))
+			}
+		}
+		slices.Sort(names)
+		return fmt.Errorf("platforms %s: it has %s: %w", g.platforms, strings.Join(slices.Compact(names), ", "), bundle.ErrUsage)
+	case 1:
+	default:
 		n.single = bundle.Digest{}
 		return nil
 	}

@@ -92,6 +92,10 @@ func imageOf(s string, named reference.Named) (image, error) {
 	if strings.ContainsAny(i.host, "[]") {
 		return image{}, fmt.Errorf("%q: an IPv6 address cannot be part of a name in a mirror; give the registry a name: %w", s, bundle.ErrUsage)
 	}
+	if !strings.ContainsAny(i.host, ".:") && i.host != "localhost" {
+		// An upper-case letter makes it a registry to docker, and a name to everybody who writes it in lower case.
+		return image{}, fmt.Errorf("%q: registry %q: want a dot or a port in it: %w", s, i.host, bundle.ErrUsage)
+	}
 	for component := range strings.SplitSeq(i.name, "/") {
 		switch component {
 		case areaManifests, areaBlobs, areaReferrers, "tags":
