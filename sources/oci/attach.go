@@ -40,12 +40,18 @@ func (g *gathering) attach(ctx context.Context, roots []root) error {
 	for _, r := range roots {
 		add(r.digest)
 	}
-	for i := 0; i < len(subjects); i++ {
-		for _, c := range g.nodes[subjects[i]].children {
-			if c.manifest && !c.aside {
-				add(c.digest)
+	for depth := subjects; len(depth) > 0; { // what is added is looked at in turn
+		var next []bundle.Digest
+		for _, d := range depth {
+			before := len(subjects)
+			for _, c := range g.nodes[d].children {
+				if c.manifest && !c.aside {
+					add(c.digest)
+				}
 			}
+			next = append(next, subjects[before:]...)
 		}
+		depth = next
 	}
 	for depth := 0; len(subjects) > 0; depth++ {
 		if depth == maxAttachment {

@@ -141,6 +141,7 @@ func (g *gathering) resolve(ctx context.Context, wants []want) ([]root, error) {
 	if err := strictyaml.Join(errs...); err != nil {
 		return nil, err
 	}
+	var twice []error
 	for i, w := range wants {
 		if w.tag == "" {
 			continue
@@ -150,10 +151,10 @@ func (g *gathering) resolve(ctx context.Context, wants []want) ([]root, error) {
 			g.tags[w.tag] = &tag{name: w.tag, upstream: roots[i].digest, want: w, pinned: !w.digest.IsZero()}
 		} else if known.upstream != roots[i].digest {
 			// Two names for one tag, pinned to different digests, or one that moved between two looks.
-			errs = append(errs, w.at(fmt.Errorf("is %s, and %s by %s: %w", roots[i].digest, known.upstream, known.want.why, bundle.ErrUsage)))
+			twice = append(twice, w.at(fmt.Errorf("is %s, and %s by %s: %w", roots[i].digest, known.upstream, known.want.why, bundle.ErrUsage)))
 		}
 	}
-	return roots, strictyaml.Join(errs...)
+	return roots, strictyaml.Join(twice...)
 }
 
 func (g *gathering) resolveOne(ctx context.Context, w want) (root, error) {
