@@ -254,6 +254,17 @@ var ErrSignature = errors.New("bad signature")
 // or repeated keys. A signature that is not by pub matches ErrSignature and
 // ErrUntrusted, a signed statement of another form ErrMalformed.
 func (s *Signature) Verify(pub crypto.PublicKey) (*Statement, error) {
+	payload, err := s.Payload(pub)
+	if err != nil {
+		return nil, err
+	}
+	return parseStatement(payload)
+}
+
+// Payload checks the signature by pub and gives the bytes that it is over: an
+// in-toto statement, for whoever reads the statements of others. Errors as
+// those of Verify.
+func (s *Signature) Payload(pub crypto.PublicKey) ([]byte, error) {
 	id, err := KeyID(pub)
 	if err != nil {
 		return nil, err
@@ -265,7 +276,7 @@ func (s *Signature) Verify(pub crypto.PublicKey) (*Statement, error) {
 	if err := v.VerifySignature(bytes.NewReader(s.sig), bytes.NewReader(pae(inTotoPayload, s.payload))); err != nil {
 		return nil, fmt.Errorf("%w by key %s: %w", ErrSignature, id.Short(), ErrUntrusted)
 	}
-	return parseStatement(s.payload)
+	return s.payload, nil
 }
 
 func parseStatement(payload []byte) (*Statement, error) {

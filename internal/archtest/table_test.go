@@ -24,7 +24,7 @@ func table() map[string]row {
 		"sources/apt/deb":     {imports: []string{"bundle"}},
 		"sources/apt/closure": {imports: []string{"bundle", "sources/apt/deb"}},
 		"sources/apt/reindex": {imports: []string{"bundle", "sources/apt/deb"}, tests: []string{"internal/keys"}},
-		"sources/oci":         {imports: []string{"bundle", "sources", "internal/fetch", "internal/registry", "internal/strictyaml"}, tests: []string{"internal/config"}},
+		"sources/oci":         {imports: []string{"bundle", "sources", "internal/fetch", "internal/registry", "internal/strictyaml"}, tests: []string{"internal/config", "internal/export", "internal/keys", "unpack", "verify"}},
 		"bundle":              {},
 		"verify":              {imports: []string{"bundle", "internal/durable"}},
 		"unpack":              {imports: []string{"bundle", "verify", "unpack/site", "internal/blobstore", "internal/durable"}},

@@ -223,15 +223,27 @@ func checkSigstore(text []byte, d bundle.Digest, keys []cosignKey) (bundle.Diges
 		return bundle.Digest{}, fmt.Errorf("%w: %w", errNotThis, err)
 	}
 	for _, k := range keys {
-		statement, err := s.Verify(k.key)
+		payload, err := s.Payload(k.key)
 		if errors.Is(err, bundle.ErrSignature) {
 			continue
 		}
 		if err != nil {
 			return bundle.Digest{}, fmt.Errorf("%w: %w", errNotThis, err)
 		}
-		if statement.PredicateType != predicateSign || statement.Subject != d {
-			return bundle.Digest{}, fmt.Errorf("%w that signs %s (%.80s)", errNotThis, statement.Subject, statement.PredicateType)
+		// An in-toto statement (v1, "Statement"); cosign annotates its subject.
+		var statement struct {
+			PredicateType string `json:"predicateType"`
+			Subject       []struct {
+				Digest struct {
+					SHA256 string `json:"sha256"`
+				} `json:"digest"`
+			} `json:"subject"`
+		}
+		if err := json.Unmarshal(payload, &statement); err != nil {
+			return bundle.Digest{}, fmt.Errorf("%w: signed, and not readable: %w", errNotThis, err)
+		}
+		if statement.PredicateType != predicateSign || len(statement.Subject) != 1 || statement.Subject[0].Digest.SHA256 != d.Hex() {
+			return bundle.Digest{}, fmt.Errorf("%w that signs %.300q (%.80s)", errNotThis, statement.Subject, statement.PredicateType)
 		}
 		return k.id, nil
 	}

@@ -101,7 +101,7 @@ func TestVerify(t *testing.T) {
 		}, "signed is"},
 		"bundle over another digest": {func(right, _ *cosigner, d v1.Descriptor) {
 			right.refer("app", d, predicateSign, bundle.DigestOf([]byte("x")).String())
-		}, "signs sha256:"},
+		}, "that signs"},
 		"for another purpose": {func(right, _ *cosigner, d v1.Descriptor) {
 			right.simple("app", d, "atomic container signature", d.Digest.String())
 		}, "signed is"},
