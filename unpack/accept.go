@@ -321,6 +321,7 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 	for _, a := range g.Ambiguous {
 		r.res.Notes = append(r.res.Notes, fmt.Sprintf("image name %s: not made, because %s claim it", a.Alias, strings.Join(a.Images, " and ")))
 	}
+	r.res.Notes = append(r.res.Notes, lapses(g, r.now())...)
 	for _, c := range choices {
 		r.res.Bundles = append(r.res.Bundles, r.unpublished(c, Imported, nil)...)
 	}
@@ -402,4 +403,24 @@ func (t ratchet) accept(b *verify.Bundle) ratchet {
 	}
 	slices.Sort(t.Mounts)
 	return t
+}
+
+// lapses say until when clients take what upstream signed, of what is
+// published, and where they are told what to do about it.
+func lapses(g *Generation, now time.Time) []string {
+	var notes []string
+	for _, s := range g.Sets {
+		for _, p := range s.Repositories {
+			if p.UpstreamExpires == nil {
+				continue
+			}
+			is := "lapses"
+			if !p.UpstreamExpires.After(now) {
+				is = "lapsed"
+			}
+			notes = append(notes, fmt.Sprintf("repository %s: what upstream signed %s %s; the client files (gapbundle clients MIRROR --for %s) have the option that deals with it",
+				p.Name, is, p.UpstreamExpires.UTC().Format(time.RFC3339), p.Kind))
+		}
+	}
+	return notes
 }

@@ -175,3 +175,20 @@ func TestPublishedKeysBecomeTrusted(t *testing.T) {
 	}
 	r.receive(e.Export(t, repos("2"), bundletest.Options{Keys: []bundle.PublishedKey{key}}).Dirs...)
 }
+
+// TestLapsesAreSaid: who imports is told until when clients take what upstream
+// signed, and where the option is that deals with it.
+func TestLapsesAreSaid(t *testing.T) {
+	e := bundletest.New(t, "site")
+	r := newRig(t, e)
+	for word, after := range map[string]time.Duration{"lapses": 48 * time.Hour, "lapsed": -48 * time.Hour} {
+		at := r.clock.t.Add(after).UTC().Truncate(time.Second)
+		debs := apt(map[string]string{word: word})
+		debs.Lapses = &at
+		res := r.receive(e.Export(t, []bundletest.Repository{debs}, bundletest.Options{}).Dirs...)
+		want := "repository debs: what upstream signed " + word + " " + at.Format(time.RFC3339)
+		if notes := strings.Join(res.Notes, "\n"); !strings.Contains(notes, want) || !strings.Contains(notes, "--for apt") {
+			t.Errorf("notes %q, want %q", notes, want)
+		}
+	}
+}

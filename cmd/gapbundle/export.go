@@ -159,6 +159,9 @@ func noteExport(o *output, r *export.Result) {
 	for _, dir := range r.Left {
 		o.note("left over from an export that was given up, may be deleted: %s", dir)
 	}
+	for _, n := range r.Notes {
+		o.note("%s: %s", n.Source, n.Text)
+	}
 	if r.Nothing {
 		o.note("%s", r.Message)
 		return

@@ -134,7 +134,7 @@ func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 			rows = append(rows, []string{"  imported", humanTime(set.Imported) + ", made " + humanTime(set.Created)})
 		}
 		if set.Expires != nil {
-			rows = append(rows, []string{"  upstream lapses", humanTime(*set.Expires) + lapse(*set.Expires, now)})
+			rows = append(rows, []string{"  upstream lapses", humanTime(*set.Expires) + lapse(*set.Expires, now) + "; the client files have the option that deals with it"})
 		}
 		if set.Receipt != "" {
 			rows = append(rows, []string{"  receipt", set.Receipt})

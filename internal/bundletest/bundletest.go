@@ -34,6 +34,8 @@ type Repository struct {
 	Files map[string]string
 	// MediaTypes are those of paths that have one.
 	MediaTypes map[string]string
+	// Lapses is when upstream's own signatures do; nil: never.
+	Lapses *time.Time
 }
 
 // Exporter makes the bundles of one set.
@@ -159,7 +161,7 @@ func paths(r Repository) []string {
 
 // describe makes the lists of a repository.
 func describe(r Repository, base, now state) (bundle.Repository, bundle.Lists, error) {
-	out := bundle.Repository{Name: r.Name, Kind: r.Kind, Mount: r.Mount}
+	out := bundle.Repository{Name: r.Name, Kind: r.Kind, Mount: r.Mount, UpstreamExpires: r.Lapses}
 	if r.Kind == "" {
 		out.Kind = "files"
 	}

@@ -187,7 +187,10 @@ func TestUpstreamMovesOn(t *testing.T) {
 		t.Errorf("number %d, planned %d times", r.Sequence, w.plans.Load())
 	}
 	same(t, published(t, b, r.Dirs[0], r.Dirs...), b.expect("one", "two"))
-	if again := b.must(); !again.Nothing {
+	if len(r.Notes) != 2 || r.Notes[0] != (Note{Source: "one", Text: "a remark"}) {
+		t.Errorf("notes %+v", r.Notes)
+	}
+	if again := b.must(); !again.Nothing || len(again.Notes) != 2 {
 		t.Errorf("again: %+v", again)
 	}
 }

@@ -57,6 +57,26 @@ type Result struct {
 	Left []string `json:"left,omitempty"`
 	// Unpinned counts files that nothing but the connection vouches for.
 	Unpinned int64 `json:"unpinned"`
+	// Notes are the sources' remarks for the person who exports: what lapses,
+	// what moved, what was left out.
+	Notes []Note `json:"notes,omitempty"`
+}
+
+// Note is a remark of one source.
+type Note struct {
+	Source string `json:"source"`
+	Text   string `json:"text"`
+}
+
+// notes are what the plan says to people.
+func (s *session) notes() []Note {
+	var all []Note
+	for _, p := range s.resolved.Repositories {
+		for _, text := range p.Notes {
+			all = append(all, Note{p.Name, text})
+		}
+	}
+	return all
 }
 
 // Run exports: it makes a signed bundle of what the spec names, or finds that
@@ -211,6 +231,7 @@ func (j *job) signerValues() []bundle.Signer {
 // nothing ends an export whose result is the state of its base.
 func (j *job) nothing() (*Result, error) {
 	m := j.base.manifest
+	j.result.Notes = j.notes()
 	j.result.Nothing, j.result.Set, j.result.Base, j.result.State = true, m.Set, m.Sequence, m.State
 	j.result.Message = fmt.Sprintf("nothing new since %d", m.Sequence)
 	if !j.base.acknowledged {
@@ -289,6 +310,7 @@ func (j *job) settle(collected []sources.Collected, f *bundle.Finished) (*Result
 		return nil, err
 	}
 	r := &j.result
+	r.Notes = j.notes()
 	r.of(m)
 	if m.Base != nil && !j.base.acknowledged {
 		before, err := j.before(m.Base.Sequence)

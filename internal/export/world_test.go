@@ -73,7 +73,7 @@ func (m memory) Plan(_ context.Context, env *sources.Env) (*sources.Plan, error)
 	m.w.mu.Unlock()
 	m.w.plans.Add(1)
 	for _, s := range m.specs {
-		r := sources.Repository{Name: s.Name, Mount: "mem/" + s.Name, Artifacts: func() iter.Seq2[sources.Artifact, error] { return m.w.artifacts(env, s.Name, now) }}
+		r := sources.Repository{Name: s.Name, Mount: "mem/" + s.Name, Notes: []string{"a remark"}, Artifacts: func() iter.Seq2[sources.Artifact, error] { return m.w.artifacts(env, s.Name, now) }}
 		if m.w.late != nil {
 			r.Late = m.w.index
 		}
