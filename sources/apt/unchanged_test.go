@@ -208,7 +208,12 @@ func TestReplayedOpens(t *testing.T) {
 			t.Errorf("%s: got %+v %+v, want %+v %+v", p, got.File, got.Evidence, want.File, want.Evidence)
 		}
 	}
-	again.Site = open
+	again.Tool = "another"
+	a.server.ResetCounts()
+	if _, err := plan(t, again, a.spec("packages: [hello]")); err != nil || a.server.AllRequests() < 2 {
+		t.Errorf("another program took over what was made: %v, %d requests", err, a.server.AllRequests())
+	}
+	again.Tool, again.Site = "", open
 	third, err := plan(t, again, a.spec("packages: [hello]"))
 	if err != nil {
 		t.Fatal(err)
@@ -218,6 +223,12 @@ func TestReplayedOpens(t *testing.T) {
 		if !bytes.Equal(is.content["os"][p], want) {
 			t.Errorf("%s: opens to something else", p)
 		}
+	}
+	a.fields += "Description: another\n"
+	a.publish()
+	a.server.ResetCounts()
+	if _, err := plan(t, again, a.spec("packages: [hello]")); err != nil || a.server.AllRequests() < 2 {
+		t.Errorf("what was made of another Release was taken over: %v, %d requests", err, a.server.AllRequests())
 	}
 	if r := third.Repositories[0]; r.Mode != modeRebuilt || len(r.Keys) != 2 || r.Keys[0].Role != "site" || bundle.CheckAnnotations(r.Annotations) != nil {
 		t.Errorf("repository %+v", r)
