@@ -234,3 +234,32 @@ func TestReplayedOpens(t *testing.T) {
 		t.Errorf("repository %+v", r)
 	}
 }
+
+// Where packages are chosen, what is chosen in one source depends on every
+// other: one that changed means that all are read.
+func TestAllOrNone(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	b := newArchive(t, a.dir)
+	b.signer = a.signer
+	writeKeyring(t, filepath.Join(a.dir, "archive.asc"), a.signer)
+	b.packages = map[string][]string{"main amd64": {pkg("vendor", "1", "amd64", "")}}
+	b.publish()
+	text := a.spec("packages: [other]") + strings.Replace(b.spec(), "name: os", "name: vendor", 1)
+	env := newEnv(t, a.dir, nil)
+	env.Site, _ = siteKey(t)
+	r, err := plan(t, env, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.Base = record(t, r)
+	b.packages["main amd64"] = append(b.packages["main amd64"], pkg("more", "1", "amd64", ""))
+	b.publish()
+	a.server.ResetCounts()
+	if _, err := plan(t, env, text); err != nil {
+		t.Fatal(err)
+	}
+	if n := a.server.AllRequests(); n < 2 {
+		t.Errorf("%d requests to the one that did not change: its packages were not looked at", n)
+	}
+}
