@@ -253,13 +253,13 @@ func TestAllOrNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	env.Base = record(t, r)
-	b.packages["main amd64"] = append(b.packages["main amd64"], pkg("more", "1", "amd64", ""))
-	b.publish()
-	a.server.ResetCounts()
-	if _, err := plan(t, env, text); err != nil {
+	a.packages["main amd64"] = append(a.packages["main amd64"], pkg("other", "2", "amd64", "Depends: vendor"))
+	a.publish()
+	b.server.ResetCounts()
+	if r, err = plan(t, env, text); err != nil {
 		t.Fatal(err)
 	}
-	if n := a.server.AllRequests(); n < 2 {
+	if n := b.server.AllRequests(); n < 2 {
 		t.Errorf("%d requests to the one that did not change: its packages were not looked at", n)
 	}
 }
