@@ -24,6 +24,7 @@ func table() map[string]row {
 		"sources/apt/deb":     {imports: []string{"bundle"}},
 		"sources/apt/closure": {imports: []string{"bundle", "sources/apt/deb"}},
 		"sources/apt/reindex": {imports: []string{"bundle", "sources/apt/deb"}, tests: []string{"internal/keys"}},
+		"sources/rpm/rpmmd":   {imports: []string{"bundle"}},
 		"bundle":              {},
 		"verify":              {imports: []string{"bundle", "internal/durable"}},
 		"unpack":              {imports: []string{"bundle", "verify", "unpack/site", "internal/blobstore", "internal/durable"}},
