@@ -20,10 +20,10 @@ func table() map[string]row {
 		"sources":             {imports: []string{"bundle", "internal/fetch", "internal/blobstore", "internal/durable", "internal/strictyaml"}},
 		"sources/all":         {imports: []string{"sources", "sources/apt", "sources/files"}},
 		"sources/files":       {imports: []string{"bundle", "sources", "internal/fetch", "internal/blobstore", "internal/strictyaml"}},
-		"sources/apt":         {imports: []string{"bundle", "sources", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/fetch", "internal/strictyaml"}, tests: []string{"internal/config", "internal/export", "internal/keys", "unpack", "verify"}},
+		"sources/apt":         {imports: []string{"bundle", "sources", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"internal/config", "internal/export", "internal/keys", "unpack", "verify"}},
 		"sources/apt/deb":     {imports: []string{"bundle"}},
 		"sources/apt/closure": {imports: []string{"bundle", "sources/apt/deb"}},
-		"sources/apt/reindex": {imports: []string{"bundle", "sources/apt/deb"}, tests: []string{"internal/keys"}},
+		"sources/apt/reindex": {imports: []string{"bundle", "internal/pgpkeys", "sources/apt/deb"}, tests: []string{"internal/keys"}},
 		"sources/rpm/rpmmd":   {imports: []string{"bundle"}},
 		"bundle":              {},
 		"verify":              {imports: []string{"bundle", "internal/durable"}},
@@ -34,6 +34,7 @@ func table() map[string]row {
 		"internal/blobstore":  {imports: []string{"bundle", "internal/durable"}},
 		"internal/durable":    {},
 		"internal/fetch":      {},
+		"internal/pgpkeys":    {imports: []string{"bundle"}},
 		"internal/strictyaml": {imports: []string{"bundle"}},
 
 		// What the program needs around them.
