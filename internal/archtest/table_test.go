@@ -18,13 +18,17 @@ func table() map[string]row {
 
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
 		"sources":             {imports: []string{"bundle", "internal/fetch", "internal/blobstore", "internal/durable", "internal/strictyaml"}},
-		"sources/all":         {imports: []string{"sources", "sources/apt", "sources/files"}},
+		"sources/all":         {imports: []string{"sources", "sources/apt", "sources/files", "sources/rpm"}},
 		"sources/files":       {imports: []string{"bundle", "sources", "internal/fetch", "internal/blobstore", "internal/strictyaml"}},
-		"sources/apt":         {imports: []string{"bundle", "sources", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"internal/config", "internal/export", "internal/keys", "unpack", "verify"}},
+		"sources/apt":         {imports: []string{"bundle", "sources", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"internal/config", "internal/export", "internal/keys", "unpack", "verify"}},
 		"sources/apt/deb":     {imports: []string{"bundle"}},
 		"sources/apt/closure": {imports: []string{"bundle", "sources/apt/deb"}},
 		"sources/apt/reindex": {imports: []string{"bundle", "internal/pgpkeys", "sources/apt/deb"}, tests: []string{"internal/keys"}},
 		"sources/rpm/rpmmd":   {imports: []string{"bundle"}},
+		"sources/rpm":         {imports: []string{"bundle", "sources", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"internal/config", "internal/export", "internal/keys", "unpack", "verify"}},
+		"sources/rpm/rpmmd":   {imports: []string{"bundle"}},
+		"sources/rpm/reindex": {imports: []string{"bundle", "sources/rpm/rpmmd", "internal/pgpkeys"}},
+		"sources/rpm/rpmsig":  {imports: []string{"internal/pgpkeys"}},
 		"bundle":              {},
 		"verify":              {imports: []string{"bundle", "internal/durable"}},
 		"unpack":              {imports: []string{"bundle", "verify", "unpack/site", "internal/blobstore", "internal/durable"}},
@@ -32,6 +36,7 @@ func table() map[string]row {
 
 		// What they stand on.
 		"internal/blobstore":  {imports: []string{"bundle", "internal/durable"}},
+		"internal/decompress": {imports: []string{"internal/fetch"}},
 		"internal/durable":    {},
 		"internal/fetch":      {},
 		"internal/pgpkeys":    {imports: []string{"bundle"}},
