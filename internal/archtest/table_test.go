@@ -52,6 +52,7 @@ func table() map[string]row {
 		// Tests, tools, examples.
 		"internal/archtest":     {},
 		"internal/bench":        {},
+		"sources/rpm/rpmtest":   {test: true},
 		"sources/sourcetest":    {test: true, imports: []string{"bundle", "sources", "internal/config", "internal/export", "internal/fetch", "internal/keys", "unpack", "verify"}},
 		"internal/bundletest":   {test: true, imports: []string{"bundle", "verify", "internal/keys"}},
 		"internal/promises":     {test: true, tests: []string{"bundle", "verify"}},
