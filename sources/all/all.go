@@ -6,6 +6,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt"
 	"github.com/gapbundle/gapbundle/sources/files"
+	"github.com/gapbundle/gapbundle/sources/rpm"
 )
 
 // Kinds are all kinds, sorted by name.
@@ -13,5 +14,6 @@ func Kinds() sources.Kinds {
 	return sources.Kinds{
 		apt.Kind(),
 		files.Kind(),
+		rpm.Kind(),
 	}
 }

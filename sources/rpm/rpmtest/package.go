@@ -51,11 +51,11 @@ type Form int
 
 // Forms of signatures, and of what is left out.
 const (
-	Header         Form = iota // over the header, which has a digest of the payload
-	HeaderAlone                // over the header, which has none
-	Both                       // over header and payload, and no digest of the payload
-	OpenPGP                    // as Header, in the list that rpm 6 writes
-	Unsigned                   // digests alone
+	Header      Form = iota // over the header, which has a digest of the payload
+	HeaderAlone             // over the header, which has none
+	Both                    // over header and payload, and no digest of the payload
+	OpenPGP                 // as Header, in the list that rpm 6 writes
+	Unsigned                // digests alone
 )
 
 // Package is an rpm package.
