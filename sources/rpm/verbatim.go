@@ -118,11 +118,10 @@ func packageFile(l *loaded, pkg *rpmmd.Package, at spot, reason string) file {
 
 // place gives files whose paths are below the repository those in the mount.
 func (l *loaded) place(files []file) error {
-	climb := 0
 	for i := range files {
-		climb = max(climb, climbs(files[i].path))
+		l.climb = max(l.climb, climbs(files[i].path))
 	}
-	dir, err := tail(l.bases[0], climb)
+	dir, err := tail(l.bases[0], l.climb)
 	if err != nil {
 		return err
 	}

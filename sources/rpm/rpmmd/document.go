@@ -28,12 +28,14 @@ type document struct {
 	root string
 	// depth counts open elements: 1 is in the root.
 	depth int
-	start int64 // offset of the child that Next gave
+	start int64 // offset of the child that next gave
+	at    int64 // offset of the token that token gave
 	// Head is the root's own start tag.
 	head xml.StartElement
 }
 
-// newDocument reads up to the root, which has to be called root.
+// newDocument reads up to the root, which has to be called root; "" is a list
+// of files or of changes.
 func newDocument(r io.Reader, root string) (*document, error) {
 	d := &document{in: &window{r: bufio.NewReaderSize(r, 1<<16), left: maxElement}, root: root}
 	d.dec = xml.NewDecoder(d.in)
@@ -43,6 +45,9 @@ func newDocument(r io.Reader, root string) (*document, error) {
 			return nil, d.fail(err)
 		}
 		if start, ok := t.(xml.StartElement); ok {
+			if root == "" && (start.Name.Local == "filelists" || start.Name.Local == "otherdata") {
+				root, d.root = start.Name.Local, start.Name.Local
+			}
 			if start.Name.Local != root {
 				return nil, fmt.Errorf("<%.60s> where <%s> has to be: %w", start.Name.Local, root, bundle.ErrMalformed)
 			}
@@ -85,6 +90,7 @@ func (d *document) next() (xml.StartElement, error) {
 
 // token gives the next token within a child.
 func (d *document) token() (xml.Token, error) {
+	d.at = d.dec.InputOffset()
 	t, err := d.dec.Token()
 	if err != nil {
 		return nil, d.fail(err)
@@ -100,8 +106,8 @@ func (d *document) token() (xml.Token, error) {
 	return t, nil
 }
 
-// each calls f for every start tag and text within the child, with the names
-// of the elements around it, the child's own first; to its end.
+// each calls f for every tag and text within the child, with the names of the
+// elements around it, the child's own first; to its end.
 func (d *document) each(child string, f func(path []string, t xml.Token) error) error {
 	path := append(make([]string, 0, 8), child)
 	for len(path) > 0 {
@@ -116,6 +122,7 @@ func (d *document) each(child string, f func(path []string, t xml.Token) error) 
 		case xml.CharData:
 			err = f(path, t)
 		case xml.EndElement:
+			err = f(path, t)
 			path = path[:len(path)-1]
 		}
 		if err != nil {
@@ -129,8 +136,10 @@ func (d *document) each(child string, f func(path []string, t xml.Token) error) 
 // the next is asked for.
 func (d *document) raw() []byte { return d.in.since(d.start, d.dec.InputOffset()) }
 
-// offset is where the next token begins, from the child's first byte on.
-func (d *document) offset() int { return int(d.dec.InputOffset() - d.start) }
+// span is where in raw the token lies that was read last.
+func (d *document) span() (from, to int) {
+	return int(d.at - d.start), int(d.dec.InputOffset() - d.start)
+}
 
 func (d *document) fail(err error) error {
 	var syntax *xml.SyntaxError

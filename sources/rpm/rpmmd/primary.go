@@ -230,11 +230,7 @@ func (r *packageReader) numbers(t xml.StartElement, into map[string]*int64) erro
 // relation reads an entry of the list called name.
 func (r *packageReader) relation(name string, t xml.StartElement) error {
 	p := r.p
-	lists := map[string]*[]*Relation{
-		"provides": &p.Provides, "requires": &p.Requires, "conflicts": &p.Conflicts, "obsoletes": &p.Obsoletes,
-		"recommends": &p.Recommends, "supplements": &p.Supplements, "suggests": &p.Suggests, "enhances": &p.Enhances,
-	}
-	list := lists[name]
+	list := p.relations(name)
 	if list == nil {
 		return nil
 	}
@@ -256,5 +252,28 @@ func (r *packageReader) relation(name string, t xml.StartElement) error {
 		}
 	}
 	*list = append(*list, r.in.Relation(one))
+	return nil
+}
+
+// relations is the list of a name; nil: it is none.
+func (p *Package) relations(name string) *[]*Relation {
+	switch name {
+	case "provides":
+		return &p.Provides
+	case "requires":
+		return &p.Requires
+	case "conflicts":
+		return &p.Conflicts
+	case "obsoletes":
+		return &p.Obsoletes
+	case "recommends":
+		return &p.Recommends
+	case "supplements":
+		return &p.Supplements
+	case "suggests":
+		return &p.Suggests
+	case "enhances":
+		return &p.Enhances
+	}
 	return nil
 }
