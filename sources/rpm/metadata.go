@@ -157,9 +157,11 @@ func (b *both) Close() error {
 	return errors.Join(errs...)
 }
 
+// upstreamError says that what upstream wrote is at fault, if it is: the local
+// disk has errors of its own.
 func upstreamError(what string, err error) error {
-	if errors.Is(err, fetch.ErrUpstream) || errors.Is(err, fetch.ErrRefused) {
-		return err
+	if errors.Is(err, bundle.ErrMalformed) && !errors.Is(err, fetch.ErrUpstream) {
+		return fmt.Errorf("%s: %w: %w", what, err, fetch.ErrUpstream)
 	}
-	return fmt.Errorf("%s: %w: %w", what, err, fetch.ErrUpstream)
+	return err
 }

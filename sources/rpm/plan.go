@@ -47,7 +47,9 @@ type loaded struct {
 	*located
 	// dir is its own folder in the mount: "" or ends with a slash. Locations
 	// that climb are why it may be known only when primary is read.
-	dir      string
+	dir string
+	// climb is how many folders above itself its packages begin.
+	climb    int
 	metadata []*metadata
 	// absent are types that repomd.xml lists, upstream lacks, and dnf does without.
 	absent []string

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"time"
@@ -98,11 +99,8 @@ func inMemory(path string, content []byte) File {
 // meter counts and hashes what passes.
 type meter struct {
 	w    io.Writer
-	hash interface {
-		io.Writer
-		Sum(b []byte) []byte
-	}
-	n int64
+	hash hash.Hash
+	n    int64
 }
 
 func (m *meter) Write(p []byte) (int, error) {
