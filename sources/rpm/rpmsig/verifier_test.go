@@ -95,7 +95,7 @@ func TestVerdict(t *testing.T) {
 		"expired, version 3": {with(rpmtest.Both, old(short)), "expired"},
 		"revoked":            {lost, "revoked"},
 		"revoked, both":      {lostBoth, "revoked"},
-		"revoked, version 3": {lostOld, "not among those that are trusted"},
+		"revoked, version 3": {lostOld, "revoked"},
 		"SHA-1": {with(rpmtest.Both, func(p *rpmtest.Package) {
 			p.Signature = func(b []byte) []byte { s := version3(t, key, b); s[3+16] = 2; return s }
 		}), "not trusted"},

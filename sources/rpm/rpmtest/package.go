@@ -37,8 +37,9 @@ func NewKey(t testing.TB, name string, lifetime time.Duration) *openpgp.Entity {
 func Sign(t testing.TB, by *openpgp.Entity, content []byte, hash crypto.Hash) []byte {
 	t.Helper()
 	var b bytes.Buffer
+	salted := false // the same package has the same bytes
 	err := openpgp.DetachSign(&b, by, bytes.NewReader(content), &packet.Config{
-		DefaultHash: hash, Time: func() time.Time { return Now.AddDate(0, -11, 0) },
+		DefaultHash: hash, Time: func() time.Time { return Now.AddDate(0, -11, 0) }, NonDeterministicSignaturesViaNotation: &salted,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,523 @@
+package rpm
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/config"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// specs loads the sources of a spec file.
+func specs(t testing.TB, dir, text string) []sources.Spec {
+	t.Helper()
+	name := filepath.Join(dir, "gapbundle.yaml")
+	if err := os.WriteFile(name, []byte("version: 1\nname: demo\nsigning: {exporter: k}\nsources:\n"+text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Sources
+}
+
+func newEnv(t testing.TB, dir string, base sources.Base) *sources.Env {
+	t.Helper()
+	client, err := fetch.New(fetch.Options{Env: func(string) string { return "" }, Home: dir, Retries: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	scratch, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = scratch.Close() }) // a folder of the test
+	return &sources.Env{Set: "demo", Fetch: client, Base: base, Dir: dir, Now: now, Scratch: scratch, Log: slog.New(slog.DiscardHandler)}
+}
+
+func plan(t testing.TB, env *sources.Env, text string) (*sources.Resolved, error) {
+	t.Helper()
+	return sources.Resolve(t.Context(), sources.Kinds{Kind()}, specs(t, env.Dir, text), env)
+}
+
+func mustPlan(t testing.TB, env *sources.Env, text string) *sources.Resolved {
+	t.Helper()
+	r, err := plan(t, env, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// artifacts are those of a planned repository, by path.
+func artifacts(t testing.TB, r *sources.Resolved, name string) map[string]sources.Artifact {
+	t.Helper()
+	all := map[string]sources.Artifact{}
+	for _, repo := range r.Repositories {
+		if repo.Name != name {
+			continue
+		}
+		for a, err := range repo.Artifacts() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[a.File.Path] = a
+		}
+	}
+	return all
+}
+
+func pathsOf(all map[string]sources.Artifact) []string {
+	var paths []string
+	for p := range all {
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// read is the content of an artifact.
+func read(t testing.TB, a sources.Artifact) ([]byte, error) {
+	t.Helper()
+	c, err := a.Open(t.Context(), 0, "")
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(c.Body)
+	return b, errors.Join(err, c.Body.Close())
+}
+
+// refused wants an error of a class that names everything.
+func refused(t *testing.T, err error, class error, names ...string) {
+	t.Helper()
+	if !errors.Is(err, class) {
+		t.Fatalf("got %v, want %v", err, class)
+	}
+	for _, name := range names {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%v\ndoes not name %s", err, name)
+		}
+	}
+}
+
+// recorded is a base of what a plan gave.
+type recorded map[string][]sources.Recorded
+
+func (b recorded) Files(repo string) iter.Seq2[sources.Recorded, error] {
+	return func(yield func(sources.Recorded, error) bool) {
+		for _, r := range b[repo] {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// record reads everything that was planned.
+func record(t testing.TB, r *sources.Resolved) recorded {
+	t.Helper()
+	b := recorded{}
+	for _, repo := range r.Repositories {
+		for a, err := range repo.Artifacts() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := read(t, a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.File.Digest, a.File.Size = bundle.DigestOf(content), int64(len(content))
+			b[repo.Name] = append(b[repo.Name], sources.Recorded{File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Validator: a.Validator})
+		}
+	}
+	return b
+}
+
+func TestVerbatim(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Extra = map[string]string{
+		"updateinfo": "<updates/>", "group": "<comps/>", "modules": "---\n", "primary_db": "x", "productid": "y",
+		"prestodelta": `<prestodelta><newpackage name="hello" epoch="0" version="2" release="1" arch="x86_64"><delta oldepoch="0" oldversion="1" oldrelease="1"><filename>drpms/hello.drpm</filename><sequence>s</sequence><size>5</size><checksum type="sha256">` +
+			bundle.DigestOf([]byte("delta")).Hex() + `</checksum></delta></newpackage></prestodelta>`,
+	}
+	a.Hidden = []string{"primary_db", "productid"}
+	a.publish()
+	a.server.Put(a.at+"/drpms/hello.drpm", []byte("delta"))
+	r := mustPlan(t, newEnv(t, a.dir, nil), a.spec())
+	all := artifacts(t, r, "epel")
+	var want []string
+	for name := range a.files {
+		want = append(want, name)
+	}
+	want = append(want, "drpms/hello.drpm")
+	slices.Sort(want)
+	if got := pathsOf(all); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for name, artifact := range all {
+		content, err := read(t, artifact)
+		if err != nil || name != "drpms/hello.drpm" && string(content) != string(a.files[name]) {
+			t.Errorf("%s: not upstream's bytes, or %v", name, err)
+		}
+	}
+	repo := r.Repositories[0]
+	if repo.Mode != modeVerbatim || !strings.Contains(strings.Join(repo.Notes, "\n"), "primary_db, productid, which upstream lacks") {
+		t.Errorf("mode %s, notes %q", repo.Mode, repo.Notes)
+	}
+}
+
+// A package is vouched for by its own key where there is one that may sign,
+// and else by the index.
+func TestVouched(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	key, eve := signers(t)
+	for name, test := range map[string]struct {
+		signed         bool
+		keys           int
+		more           string
+		repomd, of     string
+		unpinned, note bool
+	}{
+		"signed":             {signed: true, keys: 1, repomd: "openpgp:", of: "openpgp:"},
+		"two keys":           {signed: true, keys: 2, repomd: "openpgp:", of: "index"},
+		"not signed":         {keys: 1, repomd: "none", of: "openpgp:"},
+		"unsigned let in":    {keys: 1, more: "allow-unsigned: true", repomd: "none", of: "none"},
+		"and repomd signed":  {signed: true, keys: 1, more: "allow-unsigned: true", repomd: "openpgp:", of: "index"},
+		"no key, no signing": {keys: 0, more: "allow-unsigned: true", repomd: "none", of: "none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.t = t
+			a.Signer = nil
+			a.server.Remove(a.at + "/" + nameSignature)
+			if test.signed {
+				a.Signer = key
+			}
+			a.publish()
+			spec := a.spec(test.more)
+			switch test.keys {
+			case 0:
+				spec = strings.Replace(spec, "  gpgkey: archive.asc\n", "", 1)
+			case 2:
+				writeKeys(t, filepath.Join(a.dir, "eve.asc"), eve)
+				spec = a.spec("gpgkey: [archive.asc, eve.asc]")
+				spec = strings.Replace(spec, "  gpgkey: archive.asc\n", "", 1)
+			}
+			r := mustPlan(t, newEnv(t, a.dir, nil), spec)
+			all := artifacts(t, r, "epel")
+			if got := all[nameRepomd].Evidence.Vouched; !strings.HasPrefix(got, test.repomd) {
+				t.Errorf("repomd.xml: %s, want %s", got, test.repomd)
+			}
+			if got := all[a.find("Packages/hello")].Evidence.Vouched; !strings.HasPrefix(got, test.of) {
+				t.Errorf("package: %s, want %s", got, test.of)
+			}
+			if allowed := r.Repositories[0].Annotations[unsignedKey]; (allowed != "") != (test.more != "") {
+				t.Errorf("annotation %q", allowed)
+			}
+		})
+	}
+}
+
+// What the base has counts if it was checked by the same keys; what it has
+// under other keys, or from elsewhere, is read again.
+func TestKnownContentIsCheckedToo(t *testing.T) {
+	dir := t.TempDir()
+	a := newArchive(t, dir)
+	_, eve := signers(t)
+	writeKeys(t, filepath.Join(dir, "eve.asc"), eve)
+	a.Signer = nil
+	a.publish()
+	hello := a.find("Packages/hello")
+	base := record(t, mustPlan(t, newEnv(t, dir, nil), a.spec()))
+	if x := artifacts(t, mustPlan(t, newEnv(t, dir, base), a.spec("repo-gpgcheck: false")), "epel")[hello]; x.Known != nil {
+		t.Error("checked again by the same keys")
+	}
+	other := strings.Replace(a.spec(), "archive.asc", "eve.asc", 1)
+	x := artifacts(t, mustPlan(t, newEnv(t, dir, base), other), "epel")[hello]
+	if x.Known == nil {
+		t.Fatal("not checked by the other key")
+	}
+	refused(t, x.Known(t.Context()), fetch.ErrRefused, hello)
+	x = artifacts(t, mustPlan(t, newEnv(t, dir, nil), a.spec()), "epel")[hello]
+	if err := x.Known(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A signature that the last export had and that is gone is refused.
+func TestSignatureTakenOff(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	base := record(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()))
+	a.server.Remove(a.at + "/" + nameSignature)
+	_, err := plan(t, newEnv(t, a.dir, base), a.spec())
+	refused(t, err, fetch.ErrRefused, nameSignature, "the last export had it")
+	_, err = plan(t, newEnv(t, a.dir, nil), a.spec("repo-gpgcheck: true"))
+	refused(t, err, fetch.ErrRefused, nameSignature, "has to be signed")
+}
+
+func TestUnchangedCostsTwoRequests(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Extra, a.Hidden = map[string]string{"primary_db": "x"}, []string{"primary_db"}
+	a.publish()
+	first := mustPlan(t, newEnv(t, a.dir, nil), a.spec())
+	base := record(t, first)
+	a.server.ResetCounts()
+	second := mustPlan(t, newEnv(t, a.dir, base), a.spec())
+	if n := a.server.AllRequests(); n != 2 {
+		t.Errorf("%d requests, want repomd.xml and its signature", n)
+	}
+	want, got := artifacts(t, first, "epel"), artifacts(t, second, "epel")
+	for name, w := range want {
+		g := got[name]
+		if g.Evidence.Reason != w.Evidence.Reason || g.Evidence.Vouched != w.Evidence.Vouched || g.Evidence.Origin != w.Evidence.Origin || g.Validator != w.Validator {
+			t.Errorf("%s: %+v, want %+v", name, g.Evidence, w.Evidence)
+		}
+	}
+	if len(got) != len(want) || first.Repositories[0].Annotations[layoutKey+"00"] != second.Repositories[0].Annotations[layoutKey+"00"] {
+		t.Errorf("%d files, %v; want %d, %v", len(got), second.Repositories[0].Annotations, len(want), first.Repositories[0].Annotations)
+	}
+	if mustPlan(t, newEnv(t, a.dir, base), a.spec("allow-unsigned: true")); a.server.AllRequests() < 5 {
+		t.Error("another rule, and nothing was read again")
+	}
+}
+
+// Locations that climb get the folders of the address that they climb over.
+func TestClimbing(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.at = "/pub/os/meta/x86_64"
+	for _, p := range a.Packages {
+		p.Location = "../../pool/" + p.FileName()
+	}
+	a.publish()
+	files := a.Build(t)
+	for name, content := range files {
+		a.server.Put(filepath.Join(a.at, name), content)
+	}
+	r := mustPlan(t, newEnv(t, a.dir, nil), a.spec())
+	all := artifacts(t, r, "epel")
+	for _, want := range []string{"meta/x86_64/repodata/repomd.xml", "pool/hello-2.10-1.el9.x86_64.rpm"} {
+		if x, ok := all[want]; !ok {
+			t.Errorf("no %s among %v", want, pathsOf(all))
+		} else if _, err := read(t, x); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, p := range a.Packages {
+		p.Location = "../../../../../../../../etc/" + p.FileName()
+	}
+	a.publish()
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, "climb")
+}
+
+// One package in a list twice, one NEVRA with two contents.
+func TestDuplicates(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	twin := *a.Packages[0]
+	twin.Payload, twin.Location = []byte("another"), "other/"+twin.FileName()
+	again := *a.Packages[0]
+	a.Packages = append(a.Packages, &twin, &again)
+	a.publish()
+	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")
+	if _, ok := all[twin.Location]; !ok || len(all) != len(a.files) {
+		t.Errorf("%v", pathsOf(all))
+	}
+	again.Payload = []byte("contradiction")
+	a.publish()
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, "by one entry")
+}
+
+func TestMirrors(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	a.server.Put("/list", []byte("# mirrors\n"+a.server.URL("/gone")+"\n"+a.server.URL(a.at)+"/\nftp://a.example/\n"))
+	spec := strings.Replace(a.spec(), "baseurl: "+a.server.URL(a.at), "mirrorlist: "+a.server.URL("/list"), 1)
+	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
+	if got := all[nameRepomd].Evidence.Origin; got != a.server.URL(a.at+"/"+nameRepomd) {
+		t.Errorf("origin %s", got)
+	}
+	a.server.Put("/list", []byte("# none\n"))
+	_, err := plan(t, newEnv(t, a.dir, nil), spec)
+	refused(t, err, fetch.ErrUpstream, "/list", "no mirror")
+}
+
+func metalink(t testing.TB, repomd []byte, alternates string, urls ...string) []byte {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(`<?xml version="1.0"?><metalink version="3.0" xmlns="http://www.metalinker.org/" xmlns:mm0="http://fedorahosted.org/mirrormanager"><files><file name="repomd.xml"><mm0:timestamp>1</mm0:timestamp><verification><hash type="md5">00000000000000000000000000000000</hash><hash type="sha256">` +
+		bundle.DigestOf(repomd).Hex() + `</hash></verification>` + alternates + `<resources maxconnections="1">`)
+	for i, u := range urls {
+		b.WriteString(`<url protocol="http" type="http" location="DE" preference="` + string(rune('9'-i)) + `">` + u + `/repodata/repomd.xml</url>`)
+	}
+	b.WriteString(`<url protocol="rsync" preference="100">rsync://a.example/repodata/repomd.xml</url></resources></file></files></metalink>`)
+	return []byte(b.String())
+}
+
+func TestMetalink(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Signer = nil
+	a.publish()
+	spec := strings.Replace(a.spec(), "baseurl: "+a.server.URL(a.at), "metalink: "+a.server.URL("/meta"), 1)
+	right := a.files[nameRepomd]
+	a.server.Put("/old/"+nameRepomd, []byte("<repomd/>"))
+	a.server.Put("/meta", metalink(t, right, "", a.server.URL("/old"), a.server.URL(a.at)))
+	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
+	if got := all[nameRepomd].Evidence.Origin; got != a.server.URL(a.at+"/"+nameRepomd) {
+		t.Errorf("origin %s", got)
+	}
+	// A mirror that is behind, which the metalink still knows.
+	alternates := `<mm0:alternates><mm0:alternate><mm0:timestamp>0</mm0:timestamp><size>` + "1" + `</size><verification><hash type="sha256">` + strings.Repeat("0", 64) + `</hash></verification></mm0:alternate><mm0:alternate><verification><hash type="sha512">` + sumOf("sha512", right) + `</hash></verification></mm0:alternate></mm0:alternates>`
+	a.server.Put("/meta", metalink(t, []byte("newer"), alternates, a.server.URL(a.at)))
+	mustPlan(t, newEnv(t, a.dir, nil), spec)
+	a.server.Put("/meta", metalink(t, []byte("newer"), "", a.server.URL(a.at)))
+	_, err := plan(t, newEnv(t, a.dir, nil), spec)
+	refused(t, err, fetch.ErrRefused, "/meta", bundle.DigestOf([]byte("newer")).Hex(), bundle.DigestOf(right).Hex())
+}
+
+// Other checksums than SHA-256 are checked while the file is read.
+func TestOtherChecksums(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Sum = "sha512"
+	a.publish()
+	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")
+	hello := a.find("Packages/hello")
+	if got, err := read(t, all[hello]); err != nil || string(got) != string(a.files[hello]) {
+		t.Error(err)
+	}
+	other := a.find("other.xml")
+	a.server.Put(a.at+"/"+other, []byte("spoilt"))
+	_, err := read(t, all[other])
+	refused(t, err, fetch.ErrUpstream, other, "sha512:")
+	body := append([]byte(nil), a.files[hello]...)
+	body[len(body)-1] ^= 1
+	a.server.Put(a.at+"/"+hello, body)
+	_, err = read(t, all[hello])
+	refused(t, err, fetch.ErrUpstream, hello, "sha512:")
+	a.Sum = ""
+	a.Change = func(repomd string) string {
+		return strings.ReplaceAll(strings.ReplaceAll(repomd, `type="sha256"`, `type="md5"`), "", "")
+	}
+	a.publish()
+	_, err = plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, "checksum")
+}
+
+// Upstream changes between repomd.xml and a file that it names: once more from
+// the top, and then it has to fit.
+func TestChangedMeanwhile(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	primary := a.at + "/" + a.find("primary")
+	right := a.files[a.find("primary")]
+	a.server.Put(primary, []byte("newer"))
+	env := newEnv(t, a.dir, nil)
+	env.Log = slog.New(onRecord{func() { a.server.Put(primary, right) }})
+	mustPlan(t, env, a.spec())
+	a.server.Put(primary, []byte("newer"))
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, nameRepomd, primary, bundle.DigestOf(right).Hex(), bundle.DigestOf([]byte("newer")).Hex())
+}
+
+// onRecord calls f for what is logged.
+type onRecord struct{ f func() }
+
+func (h onRecord) Enabled(context.Context, slog.Level) bool { return true }
+func (h onRecord) Handle(context.Context, slog.Record) error {
+	h.f()
+	return nil
+}
+func (h onRecord) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h onRecord) WithGroup(string) slog.Handler      { return h }
+
+func TestHostile(t *testing.T) {
+	big := strings.Repeat("x", 1<<20)
+	for name, test := range map[string]struct {
+		edit  func(kind, content string) string
+		names []string
+	}{
+		"entities": {func(kind, content string) string {
+			return strings.Replace(strings.Replace(content, "<metadata", `<!DOCTYPE m [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><metadata`, 1), "It is hello", "&b;", 1)
+		}, []string{"entity"}},
+		"absolute":        {replace("Packages/hello", "/etc/hello"), []string{"/etc/hello"}},
+		"other scheme":    {replace("Packages/hello", "file:///etc/hello"), []string{"file:"}},
+		"query":           {replace("Packages/hello", "Packages/hello?x"), []string{"hello?x"}},
+		"no size":         {replace(`size package=`, `size other=`), []string{"without size"}},
+		"negative size":   {replace(`size package="`, `size package="-`), []string{"number"}},
+		"no checksum":     {replace("<checksum", "<cheksum"), []string{"element"}},
+		"odd checksum":    {replace(`<checksum type="sha256"`, `<checksum type="crc"`), []string{"crc"}},
+		"cut off":         {func(_, content string) string { return content[:len(content)/2] }, []string{"primary"}},
+		"two roots":       {func(_, content string) string { return content + content }, []string{"primary"}},
+		"another root":    {replace("metadata", "metadatum"), []string{"metadatum"}},
+		"deep":            {replace("<description>", strings.Repeat("<a>", 100)), []string{"deeper"}},
+		"relation's flag": {replace(`flags="EQ"`, `flags="NE"`), nil},
+		"long epoch":      {replace(`epoch="0"`, `epoch="99999999999"`), []string{"epoch"}},
+		"control in name": {replace("hello-2.10-1", "hello\n2.10-1"), []string{"hello"}},
+		"large element":   {replace("<description>", "<description>"+strings.Repeat(big, 70)), []string{"more than"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newArchive(t, t.TempDir())
+			a.Edit = func(kind, content string) string {
+				if kind != "primary" {
+					return content
+				}
+				return test.edit(kind, content)
+			}
+			a.publish()
+			_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+			if test.names == nil {
+				if err != nil {
+					t.Error(err) // what a mirror does not look at
+				}
+				return
+			}
+			refused(t, err, fetch.ErrUpstream, test.names...)
+		})
+	}
+}
+
+func replace(from, to string) func(string, string) string {
+	return func(_, content string) string { return strings.ReplaceAll(content, from, to) }
+}
+
+// A bomb ends where repomd.xml says that it does.
+func TestBomb(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Change = func(repomd string) string {
+		at := strings.Index(repomd, `type="primary"`)
+		rest := repomd[at:]
+		from := strings.Index(rest, "<open-size>") + len("<open-size>")
+		to := strings.Index(rest, "</open-size>")
+		return repomd[:at] + rest[:from] + "100" + rest[to:]
+	}
+	a.publish()
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, "more than the 100 bytes")
+	a.Change = func(repomd string) string { return strings.Repeat(" ", 5<<20) + repomd }
+	a.publish()
+	_, err = plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, nameRepomd, "bytes")
+}
+
+// Packages on another host: upstream's own metadata would lead clients there.
+func TestForeign(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Packages[0].Base = a.server.URL("/elsewhere")
+	body := a.Packages[0].Build(t)
+	a.publish()
+	a.server.Put("/elsewhere/Packages/"+a.Packages[0].FileName(), body)
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, bundle.ErrUsage, "mode: rebuilt", "/elsewhere/", "hello-2.10-1.el9.x86_64")
+}
