@@ -102,7 +102,7 @@ func TestVerdict(t *testing.T) {
 		"payload changed":         {with(rpmtest.Header, last), "digest"},
 		"payload changed, both":   {with(rpmtest.Both, last), "digest"},
 		"payload changed, no MD5": {with(rpmtest.Header, func(p *rpmtest.Package) { p.Spoil = func(b []byte) []byte { b[len(b)-2] ^= 1; return dropMD5(t, b) } }), "payload digest"},
-		"not whole":               {with(rpmtest.Header, nil)[:1000], "not a whole"},
+		"not whole":               {with(rpmtest.Header, nil)[:500], "not a whole"},
 		"no rpm":                  {[]byte(strings.Repeat("x", 200)), "not an rpm package"},
 		"nothing":                 {nil, "not a whole"},
 	} {
