@@ -324,7 +324,7 @@ func (c *crew) dispatch(ctx context.Context, runs []bundle.Run, ordered chan<- *
 }
 
 // errPlanMoved: two looks at the sources' metadata did not name the same artifacts.
-var errPlanMoved = fmt.Errorf("sources: what there is to collect changed after it was planned: %w", fetch.ErrUpstream)
+var errPlanMoved = &movedError{fmt.Errorf("sources: what there is to collect changed after it was planned: %w", fetch.ErrUpstream)}
 
 func send(ctx context.Context, to chan<- *outcome, u *outcome) error {
 	select {

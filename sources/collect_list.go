@@ -131,7 +131,7 @@ func (l *lists) write(f bundle.File, e bundle.Evidence, validator string) error 
 	if l.seen == nil {
 		return nil
 	}
-	return l.seen.Write(Recorded{File: f, Origin: e.Origin, Validator: validator, Vouched: e.Vouched})
+	return l.seen.Write(Recorded{File: f, Origin: e.Origin, Validator: validator, Vouched: e.Vouched, Reason: e.Reason})
 }
 
 // use gives the lists of repository i, opened.

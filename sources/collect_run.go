@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"sync/atomic"
 
@@ -296,14 +297,31 @@ func (c *crew) append(ctx context.Context, w *bundle.RunWriter, l *loading) (bun
 // is a refusal, everything else is an upstream that contradicts itself. What
 // lies on the medium is not corrupt, so bundle.ErrCorrupt ends here.
 func asUpstream(err error, a Artifact) error {
-	if !errors.Is(err, bundle.ErrCorrupt) {
+	var status *fetch.StatusError
+	var changed *fetch.ChangedError
+	switch {
+	case errors.As(err, &changed), errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusGone):
+		return &movedError{err}
+	case !errors.Is(err, bundle.ErrCorrupt):
 		return err
+	case a.Evidence.Vouched == bundle.VouchedPinned:
+		return fmt.Errorf("%s: %s: %w", a.Evidence.Origin, err.Error(), fetch.ErrRefused)
 	}
-	class := fetch.ErrUpstream
-	if a.Evidence.Vouched == bundle.VouchedPinned {
-		class = fetch.ErrRefused
-	}
-	return fmt.Errorf("%s: %s: %w", a.Evidence.Origin, err.Error(), class)
+	return &movedError{fmt.Errorf("%s: %s: %w", a.Evidence.Origin, err.Error(), fetch.ErrUpstream)}
+}
+
+// movedError: upstream does not have what its metadata said when it was read.
+type movedError struct{ err error }
+
+func (e *movedError) Error() string { return e.err.Error() }
+func (e *movedError) Unwrap() error { return e.err }
+
+// Moved says that Collect was refused something that is gone, or not what
+// upstream's metadata said: upstream may have changed in between, and a plan
+// from newer metadata may be free of it.
+func Moved(err error) bool {
+	var moved *movedError
+	return errors.As(err, &moved)
 }
 
 func inMemory(b []byte, validator string) bundle.Open {

@@ -17,6 +17,9 @@ import (
 type Env struct {
 	// Set is the name of the set, which is part of the name of the site's key.
 	Set string
+	// Tool is the name and version of the program: what another version made
+	// may not be what this one would make.
+	Tool string
 	// Fetch is the only way to the network.
 	Fetch *fetch.Client
 	// Base is what the last state recorded.
@@ -54,7 +57,7 @@ type Base interface {
 // Recorded is a file of the base and where it came from.
 type Recorded struct {
 	File bundle.File
-	// Origin and Vouched are those of its evidence, Validator that of the
-	// content that was collected.
-	Origin, Validator, Vouched string
+	// Origin, Vouched and Reason are those of its evidence, Validator that of
+	// the content that was collected.
+	Origin, Validator, Vouched, Reason string
 }

@@ -44,6 +44,19 @@ type Resolved struct {
 	Scratch int64
 }
 
+// Digest identifies what the plan would collect: equal plans have equal ones.
+func (r *Resolved) Digest() (bundle.Digest, error) {
+	hash := bundle.NewHash()
+	for p, err := range r.artifacts() {
+		if err != nil {
+			return bundle.Digest{}, err
+		}
+		f := p.artifact.File
+		fmt.Fprintf(hash, "%s\x00%s\x00%d\x00%s\x00%s\n", p.source, f.Path, f.Size, f.Digest, p.artifact.Validator)
+	}
+	return bundle.SumOf(hash), nil
+}
+
 // Planned is a repository and the kind it is of.
 type Planned struct {
 	Repository

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -157,22 +158,83 @@ func TestUpstreamFaults(t *testing.T) {
 	same(t, published(t, b, r.Dirs[0], r.Dirs...), b.expect("one"))
 }
 
-func TestPinnedContentThatDiffers(t *testing.T) {
+// put changes what upstream has of path.
+func (w *world) put(path string, content []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.content = maps.Clone(w.content)
+	w.content[path] = content
+}
+
+// Upstream that changes between its metadata and what they name is planned
+// once more, under the same number, and one state of it is carried.
+func TestUpstreamMovesOn(t *testing.T) {
 	w := &world{content: mixed(), digests: true, sizes: true}
-	b := newBench(t, w)
+	b := newBench(t, w, "one", "two")
+	once := sync.OnceFunc(func() {
+		w.put("large", noise(78, 3<<20))
+		w.put("middle", noise(77, 1200<<10))
+		w.put("new", noise(79, 100))
+	})
 	w.before = func(path string) error {
 		if path == "middle" {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.content = maps.Clone(w.content)
-			w.content["middle"] = noise(77, 1200<<10)
+			once()
+		}
+		return nil
+	}
+	r := b.must()
+	if r.Sequence != 1 || w.plans.Load() != 2 {
+		t.Errorf("number %d, planned %d times", r.Sequence, w.plans.Load())
+	}
+	same(t, published(t, b, r.Dirs[0], r.Dirs...), b.expect("one", "two"))
+	if again := b.must(); !again.Nothing {
+		t.Errorf("again: %+v", again)
+	}
+}
+
+// Upstream that keeps changing is given up, naming what both plans met; one
+// that contradicts its metadata is, when they say the same again.
+func TestUpstreamKeepsMoving(t *testing.T) {
+	w := &world{content: mixed(), digests: true, sizes: true}
+	b := newBench(t, w)
+	n := uint64(100)
+	w.before = func(path string) error {
+		if path == "middle" {
+			n++
+			w.put("middle", noise(n, 1200<<10))
 		}
 		return nil
 	}
 	_, err := b.run()
-	if !errors.Is(err, fetch.ErrUpstream) || errors.Is(err, bundle.ErrCorrupt) || !strings.Contains(err.Error(), "middle") {
-		t.Fatalf("got %v", err)
+	if !errors.Is(err, fetch.ErrUpstream) || errors.Is(err, bundle.ErrCorrupt) || strings.Count(err.Error(), "source one, middle") != 2 || w.plans.Load() != 2 {
+		t.Fatalf("planned %d times, got %v", w.plans.Load(), err)
 	}
+	w.plans.Store(0)
+	w.before = func(path string) error {
+		if path == "large" {
+			return &fetch.StatusError{URL: "mem:///large", Status: 404}
+		}
+		return nil
+	}
+	if _, err := b.run(); !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), "read once more, say the same") || w.plans.Load() != 2 {
+		t.Fatalf("planned %d times, got %v", w.plans.Load(), err)
+	}
+	w.plans.Store(0)
+	w.before = func(path string) error {
+		if path == "large" {
+			return &fetch.StatusError{URL: "mem:///large", Status: 503}
+		}
+		return nil
+	}
+	if _, err := b.run(); !errors.Is(err, fetch.ErrUpstream) || w.plans.Load() != 1 {
+		t.Fatalf("unreachable: planned %d times, got %v", w.plans.Load(), err)
+	}
+	w.before = nil
+	r := b.must()
+	if r.Sequence != 1 {
+		t.Errorf("number %d", r.Sequence)
+	}
+	same(t, published(t, b, r.Dirs[0], r.Dirs...), b.expect("one"))
 }
 
 func TestOnlyAndHold(t *testing.T) {

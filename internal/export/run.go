@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/ledger"
 	"github.com/gapbundle/gapbundle/sources"
 )
 
@@ -80,55 +79,6 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	return r, errors.Join(err, s.close())
 }
-
-// job is the bundle that a session writes.
-type job struct {
-	*session
-	result  Result
-	writer  *bundle.Writer
-	seen    map[string]string // repository -> name in scratch
-	created ledger.Pending
-}
-
-func (s *session) write(ctx context.Context) (_ *Result, err error) {
-	j := newJob(s)
-	defer func() {
-		if j.writer != nil {
-			err = errors.Join(err, j.writer.Close())
-		}
-	}()
-	collected, err := j.collect(ctx, j.open)
-	if err != nil {
-		return nil, err
-	}
-	m, lists, err := j.manifest(ctx, collected)
-	if err != nil {
-		return nil, err
-	}
-	if s.base != nil && m.State == s.base.manifest.State {
-		return j.nothing()
-	}
-	if _, err := j.open(); err != nil { // a delta of removals carries no blob
-		return nil, err
-	}
-	m.Sequence, m.Stream, m.Created = j.created.Sequence, s.ledger.Stream(), j.created.Created
-	if s.o.Expires > 0 {
-		t := m.Created.Add(s.o.Expires)
-		m.Expires = &t
-	}
-	// Before the bundle is finished, so that no crash behind it loses them. If
-	// it does not get finished, what was seen first stays what was seen first.
-	if err := errors.Join(j.saveLock(), j.keepSeen()); err != nil {
-		return nil, err
-	}
-	finished, err := j.writer.Finish(ctx, *m, lists, j.signerValues())
-	if err != nil {
-		return nil, err
-	}
-	return j.settle(collected, finished)
-}
-
-func newJob(s *session) *job { return &job{session: s, seen: make(map[string]string)} }
 
 func (j *job) collect(ctx context.Context, open func() (*bundle.Writer, error)) ([]sources.Collected, error) {
 	return sources.Collect(ctx, j.resolved, j.survey, sources.CollectOptions{

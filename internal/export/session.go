@@ -34,6 +34,9 @@ type session struct {
 	closers []func() error
 
 	signers  []*bundle.Signer
+	specs    []sources.Spec // of the sources that are planned
+	client   *fetch.Client
+	site     *openpgp.Entity // nil: there is no key
 	resolved *sources.Resolved
 	survey   *sources.Survey
 }
@@ -210,23 +213,30 @@ func (s *session) hold(name string) error {
 
 // resolve lets the sources plan and lays out the volumes.
 func (s *session) resolve(ctx context.Context, specs []sources.Spec, write bool) (err error) {
-	site, err := s.siteKey(write)
-	if err != nil {
+	s.specs = specs
+	if s.site, err = s.siteKey(write); err != nil {
 		return err
 	}
+	if s.client, err = fetch.New(fetch.Options{Hosts: s.spec.Hosts, Env: s.o.Env, Home: s.o.Home, Log: s.o.Log}); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, func() error { s.client.Close(); return nil })
+	if s.have, err = s.base.blobs(); err != nil {
+		return err
+	}
+	return s.plan(ctx, write)
+}
+
+// plan reads upstream's metadata, from the top.
+func (s *session) plan(ctx context.Context, write bool) (err error) {
 	if s.lock, err = sources.OpenLock(filepath.Join(s.spec.Dir, sources.LockName), s.o.UpdateLock); err != nil {
 		return err
 	}
-	client, err := fetch.New(fetch.Options{Hosts: s.spec.Hosts, Env: s.o.Env, Home: s.o.Home, Log: s.o.Log})
-	if err != nil {
-		return err
-	}
-	s.closers = append(s.closers, func() error { client.Close(); return nil })
 	if err := s.openScratch(write); err != nil {
 		return err
 	}
 	env := &sources.Env{
-		Set: s.spec.Set, Fetch: client, Base: seen{s.ledger}, Dir: s.spec.Dir, Now: s.o.Now, Site: site,
+		Set: s.spec.Set, Tool: s.o.Tool, Fetch: s.client, Base: seen{s.ledger}, Dir: s.spec.Dir, Now: s.o.Now, Site: s.site,
 		Scratch: s.scratch, Lock: s.lock, Log: s.o.Log,
 	}
 	for _, r := range s.held {
@@ -235,14 +245,25 @@ func (s *session) resolve(ctx context.Context, specs []sources.Spec, write bool)
 			Repository: r, Files: func() iter.Seq2[bundle.File, error] { return lists.Files(r.Name) },
 		})
 	}
-	if s.resolved, err = sources.Resolve(ctx, s.o.Kinds, specs, env); err != nil {
-		return err
-	}
-	if s.have, err = s.base.blobs(); err != nil {
+	if s.resolved, err = sources.Resolve(ctx, s.o.Kinds, s.specs, env); err != nil {
 		return err
 	}
 	s.survey, err = s.resolved.Survey(s.o.VolumeSize, s.have.Size)
 	return err
+}
+
+// planAgain plans once more, and says whether upstream's metadata is another
+// than before.
+func (s *session) planAgain(ctx context.Context) (changed bool, err error) {
+	before, err := s.resolved.Digest()
+	if err != nil {
+		return false, err
+	}
+	if err := s.plan(ctx, true); err != nil {
+		return false, err
+	}
+	now, err := s.resolved.Digest()
+	return now != before, err
 }
 
 // openScratch is the ledger's, or for a plan a folder outside of everything

@@ -25,7 +25,7 @@ type world struct {
 	content map[string][]byte
 	// digests and sizes say whether upstream tells them before the content moves.
 	digests, sizes, validators bool
-	opened                     atomic.Int64
+	opened, plans              atomic.Int64
 	// before is called with the path of everything that is opened.
 	before func(path string) error
 	// late, when set, is the content of "zz-index", made last.
@@ -68,8 +68,12 @@ type memory struct {
 
 func (m memory) Plan(_ context.Context, env *sources.Env) (*sources.Plan, error) {
 	var p sources.Plan
+	m.w.mu.Lock()
+	now := maps.Clone(m.w.content)
+	m.w.mu.Unlock()
+	m.w.plans.Add(1)
 	for _, s := range m.specs {
-		r := sources.Repository{Name: s.Name, Mount: "mem/" + s.Name, Artifacts: func() iter.Seq2[sources.Artifact, error] { return m.w.artifacts(env, s.Name) }}
+		r := sources.Repository{Name: s.Name, Mount: "mem/" + s.Name, Artifacts: func() iter.Seq2[sources.Artifact, error] { return m.w.artifacts(env, s.Name, now) }}
 		if m.w.late != nil {
 			r.Late = m.w.index
 		}
@@ -84,12 +88,12 @@ func (w *world) paths() []string {
 	return slices.SortedFunc(maps.Keys(w.content), bundle.ComparePaths)
 }
 
-func (w *world) artifacts(env *sources.Env, repo string) iter.Seq2[sources.Artifact, error] {
+func (w *world) artifacts(env *sources.Env, repo string, now map[string][]byte) iter.Seq2[sources.Artifact, error] {
 	return func(yield func(sources.Artifact, error) bool) {
 		cursor := env.Cursor(repo)
 		defer cursor.Close()
-		for _, path := range w.paths() {
-			content := w.get(path)
+		for _, path := range slices.SortedFunc(maps.Keys(now), bundle.ComparePaths) {
+			content := now[path]
 			a := sources.Artifact{
 				File:     bundle.File{Path: path, Size: -1},
 				Evidence: bundle.Evidence{Origin: "mem:///" + path, Vouched: bundle.VouchedIndex},

@@ -254,7 +254,7 @@ func TestSeenRoundTrip(t *testing.T) {
 	}
 	defer func() { _ = scratch.Close() }()
 	want := []Seen{
-		{File: bundle.File{Path: "a", Size: 1, Digest: bundle.DigestOf([]byte("a"))}, Origin: "https://h/a", Validator: `"e"`, Vouched: "pinned"},
+		{File: bundle.File{Path: "a", Size: 1, Digest: bundle.DigestOf([]byte("a"))}, Origin: "https://h/a", Validator: `"e"`, Vouched: "pinned", Reason: "asked for"},
 		{File: bundle.File{Path: "b", Size: 2, Digest: bundle.DigestOf([]byte("b")), Annotations: map[string]string{"origin": "the file's own"}}},
 	}
 	var b bytes.Buffer
@@ -282,7 +282,7 @@ func TestSeenRoundTrip(t *testing.T) {
 	}
 	for i := range want {
 		if got[i].File.Path != want[i].File.Path || got[i].File.Digest != want[i].File.Digest || got[i].Validator != want[i].Validator ||
-			got[i].Origin != want[i].Origin || !maps.Equal(got[i].File.Annotations, want[i].File.Annotations) || got[i].Vouched != want[i].Vouched {
+			got[i].Origin != want[i].Origin || !maps.Equal(got[i].File.Annotations, want[i].File.Annotations) || got[i].Vouched != want[i].Vouched || got[i].Reason != want[i].Reason {
 			t.Errorf("line %d: got %+v, want %+v", i, got[i], want[i])
 		}
 	}

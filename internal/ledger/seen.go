@@ -18,8 +18,8 @@ import (
 type Seen struct {
 	File bundle.File
 	// Origin is the URL it came from, Validator its ETag or the like, Vouched
-	// as in bundle.Evidence.
-	Origin, Validator, Vouched string
+	// and Reason as in bundle.Evidence.
+	Origin, Validator, Vouched, Reason string
 }
 
 // A line of a seen file is a bundle.File whose annotations hold the rest, so
@@ -28,6 +28,7 @@ const (
 	seenOrigin    = "origin"
 	seenValidator = "validator"
 	seenVouched   = "vouched"
+	seenReason    = "reason"
 	seenOwn       = "file:" // before the names of the file's own annotations
 )
 
@@ -54,7 +55,7 @@ func (l *Ledger) Seen(repository string) iter.Seq2[Seen, error] {
 		for line, err := range bundle.ReadList[bundle.File](f, "ledger, "+seenName(repository)) {
 			a := line.Annotations
 			line.Annotations = ownAnnotations(a)
-			if !yield(Seen{File: line, Origin: a[seenOrigin], Validator: a[seenValidator], Vouched: a[seenVouched]}, err) {
+			if !yield(Seen{File: line, Origin: a[seenOrigin], Validator: a[seenValidator], Vouched: a[seenVouched], Reason: a[seenReason]}, err) {
 				return
 			}
 		}
@@ -88,12 +89,12 @@ func NewSeenWriter(w io.Writer) *SeenWriter {
 // Write appends s; paths ascend.
 func (w *SeenWriter) Write(s Seen) error {
 	f := s.File
-	f.Annotations = make(map[string]string, 3+len(s.File.Annotations))
+	f.Annotations = make(map[string]string, 4+len(s.File.Annotations))
 	for k, v := range s.File.Annotations {
 		f.Annotations[seenOwn+k] = v
 	}
-	for k, v := range map[string]string{seenOrigin: s.Origin, seenValidator: s.Validator, seenVouched: s.Vouched} {
-		if v != "" {
+	for k, v := range map[string]string{seenOrigin: s.Origin, seenValidator: s.Validator, seenVouched: s.Vouched, seenReason: s.Reason} {
+		if v != "" && len(v) <= bundle.MaxAnnotationSize {
 			f.Annotations[k] = v
 		}
 	}

@@ -41,7 +41,7 @@ type listing struct {
 // for the others.
 func (p *planner) choose(ctx context.Context, all []*loaded) ([]*selection, error) {
 	chosen := make([]*selection, len(all))
-	if !p.lists {
+	if !p.lists || all[0].unchanged {
 		return chosen, nil
 	}
 	var indexes []closure.Index
@@ -205,9 +205,18 @@ func (sel *selection) add(at listing, c closure.Choice) {
 	for _, component := range sel.suites[at.suite].components {
 		if component.name == at.component {
 			component.packages = append(component.packages, c.Package)
-			component.why[c.Package] = strings.Join(c.Why(), "; ")
+			component.why[c.Package] = clip(strings.Join(c.Why(), "; "))
 		}
 	}
+}
+
+// clip bounds the reason for a package, which the ledger has to hold.
+func clip(why string) string {
+	const most, more = bundle.MaxAnnotationSize, "..."
+	if len(why) <= most {
+		return why
+	}
+	return strings.ToValidUTF8(why[:most-len(more)], "") + more
 }
 
 // sourcePackages adds the source packages of what was chosen, where they are

@@ -35,6 +35,7 @@ type extra struct {
 	byHash      string      // where upstream has it by content, below root
 	open        bundle.Open // made here
 	annotations map[string]string
+	mark        string // of a choice, for the ledger
 }
 
 // inventory is the files of a repository while they are found.
@@ -98,7 +99,7 @@ func (f *file) artifact(env *sources.Env) sources.Artifact {
 	if x == nil {
 		x = &extra{}
 	}
-	a.File.Annotations = x.annotations
+	a.File.Annotations, a.Validator = x.annotations, x.mark
 	if x.vouched != "" {
 		a.Evidence.Vouched = x.vouched
 	}

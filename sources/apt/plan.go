@@ -29,6 +29,8 @@ type planner struct {
 	env *sources.Env
 	// lists says that packages are chosen somewhere: every index is read then.
 	lists bool
+	// mark identifies what the choice was made from; "": there was none.
+	mark string
 
 	mu   sync.Mutex
 	keys map[string]openpgp.EntityList // by keyring.key
@@ -76,18 +78,8 @@ func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 	if err := strictyaml.Join(errs...); err != nil {
 		return nil, err
 	}
-	all := make([]*loaded, len(s.entries))
-	errs = make([]error, len(s.entries))
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for i, e := range s.entries {
-		group.Go(func() error {
-			all[i], errs[i] = p.load(ctx, e)
-			return nil // the others go on: everything that is wrong is reported
-		})
-	}
-	_ = group.Wait()
-	if err := strictyaml.Join(errs...); err != nil {
+	all, err := p.load(ctx, s.entries)
+	if err != nil {
 		return nil, err
 	}
 	return p.plan(ctx, all)
@@ -100,13 +92,17 @@ func (p *planner) plan(ctx context.Context, all []*loaded) (*sources.Plan, error
 	if err != nil {
 		return nil, err
 	}
+	if p.mark, err = p.markOf(all); err != nil {
+		return nil, err
+	}
+	again := &remaking{planner: p, all: all}
 	for i, l := range all {
 		var repo sources.Repository
 		switch {
+		case l.unchanged:
+			repo, err = p.replayed(l, again)
 		case l.rebuilt:
 			repo, err = p.rebuilt(ctx, l, chosen[i])
-		case l.unchanged:
-			repo, err = p.replayed(l)
 		default:
 			repo, err = p.verbatim(l)
 		}
@@ -119,25 +115,45 @@ func (p *planner) plan(ctx context.Context, all []*loaded) (*sources.Plan, error
 	return plan, nil
 }
 
-// load reads a source: once more from the top if upstream changed meanwhile.
-func (p *planner) load(ctx context.Context, e *entry) (*loaded, error) {
-	for again := false; ; again = true {
-		l, err := p.loadOnce(ctx, e)
-		var changed *mismatchError
-		if errors.As(err, &changed) && !again && ctx.Err() == nil {
-			p.env.Log.Info("upstream changed while it was read: reading it once more", "source", e.name, "url", fetch.Redact(changed.index))
-			continue
-		}
-		if err != nil {
-			return nil, e.pos.Wrap(fmt.Errorf("source %s: %w", e.name, err))
-		}
-		return l, nil
+// load reads the Releases of all sources, and the indexes of those whose
+// Releases are not those that the base was made of.
+func (p *planner) load(ctx context.Context, entries []*entry) ([]*loaded, error) {
+	all := make([]*loaded, len(entries))
+	err := sourceEach(ctx, entries, func(ctx context.Context, i int) (err error) {
+		all[i], err = p.releases(ctx, entries[i])
+		return err
+	})
+	if err == nil {
+		err = p.recognize(all)
 	}
+	if err != nil {
+		return nil, err
+	}
+	return all, sourceEach(ctx, entries, func(ctx context.Context, i int) (err error) {
+		if !all[i].unchanged {
+			all[i], err = p.read(ctx, all[i])
+		}
+		return err
+	})
 }
 
-func (p *planner) loadOnce(ctx context.Context, e *entry) (*loaded, error) {
+// sourceEach calls f for each source, some at a time, and reports everything
+// that is wrong, with the place of the source in the spec.
+func sourceEach(ctx context.Context, entries []*entry, f func(ctx context.Context, i int) error) error {
+	errs := make([]error, len(entries))
+	_ = each(ctx, len(entries), func(ctx context.Context, i int) error {
+		if err := f(ctx, i); err != nil {
+			errs[i] = entries[i].pos.Wrap(fmt.Errorf("source %s: %w", entries[i].name, err))
+		}
+		return nil
+	})
+	return strictyaml.Join(errs...)
+}
+
+// releases gets the Releases of a source's suites and verifies them.
+func (p *planner) releases(ctx context.Context, e *entry) (*loaded, error) {
 	l := &loaded{entry: e, suites: make([]*loadedSuite, len(e.suites))}
-	err := each(ctx, len(e.suites), func(ctx context.Context, i int) error {
+	return l, each(ctx, len(e.suites), func(ctx context.Context, i int) error {
 		keys, err := p.keyring(ctx, e.suites[i].keys)
 		if err != nil {
 			return err
@@ -146,22 +162,29 @@ func (p *planner) loadOnce(ctx context.Context, e *entry) (*loaded, error) {
 		l.suites[i] = &loadedSuite{suite: e.suites[i], signed: s}
 		return err
 	})
-	if err != nil {
-		return nil, err
+}
+
+// read reads the indexes of a source: once more, from the Releases on, if
+// upstream changed meanwhile.
+func (p *planner) read(ctx context.Context, l *loaded) (*loaded, error) {
+	for again := false; ; again = true {
+		sizes := make([]int64, len(l.suites))
+		err := each(ctx, len(l.suites), func(ctx context.Context, i int) (err error) {
+			sizes[i], err = p.indexes(ctx, l.suites[i], fmt.Sprintf("%s-%s-%d", Name, strings.ReplaceAll(l.name, "/", "-"), i))
+			return err
+		})
+		var changed *mismatchError
+		if !errors.As(err, &changed) || again || ctx.Err() != nil {
+			for _, size := range sizes {
+				l.scratch += size
+			}
+			return l, err
+		}
+		p.env.Log.Info("upstream changed while it was read: reading it once more", "source", l.name, "url", fetch.Redact(changed.index))
+		if l, err = p.releases(ctx, l.entry); err != nil {
+			return nil, err
+		}
 	}
-	if l.unchanged, err = p.isUnchanged(l); err != nil || l.unchanged {
-		return l, err
-	}
-	sizes := make([]int64, len(l.suites))
-	err = each(ctx, len(l.suites), func(ctx context.Context, i int) error {
-		var err error
-		sizes[i], err = p.indexes(ctx, l.suites[i], fmt.Sprintf("%s-%s-%d", Name, strings.ReplaceAll(e.name, "/", "-"), i))
-		return err
-	})
-	for _, size := range sizes {
-		l.scratch += size
-	}
-	return l, err
 }
 
 // each calls f for 0 to n-1, some at a time, and joins what goes wrong.

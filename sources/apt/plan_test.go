@@ -150,7 +150,7 @@ func record(t *testing.T, r *sources.Resolved) recorded {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all[repo.Name] = append(all[repo.Name], sources.Recorded{File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched})
+			all[repo.Name] = append(all[repo.Name], sources.Recorded{File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Validator: a.Validator, Reason: a.Evidence.Reason})
 		}
 	}
 	return all

@@ -60,36 +60,39 @@ func (p *planner) rebuilt(ctx context.Context, l *loaded, chosen *selection) (so
 	if err := b.v.settle(); err != nil {
 		return sources.Repository{}, err
 	}
-	return b.repository()
+	repo, err := p.rebuiltRepository(l)
+	repo.Artifacts = b.v.artifacts(b.env)
+	repo.Notes = append(repo.Notes, b.chosen.notes...)
+	return repo, err
 }
 
-func (b *rebuilding) repository() (sources.Repository, error) {
-	name := b.env.Set + "-site.asc"
-	repo, err := b.loaded.repository(modeRebuilt, name)
+// rebuiltRepository is what is told about a rebuilt source besides its files.
+func (p *planner) rebuiltRepository(l *loaded) (sources.Repository, error) {
+	name := p.env.Set + "-site.asc"
+	repo, err := l.repository(modeRebuilt, name)
 	if err != nil {
 		return repo, err
 	}
-	repo.Artifacts = b.v.artifacts(b.env)
-	repo.Notes = append(b.notes(b.env.Now), b.chosen.notes...)
-	if until := b.validUntil(); !until.IsZero() {
+	repo.Notes = l.notes(p.env.Now)
+	if until := l.validUntil(p.env.Now); !until.IsZero() {
 		repo.Expires = &until
 	}
-	if repo.Keys, err = publish(openpgp.EntityList{b.env.Site}, "site", name); err != nil {
+	if repo.Keys, err = publish(openpgp.EntityList{p.env.Site}, "site", name); err != nil {
 		return repo, err
 	}
 	// Upstream's keys are evidence, and the root names what they signed.
-	upstream, err := b.keyFiles()
+	upstream, err := l.keyFiles()
 	repo.Keys = append(repo.Keys, upstream...)
 	return repo, err
 }
 
 // validUntil is counted from the day of the export: upstream's own date may
 // lie years back. The same day gives the same bytes.
-func (b *rebuilding) validUntil() time.Time {
-	if b.options.ValidFor == 0 {
+func (e *entry) validUntil(now time.Time) time.Time {
+	if e.options.ValidFor == 0 {
 		return time.Time{}
 	}
-	return b.env.Now.UTC().Truncate(24 * time.Hour).Add(time.Duration(b.options.ValidFor))
+	return now.UTC().Truncate(24 * time.Hour).Add(time.Duration(e.options.ValidFor))
 }
 
 // payload adds the packages and source packages that were chosen.
@@ -120,7 +123,7 @@ func (b *rebuilding) suite(s *loadedSuite, i int) error {
 		Flat: s.flat,
 		Release: deb.Release{
 			Origin: r.Origin, Label: r.Label, Suite: r.Suite, Version: r.Version, Codename: r.Codename, Description: r.Description,
-			Date: b.date, ValidUntil: b.validUntil(), Architectures: s.want.Architectures,
+			Date: b.date, ValidUntil: b.validUntil(b.env.Now), Architectures: s.want.Architectures,
 			NotAutomatic: r.NotAutomatic, ButAutomaticUpgrades: r.ButAutomaticUpgrades,
 		},
 	}
@@ -163,10 +166,14 @@ func (b *rebuilding) put(s *loadedSuite, f reindex.File, locals map[bundle.Diges
 			return err
 		}
 	}
-	b.v.add(file{
+	made := file{
 		path: s.at(f.Path), size: int64(len(f.Content)), digest: digest, reason: reasonMade,
 		more: &extra{vouched: bundle.VouchedMade, local: name},
-	})
+	}
+	if f.Path == nameRelease {
+		made.more.mark = b.mark
+	}
+	b.v.add(made)
 	return nil
 }
 

@@ -1,20 +1,141 @@
 package apt
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"iter"
+	"os"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// isUnchanged says whether the base was made of the very Releases that were
-// just verified, for the same configuration: then its list is the plan, and
-// nothing more is asked of upstream.
-func (p *planner) isUnchanged(l *loaded) (bool, error) {
-	if p.lists {
-		return false, nil // packages are chosen somewhere: every index is needed
+// recognize finds the sources whose files the base has: then its list is the
+// plan, and nothing more is asked of upstream. Where packages are chosen, what
+// is chosen in one source depends on every other: all of them, or none.
+func (p *planner) recognize(all []*loaded) error {
+	if p.env.Base == nil {
+		return nil
 	}
+	mark, err := p.markOf(all)
+	if err != nil {
+		return err
+	}
+	same := true
+	for _, l := range all {
+		if l.rebuilt {
+			l.unchanged, err = p.isMarked(l, mark)
+		} else {
+			l.unchanged, err = p.isUnchanged(l)
+		}
+		if err != nil {
+			return err
+		}
+		same = same && l.unchanged
+	}
+	for _, l := range all {
+		if p.lists && !same {
+			l.unchanged, l.scratch = false, 0
+		}
+	}
+	return nil
+}
+
+// markOf identifies everything that the choice over all sources is a function
+// of: the signed Releases, what the spec asks for, the status files, the
+// site's key, the time until which the indexes are valid, and this program.
+func (p *planner) markOf(all []*loaded) (string, error) {
+	if !p.lists {
+		return "", nil
+	}
+	type suiteMark struct {
+		Configuration string
+		Signed        []string
+	}
+	type sourceMark struct {
+		Name                 string
+		Rebuilt              bool
+		Options              options
+		Until                time.Time
+		Installed, Reproduce string
+		Suites               []suiteMark
+	}
+	var key bytes.Buffer
+	err := p.env.Site.Serialize(&key)
+	whole := struct {
+		Version       int
+		Tool, SiteKey string
+		Sources       []sourceMark
+	}{planVersion, p.env.Tool, bundle.DigestOf(key.Bytes()).Hex(), nil}
+	for _, l := range all {
+		m := sourceMark{Name: l.name, Rebuilt: l.rebuilt, Options: l.options, Until: l.validUntil(p.env.Now)}
+		m.Options.Pos, m.Options.Keyring.Pos = strictyaml.Pos{}, strictyaml.Pos{}
+		var errs [2]error
+		m.Installed, errs[0] = l.statusDigest("installed", l.options.Installed)
+		m.Reproduce, errs[1] = l.statusDigest("reproduce", l.options.Reproduce)
+		err = errors.Join(err, errs[0], errs[1])
+		for _, s := range l.suites {
+			one := suiteMark{Configuration: s.configuration()}
+			for _, f := range s.files {
+				one.Signed = append(one.Signed, bundle.DigestOf(f.content).Hex())
+			}
+			m.Suites = append(m.Suites, one)
+		}
+		whole.Sources = append(whole.Sources, m)
+	}
+	text, jsonErr := json.Marshal(whole)
+	return bundle.DigestOf(text).Hex(), errors.Join(err, jsonErr)
+}
+
+// statusDigest is that of a status file that the spec names; "" is none.
+func (l *loaded) statusDigest(key, name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	f, err := os.Open(within(l.dir, name))
+	if err != nil {
+		return "", l.pos.Errorf("%s: %w", key, err)
+	}
+	hash := bundle.NewHash()
+	_, err = io.Copy(hash, io.LimitReader(f, maxStatus))
+	return bundle.SumOf(hash).Hex(), errors.Join(err, f.Close())
+}
+
+// isMarked says whether the base was made of the same choice: the ledger has
+// its mark on each Release that was made. It counts what has to be read and
+// made again if somebody asks for what was made.
+func (p *planner) isMarked(l *loaded, mark string) (bool, error) {
+	made := map[string]bool{}
+	for _, s := range l.suites {
+		made[s.at(nameRelease)] = true
+	}
+	marked := 0
+	for r, err := range p.env.Base.Files(l.name) {
+		if err != nil {
+			return false, err
+		}
+		if r.Vouched == bundle.VouchedMade || r.Reason == reasonIndex {
+			l.scratch += r.File.Size
+		}
+		if made[r.File.Path] && r.Validator == mark {
+			marked++
+		}
+	}
+	return marked == len(made), nil
+}
+
+// isUnchanged says whether the base was made of the very Releases that were
+// just verified, for the same configuration.
+func (p *planner) isUnchanged(l *loaded) (bool, error) {
 	type want struct {
 		path   string
 		digest bundle.Digest
@@ -75,17 +196,38 @@ func isSigned(p string) bool {
 }
 
 // replayed plans a source whose upstream is what the base has.
-func (p *planner) replayed(l *loaded) (sources.Repository, error) {
-	repo, err := l.repository(modeVerbatim, keyPath(l.name))
-	repo.Expires, repo.Notes = l.expires(), l.notes(p.env.Now)
-	if err == nil {
+func (p *planner) replayed(l *loaded, again *remaking) (repo sources.Repository, err error) {
+	under := ""
+	if l.rebuilt {
+		under = upstreamFolder
+		repo, err = p.rebuiltRepository(l)
+		repo.Notes = append(repo.Notes, "nothing changed since the last export: what it chose stands")
+	} else if repo, err = l.repository(modeVerbatim, keyPath(l.name)); err == nil {
+		repo.Expires, repo.Notes = l.expires(), l.notes(p.env.Now)
 		repo.Keys, err = l.keyFiles()
 	}
-	own := l.ownFiles()
+	own := map[string]extra{}
+	for _, s := range l.suites {
+		for _, f := range s.files {
+			own[under+s.at(f.name)] = extra{content: f.content, vouched: s.vouched()}
+		}
+	}
 	repo.Artifacts = func() iter.Seq2[sources.Artifact, error] {
 		return func(yield func(sources.Artifact, error) bool) {
 			for r, err := range p.env.Base.Files(l.name) {
-				if !yield(p.recalled(r, own), err) || err != nil {
+				a := sources.Artifact{
+					File:     r.File,
+					Evidence: bundle.Evidence{Path: r.File.Path, Origin: r.Origin, Vouched: r.Vouched, Reason: r.Reason},
+				}
+				switch x, signed := own[r.File.Path]; {
+				case signed:
+					a.Open, a.Evidence.Vouched = inMemory(x.content), x.vouched
+				case r.Vouched == bundle.VouchedMade:
+					a.Open, a.Validator = again.open(l.name, r.File.Path), r.Validator
+				default:
+					a.Open = overNetwork(p.env.Fetch, []string{r.Origin})
+				}
+				if !yield(a, err) || err != nil {
 					return
 				}
 			}
@@ -94,37 +236,64 @@ func (p *planner) replayed(l *loaded) (sources.Repository, error) {
 	return repo, err
 }
 
-// ownFiles are the signed files and the indexes of a source's suites, by path.
-func (l *loaded) ownFiles() map[string]file {
-	own := map[string]file{}
-	for _, s := range l.suites {
-		for _, g := range s.want.wanted(s.release, s.flat) {
-			for _, f := range g.candidates() {
-				for _, name := range append(f.ByHash(), f.Path) {
-					own[s.at(name)] = file{reason: reasonIndex}
-				}
-			}
-		}
-		for _, f := range s.files {
-			own[s.at(f.name)] = file{reason: reasonSigned, more: &extra{content: f.content, vouched: s.vouched()}}
-		}
-	}
-	return own
+// remaking makes what the base recorded as made once more, when somebody opens
+// it: a full bundle, or one for a destination that does not have it yet.
+type remaking struct {
+	*planner
+	all []*loaded
+
+	mu   sync.Mutex
+	made map[string]sources.Artifact // by source and path; nil: not yet
 }
 
-// recalled is an artifact that the base recorded.
-func (p *planner) recalled(r sources.Recorded, own map[string]file) sources.Artifact {
-	a := sources.Artifact{
-		File:     r.File,
-		Evidence: bundle.Evidence{Path: r.File.Path, Origin: r.Origin, Vouched: r.Vouched, Reason: reasonWhole},
-		Open:     overNetwork(p.env.Fetch, []string{r.Origin}),
+func (m *remaking) open(source, name string) bundle.Open {
+	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.made == nil {
+			if err := m.remake(ctx); err != nil {
+				return nil, err
+			}
+		}
+		a, ok := m.made[source+" "+name]
+		if !ok {
+			return nil, fmt.Errorf("%s: made for the last export, and not any more: %w", name, fetch.ErrUpstream)
+		}
+		return a.Open(ctx, at, validator)
 	}
-	f, ok := own[r.File.Path]
-	if ok {
-		a.Evidence.Reason = f.reason
+}
+
+// remake reads the indexes of all sources and chooses again, from the Releases
+// that the plan was made of.
+func (m *remaking) remake(ctx context.Context) error {
+	fresh := &planner{env: m.env, lists: true, mark: m.mark, keys: m.keys}
+	all := make([]*loaded, len(m.all))
+	entries := make([]*entry, len(m.all))
+	for i, l := range m.all {
+		all[i], entries[i] = &loaded{entry: l.entry, suites: l.suites}, l.entry
 	}
-	if f.more != nil {
-		a.Open, a.Evidence.Vouched = inMemory(f.more.content), f.more.vouched
+	err := sourceEach(ctx, entries, func(ctx context.Context, i int) (err error) {
+		all[i], err = fresh.read(ctx, all[i])
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	return a
+	plan, err := fresh.plan(ctx, all)
+	if err != nil {
+		return err
+	}
+	made := map[string]sources.Artifact{}
+	for _, r := range plan.Repositories {
+		for a, err := range r.Artifacts() {
+			if err != nil {
+				return err
+			}
+			if a.Evidence.Vouched == bundle.VouchedMade {
+				made[r.Name+" "+a.File.Path] = a
+			}
+		}
+	}
+	m.made = made
+	return nil
 }

@@ -1,13 +1,9 @@
 package apt
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/internal/export"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/keys"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
@@ -61,37 +57,4 @@ func TestSuite(t *testing.T) {
 			}
 		},
 	})
-}
-
-// An export whose upstream is unchanged asks for InRelease and nothing else:
-// the ledger has what the plan needs.
-func TestUnchangedThroughExport(t *testing.T) {
-	dir := t.TempDir()
-	a := newArchive(t, dir)
-	a.publish()
-	private, _, _, err := keys.GenerateExporter([]byte("x"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string][]byte{
-		"exporter.key": private, "gapbundle.yaml": []byte("version: 1\nname: demo\nsigning: {exporter: exporter.key}\nsources:\n" + a.spec()),
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, want := range []bool{false, true} {
-		a.server.ResetCounts()
-		res, err := export.Run(t.Context(), export.Options{
-			SpecPath: filepath.Join(dir, "gapbundle.yaml"), Targets: []string{t.TempDir()}, Kinds: sources.Kinds{Kind()}, Tool: "test",
-			Now: now, Env: func(string) string { return "" }, Home: dir, NoReadback: true,
-			Passphrase: func(string) ([]byte, error) { return []byte("x"), nil },
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := a.server.AllRequests(); res.Nothing != want || want && n != 1 {
-			t.Errorf("nothing new: %t, %d requests; want %t, and then one", res.Nothing, n, want)
-		}
-	}
 }

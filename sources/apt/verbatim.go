@@ -14,8 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 )
 
-// Why a file is in a verbatim mirror. Each follows from the path and the
-// signed Release, so that an unchanged repository can be listed from the base.
+// Why a file is in a verbatim mirror.
 const (
 	reasonSigned = "signed by upstream"
 	reasonIndex  = "index of a chosen suite"
@@ -214,7 +213,7 @@ func (s *loadedSuite) annotations() (map[string]string, error) {
 
 // planVersion changes when the same Release and configuration give another
 // list of files than before.
-const planVersion = 1
+const planVersion = 2
 
 // configuration identifies what a suite was planned for.
 func (s *suite) configuration() string {

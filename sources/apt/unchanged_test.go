@@ -1,0 +1,225 @@
+package apt
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/export"
+	"github.com/gapbundle/gapbundle/internal/keys"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// exporter exports a spec again and again, with one ledger.
+type exporter struct {
+	t   *testing.T
+	dir string
+	now time.Time
+	o   export.Options
+}
+
+func newExporter(t *testing.T, dir string) *exporter {
+	t.Helper()
+	x := &exporter{t: t, dir: dir, now: now}
+	private, _, _, err := keys.GenerateExporter([]byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.write("exporter.key", private)
+	x.site("site.key")
+	x.o = export.Options{
+		SpecPath: filepath.Join(dir, "gapbundle.yaml"), Kinds: sources.Kinds{Kind()}, Tool: "test",
+		Env: func(string) string { return "" }, Home: dir, NoReadback: true,
+		Passphrase:     func(string) ([]byte, error) { return []byte("x"), nil },
+		SitePassphrase: func(string) ([]byte, error) { return []byte("x"), nil },
+	}
+	return x
+}
+
+func (x *exporter) site(name string) {
+	x.t.Helper()
+	private, _, _, err := keys.GenerateSite("site", []byte("x"), now.AddDate(-1, 0, 0))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	x.write(name, private)
+}
+
+func (x *exporter) write(name string, content []byte) {
+	x.t.Helper()
+	if err := os.WriteFile(filepath.Join(x.dir, name), content, 0o600); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+func (x *exporter) run(text string) *export.Result {
+	x.t.Helper()
+	x.write("gapbundle.yaml", []byte("version: 1\nname: demo\nsigning: {exporter: exporter.key, site: site.key}\nsources:\n"+text))
+	o := x.o
+	o.Now, o.Targets = x.now, []string{x.t.TempDir()}
+	res, err := export.Run(x.t.Context(), o)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return res
+}
+
+// beside is a second source of the same archive.
+func beside(a *archive, more ...string) string {
+	return strings.Replace(a.spec(more...), "name: os", "name: beside", 1)
+}
+
+// An export whose upstream is unchanged asks for each InRelease and nothing
+// else: the ledger has what the plan needs, whatever the modes of the sources
+// are. A full one has to make again what was made, and makes the same.
+func TestUnchangedThroughExport(t *testing.T) {
+	for name, test := range map[string]struct {
+		spec     func(a *archive) string
+		requests int
+	}{
+		"verbatim":           {func(a *archive) string { return a.spec() }, 1},
+		"rebuilt":            {func(a *archive) string { return a.spec("packages: [hello]", "valid-for: 30d") }, 1},
+		"one beside other":   {func(a *archive) string { return a.spec("packages: [hello]") + beside(a) }, 2},
+		"with a status file": {func(a *archive) string { return a.spec("packages: [hello]", "installed: status") }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newArchive(t, t.TempDir())
+			a.publish()
+			x := newExporter(t, a.dir)
+			x.write("status", []byte(pkg("data", "1", "all", "Status: install ok installed")))
+			spec := test.spec(a)
+			first := x.run(spec)
+			for range 2 {
+				a.server.ResetCounts()
+				if res := x.run(spec); !res.Nothing || a.server.AllRequests() != test.requests {
+					t.Fatalf("nothing new: %t, %d requests, want %d", res.Nothing, a.server.AllRequests(), test.requests)
+				}
+			}
+			x.o.Full = true
+			if res := x.run(spec); res.Nothing || res.State != first.State || res.Files != first.Files {
+				t.Errorf("full: state %s with %d files, want %s with %d", res.State, res.Files, first.State, first.Files)
+			}
+		})
+	}
+}
+
+// Whatever the choice is a function of leads to another one.
+func TestChangedIsReadAgain(t *testing.T) {
+	const rebuilt = "packages: [hello]"
+	for name, test := range map[string]struct {
+		change func(x *exporter, a *archive) string
+		same   bool // the result, after all was read
+	}{
+		"packages": {func(_ *exporter, a *archive) string {
+			return a.spec("packages: [hello, other]", "installed: status") + beside(a)
+		}, false},
+		"a status file": {func(x *exporter, a *archive) string {
+			x.write("status", []byte(pkg("libhello", "2.10-3", "amd64", "Status: install ok installed")))
+			return a.spec(rebuilt, "installed: status") + beside(a)
+		}, false},
+		"the site's key": {func(x *exporter, a *archive) string {
+			x.site("site.key")
+			return a.spec(rebuilt, "installed: status") + beside(a)
+		}, false},
+		"the program": {func(x *exporter, a *archive) string {
+			x.o.Tool = "another"
+			return a.spec(rebuilt, "installed: status") + beside(a)
+		}, true},
+		"validity": {func(_ *exporter, a *archive) string {
+			return a.spec(rebuilt, "installed: status", "valid-for: 30d") + beside(a)
+		}, false},
+		"another source goes": {func(_ *exporter, a *archive) string { return a.spec(rebuilt, "installed: status") }, false},
+		"upstream of another source": {func(_ *exporter, a *archive) string {
+			b := newArchive(a.t, a.dir)
+			b.packages["main amd64"] = append(b.packages["main amd64"], pkg("new", "1", "amd64", ""))
+			b.signer, b.server = a.signer, a.server
+			writeKeyring(a.t, filepath.Join(a.dir, "archive.asc"), a.signer)
+			b.at = a.at
+			b.publish()
+			return a.spec(rebuilt, "installed: status") + beside(a)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newArchive(t, t.TempDir())
+			a.publish()
+			x := newExporter(t, a.dir)
+			x.write("status", []byte(pkg("data", "1", "all", "Status: install ok installed")))
+			x.run(a.spec(rebuilt, "installed: status") + beside(a))
+			spec := test.change(x, a)
+			a.server.ResetCounts()
+			res := x.run(spec)
+			if res.Nothing != test.same || a.server.AllRequests() <= a.server.Requests(a.base()+"InRelease") {
+				t.Errorf("nothing new: %t, want %t; %d requests", res.Nothing, test.same, a.server.AllRequests())
+			}
+		})
+	}
+}
+
+// What is valid for some time is made anew each day: the client gets the whole
+// of it with every export. Packages are not fetched again for it.
+func TestValidityRenews(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	x := newExporter(t, a.dir)
+	spec := a.spec("packages: [hello]", "valid-for: 30d")
+	x.run(spec)
+	x.now = now.Add(24 * time.Hour)
+	res := x.run(spec)
+	if res.Nothing {
+		t.Fatal("a day later: nothing new")
+	}
+	if n := a.server.Requests(a.at + "/" + a.pool("main", "hello", "2.10-3", "amd64")); n != 1 {
+		t.Errorf("hello was fetched %d times", n)
+	}
+}
+
+// A plan lists what the base has, a made index opens to what it was.
+func TestReplayedOpens(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	env := newEnv(t, a.dir, nil)
+	open, closed := siteKey(t)
+	env.Site = open
+	first, err := plan(t, env, a.spec("packages: [hello]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := newEnv(t, a.dir, record(t, first))
+	again.Site = closed
+	a.server.ResetCounts()
+	second, err := plan(t, again, a.spec("packages: [hello]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := a.server.AllRequests(); n != 1 {
+		t.Errorf("%d requests, want one", n)
+	}
+	one, two := paths(t, first, "os"), paths(t, second, "os")
+	if len(one) != len(two) {
+		t.Errorf("%d files, want %d", len(two), len(one))
+	}
+	for p, want := range one {
+		got := two[p]
+		if got.File.Digest != want.File.Digest || got.File.Size != want.File.Size || got.Evidence.Reason != want.Evidence.Reason || got.Evidence.Origin != want.Evidence.Origin || got.Evidence.Vouched != want.Evidence.Vouched {
+			t.Errorf("%s: got %+v %+v, want %+v %+v", p, got.File, got.Evidence, want.File, want.Evidence)
+		}
+	}
+	again.Site = open
+	third, err := plan(t, again, a.spec("packages: [hello]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, is := collect(t, first), collect(t, third)
+	for p, want := range was.content["os"] {
+		if !bytes.Equal(is.content["os"][p], want) {
+			t.Errorf("%s: opens to something else", p)
+		}
+	}
+	if r := third.Repositories[0]; r.Mode != modeRebuilt || len(r.Keys) != 2 || r.Keys[0].Role != "site" || bundle.CheckAnnotations(r.Annotations) != nil {
+		t.Errorf("repository %+v", r)
+	}
+}
