@@ -41,7 +41,7 @@ type listing struct {
 // for the others.
 func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, error) {
 	chosen := make([]*selection, len(all))
-	if !p.lists {
+	if !p.lists || all[0].unchanged { // then all of them are
 		return chosen, nil
 	}
 	var indexes []closure.Index

@@ -38,6 +38,7 @@ type extra struct {
 	open        bundle.Open
 	digest      bundle.Digest // of what is here, where the checksum is of another type
 	annotations map[string]string
+	validator   string
 }
 
 // inventory is the files of a repository while they are found.
@@ -103,7 +104,7 @@ func (v *inventory) artifact(env *sources.Env, base *sources.Cursor, f *file) (s
 	if x == nil {
 		x = &extra{}
 	}
-	a.File.Annotations, a.Evidence.Vouched = x.annotations, x.vouched
+	a.File.Annotations, a.Evidence.Vouched, a.Validator = x.annotations, x.vouched, x.validator
 	if !x.digest.IsZero() {
 		a.File.Digest = x.digest
 	}

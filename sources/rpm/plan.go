@@ -25,8 +25,11 @@ const parallel = 8
 // planner is one plan of all sources.
 type planner struct {
 	env *sources.Env
-	// lists says that packages are chosen somewhere: every primary is read then.
+	// lists says that packages are chosen somewhere: every primary is read then,
+	// or none.
 	lists bool
+	// mark identifies what the choice was made of; "": nothing is chosen.
+	mark string
 	// seen are the contents of packages that are in the plan already, by the
 	// mark of the keys that check them.
 	seen map[string]map[bundle.Digest]bool
@@ -82,20 +85,39 @@ func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 		return nil, err
 	}
 	all := make([]*gathered, len(s.entries))
-	errs = make([]error, len(s.entries))
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for i, e := range s.entries {
-		group.Go(func() error {
-			all[i], errs[i] = p.load(ctx, e)
-			return nil // the others go on: everything that is wrong is reported
+	err := sourceEach(s.entries, func(i int) (err error) {
+		all[i], err = p.locate(ctx, s.entries[i])
+		return err
+	})
+	if err == nil {
+		err = p.recognize(all)
+	}
+	if err == nil {
+		err = sourceEach(s.entries, func(i int) (err error) {
+			all[i], err = p.load(ctx, all[i])
+			return err
 		})
 	}
-	_ = group.Wait()
-	if err := strictyaml.Join(errs...); err != nil {
+	if err == nil {
+		p.mark, err = p.markOf(all)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return p.plan(ctx, all)
+}
+
+// sourceEach calls f for each source, some at a time, and says of what goes
+// wrong which one it was.
+func sourceEach(entries []*entry, f func(i int) error) error {
+	errs := make([]error, len(entries))
+	_ = each(len(entries), func(i int) error {
+		if err := f(i); err != nil {
+			errs[i] = entries[i].pos.Wrap(fmt.Errorf("source %s: %w", entries[i].name, err))
+		}
+		return nil
+	})
+	return strictyaml.Join(errs...)
 }
 
 // plan makes repositories of what was read.
@@ -105,13 +127,14 @@ func (p *planner) plan(ctx context.Context, all []*gathered) (*sources.Plan, err
 	if err != nil {
 		return nil, err
 	}
+	again := &remaking{planner: p, all: all}
 	for i, g := range all {
 		var repo sources.Repository
 		switch {
+		case g.unchanged:
+			repo, err = p.replayed(g, again)
 		case g.rebuilt:
 			repo, err = p.rebuilt(ctx, g, chosen[i])
-		case g.unchanged:
-			repo, err = p.replayed(g)
 		default:
 			repo, err = p.verbatim(g)
 		}
@@ -124,23 +147,8 @@ func (p *planner) plan(ctx context.Context, all []*gathered) (*sources.Plan, err
 	return plan, nil
 }
 
-// load reads a source: once more from the top if upstream changed meanwhile.
-func (p *planner) load(ctx context.Context, e *entry) (*gathered, error) {
-	for again := false; ; again = true {
-		g, err := p.loadOnce(ctx, e)
-		var changed *mismatchError
-		if errors.As(err, &changed) && !again && ctx.Err() == nil {
-			p.env.Log.Info("upstream changed while it was read: reading it once more", "source", e.name, "url", fetch.Redact(changed.file))
-			continue
-		}
-		if err != nil {
-			return nil, e.pos.Wrap(fmt.Errorf("source %s: %w", e.name, err))
-		}
-		return g, nil
-	}
-}
-
-func (p *planner) loadOnce(ctx context.Context, e *entry) (*gathered, error) {
+// locate finds the repositories of a source, by keys and repomd.xml.
+func (p *planner) locate(ctx context.Context, e *entry) (*gathered, error) {
 	keys, err := e.keys.load(ctx, p.env.Fetch)
 	if err != nil {
 		return nil, err
@@ -154,25 +162,42 @@ func (p *planner) loadOnce(ctx context.Context, e *entry) (*gathered, error) {
 		g.repos[i] = &loaded{located: at, dir: at.folder, mark: g.configuration(at)}
 		return nil
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = p.stillSigned(g)
 	}
-	if err := p.compare(g); err != nil {
-		return nil, err
-	}
-	if g.unchanged && !p.lists {
+	return g, err
+}
+
+// load reads the metadata of a source: once more from the top if upstream
+// changed meanwhile.
+func (p *planner) load(ctx context.Context, g *gathered) (*gathered, error) {
+	if g.unchanged {
 		return g, nil
 	}
+	err := p.read(ctx, g)
+	var changed *mismatchError
+	if !errors.As(err, &changed) || ctx.Err() != nil {
+		return g, err
+	}
+	p.env.Log.Info("upstream changed while it was read: reading it once more", "source", g.name, "url", fetch.Redact(changed.file))
+	g, err = p.locate(ctx, g.entry)
+	if err == nil {
+		err = p.read(ctx, g)
+	}
+	return g, err
+}
+
+func (p *planner) read(ctx context.Context, g *gathered) error {
 	sizes := make([]int64, len(g.repos))
-	err = each(len(g.repos), func(i int) error {
+	err := each(len(g.repos), func(i int) error {
 		var err error
-		sizes[i], err = p.metadata(ctx, g, g.repos[i], fmt.Sprintf("%s-%s-%d", Name, strings.ReplaceAll(e.name, "/", "-"), i))
+		sizes[i], err = p.metadata(ctx, g, g.repos[i], fmt.Sprintf("%s-%s-%d", Name, strings.ReplaceAll(g.name, "/", "-"), i))
 		return err
 	})
 	for _, size := range sizes {
 		g.scratch += size
 	}
-	return g, err
+	return err
 }
 
 // each calls f for 0 to n-1, some at a time, and joins what goes wrong.

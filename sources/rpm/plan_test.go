@@ -139,7 +139,7 @@ func record(t testing.TB, r *sources.Resolved) recorded {
 				t.Fatal(err)
 			}
 			a.File.Digest, a.File.Size = bundle.DigestOf(content), int64(len(content))
-			b[repo.Name] = append(b[repo.Name], sources.Recorded{File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Validator: a.Validator})
+			b[repo.Name] = append(b[repo.Name], sources.Recorded{File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Reason: a.Evidence.Reason, Validator: a.Validator})
 		}
 	}
 	return b

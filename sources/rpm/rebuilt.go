@@ -55,14 +55,21 @@ func (p *planner) rebuilt(ctx context.Context, g *gathered, chosen *selection) (
 }
 
 func (b *rebuilding) repository() (sources.Repository, error) {
-	repo, err := b.gathered.repository(modeRebuilt)
+	repo, err := b.rebuiltRepository(b.gathered)
+	repo.Artifacts = b.v.artifacts(b.env, b.name)
+	repo.Notes = append(repo.Notes, b.chosen.notes...)
+	return repo, err
+}
+
+// rebuiltRepository is what is told about a rebuilt source besides its files
+// and what was chosen.
+func (p *planner) rebuiltRepository(g *gathered) (sources.Repository, error) {
+	repo, err := g.repository(modeRebuilt)
 	if err != nil {
 		return repo, err
 	}
-	repo.Artifacts = b.v.artifacts(b.env, b.name)
-	repo.Notes = append(repo.Notes, b.chosen.notes...)
-	name := b.env.Set + "-site.asc"
-	site, err := publish(openpgp.EntityList{b.env.Site}, "site", name)
+	name := p.env.Set + "-site.asc"
+	site, err := publish(openpgp.EntityList{p.env.Site}, "site", name)
 	// Upstream's keys are for packages, and the root names what they signed.
 	repo.Keys = append(site, repo.Keys...)
 	repo.Annotations[keysKey] = strings.TrimSpace(name + " " + repo.Annotations[keysKey])
@@ -95,9 +102,13 @@ func (b *rebuilding) repo(i int, l *loaded) error {
 	}
 	for _, f := range files {
 		b.scratch += f.Size
+		mark := ""
+		if f.Path == nameRepomd {
+			mark = b.mark
+		}
 		b.v.add(file{
 			path: l.dir + f.Path, size: f.Size, checksum: rpmmd.Checksum{Type: "sha256", Hex: f.Digest.Hex()}, reason: reasonMade,
-			more: &extra{vouched: bundle.VouchedMade, content: f.Content, local: f.Local},
+			more: &extra{vouched: bundle.VouchedMade, content: f.Content, local: f.Local, validator: mark},
 		})
 	}
 	if b.signer == nil {

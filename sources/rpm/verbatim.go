@@ -13,8 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
-// Why a file is in a verbatim mirror. Each follows from the path and
-// repomd.xml, so that an unchanged repository can be listed from the base.
+// Why a file is in a verbatim mirror.
 const (
 	reasonRepomd   = "index of the repository"
 	reasonMetadata = "metadata of the repository"
