@@ -58,7 +58,7 @@ func foreignSpot(href, base string) (spot, error) {
 	}
 	u, err := url.Parse(raw)
 	if err == nil {
-		err = fetch.CheckURL(raw)
+		err = fetch.CheckURL(u.String()) // blanks in it are escaped
 	}
 	if err != nil || u.RawQuery != "" || u.Fragment != "" {
 		return spot{}, fmt.Errorf("location %.200q: not an address of a file: %w", fetch.Redact(raw), fetch.ErrUpstream)
