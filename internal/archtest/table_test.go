@@ -26,7 +26,6 @@ func table() map[string]row {
 		"sources/apt/reindex": {imports: []string{"bundle", "internal/pgpkeys", "sources/apt/deb"}, tests: []string{"internal/keys"}},
 		"sources/rpm/rpmmd":   {imports: []string{"bundle"}},
 		"sources/rpm":         {imports: []string{"bundle", "sources", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"internal/config", "internal/export", "internal/keys", "unpack", "verify"}},
-		"sources/rpm/rpmmd":   {imports: []string{"bundle"}},
 		"sources/rpm/reindex": {imports: []string{"bundle", "sources/rpm/rpmmd", "internal/pgpkeys"}},
 		"sources/rpm/rpmsig":  {imports: []string{"internal/pgpkeys"}},
 		"bundle":              {},

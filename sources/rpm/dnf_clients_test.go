@@ -108,11 +108,9 @@ func (w *world) repack(folder string) {
 	w.check(err)
 	for i := range index.Data {
 		d := &index.Data[i]
-		packed, err := os.ReadFile(filepath.Join(dir, d.Location))
-		w.check(err)
 		plain := w.run(dir, "gzip", "-dc", d.Location)
 		w.check(os.Remove(filepath.Join(dir, d.Location)))
-		packed = enc.EncodeAll(plain, nil)
+		packed := enc.EncodeAll(plain, nil)
 		d.Size, d.Checksum.Hex = int64(len(packed)), bundle.DigestOf(packed).Hex()
 		d.Location = "repodata/" + d.Checksum.Hex + "-" + d.Type + ".xml.zst"
 		w.write(filepath.Join(dir, d.Location), packed)

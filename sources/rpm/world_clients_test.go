@@ -56,7 +56,7 @@ var built = sync.OnceValues(func() (string, error) {
 	if err := makeKey(dir); err != nil {
 		return dir, err
 	}
-	for name, spec := range specs() {
+	for name, spec := range specFiles() {
 		file := filepath.Join(dir, name+".spec")
 		if err := os.WriteFile(file, []byte(spec), 0o600); err != nil {
 			return dir, err
@@ -92,9 +92,9 @@ func makeKey(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "upstream.asc"), key, 0o600)
 }
 
-// specs are those of the packages that are built: by a name for each, which is
+// specFiles are those of the packages that are built: by a name for each, which is
 // the folder that they come to lie in.
-func specs() map[string]string {
+func specFiles() map[string]string {
 	return map[string]string{
 		"os": one("hello", "2.10", "Requires: libhello >= 2, /usr/bin/data\nRecommends: extra",
 			"libhello\nProvides: libhello.so", "data\nBuildArch: noarch\nProvides: data(x)", "extra\nRequires: hello", "other"),

@@ -69,7 +69,6 @@ type packageReader struct {
 	detail Detail
 	text   []byte // of the element that is being read
 	end    func(text string) error
-	sum    string // type of the checksum
 	size   int
 }
 

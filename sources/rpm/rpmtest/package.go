@@ -174,7 +174,7 @@ func (p *Package) Build(t testing.TB) []byte {
 	copy(lead, []byte{0xed, 0xab, 0xee, 0xdb, 3, 0})
 	copy(lead[10:], p.Name)
 	lead[78+1] = 5
-	out := append(append(lead, sig...), both...)
+	out := slices.Concat(lead, sig, both)
 	if p.Spoil != nil {
 		out = p.Spoil(out)
 	}
