@@ -128,7 +128,7 @@ func (l *loaded) place(files []file) error {
 	for i := range files {
 		f := &files[i]
 		switch {
-		case strings.HasPrefix(f.path, foreignFolder):
+		case isURL(f.from): // below foreignFolder
 			f.path = l.folder + f.path
 		case l.dir != "":
 			f.path = path.Join(l.dir, f.path)

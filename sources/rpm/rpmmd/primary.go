@@ -179,6 +179,9 @@ func (r *packageReader) start(path []string, t xml.StartElement) error {
 // top looks at an element directly below the package.
 func (r *packageReader) top(name string, t xml.StartElement) (err error) {
 	p := r.p
+	if name == "name" && p.Name != "" || name == "checksum" && p.Checksum.Hex != "" || name == "location" && p.Location != "" {
+		return fmt.Errorf("%s stands twice: readers differ in which one they take: %w", name, bundle.ErrMalformed)
+	}
 	switch name {
 	case "name":
 		r.kept(&p.Name)
