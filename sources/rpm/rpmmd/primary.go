@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -98,6 +99,7 @@ func readPackage(d *document, detail Detail, in *Interner) (*Package, error) {
 	if err == nil {
 		err = r.check()
 	}
+	r.p.fit()
 	if err != nil {
 		err = fmt.Errorf("package %.100s: %w", r.p.NEVRA(), err)
 	}
@@ -278,4 +280,13 @@ func (p *Package) relations(name string) *[]*Relation {
 		return &p.Enhances
 	}
 	return nil
+}
+
+// fit gives back what lists have grown beyond their content: a repository has
+// millions of entries.
+func (p *Package) fit() {
+	for _, list := range []*[]*Relation{&p.Provides, &p.Requires, &p.Conflicts, &p.Obsoletes, &p.Recommends, &p.Supplements, &p.Suggests, &p.Enhances} {
+		*list = slices.Clone(*list)
+	}
+	p.Files = slices.Clone(p.Files)
 }

@@ -33,13 +33,17 @@ func NewKey(t testing.TB, name string, lifetime time.Duration) *openpgp.Entity {
 	return e
 }
 
-// Sign is a detached signature, not armored.
-func Sign(t testing.TB, by *openpgp.Entity, content []byte, hash crypto.Hash) []byte {
+// Sign is a detached signature, not armored. A zero time is eleven months
+// before Now.
+func Sign(t testing.TB, by *openpgp.Entity, content []byte, hash crypto.Hash, at time.Time) []byte {
 	t.Helper()
+	if at.IsZero() {
+		at = Now.AddDate(0, -11, 0)
+	}
 	var b bytes.Buffer
 	salted := false // the same package has the same bytes
 	err := openpgp.DetachSign(&b, by, bytes.NewReader(content), &packet.Config{
-		DefaultHash: hash, Time: func() time.Time { return Now.AddDate(0, -11, 0) }, NonDeterministicSignaturesViaNotation: &salted,
+		DefaultHash: hash, Time: func() time.Time { return at }, NonDeterministicSignaturesViaNotation: &salted,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +76,7 @@ type Package struct {
 	Signer *openpgp.Entity
 	Form   Form
 	Hash   crypto.Hash // of signatures; 0: SHA-256
+	Signed time.Time   // zero: eleven months before Now
 	// Spoil changes the finished file.
 	Spoil func(rpm []byte) []byte
 	// Signature makes the signature instead of Sign.
@@ -190,7 +195,7 @@ func (p *Package) signature(t testing.TB, head, both []byte) item {
 		if p.Signature != nil {
 			return p.Signature(b)
 		}
-		return Sign(t, p.Signer, b, hash)
+		return Sign(t, p.Signer, b, hash, p.Signed)
 	}
 	switch p.Form {
 	case Both:

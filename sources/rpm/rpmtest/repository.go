@@ -3,6 +3,7 @@ package rpmtest
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
@@ -11,18 +12,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/ProtonMail/go-crypto/openpgp/packet"
-
-	"time"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 )
 
 // Repository makes repodata of packages.
 type Repository struct {
 	Packages []*Package
-	// Signer signs repomd.xml; nil: nobody.
+	// Signer signs repomd.xml; nil: nobody. Signed is when; zero: eleven months
+	// before Now.
 	Signer *openpgp.Entity
+	Signed time.Time
 	// Extra are further metadata by type, unpacked.
 	Extra map[string]string
 	// Sum is the type of all checksums: absent, sha256.
@@ -137,12 +139,24 @@ func (r *Repository) repomd(t testing.TB, metadata map[string]string, files map[
 	}
 	files["repodata/repomd.xml"] = []byte(repomd)
 	if r.Signer != nil {
-		var b bytes.Buffer
-		if err := openpgp.ArmoredDetachSign(&b, r.Signer, strings.NewReader(repomd), &packet.Config{Time: func() time.Time { return Now.AddDate(0, -11, 0) }}); err != nil {
-			t.Fatal(err)
-		}
-		files["repodata/repomd.xml.asc"] = b.Bytes()
+		files["repodata/repomd.xml.asc"] = r.sign(t, []byte(repomd))
 	}
+}
+
+func (r *Repository) sign(t testing.TB, content []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := armor.Encode(&b, openpgp.SignatureType, nil)
+	if err == nil {
+		_, err = w.Write(Sign(t, r.Signer, content, crypto.SHA256, r.Signed))
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 func (p *Package) epoch() string {
