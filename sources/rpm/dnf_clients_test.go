@@ -248,3 +248,62 @@ func (d *dnf) sync(repo string) string {
 	d.must("reposync", "--repoid="+repo, "--download-metadata", "--gpgcheck", "-p", dir)
 	return names(d.w.t, dir)
 }
+
+// TestDNFDoesWithout: what this package takes for needed is what dnf refuses a
+// repository without.
+func TestDNFDoesWithout(t *testing.T) {
+	w := newWorld(t)
+	w.put("os/Packages", "signed/os")
+	w.write(filepath.Join(w.www, "comps.xml"), []byte(comps))
+	w.createrepo("os", false, "--groupfile", filepath.Join(w.www, "comps.xml"), "--database", "--zck")
+	for kind, text := range map[string]string{"updateinfo": updates(), "modules": modules(), "prestodelta": "<prestodelta/>", "productid": strings.Repeat("certificate\n", 20)} {
+		file := filepath.Join(w.www, kind)
+		w.write(file, []byte(text))
+		w.run(w.www, "modifyrepo_c", "--mdtype="+kind, file, filepath.Join(w.www, "os/repodata"))
+	}
+	text, err := os.ReadFile(filepath.Join(w.www, "os", nameRepomd))
+	w.check(err)
+	index, err := rpmmd.ParseRepomd(text)
+	w.check(err)
+	d := &dnf{w: w, root: t.TempDir()}
+	repos := filepath.Join(d.root, "repos")
+	w.write(filepath.Join(repos, "os.repo"), []byte("[os]\nname=os\ngpgcheck=0\nbaseurl="+w.url+"/os\nmetadata_expire=0\n"))
+	d.configure(repos)
+	d.must("makecache")
+	for _, data := range index.Data {
+		name := filepath.Join(w.www, "os", data.Location)
+		w.check(os.Rename(name, name+".away"))
+		w.check(os.RemoveAll(filepath.Join(d.root, "cache")))
+		out, err := d.try("makecache", "--refresh")
+		if refused := err != nil; refused != isNeeded(data.Type, index) {
+			t.Errorf("%s: refused %t, taken for needed %t\n%s", data.Type, refused, isNeeded(data.Type, index), out)
+		}
+		w.check(os.Rename(name+".away", name))
+	}
+}
+
+// TestDNFFollowsImports: a client that has the metadata from before an import
+// goes on with it, and follows when it asks anew; after a rollback as well.
+func TestDNFFollowsImports(t *testing.T) {
+	for mode, more := range map[string]string{"verbatim": "", "rebuilt": "  architectures: [x86_64]\n  packages: [hello]\n"} {
+		t.Run(mode, func(t *testing.T) {
+			w := newWorld(t)
+			spec := fmt.Sprintf("- name: os\n  kind: rpm\n  baseurl: %s/os\n  gpgkey: upstream.asc\n%s", w.url, more)
+			w.put("os/Packages", "signed/os")
+			w.createrepo("os", true)
+			w.publish("set", spec)
+			base := webtest.Start(t, webtest.Serve, w.mirror).URL
+			d := w.newDNF(base, "os")
+			d.must("makecache")
+			w.put("os/Packages", "signed/os-new")
+			w.createrepo("os", true)
+			w.publish("set", spec)
+			if got := d.download("--setopt=install_weak_deps=0", "hello"); got != helloAndDependencies {
+				t.Errorf("before it asks anew: %s", got)
+			}
+			if got := d.download("--refresh", "--setopt=install_weak_deps=0", "hello"); got != "hello-2.11~rc1-1.x86_64 libhello-2.10-1.x86_64" {
+				t.Errorf("when it asks anew: %s", got)
+			}
+		})
+	}
+}

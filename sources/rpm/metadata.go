@@ -34,9 +34,13 @@ const (
 )
 
 // isNeeded: dnf refuses a repository that lists one of these and lacks it
-// (measured with dnf 4.14); others it does without.
-func isNeeded(kind string) bool {
-	return slices.Contains([]string{typePrimary, typeFilelists, typeUpdates, typeGroup, typeGroupGz, typeModules}, kind)
+// (TestDNFDoesWithout asks it); others it does without. Groups it takes packed,
+// where they are.
+func isNeeded(kind string, index *rpmmd.Repomd) bool {
+	if kind == typeGroup {
+		return index.Find(typeGroupGz) == nil
+	}
+	return slices.Contains([]string{typePrimary, typeFilelists, typeUpdates, typeGroupGz, typeModules, typeDeltas, typeDeltasOld}, kind)
 }
 
 // isRead: what is read while a source is planned.

@@ -268,7 +268,7 @@ func (p *planner) file(ctx context.Context, g *gathered, l *loaded, d *rpmmd.Dat
 		_, err = p.env.Fetch.Stat(ctx, l.urls(at.from)[0])
 	}
 	switch {
-	case isGone(err) && isNeeded(d.Type):
+	case isGone(err) && isNeeded(d.Type, l.index):
 		return nil, fmt.Errorf("%s: repomd.xml lists it, and dnf refuses a repository without it: %w", l.at(m.path), err)
 	case isGone(err):
 		return nil, nil
