@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
@@ -58,9 +59,22 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 			listings = append(listings, listing{source: i, repo: j})
 		}
 		if g.rebuilt {
-			requests = append(requests, g.request())
 			chosen[i] = &selection{repos: make([]repoChoice, len(g.repos))}
 		}
+	}
+	var notes []string
+	var errs []error
+	for _, g := range all {
+		if !g.rebuilt {
+			continue
+		}
+		r := g.request()
+		more, err := p.expandGroups(g, &r, indexes)
+		notes, errs = append(notes, more...), append(errs, err)
+		requests = append(requests, r)
+	}
+	if err := strictyaml.Join(errs...); err != nil {
+		return nil, err
 	}
 	if err := p.files(ctx, all, indexes, listings, requests); err != nil {
 		return nil, err
@@ -83,7 +97,7 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 	}
 	for _, c := range chosen {
 		if c != nil {
-			c.notes = sel.Notes
+			c.notes = append(notes, sel.Notes...)
 		}
 	}
 	return chosen, nil

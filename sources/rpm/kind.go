@@ -40,7 +40,7 @@ type options struct {
 	RepoGPGCheck  bool              `yaml:"repo-gpgcheck" doc:"repomd.xml has to be signed. If it is, the signature has to hold in any case."`
 	AllowUnsigned bool              `yaml:"allow-unsigned" doc:"Packages without a signature are carried too. A signature that is there has to hold in any case."`
 	Mode          string            `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
-	Packages      []string          `yaml:"packages,single" doc:"Packages to carry with what they depend on: name, name.arch, name-version, name-version-release.arch, or a pattern."`
+	Packages      []string          `yaml:"packages,single" doc:"Packages to carry with what they depend on: name, name.arch, name-version, name-version-release.arch, a pattern, or @group."`
 	Modules       []string          `yaml:"modules,single" doc:"Module streams to carry with what their packages depend on: name or name:stream."`
 	Exclude       []string          `yaml:"exclude,single" doc:"Packages that are never chosen: names or patterns."`
 	Newest        int               `yaml:"newest" doc:"How many versions of each package are carried."`

@@ -196,10 +196,7 @@ func (b *rebuilding) filter(made *reindex.Builder, l *loaded, kind, name string,
 
 // groups makes comps.xml, as it is for yum and packed for dnf.
 func (b *rebuilding) groups(made *reindex.Builder, l *loaded, names map[string]bool) error {
-	m := l.find(typeGroupGz)
-	if m == nil {
-		m = l.find(typeGroup)
-	}
+	m := l.comps()
 	if m == nil {
 		return nil
 	}

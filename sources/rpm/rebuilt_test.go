@@ -325,3 +325,29 @@ func TestRebuiltChecksSignatures(t *testing.T) {
 	_, err := read(t, x)
 	refused(t, err, fetch.ErrRefused, "libhello", "not signed")
 }
+
+// Groups and environments are chosen as dnf installs them.
+func TestGroupsAreChosen(t *testing.T) {
+	a, _ := selected(t)
+	env := newEnv(t, a.dir, nil)
+	env.Site = siteKey(t)
+	for name, want := range map[string]string{
+		"'@hi'":       "hello libhello",
+		"'@no'":       "other",
+		"'@all'":      "hello libhello other",
+		"data, '@hi'": "data hello libhello",
+	} {
+		var got []string
+		for p := range artifacts(t, mustPlan(t, env, a.spec("packages: ["+name+"]", "architectures: [x86_64]")), "epel") {
+			if base, ok := strings.CutPrefix(p, "Packages/"); ok {
+				got = append(got, base[:strings.Index(base, "-")])
+			}
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", name, got, want)
+		}
+	}
+	_, err := plan(t, env, a.spec("packages: ['@nix']", "architectures: [x86_64]"))
+	refused(t, err, bundle.ErrUsage, "nix", "hi, no, all")
+}
