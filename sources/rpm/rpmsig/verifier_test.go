@@ -3,8 +3,6 @@ package rpmsig_test
 import (
 	"bytes"
 	"crypto"
-	"crypto/rsa"
-	"encoding/binary"
 	"strings"
 	"testing"
 	"time"
@@ -30,27 +28,6 @@ func hello(key *openpgp.Entity, form rpmtest.Form) *rpmtest.Package {
 	return &rpmtest.Package{Name: "hello", Epoch: "1", Version: "2.10", Release: "1.el9", Arch: "x86_64", Signer: key, Form: form}
 }
 
-// version3 makes a signature as rpmsign did until rpm 4.14 or so.
-func version3(t *testing.T, key *openpgp.Entity, content []byte) []byte {
-	t.Helper()
-	made := binary.BigEndian.AppendUint32([]byte{0}, uint32(rpmtest.Now.AddDate(0, -11, 0).Unix()))
-	h := crypto.SHA256.New()
-	h.Write(content)
-	h.Write(made)
-	digest := h.Sum(nil)
-	private := key.PrivateKey.PrivateKey.(*rsa.PrivateKey)
-	number, err := rsa.SignPKCS1v15(nil, private, crypto.SHA256, digest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body := append([]byte{3, 5}, made...)
-	body = binary.BigEndian.AppendUint64(body, key.PrimaryKey.KeyId)
-	body = append(body, 1, 8, digest[0], digest[1])
-	body = binary.BigEndian.AppendUint16(body, uint16(len(number)*8))
-	body = append(body, number...)
-	return append(binary.BigEndian.AppendUint16([]byte{0x89}, uint16(len(body))), body...)
-}
-
 func TestVerdict(t *testing.T) {
 	key, eve := rpmtest.NewKey(t, "archive", 0), rpmtest.NewKey(t, "eve", 0)
 	short := rpmtest.NewKey(t, "short", 60*24*time.Hour)
@@ -66,7 +43,7 @@ func TestVerdict(t *testing.T) {
 	by := func(e *openpgp.Entity) func(*rpmtest.Package) { return func(p *rpmtest.Package) { p.Signer = e } }
 	old := func(e *openpgp.Entity) func(*rpmtest.Package) {
 		return func(p *rpmtest.Package) {
-			p.Signer, p.Signature = e, func(b []byte) []byte { return version3(t, e, b) }
+			p.Signer, p.Signature = e, func(b []byte) []byte { return rpmtest.Version3(t, e, b, time.Time{}) }
 		}
 	}
 	last := func(p *rpmtest.Package) {
@@ -97,7 +74,7 @@ func TestVerdict(t *testing.T) {
 		"revoked, both":      {lostBoth, "revoked"},
 		"revoked, version 3": {lostOld, "revoked"},
 		"SHA-1": {with(rpmtest.Both, func(p *rpmtest.Package) {
-			p.Signature = func(b []byte) []byte { s := version3(t, key, b); s[3+16] = 2; return s }
+			p.Signature = func(b []byte) []byte { s := rpmtest.Version3(t, key, b, time.Time{}); s[3+16] = 2; return s }
 		}), "not trusted"},
 		"payload changed":         {with(rpmtest.Header, last), "digest"},
 		"payload changed, both":   {with(rpmtest.Both, last), "digest"},

@@ -3,7 +3,8 @@ package rpmtest
 import (
 	"bytes"
 	"crypto"
-	"crypto/md5"  //nolint:gosec // packages have it
+	"crypto/md5" //nolint:gosec // packages have it
+	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // the same
 	"crypto/sha256"
 	"encoding/base64"
@@ -49,6 +50,34 @@ func Sign(t testing.TB, by *openpgp.Entity, content []byte, hash crypto.Hash, at
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// Version3 makes a signature of version 3 by an RSA key, as rpmsign did for
+// EL7. A zero time is eleven months before Now.
+func Version3(t testing.TB, by *openpgp.Entity, content []byte, at time.Time) []byte {
+	t.Helper()
+	if at.IsZero() {
+		at = Now.AddDate(0, -11, 0)
+	}
+	made := binary.BigEndian.AppendUint32([]byte{0}, uint32(at.Unix()))
+	h := crypto.SHA256.New()
+	h.Write(content)
+	h.Write(made)
+	digest := h.Sum(nil)
+	private, ok := by.PrivateKey.PrivateKey.(*rsa.PrivateKey)
+	if !ok {
+		t.Fatal("not an RSA key")
+	}
+	number, err := rsa.SignPKCS1v15(nil, private, crypto.SHA256, digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := append([]byte{3, 5}, made...)
+	body = binary.BigEndian.AppendUint64(body, by.PrimaryKey.KeyId)
+	body = append(body, 1, 8, digest[0], digest[1])
+	body = binary.BigEndian.AppendUint16(body, uint16(private.N.BitLen()))
+	body = append(body, number...)
+	return append(binary.BigEndian.AppendUint16([]byte{0x89}, uint16(len(body))), body...)
 }
 
 // Form is how a package is signed.
