@@ -3,6 +3,7 @@ package rpm
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -161,6 +162,9 @@ func readThrough(open bundle.Open) func(context.Context) error {
 		_, err = io.Copy(io.Discard, c.Body)
 		if closed := c.Body.Close(); err == nil {
 			err = closed
+		}
+		if errors.Is(err, bundle.ErrCorrupt) { // the mirror is not
+			err = fmt.Errorf("%s: %w", err.Error(), fetch.ErrUpstream)
 		}
 		return err
 	}

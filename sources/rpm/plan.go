@@ -10,7 +10,6 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
@@ -30,9 +29,8 @@ type planner struct {
 	lists bool
 	// mark identifies what the choice was made of; "": nothing is chosen.
 	mark string
-	// seen are the contents of packages that are in the plan already, by the
-	// mark of the keys that check them.
-	seen map[string]map[bundle.Digest]bool
+	// inventories are the files of the sources that are planned anew, by name.
+	inventories map[string]*inventory
 }
 
 // gathered is a source whose upstream was read.
@@ -73,7 +71,7 @@ func (l *loaded) find(kind string) *metadata {
 // Plan reads repomd.xml of all repositories and the metadata that it needs,
 // and chooses over all sources together.
 func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
-	p := &planner{env: env, seen: map[string]map[bundle.Digest]bool{}}
+	p := &planner{env: env, inventories: map[string]*inventory{}}
 	var errs []error
 	for _, e := range s.entries {
 		p.lists = p.lists || e.rebuilt
@@ -144,6 +142,7 @@ func (p *planner) plan(ctx context.Context, all []*gathered) (*sources.Plan, err
 		plan.Repositories = append(plan.Repositories, repo)
 		plan.Scratch += g.scratch
 	}
+	p.share()
 	return plan, nil
 }
 

@@ -253,6 +253,8 @@ func TestKnownContentIsCheckedToo(t *testing.T) {
 	if err := x.Known(t.Context()); err != nil {
 		t.Error(err)
 	}
+	a.server.Put(a.at+"/"+hello, []byte("something else"))
+	refused(t, x.Known(t.Context()), fetch.ErrUpstream, hello, "want sha256:")
 }
 
 // A signature that the last export had and that is gone is refused.
@@ -400,12 +402,12 @@ func TestOtherChecksums(t *testing.T) {
 	other := a.find("other.xml")
 	a.server.Put(a.at+"/"+other, []byte("spoilt"))
 	_, err := read(t, all[other])
-	refused(t, err, fetch.ErrUpstream, other, "sha512:")
+	refused(t, err, bundle.ErrCorrupt, other, "sha512:")
 	body := append([]byte(nil), a.files[hello]...)
 	body[len(body)-1] ^= 1
 	a.server.Put(a.at+"/"+hello, body)
 	_, err = read(t, all[hello])
-	refused(t, err, fetch.ErrUpstream, hello, "sha512:")
+	refused(t, err, bundle.ErrCorrupt, hello, "sha512:")
 	a.Sum = ""
 	a.Change = func(repomd string) string {
 		return strings.ReplaceAll(strings.ReplaceAll(repomd, `type="sha256"`, `type="md5"`), "", "")

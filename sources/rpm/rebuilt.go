@@ -50,7 +50,7 @@ func (p *planner) rebuilt(ctx context.Context, g *gathered, chosen *selection) (
 	if err := b.v.settle(); err != nil {
 		return sources.Repository{}, err
 	}
-	p.share(&b.v)
+	p.inventories[g.name] = &b.v
 	return b.repository()
 }
 

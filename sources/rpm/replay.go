@@ -254,7 +254,7 @@ func (m *remaking) open(source, name string) bundle.Open {
 // remake reads the metadata of all sources and chooses again, from the
 // repomd.xml that the plan was made of.
 func (m *remaking) remake(ctx context.Context) error {
-	fresh := &planner{env: m.env, lists: true, mark: m.mark, seen: map[string]map[bundle.Digest]bool{}}
+	fresh := &planner{env: m.env, lists: true, mark: m.mark, inventories: map[string]*inventory{}}
 	all := make([]*gathered, len(m.all))
 	entries := make([]*entry, len(m.all))
 	for i, g := range m.all {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -32,7 +34,7 @@ func (p *planner) verbatim(g *gathered) (sources.Repository, error) {
 	if err := v.settle(); err != nil {
 		return sources.Repository{}, err
 	}
-	p.share(v)
+	p.inventories[g.name] = v
 	repo, err := g.repository(modeVerbatim)
 	repo.Artifacts = v.artifacts(p.env, g.name)
 	return repo, err
@@ -211,18 +213,24 @@ func (p *planner) deltas(v *inventory, l *loaded) error {
 }
 
 // share marks packages whose content another source of the plan has as well,
-// checked by the same keys: once is enough.
-func (p *planner) share(v *inventory) {
-	seen := p.seen[v.trust.mark]
-	if seen == nil {
-		seen = map[bundle.Digest]bool{}
-		p.seen[v.trust.mark] = seen
+// checked by the same keys: once is enough. Sources are collected in the order
+// of their names.
+func (p *planner) share() {
+	if len(p.inventories) < 2 {
+		return
 	}
-	for i := range v.files {
-		f := &v.files[i]
-		if d, ok := f.checksum.Digest(); ok && f.nevra != "" {
-			f.shared = seen[d]
-			seen[d] = true
+	seen := map[string]map[bundle.Digest]bool{} // by mark
+	for _, name := range slices.Sorted(maps.Keys(p.inventories)) {
+		v := p.inventories[name]
+		if seen[v.trust.mark] == nil {
+			seen[v.trust.mark] = map[bundle.Digest]bool{}
+		}
+		for i := range v.files {
+			f := &v.files[i]
+			if d, ok := f.checksum.Digest(); ok && f.nevra != "" {
+				f.shared = seen[v.trust.mark][d]
+				seen[v.trust.mark][d] = true
+			}
 		}
 	}
 }
