@@ -1,6 +1,7 @@
 package rpm
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -431,6 +432,11 @@ func TestChangedMeanwhile(t *testing.T) {
 	a.server.Put(primary, []byte("newer"))
 	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
 	refused(t, err, fetch.ErrUpstream, nameRepomd, primary, bundle.DigestOf(right).Hex(), bundle.DigestOf([]byte("newer")).Hex())
+	alike := bytes.Clone(right)
+	alike[len(alike)-1] ^= 1
+	a.server.Put(primary, alike)
+	_, err = plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, primary, bundle.DigestOf(right).Hex(), bundle.DigestOf(alike).Hex())
 }
 
 // onRecord calls f for what is logged.
@@ -443,3 +449,32 @@ func (h onRecord) Handle(context.Context, slog.Record) error {
 }
 func (h onRecord) WithAttrs([]slog.Attr) slog.Handler { return h }
 func (h onRecord) WithGroup(string) slog.Handler      { return h }
+
+// Whoever reads as many bytes as the index says, and no end, does not get the
+// last of a package that is refused.
+func TestLastByteWaitsForTheVerdict(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	_, eve := signers(t)
+	a.Packages[0].Payload, a.Packages[0].Signer = bytes.Repeat([]byte("payload "), 40_000), eve
+	a.publish()
+	hello := a.find("Packages/hello")
+	for _, size := range []int{1, 1000, 1 << 20} {
+		c, err := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")[hello].Open(t.Context(), 0, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for p := make([]byte, size); err == nil && n < len(a.files[hello]); {
+			var more int
+			more, err = c.Body.Read(p[:min(size, len(a.files[hello])-n)])
+			n += more
+		}
+		if n != len(a.files[hello])-1 {
+			t.Errorf("%d of %d bytes", n, len(a.files[hello]))
+		}
+		refused(t, err, fetch.ErrRefused, hello)
+		if err := c.Body.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
