@@ -37,7 +37,7 @@ type document struct {
 // newDocument reads up to the root, which has to be called root; "" is a list
 // of files or of changes.
 func newDocument(r io.Reader, root string) (*document, error) {
-	d := &document{in: &window{r: bufio.NewReaderSize(r, 1<<16), left: maxElement}, root: root}
+	d := &document{in: &window{r: bufio.NewReaderSize(r, 1<<16), most: maxElement, left: maxElement}, root: root}
 	d.dec = xml.NewDecoder(d.in)
 	for {
 		t, err := d.dec.Token()
@@ -145,7 +145,7 @@ func (d *document) fail(err error) error {
 	var syntax *xml.SyntaxError
 	switch {
 	case errors.Is(err, errElement):
-		return fmt.Errorf("element of more than %d bytes: %w", maxElement, bundle.ErrMalformed)
+		return fmt.Errorf("element of more than %d bytes: %w", d.in.most, bundle.ErrMalformed)
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%w: %w", err, bundle.ErrMalformed)
 	case err == io.EOF:
@@ -159,7 +159,8 @@ type window struct {
 	r    *bufio.Reader
 	kept []byte
 	at   int64 // offset of kept
-	left int
+	// most is how many bytes a child may have, left how many more this one may.
+	most, left int
 }
 
 var errElement = errors.New("element too large")
@@ -192,7 +193,7 @@ func (w *window) ReadByte() (byte, error) {
 // forget lets go of everything before offset.
 func (w *window) forget(offset int64) {
 	n := copy(w.kept, w.kept[offset-w.at:])
-	w.kept, w.at, w.left = w.kept[:n], offset, maxElement
+	w.kept, w.at, w.left = w.kept[:n], offset, w.most
 }
 
 func (w *window) since(from, to int64) []byte { return w.kept[from-w.at : to-w.at] }

@@ -84,6 +84,23 @@ func TestFilterPrimary(t *testing.T) {
 	}
 }
 
+// A text without an end does not fill memory.
+func TestLargeElement(t *testing.T) {
+	for _, most := range []int{len(primaryXML), 500} {
+		d, err := newDocument(strings.NewReader(primaryXML), "metadata")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.in.most = most
+		for err == nil {
+			_, err = d.next()
+		}
+		if most == 500 && (!errors.Is(err, bundle.ErrMalformed) || !strings.Contains(err.Error(), "more than 500 bytes")) || most > 500 && err != io.EOF {
+			t.Errorf("%d bytes: got %v", most, err)
+		}
+	}
+}
+
 func TestFindFiles(t *testing.T) {
 	const text = `<filelists packages="1"><package pkgid="AB" name="a" arch="x"><version epoch="0" ver="1" rel="1"/><file>/opt/a</file><file type="dir">/opt</file><file>/opt/b</file></package></filelists>`
 	var found []string
