@@ -10,6 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
+	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
@@ -45,13 +46,17 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 	if !p.lists || all[0].unchanged { // then all of them are
 		return chosen, nil
 	}
+	view, err := p.modules(ctx, all)
+	if err != nil {
+		return nil, err
+	}
 	var indexes []closure.Index
-	var requests []closure.Request
 	var listings []listing
 	var in rpmmd.Interner
 	for i, g := range all {
 		for j, l := range g.repos {
 			index, err := p.index(g, l, &in)
+			index.Packages = hide(view, g, l, index.Packages)
 			if err != nil {
 				return nil, g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
 			}
@@ -62,18 +67,8 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 			chosen[i] = &selection{repos: make([]repoChoice, len(g.repos))}
 		}
 	}
-	var notes []string
-	var errs []error
-	for _, g := range all {
-		if !g.rebuilt {
-			continue
-		}
-		r := g.request()
-		more, err := p.expandGroups(g, &r, indexes)
-		notes, errs = append(notes, more...), append(errs, err)
-		requests = append(requests, r)
-	}
-	if err := strictyaml.Join(errs...); err != nil {
+	requests, notes, err := p.requests(all, indexes, view)
+	if err != nil {
 		return nil, err
 	}
 	if err := p.files(ctx, all, indexes, listings, requests); err != nil {
@@ -101,6 +96,24 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 		}
 	}
 	return chosen, nil
+}
+
+// requests are what the specs ask for, groups and modules taken apart.
+func (p *planner) requests(all []*gathered, indexes []closure.Index, view *modulemd.View) (requests []closure.Request, notes []string, err error) {
+	var errs []error
+	first := 0
+	for _, g := range all {
+		own := indexes[first : first+len(g.repos)]
+		first += len(g.repos)
+		if !g.rebuilt {
+			continue
+		}
+		r := g.request()
+		more, err := p.expandGroups(g, &r, indexes)
+		notes, errs = append(notes, more...), append(errs, err, g.moduleRequest(view, &r, own))
+		requests = append(requests, r)
+	}
+	return requests, notes, strictyaml.Join(errs...)
 }
 
 // index reads the primary of a repository.
@@ -150,13 +163,8 @@ func (p *planner) filelists(ctx context.Context, g *gathered, l *loaded, index *
 	if m == nil {
 		return nil
 	}
-	if m.local == "" {
-		m.local = local
-		n, err := l.download(ctx, p.env.Fetch, p.env.Scratch, m)
-		if err != nil {
-			return err
-		}
-		g.scratch += n
+	if err := p.fetchLater(ctx, g, l, m, local); err != nil {
+		return err
 	}
 	places := make(map[string][]int, len(index.Packages))
 	for i, pkg := range index.Packages {
@@ -181,10 +189,13 @@ func (p *planner) filelists(ctx context.Context, g *gathered, l *loaded, index *
 func (g *gathered) request() closure.Request {
 	o := &g.options
 	return closure.Request{
-		Source: g.name, Packages: o.Packages, All: len(o.Packages)+len(o.Modules) == 0, Newest: o.Newest, Exclude: o.Exclude,
+		Source: g.name, Packages: o.Packages, All: g.takesAll(), Newest: o.Newest, Exclude: o.Exclude,
 		Recommends: o.Recommends, Sources: o.Sources, Architectures: g.architectures(),
 	}
 }
+
+// takesAll says that no packages are named: what is chosen is left of everything.
+func (g *gathered) takesAll() bool { return len(g.options.Packages)+len(g.options.Modules) == 0 }
 
 // architectures are the clients': those of the spec, or the one that $basearch
 // stands for.

@@ -141,6 +141,8 @@ func TestDNFFromEveryServer(t *testing.T) {
 	w.fill()
 	w.publish("whole", w.full())
 	w.publish("part", w.part())
+	// Another set: what two sources of one have, one of them is chosen from.
+	w.publish("module", fmt.Sprintf("- name: some-module\n  kind: rpm\n  baseurl: %s/os\n  gpgkey: upstream.asc\n  architectures: [x86_64]\n  modules: [\"nodejs:22\"]\n", w.url))
 	webtest.Each(t, w.mirror, func(t *testing.T, s *webtest.Server) {
 		here := *w
 		here.t = t
@@ -185,6 +187,13 @@ func (w *world) partial(base string) {
 		w.t.Errorf("flat: downloaded %s", got)
 	}
 	d.extras("some", "(greeters) (everything)", "hello-2.10", "A-2026:1", "")
+	m := w.newDNF(base, "some-module")
+	if got := m.download("@nodejs:22/common"); got != "node-22.1-1.x86_64 node-libs-22.1-1.x86_64" {
+		w.t.Errorf("module: downloaded %s", got)
+	}
+	if out := m.must("module", "list"); !strings.Contains(out, "nodejs 22") || strings.Contains(out, "nodejs 20") {
+		w.t.Errorf("modules:\n%s", out)
+	}
 	if got := d.sync("some"); got != "data-2.10-1.noarch hello-2.10-1.x86_64 hello-2.11~rc1-1.x86_64 libhello-2.10-1.x86_64" {
 		w.t.Errorf("reposync: %s", got)
 	}
@@ -247,6 +256,22 @@ func (d *dnf) sync(repo string) string {
 	dir := d.w.t.TempDir()
 	d.must("reposync", "--repoid="+repo, "--download-metadata", "--gpgcheck", "-p", dir)
 	return names(d.w.t, dir)
+}
+
+// TestDNFDefaultStream: a package of a module is that of the stream that clients
+// see, and so it is in a partial mirror.
+func TestDNFDefaultStream(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	w.publish("part", fmt.Sprintf("- name: os\n  kind: rpm\n  baseurl: %s/os\n  gpgkey: upstream.asc\n  architectures: [x86_64]\n  packages: [node, other]\n", w.url))
+	d := w.newDNF(webtest.Start(t, webtest.Serve, w.mirror).URL, "os")
+	if got := d.download("node"); got != "node-20.1-1.x86_64 node-libs-20.1-1.x86_64" {
+		t.Errorf("downloaded %s", got)
+	}
+	d.extras("os", "(rest) (everything) (greeters)", "other", "A-2026:2", "nodejs 20 [d]")
+	if got := d.sync("os"); got != "node-20.1-1.x86_64 node-libs-20.1-1.x86_64 other-2.10-1.x86_64" {
+		t.Errorf("reposync: %s", got)
+	}
 }
 
 // TestDNFDoesWithout: what this package takes for needed is what dnf refuses a

@@ -9,6 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
 )
 
 // Name is the kind's name in a spec file, and its part of paths in a mirror.
@@ -71,6 +72,7 @@ type entry struct {
 	rebuilt bool
 	keys    *keyring
 	repos   []*repo
+	asks    []modulemd.Ask
 }
 
 // source is all sources of this kind in a set.
@@ -96,7 +98,7 @@ func newSource(specs []sources.Spec) (sources.Source, error) {
 
 func newEntry(spec sources.Spec, o options) (*entry, error) {
 	e := &entry{name: spec.Name, mount: Name + "/" + spec.Name, pos: o.Pos, dir: spec.Dir, options: o}
-	errs := []error{e.checkMode(), e.checkNames()}
+	errs := []error{e.checkMode(), e.checkNames(), e.parseModules()}
 	var keyURLs []string
 	var err error
 	e.repos, keyURLs, err = e.repositories()

@@ -14,6 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
@@ -56,6 +57,9 @@ type loaded struct {
 	absent []string
 	// mark identifies what it was planned for.
 	mark string
+	// modules are what modules.yaml says, where packages are chosen; nil:
+	// there is none, or it was not read.
+	modules *modulemd.Index
 }
 
 // find gives a metadata file of a type; nil: there is none.
