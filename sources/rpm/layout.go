@@ -18,9 +18,8 @@ const (
 	layoutKey = "repo-"
 	// keysKey is the annotation that names the files of the keys below keys/.
 	keysKey = "keys"
-	// unsignedKey is the annotation that says that packages without a signature
-	// were let in.
-	unsignedKey = "unsigned-packages"
+	// allowedUnsigned is said by bundle.AllowedKey.
+	allowedUnsigned = "packages without a signature"
 )
 
 // layout is a folder with repodata/, as a client has it in its .repo file.

@@ -223,7 +223,7 @@ func TestVouched(t *testing.T) {
 			if got := all[a.find("Packages/hello")].Evidence.Vouched; !strings.HasPrefix(got, test.of) {
 				t.Errorf("package: %s, want %s", got, test.of)
 			}
-			if allowed := r.Repositories[0].Annotations[unsignedKey]; (allowed != "") != (test.more != "") {
+			if allowed := r.Repositories[0].Annotations[bundle.AllowedKey]; (allowed != "") != (test.more != "") {
 				t.Errorf("annotation %q", allowed)
 			}
 		})

@@ -54,7 +54,7 @@ func (g *gathered) repository(mode string) (sources.Repository, error) {
 		repo.Annotations[fmt.Sprintf("%s%02d", layoutKey, i)] = text
 	}
 	if g.trust.unsigned {
-		repo.Annotations[unsignedKey] = "allowed"
+		repo.Annotations[bundle.AllowedKey] = allowedUnsigned
 	}
 	var err error
 	if repo.Keys, err = g.keyFiles(); len(repo.Keys) > 0 {
