@@ -196,12 +196,12 @@ func overNetwork(client *fetch.Client, urls []string) bundle.Open {
 	}
 }
 
-// openFirst opens the first of urls that is there.
+// openFirst opens the first of urls that can be had: mirrors of one another.
 func openFirst(ctx context.Context, client *fetch.Client, urls []string, at int64, validator string) (*fetch.Body, error) {
 	var first error
 	for _, u := range urls {
 		body, err := client.Open(ctx, u, at, validator)
-		if err == nil || !isGone(err) {
+		if err == nil || !errors.Is(err, fetch.ErrUpstream) || ctx.Err() != nil {
 			return body, err
 		}
 		if first == nil {

@@ -24,7 +24,7 @@ import (
 const (
 	nameRepomd    = "repodata/repomd.xml"
 	nameSignature = "repodata/repomd.xml.asc"
-	// maxTries bounds how many mirrors are asked for repomd.xml.
+	// maxTries bounds how many mirrors are asked for a file.
 	maxTries = 16
 	// clockSkew is how far ahead a signer's clock may be.
 	clockSkew = 10 * time.Second
@@ -83,6 +83,7 @@ func (r *repo) locate(ctx context.Context, client *fetch.Client, keys openpgp.En
 	if err != nil {
 		return nil, err
 	}
+	l.bases = l.bases[:min(len(l.bases), maxTries)]
 	if l.signature, err = readSome(ctx, client, l.bases[0]+nameSignature, pgpkeys.MaxSignature); err != nil {
 		return nil, err
 	}

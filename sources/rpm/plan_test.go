@@ -16,6 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/config"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
 )
 
@@ -351,6 +352,24 @@ func TestMirrors(t *testing.T) {
 	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
 	if got := all[nameRepomd].Evidence.Origin; got != a.server.URL(a.at+"/"+nameRepomd) {
 		t.Errorf("origin %s", got)
+	}
+	// A mirror that has the metadata and not the package.
+	other := upstreamtest.New(t)
+	for name, content := range a.files {
+		if !strings.HasPrefix(name, "Packages/") {
+			other.Put("/"+name, content)
+		}
+	}
+	a.server.Put("/list", []byte(other.URL("/")+"\n"+a.server.URL(a.at)+"\n"))
+	all = artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
+	hello := a.find("Packages/hello")
+	for _, fault := range []upstreamtest.Fault{nil, upstreamtest.Status(503)} {
+		if fault != nil {
+			other.FailAlways("/"+hello, fault)
+		}
+		if got, err := read(t, all[hello]); err != nil || !bytes.Equal(got, a.files[hello]) || !strings.HasPrefix(all[hello].Evidence.Origin, other.URL("/")) {
+			t.Errorf("from %s: %v", all[hello].Evidence.Origin, err)
+		}
 	}
 	a.server.Put("/list", []byte("# none\n"))
 	_, err := plan(t, newEnv(t, a.dir, nil), spec)
