@@ -194,6 +194,11 @@ func (e *entry) newRepo(s *section) (*repo, []string, error) {
 	if r.id != "" {
 		r.pos = o.Pos
 	}
+	for _, key := range []string{"excludepkgs", "exclude", "includepkgs"} {
+		if e.rebuilt && s.values[key] != "" {
+			return nil, nil, s.pos.Errorf("[%s]: %s: say it in the spec, with exclude or packages: a .repo file chooses nothing here", s.id, key)
+		}
+	}
 	for _, n := range []struct {
 		key string
 		to  *string

@@ -71,7 +71,7 @@ func TestSpecErrors(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"v.repo": vendorRepo, "key.repo": "[a]\nbaseurl=http://a.example/\ngpgkey=https://a.example/KEY\n", "off.repo": "[a]\nbaseurl=http://a.example/\nenabled=0\n",
-		"lines.repo": "[a]\nbaseurl\n", "head.repo": "baseurl=x\n", "goes.repo": "[a]\n  on\n", "twice.repo": "[a]\nbaseurl=http://a.example/\n[a]\n", "none.repo": "[a]\nname=b\n", "cost.repo": "[a]\nbaseurl=http://a.example\ncost=x\n",
+		"lines.repo": "[a]\nbaseurl\n", "head.repo": "baseurl=x\n", "goes.repo": "[a]\n  on\n", "twice.repo": "[a]\nbaseurl=http://a.example/\n[a]\n", "none.repo": "[a]\nname=b\n", "less.repo": "[a]\nbaseurl=http://a.example\nexcludepkgs=b\n", "cost.repo": "[a]\nbaseurl=http://a.example\ncost=x\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -106,6 +106,7 @@ func TestSpecErrors(t *testing.T) {
 		"repofile: goes.repo\ngpgkey: k":                                                     "goes on with nothing",
 		"repofile: twice.repo\ngpgkey: k":                                                    "stands twice",
 		"repofile: none.repo\ngpgkey: k":                                                     "want baseurl, mirrorlist or metalink",
+		"repofile: less.repo\ngpgkey: k\npackages: a":                                        "excludepkgs: say it in the spec",
 		"repofile: cost.repo\ngpgkey: k":                                                     "cost: want a number",
 	} {
 		_, err := newOne(t, dir, text)
