@@ -142,9 +142,12 @@ func (v *Verifier) begin() error {
 		v.whole = md5.New() //nolint:gosec // see above
 	}
 	if v.head.has(tagPayloadDigest) {
-		algo, _, err := v.head.number(tagPayloadAlgo)
+		algo, told, err := v.head.number(tagPayloadAlgo)
 		if err != nil {
 			return err
+		}
+		if !told { // rpm 6 calls the tag SHA-256, and has others for others
+			algo = 8
 		}
 		if v.payload = payloadHash(algo); v.payload == nil {
 			return fmt.Errorf("payload digest of algorithm %d: not known", algo)
@@ -163,7 +166,7 @@ func (v *Verifier) begin() error {
 	return nil
 }
 
-// payloadHash is by the numbers of RFC 9580 section 9.5; 0 is said by nobody.
+// payloadHash is by the numbers of RFC 9580 section 9.5.
 func payloadHash(algo uint32) hash.Hash {
 	switch algo {
 	case 8:

@@ -191,7 +191,10 @@ func (p *Package) Build(t testing.TB) []byte {
 	}
 	if p.Form != HeaderAlone && p.Form != Both {
 		sum := sha256.Sum256(payload)
-		items = append(items, texts(5092, hex.EncodeToString(sum[:])), number(5093, 8))
+		items = append(items, texts(5092, hex.EncodeToString(sum[:])))
+		if p.Form != OpenPGP { // rpm 6 leaves it out
+			items = append(items, number(5093, 8))
+		}
 	}
 	head := header(63, items)
 	both := append(bytes.Clone(head), payload...)
