@@ -67,11 +67,13 @@ type Source interface {
 	Plan(ctx context.Context, env *Env) (*Plan, error)
 }
 
-// ClientFile is a file of client configuration. The literal @BASE@ in its
-// content stands for the mirror's base URL, without a slash at the end; the
-// importing side replaces it when it knows one.
+// ClientFile is a file of client configuration. BaseMark, HostMark and
+// InsecureMark in its content stand for what only the importing side can know
+// about the mirror's address, and are replaced there when it does.
 type ClientFile struct {
-	// Path is relative to _gapbundle/clients/<kind>/ of the mirror.
+	// Path is relative to _gapbundle/clients/<kind>/ of the mirror. What is
+	// for one program of several is in a folder with its name, which is what
+	// "gapbundle clients --for" takes besides the kind's.
 	Path    string
 	Content []byte
 }
@@ -80,8 +82,17 @@ type ClientFile struct {
 // the web root.
 func ClientsDir(kind string) string { return "_gapbundle/clients/" + kind }
 
-// BaseMark is the word in a client file that the importing side replaces.
-const BaseMark = "@BASE@"
+// Words in a client file that the importing side replaces.
+const (
+	// BaseMark becomes the mirror's base URL, without a slash at the end.
+	BaseMark = "@BASE@"
+	// HostMark becomes the host of the base URL, and its port if it has one:
+	// for clients whose configuration has no scheme.
+	HostMark = "@HOST@"
+	// InsecureMark becomes true if the base URL is one of http, else false:
+	// for the same clients.
+	InsecureMark = "@INSECURE@"
+)
 
 // Tree is a mirror's content as clients would see it: before the trip from
 // what was collected, inside from what is published. unpack.Mirror's trees

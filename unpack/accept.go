@@ -317,7 +317,10 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 	if g == nil {
 		return err
 	}
-	r.res.Generation, r.res.Notes = g.Number, g.Notes
+	r.res.Generation, r.res.Notes = g.Number, slices.Clone(g.Notes)
+	for _, a := range g.Ambiguous {
+		r.res.Notes = append(r.res.Notes, fmt.Sprintf("image name %s: not made, because %s claim it", a.Alias, strings.Join(a.Images, " and ")))
+	}
 	for _, c := range choices {
 		r.res.Bundles = append(r.res.Bundles, r.unpublished(c, Imported, nil)...)
 	}

@@ -79,3 +79,23 @@ func mutate(rt *rapid.T, files map[string]string) {
 		}
 	}
 }
+
+// TestRollbackPassesOverTheSameState: a full bundle of what is published
+// already is another generation with nothing new in it.
+func TestRollbackPassesOverTheSameState(t *testing.T) {
+	e := bundletest.New(t, "site")
+	r := newRig(t, e)
+	versions(t, r, e, 2)
+	same := map[string]string{"static": "static", "index": "index 2", "v2": noise("2", 1000)}
+	r.receive(e.Export(t, []bundletest.Repository{apt(same)}, bundletest.Options{}).Dirs...)
+	for _, o := range []unpack.RollbackOptions{{Set: "site"}, {}} {
+		if _, err := r.Rollback(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		want := version(1)
+		if o.Set == "" {
+			want = version(2) // and forwards
+		}
+		r.expect(want)
+	}
+}

@@ -18,34 +18,35 @@ type Tree struct {
 	dir   string // of the generation
 	repos []bundle.Repository
 	by    map[string]GenerationRepository
+	sets  map[string]string // by repository
 }
 
-// Tree is the published part of a kind. Where two sets have a repository of
-// one name, it is called "<set>/<name>" here.
+// Tree is the published part of a kind; of all kinds for "". Where two sets
+// have a repository of one name, it is called "<set>/<name>" here.
 func (m *Mirror) Tree(kind string) (*Tree, error) {
 	g, err := m.Current()
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{m: m, dir: generationDir(g.Number), by: map[string]GenerationRepository{}}
+	t := &Tree{m: m, dir: generationDir(g.Number), by: map[string]GenerationRepository{}, sets: map[string]string{}}
 	names := map[string]int{}
 	for _, s := range g.Sets {
 		for _, r := range s.Repositories {
-			if r.Kind == kind {
+			if r.Kind == kind || kind == "" {
 				names[r.Name]++
 			}
 		}
 	}
 	for _, s := range g.Sets {
 		for _, r := range s.Repositories {
-			if r.Kind != kind {
+			if r.Kind != kind && kind != "" {
 				continue
 			}
 			if names[r.Name] > 1 {
 				r.Name = s.Set + "/" + r.Name
 			}
 			t.repos = append(t.repos, r.Repository)
-			t.by[r.Name] = r
+			t.by[r.Name], t.sets[r.Name] = r, s.Set
 		}
 	}
 	return t, nil
@@ -53,6 +54,9 @@ func (m *Mirror) Tree(kind string) (*Tree, error) {
 
 // Repositories are those of the kind.
 func (t *Tree) Repositories() []bundle.Repository { return t.repos }
+
+// Set is the set that a repository belongs to.
+func (t *Tree) Set(repo string) string { return t.sets[repo] }
 
 // Files is the file list of a repository, sorted by path.
 func (t *Tree) Files(repo string) iter.Seq2[bundle.File, error] {

@@ -289,9 +289,6 @@ func (p *placer) generate(g, current *Generation, dir string) error {
 		return err
 	}
 	g.Ambiguous = report.Ambiguous
-	for _, a := range report.Ambiguous {
-		g.Notes = append(g.Notes, fmt.Sprintf("image name %s: not made, because %s claim it", a.Alias, strings.Join(a.Images, " and ")))
-	}
 	return durable.WriteFrom(p.root, generatedFile(g.Number), stateFileMode, func(out io.Writer) error {
 		return listGenerated(dst, out)
 	})

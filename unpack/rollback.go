@@ -107,9 +107,9 @@ func (m *Mirror) rollbackTarget(current *Generation, o RollbackOptions) (*Genera
 	}
 	for _, g := range slices.Backward(all) {
 		switch {
-		case o.Set == "" && !sameContent(g.Sets, current.Sets):
+		case o.Set == "" && !slices.EqualFunc(g.Sets, current.Sets, sameState):
 			return &g, nil
-		case o.Set != "" && g.set(o.Set) != nil && !sameSet(g.set(o.Set), current.set(o.Set)):
+		case o.Set != "" && g.set(o.Set) != nil && (current.set(o.Set) == nil || !sameState(*g.set(o.Set), *current.set(o.Set))):
 			return &g, nil
 		}
 	}
@@ -123,6 +123,10 @@ func sameContent(a, b []GenerationSet) bool {
 func sameSet(a, b *GenerationSet) bool {
 	return a != nil && b != nil && a.Set == b.Set && a.Root == b.Root
 }
+
+// sameState says that clients see no difference: a full bundle and a delta of
+// one state have different roots.
+func sameState(a, b GenerationSet) bool { return a.Set == b.Set && a.State == b.State }
 
 // Forget takes a set out of the mirror: what it publishes, and what it owns.
 // Its stream stays bound and older bundles stay refused; the one that was

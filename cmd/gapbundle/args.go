@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/urfave/cli/v2"
 )
 
@@ -275,10 +276,7 @@ func unknownFlag(at *cli.Command, given, name string) error {
 
 func unknownCommand(at *cli.Command, name string) error {
 	e := &usageError{what: fmt.Sprintf("command %q: unknown", strings.TrimSpace(at.Name+" "+name))}
-	near := cli.SuggestFlag([]cli.Flag{&cli.BoolFlag{Name: "help", Aliases: names(at.Subcommands)}}, name, true)
-	if near != "" {
-		e.hint = "did you mean " + strings.TrimLeft(near, "-") + "?"
-	}
+	e.hint = strings.ReplaceAll(strings.TrimPrefix(strictyaml.Suggest(name, names(at.Subcommands)), "; "), `"`, "")
 	return e
 }
 

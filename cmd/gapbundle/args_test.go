@@ -181,6 +181,7 @@ func TestBadLines(t *testing.T) {
 	}{
 		{"", "", "no command", "commands: "},
 		{"versoin", "", `command "versoin"`, "did you mean version?"},
+		{"xyzzyplugh", "", `command "xyzzyplugh"`, "valid: check, "},
 		{"version --jsom", "", "flag --jsom", "--json"},
 		{"version -json", "", "flag -json", "--json"},
 		{"version --q", "", "flag --q", ""},

@@ -2,11 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -17,10 +18,13 @@ import (
 
 func clientsCommand() *cli.Command {
 	return leaf(&cli.Command{
-		Name: "clients", Usage: "print the client configuration for a kind", ArgsUsage: "MIRROR",
-		UsageText: "gapbundle clients /srv/mirror --for files",
+		Name: "clients", Usage: "print the client configuration for a kind or a client", ArgsUsage: "MIRROR",
+		UsageText: "gapbundle clients /srv/mirror --for apt\ngapbundle clients /srv/mirror --for containerd --base-url https://mirror.lan",
+		Description: `Prints what is published below /_gapbundle/clients/: all files of a kind
+(apt, oci), or those of one program where a kind has a folder for each (for
+images: containerd, docker, podman, k3s, crio).`,
 		Flags: []cli.Flag{
-			needed("for", "the `KIND` of repository"),
+			needed("for", "`NAME` of a kind of repository, or of a client"),
 			text("base-url", "`URL` at which clients reach the mirror, where it does not know that itself"),
 		},
 	}, printClients)
@@ -44,33 +48,37 @@ func printClients(c *cli.Context, o *output) error {
 		return fmt.Errorf("%s: nothing published: %w", c.Args().First(), bundle.ErrIncomplete)
 	}
 	defer current.Close()
-	dir := filepath.Join(site.ClientsDir, c.String("for"))
-	if !filepath.IsLocal(c.String("for")) || !isDir(current, dir) {
-		return unknownKind(current, c.String("for"))
+	dirs, err := clientDirs(current, c.String("for"))
+	if err != nil {
+		return err
 	}
 	var files []clientFile
 	unknownBase := false
-	err = fs.WalkDir(current.FS(), dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		content, err := current.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		var out bytes.Buffer
-		if err := site.Substitute(&out, bytes.NewReader(content), c.String("base-url")); err != nil {
-			return err
-		}
-		unknownBase = unknownBase || bytes.Contains(out.Bytes(), []byte(sources.BaseMark))
-		files = append(files, clientFile{path, out.String()})
-		return nil
-	})
+	for _, dir := range dirs {
+		err = errors.Join(err, fs.WalkDir(current.FS(), dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			content, err := current.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			var out bytes.Buffer
+			if err := site.Substitute(&out, bytes.NewReader(content), c.String("base-url")); err != nil {
+				return err
+			}
+			for _, mark := range []string{sources.BaseMark, sources.HostMark, sources.InsecureMark} {
+				unknownBase = unknownBase || bytes.Contains(out.Bytes(), []byte(mark))
+			}
+			files = append(files, clientFile{path, out.String()})
+			return nil
+		}))
+	}
 	if err != nil {
 		return err
 	}
 	if unknownBase {
-		o.log.Warn("the mirror does not know its address: " + sources.BaseMark + " stands for it (--base-url URL, or gapbundle config MIRROR --base-url URL)")
+		o.log.Warn("the mirror does not know its address: " + sources.BaseMark + " and the like stand for it (--base-url URL, or gapbundle config MIRROR --base-url URL)")
 	}
 	o.show(map[string]any{"files": files}, func(w io.Writer) {
 		for _, f := range files {
@@ -80,17 +88,38 @@ func printClients(c *cli.Context, o *output) error {
 	return nil
 }
 
-func isDir(root *os.Root, path string) bool {
-	info, err := root.Stat(path)
-	return err == nil && info.IsDir()
-}
-
-func unknownKind(current *os.Root, kind string) error {
-	var known []string
-	entries, _ := fs.ReadDir(current.FS(), site.ClientsDir)
-	for _, e := range entries {
-		known = append(known, e.Name())
+// clientDirs are the folders for name: a kind's, and those that kinds have
+// for a client of that name.
+func clientDirs(current *os.Root, name string) ([]string, error) {
+	kinds, err := fs.ReadDir(current.FS(), site.ClientsDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
-	return &usageError{fmt.Sprintf("client configuration for %q: none is published", kind),
-		"published: " + firstOf(strings.Join(known, ", "), "none")}
+	var known, dirs []string
+	for _, kind := range kinds {
+		dir := path.Join(site.ClientsDir, kind.Name())
+		known = append(known, kind.Name())
+		if kind.Name() == name {
+			dirs = append(dirs, dir)
+			continue
+		}
+		clients, err := fs.ReadDir(current.FS(), dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, client := range clients {
+			if !client.IsDir() {
+				continue
+			}
+			known = append(known, client.Name())
+			if client.Name() == name {
+				dirs = append(dirs, path.Join(dir, name))
+			}
+		}
+	}
+	if dirs == nil {
+		return nil, &usageError{fmt.Sprintf("client configuration for %q: none is published", name),
+			"published: " + firstOf(strings.Join(known, ", "), "none")}
+	}
+	return dirs, nil
 }

@@ -179,7 +179,7 @@ func hintFor(err error, mirror string) string {
 	if errors.As(err, &none) {
 		return "is the medium mounted? PATH is the directory of a bundle, such as site-000007, or the folder it lies in"
 	}
-	if h := upstreamHint(err); h != "" {
+	if h := firstOf(pushHint(err), upstreamHint(err)); h != "" {
 		return h
 	}
 	return firstOf(classOf(err).hint, environmentHint(err))
@@ -241,6 +241,8 @@ func upstreamHint(err error) string {
 	var redirect *fetch.RedirectError
 	var status *fetch.StatusError
 	switch {
+	case errors.As(err, &redirect) && redirect.TokenService:
+		return fmt.Sprintf("if that host may have the registry's login, name it in the spec under hosts: token-service: [%s]", bareHost(redirect.To))
 	case errors.As(err, &redirect):
 		return fmt.Sprintf("if that host may be trusted with it, allow it in the spec under hosts: redirect-to: [%s]", redirect.To)
 	case errors.As(err, &status) && (status.Status == 401 || status.Status == 403 || status.Status == 407):
@@ -249,6 +251,12 @@ func upstreamHint(err error) string {
 		return "upstream does not have it any more: correct the address in the spec"
 	}
 	return ""
+}
+
+// bareHost is an address without its scheme.
+func bareHost(address string) string {
+	_, host, _ := strings.Cut(address, "://")
+	return host
 }
 
 // environmentHint is what to do where the operating system refused.

@@ -155,7 +155,7 @@ gapbundle import /media/usb --to /srv/mirror`,
 			keygenCommand(), planCommand(), exportCommand(), verifyCommand(), inspectCommand(),
 			trustCommand(), importCommand(), receiptsCommand(),
 		}, mirrorCommands(), []*cli.Command{
-			serveCommand(), versionCommand(), completionCommand(), manCommand(),
+			pushCommand(), serveCommand(), versionCommand(), completionCommand(), manCommand(),
 		}),
 	}
 }

@@ -41,6 +41,8 @@ func table() map[string]row {
 		"internal/durable":    {},
 		"internal/fetch":      {},
 		"internal/pgpkeys":    {imports: []string{"bundle"}},
+		"internal/push":       {imports: []string{"bundle", "internal/fetch", "internal/registry"}, tests: []string{"unpack"}},
+		"internal/registry":   {imports: []string{"internal/fetch"}},
 		"internal/strictyaml": {imports: []string{"bundle"}},
 
 		// What the program needs around them.
@@ -59,6 +61,8 @@ func table() map[string]row {
 		"internal/promises":     {test: true, tests: []string{"bundle", "verify"}},
 		"internal/faulttest":    {test: true},
 		"internal/upstreamtest": {test: true},
+		"internal/imagetest":    {test: true, imports: []string{"internal/webtest"}},
+		"internal/registrytest": {test: true, imports: []string{"internal/upstreamtest"}},
 		"internal/webtest":      {test: true, imports: []string{"bundle", "unpack/site", "internal/serve"}},
 		"examples":              {tests: []string{"internal/config"}},
 		"examples/demo":         {},
@@ -84,6 +88,7 @@ func bans() map[string]ban {
 		"internal/durable":   {reach: noNetwork},
 		"internal/ledger":    {reach: noNetwork},
 		"internal/export":    {reach: []string{"unpack", "cmd/gapbundle"}},
+		"internal/push":      {reach: []string{"sources", "unpack", "cmd/gapbundle"}},
 	}
 }
 

@@ -24,6 +24,7 @@ type host struct {
 	Parallel   int      `yaml:"parallel" doc:"Requests at the same time."`
 	Rate       Rate     `yaml:"rate" doc:"Bytes a second, such as 20MB/s."`
 	RedirectTo []string `yaml:"redirect-to,single" doc:"Hosts this host may redirect to."`
+	Tokens     []string `yaml:"token-service,single" doc:"Hosts of the token service that may be sent this registry's login."`
 	Proxy      string   `yaml:"proxy" doc:"URL of the proxy for this host, or direct."`
 }
 
@@ -42,7 +43,7 @@ func hostOptions(dir string, hosts map[string]host) (map[string]fetch.HostOption
 		options[name] = fetch.HostOptions{
 			CA: within(dir, h.CA), ClientCert: within(dir, h.ClientCert), ClientKey: within(dir, h.ClientKey),
 			Auth: h.Auth, BearerEnv: h.BearerEnv, BasicEnv: h.BasicEnv,
-			Parallel: h.Parallel, Rate: int64(h.Rate), RedirectTo: h.RedirectTo, Proxy: h.Proxy,
+			Parallel: h.Parallel, Rate: int64(h.Rate), RedirectTo: h.RedirectTo, TokenService: h.Tokens, Proxy: h.Proxy,
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -54,6 +55,11 @@ func (h host) check(name string) []error {
 	for _, to := range h.RedirectTo {
 		if err := checkHost(to); err != nil {
 			errs = append(errs, fmt.Errorf("redirect-to: %w", err))
+		}
+	}
+	for _, service := range h.Tokens {
+		if err := checkHost(service); err != nil {
+			errs = append(errs, fmt.Errorf("token-service: %w", err))
 		}
 	}
 	if h.Auth != "" && !slices.Contains(auths[:], h.Auth) {

@@ -19,17 +19,24 @@ const (
 // credential is what tells a host who asks.
 type credential struct {
 	source string // where it comes from, for people; never what it is
-	// value is the Authorization header; "" where there is none to send.
-	value func(ctx context.Context) (string, error)
+	value  func(ctx context.Context) (secret, error)
 }
 
-// authorization is the Authorization header for a request.
-func (c *credential) authorization(ctx context.Context) (string, error) {
-	value, err := c.value(ctx)
+// secret is what a credential holds.
+type secret struct {
+	header string // of Authorization; "": there is none to send
+	// identity is a token for a registry's token service and nothing else;
+	// sent as it is, it opens nothing. "": none.
+	identity string
+}
+
+// secret is the credential's own, for a request that is about to be made.
+func (c *credential) secret(ctx context.Context) (secret, error) {
+	s, err := c.value(ctx)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", c.source, err)
+		return secret{}, fmt.Errorf("%s: %w", c.source, err)
 	}
-	return value, nil
+	return s, nil
 }
 
 // newCredential reads what o names. It is nil where o names nothing.
@@ -88,7 +95,7 @@ func (o HostOptions) auth() (string, error) {
 }
 
 func fixed(source, value string) *credential {
-	return &credential{source: source, value: func(context.Context) (string, error) { return value, nil }}
+	return &credential{source: source, value: func(context.Context) (secret, error) { return secret{header: value}, nil }}
 }
 
 func basic(user, password string) string {
@@ -128,6 +135,8 @@ func (c *Client) credentialSource(req *http.Request) string {
 	switch {
 	case strayed(req):
 		return "none, a redirect has left the origin"
+	case c.logins != nil:
+		return c.logins.source(req)
 	case h.credential == nil:
 		return "none, the host has none set"
 	case !h.sendsTo(originOf(req.URL)) && h.port == "":

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,150 +26,215 @@ const (
 	maxHelperSize = 1 << 20 // bytes
 )
 
-// dockerConfig is the part of docker's config.json that holds logins.
+// errNoLogin: a file or a helper is in order and knows no login for the registry.
+var errNoLogin = fmt.Errorf("no login: %w", ErrConfig)
+
+// dockerConfig is the part of docker's config.json, and of podman's auth.json,
+// that holds logins.
 type dockerConfig struct {
-	Auths map[string]struct {
-		Auth          string `json:"auth"`
-		Username      string `json:"username"`
-		Password      string `json:"password"`
-		RegistryToken string `json:"registrytoken"`
-	} `json:"auths"`
-	CredsStore  string            `json:"credsStore"`
-	CredHelpers map[string]string `json:"credHelpers"`
+	Auths       map[string]dockerAuth `json:"auths"`
+	CredsStore  string                `json:"credsStore"`
+	CredHelpers map[string]string     `json:"credHelpers"`
+}
+
+type dockerAuth struct {
+	Auth          string `json:"auth"`
+	Username      string `json:"username"`
+	Password      string `json:"password"`
+	IdentityToken string `json:"identitytoken"`
+	RegistryToken string `json:"registrytoken"`
+}
+
+// registryName is a registry, or a part of one, as logins are kept under it.
+type registryName struct {
+	server string   // as a helper is asked for it
+	keys   []string // of the files, the most exact first
+}
+
+// nameRegistry is the name of the registry at an address. A repository adds
+// the keys of its name spaces, "quay.io/org/image", "quay.io/org", which
+// podman keeps logins under as well (containers-auth.json(5)).
+func nameRegistry(host, port, repository string) registryName {
+	n := registryName{server: mapKey(host, port)}
+	hosts := []string{n.server}
+	switch n.server {
+	case "docker.io", "index.docker.io", "registry-1.docker.io":
+		n.server, hosts = dockerHub, []string{"docker.io", "index.docker.io", "registry-1.docker.io"}
+	}
+	for _, h := range hosts {
+		for space := repository; space != ""; {
+			n.keys = append(n.keys, h+"/"+space)
+			space = space[:max(0, strings.LastIndexByte(space, '/'))]
+		}
+	}
+	n.keys = append(n.keys, hosts...)
+	return n
+}
+
+// String is the name for people.
+func (n registryName) String() string {
+	if n.server == dockerHub {
+		return "docker.io"
+	}
+	return n.server
+}
+
+// loginKey is a key of a file of logins, which may be a URL, in the form of
+// registryName's.
+func loginKey(s string) string {
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
+	host, rest, _ := strings.Cut(strings.TrimSuffix(s, "/"), "/")
+	if host = strings.ToLower(host); rest == "" || rest == "v1" || rest == "v2" {
+		return host
+	}
+	return host + "/" + rest
 }
 
 // dockerLogin asks docker's configuration about one registry.
 type dockerLogin struct {
 	c    *Client
 	file string
-	name string // the registry as docker names it
+	name registryName
 
 	mu    sync.Mutex
-	value string
+	value secret
 	until time.Time
 }
 
 func (c *Client) dockerCredential(name, port string) *credential {
+	l := &dockerLogin{c: c, file: c.dockerConfigFile(), name: nameRegistry(name, port, "")}
+	return &credential{source: "docker config " + l.file, value: l.secret}
+}
+
+func (c *Client) dockerConfigFile() string {
 	dir := c.options.Env("DOCKER_CONFIG")
 	if dir == "" {
 		dir = filepath.Join(c.options.Home, ".docker")
 	}
-	l := &dockerLogin{c: c, file: filepath.Join(dir, "config.json"), name: mapKey(name, port)}
-	switch l.name {
-	case "docker.io", "index.docker.io", "registry-1.docker.io":
-		l.name = dockerHub
-	}
-	return &credential{source: "docker config " + l.file, value: l.authorization}
+	return filepath.Join(dir, "config.json")
 }
 
-// authorization is read when it is first needed and not before: a helper may
-// be slow, or unlock a key ring.
-func (l *dockerLogin) authorization(ctx context.Context) (string, error) {
+// secret is read when it is first needed and not before: a helper may be slow,
+// or unlock a key ring.
+func (l *dockerLogin) secret(ctx context.Context) (secret, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now := time.Now(); now.After(l.until) {
-		value, err := l.read(ctx)
+		value, err := l.c.readLogin(ctx, l.file, l.name)
+		if errors.Is(err, errNoLogin) {
+			err = fmt.Errorf("no login for %s: %w", l.name, ErrConfig)
+		}
 		if err != nil {
-			return "", err
+			return secret{}, err
 		}
 		l.value, l.until = value, now.Add(helperValid)
 	}
 	return l.value, nil
 }
 
-func (l *dockerLogin) read(ctx context.Context) (string, error) {
-	text, err := os.ReadFile(l.file)
+// readLogin looks into a file of logins. Where it holds none for the registry
+// the error matches errNoLogin, where there is no such file fs.ErrNotExist.
+func (c *Client) readLogin(ctx context.Context, file string, name registryName) (secret, error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrConfig, err)
+		return secret{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	var config dockerConfig
 	if json.Unmarshal(text, &config) != nil {
-		return "", fmt.Errorf("not readable as docker's: %w", ErrConfig) // the cause may repeat a value
+		return secret{}, fmt.Errorf("not readable as docker's: %w", ErrConfig) // the cause may repeat a value
 	}
+	helpers, auths := map[string]string{}, map[string]dockerAuth{}
 	for key, helper := range config.CredHelpers {
-		if l.is(key) {
-			return l.ask(ctx, helper)
-		}
+		helpers[loginKey(key)] = helper
 	}
 	for key, auth := range config.Auths {
-		if !l.is(key) {
-			continue
+		auths[loginKey(key)] = auth
+	}
+	for _, key := range name.keys {
+		if helper, ok := helpers[key]; ok {
+			return c.ask(ctx, helper, name)
 		}
-		switch {
-		case auth.RegistryToken != "":
-			return "Bearer " + auth.RegistryToken, checkSecret(auth.RegistryToken)
-		case auth.Username != "":
-			return basic(auth.Username, auth.Password), nil
-		case auth.Auth != "":
-			// docker itself pads with NUL bytes.
-			pair, err := base64.StdEncoding.DecodeString(auth.Auth)
-			user, password, ok := strings.Cut(strings.TrimRight(string(pair), "\x00"), ":")
-			if err != nil || !ok {
-				return "", fmt.Errorf("auth of %s: not base64 of user:password: %w", l.name, ErrConfig)
+		if s, err := auths[key].secret(); err != nil || s != (secret{}) {
+			if err != nil {
+				err = fmt.Errorf("auth of %s: %w", key, err)
 			}
-			return basic(user, password), nil
+			return s, err
 		}
 	}
 	if config.CredsStore != "" {
-		return l.ask(ctx, config.CredsStore)
+		return c.ask(ctx, config.CredsStore, name)
 	}
-	return "", fmt.Errorf("no login for %s: %w", l.name, ErrConfig)
+	return secret{}, errNoLogin
 }
 
-// is compares a key of the configuration, which may be a URL, with the registry.
-func (l *dockerLogin) is(key string) bool {
-	bare := func(s string) string {
-		s = strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
-		s, _, _ = strings.Cut(s, "/")
-		return strings.ToLower(s)
+// secret is the zero value for an entry that holds none: it only says that a
+// helper does.
+func (a dockerAuth) secret() (secret, error) {
+	switch {
+	case a.IdentityToken != "":
+		return secret{identity: a.IdentityToken}, nil
+	case a.RegistryToken != "":
+		return secret{header: "Bearer " + a.RegistryToken}, checkSecret(a.RegistryToken)
+	case a.Username != "":
+		return secret{header: basic(a.Username, a.Password)}, nil
+	case a.Auth != "":
+		// docker itself pads with NUL bytes.
+		pair, err := base64.StdEncoding.DecodeString(a.Auth)
+		user, password, ok := strings.Cut(strings.TrimRight(string(pair), "\x00"), ":")
+		if err != nil || !ok {
+			return secret{}, fmt.Errorf("not base64 of user:password: %w", ErrConfig)
+		}
+		return secret{header: basic(user, password)}, nil
 	}
-	return bare(key) == bare(l.name) || l.name == dockerHub && bare(key) == "docker.io"
+	return secret{}, nil
 }
 
 // ask runs docker-credential-<helper> get: the registry goes in by stdin, a
 // JSON object comes out. Nothing of its output is ever repeated.
-func (l *dockerLogin) ask(ctx context.Context, helper string) (string, error) {
+func (c *Client) ask(ctx context.Context, helper string, name registryName) (secret, error) {
 	program := "docker-credential-" + helper
-	fail := func(why string) error { return fmt.Errorf("%q for %s: %s: %w", program, l.name, why, ErrConfig) }
-	if helper == "" || strings.ContainsAny(helper, `/\`) {
-		return "", fail("not the name of a helper")
+	fail := func(why string) (secret, error) {
+		return secret{}, fmt.Errorf("%q for %s: %s: %w", program, name, why, ErrConfig)
 	}
-	where, err := l.find(program)
+	if helper == "" || strings.ContainsAny(helper, `/\`) {
+		return fail("not the name of a helper")
+	}
+	where, err := c.find(program)
 	if err != nil {
-		return "", fail("not found in PATH")
+		return fail("not found in PATH")
 	}
 	patience, cancel := context.WithTimeout(ctx, helperTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(patience, where, "get")
-	cmd.Stdin = strings.NewReader(l.name)
+	cmd.Stdin = strings.NewReader(name.server)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		return "", fmt.Errorf("%q: %w", program, context.Cause(ctx))
+		return secret{}, fmt.Errorf("%q: %w", program, context.Cause(ctx))
 	case patience.Err() != nil:
-		return "", fail("no answer in " + helperTimeout.String())
+		return fail("no answer in " + helperTimeout.String())
+	case errors.As(err, &exit) && strings.HasPrefix(string(out), "credentials not found"):
+		return secret{}, fmt.Errorf("%q for %s: %w (exit status %d)", program, name, errNoLogin, exit.ExitCode())
 	case errors.As(err, &exit):
-		return "", fail(fmt.Sprintf("no login (exit status %d)", exit.ExitCode()))
+		return fail(fmt.Sprintf("no login (exit status %d)", exit.ExitCode()))
 	case err != nil:
-		return "", fail("cannot be run")
+		return fail("cannot be run")
 	}
 	var answer struct{ Username, Secret string }
 	if len(out) > maxHelperSize || json.Unmarshal(out, &answer) != nil || answer.Username == "" {
-		return "", fail("answer not readable")
+		return fail("answer not readable")
 	}
 	if answer.Username == "<token>" {
-		// An identity token is for the registry's token service, which the
-		// registry's answer names; sent as it is, it opens nothing.
-		return "", nil
+		return secret{identity: answer.Secret}, nil
 	}
-	return basic(answer.Username, answer.Secret), nil
+	return secret{header: basic(answer.Username, answer.Secret)}, nil
 }
 
 // find looks program up in the PATH of Options.Env.
-func (l *dockerLogin) find(program string) (string, error) {
-	for _, dir := range filepath.SplitList(l.c.options.Env("PATH")) {
+func (c *Client) find(program string) (string, error) {
+	for _, dir := range filepath.SplitList(c.options.Env("PATH")) {
 		if !filepath.IsAbs(dir) {
 			continue // a helper in the current folder is somebody else's
 		}
@@ -177,4 +243,40 @@ func (l *dockerLogin) find(program string) (string, error) {
 		}
 	}
 	return "", exec.ErrNotFound
+}
+
+// loginFiles are the files that docker and podman keep logins in, in the order
+// in which podman and skopeo look (containers-auth.json(5)).
+func (c *Client) loginFiles() []string {
+	env := c.options.Env
+	if file := env("REGISTRY_AUTH_FILE"); file != "" {
+		return []string{file}
+	}
+	run := env("XDG_RUNTIME_DIR")
+	if run == "" {
+		run = fmt.Sprintf("/run/containers/%d", os.Getuid())
+	} else {
+		run = filepath.Join(run, "containers")
+	}
+	config := env("XDG_CONFIG_HOME")
+	if config == "" {
+		config = filepath.Join(c.options.Home, ".config")
+	}
+	return []string{filepath.Join(run, "auth.json"), filepath.Join(config, "containers", "auth.json"), c.dockerConfigFile()}
+}
+
+// findLogin looks into all files of logins. It returns the zero value where
+// none holds one: then one asks without.
+func (c *Client) findLogin(ctx context.Context, name registryName) (s secret, file string, err error) {
+	for _, file := range c.loginFiles() {
+		s, err := c.readLogin(ctx, file, name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errNoLogin):
+		case err != nil:
+			return secret{}, file, fmt.Errorf("%s: %w", file, err)
+		default:
+			return s, file, nil
+		}
+	}
+	return secret{}, "", nil
 }

@@ -57,6 +57,9 @@ type RedirectError struct {
 	URL string // redacted, what redirected
 	To  string // scheme, host and port of where it pointed
 	Why string
+	// TokenService: it was a registry that named a token service on another
+	// host, which HostOptions.TokenService would allow.
+	TokenService bool
 }
 
 func (e *RedirectError) Error() string {

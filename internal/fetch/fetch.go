@@ -35,7 +35,10 @@ type HostOptions struct {
 	Parallel   int      // requests at a time; 0: Options.Parallel
 	Rate       int64    // bytes a second, over all requests; 0: as fast as it goes
 	RedirectTo []string // "host" (the scheme's own port) or "host:port" to which this host may send on
-	Proxy      string   // URL of the proxy for this host; "direct": none; "": as the environment says
+	// TokenService names hosts that a container registry may send on to for a
+	// token, with the registry's credential, besides its own host. See Registry.
+	TokenService []string
+	Proxy        string // URL of the proxy for this host; "direct": none; "": as the environment says
 }
 
 // Options are the settings of a Client. The zero value is a usable one.
@@ -71,16 +74,21 @@ type Client struct {
 	library *http.Client // with attempts inside
 	plain   *http.Transport
 	hosts   map[string]*host // by key of Options.Hosts
-	options Options          // defaults filled in
+	others  *others
+	options Options     // defaults filled in
+	logins  *registries // nil: not a client for registries
+}
 
-	mu     sync.Mutex
-	others map[string]*host // by address: hosts without settings that were used
+// others are the hosts without settings that were used, by address.
+type others struct {
+	mu    sync.Mutex
+	hosts map[string]*host
 }
 
 // New makes a Client and reads what Options.Hosts name: certificates, keys,
 // credentials. Errors match ErrConfig.
 func New(o Options) (*Client, error) {
-	c := &Client{options: o.filled(), hosts: map[string]*host{}, others: map[string]*host{}}
+	c := &Client{options: o.filled(), hosts: map[string]*host{}, others: &others{hosts: map[string]*host{}}}
 	proxy, err := environmentProxy(c.options.Env)
 	if err != nil {
 		return nil, err
@@ -91,11 +99,19 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	// From the outside in: who asks, how many at a time, for how long.
-	chain := &identity{c: c, next: &limits{c: c, next: &watch{c: c, next: &dispatch{c: c}}}}
+	c.clients(c.hop())
+	return c, nil
+}
+
+// hop is the chain of one request, from the outside in: who asks, how many at
+// a time, for how long.
+func (c *Client) hop() http.RoundTripper {
+	return &identity{c: c, next: &limits{c: c, next: &watch{c: c, next: &dispatch{c: c}}}}
+}
+
+func (c *Client) clients(chain http.RoundTripper) {
 	c.once = &http.Client{Transport: chain, CheckRedirect: c.checkRedirect}
 	c.library = &http.Client{Transport: &retries{c: c, next: chain}, CheckRedirect: c.checkRedirect}
-	return c, nil
 }
 
 func (o Options) filled() Options {

@@ -22,9 +22,11 @@ type host struct {
 	credential *credential
 	transport  *http.Transport
 	tls        bool // has settings that only make sense with https
+	clientCert bool
 	slots      chan struct{}
 	limiter    *rate.Limiter // nil: no limit
 	redirectTo map[string]bool
+	tokensFrom map[string]bool // token services
 }
 
 // Bytes that a limited body may take at once: small enough for a smooth
@@ -46,13 +48,12 @@ func (c *Client) addHost(key string, o HostOptions, proxy proxyFunc) error {
 	if o.Parallel < 0 || o.Rate < 0 {
 		return fail(fmt.Errorf("parallel %d, rate %d: below zero: %w", o.Parallel, o.Rate, ErrConfig))
 	}
-	h := &host{key: key, port: port, tls: o.CA != "" || o.ClientCert != "", redirectTo: map[string]bool{}}
-	for _, to := range o.RedirectTo {
-		name, port, err := splitHost(to)
-		if err != nil {
-			return fail(fmt.Errorf("redirect-to %.100q: %w", to, err))
-		}
-		h.redirectTo[mapKey(name, port)] = true
+	h := &host{key: key, port: port, tls: o.CA != "" || o.ClientCert != "", clientCert: o.ClientCert != ""}
+	if h.redirectTo, err = hostSet("redirect-to", o.RedirectTo); err != nil {
+		return fail(err)
+	}
+	if h.tokensFrom, err = hostSet("token-service", o.TokenService); err != nil {
+		return fail(err)
 	}
 	if h.credential, err = c.newCredential(o, name, port); err != nil {
 		return fail(err)
@@ -70,6 +71,18 @@ func (c *Client) addHost(key string, o HostOptions, proxy proxyFunc) error {
 	h.limit(o, c.options.Parallel)
 	c.hosts[mapKey(name, port)] = h
 	return nil
+}
+
+func hostSet(option string, list []string) (map[string]bool, error) {
+	set := map[string]bool{}
+	for _, entry := range list {
+		name, port, err := splitHost(entry)
+		if err != nil {
+			return nil, fmt.Errorf("%s %.100q: %w", option, entry, err)
+		}
+		set[mapKey(name, port)] = true
+	}
+	return set, nil
 }
 
 func (h *host) limit(o HostOptions, parallel int) {
@@ -91,13 +104,13 @@ func (c *Client) hostFor(u *url.URL) *host {
 	if h := c.hosts[o.host]; h != nil {
 		return h
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	h := c.others[o.address()]
+	c.others.mu.Lock()
+	defer c.others.mu.Unlock()
+	h := c.others.hosts[o.address()]
 	if h == nil {
 		h = &host{transport: c.plain}
 		h.limit(HostOptions{}, c.options.Parallel)
-		c.others[o.address()] = h
+		c.others.hosts[o.address()] = h
 	}
 	return h
 }

@@ -23,7 +23,7 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 		return refuse(to.String(), "from https to http")
 	case len(via) > maxRedirects:
 		return refuse(to.String(), fmt.Sprintf("one more than %d on the way", maxRedirects))
-	case to == from, upgrade(from, to), c.hostFor(first.URL).mayRedirect(to):
+	case to == from, upgrade(from, to), c.hostFor(first.URL).mayRedirect(to), c.registryRedirect(first, to):
 		return nil
 	}
 	return refuse(to.String(), "a host that redirect-to of "+from.String()+" does not name")

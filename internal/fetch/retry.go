@@ -135,6 +135,23 @@ func (t *retries) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
+// Attempts calls f until it succeeds, or fails with what another attempt
+// cannot cure, or has failed as often as Options.Retries allow, with the
+// pauses that the upstream wants in between. It is for what Exchange cannot
+// repeat: a request whose body can be read only once.
+func (c *Client) Attempts(ctx context.Context, f func() error) error {
+	a := attempts{c: c}
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		if err = a.again(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
 // statusError takes an answer that is not content for what it is, and closes it.
 func (c *Client) statusError(resp *http.Response) *StatusError {
 	e := &StatusError{URL: Redact(resp.Request.URL.String()), Status: resp.StatusCode, after: retryAfter(resp.Header)}

@@ -34,14 +34,8 @@ func (t *identity) RoundTrip(req *http.Request) (*http.Response, error) {
 		// net/http keeps these on the way to another port or a subdomain.
 		out.Header.Del("Authorization")
 		out.Header.Del("Cookie")
-	} else if h := t.c.hostFor(req.URL); h.sendsTo(originOf(req.URL)) && out.Header.Get("Authorization") == "" {
-		value, err := h.credential.authorization(req.Context())
-		if err != nil {
-			return nil, abandon(req, fmt.Errorf("host %q: %w", h.key, err))
-		}
-		if value != "" {
-			out.Header.Set("Authorization", value)
-		}
+	} else if err := t.authorize(out); err != nil {
+		return nil, abandon(req, err)
 	}
 	resp, err := t.next.RoundTrip(out)
 	if err != nil {
@@ -53,6 +47,23 @@ func (t *identity) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("%s: content coding %.20q, want none: %w", Redact(req.URL.String()), coding, ErrUpstream)
 	}
 	return resp, nil
+}
+
+// authorize adds the host's credential. For registries the layer around this
+// one has decided what is sent.
+func (t *identity) authorize(out *http.Request) error {
+	h := t.c.hostFor(out.URL)
+	if t.c.logins != nil || !h.sendsTo(originOf(out.URL)) || out.Header.Get("Authorization") != "" {
+		return nil
+	}
+	s, err := h.credential.secret(out.Context())
+	if err != nil {
+		return fmt.Errorf("host %q: %w", h.key, err)
+	}
+	if s.header != "" {
+		out.Header.Set("Authorization", s.header)
+	}
+	return nil
 }
 
 // abandon closes the body of a request that is not sent, as a RoundTripper must.
@@ -151,7 +162,11 @@ func (t *watch) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	stall := t.c.options.Stall
 	timer := time.AfterFunc(stall, func() { cancel(errStall) })
-	resp, err := t.next.RoundTrip(req.WithContext(ctx))
+	req = req.WithContext(ctx)
+	if req.Body != nil && req.Body != http.NoBody {
+		req.Body = &sentBody{ReadCloser: req.Body, timer: timer, stall: stall}
+	}
+	resp, err := t.next.RoundTrip(req)
 	timer.Stop()
 	if err != nil {
 		err = stalled(ctx, stall, err)
@@ -172,6 +187,28 @@ func stalled(ctx context.Context, d time.Duration, err error) error {
 		return fmt.Errorf("no byte in %v: %w", d, errStall)
 	}
 	return err
+}
+
+// storing is how many times as long as a stall a server may be silent once it
+// has all of an upload: a registry checks, and some copy, what they were sent.
+const storing = 10
+
+// sentBody is the body of a request: every piece of it that goes out shows
+// that the connection lives.
+type sentBody struct {
+	io.ReadCloser
+	timer *time.Timer
+	stall time.Duration
+}
+
+func (b *sentBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == nil {
+		b.timer.Reset(b.stall)
+	} else {
+		b.timer.Reset(storing * b.stall)
+	}
+	return n, err
 }
 
 type watchedBody struct {

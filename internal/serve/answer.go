@@ -2,12 +2,10 @@ package serve
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"path"
 	"strings"
 	"time"
 )
@@ -85,43 +83,6 @@ func refuse(a *answer, r *http.Request, status int) {
 	a.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = io.WriteString(a, text)
-	}
-}
-
-// registryError is the body of an error below /v2/.
-func registryError(p string, status int) string {
-	code := "NAME_UNKNOWN"
-	switch area := path.Base(path.Dir(p)); {
-	case status == http.StatusMethodNotAllowed:
-		code = "UNSUPPORTED"
-	case status == http.StatusForbidden:
-		code = "DENIED"
-	case status != http.StatusNotFound:
-		code = "UNAVAILABLE"
-	case area == "manifests":
-		code = "MANIFEST_UNKNOWN"
-	case area == "blobs":
-		code = "BLOB_UNKNOWN"
-	}
-	type entry struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	}
-	b, err := json.Marshal(map[string][]entry{"errors": {{code, strings.ToLower(http.StatusText(status))}}})
-	if err != nil {
-		return "" // strings always marshal
-	}
-	return string(b) + "\n"
-}
-
-// answerPing is GET /v2/: how a client learns that this is a registry.
-func answerPing(a *answer, r *http.Request) {
-	a.Header().Set("Content-Type", "application/json")
-	a.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
-	a.Header().Set("Content-Length", "3")
-	a.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
-		_, _ = io.WriteString(a, "{}\n")
 	}
 }
 

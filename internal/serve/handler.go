@@ -101,49 +101,70 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // file answers with the file at p, or sends a client on to the folder there.
 func (h *Handler) file(a *answer, r *http.Request, g *generation, p string) {
-	f, err := g.openFile(h.mirror, relative(p))
-	if errors.Is(err, fs.ErrNotExist) && fallsBack(p) {
-		h.fileBefore(a, r, p)
+	image, ok := imageOf(p)
+	referrers := ok && image.Area == "referrers"
+	if referrers && !digestForm.MatchString(image.Reference) {
+		refuse(a, r, http.StatusBadRequest)
+		return
+	}
+	f, err := h.find(g, p)
+	if errors.Is(err, fs.ErrNotExist) && referrers {
+		h.noReferrers(a, r, g, image)
 		return
 	}
 	if err != nil {
 		refuse(a, r, statusOf(err))
 		return
 	}
-	defer f.Close()
+	defer f.close()
 	info, err := f.Stat()
 	switch {
 	case err != nil:
 		refuse(a, r, statusOf(err))
+	case info.IsDir() && f.of != g:
+		refuse(a, r, http.StatusNotFound)
 	case info.IsDir():
 		to := url.URL{Path: p + "/", RawQuery: r.URL.RawQuery}
 		a.Header().Set("Location", to.String())
 		refuse(a, r, http.StatusMovedPermanently)
+	case special(a, r, p, f.File):
 	default:
-		send(a, r, f, info, g.contentType(relative(p)))
+		if digest := f.of.digestOf(p); digest != "" {
+			a.Header().Set("Docker-Content-Digest", digest)
+		}
+		send(a, r, f.File, info, f.of.contentType(relative(p)))
 	}
 }
 
-// fileBefore answers with the file that the generation before had at p.
-func (h *Handler) fileBefore(a *answer, r *http.Request, p string) {
-	g, err := h.mirror.acquire(previous)
-	if err != nil {
-		refuse(a, r, statusOf(err))
-		return
-	}
-	defer h.mirror.release(g)
+// found is an open file and the generation that it is of.
+type found struct {
+	*os.File
+	of    *generation
+	close func()
+}
+
+// find opens the file at p: g's or, if g has none, the one of the generation
+// before. The caller closes what is found.
+func (h *Handler) find(g *generation, p string) (*found, error) {
 	f, err := g.openFile(h.mirror, relative(p))
+	if err == nil {
+		return &found{f, g, func() { _ = f.Close() }}, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) || !fallsBack(p) {
+		return nil, err
+	}
+	before, err := h.mirror.acquire(previous)
 	if err != nil {
-		refuse(a, r, statusOf(err))
-		return
+		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || info.IsDir() {
-		refuse(a, r, http.StatusNotFound)
-		return
+	if f, err = before.openFile(h.mirror, relative(p)); err != nil {
+		h.mirror.release(before)
+		return nil, fmt.Errorf("%s: %w", previous, err)
 	}
-	send(a, r, f, info, g.contentType(relative(p)))
+	return &found{f, before, func() {
+		_ = f.Close()
+		h.mirror.release(before)
+	}}, nil
 }
 
 // fallsBack says that p is content, which the generation before may still
@@ -154,6 +175,10 @@ func fallsBack(p string) bool {
 
 // folder answers with p's index.html or a listing.
 func (h *Handler) folder(a *answer, r *http.Request, g *generation, p string) {
+	if p == "/v2" {
+		answerPing(a, r)
+		return
+	}
 	index := path.Join(p, "index.html")
 	f, err := g.openFile(h.mirror, relative(index))
 	if err == nil {
@@ -174,10 +199,6 @@ func (h *Handler) folder(a *answer, r *http.Request, g *generation, p string) {
 	defer dir.Close()
 	if info, err := dir.Stat(); err != nil || !info.IsDir() {
 		refuse(a, r, http.StatusNotFound)
-		return
-	}
-	if p == "/v2" {
-		answerPing(a, r)
 		return
 	}
 	h.list(a, r, g, p, dir)

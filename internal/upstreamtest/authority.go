@@ -67,13 +67,31 @@ func (a *authority) issue(t testing.TB, template *x509.Certificate) ([]byte, *ec
 	return der, key
 }
 
-func (a *authority) serverConfig(t testing.TB) *tls.Config {
+// ServerCert makes an authority and a certificate of it for a server on
+// loopback that is another program, and gives the paths of their PEM files.
+func ServerCert(t testing.TB) (ca, cert, key string) {
 	t.Helper()
+	a := newAuthority(t)
+	der, private := a.issue(t, serverTemplate())
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	return a.file, writePEM(t, dir, "server.pem", "CERTIFICATE", der), writePEM(t, dir, "server.key", "PRIVATE KEY", pkcs8)
+}
+
+func serverTemplate() *x509.Certificate {
 	server := template("fake upstream")
 	server.DNSNames = []string{"localhost"}
 	server.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	der, key := a.issue(t, server)
+	return server
+}
+
+func (a *authority) serverConfig(t testing.TB) *tls.Config {
+	t.Helper()
+	der, key := a.issue(t, serverTemplate())
 	clients := x509.NewCertPool()
 	clients.AddCert(a.certificate)
 	return &tls.Config{

@@ -32,6 +32,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	files  map[string]File
+	other  http.Handler // for paths without a file
 	next   map[string][]Fault
 	always map[string][]Fault
 	seen   map[string][]*http.Request
@@ -111,6 +112,13 @@ func (s *Server) PutFile(path string, f File) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.files[path] = f
+}
+
+// Handle sets what answers for paths that hold no file.
+func (s *Server) Handle(h http.Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.other = h
 }
 
 // Remove makes path a 404.
@@ -210,7 +218,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	f, ok := s.files[r.URL.Path]
+	other := s.other
 	s.mu.Unlock()
+	if !ok && other != nil {
+		other.ServeHTTP(w, r)
+		return
+	}
 	if !ok {
 		http.NotFound(w, r)
 		return

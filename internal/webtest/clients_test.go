@@ -8,5 +8,5 @@ func TestRealServers(t *testing.T) { testServers(t, newFixture, []string{Nginx, 
 
 // TestRealMirror: over what export and import make, what depends on them.
 func TestRealMirror(t *testing.T) {
-	testServers(t, newRealMirror, Names(), "content", "switch", "slow")
+	testServers(t, newRealMirror, Names(), "content", "switch", "slow", "images", "moving")
 }

@@ -79,7 +79,7 @@ func TestAptFromEveryServer(t *testing.T) {
 	w := newWorld(t)
 	w.fill()
 	w.publish("whole", w.specFull())
-	w.publish("part", w.specPartial("  sources: true\n  recommends: false\n"))
+	w.publish("part", w.specPartial("  sources: true\n  recommends: false\n  contents: true\n"))
 	webtest.Each(t, w.mirror, func(t *testing.T, s *webtest.Server) {
 		here := *w
 		here.t = t
@@ -107,17 +107,25 @@ func TestAptFromEveryServer(t *testing.T) {
 	})
 }
 
-func (w *world) full(s *webtest.Server) {
-	a := w.newApt(s.URL, "amd64", "full")
+// updateWithContents updates with the index target that apt-file has, and
+// gives the Contents of main.
+func (a *apt) updateWithContents() string {
+	a.w.t.Helper()
 	contents := []string{
 		"-o", "Acquire::IndexTargets::deb::Contents-deb::MetaKey=$(COMPONENT)/Contents-$(ARCHITECTURE)",
+		"-o", "Acquire::IndexTargets::deb::Contents-deb::flatMetaKey=Contents-$(ARCHITECTURE)",
 		"-o", "Acquire::IndexTargets::deb::Contents-deb::ShortDescription=Contents",
 		"-o", "Acquire::IndexTargets::deb::Contents-deb::Description=$(RELEASE) Contents",
 		"-o", "Acquire::By-Hash=force",
 	}
 	a.update(contents...)
 	files := a.must("apt-get", append(contents, "indextargets", "--format", "$(FILENAME)", "Created-By: Contents-deb", "Component: main", "Architecture: amd64")...)
-	if out := a.must("/usr/lib/apt/apt-helper", "cat-file", strings.TrimSpace(files)); !strings.Contains(out, "usr/share/hello/content") {
+	return a.must("/usr/lib/apt/apt-helper", "cat-file", strings.TrimSpace(files))
+}
+
+func (w *world) full(s *webtest.Server) {
+	a := w.newApt(s.URL, "amd64", "full")
+	if out := a.updateWithContents(); !strings.Contains(out, "usr/share/hello/content") || !strings.Contains(out, "usr/share/other/content") {
 		w.t.Errorf("Contents: %s", out)
 	}
 	if out := a.must("apt-cache", "show", "hello"); !strings.Contains(out, "At length, hello is there") {
@@ -146,7 +154,9 @@ func (w *world) multiArch(s *webtest.Server) {
 
 func (w *world) partial(s *webtest.Server) {
 	a := w.newApt(s.URL, "amd64", "partial", "tools")
-	a.update("-o", "Acquire::By-Hash=force")
+	if out := a.updateWithContents(); !strings.Contains(out, "usr/share/hello/content") || strings.Contains(out, "usr/share/other/content") {
+		w.t.Errorf("Contents: %s", out)
+	}
 	a.must("apt-get", "install", "--download-only", "--yes", "tool")
 	if got := a.downloaded(); got != helloAndDependencies+" tool_3_amd64.deb" {
 		w.t.Errorf("downloaded %s", got)
@@ -223,19 +233,22 @@ func TestPartialChoosesAsFull(t *testing.T) {
   recommends: true
   packages: [%s]
 `, w.url, strings.Join(asked, ", ")))
-	s := webtest.Start(t, webtest.Serve, w.mirror)
-	whole, some := w.newApt(s.URL, "amd64", "full-amd64"), w.newApt(s.URL, "amd64", "some")
-	whole.update()
-	some.update()
-	for _, name := range asked {
-		for _, option := range []string{"--no-install-recommends", "--install-recommends"} {
-			want := strings.ReplaceAll(whole.must("apt-get", "install", "--print-uris", "-qq", "--yes", option, name), "/apt/full/", "/apt/some/")
-			got := some.must("apt-get", "install", "--print-uris", "-qq", "--yes", option, name)
-			if lines(got) != lines(want) || got == "" {
-				t.Errorf("%s %s: from the partial mirror\n%sfrom the full one\n%s", option, name, got, want)
+	webtest.Each(t, w.mirror, func(t *testing.T, s *webtest.Server) {
+		here := *w
+		here.t = t
+		whole, some := here.newApt(s.URL, "amd64", "full-amd64"), here.newApt(s.URL, "amd64", "some")
+		whole.update()
+		some.update()
+		for _, name := range asked {
+			for _, option := range []string{"--no-install-recommends", "--install-recommends"} {
+				want := strings.ReplaceAll(whole.must("apt-get", "install", "--print-uris", "-qq", "--yes", option, name), "/apt/full/", "/apt/some/")
+				got := some.must("apt-get", "install", "--print-uris", "-qq", "--yes", option, name)
+				if lines(got) != lines(want) || got == "" {
+					t.Errorf("%s %s: from the partial mirror\n%sfrom the full one\n%s", option, name, got, want)
+				}
 			}
 		}
-	}
+	})
 }
 
 // lines sorts the lines of a text.

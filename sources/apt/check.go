@@ -97,7 +97,7 @@ func (c *checking) suite(l *layout, under string) error {
 	var errs []error
 	for _, g := range l.configuration().wanted(r, l.Flat) {
 		carried := g.candidates()
-		if c.repo.Mode == modeRebuilt && !evidence && g.plain != nil {
+		if c.repo.Mode == modeRebuilt && !evidence && g.plain != nil && g.target != targetContents {
 			carried = append([]*deb.ReleaseFile{g.plain}, g.packed...)
 		}
 		carried = slices.DeleteFunc(slices.Clone(carried), func(f *deb.ReleaseFile) bool { return slices.Contains(absent, f.Path) })
@@ -219,7 +219,13 @@ func (c *checking) index(path string, f *deb.ReleaseFile, who string) error {
 // evidence checks that one form of what upstream signed, and the selection
 // was made from, is there.
 func (c *checking) evidence(l *layout, g *group, carried []*deb.ReleaseFile, at string) error {
-	if g.target != targetPackages && g.target != targetSources && g.target != targetTranslations {
+	switch g.target {
+	case targetPackages, targetSources, targetTranslations:
+	case targetContents: // by choice
+		if made := strings.TrimPrefix(at, upstreamFolder) + g.name + ".gz"; !c.has(made) {
+			return nil
+		}
+	default:
 		return nil
 	}
 	for _, f := range append(carried, g.plain) {

@@ -48,6 +48,7 @@ type options struct {
 	Exclude       []string     `yaml:"exclude,single" doc:"Packages that are never chosen: names or patterns."`
 	Newest        int          `yaml:"newest" doc:"How many versions of each package are carried."`
 	Recommends    bool         `yaml:"recommends" doc:"Recommended packages too."`
+	Contents      bool         `yaml:"contents" doc:"In rebuilt indexes: Contents too, which apt-file reads; large to download."`
 	Installed     string       `yaml:"installed" doc:"A dpkg status file of a reference host: what is installed there is left out."`
 	Reproduce     string       `yaml:"reproduce" doc:"A dpkg status file of a reference host: exactly what is installed there is carried."`
 }
@@ -157,6 +158,9 @@ func (e *entry) checkMode() error {
 	}
 	if o.ValidFor != 0 && !e.rebuilt {
 		refuse("valid-for: upstream's own index says how long it is valid; mode rebuilt has one of its own")
+	}
+	if o.Contents && !e.rebuilt {
+		refuse("contents: verbatim carries them always")
 	}
 	if o.Newest < 0 {
 		refuse("newest: want 1 or more, got %d", o.Newest)

@@ -247,10 +247,11 @@ func (p *planner) indexes(ctx context.Context, s *loadedSuite, prefix string) (s
 func (p *planner) forms(ctx context.Context, s *loadedSuite, g *group, local string) (found []*form, absent []string, err error) {
 	candidates := g.candidates()
 	lists := g.target == targetPackages || g.target == targetSources
-	if rebuilt := s.entry.rebuilt; rebuilt && g.target == targetTranslations {
-		lists = true
-	} else if rebuilt && !lists {
-		return nil, nil, nil // a client of the rebuilt suite does not get to know of it
+	if s.entry.rebuilt && !lists {
+		lists = g.target == targetTranslations || g.target == targetContents && s.entry.options.Contents && g.arch != "source"
+		if !lists {
+			return nil, nil, nil // a client of the rebuilt suite does not get to know of it
+		}
 	}
 	read := false
 	for _, f := range byEase(candidates) {

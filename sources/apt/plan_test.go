@@ -2,11 +2,13 @@ package apt
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -282,6 +284,24 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// An index of the right length that is another is not taken for it.
+func TestIndexIsAnother(t *testing.T) {
+	const index = "main/binary-amd64/Packages.gz"
+	a := newArchive(t, t.TempDir())
+	a.byHash = false
+	a.publish()
+	packed := gz(t, []byte(strings.Repeat("x", 100)))
+	a.change = func(r string) string {
+		return regexp.MustCompile(`(?m)^( [0-9a-f]+) +[0-9]+ `+index+`$`).ReplaceAllString(r, fmt.Sprintf("$1 %d %s", len(packed), index))
+	}
+	a.publish()
+	a.server.Put(a.base()+index, packed)
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	if !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), a.server.URL(a.base()+index)+": want sha256:") {
+		t.Errorf("got %v, want ErrUpstream", err)
+	}
+}
+
 // What Release lists and upstream lacks.
 func TestAbsentIndexes(t *testing.T) {
 	a := newArchive(t, t.TempDir())
@@ -296,6 +316,19 @@ func TestAbsentIndexes(t *testing.T) {
 }
 
 // Release's own statements about time and name.
+// An index that names files, and is there in a form alone that nobody reads.
+func TestUnreadableIndex(t *testing.T) {
+	const index = "main/binary-amd64/Packages.lz4"
+	a := newArchive(t, t.TempDir())
+	a.byHash, a.hidden, a.extra[index] = false, []string{"main/binary-amd64/Packages.gz"}, "x"
+	a.publish()
+	a.server.Put(a.base()+index, []byte("x"))
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	if !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), "binary-amd64/Packages: Release lists it") {
+		t.Errorf("got %v, want ErrUpstream", err)
+	}
+}
+
 func TestJudge(t *testing.T) {
 	for name, test := range map[string]struct {
 		from, to, want string

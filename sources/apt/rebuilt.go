@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"strings"
 	"time"
@@ -138,6 +139,7 @@ func (b *rebuilding) suite(s *loadedSuite, i int) error {
 		}
 		made.Components = append(made.Components, component)
 	}
+	made.Contents = b.contents(s, i)
 	locals := map[bundle.Digest]string{}
 	err := reindex.Build(made, b.signer, func(f reindex.File) error { return b.put(s, f, locals) })
 	if err == nil && b.signer == nil {
@@ -196,4 +198,54 @@ func (b *rebuilding) translations(s *loadedSuite, c *componentChoice) (map[strin
 		all[language] = found
 	}
 	return all, nil
+}
+
+// contents filter the Contents indexes of a suite, under the names that
+// upstream has. What is for all architectures stands with each of them, as it
+// does in the Packages that are made here.
+func (b *rebuilding) contents(s *loadedSuite, i int) map[string]func(io.Writer) error {
+	made := map[string]func(io.Writer) error{}
+	for _, f := range s.forms {
+		if f.group.target != targetContents || f.local == "" {
+			continue
+		}
+		base := strings.TrimSuffix(f.group.name, f.group.arch)
+		names := b.chosen.suites[i].names(f.group.component)
+		for _, arch := range s.want.Architectures {
+			if f.group.arch != arch && f.group.arch != "all" {
+				continue
+			}
+			before := made[base+arch]
+			made[base+arch] = func(w io.Writer) error {
+				if before != nil {
+					if err := before(w); err != nil {
+						return err
+					}
+				}
+				r, err := b.open(s, f)
+				if err != nil {
+					return err
+				}
+				if err := errors.Join(reindex.Contents(w, r, names), r.Close()); err != nil {
+					return upstreamError(s.describe(f), err)
+				}
+				return nil
+			}
+		}
+	}
+	return made
+}
+
+// names are those of the packages that were chosen of a component; "" is all.
+func (c *suiteChoice) names(component string) map[string]bool {
+	names := map[string]bool{}
+	for _, one := range c.components {
+		if component != "" && one.name != component {
+			continue
+		}
+		for _, p := range one.packages {
+			names[p.Name] = true
+		}
+	}
+	return names
 }

@@ -2,8 +2,10 @@ package apt
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"maps"
@@ -103,6 +105,7 @@ func TestCheckNoticesEveryFile(t *testing.T) {
 	for name, spec := range map[string]func(a *archive) string{
 		"verbatim": func(a *archive) string { return a.spec() },
 		"rebuilt":  func(a *archive) string { return a.spec("packages: [hello]") },
+		"contents": func(a *archive) string { return a.spec("packages: [hello]", "contents: true") },
 		"flat": func(a *archive) string {
 			a.flat, a.extra, a.byHash = true, map[string]string{}, false
 			delete(a.packages, "contrib amd64")
@@ -192,6 +195,55 @@ func TestRebuiltIsDeterministic(t *testing.T) {
 	}
 	if _, ok := first.files["os"]["_upstream/dists/stable/InRelease"]; !ok {
 		t.Error("upstream's signature is not there")
+	}
+}
+
+// Contents of a selection: what was chosen, of its architecture and of all,
+// from indexes of a component and of the whole suite; not the plain form.
+func TestRebuiltContents(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.fields += "Architectures: all amd64\n"
+	a.extra["main/Contents-amd64"] = "bin/hello main/hello\nbin/other main/other\n"
+	a.extra["main/Contents-all"] = "share/data main/data\nshare/none main/none\n"
+	a.extra["main/Contents-arm64"] = "bin/hello main/hello\n"
+	a.extra["Contents-amd64"] = "bin/extra contrib/extra\nbin/hello main/hello,main/other\n"
+	a.change = func(r string) string { return strings.Replace(r, "\nArchitectures: amd64\n", "\n", 1) }
+	a.publish()
+	env := newEnv(t, a.dir, nil)
+	env.Site, _ = siteKey(t)
+	r, err := plan(t, env, a.spec("packages: [hello]", "contents: true"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := collect(t, r)
+	for name, want := range map[string]string{
+		"main/Contents-amd64": "share/data main/data\nbin/hello main/hello\n",
+		"Contents-amd64":      "bin/hello main/hello\n",
+	} {
+		at := "dists/stable/" + name
+		packed := tr.content["os"][at+".gz"]
+		if packed == nil || tr.content["os"][at] != nil {
+			t.Fatalf("%s: not there, or there is the plain one", at)
+		}
+		unzipped, err := gzip.NewReader(bytes.NewReader(packed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(unzipped)
+		if err != nil || string(text) != want {
+			t.Errorf("%s: %v\n%swant\n%s", name, err, text, want)
+		}
+		if release := string(tr.content["os"]["dists/stable/Release"]); !strings.Contains(release, fmt.Sprintf("%s %16d %s\n", bundle.DigestOf(text).Hex(), len(text), name)) {
+			t.Errorf("%s: plain form not in Release:\n%s", name, release)
+		}
+		if tr.content["os"]["_upstream/"+at+".gz"] == nil {
+			t.Errorf("%s: upstream's own is not there", name)
+		}
+	}
+	for p := range tr.content["os"] {
+		if strings.Contains(p, "Contents-a") && !strings.Contains(p, "_upstream") && !strings.Contains(p, "Contents-amd64.gz") {
+			t.Errorf("%s is there", p)
+		}
 	}
 }
 

@@ -83,6 +83,7 @@ func TestSpecRefuses(t *testing.T) {
 		"no fingerprint":   {"url: http://a.example\n  suites: s\n  keyring: {url: https://a.example/k}", "needs fingerprint"},
 		"bad fingerprint":  {"url: http://a.example\n  suites: s\n  keyring: {url: https://a.example/k, fingerprint: AB12}", "want 40 or 64"},
 		"not a mode":       {base + "mode: mirror", `mode: want verbatim or rebuilt, got "mirror"`},
+		"contents":         {base + "contents: true", "verbatim carries them always"},
 		"verbatim filter":  {base + "mode: verbatim\n  packages: x", "need rebuilt"},
 		"valid-for":        {base + "valid-for: 30d", "valid-for: upstream's own"},
 		"odd valid-for":    {base + "packages: x\n  valid-for: soon", "want a time like 30d"},

@@ -5,13 +5,43 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// baseWord is the one word that is replaced in client files.
-const baseWord = "@BASE@"
+// The words that are replaced in client files, and nothing else.
+const (
+	baseWord     = "@BASE@"     // the address
+	hostWord     = "@HOST@"     // its host, and port if it has one, for clients that want no scheme
+	insecureWord = "@INSECURE@" // true for http, false for https, for clients that are told apart from the host
+)
+
+// wordsOf gives each word and what stands for it at base.
+func wordsOf(base string) [][2]string {
+	scheme, rest, _ := strings.Cut(base, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return [][2]string{{baseWord, base}, {hostWord, host}, {insecureWord, strconv.FormatBool(scheme != "https")}}
+}
+
+// firstWord is the word that b holds first, and where; at is -1 if none. Each
+// begins with '@', so that a file of nothing but words takes no longer.
+func firstWord(b []byte, words [][2]string) (at int, word [2]string) {
+	for {
+		i := bytes.IndexByte(b[at:], '@')
+		if i < 0 {
+			return -1, word
+		}
+		at += i
+		for _, w := range words {
+			if bytes.HasPrefix(b[at:], []byte(w[0])) {
+				return at, w
+			}
+		}
+		at++
+	}
+}
 
 // CheckBase says what is wrong with s as the address of a mirror: http or
 // https, a host, no user, query or fragment, no '/' at the end, and only
@@ -45,31 +75,32 @@ func isAlphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-// Substitute copies src to dst with every @BASE@ replaced by base, and
-// nothing else changed: what replaced a word is not looked at again. With an
-// empty base it is a plain copy. Memory does not grow with the size.
+// Substitute copies src to dst with every word replaced by what base says,
+// and nothing else changed: what replaced a word is not looked at again. With
+// an empty base it is a plain copy. Memory does not grow with the size.
 func Substitute(dst io.Writer, src io.Reader, base string) error {
 	if base == "" {
 		_, err := io.Copy(dst, src)
 		return err
 	}
+	words := wordsOf(base)
 	buf := make([]byte, 32<<10)
-	held := 0 // bytes at the start of buf that may be the start of the word
+	held := 0 // bytes at the start of buf that may be the start of a word
 	for {
 		n, rerr := src.Read(buf[held:])
 		b := buf[:held+n]
-		for i := bytes.Index(b, []byte(baseWord)); i >= 0; i = bytes.Index(b, []byte(baseWord)) {
+		for i, w := firstWord(b, words); i >= 0; i, w = firstWord(b, words) {
 			if _, err := dst.Write(b[:i]); err != nil {
 				return err
 			}
-			if _, err := io.WriteString(dst, base); err != nil {
+			if _, err := io.WriteString(dst, w[1]); err != nil {
 				return err
 			}
-			b = b[i+len(baseWord):]
+			b = b[i+len(w[0]):]
 		}
 		keep := 0
 		if rerr == nil {
-			keep = wordStart(b)
+			keep = wordStart(b, words)
 		}
 		if _, err := dst.Write(b[:len(b)-keep]); err != nil {
 			return err
@@ -84,12 +115,14 @@ func Substitute(dst io.Writer, src io.Reader, base string) error {
 	}
 }
 
-// wordStart is how many bytes at the end of b are a beginning of the word.
-func wordStart(b []byte) int {
-	for n := min(len(b), len(baseWord)-1); n > 0; n-- {
-		if string(b[len(b)-n:]) == baseWord[:n] {
-			return n
+// wordStart is how many bytes at the end of b are a beginning of a word.
+func wordStart(b []byte, words [][2]string) (longest int) {
+	for _, w := range words {
+		for n := min(len(b), len(w[0])-1); n > longest; n-- {
+			if string(b[len(b)-n:]) == w[0][:n] {
+				longest = n
+			}
 		}
 	}
-	return 0
+	return longest
 }

@@ -17,4 +17,6 @@
 // an import that adds or moves a tag needs no reload, types switch and roll
 // back with the generation, and nothing that a bundle can choose, apart from
 // media types of a narrow alphabet, is ever read as configuration.
+//
+// Digests of tags are found in the same way; see DigestsDir.
 package site

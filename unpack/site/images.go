@@ -3,6 +3,7 @@ package site
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
 	"maps"
@@ -18,23 +19,36 @@ import (
 const (
 	imagesDir = "v2/"
 	manifests = "manifests"
+	referrers = "referrers"
 	tagsList  = "tags/list"
 )
 
-// imagePath is a path below /v2/ taken apart: <name>/<area>/<reference>.
-type imagePath struct {
-	name, area, reference string
+// ImagePath is a path below /v2/ taken apart.
+type ImagePath struct {
+	Name      string // of the image: no '/' before or after it
+	Area      string // manifests, blobs or referrers
+	Reference string // a tag or a digest
 }
 
-// splitImagePath reads a web path; ok is false for anything but a manifest,
-// blob or referrers path. A reference holds no '/', so there is one reading.
-func splitImagePath(p string) (imagePath, bool) {
+// SplitImagePath reads a path relative to the web root; ok is false for
+// anything but a manifest, blob or referrers path. A reference holds no '/',
+// so there is one reading. Nothing is said about the form of the parts.
+func SplitImagePath(p string) (ImagePath, bool) {
 	p, ok := strings.CutPrefix(p, imagesDir)
 	dir, reference := path.Split(p)
 	name, area := path.Split(strings.TrimSuffix(dir, "/"))
-	ip := imagePath{strings.TrimSuffix(name, "/"), area, reference}
-	return ip, ok && ip.name != "" && (area == manifests || area == "blobs" || area == "referrers")
+	ip := ImagePath{strings.TrimSuffix(name, "/"), area, reference}
+	return ip, ok && ip.Name != "" && (area == manifests || area == "blobs" || area == referrers)
 }
+
+// imageFile is a listed file below /v2/.
+type imageFile struct {
+	ImagePath
+	bundle.File // Path is relative to the web root
+}
+
+// isTag says that the file is a manifest by tag: a digest has a ':'.
+func (f imageFile) isTag() bool { return f.Area == manifests && !strings.Contains(f.Reference, ":") }
 
 // tagList is the answer to GET /v2/<name>/tags/list.
 type tagList struct {
@@ -42,46 +56,98 @@ type tagList struct {
 	Tags []string `json:"tags"`
 }
 
-// images makes tags/list for every image name below /v2/ and, where just one
-// registry has an image of that name, the name without registry host. What is
-// held in memory is image names, and the tags of one image.
+// Tags reads the tags of a tags/list that Write made, one by one. Errors are
+// the reader's or the decoder's.
+func Tags(r io.Reader) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		d := json.NewDecoder(r)
+		for depth, inTags := 0, false; ; {
+			token, err := d.Token()
+			if err == io.EOF && depth > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			if err == io.EOF {
+				return
+			}
+			if err != nil {
+				yield("", err)
+				return
+			}
+			switch v := token.(type) {
+			case json.Delim:
+				inTags = v == '['
+				if v == '[' || v == '{' {
+					depth++
+				} else {
+					depth--
+				}
+			case string:
+				if inTags && !yield(v, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// images makes, for every image name below /v2/, tags/list, the digest of each
+// tag, referrers from tags, and where just one registry has an image of that
+// name, the name without registry host. What is held in memory is image names,
+// the tags of one image, and the digests that have a tag for their referrers.
 func (w *writer) images() ([]Ambiguous, error) {
 	areas := map[string][]string{} // by image name: the folders it has
-	list := tagList{}
-	flush := func() error {
-		if list.Name == "" {
-			return nil
+	add := func(p ImagePath) {
+		if have := areas[p.Name]; !slices.Contains(have, p.Area) {
+			areas[p.Name] = append(have, p.Area)
 		}
-		return w.tags(list)
 	}
-	for p, err := range w.imagePaths() {
+	list := tagList{}
+	tagged := map[ImagePath]bool{} // paths of referrers that a tag stands in for
+	for f, err := range w.imageFiles() {
 		if err != nil {
 			return nil, err
 		}
-		if have := areas[p.name]; !slices.Contains(have, p.area) {
-			areas[p.name] = append(have, p.area)
+		add(f.ImagePath)
+		if f.Area == referrers {
+			delete(tagged, f.ImagePath)
 		}
-		if p.area != manifests {
+		if f.Area != manifests {
 			continue
 		}
-		if p.name != list.Name {
-			if err := flush(); err != nil {
+		if f.Name != list.Name {
+			if err := w.tags(list); err != nil {
 				return nil, err
 			}
-			list = tagList{Name: p.name}
+			list = tagList{Name: f.Name}
 		}
-		if !strings.Contains(p.reference, ":") && !slices.Contains(list.Tags[max(0, len(list.Tags)-1):], p.reference) {
-			list.Tags = append(list.Tags, p.reference)
+		if !f.isTag() || slices.Contains(list.Tags[max(0, len(list.Tags)-1):], f.Reference) {
+			continue
+		}
+		list.Tags = append(list.Tags, f.Reference)
+		if err := w.digest(f.File); err != nil {
+			return nil, err
+		}
+		if p, ok := f.referrersPath(); ok {
+			tagged[p] = true
 		}
 	}
-	if err := flush(); err != nil {
+	if err := w.tags(list); err != nil {
 		return nil, err
+	}
+	for p := range tagged {
+		add(p)
+		if err := w.referrers(p); err != nil {
+			return nil, err
+		}
 	}
 	return w.aliases(areas)
 }
 
 // tags writes one tags/list, in the order that the specification wants.
 func (w *writer) tags(list tagList) error {
+	if list.Name == "" {
+		return nil
+	}
 	list.Tags = slices.Sorted(slices.Values(list.Tags))
 	if list.Tags == nil {
 		list.Tags = []string{}
@@ -98,15 +164,15 @@ func (w *writer) tags(list tagList) error {
 	return err
 }
 
-// imagePaths is the union of all repositories' paths below /v2/, in the
-// order of their lists, so that the manifests of one image stand together
-// even when several repositories bring some.
-func (w *writer) imagePaths() iter.Seq2[imagePath, error] {
-	return func(yield func(imagePath, error) bool) {
+// imageFiles is the union of all repositories' files below /v2/, in the order
+// of their lists, so that the manifests of one image stand together even when
+// several repositories bring some.
+func (w *writer) imageFiles() iter.Seq2[imageFile, error] {
+	return func(yield func(imageFile, error) bool) {
 		type source struct {
 			mount string
 			next  func() (bundle.File, error, bool)
-			head  string
+			head  bundle.File // its path is relative to the web root
 		}
 		var sources []*source
 		for _, s := range w.in.Sets {
@@ -122,14 +188,15 @@ func (w *writer) imagePaths() iter.Seq2[imagePath, error] {
 		}
 		advance := func(s *source) (more bool, err error) {
 			f, err, more := s.next()
-			s.head = webPath(s.mount, f.Path)
+			s.head = f
+			s.head.Path = webPath(s.mount, f.Path)
 			return more, err
 		}
 		live := sources[:0]
 		for _, s := range sources {
 			more, err := advance(s)
 			if err != nil {
-				yield(imagePath{}, err)
+				yield(imageFile{}, err)
 				return
 			}
 			if more {
@@ -139,16 +206,16 @@ func (w *writer) imagePaths() iter.Seq2[imagePath, error] {
 		for len(live) > 0 {
 			at := 0
 			for i := range live {
-				if bundle.ComparePaths(live[i].head, live[at].head) < 0 {
+				if bundle.ComparePaths(live[i].head.Path, live[at].head.Path) < 0 {
 					at = i
 				}
 			}
-			if p, ok := splitImagePath(live[at].head); ok && !yield(p, nil) {
+			if p, ok := SplitImagePath(live[at].head.Path); ok && !yield(imageFile{p, live[at].head}, nil) {
 				return
 			}
 			more, err := advance(live[at])
 			if err != nil {
-				yield(imagePath{}, err)
+				yield(imageFile{}, err)
 				return
 			}
 			if !more {
@@ -202,16 +269,18 @@ func (w *writer) alias(alias, image string, areas []string) (made bool, err erro
 		if err := w.link(imagesDir+image+"/"+area, imagesDir+alias+"/"+area); err != nil {
 			return false, err
 		}
-		types := TypedDir + "/" + imagesDir
-		_, err := w.root.Lstat(types + image + "/" + area)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return false, err
-		}
-		if err := w.link(types+image+"/"+area, types+alias+"/"+area); err != nil {
-			return false, err
+		for _, dir := range []string{TypedDir, DigestsDir} {
+			dir += "/" + imagesDir
+			_, err := w.root.Lstat(dir + image + "/" + area)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return false, err
+			}
+			if err := w.link(dir+image+"/"+area, dir+alias+"/"+area); err != nil {
+				return false, err
+			}
 		}
 	}
 	f, err := w.root.Open(imagesDir + image + "/" + tagsList)

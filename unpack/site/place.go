@@ -19,22 +19,23 @@ type place struct {
 	last string // the folder made last: lists are sorted, so it is mostly the next one too
 }
 
-// folder makes dir and what is above it.
+// folder makes dir and what is above it. Mostly what is above is there.
 func (p *place) folder(dir string) error {
 	if dir == "." || dir == p.last {
 		return nil
 	}
-	for i := range len(dir) + 1 {
-		if i < len(dir) && dir[i] != '/' {
-			continue
-		}
-		err := p.root.Mkdir(dir[:i], 0o755)
-		if err == nil {
-			err = p.root.Chmod(dir[:i], 0o755)
-		}
-		if err != nil && !errors.Is(err, fs.ErrExist) {
+	err := p.root.Mkdir(dir, 0o755)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := p.folder(path.Dir(dir)); err != nil {
 			return err
 		}
+		err = p.root.Mkdir(dir, 0o755)
+	}
+	if err == nil {
+		err = p.root.Chmod(dir, 0o755)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
 	}
 	p.last = dir
 	return nil
@@ -42,7 +43,14 @@ func (p *place) folder(dir string) error {
 
 // file makes a new file from what fill writes. A name that is taken is an
 // error: nothing generated replaces anything.
-func (p *place) file(name string, fill func(io.Writer) error) (err error) {
+func (p *place) file(name string, fill func(io.Writer) error) error {
+	return p.unbuffered(name, func(w io.Writer) error {
+		b := bufio.NewWriterSize(w, 64<<10)
+		return errors.Join(fill(b), b.Flush())
+	})
+}
+
+func (p *place) unbuffered(name string, fill func(io.Writer) error) (err error) {
 	if err := p.folder(path.Dir(name)); err != nil {
 		return err
 	}
@@ -61,16 +69,15 @@ func (p *place) file(name string, fill func(io.Writer) error) (err error) {
 	if err := f.Chmod(0o644); err != nil {
 		return err
 	}
-	b := bufio.NewWriterSize(f, 64<<10)
-	if err := fill(b); err != nil {
+	if err := fill(f); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return b.Flush()
+	return nil
 }
 
 // bytes makes a new file that holds content.
 func (p *place) bytes(name string, content []byte) error {
-	return p.file(name, func(w io.Writer) error {
+	return p.unbuffered(name, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})

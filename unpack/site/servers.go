@@ -10,6 +10,8 @@ import (
 	"text/template"
 	"unicode"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
@@ -21,12 +23,18 @@ var serverFiles embed.FS
 
 // serverData is what the templates of the configurations are filled with.
 type serverData struct {
-	Dir        string // the mirror, checked by checkDir
-	Typed      string // TypedDir with a '/' before it
-	Own        string // Dir with '/' around it
-	Types      []Type
-	Extensions []extensionType
-	Default    string
+	Dir         string // the mirror, checked by checkDir
+	Typed       string // TypedDir with a '/' before it, as all of these
+	Digests     string // DigestsDir
+	DigestLink  string
+	Ping        string // PingPath
+	NoReferrers string // NoReferrersPath
+	Own         string // Dir with '/' around it
+	IndexType   string // of NoReferrers
+	JSONType    string // of Ping
+	Types       []Type
+	Extensions  []extensionType
+	Default     string
 }
 
 // checkDir allows paths that stand between quotes in every server's
@@ -46,7 +54,8 @@ func checkDir(dir string) error {
 // servers writes what operators include in the configuration of their server.
 func (w *writer) servers() error {
 	data := serverData{
-		Dir: w.in.Dir, Typed: "/" + TypedDir, Own: "/" + Dir + "/",
+		Dir: w.in.Dir, Typed: "/" + TypedDir, Digests: "/" + DigestsDir, DigestLink: DigestLink, Ping: "/" + PingPath, NoReferrers: "/" + NoReferrersPath, Own: "/" + Dir + "/",
+		IndexType: v1.MediaTypeImageIndex, JSONType: jsonType,
 		Types: w.sortedTypes(), Extensions: extensionTypes(), Default: OctetStream,
 	}
 	t, err := template.New("").Funcs(template.FuncMap{"fields": strings.Fields, "compact": compactType}).ParseFS(serverFiles, "servers/*.tmpl")

@@ -1,7 +1,6 @@
 package site
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -160,9 +158,11 @@ func TestWriteIsDeterministicAndClosed(t *testing.T) {
 			names = append(names, n)
 		}
 	}
-	ext := extension(index)
+	ext, digest := extension(index), bundle.DigestOf([]byte("r.example/a/manifests/1")).String()
 	want := []string{
-		"_gapbundle/clients/apt/demo.sources", "_gapbundle/inventory.json", "_gapbundle/inventory.txt",
+		"_gapbundle/clients/apt/demo.sources",
+		"_gapbundle/digests/v2/a/manifests", "_gapbundle/digests/v2/r.example/a/manifests/1/digest", "_gapbundle/digests/v2/r.example/a/manifests/1/" + digest,
+		"_gapbundle/inventory.json", "_gapbundle/inventory.txt", "_gapbundle/registry/referrers.json", "_gapbundle/registry/v2.json",
 		"_gapbundle/servers/Caddyfile", "_gapbundle/servers/apache.conf", "_gapbundle/servers/nginx.conf", "_gapbundle/servers/types.json",
 		"_gapbundle/typed/files/example.org/d.bin." + extension("application/x-d"),
 		"_gapbundle/typed/v2/a/manifests", "_gapbundle/typed/v2/a/tags/list." + extension(jsonType),
@@ -174,7 +174,9 @@ func TestWriteIsDeterministicAndClosed(t *testing.T) {
 	}
 	for name, target := range map[string]string{
 		"_gapbundle/typed/v2/r.example/a/manifests/1." + ext: "-> ../../../../../../v2/r.example/a/manifests/1",
-		"v2/a/manifests": "-> ../../v2/r.example/a/manifests",
+		"v2/a/manifests":                                       "-> ../../v2/r.example/a/manifests",
+		"_gapbundle/digests/v2/a/manifests":                    "-> ../../../../_gapbundle/digests/v2/r.example/a/manifests",
+		"_gapbundle/digests/v2/r.example/a/manifests/1/digest": "-> " + digest,
 	} {
 		if files[name] != target {
 			t.Errorf("%s %s, want %s", name, files[name], target)
@@ -405,61 +407,6 @@ func TestClientsOfTwoSets(t *testing.T) {
 	}
 	if got := read(t, dir, ClientsDir+"/apt/demo.sources"); got != "deb @BASE@/apt ./ # @BASE\n" {
 		t.Errorf("client file without base %q", got)
-	}
-}
-
-func TestSubstitute(t *testing.T) {
-	for in, want := range map[string]string{
-		"":                         "",
-		"@BASE@":                   "http://b",
-		"@BASE@@BASE@":             "http://bhttp://b",
-		"@BASE@BASE@":              "http://bBASE@",
-		"@@BASE@@":                 "@http://b@",
-		"@BAS @base@ @BASE":        "@BAS @base@ @BASE",
-		"@BASE@x\n@@BASE@BASE@ @B": "http://bx\n@http://bBASE@ @B",
-		strings.Repeat("x", 32<<10-3) + "@BASE@" + strings.Repeat("y", 32<<10): strings.Repeat("x", 32<<10-3) + "http://b" + strings.Repeat("y", 32<<10),
-	} {
-		for name, r := range map[string]io.Reader{
-			"whole": strings.NewReader(in), "byte": iotest.OneByteReader(strings.NewReader(in)), "data with EOF": iotest.DataErrReader(strings.NewReader(in)),
-		} {
-			var out bytes.Buffer
-			if err := Substitute(&out, r, "http://b"); err != nil || out.String() != want {
-				t.Errorf("%.40q, %s: %.60q, %v", in, name, out.String(), err)
-			}
-		}
-	}
-	if err := Substitute(io.Discard, iotest.ErrReader(errLists), "x"); !errors.Is(err, errLists) {
-		t.Errorf("a reader's error: %v", err)
-	}
-}
-
-// FuzzSubstitute: streaming, in pieces of any size, is replacing all at once.
-func FuzzSubstitute(f *testing.F) {
-	f.Add([]byte("a@BASE@b@BASE"), "http://x")
-	f.Fuzz(func(t *testing.T, b []byte, base string) {
-		want := bytes.ReplaceAll(b, []byte(baseWord), []byte(base))
-		if base == "" {
-			want = b
-		}
-		for _, r := range []io.Reader{bytes.NewReader(b), iotest.OneByteReader(bytes.NewReader(b)), iotest.HalfReader(bytes.NewReader(b))} {
-			var out bytes.Buffer
-			if err := Substitute(&out, r, base); err != nil || !bytes.Equal(out.Bytes(), want) {
-				t.Errorf("%q: %q, %v", b, out.Bytes(), err)
-			}
-		}
-	})
-}
-
-func TestCheckBase(t *testing.T) {
-	for _, good := range []string{"http://mirror", "https://mirror.lan:8443", "http://10.0.0.1/sub/path", "http://[fd00::1]:8080"} {
-		if err := CheckBase(good); err != nil {
-			t.Errorf("%s: %v", good, err)
-		}
-	}
-	for _, bad := range []string{"", "mirror", "ftp://m", "http://", "http://m/", "http://u:p@m", "http://m?x", "http://m#x", "http://m/a b", "http://m/'", "http://m\n", "http://m/$x", "http://m/%41", "http://:80"} {
-		if err := CheckBase(bad); !errors.Is(err, bundle.ErrUsage) {
-			t.Errorf("%q: %v, want ErrUsage", bad, err)
-		}
 	}
 }
 

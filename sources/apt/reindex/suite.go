@@ -28,6 +28,9 @@ type Suite struct {
 	Flat bool
 	// Components are at least one, in the order in which Release names them.
 	Components []Component
+	// Contents write the lines of Contents indexes, by their names relative to
+	// the folder of the Release and without a suffix: "main/Contents-amd64".
+	Contents map[string]func(io.Writer) error
 }
 
 // Component is what one component holds. The order of its lists is of no
@@ -70,6 +73,11 @@ func Build(s Suite, signer *Signer, put func(File) error) error {
 	b.release.Architectures = slices.DeleteFunc(slices.Clone(s.Release.Architectures), func(a string) bool { return a == "all" })
 	for i := range s.Components {
 		if err := b.component(&s.Components[i]); err != nil {
+			return fmt.Errorf("rebuilt suite %s: %w", s.Release.Suite, err)
+		}
+	}
+	for _, name := range sortedKeys(s.Contents) {
+		if err := b.contents(name, s.Contents[name]); err != nil {
 			return fmt.Errorf("rebuilt suite %s: %w", s.Release.Suite, err)
 		}
 	}
@@ -151,13 +159,16 @@ func (b *builder) index(name string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range []File{{name, content}, {name + ".gz", compressed}} {
-		listed := deb.ReleaseFile{Path: f.Path, Size: int64(len(f.Content)), SHA256: bundle.DigestOf(f.Content).Hex()}
-		b.release.Files = append(b.release.Files, listed)
-		for _, path := range append(listed.ByHash(), f.Path) {
-			if err := b.put(File{path, f.Content}); err != nil {
-				return err
-			}
+	return errors.Join(b.listed(File{name, content}), b.listed(File{name + ".gz", compressed}))
+}
+
+// listed puts a file that Release lists, under its name and by hash.
+func (b *builder) listed(f File) error {
+	listed := deb.ReleaseFile{Path: f.Path, Size: int64(len(f.Content)), SHA256: bundle.DigestOf(f.Content).Hex()}
+	b.release.Files = append(b.release.Files, listed)
+	for _, path := range append(listed.ByHash(), f.Path) {
+		if err := b.put(File{path, f.Content}); err != nil {
+			return err
 		}
 	}
 	return nil
