@@ -95,6 +95,9 @@ func trip(t *testing.T, program, spec string) {
 	run("trust", "add", "--mirror", "mirror", "--role", "exporter", "--set", s.Set, "--yes", "keys/exporter.pub")
 	run("import", "usb", "--to", "mirror", "--accept-keys")
 	run("check", "mirror", "--data")
+	if isRPM {
+		run("clients", "mirror", "--for", "dnf")
+	}
 	if isApt || isRPM { // the check asked for everything that apt or dnf would
 		return
 	}
