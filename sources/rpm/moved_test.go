@@ -143,7 +143,7 @@ func TestSamePackageTwice(t *testing.T) {
 	writeKeys(t, filepath.Join(a.dir, "both.asc"), a.key, eve)
 	a.server.ResetCounts()
 	newExporter(t, a.dir).run(a.spec() + second("both.asc"))
-	if n := a.server.Requests("/again/" + hello); n != 1 {
-		t.Errorf("%d requests for content that other keys have to hold", n)
+	if one, two := a.server.Requests("/again/"+hello), a.server.Requests(a.at+"/"+hello); one != 1 || two != 1 {
+		t.Errorf("%d and %d requests for content that other keys have to hold each", one, two)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/keys"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
@@ -358,4 +359,22 @@ func TestGroupsAreChosen(t *testing.T) {
 	}
 	_, err := plan(t, env, a.spec("packages: ['@nix']", "architectures: [x86_64]"))
 	refused(t, err, bundle.ErrUsage, "nix", "hi, no, all")
+}
+
+// What upstream dates ahead of the clock is signed as of today: a signature of
+// tomorrow holds nowhere.
+func TestDatedAhead(t *testing.T) {
+	a, spec := selected(t)
+	a.Change = func(repomd string) string { return strings.ReplaceAll(repomd, "<timestamp>1790000000", "<timestamp>1990000000") }
+	a.publish()
+	env := newEnv(t, a.dir, nil)
+	env.Site = siteKey(t)
+	tr := collect(t, mustPlan(t, env, spec))
+	sig, err := pgpkeys.Dearmor(tr.content["epel"][nameSignature])
+	if err == nil {
+		_, err = pgpkeys.Signers(tr.content["epel"][nameRepomd], sig, openpgp.EntityList{env.Site}, now)
+	}
+	if err != nil {
+		t.Error(err)
+	}
 }
