@@ -142,6 +142,9 @@ func TestSamePackageTwice(t *testing.T) {
 	_, eve := signers(t)
 	writeKeys(t, filepath.Join(a.dir, "both.asc"), a.key, eve)
 	a.server.ResetCounts()
+	if err := os.RemoveAll(filepath.Join(a.dir, ".gapbundle")); err != nil { // what was checked before
+		t.Fatal(err)
+	}
 	newExporter(t, a.dir).run(a.spec() + second("both.asc"))
 	if one, two := a.server.Requests("/again/"+hello), a.server.Requests(a.at+"/"+hello); one != 1 || two != 1 {
 		t.Errorf("%d and %d requests for content that other keys have to hold each", one, two)

@@ -365,7 +365,9 @@ func TestGroupsAreChosen(t *testing.T) {
 // tomorrow holds nowhere.
 func TestDatedAhead(t *testing.T) {
 	a, spec := selected(t)
-	a.Change = func(repomd string) string { return strings.ReplaceAll(repomd, "<timestamp>1790000000", "<timestamp>1990000000") }
+	a.Change = func(repomd string) string {
+		return strings.ReplaceAll(repomd, "<timestamp>1790000000", "<timestamp>1990000000")
+	}
 	a.publish()
 	env := newEnv(t, a.dir, nil)
 	env.Site = siteKey(t)
