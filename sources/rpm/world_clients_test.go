@@ -30,7 +30,9 @@ import (
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if dir := builtAt(); dir != "" {
-		_ = os.RemoveAll(dir) // temporary in any case
+		// gpg left an agent behind. The folder is temporary in any case.
+		_, _ = tool(dir, dir, "gpgconf", "--kill", "gpg-agent")
+		_ = os.RemoveAll(dir)
 	}
 	os.Exit(code)
 }
