@@ -47,18 +47,24 @@ func (p *planner) stillSigned(g *gathered) error {
 	if p.env.Base == nil {
 		return nil
 	}
-	signed := map[string]bool{}
+	signed := make([]bool, len(g.repos))
 	for r, err := range p.env.Base.Files(g.name) {
 		if err != nil {
 			return err
 		}
-		if strings.HasSuffix(r.File.Path, nameSignature) && r.Vouched != bundle.VouchedMade {
-			signed[r.Origin] = true
+		path := strings.TrimPrefix(r.File.Path, upstreamFolder)
+		if !strings.HasSuffix(path, nameSignature) || r.Vouched == bundle.VouchedMade {
+			continue
+		}
+		for i, l := range g.repos {
+			// A list of mirrors leads to another address each time.
+			listed := l.mirrorlist+l.metalink != "" && strings.HasPrefix(path, l.folder)
+			signed[i] = signed[i] || listed || r.Origin == l.at(nameSignature)
 		}
 	}
 	var errs []error
-	for _, l := range g.repos {
-		if where := l.at(nameSignature); l.signature == nil && signed[where] {
+	for i, l := range g.repos {
+		if where := l.at(nameSignature); l.signature == nil && signed[i] {
 			errs = append(errs, fmt.Errorf("%s: is not there any more: the last export had it, and a repository that was signed stays so: %w", where, fetch.ErrRefused))
 		}
 	}
