@@ -200,6 +200,10 @@ type Evidence struct {
 	Vouched string `json:"vouched"`
 }
 
+// AllowedKey is the annotation of a repository that says, for people, what its
+// spec let in that is refused otherwise.
+const AllowedKey = "allowed"
+
 // How upstream vouched for a file.
 const (
 	VouchedOpenPGP = "openpgp:" // followed by the fingerprint

@@ -59,14 +59,20 @@ func trip(t *testing.T, program, spec string) {
 	up := &standIn{}
 	repositories := newArchives(t)
 	isApt := strings.HasPrefix(spec, "apt")
+	isRPM := strings.HasPrefix(spec, "rpm")
+	packages := newRPMs(t, repositories)
 	var handler http.Handler = up
-	if isApt {
+	switch {
+	case isApt:
 		handler = repositories
+	case isRPM:
+		handler = packages
 	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	up.copyTo(t, dir, server.URL)
 	repositories.adopt(dir)
+	packages.adopt(dir)
 
 	run := func(args ...string) {
 		t.Helper()
@@ -89,7 +95,10 @@ func trip(t *testing.T, program, spec string) {
 	run("trust", "add", "--mirror", "mirror", "--role", "exporter", "--set", s.Set, "--yes", "keys/exporter.pub")
 	run("import", "usb", "--to", "mirror", "--accept-keys")
 	run("check", "mirror", "--data")
-	if isApt { // the check asked for everything that apt would
+	if isRPM {
+		run("clients", "mirror", "--for", "dnf")
+	}
+	if isApt || isRPM { // the check asked for everything that apt or dnf would
 		return
 	}
 
@@ -155,7 +164,7 @@ func (s *standIn) copyTo(t *testing.T, dir, server string) {
 	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		ext := filepath.Ext(path)
-		if err != nil || d.IsDir() || ext != ".yaml" && ext != ".txt" && ext != ".sources" && ext != ".list" {
+		if err != nil || d.IsDir() || ext != ".yaml" && ext != ".txt" && ext != ".sources" && ext != ".list" && ext != ".repo" {
 			return err
 		}
 		text, err := os.ReadFile(path)

@@ -294,7 +294,7 @@ func (c *crew) dispatch(ctx context.Context, runs []bundle.Run, ordered chan<- *
 		}
 		switch fate {
 		case fateKnown:
-			u.settle(nil)
+			u.settle(u.known(ctx))
 		case fateTail:
 			err = c.toTail(ctx, u)
 		case fateSized:
@@ -416,7 +416,7 @@ func (c *crew) now(ctx context.Context, i int, source string, artifacts []Artifa
 		outcomes = append(outcomes, u)
 		if size, ok := c.have(u.file.Digest); ok {
 			u.file.Size = size
-			u.settle(nil)
+			u.settle(u.known(ctx))
 			continue
 		}
 		c.o.Progress.Grow(max(u.file.Size, 0))

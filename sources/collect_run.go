@@ -57,6 +57,18 @@ func (u *outcome) settle(err error) {
 	close(u.settled)
 }
 
+// known asks the artifact about content that is not read. The error names
+// source and path.
+func (u *outcome) known(ctx context.Context) error {
+	if u.artifact.Known == nil {
+		return nil
+	}
+	if err := u.artifact.Known(ctx); err != nil {
+		return fmt.Errorf("source %s, %s: %w", u.source, u.artifact.File.Path, err)
+	}
+	return nil
+}
+
 // key names the outcome in the resume record: the same key is the same content.
 func (u *outcome) key() string {
 	f := u.artifact.File

@@ -60,6 +60,10 @@ type Artifact struct {
 	Validator string
 	// Open fetches the content; it may be called again.
 	Open bundle.Open
+	// Known is called in place of Open where the base or another artifact has
+	// the content already: it checks what more than the digest has to hold.
+	// nil: nothing more. Its error refuses the artifact.
+	Known func(ctx context.Context) error
 	// Collected is told what the content turned out to be, once, also when
 	// it was known and not read; it may be called concurrently. Its error
 	// refuses the artifact. nil: not wanted.

@@ -7,6 +7,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/apt"
 	"github.com/gapbundle/gapbundle/sources/files"
 	"github.com/gapbundle/gapbundle/sources/oci"
+	"github.com/gapbundle/gapbundle/sources/rpm"
 )
 
 // Kinds are all kinds, sorted by name.
@@ -15,5 +16,6 @@ func Kinds() sources.Kinds {
 		apt.Kind(),
 		files.Kind(),
 		oci.Kind(),
+		rpm.Kind(),
 	}
 }

@@ -1,9 +1,6 @@
 package apt
 
 import (
-	"bufio"
-	"compress/bzip2"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -13,21 +10,15 @@ import (
 	"path"
 	"slices"
 
-	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
-
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/decompress"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 )
 
-const (
-	// maxIndex bounds an index, packed or not: those of Debian's main have
-	// 50 MB, and a bomb would fill scratch.
-	maxIndex = 2 << 30 // bytes
-	// maxWindow bounds what a header of zstd or xz may ask for.
-	maxWindow = 64 << 20 // bytes
-)
+// maxIndex bounds an index, packed or not: those of Debian's main have
+// 50 MB, and a bomb would fill scratch.
+const maxIndex = 2 << 30 // bytes
 
 // mismatchError: an index is not what Release says. Upstream may have changed
 // between the two, so they are read once more, from the top.
@@ -148,57 +139,8 @@ func byEase(files []*deb.ReleaseFile) []*deb.ReleaseFile {
 // unpacked reads an index that was checked, at most limit bytes of it: beyond
 // those the error matches fetch.ErrUpstream and names what.
 func unpacked(packed io.Reader, name, what string, limit int64) (io.ReadCloser, error) {
-	in := bufio.NewReaderSize(packed, 1<<16)
-	var r io.Reader
-	var err error
-	closing := func() error { return nil }
-	switch ext := path.Ext(name); ext {
-	case ".gz":
-		r, err = gzip.NewReader(in)
-	case ".bz2":
-		r = bzip2.NewReader(in)
-	case ".xz":
-		r, err = xz.ReaderConfig{DictCap: maxWindow}.NewReader(in)
-	case ".zst":
-		var d *zstd.Decoder
-		if d, err = zstd.NewReader(in, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1)); err == nil {
-			closing = func() error { d.Close(); return nil }
-		}
-		r = d
-	case ".lz4", ".lzma":
-		err = errors.New("a compression that gapbundle does not read")
-	default:
-		r = in
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", what, err, fetch.ErrUpstream)
-	}
-	return &bounded{r: r, what: what, left: limit, limit: limit, close: closing}, nil
+	return decompress.Reader(packed, name, what, limit)
 }
-
-// bounded is an unpacked index that ends where Release says.
-type bounded struct {
-	r           io.Reader
-	what        string
-	left, limit int64
-	close       func() error
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	if int64(len(p)) > b.left+1 {
-		p = p[:b.left+1]
-	}
-	n, err := b.r.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return 0, fmt.Errorf("%s: unpacks to more than the %d bytes that Release says: %w", b.what, b.limit, fetch.ErrUpstream)
-	}
-	if err != nil && err != io.EOF {
-		err = fmt.Errorf("%s: %w: %w", b.what, err, fetch.ErrUpstream)
-	}
-	return n, err
-}
-
-func (b *bounded) Close() error { return b.close() }
 
 // unpackLimit is how long an index is when unpacked, as Release says it: apt
 // knows no package of an index whose plain form is not listed.

@@ -1,27 +1,23 @@
 package apt
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/ProtonMail/go-crypto/openpgp/armor"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 )
 
-// maxKeyring bounds a keyring, which is parsed before anything is checked;
-// Debian's has 60 KB.
-const maxKeyring = 8 << 20 // bytes
-
-const armored = "-----BEGIN PGP "
+const (
+	maxKeyring = pgpkeys.MaxKeyring
+	armored    = pgpkeys.Armored
+)
 
 // keyring says where the keys of a suite are. Two with one key() are the same.
 type keyring struct {
@@ -110,13 +106,9 @@ func (k *keyring) narrow(keys openpgp.EntityList, where string) (openpgp.EntityL
 	if len(k.fingerprints) == 0 {
 		return keys, nil
 	}
-	var some openpgp.EntityList
-	for _, want := range k.fingerprints {
-		i := slices.IndexFunc(keys, func(e *openpgp.Entity) bool { return fingerprint(e) == want })
-		if i < 0 {
-			return nil, k.pos.Wrap(fmt.Errorf("keyring %s: want the key %s, it has %s: %w", where, want, fingerprints(keys), fetch.ErrRefused))
-		}
-		some = append(some, keys[i])
+	some, missing := pgpkeys.Narrow(keys, k.fingerprints)
+	if missing != "" {
+		return nil, k.pos.Wrap(fmt.Errorf("keyring %s: want the key %s, it has %s: %w", where, missing, fingerprints(keys), fetch.ErrRefused))
 	}
 	return some, nil
 }
@@ -130,62 +122,11 @@ func readFile(name string, limit int64) ([]byte, error) {
 	return bundle.ReadAllBounded(f, name, limit)
 }
 
-// parseKeys reads public keys, armored (one block or several) or not.
-func parseKeys(b []byte) (openpgp.EntityList, error) {
-	if !bytes.Contains(b, []byte(armored)) {
-		keys, err := openpgp.ReadKeyRing(bytes.NewReader(b))
-		if err == nil && len(keys) == 0 {
-			err = errors.New("no key in it")
-		}
-		return keys, err
-	}
-	var all openpgp.EntityList
-	for _, part := range bytes.SplitAfter(b, []byte("-----END PGP PUBLIC KEY BLOCK-----")) {
-		if !bytes.Contains(part, []byte(armored)) {
-			continue
-		}
-		keys, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(part))
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, keys...)
-	}
-	if len(all) == 0 {
-		return nil, errors.New("no key in it")
-	}
-	return all, nil
-}
+// parseKeys, fingerprint, fingerprints and armorKeys are what all kinds do with keys.
+func parseKeys(b []byte) (openpgp.EntityList, error) { return pgpkeys.Parse(b) }
 
-// fingerprint is the form in which evidence names a key: upper-case
-// hexadecimal digits of the primary key's.
-func fingerprint(e *openpgp.Entity) string { return fmt.Sprintf("%X", e.PrimaryKey.Fingerprint) }
+func fingerprint(e *openpgp.Entity) string { return pgpkeys.Fingerprint(e) }
 
-func fingerprints(keys openpgp.EntityList) string {
-	all := make([]string, len(keys))
-	for i, e := range keys {
-		all[i] = fingerprint(e)
-	}
-	return strings.Join(all, ", ")
-}
+func fingerprints(keys openpgp.EntityList) string { return pgpkeys.Fingerprints(keys) }
 
-// armorKeys are the public keys in one armored block, in order of their
-// fingerprints: the same keys give the same bytes.
-func armorKeys(keys openpgp.EntityList) ([]byte, error) {
-	keys = slices.Clone(keys)
-	slices.SortFunc(keys, func(a, b *openpgp.Entity) int { return strings.Compare(fingerprint(a), fingerprint(b)) })
-	var b bytes.Buffer
-	w, err := armor.Encode(&b, openpgp.PublicKeyType, nil)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range keys {
-		if err := e.Serialize(w); err != nil {
-			return nil, err
-		}
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	b.WriteByte('\n')
-	return b.Bytes(), nil
-}
+func armorKeys(keys openpgp.EntityList) ([]byte, error) { return pgpkeys.Armor(keys) }

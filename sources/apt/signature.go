@@ -6,28 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
-	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 )
 
 const (
 	// maxRelease bounds a Release file, which is held in memory; Debian's
 	// have 150 KB.
-	maxRelease = 16 << 20 // bytes
-	// maxSignature bounds a detached signature.
-	maxSignature = 1 << 20 // bytes
-	// maxSignatures bounds how many signatures of a Release are looked at.
-	maxSignatures = 16
+	maxRelease   = 16 << 20 // bytes
+	maxSignature = pgpkeys.MaxSignature
 
 	clearSigned = "-----BEGIN PGP SIGNED MESSAGE-----"
 
@@ -142,17 +137,9 @@ func fetchDetached(ctx context.Context, client *fetch.Client, base string, keys 
 		return nil, fmt.Errorf("%s: not signed (neither %s nor %s is there), want a signature by %s: %w",
 			fetch.Redact(url), nameInRelease, nameDetached, fingerprints(keys), fetch.ErrRefused)
 	}
-	raw := sig
-	if bytes.Contains(sig, []byte(armored)) {
-		var b bytes.Buffer
-		block, err := armor.Decode(bytes.NewReader(sig))
-		if err == nil {
-			_, err = b.ReadFrom(block.Body)
-		}
-		if err != nil {
-			return nil, notBy(base+nameDetached, keys, err)
-		}
-		raw = b.Bytes()
+	raw, err := pgpkeys.Dearmor(sig)
+	if err != nil {
+		return nil, notBy(base+nameDetached, keys, err)
 	}
 	signers, err := signersOf(content, raw, keys, now)
 	if err != nil {
@@ -169,55 +156,9 @@ func notBy(url string, keys openpgp.EntityList, cause error) error {
 	return fmt.Errorf("%s: %w, the keyring has %s: %w", fetch.Redact(url), cause, fingerprints(keys), fetch.ErrRefused)
 }
 
-// signersOf gives the keys whose signatures over content hold at now: one is
-// enough, as archives sign with the key before and the one after a change.
-// Expired and revoked keys count for nothing.
+// signersOf gives the keys whose signatures over content hold at now.
 func signersOf(content, signatures []byte, keys openpgp.EntityList, now time.Time) (openpgp.EntityList, error) {
-	config := &packet.Config{Time: func() time.Time { return now.Add(clockSkew) }}
-	var signers openpgp.EntityList
-	var others []string
-	r := packet.NewReader(bytes.NewReader(signatures))
-	for n := 0; ; n++ {
-		p, err := r.Next()
-		if err != nil {
-			break // the end, or what nobody could read
-		}
-		sig, ok := p.(*packet.Signature)
-		if !ok || n == maxSignatures {
-			return nil, errors.New("signature not readable")
-		}
-		var one bytes.Buffer
-		if err := sig.Serialize(&one); err != nil {
-			return nil, errors.New("signature not readable")
-		}
-		signer, err := openpgp.CheckDetachedSignature(keys, bytes.NewReader(content), &one, config)
-		switch {
-		case err == nil:
-			if !slices.Contains(signers, signer) {
-				signers = append(signers, signer)
-			}
-		default:
-			others = append(others, fmt.Sprintf("%s (%v)", issuer(sig), err))
-		}
-	}
-	if len(signers) > 0 {
-		return signers, nil
-	}
-	if len(others) == 0 {
-		return nil, errors.New("signature not readable")
-	}
-	return nil, errors.New("signature by " + strings.Join(others, ", "))
-}
-
-// issuer is who a signature says it is by, for an error: nothing of it is verified.
-func issuer(sig *packet.Signature) string {
-	switch {
-	case len(sig.IssuerFingerprint) > 0:
-		return fmt.Sprintf("%X", sig.IssuerFingerprint)
-	case sig.IssuerKeyId != nil:
-		return fmt.Sprintf("%016X", *sig.IssuerKeyId)
-	}
-	return "nobody (unnamed)"
+	return pgpkeys.Signers(content, signatures, keys, now.Add(clockSkew))
 }
 
 // judge holds a Release against the clock and against what was asked for.

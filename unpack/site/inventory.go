@@ -50,13 +50,15 @@ type inventorySet struct {
 }
 
 type inventoryRepository struct {
-	Name            string              `json:"name"`
-	Kind            string              `json:"kind"`
-	Mode            string              `json:"mode,omitempty"`
-	Mount           string              `json:"mount"`
-	Count           int64               `json:"files"`
-	Bytes           int64               `json:"bytes"`
-	Unpinned        int64               `json:"unpinned"`
+	Name     string `json:"name"`
+	Kind     string `json:"kind"`
+	Mode     string `json:"mode,omitempty"`
+	Mount    string `json:"mount"`
+	Count    int64  `json:"files"`
+	Bytes    int64  `json:"bytes"`
+	Unpinned int64  `json:"unpinned"`
+	// Allowed is what the spec let in that is refused otherwise.
+	Allowed         string              `json:"allowed,omitempty"`
 	UpstreamExpires *time.Time          `json:"upstreamExpires,omitempty"`
 	Checks          []bundle.CheckCount `json:"checks,omitempty"`
 	FileList        string              `json:"fileList"`
@@ -133,7 +135,7 @@ func (w *writer) typedBefore() map[string]int64 {
 func (w *writer) repository(set string, r *Repository, before map[string]int64) (inventoryRepository, error) {
 	ir := inventoryRepository{
 		Name: r.Name, Kind: r.Kind, Mode: r.Mode, Mount: "/" + r.Mount, Count: r.Count, Bytes: r.Bytes,
-		Unpinned: r.Unpinned, UpstreamExpires: r.UpstreamExpires, Checks: r.Checks,
+		Unpinned: r.Unpinned, Allowed: r.Annotations[bundle.AllowedKey], UpstreamExpires: r.UpstreamExpires, Checks: r.Checks,
 		FileList: string(r.Repository.Files.Digest), EvidenceList: string(r.Repository.Evidence.Digest),
 	}
 	key := bundle.DigestOf([]byte(strings.Join([]string{set, r.Name, r.Mount, ir.FileList, ir.EvidenceList}, "\x00")))
@@ -266,6 +268,11 @@ func writeText(out io.Writer, inv *inventory) error {
 		}
 		if err := t.Flush(); err != nil {
 			return err
+		}
+		for _, r := range s.Repositories {
+			if r.Allowed != "" {
+				fmt.Fprintf(b, "  %s: allows %s\n", r.Name, r.Allowed)
+			}
 		}
 	}
 	for _, a := range inv.Ambiguous {

@@ -217,13 +217,14 @@ func TestInventory(t *testing.T) {
 	lapse := testTime.Add(24 * time.Hour)
 	r := repo("tools", "files/up.example", "a.txt", "d.bin=application/x-d", "sub/<&>")
 	r.UpstreamExpires = &lapse
+	r.Annotations = map[string]string{bundle.AllowedKey: "packages without a signature"}
 	dir, _ := write(t, input(r))
 	var inv inventory
 	if err := json.Unmarshal([]byte(read(t, dir, inventoryJSON)), &inv); err != nil {
 		t.Fatal(err)
 	}
 	got := inv.Sets[0].Repositories[0]
-	if got.Count != 3 || got.Unpinned != 2 || got.Typed != 1 || got.Mount != "/files/up.example" || !got.UpstreamExpires.Equal(lapse) {
+	if got.Count != 3 || got.Unpinned != 2 || got.Typed != 1 || got.Allowed != "packages without a signature" || got.Mount != "/files/up.example" || !got.UpstreamExpires.Equal(lapse) {
 		t.Errorf("repository %+v", got)
 	}
 	if s := inv.Sets[0]; s.Signers[0].Role != "exporter" || s.Root != bundle.DigestOf([]byte("root")) || s.Overrides[0] != "allow-rollback" {
@@ -234,7 +235,7 @@ func TestInventory(t *testing.T) {
 	if len(lines) != 4 || lines[0] != want || !strings.Contains(lines[2], `"/files/up.example/sub/<&>"`) {
 		t.Errorf("lines %q, want first %s", lines, want)
 	}
-	for _, word := range []string{"demo", "exporter", "allow-rollback", "/files/up.example/", "2026-03-05T05:06:07Z"} {
+	for _, word := range []string{"demo", "exporter", "allow-rollback", "tools: allows packages without a signature", "/files/up.example/", "2026-03-05T05:06:07Z"} {
 		if !strings.Contains(read(t, dir, inventoryText), word) {
 			t.Errorf("inventory.txt lacks %q", word)
 		}

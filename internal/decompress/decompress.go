@@ -1,0 +1,78 @@
+// Package decompress reads what upstreams pack: indexes whose compression
+// their name tells. Everything about them is hostile until its digest was
+// checked, and what they unpack to after that as well: both are bounded.
+package decompress
+
+import (
+	"bufio"
+	"compress/bzip2"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+
+	"github.com/gapbundle/gapbundle/internal/fetch"
+)
+
+// maxWindow bounds what a header of zstd or xz may ask for.
+const maxWindow = 64 << 20 // bytes
+
+// Reader unpacks packed, whose compression name tells by its end, at most
+// limit bytes of it. Beyond those the error matches fetch.ErrUpstream, as does
+// everything else about the content; all name what. Close does not close packed.
+func Reader(packed io.Reader, name, what string, limit int64) (io.ReadCloser, error) {
+	in := bufio.NewReaderSize(packed, 1<<16)
+	var r io.Reader
+	var err error
+	closing := func() error { return nil }
+	switch path.Ext(name) {
+	case ".gz":
+		r, err = gzip.NewReader(in)
+	case ".bz2":
+		r = bzip2.NewReader(in)
+	case ".xz":
+		r, err = xz.ReaderConfig{DictCap: maxWindow}.NewReader(in)
+	case ".zst":
+		var d *zstd.Decoder
+		if d, err = zstd.NewReader(in, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1)); err == nil {
+			closing = func() error { d.Close(); return nil }
+		}
+		r = d
+	case ".lz4", ".lzma", ".zck":
+		err = errors.New("a compression that gapbundle does not read")
+	default:
+		r = in
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", what, err, fetch.ErrUpstream)
+	}
+	return &bounded{r: r, what: what, left: limit, limit: limit, close: closing}, nil
+}
+
+// bounded is unpacked content that ends where upstream's index says.
+type bounded struct {
+	r           io.Reader
+	what        string
+	left, limit int64
+	close       func() error
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.r.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("%s: unpacks to more than the %d bytes that its index says: %w", b.what, b.limit, fetch.ErrUpstream)
+	}
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%s: %w: %w", b.what, err, fetch.ErrUpstream)
+	}
+	return n, err
+}
+
+func (b *bounded) Close() error { return b.close() }

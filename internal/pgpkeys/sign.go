@@ -1,0 +1,109 @@
+package pgpkeys
+
+import (
+	"bytes"
+	"crypto"
+	"fmt"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// Signer signs with the site's key, the same content with the same bytes.
+type Signer struct{ entity *openpgp.Entity }
+
+// NewSigner signs with e, whose private key is open. Only keys whose
+// signatures are a function of what is signed will do: Ed25519 and RSA.
+// Errors match bundle.ErrUsage.
+func NewSigner(e *openpgp.Entity) (*Signer, error) {
+	if e == nil || e.PrivateKey == nil || e.PrivateKey.Encrypted {
+		return nil, fmt.Errorf("site key: without its private key: %w", bundle.ErrUsage)
+	}
+	s := &Signer{e}
+	key, ok := e.SigningKey(s.earliest())
+	if !ok || key.PrivateKey == nil {
+		return nil, fmt.Errorf("site key %X: has no key that signs: %w", e.PrimaryKey.Fingerprint, bundle.ErrUsage)
+	}
+	switch key.PublicKey.PubKeyAlgo {
+	case packet.PubKeyAlgoRSA, packet.PubKeyAlgoRSASignOnly, packet.PubKeyAlgoEdDSA, packet.PubKeyAlgoEd25519:
+		return s, nil
+	}
+	return nil, fmt.Errorf("site key %X: signatures of algorithm %d differ each time, want Ed25519 or RSA: %w",
+		e.PrimaryKey.Fingerprint, key.PublicKey.PubKeyAlgo, bundle.ErrUsage)
+}
+
+// earliest is when the key and all it says of itself stood: gpgv refuses a
+// signature that is older than its key.
+func (s *Signer) earliest() time.Time {
+	latest := s.entity.PrimaryKey.CreationTime
+	later := func(t time.Time) {
+		if t.After(latest) {
+			latest = t
+		}
+	}
+	for _, id := range s.entity.Identities {
+		if id.SelfSignature != nil {
+			later(id.SelfSignature.CreationTime)
+		}
+	}
+	for _, k := range s.entity.Subkeys {
+		later(k.PublicKey.CreationTime)
+		if k.Sig != nil {
+			later(k.Sig.CreationTime)
+		}
+	}
+	return latest
+}
+
+// at is how a signature of date is made: of the key's own time, where that is later.
+func (s *Signer) at(date time.Time) (*packet.Config, time.Time) {
+	if earliest := s.earliest(); date.Before(earliest) {
+		date = earliest
+	}
+	salted := false // by a notation; the same content has to give the same bytes
+	return &packet.Config{
+		DefaultHash:                           crypto.SHA512,
+		Time:                                  func() time.Time { return date },
+		NonDeterministicSignaturesViaNotation: &salted,
+	}, date
+}
+
+// ClearSign signs text within itself, as of date or, where that is later, of the key.
+func (s *Signer) ClearSign(text []byte, date time.Time) ([]byte, error) {
+	config, date := s.at(date)
+	key, ok := s.entity.SigningKey(date)
+	if !ok || key.PrivateKey == nil {
+		return nil, fmt.Errorf("site key %X: does not sign at %s: %w", s.entity.PrimaryKey.Fingerprint, date.UTC().Format(time.RFC3339), bundle.ErrUsage)
+	}
+	var b bytes.Buffer
+	w, err := clearsign.Encode(&b, key.PrivateKey, config)
+	if err == nil {
+		if _, err = w.Write(text); err == nil {
+			err = w.Close()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("site key %X: %w", s.entity.PrimaryKey.Fingerprint, err)
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
+}
+
+// Detach makes an armored signature of content, as of date or, where that is
+// later, of the key.
+func (s *Signer) Detach(content []byte, date time.Time) ([]byte, error) {
+	config, date := s.at(date)
+	if key, ok := s.entity.SigningKey(date); !ok || key.PrivateKey == nil {
+		return nil, fmt.Errorf("site key %X: does not sign at %s: %w", s.entity.PrimaryKey.Fingerprint, date.UTC().Format(time.RFC3339), bundle.ErrUsage)
+	}
+	var b bytes.Buffer
+	if err := openpgp.ArmoredDetachSign(&b, s.entity, bytes.NewReader(content), config); err != nil {
+		return nil, fmt.Errorf("site key %X: %w", s.entity.PrimaryKey.Fingerprint, err)
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
+}

@@ -1,0 +1,86 @@
+package pgpkeys
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+)
+
+const (
+	// MaxSignature bounds a detached signature.
+	MaxSignature = 1 << 20 // bytes
+	// maxSignatures bounds how many signatures of one content are looked at.
+	maxSignatures = 16
+)
+
+// Dearmor is a detached signature without its armor, if it has any.
+func Dearmor(sig []byte) ([]byte, error) {
+	if !bytes.Contains(sig, []byte(Armored)) {
+		return sig, nil
+	}
+	block, err := armor.Decode(bytes.NewReader(sig))
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	_, err = b.ReadFrom(block.Body)
+	return b.Bytes(), err
+}
+
+// Signers gives the keys whose signatures over content hold at the time at: one is
+// enough, as archives sign with the key before and the one after a change.
+// Expired and revoked keys count for nothing.
+func Signers(content, signatures []byte, keys openpgp.EntityList, at time.Time) (openpgp.EntityList, error) {
+	config := &packet.Config{Time: func() time.Time { return at }}
+	var signers openpgp.EntityList
+	var others []string
+	r := packet.NewReader(bytes.NewReader(signatures))
+	for n := 0; ; n++ {
+		p, err := r.Next()
+		if err != nil {
+			break // the end, or what nobody could read
+		}
+		sig, ok := p.(*packet.Signature)
+		if !ok || n == maxSignatures {
+			return nil, errors.New("signature not readable")
+		}
+		var one bytes.Buffer
+		if err := sig.Serialize(&one); err != nil {
+			return nil, errors.New("signature not readable")
+		}
+		signer, err := openpgp.CheckDetachedSignature(keys, bytes.NewReader(content), &one, config)
+		switch {
+		case err == nil:
+			if !slices.Contains(signers, signer) {
+				signers = append(signers, signer)
+			}
+		default:
+			others = append(others, fmt.Sprintf("%s (%v)", Issuer(sig), err))
+		}
+	}
+	if len(signers) > 0 {
+		return signers, nil
+	}
+	if len(others) == 0 {
+		return nil, errors.New("signature not readable")
+	}
+	return nil, errors.New("signature by " + strings.Join(others, ", "))
+}
+
+// Issuer is who a signature says it is by, for an error: nothing of it is verified.
+func Issuer(sig *packet.Signature) string {
+	switch {
+	case len(sig.IssuerFingerprint) > 0:
+		return fmt.Sprintf("%X", sig.IssuerFingerprint)
+	case sig.IssuerKeyId != nil:
+		return fmt.Sprintf("%016X", *sig.IssuerKeyId)
+	}
+	return "nobody (unnamed)"
+}

@@ -1,0 +1,223 @@
+package rpm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources/rpm/closure"
+	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
+)
+
+// selection is what was chosen of one source.
+type selection struct {
+	repos []repoChoice // in the order of the source's
+	notes []string
+}
+
+// repoChoice is what was chosen of one repository.
+type repoChoice struct {
+	packages []chosen
+	// ids counts the packages of a checksum: a list may have one twice.
+	ids map[string]int
+}
+
+// chosen is a package, where it lies, and why.
+type chosen struct {
+	*rpmmd.Package
+	at  spot
+	why string
+}
+
+// listing is a primary that takes part in the choice.
+type listing struct {
+	source, repo int
+}
+
+// choose chooses over all sources together, for those that are rebuilt; nil
+// for the others.
+func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, error) {
+	chosen := make([]*selection, len(all))
+	if !p.lists || all[0].unchanged { // then all of them are
+		return chosen, nil
+	}
+	view, err := p.modules(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	var indexes []closure.Index
+	var listings []listing
+	var in rpmmd.Interner
+	for i, g := range all {
+		for j, l := range g.repos {
+			index, err := p.index(g, l, &in)
+			index.Packages = hide(view, g, l, index.Packages)
+			if err != nil {
+				return nil, g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
+			}
+			indexes = append(indexes, index)
+			listings = append(listings, listing{source: i, repo: j})
+		}
+		if g.rebuilt {
+			chosen[i] = &selection{repos: make([]repoChoice, len(g.repos))}
+		}
+	}
+	requests, notes, err := p.requests(all, indexes, view)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.files(ctx, all, indexes, listings, requests); err != nil {
+		return nil, err
+	}
+	sel, err := closure.Select(indexes, requests)
+	if errors.Is(err, bundle.ErrMalformed) { // relations of a package
+		err = upstreamError("primary", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range sel.Choices {
+		at := listings[c.Index]
+		if chosen[at.source] == nil {
+			continue
+		}
+		if err := chosen[at.source].repos[at.repo].add(c); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range chosen {
+		if c != nil {
+			c.notes = append(notes, sel.Notes...)
+		}
+	}
+	return chosen, nil
+}
+
+// requests are what the specs ask for, groups and modules taken apart.
+func (p *planner) requests(all []*gathered, indexes []closure.Index, view *modulemd.View) (requests []closure.Request, notes []string, err error) {
+	var errs []error
+	first := 0
+	for _, g := range all {
+		own := indexes[first : first+len(g.repos)]
+		first += len(g.repos)
+		if !g.rebuilt {
+			continue
+		}
+		r := g.request()
+		more, err := p.expandGroups(g, &r, indexes)
+		notes, errs = append(notes, more...), append(errs, err, g.moduleRequest(view, &r, own))
+		requests = append(requests, r)
+	}
+	return requests, notes, strictyaml.Join(errs...)
+}
+
+// index reads the primary of a repository.
+func (p *planner) index(g *gathered, l *loaded, in *rpmmd.Interner) (closure.Index, error) {
+	index := closure.Index{Source: g.name, Priority: priority(l.priority)}
+	err := p.packages(l, rpmmd.Relations, in, func(pkg *rpmmd.Package, at spot) error {
+		l.climb = max(l.climb, climbs(at.path))
+		index.Packages = append(index.Packages, pkg)
+		return nil
+	})
+	return index, err
+}
+
+// priority is dnf's; "" is its default.
+func priority(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// files looks paths up in filelists that relations name and primary does not have.
+func (p *planner) files(ctx context.Context, all []*gathered, indexes []closure.Index, listings []listing, requests []closure.Request) error {
+	paths := closure.WantedFiles(indexes, requests)
+	if len(paths) == 0 {
+		return nil
+	}
+	wanted := make(map[string]bool, len(paths))
+	for _, name := range paths {
+		wanted[name] = true
+	}
+	for i := range indexes {
+		g := all[listings[i].source]
+		l := g.repos[listings[i].repo]
+		if err := p.filelists(ctx, g, l, &indexes[i], wanted, fmt.Sprintf("%s-filelists-%d", Name, i)); err != nil {
+			return g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
+		}
+	}
+	return nil
+}
+
+// filelists fills in who has the files that are wanted. local is the name in
+// scratch, if the list has still to be read.
+func (p *planner) filelists(ctx context.Context, g *gathered, l *loaded, index *closure.Index, wanted map[string]bool, local string) (err error) {
+	m := l.find(typeFilelists)
+	if m == nil {
+		return nil
+	}
+	if err := p.fetchLater(ctx, g, l, m, local); err != nil {
+		return err
+	}
+	places := make(map[string][]int, len(index.Packages))
+	for i, pkg := range index.Packages {
+		places[pkg.Checksum.Hex] = append(places[pkg.Checksum.Hex], i)
+	}
+	index.Files = map[string][]int{}
+	r, err := l.open(p.env.Scratch, m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	err = rpmmd.FindFiles(r, wanted, func(id, path string) {
+		index.Files[path] = append(index.Files[path], places[id]...)
+	})
+	if err != nil {
+		return upstreamError(l.at(m.path), err)
+	}
+	return drained(r, l.at(m.path))
+}
+
+// request is what a source's spec asks for.
+func (g *gathered) request() closure.Request {
+	o := &g.options
+	return closure.Request{
+		Source: g.name, Packages: o.Packages, All: g.takesAll(), Newest: o.Newest, Exclude: o.Exclude,
+		Recommends: o.Recommends, Sources: o.Sources, Architectures: g.architectures(),
+	}
+}
+
+// takesAll says that no packages are named: what is chosen is left of everything.
+func (g *gathered) takesAll() bool { return len(g.options.Packages)+len(g.options.Modules) == 0 }
+
+// architectures are the clients': those of the spec, or the one that $basearch
+// stands for.
+func (g *gathered) architectures() []string {
+	if len(g.options.Architectures) > 0 {
+		return g.options.Architectures
+	}
+	if arch := g.options.Vars["basearch"]; arch != "" {
+		return []string{arch}
+	}
+	return nil
+}
+
+func (c *repoChoice) add(choice closure.Choice) error {
+	at, err := locateHref(choice.Package.Location, choice.Package.BaseURL)
+	if err != nil {
+		return err
+	}
+	c.packages = append(c.packages, chosen{choice.Package, at, strings.Join(choice.Why(), "; ")})
+	if c.ids == nil {
+		c.ids = map[string]int{}
+	}
+	c.ids[choice.Package.Checksum.Hex]++
+	return nil
+}

@@ -1,0 +1,80 @@
+package rpm
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// clientFolder is where the files for dnf lie among those of this kind.
+const clientFolder = "dnf/"
+
+// clients writes a .repo file for each source.
+func clients(_ context.Context, repos []bundle.Repository, _ sources.Tree) ([]sources.ClientFile, error) {
+	var all []sources.ClientFile
+	for _, r := range repos {
+		folders, err := layouts(r)
+		if err != nil {
+			return nil, err
+		}
+		name := strings.ReplaceAll(r.Name, "/", "-")
+		all = append(all, sources.ClientFile{Path: clientFolder + name + ".repo", Content: repoFile(r, name, folders)})
+	}
+	return all, nil
+}
+
+// repoFile is a .repo file (dnf.conf(5)).
+func repoFile(r bundle.Repository, name string, folders []layout) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# %s, %s. As /etc/yum.repos.d/%s.repo; dnf gets the keys by itself.\n", r.Name, r.Mode, name)
+	unsigned := r.Annotations[bundle.AllowedKey] == allowedUnsigned
+	if unsigned {
+		b.WriteString("# Not all packages have a signature (allow-unsigned), so gpgcheck is off.\n")
+	}
+	var keys []string
+	for _, k := range strings.Fields(r.Annotations[keysKey]) {
+		keys = append(keys, sources.BaseMark+"/keys/"+k)
+	}
+	for _, l := range folders {
+		id, title := name, oneLine(l.Title)
+		if len(folders) > 1 {
+			id += "-" + l.ID
+		}
+		if title == "" {
+			title = id
+		}
+		fmt.Fprintf(&b, "\n[%s]\nname=%s\nbaseurl=%s/%s/%s\nenabled=1\n", id, title, sources.BaseMark, r.Mount, l.Dir)
+		fmt.Fprintf(&b, "gpgcheck=%d\nrepo_gpgcheck=%d\n", digit(!unsigned), digit(l.Signed))
+		if len(keys) > 0 {
+			fmt.Fprintf(&b, "gpgkey=%s\n", strings.Join(keys, "\n       "))
+		}
+		if l.Hotfixes {
+			b.WriteString("module_hotfixes=1\n")
+		}
+		if l.Cost != "" {
+			fmt.Fprintf(&b, "cost=%s\n", l.Cost)
+		}
+		if l.Priority != "" {
+			fmt.Fprintf(&b, "priority=%s\n", l.Priority)
+		}
+	}
+	return b.Bytes()
+}
+
+// oneLine is a title that cannot end its line, nor hold a variable of dnf's or
+// the word that the importing side replaces.
+func oneLine(s string) string {
+	s = strings.ReplaceAll(strings.ReplaceAll(s, sources.BaseMark, ""), "$", "")
+	return strings.Join(strings.Fields(s), " ")
+}
+
+func digit(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
+}

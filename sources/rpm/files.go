@@ -1,0 +1,215 @@
+package rpm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/url"
+	"slices"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
+)
+
+// file is a path of a repository on its way. There is one for each package, so
+// it holds no more than it must.
+type file struct {
+	path     string // in the mount
+	size     int64  // -1: not known
+	checksum rpmmd.Checksum
+	repo     *loaded // whose addresses from is relative to; nil: made here
+	from     string  // where upstream has it, escaped; absolute if it is elsewhere
+	nevra    string  // of a package whose signature counts; "": no package
+	// shared: another file of the plan has the same content and is checked by the same keys.
+	shared bool
+	reason string
+	more   *extra
+}
+
+// extra is what few files have.
+type extra struct {
+	vouched     string
+	content     []byte // in memory
+	local       string // name in scratch
+	open        bundle.Open
+	digest      bundle.Digest // of what is here, where the checksum is of another type
+	annotations map[string]string
+	validator   string
+}
+
+// inventory is the files of a repository while they are found.
+type inventory struct {
+	files []file
+	trust *trust
+}
+
+func (v *inventory) add(f file) { v.files = append(v.files, f) }
+
+// settle sorts the files and takes those off that stand twice: repositories
+// list a package more than once. One path with two contents is refused:
+// upstream contradicts itself.
+func (v *inventory) settle() error {
+	slices.SortStableFunc(v.files, func(a, b file) int { return bundle.ComparePaths(a.path, b.path) })
+	kept := v.files[:0]
+	for i := range v.files {
+		f := &v.files[i]
+		if len(kept) == 0 || kept[len(kept)-1].path != f.path {
+			if err := bundle.CheckPath(f.path); err != nil {
+				return fmt.Errorf("%w: %w", err, fetch.ErrUpstream)
+			}
+			kept = append(kept, *f)
+			continue
+		}
+		last := &kept[len(kept)-1]
+		if last.checksum != f.checksum || last.size != f.size {
+			return fmt.Errorf("%s: %s:%s (%d bytes) by one entry, %s:%s (%d bytes) by another: %w",
+				f.path, last.checksum.Type, last.checksum.Hex, last.size, f.checksum.Type, f.checksum.Hex, f.size, fetch.ErrUpstream)
+		}
+		if last.nevra == "" {
+			last.nevra = f.nevra
+		}
+	}
+	clear(v.files[len(kept):])
+	v.files = slices.Clip(kept)
+	return nil
+}
+
+// artifacts replays the files of a repository called name.
+func (v *inventory) artifacts(env *sources.Env, name string) func() iter.Seq2[sources.Artifact, error] {
+	return func() iter.Seq2[sources.Artifact, error] {
+		return func(yield func(sources.Artifact, error) bool) {
+			base := env.Cursor(name)
+			defer base.Close()
+			for i := range v.files {
+				a, err := v.artifact(env, base, &v.files[i])
+				if !yield(a, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (v *inventory) artifact(env *sources.Env, base *sources.Cursor, f *file) (sources.Artifact, error) {
+	a := sources.Artifact{
+		File:     bundle.File{Path: f.path, Size: f.size},
+		Evidence: bundle.Evidence{Path: f.path, Reason: f.reason},
+	}
+	a.File.Digest, _ = f.checksum.Digest()
+	x := f.more
+	if x == nil {
+		x = &extra{}
+	}
+	a.File.Annotations, a.Evidence.Vouched, a.Validator = x.annotations, x.vouched, x.validator
+	if !x.digest.IsZero() {
+		a.File.Digest = x.digest
+	}
+	var urls []string
+	if f.repo != nil {
+		urls = f.repo.urls(f.from)
+		a.Evidence.Origin = fetch.Redact(urls[0])
+	}
+	switch {
+	case x.open != nil:
+		a.Open = x.open
+	case x.content != nil:
+		a.Open = inMemory(x.content)
+	case x.local != "":
+		a.Open = inScratch(env, x.local)
+	case f.nevra != "":
+		return a, v.signed(env, base, f, urls, &a)
+	case f.checksum.Type != "sha256":
+		a.Open = expectation{where: a.Evidence.Origin, checksum: f.checksum, size: f.size}.open(env.Fetch, urls, nil)
+	default:
+		a.Open = overNetwork(env.Fetch, urls)
+	}
+	return a, nil
+}
+
+// signed completes an artifact that has to have a signature of its own. What
+// the base has counts if it was checked by the same keys.
+func (v *inventory) signed(env *sources.Env, base *sources.Cursor, f *file, urls []string, a *sources.Artifact) error {
+	want := expectation{where: a.Evidence.Origin, checksum: f.checksum, size: f.size, nevra: f.nevra}
+	a.Evidence.Vouched = v.trust.vouched(f.repo.located)
+	a.Validator = v.trust.validator(f.checksum)
+	a.Open = want.open(env.Fetch, urls, v.trust)
+	r, ok, err := base.Lookup(f.path)
+	if err != nil {
+		return err
+	}
+	if ok && r.Validator == a.Validator && (r.File.Digest == a.File.Digest || f.checksum.Type != "sha256") {
+		a.File.Digest, a.File.Size = r.File.Digest, r.File.Size
+		return nil
+	}
+	if !f.shared {
+		a.Known = readThrough(a.Open)
+	}
+	return nil
+}
+
+// readThrough reads what open gives to its end, for the sake of its checks.
+func readThrough(open bundle.Open) func(context.Context) error {
+	return func(ctx context.Context) error {
+		c, err := open(ctx, 0, "")
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, c.Body)
+		if closed := c.Body.Close(); err == nil {
+			err = closed
+		}
+		if errors.Is(err, bundle.ErrCorrupt) { // the mirror is not
+			err = fmt.Errorf("%s: %w", err.Error(), fetch.ErrUpstream)
+		}
+		return err
+	}
+}
+
+func inMemory(content []byte) bundle.Open {
+	return func(context.Context, int64, string) (*bundle.Content, error) {
+		return &bundle.Content{Body: io.NopCloser(bytes.NewReader(content))}, nil
+	}
+}
+
+func inScratch(env *sources.Env, name string) bundle.Open {
+	return func(context.Context, int64, string) (*bundle.Content, error) {
+		f, err := env.Scratch.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		return &bundle.Content{Body: f}, nil
+	}
+}
+
+func overNetwork(client *fetch.Client, urls []string) bundle.Open {
+	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
+		body, err := openFirst(ctx, client, urls, at, validator)
+		if err != nil {
+			return nil, err
+		}
+		return &bundle.Content{Body: body, At: body.At, Validator: body.Meta.Validator()}, nil
+	}
+}
+
+// openFirst opens the first of urls that can be had: mirrors of one another.
+func openFirst(ctx context.Context, client *fetch.Client, urls []string, at int64, validator string) (*fetch.Body, error) {
+	var first error
+	for _, u := range urls {
+		body, err := client.Open(ctx, u, at, validator)
+		if err == nil || !errors.Is(err, fetch.ErrUpstream) || ctx.Err() != nil {
+			return body, err
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
+}
+
+// escape is a path as part of a URL.
+func escape(p string) string { return (&url.URL{Path: p}).EscapedPath() }

@@ -1,0 +1,121 @@
+package rpm
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/sources/rpm/closure"
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
+)
+
+// expandGroups puts the packages of groups where a request names groups: "@id"
+// or "@name", of a group or an environment, as dnf takes them. A package of a
+// group that no source has is passed over, as dnf does, and noted.
+func (p *planner) expandGroups(g *gathered, r *closure.Request, indexes []closure.Index) (notes []string, err error) {
+	if !slices.ContainsFunc(r.Packages, isGroup) {
+		return nil, nil
+	}
+	all, err := p.groupsOf(g)
+	if err != nil {
+		return nil, err
+	}
+	has := map[string]bool{}
+	for i := range indexes {
+		for _, pkg := range indexes[i].Packages {
+			has[pkg.Name] = true
+		}
+	}
+	var packages []string
+	var errs []error
+	for _, name := range r.Packages {
+		if !isGroup(name) {
+			packages = append(packages, name)
+			continue
+		}
+		members, ok := members(all, name[1:])
+		if !ok {
+			errs = append(errs, g.pos.Errorf("source %s: packages: no group or environment is called %s; there are %s", g.name, name[1:], known(all)))
+			continue
+		}
+		for _, member := range members {
+			switch {
+			case !has[member]:
+				notes = append(notes, fmt.Sprintf("group %s: %s is in no source of the set", name[1:], member))
+			case !slices.Contains(packages, member):
+				packages = append(packages, member)
+			}
+		}
+	}
+	r.Packages = packages
+	return notes, errors.Join(errs...)
+}
+
+func isGroup(name string) bool { return strings.HasPrefix(name, "@") }
+
+// groupsOf reads the comps of a source's repositories.
+func (p *planner) groupsOf(g *gathered) ([]*rpmmd.Groups, error) {
+	var all []*rpmmd.Groups
+	for _, l := range g.repos {
+		m := l.comps()
+		if m == nil {
+			continue
+		}
+		r, err := l.open(p.env.Scratch, m)
+		if err != nil {
+			return nil, err
+		}
+		groups, err := rpmmd.ParseGroups(r)
+		if err := errors.Join(err, r.Close()); err != nil {
+			return nil, upstreamError(l.at(m.path), err)
+		}
+		all = append(all, groups)
+	}
+	return all, nil
+}
+
+// comps is the file of groups that is read; nil: there is none.
+func (l *loaded) comps() *metadata {
+	if m := l.find(typeGroupGz); m != nil {
+		return m
+	}
+	return l.find(typeGroup)
+}
+
+// members are the packages of a group, or of an environment's groups.
+func members(all []*rpmmd.Groups, name string) (packages []string, ok bool) {
+	for _, gs := range all {
+		for _, id := range slices.Sorted(maps.Keys(gs.Groups)) {
+			if id == name || gs.Groups[id].Name == name {
+				packages, ok = append(packages, gs.Groups[id].Packages...), true
+			}
+		}
+		for _, id := range slices.Sorted(maps.Keys(gs.Environments)) {
+			if e := gs.Environments[id]; id == name || e.Name == name {
+				ok = true
+				for _, group := range e.Groups {
+					packages = append(packages, gs.Groups[group].Packages...)
+				}
+			}
+		}
+	}
+	return packages, ok
+}
+
+// known lists the ids, for an error.
+func known(all []*rpmmd.Groups) string {
+	var ids []string
+	for _, gs := range all {
+		ids = append(ids, slices.Sorted(maps.Keys(gs.Groups))...)
+		ids = append(ids, slices.Sorted(maps.Keys(gs.Environments))...)
+	}
+	switch {
+	case len(ids) == 0:
+		return "none"
+	case len(ids) > 30:
+		return strings.Join(ids[:30], ", ") + ", ..."
+	}
+	return strings.Join(ids, ", ")
+}

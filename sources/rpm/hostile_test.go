@@ -1,0 +1,88 @@
+package rpm
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+)
+
+// TestHostile: metadata that is made to harm is refused, and named.
+func TestHostile(t *testing.T) {
+	for name, test := range map[string]struct {
+		edit  func(kind, content string) string
+		names []string
+	}{
+		"entities": {func(kind, content string) string {
+			return strings.Replace(strings.Replace(content, "<metadata", `<!DOCTYPE m [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><metadata`, 1), "It is hello", "&b;", 1)
+		}, []string{"entity"}},
+		"absolute":        {replace("Packages/hello", "/etc/hello"), []string{"/etc/hello"}},
+		"other scheme":    {replace("Packages/hello", "file:///etc/hello"), []string{"file:"}},
+		"query":           {replace("Packages/hello", "Packages/hello?x"), []string{"hello?x"}},
+		"no size":         {replace(`size package=`, `size other=`), []string{"without size"}},
+		"negative size":   {replace(`size package="`, `size package="-`), []string{"number"}},
+		"no checksum":     {replace("<checksum", "<cheksum"), []string{"element"}},
+		"odd checksum":    {replace(`<checksum type="sha256"`, `<checksum type="crc"`), []string{"crc"}},
+		"cut off":         {func(_, content string) string { return content[:len(content)/2] }, []string{"primary"}},
+		"two roots":       {func(_, content string) string { return content + content }, []string{"primary"}},
+		"another root":    {replace("metadata", "metadatum"), []string{"metadatum"}},
+		"deep":            {replace("<description>", strings.Repeat("<a>", 100)), []string{"deeper"}},
+		"relation's flag": {replace(`flags="EQ"`, `flags="NE"`), nil},
+		"long epoch":      {replace(`epoch="0"`, `epoch="99999999999"`), []string{"epoch"}},
+		"control in name": {replace("hello-2.10-1", "hello\n2.10-1"), []string{"hello"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newArchive(t, t.TempDir())
+			a.Edit = func(kind, content string) string {
+				if kind != "primary" {
+					return content
+				}
+				return test.edit(kind, content)
+			}
+			a.publish()
+			_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+			if test.names == nil {
+				if err != nil {
+					t.Error(err) // what a mirror does not look at
+				}
+				return
+			}
+			refused(t, err, fetch.ErrUpstream, test.names...)
+		})
+	}
+}
+
+func replace(from, to string) func(string, string) string {
+	return func(_, content string) string { return strings.ReplaceAll(content, from, to) }
+}
+
+// A bomb ends where repomd.xml says that it does.
+func TestBomb(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Change = func(repomd string) string {
+		at := strings.Index(repomd, `type="primary"`)
+		rest := repomd[at:]
+		from := strings.Index(rest, "<open-size>") + len("<open-size>")
+		to := strings.Index(rest, "</open-size>")
+		return repomd[:at] + rest[:from] + "100" + rest[to:]
+	}
+	a.publish()
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, "more than the 100 bytes")
+	a.Change = func(repomd string) string { return strings.Repeat(" ", 5<<20) + repomd }
+	a.publish()
+	_, err = plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, nameRepomd, "bytes")
+}
+
+// Packages on another host: upstream's own metadata would lead clients there.
+func TestForeign(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Packages[0].Base = a.server.URL("/elsewhere")
+	body := a.Packages[0].Build(t)
+	a.publish()
+	a.server.Put("/elsewhere/Packages/"+a.Packages[0].FileName(), body)
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, bundle.ErrUsage, "mode: rebuilt", "/elsewhere/", "hello-2.10-1.el9.x86_64")
+}

@@ -1,0 +1,206 @@
+package rpm
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
+)
+
+// Name is the kind's name in a spec file, and its part of paths in a mirror.
+const Name = "rpm"
+
+// Kind is the kind of rpm repositories.
+func Kind() sources.Kind {
+	return sources.Kind{
+		Name:      Name,
+		Doc:       "rpm repositories of RHEL, CentOS, Rocky, Fedora, EPEL and vendors, whole or by package with dependencies",
+		Options:   func() any { return new(options) },
+		New:       newSource,
+		Check:     check,
+		Clients:   clients,
+		Recognize: recognize,
+	}
+}
+
+// options are the kind's own part of an entry of the spec file.
+type options struct {
+	Pos           strictyaml.Pos
+	BaseURL       []string          `yaml:"baseurl,single" doc:"Address of the repository: the folder that has repodata/. Several are mirrors of one another."`
+	MirrorList    string            `yaml:"mirrorlist" doc:"Address of a list of mirrors, instead of baseurl."`
+	Metalink      string            `yaml:"metalink" doc:"Address of a metalink of repomd.xml, instead of baseurl."`
+	RepoFile      string            `yaml:"repofile" doc:"A .repo file, as in /etc/yum.repos.d, instead of baseurl."`
+	RepoIDs       []string          `yaml:"repoids,single" doc:"Repositories of the .repo file; absent: those that are enabled there."`
+	Vars          map[string]string `yaml:"vars" doc:"What stands for $releasever, $basearch and other variables."`
+	GPGKey        []keyEntry        `yaml:"gpgkey,single" doc:"OpenPGP keys that may sign packages and repomd.xml, and no others."`
+	RepoGPGCheck  bool              `yaml:"repo-gpgcheck" doc:"repomd.xml has to be signed. If it is, the signature has to hold in any case."`
+	AllowUnsigned bool              `yaml:"allow-unsigned" doc:"Packages without a signature are carried too. A signature that is there has to hold in any case."`
+	Mode          string            `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
+	Packages      []string          `yaml:"packages,single" doc:"Packages to carry with what they depend on: name, name.arch, name-version, name-version-release.arch, a pattern, or @group."`
+	Modules       []string          `yaml:"modules,single" doc:"Module streams to carry with what their packages depend on: name or name:stream."`
+	Exclude       []string          `yaml:"exclude,single" doc:"Packages that are never chosen: names or patterns."`
+	Newest        int               `yaml:"newest" doc:"How many versions of each package are carried."`
+	Recommends    bool              `yaml:"recommends" doc:"Recommended packages too, as dnf installs them by default."`
+	Architectures []string          `yaml:"architectures,single" doc:"Architectures whose packages are chosen; noarch is implied. Absent: that of $basearch, or all."`
+	Sources       bool              `yaml:"sources" doc:"Source packages that a repository has beside the others: in a selection, those of what was chosen."`
+}
+
+type keyEntry struct {
+	Pos         strictyaml.Pos
+	File        string   `yaml:"file,scalar" doc:"File with public keys, armored or not."`
+	URL         string   `yaml:"url" doc:"Where the keys are fetched from; needs fingerprint."`
+	Fingerprint []string `yaml:"fingerprint,single" doc:"Fingerprints of those keys that count: 40 or 64 hexadecimal digits."`
+}
+
+const (
+	modeVerbatim = "verbatim"
+	modeRebuilt  = "rebuilt"
+)
+
+// entry is one spec: a repository of the mirror.
+type entry struct {
+	name    string
+	mount   string
+	pos     strictyaml.Pos
+	dir     string // that paths in the spec are relative to
+	options options
+	rebuilt bool
+	keys    *keyring
+	repos   []*repo
+	asks    []modulemd.Ask
+}
+
+// source is all sources of this kind in a set.
+type source struct{ entries []*entry }
+
+func newSource(specs []sources.Spec) (sources.Source, error) {
+	s := &source{}
+	var errs []error
+	for _, spec := range specs {
+		var o options
+		if err := spec.Decode(&o); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		e, err := newEntry(spec, o)
+		s.entries, errs = append(s.entries, e), append(errs, err)
+	}
+	if err := strictyaml.Join(errs...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func newEntry(spec sources.Spec, o options) (*entry, error) {
+	e := &entry{name: spec.Name, mount: Name + "/" + spec.Name, pos: o.Pos, dir: spec.Dir, options: o}
+	errs := []error{e.checkMode(), e.checkNames(), e.parseModules()}
+	var keyURLs []string
+	var err error
+	e.repos, keyURLs, err = e.repositories()
+	errs = append(errs, err)
+	if err == nil {
+		e.keys, err = e.keyring(keyURLs)
+		errs = append(errs, err)
+	}
+	return e, strictyaml.Join(errs...)
+}
+
+// selects says that the spec chooses packages.
+func (o *options) selects() bool {
+	return len(o.Packages)+len(o.Modules)+len(o.Exclude) > 0 || o.Newest != 0 || len(o.Architectures) > 0
+}
+
+func (e *entry) checkMode() error {
+	o := &e.options
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, o.Pos.Errorf(format, args...)) }
+	e.rebuilt = o.Mode == modeRebuilt || o.selects()
+	switch {
+	case o.Mode != "" && o.Mode != modeVerbatim && o.Mode != modeRebuilt:
+		refuse("mode: want verbatim or rebuilt, got %q", o.Mode)
+	case o.Mode == modeVerbatim && o.selects():
+		refuse("mode: verbatim is upstream's own metadata: packages, modules, exclude, newest and architectures need rebuilt")
+	}
+	if o.Newest < 0 {
+		refuse("newest: want 1 or more, got %d", o.Newest)
+	}
+	if o.Recommends && !o.selects() {
+		refuse("recommends: no packages are chosen")
+	}
+	if o.Sources && !e.rebuilt {
+		refuse("sources: verbatim carries what the repository has; source packages in a repository of their own are a source of their own")
+	}
+	return strictyaml.Join(errs...)
+}
+
+// checkNames refuses names that could not be a variable or an architecture.
+func (e *entry) checkNames() error {
+	o := &e.options
+	var errs []error
+	for _, a := range o.Architectures {
+		if !isWord(a) {
+			errs = append(errs, o.Pos.Errorf("architectures: %q is no name", a))
+		}
+	}
+	for i, k := range o.GPGKey {
+		for j, f := range k.Fingerprint {
+			var err error
+			if o.GPGKey[i].Fingerprint[j], err = pgpkeys.ParseFingerprint(f); err != nil {
+				errs = append(errs, k.Pos.Errorf("gpgkey: %w", err))
+			}
+		}
+	}
+	return strictyaml.Join(errs...)
+}
+
+// isWord: what repository names, variables and architectures are made of.
+func isWord(s string) bool {
+	return s != "" && !strings.HasPrefix(s, ".") &&
+		strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-._:@") == ""
+}
+
+func isURL(s string) bool {
+	return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
+}
+
+// within is a path of the spec.
+func within(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
+}
+
+// recognize says that a URL looks like one of a .repo file.
+func recognize(raw string) bool {
+	if !isURL(raw) {
+		return false
+	}
+	path := strings.TrimSuffix(raw, "/")
+	if strings.HasSuffix(path, "/repodata/repomd.xml") || strings.HasSuffix(path, "/repodata") || strings.HasSuffix(path, ".repo") {
+		return true
+	}
+	parts := strings.Split(path, "/")
+	return slices.ContainsFunc(parts, func(p string) bool {
+		return slices.Contains([]string{"BaseOS", "AppStream", "epel", "rpm", "rhel", "rhel7", "rhel8", "rhel9", "centos", "fedora"}, p)
+	})
+}
+
+// checkBase checks the address of a repository.
+func checkBase(pos strictyaml.Pos, raw string) (string, error) {
+	if !strings.HasSuffix(raw, "/") {
+		raw += "/"
+	}
+	if err := fetch.CheckURL(raw); err != nil {
+		return "", pos.Errorf("baseurl: %w", err)
+	}
+	if strings.ContainsAny(raw, "?#") {
+		return "", pos.Errorf("baseurl %q: a repository has no query", fetch.Redact(raw))
+	}
+	return raw, nil
+}

@@ -1,0 +1,10 @@
+// Package modulemd reads modules.yaml, which lists what packages belong to
+// streams of modules, decides as dnf does which packages a client sees, and
+// writes the part of the file that a selection is about.
+//
+// A client sees of each module one stream: the one that is enabled, otherwise
+// the module's default, otherwise none. Packages of other streams are hidden,
+// and so are packages outside of modules that have the name of one that is seen.
+//
+// The specification is libmodulemd's, documents of version 1 and 2.
+package modulemd

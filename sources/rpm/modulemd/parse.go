@@ -1,0 +1,297 @@
+package modulemd
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+const (
+	// maxFile bounds a modules.yaml, which is held in memory; RHEL 8's have 30 MB.
+	maxFile = 256 << 20 // bytes
+	// maxDocument bounds one document of it, maxDocuments how many there are.
+	maxDocument  = 16 << 20 // bytes
+	maxDocuments = 100_000
+	// maxDepth bounds how deep values are nested: the parser goes into them by
+	// recursion. In block style a column of depth is one blank at least.
+	maxDepth = 64
+)
+
+// Index is a modules.yaml.
+type Index struct {
+	Streams  []*Stream
+	Defaults map[string]string // stream by module; "": the module has none
+	docs     []*document
+}
+
+// Stream is one build of a stream of a module.
+type Stream struct {
+	Module, Name, Context, Arch string
+	Version                     uint64
+	// Artifacts are packages as "name-epoch:version-release.arch".
+	Artifacts []string
+	// Profiles are names of packages by profile.
+	Profiles map[string][]string
+	// Requires are, for each alternative, the streams of other modules that
+	// are needed; no stream: any.
+	Requires []map[string][]string
+}
+
+// document is one of the file, as it stands there.
+type document struct {
+	raw    []byte
+	kind   string
+	module string
+	stream string  // of defaults, obsoletes and translations; "": of all
+	of     *Stream // of a stream
+}
+
+// Parse reads a modules.yaml. Errors match bundle.ErrMalformed, or are those of r.
+func Parse(r io.Reader) (*Index, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxFile {
+		return nil, fmt.Errorf("more than %d bytes: %w", maxFile, bundle.ErrMalformed)
+	}
+	x := &Index{Defaults: map[string]string{}}
+	for number, raw := range split(text) {
+		d, err := x.document(raw)
+		if err != nil {
+			return nil, fmt.Errorf("document %d: %w: %w", number+1, err, bundle.ErrMalformed)
+		}
+		if d != nil {
+			x.docs = append(x.docs, d)
+		}
+		if number == maxDocuments {
+			return nil, fmt.Errorf("more than %d documents: %w", maxDocuments, bundle.ErrMalformed)
+		}
+	}
+	return x, nil
+}
+
+// split cuts a file at the lines that begin or end documents.
+func split(text []byte) [][]byte {
+	var all [][]byte
+	start := 0
+	cut := func(at int) {
+		if len(bytes.TrimSpace(text[start:at])) > 0 {
+			all = append(all, text[start:at])
+		}
+		start = at
+	}
+	for at := 0; at < len(text); {
+		end := bytes.IndexByte(text[at:], '\n')
+		if end < 0 {
+			end = len(text) - at - 1
+		}
+		switch line := bytes.TrimRight(text[at:at+end+1], "\r\n \t"); {
+		case bytes.Equal(line, []byte("---")):
+			cut(at)
+		case bytes.Equal(line, []byte("...")):
+			cut(at + end + 1)
+		}
+		at += end + 1
+	}
+	cut(len(text))
+	return all
+}
+
+// document reads one; nil is one that says nothing about packages.
+func (x *Index) document(raw []byte) (*document, error) {
+	if len(raw) > maxDocument {
+		return nil, fmt.Errorf("%d bytes, at most %d", len(raw), maxDocument)
+	}
+	tokens := lexer.Tokenize(string(raw))
+	if err := checkDepth(tokens); err != nil {
+		return nil, err
+	}
+	file, err := parser.Parse(tokens, 0)
+	if err != nil {
+		return nil, fmt.Errorf("not YAML: %.200s", strings.ReplaceAll(err.Error(), "\n", " "))
+	}
+	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
+		return nil, nil
+	}
+	root, err := mapping(file.Docs[0].Body)
+	if err != nil {
+		return nil, err
+	}
+	d := &document{raw: raw, kind: text(root["document"])}
+	data, err := mapping(root["data"])
+	if err != nil {
+		return nil, err
+	}
+	switch d.kind {
+	case "modulemd":
+		d.of, err = stream(data)
+		if err == nil {
+			d.module = d.of.Module
+			x.Streams = append(x.Streams, d.of)
+		}
+	case "modulemd-defaults":
+		d.module, d.stream = text(data["module"]), text(data["stream"])
+		x.Defaults[d.module] = d.stream
+	case "modulemd-obsoletes", "modulemd-translations":
+		d.module, d.stream = text(data["module"]), text(data["stream"])
+	default:
+		return nil, nil
+	}
+	if err == nil && d.module == "" {
+		err = fmt.Errorf("%s without the name of a module", d.kind)
+	}
+	return d, err
+}
+
+// checkDepth refuses what would take the parser deep, and aliases, by which a
+// few lines become many.
+func checkDepth(tokens token.Tokens) error {
+	depth := 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.AnchorType, token.AliasType, token.MergeKeyType:
+			return fmt.Errorf("line %d: anchors and aliases are not read", t.Position.Line)
+		case token.SequenceStartType, token.MappingStartType:
+			depth++
+		case token.SequenceEndType, token.MappingEndType:
+			depth--
+		case token.SequenceEntryType, token.MappingValueType, token.MappingKeyType:
+			if t.Position.IndentNum > maxDepth || t.Type != token.MappingValueType && t.Position.Column > maxDepth {
+				return fmt.Errorf("line %d: nested deeper than column %d", t.Position.Line, maxDepth)
+			}
+		}
+		if depth > maxDepth {
+			return fmt.Errorf("line %d: nested deeper than %d", t.Position.Line, maxDepth)
+		}
+	}
+	return nil
+}
+
+func stream(data map[string]ast.Node) (*Stream, error) {
+	s := &Stream{
+		Module: text(data["name"]), Name: text(data["stream"]), Context: text(data["context"]), Arch: text(data["arch"]),
+		Profiles: map[string][]string{},
+	}
+	if v := text(data["version"]); v != "" {
+		var err error
+		if s.Version, err = strconv.ParseUint(v, 10, 64); err != nil {
+			return nil, fmt.Errorf("module %.60s: version %.30q: not a number", s.Module, v)
+		}
+	}
+	artifacts, err := mapping(data["artifacts"])
+	if err != nil {
+		return nil, err
+	}
+	if s.Artifacts, err = list(artifacts["rpms"]); err != nil {
+		return nil, err
+	}
+	profiles, err := mapping(data["profiles"])
+	if err != nil {
+		return nil, err
+	}
+	for name, node := range profiles {
+		one, err := mapping(node)
+		if err != nil {
+			return nil, err
+		}
+		if s.Profiles[name], err = list(one["rpms"]); err != nil {
+			return nil, err
+		}
+	}
+	s.Requires, err = requires(data["dependencies"])
+	return s, err
+}
+
+// requires are the requirements at run time: a list of alternatives, of version
+// 1 a single mapping of modules to streams.
+func requires(node ast.Node) ([]map[string][]string, error) {
+	items := []ast.Node{node}
+	if s, ok := node.(*ast.SequenceNode); ok {
+		items = s.Values
+	}
+	var all []map[string][]string
+	for _, item := range items {
+		one, err := mapping(item)
+		if err != nil {
+			return nil, err
+		}
+		modules, err := mapping(one["requires"])
+		if err != nil {
+			return nil, err
+		}
+		needs := map[string][]string{}
+		for module, streams := range modules {
+			if name := text(streams); name != "" {
+				needs[module] = []string{name}
+			} else if needs[module], err = list(streams); err != nil {
+				return nil, err
+			}
+		}
+		if len(needs) > 0 {
+			all = append(all, needs)
+		}
+	}
+	return all, nil
+}
+
+// mapping gives the values of a mapping by their keys; nothing for a value that
+// is not there.
+func mapping(node ast.Node) (map[string]ast.Node, error) {
+	var values []*ast.MappingValueNode
+	switch n := node.(type) {
+	case nil, *ast.NullNode:
+		return nil, nil
+	case *ast.MappingNode:
+		values = n.Values
+	case *ast.MappingValueNode:
+		values = []*ast.MappingValueNode{n}
+	default:
+		return nil, fmt.Errorf("line %d: not a mapping", node.GetToken().Position.Line)
+	}
+	all := make(map[string]ast.Node, len(values))
+	for _, v := range values {
+		key := text(v.Key)
+		if _, ok := all[key]; ok {
+			return nil, fmt.Errorf("line %d: %.60s stands twice", v.Key.GetToken().Position.Line, key)
+		}
+		all[key] = v.Value
+	}
+	return all, nil
+}
+
+func list(node ast.Node) ([]string, error) {
+	switch n := node.(type) {
+	case nil, *ast.NullNode:
+		return nil, nil
+	case *ast.SequenceNode:
+		all := make([]string, len(n.Values))
+		for i, v := range n.Values {
+			all[i] = strings.Clone(text(v))
+		}
+		return all, nil
+	}
+	return nil, fmt.Errorf("line %d: not a list", node.GetToken().Position.Line)
+}
+
+// text is a plain value as it is written: a stream called 1.10 is not 1.1.
+func text(node ast.Node) string {
+	switch n := node.(type) {
+	case *ast.StringNode:
+		return n.Value
+	case *ast.LiteralNode:
+		return n.Value.Value
+	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		return strings.TrimSpace(n.GetToken().Value)
+	}
+	return ""
+}

@@ -1,0 +1,105 @@
+package rpm
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+)
+
+// foreignFolder is where packages lie that upstream has on another host.
+const foreignFolder = "_foreign/"
+
+// maxClimb bounds how far locations may climb out of their repository.
+const maxClimb = 8
+
+// spot is where a location leads.
+type spot struct {
+	// path is below the repository's own folder, and may climb: "../x".
+	path string
+	// from is the same as part of a URL, or a whole URL if it is elsewhere.
+	from string
+	// foreign: dnf would go to another address than the repository's.
+	foreign bool
+}
+
+// locate reads a location's href and xml:base. Hrefs are parts of URLs: what is
+// escaped in them is not escaped on a disk.
+func locateHref(href, base string) (spot, error) {
+	if base != "" || isURL(href) {
+		return foreignSpot(href, base)
+	}
+	name := href
+	if strings.Contains(href, "%") {
+		plain, err := url.PathUnescape(href)
+		if err != nil {
+			return spot{}, fmt.Errorf("location %.200q: not readable: %w", href, fetch.ErrUpstream)
+		}
+		name = plain
+	}
+	clean := path.Clean(name)
+	climb := strings.Count(clean, "../")
+	switch {
+	case strings.HasPrefix(name, "/"), strings.Contains(href, "://"), strings.ContainsAny(href, "?#\\"), clean == ".", clean == "..", strings.HasSuffix(clean, "/.."):
+		return spot{}, fmt.Errorf("location %.200q: not a path below the repository: %w", href, fetch.ErrUpstream)
+	case climb > maxClimb:
+		return spot{}, fmt.Errorf("location %.200q: climbs more than %d folders: %w", href, maxClimb, fetch.ErrUpstream)
+	}
+	return spot{path: clean, from: escape(clean)}, nil
+}
+
+func foreignSpot(href, base string) (spot, error) {
+	raw := href
+	if !isURL(href) {
+		raw = strings.TrimSuffix(base, "/") + "/" + href
+	}
+	u, err := url.Parse(raw)
+	if err == nil {
+		err = fetch.CheckURL(u.String()) // blanks in it are escaped
+	}
+	if err != nil || u.RawQuery != "" || u.Fragment != "" {
+		return spot{}, fmt.Errorf("location %.200q: not an address of a file: %w", fetch.Redact(raw), fetch.ErrUpstream)
+	}
+	u.Path = path.Clean("/" + u.Path)
+	u.RawPath = ""
+	host := strings.ReplaceAll(strings.ToLower(u.Host), ":", "_")
+	s := spot{path: foreignFolder + host + u.Path, from: u.String(), foreign: true}
+	if err := bundle.CheckPath(s.path); err != nil {
+		return s, fmt.Errorf("%w: %w", err, fetch.ErrUpstream)
+	}
+	return s, nil
+}
+
+// climbs is how many folders above the repository a path begins.
+func climbs(p string) int {
+	n := 0
+	for strings.HasPrefix(p, "../") {
+		p = p[3:]
+		n++
+	}
+	return n
+}
+
+// tail is the last n folders of an address, which the repository gets in the
+// mirror as well, so that locations that climb stay within.
+func tail(base string, n int) (string, error) {
+	if n == 0 {
+		return "", nil
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		return "", err
+	}
+	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
+	if parts[0] == "" || len(parts) < n {
+		return "", fmt.Errorf("%s: locations climb %d folders, and the address has not that many: %w", fetch.Redact(base), n, fetch.ErrUpstream)
+	}
+	dir := strings.Join(parts[len(parts)-n:], "/") + "/"
+	if err := bundle.CheckPath(strings.TrimSuffix(dir, "/")); err != nil {
+		return "", fmt.Errorf("%s: %w: %w", fetch.Redact(base), err, fetch.ErrUpstream)
+	}
+	return dir, nil
+}

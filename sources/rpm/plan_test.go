@@ -1,0 +1,379 @@
+package rpm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/config"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// specs loads the sources of a spec file.
+func specs(t testing.TB, dir, text string) []sources.Spec {
+	t.Helper()
+	name := filepath.Join(dir, "gapbundle.yaml")
+	if err := os.WriteFile(name, []byte("version: 1\nname: demo\nsigning: {exporter: k}\nsources:\n"+text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Sources
+}
+
+func newEnv(t testing.TB, dir string, base sources.Base) *sources.Env {
+	t.Helper()
+	client, err := fetch.New(fetch.Options{Env: func(string) string { return "" }, Home: dir, Retries: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	scratch, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = scratch.Close() }) // a folder of the test
+	return &sources.Env{Set: "demo", Fetch: client, Base: base, Dir: dir, Now: now, Scratch: scratch, Log: slog.New(slog.DiscardHandler)}
+}
+
+func plan(t testing.TB, env *sources.Env, text string) (*sources.Resolved, error) {
+	t.Helper()
+	return sources.Resolve(t.Context(), sources.Kinds{Kind()}, specs(t, env.Dir, text), env)
+}
+
+func mustPlan(t testing.TB, env *sources.Env, text string) *sources.Resolved {
+	t.Helper()
+	r, err := plan(t, env, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// artifacts are those of a planned repository, by path.
+func artifacts(t testing.TB, r *sources.Resolved, name string) map[string]sources.Artifact {
+	t.Helper()
+	all := map[string]sources.Artifact{}
+	for _, repo := range r.Repositories {
+		if repo.Name != name {
+			continue
+		}
+		for a, err := range repo.Artifacts() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[a.File.Path] = a
+		}
+	}
+	return all
+}
+
+func pathsOf(all map[string]sources.Artifact) []string {
+	var paths []string
+	for p := range all {
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// read is the content of an artifact.
+func read(t testing.TB, a sources.Artifact) ([]byte, error) {
+	t.Helper()
+	c, err := a.Open(t.Context(), 0, "")
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(c.Body)
+	return b, errors.Join(err, c.Body.Close())
+}
+
+// refused wants an error of a class that names everything.
+func refused(t *testing.T, err error, class error, names ...string) {
+	t.Helper()
+	if !errors.Is(err, class) {
+		t.Fatalf("got %v, want %v", err, class)
+	}
+	for _, name := range names {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%v\ndoes not name %s", err, name)
+		}
+	}
+}
+
+// recorded is a base of what a plan gave.
+type recorded map[string][]sources.Recorded
+
+func (b recorded) Files(repo string) iter.Seq2[sources.Recorded, error] {
+	return func(yield func(sources.Recorded, error) bool) {
+		for _, r := range b[repo] {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// record reads everything that was planned.
+func record(t testing.TB, r *sources.Resolved) recorded {
+	t.Helper()
+	b := recorded{}
+	for _, repo := range r.Repositories {
+		for a, err := range repo.Artifacts() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := read(t, a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.File.Digest, a.File.Size = bundle.DigestOf(content), int64(len(content))
+			b[repo.Name] = append(b[repo.Name], sources.Recorded{File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Reason: a.Evidence.Reason, Validator: a.Validator})
+		}
+	}
+	return b
+}
+
+func TestVerbatim(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Extra = map[string]string{
+		"updateinfo": "<updates/>", "group": "<comps/>", "modules": "---\n", "primary_db": "x", "productid": "y",
+		"prestodelta": `<prestodelta><newpackage name="hello" epoch="0" version="2" release="1" arch="x86_64"><delta oldepoch="0" oldversion="1" oldrelease="1"><filename>drpms/hello.drpm</filename><sequence>s</sequence><size>5</size><checksum type="sha256">` +
+			bundle.DigestOf([]byte("delta")).Hex() + `</checksum></delta></newpackage></prestodelta>`,
+	}
+	a.Hidden = []string{"primary_db", "productid"}
+	a.publish()
+	a.server.Put(a.at+"/drpms/hello.drpm", []byte("delta"))
+	r := mustPlan(t, newEnv(t, a.dir, nil), a.spec())
+	all := artifacts(t, r, "epel")
+	var want []string
+	for name := range a.files {
+		want = append(want, name)
+	}
+	want = append(want, "drpms/hello.drpm")
+	slices.Sort(want)
+	if got := pathsOf(all); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for name, artifact := range all {
+		content, err := read(t, artifact)
+		if err != nil || name != "drpms/hello.drpm" && string(content) != string(a.files[name]) {
+			t.Errorf("%s: not upstream's bytes, or %v", name, err)
+		}
+	}
+	repo := r.Repositories[0]
+	if repo.Mode != modeVerbatim || !strings.Contains(strings.Join(repo.Notes, "\n"), "primary_db, productid, which upstream lacks") {
+		t.Errorf("mode %s, notes %q", repo.Mode, repo.Notes)
+	}
+}
+
+func TestUnchangedCostsTwoRequests(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Extra, a.Hidden = map[string]string{"primary_db": "x"}, []string{"primary_db"}
+	a.publish()
+	first := mustPlan(t, newEnv(t, a.dir, nil), a.spec())
+	base := record(t, first)
+	a.server.ResetCounts()
+	second := mustPlan(t, newEnv(t, a.dir, base), a.spec())
+	if n := a.server.AllRequests(); n != 2 {
+		t.Errorf("%d requests, want repomd.xml and its signature", n)
+	}
+	want, got := artifacts(t, first, "epel"), artifacts(t, second, "epel")
+	for name, w := range want {
+		g := got[name]
+		if g.Evidence.Reason != w.Evidence.Reason || g.Evidence.Vouched != w.Evidence.Vouched || g.Evidence.Origin != w.Evidence.Origin || g.Validator != w.Validator {
+			t.Errorf("%s: %+v, want %+v", name, g.Evidence, w.Evidence)
+		}
+	}
+	if len(got) != len(want) || first.Repositories[0].Annotations[layoutKey+"00"] != second.Repositories[0].Annotations[layoutKey+"00"] {
+		t.Errorf("%d files, %v; want %d, %v", len(got), second.Repositories[0].Annotations, len(want), first.Repositories[0].Annotations)
+	}
+	if mustPlan(t, newEnv(t, a.dir, base), a.spec("allow-unsigned: true")); a.server.AllRequests() < 5 {
+		t.Error("another rule, and nothing was read again")
+	}
+}
+
+// Locations that climb get the folders of the address that they climb over.
+func TestClimbing(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.at = "/pub/os/meta/x86_64"
+	for _, p := range a.Packages {
+		p.Location = "../../pool/" + p.FileName()
+	}
+	a.publish()
+	files := a.Build(t)
+	for name, content := range files {
+		a.server.Put(filepath.Join(a.at, name), content)
+	}
+	r := mustPlan(t, newEnv(t, a.dir, nil), a.spec())
+	all := artifacts(t, r, "epel")
+	for _, want := range []string{"meta/x86_64/repodata/repomd.xml", "pool/hello-2.10-1.el9.x86_64.rpm"} {
+		if x, ok := all[want]; !ok {
+			t.Errorf("no %s among %v", want, pathsOf(all))
+		} else if _, err := read(t, x); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, p := range a.Packages {
+		p.Location = "../../../../../../../../etc/" + p.FileName()
+	}
+	a.publish()
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, "climb")
+}
+
+// One package in a list twice, one NEVRA with two contents.
+func TestDuplicates(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	twin := *a.Packages[0]
+	twin.Payload, twin.Location = []byte("another"), "other/"+twin.FileName()
+	again := *a.Packages[0]
+	a.Packages = append(a.Packages, &twin, &again)
+	a.publish()
+	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")
+	if _, ok := all[twin.Location]; !ok || len(all) != len(a.files) {
+		t.Errorf("%v", pathsOf(all))
+	}
+	again.Payload = []byte("contradiction")
+	a.publish()
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, "by one entry")
+}
+
+func TestMirrors(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	a.server.Put("/list", []byte("# mirrors\n"+a.server.URL("/gone")+"\n"+a.server.URL(a.at)+"/\nftp://a.example/\n"))
+	spec := strings.Replace(a.spec(), "baseurl: "+a.server.URL(a.at), "mirrorlist: "+a.server.URL("/list"), 1)
+	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
+	if got := all[nameRepomd].Evidence.Origin; got != a.server.URL(a.at+"/"+nameRepomd) {
+		t.Errorf("origin %s", got)
+	}
+	// A mirror that has the metadata and not the package.
+	other := upstreamtest.New(t)
+	for name, content := range a.files {
+		if !strings.HasPrefix(name, "Packages/") {
+			other.Put("/"+name, content)
+		}
+	}
+	a.server.Put("/list", []byte(other.URL("/")+"\n"+a.server.URL(a.at)+"\n"))
+	all = artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
+	hello := a.find("Packages/hello")
+	for _, fault := range []upstreamtest.Fault{nil, upstreamtest.Status(503)} {
+		if fault != nil {
+			other.FailAlways("/"+hello, fault)
+		}
+		if got, err := read(t, all[hello]); err != nil || !bytes.Equal(got, a.files[hello]) || !strings.HasPrefix(all[hello].Evidence.Origin, other.URL("/")) {
+			t.Errorf("from %s: %v", all[hello].Evidence.Origin, err)
+		}
+	}
+	a.server.Put("/list", []byte("# none\n"))
+	_, err := plan(t, newEnv(t, a.dir, nil), spec)
+	refused(t, err, fetch.ErrUpstream, "/list", "no mirror")
+}
+
+func metalink(t testing.TB, repomd []byte, alternates string, urls ...string) []byte {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(`<?xml version="1.0"?><metalink version="3.0" xmlns="http://www.metalinker.org/" xmlns:mm0="http://fedorahosted.org/mirrormanager"><files><file name="repomd.xml"><mm0:timestamp>1</mm0:timestamp><verification><hash type="md5">00000000000000000000000000000000</hash><hash type="sha256">` +
+		bundle.DigestOf(repomd).Hex() + `</hash></verification>` + alternates + `<resources maxconnections="1">`)
+	for i, u := range urls {
+		b.WriteString(`<url protocol="http" type="http" location="DE" preference="` + string(rune('9'-i)) + `">` + u + `/repodata/repomd.xml</url>`)
+	}
+	b.WriteString(`<url protocol="rsync" preference="100">rsync://a.example/repodata/repomd.xml</url></resources></file></files></metalink>`)
+	return []byte(b.String())
+}
+
+func TestMetalink(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Signer = nil
+	a.publish()
+	spec := strings.Replace(a.spec(), "baseurl: "+a.server.URL(a.at), "metalink: "+a.server.URL("/meta"), 1)
+	right := a.files[nameRepomd]
+	a.server.Put("/old/"+nameRepomd, []byte("<repomd/>"))
+	a.server.Put("/meta", metalink(t, right, "", a.server.URL("/old"), a.server.URL(a.at)))
+	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
+	if got := all[nameRepomd].Evidence.Origin; got != a.server.URL(a.at+"/"+nameRepomd) {
+		t.Errorf("origin %s", got)
+	}
+	// A mirror that is behind, which the metalink still knows.
+	alternates := `<mm0:alternates><mm0:alternate><mm0:timestamp>0</mm0:timestamp><size>` + "1" + `</size><verification><hash type="sha256">` + strings.Repeat("0", 64) + `</hash></verification></mm0:alternate><mm0:alternate><verification><hash type="sha512">` + sumOf("sha512", right) + `</hash></verification></mm0:alternate></mm0:alternates>`
+	a.server.Put("/meta", metalink(t, []byte("newer"), alternates, a.server.URL(a.at)))
+	mustPlan(t, newEnv(t, a.dir, nil), spec)
+	a.server.Put("/meta", metalink(t, []byte("newer"), "", a.server.URL(a.at)))
+	_, err := plan(t, newEnv(t, a.dir, nil), spec)
+	refused(t, err, fetch.ErrRefused, "/meta", bundle.DigestOf([]byte("newer")).Hex(), bundle.DigestOf(right).Hex())
+}
+
+// Other checksums than SHA-256 are checked while the file is read.
+func TestOtherChecksums(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Sum = "sha512"
+	a.publish()
+	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")
+	hello := a.find("Packages/hello")
+	if got, err := read(t, all[hello]); err != nil || string(got) != string(a.files[hello]) {
+		t.Error(err)
+	}
+	other := a.find("other.xml")
+	a.server.Put(a.at+"/"+other, []byte("spoilt"))
+	_, err := read(t, all[other])
+	refused(t, err, bundle.ErrCorrupt, other, "sha512:")
+	body := append([]byte(nil), a.files[hello]...)
+	body[len(body)-1] ^= 1
+	a.server.Put(a.at+"/"+hello, body)
+	_, err = read(t, all[hello])
+	refused(t, err, bundle.ErrCorrupt, hello, "sha512:")
+	a.Sum = ""
+	a.Change = func(repomd string) string {
+		return strings.ReplaceAll(strings.ReplaceAll(repomd, `type="sha256"`, `type="md5"`), "", "")
+	}
+	a.publish()
+	_, err = plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, "checksum")
+}
+
+// Upstream changes between repomd.xml and a file that it names: once more from
+// the top, and then it has to fit.
+func TestChangedMeanwhile(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	primary := a.at + "/" + a.find("primary")
+	right := a.files[a.find("primary")]
+	a.server.Put(primary, []byte("newer"))
+	env := newEnv(t, a.dir, nil)
+	env.Log = slog.New(onRecord{func() { a.server.Put(primary, right) }})
+	mustPlan(t, env, a.spec())
+	a.server.Put(primary, []byte("newer"))
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, nameRepomd, primary, bundle.DigestOf(right).Hex(), bundle.DigestOf([]byte("newer")).Hex())
+	alike := bytes.Clone(right)
+	alike[len(alike)-1] ^= 1
+	a.server.Put(primary, alike)
+	_, err = plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, primary, bundle.DigestOf(right).Hex(), bundle.DigestOf(alike).Hex())
+}
+
+// onRecord calls f for what is logged.
+type onRecord struct{ f func() }
+
+func (h onRecord) Enabled(context.Context, slog.Level) bool { return true }
+func (h onRecord) Handle(context.Context, slog.Record) error {
+	h.f()
+	return nil
+}
+func (h onRecord) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h onRecord) WithGroup(string) slog.Handler      { return h }

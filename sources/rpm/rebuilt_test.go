@@ -1,0 +1,382 @@
+package rpm
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/keys"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
+)
+
+// siteKey is an open key of the site.
+func siteKey(t testing.TB) *openpgp.Entity {
+	t.Helper()
+	private, _, _, err := keys.GenerateSite("site", []byte("x"), now.AddDate(-1, 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(private))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ring[0].DecryptPrivateKeys([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	return ring[0]
+}
+
+// tree is what a plan amounts to once it is collected.
+type tree struct {
+	repos   []bundle.Repository
+	files   map[string]map[string]bundle.File
+	content map[string]map[string][]byte
+}
+
+func collect(t testing.TB, r *sources.Resolved) *tree {
+	t.Helper()
+	tr := &tree{files: map[string]map[string]bundle.File{}, content: map[string]map[string][]byte{}}
+	for _, repo := range r.Repositories {
+		tr.repos = append(tr.repos, bundle.Repository{Name: repo.Name, Kind: repo.Kind, Mode: repo.Mode, Mount: repo.Mount, Annotations: repo.Annotations})
+		files, content := map[string]bundle.File{}, map[string][]byte{}
+		tr.files[repo.Name], tr.content[repo.Name] = files, content
+		for a, err := range repo.Artifacts() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := read(t, a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a.File.Size >= 0 && (a.File.Size != int64(len(b)) || !a.File.Digest.IsZero() && a.File.Digest != bundle.DigestOf(b)) {
+				t.Errorf("%s: %d bytes %s, planned as %d bytes %s", a.File.Path, len(b), bundle.DigestOf(b), a.File.Size, a.File.Digest)
+			}
+			a.File.Size, a.File.Digest = int64(len(b)), bundle.DigestOf(b)
+			files[a.File.Path], content[a.File.Path] = a.File, b
+		}
+	}
+	return tr
+}
+
+func (tr *tree) Repositories() []bundle.Repository { return tr.repos }
+
+func (tr *tree) Files(repo string) iter.Seq2[bundle.File, error] {
+	return func(yield func(bundle.File, error) bool) {
+		for _, p := range slices.SortedFunc(maps.Keys(tr.files[repo]), bundle.ComparePaths) {
+			if !yield(tr.files[repo][p], nil) {
+				return
+			}
+		}
+	}
+}
+
+func (tr *tree) Open(_ context.Context, repo, path string) (io.ReadCloser, error) {
+	if b, ok := tr.content[repo][path]; ok {
+		return io.NopCloser(bytes.NewReader(b)), nil
+	}
+	return nil, os.ErrNotExist
+}
+
+// plain is a metadata file of the mirror, unpacked.
+func (tr *tree) plain(t testing.TB, repo, part string) string {
+	t.Helper()
+	for name, b := range tr.content[repo] {
+		if strings.HasPrefix(name, upstreamFolder) || !strings.Contains(name, part) {
+			continue
+		}
+		z, err := gzip.NewReader(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	t.Fatalf("no %s among %v", part, slices.Sorted(maps.Keys(tr.content[repo])))
+	return ""
+}
+
+const groupsXML = `<?xml version="1.0"?><!DOCTYPE comps PUBLIC "x" "comps.dtd"><comps>
+ <environment><id>all</id><grouplist><groupid>hi</groupid> <groupid>no</groupid></grouplist></environment>
+ <group><id>hi</id><name xml:lang="de">Grüße</name><packagelist><packagereq type="default">hello</packagereq>
+  <packagereq type="optional">other</packagereq></packagelist></group>
+ <group><id>no</id><packagelist><packagereq>other</packagereq></packagelist></group>
+ <category><id>c</id><grouplist><groupid>no</groupid></grouplist></category>
+ <langpacks><match install="hello-%s" name="hello"/><match install="other-%s" name="other"/></langpacks>
+</comps>`
+
+const updatesXML = `<updates>
+ <update type="security"><id>A-1</id><title>&lt;hello&gt;</title><pkglist><collection><name>c</name><package name="hello" version="2.10" release="1.el9" epoch="0" arch="x86_64"><filename>hello.rpm</filename></package>
+  <package name="other" version="1" release="1.el9" epoch="0" arch="x86_64"><filename>other.rpm</filename></package></collection></pkglist></update>
+ <update><id>A-2</id><pkglist><collection><package name="hello" version="2.9" release="1.el9" epoch="0" arch="x86_64"/></collection></pkglist></update>
+</updates>`
+
+// selected is an archive with groups and advisories, and the spec of a selection.
+func selected(t testing.TB) (*archive, string) {
+	a := newArchive(t, t.TempDir())
+	a.Extra = map[string]string{"group": groupsXML, "updateinfo": updatesXML, "primary_db": "x"}
+	a.publish()
+	return a, a.spec("packages: [hello]", "architectures: [x86_64]")
+}
+
+func TestRebuilt(t *testing.T) {
+	for _, sum := range []string{"sha256", "sha512"} {
+		t.Run(sum, func(t *testing.T) { testRebuilt(t, sum) })
+	}
+}
+
+func testRebuilt(t *testing.T, sum string) {
+	a, spec := selected(t)
+	a.Sum = sum
+	a.publish()
+	env := newEnv(t, a.dir, nil)
+	env.Site = siteKey(t)
+	r := mustPlan(t, env, spec)
+	tr := collect(t, r)
+	var got []string
+	for name := range tr.files["epel"] {
+		if !strings.Contains(name, "repodata/") {
+			got = append(got, name)
+		}
+	}
+	slices.Sort(got)
+	if want := []string{"Packages/hello-2.10-1.el9.x86_64.rpm", "Packages/libhello-2.10-1.el9.x86_64.rpm"}; !slices.Equal(got, want) {
+		t.Errorf("packages %v, want %v", got, want)
+	}
+	for part, want := range map[string]struct{ has, not []string }{
+		"primary.xml":    {[]string{`packages="2"`, "<name>hello</name>", `href="Packages/hello-`, "libhello", "&amp; more"}, []string{"<name>other", "<name>data"}},
+		"filelists.xml":  {[]string{`packages="2"`, `name="hello"`, "/usr/share/hello/x"}, []string{"other"}},
+		"other.xml":      {[]string{`packages="2"`, `name="libhello"`, "changelog"}, []string{`name="other"`}},
+		"updateinfo.xml": {[]string{"A-1", "&lt;hello&gt;", `<filename>hello.rpm`}, []string{"A-2", "other"}},
+		"comps.xml.gz":   {[]string{"<id>hi</id>", "Grüße", "<groupid>hi</groupid>", `name="hello"`}, []string{"other", "<id>no</id>", "<groupid>no", "<id>c</id>"}},
+	} {
+		text := tr.plain(t, "epel", part)
+		for _, w := range want.has {
+			if !strings.Contains(text, w) {
+				t.Errorf("%s: no %s in\n%s", part, w, text)
+			}
+		}
+		for _, w := range want.not {
+			if strings.Contains(text, w) {
+				t.Errorf("%s: %s in\n%s", part, w, text)
+			}
+		}
+	}
+	if _, err := check(t.Context(), tr); err != nil {
+		t.Error(err)
+	}
+	repo := r.Repositories[0]
+	if repo.Mode != modeRebuilt || repo.Annotations[keysKey] != "demo-site.asc epel.asc" {
+		t.Errorf("mode %s, annotations %v", repo.Mode, repo.Annotations)
+	}
+	for _, name := range []string{nameRepomd, nameSignature} {
+		if !bytes.Equal(tr.content["epel"][upstreamFolder+name], a.files[name]) {
+			t.Errorf("%s is not upstream's", upstreamFolder+name)
+		}
+	}
+}
+
+// The same selection has the same bytes, whatever else upstream has meanwhile.
+func TestRebuiltIsDeterministic(t *testing.T) {
+	a, spec := selected(t)
+	site := siteKey(t)
+	var trees []*tree
+	for range 2 {
+		env := newEnv(t, a.dir, nil)
+		env.Site = site
+		trees = append(trees, collect(t, mustPlan(t, env, spec)))
+		a.Packages = append(a.Packages, a.pkg("more", "1", "x86_64"))
+		a.publish()
+	}
+	for name, b := range trees[0].content["epel"] {
+		if !strings.HasPrefix(name, upstreamFolder) && !bytes.Equal(b, trees[1].content["epel"][name]) {
+			t.Errorf("%s differs", name)
+		}
+	}
+}
+
+func TestRebuiltNeedsSiteKey(t *testing.T) {
+	a, spec := selected(t)
+	_, err := plan(t, newEnv(t, a.dir, nil), spec)
+	refused(t, err, bundle.ErrUsage, "gapbundle keygen --site")
+}
+
+// A plan without the open key names the signature and cannot make it.
+func TestPlanWithClosedKey(t *testing.T) {
+	a, spec := selected(t)
+	env := newEnv(t, a.dir, nil)
+	env.Site = siteKey(t)
+	env.Site.PrivateKey = nil
+	x, ok := artifacts(t, mustPlan(t, env, spec), "epel")[nameSignature]
+	if !ok || x.File.Size != -1 {
+		t.Errorf("%+v", x.File)
+	}
+}
+
+// What is unchanged costs repomd.xml alone; what was made is made again only
+// if somebody opens it.
+func TestRebuiltUnchanged(t *testing.T) {
+	a, spec := selected(t)
+	env := newEnv(t, a.dir, nil)
+	env.Site = siteKey(t)
+	first := mustPlan(t, env, spec)
+	env.Base = record(t, first)
+	a.server.ResetCounts()
+	second := mustPlan(t, env, spec)
+	if n := a.server.AllRequests(); n != 2 {
+		t.Errorf("%d requests, want 2", n)
+	}
+	want, got := artifacts(t, first, "epel"), artifacts(t, second, "epel")
+	if !slices.Equal(pathsOf(want), pathsOf(got)) {
+		t.Fatalf("got %v, want %v", pathsOf(got), pathsOf(want))
+	}
+	for name, x := range got {
+		b, err := read(t, x)
+		w, _ := read(t, want[name])
+		if err != nil || !bytes.Equal(b, w) || x.Evidence.Reason != want[name].Evidence.Reason {
+			t.Errorf("%s: %v, reason %q, want %q", name, err, x.Evidence.Reason, want[name].Evidence.Reason)
+		}
+	}
+	a.server.ResetCounts()
+	mustPlan(t, env, strings.Replace(spec, "[hello]", "[data]", 1))
+	if n := a.server.AllRequests(); n < 5 {
+		t.Errorf("another selection, and %d requests", n)
+	}
+}
+
+// Packages that upstream has elsewhere are fetched from there, and the new
+// metadata leads to them here.
+func TestForeignRebuilt(t *testing.T) {
+	for _, climbing := range []bool{false, true} {
+		a := newArchive(t, t.TempDir())
+		a.at = "/pub/x/y"
+		if climbing {
+			for _, p := range a.Packages {
+				p.Location = "../pool/" + p.FileName()
+			}
+		}
+		p := a.Packages[0]
+		p.Base, p.Location = a.server.URL("/elsewhere"), "some folder/"+p.FileName()
+		a.publish()
+		for name, b := range a.Build(t) {
+			a.server.Put(strings.ReplaceAll(a.at+"/"+name, "y/../", ""), b)
+		}
+		a.server.Put("/elsewhere/some folder/"+p.FileName(), p.Build(t))
+		env := newEnv(t, a.dir, nil)
+		env.Site = siteKey(t)
+		tr := collect(t, mustPlan(t, env, a.spec("mode: rebuilt", "architectures: [x86_64]")))
+		if _, err := check(t.Context(), tr); err != nil {
+			t.Error(err)
+		}
+		if text := tr.plain(t, "epel", "primary.xml"); strings.Contains(text, "xml:base") {
+			t.Error(text)
+		}
+	}
+}
+
+// TestCheckNoticesEveryFile: any one file gone turns the check red, and is
+// named; so does any one that is another than the index says.
+func TestCheckNoticesEveryFile(t *testing.T) {
+	for name, more := range map[string][]string{"verbatim": nil, "rebuilt": {"packages: [hello]", "architectures: [x86_64]"}} {
+		t.Run(name, func(t *testing.T) {
+			a, _ := selected(t)
+			env := newEnv(t, a.dir, nil)
+			env.Site = siteKey(t)
+			tr := collect(t, mustPlan(t, env, a.spec(more...)))
+			counts, err := check(t.Context(), tr)
+			if err != nil || len(counts) != 3 || counts[1].Count < 2 {
+				t.Fatalf("whole: %v, %v", counts, err)
+			}
+			for p, f := range maps.Clone(tr.files["epel"]) {
+				delete(tr.files["epel"], p)
+				_, err := check(t.Context(), tr)
+				if !errors.Is(err, bundle.ErrIncomplete) || !strings.Contains(err.Error(), "rpm/epel/"+p) {
+					t.Errorf("%s gone: got %v", p, err)
+				}
+				if !strings.HasSuffix(p, "repomd.xml") && !strings.HasSuffix(p, ".asc") {
+					other := f
+					other.Digest[0] ^= 1
+					tr.files["epel"][p] = other
+					if _, err := check(t.Context(), tr); !errors.Is(err, bundle.ErrCorrupt) || !strings.Contains(err.Error(), "rpm/epel/"+p) {
+						t.Errorf("%s another: got %v", p, err)
+					}
+				}
+				tr.files["epel"][p] = f
+			}
+		})
+	}
+}
+
+// An unsigned package of a selection is refused as in a whole mirror.
+func TestRebuiltChecksSignatures(t *testing.T) {
+	a, spec := selected(t)
+	a.Packages[1].Form = rpmtest.Unsigned
+	a.publish()
+	env := newEnv(t, a.dir, nil)
+	env.Site = siteKey(t)
+	x := artifacts(t, mustPlan(t, env, spec), "epel")[a.find("Packages/libhello")]
+	_, err := read(t, x)
+	refused(t, err, fetch.ErrRefused, "libhello", "not signed")
+}
+
+// Groups and environments are chosen as dnf installs them.
+func TestGroupsAreChosen(t *testing.T) {
+	a, _ := selected(t)
+	env := newEnv(t, a.dir, nil)
+	env.Site = siteKey(t)
+	for name, want := range map[string]string{
+		"'@hi'":       "hello libhello",
+		"'@no'":       "other",
+		"'@all'":      "hello libhello other",
+		"data, '@hi'": "data hello libhello",
+	} {
+		var got []string
+		for p := range artifacts(t, mustPlan(t, env, a.spec("packages: ["+name+"]", "architectures: [x86_64]")), "epel") {
+			if base, ok := strings.CutPrefix(p, "Packages/"); ok {
+				got = append(got, base[:strings.Index(base, "-")])
+			}
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", name, got, want)
+		}
+	}
+	_, err := plan(t, env, a.spec("packages: ['@nix']", "architectures: [x86_64]"))
+	refused(t, err, bundle.ErrUsage, "nix", "hi, no, all")
+}
+
+// What upstream dates ahead of the clock is signed as of today: a signature of
+// tomorrow holds nowhere.
+func TestDatedAhead(t *testing.T) {
+	a, spec := selected(t)
+	a.Change = func(repomd string) string {
+		return strings.ReplaceAll(repomd, "<timestamp>1790000000", "<timestamp>1990000000")
+	}
+	a.publish()
+	env := newEnv(t, a.dir, nil)
+	env.Site = siteKey(t)
+	tr := collect(t, mustPlan(t, env, spec))
+	sig, err := pgpkeys.Dearmor(tr.content["epel"][nameSignature])
+	if err == nil {
+		_, err = pgpkeys.Signers(tr.content["epel"][nameRepomd], sig, openpgp.EntityList{env.Site}, now)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}

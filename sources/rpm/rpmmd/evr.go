@@ -1,0 +1,171 @@
+package rpmmd
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// maxEVR bounds a version or a release, in bytes. The longest real ones have
+// about 80.
+const maxEVR = 512
+
+// EVR is a version with its epoch and release. A relation may leave out the
+// release.
+type EVR struct {
+	Epoch            uint32
+	Version, Release string
+}
+
+// NewEVR makes an EVR of the three attributes of rpm metadata; an empty epoch
+// stands for 0. Errors match bundle.ErrMalformed.
+func NewEVR(epoch, version, release string) (EVR, error) {
+	e := EVR{Version: version, Release: release}
+	if epoch != "" {
+		n, err := strconv.ParseUint(epoch, 10, 32)
+		if err != nil {
+			return EVR{}, fmt.Errorf("epoch %.20q: want a number of 32 bits: %w", epoch, bundle.ErrMalformed)
+		}
+		e.Epoch = uint32(n)
+	}
+	for _, part := range [...]string{version, release} {
+		if len(part) > maxEVR {
+			return EVR{}, fmt.Errorf("version %.60q: of %d bytes, at most %d: %w", part, len(part), maxEVR, bundle.ErrMalformed)
+		}
+		for i := range len(part) {
+			if part[i] <= ' ' || part[i] == 0x7f {
+				return EVR{}, fmt.Errorf("version %.60q: character %q: %w", part, part[i], bundle.ErrMalformed)
+			}
+		}
+	}
+	return e, nil
+}
+
+// ParseEVR reads "[epoch:]version[-release]", as rpm does: the epoch is what
+// stands before a colon behind nothing but digits, the release what stands
+// behind the last hyphen. Errors match bundle.ErrMalformed.
+func ParseEVR(s string) (EVR, error) {
+	epoch := ""
+	if i := strings.IndexByte(s, ':'); i >= 0 && strings.Trim(s[:i], "0123456789") == "" {
+		epoch, s = s[:i], s[i+1:]
+	}
+	version, release := s, ""
+	if i := strings.LastIndexByte(s, '-'); i >= 0 {
+		version, release = s[:i], s[i+1:]
+	}
+	return NewEVR(epoch, version, release)
+}
+
+// String is "[epoch:]version[-release]", without an epoch of 0.
+func (e EVR) String() string {
+	if e.Epoch != 0 {
+		return e.WithEpoch()
+	}
+	if e.Release == "" {
+		return e.Version
+	}
+	return e.Version + "-" + e.Release
+}
+
+// WithEpoch is "epoch:version[-release]".
+func (e EVR) WithEpoch() string {
+	epoch := e.Epoch
+	e.Epoch = 0
+	return strconv.FormatUint(uint64(epoch), 10) + ":" + e.String()
+}
+
+// Compare orders as rpm orders packages: negative if e is older than o.
+func (e EVR) Compare(o EVR) int {
+	if c := cmp.Compare(e.Epoch, o.Epoch); c != 0 {
+		return c
+	}
+	if c := CompareVersions(e.Version, o.Version); c != 0 {
+		return c
+	}
+	return CompareVersions(e.Release, o.Release)
+}
+
+// CompareVersions orders two versions or two releases by rpm's rules,
+// negative if a is older. Runs of digits and of letters are compared one by
+// one, and what stands between them is passed over; '~' sorts before anything,
+// the end included, and '^' behind the end and before anything else. Versions
+// that differ ("1.0" and "1_0") can be equal.
+func CompareVersions(a, b string) int {
+	if a == b {
+		return 0
+	}
+	for {
+		a, b = a[separators(a):], b[separators(b):]
+		switch tildeA, tildeB := strings.HasPrefix(a, "~"), strings.HasPrefix(b, "~"); {
+		case tildeA && tildeB:
+			a, b = a[1:], b[1:]
+			continue
+		case tildeA:
+			return -1
+		case tildeB:
+			return 1
+		}
+		switch caretA, caretB := strings.HasPrefix(a, "^"), strings.HasPrefix(b, "^"); {
+		case caretA && caretB:
+			a, b = a[1:], b[1:]
+			continue
+		case caretA && b == "", caretB && a != "":
+			return 1
+		case caretA, caretB:
+			return -1
+		}
+		if a == "" || b == "" {
+			return cmp.Compare(len(a), len(b))
+		}
+		c, usedA, usedB := compareSegments(a, b)
+		if c != 0 {
+			return c
+		}
+		a, b = a[usedA:], b[usedB:]
+	}
+}
+
+// compareSegments compares the runs of digits or letters that a and b begin
+// with. Digits are newer than letters.
+func compareSegments(a, b string) (c, usedA, usedB int) {
+	kind := isLetter
+	if isDigit(a[0]) {
+		kind = isDigit
+	}
+	usedA, usedB = run(a, kind), run(b, kind)
+	switch {
+	case usedB == 0 && isDigit(a[0]):
+		return 1, 0, 0
+	case usedB == 0:
+		return -1, 0, 0
+	}
+	x, y := a[:usedA], b[:usedB]
+	if isDigit(a[0]) {
+		x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
+		if c := cmp.Compare(len(x), len(y)); c != 0 {
+			return c, 0, 0
+		}
+	}
+	return strings.Compare(x, y), usedA, usedB
+}
+
+func separators(s string) int {
+	return run(s, func(c byte) bool { return !isDigit(c) && !isLetter(c) && c != '~' && c != '^' })
+}
+
+// run is how many bytes at the beginning of s are of a kind.
+func run(s string, kind func(byte) bool) int {
+	for i := range len(s) {
+		if !kind(s[i]) {
+			return i
+		}
+	}
+	return len(s)
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }

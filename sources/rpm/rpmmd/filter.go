@@ -1,0 +1,167 @@
+package rpmmd
+
+import (
+	"bufio"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// FilterPrimary copies the packages of a primary.xml that are kept, byte for
+// byte but for the location of those that are given another one. count is how many are.
+func FilterPrimary(w io.Writer, r io.Reader, count int, keep func(sum Checksum, href, base string) (newHref string, ok bool)) error {
+	return filter(w, r, "metadata", count, func(d *document, start xml.StartElement) ([]byte, error) {
+		var sum, kind string
+		var location xml.StartElement
+		var from, to int
+		err := d.each(start.Name.Local, func(path []string, t xml.Token) error {
+			if len(path) != 2 {
+				return nil
+			}
+			switch t := t.(type) {
+			case xml.StartElement:
+				switch path[1] {
+				case "checksum":
+					kind, sum = attr(t, "type"), ""
+				case "location":
+					location = t.Copy()
+					from, to = d.span()
+				}
+			case xml.CharData:
+				if path[1] == "checksum" {
+					sum += string(t)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		c, err := checksum(kind, sum)
+		if err != nil {
+			return nil, err
+		}
+		href, base := attr(location, "href"), attr(location, "base")
+		newHref, ok := keep(c, href, base)
+		raw := d.raw()
+		switch {
+		case !ok:
+			return nil, nil
+		case newHref == href && base == "":
+			return raw, nil
+		}
+		end := ">"
+		if raw[to-2] == '/' {
+			end = "/>"
+		}
+		return fmt.Appendf(nil, `%s<location href="%s"%s%s`, raw[:from], escape(newHref), end, raw[to:]), nil
+	})
+}
+
+// FilterByID copies the packages of a filelists.xml or other.xml that are kept.
+func FilterByID(w io.Writer, r io.Reader, count int, keep func(pkgid string) bool) error {
+	return filter(w, r, "", count, func(d *document, start xml.StartElement) ([]byte, error) {
+		id := strings.ToLower(attr(start, "pkgid"))
+		if err := d.each(start.Name.Local, func([]string, xml.Token) error { return nil }); err != nil || !keep(id) {
+			return nil, err
+		}
+		return d.raw(), nil
+	})
+}
+
+// filter copies what one gives of each package, within the root's own tags. A
+// root of "" may be any of those that list packages.
+func filter(w io.Writer, r io.Reader, root string, count int, one func(*document, xml.StartElement) ([]byte, error)) error {
+	d, err := newDocument(r, root)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w)
+	_, _ = fmt.Fprintf(out, "%s<%s%s packages=\"%d\">\n", xml.Header, d.head.Name.Local, namespaces(d.head), count) // Flush tells
+	copied := 0
+	for {
+		start, err := d.next()
+		if err == io.EOF {
+			break
+		}
+		if err == nil && start.Name.Local != "package" {
+			continue
+		}
+		var raw []byte
+		if err == nil {
+			raw, err = one(d, start)
+		}
+		if err != nil {
+			return err
+		}
+		if raw != nil {
+			copied++
+			_, _ = out.Write(raw)
+			_ = out.WriteByte('\n')
+		}
+	}
+	if copied != count {
+		return fmt.Errorf("has %d of %d chosen packages: %w", copied, count, bundle.ErrMalformed)
+	}
+	_, _ = fmt.Fprintf(out, "</%s>\n", d.head.Name.Local)
+	return out.Flush()
+}
+
+// namespaces are the root's own declarations: what is copied depends on them.
+func namespaces(head xml.StartElement) string {
+	var b strings.Builder
+	for _, a := range head.Attr {
+		switch {
+		case a.Name.Space == "" && a.Name.Local == "xmlns":
+			fmt.Fprintf(&b, ` xmlns="%s"`, escape(a.Value))
+		case a.Name.Space == "xmlns":
+			fmt.Fprintf(&b, ` xmlns:%s="%s"`, a.Name.Local, escape(a.Value))
+		}
+	}
+	return b.String()
+}
+
+// FindFiles reads a filelists.xml for the paths that wanted has, and tells
+// which package has each.
+func FindFiles(r io.Reader, wanted map[string]bool, found func(pkgid, path string)) error {
+	d, err := newDocument(r, "filelists")
+	if err != nil {
+		return err
+	}
+	for {
+		start, err := d.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil && start.Name.Local != "package" {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		id := strings.ToLower(attr(start, "pkgid"))
+		var text []byte
+		err = d.each(start.Name.Local, func(path []string, t xml.Token) error {
+			if len(path) != 2 || path[1] != "file" {
+				return nil
+			}
+			switch t := t.(type) {
+			case xml.StartElement:
+				text = text[:0]
+			case xml.CharData:
+				text = append(text, t...)
+			case xml.EndElement:
+				if wanted[string(text)] {
+					found(id, string(text))
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package rpm
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"io"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmsig"
+)
+
+// trust is what the packages of a source are held against.
+type trust struct {
+	keys     openpgp.EntityList
+	unsigned bool // packages without a signature are let in
+	at       time.Time
+	// mark names keys and rule. It is recorded with each package as its
+	// validator: one that was collected under another mark is checked again.
+	mark string
+}
+
+func newTrust(keys openpgp.EntityList, unsigned bool, at time.Time) *trust {
+	var prints []string
+	for _, k := range keys {
+		prints = append(prints, pgpkeys.Fingerprint(k))
+	}
+	text, err := json.Marshal(struct {
+		Keys     []string
+		Unsigned bool
+	}{prints, unsigned})
+	if err != nil {
+		text = nil // strings always marshal
+	}
+	return &trust{keys: keys, unsigned: unsigned, at: at.Add(clockSkew), mark: "rpm:" + bundle.DigestOf(text).Hex()[:16]}
+}
+
+// validator is the mark of a package's file.
+func (t *trust) validator(c rpmmd.Checksum) string {
+	if c.Type == "sha256" {
+		return t.mark
+	}
+	return t.mark + ":" + c.Type + ":" + c.Hex
+}
+
+// vouched is how packages are vouched for. Which of several keys signed one is
+// not known before it is read, and then the index has to do.
+func (t *trust) vouched(l *located) string {
+	switch {
+	case len(t.keys) == 1 && !t.unsigned:
+		return bundle.VouchedOpenPGP + pgpkeys.Fingerprint(t.keys[0])
+	case !t.unsigned:
+		return bundle.VouchedIndex
+	}
+	return l.vouchedIndex()
+}
+
+// expectation is what an index says about a file.
+type expectation struct {
+	where    string // for errors
+	checksum rpmmd.Checksum
+	size     int64 // -1: not told
+	nevra    string
+}
+
+// checked reads a file while it is verified: the last byte is given out when
+// everything holds.
+type checked struct {
+	in     io.ReadCloser
+	want   expectation
+	trust  *trust // nil: no package, the checksum alone is checked
+	sum    hash.Hash
+	verify *rpmsig.Verifier
+	n      int64
+	buf    []byte
+	held   []byte // of buf: read and not given out
+	err    error  // what follows behind held
+}
+
+// chunk is how much is read at once.
+const chunk = 64 << 10 // bytes
+
+func newChecked(in io.ReadCloser, want expectation, t *trust) *checked {
+	c := &checked{in: in, want: want, trust: t, sum: newHash(want.checksum.Type), buf: make([]byte, chunk)}
+	if t != nil {
+		c.verify = rpmsig.New(t.keys, t.at)
+	}
+	return c
+}
+
+// Read gives one byte less than it has, until the verdict.
+func (c *checked) Read(p []byte) (int, error) {
+	for {
+		ready := c.held
+		if c.err != io.EOF && len(ready) > 0 {
+			ready = ready[:len(ready)-1]
+		}
+		switch {
+		case len(ready) > 0:
+			n := copy(p, ready)
+			c.held = c.held[n:]
+			return n, nil
+		case c.err != nil:
+			return 0, c.err
+		}
+		kept := copy(c.buf, c.held)
+		n, err := c.in.Read(c.buf[kept:])
+		c.take(c.buf[kept : kept+n])
+		c.held = c.buf[:kept+n]
+		if err == io.EOF {
+			if err = c.verdict(); err == nil {
+				err = io.EOF
+			}
+		}
+		c.err = err
+	}
+}
+
+func (c *checked) take(p []byte) {
+	c.n += int64(len(p))
+	c.sum.Write(p)
+	if c.verify != nil {
+		_, _ = c.verify.Write(p) // never fails
+	}
+}
+
+// verdict is about the whole content.
+func (c *checked) verdict() error {
+	have := hex.EncodeToString(c.sum.Sum(nil))
+	if c.want.size >= 0 && c.n != c.want.size || have != c.want.checksum.Hex {
+		// The collector takes it for a file that changed meanwhile.
+		return fmt.Errorf("%s: want %s:%s (%d bytes), got %s (%d bytes): %w",
+			c.want.where, c.want.checksum.Type, c.want.checksum.Hex, c.want.size, have, c.n, bundle.ErrCorrupt)
+	}
+	if c.verify == nil {
+		return nil
+	}
+	v, err := c.verify.Verdict()
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w, want a signature by %s: %w", c.want.where, err, rpmsig.Keys(c.trust.keys), fetch.ErrRefused)
+	case len(v.Signers) == 0 && !c.trust.unsigned:
+		return fmt.Errorf("%s: package is not signed, want a signature by %s (allow-unsigned: true lets it in): %w",
+			c.want.where, rpmsig.Keys(c.trust.keys), fetch.ErrRefused)
+	case c.want.nevra != "" && c.want.nevra != nevra(v.Identity):
+		return fmt.Errorf("%s: says of itself that it is %s, the index says %s: %w", c.want.where, nevra(v.Identity), c.want.nevra, fetch.ErrRefused)
+	}
+	return nil
+}
+
+// Close ends the check as well.
+func (c *checked) Close() error {
+	if c.verify != nil {
+		c.verify.Close()
+	}
+	return c.in.Close()
+}
+
+// nevra is what rpmmd.Package.NEVRA gives for the same package.
+func nevra(id rpmsig.Identity) string {
+	p := rpmmd.Package{Name: id.Name, EVR: rpmmd.EVR{Epoch: id.Epoch, Version: id.Version, Release: id.Release}, Arch: id.Arch}
+	return p.NEVRA()
+}
+
+// open opens a file that is checked while it is read: from its first byte on,
+// whatever is asked for.
+func (w expectation) open(client *fetch.Client, urls []string, t *trust) bundle.Open {
+	return func(ctx context.Context, _ int64, _ string) (*bundle.Content, error) {
+		body, err := openFirst(ctx, client, urls, 0, "")
+		if err != nil {
+			return nil, err
+		}
+		c := &bundle.Content{Body: newChecked(body, w, t)}
+		if t != nil {
+			c.Validator = t.validator(w.checksum)
+		}
+		return c, nil
+	}
+}
