@@ -13,7 +13,7 @@ import (
 	"path"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
+	"github.com/therootcompany/xz"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
 )
@@ -35,7 +35,8 @@ func Reader(packed io.Reader, name, what string, limit int64) (io.ReadCloser, er
 	case ".bz2":
 		r = bzip2.NewReader(in)
 	case ".xz":
-		r, err = xz.ReaderConfig{DictCap: maxWindow}.NewReader(in)
+		// Of the libraries for Go the one that bounds what a block's header asks for.
+		r, err = xz.NewReader(in, maxWindow)
 	case ".zst":
 		var d *zstd.Decoder
 		if d, err = zstd.NewReader(in, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1)); err == nil {
