@@ -60,6 +60,7 @@ func trip(t *testing.T, program, spec string) {
 	repositories := newArchives(t)
 	isApt := strings.HasPrefix(spec, "apt")
 	isRPM := strings.HasPrefix(spec, "rpm")
+	isOCI := strings.HasPrefix(spec, "oci")
 	packages := newRPMs(t, repositories)
 	var handler http.Handler = up
 	switch {
@@ -73,6 +74,7 @@ func trip(t *testing.T, program, spec string) {
 	up.copyTo(t, dir, server.URL)
 	repositories.adopt(dir)
 	packages.adopt(dir)
+	newRegistries(t).adopt(dir)
 
 	run := func(args ...string) {
 		t.Helper()
@@ -98,7 +100,12 @@ func trip(t *testing.T, program, spec string) {
 	if isRPM {
 		run("clients", "mirror", "--for", "dnf")
 	}
-	if isApt || isRPM { // the check asked for everything that apt or dnf would
+	if isOCI {
+		for _, client := range []string{"containerd", "crio", "docker", "k3s", "podman"} {
+			run("clients", "mirror", "--for", client, "--base-url", "http://mirror.lan")
+		}
+	}
+	if isApt || isRPM || isOCI { // the check asked for everything that a client would
 		return
 	}
 
