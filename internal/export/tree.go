@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/ledger"
@@ -24,6 +25,16 @@ type tree struct {
 	s         *session
 	collected []sources.Collected
 	held      []bundle.Repository
+
+	mu        sync.Mutex // of what follows
+	files     seeker[bundle.File]
+	artifacts seeker[sources.Artifact]
+}
+
+// close ends the use of the tree.
+func (t *tree) close() {
+	t.files.close()
+	t.artifacts.close()
 }
 
 func (s *session) tree(kind string, collected []sources.Collected) *tree {
@@ -85,17 +96,7 @@ func (t *tree) list(repo string) (io.ReadCloser, error) {
 // read is compared with what was collected at its end. Content of a source
 // that is held back is not at hand on this side.
 func (t *tree) Open(ctx context.Context, repo, path string) (io.ReadCloser, error) {
-	want, found := bundle.File{}, false
-	for f, err := range t.Files(repo) {
-		if err != nil {
-			return nil, err
-		}
-		if found = f.Path == path; found {
-			want = f
-			break
-		}
-	}
-	a, err := t.artifact(repo, path)
+	want, a, found, err := t.find(repo, path)
 	if err != nil {
 		return nil, err
 	}
@@ -109,31 +110,38 @@ func (t *tree) Open(ctx context.Context, repo, path string) (io.ReadCloser, erro
 	return &checked{body: content.Body, want: want, hash: bundle.NewHash()}, nil
 }
 
-func (t *tree) artifact(repo, path string) (*sources.Artifact, error) {
+// find looks up what was collected under a path, and where it comes from.
+func (t *tree) find(repo, path string) (f bundle.File, a sources.Artifact, listed bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f, listed, err = t.files.find(repo, path, t.Files, func(f bundle.File) string { return f.Path }); err != nil {
+		return f, a, false, err
+	}
 	for _, c := range t.collected {
 		if c.Repository.Name != repo {
 			continue
 		}
 		for _, a := range c.Made {
 			if a.File.Path == path {
-				return &a, nil
+				return f, a, listed, nil
 			}
 		}
 	}
+	a, ok, err := t.artifacts.find(repo, path, t.planned, func(a sources.Artifact) string { return a.File.Path })
+	if err == nil && !ok {
+		err = fmt.Errorf("source %s, %s: not at hand on this side: %w", repo, path, bundle.ErrIncomplete)
+	}
+	return f, a, listed, err
+}
+
+// planned are the artifacts of a repository, in order of paths.
+func (t *tree) planned(repo string) iter.Seq2[sources.Artifact, error] {
 	for _, p := range t.s.resolved.Repositories {
-		if p.Name != repo {
-			continue
-		}
-		for a, err := range p.Artifacts() {
-			if err != nil {
-				return nil, err
-			}
-			if a.File.Path == path {
-				return &a, nil
-			}
+		if p.Name == repo {
+			return p.Artifacts()
 		}
 	}
-	return nil, fmt.Errorf("source %s, %s: not at hand on this side: %w", repo, path, bundle.ErrIncomplete)
+	return func(func(sources.Artifact, error) bool) {}
 }
 
 // checked reads content and compares it with its digest at the end.
@@ -167,6 +175,7 @@ func (s *session) check(ctx context.Context, collected []sources.Collected) erro
 		if k.Check == nil || len(t.Repositories()) == 0 {
 			continue
 		}
+		defer t.close()
 		counts, known := s.checkedBefore(t.Repositories())
 		if !known {
 			var err error
@@ -229,6 +238,7 @@ func (j *job) site(ctx context.Context, done []sources.Collected) ([]sources.Pla
 		if k.Clients == nil || len(t.Repositories()) == 0 {
 			continue
 		}
+		defer t.close()
 		files, err := k.Clients(ctx, t.Repositories(), t)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("kind %s: client files: %w", k.Name, err))

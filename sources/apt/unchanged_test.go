@@ -256,7 +256,7 @@ func TestAllOrNone(t *testing.T) {
 	a.packages["main amd64"] = append(a.packages["main amd64"], pkg("other", "2", "amd64", "Depends: vendor"))
 	a.publish()
 	b.server.ResetCounts()
-	if r, err = plan(t, env, text); err != nil {
+	if _, err = plan(t, env, text); err != nil {
 		t.Fatal(err)
 	}
 	if n := b.server.AllRequests(); n < 2 {
