@@ -98,6 +98,9 @@ func parseManifest(b []byte, told string) (*manifest, error) {
 	if dec.More() {
 		return nil, fmt.Errorf("%w: something behind its end", errFormat)
 	}
+	if err := oneReading(json.NewDecoder(bytes.NewReader(b)), true); err != nil {
+		return nil, err
+	}
 	if isSchema1(told) || isSchema1(d.MediaType) || d.SchemaVersion == 1 || d.FSLayers != nil {
 		return nil, errSchema1
 	}
@@ -115,6 +118,50 @@ func parseManifest(b []byte, told string) (*manifest, error) {
 		return nil, err
 	}
 	return m, m.check()
+}
+
+// specNames are the names in manifests and descriptors, as the specifications
+// have them.
+var specNames = []string{
+	"schemaVersion", "mediaType", "artifactType", "config", "layers", "blobs", "manifests", "subject", "annotations", "fsLayers",
+	"digest", "size", "urls", "data", "platform", "os", "architecture", "variant",
+}
+
+// oneReading refuses names that stand twice, or in other letters than the
+// specifications': Go takes the last of them, and any case; others do not. spec
+// is false within annotations, whose names are anybody's. The value was decoded
+// before, which bounds how deep it is.
+func oneReading(dec *json.Decoder, spec bool) error {
+	tok, err := dec.Token()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errFormat, err)
+	}
+	seen := map[string]bool{}
+	for open, _ := tok.(json.Delim); (open == '{' || open == '[') && dec.More(); {
+		inner := spec
+		if open == '{' {
+			key, err := dec.Token()
+			if err != nil {
+				return fmt.Errorf("%w: %w", errFormat, err)
+			}
+			name, _ := key.(string)
+			i := slices.IndexFunc(specNames, func(n string) bool { return strings.EqualFold(n, name) })
+			if seen[name] || spec && i >= 0 && specNames[i] != name {
+				return fmt.Errorf("%w: the name %.40q can be read in two ways", errFormat, name)
+			}
+			seen[name] = true
+			inner = spec && name != "annotations"
+		}
+		if err := oneReading(dec, inner); err != nil {
+			return err
+		}
+	}
+	if tok == json.Delim('{') || tok == json.Delim('[') {
+		if _, err := dec.Token(); err != nil {
+			return fmt.Errorf("%w: %w", errFormat, err)
+		}
+	}
+	return nil
 }
 
 func (m *manifest) fill(d *document) error {
@@ -164,7 +211,7 @@ func (m *manifest) check() error {
 
 // checkDescriptor requires a SHA-256 and a size that can be.
 func checkDescriptor(d *v1.Descriptor) error {
-	if _, err := bundle.ParseDigest(string(d.Digest)); err != nil {
+	if digest, err := bundle.ParseDigest(string(d.Digest)); err != nil || digest.IsZero() {
 		return fmt.Errorf("digest %.80q: want sha256", d.Digest)
 	}
 	if d.Size < 0 || d.Size > bundle.MaxInteger {

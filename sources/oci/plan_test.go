@@ -236,6 +236,10 @@ func TestHostile(t *testing.T) {
 		"no config":       {v1.MediaTypeImageManifest, `{"schemaVersion":2,"layers":[]}`, fetch.ErrUpstream, "no config"},
 		"more behind":     {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + config + `}{}`, fetch.ErrUpstream, "behind its end"},
 		"too large":       {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + config + `}` + strings.Repeat(" ", registry.MaxManifest), fetch.ErrUpstream, "4194304"},
+		"a name twice":    {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + config + `,"config":` + config + `}`, fetch.ErrUpstream, "two ways"},
+		"other letters":   {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + config + `,"Layers":[]}`, fetch.ErrUpstream, `"Layers"`},
+		"deep down":       {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + strings.Replace(config, `"size"`, `"Digest":"x","size"`, 1) + `}`, fetch.ErrUpstream, `"Digest"`},
+		"digest of zeros": {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + strings.Replace(config, strings.Repeat("ab", 32), strings.Repeat("00", 32), 1) + `}`, fetch.ErrUpstream, "want sha256"},
 		"foreign layer": {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + config + `,"layers":[` +
 			strings.Replace(strings.Replace(config, v1.MediaTypeImageConfig, mediaTypeForeignLayer, 1), "abab", "cdcd", 1) + `]}`, bundle.ErrUsage, "foreign-layers: fetch"},
 	} {

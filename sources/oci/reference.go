@@ -62,6 +62,9 @@ func parseRef(s string) (ref, error) {
 			return ref{}, fmt.Errorf("%q: want a sha256 digest: %w", s, bundle.ErrUsage)
 		}
 	}
+	if _, digested := named.(reference.Digested); digested && r.digest.IsZero() { // which means none here: the pin would be lost
+		return ref{}, fmt.Errorf("%q: no content has the digest 0: %w", s, bundle.ErrUsage)
+	}
 	if isAttachedTag(r.tag) {
 		return ref{}, fmt.Errorf("%q: belongs to another image, which carries it by signatures: carry: %w", s, bundle.ErrUsage)
 	}

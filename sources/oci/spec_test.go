@@ -18,6 +18,7 @@ func TestSpecRefuses(t *testing.T) {
 		"nothing":        {"  platforms: linux/amd64\n", "want images, list or repositories"},
 		"a URL":          {"  images: https://nvcr.io/nvidia/cuda\n", "without https://"},
 		"sha512":         {"  images: nginx@sha512:" + strings.Repeat("ab", 64) + "\n", "want a sha256 digest"},
+		"a pin of zeros": {"  images: nginx@sha256:" + strings.Repeat("00", 32) + "\n", "the digest 0"},
 		"upper case":     {"  images: a.example/A/b\n", "a.example/A/b"},
 		"a signature":    {"  images: a.example/a/b:sha256-" + strings.Repeat("ab", 32) + ".sig\n", "belongs to another image"},
 		"own paths":      {"  images: a.example/a/manifests/b\n", "cannot be told from"},
