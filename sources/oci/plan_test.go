@@ -1,11 +1,14 @@
 package oci
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +18,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
+	"github.com/gapbundle/gapbundle/internal/registrytest"
 	"github.com/gapbundle/gapbundle/internal/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
 )
@@ -329,15 +333,51 @@ func TestAliasClash(t *testing.T) {
 	}
 }
 
-// A cut blob goes on where it was cut, and a token that ends meanwhile is
-// had again.
-func TestBlobResumes(t *testing.T) {
+// A busy registry costs time and nothing else, and a cut blob goes on where it
+// was cut.
+func TestFaultsThatMend(t *testing.T) {
 	w := newWorld(t, t.TempDir())
-	w.tagged("app", w.image("app", "amd64", "a"), "v1")
+	app := w.image("app", "amd64", "a")
+	w.tagged("app", app, "v1")
+	busy := []upstreamtest.Fault{upstreamtest.Status(429, "Retry-After", "1"), upstreamtest.Status(503)}
+	for _, path := range []string{"manifests/v1", "manifests/" + app.Digest.String(), "referrers/" + app.Digest.String()} {
+		w.Fail("/v2/app/"+path, busy...)
+	}
 	path := "/v2/app/blobs/" + describe("", noise("a", 3000)).Digest.String()
-	w.Fail(path, upstreamtest.Status(429, "Retry-After", "1"), upstreamtest.Status(503), upstreamtest.Cut(2000))
+	w.Fail(path, append(busy, upstreamtest.Cut(2000))...)
 	w.must(nil, w.spec("images", "images: HOST/app:v1"))
 	if got := w.Bytes(path); got > 3200 {
 		t.Errorf("%d bytes were sent for 3000", got)
+	}
+}
+
+// A token that ends between plan and collect, or in the middle of a blob, is
+// had again; a login that is wrong is named, and said to nobody.
+func TestTokenEndsInMidRun(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	w.Registry = registrytest.New(t, registrytest.Options{Plain: true, User: "u", Password: "s3cret", Realm: "own"})
+	w.tagged("app", w.image("app", "amd64", "a", "b"), "v1")
+	if err := os.Mkdir(filepath.Join(w.dir, ".docker"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	login := func(password string) {
+		w.write(".docker/config.json", fmt.Appendf(nil, `{"auths":{%q:{"auth":%q}}}`, w.Host(), base64.StdEncoding.EncodeToString([]byte("u:"+password))))
+	}
+	login("s3cret")
+	r, err := w.plan(w.env(nil), w.spec("images", "images: HOST/app:v1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := w.Issued()
+	w.ExpireTokens()
+	w.Fail("/v2/app/blobs/"+describe("", noise("a", 3000)).Digest.String(), upstreamtest.Both(upstreamtest.Do(0, w.ExpireTokens), upstreamtest.Cut(1000)))
+	w.collect(r)
+	if got := w.Issued(); got < before+2 {
+		t.Errorf("%d tokens, then %d", before, got)
+	}
+	login("wr0ng")
+	_, err = w.plan(w.env(nil), w.spec("images", "images: HOST/app:v1"))
+	if err == nil || !strings.Contains(err.Error(), "config.json") || strings.Contains(err.Error(), "wr0ng") {
+		t.Errorf("a wrong login: %v", err)
 	}
 }
