@@ -351,6 +351,27 @@ func TestFaultsThatMend(t *testing.T) {
 	}
 }
 
+// A mirror is asked before the registry whose images it has.
+func TestMirrors(t *testing.T) {
+	w, cache := newWorld(t, t.TempDir()), newWorld(t, t.TempDir())
+	for _, one := range []struct {
+		*world
+		name string
+	}{{w, "team/app"}, {cache, "hub/team/app"}} {
+		one.tagged(one.name, one.image(one.name, "amd64", "a"), "v1")
+	}
+	tr := w.must(nil, w.spec("images", "images: HOST/team/app:v1", "mirrors: {\"HOST\": [\""+cache.URL("/hub")+"\"]}"))
+	if tr.files["images"][w.folder()+"/team/app/manifests/v1"].Size == 0 {
+		t.Error("the image does not have the registry's name")
+	}
+	// That nothing is attached is believed of the registry alone.
+	for _, path := range []string{"manifests/v1", "blobs/" + describe("", noise("a", 3000)).Digest.String()} {
+		if n := w.Requests("/v2/team/app/" + path); n > 0 {
+			t.Errorf("%s: the registry was asked %d times", path, n)
+		}
+	}
+}
+
 // A token that ends between plan and collect, or in the middle of a blob, is
 // had again; a login that is wrong is named, and said to nobody.
 func TestTokenEndsInMidRun(t *testing.T) {

@@ -142,13 +142,25 @@ func TestFromRegistryToClients(t *testing.T) {
 	for _, i := range images {
 		fmt.Fprintf(&list, "%s/%s:%s\n", r.registry, i.Alias, i.Tag)
 	}
+	w := imagetest.NewWorld(t)
+	chart := w.Chart(r.registry, "up.example/charts/demo")
+	model := w.Artifact(r.registry, "up.example/artifacts/one", "1.0")
+	fmt.Fprintf(&list, "%[1]s/charts/demo:%[2]s\n%[1]s/artifacts/one:1.0\n", r.registry, chart.Tag)
 	r.check(os.WriteFile(filepath.Join(r.dir, "images.list"), []byte(list.String()), 0o644))
 	r.carry(spec)
 	if again, err := r.export(spec); err != nil || !again.Nothing {
 		t.Errorf("exported twice: %+v, %v", again, err)
 	}
-	clients := imagetest.Clients(t)
+	clients, helm := imagetest.Clients(t), imagetest.Helm(t)
 	webtest.Each(t, r.mirror, func(t *testing.T, s *webtest.Server) {
+		here := imagetest.Pull{Server: strings.TrimPrefix(s.URL, "http://"), Name: hostFolder(r.registry) + "/charts/demo", Reference: chart.Tag}
+		if packed, err := helm(t.Context(), here); err != nil || len(packed) == 0 {
+			t.Errorf("helm: %d bytes, %v", len(packed), err)
+		}
+		at := here.Server + "/" + hostFolder(r.registry) + "/artifacts/one@" + model.Digest.String()
+		if found := r.run("oras", "discover", "--plain-http", "--format", "json", at); !strings.Contains(found, "application/vnd.example.sbom") {
+			t.Errorf("oras discovers\n%s", found)
+		}
 		config := published(t, r.mirror, s.URL)
 		for _, c := range clients {
 			for _, i := range images {
