@@ -402,3 +402,65 @@ func TestTokenEndsInMidRun(t *testing.T) {
 		t.Errorf("a wrong login: %v", err)
 	}
 }
+
+// What cannot be decided, or would have no end, is refused.
+func TestRefuses(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	one, two := w.image("app", "amd64", "a"), w.image("app", "amd64", "b")
+	w.refused(w.spec("images", "images: ['HOST/app:v1@"+one.Digest.String()+"', 'HOST/app:v1@"+two.Digest.String()+"']"),
+		bundle.ErrUsage, "app:v1", one.Digest.String(), two.Digest.String())
+	// Both would lie in one folder of the mirror.
+	w.refused("- name: images\n  kind: oci\n  images: ['a.example:5000/x', 'a.example_5000/x']\n", bundle.ErrUsage)
+	configuration := []byte("{}")
+	w.PutBlob("many", configuration)
+	var all []v1.Descriptor
+	for i := range maxManifests + 2 {
+		m := v1.Manifest{MediaType: v1.MediaTypeImageManifest, Config: describe(v1.MediaTypeImageConfig, configuration), Annotations: map[string]string{"n": fmt.Sprint(i)}}
+		m.SchemaVersion = 2
+		content := w.json(m)
+		w.PutManifest("many", v1.MediaTypeImageManifest, content)
+		all = append(all, describe(v1.MediaTypeImageManifest, content))
+	}
+	w.index("many", all, "v1")
+	w.refused(w.spec("images", "images: HOST/many:v1"), fetch.ErrUpstream, "more than 2000 manifests")
+	layer := describe(v1.MediaTypeImageLayer, noise("a", 3000))
+	other := layer
+	other.Size++
+	m := v1.Manifest{MediaType: v1.MediaTypeImageManifest, Config: describe(v1.MediaTypeImageConfig, configuration), Layers: []v1.Descriptor{layer, other}}
+	m.SchemaVersion = 2
+	w.PutManifest("twice", v1.MediaTypeImageManifest, w.json(m), "v1")
+	w.refused(w.spec("images", "images: HOST/twice:v1"), fetch.ErrUpstream, layer.Digest.String(), "3001")
+}
+
+// Nothing is asked about what an attestation in an index may have attached,
+// neither when it is read nor when the base has it; and what is attached to
+// attachments of attachments is not followed for ever.
+func TestAttachedToWhat(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	amd := w.image("app", "amd64", "a")
+	statement := w.image("app", "unknown", "statement")
+	statement.Platform = &v1.Platform{OS: "unknown", Architecture: "unknown"}
+	w.index("app", []v1.Descriptor{amd, statement}, "v1")
+	subject := amd
+	for i := range maxAttachment + 2 {
+		subject = w.refer("app", subject, "application/x-proof", []byte{byte(i)})
+	}
+	spec := w.spec("images", "images: HOST/app:v1")
+	tr := w.must(nil, spec)
+	if notes := strings.Join(tr.notes, "\n"); !strings.Contains(notes, "3 deep and no further") {
+		t.Errorf("notes: %s", notes)
+	}
+	w.must(tr.base(), spec)
+	if n := w.Requests("/v2/app/referrers/" + statement.Digest.String()); n > 0 {
+		t.Errorf("asked %d times", n)
+	}
+	// Chosen otherwise than the base has it: read again, and chosen as it is now.
+	narrow := w.must(tr.base(), w.spec("images", "images: HOST/app:v1", "platforms: linux/amd64"))
+	if f := narrow.files["images"][w.folder()+"/app/manifests/v1"]; f.Digest.String() == amd.Digest.String() {
+		t.Error("nothing was left out, and the tag does not lead to the index")
+	}
+	w.refused(w.spec("images", "images: HOST/app:v1", "platforms: linux/arm64"), bundle.ErrUsage, "linux/amd64")
+	if _, err := w.plan(w.env(tr.base()), w.spec("images", "images: HOST/app:v1", "platforms: linux/arm64")); !errors.Is(err, bundle.ErrUsage) {
+		t.Errorf("from the base: %v", err)
+	}
+}
