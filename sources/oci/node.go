@@ -20,8 +20,6 @@ type node struct {
 	children []child
 	absent   int
 	single   bundle.Digest // see singleKey
-	// parsed is the content, nil for a node that the base knows.
-	parsed *manifest
 }
 
 // child is what a node leads to.
@@ -54,9 +52,9 @@ func (g *gathering) read(content []byte, told string) (*node, error) {
 	}
 	n := &node{
 		file:  bundle.File{Size: int64(len(content)), Digest: bundle.DigestOf(content), MediaType: m.mediaType, Annotations: map[string]string{}},
-		index: m.index, parsed: m,
+		index: m.index,
 	}
-	if err := g.choose(n); err != nil {
+	if err := g.choose(n, m); err != nil {
 		return nil, err
 	}
 	refs := make([]string, len(n.children))
@@ -70,8 +68,7 @@ func (g *gathering) read(content []byte, told string) (*node, error) {
 }
 
 // choose decides what of a manifest's content is carried.
-func (g *gathering) choose(n *node) error {
-	m := n.parsed
+func (g *gathering) choose(n *node, m *manifest) error {
 	kept := m.children
 	if m.index && len(g.platforms) > 0 {
 		var absent []v1.Descriptor

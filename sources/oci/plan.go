@@ -266,6 +266,14 @@ func (g *gathering) origin() string {
 	return scheme + "://" + host + "/v2/" + g.name
 }
 
+// unprotected says that the registry, or a mirror before it, is spoken to
+// without TLS.
+func (g *gathering) unprotected() bool {
+	return strings.HasPrefix(g.origin(), "http:") || slices.ContainsFunc(g.entries(), func(e *entry) bool {
+		return slices.ContainsFunc(e.options.Mirrors[g.host], func(m string) bool { return strings.HasPrefix(m, "http:") })
+	})
+}
+
 // entries are the sources that name the image.
 func (g *gathering) entries() []*entry {
 	all := []*entry{g.owner}
@@ -303,7 +311,7 @@ func (g *gathering) tagged(t *tag) sources.Artifact {
 		a.Evidence.Vouched = t.signed
 	case t.pinned:
 		a.Evidence.Vouched = bundle.VouchedPinned
-	case strings.HasPrefix(a.Evidence.Origin, "http:"):
+	case g.unprotected():
 		a.Evidence.Vouched = bundle.VouchedNone
 	default:
 		a.Evidence.Vouched = bundle.VouchedTLS

@@ -199,12 +199,14 @@ func TestAttached(t *testing.T) {
 // Tags are chosen by range, by pattern, and the newest of them.
 func TestTags(t *testing.T) {
 	w := newWorld(t, t.TempDir())
-	for _, tag := range []string{"1.7.9", "1.8.0", "v1.9.1", "1.10.0", "2.0.0", "2.1.0-rc1", "latest", "nightly-1"} {
+	for _, tag := range []string{"20240101", "9", "sha256-" + strings.Repeat("ab", 32) + ".sig", "1.7.9", "1.8.0", "v1.9.1", "1.10.0", "2.0.0", "2.1.0-rc1", "latest", "nightly-1"} {
 		w.tagged("x/app", w.image("x/app", "amd64", tag), tag)
 	}
 	for rule, want := range map[string]string{
 		`tags: ">=1.8.0 <2"`:                 "1.10.0 1.8.0 v1.9.1",
 		`tags: "/^nightly-/"`:                "nightly-1",
+		`tags: ">=2"`:                        "2.0.0",
+		`tags: "/^(sha|9)/"`:                 "9",
 		`tags: [">=2.0.0", "/^latest$/"]`:    "2.0.0 latest",
 		`newest: 2`:                          "1.10.0 2.0.0",
 		`tags: "^1.0"` + "\n      newest: 1": "1.10.0",

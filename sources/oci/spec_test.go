@@ -137,4 +137,53 @@ func TestCheckNoticesEveryFile(t *testing.T) {
 	if _, err := check(t.Context(), tr); err == nil || !strings.Contains(err.Error(), p) {
 		t.Errorf("another media type: %v", err)
 	}
+	f.MediaType = v1.MediaTypeImageManifest
+	f.Size++
+	tr.files["images"][p] = f
+	if _, err := check(t.Context(), tr); err == nil || !strings.Contains(err.Error(), p) {
+		t.Errorf("another size: %v", err)
+	}
+	f.Size--
+	tr.files["images"][p] = f
+	tr.content[p] = append(tr.content[p], ' ')
+	if _, err := check(t.Context(), tr); err == nil || !strings.Contains(err.Error(), p) || !strings.Contains(err.Error(), "got sha256:") {
+		t.Errorf("other bytes: %v", err)
+	}
+}
+
+func TestPlatformNames(t *testing.T) {
+	for text, takes := range map[string]map[string]bool{
+		"linux/amd64":    {"linux/amd64": true, "linux/arm64": false, "windows/amd64": false},
+		"linux/aarch64":  {"linux/arm64": true, "linux/arm64/v8": true},
+		"linux/arm64/v8": {"linux/arm64": true, "linux/arm64/v9": false},
+		"linux/arm/v7":   {"linux/arm/v7": true, "linux/arm/v6": false, "linux/arm": false},
+		"linux/arm":      {"linux/arm/v7": true, "linux/arm/v6": true},
+	} {
+		var p platform
+		if err := p.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range takes {
+			parts := append(strings.Split(name, "/"), "")
+			if got := p.takes(v1.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}); got != want {
+				t.Errorf("%s takes %s: %v", text, name, got)
+			}
+		}
+	}
+}
+
+// What is spoken to without TLS is recorded: with the repository, and with each tag.
+func TestPlainIsRecorded(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	w.tagged("app", w.image("app", "amd64", "a"), "v1")
+	tr := w.must(nil, w.spec("images", "images: HOST/app:v1"))
+	if got := tr.repos[0].Annotations[plainKey]; got != w.Host() {
+		t.Errorf("recorded %q", got)
+	}
+	e := &entry{options: options{Mirrors: map[string][]string{"a.example": {"http://cache.lan"}}}}
+	for host, want := range map[string]bool{"a.example": true, "b.example": false} {
+		if g := (&gathering{image: image{host: host, name: "x"}, owner: e}); g.unprotected() != want {
+			t.Errorf("%s: %v", host, !want)
+		}
+	}
 }

@@ -44,13 +44,14 @@ func (r *tagRule) UnmarshalText(b []byte) error {
 }
 
 // takes says that a tag is chosen. A range takes no version with a prerelease
-// part ("1.2.3-alpine") unless it names one itself.
+// part ("1.2.3-alpine") unless it names one itself, and none of one number:
+// "2" moves, and "20240101" is a date.
 func (r *tagRule) takes(tag string) bool {
 	if r.pattern != nil {
 		return r.pattern.MatchString(tag)
 	}
 	v, err := version(tag)
-	return err == nil && r.within.Check(v)
+	return err == nil && strings.Contains(tag, ".") && r.within.Check(v)
 }
 
 // version reads a tag as a semantic version; a leading v and missing parts are
