@@ -272,7 +272,7 @@ func (c *crew) append(ctx context.Context, w *bundle.RunWriter, l *loading) (bun
 		if l.failed != nil {
 			return bundle.Written{}, l.failed
 		}
-		item.Open = inMemory(l.bytes, l.content.Validator)
+		item.Open = InMemory(l.bytes, l.content.Validator)
 	case a.File.Size < 0:
 		spooled, err := c.spool(ctx, a)
 		if err != nil {
@@ -324,12 +324,6 @@ func Moved(err error) bool {
 	return errors.As(err, &moved)
 }
 
-func inMemory(b []byte, validator string) bundle.Open {
-	return func(context.Context, int64, string) (*bundle.Content, error) {
-		return &bundle.Content{Body: io.NopCloser(bytes.NewReader(b)), Validator: validator}, nil
-	}
-}
-
 // spooled is content whose size had to be found out first.
 type spooled struct {
 	size   int64
@@ -351,7 +345,7 @@ func (c *crew) spool(ctx context.Context, a Artifact) (_ *spooled, err error) {
 		return nil, err
 	}
 	if n <= bundle.SpoolBlob {
-		return &spooled{size: n, open: inMemory(head.Bytes(), content.Validator), remove: func() {}}, nil
+		return &spooled{size: n, open: InMemory(head.Bytes(), content.Validator), remove: func() {}}, nil
 	}
 	name := fmt.Sprintf("spool-%d", c.spools.Add(1))
 	f, err := c.o.Scratch.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)

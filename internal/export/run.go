@@ -1,7 +1,6 @@
 package export
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -442,11 +441,4 @@ func digestOf(s string) bundle.Digest {
 
 func (j *job) opener(name string) func() (io.ReadCloser, error) {
 	return func() (io.ReadCloser, error) { return j.scratch.Open(name) }
-}
-
-// inMemory is the Open of content that was made here.
-func inMemory(b []byte) bundle.Open {
-	return func(context.Context, int64, string) (*bundle.Content, error) {
-		return &bundle.Content{Body: io.NopCloser(bytes.NewReader(b))}, nil
-	}
 }

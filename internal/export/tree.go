@@ -322,7 +322,7 @@ func made(path string, content []byte) sources.Artifact {
 	return sources.Artifact{
 		File:     bundle.File{Path: path, Size: int64(len(content)), Digest: bundle.DigestOf(content)},
 		Evidence: bundle.Evidence{Path: path, Vouched: bundle.VouchedMade},
-		Open:     inMemory(content),
+		Open:     sources.InMemory(content, ""),
 	}
 }
 

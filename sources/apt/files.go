@@ -1,10 +1,8 @@
 package apt
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 
@@ -116,29 +114,13 @@ func (f *file) artifact(env *sources.Env) sources.Artifact {
 	case x.open != nil:
 		a.Open = x.open
 	case x.content != nil:
-		a.Open = inMemory(x.content)
+		a.Open = sources.InMemory(x.content, "")
 	case x.local != "":
-		a.Open = inScratch(env, x.local)
+		a.Open = env.InScratch(x.local)
 	default:
 		a.Open = overNetwork(env.Fetch, urls)
 	}
 	return a
-}
-
-func inMemory(content []byte) bundle.Open {
-	return func(context.Context, int64, string) (*bundle.Content, error) {
-		return &bundle.Content{Body: io.NopCloser(bytes.NewReader(content))}, nil
-	}
-}
-
-func inScratch(env *sources.Env, name string) bundle.Open {
-	return func(context.Context, int64, string) (*bundle.Content, error) {
-		f, err := env.Scratch.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		return &bundle.Content{Body: f}, nil
-	}
 }
 
 func overNetwork(client *fetch.Client, urls []string) bundle.Open {

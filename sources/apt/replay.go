@@ -221,7 +221,7 @@ func (p *planner) replayed(l *loaded, again *remaking) (repo sources.Repository,
 				}
 				switch x, signed := own[r.File.Path]; {
 				case signed:
-					a.Open, a.Evidence.Vouched = inMemory(x.content), x.vouched
+					a.Open, a.Evidence.Vouched = sources.InMemory(x.content, ""), x.vouched
 				case r.Vouched == bundle.VouchedMade:
 					a.Open, a.Validator = again.open(l.name, r.File.Path), r.Validator
 				default:

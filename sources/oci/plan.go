@@ -339,13 +339,14 @@ func (g *gathering) listing(d bundle.Digest) sources.Artifact {
 	index := v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: g.referrers[d]}
 	index.SchemaVersion = 2
 	content, err := json.Marshal(index)
-	path := g.referrersPath(d)
+	path, open := g.referrersPath(d), sources.InMemory(content, "")
+	if err != nil {
+		open = func(context.Context, int64, string) (*bundle.Content, error) { return nil, err }
+	}
 	return sources.Artifact{
 		File:     bundle.File{Path: path, Size: int64(len(content)), Digest: bundle.DigestOf(content), MediaType: v1.MediaTypeImageIndex},
 		Evidence: bundle.Evidence{Path: path, Vouched: bundle.VouchedMade, Reason: "attached to " + g.String() + "@" + d.String()},
-		Open: func(context.Context, int64, string) (*bundle.Content, error) {
-			return &bundle.Content{Body: io.NopCloser(bytes.NewReader(content))}, err
-		},
+		Open:     open,
 	}
 }
 

@@ -1,7 +1,6 @@
 package rpm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -118,9 +117,9 @@ func (v *inventory) artifact(env *sources.Env, base *sources.Cursor, f *file) (s
 	case x.open != nil:
 		a.Open = x.open
 	case x.content != nil:
-		a.Open = inMemory(x.content)
+		a.Open = sources.InMemory(x.content, "")
 	case x.local != "":
-		a.Open = inScratch(env, x.local)
+		a.Open = env.InScratch(x.local)
 	case f.nevra != "":
 		return a, v.signed(env, base, f, urls, &a)
 	case f.checksum.Type != "sha256":
@@ -167,22 +166,6 @@ func readThrough(open bundle.Open) func(context.Context) error {
 			err = fmt.Errorf("%s: %w", err.Error(), fetch.ErrUpstream)
 		}
 		return err
-	}
-}
-
-func inMemory(content []byte) bundle.Open {
-	return func(context.Context, int64, string) (*bundle.Content, error) {
-		return &bundle.Content{Body: io.NopCloser(bytes.NewReader(content))}, nil
-	}
-}
-
-func inScratch(env *sources.Env, name string) bundle.Open {
-	return func(context.Context, int64, string) (*bundle.Content, error) {
-		f, err := env.Scratch.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		return &bundle.Content{Body: f}, nil
 	}
 }
 

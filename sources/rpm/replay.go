@@ -190,7 +190,7 @@ func (p *planner) replayed(g *gathered, again *remaking) (repo sources.Repositor
 			for r, err := range p.env.Base.Files(g.name) {
 				a := p.recalled(g, r)
 				if content, ok := own[r.File.Path]; ok {
-					a.Open = inMemory(content)
+					a.Open = sources.InMemory(content, "")
 				} else if r.Vouched == bundle.VouchedMade {
 					a.Open, a.Validator = again.open(g.name, r.File.Path), r.Validator
 				}
