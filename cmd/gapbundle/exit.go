@@ -14,6 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/config"
 	"github.com/gapbundle/gapbundle/internal/export"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/registry"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
 )
@@ -240,7 +241,10 @@ func keysHint(e *verify.KeysError, mirror string) string {
 func upstreamHint(err error) string {
 	var redirect *fetch.RedirectError
 	var status *fetch.StatusError
+	var answer *registry.AnswerError
 	switch {
+	case errors.As(err, &answer) && answer.Status == 404:
+		return "the registry has no such image or tag, or shows it to nobody without a login: correct the reference in the spec, or log in with docker login or podman login"
 	case errors.As(err, &redirect) && redirect.TokenService:
 		return fmt.Sprintf("if that host may have the registry's login, name it in the spec under hosts: token-service: [%s]", bareHost(redirect.To))
 	case errors.As(err, &redirect):
@@ -249,6 +253,8 @@ func upstreamHint(err error) string {
 		return "name a credential for that host in the spec under hosts: auth, bearer-env or basic-env"
 	case errors.As(err, &status) && (status.Status == 404 || status.Status == 410):
 		return "upstream does not have it any more: correct the address in the spec"
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return "it speaks no TLS; if that is meant: http:// in its address, or for a registry its host under plain-http"
 	}
 	return ""
 }

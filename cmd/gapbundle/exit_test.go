@@ -18,6 +18,8 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/registry"
+	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -91,6 +93,22 @@ func TestHints(t *testing.T) {
 	for _, c := range classes() {
 		if c.hint == "" && c.code != exitEnvironment {
 			t.Errorf("exit code %d: a class without a hint", c.code)
+		}
+	}
+}
+
+// TestRegistryHints: what a registry answers when an image is not to be had.
+func TestRegistryHints(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{&registry.AnswerError{URL: "https://r.lan/v2/a/manifests/1", Status: 404}, "docker login"},
+		{fmt.Errorf("https://r.lan:5000: %w: http: server gave HTTP response to HTTPS client", fetch.ErrUpstream), "plain-http"},
+		{&registry.AnswerError{URL: "https://r.lan/v2/a/manifests/1", Status: 503}, "repeat the command later"},
+	} {
+		if got := hintsFor(t.Context(), test.err, ""); len(got) != 1 || !strings.Contains(got[0], test.want) {
+			t.Errorf("%v: hints %q, want %q", test.err, got, test.want)
 		}
 	}
 }
