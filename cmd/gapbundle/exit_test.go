@@ -19,7 +19,6 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
