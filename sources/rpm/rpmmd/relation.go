@@ -81,9 +81,11 @@ func (r *Relation) IsRich() bool { return strings.HasPrefix(r.Name, "(") }
 // IsFile says whether Name is a path: files provide it as well as Provides.
 func (r *Relation) IsFile() bool { return strings.HasPrefix(r.Name, "/") }
 
-// Meets says whether something that provides p is what r asks for. Names are
-// not looked at. A side without an operator stands for all versions; where
-// one of them has no release, releases are not compared.
+// Meets says whether something that provides p is what r asks for, as libsolv
+// decides it. Names are not looked at. A side without an operator stands for
+// all versions; a version without a release stands for all of its releases on
+// its own side alone: "foo = 1" is met by 1-2, and who provides "foo = 1" meets
+// "foo < 1-2" as well as "foo > 1-2".
 func (r *Relation) Meets(p *Relation) bool {
 	switch {
 	case r.Op == Any || p.Op == Any:
@@ -91,19 +93,21 @@ func (r *Relation) Meets(p *Relation) bool {
 	case r.Op&p.Op&(LT|GT) != 0: // both are open to the same side
 		return true
 	}
-	c := compareLoose(p.EVR, r.EVR)
+	loose, strict := p.EVR, r.EVR
+	loose.Release, strict.Release = "", ""
+	c := loose.Compare(strict)
+	if c == 0 && p.EVR.Release != "" && r.EVR.Release != "" {
+		c = CompareVersions(p.EVR.Release, r.EVR.Release)
+	}
 	switch {
 	case c < 0:
 		return r.Op&LT != 0 || p.Op&GT != 0
 	case c > 0:
 		return r.Op&GT != 0 || p.Op&LT != 0
+	case p.EVR.Release == "" && r.EVR.Release != "":
+		return p.Op&EQ != 0
+	case p.EVR.Release != "" && r.EVR.Release == "":
+		return r.Op&EQ != 0
 	}
 	return r.Op&p.Op&EQ != 0
-}
-
-func compareLoose(a, b EVR) int {
-	if a.Release == "" || b.Release == "" {
-		a.Release, b.Release = "", ""
-	}
-	return a.Compare(b)
 }

@@ -1,0 +1,227 @@
+package closure
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
+)
+
+// Index is the packages of one repository. What its modules hide from the
+// client is not among them.
+type Index struct {
+	// Source is the name of the rpm source it belongs to.
+	Source string
+	// Priority is dnf's priority of the repository, 0 stands for 99. The
+	// lowest wins, whatever the versions.
+	Priority int
+	Packages []*rpmmd.Package
+	// Files has for paths of WantedFiles the places in Packages of those that
+	// filelists say have them.
+	Files map[string][]int
+}
+
+// Request is what one source's spec asks for. A source without a request is
+// there to be chosen from, and nothing of it is asked for.
+type Request struct {
+	Source string
+	// Packages are what dnf install takes: a name, also with version,
+	// release, epoch or architecture, a pattern, a path, something provided.
+	// Names and patterns are looked up among the packages of all sources, as
+	// dnf does.
+	Packages []string
+	// All asks for every package of the source.
+	All bool
+	// Newest is how many versions of what is asked for are carried; 0: of
+	// Packages one, with All all.
+	Newest int
+	// Exclude are names or patterns of packages of this source that are not
+	// chosen whatever depends on them.
+	Exclude []string
+	// Recommends follows Recommends of this source's packages, and takes those
+	// of its packages that supplement what is chosen.
+	Recommends bool
+	// Sources adds the source packages of what is chosen.
+	Sources bool
+	// Installed are taken as being there.
+	Installed []*rpmmd.Package
+	// Architectures are the base architectures of the clients, as x86_64.
+	Architectures []string
+}
+
+// Choice is a package that was chosen.
+type Choice struct {
+	// Index is the place in the indexes that were given.
+	Index   int
+	Package *rpmmd.Package
+	reason  *reason
+}
+
+// reason is one step from what was asked for to a package. They share their
+// beginnings: chains written out would be quadratic in their length.
+type reason struct {
+	text string
+	from *reason
+}
+
+// maxWhy bounds what Why gives: an index can hold chains of any length.
+const maxWhy = 40
+
+// Why leads from what was asked for to this package, one relation an element;
+// the first is the request. Of a very long way the middle is left out.
+func (c Choice) Why() []string {
+	var why []string
+	for r := c.reason; r != nil; r = r.from {
+		if len(why) == maxWhy && r.from != nil {
+			why = append(why, "...")
+			for r.from != nil {
+				r = r.from
+			}
+		}
+		why = append(why, r.text)
+	}
+	slices.Reverse(why)
+	return why
+}
+
+// Selection is what was chosen.
+type Selection struct {
+	// Choices are in order of indexes, and in each of them in the list's own.
+	Choices []Choice
+	// Notes are for the person who reads the plan: what was asked for with
+	// others and cannot be installed, recommendations that nobody meets,
+	// packages that are not the newest, conflicts among what is carried.
+	// Sorted.
+	Notes []string
+}
+
+// Select chooses from indexes what requests ask for. Errors match
+// bundle.ErrUsage for what is asked for and is in no index, and
+// bundle.ErrIncomplete for what a package needs and no index has; all are
+// reported, each with the chain that leads to it.
+func Select(indexes []Index, requests []Request) (*Selection, error) {
+	c := &collector{reasons: map[place]*reason{}, notes: map[string]bool{}, indexes: indexes}
+	var errs []error
+	found := map[string]bool{}
+	for _, base := range bases(requests) {
+		u, err := newUniverse(base, indexes, requests)
+		if err != nil {
+			return nil, err
+		}
+		s := newSolver(u)
+		for i := range requests {
+			if slices.Contains(requests[i].Architectures, base) {
+				s.request(&requests[i], found)
+			}
+		}
+		errs = append(errs, s.solve(c))
+	}
+	for i := range requests {
+		for _, want := range requests[i].Packages {
+			if !found[want] {
+				errs = append(errs, fmt.Errorf("source %s: package %s: in no index%s: %w", requests[i].Source, want, hint(indexes, want), bundle.ErrUsage))
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	for i := range requests {
+		if requests[i].Sources {
+			c.sources(&requests[i])
+		}
+	}
+	return c.selection(), nil
+}
+
+// bases are the base architectures of the requests, sorted.
+func bases(requests []Request) []string {
+	var all []string
+	for i := range requests {
+		all = append(all, requests[i].Architectures...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// maxHint bounds the names in an error.
+const maxHint = 5
+
+// hint names what there is of that name all the same: for other
+// architectures, or excluded.
+func hint(indexes []Index, want string) string {
+	var have []string
+	for i := range indexes {
+		for _, p := range indexes[i].Packages {
+			if p.Name == want || strings.HasPrefix(want, p.Name+".") || strings.HasPrefix(want, p.Name+"-") {
+				have = append(have, p.NEVRA())
+			}
+		}
+	}
+	if len(have) == 0 {
+		return ""
+	}
+	slices.Sort(have)
+	have = slices.Compact(have)
+	return ", there are " + strings.Join(have[:min(len(have), maxHint)], ", ")
+}
+
+// place is a package's place in the indexes.
+type place struct{ index, at int }
+
+// collector joins what the architectures chose.
+type collector struct {
+	indexes []Index
+	reasons map[place]*reason
+	notes   map[string]bool
+}
+
+// sources adds the source packages of what is chosen from r's source.
+func (c *collector) sources(r *Request) {
+	all := map[string][]place{}
+	for i := range c.indexes {
+		for at, p := range c.indexes[i].Packages {
+			if p.IsSource() {
+				name := p.Name + "-" + p.EVR.Version + "-" + p.EVR.Release + "." + p.Arch + ".rpm"
+				all[name] = append(all[name], place{i, at})
+			}
+		}
+	}
+	for _, choice := range c.selection().Choices {
+		name := choice.Package.SourceRPM
+		if c.indexes[choice.Index].Source != r.Source || name == "" {
+			continue
+		}
+		if len(all[name]) == 0 {
+			c.notes[fmt.Sprintf("%s is built from %s, which is in no index", choice.Package.NEVRA(), name)] = true
+		}
+		for _, at := range all[name] {
+			if _, ok := c.reasons[at]; !ok {
+				c.reasons[at] = &reason{choice.Package.NEVRA() + " is built from it", choice.reason}
+			}
+		}
+	}
+}
+
+func (c *collector) selection() *Selection {
+	s := &Selection{}
+	for at, why := range c.reasons {
+		s.Choices = append(s.Choices, Choice{at.index, c.indexes[at.index].Packages[at.at], why})
+	}
+	order := make(map[*rpmmd.Package]int, len(c.reasons))
+	for at := range c.reasons {
+		order[c.indexes[at.index].Packages[at.at]] = at.at
+	}
+	slices.SortFunc(s.Choices, func(a, b Choice) int {
+		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(order[a.Package], order[b.Package]))
+	})
+	for note := range c.notes {
+		s.Notes = append(s.Notes, note)
+	}
+	slices.Sort(s.Notes)
+	return s
+}

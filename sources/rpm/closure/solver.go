@@ -1,0 +1,373 @@
+package closure
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
+)
+
+// solver chooses for clients of one base architecture.
+type solver struct {
+	u       *universe
+	nodes   map[*entry]*node
+	roots   []*node
+	queue   []*node // chosen, relations not yet looked at
+	broken  []*node // found to be, users not yet told
+	dormant []*need // asked for only if something else is chosen
+	reached map[*node]*reason
+	known   map[*rpmmd.Relation][]*entry
+	err     error // of a package's own relations
+	// asked are those for which there is a root, so that none gets two.
+	asked     map[*entry]bool
+	conflicts []string // notes
+}
+
+// rank is what it means that a root cannot be installed.
+type rank uint8
+
+const (
+	strict   rank = iota // asked for by name: an error
+	whatever             // asked for with others: carried all the same, with a note
+	optional             // of use only if it can be installed
+)
+
+// node is a package that was chosen at some time, or a root: something that
+// was asked for, without a package of its own.
+type node struct {
+	*entry
+	why   string // of a root
+	from  *node  // of a root that another package gave rise to
+	rank  rank   // of a root
+	extra bool   // a root that asks for an older version besides
+	needs []*need
+	users []*need // that chose it at some time
+	// broken is the need that nothing meets; nil: can be installed as far as
+	// is known.
+	broken *need
+}
+
+func (n *node) String() string {
+	if n.entry == nil {
+		return n.why
+	}
+	return n.pkg.NEVRA()
+}
+
+// need is a clause of a node and what was chosen for it.
+type need struct {
+	of         *node
+	field      string
+	relation   *rpmmd.Relation // nil: of a root
+	soft       bool
+	candidates []*entry
+	conditions [][]*entry // of each, one has to be chosen before this counts
+	pruned     []*entry   // what libsolv looks at, best first; in terms of what is broken now
+	picks      []*entry   // the first is dnf's choice
+	met        bool       // by what is installed, or by the package itself
+}
+
+func (d *need) String() string {
+	if d.relation == nil {
+		return d.of.why
+	}
+	return d.of.String() + " " + d.field + " " + d.relation.String()
+}
+
+func newSolver(u *universe) *solver {
+	return &solver{u: u, nodes: map[*entry]*node{}, known: map[*rpmmd.Relation][]*entry{}, asked: map[*entry]bool{}}
+}
+
+// choose makes e part of the selection.
+func (s *solver) choose(e *entry) *node {
+	n, ok := s.nodes[e]
+	if !ok {
+		n = &node{entry: e}
+		s.nodes[e] = n
+		s.queue = append(s.queue, n)
+	}
+	return n
+}
+
+// addRoot asks for one of candidates.
+func (s *solver) addRoot(r *node, candidates []*entry) {
+	s.roots = append(s.roots, r)
+	d := &need{of: r, candidates: candidates}
+	r.needs = []*need{d}
+	s.advance(d)
+}
+
+// settle runs until every need of what is chosen has its choice or is known
+// to have none.
+func (s *solver) settle() {
+	for len(s.queue)+len(s.broken) > 0 {
+		if n := len(s.broken); n > 0 {
+			b := s.broken[n-1]
+			s.broken = s.broken[:n-1]
+			for _, user := range b.users {
+				user.picks = slices.DeleteFunc(user.picks, func(e *entry) bool { return e == b.entry })
+				s.advance(user)
+			}
+			continue
+		}
+		n := s.queue[0]
+		s.queue = s.queue[1:]
+		s.expand(n)
+	}
+}
+
+// expand looks at the relations of n for the first time.
+func (s *solver) expand(n *node) {
+	s.follow(n, "requires", n.pkg.Requires, false)
+	if n.at.index < 0 {
+		return
+	}
+	if r := s.u.requests[s.u.sources[n.at.index]]; r != nil && r.Recommends {
+		s.follow(n, "recommends", n.pkg.Recommends, true)
+	}
+}
+
+func (s *solver) follow(n *node, field string, relations []*rpmmd.Relation, soft bool) {
+	for _, r := range relations {
+		if strings.HasPrefix(r.Name, "rpmlib(") {
+			continue // a feature of rpm itself
+		}
+		all, err := s.clauses(r)
+		if err != nil {
+			s.err = errors.Join(s.err, fmt.Errorf("package %s: %s: %w", n.pkg.NEVRA(), field, err))
+			return
+		}
+		for _, c := range all {
+			s.addNeed(n, &need{of: n, field: field, relation: r, soft: soft}, c)
+		}
+	}
+}
+
+func (s *solver) clauses(r *rpmmd.Relation) ([]clause, error) {
+	rich, err := s.u.parsed(r)
+	if err != nil {
+		return nil, err
+	}
+	return clauses(rich, false)
+}
+
+// members are the packages of a literal's set.
+func (s *solver) members(r *rpmmd.Rich) []*entry {
+	if r.Op != rpmmd.Leaf {
+		return s.u.members(r)
+	}
+	all, ok := s.known[r.Relation]
+	if !ok {
+		all = s.u.providersOf(r.Relation)
+		s.known[r.Relation] = all
+	}
+	return all
+}
+
+// addNeed completes d by the literals of its clause.
+func (s *solver) addNeed(n *node, d *need, c clause) {
+	for _, l := range c {
+		set := s.members(l.rich)
+		switch {
+		case !l.not && len(c) == 1:
+			d.candidates = set
+		case !l.not:
+			d.candidates = append(d.candidates, set...)
+		case slices.Contains(set, n.entry) || slices.ContainsFunc(set, isInstalled):
+			// holds anyway
+		default:
+			d.conditions = append(d.conditions, set)
+		}
+	}
+	n.needs = append(n.needs, d)
+	if d.met = slices.Contains(d.candidates, n.entry) || slices.ContainsFunc(d.candidates, isInstalled); d.met {
+		return
+	}
+	if len(d.conditions) > 0 {
+		s.dormant = append(s.dormant, d)
+		return
+	}
+	s.advance(d)
+}
+
+func isInstalled(e *entry) bool { return e.installed }
+
+// advance makes the choice of d anew, as far as it is known what is broken.
+func (s *solver) advance(d *need) {
+	available := d.candidates
+	if slices.ContainsFunc(available, s.isBroken) {
+		available = slices.DeleteFunc(slices.Clone(available), s.isBroken)
+	}
+	d.pruned = s.u.order(prune(available), everything)
+	if len(d.pruned) > 0 {
+		s.pick(d, d.pruned[0])
+		if first := slices.Index(d.picks, d.pruned[0]); first > 0 {
+			d.picks[0], d.picks[first] = d.picks[first], d.picks[0]
+		}
+		return
+	}
+	if !d.soft && len(d.conditions) == 0 && d.of.broken == nil {
+		d.of.broken = d
+		s.broken = append(s.broken, d.of)
+	}
+}
+
+func everything(*entry) bool { return true }
+
+func (s *solver) isBroken(e *entry) bool {
+	n := s.nodes[e]
+	return n != nil && n.broken != nil
+}
+
+// pick adds a choice of d; false: it is one already.
+func (s *solver) pick(d *need, e *entry) bool {
+	if slices.Contains(d.picks, e) {
+		return false
+	}
+	d.picks = append(d.picks, e)
+	n := s.choose(e)
+	n.users = append(n.users, d)
+	return true
+}
+
+// solve settles everything and tells the collector what is reached.
+func (s *solver) solve(c *collector) error {
+	s.settle()
+	for s.widen() {
+		s.settle()
+	}
+	if s.err != nil {
+		return s.err
+	}
+	var errs []error
+	for _, r := range s.roots {
+		if r.broken == nil {
+			continue
+		}
+		text := s.explain(r)
+		switch r.rank {
+		case strict:
+			errs = append(errs, incomplete(text))
+		case whatever:
+			c.notes[text] = true
+		}
+	}
+	for n, why := range s.reached {
+		if n.entry == nil {
+			continue
+		}
+		if _, ok := c.reasons[n.at]; !ok {
+			c.reasons[n.at] = why
+		}
+	}
+	s.notes(c)
+	return errors.Join(errs...)
+}
+
+// reach finds what is chosen in the end, nearest to the roots first: what was
+// chosen for something that was given up is not among it.
+func (s *solver) reach() []*node {
+	s.reached = map[*node]*reason{}
+	var steps []*node
+	push := func(n *node, why *reason) {
+		if _, ok := s.reached[n]; !ok {
+			s.reached[n] = why
+			steps = append(steps, n)
+		}
+	}
+	for next := 0; next == 0 || next < len(steps); {
+		if next == 0 {
+			for _, r := range s.roots {
+				if r.from == nil {
+					push(r, &reason{text: r.why})
+				}
+			}
+			if len(steps) == 0 {
+				return nil
+			}
+		}
+		n := steps[next]
+		next++
+		s.step(n, push)
+		if next == len(steps) {
+			for _, r := range s.roots { // what others gave rise to
+				if from, ok := s.reached[r.from]; ok && r.from != nil {
+					push(r, &reason{r.why, from})
+				}
+			}
+		}
+	}
+	return steps
+}
+
+func (s *solver) step(n *node, push func(*node, *reason)) {
+	from := s.reached[n]
+	for _, d := range n.needs {
+		for i, e := range d.picks {
+			why := from
+			if d.relation != nil {
+				why = &reason{d.String(), from}
+				if i > 0 {
+					why.text += ", if another choice is not possible"
+				}
+			}
+			push(s.nodes[e], why)
+		}
+	}
+}
+
+// maxExplain bounds an error's chain.
+const maxExplain = 30
+
+// explain follows a broken node to what is missing.
+func (s *solver) explain(n *node) string {
+	var b strings.Builder
+	for depth := 0; n != nil && n.broken != nil; depth++ {
+		d := n.broken
+		if depth == maxExplain {
+			b.WriteString("...")
+			break
+		}
+		b.WriteString(d.String())
+		if len(d.candidates) == 0 {
+			b.WriteString(": in no index")
+			if d.relation != nil {
+				b.WriteString(s.u.others(d.relation.Name))
+			}
+			break
+		}
+		if depth == 0 && d.relation == nil {
+			b.WriteString(": ")
+		} else {
+			b.WriteString("; ")
+		}
+		n = s.nodes[s.newest(d.candidates)]
+	}
+	return strings.TrimSuffix(b.String(), "; ")
+}
+
+// newest is the one that would have been the first choice.
+func (s *solver) newest(all []*entry) *entry {
+	return s.u.order(prune(all), everything)[0]
+}
+
+// others names what there is of a name in other versions, and whether it is
+// excluded.
+func (u *universe) others(name string) string {
+	text := ""
+	if u.excluded[name] {
+		text = ", excluded"
+	}
+	var have []string
+	for _, p := range u.provides[name] {
+		have = append(have, p.pkg.NEVRA())
+	}
+	if len(have) == 0 {
+		return text
+	}
+	slices.Sort(have)
+	have = slices.Compact(have)
+	return text + ", there are " + strings.Join(have[:min(len(have), maxHint)], ", ")
+}

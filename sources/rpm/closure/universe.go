@@ -1,0 +1,298 @@
+package closure
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
+)
+
+// defaultPriority is dnf's of a repository.
+const defaultPriority = 99
+
+// entry is one package that clients of the universe's architecture can have.
+type entry struct {
+	pkg       *rpmmd.Package
+	at        place
+	priority  int // of its repository: the lowest is the best
+	rank      int // of its architecture
+	installed bool
+}
+
+// provider is an entry with what it provides.
+type provider struct {
+	*entry
+	relation *rpmmd.Relation
+}
+
+// universe is everything that clients of one base architecture can choose from.
+type universe struct {
+	groups   [][]string
+	sources  []string // names, by index
+	requests map[string]*Request
+	entries  []*entry
+	byName   map[string][]*entry // newest first; the installed are apart
+	host     map[string][]*entry // the installed, by name
+	hosts    []*entry            // the installed, in their order
+	provides map[string][]provider
+	// obsoletedBy has for a name those that obsolete some version of it;
+	// supplements those that supplement anything.
+	obsoletedBy map[string][]*entry
+	supplements []*entry
+	files       map[string][]*entry
+	// rich has the parsed form of every rich dependency.
+	rich map[string]*rpmmd.Rich
+	// excluded names are in the errors.
+	excluded map[string]bool
+}
+
+// maxEntries bounds the packages of all indexes together: a hostile archive
+// may not exhaust the memory. All of Fedora has 75,000.
+const maxEntries = 1 << 21
+
+func newUniverse(base string, indexes []Index, requests []Request) (*universe, error) {
+	u := &universe{
+		groups: archGroups(base), requests: map[string]*Request{}, byName: map[string][]*entry{}, host: map[string][]*entry{},
+		provides: map[string][]provider{}, files: map[string][]*entry{}, rich: map[string]*rpmmd.Rich{}, obsoletedBy: map[string][]*entry{}, excluded: map[string]bool{},
+	}
+	for i := range requests {
+		if u.requests[requests[i].Source] != nil {
+			return nil, fmt.Errorf("source %s: two requests: %w", requests[i].Source, bundle.ErrUsage)
+		}
+		u.requests[requests[i].Source] = &requests[i]
+	}
+	for i := range indexes {
+		u.sources = append(u.sources, indexes[i].Source)
+		u.addIndex(i, &indexes[i])
+		if len(u.entries) > maxEntries {
+			return nil, fmt.Errorf("more than %d packages: %w", maxEntries, bundle.ErrMalformed)
+		}
+	}
+	for i := range requests {
+		if slices.Contains(requests[i].Architectures, base) {
+			for _, p := range requests[i].Installed {
+				if rank := archRank(u.groups, p.Arch); rank >= 0 {
+					u.add(&entry{pkg: p, at: place{-1, -1}, rank: rank, installed: true})
+				}
+			}
+		}
+	}
+	u.provideFiles(indexes)
+	for _, all := range u.byName {
+		slices.SortStableFunc(all, func(a, b *entry) int {
+			return cmp.Or(b.pkg.EVR.Compare(a.pkg.EVR), cmp.Compare(a.rank, b.rank))
+		})
+	}
+	return u, nil
+}
+
+func (u *universe) addIndex(i int, x *Index) {
+	r := u.requests[x.Source]
+	var exclude []string
+	if r != nil {
+		exclude = r.Exclude
+	}
+	for at, p := range x.Packages {
+		rank := archRank(u.groups, p.Arch)
+		if rank < 0 || p.IsSource() {
+			continue
+		}
+		if matchesAny(exclude, p) {
+			u.excluded[p.Name] = true
+			continue
+		}
+		e := &entry{pkg: p, at: place{i, at}, priority: cmp.Or(x.Priority, defaultPriority), rank: rank}
+		u.entries = append(u.entries, e)
+		u.add(e)
+	}
+}
+
+func (u *universe) add(e *entry) {
+	if e.installed {
+		u.host[e.pkg.Name] = append(u.host[e.pkg.Name], e)
+		u.hosts = append(u.hosts, e)
+	} else {
+		for _, r := range e.pkg.Obsoletes {
+			u.obsoletedBy[r.Name] = append(u.obsoletedBy[r.Name], e)
+		}
+		if len(e.pkg.Supplements) > 0 {
+			u.supplements = append(u.supplements, e)
+		}
+		u.byName[e.pkg.Name] = append(u.byName[e.pkg.Name], e)
+	}
+	for _, r := range e.pkg.Provides {
+		u.provides[r.Name] = append(u.provides[r.Name], provider{e, r})
+	}
+}
+
+// provideFiles finds who has the paths that relations name. All others are of
+// no interest, and are too many to be kept.
+func (u *universe) provideFiles(indexes []Index) {
+	wanted := map[string]bool{}
+	visit := func(r *rpmmd.Relation) {
+		if r.IsFile() {
+			wanted[r.Name] = true
+		}
+	}
+	for i := range indexes {
+		for _, p := range indexes[i].Packages {
+			relationsOf(p, visit)
+		}
+	}
+	for _, r := range u.requests {
+		for _, want := range r.Packages {
+			wanted[want] = true
+		}
+		for _, p := range r.Installed {
+			relationsOf(p, visit)
+		}
+	}
+	has := func(e *entry, path string) {
+		if all := u.files[path]; wanted[path] && (len(all) == 0 || all[len(all)-1] != e) {
+			u.files[path] = append(all, e)
+		}
+	}
+	byPlace := map[place]*entry{}
+	for _, e := range u.entries {
+		byPlace[e.at] = e
+		for _, path := range e.pkg.Files {
+			has(e, path)
+		}
+	}
+	for _, e := range u.hosts {
+		for _, path := range e.pkg.Files {
+			has(e, path)
+		}
+	}
+	for i := range indexes {
+		for path, all := range indexes[i].Files {
+			for _, at := range all {
+				if e := byPlace[place{i, at}]; e != nil {
+					has(e, path)
+				}
+			}
+		}
+	}
+}
+
+// relationsOf calls visit with every relation by which p is tied to others,
+// elements of rich dependencies included. Those that cannot be read are passed
+// over here: they are an error when the package is chosen.
+func relationsOf(p *rpmmd.Package, visit func(*rpmmd.Relation)) {
+	for _, all := range [...][]*rpmmd.Relation{p.Requires, p.Recommends, p.Supplements, p.Suggests, p.Enhances, p.Conflicts} {
+		for _, r := range all {
+			if !r.IsRich() {
+				visit(r)
+			} else if rich, err := rpmmd.ParseRich(r.Name); err == nil {
+				leaves(rich, visit)
+			}
+		}
+	}
+}
+
+// WantedFiles are the paths that relations and requests name and that primary
+// does not have for sure: the caller looks them up in filelists and fills in
+// Index.Files. Sorted.
+func WantedFiles(indexes []Index, requests []Request) []string {
+	wanted := map[string]bool{}
+	visit := func(r *rpmmd.Relation) {
+		if r.IsFile() && !inPrimary(r.Name) {
+			wanted[r.Name] = true
+		}
+	}
+	for i := range indexes {
+		for _, p := range indexes[i].Packages {
+			relationsOf(p, visit)
+		}
+	}
+	for i := range requests {
+		for _, want := range requests[i].Packages {
+			visit(&rpmmd.Relation{Name: want})
+		}
+		for _, p := range requests[i].Installed {
+			relationsOf(p, visit)
+		}
+	}
+	all := make([]string, 0, len(wanted))
+	for path := range wanted {
+		all = append(all, path)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// inPrimary says whether createrepo puts a path into primary.
+func inPrimary(path string) bool {
+	return strings.HasPrefix(path, "/etc/") || strings.Contains(path, "bin/") || path == "/usr/lib/sendmail"
+}
+
+// parsed is the tree of a relation; a plain one is a leaf.
+func (u *universe) parsed(r *rpmmd.Relation) (*rpmmd.Rich, error) {
+	if !r.IsRich() {
+		return &rpmmd.Rich{Relation: r}, nil
+	}
+	if rich := u.rich[r.Name]; rich != nil {
+		return rich, nil
+	}
+	rich, err := rpmmd.ParseRich(r.Name)
+	if err != nil {
+		return nil, err
+	}
+	u.rich[r.Name] = rich
+	return rich, nil
+}
+
+// providersOf are those that meet a relation, in the order of the indexes;
+// the installed ones are among them.
+func (u *universe) providersOf(r *rpmmd.Relation) []*entry {
+	var all []*entry
+	for _, p := range u.provides[r.Name] {
+		if r.Meets(p.relation) && (len(all) == 0 || all[len(all)-1] != p.entry) {
+			all = append(all, p.entry)
+		}
+	}
+	if r.IsFile() && r.Op == rpmmd.Any {
+		for _, e := range u.files[r.Name] {
+			if !slices.Contains(all, e) {
+				all = append(all, e)
+			}
+		}
+	}
+	return all
+}
+
+// members are the packages that a literal's set has.
+func (u *universe) members(r *rpmmd.Rich) []*entry {
+	switch r.Op {
+	case rpmmd.Leaf:
+		return u.providersOf(r.Relation)
+	case rpmmd.With, rpmmd.Without:
+		all := u.members(r.Args[0])
+		for _, arg := range r.Args[1:] {
+			other := u.members(arg)
+			all = slices.DeleteFunc(all, func(e *entry) bool { return slices.Contains(other, e) == (r.Op == rpmmd.Without) })
+		}
+		return all
+	case rpmmd.And: // below With nothing but or makes sense
+		return nil
+	}
+	var all []*entry
+	for _, arg := range r.Args {
+		for _, e := range u.members(arg) {
+			if !slices.Contains(all, e) {
+				all = append(all, e)
+			}
+		}
+	}
+	return all
+}
+
+// obsoletes says whether a obsoletes b: by name, not by what b provides.
+func obsoletes(a, b *entry) bool {
+	return a.pkg.Name != b.pkg.Name && slices.ContainsFunc(a.pkg.Obsoletes, func(r *rpmmd.Relation) bool {
+		return r.Name == b.pkg.Name && r.Meets(&rpmmd.Relation{Op: rpmmd.EQ, EVR: b.pkg.EVR})
+	})
+}
