@@ -105,6 +105,9 @@ func TestMeets(t *testing.T) {
 		{"v >= 3", "v < 3", false},
 		{"v >= 3", "v <= 3", true},
 		{"v < 5", "v < 3", true},
+		{"v < 3", "v < 3", true},
+		{"v > 3", "v > 3", true},
+		{"v < 3", "v > 3", false},
 		{"v > 5", "v >= 3", true},
 	} {
 		if got := relation(t, test.wants).Meets(relation(t, test.provides)); got != test.want {
