@@ -59,22 +59,25 @@ func ParseEVR(s string) (EVR, error) {
 	return NewEVR(epoch, version, release)
 }
 
-// String is "[epoch:]version[-release]", without an epoch of 0.
+// String is "[epoch:]version[-release]", without an epoch of 0, unless the
+// version has a colon of its own and would be read as having an epoch.
 func (e EVR) String() string {
-	if e.Epoch != 0 {
+	if e.Epoch != 0 || strings.Contains(e.Version, ":") {
 		return e.WithEpoch()
 	}
-	if e.Release == "" {
-		return e.Version
-	}
-	return e.Version + "-" + e.Release
+	return e.withoutEpoch()
 }
 
 // WithEpoch is "epoch:version[-release]".
 func (e EVR) WithEpoch() string {
-	epoch := e.Epoch
-	e.Epoch = 0
-	return strconv.FormatUint(uint64(epoch), 10) + ":" + e.String()
+	return strconv.FormatUint(uint64(e.Epoch), 10) + ":" + e.withoutEpoch()
+}
+
+func (e EVR) withoutEpoch() string {
+	if e.Release == "" {
+		return e.Version
+	}
+	return e.Version + "-" + e.Release
 }
 
 // Compare orders as rpm orders packages: negative if e is older than o.

@@ -219,6 +219,12 @@ func (p *richParser) element(depth int) (*Rich, error) {
 		if r.EVR, err = ParseEVR(version); err != nil {
 			return nil, err
 		}
+		if r.EVR.Version == "" {
+			return nil, fmt.Errorf("%.60s: a version is missing", r.Name)
+		}
+	}
+	if text := r.String(); strings.Count(text, "(") != strings.Count(text, ")") {
+		return nil, fmt.Errorf("%.60s: a parenthesis without its other half", text) // its end would depend on blanks
 	}
 	return &Rich{Relation: r}, nil
 }
