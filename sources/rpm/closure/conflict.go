@@ -102,7 +102,7 @@ func (w *widening) pins() map[*entry][]*need {
 func (w *widening) against(n *node, r *rpmmd.Relation, block func(*node)) {
 	rich, err := w.u.parsed(r)
 	if err != nil {
-		w.err = fmt.Errorf("package %s: conflicts: %w", n.pkg.NEVRA(), err)
+		n.err = fmt.Errorf("package %s: conflicts: %w", n.pkg.NEVRA(), err)
 		return
 	}
 	if rich.Op == rpmmd.If || rich.Op == rpmmd.Unless {

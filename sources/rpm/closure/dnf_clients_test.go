@@ -282,7 +282,7 @@ func TestDnfChoosesTheSame(t *testing.T) {
 	for seed, w := range full {
 		keep := map[*rpmmd.Package]bool{}
 		for i, r := range w.Requests {
-			n.compare(t, fmt.Sprintf("world %d: %v", seed, r), all[seed], r, chosen[seed][i], keep)
+			n.compare(t, fmt.Sprintf("world %d %d: %v", seed, i, r), all[seed], r, chosen[seed][i], keep)
 		}
 		partial = append(partial, repositories(t, restrict(all[seed], keep), w.Requests))
 	}
@@ -290,8 +290,8 @@ func TestDnfChoosesTheSame(t *testing.T) {
 		for i, got := range answers {
 			if want := chosen[seed][i]; !slices.Equal(got, want) || (got == nil) != (want == nil) {
 				n.differs++
-				t.Errorf("world %d: %v: over the partial mirror dnf takes %s besides and not %s (%t, %t)",
-					seed, full[seed].Requests[i], without(got, want), without(want, got), got == nil, want == nil)
+				t.Errorf("world %d %d: %v: over the partial mirror dnf takes %s besides and not %s (%t, %t)",
+					seed, i, full[seed].Requests[i], without(got, want), without(want, got), got == nil, want == nil)
 			}
 		}
 	}

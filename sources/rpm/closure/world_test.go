@@ -181,7 +181,7 @@ func (w *world) any(i int) string {
 		return w.plain(i)
 	}
 	a, b, c := w.plain(i), w.plain(i), w.plain(i)
-	switch w.of(8) {
+	switch w.of(7) { // not unless: rpm does not let it into what packages require
 	case 0:
 		return "(" + a + " and " + b + ")"
 	case 1:
@@ -194,8 +194,6 @@ func (w *world) any(i int) string {
 		return "(" + w.capability() + " with " + w.capability() + ")"
 	case 5:
 		return "(" + w.capability() + " without " + w.name(i) + ")"
-	case 6:
-		return "(" + a + " unless " + b + " else " + c + ")"
 	}
 	return "(" + a + " if (" + b + " or " + c + "))"
 }
