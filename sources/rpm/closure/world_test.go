@@ -115,6 +115,7 @@ func ids(s *closure.Selection) string {
 	for i := range all {
 		all[i] = strings.TrimSuffix(all[i], ".x86_64")
 	}
+	slices.Sort(all)
 	return strings.Join(all, " ")
 }
 
