@@ -133,15 +133,16 @@ func (s *solver) expand(n *node) {
 }
 
 // beside asks for the package of the same version and the best architecture
-// where there is the name for one: without it, rpm clients do not install the
-// inferior one.
+// if there is one: without it, dnf does not install the inferior one.
 func (s *solver) beside(n *node) {
-	same := func(e *entry) bool { return e.rank > 0 && e.rank < n.entry.rank }
-	all := append(slices.Clone(s.u.byName[n.pkg.Name]), s.u.host[n.pkg.Name]...)
-	if n.entry.rank < 2 || n.installed || !slices.ContainsFunc(all, same) {
+	if n.entry.rank < 2 || n.installed {
 		return
 	}
+	all := append(slices.Clone(s.u.byName[n.pkg.Name]), s.u.host[n.pkg.Name]...)
 	all = slices.DeleteFunc(all, func(e *entry) bool { return e.rank >= n.entry.rank || e.pkg.EVR.Compare(n.pkg.EVR) != 0 })
+	if len(all) == 0 {
+		return
+	}
 	d := &need{of: n, field: "stands beside", relation: &rpmmd.Relation{Name: n.pkg.Name, Op: rpmmd.EQ, EVR: n.pkg.EVR}, candidates: all}
 	n.needs = append(n.needs, d)
 	if d.met = slices.ContainsFunc(all, isInstalled); !d.met {
