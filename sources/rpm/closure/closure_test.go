@@ -79,7 +79,7 @@ func TestSelect(t *testing.T) {
 		{"else", "ifelse", "ifelse-1-1 tool-1-1"},
 		{"with", "with", "with-1-1 xy-1-1"},
 		{"without", "less", "less-1-1 y3-1-1"},
-		{"obsoleted, by name", "old", "new-1-1"},
+		{"obsoleted, by name", "old", "new-1-1 old-1-1"},
 		{"obsoleted, required", "needold", "needold-1-1 new-1-1"},
 		{"weak, off", "weak", "weak-1-1"},
 		{"the better architecture", "multi", "both-arch-1-1 multi-1-1"},

@@ -49,6 +49,10 @@ func (s *solver) asks(f form, matched []*entry, why string, r rank, newest int) 
 	if !s.hostHas(candidates) {
 		s.addRoot(&node{why: why, rank: r}, candidates)
 	}
+	if len(candidates) > len(matched) {
+		// dnf has to find the name, too
+		s.addRoot(&node{why: why, rank: optional, extra: true}, matched)
+	}
 	if newest < 2 {
 		return
 	}

@@ -22,6 +22,9 @@ type solver struct {
 	// asked are those for which there is a root, so that none gets two.
 	asked     map[*entry]bool
 	conflicts []string // notes
+	// bare are carried without what they depend on, which nobody has: dnf
+	// prefers others to an older version as long as they are there.
+	bare map[*entry]*reason
 }
 
 // rank is what it means that a root cannot be installed.
@@ -78,7 +81,7 @@ func (d *need) String() string {
 }
 
 func newSolver(u *universe) *solver {
-	return &solver{u: u, nodes: map[*entry]*node{}, known: map[*rpmmd.Relation][]*entry{}, asked: map[*entry]bool{}}
+	return &solver{u: u, nodes: map[*entry]*node{}, known: map[*rpmmd.Relation][]*entry{}, asked: map[*entry]bool{}, bare: map[*entry]*reason{}}
 }
 
 // lookAt makes a node of e. What is chosen is what is reached from the roots by
@@ -288,6 +291,11 @@ func (s *solver) solve(c *collector) error {
 		}
 		if _, ok := c.reasons[n.at]; !ok {
 			c.reasons[n.at] = why
+		}
+	}
+	for e, why := range s.bare {
+		if _, ok := c.reasons[e.at]; !ok {
+			c.reasons[e.at] = why
 		}
 	}
 	s.notes(c)
