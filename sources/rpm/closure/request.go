@@ -50,8 +50,12 @@ func (s *solver) asks(f form, matched []*entry, why string, r rank, newest int) 
 		s.addRoot(&node{why: why, rank: r}, candidates)
 	}
 	if len(candidates) > len(matched) {
-		// dnf has to find the name, too
-		s.addRoot(&node{why: why, rank: optional, extra: true}, matched)
+		// dnf takes the other only if it finds the name
+		for _, e := range matched {
+			if slices.ContainsFunc(candidates, func(o *entry) bool { return obsoletes(o, e) }) {
+				s.bare[e] = &reason{text: why + ", and obsoleted"}
+			}
+		}
 	}
 	if newest < 2 {
 		return

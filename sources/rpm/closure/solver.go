@@ -25,6 +25,8 @@ type solver struct {
 	// bare are carried without what they depend on, which nobody has: dnf
 	// prefers others to an older version as long as they are there.
 	bare map[*entry]*reason
+	// newer are those for which sameOrder has made a root.
+	newer map[*entry]bool
 }
 
 // rank is what it means that a root cannot be installed.
@@ -81,7 +83,7 @@ func (d *need) String() string {
 }
 
 func newSolver(u *universe) *solver {
-	return &solver{u: u, nodes: map[*entry]*node{}, known: map[*rpmmd.Relation][]*entry{}, asked: map[*entry]bool{}, bare: map[*entry]*reason{}}
+	return &solver{u: u, nodes: map[*entry]*node{}, known: map[*rpmmd.Relation][]*entry{}, asked: map[*entry]bool{}, bare: map[*entry]*reason{}, newer: map[*entry]bool{}}
 }
 
 // lookAt makes a node of e. What is chosen is what is reached from the roots by

@@ -274,12 +274,12 @@ func (w *widening) sameOrder() bool {
 			changed = w.pick(d, e) || changed
 		}
 		for _, e := range w.u.byName[first.pkg.Name] {
-			if e != first && e.pkg.Arch == first.pkg.Arch && e.priority <= first.priority && e.pkg.EVR.Compare(first.pkg.EVR) > 0 && !w.asked[e] {
-				w.asked[e] = true
+			if e != first && e.pkg.Arch == first.pkg.Arch && e.priority <= first.priority && e.pkg.EVR.Compare(first.pkg.EVR) > 0 && !w.has(e) && w.bare[e] == nil && !w.newer[e] {
 				why := fmt.Sprintf("%s is newer than %s, which is therefore not preferred", e.pkg.NEVRA(), first.pkg.NEVRA())
 				if w.isBroken(e) {
 					w.bare[e] = &reason{why, w.reached[d.of]}
 				} else {
+					w.newer[e] = true
 					w.addRoot(&node{why: why, rank: optional, from: d.of}, []*entry{e})
 				}
 				changed = true
