@@ -51,6 +51,9 @@ const archive = `
 	old-1-1
 	new-1-1; obsoletes: old < 2; provides: old = 2
 	needold-1-1; requires: old
+	first-1-1; provides: ob
+	second-1-1; provides: ob; obsoletes: first
+	needob-1-1; requires: ob
 	weak-1-1; recommends: tool
 	plus-1-1; supplements: weak
 	fight-1-1; requires: zeta; conflicts: zeta
@@ -81,6 +84,7 @@ func TestSelect(t *testing.T) {
 		{"without", "less", "less-1-1 y3-1-1"},
 		{"obsoleted, by name", "old", "new-1-1 old-1-1"},
 		{"obsoleted, required", "needold", "needold-1-1 new-1-1"},
+		{"obsoleted by another choice", "needob", "needob-1-1 second-1-1"},
 		{"weak, off", "weak", "weak-1-1"},
 		{"the better architecture", "multi", "both-arch-1-1 multi-1-1"},
 		{"the other architecture, beside the better", "want32", "both-arch-1-1 both-arch-1-1.i686 want32-1-1"},
