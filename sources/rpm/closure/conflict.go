@@ -29,7 +29,7 @@ func (w *widening) blocked() bool {
 			}
 			if w.next(d) {
 				changed = true
-			} else if !d.soft && len(d.conditions) == 0 && d.of.entry != nil {
+			} else if !d.soft && d.of.entry != nil {
 				blocked[d.of] = true
 				queue = append(queue, d.of)
 			}
@@ -64,6 +64,7 @@ func (w *widening) conflicting(blocked map[*node]bool) (queue []*node) {
 				block(n)
 			}
 		}
+		w.unmet(n, block)
 		for _, r := range n.pkg.Conflicts {
 			w.against(n, r, block)
 		}
@@ -78,6 +79,24 @@ func (w *widening) conflicting(blocked map[*node]bool) (queue []*node) {
 		}
 	}
 	return queue
+}
+
+// unmet blocks n where it has a need that counts because of something reached,
+// and that nothing meets, and what it counts because of.
+func (w *widening) unmet(n *node, block func(*node)) {
+	for _, d := range n.needs {
+		if d.soft || d.met || len(d.conditions) == 0 || len(d.picks) > 0 || slices.ContainsFunc(d.conditions, func(set []*entry) bool { return !w.hasOne(set) }) {
+			continue
+		}
+		block(n)
+		for _, set := range d.conditions {
+			for _, e := range set {
+				if w.has(e) {
+					block(w.solver.nodes[e])
+				}
+			}
+		}
+	}
 }
 
 // pins are for each reached package the needs that chose it, but for those
@@ -102,7 +121,7 @@ func (w *widening) pins() map[*entry][]*need {
 func (w *widening) against(n *node, r *rpmmd.Relation, block func(*node)) {
 	rich, err := w.u.parsed(r)
 	if err != nil {
-		w.err = fmt.Errorf("package %s: conflicts: %w", n.pkg.NEVRA(), err)
+		n.err = fmt.Errorf("package %s: conflicts: %w", n.pkg.NEVRA(), err)
 		return
 	}
 	if rich.Op == rpmmd.If || rich.Op == rpmmd.Unless {

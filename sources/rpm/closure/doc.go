@@ -18,12 +18,21 @@
 // suggests; and where a choice conflicts with something carried, or cannot be
 // had without what does, the next one as well, until one is found that is free
 // of conflicts. It grows from what is asked for until nothing is added. So
-// every choice that dnf makes over the whole mirror is there, for the request
+// the choices that dnf makes over the whole mirror are there, for the request
 // as a whole and for each part of it, and what dnf passed over is no better
-// over the partial one.
+// over the partial one: a newer version that nobody can install is carried all
+// the same where dnf prefers other names for it.
+//
+// Not all of them: libsolv searches, and where a conflict makes it go back it
+// can come to a choice that is not foreseen here. In made-up repositories full
+// of conflicts and rich dependencies, dnf 4.14 chose a package that the closure
+// lacks in 18 of 574 requests that it satisfied, and chose otherwise over the
+// partial mirror in 18 of 900. A test holds these as upper bounds. The closure
+// was mended by these very repositories: in six others it was 25 of 596, and 74
+// of 900.
 //
 // A package that needs what nobody has is left out of the choice first, as by
-// libsolv; where nothing else is left, what needs it is an error that names
+// libsolv, also of those that are not the first; where nothing else is left, what needs it is an error that names
 // the way there.
 //
 // It is pure: no network, no clock; the same lists and requests give the same

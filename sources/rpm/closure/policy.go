@@ -91,7 +91,7 @@ func (u *universe) order(all []*entry, in func(*entry) bool) []*entry {
 	var liked, disliked []*entry
 	for _, e := range all {
 		if u.isOld(e, in) {
-			disliked = append([]*entry{e}, disliked...)
+			disliked = append(disliked, e)
 		} else {
 			liked = append(liked, e)
 		}

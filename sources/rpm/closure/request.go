@@ -49,6 +49,14 @@ func (s *solver) asks(f form, matched []*entry, why string, r rank, newest int) 
 	if !s.hostHas(candidates) {
 		s.addRoot(&node{why: why, rank: r}, candidates)
 	}
+	if len(candidates) > len(matched) {
+		// dnf takes the other only if it finds the name
+		for _, e := range matched {
+			if slices.ContainsFunc(candidates, func(o *entry) bool { return obsoletes(o, e) }) {
+				s.bare[e] = &reason{text: why + ", and obsoleted"}
+			}
+		}
+	}
 	if newest < 2 {
 		return
 	}

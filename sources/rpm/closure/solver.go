@@ -14,15 +14,19 @@ type solver struct {
 	u       *universe
 	nodes   map[*entry]*node
 	roots   []*node
-	queue   []*node // chosen, relations not yet looked at
+	queue   []*node // relations not yet looked at
 	broken  []*node // found to be, users not yet told
 	dormant []*need // asked for only if something else is chosen
 	reached map[*node]*reason
 	known   map[*rpmmd.Relation][]*entry
-	err     error // of a package's own relations
 	// asked are those for which there is a root, so that none gets two.
 	asked     map[*entry]bool
 	conflicts []string // notes
+	// bare are carried without what they depend on, which nobody has: dnf
+	// prefers others to an older version as long as they are there.
+	bare map[*entry]*reason
+	// newer are those for which sameOrder has made a root.
+	newer map[*entry]bool
 }
 
 // rank is what it means that a root cannot be installed.
@@ -34,8 +38,8 @@ const (
 	optional             // of use only if it can be installed
 )
 
-// node is a package that was chosen at some time, or a root: something that
-// was asked for, without a package of its own.
+// node is a package that would meet a need of something looked at, chosen or
+// not, or a root: something that was asked for, without a package of its own.
 type node struct {
 	*entry
 	why   string // of a root
@@ -43,7 +47,8 @@ type node struct {
 	rank  rank   // of a root
 	extra bool   // a root that asks for an older version besides
 	needs []*need
-	users []*need // that chose it at some time
+	users []*need // that it would meet
+	err   error   // of its own relations
 	// broken is the need that nothing meets; nil: can be installed as far as
 	// is known.
 	broken *need
@@ -67,6 +72,7 @@ type need struct {
 	pruned     []*entry   // what libsolv looks at, best first; in terms of what is broken now
 	picks      []*entry   // the first is dnf's choice
 	met        bool       // by what is installed, or by the package itself
+	known      bool       // to all candidates
 }
 
 func (d *need) String() string {
@@ -77,11 +83,12 @@ func (d *need) String() string {
 }
 
 func newSolver(u *universe) *solver {
-	return &solver{u: u, nodes: map[*entry]*node{}, known: map[*rpmmd.Relation][]*entry{}, asked: map[*entry]bool{}}
+	return &solver{u: u, nodes: map[*entry]*node{}, known: map[*rpmmd.Relation][]*entry{}, asked: map[*entry]bool{}, bare: map[*entry]*reason{}, newer: map[*entry]bool{}}
 }
 
-// choose makes e part of the selection.
-func (s *solver) choose(e *entry) *node {
+// lookAt makes a node of e. What is chosen is what is reached from the roots by
+// way of picks.
+func (s *solver) lookAt(e *entry) *node {
 	n, ok := s.nodes[e]
 	if !ok {
 		n = &node{entry: e}
@@ -121,11 +128,30 @@ func (s *solver) settle() {
 // expand looks at the relations of n for the first time.
 func (s *solver) expand(n *node) {
 	s.follow(n, "requires", n.pkg.Requires, false)
+	s.beside(n)
 	if n.at.index < 0 {
 		return
 	}
 	if r := s.u.requests[s.u.sources[n.at.index]]; r != nil && r.Recommends {
 		s.follow(n, "recommends", n.pkg.Recommends, true)
+	}
+}
+
+// beside asks for the package of the same version and the best architecture
+// if there is one: without it, dnf does not install the inferior one.
+func (s *solver) beside(n *node) {
+	if n.entry.rank < 2 || n.installed {
+		return
+	}
+	all := append(slices.Clone(s.u.byName[n.pkg.Name]), s.u.host[n.pkg.Name]...)
+	all = slices.DeleteFunc(all, func(e *entry) bool { return e.rank >= n.entry.rank || e.pkg.EVR.Compare(n.pkg.EVR) != 0 })
+	if len(all) == 0 {
+		return
+	}
+	d := &need{of: n, field: "stands beside", relation: &rpmmd.Relation{Name: n.pkg.Name, Op: rpmmd.EQ, EVR: n.pkg.EVR}, candidates: all}
+	n.needs = append(n.needs, d)
+	if d.met = slices.ContainsFunc(all, isInstalled); !d.met {
+		s.advance(d)
 	}
 }
 
@@ -136,7 +162,7 @@ func (s *solver) follow(n *node, field string, relations []*rpmmd.Relation, soft
 		}
 		all, err := s.clauses(r)
 		if err != nil {
-			s.err = errors.Join(s.err, fmt.Errorf("package %s: %s: %w", n.pkg.NEVRA(), field, err))
+			n.err = errors.Join(n.err, fmt.Errorf("package %s: %s: %w", n.pkg.NEVRA(), field, err))
 			return
 		}
 		for _, c := range all {
@@ -195,7 +221,16 @@ func (s *solver) addNeed(n *node, d *need, c clause) {
 func isInstalled(e *entry) bool { return e.installed }
 
 // advance makes the choice of d anew, as far as it is known what is broken.
+// That has to be known of all candidates, not of the first alone: their order
+// depends on who else there is.
 func (s *solver) advance(d *need) {
+	if !d.known {
+		d.known = true
+		for _, e := range d.candidates {
+			n := s.lookAt(e)
+			n.users = append(n.users, d)
+		}
+	}
 	available := d.candidates
 	if slices.ContainsFunc(available, s.isBroken) {
 		available = slices.DeleteFunc(slices.Clone(available), s.isBroken)
@@ -227,8 +262,6 @@ func (s *solver) pick(d *need, e *entry) bool {
 		return false
 	}
 	d.picks = append(d.picks, e)
-	n := s.choose(e)
-	n.users = append(n.users, d)
 	return true
 }
 
@@ -238,10 +271,10 @@ func (s *solver) solve(c *collector) error {
 	for s.widen() {
 		s.settle()
 	}
-	if s.err != nil {
-		return s.err
-	}
 	var errs []error
+	for _, n := range s.reach() {
+		errs = append(errs, n.err)
+	}
 	for _, r := range s.roots {
 		if r.broken == nil {
 			continue
@@ -260,6 +293,11 @@ func (s *solver) solve(c *collector) error {
 		}
 		if _, ok := c.reasons[n.at]; !ok {
 			c.reasons[n.at] = why
+		}
+	}
+	for e, why := range s.bare {
+		if _, ok := c.reasons[e.at]; !ok {
+			c.reasons[e.at] = why
 		}
 	}
 	s.notes(c)

@@ -266,7 +266,7 @@ func (w *widening) sameOrder() bool {
 		if len(carried) < 2 {
 			return
 		}
-		first := w.u.order(prune(carried), w.has)[0]
+		first := w.u.order(prune(carried), func(e *entry) bool { return w.has(e) || w.bare[e] != nil })[0]
 		if first == d.pruned[0] {
 			return
 		}
@@ -274,10 +274,14 @@ func (w *widening) sameOrder() bool {
 			changed = w.pick(d, e) || changed
 		}
 		for _, e := range w.u.byName[first.pkg.Name] {
-			if e != first && e.pkg.Arch == first.pkg.Arch && e.priority <= first.priority && e.pkg.EVR.Compare(first.pkg.EVR) > 0 && !w.asked[e] {
-				w.asked[e] = true
+			if e != first && e.pkg.Arch == first.pkg.Arch && e.priority <= first.priority && e.pkg.EVR.Compare(first.pkg.EVR) > 0 && !w.has(e) && w.bare[e] == nil && !w.newer[e] {
 				why := fmt.Sprintf("%s is newer than %s, which is therefore not preferred", e.pkg.NEVRA(), first.pkg.NEVRA())
-				w.addRoot(&node{why: why, rank: optional, from: d.of}, []*entry{e})
+				if w.isBroken(e) {
+					w.bare[e] = &reason{why, w.reached[d.of]}
+				} else {
+					w.newer[e] = true
+					w.addRoot(&node{why: why, rank: optional, from: d.of}, []*entry{e})
+				}
 				changed = true
 			}
 		}
