@@ -244,35 +244,3 @@ func FuzzDeltas(f *testing.F) {
 		}
 	})
 }
-
-// FuzzParseRich: what is read can be written and read again, and is the same.
-// Names with an open parenthesis are an exception: a blank ends them, and
-// nothing shows that in what is written.
-func FuzzParseRich(f *testing.F) {
-	for _, text := range []string{"(a >= 1:2-3 if (b or c(x)) else d)", "(a with b with c)", "((a unless b) and /d)", "(a"} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		rich, err := ParseRich(text)
-		if err != nil || !closed(rich) {
-			return
-		}
-		written := rich.String()
-		if rich.Op == Leaf {
-			written = "(" + written + ")"
-		}
-		again, err := ParseRich(written)
-		if err != nil || again.String() != rich.String() {
-			t.Errorf("%q, and then %v: %v", rich, again, err)
-		}
-	})
-}
-
-func closed(r *Rich) bool {
-	for _, arg := range r.Args {
-		if !closed(arg) {
-			return false
-		}
-	}
-	return r.Op != Leaf || strings.Count(r.Relation.String(), "(") == strings.Count(r.Relation.String(), ")")
-}
