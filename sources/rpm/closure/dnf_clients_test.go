@@ -271,8 +271,8 @@ func without(all, less []string) []string {
 type tally struct {
 	requests, refused, unneeded, same, missing, differs int
 	// broken counts what dnf installs from the whole and cannot from the partial.
-	broken int
-	chosen, carried                                     int
+	broken          int
+	chosen, carried int
 }
 
 // TestDnfChoosesTheSame: with few exceptions, what real dnf chooses over whole repositories is in
