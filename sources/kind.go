@@ -2,6 +2,7 @@ package sources
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 
@@ -94,6 +95,10 @@ const (
 	InsecureMark = "@INSECURE@"
 )
 
+// ErrNotAtHand is what Tree.Open gives for content that does not have to be
+// looked at again: of a source that is held back, or Artifact.Checked.
+var ErrNotAtHand = errors.New("not at hand on this side")
+
 // Tree is a mirror's content as clients would see it: before the trip from
 // what was collected, inside from what is published. unpack.Mirror's trees
 // have its methods.
@@ -102,6 +107,7 @@ type Tree interface {
 	Repositories() []bundle.Repository
 	// Files streams the file list of a repository by name, in order.
 	Files(repo string) iter.Seq2[bundle.File, error]
-	// Open opens a file by repository name and path; the caller closes it.
+	// Open opens a file by repository name and path; the caller closes it. The
+	// error matches ErrNotAtHand where a check need not look.
 	Open(ctx context.Context, repo, path string) (io.ReadCloser, error)
 }

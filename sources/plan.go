@@ -60,6 +60,10 @@ type Artifact struct {
 	Validator string
 	// Open fetches the content; it may be called again.
 	Open bundle.Open
+	// Checked says that the base has this very line of the list, so that it was
+	// looked at when that was made: a check by the same version of the program
+	// gets ErrNotAtHand for its content.
+	Checked bool
 	// Known is called in place of Open where the base or another artifact has
 	// the content already: it checks what more than the digest has to hold.
 	// nil: nothing more. Its error refuses the artifact.

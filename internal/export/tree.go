@@ -96,12 +96,18 @@ func (t *tree) list(repo string) (io.ReadCloser, error) {
 // read is compared with what was collected at its end. Content of a source
 // that is held back is not at hand on this side.
 func (t *tree) Open(ctx context.Context, repo, path string) (io.ReadCloser, error) {
+	if slices.ContainsFunc(t.held, func(r bundle.Repository) bool { return r.Name == repo }) {
+		return nil, fmt.Errorf("source %s, %s: held back: %w", repo, path, sources.ErrNotAtHand)
+	}
 	want, a, found, err := t.find(repo, path)
 	if err != nil {
 		return nil, err
 	}
 	if !found {
 		return nil, fmt.Errorf("source %s, %s: not listed: %w", repo, path, bundle.ErrIncomplete)
+	}
+	if a.Checked && t.s.base != nil && t.s.base.manifest.Tool == t.s.o.Tool {
+		return nil, fmt.Errorf("source %s, %s: %w", repo, path, sources.ErrNotAtHand)
 	}
 	content, err := a.Open(ctx, 0, "")
 	if err != nil {
@@ -172,7 +178,10 @@ func (s *session) check(ctx context.Context, collected []sources.Collected) erro
 	var errs []error
 	for _, k := range s.o.Kinds {
 		t := s.tree(k.Name, collected)
-		if k.Check == nil || len(t.Repositories()) == 0 {
+		// What is held back was checked when it was made. Its lists are looked at
+		// where files of others may lie among them.
+		t.held = slices.DeleteFunc(t.held, func(r bundle.Repository) bool { return !bundle.IsSharedMount(r.Mount) })
+		if k.Check == nil || len(t.collected) == 0 {
 			continue
 		}
 		defer t.close()

@@ -28,6 +28,9 @@ const (
 	// resolvedKey has the digest that upstream's tag has, on a tag that leads
 	// to something else here: the one platform that was chosen of an index.
 	resolvedKey = "resolved"
+	// lackingKey has the chosen platforms that an index has no image for,
+	// separated by ','.
+	lackingKey = "lacking"
 	// urlsKey has the URLs of a foreign layer, separated by blanks.
 	urlsKey = "urls"
 	// plainKey of a repository has the registries spoken to without TLS.
@@ -37,7 +40,7 @@ const (
 // maxParts bounds in how many annotations a list of digests is written: the
 // line of a file list has to hold them (bundle.MaxLineSize). A manifest with
 // more is read each time.
-const maxParts = 12
+const maxParts = 6
 
 // annotate writes a list into as many annotations as it takes; ok is false,
 // and nothing is written, if those would be too many.
@@ -45,6 +48,9 @@ func annotate(to map[string]string, key, separator string, list []string) (ok bo
 	var parts []string
 	var b strings.Builder
 	for _, s := range list {
+		if len(s) > bundle.MaxAnnotationSize {
+			return false
+		}
 		if b.Len()+len(separator)+len(s) > bundle.MaxAnnotationSize {
 			parts = append(parts, b.String())
 			b.Reset()
@@ -114,3 +120,6 @@ func absences(annotations map[string]string) ([]absence, error) {
 	}
 	return all, nil
 }
+
+// clip bounds a value.
+func clip(s string) string { return clipTo(s, bundle.MaxAnnotationSize) }

@@ -117,6 +117,7 @@ func (g *gathering) addAttachments(ctx context.Context, d bundle.Digest, found a
 			return nil, upstream(g.address(name), err)
 		}
 		target := digestOf(at)
+		g.steps = 0
 		if err := g.walk(ctx, target, child{digest: target, size: at.Size, mediaType: at.MediaType, manifest: true}, 0); err != nil {
 			return nil, err
 		}
@@ -129,6 +130,7 @@ func (g *gathering) addAttachments(ctx context.Context, d bundle.Digest, found a
 			return nil, upstream(g.image.String()+": referrers of "+d.String(), err)
 		}
 		target := digestOf(r)
+		g.steps = 0
 		if err := g.walk(ctx, target, child{digest: target, size: r.Size, mediaType: r.MediaType, manifest: true}, 0); err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -16,7 +17,7 @@ import (
 // and whatever it leads to, with its digest and size, in the same image. What
 // an index was not chosen to have is excepted, as its line in the list names it.
 func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
-	c := &checking{ctx: ctx, tree: t, files: map[string]bundle.File{}, found: map[string]bool{}}
+	c := &checking{ctx: ctx, tree: t, files: map[string]bundle.File{}}
 	for _, r := range t.Repositories() {
 		for f, err := range t.Files(r.Name) {
 			if err != nil {
@@ -49,7 +50,6 @@ type checking struct {
 	ctx                            context.Context
 	tree                           sources.Tree
 	files                          map[string]bundle.File
-	found                          map[string]bool // manifests by path that are whole, or were named
 	tags, manifests, blobs, absent int64
 }
 
@@ -91,6 +91,9 @@ func (c *checking) missing(r bundle.Repository, path, who string) error {
 // manifest checks what a manifest, an index or a list of referrers leads to.
 func (c *checking) manifest(r bundle.Repository, dir string, f bundle.File) error {
 	body, err := c.tree.Open(c.ctx, r.Name, f.Path)
+	if errors.Is(err, sources.ErrNotAtHand) {
+		return c.recorded(r, dir, f)
+	}
 	if err != nil {
 		return err
 	}
@@ -117,6 +120,26 @@ func (c *checking) manifest(r bundle.Repository, dir string, f bundle.File) erro
 	var errs []error
 	for _, d := range m.children {
 		errs = append(errs, c.child(r, dir, f, d, m.index && leadsToManifest(d), absent))
+	}
+	return errors.Join(errs...)
+}
+
+// recorded checks a manifest that was read when the base was made, and is not
+// read again: what its line in the list leads to is there.
+func (c *checking) recorded(r bundle.Repository, dir string, f bundle.File) error {
+	left, err := absences(f.Annotations)
+	if err != nil {
+		return fmt.Errorf("%s/%s: %w: %w", r.Mount, f.Path, err, bundle.ErrMalformed)
+	}
+	c.absent += int64(len(left))
+	refs, _ := annotated(f.Annotations, referencesKey, " ")
+	var errs []error
+	for _, reference := range refs {
+		d := "sha256:" + strings.TrimSuffix(reference, asideMark)
+		_, manifest := c.files[dir+"/"+areaManifests+"/"+d]
+		if _, ok := c.files[dir+"/"+areaBlobs+"/"+d]; !ok && !manifest {
+			errs = append(errs, c.missing(r, dir+"/"+areaBlobs+"/"+d, "whoever pulls "+f.Path))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -119,10 +119,17 @@ func (g *gathering) signedByTag(ctx context.Context, d bundle.Digest, keys []cos
 		return id, nil, upstream(m.URL, err)
 	}
 	for i, layer := range parsed.layers {
-		if layer.MediaType != typeSimpleSigning || i == maxSignaturesOfImage {
+		if i == maxSignaturesOfImage {
+			break
+		}
+		if layer.MediaType != typeSimpleSigning {
 			continue
 		}
 		payload, err := g.fetchBlob(ctx, layer)
+		if unreadable(err) { // another one may hold
+			found = append(found, err)
+			continue
+		}
 		if err != nil {
 			return id, nil, err
 		}
@@ -185,13 +192,17 @@ func (g *gathering) signedByReferrer(ctx context.Context, d bundle.Digest, keys 
 		if id, err = g.checkBundle(ctx, r, d, keys); err == nil {
 			return id, nil, nil
 		}
-		if !errors.Is(err, errNotThis) {
+		if !errors.Is(err, errNotThis) && !unreadable(err) {
 			return bundle.Digest{}, nil, err
 		}
 		found = append(found, err)
 	}
 	return bundle.Digest{}, found, nil
 }
+
+// unreadable says that what an attachment leads to is gone, or is not what it
+// should be: somebody's bad signature, which does a good one no harm.
+func unreadable(err error) bool { return registry.NotFound(err) || errors.Is(err, errBadBlob) }
 
 // errNotThis: a signature that is none for what is asked about.
 var errNotThis = errors.New("a bundle")

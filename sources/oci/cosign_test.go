@@ -19,6 +19,8 @@ type cosigner struct {
 	w      *world
 	sv     signature.SignerVerifier
 	bundle *bundle.Signer
+	// broken: a signature that leads nowhere stands before the right one.
+	broken bool
 }
 
 // newCosigner makes a key, the public half of which lies in file.
@@ -58,6 +60,11 @@ func (c *cosigner) simple(name string, d v1.Descriptor, kind, what string) {
 	layer := describe(typeSimpleSigning, payload)
 	layer.Annotations = map[string]string{annotationSignature: base64.StdEncoding.EncodeToString(signed)}
 	m := v1.Manifest{MediaType: v1.MediaTypeImageManifest, Config: describe(v1.MediaTypeImageConfig, configuration), Layers: []v1.Descriptor{layer}}
+	if c.broken {
+		gone, large := describe(typeSimpleSigning, []byte("nowhere")), describe(typeSimpleSigning, []byte("large"))
+		large.Size = maxSignature + 1
+		m.Layers = []v1.Descriptor{gone, large, layer}
+	}
 	m.SchemaVersion = 2
 	c.w.PutManifest(name, v1.MediaTypeImageManifest, c.w.json(m), "sha256-"+d.Digest.Encoded()+suffixSignature)
 }
@@ -91,6 +98,10 @@ func TestVerify(t *testing.T) {
 			wrong.simple("app", d, typeCosignSignature, d.Digest.String())
 			right.refer("app", d, predicateSign, d.Digest.String())
 		}, ""},
+		"beside one whose payload is gone": {func(right, _ *cosigner, d v1.Descriptor) {
+			right.broken = true
+			right.simple("app", d, typeCosignSignature, d.Digest.String())
+		}, ""},
 		"unsigned": {func(_, _ *cosigner, _ v1.Descriptor) {}, "no signature there"},
 		"by another key": {func(_, wrong *cosigner, d v1.Descriptor) {
 			wrong.simple("app", d, typeCosignSignature, d.Digest.String())
@@ -117,6 +128,12 @@ func TestVerify(t *testing.T) {
 			spec := w.spec("images", "images: HOST/app:v1", "platforms: linux/amd64", "signatures: verify", "keys: cosign.pub")
 			if test.want != "" {
 				w.refused(spec, fetch.ErrRefused, w.Host()+"/app:v1", d.Digest.String(), right.bundle.KeyID().Short(), test.want)
+				return
+			}
+			if right.broken { // that it cannot be carried whole is another matter
+				if _, err := w.plan(w.env(nil), spec); err != nil {
+					t.Error(err)
+				}
 				return
 			}
 			tr := w.must(nil, spec)

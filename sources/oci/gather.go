@@ -36,6 +36,8 @@ type gathering struct {
 	walked    map[bundle.Digest]bool
 	tags      map[string]*tag
 	referrers map[bundle.Digest][]v1.Descriptor
+	// steps counts the manifests below the reference that is walked.
+	steps int
 	// plan remarks, in the order in which they came up.
 	notes []string
 }
@@ -70,6 +72,7 @@ func (g *gathering) gather(ctx context.Context) error {
 	}
 	var errs []error
 	for _, r := range roots {
+		g.steps = 0
 		if err := g.walk(ctx, r.digest, r.told, 0); err != nil {
 			errs = append(errs, r.want.at(err))
 		}
@@ -180,10 +183,13 @@ func (g *gathering) resolveOne(ctx context.Context, w want) (root, error) {
 func (g *gathering) walk(ctx context.Context, d bundle.Digest, told child, depth int) error {
 	switch {
 	case g.walked[d]:
-		return g.nodes[d].agrees(told)
+		if err := g.nodes[d].agrees(told); err != nil {
+			return fmt.Errorf("%s: manifest %s: %w", g.image, d, err)
+		}
+		return nil
 	case depth > maxDepth:
 		return fmt.Errorf("%s: indexes within indexes, more than %d deep: %w", g.image, maxDepth, fetch.ErrUpstream)
-	case len(g.nodes) > maxManifests:
+	case g.steps > maxManifests:
 		return fmt.Errorf("%s: more than %d manifests: %w", g.image, maxManifests, fetch.ErrUpstream)
 	}
 	n, err := g.node(ctx, d, told)
@@ -191,6 +197,7 @@ func (g *gathering) walk(ctx context.Context, d bundle.Digest, told child, depth
 		return err
 	}
 	g.walked[d] = true
+	g.steps++
 	var errs []error
 	for _, c := range n.children {
 		if c.manifest {
@@ -216,6 +223,9 @@ func (g *gathering) settleTags() {
 			}
 			g.notes = append(g.notes, left)
 		}
+		if len(n.lacking) > 0 {
+			g.notes = append(g.notes, fmt.Sprintf("%s:%s: has no image for %s", g.image, name, strings.Join(n.lacking, ", ")))
+		}
 		if before, ok := g.p.base[g.manifestPath(name)]; ok {
 			was := before.File.Digest
 			if hex, ok := before.File.Annotations[resolvedKey]; ok {
@@ -231,9 +241,6 @@ func (g *gathering) settleTags() {
 // node gives the manifest with a digest: one that was read already, one that
 // the base has listed with all it leads to, or else the registry's.
 func (g *gathering) node(ctx context.Context, d bundle.Digest, told child) (*node, error) {
-	if n := g.nodes[d]; n != nil {
-		return n, n.agrees(told)
-	}
 	n := g.recall(d)
 	if n == nil {
 		m, err := g.repo.Manifest(ctx, d.String())
@@ -255,10 +262,13 @@ func (g *gathering) node(ctx context.Context, d bundle.Digest, told child) (*nod
 	return n, nil
 }
 
+// errBadBlob: a blob that is not what its descriptor says, or too large.
+var errBadBlob = errors.New("not what its descriptor says")
+
 // fetchBlob reads a small blob, checked.
 func (g *gathering) fetchBlob(ctx context.Context, d v1.Descriptor) (_ []byte, err error) {
 	if d.Size > maxSignature {
-		return nil, fmt.Errorf("%s: blob %s: %d bytes, at most %d: %w", g.image, d.Digest, d.Size, maxSignature, fetch.ErrUpstream)
+		return nil, fmt.Errorf("%s: blob %s: %d bytes, at most %d: %w: %w", g.image, d.Digest, d.Size, maxSignature, errBadBlob, fetch.ErrUpstream)
 	}
 	body, err := g.repo.Blob(ctx, d.Digest, 0, "")
 	if err != nil {
@@ -267,10 +277,10 @@ func (g *gathering) fetchBlob(ctx context.Context, d v1.Descriptor) (_ []byte, e
 	defer func() { err = errors.Join(err, body.Close()) }()
 	b, err := bundle.ReadAllBounded(body, d.Digest.String(), maxSignature)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", g.image, err, fetch.ErrUpstream)
+		return nil, fmt.Errorf("%s: %w: %w: %w", g.image, err, errBadBlob, fetch.ErrUpstream)
 	}
 	if have := digest.FromBytes(b); have != d.Digest {
-		return nil, fmt.Errorf("%s: blob: want %s, got %s: %w", g.image, d.Digest, have, fetch.ErrUpstream)
+		return nil, fmt.Errorf("%s: blob: want %s, got %s: %w: %w", g.image, d.Digest, have, errBadBlob, fetch.ErrUpstream)
 	}
 	return b, nil
 }

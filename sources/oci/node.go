@@ -19,6 +19,10 @@ type node struct {
 	index    bool
 	children []child
 	absent   int
+	// lacking are chosen platforms that the index has no image for.
+	lacking []string
+	// recalled says that the base listed it: its content was not read.
+	recalled bool
 	single   bundle.Digest // see singleKey
 }
 
@@ -57,6 +61,9 @@ func (g *gathering) read(content []byte, told string) (*node, error) {
 	if err := g.choose(n, m); err != nil {
 		return nil, err
 	}
+	if len(n.lacking) > 0 {
+		n.file.Annotations[lackingKey] = clip(strings.Join(n.lacking, ","))
+	}
 	refs := make([]string, len(n.children))
 	for i, c := range n.children {
 		if refs[i] = c.digest.Hex(); c.aside {
@@ -70,6 +77,7 @@ func (g *gathering) read(content []byte, told string) (*node, error) {
 // choose decides what of a manifest's content is carried.
 func (g *gathering) choose(n *node, m *manifest) error {
 	kept := m.children
+	places := make(map[bundle.Digest]int, len(kept))
 	if m.index && len(g.platforms) > 0 {
 		var absent []v1.Descriptor
 		kept, absent = m.chosen(g.platforms)
@@ -77,6 +85,7 @@ func (g *gathering) choose(n *node, m *manifest) error {
 		if err := g.leaveOut(n, absent, kept); err != nil {
 			return err
 		}
+		n.lacking = g.platforms.lacking(kept)
 	}
 	for _, d := range kept {
 		c := child{digest: digestOf(d), size: d.Size, mediaType: d.MediaType, manifest: m.index && leadsToManifest(d), aside: isUnknown(d.Platform)}
@@ -85,13 +94,17 @@ func (g *gathering) choose(n *node, m *manifest) error {
 				return fmt.Errorf("layer %s is a foreign one (%s), which registries need not have; foreign-layers: fetch carries it from its URLs: %w", d.Digest, d.MediaType, bundle.ErrUsage)
 			}
 			c.urls = d.URLs
+			if !annotate(map[string]string{}, urlsKey, " ", c.urls) {
+				return fmt.Errorf("layer %s: more URLs than can be recorded: %w", d.Digest, fetch.ErrUpstream)
+			}
 		}
-		if i := slices.IndexFunc(n.children, func(o child) bool { return o.digest == c.digest }); i >= 0 {
+		if i, twice := places[c.digest]; twice {
 			if n.children[i].size != c.size {
 				return fmt.Errorf("%s is %d bytes in one place and %d in another: %w", c.digest, c.size, n.children[i].size, fetch.ErrUpstream)
 			}
 			continue
 		}
+		places[c.digest] = len(n.children)
 		n.children = append(n.children, c)
 	}
 	return nil
@@ -150,7 +163,10 @@ func (g *gathering) recall(d bundle.Digest) *node {
 	if !ok || !isManifestType(f.MediaType) {
 		return nil
 	}
-	n := &node{file: bundle.File{Size: f.Size, Digest: d, MediaType: f.MediaType, Annotations: f.Annotations}, index: isIndexType(f.MediaType)}
+	n := &node{file: bundle.File{Size: f.Size, Digest: d, MediaType: f.MediaType, Annotations: f.Annotations}, index: isIndexType(f.MediaType), recalled: true}
+	if lacking := f.Annotations[lackingKey]; lacking != "" {
+		n.lacking = strings.Split(lacking, ",")
+	}
 	if n.index && f.Annotations[platformsKey] != g.platforms.String() {
 		return nil
 	}

@@ -215,16 +215,25 @@ func aliasClashes(images []*gathering) []string {
 // artifacts are the files of an image.
 func (g *gathering) artifacts() []sources.Artifact {
 	var all []sources.Artifact
+	vouched := g.vouchedFor()
+	by := func(d bundle.Digest) string {
+		if vouched[d] {
+			return bundle.VouchedIndex
+		}
+		return g.connection()
+	}
 	blobs := map[bundle.Digest]bool{}
 	for _, d := range slices.SortedFunc(maps.Keys(g.nodes), compareDigests) {
 		n := g.nodes[d]
 		a := g.manifest(d, d.String(), n.file)
-		a.Evidence.Reason = "part of " + g.String()
+		a.Evidence.Reason, a.Evidence.Vouched, a.Checked = "part of "+g.String(), by(d), n.recalled
 		all = append(all, a)
 		for _, c := range n.children {
 			if !c.manifest && !blobs[c.digest] {
 				blobs[c.digest] = true
-				all = append(all, g.blob(c))
+				b := g.blob(c)
+				b.Evidence.Vouched = by(c.digest)
+				all = append(all, b)
 			}
 		}
 	}
@@ -264,6 +273,43 @@ func (g *gathering) origin() string {
 		host = "registry-1.docker.io"
 	}
 	return scheme + "://" + host + "/v2/" + g.name
+}
+
+// connection is how content is vouched for that nothing else speaks for.
+func (g *gathering) connection() string {
+	if g.unprotected() {
+		return bundle.VouchedNone
+	}
+	return bundle.VouchedTLS
+}
+
+// vouchedFor is everything below a digest that the spec has, or that a
+// signature is over: those say what it is, the registry does not.
+func (g *gathering) vouchedFor() map[bundle.Digest]bool {
+	all := map[bundle.Digest]bool{}
+	var reach func(d bundle.Digest)
+	reach = func(d bundle.Digest) {
+		if all[d] {
+			return
+		}
+		all[d] = true
+		if n := g.nodes[d]; n != nil {
+			for _, c := range n.children {
+				reach(c.digest)
+			}
+		}
+	}
+	for _, w := range g.wants {
+		if !w.digest.IsZero() {
+			reach(w.digest)
+		}
+	}
+	for _, t := range g.tags {
+		if t.signed != "" {
+			reach(t.upstream)
+		}
+	}
+	return all
 }
 
 // unprotected says that the registry, or a mirror before it, is spoken to
@@ -311,10 +357,8 @@ func (g *gathering) tagged(t *tag) sources.Artifact {
 		a.Evidence.Vouched = t.signed
 	case t.pinned:
 		a.Evidence.Vouched = bundle.VouchedPinned
-	case g.unprotected():
-		a.Evidence.Vouched = bundle.VouchedNone
 	default:
-		a.Evidence.Vouched = bundle.VouchedTLS
+		a.Evidence.Vouched = g.connection()
 	}
 	return a
 }

@@ -99,8 +99,38 @@ func isUnknown(of *v1.Platform) bool {
 	return of != nil && of.OS == "unknown" && of.Architecture == "unknown"
 }
 
-// platformName is the platform of a descriptor for people.
+// lacking are the platforms that none of the images kept of an index is for.
+// An index within it may have them.
+func (p platforms) lacking(kept []v1.Descriptor) []string {
+	var all []string
+	for _, want := range p {
+		if !slices.ContainsFunc(kept, func(d v1.Descriptor) bool {
+			return d.Platform == nil || d.Platform.OS == "" || want.takes(*d.Platform)
+		}) {
+			all = append(all, want.String())
+		}
+	}
+	return all
+}
+
+// maxPlatform bounds what is recorded of a platform's name, which is upstream's.
+const maxPlatform = 100 // bytes
+
+// platformName is the platform of a descriptor for people, of letters that an
+// annotation's separators are not among.
 func platformName(of *v1.Platform) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x80 && (r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("/._- ", r)) {
+			return r
+		}
+		return '?'
+	}, clipTo(rawPlatform(of), maxPlatform))
+}
+
+// clipTo cuts s to at most n bytes.
+func clipTo(s string, n int) string { return s[:min(len(s), n)] }
+
+func rawPlatform(of *v1.Platform) string {
 	if of == nil || of.OS == "" && of.Architecture == "" {
 		return "unknown"
 	}

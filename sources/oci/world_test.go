@@ -179,6 +179,8 @@ type tree struct {
 	files   map[string]map[string]bundle.File
 	found   map[string]bundle.Evidence
 	content map[string][]byte
+	// held: no content is at hand.
+	held bool
 }
 
 func (w *world) collect(r *sources.Resolved) *tree {
@@ -222,6 +224,9 @@ func (tr *tree) Files(repo string) iter.Seq2[bundle.File, error] {
 }
 
 func (tr *tree) Open(_ context.Context, repo, path string) (io.ReadCloser, error) {
+	if tr.held {
+		return nil, sources.ErrNotAtHand
+	}
 	if _, ok := tr.files[repo][path]; !ok {
 		return nil, fmt.Errorf("%s: %w", path, os.ErrNotExist)
 	}
@@ -271,4 +276,10 @@ func (w *world) refused(text string, class error, names ...string) {
 			w.t.Errorf("%v: does not name %q", err, name)
 		}
 	}
+}
+
+func slicesContain(all []string, s string) bool { return slices.Contains(all, s) }
+
+func isIncomplete(err error, path string) bool {
+	return errors.Is(err, bundle.ErrIncomplete) && strings.Contains(err.Error(), path)
 }

@@ -17,6 +17,14 @@ func TestSuite(t *testing.T) {
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			a := newArchive(t, dir)
 			a.publish()
+			// Another release beside it, with packages of the same names.
+			old := &archive{t: t, server: a.server, dir: dir, at: "/epel/8", key: a.key}
+			old.Signer = a.key
+			old.Packages = []*rpmtest.Package{old.pkg("hello", "1.8", "x86_64"), old.pkg("data", "0.8", "noarch")}
+			old.publish()
+			spec := func() string {
+				return a.spec() + "- name: epel8\n  kind: rpm\n  baseurl: " + a.server.URL("/epel/$releasever") + "\n  vars: {releasever: \"8\"}\n  gpgkey: archive.asc\n"
+			}
 			_, eve := signers(t)
 			payload := map[string][]byte{}
 			for _, p := range []string{a.find("Packages/hello"), a.find("Packages/data")} {
@@ -25,17 +33,21 @@ func TestSuite(t *testing.T) {
 			hello := a.find("Packages/hello")
 			own, foreign := pgpkeys.Fingerprint(a.key), pgpkeys.Fingerprint(eve)
 			return &sourcetest.Upstream{
-				Server: a.server, Sources: a.spec(), Payload: payload,
+				Server: a.server, Sources: spec(), Payload: payload,
 				Next: [2]func() string{
 					func() string {
 						a.Packages = append(a.Packages[1:], a.pkg("hello", "2.11", "x86_64", "libhello.so"))
 						a.publish()
-						return a.spec()
+						old.Packages = append(old.Packages, old.pkg("late", "1", "noarch"))
+						old.publish()
+						return spec()
 					},
 					func() string {
 						a.Packages = a.Packages[:2]
 						a.publish()
-						return a.spec()
+						old.Packages = old.Packages[1:]
+						old.publish()
+						return spec()
 					},
 				},
 				Forgeries: []sourcetest.Forgery{

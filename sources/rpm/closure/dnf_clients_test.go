@@ -131,13 +131,14 @@ func repositories(t *testing.T, indexes []closure.Index, requests []dnfRequest) 
 func metadata(x *closure.Index) map[string]string {
 	const common, rpm = "http://linux.duke.edu/metadata/common", "http://linux.duke.edu/metadata/rpm"
 	n := len(x.Packages)
-	primary := fmt.Sprintf(`<metadata xmlns="%s" xmlns:rpm="%s" packages="%d">`, common, rpm, n)
-	filelists := fmt.Sprintf(`<filelists xmlns="http://linux.duke.edu/metadata/filelists" packages="%d">`, n)
-	other := fmt.Sprintf(`<otherdata xmlns="http://linux.duke.edu/metadata/other" packages="%d">`, n)
+	var primary, filelists, other bytes.Buffer
+	fmt.Fprintf(&primary, `<metadata xmlns="%s" xmlns:rpm="%s" packages="%d">`, common, rpm, n)
+	fmt.Fprintf(&filelists, `<filelists xmlns="http://linux.duke.edu/metadata/filelists" packages="%d">`, n)
+	fmt.Fprintf(&other, `<otherdata xmlns="http://linux.duke.edu/metadata/other" packages="%d">`, n)
 	for at, p := range x.Packages {
 		version := fmt.Sprintf(`<version epoch="%d" ver="%s" rel="%s"/>`, p.EVR.Epoch, p.EVR.Version, p.EVR.Release)
 		sum := sha256.Sum256([]byte(p.NEVRA()))
-		primary += fmt.Sprintf(`<package type="rpm"><name>%s</name><arch>%s</arch>%s<checksum type="sha256" pkgid="YES">%x</checksum>`+
+		fmt.Fprintf(&primary, `<package type="rpm"><name>%s</name><arch>%s</arch>%s<checksum type="sha256" pkgid="YES">%x</checksum>`+
 			`<summary/><description/><packager/><url/><time file="1" build="1"/><size package="1" installed="1" archive="1"/><location href="%[1]s-%[5]s.rpm"/><format>`,
 			p.Name, p.Arch, version, sum, p.EVR.String()+"."+p.Arch)
 		for _, list := range []struct {
@@ -153,23 +154,23 @@ func metadata(x *closure.Index) map[string]string {
 			{"recommends", p.Recommends},
 			{"supplements", p.Supplements},
 		} {
-			primary += relations(list.name, list.all)
+			primary.WriteString(relations(list.name, list.all))
 		}
 		files := ""
 		for _, path := range p.Files {
 			files += "<file>" + path + "</file>"
 		}
-		primary += files + "</format></package>"
+		primary.WriteString(files + "</format></package>")
 		for path, all := range x.Files {
 			if slices.Contains(all, at) {
 				files += "<file>" + path + "</file>"
 			}
 		}
 		head := fmt.Sprintf(`<package pkgid="%x" name="%s" arch="%s">%s`, sum, p.Name, p.Arch, version)
-		filelists += head + files + "</package>"
-		other += head + "</package>"
+		filelists.WriteString(head + files + "</package>")
+		other.WriteString(head + "</package>")
 	}
-	return map[string]string{"primary": primary + "</metadata>", "filelists": filelists + "</filelists>", "other": other + "</otherdata>"}
+	return map[string]string{"primary": primary.String() + "</metadata>", "filelists": filelists.String() + "</filelists>", "other": other.String() + "</otherdata>"}
 }
 
 // relations are one list of a package in primary.
