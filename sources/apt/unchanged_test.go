@@ -263,3 +263,23 @@ func TestAllOrNone(t *testing.T) {
 		t.Errorf("%d requests to the one that did not change: its packages were not looked at", n)
 	}
 }
+
+// A source that is held back is not looked at, and the other one is checked.
+func TestHeldBack(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	b := newArchive(t, a.dir)
+	b.signer = a.signer
+	writeKeyring(t, filepath.Join(a.dir, "archive.asc"), a.signer)
+	b.publish()
+	x := newExporter(t, a.dir)
+	text := a.spec() + strings.Replace(b.spec(), "name: os", "name: other", 1)
+	x.run(text)
+	b.packages["main amd64"] = append(b.packages["main amd64"], pkg("new", "1", "amd64", ""))
+	b.publish()
+	a.server.ResetCounts()
+	x.o.Only = []string{"other"}
+	if res := x.run(text); res.Nothing || res.Full || a.server.AllRequests() > 0 {
+		t.Errorf("%d requests to what is held back: %+v", a.server.AllRequests(), res)
+	}
+}
