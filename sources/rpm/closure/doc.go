@@ -24,7 +24,8 @@
 // the same where dnf prefers other names for it.
 //
 // Not all of them: libsolv searches, and where a conflict makes it go back it
-// can come to a choice that is not foreseen here. In made-up repositories full
+// can come to a choice that is not foreseen here. With the relations of Debian's
+// 66,000 packages no difference was found in 200 requests. In made-up repositories full
 // of conflicts and rich dependencies, dnf 4.14 chose a package that the closure
 // lacks in 18 of 574 requests that it satisfied, and chose otherwise over the
 // partial mirror in 18 of 900, and could always install. A test holds these as
