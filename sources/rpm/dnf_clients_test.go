@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -148,6 +149,7 @@ func TestDNFFromEveryServer(t *testing.T) {
 		here.t = t
 		t.Run("whole", func(t *testing.T) { here.t = t; here.whole(s.URL) })
 		t.Run("part", func(t *testing.T) { here.t = t; here.partial(s.URL) })
+		t.Run("same", func(t *testing.T) { here.t = t; here.same(s.URL) })
 	})
 }
 
@@ -196,6 +198,32 @@ func (w *world) partial(base string) {
 	}
 	if got := d.sync("some"); got != "data-2.10-1.noarch hello-2.10-1.x86_64 hello-2.11~rc1-1.x86_64 libhello-2.10-1.x86_64" {
 		w.t.Errorf("reposync: %s", got)
+	}
+}
+
+// same: what a package needs is resolved over the partial mirror as over the
+// whole one, and the same files are downloaded.
+func (w *world) same(base string) {
+	whole, part := w.newDNF(base, "os"), w.newDNF(base, "some")
+	resolved := func(d *dnf, name string) string { // dnf has remarks of its own beside it
+		var all []string
+		for line := range strings.Lines(d.must("--quiet", "repoquery", "--requires", "--resolve", "--qf", "is %{name}-%{evr}.%{arch}", name)) {
+			if strings.HasPrefix(line, "is ") {
+				all = append(all, line)
+			}
+		}
+		slices.Sort(all)
+		return strings.Join(all, "")
+	}
+	for _, name := range []string{"hello-2.10", "libhello", "data"} {
+		want, got := resolved(whole, name), resolved(part, name)
+		if got != want || name == "hello-2.10" && !strings.Contains(got, "libhello-2.10-1.x86_64") {
+			w.t.Errorf("%s needs over the partial mirror\n%sand over the whole one\n%s", name, got, want)
+		}
+	}
+	install := []string{"--setopt=install_weak_deps=0", "hello-2.10"}
+	if want, got := whole.download(install...), part.download(install...); got != want || got == "" {
+		w.t.Errorf("downloaded %s, from the whole one %s", got, want)
 	}
 }
 
