@@ -19,6 +19,7 @@ type entry struct {
 	at        place
 	priority  int // of its repository: the lowest is the best
 	rank      int // of its architecture
+	order     int // by name, version and architecture: the same whatever the lists' order
 	installed bool
 }
 
