@@ -25,11 +25,14 @@ func (s *solver) ensure() (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	var doubtful []*node
 	for _, n := range slices.Backward(nodes) { // so that what is given up has no users left to look at
-		if n.isBroken() || s.proven[n] || s.plain(x, n) {
-			continue
+		if !n.isBroken() && !s.proven[n] && !s.plain(x, n) {
+			doubtful = append(doubtful, n)
 		}
-		more, err := s.ensureOne(n)
+	}
+	for some := range slices.Chunk(doubtful, atOnce) {
+		more, err := s.ensureEach(some)
 		if err != nil {
 			return false, err
 		}
@@ -45,25 +48,56 @@ func (s *solver) ensure() (changed bool, err error) {
 	return s.ensureAll(named)
 }
 
-// ensureOne looks at one package or root by itself.
-func (s *solver) ensureOne(n *node) (changed bool, err error) {
-	have := newFormula(s, s.within(s.isReached, n), false)
-	if have.can(n) {
-		s.prove(have)
+// atOnce is how many packages are looked at by one formula: making it takes
+// longer than solving it.
+const atOnce = 512
+
+// ensureEach looks at packages and roots, each by itself.
+func (s *solver) ensureEach(all []*node) (changed bool, err error) {
+	all = slices.DeleteFunc(slices.Clone(all), func(n *node) bool { return n.isBroken() || s.proven[n] })
+	have := newFormula(s, s.within(s.isReached, all...), false)
+	left := s.unproven(have, all)
+	if len(left) == 0 || have.err != nil {
 		return false, have.err
 	}
-	whole := newFormula(s, s.within(anything, n), false)
-	switch {
-	case !whole.can(n):
-		n.hopeless = true
-		s.broken = append(s.broken, n)
-		s.settle()
-		return true, whole.err
-	case n.entry == nil && n.from == nil && n.rank != optional:
-		return true, s.meet(whole, n)
+	whole := newFormula(s, s.within(anything, left...), false)
+	for _, n := range left {
+		switch isAsked := n.entry == nil && n.from == nil && n.rank != optional; {
+		case n.isBroken(): // by now
+		case whole.err != nil:
+			return false, whole.err
+		case !whole.can(n):
+			n.hopeless = true
+			s.broken = append(s.broken, n)
+			s.settle()
+			changed = true
+		case isAsked:
+			if err := s.meet(whole, n); err != nil {
+				return false, err
+			}
+			changed = true
+		default:
+			s.proven[n] = true
+		}
 	}
-	s.proven[n] = true
-	return false, whole.err
+	return changed, whole.err
+}
+
+// unproven are those of all that a formula cannot have. They are tried together
+// first, and one half after the other where that fails.
+func (s *solver) unproven(f *formula, all []*node) []*node {
+	all = slices.DeleteFunc(slices.Clone(all), func(n *node) bool { return s.proven[n] })
+	switch {
+	case len(all) == 0:
+		return nil
+	case f.can(all...):
+		s.prove(f)
+		return nil
+	case len(all) == 1:
+		return all
+	}
+	half := len(all) / 2
+	return append(s.unproven(f, all[:half]), s.unproven(f, all[half:])...)
 }
 
 // prove remembers what the model of a formula shows: that each package that is
