@@ -43,24 +43,24 @@ func (c *cutter) rest(d *document) []byte {
 // FilterUpdates copies an updateinfo.xml: of each advisory the packages that
 // are kept, and those advisories that have any. n is how many.
 func FilterUpdates(w io.Writer, r io.Reader, keep func(name string, e EVR, arch string) bool) (n int, err error) {
-	return copyChildren(w, r, "updates", func(d *document, start xml.StartElement) ([]byte, error) {
-		if start.Name.Local != "update" {
+	return copyChildren(w, r, "updates", func(d *document, start *token) ([]byte, error) {
+		if start.name != "update" {
 			return nil, nil
 		}
 		var cut cutter
 		kept, wanted := 0, false
-		err := d.each("update", func(path []string, t xml.Token) error {
+		err := d.each("update", func(path []string, t *token) error {
 			if len(path) != 4 || path[3] != "package" {
 				return nil
 			}
-			switch t := t.(type) {
-			case xml.StartElement:
+			switch t.kind {
+			case startTag:
 				cut.begin(d)
 				e, err := NewEVR(attr(t, "epoch"), attr(t, "version"), attr(t, "release"))
 				if wanted = err == nil && keep(attr(t, "name"), e, attr(t, "arch")); wanted {
 					kept++
 				}
-			case xml.EndElement:
+			case endTag:
 				if !wanted {
 					cut.end(d)
 				}
@@ -85,7 +85,7 @@ func FilterGroups(w io.Writer, open func() (io.ReadCloser, error), keep func(nam
 		if err != nil {
 			return 0, err
 		}
-		_, err = copyChildren(out, r, "comps", func(d *document, start xml.StartElement) ([]byte, error) {
+		_, err = copyChildren(out, r, "comps", func(d *document, start *token) ([]byte, error) {
 			return filterGroup(d, start, groups, keep)
 		})
 		if closed := r.Close(); err == nil {
@@ -99,18 +99,18 @@ func FilterGroups(w io.Writer, open func() (io.ReadCloser, error), keep func(nam
 }
 
 // filterGroup reads one child of comps.
-func filterGroup(d *document, start xml.StartElement, groups map[string]bool, keep func(string) bool) ([]byte, error) {
-	kind := start.Name.Local
+func filterGroup(d *document, start *token, groups map[string]bool, keep func(string) bool) ([]byte, error) {
+	kind := start.name
 	var cut cutter
 	var id string
 	var text strings.Builder
 	kept, lists := 0, 0
-	err := d.each(kind, func(path []string, t xml.Token) error {
+	err := d.each(kind, func(path []string, t *token) error {
 		last := path[len(path)-1]
 		item := len(path) == 3 && (last == "packagereq" || last == "groupid") || kind == "langpacks" && last == "match"
 		isID := len(path) == 2 && last == "id"
-		switch t := t.(type) {
-		case xml.StartElement:
+		switch t.kind {
+		case startTag:
 			if item || isID {
 				text.Reset()
 			}
@@ -121,11 +121,11 @@ func filterGroup(d *document, start xml.StartElement, groups map[string]bool, ke
 					text.WriteString(attr(t, "name"))
 				}
 			}
-		case xml.CharData:
+		case charData:
 			if (item || isID) && kind != "langpacks" && text.Len() < maxText {
-				text.Write(t)
+				text.Write(t.text)
 			}
-		case xml.EndElement:
+		case endTag:
 			name := strings.TrimSpace(text.String())
 			switch {
 			case isID:
@@ -148,13 +148,13 @@ func filterGroup(d *document, start xml.StartElement, groups map[string]bool, ke
 }
 
 // copyChildren copies what one gives of each child of the root. n is how many.
-func copyChildren(w io.Writer, r io.Reader, root string, one func(*document, xml.StartElement) ([]byte, error)) (n int, err error) {
+func copyChildren(w io.Writer, r io.Reader, root string, one func(*document, *token) ([]byte, error)) (n int, err error) {
 	d, err := newDocument(r, root)
 	if err != nil {
 		return 0, err
 	}
 	out := bufio.NewWriter(w)
-	_, _ = fmt.Fprintf(out, "%s<%s%s>\n", xml.Header, root, namespaces(d.head)) // Flush tells
+	_, _ = fmt.Fprintf(out, "%s<%s%s>\n", xml.Header, root, d.head) // Flush tells
 	for {
 		start, err := d.next()
 		if err == io.EOF {

@@ -1,7 +1,6 @@
 package rpmmd
 
 import (
-	"encoding/xml"
 	"fmt"
 	"io"
 	"strings"
@@ -49,7 +48,7 @@ func ParseGroups(r io.Reader) (*Groups, error) {
 		if err != nil {
 			return nil, err
 		}
-		kind := start.Name.Local
+		kind := start.name
 		if kind != "group" && kind != "environment" {
 			continue
 		}
@@ -73,10 +72,10 @@ func ParseGroups(r io.Reader) (*Groups, error) {
 func readGroup(d *document, kind string) (id, name string, members []string, err error) {
 	var text strings.Builder
 	wanted, translated := false, false
-	err = d.each(kind, func(path []string, t xml.Token) error {
+	err = d.each(kind, func(path []string, t *token) error {
 		last := path[len(path)-1]
-		switch t := t.(type) {
-		case xml.StartElement:
+		switch t.kind {
+		case startTag:
 			text.Reset()
 			switch last {
 			case "packagereq":
@@ -87,11 +86,11 @@ func readGroup(d *document, kind string) (id, name string, members []string, err
 			case "name":
 				translated = attr(t, "lang") != ""
 			}
-		case xml.CharData:
+		case charData:
 			if text.Len() < maxText {
-				text.Write(t)
+				text.Write(t.text)
 			}
-		case xml.EndElement:
+		case endTag:
 			value := strings.TrimSpace(text.String())
 			switch {
 			case len(path) == 2 && last == "id":
