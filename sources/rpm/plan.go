@@ -32,6 +32,8 @@ type planner struct {
 	mark string
 	// inventories are the files of the sources that are planned anew, by name.
 	inventories map[string]*inventory
+	// listed bounds what is known of all packages that are carried.
+	listed rpmmd.Interner
 }
 
 // gathered is a source whose upstream was read.

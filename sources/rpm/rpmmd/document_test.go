@@ -103,7 +103,7 @@ func TestLargeElement(t *testing.T) {
 func TestFindFiles(t *testing.T) {
 	const text = `<filelists packages="1"><package pkgid="AB" name="a" arch="x"><version epoch="0" ver="1" rel="1"/><file>/opt/a</file><file type="dir">/opt</file><file>/opt/b</file></package></filelists>`
 	var found []string
-	err := FindFiles(strings.NewReader(text), map[string]bool{"/opt": true, "/opt/b": true}, func(id, path string) { found = append(found, id+path) })
+	err := FindFiles(strings.NewReader(text), map[string]bool{"/opt": true, "/opt/b": true}, func(id, path string) error { found = append(found, id+path); return nil })
 	if err != nil || !slices.Equal(found, []string{"ab/opt", "ab/opt/b"}) {
 		t.Errorf("%v, %v", found, err)
 	}

@@ -111,7 +111,7 @@ func filter(w io.Writer, r io.Reader, root string, count int, one func(*document
 
 // FindFiles reads a filelists.xml for the paths that wanted has, and tells
 // which package has each.
-func FindFiles(r io.Reader, wanted map[string]bool, found func(pkgid, path string)) error {
+func FindFiles(r io.Reader, wanted map[string]bool, found func(pkgid, path string) error) error {
 	d, err := newDocument(r, "filelists")
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func FindFiles(r io.Reader, wanted map[string]bool, found func(pkgid, path strin
 				text = append(text, t.text...)
 			case endTag:
 				if wanted[string(text)] {
-					found(id, string(text))
+					return found(id, string(text))
 				}
 			}
 			return nil

@@ -60,6 +60,18 @@ func (in *Interner) Hold(n int64) error {
 // Held is how many bytes are counted.
 func (in *Interner) Held() int64 { return in.held }
 
+// Keep is a copy of p without its relations and files, which holds on to nothing
+// that p is part of.
+func (in *Interner) Keep(p *Package) (*Package, error) {
+	kept := &Package{Name: in.again(p.Name), Arch: in.again(p.Arch), PackageSize: p.PackageSize, SourceRPM: in.again(p.SourceRPM)}
+	kept.EVR = EVR{Epoch: p.EVR.Epoch, Version: in.again(p.EVR.Version), Release: in.again(p.EVR.Release)}
+	kept.Checksum = Checksum{Type: in.again(p.Checksum.Type), Hex: in.keep([]byte(p.Checksum.Hex))}
+	kept.Location, kept.BaseURL = in.keep([]byte(p.Location)), in.again(p.BaseURL)
+	return kept, in.Hold(costPackage)
+}
+
+func (in *Interner) again(s string) string { return in.intern([]byte(s)) }
+
 // block is how many bytes strings are kept together.
 const block = 64 << 10
 

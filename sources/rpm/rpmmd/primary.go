@@ -14,6 +14,12 @@ import (
 const (
 	// maxRelations bounds the relations of one package; a kernel provides 6,000.
 	maxRelations = 200_000
+	// maxPackageName bounds the name of a package with its architecture: each of
+	// its relations is told with it.
+	maxPackageName = 512 // bytes
+	// long is how long the names of relations are, apart from rich ones; what is
+	// longer counts wherever it stands, as each may be told.
+	long = 128 // bytes
 	// maxText bounds a name, a path and the like, in bytes.
 	maxText = 16 << 10
 )
@@ -130,6 +136,8 @@ func (r *packageReader) check() error {
 	switch {
 	case p.Name == "" || p.Arch == "" || p.EVR.Version == "":
 		return fmt.Errorf("without name, version or architecture: %w", bundle.ErrMalformed)
+	case len(p.Name)+len(p.Arch) > maxPackageName:
+		return fmt.Errorf("a name of %d bytes: %w", len(p.Name)+len(p.Arch), bundle.ErrMalformed)
 	case p.Checksum.Hex == "":
 		return fmt.Errorf("without checksum: %w", bundle.ErrMalformed)
 	case p.Location == "":
@@ -208,6 +216,7 @@ func (r *packageReader) top(name string, t *token) (err error) {
 			return fmt.Errorf("location of %d bytes: %w", len(href), bundle.ErrMalformed)
 		}
 		p.Location, p.BaseURL = r.in.keep(href), r.in.intern(value(t, "base"))
+		err = r.in.Hold(2 * int64(len(href))) // its place here and its address
 	}
 	return err
 }
@@ -239,7 +248,7 @@ func (r *packageReader) relation(list string, t *token) error {
 		}
 	}
 	r.lists[at] = append(r.lists[at], r.in.relation(name, op, epoch, version, release))
-	return r.in.Hold(0)
+	return r.in.Hold(int64(max(0, len(name)-long)))
 }
 
 // listOf is the place of an element among the lists; -1: it is none.
