@@ -50,7 +50,7 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 	}
 	var indexes []closure.Index
 	var listings []listing
-	var in rpmmd.Interner
+	in := rpmmd.Interner{Limit: p.listed.Limit}
 	for i, g := range all {
 		for j, l := range g.repos {
 			index, err := p.index(g, l, &in)

@@ -116,7 +116,7 @@ func BenchmarkPlan(b *testing.B) {
 	for name, test := range map[string]struct {
 		more string
 		want int
-	}{"verbatim": {"mode: verbatim", 72_000}, "rebuilt": {"packages: [package-000001, package-071999]\n  architectures: [x86_64]", 6}} {
+	}{"verbatim": {"mode: verbatim", 72_000}, "rebuilt": {"packages: [package-000001, package-071999]\n  architectures: [x86_64]", 6}, "everything": {"newest: 1\n  architectures: [x86_64]", 72_000}} {
 		b.Run(name, func(b *testing.B) {
 			env := newEnv(b, b.TempDir(), nil)
 			writeKeys(b, filepath.Join(env.Dir, "archive.asc"), key)

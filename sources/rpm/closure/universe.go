@@ -49,6 +49,8 @@ type universe struct {
 	files       map[string][]*entry
 	// rich has the parsed form of every rich dependency.
 	rich map[string]*rpmmd.Rich
+	// plain has the leaf of every other relation that was looked at.
+	plain map[*rpmmd.Relation]*rpmmd.Rich
 	// excluded names are in the errors.
 	excluded map[string]bool
 }
@@ -68,7 +70,7 @@ const (
 func newUniverse(base string, indexes []Index, requests []Request) (*universe, error) {
 	u := &universe{
 		groups: archGroups(base), requests: map[string]*Request{}, byName: map[string][]*entry{}, host: map[string][]*entry{},
-		provides: map[string][]provider{}, files: map[string][]*entry{}, rich: map[string]*rpmmd.Rich{}, obsoletedBy: map[string][]*entry{}, excluded: map[string]bool{},
+		provides: map[string][]provider{}, files: map[string][]*entry{}, rich: map[string]*rpmmd.Rich{}, plain: map[*rpmmd.Relation]*rpmmd.Rich{}, obsoletedBy: map[string][]*entry{}, excluded: map[string]bool{},
 	}
 	for i := range requests {
 		if u.requests[requests[i].Source] != nil {
@@ -256,7 +258,12 @@ func inPrimary(path string) bool {
 // parsed is the tree of a relation; a plain one is a leaf.
 func (u *universe) parsed(r *rpmmd.Relation) (*rpmmd.Rich, error) {
 	if !r.IsRich() {
-		return &rpmmd.Rich{Relation: r}, nil
+		leaf := u.plain[r]
+		if leaf == nil {
+			leaf = &rpmmd.Rich{Relation: r}
+			u.plain[r] = leaf
+		}
+		return leaf, nil
 	}
 	if rich := u.rich[r.Name]; rich != nil {
 		return rich, nil

@@ -248,7 +248,11 @@ func (r *packageReader) relation(list string, t *token) error {
 		}
 	}
 	r.lists[at] = append(r.lists[at], r.in.relation(name, op, epoch, version, release))
-	return r.in.Hold(int64(max(0, len(name)-long)))
+	n := int64(max(0, len(name)-long))
+	if list == "requires" || list == "recommends" {
+		n += costNeed
+	}
+	return r.in.Hold(n)
 }
 
 // listOf is the place of an element among the lists; -1: it is none.
