@@ -63,7 +63,7 @@ const (
 	// which are listed once it is looked at, 8 bytes each: a hundred thousand
 	// relations to a name that a hundred thousand packages provide are few in
 	// primary. Names that no more than few provide are not counted.
-	maxPairs = 1 << 26
+	maxPairs = 1 << 25
 	few      = 8
 )
 
@@ -286,13 +286,29 @@ func (u *universe) providersOf(r *rpmmd.Relation) []*entry {
 		}
 	}
 	if r.IsFile() && r.Op == rpmmd.Any {
+		in := setOf(all)
 		for _, e := range u.files[r.Name] {
-			if !slices.Contains(all, e) {
+			if !in(e) {
 				all = append(all, e)
 			}
 		}
 	}
+	if cap(all)-len(all) > few { // they are kept
+		all = slices.Clone(all)
+	}
 	return all
+}
+
+// setOf says what is in all, which may be long.
+func setOf(all []*entry) func(*entry) bool {
+	if len(all) <= few {
+		return func(e *entry) bool { return slices.Contains(all, e) }
+	}
+	set := make(map[*entry]bool, len(all))
+	for _, e := range all {
+		set[e] = true
+	}
+	return func(e *entry) bool { return set[e] }
 }
 
 // members are the packages that a literal's set has.
@@ -303,8 +319,8 @@ func (u *universe) members(r *rpmmd.Rich) []*entry {
 	case rpmmd.With, rpmmd.Without:
 		all := u.members(r.Args[0])
 		for _, arg := range r.Args[1:] {
-			other := u.members(arg)
-			all = slices.DeleteFunc(all, func(e *entry) bool { return slices.Contains(other, e) == (r.Op == rpmmd.Without) })
+			other := setOf(u.members(arg))
+			all = slices.DeleteFunc(all, func(e *entry) bool { return other(e) == (r.Op == rpmmd.Without) })
 		}
 		return all
 	case rpmmd.And: // below With nothing but or makes sense
@@ -312,8 +328,9 @@ func (u *universe) members(r *rpmmd.Rich) []*entry {
 	}
 	var all []*entry
 	for _, arg := range r.Args {
+		in := setOf(all)
 		for _, e := range u.members(arg) {
-			if !slices.Contains(all, e) {
+			if !in(e) {
 				all = append(all, e)
 			}
 		}
