@@ -3,6 +3,7 @@ package rpmmd
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -144,6 +145,29 @@ func TestRepomd(t *testing.T) {
 }
 
 const groupsText = `<comps><group><id>a</id><packagelist><packagereq>x</packagereq><packagereq>y</packagereq></packagelist></group><environment><id>e</id><grouplist><groupid>a</groupid><groupid>b</groupid></grouplist></environment></comps>`
+
+// TestManyGroups: what is held of groups is bounded.
+func TestManyGroups(t *testing.T) {
+	group := func(i, name int) string {
+		return fmt.Sprintf("<group><id>%d%s</id><packagelist><packagereq>x</packagereq></packagelist></group>", i, strings.Repeat("a", name))
+	}
+	for want, test := range map[string]struct{ n, name int }{"groups and packages": {maxGroups + 1, 0}, "bytes of names": {5000, 10_000}} {
+		var b strings.Builder
+		b.WriteString("<comps>")
+		for i := range test.n {
+			b.WriteString(group(i, test.name))
+		}
+		b.WriteString("</comps>")
+		_, err := ParseGroups(strings.NewReader(b.String()))
+		open := func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(b.String())), nil }
+		_, again := FilterGroups(io.Discard, open, func(string) bool { return true })
+		for _, err := range []error{err, again} {
+			if !errors.Is(err, bundle.ErrMalformed) || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %s", err, want)
+			}
+		}
+	}
+}
 
 func FuzzGroups(f *testing.F) {
 	f.Add([]byte(groupsText))

@@ -80,13 +80,19 @@ func FilterUpdates(w io.Writer, r io.Reader, keep func(name string, e EVR, arch 
 // its groups. n is how many groups there are.
 func FilterGroups(w io.Writer, open func() (io.ReadCloser, error), keep func(name string) bool) (n int, err error) {
 	groups := map[string]bool{}
+	var size groupSize
 	for _, out := range []io.Writer{io.Discard, w} {
 		r, err := open()
 		if err != nil {
 			return 0, err
 		}
 		_, err = copyChildren(out, r, "comps", func(d *document, start *token) ([]byte, error) {
-			return filterGroup(d, start, groups, keep)
+			before := len(groups)
+			child, id, err := filterGroup(d, start, groups, keep)
+			if err == nil && len(groups) > before {
+				err = size.add(id)
+			}
+			return child, err
 		})
 		if closed := r.Close(); err == nil {
 			err = closed
@@ -99,13 +105,12 @@ func FilterGroups(w io.Writer, open func() (io.ReadCloser, error), keep func(nam
 }
 
 // filterGroup reads one child of comps.
-func filterGroup(d *document, start *token, groups map[string]bool, keep func(string) bool) ([]byte, error) {
+func filterGroup(d *document, start *token, groups map[string]bool, keep func(string) bool) (child []byte, id string, err error) {
 	kind := start.name
 	var cut cutter
-	var id string
 	var text strings.Builder
 	kept, lists := 0, 0
-	err := d.each(kind, func(path []string, t *token) error {
+	err = d.each(kind, func(path []string, t *token) error {
 		last := path[len(path)-1]
 		item := len(path) == 3 && (last == "packagereq" || last == "groupid") || kind == "langpacks" && last == "match"
 		isID := len(path) == 2 && last == "id"
@@ -139,12 +144,12 @@ func filterGroup(d *document, start *token, groups map[string]bool, keep func(st
 		return nil
 	})
 	if err != nil || kept == 0 && kind != "langpacks" || kind == "langpacks" && kept == 0 && lists > 0 {
-		return nil, err
+		return nil, "", err
 	}
 	if kind == "group" {
 		groups[id] = true
 	}
-	return cut.rest(d), nil
+	return cut.rest(d), id, nil
 }
 
 // copyChildren copies what one gives of each child of the root. n is how many.

@@ -8,8 +8,26 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// maxGroups bounds groups and what is in them: all of them are held in memory.
-const maxGroups = 200_000
+const (
+	// maxGroups bounds groups and what is in them: all of them are held in memory.
+	maxGroups = 200_000
+	// maxGroupText bounds their names.
+	maxGroupText = 32 << 20 // bytes
+)
+
+// groupSize counts what is held of groups.
+type groupSize struct{ n, text int }
+
+// add counts a name.
+func (s *groupSize) add(name string) error {
+	if s.n++; s.n > maxGroups {
+		return fmt.Errorf("more than %d groups and packages of groups: %w", maxGroups, bundle.ErrMalformed)
+	}
+	if s.text += len(name); s.text > maxGroupText {
+		return fmt.Errorf("groups with more than %d bytes of names: %w", maxGroupText, bundle.ErrMalformed)
+	}
+	return nil
+}
 
 // Groups are the groups and environments of a comps.xml.
 type Groups struct {
@@ -39,7 +57,7 @@ func ParseGroups(r io.Reader) (*Groups, error) {
 		return nil, err
 	}
 	all := &Groups{Groups: map[string]Group{}, Environments: map[string]Environment{}}
-	size := 0
+	var size groupSize
 	for {
 		start, err := d.next()
 		if err == io.EOF {
@@ -56,8 +74,10 @@ func ParseGroups(r io.Reader) (*Groups, error) {
 		if err != nil {
 			return nil, err
 		}
-		if size += len(members) + 1; size > maxGroups {
-			return nil, fmt.Errorf("more than %d groups and packages of groups: %w", maxGroups, bundle.ErrMalformed)
+		for _, held := range append(members, id+name) {
+			if err := size.add(held); err != nil {
+				return nil, err
+			}
 		}
 		if kind == "group" {
 			all.Groups[id] = Group{name, members}

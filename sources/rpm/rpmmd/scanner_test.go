@@ -181,7 +181,7 @@ func BenchmarkScanner(b *testing.B) {
 		for b.Loop() {
 			d := xml.NewDecoder(bytes.NewReader(text))
 			var err error
-			for ; err == nil; _, err = d.RawToken() { //nolint:revive // nothing to do
+			for ; err == nil; _, err = d.RawToken() {
 			}
 			if err != io.EOF {
 				b.Fatal(err)
