@@ -22,7 +22,7 @@ import (
 // tiny writes a package that is as short as one can be, with what more has to
 // say in its format.
 func tiny(w io.Writer, i int, more string) {
-	fmt.Fprintf(w, `<package><name>p%d</name><arch>noarch</arch><version ver="1" rel="1"/><checksum type="sha256">%064x</checksum><size package="1"/><location href="%[1]d"/><format>%[3]s</format></package>`, i, i, more)
+	fmt.Fprintf(w, `<package><name>p%d</name><arch>noarch</arch><version ver="1" rel="1"/><checksum type="sha256">%s</checksum><size package="1"/><location href="%[1]d"/><format>%[3]s</format></package>`, i, digestOf(i), more)
 }
 
 // relations is a list of them; of has the attributes of each.
@@ -58,7 +58,7 @@ func (s *swarm) publish(t testing.TB) string {
 	bigMetadata(t, dir, typePrimary, &index, func(w io.Writer, i int) { tiny(w, i, s.entry(i)) }, s.n)
 	if s.files != nil {
 		bigMetadata(t, dir, typeFilelists, &index, func(w io.Writer, i int) {
-			fmt.Fprintf(w, `<package pkgid="%064x" name="p%[1]d">%s</package>`, i, s.files(i))
+			fmt.Fprintf(w, `<package pkgid="%s" name="p%d">%s</package>`, digestOf(i), i, s.files(i))
 		}, s.n)
 	}
 	if err := os.WriteFile(filepath.Join(dir, nameRepomd), index.Marshal(), 0o644); err != nil {
@@ -146,10 +146,10 @@ func TestMemory(t *testing.T) {
 			return relations("requires", 1, func(int) string { return named("(p0 if %s)", long) })
 		}, nil, "32 MiB of memory"}, choose},
 		"rich dependencies": {swarm{25, func(n int) string {
-			return relations("requires", 1, func(int) string { return named("(p%d%s)", n, strings.Repeat(" or a", 2000)) })
+			return relations("requires", 1, func(int) string { return named("(p%d%s)", n, strings.Repeat(" or a", 1000)) })
 		}, nil, ""}, choose},
 		"more rich dependencies": {swarm{500, func(n int) string {
-			return relations("requires", 1, func(int) string { return named("(p%d%s)", n, strings.Repeat(" or a", 2000)) })
+			return relations("requires", 1, func(int) string { return named("(p%d%s)", n, strings.Repeat(" or a", 1000)) })
 		}, nil, "32 MiB of memory"}, choose},
 		"pairs": {swarm{9_000, func(n int) string {
 			return relations("provides", 1, func(int) string { return named("a") }) + relations("requires", 1, func(int) string { return `name="a" flags="GE" ver="` + fmt.Sprint(n) + `"` })
