@@ -127,16 +127,16 @@ func TestMemory(t *testing.T) {
 		spec string
 	}{
 		"tiny packages":         {swarm{16_000, none, nil, ""}, choose},
-		"more of them":          {swarm{200_000, none, nil, "32 MiB of memory"}, choose},
+		"more of them":          {swarm{40_000, none, nil, "32 MiB of memory"}, choose},
 		"of a whole repository": {swarm{16_000, none, nil, ""}, "mode: verbatim"},
-		"more of it":            {swarm{200_000, none, nil, "32 MiB of memory"}, "mode: verbatim"},
+		"more of it":            {swarm{40_000, none, nil, "32 MiB of memory"}, "mode: verbatim"},
 		"millions of provides":  {swarm{1, func(int) string { return relations("provides", 300_000, func(i int) string { return named("a%d", i) }) }, nil, "32 MiB of memory"}, choose},
 		"one of them repeated":  {swarm{1, func(int) string { return relations("provides", 300_000, func(i int) string { return named("a") }) }, nil, "200000 relations"}, choose},
 		"thousands in each": {swarm{100, func(n int) string {
 			return relations("provides", 10_000, func(i int) string { return named("%d.%d", n, i) })
 		}, nil, "32 MiB of memory"}, choose},
 		"requirements":      {swarm{2_500, func(int) string { return relations("requires", 30, func(i int) string { return named("p%d", i) }) }, nil, ""}, choose},
-		"more requirements": {swarm{30_000, func(int) string { return relations("requires", 30, func(i int) string { return named("p%d", i) }) }, nil, "32 MiB of memory"}, choose},
+		"more requirements": {swarm{6_000, func(int) string { return relations("requires", 30, func(i int) string { return named("p%d", i) }) }, nil, "32 MiB of memory"}, choose},
 		"recommendations":   {swarm{3_000, func(n int) string { return relations("recommends", 20, func(i int) string { return named("x%d", i) }) }, nil, ""}, choose},
 		"a chain":           {swarm{15_000, func(n int) string { return relations("requires", 1, func(int) string { return named("p%d", n/2) }) }, nil, ""}, choose},
 		"long names": {swarm{300, func(n int) string {
@@ -148,10 +148,10 @@ func TestMemory(t *testing.T) {
 		"rich dependencies": {swarm{25, func(n int) string {
 			return relations("requires", 1, func(int) string { return named("(p%d%s)", n, strings.Repeat(" or a", 1000)) })
 		}, nil, ""}, choose},
-		"more rich dependencies": {swarm{500, func(n int) string {
+		"more rich dependencies": {swarm{150, func(n int) string {
 			return relations("requires", 1, func(int) string { return named("(p%d%s)", n, strings.Repeat(" or a", 1000)) })
 		}, nil, "32 MiB of memory"}, choose},
-		"pairs": {swarm{9_000, func(n int) string {
+		"pairs": {swarm{6_000, func(n int) string {
 			return relations("provides", 1, func(int) string { return named("a") }) + relations("requires", 1, func(int) string { return `name="a" flags="GE" ver="` + fmt.Sprint(n) + `"` })
 		}, nil, "that may meet them"}, choose},
 		"files of filelists": {swarm{10_000, func(int) string { return relations("requires", 1, func(int) string { return named("/opt/a") }) },
