@@ -110,9 +110,11 @@ func newUniverse(base string, indexes []Index, requests []Request) (*universe, e
 
 func (u *universe) addIndex(i int, x *Index, named map[string]bool) {
 	r := u.requests[x.Source]
-	var exclude []string
+	var exclude []form
 	if r != nil {
-		exclude = r.Exclude
+		for _, spec := range r.Exclude {
+			exclude = append(exclude, forms(spec)...)
+		}
 	}
 	for at, p := range x.Packages {
 		rank := archRank(u.groups, p.Arch)
