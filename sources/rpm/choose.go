@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
@@ -73,11 +72,8 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 		return nil, err
 	}
 	sel, err := closure.Select(indexes, requests)
-	if errors.Is(err, bundle.ErrMalformed) { // relations of a package
-		err = upstreamError("primary", err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, upstreamError(typePrimary, err) // relations of a package
 	}
 	for _, c := range sel.Choices {
 		at := listings[c.Index]
