@@ -27,7 +27,7 @@ func (w *widening) blocked() (changed bool) {
 		n := b.queue[0]
 		b.queue = b.queue[1:]
 		for _, d := range n.users {
-			if _, ok := w.reached[d.of]; !ok || !slices.Contains(d.picks, n.entry) || slices.ContainsFunc(d.chain, b.isFree) {
+			if !w.isReached(d.of) || !slices.Contains(d.picks, n.entry) || slices.ContainsFunc(d.chain, b.isFree) {
 				continue
 			}
 			if w.next(d) {
@@ -40,7 +40,7 @@ func (w *widening) blocked() (changed bool) {
 	return changed
 }
 
-func (b *blocking) isFree(e *entry) bool { return !b.blocked[b.solver.nodes[e]] }
+func (b *blocking) isFree(e *entry) bool { return !b.blocked[e.node] }
 
 func (b *blocking) block(n *node) {
 	if n != nil && n.entry != nil && !b.blocked[n] {
@@ -55,7 +55,7 @@ func (b *blocking) fails(d *need) {
 	for _, set := range d.conditions {
 		for _, e := range set {
 			if b.has(e) {
-				b.block(b.solver.nodes[e])
+				b.block(e.node)
 			}
 		}
 	}
@@ -99,7 +99,7 @@ func (b *blocking) conflicting() {
 				if b.has(o) && obsoletes(n.entry, o) {
 					b.note(n.String() + " obsoletes " + o.pkg.NEVRA())
 					b.block(n)
-					b.block(b.solver.nodes[o])
+					b.block(o.node)
 				}
 			}
 		}
@@ -144,7 +144,7 @@ func (b *blocking) against(n *node, r *rpmmd.Relation) {
 			} else if b.has(e) {
 				b.note(n.String() + " conflicts with " + e.pkg.NEVRA())
 				b.block(n)
-				b.block(b.solver.nodes[e])
+				b.block(e.node)
 			}
 		}
 	})

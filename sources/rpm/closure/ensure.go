@@ -132,11 +132,6 @@ func (s *solver) ensureAll(named []*node) (changed bool, err error) {
 
 func anything(*node) bool { return true }
 
-func (s *solver) isReached(n *node) bool {
-	_, ok := s.reached[n]
-	return ok
-}
-
 // pairs are those of roots that can be had together of the whole and not of
 // what there is, two by two and as many as go together.
 func (s *solver) pairs(have, whole *formula, roots []*node) [][]*node {
@@ -173,8 +168,8 @@ func (s *solver) within(in func(*node) bool, roots ...*node) []*node {
 		}
 	}
 	for _, h := range s.u.hosts {
-		seen[s.nodes[h]] = true
-		found = append(found, s.nodes[h])
+		seen[h.node] = true
+		found = append(found, h.node)
 	}
 	for next := 0; next < len(found); {
 		s.settle()
@@ -189,7 +184,7 @@ func (s *solver) meet(whole *formula, demand ...*node) error {
 	s.reach()
 	absent := map[z.Lit]bool{}
 	for _, n := range whole.nodes {
-		if _, ok := s.reached[n]; !ok && n.entry != nil && !n.installed {
+		if !s.isReached(n) && n.entry != nil && !n.installed {
 			absent[whole.vars[n].Not()] = true
 		}
 	}
@@ -247,7 +242,7 @@ func (s *solver) take(whole *formula, demand []*node) {
 				at = len(d.picks)
 				s.pick(d, s.u.order(prune(all), everything)[0])
 			}
-			push(s.nodes[d.picks[at]])
+			push(d.picks[at].node)
 		}
 	}
 }

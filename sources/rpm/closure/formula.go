@@ -89,7 +89,7 @@ func compareNodes(a, b *node) int {
 
 // lit is the variable of a package; ok is false if it is not to be had.
 func (f *formula) lit(e *entry) (l z.Lit, ok bool) {
-	l, ok = f.vars[f.s.nodes[e]]
+	l, ok = f.vars[e.node]
 	return l, ok
 }
 

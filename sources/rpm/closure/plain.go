@@ -27,7 +27,7 @@ func (s *solver) enemiesAmong(nodes []*node) (*enemies, error) {
 	}
 	pairs := 0
 	add := func(n *node, e *entry) {
-		if o := s.nodes[e]; o != n && among[o] {
+		if o := e.node; o != n && among[o] {
 			x.of[n] = append(x.of[n], o)
 			pairs++
 		}
@@ -93,7 +93,7 @@ func (s *solver) plain(x *enemies, roots ...*node) bool {
 			if len(d.picks) == 0 {
 				return false
 			}
-			if o := s.nodes[d.picks[0]]; !seen[o] {
+			if o := d.picks[0].node; !seen[o] {
 				seen[o] = true
 				queue = append(queue, o)
 			}

@@ -161,7 +161,7 @@ func (u *universe) obsoleters(all []*entry) []*entry {
 
 // notes tells the collector what a person should know about what is carried.
 func (s *solver) notes(c *collector) {
-	for n := range s.reached {
+	for _, n := range s.reached {
 		for _, d := range n.needs {
 			switch {
 			case d.soft && !d.met && len(d.conditions) == 0 && len(d.pruned) == 0:

@@ -46,10 +46,10 @@ func (s *solver) follows(n *node, why *reason) {
 				}
 				why := at.why
 				if d.relation != nil {
-					why = &reason{d.String(), at.why}
+					why = &reason{need: d, from: at.why}
 				}
 				s.bare[e] = why
-				queue = append(queue, step{s.nodes[e], why})
+				queue = append(queue, step{e.node, why})
 			}
 		}
 	}
@@ -57,6 +57,5 @@ func (s *solver) follows(n *node, why *reason) {
 
 // isCarried says whether e is reached, or carried without being installable.
 func (s *solver) isCarried(e *entry) bool {
-	_, reached := s.reached[s.nodes[e]]
-	return reached || s.bare[e] != nil
+	return s.isReached(e.node) || s.bare[e] != nil
 }

@@ -13,13 +13,15 @@ import (
 // solver chooses for clients of one base architecture.
 type solver struct {
 	u       *universe
-	nodes   map[*entry]*node
 	all     []*node // in the order in which they were found
 	roots   []*node
 	queue   []*node // relations not yet looked at
 	broken  []*node // found to be, users not yet told
 	dormant []*need // asked for only if something else is chosen
-	reached map[*node]*reason
+	// reached are the nodes that are chosen, nearest to the roots first, as found
+	// in the present round.
+	reached []*node
+	round   int
 	known   map[*rpmmd.Relation][]*entry
 	// supplementing, updating and newer are those for which supplements, updates
 	// and sameOrder have made a root, so that none gets two of a kind.
@@ -57,6 +59,9 @@ type node struct {
 	// broken is the need that nothing meets; nil: can be installed as far as
 	// is known.
 	broken *need
+	// reason is why it was reached in that round, the last one if it still is.
+	reason *reason
+	round  int
 	// hopeless: cannot be installed though everything that is needed is there.
 	hopeless bool
 }
@@ -94,7 +99,7 @@ func (d *need) String() string {
 
 func newSolver(u *universe) *solver {
 	s := &solver{
-		u: u, nodes: map[*entry]*node{}, known: map[*rpmmd.Relation][]*entry{}, bare: map[*entry]*reason{}, proven: map[*node]bool{},
+		u: u, round: 1, known: map[*rpmmd.Relation][]*entry{}, bare: map[*entry]*reason{}, proven: map[*node]bool{},
 		supplementing: map[*entry]bool{}, updating: map[*entry]bool{}, newer: map[*entry]bool{},
 	}
 	order := 0
@@ -112,10 +117,10 @@ func newSolver(u *universe) *solver {
 // lookAt makes a node of e. What is chosen is what is reached from the roots by
 // way of picks.
 func (s *solver) lookAt(e *entry) *node {
-	n, ok := s.nodes[e]
-	if !ok {
+	n := e.node
+	if n == nil {
 		n = &node{entry: e}
-		s.nodes[e] = n
+		e.node = n
 		s.all = append(s.all, n)
 		s.queue = append(s.queue, n)
 	}
@@ -280,7 +285,7 @@ func (s *solver) advance(d *need) {
 func everything(*entry) bool { return true }
 
 func (s *solver) isBroken(e *entry) bool {
-	n := s.nodes[e]
+	n := e.node
 	return n != nil && n.isBroken()
 }
 
@@ -315,12 +320,12 @@ func (s *solver) solve(c *collector) error {
 		}
 	}
 	s.salvage(c)
-	for n, why := range s.reached {
+	for _, n := range s.reached {
 		if n.entry == nil {
 			continue
 		}
 		if _, ok := c.reasons[n.at]; !ok {
-			c.reasons[n.at] = why
+			c.reasons[n.at] = n.reason
 		}
 	}
 	for e, why := range s.bare {
@@ -332,54 +337,47 @@ func (s *solver) solve(c *collector) error {
 	return errors.Join(errs...)
 }
 
-// reach finds what is chosen in the end, nearest to the roots first: what was
-// chosen for something that was given up is not among it.
+// reach finds what is chosen in the end: what was chosen for something that was
+// given up is not among it.
 func (s *solver) reach() []*node {
-	s.reached = map[*node]*reason{}
-	var steps []*node
-	push := func(n *node, why *reason) {
-		if _, ok := s.reached[n]; !ok {
-			s.reached[n] = why
-			steps = append(steps, n)
+	s.round++
+	s.reached = nil
+	for _, r := range s.roots {
+		if r.from == nil {
+			s.push(r, reason{text: r.why})
 		}
 	}
-	for next := 0; next == 0 || next < len(steps); {
-		if next == 0 {
-			for _, r := range s.roots {
-				if r.from == nil {
-					push(r, &reason{text: r.why})
-				}
-			}
-			if len(steps) == 0 {
-				return nil
-			}
+	for next := 0; next < len(s.reached); {
+		for ; next < len(s.reached); next++ {
+			s.step(s.reached[next])
 		}
-		n := steps[next]
-		next++
-		s.step(n, push)
-		if next == len(steps) {
-			for _, r := range s.roots { // what others gave rise to
-				if from, ok := s.reached[r.from]; ok && r.from != nil {
-					push(r, &reason{r.why, from})
-				}
+		for _, r := range s.roots { // what others gave rise to
+			if r.from != nil && s.isReached(r.from) {
+				s.push(r, reason{text: r.why, from: r.from.reason})
 			}
 		}
 	}
-	return steps
+	return s.reached
 }
 
-func (s *solver) step(n *node, push func(*node, *reason)) {
-	from := s.reached[n]
+func (s *solver) isReached(n *node) bool { return n != nil && n.round == s.round }
+
+func (s *solver) push(n *node, why reason) {
+	if !s.isReached(n) {
+		kept := why // on the heap only now
+		n.round, n.reason = s.round, &kept
+		s.reached = append(s.reached, n)
+	}
+}
+
+func (s *solver) step(n *node) {
 	for _, d := range n.needs {
 		for i, e := range d.picks {
-			why := from
-			if d.relation != nil {
-				why = &reason{d.String(), from}
-				if i > 0 {
-					why.text += ", if another choice is not possible"
-				}
+			if d.relation == nil {
+				s.push(e.node, *n.reason)
+			} else {
+				s.push(e.node, reason{need: d, another: i > 0, from: n.reason})
 			}
-			push(s.nodes[e], why)
 		}
 	}
 }
@@ -413,7 +411,7 @@ func (s *solver) explain(n *node, full bool) string {
 		} else {
 			b.WriteString("; ")
 		}
-		n = s.nodes[s.newest(d.candidates)]
+		n = s.newest(d.candidates).node
 	}
 	switch {
 	case n == nil || n.broken != nil:

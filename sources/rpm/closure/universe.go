@@ -22,6 +22,7 @@ type entry struct {
 	rank      int // of its architecture
 	order     int // by name, version and architecture: the same whatever the lists' order
 	installed bool
+	node      *node // of a solver that has looked at it
 }
 
 // provider is an entry with what it provides.

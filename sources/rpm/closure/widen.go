@@ -31,12 +31,7 @@ type widening struct {
 
 // has says whether e is reached.
 func (w *widening) has(e *entry) bool {
-	n := w.solver.nodes[e]
-	if n == nil || n.isBroken() {
-		return false
-	}
-	_, ok := w.reached[n]
-	return ok
+	return w.isReached(e.node) && !e.node.isBroken()
 }
 
 // hasOne says whether one of a set is reached or installed.
@@ -49,7 +44,7 @@ func (w *widening) wake() bool {
 	changed := false
 	var asleep []*need
 	for _, d := range w.dormant {
-		if _, ok := w.reached[d.of]; ok && !slices.ContainsFunc(d.conditions, func(set []*entry) bool { return !w.hasOne(set) }) {
+		if w.isReached(d.of) && !slices.ContainsFunc(d.conditions, func(set []*entry) bool { return !w.hasOne(set) }) {
 			w.advance(d)
 			changed = changed || len(d.picks) > 0
 		} else {
@@ -119,7 +114,7 @@ func (w *widening) anchor(relations []*rpmmd.Relation) *node {
 			leaves(rich, func(r *rpmmd.Relation) {
 				for _, e := range w.u.providersOf(r) {
 					if found == nil && w.has(e) {
-						found = w.solver.nodes[e]
+						found = e.node
 					}
 				}
 			})
@@ -277,7 +272,7 @@ func (w *widening) sameOrder() bool {
 			if e != first && e.pkg.Arch == first.pkg.Arch && e.priority <= first.priority && e.pkg.EVR.Compare(first.pkg.EVR) > 0 && !w.has(e) && w.bare[e] == nil && !w.newer[e] {
 				why := fmt.Sprintf("%s is newer than %s, which is therefore not preferred", e.pkg.NEVRA(), first.pkg.NEVRA())
 				if w.isBroken(e) {
-					w.bare[e] = &reason{why, w.reached[d.of]}
+					w.bare[e] = &reason{text: why, from: d.of.reason}
 				} else {
 					w.newer[e] = true
 					w.addRoot(&node{why: why, rank: optional, from: d.of}, []*entry{e})
