@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,8 +24,7 @@ type selection struct {
 // repoChoice is what was chosen of one repository.
 type repoChoice struct {
 	packages []chosen
-	// ids counts the packages of a checksum: a list may have one twice.
-	ids map[string]int
+	has      map[*rpmmd.Package]bool
 }
 
 // chosen is a package, where it lies, and why.
@@ -36,7 +36,9 @@ type chosen struct {
 
 // listing is a primary that takes part in the choice.
 type listing struct {
-	source, repo int
+	g     *gathered
+	repo  int // of g's
+	index closure.Index
 }
 
 // choose chooses over all sources together, for those that are rebuilt; nil
@@ -46,56 +48,73 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 	if !p.lists || all[0].unchanged { // then all of them are
 		return chosen, nil
 	}
-	view, err := p.modules(ctx, all)
-	if err != nil {
-		return nil, err
-	}
-	var indexes []closure.Index
+	selections := map[*gathered]*selection{}
 	var listings []listing
 	var in rpmmd.Interner
 	for i, g := range all {
 		for j, l := range g.repos {
 			index, err := p.index(g, l, &in)
-			index.Packages = hide(view, g, l, index.Packages)
 			if err != nil {
 				return nil, g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
 			}
-			indexes = append(indexes, index)
-			listings = append(listings, listing{source: i, repo: j})
+			listings = append(listings, listing{g, j, index})
 		}
 		if g.rebuilt {
 			chosen[i] = &selection{repos: make([]repoChoice, len(g.repos))}
+			selections[g] = chosen[i]
 		}
+	}
+	for _, release := range releases(all) {
+		if err := p.chooseRelease(ctx, release, all, listings, selections); err != nil {
+			return nil, err
+		}
+	}
+	return chosen, nil
+}
+
+// chooseRelease chooses among the sources of one release.
+func (p *planner) chooseRelease(ctx context.Context, release string, all []*gathered, listings []listing, selections map[*gathered]*selection) error {
+	other := func(g *gathered) bool { return !g.isOf(release) }
+	all = slices.DeleteFunc(slices.Clone(all), other)
+	listings = slices.DeleteFunc(slices.Clone(listings), func(l listing) bool { return other(l.g) })
+	view, err := p.modules(ctx, all)
+	if err != nil {
+		return err
+	}
+	indexes := make([]closure.Index, len(listings))
+	for i := range listings {
+		l := &listings[i]
+		indexes[i] = l.index
+		indexes[i].Packages = seen(view, l.g, l.g.repos[l.repo], l.index.Packages)
 	}
 	requests, notes, err := p.requests(all, indexes, view)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := p.files(ctx, all, indexes, listings, requests); err != nil {
-		return nil, err
+	if err := p.files(ctx, listings, indexes, requests); err != nil {
+		return err
 	}
 	sel, err := closure.Select(indexes, requests)
 	if errors.Is(err, bundle.ErrMalformed) { // relations of a package
 		err = upstreamError("primary", err)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, c := range sel.Choices {
 		at := listings[c.Index]
-		if chosen[at.source] == nil {
-			continue
-		}
-		if err := chosen[at.source].repos[at.repo].add(c); err != nil {
-			return nil, err
-		}
-	}
-	for _, c := range chosen {
-		if c != nil {
-			c.notes = append(notes, sel.Notes...)
+		if s := selections[at.g]; s != nil {
+			if err := s.repos[at.repo].add(c); err != nil {
+				return err
+			}
 		}
 	}
-	return chosen, nil
+	for _, g := range all {
+		if s := selections[g]; s != nil {
+			s.notes = append(append(s.notes, notes...), sel.Notes...)
+		}
+	}
+	return nil
 }
 
 // requests are what the specs ask for, groups and modules taken apart.
@@ -137,7 +156,7 @@ func priority(text string) int {
 }
 
 // files looks paths up in filelists that relations name and primary does not have.
-func (p *planner) files(ctx context.Context, all []*gathered, indexes []closure.Index, listings []listing, requests []closure.Request) error {
+func (p *planner) files(ctx context.Context, listings []listing, indexes []closure.Index, requests []closure.Request) error {
 	paths := closure.WantedFiles(indexes, requests)
 	if len(paths) == 0 {
 		return nil
@@ -147,23 +166,22 @@ func (p *planner) files(ctx context.Context, all []*gathered, indexes []closure.
 		wanted[name] = true
 	}
 	for i := range indexes {
-		g := all[listings[i].source]
-		l := g.repos[listings[i].repo]
-		if err := p.filelists(ctx, g, l, &indexes[i], wanted, fmt.Sprintf("%s-filelists-%d", Name, i)); err != nil {
+		g := listings[i].g
+		if err := p.filelists(ctx, g, listings[i].repo, &indexes[i], wanted); err != nil {
 			return g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
 		}
 	}
 	return nil
 }
 
-// filelists fills in who has the files that are wanted. local is the name in
-// scratch, if the list has still to be read.
-func (p *planner) filelists(ctx context.Context, g *gathered, l *loaded, index *closure.Index, wanted map[string]bool, local string) (err error) {
+// filelists fills in who has the files that are wanted.
+func (p *planner) filelists(ctx context.Context, g *gathered, repo int, index *closure.Index, wanted map[string]bool) (err error) {
+	l := g.repos[repo]
 	m := l.find(typeFilelists)
 	if m == nil {
 		return nil
 	}
-	if err := p.fetchLater(ctx, g, l, m, local); err != nil {
+	if err := p.fetchLater(ctx, g, repo, m); err != nil {
 		return err
 	}
 	places := make(map[string][]int, len(index.Packages))
@@ -209,15 +227,19 @@ func (g *gathered) architectures() []string {
 	return nil
 }
 
+// add takes a package that was not chosen before, for another release.
 func (c *repoChoice) add(choice closure.Choice) error {
+	if c.has[choice.Package] {
+		return nil
+	}
 	at, err := locateHref(choice.Package.Location, choice.Package.BaseURL)
 	if err != nil {
 		return err
 	}
 	c.packages = append(c.packages, chosen{choice.Package, at, strings.Join(choice.Why(), "; ")})
-	if c.ids == nil {
-		c.ids = map[string]int{}
+	if c.has == nil {
+		c.has = map[*rpmmd.Package]bool{}
 	}
-	c.ids[choice.Package.Checksum.Hex]++
+	c.has[choice.Package] = true
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
@@ -20,10 +21,9 @@ func (p *planner) modules(ctx context.Context, all []*gathered) (*modulemd.View,
 	var indexes []*modulemd.Index
 	var asked []modulemd.Ask
 	var asking *gathered
-	for i, g := range all {
-		for j, l := range g.repos {
-			err := p.readModules(ctx, g, l, fmt.Sprintf("%s-modules-%d-%d", Name, i, j))
-			if err != nil {
+	for _, g := range all {
+		for i, l := range g.repos {
+			if err := p.readModules(ctx, g, i); err != nil {
 				return nil, g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
 			}
 			if l.modules != nil {
@@ -45,14 +45,14 @@ func (p *planner) modules(ctx context.Context, all []*gathered) (*modulemd.View,
 	return view, nil
 }
 
-// readModules reads the modules of a repository. local is the name in scratch,
-// if the file has still to be fetched.
-func (p *planner) readModules(ctx context.Context, g *gathered, l *loaded, local string) error {
+// readModules reads the modules of a repository.
+func (p *planner) readModules(ctx context.Context, g *gathered, repo int) error {
+	l := g.repos[repo]
 	m := l.find(typeModules)
 	if m == nil || l.modules != nil {
 		return nil
 	}
-	if err := p.fetchLater(ctx, g, l, m, local); err != nil {
+	if err := p.fetchLater(ctx, g, repo, m); err != nil {
 		return err
 	}
 	r, err := l.open(p.env.Scratch, m)
@@ -67,23 +67,23 @@ func (p *planner) readModules(ctx context.Context, g *gathered, l *loaded, local
 }
 
 // fetchLater puts a metadata file into scratch that turned out to be needed.
-func (p *planner) fetchLater(ctx context.Context, g *gathered, l *loaded, m *metadata, local string) error {
+func (p *planner) fetchLater(ctx context.Context, g *gathered, repo int, m *metadata) error {
 	if m.local != "" {
 		return nil
 	}
-	m.local = local
-	n, err := l.download(ctx, p.env.Fetch, p.env.Scratch, m)
+	m.local = fmt.Sprintf("%s-%s-later-%d-%s", Name, strings.ReplaceAll(g.name, "/", "-"), repo, m.Type)
+	n, err := g.repos[repo].download(ctx, p.env.Fetch, p.env.Scratch, m)
 	g.scratch += n
 	return err
 }
 
-// hide takes off what a client does not see. A source that is carried whole
+// seen are the packages that a client sees. A source that is carried whole
 // keeps everything: other clients see other streams.
-func hide(view *modulemd.View, g *gathered, l *loaded, packages []*rpmmd.Package) []*rpmmd.Package {
+func seen(view *modulemd.View, g *gathered, l *loaded, packages []*rpmmd.Package) []*rpmmd.Package {
 	if view == nil || g.rebuilt && g.takesAll() {
 		return packages
 	}
-	return slices.DeleteFunc(packages, func(p *rpmmd.Package) bool { return !view.Sees(p.Name, p.ModuleNEVRA(), l.hotfixes) })
+	return slices.DeleteFunc(slices.Clone(packages), func(p *rpmmd.Package) bool { return !view.Sees(p.Name, p.ModuleNEVRA(), l.hotfixes) })
 }
 
 // moduleRequest adds the packages of the modules that a source asks for.
