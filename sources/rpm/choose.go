@@ -49,6 +49,7 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 		return chosen, nil
 	}
 	selections := map[*gathered]*selection{}
+	p.carried = carriage{map[string]bool{}, map[*modulemd.Stream]bool{}}
 	var listings []listing
 	var in rpmmd.Interner
 	for i, g := range all {
@@ -77,7 +78,7 @@ func (p *planner) chooseRelease(ctx context.Context, release string, all []*gath
 	other := func(g *gathered) bool { return !g.isOf(release) }
 	all = slices.DeleteFunc(slices.Clone(all), other)
 	listings = slices.DeleteFunc(slices.Clone(listings), func(l listing) bool { return other(l.g) })
-	view, err := p.modules(ctx, all)
+	view, err := p.modules(ctx, all, release)
 	if err != nil {
 		return err
 	}
@@ -109,6 +110,7 @@ func (p *planner) chooseRelease(ctx context.Context, release string, all []*gath
 			}
 		}
 	}
+	p.carry(view, listings, selections)
 	for _, g := range all {
 		if s := selections[g]; s != nil {
 			s.notes = append(append(s.notes, notes...), sel.Notes...)

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
@@ -17,7 +20,7 @@ import (
 
 // modules reads the modules of all repositories, and decides what a client sees
 // of them. Nil: no repository has any, and none is asked for.
-func (p *planner) modules(ctx context.Context, all []*gathered) (*modulemd.View, error) {
+func (p *planner) modules(ctx context.Context, all []*gathered, release string) (*modulemd.View, error) {
 	var indexes []*modulemd.Index
 	var asked []modulemd.Ask
 	var asking *gathered
@@ -38,8 +41,11 @@ func (p *planner) modules(ctx context.Context, all []*gathered) (*modulemd.View,
 	if len(indexes) == 0 && asking == nil {
 		return nil, nil
 	}
-	view, err := modulemd.NewView(indexes, asked)
-	if err != nil {
+	view, err := modulemd.NewView(indexes, asked, release)
+	switch {
+	case errors.Is(err, bundle.ErrMalformed):
+		return nil, upstreamError("modules", err)
+	case err != nil: // nothing else than what is asked for
 		return nil, asking.pos.Errorf("source %s: modules: %w", asking.name, err)
 	}
 	return view, nil
@@ -83,35 +89,54 @@ func seen(view *modulemd.View, g *gathered, l *loaded, packages []*rpmmd.Package
 	if view == nil || g.rebuilt && g.takesAll() {
 		return packages
 	}
-	return slices.DeleteFunc(slices.Clone(packages), func(p *rpmmd.Package) bool { return !view.Sees(p.Name, p.ModuleNEVRA(), l.hotfixes) })
+	return slices.DeleteFunc(slices.Clone(packages), func(p *rpmmd.Package) bool {
+		return !view.Sees(p.ModuleNEVRA(), p.Arch, namesOf(p), l.hotfixes)
+	})
+}
+
+// namesOf are a package's name and what it provides.
+func namesOf(p *rpmmd.Package) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !yield(p.Name) {
+			return
+		}
+		for _, r := range p.Provides {
+			if !yield(r.Name) {
+				return
+			}
+		}
+	}
 }
 
 // moduleRequest adds the packages of the modules that a source asks for.
 func (g *gathered) moduleRequest(view *modulemd.View, r *closure.Request, indexes []closure.Index) error {
 	var errs []error
+	var own []*modulemd.Index
+	for _, l := range g.repos {
+		if l.modules != nil {
+			own = append(own, l.modules)
+		}
+	}
 	for _, ask := range g.asks {
-		found := 0
-		for i, l := range g.repos {
-			if l.modules == nil {
-				continue
-			}
-			names, err := view.Packages(l.modules, ask)
-			errs = append(errs, err)
-			wanted := map[string]bool{}
-			for _, name := range names {
-				wanted[name] = true
-			}
-			for _, pkg := range indexes[i].Packages {
-				if pkg.IsSource() || !wanted[pkg.ModuleNEVRA()] && (ask.Profile == "" || !wanted[pkg.Name]) {
-					continue
+		artifacts, names, err := view.Packages(own, ask)
+		wanted := make(map[string]bool, len(artifacts))
+		for _, a := range artifacts {
+			wanted[a] = true
+		}
+		found := len(names)
+		r.Packages = append(r.Packages, names...)
+		for _, index := range indexes {
+			for _, pkg := range index.Packages {
+				if nevra := pkg.ModuleNEVRA(); wanted[nevra] && !pkg.IsSource() {
+					r.Packages = append(r.Packages, nevra)
+					found++
 				}
-				r.Packages = append(r.Packages, pkg.ModuleNEVRA())
-				found++
 			}
 		}
-		if found == 0 && errors.Join(errs...) == nil {
-			errs = append(errs, fmt.Errorf("module %s: no package of it is here", ask.Module))
+		if found == 0 && err == nil {
+			err = fmt.Errorf("module %s: no package of it is here", ask.Module)
 		}
+		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return g.pos.Errorf("source %s: modules: %w", g.name, err)
@@ -132,22 +157,45 @@ func (e *entry) parseModules() error {
 	return strictyaml.Join(errs...)
 }
 
-// moduleFile makes modules.yaml of what was chosen, if upstream has one and
-// something of it was.
-func (b *rebuilding) moduleFile(made *reindex.Builder, l *loaded, c *repoChoice) error {
+// carriage is what modules are filtered by: what of them is carried, in
+// whichever repository, and which streams are needed for it.
+type carriage struct {
+	packages map[string]bool
+	needed   map[*modulemd.Stream]bool
+}
+
+// carry notes what was chosen, and what sources have that are carried whole.
+func (p *planner) carry(view *modulemd.View, listings []listing, selections map[*gathered]*selection) {
+	if view == nil {
+		return
+	}
+	for _, l := range listings {
+		if s := selections[l.g]; s != nil {
+			for _, pkg := range s.repos[l.repo].packages {
+				p.carried.packages[pkg.ModuleNEVRA()] = true
+			}
+			continue
+		}
+		for _, pkg := range l.index.Packages {
+			p.carried.packages[pkg.ModuleNEVRA()] = true
+		}
+	}
+	maps.Copy(p.carried.needed, view.Needed(p.carried.has))
+}
+
+func (c *carriage) has(nevra string) bool { return c.packages[nevra] }
+
+// moduleFile makes modules.yaml of what is carried, if upstream has one and
+// something of it is.
+func (b *rebuilding) moduleFile(made *reindex.Builder, l *loaded) error {
 	if l.modules == nil {
 		return nil
 	}
-	carried := map[string]bool{}
-	for _, pkg := range c.packages {
-		carried[pkg.ModuleNEVRA()] = true
-	}
-	has := func(nevra string) bool { return carried[nevra] }
-	if n, err := l.modules.Filter(io.Discard, has); n == 0 || err != nil {
+	if n, err := l.modules.Filter(io.Discard, b.carried.has, b.carried.needed); n == 0 || err != nil {
 		return err
 	}
 	return made.Put(typeModules, "modules.yaml", true, func(w io.Writer) error {
-		_, err := l.modules.Filter(w, has)
+		_, err := l.modules.Filter(w, b.carried.has, b.carried.needed)
 		return err
 	})
 }

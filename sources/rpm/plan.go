@@ -32,6 +32,8 @@ type planner struct {
 	mark string
 	// inventories are the files of the sources that are planned anew, by name.
 	inventories map[string]*inventory
+	// carried is what is carried of modules, where packages are chosen.
+	carried carriage
 }
 
 // gathered is a source whose upstream was read.

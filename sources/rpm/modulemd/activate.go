@@ -1,0 +1,256 @@
+package modulemd
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// maxSteps bounds the search for streams that go together: a file can be made
+// so that it takes for ever.
+const maxSteps = 100_000_000
+
+// errKnot: the search was given up.
+var errKnot = fmt.Errorf("modules depend on each other in too many ways: %w", bundle.ErrMalformed)
+
+// errApart: not all of it can be had.
+var errApart = errors.New("cannot be had together")
+
+// rule is that one of these builds is active.
+type rule struct {
+	one  []*build
+	weak bool // it may be dropped: a default
+	ask  Ask  // why
+}
+
+// solver finds the variants that a client has. It does what libsolv does with
+// modules as libdnf describes them to it: what is asked for, then the defaults, in their
+// newest builds if possible; of a module one variant; of several that would
+// do the first.
+type solver struct {
+	dead  map[*build]bool
+	steps int
+}
+
+// state is where a search has got to.
+type state struct {
+	dead   map[*build]bool
+	chosen map[string]*build // by module
+	order  []*build          // of chosen
+}
+
+func (s *state) clone() *state {
+	c := &state{dead: make(map[*build]bool, len(s.dead)), chosen: make(map[string]*build, len(s.chosen)), order: slices.Clone(s.order)}
+	for b := range s.dead {
+		c.dead[b] = true
+	}
+	for module, b := range s.chosen {
+		c.chosen[module] = b
+	}
+	return c
+}
+
+// activate gives what is active. Strong rules have to hold: errors are errApart
+// with the first that does not go with those before it, or errKnot.
+func activate(dead map[*build]bool, strong, weak []rule) (map[string]*build, error) {
+	s := &solver{dead: dead}
+	_, err := s.solve(newest(strong))
+	if err == nil {
+		strong = newest(strong) // as long as that goes, nothing older is looked at
+	} else if _, again := s.solve(strong); errors.Is(again, errApart) {
+		at, err := s.first(strong)
+		if err != nil {
+			return nil, err
+		}
+		return nil, &apartError{strong[at].ask}
+	} else if again != nil {
+		return nil, again
+	}
+	rules := slices.Concat(strong, weak)
+	for _, r := range weak {
+		if best := newest([]rule{r}); len(best) > 1 {
+			rules = append(rules, best[1])
+		}
+	}
+	for {
+		chosen, err := s.solve(rules)
+		if !errors.Is(err, errApart) {
+			return chosen, err
+		}
+		at, err := s.first(rules)
+		if err != nil {
+			return nil, err
+		}
+		rules = slices.Delete(slices.Clone(rules), at, at+1)
+	}
+}
+
+type apartError struct{ ask Ask }
+
+func (e *apartError) Error() string {
+	return fmt.Sprintf("module %s: stream %s: what it needs of other modules cannot be had, or not with the others that are asked for", e.ask.Module, e.ask.Stream)
+}
+
+// newest adds to each rule that one of the newest builds is active, where there
+// are older ones.
+func newest(rules []rule) []rule {
+	all := slices.Clone(rules)
+	for _, r := range rules {
+		best := slices.DeleteFunc(slices.Clone(r.one), func(b *build) bool { return b != b.of.builds[0] })
+		if len(best) < len(r.one) {
+			r.one = best
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// first is the place of the first rule that does not go with those before it.
+func (s *solver) first(rules []rule) (int, error) {
+	low, high := 0, len(rules) // the first low rules go together, the first high do not
+	for high-low > 1 {
+		middle := (low + high) / 2
+		switch _, err := s.solve(rules[:middle]); {
+		case err == nil:
+			low = middle
+		case errors.Is(err, errApart):
+			high = middle
+		default:
+			return 0, err
+		}
+	}
+	return high - 1, nil
+}
+
+func (s *solver) solve(rules []rule) (map[string]*build, error) {
+	start := &state{dead: s.dead, chosen: map[string]*build{}}
+	found, err := s.search(start.clone(), rules)
+	if err != nil {
+		return nil, err
+	}
+	return found.chosen, nil
+}
+
+// search follows what has to be, and tries what may be.
+func (s *solver) search(at *state, rules []rule) (*state, error) {
+	open, err := s.propagate(at, rules)
+	if err != nil || open == nil {
+		return at, err
+	}
+	for _, b := range prefer(open) {
+		next := at.clone()
+		next.choose(b)
+		found, err := s.search(next, rules)
+		if err == nil || !errors.Is(err, errApart) {
+			return found, err
+		}
+		at.dead[b] = true
+	}
+	return nil, errApart
+}
+
+// prefer sorts those that would do: the newest build of each variant, by name,
+// then older builds.
+func prefer(open []*build) []*build {
+	slices.SortStableFunc(open, func(a, b *build) int { return strings.Compare(a.of.name, b.of.name) })
+	var first, rest []*build
+	for i, b := range open {
+		if i == 0 || open[i-1].of != b.of {
+			first = append(first, b)
+		} else {
+			rest = append(rest, b)
+		}
+	}
+	return append(first, rest...)
+}
+
+func (at *state) choose(b *build) {
+	at.chosen[b.of.module] = b
+	at.order = append(at.order, b)
+}
+
+// propagate chooses what alone will do until nothing more follows, and gives
+// those of the first rule that leaves a choice; nil: there is none left.
+func (s *solver) propagate(at *state, rules []rule) ([]*build, error) {
+	for {
+		var open []*build
+		changed := false
+		look := func(one []*build) error {
+			left := s.left(at, one)
+			switch {
+			case s.steps > maxSteps:
+				return errKnot
+			case len(left) == 0:
+				return errApart
+			case at.chosen[left[0].of.module] == left[0]:
+			case len(left) == 1:
+				at.choose(left[0])
+				changed = true
+			case open == nil:
+				open = left
+			}
+			return nil
+		}
+		for _, r := range rules {
+			if err := look(r.one); err != nil {
+				return nil, err
+			}
+		}
+		for i := 0; i < len(at.order); i++ {
+			for _, one := range at.order[i].needs {
+				if err := look(one); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if !changed {
+			return open, nil
+		}
+	}
+}
+
+// left are those that can still be, or the one that is chosen.
+func (s *solver) left(at *state, one []*build) []*build {
+	s.steps += len(one) + 1
+	var left []*build
+	for _, b := range one {
+		if at.chosen[b.of.module] == b {
+			return []*build{b}
+		}
+		if s.can(at, b) {
+			left = append(left, b)
+		}
+	}
+	return left
+}
+
+// can says whether a build can be chosen beside what is.
+func (s *solver) can(at *state, b *build) bool {
+	if at.dead[b] || at.chosen[b.of.module] != nil {
+		return false
+	}
+	s.steps += len(b.refuses)
+	for _, other := range b.refuses {
+		if at.chosen[other.of.module] == other {
+			return false
+		}
+	}
+	for _, other := range at.order {
+		s.steps += len(other.refuses) + 1
+		if slices.Contains(other.refuses, b) {
+			return false
+		}
+	}
+	for _, one := range b.needs {
+		s.steps += len(one) + 1
+		if !slices.ContainsFunc(one, func(other *build) bool {
+			return at.chosen[other.of.module] == other || !at.dead[other] && at.chosen[other.of.module] == nil
+		}) {
+			return false
+		}
+	}
+	return true
+}
