@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -97,7 +98,7 @@ func makeKey(dir string) error {
 // specFiles are those of the packages that are built: by a name for each, which is
 // the folder that they come to lie in.
 func specFiles() map[string]string {
-	return map[string]string{
+	all := map[string]string{
 		"os": one("hello", "2.10", "Requires: libhello >= 2, /usr/bin/data\nRecommends: extra",
 			"libhello\nProvides: libhello.so", "data\nBuildArch: noarch\nProvides: data(x)", "extra\nRequires: hello", "other"),
 		"os-new":  one("hello", "2.11~rc1", "Requires: libhello >= 2"),
@@ -107,6 +108,8 @@ func specFiles() map[string]string {
 		"twin2":   one("twin", "1", "URL: https://two.example"),
 		"tool":    one("tool", "3^git1", "Requires: hello"),
 	}
+	maps.Copy(all, modularSpecs())
+	return all
 }
 
 // one is a spec file: a package, and others that it is split into. Each has one
@@ -300,7 +303,7 @@ func (d *dnf) configure(repos string) {
 		w.check(os.MkdirAll(filepath.Join(d.root, folder), 0o755))
 	}
 	conf := filepath.Join(d.root, "dnf.conf")
-	w.write(conf, []byte("[main]\ngpgcheck=1\ninstallonly_limit=3\nproxy=\nretries=1\nkeepcache=1\nplugins=1\n"))
+	w.write(conf, []byte("[main]\ngpgcheck=1\ninstallonly_limit=3\nproxy=\nretries=1\nkeepcache=1\nplugins=1\nmodule_platform_id=platform:el9\n"))
 	d.args = []string{
 		"-c", conf, "--installroot", d.root, "--releasever", "9", "--forcearch", "x86_64", "-y",
 		"--setopt=reposdir=" + repos, "--setopt=cachedir=" + filepath.Join(d.root, "cache"), "--setopt=persistdir=" + filepath.Join(d.root, "persist"),
