@@ -109,6 +109,7 @@ func specFiles() map[string]string {
 		"tool":    one("tool", "3^git1", "Requires: hello"),
 	}
 	maps.Copy(all, modularSpecs())
+	maps.Copy(all, nextSpecs())
 	return all
 }
 
@@ -311,10 +312,14 @@ func (d *dnf) configure(repos string) {
 	}
 }
 
+// clientHome is a folder in the install root: Debian's rpm has its database in
+// the home folder.
+const clientHome = "/client"
+
 func (d *dnf) try(args ...string) (string, error) {
 	cmd := exec.CommandContext(d.w.t.Context(), "dnf", append(slices.Clone(d.args), args...)...)
 	cmd.Dir = d.root
-	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "HOME="+d.root, "GNUPGHOME=")
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "HOME="+clientHome, "GNUPGHOME=")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
