@@ -118,7 +118,7 @@ func (g *gathered) moduleRequest(view *modulemd.View, r *closure.Request, indexe
 		}
 	}
 	for _, ask := range g.asks {
-		artifacts, names, err := view.Packages(own, ask)
+		artifacts, names, err := view.Packages(own, g.architectures(), ask)
 		wanted := make(map[string]bool, len(artifacts))
 		for _, a := range artifacts {
 			wanted[a] = true

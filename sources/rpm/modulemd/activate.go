@@ -37,20 +37,31 @@ type solver struct {
 
 // state is where a search has got to.
 type state struct {
-	dead   map[*build]bool
 	chosen map[string]*build // by module
 	order  []*build          // of chosen
+	failed map[*build]bool   // tried, and not to be had beside what is chosen
+	trail  []*build          // of failed
 }
 
-func (s *state) clone() *state {
-	c := &state{dead: make(map[*build]bool, len(s.dead)), chosen: make(map[string]*build, len(s.chosen)), order: slices.Clone(s.order)}
-	for b := range s.dead {
-		c.dead[b] = true
+func (at *state) choose(b *build) {
+	at.chosen[b.of.module] = b
+	at.order = append(at.order, b)
+}
+
+func (at *state) fail(b *build) {
+	at.failed[b] = true
+	at.trail = append(at.trail, b)
+}
+
+// back undoes what came after the first so many.
+func (at *state) back(chosen, failed int) {
+	for _, b := range at.order[chosen:] {
+		delete(at.chosen, b.of.module)
 	}
-	for module, b := range s.chosen {
-		c.chosen[module] = b
+	for _, b := range at.trail[failed:] {
+		delete(at.failed, b)
 	}
-	return c
+	at.order, at.trail = at.order[:chosen], at.trail[:failed]
 }
 
 // activate gives what is active. Strong rules have to hold: errors are errApart
@@ -126,30 +137,30 @@ func (s *solver) first(rules []rule) (int, error) {
 }
 
 func (s *solver) solve(rules []rule) (map[string]*build, error) {
-	start := &state{dead: s.dead, chosen: map[string]*build{}}
-	found, err := s.search(start.clone(), rules)
-	if err != nil {
+	at := &state{chosen: map[string]*build{}, failed: map[*build]bool{}}
+	if err := s.search(at, rules); err != nil {
 		return nil, err
 	}
-	return found.chosen, nil
+	return at.chosen, nil
 }
 
 // search follows what has to be, and tries what may be.
-func (s *solver) search(at *state, rules []rule) (*state, error) {
+func (s *solver) search(at *state, rules []rule) error {
 	open, err := s.propagate(at, rules)
 	if err != nil || open == nil {
-		return at, err
+		return err
 	}
+	chosen, failed := len(at.order), len(at.trail)
 	for _, b := range prefer(open) {
-		next := at.clone()
-		next.choose(b)
-		found, err := s.search(next, rules)
-		if err == nil || !errors.Is(err, errApart) {
-			return found, err
+		at.choose(b)
+		if err := s.search(at, rules); !errors.Is(err, errApart) {
+			return err
 		}
-		at.dead[b] = true
+		at.back(chosen, failed)
+		at.fail(b)
+		failed++
 	}
-	return nil, errApart
+	return errApart
 }
 
 // prefer sorts those that would do: the newest build of each variant, by name,
@@ -165,11 +176,6 @@ func prefer(open []*build) []*build {
 		}
 	}
 	return append(first, rest...)
-}
-
-func (at *state) choose(b *build) {
-	at.chosen[b.of.module] = b
-	at.order = append(at.order, b)
 }
 
 // propagate chooses what alone will do until nothing more follows, and gives
@@ -199,8 +205,8 @@ func (s *solver) propagate(at *state, rules []rule) ([]*build, error) {
 				return nil, err
 			}
 		}
-		for i := 0; i < len(at.order); i++ {
-			for _, one := range at.order[i].needs {
+		for _, b := range at.order { // what this adds is looked at in the next round
+			for _, one := range b.needs {
 				if err := look(one); err != nil {
 					return nil, err
 				}
@@ -229,7 +235,7 @@ func (s *solver) left(at *state, one []*build) []*build {
 
 // can says whether a build can be chosen beside what is.
 func (s *solver) can(at *state, b *build) bool {
-	if at.dead[b] || at.chosen[b.of.module] != nil {
+	if s.dead[b] || at.failed[b] || at.chosen[b.of.module] != nil {
 		return false
 	}
 	s.steps += len(b.refuses)
@@ -247,7 +253,8 @@ func (s *solver) can(at *state, b *build) bool {
 	for _, one := range b.needs {
 		s.steps += len(one) + 1
 		if !slices.ContainsFunc(one, func(other *build) bool {
-			return at.chosen[other.of.module] == other || !at.dead[other] && at.chosen[other.of.module] == nil
+			taken := at.chosen[other.of.module]
+			return taken == other || taken == nil && !s.dead[other] && !at.failed[other]
 		}) {
 			return false
 		}

@@ -163,13 +163,16 @@ func TestView(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all, names, err := v.Packages([]*Index{x}, Ask{Module: "nodejs"}); err != nil || len(all) != 3 || len(names) != 0 {
+	if all, names, err := v.Packages([]*Index{x}, []string{"x86_64"}, Ask{Module: "nodejs"}); err != nil || len(all) != 3 || len(names) != 0 {
 		t.Errorf("%v, %v, %v", all, names, err)
 	}
-	if all, names, err := v.Packages([]*Index{x}, Ask{Module: "nodejs", Profile: "common"}); err != nil || len(all) != 0 || !slices.Equal(names, []string{"node"}) {
+	if all, names, err := v.Packages([]*Index{x}, []string{"x86_64"}, Ask{Module: "nodejs", Profile: "common"}); err != nil || len(all) != 0 || !slices.Equal(names, []string{"node"}) {
 		t.Errorf("%v, %v, %v", all, names, err)
 	}
-	if _, _, err := v.Packages([]*Index{x}, Ask{Module: "nodejs", Profile: "nix"}); err == nil || !strings.Contains(err.Error(), "it has common") {
+	if all, _, err := v.Packages([]*Index{x}, []string{"aarch64"}, Ask{Module: "nodejs"}); err != nil || len(all) != 0 {
+		t.Errorf("%v, %v", all, err)
+	}
+	if _, _, err := v.Packages([]*Index{x}, []string{"x86_64"}, Ask{Module: "nodejs", Profile: "nix"}); err == nil || !strings.Contains(err.Error(), "it has common") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -349,9 +352,11 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// FuzzParse: what is written of a file is read as what was kept of it.
+// FuzzParse: what is written of a file is read as what was kept of it, and what
+// is active of it can be found out.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(file))
+	f.Add([]byte(variantsOf))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		x, err := Parse(bytes.NewReader(text))
 		if err != nil {
@@ -366,5 +371,10 @@ func FuzzParse(f *testing.F) {
 		if err != nil || len(again.Streams) != n {
 			t.Errorf("%d streams of %d, %v", len(again.Streams), n, err)
 		}
+		v, err := NewView([]*Index{x, again}, nil, "9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Needed(func(string) bool { return false })
 	})
 }

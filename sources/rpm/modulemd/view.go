@@ -273,9 +273,10 @@ func (v *View) isHidden(name, arch string) bool {
 	return by[arch] || by["noarch"] || by[""]
 }
 
-// Packages are what a client gets that asks for it: of the newest builds in
-// these files all artifacts, or the names that a profile has.
-func (v *View) Packages(indexes []*Index, a Ask) (artifacts, names []string, err error) {
+// Packages are what a client of one of these architectures gets that asks for
+// it: of the newest builds in these files all artifacts, or the names that a
+// profile has.
+func (v *View) Packages(indexes []*Index, arches []string, a Ask) (artifacts, names []string, err error) {
 	b := v.active[a.Module]
 	if b == nil || a.Stream != "" && a.Stream != b.of.stream {
 		return nil, nil, fmt.Errorf("module %s: stream %s is not active", a.Module, a.Stream)
@@ -287,21 +288,27 @@ func (v *View) Packages(indexes []*Index, a Ask) (artifacts, names []string, err
 		}
 	}
 	var newest []*Stream
-	arches := map[string]*build{}
+	found := map[string]*build{} // by architecture
 	for _, one := range b.of.builds {
 		for _, d := range one.docs {
-			if own[d] && (arches[d.Arch] == nil || arches[d.Arch] == one) {
-				arches[d.Arch] = one
+			fits := d.Arch == "" || d.Arch == "noarch" || slices.Contains(arches, d.Arch)
+			if own[d] && fits && (found[d.Arch] == nil || found[d.Arch] == one) {
+				found[d.Arch] = one
 				newest = append(newest, d)
 			}
 		}
 	}
+	return wanted(newest, a)
+}
+
+// wanted are the artifacts of builds, or the names of a profile.
+func wanted(newest []*Stream, a Ask) (artifacts, names []string, err error) {
 	found, profiles := a.Profile == "" || len(newest) == 0, map[string]bool{}
 	for _, d := range newest {
-		for name, wanted := range d.Profiles {
+		for name, packages := range d.Profiles {
 			profiles[name] = true
 			if name == a.Profile {
-				names, found = append(names, wanted...), true
+				names, found = append(names, packages...), true
 			}
 		}
 		if a.Profile == "" {
@@ -309,7 +316,7 @@ func (v *View) Packages(indexes []*Index, a Ask) (artifacts, names []string, err
 		}
 	}
 	if !found {
-		return nil, nil, fmt.Errorf("module %s:%s: no profile %s: it has %s", a.Module, b.of.stream, a.Profile, strings.Join(slices.Sorted(maps.Keys(profiles)), ", "))
+		return nil, nil, fmt.Errorf("module %s:%s: no profile %s: it has %s", a.Module, newest[0].Name, a.Profile, strings.Join(slices.Sorted(maps.Keys(profiles)), ", "))
 	}
 	slices.Sort(names)
 	return artifacts, slices.Compact(names), nil
