@@ -192,6 +192,17 @@ func TestDNFModules(t *testing.T) {
 			}
 		})
 	}
+	t.Run("obsolete", func(t *testing.T) {
+		here := *w
+		here.t = t
+		for _, d := range []*dnf{here.upstreamDNF("app", "base"), here.newDNF(base, "tiny-app", "tiny-base")} {
+			d.must("module", "enable", "tiny:x")
+			out, err := d.try("install", "--setopt=module_obsoletes=1", "--downloadonly", "tiny")
+			if err == nil || !strings.Contains(out, "Unable to find a match: tiny") {
+				t.Errorf("got %v\n%s", err, out)
+			}
+		}
+	})
 	t.Run("orphan", func(t *testing.T) {
 		here := *w
 		here.t = t

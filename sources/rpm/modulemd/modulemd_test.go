@@ -251,6 +251,29 @@ func TestVariants(t *testing.T) {
 	}
 }
 
+// A module of one architecture hides nothing of another.
+func TestArchitectures(t *testing.T) {
+	arm := strings.ReplaceAll(one("m", "x", "a", "", artifacts("p-0:1-1.x86_64", "q-0:1-1.x86_64")), "x86_64", "aarch64")
+	x := index(t, one("m", "x", "b", "", artifacts("p-0:1-1.x86_64"))+arm+standardOf("m", "x"))
+	v, err := NewView([]*Index{x}, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, want := range map[string]bool{
+		"p-0:1-1.x86_64": true, "p-0:1-1.aarch64": true, "p-0:9-1.x86_64": false, "p-0:9-1.aarch64": false, "p-0:9-1.noarch": false,
+		"q-0:9-1.x86_64": true, "q-0:9-1.aarch64": false,
+	} {
+		if sees(v, p, false) != want {
+			t.Errorf("%s: seen %t, want %t", p, !want, want)
+		}
+	}
+	for arch, want := range map[string]int{"x86_64": 1, "aarch64": 2, "s390x": 0} {
+		if all, _, err := v.Packages([]*Index{x}, []string{arch}, Ask{Module: "m"}); err != nil || len(all) != want {
+			t.Errorf("%s: %v, %v", arch, all, err)
+		}
+	}
+}
+
 // TestDefaultsOfSeveral: of two files that differ the later one counts.
 func TestDefaultsOfSeveral(t *testing.T) {
 	file := func(modified, stream, profile string) *Index {
