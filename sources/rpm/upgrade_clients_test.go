@@ -68,7 +68,9 @@ func TestDNFUpgrade(t *testing.T) {
 			w.put("os/Packages", "signed/os-next")
 			w.put("os/Packages", "signed/tool-next")
 			w.createrepo("os", true)
-			w.publish("set", spec)
+			if made := w.publish("set", spec); made.Full || made.Base == 0 {
+				t.Errorf("no delta: %+v", made)
+			}
 			for _, test := range []struct {
 				from *dnf
 				args string

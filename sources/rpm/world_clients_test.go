@@ -241,7 +241,7 @@ func (w *world) sign(folder string) {
 }
 
 // publish exports the sources of a set and imports them.
-func (w *world) publish(set, text string) {
+func (w *world) publish(set, text string) *export.Result {
 	w.t.Helper()
 	spec := filepath.Join(w.dir, set+".yaml")
 	w.write(spec, []byte("version: 1\nname: "+set+"\nsigning: {exporter: exporter.key, site: site.key}\nsources:\n"+text))
@@ -264,6 +264,7 @@ func (w *world) publish(set, text string) {
 	w.check(err)
 	_, err = check(w.t.Context(), tree)
 	w.check(err)
+	return made
 }
 
 func (w *world) get(url string) []byte {
