@@ -39,6 +39,7 @@ type solver struct {
 type state struct {
 	chosen map[string]*build // by module
 	order  []*build          // of chosen
+	refuse map[*build]int    // how many of chosen refuse it
 	failed map[*build]bool   // tried, and not to be had beside what is chosen
 	trail  []*build          // of failed
 }
@@ -46,6 +47,9 @@ type state struct {
 func (at *state) choose(b *build) {
 	at.chosen[b.of.module] = b
 	at.order = append(at.order, b)
+	for _, other := range b.refuses {
+		at.refuse[other]++
+	}
 }
 
 func (at *state) fail(b *build) {
@@ -57,6 +61,9 @@ func (at *state) fail(b *build) {
 func (at *state) back(chosen, failed int) {
 	for _, b := range at.order[chosen:] {
 		delete(at.chosen, b.of.module)
+		for _, other := range b.refuses {
+			at.refuse[other]--
+		}
 	}
 	for _, b := range at.trail[failed:] {
 		delete(at.failed, b)
@@ -137,7 +144,7 @@ func (s *solver) first(rules []rule) (int, error) {
 }
 
 func (s *solver) solve(rules []rule) (map[string]*build, error) {
-	at := &state{chosen: map[string]*build{}, failed: map[*build]bool{}}
+	at := &state{chosen: map[string]*build{}, refuse: map[*build]int{}, failed: map[*build]bool{}}
 	if err := s.search(at, rules); err != nil {
 		return nil, err
 	}
@@ -235,18 +242,12 @@ func (s *solver) left(at *state, one []*build) []*build {
 
 // can says whether a build can be chosen beside what is.
 func (s *solver) can(at *state, b *build) bool {
-	if s.dead[b] || at.failed[b] || at.chosen[b.of.module] != nil {
+	if s.dead[b] || at.failed[b] || at.refuse[b] > 0 || at.chosen[b.of.module] != nil {
 		return false
 	}
 	s.steps += len(b.refuses)
 	for _, other := range b.refuses {
 		if at.chosen[other.of.module] == other {
-			return false
-		}
-	}
-	for _, other := range at.order {
-		s.steps += len(other.refuses) + 1
-		if slices.Contains(other.refuses, b) {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package modulemd
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ const maxTies = 20_000_000
 // variant the newest build is the first.
 func variants(indexes []*Index) []*variant {
 	var all []*variant
-	known := map[string]*variant{}
+	known, builds := map[string]*variant{}, map[string]*build{}
 	static := map[string]string{} // contexts by what they require
 	add := func(s *Stream, context string) {
 		name := strings.Join([]string{s.Module, s.Name, context}, ":")
@@ -48,12 +49,13 @@ func variants(indexes []*Index) []*variant {
 			v = &variant{module: s.Module, stream: s.Name, name: name}
 			known[name], all = v, append(all, v)
 		}
-		i := slices.IndexFunc(v.builds, func(b *build) bool { return b.version == s.Version })
-		if i < 0 {
-			i = len(v.builds)
-			v.builds = append(v.builds, &build{of: v, version: s.Version})
+		name += fmt.Sprint(" ", s.Version)
+		b := builds[name]
+		if b == nil {
+			b = &build{of: v, version: s.Version}
+			builds[name], v.builds = b, append(v.builds, b)
 		}
-		v.builds[i].docs = append(v.builds[i].docs, s)
+		b.docs = append(b.docs, s)
 	}
 	each := func(isStatic bool, f func(s *Stream, requires string)) {
 		for _, x := range indexes {

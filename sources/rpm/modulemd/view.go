@@ -24,6 +24,7 @@ func ParseAsk(s string) (Ask, error) {
 // View is what a client sees of the modules of several files.
 type View struct {
 	variants []*variant
+	modules  map[string][]*variant
 	active   map[string]*build // by module
 	// standard are the default streams by module.
 	standard map[string]string
@@ -43,7 +44,10 @@ const sourceArch = "src"
 // ones. release is what $releasever stands for, which tells the platform; "":
 // not known.
 func NewView(indexes []*Index, asked []Ask, release string) (*View, error) {
-	v := &View{variants: variants(indexes), standard: defaults(indexes)}
+	v := &View{variants: variants(indexes), modules: map[string][]*variant{}, standard: defaults(indexes)}
+	for _, one := range v.variants {
+		v.modules[one.module] = append(v.modules[one.module], one)
+	}
 	dead, err := tie(v.variants, platformOf(indexes, release))
 	if err != nil {
 		return nil, err
@@ -53,11 +57,13 @@ func NewView(indexes []*Index, asked []Ask, release string) (*View, error) {
 		return nil, err
 	}
 	var weak []rule
-	seen := map[string]bool{}
+	ruled := map[string]bool{}
+	for _, r := range strong {
+		ruled[r.ask.Module] = true
+	}
 	for _, one := range v.variants {
-		standard := v.standard[one.module] == one.stream && !slices.ContainsFunc(strong, func(r rule) bool { return r.ask.Module == one.module })
-		if standard && !seen[one.module] {
-			seen[one.module] = true
+		if v.standard[one.module] == one.stream && !ruled[one.module] {
+			ruled[one.module] = true
 			weak = append(weak, rule{one: v.builds(one.module, one.stream), weak: true, ask: Ask{Module: one.module, Stream: one.stream}})
 		}
 	}
@@ -158,8 +164,8 @@ func set(all []string) map[string]bool {
 
 // builds are all of a stream.
 func (v *View) builds(module, stream string) (all []*build) {
-	for _, one := range v.variants {
-		if one.module == module && one.stream == stream {
+	for _, one := range v.modules[module] {
+		if one.stream == stream {
 			all = append(all, one.builds...)
 		}
 	}
@@ -169,10 +175,8 @@ func (v *View) builds(module, stream string) (all []*build) {
 // streams are those of a module, sorted.
 func (v *View) streams(module string) []string {
 	found := map[string]bool{}
-	for _, one := range v.variants {
-		if one.module == module {
-			found[one.stream] = true
-		}
+	for _, one := range v.modules[module] {
+		found[one.stream] = true
 	}
 	return slices.Sorted(maps.Keys(found))
 }
@@ -182,29 +186,25 @@ func (v *View) look() {
 	v.artifacts, v.hides, v.arches = map[string]bool{}, map[string]map[string]bool{}, map[string]bool{}
 	for _, one := range v.variants {
 		active := v.isActive(one)
-		free := map[string]map[string]bool{} // no longer the module's, by architecture
-		for i, b := range one.builds {
+		free := map[string]map[string]bool{} // no longer the module's, by architecture: its newest build says so
+		newest := map[string]*build{}
+		for _, b := range one.builds {
 			for _, d := range b.docs {
 				v.arches[d.Arch] = true
-				if free[d.Arch] == nil && len(d.Demodularized) > 0 && newestOf(one.builds[:i+1], d.Arch) == b {
-					free[d.Arch] = set(d.Demodularized)
+				if newest[d.Arch] == nil {
+					newest[d.Arch], free[d.Arch] = b, map[string]bool{}
 				}
+				if newest[d.Arch] == b {
+					maps.Copy(free[d.Arch], set(d.Demodularized))
+				}
+			}
+			for _, d := range b.docs {
 				for _, a := range d.Artifacts {
 					v.artifact(a, d.Arch, active, free[d.Arch])
 				}
 			}
 		}
 	}
-}
-
-// newestOf is the first build that has something of an architecture.
-func newestOf(builds []*build, arch string) *build {
-	for _, b := range builds {
-		if slices.ContainsFunc(b.docs, func(d *Stream) bool { return d.Arch == arch }) {
-			return b
-		}
-	}
-	return nil
 }
 
 func (v *View) isActive(one *variant) bool {
