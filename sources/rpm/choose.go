@@ -88,6 +88,7 @@ func (p *planner) chooseRelease(ctx context.Context, release string, all []*gath
 		indexes[i] = l.index
 		indexes[i].Packages = seen(view, l.g, l.g.repos[l.repo], l.index.Packages)
 	}
+	listings, indexes = apart(view, listings, indexes)
 	requests, notes, err := p.requests(all, indexes, view)
 	if err != nil {
 		return err
@@ -133,6 +134,10 @@ func (p *planner) requests(all []*gathered, indexes []closure.Index, view *modul
 		more, err := p.expandGroups(g, &r, indexes)
 		notes, errs = append(notes, more...), append(errs, err, g.moduleRequest(view, &r, own))
 		requests = append(requests, r)
+		if view != nil && g.countsModules() {
+			r.Source, r.Newest = modulesOf(g.name), 0
+			requests = append(requests, r)
+		}
 	}
 	return requests, notes, strictyaml.Join(errs...)
 }

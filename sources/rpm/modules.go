@@ -94,6 +94,70 @@ func seen(view *modulemd.View, g *gathered, l *loaded, packages []*rpmmd.Package
 	})
 }
 
+// countsModules says that of everything in a source the newest is carried: of
+// modules that is for each stream what it is for all other packages together.
+func (g *gathered) countsModules() bool { return g.rebuilt && g.takesAll() && g.options.Newest > 0 }
+
+// modulesOf is what the choice calls the packages of modules of a source whose
+// modules are counted.
+func modulesOf(source string) string { return source + " (modules)" }
+
+// apart puts packages of modules into indexes of their own, behind the others,
+// where the newest are carried: no more of them than that.
+func apart(view *modulemd.View, listings []listing, indexes []closure.Index) ([]listing, []closure.Index) {
+	if view == nil {
+		return listings, indexes
+	}
+	for i, l := range listings {
+		if !l.g.countsModules() {
+			continue
+		}
+		newest := newestOfStreams(view, indexes[i].Packages, l.g.options.Newest)
+		modular := closure.Index{Source: modulesOf(l.g.name), Priority: indexes[i].Priority}
+		var rest []*rpmmd.Package
+		for _, p := range indexes[i].Packages {
+			nevra := p.ModuleNEVRA()
+			switch {
+			case newest[nevra]:
+				modular.Packages = append(modular.Packages, p)
+			case !view.Lists(nevra):
+				rest = append(rest, p)
+			}
+		}
+		indexes[i].Packages = rest
+		listings, indexes = append(listings, l), append(indexes, modular)
+	}
+	return listings, indexes
+}
+
+// newestOfStreams are the packages of the newest builds of each variant of a stream,
+// and the newest of each name that it has, which may be of an older build.
+func newestOfStreams(view *modulemd.View, packages []*rpmmd.Package, n int) map[string]bool {
+	has := make(map[string]*rpmmd.Package, len(packages))
+	for _, p := range packages {
+		has[p.ModuleNEVRA()] = p
+	}
+	newest := map[string]bool{}
+	for builds := range view.Builds() {
+		names := map[string][]*rpmmd.Package{}
+		for i, artifacts := range builds {
+			for _, a := range artifacts {
+				newest[a] = newest[a] || i < n
+				if p := has[a]; p != nil && !slices.Contains(names[p.Name+"."+p.Arch], p) {
+					names[p.Name+"."+p.Arch] = append(names[p.Name+"."+p.Arch], p)
+				}
+			}
+		}
+		for _, all := range names {
+			slices.SortStableFunc(all, func(a, b *rpmmd.Package) int { return b.EVR.Compare(a.EVR) })
+			for _, p := range all[:min(n, len(all))] {
+				newest[p.ModuleNEVRA()] = true
+			}
+		}
+	}
+	return newest
+}
+
 // namesOf are a package's name and what it provides.
 func namesOf(p *rpmmd.Package) iter.Seq[string] {
 	return func(yield func(string) bool) {

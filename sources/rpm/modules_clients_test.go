@@ -149,6 +149,7 @@ func TestDNFModules(t *testing.T) {
 	w.publish("second", w.selection("app-", "modules: [app]", "packages: [plain]"))
 	w.publish("third", w.selection("tiny-", "modules: [\"tiny:x\"]", "packages: [app-tools]"))
 	w.publish("fourth", w.selection("hot-", "packages: [orphan]", "packages: [plain]", "packages: [lang]"))
+	w.publish("fifth", w.selection("newest-", "newest: 1", "newest: 1"))
 	if got := names(t, filepath.Join(w.mirror, "current/rpm/base/Packages")); got != "plain-1-1.x86_64" {
 		t.Errorf("carried beside modules: %s", got)
 	}
@@ -166,6 +167,8 @@ func TestDNFModules(t *testing.T) {
 		"profile":                    {[]string{"app-app"}, []string{"app"}, nil, []string{"@app:x"}, "app-1-1.x86_64 lang-2.0-1.x86_64 lib-1~lang2-1.x86_64", "app x lang 2 lib x"},
 		"needed and not carried":     {[]string{"tiny-app", "tiny-base"}, []string{"app", "base"}, []string{"tiny:x"}, []string{"tiny", "app-tools"}, "app-tools-9-1.x86_64 tiny-1-1.x86_64", "lang 2 tiny x"},
 		"hotfixes":                   {[]string{"hot-app", "hot-base", "hot-hot"}, []string{"app", "base", "hot"}, nil, []string{"lang", "plain"}, "lang-1.5-1.x86_64 plain-1-1.x86_64", ""},
+		"newest of default streams":  {[]string{"newest-app", "newest-base"}, []string{"app", "base"}, nil, []string{"lib", "plain"}, "lang-1.0-1.x86_64 lib-1~lang1-1.x86_64 plain-1-1.x86_64", "app x far x lang 1 lang 2 lib x tiny x"},
+		"newest of another stream":   {[]string{"newest-app", "newest-base"}, []string{"app", "base"}, []string{"lang:2"}, []string{"lib", "plain"}, "lang-2.0-1.x86_64 lib-1~lang2-1.x86_64 plain-1-1.x86_64", "app x far x lang 1 lang 2 lib x tiny x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			here := *w

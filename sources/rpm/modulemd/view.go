@@ -273,6 +273,30 @@ func (v *View) isHidden(name, arch string) bool {
 	return by[arch] || by["noarch"] || by[""]
 }
 
+// Lists says whether a package is of a module, of whatever stream.
+func (v *View) Lists(nevra string) bool {
+	_, ok := v.artifacts[nevra]
+	return ok
+}
+
+// Builds gives the artifacts of each variant of each stream: by build, the
+// newest first.
+func (v *View) Builds() iter.Seq[[][]string] {
+	return func(yield func([][]string) bool) {
+		for _, one := range v.variants {
+			builds := make([][]string, len(one.builds))
+			for i, b := range one.builds {
+				for _, d := range b.docs {
+					builds[i] = append(builds[i], d.Artifacts...)
+				}
+			}
+			if !yield(builds) {
+				return
+			}
+		}
+	}
+}
+
 // Packages are what a client of one of these architectures gets that asks for
 // it: of the newest builds in these files all artifacts, or the names that a
 // profile has.
