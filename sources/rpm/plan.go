@@ -34,6 +34,8 @@ type planner struct {
 	inventories map[string]*inventory
 	// listed bounds what is known of all packages that are carried.
 	listed rpmmd.Interner
+	// carried is what is carried of modules, where packages are chosen.
+	carried carriage
 }
 
 // gathered is a source whose upstream was read.

@@ -169,7 +169,7 @@ func (b *rebuilding) fill(made *reindex.Builder, l *loaded, c *repoChoice) error
 		})
 		return err
 	}))
-	return errors.Join(err, b.groups(made, l, names), b.moduleFile(made, l, c))
+	return errors.Join(err, b.groups(made, l, names), b.moduleFile(made, l))
 }
 
 func hrefKey(sum rpmmd.Checksum, href, base string) string {

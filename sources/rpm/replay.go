@@ -26,7 +26,7 @@ const (
 
 // planVersion changes when the same repomd.xml and configuration give another
 // list of files than before.
-const planVersion = 1
+const planVersion = 2
 
 // configuration identifies what a repository was planned for, and by what.
 func (g *gathered) configuration(l *located) string {

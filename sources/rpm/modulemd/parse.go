@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,20 +36,36 @@ const (
 // Index is a modules.yaml.
 type Index struct {
 	Streams  []*Stream
-	Defaults map[string]string // stream by module; "": the module has none
+	Defaults map[string]Default // by module
 	docs     []*document
+}
+
+// Default is what a file says of a module.
+type Default struct {
+	Stream string // "": the module has none
+	// Modified is a date as a number; of two files the later one counts.
+	Modified uint64
+	// Profiles are those of each stream.
+	Profiles map[string][]string
 }
 
 // Stream is one build of a stream of a module.
 type Stream struct {
 	Module, Name, Context, Arch string
 	Version                     uint64
+	// Static says that the context is upstream's own name for this variant of
+	// the stream. Otherwise it was made up, and variants are told apart by what
+	// they require.
+	Static bool
 	// Artifacts are packages as "name-epoch:version-release.arch".
 	Artifacts []string
+	// Demodularized are names of packages that are no longer the module's: those
+	// outside of it are seen again.
+	Demodularized []string
 	// Profiles are names of packages by profile.
 	Profiles map[string][]string
-	// Requires are, for each alternative, the streams of other modules that
-	// are needed; no stream: any.
+	// Requires are the streams of other modules that are needed, one of each
+	// list; none: any.
 	Requires []map[string][]string
 }
 
@@ -57,7 +74,7 @@ type document struct {
 	raw    []byte
 	kind   string
 	module string
-	stream string  // of defaults, obsoletes and translations; "": of all
+	stream string  // of obsoletes and translations; "": of all
 	of     *Stream // of a stream
 }
 
@@ -70,7 +87,7 @@ func Parse(r io.Reader) (*Index, error) {
 	if len(text) > maxFile {
 		return nil, fmt.Errorf("more than %d bytes: %w", maxFile, bundle.ErrMalformed)
 	}
-	x := &Index{Defaults: map[string]string{}}
+	x := &Index{Defaults: map[string]Default{}}
 	for number, raw := range split(text) {
 		d, err := x.document(raw)
 		if err != nil {
@@ -142,15 +159,16 @@ func (x *Index) document(raw []byte) (*document, error) {
 		return nil, err
 	}
 	switch d.kind {
-	case "modulemd":
+	case "modulemd", "modulemd-stream":
 		d.of, err = stream(data)
-		if err == nil {
-			d.module = d.of.Module
-			x.Streams = append(x.Streams, d.of)
+		if err != nil || slices.ContainsFunc(d.of.Artifacts, isNoNEVRA) {
+			return nil, err // as by clients: libmodulemd passes over such a stream
 		}
+		d.module = d.of.Module
+		x.Streams = append(x.Streams, d.of)
 	case "modulemd-defaults":
-		d.module, d.stream = text(data["module"]), text(data["stream"])
-		x.Defaults[d.module] = d.stream
+		d.module = text(data["module"])
+		x.Defaults[d.module], err = standard(data)
 	case "modulemd-obsoletes", "modulemd-translations":
 		d.module, d.stream = text(data["module"]), text(data["stream"])
 	default:
@@ -212,10 +230,27 @@ func checkDepth(tokens token.Tokens) error {
 	return nil
 }
 
+// standard is what a document of defaults says.
+func standard(data map[string]ast.Node) (d Default, err error) {
+	d = Default{Stream: text(data["stream"]), Profiles: map[string][]string{}}
+	if v := text(data["modified"]); v != "" {
+		if d.Modified, err = strconv.ParseUint(v, 10, 64); err != nil {
+			return d, fmt.Errorf("modified %.30q: not a number", v)
+		}
+	}
+	profiles, err := mapping(data["profiles"])
+	for stream, names := range profiles {
+		var listErr error
+		d.Profiles[stream], listErr = list(names)
+		err = errors.Join(err, listErr)
+	}
+	return d, err
+}
+
 func stream(data map[string]ast.Node) (*Stream, error) {
 	s := &Stream{
 		Module: text(data["name"]), Name: text(data["stream"]), Context: text(data["context"]), Arch: text(data["arch"]),
-		Profiles: map[string][]string{},
+		Static: text(data["static_context"]) == "true", Profiles: map[string][]string{},
 	}
 	if v := text(data["version"]); v != "" {
 		var err error
@@ -228,6 +263,13 @@ func stream(data map[string]ast.Node) (*Stream, error) {
 		return nil, err
 	}
 	if s.Artifacts, err = list(artifacts["rpms"]); err != nil {
+		return nil, err
+	}
+	gone, err := mapping(data["demodularized"])
+	if err != nil {
+		return nil, err
+	}
+	if s.Demodularized, err = list(gone["rpms"]); err != nil {
 		return nil, err
 	}
 	profiles, err := mapping(data["profiles"])
@@ -279,6 +321,14 @@ func requires(node ast.Node) ([]map[string][]string, error) {
 	return all, nil
 }
 
+// isNoNEVRA: anything but "name-epoch:version-release.arch".
+func isNoNEVRA(artifact string) bool {
+	name := nameOf(artifact)
+	evr, ok := strings.CutPrefix(artifact, name+"-")
+	epoch, _, hasEpoch := strings.Cut(evr, ":")
+	return !ok || !hasEpoch || strings.Trim(epoch, "0123456789") != "" || epoch == "" || !strings.Contains(evr, ".")
+}
+
 // mapping gives the values of a mapping by their keys; nothing for a value that
 // is not there.
 func mapping(node ast.Node) (map[string]ast.Node, error) {
@@ -311,11 +361,31 @@ func list(node ast.Node) ([]string, error) {
 	case *ast.SequenceNode:
 		all := make([]string, len(n.Values))
 		for i, v := range n.Values {
-			all[i] = strings.Clone(text(v))
+			s, ok := element(v)
+			if !ok {
+				return nil, fmt.Errorf("line %d: a list of something else than texts", v.GetToken().Position.Line)
+			}
+			all[i] = strings.Clone(s)
 		}
 		return all, nil
 	}
 	return nil, fmt.Errorf("line %d: not a list", node.GetToken().Position.Line)
+}
+
+// element is a text in a list. The parser takes a:b in brackets within braces
+// for a mapping, which it is not without a blank.
+func element(node ast.Node) (string, bool) {
+	pair, ok := node.(*ast.MappingValueNode)
+	if m, isMapping := node.(*ast.MappingNode); isMapping && len(m.Values) == 1 {
+		pair, ok = m.Values[0], true
+	}
+	if !ok {
+		s := text(node)
+		return s, s != ""
+	}
+	key, value := pair.Key.GetToken(), pair.Value.GetToken()
+	s := text(pair.Key) + ":" + text(pair.Value)
+	return s, key.Position.Line == value.Position.Line && value.Position.Column == key.Position.Column+len(text(pair.Key))+1
 }
 
 // text is a plain value as it is written: a stream called 1.10 is not 1.1.
