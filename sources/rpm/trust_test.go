@@ -2,13 +2,18 @@ package rpm
 
 import (
 	"bytes"
+	"crypto"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
 // A package is vouched for by its own key where there is one that may sign,
@@ -137,5 +142,22 @@ func TestLastByteWaitsForTheVerdict(t *testing.T) {
 		if err := c.Body.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A signature of repomd.xml over SHA-1 counts for nothing: two files with one
+// SHA-1 can be made.
+func TestForgeableSignature(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	sign := func(kind packet.SignatureType, id byte, hash crypto.Hash) {
+		a.server.Put(a.at+"/"+nameSignature, rpmtest.Raw(t, a.key, a.files[nameRepomd], kind, id, hash))
+	}
+	sign(packet.SigTypeBinary, 8, crypto.SHA256)
+	mustPlan(t, newEnv(t, a.dir, nil), a.spec())
+	for id, hash := range map[byte]crypto.Hash{1: crypto.MD5, 2: crypto.SHA1} {
+		sign(packet.SigTypeBinary, id, hash)
+		_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+		refused(t, err, fetch.ErrRefused, nameSignature, pgpkeys.Fingerprint(a.key))
 	}
 }

@@ -74,6 +74,12 @@ func check(sig []byte, content io.Reader, keys openpgp.EntityList, at time.Time)
 	if err != nil || !ok || r.Len() > 0 {
 		return nil, errors.New("not readable")
 	}
+	if parsed.SigType != packet.SigTypeBinary {
+		return nil, fmt.Errorf("by %s: of a text, whose line ends are left open", pgpkeys.Issuer(parsed))
+	}
+	if err := pgpkeys.Forgeable(parsed); err != nil {
+		return nil, fmt.Errorf("by %s: %w", pgpkeys.Issuer(parsed), err)
+	}
 	signer, err := openpgp.CheckDetachedSignature(keys, content, bytes.NewReader(sig), &packet.Config{Time: func() time.Time { return at }})
 	if err != nil {
 		return nil, fmt.Errorf("by %s: %w", pgpkeys.Issuer(parsed), err)

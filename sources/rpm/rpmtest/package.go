@@ -80,6 +80,34 @@ func Version3(t testing.TB, by *openpgp.Entity, content []byte, at time.Time) []
 	return append(binary.BigEndian.AppendUint16([]byte{0x89}, uint16(len(body))), body...)
 }
 
+// Raw makes a signature of version 4 by an RSA key as the OpenPGP library makes
+// none: of any type, over a digest of any algorithm, whose number is id.
+func Raw(t testing.TB, by *openpgp.Entity, content []byte, kind packet.SignatureType, id byte, hash crypto.Hash) []byte {
+	t.Helper()
+	private, ok := by.PrivateKey.PrivateKey.(*rsa.PrivateKey)
+	if !ok {
+		t.Fatal("not an RSA key")
+	}
+	// Subpackets (RFC 9580 section 5.2.3): when, hashed; by whom, not.
+	made := binary.BigEndian.AppendUint32([]byte{5, 2}, uint32(Now.AddDate(0, -11, 0).Unix()))
+	body := append([]byte{4, byte(kind), 1, id, 0, byte(len(made))}, made...)
+	h := hash.New()
+	h.Write(content)
+	h.Write(body)
+	h.Write(binary.BigEndian.AppendUint32([]byte{4, 0xff}, uint32(len(body))))
+	digest := h.Sum(nil)
+	number, err := rsa.SignPKCS1v15(nil, private, hash, digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body = append(body, 0, 10, 9, 16)
+	body = binary.BigEndian.AppendUint64(body, by.PrimaryKey.KeyId)
+	body = append(body, digest[0], digest[1])
+	body = binary.BigEndian.AppendUint16(body, uint16(private.N.BitLen()))
+	body = append(body, number...)
+	return append(binary.BigEndian.AppendUint16([]byte{0x89}, uint16(len(body))), body...)
+}
+
 // Form is how a package is signed.
 type Form int
 
