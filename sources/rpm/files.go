@@ -21,9 +21,9 @@ type file struct {
 	path     string // in the mount
 	size     int64  // -1: not known
 	checksum rpmmd.Checksum
-	repo     *loaded // whose addresses from is relative to; nil: made here
-	from     string  // where upstream has it, escaped; absolute if it is elsewhere
-	nevra    string  // of a package whose signature counts; "": no package
+	repo     *loaded  // whose addresses from is relative to; nil: made here
+	from     string   // where upstream has it, escaped; absolute if it is elsewhere
+	identity identity // of a package whose signature counts; "": no package
 	// shared: another file of the plan has the same content and is checked by the same keys.
 	shared bool
 	reason string
@@ -69,8 +69,8 @@ func (v *inventory) settle() error {
 			return fmt.Errorf("%s: %s:%s (%d bytes) by one entry, %s:%s (%d bytes) by another: %w",
 				f.path, last.checksum.Type, last.checksum.Hex, last.size, f.checksum.Type, f.checksum.Hex, f.size, fetch.ErrUpstream)
 		}
-		if last.nevra == "" {
-			last.nevra = f.nevra
+		if last.identity == "" {
+			last.identity = f.identity
 		}
 	}
 	clear(v.files[len(kept):])
@@ -120,7 +120,7 @@ func (v *inventory) artifact(env *sources.Env, base *sources.Cursor, f *file) (s
 		a.Open = sources.InMemory(x.content, "")
 	case x.local != "":
 		a.Open = env.InScratch(x.local)
-	case f.nevra != "":
+	case f.identity != "":
 		return a, v.signed(env, base, f, urls, &a)
 	case f.checksum.Type != "sha256":
 		a.Open = expectation{where: a.Evidence.Origin, checksum: f.checksum, size: f.size}.open(env.Fetch, urls, nil)
@@ -133,9 +133,9 @@ func (v *inventory) artifact(env *sources.Env, base *sources.Cursor, f *file) (s
 // signed completes an artifact that has to have a signature of its own. What
 // the base has counts if it was checked by the same keys.
 func (v *inventory) signed(env *sources.Env, base *sources.Cursor, f *file, urls []string, a *sources.Artifact) error {
-	want := expectation{where: a.Evidence.Origin, checksum: f.checksum, size: f.size, nevra: f.nevra}
+	want := expectation{where: a.Evidence.Origin, checksum: f.checksum, size: f.size, identity: f.identity}
 	a.Evidence.Vouched = v.trust.vouched(f.repo.located)
-	a.Validator = v.trust.validator(f.checksum)
+	a.Validator = v.trust.validator(&want)
 	a.Open = want.open(env.Fetch, urls, v.trust)
 	r, ok, err := base.Lookup(f.path)
 	if err != nil {

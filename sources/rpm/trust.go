@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"hash/maphash"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
@@ -43,12 +45,14 @@ func newTrust(keys openpgp.EntityList, unsigned bool, at time.Time) *trust {
 	return &trust{keys: keys, unsigned: unsigned, at: at.Add(clockSkew), mark: "rpm:" + bundle.DigestOf(text).Hex()[:16]}
 }
 
-// validator is the mark of a package's file.
-func (t *trust) validator(c rpmmd.Checksum) string {
-	if c.Type == "sha256" {
-		return t.mark
+// validator is the mark of a package's file: what it was checked by, and who the
+// index says that it is.
+func (t *trust) validator(want *expectation) string {
+	mark := t.mark + ":" + bundle.DigestOf([]byte(want.identity)).Hex()[:16]
+	if want.checksum.Type == "sha256" {
+		return mark
 	}
-	return t.mark + ":" + c.Type + ":" + c.Hex
+	return mark + ":" + want.checksum.Type + ":" + want.checksum.Hex
 }
 
 // vouched is how packages are vouched for. Which of several keys signed one is
@@ -67,8 +71,8 @@ func (t *trust) vouched(l *located) string {
 type expectation struct {
 	where    string // for errors
 	checksum rpmmd.Checksum
-	size     int64 // -1: not told
-	nevra    string
+	size     int64    // -1: not told
+	identity identity // "": it was compared when the base was made
 }
 
 // checked reads a file while it is verified: the last byte is given out when
@@ -150,8 +154,9 @@ func (c *checked) verdict() error {
 	case len(v.Signers) == 0 && !c.trust.unsigned:
 		return fmt.Errorf("%s: package is not signed, want a signature by %s (allow-unsigned: true lets it in): %w",
 			c.want.where, rpmsig.Keys(c.trust.keys), fetch.ErrRefused)
-	case c.want.nevra != "" && c.want.nevra != nevra(v.Identity):
-		return fmt.Errorf("%s: says of itself that it is %s, the index says %s: %w", c.want.where, nevra(v.Identity), c.want.nevra, fetch.ErrRefused)
+	}
+	if own := ownIdentity(v.Identity); c.want.identity != "" && c.want.identity != own {
+		return fmt.Errorf("%s: says of itself that it is %s, the index says %s: %w", c.want.where, own, c.want.identity, fetch.ErrRefused)
 	}
 	return nil
 }
@@ -164,10 +169,50 @@ func (c *checked) Close() error {
 	return c.in.Close()
 }
 
-// nevra is what rpmmd.Package.NEVRA gives for the same package.
-func nevra(id rpmsig.Identity) string {
-	p := rpmmd.Package{Name: id.Name, EVR: rpmmd.EVR{Epoch: id.Epoch, Version: id.Version, Release: id.Release}, Arch: id.Arch}
-	return p.NEVRA()
+// identity is who a package is: epoch, version, release, architecture and name,
+// a line each. A NEVRA tells less: "a-1-2-3.noarch" is version 2 of "a-1", and
+// version "1-2" of "a".
+type identity string
+
+func identityOf(p *rpmmd.Package) identity {
+	return identity(fmt.Sprintf("%d\n%s\n%s\n%s\n%s", p.EVR.Epoch, p.EVR.Version, p.EVR.Release, p.Arch, p.Name))
+}
+
+// ownIdentity is that of a package's header.
+func ownIdentity(id rpmsig.Identity) identity {
+	return identityOf(&rpmmd.Package{Name: id.Name, EVR: rpmmd.EVR{Epoch: id.Epoch, Version: id.Version, Release: id.Release}, Arch: id.Arch})
+}
+
+// String is for people: the NEVRA.
+func (i identity) String() string {
+	part := strings.SplitN(string(i), "\n", 5)
+	if len(part) < 5 {
+		return string(i)
+	}
+	epoch := part[0] + ":"
+	if epoch == "0:" {
+		epoch = ""
+	}
+	return fmt.Sprintf("%s-%s%s-%s.%s", part[4], epoch, part[1], part[2], part[3])
+}
+
+// residents tells who lies at a location. A list that has two packages there would
+// have one of them checked, and say of its content that it is the other one as
+// well. Hashes with a seed of their own stand for both: a list has millions.
+type residents struct {
+	seed maphash.Seed
+	at   map[uint64]uint64
+}
+
+func newResidents() *residents { return &residents{maphash.MakeSeed(), map[uint64]uint64{}} }
+
+func (r *residents) add(path string, who identity) error {
+	place, own := maphash.String(r.seed, path), maphash.String(r.seed, string(who))
+	if before, ok := r.at[place]; ok && before != own {
+		return fmt.Errorf("location %.200q: is another package's too: %w", path, fetch.ErrUpstream)
+	}
+	r.at[place] = own
+	return nil
 }
 
 // open opens a file that is checked while it is read: from its first byte on,
@@ -180,7 +225,7 @@ func (w expectation) open(client *fetch.Client, urls []string, t *trust) bundle.
 		}
 		c := &bundle.Content{Body: newChecked(body, w, t)}
 		if t != nil {
-			c.Validator = t.validator(w.checksum)
+			c.Validator = t.validator(&w)
 		}
 		return c, nil
 	}

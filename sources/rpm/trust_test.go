@@ -161,3 +161,90 @@ func TestForgeableSignature(t *testing.T) {
 		refused(t, err, fetch.ErrRefused, nameSignature, pgpkeys.Fingerprint(a.key))
 	}
 }
+
+// A package that is rightly signed cannot stand for another one, however the
+// index puts it.
+func TestIdentity(t *testing.T) {
+	for name, test := range map[string]struct{ from, to string }{
+		"version":      {`ver="2.10" rel="1.el9"/><checksum`, `ver="2.11" rel="1.el9"/><checksum`},
+		"epoch":        {`epoch="0" ver="2.10"`, `epoch="1" ver="2.10"`},
+		"architecture": {"<name>hello</name><arch>x86_64</arch>", "<name>hello</name><arch>src</arch>"},
+		"name":         {"<name>hello</name>", "<name>hallo</name>"},
+		"same NEVRA":   {`<name>hello</name><arch>x86_64</arch><version epoch="0" ver="2.10" rel="1.el9"/>`, `<name>hello-2.10</name><arch>x86_64</arch><version epoch="0" ver="1.el9" rel=""/>`},
+		"hyphen":       {`<name>hello</name><arch>x86_64</arch><version epoch="0" ver="2.10" rel="1.el9"/>`, `<name>hello</name><arch>x86_64</arch><version epoch="0" ver="2.10-1.el9" rel=""/>`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newArchive(t, t.TempDir())
+			a.Edit = func(kind, content string) string {
+				if kind != "primary" || !strings.Contains(content, test.from) {
+					return content
+				}
+				return strings.Replace(content, test.from, test.to, 1)
+			}
+			a.publish()
+			hello := a.find("Packages/hello")
+			_, err := read(t, artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")[hello])
+			refused(t, err, fetch.ErrRefused, hello, "says of itself that it is hello-2.10-1.el9.x86_64", "the index says")
+		})
+	}
+}
+
+// The same content under two names is looked at under both.
+func TestIdentityOfKnownContent(t *testing.T) {
+	key, _ := signers(t)
+	a := newArchive(t, t.TempDir())
+	twice := func(second string) {
+		a.Edit = func(kind, content string) string {
+			at := strings.Index(content, "</package>\n")
+			if kind != "primary" || at < 0 {
+				return content
+			}
+			at += len("</package>\n")
+			from := strings.Index(content, "<package ")
+			again := strings.NewReplacer(`ver="2.10" rel="1.el9"/><checksum`, `ver="2.11" rel="1.el9"/><checksum`, "Packages/hello-2.10", second).Replace(content[from:at])
+			return content[:at] + again + content[at:]
+		}
+	}
+	// In one repository, at two places.
+	twice("Packages/hello-2.11")
+	a.publish()
+	hello := a.find("Packages/hello")
+	other := strings.Replace(hello, "2.10", "2.11", 1)
+	a.server.Put(a.at+"/"+other, a.files[hello])
+	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")
+	if all[other].Known == nil {
+		t.Fatal("the same content as another package: not looked at")
+	}
+	refused(t, all[other].Known(t.Context()), fetch.ErrRefused, other, "the index says hello-2.11")
+	// At one place.
+	twice("Packages/hello-2.10")
+	a.publish()
+	for _, more := range []string{"", "packages: [hello]"} {
+		env := newEnv(t, a.dir, nil)
+		env.Site = key
+		_, err := plan(t, env, a.spec(more))
+		refused(t, err, fetch.ErrUpstream, hello, "another package")
+	}
+	// In two sources.
+	a.Edit = nil
+	a.publish()
+	b := newArchive(t, a.dir)
+	b.Packages, b.at = b.Packages[:1], "/other"
+	b.Edit = replace(`ver="2.10" rel="1.el9"/><checksum`, `ver="2.11" rel="1.el9"/><checksum`)
+	b.publish()
+	second := strings.Replace(b.spec(), "name: epel", "name: other", 1)
+	all = artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()+second), "other")
+	if all[hello].Known == nil {
+		t.Fatal("the same content as another source's package: not looked at")
+	}
+	refused(t, all[hello].Known(t.Context()), fetch.ErrRefused, b.server.URL(b.at), "the index says hello-2.11")
+	// In the base, before the index called it something else.
+	b.Edit = nil
+	b.publish()
+	base := record(t, mustPlan(t, newEnv(t, a.dir, nil), b.spec()))
+	b.Edit = replace(`ver="2.10" rel="1.el9"/><checksum`, `ver="2.11" rel="1.el9"/><checksum`)
+	b.publish()
+	if x := artifacts(t, mustPlan(t, newEnv(t, a.dir, base), b.spec()), "epel")[hello]; x.Known == nil {
+		t.Error("the same content as in the base, as another package: not looked at")
+	}
+}
