@@ -57,8 +57,8 @@ func (p *planner) stillSigned(g *gathered) error {
 			continue
 		}
 		for i, l := range g.repos {
-			// A list of mirrors leads to another address each time.
-			listed := l.mirrorlist+l.metalink != "" && strings.HasPrefix(path, l.folder)
+			// One of several mirrors has another address each time.
+			listed := (l.mirrorlist+l.metalink != "" || len(l.repo.bases) > 1) && strings.HasPrefix(path, l.folder)
 			signed[i] = signed[i] || listed || r.Origin == l.at(nameSignature)
 		}
 	}

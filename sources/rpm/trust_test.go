@@ -112,6 +112,16 @@ func TestSignatureTakenOff(t *testing.T) {
 	a.server.Put("/list", []byte(other.URL("/")))
 	_, err = plan(t, newEnv(t, a.dir, base), strings.Replace(a.spec(), "baseurl: "+a.server.URL(a.at), "mirrorlist: "+a.server.URL("/list"), 1))
 	refused(t, err, fetch.ErrRefused, other.URL("/"), "the last export had it")
+	// Several addresses: whoever can make the first one fail does not choose.
+	first := upstreamtest.New(t)
+	for name, content := range a.files {
+		first.Put("/"+name, content)
+	}
+	several := strings.Replace(a.spec(), "baseurl: "+a.server.URL(a.at), "baseurl: ["+first.URL("/")+", "+other.URL("/")+"]", 1)
+	base = record(t, mustPlan(t, newEnv(t, a.dir, nil), several))
+	first.FailAlways("/"+nameRepomd, upstreamtest.Status(404))
+	_, err = plan(t, newEnv(t, a.dir, base), several)
+	refused(t, err, fetch.ErrRefused, other.URL("/"), "the last export had it")
 	_, err = plan(t, newEnv(t, a.dir, nil), a.spec("repo-gpgcheck: true"))
 	refused(t, err, fetch.ErrRefused, nameSignature, "has to be signed")
 }
