@@ -157,6 +157,9 @@ func (p *planner) locate(ctx context.Context, e *entry) (*gathered, error) {
 		return nil, err
 	}
 	g := &gathered{entry: e, trust: newTrust(keys, e.options.AllowUnsigned, p.env.Now), repos: make([]*loaded, len(e.repos))}
+	if err := g.trust.usable(); err != nil {
+		return nil, err
+	}
 	err = each(len(e.repos), func(i int) error {
 		at, err := e.repos[i].locate(ctx, p.env.Fetch, keys, p.env.Now)
 		if err != nil {

@@ -25,24 +25,45 @@ type trust struct {
 	keys     openpgp.EntityList
 	unsigned bool // packages without a signature are let in
 	at       time.Time
-	// mark names keys and rule. It is recorded with each package as its
-	// validator: one that was collected under another mark is checked again.
+	// mark names keys, those that have lapsed, and rule. It is recorded with
+	// each package as its validator: one that was collected under another mark
+	// is checked again.
 	mark string
 }
 
 func newTrust(keys openpgp.EntityList, unsigned bool, at time.Time) *trust {
-	var prints []string
+	at = at.Add(clockSkew)
+	var prints, lapsed []string
 	for _, k := range keys {
 		prints = append(prints, pgpkeys.Fingerprint(k))
+		some, _ := rpmsig.Lapsed(k, at)
+		lapsed = append(lapsed, some...)
 	}
 	text, err := json.Marshal(struct {
-		Keys     []string
-		Unsigned bool
-	}{prints, unsigned})
+		Keys, Lapsed []string
+		Unsigned     bool
+	}{prints, lapsed, unsigned})
 	if err != nil {
 		text = nil // strings always marshal
 	}
-	return &trust{keys: keys, unsigned: unsigned, at: at.Add(clockSkew), mark: "rpm:" + bundle.DigestOf(text).Hex()[:16]}
+	return &trust{keys: keys, unsigned: unsigned, at: at, mark: "rpm:" + bundle.DigestOf(text).Hex()[:16]}
+}
+
+// usable refuses keys of which none counts any more: nothing could be carried.
+func (t *trust) usable() error {
+	var why []string
+	for _, k := range t.keys {
+		_, cause := rpmsig.Lapsed(k, t.at)
+		if cause == nil {
+			return nil
+		}
+		why = append(why, fmt.Sprintf("%s: %v", pgpkeys.Fingerprint(k), cause))
+	}
+	if len(why) == 0 || t.unsigned {
+		return nil
+	}
+	return fmt.Errorf("gpgkey: no key of the source counts at %s; get the vendor's present one: %s: %w",
+		t.at.UTC().Format(time.DateOnly), strings.Join(why, ", "), fetch.ErrRefused)
 }
 
 // validator is the mark of a package's file: what it was checked by, and who the

@@ -6,13 +6,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
@@ -93,6 +96,48 @@ func TestKnownContentIsCheckedToo(t *testing.T) {
 	}
 	a.server.Put(a.at+"/"+hello, []byte("something else"))
 	refused(t, x.Known(t.Context()), fetch.ErrUpstream, hello, "want sha256:")
+}
+
+// A key that was revoked, or has expired, since the last export counts for
+// nothing from then on, also for what the base has.
+func TestKeyLapsesMeanwhile(t *testing.T) {
+	lost, short := rpmtest.NewKey(t, "lost", 0), rpmtest.NewKey(t, "short", 370*24*time.Hour)
+	a := newArchive(t, t.TempDir())
+	a.Signer = nil
+	for name, test := range map[string]struct {
+		by    *openpgp.Entity
+		lapse func(env *sources.Env)
+		why   string
+	}{
+		"revoked": {lost, func(*sources.Env) {
+			if err := lost.RevokeKey(packet.KeyCompromised, "lost", &packet.Config{Time: func() time.Time { return now.AddDate(0, -1, 0) }}); err != nil {
+				t.Fatal(err)
+			}
+		}, "revoked"},
+		"expired": {short, func(env *sources.Env) { env.Now = now.AddDate(0, 1, 0) }, "expired"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, p := range a.Packages {
+				p.Signer = test.by
+			}
+			a.publish()
+			hello := a.find("Packages/hello")
+			both := strings.Replace(a.spec("gpgkey: [archive.asc, other.asc]"), "  gpgkey: archive.asc\n", "", 1)
+			alone := strings.Replace(a.spec(), "archive.asc", "other.asc", 1)
+			writeKeys(t, filepath.Join(a.dir, "other.asc"), test.by)
+			base := record(t, mustPlan(t, newEnv(t, a.dir, nil), both))
+			env := newEnv(t, a.dir, base)
+			test.lapse(env)
+			writeKeys(t, filepath.Join(a.dir, "other.asc"), test.by)
+			x := artifacts(t, mustPlan(t, env, both), "epel")[hello]
+			if x.Known == nil {
+				t.Fatal("what the base has counts as signed")
+			}
+			refused(t, x.Known(t.Context()), fetch.ErrRefused, hello, test.why)
+			_, err := plan(t, env, alone)
+			refused(t, err, fetch.ErrRefused, pgpkeys.Fingerprint(test.by), test.why, "gpgkey")
+		})
+	}
 }
 
 // A signature that the last export had and that is gone is refused.
