@@ -140,6 +140,47 @@ func TestKeyLapsesMeanwhile(t *testing.T) {
 	}
 }
 
+// Of two copies of a key the one that says more counts, in whichever order they
+// stand: that it was revoked, and else the one that was renewed last.
+func TestTwoCopiesOfAKey(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	lost := rpmtest.NewKey(t, "lost", 0)
+	a.Signer = nil
+	for _, p := range a.Packages {
+		p.Signer = lost
+	}
+	a.publish()
+	writeKeys(t, filepath.Join(a.dir, "old.asc"), lost)
+	if err := lost.RevokeKey(packet.KeyCompromised, "lost", &packet.Config{Time: func() time.Time { return now.AddDate(0, -1, 0) }}); err != nil {
+		t.Fatal(err)
+	}
+	writeKeys(t, filepath.Join(a.dir, "new.asc"), lost)
+	for _, order := range []string{"[old.asc, new.asc]", "[new.asc, old.asc]"} {
+		_, err := plan(t, newEnv(t, a.dir, nil), strings.Replace(a.spec("gpgkey: "+order), "  gpgkey: archive.asc\n", "", 1))
+		refused(t, err, fetch.ErrRefused, "revoked")
+	}
+	short := rpmtest.NewKey(t, "short", 60*24*time.Hour)
+	for _, p := range a.Packages {
+		p.Signer = short
+	}
+	a.publish()
+	writeKeys(t, filepath.Join(a.dir, "old.asc"), short)
+	for _, id := range short.Identities {
+		lifetime := uint32(0)
+		id.SelfSignature.KeyLifetimeSecs, id.SelfSignature.CreationTime = &lifetime, now.AddDate(0, -2, 0)
+		if err := id.SelfSignature.SignUserId(id.UserId.Id, short.PrimaryKey, short.PrivateKey, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeKeys(t, filepath.Join(a.dir, "new.asc"), short)
+	for _, order := range []string{"[old.asc, new.asc]", "[new.asc, old.asc]"} {
+		all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), strings.Replace(a.spec("gpgkey: "+order), "  gpgkey: archive.asc\n", "", 1)), "epel")
+		if _, err := read(t, all[a.find("Packages/hello")]); err != nil {
+			t.Error(order, err)
+		}
+	}
+}
+
 // A signature that the last export had and that is gone is refused.
 func TestSignatureTakenOff(t *testing.T) {
 	a := newArchive(t, t.TempDir())
