@@ -180,18 +180,36 @@ func overNetwork(client *fetch.Client, urls []string) bundle.Open {
 }
 
 // openFirst opens the first of urls that can be had: mirrors of one another.
-func openFirst(ctx context.Context, client *fetch.Client, urls []string, at int64, validator string) (*fetch.Body, error) {
+func openFirst(ctx context.Context, client *fetch.Client, urls []string, at int64, validator string) (body *fetch.Body, err error) {
+	err = firstOf(ctx, urls, func(u string) (err error) {
+		body, err = client.Open(ctx, u, at, validator)
+		return err
+	})
+	return body, err
+}
+
+// statFirst asks whether one of urls can be had.
+func statFirst(ctx context.Context, client *fetch.Client, urls []string) error {
+	return firstOf(ctx, urls, func(u string) error {
+		_, err := client.Stat(ctx, u)
+		return err
+	})
+}
+
+// firstOf tries mirrors until one will do. Of the errors it gives the first that
+// is not about a file that is not there: that mirror may have it.
+func firstOf(ctx context.Context, urls []string, try func(url string) error) error {
 	var first error
 	for _, u := range urls {
-		body, err := client.Open(ctx, u, at, validator)
+		err := try(u)
 		if err == nil || !errors.Is(err, fetch.ErrUpstream) || ctx.Err() != nil {
-			return body, err
+			return err
 		}
-		if first == nil {
+		if first == nil || isGone(first) && !isGone(err) {
 			first = err
 		}
 	}
-	return nil, first
+	return first
 }
 
 // escape is a path as part of a URL.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -259,7 +260,9 @@ func readSome(ctx context.Context, client *fetch.Client, url string, limit int64
 	return b, err
 }
 
+// isGone says that a file is not there, of one beside a repomd.xml that was had:
+// a store of objects that nobody may list (S3) says 403 of what it lacks.
 func isGone(err error) bool {
 	var status *fetch.StatusError
-	return errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusGone)
+	return errors.As(err, &status) && slices.Contains([]int{http.StatusNotFound, http.StatusGone, http.StatusForbidden}, status.Status)
 }

@@ -271,7 +271,7 @@ func (p *planner) file(ctx context.Context, g *gathered, l *loaded, d *rpmmd.Dat
 		m.local = local
 		_, err = l.download(ctx, p.env.Fetch, p.env.Scratch, m)
 	} else {
-		_, err = p.env.Fetch.Stat(ctx, l.urls(at.from)[0])
+		err = statFirst(ctx, p.env.Fetch, l.urls(at.from))
 	}
 	switch {
 	case isGone(err) && isNeeded(d.Type, l.index):

@@ -280,9 +280,38 @@ func TestMirrors(t *testing.T) {
 			t.Errorf("from %s: %v", all[hello].Evidence.Origin, err)
 		}
 	}
-	a.server.Put("/list", []byte("# none\n"))
+	// Neither has it the metadata that are only asked about.
+	filelists := "/" + a.find("filelists")
+	for _, fault := range []upstreamtest.Fault{upstreamtest.Status(404), upstreamtest.Status(503)} {
+		other.FailAlways(filelists, fault)
+		all = artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
+		if _, err := read(t, all[filelists[1:]]); err != nil {
+			t.Error(err)
+		}
+	}
+	a.server.FailAlways(a.at+filelists, upstreamtest.Status(404))
 	_, err := plan(t, newEnv(t, a.dir, nil), spec)
+	refused(t, err, fetch.ErrUpstream, filelists, "503")
+	a.server.Put("/list", []byte("# none\n"))
+	_, err = plan(t, newEnv(t, a.dir, nil), spec)
 	refused(t, err, fetch.ErrUpstream, "/list", "no mirror")
+}
+
+// A store of objects that nobody may list says of what it lacks that it is
+// forbidden.
+func TestForbiddenIsAbsent(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Signer = nil
+	a.publish()
+	a.server.FailAlways(a.at+"/"+nameSignature, upstreamtest.Status(403))
+	a.server.FailAlways(a.at+"/"+a.find("other.xml"), upstreamtest.Status(403))
+	r := mustPlan(t, newEnv(t, a.dir, nil), a.spec())
+	if notes := strings.Join(r.Repositories[0].Notes, "\n"); !strings.Contains(notes, "not signed") || !strings.Contains(notes, "lists other, which upstream lacks") {
+		t.Error(notes)
+	}
+	a.server.FailAlways(a.at+"/"+nameRepomd, upstreamtest.Status(403))
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, nameRepomd, "403")
 }
 
 func metalink(t testing.TB, repomd []byte, alternates string, urls ...string) []byte {
