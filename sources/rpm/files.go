@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/url"
 	"slices"
+	"sync/atomic"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
@@ -170,12 +171,27 @@ func readThrough(open bundle.Open) func(context.Context) error {
 }
 
 func overNetwork(client *fetch.Client, urls []string) bundle.Open {
+	next := rotation(urls)
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
-		body, err := openFirst(ctx, client, urls, at, validator)
+		body, err := openFirst(ctx, client, next(at), at, validator)
 		if err != nil {
 			return nil, err
 		}
 		return &bundle.Content{Body: body, At: body.At, Validator: body.Meta.Validator()}, nil
+	}
+}
+
+// rotation gives mirrors in the order in which they are to be tried: who begins
+// anew was not content with what the first one gave, and gets it last.
+func rotation(urls []string) func(at int64) []string {
+	var begun atomic.Int64
+	return func(at int64) []string {
+		n := begun.Load()
+		if at == 0 {
+			n = begun.Add(1)
+		}
+		first := int(max(n-1, 0) % int64(len(urls)))
+		return slices.Concat(urls[first:], urls[:first])
 	}
 }
 

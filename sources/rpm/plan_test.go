@@ -289,6 +289,24 @@ func TestMirrors(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	// It has other files than those that repomd.xml names.
+	spoilt := upstreamtest.New(t)
+	for name, content := range a.files {
+		if name != nameRepomd {
+			content = append([]byte("x"), content[1:]...)
+		}
+		spoilt.Put("/"+name, content)
+	}
+	spoilt.Put("/"+nameSignature, a.files[nameSignature])
+	a.server.Put("/list", []byte(spoilt.URL("/")+"\n"+a.server.URL(a.at)+"\n"))
+	all = artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
+	for _, name := range []string{hello, filelists[1:]} {
+		first, _ := read(t, all[name])
+		if again, err := read(t, all[name]); err != nil || bytes.Equal(first, a.files[name]) || !bytes.Equal(again, a.files[name]) {
+			t.Errorf("%s: a second look does not ask the other mirror: %v", name, err)
+		}
+	}
+	a.server.Put("/list", []byte(other.URL("/")+"\n"+a.server.URL(a.at)+"\n"))
 	a.server.FailAlways(a.at+filelists, upstreamtest.Status(404))
 	_, err := plan(t, newEnv(t, a.dir, nil), spec)
 	refused(t, err, fetch.ErrUpstream, filelists, "503")

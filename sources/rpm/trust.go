@@ -239,11 +239,14 @@ func (r *residents) add(path string, who identity) error {
 // open opens a file that is checked while it is read: from its first byte on,
 // whatever is asked for.
 func (w expectation) open(client *fetch.Client, urls []string, t *trust) bundle.Open {
+	next := rotation(urls)
 	return func(ctx context.Context, _ int64, _ string) (*bundle.Content, error) {
-		body, err := openFirst(ctx, client, urls, 0, "")
+		body, err := openFirst(ctx, client, next(0), 0, "")
 		if err != nil {
 			return nil, err
 		}
+		w := w
+		w.where = fetch.Redact(body.Meta.URL)
 		c := &bundle.Content{Body: newChecked(body, w, t)}
 		if t != nil {
 			c.Validator = t.validator(&w)
