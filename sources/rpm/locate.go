@@ -180,7 +180,8 @@ func (l *located) byMetalink(ctx context.Context, client *fetch.Client) error {
 		return fmt.Errorf("%s: %w: %w", where, err, fetch.ErrUpstream)
 	}
 	for _, u := range link.URLs {
-		if base, ok := strings.CutSuffix(u, nameRepomd); ok && fetch.CheckURL(u) == nil {
+		base, ok := strings.CutSuffix(u, "/"+nameRepomd)
+		if base, err := checkBase(l.pos, base); ok && err == nil {
 			l.bases = append(l.bases, base)
 		}
 	}

@@ -351,6 +351,10 @@ func TestMetalink(t *testing.T) {
 	spec := strings.Replace(a.spec(), "baseurl: "+a.server.URL(a.at), "metalink: "+a.server.URL("/meta"), 1)
 	right := a.files[nameRepomd]
 	a.server.Put("/old/"+nameRepomd, []byte("<repomd/>"))
+	// Addresses that cannot be of a folder.
+	a.server.Put("/meta", metalink(t, right, "", a.server.URL(a.at)+"/?file="))
+	_, err := plan(t, newEnv(t, a.dir, nil), spec)
+	refused(t, err, fetch.ErrUpstream, "/meta", "names no mirror")
 	a.server.Put("/meta", metalink(t, right, "", a.server.URL("/old"), a.server.URL(a.at)))
 	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
 	if got := all[nameRepomd].Evidence.Origin; got != a.server.URL(a.at+"/"+nameRepomd) {
@@ -361,7 +365,7 @@ func TestMetalink(t *testing.T) {
 	a.server.Put("/meta", metalink(t, []byte("newer"), alternates, a.server.URL(a.at)))
 	mustPlan(t, newEnv(t, a.dir, nil), spec)
 	a.server.Put("/meta", metalink(t, []byte("newer"), "", a.server.URL(a.at)))
-	_, err := plan(t, newEnv(t, a.dir, nil), spec)
+	_, err = plan(t, newEnv(t, a.dir, nil), spec)
 	refused(t, err, fetch.ErrRefused, "/meta", bundle.DigestOf([]byte("newer")).Hex(), bundle.DigestOf(right).Hex())
 }
 
