@@ -76,6 +76,21 @@ func TestBomb(t *testing.T) {
 	refused(t, err, fetch.ErrUpstream, nameRepomd, "bytes")
 }
 
+// Without a primary nothing is known, and zchunk is not read here.
+func TestNoPrimary(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	for to, want := range map[string]string{"primary_zck": "as zchunk alone", "primary_db": "lists no primary"} {
+		a.Change = replaceAll(`type="primary"`, `type="`+to+`"`)
+		a.publish()
+		_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+		refused(t, err, fetch.ErrUpstream, nameRepomd, want)
+	}
+}
+
+func replaceAll(from, to string) func(string) string {
+	return func(text string) string { return strings.ReplaceAll(text, from, to) }
+}
+
 // Packages on another host: upstream's own metadata would lead clients there.
 func TestForeign(t *testing.T) {
 	a := newArchive(t, t.TempDir())

@@ -22,15 +22,16 @@ const maxIndex = 4 << 30 // bytes
 
 // Types of metadata files.
 const (
-	typePrimary   = "primary"
-	typeFilelists = "filelists"
-	typeOther     = "other"
-	typeUpdates   = "updateinfo"
-	typeGroup     = "group"
-	typeGroupGz   = "group_gz"
-	typeModules   = "modules"
-	typeDeltas    = "prestodelta"
-	typeDeltasOld = "deltainfo"
+	typePrimary    = "primary"
+	typePrimaryZck = "primary_zck"
+	typeFilelists  = "filelists"
+	typeOther      = "other"
+	typeUpdates    = "updateinfo"
+	typeGroup      = "group"
+	typeGroupGz    = "group_gz"
+	typeModules    = "modules"
+	typeDeltas     = "prestodelta"
+	typeDeltasOld  = "deltainfo"
 )
 
 // isNeeded: dnf refuses a repository that lists one of these and lacks it

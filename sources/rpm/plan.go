@@ -224,6 +224,9 @@ func each(n int, f func(i int) error) error {
 // metadata finds the files of repomd.xml that upstream has, and reads those
 // that are needed, into scratch below prefix.
 func (p *planner) metadata(ctx context.Context, g *gathered, l *loaded, prefix string) (scratch int64, err error) {
+	if l.index.Find(typePrimary) == nil && l.index.Find(typePrimaryZck) != nil {
+		return 0, fmt.Errorf("%s: lists primary as zchunk alone, which is not read here; createrepo_c writes both by default: %w", l.at(nameRepomd), fetch.ErrUpstream)
+	}
 	if l.index.Find(typePrimary) == nil {
 		return 0, fmt.Errorf("%s: lists no primary: %w", l.at(nameRepomd), fetch.ErrUpstream)
 	}
