@@ -289,6 +289,16 @@ func TestMirrors(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	// What the base has of a mirror that is gone is to be had of the others.
+	base := record(t, mustPlan(t, newEnv(t, a.dir, nil), spec))
+	for name := range a.files {
+		other.FailAlways("/"+name, upstreamtest.Status(503))
+	}
+	for name, x := range artifacts(t, mustPlan(t, newEnv(t, a.dir, base), spec), "epel") {
+		if got, err := read(t, x); err != nil || !bytes.Equal(got, a.files[name]) {
+			t.Errorf("%s, unchanged: %v", name, err)
+		}
+	}
 	// It has other files than those that repomd.xml names.
 	spoilt := upstreamtest.New(t)
 	for name, content := range a.files {
@@ -428,3 +438,22 @@ func (h onRecord) Handle(context.Context, slog.Record) error {
 }
 func (h onRecord) WithAttrs([]slog.Attr) slog.Handler { return h }
 func (h onRecord) WithGroup(string) slog.Handler      { return h }
+
+// Where else a file of the base may be is told by its path, as a location in its
+// repository's list.
+func TestPathsOfMirrors(t *testing.T) {
+	l := &loaded{located: &located{repo: &repo{folder: "a/"}, bases: []string{"http://m.example/os/meta/x86_64/"}}, dir: "a/meta/x86_64/"}
+	g := &gathered{repos: []*loaded{l, {located: &located{repo: &repo{folder: "b/"}, bases: []string{"http://n.example/"}}, dir: "b/"}}}
+	for name, want := range map[string]string{
+		"a/pool/x+y 1.rpm":                   "http://m.example/os/meta/x86_64/../../pool/x+y%201.rpm",
+		"a/meta/x86_64/repodata/f":           "http://m.example/os/meta/x86_64/repodata/f",
+		"_upstream/a/meta/x86_64/repodata/f": "http://m.example/os/meta/x86_64/repodata/f",
+		"a/_foreign/h.example/x.rpm":         "",
+		"b/x.rpm":                            "http://n.example/x.rpm",
+	} {
+		got := g.mirrors(sources.Recorded{Origin: "http://o.example/x", File: bundle.File{Path: name}})
+		if got[0] != "http://o.example/x" || strings.Join(got[1:], " ") != want {
+			t.Errorf("%s: %v, want %s", name, got, want)
+		}
+	}
+}
