@@ -3,7 +3,9 @@ package rpm
 import (
 	"bytes"
 	"crypto"
+	"io"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +138,9 @@ func TestKeyLapsesMeanwhile(t *testing.T) {
 			refused(t, x.Known(t.Context()), fetch.ErrRefused, hello, test.why)
 			_, err := plan(t, env, alone)
 			refused(t, err, fetch.ErrRefused, pgpkeys.Fingerprint(test.by), test.why, "gpgkey")
+			if _, err := plan(t, env, strings.Replace(a.spec("allow-unsigned: true"), "archive.asc", "other.asc", 1)); err != nil {
+				t.Errorf("where unsigned packages may come: %v", err)
+			}
 		})
 	}
 }
@@ -343,4 +348,76 @@ func TestIdentityOfKnownContent(t *testing.T) {
 	if x := artifacts(t, mustPlan(t, newEnv(t, a.dir, base), b.spec()), "epel")[hello]; x.Known == nil {
 		t.Error("the same content as in the base, as another package: not looked at")
 	}
+}
+
+// allow-unsigned lets packages without a signature in, and no others that
+// would be refused.
+func TestAllowUnsigned(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	_, eve := signers(t)
+	a.Packages[0].Form, a.Packages[1].Signer, a.Packages[2].Form = rpmtest.Unsigned, eve, rpmtest.HeaderAlone
+	a.publish()
+	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec("allow-unsigned: true")), "epel")
+	hello, libhello, data := a.find("Packages/hello"), a.find("Packages/libhello"), a.find("Packages/data")
+	if got, err := read(t, all[hello]); err != nil || !bytes.Equal(got, a.files[hello]) {
+		t.Error(err)
+	}
+	_, err := read(t, all[libhello])
+	refused(t, err, fetch.ErrRefused, libhello, pgpkeys.Fingerprint(eve), pgpkeys.Fingerprint(a.key))
+	_, err = read(t, all[data])
+	refused(t, err, fetch.ErrRefused, data, "over the header alone")
+}
+
+// Of content whose SHA-256 upstream does not tell, the base has what it has by
+// the checksum that upstream does tell.
+func TestBaseOfOtherChecksums(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Sum = "sha512"
+	a.publish()
+	hello, other := a.find("Packages/hello"), a.find("Packages/other")
+	base := record(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()))
+	a.Packages[0].Payload = []byte("built again")
+	a.publish()
+	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, base), a.spec()), "epel")
+	if x := all[other]; x.File.Digest != bundle.DigestOf(a.files[other]) || x.Known != nil {
+		t.Errorf("%s, unchanged: %v", other, x.File)
+	}
+	if x := all[hello]; !x.File.Digest.IsZero() || x.Known == nil {
+		t.Errorf("%s, changed: taken for %v, which the base has", hello, x.File)
+	}
+	// A size that the index has wrong is a contradiction, whatever the checksum says.
+	a.Edit = func(kind, content string) string {
+		return strings.Replace(content, `<size package="`, `<size package="1`, 1)
+	}
+	a.publish()
+	_, err := read(t, artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")[hello])
+	refused(t, err, bundle.ErrCorrupt, hello, "bytes)")
+}
+
+// Whoever stops in the middle leaves nothing running.
+func TestClosedInTheMiddle(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	for _, p := range a.Packages {
+		p.Form, p.Payload = rpmtest.Both, bytes.Repeat([]byte("payload "), 40_000)
+	}
+	a.publish()
+	x := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")[a.find("Packages/hello")]
+	c, err := x.Open(t.Context(), 0, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c.Body, make([]byte, 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	stack := make([]byte, 1<<20)
+	for range 10_000 {
+		runtime.Gosched()
+		if !bytes.Contains(stack[:runtime.Stack(stack, true)], []byte("rpmsig.stream")) {
+			return
+		}
+	}
+	t.Error("a signature is still being checked")
 }
