@@ -350,6 +350,32 @@ func TestIdentityOfKnownContent(t *testing.T) {
 	}
 }
 
+// A signer's clock may be a little ahead, and a connection that nobody can have
+// changed vouches for what is not signed.
+func TestAheadAndOverTLS(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.server, a.Signer = upstreamtest.NewTLS(t), nil
+	a.Packages[0].Signed, a.Packages[1].Signed = now.Add(clockSkew/2), now.Add(time.Hour)
+	a.publish()
+	env := newEnv(t, a.dir, nil)
+	host := strings.TrimPrefix(a.server.URL(""), "https://")
+	client, err := fetch.New(fetch.Options{Env: func(string) string { return "" }, Home: a.dir, Retries: -1, Hosts: map[string]fetch.HostOptions{host: {CA: a.server.CA()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	env.Fetch = client
+	all := artifacts(t, mustPlan(t, env, a.spec()), "epel")
+	if e := all[nameRepomd].Evidence; e.Vouched != bundle.VouchedTLS {
+		t.Errorf("%+v", e)
+	}
+	if _, err := read(t, all[a.find("Packages/hello")]); err != nil {
+		t.Error(err)
+	}
+	_, err = read(t, all[a.find("Packages/libhello")])
+	refused(t, err, fetch.ErrRefused, "Packages/libhello")
+}
+
 // allow-unsigned lets packages without a signature in, and no others that
 // would be refused.
 func TestAllowUnsigned(t *testing.T) {
