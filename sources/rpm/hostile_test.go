@@ -22,6 +22,7 @@ func TestHostile(t *testing.T) {
 		"query":           {replace("Packages/hello", "Packages/hello?x"), []string{"hello?x"}},
 		"no size":         {replace(`size package=`, `size other=`), []string{"without size"}},
 		"negative size":   {replace(`size package="`, `size package="-`), []string{"number"}},
+		"huge size":       {replace(`size package="`, `size package="9000000000000`), []string{"Packages/", "bytes, at most 1099511627776"}},
 		"no checksum":     {replace("<checksum", "<cheksum"), []string{"element"}},
 		"odd checksum":    {replace(`<checksum type="sha256"`, `<checksum type="crc"`), []string{"crc"}},
 		"cut off":         {func(_, content string) string { return content[:len(content)/2] }, []string{"primary"}},
