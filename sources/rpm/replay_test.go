@@ -7,8 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ProtonMail/go-crypto/openpgp"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
@@ -80,12 +83,13 @@ func TestSignaturesOfSeveral(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(a.dir, "two.repo"), []byte(b.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	site := siteKey(t)
 	env := func(base recorded) *sources.Env {
 		e := newEnv(t, a.dir, nil)
 		if base != nil {
 			e.Base = base
 		}
-		e.Site = siteKey(t)
+		e.Site = site
 		return e
 	}
 	for name, more := range map[string][]string{"verbatim": nil, "rebuilt": {"packages: [hello]", "architectures: [x86_64]"}} {
@@ -117,12 +121,13 @@ func TestAllOrNone(t *testing.T) {
 	b.Packages = []*rpmtest.Package{b.pkg("tool", "1", "x86_64", "libhello.so")}
 	b.publish()
 	spec := a.spec("packages: [hello]", "architectures: [x86_64]") + strings.Replace(b.spec("packages: [tool]", "architectures: [x86_64]"), "name: epel", "name: tools", 1)
+	site := siteKey(t)
 	env := func(base recorded) *sources.Env {
 		e := newEnv(t, a.dir, nil)
 		if base != nil {
 			e.Base = base
 		}
-		e.Site = siteKey(t)
+		e.Site = site
 		return e
 	}
 	base := record(t, mustPlan(t, env(nil), spec))
@@ -142,5 +147,43 @@ func TestAllOrNone(t *testing.T) {
 	}
 	if _, ok := artifacts(t, got, "epel")[a.find("Packages/data")]; !ok {
 		t.Error("data, which the new tool needs, is not chosen")
+	}
+}
+
+// TestMadeAnew: another site key signs everything anew, and another version of the
+// program may make it otherwise.
+func TestMadeAnew(t *testing.T) {
+	a, spec := selected(t)
+	env := newEnv(t, a.dir, nil)
+	env.Site = siteKey(t)
+	env.Base = record(t, mustPlan(t, env, spec))
+	for name, change := range map[string]func(){
+		"nothing": func() {},
+		"tool":    func() { env.Tool = "another" },
+		"key":     func() { env.Site = siteKey(t) },
+	} {
+		old := *env
+		change()
+		a.server.ResetCounts()
+		all := artifacts(t, mustPlan(t, env, spec), "epel")
+		if n := a.server.AllRequests(); (n == 2) != (name == "nothing") {
+			t.Errorf("%s: %d requests", name, n)
+		}
+		text, err := read(t, all[nameRepomd])
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig, err := read(t, all[nameSignature])
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := pgpkeys.Dearmor(sig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pgpkeys.Signers(text, raw, openpgp.EntityList{env.Site}, now); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		*env = old
 	}
 }
