@@ -197,6 +197,17 @@ func TestUnchangedCostsTwoRequests(t *testing.T) {
 		if g.Evidence.Reason != w.Evidence.Reason || g.Evidence.Vouched != w.Evidence.Vouched || g.Evidence.Origin != w.Evidence.Origin || g.Validator != w.Validator {
 			t.Errorf("%s: %+v, want %+v", name, g.Evidence, w.Evidence)
 		}
+		// What is fetched all the same is recorded as it was.
+		c, err := g.Open(t.Context(), 0, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, ".rpm") && c.Validator != w.Validator {
+			t.Errorf("%s: recorded as %s, want %s", name, c.Validator, w.Validator)
+		}
+		if err := c.Body.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 	if len(got) != len(want) || first.Repositories[0].Annotations[layoutKey+"00"] != second.Repositories[0].Annotations[layoutKey+"00"] {
 		t.Errorf("%d files, %v; want %d, %v", len(got), second.Repositories[0].Annotations, len(want), first.Repositories[0].Annotations)

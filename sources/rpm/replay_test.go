@@ -48,6 +48,7 @@ func TestWhatUnchangedMeans(t *testing.T) {
 		"a list of mirrors": {list("/list"), list("/list"), 3},
 		"another list":      {list("/list"), list("/other"), 0},
 		"two":               {repofile("two.repo", "a", "b"), repofile("two.repo", "a", "b"), 4},
+		"one less":          {repofile("three.repo", "a", "b", "c"), repofile("two.repo", "a", "b"), 0},
 		"another name":      {repofile("two.repo", "a", "b"), repofile("renamed.repo", "a", "c"), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
