@@ -238,6 +238,10 @@ func TestClimbing(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	again := mustPlan(t, newEnv(t, a.dir, record(t, r)), a.spec())
+	if w, g := r.Repositories[0].Annotations[layoutKey+"00"], again.Repositories[0].Annotations[layoutKey+"00"]; w != g || !strings.Contains(g, "meta/x86_64/") {
+		t.Errorf("unchanged: %s, want %s", g, w)
+	}
 	for _, p := range a.Packages {
 		p.Location = "../../../../../../../../etc/" + p.FileName()
 	}
