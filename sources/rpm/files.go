@@ -133,7 +133,7 @@ func (v *inventory) artifact(env *sources.Env, base *sources.Cursor, f *file) (s
 	case f.checksum.Type != "sha256":
 		a.Open = expectation{where: a.Evidence.Origin, checksum: f.checksum, size: f.size}.open(env.Fetch, urls, nil)
 	default:
-		a.Open = overNetwork(env.Fetch, urls)
+		a.Open = overNetwork(env.Fetch, urls, f.size)
 	}
 	return a, nil
 }
@@ -177,15 +177,48 @@ func readThrough(open bundle.Open) func(context.Context) error {
 	}
 }
 
-func overNetwork(client *fetch.Client, urls []string) bundle.Open {
+func overNetwork(client *fetch.Client, urls []string, size int64) bundle.Open {
 	next := rotation(urls)
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
 		body, err := openFirst(ctx, client, next(at), at, validator)
 		if err != nil {
 			return nil, err
 		}
-		return &bundle.Content{Body: body, At: body.At, Validator: body.Meta.Validator()}, nil
+		sized, err := ending(body, size)
+		if err != nil {
+			return nil, err
+		}
+		return &bundle.Content{Body: sized, At: body.At, Validator: body.Meta.Validator()}, nil
 	}
+}
+
+// ending is a body of the size that an index tells, and -1 where it tells none:
+// then it has an end here, as whoever reads it to find its size fills a disk.
+func ending(body *fetch.Body, size int64) (io.ReadCloser, error) {
+	switch {
+	case size >= 0:
+		return body, nil
+	case body.Meta.Size > maxIndex:
+		err := fmt.Errorf("%s: %d bytes, at most %d: %w", body.Meta.URL, body.Meta.Size, int64(maxIndex), fetch.ErrUpstream)
+		return nil, errors.Join(err, body.Close())
+	}
+	return &capped{ReadCloser: body, left: maxIndex, what: body.Meta.URL}, nil
+}
+
+// capped ends with an error behind so many bytes.
+type capped struct {
+	io.ReadCloser
+	left int64
+	what string
+}
+
+func (c *capped) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p[:min(int64(len(p)), c.left+1)])
+	if int64(n) > c.left {
+		return int(c.left), fmt.Errorf("%s: more than %d bytes, and its index tells no size: %w", c.what, int64(maxIndex), fetch.ErrUpstream)
+	}
+	c.left -= int64(n)
+	return n, err
 }
 
 // rotation gives mirrors in the order in which they are to be tried: who begins

@@ -212,7 +212,7 @@ func (p *planner) recalled(g *gathered, r sources.Recorded) sources.Artifact {
 		Evidence: bundle.Evidence{Path: r.File.Path, Origin: r.Origin, Vouched: r.Vouched, Reason: r.Reason},
 	}
 	urls := g.mirrors(r)
-	a.Open = overNetwork(p.env.Fetch, urls)
+	a.Open = overNetwork(p.env.Fetch, urls, r.File.Size)
 	if strings.HasPrefix(r.Validator, g.trust.mark) {
 		want := expectation{where: r.Origin, size: r.File.Size}
 		want.checksum.Type, want.checksum.Hex = "sha256", r.File.Digest.Hex()

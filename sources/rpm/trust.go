@@ -140,7 +140,10 @@ func (c *checked) Read(p []byte) (int, error) {
 		n, err := c.in.Read(c.buf[kept:])
 		c.take(c.buf[kept : kept+n])
 		c.held = c.buf[:kept+n]
-		if err == io.EOF {
+		switch {
+		case err == nil && c.want.size >= 0 && c.n > c.want.size: // it may never end
+			err = c.verdict()
+		case err == io.EOF:
 			if err = c.verdict(); err == nil {
 				err = io.EOF
 			}
@@ -247,7 +250,11 @@ func (w expectation) open(client *fetch.Client, urls []string, t *trust) bundle.
 		}
 		w := w
 		w.where = fetch.Redact(body.Meta.URL)
-		c := &bundle.Content{Body: newChecked(body, w, t)}
+		sized, err := ending(body, w.size)
+		if err != nil {
+			return nil, err
+		}
+		c := &bundle.Content{Body: newChecked(sized, w, t)}
 		if t != nil {
 			c.Validator = t.validator(&w)
 		}
