@@ -19,7 +19,7 @@ func table() map[string]row {
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
 		"sources":              {imports: []string{"bundle", "internal/fetch", "internal/blobstore", "internal/durable", "internal/strictyaml"}},
 		"sources/all":          {imports: []string{"sources", "sources/apt", "sources/files", "sources/oci", "sources/rpm"}},
-		"sources/files":        {imports: []string{"bundle", "sources", "internal/fetch", "internal/blobstore", "internal/strictyaml"}},
+		"sources/files":        {imports: []string{"bundle", "sources", "internal/fetch", "internal/blobstore", "internal/pgpkeys", "internal/strictyaml"}},
 		"sources/apt":          {imports: []string{"bundle", "sources", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"internal/config", "internal/export", "internal/keys", "unpack", "verify"}},
 		"sources/apt/deb":      {imports: []string{"bundle"}},
 		"sources/apt/closure":  {imports: []string{"bundle", "sources/apt/deb"}},

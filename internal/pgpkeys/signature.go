@@ -2,6 +2,7 @@ package pgpkeys
 
 import (
 	"bytes"
+	"crypto"
 	"errors"
 	"fmt"
 	"slices"
@@ -55,14 +56,15 @@ func Signers(content, signatures []byte, keys openpgp.EntityList, at time.Time) 
 		if err := sig.Serialize(&one); err != nil {
 			return nil, errors.New("signature not readable")
 		}
-		signer, err := openpgp.CheckDetachedSignature(keys, bytes.NewReader(content), &one, config)
+		signer, err := (*openpgp.Entity)(nil), Forgeable(sig)
+		if err == nil {
+			signer, err = openpgp.CheckDetachedSignature(keys, bytes.NewReader(content), &one, config)
+		}
 		switch {
-		case err == nil:
-			if !slices.Contains(signers, signer) {
-				signers = append(signers, signer)
-			}
-		default:
+		case err != nil:
 			others = append(others, fmt.Sprintf("%s (%v)", Issuer(sig), err))
+		case !slices.Contains(signers, signer):
+			signers = append(signers, signer)
 		}
 	}
 	if len(signers) > 0 {
@@ -72,6 +74,18 @@ func Signers(content, signatures []byte, keys openpgp.EntityList, at time.Time) 
 		return nil, errors.New("signature not readable")
 	}
 	return nil, errors.New("signature by " + strings.Join(others, ", "))
+}
+
+// Forgeable says of a signature that it counts for nothing, whoever made it: two
+// contents with one MD5, SHA-1 or RIPEMD-160 are made to order, and a signature
+// of the one is a signature of the other. The OpenPGP library checks those
+// over SHA-1 like any.
+func Forgeable(sig *packet.Signature) error {
+	switch sig.Hash {
+	case crypto.MD5, crypto.SHA1, crypto.RIPEMD160:
+		return fmt.Errorf("over a digest that is not trusted: %s", sig.Hash)
+	}
+	return nil
 }
 
 // Issuer is who a signature says it is by, for an error: nothing of it is verified.

@@ -5,18 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
-	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 )
 
 const (
@@ -77,36 +77,36 @@ type sheet struct {
 // exactly the bytes that were checked. Errors match fetch.ErrRefused and name
 // URL and fingerprints.
 func (s *sums) verify(ctx context.Context, client *fetch.Client, sh *sheet, keys openpgp.EntityList, now time.Time) error {
-	config := &packet.Config{Time: func() time.Time { return now }}
+	raw, text := s.file.raw, sh.content
+	var signature []byte
+	var err error
 	if bytes.HasPrefix(sh.content, []byte(clearSigned)) {
 		block, rest := clearsign.Decode(sh.content)
 		if block == nil || len(bytes.TrimSpace(rest)) > 0 {
 			return fmt.Errorf("%s: clear-signed text not whole, or something behind it: %w", fetch.Redact(s.file.raw), fetch.ErrRefused)
 		}
-		signer, err := block.VerifySignature(keys, config)
-		if err != nil {
-			return refused(s.file.raw, issuer(sh.content), keys, err)
+		text = block.Bytes
+		signature, err = io.ReadAll(block.ArmoredSignature.Body)
+	} else {
+		if err := s.fetchSignature(ctx, client, sh, keys); err != nil {
+			return err
 		}
-		sh.text, sh.signer = block.Bytes, fingerprint(signer)
-		return nil
+		raw = sh.from.raw
+		signature, err = pgpkeys.Dearmor(sh.signature)
 	}
-	if err := s.fetchSignature(ctx, client, sh, keys); err != nil {
-		return err
-	}
-	check := openpgp.CheckDetachedSignature
-	if bytes.Contains(sh.signature, []byte(armored)) {
-		check = openpgp.CheckArmoredDetachedSignature
-	}
-	signer, err := check(keys, bytes.NewReader(sh.content), bytes.NewReader(sh.signature), config)
 	if err != nil {
-		return refused(sh.from.raw, issuer(sh.signature), keys, err)
+		return refused(raw, keys, fmt.Errorf("signature not readable: %w", err))
 	}
-	sh.signer = fingerprint(signer)
+	signers, err := pgpkeys.Signers(text, signature, keys, now)
+	if err != nil {
+		return refused(raw, keys, err)
+	}
+	sh.text, sh.signer = text, fingerprint(signers[0])
 	return nil
 }
 
-func refused(raw, found string, keys openpgp.EntityList, cause error) error {
-	return fmt.Errorf("%s: signature by %s, the keyring has %s: %w: %w", fetch.Redact(raw), found, fingerprints(keys), fetch.ErrRefused, cause)
+func refused(raw string, keys openpgp.EntityList, cause error) error {
+	return fmt.Errorf("%s: %w, the keyring has %s: %w", fetch.Redact(raw), cause, fingerprints(keys), fetch.ErrRefused)
 }
 
 // fetchSignature gets the configured signature, or the first of the usual
@@ -132,35 +132,6 @@ func (s *sums) fetchSignature(ctx context.Context, client *fetch.Client, sh *she
 	}
 	return fmt.Errorf("%s: no signature (asked for %s), want one by %s: %w",
 		fetch.Redact(s.file.raw), strings.Join(asked, ", "), fingerprints(keys), fetch.ErrRefused)
-}
-
-// issuer is who a signature says it is by, for an error: nothing of it is
-// verified. b is a detached signature, armored or not, or a clear-signed text.
-func issuer(b []byte) string {
-	var r *packet.Reader
-	switch block, _ := clearsign.Decode(b); {
-	case block != nil:
-		r = packet.NewReader(block.ArmoredSignature.Body)
-	case bytes.Contains(b, []byte(armored)):
-		a, err := armor.Decode(bytes.NewReader(b))
-		if err != nil {
-			return "nobody (not readable)"
-		}
-		r = packet.NewReader(a.Body)
-	default:
-		r = packet.NewReader(bytes.NewReader(b))
-	}
-	p, err := r.Next()
-	sig, ok := p.(*packet.Signature)
-	switch {
-	case err != nil || !ok:
-		return "nobody (not readable)"
-	case len(sig.IssuerFingerprint) > 0:
-		return fmt.Sprintf("%X", sig.IssuerFingerprint)
-	case sig.IssuerKeyId != nil:
-		return fmt.Sprintf("%016X", *sig.IssuerKeyId)
-	}
-	return "nobody (unnamed)"
 }
 
 // unsigned is the text of a SHA256SUMS file whose signature nobody asked for.

@@ -118,7 +118,7 @@ func TestSignedSums(t *testing.T) {
 		{name: "clear-signed, text altered", files: map[string][]byte{"SHA256SUMS": bytes.Replace(clear(t, alice, list), []byte("  x"), []byte("  y"), 1)}, keys: []*openpgp.Entity{alice}, want: []string{"signature by " + fingerprint(alice)}},
 		{name: "clear-signed, text behind", files: map[string][]byte{"SHA256SUMS": append(clear(t, alice, list), list...)}, keys: []*openpgp.Entity{alice}, want: []string{"something behind it"}},
 		{name: "a bad one is not passed over", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, eve, list, false), "SHA256SUMS.asc": detached(t, alice, list, true)}, keys: []*openpgp.Entity{alice}, want: []string{"SHA256SUMS.gpg: signature by " + fingerprint(eve)}},
-		{name: "not a signature", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": []byte("<html>")}, keys: []*openpgp.Entity{alice}, want: []string{"signature by nobody"}},
+		{name: "not a signature", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": []byte("<html>")}, keys: []*openpgp.Entity{alice}, want: []string{"SHA256SUMS.gpg: signature not readable"}},
 		{name: "key lapsed before it signed", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, lapsed, list, false)}, keys: []*openpgp.Entity{lapsed}, want: []string{fingerprint(lapsed), "expired"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -259,5 +259,38 @@ func TestSharedSums(t *testing.T) {
 	}
 	if n := up.Requests("/SUMS"); n != 1 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+// A signature over SHA-1 counts for nothing: two lists with one SHA-1 can be
+// made. gpg made those of testdata, over the list of x and with one key; the
+// library makes none.
+func TestForgeableSums(t *testing.T) {
+	key, err := os.ReadFile("testdata/old.gpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, sums := range map[string]string{"sha256.sig": sumX.Hex() + "  x\n", "sha1.sig": sumX.Hex() + "  x\n", "sha256.asc": "", "sha1.asc": ""} {
+		sig, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, up := newSite(t), upstreamtest.New(t)
+		up.Put("/r/x", []byte("x"))
+		up.Put("/r/SHA256SUMS", []byte(sums))
+		up.Put("/r/SHA256SUMS.gpg", sig)
+		if sums == "" { // clear-signed
+			up.Put("/r/SHA256SUMS", sig)
+		}
+		if err := os.WriteFile(filepath.Join(s.dir, "keys"), key, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.plan("- {name: s, urls: [" + up.URL("/r/x") + "], checksums: " + up.URL("/r/SHA256SUMS") + ", keyring: keys}\n")
+		switch {
+		case strings.HasPrefix(name, "sha256") && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case strings.HasPrefix(name, "sha1") && (!errors.Is(err, fetch.ErrRefused) || !strings.Contains(err.Error(), "not trusted: SHA-1")):
+			t.Errorf("%s: %v, want it refused", name, err)
+		}
 	}
 }

@@ -104,3 +104,6 @@ func (a *archive) spec(more ...string) string {
 	}
 	return text
 }
+
+// keys are those of the archive.
+func (a *archive) keys() openpgp.EntityList { return openpgp.EntityList{a.key} }

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/url"
 	"slices"
+	"sync/atomic"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
@@ -15,15 +16,19 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
+// maxFile bounds what an index says of the size of a file: a bundle is laid out
+// by sizes, and exabytes that are not there would be volumes that nobody has.
+const maxFile = 1 << 40 // bytes
+
 // file is a path of a repository on its way. There is one for each package, so
 // it holds no more than it must.
 type file struct {
 	path     string // in the mount
 	size     int64  // -1: not known
 	checksum rpmmd.Checksum
-	repo     *loaded // whose addresses from is relative to; nil: made here
-	from     string  // where upstream has it, escaped; absolute if it is elsewhere
-	nevra    string  // of a package whose signature counts; "": no package
+	repo     *loaded  // whose addresses from is relative to; nil: made here
+	from     string   // where upstream has it, escaped; absolute if it is elsewhere
+	identity identity // of a package whose signature counts; "": no package
 	// shared: another file of the plan has the same content and is checked by the same keys.
 	shared bool
 	reason string
@@ -57,6 +62,9 @@ func (v *inventory) settle() error {
 	kept := v.files[:0]
 	for i := range v.files {
 		f := &v.files[i]
+		if f.size > maxFile {
+			return fmt.Errorf("%s: of %d bytes, at most %d: %w", f.path, f.size, int64(maxFile), fetch.ErrUpstream)
+		}
 		if len(kept) == 0 || kept[len(kept)-1].path != f.path {
 			if err := bundle.CheckPath(f.path); err != nil {
 				return fmt.Errorf("%s: %w", err.Error(), fetch.ErrUpstream)
@@ -69,8 +77,8 @@ func (v *inventory) settle() error {
 			return fmt.Errorf("%s: %s:%s (%d bytes) by one entry, %s:%s (%d bytes) by another: %w",
 				f.path, last.checksum.Type, last.checksum.Hex, last.size, f.checksum.Type, f.checksum.Hex, f.size, fetch.ErrUpstream)
 		}
-		if last.nevra == "" {
-			last.nevra = f.nevra
+		if last.identity == "" {
+			last.identity = f.identity
 		}
 	}
 	clear(v.files[len(kept):])
@@ -120,12 +128,12 @@ func (v *inventory) artifact(env *sources.Env, base *sources.Cursor, f *file) (s
 		a.Open = sources.InMemory(x.content, "")
 	case x.local != "":
 		a.Open = env.InScratch(x.local)
-	case f.nevra != "":
+	case f.identity != "":
 		return a, v.signed(env, base, f, urls, &a)
 	case f.checksum.Type != "sha256":
 		a.Open = expectation{where: a.Evidence.Origin, checksum: f.checksum, size: f.size}.open(env.Fetch, urls, nil)
 	default:
-		a.Open = overNetwork(env.Fetch, urls)
+		a.Open = overNetwork(env.Fetch, urls, f.size)
 	}
 	return a, nil
 }
@@ -133,9 +141,9 @@ func (v *inventory) artifact(env *sources.Env, base *sources.Cursor, f *file) (s
 // signed completes an artifact that has to have a signature of its own. What
 // the base has counts if it was checked by the same keys.
 func (v *inventory) signed(env *sources.Env, base *sources.Cursor, f *file, urls []string, a *sources.Artifact) error {
-	want := expectation{where: a.Evidence.Origin, checksum: f.checksum, size: f.size, nevra: f.nevra}
+	want := expectation{where: a.Evidence.Origin, checksum: f.checksum, size: f.size, identity: f.identity}
 	a.Evidence.Vouched = v.trust.vouched(f.repo.located)
-	a.Validator = v.trust.validator(f.checksum)
+	a.Validator = v.trust.validator(&want)
 	a.Open = want.open(env.Fetch, urls, v.trust)
 	r, ok, err := base.Lookup(f.path)
 	if err != nil {
@@ -169,29 +177,95 @@ func readThrough(open bundle.Open) func(context.Context) error {
 	}
 }
 
-func overNetwork(client *fetch.Client, urls []string) bundle.Open {
+func overNetwork(client *fetch.Client, urls []string, size int64) bundle.Open {
+	next := rotation(urls)
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
-		body, err := openFirst(ctx, client, urls, at, validator)
+		body, err := openFirst(ctx, client, next(at), at, validator)
 		if err != nil {
 			return nil, err
 		}
-		return &bundle.Content{Body: body, At: body.At, Validator: body.Meta.Validator()}, nil
+		sized, err := ending(body, size)
+		if err != nil {
+			return nil, err
+		}
+		return &bundle.Content{Body: sized, At: body.At, Validator: body.Meta.Validator()}, nil
+	}
+}
+
+// ending is a body of the size that an index tells, and -1 where it tells none:
+// then it has an end here, as whoever reads it to find its size fills a disk.
+func ending(body *fetch.Body, size int64) (io.ReadCloser, error) {
+	switch {
+	case size >= 0:
+		return body, nil
+	case body.Meta.Size > maxIndex:
+		err := fmt.Errorf("%s: %d bytes, at most %d: %w", body.Meta.URL, body.Meta.Size, int64(maxIndex), fetch.ErrUpstream)
+		return nil, errors.Join(err, body.Close())
+	}
+	return &capped{ReadCloser: body, left: maxIndex, what: body.Meta.URL}, nil
+}
+
+// capped ends with an error behind so many bytes.
+type capped struct {
+	io.ReadCloser
+	left int64
+	what string
+}
+
+func (c *capped) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p[:min(int64(len(p)), c.left+1)])
+	if int64(n) > c.left {
+		return int(c.left), fmt.Errorf("%s: more than %d bytes, and its index tells no size: %w", c.what, int64(maxIndex), fetch.ErrUpstream)
+	}
+	c.left -= int64(n)
+	return n, err
+}
+
+// rotation gives mirrors in the order in which they are to be tried: who begins
+// anew was not content with what the first one gave, and gets it last.
+func rotation(urls []string) func(at int64) []string {
+	var begun atomic.Int64
+	return func(at int64) []string {
+		n := begun.Load()
+		if at == 0 {
+			n = begun.Add(1)
+		}
+		first := int(max(n-1, 0) % int64(len(urls)))
+		return slices.Concat(urls[first:], urls[:first])
 	}
 }
 
 // openFirst opens the first of urls that can be had: mirrors of one another.
-func openFirst(ctx context.Context, client *fetch.Client, urls []string, at int64, validator string) (*fetch.Body, error) {
+func openFirst(ctx context.Context, client *fetch.Client, urls []string, at int64, validator string) (body *fetch.Body, err error) {
+	err = firstOf(ctx, urls, func(u string) (err error) {
+		body, err = client.Open(ctx, u, at, validator)
+		return err
+	})
+	return body, err
+}
+
+// statFirst asks whether one of urls can be had.
+func statFirst(ctx context.Context, client *fetch.Client, urls []string) error {
+	return firstOf(ctx, urls, func(u string) error {
+		_, err := client.Stat(ctx, u)
+		return err
+	})
+}
+
+// firstOf tries mirrors until one will do. Of the errors it gives the first that
+// is not about a file that is not there: that mirror may have it.
+func firstOf(ctx context.Context, urls []string, try func(url string) error) error {
 	var first error
 	for _, u := range urls {
-		body, err := client.Open(ctx, u, at, validator)
+		err := try(u)
 		if err == nil || !errors.Is(err, fetch.ErrUpstream) || ctx.Err() != nil {
-			return body, err
+			return err
 		}
-		if first == nil {
+		if first == nil || isGone(first) && !isGone(err) {
 			first = err
 		}
 	}
-	return nil, first
+	return first
 }
 
 // escape is a path as part of a URL.

@@ -39,7 +39,11 @@ func (p *planner) expandGroups(g *gathered, r *closure.Request, indexes []closur
 		}
 		members, ok := members(all, name[1:])
 		if !ok {
-			errs = append(errs, g.pos.Errorf("source %s: packages: no group or environment is called %s; there are %s", g.name, name[1:], known(all)))
+			hint := ""
+			if strings.Contains(name, ":") {
+				hint = "; streams of modules are chosen with modules"
+			}
+			errs = append(errs, g.pos.Errorf("source %s: packages: no group or environment is called %s; there are %s%s", g.name, name[1:], known(all), hint))
 			continue
 		}
 		for _, member := range members {

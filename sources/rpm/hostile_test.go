@@ -1,11 +1,14 @@
 package rpm
 
 import (
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
 // TestHostile: metadata that is made to harm is refused, and named.
@@ -22,6 +25,7 @@ func TestHostile(t *testing.T) {
 		"query":           {replace("Packages/hello", "Packages/hello?x"), []string{"hello?x"}},
 		"no size":         {replace(`size package=`, `size other=`), []string{"without size"}},
 		"negative size":   {replace(`size package="`, `size package="-`), []string{"number"}},
+		"huge size":       {replace(`size package="`, `size package="9000000000000`), []string{"Packages/", "bytes, at most 1099511627776"}},
 		"no checksum":     {replace("<checksum", "<cheksum"), []string{"element"}},
 		"odd checksum":    {replace(`<checksum type="sha256"`, `<checksum type="crc"`), []string{"crc"}},
 		"cut off":         {func(_, content string) string { return content[:len(content)/2] }, []string{"primary"}},
@@ -74,6 +78,59 @@ func TestBomb(t *testing.T) {
 	a.publish()
 	_, err = plan(t, newEnv(t, a.dir, nil), a.spec())
 	refused(t, err, fetch.ErrUpstream, nameRepomd, "bytes")
+}
+
+// A file whose size repomd.xml does not tell ends somewhere all the same.
+func TestUnsized(t *testing.T) {
+	for _, sum := range []string{"sha256", "sha512"} {
+		a := newArchive(t, t.TempDir())
+		a.Sum = sum
+		a.Change = func(repomd string) string {
+			at := strings.Index(repomd, `type="other"`)
+			return repomd[:at] + strings.Replace(strings.Replace(repomd[at:], "<size>", "<!--", 1), "</size>", "-->", 1)
+		}
+		a.publish()
+		other := a.find("other.xml")
+		x := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")[other]
+		if got, err := read(t, x); err != nil || x.File.Size != -1 || string(got) != string(a.files[other]) {
+			t.Errorf("%s: %d bytes: %v", sum, x.File.Size, err)
+		}
+		a.server.FailAlways(a.at+"/"+other, upstreamtest.LieLength(maxIndex))
+		_, err := read(t, x)
+		refused(t, err, fetch.ErrUpstream, other, "at most 4294967296")
+	}
+	c := &capped{ReadCloser: io.NopCloser(strings.NewReader("endless")), left: 5, what: "x"}
+	got, err := io.ReadAll(c)
+	refused(t, err, fetch.ErrUpstream, "x: more than")
+	if len(got) > 5 {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
+// A file that does not end where the index says is not read on.
+func TestEndless(t *testing.T) {
+	c := newChecked(io.NopCloser(endless{}), expectation{where: "x", size: 10, checksum: rpmmd.Checksum{Type: "sha256"}}, nil)
+	_, err := io.Copy(io.Discard, io.LimitReader(c, 1<<30))
+	refused(t, err, bundle.ErrCorrupt, "x: want sha256", "(10 bytes)")
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// Without a primary nothing is known, and zchunk is not read here.
+func TestNoPrimary(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	for to, want := range map[string]string{"primary_zck": "as zchunk alone", "primary_db": "lists no primary"} {
+		a.Change = replaceAll(`type="primary"`, `type="`+to+`"`)
+		a.publish()
+		_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+		refused(t, err, fetch.ErrUpstream, nameRepomd, want)
+	}
+}
+
+func replaceAll(from, to string) func(string) string {
+	return func(text string) string { return strings.ReplaceAll(text, from, to) }
 }
 
 // Packages on another host: upstream's own metadata would lead clients there.

@@ -78,13 +78,28 @@ func (k *keyring) load(ctx context.Context, client *fetch.Client) (openpgp.Entit
 		keys, err := p.load(ctx, client)
 		errs = append(errs, err)
 		for _, key := range keys {
-			if !slices.ContainsFunc(all, func(o *openpgp.Entity) bool { return pgpkeys.Fingerprint(o) == pgpkeys.Fingerprint(key) }) {
+			i := slices.IndexFunc(all, func(o *openpgp.Entity) bool { return pgpkeys.Fingerprint(o) == pgpkeys.Fingerprint(key) })
+			switch {
+			case i < 0:
 				all = append(all, key)
+			case supersedes(key, all[i]):
+				all[i] = key
 			}
 		}
 	}
 	slices.SortFunc(all, func(a, b *openpgp.Entity) int { return strings.Compare(pgpkeys.Fingerprint(a), pgpkeys.Fingerprint(b)) })
 	return all, strictyaml.Join(errs...)
+}
+
+// supersedes says of two copies of a key that the first one counts: a revocation
+// stays one, and the owner's last word on how long the key lasts is the right one.
+func supersedes(key, other *openpgp.Entity) bool {
+	if (len(key.Revocations) > 0) != (len(other.Revocations) > 0) {
+		return len(key.Revocations) > 0
+	}
+	mine, _ := key.PrimarySelfSignature()
+	its, _ := other.PrimarySelfSignature()
+	return mine != nil && (its == nil || mine.CreationTime.After(its.CreationTime))
 }
 
 func (p *keyPlace) load(ctx context.Context, client *fetch.Client) (openpgp.EntityList, error) {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -179,7 +180,8 @@ func (l *located) byMetalink(ctx context.Context, client *fetch.Client) error {
 		return upstreamError(where, err)
 	}
 	for _, u := range link.URLs {
-		if base, ok := strings.CutSuffix(u, nameRepomd); ok && fetch.CheckURL(u) == nil {
+		base, ok := strings.CutSuffix(u, "/"+nameRepomd)
+		if base, err := checkBase(l.pos, base); ok && err == nil {
 			l.bases = append(l.bases, base)
 		}
 	}
@@ -259,7 +261,9 @@ func readSome(ctx context.Context, client *fetch.Client, url string, limit int64
 	return b, err
 }
 
+// isGone says that a file is not there, of one beside a repomd.xml that was had:
+// a store of objects that nobody may list (S3) says 403 of what it lacks.
 func isGone(err error) bool {
 	var status *fetch.StatusError
-	return errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusGone)
+	return errors.As(err, &status) && slices.Contains([]int{http.StatusNotFound, http.StatusGone, http.StatusForbidden}, status.Status)
 }

@@ -22,15 +22,16 @@ const maxIndex = 4 << 30 // bytes
 
 // Types of metadata files.
 const (
-	typePrimary   = "primary"
-	typeFilelists = "filelists"
-	typeOther     = "other"
-	typeUpdates   = "updateinfo"
-	typeGroup     = "group"
-	typeGroupGz   = "group_gz"
-	typeModules   = "modules"
-	typeDeltas    = "prestodelta"
-	typeDeltasOld = "deltainfo"
+	typePrimary    = "primary"
+	typePrimaryZck = "primary_zck"
+	typeFilelists  = "filelists"
+	typeOther      = "other"
+	typeUpdates    = "updateinfo"
+	typeGroup      = "group"
+	typeGroupGz    = "group_gz"
+	typeModules    = "modules"
+	typeDeltas     = "prestodelta"
+	typeDeltasOld  = "deltainfo"
 )
 
 // isNeeded: dnf refuses a repository that lists one of these and lacks it
@@ -93,8 +94,7 @@ func (l *located) urls(from string) []string {
 
 // download puts a metadata file into scratch, checked by size and checksum.
 func (l *located) download(ctx context.Context, client *fetch.Client, scratch *os.Root, m *metadata) (n int64, err error) {
-	sum := newHash(m.Checksum.Type)
-	if sum == nil {
+	if newHash(m.Checksum.Type) == nil {
 		return 0, fmt.Errorf("%s: checksum of type %s: not trusted: %w", l.at(m.path), m.Checksum.Type, fetch.ErrRefused)
 	}
 	limit := int64(maxIndex)
@@ -104,7 +104,15 @@ func (l *located) download(ctx context.Context, client *fetch.Client, scratch *o
 	if limit > maxIndex {
 		return 0, fmt.Errorf("%s: %d bytes, at most %d: %w", l.at(m.path), limit, int64(maxIndex), fetch.ErrUpstream)
 	}
-	body, err := openFirst(ctx, client, l.urls(escape(m.path)), 0, "")
+	err = firstOf(ctx, l.urls(escape(m.path)), func(u string) (err error) {
+		n, err = l.downloadFrom(ctx, client, u, limit, scratch, m)
+		return err
+	})
+	return n, err
+}
+
+func (l *located) downloadFrom(ctx context.Context, client *fetch.Client, url string, limit int64, scratch *os.Root, m *metadata) (n int64, err error) {
+	body, err := client.Open(ctx, url, 0, "")
 	if err != nil {
 		return 0, err
 	}
@@ -114,7 +122,7 @@ func (l *located) download(ctx context.Context, client *fetch.Client, scratch *o
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	whole := bundle.NewHash()
+	sum, whole := newHash(m.Checksum.Type), bundle.NewHash()
 	if n, err = io.Copy(io.MultiWriter(out, sum, whole), io.LimitReader(body, limit+1)); err != nil {
 		return n, err
 	}

@@ -161,6 +161,9 @@ func (p *planner) locate(ctx context.Context, e *entry) (*gathered, error) {
 		return nil, err
 	}
 	g := &gathered{entry: e, trust: newTrust(keys, e.options.AllowUnsigned, p.env.Now), repos: make([]*loaded, len(e.repos))}
+	if err := g.trust.usable(); err != nil {
+		return nil, err
+	}
 	err = each(len(e.repos), func(i int) error {
 		at, err := e.repos[i].locate(ctx, p.env.Fetch, keys, p.env.Now)
 		if err != nil {
@@ -225,6 +228,9 @@ func each(n int, f func(i int) error) error {
 // metadata finds the files of repomd.xml that upstream has, and reads those
 // that are needed, into scratch below prefix.
 func (p *planner) metadata(ctx context.Context, g *gathered, l *loaded, prefix string) (scratch int64, err error) {
+	if l.index.Find(typePrimary) == nil && l.index.Find(typePrimaryZck) != nil {
+		return 0, fmt.Errorf("%s: lists primary as zchunk alone, which is not read here; createrepo_c writes both by default: %w", l.at(nameRepomd), fetch.ErrUpstream)
+	}
 	if l.index.Find(typePrimary) == nil {
 		return 0, fmt.Errorf("%s: lists no primary: %w", l.at(nameRepomd), fetch.ErrUpstream)
 	}
@@ -272,7 +278,7 @@ func (p *planner) file(ctx context.Context, g *gathered, l *loaded, d *rpmmd.Dat
 		m.local = local
 		_, err = l.download(ctx, p.env.Fetch, p.env.Scratch, m)
 	} else {
-		_, err = p.env.Fetch.Stat(ctx, l.urls(at.from)[0])
+		err = statFirst(ctx, p.env.Fetch, l.urls(at.from))
 	}
 	switch {
 	case isGone(err) && isNeeded(d.Type, l.index):
@@ -290,6 +296,9 @@ func (g *gathered) notes() []string {
 	var notes []string
 	for _, l := range g.repos {
 		name := l.at("")
+		if len(l.ignored) > 0 {
+			notes = append(notes, fmt.Sprintf("%s: %s of [%s] are not followed: it is carried whole", name, strings.Join(l.ignored, ", "), l.id))
+		}
 		if l.signature == nil {
 			how := "packages' own signatures are what is trusted"
 			if g.trust.unsigned {

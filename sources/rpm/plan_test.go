@@ -200,6 +200,17 @@ func TestUnchangedCostsTwoRequests(t *testing.T) {
 		if g.Evidence.Reason != w.Evidence.Reason || g.Evidence.Vouched != w.Evidence.Vouched || g.Evidence.Origin != w.Evidence.Origin || g.Validator != w.Validator {
 			t.Errorf("%s: %+v, want %+v", name, g.Evidence, w.Evidence)
 		}
+		// What is fetched all the same is recorded as it was.
+		c, err := g.Open(t.Context(), 0, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, ".rpm") && c.Validator != w.Validator {
+			t.Errorf("%s: recorded as %s, want %s", name, c.Validator, w.Validator)
+		}
+		if err := c.Body.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 	if len(got) != len(want) || first.Repositories[0].Annotations[layoutKey+"00"] != second.Repositories[0].Annotations[layoutKey+"00"] {
 		t.Errorf("%d files, %v; want %d, %v", len(got), second.Repositories[0].Annotations, len(want), first.Repositories[0].Annotations)
@@ -229,6 +240,10 @@ func TestClimbing(t *testing.T) {
 		} else if _, err := read(t, x); err != nil {
 			t.Error(err)
 		}
+	}
+	again := mustPlan(t, newEnv(t, a.dir, record(t, r)), a.spec())
+	if w, g := r.Repositories[0].Annotations[layoutKey+"00"], again.Repositories[0].Annotations[layoutKey+"00"]; w != g || !strings.Contains(g, "meta/x86_64/") {
+		t.Errorf("unchanged: %s, want %s", g, w)
 	}
 	for _, p := range a.Packages {
 		p.Location = "../../../../../../../../etc/" + p.FileName()
@@ -283,9 +298,66 @@ func TestMirrors(t *testing.T) {
 			t.Errorf("from %s: %v", all[hello].Evidence.Origin, err)
 		}
 	}
-	a.server.Put("/list", []byte("# none\n"))
+	// Neither has it the metadata that are only asked about.
+	filelists := "/" + a.find("filelists")
+	for _, fault := range []upstreamtest.Fault{upstreamtest.Status(404), upstreamtest.Status(503)} {
+		other.FailAlways(filelists, fault)
+		all = artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
+		if _, err := read(t, all[filelists[1:]]); err != nil {
+			t.Error(err)
+		}
+	}
+	// What the base has of a mirror that is gone is to be had of the others.
+	base := record(t, mustPlan(t, newEnv(t, a.dir, nil), spec))
+	for name := range a.files {
+		other.FailAlways("/"+name, upstreamtest.Status(503))
+	}
+	for name, x := range artifacts(t, mustPlan(t, newEnv(t, a.dir, base), spec), "epel") {
+		if got, err := read(t, x); err != nil || !bytes.Equal(got, a.files[name]) {
+			t.Errorf("%s, unchanged: %v", name, err)
+		}
+	}
+	// It has other files than those that repomd.xml names.
+	spoilt := upstreamtest.New(t)
+	for name, content := range a.files {
+		if name != nameRepomd {
+			content = append([]byte("x"), content[1:]...)
+		}
+		spoilt.Put("/"+name, content)
+	}
+	spoilt.Put("/"+nameSignature, a.files[nameSignature])
+	a.server.Put("/list", []byte(spoilt.URL("/")+"\n"+a.server.URL(a.at)+"\n"))
+	all = artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
+	for _, name := range []string{hello, filelists[1:]} {
+		first, _ := read(t, all[name])
+		if again, err := read(t, all[name]); err != nil || bytes.Equal(first, a.files[name]) || !bytes.Equal(again, a.files[name]) {
+			t.Errorf("%s: a second look does not ask the other mirror: %v", name, err)
+		}
+	}
+	a.server.Put("/list", []byte(other.URL("/")+"\n"+a.server.URL(a.at)+"\n"))
+	a.server.FailAlways(a.at+filelists, upstreamtest.Status(404))
 	_, err := plan(t, newEnv(t, a.dir, nil), spec)
+	refused(t, err, fetch.ErrUpstream, filelists, "503")
+	a.server.Put("/list", []byte("# none\n"))
+	_, err = plan(t, newEnv(t, a.dir, nil), spec)
 	refused(t, err, fetch.ErrUpstream, "/list", "no mirror")
+}
+
+// A store of objects that nobody may list says of what it lacks that it is
+// forbidden.
+func TestForbiddenIsAbsent(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.Signer = nil
+	a.publish()
+	a.server.FailAlways(a.at+"/"+nameSignature, upstreamtest.Status(403))
+	a.server.FailAlways(a.at+"/"+a.find("other.xml"), upstreamtest.Status(403))
+	r := mustPlan(t, newEnv(t, a.dir, nil), a.spec())
+	if notes := strings.Join(r.Repositories[0].Notes, "\n"); !strings.Contains(notes, "not signed") || !strings.Contains(notes, "lists other, which upstream lacks") {
+		t.Error(notes)
+	}
+	a.server.FailAlways(a.at+"/"+nameRepomd, upstreamtest.Status(403))
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrUpstream, nameRepomd, "403")
 }
 
 func metalink(t testing.TB, repomd []byte, alternates string, urls ...string) []byte {
@@ -307,6 +379,10 @@ func TestMetalink(t *testing.T) {
 	spec := strings.Replace(a.spec(), "baseurl: "+a.server.URL(a.at), "metalink: "+a.server.URL("/meta"), 1)
 	right := a.files[nameRepomd]
 	a.server.Put("/old/"+nameRepomd, []byte("<repomd/>"))
+	// Addresses that cannot be of a folder.
+	a.server.Put("/meta", metalink(t, right, "", a.server.URL(a.at)+"/?file="))
+	_, err := plan(t, newEnv(t, a.dir, nil), spec)
+	refused(t, err, fetch.ErrUpstream, "/meta", "names no mirror")
 	a.server.Put("/meta", metalink(t, right, "", a.server.URL("/old"), a.server.URL(a.at)))
 	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
 	if got := all[nameRepomd].Evidence.Origin; got != a.server.URL(a.at+"/"+nameRepomd) {
@@ -317,7 +393,7 @@ func TestMetalink(t *testing.T) {
 	a.server.Put("/meta", metalink(t, []byte("newer"), alternates, a.server.URL(a.at)))
 	mustPlan(t, newEnv(t, a.dir, nil), spec)
 	a.server.Put("/meta", metalink(t, []byte("newer"), "", a.server.URL(a.at)))
-	_, err := plan(t, newEnv(t, a.dir, nil), spec)
+	_, err = plan(t, newEnv(t, a.dir, nil), spec)
 	refused(t, err, fetch.ErrRefused, "/meta", bundle.DigestOf([]byte("newer")).Hex(), bundle.DigestOf(right).Hex())
 }
 
@@ -380,3 +456,22 @@ func (h onRecord) Handle(context.Context, slog.Record) error {
 }
 func (h onRecord) WithAttrs([]slog.Attr) slog.Handler { return h }
 func (h onRecord) WithGroup(string) slog.Handler      { return h }
+
+// Where else a file of the base may be is told by its path, as a location in its
+// repository's list.
+func TestPathsOfMirrors(t *testing.T) {
+	l := &loaded{located: &located{repo: &repo{folder: "a/"}, bases: []string{"http://m.example/os/meta/x86_64/"}}, dir: "a/meta/x86_64/"}
+	g := &gathered{repos: []*loaded{l, {located: &located{repo: &repo{folder: "b/"}, bases: []string{"http://n.example/"}}, dir: "b/"}}}
+	for name, want := range map[string]string{
+		"a/pool/x+y 1.rpm":                   "http://m.example/os/meta/x86_64/../../pool/x+y%201.rpm",
+		"a/meta/x86_64/repodata/f":           "http://m.example/os/meta/x86_64/repodata/f",
+		"_upstream/a/meta/x86_64/repodata/f": "http://m.example/os/meta/x86_64/repodata/f",
+		"a/_foreign/h.example/x.rpm":         "",
+		"b/x.rpm":                            "http://n.example/x.rpm",
+	} {
+		got := g.mirrors(sources.Recorded{Origin: "http://o.example/x", File: bundle.File{Path: name}})
+		if got[0] != "http://o.example/x" || strings.Join(got[1:], " ") != want {
+			t.Errorf("%s: %v, want %s", name, got, want)
+		}
+	}
+}

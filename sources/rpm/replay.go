@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -58,8 +60,8 @@ func (p *planner) stillSigned(g *gathered) error {
 			continue
 		}
 		for i, l := range g.repos {
-			// A list of mirrors leads to another address each time.
-			listed := l.mirrorlist+l.metalink != "" && strings.HasPrefix(path, l.folder)
+			// One of several mirrors has another address each time.
+			listed := (l.mirrorlist+l.metalink != "" || len(l.repo.bases) > 1) && strings.HasPrefix(path, l.folder)
 			signed[i] = signed[i] || listed || r.Origin == l.at(nameSignature)
 		}
 	}
@@ -209,15 +211,38 @@ func (p *planner) recalled(g *gathered, r sources.Recorded) sources.Artifact {
 	a := sources.Artifact{
 		File:     r.File,
 		Evidence: bundle.Evidence{Path: r.File.Path, Origin: r.Origin, Vouched: r.Vouched, Reason: r.Reason},
-		Open:     overNetwork(p.env.Fetch, []string{r.Origin}),
 	}
+	urls := g.mirrors(r)
+	a.Open = overNetwork(p.env.Fetch, urls, r.File.Size)
 	if strings.HasPrefix(r.Validator, g.trust.mark) {
 		want := expectation{where: r.Origin, size: r.File.Size}
 		want.checksum.Type, want.checksum.Hex = "sha256", r.File.Digest.Hex()
-		a.Validator, a.Open = r.Validator, want.open(p.env.Fetch, []string{r.Origin}, g.trust)
+		a.Validator, a.Open = r.Validator, want.open(p.env.Fetch, urls, g.trust)
 		a.Open = markedAs(a.Open, r.Validator)
 	}
 	return a
+}
+
+// mirrors are where a file that the base recorded is to be had: where it came from
+// then, and where its repository is now.
+func (g *gathered) mirrors(r sources.Recorded) []string {
+	urls := []string{r.Origin}
+	for _, l := range g.repos {
+		name, ok := strings.CutPrefix(strings.TrimPrefix(r.File.Path, upstreamFolder), l.folder)
+		if !ok || strings.HasPrefix(name, foreignFolder) {
+			continue
+		}
+		rel, err := filepath.Rel("/"+strings.TrimPrefix(l.dir, l.folder), "/"+name)
+		if err != nil {
+			continue
+		}
+		for _, u := range l.urls(escape(filepath.ToSlash(rel))) {
+			if !slices.Contains(urls, u) {
+				urls = append(urls, u)
+			}
+		}
+	}
+	return urls
 }
 
 // markedAs gives content the validator that it had.

@@ -4,11 +4,13 @@ package rpm
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/rsa"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,8 +60,39 @@ func TestRPMKeysAgrees(t *testing.T) {
 	}
 	for name, p := range map[string]rpmtest.Package{
 		"header": {Form: rpmtest.Header}, "header alone": {Form: rpmtest.HeaderAlone}, "both": {Form: rpmtest.Both}, "not signed": {Form: rpmtest.Unsigned},
-		"version 3":  {Form: rpmtest.Both, Signature: func(b []byte) []byte { return rpmtest.Version3(t, key, b, time.Now().Add(-time.Hour)) }},
-		"by another": {Form: rpmtest.Header, Signer: eve}, "both, by another": {Form: rpmtest.Both, Signer: eve},
+		"version 3": {Form: rpmtest.Both, Signature: func(b []byte) []byte { return rpmtest.Version3(t, key, b, time.Now().Add(-time.Hour)) }},
+		"of a text": {Signature: func(b []byte) []byte { return rpmtest.Raw(t, key, b, packet.SigTypeText, 8, crypto.SHA256) }},
+		"two in one": {Signature: func(b []byte) []byte {
+			return bytes.Repeat(rpmtest.Sign(t, key, b, crypto.SHA256, time.Now().Add(-time.Hour)), 2)
+		}},
+		"of something else": {Signature: func([]byte) []byte {
+			return rpmtest.Sign(t, key, []byte("x"), crypto.SHA256, time.Now().Add(-time.Hour))
+		}},
+		"no signature":             {Signature: func([]byte) []byte { return []byte("signature") }},
+		"signature of nothing":     {Signature: func([]byte) []byte { return []byte{} }},
+		"another payload's digest": {InHeader: []rpmtest.Entry{rpmtest.Texts(5092, strings.Repeat("0", 64))}},
+		"header's SHA-1 is another": {InSignature: func(_, _ []byte) []rpmtest.Entry {
+			return []rpmtest.Entry{{Tag: 269, Kind: 6, Count: 1, Data: append(bytes.Repeat([]byte("0"), 40), 0)}}
+		}},
+		"header's SHA-256 is another": {InSignature: func(_, _ []byte) []rpmtest.Entry {
+			return []rpmtest.Entry{{Tag: 273, Kind: 6, Count: 1, Data: append(bytes.Repeat([]byte("0"), 64), 0)}}
+		}},
+		"MD5 is another": {InSignature: func(_, _ []byte) []rpmtest.Entry { return []rpmtest.Entry{rpmtest.Bin(1004, make([]byte, 16))} }},
+		"header and both": {InSignature: func(_, both []byte) []rpmtest.Entry {
+			return []rpmtest.Entry{rpmtest.Bin(1002, rpmtest.Sign(t, key, both, crypto.SHA256, time.Now().Add(-time.Hour)))}
+		}},
+		"header, and both by another": {InSignature: func(_, both []byte) []rpmtest.Entry {
+			return []rpmtest.Entry{rpmtest.Bin(1002, rpmtest.Sign(t, eve, both, crypto.SHA256, time.Now().Add(-time.Hour)))}
+		}},
+		"both, header's by another": {Form: rpmtest.Both, InSignature: func(head, _ []byte) []rpmtest.Entry {
+			return []rpmtest.Entry{rpmtest.Bin(268, rpmtest.Sign(t, eve, head, crypto.SHA256, time.Now().Add(-time.Hour)))}
+		}},
+		"in the other's tag": {InSignature: func(head, _ []byte) []rpmtest.Entry {
+			return []rpmtest.Entry{{Tag: 268}, rpmtest.Bin(267, rpmtest.Sign(t, key, head, crypto.SHA256, time.Now().Add(-time.Hour)))}
+		}},
+		"something behind it": {Spoil: func(b []byte) []byte { return append(b, 0) }},
+		"cut":                 {Spoil: func(b []byte) []byte { return b[:len(b)-1] }},
+		"by another":          {Form: rpmtest.Header, Signer: eve}, "both, by another": {Form: rpmtest.Both, Signer: eve},
 	} {
 		p.Name, p.Version, p.Release, p.Arch, p.Signed = "made", "1", "1", "noarch", time.Now().Add(-time.Hour)
 		if p.Signer == nil {

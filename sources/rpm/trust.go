@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"hash/maphash"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
@@ -23,32 +25,55 @@ type trust struct {
 	keys     openpgp.EntityList
 	unsigned bool // packages without a signature are let in
 	at       time.Time
-	// mark names keys and rule. It is recorded with each package as its
-	// validator: one that was collected under another mark is checked again.
+	// mark names keys, those that have lapsed, and rule. It is recorded with
+	// each package as its validator: one that was collected under another mark
+	// is checked again.
 	mark string
 }
 
 func newTrust(keys openpgp.EntityList, unsigned bool, at time.Time) *trust {
-	var prints []string
+	at = at.Add(clockSkew)
+	var prints, lapsed []string
 	for _, k := range keys {
 		prints = append(prints, pgpkeys.Fingerprint(k))
+		some, _ := rpmsig.Lapsed(k, at)
+		lapsed = append(lapsed, some...)
 	}
 	text, err := json.Marshal(struct {
-		Keys     []string
-		Unsigned bool
-	}{prints, unsigned})
+		Keys, Lapsed []string
+		Unsigned     bool
+	}{prints, lapsed, unsigned})
 	if err != nil {
 		text = nil // strings always marshal
 	}
-	return &trust{keys: keys, unsigned: unsigned, at: at.Add(clockSkew), mark: "rpm:" + bundle.DigestOf(text).Hex()[:16]}
+	return &trust{keys: keys, unsigned: unsigned, at: at, mark: "rpm:" + bundle.DigestOf(text).Hex()[:16]}
 }
 
-// validator is the mark of a package's file.
-func (t *trust) validator(c rpmmd.Checksum) string {
-	if c.Type == "sha256" {
-		return t.mark
+// usable refuses keys of which none counts any more: nothing could be carried.
+func (t *trust) usable() error {
+	var why []string
+	for _, k := range t.keys {
+		_, cause := rpmsig.Lapsed(k, t.at)
+		if cause == nil {
+			return nil
+		}
+		why = append(why, fmt.Sprintf("%s: %v", pgpkeys.Fingerprint(k), cause))
 	}
-	return t.mark + ":" + c.Type + ":" + c.Hex
+	if len(why) == 0 || t.unsigned {
+		return nil
+	}
+	return fmt.Errorf("gpgkey: no key of the source counts at %s; get the vendor's present one: %s: %w",
+		t.at.UTC().Format(time.DateOnly), strings.Join(why, ", "), fetch.ErrRefused)
+}
+
+// validator is the mark of a package's file: what it was checked by, and who the
+// index says that it is.
+func (t *trust) validator(want *expectation) string {
+	mark := t.mark + ":" + bundle.DigestOf([]byte(want.identity)).Hex()[:16]
+	if want.checksum.Type == "sha256" {
+		return mark
+	}
+	return mark + ":" + want.checksum.Type + ":" + want.checksum.Hex
 }
 
 // vouched is how packages are vouched for. Which of several keys signed one is
@@ -67,8 +92,8 @@ func (t *trust) vouched(l *located) string {
 type expectation struct {
 	where    string // for errors
 	checksum rpmmd.Checksum
-	size     int64 // -1: not told
-	nevra    string
+	size     int64    // -1: not told
+	identity identity // "": it was compared when the base was made
 }
 
 // checked reads a file while it is verified: the last byte is given out when
@@ -115,7 +140,10 @@ func (c *checked) Read(p []byte) (int, error) {
 		n, err := c.in.Read(c.buf[kept:])
 		c.take(c.buf[kept : kept+n])
 		c.held = c.buf[:kept+n]
-		if err == io.EOF {
+		switch {
+		case err == nil && c.want.size >= 0 && c.n > c.want.size: // it may never end
+			err = c.verdict()
+		case err == io.EOF:
 			if err = c.verdict(); err == nil {
 				err = io.EOF
 			}
@@ -150,8 +178,9 @@ func (c *checked) verdict() error {
 	case len(v.Signers) == 0 && !c.trust.unsigned:
 		return fmt.Errorf("%s: package is not signed, want a signature by %s (allow-unsigned: true lets it in): %w",
 			c.want.where, rpmsig.Keys(c.trust.keys), fetch.ErrRefused)
-	case c.want.nevra != "" && c.want.nevra != nevra(v.Identity):
-		return fmt.Errorf("%s: says of itself that it is %s, the index says %s: %w", c.want.where, nevra(v.Identity), c.want.nevra, fetch.ErrRefused)
+	}
+	if own := ownIdentity(v.Identity); c.want.identity != "" && c.want.identity != own {
+		return fmt.Errorf("%s: says of itself that it is %s, the index says %s: %w", c.want.where, own, c.want.identity, fetch.ErrRefused)
 	}
 	return nil
 }
@@ -164,23 +193,70 @@ func (c *checked) Close() error {
 	return c.in.Close()
 }
 
-// nevra is what rpmmd.Package.NEVRA gives for the same package.
-func nevra(id rpmsig.Identity) string {
-	p := rpmmd.Package{Name: id.Name, EVR: rpmmd.EVR{Epoch: id.Epoch, Version: id.Version, Release: id.Release}, Arch: id.Arch}
-	return p.NEVRA()
+// identity is who a package is: epoch, version, release, architecture and name,
+// a line each. A NEVRA tells less: "a-1-2-3.noarch" is version 2 of "a-1", and
+// version "1-2" of "a".
+type identity string
+
+func identityOf(p *rpmmd.Package) identity {
+	return identity(fmt.Sprintf("%d\n%s\n%s\n%s\n%s", p.EVR.Epoch, p.EVR.Version, p.EVR.Release, p.Arch, p.Name))
+}
+
+// ownIdentity is that of a package's header.
+func ownIdentity(id rpmsig.Identity) identity {
+	return identityOf(&rpmmd.Package{Name: id.Name, EVR: rpmmd.EVR{Epoch: id.Epoch, Version: id.Version, Release: id.Release}, Arch: id.Arch})
+}
+
+// String is for people: the NEVRA.
+func (i identity) String() string {
+	part := strings.SplitN(string(i), "\n", 5)
+	if len(part) < 5 {
+		return string(i)
+	}
+	epoch := part[0] + ":"
+	if epoch == "0:" {
+		epoch = ""
+	}
+	return fmt.Sprintf("%s-%s%s-%s.%s", part[4], epoch, part[1], part[2], part[3])
+}
+
+// residents tells who lies at a location. A list that has two packages there would
+// have one of them checked, and say of its content that it is the other one as
+// well. Hashes with a seed of their own stand for both: a list has millions.
+type residents struct {
+	seed maphash.Seed
+	at   map[uint64]uint64
+}
+
+func newResidents() *residents { return &residents{maphash.MakeSeed(), map[uint64]uint64{}} }
+
+func (r *residents) add(path string, who identity) error {
+	place, own := maphash.String(r.seed, path), maphash.String(r.seed, string(who))
+	if before, ok := r.at[place]; ok && before != own {
+		return fmt.Errorf("location %.200q: is another package's too: %w", path, fetch.ErrUpstream)
+	}
+	r.at[place] = own
+	return nil
 }
 
 // open opens a file that is checked while it is read: from its first byte on,
 // whatever is asked for.
 func (w expectation) open(client *fetch.Client, urls []string, t *trust) bundle.Open {
+	next := rotation(urls)
 	return func(ctx context.Context, _ int64, _ string) (*bundle.Content, error) {
-		body, err := openFirst(ctx, client, urls, 0, "")
+		body, err := openFirst(ctx, client, next(0), 0, "")
 		if err != nil {
 			return nil, err
 		}
-		c := &bundle.Content{Body: newChecked(body, w, t)}
+		w := w
+		w.where = fetch.Redact(body.Meta.URL)
+		sized, err := ending(body, w.size)
+		if err != nil {
+			return nil, err
+		}
+		c := &bundle.Content{Body: newChecked(sized, w, t)}
 		if t != nil {
-			c.Validator = t.validator(w.checksum)
+			c.Validator = t.validator(&w)
 		}
 		return c, nil
 	}

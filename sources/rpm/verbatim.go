@@ -114,7 +114,7 @@ func packageFile(l *loaded, pkg *rpmmd.Package, at spot, reason string) file {
 	if arch.IsSource() {
 		arch.Arch = "src" // headers do not tell nosrc
 	}
-	return file{path: at.path, from: at.from, repo: l, size: pkg.PackageSize, checksum: pkg.Checksum, nevra: arch.NEVRA(), reason: reason}
+	return file{path: at.path, from: at.from, repo: l, size: pkg.PackageSize, checksum: pkg.Checksum, identity: identityOf(&arch), reason: reason}
 }
 
 // place gives files whose paths are below the repository those in the mount.
@@ -150,6 +150,7 @@ func (p *planner) packages(l *loaded, detail rpmmd.Detail, in *rpmmd.Interner, a
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	seen := newResidents()
 	for pkg, err := range rpmmd.Primary(r, detail, in) {
 		if err != nil {
 			return upstreamError(what, err)
@@ -158,6 +159,9 @@ func (p *planner) packages(l *loaded, detail rpmmd.Detail, in *rpmmd.Interner, a
 			return fmt.Errorf("%s: %s: checksum of type %s: not trusted: %w", what, pkg.NEVRA(), pkg.Checksum.Type, fetch.ErrRefused)
 		}
 		at, err := locateHref(pkg.Location, pkg.BaseURL)
+		if err == nil {
+			err = seen.add(at.path, identityOf(pkg))
+		}
 		if err == nil {
 			err = add(pkg, at)
 		}
@@ -226,17 +230,21 @@ func (p *planner) share() {
 	if len(p.inventories) < 2 {
 		return
 	}
-	seen := map[string]map[bundle.Digest]bool{} // by mark
+	type one struct { // a content that may be known is not known to be another package too
+		digest   bundle.Digest
+		identity identity
+	}
+	seen := map[string]map[one]bool{} // by mark
 	for _, name := range slices.Sorted(maps.Keys(p.inventories)) {
 		v := p.inventories[name]
 		if seen[v.trust.mark] == nil {
-			seen[v.trust.mark] = map[bundle.Digest]bool{}
+			seen[v.trust.mark] = map[one]bool{}
 		}
 		for i := range v.files {
 			f := &v.files[i]
-			if d, ok := f.checksum.Digest(); ok && f.nevra != "" {
-				f.shared = seen[v.trust.mark][d]
-				seen[v.trust.mark][d] = true
+			if d, ok := f.checksum.Digest(); ok && f.identity != "" {
+				f.shared = seen[v.trust.mark][one{d, f.identity}]
+				seen[v.trust.mark][one{d, f.identity}] = true
 			}
 		}
 	}

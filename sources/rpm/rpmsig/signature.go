@@ -74,6 +74,12 @@ func check(sig []byte, content io.Reader, keys openpgp.EntityList, at time.Time)
 	if err != nil || !ok || r.Len() > 0 {
 		return nil, errors.New("not readable")
 	}
+	if parsed.SigType != packet.SigTypeBinary {
+		return nil, fmt.Errorf("by %s: of a text, whose line ends are left open", pgpkeys.Issuer(parsed))
+	}
+	if err := pgpkeys.Forgeable(parsed); err != nil {
+		return nil, fmt.Errorf("by %s: %w", pgpkeys.Issuer(parsed), err)
+	}
 	signer, err := openpgp.CheckDetachedSignature(keys, content, bytes.NewReader(sig), &packet.Config{Time: func() time.Time { return at }})
 	if err != nil {
 		return nil, fmt.Errorf("by %s: %w", pgpkeys.Issuer(parsed), err)
@@ -167,15 +173,45 @@ func hash3(algorithm byte) crypto.Hash {
 
 // valid says what is wrong with a key for a signature of the time made.
 func valid(key *openpgp.Key, made, at time.Time) error {
-	self, _ := key.Entity.PrimarySelfSignature()
+	if err := lapsed(key.Entity, at); err != nil {
+		return err
+	}
 	switch {
-	case key.Entity.Revoked(at) || key.Revoked(at):
+	case key.Revoked(at):
 		return errors.New("key is revoked")
-	case self == nil || key.Entity.PrimaryKey.KeyExpired(self, at) ||
-		key.SelfSignature != nil && key.PublicKey.KeyExpired(key.SelfSignature, at):
+	case key.SelfSignature != nil && key.PublicKey.KeyExpired(key.SelfSignature, at):
 		return errors.New("key has expired")
 	case made.Before(key.PublicKey.CreationTime) || made.After(at):
 		return errors.New("made at a time at which the key was not there, or in the future")
 	}
 	return nil
+}
+
+// lapsed says why a key as a whole counts for nothing.
+func lapsed(e *openpgp.Entity, at time.Time) error {
+	self, id := e.PrimarySelfSignature()
+	switch {
+	case e.Revoked(at) || id != nil && id.Revoked(at):
+		return errors.New("key is revoked")
+	case e.PrimaryKey.CreationTime.After(at):
+		return errors.New("key is of the future")
+	case self == nil || e.PrimaryKey.KeyExpired(self, at):
+		return errors.New("key has expired")
+	}
+	return nil
+}
+
+// Lapsed lists what of a key counts for nothing at a time, by fingerprints: all
+// of it, which has a cause, or subkeys that sign.
+func Lapsed(e *openpgp.Entity, at time.Time) (some []string, cause error) {
+	if err := lapsed(e, at); err != nil {
+		return []string{pgpkeys.Fingerprint(e)}, err
+	}
+	for i := range e.Subkeys {
+		k := &e.Subkeys[i]
+		if k.Sig != nil && k.Sig.FlagsValid && k.Sig.FlagSign && (k.Revoked(at) || k.PublicKey.KeyExpired(k.Sig, at)) {
+			some = append(some, fmt.Sprintf("%X", k.PublicKey.Fingerprint))
+		}
+	}
+	return some, nil
 }

@@ -46,6 +46,11 @@ func TestVerdict(t *testing.T) {
 			p.Signer, p.Signature = e, func(b []byte) []byte { return rpmtest.Version3(t, e, b, time.Time{}) }
 		}
 	}
+	raw := func(kind packet.SignatureType, id byte, hash crypto.Hash) func(*rpmtest.Package) {
+		return func(p *rpmtest.Package) {
+			p.Signature = func(b []byte) []byte { return rpmtest.Raw(t, key, b, kind, id, hash) }
+		}
+	}
 	last := func(p *rpmtest.Package) {
 		p.Spoil = func(b []byte) []byte { b[len(b)-2] ^= 1; return b }
 	}
@@ -73,7 +78,13 @@ func TestVerdict(t *testing.T) {
 		"revoked":            {lost, "revoked"},
 		"revoked, both":      {lostBoth, "revoked"},
 		"revoked, version 3": {lostOld, "revoked"},
-		"SHA-1": {with(rpmtest.Both, func(p *rpmtest.Package) {
+		"raw":                {with(rpmtest.Header, raw(packet.SigTypeBinary, 8, crypto.SHA256)), ""},
+		"SHA-1":              {with(rpmtest.Header, raw(packet.SigTypeBinary, 2, crypto.SHA1)), "not trusted: SHA-1"},
+		"SHA-1, both":        {with(rpmtest.Both, raw(packet.SigTypeBinary, 2, crypto.SHA1)), "not trusted: SHA-1"},
+		"SHA-1, list":        {with(rpmtest.OpenPGP, raw(packet.SigTypeBinary, 2, crypto.SHA1)), "not trusted: SHA-1"},
+		"MD5":                {with(rpmtest.Header, raw(packet.SigTypeBinary, 1, crypto.MD5)), "not readable"},
+		"of a text":          {with(rpmtest.Header, raw(packet.SigTypeText, 8, crypto.SHA256)), "of a text"},
+		"SHA-1, version 3": {with(rpmtest.Both, func(p *rpmtest.Package) {
 			p.Signature = func(b []byte) []byte { s := rpmtest.Version3(t, key, b, time.Time{}); s[3+16] = 2; return s }
 		}), "not trusted"},
 		"payload changed":         {with(rpmtest.Header, last), "digest"},
@@ -128,7 +139,7 @@ func FuzzVerdict(f *testing.F) {
 }
 
 // edwards is a key that is made in no time.
-func edwards(f *testing.F) *openpgp.Entity {
+func edwards(f testing.TB) *openpgp.Entity {
 	e, err := openpgp.NewEntity("a", "", "a@a.example", &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return rpmtest.Now.AddDate(-1, 0, 0) }})
 	if err != nil {
 		f.Fatal(err)

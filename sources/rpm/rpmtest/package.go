@@ -80,6 +80,34 @@ func Version3(t testing.TB, by *openpgp.Entity, content []byte, at time.Time) []
 	return append(binary.BigEndian.AppendUint16([]byte{0x89}, uint16(len(body))), body...)
 }
 
+// Raw makes a signature of version 4 by an RSA key as the OpenPGP library makes
+// none: of any type, over a digest of any algorithm, whose number is id.
+func Raw(t testing.TB, by *openpgp.Entity, content []byte, kind packet.SignatureType, id byte, hash crypto.Hash) []byte {
+	t.Helper()
+	private, ok := by.PrivateKey.PrivateKey.(*rsa.PrivateKey)
+	if !ok {
+		t.Fatal("not an RSA key")
+	}
+	// Subpackets (RFC 9580 section 5.2.3): when, hashed; by whom, not.
+	made := binary.BigEndian.AppendUint32([]byte{5, 2}, uint32(Now.AddDate(0, -11, 0).Unix()))
+	body := append([]byte{4, byte(kind), 1, id, 0, byte(len(made))}, made...)
+	h := hash.New()
+	h.Write(content)
+	h.Write(body)
+	h.Write(binary.BigEndian.AppendUint32([]byte{4, 0xff}, uint32(len(body))))
+	digest := h.Sum(nil)
+	number, err := rsa.SignPKCS1v15(nil, private, hash, digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body = append(body, 0, 10, 9, 16)
+	body = binary.BigEndian.AppendUint64(body, by.PrimaryKey.KeyId)
+	body = append(body, digest[0], digest[1])
+	body = binary.BigEndian.AppendUint16(body, uint16(private.N.BitLen()))
+	body = append(body, number...)
+	return append(binary.BigEndian.AppendUint16([]byte{0x89}, uint16(len(body))), body...)
+}
+
 // Form is how a package is signed.
 type Form int
 
@@ -108,6 +136,10 @@ type Package struct {
 	Form   Form
 	Hash   crypto.Hash // of signatures; 0: SHA-256
 	Signed time.Time   // zero: eleven months before Now
+	// InHeader changes the header: an entry takes the place of those of its tag, one
+	// without Data takes them off. InSignature does so for the signature header.
+	InHeader    []Entry
+	InSignature func(head, both []byte) []Entry
 	// Spoil changes the finished file.
 	Spoil func(rpm []byte) []byte
 	// Signature makes the signature instead of Sign.
@@ -124,42 +156,60 @@ const (
 	int32Type, stringType, binType, stringArrayType = 4, 6, 7, 8
 )
 
-type item struct {
-	tag, kind, count uint32
-	data             []byte
+// Entry is one of a header's: Kind is its type, Count how many of it Data has.
+type Entry struct {
+	Tag, Kind, Count uint32
+	Data             []byte
 }
 
-func text(tag uint32, s string) item { return item{tag, stringType, 1, append([]byte(s), 0)} }
+// change takes entries off whose tags stand in changes, and adds those of changes
+// that have Data.
+func change(entries, changes []Entry) []Entry {
+	for _, c := range changes {
+		entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.Tag == c.Tag })
+	}
+	for _, c := range changes {
+		if c.Data != nil {
+			entries = append(entries, c)
+		}
+	}
+	return entries
+}
 
-func texts(tag uint32, all ...string) item {
+func text(tag uint32, s string) Entry { return Entry{tag, stringType, 1, append([]byte(s), 0)} }
+
+// Texts is an entry of strings.
+func Texts(tag uint32, all ...string) Entry {
 	var b []byte
 	for _, s := range all {
 		b = append(append(b, s...), 0)
 	}
-	return item{tag, stringArrayType, uint32(len(all)), b}
+	return Entry{tag, stringArrayType, uint32(len(all)), b}
 }
 
-func number(tag, n uint32) item {
-	return item{tag, int32Type, 1, binary.BigEndian.AppendUint32(nil, n)}
+// Number is an entry of one number.
+func Number(tag, n uint32) Entry {
+	return Entry{tag, int32Type, 1, binary.BigEndian.AppendUint32(nil, n)}
 }
 
-func bin(tag uint32, b []byte) item { return item{tag, binType, uint32(len(b)), b} }
+// Bin is an entry of bytes.
+func Bin(tag uint32, b []byte) Entry { return Entry{tag, binType, uint32(len(b)), b} }
 
 // header writes a header with a region, as rpm does.
-func header(region uint32, items []item) []byte {
-	slices.SortStableFunc(items, func(a, b item) int { return int(a.tag) - int(b.tag) })
+func header(region uint32, items []Entry) []byte {
+	slices.SortStableFunc(items, func(a, b Entry) int { return int(a.Tag) - int(b.Tag) })
 	var index, data []byte
-	entry := func(i item, offset uint32) {
-		for _, n := range []uint32{i.tag, i.kind, offset, i.count} {
+	entry := func(i Entry, offset uint32) {
+		for _, n := range []uint32{i.Tag, i.Kind, offset, i.Count} {
 			index = binary.BigEndian.AppendUint32(index, n)
 		}
 	}
 	for _, i := range items {
-		for i.kind == int32Type && len(data)%4 != 0 {
+		for i.Kind == int32Type && len(data)%4 != 0 {
 			data = append(data, 0)
 		}
 		entry(i, uint32(len(data)))
-		data = append(data, i.data...)
+		data = append(data, i.Data...)
 	}
 	total := uint32(len(items) + 1)
 	var trailer []byte
@@ -168,7 +218,7 @@ func header(region uint32, items []item) []byte {
 	}
 	rest := index
 	index = nil
-	entry(item{tag: region, kind: binType, count: 16}, uint32(len(data)))
+	entry(Entry{Tag: region, Kind: binType, Count: 16}, uint32(len(data)))
 	index = append(index, rest...)
 	data = append(data, trailer...)
 	out := []byte{0x8e, 0xad, 0xe8, 1, 0, 0, 0, 0}
@@ -184,26 +234,29 @@ func (p *Package) Build(t testing.TB) []byte {
 	if payload == nil {
 		payload = bytes.Repeat([]byte(p.FileName()+"\n"), 40)
 	}
-	items := []item{text(1000, p.Name), text(1001, p.Version), text(1002, p.Release), text(1004, "what "+p.Name+" is"), text(1022, p.Arch)}
+	items := []Entry{text(1000, p.Name), text(1001, p.Version), text(1002, p.Release), text(1004, "what "+p.Name+" is"), text(1022, p.Arch)}
 	if p.Arch != "src" && p.Arch != "nosrc" {
 		items = append(items, text(1044, p.Name+"-"+p.Version+"-"+p.Release+".src.rpm"))
 	}
 	if p.Epoch != "" && p.Epoch != "0" {
-		items = append(items, number(1003, uint32(p.Epoch[0]-'0')))
+		items = append(items, Number(1003, uint32(p.Epoch[0]-'0')))
 	}
 	if p.Form != HeaderAlone && p.Form != Both {
 		sum := sha256.Sum256(payload)
-		items = append(items, texts(5092, hex.EncodeToString(sum[:])))
+		items = append(items, Texts(5092, hex.EncodeToString(sum[:])))
 		if p.Form != OpenPGP { // rpm 6 leaves it out
-			items = append(items, number(5093, 8))
+			items = append(items, Number(5093, 8))
 		}
 	}
-	head := header(63, items)
+	head := header(63, change(items, p.InHeader))
 	both := append(bytes.Clone(head), payload...)
 	sum1, sum256, sum5 := sha1.Sum(head), sha256.Sum256(head), md5.Sum(both) //nolint:gosec // see above
-	sigs := []item{text(269, hex.EncodeToString(sum1[:])), text(273, hex.EncodeToString(sum256[:])), bin(1004, sum5[:])}
+	sigs := []Entry{text(269, hex.EncodeToString(sum1[:])), text(273, hex.EncodeToString(sum256[:])), Bin(1004, sum5[:])}
 	if p.Signer != nil && p.Form != Unsigned {
 		sigs = append(sigs, p.signature(t, head, both))
+	}
+	if p.InSignature != nil {
+		sigs = change(sigs, p.InSignature(head, both))
 	}
 	sig := header(62, sigs)
 	for len(sig)%8 != 0 {
@@ -220,7 +273,7 @@ func (p *Package) Build(t testing.TB) []byte {
 	return out
 }
 
-func (p *Package) signature(t testing.TB, head, both []byte) item {
+func (p *Package) signature(t testing.TB, head, both []byte) Entry {
 	hash := p.Hash
 	if hash == 0 {
 		hash = crypto.SHA256
@@ -233,9 +286,9 @@ func (p *Package) signature(t testing.TB, head, both []byte) item {
 	}
 	switch p.Form {
 	case Both:
-		return bin(1002, sign(both))
+		return Bin(1002, sign(both))
 	case OpenPGP:
-		return texts(278, base64.StdEncoding.EncodeToString(sign(head)))
+		return Texts(278, base64.StdEncoding.EncodeToString(sign(head)))
 	}
-	return bin(268, sign(head))
+	return Bin(268, sign(head))
 }
