@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
@@ -24,7 +23,6 @@ type selection struct {
 // repoChoice is what was chosen of one repository.
 type repoChoice struct {
 	packages []chosen
-	has      map[*rpmmd.Package]bool
 }
 
 // chosen is a package, where it lies, and why.
@@ -51,7 +49,7 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 	selections := map[*gathered]*selection{}
 	p.carried = carriage{map[string]bool{}, map[*modulemd.Stream]bool{}}
 	var listings []listing
-	var in rpmmd.Interner
+	in := rpmmd.Interner{Limit: p.listed.Limit}
 	for i, g := range all {
 		for j, l := range g.repos {
 			index, err := p.index(g, l, &in)
@@ -65,8 +63,9 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 			selections[g] = chosen[i]
 		}
 	}
+	taken := map[*rpmmd.Package]bool{} // for another release
 	for _, release := range releases(all) {
-		if err := p.chooseRelease(ctx, release, all, listings, selections); err != nil {
+		if err := p.chooseRelease(ctx, release, all, listings, selections, taken, &in); err != nil {
 			return nil, err
 		}
 	}
@@ -74,7 +73,7 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 }
 
 // chooseRelease chooses among the sources of one release.
-func (p *planner) chooseRelease(ctx context.Context, release string, all []*gathered, listings []listing, selections map[*gathered]*selection) error {
+func (p *planner) chooseRelease(ctx context.Context, release string, all []*gathered, listings []listing, selections map[*gathered]*selection, taken map[*rpmmd.Package]bool, in *rpmmd.Interner) error {
 	other := func(g *gathered) bool { return !g.isOf(release) }
 	all = slices.DeleteFunc(slices.Clone(all), other)
 	listings = slices.DeleteFunc(slices.Clone(listings), func(l listing) bool { return other(l.g) })
@@ -93,20 +92,18 @@ func (p *planner) chooseRelease(ctx context.Context, release string, all []*gath
 	if err != nil {
 		return err
 	}
-	if err := p.files(ctx, listings, indexes, requests); err != nil {
+	if err := p.files(ctx, listings, indexes, requests, in); err != nil {
 		return err
 	}
 	sel, err := closure.Select(indexes, requests)
-	if errors.Is(err, bundle.ErrMalformed) { // relations of a package
-		err = upstreamError("primary", err)
-	}
 	if err != nil {
-		return err
+		return upstreamError(typePrimary, err) // relations of a package
 	}
 	for _, c := range sel.Choices {
 		at := listings[c.Index]
-		if s := selections[at.g]; s != nil {
-			if err := s.repos[at.repo].add(c); err != nil {
+		if s := selections[at.g]; s != nil && !taken[c.Package] {
+			taken[c.Package] = true
+			if err := s.repos[at.repo].add(c, &p.listed); err != nil {
 				return err
 			}
 		}
@@ -163,7 +160,7 @@ func priority(text string) int {
 }
 
 // files looks paths up in filelists that relations name and primary does not have.
-func (p *planner) files(ctx context.Context, listings []listing, indexes []closure.Index, requests []closure.Request) error {
+func (p *planner) files(ctx context.Context, listings []listing, indexes []closure.Index, requests []closure.Request, in *rpmmd.Interner) error {
 	paths := closure.WantedFiles(indexes, requests)
 	if len(paths) == 0 {
 		return nil
@@ -174,7 +171,7 @@ func (p *planner) files(ctx context.Context, listings []listing, indexes []closu
 	}
 	for i := range indexes {
 		g := listings[i].g
-		if err := p.filelists(ctx, g, listings[i].repo, &indexes[i], wanted); err != nil {
+		if err := p.filelists(ctx, g, listings[i].repo, &indexes[i], wanted, in); err != nil {
 			return g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
 		}
 	}
@@ -182,7 +179,7 @@ func (p *planner) files(ctx context.Context, listings []listing, indexes []closu
 }
 
 // filelists fills in who has the files that are wanted.
-func (p *planner) filelists(ctx context.Context, g *gathered, repo int, index *closure.Index, wanted map[string]bool) (err error) {
+func (p *planner) filelists(ctx context.Context, g *gathered, repo int, index *closure.Index, wanted map[string]bool, in *rpmmd.Interner) (err error) {
 	l := g.repos[repo]
 	m := l.find(typeFilelists)
 	if m == nil {
@@ -201,8 +198,13 @@ func (p *planner) filelists(ctx context.Context, g *gathered, repo int, index *c
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	err = rpmmd.FindFiles(r, wanted, func(id, path string) {
-		index.Files[path] = append(index.Files[path], places[id]...)
+	err = rpmmd.FindFiles(r, wanted, func(id, path string) error {
+		here := places[id]
+		if have := index.Files[path]; len(here) == 0 || len(have) > 0 && have[len(have)-1] == here[len(here)-1] {
+			return nil // a package has it once
+		}
+		index.Files[path] = append(index.Files[path], here...)
+		return in.Hold(2 * 8 * int64(len(here)))
 	})
 	if err != nil {
 		return upstreamError(l.at(m.path), err)
@@ -234,19 +236,25 @@ func (g *gathered) architectures() []string {
 	return nil
 }
 
-// add takes a package that was not chosen before, for another release.
-func (c *repoChoice) add(choice closure.Choice) error {
-	if c.has[choice.Package] {
-		return nil
+// maxStep bounds what is told of one step of the way to a package.
+const maxStep = 300 // bytes
+
+// add adds what was chosen, and lets go of what it was chosen by.
+func (c *repoChoice) add(choice closure.Choice, listed *rpmmd.Interner) error {
+	pkg, err := listed.Keep(choice.Package)
+	if err != nil {
+		return upstreamError(typePrimary, err)
 	}
-	at, err := locateHref(choice.Package.Location, choice.Package.BaseURL)
+	at, err := locateHref(pkg.Location, pkg.BaseURL)
 	if err != nil {
 		return err
 	}
-	c.packages = append(c.packages, chosen{choice.Package, at, strings.Join(choice.Why(), "; ")})
-	if c.has == nil {
-		c.has = map[*rpmmd.Package]bool{}
+	why := choice.Why()
+	for i, step := range why {
+		if len(step) > maxStep {
+			why[i] = strings.ToValidUTF8(step[:maxStep], "") + "..."
+		}
 	}
-	c.has[choice.Package] = true
-	return nil
+	c.packages = append(c.packages, chosen{pkg, at, strings.Join(why, "; ")})
+	return upstreamError(typePrimary, listed.Hold(int64(len(c.packages[len(c.packages)-1].why))))
 }

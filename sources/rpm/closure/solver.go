@@ -3,6 +3,7 @@ package closure
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,20 +14,24 @@ import (
 type solver struct {
 	u       *universe
 	nodes   map[*entry]*node
+	all     []*node // in the order in which they were found
 	roots   []*node
 	queue   []*node // relations not yet looked at
 	broken  []*node // found to be, users not yet told
 	dormant []*need // asked for only if something else is chosen
 	reached map[*node]*reason
 	known   map[*rpmmd.Relation][]*entry
-	// asked are those for which there is a root, so that none gets two.
-	asked     map[*entry]bool
-	conflicts []string // notes
+	// supplementing, updating and newer are those for which supplements, updates
+	// and sameOrder have made a root, so that none gets two of a kind.
+	supplementing, updating, newer map[*entry]bool
+	// conflicts and apart are notes: conflicts among what is carried, and what
+	// was asked for and cannot be installed beside the rest of it.
+	conflicts, apart []string
+	// proven are known to be installable.
+	proven map[*node]bool
 	// bare are carried without what they depend on, which nobody has: dnf
 	// prefers others to an older version as long as they are there.
 	bare map[*entry]*reason
-	// newer are those for which sameOrder has made a root.
-	newer map[*entry]bool
 }
 
 // rank is what it means that a root cannot be installed.
@@ -52,7 +57,11 @@ type node struct {
 	// broken is the need that nothing meets; nil: can be installed as far as
 	// is known.
 	broken *need
+	// hopeless: cannot be installed though everything that is needed is there.
+	hopeless bool
 }
+
+func (n *node) isBroken() bool { return n.broken != nil || n.hopeless }
 
 func (n *node) String() string {
 	if n.entry == nil {
@@ -71,6 +80,7 @@ type need struct {
 	conditions [][]*entry // of each, one has to be chosen before this counts
 	pruned     []*entry   // what libsolv looks at, best first; in terms of what is broken now
 	picks      []*entry   // the first is dnf's choice
+	chain      []*entry   // of them, those that dnf would come to one after the other
 	met        bool       // by what is installed, or by the package itself
 	known      bool       // to all candidates
 }
@@ -83,7 +93,20 @@ func (d *need) String() string {
 }
 
 func newSolver(u *universe) *solver {
-	return &solver{u: u, nodes: map[*entry]*node{}, known: map[*rpmmd.Relation][]*entry{}, asked: map[*entry]bool{}, bare: map[*entry]*reason{}, newer: map[*entry]bool{}}
+	s := &solver{
+		u: u, nodes: map[*entry]*node{}, known: map[*rpmmd.Relation][]*entry{}, bare: map[*entry]*reason{}, proven: map[*node]bool{},
+		supplementing: map[*entry]bool{}, updating: map[*entry]bool{}, newer: map[*entry]bool{},
+	}
+	order := 0
+	for _, all := range [...]map[string][]*entry{u.host, u.byName} {
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			for _, e := range all[name] {
+				e.order = order
+				order++
+			}
+		}
+	}
+	return s
 }
 
 // lookAt makes a node of e. What is chosen is what is reached from the roots by
@@ -93,6 +116,7 @@ func (s *solver) lookAt(e *entry) *node {
 	if !ok {
 		n = &node{entry: e}
 		s.nodes[e] = n
+		s.all = append(s.all, n)
 		s.queue = append(s.queue, n)
 	}
 	return n
@@ -114,7 +138,8 @@ func (s *solver) settle() {
 			b := s.broken[n-1]
 			s.broken = s.broken[:n-1]
 			for _, user := range b.users {
-				user.picks = slices.DeleteFunc(user.picks, func(e *entry) bool { return e == b.entry })
+				isB := func(e *entry) bool { return e == b.entry }
+				user.picks, user.chain = slices.DeleteFunc(user.picks, isB), slices.DeleteFunc(user.chain, isB)
 				s.advance(user)
 			}
 			continue
@@ -238,12 +263,15 @@ func (s *solver) advance(d *need) {
 	d.pruned = s.u.order(prune(available), everything)
 	if len(d.pruned) > 0 {
 		s.pick(d, d.pruned[0])
+		if !slices.Contains(d.chain, d.pruned[0]) {
+			d.chain = append(d.chain, d.pruned[0])
+		}
 		if first := slices.Index(d.picks, d.pruned[0]); first > 0 {
 			d.picks[0], d.picks[first] = d.picks[first], d.picks[0]
 		}
 		return
 	}
-	if !d.soft && len(d.conditions) == 0 && d.of.broken == nil {
+	if !d.soft && len(d.conditions) == 0 && !d.of.isBroken() {
 		d.of.broken = d
 		s.broken = append(s.broken, d.of)
 	}
@@ -253,7 +281,7 @@ func everything(*entry) bool { return true }
 
 func (s *solver) isBroken(e *entry) bool {
 	n := s.nodes[e]
-	return n != nil && n.broken != nil
+	return n != nil && n.isBroken()
 }
 
 // pick adds a choice of d; false: it is one already.
@@ -267,26 +295,26 @@ func (s *solver) pick(d *need, e *entry) bool {
 
 // solve settles everything and tells the collector what is reached.
 func (s *solver) solve(c *collector) error {
-	s.settle()
-	for s.widen() {
-		s.settle()
-	}
 	var errs []error
+	for changed := true; changed; {
+		s.settle()
+		for s.widen() {
+			s.settle()
+		}
+		var err error
+		if changed, err = s.ensure(); err != nil {
+			return err
+		}
+	}
 	for _, n := range s.reach() {
 		errs = append(errs, n.err)
 	}
 	for _, r := range s.roots {
-		if r.broken == nil {
-			continue
-		}
-		text := s.explain(r)
-		switch r.rank {
-		case strict:
-			errs = append(errs, incomplete(text))
-		case whatever:
-			c.notes[text] = true
+		if r.rank == strict && r.isBroken() {
+			errs = append(errs, incomplete(s.explain(r, true)))
 		}
 	}
+	s.salvage(c)
 	for n, why := range s.reached {
 		if n.entry == nil {
 			continue
@@ -359,9 +387,13 @@ func (s *solver) step(n *node, push func(*node, *reason)) {
 // maxExplain bounds an error's chain.
 const maxExplain = 30
 
-// explain follows a broken node to what is missing.
-func (s *solver) explain(n *node) string {
+// explain follows a broken node to what is missing, or to what excludes each
+// other; full says what that is, which takes its time.
+func (s *solver) explain(n *node, full bool) string {
 	var b strings.Builder
+	if n.broken == nil {
+		b.WriteString(n.why + ": ")
+	}
 	for depth := 0; n != nil && n.broken != nil; depth++ {
 		d := n.broken
 		if depth == maxExplain {
@@ -382,6 +414,13 @@ func (s *solver) explain(n *node) string {
 			b.WriteString("; ")
 		}
 		n = s.nodes[s.newest(d.candidates)]
+	}
+	switch {
+	case n == nil || n.broken != nil:
+	case full:
+		b.WriteString(s.quarrel(n))
+	default:
+		b.WriteString("no choice of packages meets all relations that come with it")
 	}
 	return strings.TrimSuffix(b.String(), "; ")
 }

@@ -32,7 +32,7 @@ type widening struct {
 // has says whether e is reached.
 func (w *widening) has(e *entry) bool {
 	n := w.solver.nodes[e]
-	if n == nil || n.broken != nil {
+	if n == nil || n.isBroken() {
 		return false
 	}
 	_, ok := w.reached[n]
@@ -66,7 +66,7 @@ func (w *widening) supplements() bool {
 	groups := map[string][]*entry{}
 	var names []string
 	for _, e := range w.u.supplements {
-		if w.has(e) || w.u.requests[w.u.sources[e.at.index]] == nil || !w.u.requests[w.u.sources[e.at.index]].Recommends || w.asked[e] {
+		if w.has(e) || w.u.requests[w.u.sources[e.at.index]] == nil || !w.u.requests[w.u.sources[e.at.index]].Recommends || w.supplementing[e] {
 			continue
 		}
 		if w.triggered(e.pkg.Supplements) == nil {
@@ -79,7 +79,7 @@ func (w *widening) supplements() bool {
 	}
 	for _, name := range names {
 		for _, e := range groups[name] {
-			w.asked[e] = true
+			w.supplementing[e] = true
 		}
 		why := name + " supplements " + w.triggered(groups[name][0].pkg.Supplements).String()
 		w.addRoot(&node{why: why, rank: optional, from: w.anchor(groups[name][0].pkg.Supplements)}, groups[name])
@@ -137,14 +137,14 @@ func (w *widening) updates() bool {
 	}
 	changed := false
 	for _, j := range w.u.hosts {
-		if replaced[j] != nil || w.asked[j] {
+		if replaced[j] != nil || w.updating[j] {
 			continue
 		}
 		r, by := w.loses(j, replaced)
 		if r == nil {
 			continue
 		}
-		w.asked[j] = true
+		w.updating[j] = true
 		candidates := slices.Clone(w.u.byName[j.pkg.Name])
 		candidates = slices.DeleteFunc(append(candidates, w.u.obsoleters([]*entry{j})...), func(e *entry) bool {
 			return e.pkg.Name == j.pkg.Name && e.pkg.EVR.Compare(j.pkg.EVR) <= 0
