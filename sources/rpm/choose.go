@@ -23,8 +23,6 @@ type selection struct {
 // repoChoice is what was chosen of one repository.
 type repoChoice struct {
 	packages []chosen
-	// has are the packages of the lists that were chosen: another release may choose them too.
-	has map[*rpmmd.Package]bool
 }
 
 // chosen is a package, where it lies, and why.
@@ -65,21 +63,17 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 			selections[g] = chosen[i]
 		}
 	}
+	taken := map[*rpmmd.Package]bool{} // for another release
 	for _, release := range releases(all) {
-		if err := p.chooseRelease(ctx, release, all, listings, selections, &in); err != nil {
+		if err := p.chooseRelease(ctx, release, all, listings, selections, taken, &in); err != nil {
 			return nil, err
-		}
-	}
-	for _, s := range selections { // the lists are let go
-		for i := range s.repos {
-			s.repos[i].has = nil
 		}
 	}
 	return chosen, nil
 }
 
 // chooseRelease chooses among the sources of one release.
-func (p *planner) chooseRelease(ctx context.Context, release string, all []*gathered, listings []listing, selections map[*gathered]*selection, in *rpmmd.Interner) error {
+func (p *planner) chooseRelease(ctx context.Context, release string, all []*gathered, listings []listing, selections map[*gathered]*selection, taken map[*rpmmd.Package]bool, in *rpmmd.Interner) error {
 	other := func(g *gathered) bool { return !g.isOf(release) }
 	all = slices.DeleteFunc(slices.Clone(all), other)
 	listings = slices.DeleteFunc(slices.Clone(listings), func(l listing) bool { return other(l.g) })
@@ -107,7 +101,8 @@ func (p *planner) chooseRelease(ctx context.Context, release string, all []*gath
 	}
 	for _, c := range sel.Choices {
 		at := listings[c.Index]
-		if s := selections[at.g]; s != nil {
+		if s := selections[at.g]; s != nil && !taken[c.Package] {
+			taken[c.Package] = true
 			if err := s.repos[at.repo].add(c, &p.listed); err != nil {
 				return err
 			}
@@ -244,12 +239,8 @@ func (g *gathered) architectures() []string {
 // maxStep bounds what is told of one step of the way to a package.
 const maxStep = 300 // bytes
 
-// add takes a package that was not chosen before, for another release, and lets
-// go of what it was chosen by.
+// add adds what was chosen, and lets go of what it was chosen by.
 func (c *repoChoice) add(choice closure.Choice, listed *rpmmd.Interner) error {
-	if c.has[choice.Package] {
-		return nil
-	}
 	pkg, err := listed.Keep(choice.Package)
 	if err != nil {
 		return upstreamError(typePrimary, err)
@@ -265,9 +256,5 @@ func (c *repoChoice) add(choice closure.Choice, listed *rpmmd.Interner) error {
 		}
 	}
 	c.packages = append(c.packages, chosen{pkg, at, strings.Join(why, "; ")})
-	if c.has == nil {
-		c.has = map[*rpmmd.Package]bool{}
-	}
-	c.has[choice.Package] = true
 	return upstreamError(typePrimary, listed.Hold(int64(len(c.packages[len(c.packages)-1].why))))
 }

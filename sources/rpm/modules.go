@@ -133,9 +133,11 @@ func apart(view *modulemd.View, listings []listing, indexes []closure.Index) ([]
 // newestOfStreams are the packages of the newest builds of each variant of a stream,
 // and the newest of each name that it has, which may be of an older build.
 func newestOfStreams(view *modulemd.View, packages []*rpmmd.Package, n int) map[string]bool {
-	has := make(map[string]*rpmmd.Package, len(packages))
+	has := map[string]*rpmmd.Package{}
 	for _, p := range packages {
-		has[p.ModuleNEVRA()] = p
+		if nevra := p.ModuleNEVRA(); view.Lists(nevra) {
+			has[nevra] = p
+		}
 	}
 	newest := map[string]bool{}
 	for builds := range view.Builds() {
@@ -233,15 +235,20 @@ func (p *planner) carry(view *modulemd.View, listings []listing, selections map[
 	if view == nil {
 		return
 	}
+	note := func(pkg *rpmmd.Package) {
+		if nevra := pkg.ModuleNEVRA(); view.Lists(nevra) {
+			p.carried.packages[nevra] = true
+		}
+	}
 	for _, l := range listings {
 		if s := selections[l.g]; s != nil {
 			for _, pkg := range s.repos[l.repo].packages {
-				p.carried.packages[pkg.ModuleNEVRA()] = true
+				note(pkg.Package)
 			}
 			continue
 		}
 		for _, pkg := range l.index.Packages {
-			p.carried.packages[pkg.ModuleNEVRA()] = true
+			note(pkg)
 		}
 	}
 	maps.Copy(p.carried.needed, view.Needed(p.carried.has))

@@ -30,13 +30,18 @@ type View struct {
 	standard map[string]string
 	// artifacts are all of whatever stream; true: of an active one.
 	artifacts map[string]bool
-	// hides are the names of active packages: by architecture of their module,
-	// or sourceArch.
-	hides  map[string]map[string]bool
-	arches map[string]bool // of modules
+	// hides has for the names of active packages the architectures of their modules,
+	// a bit for each, or bySource.
+	hides  map[string]uint64
+	arches map[string]uint64 // of modules: their bits
 }
 
-const sourceArch = "src"
+const (
+	sourceArch = "src"
+	bySource   = 1
+	// maxArches bounds what is told apart; further architectures have one bit together.
+	maxArches = 62
+)
 
 // NewView activates what is asked for, the defaults of all other modules, and
 // what these streams need of others, as libdnf does: of a module one stream, of
@@ -183,14 +188,16 @@ func (v *View) streams(module string) []string {
 
 // look finds out what is seen and what is hidden.
 func (v *View) look() {
-	v.artifacts, v.hides, v.arches = map[string]bool{}, map[string]map[string]bool{}, map[string]bool{}
+	v.artifacts, v.hides, v.arches = map[string]bool{}, map[string]uint64{}, map[string]uint64{}
 	for _, one := range v.variants {
 		active := v.isActive(one)
 		free := map[string]map[string]bool{} // no longer the module's, by architecture: its newest build says so
 		newest := map[string]*build{}
 		for _, b := range one.builds {
 			for _, d := range b.docs {
-				v.arches[d.Arch] = true
+				if v.arches[d.Arch] == 0 {
+					v.arches[d.Arch] = bySource << min(len(v.arches)+1, maxArches)
+				}
 				if newest[d.Arch] == nil {
 					newest[d.Arch], free[d.Arch] = b, map[string]bool{}
 				}
@@ -219,13 +226,11 @@ func (v *View) artifact(a, arch string, active bool, free map[string]bool) {
 	if !active || free[name] {
 		return
 	}
+	bit := v.arches[arch]
 	if strings.HasSuffix(a, ".src") || strings.HasSuffix(a, ".nosrc") {
-		arch = sourceArch
+		bit = bySource
 	}
-	if v.hides[name] == nil {
-		v.hides[name] = map[string]bool{}
-	}
-	v.hides[name][arch] = true
+	v.hides[name] |= bit
 }
 
 // nameOf is the name of a package in "name-epoch:version-release.arch".
@@ -266,11 +271,11 @@ func (v *View) isHidden(name, arch string) bool {
 	by := v.hides[name]
 	switch {
 	case arch == sourceArch || arch == "nosrc":
-		return len(by) > 0
-	case !v.arches[arch]:
-		return len(by) > 1 || len(by) == 1 && !by[sourceArch]
+		return by != 0
+	case v.arches[arch] == 0:
+		return by&^bySource != 0
 	}
-	return by[arch] || by["noarch"] || by[""]
+	return by&(v.arches[arch]|v.arches["noarch"]|v.arches[""]) != 0
 }
 
 // Lists says whether a package is of a module, of whatever stream.
