@@ -1,7 +1,7 @@
 package bundle
 
 import (
-	"encoding/binary"
+	"hash/maphash"
 	"math/bits"
 )
 
@@ -11,6 +11,7 @@ import (
 // may be twenty million. It is not safe for concurrent use.
 type DigestSet struct {
 	slots []digestSlot
+	seed  maphash.Seed
 	count int64
 	zero  bool // the zero digest, which marks a free slot, was added
 	size0 int64
@@ -29,14 +30,14 @@ const minSlots = 64
 
 // NewDigestSet makes a set that takes hint digests without growing.
 func NewDigestSet(hint int64) *DigestSet {
-	return &DigestSet{slots: make([]digestSlot, max(minSlots, hint+hint/4+1))}
+	return &DigestSet{seed: maphash.MakeSeed(), slots: make([]digestSlot, max(minSlots, hint+hint/4+1))}
 }
 
-// find gives the slot of d, or the free one where it belongs. A digest is as
-// good as random, so its first bytes are its hash, spread over the slots by
-// the high half of a product.
+// find gives the slot of d, or the free one where it belongs. A digest that
+// somebody claims is not random: its bytes are hashed by a seed that nobody
+// knows, and spread over the slots by the high half of a product.
 func (s *DigestSet) find(d Digest) *digestSlot {
-	hi, _ := bits.Mul64(binary.BigEndian.Uint64(d[:]), uint64(len(s.slots)))
+	hi, _ := bits.Mul64(maphash.Bytes(s.seed, d[:]), uint64(len(s.slots)))
 	for {
 		slot := &s.slots[hi]
 		if slot.digest == d || slot.digest.IsZero() {

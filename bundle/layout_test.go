@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"encoding/binary"
 	"errors"
 	"iter"
 	"slices"
@@ -110,7 +111,7 @@ func TestPlanRunsProperties(t *testing.T) {
 
 func TestDigestSet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		// Few leading bytes, so that neighbours collide; the zero digest too.
+		// Few different ones, the zero digest among them.
 		digest := rapid.Custom(func(t *rapid.T) Digest {
 			var d Digest
 			d[0], d[31] = rapid.SampledFrom([]byte{0, 1, 255}).Draw(t, "first"), rapid.Byte().Draw(t, "last")
@@ -136,6 +137,28 @@ func TestDigestSet(t *testing.T) {
 			t.Fatalf("%d, want %d", s.Len(), len(m))
 		}
 	})
+}
+
+// TestDigestSetSpreads: digests that somebody made up to begin alike do not
+// stand in one row, through which each has to be looked for.
+func TestDigestSetSpreads(t *testing.T) {
+	const n, most = 4000, 200
+	s := NewDigestSet(2 * n)
+	for i := range n {
+		var d Digest
+		binary.BigEndian.PutUint64(d[24:], uint64(i)+1)
+		s.Add(d, 1)
+	}
+	longest, row := 0, 0
+	for _, slot := range s.slots {
+		if row++; slot.digest.IsZero() {
+			row = 0
+		}
+		longest = max(longest, row)
+	}
+	if longest > most {
+		t.Errorf("%d slots in a row are taken", longest)
+	}
 }
 
 func TestDigestSetMemory(t *testing.T) {

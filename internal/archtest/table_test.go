@@ -28,7 +28,7 @@ func table() map[string]row {
 		"sources/rpm/rpmmd":    {imports: []string{"bundle"}},
 		"sources/rpm":          {imports: []string{"bundle", "sources", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"internal/config", "internal/export", "internal/keys", "unpack", "verify"}},
 		"sources/rpm/closure":  {imports: []string{"bundle", "sources/rpm/rpmmd"}},
-		"sources/rpm/modulemd": {imports: []string{"bundle"}},
+		"sources/rpm/modulemd": {imports: []string{"bundle"}, tests: []string{"sources/rpm/rpmtest"}},
 		"sources/rpm/reindex":  {imports: []string{"bundle", "sources/rpm/rpmmd", "internal/pgpkeys"}},
 		"sources/rpm/rpmsig":   {imports: []string{"internal/pgpkeys"}},
 		"bundle":               {},

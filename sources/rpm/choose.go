@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
@@ -23,8 +23,8 @@ type selection struct {
 // repoChoice is what was chosen of one repository.
 type repoChoice struct {
 	packages []chosen
-	// ids counts the packages of a checksum: a list may have one twice.
-	ids map[string]int
+	// has are the packages of the lists that were chosen: another release may choose them too.
+	has map[*rpmmd.Package]bool
 }
 
 // chosen is a package, where it lies, and why.
@@ -36,7 +36,9 @@ type chosen struct {
 
 // listing is a primary that takes part in the choice.
 type listing struct {
-	source, repo int
+	g     *gathered
+	repo  int // of g's
+	index closure.Index
 }
 
 // choose chooses over all sources together, for those that are rebuilt; nil
@@ -46,56 +48,78 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 	if !p.lists || all[0].unchanged { // then all of them are
 		return chosen, nil
 	}
-	view, err := p.modules(ctx, all)
-	if err != nil {
-		return nil, err
-	}
-	var indexes []closure.Index
+	selections := map[*gathered]*selection{}
+	p.carried = carriage{map[string]bool{}, map[*modulemd.Stream]bool{}}
 	var listings []listing
-	var in rpmmd.Interner
+	in := rpmmd.Interner{Limit: p.listed.Limit}
 	for i, g := range all {
 		for j, l := range g.repos {
 			index, err := p.index(g, l, &in)
-			index.Packages = hide(view, g, l, index.Packages)
 			if err != nil {
 				return nil, g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
 			}
-			indexes = append(indexes, index)
-			listings = append(listings, listing{source: i, repo: j})
+			listings = append(listings, listing{g, j, index})
 		}
 		if g.rebuilt {
 			chosen[i] = &selection{repos: make([]repoChoice, len(g.repos))}
+			selections[g] = chosen[i]
 		}
 	}
-	requests, notes, err := p.requests(all, indexes, view)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.files(ctx, all, indexes, listings, requests); err != nil {
-		return nil, err
-	}
-	sel, err := closure.Select(indexes, requests)
-	if errors.Is(err, bundle.ErrMalformed) { // relations of a package
-		err = upstreamError("primary", err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range sel.Choices {
-		at := listings[c.Index]
-		if chosen[at.source] == nil {
-			continue
-		}
-		if err := chosen[at.source].repos[at.repo].add(c); err != nil {
+	for _, release := range releases(all) {
+		if err := p.chooseRelease(ctx, release, all, listings, selections, &in); err != nil {
 			return nil, err
 		}
 	}
-	for _, c := range chosen {
-		if c != nil {
-			c.notes = append(notes, sel.Notes...)
+	for _, s := range selections { // the lists are let go
+		for i := range s.repos {
+			s.repos[i].has = nil
 		}
 	}
 	return chosen, nil
+}
+
+// chooseRelease chooses among the sources of one release.
+func (p *planner) chooseRelease(ctx context.Context, release string, all []*gathered, listings []listing, selections map[*gathered]*selection, in *rpmmd.Interner) error {
+	other := func(g *gathered) bool { return !g.isOf(release) }
+	all = slices.DeleteFunc(slices.Clone(all), other)
+	listings = slices.DeleteFunc(slices.Clone(listings), func(l listing) bool { return other(l.g) })
+	view, err := p.modules(ctx, all, release)
+	if err != nil {
+		return err
+	}
+	indexes := make([]closure.Index, len(listings))
+	for i := range listings {
+		l := &listings[i]
+		indexes[i] = l.index
+		indexes[i].Packages = seen(view, l.g, l.g.repos[l.repo], l.index.Packages)
+	}
+	listings, indexes = apart(view, listings, indexes)
+	requests, notes, err := p.requests(all, indexes, view)
+	if err != nil {
+		return err
+	}
+	if err := p.files(ctx, listings, indexes, requests, in); err != nil {
+		return err
+	}
+	sel, err := closure.Select(indexes, requests)
+	if err != nil {
+		return upstreamError(typePrimary, err) // relations of a package
+	}
+	for _, c := range sel.Choices {
+		at := listings[c.Index]
+		if s := selections[at.g]; s != nil {
+			if err := s.repos[at.repo].add(c, &p.listed); err != nil {
+				return err
+			}
+		}
+	}
+	p.carry(view, listings, selections)
+	for _, g := range all {
+		if s := selections[g]; s != nil {
+			s.notes = append(append(s.notes, notes...), sel.Notes...)
+		}
+	}
+	return nil
 }
 
 // requests are what the specs ask for, groups and modules taken apart.
@@ -112,6 +136,10 @@ func (p *planner) requests(all []*gathered, indexes []closure.Index, view *modul
 		more, err := p.expandGroups(g, &r, indexes)
 		notes, errs = append(notes, more...), append(errs, err, g.moduleRequest(view, &r, own))
 		requests = append(requests, r)
+		if view != nil && g.countsModules() {
+			r.Source, r.Newest = modulesOf(g.name), 0
+			requests = append(requests, r)
+		}
 	}
 	return requests, notes, strictyaml.Join(errs...)
 }
@@ -137,7 +165,7 @@ func priority(text string) int {
 }
 
 // files looks paths up in filelists that relations name and primary does not have.
-func (p *planner) files(ctx context.Context, all []*gathered, indexes []closure.Index, listings []listing, requests []closure.Request) error {
+func (p *planner) files(ctx context.Context, listings []listing, indexes []closure.Index, requests []closure.Request, in *rpmmd.Interner) error {
 	paths := closure.WantedFiles(indexes, requests)
 	if len(paths) == 0 {
 		return nil
@@ -147,23 +175,22 @@ func (p *planner) files(ctx context.Context, all []*gathered, indexes []closure.
 		wanted[name] = true
 	}
 	for i := range indexes {
-		g := all[listings[i].source]
-		l := g.repos[listings[i].repo]
-		if err := p.filelists(ctx, g, l, &indexes[i], wanted, fmt.Sprintf("%s-filelists-%d", Name, i)); err != nil {
+		g := listings[i].g
+		if err := p.filelists(ctx, g, listings[i].repo, &indexes[i], wanted, in); err != nil {
 			return g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
 		}
 	}
 	return nil
 }
 
-// filelists fills in who has the files that are wanted. local is the name in
-// scratch, if the list has still to be read.
-func (p *planner) filelists(ctx context.Context, g *gathered, l *loaded, index *closure.Index, wanted map[string]bool, local string) (err error) {
+// filelists fills in who has the files that are wanted.
+func (p *planner) filelists(ctx context.Context, g *gathered, repo int, index *closure.Index, wanted map[string]bool, in *rpmmd.Interner) (err error) {
+	l := g.repos[repo]
 	m := l.find(typeFilelists)
 	if m == nil {
 		return nil
 	}
-	if err := p.fetchLater(ctx, g, l, m, local); err != nil {
+	if err := p.fetchLater(ctx, g, repo, m); err != nil {
 		return err
 	}
 	places := make(map[string][]int, len(index.Packages))
@@ -176,8 +203,13 @@ func (p *planner) filelists(ctx context.Context, g *gathered, l *loaded, index *
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	err = rpmmd.FindFiles(r, wanted, func(id, path string) {
-		index.Files[path] = append(index.Files[path], places[id]...)
+	err = rpmmd.FindFiles(r, wanted, func(id, path string) error {
+		here := places[id]
+		if have := index.Files[path]; len(here) == 0 || len(have) > 0 && have[len(have)-1] == here[len(here)-1] {
+			return nil // a package has it once
+		}
+		index.Files[path] = append(index.Files[path], here...)
+		return in.Hold(2 * 8 * int64(len(here)))
 	})
 	if err != nil {
 		return upstreamError(l.at(m.path), err)
@@ -209,15 +241,33 @@ func (g *gathered) architectures() []string {
 	return nil
 }
 
-func (c *repoChoice) add(choice closure.Choice) error {
-	at, err := locateHref(choice.Package.Location, choice.Package.BaseURL)
+// maxStep bounds what is told of one step of the way to a package.
+const maxStep = 300 // bytes
+
+// add takes a package that was not chosen before, for another release, and lets
+// go of what it was chosen by.
+func (c *repoChoice) add(choice closure.Choice, listed *rpmmd.Interner) error {
+	if c.has[choice.Package] {
+		return nil
+	}
+	pkg, err := listed.Keep(choice.Package)
+	if err != nil {
+		return upstreamError(typePrimary, err)
+	}
+	at, err := locateHref(pkg.Location, pkg.BaseURL)
 	if err != nil {
 		return err
 	}
-	c.packages = append(c.packages, chosen{choice.Package, at, strings.Join(choice.Why(), "; ")})
-	if c.ids == nil {
-		c.ids = map[string]int{}
+	why := choice.Why()
+	for i, step := range why {
+		if len(step) > maxStep {
+			why[i] = strings.ToValidUTF8(step[:maxStep], "") + "..."
+		}
 	}
-	c.ids[choice.Package.Checksum.Hex]++
-	return nil
+	c.packages = append(c.packages, chosen{pkg, at, strings.Join(why, "; ")})
+	if c.has == nil {
+		c.has = map[*rpmmd.Package]bool{}
+	}
+	c.has[choice.Package] = true
+	return upstreamError(typePrimary, listed.Hold(int64(len(c.packages[len(c.packages)-1].why))))
 }

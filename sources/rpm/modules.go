@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"slices"
+	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
@@ -16,14 +20,13 @@ import (
 
 // modules reads the modules of all repositories, and decides what a client sees
 // of them. Nil: no repository has any, and none is asked for.
-func (p *planner) modules(ctx context.Context, all []*gathered) (*modulemd.View, error) {
+func (p *planner) modules(ctx context.Context, all []*gathered, release string) (*modulemd.View, error) {
 	var indexes []*modulemd.Index
 	var asked []modulemd.Ask
 	var asking *gathered
-	for i, g := range all {
-		for j, l := range g.repos {
-			err := p.readModules(ctx, g, l, fmt.Sprintf("%s-modules-%d-%d", Name, i, j))
-			if err != nil {
+	for _, g := range all {
+		for i, l := range g.repos {
+			if err := p.readModules(ctx, g, i); err != nil {
 				return nil, g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
 			}
 			if l.modules != nil {
@@ -38,21 +41,24 @@ func (p *planner) modules(ctx context.Context, all []*gathered) (*modulemd.View,
 	if len(indexes) == 0 && asking == nil {
 		return nil, nil
 	}
-	view, err := modulemd.NewView(indexes, asked)
-	if err != nil {
+	view, err := modulemd.NewView(indexes, asked, release)
+	switch {
+	case errors.Is(err, bundle.ErrMalformed):
+		return nil, upstreamError("modules", err)
+	case err != nil: // nothing else than what is asked for
 		return nil, asking.pos.Errorf("source %s: modules: %w", asking.name, err)
 	}
 	return view, nil
 }
 
-// readModules reads the modules of a repository. local is the name in scratch,
-// if the file has still to be fetched.
-func (p *planner) readModules(ctx context.Context, g *gathered, l *loaded, local string) error {
+// readModules reads the modules of a repository.
+func (p *planner) readModules(ctx context.Context, g *gathered, repo int) error {
+	l := g.repos[repo]
 	m := l.find(typeModules)
 	if m == nil || l.modules != nil {
 		return nil
 	}
-	if err := p.fetchLater(ctx, g, l, m, local); err != nil {
+	if err := p.fetchLater(ctx, g, repo, m); err != nil {
 		return err
 	}
 	r, err := l.open(p.env.Scratch, m)
@@ -67,51 +73,134 @@ func (p *planner) readModules(ctx context.Context, g *gathered, l *loaded, local
 }
 
 // fetchLater puts a metadata file into scratch that turned out to be needed.
-func (p *planner) fetchLater(ctx context.Context, g *gathered, l *loaded, m *metadata, local string) error {
+func (p *planner) fetchLater(ctx context.Context, g *gathered, repo int, m *metadata) error {
 	if m.local != "" {
 		return nil
 	}
-	m.local = local
-	n, err := l.download(ctx, p.env.Fetch, p.env.Scratch, m)
+	m.local = fmt.Sprintf("%s-%s-later-%d-%s", Name, strings.ReplaceAll(g.name, "/", "-"), repo, m.Type)
+	n, err := g.repos[repo].download(ctx, p.env.Fetch, p.env.Scratch, m)
 	g.scratch += n
 	return err
 }
 
-// hide takes off what a client does not see. A source that is carried whole
+// seen are the packages that a client sees. A source that is carried whole
 // keeps everything: other clients see other streams.
-func hide(view *modulemd.View, g *gathered, l *loaded, packages []*rpmmd.Package) []*rpmmd.Package {
+func seen(view *modulemd.View, g *gathered, l *loaded, packages []*rpmmd.Package) []*rpmmd.Package {
 	if view == nil || g.rebuilt && g.takesAll() {
 		return packages
 	}
-	return slices.DeleteFunc(packages, func(p *rpmmd.Package) bool { return !view.Sees(p.Name, p.ModuleNEVRA(), l.hotfixes) })
+	return slices.DeleteFunc(slices.Clone(packages), func(p *rpmmd.Package) bool {
+		return !view.Sees(p.ModuleNEVRA(), p.Arch, namesOf(p), l.hotfixes)
+	})
+}
+
+// countsModules says that of everything in a source the newest is carried: of
+// modules that is for each stream what it is for all other packages together.
+func (g *gathered) countsModules() bool { return g.rebuilt && g.takesAll() && g.options.Newest > 0 }
+
+// modulesOf is what the choice calls the packages of modules of a source whose
+// modules are counted.
+func modulesOf(source string) string { return source + " (modules)" }
+
+// apart puts packages of modules into indexes of their own, behind the others,
+// where the newest are carried: no more of them than that.
+func apart(view *modulemd.View, listings []listing, indexes []closure.Index) ([]listing, []closure.Index) {
+	if view == nil {
+		return listings, indexes
+	}
+	for i, l := range listings {
+		if !l.g.countsModules() {
+			continue
+		}
+		newest := newestOfStreams(view, indexes[i].Packages, l.g.options.Newest)
+		modular := closure.Index{Source: modulesOf(l.g.name), Priority: indexes[i].Priority}
+		var rest []*rpmmd.Package
+		for _, p := range indexes[i].Packages {
+			nevra := p.ModuleNEVRA()
+			switch {
+			case newest[nevra]:
+				modular.Packages = append(modular.Packages, p)
+			case !view.Lists(nevra):
+				rest = append(rest, p)
+			}
+		}
+		indexes[i].Packages = rest
+		listings, indexes = append(listings, l), append(indexes, modular)
+	}
+	return listings, indexes
+}
+
+// newestOfStreams are the packages of the newest builds of each variant of a stream,
+// and the newest of each name that it has, which may be of an older build.
+func newestOfStreams(view *modulemd.View, packages []*rpmmd.Package, n int) map[string]bool {
+	has := make(map[string]*rpmmd.Package, len(packages))
+	for _, p := range packages {
+		has[p.ModuleNEVRA()] = p
+	}
+	newest := map[string]bool{}
+	for builds := range view.Builds() {
+		names := map[string][]*rpmmd.Package{}
+		for i, artifacts := range builds {
+			for _, a := range artifacts {
+				newest[a] = newest[a] || i < n
+				if p := has[a]; p != nil && !slices.Contains(names[p.Name+"."+p.Arch], p) {
+					names[p.Name+"."+p.Arch] = append(names[p.Name+"."+p.Arch], p)
+				}
+			}
+		}
+		for _, all := range names {
+			slices.SortStableFunc(all, func(a, b *rpmmd.Package) int { return b.EVR.Compare(a.EVR) })
+			for _, p := range all[:min(n, len(all))] {
+				newest[p.ModuleNEVRA()] = true
+			}
+		}
+	}
+	return newest
+}
+
+// namesOf are a package's name and what it provides.
+func namesOf(p *rpmmd.Package) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !yield(p.Name) {
+			return
+		}
+		for _, r := range p.Provides {
+			if !yield(r.Name) {
+				return
+			}
+		}
+	}
 }
 
 // moduleRequest adds the packages of the modules that a source asks for.
 func (g *gathered) moduleRequest(view *modulemd.View, r *closure.Request, indexes []closure.Index) error {
 	var errs []error
+	var own []*modulemd.Index
+	for _, l := range g.repos {
+		if l.modules != nil {
+			own = append(own, l.modules)
+		}
+	}
 	for _, ask := range g.asks {
-		found := 0
-		for i, l := range g.repos {
-			if l.modules == nil {
-				continue
-			}
-			names, err := view.Packages(l.modules, ask)
-			errs = append(errs, err)
-			wanted := map[string]bool{}
-			for _, name := range names {
-				wanted[name] = true
-			}
-			for _, pkg := range indexes[i].Packages {
-				if pkg.IsSource() || !wanted[pkg.ModuleNEVRA()] && (ask.Profile == "" || !wanted[pkg.Name]) {
-					continue
+		artifacts, names, err := view.Packages(own, g.architectures(), ask)
+		wanted := make(map[string]bool, len(artifacts))
+		for _, a := range artifacts {
+			wanted[a] = true
+		}
+		found := len(names)
+		r.Packages = append(r.Packages, names...)
+		for _, index := range indexes {
+			for _, pkg := range index.Packages {
+				if nevra := pkg.ModuleNEVRA(); wanted[nevra] && !pkg.IsSource() {
+					r.Packages = append(r.Packages, nevra)
+					found++
 				}
-				r.Packages = append(r.Packages, pkg.ModuleNEVRA())
-				found++
 			}
 		}
-		if found == 0 && errors.Join(errs...) == nil {
-			errs = append(errs, fmt.Errorf("module %s: no package of it is here", ask.Module))
+		if found == 0 && err == nil {
+			err = fmt.Errorf("module %s: no package of it is here", ask.Module)
 		}
+		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return g.pos.Errorf("source %s: modules: %w", g.name, err)
@@ -132,22 +221,45 @@ func (e *entry) parseModules() error {
 	return strictyaml.Join(errs...)
 }
 
-// moduleFile makes modules.yaml of what was chosen, if upstream has one and
-// something of it was.
-func (b *rebuilding) moduleFile(made *reindex.Builder, l *loaded, c *repoChoice) error {
+// carriage is what modules are filtered by: what of them is carried, in
+// whichever repository, and which streams are needed for it.
+type carriage struct {
+	packages map[string]bool
+	needed   map[*modulemd.Stream]bool
+}
+
+// carry notes what was chosen, and what sources have that are carried whole.
+func (p *planner) carry(view *modulemd.View, listings []listing, selections map[*gathered]*selection) {
+	if view == nil {
+		return
+	}
+	for _, l := range listings {
+		if s := selections[l.g]; s != nil {
+			for _, pkg := range s.repos[l.repo].packages {
+				p.carried.packages[pkg.ModuleNEVRA()] = true
+			}
+			continue
+		}
+		for _, pkg := range l.index.Packages {
+			p.carried.packages[pkg.ModuleNEVRA()] = true
+		}
+	}
+	maps.Copy(p.carried.needed, view.Needed(p.carried.has))
+}
+
+func (c *carriage) has(nevra string) bool { return c.packages[nevra] }
+
+// moduleFile makes modules.yaml of what is carried, if upstream has one and
+// something of it is.
+func (b *rebuilding) moduleFile(made *reindex.Builder, l *loaded) error {
 	if l.modules == nil {
 		return nil
 	}
-	carried := map[string]bool{}
-	for _, pkg := range c.packages {
-		carried[pkg.ModuleNEVRA()] = true
-	}
-	has := func(nevra string) bool { return carried[nevra] }
-	if n, err := l.modules.Filter(io.Discard, has); n == 0 || err != nil {
+	if n, err := l.modules.Filter(io.Discard, b.carried.has, b.carried.needed); n == 0 || err != nil {
 		return err
 	}
 	return made.Put(typeModules, "modules.yaml", true, func(w io.Writer) error {
-		_, err := l.modules.Filter(w, has)
+		_, err := l.modules.Filter(w, b.carried.has, b.carried.needed)
 		return err
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -97,7 +98,7 @@ func makeKey(dir string) error {
 // specFiles are those of the packages that are built: by a name for each, which is
 // the folder that they come to lie in.
 func specFiles() map[string]string {
-	return map[string]string{
+	all := map[string]string{
 		"os": one("hello", "2.10", "Requires: libhello >= 2, /usr/bin/data\nRecommends: extra",
 			"libhello\nProvides: libhello.so", "data\nBuildArch: noarch\nProvides: data(x)", "extra\nRequires: hello", "other"),
 		"os-new":  one("hello", "2.11~rc1", "Requires: libhello >= 2"),
@@ -107,6 +108,9 @@ func specFiles() map[string]string {
 		"twin2":   one("twin", "1", "URL: https://two.example"),
 		"tool":    one("tool", "3^git1", "Requires: hello"),
 	}
+	maps.Copy(all, modularSpecs())
+	maps.Copy(all, nextSpecs())
+	return all
 }
 
 // one is a spec file: a package, and others that it is split into. Each has one
@@ -237,7 +241,7 @@ func (w *world) sign(folder string) {
 }
 
 // publish exports the sources of a set and imports them.
-func (w *world) publish(set, text string) {
+func (w *world) publish(set, text string) *export.Result {
 	w.t.Helper()
 	spec := filepath.Join(w.dir, set+".yaml")
 	w.write(spec, []byte("version: 1\nname: "+set+"\nsigning: {exporter: exporter.key, site: site.key}\nsources:\n"+text))
@@ -260,6 +264,7 @@ func (w *world) publish(set, text string) {
 	w.check(err)
 	_, err = check(w.t.Context(), tree)
 	w.check(err)
+	return made
 }
 
 func (w *world) get(url string) []byte {
@@ -300,7 +305,7 @@ func (d *dnf) configure(repos string) {
 		w.check(os.MkdirAll(filepath.Join(d.root, folder), 0o755))
 	}
 	conf := filepath.Join(d.root, "dnf.conf")
-	w.write(conf, []byte("[main]\ngpgcheck=1\ninstallonly_limit=3\nproxy=\nretries=1\nkeepcache=1\nplugins=1\n"))
+	w.write(conf, []byte("[main]\ngpgcheck=1\ninstallonly_limit=3\nproxy=\nretries=1\nkeepcache=1\nplugins=1\nmodule_platform_id=platform:el9\n"))
 	d.args = []string{
 		"-c", conf, "--installroot", d.root, "--releasever", "9", "--forcearch", "x86_64", "-y",
 		"--setopt=reposdir=" + repos, "--setopt=cachedir=" + filepath.Join(d.root, "cache"), "--setopt=persistdir=" + filepath.Join(d.root, "persist"),
@@ -308,10 +313,14 @@ func (d *dnf) configure(repos string) {
 	}
 }
 
+// clientHome is a folder in the install root: Debian's rpm has its database in
+// the home folder.
+const clientHome = "/client"
+
 func (d *dnf) try(args ...string) (string, error) {
 	cmd := exec.CommandContext(d.w.t.Context(), "dnf", append(slices.Clone(d.args), args...)...)
 	cmd.Dir = d.root
-	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "HOME="+d.root, "GNUPGHOME=")
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "HOME="+clientHome, "GNUPGHOME=")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

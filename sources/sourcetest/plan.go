@@ -1,6 +1,7 @@
 package sourcetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ProtonMail/go-crypto/openpgp"
 	"go.uber.org/goleak"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -123,8 +125,15 @@ func (r *rig) env() (*sources.Env, func()) {
 		r.t.Fatal(err)
 	}
 	env := &sources.Env{
-		Fetch: client, Dir: r.dir, Now: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
+		Set: "site", Fetch: client, Dir: r.dir, Now: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
 		Scratch: scratch, Lock: lock, Log: slog.New(slog.DiscardHandler),
+	}
+	if r.s.Site { // not open, as for a plan
+		ring, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(r.s.site.public))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		env.Site = ring[0]
 	}
 	return env, func() {
 		client.Close()

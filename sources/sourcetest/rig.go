@@ -28,13 +28,21 @@ type rig struct {
 	signings int // numbers the exports, for their times
 }
 
-const specName = "gapbundle.yaml"
+const (
+	specName    = "gapbundle.yaml"
+	siteKeyName = "site.key"
+)
 
 func newRig(t *testing.T, s Suite) *rig {
 	t.Helper()
 	r := &rig{t: t, s: s, dir: t.TempDir(), medium: t.TempDir()}
 	if err := os.WriteFile(filepath.Join(r.dir, "exporter.key"), s.key.private, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	if s.Site {
+		if err := os.WriteFile(filepath.Join(r.dir, siteKeyName), s.site.private, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	r.up = s.New(t, r.dir)
 	r.spec(r.up.Sources)
@@ -44,7 +52,11 @@ func newRig(t *testing.T, s Suite) *rig {
 // spec writes the spec file with these sources.
 func (r *rig) spec(sources string) {
 	r.t.Helper()
-	text := "version: 1\nname: site\nsigning: {exporter: exporter.key}\nsources:\n" + sources
+	signing := "exporter: exporter.key"
+	if r.s.Site {
+		signing += ", site: " + siteKeyName
+	}
+	text := "version: 1\nname: site\nsigning: {" + signing + "}\nsources:\n" + sources
 	if err := os.WriteFile(filepath.Join(r.dir, specName), []byte(text), 0o644); err != nil {
 		r.t.Fatal(err)
 	}
@@ -63,7 +75,8 @@ func (r *rig) options() export.Options {
 		Now:  time.Date(2026, 11, 1, r.signings, 0, 0, 0, time.UTC),
 		Env:  func(string) string { return "" },
 		Home: r.dir, NoReadback: true,
-		Passphrase: func(string) ([]byte, error) { return []byte(passphrase), nil },
+		Passphrase:     func(string) ([]byte, error) { return []byte(passphrase), nil },
+		SitePassphrase: func(string) ([]byte, error) { return []byte(passphrase), nil },
 	}
 }
 

@@ -24,8 +24,11 @@ type Suite struct {
 	// test; dir is the folder of the spec file, where keyrings and the like
 	// may be put.
 	New func(t *testing.T, dir string) *Upstream
+	// Site gives the exporter a site key: for a kind that rebuilds indexes.
+	Site bool
 
-	key exporterKey
+	key  keyPair
+	site keyPair // if Site is set
 }
 
 // Upstream is a fake upstream and the spec that names it.
@@ -66,6 +69,9 @@ type Forgery struct {
 // Run runs the suite.
 func Run(t *testing.T, s Suite) {
 	s.key = newKey(t)
+	if s.Site {
+		s.site = newSiteKey(t)
+	}
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, Suite)

@@ -64,8 +64,22 @@ type Choice struct {
 // reason is one step from what was asked for to a package. They share their
 // beginnings: chains written out would be quadratic in their length.
 type reason struct {
-	text string
-	from *reason
+	// need, if there is one, makes the text: other than its first choice if
+	// another is set.
+	need    *need
+	another bool
+	text    string
+	from    *reason
+}
+
+func (r *reason) String() string {
+	switch {
+	case r.need == nil:
+		return r.text
+	case r.another:
+		return r.need.String() + ", if another choice is not possible"
+	}
+	return r.need.String()
 }
 
 // maxWhy bounds what Why gives: an index can hold chains of any length.
@@ -82,7 +96,7 @@ func (c Choice) Why() []string {
 				r = r.from
 			}
 		}
-		why = append(why, r.text)
+		why = append(why, r.String())
 	}
 	slices.Reverse(why)
 	return why
@@ -201,7 +215,7 @@ func (c *collector) sources(r *Request) {
 		}
 		for _, at := range all[name] {
 			if _, ok := c.reasons[at]; !ok {
-				c.reasons[at] = &reason{choice.Package.NEVRA() + " is built from it", choice.reason}
+				c.reasons[at] = &reason{text: choice.Package.NEVRA() + " is built from it", from: choice.reason}
 			}
 		}
 	}

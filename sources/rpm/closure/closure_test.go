@@ -57,6 +57,17 @@ const archive = `
 	weak-1-1; recommends: tool
 	plus-1-1; supplements: weak
 	fight-1-1; requires: zeta; conflicts: zeta
+	needfight-1-1; requires: fight
+	peer-1-1; conflicts: zeta
+	needzeta-1-1; requires: zeta
+	older-1-1; requires: inner; requires: (lost if deep)
+	inner-1-1
+	inner-2-1; requires: deep
+	deep-1-1
+	turn-1-1; requires: (duel if p1 else p2)
+	p1-1-1
+	p2-1-1
+	duel-1-1; requires: second; conflicts: second
 	multi-1-1; requires: both-arch
 	both-arch-1-1.x86_64
 	both-arch-1-1.i686
@@ -93,6 +104,8 @@ func TestSelect(t *testing.T) {
 		{"by version", "lib-2", "lib-2-1"},
 		{"by version and release", "lib-1-1", "lib-1-1"},
 		{"by epoch", "lib-0:2-1.x86_64", "lib-2-1"},
+		{"not what leads to a need that nobody meets", "older", "deep-1-1 inner-1-1 inner-2-1 older-1-1"},
+		{"not what leads to a package that excludes itself", "turn", "p1-1-1 p2-1-1 turn-1-1"},
 		{"by pattern", "v?", "v1-1-1 v3-1-1"},
 		{"by path", "/usr/share/data", "data-1-1.noarch"},
 		{"by provide", "vv", "v3-1-1"},
@@ -156,6 +169,8 @@ func TestErrors(t *testing.T) {
 	}{
 		{"broken", bundle.ErrIncomplete, []string{"broken is asked for by source s", "broken-1-1.x86_64 requires nopick", "nopick-1-1.x86_64 requires missing: in no index"}},
 		{"arm", bundle.ErrUsage, []string{"package arm: in no index, there are arm-1-1.aarch64"}},
+		{"fight", bundle.ErrIncomplete, []string{"fight is asked for by source s: no choice of packages meets all of these: fight-1-1.x86_64 requires zeta; fight-1-1.x86_64 conflicts with zeta"}},
+		{"needfight", bundle.ErrIncomplete, []string{"needfight is asked for by source s: needfight-1-1.x86_64 requires fight; no choice of packages meets all of these: fight-1-1.x86_64 requires zeta"}},
 		{"nosuch", bundle.ErrUsage, []string{"package nosuch: in no index"}},
 	} {
 		_, err := closure.Select([]closure.Index{parse(archive)}, []closure.Request{ask(test.ask)})
@@ -175,6 +190,34 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestCarriedAllTheSame: what a pattern or a whole source asks for is carried
+// also if it needs what no source of the set has, with everything that is there.
+func TestCarriedAllTheSame(t *testing.T) {
+	x := parse("a-1-1; requires: libc\na-2-1; requires: libc, c\nb-1-1; requires: a\nc-1-1\nc-2-1; requires: libc\nd-1-1; requires: e; conflicts: e\ne-1-1\nold-1-1; requires: c < 2")
+	for _, test := range []struct {
+		name string
+		r    closure.Request
+		want string
+	}{
+		{"all", closure.Request{Source: "s", All: true, Newest: 1, Architectures: []string{"x86_64"}}, "a-2-1 b-1-1 c-1-1 c-2-1 d-1-1 e-1-1 old-1-1"},
+		{"a pattern", ask("[b]"), "a-2-1 b-1-1 c-1-1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := mustSelect(t, []closure.Index{x}, test.r)
+			if got := ids(s); got != test.want {
+				t.Errorf("%s\nwant %s\n%s", got, test.want, strings.Join(s.Notes, "\n"))
+			}
+		})
+	}
+	s := mustSelect(t, []closure.Index{x}, closure.Request{Source: "s", All: true, Newest: 1, Architectures: []string{"x86_64"}})
+	all := strings.Join(s.Notes, "\n")
+	for _, want := range []string{"b-1-1.x86_64 requires a; a-2-1.x86_64 requires libc: in no index; carried all the same", "d is asked for by source s's selection: no choice of packages meets all relations that come with it"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("%s\nlacks %s", all, want)
+		}
+	}
+}
+
 // TestMalformedRelation: one that nobody can read is an error of what is
 // chosen, and of nothing else.
 func TestMalformedRelation(t *testing.T) {
@@ -188,9 +231,15 @@ func TestMalformedRelation(t *testing.T) {
 }
 
 func TestNotesAndWhy(t *testing.T) {
-	s := mustSelect(t, []closure.Index{parse(archive)}, ask("fight", "app"))
-	if all := strings.Join(s.Notes, "\n"); !strings.Contains(all, "fight-1-1.x86_64 conflicts with zeta-1-1.x86_64: both are carried") {
-		t.Error(all)
+	s := mustSelect(t, []closure.Index{parse(archive)}, ask("app", "needzeta", "peer"))
+	all := strings.Join(s.Notes, "\n")
+	for _, want := range []string{
+		"peer-1-1.x86_64 conflicts with zeta-1-1.x86_64: both are carried",
+		"peer is asked for by source s, and cannot be installed together with everything else that is",
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("%s\nlacks %s", all, want)
+		}
 	}
 	for _, c := range s.Choices {
 		if c.Package.Name != "lib" {
@@ -212,7 +261,7 @@ func TestDeterminism(t *testing.T) {
 		if seed > 0 {
 			random.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
 		}
-		s := mustSelect(t, []closure.Index{parse(strings.Join(lines, "\n"))}, ask("app", "weak", "fight", "needold", "with", "v?", "multi", "want32"))
+		s := mustSelect(t, []closure.Index{parse(strings.Join(lines, "\n"))}, ask("app", "weak", "peer", "needzeta", "older", "turn", "needold", "with", "v?", "multi", "want32"))
 		got := ids(s) + strings.Join(s.Notes, "\n")
 		if seed == 0 {
 			want = got

@@ -10,89 +10,96 @@ import (
 // maxConflicts bounds the notes about conflicts.
 const maxConflicts = 1000
 
-// blocked adds, where all choices of a need conflict with something that is
-// reached, the next one. A package is blocked if it conflicts itself, or if it
-// has a need all of whose choices are blocked and that has no other.
-func (w *widening) blocked() bool {
-	blocked := map[*node]bool{}
-	queue := w.conflicting(blocked)
-	changed := false
-	for len(queue) > 0 {
-		n := queue[0]
-		queue = queue[1:]
+// blocking is one look for packages that cannot stand beside something that is
+// reached. A package is blocked if it is in a conflict, or if it has a need all
+// of whose choices are blocked and that has no other.
+type blocking struct {
+	*widening
+	blocked map[*node]bool
+	queue   []*node // users not yet looked at
+}
+
+// blocked adds, where all choices of a need are blocked, the next one.
+func (w *widening) blocked() (changed bool) {
+	b := &blocking{widening: w, blocked: map[*node]bool{}}
+	b.conflicting()
+	for len(b.queue) > 0 {
+		n := b.queue[0]
+		b.queue = b.queue[1:]
 		for _, d := range n.users {
-			if _, ok := w.reached[d.of]; !ok || blocked[d.of] || !slices.Contains(d.picks, n.entry) {
-				continue
-			}
-			if slices.ContainsFunc(d.picks, func(e *entry) bool { return !blocked[w.solver.nodes[e]] }) {
+			if !w.isReached(d.of) || !slices.Contains(d.picks, n.entry) || slices.ContainsFunc(d.chain, b.isFree) {
 				continue
 			}
 			if w.next(d) {
 				changed = true
-			} else if !d.soft && d.of.entry != nil {
-				blocked[d.of] = true
-				queue = append(queue, d.of)
+			} else if !d.soft && !slices.ContainsFunc(d.picks, b.isFree) {
+				b.fails(d)
 			}
 		}
 	}
 	return changed
 }
 
-// next picks what libsolv would choose if none of the picks were possible.
-func (w *widening) next(d *need) bool {
-	left := slices.DeleteFunc(slices.Clone(d.candidates), func(e *entry) bool { return w.isBroken(e) || slices.Contains(d.picks, e) })
-	left = w.u.order(prune(left), everything)
-	return len(left) > 0 && w.pick(d, left[0])
+func (b *blocking) isFree(e *entry) bool { return !b.blocked[e.node] }
+
+func (b *blocking) block(n *node) {
+	if n != nil && n.entry != nil && !b.blocked[n] {
+		b.blocked[n] = true
+		b.queue = append(b.queue, n)
+	}
 }
 
-// conflicting finds all reached packages that cannot stand beside another one.
-func (w *widening) conflicting(blocked map[*node]bool) (queue []*node) {
-	w.conflicts = nil
-	block := func(n *node) {
-		if n != nil && !blocked[n] {
-			blocked[n] = true
-			queue = append(queue, n)
+// fails blocks whose need it is that is not met, and what it counts because of.
+func (b *blocking) fails(d *need) {
+	b.block(d.of)
+	for _, set := range d.conditions {
+		for _, e := range set {
+			if b.has(e) {
+				b.block(e.node)
+			}
 		}
 	}
-	pins := w.pins()
-	for _, n := range w.nodes {
+}
+
+// next picks what libsolv would choose if none of the picks were possible.
+func (w *widening) next(d *need) bool {
+	left := slices.DeleteFunc(slices.Clone(d.candidates), func(e *entry) bool { return w.isBroken(e) || slices.Contains(d.chain, e) })
+	if len(left) == 0 {
+		return false
+	}
+	first := w.u.order(prune(left), everything)[0]
+	w.pick(d, first)
+	d.chain = append(d.chain, first)
+	return true
+}
+
+// conflicting blocks all packages that cannot stand beside another one.
+func (b *blocking) conflicting() {
+	b.conflicts = nil
+	pins := b.pins()
+	for _, n := range b.widening.nodes {
 		if n.entry == nil {
 			continue
 		}
-		for _, o := range w.u.byName[n.pkg.Name] {
-			if w.has(o) && o.pkg.EVR.Compare(n.pkg.EVR) != 0 && slices.ContainsFunc(pins[o], func(d *need) bool { return !slices.Contains(d.candidates, n.entry) }) {
-				block(n)
+		for _, o := range b.u.byName[n.pkg.Name] {
+			if b.has(o) && o.pkg.EVR.Compare(n.pkg.EVR) != 0 && slices.ContainsFunc(pins[o], func(d *need) bool { return !slices.Contains(d.candidates, n.entry) }) {
+				b.block(n)
 			}
 		}
-		w.unmet(n, block)
+		for _, d := range n.needs {
+			if !d.soft && !d.met && len(d.conditions) > 0 && len(d.picks) == 0 && !slices.ContainsFunc(d.conditions, func(set []*entry) bool { return !b.hasOne(set) }) {
+				b.fails(d)
+			}
+		}
 		for _, r := range n.pkg.Conflicts {
-			w.against(n, r, block)
+			b.against(n, r)
 		}
 		for _, r := range n.pkg.Obsoletes {
-			for _, o := range w.u.byName[r.Name] {
-				if w.has(o) && obsoletes(n.entry, o) {
-					w.note(n.String() + " obsoletes " + o.pkg.NEVRA())
-					block(n)
-					block(w.solver.nodes[o])
-				}
-			}
-		}
-	}
-	return queue
-}
-
-// unmet blocks n where it has a need that counts because of something reached,
-// and that nothing meets, and what it counts because of.
-func (w *widening) unmet(n *node, block func(*node)) {
-	for _, d := range n.needs {
-		if d.soft || d.met || len(d.conditions) == 0 || len(d.picks) > 0 || slices.ContainsFunc(d.conditions, func(set []*entry) bool { return !w.hasOne(set) }) {
-			continue
-		}
-		block(n)
-		for _, set := range d.conditions {
-			for _, e := range set {
-				if w.has(e) {
-					block(w.solver.nodes[e])
+			for _, o := range b.u.byName[r.Name] {
+				if b.has(o) && obsoletes(n.entry, o) {
+					b.note(n.String() + " obsoletes " + o.pkg.NEVRA())
+					b.block(n)
+					b.block(o.node)
 				}
 			}
 		}
@@ -118,8 +125,8 @@ func (w *widening) pins() map[*entry][]*need {
 
 // against blocks what one relation of n's Conflicts is about. Of a rich one
 // every package that it names is taken, except those of its conditions.
-func (w *widening) against(n *node, r *rpmmd.Relation, block func(*node)) {
-	rich, err := w.u.parsed(r)
+func (b *blocking) against(n *node, r *rpmmd.Relation) {
+	rich, err := b.u.parsed(r)
 	if err != nil {
 		n.err = fmt.Errorf("package %s: conflicts: %w", n.pkg.NEVRA(), err)
 		return
@@ -128,16 +135,16 @@ func (w *widening) against(n *node, r *rpmmd.Relation, block func(*node)) {
 		rich = rich.Args[0]
 	}
 	leaves(rich, func(r *rpmmd.Relation) {
-		for _, e := range w.members(&rpmmd.Rich{Relation: r}) {
+		for _, e := range b.members(&rpmmd.Rich{Relation: r}) {
 			if e == n.entry {
 				continue
 			}
 			if e.installed {
-				block(n)
-			} else if w.has(e) {
-				w.note(n.String() + " conflicts with " + e.pkg.NEVRA())
-				block(n)
-				block(w.solver.nodes[e])
+				b.block(n)
+			} else if b.has(e) {
+				b.note(n.String() + " conflicts with " + e.pkg.NEVRA())
+				b.block(n)
+				b.block(e.node)
 			}
 		}
 	})

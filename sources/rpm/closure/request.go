@@ -43,9 +43,6 @@ func (s *solver) asks(f form, matched []*entry, why string, r rank, newest int) 
 			}
 		}
 	}
-	for _, e := range candidates {
-		s.asked[e] = true
-	}
 	if !s.hostHas(candidates) {
 		s.addRoot(&node{why: why, rank: r}, candidates)
 	}
@@ -144,7 +141,6 @@ func (s *solver) everythingOf(r *Request) {
 				break
 			}
 			last = e
-			s.asked[e] = true
 			s.addRoot(&node{why: e.pkg.Name + " is asked for by source " + r.Source + "'s selection", rank: whatever, extra: n > 1}, []*entry{e})
 		}
 	}
@@ -165,7 +161,7 @@ func (u *universe) obsoleters(all []*entry) []*entry {
 
 // notes tells the collector what a person should know about what is carried.
 func (s *solver) notes(c *collector) {
-	for n := range s.reached {
+	for _, n := range s.reached {
 		for _, d := range n.needs {
 			switch {
 			case d.soft && !d.met && len(d.conditions) == 0 && len(d.pruned) == 0:
@@ -177,7 +173,7 @@ func (s *solver) notes(c *collector) {
 			}
 		}
 	}
-	for _, pair := range s.conflicts {
-		c.notes[pair] = true
+	for _, note := range slices.Concat(s.conflicts, s.apart) {
+		c.notes[note] = true
 	}
 }

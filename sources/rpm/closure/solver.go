@@ -3,6 +3,7 @@ package closure
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,21 +13,27 @@ import (
 // solver chooses for clients of one base architecture.
 type solver struct {
 	u       *universe
-	nodes   map[*entry]*node
+	all     []*node // in the order in which they were found
 	roots   []*node
 	queue   []*node // relations not yet looked at
 	broken  []*node // found to be, users not yet told
 	dormant []*need // asked for only if something else is chosen
-	reached map[*node]*reason
+	// reached are the nodes that are chosen, nearest to the roots first, as found
+	// in the present round.
+	reached []*node
+	round   int
 	known   map[*rpmmd.Relation][]*entry
-	// asked are those for which there is a root, so that none gets two.
-	asked     map[*entry]bool
-	conflicts []string // notes
+	// supplementing, updating and newer are those for which supplements, updates
+	// and sameOrder have made a root, so that none gets two of a kind.
+	supplementing, updating, newer map[*entry]bool
+	// conflicts and apart are notes: conflicts among what is carried, and what
+	// was asked for and cannot be installed beside the rest of it.
+	conflicts, apart []string
+	// proven are known to be installable.
+	proven map[*node]bool
 	// bare are carried without what they depend on, which nobody has: dnf
 	// prefers others to an older version as long as they are there.
 	bare map[*entry]*reason
-	// newer are those for which sameOrder has made a root.
-	newer map[*entry]bool
 }
 
 // rank is what it means that a root cannot be installed.
@@ -52,7 +59,14 @@ type node struct {
 	// broken is the need that nothing meets; nil: can be installed as far as
 	// is known.
 	broken *need
+	// reason is why it was reached in that round, the last one if it still is.
+	reason *reason
+	round  int
+	// hopeless: cannot be installed though everything that is needed is there.
+	hopeless bool
 }
+
+func (n *node) isBroken() bool { return n.broken != nil || n.hopeless }
 
 func (n *node) String() string {
 	if n.entry == nil {
@@ -71,6 +85,7 @@ type need struct {
 	conditions [][]*entry // of each, one has to be chosen before this counts
 	pruned     []*entry   // what libsolv looks at, best first; in terms of what is broken now
 	picks      []*entry   // the first is dnf's choice
+	chain      []*entry   // of them, those that dnf would come to one after the other
 	met        bool       // by what is installed, or by the package itself
 	known      bool       // to all candidates
 }
@@ -83,16 +98,30 @@ func (d *need) String() string {
 }
 
 func newSolver(u *universe) *solver {
-	return &solver{u: u, nodes: map[*entry]*node{}, known: map[*rpmmd.Relation][]*entry{}, asked: map[*entry]bool{}, bare: map[*entry]*reason{}, newer: map[*entry]bool{}}
+	s := &solver{
+		u: u, round: 1, known: map[*rpmmd.Relation][]*entry{}, bare: map[*entry]*reason{}, proven: map[*node]bool{},
+		supplementing: map[*entry]bool{}, updating: map[*entry]bool{}, newer: map[*entry]bool{},
+	}
+	order := 0
+	for _, all := range [...]map[string][]*entry{u.host, u.byName} {
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			for _, e := range all[name] {
+				e.order = order
+				order++
+			}
+		}
+	}
+	return s
 }
 
 // lookAt makes a node of e. What is chosen is what is reached from the roots by
 // way of picks.
 func (s *solver) lookAt(e *entry) *node {
-	n, ok := s.nodes[e]
-	if !ok {
+	n := e.node
+	if n == nil {
 		n = &node{entry: e}
-		s.nodes[e] = n
+		e.node = n
+		s.all = append(s.all, n)
 		s.queue = append(s.queue, n)
 	}
 	return n
@@ -114,7 +143,8 @@ func (s *solver) settle() {
 			b := s.broken[n-1]
 			s.broken = s.broken[:n-1]
 			for _, user := range b.users {
-				user.picks = slices.DeleteFunc(user.picks, func(e *entry) bool { return e == b.entry })
+				isB := func(e *entry) bool { return e == b.entry }
+				user.picks, user.chain = slices.DeleteFunc(user.picks, isB), slices.DeleteFunc(user.chain, isB)
 				s.advance(user)
 			}
 			continue
@@ -238,12 +268,15 @@ func (s *solver) advance(d *need) {
 	d.pruned = s.u.order(prune(available), everything)
 	if len(d.pruned) > 0 {
 		s.pick(d, d.pruned[0])
+		if !slices.Contains(d.chain, d.pruned[0]) {
+			d.chain = append(d.chain, d.pruned[0])
+		}
 		if first := slices.Index(d.picks, d.pruned[0]); first > 0 {
 			d.picks[0], d.picks[first] = d.picks[first], d.picks[0]
 		}
 		return
 	}
-	if !d.soft && len(d.conditions) == 0 && d.of.broken == nil {
+	if !d.soft && len(d.conditions) == 0 && !d.of.isBroken() {
 		d.of.broken = d
 		s.broken = append(s.broken, d.of)
 	}
@@ -252,8 +285,8 @@ func (s *solver) advance(d *need) {
 func everything(*entry) bool { return true }
 
 func (s *solver) isBroken(e *entry) bool {
-	n := s.nodes[e]
-	return n != nil && n.broken != nil
+	n := e.node
+	return n != nil && n.isBroken()
 }
 
 // pick adds a choice of d; false: it is one already.
@@ -267,32 +300,32 @@ func (s *solver) pick(d *need, e *entry) bool {
 
 // solve settles everything and tells the collector what is reached.
 func (s *solver) solve(c *collector) error {
-	s.settle()
-	for s.widen() {
-		s.settle()
-	}
 	var errs []error
+	for changed := true; changed; {
+		s.settle()
+		for s.widen() {
+			s.settle()
+		}
+		var err error
+		if changed, err = s.ensure(); err != nil {
+			return err
+		}
+	}
 	for _, n := range s.reach() {
 		errs = append(errs, n.err)
 	}
 	for _, r := range s.roots {
-		if r.broken == nil {
-			continue
-		}
-		text := s.explain(r)
-		switch r.rank {
-		case strict:
-			errs = append(errs, incomplete(text))
-		case whatever:
-			c.notes[text] = true
+		if r.rank == strict && r.isBroken() {
+			errs = append(errs, incomplete(s.explain(r, true)))
 		}
 	}
-	for n, why := range s.reached {
+	s.salvage(c)
+	for _, n := range s.reached {
 		if n.entry == nil {
 			continue
 		}
 		if _, ok := c.reasons[n.at]; !ok {
-			c.reasons[n.at] = why
+			c.reasons[n.at] = n.reason
 		}
 	}
 	for e, why := range s.bare {
@@ -304,54 +337,47 @@ func (s *solver) solve(c *collector) error {
 	return errors.Join(errs...)
 }
 
-// reach finds what is chosen in the end, nearest to the roots first: what was
-// chosen for something that was given up is not among it.
+// reach finds what is chosen in the end: what was chosen for something that was
+// given up is not among it.
 func (s *solver) reach() []*node {
-	s.reached = map[*node]*reason{}
-	var steps []*node
-	push := func(n *node, why *reason) {
-		if _, ok := s.reached[n]; !ok {
-			s.reached[n] = why
-			steps = append(steps, n)
+	s.round++
+	s.reached = nil
+	for _, r := range s.roots {
+		if r.from == nil {
+			s.push(r, reason{text: r.why})
 		}
 	}
-	for next := 0; next == 0 || next < len(steps); {
-		if next == 0 {
-			for _, r := range s.roots {
-				if r.from == nil {
-					push(r, &reason{text: r.why})
-				}
-			}
-			if len(steps) == 0 {
-				return nil
-			}
+	for next := 0; next < len(s.reached); {
+		for ; next < len(s.reached); next++ {
+			s.step(s.reached[next])
 		}
-		n := steps[next]
-		next++
-		s.step(n, push)
-		if next == len(steps) {
-			for _, r := range s.roots { // what others gave rise to
-				if from, ok := s.reached[r.from]; ok && r.from != nil {
-					push(r, &reason{r.why, from})
-				}
+		for _, r := range s.roots { // what others gave rise to
+			if r.from != nil && s.isReached(r.from) {
+				s.push(r, reason{text: r.why, from: r.from.reason})
 			}
 		}
 	}
-	return steps
+	return s.reached
 }
 
-func (s *solver) step(n *node, push func(*node, *reason)) {
-	from := s.reached[n]
+func (s *solver) isReached(n *node) bool { return n != nil && n.round == s.round }
+
+func (s *solver) push(n *node, why reason) {
+	if !s.isReached(n) {
+		kept := why // on the heap only now
+		n.round, n.reason = s.round, &kept
+		s.reached = append(s.reached, n)
+	}
+}
+
+func (s *solver) step(n *node) {
 	for _, d := range n.needs {
 		for i, e := range d.picks {
-			why := from
-			if d.relation != nil {
-				why = &reason{d.String(), from}
-				if i > 0 {
-					why.text += ", if another choice is not possible"
-				}
+			if d.relation == nil {
+				s.push(e.node, *n.reason)
+			} else {
+				s.push(e.node, reason{need: d, another: i > 0, from: n.reason})
 			}
-			push(s.nodes[e], why)
 		}
 	}
 }
@@ -359,9 +385,13 @@ func (s *solver) step(n *node, push func(*node, *reason)) {
 // maxExplain bounds an error's chain.
 const maxExplain = 30
 
-// explain follows a broken node to what is missing.
-func (s *solver) explain(n *node) string {
+// explain follows a broken node to what is missing, or to what excludes each
+// other; full says what that is, which takes its time.
+func (s *solver) explain(n *node, full bool) string {
 	var b strings.Builder
+	if n.broken == nil {
+		b.WriteString(n.why + ": ")
+	}
 	for depth := 0; n != nil && n.broken != nil; depth++ {
 		d := n.broken
 		if depth == maxExplain {
@@ -381,7 +411,14 @@ func (s *solver) explain(n *node) string {
 		} else {
 			b.WriteString("; ")
 		}
-		n = s.nodes[s.newest(d.candidates)]
+		n = s.newest(d.candidates).node
+	}
+	switch {
+	case n == nil || n.broken != nil:
+	case full:
+		b.WriteString(s.quarrel(n))
+	default:
+		b.WriteString("no choice of packages meets all relations that come with it")
 	}
 	return strings.TrimSuffix(b.String(), "; ")
 }

@@ -31,12 +31,7 @@ type widening struct {
 
 // has says whether e is reached.
 func (w *widening) has(e *entry) bool {
-	n := w.solver.nodes[e]
-	if n == nil || n.broken != nil {
-		return false
-	}
-	_, ok := w.reached[n]
-	return ok
+	return w.isReached(e.node) && !e.node.isBroken()
 }
 
 // hasOne says whether one of a set is reached or installed.
@@ -49,7 +44,7 @@ func (w *widening) wake() bool {
 	changed := false
 	var asleep []*need
 	for _, d := range w.dormant {
-		if _, ok := w.reached[d.of]; ok && !slices.ContainsFunc(d.conditions, func(set []*entry) bool { return !w.hasOne(set) }) {
+		if w.isReached(d.of) && !slices.ContainsFunc(d.conditions, func(set []*entry) bool { return !w.hasOne(set) }) {
 			w.advance(d)
 			changed = changed || len(d.picks) > 0
 		} else {
@@ -66,7 +61,7 @@ func (w *widening) supplements() bool {
 	groups := map[string][]*entry{}
 	var names []string
 	for _, e := range w.u.supplements {
-		if w.has(e) || w.u.requests[w.u.sources[e.at.index]] == nil || !w.u.requests[w.u.sources[e.at.index]].Recommends || w.asked[e] {
+		if w.has(e) || w.u.requests[w.u.sources[e.at.index]] == nil || !w.u.requests[w.u.sources[e.at.index]].Recommends || w.supplementing[e] {
 			continue
 		}
 		if w.triggered(e.pkg.Supplements) == nil {
@@ -79,7 +74,7 @@ func (w *widening) supplements() bool {
 	}
 	for _, name := range names {
 		for _, e := range groups[name] {
-			w.asked[e] = true
+			w.supplementing[e] = true
 		}
 		why := name + " supplements " + w.triggered(groups[name][0].pkg.Supplements).String()
 		w.addRoot(&node{why: why, rank: optional, from: w.anchor(groups[name][0].pkg.Supplements)}, groups[name])
@@ -119,7 +114,7 @@ func (w *widening) anchor(relations []*rpmmd.Relation) *node {
 			leaves(rich, func(r *rpmmd.Relation) {
 				for _, e := range w.u.providersOf(r) {
 					if found == nil && w.has(e) {
-						found = w.solver.nodes[e]
+						found = e.node
 					}
 				}
 			})
@@ -137,14 +132,14 @@ func (w *widening) updates() bool {
 	}
 	changed := false
 	for _, j := range w.u.hosts {
-		if replaced[j] != nil || w.asked[j] {
+		if replaced[j] != nil || w.updating[j] {
 			continue
 		}
 		r, by := w.loses(j, replaced)
 		if r == nil {
 			continue
 		}
-		w.asked[j] = true
+		w.updating[j] = true
 		candidates := slices.Clone(w.u.byName[j.pkg.Name])
 		candidates = slices.DeleteFunc(append(candidates, w.u.obsoleters([]*entry{j})...), func(e *entry) bool {
 			return e.pkg.Name == j.pkg.Name && e.pkg.EVR.Compare(j.pkg.EVR) <= 0
@@ -277,7 +272,7 @@ func (w *widening) sameOrder() bool {
 			if e != first && e.pkg.Arch == first.pkg.Arch && e.priority <= first.priority && e.pkg.EVR.Compare(first.pkg.EVR) > 0 && !w.has(e) && w.bare[e] == nil && !w.newer[e] {
 				why := fmt.Sprintf("%s is newer than %s, which is therefore not preferred", e.pkg.NEVRA(), first.pkg.NEVRA())
 				if w.isBroken(e) {
-					w.bare[e] = &reason{why, w.reached[d.of]}
+					w.bare[e] = &reason{text: why, from: d.of.reason}
 				} else {
 					w.newer[e] = true
 					w.addRoot(&node{why: why, rank: optional, from: d.of}, []*entry{e})

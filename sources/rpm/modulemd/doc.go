@@ -3,8 +3,12 @@
 // writes the part of the file that a selection is about.
 //
 // A client sees of each module one stream: the one that is enabled, otherwise
-// the module's default, otherwise none. Packages of other streams are hidden,
-// and so are packages outside of modules that have the name of one that is seen.
+// the module's default, otherwise none, and the streams that these need.
+// libdnf lets libsolv find them; here a search does, which comes to the same in
+// all but a few worlds full of conflicts (a test has 300 made-up ones, and 4 differ).
+// Packages of other streams are hidden, and so are packages outside of modules that
+// have the name of one that is seen, or provide it.
 //
-// The specification is libmodulemd's, documents of version 1 and 2.
+// The specification is libmodulemd's, documents of version 1 and 2, and libdnf
+// 0.69 where it says what is seen.
 package modulemd

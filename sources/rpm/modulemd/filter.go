@@ -7,10 +7,11 @@ import (
 )
 
 // Filter writes what is about packages that are carried: their streams, of
-// each the carried packages, and the defaults, obsoletes and translations of these.
-// Documents are upstream's byte for byte but for the lines of packages that
-// are left out. n is how many streams there are.
-func (x *Index) Filter(w io.Writer, carried func(nevra string) bool) (n int, err error) {
+// each the carried packages, the streams that are needed for them, and what
+// defaults, obsoletes and translations there are of these. Documents are
+// upstream's byte for byte but for the lines of packages that are left out. n is how
+// many streams there are.
+func (x *Index) Filter(w io.Writer, carried func(nevra string) bool, needed map[*Stream]bool) (n int, err error) {
 	kept := map[string]map[string]bool{} // streams by module
 	var out [][]byte
 	for _, d := range x.docs {
@@ -23,7 +24,11 @@ func (x *Index) Filter(w io.Writer, carried func(nevra string) bool) (n int, err
 				gone[a] = true
 			}
 		}
-		if len(gone) == len(d.of.Artifacts) {
+		switch {
+		case len(gone) < len(d.of.Artifacts):
+		case needed[d.of]: // as it is: a list without elements would be none
+			gone = nil
+		default:
 			continue
 		}
 		if kept[d.module] == nil {

@@ -2,11 +2,14 @@ package modulemd
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
@@ -16,11 +19,15 @@ import (
 )
 
 const (
-	// maxFile bounds a modules.yaml, which is held in memory; RHEL 8's have 30 MB.
-	maxFile = 256 << 20 // bytes
+	// maxFile bounds a modules.yaml, which is held in memory, and beside it lists
+	// of what it has, up to six times as large; RHEL 8's have 30 MB.
+	maxFile = 96 << 20 // bytes
 	// maxDocument bounds one document of it, maxDocuments how many there are.
-	maxDocument  = 16 << 20 // bytes
+	maxDocument  = 4 << 20 // bytes
 	maxDocuments = 100_000
+	// maxMarks bounds what may be a value or a key of a document: the parser
+	// makes some 1,500 bytes of each, two characters long as it may be.
+	maxMarks = 150_000
 	// maxDepth bounds how deep values are nested: the parser goes into them by
 	// recursion. In block style a column of depth is one blank at least.
 	maxDepth = 64
@@ -29,20 +36,36 @@ const (
 // Index is a modules.yaml.
 type Index struct {
 	Streams  []*Stream
-	Defaults map[string]string // stream by module; "": the module has none
+	Defaults map[string]Default // by module
 	docs     []*document
+}
+
+// Default is what a file says of a module.
+type Default struct {
+	Stream string // "": the module has none
+	// Modified is a date as a number; of two files the later one counts.
+	Modified uint64
+	// Profiles are those of each stream.
+	Profiles map[string][]string
 }
 
 // Stream is one build of a stream of a module.
 type Stream struct {
 	Module, Name, Context, Arch string
 	Version                     uint64
+	// Static says that the context is upstream's own name for this variant of
+	// the stream. Otherwise it was made up, and variants are told apart by what
+	// they require.
+	Static bool
 	// Artifacts are packages as "name-epoch:version-release.arch".
 	Artifacts []string
+	// Demodularized are names of packages that are no longer the module's: those
+	// outside of it are seen again.
+	Demodularized []string
 	// Profiles are names of packages by profile.
 	Profiles map[string][]string
-	// Requires are, for each alternative, the streams of other modules that
-	// are needed; no stream: any.
+	// Requires are the streams of other modules that are needed, one of each
+	// list; none: any.
 	Requires []map[string][]string
 }
 
@@ -51,7 +74,7 @@ type document struct {
 	raw    []byte
 	kind   string
 	module string
-	stream string  // of defaults, obsoletes and translations; "": of all
+	stream string  // of obsoletes and translations; "": of all
 	of     *Stream // of a stream
 }
 
@@ -64,7 +87,7 @@ func Parse(r io.Reader) (*Index, error) {
 	if len(text) > maxFile {
 		return nil, fmt.Errorf("more than %d bytes: %w", maxFile, bundle.ErrMalformed)
 	}
-	x := &Index{Defaults: map[string]string{}}
+	x := &Index{Defaults: map[string]Default{}}
 	for number, raw := range split(text) {
 		d, err := x.document(raw)
 		if err != nil {
@@ -112,13 +135,16 @@ func (x *Index) document(raw []byte) (*document, error) {
 	if len(raw) > maxDocument {
 		return nil, fmt.Errorf("%d bytes, at most %d", len(raw), maxDocument)
 	}
+	if n := marks(raw); n > maxMarks {
+		return nil, fmt.Errorf("%d keys and values, at most %d", n, maxMarks)
+	}
 	tokens := lexer.Tokenize(string(raw))
 	if err := checkDepth(tokens); err != nil {
 		return nil, err
 	}
 	file, err := parser.Parse(tokens, 0)
 	if err != nil {
-		return nil, fmt.Errorf("not YAML: %.200s", strings.ReplaceAll(err.Error(), "\n", " "))
+		return nil, fmt.Errorf("not YAML: %.200s", strings.ReplaceAll(message(err), "\n", " "))
 	}
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
 		return nil, nil
@@ -133,15 +159,16 @@ func (x *Index) document(raw []byte) (*document, error) {
 		return nil, err
 	}
 	switch d.kind {
-	case "modulemd":
+	case "modulemd", "modulemd-stream":
 		d.of, err = stream(data)
-		if err == nil {
-			d.module = d.of.Module
-			x.Streams = append(x.Streams, d.of)
+		if err != nil || slices.ContainsFunc(d.of.Artifacts, isNoNEVRA) {
+			return nil, err // as by clients: libmodulemd passes over such a stream
 		}
+		d.module = d.of.Module
+		x.Streams = append(x.Streams, d.of)
 	case "modulemd-defaults":
-		d.module, d.stream = text(data["module"]), text(data["stream"])
-		x.Defaults[d.module] = d.stream
+		d.module = text(data["module"])
+		x.Defaults[d.module], err = standard(data)
 	case "modulemd-obsoletes", "modulemd-translations":
 		d.module, d.stream = text(data["module"]), text(data["stream"])
 	default:
@@ -151,6 +178,32 @@ func (x *Index) document(raw []byte) (*document, error) {
 		err = fmt.Errorf("%s without the name of a module", d.kind)
 	}
 	return d, err
+}
+
+// marks counts the characters that stand between keys and values, at least.
+func marks(raw []byte) int {
+	n := 0
+	for i, c := range raw {
+		switch c {
+		case '\n', ',', '[', ']', '{', '}', '"', '\'', '#', '!', '&', '*', '?', '|', '>':
+			n++
+		case ':', '-':
+			if i+1 == len(raw) || raw[i+1] <= ' ' {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// message is what an error says, without the picture of the document that it has
+// besides: to draw that takes the square of the document's length.
+func message(err error) string {
+	var syntax yaml.Error
+	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("line %d: %s", syntax.GetToken().Position.Line, syntax.GetMessage())
 }
 
 // checkDepth refuses what would take the parser deep, and aliases, by which a
@@ -177,10 +230,27 @@ func checkDepth(tokens token.Tokens) error {
 	return nil
 }
 
+// standard is what a document of defaults says.
+func standard(data map[string]ast.Node) (d Default, err error) {
+	d = Default{Stream: text(data["stream"]), Profiles: map[string][]string{}}
+	if v := text(data["modified"]); v != "" {
+		if d.Modified, err = strconv.ParseUint(v, 10, 64); err != nil {
+			return d, fmt.Errorf("modified %.30q: not a number", v)
+		}
+	}
+	profiles, err := mapping(data["profiles"])
+	for stream, names := range profiles {
+		var listErr error
+		d.Profiles[stream], listErr = list(names)
+		err = errors.Join(err, listErr)
+	}
+	return d, err
+}
+
 func stream(data map[string]ast.Node) (*Stream, error) {
 	s := &Stream{
 		Module: text(data["name"]), Name: text(data["stream"]), Context: text(data["context"]), Arch: text(data["arch"]),
-		Profiles: map[string][]string{},
+		Static: text(data["static_context"]) == "true", Profiles: map[string][]string{},
 	}
 	if v := text(data["version"]); v != "" {
 		var err error
@@ -193,6 +263,13 @@ func stream(data map[string]ast.Node) (*Stream, error) {
 		return nil, err
 	}
 	if s.Artifacts, err = list(artifacts["rpms"]); err != nil {
+		return nil, err
+	}
+	gone, err := mapping(data["demodularized"])
+	if err != nil {
+		return nil, err
+	}
+	if s.Demodularized, err = list(gone["rpms"]); err != nil {
 		return nil, err
 	}
 	profiles, err := mapping(data["profiles"])
@@ -244,6 +321,14 @@ func requires(node ast.Node) ([]map[string][]string, error) {
 	return all, nil
 }
 
+// isNoNEVRA: anything but "name-epoch:version-release.arch".
+func isNoNEVRA(artifact string) bool {
+	name := nameOf(artifact)
+	evr, ok := strings.CutPrefix(artifact, name+"-")
+	epoch, _, hasEpoch := strings.Cut(evr, ":")
+	return !ok || !hasEpoch || strings.Trim(epoch, "0123456789") != "" || epoch == "" || !strings.Contains(evr, ".")
+}
+
 // mapping gives the values of a mapping by their keys; nothing for a value that
 // is not there.
 func mapping(node ast.Node) (map[string]ast.Node, error) {
@@ -276,11 +361,31 @@ func list(node ast.Node) ([]string, error) {
 	case *ast.SequenceNode:
 		all := make([]string, len(n.Values))
 		for i, v := range n.Values {
-			all[i] = strings.Clone(text(v))
+			s, ok := element(v)
+			if !ok {
+				return nil, fmt.Errorf("line %d: a list of something else than texts", v.GetToken().Position.Line)
+			}
+			all[i] = strings.Clone(s)
 		}
 		return all, nil
 	}
 	return nil, fmt.Errorf("line %d: not a list", node.GetToken().Position.Line)
+}
+
+// element is a text in a list. The parser takes a:b in brackets within braces
+// for a mapping, which it is not without a blank.
+func element(node ast.Node) (string, bool) {
+	pair, ok := node.(*ast.MappingValueNode)
+	if m, isMapping := node.(*ast.MappingNode); isMapping && len(m.Values) == 1 {
+		pair, ok = m.Values[0], true
+	}
+	if !ok {
+		s := text(node)
+		return s, s != ""
+	}
+	key, value := pair.Key.GetToken(), pair.Value.GetToken()
+	s := text(pair.Key) + ":" + text(pair.Value)
+	return s, key.Position.Line == value.Position.Line && value.Position.Column == key.Position.Column+len(text(pair.Key))+1
 }
 
 // text is a plain value as it is written: a stream called 1.10 is not 1.1.

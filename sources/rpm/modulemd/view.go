@@ -2,20 +2,11 @@ package modulemd
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
 )
-
-// View is what a client sees of the modules of several files.
-type View struct {
-	indexes []*Index
-	// enabled is the stream of each module that is seen.
-	enabled map[string]string
-	active  map[string]bool // artifacts of what is seen
-	all     map[string]bool // artifacts of whatever stream
-	names   map[string]bool // of active packages
-}
 
 // Ask is "name:stream" or "name", and perhaps "/profile" behind it.
 type Ask struct{ Module, Stream, Profile string }
@@ -30,101 +21,211 @@ func ParseAsk(s string) (Ask, error) {
 	return Ask{module, stream, profile}, nil
 }
 
-// NewView enables what is asked for, the defaults of all other modules, and
-// what these streams need of others. Two streams of one module cannot be
-// enabled at once.
-func NewView(indexes []*Index, asked []Ask) (*View, error) {
-	v := &View{indexes: indexes, enabled: map[string]string{}, active: map[string]bool{}, all: map[string]bool{}, names: map[string]bool{}}
-	for _, a := range asked {
-		stream := a.Stream
-		if stream == "" {
-			stream = v.standard(a.Module)
+// View is what a client sees of the modules of several files.
+type View struct {
+	variants []*variant
+	modules  map[string][]*variant
+	active   map[string]*build // by module
+	// standard are the default streams by module.
+	standard map[string]string
+	// artifacts are all of whatever stream; true: of an active one.
+	artifacts map[string]bool
+	// hides are the names of active packages: by architecture of their module,
+	// or sourceArch.
+	hides  map[string]map[string]bool
+	arches map[string]bool // of modules
+}
+
+const sourceArch = "src"
+
+// NewView activates what is asked for, the defaults of all other modules, and
+// what these streams need of others, as libdnf does: of a module one stream, of
+// a stream one of its variants, of defaults that cannot be together the first
+// ones. release is what $releasever stands for, which tells the platform; "":
+// not known.
+func NewView(indexes []*Index, asked []Ask, release string) (*View, error) {
+	v := &View{variants: variants(indexes), modules: map[string][]*variant{}, standard: defaults(indexes)}
+	for _, one := range v.variants {
+		v.modules[one.module] = append(v.modules[one.module], one)
+	}
+	dead, err := tie(v.variants, platformOf(indexes, release))
+	if err != nil {
+		return nil, err
+	}
+	strong, err := v.asked(asked)
+	if err != nil {
+		return nil, err
+	}
+	var weak []rule
+	ruled := map[string]bool{}
+	for _, r := range strong {
+		ruled[r.ask.Module] = true
+	}
+	for _, one := range v.variants {
+		if v.standard[one.module] == one.stream && !ruled[one.module] {
+			ruled[one.module] = true
+			weak = append(weak, rule{one: v.builds(one.module, one.stream), weak: true, ask: Ask{Module: one.module, Stream: one.stream}})
 		}
-		switch known := v.streams(a.Module); {
+	}
+	if v.active, err = activate(dead, strong, weak); err != nil {
+		return nil, err
+	}
+	v.look()
+	return v, nil
+}
+
+// asked are the rules of what is asked for.
+func (v *View) asked(asked []Ask) ([]rule, error) {
+	var rules []rule
+	enabled := map[string]string{}
+	for _, a := range asked {
+		known := v.streams(a.Module)
+		stream := a.Stream
+		switch {
+		case stream != "":
+		case enabled[a.Module] != "":
+			stream = enabled[a.Module]
+		case slices.Contains(known, v.standard[a.Module]):
+			stream = v.standard[a.Module]
+		case len(known) == 1:
+			stream = known[0]
+		}
+		switch {
 		case len(known) == 0:
 			return nil, fmt.Errorf("module %s: there is none", a.Module)
 		case stream == "":
 			return nil, fmt.Errorf("module %s: has no default stream, say which: it has %s", a.Module, strings.Join(known, ", "))
 		case !slices.Contains(known, stream):
 			return nil, fmt.Errorf("module %s: no stream %s: it has %s", a.Module, stream, strings.Join(known, ", "))
-		case v.enabled[a.Module] != "" && v.enabled[a.Module] != stream:
-			return nil, fmt.Errorf("module %s: streams %s and %s: a client has one: make two sets of them", a.Module, v.enabled[a.Module], stream)
+		case enabled[a.Module] != "" && enabled[a.Module] != stream:
+			return nil, fmt.Errorf("module %s: streams %s and %s: a client has one: make two sets of them", a.Module, enabled[a.Module], stream)
+		case enabled[a.Module] == "":
+			rules = append(rules, rule{one: v.builds(a.Module, stream), ask: Ask{Module: a.Module, Stream: stream}})
 		}
-		v.enabled[a.Module] = stream
+		enabled[a.Module] = stream
 	}
-	for _, x := range indexes {
-		for module, stream := range x.Defaults {
-			if v.enabled[module] == "" && stream != "" {
-				v.enabled[module] = stream
-			}
-		}
-	}
-	v.follow()
-	for _, x := range indexes {
-		for _, s := range x.Streams {
-			for _, a := range s.Artifacts {
-				v.all[a] = true
-				if v.enabled[s.Module] == s.Name {
-					v.active[a] = true
-					v.names[nameOf(a)] = true
-				}
-			}
-		}
-	}
-	return v, nil
+	return rules, nil
 }
 
-// standard is a module's default stream; "": it has none.
-func (v *View) standard(module string) string {
-	for _, x := range v.indexes {
-		if s := x.Defaults[module]; s != "" {
-			return s
+// defaults are the default streams that several files make together: of two
+// that differ the later one, and none if both are of the same date. Files that
+// differ in what a stream's default profiles are make no defaults at all.
+func defaults(indexes []*Index) map[string]string {
+	const conflict = "\x00"
+	all := map[string]Default{}
+	for _, x := range indexes {
+		for module, d := range x.Defaults {
+			into, ok := all[module]
+			if !ok {
+				all[module] = Default{d.Stream, d.Modified, maps.Clone(d.Profiles)}
+				continue
+			}
+			switch {
+			case d.Stream == "" || into.Stream == conflict || d.Stream == into.Stream:
+			case into.Stream == "" || d.Modified > into.Modified:
+				into.Stream = d.Stream
+			case d.Modified == into.Modified:
+				into.Stream = conflict
+			}
+			for stream, profiles := range d.Profiles {
+				mine, ok := into.Profiles[stream]
+				if ok && !same(mine, profiles) && d.Modified == into.Modified {
+					return map[string]string{}
+				}
+				if !ok || d.Modified > into.Modified {
+					into.Profiles[stream] = profiles
+				}
+			}
+			into.Modified = max(into.Modified, d.Modified)
+			all[module] = into
 		}
 	}
-	return ""
+	streams := map[string]string{}
+	for module, d := range all {
+		if d.Stream != conflict {
+			streams[module] = d.Stream
+		}
+	}
+	return streams
+}
+
+// same says whether two lists have the same elements.
+func same(a, b []string) bool {
+	return maps.Equal(set(a), set(b))
+}
+
+func set(all []string) map[string]bool {
+	s := make(map[string]bool, len(all))
+	for _, x := range all {
+		s[x] = true
+	}
+	return s
+}
+
+// builds are all of a stream.
+func (v *View) builds(module, stream string) (all []*build) {
+	for _, one := range v.modules[module] {
+		if one.stream == stream {
+			all = append(all, one.builds...)
+		}
+	}
+	return all
 }
 
 // streams are those of a module, sorted.
 func (v *View) streams(module string) []string {
 	found := map[string]bool{}
-	for _, x := range v.indexes {
-		for _, s := range x.Streams {
-			if s.Module == module {
-				found[s.Name] = true
-			}
-		}
+	for _, one := range v.modules[module] {
+		found[one.stream] = true
 	}
 	return slices.Sorted(maps.Keys(found))
 }
 
-// follow enables what enabled streams need: the default where it will do, else
-// the only stream that does.
-func (v *View) follow() {
-	for again := true; again; {
-		again = false
-		for _, x := range v.indexes {
-			for _, s := range x.Streams {
-				if v.enabled[s.Module] != s.Name {
-					continue
+// look finds out what is seen and what is hidden.
+func (v *View) look() {
+	v.artifacts, v.hides, v.arches = map[string]bool{}, map[string]map[string]bool{}, map[string]bool{}
+	for _, one := range v.variants {
+		active := v.isActive(one)
+		free := map[string]map[string]bool{} // no longer the module's, by architecture: its newest build says so
+		newest := map[string]*build{}
+		for _, b := range one.builds {
+			for _, d := range b.docs {
+				v.arches[d.Arch] = true
+				if newest[d.Arch] == nil {
+					newest[d.Arch], free[d.Arch] = b, map[string]bool{}
 				}
-				for _, needs := range s.Requires {
-					again = v.need(needs) || again
+				if newest[d.Arch] == b {
+					maps.Copy(free[d.Arch], set(d.Demodularized))
+				}
+			}
+			for _, d := range b.docs {
+				for _, a := range d.Artifacts {
+					v.artifact(a, d.Arch, active, free[d.Arch])
 				}
 			}
 		}
 	}
 }
 
-func (v *View) need(needs map[string][]string) (enabled bool) {
-	for _, module := range slices.Sorted(maps.Keys(needs)) {
-		streams := slices.DeleteFunc(slices.Clone(needs[module]), func(s string) bool { return strings.HasPrefix(s, "-") })
-		if v.enabled[module] != "" || len(v.streams(module)) == 0 || len(streams) != 1 {
-			continue // a platform, or nothing to decide
-		}
-		v.enabled[module] = streams[0]
-		enabled = true
+func (v *View) isActive(one *variant) bool {
+	b := v.active[one.module]
+	return b != nil && b.of == one
+}
+
+// artifact notes a package of a module of an architecture.
+func (v *View) artifact(a, arch string, active bool, free map[string]bool) {
+	v.artifacts[a] = v.artifacts[a] || active
+	name := nameOf(a)
+	if !active || free[name] {
+		return
 	}
-	return enabled
+	if strings.HasSuffix(a, ".src") || strings.HasSuffix(a, ".nosrc") {
+		arch = sourceArch
+	}
+	if v.hides[name] == nil {
+		v.hides[name] = map[string]bool{}
+	}
+	v.hides[name][arch] = true
 }
 
 // nameOf is the name of a package in "name-epoch:version-release.arch".
@@ -139,49 +240,150 @@ func nameOf(nevra string) string {
 	return nevra
 }
 
-// Sees says whether a client sees a package. hotfixes: its repository has
-// module_hotfixes, which takes it out of all this.
-func (v *View) Sees(name, nevra string, hotfixes bool) bool {
-	switch {
-	case hotfixes, v.active[nevra]:
-		return true
-	case v.all[nevra]:
-		return false
+// Sees says whether a client sees a package of an architecture: names are its
+// own, first, and what it provides. hotfixes: its repository has module_hotfixes, which
+// takes it out of all this.
+func (v *View) Sees(nevra, arch string, names iter.Seq[string], hotfixes bool) bool {
+	active, listed := v.artifacts[nevra]
+	if hotfixes || listed {
+		return hotfixes || active
 	}
-	return !v.names[name]
+	for name := range names {
+		if v.isHidden(name, arch) {
+			return false
+		}
+		if arch == sourceArch || arch == "nosrc" {
+			break // what it provides does not count
+		}
+	}
+	return true
 }
 
-// Packages are the packages that x has of what is asked for: of the newest
-// build of the stream all, or the names that a profile has.
-func (v *View) Packages(x *Index, a Ask) ([]string, error) {
-	stream := v.enabled[a.Module]
-	var newest []*Stream
-	for _, s := range x.Streams {
-		switch {
-		case s.Module != a.Module || s.Name != stream:
-		case len(newest) > 0 && s.Version < newest[0].Version:
-		case len(newest) > 0 && s.Version == newest[0].Version:
-			newest = append(newest, s)
-		default:
-			newest = []*Stream{s}
-		}
+// isHidden says whether packages of a name are hidden: source packages by any
+// that has it; others not by source packages, those of an architecture that
+// modules are for by modules for it, and the rest by whichever module.
+func (v *View) isHidden(name, arch string) bool {
+	by := v.hides[name]
+	switch {
+	case arch == sourceArch || arch == "nosrc":
+		return len(by) > 0
+	case !v.arches[arch]:
+		return len(by) > 1 || len(by) == 1 && !by[sourceArch]
 	}
-	var all []string
-	found := a.Profile == "" || len(newest) == 0
-	for _, s := range newest {
-		wanted := s.Artifacts
-		if a.Profile != "" {
-			profile, ok := s.Profiles[a.Profile]
-			wanted, found = profile, found || ok
-		}
-		for _, p := range wanted {
-			if !slices.Contains(all, p) {
-				all = append(all, p)
+	return by[arch] || by["noarch"] || by[""]
+}
+
+// Lists says whether a package is of a module, of whatever stream.
+func (v *View) Lists(nevra string) bool {
+	_, ok := v.artifacts[nevra]
+	return ok
+}
+
+// Builds gives the artifacts of each variant of each stream: by build, the
+// newest first.
+func (v *View) Builds() iter.Seq[[][]string] {
+	return func(yield func([][]string) bool) {
+		for _, one := range v.variants {
+			builds := make([][]string, len(one.builds))
+			for i, b := range one.builds {
+				for _, d := range b.docs {
+					builds[i] = append(builds[i], d.Artifacts...)
+				}
+			}
+			if !yield(builds) {
+				return
 			}
 		}
 	}
-	if !found {
-		return nil, fmt.Errorf("module %s:%s: no profile %s: it has %s", a.Module, stream, a.Profile, strings.Join(slices.Sorted(maps.Keys(newest[0].Profiles)), ", "))
+}
+
+// Packages are what a client of one of these architectures gets that asks for
+// it: of the newest builds in these files all artifacts, or the names that a
+// profile has.
+func (v *View) Packages(indexes []*Index, arches []string, a Ask) (artifacts, names []string, err error) {
+	b := v.active[a.Module]
+	if b == nil || a.Stream != "" && a.Stream != b.of.stream {
+		return nil, nil, fmt.Errorf("module %s: stream %s is not active", a.Module, a.Stream)
 	}
-	return all, nil
+	own := map[*Stream]bool{}
+	for _, x := range indexes {
+		for _, s := range x.Streams {
+			own[s] = true
+		}
+	}
+	var newest []*Stream
+	found := map[string]*build{} // by architecture
+	for _, one := range b.of.builds {
+		for _, d := range one.docs {
+			fits := d.Arch == "" || d.Arch == "noarch" || slices.Contains(arches, d.Arch)
+			if own[d] && fits && (found[d.Arch] == nil || found[d.Arch] == one) {
+				found[d.Arch] = one
+				newest = append(newest, d)
+			}
+		}
+	}
+	return wanted(newest, a)
+}
+
+// wanted are the artifacts of builds, or the names of a profile.
+func wanted(newest []*Stream, a Ask) (artifacts, names []string, err error) {
+	found, profiles := a.Profile == "" || len(newest) == 0, map[string]bool{}
+	for _, d := range newest {
+		for name, packages := range d.Profiles {
+			profiles[name] = true
+			if name == a.Profile {
+				names, found = append(names, packages...), true
+			}
+		}
+		if a.Profile == "" {
+			artifacts = append(artifacts, d.Artifacts...)
+		}
+	}
+	if !found {
+		return nil, nil, fmt.Errorf("module %s:%s: no profile %s: it has %s", a.Module, newest[0].Name, a.Profile, strings.Join(slices.Sorted(maps.Keys(profiles)), ", "))
+	}
+	slices.Sort(names)
+	return artifacts, slices.Compact(names), nil
+}
+
+// Needed are the builds without which active ones that are carried would not be
+// active: nothing of them is carried, and they have to be known all the same.
+func (v *View) Needed(carried func(nevra string) bool) map[*Stream]bool {
+	has := func(b *build) bool {
+		return slices.ContainsFunc(b.of.builds, func(b *build) bool {
+			return slices.ContainsFunc(b.docs, func(d *Stream) bool { return d.has(carried) })
+		})
+	}
+	needed := map[*Stream]bool{}
+	var open []*build
+	seen := map[*build]bool{}
+	for _, b := range v.active {
+		if has(b) {
+			open = append(open, b)
+			seen[b] = true
+		}
+	}
+	for len(open) > 0 {
+		b := open[0]
+		open = open[1:]
+		for _, one := range b.needs {
+			for _, other := range one {
+				if v.active[other.of.module] != other || seen[other] {
+					continue
+				}
+				open, seen[other] = append(open, other), true
+				if !has(other) {
+					for _, d := range other.docs {
+						needed[d] = true
+					}
+				}
+			}
+		}
+	}
+	return needed
+}
+
+// has says whether something of it is carried.
+func (s *Stream) has(carried func(nevra string) bool) bool {
+	return slices.ContainsFunc(s.Artifacts, carried)
 }

@@ -123,10 +123,12 @@ const (
 // Package is an rpm package.
 type Package struct {
 	Name, Epoch, Version, Release, Arch string
-	Requires, Provides                  []string // names
-	Files                               []string
-	Payload                             []byte
-	SourceRPM                           string
+	// Relations are names, or as "name >= version-release". The index has them
+	// all, the header none.
+	Requires, Provides, Conflicts, Obsoletes, Recommends []string
+	Files                                                []string
+	Payload                                              []byte
+	SourceRPM                                            string
 	// Location is its href: absent, "Packages/<file name>".
 	Location, Base string
 	// Signer signs; nil: it is not signed.

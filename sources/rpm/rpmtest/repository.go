@@ -182,16 +182,22 @@ func (p *Package) primary(kind, sum, location string, size int) string {
 	}
 	fmt.Fprintf(&b, "<format><rpm:license>MIT</rpm:license><rpm:vendor>a</rpm:vendor><rpm:group>b</rpm:group><rpm:buildhost>h</rpm:buildhost><rpm:sourcerpm>%s</rpm:sourcerpm><rpm:header-range start=\"100\" end=\"200\"/>", source)
 	fmt.Fprintf(&b, `<rpm:provides><rpm:entry name="%s" flags="EQ" epoch="%s" ver="%s" rel="%s"/>`, p.Name, p.epoch(), p.Version, p.Release)
-	for _, name := range p.Provides {
-		fmt.Fprintf(&b, `<rpm:entry name="%s"/>`, name)
+	for _, r := range p.Provides {
+		b.WriteString(entry(r))
 	}
 	b.WriteString("</rpm:provides>")
-	if len(p.Requires) > 0 {
-		b.WriteString("<rpm:requires>")
-		for _, name := range p.Requires {
-			fmt.Fprintf(&b, `<rpm:entry name="%s"/>`, name)
+	for _, list := range []struct {
+		name string
+		all  []string
+	}{{"requires", p.Requires}, {"conflicts", p.Conflicts}, {"obsoletes", p.Obsoletes}, {"recommends", p.Recommends}} {
+		if len(list.all) == 0 {
+			continue
 		}
-		b.WriteString("</rpm:requires>")
+		fmt.Fprintf(&b, "<rpm:%s>", list.name)
+		for _, r := range list.all {
+			b.WriteString(entry(r))
+		}
+		fmt.Fprintf(&b, "</rpm:%s>", list.name)
 	}
 	for _, f := range p.Files {
 		if strings.HasPrefix(f, "/etc/") || strings.Contains(f, "bin/") {
@@ -200,6 +206,21 @@ func (p *Package) primary(kind, sum, location string, size int) string {
 	}
 	b.WriteString("</format></package>\n")
 	return b.String()
+}
+
+// entry is a relation in primary.
+func entry(relation string) string {
+	name, rest, versioned := strings.Cut(relation, " ")
+	if !versioned {
+		return fmt.Sprintf(`<rpm:entry name="%s"/>`, name)
+	}
+	op, evr, _ := strings.Cut(rest, " ")
+	version, release, released := strings.Cut(evr, "-")
+	if released {
+		release = ` rel="` + release + `"`
+	}
+	flags := map[string]string{"=": "EQ", "<": "LT", "<=": "LE", ">": "GT", ">=": "GE"}[op]
+	return fmt.Sprintf(`<rpm:entry name="%s" flags="%s" epoch="0" ver="%s"%s/>`, name, flags, version, release)
 }
 
 func (p *Package) files() string {

@@ -1,0 +1,306 @@
+package closure
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-air/gini/z"
+)
+
+// ensure sees to it that dnf can install from what is reached whatever it
+// could install from the whole: each thing that was asked for, each two that
+// were asked for by name, and all of these, or as many of them as go together.
+// Where the first choices do not show it, a SAT solver is asked. What it finds
+// and is not reached is picked besides; what cannot be installed from the whole
+// either is given up, as if it needed what nobody has.
+func (s *solver) ensure() (changed bool, err error) {
+	for _, h := range s.u.hosts {
+		s.lookAt(h)
+	}
+	s.settle()
+	nodes := s.reach()
+	x, err := s.enemiesAmong(nodes)
+	if err != nil {
+		return false, err
+	}
+	var doubtful []*node
+	for _, n := range slices.Backward(nodes) { // so that what is given up has no users left to look at
+		if !n.isBroken() && !s.proven[n] && !s.plain(x, n) {
+			doubtful = append(doubtful, n)
+		}
+	}
+	for some := range slices.Chunk(doubtful, atOnce) {
+		more, err := s.ensureEach(some)
+		if err != nil {
+			return false, err
+		}
+		changed = changed || more
+	}
+	if changed {
+		return true, nil
+	}
+	named := slices.DeleteFunc(slices.Clone(s.roots), func(r *node) bool { return r.rank != strict || r.from != nil || r.isBroken() })
+	if len(named) < 2 || s.plain(x, named...) {
+		return false, nil
+	}
+	return s.ensureAll(named)
+}
+
+// atOnce is how many packages are looked at by one formula: making it takes
+// longer than solving it.
+const atOnce = 512
+
+// ensureEach looks at packages and roots, each by itself.
+func (s *solver) ensureEach(all []*node) (changed bool, err error) {
+	all = slices.DeleteFunc(slices.Clone(all), func(n *node) bool { return n.isBroken() || s.proven[n] })
+	have := newFormula(s, s.within(s.isReached, all...), false)
+	left := s.unproven(have, all)
+	if len(left) == 0 || have.err != nil {
+		return false, have.err
+	}
+	whole := newFormula(s, s.within(anything, left...), false)
+	for _, n := range left {
+		switch isAsked := n.entry == nil && n.from == nil && n.rank != optional; {
+		case n.isBroken(): // by now
+		case whole.err != nil:
+			return false, whole.err
+		case !whole.can(n):
+			n.hopeless = true
+			s.broken = append(s.broken, n)
+			s.settle()
+			changed = true
+		case isAsked:
+			if err := s.meet(whole, n); err != nil {
+				return false, err
+			}
+			changed = true
+		default:
+			s.proven[n] = true
+		}
+	}
+	return changed, whole.err
+}
+
+// unproven are those of all that a formula cannot have. They are tried together
+// first, and one half after the other where that fails.
+func (s *solver) unproven(f *formula, all []*node) []*node {
+	all = slices.DeleteFunc(slices.Clone(all), func(n *node) bool { return s.proven[n] })
+	switch {
+	case len(all) == 0:
+		return nil
+	case f.can(all...):
+		s.prove(f)
+		return nil
+	case len(all) == 1:
+		return all
+	}
+	half := len(all) / 2
+	return append(s.unproven(f, all[:half]), s.unproven(f, all[half:])...)
+}
+
+// prove remembers what the model of a formula shows: that each package that is
+// chosen in it can be installed.
+func (s *solver) prove(f *formula) {
+	if f.err != nil {
+		return
+	}
+	for _, n := range f.nodes {
+		if f.sat.Value(f.vars[n]) {
+			s.proven[n] = true
+		}
+	}
+}
+
+// ensureAll looks at those that were asked for by name, of which each can be
+// had by itself.
+func (s *solver) ensureAll(named []*node) (changed bool, err error) {
+	have := newFormula(s, s.within(s.isReached, named...), false)
+	if have.can(named...) {
+		return false, have.err
+	}
+	whole := newFormula(s, s.within(anything, named...), false)
+	for _, demand := range s.pairs(have, whole, named) {
+		if err := s.meet(whole, demand...); err != nil {
+			return false, err
+		}
+		changed = true
+	}
+	return changed, cmp.Or(have.err, whole.err)
+}
+
+func anything(*node) bool { return true }
+
+// pairs are those of roots that can be had together of the whole and not of
+// what there is, two by two and as many as go together.
+func (s *solver) pairs(have, whole *formula, roots []*node) [][]*node {
+	var demands [][]*node
+	for i, r := range roots {
+		for _, o := range have.refused([]*node{r}, roots[i+1:]) {
+			if whole.can(r, o) {
+				demands = append(demands, []*node{r, o})
+			}
+		}
+	}
+	most := whole.most(roots)
+	if len(most) > 2 && !have.can(most...) {
+		demands = append(demands, most)
+	}
+	s.apart = nil
+	for _, r := range roots {
+		if !slices.Contains(most, r) {
+			s.apart = append(s.apart, r.why+", and cannot be installed together with everything else that is: dnf refuses that from the source as well")
+		}
+	}
+	return demands
+}
+
+// within is roots, the packages among in that they can lead to, whatever is
+// chosen, and those that are installed.
+func (s *solver) within(in func(*node) bool, roots ...*node) []*node {
+	found := slices.Clone(roots)
+	seen := map[*node]bool{}
+	push := func(e *entry) {
+		if n := s.lookAt(e); !seen[n] && in(n) {
+			seen[n] = true
+			found = append(found, n)
+		}
+	}
+	for _, h := range s.u.hosts {
+		seen[h.node] = true
+		found = append(found, h.node)
+	}
+	for next := 0; next < len(found); {
+		s.settle()
+		s.leadsTo(found[next], push)
+		next++
+	}
+	return found
+}
+
+// meet picks what demand lacks of the whole, as little as the SAT solver finds.
+func (s *solver) meet(whole *formula, demand ...*node) error {
+	s.reach()
+	absent := map[z.Lit]bool{}
+	for _, n := range whole.nodes {
+		if !s.isReached(n) && n.entry != nil && !n.installed {
+			absent[whole.vars[n].Not()] = true
+		}
+	}
+	for {
+		assumed := whole.lits(demand)
+		for _, n := range whole.nodes {
+			if l := whole.vars[n].Not(); absent[l] {
+				assumed = append(assumed, l)
+			}
+		}
+		if whole.solve(assumed) {
+			break
+		}
+		for l := range whole.why() {
+			delete(absent, l)
+		}
+	}
+	if whole.err == nil {
+		s.take(whole, demand)
+	}
+	return whole.err
+}
+
+// take picks for demand, and for everything that it leads to, what the SAT
+// solver has found.
+func (s *solver) take(whole *formula, demand []*node) {
+	chosen := func(e *entry) bool {
+		l, ok := whole.lit(e)
+		return ok && whole.sat.Value(l)
+	}
+	taken := map[*node]bool{}
+	var queue []*node
+	push := func(n *node) {
+		if !taken[n] {
+			taken[n] = true
+			queue = append(queue, n)
+		}
+	}
+	for _, r := range demand {
+		push(r)
+	}
+	for next := 0; next < len(queue); {
+		n := queue[next]
+		next++
+		for _, d := range n.needs {
+			if d.soft || d.met || slices.ContainsFunc(d.conditions, func(set []*entry) bool { return !slices.ContainsFunc(set, chosen) }) {
+				continue
+			}
+			at := slices.IndexFunc(d.picks, chosen)
+			if at < 0 {
+				all := slices.DeleteFunc(slices.Clone(d.candidates), func(e *entry) bool { return !chosen(e) })
+				if len(all) == 0 {
+					continue // a clause whose conditions do not hold
+				}
+				at = len(d.picks)
+				s.pick(d, s.u.order(prune(all), everything)[0])
+			}
+			push(d.picks[at].node)
+		}
+	}
+}
+
+// maxCore bounds the relations that an error names.
+const maxCore = 12
+
+// quarrel says why n cannot be installed: relations of which each can be met,
+// and not all.
+func (s *solver) quarrel(n *node) string {
+	f := newFormula(s, s.within(anything, n), true)
+	var core []z.Lit
+	for guard := range f.guards {
+		core = append(core, guard)
+	}
+	slices.Sort(core)
+	cannot := func(guards []z.Lit) bool { return !f.solve(append([]z.Lit{f.vars[n]}, guards...)) }
+	if cannot(core) {
+		why := f.why()
+		core = slices.DeleteFunc(core, func(guard z.Lit) bool { return !why[guard] })
+	}
+	for i := 0; i < len(core); {
+		if rest := slices.Delete(slices.Clone(core), i, i+1); cannot(rest) {
+			core = rest
+		} else {
+			i++
+		}
+	}
+	var all []string
+	for _, guard := range core {
+		if text := f.guards[guard]; text != n.why {
+			all = append(all, text)
+		}
+	}
+	if len(all) > maxCore {
+		all = append(all[:maxCore], fmt.Sprintf("and %d more", len(all)-maxCore))
+	}
+	return "no choice of packages meets all of these: " + strings.Join(all, "; ")
+}
+
+// leadsTo calls visit with what can be installed because of n.
+func (s *solver) leadsTo(n *node, visit func(*entry)) {
+	for _, d := range n.needs {
+		if d.soft {
+			continue
+		}
+		for _, e := range d.candidates {
+			visit(e)
+		}
+	}
+	if n.entry == nil {
+		return
+	}
+	for _, r := range n.pkg.Conflicts {
+		if rich, err := s.u.parsed(r); err == nil && r.IsRich() {
+			for _, e := range s.unless(rich) {
+				visit(e)
+			}
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package closure
+
+import "fmt"
+
+// maxUnmet bounds the notes about what cannot be installed: a repository that
+// builds on another one that no source of the set has is full of it.
+const maxUnmet = 20
+
+// salvage carries what was asked for with others and cannot be installed from
+// what the sources have: a host may have what is missing, or gets it elsewhere.
+// What it needs and is there comes with it.
+func (s *solver) salvage(c *collector) {
+	unmet := 0
+	for _, r := range s.roots {
+		if r.rank != whatever || r.from != nil || !r.isBroken() {
+			continue
+		}
+		if unmet++; unmet <= maxUnmet {
+			c.notes[s.explain(r, false)+"; carried all the same"] = true
+		}
+		s.follows(r, &reason{text: r.why})
+	}
+	if unmet > maxUnmet {
+		c.notes[fmt.Sprintf("%d more packages that are asked for with others cannot be installed from what the sources of this set have; carried all the same", unmet-maxUnmet)] = true
+	}
+}
+
+// follows makes bare what n needs, as far as it is there.
+func (s *solver) follows(n *node, why *reason) {
+	type step struct {
+		n   *node
+		why *reason
+	}
+	queue := []step{{n, why}}
+	for len(queue) > 0 {
+		at := queue[0]
+		queue = queue[1:]
+		for _, d := range at.n.needs {
+			targets := d.picks
+			if len(targets) == 0 && !d.soft && !d.met && len(d.conditions) == 0 && len(d.candidates) > 0 {
+				targets = []*entry{s.newest(d.candidates)}
+			}
+			for _, e := range targets {
+				if s.isCarried(e) || e.installed {
+					continue
+				}
+				why := at.why
+				if d.relation != nil {
+					why = &reason{need: d, from: at.why}
+				}
+				s.bare[e] = why
+				queue = append(queue, step{e.node, why})
+			}
+		}
+	}
+}
+
+// isCarried says whether e is reached, or carried without being installable.
+func (s *solver) isCarried(e *entry) bool {
+	return s.isReached(e.node) || s.bare[e] != nil
+}
