@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
@@ -23,8 +22,6 @@ type selection struct {
 // repoChoice is what was chosen of one repository.
 type repoChoice struct {
 	packages []chosen
-	// ids counts the packages of a checksum: a list may have one twice.
-	ids map[string]int
 }
 
 // chosen is a package, where it lies, and why.
@@ -52,7 +49,7 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 	}
 	var indexes []closure.Index
 	var listings []listing
-	var in rpmmd.Interner
+	in := rpmmd.Interner{Limit: p.listed.Limit}
 	for i, g := range all {
 		for j, l := range g.repos {
 			index, err := p.index(g, l, &in)
@@ -71,22 +68,19 @@ func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, er
 	if err != nil {
 		return nil, err
 	}
-	if err := p.files(ctx, all, indexes, listings, requests); err != nil {
+	if err := p.files(ctx, all, indexes, listings, requests, &in); err != nil {
 		return nil, err
 	}
 	sel, err := closure.Select(indexes, requests)
-	if errors.Is(err, bundle.ErrMalformed) { // relations of a package
-		err = upstreamError("primary", err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, upstreamError(typePrimary, err) // relations of a package
 	}
 	for _, c := range sel.Choices {
 		at := listings[c.Index]
 		if chosen[at.source] == nil {
 			continue
 		}
-		if err := chosen[at.source].repos[at.repo].add(c); err != nil {
+		if err := chosen[at.source].repos[at.repo].add(c, &p.listed); err != nil {
 			return nil, err
 		}
 	}
@@ -137,7 +131,7 @@ func priority(text string) int {
 }
 
 // files looks paths up in filelists that relations name and primary does not have.
-func (p *planner) files(ctx context.Context, all []*gathered, indexes []closure.Index, listings []listing, requests []closure.Request) error {
+func (p *planner) files(ctx context.Context, all []*gathered, indexes []closure.Index, listings []listing, requests []closure.Request, in *rpmmd.Interner) error {
 	paths := closure.WantedFiles(indexes, requests)
 	if len(paths) == 0 {
 		return nil
@@ -149,7 +143,7 @@ func (p *planner) files(ctx context.Context, all []*gathered, indexes []closure.
 	for i := range indexes {
 		g := all[listings[i].source]
 		l := g.repos[listings[i].repo]
-		if err := p.filelists(ctx, g, l, &indexes[i], wanted, fmt.Sprintf("%s-filelists-%d", Name, i)); err != nil {
+		if err := p.filelists(ctx, g, l, &indexes[i], wanted, in, fmt.Sprintf("%s-filelists-%d", Name, i)); err != nil {
 			return g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
 		}
 	}
@@ -158,7 +152,7 @@ func (p *planner) files(ctx context.Context, all []*gathered, indexes []closure.
 
 // filelists fills in who has the files that are wanted. local is the name in
 // scratch, if the list has still to be read.
-func (p *planner) filelists(ctx context.Context, g *gathered, l *loaded, index *closure.Index, wanted map[string]bool, local string) (err error) {
+func (p *planner) filelists(ctx context.Context, g *gathered, l *loaded, index *closure.Index, wanted map[string]bool, in *rpmmd.Interner, local string) (err error) {
 	m := l.find(typeFilelists)
 	if m == nil {
 		return nil
@@ -176,8 +170,13 @@ func (p *planner) filelists(ctx context.Context, g *gathered, l *loaded, index *
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	err = rpmmd.FindFiles(r, wanted, func(id, path string) {
-		index.Files[path] = append(index.Files[path], places[id]...)
+	err = rpmmd.FindFiles(r, wanted, func(id, path string) error {
+		here := places[id]
+		if have := index.Files[path]; len(here) == 0 || len(have) > 0 && have[len(have)-1] == here[len(here)-1] {
+			return nil // a package has it once
+		}
+		index.Files[path] = append(index.Files[path], here...)
+		return in.Hold(2 * 8 * int64(len(here)))
 	})
 	if err != nil {
 		return upstreamError(l.at(m.path), err)
@@ -209,15 +208,25 @@ func (g *gathered) architectures() []string {
 	return nil
 }
 
-func (c *repoChoice) add(choice closure.Choice) error {
-	at, err := locateHref(choice.Package.Location, choice.Package.BaseURL)
+// maxStep bounds what is told of one step of the way to a package.
+const maxStep = 300 // bytes
+
+// add adds what was chosen, and lets go of what it was chosen by.
+func (c *repoChoice) add(choice closure.Choice, listed *rpmmd.Interner) error {
+	pkg, err := listed.Keep(choice.Package)
+	if err != nil {
+		return upstreamError(typePrimary, err)
+	}
+	at, err := locateHref(pkg.Location, pkg.BaseURL)
 	if err != nil {
 		return err
 	}
-	c.packages = append(c.packages, chosen{choice.Package, at, strings.Join(choice.Why(), "; ")})
-	if c.ids == nil {
-		c.ids = map[string]int{}
+	why := choice.Why()
+	for i, step := range why {
+		if len(step) > maxStep {
+			why[i] = strings.ToValidUTF8(step[:maxStep], "") + "..."
+		}
 	}
-	c.ids[choice.Package.Checksum.Hex]++
-	return nil
+	c.packages = append(c.packages, chosen{pkg, at, strings.Join(why, "; ")})
+	return upstreamError(typePrimary, listed.Hold(int64(len(c.packages[len(c.packages)-1].why))))
 }

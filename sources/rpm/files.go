@@ -67,7 +67,7 @@ func (v *inventory) settle() error {
 		}
 		if len(kept) == 0 || kept[len(kept)-1].path != f.path {
 			if err := bundle.CheckPath(f.path); err != nil {
-				return fmt.Errorf("%w: %w", err, fetch.ErrUpstream)
+				return fmt.Errorf("%s: %w", err.Error(), fetch.ErrUpstream)
 			}
 			kept = append(kept, *f)
 			continue

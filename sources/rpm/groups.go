@@ -29,9 +29,11 @@ func (p *planner) expandGroups(g *gathered, r *closure.Request, indexes []closur
 		}
 	}
 	var packages []string
+	asked := map[string]bool{}
 	var errs []error
 	for _, name := range r.Packages {
 		if !isGroup(name) {
+			asked[name] = true
 			packages = append(packages, name)
 			continue
 		}
@@ -48,7 +50,8 @@ func (p *planner) expandGroups(g *gathered, r *closure.Request, indexes []closur
 			switch {
 			case !has[member]:
 				notes = append(notes, fmt.Sprintf("group %s: %s is in no source of the set", name[1:], member))
-			case !slices.Contains(packages, member):
+			case !asked[member]:
+				asked[member] = true
 				packages = append(packages, member)
 			}
 		}

@@ -76,7 +76,10 @@ type entry struct {
 }
 
 // source is all sources of this kind in a set.
-type source struct{ entries []*entry }
+type source struct {
+	entries []*entry
+	limit   int64 // bytes, instead of rpmmd.MaxHeld; 0: that
+}
 
 func newSource(specs []sources.Spec) (sources.Source, error) {
 	s := &source{}

@@ -92,7 +92,7 @@ func (r *repo) locate(ctx context.Context, client *fetch.Client, keys openpgp.En
 		return nil, err
 	}
 	if l.index, err = rpmmd.ParseRepomd(l.repomd); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", l.at(nameRepomd), fetch.ErrUpstream, err)
+		return nil, upstreamError(l.at(nameRepomd), err)
 	}
 	return l, nil
 }
@@ -177,7 +177,7 @@ func (l *located) byMetalink(ctx context.Context, client *fetch.Client) error {
 	}
 	link, err := rpmmd.ParseMetalink(b)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", where, err, fetch.ErrUpstream)
+		return upstreamError(where, err)
 	}
 	for _, u := range link.URLs {
 		base, ok := strings.CutSuffix(u, "/"+nameRepomd)

@@ -170,10 +170,11 @@ func (b *both) Close() error {
 }
 
 // upstreamError says that what upstream wrote is at fault, if it is: the local
-// disk has errors of its own.
+// disk has errors of its own. No bundle is malformed, so that the class is
+// upstream's alone.
 func upstreamError(what string, err error) error {
 	if errors.Is(err, bundle.ErrMalformed) && !errors.Is(err, fetch.ErrUpstream) {
-		return fmt.Errorf("%s: %w: %w", what, err, fetch.ErrUpstream)
+		return fmt.Errorf("%s: %s: %w", what, err.Error(), fetch.ErrUpstream)
 	}
 	return err
 }

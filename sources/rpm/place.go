@@ -68,7 +68,7 @@ func foreignSpot(href, base string) (spot, error) {
 	host := strings.ReplaceAll(strings.ToLower(u.Host), ":", "_")
 	s := spot{path: foreignFolder + host + u.Path, from: u.String(), foreign: true}
 	if err := bundle.CheckPath(s.path); err != nil {
-		return s, fmt.Errorf("%w: %w", err, fetch.ErrUpstream)
+		return s, fmt.Errorf("%s: %w", err.Error(), fetch.ErrUpstream)
 	}
 	return s, nil
 }
@@ -99,7 +99,7 @@ func tail(base string, n int) (string, error) {
 	}
 	dir := strings.Join(parts[len(parts)-n:], "/") + "/"
 	if err := bundle.CheckPath(strings.TrimSuffix(dir, "/")); err != nil {
-		return "", fmt.Errorf("%s: %w: %w", fetch.Redact(base), err, fetch.ErrUpstream)
+		return "", fmt.Errorf("%s: %s: %w", fetch.Redact(base), err.Error(), fetch.ErrUpstream)
 	}
 	return dir, nil
 }

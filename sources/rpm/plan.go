@@ -32,6 +32,8 @@ type planner struct {
 	mark string
 	// inventories are the files of the sources that are planned anew, by name.
 	inventories map[string]*inventory
+	// listed bounds what is known of all packages that are carried.
+	listed rpmmd.Interner
 }
 
 // gathered is a source whose upstream was read.
@@ -75,7 +77,7 @@ func (l *loaded) find(kind string) *metadata {
 // Plan reads repomd.xml of all repositories and the metadata that it needs,
 // and chooses over all sources together.
 func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
-	p := &planner{env: env, inventories: map[string]*inventory{}}
+	p := &planner{env: env, inventories: map[string]*inventory{}, listed: rpmmd.Interner{Limit: s.limit}}
 	var errs []error
 	for _, e := range s.entries {
 		p.lists = p.lists || e.rebuilt

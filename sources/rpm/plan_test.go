@@ -107,6 +107,9 @@ func refused(t *testing.T, err error, class error, names ...string) {
 	if !errors.Is(err, class) {
 		t.Fatalf("got %v, want %v", err, class)
 	}
+	if errors.Is(class, fetch.ErrUpstream) && errors.Is(err, bundle.ErrMalformed) {
+		t.Errorf("%v: of the class of bundles that are malformed, which goes before", err)
+	}
 	for _, name := range names {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%v\ndoes not name %s", err, name)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"time"
 
@@ -143,20 +144,20 @@ func (b *rebuilding) fill(made *reindex.Builder, l *loaded, c *repoChoice) error
 		return rpmmd.FilterPrimary(w, r, len(hrefs), func(sum rpmmd.Checksum, href, base string) (string, bool) {
 			key := hrefKey(sum, href, base)
 			ok := left[key]
-			left[key] = false
+			delete(left, key)
 			return hrefs[key], ok
 		})
 	})
-	ids := map[string]int{}
+	ids := map[string]bool{}
 	for _, pkg := range c.packages {
-		ids[pkg.Checksum.Hex] = 1
+		ids[pkg.Checksum.Hex] = true
 	}
 	for _, kind := range []string{typeFilelists, typeOther} {
 		err = errors.Join(err, b.filter(made, l, kind, kind+".xml", func(w io.Writer, r io.Reader) error {
-			seen := map[string]bool{}
+			left := maps.Clone(ids)
 			return rpmmd.FilterByID(w, r, len(ids), func(id string) bool {
-				ok := ids[id] > 0 && !seen[id]
-				seen[id] = true
+				ok := left[id]
+				delete(left, id)
 				return ok
 			})
 		}))

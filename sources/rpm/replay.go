@@ -16,6 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
 // Annotations of a repomd.xml: what it was planned for, and the types that it
@@ -285,7 +286,7 @@ func (m *remaking) open(source, name string) bundle.Open {
 // remake reads the metadata of all sources and chooses again, from the
 // repomd.xml that the plan was made of.
 func (m *remaking) remake(ctx context.Context) error {
-	fresh := &planner{env: m.env, lists: true, mark: m.mark, inventories: map[string]*inventory{}}
+	fresh := &planner{env: m.env, lists: true, mark: m.mark, inventories: map[string]*inventory{}, listed: rpmmd.Interner{Limit: m.listed.Limit}}
 	all := make([]*gathered, len(m.all))
 	entries := make([]*entry, len(m.all))
 	for i, g := range m.all {

@@ -92,7 +92,7 @@ func (p *planner) own(v *inventory, g *gathered, l *loaded, under string) {
 // whole adds every package of a repository, and what its deltas need.
 func (p *planner) whole(v *inventory, l *loaded) error {
 	first := len(v.files)
-	err := p.packages(l, rpmmd.Files, &rpmmd.Interner{}, func(pkg *rpmmd.Package, at spot) error {
+	err := p.packages(l, rpmmd.Files, &p.listed, func(pkg *rpmmd.Package, at spot) error {
 		if at.foreign {
 			return fmt.Errorf("%s: lies at %s, where clients without that network cannot go: mode: rebuilt carries it and writes metadata that leads here: %w",
 				pkg.NEVRA(), fetch.Redact(at.from), bundle.ErrUsage)
@@ -181,6 +181,10 @@ func drained(r io.Reader, what string) error {
 	return nil
 }
 
+// costDelta is how many bytes of memory a delta package needs in a plan, at most,
+// beside its location.
+const costDelta = 1 << 10
+
 // deltas adds the delta packages that prestodelta lists: dnf may ask for them.
 func (p *planner) deltas(v *inventory, l *loaded) error {
 	for _, kind := range []string{typeDeltas, typeDeltasOld} {
@@ -199,6 +203,9 @@ func (p *planner) deltas(v *inventory, l *loaded) error {
 			}
 			if derr == nil && (at.foreign || newHash(d.Checksum.Type) == nil) {
 				derr = fmt.Errorf("%.200s: elsewhere, or with a checksum that is not trusted: %w", d.Location, fetch.ErrUpstream)
+			}
+			if derr == nil {
+				derr = p.listed.Hold(costDelta + 3*int64(len(d.Location)))
 			}
 			if derr != nil {
 				err = upstreamError(l.at(m.path), derr)

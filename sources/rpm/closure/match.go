@@ -83,11 +83,9 @@ func cutEpoch(s string) (epoch, version string) {
 	return "", s
 }
 
-// matchesAny says whether one of the specs stands for p.
-func matchesAny(specs []string, p *rpmmd.Package) bool {
-	return slices.ContainsFunc(specs, func(spec string) bool {
-		return slices.ContainsFunc(forms(spec), func(f form) bool { return f.matches(p) })
-	})
+// matchesAny says whether one of the forms stands for p.
+func matchesAny(all []form, p *rpmmd.Package) bool {
+	return slices.ContainsFunc(all, func(f form) bool { return f.matches(p) })
 }
 
 // lookUp finds what a spec stands for: packages by the forms of their name, or

@@ -3,6 +3,7 @@ package closure
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -37,6 +38,9 @@ type universe struct {
 	byName   map[string][]*entry // newest first; the installed are apart
 	host     map[string][]*entry // the installed, by name
 	hosts    []*entry            // the installed, in their order
+	// provides has who provides a name that some relation or request has, and
+	// files who has such a path. All others are of no interest, and are too many
+	// to be kept: most of what packages provide nobody asks for.
 	provides map[string][]provider
 	// obsoletedBy has for a name those that obsolete some version of it;
 	// supplements those that supplement anything.
@@ -45,18 +49,28 @@ type universe struct {
 	files       map[string][]*entry
 	// rich has the parsed form of every rich dependency.
 	rich map[string]*rpmmd.Rich
+	// plain has the leaf of every other relation that was looked at.
+	plain map[*rpmmd.Relation]*rpmmd.Rich
 	// excluded names are in the errors.
 	excluded map[string]bool
 }
 
-// maxEntries bounds the packages of all indexes together: a hostile archive
-// may not exhaust the memory. All of Fedora has 75,000.
-const maxEntries = 1 << 21
+const (
+	// maxEntries bounds the packages of all indexes together: a hostile archive
+	// may not exhaust the memory. All of Fedora has 75,000.
+	maxEntries = 1 << 21
+	// maxPairs bounds the pairs of a relation and a package that may meet it,
+	// which are listed once it is looked at, 8 bytes each: a hundred thousand
+	// relations to a name that a hundred thousand packages provide are few in
+	// primary. Names that no more than few provide are not counted.
+	maxPairs = 1 << 25
+	few      = 8
+)
 
 func newUniverse(base string, indexes []Index, requests []Request) (*universe, error) {
 	u := &universe{
 		groups: archGroups(base), requests: map[string]*Request{}, byName: map[string][]*entry{}, host: map[string][]*entry{},
-		provides: map[string][]provider{}, files: map[string][]*entry{}, rich: map[string]*rpmmd.Rich{}, obsoletedBy: map[string][]*entry{}, excluded: map[string]bool{},
+		provides: map[string][]provider{}, files: map[string][]*entry{}, rich: map[string]*rpmmd.Rich{}, plain: map[*rpmmd.Relation]*rpmmd.Rich{}, obsoletedBy: map[string][]*entry{}, excluded: map[string]bool{},
 	}
 	for i := range requests {
 		if u.requests[requests[i].Source] != nil {
@@ -64,9 +78,11 @@ func newUniverse(base string, indexes []Index, requests []Request) (*universe, e
 		}
 		u.requests[requests[i].Source] = &requests[i]
 	}
+	named := map[string]bool{}
+	eachRelation(indexes, requests, func(r *rpmmd.Relation) { named[r.Name] = true })
 	for i := range indexes {
 		u.sources = append(u.sources, indexes[i].Source)
-		u.addIndex(i, &indexes[i])
+		u.addIndex(i, &indexes[i], named)
 		if len(u.entries) > maxEntries {
 			return nil, fmt.Errorf("more than %d packages: %w", maxEntries, bundle.ErrMalformed)
 		}
@@ -75,12 +91,15 @@ func newUniverse(base string, indexes []Index, requests []Request) (*universe, e
 		if slices.Contains(requests[i].Architectures, base) {
 			for _, p := range requests[i].Installed {
 				if rank := archRank(u.groups, p.Arch); rank >= 0 {
-					u.add(&entry{pkg: p, at: place{-1, -1}, rank: rank, installed: true})
+					u.add(&entry{pkg: p, at: place{-1, -1}, rank: rank, installed: true}, named)
 				}
 			}
 		}
 	}
-	u.provideFiles(indexes)
+	u.provideFiles(indexes, named)
+	if err := u.checkPairs(indexes, requests); err != nil {
+		return nil, err
+	}
 	for _, all := range u.byName {
 		slices.SortStableFunc(all, func(a, b *entry) int {
 			return cmp.Or(b.pkg.EVR.Compare(a.pkg.EVR), cmp.Compare(a.rank, b.rank))
@@ -89,11 +108,13 @@ func newUniverse(base string, indexes []Index, requests []Request) (*universe, e
 	return u, nil
 }
 
-func (u *universe) addIndex(i int, x *Index) {
+func (u *universe) addIndex(i int, x *Index, named map[string]bool) {
 	r := u.requests[x.Source]
-	var exclude []string
+	var exclude []form
 	if r != nil {
-		exclude = r.Exclude
+		for _, spec := range r.Exclude {
+			exclude = append(exclude, forms(spec)...)
+		}
 	}
 	for at, p := range x.Packages {
 		rank := archRank(u.groups, p.Arch)
@@ -106,11 +127,11 @@ func (u *universe) addIndex(i int, x *Index) {
 		}
 		e := &entry{pkg: p, at: place{i, at}, priority: cmp.Or(x.Priority, defaultPriority), rank: rank}
 		u.entries = append(u.entries, e)
-		u.add(e)
+		u.add(e, named)
 	}
 }
 
-func (u *universe) add(e *entry) {
+func (u *universe) add(e *entry, named map[string]bool) {
 	if e.installed {
 		u.host[e.pkg.Name] = append(u.host[e.pkg.Name], e)
 		u.hosts = append(u.hosts, e)
@@ -124,53 +145,37 @@ func (u *universe) add(e *entry) {
 		u.byName[e.pkg.Name] = append(u.byName[e.pkg.Name], e)
 	}
 	for _, r := range e.pkg.Provides {
-		u.provides[r.Name] = append(u.provides[r.Name], provider{e, r})
+		if named[r.Name] {
+			u.provides[r.Name] = append(u.provides[r.Name], provider{e, r})
+		}
 	}
 }
 
-// provideFiles finds who has the paths that relations name. All others are of
-// no interest, and are too many to be kept.
-func (u *universe) provideFiles(indexes []Index) {
-	wanted := map[string]bool{}
-	visit := func(r *rpmmd.Relation) {
-		if r.IsFile() {
-			wanted[r.Name] = true
-		}
-	}
-	for i := range indexes {
-		for _, p := range indexes[i].Packages {
-			relationsOf(p, visit)
-		}
-	}
-	for _, r := range u.requests {
-		for _, want := range r.Packages {
-			wanted[want] = true
-		}
-		for _, p := range r.Installed {
-			relationsOf(p, visit)
-		}
-	}
+// provideFiles finds who has the paths that are named.
+func (u *universe) provideFiles(indexes []Index, named map[string]bool) {
 	has := func(e *entry, path string) {
-		if all := u.files[path]; wanted[path] && (len(all) == 0 || all[len(all)-1] != e) {
+		if all := u.files[path]; named[path] && (len(all) == 0 || all[len(all)-1] != e) {
 			u.files[path] = append(all, e)
 		}
 	}
-	byPlace := map[place]*entry{}
-	for _, e := range u.entries {
-		byPlace[e.at] = e
-		for _, path := range e.pkg.Files {
-			has(e, path)
-		}
+	at := make([][]*entry, len(indexes)) // by place
+	for i := range indexes {
+		at[i] = make([]*entry, len(indexes[i].Packages))
 	}
-	for _, e := range u.hosts {
-		for _, path := range e.pkg.Files {
-			has(e, path)
+	for _, e := range u.entries {
+		at[e.at.index][e.at.at] = e
+	}
+	for _, all := range [][]*entry{u.entries, u.hosts} {
+		for _, e := range all {
+			for _, path := range e.pkg.Files {
+				has(e, path)
+			}
 		}
 	}
 	for i := range indexes {
 		for path, all := range indexes[i].Files {
-			for _, at := range all {
-				if e := byPlace[place{i, at}]; e != nil {
+			for _, place := range all {
+				if e := at[i][place]; e != nil {
 					has(e, path)
 				}
 			}
@@ -178,12 +183,53 @@ func (u *universe) provideFiles(indexes []Index) {
 	}
 }
 
-// relationsOf calls visit with every relation by which p is tied to others,
-// elements of rich dependencies included. Those that cannot be read are passed
-// over here: they are an error when the package is chosen.
-func relationsOf(p *rpmmd.Package, visit func(*rpmmd.Relation)) {
+// checkPairs refuses what maxPairs bounds.
+func (u *universe) checkPairs(indexes []Index, requests []Request) error {
+	pairs := 0
+	eachRelation(indexes, requests, func(r *rpmmd.Relation) {
+		if n := len(u.provides[r.Name]) + len(u.files[r.Name]); n > few {
+			pairs += n
+		}
+	})
+	if pairs > maxPairs {
+		return fmt.Errorf("relations with %d packages that may meet them, at most %d: %w", pairs, maxPairs, bundle.ErrMalformed)
+	}
+	return nil
+}
+
+// eachRelation calls visit with every relation by which packages are tied to
+// others, and with what is asked for by name; with one that many packages have
+// once.
+func eachRelation(indexes []Index, requests []Request, visit func(*rpmmd.Relation)) {
+	seen := map[*rpmmd.Relation]bool{}
+	for i := range indexes {
+		for _, p := range indexes[i].Packages {
+			relationsOf(p, seen, visit)
+		}
+	}
+	for i := range requests {
+		for _, want := range requests[i].Packages {
+			visit(&rpmmd.Relation{Name: want})
+			if words := strings.Fields(want); len(words) == 3 { // with a version
+				visit(&rpmmd.Relation{Name: words[0]})
+			}
+		}
+		for _, p := range requests[i].Installed {
+			relationsOf(p, seen, visit)
+		}
+	}
+}
+
+// relationsOf calls visit with every relation of p that is not in seen, elements
+// of rich dependencies included. Those that cannot be read are passed over here:
+// they are an error when the package is chosen.
+func relationsOf(p *rpmmd.Package, seen map[*rpmmd.Relation]bool, visit func(*rpmmd.Relation)) {
 	for _, all := range [...][]*rpmmd.Relation{p.Requires, p.Recommends, p.Supplements, p.Suggests, p.Enhances, p.Conflicts} {
 		for _, r := range all {
+			if seen[r] {
+				continue
+			}
+			seen[r] = true
 			if !r.IsRich() {
 				visit(r)
 			} else if rich, err := rpmmd.ParseRich(r.Name); err == nil {
@@ -198,30 +244,12 @@ func relationsOf(p *rpmmd.Package, visit func(*rpmmd.Relation)) {
 // Index.Files. Sorted.
 func WantedFiles(indexes []Index, requests []Request) []string {
 	wanted := map[string]bool{}
-	visit := func(r *rpmmd.Relation) {
+	eachRelation(indexes, requests, func(r *rpmmd.Relation) {
 		if r.IsFile() && !inPrimary(r.Name) {
 			wanted[r.Name] = true
 		}
-	}
-	for i := range indexes {
-		for _, p := range indexes[i].Packages {
-			relationsOf(p, visit)
-		}
-	}
-	for i := range requests {
-		for _, want := range requests[i].Packages {
-			visit(&rpmmd.Relation{Name: want})
-		}
-		for _, p := range requests[i].Installed {
-			relationsOf(p, visit)
-		}
-	}
-	all := make([]string, 0, len(wanted))
-	for path := range wanted {
-		all = append(all, path)
-	}
-	slices.Sort(all)
-	return all
+	})
+	return slices.Sorted(maps.Keys(wanted))
 }
 
 // inPrimary says whether createrepo puts a path into primary.
@@ -232,7 +260,12 @@ func inPrimary(path string) bool {
 // parsed is the tree of a relation; a plain one is a leaf.
 func (u *universe) parsed(r *rpmmd.Relation) (*rpmmd.Rich, error) {
 	if !r.IsRich() {
-		return &rpmmd.Rich{Relation: r}, nil
+		leaf := u.plain[r]
+		if leaf == nil {
+			leaf = &rpmmd.Rich{Relation: r}
+			u.plain[r] = leaf
+		}
+		return leaf, nil
 	}
 	if rich := u.rich[r.Name]; rich != nil {
 		return rich, nil
@@ -255,13 +288,29 @@ func (u *universe) providersOf(r *rpmmd.Relation) []*entry {
 		}
 	}
 	if r.IsFile() && r.Op == rpmmd.Any {
+		in := setOf(all)
 		for _, e := range u.files[r.Name] {
-			if !slices.Contains(all, e) {
+			if !in(e) {
 				all = append(all, e)
 			}
 		}
 	}
+	if cap(all)-len(all) > few { // they are kept
+		all = slices.Clone(all)
+	}
 	return all
+}
+
+// setOf says what is in all, which may be long.
+func setOf(all []*entry) func(*entry) bool {
+	if len(all) <= few {
+		return func(e *entry) bool { return slices.Contains(all, e) }
+	}
+	set := make(map[*entry]bool, len(all))
+	for _, e := range all {
+		set[e] = true
+	}
+	return func(e *entry) bool { return set[e] }
 }
 
 // members are the packages that a literal's set has.
@@ -272,8 +321,8 @@ func (u *universe) members(r *rpmmd.Rich) []*entry {
 	case rpmmd.With, rpmmd.Without:
 		all := u.members(r.Args[0])
 		for _, arg := range r.Args[1:] {
-			other := u.members(arg)
-			all = slices.DeleteFunc(all, func(e *entry) bool { return slices.Contains(other, e) == (r.Op == rpmmd.Without) })
+			other := setOf(u.members(arg))
+			all = slices.DeleteFunc(all, func(e *entry) bool { return other(e) == (r.Op == rpmmd.Without) })
 		}
 		return all
 	case rpmmd.And: // below With nothing but or makes sense
@@ -281,8 +330,9 @@ func (u *universe) members(r *rpmmd.Rich) []*entry {
 	}
 	var all []*entry
 	for _, arg := range r.Args {
+		in := setOf(all)
 		for _, e := range u.members(arg) {
-			if !slices.Contains(all, e) {
+			if !in(e) {
 				all = append(all, e)
 			}
 		}

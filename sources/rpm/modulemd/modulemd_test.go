@@ -3,6 +3,7 @@ package modulemd
 import (
 	"bytes"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -201,6 +202,29 @@ func TestAsk(t *testing.T) {
 	for _, text := range []string{"", ":a", "a:", "a:b:c", "a/", "a b"} {
 		if got, err := ParseAsk(text); err == nil {
 			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+// TestBounds: what is made to need time or memory is refused before it does.
+func TestBounds(t *testing.T) {
+	for text, want := range map[string]string{
+		"data: [" + strings.Repeat("a,", 200_000) + "]":   "200003 keys and values",
+		"data: {" + strings.Repeat("a: b,", 20_000) + "}": "line 1: mapping key",
+		"data: [" + strings.Repeat("a,", 20_000):          "line 1: sequence end",
+		"data: '" + strings.Repeat("a ", 3<<20) + "'":     "at most",
+		"data:\n" + strings.Repeat("- ", 70) + "a":        "nested deeper",
+		"a: *b": "aliases",
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Parse(strings.NewReader(text))
+		runtime.ReadMemStats(&after)
+		if !errors.Is(err, bundle.ErrMalformed) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20q: got %v, want %s", text, err, want)
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+			t.Errorf("%.20q: %d MB were allocated", text, n>>20)
 		}
 	}
 }

@@ -2,11 +2,13 @@ package modulemd
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
+	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
@@ -16,11 +18,15 @@ import (
 )
 
 const (
-	// maxFile bounds a modules.yaml, which is held in memory; RHEL 8's have 30 MB.
-	maxFile = 256 << 20 // bytes
+	// maxFile bounds a modules.yaml, which is held in memory, and beside it lists
+	// of what it has, up to six times as large; RHEL 8's have 30 MB.
+	maxFile = 96 << 20 // bytes
 	// maxDocument bounds one document of it, maxDocuments how many there are.
-	maxDocument  = 16 << 20 // bytes
+	maxDocument  = 4 << 20 // bytes
 	maxDocuments = 100_000
+	// maxMarks bounds what may be a value or a key of a document: the parser
+	// makes some 1,500 bytes of each, two characters long as it may be.
+	maxMarks = 150_000
 	// maxDepth bounds how deep values are nested: the parser goes into them by
 	// recursion. In block style a column of depth is one blank at least.
 	maxDepth = 64
@@ -112,13 +118,16 @@ func (x *Index) document(raw []byte) (*document, error) {
 	if len(raw) > maxDocument {
 		return nil, fmt.Errorf("%d bytes, at most %d", len(raw), maxDocument)
 	}
+	if n := marks(raw); n > maxMarks {
+		return nil, fmt.Errorf("%d keys and values, at most %d", n, maxMarks)
+	}
 	tokens := lexer.Tokenize(string(raw))
 	if err := checkDepth(tokens); err != nil {
 		return nil, err
 	}
 	file, err := parser.Parse(tokens, 0)
 	if err != nil {
-		return nil, fmt.Errorf("not YAML: %.200s", strings.ReplaceAll(err.Error(), "\n", " "))
+		return nil, fmt.Errorf("not YAML: %.200s", strings.ReplaceAll(message(err), "\n", " "))
 	}
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
 		return nil, nil
@@ -151,6 +160,32 @@ func (x *Index) document(raw []byte) (*document, error) {
 		err = fmt.Errorf("%s without the name of a module", d.kind)
 	}
 	return d, err
+}
+
+// marks counts the characters that stand between keys and values, at least.
+func marks(raw []byte) int {
+	n := 0
+	for i, c := range raw {
+		switch c {
+		case '\n', ',', '[', ']', '{', '}', '"', '\'', '#', '!', '&', '*', '?', '|', '>':
+			n++
+		case ':', '-':
+			if i+1 == len(raw) || raw[i+1] <= ' ' {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// message is what an error says, without the picture of the document that it has
+// besides: to draw that takes the square of the document's length.
+func message(err error) string {
+	var syntax yaml.Error
+	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("line %d: %s", syntax.GetToken().Position.Line, syntax.GetMessage())
 }
 
 // checkDepth refuses what would take the parser deep, and aliases, by which a

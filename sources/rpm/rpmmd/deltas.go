@@ -1,7 +1,6 @@
 package rpmmd
 
 import (
-	"encoding/xml"
 	"fmt"
 	"io"
 	"iter"
@@ -31,7 +30,7 @@ func Deltas(r io.Reader) iter.Seq2[Delta, error] {
 			if err == io.EOF {
 				return
 			}
-			if err == nil && start.Name.Local != "newpackage" {
+			if err == nil && start.name != "newpackage" {
 				continue
 			}
 			var all []Delta
@@ -58,9 +57,9 @@ func readDeltas(d *document) ([]Delta, error) {
 		name, size, sum, kind string
 	}
 	var found []texts
-	err := d.each("newpackage", func(path []string, t xml.Token) error {
-		switch t := t.(type) {
-		case xml.StartElement:
+	err := d.each("newpackage", func(path []string, t *token) error {
+		switch t.kind {
+		case startTag:
 			if len(path) == 2 && path[1] == "delta" {
 				if len(found) == maxData {
 					return fmt.Errorf("more than %d deltas of one package: %w", maxData, bundle.ErrMalformed)
@@ -76,18 +75,18 @@ func readDeltas(d *document) ([]Delta, error) {
 					one.BaseURL = attr(t, "base")
 				}
 			}
-		case xml.CharData:
+		case charData:
 			if len(path) != 3 || len(found) == 0 {
 				return nil
 			}
 			one := &found[len(found)-1]
 			switch path[2] {
 			case "filename":
-				one.name += string(t)
+				one.name += string(t.text)
 			case "size":
-				one.size += string(t)
+				one.size += string(t.text)
 			case "checksum":
-				one.sum += string(t)
+				one.sum += string(t.text)
 			}
 		}
 		return nil

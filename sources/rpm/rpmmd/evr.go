@@ -23,25 +23,33 @@ type EVR struct {
 // NewEVR makes an EVR of the three attributes of rpm metadata; an empty epoch
 // stands for 0. Errors match bundle.ErrMalformed.
 func NewEVR(epoch, version, release string) (EVR, error) {
-	e := EVR{Version: version, Release: release}
-	if epoch != "" {
-		n, err := strconv.ParseUint(epoch, 10, 32)
-		if err != nil {
-			return EVR{}, fmt.Errorf("epoch %.20q: want a number of 32 bits: %w", epoch, bundle.ErrMalformed)
-		}
-		e.Epoch = uint32(n)
+	n, err := checkEVR(epoch, version, release)
+	if err != nil {
+		return EVR{}, err
 	}
-	for _, part := range [...]string{version, release} {
+	return EVR{Epoch: n, Version: version, Release: release}, nil
+}
+
+// checkEVR says whether the three make an EVR, and gives its epoch.
+func checkEVR[text string | []byte](epoch, version, release text) (n uint32, err error) {
+	if len(epoch) > 0 {
+		whole, err := strconv.ParseUint(string(epoch), 10, 32)
+		if err != nil {
+			return 0, fmt.Errorf("epoch %.20q: want a number of 32 bits: %w", epoch, bundle.ErrMalformed)
+		}
+		n = uint32(whole)
+	}
+	for _, part := range [...]text{version, release} {
 		if len(part) > maxEVR {
-			return EVR{}, fmt.Errorf("version %.60q: of %d bytes, at most %d: %w", part, len(part), maxEVR, bundle.ErrMalformed)
+			return 0, fmt.Errorf("version %.60q: of %d bytes, at most %d: %w", part, len(part), maxEVR, bundle.ErrMalformed)
 		}
 		for i := range len(part) {
 			if part[i] <= ' ' || part[i] == 0x7f {
-				return EVR{}, fmt.Errorf("version %.60q: character %q: %w", part, part[i], bundle.ErrMalformed)
+				return 0, fmt.Errorf("version %.60q: character %q: %w", part, part[i], bundle.ErrMalformed)
 			}
 		}
 	}
-	return e, nil
+	return n, nil
 }
 
 // ParseEVR reads "[epoch:]version[-release]", as rpm does: the epoch is what

@@ -13,26 +13,26 @@ import (
 // FilterPrimary copies the packages of a primary.xml that are kept, byte for
 // byte but for the location of those that are given another one. count is how many are.
 func FilterPrimary(w io.Writer, r io.Reader, count int, keep func(sum Checksum, href, base string) (newHref string, ok bool)) error {
-	return filter(w, r, "metadata", count, func(d *document, start xml.StartElement) ([]byte, error) {
+	return filter(w, r, "metadata", count, func(d *document, start *token) ([]byte, error) {
 		var sum, kind string
-		var location xml.StartElement
+		var href, base string
 		var from, to int
-		err := d.each(start.Name.Local, func(path []string, t xml.Token) error {
+		err := d.each(start.name, func(path []string, t *token) error {
 			if len(path) != 2 {
 				return nil
 			}
-			switch t := t.(type) {
-			case xml.StartElement:
+			switch t.kind {
+			case startTag:
 				switch path[1] {
 				case "checksum":
 					kind, sum = attr(t, "type"), ""
 				case "location":
-					location = t.Copy()
+					href, base = attr(t, "href"), attr(t, "base")
 					from, to = d.span()
 				}
-			case xml.CharData:
+			case charData:
 				if path[1] == "checksum" {
-					sum += string(t)
+					sum += string(t.text)
 				}
 			}
 			return nil
@@ -44,7 +44,6 @@ func FilterPrimary(w io.Writer, r io.Reader, count int, keep func(sum Checksum, 
 		if err != nil {
 			return nil, err
 		}
-		href, base := attr(location, "href"), attr(location, "base")
 		newHref, ok := keep(c, href, base)
 		raw := d.raw()
 		switch {
@@ -63,9 +62,9 @@ func FilterPrimary(w io.Writer, r io.Reader, count int, keep func(sum Checksum, 
 
 // FilterByID copies the packages of a filelists.xml or other.xml that are kept.
 func FilterByID(w io.Writer, r io.Reader, count int, keep func(pkgid string) bool) error {
-	return filter(w, r, "", count, func(d *document, start xml.StartElement) ([]byte, error) {
+	return filter(w, r, "", count, func(d *document, start *token) ([]byte, error) {
 		id := strings.ToLower(attr(start, "pkgid"))
-		if err := d.each(start.Name.Local, func([]string, xml.Token) error { return nil }); err != nil || !keep(id) {
+		if err := d.skip(); err != nil || !keep(id) {
 			return nil, err
 		}
 		return d.raw(), nil
@@ -74,20 +73,20 @@ func FilterByID(w io.Writer, r io.Reader, count int, keep func(pkgid string) boo
 
 // filter copies what one gives of each package, within the root's own tags. A
 // root of "" may be any of those that list packages.
-func filter(w io.Writer, r io.Reader, root string, count int, one func(*document, xml.StartElement) ([]byte, error)) error {
+func filter(w io.Writer, r io.Reader, root string, count int, one func(*document, *token) ([]byte, error)) error {
 	d, err := newDocument(r, root)
 	if err != nil {
 		return err
 	}
 	out := bufio.NewWriter(w)
-	_, _ = fmt.Fprintf(out, "%s<%s%s packages=\"%d\">\n", xml.Header, d.head.Name.Local, namespaces(d.head), count) // Flush tells
+	_, _ = fmt.Fprintf(out, "%s<%s%s packages=\"%d\">\n", xml.Header, d.root, d.head, count) // Flush tells
 	copied := 0
 	for {
 		start, err := d.next()
 		if err == io.EOF {
 			break
 		}
-		if err == nil && start.Name.Local != "package" {
+		if err == nil && start.name != "package" {
 			continue
 		}
 		var raw []byte
@@ -106,27 +105,13 @@ func filter(w io.Writer, r io.Reader, root string, count int, one func(*document
 	if copied != count {
 		return fmt.Errorf("has %d of %d chosen packages: %w", copied, count, bundle.ErrMalformed)
 	}
-	_, _ = fmt.Fprintf(out, "</%s>\n", d.head.Name.Local)
+	_, _ = fmt.Fprintf(out, "</%s>\n", d.root)
 	return out.Flush()
-}
-
-// namespaces are the root's own declarations: what is copied depends on them.
-func namespaces(head xml.StartElement) string {
-	var b strings.Builder
-	for _, a := range head.Attr {
-		switch {
-		case a.Name.Space == "" && a.Name.Local == "xmlns":
-			fmt.Fprintf(&b, ` xmlns="%s"`, escape(a.Value))
-		case a.Name.Space == "xmlns":
-			fmt.Fprintf(&b, ` xmlns:%s="%s"`, a.Name.Local, escape(a.Value))
-		}
-	}
-	return b.String()
 }
 
 // FindFiles reads a filelists.xml for the paths that wanted has, and tells
 // which package has each.
-func FindFiles(r io.Reader, wanted map[string]bool, found func(pkgid, path string)) error {
+func FindFiles(r io.Reader, wanted map[string]bool, found func(pkgid, path string) error) error {
 	d, err := newDocument(r, "filelists")
 	if err != nil {
 		return err
@@ -136,7 +121,7 @@ func FindFiles(r io.Reader, wanted map[string]bool, found func(pkgid, path strin
 		if err == io.EOF {
 			return nil
 		}
-		if err == nil && start.Name.Local != "package" {
+		if err == nil && start.name != "package" {
 			continue
 		}
 		if err != nil {
@@ -144,18 +129,18 @@ func FindFiles(r io.Reader, wanted map[string]bool, found func(pkgid, path strin
 		}
 		id := strings.ToLower(attr(start, "pkgid"))
 		var text []byte
-		err = d.each(start.Name.Local, func(path []string, t xml.Token) error {
+		err = d.each(start.name, func(path []string, t *token) error {
 			if len(path) != 2 || path[1] != "file" {
 				return nil
 			}
-			switch t := t.(type) {
-			case xml.StartElement:
+			switch t.kind {
+			case startTag:
 				text = text[:0]
-			case xml.CharData:
-				text = append(text, t...)
-			case xml.EndElement:
+			case charData:
+				text = append(text, t.text...)
+			case endTag:
 				if wanted[string(text)] {
-					found(id, string(text))
+					return found(id, string(text))
 				}
 			}
 			return nil

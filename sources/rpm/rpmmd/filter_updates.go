@@ -43,24 +43,24 @@ func (c *cutter) rest(d *document) []byte {
 // FilterUpdates copies an updateinfo.xml: of each advisory the packages that
 // are kept, and those advisories that have any. n is how many.
 func FilterUpdates(w io.Writer, r io.Reader, keep func(name string, e EVR, arch string) bool) (n int, err error) {
-	return copyChildren(w, r, "updates", func(d *document, start xml.StartElement) ([]byte, error) {
-		if start.Name.Local != "update" {
+	return copyChildren(w, r, "updates", func(d *document, start *token) ([]byte, error) {
+		if start.name != "update" {
 			return nil, nil
 		}
 		var cut cutter
 		kept, wanted := 0, false
-		err := d.each("update", func(path []string, t xml.Token) error {
+		err := d.each("update", func(path []string, t *token) error {
 			if len(path) != 4 || path[3] != "package" {
 				return nil
 			}
-			switch t := t.(type) {
-			case xml.StartElement:
+			switch t.kind {
+			case startTag:
 				cut.begin(d)
 				e, err := NewEVR(attr(t, "epoch"), attr(t, "version"), attr(t, "release"))
 				if wanted = err == nil && keep(attr(t, "name"), e, attr(t, "arch")); wanted {
 					kept++
 				}
-			case xml.EndElement:
+			case endTag:
 				if !wanted {
 					cut.end(d)
 				}
@@ -80,13 +80,19 @@ func FilterUpdates(w io.Writer, r io.Reader, keep func(name string, e EVR, arch 
 // its groups. n is how many groups there are.
 func FilterGroups(w io.Writer, open func() (io.ReadCloser, error), keep func(name string) bool) (n int, err error) {
 	groups := map[string]bool{}
+	var size groupSize
 	for _, out := range []io.Writer{io.Discard, w} {
 		r, err := open()
 		if err != nil {
 			return 0, err
 		}
-		_, err = copyChildren(out, r, "comps", func(d *document, start xml.StartElement) ([]byte, error) {
-			return filterGroup(d, start, groups, keep)
+		_, err = copyChildren(out, r, "comps", func(d *document, start *token) ([]byte, error) {
+			before := len(groups)
+			child, id, err := filterGroup(d, start, groups, keep)
+			if err == nil && len(groups) > before {
+				err = size.add(id)
+			}
+			return child, err
 		})
 		if closed := r.Close(); err == nil {
 			err = closed
@@ -99,18 +105,17 @@ func FilterGroups(w io.Writer, open func() (io.ReadCloser, error), keep func(nam
 }
 
 // filterGroup reads one child of comps.
-func filterGroup(d *document, start xml.StartElement, groups map[string]bool, keep func(string) bool) ([]byte, error) {
-	kind := start.Name.Local
+func filterGroup(d *document, start *token, groups map[string]bool, keep func(string) bool) (child []byte, id string, err error) {
+	kind := start.name
 	var cut cutter
-	var id string
 	var text strings.Builder
 	kept, lists := 0, 0
-	err := d.each(kind, func(path []string, t xml.Token) error {
+	err = d.each(kind, func(path []string, t *token) error {
 		last := path[len(path)-1]
 		item := len(path) == 3 && (last == "packagereq" || last == "groupid") || kind == "langpacks" && last == "match"
 		isID := len(path) == 2 && last == "id"
-		switch t := t.(type) {
-		case xml.StartElement:
+		switch t.kind {
+		case startTag:
 			if item || isID {
 				text.Reset()
 			}
@@ -121,11 +126,11 @@ func filterGroup(d *document, start xml.StartElement, groups map[string]bool, ke
 					text.WriteString(attr(t, "name"))
 				}
 			}
-		case xml.CharData:
+		case charData:
 			if (item || isID) && kind != "langpacks" && text.Len() < maxText {
-				text.Write(t)
+				text.Write(t.text)
 			}
-		case xml.EndElement:
+		case endTag:
 			name := strings.TrimSpace(text.String())
 			switch {
 			case isID:
@@ -139,22 +144,22 @@ func filterGroup(d *document, start xml.StartElement, groups map[string]bool, ke
 		return nil
 	})
 	if err != nil || kept == 0 && kind != "langpacks" || kind == "langpacks" && kept == 0 && lists > 0 {
-		return nil, err
+		return nil, "", err
 	}
 	if kind == "group" {
 		groups[id] = true
 	}
-	return cut.rest(d), nil
+	return cut.rest(d), id, nil
 }
 
 // copyChildren copies what one gives of each child of the root. n is how many.
-func copyChildren(w io.Writer, r io.Reader, root string, one func(*document, xml.StartElement) ([]byte, error)) (n int, err error) {
+func copyChildren(w io.Writer, r io.Reader, root string, one func(*document, *token) ([]byte, error)) (n int, err error) {
 	d, err := newDocument(r, root)
 	if err != nil {
 		return 0, err
 	}
 	out := bufio.NewWriter(w)
-	_, _ = fmt.Fprintf(out, "%s<%s%s>\n", xml.Header, root, namespaces(d.head)) // Flush tells
+	_, _ = fmt.Fprintf(out, "%s<%s%s>\n", xml.Header, root, d.head) // Flush tells
 	for {
 		start, err := d.next()
 		if err == io.EOF {

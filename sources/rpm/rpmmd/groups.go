@@ -1,7 +1,6 @@
 package rpmmd
 
 import (
-	"encoding/xml"
 	"fmt"
 	"io"
 	"strings"
@@ -9,8 +8,26 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// maxGroups bounds groups and what is in them: all of them are held in memory.
-const maxGroups = 200_000
+const (
+	// maxGroups bounds groups and what is in them: all of them are held in memory.
+	maxGroups = 200_000
+	// maxGroupText bounds their names.
+	maxGroupText = 32 << 20 // bytes
+)
+
+// groupSize counts what is held of groups.
+type groupSize struct{ n, text int }
+
+// add counts a name.
+func (s *groupSize) add(name string) error {
+	if s.n++; s.n > maxGroups {
+		return fmt.Errorf("more than %d groups and packages of groups: %w", maxGroups, bundle.ErrMalformed)
+	}
+	if s.text += len(name); s.text > maxGroupText {
+		return fmt.Errorf("groups with more than %d bytes of names: %w", maxGroupText, bundle.ErrMalformed)
+	}
+	return nil
+}
 
 // Groups are the groups and environments of a comps.xml.
 type Groups struct {
@@ -40,7 +57,7 @@ func ParseGroups(r io.Reader) (*Groups, error) {
 		return nil, err
 	}
 	all := &Groups{Groups: map[string]Group{}, Environments: map[string]Environment{}}
-	size := 0
+	var size groupSize
 	for {
 		start, err := d.next()
 		if err == io.EOF {
@@ -49,7 +66,7 @@ func ParseGroups(r io.Reader) (*Groups, error) {
 		if err != nil {
 			return nil, err
 		}
-		kind := start.Name.Local
+		kind := start.name
 		if kind != "group" && kind != "environment" {
 			continue
 		}
@@ -57,8 +74,10 @@ func ParseGroups(r io.Reader) (*Groups, error) {
 		if err != nil {
 			return nil, err
 		}
-		if size += len(members) + 1; size > maxGroups {
-			return nil, fmt.Errorf("more than %d groups and packages of groups: %w", maxGroups, bundle.ErrMalformed)
+		for _, held := range append(members, id+name) {
+			if err := size.add(held); err != nil {
+				return nil, err
+			}
 		}
 		if kind == "group" {
 			all.Groups[id] = Group{name, members}
@@ -73,10 +92,10 @@ func ParseGroups(r io.Reader) (*Groups, error) {
 func readGroup(d *document, kind string) (id, name string, members []string, err error) {
 	var text strings.Builder
 	wanted, translated := false, false
-	err = d.each(kind, func(path []string, t xml.Token) error {
+	err = d.each(kind, func(path []string, t *token) error {
 		last := path[len(path)-1]
-		switch t := t.(type) {
-		case xml.StartElement:
+		switch t.kind {
+		case startTag:
 			text.Reset()
 			switch last {
 			case "packagereq":
@@ -87,11 +106,11 @@ func readGroup(d *document, kind string) (id, name string, members []string, err
 			case "name":
 				translated = attr(t, "lang") != ""
 			}
-		case xml.CharData:
+		case charData:
 			if text.Len() < maxText {
-				text.Write(t)
+				text.Write(t.text)
 			}
-		case xml.EndElement:
+		case endTag:
 			value := strings.TrimSpace(text.String())
 			switch {
 			case len(path) == 2 && last == "id":

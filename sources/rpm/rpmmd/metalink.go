@@ -3,7 +3,6 @@ package rpmmd
 import (
 	"bytes"
 	"cmp"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"slices"
@@ -63,7 +62,7 @@ func ParseMetalink(b []byte) (*Metalink, error) {
 		if err != nil {
 			return nil, err
 		}
-		if start.Name.Local != "files" {
+		if start.name != "files" {
 			continue
 		}
 		if err := d.each("files", m.token); err != nil {
@@ -107,22 +106,21 @@ func (m *metalinkReader) finish() error {
 	return end(text)
 }
 
-func (m *metalinkReader) token(path []string, t xml.Token) error {
-	if text, ok := t.(xml.CharData); ok {
+func (m *metalinkReader) token(path []string, t *token) error {
+	if t.kind == charData {
 		if m.end != nil && m.text.Len() < maxText {
-			m.text.Write(text)
+			m.text.Write(t.text)
 		}
 		return nil
 	}
 	if err := m.finish(); err != nil {
 		return err
 	}
-	start, ok := t.(xml.StartElement)
-	if !ok {
+	if t.kind != startTag {
 		return nil
 	}
 	if len(path) == 2 && path[1] == "file" {
-		m.other = attr(start, "name") != "repomd.xml"
+		m.other = attr(t, "name") != "repomd.xml"
 	}
 	if m.other {
 		return nil
@@ -143,7 +141,7 @@ func (m *metalinkReader) token(path []string, t xml.Token) error {
 			return err
 		}
 	case "hash":
-		kind := strings.ReplaceAll(strings.ToLower(attr(start, "type")), "-", "")
+		kind := strings.ReplaceAll(strings.ToLower(attr(t, "type")), "-", "")
 		m.end = func(text string) error {
 			if c, err := checksum(kind, text); err == nil && len(version.Checksums) < 16 {
 				version.Checksums = append(version.Checksums, c)
@@ -151,7 +149,7 @@ func (m *metalinkReader) token(path []string, t xml.Token) error {
 			return nil // of a kind that is not known
 		}
 	case "url":
-		preference, err := size(attr(start, "preference"), 0)
+		preference, err := size(attr(t, "preference"), 0)
 		if err != nil {
 			return err
 		}

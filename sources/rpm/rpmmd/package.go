@@ -1,32 +1,25 @@
 package rpmmd
 
 import (
-	"strings"
-
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Package is one package as the primary metadata describe it. Its relations
-// are shared with other packages and must not be changed.
+// Package is one package as the primary metadata describe it, as far as
+// choosing it and carrying it need: a distribution has a hundred thousand. Its
+// relations are shared with other packages and must not be changed.
 type Package struct {
 	Name string
 	EVR  EVR
 	// Arch is "noarch", an architecture, or "src" and "nosrc".
 	Arch     string
 	Checksum Checksum
-	// PackageSize is the file's size in bytes, InstalledSize what it needs on
-	// a disk, ArchiveSize that of the payload.
-	PackageSize, InstalledSize, ArchiveSize int64
-	// BuildTime and FileTime are seconds since 1970.
-	BuildTime, FileTime int64
+	// PackageSize is the file's size in bytes.
+	PackageSize int64
 	// Location is the href as written, below BaseURL (xml:base) if there is
 	// one and else below the repository.
 	Location, BaseURL string
-	// SourceRPM is the file name of the source package; Vendor, Group,
-	// License and Summary serve people.
-	SourceRPM, Vendor, Group, License, Summary string
-	// HeaderStart and HeaderEnd are the header's place in the file.
-	HeaderStart, HeaderEnd int64
+	// SourceRPM is the file name of the source package.
+	SourceRPM string
 
 	Provides, Requires, Conflicts, Obsoletes    []*Relation
 	Recommends, Supplements, Suggests, Enhances []*Relation
@@ -67,40 +60,3 @@ func (p *Package) ModuleNEVRA() string {
 
 // IsSource says whether it is a source package.
 func (p *Package) IsSource() bool { return p.Arch == "src" || p.Arch == "nosrc" }
-
-// Interner keeps one copy of each string and relation. It is for one reader
-// at a time; the zero value is ready.
-type Interner struct {
-	strings   map[string]string
-	relations map[Relation]*Relation
-}
-
-// Intern is the kept copy of s, made for the first time if need be: it holds on to
-// nothing larger that s may be part of.
-func (in *Interner) Intern(s string) string {
-	if kept, ok := in.strings[s]; ok {
-		return kept
-	}
-	if in.strings == nil {
-		in.strings = map[string]string{}
-	}
-	s = strings.Clone(s)
-	in.strings[s] = s
-	return s
-}
-
-// Relation is the kept copy of r.
-func (in *Interner) Relation(r Relation) *Relation {
-	if kept, ok := in.relations[r]; ok {
-		return kept
-	}
-	if in.relations == nil {
-		in.relations = map[Relation]*Relation{}
-	}
-	r.Name = in.Intern(r.Name)
-	r.EVR.Version, r.EVR.Release = in.Intern(r.EVR.Version), in.Intern(r.EVR.Release)
-	kept := new(Relation)
-	*kept = r
-	in.relations[r] = kept
-	return kept
-}

@@ -1,7 +1,7 @@
 package rpmmd
 
 import (
-	"encoding/xml"
+	"bytes"
 	"fmt"
 	"io"
 	"iter"
@@ -12,11 +12,14 @@ import (
 )
 
 const (
-	// maxPackages bounds a repository: each of its packages is held in memory.
-	// Fedora's everything has 70,000.
-	maxPackages = 2_000_000
 	// maxRelations bounds the relations of one package; a kernel provides 6,000.
 	maxRelations = 200_000
+	// maxPackageName bounds the name of a package with its architecture: each of
+	// its relations is told with it.
+	maxPackageName = 512 // bytes
+	// long is how long the names of relations are, apart from rich ones; what is
+	// longer counts wherever it stands, as each may be told.
+	long = 128 // bytes
 	// maxText bounds a name, a path and the like, in bytes.
 	maxText = 16 << 10
 )
@@ -27,13 +30,13 @@ type Detail int
 const (
 	// Files are what a mirror has to know: name, version, checksum, size, place.
 	Files Detail = iota
-	// Relations are everything but the description.
+	// Relations are those besides that a choice needs.
 	Relations
 )
 
 // Primary streams the packages of a primary.xml. Strings are kept by in, which
-// may be shared by several lists that are read one after the other. Errors
-// match bundle.ErrMalformed, or are those of r.
+// may be shared by several lists that are read one after the other, and which
+// bounds what all of them need. Errors match bundle.ErrMalformed, or are those of r.
 func Primary(r io.Reader, detail Detail, in *Interner) iter.Seq2[*Package, error] {
 	return func(yield func(*Package, error) bool) {
 		d, err := newDocument(r, "metadata")
@@ -41,20 +44,18 @@ func Primary(r io.Reader, detail Detail, in *Interner) iter.Seq2[*Package, error
 			yield(nil, err)
 			return
 		}
-		for n := 0; ; {
+		read := &packageReader{in: in, detail: detail}
+		for {
 			start, err := d.next()
 			if err == io.EOF {
 				return
 			}
-			if err == nil && start.Name.Local != "package" {
+			if err == nil && start.name != "package" {
 				continue
-			}
-			if n++; err == nil && n > maxPackages {
-				err = fmt.Errorf("more than %d packages: %w", maxPackages, bundle.ErrMalformed)
 			}
 			var p *Package
 			if err == nil {
-				p, err = readPackage(d, detail, in)
+				p, err = read.read(d)
 			}
 			if !yield(p, err) || err != nil {
 				return
@@ -63,31 +64,40 @@ func Primary(r io.Reader, detail Detail, in *Interner) iter.Seq2[*Package, error
 	}
 }
 
-// packageReader fills one package.
+// packageReader reads packages, one after the other.
 type packageReader struct {
-	p      *Package
 	in     *Interner
 	detail Detail
-	text   []byte // of the element that is being read
-	end    func(text string) error
-	size   int
+	// Of the package that is being read:
+	p     *Package
+	lists [8][]*Relation // by listOf
+	files []string
+	size  int // of all lists
+	// The text that is being read, and what becomes of it:
+	text []byte
+	to   *string // nil: not this
+	end  func(*packageReader) error
+	kind string // of the checksum
 }
 
-func readPackage(d *document, detail Detail, in *Interner) (*Package, error) {
-	r := &packageReader{p: &Package{PackageSize: -1}, in: in, detail: detail}
+func (r *packageReader) read(d *document) (*Package, error) {
+	r.p, r.size, r.files = &Package{PackageSize: -1}, 0, r.files[:0]
+	for i := range r.lists {
+		r.lists[i] = r.lists[i][:0]
+	}
 	depth := 0
-	err := d.each("package", func(path []string, t xml.Token) error {
-		switch t := t.(type) {
-		case xml.StartElement:
+	err := d.each("package", func(path []string, t *token) error {
+		switch t.kind {
+		case startTag:
 			if err := r.finish(); err != nil {
 				return err
 			}
 			depth = len(path)
 			return r.start(path[1:], t)
-		case xml.CharData:
-			if r.end != nil && len(path) == depth {
-				if r.text = append(r.text, t...); len(r.text) > maxText && detail == Relations {
-					r.text = r.text[:maxText]
+		case charData:
+			if (r.to != nil || r.end != nil) && len(path) == depth {
+				if r.text = append(r.text, t.text...); len(r.text) > maxText {
+					return fmt.Errorf("%s of more than %d bytes: %w", path[len(path)-1], maxText, bundle.ErrMalformed)
 				}
 			}
 		}
@@ -99,23 +109,26 @@ func readPackage(d *document, detail Detail, in *Interner) (*Package, error) {
 	if err == nil {
 		err = r.check()
 	}
-	r.p.fit()
-	if err != nil {
-		err = fmt.Errorf("package %.100s: %w", r.p.NEVRA(), err)
+	if err == nil {
+		err = r.in.Hold(costPackage + costListed*int64(r.size))
 	}
-	return r.p, err
+	if err != nil {
+		return nil, fmt.Errorf("package %.100s: %w", r.p.NEVRA(), err)
+	}
+	r.fit()
+	return r.p, nil
 }
 
 // finish ends the element whose text was collected.
-func (r *packageReader) finish() error {
-	end := r.end
-	r.end = nil
-	if end == nil {
-		return nil
+func (r *packageReader) finish() (err error) {
+	if r.to != nil {
+		*r.to = r.in.intern(bytes.TrimSpace(r.text))
 	}
-	text := string(r.text)
-	r.text = r.text[:0]
-	return end(text)
+	if r.end != nil {
+		err = r.end(r)
+	}
+	r.to, r.end, r.text = nil, nil, r.text[:0]
+	return err
 }
 
 func (r *packageReader) check() error {
@@ -123,6 +136,8 @@ func (r *packageReader) check() error {
 	switch {
 	case p.Name == "" || p.Arch == "" || p.EVR.Version == "":
 		return fmt.Errorf("without name, version or architecture: %w", bundle.ErrMalformed)
+	case len(p.Name)+len(p.Arch) > maxPackageName:
+		return fmt.Errorf("a name of %d bytes: %w", len(p.Name)+len(p.Arch), bundle.ErrMalformed)
 	case p.Checksum.Hex == "":
 		return fmt.Errorf("without checksum: %w", bundle.ErrMalformed)
 	case p.Location == "":
@@ -133,160 +148,148 @@ func (r *packageReader) check() error {
 	return nil
 }
 
-// kept collects a text, interned.
-func (r *packageReader) kept(to *string) {
-	r.end = func(text string) error {
-		*to = r.in.Intern(strings.TrimSpace(text))
-		return nil
-	}
-}
-
 // start looks at an element; path is below the package.
-func (r *packageReader) start(path []string, t xml.StartElement) error {
+func (r *packageReader) start(path []string, t *token) error {
 	if len(path) == 1 {
 		return r.top(path[0], t)
 	}
 	if path[0] != "format" || r.detail != Relations {
 		return nil
 	}
-	if len(path) == 2 {
-		switch path[1] {
-		case "license":
-			r.kept(&r.p.License)
-		case "vendor":
-			r.kept(&r.p.Vendor)
-		case "group":
-			r.kept(&r.p.Group)
-		case "sourcerpm":
-			r.kept(&r.p.SourceRPM)
-		case "header-range":
-			return r.numbers(t, map[string]*int64{"start": &r.p.HeaderStart, "end": &r.p.HeaderEnd})
-		case "file":
-			r.end = func(text string) error {
-				if r.size++; r.size > maxRelations {
-					return fmt.Errorf("more than %d relations and files: %w", maxRelations, bundle.ErrMalformed)
-				}
-				r.p.Files = append(r.p.Files, r.in.Intern(text))
-				return nil
-			}
-		}
-		return nil
-	}
-	if len(path) == 3 && path[2] == "entry" {
+	switch {
+	case len(path) == 2 && path[1] == "sourcerpm":
+		r.to = &r.p.SourceRPM
+	case len(path) == 2 && path[1] == "file":
+		r.end = (*packageReader).file
+	case len(path) == 3 && path[2] == "entry":
 		return r.relation(path[1], t)
 	}
 	return nil
 }
 
+// file ends the text of a path.
+func (r *packageReader) file() error {
+	r.files = append(r.files, r.in.intern(r.text))
+	return r.count()
+}
+
+// count counts a relation or file.
+func (r *packageReader) count() error {
+	if r.size++; r.size > maxRelations {
+		return fmt.Errorf("more than %d relations and files: %w", maxRelations, bundle.ErrMalformed)
+	}
+	return nil
+}
+
+// sum ends the text of a checksum.
+func (r *packageReader) sum() error {
+	c, err := checksum(r.kind, string(r.text))
+	r.p.Checksum = Checksum{Type: r.in.intern([]byte(c.Type)), Hex: r.in.keep([]byte(c.Hex))}
+	return err
+}
+
 // top looks at an element directly below the package.
-func (r *packageReader) top(name string, t xml.StartElement) (err error) {
+func (r *packageReader) top(name string, t *token) (err error) {
 	p := r.p
 	if name == "name" && p.Name != "" || name == "checksum" && p.Checksum.Hex != "" || name == "location" && p.Location != "" {
 		return fmt.Errorf("%s stands twice: readers differ in which one they take: %w", name, bundle.ErrMalformed)
 	}
 	switch name {
 	case "name":
-		r.kept(&p.Name)
+		r.to = &p.Name
 	case "arch":
-		r.kept(&p.Arch)
+		r.to = &p.Arch
 	case "version":
-		p.EVR, err = NewEVR(attr(t, "epoch"), r.in.Intern(attr(t, "ver")), r.in.Intern(attr(t, "rel")))
+		p.EVR, err = NewEVR(attr(t, "epoch"), r.in.intern(value(t, "ver")), r.in.intern(value(t, "rel")))
 	case "checksum":
-		kind := attr(t, "type")
-		r.end = func(text string) (err error) {
-			p.Checksum, err = checksum(kind, text)
-			p.Checksum.Type = r.in.Intern(p.Checksum.Type)
-			return err
-		}
-	case "summary":
-		if r.detail == Relations {
-			r.kept(&p.Summary)
-		}
-	case "time":
-		err = r.numbers(t, map[string]*int64{"file": &p.FileTime, "build": &p.BuildTime})
+		r.kind, r.end = attr(t, "type"), (*packageReader).sum
 	case "size":
-		err = r.numbers(t, map[string]*int64{"package": &p.PackageSize, "installed": &p.InstalledSize, "archive": &p.ArchiveSize})
-	case "location":
-		p.Location, p.BaseURL = strings.Clone(attr(t, "href")), r.in.Intern(attr(t, "base"))
-		if len(p.Location) > maxText {
-			err = fmt.Errorf("location of %d bytes: %w", len(p.Location), bundle.ErrMalformed)
+		for i := range t.attrs {
+			if a := &t.attrs[i]; string(a.local()) == "package" && len(a.value) > 0 {
+				whole, _, _ := strings.Cut(string(a.value), ".")
+				p.PackageSize, err = size(whole, 0)
+			}
 		}
+	case "location":
+		href := value(t, "href")
+		if len(href) > maxText {
+			return fmt.Errorf("location of %d bytes: %w", len(href), bundle.ErrMalformed)
+		}
+		p.Location, p.BaseURL = r.in.keep(href), r.in.intern(value(t, "base"))
+		err = r.in.Hold(2 * int64(len(href))) // its place here and its address
 	}
 	return err
 }
 
-func (r *packageReader) numbers(t xml.StartElement, into map[string]*int64) error {
-	for _, a := range t.Attr {
-		to := into[a.Name.Local]
-		if to == nil || a.Value == "" {
-			continue
-		}
-		whole, _, _ := strings.Cut(a.Value, ".")
-		n, err := size(whole, 0)
-		if err != nil {
-			return err
-		}
-		*to = n
-	}
-	return nil
-}
-
 // relation reads an entry of the list called name.
-func (r *packageReader) relation(name string, t xml.StartElement) error {
-	p := r.p
-	list := p.relations(name)
-	if list == nil {
+func (r *packageReader) relation(list string, t *token) error {
+	at := listOf(list)
+	if at < 0 {
 		return nil
 	}
-	if r.size++; r.size > maxRelations {
-		return fmt.Errorf("more than %d relations and files: %w", maxRelations, bundle.ErrMalformed)
+	if err := r.count(); err != nil {
+		return err
 	}
-	one := Relation{Name: attr(t, "name"), Pre: attr(t, "pre") == "1"}
-	if one.Name == "" || len(one.Name) > maxRich {
-		return fmt.Errorf("%s: a relation without a name, or of %d bytes: %w", name, len(one.Name), bundle.ErrMalformed)
+	name := value(t, "name")
+	if len(name) == 0 || len(name) > maxRich {
+		return fmt.Errorf("%s: a relation without a name, or of %d bytes: %w", list, len(name), bundle.ErrMalformed)
 	}
-	var ok bool
-	if one.Op, ok = ParseOp(attr(t, "flags")); !ok {
-		return fmt.Errorf("%s: %.60s: flags %.20q: %w", name, one.Name, attr(t, "flags"), bundle.ErrMalformed)
+	op, ok := ParseOp(string(value(t, "flags")))
+	if !ok {
+		return fmt.Errorf("%s: %.60s: flags %.20q: %w", list, name, value(t, "flags"), bundle.ErrMalformed)
 	}
-	if one.Op != Any {
+	var epoch uint32
+	var version, release []byte
+	if op != Any {
+		version, release = value(t, "ver"), value(t, "rel")
 		var err error
-		if one.EVR, err = NewEVR(attr(t, "epoch"), attr(t, "ver"), attr(t, "rel")); err != nil {
-			return fmt.Errorf("%s: %.60s: %w", name, one.Name, err)
+		if epoch, err = checkEVR(value(t, "epoch"), version, release); err != nil {
+			return fmt.Errorf("%s: %.60s: %w", list, name, err)
 		}
 	}
-	*list = append(*list, r.in.Relation(one))
-	return nil
+	r.lists[at] = append(r.lists[at], r.in.relation(name, op, epoch, version, release))
+	n := int64(max(0, len(name)-long))
+	if list == "requires" || list == "recommends" {
+		n += costNeed
+	}
+	return r.in.Hold(n)
 }
 
-// relations is the list of a name; nil: it is none.
-func (p *Package) relations(name string) *[]*Relation {
+// listOf is the place of an element among the lists; -1: it is none.
+func listOf(name string) int {
 	switch name {
 	case "provides":
-		return &p.Provides
+		return 0
 	case "requires":
-		return &p.Requires
+		return 1
 	case "conflicts":
-		return &p.Conflicts
+		return 2
 	case "obsoletes":
-		return &p.Obsoletes
+		return 3
 	case "recommends":
-		return &p.Recommends
+		return 4
 	case "supplements":
-		return &p.Supplements
+		return 5
 	case "suggests":
-		return &p.Suggests
+		return 6
 	case "enhances":
-		return &p.Enhances
+		return 7
 	}
-	return nil
+	return -1
 }
 
-// fit gives back what lists have grown beyond their content: a repository has
-// millions of entries.
-func (p *Package) fit() {
-	for _, list := range []*[]*Relation{&p.Provides, &p.Requires, &p.Conflicts, &p.Obsoletes, &p.Recommends, &p.Supplements, &p.Suggests, &p.Enhances} {
-		*list = slices.Clone(*list)
+// fit gives the package its lists, in no more memory than they need: a
+// repository has millions of entries.
+func (r *packageReader) fit() {
+	p := r.p
+	all := make([]*Relation, 0, r.size-len(r.files))
+	for i, to := range [...]*[]*Relation{&p.Provides, &p.Requires, &p.Conflicts, &p.Obsoletes, &p.Recommends, &p.Supplements, &p.Suggests, &p.Enhances} {
+		if n := len(all); len(r.lists[i]) > 0 {
+			all = append(all, r.lists[i]...)
+			*to = all[n:len(all):len(all)]
+		}
 	}
-	p.Files = slices.Clone(p.Files)
+	if len(r.files) > 0 {
+		p.Files = slices.Clone(r.files)
+	}
 }

@@ -63,8 +63,6 @@ type Relation struct {
 	Name string
 	EVR  EVR // of Op; the zero value with Any
 	Op   Op
-	// Pre says that a script of the package needs it.
-	Pre bool
 }
 
 // String is the relation as rpm writes it: "name >= 1:2-3".

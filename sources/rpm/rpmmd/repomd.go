@@ -91,25 +91,25 @@ func ParseRepomd(b []byte) (*Repomd, error) {
 	return r, nil
 }
 
-func (r *Repomd) child(d *document, start xml.StartElement) error {
-	switch start.Name.Local {
+func (r *Repomd) child(d *document, start *token) error {
+	switch start.name {
 	case "revision":
-		return d.each("revision", func(_ []string, t xml.Token) error {
-			if text, ok := t.(xml.CharData); ok && len(r.Revision) < 256 {
-				r.Revision += string(bytes.TrimSpace(text))
+		return d.each("revision", func(_ []string, t *token) error {
+			if t.kind == charData && len(r.Revision) < 256 {
+				r.Revision += string(bytes.TrimSpace(t.text))
 			}
 			return nil
 		})
 	case "tags":
-		return d.each("tags", func(path []string, t xml.Token) error {
+		return d.each("tags", func(path []string, t *token) error {
 			if len(path) != 2 || len(r.Tags) >= maxData {
 				return nil
 			}
-			switch t := t.(type) {
-			case xml.StartElement:
+			switch t.kind {
+			case startTag:
 				r.Tags = append(r.Tags, Tag{Kind: path[1], CPE: attr(t, "cpeid")})
-			case xml.CharData:
-				r.Tags[len(r.Tags)-1].Text += string(t)
+			case charData:
+				r.Tags[len(r.Tags)-1].Text += string(t.text)
 			}
 			return nil
 		})
@@ -124,18 +124,18 @@ func (r *Repomd) child(d *document, start xml.StartElement) error {
 	return nil
 }
 
-func readData(d *document, start xml.StartElement) (Data, error) {
+func readData(d *document, start *token) (Data, error) {
 	data := Data{Type: attr(start, "type"), Size: -1, OpenSize: -1}
 	var text struct{ sum, open, size, openSize, time string }
 	into := map[string]*string{
 		"checksum": &text.sum, "open-checksum": &text.open, "size": &text.size, "open-size": &text.openSize, "timestamp": &text.time,
 	}
-	err := d.each("data", func(path []string, t xml.Token) error {
+	err := d.each("data", func(path []string, t *token) error {
 		if len(path) != 2 {
 			return nil
 		}
-		switch t := t.(type) {
-		case xml.StartElement:
+		switch t.kind {
+		case startTag:
 			switch path[1] {
 			case "location":
 				data.Location, data.BaseURL = attr(t, "href"), attr(t, "base")
@@ -144,9 +144,9 @@ func readData(d *document, start xml.StartElement) (Data, error) {
 			case "open-checksum":
 				data.OpenChecksum.Type = attr(t, "type")
 			}
-		case xml.CharData:
+		case charData:
 			if to := into[path[1]]; to != nil {
-				*to += string(t)
+				*to += string(t.text)
 			}
 		}
 		return nil
