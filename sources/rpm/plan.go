@@ -294,6 +294,9 @@ func (g *gathered) notes() []string {
 	var notes []string
 	for _, l := range g.repos {
 		name := l.at("")
+		if len(l.ignored) > 0 {
+			notes = append(notes, fmt.Sprintf("%s: %s of [%s] are not followed: it is carried whole", name, strings.Join(l.ignored, ", "), l.id))
+		}
 		if l.signature == nil {
 			how := "packages' own signatures are what is trusted"
 			if g.trust.unsigned {

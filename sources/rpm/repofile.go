@@ -33,6 +33,7 @@ type repo struct {
 	// hotfixes is the client's module_hotfixes, cost and priority those of a
 	// client too; "" is dnf's default.
 	hotfixes       bool
+	ignored        []string // keys of the .repo file that are not followed
 	cost, priority string
 }
 
@@ -195,7 +196,11 @@ func (e *entry) newRepo(s *section) (*repo, []string, error) {
 		r.pos = o.Pos
 	}
 	for _, key := range []string{"excludepkgs", "exclude", "includepkgs"} {
-		if e.rebuilt && s.values[key] != "" {
+		switch {
+		case s.values[key] == "":
+		case !e.rebuilt:
+			r.ignored = append(r.ignored, key)
+		default:
 			return nil, nil, s.pos.Errorf("[%s]: %s: say it in the spec, with exclude or packages: a .repo file chooses nothing here", s.id, key)
 		}
 	}

@@ -194,3 +194,20 @@ func FuzzLocation(f *testing.F) {
 		}
 	})
 }
+
+// What a .repo file hides from a client is carried all the same, and that is said.
+func TestIgnoredIsNoted(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	text := "[one]\nbaseurl=" + a.server.URL(a.at) + "\nexcludepkgs=hello\nincludepkgs=data\n"
+	if err := os.WriteFile(filepath.Join(a.dir, "one.repo"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	spec := strings.Replace(a.spec(), "baseurl: "+a.server.URL(a.at), "repofile: one.repo", 1)
+	r := mustPlan(t, newEnv(t, a.dir, nil), spec)
+	if notes := strings.Join(r.Repositories[0].Notes, "\n"); !strings.Contains(notes, "excludepkgs, includepkgs of [one] are not followed") {
+		t.Error(notes)
+	}
+	_, err := plan(t, newEnv(t, a.dir, nil), strings.Replace(spec, "gpgkey", "mode: rebuilt\n  gpgkey", 1))
+	refused(t, err, bundle.ErrUsage, "[one]: excludepkgs", "say it in the spec")
+}
