@@ -28,11 +28,11 @@ func tiny(w io.Writer, i int, more string) {
 // relations is a list of them; of has the attributes of each.
 func relations(list string, n int, of func(i int) string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "<%s>", list)
+	fmt.Fprintf(&b, "<rpm:%s>", list)
 	for i := range n {
-		fmt.Fprintf(&b, "<entry %s/>", of(i))
+		fmt.Fprintf(&b, "<rpm:entry %s/>", of(i))
 	}
-	fmt.Fprintf(&b, "</%s>", list)
+	fmt.Fprintf(&b, "</rpm:%s>", list)
 	return b.String()
 }
 

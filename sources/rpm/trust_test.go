@@ -179,12 +179,14 @@ func TestForgeableSignature(t *testing.T) {
 // index puts it.
 func TestIdentity(t *testing.T) {
 	for name, test := range map[string]struct{ from, to string }{
-		"version":      {`ver="2.10" rel="1.el9"/><checksum`, `ver="2.11" rel="1.el9"/><checksum`},
-		"epoch":        {`epoch="0" ver="2.10"`, `epoch="1" ver="2.10"`},
-		"architecture": {"<name>hello</name><arch>x86_64</arch>", "<name>hello</name><arch>src</arch>"},
-		"name":         {"<name>hello</name>", "<name>hallo</name>"},
-		"same NEVRA":   {`<name>hello</name><arch>x86_64</arch><version epoch="0" ver="2.10" rel="1.el9"/>`, `<name>hello-2.10</name><arch>x86_64</arch><version epoch="0" ver="1.el9" rel=""/>`},
-		"hyphen":       {`<name>hello</name><arch>x86_64</arch><version epoch="0" ver="2.10" rel="1.el9"/>`, `<name>hello</name><arch>x86_64</arch><version epoch="0" ver="2.10-1.el9" rel=""/>`},
+		"version":                     {`ver="2.10" rel="1.el9"/><checksum`, `ver="2.11" rel="1.el9"/><checksum`},
+		"epoch":                       {`epoch="0" ver="2.10"`, `epoch="1" ver="2.10"`},
+		"architecture":                {"<name>hello</name><arch>x86_64</arch>", "<name>hello</name><arch>src</arch>"},
+		"name":                        {"<name>hello</name>", "<name>hallo</name>"},
+		"same NEVRA":                  {`<name>hello</name><arch>x86_64</arch><version epoch="0" ver="2.10" rel="1.el9"/>`, `<name>hello-2.10</name><arch>x86_64</arch><version epoch="0" ver="1.el9" rel=""/>`},
+		"attribute of another prefix": {`ver="2.10" rel="1.el9"/><checksum`, `x:ver="2.10" ver="2.11" rel="1.el9"/><checksum`},
+		"element of another prefix":   {`ver="2.10" rel="1.el9"/><checksum`, `ver="2.11" rel="1.el9"/><x:version epoch="0" ver="2.10" rel="1.el9"/><checksum`},
+		"hyphen":                      {`<name>hello</name><arch>x86_64</arch><version epoch="0" ver="2.10" rel="1.el9"/>`, `<name>hello</name><arch>x86_64</arch><version epoch="0" ver="2.10-1.el9" rel=""/>`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newArchive(t, t.TempDir())

@@ -72,7 +72,7 @@ func readDeltas(d *document) ([]Delta, error) {
 				case "checksum":
 					one.kind = attr(t, "type")
 				case "filename":
-					one.BaseURL = attr(t, "base")
+					one.BaseURL = attr(t, "xml:base")
 				}
 			}
 		case charData:

@@ -136,13 +136,14 @@ func namespaces(t *token) string {
 	return b.String()
 }
 
-// attr is an attribute's value; "": there is none.
+// attr is the value of an attribute as it is written; "": there is none. One of
+// another prefix is another one: dnf knows no namespaces.
 func attr(t *token, name string) string { return string(value(t, name)) }
 
 // value is attr, valid as long as the token.
 func value(t *token, name string) []byte {
 	for i := range t.attrs {
-		if a := &t.attrs[i]; string(a.local()) == name {
+		if a := &t.attrs[i]; string(a.name) == name {
 			return a.value
 		}
 	}

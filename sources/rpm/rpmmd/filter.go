@@ -27,7 +27,7 @@ func FilterPrimary(w io.Writer, r io.Reader, count int, keep func(sum Checksum, 
 				case "checksum":
 					kind, sum = attr(t, "type"), ""
 				case "location":
-					href, base = attr(t, "href"), attr(t, "base")
+					href, base = attr(t, "href"), attr(t, "xml:base")
 					from, to = d.span()
 				}
 			case charData:

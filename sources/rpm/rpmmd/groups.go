@@ -104,7 +104,7 @@ func readGroup(d *document, kind string) (id, name string, members []string, err
 			case "groupid":
 				wanted = len(path) == 3 && path[1] == "grouplist"
 			case "name":
-				translated = attr(t, "lang") != ""
+				translated = attr(t, "xml:lang") != ""
 			}
 		case charData:
 			if text.Len() < maxText {

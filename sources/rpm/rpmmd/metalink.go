@@ -126,11 +126,11 @@ func (m *metalinkReader) token(path []string, t *token) error {
 		return nil
 	}
 	version := &m.m.Current
-	if n := len(m.m.Alternates); n > 0 && slices.Contains(path, "alternate") {
+	if n := len(m.m.Alternates); n > 0 && slices.Contains(path, "mm0:alternate") {
 		version = &m.m.Alternates[n-1]
 	}
 	switch path[len(path)-1] {
-	case "alternate":
+	case "mm0:alternate":
 		if len(m.m.Alternates) == maxMirrors {
 			return fmt.Errorf("more than %d alternates: %w", maxMirrors, bundle.ErrMalformed)
 		}

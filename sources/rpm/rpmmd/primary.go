@@ -157,11 +157,11 @@ func (r *packageReader) start(path []string, t *token) error {
 		return nil
 	}
 	switch {
-	case len(path) == 2 && path[1] == "sourcerpm":
+	case len(path) == 2 && path[1] == "rpm:sourcerpm":
 		r.to = &r.p.SourceRPM
 	case len(path) == 2 && path[1] == "file":
 		r.end = (*packageReader).file
-	case len(path) == 3 && path[2] == "entry":
+	case len(path) == 3 && path[2] == "rpm:entry":
 		return r.relation(path[1], t)
 	}
 	return nil
@@ -191,7 +191,8 @@ func (r *packageReader) sum() error {
 // top looks at an element directly below the package.
 func (r *packageReader) top(name string, t *token) (err error) {
 	p := r.p
-	if name == "name" && p.Name != "" || name == "checksum" && p.Checksum.Hex != "" || name == "location" && p.Location != "" {
+	if name == "name" && p.Name != "" || name == "arch" && p.Arch != "" || name == "version" && p.EVR.Version != "" ||
+		name == "checksum" && p.Checksum.Hex != "" || name == "size" && p.PackageSize >= 0 || name == "location" && p.Location != "" {
 		return fmt.Errorf("%s stands twice: readers differ in which one they take: %w", name, bundle.ErrMalformed)
 	}
 	switch name {
@@ -205,7 +206,7 @@ func (r *packageReader) top(name string, t *token) (err error) {
 		r.kind, r.end = attr(t, "type"), (*packageReader).sum
 	case "size":
 		for i := range t.attrs {
-			if a := &t.attrs[i]; string(a.local()) == "package" && len(a.value) > 0 {
+			if a := &t.attrs[i]; string(a.name) == "package" && len(a.value) > 0 {
 				whole, _, _ := strings.Cut(string(a.value), ".")
 				p.PackageSize, err = size(whole, 0)
 			}
@@ -215,7 +216,7 @@ func (r *packageReader) top(name string, t *token) (err error) {
 		if len(href) > maxText {
 			return fmt.Errorf("location of %d bytes: %w", len(href), bundle.ErrMalformed)
 		}
-		p.Location, p.BaseURL = r.in.keep(href), r.in.intern(value(t, "base"))
+		p.Location, p.BaseURL = r.in.keep(href), r.in.intern(value(t, "xml:base"))
 		err = r.in.Hold(2 * int64(len(href))) // its place here and its address
 	}
 	return err
@@ -249,7 +250,7 @@ func (r *packageReader) relation(list string, t *token) error {
 	}
 	r.lists[at] = append(r.lists[at], r.in.relation(name, op, epoch, version, release))
 	n := int64(max(0, len(name)-long))
-	if list == "requires" || list == "recommends" {
+	if list == "rpm:requires" || list == "rpm:recommends" {
 		n += costNeed
 	}
 	return r.in.Hold(n)
@@ -258,21 +259,21 @@ func (r *packageReader) relation(list string, t *token) error {
 // listOf is the place of an element among the lists; -1: it is none.
 func listOf(name string) int {
 	switch name {
-	case "provides":
+	case "rpm:provides":
 		return 0
-	case "requires":
+	case "rpm:requires":
 		return 1
-	case "conflicts":
+	case "rpm:conflicts":
 		return 2
-	case "obsoletes":
+	case "rpm:obsoletes":
 		return 3
-	case "recommends":
+	case "rpm:recommends":
 		return 4
-	case "supplements":
+	case "rpm:supplements":
 		return 5
-	case "suggests":
+	case "rpm:suggests":
 		return 6
-	case "enhances":
+	case "rpm:enhances":
 		return 7
 	}
 	return -1

@@ -138,7 +138,7 @@ func readData(d *document, start *token) (Data, error) {
 		case startTag:
 			switch path[1] {
 			case "location":
-				data.Location, data.BaseURL = attr(t, "href"), attr(t, "base")
+				data.Location, data.BaseURL = attr(t, "href"), attr(t, "xml:base")
 			case "checksum":
 				data.Checksum.Type = attr(t, "type")
 			case "open-checksum":

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 )
@@ -43,7 +42,8 @@ const (
 // asked for.
 type token struct {
 	kind kind
-	// name is that of a tag, without its prefix.
+	// name is that of a tag as it is written, with its prefix: dnf knows no
+	// namespaces, and takes <x:version> for another element than <version>.
 	name  string
 	attrs []attribute // of a startTag
 	text  []byte      // of a text, unescaped
@@ -51,9 +51,6 @@ type token struct {
 
 // attribute has a name as written, "xml:base", and its value, unescaped.
 type attribute struct{ name, value []byte }
-
-// local is the name without its prefix.
-func (a *attribute) local() []byte { return a.name[bytes.IndexByte(a.name, ':')+1:] }
 
 // scanner reads XML 1.0 in UTF-8, as rpm's metadata are written. The lists of a
 // distribution have gigabytes, and encoding/xml reads them at 30 MB/s, a byte
@@ -73,20 +70,17 @@ type scanner struct {
 	dropped  int64 // how many bytes were before buf
 	most     int   // how many bytes a child may have
 
-	open   []element // elements
-	closed bool      // the last tag was <a/>: its end is the next token
-	rooted bool      // the root was opened
-	names  map[string]element
+	open   []string // elements
+	closed bool     // the last tag was <a/>: its end is the next token
+	rooted bool     // the root was opened
+	names  map[string]string
 	token  token
 	// unescaped has the values of the present token that are not as written.
 	unescaped []byte
 }
 
-// element is the name of an element, as written and without its prefix.
-type element struct{ name, local string }
-
 func newScanner(r io.Reader) *scanner {
-	return &scanner{r: r, buf: make([]byte, 0, 4*chunk), most: maxElement, names: map[string]element{}}
+	return &scanner{r: r, buf: make([]byte, 0, 4*chunk), most: maxElement, names: map[string]string{}}
 }
 
 var errElement = errors.New("element too large")
@@ -168,7 +162,7 @@ func (s *scanner) next() (*token, error) {
 	s.from = s.at
 	if s.closed {
 		s.closed = false
-		t.kind, t.name = endTag, s.open[len(s.open)-1].local
+		t.kind, t.name = endTag, s.open[len(s.open)-1]
 		s.open = s.open[:len(s.open)-1]
 		return t, nil
 	}
@@ -264,11 +258,11 @@ func (s *scanner) readStart(t *token) error {
 	e := s.element(s.buf[s.at+1 : end])
 	switch {
 	case len(s.open) == 0 && s.rooted:
-		return s.bad("<%s> behind the end", e.name)
+		return s.bad("<%s> behind the end", e)
 	case len(s.open) == maxDepth:
 		return s.bad("elements nested deeper than %d", maxDepth)
 	}
-	t.kind, t.name = startTag, e.local
+	t.kind, t.name = startTag, e
 	for i := end; ; {
 		c, at, err := s.blanks(i)
 		if err != nil {
@@ -282,11 +276,11 @@ func (s *scanner) readStart(t *token) error {
 				return s.cut()
 			}
 			if s.buf[at+1] != '>' {
-				return s.bad("element <%s> with a / that does not end it", e.name)
+				return s.bad("element <%s> with a / that does not end it", e)
 			}
 			s.at, s.closed = at+2, true
 		case at == i:
-			return s.bad("element <%s> without a blank before an attribute", e.name)
+			return s.bad("element <%s> without a blank before an attribute", e)
 		default:
 			if i, err = s.readAttribute(t, at); err != nil {
 				return err
@@ -353,24 +347,23 @@ func (s *scanner) readEnd(t *token) error {
 		return s.bad("the end of element <%s>, which is not open", name)
 	}
 	e := s.open[len(s.open)-1]
-	if e.name != string(name) {
-		return s.bad("element <%s> ended by </%s>", e.name, name)
+	if e != string(name) {
+		return s.bad("element <%s> ended by </%s>", e, name)
 	}
 	s.open, s.at = s.open[:len(s.open)-1], at+1
-	t.kind, t.name = endTag, e.local
+	t.kind, t.name = endTag, e
 	return nil
 }
 
 // element is the kept copy of a name: there are a few dozen.
-func (s *scanner) element(name []byte) element {
+func (s *scanner) element(name []byte) string {
 	if e, ok := s.names[string(name)]; ok {
 		return e
 	}
 	if len(s.names) == maxNames {
 		clear(s.names)
 	}
-	e := element{name: string(name)}
-	e.local = e.name[strings.IndexByte(e.name, ':')+1:]
-	s.names[e.name] = e
+	e := string(name)
+	s.names[e] = e
 	return e
 }

@@ -30,13 +30,13 @@ func scan(r io.Reader) ([]string, error) {
 		}
 		switch t.kind {
 		case startTag:
-			line := "<" + t.name
+			line := "<" + local(t.name)
 			for i := range t.attrs {
-				line += fmt.Sprintf(" %s=%q", t.attrs[i].local(), t.attrs[i].value)
+				line += fmt.Sprintf(" %s=%q", local(string(t.attrs[i].name)), t.attrs[i].value)
 			}
 			all = append(all, line)
 		case endTag:
-			all = append(all, "/"+t.name)
+			all = append(all, "/"+local(t.name))
 		case charData:
 			if len(s.open) > 0 {
 				all = joined(all, string(t.text))
@@ -44,6 +44,9 @@ func scan(r io.Reader) ([]string, error) {
 		}
 	}
 }
+
+// local is a name without its prefix, for which encoding/xml has what it stands for.
+func local(name string) string { return name[strings.IndexByte(name, ':')+1:] }
 
 // joined adds a text to what it continues.
 func joined(all []string, text string) []string {
