@@ -19,13 +19,9 @@ import (
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 )
 
-const (
-	clearSigned = "-----BEGIN PGP SIGNED MESSAGE-----"
-	armored     = "-----BEGIN PGP "
-	maxKeyring  = 8 << 20 // bytes
-)
+const clearSigned = "-----BEGIN PGP SIGNED MESSAGE-----"
 
-// readKeyring reads public keys, armored or not. Errors match bundle.ErrUsage:
+// readKeyring reads public keys, armored (one block or several) or not. Errors match bundle.ErrUsage:
 // the spec names the file.
 func readKeyring(name string) (openpgp.EntityList, error) {
 	f, err := os.Open(name)
@@ -33,34 +29,15 @@ func readKeyring(name string) (openpgp.EntityList, error) {
 		return nil, fmt.Errorf("keyring: %w: %w", bundle.ErrUsage, err)
 	}
 	defer f.Close()
-	b, err := bundle.ReadAllBounded(f, name, maxKeyring)
+	b, err := bundle.ReadAllBounded(f, name, pgpkeys.MaxKeyring)
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %w: %w", bundle.ErrUsage, err)
 	}
-	read := openpgp.ReadKeyRing
-	if bytes.Contains(b, []byte(armored)) {
-		read = openpgp.ReadArmoredKeyRing
-	}
-	keys, err := read(bytes.NewReader(b))
-	if err == nil && len(keys) == 0 {
-		err = errors.New("no key in it")
-	}
+	keys, err := pgpkeys.Parse(b)
 	if err != nil {
 		return nil, fmt.Errorf("keyring %s: %w: %w", name, bundle.ErrUsage, err)
 	}
 	return keys, nil
-}
-
-// fingerprint is the form in which evidence names a key: upper-case hex of
-// the primary key.
-func fingerprint(e *openpgp.Entity) string { return fmt.Sprintf("%X", e.PrimaryKey.Fingerprint) }
-
-func fingerprints(keys openpgp.EntityList) string {
-	all := make([]string, len(keys))
-	for i, e := range keys {
-		all[i] = fingerprint(e)
-	}
-	return strings.Join(all, ", ")
 }
 
 // sheet is a SHA256SUMS file as it was fetched, with its signature.
@@ -101,12 +78,12 @@ func (s *sums) verify(ctx context.Context, client *fetch.Client, sh *sheet, keys
 	if err != nil {
 		return refused(raw, keys, err)
 	}
-	sh.text, sh.signer = text, fingerprint(signers[0])
+	sh.text, sh.signer = text, pgpkeys.Fingerprint(signers[0])
 	return nil
 }
 
 func refused(raw string, keys openpgp.EntityList, cause error) error {
-	return fmt.Errorf("%s: %w, the keyring has %s: %w", fetch.Redact(raw), cause, fingerprints(keys), fetch.ErrRefused)
+	return fmt.Errorf("%s: %w, the keyring has %s: %w", fetch.Redact(raw), cause, pgpkeys.Fingerprints(keys), fetch.ErrRefused)
 }
 
 // fetchSignature gets the configured signature, or the first of the usual
@@ -131,7 +108,7 @@ func (s *sums) fetchSignature(ctx context.Context, client *fetch.Client, sh *she
 		return nil
 	}
 	return fmt.Errorf("%s: no signature (asked for %s), want one by %s: %w",
-		fetch.Redact(s.file.raw), strings.Join(asked, ", "), fingerprints(keys), fetch.ErrRefused)
+		fetch.Redact(s.file.raw), strings.Join(asked, ", "), pgpkeys.Fingerprints(keys), fetch.ErrRefused)
 }
 
 // unsigned is the text of a SHA256SUMS file whose signature nobody asked for.

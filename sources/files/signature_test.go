@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/upstreamtest"
 )
 
@@ -66,31 +66,25 @@ func clear(t *testing.T, e *openpgp.Entity, content []byte) []byte {
 	return b.Bytes()
 }
 
-// keyring writes public keys next to the spec.
+// keyring writes public keys next to the spec; armored, each has a block of its
+// own, as cat makes it of several files.
 func (s *site) keyring(name string, armored bool, keys ...*openpgp.Entity) {
 	s.t.Helper()
-	var b bytes.Buffer
+	var content bytes.Buffer
 	for _, e := range keys {
-		if err := e.Serialize(&b); err != nil {
-			s.t.Fatal(err)
+		if !armored {
+			if err := e.Serialize(&content); err != nil {
+				s.t.Fatal(err)
+			}
+			continue
 		}
-	}
-	content := b.Bytes()
-	if armored {
-		var text bytes.Buffer
-		w, err := armor.Encode(&text, openpgp.PublicKeyType, nil)
+		block, err := pgpkeys.Armor(openpgp.EntityList{e})
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if _, err := w.Write(content); err != nil {
-			s.t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			s.t.Fatal(err)
-		}
-		content = text.Bytes()
+		content.Write(block)
 	}
-	if err := os.WriteFile(filepath.Join(s.dir, name), content, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(s.dir, name), content.Bytes(), 0o644); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -108,18 +102,18 @@ func TestSignedSums(t *testing.T) {
 		want  []string // parts of the refusal, otherwise by signs
 	}{
 		{name: "binary", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, alice, list, false)}, keys: []*openpgp.Entity{bob, alice}, by: alice},
-		{name: "armored", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.asc": detached(t, bob, list, true)}, keys: []*openpgp.Entity{bob, alice}, by: bob},
+		{name: "armored", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.asc": detached(t, bob, list, true)}, keys: []*openpgp.Entity{alice, bob}, by: bob},
 		{name: "sign", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.sign": detached(t, alice, list, true)}, keys: []*openpgp.Entity{alice}, by: alice},
 		{name: "clear-signed", files: map[string][]byte{"SHA256SUMS": clear(t, alice, list)}, keys: []*openpgp.Entity{alice}, by: alice},
-		{name: "missing", files: map[string][]byte{"SHA256SUMS": list}, keys: []*openpgp.Entity{alice}, want: []string{"/SHA256SUMS: no signature", "SHA256SUMS.sign", fingerprint(alice)}},
-		{name: "somebody else", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, eve, list, false)}, keys: []*openpgp.Entity{alice}, want: []string{"/SHA256SUMS.gpg: signature by " + fingerprint(eve), fingerprint(alice)}},
-		{name: "clear-signed by somebody else", files: map[string][]byte{"SHA256SUMS": clear(t, eve, list)}, keys: []*openpgp.Entity{alice}, want: []string{"/SHA256SUMS: signature by " + fingerprint(eve), fingerprint(alice)}},
-		{name: "other text", files: map[string][]byte{"SHA256SUMS": append(list, list...), "SHA256SUMS.gpg": detached(t, alice, list, false)}, keys: []*openpgp.Entity{alice}, want: []string{"signature by " + fingerprint(alice)}},
-		{name: "clear-signed, text altered", files: map[string][]byte{"SHA256SUMS": bytes.Replace(clear(t, alice, list), []byte("  x"), []byte("  y"), 1)}, keys: []*openpgp.Entity{alice}, want: []string{"signature by " + fingerprint(alice)}},
+		{name: "missing", files: map[string][]byte{"SHA256SUMS": list}, keys: []*openpgp.Entity{alice}, want: []string{"/SHA256SUMS: no signature", "SHA256SUMS.sign", pgpkeys.Fingerprint(alice)}},
+		{name: "somebody else", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, eve, list, false)}, keys: []*openpgp.Entity{alice}, want: []string{"/SHA256SUMS.gpg: signature by " + pgpkeys.Fingerprint(eve), pgpkeys.Fingerprint(alice)}},
+		{name: "clear-signed by somebody else", files: map[string][]byte{"SHA256SUMS": clear(t, eve, list)}, keys: []*openpgp.Entity{alice}, want: []string{"/SHA256SUMS: signature by " + pgpkeys.Fingerprint(eve), pgpkeys.Fingerprint(alice)}},
+		{name: "other text", files: map[string][]byte{"SHA256SUMS": append(list, list...), "SHA256SUMS.gpg": detached(t, alice, list, false)}, keys: []*openpgp.Entity{alice}, want: []string{"signature by " + pgpkeys.Fingerprint(alice)}},
+		{name: "clear-signed, text altered", files: map[string][]byte{"SHA256SUMS": bytes.Replace(clear(t, alice, list), []byte("  x"), []byte("  y"), 1)}, keys: []*openpgp.Entity{alice}, want: []string{"signature by " + pgpkeys.Fingerprint(alice)}},
 		{name: "clear-signed, text behind", files: map[string][]byte{"SHA256SUMS": append(clear(t, alice, list), list...)}, keys: []*openpgp.Entity{alice}, want: []string{"something behind it"}},
-		{name: "a bad one is not passed over", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, eve, list, false), "SHA256SUMS.asc": detached(t, alice, list, true)}, keys: []*openpgp.Entity{alice}, want: []string{"SHA256SUMS.gpg: signature by " + fingerprint(eve)}},
+		{name: "a bad one is not passed over", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, eve, list, false), "SHA256SUMS.asc": detached(t, alice, list, true)}, keys: []*openpgp.Entity{alice}, want: []string{"SHA256SUMS.gpg: signature by " + pgpkeys.Fingerprint(eve)}},
 		{name: "not a signature", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": []byte("<html>")}, keys: []*openpgp.Entity{alice}, want: []string{"SHA256SUMS.gpg: signature not readable"}},
-		{name: "key lapsed before it signed", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, lapsed, list, false)}, keys: []*openpgp.Entity{lapsed}, want: []string{fingerprint(lapsed), "expired"}},
+		{name: "key lapsed before it signed", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, lapsed, list, false)}, keys: []*openpgp.Entity{lapsed}, want: []string{pgpkeys.Fingerprint(lapsed), "expired"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, armored := range []bool{false, true} {
@@ -144,7 +138,7 @@ func TestSignedSums(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				vouched := bundle.VouchedOpenPGP + fingerprint(test.by)
+				vouched := bundle.VouchedOpenPGP + pgpkeys.Fingerprint(test.by)
 				a := find(t, all["s"], hostPath(up)+"/r/x")
 				if a.File.Digest != sumX || a.Evidence.Vouched != vouched || a.Collected != nil {
 					t.Errorf("got %+v %+v, want %s", a.File, a.Evidence, vouched)
@@ -241,7 +235,7 @@ func TestMovedSums(t *testing.T) {
 	}
 	all := s.mustPlan(text + "    signature: " + up.URL("/sig") + "\n")
 	for _, path := range []string{"sums/f", "sums/f.sig", hostPath(up) + "/x"} {
-		if a := find(t, all["s"], path); a.Evidence.Vouched != bundle.VouchedOpenPGP+fingerprint(alice) {
+		if a := find(t, all["s"], path); a.Evidence.Vouched != bundle.VouchedOpenPGP+pgpkeys.Fingerprint(alice) {
 			t.Errorf("%s: %+v", path, a.Evidence)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
@@ -72,8 +73,8 @@ func TestSuite(t *testing.T) {
 					{Name: "signed by somebody else", Do: func() {
 						r.sign = func(sums string) []byte { return detached(t, eve, []byte(sums), true) }
 						r.publish()
-					}, Class: fetch.ErrRefused, Names: []string{sums + ".asc", fingerprint(eve), fingerprint(alice)}},
-					{Name: "signature gone", Do: func() { r.server.Remove("/r/SHA256SUMS.asc") }, Class: fetch.ErrRefused, Names: []string{sums, fingerprint(alice)}},
+					}, Class: fetch.ErrRefused, Names: []string{sums + ".asc", pgpkeys.Fingerprint(eve), pgpkeys.Fingerprint(alice)}},
+					{Name: "signature gone", Do: func() { r.server.Remove("/r/SHA256SUMS.asc") }, Class: fetch.ErrRefused, Names: []string{sums, pgpkeys.Fingerprint(alice)}},
 					{Name: "checksums altered", Do: func() { r.server.Put("/r/SHA256SUMS", []byte(sumX.Hex()+"  a.tar\n")) }, Class: fetch.ErrRefused, Names: []string{sums + ".asc"}},
 					{Name: "signature truncated", Do: func() {
 						r.server.Put("/r/SHA256SUMS.asc", []byte("-----BEGIN PGP SIGNATURE-----\n\n"))
