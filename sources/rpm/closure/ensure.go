@@ -50,7 +50,7 @@ func (s *solver) ensure() (changed bool, err error) {
 
 // atOnce is how many packages are looked at by one formula: making it takes
 // longer than solving it.
-const atOnce = 512
+const atOnce = 1024
 
 // ensureEach looks at packages and roots, each by itself.
 func (s *solver) ensureEach(all []*node) (changed bool, err error) {
