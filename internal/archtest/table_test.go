@@ -27,7 +27,7 @@ func table() map[string]row {
 		"sources/oci":          {imports: []string{"bundle", "sources", "internal/fetch", "internal/registry", "internal/strictyaml"}, tests: []string{"internal/config", "internal/export", "internal/keys", "unpack", "verify"}},
 		"sources/rpm/rpmmd":    {imports: []string{"bundle"}},
 		"sources/rpm":          {imports: []string{"bundle", "sources", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"internal/config", "internal/export", "internal/keys", "unpack", "verify"}},
-		"sources/rpm/closure":  {imports: []string{"bundle", "sources/rpm/rpmmd"}},
+		"sources/rpm/closure":  {imports: []string{"bundle", "sources/rpm/rpmmd"}, tests: []string{"sources/rpm/rpmtest"}},
 		"sources/rpm/modulemd": {imports: []string{"bundle"}, tests: []string{"sources/rpm/rpmtest"}},
 		"sources/rpm/reindex":  {imports: []string{"bundle", "sources/rpm/rpmmd", "internal/pgpkeys"}},
 		"sources/rpm/rpmsig":   {imports: []string{"internal/pgpkeys"}},

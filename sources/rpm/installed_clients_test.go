@@ -3,13 +3,10 @@
 package rpm
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -271,23 +268,7 @@ func (w *installedWorld) carry(t *testing.T, site *openpgp.Entity, installed []s
 
 func installed(t *testing.T, worlds []*installedWorld) []installedAnswer {
 	t.Helper()
-	in, err := json.Marshal(worlds)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("/usr/bin/python3", "-c", installedScript)
-	cmd.Stdin = bytes.NewReader(in)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("dnf: %v: %s", err, stderr.Bytes())
-	}
-	var answers []installedAnswer
-	if err := json.Unmarshal(out, &answers); err != nil {
-		t.Fatal(err)
-	}
-	return answers
+	return rpmtest.DNF[[]installedAnswer](t, installedScript, worlds)
 }
 
 // TestDNFWhereInstalled: where packages are installed that the repository has

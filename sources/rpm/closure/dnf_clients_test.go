@@ -6,12 +6,10 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
-	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
 // dnfScript lets dnf resolve, with nothing installed: for each world a list of
@@ -77,23 +76,7 @@ type dnfWorld struct {
 // dnf gives what dnf chooses for all requests of all worlds.
 func dnf(t *testing.T, worlds []dnfWorld) [][][]string {
 	t.Helper()
-	in, err := json.Marshal(worlds)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("/usr/bin/python3", "-c", dnfScript)
-	cmd.Stdin = bytes.NewReader(in)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("dnf: %v: %s", err, stderr.Bytes())
-	}
-	var answers [][][]string
-	if err := json.Unmarshal(out, &answers); err != nil {
-		t.Fatal(err)
-	}
-	return answers
+	return rpmtest.DNF[[][][]string](t, dnfScript, worlds)
 }
 
 // repositories writes indexes as repositories without packages.

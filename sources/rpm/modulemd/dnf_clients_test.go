@@ -3,14 +3,11 @@
 package modulemd
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,23 +64,7 @@ type dnfAnswer struct {
 
 func dnf(t *testing.T, worlds []*dnfWorld) []dnfAnswer {
 	t.Helper()
-	in, err := json.Marshal(worlds)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("/usr/bin/python3", "-c", dnfScript)
-	cmd.Stdin = bytes.NewReader(in)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("dnf: %v: %s", err, stderr.Bytes())
-	}
-	var answers []dnfAnswer
-	if err := json.Unmarshal(out, &answers); err != nil {
-		t.Fatal(err)
-	}
-	return answers
+	return rpmtest.DNF[[]dnfAnswer](t, dnfScript, worlds)
 }
 
 // chance makes worlds.
