@@ -81,7 +81,7 @@ func (p *planner) choose(ctx context.Context, all []*loaded) ([]*selection, erro
 	}
 	for i, l := range all {
 		if chosen[i] != nil {
-			chosen[i].notes = c.notesOf(l)
+			chosen[i].notes = append(c.notesOf(l), c.elsewhere(i, all, listings)...)
 		}
 	}
 	return chosen, p.sourcePackages(all, chosen, listings, c)

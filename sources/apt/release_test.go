@@ -132,6 +132,7 @@ func (r *twoReleases) newTools(packages ...string) *archive {
 }
 
 func (r *twoReleases) toolsSpec(a *archive, more ...string) string {
+	more = slices.DeleteFunc(more, func(line string) bool { return line == "" })
 	return strings.Replace(a.spec(append(more, "suites: ./")...), "name: os", "name: tools", 1)
 }
 
@@ -261,5 +262,47 @@ func TestMixedClientIsTolerant(t *testing.T) {
 	want := "clients of all releases at once: strict is asked for by source old: strict:amd64 (1) depends data (<< 1): in no index"
 	if got := notes(resolved, "old"); !strings.Contains(got, want) {
 		t.Errorf("notes\n%s", got)
+	}
+}
+
+// Two vendors' channels that say nothing look like one client's: what one of
+// them loses to the other is told, and the spec can say that they are not.
+func TestTakenFromElsewhere(t *testing.T) {
+	r := newTwoReleases(t, t.TempDir())
+	tools := r.newTools(pkg("tool", "1", "all", ""))
+	later := *tools
+	later.at, later.packages = "/later", map[string][]string{"main amd64": {pkg("tool", "2", "all", "")}}
+	later.publish()
+	env := newEnv(t, r.new.dir, nil)
+	env.Site, _ = siteKey(t)
+	spec := func(release, next string) string {
+		return r.toolsSpec(tools, "packages: tool", release) + strings.Replace(r.toolsSpec(&later, "packages: tool", next), "name: tools", "name: later", 1)
+	}
+	for _, test := range []struct{ spec, tools, note string }{
+		{spec("", ""), "", "package tool, which is asked for: apt takes that of source later; if clients do not have both, say release: for each, or make two sets"},
+		{spec("release: v1", "release: v2"), "tool_1_all", "chosen for clients of release v1"},
+	} {
+		resolved, err := plan(t, env, test.spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := pool(t, resolved, "tools"); got != test.tools || notes(resolved, "tools") != test.note || pool(t, resolved, "later") != "tool_2_all" {
+			t.Errorf("%s: got %q, later %q, notes\n%s", test.spec, got, pool(t, resolved, "later"), notes(resolved, "tools"))
+		}
+	}
+}
+
+// Releases side by side that are unchanged cost one request for each suite.
+func TestUnchangedReleases(t *testing.T) {
+	r := newTwoReleases(t, t.TempDir())
+	x := newExporter(t, r.new.dir)
+	first := x.run(r.spec("hello"))
+	r.new.server.ResetCounts()
+	if res := x.run(r.spec("hello")); !res.Nothing || r.new.server.AllRequests() != 2 {
+		t.Errorf("nothing new: %t, %d requests, want 2", res.Nothing, r.new.server.AllRequests())
+	}
+	x.o.Full = true
+	if res := x.run(r.spec("hello")); res.Nothing || res.State != first.State || res.Files != first.Files {
+		t.Errorf("full: state %s with %d files, want %s with %d", res.State, res.Files, first.State, first.Files)
 	}
 }

@@ -216,3 +216,28 @@ func (c *choices) notesOf(l *loaded) []string {
 	}
 	return append([]string{"chosen for clients of release " + strings.Join(users, ", ")}, notes...)
 }
+
+// elsewhere are remarks on what a source is asked for and has, and apt takes
+// from another source of the set: where the two are not for the same clients,
+// those of this one lack it.
+func (c *choices) elsewhere(source int, all []*loaded, listings []listing) []string {
+	from := map[string][]int{} // sources, by name of package
+	for _, choice := range c.all {
+		name, at := choice.Package.Name, listings[choice.Index].source
+		if !slices.Contains(from[name], at) {
+			from[name] = append(from[name], at)
+		}
+	}
+	var notes []string
+	for _, want := range all[source].options.Packages {
+		name, _, _ := strings.Cut(want, "=")
+		name, _, _ = strings.Cut(name, ":")
+		has := func(at listing) bool {
+			return at.source == source && slices.ContainsFunc(at.index.Packages, func(p *deb.Package) bool { return p.Name == name })
+		}
+		if others := from[name]; len(others) > 0 && !slices.Contains(others, source) && slices.ContainsFunc(listings, has) {
+			notes = append(notes, fmt.Sprintf("package %s, which is asked for: apt takes that of source %s; if clients do not have both, say release: for each, or make two sets", name, all[others[0]].name))
+		}
+	}
+	return notes
+}
