@@ -86,7 +86,11 @@ func TestEachReleaseChoosesAsFull(t *testing.T) {
 				return a
 			}
 			whole, part := client("whole-"), client("part-")
-			for _, args := range []string{"slurm", "docker", "tool", "slurm docker tool"} {
+			asked := []string{"slurm", "docker", "tool", "slurm docker tool"}
+			if name == "both" { // as people mix: one release, and some of the other
+				asked = append(asked, "-t bookworm slurm", "-t bookworm tool", "-t bookworm docker", "libold/bookworm slurm")
+			}
+			for _, args := range asked {
 				install := append([]string{"install", "--print-uris", "-qq", "--yes", "--no-install-recommends"}, strings.Fields(args)...)
 				want := strings.ReplaceAll(whole.must("apt-get", install...), "/apt/whole-", "/apt/part-")
 				got, err := part.try("apt-get", install...)
