@@ -236,7 +236,6 @@ func (p *planner) sourcePackages(all []*loaded, chosen []*selection, listings []
 	for i := range listings {
 		indexes[i] = listings[i].index
 	}
-	taken := map[*deb.Source]bool{}
 	for _, v := range c.views {
 		var seen []closure.SourceIndex
 		var at []listing
@@ -250,15 +249,13 @@ func (p *planner) sourcePackages(all []*loaded, chosen []*selection, listings []
 			return v.wrap(err)
 		}
 		for _, f := range found {
-			if !taken[f.Package] {
-				taken[f.Package] = true
-				chosen[at[f.Index].source].addSource(at[f.Index], f.Package)
-			}
+			chosen[at[f.Index].source].addSource(at[f.Index], f.Package)
 		}
 	}
 	return nil
 }
 
+// addSource may add one several times: indexes have it once.
 func (sel *selection) addSource(at listing, s *deb.Source) {
 	for _, component := range sel.suites[at.suite].components {
 		if component.name == at.component {

@@ -46,11 +46,7 @@ func releases(all []*loaded) []string {
 // The parts of one (bookworm-security, jammy-backports, buster/updates) have
 // its name in front.
 func (s *loadedSuite) names() (names []string) {
-	said := []string{s.release.Codename, s.release.Suite}
-	if !s.flat {
-		said = append(said, s.name)
-	}
-	for _, name := range said {
+	for _, name := range []string{s.release.Codename, s.release.Suite, s.name} {
 		if end := strings.IndexAny(name, "-/"); end >= 0 {
 			name = name[:end]
 		}

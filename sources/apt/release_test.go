@@ -14,7 +14,7 @@ import (
 )
 
 // said is what a suite says of itself: "Origin Suite Codename name", with "-"
-// for what is missing, and then system, flat, notautomatic or release=NAME.
+// for what is missing, and then system, notautomatic or release=NAME.
 func said(text string) *loaded {
 	words := strings.Fields(text)
 	for i, w := range words {
@@ -28,8 +28,6 @@ func said(text string) *loaded {
 		switch w {
 		case "system":
 			s.system = true
-		case "flat":
-			s.flat = true
 		case "notautomatic":
 			s.release.NotAutomatic = true
 		default:
@@ -55,15 +53,16 @@ func TestReleases(t *testing.T) {
 		"Ubuntu and vendors": {"jammy noble", []string{
 			"Ubuntu jammy jammy jammy system = jammy", "Ubuntu jammy-security jammy jammy-security system = jammy", "Ubuntu noble-updates noble noble-updates system = noble",
 			"Canonical jammy-updates caracal jammy-updates/caracal = jammy", "Docker jammy jammy jammy = jammy", "LP-PPA-maas noble noble noble = noble",
-			"apt.postgresql.org noble-pgdg noble-pgdg noble-pgdg = noble", "NVIDIA - - ./ flat = ", "Grafana stable stable stable = ", "Grafana beta beta beta = ", "Signal xenial xenial xenial = ",
-			"Vendor - - jammy = jammy", "Vendor jammy - ./ flat = jammy",
+			"apt.postgresql.org noble-pgdg noble-pgdg noble-pgdg = noble", "NVIDIA - - ./ = ", "Grafana stable stable stable = ", "Grafana beta beta beta = ", "Signal xenial xenial xenial = ",
+			"Vendor - - jammy = jammy", "Vendor jammy - ./ = jammy",
+			"Vendor - - jammy/ = jammy", "Vendor - - noble/mongodb-org/7.0 = noble",
 		}},
 		"two systems":          {"bookworm noble", []string{"Debian stable bookworm bookworm system = bookworm", "Ubuntu noble noble noble system = noble"}},
 		"a system's stable":    {"bookworm noble", []string{"Debian stable bookworm stable system = bookworm", "Ubuntu noble noble noble system = noble", "Grafana stable stable stable = "}},
 		"one release":          {"noble", []string{"Ubuntu noble noble noble system = noble", "Docker jammy jammy jammy = ", "Docker focal focal focal = "}},
-		"by option":            {"jammy noble v1", []string{"Ubuntu jammy jammy jammy system = jammy", "Ubuntu noble noble noble system = noble", "NVIDIA - - ./ flat release=jammy = jammy", "Docker jammy jammy jammy release=any = ", "K8s - - ./ flat release=v1 = v1"}},
+		"by option":            {"jammy noble v1", []string{"Ubuntu jammy jammy jammy system = jammy", "Ubuntu noble noble noble system = noble", "NVIDIA - - ./ release=jammy = jammy", "Docker jammy jammy jammy release=any = ", "K8s - - ./ release=v1 = v1"}},
 		"any of a system":      {"noble", []string{"Mint virginia virginia virginia system release=any = ", "Ubuntu noble noble noble system = noble"}},
-		"vendors alone":        {"jammy noble", []string{"Docker jammy jammy jammy = jammy", "Docker noble noble noble = noble", "Grafana stable stable stable = ", "K8s - - ./ flat = "}},
+		"vendors alone":        {"jammy noble", []string{"Docker jammy jammy jammy = jammy", "Docker noble noble noble = noble", "Grafana stable stable stable = ", "K8s - - ./ = "}},
 		"one suite each alone": {"", []string{"Docker jammy jammy jammy = ", "Grafana stable stable stable = "}},
 	} {
 		var all []*loaded
@@ -165,12 +164,19 @@ func TestSourceOfEveryRelease(t *testing.T) {
 			t.Errorf("%s: notes\n%s", source, got)
 		}
 	}
-	tr := collect(t, resolved)
-	if _, err := check(t.Context(), tr); err != nil {
+	if _, err := check(t.Context(), collect(t, resolved)); err != nil {
 		t.Error(err)
 	}
-	if why := tr.files["old"][r.old.pool("main", "two", "2", "all")]; why.Path == "" {
-		t.Error("two is not there")
+	for source, want := range map[string]string{"os": "data is asked for by source os", "old": "clients of all releases at once: tool is asked for by source tools; "} {
+		var why []string
+		for p, a := range paths(t, resolved, source) {
+			if strings.Contains(p, "/two_") || strings.Contains(p, "/data_") && source == "os" {
+				why = append(why, a.Evidence.Reason)
+			}
+		}
+		if len(why) != 1 || !strings.HasPrefix(why[0], want) {
+			t.Errorf("%s: reasons %q", source, why)
+		}
 	}
 }
 
@@ -216,7 +222,7 @@ func TestReleasesInOneSource(t *testing.T) {
 	r.publish()
 	env := newEnv(t, r.new.dir, nil)
 	env.Site, _ = siteKey(t)
-	suites := "suites: [trixie, bookworm]"
+	suites := "suites: [trixie, bookworm]\n  components: main"
 	resolved, err := plan(t, env, r.new.spec(suites, "packages: [hello, libold]", "sources: true"))
 	if err != nil {
 		t.Fatal(err)
@@ -240,6 +246,25 @@ func TestReleasesInOneSource(t *testing.T) {
 	_, err = plan(t, env, r.new.spec(suites, "packages: [hello, nowhere]"))
 	if !errors.Is(err, bundle.ErrUsage) || strings.Count(err.Error(), "package nowhere: in no index") != 1 {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A name that is nobody's in one release may be that of several packages for a
+// client of all, which then takes none; what both clients are told is told once.
+func TestMixedClientKnowsMore(t *testing.T) {
+	r := newTwoReleases(t, t.TempDir())
+	r.old.packages["main amd64"] = append(r.old.packages["main amd64"], pkg("strict", "1", "amd64", "Provides: virtual\nRecommends: nothing"))
+	r.new.packages["main amd64"] = append(r.new.packages["main amd64"], pkg("late", "1", "amd64", "Provides: virtual"))
+	r.publish()
+	env := newEnv(t, r.new.dir, nil)
+	env.Site, _ = siteKey(t)
+	text := strings.Replace(r.spec("hello"), "packages: [hello]\n  suites: bookworm", "packages: [virtual, strict]\n  recommends: true\n  suites: bookworm", 1)
+	resolved, err := plan(t, env, text)
+	if err != nil || pool(t, resolved, "old") != "strict_1_amd64" {
+		t.Fatalf("got %v", err)
+	}
+	if got := notes(resolved, "old"); strings.Count(got, "recommends nothing, which cannot be installed") != 1 {
+		t.Errorf("notes\n%s", got)
 	}
 }
 

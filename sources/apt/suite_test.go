@@ -94,6 +94,9 @@ func newTwoReleases(t testing.TB, dir string) *twoReleases {
 	r.old.packages = map[string][]string{"main amd64": {
 		pkg("hello", "1.8", "amd64", "Depends: libold"), pkg("libold", "1", "amd64", ""), pkg("data", "0.8", "all", ""), pkg("dpkg", "1.21", "amd64", ""),
 	}}
+	for _, a := range []*archive{r.new, r.old} { // a system has more than the component of its dpkg
+		a.packages["universe amd64"] = []string{pkg("game", "1", "amd64", "")}
+	}
 	r.publish()
 	return r
 }
