@@ -77,7 +77,7 @@ func TestSuiteRebuilt(t *testing.T) {
 	})
 }
 
-// twoReleases are those of a system, with packages of the same names.
+// twoReleases are those of two systems, with packages of the same names.
 type twoReleases struct{ new, old *archive }
 
 func newTwoReleases(t testing.TB, dir string) *twoReleases {
@@ -89,7 +89,7 @@ func newTwoReleases(t testing.TB, dir string) *twoReleases {
 	r.new.packages = map[string][]string{"main amd64": {
 		pkg("hello", "2.10", "amd64", "Depends: libhello (>= 2)"), pkg("libhello", "2.10", "amd64", ""), pkg("data", "1", "all", ""), pkg("dpkg", "1.22", "amd64", ""),
 	}}
-	r.old.at, r.old.suite, r.old.fields = "/old", "bookworm", "Origin: Test\nSuite: oldstable\nCodename: bookworm\nDate: Sat, 31 Oct 2026 11:00:00 UTC\n"
+	r.old.at, r.old.suite, r.old.fields = "/old", "bookworm", "Origin: Other\nSuite: oldstable\nCodename: bookworm\nDate: Sat, 31 Oct 2026 11:00:00 UTC\n"
 	r.old.extra = r.new.extra
 	r.old.packages = map[string][]string{"main amd64": {
 		pkg("hello", "1.8", "amd64", "Depends: libold"), pkg("libold", "1", "amd64", ""), pkg("data", "0.8", "all", ""), pkg("dpkg", "1.21", "amd64", ""),
