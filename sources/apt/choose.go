@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -35,6 +36,7 @@ type listing struct {
 	source, suite int
 	component     string
 	form          *form
+	index         closure.Index
 }
 
 // choose chooses over all sources together, for those that are rebuilt; nil
@@ -44,9 +46,7 @@ func (p *planner) choose(ctx context.Context, all []*loaded) ([]*selection, erro
 	if !p.lists || all[0].unchanged {
 		return chosen, nil
 	}
-	var indexes []closure.Index
 	var listings []listing
-	var requests []closure.Request
 	for i, l := range all {
 		for j, s := range l.suites {
 			for _, f := range s.forms {
@@ -57,43 +57,34 @@ func (p *planner) choose(ctx context.Context, all []*loaded) ([]*selection, erro
 				if err != nil {
 					return nil, l.pos.Wrap(fmt.Errorf("source %s: %w", l.name, err))
 				}
-				indexes = append(indexes, closure.Index{Source: l.name, Priority: priority(s.release), Packages: packages})
-				listings = append(listings, listing{i, j, f.group.component, f})
+				s.system = s.system || slices.ContainsFunc(packages, func(p *deb.Package) bool { return p.Name == systemPackage })
+				index := closure.Index{Source: l.name, Priority: priority(s.release), Packages: packages}
+				listings = append(listings, listing{i, j, f.group.component, f, index})
 			}
 		}
-		if !l.rebuilt {
-			continue
+		if l.rebuilt {
+			chosen[i] = l.nothing()
 		}
-		r, err := l.request()
-		if err != nil {
-			return nil, err
-		}
-		requests = append(requests, r)
-		chosen[i] = l.nothing()
 	}
-	sel, err := closure.Select(indexes, requests)
-	if errors.Is(err, bundle.ErrMalformed) { // relations of a package
-		err = upstreamError("package lists", err)
-	}
+	c, err := p.chooseForClients(all, listings)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.whole(ctx, all, listings, sel.Choices); err != nil {
+	if err := p.whole(ctx, all, listings, c.all); err != nil {
 		return nil, err
 	}
-	for _, c := range sel.Choices {
-		at := listings[c.Index]
+	for i, choice := range c.all {
+		at := listings[choice.Index]
 		if chosen[at.source] != nil {
-			chosen[at.source].add(at, c)
+			chosen[at.source].add(at, choice, c.why[i])
 		}
 	}
-	for i := range all {
-		if chosen[i] == nil {
-			continue
+	for i, l := range all {
+		if chosen[i] != nil {
+			chosen[i].notes = append(c.notesOf(l), c.elsewhere(i, all, listings)...)
 		}
-		chosen[i].notes = sel.Notes
 	}
-	return chosen, p.sourcePackages(all, chosen, indexes, sel.Choices)
+	return chosen, p.sourcePackages(all, chosen, listings, c)
 }
 
 // whole gives all choices their whole stanzas.
@@ -201,11 +192,13 @@ func (l *loaded) nothing() *selection {
 	return sel
 }
 
-func (sel *selection) add(at listing, c closure.Choice) {
+// add adds what was chosen, and why: prefix says for which clients, if that
+// does not go without saying.
+func (sel *selection) add(at listing, c closure.Choice, prefix string) {
 	for _, component := range sel.suites[at.suite].components {
 		if component.name == at.component {
 			component.packages = append(component.packages, c.Package)
-			component.why[c.Package] = clip(strings.Join(c.Why(), "; "))
+			component.why[c.Package] = clip(prefix + strings.Join(c.Why(), "; "))
 		}
 	}
 }
@@ -220,10 +213,10 @@ func clip(why string) string {
 }
 
 // sourcePackages adds the source packages of what was chosen, where they are
-// asked for: from whichever suite of the source has them.
-func (p *planner) sourcePackages(all []*loaded, chosen []*selection, indexes []closure.Index, choices []closure.Choice) error {
+// asked for: from whichever suite of the source has them that the client sees.
+func (p *planner) sourcePackages(all []*loaded, chosen []*selection, listings []listing, c *choices) error {
 	var lists []closure.SourceIndex
-	var listings []listing
+	var places []listing
 	for i, l := range all {
 		for j, s := range l.suites {
 			for _, f := range s.forms {
@@ -235,23 +228,40 @@ func (p *planner) sourcePackages(all []*loaded, chosen []*selection, indexes []c
 					return l.pos.Wrap(fmt.Errorf("source %s: %w", l.name, err))
 				}
 				lists = append(lists, closure.SourceIndex{Source: l.name, Packages: packages})
-				listings = append(listings, listing{i, j, f.group.component, f})
+				places = append(places, listing{source: i, suite: j, component: f.group.component})
 			}
 		}
 	}
-	found, err := closure.Sources(indexes, choices, lists)
-	if err != nil {
-		return err
+	indexes := make([]closure.Index, len(listings))
+	for i := range listings {
+		indexes[i] = listings[i].index
 	}
-	for _, c := range found {
-		at := listings[c.Index]
-		for _, component := range chosen[at.source].suites[at.suite].components {
-			if component.name == at.component {
-				component.sources = append(component.sources, c.Package)
+	for _, v := range c.views {
+		var seen []closure.SourceIndex
+		var at []listing
+		for i, place := range places {
+			if v.sees(all[place.source].suites[place.suite]) {
+				seen, at = append(seen, lists[i]), append(at, place)
 			}
+		}
+		found, err := closure.Sources(indexes, c.of(v), seen)
+		if err != nil {
+			return v.wrap(err)
+		}
+		for _, f := range found {
+			chosen[at[f.Index].source].addSource(at[f.Index], f.Package)
 		}
 	}
 	return nil
+}
+
+// addSource may add one several times: indexes have it once.
+func (sel *selection) addSource(at listing, s *deb.Source) {
+	for _, component := range sel.suites[at.suite].components {
+		if component.name == at.component {
+			component.sources = append(component.sources, s)
+		}
+	}
 }
 
 // sources reads an index of source packages that is in scratch.

@@ -11,7 +11,8 @@
 // configuration may ask for. It is rebuilt when it chooses packages: new
 // indexes, signed by the site key, and upstream's own beside them below
 // _upstream/. What packages depend on is chosen over all apt sources of the set
-// together.
+// together that clients of one release use, for each release (release.go), and
+// once over all for clients that mix them.
 //
 // Paths are upstream's own below apt/<source>/, in a folder for each address
 // where a source has several.

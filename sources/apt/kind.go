@@ -50,6 +50,7 @@ type options struct {
 	Recommends    bool         `yaml:"recommends" doc:"Recommended packages too."`
 	Contents      bool         `yaml:"contents" doc:"In rebuilt indexes: Contents too, which apt-file reads; large to download."`
 	Installed     string       `yaml:"installed" doc:"A dpkg status file of a reference host: what is installed there is left out."`
+	Release       string       `yaml:"release" doc:"Release of the system that clients of this source have; any: of every one. Absent: what its own Release file says."`
 	Reproduce     string       `yaml:"reproduce" doc:"A dpkg status file of a reference host: exactly what is installed there is carried."`
 }
 
@@ -164,6 +165,9 @@ func (e *entry) checkMode() error {
 	}
 	if o.Newest < 0 {
 		refuse("newest: want 1 or more, got %d", o.Newest)
+	}
+	if o.Release != "" && !isWord(o.Release) {
+		refuse("release: %q is no name", o.Release)
 	}
 	if o.Recommends && !o.selects() {
 		refuse("recommends: no packages are chosen")

@@ -52,6 +52,8 @@ type loadedSuite struct {
 	*signed
 	groups []*group
 	forms  []*form
+	// system: it has the package that every system has, so it is one's.
+	system bool
 	// absent are paths of forms that Release lists and upstream lacks, though
 	// it has another form.
 	absent []string

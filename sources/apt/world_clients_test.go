@@ -146,7 +146,7 @@ func (w *world) suite(repo, suite string, components, archs []string) {
 		}
 		w.index(filepath.Join(dists, component, "source/Sources"), w.run(root, "apt-ftparchive", "sources", pool), "xz")
 	}
-	w.sign(dists, "-o", "APT::FTPArchive::Release::Suite="+suite, "-o", "APT::FTPArchive::Release::Acquire-By-Hash=yes",
+	w.sign(dists, "-o", "APT::FTPArchive::Release::Suite="+suite, "-o", "APT::FTPArchive::Release::Codename="+suite, "-o", "APT::FTPArchive::Release::Acquire-By-Hash=yes",
 		"-o", "APT::FTPArchive::Release::Components="+strings.Join(components, " "), "-o", "APT::FTPArchive::Release::Architectures="+strings.Join(archs, " "))
 }
 

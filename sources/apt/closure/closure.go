@@ -47,6 +47,22 @@ type Request struct {
 	Recommends bool
 	// Architectures are those for which packages are asked for.
 	Architectures []string
+	// Elsewhere: others are asked for the same, so what is in no index is
+	// told in Selection.Missing and is no error.
+	Elsewhere bool
+	// Tolerant: what is asked for and cannot be installed is carried all the
+	// same, with a note, and is no error.
+	Tolerant bool
+}
+
+// Missing is something that a request asks for and no index has.
+type Missing struct {
+	Source string
+	// Name is as the request has it, or the ID of a package of Reproduce.
+	Name string
+	// Reproduce says that it is of a status file.
+	Reproduce bool
+	Err       error // matches bundle.ErrUsage
 }
 
 // Choice is a package that was chosen.
@@ -92,6 +108,8 @@ type Selection struct {
 	// section or pattern of sections and cannot be installed, Recommends that
 	// nobody has, versions that are not apt's candidate. Sorted.
 	Notes []string
+	// Missing is what requests with Elsewhere ask for, in their order.
+	Missing []Missing
 }
 
 // Select chooses from indexes what requests ask for. Errors match
@@ -118,18 +136,26 @@ func Select(indexes []Index, requests []Request) (*Selection, error) {
 		}
 		errs = append(errs, s.solve(sel))
 	}
+	var missing []Missing
 	for i := range requests {
-		errs = append(errs, notFound(u, &requests[i], found))
+		for _, m := range notFound(u, &requests[i], found) {
+			if requests[i].Elsewhere {
+				missing = append(missing, m)
+			} else {
+				errs = append(errs, m.Err)
+			}
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return sel.selection(), nil
+	s := sel.selection()
+	s.Missing = missing
+	return s, nil
 }
 
-// notFound reports what is asked for and is there for no architecture.
-func notFound(u *universe, r *Request, found map[string]bool) error {
-	var errs []error
+// notFound is what is asked for and is there for no architecture.
+func notFound(u *universe, r *Request, found map[string]bool) (all []Missing) {
 	for _, want := range r.Packages {
 		if found[r.Source+" "+want] {
 			continue
@@ -142,14 +168,16 @@ func notFound(u *universe, r *Request, found map[string]bool) error {
 		} else if all := u.versions(name); len(all) > 0 {
 			hint = ", there are " + strings.Join(all, ", ")
 		}
-		errs = append(errs, fmt.Errorf("source %s: package %s: in no index%s: %w", r.Source, want, hint, bundle.ErrUsage))
+		err := fmt.Errorf("source %s: package %s: in no index%s: %w", r.Source, want, hint, bundle.ErrUsage)
+		all = append(all, Missing{Source: r.Source, Name: want, Err: err})
 	}
 	for _, p := range r.Reproduce {
 		if !found[r.Source+" "+p.ID()] && !r.excludes(p.Name) {
-			errs = append(errs, fmt.Errorf("source %s: package %s of the status file: in no index: %w", r.Source, p.ID(), bundle.ErrUsage))
+			err := fmt.Errorf("source %s: package %s of the status file: in no index: %w", r.Source, p.ID(), bundle.ErrUsage)
+			all = append(all, Missing{Source: r.Source, Name: p.ID(), Reproduce: true, Err: err})
 		}
 	}
-	return errors.Join(errs...)
+	return all
 }
 
 // collector joins what the architectures chose.

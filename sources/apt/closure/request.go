@@ -32,6 +32,9 @@ func (s *solver) named(r *Request, want string) bool {
 		arch = s.native
 	}
 	rank := strict
+	if r.Tolerant {
+		rank = whatever
+	}
 	if arch != s.native {
 		if s.native != r.Architectures[0] {
 			return false
