@@ -131,20 +131,3 @@ func leaves(r *rpmmd.Rich, visit func(*rpmmd.Relation)) {
 		leaves(arg, visit)
 	}
 }
-
-// unless are the packages that can lift a conflict.
-func (s *solver) unless(rich *rpmmd.Rich) []*entry {
-	all, err := clauses(rich, true)
-	if err != nil {
-		return nil
-	}
-	var found []*entry
-	for _, c := range all {
-		for _, l := range c {
-			if !l.not {
-				found = append(found, s.members(l.rich)...)
-			}
-		}
-	}
-	return found
-}

@@ -71,10 +71,7 @@ func (s *solver) ensureEach(all []*node) (changed bool, err error) {
 			s.broken = append(s.broken, n)
 			s.settle()
 			changed = true
-		case isAsked:
-			if err := s.meet(whole, n); err != nil {
-				return false, err
-			}
+		case isAsked && s.meet(whole, n):
 			changed = true
 		default:
 			s.proven[n] = true
@@ -122,10 +119,7 @@ func (s *solver) ensureAll(named []*node) (changed bool, err error) {
 	}
 	whole := newFormula(s, s.within(anything, named...), false)
 	for _, demand := range s.pairs(have, whole, named) {
-		if err := s.meet(whole, demand...); err != nil {
-			return false, err
-		}
-		changed = true
+		changed = s.meet(whole, demand...) || changed
 	}
 	return changed, cmp.Or(have.err, whole.err)
 }
@@ -179,72 +173,125 @@ func (s *solver) within(in func(*node) bool, roots ...*node) []*node {
 	return found
 }
 
-// meet picks what demand lacks of the whole, as little as the SAT solver finds.
-func (s *solver) meet(whole *formula, demand ...*node) error {
+// meet picks for demand, and for everything that it leads to, the first that is
+// possible beside what was picked before: what is there, then what dnf would come
+// to. False: all of it was picked already.
+func (s *solver) meet(whole *formula, demand ...*node) (changed bool) {
+	t := &taking{solver: s, whole: whole, taken: map[*node]bool{}}
 	s.reach()
-	absent := map[z.Lit]bool{}
-	for _, n := range whole.nodes {
-		if !s.isReached(n) && n.entry != nil && !n.installed {
-			absent[whole.vars[n].Not()] = true
+	for _, r := range demand {
+		t.take(r)
+	}
+	for next := 0; next < len(t.queue) || t.wake(); {
+		for ; next < len(t.queue); next++ {
+			t.follow(t.queue[next])
 		}
 	}
-	for {
-		assumed := whole.lits(demand)
-		for _, n := range whole.nodes {
-			if l := whole.vars[n].Not(); absent[l] {
-				assumed = append(assumed, l)
-			}
-		}
-		if whole.solve(assumed) {
-			break
-		}
-		for l := range whole.why() {
-			delete(absent, l)
-		}
-	}
-	if whole.err == nil {
-		s.take(whole, demand)
-	}
-	return whole.err
+	return t.changed && whole.err == nil
 }
 
-// take picks for demand, and for everything that it leads to, what the SAT
-// solver has found.
-func (s *solver) take(whole *formula, demand []*node) {
-	chosen := func(e *entry) bool {
-		l, ok := whole.lit(e)
-		return ok && whole.sat.Value(l)
+// taking is one solution that grows.
+type taking struct {
+	*solver
+	whole   *formula
+	taken   map[*node]bool
+	queue   []*node
+	fixed   []z.Lit // of taken
+	dormant []*need // that count only if something else is taken
+	changed bool
+}
+
+func (t *taking) take(n *node) {
+	if !t.taken[n] {
+		t.taken[n] = true
+		t.queue, t.fixed = append(t.queue, n), append(t.fixed, t.whole.vars[n])
 	}
-	taken := map[*node]bool{}
-	var queue []*node
-	push := func(n *node) {
-		if !taken[n] {
-			taken[n] = true
-			queue = append(queue, n)
+}
+
+func (t *taking) follow(n *node) {
+	for _, d := range n.needs {
+		switch {
+		case d.soft || d.met:
+		case len(d.conditions) > 0:
+			t.dormant = append(t.dormant, d)
+		default:
+			t.meet(d)
 		}
 	}
-	for _, r := range demand {
-		push(r)
+}
+
+// wake meets needs that have come to count, and takes what lifts conflicts
+// that have come up; false: there are none.
+func (t *taking) wake() bool {
+	before := len(t.queue)
+	isTaken := func(e *entry) bool { return t.taken[e.node] }
+	for _, d := range t.dormant {
+		if !slices.ContainsFunc(d.conditions, func(set []*entry) bool { return !slices.ContainsFunc(set, isTaken) }) {
+			t.meet(d)
+		}
 	}
-	for next := 0; next < len(queue); {
-		n := queue[next]
-		next++
-		for _, d := range n.needs {
-			if d.soft || d.met || slices.ContainsFunc(d.conditions, func(set []*entry) bool { return !slices.ContainsFunc(set, chosen) }) {
-				continue
-			}
-			at := slices.IndexFunc(d.picks, chosen)
-			if at < 0 {
-				all := slices.DeleteFunc(slices.Clone(d.candidates), func(e *entry) bool { return !chosen(e) })
-				if len(all) == 0 {
-					continue // a clause whose conditions do not hold
+	for _, n := range slices.Clone(t.queue) {
+		for _, e := range t.lifters(n) {
+			if l, ok := t.whole.lit(e); ok && !isTaken(e) && !t.whole.solve(append(slices.Clone(t.fixed), l.Not())) {
+				if !t.isReached(e.node) {
+					t.changed = true
+					t.addRoot(&node{why: e.pkg.NEVRA() + " lifts a conflict of " + n.String(), rank: optional, from: n}, []*entry{e})
 				}
-				at = len(d.picks)
-				s.pick(d, s.u.order(prune(all), everything)[0])
+				t.take(e.node)
 			}
-			push(d.picks[at].node)
 		}
 	}
+	return len(t.queue) > before
+}
+
+// meet takes the first that is possible for a need.
+func (t *taking) meet(d *need) {
+	left := slices.DeleteFunc(slices.Clone(d.candidates), func(e *entry) bool { return slices.Contains(d.picks, e) })
+	for _, e := range d.picks {
+		if t.isPossible(e) {
+			t.take(e.node)
+			return
+		}
+	}
+	for len(left) > 0 {
+		first := t.u.order(prune(left), everything)[0]
+		if t.isPossible(first) {
+			t.changed = t.pick(d, first) || t.changed
+			t.take(first.node)
+			return
+		}
+		left = slices.DeleteFunc(left, func(e *entry) bool { return e == first })
+	}
+}
+
+func (t *taking) isPossible(e *entry) bool {
+	l, ok := t.whole.lit(e)
+	return ok && (t.taken[e.node] || t.whole.solve(append(slices.Clone(t.fixed), l)))
+}
+
+// lifters are the packages that can lift one of n's conflicts.
+func (s *solver) lifters(n *node) (found []*entry) {
+	if n.entry == nil {
+		return nil
+	}
+	for _, r := range n.pkg.Conflicts {
+		rich, err := s.u.parsed(r)
+		if err != nil || !r.IsRich() {
+			continue
+		}
+		all, err := clauses(rich, true)
+		if err != nil {
+			continue
+		}
+		for _, c := range all {
+			for _, l := range c {
+				if !l.not {
+					found = append(found, s.members(l.rich)...)
+				}
+			}
+		}
+	}
+	return found
 }
 
 // maxCore bounds the relations that an error names.
@@ -293,14 +340,7 @@ func (s *solver) leadsTo(n *node, visit func(*entry)) {
 			visit(e)
 		}
 	}
-	if n.entry == nil {
-		return
-	}
-	for _, r := range n.pkg.Conflicts {
-		if rich, err := s.u.parsed(r); err == nil && r.IsRich() {
-			for _, e := range s.unless(rich) {
-				visit(e)
-			}
-		}
+	for _, e := range s.lifters(n) {
+		visit(e)
 	}
 }
