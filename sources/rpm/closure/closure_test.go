@@ -59,6 +59,19 @@ const archive = `
 	fight-1-1; requires: zeta; conflicts: zeta
 	needfight-1-1; requires: fight
 	peer-1-1; conflicts: zeta
+	twover-1-1; requires: lib = 1-1, lib = 2-1
+	kern-1-1; provides: installonlypkg(kernel)
+	kern-2-1; provides: installonlypkg(kernel)
+	bothkern-1-1; requires: kern = 1-1, kern = 2-1
+	ex1-1-1; provides: excl; conflicts: excl
+	ex2-1-1; provides: excl
+	ey1-1-1; provides: eycl
+	ey2-1-1; provides: eycl; conflicts: eycl
+	needex-1-1; requires: ex1, ex2
+	needey-1-1; requires: ey1, ey2
+	clash-1-1; conflicts: hosted < 2
+	hosted-2-1; requires: deep
+	older2-1-1; conflicts: hosted > 2
 	needzeta-1-1; requires: zeta
 	older-1-1; requires: inner; requires: (lost if deep)
 	inner-1-1
@@ -106,6 +119,7 @@ func TestSelect(t *testing.T) {
 		{"by epoch", "lib-0:2-1.x86_64", "lib-2-1"},
 		{"not what leads to a need that nobody meets", "older", "deep-1-1 inner-1-1 inner-2-1 older-1-1"},
 		{"not what leads to a package that excludes itself", "turn", "p1-1-1 p2-1-1 turn-1-1"},
+		{"two kernels", "bothkern", "bothkern-1-1 kern-1-1 kern-2-1"},
 		{"by pattern", "v?", "v1-1-1 v3-1-1"},
 		{"by path", "/usr/share/data", "data-1-1.noarch"},
 		{"by provide", "vv", "v3-1-1"},
@@ -134,6 +148,9 @@ func TestOptions(t *testing.T) {
 			r.Installed = parse("zeta-1-1; provides: virt\nlib-2-1\ntool-1-1; file: /usr/bin/tool").Packages
 		}, "app-1-1 data-1-1.noarch"},
 		{"installed and newer", "tool", func(r *closure.Request) { r.Installed = parse("tool-2-1").Packages }, ""},
+		{"installed and in the way", "clash", func(r *closure.Request) { r.Installed = parse("hosted-1-1").Packages }, "clash-1-1 deep-1-1 hosted-2-1"},
+		{"installed, in the way and older is not", "older2", func(r *closure.Request) { r.Installed = parse("hosted-3-1").Packages }, "deep-1-1 hosted-2-1 older2-1-1"},
+		{"installed and not in the way", "clash", func(r *closure.Request) { r.Installed = parse("hosted-2-1").Packages }, "clash-1-1"},
 		{"another architecture", "arm", func(r *closure.Request) { r.Architectures = []string{"aarch64"} }, "arm-1-1.aarch64"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -170,6 +187,9 @@ func TestErrors(t *testing.T) {
 		{"broken", bundle.ErrIncomplete, []string{"broken is asked for by source s", "broken-1-1.x86_64 requires nopick", "nopick-1-1.x86_64 requires missing: in no index"}},
 		{"arm", bundle.ErrUsage, []string{"package arm: in no index, there are arm-1-1.aarch64"}},
 		{"fight", bundle.ErrIncomplete, []string{"fight is asked for by source s: no choice of packages meets all of these: fight-1-1.x86_64 requires zeta; fight-1-1.x86_64 conflicts with zeta"}},
+		{"twover", bundle.ErrIncomplete, []string{"twover-1-1.x86_64 requires lib = 1-1; twover-1-1.x86_64 requires lib = 2-1"}},
+		{"needex", bundle.ErrIncomplete, []string{"ex1-1-1.x86_64 conflicts with excl"}},
+		{"needey", bundle.ErrIncomplete, []string{"ey2-1-1.x86_64 conflicts with eycl"}},
 		{"needfight", bundle.ErrIncomplete, []string{"needfight is asked for by source s: needfight-1-1.x86_64 requires fight; no choice of packages meets all of these: fight-1-1.x86_64 requires zeta"}},
 		{"nosuch", bundle.ErrUsage, []string{"package nosuch: in no index"}},
 	} {
@@ -215,6 +235,29 @@ func TestCarriedAllTheSame(t *testing.T) {
 		if !strings.Contains(all, want) {
 			t.Errorf("%s\nlacks %s", all, want)
 		}
+	}
+}
+
+// TestInstalledStays: what cannot stand beside something that is installed, and
+// that nothing replaces, cannot be installed.
+func TestInstalledStays(t *testing.T) {
+	r := ask("clash")
+	r.Installed = parse("hosted-1-1").Packages
+	x := parse("clash-1-1; conflicts: hosted < 2")
+	if _, err := closure.Select([]closure.Index{x}, []closure.Request{r}); !errors.Is(err, bundle.ErrIncomplete) {
+		t.Error(err)
+	}
+}
+
+// TestUnmetAreCounted: of many packages whose needs are elsewhere some are named.
+func TestUnmetAreCounted(t *testing.T) {
+	var b strings.Builder
+	for i := range 50 {
+		fmt.Fprintf(&b, "p%d-1-1; requires: libc\n", i)
+	}
+	s := mustSelect(t, []closure.Index{parse(b.String())}, closure.Request{Source: "s", All: true, Architectures: []string{"x86_64"}})
+	if len(s.Choices) != 50 || len(s.Notes) != 21 || !strings.Contains(strings.Join(s.Notes, "\n"), "30 more packages") {
+		t.Errorf("%d packages, %d notes: %s", len(s.Choices), len(s.Notes), s.Notes)
 	}
 }
 

@@ -241,7 +241,30 @@ func (t *taking) wake() bool {
 			}
 		}
 	}
+	for _, h := range t.u.hosts {
+		t.replace(h)
+	}
 	return len(t.queue) > before
+}
+
+// replace takes what has to take an installed package's place.
+func (t *taking) replace(h *entry) {
+	others := t.replacements(h)
+	if slices.ContainsFunc(others, func(e *entry) bool { return t.taken[e.node] }) || t.isPossible(h) {
+		return
+	}
+	for len(others) > 0 {
+		first := t.u.order(prune(others), everything)[0]
+		if t.isPossible(first) {
+			if !t.isReached(first.node) {
+				t.changed = true
+				t.addRoot(&node{why: first.pkg.NEVRA() + " takes the place of " + h.pkg.NEVRA() + ", which is installed", rank: optional, from: t.queue[0]}, []*entry{first})
+			}
+			t.take(first.node)
+			return
+		}
+		others = slices.DeleteFunc(others, func(e *entry) bool { return e == first })
+	}
 }
 
 // meet takes the first that is possible for a need.
@@ -267,6 +290,12 @@ func (t *taking) meet(d *need) {
 func (t *taking) isPossible(e *entry) bool {
 	l, ok := t.whole.lit(e)
 	return ok && (t.taken[e.node] || t.whole.solve(append(slices.Clone(t.fixed), l)))
+}
+
+// replacements are what can take the place of an installed package: other
+// versions, older ones as dnf's allow_downgrade has it, and what obsoletes it.
+func (s *solver) replacements(h *entry) []*entry {
+	return append(slices.Clone(s.u.byName[h.pkg.Name]), s.u.obsoleters([]*entry{h})...)
 }
 
 // lifters are the packages that can lift one of n's conflicts.
@@ -342,5 +371,10 @@ func (s *solver) leadsTo(n *node, visit func(*entry)) {
 	}
 	for _, e := range s.lifters(n) {
 		visit(e)
+	}
+	if n.entry != nil && n.installed {
+		for _, e := range s.replacements(n.entry) {
+			visit(e)
+		}
 	}
 }

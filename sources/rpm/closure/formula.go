@@ -286,7 +286,7 @@ func (f *formula) stays(n *node) {
 		return
 	}
 	clause := []z.Lit{f.vars[n]}
-	for _, e := range append(slices.Clone(f.s.u.byName[n.pkg.Name]), f.s.u.obsoleters([]*entry{n.entry})...) {
+	for _, e := range f.s.replacements(n.entry) {
 		if l, ok := f.lit(e); ok {
 			clause = append(clause, l)
 		}

@@ -140,8 +140,7 @@ func (w *widening) updates() bool {
 			continue
 		}
 		w.updating[j] = true
-		candidates := slices.Clone(w.u.byName[j.pkg.Name])
-		candidates = slices.DeleteFunc(append(candidates, w.u.obsoleters([]*entry{j})...), func(e *entry) bool {
+		candidates := slices.DeleteFunc(w.replacements(j), func(e *entry) bool {
 			return e.pkg.Name == j.pkg.Name && e.pkg.EVR.Compare(j.pkg.EVR) <= 0
 		})
 		if len(candidates) > 0 {
