@@ -15,28 +15,30 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
-// rpms stands for every rpm repository: whatever the address, it has the same
-// few packages, signed by the stand-in's key. Other addresses are files.
+// rpms stands for every rpm repository: those of the system have one list of
+// packages, those of vendors another one, which builds on it. All are signed by the
+// stand-in's key. Other addresses are files.
 type rpms struct {
 	*archives
-	files map[string][]byte
+	system, vendors map[string][]byte
 }
 
 func newRPMs(t *testing.T, a *archives) *rpms {
 	t.Helper()
 	r := &rpms{archives: a}
-	var repo rpmtest.Repository
-	for _, p := range []struct{ name, needs string }{
-		{"slurm", "munge"}, {"munge", ""}, {"docker-ce", "slurm"}, {"cuda-toolkit-13-0", "munge"}, {"nvidia-container-toolkit", ""},
-	} {
-		one := &rpmtest.Package{Name: p.name, Version: "1.0", Release: "1.el9", Arch: "x86_64", Signer: a.signer, Signed: a.date}
-		if p.needs != "" {
-			one.Requires = []string{p.needs}
+	build := func(all ...*rpmtest.Package) map[string][]byte {
+		repo := rpmtest.Repository{Packages: all, Signer: a.signer, Signed: a.date}
+		for _, one := range all {
+			one.Version, one.Release, one.Arch, one.Signer, one.Signed = "1.0", "1.el9", "x86_64", a.signer, a.date
 		}
-		repo.Packages = append(repo.Packages, one)
+		return repo.Build(t)
 	}
-	repo.Signer, repo.Signed = a.signer, a.date
-	r.files = repo.Build(t)
+	const libc = "libc.so.6()(64bit)"
+	r.system = build(&rpmtest.Package{Name: "glibc", Provides: []string{libc}}, &rpmtest.Package{Name: "munge-libs", Requires: []string{libc}},
+		&rpmtest.Package{Name: "chrony", Requires: []string{libc}}, &rpmtest.Package{Name: "nfs-utils"}, &rpmtest.Package{Name: "podman"},
+		&rpmtest.Package{Name: "munge-devel", Requires: []string{"munge-libs"}}, &rpmtest.Package{Name: "hwloc-devel"})
+	r.vendors = build(&rpmtest.Package{Name: "slurm", Requires: []string{"munge", libc}}, &rpmtest.Package{Name: "munge", Requires: []string{"munge-libs"}},
+		&rpmtest.Package{Name: "docker-ce", Requires: []string{libc}}, &rpmtest.Package{Name: "cuda-toolkit-13-0", Requires: []string{libc}}, &rpmtest.Package{Name: "nvidia-container-toolkit"})
 	return r
 }
 
@@ -69,7 +71,7 @@ func (r *rpms) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	switch base {
 	case "metalink":
 		body = r.metalink("http://" + req.Host)
-	case "gpg", "D42D0685.pub", "RPM-GPG-KEY-EPEL-9":
+	case "gpg", "D42D0685.pub", "RPM-GPG-KEY-EPEL-9", "RPM-GPG-KEY-Rocky-9":
 		body = r.key()
 	default:
 		_, name, ok := strings.Cut(req.URL.Path, "/repodata/")
@@ -78,7 +80,11 @@ func (r *rpms) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		} else {
 			name = "Packages/" + base
 		}
-		if body = r.files[name]; body == nil && !ok {
+		files := r.vendors
+		if strings.Contains(req.URL.Path, "/pub/rocky/") {
+			files = r.system
+		}
+		if body = files[name]; body == nil && !ok {
 			body = content(req.URL.Path)
 		}
 	}
@@ -92,5 +98,5 @@ func (r *rpms) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // metalink is that of EPEL: the mirror is another address of the stand-in.
 func (r *rpms) metalink(server string) []byte {
 	return fmt.Appendf(nil, `<metalink version="3.0" xmlns="http://www.metalinker.org/"><files><file name="repomd.xml"><verification><hash type="sha256">%s</hash></verification><resources><url protocol="http" preference="100">%s/epel/9/Everything/x86_64/repodata/repomd.xml</url></resources></file></files></metalink>`,
-		digest(r.files["repodata/repomd.xml"]), server)
+		digest(r.vendors["repodata/repomd.xml"]), server)
 }
