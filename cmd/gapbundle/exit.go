@@ -165,6 +165,10 @@ func hintFor(err error, mirror string) string {
 	if errors.As(err, &usage) && usage.hint != "" {
 		return usage.hint
 	}
+	var own interface{ Hint() string }
+	if errors.As(err, &own) {
+		return own.Hint()
+	}
 	var missing *config.MissingError
 	if errors.As(err, &missing) {
 		return "name the spec file, as in gapbundle export site.yaml; without a name it is " + defaultSpec

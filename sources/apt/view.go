@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/closure"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 )
@@ -123,7 +124,7 @@ func (c *choices) choose(v *view, all []*loaded, listings []listing, requests []
 		err = upstreamError("package lists", err)
 	}
 	if err != nil {
-		return err
+		return sources.Unresolved(err)
 	}
 	why := ""
 	if v.mixed() {

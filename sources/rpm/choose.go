@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
@@ -97,7 +98,7 @@ func (p *planner) chooseRelease(ctx context.Context, release string, all []*gath
 	}
 	sel, err := closure.Select(indexes, requests)
 	if err != nil {
-		return upstreamError(typePrimary, err) // relations of a package
+		return sources.Unresolved(upstreamError(typePrimary, err)) // that: relations of a package
 	}
 	for _, c := range sel.Choices {
 		at := listings[c.Index]

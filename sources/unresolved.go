@@ -1,0 +1,34 @@
+package sources
+
+import (
+	"errors"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// unresolved is a dependency that no source of the set meets.
+type unresolved struct{ error }
+
+func (e *unresolved) Unwrap() error { return e.error }
+
+// Hint says what to do about it.
+func (*unresolved) Hint() string {
+	return "add the repository that has what is missing to the set, as a source with some packages of it; or ask for something else"
+}
+
+// Unresolved marks those of joined errors that match bundle.ErrIncomplete as
+// dependencies that no source of the set meets: nothing can be brought for them,
+// as for a medium.
+func Unresolved(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the tree itself is walked
+		var all []error
+		for _, part := range joined.Unwrap() {
+			all = append(all, Unresolved(part))
+		}
+		return errors.Join(all...)
+	}
+	if errors.Is(err, bundle.ErrIncomplete) {
+		return &unresolved{err}
+	}
+	return err
+}
