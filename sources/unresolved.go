@@ -20,7 +20,7 @@ func (*unresolved) Hint() string {
 // dependencies that no source of the set meets: nothing can be brought for them,
 // as for a medium.
 func Unresolved(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the tree itself is walked
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []error
 		for _, part := range joined.Unwrap() {
 			all = append(all, Unresolved(part))
