@@ -271,6 +271,14 @@ func TestMalformedRelation(t *testing.T) {
 	if _, err := closure.Select([]closure.Index{x}, []closure.Request{ask("bad")}); !errors.Is(err, bundle.ErrMalformed) {
 		t.Error(err)
 	}
+	var pairs []string
+	for i := range 12 {
+		pairs = append(pairs, fmt.Sprintf("(a%d or b%d)", i, i))
+	}
+	x = parse("wide-1-1; conflicts: (" + strings.Join(pairs, " and ") + ")")
+	if _, err := closure.Select([]closure.Index{x}, []closure.Request{ask("wide")}); !errors.Is(err, bundle.ErrMalformed) || !strings.Contains(err.Error(), "package wide-1-1.x86_64: conflicts") {
+		t.Errorf("a conflict of 4096 clauses: %v", err)
+	}
 }
 
 func TestNotesAndWhy(t *testing.T) {

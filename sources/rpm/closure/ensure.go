@@ -20,6 +20,12 @@ func (s *solver) ensure() (changed bool, err error) {
 		s.lookAt(h)
 	}
 	s.settle()
+	if s.shrunk { // what it was shown by may be gone
+		s.shrunk = false
+		for _, r := range s.roots {
+			delete(s.proven, r)
+		}
+	}
 	nodes := s.reach()
 	x, err := s.enemiesAmong(nodes)
 	if err != nil {
@@ -67,7 +73,7 @@ func (s *solver) ensureEach(all []*node) (changed bool, err error) {
 		case whole.err != nil:
 			return false, whole.err
 		case !whole.can(n):
-			n.hopeless = true
+			n.hopeless, s.shrunk = true, true
 			s.broken = append(s.broken, n)
 			s.settle()
 			changed = true

@@ -58,6 +58,10 @@ func TestEnsure(t *testing.T) {
 			"a b c", "a b c x y", "c",
 		},
 		{
+			"what another thing brought that is given up", "a; requires: cap; requires: b\nb\nx; provides: cap; conflicts: b\ny; provides: cap\nbad; requires: y; requires: e; conflicts: e\ne",
+			"a bad", "a b x y", "",
+		},
+		{
 			"a condition", "a; requires: (late if b); requires: cap\nb\nx; provides: cap; conflicts: late\ny; provides: cap\nlate",
 			"a b", "a b late x y", "",
 		},

@@ -15,7 +15,7 @@ import (
 )
 
 // maxLiterals bounds a formula: conflicts and obsoletes of hostile lists can
-// multiply. The whole of Debian, 66,000 packages, has 2 million.
+// multiply. The largest that all of Debian's 66,000 packages need has 120,000.
 const maxLiterals = 1 << 25
 
 // maxTime bounds one question to the SAT solver, which can be made to take any
@@ -241,7 +241,8 @@ func (f *formula) conflicts(n *node) {
 		}
 		all, err := clauses(rich, true)
 		if err != nil {
-			continue
+			f.err = fmt.Errorf("package %s: conflicts: %w", n.pkg.NEVRA(), err)
+			return
 		}
 		for _, c := range all {
 			f.conflict(n, r, c)

@@ -29,8 +29,10 @@ type solver struct {
 	// conflicts and apart are notes: conflicts among what is carried, and what
 	// was asked for and cannot be installed beside the rest of it.
 	conflicts, apart []string
-	// proven are known to be installable.
+	// proven are known to be installable: packages from the whole, roots from
+	// what is reached, as long as that has not shrunk since.
 	proven map[*node]bool
+	shrunk bool
 	// bare are carried without what they depend on, which nobody has: dnf
 	// prefers others to an older version as long as they are there.
 	bare map[*entry]*reason
