@@ -1,6 +1,7 @@
 package closure
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,15 @@ func index(text string) Index {
 		x.Packages = append(x.Packages, p)
 	}
 	return x
+}
+
+// wide is a rich dependency of too many clauses, turned round.
+func wide() string {
+	var pairs []string
+	for i := range 12 {
+		pairs = append(pairs, fmt.Sprintf("(c%d or d%d)", i, i))
+	}
+	return "(" + strings.Join(pairs, " and ") + ")"
 }
 
 // TestEnsure: where only first choices are reached, as if nothing had widened
@@ -60,6 +70,10 @@ func TestEnsure(t *testing.T) {
 		{
 			"what another thing brought that is given up", "a; requires: cap; requires: b\nb\nx; provides: cap; conflicts: b\ny; provides: cap\nbad; requires: y; requires: e; conflicts: e\ne",
 			"a bad", "a b x y", "",
+		},
+		{
+			"an alternative that nobody can read", "a; requires: cap; requires: b\nb\nx; provides: cap; conflicts: b\nxx; provides: cap; conflicts: " + wide() + "\ny; provides: cap",
+			"a b", "a b x y", "",
 		},
 		{
 			"a condition", "a; requires: (late if b); requires: cap\nb\nx; provides: cap; conflicts: late\ny; provides: cap\nlate",

@@ -240,8 +240,13 @@ func (f *formula) conflicts(n *node) {
 			continue // an error of its own when the package is chosen
 		}
 		all, err := clauses(rich, true)
-		if err != nil {
+		switch {
+		case err == nil:
+		case f.s.isReached(n):
 			f.err = fmt.Errorf("package %s: conflicts: %w", n.pkg.NEVRA(), err)
+			return
+		default: // of no concern as long as others will do
+			f.of(n, "conflicts with", r.String())
 			return
 		}
 		for _, c := range all {
