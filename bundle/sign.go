@@ -131,7 +131,7 @@ func SignerOf(key crypto.PrivateKey) (*Signer, error) {
 
 // GenerateKey makes an ECDSA P-256 key pair that is not encrypted: the receipt
 // key of a mirror, which has to sign while nobody is there to type. The keys
-// of people are made by internal/keys.
+// of people are made by sources/keys.
 func GenerateKey() (privatePEM, publicPEM []byte, err error) {
 	privatePEM, publicPEM, err = cryptoutils.GeneratePEMEncodedECDSAKeyPair(elliptic.P256(), cryptoutils.SkipPassword)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gapbundle/gapbundle/internal/config"
+	"github.com/gapbundle/gapbundle/sources/config"
 )
 
 // specs are the spec files of this folder.

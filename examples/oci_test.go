@@ -11,7 +11,7 @@ import (
 	godigest "github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/gapbundle/gapbundle/internal/registrytest"
+	"github.com/gapbundle/gapbundle/internal/test/registrytest"
 )
 
 // registries stands for every registry: their hosts are the first part of its

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
 )
 
 // Spec is one entry of the spec file's sources, or one that another source
@@ -111,3 +113,41 @@ type Tree interface {
 	// error matches ErrNotAtHand where a check need not look.
 	Open(ctx context.Context, repo, path string) (io.ReadCloser, error)
 }
+
+// Kinds are the kinds a program knows; package all lists them.
+type Kinds []Kind
+
+// Lookup finds a kind by name.
+func (k Kinds) Lookup(name string) (Kind, bool) {
+	i := slices.IndexFunc(k, func(kind Kind) bool { return kind.Name == name })
+	if i < 0 {
+		return Kind{}, false
+	}
+	return k[i], true
+}
+
+// Names lists them, in their order.
+func (k Kinds) Names() []string {
+	names := make([]string, len(k))
+	for i := range k {
+		names[i] = k[i].Name
+	}
+	return names
+}
+
+// Given is the Spec of a derived source over a value that the deriving kind
+// built: a map, or a struct with json tags, with the keys that the other
+// kind's part of a spec file has. Its name is "<from>/<kind>", its folder
+// that of from.
+func Given(from Spec, kind string, value any) Spec {
+	s := Spec{Name: from.Name + "/" + kind, Kind: kind, Dir: from.Dir, From: from.Name}
+	s.Decode = func(into any) error {
+		n, err := strictyaml.FromValue("source "+s.Name, value)
+		if err != nil {
+			return err
+		}
+		return n.Decode(into)
+	}
+	return s
+}
+

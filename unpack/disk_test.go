@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gapbundle/gapbundle/internal/bundletest"
+	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 	"github.com/gapbundle/gapbundle/unpack"
 )
 

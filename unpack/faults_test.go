@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gapbundle/gapbundle/internal/bundletest"
-	"github.com/gapbundle/gapbundle/internal/faulttest"
+	"github.com/gapbundle/gapbundle/internal/test/bundletest"
+	"github.com/gapbundle/gapbundle/internal/test/faulttest"
 	"github.com/gapbundle/gapbundle/unpack"
 )
 

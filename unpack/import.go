@@ -13,7 +13,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/blobstore"
+	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/unpack/site"
 	"github.com/gapbundle/gapbundle/verify"
 )
@@ -282,7 +282,7 @@ func (w *writer) keepLists(ctx context.Context, b *verify.Bundle) error {
 	return batch.Flush(ctx)
 }
 
-func (w *writer) keepList(b *verify.Bundle, batch *blobstore.Batch, desc v1.Descriptor) error {
+func (w *writer) keepList(b *verify.Bundle, batch *store.Batch, desc v1.Descriptor) error {
 	d, err := bundle.ParseDigest(string(desc.Digest))
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/blobstore"
+	"github.com/gapbundle/gapbundle/unpack/store"
 )
 
 // placer puts files into trees that nobody sees yet. Web servers build
@@ -37,19 +37,19 @@ type placer struct {
 
 // openFolder is an open folder and its path; the zero value is none.
 type openFolder struct {
-	*blobstore.Folder
+	*store.Folder
 	path string
 }
 
 // at makes o the folder path.
-func (o *openFolder) at(root *os.Root, path string) (*blobstore.Folder, error) {
+func (o *openFolder) at(root *os.Root, path string) (*store.Folder, error) {
 	if o.Folder != nil && o.path == path {
 		return o.Folder, nil
 	}
 	if err := o.close(); err != nil {
 		return nil, err
 	}
-	f, err := blobstore.OpenFolder(root, path)
+	f, err := store.OpenFolder(root, path)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +171,7 @@ func (p *placer) double(d bundle.Digest, src, dst string, mtime time.Time) error
 
 // link makes dst a hard link to the file name in from. false: there cannot be
 // one.
-func (p *placer) link(from *blobstore.Folder, name, dst string) (bool, error) {
+func (p *placer) link(from *store.Folder, name, dst string) (bool, error) {
 	if p.linkless {
 		return false, nil
 	}
@@ -179,7 +179,7 @@ func (p *placer) link(from *blobstore.Folder, name, dst string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	err = blobstore.Link(from, name, to, path.Base(dst))
+	err = store.Link(from, name, to, path.Base(dst))
 	switch {
 	case err == nil:
 		return true, nil
@@ -200,14 +200,14 @@ func (p *placer) copy(src, dst string, mtime time.Time) (err error) {
 		return err
 	}
 	defer in.Close()
-	out, err := p.root.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, blobstore.Mode)
+	out, err := p.root.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, store.Mode)
 	if err != nil {
 		return err
 	}
 	if !reflink(out, in) {
 		_, err = io.Copy(out, in)
 	}
-	err = errors.Join(err, out.Chmod(blobstore.Mode), out.Close())
+	err = errors.Join(err, out.Chmod(store.Mode), out.Close())
 	if err != nil {
 		return fmt.Errorf("%s: %w", dst, err)
 	}
@@ -229,7 +229,7 @@ func (p *placer) makeParents(dst string) error {
 		} else {
 			i += 1 + next
 		}
-		if err := blobstore.MakeDir(p.root, dir[:i], publicDirMode); err != nil {
+		if err := store.MakeDir(p.root, dir[:i], publicDirMode); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/blobstore"
+	"github.com/gapbundle/gapbundle/unpack/store"
 )
 
 // The names in the directory of a mirror.
@@ -74,7 +74,7 @@ type Mirror struct {
 	root *os.Root
 	// blobs and catalog are the roots of store and lists, which only read.
 	blobs, catalog *os.Root
-	store, lists   *blobstore.Store
+	store, lists   *store.Store
 }
 
 // Create opens the mirror in dir and makes it where there is none: dir itself
@@ -119,12 +119,12 @@ func layOut(root *os.Root) error {
 		}
 	}
 	for _, d := range []string{generationsDir, treesDir, blobsDir} {
-		if err := blobstore.MakeDir(root, d, publicDirMode); err != nil {
+		if err := store.MakeDir(root, d, publicDirMode); err != nil {
 			return err
 		}
 	}
 	for _, d := range []string{stateDir, listsDir, setsDir, recordsDir, receiptDir, pendingDir, rootsDir} {
-		if err := blobstore.MakeDir(root, d, privateDirMode); err != nil {
+		if err := store.MakeDir(root, d, privateDirMode); err != nil {
 			return err
 		}
 	}
@@ -179,14 +179,14 @@ func open(dir string, root *os.Root, o Options) (_ *Mirror, err error) {
 	if m.catalog, err = root.OpenRoot(listsDir); err != nil {
 		return nil, err
 	}
-	m.store, m.lists = blobstore.View(m.blobs), blobstore.View(m.catalog)
+	m.store, m.lists = store.View(m.blobs), store.View(m.catalog)
 	return m, nil
 }
 
 // Close releases the mirror; what its methods opened stays open.
 func (m *Mirror) Close() error {
 	var errs []error
-	for _, s := range []*blobstore.Store{m.store, m.lists} {
+	for _, s := range []*store.Store{m.store, m.lists} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/blobstore"
-	"github.com/gapbundle/gapbundle/internal/durable"
+	"github.com/gapbundle/gapbundle/unpack/store"
+	"github.com/gapbundle/gapbundle/bundle/durable"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -113,7 +113,7 @@ func (w *writer) await(b *verify.Bundle, at time.Time) (*pending, error) {
 		return nil, err
 	}
 	dir := pendingPath(b.Name())
-	if err := blobstore.MakeDir(w.root, dir, privateDirMode); err != nil {
+	if err := store.MakeDir(w.root, dir, privateDirMode); err != nil {
 		return nil, err
 	}
 	if err := w.copyRoot(b, dir); err != nil {

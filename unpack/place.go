@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/blobstore"
+	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -103,8 +103,8 @@ func corrupt(err error) error {
 // shelver is the verify.Sink of one volume.
 type shelver struct {
 	ctx    context.Context // of the one Stream it is for
-	store  *blobstore.Store
-	batch  *blobstore.Batch
+	store  *store.Store
+	batch  *store.Batch
 	stored *atomic.Int64 // bytes written, over all volumes
 
 	mu       sync.Mutex
@@ -131,7 +131,7 @@ func (s *shelver) Create(b bundle.Blob) (verify.BlobWriter, error) {
 }
 
 type wholeBlob struct {
-	*blobstore.Writer
+	*store.Writer
 	shelver *shelver
 	blob    bundle.Blob
 }

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/blobstore"
-	"github.com/gapbundle/gapbundle/internal/durable"
+	"github.com/gapbundle/gapbundle/unpack/store"
+	"github.com/gapbundle/gapbundle/bundle/durable"
 	"github.com/gapbundle/gapbundle/unpack/site"
 )
 
@@ -171,7 +171,7 @@ func (w *writer) build(ctx context.Context, g, current *Generation) (err error) 
 	p := &placer{writer: w, ctx: ctx, at: g.Time, spares: map[spare]string{}}
 	defer func() { err = errors.Join(err, p.close()) }()
 	dir := generationDir(g.Number) + tempSuffix
-	if err := blobstore.MakeDir(w.root, dir, publicDirMode); err != nil {
+	if err := store.MakeDir(w.root, dir, publicDirMode); err != nil {
 		return err
 	}
 	if err := p.generate(g, current, dir); err != nil {

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/durable"
+	"github.com/gapbundle/gapbundle/bundle/durable"
 	"github.com/gapbundle/gapbundle/verify"
 )
 

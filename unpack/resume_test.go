@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/bundletest"
+	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 	"github.com/gapbundle/gapbundle/unpack"
 )
 

@@ -7,8 +7,8 @@ import (
 	"io/fs"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/blobstore"
-	"github.com/gapbundle/gapbundle/internal/durable"
+	"github.com/gapbundle/gapbundle/unpack/store"
+	"github.com/gapbundle/gapbundle/bundle/durable"
 )
 
 // outcome is what a publish puts on record besides the generation.
@@ -141,7 +141,7 @@ func (w *writer) keepRoot(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := blobstore.MakeDir(w.root, to, privateDirMode); err != nil {
+	if err := store.MakeDir(w.root, to, privateDirMode); err != nil {
 		return err
 	}
 	for _, e := range entries {

@@ -10,15 +10,15 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/blobstore"
+	"github.com/gapbundle/gapbundle/unpack/store"
 )
 
 // writer is a Mirror whose lock is held: every function that changes something
 // below the mirror is a method of it, or of something that holds one.
 type writer struct {
 	*Mirror
-	store, lists *blobstore.Store // these write; they hide the Mirror's, which only read
-	sync         *blobstore.Syncer
+	store, lists *store.Store // these write; they hide the Mirror's, which only read
+	sync         *store.Syncer
 }
 
 // lockPoll is how often a lock that another process holds is asked for.
@@ -33,15 +33,15 @@ func (m *Mirror) write(ctx context.Context, change func(w *writer) error) (err e
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
 	w := &writer{Mirror: m}
-	if w.store, err = blobstore.Open(m.blobs); err != nil {
+	if w.store, err = store.Open(m.blobs); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.store.Close()) }()
-	if w.lists, err = blobstore.Open(m.catalog); err != nil {
+	if w.lists, err = store.Open(m.catalog); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.lists.Close()) }()
-	if w.sync, err = blobstore.NewSyncer(m.root); err != nil {
+	if w.sync, err = store.NewSyncer(m.root); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.sync.Close()) }()

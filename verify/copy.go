@@ -7,7 +7,7 @@ import (
 	"os"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/durable"
+	"github.com/gapbundle/gapbundle/bundle/durable"
 )
 
 // CopyRoot copies everything of the bundle but README and volumes into dst,

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/keys"
+	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 )

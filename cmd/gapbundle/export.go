@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gapbundle/gapbundle/internal/export"
-	"github.com/gapbundle/gapbundle/internal/keys"
+	"github.com/gapbundle/gapbundle/sources/export"
+	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources/all"
 	"github.com/urfave/cli/v2"
 )

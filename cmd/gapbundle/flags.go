@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gapbundle/gapbundle/internal/config"
+	"github.com/gapbundle/gapbundle/sources/config"
 	"github.com/urfave/cli/v2"
 )
 

@@ -21,8 +21,8 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/bundletest"
-	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/internal/test/bundletest"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 

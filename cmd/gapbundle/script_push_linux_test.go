@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/internal/bundletest"
-	"github.com/gapbundle/gapbundle/internal/registrytest"
+	"github.com/gapbundle/gapbundle/internal/test/bundletest"
+	"github.com/gapbundle/gapbundle/internal/test/registrytest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 

@@ -10,7 +10,7 @@ import (
 // TestImports: every edge between packages of ours is in the table.
 func TestImports(t *testing.T) {
 	m, rows := load(t), table()
-	exists := map[string]bool{}
+	exists, used := map[string]bool{}, map[[2]string]bool{}
 	for _, f := range m.files {
 		exists[f.pkg] = true
 		from, ok := rows[f.pkg]
@@ -20,6 +20,12 @@ func TestImports(t *testing.T) {
 		}
 		for _, importPath := range f.imports() {
 			to, ok := m.ours(importPath)
+			if ok && !f.test {
+				used[[2]string{f.pkg, to}] = true
+			}
+			if ok && f.test {
+				used[[2]string{f.pkg + " test", to}] = true
+			}
 			if ok && !from.mayImport(f, to, rows) {
 				t.Errorf("%s: imports %s, which its row does not allow", f.name, to)
 			}
@@ -32,6 +38,16 @@ func TestImports(t *testing.T) {
 		for _, to := range append(slices.Clip(r.imports), r.tests...) {
 			if !exists[to] {
 				t.Errorf("row %s: %s: there is no such package", pkg, to)
+			}
+		}
+		for _, to := range r.imports {
+			if !used[[2]string{pkg, to}] {
+				t.Errorf("row %s: allows %s, which no code of it imports", pkg, to)
+			}
+		}
+		for _, to := range r.tests {
+			if !used[[2]string{pkg + " test", to}] {
+				t.Errorf("row %s: allows %s to its tests, and none imports it", pkg, to)
 			}
 		}
 	}
@@ -145,14 +161,14 @@ func TestRefusals(t *testing.T) {
 	}{
 		"a room to its neighbour":       {from: "unpack", to: "verify", want: true},
 		"against the stream":            {from: "verify", to: "unpack"},
-		"the format to anything":        {from: "bundle", to: "internal/durable"},
+		"the format to anything":        {from: "bundle", to: "bundle/durable"},
 		"a kind to the receiving side":  {from: "sources/files", to: "unpack"},
 		"the program to anything":       {from: "cmd/gapbundle", to: "verify", want: true},
-		"the program to a test package": {from: "cmd/gapbundle", to: "internal/upstreamtest"},
-		"a test to a test package":      {from: "internal/fetch", test: true, to: "internal/upstreamtest", want: true},
+		"the program to a test package": {from: "cmd/gapbundle", to: "internal/test/upstreamtest"},
+		"a test to a test package":      {from: "internal/fetch", test: true, to: "internal/test/upstreamtest", want: true},
 		"a test to its package":         {from: "internal/fetch", test: true, to: "internal/fetch", want: true},
-		"a test of a test package":      {from: "internal/webtest", test: true, to: "unpack", want: true},
-		"a test package itself":         {from: "internal/webtest", to: "unpack"},
+		"a test of a test package":      {from: "internal/test/webtest", test: true, to: "unpack", want: true},
+		"a test package itself":         {from: "internal/test/webtest", to: "unpack"},
 		"a test against the stream":     {from: "bundle", test: true, to: "unpack"},
 	} {
 		f := &file{pkg: edge.from, test: edge.test}

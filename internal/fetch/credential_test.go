@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	up "github.com/gapbundle/gapbundle/internal/upstreamtest"
+	up "github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 func write(t *testing.T, file, text string, mode os.FileMode) {

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	up "github.com/gapbundle/gapbundle/internal/upstreamtest"
+	up "github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	up "github.com/gapbundle/gapbundle/internal/upstreamtest"
+	up "github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 func TestRedirects(t *testing.T) {

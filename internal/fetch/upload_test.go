@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	up "github.com/gapbundle/gapbundle/internal/upstreamtest"
+	up "github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 // slowBody hands out a byte at each tick.

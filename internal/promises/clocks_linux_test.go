@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/bundletest"
+	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 )
 
 // P17: expiry is judged by the later of the local clock and the set's floor;

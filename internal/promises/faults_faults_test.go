@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gapbundle/gapbundle/internal/faulttest"
+	"github.com/gapbundle/gapbundle/internal/test/faulttest"
 )
 
 // calls is a run of one command under faults, which is to end as an

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/bundletest"
+	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 )
 
 // makeGoldenEnv names a folder into which TestGolden writes bundles anew. The

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 // Each byte of upstream is downloaded once, and what has not changed not at

@@ -16,12 +16,12 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/bundletest"
+	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/push"
 	"github.com/gapbundle/gapbundle/internal/registry"
-	fake "github.com/gapbundle/gapbundle/internal/registrytest"
-	up "github.com/gapbundle/gapbundle/internal/upstreamtest"
+	fake "github.com/gapbundle/gapbundle/internal/test/registrytest"
+	up "github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 func TestPush(t *testing.T) {

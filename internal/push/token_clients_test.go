@@ -20,8 +20,8 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/push"
 	"github.com/gapbundle/gapbundle/internal/registry"
-	fake "github.com/gapbundle/gapbundle/internal/registrytest"
-	up "github.com/gapbundle/gapbundle/internal/upstreamtest"
+	fake "github.com/gapbundle/gapbundle/internal/test/registrytest"
+	up "github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 // tokenService gives out what distribution takes: signed tokens with exactly

@@ -15,8 +15,8 @@ import (
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
-	fake "github.com/gapbundle/gapbundle/internal/registrytest"
-	up "github.com/gapbundle/gapbundle/internal/upstreamtest"
+	fake "github.com/gapbundle/gapbundle/internal/test/registrytest"
+	up "github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 // TestTags reads all pages.

@@ -23,8 +23,8 @@ import (
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
-	fake "github.com/gapbundle/gapbundle/internal/registrytest"
-	up "github.com/gapbundle/gapbundle/internal/upstreamtest"
+	fake "github.com/gapbundle/gapbundle/internal/test/registrytest"
+	up "github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/serve"
-	"github.com/gapbundle/gapbundle/internal/webtest"
+	"github.com/gapbundle/gapbundle/internal/test/webtest"
 )
 
 const (

@@ -28,10 +28,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gapbundle/gapbundle/internal/serve"
-	"github.com/gapbundle/gapbundle/internal/webtest"
+	"github.com/gapbundle/gapbundle/internal/test/webtest"
 )
 
-// What every server has to do is tested in internal/webtest; here is what
+// What every server has to do is tested in internal/test/webtest; here is what
 // only ours does.
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

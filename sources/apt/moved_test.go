@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/internal/export"
+	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 )
 

@@ -15,10 +15,11 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/config"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
+	"github.com/gapbundle/gapbundle/sources/config"
 )
 
 // load reads a spec of these sources.
@@ -51,13 +52,13 @@ func newEnv(t testing.TB, dir string, base sources.Base) *sources.Env {
 	return &sources.Env{Set: "demo", Fetch: client, Base: base, Dir: dir, Now: now, Scratch: scratch, Log: slog.New(slog.DiscardHandler)}
 }
 
-func plan(t testing.TB, env *sources.Env, text string) (*sources.Resolved, error) {
+func plan(t testing.TB, env *sources.Env, text string) (*collect.Resolved, error) {
 	t.Helper()
-	return sources.Resolve(t.Context(), sources.Kinds{Kind()}, load(t, env.Dir, text), env)
+	return collect.Resolve(t.Context(), sources.Kinds{Kind()}, load(t, env.Dir, text), env)
 }
 
 // paths are those of a planned repository, with its artifacts.
-func paths(t testing.TB, r *sources.Resolved, name string) map[string]sources.Artifact {
+func paths(t testing.TB, r *collect.Resolved, name string) map[string]sources.Artifact {
 	t.Helper()
 	all := map[string]sources.Artifact{}
 	for _, repo := range r.Repositories {
@@ -144,7 +145,7 @@ func (r recorded) Files(repo string) iter.Seq2[sources.Recorded, error] {
 	}
 }
 
-func record(t *testing.T, r *sources.Resolved) recorded {
+func record(t *testing.T, r *collect.Resolved) recorded {
 	t.Helper()
 	all := recorded{}
 	for _, repo := range r.Repositories {

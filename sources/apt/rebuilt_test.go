@@ -20,8 +20,8 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/keys"
-	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
+	"github.com/gapbundle/gapbundle/sources/keys"
 )
 
 // siteKey is a key of the site, open or as a plan has it.
@@ -51,7 +51,7 @@ type tree struct {
 	content map[string]map[string][]byte
 }
 
-func collect(t testing.TB, r *sources.Resolved) *tree {
+func collectAll(t testing.TB, r *collect.Resolved) *tree {
 	t.Helper()
 	tr := &tree{files: map[string]map[string]bundle.File{}, content: map[string]map[string][]byte{}}
 	for _, repo := range r.Repositories {
@@ -131,7 +131,7 @@ func TestCheckNoticesEveryFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tr := collect(t, r)
+			tr := collectAll(t, r)
 			counts, err := check(t.Context(), tr)
 			if err != nil || len(counts) != 3 || counts[1].Count < 3 {
 				t.Fatalf("whole: %v, %v", counts, err)
@@ -170,7 +170,7 @@ func TestRebuiltIsDeterministic(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tr := collect(t, r)
+		tr := collectAll(t, r)
 		if first == nil {
 			first = tr
 		}
@@ -215,7 +215,7 @@ func TestRebuiltContents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := collect(t, r)
+	tr := collectAll(t, r)
 	for name, want := range map[string]string{
 		"main/Contents-amd64": "share/data main/data\nbin/hello main/hello\n",
 		"Contents-amd64":      "bin/hello main/hello\n",
@@ -260,7 +260,7 @@ func TestValidFor(t *testing.T) {
 	if e := r.Repositories[0].Expires; e == nil || !e.Equal(want) {
 		t.Errorf("expires %v, want %v", e, want)
 	}
-	if text := collect(t, r).content["os"]["dists/stable/Release"]; !bytes.Contains(text, []byte("Valid-Until: Tue, 01 Dec 2026 00:00:00 UTC\n")) {
+	if text := collectAll(t, r).content["os"]["dists/stable/Release"]; !bytes.Contains(text, []byte("Valid-Until: Tue, 01 Dec 2026 00:00:00 UTC\n")) {
 		t.Errorf("Release:\n%s", text)
 	}
 }

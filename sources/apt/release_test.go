@@ -11,6 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
 // said is what a suite says of itself: "Origin Suite Codename name", with "-"
@@ -87,7 +88,7 @@ func TestReleases(t *testing.T) {
 }
 
 // pool are the packages of a planned source.
-func pool(t *testing.T, r *sources.Resolved, source string) string {
+func pool(t *testing.T, r *collect.Resolved, source string) string {
 	t.Helper()
 	var all []string
 	for p := range paths(t, r, source) {
@@ -99,7 +100,7 @@ func pool(t *testing.T, r *sources.Resolved, source string) string {
 	return strings.Join(all, " ")
 }
 
-func notes(r *sources.Resolved, source string) string {
+func notes(r *collect.Resolved, source string) string {
 	for _, repo := range r.Repositories {
 		if repo.Name == source {
 			return strings.Join(repo.Notes, "\n")
@@ -164,7 +165,7 @@ func TestSourceOfEveryRelease(t *testing.T) {
 			t.Errorf("%s: notes\n%s", source, got)
 		}
 	}
-	if _, err := check(t.Context(), collect(t, resolved)); err != nil {
+	if _, err := check(t.Context(), collectAll(t, resolved)); err != nil {
 		t.Error(err)
 	}
 	for source, want := range map[string]string{"os": "data is asked for by source os", "old": "clients of all releases at once: tool is asked for by source tools; "} {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/internal/webtest"
+	"github.com/gapbundle/gapbundle/internal/test/webtest"
 )
 
 // fillReleases makes two releases side by side with packages of the same names,

@@ -62,7 +62,7 @@ func TestDateIsTheNewest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tr := collect(t, r)
+		tr := collectAll(t, r)
 		for _, suite := range []string{"older", "newer"} {
 			if text := string(tr.content["os"]["dists/"+suite+"/Release"]); !strings.Contains(text, "Date: Fri, 30 Oct 2026 12:00:00 UTC\n") {
 				t.Errorf("%s:\n%s", suite, text)
@@ -95,7 +95,7 @@ func TestCheckOfPlainForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := collect(t, r)
+	tr := collectAll(t, r)
 	var kept []string
 	for line := range strings.Lines(string(a.indexes())) {
 		if !strings.HasSuffix(line, " main/binary-amd64/Packages\n") {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
 // bigArchive has n packages whose stanzas are as long as real ones.
@@ -57,7 +57,7 @@ func benchmarkPlan(b *testing.B, a *archive, more string, want int) {
 	}
 }
 
-func count(t testing.TB, r *sources.Resolved) int {
+func count(t testing.TB, r *collect.Resolved) int {
 	n := 0
 	for _, repo := range r.Repositories {
 		for _, err := range repo.Artifacts() {

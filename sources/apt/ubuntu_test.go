@@ -79,7 +79,7 @@ func TestUbuntuVerbatim(t *testing.T) {
 	if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, want) {
 		t.Errorf("got  %s\nwant %s", strings.Join(names, " "), strings.Join(want, " "))
 	}
-	tr := collect(t, r)
+	tr := collectAll(t, r)
 	if _, err := check(t.Context(), tr); err != nil {
 		t.Error(err)
 	}
@@ -100,7 +100,7 @@ func TestUbuntuRebuilt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := collect(t, r)
+	tr := collectAll(t, r)
 	var pool []string
 	for p := range tr.files["os"] {
 		if strings.HasPrefix(p, "pool/") {
@@ -158,7 +158,7 @@ func TestVendors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := collect(t, r)
+	tr := collectAll(t, r)
 	for repo, want := range map[string]string{
 		"cuda": "pool/main/cuda/cuda_13.0-1_amd64.deb", "toolkit": "amd64/pool/main/nvidia-container-toolkit/nvidia-container-toolkit_1.18.0-1_amd64.deb",
 		"ppa": "pool/main/maas/maas_1:3.6.1_all.deb", "dgx": "pool/dgx/dgx-conf/dgx-conf_7.0_amd64.deb",

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/export"
-	"github.com/gapbundle/gapbundle/internal/keys"
+	"github.com/gapbundle/gapbundle/sources/export"
+	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources"
 )
 
@@ -218,7 +218,7 @@ func TestReplayedOpens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	was, is := collect(t, first), collect(t, third)
+	was, is := collectAll(t, first), collectAll(t, third)
 	for p, want := range was.content["os"] {
 		if !bytes.Equal(is.content["os"][p], want) {
 			t.Errorf("%s: opens to something else", p)

@@ -16,6 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
 // now is the judging time of all tests.
@@ -115,7 +116,7 @@ func (s *site) specs(text string) []sources.Spec {
 // plan plans the sources and returns their artifacts by repository.
 func (s *site) plan(text string) (map[string][]sources.Artifact, error) {
 	s.t.Helper()
-	r, err := sources.Resolve(s.t.Context(), sources.Kinds{Kind()}, s.specs(text), s.env)
+	r, err := collect.Resolve(s.t.Context(), sources.Kinds{Kind()}, s.specs(text), s.env)
 	if err != nil {
 		return nil, err
 	}

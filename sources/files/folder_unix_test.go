@@ -17,6 +17,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
 func TestFolder(t *testing.T) {
@@ -181,7 +182,7 @@ func TestFolderStreams(t *testing.T) {
 	for i := range n {
 		s.write(fmt.Sprintf("d/%04d", i), "x")
 	}
-	r, err := sources.Resolve(t.Context(), sources.Kinds{Kind()}, s.specs("- {name: h, dir: d}\n"), s.env)
+	r, err := collect.Resolve(t.Context(), sources.Kinds{Kind()}, s.specs("- {name: h, dir: d}\n"), s.env)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,9 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
 // hostPath is the folder of a fake upstream in the mirror.
@@ -225,7 +226,7 @@ func TestSharedURL(t *testing.T) {
 	s, up := newSite(t), upstreamtest.New(t)
 	up.Put("/x", []byte("x"))
 	up.Put("/y", []byte("y"))
-	r, err := sources.Resolve(t.Context(), sources.Kinds{Kind()}, s.specs(
+	r, err := collect.Resolve(t.Context(), sources.Kinds{Kind()}, s.specs(
 		"- {name: b, urls: ["+up.URL("/x")+"]}\n- {name: a, urls: ["+up.URL("/y")+", {url: "+up.URL("/x")+", sha256: "+sumX.Hex()+"}]}\n"), s.env)
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
-	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 // signer is somebody who signs SHA256SUMS files; lifetime 0: for ever.

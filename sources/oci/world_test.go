@@ -21,11 +21,12 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/config"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
-	"github.com/gapbundle/gapbundle/internal/registrytest"
+	"github.com/gapbundle/gapbundle/internal/test/registrytest"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
+	"github.com/gapbundle/gapbundle/sources/config"
 )
 
 // world is a registry and the folder of a spec that names it.
@@ -162,14 +163,14 @@ func (w *world) env(base sources.Base) *sources.Env {
 	}
 }
 
-func (w *world) plan(env *sources.Env, text string) (*sources.Resolved, error) {
+func (w *world) plan(env *sources.Env, text string) (*collect.Resolved, error) {
 	w.t.Helper()
 	w.write("spec.yaml", []byte("version: 1\nname: site\nsources:\n"+text))
 	spec, err := config.Load(filepath.Join(w.dir, "spec.yaml"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return sources.Resolve(w.t.Context(), sources.Kinds{Kind()}, spec.Sources, env)
+	return collect.Resolve(w.t.Context(), sources.Kinds{Kind()}, spec.Sources, env)
 }
 
 // tree is what a plan amounts to once it is collected.
@@ -183,7 +184,7 @@ type tree struct {
 	held bool
 }
 
-func (w *world) collect(r *sources.Resolved) *tree {
+func (w *world) collect(r *collect.Resolved) *tree {
 	w.t.Helper()
 	tr := &tree{files: map[string]map[string]bundle.File{}, found: map[string]bundle.Evidence{}, content: map[string][]byte{}}
 	for _, repo := range r.Repositories {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/internal/webtest"
+	"github.com/gapbundle/gapbundle/internal/test/webtest"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
@@ -166,8 +167,8 @@ func TestMemory(t *testing.T) {
 			text := "- name: swarm\n  kind: rpm\n  baseurl: " + url + "\n  gpgkey: archive.asc\n  " + test.spec + "\n"
 			var err error
 			peak := heapPeak(func() {
-				var r *sources.Resolved
-				r, err = sources.Resolve(t.Context(), sources.Kinds{limited(limit)}, specs(t, env.Dir, text), env)
+				var r *collect.Resolved
+				r, err = collect.Resolve(t.Context(), sources.Kinds{limited(limit)}, specs(t, env.Dir, text), env)
 				runtime.KeepAlive(r)
 			})
 			t.Logf("%s: %d MB", name, peak/1e6)

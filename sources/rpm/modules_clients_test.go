@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/internal/webtest"
+	"github.com/gapbundle/gapbundle/internal/test/webtest"
 )
 
 // modularSpecs are packages of modules, and packages outside that have their

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gapbundle/gapbundle/internal/export"
-	"github.com/gapbundle/gapbundle/internal/keys"
+	"github.com/gapbundle/gapbundle/sources/export"
+	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources"
 )
 

@@ -14,10 +14,11 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/config"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
+	"github.com/gapbundle/gapbundle/sources/config"
 )
 
 // specs loads the sources of a spec file.
@@ -49,12 +50,12 @@ func newEnv(t testing.TB, dir string, base sources.Base) *sources.Env {
 	return &sources.Env{Set: "demo", Fetch: client, Base: base, Dir: dir, Now: now, Scratch: scratch, Log: slog.New(slog.DiscardHandler)}
 }
 
-func plan(t testing.TB, env *sources.Env, text string) (*sources.Resolved, error) {
+func plan(t testing.TB, env *sources.Env, text string) (*collect.Resolved, error) {
 	t.Helper()
-	return sources.Resolve(t.Context(), sources.Kinds{Kind()}, specs(t, env.Dir, text), env)
+	return collect.Resolve(t.Context(), sources.Kinds{Kind()}, specs(t, env.Dir, text), env)
 }
 
-func mustPlan(t testing.TB, env *sources.Env, text string) *sources.Resolved {
+func mustPlan(t testing.TB, env *sources.Env, text string) *collect.Resolved {
 	t.Helper()
 	r, err := plan(t, env, text)
 	if err != nil {
@@ -64,7 +65,7 @@ func mustPlan(t testing.TB, env *sources.Env, text string) *sources.Resolved {
 }
 
 // artifacts are those of a planned repository, by path.
-func artifacts(t testing.TB, r *sources.Resolved, name string) map[string]sources.Artifact {
+func artifacts(t testing.TB, r *collect.Resolved, name string) map[string]sources.Artifact {
 	t.Helper()
 	all := map[string]sources.Artifact{}
 	for _, repo := range r.Repositories {
@@ -131,7 +132,7 @@ func (b recorded) Files(repo string) iter.Seq2[sources.Recorded, error] {
 }
 
 // record reads everything that was planned.
-func record(t testing.TB, r *sources.Resolved) recorded {
+func record(t testing.TB, r *collect.Resolved) recorded {
 	t.Helper()
 	b := recorded{}
 	for _, repo := range r.Repositories {

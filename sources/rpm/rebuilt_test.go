@@ -17,9 +17,9 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/keys"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
-	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
+	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
@@ -47,7 +47,7 @@ type tree struct {
 	content map[string]map[string][]byte
 }
 
-func collect(t testing.TB, r *sources.Resolved) *tree {
+func collectAll(t testing.TB, r *collect.Resolved) *tree {
 	t.Helper()
 	tr := &tree{files: map[string]map[string]bundle.File{}, content: map[string]map[string][]byte{}}
 	for _, repo := range r.Repositories {
@@ -148,7 +148,7 @@ func testRebuilt(t *testing.T, sum string) {
 	env := newEnv(t, a.dir, nil)
 	env.Site = siteKey(t)
 	r := mustPlan(t, env, spec)
-	tr := collect(t, r)
+	tr := collectAll(t, r)
 	var got []string
 	for name := range tr.files["epel"] {
 		if !strings.Contains(name, "repodata/") {
@@ -200,7 +200,7 @@ func TestRebuiltIsDeterministic(t *testing.T) {
 	for range 2 {
 		env := newEnv(t, a.dir, nil)
 		env.Site = site
-		trees = append(trees, collect(t, mustPlan(t, env, spec)))
+		trees = append(trees, collectAll(t, mustPlan(t, env, spec)))
 		a.Packages = append(a.Packages, a.pkg("more", "1", "x86_64"))
 		a.publish()
 	}
@@ -280,7 +280,7 @@ func TestForeignRebuilt(t *testing.T) {
 		a.server.Put("/elsewhere/some folder/"+p.FileName(), p.Build(t))
 		env := newEnv(t, a.dir, nil)
 		env.Site = siteKey(t)
-		tr := collect(t, mustPlan(t, env, a.spec("mode: rebuilt", "architectures: [x86_64]")))
+		tr := collectAll(t, mustPlan(t, env, a.spec("mode: rebuilt", "architectures: [x86_64]")))
 		if _, err := check(t.Context(), tr); err != nil {
 			t.Error(err)
 		}
@@ -298,7 +298,7 @@ func TestCheckNoticesEveryFile(t *testing.T) {
 			a, _ := selected(t)
 			env := newEnv(t, a.dir, nil)
 			env.Site = siteKey(t)
-			tr := collect(t, mustPlan(t, env, a.spec(more...)))
+			tr := collectAll(t, mustPlan(t, env, a.spec(more...)))
 			counts, err := check(t.Context(), tr)
 			if err != nil || len(counts) != 3 || counts[1].Count < 2 {
 				t.Fatalf("whole: %v, %v", counts, err)
@@ -371,7 +371,7 @@ func TestDatedAhead(t *testing.T) {
 	a.publish()
 	env := newEnv(t, a.dir, nil)
 	env.Site = siteKey(t)
-	tr := collect(t, mustPlan(t, env, spec))
+	tr := collectAll(t, mustPlan(t, env, spec))
 	sig, err := pgpkeys.Dearmor(tr.content["epel"][nameSignature])
 	if err == nil {
 		_, err = pgpkeys.Signers(tr.content["epel"][nameRepomd], sig, openpgp.EntityList{env.Site}, now)

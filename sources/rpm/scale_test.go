@@ -16,7 +16,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
-	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
@@ -162,7 +162,7 @@ func peak(t testing.TB) float64 {
 	return n / 1024
 }
 
-func count(t testing.TB, r *sources.Resolved) int {
+func count(t testing.TB, r *collect.Resolved) int {
 	n := 0
 	for _, repo := range r.Repositories {
 		for _, err := range repo.Artifacts() {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/internal/webtest"
+	"github.com/gapbundle/gapbundle/internal/test/webtest"
 )
 
 // nextSpecs are newer packages than those of specFiles: one takes the place of

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 // forgeries are refused, and nothing is left that looks like a bundle.

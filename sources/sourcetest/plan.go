@@ -21,10 +21,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/config"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
+	"github.com/gapbundle/gapbundle/sources/config"
 )
 
 // entry is the first line of the first entry of a spec's sources.
@@ -86,7 +87,7 @@ func (r *rig) plan() []seen {
 	}
 	env, done := r.env()
 	defer done()
-	resolved, err := sources.Resolve(r.t.Context(), r.s.Kinds, spec.Sources, env)
+	resolved, err := collect.Resolve(r.t.Context(), r.s.Kinds, spec.Sources, env)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/internal/upstreamtest"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
 )
 

@@ -1,0 +1,436 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// Options say where Collect puts things.
+type Options struct {
+	// Writer is asked once, when the first blob has to be carried: an export
+	// that finds nothing new takes no number and touches no medium.
+	Writer func() (*bundle.Writer, error)
+	// Have gives the size of a blob that the base of a delta has; nil: there
+	// is no base.
+	Have func(d bundle.Digest) (size int64, ok bool)
+	// Scratch receives the lists.
+	Scratch *os.Root
+	// Seen receives what upstream had, per repository, in path order; nil:
+	// not wanted.
+	Seen     func(repository string) (SeenSink, error)
+	Progress bundle.Progress
+	// Site makes the repositories of gapbundle's own (client files, keys)
+	// from what was collected; their artifacts are collected last. nil: none.
+	Site func(ctx context.Context, done []Collected) ([]Planned, error)
+}
+
+// SeenSink is told every file of a repository with its validator.
+type SeenSink interface {
+	Write(r sources.Recorded) error
+	Close() error
+}
+
+// Collected is one repository as it was collected. Its lists lie in scratch.
+type Collected struct {
+	Repository bundle.Repository
+	// FilesName and EvidenceName are the names of the lists in scratch.
+	FilesName, EvidenceName string
+	// Made are the late artifacts of the repository, to be opened again.
+	Made []sources.Artifact
+}
+
+// Survey is what a plan amounts to before anything is fetched.
+type Survey struct {
+	Runs []bundle.Run
+	// Tallies are per repository, in the order of the plan.
+	Tallies []Tally
+
+	planned *bundle.DigestSet
+}
+
+// Tally counts the artifacts of one repository.
+type Tally struct {
+	Files int64 `json:"files"`
+	// Bytes is their size as far as it is known.
+	Bytes int64 `json:"bytes"`
+	// Fetch counts those whose content has to be fetched: neither the base
+	// nor another artifact of the plan has it. FetchBytes is their size as
+	// far as upstream told it; Unsized counts those where it did not.
+	Fetch      int64 `json:"fetch"`
+	FetchBytes int64 `json:"fetchBytes"`
+	Unsized    int64 `json:"unsized"`
+	// Unpinned counts those that nothing but the connection vouches for.
+	Unpinned int64 `json:"unpinned"`
+}
+
+// Total sums the tallies.
+func (s *Survey) Total() Tally {
+	var t Tally
+	for _, r := range s.Tallies {
+		t.Files += r.Files
+		t.Bytes += r.Bytes
+		t.Fetch += r.Fetch
+		t.FetchBytes += r.FetchBytes
+		t.Unsized += r.Unsized
+		t.Unpinned += r.Unpinned
+	}
+	return t
+}
+
+// fate is what becomes of one artifact.
+type fate int
+
+const (
+	fateKnown fate = iota // nothing to fetch: base or another artifact has it
+	fateSized             // goes to its planned place
+	fateTail              // size not known: behind everything planned
+)
+
+// triage decides what becomes of artifacts in the order of the plan, and fills
+// in the size where the digest tells it. The same order gives the same
+// decisions, so the survey and the collection agree.
+type triage struct {
+	have    func(bundle.Digest) (int64, bool)
+	planned *bundle.DigestSet
+}
+
+func newTriage(have func(bundle.Digest) (int64, bool)) *triage {
+	if have == nil {
+		have = func(bundle.Digest) (int64, bool) { return 0, false }
+	}
+	return &triage{have: have, planned: bundle.NewDigestSet(0)}
+}
+
+func (t *triage) decide(f *bundle.File) fate {
+	switch {
+	case f.Digest.IsZero() && f.Size < 0:
+		return fateTail
+	case f.Digest.IsZero():
+		return fateSized
+	}
+	if size, ok := t.size(f.Digest); ok {
+		if f.Size < 0 {
+			f.Size = size
+		}
+		return fateKnown
+	}
+	if f.Size < 0 {
+		return fateTail
+	}
+	t.planned.Add(f.Digest, f.Size)
+	return fateSized
+}
+
+// size is that of a blob which the base or an earlier artifact has.
+func (t *triage) size(d bundle.Digest) (int64, bool) {
+	if size, ok := t.have(d); ok {
+		return size, true
+	}
+	return t.planned.Size(d)
+}
+
+// Survey looks at every artifact of the plan, fetching nothing, and lays out
+// the volumes.
+func (r *Resolved) Survey(volumeSize int64, have func(bundle.Digest) (int64, bool)) (*Survey, error) {
+	t := newTriage(have)
+	s := &Survey{planned: t.planned, Tallies: make([]Tally, len(r.Repositories))}
+	runs, err := bundle.PlanRuns(volumeSize, func(yield func(int64, error) bool) {
+		for p, err := range r.artifacts() {
+			if err != nil {
+				yield(0, err)
+				return
+			}
+			f := p.artifact.File
+			fate := t.decide(&f)
+			s.Tallies[p.repository].add(p.artifact.Evidence, f, fate)
+			if fate == fateSized && !yield(f.Size, nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Runs = runs
+	return s, nil
+}
+
+func (t *Tally) add(e bundle.Evidence, f bundle.File, fate fate) {
+	t.Files++
+	t.Bytes += max(f.Size, 0)
+	if e.Unpinned() {
+		t.Unpinned++
+	}
+	switch fate {
+	case fateTail:
+		t.Fetch++
+		t.Unsized++
+	case fateSized:
+		t.Fetch++
+		t.FetchBytes += f.Size
+	}
+}
+
+// placed is an artifact and the repository it belongs to.
+type placed struct {
+	repository int
+	source     string
+	artifact   sources.Artifact
+}
+
+// artifacts streams the artifacts of all repositories, in plan order.
+func (r *Resolved) artifacts() iter.Seq2[placed, error] {
+	return func(yield func(placed, error) bool) {
+		for i, p := range r.Repositories {
+			for a, err := range p.Artifacts() {
+				if err != nil {
+					err = fmt.Errorf("source %s: %w", p.Name, err)
+				}
+				if !yield(placed{i, p.Name, a}, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Collect fetches every artifact of the plan that the base does not have, in
+// one pass: from the network through one hash into a frame on the medium. It
+// is the only place that checks sizes and digests of artifacts. Runs of
+// volumes are filled side by side; lists come out in plan order.
+//
+// Refusals (fetch.ErrUpstream, fetch.ErrRefused) name source, path and URL and
+// are joined; what other runs have under way is finished first, and is there
+// for the next attempt.
+func Collect(ctx context.Context, r *Resolved, s *Survey, o Options) ([]Collected, error) {
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	c := &crew{
+		resolved: r, o: o, planned: s.planned, abort: abort,
+		memory: semaphore.NewWeighted(aheadBytes), running: semaphore.NewWeighted(openRuns),
+		runs: new(errgroup.Group), last: lastVolume(s.Runs), writer: sync.OnceValues(o.Writer),
+	}
+	o.Progress.Grow(s.Total().FetchBytes)
+	ls := newListing(r, o)
+	err := c.everything(ctx, s.Runs, ls)
+	if err == nil {
+		err = c.late(ctx, ls)
+	}
+	if err == nil && o.Site != nil {
+		err = c.site(ctx, ls)
+	}
+	if c.tail != nil {
+		close(c.tail)
+	}
+	if runs := c.runs.Wait(); err == nil || runs != nil && errors.Is(err, context.Canceled) {
+		err = runs
+	}
+	return ls.finish(err)
+}
+
+func lastVolume(runs []bundle.Run) int {
+	if len(runs) == 0 {
+		return 0
+	}
+	last := runs[len(runs)-1]
+	return last.First + last.Volumes - 1
+}
+
+// everything collects everything that the plan names, and lists it.
+func (c *crew) everything(ctx context.Context, runs []bundle.Run, ls *listing) error {
+	ordered := make(chan *outcome, aheadItems*(openRuns+1))
+	listed := make(chan error, 1)
+	go func() { listed <- ls.follow(ctx, ordered) }()
+	err := c.dispatch(ctx, runs, ordered)
+	if err != nil {
+		c.abort(err)
+	}
+	return firstCause(ctx, err, <-listed)
+}
+
+// firstCause prefers what made the context end over its "canceled".
+func firstCause(ctx context.Context, errs ...error) error {
+	for _, err := range errs {
+		if errors.Is(err, context.Canceled) && context.Cause(ctx) != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dispatch hands the artifacts out in plan order: each to the listing, and
+// what has to be fetched to its run or to the tail. It closes ordered.
+func (c *crew) dispatch(ctx context.Context, runs []bundle.Run, ordered chan<- *outcome) error {
+	defer close(ordered)
+	t := newTriage(c.o.Have)
+	var run chan *outcome
+	var left int64
+	defer func() {
+		if run != nil {
+			close(run)
+		}
+	}()
+	for p, err := range c.resolved.artifacts() {
+		if err != nil {
+			return err
+		}
+		u := newOutcome(p)
+		fate := t.decide(&u.file)
+		if err := send(ctx, ordered, u); err != nil {
+			return err
+		}
+		switch fate {
+		case fateKnown:
+			u.settle(u.known(ctx))
+		case fateTail:
+			err = c.toTail(ctx, u)
+		case fateSized:
+			if left == 0 {
+				if len(runs) == 0 {
+					return errPlanMoved
+				}
+				if run, err = c.start(ctx, runs[0]); err != nil {
+					return err
+				}
+				left, runs = runs[0].Count, runs[1:]
+			}
+			err = send(ctx, run, u)
+			if left--; left == 0 {
+				close(run)
+				run = nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if left > 0 || len(runs) > 0 {
+		return errPlanMoved
+	}
+	return nil
+}
+
+// errPlanMoved: two looks at the sources' metadata did not name the same artifacts.
+var errPlanMoved = &movedError{fmt.Errorf("sources: what there is to collect changed after it was planned: %w", fetch.ErrUpstream)}
+
+func send(ctx context.Context, to chan<- *outcome, u *outcome) error {
+	select {
+	case to <- u:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// start begins to fill a run, when fewer than openRuns are being filled.
+func (c *crew) start(ctx context.Context, run bundle.Run) (chan *outcome, error) {
+	if err := c.running.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	in := make(chan *outcome, aheadItems)
+	c.runs.Go(func() error {
+		defer c.running.Release(1)
+		return c.fill(ctx, run, in)
+	})
+	return in, nil
+}
+
+// toTail gives u to the open-ended run behind all planned volumes. It does
+// not count as one of openRuns: the others may wait for it to make room.
+func (c *crew) toTail(ctx context.Context, u *outcome) error {
+	if c.tail == nil {
+		in := make(chan *outcome, aheadItems)
+		c.tail = in
+		c.runs.Go(func() error { return c.fill(ctx, bundle.Run{First: c.last + 1}, in) })
+	}
+	return send(ctx, c.tail, u)
+}
+
+// late collects what depends on what others turned out to be.
+func (c *crew) late(ctx context.Context, ls *listing) error {
+	for i, p := range c.resolved.Repositories {
+		if p.Late == nil {
+			continue
+		}
+		results := ls.results(i)
+		artifacts, err := p.Late(ctx, results)
+		results.close()
+		if err != nil {
+			return fmt.Errorf("source %s: %w", p.Name, err)
+		}
+		outcomes, err := c.now(ctx, i, p.Name, artifacts)
+		if err != nil {
+			return err
+		}
+		if err := ls.merge(i, outcomes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// site collects the repositories of gapbundle's own, which may look at all others.
+func (c *crew) site(ctx context.Context, ls *listing) error {
+	own, err := c.o.Site(ctx, ls.done())
+	if err != nil {
+		return err
+	}
+	for _, p := range own {
+		i := ls.add(p)
+		var artifacts []sources.Artifact
+		for a, err := range p.Artifacts() {
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.Name, err)
+			}
+			artifacts = append(artifacts, a)
+		}
+		outcomes, err := c.now(ctx, i, p.Name, artifacts)
+		if err != nil {
+			return err
+		}
+		if err := ls.merge(i, outcomes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// now collects a few artifacts of repository i, called source, and waits for them.
+func (c *crew) now(ctx context.Context, i int, source string, artifacts []sources.Artifact) ([]*outcome, error) {
+	outcomes := make([]*outcome, 0, len(artifacts))
+	for _, a := range artifacts {
+		u := newOutcome(placed{i, source, a})
+		outcomes = append(outcomes, u)
+		if size, ok := c.have(u.file.Digest); ok {
+			u.file.Size = size
+			u.settle(u.known(ctx))
+			continue
+		}
+		c.o.Progress.Grow(max(u.file.Size, 0))
+		if err := c.toTail(ctx, u); err != nil {
+			return nil, firstCause(ctx, err)
+		}
+	}
+	for _, u := range outcomes {
+		select {
+		case <-u.settled:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	return outcomes, nil
+}

@@ -1,0 +1,85 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/collect"
+	"github.com/gapbundle/gapbundle/sources/ledger"
+)
+
+// job is the bundle that a session writes.
+type job struct {
+	*session
+	result  Result
+	writer  *bundle.Writer
+	seen    map[string]string // repository -> name in scratch
+	created ledger.Pending
+}
+
+func newJob(s *session) *job { return &job{session: s, seen: make(map[string]string)} }
+
+// write makes the bundle. Where upstream changed between its metadata and what
+// they name, all is planned once more: a bundle holds one state of upstream.
+// The number stays, and what fits the new plan on the media.
+func (s *session) write(ctx context.Context) (*Result, error) {
+	j := newJob(s)
+	r, first := j.attempt(ctx)
+	if !collect.Moved(first) || ctx.Err() != nil {
+		return r, first
+	}
+	s.o.Log.Info("upstream changed while it was collected: planning once more", "error", first)
+	switch changed, err := s.planAgain(ctx); {
+	case err != nil:
+		return nil, errors.Join(first, fmt.Errorf("planned once more: %w", err))
+	case !changed:
+		return nil, fmt.Errorf("%w\nupstream's metadata, read once more, say the same", first)
+	}
+	j.writer, j.seen = nil, make(map[string]string)
+	r, second := j.attempt(ctx)
+	if second != nil && ctx.Err() == nil {
+		second = errors.Join(second, fmt.Errorf("before that, planned from older metadata: %w", first))
+	}
+	return r, second
+}
+
+// attempt collects what is planned, and finishes the bundle.
+func (j *job) attempt(ctx context.Context) (_ *Result, err error) {
+	s := j.session
+	defer func() {
+		if j.writer != nil {
+			err = errors.Join(err, j.writer.Close())
+		}
+	}()
+	collected, err := j.collect(ctx, j.open)
+	if err != nil {
+		return nil, err
+	}
+	m, lists, err := j.manifest(ctx, collected)
+	if err != nil {
+		return nil, err
+	}
+	if s.base != nil && m.State == s.base.manifest.State {
+		return j.nothing()
+	}
+	if _, err := j.open(); err != nil { // a delta of removals carries no blob
+		return nil, err
+	}
+	m.Sequence, m.Stream, m.Created = j.created.Sequence, s.ledger.Stream(), j.created.Created
+	if s.o.Expires > 0 {
+		t := m.Created.Add(s.o.Expires)
+		m.Expires = &t
+	}
+	// Before the bundle is finished, so that no crash behind it loses them. If
+	// it does not get finished, what was seen first stays what was seen first.
+	if err := errors.Join(j.saveLock(), j.keepSeen()); err != nil {
+		return nil, err
+	}
+	finished, err := j.writer.Finish(ctx, *m, lists, j.signerValues())
+	if err != nil {
+		return nil, err
+	}
+	return j.settle(collected, finished)
+}

@@ -1,0 +1,100 @@
+// Package export is the line from a spec to a signed bundle: config.Load,
+// collect.Resolve, collect.Collect, bundle.Writer. It holds the steps
+// together and decides nothing that one of them decides: it chooses the base
+// of a delta, keeps the exporter's ledger, and says what would be done.
+//
+// It reads nothing of the disconnected side but receipts and, when asked to,
+// an earlier bundle of its own.
+package export
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/keys"
+)
+
+// Options are what a person asks of one export. The zero value of a field is
+// its default; SpecPath, Kinds and Now are required.
+type Options struct {
+	// SpecPath is the spec file.
+	SpecPath string
+	// Targets are directories on media, filled one after the other.
+	Targets []string
+	// Keys are exporter keys, instead of the spec's; SiteKey likewise.
+	Keys    []string
+	SiteKey string
+	// VolumeSize is in bytes; 0: bundle.DefaultVolumeSize.
+	VolumeSize int64
+	// Destination is the name of a receiving mirror in the ledger.
+	Destination string
+	// Base is what a delta is to be made against: a receipt, a bundle, a
+	// sequence or a state code; empty: what the ledger says.
+	Base string
+	// Full makes a bundle that needs no base.
+	Full bool
+	// Only and Hold name sources; the others, or these, keep the base's lists.
+	Only, Hold []string
+	// Expires is how long importers accept the bundle; 0: for ever.
+	Expires time.Duration
+	// Adopt is a receipt or a bundle from which a lost ledger is restored.
+	Adopt string
+	// StateDir is the ledger's folder; empty: .gapbundle/<set> beside the spec.
+	StateDir string
+	// UpdateLock lets content that differs from its pin replace it.
+	UpdateLock bool
+	// NoReadback leaves out reading the media back; recorded in the bundle.
+	NoReadback bool
+	// Jobs is how many compressors run; 0: one for each processor.
+	Jobs int
+	// RetryLock is how long to wait for another export to end.
+	RetryLock time.Duration
+	// Now is the judging time and the time that the bundle bears.
+	Now time.Time
+	// Passphrase and SitePassphrase unlock the keys; nil: keys that need
+	// one are refused.
+	Passphrase, SitePassphrase keys.PassphraseFunc
+	// Progress is told what is done; nil: nobody.
+	Progress bundle.Progress
+	Log      *slog.Logger
+	// NextMedium is asked for another directory when all targets are full;
+	// nil: the export stops and can be repeated with another --to.
+	NextMedium func(ctx context.Context, need int64) (string, error)
+	// Absent is asked about a medium with volumes that was taken out before
+	// the root was written; nil: it stays without (Result.Without).
+	Absent func(ctx context.Context, number int, dir string) (again bool, err error)
+	// Kinds are the kinds of sources that may be used.
+	Kinds sources.Kinds
+	// Tool is the name and version that the bundle bears.
+	Tool string
+	// Env and Home are where credentials by reference are looked up; zero:
+	// the process's own.
+	Env  func(string) string
+	Home string
+}
+
+func (o *Options) withDefaults() Options {
+	d := *o
+	if d.VolumeSize == 0 {
+		d.VolumeSize = bundle.DefaultVolumeSize
+	}
+	if d.Progress == nil {
+		d.Progress = bundle.NoProgress
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	return d
+}
+
+// stateDir is where the ledger of set lies.
+func (o *Options) stateDir(specDir, set string) string {
+	if o.StateDir != "" {
+		return o.StateDir
+	}
+	return filepath.Join(specDir, ".gapbundle", set)
+}

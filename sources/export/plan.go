@@ -1,0 +1,140 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/collect"
+	"github.com/gapbundle/gapbundle/sources/ledger"
+)
+
+// PlanReport is what an export would do, as far as upstream tells before a
+// byte of payload moves.
+type PlanReport struct {
+	Set string `json:"set"`
+	// Sequence is the number the bundle would bear.
+	Sequence int64 `json:"sequence"`
+	Full     bool  `json:"full"`
+	// Base is what the delta builds on; nil: full.
+	Base *PlanBase `json:"base,omitempty"`
+	// Sources are in order of their names.
+	Sources []PlanSource `json:"sources"`
+	// Total sums Sources.
+	Total collect.Tally `json:"total"`
+	// Volumes is how many volumes what is sized fills at most.
+	Volumes int `json:"volumes"`
+	// MirrorBytes is what the receiving mirror's store will need at most, as
+	// far as sizes are known; CarryBytes what the media will.
+	MirrorBytes int64 `json:"mirrorBytes"`
+	CarryBytes  int64 `json:"carryBytes"`
+	// ScratchBytes is what the sources may need on this machine meanwhile.
+	ScratchBytes int64 `json:"scratchBytes"`
+	// Unknown says that the destination was never exported to, while others
+	// were, by name: perhaps a slip of the pen, and a full bundle because of it.
+	Unknown []string `json:"otherDestinations,omitempty"`
+	// Resumes says that an interrupted export waits to be finished.
+	Resumes int64 `json:"resumes,omitempty"`
+}
+
+// PlanBase is the base of a planned delta.
+type PlanBase struct {
+	Sequence     int64     `json:"sequence"`
+	Code         string    `json:"code"`
+	Created      time.Time `json:"created"`
+	Acknowledged bool      `json:"acknowledged"`
+	// Before is the state to build on if this one was lost; 0: none.
+	Before int64 `json:"before,omitempty"`
+}
+
+// PlanSource is one source in a plan.
+type PlanSource struct {
+	Name  string `json:"name"`
+	Kind  string `json:"kind"`
+	Mode  string `json:"mode,omitempty"`
+	Mount string `json:"mount"`
+	// Held says that the base's lists are kept as they are.
+	Held bool `json:"held,omitempty"`
+	collect.Tally
+	// Expires is when upstream's own signatures lapse.
+	Expires *time.Time `json:"expires,omitempty"`
+	Notes   []string   `json:"notes,omitempty"`
+}
+
+// Plan says what Run would do. It changes nothing: no number is taken, no
+// folder made, no pin written.
+func Plan(ctx context.Context, o Options) (*PlanReport, error) {
+	s, err := begin(ctx, o, false)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.report()
+	return r, errors.Join(err, s.close())
+}
+
+func (s *session) report() (*PlanReport, error) {
+	r := &PlanReport{
+		Set: s.spec.Set, Sequence: s.ledger.Next(), Full: s.base == nil,
+		Total: s.survey.Total(), ScratchBytes: s.resolved.Scratch,
+	}
+	if p := s.ledger.Pending(); p != nil {
+		r.Resumes = p.Sequence
+	}
+	if s.base != nil {
+		m := s.base.manifest
+		before, err := s.before(m.Sequence)
+		if err != nil {
+			return nil, err
+		}
+		r.Base = &PlanBase{
+			Sequence: m.Sequence, Code: ledger.StateCode(m.State), Created: m.Created,
+			Acknowledged: s.base.acknowledged, Before: before,
+		}
+	}
+	for i, p := range s.resolved.Repositories {
+		r.Sources = append(r.Sources, PlanSource{
+			Name: p.Name, Kind: p.Kind, Mode: p.Mode, Mount: p.Mount, Tally: s.survey.Tallies[i], Expires: p.Expires, Notes: p.Notes,
+		})
+	}
+	for _, h := range s.held {
+		r.Sources = append(r.Sources, PlanSource{
+			Name: h.Name, Kind: h.Kind, Mode: h.Mode, Mount: h.Mount, Held: true,
+			Tally: collect.Tally{Files: h.Count, Bytes: h.Bytes, Unpinned: h.Unpinned}, Expires: h.UpstreamExpires,
+		})
+	}
+	for _, run := range s.survey.Runs {
+		r.Volumes += run.Volumes
+		r.CarryBytes += run.Raw
+	}
+	if r.Total.Fetch > 0 {
+		r.Volumes++ // client files, and what has no size yet, come behind the planned ones
+	}
+	r.MirrorBytes = r.Total.FetchBytes
+	r.Unknown = s.strangeDestination()
+	return r, nil
+}
+
+// strangeDestination are the known destinations, when the one asked for is
+// not among them.
+func (s *session) strangeDestination() []string {
+	known := s.ledger.Destinations()
+	if _, ok := known[s.o.Destination]; ok || len(known) == 0 {
+		return nil
+	}
+	var names []string
+	for _, n := range slices.Sorted(maps.Keys(known)) {
+		if n == "" {
+			n = "(none)"
+		}
+		names = append(names, n)
+	}
+	return names
+}
+
+// Interrupted says that err ended an export that the same command continues.
+func Interrupted(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, bundle.ErrIncomplete)
+}

@@ -1,0 +1,191 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/config"
+	"github.com/gapbundle/gapbundle/sources/ledger"
+)
+
+// ReceiptOptions are what AddReceipt and Receipts need.
+type ReceiptOptions struct {
+	SpecPath, StateDir string
+	// File is the receipt, Destination the mirror it came from.
+	File, Destination string
+	// Confirm is asked whether the mirror's receipt key, shown by its
+	// fingerprint, is right, when it is the first of the destination; nil: no.
+	Confirm   func(fingerprint string) (bool, error)
+	RetryLock time.Duration
+	DryRun    bool
+}
+
+// OtherMirrorError is a receipt that the key of the destination's mirror did
+// not sign.
+type OtherMirrorError struct {
+	File, Destination string
+	Err               error
+}
+
+func (e *OtherMirrorError) Error() string {
+	return fmt.Sprintf("%s: not signed by the mirror known as destination %q: %v", e.File, e.Destination, e.Err)
+}
+func (e *OtherMirrorError) Unwrap() error { return e.Err }
+
+// AddReceipt records that a destination holds the state that a receipt names.
+// The first receipt of a destination pins its key.
+func AddReceipt(ctx context.Context, o ReceiptOptions) (*bundle.Receipt, error) {
+	l, err := openReceiptLedger(ctx, o, !o.DryRun)
+	if err != nil {
+		return nil, err
+	}
+	r, err := addReceipt(l, o)
+	return r, errors.Join(err, l.Close())
+}
+
+func addReceipt(l *ledger.Ledger, o ReceiptOptions) (*bundle.Receipt, error) {
+	pinned := l.Destinations()[o.Destination].ReceiptKey
+	signed, err := parseReceiptFile(o.File)
+	if err != nil {
+		return nil, err
+	}
+	key := []byte(pinned)
+	if pinned == "" {
+		public, id, err := signed.Key()
+		if err != nil {
+			return nil, err
+		}
+		ok := false
+		if o.Confirm != nil {
+			if ok, err = o.Confirm(id.String()); err != nil {
+				return nil, err
+			}
+		}
+		if !ok {
+			return nil, fmt.Errorf("receipt key %s of destination %q: not confirmed: %w", id, o.Destination, bundle.ErrUntrusted)
+		}
+		if key, err = cryptoutils.MarshalPublicKeyToPEM(public); err != nil {
+			return nil, err
+		}
+	}
+	r, err := verifyReceipt(signed, key)
+	if err != nil && pinned != "" {
+		return nil, &OtherMirrorError{o.File, o.Destination, err}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.File, err)
+	}
+	if r.Stream != l.Stream() {
+		return nil, fmt.Errorf("%s: stream %s, this ledger is stream %s: %w", o.File, r.Stream, l.Stream(), bundle.ErrUsage)
+	}
+	if m, err := l.Manifest(r.Sequence); err == nil && m.State != r.State {
+		return nil, fmt.Errorf("%s: state %s of bundle %d, the ledger has %s: %w",
+			o.File, r.State.Short(), r.Sequence, m.State.Short(), bundle.ErrUntrusted)
+	}
+	if o.DryRun {
+		return r, nil
+	}
+	return r, l.Acknowledge(o.Destination, r.Sequence, string(key), r.Features)
+}
+
+// DestinationState is one line of what the ledger knows.
+type DestinationState struct {
+	Name         string `json:"name"`
+	Exported     int64  `json:"exported"`
+	Acknowledged int64  `json:"acknowledged"`
+	ReceiptKey   string `json:"receiptKey,omitempty"`
+}
+
+// Receipts lists the destinations of a set, by name.
+func Receipts(ctx context.Context, o ReceiptOptions) ([]DestinationState, error) {
+	l, err := openReceiptLedger(ctx, o, false)
+	if err != nil {
+		return nil, err
+	}
+	var out []DestinationState
+	known := l.Destinations()
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		d := known[name]
+		s := DestinationState{Name: name, Exported: d.Exported, Acknowledged: d.Acknowledged}
+		if d.ReceiptKey != "" {
+			_, id, err := bundle.ParsePublicKey([]byte(d.ReceiptKey))
+			if err != nil {
+				return nil, errors.Join(err, l.Close())
+			}
+			s.ReceiptKey = id.String()
+		}
+		out = append(out, s)
+	}
+	return out, l.Close()
+}
+
+func openReceiptLedger(ctx context.Context, o ReceiptOptions, write bool) (*ledger.Ledger, error) {
+	spec, err := config.Load(o.SpecPath)
+	if err != nil {
+		return nil, err
+	}
+	dir := (&Options{StateDir: o.StateDir}).stateDir(spec.Dir, spec.Set)
+	if !write {
+		return ledger.OpenReadOnly(dir, spec.Set)
+	}
+	return ledger.Open(ctx, dir, spec.Set, o.RetryLock)
+}
+
+func parseReceiptFile(path string) (*bundle.SignedReceipt, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // read-only
+	b, err := bundle.ReadAllBounded(f, path, bundle.MaxReceiptSize)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := bundle.ParseReceipt(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return signed, nil
+}
+
+func verifyReceipt(signed *bundle.SignedReceipt, key []byte) (*bundle.Receipt, error) {
+	public, _, err := bundle.ParsePublicKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return signed.Verify(public)
+}
+
+// readReceipt reads a receipt that the operator names as a base or to adopt:
+// verified by the pinned key, or by the one it brings along where the
+// operator's word is all there is.
+func readReceipt(path, pinned string) (*bundle.Receipt, error) {
+	signed, err := parseReceiptFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if pinned != "" {
+		r, err := verifyReceipt(signed, []byte(pinned))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return r, nil
+	}
+	public, _, err := signed.Key()
+	if err != nil {
+		return nil, err
+	}
+	r, err := signed.Verify(public)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}

@@ -1,0 +1,445 @@
+package export
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
+)
+
+// Result is what an export did.
+type Result struct {
+	// Nothing says that there was nothing new: no bundle was made. Message
+	// says since when.
+	Nothing bool   `json:"nothing,omitempty"`
+	Message string `json:"message,omitempty"`
+	// Dirs are the directories of the bundle, the one with the root last.
+	Dirs []string `json:"dirs,omitempty"`
+	// Without are directories on media that were taken out before there was a
+	// root: payload only. An import takes a medium with the root first.
+	Without  []string `json:"without,omitempty"`
+	Set      string   `json:"set"`
+	Sequence int64    `json:"sequence,omitempty"`
+	Full     bool     `json:"full"`
+	// Root is the digest of bundle.json, State the state digest.
+	Root  bundle.Digest `json:"root"`
+	State bundle.Digest `json:"state"`
+	// Base is the sequence that a delta builds on. Assumed: no receipt says
+	// that it arrived; Before is then the one to build on if it was lost, 0: none.
+	Base    int64 `json:"base,omitempty"`
+	Assumed bool  `json:"assumed,omitempty"`
+	Before  int64 `json:"before,omitempty"`
+	// Files and Bytes are what the mirror will publish of the set; Carried is
+	// how many bytes the volumes have, Volumes how many there are.
+	Files    int64  `json:"files"`
+	Bytes    int64  `json:"bytes"`
+	Carried  int64  `json:"carried"`
+	Volumes  int    `json:"volumes"`
+	Readback string `json:"readback,omitempty"`
+	// Pinned are URLs whose content was seen for the first time and is
+	// enforced from now on; Changed are pins that --update-lock replaced.
+	Pinned  []string         `json:"pinned,omitempty"`
+	Changed []sources.Change `json:"changed,omitempty"`
+	// Unknown are the destinations exported to before, when this one never was.
+	Unknown []string `json:"otherDestinations,omitempty"`
+	// Left are directories of an earlier export that was given up; they may
+	// be deleted.
+	Left []string `json:"left,omitempty"`
+	// Unpinned counts files that nothing but the connection vouches for.
+	Unpinned int64 `json:"unpinned"`
+	// Notes are the sources' remarks for the person who exports: what lapses,
+	// what moved, what was left out.
+	Notes []Note `json:"notes,omitempty"`
+}
+
+// Note is a remark of one source.
+type Note struct {
+	Source string `json:"source"`
+	Text   string `json:"text"`
+}
+
+// notes are what the plan says to people.
+func (s *session) notes() []Note {
+	var all []Note
+	for _, p := range s.resolved.Repositories {
+		for _, text := range p.Notes {
+			all = append(all, Note{p.Name, text})
+		}
+	}
+	return all
+}
+
+// Run exports: it makes a signed bundle of what the spec names, or finds that
+// there is nothing new. Repeating an interrupted export goes on where it
+// stopped.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	if len(o.Targets) == 0 {
+		return nil, fmt.Errorf("target: none given: name a directory with --to: %w", bundle.ErrUsage)
+	}
+	s, err := begin(ctx, o, true)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.finished()
+	if r == nil && err == nil {
+		r, err = s.alreadyExported(ctx)
+	}
+	if r == nil && err == nil {
+		r, err = s.write(ctx)
+	}
+	return r, errors.Join(err, s.close())
+}
+
+func (j *job) collect(ctx context.Context, open func() (*bundle.Writer, error)) ([]collect.Collected, error) {
+	return collect.Collect(ctx, j.resolved, j.survey, collect.Options{
+		Writer: open, Have: j.have.Size, Scratch: j.scratch, Seen: j.newSeen, Progress: j.o.Progress, Site: j.site,
+	})
+}
+
+// errCarries ends a look that was to find nothing to carry.
+var errCarries = errors.New("there is something to carry")
+
+// alreadyExported finds out whether the destination was sent just this
+// before, by a bundle that no receipt has acknowledged yet: then a delta on
+// the acknowledged state would be the same bundle once more. nil: it was not.
+func (s *session) alreadyExported(ctx context.Context) (*Result, error) {
+	if s.base == nil || s.o.Base != "" || len(s.o.Only)+len(s.o.Hold) > 0 {
+		return nil, nil
+	}
+	newest := s.ledger.Destinations()[s.o.Destination].Exported
+	if newest <= s.base.manifest.Sequence {
+		return nil, nil
+	}
+	m, err := s.ledger.Manifest(newest)
+	if err != nil {
+		return nil, err
+	}
+	sent := *s
+	sent.base = &base{manifest: m, openList: s.ledger.OpenList}
+	if sent.have, err = sent.base.blobs(); err != nil {
+		return nil, err
+	}
+	if sent.survey, err = s.resolved.Survey(s.o.VolumeSize, sent.have.Size); err != nil || sent.survey.Total().Fetch > 0 {
+		return nil, err
+	}
+	j := newJob(&sent)
+	collected, err := j.collect(ctx, func() (*bundle.Writer, error) { return nil, errCarries })
+	if errors.Is(err, errCarries) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	now, _, err := j.manifest(ctx, collected)
+	if err != nil || now.State != m.State {
+		return nil, err
+	}
+	return j.nothing()
+}
+
+// open makes the writer: the number is taken, durably, before the first byte
+// is written, unless the same request was interrupted and goes on.
+func (j *job) open() (*bundle.Writer, error) {
+	if j.writer != nil {
+		return j.writer, nil
+	}
+	for _, t := range j.o.Targets {
+		if err := os.Mkdir(t, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	request, err := j.request()
+	if err != nil {
+		return nil, err
+	}
+	if p := j.ledger.Pending(); p != nil && p.Request != request {
+		for _, t := range p.Targets {
+			dir := strings.TrimRight(t, "/") + "/" + bundle.DirName(j.spec.Set, p.Sequence) + bundle.PartialSuffix
+			if _, err := os.Stat(dir); err == nil {
+				j.result.Left = append(j.result.Left, dir)
+			}
+		}
+		if err := j.ledger.Settle(); err != nil {
+			return nil, err
+		}
+	}
+	if j.ledger.Pending() == nil {
+		if _, err := j.ledger.Take(request, j.o.Targets, j.o.Now); err != nil {
+			return nil, err
+		}
+	}
+	j.created = *j.ledger.Pending()
+	j.result.Unknown = j.strangeDestination()
+	records, err := j.ledger.Records()
+	if err != nil {
+		return nil, err
+	}
+	j.closers = append(j.closers, records.Close)
+	j.writer, err = bundle.NewWriter(bundle.WriterOptions{
+		Set: j.spec.Set, Sequence: j.created.Sequence, Targets: j.o.Targets, VolumeSize: j.o.VolumeSize, Jobs: j.o.Jobs,
+		Records: records, NoReadback: j.o.NoReadback, Progress: j.o.Progress, NextMedium: j.o.NextMedium, Absent: j.o.Absent,
+	})
+	return j.writer, err
+}
+
+// request is a digest over everything that decides what the bundle holds and
+// where it goes, upstream apart. Another set of targets does not matter: a
+// full medium is what makes people repeat an export with one more.
+func (j *job) request() (bundle.Digest, error) {
+	var baseState bundle.Digest
+	if j.base != nil {
+		baseState = j.base.manifest.State
+	}
+	var ids []string
+	for _, s := range j.signers {
+		ids = append(ids, s.KeyID().Hex())
+	}
+	b, err := json.Marshal([]any{
+		j.spec.Digest, baseState, j.o.Destination, j.o.VolumeSize, j.o.Only, j.o.Hold, j.o.Expires, j.o.Targets[0], ids, j.o.Tool,
+	})
+	return bundle.DigestOf(b), err
+}
+
+func (j *job) newSeen(repository string) (collect.SeenSink, error) {
+	name := fmt.Sprintf("seen-%d", len(j.seen))
+	f, err := j.scratch.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	j.seen[repository] = name
+	return newSeenFile(f), nil
+}
+
+func (j *job) signerValues() []bundle.Signer {
+	out := make([]bundle.Signer, len(j.signers))
+	for i, s := range j.signers {
+		out[i] = *s
+	}
+	return out
+}
+
+// nothing ends an export whose result is the state of its base.
+func (j *job) nothing() (*Result, error) {
+	m := j.base.manifest
+	j.result.Notes = j.notes()
+	j.result.Nothing, j.result.Set, j.result.Base, j.result.State = true, m.Set, m.Sequence, m.State
+	j.result.Message = fmt.Sprintf("nothing new since %d", m.Sequence)
+	if !j.base.acknowledged {
+		j.result.Message += " (never acknowledged"
+		before, err := j.before(m.Sequence)
+		if err != nil {
+			return nil, err
+		}
+		if before > 0 {
+			j.result.Message += fmt.Sprintf("; if it was lost: --base %d", before)
+		} else {
+			j.result.Message += "; if it was lost: --full"
+		}
+		j.result.Message += ")"
+	}
+	if j.writer != nil {
+		if err := j.writer.Abort(); err != nil {
+			return nil, err
+		}
+		if err := j.ledger.Settle(); err != nil {
+			return nil, err
+		}
+	}
+	if err := j.keepSeen(); err != nil {
+		return nil, err
+	}
+	return &j.result, j.saveLock()
+}
+
+// before is the newest kept state older than n that the destination was sent
+// or acknowledged; 0: none. What others were sent it does not have.
+func (s *session) before(n int64) (int64, error) {
+	acknowledged := s.ledger.Destinations()[s.o.Destination].Acknowledged
+	for _, k := range slices.Backward(s.ledger.States()) {
+		if k >= n {
+			continue
+		}
+		m, err := s.ledger.Manifest(k)
+		if err != nil {
+			return 0, err
+		}
+		if k == acknowledged || m.Destination == s.o.Destination {
+			return k, nil
+		}
+	}
+	return 0, nil
+}
+
+func (j *job) keepSeen() error {
+	for repository, name := range j.seen {
+		if err := j.ledger.KeepSeen(repository, j.scratch, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *job) saveLock() error {
+	j.result.Pinned, j.result.Changed = j.lock.Added(), j.lock.Changed()
+	return j.lock.Save()
+}
+
+// settle notes the finished bundle as a state. What a crash before the end of
+// it leaves is noted by finished.
+func (j *job) settle(collected []collect.Collected, f *bundle.Finished) (*Result, error) {
+	m, err := readManifest(f.Dirs[len(f.Dirs)-1])
+	if err != nil {
+		return nil, err
+	}
+	fresh := make(map[bundle.Digest]string)
+	for _, c := range collected {
+		fresh[digestOf(c.Repository.Files.Digest.String())] = c.FilesName
+		fresh[digestOf(c.Repository.Evidence.Digest.String())] = c.EvidenceName
+	}
+	if err := j.ledger.Commit(m, j.scratch, fresh); err != nil {
+		return nil, err
+	}
+	r := &j.result
+	r.Notes = j.notes()
+	r.of(m)
+	if m.Base != nil && !j.base.acknowledged {
+		before, err := j.before(m.Base.Sequence)
+		if err != nil {
+			return nil, err
+		}
+		r.Assumed, r.Before = true, before
+	}
+	r.Without = f.Without
+	r.Dirs, r.Root, r.Carried, r.Volumes, r.Readback = f.Dirs, f.Root, f.Bytes, f.Volumes, f.Readback
+	return r, nil
+}
+
+// of fills in what the root says.
+func (r *Result) of(m *bundle.Manifest) {
+	r.Set, r.Sequence, r.Full, r.State = m.Set, m.Sequence, m.Full, m.State
+	for _, repo := range m.Repositories {
+		r.Files += repo.Count
+		r.Bytes += repo.Bytes
+		r.Unpinned += repo.Unpinned
+	}
+	if m.Base != nil {
+		r.Base = m.Base.Sequence
+	}
+}
+
+// finished looks for a bundle that was signed and complete when the export
+// that made it died before it could note so: it is noted now, as it is. To
+// make it again would put two roots under one number if upstream has changed
+// since. nil: there is none, or it was another request than this one, which
+// then goes on.
+func (s *session) finished() (*Result, error) {
+	p := s.ledger.Pending()
+	if p == nil {
+		return nil, nil
+	}
+	var dirs []string
+	for _, t := range s.o.Targets {
+		dir := filepath.Join(t, bundle.DirName(s.spec.Set, p.Sequence))
+		if _, err := os.Stat(dir + bundle.PartialSuffix); err == nil {
+			return nil, nil // not complete on every medium
+		}
+		if _, err := os.Stat(filepath.Join(dir, bundle.RootName)); err == nil {
+			dirs = append(dirs, dir)
+		}
+	}
+	if len(dirs) == 0 {
+		return nil, nil
+	}
+	reader, m, err := s.openOwnBundle(dirs[0])
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = reader.Close() }() // read-only
+	if m.Stream != s.ledger.Stream() || m.Sequence != p.Sequence {
+		return nil, nil
+	}
+	request, err := newJob(s).request()
+	if err != nil {
+		return nil, err
+	}
+	same := p.Request == request
+	if err := s.keepLists(reader, m); err != nil {
+		return nil, err
+	}
+	if err := s.ledger.Commit(m, s.scratch, nil); err != nil || !same {
+		return nil, err
+	}
+	root, err := reader.Root()
+	r := &Result{Dirs: dirs, Root: bundle.DigestOf(root), Message: "was complete already"}
+	r.of(m)
+	return r, err
+}
+
+// manifest puts the root together, but for what only the writer knows.
+func (j *job) manifest(ctx context.Context, collected []collect.Collected) (*bundle.Manifest, []bundle.Lists, error) {
+	m := &bundle.Manifest{
+		Format: bundle.Format, Set: j.spec.Set, Destination: j.o.Destination, Full: j.base == nil, Tool: j.o.Tool,
+		Keys: j.publishedKeys(),
+	}
+	if j.o.NoReadback {
+		m.Overrides = []string{"no-readback"}
+	}
+	if j.base != nil {
+		m.Base = &bundle.State{Sequence: j.base.manifest.Sequence, State: j.base.manifest.State}
+	}
+	if err := j.check(ctx, collected); err != nil {
+		return nil, nil, err
+	}
+	has := j.base.lists()
+	type entry struct {
+		repository bundle.Repository
+		lists      bundle.Lists
+	}
+	var entries []entry
+	for _, c := range collected {
+		e := entry{repository: c.Repository}
+		if !has[digestOf(c.Repository.Evidence.Digest.String())] {
+			e.lists.Evidence = j.opener(c.EvidenceName)
+			e.repository.Carried = append(e.repository.Carried, "evidence")
+		}
+		if !has[digestOf(c.Repository.Files.Digest.String())] {
+			e.lists.Files = j.opener(c.FilesName)
+			e.repository.Carried = append(e.repository.Carried, "files")
+		}
+		entries = append(entries, e)
+	}
+	for _, r := range j.held {
+		entries = append(entries, entry{repository: r})
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.repository.Name, b.repository.Name) })
+	var lists []bundle.Lists
+	for _, e := range entries {
+		m.Repositories = append(m.Repositories, e.repository)
+		lists = append(lists, e.lists)
+	}
+	m.State = bundle.StateDigest(m.Repositories)
+	return m, lists, nil
+}
+
+// digestOf reads a digest that this program wrote.
+func digestOf(s string) bundle.Digest {
+	d, err := bundle.ParseDigest(s)
+	if err != nil {
+		return bundle.Digest{}
+	}
+	return d
+}
+
+func (j *job) opener(name string) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) { return j.scratch.Open(name) }
+}

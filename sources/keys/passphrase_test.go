@@ -1,0 +1,59 @@
+package keys_test
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/keys"
+)
+
+func env(vars map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
+}
+
+func TestPassphraseSources(t *testing.T) {
+	set := map[string]string{keys.PassphraseEnv: "from env"}
+	for name, c := range map[string]struct {
+		p    keys.Passphrase
+		want string
+		fail string
+	}{
+		"environment":           {p: keys.Passphrase{Env: keys.PassphraseEnv, LookupEnv: env(set)}, want: "from env"},
+		"environment first":     {p: keys.Passphrase{Env: keys.PassphraseEnv, LookupEnv: env(set), Input: strings.NewReader("x\n")}, want: "from env"},
+		"another's environment": {p: keys.Passphrase{Env: keys.SitePassphraseEnv, LookupEnv: env(set)}, fail: "no GAPBUNDLE_SITE_PASSPHRASE"},
+		"set to empty":          {p: keys.Passphrase{Env: "E", LookupEnv: env(map[string]string{"E": ""})}, want: ""},
+		"descriptor":            {p: keys.Passphrase{Input: strings.NewReader("a b \nmore")}, want: "a b "},
+		"descriptor, no line":   {p: keys.Passphrase{Input: strings.NewReader("ab")}, want: "ab"},
+		"descriptor, CR":        {p: keys.Passphrase{Input: strings.NewReader("ab\r\n")}, want: "ab"},
+		"descriptor, empty":     {p: keys.Passphrase{Input: strings.NewReader("\n")}, fail: "empty"},
+		"descriptor, nothing":   {p: keys.Passphrase{Input: strings.NewReader("")}, fail: "empty"},
+		"descriptor, endless":   {p: keys.Passphrase{Input: strings.NewReader(strings.Repeat("x", 1<<20))}, fail: "more than 4096"},
+		"nothing at all":        {p: keys.Passphrase{}, fail: "no terminal"},
+	} {
+		get := c.p.Func()
+		for range 2 { // asked for twice, as for two keys
+			got, err := get("passphrase")
+			if c.fail != "" {
+				if !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), c.fail) {
+					t.Errorf("%s: want ErrUsage with %q, got %q, %v", name, c.fail, got, err)
+				}
+				continue
+			}
+			if err != nil || string(got) != c.want {
+				t.Errorf("%s: want %q, got %q, %v", name, c.want, got, err)
+			}
+			clear(got) // callers do; the next must not see it
+		}
+	}
+	why := errors.New("torn")
+	if _, err := (keys.Passphrase{Input: io.MultiReader(strings.NewReader("ab"), failing{why})}).Func()("p"); !errors.Is(err, why) {
+		t.Errorf("want %v, got %v", why, err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }

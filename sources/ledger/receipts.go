@@ -1,0 +1,63 @@
+package ledger
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/durable"
+)
+
+// Destinations are the known destinations by name, a copy.
+func (l *Ledger) Destinations() map[string]Destination { return maps.Clone(l.state.Destinations) }
+
+// Acknowledge records that destination holds the state of sequence, told by a
+// receipt that the caller has verified under receiptKey (PEM), which is pinned
+// with the first one. An older receipt than the newest changes nothing.
+func (l *Ledger) Acknowledge(destination string, sequence int64, receiptKey string, features []string) error {
+	d := l.state.Destinations[destination]
+	if d.ReceiptKey != "" && d.ReceiptKey != receiptKey {
+		return fmt.Errorf("receipt for destination %q: signed by another key than the pinned one: %w", destination, bundle.ErrUntrusted)
+	}
+	if sequence >= l.state.Next {
+		return fmt.Errorf("receipt for destination %q: sequence %d, this ledger has given out %d: %w",
+			destination, sequence, l.state.Next-1, bundle.ErrUntrusted)
+	}
+	d.ReceiptKey = receiptKey
+	if sequence >= d.Acknowledged {
+		d.Acknowledged = sequence
+		d.Features = slices.Clone(features)
+	}
+	l.setDestination(destination, d)
+	return l.save()
+}
+
+// Adopt sets stream and number of a ledger that was lost, from a receipt or a
+// bundle that the caller has verified. A ledger that already has a stream
+// takes the number of the same stream only, and never a lower one.
+func (l *Ledger) Adopt(stream string, sequence int64) error {
+	if l.state.Stream != "" && l.state.Stream != stream {
+		return fmt.Errorf("adopt: this ledger is stream %s, what is adopted is stream %s: %w", l.state.Stream, stream, bundle.ErrUsage)
+	}
+	if sequence < 1 || sequence >= bundle.MaxInteger {
+		return fmt.Errorf("adopt: sequence %d: %w", sequence, bundle.ErrMalformed)
+	}
+	l.state.Stream = stream
+	l.state.Next = max(l.state.Next, sequence+1)
+	return l.save()
+}
+
+// KeepState makes a state selectable as a base that another ledger exported:
+// its root, whose lists have been kept by KeepList.
+func (l *Ledger) KeepState(m *bundle.Manifest) error {
+	b, err := bundle.MarshalCanonical(m)
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(l.root, rootName(m.Sequence), b, 0o600); err != nil {
+		return err
+	}
+	l.addState(m.Sequence)
+	return l.save()
+}

@@ -1,0 +1,115 @@
+package ledger
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/durable"
+)
+
+// Seen is what upstream had for one path at the newest export: what makes a
+// second export not download it again. It is a hint: a wrong one costs a
+// download or is caught by the digest, it can make nothing trusted.
+type Seen struct {
+	File bundle.File
+	// Origin is the URL it came from, Validator its ETag or the like, Vouched
+	// and Reason as in bundle.Evidence.
+	Origin, Validator, Vouched, Reason string
+}
+
+// A line of a seen file is a bundle.File whose annotations hold the rest, so
+// that one codec serves every list of this project.
+const (
+	seenOrigin    = "origin"
+	seenValidator = "validator"
+	seenVouched   = "vouched"
+	seenReason    = "reason"
+	seenOwn       = "file:" // before the names of the file's own annotations
+)
+
+func seenName(repository string) string {
+	return seenDir + "/" + strings.ReplaceAll(repository, "/", "~") + ".jsonl"
+}
+
+// Seen streams what is known of repository, sorted by path; nothing known is
+// an empty sequence.
+func (l *Ledger) Seen(repository string) iter.Seq2[Seen, error] {
+	return func(yield func(Seen, error) bool) {
+		if l.root == nil {
+			return
+		}
+		f, err := l.root.Open(seenName(repository))
+		if errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		if err != nil {
+			yield(Seen{}, err)
+			return
+		}
+		defer func() { _ = f.Close() }() // read-only
+		for line, err := range bundle.ReadList[bundle.File](f, "ledger, "+seenName(repository)) {
+			a := line.Annotations
+			line.Annotations = ownAnnotations(a)
+			if !yield(Seen{File: line, Origin: a[seenOrigin], Validator: a[seenValidator], Vouched: a[seenVouched], Reason: a[seenReason]}, err) {
+				return
+			}
+		}
+	}
+}
+
+// ownAnnotations are those that the file itself has; nil: none.
+func ownAnnotations(line map[string]string) map[string]string {
+	var own map[string]string
+	for k, v := range line {
+		if name, ok := strings.CutPrefix(k, seenOwn); ok {
+			if own == nil {
+				own = make(map[string]string)
+			}
+			own[name] = v
+		}
+	}
+	return own
+}
+
+// SeenWriter writes what Seen reads.
+type SeenWriter struct {
+	list *bundle.ListWriter[bundle.File]
+}
+
+// NewSeenWriter writes lines to w, which it does not close.
+func NewSeenWriter(w io.Writer) *SeenWriter {
+	return &SeenWriter{list: bundle.NewListWriter[bundle.File](w)}
+}
+
+// Write appends s; paths ascend.
+func (w *SeenWriter) Write(s Seen) error {
+	f := s.File
+	f.Annotations = make(map[string]string, 4+len(s.File.Annotations))
+	for k, v := range s.File.Annotations {
+		f.Annotations[seenOwn+k] = v
+	}
+	for k, v := range map[string]string{seenOrigin: s.Origin, seenValidator: s.Validator, seenVouched: s.Vouched, seenReason: s.Reason} {
+		if v != "" && len(v) <= bundle.MaxAnnotationSize {
+			f.Annotations[k] = v
+		}
+	}
+	return w.list.Write(f)
+}
+
+// KeepSeen replaces what is known of repository by the file name below scratch.
+func (l *Ledger) KeepSeen(repository string, scratch *os.Root, name string) error {
+	src, err := scratch.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = src.Close() }() // read-only
+	return durable.WriteFrom(l.root, seenName(repository), 0o600, func(w io.Writer) error {
+		_, err := io.Copy(w, src)
+		return err
+	})
+}

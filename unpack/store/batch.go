@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"sync"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// flushEvery bounds how many files wait in one batch, and so its memory.
+const flushEvery = 64 << 10
+
+// Batch collects blobs that become durable, and then visible, together: one
+// sync for many small files instead of one each. Safe for concurrent use.
+type Batch struct {
+	store *Store
+	mu    sync.Mutex
+	files []staged
+}
+
+type staged struct {
+	folder *Folder
+	name   string
+	digest bundle.Digest
+}
+
+// Begin starts a batch.
+func (s *Store) Begin() *Batch { return &Batch{store: s} }
+
+// Create opens a new file in staging. Exactly one of Commit and Abort ends it.
+func (b *Batch) Create() (*Writer, error) {
+	for {
+		name := strconv.FormatInt(b.store.next.Add(1), 36)
+		f, err := b.store.staging.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, Mode)
+		if errors.Is(err, fs.ErrExist) {
+			continue // rubbish of a run before
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &Writer{File: f, batch: b, name: name}, nil
+	}
+}
+
+// Len is the number of blobs committed since the last Flush.
+func (b *Batch) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.files)
+}
+
+// Full says that Flush is due, to bound memory.
+func (b *Batch) Full() bool { return b.Len() >= flushEvery }
+
+// Flush makes every committed blob durable and puts it on the shelf. After an
+// error nothing of the batch counts and its files are gone: a sync that
+// failed may have thrown the pages away, so it is never tried again.
+func (b *Batch) Flush(ctx context.Context) error {
+	b.mu.Lock()
+	files := b.files
+	b.files = nil
+	b.mu.Unlock()
+	if len(files) == 0 {
+		return nil
+	}
+	if err := b.store.place(ctx, files); err != nil {
+		for _, f := range files {
+			_ = f.folder.Remove(f.name) // best effort; Sweep takes the rest
+		}
+		return fmt.Errorf("store: %d blobs: %w", len(files), err)
+	}
+	return nil
+}
+
+// Discard drops what was committed and not flushed.
+func (b *Batch) Discard() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, f := range b.files {
+		_ = f.folder.Remove(f.name) // Sweep takes what stays
+	}
+	b.files = nil
+}
+
+func (s *Store) place(ctx context.Context, files []staged) error {
+	if err := s.sync.files(files); err != nil {
+		return err
+	}
+	var touched [256]bool
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		shelf, err := s.Shelf(f.digest)
+		if err != nil {
+			return err
+		}
+		touched[f.digest[0]] = true
+		if err := f.folder.rename(f.name, shelf, f.digest.Hex()); err != nil {
+			return err
+		}
+	}
+	return s.sync.shelves(&touched)
+}
+
+// Writer is one blob on its way into a batch.
+type Writer struct {
+	*os.File
+	batch *Batch
+	name  string
+}
+
+// Commit ends the file as blob d, which the caller has computed from what it
+// wrote. It is on the shelf after the batch's Flush.
+func (w *Writer) Commit(d bundle.Digest) error {
+	err := w.Chmod(Mode) // whatever the umask left of it
+	if err == nil {
+		err = w.batch.store.sync.finish(w.File)
+	}
+	if err != nil {
+		_ = w.Close()
+		_ = w.batch.store.staging.Remove(w.name)
+		return err
+	}
+	w.batch.add(staged{w.batch.store.staging, w.name, d})
+	return nil
+}
+
+func (b *Batch) add(f staged) {
+	b.mu.Lock()
+	b.files = append(b.files, f)
+	b.mu.Unlock()
+}
+
+// Abort drops the file.
+func (w *Writer) Abort() {
+	_ = w.Close()
+	_ = w.batch.store.staging.Remove(w.name) // Sweep takes it otherwise
+}

@@ -1,0 +1,227 @@
+// Package store keeps content by its SHA-256 below one directory: the
+// same shelf on both sides of the gap.
+//
+//	sha256/<aa>/<hex>   a blob, mode 0444, complete and durable
+//	partial/<hex>       a blob that arrives in segments, at its full size or less
+//	staging/<number>    what is being written
+//
+// A name below sha256 appears only after its content is durable, so a file of
+// the right size there is the blob; a crash leaves rubbish in staging and
+// partial and nowhere else. The package does not compute digests: whoever
+// writes has hashed, and says which blob it was.
+//
+// It takes no lock. One process at a time may write; its owner sees to that.
+// Readers need nothing.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+const (
+	shelfDir   = "sha256"
+	partialDir = "partial"
+	stagingDir = "staging"
+
+	// Mode is that of every blob: nothing but gc has a reason to touch one.
+	Mode    = 0o444
+	dirMode = 0o755
+)
+
+// Store is a directory of blobs.
+type Store struct {
+	root    *os.Root
+	sync    *Syncer
+	staging *Folder
+	next    atomic.Int64 // number of the next staging file
+
+	mu      sync.Mutex // guards shelves
+	shelves [256]*Folder
+}
+
+// Open uses root, which stays the caller's to close, and makes the three
+// directories that are missing.
+func Open(root *os.Root) (*Store, error) {
+	for _, dir := range []string{shelfDir, partialDir, stagingDir} {
+		if err := MakeDir(root, dir, dirMode); err != nil {
+			return nil, err
+		}
+	}
+	syncer, err := NewSyncer(root)
+	if err != nil {
+		return nil, err
+	}
+	staging, err := OpenFolder(root, stagingDir)
+	if err != nil {
+		return nil, errors.Join(err, syncer.Close())
+	}
+	return &Store{root: root, sync: syncer, staging: staging}, nil
+}
+
+// View uses root without changing or creating anything: for readers and for
+// dry runs. Nothing can be written through it.
+func View(root *os.Root) *Store { return &Store{root: root} }
+
+// Close ends the store; blobs already opened stay open.
+func (s *Store) Close() error {
+	var errs []error
+	for i, f := range s.shelves {
+		if f != nil {
+			errs = append(errs, f.Close())
+			s.shelves[i] = nil
+		}
+	}
+	if s.sync != nil {
+		errs = append(errs, s.sync.Close(), s.staging.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Path is where blob d lies or would lie, relative to the root.
+func (s *Store) Path(d bundle.Digest) string {
+	h := d.Hex()
+	return shelfDir + "/" + h[:2] + "/" + h
+}
+
+// Has says whether blob d is here. A file of another size is not the blob: it
+// was damaged after it was stored, and is replaced when the blob comes again.
+func (s *Store) Has(d bundle.Digest, size int64) (bool, error) {
+	fi, err := s.Lstat(d)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return fi.Mode().IsRegular() && fi.Size() == size, nil
+}
+
+// Lstat looks at the file of blob d; errors match fs.ErrNotExist where it is absent.
+func (s *Store) Lstat(d bundle.Digest) (fs.FileInfo, error) {
+	shelf, err := s.Shelf(d)
+	if err != nil {
+		return nil, err
+	}
+	return shelf.Lstat(d.Hex())
+}
+
+// Open opens blob d for reading; errors match fs.ErrNotExist where it is absent.
+func (s *Store) Open(d bundle.Digest) (*os.File, error) {
+	shelf, err := s.Shelf(d)
+	if err != nil {
+		return nil, err
+	}
+	return shelf.OpenFile(d.Hex(), os.O_RDONLY, 0)
+}
+
+// Shelf is the folder that blob d lies in, under the name d.Hex(); it stays
+// the store's. A View does not make it: errors match fs.ErrNotExist then.
+func (s *Store) Shelf(d bundle.Digest) (*Folder, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.shelves[d[0]]; f != nil {
+		return f, nil
+	}
+	name := fmt.Sprintf("%s/%02x", shelfDir, d[0])
+	if s.sync != nil { // not a View
+		if err := MakeDir(s.root, name, dirMode); err != nil {
+			return nil, err
+		}
+	}
+	f, err := OpenFolder(s.root, name)
+	if err != nil {
+		return nil, err
+	}
+	s.shelves[d[0]] = f
+	return f, nil
+}
+
+// Info is one file of the shelf.
+type Info struct {
+	Digest bundle.Digest
+	Size   int64
+	// ModTime is when it was stored, or the time of the first publish that linked it.
+	ModTime time.Time
+}
+
+// All yields every blob in ascending order of digest. Files whose names are
+// no digests are an error that matches bundle.ErrCorrupt; the walk goes on.
+func (s *Store) All() iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		for i := range 256 {
+			dir := fmt.Sprintf("%s/%02x", shelfDir, i)
+			if !s.shelf(dir, yield) {
+				return
+			}
+		}
+	}
+}
+
+// shelf yields the blobs of one of the 256 folders; false: stop.
+func (s *Store) shelf(dir string, yield func(Info, error) bool) bool {
+	entries, err := fs.ReadDir(s.root.FS(), dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	if err != nil {
+		return yield(Info{}, err)
+	}
+	for _, e := range entries {
+		d, err := bundle.ParseHex(e.Name())
+		if err != nil || s.Path(d) != dir+"/"+e.Name() || !e.Type().IsRegular() {
+			if !yield(Info{}, fmt.Errorf("store: %s/%s: not a blob: %w", dir, e.Name(), bundle.ErrCorrupt)) {
+				return false
+			}
+			continue
+		}
+		fi, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return yield(Info{}, err)
+		}
+		if !yield(Info{Digest: d, Size: fi.Size(), ModTime: fi.ModTime()}, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// Remove takes blob d off the shelf; an absent one is no error.
+func (s *Store) Remove(d bundle.Digest) error { return removeIfThere(s.root, s.Path(d)) }
+
+func removeIfThere(root *os.Root, name string) error {
+	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Verify reads blob d and says whether its content is still what its name
+// says; errors match bundle.ErrCorrupt, or are the operating system's.
+func (s *Store) Verify(d bundle.Digest) error {
+	f, err := s.Open(d)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := bundle.NewHash()
+	if _, err := io.Copy(h, f); err != nil {
+		return fmt.Errorf("blob %s: %w", d, err)
+	}
+	if got := bundle.SumOf(h); got != d {
+		return fmt.Errorf("blob %s: digest mismatch: got %s: %w", d, got, bundle.ErrCorrupt)
+	}
+	return nil
+}
