@@ -150,4 +150,3 @@ func Given(from Spec, kind string, value any) Spec {
 	}
 	return s
 }
-

@@ -13,8 +13,8 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/unpack/site"
+	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/verify"
 )
 

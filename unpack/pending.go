@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/bundle/durable"
+	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/verify"
 )
 

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/bundle/durable"
 	"github.com/gapbundle/gapbundle/unpack/site"
+	"github.com/gapbundle/gapbundle/unpack/store"
 )
 
 // proposal is what is to be published next.

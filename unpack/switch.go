@@ -7,8 +7,8 @@ import (
 	"io/fs"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/bundle/durable"
+	"github.com/gapbundle/gapbundle/unpack/store"
 )
 
 // outcome is what a publish puts on record besides the generation.

@@ -11,10 +11,10 @@ import (
 	"syscall"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/sources/config"
-	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
+	"github.com/gapbundle/gapbundle/sources/config"
+	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
 )

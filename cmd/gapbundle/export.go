@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gapbundle/gapbundle/sources/all"
 	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/sources/keys"
-	"github.com/gapbundle/gapbundle/sources/all"
 	"github.com/urfave/cli/v2"
 )
 

@@ -16,10 +16,10 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/push"
 	"github.com/gapbundle/gapbundle/internal/registry"
+	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 	fake "github.com/gapbundle/gapbundle/internal/test/registrytest"
 	up "github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )

@@ -13,10 +13,10 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.uber.org/goleak"
 
-	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/push"
 	"github.com/gapbundle/gapbundle/internal/registry"
+	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 	fake "github.com/gapbundle/gapbundle/internal/test/registrytest"
 	"github.com/gapbundle/gapbundle/unpack"
 )

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/sources/export"
 )
 
 // An archive that is updated between its indexes and its pool: the package is

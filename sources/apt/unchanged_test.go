@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/sources/keys"
-	"github.com/gapbundle/gapbundle/sources"
 )
 
 // exporter exports a spec again and again, with one ledger.

@@ -13,12 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/test/imagetest"
-	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/export"
+	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
 )

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/sources/keys"
-	"github.com/gapbundle/gapbundle/sources"
 )
 
 // exporter exports a set again and again, a day apart.

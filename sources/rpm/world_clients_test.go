@@ -20,9 +20,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/sources/keys"
-	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
 )

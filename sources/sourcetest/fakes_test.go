@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/export"
+	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/unpack"
 )
 

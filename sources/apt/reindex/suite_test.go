@@ -16,9 +16,9 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 	"github.com/gapbundle/gapbundle/sources/apt/reindex"
+	"github.com/gapbundle/gapbundle/sources/keys"
 )
 
 var (
