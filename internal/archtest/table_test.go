@@ -37,6 +37,8 @@ func table() map[string]row {
 		"unpack":               {imports: []string{"bundle", "verify", "unpack/site", "unpack/store", "bundle/durable"}},
 		"unpack/site":          {imports: []string{"bundle"}},
 
+		"sources/simplestreams/streams": {imports: []string{"bundle", "internal/pgpkeys"}},
+
 		// What they stand on.
 		"unpack/store":        {imports: []string{"bundle", "bundle/durable"}},
 		"internal/decompress": {imports: []string{"internal/fetch"}},

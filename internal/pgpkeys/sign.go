@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
@@ -74,23 +75,30 @@ func (s *Signer) at(date time.Time) (*packet.Config, time.Time) {
 
 // ClearSign signs text within itself, as of date or, where that is later, of the key.
 func (s *Signer) ClearSign(text []byte, date time.Time) ([]byte, error) {
+	var b bytes.Buffer
+	err := s.ClearSignTo(&b, bytes.NewReader(text), date)
+	return b.Bytes(), err
+}
+
+// ClearSignTo is ClearSign for a text that is not in memory.
+func (s *Signer) ClearSignTo(out io.Writer, text io.Reader, date time.Time) error {
 	config, date := s.at(date)
 	key, ok := s.entity.SigningKey(date)
 	if !ok || key.PrivateKey == nil {
-		return nil, fmt.Errorf("site key %X: does not sign at %s: %w", s.entity.PrimaryKey.Fingerprint, date.UTC().Format(time.RFC3339), bundle.ErrUsage)
+		return fmt.Errorf("site key %X: does not sign at %s: %w", s.entity.PrimaryKey.Fingerprint, date.UTC().Format(time.RFC3339), bundle.ErrUsage)
 	}
-	var b bytes.Buffer
-	w, err := clearsign.Encode(&b, key.PrivateKey, config)
-	if err == nil {
-		if _, err = w.Write(text); err == nil {
-			err = w.Close()
-		}
-	}
+	w, err := clearsign.Encode(out, key.PrivateKey, config)
 	if err != nil {
-		return nil, fmt.Errorf("site key %X: %w", s.entity.PrimaryKey.Fingerprint, err)
+		return fmt.Errorf("site key %X: %w", s.entity.PrimaryKey.Fingerprint, err)
 	}
-	b.WriteByte('\n')
-	return b.Bytes(), nil
+	if _, err := io.Copy(w, text); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return fmt.Errorf("site key %X: %w", s.entity.PrimaryKey.Fingerprint, err)
+	}
+	_, err = out.Write([]byte{'\n'})
+	return err
 }
 
 // Detach makes an armored signature of content, as of date or, where that is

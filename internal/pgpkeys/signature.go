@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +40,12 @@ func Dearmor(sig []byte) ([]byte, error) {
 // enough, as archives sign with the key before and the one after a change.
 // Expired and revoked keys count for nothing.
 func Signers(content, signatures []byte, keys openpgp.EntityList, at time.Time) (openpgp.EntityList, error) {
+	return SignersOf(bytes.NewReader(content), signatures, keys, at)
+}
+
+// SignersOf is Signers for content that is not in memory: it is read once for
+// each signature. An error of reading it is returned as it is.
+func SignersOf(content io.ReadSeeker, signatures []byte, keys openpgp.EntityList, at time.Time) (openpgp.EntityList, error) {
 	config := &packet.Config{Time: func() time.Time { return at }}
 	var signers openpgp.EntityList
 	var others []string
@@ -57,10 +64,16 @@ func Signers(content, signatures []byte, keys openpgp.EntityList, at time.Time) 
 			return nil, errors.New("signature not readable")
 		}
 		signer, err := (*openpgp.Entity)(nil), Forgeable(sig)
+		watched := &watchedReader{in: content}
 		if err == nil {
-			signer, err = openpgp.CheckDetachedSignature(keys, bytes.NewReader(content), &one, config)
+			if _, err := content.Seek(0, io.SeekStart); err != nil {
+				return nil, err
+			}
+			signer, err = openpgp.CheckDetachedSignature(keys, watched, &one, config)
 		}
 		switch {
+		case watched.err != nil:
+			return nil, watched.err
 		case err != nil:
 			others = append(others, fmt.Sprintf("%s (%v)", Issuer(sig), err))
 		case !slices.Contains(signers, signer):
@@ -74,6 +87,20 @@ func Signers(content, signatures []byte, keys openpgp.EntityList, at time.Time) 
 		return nil, errors.New("signature not readable")
 	}
 	return nil, errors.New("signature by " + strings.Join(others, ", "))
+}
+
+// watchedReader keeps the error of a reader, which is not the signature's.
+type watchedReader struct {
+	in  io.Reader
+	err error
+}
+
+func (w *watchedReader) Read(p []byte) (int, error) {
+	n, err := w.in.Read(p)
+	if err != nil && err != io.EOF {
+		w.err = err
+	}
+	return n, err
 }
 
 // Forgeable says of a signature that it counts for nothing, whoever made it: two

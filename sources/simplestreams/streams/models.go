@@ -48,11 +48,13 @@ type model struct {
 	known    []string    // items that are looked at where they are there
 	item     []string    // fields of an item that are text
 	optional []string    // fields of a product that are text or null
+	may      []string    // fields of an item that are text or null
 	dates    [2][]string // fields of a product, of a version: a date or null
 }
 
 func modelOf(s Shape) *model {
 	item := []string{"ftype", "path", "sha256"}
+	may := []string{"kpackage"}
 	image := []string{"arch", "label", "os", "release", "release_title", "subarch", "subarches", "version"}
 	switch s {
 	case ShapeBootloader:
@@ -66,12 +68,12 @@ func modelOf(s Shape) *model {
 		required := []string{"boot-initrd", "boot-kernel", "manifest"}
 		return &model{
 			product: image, required: required, oneOf: roots, known: append(slices.Clone(required), roots...), item: item,
-			optional: []string{"kflavor", "krel", "release_codename"},
+			optional: []string{"kflavor", "krel", "release_codename"}, may: may,
 			dates:    [2][]string{{"support_eol"}, {"support_eol", "support_esm_eol"}},
 		}
 	case ShapeTarball:
 		required := []string{"manifest", "root-tgz"}
-		return &model{product: image, required: required, known: required, item: item, dates: [2][]string{{"support_eol"}, nil}}
+		return &model{product: image, required: required, known: required, item: item, may: may, dates: [2][]string{{"support_eol"}, nil}}
 	}
 	return nil
 }
@@ -206,19 +208,22 @@ func (p *Product) Fits(s Shape) error {
 
 // fields checks those of a product.
 func (m *model) fields(fields Object) error {
-	for _, key := range m.product {
-		if _, ok := fields[key].(string); !ok {
-			return fmt.Errorf("%s: want text, got %v", key, fields[key])
-		}
-	}
-	for _, key := range m.optional {
-		if v := fields[key]; v != nil {
-			if _, ok := v.(string); !ok {
-				return fmt.Errorf("%s: want text, got %v", key, v)
-			}
-		}
+	if err := texts(fields, m.product, m.optional); err != nil {
+		return err
 	}
 	return dates(fields, m.dates[0])
+}
+
+// texts checks fields that have to be text, and others that may also be null or
+// absent.
+func texts(fields Object, required, optional []string) error {
+	for _, key := range slices.Concat(required, optional) {
+		v := fields[key]
+		if _, ok := v.(string); !ok && (v != nil || slices.Contains(required, key)) {
+			return fmt.Errorf("%s: want text, got %v", key, v)
+		}
+	}
+	return nil
 }
 
 func dates(fields Object, keys []string) error {
@@ -240,10 +245,8 @@ func (m *model) version(v *Version) error {
 		if !slices.Contains(m.known, i.Name) {
 			continue
 		}
-		for _, key := range m.item {
-			if _, ok := i.Fields[key].(string); !ok {
-				return fmt.Errorf("item %s: %s: want text, got %v", i.Name, key, i.Fields[key])
-			}
+		if err := texts(i.Fields, m.item, m.may); err != nil {
+			return fmt.Errorf("item %s: %w", i.Name, err)
 		}
 		size, ok := i.Fields["size"].(json.Number)
 		if _, err := size.Int64(); !ok || err != nil {
