@@ -69,7 +69,7 @@ func modelOf(s Shape) *model {
 		return &model{
 			product: image, required: required, oneOf: roots, known: append(slices.Clone(required), roots...), item: item,
 			optional: []string{"kflavor", "krel", "release_codename"}, may: may,
-			dates:    [2][]string{{"support_eol"}, {"support_eol", "support_esm_eol"}},
+			dates: [2][]string{{"support_eol"}, {"support_eol", "support_esm_eol"}},
 		}
 	case ShapeTarball:
 		required := []string{"manifest", "root-tgz"}
