@@ -43,7 +43,7 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	if err := json.Unmarshal(b, &first); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", RootName, ErrMalformed, err)
 	}
-	if err := checkSupported(first.Format, first.Requires); err != nil {
+	if err := checkSupported(first.Format, first.Requires, Features()); err != nil {
 		return nil, err
 	}
 	m := new(Manifest)
@@ -56,14 +56,15 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	return m, nil
 }
 
-// checkSupported knows no features: format 1 defines none. A later version
-// names what it cannot do without in requires.
-func checkSupported(format int, requires []string) error {
+// checkSupported refuses another format, and by their names the features that
+// are required and not among known.
+func checkSupported(format int, requires, known []string) error {
 	if format != Format {
 		return fmt.Errorf("%s: format %d, this program reads %d: %w", RootName, format, Format, ErrUnsupported)
 	}
-	if len(requires) > 0 {
-		return fmt.Errorf("%s: requires %.200q: %w", RootName, requires, ErrUnsupported)
+	unknown := slices.DeleteFunc(slices.Clone(requires), func(name string) bool { return slices.Contains(known, name) })
+	if len(unknown) > 0 {
+		return fmt.Errorf("%s: requires %.200q, which this program does not read: %w", RootName, unknown, ErrUnsupported)
 	}
 	return nil
 }
@@ -72,7 +73,7 @@ func checkSupported(format int, requires []string) error {
 // ParseManifest checks behind the JSON. Errors match ErrMalformed or
 // ErrUnsupported.
 func CheckManifest(m *Manifest) error {
-	if err := checkSupported(m.Format, m.Requires); err != nil {
+	if err := checkSupported(m.Format, m.Requires, Features()); err != nil {
 		return err
 	}
 	var f findings
@@ -171,6 +172,7 @@ func (f *findings) checkIdentity(m *Manifest) {
 		f.add("tool: empty")
 	}
 	f.names("overrides", m.Overrides)
+	f.names("requires", m.Requires)
 	switch {
 	case m.Full != (m.Base == nil):
 		f.add("full %v: a delta has a base and a full bundle none", m.Full)
@@ -287,10 +289,25 @@ func ImageAlias(name string) string {
 // path is in two of them is checked over their lists.
 func IsSharedMount(mount string) bool {
 	switch mount {
-	case "files", "v2", "keys", "_gapbundle/clients":
+	case "files", "git", "v2", "keys", "_gapbundle/clients":
 		return true
 	}
 	return false
+}
+
+// CheckFilled reports what is wrong with a filled line of a list below mount: it
+// has to be in a mount of its own, because content that depends on the address
+// has no place where files are found by their digest, and at most MaxFilledSize.
+// The size may be unknown (-1). Errors match ErrMalformed.
+func CheckFilled(mount string, f *File) error {
+	switch {
+	case !f.Filled:
+	case IsSharedMount(mount):
+		return fmt.Errorf("path %q: filled in the shared mount %s: %w", f.Path, mount, ErrMalformed)
+	case f.Size > MaxFilledSize:
+		return fmt.Errorf("path %q: filled, with %d bytes, at most %d: %w", f.Path, f.Size, MaxFilledSize, ErrMalformed)
+	}
+	return nil
 }
 
 // CheckMount says what is wrong with one mount by itself: the rules of

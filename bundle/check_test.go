@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -153,6 +155,28 @@ func TestParseManifestOfANewerVersion(t *testing.T) {
 	} {
 		if _, err := ParseManifest([]byte(c.root)); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), c.names) {
 			t.Errorf("%s: %v", c.root, err)
+		}
+	}
+}
+
+// TestRequires: names that this program knows are accepted, sorted and once
+// each; an importer that does not know a name refuses the golden bundle by it.
+func TestRequires(t *testing.T) {
+	root, err := os.ReadFile("testdata/golden-filled/golden-000001/" + RootName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := ParseManifest(root)
+	if err != nil || !slices.Equal(m.Requires, []string{FeatureFilled}) {
+		t.Fatalf("%v, %v", m, err)
+	}
+	if err := checkSupported(m.Format, m.Requires, nil); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), FeatureFilled) {
+		t.Errorf("an importer without it: %v", err)
+	}
+	for _, requires := range [][]string{{}, {FeatureFilled, FeatureFilled}} {
+		m.Requires = requires
+		if err := CheckManifest(m); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%q: %v", requires, err)
 		}
 	}
 }

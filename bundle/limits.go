@@ -34,6 +34,10 @@ const (
 	MaxRepositories = 4096
 	// MaxFiles bounds the files of one bundle over all repositories.
 	MaxFiles = 20_000_000
+	// MaxFilledSize bounds one filled file, and MaxFilled their number in one
+	// bundle: import writes all of them again whenever the address changes.
+	MaxFilledSize = 1 << 20 // bytes
+	MaxFilled     = 1 << 20
 	// MaxVolumes bounds the volumes of one bundle: five digits in a name.
 	MaxVolumes = 65_535
 	// MaxFileSize is the size that no file of a bundle reaches: FAT32 stores

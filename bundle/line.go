@@ -108,6 +108,9 @@ func appendFile(dst []byte, f *File) ([]byte, bool) {
 		return dst, false
 	}
 	dst = appendDigest(append(dst, `{"digest":`...), &f.Digest)
+	if f.Filled {
+		dst = append(dst, `,"filled":true`...)
+	}
 	if f.MediaType != "" {
 		dst = appendText(append(dst, `,"mediaType":`...), f.MediaType)
 	}
@@ -190,6 +193,7 @@ type scanner struct {
 func (s *scanner) file(f *File) {
 	s.literal(`{"digest":`)
 	s.digest(&f.Digest)
+	f.Filled = s.optional(`,"filled":true`)
 	if s.optional(`,"mediaType":`) {
 		f.MediaType = s.text()
 	}

@@ -88,7 +88,7 @@ func TestAppendLineRoundTrip(t *testing.T) {
 	annotations := rapid.OneOf(rapid.Just(map[string]string(nil)), rapid.MapOfN(text, text, 1, 3))
 	rapid.Check(t, func(t *rapid.T) {
 		d := Digest(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "digest"))
-		roundTrip(t, File{annotations.Draw(t, "a"), d, text.Draw(t, "m"), text.Draw(t, "p"), number.Draw(t, "n")})
+		roundTrip(t, File{annotations.Draw(t, "a"), d, rapid.Bool().Draw(t, "f"), text.Draw(t, "m"), text.Draw(t, "p"), number.Draw(t, "n")})
 		roundTrip(t, Evidence{annotations.Draw(t, "a"), text.Draw(t, "o"), text.Draw(t, "p"), text.Draw(t, "r"), text.Draw(t, "v")})
 		roundTrip(t, Blob{number.Draw(t, "at"), d, number.Draw(t, "l"), number.Draw(t, "o"), number.Draw(t, "s")})
 		roundTrip(t, Frame{number.Draw(t, "c"), d, number.Draw(t, "r")})

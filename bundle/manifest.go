@@ -9,6 +9,13 @@ import (
 // Format is the version of the format that this package writes and reads.
 const Format = 1
 
+// FeatureFilled is required by a root with a list that has a filled line.
+const FeatureFilled = "filled"
+
+// Features returns the names that this package knows in Manifest.Requires,
+// sorted. A receipt repeats them to the exporter.
+func Features() []string { return []string{FeatureFilled} }
+
 // The fixed names in the directory of a bundle.
 const (
 	RootName   = "bundle.json"
@@ -54,7 +61,8 @@ type Manifest struct {
 	// off by name, sorted ("no-readback", "readback-cached").
 	Overrides    []string     `json:"overrides,omitempty"`
 	Repositories []Repository `json:"repositories"`
-	// Requires are names of features that a reader must know, sorted.
+	// Requires are names of features that a reader must know, sorted: of those
+	// that Features returns.
 	Requires []string `json:"requires,omitempty"`
 	// Sequence counts the bundles of a stream from 1; gaps are normal.
 	Sequence int64  `json:"sequence"`
@@ -180,6 +188,10 @@ func (b Blob) Whole() bool { return b.At == 0 && b.Length == b.Size }
 type File struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Digest      Digest            `json:"digest"`
+	// Filled: the content holds the words that import replaces by the mirror's
+	// address. Digest and Size are those of the content with the words. A root
+	// whose lists have such a line requires FeatureFilled.
+	Filled bool `json:"filled,omitempty"`
 	// MediaType is set where a web server has to send it; empty otherwise.
 	MediaType string `json:"mediaType,omitempty"`
 	// Path is relative to the repository's mount.

@@ -72,7 +72,9 @@ type Source interface {
 
 // ClientFile is a file of client configuration. BaseMark, HostMark and
 // InsecureMark in its content stand for what only the importing side can know
-// about the mirror's address, and are replaced there when it does.
+// about the mirror's address, and are replaced there when it does; so they are
+// in an artifact whose File.Filled is set (at most bundle.MaxFilledSize, in a
+// mount of its own), which is published when the address is known.
 type ClientFile struct {
 	// Path is relative to _gapbundle/clients/<kind>/ of the mirror. What is
 	// for one program of several is in a folder with its name, which is what
@@ -109,7 +111,8 @@ type Tree interface {
 	Repositories() []bundle.Repository
 	// Files streams the file list of a repository by name, in order.
 	Files(repo string) iter.Seq2[bundle.File, error]
-	// Open opens a file by repository name and path; the caller closes it. The
+	// Open opens a file by repository name and path; the caller closes it. A
+	// filled file has the words in place of the address, on both sides. The
 	// error matches ErrNotAtHand where a check need not look.
 	Open(ctx context.Context, repo, path string) (io.ReadCloser, error)
 }

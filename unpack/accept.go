@@ -59,6 +59,9 @@ type Result struct {
 	NewBytes int64 `json:"newBytes"`
 	// Notes are what the operator has to know.
 	Notes []string `json:"notes,omitempty"`
+	// Waiting are the repositories with files that are not published as long
+	// as the mirror does not know its address.
+	Waiting []string `json:"waiting,omitempty"`
 }
 
 func (m *Mirror) result(a *arrival, o Outcome) BundleResult {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -43,6 +44,9 @@ type CheckResult struct {
 	Damage []Damage `json:"damage"`
 	// More is how much damage there is beside what Damage names.
 	More int64 `json:"more,omitempty"`
+	// Waiting are the repositories with files that are not published as long
+	// as the mirror does not know its address.
+	Waiting []string `json:"waiting,omitempty"`
 }
 
 // maxDamage bounds what is named: a mirror whose disk has gone would fill the
@@ -63,7 +67,7 @@ func (m *Mirror) Check(ctx context.Context, o CheckOptions) (*CheckResult, error
 	}
 	c := &checker{
 		Mirror: m, ctx: ctx, data: o.Data, generation: g,
-		res: &CheckResult{Generation: g.Number, Damage: []Damage{}},
+		res: &CheckResult{Generation: g.Number, Damage: []Damage{}, Waiting: g.waiting()},
 		bad: map[bundle.Digest]string{}, good: bundle.NewDigestSet(0),
 	}
 	defer c.dir.close()
@@ -119,7 +123,7 @@ func (c *checker) repository(set string, r GenerationRepository) error {
 	dir := r.webRoot(generationDir(c.generation.Number))
 	if r.Tree != 0 {
 		c.link(set, r)
-		c.strangers(dir, r.Mount+"/", c.files(r.Repository))
+		c.strangers(dir, r.Mount+"/", c.published(r.Repository))
 	}
 	for f, err := range c.files(r.Repository) {
 		if err == nil {
@@ -165,8 +169,11 @@ func (c *checker) file(name, web string, f bundle.File) (problem string, err err
 	if problem = wrong(bfi, err, f.Size); problem != "" {
 		return "blob in the store: " + problem, nil
 	}
+	if f.Filled && c.generation.BaseURL == "" {
+		return "", nil // waits for the address; that it is not there is for strangers
+	}
 	fi, err := c.lstat(name)
-	filled := site.Owns(web) && c.generation.BaseURL != ""
+	filled := (f.Filled || site.Owns(web)) && c.generation.BaseURL != ""
 	size := f.Size
 	if filled && err == nil {
 		size = fi.Size() // hashed below
@@ -219,8 +226,23 @@ func (c *checker) hashBlob(f bundle.File) error {
 	return nil
 }
 
-// compare reads a published copy beside its blob, whose content is right. A
-// client file has the mirror's address where the blob has a word for it.
+// published is the file list without the files that wait for the address.
+func (c *checker) published(r bundle.Repository) iter.Seq2[bundle.File, error] {
+	return func(yield func(bundle.File, error) bool) {
+		for f, err := range c.files(r) {
+			if err == nil && f.Filled && c.generation.BaseURL == "" {
+				continue
+			}
+			if !yield(f, err) {
+				return
+			}
+		}
+	}
+}
+
+// compare reads a published copy next to its blob, whose content is right. A
+// client file and a filled one have the mirror's address where the blob has a
+// word for it.
 func (c *checker) compare(name string, d bundle.Digest, filled bool) (problem string, err error) {
 	want, err := c.store.Open(d)
 	if err != nil {

@@ -60,6 +60,25 @@ type GenerationRepository struct {
 	// Tree is the folder below trees/ of a repository that owns its mount; 0:
 	// the mount is shared, and its files lie in the generation itself.
 	Tree int `json:"tree,omitempty"`
+	// Filled is how many of its files have the mirror's address filled in.
+	Filled int64 `json:"filled,omitempty"`
+}
+
+// waiting names the repositories whose filled files are not published, because
+// the mirror does not know its address.
+func (g *Generation) waiting() []string {
+	if g == nil || g.BaseURL != "" {
+		return nil
+	}
+	var names []string
+	for _, s := range g.Sets {
+		for _, r := range s.Repositories {
+			if r.Filled > 0 {
+				names = append(names, r.Name)
+			}
+		}
+	}
+	return names
 }
 
 func generationDir(n int) string { return fmt.Sprintf("%s/%06d", generationsDir, n) }

@@ -64,6 +64,7 @@ func (w *writer) importAll(ctx context.Context, h *hand, o ImportOptions) (*Resu
 	r.res.NewBytes = r.stored.Load()
 	if g, gerr := w.published(); gerr == nil && g != nil {
 		r.res.Files, r.res.Bytes = totals(g.Sets)
+		r.res.Waiting = g.waiting()
 	}
 	return r.res, err
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"sync"
 
 	"github.com/gapbundle/gapbundle/bundle"
 )
@@ -19,6 +20,9 @@ type Tree struct {
 	repos []bundle.Repository
 	by    map[string]GenerationRepository
 	sets  map[string]string // by repository
+
+	mu    sync.Mutex                                 // of what follows
+	fills map[string]map[bundle.Digest]bundle.Digest // by repository: content of filled files by the digest of the path
 }
 
 // Tree is the published part of a kind; of all kinds for "". Where two sets
@@ -28,7 +32,7 @@ func (m *Mirror) Tree(kind string) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{m: m, dir: generationDir(g.Number), by: map[string]GenerationRepository{}, sets: map[string]string{}}
+	t := &Tree{m: m, dir: generationDir(g.Number), by: map[string]GenerationRepository{}, sets: map[string]string{}, fills: map[string]map[bundle.Digest]bundle.Digest{}}
 	names := map[string]int{}
 	for _, s := range g.Sets {
 		for _, r := range s.Repositories {
@@ -69,8 +73,9 @@ func (t *Tree) Files(repo string) iter.Seq2[bundle.File, error] {
 	return t.m.files(r.Repository)
 }
 
-// Open opens a file as clients get it. One that is listed and gone matches
-// bundle.ErrCorrupt, whatever took it away.
+// Open opens a file as clients get it, a filled one as the bundle has it: with
+// the words in place of the address, which it may still wait for. A file that is
+// listed and gone matches bundle.ErrCorrupt, whatever took it away.
 func (t *Tree) Open(_ context.Context, repo, path string) (io.ReadCloser, error) {
 	r, ok := t.by[repo]
 	if !ok {
@@ -78,6 +83,11 @@ func (t *Tree) Open(_ context.Context, repo, path string) (io.ReadCloser, error)
 	}
 	if err := bundle.CheckPath(path); err != nil {
 		return nil, err
+	}
+	if d, filled, err := t.filled(r, path); err != nil {
+		return nil, err
+	} else if filled {
+		return t.m.store.Open(d)
 	}
 	f, err := t.m.root.Open(r.webRoot(t.dir) + "/" + path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,6 +97,31 @@ func (t *Tree) Open(_ context.Context, repo, path string) (io.ReadCloser, error)
 		return nil, err
 	}
 	return f, nil
+}
+
+// filled looks up a filled file of r. What is kept in memory for it is bounded by
+// bundle.MaxFilled.
+func (t *Tree) filled(r GenerationRepository, path string) (d bundle.Digest, ok bool, err error) {
+	if r.Filled == 0 {
+		return d, false, nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known, read := t.fills[r.Name]
+	if !read {
+		known = make(map[bundle.Digest]bundle.Digest, min(r.Filled, bundle.MaxFilled))
+		for f, err := range t.m.files(r.Repository) {
+			if err != nil {
+				return d, false, err
+			}
+			if f.Filled {
+				known[bundle.DigestOf([]byte(f.Path))] = f.Digest
+			}
+		}
+		t.fills[r.Name] = known
+	}
+	d, ok = known[bundle.DigestOf([]byte(path))]
+	return d, ok, nil
 }
 
 // webRoot is the folder that paths of the repository's lists begin in.

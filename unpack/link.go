@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/site"
 	"github.com/gapbundle/gapbundle/unpack/store"
 )
 
@@ -22,6 +23,9 @@ type placer struct {
 	*writer
 	ctx context.Context // of the one publish that the placer is for
 	at  time.Time       // T: the time of everything that is new
+	// base is the address that is published, baseBefore the one of the
+	// generation before; empty: not known.
+	base, baseBefore string
 	// made is the folder that was made last: paths come sorted, so it is
 	// mostly the next one too. to is the same, open; from and spareFrom are
 	// the folders of the published tree and of a spare that were linked from
@@ -91,6 +95,47 @@ func (p *placer) put(f bundle.File, dst, same string) error {
 		// What is published is damaged: a blob takes its place.
 	}
 	return p.stock(f, dst)
+}
+
+// fill makes dst, the content of f with the mirror's address filled in; nothing
+// where that is not known. same is the path of the same file in what is
+// published, with the same address filled in, or empty.
+func (p *placer) fill(f bundle.File, dst, same string) error {
+	if p.base == "" {
+		return p.ctx.Err()
+	}
+	if err := errors.Join(p.ctx.Err(), p.makeParents(dst)); err != nil {
+		return err
+	}
+	if same != "" {
+		if err := p.keep(f, same, dst); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return p.writeFilled(f, dst)
+}
+
+func (p *placer) writeFilled(f bundle.File, dst string) (err error) {
+	if f.Size > bundle.MaxFilledSize {
+		return fmt.Errorf("%s: filled, with %d bytes, at most %d: %w", f.Path, f.Size, bundle.MaxFilledSize, bundle.ErrMalformed)
+	}
+	in, err := p.store.Open(f.Digest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: blob %s is not in the store: %w", f.Path, f.Digest, bundle.ErrIncomplete)
+	}
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := p.root.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, store.Mode)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(site.Substitute(out, in, p.base), out.Chmod(store.Mode), out.Close())
+	if err != nil {
+		return fmt.Errorf("%s: %w", dst, err)
+	}
+	return p.root.Chtimes(dst, p.at, p.at)
 }
 
 // stock makes dst out of the blob of f.

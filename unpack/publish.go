@@ -168,7 +168,10 @@ func (w *writer) sweepAbove(dir string, first int) error {
 // build makes trees and folder of g under a temporary name, makes them
 // durable, and gives the folder its name.
 func (w *writer) build(ctx context.Context, g, current *Generation) (err error) {
-	p := &placer{writer: w, ctx: ctx, at: g.Time, spares: map[spare]string{}}
+	p := &placer{writer: w, ctx: ctx, at: g.Time, base: g.BaseURL, spares: map[spare]string{}}
+	if current != nil {
+		p.baseBefore = current.BaseURL
+	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	dir := generationDir(g.Number) + tempSuffix
 	if err := store.MakeDir(w.root, dir, publicDirMode); err != nil {
@@ -205,11 +208,11 @@ func (w *writer) build(ctx context.Context, g, current *Generation) (err error) 
 func (p *placer) plantSet(s, now *GenerationSet, nextTree *int, dir string) (made []string, err error) {
 	for i := range s.Repositories {
 		r := &s.Repositories[i]
-		r.Tree = 0
+		r.Tree, r.Filled = 0, 0
 		if bundle.IsSharedMount(r.Mount) {
 			continue
 		}
-		if r.Tree, err = p.plant(r.Repository, now.owner(r.Mount), *nextTree); err != nil {
+		if err = p.plant(r, now.owner(r.Mount), *nextTree); err != nil {
 			return nil, fmt.Errorf("repository %s: %w", r.Name, err)
 		}
 		if r.Tree == *nextTree {

@@ -50,7 +50,7 @@ func (w *writer) receipt(b *verify.Bundle) ([]byte, error) {
 	r := &bundle.Receipt{
 		Set: m.Set, Stream: m.Stream, Sequence: m.Sequence, Root: b.Root(), State: m.State,
 		Destination: m.Destination, Overrides: b.Overrides(), Imported: w.now(), Tool: w.o.Tool,
-		Formats: []int{bundle.Format}, Features: []string{}, Volumes: int64(len(b.Volumes())),
+		Formats: []int{bundle.Format}, Features: bundle.Features(), Volumes: int64(len(b.Volumes())),
 	}
 	for _, s := range b.Signers() {
 		r.Signers = append(r.Signers, s.ID)

@@ -25,6 +25,9 @@ type Status struct {
 	Pending    []PendingStatus  `json:"pending,omitempty"`
 	Ambiguous  []site.Ambiguous `json:"ambiguous,omitempty"`
 	Notes      []string         `json:"notes,omitempty"`
+	// Waiting are the repositories with files that are not published as long
+	// as the mirror does not know its address.
+	Waiting []string `json:"waiting,omitempty"`
 	// ReceiptKey identifies the key that signs receipts here, zero before the first.
 	ReceiptKey bundle.Digest `json:"receiptKey,omitzero"`
 }
@@ -77,7 +80,7 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	}
 	if g != nil {
 		st.Generation, st.Published, st.Reason = g.Number, g.Time, g.Reason
-		st.Ambiguous, st.Notes = g.Ambiguous, g.Notes
+		st.Ambiguous, st.Notes, st.Waiting = g.Ambiguous, g.Notes, g.waiting()
 	}
 	if st.Previous, err = m.linked(previousLink); err != nil {
 		return nil, err

@@ -32,7 +32,7 @@ func compare(now, before iter.Seq2[bundle.File, error]) iter.Seq2[compared, erro
 				yield(compared{}, err)
 				return
 			}
-			same := more && old.Path == f.Path && old.Digest == f.Digest && old.Size == f.Size
+			same := more && old.Path == f.Path && old.Digest == f.Digest && old.Size == f.Size && old.Filled == f.Filled
 			if !yield(compared{f, same}, nil) {
 				return
 			}
@@ -43,31 +43,44 @@ func compare(now, before iter.Seq2[bundle.File, error]) iter.Seq2[compared, erro
 // none is an empty list.
 func none(func(bundle.File, error) bool) {}
 
-// plant makes the tree of a repository that owns its mount and gives its
-// number: that of the tree it has now, if nothing changed, or next.
-func (p *placer) plant(r bundle.Repository, now *GenerationRepository, next int) (int, error) {
+// plant makes the tree of a repository that owns its mount and sets its number:
+// that of the tree it has now, if nothing changed, or next. Filled files are
+// left out where the address is not known, and written again where it changed.
+func (p *placer) plant(r, now *GenerationRepository, next int) error {
 	before := iter.Seq2[bundle.File, error](none)
+	sameBase := p.base == p.baseBefore
 	if now != nil {
-		if now.Files.Digest == r.Files.Digest {
-			return now.Tree, nil
+		if now.Files.Digest == r.Files.Digest && (sameBase || now.Filled == 0) {
+			r.Tree, r.Filled = now.Tree, now.Filled
+			return nil
 		}
 		before = p.files(now.Repository)
 	}
+	r.Tree, r.Filled = next, 0
 	dir := treeDir(next)
 	if err := p.makeParents(dir + "/x"); err != nil { // an empty repository is a folder too
-		return 0, err
+		return err
 	}
-	for c, err := range compare(p.files(r), before) {
+	for c, err := range compare(p.files(r.Repository), before) {
 		if err != nil {
-			return 0, err
+			return err
 		}
-		same := ""
+		dst, same := dir+"/"+c.file.Path, ""
 		if c.same {
 			same = treeDir(now.Tree) + "/" + c.file.Path
 		}
-		if err := p.put(c.file, dir+"/"+c.file.Path, same); err != nil {
-			return 0, err
+		if c.file.Filled {
+			r.Filled++
+			if !sameBase {
+				same = ""
+			}
+			err = p.fill(c.file, dst, same)
+		} else {
+			err = p.put(c.file, dst, same)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return next, nil
+	return nil
 }

@@ -203,6 +203,9 @@ func (c *opening) checkedFiles(repo int, paths *bundle.Digest) iter.Seq2[bundle.
 					err = checkFile(r.Mount, &f)
 				}
 				if err == nil {
+					err = c.checkFilled(r.Mount, &f)
+				}
+				if err == nil {
 					err = c.checkContent(repo, &f)
 				}
 				if err != nil {
@@ -250,6 +253,22 @@ func checkFile(mount string, f *bundle.File) error {
 		}
 	}
 	return nil
+}
+
+// checkFilled requires that the root announces filled lines: an importer that
+// does not know them must not get as far as the lists.
+func (c *opening) checkFilled(mount string, f *bundle.File) error {
+	if !f.Filled {
+		return nil
+	}
+	c.filled++
+	switch {
+	case !slices.Contains(c.b.manifest.Requires, bundle.FeatureFilled):
+		return fmt.Errorf("path %q: filled, and the root does not require %q: %w", f.Path, bundle.FeatureFilled, bundle.ErrMalformed)
+	case c.filled > bundle.MaxFilled:
+		return fmt.Errorf("path %q: more than %d filled files: %w", f.Path, bundle.MaxFilled, bundle.ErrMalformed)
+	}
+	return bundle.CheckFilled(mount, f)
 }
 
 // isMediaType allows what stands in a configuration of a web server without

@@ -90,6 +90,7 @@ type opening struct {
 	missing  *MissingBaseError
 	base     *bundle.DigestSet // distinct blobs of the lists that are not carried
 	fromBase struct{ count, bytes int64 }
+	filled   int64 // filled lines of all lists
 	named    int64 // distinct blobs of the volumes that a list names
 }
 

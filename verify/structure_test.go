@@ -183,6 +183,12 @@ func TestSignedAndWrong(t *testing.T) {
 			return l
 		}}, bundle.ErrMalformed, []string{"path files/books/b: both a file and a folder in repositories tools and books"}},
 
+		"files: filled, not required": {forgery{files: func(n string, l []bundle.File) []bundle.File { l[0].Filled = true; return l }},
+			bundle.ErrMalformed, []string{"filled, and the root does not require"}},
+		"files: filled, shared": {forgery{
+			files: func(n string, l []bundle.File) []bundle.File { l[0].Filled = true; return l },
+			root:  func(m *bundle.Manifest) { m.Requires = []string{bundle.FeatureFilled} },
+		}, bundle.ErrMalformed, []string{"filled in the shared mount files"}},
 		"evidence: one less": {forgery{evidence: func(n string, l []bundle.Evidence) []bundle.Evidence { return l[1:] }},
 			bundle.ErrMalformed, []string{"repository books: evidence of 3 paths that are not those of the 4 files"}},
 		"evidence: of other files": {forgery{evidence: func(n string, l []bundle.Evidence) []bundle.Evidence { l[0].Path = "a"; return l }},

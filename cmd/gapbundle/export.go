@@ -153,6 +153,9 @@ func noteExport(o *output, r *export.Result) {
 		o.note("pin changed: %s", change.URL)
 	}
 	noteStrange(o, r.Unknown)
+	if r.Outdated != nil {
+		o.log.Warn(outdated(r.Outdated))
+	}
 	for _, dir := range r.Without {
 		o.note("%s has no copy of the signed root: inside, import a medium that has one first", dir)
 	}
@@ -185,6 +188,12 @@ func noteStrange(o *output, others []string) {
 	if len(others) > 0 {
 		o.log.Warn("this destination was never exported to before, so nothing is taken for granted there; known: " + strings.Join(others, ", "))
 	}
+}
+
+// outdated names what has to be done inside before the bundle is of use there.
+func outdated(d *export.Outdated) string {
+	return fmt.Sprintf("update gapbundle inside first: by its receipt for bundle %d the mirror %q does not read what this bundle requires (%s)",
+		d.Sequence, d.Destination, strings.Join(d.Features, ", "))
 }
 
 func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Time) {
@@ -222,6 +231,12 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 		}
 	}
 	fmt.Fprintf(w, "to carry: %s in %d volumes%s; the mirror will need %s\n", humanBytes(r.CarryBytes), r.Volumes, unsized(r.Total.Unsized), humanBytes(r.MirrorBytes))
+	if len(r.Requires) > 0 {
+		fmt.Fprintf(w, "requires inside: a gapbundle that reads %s\n", strings.Join(r.Requires, ", "))
+	}
+	if r.Outdated != nil {
+		fmt.Fprintln(w, outdated(r.Outdated))
+	}
 	if r.ScratchBytes > 0 {
 		fmt.Fprintf(w, "needed here meanwhile: %s\n", humanBytes(r.ScratchBytes))
 	}

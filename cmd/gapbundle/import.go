@@ -101,4 +101,5 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", n)
 	}
+	writeWaiting(w, r.Waiting)
 }

@@ -153,6 +153,14 @@ func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 	for _, n := range s.Notes {
 		fmt.Fprintf(w, "\nnote: %s\n", n)
 	}
+	writeWaiting(w, s.Waiting)
+}
+
+// writeWaiting names the sources whose pages need the mirror's address.
+func writeWaiting(w io.Writer, sources []string) {
+	if len(sources) > 0 {
+		fmt.Fprintf(w, "waiting for the mirror's address, their pages are not published: %s (gapbundle config MIRROR --base-url URL)\n", strings.Join(sources, ", "))
+	}
 }
 
 // lapse says how long it is until t.
@@ -271,6 +279,7 @@ func mirrorCheck(c *cli.Context, o *output, m *unpack.Mirror) error {
 		for _, n := range counts {
 			fmt.Fprintf(w, "complete: %d %s\n", n.Count, n.Name)
 		}
+		writeWaiting(w, files.Waiting)
 	})
 	return errors.Join(err, kindErr)
 }

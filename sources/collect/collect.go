@@ -48,6 +48,8 @@ type Collected struct {
 	FilesName, EvidenceName string
 	// Made are the late artifacts of the repository, to be opened again.
 	Made []sources.Artifact
+	// Filled counts the files that have the mirror's address filled in.
+	Filled int64
 }
 
 // Survey is what a plan amounts to before anything is fetched.
@@ -72,6 +74,8 @@ type Tally struct {
 	Unsized    int64 `json:"unsized"`
 	// Unpinned counts those that nothing but the connection vouches for.
 	Unpinned int64 `json:"unpinned"`
+	// Filled counts those in which import fills in the mirror's address.
+	Filled int64 `json:"filled,omitempty"`
 }
 
 // Total sums the tallies.
@@ -84,6 +88,7 @@ func (s *Survey) Total() Tally {
 		t.FetchBytes += r.FetchBytes
 		t.Unsized += r.Unsized
 		t.Unpinned += r.Unpinned
+		t.Filled += r.Filled
 	}
 	return t
 }
@@ -171,6 +176,9 @@ func (t *Tally) add(e bundle.Evidence, f bundle.File, fate fate) {
 	t.Bytes += max(f.Size, 0)
 	if e.Unpinned() {
 		t.Unpinned++
+	}
+	if f.Filled {
+		t.Filled++
 	}
 	switch fate {
 	case fateTail:

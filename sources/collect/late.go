@@ -27,7 +27,7 @@ func (ls *listing) merge(i int, outcomes []*outcome) error {
 		fresh.collected.Made = append(fresh.collected.Made, u.artifact)
 	}
 	r := &fresh.collected.Repository
-	r.Count, r.Bytes, r.Unpinned = 0, 0, 0
+	r.Count, r.Bytes, r.Unpinned, fresh.collected.Filled = 0, 0, 0, 0
 	ls.lists[i] = fresh
 	l, err := ls.use(i)
 	if err != nil {

@@ -124,6 +124,12 @@ func (l *lists) write(f bundle.File, e bundle.Evidence, validator string) error 
 	if err := errors.Join(l.files.Write(f), l.evidence.Write(e)); err != nil {
 		return fmt.Errorf("source %s, %s: %w", r.Name, f.Path, err)
 	}
+	if f.Filled {
+		if err := bundle.CheckFilled(r.Mount, &f); err != nil {
+			return fmt.Errorf("source %s: %w", r.Name, err)
+		}
+		l.collected.Filled++
+	}
 	r.Count++
 	r.Bytes += f.Size
 	if e.Unpinned() {

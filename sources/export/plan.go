@@ -38,6 +38,11 @@ type PlanReport struct {
 	Unknown []string `json:"otherDestinations,omitempty"`
 	// Resumes says that an interrupted export waits to be finished.
 	Resumes int64 `json:"resumes,omitempty"`
+	// Requires are the features that an importer has to know.
+	Requires []string `json:"requires,omitempty"`
+	// Outdated says that the destination's importer has to be updated before
+	// the trip; nil: nothing says so.
+	Outdated *Outdated `json:"outdated,omitempty"`
 }
 
 // PlanBase is the base of a planned delta.
@@ -114,6 +119,11 @@ func (s *session) report() (*PlanReport, error) {
 	}
 	r.MirrorBytes = r.Total.FetchBytes
 	r.Unknown = s.strangeDestination()
+	var err error
+	if r.Requires, err = s.requiredByPlan(); err != nil {
+		return nil, err
+	}
+	r.Outdated = s.outdated(r.Requires)
 	return r, nil
 }
 

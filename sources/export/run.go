@@ -57,6 +57,9 @@ type Result struct {
 	Left []string `json:"left,omitempty"`
 	// Unpinned counts files that nothing but the connection vouches for.
 	Unpinned int64 `json:"unpinned"`
+	// Outdated says that the destination's importer has to be updated before
+	// it can read the bundle; nil: nothing says so.
+	Outdated *Outdated `json:"outdated,omitempty"`
 	// Notes are the sources' remarks for the person who exports: what lapses,
 	// what moved, what was left out.
 	Notes []Note `json:"notes,omitempty"`
@@ -311,6 +314,7 @@ func (j *job) settle(collected []collect.Collected, f *bundle.Finished) (*Result
 	}
 	r := &j.result
 	r.Notes = j.notes()
+	r.Outdated = j.outdated(m.Requires)
 	r.of(m)
 	if m.Base != nil && !j.base.acknowledged {
 		before, err := j.before(m.Base.Sequence)
@@ -428,7 +432,9 @@ func (j *job) manifest(ctx context.Context, collected []collect.Collected) (*bun
 		lists = append(lists, e.lists)
 	}
 	m.State = bundle.StateDigest(m.Repositories)
-	return m, lists, nil
+	var err error
+	m.Requires, err = j.requires(collected)
+	return m, lists, err
 }
 
 // digestOf reads a digest that this program wrote.

@@ -26,6 +26,8 @@ type world struct {
 	// digests and sizes say whether upstream tells them before the content moves.
 	digests, sizes, validators bool
 	opened, plans              atomic.Int64
+	// filled is the path of a file that has the mirror's address filled in.
+	filled string
 	// before is called with the path of everything that is opened.
 	before func(path string) error
 	// late, when set, is the content of "zz-index", made last.
@@ -95,7 +97,7 @@ func (w *world) artifacts(env *sources.Env, repo string, now map[string][]byte) 
 		for _, path := range slices.SortedFunc(maps.Keys(now), bundle.ComparePaths) {
 			content := now[path]
 			a := sources.Artifact{
-				File:     bundle.File{Path: path, Size: -1},
+				File:     bundle.File{Path: path, Size: -1, Filled: path == w.filled},
 				Evidence: bundle.Evidence{Origin: "mem:///" + path, Vouched: bundle.VouchedIndex},
 				Open:     w.open(path),
 			}

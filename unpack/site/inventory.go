@@ -78,9 +78,10 @@ type inventoryFile struct {
 	MediaType string `json:"mediaType,omitempty"`
 	Vouched   string `json:"vouched"`
 	Origin    string `json:"origin,omitempty"`
-	// Client marks a file in which @BASE@ is replaced: size and digest are
-	// those of what came in.
+	// Client marks a client file, Filled a filled one: words like @BASE@ are
+	// replaced in both, and size and digest are those of what came in.
 	Client bool `json:"client,omitempty"`
+	Filled bool `json:"filled,omitempty"`
 }
 
 // repositories goes once over every list that has something new to say.
@@ -197,7 +198,7 @@ func (w *writer) files(r *Repository, ir *inventoryRepository, enc *json.Encoder
 		if enc == nil {
 			continue
 		}
-		line := inventoryFile{Path: "/" + p, Size: f.Size, SHA256: f.Digest.Hex(), MediaType: f.MediaType, Client: Owns(p)}
+		line := inventoryFile{Path: "/" + p, Size: f.Size, SHA256: f.Digest.Hex(), MediaType: f.MediaType, Client: Owns(p), Filled: f.Filled}
 		if more && evidence.Path == f.Path {
 			line.Vouched, line.Origin = evidence.Vouched, evidence.Origin
 		}

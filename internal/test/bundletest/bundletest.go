@@ -34,6 +34,8 @@ type Repository struct {
 	Files map[string]string
 	// MediaTypes are those of paths that have one.
 	MediaTypes map[string]string
+	// Filled are paths in which import fills in the mirror's address.
+	Filled map[string]bool
 	// Lapses is when upstream's own signatures do; nil: never.
 	Lapses *time.Time
 }
@@ -145,6 +147,9 @@ func (e *Exporter) export(t testing.TB, repos []Repository, o Options) (Made, er
 			now.blobs[d] = true
 		}
 		m.Repositories, lists = append(m.Repositories, described), append(lists, l)
+		if len(r.Filled) > 0 {
+			m.Requires = []string{bundle.FeatureFilled}
+		}
 	}
 	m.State = bundle.StateDigest(m.Repositories)
 	now.digest = m.State
@@ -169,7 +174,7 @@ func describe(r Repository, base, now state) (bundle.Repository, bundle.Lists, e
 	fw, ew := bundle.NewListWriter[bundle.File](&files), bundle.NewListWriter[bundle.Evidence](&evidence)
 	for _, p := range paths(r) {
 		content := r.Files[p]
-		err := fw.Write(bundle.File{Path: p, Size: int64(len(content)), Digest: bundle.DigestOf([]byte(content)), MediaType: r.MediaTypes[p]})
+		err := fw.Write(bundle.File{Path: p, Size: int64(len(content)), Digest: bundle.DigestOf([]byte(content)), Filled: r.Filled[p], MediaType: r.MediaTypes[p]})
 		if err == nil {
 			err = ew.Write(bundle.Evidence{Path: p, Vouched: bundle.VouchedLocal})
 		}

@@ -1,0 +1,69 @@
+package export
+
+import (
+	"slices"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/collect"
+)
+
+// Outdated is an importer that, by its last receipt, does not read what a
+// bundle requires: it has to be updated before the trip, not after it.
+type Outdated struct {
+	Destination string `json:"destination"`
+	// Sequence is the bundle of that receipt.
+	Sequence int64 `json:"sequence"`
+	// Features are those that the importer did not know, sorted.
+	Features []string `json:"features"`
+}
+
+// outdated compares what a bundle requires with what the destination's last
+// receipt says. Without a receipt nothing is known.
+func (s *session) outdated(requires []string) *Outdated {
+	d := s.ledger.Destinations()[s.o.Destination]
+	if d.Acknowledged == 0 || d.ReceiptKey == "" {
+		return nil
+	}
+	unknown := slices.DeleteFunc(slices.Clone(requires), func(name string) bool { return slices.Contains(d.Features, name) })
+	if len(unknown) == 0 {
+		return nil
+	}
+	return &Outdated{Destination: s.o.Destination, Sequence: d.Acknowledged, Features: unknown}
+}
+
+// requires are the features that a reader of the collected lists, and of those
+// that are held back, has to know.
+func (s *session) requires(collected []collect.Collected) ([]string, error) {
+	for _, c := range collected {
+		if c.Filled > 0 {
+			return []string{bundle.FeatureFilled}, nil
+		}
+	}
+	return s.requiredByHeld()
+}
+
+// requiredByPlan is requires for what is only planned.
+func (s *session) requiredByPlan() ([]string, error) {
+	if s.survey.Total().Filled > 0 {
+		return []string{bundle.FeatureFilled}, nil
+	}
+	return s.requiredByHeld()
+}
+
+// requiredByHeld reads the lists of the repositories that are held back, where
+// their bundle required something.
+func (s *session) requiredByHeld() ([]string, error) {
+	if s.base == nil || len(s.base.manifest.Requires) == 0 {
+		return nil, nil
+	}
+	filled := false
+	for _, r := range s.held {
+		if err := s.base.files(r, func(f bundle.File) { filled = filled || f.Filled }); err != nil {
+			return nil, err
+		}
+	}
+	if filled {
+		return []string{bundle.FeatureFilled}, nil
+	}
+	return nil, nil
+}
