@@ -17,9 +17,18 @@ func table() map[string]row {
 		"cmd/gapbundle": {all: true},
 
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
-		"sources":              {imports: []string{"bundle", "internal/fetch", "bundle/durable", "internal/strictyaml"}},
-		"sources/all":          {imports: []string{"sources", "sources/apt", "sources/files", "sources/oci", "sources/rpm"}},
-		"sources/collect":      {imports: []string{"bundle", "sources", "internal/fetch", "internal/strictyaml"}},
+		"sources":         {imports: []string{"bundle", "internal/fetch", "bundle/durable", "internal/strictyaml"}},
+		"sources/all":     {imports: []string{"sources", "sources/apt", "sources/files", "sources/oci", "sources/rpm"}},
+		"sources/collect": {imports: []string{"bundle", "sources", "internal/fetch", "internal/strictyaml"}},
+		// The rooms that kinds share.
+		"sources/upstream": {imports: []string{"bundle", "sources", "internal/decompress", "internal/fetch"}},
+		"sources/keyring":  {imports: []string{"bundle", "sources", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}},
+		"sources/stock":    {imports: []string{"bundle", "sources", "sources/upstream", "internal/fetch"}},
+		"sources/replay":   {imports: []string{"bundle", "sources", "sources/stock", "sources/upstream", "internal/fetch"}},
+		"sources/rebuild":  {imports: []string{"bundle", "sources", "sources/stock", "internal/strictyaml"}},
+		"sources/complete": {imports: []string{"bundle", "sources", "sources/upstream", "internal/decompress"}},
+
+		// The kinds.
 		"sources/files":        {imports: []string{"bundle", "sources", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect"}},
 		"sources/apt":          {imports: []string{"bundle", "sources", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"}},
 		"sources/apt/deb":      {imports: []string{"bundle"}},
@@ -64,6 +73,7 @@ func table() map[string]row {
 		"internal/test/bundletest":   {test: true, imports: []string{"bundle", "verify"}},
 		"internal/promises":          {test: true, tests: []string{"bundle"}},
 		"internal/test/faulttest":    {test: true},
+		"internal/test/plantest":     {test: true, imports: []string{"sources", "sources/collect", "sources/config", "internal/fetch", "internal/pgpkeys"}},
 		"internal/test/upstreamtest": {test: true},
 		"internal/test/imagetest":    {test: true, imports: []string{"internal/test/webtest"}},
 		"internal/test/registrytest": {test: true, imports: []string{"internal/test/upstreamtest"}},

@@ -21,11 +21,13 @@ import (
 // maxWindow bounds what a header of zstd or xz may ask for.
 const maxWindow = 64 << 20 // bytes
 
-// Reader unpacks packed, whose compression name tells by its end, at most
-// limit bytes of it. Beyond those the error matches fetch.ErrUpstream, as does
-// everything else about the content; all name what. Close does not close packed.
+// Reader unpacks packed, whose compression the end of name says, at most limit bytes
+// of it. Beyond those the error matches fetch.ErrUpstream, as does every other error
+// about the content; all name what. An error of reading packed itself keeps its
+// class: the own disk is not upstream's fault. Close does not close packed.
 func Reader(packed io.Reader, name, what string, limit int64) (io.ReadCloser, error) {
-	in := bufio.NewReaderSize(packed, 1<<16)
+	from := &source{r: packed}
+	in := bufio.NewReaderSize(from, 1<<16)
 	var r io.Reader
 	var err error
 	closing := func() error { return nil }
@@ -49,14 +51,38 @@ func Reader(packed io.Reader, name, what string, limit int64) (io.ReadCloser, er
 		r = in
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", what, err, fetch.ErrUpstream)
+		return nil, from.blame(what, err)
 	}
-	return &bounded{r: r, what: what, left: limit, limit: limit, close: closing}, nil
+	return &bounded{r: r, from: from, what: what, left: limit, limit: limit, close: closing}, nil
+}
+
+// source remembers what went wrong with reading the packed content: a decoder may
+// return an error of its own for it.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+// blame returns a decoder's error with its class.
+func (s *source) blame(what string, err error) error {
+	if s.err != nil {
+		return fmt.Errorf("%s: %w", what, s.err)
+	}
+	return fmt.Errorf("%s: %w: %w", what, err, fetch.ErrUpstream)
 }
 
 // bounded is unpacked content that ends where upstream's index says.
 type bounded struct {
 	r           io.Reader
+	from        *source
 	what        string
 	left, limit int64
 	close       func() error
@@ -71,7 +97,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 		return 0, fmt.Errorf("%s: unpacks to more than the %d bytes that its index says: %w", b.what, b.limit, fetch.ErrUpstream)
 	}
 	if err != nil && err != io.EOF {
-		err = fmt.Errorf("%s: %w: %w", b.what, err, fetch.ErrUpstream)
+		err = b.from.blame(b.what, err)
 	}
 	return n, err
 }

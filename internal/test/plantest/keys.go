@@ -1,0 +1,80 @@
+package plantest
+
+import (
+	"bytes"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+)
+
+// NewSigner makes a key a year before Now. It lasts for lifetime; 0: for ever.
+func NewSigner(t testing.TB, name string, lifetime time.Duration) *openpgp.Entity {
+	t.Helper()
+	e, err := openpgp.NewEntity(name, "", name+"@a.example", &packet.Config{
+		Algorithm: packet.PubKeyAlgoEdDSA, KeyLifetimeSecs: uint32(lifetime.Seconds()),
+		Time: func() time.Time { return Now().AddDate(-1, 0, 0) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func signedAt() *packet.Config {
+	return &packet.Config{Time: func() time.Time { return Now().AddDate(0, -11, 0) }}
+}
+
+// ClearSign signs content within itself, eleven months before Now.
+func ClearSign(t testing.TB, content []byte, by ...*openpgp.Entity) []byte {
+	t.Helper()
+	var keys []*packet.PrivateKey
+	for _, e := range by {
+		keys = append(keys, e.PrivateKey)
+	}
+	var b bytes.Buffer
+	w, err := clearsign.EncodeMulti(&b, keys, signedAt())
+	if err == nil {
+		_, err = w.Write(content)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(b.Bytes(), '\n')
+}
+
+// Detach makes an armored signature of content, eleven months before Now.
+func Detach(t testing.TB, content []byte, by *openpgp.Entity) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := openpgp.ArmoredDetachSign(&b, by, bytes.NewReader(content), signedAt()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Armor is the public keys as a file has them.
+func Armor(t testing.TB, keys ...*openpgp.Entity) []byte {
+	t.Helper()
+	text, err := pgpkeys.Armor(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// WriteKeys writes public keys into a file.
+func WriteKeys(t testing.TB, name string, keys ...*openpgp.Entity) {
+	t.Helper()
+	if err := os.WriteFile(name, Armor(t, keys...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,241 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync/atomic"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/decompress"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// MaxIndex bounds a metadata file, packed or not, and payload whose size upstream
+// does not tell: Fedora's filelists unpack to 800 MB, and a bomb would fill the
+// disk or never end.
+const MaxIndex = 4 << 30 // bytes
+
+// Want is what an index says about a file.
+type Want struct {
+	Sum Sum
+	// Size is in bytes, -1 if it is not known.
+	Size int64
+	// Index is the URL of the index, for errors; secrets in it are left out.
+	Index string
+}
+
+func (w Want) String() string {
+	if w.Size < 0 {
+		return w.Sum.String()
+	}
+	return fmt.Sprintf("%s (%d bytes)", w.Sum, w.Size)
+}
+
+// Download puts a file that an index lists into scratch as local, checked by its
+// size and its checksum, which is trusted. It has one name, or several that are
+// tried in turn. It returns its digest and its size, at most MaxIndex. The error is
+// a MovedError if every address has other content, or none although one index form
+// of it is needed; whoever can do without asks IsAbsent.
+func (p *Place) Download(ctx context.Context, env *sources.Env, local string, want Want, names ...string) (digest bundle.Digest, size int64, err error) {
+	what := p.Where(names[len(names)-1])
+	if err := want.Sum.Check(what); err != nil {
+		return digest, 0, err
+	}
+	if want.Size > MaxIndex {
+		return digest, 0, &fault{fmt.Sprintf("%s: %d bytes, at most %d", what, want.Size, int64(MaxIndex)), fetch.ErrUpstream}
+	}
+	err = firstOf(ctx, p.urls(names), func(_ int, url string) (err error) {
+		digest, size, err = downloadFrom(ctx, env, url, local, want)
+		return err
+	})
+	return digest, size, err
+}
+
+func downloadFrom(ctx context.Context, env *sources.Env, url, local string, want Want) (digest bundle.Digest, n int64, err error) {
+	limit := want.Size
+	if limit < 0 {
+		limit = MaxIndex
+	}
+	body, err := env.Fetch.Open(ctx, url, 0, "")
+	if err != nil {
+		return digest, 0, err
+	}
+	defer func() { err = errors.Join(err, body.Close()) }()
+	out, err := env.Scratch.Create(local)
+	if err != nil {
+		return digest, 0, err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	whole, sum := bundle.NewHash(), want.Sum.hash()
+	to := io.MultiWriter(out, whole, sum)
+	if want.Sum.Algorithm == "sha256" {
+		sum, to = whole, io.MultiWriter(out, whole)
+	}
+	if n, err = io.Copy(to, io.LimitReader(body, limit+1)); err != nil {
+		return digest, n, err
+	}
+	have := Want{Sum: want.Sum.of(sum), Size: n}
+	if have.Sum != want.Sum || want.Size >= 0 && n != want.Size || n > limit {
+		return digest, n, &MovedError{File: body.Meta.URL, Index: fetch.Redact(want.Index), Want: want.String(), Have: have.String()}
+	}
+	return bundle.SumOf(whole), n, nil
+}
+
+// Gone is the error of a file that is needed and that upstream does not have
+// although its index lists it: cause is what IsAbsent was asked about, nil if
+// nothing else is known. Steady reads once more for it.
+func Gone(file, index string, cause error) error {
+	e := &MovedError{File: file, Index: fetch.Redact(index), Want: "the file", Have: "nothing that can be read"}
+	if cause != nil {
+		e.Have = cause.Error()
+	}
+	return e
+}
+
+// Unpacked opens a file that Download put into scratch, and unpacks it as the end
+// of name says, at most limit bytes. what names it in errors. Close closes both.
+func Unpacked(env *sources.Env, local, name, what string, limit int64) (io.ReadCloser, error) {
+	in, err := env.Scratch.Open(local)
+	if err != nil {
+		return nil, err
+	}
+	r, err := decompress.Reader(in, name, what, min(limit, MaxIndex))
+	if err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
+	return &both{r, in}, nil
+}
+
+// both is unpacked content over the packed one.
+type both struct {
+	io.ReadCloser
+	packed io.Closer
+}
+
+func (b *both) Close() error { return errors.Join(b.ReadCloser.Close(), b.packed.Close()) }
+
+// Drain reads what follows a document, so that a compression that is cut off is
+// noticed.
+func Drain(what string, r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return Blame(what, err)
+}
+
+// Open returns the function by which Collect reads a file: from the mirrors in
+// turn, beginning with the next one each time, because whoever reads it once more
+// was not content with what the last one sent. A sum of another algorithm than
+// SHA-256 is checked here, while the content is read; SHA-256 is left to Collect,
+// which checks every file's digest. Content whose size is not known ends with an
+// error after MaxIndex bytes.
+func (p *Place) Open(env *sources.Env, want Want, names ...string) bundle.Open {
+	if want.Sum.IsZero() || want.Sum.Algorithm == "sha256" {
+		return p.open(env, want.Size, names)
+	}
+	return p.OpenChecked(env, want, nil, names...)
+}
+
+func (p *Place) open(env *sources.Env, size int64, names []string) bundle.Open {
+	next := rotation(p, names)
+	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
+		body, err := openFirst(ctx, env, next(at), at, validator)
+		if err != nil {
+			return nil, err
+		}
+		ended, err := ending(body, size)
+		if err != nil {
+			return nil, err
+		}
+		return &bundle.Content{Body: ended, At: body.At, Validator: body.Meta.Validator()}, nil
+	}
+}
+
+// OpenChecked is Open for content that is checked while it is read: by want, and by
+// the Verifier that verify makes for each reading; nil: none. It is read from its
+// first byte, whatever is asked for.
+func (p *Place) OpenChecked(env *sources.Env, want Want, verify func(where string) Verifier, names ...string) bundle.Open {
+	next := rotation(p, names)
+	return func(ctx context.Context, _ int64, _ string) (*bundle.Content, error) {
+		body, err := openFirst(ctx, env, next(0), 0, "")
+		if err != nil {
+			return nil, err
+		}
+		ended, err := ending(body, want.Size)
+		if err != nil {
+			return nil, err
+		}
+		where := body.Meta.URL
+		var v Verifier
+		if verify != nil {
+			v = verify(where)
+		}
+		return &bundle.Content{Body: Checked(ended, where, want, v)}, nil
+	}
+}
+
+// Validated returns open with a validator of the kind's own in place of upstream's:
+// what is recorded with the file says what it was checked by.
+func Validated(open bundle.Open, validator string) bundle.Open {
+	return func(ctx context.Context, at int64, known string) (*bundle.Content, error) {
+		c, err := open(ctx, at, known)
+		if err == nil {
+			c.Validator = validator
+		}
+		return c, err
+	}
+}
+
+// openFirst opens the first of the addresses that has the file.
+func openFirst(ctx context.Context, env *sources.Env, urls []string, at int64, validator string) (body *fetch.Body, err error) {
+	err = firstOf(ctx, urls, func(_ int, url string) (err error) {
+		body, err = env.Fetch.Open(ctx, url, at, validator)
+		return err
+	})
+	return body, err
+}
+
+// rotation returns the addresses in the order in which they are to be tried.
+func rotation(p *Place, names []string) func(at int64) []string {
+	var begun atomic.Int64
+	return func(at int64) []string {
+		n := begun.Load()
+		if at == 0 {
+			n = begun.Add(1)
+		}
+		first := int(max(n-1, 0) % int64(len(p.bases)))
+		turned := Place{slices.Concat(p.bases[first:], p.bases[:first])}
+		return turned.urls(names)
+	}
+}
+
+// ending returns a body that has an end although upstream tells no size: whoever
+// reads it to find its size would fill a disk.
+func ending(body *fetch.Body, size int64) (io.ReadCloser, error) {
+	switch {
+	case size >= 0:
+		return body, nil
+	case body.Meta.Size > MaxIndex:
+		err := &fault{fmt.Sprintf("%s: %d bytes, at most %d", body.Meta.URL, body.Meta.Size, int64(MaxIndex)), fetch.ErrUpstream}
+		return nil, errors.Join(err, body.Close())
+	}
+	return &capped{ReadCloser: body, left: MaxIndex, what: body.Meta.URL}, nil
+}
+
+// capped ends with an error after so many bytes.
+type capped struct {
+	io.ReadCloser
+	left int64
+	what string
+}
+
+func (c *capped) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p[:min(int64(len(p)), c.left+1)])
+	if int64(n) > c.left {
+		return int(c.left), &fault{fmt.Sprintf("%s: more than %d bytes, and its index tells no size", c.what, int64(MaxIndex)), fetch.ErrUpstream}
+	}
+	c.left -= int64(n)
+	return n, err
+}
