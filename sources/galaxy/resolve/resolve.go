@@ -1,0 +1,228 @@
+// Package resolve chooses versions of collections that go together, as ansible-galaxy does.
+//
+// Every collection gets one version, which all ranges have that are asked of it: by the spec and by the
+// versions chosen of other collections. The newest is tried first, and where it leads to a conflict the
+// next one, back to the first choice that was open. Collections with few candidates are decided first.
+package resolve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/galaxy/api"
+	"github.com/gapbundle/gapbundle/sources/galaxy/version"
+)
+
+const (
+	// maxSteps bounds how many versions are tried: dependencies can be made so that the search takes
+	// for ever.
+	maxSteps = 10_000
+	// maxCollections bounds how many collections go together.
+	maxCollections = 2000
+	// maxNamed bounds how many versions an error lists.
+	maxNamed = 20
+)
+
+// Server is where versions are looked up. What it returns has to stay the same during a search.
+type Server interface {
+	// Versions lists the versions of a collection; none for one that is not there.
+	Versions(ctx context.Context, full string) ([]version.Version, error)
+	// Release reads one of them.
+	Release(ctx context.Context, full string, v version.Version) (*api.Release, error)
+}
+
+// Want is a collection that is asked for.
+type Want struct {
+	Name  string
+	Range version.Range
+	// By is who asks, for people.
+	By string
+}
+
+// Choice is a version that was chosen.
+type Choice struct {
+	Name    string
+	Release *api.Release
+	// By is the chain of those that ask for it, the last one first to ask.
+	By string
+}
+
+// Solve chooses versions for all of wants and what they depend on, sorted by name. Errors match
+// bundle.ErrUsage where there is no choice, and name the chain that leads to the conflict; others are
+// those of the server.
+func Solve(ctx context.Context, server Server, wants []Want) ([]Choice, error) {
+	s := &search{server: server, wants: map[string][]Want{}, chosen: map[string]Choice{}, all: map[string][]version.Version{}}
+	for _, w := range wants {
+		s.wants[w.Name] = append(s.wants[w.Name], w)
+	}
+	for _, w := range wants {
+		if err := s.possible(ctx, w.Name); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.decide(ctx); err != nil {
+		if errors.Is(err, errConflict) {
+			err = s.first
+		}
+		return nil, err
+	}
+	return slices.SortedFunc(maps.Values(s.chosen), func(a, b Choice) int { return strings.Compare(a.Name, b.Name) }), nil
+}
+
+// errConflict is an error that another choice may lift.
+var errConflict = fmt.Errorf("conflict: %w", bundle.ErrUsage)
+
+// conflict is an errConflict with a text of its own.
+type conflict struct{ text string }
+
+func (c *conflict) Error() string { return c.text }
+
+func (c *conflict) Is(target error) bool { return target == errConflict || target == bundle.ErrUsage }
+
+// search is one call of Solve.
+type search struct {
+	server Server
+	all    map[string][]version.Version // that were looked up
+	wants  map[string][]Want
+	chosen map[string]Choice
+	first  error // the conflict that the newest versions lead to
+	steps  int
+}
+
+// candidates are the versions that all wants of a collection have.
+func (s *search) candidates(ctx context.Context, name string) ([]version.Version, error) {
+	if _, known := s.all[name]; !known {
+		all, err := s.server.Versions(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		s.all[name] = all
+	}
+	var ranges []version.Range
+	for _, w := range s.wants[name] {
+		ranges = append(ranges, w.Range)
+	}
+	return version.Select(s.all[name], ranges...), nil
+}
+
+// possible reports a conflict about a collection: its version, or that none is left.
+func (s *search) possible(ctx context.Context, name string) error {
+	some, err := s.candidates(ctx, name)
+	if err != nil {
+		return err
+	}
+	if c, ok := s.chosen[name]; ok {
+		if slices.ContainsFunc(some, func(v version.Version) bool { return v.String() == c.Release.Version.String() }) {
+			return nil
+		}
+	} else if len(some) > 0 {
+		return nil
+	}
+	return s.conflict(name)
+}
+
+func (s *search) conflict(name string) error {
+	var asked []string
+	for _, w := range s.wants[name] {
+		asked = append(asked, fmt.Sprintf("%s by %s", w.Range, w.By))
+	}
+	there := "there is none on the server"
+	if all := slices.Clone(s.all[name]); len(all) > 0 {
+		slices.SortFunc(all, func(a, b version.Version) int { return version.Compare(b, a) })
+		var names []string
+		for _, v := range all[:min(len(all), maxNamed)] {
+			names = append(names, v.String())
+		}
+		there = "there is " + strings.Join(names, ", ")
+		if more := len(all) - len(names); more > 0 {
+			there += fmt.Sprintf(" and %d more", more)
+		}
+	}
+	err := &conflict{fmt.Sprintf("collection %s: no version is %s; %s", name, strings.Join(asked, " and "), there)}
+	if s.first == nil {
+		s.first = err
+	}
+	return err
+}
+
+// next is the collection to decide: the one with the fewest candidates.
+func (s *search) next(ctx context.Context) (name string, some []version.Version, err error) {
+	type open struct {
+		name string
+		some []version.Version
+	}
+	var all []open
+	for name := range s.wants {
+		if _, done := s.chosen[name]; done {
+			continue
+		}
+		some, err := s.candidates(ctx, name)
+		if err != nil {
+			return "", nil, err
+		}
+		all = append(all, open{name, some})
+	}
+	if len(all) == 0 {
+		return "", nil, nil
+	}
+	o := slices.MinFunc(all, func(a, b open) int {
+		return cmp.Or(cmp.Compare(len(a.some), len(b.some)), strings.Compare(a.name, b.name))
+	})
+	return o.name, o.some, nil
+}
+
+// decide chooses a version for every collection that has none, or none at all and an error.
+func (s *search) decide(ctx context.Context) error {
+	name, some, err := s.next(ctx)
+	if err != nil || name == "" {
+		return err
+	}
+	if len(s.chosen) == maxCollections {
+		return fmt.Errorf("collection %s: more than %d collections depend on each other: %w", name, maxCollections, bundle.ErrUsage)
+	}
+	for _, v := range some {
+		if s.steps++; s.steps > maxSteps {
+			return fmt.Errorf("collections depend on each other in too many ways; the first conflict: %w", s.first)
+		}
+		if err := s.try(ctx, name, v); !errors.Is(err, errConflict) {
+			return err
+		}
+	}
+	return errConflict
+}
+
+// try chooses v, and then all others.
+func (s *search) try(ctx context.Context, name string, v version.Version) error {
+	r, err := s.server.Release(ctx, name, v)
+	if err != nil {
+		return err
+	}
+	by := s.wants[name][0].By
+	chosen, wants := maps.Clone(s.chosen), maps.Clone(s.wants)
+	s.chosen[name] = Choice{Name: name, Release: r, By: by}
+	err = s.depend(ctx, r, fmt.Sprintf("%s %s, which is asked for by %s", name, v, by))
+	if err == nil {
+		err = s.decide(ctx)
+	}
+	if err != nil {
+		s.chosen, s.wants = chosen, wants
+	}
+	return err
+}
+
+// depend adds what a release depends on.
+func (s *search) depend(ctx context.Context, r *api.Release, by string) error {
+	for _, on := range slices.Sorted(maps.Keys(r.Dependencies)) {
+		s.wants[on] = append(slices.Clip(s.wants[on]), Want{Name: on, Range: r.Dependencies[on], By: by})
+		if err := s.possible(ctx, on); err != nil {
+			return err
+		}
+	}
+	return nil
+}
