@@ -46,6 +46,14 @@ func table() map[string]row {
 		"unpack":               {imports: []string{"bundle", "verify", "unpack/site", "unpack/store", "bundle/durable"}},
 		"unpack/site":          {imports: []string{"bundle"}},
 
+		"sources/galaxy/api":          {imports: []string{"bundle", "internal/fetch", "sources/galaxy/record", "sources/galaxy/version"}, tests: []string{"sources/galaxy/galaxytest"}},
+		"sources/galaxy/galaxytest":   {test: true},
+		"sources/galaxy/record":       {imports: []string{"bundle"}},
+		"sources/galaxy/requirements": {imports: []string{"bundle", "sources/galaxy/api", "sources/galaxy/version"}},
+		"sources/galaxy/resolve":      {imports: []string{"bundle", "sources/galaxy/api", "sources/galaxy/version"}},
+		"sources/galaxy/tarball":      {imports: []string{"bundle", "sources/galaxy/record"}, tests: []string{"sources/galaxy/galaxytest"}},
+		"sources/galaxy/version":      {imports: []string{"bundle"}},
+
 		"sources/simplestreams/streams": {imports: []string{"bundle", "internal/pgpkeys"}},
 
 		// What they stand on.
