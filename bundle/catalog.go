@@ -53,7 +53,7 @@ func NewCatalog(m *Manifest, open func(name string) (io.ReaderAt, int64, error))
 		}
 		c.starts, c.comp = append(c.starts, starts), append(c.comp, comp)
 	}
-	var p placer
+	var p Placer
 	place, _ := p.place(m.Volumes.Size)
 	if err := c.readVolumes(place, m.Volumes); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func NewCatalog(m *Manifest, open func(name string) (io.ReaderAt, int64, error))
 	return c, c.checkEnd(p)
 }
 
-func (c *Catalog) placeLists(p *placer, repos []Repository) {
+func (c *Catalog) placeLists(p *Placer, repos []Repository) {
 	for _, r := range repos {
 		l := repositoryLists{name: r.Name, files: r.Files, evidence: r.Evidence}
 		if slices.Contains(r.Carried, CarriedFiles) {
@@ -87,12 +87,12 @@ func (c *Catalog) placeLists(p *placer, repos []Repository) {
 
 // checkEnd requires that the frames of the root hold exactly the members that
 // the sizes add up to: nothing may hide behind them.
-func (c *Catalog) checkEnd(p placer) error {
+func (c *Catalog) checkEnd(p Placer) error {
 	if len(c.files) != p.file+1 {
 		return fmt.Errorf("catalogue: %d files, the sizes of its lists ask for %d: %w", len(c.files), p.file+1, ErrMalformed)
 	}
 	raw := c.starts[p.file]
-	if got, want := raw[len(raw)-1], p.raw+tarTrailer; got != want {
+	if got, want := raw[len(raw)-1], p.raw+TarTrailer; got != want {
 		return fmt.Errorf("%s: %d raw bytes, the sizes of its lists ask for %d: %w", c.files[p.file].Name, got, want, ErrMalformed)
 	}
 	return nil
@@ -130,13 +130,13 @@ func (c *Catalog) readVolumes(place member, d v1.Descriptor) error {
 
 func checkVolume(v *Volume) error {
 	var n int
-	if _, err := fmt.Sscanf(v.Name, "volume-%05d.tar.zst", &n); err != nil || n < 1 || n > MaxVolumes || v.Name != volumeName(n) {
+	if _, err := fmt.Sscanf(v.Name, "volume-%05d.tar.zst", &n); err != nil || n < 1 || n > MaxVolumes || v.Name != VolumeName(n) {
 		return fmt.Errorf("not a name of a volume: %w", ErrMalformed)
 	}
 	if v.Role != RoleData {
 		return fmt.Errorf("role %.80q: %w", v.Role, ErrUnsupported)
 	}
-	if v.Size < 1 || v.Size >= MaxFileSize || v.Raw < tarTrailer || v.Raw > MaxInteger || v.BlobCount < 0 || v.BlobCount > v.Raw/tarBlock {
+	if v.Size < 1 || v.Size >= MaxFileSize || v.Raw < TarTrailer || v.Raw > MaxInteger || v.BlobCount < 0 || v.BlobCount > v.Raw/TarBlock {
 		return fmt.Errorf("size %d, raw %d, %d blobs: out of range: %w", v.Size, v.Raw, v.BlobCount, ErrMalformed)
 	}
 	if v.Annotations != nil {
@@ -288,7 +288,7 @@ func readMember[T Line](c *Catalog, what string, place member, digest string) it
 }
 
 func (c *Catalog) reader(what string, place member, digest Digest) (*memberReader, error) {
-	if place.file >= len(c.files) || place.size > maxTarSize || place.offset+place.size > c.starts[place.file][len(c.starts[place.file])-1] {
+	if place.file >= len(c.files) || place.size > MaxTarSize || place.offset+place.size > c.starts[place.file][len(c.starts[place.file])-1] {
 		return nil, fmt.Errorf("%s: %d bytes are not in the catalogue: %w", what, place.size, ErrMalformed)
 	}
 	f := c.files[place.file]

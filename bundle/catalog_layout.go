@@ -9,46 +9,30 @@ import "fmt"
 // volumes, the volume table) names: no reader parses the tar headers, which
 // stand there for people.
 
+// Sizes in a tar stream.
+const (
+	// TarBlock is the length of a header and the unit of padding.
+	TarBlock = 512 // bytes
+	// TarTrailer is the length of the end of an archive.
+	TarTrailer = 2 * TarBlock // bytes
+)
+
 const (
 	// catalogCut is the raw size from which the next member begins another
 	// catalogue file. Lists shrink to a quarter or less, so that the file
 	// stays far below MaxFileSize unless a single list is enormous.
 	catalogCut = 1 << 30 // bytes
-	// catalogFrameRaw is small beside frameRaw, because readers of many
-	// lists at once hold a frame of each.
-	catalogFrameRaw = 1 << 20 // bytes
-	// maxCatalogFiles: two digits in a name.
-	maxCatalogFiles = 99
-	// maxTarName is the room for a name in a ustar header, without prefix.
-	maxTarName = 100 // bytes
-	// maxTarSize is what the eleven octal digits of a ustar header hold.
-	maxTarSize = 1<<33 - 1 // bytes
+	// MaxCatalogFiles is how many catalogue files two digits in a name allow.
+	MaxCatalogFiles = 99
+	// MaxTarSize is what the eleven octal digits of a ustar header hold.
+	MaxTarSize = 1<<33 - 1 // bytes
 )
 
-func catalogName(n int) string { return fmt.Sprintf("catalog-%02d.tar.zst", n) }
-func volumeName(n int) string  { return fmt.Sprintf("volume-%05d.tar.zst", n) }
+// CatalogName returns the name of the nth catalogue file, from 1.
+func CatalogName(n int) string { return fmt.Sprintf("catalog-%02d.tar.zst", n) }
 
-// The names of members, for people.
-const volumeTableName = "volumes.jsonl"
-
-func frameIndexName(volume string) string { return "frames/" + memberStem(volume) + ".jsonl" }
-func blobTableName(volume string) string  { return "blobs/" + memberStem(volume) + ".jsonl" }
-
-// memberStem is the number in the name of a volume.
-func memberStem(volume string) string {
-	const before, after = len("volume-"), len(".tar.zst")
-	return volume[before : len(volume)-after]
-}
-
-// listName names the list of the i-th repository. A repository's name, which
-// may not fit into a header, stands behind the number only if it does.
-func listName(kind string, i int, repo string) string {
-	name := fmt.Sprintf("%s/%s.jsonl", kind, repo)
-	if len(name) > maxTarName {
-		name = fmt.Sprintf("%s/%04d.jsonl", kind, i)
-	}
-	return name
-}
+// VolumeName returns the name of the nth volume, from 1.
+func VolumeName(n int) string { return fmt.Sprintf("volume-%05d.tar.zst", n) }
 
 // member is where a list lies in the catalogue.
 type member struct {
@@ -57,19 +41,29 @@ type member struct {
 	size   int64
 }
 
-// placer gives members their places, one after the other. The writer and the
-// reader both use it.
-type placer struct {
+// Placer assigns the members of the catalogue their places, one after the
+// other. Writer and reader both use it, so that they cannot differ.
+type Placer struct {
 	file int
 	raw  int64 // of the current file, without the end of the archive
 }
 
-// place says where a member of this size lies, and whether a new file begins with it.
-func (p *placer) place(size int64) (m member, cut bool) {
+// Add places the next member, of size bytes, and reports whether a new
+// catalogue file begins with it.
+func (p *Placer) Add(size int64) bool {
+	_, cut := p.place(size)
+	return cut
+}
+
+// place returns where a member of size bytes is, and whether a new file begins with it.
+func (p *Placer) place(size int64) (m member, cut bool) {
 	if p.raw >= catalogCut {
 		p.file, p.raw, cut = p.file+1, 0, true
 	}
-	m = member{file: p.file, offset: p.raw + tarBlock, size: size}
-	p.raw += tarBlock + padded(min(size, maxTarSize+1)) // what is larger is refused where it is opened
+	m = member{file: p.file, offset: p.raw + TarBlock, size: size}
+	p.raw += TarBlock + Padded(min(size, MaxTarSize+1)) // what is larger is refused where it is opened
 	return m, cut
 }
+
+// Padded returns n rounded up to whole blocks of a tar stream.
+func Padded(n int64) int64 { return (n + TarBlock - 1) / TarBlock * TarBlock }

@@ -386,12 +386,12 @@ func isFingerprint(s string) bool {
 }
 
 func (f *findings) checkCatalog(files []CatalogFile) {
-	if len(files) < 1 || len(files) > maxCatalogFiles {
-		f.add("%d catalogue files, want 1 to %d", len(files), maxCatalogFiles)
+	if len(files) < 1 || len(files) > MaxCatalogFiles {
+		f.add("%d catalogue files, want 1 to %d", len(files), MaxCatalogFiles)
 		return
 	}
 	for i, c := range files {
-		if want := catalogName(i + 1); c.Name != want {
+		if want := CatalogName(i + 1); c.Name != want {
 			f.add("catalogue file %.80q, want %s", c.Name, want)
 		}
 		if c.Size < 1 || c.Size >= MaxFileSize {

@@ -14,14 +14,17 @@ import (
 )
 
 // goodManifest has something in every field.
+// testCreated is when the bundle of these tests was made.
+var testCreated = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+
 func goodManifest() *Manifest {
 	d := someDigest
-	later := testTime.Add(time.Hour)
+	later := testCreated.Add(time.Hour)
 	m := &Manifest{
 		Annotations: map[string]string{"k": "v"},
 		Base:        &State{Sequence: 6, State: d},
 		Catalog:     []CatalogFile{{Digest: d, Frames: []Frame{{Compressed: 100, Digest: d, Raw: 2048}}, Name: "catalog-01.tar.zst", Size: 100}},
-		Created:     testTime,
+		Created:     testCreated,
 		Destination: "north",
 		Expires:     &later,
 		Format:      Format,
@@ -284,7 +287,7 @@ func FuzzSums(f *testing.F) {
 				}
 				return
 			}
-			again = appendSum(again, s)
+			again = AppendSum(again, s)
 		}
 		if !bytes.Equal(again, b) {
 			t.Fatalf("%q accepted, written as %q", b, again)

@@ -1,9 +1,14 @@
 package bundle
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
+	"io"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -152,4 +157,32 @@ func BenchmarkAppendFileLine(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func BenchmarkReadFileList(b *testing.B) {
+	name := filepath.Join(b.TempDir(), "list")
+	f, err := os.Create(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	buffered := bufio.NewWriter(f)
+	w := NewListWriter[File](buffered)
+	const n = 200_000
+	for i := range n {
+		if err := w.Write(File{Digest: someDigest, Path: "pool/" + strconv.Itoa(1_000_000+i), Size: int64(i)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := buffered.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			b.Fatal(err)
+		}
+		if got, err := drain(ReadList[File](f, "list")); got != n || err != nil {
+			b.Fatal(got, err)
+		}
+	}
+	b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "lines/s")
 }

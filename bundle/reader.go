@@ -129,7 +129,7 @@ func discoverIn(byName map[string]*Reader, root *os.Root, path string) (self boo
 	if name, partial, ok := bundleName(root, filepath.Base(abs)); ok {
 		return addDir(byName, name, &bundleDir{path, root, partial})
 	}
-	entries, err := readDir(root)
+	entries, err := ReadDir(root)
 	if err != nil {
 		return false, err
 	}
@@ -165,7 +165,7 @@ func bundleName(root *os.Root, dir string) (name string, partial, ok bool) {
 	if set, sequence, partial, ok := SplitDirName(dir); ok {
 		return DirName(set, sequence), partial, true
 	}
-	f, err := openRegular(root, RootName)
+	f, err := OpenRegular(root, RootName)
 	if err != nil {
 		return "", false, false
 	}
@@ -204,7 +204,9 @@ func addDir(byName map[string]*Reader, name string, d *bundleDir) (bool, error) 
 	return true, nil
 }
 
-func readDir(root *os.Root) ([]fs.DirEntry, error) {
+// ReadDir returns the entries of a directory, unsorted. More than maxDirEntries
+// match ErrMalformed.
+func ReadDir(root *os.Root) ([]fs.DirEntry, error) {
 	d, err := root.Open(".")
 	if err != nil {
 		return nil, err
@@ -220,9 +222,10 @@ func readDir(root *os.Root) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
-// openRegular opens a regular file. A link or a device is not opened at all:
-// reading a device can block, or do things.
-func openRegular(root *os.Root, name string) (*os.File, error) {
+// OpenRegular opens a regular file for reading. A link or a device is not
+// opened at all, because reading a device can block or have effects; the error
+// matches ErrMalformed.
+func OpenRegular(root *os.Root, name string) (*os.File, error) {
 	before, err := root.Lstat(name)
 	if err != nil {
 		return nil, err
@@ -277,7 +280,7 @@ func (r *Reader) Root() ([]byte, error) {
 		if d.partial {
 			continue
 		}
-		f, err := openRegular(d.root, RootName)
+		f, err := OpenRegular(d.root, RootName)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -310,7 +313,7 @@ func (r *Reader) Signatures() ([]NamedFile, error) {
 		if d.partial {
 			continue
 		}
-		entries, err := readDir(d.root)
+		entries, err := ReadDir(d.root)
 		if err != nil {
 			return nil, err
 		}
@@ -336,7 +339,7 @@ func (r *Reader) Signatures() ([]NamedFile, error) {
 // readSignature gives nothing for what cannot be a signature file (a link, too
 // large): somebody put it there, and it must not hide the good ones.
 func readSignature(d *bundleDir, name string) ([]byte, error) {
-	f, err := openRegular(d.root, name)
+	f, err := OpenRegular(d.root, name)
 	if err != nil {
 		return nil, unlessMalformed(err)
 	}
@@ -361,7 +364,7 @@ func (r *Reader) Open(name string, wantSize int64) (*MediumFile, error) {
 	var other *MediumFile
 	var firstErr error
 	for _, d := range r.dirs {
-		f, err := openRegular(d.root, name)
+		f, err := OpenRegular(d.root, name)
 		if err != nil {
 			if firstErr == nil && !errors.Is(err, fs.ErrNotExist) {
 				firstErr = err
@@ -410,7 +413,7 @@ func (r *Reader) Has(name string, size int64) bool {
 func (r *Reader) Files() ([]FileInfo, error) {
 	var files []FileInfo
 	for _, d := range r.dirs {
-		entries, err := readDir(d.root)
+		entries, err := ReadDir(d.root)
 		if err != nil {
 			return nil, err
 		}

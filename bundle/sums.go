@@ -15,8 +15,8 @@ type Sum struct {
 	Name   string
 }
 
-// appendSum appends the line as coreutils' sha256sum writes it.
-func appendSum(dst []byte, s Sum) []byte {
+// AppendSum appends the line for s as coreutils' sha256sum writes it.
+func AppendSum(dst []byte, s Sum) []byte {
 	return append(append(append(append(dst, s.Digest.Hex()...), "  "...), s.Name...), '\n')
 }
 

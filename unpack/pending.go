@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -132,7 +133,13 @@ func (w *writer) copyRoot(b *verify.Bundle, dir string) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(b.CopyRoot(dst), dst.Close())
+	err = b.CopyRoot(func(name string, content io.Reader) error {
+		return durable.WriteFrom(dst, name, stateFileMode, func(out io.Writer) error {
+			_, err := io.Copy(out, content)
+			return err
+		})
+	})
+	err = errors.Join(err, dst.Close())
 	return errors.Join(err, durable.SyncDir(w.root, pendingDir))
 }
 

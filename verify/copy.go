@@ -3,20 +3,20 @@ package verify
 import (
 	"bytes"
 	"fmt"
+	"hash"
 	"io"
-	"os"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/bundle/durable"
 )
 
-// CopyRoot copies everything of the bundle but README and volumes into dst,
-// durably, so that the medium with the root may be taken out and others
-// follow. What is copied is checked again on the way. The root comes last: a
-// directory that has it has all.
-func (b *Bundle) CopyRoot(dst *os.Root) error {
+// CopyRoot passes every file of the bundle but README and volumes to write, so
+// that the medium with the root may be taken out and others follow. The content
+// is checked again while it is read: where it changed since Open, its end is an
+// error that matches bundle.ErrCorrupt. The root comes last: a copy that has it
+// has all.
+func (b *Bundle) CopyRoot(write func(name string, content io.Reader) error) error {
 	for _, f := range b.manifest.Catalog {
-		if err := b.copyFile(dst, f.Name, f.Size, f.Digest); err != nil {
+		if err := b.copyFile(f.Name, f.Size, f.Digest, write); err != nil {
 			return err
 		}
 	}
@@ -25,7 +25,7 @@ func (b *Bundle) CopyRoot(dst *os.Root) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", bundle.SumsName, err)
 	}
-	if err := b.copyFile(dst, bundle.SumsName, sums.Size, digest); err != nil {
+	if err := b.copyFile(bundle.SumsName, sums.Size, digest, write); err != nil {
 		return err
 	}
 	signatures, err := b.reader.Signatures()
@@ -33,7 +33,7 @@ func (b *Bundle) CopyRoot(dst *os.Root) error {
 		return fmt.Errorf("%s: %w", b.Name(), err)
 	}
 	for _, s := range signatures {
-		if err := durable.WriteFile(dst, s.Name, s.Data, 0o600); err != nil {
+		if err := write(s.Name, bytes.NewReader(s.Data)); err != nil {
 			return err
 		}
 	}
@@ -41,27 +41,37 @@ func (b *Bundle) CopyRoot(dst *os.Root) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.Name(), err)
 	}
-	return writeChecked(dst, bundle.RootName, bytes.NewReader(root), b.root)
+	return write(bundle.RootName, checked(bytes.NewReader(root), b.root))
 }
 
-func (b *Bundle) copyFile(dst *os.Root, name string, size int64, want bundle.Digest) error {
+func (b *Bundle) copyFile(name string, size int64, want bundle.Digest, write func(string, io.Reader) error) error {
 	f, err := b.reader.Open(name, size)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return writeChecked(dst, name, f, want)
+	return write(name, checked(f, want))
 }
 
-func writeChecked(dst *os.Root, name string, r io.Reader, want bundle.Digest) error {
-	return durable.WriteFrom(dst, name, 0o600, func(w io.Writer) error {
-		h := bundle.NewHash()
-		if _, err := io.Copy(io.MultiWriter(w, h), r); err != nil {
-			return err
+// checkedReader ends with io.EOF only if the content has the digest that was
+// checked before.
+type checkedReader struct {
+	r    io.Reader
+	hash hash.Hash
+	want bundle.Digest
+}
+
+func checked(r io.Reader, want bundle.Digest) io.Reader {
+	return &checkedReader{r: r, hash: bundle.NewHash(), want: want}
+}
+
+func (c *checkedReader) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	_, _ = c.hash.Write(b[:n])
+	if err == io.EOF {
+		if got := bundle.SumOf(c.hash); got != c.want {
+			return n, fmt.Errorf("changed since it was checked: want %s, got %s: %w", c.want, got, bundle.ErrCorrupt)
 		}
-		if got := bundle.SumOf(h); got != want {
-			return fmt.Errorf("changed since it was checked: want %s, got %s: %w", want, got, bundle.ErrCorrupt)
-		}
-		return nil
-	})
+	}
+	return n, err
 }

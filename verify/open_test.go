@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -223,10 +224,22 @@ func TestCopyRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dst.Close()
-	for range 2 { // what is there is replaced
-		if err := b.CopyRoot(dst); err != nil {
+	var written []string
+	write := func(name string, content io.Reader) error {
+		written = append(written, name)
+		text, err := io.ReadAll(content)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return dst.WriteFile(name, text, 0o600)
+	}
+	for range 2 {
+		if err := b.CopyRoot(write); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if written[len(written)-1] != bundle.RootName {
+		t.Errorf("the root is not written last: %q", written)
 	}
 	copied, _, err := verify.Open(t.Context(), discover(t, to), o)
 	if err != nil {
@@ -249,7 +262,11 @@ func TestCopyRoot(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "catalog-01.tar.zst"), []byte("changed"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, "changed meanwhile", b.CopyRoot(dst), bundle.ErrCorrupt, "catalog-01.tar.zst")
+	refused(t, "changed meanwhile", b.CopyRoot(write), bundle.ErrCorrupt, "catalog-01.tar.zst")
+	full := errors.New("the disk is full")
+	if err := copied.CopyRoot(func(string, io.Reader) error { return full }); !errors.Is(err, full) {
+		t.Errorf("want the writer's error, got %v", err)
+	}
 }
 
 func TestOpenList(t *testing.T) {

@@ -19,7 +19,7 @@ func table() map[string]row {
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
 		"sources":         {imports: []string{"bundle", "internal/fetch", "bundle/durable", "internal/strictyaml"}},
 		"sources/all":     {imports: []string{"sources", "sources/apt", "sources/files", "sources/oci", "sources/rpm"}},
-		"sources/collect": {imports: []string{"bundle", "sources", "internal/fetch", "internal/strictyaml"}},
+		"sources/collect": {imports: []string{"bundle", "bundle/media", "sources", "internal/fetch", "internal/strictyaml"}},
 		// The rooms that kinds share.
 		"sources/upstream": {imports: []string{"bundle", "sources", "internal/decompress", "internal/fetch"}},
 		"sources/keyring":  {imports: []string{"bundle", "sources", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}},
@@ -42,7 +42,8 @@ func table() map[string]row {
 		"sources/rpm/reindex":  {imports: []string{"bundle", "sources/rpm/rpmmd", "internal/pgpkeys"}},
 		"sources/rpm/rpmsig":   {imports: []string{"internal/pgpkeys"}},
 		"bundle":               {},
-		"verify":               {imports: []string{"bundle", "bundle/durable"}},
+		"bundle/media":         {imports: []string{"bundle"}},
+		"verify":               {imports: []string{"bundle"}},
 		"unpack":               {imports: []string{"bundle", "verify", "unpack/site", "unpack/store", "bundle/durable"}},
 		"unpack/site":          {imports: []string{"bundle"}},
 
@@ -68,7 +69,7 @@ func table() map[string]row {
 
 		// What the program needs around them.
 		"sources/config": {imports: []string{"bundle", "sources", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/all"}},
-		"sources/export": {imports: []string{"bundle", "sources", "sources/collect", "sources/config", "internal/fetch", "sources/keys", "sources/ledger"}},
+		"sources/export": {imports: []string{"bundle", "bundle/media", "sources", "sources/collect", "sources/config", "internal/fetch", "sources/keys", "sources/ledger"}},
 		"sources/keys":   {imports: []string{"bundle"}},
 		"sources/ledger": {imports: []string{"bundle", "bundle/durable"}},
 		"internal/serve": {imports: []string{"unpack/site"}},
@@ -78,7 +79,7 @@ func table() map[string]row {
 		"internal/bench":             {},
 		"sources/rpm/rpmtest":        {test: true},
 		"sources/sourcetest":         {test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "sources/export", "internal/fetch", "sources/keys", "unpack", "verify"}},
-		"internal/test/bundletest":   {test: true, imports: []string{"bundle", "verify"}},
+		"internal/test/bundletest":   {test: true, imports: []string{"bundle", "bundle/media", "verify"}},
 		"internal/promises":          {test: true, tests: []string{"bundle"}},
 		"internal/test/faulttest":    {test: true},
 		"internal/test/plantest":     {test: true, imports: []string{"sources", "sources/collect", "sources/config", "internal/fetch", "internal/pgpkeys"}},
@@ -103,8 +104,8 @@ func bans() map[string]ban {
 	noNetwork := []string{"net/http", "os/exec"}
 	return map[string]ban{
 		"bundle":         {reach: noNetwork, direct: []string{"log", "log/slog"}, clock: true},
-		"verify":         {reach: append([]string{"sources", "unpack"}, noNetwork...), direct: []string{"log", "log/slog"}, clock: true},
-		"unpack":         {reach: append([]string{"sources"}, noNetwork...)},
+		"verify":         {reach: append([]string{"bundle/media", "bundle/durable", "sources", "unpack"}, noNetwork...), direct: []string{"log", "log/slog"}, clock: true},
+		"unpack":         {reach: append([]string{"bundle/media", "sources"}, noNetwork...)},
 		"sources":        {reach: []string{"verify", "unpack", "cmd/gapbundle"}},
 		"unpack/store":   {reach: noNetwork},
 		"bundle/durable": {reach: noNetwork},

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
 )
@@ -20,7 +21,7 @@ import (
 type Options struct {
 	// Writer is asked once, when the first blob has to be carried: an export
 	// that finds nothing new takes no number and touches no medium.
-	Writer func() (*bundle.Writer, error)
+	Writer func() (*media.Writer, error)
 	// Have gives the size of a blob that the base of a delta has; nil: there
 	// is no base.
 	Have func(d bundle.Digest) (size int64, ok bool)
@@ -54,7 +55,7 @@ type Collected struct {
 
 // Survey is what a plan amounts to before anything is fetched.
 type Survey struct {
-	Runs []bundle.Run
+	Runs []media.Run
 	// Tallies are per repository, in the order of the plan.
 	Tallies []Tally
 
@@ -150,7 +151,7 @@ func (t *triage) size(d bundle.Digest) (int64, bool) {
 func (r *Resolved) Survey(volumeSize int64, have func(bundle.Digest) (int64, bool)) (*Survey, error) {
 	t := newTriage(have)
 	s := &Survey{planned: t.planned, Tallies: make([]Tally, len(r.Repositories))}
-	runs, err := bundle.PlanRuns(volumeSize, func(yield func(int64, error) bool) {
+	runs, err := media.PlanRuns(volumeSize, func(yield func(int64, error) bool) {
 		for p, err := range r.artifacts() {
 			if err != nil {
 				yield(0, err)
@@ -247,7 +248,7 @@ func Collect(ctx context.Context, r *Resolved, s *Survey, o Options) ([]Collecte
 	return ls.finish(err)
 }
 
-func lastVolume(runs []bundle.Run) int {
+func lastVolume(runs []media.Run) int {
 	if len(runs) == 0 {
 		return 0
 	}
@@ -256,7 +257,7 @@ func lastVolume(runs []bundle.Run) int {
 }
 
 // everything collects everything that the plan names, and lists it.
-func (c *crew) everything(ctx context.Context, runs []bundle.Run, ls *listing) error {
+func (c *crew) everything(ctx context.Context, runs []media.Run, ls *listing) error {
 	ordered := make(chan *outcome, aheadItems*(openRuns+1))
 	listed := make(chan error, 1)
 	go func() { listed <- ls.follow(ctx, ordered) }()
@@ -282,7 +283,7 @@ func firstCause(ctx context.Context, errs ...error) error {
 
 // dispatch hands the artifacts out in plan order: each to the listing, and
 // what has to be fetched to its run or to the tail. It closes ordered.
-func (c *crew) dispatch(ctx context.Context, runs []bundle.Run, ordered chan<- *outcome) error {
+func (c *crew) dispatch(ctx context.Context, runs []media.Run, ordered chan<- *outcome) error {
 	defer close(ordered)
 	t := newTriage(c.o.Have)
 	var run chan *outcome
@@ -345,7 +346,7 @@ func send(ctx context.Context, to chan<- *outcome, u *outcome) error {
 }
 
 // start begins to fill a run, when fewer than openRuns are being filled.
-func (c *crew) start(ctx context.Context, run bundle.Run) (chan *outcome, error) {
+func (c *crew) start(ctx context.Context, run media.Run) (chan *outcome, error) {
 	if err := c.running.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
@@ -363,7 +364,7 @@ func (c *crew) toTail(ctx context.Context, u *outcome) error {
 	if c.tail == nil {
 		in := make(chan *outcome, aheadItems)
 		c.tail = in
-		c.runs.Go(func() error { return c.fill(ctx, bundle.Run{First: c.last + 1}, in) })
+		c.runs.Go(func() error { return c.fill(ctx, media.Run{First: c.last + 1}, in) })
 	}
 	return send(ctx, c.tail, u)
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
 )
@@ -81,7 +82,7 @@ type crew struct {
 	resolved *Resolved
 	o        Options
 	planned  *bundle.DigestSet
-	writer   func() (*bundle.Writer, error)
+	writer   func() (*media.Writer, error)
 	memory   *semaphore.Weighted
 	// spools counts the files made in scratch, to name them.
 	spools atomic.Int64
@@ -120,7 +121,7 @@ func (c *crew) have(d bundle.Digest) (int64, bool) {
 // written; a refused artifact is a finding, and those behind it in this run
 // are left for the next attempt, so that the record of the run stays a prefix
 // of its plan.
-func (c *crew) fill(ctx context.Context, run bundle.Run, in <-chan *outcome) (err error) {
+func (c *crew) fill(ctx context.Context, run media.Run, in <-chan *outcome) (err error) {
 	w, err := c.open(ctx, run)
 	if err != nil {
 		c.abort(err)
@@ -158,7 +159,7 @@ func (c *crew) fill(ctx context.Context, run bundle.Run, in <-chan *outcome) (er
 	return errors.Join(err, w.Close(context.WithoutCancel(ctx)))
 }
 
-func (c *crew) open(ctx context.Context, run bundle.Run) (*bundle.RunWriter, error) {
+func (c *crew) open(ctx context.Context, run media.Run) (*media.RunWriter, error) {
 	w, err := c.writer()
 	if err != nil {
 		return nil, err
@@ -175,7 +176,7 @@ func refusal(err error) bool {
 type loading struct {
 	*outcome
 	// recorded says that an interrupted export has it on its medium.
-	recorded *bundle.Written
+	recorded *media.Written
 	// loaded is closed when content and failed are final; nil: not loaded ahead.
 	loaded  chan struct{}
 	content *bundle.Content
@@ -193,7 +194,7 @@ func (l *loading) release() {
 }
 
 // ahead passes outcomes on in order, fetching small ones meanwhile.
-func (c *crew) ahead(ctx context.Context, group *errgroup.Group, w *bundle.RunWriter, in <-chan *outcome, queue chan<- *loading) error {
+func (c *crew) ahead(ctx context.Context, group *errgroup.Group, w *media.RunWriter, in <-chan *outcome, queue chan<- *loading) error {
 	defer close(queue)
 	replaying := true
 	for u := range in {
@@ -242,7 +243,7 @@ func load(ctx context.Context, a sources.Artifact, size int64) (*bundle.Content,
 }
 
 // write puts one artifact into the run. The error names source and path.
-func (c *crew) write(ctx context.Context, w *bundle.RunWriter, l *loading) error {
+func (c *crew) write(ctx context.Context, w *media.RunWriter, l *loading) error {
 	defer l.release()
 	a := l.artifact
 	c.o.Progress.Item(l.source + ": " + a.File.Path)
@@ -261,9 +262,9 @@ func (c *crew) write(ctx context.Context, w *bundle.RunWriter, l *loading) error
 	return nil
 }
 
-func (c *crew) append(ctx context.Context, w *bundle.RunWriter, l *loading) (bundle.Written, error) {
+func (c *crew) append(ctx context.Context, w *media.RunWriter, l *loading) (media.Written, error) {
 	a := l.artifact
-	item := bundle.Item{
+	item := media.Item{
 		Key:    l.key(),
 		Digest: a.File.Digest, Size: a.File.Size, Open: a.Open, Drop: c.drop,
 	}
@@ -271,13 +272,13 @@ func (c *crew) append(ctx context.Context, w *bundle.RunWriter, l *loading) (bun
 	case l.loaded != nil:
 		<-l.loaded
 		if l.failed != nil {
-			return bundle.Written{}, l.failed
+			return media.Written{}, l.failed
 		}
 		item.Open = sources.InMemory(l.bytes, l.content.Validator)
 	case a.File.Size < 0:
 		spooled, err := c.spool(ctx, a)
 		if err != nil {
-			return bundle.Written{}, err
+			return media.Written{}, err
 		}
 		defer spooled.remove()
 		item.Size, item.Open = spooled.size, spooled.open

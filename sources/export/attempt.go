@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/ledger"
 )
@@ -14,7 +14,7 @@ import (
 type job struct {
 	*session
 	result  Result
-	writer  *bundle.Writer
+	writer  *media.Writer
 	seen    map[string]string // repository -> name in scratch
 	created ledger.Pending
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
@@ -103,7 +104,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return r, errors.Join(err, s.close())
 }
 
-func (j *job) collect(ctx context.Context, open func() (*bundle.Writer, error)) ([]collect.Collected, error) {
+func (j *job) collect(ctx context.Context, open func() (*media.Writer, error)) ([]collect.Collected, error) {
 	return collect.Collect(ctx, j.resolved, j.survey, collect.Options{
 		Writer: open, Have: j.have.Size, Scratch: j.scratch, Seen: j.newSeen, Progress: j.o.Progress, Site: j.site,
 	})
@@ -136,7 +137,7 @@ func (s *session) alreadyExported(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	j := newJob(&sent)
-	collected, err := j.collect(ctx, func() (*bundle.Writer, error) { return nil, errCarries })
+	collected, err := j.collect(ctx, func() (*media.Writer, error) { return nil, errCarries })
 	if errors.Is(err, errCarries) {
 		return nil, nil
 	}
@@ -152,7 +153,7 @@ func (s *session) alreadyExported(ctx context.Context) (*Result, error) {
 
 // open makes the writer: the number is taken, durably, before the first byte
 // is written, unless the same request was interrupted and goes on.
-func (j *job) open() (*bundle.Writer, error) {
+func (j *job) open() (*media.Writer, error) {
 	if j.writer != nil {
 		return j.writer, nil
 	}
@@ -188,7 +189,7 @@ func (j *job) open() (*bundle.Writer, error) {
 		return nil, err
 	}
 	j.closers = append(j.closers, records.Close)
-	j.writer, err = bundle.NewWriter(bundle.WriterOptions{
+	j.writer, err = media.NewWriter(media.WriterOptions{
 		Set: j.spec.Set, Sequence: j.created.Sequence, Targets: j.o.Targets, VolumeSize: j.o.VolumeSize, Jobs: j.o.Jobs,
 		Records: records, NoReadback: j.o.NoReadback, Progress: j.o.Progress, NextMedium: j.o.NextMedium, Absent: j.o.Absent,
 	})
@@ -299,7 +300,7 @@ func (j *job) saveLock() error {
 
 // settle notes the finished bundle as a state. What a crash before the end of
 // it leaves is noted by finished.
-func (j *job) settle(collected []collect.Collected, f *bundle.Finished) (*Result, error) {
+func (j *job) settle(collected []collect.Collected, f *media.Finished) (*Result, error) {
 	m, err := readManifest(f.Dirs[len(f.Dirs)-1])
 	if err != nil {
 		return nil, err
@@ -390,7 +391,7 @@ func (s *session) finished() (*Result, error) {
 }
 
 // manifest puts the root together, but for what only the writer knows.
-func (j *job) manifest(ctx context.Context, collected []collect.Collected) (*bundle.Manifest, []bundle.Lists, error) {
+func (j *job) manifest(ctx context.Context, collected []collect.Collected) (*bundle.Manifest, []media.Lists, error) {
 	m := &bundle.Manifest{
 		Format: bundle.Format, Set: j.spec.Set, Destination: j.o.Destination, Full: j.base == nil, Tool: j.o.Tool,
 		Keys: j.publishedKeys(),
@@ -407,7 +408,7 @@ func (j *job) manifest(ctx context.Context, collected []collect.Collected) (*bun
 	has := j.base.lists()
 	type entry struct {
 		repository bundle.Repository
-		lists      bundle.Lists
+		lists      media.Lists
 	}
 	var entries []entry
 	for _, c := range collected {
@@ -426,7 +427,7 @@ func (j *job) manifest(ctx context.Context, collected []collect.Collected) (*bun
 		entries = append(entries, entry{repository: r})
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.repository.Name, b.repository.Name) })
-	var lists []bundle.Lists
+	var lists []media.Lists
 	for _, e := range entries {
 		m.Repositories = append(m.Repositories, e.repository)
 		lists = append(lists, e.lists)

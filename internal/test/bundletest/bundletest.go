@@ -22,6 +22,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -131,7 +132,7 @@ func (e *Exporter) export(t testing.TB, repos []Repository, o Options) (Made, er
 		m.Base = &bundle.State{Sequence: o.Base, State: base.digest}
 	}
 	now := state{blobs: map[bundle.Digest]bool{}, lists: map[string]bool{}}
-	var lists []bundle.Lists
+	var lists []media.Lists
 	var carried []string
 	repos = slices.SortedFunc(slices.Values(repos), func(a, b Repository) int { return strings.Compare(a.Name, b.Name) })
 	for _, r := range repos {
@@ -165,7 +166,7 @@ func paths(r Repository) []string {
 }
 
 // describe makes the lists of a repository.
-func describe(r Repository, base, now state) (bundle.Repository, bundle.Lists, error) {
+func describe(r Repository, base, now state) (bundle.Repository, media.Lists, error) {
 	out := bundle.Repository{Name: r.Name, Kind: r.Kind, Mount: r.Mount, UpstreamExpires: r.Lapses}
 	if r.Kind == "" {
 		out.Kind = "files"
@@ -179,13 +180,13 @@ func describe(r Repository, base, now state) (bundle.Repository, bundle.Lists, e
 			err = ew.Write(bundle.Evidence{Path: p, Vouched: bundle.VouchedLocal})
 		}
 		if err != nil {
-			return out, bundle.Lists{}, err
+			return out, media.Lists{}, err
 		}
 		out.Count++
 		out.Bytes += int64(len(content))
 	}
 	out.Files, out.Evidence = fw.Descriptor(bundle.MediaTypeFileList), ew.Descriptor(bundle.MediaTypeEvidence)
-	var l bundle.Lists
+	var l media.Lists
 	carry := func(name string, d v1.Descriptor, content []byte) func() (io.ReadCloser, error) {
 		now.lists[string(d.Digest)] = true
 		if base.lists[string(d.Digest)] {
@@ -199,7 +200,7 @@ func describe(r Repository, base, now state) (bundle.Repository, bundle.Lists, e
 	return out, l, nil
 }
 
-func (e *Exporter) write(t testing.TB, m bundle.Manifest, lists []bundle.Lists, contents []string, o Options) (Made, error) {
+func (e *Exporter) write(t testing.TB, m bundle.Manifest, lists []media.Lists, contents []string, o Options) (Made, error) {
 	if len(o.Targets) == 0 {
 		o.Targets = []string{t.TempDir()}
 	}
@@ -211,14 +212,14 @@ func (e *Exporter) write(t testing.TB, m bundle.Manifest, lists []bundle.Lists, 
 		return Made{}, err
 	}
 	defer records.Close()
-	w, err := bundle.NewWriter(bundle.WriterOptions{
+	w, err := media.NewWriter(media.WriterOptions{
 		Set: m.Set, Sequence: m.Sequence, Targets: o.Targets, VolumeSize: o.VolumeSize, Records: records, NoReadback: true,
 	})
 	if err != nil {
 		return Made{}, err
 	}
 	defer w.Close()
-	runs, err := bundle.PlanRuns(o.VolumeSize, sizes(contents))
+	runs, err := media.PlanRuns(o.VolumeSize, sizes(contents))
 	if err != nil {
 		return Made{}, err
 	}
@@ -254,13 +255,13 @@ func sizes(contents []string) iter.Seq2[int64, error] {
 	}
 }
 
-func writeRun(ctx context.Context, w *bundle.Writer, r bundle.Run, contents []string) (err error) {
+func writeRun(ctx context.Context, w *media.Writer, r media.Run, contents []string) (err error) {
 	rw, err := w.Run(ctx, r)
 	if err != nil {
 		return err
 	}
 	for i, c := range contents {
-		_, err := rw.Append(ctx, bundle.Item{
+		_, err := rw.Append(ctx, media.Item{
 			Key: fmt.Sprintf("%d/%d", r.First, i), Digest: bundle.DigestOf([]byte(c)), Size: int64(len(c)),
 			Open: func(_ context.Context, at int64, _ string) (*bundle.Content, error) {
 				return &bundle.Content{Body: io.NopCloser(strings.NewReader(c[at:])), At: at}, nil

@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"bufio"
@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // catalogMember is a list on its way into the catalogue.
@@ -27,8 +29,8 @@ type catalogMember struct {
 type catalogWriter struct {
 	w      *Writer
 	root   *os.Root
-	placer placer
-	files  []CatalogFile
+	placer bundle.Placer
+	files  []bundle.CatalogFile
 	file   *os.File
 	hash   hash.Hash
 	job    *frameJob // being filled
@@ -41,10 +43,10 @@ func (c *catalogWriter) add(ctx context.Context, m catalogMember) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if m.d.Size > maxTarSize {
-		return fmt.Errorf("%s: %d bytes, a list of at most %d can be carried: %w", m.what, m.d.Size, int64(maxTarSize), ErrUsage)
+	if m.d.Size > bundle.MaxTarSize {
+		return fmt.Errorf("%s: %d bytes, a list of at most %d can be carried: %w", m.what, m.d.Size, int64(bundle.MaxTarSize), bundle.ErrUsage)
 	}
-	if _, cut := c.placer.place(m.d.Size); cut || c.file == nil {
+	if begins := c.placer.Add(m.d.Size); begins || c.file == nil {
 		if err := c.next(); err != nil {
 			return err
 		}
@@ -52,7 +54,7 @@ func (c *catalogWriter) add(ctx context.Context, m catalogMember) error {
 	if _, err := c.Write(tarHeader(nil, m.name, m.d.Size)); err != nil {
 		return err
 	}
-	in := &measured{w: c, hash: NewHash()}
+	in := &measured{w: c, hash: bundle.NewHash()}
 	buffered := bufio.NewWriterSize(in, 64<<10)
 	if err := m.write(buffered); err != nil {
 		return fmt.Errorf("%s: %w", m.what, err)
@@ -60,8 +62,8 @@ func (c *catalogWriter) add(ctx context.Context, m catalogMember) error {
 	if err := buffered.Flush(); err != nil {
 		return fmt.Errorf("%s: %w", m.what, err)
 	}
-	if got := Descriptor(m.d.MediaType, SumOf(in.hash), in.size); got.Digest != m.d.Digest || got.Size != m.d.Size {
-		return fmt.Errorf("%s: want %s, %d bytes, got %s, %d bytes: %w", m.what, m.d.Digest, m.d.Size, got.Digest, got.Size, ErrCorrupt)
+	if got := bundle.Descriptor(m.d.MediaType, bundle.SumOf(in.hash), in.size); got.Digest != m.d.Digest || got.Size != m.d.Size {
+		return fmt.Errorf("%s: want %s, %d bytes, got %s, %d bytes: %w", m.what, m.d.Digest, m.d.Size, got.Digest, got.Size, bundle.ErrCorrupt)
 	}
 	_, err := c.Write(tarPadding(nil, m.d.Size))
 	return err
@@ -131,8 +133,8 @@ func (c *catalogWriter) writeOldest() error {
 	_, _ = c.hash.Write(j.coded)
 	f := &c.files[len(c.files)-1]
 	f.Frames = append(f.Frames, j.frame)
-	if f.Size += j.frame.Compressed; f.Size >= MaxFileSize {
-		return fmt.Errorf("%s: more than %d bytes: a list of this bundle is too large: %w", f.Name, int64(MaxFileSize), ErrUsage)
+	if f.Size += j.frame.Compressed; f.Size >= bundle.MaxFileSize {
+		return fmt.Errorf("%s: more than %d bytes: a list of this bundle is too large: %w", f.Name, int64(bundle.MaxFileSize), bundle.ErrUsage)
 	}
 	return nil
 }
@@ -142,16 +144,16 @@ func (c *catalogWriter) next() error {
 	if err := c.finish(); err != nil {
 		return err
 	}
-	name := catalogName(len(c.files) + 1)
-	if len(c.files) == maxCatalogFiles {
-		return fmt.Errorf("catalogue: more than %d files: %w", maxCatalogFiles, ErrUsage)
+	name := bundle.CatalogName(len(c.files) + 1)
+	if len(c.files) == bundle.MaxCatalogFiles {
+		return fmt.Errorf("catalogue: more than %d files: %w", bundle.MaxCatalogFiles, bundle.ErrUsage)
 	}
 	f, err := c.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}
-	c.file, c.hash = f, NewHash()
-	c.files = append(c.files, CatalogFile{Name: name})
+	c.file, c.hash = f, bundle.NewHash()
+	c.files = append(c.files, bundle.CatalogFile{Name: name})
 	return nil
 }
 
@@ -160,7 +162,7 @@ func (c *catalogWriter) finish() error {
 	if c.file == nil {
 		return nil
 	}
-	if _, err := c.Write(make([]byte, tarTrailer)); err != nil {
+	if _, err := c.Write(make([]byte, bundle.TarTrailer)); err != nil {
 		return err
 	}
 	if err := c.flush(); err != nil {
@@ -171,7 +173,7 @@ func (c *catalogWriter) finish() error {
 			return err
 		}
 	}
-	c.files[len(c.files)-1].Digest = SumOf(c.hash)
+	c.files[len(c.files)-1].Digest = bundle.SumOf(c.hash)
 	err := errors.Join(c.file.Sync(), c.file.Close())
 	c.file = nil
 	return err
@@ -192,10 +194,10 @@ func (c *catalogWriter) close() {
 }
 
 // writeCatalog writes the catalogue files into root and fills in what m says of them.
-func (w *Writer) writeCatalog(ctx context.Context, root *os.Root, m *Manifest, volumes []*recordedVolume, lists []Lists) error {
+func (w *Writer) writeCatalog(ctx context.Context, root *os.Root, m *bundle.Manifest, volumes []*recordedVolume, lists []Lists) error {
 	c := &catalogWriter{w: w, root: root}
 	defer c.close()
-	table := func(to *ListWriter[Volume]) error {
+	table := func(to *bundle.ListWriter[bundle.Volume]) error {
 		for _, v := range volumes {
 			if err := to.Write(v.Volume); err != nil {
 				return err
@@ -203,13 +205,13 @@ func (w *Writer) writeCatalog(ctx context.Context, root *os.Root, m *Manifest, v
 		}
 		return nil
 	}
-	sum := NewListWriter[Volume](io.Discard)
+	sum := bundle.NewListWriter[bundle.Volume](io.Discard)
 	if err := table(sum); err != nil {
 		return err
 	}
-	m.Volumes = sum.Descriptor(MediaTypeVolumeTable)
+	m.Volumes = sum.Descriptor(bundle.MediaTypeVolumeTable)
 	err := c.add(ctx, catalogMember{volumeTableName, "volume table", m.Volumes, func(to io.Writer) error {
-		return table(NewListWriter[Volume](to))
+		return table(bundle.NewListWriter[bundle.Volume](to))
 	}})
 	if err != nil {
 		return err
@@ -242,13 +244,13 @@ func (w *Writer) writeCatalog(ctx context.Context, root *os.Root, m *Manifest, v
 
 func (c *catalogWriter) addTables(ctx context.Context, v *recordedVolume) error {
 	err := c.add(ctx, catalogMember{frameIndexName(v.Name), v.Name + ": frame index", v.Frames, func(to io.Writer) error {
-		return writeLines(NewListWriter[Frame](to), v.frames())
+		return writeLines(bundle.NewListWriter[bundle.Frame](to), v.frames())
 	}})
 	if err != nil {
 		return err
 	}
 	return c.add(ctx, catalogMember{blobTableName(v.Name), v.Name + ": blob table", v.Volume.Blobs, func(to io.Writer) error {
-		return writeLines(NewListWriter[Blob](to), v.blobs())
+		return writeLines(bundle.NewListWriter[bundle.Blob](to), v.blobs())
 	}})
 }
 
@@ -263,3 +265,33 @@ func (c *catalogWriter) addList(ctx context.Context, name, what string, d v1.Des
 		return err
 	}})
 }
+
+const volumeTableName = "volumes.jsonl"
+
+func frameIndexName(volume string) string { return "frames/" + memberStem(volume) + ".jsonl" }
+
+func blobTableName(volume string) string { return "blobs/" + memberStem(volume) + ".jsonl" }
+
+// memberStem is the number in the name of a volume.
+func memberStem(volume string) string {
+	const before, after = len("volume-"), len(".tar.zst")
+	return volume[before : len(volume)-after]
+}
+
+// listName names the list of the i-th repository. A repository's name, which
+// may not fit into a header, stands behind the number only if it does.
+func listName(kind string, i int, repo string) string {
+	name := fmt.Sprintf("%s/%s.jsonl", kind, repo)
+	if len(name) > maxTarName {
+		name = fmt.Sprintf("%s/%04d.jsonl", kind, i)
+	}
+	return name
+}
+
+const (
+	// catalogFrameRaw is small beside frameRaw, because readers of many
+	// lists at once hold a frame of each.
+	catalogFrameRaw = 1 << 20 // bytes
+	// maxTarName is the room for a name in a ustar header, without prefix.
+	maxTarName = 100 // bytes
+)

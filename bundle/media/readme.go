@@ -1,10 +1,12 @@
-package bundle
+package media
 
 import (
 	_ "embed"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 //go:embed readme.txt
@@ -26,10 +28,10 @@ func mediumText(name string, m *medium, media int, all shelves) string {
 	slices.Sort(numbers)
 	var b strings.Builder
 	fmt.Fprintf(&b, "Bundle %s, medium %d of %d.\n", name, m.number, media)
-	fmt.Fprintf(&b, "The signed root (%s) and the catalogue are on medium %s.\n", RootName, strings.Join(with, ", "))
+	fmt.Fprintf(&b, "The signed root (%s) and the catalogue are on medium %s.\n", bundle.RootName, strings.Join(with, ", "))
 	fmt.Fprintf(&b, "Volumes here: %d.\n", len(numbers))
 	for _, n := range numbers {
-		fmt.Fprintf(&b, "    %s\n", volumeName(n))
+		fmt.Fprintf(&b, "    %s\n", bundle.VolumeName(n))
 	}
 	return b.String()
 }

@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // writeAtOnce writes all runs at the same time.
@@ -73,7 +75,7 @@ func TestWrongContentIsCutOff(t *testing.T) {
 		}
 		for _, ti := range of {
 			for what, spoil := range spoiled(ti) {
-				if _, err := rw.Append(ctx, spoil); !errors.Is(err, ErrCorrupt) || strings.Contains(err.Error(), ti.key) {
+				if _, err := rw.Append(ctx, spoil); !errors.Is(err, bundle.ErrCorrupt) || strings.Contains(err.Error(), ti.key) {
 					t.Fatalf("%s, %s: %v", ti.key, what, err)
 				}
 			}
@@ -97,7 +99,7 @@ func spoiled(ti testItem) map[string]Item {
 	shorter.data = ti.data[:len(ti.data)-1]
 	m := map[string]Item{"longer": longer.item(), "shorter": shorter.item()}
 	for what, it := range m {
-		it.Size, it.Digest, it.Drop = int64(len(ti.data)), Digest{}, nil
+		it.Size, it.Digest, it.Drop = int64(len(ti.data)), bundle.Digest{}, nil
 		m[what] = it
 	}
 	if other := ti; ti.key != "f000019" { // which the run has already, so that it is not read
@@ -109,9 +111,9 @@ func spoiled(ti testItem) map[string]Item {
 
 // What does not shrink grows a little in zstd, and no volume may reach its size.
 func TestVolumesStayBelowTheirSize(t *testing.T) {
-	for _, volumeSize := range []int64{MinVolumeSize, 4 << 20} {
+	for _, volumeSize := range []int64{bundle.MinVolumeSize, 4 << 20} {
 		j := newJob(t, volumeSize)
-		j.planned = items(8, func(i int) int64 { return []int64{3*volumeSize + 1, 1000, SmallBlob + 1, 200_000}[i%4] })
+		j.planned = items(8, func(i int) int64 { return []int64{3*volumeSize + 1, 1000, bundle.SmallBlob + 1, 200_000}[i%4] })
 		for i, it := range j.planned {
 			size := len(it.data)
 			j.planned[i].data = content(int64(i), 2*int64(size))[:size] // the half that is random
@@ -169,7 +171,7 @@ func TestPlaceKeepsItsPromises(t *testing.T) {
 		m, err := w.place(ctx, i+1, c.need, false)
 		switch {
 		case c.medium == 0:
-			if !errors.Is(err, ErrIncomplete) {
+			if !errors.Is(err, bundle.ErrIncomplete) {
 				t.Errorf("%d: %v", i, err)
 			}
 		case err != nil || int64(m.number) != c.medium:
@@ -198,10 +200,10 @@ func TestFullMedium(t *testing.T) {
 	j := mixed(t)
 	w := j.writer()
 	smallMedia(w, 11<<20)
-	if _, err := j.write(w); !errors.Is(err, ErrIncomplete) || !strings.Contains(err.Error(), "needs") {
+	if _, err := j.write(w); !errors.Is(err, bundle.ErrIncomplete) || !strings.Contains(err.Error(), "needs") {
 		t.Fatal(err)
 	}
-	if _, err := j.tryFinish(w); !errors.Is(err, ErrIncomplete) {
+	if _, err := j.tryFinish(w); !errors.Is(err, bundle.ErrIncomplete) {
 		t.Errorf("finished all the same: %v", err)
 	}
 	// With another medium the same export goes on.
@@ -217,7 +219,7 @@ func TestFullMedium(t *testing.T) {
 func TestFinishTwice(t *testing.T) {
 	j := mixed(t)
 	j.signer = testSigner(t)
-	sig := SignatureName(j.signer.KeyID())
+	sig := bundle.SignatureName(j.signer.KeyID())
 	w := j.writer()
 	if _, err := j.write(w); err != nil {
 		t.Fatal(err)
@@ -256,7 +258,7 @@ func TestAnotherBundleIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := tree(t, j.finish(w).Dirs[0])
-	if err := os.Remove(filepath.Join(j.records, RootName)); err != nil {
+	if err := os.Remove(filepath.Join(j.records, bundle.RootName)); err != nil {
 		t.Fatal(err)
 	}
 	records, err := os.OpenRoot(j.records)
@@ -264,10 +266,10 @@ func TestAnotherBundleIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer records.Close()
-	if _, err := NewWriter(WriterOptions{Set: "lab", Sequence: 7, Targets: j.targets, Records: records}); !errors.Is(err, ErrUsage) {
+	if _, err := NewWriter(WriterOptions{Set: "lab", Sequence: 7, Targets: j.targets, Records: records}); !errors.Is(err, bundle.ErrUsage) {
 		t.Errorf("without its records: %v", err)
 	}
-	if after := tree(t, filepath.Join(j.targets[0], DirName("lab", 7))); len(after) != len(before) {
+	if after := tree(t, filepath.Join(j.targets[0], bundle.DirName("lab", 7))); len(after) != len(before) {
 		t.Errorf("%d files became %d", len(before), len(after))
 	}
 }
@@ -318,7 +320,7 @@ func TestCancelled(t *testing.T) {
 	if err := rw.Close(ctx); err != nil {
 		t.Error(err)
 	}
-	if _, err := j.tryFinish(w); !errors.Is(err, ErrIncomplete) {
+	if _, err := j.tryFinish(w); !errors.Is(err, bundle.ErrIncomplete) {
 		t.Error(err)
 	}
 }
@@ -339,7 +341,7 @@ func TestWriterRefuses(t *testing.T) {
 		o := good
 		o.Targets = slices.Clone(good.Targets)
 		spoil(&o)
-		if _, err := NewWriter(o); !errors.Is(err, ErrUsage) {
+		if _, err := NewWriter(o); !errors.Is(err, bundle.ErrUsage) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -354,20 +356,20 @@ func TestWriterRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Run(ctx, Run{First: 1}); !errors.Is(err, ErrUsage) {
+	if _, err := w.Run(ctx, Run{First: 1}); !errors.Is(err, bundle.ErrUsage) {
 		t.Errorf("run twice: %v", err)
 	}
 	one := testItem{key: "k", data: []byte("x")}
 	if _, err := rw.Append(ctx, one.item()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rw.Append(ctx, one.item()); !errors.Is(err, ErrUsage) {
+	if _, err := rw.Append(ctx, one.item()); !errors.Is(err, bundle.ErrUsage) {
 		t.Errorf("one too many: %v", err)
 	}
 	if err := rw.Close(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rw.Append(ctx, one.item()); !errors.Is(err, ErrUsage) {
+	if _, err := rw.Append(ctx, one.item()); !errors.Is(err, bundle.ErrUsage) {
 		t.Errorf("closed: %v", err)
 	}
 }
@@ -383,7 +385,7 @@ func TestReadBackFindsWhatChanged(t *testing.T) {
 	if err := writeSmall(root, "f", data); err != nil {
 		t.Fatal(err)
 	}
-	method, err := readBack(root, "f", DigestOf(data))
+	method, err := readBack(root, "f", bundle.DigestOf(data))
 	if err != nil || method == "" {
 		t.Fatal(method, err)
 	}
@@ -391,7 +393,7 @@ func TestReadBackFindsWhatChanged(t *testing.T) {
 	if err := flipBit(filepath.Join(dir, "f"), int64(len(data))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readBack(root, "f", DigestOf(data)); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), dir) {
+	if _, err := readBack(root, "f", bundle.DigestOf(data)); !errors.Is(err, bundle.ErrCorrupt) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("changed: %v", err)
 	}
 }

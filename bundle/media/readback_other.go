@@ -1,14 +1,16 @@
 //go:build !linux
 
-package bundle
+package media
 
 import (
 	"io"
 	"os"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // openCold knows no way past the cache on this system and says so.
 func openCold(root *os.Root, name string) (io.ReadCloser, string, error) {
-	f, err := openRegular(root, name)
+	f, err := bundle.OpenRegular(root, name)
 	return f, ReadbackCached, err
 }

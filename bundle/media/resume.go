@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"encoding"
@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // open reads what an interrupted export left of the run: the record, and with
@@ -94,7 +96,7 @@ func (c *checker) check(l recordLine, behind int64) error {
 		last := t.begun[len(t.begun)-1]
 		state, err := last.hash.(encoding.BinaryMarshaler).MarshalBinary()
 		if err != nil {
-			return fmt.Errorf("state of a hash: %w: %w", ErrUsage, err)
+			return fmt.Errorf("state of a hash: %w: %w", bundle.ErrUsage, err)
 		}
 		c.good = snapshot{Record: behind, Volume: last.number, Size: last.size, Raw: last.raw, Hash: state, Ended: c.file == nil}
 	}
@@ -104,7 +106,7 @@ func (c *checker) check(l recordLine, behind int64) error {
 func (c *checker) openVolume(number int) error {
 	c.closeVolume()
 	t := c.tape
-	m, f, err := t.w.find(volumeName(number))
+	m, f, err := t.w.find(bundle.VolumeName(number))
 	if errors.Is(err, fs.ErrNotExist) {
 		return errRecordEnds
 	}
@@ -117,19 +119,19 @@ func (c *checker) openVolume(number int) error {
 		return err
 	}
 	defer root.Close()
-	t.w.o.Progress.Item("reading again " + volumeName(number))
+	t.w.o.Progress.Item("reading again " + bundle.VolumeName(number))
 	var method string
-	if c.file, method, err = openCold(root, volumeName(number)); err != nil {
+	if c.file, method, err = openCold(root, bundle.VolumeName(number)); err != nil {
 		return err
 	}
 	t.w.noteReadback(method)
 	t.w.adopt(m, number)
-	t.begun = append(t.begun, &volumeFile{number: number, medium: m, hash: NewHash()})
+	t.begun = append(t.begun, &volumeFile{number: number, medium: m, hash: bundle.NewHash()})
 	return nil
 }
 
-func (c *checker) readFrame(f *Frame) error {
-	if len(c.tape.begun) == 0 || c.file == nil || f.Compressed < 0 || f.Compressed > 2*MaxFrameRaw {
+func (c *checker) readFrame(f *bundle.Frame) error {
+	if len(c.tape.begun) == 0 || c.file == nil || f.Compressed < 0 || f.Compressed > 2*bundle.MaxFrameRaw {
 		return errRecordEnds
 	}
 	v := c.tape.begun[len(c.tape.begun)-1]
@@ -141,7 +143,7 @@ func (c *checker) readFrame(f *Frame) error {
 	if err != nil {
 		return err
 	}
-	if DigestOf(b) != f.Digest {
+	if bundle.DigestOf(b) != f.Digest {
 		return errRecordEnds
 	}
 	_, _ = v.hash.Write(b)
@@ -165,7 +167,7 @@ func (c *checker) endVolume(e *recordEnd) error {
 	if n, err := c.file.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 		return errRecordEnds // longer than it was
 	}
-	if v.size != e.Size || v.raw != e.Raw || SumOf(v.hash) != e.Digest {
+	if v.size != e.Size || v.raw != e.Raw || bundle.SumOf(v.hash) != e.Digest {
 		return errRecordEnds
 	}
 	c.closeVolume()
@@ -182,7 +184,7 @@ type replay struct {
 	at   int64       // in the record, behind the line that was taken last
 
 	// The frame in which the last carried item that was taken ends; nil: none was.
-	frame         *Frame
+	frame         *bundle.Frame
 	before, after snapshot // around it
 	itemEnd       int64    // where the item ends in the tar stream
 	// lines are those taken since. From the place structural in the record
@@ -192,7 +194,7 @@ type replay struct {
 	structural int64
 	cut        int
 
-	seen     *Frame // read last
+	seen     *bundle.Frame // read last
 	seenFrom snapshot
 	seenCut  int // in lines
 }
@@ -240,7 +242,7 @@ func (r *replay) peek() (*recordItem, error) {
 func (r *replay) take() {
 	if n := len(r.next.Segments); n > 0 {
 		last := r.next.Segments[n-1]
-		r.itemEnd = last.Offset + padded(last.Length)
+		r.itemEnd = last.Offset + bundle.Padded(last.Length)
 		if r.frame != r.seen {
 			r.frame, r.before, r.after = r.seen, r.seenFrom, r.now
 			r.lines = append(r.lines[:0], r.lines[r.seenCut:]...)
@@ -265,7 +267,7 @@ func (t *tape) cutBehind(r *replay) (raw, lines []byte, err error) {
 	if r.frame == nil || r.after.Raw == r.itemEnd {
 		return nil, lines, t.rewind(to)
 	}
-	_, file, err := t.w.find(volumeName(r.before.Volume))
+	_, file, err := t.w.find(bundle.VolumeName(r.before.Volume))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -274,10 +276,10 @@ func (t *tape) cutBehind(r *replay) (raw, lines []byte, err error) {
 	if _, err := file.ReadAt(coded, r.before.Size); err != nil {
 		return nil, nil, err
 	}
-	d := NewDecoder()
+	d := bundle.NewDecoder()
 	defer d.Close()
 	if raw, err = d.Decode(nil, *r.frame, coded); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", volumeName(r.before.Volume), err)
+		return nil, nil, fmt.Errorf("%s: %w", bundle.VolumeName(r.before.Volume), err)
 	}
 	return raw[:r.itemEnd-r.before.Raw], r.lines, t.rewind(r.before)
 }
@@ -286,7 +288,7 @@ func (t *tape) cutBehind(r *replay) (raw, lines []byte, err error) {
 func lineOf(it *recordItem) ([]byte, error) {
 	b, err := json.Marshal(recordLine{Item: it})
 	if err != nil {
-		return nil, fmt.Errorf("item %.80q: %w: %w", it.Key, ErrUsage, err)
+		return nil, fmt.Errorf("item %.80q: %w: %w", it.Key, bundle.ErrUsage, err)
 	}
 	return append(b, '\n'), nil
 }

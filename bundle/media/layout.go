@@ -1,8 +1,10 @@
-package bundle
+package media
 
 import (
 	"fmt"
 	"iter"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // Run is a part of the payload that is written by one goroutine: the volumes
@@ -19,24 +21,17 @@ type Run struct {
 	Raw int64
 }
 
-// Sizes in a tar stream.
-const (
-	tarBlock   = 512          // bytes: header, and unit of padding
-	tarTrailer = 2 * tarBlock // bytes: the end of an archive
-	// minSegment is the least of a blob that is worth a segment of its own
-	// at the end of a volume.
-	minSegment = 64 << 10 // bytes
-)
-
-func padded(n int64) int64 { return (n + tarBlock - 1) / tarBlock * tarBlock }
+// minSegment is the least of a blob that is worth a segment of its own at the
+// end of a volume.
+const minSegment = 64 << 10 // bytes
 
 // checkVolumeSize gives the default for 0. Errors match ErrUsage.
 func checkVolumeSize(size int64) (int64, error) {
 	switch {
 	case size == 0:
-		return DefaultVolumeSize, nil
-	case size < MinVolumeSize || size > MaxFileSize:
-		return 0, fmt.Errorf("volume size %d: want %d to %d bytes: %w", size, MinVolumeSize, MaxFileSize, ErrUsage)
+		return bundle.DefaultVolumeSize, nil
+	case size < bundle.MinVolumeSize || size > bundle.MaxFileSize:
+		return 0, fmt.Errorf("volume size %d: want %d to %d bytes: %w", size, bundle.MinVolumeSize, bundle.MaxFileSize, bundle.ErrUsage)
 	}
 	return size, nil
 }
@@ -45,7 +40,7 @@ func checkVolumeSize(size int64) (int64, error) {
 // stays below volumeSize whatever the content: zstd adds at most one part in
 // a thousand to what does not shrink, and the archive's end has to fit too.
 func usableRaw(volumeSize int64) int64 {
-	return (volumeSize - volumeSize/1024 - tarTrailer) / tarBlock * tarBlock
+	return (volumeSize - volumeSize/1024 - bundle.TarTrailer) / bundle.TarBlock * bundle.TarBlock
 }
 
 // segment is where a blob, or a part of one, comes to lie.
@@ -72,21 +67,21 @@ func newCutter(volumeSize int64, first int) cutter {
 // only if it is larger than a volume, or larger than SplitBlob and not fitting
 // the rest of the current one.
 func (c *cutter) place(dst []segment, size int64) []segment {
-	need := tarBlock + padded(size)
-	split := need > c.usable || size > SplitBlob
+	need := bundle.TarBlock + bundle.Padded(size)
+	split := need > c.usable || size > bundle.SplitBlob
 	if need > c.usable-c.used && !split {
 		c.next()
 	}
 	for at := int64(0); ; {
-		rest := c.usable - c.used - tarBlock
+		rest := c.usable - c.used - bundle.TarBlock
 		left := size - at
-		if padded(left) > rest && rest < minSegment {
+		if bundle.Padded(left) > rest && rest < minSegment {
 			c.next()
 			continue
 		}
 		length := min(left, rest)
 		dst = append(dst, segment{volume: c.volume, at: at, length: length, offset: c.used})
-		c.used += tarBlock + padded(length)
+		c.used += bundle.TarBlock + bundle.Padded(length)
 		if at += length; at == size {
 			return dst
 		}
@@ -114,12 +109,12 @@ func PlanRuns(volumeSize int64, sizes iter.Seq2[int64, error]) ([]Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		if size < 0 || size > MaxInteger {
-			return nil, fmt.Errorf("blob of %d bytes: %w", size, ErrUsage)
+		if size < 0 || size > bundle.MaxInteger {
+			return nil, fmt.Errorf("blob of %d bytes: %w", size, bundle.ErrUsage)
 		}
 		segs = cut.place(segs[:0], size)
-		if cut.volume > MaxVolumes {
-			return nil, fmt.Errorf("more than %d volumes of %d bytes; a larger volume size is needed: %w", MaxVolumes, volumeSize, ErrUsage)
+		if cut.volume > bundle.MaxVolumes {
+			return nil, fmt.Errorf("more than %d volumes of %d bytes; a larger volume size is needed: %w", bundle.MaxVolumes, volumeSize, bundle.ErrUsage)
 		}
 		if n := len(runs); n == 0 || segs[0].volume >= runs[n-1].First+runs[n-1].Volumes {
 			runs = append(runs, Run{First: segs[0].volume})
@@ -128,7 +123,7 @@ func PlanRuns(volumeSize int64, sizes iter.Seq2[int64, error]) ([]Run, error) {
 		run.Volumes = segs[len(segs)-1].volume - run.First + 1
 		run.Count++
 		for _, s := range segs {
-			run.Raw += tarBlock + padded(s.length)
+			run.Raw += bundle.TarBlock + bundle.Padded(s.length)
 		}
 	}
 	return runs, nil

@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // smallMedia makes targets that hold at most size bytes.
@@ -53,16 +55,16 @@ func TestSeveralMedia(t *testing.T) {
 	if len(f.Dirs) < 3 {
 		t.Fatalf("on %q", f.Dirs)
 	}
-	got := make(map[string]Digest)
+	got := make(map[string]bundle.Digest)
 	for _, d := range f.Dirs {
 		for name, digest := range tree(t, d) {
-			if before, ok := got[name]; ok && before != digest && name != "/"+MediumName {
+			if before, ok := got[name]; ok && before != digest && name != "/"+bundle.MediumName {
 				t.Errorf("%s differs between media", name)
 			}
 			got[name] = digest
 		}
 	}
-	delete(want, "/"+MediumName)
+	delete(want, "/"+bundle.MediumName)
 	for name, d := range want {
 		if got[name] != d {
 			t.Errorf("%s differs from that on one medium", name)

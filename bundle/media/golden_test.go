@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"bytes"
@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
-var updateGolden = flag.Bool("update-golden", false, "write testdata/golden anew")
+var updateGolden = flag.Bool("update-golden", false, "write bundle/testdata/golden again")
 
-const goldenDir = "testdata/golden"
+const goldenDir = "../testdata/golden"
 
 // goldenItems are a few files, one of them in two volumes, that compress well.
 func goldenItems() (planned, tail []testItem) {
@@ -35,12 +37,17 @@ func TestGolden(t *testing.T) {
 	planned, tail := goldenItems()
 	j := &job{t: t, planned: planned, tail: tail}
 	j.want(readBundle(t, goldenDir))
-	r := discover(t, goldenDir)[0]
+	readers, err := bundle.Discover([]string{goldenDir})
+	if err != nil || len(readers) != 1 {
+		t.Fatalf("%d bundles, %v", len(readers), err)
+	}
+	r := readers[0]
+	defer r.Close()
 	root, err := r.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := ParseManifest(root)
+	m, err := bundle.ParseManifest(root)
 	if err != nil || m.Set != "lab" || m.Sequence != 7 || len(m.Repositories) != 1 || m.Repositories[0].Count != 7 {
 		t.Fatalf("%+v, %v", m, err)
 	}
@@ -48,20 +55,20 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pub, id, err := ParsePublicKey(pem)
+	pub, id, err := bundle.ParsePublicKey(pem)
 	if err != nil {
 		t.Fatal(err)
 	}
 	files, err := r.Signatures()
-	if err != nil || len(files) != 1 || files[0].Name != SignatureName(id) {
+	if err != nil || len(files) != 1 || files[0].Name != bundle.SignatureName(id) {
 		t.Fatalf("%d signatures, %v", len(files), err)
 	}
-	sig, err := ParseSignature(files[0].Data)
+	sig, err := bundle.ParseSignature(files[0].Data)
 	if err != nil {
 		t.Fatal(err)
 	}
 	st, err := sig.Verify(pub)
-	if err != nil || st.PredicateType != PredicateBundle || st.SubjectName != RootName || st.Subject != DigestOf(root) {
+	if err != nil || st.PredicateType != bundle.PredicateBundle || st.SubjectName != bundle.RootName || st.Subject != bundle.DigestOf(root) {
 		t.Errorf("%+v, %v", st, err)
 	}
 	sums, err := r.Sums()
@@ -70,12 +77,12 @@ func TestGolden(t *testing.T) {
 	}
 	defer sums.Close()
 	n := 0
-	for s, err := range ReadSums(sums) {
+	for s, err := range bundle.ReadSums(sums) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(filepath.Join(goldenDir, r.Name(), s.Name))
-		if err != nil || DigestOf(b) != s.Digest {
+		if err != nil || bundle.DigestOf(b) != s.Digest {
 			t.Errorf("%s: %v", s.Name, err)
 		}
 		n++
@@ -86,14 +93,14 @@ func TestGolden(t *testing.T) {
 }
 
 func writeGolden(t *testing.T) {
-	j := newJob(t, MinVolumeSize)
+	j := newJob(t, bundle.MinVolumeSize)
 	j.planned, j.tail = goldenItems()
 	j.planned, j.tail = nil, append(j.planned, j.tail...)
-	priv, pub, err := GenerateKey()
+	priv, pub, err := bundle.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if j.signer, err = ParseSigner(priv); err != nil {
+	if j.signer, err = bundle.ParseSigner(priv); err != nil {
 		t.Fatal(err)
 	}
 	w := j.writer()
@@ -115,7 +122,7 @@ func writeGolden(t *testing.T) {
 // the commands, and no line is wider than a terminal.
 func TestReadme(t *testing.T) {
 	text := readme("lab-000007")
-	for _, want := range []string{"lab-000007", "gapbundle import", "sha256sum --check --ignore-missing SHA256SUMS", "cosign verify-blob-attestation", "openssl dgst", PredicateBundle} {
+	for _, want := range []string{"lab-000007", "gapbundle import", "sha256sum --check --ignore-missing SHA256SUMS", "cosign verify-blob-attestation", "openssl dgst", bundle.PredicateBundle} {
 		if !strings.Contains(text, want) {
 			t.Errorf("does not name %q", want)
 		}

@@ -1,10 +1,12 @@
-package bundle
+package media
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // Item is a blob to be written.
@@ -13,20 +15,20 @@ type Item struct {
 	// the same content is expected again. UTF-8.
 	Key string
 	// Digest is the zero value where it is not known beforehand.
-	Digest Digest
+	Digest bundle.Digest
 	// Size is always known: what has no size is spooled by the caller.
 	Size int64
 	// Open gives the content. It is called once, or again after an error
 	// when Append is called again.
-	Open Open
+	Open bundle.Open
 	// Drop is asked once the digest is known, if Digest was zero: true means
 	// that the base or another run has the blob and it is not carried. nil: never.
-	Drop func(Digest) bool
+	Drop func(bundle.Digest) bool
 }
 
 // Written is what became of an item.
 type Written struct {
-	Digest Digest
+	Digest bundle.Digest
 	Size   int64
 	// Carried is false where the blob was dropped, or is in the run already.
 	Carried   bool
@@ -52,7 +54,7 @@ type RunWriter struct {
 	segments []segment
 	planned  int64 // bytes of tar stream that the items so far were given
 	count    int64 // items so far
-	written  *DigestSet
+	written  *bundle.DigestSet
 
 	job    *frameJob // whose raw is being filled
 	volume int       // that it goes to; 0: none is open
@@ -68,7 +70,7 @@ type RunWriter struct {
 
 // maxFrameItems is how many items may end in one frame before it is closed
 // early. Only items that are not carried, and so take no room, come to it.
-const maxFrameItems = 2 * frameRaw / tarBlock
+const maxFrameItems = 2 * frameRaw / bundle.TarBlock
 
 func openRun(ctx context.Context, w *Writer, r Run) (*RunWriter, error) {
 	f, err := w.o.Records.OpenFile(recordName(r.First), os.O_RDWR|os.O_CREATE, 0o600)
@@ -80,7 +82,7 @@ func openRun(ctx context.Context, w *Writer, r Run) (*RunWriter, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	rw := &RunWriter{w: w, run: r, tape: t, part: part, cut: newCutter(w.o.VolumeSize, r.First), written: NewDigestSet(min(r.Count, MaxFiles)),
+	rw := &RunWriter{w: w, run: r, tape: t, part: part, cut: newCutter(w.o.VolumeSize, r.First), written: bundle.NewDigestSet(min(r.Count, bundle.MaxFiles)),
 		job: &frameJob{raw: make([]byte, 0, frameRaw), done: make(chan struct{}, 1)}}
 	if rw.replay, err = newReplay(f, t.record.size); err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -108,7 +110,7 @@ func (rw *RunWriter) Done(key string) (Written, bool) {
 	rw.taken(w, before)
 	if w.Carried {
 		last := it.Segments[len(it.Segments)-1]
-		rw.volume, rw.raw = last.Volume, last.Offset+padded(last.Length)
+		rw.volume, rw.raw = last.Volume, last.Offset+bundle.Padded(last.Length)
 	}
 	rw.w.o.Progress.Add(it.Size)
 	return w, true
@@ -131,7 +133,7 @@ func (rw *RunWriter) taken(w Written, before cutter) {
 		return
 	}
 	for _, s := range rw.segments {
-		rw.planned += tarBlock + padded(s.length)
+		rw.planned += bundle.TarBlock + bundle.Padded(s.length)
 	}
 }
 
@@ -142,11 +144,11 @@ func (rw *RunWriter) taken(w Written, before cutter) {
 func (rw *RunWriter) Append(ctx context.Context, it Item) (Written, error) {
 	switch {
 	case rw.closed:
-		return Written{}, fmt.Errorf("item %.200q: the run is closed: %w", it.Key, ErrUsage)
-	case it.Size < 0 || it.Size > MaxInteger || it.Open == nil:
-		return Written{}, fmt.Errorf("item %.200q: size %d: want a size and a source: %w", it.Key, it.Size, ErrUsage)
+		return Written{}, fmt.Errorf("item %.200q: the run is closed: %w", it.Key, bundle.ErrUsage)
+	case it.Size < 0 || it.Size > bundle.MaxInteger || it.Open == nil:
+		return Written{}, fmt.Errorf("item %.200q: size %d: want a size and a source: %w", it.Key, it.Size, bundle.ErrUsage)
 	case rw.run.Volumes > 0 && rw.count == rw.run.Count:
-		return Written{}, fmt.Errorf("item %.200q: the run has its %d blobs: %w", it.Key, rw.run.Count, ErrUsage)
+		return Written{}, fmt.Errorf("item %.200q: the run has its %d blobs: %w", it.Key, rw.run.Count, bundle.ErrUsage)
 	}
 	if err := ctx.Err(); err != nil {
 		return Written{}, err
@@ -169,15 +171,15 @@ func (rw *RunWriter) append(ctx context.Context, it Item) (Written, error) {
 		return Written{}, err
 	}
 	last := place[len(place)-1].volume
-	if rw.run.Volumes > 0 && last >= rw.run.First+rw.run.Volumes || last > MaxVolumes {
-		return Written{}, fmt.Errorf("item %.200q: belongs into volume %d, outside the run: %w", it.Key, last, ErrUsage)
+	if rw.run.Volumes > 0 && last >= rw.run.First+rw.run.Volumes || last > bundle.MaxVolumes {
+		return Written{}, fmt.Errorf("item %.200q: belongs into volume %d, outside the run: %w", it.Key, last, bundle.ErrUsage)
 	}
 	if _, ok := rw.written.Size(it.Digest); ok {
 		rw.w.o.Progress.Add(it.Size)
 		w := Written{Digest: it.Digest, Size: it.Size}
 		return w, rw.note(it, w, nil)
 	}
-	if it.Size <= SmallBlob && len(place) == 1 {
+	if it.Size <= bundle.SmallBlob && len(place) == 1 {
 		return rw.appendSmall(ctx, it, place[0])
 	}
 	return rw.appendLarge(ctx, it, place)
@@ -212,7 +214,7 @@ func (rw *RunWriter) settleReplay(it Item, place []segment) error {
 		rw.volume, rw.raw = 0, 0
 		if v := rw.tape.volume; v != nil {
 			now := part.Segments[len(part.Segments)-1]
-			rw.volume, rw.raw = v.number, now.Offset+padded(now.Length)
+			rw.volume, rw.raw = v.number, now.Offset+bundle.Padded(now.Length)
 		}
 		rw.w.o.Progress.Add(part.At)
 	case next != nil || part != nil || ended:
@@ -309,8 +311,8 @@ func (rw *RunWriter) enter(volume int, part *blobPart) error {
 	need, soft := rw.w.o.VolumeSize, rw.run.Volumes == 0
 	if rw.run.Raw > 0 {
 		// What is left of the run is the most that can come into this volume.
-		left := max(0, rw.run.Raw-rw.planned) + tarTrailer
-		need, soft = min(need, left+left/1024+tarTrailer), false
+		left := max(0, rw.run.Raw-rw.planned) + bundle.TarTrailer
+		need, soft = min(need, left+left/1024+bundle.TarTrailer), false
 	}
 	rw.volume, rw.raw = volume, 0
 	t := rw.tape
@@ -322,12 +324,12 @@ func (rw *RunWriter) leave(part *blobPart) error {
 	if rw.volume == 0 {
 		return nil
 	}
-	if len(rw.job.raw)+tarTrailer > cap(rw.job.raw) {
+	if len(rw.job.raw)+bundle.TarTrailer > cap(rw.job.raw) {
 		if err := rw.flush(part == nil, part); err != nil {
 			return err
 		}
 	}
-	rw.job.raw = append(rw.job.raw, make([]byte, tarTrailer)...)
+	rw.job.raw = append(rw.job.raw, make([]byte, bundle.TarTrailer)...)
 	if err := rw.flush(false, nil); err != nil { // end makes it durable
 		return err
 	}

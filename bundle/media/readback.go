@@ -1,10 +1,12 @@
-package bundle
+package media
 
 import (
 	"fmt"
 	"hash"
 	"io"
 	"os"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // How a file was read back, from best to worst. Reading what was just written
@@ -28,18 +30,18 @@ func worseReadback(a, b string) string {
 
 // readBack reads a file again and requires its digest. Errors match
 // ErrCorrupt, or are the operating system's.
-func readBack(root *os.Root, name string, want Digest) (method string, err error) {
+func readBack(root *os.Root, name string, want bundle.Digest) (method string, err error) {
 	f, method, err := openCold(root, name)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	h := NewHash()
+	h := bundle.NewHash()
 	if err := copyToHash(h, f); err != nil {
 		return "", err
 	}
-	if got := SumOf(h); got != want {
-		return "", fmt.Errorf("%s in %s: read back: digest mismatch: want %s, got %s: %w", name, root.Name(), want, got, ErrCorrupt)
+	if got := bundle.SumOf(h); got != want {
+		return "", fmt.Errorf("%s in %s: read back: digest mismatch: want %s, got %s: %w", name, root.Name(), want, got, bundle.ErrCorrupt)
 	}
 	return method, nil
 }

@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"hash"
 	"io"
 	"slices"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // appendSmall hashes the content in memory before a byte of it is written.
@@ -18,21 +20,21 @@ func (rw *RunWriter) appendSmall(ctx context.Context, it Item, place segment) (W
 	}
 	defer content.Body.Close()
 	if rw.small == nil {
-		rw.small = make([]byte, SmallBlob+1)
+		rw.small = make([]byte, bundle.SmallBlob+1)
 	}
 	n, err := io.ReadFull(content.Body, rw.small[:it.Size+1])
 	switch {
 	case content.At != 0:
-		return Written{}, fmt.Errorf("content opened at byte %d: %w", content.At, ErrUsage)
+		return Written{}, fmt.Errorf("content opened at byte %d: %w", content.At, bundle.ErrUsage)
 	case err == nil:
-		return Written{}, fmt.Errorf("more than %d bytes: %w", it.Size, ErrCorrupt)
+		return Written{}, fmt.Errorf("more than %d bytes: %w", it.Size, bundle.ErrCorrupt)
 	case err != io.EOF && err != io.ErrUnexpectedEOF:
 		return Written{}, err
 	case int64(n) != it.Size:
-		return Written{}, fmt.Errorf("%d bytes, want %d: %w", n, it.Size, ErrCorrupt)
+		return Written{}, fmt.Errorf("%d bytes, want %d: %w", n, it.Size, bundle.ErrCorrupt)
 	}
 	b := rw.small[:n]
-	w := Written{Digest: DigestOf(b), Size: it.Size, Validator: content.Validator}
+	w := Written{Digest: bundle.DigestOf(b), Size: it.Size, Validator: content.Validator}
 	w.Carried, err = rw.wanted(it, w.Digest)
 	if err != nil {
 		return Written{}, err
@@ -44,23 +46,23 @@ func (rw *RunWriter) appendSmall(ctx context.Context, it Item, place segment) (W
 	if err := rw.enter(place.volume, nil); err != nil {
 		return Written{}, err
 	}
-	if int64(len(rw.job.raw))+tarBlock+padded(it.Size) > frameRaw {
+	if int64(len(rw.job.raw))+bundle.TarBlock+bundle.Padded(it.Size) > frameRaw {
 		if err := rw.flush(true, nil); err != nil {
 			return Written{}, err
 		}
 	}
-	seg := recordSegment{Volume: place.volume, Length: it.Size, Offset: rw.raw + tarBlock}
+	seg := recordSegment{Volume: place.volume, Length: it.Size, Offset: rw.raw + bundle.TarBlock}
 	rw.job.raw = tarHeader(rw.job.raw, memberName(w.Digest), it.Size)
 	rw.job.raw = tarPadding(append(rw.job.raw, b...), it.Size)
-	rw.raw += tarBlock + padded(it.Size)
+	rw.raw += bundle.TarBlock + bundle.Padded(it.Size)
 	rw.w.o.Progress.Add(it.Size)
 	return w, rw.note(it, w, []recordSegment{seg})
 }
 
-func memberName(d Digest) string { return "blobs/sha256/" + d.Hex() }
+func memberName(d bundle.Digest) string { return "blobs/sha256/" + d.Hex() }
 
 // wanted says whether content that turned out to be d is carried.
-func (rw *RunWriter) wanted(it Item, d Digest) (bool, error) {
+func (rw *RunWriter) wanted(it Item, d bundle.Digest) (bool, error) {
 	if it.Digest.IsZero() {
 		if _, ok := rw.written.Size(d); ok {
 			return false, nil
@@ -68,7 +70,7 @@ func (rw *RunWriter) wanted(it Item, d Digest) (bool, error) {
 		return it.Drop == nil || !it.Drop(d), nil
 	}
 	if d != it.Digest {
-		return false, fmt.Errorf("digest mismatch: want %s, got %s: %w", it.Digest, d, ErrCorrupt)
+		return false, fmt.Errorf("digest mismatch: want %s, got %s: %w", it.Digest, d, bundle.ErrCorrupt)
 	}
 	return true, nil
 }
@@ -78,7 +80,7 @@ func (rw *RunWriter) wanted(it Item, d Digest) (bool, error) {
 type largeBlob struct {
 	key       string
 	size      int64
-	digest    Digest // zero: not known
+	digest    bundle.Digest // zero: not known
 	validator string
 	name      string // of its members
 	place     []segment
@@ -97,12 +99,12 @@ func (p *blobPart) is(it Item) bool {
 
 func resumeLarge(p *blobPart, place []segment) (*largeBlob, error) {
 	l := &largeBlob{key: p.Key, size: p.Size, digest: p.Digest, validator: p.Validator, name: p.Name,
-		place: slices.Clone(place), at: p.At, hash: NewHash(), segments: slices.Clone(p.Segments)}
+		place: slices.Clone(place), at: p.At, hash: bundle.NewHash(), segments: slices.Clone(p.Segments)}
 	if err := l.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(p.Hash); err != nil {
-		return nil, fmt.Errorf("resume record: state of a hash: %w: %w", ErrMalformed, err)
+		return nil, fmt.Errorf("resume record: state of a hash: %w: %w", bundle.ErrMalformed, err)
 	}
 	if n := len(l.segments); n == 0 || n > len(place) || place[n-1].volume != l.segments[n-1].Volume || place[n-1].at != l.segments[n-1].At {
-		return nil, fmt.Errorf("resume record: %.200q lies elsewhere than planned: %w", p.Key, ErrMalformed)
+		return nil, fmt.Errorf("resume record: %.200q lies elsewhere than planned: %w", p.Key, bundle.ErrMalformed)
 	}
 	return l, nil
 }
@@ -111,12 +113,12 @@ func resumeLarge(p *blobPart, place []segment) (*largeBlob, error) {
 // not worth it. A blob that spans volumes always is: the end of a volume is
 // made durable, and must not stand in the record as if nothing were open.
 func (l *largeBlob) part() (*blobPart, error) {
-	if l.size <= SplitBlob && len(l.place) == 1 {
+	if l.size <= bundle.SplitBlob && len(l.place) == 1 {
 		return nil, nil
 	}
 	state, err := l.hash.(encoding.BinaryMarshaler).MarshalBinary()
 	if err != nil {
-		return nil, fmt.Errorf("state of a hash: %w: %w", ErrUsage, err)
+		return nil, fmt.Errorf("state of a hash: %w: %w", bundle.ErrUsage, err)
 	}
 	return &blobPart{Key: l.key, Size: l.size, Digest: l.digest, Validator: l.validator, Name: l.name,
 		At: l.at, Hash: state, Segments: slices.Clone(l.segments)}, nil
@@ -133,7 +135,7 @@ func (rw *RunWriter) appendLarge(ctx context.Context, it Item, place []segment) 
 	}
 	defer content.Body.Close()
 	if content.At != 0 && content.At != at {
-		return Written{}, fmt.Errorf("content opened at byte %d, asked for %d: %w", content.At, at, ErrUsage)
+		return Written{}, fmt.Errorf("content opened at byte %d, asked for %d: %w", content.At, at, bundle.ErrUsage)
 	}
 	if rw.large != nil && content.At != rw.large.at {
 		if err := rw.cutOffLarge(); err != nil {
@@ -146,13 +148,13 @@ func (rw *RunWriter) appendLarge(ctx context.Context, it Item, place []segment) 
 		}
 	}
 	if err := rw.stream(ctx, content.Body); err != nil {
-		if errors.Is(err, ErrCorrupt) {
+		if errors.Is(err, bundle.ErrCorrupt) {
 			err = errors.Join(err, rw.cutOffLarge())
 		}
 		return Written{}, err
 	}
 	l := rw.large
-	w := Written{Digest: SumOf(l.hash), Size: l.size, Validator: l.validator}
+	w := Written{Digest: bundle.SumOf(l.hash), Size: l.size, Validator: l.validator}
 	if w.Carried, err = rw.wanted(it, w.Digest); err != nil {
 		return Written{}, errors.Join(err, rw.cutOffLarge())
 	}
@@ -181,10 +183,10 @@ func (rw *RunWriter) beginLarge(it Item, place []segment, validator string) erro
 	}
 	name := memberName(it.Digest)
 	if it.Digest.IsZero() {
-		name = fmt.Sprintf("blobs/new/%05d-%07d", rw.volume, rw.raw/tarBlock)
+		name = fmt.Sprintf("blobs/new/%05d-%07d", rw.volume, rw.raw/bundle.TarBlock)
 	}
 	rw.large = &largeBlob{key: it.Key, size: it.Size, digest: it.Digest, validator: validator, name: name,
-		place: slices.Clone(place), hash: NewHash()}
+		place: slices.Clone(place), hash: bundle.NewHash()}
 	return nil
 }
 
@@ -208,7 +210,7 @@ func (rw *RunWriter) stream(ctx context.Context, body io.Reader) error {
 		}
 		switch n, err := io.ReadFull(body, make([]byte, 1)); {
 		case n > 0:
-			return fmt.Errorf("more than %d bytes: %w", l.size, ErrCorrupt)
+			return fmt.Errorf("more than %d bytes: %w", l.size, bundle.ErrCorrupt)
 		case err != io.EOF:
 			return err
 		}
@@ -233,9 +235,9 @@ func (rw *RunWriter) beginSegment() error {
 		}
 	}
 	rw.job.raw = tarHeader(rw.job.raw, name, seg.length)
-	rw.raw += tarBlock
+	rw.raw += bundle.TarBlock
 	l.segments = append(l.segments, recordSegment{Volume: seg.volume, At: seg.at, Length: seg.length, Offset: rw.raw})
-	rw.raw += padded(seg.length)
+	rw.raw += bundle.Padded(seg.length)
 	return nil
 }
 
@@ -267,7 +269,7 @@ func (rw *RunWriter) fill(ctx context.Context, body io.Reader, end int64) error 
 		l.at += int64(n)
 		rw.w.o.Progress.Add(int64(n))
 		if err == io.EOF {
-			return fmt.Errorf("%d bytes, want %d: %w", l.at, l.size, ErrCorrupt)
+			return fmt.Errorf("%d bytes, want %d: %w", l.at, l.size, bundle.ErrCorrupt)
 		}
 		if err != nil {
 			return err

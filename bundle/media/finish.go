@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // Lists gives the lists of one repository that the bundle carries; nil: the
@@ -23,7 +25,7 @@ type Lists struct {
 // Finished is what was written.
 type Finished struct {
 	// Root is the digest of the root.
-	Root Digest
+	Root bundle.Digest
 	// Dirs are the bundle's directories, one for each medium that has the root.
 	Dirs []string
 	// Without are directories of media that have volumes of the bundle and no
@@ -47,9 +49,9 @@ type Finished struct {
 // The records stay, and with them the root and its signatures: called again
 // with the same m (times aside), by a process that did not get to note that
 // the bundle is finished, Finish gives the same root.
-func (w *Writer) Finish(ctx context.Context, m Manifest, lists []Lists, signers []Signer) (*Finished, error) {
+func (w *Writer) Finish(ctx context.Context, m bundle.Manifest, lists []Lists, signers []bundle.Signer) (*Finished, error) {
 	if len(lists) != len(m.Repositories) || len(signers) == 0 || m.Set != w.o.Set || m.Sequence != w.o.Sequence {
-		return nil, fmt.Errorf("root: %s %d, %d repositories with %d lists, %d signers: %w", m.Set, m.Sequence, len(m.Repositories), len(lists), len(signers), ErrUsage)
+		return nil, fmt.Errorf("root: %s %d, %d repositories with %d lists, %d signers: %w", m.Set, m.Sequence, len(m.Repositories), len(lists), len(signers), bundle.ErrUsage)
 	}
 	volumes, closeRecords, err := w.recorded()
 	if err != nil {
@@ -69,15 +71,18 @@ func (w *Writer) Finish(ctx context.Context, m Manifest, lists []Lists, signers 
 		return nil, err
 	}
 	sums := w.sums(&m, volumes)
-	m.Sums = Descriptor(MediaTypeSums, DigestOf(sums), int64(len(sums)))
+	m.Sums = bundle.Descriptor(bundle.MediaTypeSums, bundle.DigestOf(sums), int64(len(sums)))
 	w.addOverrides(&m)
 	files, err := w.signedFiles(&m, signers)
 	if err != nil {
 		return nil, err
 	}
 	root := files[0].Data
-	files = append([]NamedFile{{ReadmeName, []byte(readme(w.name))}, {SumsName, sums}}, files...)
-	f := &Finished{Root: DigestOf(root), Volumes: len(volumes), Readback: w.readback}
+	files = append([]bundle.NamedFile{
+		{Name: bundle.ReadmeName, Data: []byte(readme(w.name))},
+		{Name: bundle.SumsName, Data: sums},
+	}, files...)
+	f := &Finished{Root: bundle.DigestOf(root), Volumes: len(volumes), Readback: w.readback}
 	for _, v := range volumes {
 		f.Bytes += v.Size
 	}
@@ -105,7 +110,7 @@ func (w *Writer) recorded() (volumes []*recordedVolume, closeAll func(), err err
 	for _, rw := range w.runs {
 		if !rw.complete {
 			closeAll()
-			return nil, nil, fmt.Errorf("run from volume %d: not closed, or not complete: %w", rw.run.First, ErrIncomplete)
+			return nil, nil, fmt.Errorf("run from volume %d: not closed, or not complete: %w", rw.run.First, bundle.ErrIncomplete)
 		}
 		f, err := w.o.Records.Open(recordName(rw.run.First))
 		if err != nil {
@@ -170,7 +175,7 @@ func (w *Writer) openShelves(ctx context.Context, volumes []*recordedVolume) (al
 	}
 	if len(all) == 0 {
 		if len(volumes) > 0 {
-			return nil, nil, fmt.Errorf("no medium that holds volumes of %s is at hand: %w", w.name, ErrIncomplete)
+			return nil, nil, fmt.Errorf("no medium that holds volumes of %s is at hand: %w", w.name, bundle.ErrIncomplete)
 		}
 		m := w.media[0]
 		root, err := m.make(w.partial)
@@ -207,7 +212,7 @@ func (w *Writer) bring(ctx context.Context, m *medium, volumes map[int]*recorded
 
 func (m *medium) has(root *os.Root, volumes map[int]*recordedVolume) bool {
 	for n := range m.volumes {
-		info, err := root.Lstat(volumeName(n))
+		info, err := root.Lstat(bundle.VolumeName(n))
 		if v := volumes[n]; v == nil || err != nil || !info.Mode().IsRegular() || info.Size() != v.Size {
 			return false
 		}
@@ -217,17 +222,17 @@ func (m *medium) has(root *os.Root, volumes map[int]*recordedVolume) bool {
 
 // removeStrays removes volumes, catalogue files and signatures that are not of this export.
 func (m *medium) removeStrays(root *os.Root) error {
-	entries, err := readDir(root)
+	entries, err := bundle.ReadDir(root)
 	if err != nil {
 		return err
 	}
 	wanted := make(map[string]bool, len(m.volumes))
 	for n := range m.volumes {
-		wanted[volumeName(n)] = true
+		wanted[bundle.VolumeName(n)] = true
 	}
 	for _, e := range entries {
 		name := e.Name()
-		ours := strings.HasPrefix(name, "volume-") || strings.HasPrefix(name, "catalog-") || IsSignatureName(name)
+		ours := strings.HasPrefix(name, "volume-") || strings.HasPrefix(name, "catalog-") || bundle.IsSignatureName(name)
 		if ours && !wanted[name] {
 			if err := root.Remove(name); err != nil {
 				return err
@@ -239,7 +244,7 @@ func (m *medium) removeStrays(root *os.Root) error {
 
 // copyCatalog copies the catalogue from the last shelf to the others, and
 // reads it back from all.
-func (w *Writer) copyCatalog(ctx context.Context, all shelves, files []CatalogFile) error {
+func (w *Writer) copyCatalog(ctx context.Context, all shelves, files []bundle.CatalogFile) error {
 	last := all[len(all)-1]
 	for _, s := range all {
 		for _, c := range files {
@@ -267,7 +272,7 @@ func (w *Writer) copyCatalog(ctx context.Context, all shelves, files []CatalogFi
 }
 
 func copyFile(to, from *os.Root, name string) (err error) {
-	src, err := openRegular(from, name)
+	src, err := bundle.OpenRegular(from, name)
 	if err != nil {
 		return err
 	}
@@ -285,18 +290,18 @@ func copyFile(to, from *os.Root, name string) (err error) {
 
 // sums is SHA256SUMS over every file but the root, its signatures and
 // MEDIUM.txt, of all media.
-func (w *Writer) sums(m *Manifest, volumes []*recordedVolume) []byte {
-	all := []Sum{{DigestOf([]byte(readme(w.name))), ReadmeName}}
+func (w *Writer) sums(m *bundle.Manifest, volumes []*recordedVolume) []byte {
+	all := []bundle.Sum{{Digest: bundle.DigestOf([]byte(readme(w.name))), Name: bundle.ReadmeName}}
 	for _, c := range m.Catalog {
-		all = append(all, Sum{c.Digest, c.Name})
+		all = append(all, bundle.Sum{Digest: c.Digest, Name: c.Name})
 	}
 	for _, v := range volumes {
-		all = append(all, Sum{v.Digest, v.Name})
+		all = append(all, bundle.Sum{Digest: v.Digest, Name: v.Name})
 	}
-	slices.SortFunc(all, func(a, b Sum) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b bundle.Sum) int { return cmp.Compare(a.Name, b.Name) })
 	var b []byte
 	for _, s := range all {
-		b = appendSum(b, s)
+		b = bundle.AppendSum(b, s)
 	}
 	return b
 }
@@ -307,7 +312,7 @@ const (
 	OverrideReadbackCached = "readback-cached"
 )
 
-func (w *Writer) addOverrides(m *Manifest) {
+func (w *Writer) addOverrides(m *bundle.Manifest) {
 	more := ""
 	switch w.readback {
 	case ReadbackNone:
@@ -327,9 +332,9 @@ func (w *Writer) addOverrides(m *Manifest) {
 // kept among the records before they go anywhere, so that a process that dies
 // in between is followed by one that gives out the same root, not another one
 // with the same number.
-func (w *Writer) signedFiles(m *Manifest, signers []Signer) ([]NamedFile, error) {
+func (w *Writer) signedFiles(m *bundle.Manifest, signers []bundle.Signer) ([]bundle.NamedFile, error) {
 	if m.Repositories == nil {
-		m.Repositories = []Repository{}
+		m.Repositories = []bundle.Repository{}
 	}
 	root, kept, err := w.rootOf(m)
 	if err != nil {
@@ -339,58 +344,58 @@ func (w *Writer) signedFiles(m *Manifest, signers []Signer) ([]NamedFile, error)
 		if err := w.forgetRoot(); err != nil {
 			return nil, err
 		}
-		if err := writeSmall(w.o.Records, RootName, root); err != nil {
+		if err := writeSmall(w.o.Records, bundle.RootName, root); err != nil {
 			return nil, err
 		}
 	}
-	files := []NamedFile{{RootName, root}}
+	files := []bundle.NamedFile{{Name: bundle.RootName, Data: root}}
 	for i := range signers {
-		name := SignatureName(signers[i].KeyID())
-		sig, err := readSmall(w.o.Records, name, MaxSignatureSize)
+		name := bundle.SignatureName(signers[i].KeyID())
+		sig, err := readSmall(w.o.Records, name, bundle.MaxSignatureSize)
 		if errors.Is(err, fs.ErrNotExist) {
-			if sig, err = signers[i].Sign(PredicateBundle, RootName, DigestOf(root), nil); err == nil {
+			if sig, err = signers[i].Sign(bundle.PredicateBundle, bundle.RootName, bundle.DigestOf(root), nil); err == nil {
 				err = writeSmall(w.o.Records, name, sig)
 			}
 		}
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, NamedFile{name, sig})
+		files = append(files, bundle.NamedFile{Name: name, Data: sig})
 	}
 	return files, nil
 }
 
 // rootOf is the root's bytes; kept: those that were signed already, which
 // differ from what m gives in times at most.
-func (w *Writer) rootOf(m *Manifest) (root []byte, kept bool, err error) {
-	if before, err := readSmall(w.o.Records, RootName, MaxRootSize); err == nil {
-		if old, err := ParseManifest(before); err == nil {
+func (w *Writer) rootOf(m *bundle.Manifest) (root []byte, kept bool, err error) {
+	if before, err := readSmall(w.o.Records, bundle.RootName, bundle.MaxRootSize); err == nil {
+		if old, err := bundle.ParseManifest(before); err == nil {
 			again := *m
 			again.Created, again.Expires = old.Created, old.Expires
-			if b, err := MarshalCanonical(again); err == nil && bytes.Equal(b, before) {
+			if b, err := bundle.MarshalCanonical(again); err == nil && bytes.Equal(b, before) {
 				return before, true, nil
 			}
 		}
 	}
-	if err := CheckManifest(m); err != nil {
+	if err := bundle.CheckManifest(m); err != nil {
 		return nil, false, err
 	}
-	if root, err = MarshalCanonical(m); err != nil {
+	if root, err = bundle.MarshalCanonical(m); err != nil {
 		return nil, false, err
 	}
-	if _, err := ParseManifest(root); err != nil {
+	if _, err := bundle.ParseManifest(root); err != nil {
 		return nil, false, err // what is signed is what readers take
 	}
 	return root, false, nil
 }
 
 func (w *Writer) forgetRoot() error {
-	entries, err := readDir(w.o.Records)
+	entries, err := bundle.ReadDir(w.o.Records)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if IsSignatureName(e.Name()) {
+		if bundle.IsSignatureName(e.Name()) {
 			if err := w.o.Records.Remove(e.Name()); err != nil {
 				return err
 			}
@@ -400,19 +405,19 @@ func (w *Writer) forgetRoot() error {
 }
 
 func readSmall(root *os.Root, name string, limit int64) ([]byte, error) {
-	f, err := openRegular(root, name)
+	f, err := bundle.OpenRegular(root, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return ReadAllBounded(f, name, limit)
+	return bundle.ReadAllBounded(f, name, limit)
 }
 
 // finishShelf writes the small files, the root and its signatures last, and
 // gives the directory its final name.
-func (w *Writer) finishShelf(s shelf, all shelves, files []NamedFile) error {
+func (w *Writer) finishShelf(s shelf, all shelves, files []bundle.NamedFile) error {
 	text := []byte(mediumText(w.name, s.medium, len(w.media), all))
-	for _, f := range append([]NamedFile{{MediumName, text}}, files...) {
+	for _, f := range append([]bundle.NamedFile{{Name: bundle.MediumName, Data: text}}, files...) {
 		if err := writeSmall(s.root, f.Name, f.Data); err != nil {
 			return err
 		}

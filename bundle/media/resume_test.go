@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"context"
@@ -13,18 +13,20 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // tree is every file below dir but signatures, which are random.
-func tree(t testing.TB, dir string) map[string]Digest {
+func tree(t testing.TB, dir string) map[string]bundle.Digest {
 	t.Helper()
-	files := make(map[string]Digest)
+	files := make(map[string]bundle.Digest)
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || IsSignatureName(e.Name()) {
+		if err != nil || e.IsDir() || bundle.IsSignatureName(e.Name()) {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		files[strings.TrimPrefix(path, dir)] = DigestOf(b)
+		files[strings.TrimPrefix(path, dir)] = bundle.DigestOf(b)
 		return err
 	})
 	if err != nil {
@@ -177,7 +179,7 @@ func TestResumeFromADamagedMedium(t *testing.T) {
 			"bit":    flipBit,
 		} {
 			c := j.clone(t)
-			path := filepath.Join(c.targets[0], DirName("lab", 7)+PartialSuffix, filepath.Base(volumes[v]))
+			path := filepath.Join(c.targets[0], bundle.DirName("lab", 7)+bundle.PartialSuffix, filepath.Base(volumes[v]))
 			info, err := os.Stat(path)
 			if err != nil {
 				t.Fatal(err)
@@ -248,7 +250,7 @@ func TestResumeWithOtherItems(t *testing.T) {
 func TestInterruptedHistories(t *testing.T) {
 	for seed := range uint64(8) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		sizes := []int64{0, 100, 5000, 300_000, 700_000, SmallBlob + 5, 1_900_000, 3_000_000}
+		sizes := []int64{0, 100, 5000, 300_000, 700_000, bundle.SmallBlob + 5, 1_900_000, 3_000_000}
 		one := newJob(t, 1<<20)
 		one.tail = items(25, func(i int) int64 { return sizes[r.IntN(len(sizes))] + int64(i) })
 		for i := range one.tail {
@@ -260,7 +262,7 @@ func TestInterruptedHistories(t *testing.T) {
 		}
 		for i := range one.tail { // equal content is dropped everywhere or nowhere
 			for k := range i {
-				if DigestOf(one.tail[i].data) == DigestOf(one.tail[k].data) {
+				if bundle.DigestOf(one.tail[i].data) == bundle.DigestOf(one.tail[k].data) {
 					one.tail[i].drop, one.tail[i].known = one.tail[k].drop, one.tail[k].known
 				}
 			}
@@ -334,14 +336,14 @@ func (j *job) writeUntil(w *Writer, left *int, r *rand.Rand) error {
 // where it began, which only the record knows by then.
 func TestLargeBlobGoesOnAndIsWrong(t *testing.T) {
 	j := newJob(t, 100<<20)
-	j.tail = []testItem{{key: "a", data: content(1, 1000)}, {key: "large", data: content(2, SplitBlob+12345), known: true}}
+	j.tail = []testItem{{key: "a", data: content(1, 1000)}, {key: "large", data: content(2, bundle.SplitBlob+12345), known: true}}
 	w := j.writer()
 	w.syncEvery = 1
 	src := &breaking{data: slices.Clone(j.tail[1].data), validator: "v", breakAt: 41 << 20}
 	it := j.tail[1].item()
 	it.Open = src.open
 	ctx := context.Background()
-	for _, want := range []error{errBroken, ErrCorrupt} {
+	for _, want := range []error{errBroken, bundle.ErrCorrupt} {
 		rw, err := w.Run(ctx, Run{First: 1})
 		if err != nil {
 			t.Fatal(err)
@@ -372,7 +374,7 @@ func TestLargeBlobGoesOn(t *testing.T) {
 	for _, validator := range []string{"v", ""} {
 		for _, again := range []bool{false, true} {
 			j := newJob(t, 100<<20)
-			j.tail = []testItem{{key: "a", data: content(1, 1000)}, {key: "large", data: content(2, SplitBlob+12345)}, {key: "z", data: content(3, 99)}}
+			j.tail = []testItem{{key: "a", data: content(1, 1000)}, {key: "large", data: content(2, bundle.SplitBlob+12345)}, {key: "z", data: content(3, 99)}}
 			w := j.writer()
 			w.syncEvery = 1
 			src := &breaking{data: j.tail[1].data, validator: validator, breakAt: 41 << 20}
@@ -404,7 +406,7 @@ func TestLargeBlobGoesOn(t *testing.T) {
 				}
 			}
 			src.breakAt = 0
-			if got, err := rw.Append(ctx, it); err != nil || got.Digest != DigestOf(src.data) {
+			if got, err := rw.Append(ctx, it); err != nil || got.Digest != bundle.DigestOf(src.data) {
 				t.Fatal(got, err)
 			}
 			if _, err := rw.Append(ctx, j.tail[2].item()); err != nil {
@@ -431,7 +433,7 @@ type breaking struct {
 	from      int64 // where it was opened last
 }
 
-func (b *breaking) open(_ context.Context, at int64, validator string) (*Content, error) {
+func (b *breaking) open(_ context.Context, at int64, validator string) (*bundle.Content, error) {
 	if validator == "" || validator != b.validator {
 		at = 0
 	}
@@ -440,7 +442,7 @@ func (b *breaking) open(_ context.Context, at int64, validator string) (*Content
 	if b.breakAt > 0 {
 		body = io.MultiReader(io.LimitReader(body, max(0, b.breakAt-at)), broken{})
 	}
-	return &Content{Body: io.NopCloser(body), At: at, Validator: b.validator}, nil
+	return &bundle.Content{Body: io.NopCloser(body), At: at, Validator: b.validator}, nil
 }
 
 type broken struct{}

@@ -1,25 +1,23 @@
-package bundle
+package media
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // numbered is content without a copy of it: a number, repeated or not.
 func numbered(i, size int64) Item {
-	return Item{Key: fmt.Sprintf("pool/%02d/file-%07d.txt", i%100, i), Size: size, Open: func(context.Context, int64, string) (*Content, error) {
+	return Item{Key: fmt.Sprintf("pool/%02d/file-%07d.txt", i%100, i), Size: size, Open: func(context.Context, int64, string) (*bundle.Content, error) {
 		line := fmt.Sprintf("line of file %d, which is like many others\n", i)
-		return &Content{Body: io.NopCloser(io.LimitReader(strings.NewReader(strings.Repeat(line, int(size)/len(line)+1)), size))}, nil
+		return &bundle.Content{Body: io.NopCloser(io.LimitReader(strings.NewReader(strings.Repeat(line, int(size)/len(line)+1)), size))}, nil
 	}}
 }
 
@@ -106,12 +104,12 @@ func BenchmarkWriteLarge(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		open := func(context.Context, int64, string) (*Content, error) {
+		open := func(context.Context, int64, string) (*bundle.Content, error) {
 			var parts []io.Reader
 			for range size / len(half) {
 				parts = append(parts, bytes.NewReader(half))
 			}
-			return &Content{Body: io.NopCloser(io.MultiReader(parts...))}, nil
+			return &bundle.Content{Body: io.NopCloser(io.MultiReader(parts...))}, nil
 		}
 		if _, err := rw.Append(ctx, Item{Key: "large", Size: size, Open: open}); err != nil {
 			b.Fatal(err)
@@ -128,32 +126,4 @@ func BenchmarkWriteSmall(b *testing.B) {
 		writeNumbered(b, n, 1000)
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/item")
-}
-
-func BenchmarkReadFileList(b *testing.B) {
-	name := filepath.Join(b.TempDir(), "list")
-	f, err := os.Create(name)
-	if err != nil {
-		b.Fatal(err)
-	}
-	buffered := bufio.NewWriter(f)
-	w := NewListWriter[File](buffered)
-	const n = 200_000
-	for i := range n {
-		if err := w.Write(File{Digest: someDigest, Path: "pool/" + strconv.Itoa(1_000_000+i), Size: int64(i)}); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if err := buffered.Flush(); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if _, err := f.Seek(0, io.SeekStart); err != nil {
-			b.Fatal(err)
-		}
-		if got, err := drain(ReadList[File](f, "list")); got != n || err != nil {
-			b.Fatal(got, err)
-		}
-	}
-	b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "lines/s")
 }

@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // medium is one target directory and what this bundle has on it. No directory
@@ -70,7 +72,7 @@ func (w *Writer) openTargets() error {
 		}
 		for i, other := range infos {
 			if os.SameFile(info, other) {
-				return fmt.Errorf("target %s: the same as %s: %w", dir, w.o.Targets[i], ErrUsage)
+				return fmt.Errorf("target %s: the same as %s: %w", dir, w.o.Targets[i], bundle.ErrUsage)
 			}
 		}
 		infos = append(infos, info)
@@ -108,10 +110,10 @@ func (w *Writer) takeBack(target *os.Root) error {
 		return err
 	}
 	defer there.Close()
-	signed, err := readSmall(there, RootName, MaxRootSize)
-	recorded, errRecord := readSmall(w.o.Records, RootName, MaxRootSize)
+	signed, err := readSmall(there, bundle.RootName, bundle.MaxRootSize)
+	recorded, errRecord := readSmall(w.o.Records, bundle.RootName, bundle.MaxRootSize)
 	if err != nil || errRecord != nil || !bytes.Equal(signed, recorded) {
-		return fmt.Errorf("%s: is there already, from another export: %w", filepath.Join(target.Name(), w.name), ErrUsage)
+		return fmt.Errorf("%s: is there already, from another export: %w", filepath.Join(target.Name(), w.name), bundle.ErrUsage)
 	}
 	if err := target.Rename(w.name, w.partial); err != nil {
 		return err
@@ -131,7 +133,7 @@ func (w *Writer) place(ctx context.Context, number int, need int64, soft bool) (
 		if err != nil {
 			return nil, err
 		}
-		if m != nil && (most >= need || soft && w.o.NextMedium == nil && most >= MinVolumeSize) {
+		if m != nil && (most >= need || soft && w.o.NextMedium == nil && most >= bundle.MinVolumeSize) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			m.reserved += need
@@ -139,7 +141,7 @@ func (w *Writer) place(ctx context.Context, number int, need int64, soft bool) (
 			return m, nil
 		}
 		if w.o.NextMedium == nil {
-			return nil, fmt.Errorf("volume %d: needs %d bytes, at most %d are free on %s: %w", number, need, max(0, most), w.targets(), ErrIncomplete)
+			return nil, fmt.Errorf("volume %d: needs %d bytes, at most %d are free on %s: %w", number, need, max(0, most), w.targets(), bundle.ErrIncomplete)
 		}
 		w.waitReads() // what the person may take out has been read back
 		dir, err := w.o.NextMedium(ctx, need+catalogReserve(w.o.VolumeSize))
@@ -216,7 +218,7 @@ func openVolume(root *os.Root, name string, flag int) (*os.File, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file: %w", filepath.Join(root.Name(), name), ErrMalformed)
+		return nil, fmt.Errorf("%s: not a regular file: %w", filepath.Join(root.Name(), name), bundle.ErrMalformed)
 	}
 	return root.OpenFile(name, flag, 0)
 }
@@ -242,7 +244,7 @@ func (w *Writer) discard(m *medium, number int) error {
 		return err
 	}
 	defer root.Close()
-	if err := root.Remove(volumeName(number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := root.Remove(bundle.VolumeName(number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	w.mu.Lock()

@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // WriterOptions say what bundle is written where.
@@ -31,7 +33,7 @@ type WriterOptions struct {
 	NoReadback bool
 	// Progress is told the bytes of content as they are taken in (Add); what
 	// the total is (Grow), the caller knows. nil: NoProgress.
-	Progress Progress
+	Progress bundle.Progress
 	// NextMedium is asked for another target when all are full, with the
 	// bytes that are needed at least; nil: that is an error matching
 	// ErrIncomplete.
@@ -71,7 +73,7 @@ type Writer struct {
 // NewWriter prepares to write. It makes at most the last element of each
 // target's path. Errors match ErrUsage, or are the operating system's.
 func NewWriter(o WriterOptions) (*Writer, error) {
-	if err := CheckLabel(o.Set); err != nil {
+	if err := bundle.CheckLabel(o.Set); err != nil {
 		return nil, fmt.Errorf("set: %w", err)
 	}
 	size, err := checkVolumeSize(o.VolumeSize)
@@ -80,16 +82,16 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	}
 	o.VolumeSize = size
 	if o.Sequence < 1 || len(o.Targets) == 0 || o.Records == nil {
-		return nil, fmt.Errorf("writer: sequence %d, %d targets: want a sequence from 1, a target and records: %w", o.Sequence, len(o.Targets), ErrUsage)
+		return nil, fmt.Errorf("writer: sequence %d, %d targets: want a sequence from 1, a target and records: %w", o.Sequence, len(o.Targets), bundle.ErrUsage)
 	}
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
 	}
 	if o.Progress == nil {
-		o.Progress = NoProgress
+		o.Progress = bundle.NoProgress
 	}
-	w := &Writer{o: o, name: DirName(o.Set, o.Sequence), reading: make(chan struct{}, 1), syncEvery: syncEvery, freeSpace: freeSpace}
-	w.partial = w.name + PartialSuffix
+	w := &Writer{o: o, name: bundle.DirName(o.Set, o.Sequence), reading: make(chan struct{}, 1), syncEvery: syncEvery, freeSpace: freeSpace}
+	w.partial = w.name + bundle.PartialSuffix
 	w.idle = sync.NewCond(&w.mu)
 	if w.compressor, err = newCompressor(o.Jobs); err != nil {
 		return nil, err
@@ -111,14 +113,14 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 // run is read again here, as far as its record goes. ctx has to last until the
 // RunWriter is closed.
 func (w *Writer) Run(ctx context.Context, r Run) (*RunWriter, error) {
-	if r.First < 1 || r.Volumes < 0 || r.First+r.Volumes > MaxVolumes+1 {
-		return nil, fmt.Errorf("run of %d volumes from %d: %w", r.Volumes, r.First, ErrUsage)
+	if r.First < 1 || r.Volumes < 0 || r.First+r.Volumes > bundle.MaxVolumes+1 {
+		return nil, fmt.Errorf("run of %d volumes from %d: %w", r.Volumes, r.First, bundle.ErrUsage)
 	}
 	w.mu.Lock()
 	for _, other := range w.runs {
 		if other.run.First == r.First {
 			w.mu.Unlock()
-			return nil, fmt.Errorf("run from volume %d: opened twice: %w", r.First, ErrUsage)
+			return nil, fmt.Errorf("run from volume %d: opened twice: %w", r.First, bundle.ErrUsage)
 		}
 	}
 	w.mu.Unlock()
@@ -134,7 +136,7 @@ func (w *Writer) Run(ctx context.Context, r Run) (*RunWriter, error) {
 
 // readBack reads a durable file back, one at a time: two at once would only
 // make a medium seek.
-func (w *Writer) readBack(m *medium, name string, want Digest) error {
+func (w *Writer) readBack(m *medium, name string, want bundle.Digest) error {
 	w.reading <- struct{}{}
 	defer func() { <-w.reading }()
 	root, err := m.open(w.partial)
@@ -179,11 +181,11 @@ func (w *Writer) noteMedium(root *os.Root, m *medium) error {
 	defer w.placing.Unlock()
 	w.noting.Lock()
 	defer w.noting.Unlock()
-	if _, err := root.Lstat(MediumName); err == nil {
+	if _, err := root.Lstat(bundle.MediumName); err == nil {
 		return nil
 	}
 	text := fmt.Sprintf("Medium %d of bundle %s. It is being written: nothing here is signed yet.\n", m.number, w.name)
-	return writeSmall(root, MediumName, []byte(text))
+	return writeSmall(root, bundle.MediumName, []byte(text))
 }
 
 // writeSmall writes a small file durably: whole or not at all.
@@ -218,7 +220,7 @@ func (w *Writer) Abort() error {
 		}
 		errs = append(errs, err)
 	}
-	entries, err := readDir(w.o.Records)
+	entries, err := bundle.ReadDir(w.o.Records)
 	errs = append(errs, err)
 	for _, e := range entries {
 		if isRecordName(e.Name()) {
@@ -241,5 +243,5 @@ func recordName(first int) string { return fmt.Sprintf("run-%05d.jsonl", first) 
 func isRecordName(name string) bool {
 	var n int
 	_, err := fmt.Sscanf(name, "run-%05d.jsonl", &n)
-	return err == nil && name == recordName(n) || slices.Contains([]string{RootName}, name) || IsSignatureName(name)
+	return err == nil && name == recordName(n) || slices.Contains([]string{bundle.RootName}, name) || bundle.IsSignatureName(name)
 }

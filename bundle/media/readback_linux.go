@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // openCold opens a durable file so that what is read comes from the medium:
@@ -14,7 +16,7 @@ import (
 // to be had (some are held by others, or cannot be looked at), it is read past
 // the cache; where that is not either, it says ReadbackCached.
 func openCold(root *os.Root, name string) (io.ReadCloser, string, error) {
-	f, err := openRegular(root, name)
+	f, err := bundle.OpenRegular(root, name)
 	if err != nil {
 		return nil, "", err
 	}

@@ -1,6 +1,6 @@
 //go:build clients
 
-package bundle
+package media
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 func TestOtherToolsReadABundle(t *testing.T) {
@@ -28,7 +30,7 @@ func checkWithTools(t *testing.T, dir string) {
 			t.Fatalf("this test needs %s: %v", tool, err)
 		}
 	}
-	command(t, dir, "sha256sum", "--strict", "--quiet", "-c", SumsName)
+	command(t, dir, "sha256sum", "--strict", "--quiet", "-c", bundle.SumsName)
 	files, err := filepath.Glob(filepath.Join(dir, "*.tar.zst"))
 	if err != nil || len(files) < 2 {
 		t.Fatalf("%v, %v", files, err)
@@ -51,7 +53,7 @@ func checkWithTools(t *testing.T, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if DigestOf(data).Hex() != filepath.Base(b) {
+		if bundle.DigestOf(data).Hex() != filepath.Base(b) {
 			t.Errorf("%s unpacked by tar has other content", b)
 		}
 	}

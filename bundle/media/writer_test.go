@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // content is deterministic, half of it compressible.
@@ -38,11 +40,11 @@ type testItem struct {
 }
 
 func (ti testItem) item() Item {
-	it := Item{Key: ti.key, Size: int64(len(ti.data)), Drop: func(Digest) bool { return ti.drop }}
+	it := Item{Key: ti.key, Size: int64(len(ti.data)), Drop: func(bundle.Digest) bool { return ti.drop }}
 	if ti.known {
-		it.Digest = DigestOf(ti.data)
+		it.Digest = bundle.DigestOf(ti.data)
 	}
-	it.Open = func(_ context.Context, at int64, validator string) (*Content, error) {
+	it.Open = func(_ context.Context, at int64, validator string) (*bundle.Content, error) {
 		if ti.opened != nil {
 			*ti.opened++
 		}
@@ -57,7 +59,7 @@ func (ti testItem) item() Item {
 		if validator != "v" {
 			at = 0
 		}
-		return &Content{Body: io.NopCloser(bytes.NewReader(data[at:])), At: at, Validator: "v"}, nil
+		return &bundle.Content{Body: io.NopCloser(bytes.NewReader(data[at:])), At: at, Validator: "v"}, nil
 	}
 	return it
 }
@@ -74,7 +76,7 @@ type job struct {
 	next       func(ctx context.Context, need int64) (string, error)
 	absent     func(ctx context.Context, number int, dir string) (bool, error)
 	noReadback bool
-	signer     *Signer // nil: a new one
+	signer     *bundle.Signer // nil: a new one
 	later      time.Duration
 }
 
@@ -130,7 +132,7 @@ func writeRun(ctx context.Context, w *Writer, r Run, items []testItem) (done int
 	defer func() { err = errors.Join(err, rw.Close(ctx)) }()
 	for _, ti := range items {
 		if got, ok := rw.Done(ti.key); ok {
-			if !ti.wrong && got.Digest != DigestOf(ti.data) {
+			if !ti.wrong && got.Digest != bundle.DigestOf(ti.data) {
 				return done, fmt.Errorf("%s: recorded as %v", ti.key, got)
 			}
 			done++
@@ -140,7 +142,7 @@ func writeRun(ctx context.Context, w *Writer, r Run, items []testItem) (done int
 		if err != nil {
 			return done, err
 		}
-		if got.Digest != DigestOf(ti.data) || got.Size != int64(len(ti.data)) || ti.drop && !ti.known && got.Carried {
+		if got.Digest != bundle.DigestOf(ti.data) || got.Size != int64(len(ti.data)) || ti.drop && !ti.known && got.Carried {
 			return done, fmt.Errorf("%s: %+v", ti.key, got)
 		}
 	}
@@ -178,22 +180,22 @@ func (j *job) finish(w *Writer) *Finished {
 
 func (j *job) tryFinish(w *Writer) (*Finished, error) {
 	var files, evidence bytes.Buffer
-	fl, el := NewListWriter[File](&files), NewListWriter[Evidence](&evidence)
+	fl, el := bundle.NewListWriter[bundle.File](&files), bundle.NewListWriter[bundle.Evidence](&evidence)
 	all := slices.Concat(j.planned, j.tail)
-	slices.SortFunc(all, func(a, b testItem) int { return ComparePaths(a.key, b.key) })
-	repo := Repository{Name: "src", Kind: "files", Mount: "files", Carried: []string{CarriedEvidence, CarriedFiles}, Count: int64(len(all))}
+	slices.SortFunc(all, func(a, b testItem) int { return bundle.ComparePaths(a.key, b.key) })
+	repo := bundle.Repository{Name: "src", Kind: "files", Mount: "files", Carried: []string{bundle.CarriedEvidence, bundle.CarriedFiles}, Count: int64(len(all))}
 	for _, it := range all {
 		repo.Bytes += int64(len(it.data))
-		err := errors.Join(fl.Write(File{Digest: DigestOf(it.data), Path: it.key, Size: int64(len(it.data))}),
-			el.Write(Evidence{Path: it.key, Vouched: VouchedPinned}))
+		err := errors.Join(fl.Write(bundle.File{Digest: bundle.DigestOf(it.data), Path: it.key, Size: int64(len(it.data))}),
+			el.Write(bundle.Evidence{Path: it.key, Vouched: bundle.VouchedPinned}))
 		if err != nil {
 			return nil, err
 		}
 	}
-	repo.Files, repo.Evidence = fl.Descriptor(MediaTypeFileList), el.Descriptor(MediaTypeEvidence)
-	m := Manifest{Format: Format, Set: "lab", Sequence: 7, Stream: strings.Repeat("ab", 16), Created: testTime.Add(j.later), Full: true,
-		Tool: "gapbundle test", Repositories: []Repository{repo}}
-	m.State = StateDigest(m.Repositories)
+	repo.Files, repo.Evidence = fl.Descriptor(bundle.MediaTypeFileList), el.Descriptor(bundle.MediaTypeEvidence)
+	m := bundle.Manifest{Format: bundle.Format, Set: "lab", Sequence: 7, Stream: strings.Repeat("ab", 16), Created: testTime.Add(j.later), Full: true,
+		Tool: "gapbundle test", Repositories: []bundle.Repository{repo}}
+	m.State = bundle.StateDigest(m.Repositories)
 	open := func(b *bytes.Buffer) func() (io.ReadCloser, error) {
 		return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil }
 	}
@@ -201,16 +203,16 @@ func (j *job) tryFinish(w *Writer) (*Finished, error) {
 	if signer == nil {
 		signer = testSigner(j.t)
 	}
-	return w.Finish(context.Background(), m, []Lists{{open(&files), open(&evidence)}}, []Signer{*signer})
+	return w.Finish(context.Background(), m, []Lists{{open(&files), open(&evidence)}}, []bundle.Signer{*signer})
 }
 
-func testSigner(t testing.TB) *Signer {
+func testSigner(t testing.TB) *bundle.Signer {
 	t.Helper()
-	priv, _, err := GenerateKey()
+	priv, _, err := bundle.GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := ParseSigner(priv)
+	s, err := bundle.ParseSigner(priv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,9 +221,9 @@ func testSigner(t testing.TB) *Signer {
 
 // readBundle is a small second reader: every blob of a finished bundle, put
 // together from its segments.
-func readBundle(t testing.TB, paths ...string) map[Digest][]byte {
+func readBundle(t testing.TB, paths ...string) map[bundle.Digest][]byte {
 	t.Helper()
-	readers, err := Discover(paths)
+	readers, err := bundle.Discover(paths)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,11 +233,11 @@ func readBundle(t testing.TB, paths ...string) map[Digest][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := ParseManifest(root)
+	m, err := bundle.ParseManifest(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := NewCatalog(m, func(name string) (io.ReaderAt, int64, error) {
+	c, err := bundle.NewCatalog(m, func(name string) (io.ReaderAt, int64, error) {
 		f, err := r.Open(name, -1)
 		if err != nil {
 			return nil, 0, err
@@ -246,7 +248,7 @@ func readBundle(t testing.TB, paths ...string) map[Digest][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	blobs := make(map[Digest][]byte)
+	blobs := make(map[bundle.Digest][]byte)
 	for v, err := range c.Volumes(context.Background()) {
 		if err != nil {
 			t.Fatal(err)
@@ -254,7 +256,7 @@ func readBundle(t testing.TB, paths ...string) map[Digest][]byte {
 		readVolume(t, r, c, v, blobs)
 	}
 	for d, b := range blobs {
-		if DigestOf(b) != d {
+		if bundle.DigestOf(b) != d {
 			t.Fatalf("blob %s has other content", d)
 		}
 	}
@@ -273,14 +275,14 @@ func readBundle(t testing.TB, paths ...string) map[Digest][]byte {
 	return blobs
 }
 
-func readVolume(t testing.TB, r *Reader, c *Catalog, v Volume, blobs map[Digest][]byte) {
+func readVolume(t testing.TB, r *bundle.Reader, c *bundle.Catalog, v bundle.Volume, blobs map[bundle.Digest][]byte) {
 	t.Helper()
 	f, err := r.Open(v.Name, v.Size)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	d := NewDecoder()
+	d := bundle.NewDecoder()
 	defer d.Close()
 	var raw []byte
 	for frame, err := range c.Frames(v) {
@@ -311,11 +313,11 @@ func readVolume(t testing.TB, r *Reader, c *Catalog, v Volume, blobs map[Digest]
 }
 
 // want requires that the bundle has exactly the blobs of items that are not dropped.
-func (j *job) want(blobs map[Digest][]byte) {
+func (j *job) want(blobs map[bundle.Digest][]byte) {
 	j.t.Helper()
-	n := make(map[Digest]bool)
+	n := make(map[bundle.Digest]bool)
 	for _, it := range slices.Concat(j.planned, j.tail) {
-		d := DigestOf(it.data)
+		d := bundle.DigestOf(it.data)
 		if it.drop && !it.known {
 			continue
 		}
@@ -340,7 +342,7 @@ func items(n int, size func(i int) int64) []testItem {
 // mixed has small, large, spanning, empty, equal and dropped blobs.
 func mixed(t testing.TB) *job {
 	j := newJob(t, 5<<20)
-	sizes := []int64{0, 1, 513, 100_000, SmallBlob, SmallBlob + 1, 11<<20 + 11, 512, 700_000, 511}
+	sizes := []int64{0, 1, 513, 100_000, bundle.SmallBlob, bundle.SmallBlob + 1, 11<<20 + 11, 512, 700_000, 511}
 	j.planned = items(20, func(i int) int64 { return sizes[i%len(sizes)] })
 	j.tail = items(6, func(i int) int64 { return sizes[(i*3)%len(sizes)]/2 + int64(i) })
 	for i := range j.tail {

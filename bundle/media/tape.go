@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // tape is the writing end of one run: frames go to its volumes in the order
@@ -48,7 +50,7 @@ type step struct {
 // all runs: that bounds the memory in flight.
 type frameJob struct {
 	raw, coded []byte
-	frame      Frame
+	frame      bundle.Frame
 	done       chan struct{}
 }
 
@@ -147,13 +149,13 @@ func (t *tape) sync(part *blobPart) error {
 // begin opens volume number, which takes at most need bytes.
 func (t *tape) begin(number int, need int64, soft bool) error {
 	if n := len(t.begun); n > 0 && t.begun[n-1].number >= number {
-		return fmt.Errorf("volume %d: begun behind volume %d: %w", number, t.begun[n-1].number, ErrUsage)
+		return fmt.Errorf("volume %d: begun behind volume %d: %w", number, t.begun[n-1].number, bundle.ErrUsage)
 	}
 	m, err := t.w.place(t.ctx, number, need, soft)
 	if err != nil {
 		return err
 	}
-	v := &volumeFile{number: number, medium: m, hash: NewHash(), promised: need}
+	v := &volumeFile{number: number, medium: m, hash: bundle.NewHash(), promised: need}
 	t.volume, t.begun = v, append(t.begun, v)
 	root, err := m.make(t.w.partial)
 	if err != nil {
@@ -163,7 +165,7 @@ func (t *tape) begin(number int, need int64, soft bool) error {
 	if err := t.w.noteMedium(root, m); err != nil {
 		return err
 	}
-	if v.file, err = root.OpenFile(volumeName(number), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644); err != nil {
+	if v.file, err = root.OpenFile(bundle.VolumeName(number), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644); err != nil {
 		return err
 	}
 	if err := syncDir(root); err != nil {
@@ -176,7 +178,7 @@ func (t *tape) begin(number int, need int64, soft bool) error {
 // read back while the next one is written.
 func (t *tape) end(part *blobPart) error {
 	v := t.volume
-	digest := SumOf(v.hash)
+	digest := bundle.SumOf(v.hash)
 	if err := t.record.add(recordLine{End: &recordEnd{Size: v.size, Raw: v.raw, Digest: digest}}); err != nil {
 		return err
 	}
@@ -187,15 +189,15 @@ func (t *tape) end(part *blobPart) error {
 		return err
 	}
 	t.volume = nil
-	if v.size >= MaxFileSize {
-		return fmt.Errorf("%s: %d bytes, compressed worse than foreseen: %w", volumeName(v.number), v.size, ErrMalformed)
+	if v.size >= bundle.MaxFileSize {
+		return fmt.Errorf("%s: %d bytes, compressed worse than foreseen: %w", bundle.VolumeName(v.number), v.size, bundle.ErrMalformed)
 	}
-	t.readBackLater(v.medium, volumeName(v.number), digest)
+	t.readBackLater(v.medium, bundle.VolumeName(v.number), digest)
 	return nil
 }
 
 // readBackLater reads a finished volume back in the background.
-func (t *tape) readBackLater(m *medium, name string, want Digest) {
+func (t *tape) readBackLater(m *medium, name string, want bundle.Digest) {
 	if t.w.o.NoReadback {
 		t.w.noteReadback(ReadbackNone)
 		return
@@ -234,7 +236,7 @@ func (t *tape) snapshot() (snapshot, error) {
 	}
 	state, err := t.volume.hash.(encoding.BinaryMarshaler).MarshalBinary()
 	if err != nil {
-		return snapshot{}, fmt.Errorf("%s: state of its hash: %w: %w", volumeName(t.volume.number), ErrUsage, err)
+		return snapshot{}, fmt.Errorf("%s: state of its hash: %w: %w", bundle.VolumeName(t.volume.number), bundle.ErrUsage, err)
 	}
 	return snapshot{Record: t.record.size, Volume: t.volume.number, Size: t.volume.size, Raw: t.volume.raw, Hash: state}, nil
 }
@@ -286,7 +288,7 @@ func (t *tape) reopen(v *volumeFile, s snapshot) (err error) {
 		if err != nil {
 			return err
 		}
-		v.file, err = openVolume(root, volumeName(v.number), os.O_RDWR)
+		v.file, err = openVolume(root, bundle.VolumeName(v.number), os.O_RDWR)
 		root.Close()
 		if err != nil {
 			return err
@@ -298,10 +300,10 @@ func (t *tape) reopen(v *volumeFile, s snapshot) (err error) {
 	if err := v.file.Sync(); err != nil {
 		return err
 	}
-	v.hash, v.size, v.raw = NewHash(), s.Size, s.Raw
+	v.hash, v.size, v.raw = bundle.NewHash(), s.Size, s.Raw
 	if s.Hash != nil {
 		if err := v.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(s.Hash); err != nil {
-			return fmt.Errorf("%s: state of its hash: %w: %w", volumeName(v.number), ErrMalformed, err)
+			return fmt.Errorf("%s: state of its hash: %w: %w", bundle.VolumeName(v.number), bundle.ErrMalformed, err)
 		}
 	} else if err := copyToHash(v.hash, io.NewSectionReader(v.file, 0, s.Size)); err != nil {
 		return err

@@ -1,20 +1,22 @@
-package bundle
+package media
 
 import (
 	"fmt"
 	"io"
 	"iter"
 	"os"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // recordedVolume is a finished volume and where its part of a record begins.
 type recordedVolume struct {
-	Volume
+	bundle.Volume
 	number   int
 	record   *os.File
 	from, to int64
 	// spanning is the segment at its end, of a blob that goes on in the next.
-	spanning []Blob
+	spanning []bundle.Blob
 }
 
 // recordedVolumes reads what was written out of the record of a run. The
@@ -28,7 +30,7 @@ func recordedVolumes(f *os.File) ([]*recordedVolume, error) {
 	var (
 		volumes  []*recordedVolume
 		byNumber = make(map[int]*recordedVolume)
-		frames   *ListWriter[Frame]
+		frames   *bundle.ListWriter[bundle.Frame]
 		v        *recordedVolume
 	)
 	s := scanRecord(f, 0, info.Size())
@@ -44,8 +46,8 @@ func recordedVolumes(f *os.File) ([]*recordedVolume, error) {
 		}
 		switch {
 		case l.Volume != 0:
-			v = &recordedVolume{number: l.Volume, record: f, from: from, Volume: Volume{Name: volumeName(l.Volume), Role: RoleData}}
-			frames = NewListWriter[Frame](io.Discard)
+			v = &recordedVolume{number: l.Volume, record: f, from: from, Volume: bundle.Volume{Name: bundle.VolumeName(l.Volume), Role: bundle.RoleData}}
+			frames = bundle.NewListWriter[bundle.Frame](io.Discard)
 			volumes, byNumber[v.number] = append(volumes, v), v
 		case l.Frame != nil && v != nil:
 			if err := frames.Write(*l.Frame); err != nil {
@@ -53,7 +55,7 @@ func recordedVolumes(f *os.File) ([]*recordedVolume, error) {
 			}
 		case l.End != nil && v != nil:
 			v.to, v.Digest, v.Size, v.Raw = s.at, l.End.Digest, l.End.Size, l.End.Raw
-			v.Frames = frames.Descriptor(MediaTypeFrameIndex)
+			v.Frames = frames.Descriptor(bundle.MediaTypeFrameIndex)
 		case l.Item != nil && len(l.Item.Segments) > 1:
 			for _, seg := range l.Item.Segments[:len(l.Item.Segments)-1] {
 				if of := byNumber[seg.Volume]; of != nil {
@@ -64,22 +66,22 @@ func recordedVolumes(f *os.File) ([]*recordedVolume, error) {
 	}
 	for _, v := range volumes {
 		if v.to == 0 {
-			return nil, fmt.Errorf("resume record: %s is not finished: %w", v.Name, ErrMalformed)
+			return nil, fmt.Errorf("resume record: %s is not finished: %w", v.Name, bundle.ErrMalformed)
 		}
-		blobs := NewListWriter[Blob](io.Discard)
+		blobs := bundle.NewListWriter[bundle.Blob](io.Discard)
 		if err := writeLines(blobs, v.blobs()); err != nil {
 			return nil, err
 		}
-		v.Blobs, v.BlobCount = blobs.Descriptor(MediaTypeBlobTable), blobs.Count()
+		v.Blobs, v.BlobCount = blobs.Descriptor(bundle.MediaTypeBlobTable), blobs.Count()
 	}
 	return volumes, nil
 }
 
-func blobOf(it *recordItem, s recordSegment) Blob {
-	return Blob{At: s.At, Digest: it.Digest, Length: s.Length, Offset: s.Offset, Size: it.Size}
+func blobOf(it *recordItem, s recordSegment) bundle.Blob {
+	return bundle.Blob{At: s.At, Digest: it.Digest, Length: s.Length, Offset: s.Offset, Size: it.Size}
 }
 
-func writeLines[T Line](w *ListWriter[T], lines iter.Seq2[T, error]) error {
+func writeLines[T bundle.Line](w *bundle.ListWriter[T], lines iter.Seq2[T, error]) error {
 	for l, err := range lines {
 		if err != nil {
 			return err
@@ -105,11 +107,11 @@ func (v *recordedVolume) lines(only func([]byte) bool) iter.Seq2[recordLine, err
 }
 
 // frames is the frame index.
-func (v *recordedVolume) frames() iter.Seq2[Frame, error] {
-	return func(yield func(Frame, error) bool) {
+func (v *recordedVolume) frames() iter.Seq2[bundle.Frame, error] {
+	return func(yield func(bundle.Frame, error) bool) {
 		for l, err := range v.lines(isFrame) {
 			if err != nil {
-				yield(Frame{}, err)
+				yield(bundle.Frame{}, err)
 				return
 			}
 			if !yield(*l.Frame, nil) {
@@ -121,11 +123,11 @@ func (v *recordedVolume) frames() iter.Seq2[Frame, error] {
 
 // blobs is the blob table. The record has a blob behind the frame in which it
 // ends, so a segment that goes on in the next volume is not among its lines.
-func (v *recordedVolume) blobs() iter.Seq2[Blob, error] {
-	return func(yield func(Blob, error) bool) {
+func (v *recordedVolume) blobs() iter.Seq2[bundle.Blob, error] {
+	return func(yield func(bundle.Blob, error) bool) {
 		for l, err := range v.lines(isItem) {
 			if err != nil {
-				yield(Blob{}, err)
+				yield(bundle.Blob{}, err)
 				return
 			}
 			for _, seg := range l.Item.Segments {

@@ -1,4 +1,4 @@
-package bundle
+package media
 
 import (
 	"bufio"
@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // The record of a run is what lets an interrupted export go on: on the
@@ -21,8 +23,8 @@ import (
 type recordLine struct {
 	Run *recordRun `json:"run,omitempty"`
 	// Volume is the number of a volume that begins.
-	Volume int    `json:"volume,omitempty"`
-	Frame  *Frame `json:"frame,omitempty"`
+	Volume int           `json:"volume,omitempty"`
+	Frame  *bundle.Frame `json:"frame,omitempty"`
 	// Item stands behind the frame in which it ends.
 	Item *recordItem `json:"item,omitempty"`
 	End  *recordEnd  `json:"end,omitempty"`
@@ -38,7 +40,7 @@ type recordRun struct {
 
 type recordItem struct {
 	Key       string          `json:"key"`
-	Digest    Digest          `json:"digest"`
+	Digest    bundle.Digest   `json:"digest"`
 	Size      int64           `json:"size"`
 	Validator string          `json:"validator,omitempty"`
 	Segments  []recordSegment `json:"segments,omitempty"` // none: not carried
@@ -53,9 +55,9 @@ type recordSegment struct {
 
 // recordEnd is the end of a volume.
 type recordEnd struct {
-	Size   int64  `json:"size"`
-	Raw    int64  `json:"raw"`
-	Digest Digest `json:"digest"`
+	Size   int64         `json:"size"`
+	Raw    int64         `json:"raw"`
+	Digest bundle.Digest `json:"digest"`
 }
 
 // recordSync says that all above it is durable. In the middle of a large blob
@@ -79,7 +81,7 @@ type snapshot struct {
 type blobPart struct {
 	Key       string          `json:"key"`
 	Size      int64           `json:"size"`
-	Digest    Digest          `json:"digest"` // zero: not known yet
+	Digest    bundle.Digest   `json:"digest"` // zero: not known yet
 	Validator string          `json:"validator,omitempty"`
 	Name      string          `json:"name"` // of its members, without ".part-"
 	At        int64           `json:"at"`   // bytes of content that are on the medium
@@ -97,7 +99,7 @@ type record struct {
 func (r *record) add(l recordLine) error {
 	b, err := json.Marshal(l)
 	if err != nil {
-		return fmt.Errorf("resume record: %w: %w", ErrUsage, err)
+		return fmt.Errorf("resume record: %w: %w", bundle.ErrUsage, err)
 	}
 	return r.addLines(append(b, '\n'))
 }
