@@ -216,7 +216,7 @@ func (c *comparison) text(value, literal string) bool {
 		left, right = literal, value
 	}
 	switch c.op {
-	case "==", "<=", ">=", "===":
+	case "==", "<=", ">=":
 		return left == right
 	case "!=":
 		return left != right

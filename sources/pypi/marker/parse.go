@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/gapbundle/gapbundle/sources/pypi/pep440"
 )
 
 const (
@@ -103,8 +105,12 @@ func (c *comparison) check() error {
 	switch {
 	case isSet && !isMember:
 		return fmt.Errorf("%s is a set: want \"name\" in %s", c.variable, c.variable)
-	case c.op == "~=" && !isVersion(c.variable):
-		return fmt.Errorf("%s ~= %q: not a comparison of versions", c.variable, c.literal)
+	case (c.op == "~=" || c.op == "===") && !isVersion(c.variable):
+		return fmt.Errorf("%s %s %q: not a comparison of versions", c.variable, c.op, c.literal)
+	}
+	if (c.op == "~=" || c.op == "===") && !c.reversed {
+		_, err := pep440.ParseSpecifier(c.op + c.literal)
+		return err
 	}
 	return nil
 }

@@ -165,6 +165,9 @@ func (p *parser) versions() (pep440.Set, error) {
 		return nil, errors.New("no closing parenthesis of the versions")
 	}
 	list := strings.Trim(rest[:end], blanks)
+	if strings.ContainsAny(list, "\n\r\f\v") {
+		return nil, errors.New("a line break in the versions")
+	}
 	if strings.HasPrefix(list, ",") || strings.Contains(strings.ReplaceAll(list, " ", ""), ",,") {
 		return nil, errors.New("a comma without a version before it")
 	}

@@ -69,7 +69,7 @@ func newSpecifier(op, text string) (s Specifier, ok bool) {
 		s.v, _ = Parse(text)
 		return s, text != "" && !strings.ContainsAny(text, spaces+";)")
 	}
-	if s.text, s.prefix = strings.CutSuffix(text, ".*"); s.prefix && op != "==" && op != "!=" {
+	if s.text, s.prefix = strings.CutSuffix(text, ".*"); s.prefix && (op != "==" && op != "!=" || strings.ContainsAny(s.text, spaces)) {
 		return s, false
 	}
 	var err error
@@ -135,22 +135,24 @@ func (s Specifier) Contains(v Version) bool {
 		return v.comparePublic(s.v) >= 0
 	case "<":
 		// <3.1 is not met by 3.1's own pre-releases unless it names one.
-		return v.Compare(s.v) < 0 && (s.v.IsPreRelease() || !v.IsPreRelease() || !s.sameBase(v))
+		first := s.v
+		if !first.IsPreRelease() {
+			first.dev = true // the earliest of its pre-releases: 3.1.dev0
+		}
+		return v.Compare(first) < 0
 	case ">":
 		// >3.1 is not met by 3.1.post1, nor by 3.1+local.
-		if v.Compare(s.v) <= 0 || !s.v.post && v.post && s.sameBase(v) {
-			return false
-		}
-		return !v.IsLocal() || !s.sameBase(v)
+		return v.comparePublic(s.v) > 0 && !s.isPostOf(v)
 	case "~=":
 		return v.comparePublic(s.v) >= 0 && hasPrefix(v, s.v.epoch, s.v.release[:len(s.v.release)-1])
 	}
 	return false
 }
 
-// sameBase compares epoch and release alone.
-func (s Specifier) sameBase(v Version) bool {
-	return v.epoch == s.v.epoch && compareRelease(v.release, s.v.release) == 0
+// isPostOf reports whether v is a post-release of the very version s names.
+func (s Specifier) isPostOf(v Version) bool {
+	return v.post && !s.v.post && !s.v.dev && v.epoch == s.v.epoch && compareRelease(v.release, s.v.release) == 0 &&
+		v.pre == s.v.pre && v.preN == s.v.preN
 }
 
 func (s Specifier) equal(v Version) bool {

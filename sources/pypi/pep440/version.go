@@ -127,13 +127,9 @@ func (s *scanner) segment(words ...string) (word string, n number, ok bool) {
 		if !s.skip(word) {
 			continue
 		}
-		after := s.rest
-		s.separator()
-		if n, ok := s.digits(); ok {
-			return word, n, true
-		}
-		s.rest = after // "1.0a.dev1": the separator belongs to what follows
-		return word, "", true
+		s.separator() // in "1.0a.dev1" and "1.0a-" as well
+		n, _ = s.digits()
+		return word, n, true
 	}
 	s.rest = before
 	return "", "", false

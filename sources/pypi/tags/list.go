@@ -21,13 +21,13 @@ func (t *Target) Platforms() []string {
 	case p.system == "macos":
 		return p.macos()
 	case p.libc == "manylinux":
-		return append(p.manylinux(), "linux_"+p.arch)
+		return append([]string{"linux_" + p.arch}, p.manylinux()...)
 	case p.libc == "musllinux":
-		var all []string
+		all := []string{"linux_" + p.arch}
 		for minor := p.minor; minor >= 0; minor-- {
 			all = append(all, fmt.Sprintf("musllinux_1_%d_%s", minor, p.arch))
 		}
-		return append(all, "linux_"+p.arch)
+		return all
 	}
 	return []string{"linux_" + p.arch}
 }
@@ -52,7 +52,7 @@ func (p platform) macos() []string {
 			all = append(all, fmt.Sprintf("macosx_%d_%d_%s", major, minor, f))
 		}
 	}
-	formats := []string{"x86_64", "intel", "fat64", "fat32", "universal2", "universal"}
+	formats := []string{"x86_64", "intel", "fat64", "fat3", "universal2", "universal"}
 	if p.arch == "arm64" {
 		formats = []string{"arm64", "universal2"}
 	}
@@ -104,18 +104,21 @@ func (t *Target) list() []string {
 }
 
 func (t *Target) cpython(add func(python, abi string)) {
-	const firstStable = 2 // abi3 begins with Python 3.2
-	interpreter := t.interpreter()
+	const firstStable = 2 // the stable ABI begins with Python 3.2
+	interpreter, stable := t.interpreter(), "abi3"
 	abi := interpreter + t.suffix()
 	if t.minor < 8 {
 		abi += "m"
 	}
+	if t.Threaded {
+		stable = "abi3t" // PEP 803; abi3 does not hold there
+	}
 	add(interpreter, abi)
-	if t.minor >= firstStable && !t.Threaded {
-		add(interpreter, "abi3")
+	if t.minor >= firstStable {
+		add(interpreter, stable)
 	}
 	add(interpreter, "none")
-	for minor := t.minor - 1; minor >= firstStable && !t.Threaded; minor-- {
-		add(fmt.Sprintf("cp3%d", minor), "abi3")
+	for minor := t.minor - 1; minor >= firstStable; minor-- {
+		add(fmt.Sprintf("cp3%d", minor), stable)
 	}
 }

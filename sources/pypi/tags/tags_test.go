@@ -25,8 +25,8 @@ func TestRank(t *testing.T) {
 		takes, refuses                   []string
 	}{
 		{"3.12", "", "manylinux_2_28_x86_64", []string{
-			"a-1-cp312-cp312-manylinux_2_28_x86_64.whl", "a-1-cp312-cp312-manylinux_2_17_x86_64.whl", "a-1-cp312-cp312-manylinux2014_x86_64.whl",
-			"a-1-cp312-cp312-manylinux1_x86_64.whl", "a-1-cp312-cp312-linux_x86_64.whl", "a-1-cp312-abi3-manylinux1_x86_64.whl",
+			"a-1-cp312-cp312-linux_x86_64.whl", "a-1-cp312-cp312-manylinux_2_28_x86_64.whl", "a-1-cp312-cp312-manylinux_2_17_x86_64.whl", "a-1-cp312-cp312-manylinux2014_x86_64.whl",
+			"a-1-cp312-cp312-manylinux1_x86_64.whl", "a-1-cp312-abi3-manylinux1_x86_64.whl",
 			"a-1-cp312-none-linux_x86_64.whl", "a-1-cp39-abi3-manylinux2010_x86_64.whl", "a-1-cp32-abi3-manylinux1_x86_64.whl",
 			"a-1-py312-none-linux_x86_64.whl", "a-1-py3-none-manylinux_2_12_x86_64.whl", "a-1-cp312-none-any.whl", "a-1-py312-none-any.whl",
 			"a-1-py2.py3-none-any.whl", "a-1-py30-none-any.whl",
@@ -34,9 +34,9 @@ func TestRank(t *testing.T) {
 			"a-1-cp312-cp312-manylinux_2_29_x86_64.whl", "a-1-cp312-cp312-manylinux_2_28_aarch64.whl", "a-1-cp312-cp312t-manylinux1_x86_64.whl",
 			"a-1-cp313-abi3-manylinux1_x86_64.whl", "a-1-py2-none-any.whl", "a-1-cp311-cp311-linux_x86_64.whl", "a-1-cp312-cp312-musllinux_1_1_x86_64.whl", "a-1-py313-none-any.whl",
 		}},
-		{"3.13t", "", "manylinux2014_aarch64", []string{"a-1-cp313-cp313t-manylinux_2_17_aarch64.whl", "a-1-cp313-none-any.whl", "a-1-py3-none-any.whl"},
+		{"3.13t", "", "manylinux2014_aarch64", []string{"a-1-cp313-cp313t-manylinux_2_17_aarch64.whl", "a-1-cp313-abi3t-linux_aarch64.whl", "a-1-cp313-none-any.whl", "a-1-py3-none-any.whl"},
 			[]string{"a-1-cp313-cp313-manylinux2014_aarch64.whl", "a-1-cp313-abi3-manylinux2014_aarch64.whl", "a-1-cp39-abi3-linux_aarch64.whl", "a-1-cp313-cp313t-manylinux2010_aarch64.whl"}},
-		{"3.7", "cpython", "musllinux_1_2_x86_64", []string{"a-1-cp37-cp37m-musllinux_1_2_x86_64.whl", "a-1-cp37-cp37m-musllinux_1_0_x86_64.whl", "a-1-cp37-cp37m-linux_x86_64.whl"},
+		{"3.7", "cpython", "musllinux_1_2_x86_64", []string{"a-1-cp37-cp37m-linux_x86_64.whl", "a-1-cp37-cp37m-musllinux_1_2_x86_64.whl", "a-1-cp37-cp37m-musllinux_1_0_x86_64.whl"},
 			[]string{"a-1-cp37-cp37-musllinux_1_2_x86_64.whl", "a-1-cp37-cp37m-manylinux1_x86_64.whl", "a-1-cp37-cp37m-musllinux_1_3_x86_64.whl"}},
 		{"3.10", "pypy", "manylinux2014_x86_64", []string{"a-1-pp310-pypy310_pp73-manylinux2014_x86_64.whl", "a-1-pp310-none-any.whl", "a-1-py3-none-any.whl"},
 			[]string{"a-1-cp310-cp310-manylinux2014_x86_64.whl", "a-1-cp39-abi3-manylinux2014_x86_64.whl"}},
