@@ -43,6 +43,7 @@ func table() map[string]row {
 		"sources/rpm/rpmsig":   {imports: []string{"internal/pgpkeys"}},
 		"sources/pypi/pep440":  {},
 		"sources/pypi/marker":  {imports: []string{"sources/pypi/pep440"}},
+		"sources/pypi/resolve": {imports: []string{"sources/pypi/marker", "sources/pypi/pep440"}, tests: []string{"sources/pypi/tags"}},
 		"sources/pypi/tags":    {imports: []string{"sources/pypi/marker", "sources/pypi/pep440"}},
 		"bundle":               {},
 		"bundle/media":         {imports: []string{"bundle"}},

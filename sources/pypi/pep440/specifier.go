@@ -67,7 +67,7 @@ func newSpecifier(op, text string) (s Specifier, ok bool) {
 	s = Specifier{Op: op, text: text}
 	if op == "===" {
 		s.v, _ = Parse(text)
-		return s, text != "" && !strings.ContainsAny(text, spaces+";)")
+		return s, !strings.ContainsAny(text, spaces+";)")
 	}
 	if s.text, s.prefix = strings.CutSuffix(text, ".*"); s.prefix && (op != "==" && op != "!=" || strings.ContainsAny(s.text, spaces)) {
 		return s, false
