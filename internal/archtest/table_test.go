@@ -27,12 +27,13 @@ func table() map[string]row {
 		"sources/replay":   {imports: []string{"bundle", "sources", "sources/stock", "sources/upstream", "internal/fetch"}},
 		"sources/rebuild":  {imports: []string{"bundle", "sources", "sources/stock", "internal/strictyaml"}},
 		"sources/complete": {imports: []string{"bundle", "sources", "sources/upstream", "internal/decompress"}},
+		"sources/closure":  {imports: []string{"bundle"}},
 
 		// The kinds.
 		"sources/files":        {imports: []string{"bundle", "sources", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect"}},
 		"sources/apt":          {imports: []string{"bundle", "sources", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"}},
 		"sources/apt/deb":      {imports: []string{"bundle"}},
-		"sources/apt/closure":  {imports: []string{"bundle", "sources/apt/deb"}},
+		"sources/apt/closure":  {imports: []string{"bundle", "sources/apt/deb", "sources/closure"}},
 		"sources/apt/reindex":  {imports: []string{"bundle", "internal/pgpkeys", "sources/apt/deb"}, tests: []string{"sources/keys"}},
 		"sources/oci":          {imports: []string{"bundle", "sources", "internal/fetch", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"}},
 		"sources/rpm/rpmmd":    {imports: []string{"bundle"}},

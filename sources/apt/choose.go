@@ -198,7 +198,7 @@ func (sel *selection) add(at listing, c closure.Choice, prefix string) {
 	for _, component := range sel.suites[at.suite].components {
 		if component.name == at.component {
 			component.packages = append(component.packages, c.Package)
-			component.why[c.Package] = clip(prefix + strings.Join(c.Why(), "; "))
+			component.why[c.Package] = clip(prefix + strings.Join(c.Reason.Why(), "; "))
 		}
 	}
 }

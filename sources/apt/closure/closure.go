@@ -3,12 +3,11 @@ package closure
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	"github.com/gapbundle/gapbundle/sources/closure"
 )
 
 // Index is one list of binary packages. Indexes are given in the order of the
@@ -70,34 +69,8 @@ type Choice struct {
 	// Index is the place in the indexes that were given.
 	Index   int
 	Package *deb.Package
-	reason  *reason
-}
-
-// reason is one step from what was asked for to a package. They share their
-// beginnings: chains written out would be quadratic in their length.
-type reason struct {
-	text string
-	from *reason
-}
-
-// maxWhy bounds what Why gives: an index can hold chains of any length.
-const maxWhy = 40
-
-// Why leads from what was asked for to this package, one relation an element;
-// the first is the request. Of a very long way the middle is left out.
-func (c Choice) Why() []string {
-	var why []string
-	for r := c.reason; r != nil; r = r.from {
-		if len(why) == maxWhy && r.from != nil {
-			why = append(why, "...")
-			for r.from != nil {
-				r = r.from
-			}
-		}
-		why = append(why, r.text)
-	}
-	slices.Reverse(why)
-	return why
+	// Reason leads from the request to it.
+	Reason *closure.Reason
 }
 
 // Selection is what was chosen.
@@ -121,7 +94,7 @@ func Select(indexes []Index, requests []Request) (*Selection, error) {
 	if err != nil {
 		return nil, err
 	}
-	sel := &collector{u: u, reasons: map[*entry]*reason{}, notes: map[string]bool{}}
+	sel := &collector{u: u, reasons: map[*entry]*closure.Reason{}, notes: closure.Notes{}}
 	var errs []error
 	found := map[string]bool{}
 	for i := range requests {
@@ -162,18 +135,12 @@ func notFound(u *universe, r *Request, found map[string]bool) (all []Missing) {
 		}
 		name, _, _ := strings.Cut(want, "=")
 		name, _, _ = strings.Cut(name, ":")
-		hint := ""
-		if all := u.providerNames(name); len(all) > 0 {
-			hint = ", provided by " + strings.Join(all, ", ")
-		} else if all := u.versions(name); len(all) > 0 {
-			hint = ", there are " + strings.Join(all, ", ")
-		}
-		err := fmt.Errorf("source %s: package %s: in no index%s: %w", r.Source, want, hint, bundle.ErrUsage)
-		all = append(all, Missing{Source: r.Source, Name: want, Err: err})
+		hint := cmp.Or(closure.Hint("provided by", u.providerNames(name)), closure.Hint("there are", u.versions(name)))
+		all = append(all, Missing{Source: r.Source, Name: want, Err: closure.NotFound(r.Source, want, hint)})
 	}
 	for _, p := range r.Reproduce {
 		if !found[r.Source+" "+p.ID()] && !r.excludes(p.Name) {
-			err := fmt.Errorf("source %s: package %s of the status file: in no index: %w", r.Source, p.ID(), bundle.ErrUsage)
+			err := closure.NotFound(r.Source, p.ID()+" of the status file", "")
 			all = append(all, Missing{Source: r.Source, Name: p.ID(), Reproduce: true, Err: err})
 		}
 	}
@@ -183,8 +150,8 @@ func notFound(u *universe, r *Request, found map[string]bool) (all []Missing) {
 // collector joins what the architectures chose.
 type collector struct {
 	u       *universe
-	reasons map[*entry]*reason
-	notes   map[string]bool
+	reasons map[*entry]*closure.Reason
+	notes   closure.Notes
 }
 
 // reproduce takes exactly what r.Reproduce names. Nothing is followed: the
@@ -194,7 +161,7 @@ func (c *collector) reproduce(r *Request, found map[string]bool) {
 		for _, e := range c.u.byName[p.Name] {
 			if e.pkg.Architecture == p.Architecture && deb.CompareVersions(e.pkg.Version, p.Version) == 0 {
 				found[r.Source+" "+p.ID()] = true
-				c.reasons[e] = &reason{text: p.ID() + " is installed on the reference host"}
+				c.reasons[e] = closure.Because(closure.Text(p.ID()+" is installed on the reference host"), nil)
 				break
 			}
 		}
@@ -202,7 +169,7 @@ func (c *collector) reproduce(r *Request, found map[string]bool) {
 }
 
 func (c *collector) selection() *Selection {
-	s := &Selection{}
+	s := &Selection{Notes: c.notes.Sorted()}
 	chosen := make([]*entry, 0, len(c.reasons))
 	for e := range c.reasons {
 		chosen = append(chosen, e)
@@ -211,9 +178,5 @@ func (c *collector) selection() *Selection {
 	for _, e := range chosen {
 		s.Choices = append(s.Choices, Choice{e.index, e.pkg, c.reasons[e]})
 	}
-	for note := range c.notes {
-		s.Notes = append(s.Notes, note)
-	}
-	slices.Sort(s.Notes)
 	return s
 }

@@ -233,7 +233,7 @@ func TestWhyAndNotes(t *testing.T) {
 		default:
 			continue
 		}
-		if got := strings.Join(c.Why(), "; "); got != want {
+		if got := strings.Join(c.Reason.Why(), "; "); got != want {
 			t.Errorf("%s: %q, want %q", c.Package.ID(), got, want)
 		}
 	}
@@ -385,8 +385,8 @@ func FuzzSelect(f *testing.F) {
 			t.Errorf("first %s, then %s, %v", ids(s), ids(again), err)
 		}
 		for _, c := range s.Choices {
-			if len(c.Why()) == 0 || len(c.Why()) > 50 {
-				t.Errorf("%s: why %s", c.Package.ID(), c.Why())
+			if len(c.Reason.Why()) == 0 || len(c.Reason.Why()) > 50 {
+				t.Errorf("%s: why %s", c.Package.ID(), c.Reason.Why())
 			}
 		}
 	})
@@ -415,7 +415,7 @@ func TestLongChains(t *testing.T) {
 		t.Fatalf("%d choices, %v", len(s.Choices), err)
 	}
 	for _, c := range s.Choices {
-		if why := c.Why(); len(why) > 50 || why[0] != "p0 is asked for by source s" {
+		if why := c.Reason.Why(); len(why) > 50 || why[0] != "p0 is asked for by source s" {
 			t.Fatalf("%s: why %s", c.Package.ID(), why)
 		}
 	}

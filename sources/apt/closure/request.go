@@ -1,11 +1,11 @@
 package closure
 
 import (
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	"github.com/gapbundle/gapbundle/sources/closure"
 )
 
 // request adds what r asks for on the solver's architecture, and remembers in
@@ -43,13 +43,13 @@ func (s *solver) named(r *Request, want string) bool {
 			rank = optional
 		}
 	}
-	why := want + " is asked for by source " + r.Source
-	if !strings.ContainsAny(name, `*?[\`) {
+	why := closure.Asked(want, r.Source)
+	if !closure.IsPattern(name) {
 		return s.versions(name, arch, version, max(r.Newest, 1), why, rank) || version == "" && s.onlyProvider(name, arch, why, rank)
 	}
 	any := false
 	for _, n := range s.namesOf(r.Source) {
-		if ok, err := path.Match(name, n); ok && err == nil {
+		if closure.Matches(name, n) {
 			any = s.versions(n, arch, version, max(r.Newest, 1), why, rank) || any
 		}
 	}
@@ -124,7 +124,7 @@ func (s *solver) wholesale(r *Request) {
 				}
 				versions = append(versions, e.pkg.Version)
 			}
-			s.addRoot(e, e.pkg.Name+" is asked for by source "+r.Source+"'s selection", whatever)
+			s.addRoot(e, closure.Selected(e.pkg.Name, r.Source), whatever)
 		}
 	}
 }

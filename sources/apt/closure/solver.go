@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	"github.com/gapbundle/gapbundle/sources/closure"
 )
 
 // solver chooses for clients of one architecture.
@@ -206,21 +206,21 @@ func (s *solver) solve(c *collector) error {
 		text := r.why + ": " + s.explain(r.node)
 		switch r.rank {
 		case strict:
-			errs = append(errs, fmt.Errorf("%s: %w", text, bundle.ErrIncomplete))
+			errs = append(errs, closure.Unmet(text))
 		case whatever:
-			c.notes[text] = true
+			c.notes.Add("%s", text)
 		}
 	}
-	s.reach(func(n *node, why *reason) {
+	s.reach(func(n *node, why *closure.Reason) {
 		if _, ok := c.reasons[n.entry]; !ok {
 			c.reasons[n.entry] = why
 		}
 		for _, d := range n.needs {
 			switch {
 			case d.soft && !d.met && d.at == len(d.targets):
-				c.notes[fmt.Sprintf("%s recommends %s, which cannot be installed", n.pkg.ID(), d.clause)] = true
+				c.notes.Add("%s recommends %s, which cannot be installed", n.pkg.ID(), d.clause)
 			case !d.met && d.chosen() != nil && !s.isCandidate(d.chosen()):
-				c.notes[fmt.Sprintf("%s %s %s: carried is %s, which is not the newest", n.pkg.ID(), strings.ToLower(d.field), d.clause, d.chosen().pkg.ID())] = true
+				c.notes.Add("%s %s %s: carried is %s, which is not the newest", n.pkg.ID(), strings.ToLower(d.field), d.clause, d.chosen().pkg.ID())
 			}
 		}
 	})
@@ -233,16 +233,16 @@ func (s *solver) isCandidate(e *entry) bool {
 
 // reach visits what is chosen in the end, nearest to the roots first: what
 // was chosen for something that was given up is not among it.
-func (s *solver) reach(visit func(n *node, why *reason)) {
+func (s *solver) reach(visit func(n *node, why *closure.Reason)) {
 	type step struct {
 		n   *node
-		why *reason
+		why *closure.Reason
 	}
 	var steps []step
 	seen := map[*node]bool{}
-	push := func(n *node, from *reason, why string) {
+	push := func(n *node, from *closure.Reason, why string) {
 		seen[n] = true
-		steps = append(steps, step{n, &reason{why, from}})
+		steps = append(steps, step{n, closure.Because(closure.Text(why), from)})
 	}
 	for _, r := range s.roots {
 		if !seen[r.node] && (r.rank != optional || r.node.broken == nil) {

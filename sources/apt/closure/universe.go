@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	"github.com/gapbundle/gapbundle/sources/closure"
 )
 
 const defaultPriority = 500
@@ -56,7 +56,7 @@ func newUniverse(indexes []Index, requests []Request) (*universe, error) {
 				u.architectures = append(u.architectures, a)
 			}
 		}
-		errs = append(errs, r.check())
+		errs = append(errs, closure.CheckPatterns(r.Source, slices.Concat(r.Packages, r.Exclude)...))
 		for _, want := range r.Packages {
 			if name, version, ok := strings.Cut(want, "="); ok {
 				pins[name] = append(pins[name], version)
@@ -73,25 +73,8 @@ func newUniverse(indexes []Index, requests []Request) (*universe, error) {
 	return u, u.add(pins)
 }
 
-// check says what is wrong with the patterns of r.
-func (r *Request) check() error {
-	var errs []error
-	for _, pattern := range slices.Concat(r.Packages, r.Exclude) {
-		if _, err := path.Match(pattern, ""); err != nil {
-			errs = append(errs, fmt.Errorf("source %s: package %.80q: %w: %w", r.Source, pattern, err, bundle.ErrUsage))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 func (r *Request) excludes(name string) bool {
-	return r != nil && slices.ContainsFunc(r.Exclude, func(pattern string) bool { return matches(pattern, name) })
-}
-
-// matches is path.Match of a pattern that was checked.
-func matches(pattern, name string) bool {
-	ok, err := path.Match(pattern, name)
-	return ok && err == nil
+	return r != nil && slices.ContainsFunc(r.Exclude, func(pattern string) bool { return closure.Matches(pattern, name) })
 }
 
 func (u *universe) add(pins map[string][]string) error {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	"github.com/gapbundle/gapbundle/sources/closure"
 )
 
 // widen adds what the choices so far make necessary without a relation of
@@ -14,7 +15,7 @@ import (
 // says whether there was any.
 func (s *solver) widen() bool {
 	var chosen []*node
-	s.reach(func(n *node, _ *reason) { chosen = append(chosen, n) })
+	s.reach(func(n *node, _ *closure.Reason) { chosen = append(chosen, n) })
 	known := len(s.nodes)
 	roots := len(s.roots)
 	also := s.alternatives(chosen)
