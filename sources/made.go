@@ -2,6 +2,7 @@ package sources
 
 import (
 	"iter"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -32,6 +33,40 @@ func Made(path string, content []byte, reason string) Artifact {
 		Evidence: bundle.Evidence{Path: path, Vouched: bundle.VouchedMade, Reason: reason},
 		Open:     InMemory(content, ""),
 	}
+}
+
+// Within returns where a file of the spec is: dir is the folder of the spec file, which
+// relative names begin at.
+func Within(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
+}
+
+// Taken returns the paths of a shared mount that sources have which are held back, with
+// the names of those sources: no path may be in two repositories. of leaves out some of
+// them; nil: none.
+func (e *Env) Taken(mount string, of func(bundle.Repository) bool) (map[string]Owner, error) {
+	taken := map[string]Owner{}
+	for _, h := range e.Held {
+		if h.Repository.Mount != mount || of != nil && !of(h.Repository) {
+			continue
+		}
+		for f, err := range h.Files() {
+			if err != nil {
+				return nil, err
+			}
+			taken[f.Path] = Owner{h.Repository.Name, f.Digest}
+		}
+	}
+	return taken, nil
+}
+
+// Owner is the source that has a path, and what it has there.
+type Owner struct {
+	Source string
+	Digest bundle.Digest
 }
 
 // FileName returns the name of a source as one part of a path: derived sources

@@ -30,7 +30,7 @@ func table() map[string]row {
 		"sources/closure":  {imports: []string{"bundle"}},
 
 		// The kinds.
-		"sources/files":        {imports: []string{"bundle", "sources", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect"}},
+		"sources/files":        {imports: []string{"bundle", "sources", "sources/keyring", "sources/upstream", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect"}},
 		"sources/apt":          {imports: []string{"bundle", "sources", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"}},
 		"sources/apt/deb":      {imports: []string{"bundle"}},
 		"sources/apt/closure":  {imports: []string{"bundle", "sources/apt/deb", "sources/closure"}},

@@ -1,120 +1,174 @@
 package files
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"os"
-	"strings"
-	"time"
-
-	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	"slices"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/keyring"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
-const clearSigned = "-----BEGIN PGP SIGNED MESSAGE-----"
-
-// readKeyring reads public keys, armored (one block or several) or not. Errors match bundle.ErrUsage:
-// the spec names the file.
-func readKeyring(name string) (openpgp.EntityList, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("keyring: %w: %w", bundle.ErrUsage, err)
-	}
-	defer f.Close()
-	b, err := bundle.ReadAllBounded(f, name, pgpkeys.MaxKeyring)
-	if err != nil {
-		return nil, fmt.Errorf("keyring: %w: %w", bundle.ErrUsage, err)
-	}
-	keys, err := pgpkeys.Parse(b)
-	if err != nil {
-		return nil, fmt.Errorf("keyring %s: %w: %w", name, bundle.ErrUsage, err)
-	}
-	return keys, nil
+// reading is what was read for a source: what its SHA256SUMS files say, and they
+// themselves with their signatures, which travel with the content as its proof.
+type reading struct {
+	vouchings []*vouching
+	carried   []sources.Artifact
 }
 
-// sheet is a SHA256SUMS file as it was fetched, with its signature.
-type sheet struct {
-	content   []byte
-	meta      *fetch.Meta
-	text      []byte // what the signature was made over; without one, what stands there
-	signature []byte // detached; nil: none was looked at
-	from      *remote
-	signer    string // fingerprint, "": nobody that was checked
-}
-
-// verify checks s.content's signature against keys and leaves in s.text
-// exactly the bytes that were checked. Errors match fetch.ErrRefused and name
-// URL and fingerprints.
-func (s *sums) verify(ctx context.Context, client *fetch.Client, sh *sheet, keys openpgp.EntityList, now time.Time) error {
-	raw, text := s.file.raw, sh.content
-	var signature []byte
-	var err error
-	if bytes.HasPrefix(sh.content, []byte(clearSigned)) {
-		block, rest := clearsign.Decode(sh.content)
-		if block == nil || len(bytes.TrimSpace(rest)) > 0 {
-			return fmt.Errorf("%s: clear-signed text not whole, or something behind it: %w", fetch.Redact(s.file.raw), fetch.ErrRefused)
-		}
-		text = block.Bytes
-		signature, err = io.ReadAll(block.ArmoredSignature.Body)
-	} else {
-		if err := s.fetchSignature(ctx, client, sh, keys); err != nil {
+// readSums fetches, verifies and reads the SHA256SUMS files of all sources: each URL
+// once, even where several sources have it. It returns one reading for each of webs.
+func readSums(ctx context.Context, env *sources.Env, webs []*web) ([]reading, error) {
+	pages, err := fetchSums(ctx, env, webs)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]reading, len(webs))
+	return all, sources.Each(ctx, len(webs), func(ctx context.Context, i int) error {
+		w := webs[i]
+		keys, err := keyring.Load(ctx, env, w.keys...)
+		if err != nil {
 			return err
 		}
-		raw = sh.from.raw
-		signature, err = pgpkeys.Dearmor(sh.signature)
-	}
-	if err != nil {
-		return refused(raw, keys, fmt.Errorf("signature not readable: %w", err))
-	}
-	signers, err := pgpkeys.Signers(text, signature, keys, now)
-	if err != nil {
-		return refused(raw, keys, err)
-	}
-	sh.text, sh.signer = text, pgpkeys.Fingerprint(signers[0])
-	return nil
+		var errs []error
+		for _, s := range w.sums {
+			sh, err := judge(ctx, env, s, pages[s.file.raw], keys)
+			var lines []sumsLine
+			if err == nil {
+				lines, err = parseSums(sh.text)
+				err = upstream.Blame(s.file.where(), err)
+			}
+			if err != nil {
+				errs = append(errs, s.pos.Wrap(fmt.Errorf("checksums: %w", err)))
+				continue
+			}
+			v := newVouching(s.file.url, lines)
+			v.vouched, v.secure = sh.vouched(s), sh.page.Meta.Secure
+			all[i].vouchings = append(all[i].vouchings, v)
+			all[i].carried = append(all[i].carried, sh.carried(s)...)
+		}
+		return strictyaml.Join(errs...)
+	})
 }
 
-func refused(raw string, keys openpgp.EntityList, cause error) error {
-	return fmt.Errorf("%s: %w, the keyring has %s: %w", fetch.Redact(raw), cause, pgpkeys.Fingerprints(keys), fetch.ErrRefused)
+// fetchSums returns the SHA256SUMS files of all sources by their URLs.
+func fetchSums(ctx context.Context, env *sources.Env, webs []*web) (map[string]*upstream.Page, error) {
+	var all []*sums
+	for _, w := range webs {
+		for _, s := range w.sums {
+			if !slices.ContainsFunc(all, func(o *sums) bool { return o.file.raw == s.file.raw }) {
+				all = append(all, s)
+			}
+		}
+	}
+	pages := make([]*upstream.Page, len(all))
+	err := sources.Each(ctx, len(all), func(ctx context.Context, i int) (err error) {
+		if pages[i], err = upstream.At(all[i].file.raw).Read(ctx, env, "", maxSums); err != nil {
+			return all[i].pos.Wrap(fmt.Errorf("checksums: %w", err))
+		}
+		return nil
+	})
+	byURL := make(map[string]*upstream.Page, len(all))
+	for i, s := range all {
+		byURL[s.file.raw] = pages[i]
+	}
+	return byURL, err
 }
 
-// fetchSignature gets the configured signature, or the first of the usual
-// names that is there. A bad one is not passed over for another.
-func (s *sums) fetchSignature(ctx context.Context, client *fetch.Client, sh *sheet, keys openpgp.EntityList) error {
+// sheet is a SHA256SUMS file with its signature.
+type sheet struct {
+	page      *upstream.Page
+	text      []byte // what the signature was made over; without one, what is written there
+	signature []byte // detached; nil: none was looked at
+	from      *remote
+	signers   keyring.Keys // empty: nobody that was checked
+}
+
+// judge checks a SHA256SUMS file by its pin and, where the source has keys, by its
+// signature. Errors match fetch.ErrRefused and name URL and fingerprints.
+func judge(ctx context.Context, env *sources.Env, s *sums, page *upstream.Page, keys keyring.Keys) (*sheet, error) {
+	sh := &sheet{page: page, text: keyring.Plain(page.Content)}
+	if found := bundle.DigestOf(page.Content); !s.file.pinned.IsZero() && found != s.file.pinned {
+		return nil, &sources.PinError{
+			URL:    s.file.where(),
+			Pinned: sources.Pin{Digest: s.file.pinned, Size: -1}, Found: sources.Pin{Digest: found, Size: int64(len(page.Content))},
+		}
+	}
+	if len(keys) == 0 {
+		return sh, nil
+	}
+	var err error
+	if keyring.IsClearSigned(page.Content) {
+		sh.text, sh.signers, err = keys.ClearSigned(s.file.where(), page.Content, env.Now)
+		return sh, err
+	}
+	if err := s.fetchSignature(ctx, env, sh, keys); err != nil {
+		return nil, err
+	}
+	sh.text = page.Content
+	sh.signers, err = keys.Detached(sh.from.where(), sh.text, sh.signature, env.Now)
+	return sh, err
+}
+
+// fetchSignature gets the configured signature, or the first of the usual names that
+// is there. A bad one is not skipped for another.
+func (s *sums) fetchSignature(ctx context.Context, env *sources.Env, sh *sheet, keys keyring.Keys) error {
 	candidates := s.guesses
 	if s.signature != nil {
 		candidates = []*remote{s.signature}
 	}
 	var asked []string
 	for _, r := range candidates {
-		b, _, err := client.ReadAll(ctx, r.raw, maxSignature)
-		var status *fetch.StatusError
-		if errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusGone) {
-			asked = append(asked, fetch.Redact(r.raw))
-			continue
-		}
+		page, err := upstream.At(r.raw).Optional(ctx, env, "", pgpkeys.MaxSignature)
 		if err != nil {
 			return err
 		}
-		sh.signature, sh.from = b, r
-		return nil
+		if page != nil {
+			sh.signature, sh.from = page.Content, r
+			return nil
+		}
+		asked = append(asked, r.where())
 	}
-	return fmt.Errorf("%s: no signature (asked for %s), want one by %s: %w",
-		fetch.Redact(s.file.raw), strings.Join(asked, ", "), pgpkeys.Fingerprints(keys), fetch.ErrRefused)
+	return keys.Unsigned(s.file.where(), asked...)
 }
 
-// unsigned is the text of a SHA256SUMS file whose signature nobody asked for.
-func unsigned(content []byte) []byte {
-	if block, _ := clearsign.Decode(content); block != nil && bytes.HasPrefix(content, []byte(clearSigned)) {
-		return block.Bytes
+// vouched is how the files that a SHA256SUMS file names are vouched for.
+func (sh *sheet) vouched(s *sums) string {
+	switch {
+	case len(sh.signers) > 0:
+		return sh.signers.Vouched()
+	case !s.file.pinned.IsZero():
+		return bundle.VouchedIndex
 	}
-	return content
+	return unvouched(sh.page.Meta.Secure)
+}
+
+// carried are a SHA256SUMS file and its signature as files of the mirror.
+func (sh *sheet) carried(s *sums) []sources.Artifact {
+	vouched := sh.vouched(s)
+	if !s.file.pinned.IsZero() {
+		vouched = bundle.VouchedPinned
+	}
+	all := []sources.Artifact{inMemory(s.file, sh.page.Content, vouched)}
+	if sh.signature != nil {
+		all = append(all, inMemory(sh.from, sh.signature, vouched))
+	}
+	return all
+}
+
+func inMemory(r *remote, content []byte, vouched string) sources.Artifact {
+	a := artifactOf(r, vouched)
+	a.File.Size, a.File.Digest = int64(len(content)), bundle.DigestOf(content)
+	a.Open = sources.InMemory(content, "")
+	return a
+}
+
+// refused is an error that matches fetch.ErrRefused.
+func refused(format string, args ...any) error {
+	return fmt.Errorf(format+": %w", append(args, fetch.ErrRefused)...)
 }

@@ -14,12 +14,8 @@ import (
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 )
 
-// maxSums bounds a SHA256SUMS file, and maxSignature a signature of one, both
-// held in memory before they are believed.
-const (
-	maxSums      = 64 << 20 // bytes
-	maxSignature = 1 << 20  // bytes
-)
+// maxSums bounds a SHA256SUMS file, which is held in memory before it is believed.
+const maxSums = 64 << 20 // bytes
 
 // sumsLine is a line of a SHA256SUMS file.
 type sumsLine struct {
@@ -184,6 +180,9 @@ type vouching struct {
 	byName  map[string][]int // by path on origin's host, and by "*/" and base name
 }
 
+// where is the SHA256SUMS file's URL without secrets.
+func (v *vouching) where() string { return fetch.Redact(v.origin.String()) }
+
 func newVouching(origin *url.URL, lines []sumsLine) *vouching {
 	v := &vouching{origin: origin, lines: lines, byName: map[string][]int{}}
 	for i, l := range lines {
@@ -231,7 +230,7 @@ func matchAll(files []*remote, all []*vouching) (map[*remote]match, error) {
 			lines := slices.DeleteFunc(slices.Clone(v.byName[base]), func(i int) bool { return taken[v][i] })
 			if len(lines) > 0 && wanted[base] != nil && wanted[base] != r {
 				errs = append(errs, r.pos.Errorf("%s: %s names %s without a path, and %s is called so too: set sha256 for both",
-					fetch.Redact(r.raw), fetch.Redact(v.origin.String()), path.Base(r.url.Path), fetch.Redact(wanted[base].raw)))
+					r.where(), v.where(), path.Base(r.url.Path), wanted[base].where()))
 				continue
 			}
 			if len(lines) > 0 {
@@ -249,7 +248,7 @@ func note(found map[*remote]match, r *remote, v *vouching, lines []int) error {
 		d := v.lines[i].Digest
 		if m, ok := found[r]; ok && m.digest != d {
 			return r.pos.Errorf("%s: %s has %s for it, and %s has %s: set sha256",
-				fetch.Redact(r.raw), fetch.Redact(m.by.origin.String()), m.digest, fetch.Redact(v.origin.String()), d)
+				r.where(), m.by.where(), m.digest, v.where(), d)
 		}
 		if _, ok := found[r]; !ok {
 			found[r] = match{d, v}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,16 +12,17 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/keyring"
 )
 
 // web is a source of files by URL.
 type web struct {
-	name    string
-	pos     strictyaml.Pos
-	files   []*remote // no URL twice
-	byURL   map[string]*remote
-	sums    []*sums
-	keyring string // path of a file, "": signatures are not looked at
+	name  string
+	pos   strictyaml.Pos
+	files []*remote // no URL twice
+	byURL map[string]*remote
+	sums  []*sums
+	keys  []*keyring.Ref // none: signatures are not looked at
 }
 
 // remote is one file of an upstream.
@@ -48,7 +48,7 @@ func newWeb(spec sources.Spec, o options) (*web, error) {
 		errs = append(errs, w.add(e, "urls"))
 	}
 	if o.List != "" {
-		entries, err := readList(within(spec.Dir, o.List), o.List)
+		entries, err := readList(sources.Within(spec.Dir, o.List), o.List)
 		if err != nil {
 			errs = append(errs, o.Pos.Errorf("list: %w", err))
 		}
@@ -61,7 +61,7 @@ func newWeb(spec sources.Spec, o options) (*web, error) {
 		w.sums, errs = append(w.sums, s), append(errs, err)
 	}
 	if o.Keyring != "" {
-		w.keyring = within(spec.Dir, o.Keyring)
+		w.keys = []*keyring.Ref{{Pos: o.Pos, Option: "keyring", File: sources.Within(spec.Dir, o.Keyring)}}
 		if len(o.Checksums) == 0 {
 			errs = append(errs, o.Pos.Errorf("keyring: there are no checksums whose signature it could check"))
 		}
@@ -125,6 +125,9 @@ func (r *remote) merge(other *remote) error {
 	return nil
 }
 
+// where is the URL without secrets, for errors and evidence.
+func (r *remote) where() string { return fetch.Redact(r.raw) }
+
 // newRemote takes an entry of the spec; errors have its place.
 func newRemote(e urlEntry, reason string) (*remote, error) {
 	r := &remote{pos: e.Pos, raw: e.URL, reason: reason, pinned: bundle.Digest(e.SHA256)}
@@ -184,13 +187,6 @@ func hostDir(u *url.URL) string {
 		dir += "_" + port
 	}
 	return strings.ReplaceAll(dir, ":", "_")
-}
-
-func within(dir, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(dir, name)
 }
 
 // readList reads a list of URLs; name is the file's name in errors.

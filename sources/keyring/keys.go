@@ -110,9 +110,9 @@ func (k Keys) signers(what string, content, signature []byte, now time.Time) (Ke
 // Unsigned is the error of a file that has to have a signature and has none; asked
 // are the URLs of signatures that are not there.
 func (k Keys) Unsigned(what string, asked ...string) error {
-	why := "not signed"
+	why := "no signature"
 	if len(asked) > 0 {
-		why += " (" + strings.Join(asked, ", ") + ": not there)"
+		why += " (asked for " + strings.Join(asked, ", ") + ")"
 	}
 	return k.refuse(what, why)
 }

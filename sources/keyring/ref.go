@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -55,10 +54,8 @@ func (e *Entry) Ref(option, dir string) (*Ref, error) {
 		if err := fetch.CheckURL(e.URL); err != nil {
 			return nil, e.Pos.Errorf("%s: %w", option, err)
 		}
-	case filepath.IsAbs(file):
-		ref.File = file
 	default:
-		ref.File = filepath.Join(dir, file)
+		ref.File = sources.Within(dir, file)
 	}
 	return ref, nil
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Want struct {
 	Sum Sum
 	// Size is in bytes, -1 if it is not known.
 	Size int64
+	// Limit is the most bytes of a file whose size is not known; 0: MaxIndex.
+	Limit int64
 	// Index is the URL of the index, for errors; secrets in it are left out.
 	Index string
 }
@@ -130,22 +133,22 @@ func Drain(what string, r io.Reader) error {
 // was not content with what the last one sent. A sum of another algorithm than
 // SHA-256 is checked here, while the content is read; SHA-256 is left to Collect,
 // which checks every file's digest. Content whose size is not known ends with an
-// error after MaxIndex bytes.
+// error after want.Limit bytes.
 func (p *Place) Open(env *sources.Env, want Want, names ...string) bundle.Open {
 	if want.Sum.IsZero() || want.Sum.Algorithm == "sha256" {
-		return p.open(env, want.Size, names)
+		return p.open(env, want, names)
 	}
 	return p.OpenChecked(env, want, nil, names...)
 }
 
-func (p *Place) open(env *sources.Env, size int64, names []string) bundle.Open {
+func (p *Place) open(env *sources.Env, want Want, names []string) bundle.Open {
 	next := rotation(p, names)
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
 		body, err := openFirst(ctx, env, next(at), at, validator)
 		if err != nil {
 			return nil, err
 		}
-		ended, err := ending(body, size)
+		ended, err := ending(body, want)
 		if err != nil {
 			return nil, err
 		}
@@ -163,7 +166,7 @@ func (p *Place) OpenChecked(env *sources.Env, want Want, verify func(where strin
 		if err != nil {
 			return nil, err
 		}
-		ended, err := ending(body, want.Size)
+		ended, err := ending(body, want)
 		if err != nil {
 			return nil, err
 		}
@@ -213,28 +216,29 @@ func rotation(p *Place, names []string) func(at int64) []string {
 
 // ending returns a body that has an end although upstream tells no size: whoever
 // reads it to find its size would fill a disk.
-func ending(body *fetch.Body, size int64) (io.ReadCloser, error) {
+func ending(body *fetch.Body, want Want) (io.ReadCloser, error) {
+	limit := cmp.Or(want.Limit, MaxIndex)
 	switch {
-	case size >= 0:
+	case want.Size >= 0:
 		return body, nil
-	case body.Meta.Size > MaxIndex:
-		err := &fault{fmt.Sprintf("%s: %d bytes, at most %d", body.Meta.URL, body.Meta.Size, int64(MaxIndex)), fetch.ErrUpstream}
+	case body.Meta.Size > limit:
+		err := &fault{fmt.Sprintf("%s: %d bytes, at most %d", body.Meta.URL, body.Meta.Size, limit), fetch.ErrUpstream}
 		return nil, errors.Join(err, body.Close())
 	}
-	return &capped{ReadCloser: body, left: MaxIndex, what: body.Meta.URL}, nil
+	return &capped{ReadCloser: body, left: limit, limit: limit, what: body.Meta.URL}, nil
 }
 
 // capped ends with an error after so many bytes.
 type capped struct {
 	io.ReadCloser
-	left int64
-	what string
+	left, limit int64
+	what        string
 }
 
 func (c *capped) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p[:min(int64(len(p)), c.left+1)])
 	if int64(n) > c.left {
-		return int(c.left), &fault{fmt.Sprintf("%s: more than %d bytes, and its index tells no size", c.what, int64(MaxIndex)), fetch.ErrUpstream}
+		return int(c.left), &fault{fmt.Sprintf("%s: more than %d bytes, and its index tells no size", c.what, c.limit), fetch.ErrUpstream}
 	}
 	c.left -= int64(n)
 	return n, err

@@ -107,13 +107,20 @@ func (p *Place) Optional(ctx context.Context, env *sources.Env, name string, lim
 	return page, err
 }
 
+// Stat returns what upstream tells about a file without its content. It has one name,
+// or several that are tried in turn.
+func (p *Place) Stat(ctx context.Context, env *sources.Env, names ...string) (meta *fetch.Meta, err error) {
+	err = firstOf(ctx, p.urls(names), func(_ int, url string) (err error) {
+		meta, err = env.Fetch.Stat(ctx, url)
+		return err
+	})
+	return meta, err
+}
+
 // Has reports whether upstream has a file next to one that was read from the same
 // place, under one of its names. An upstream that cannot tell is an error.
 func (p *Place) Has(ctx context.Context, env *sources.Env, names ...string) (bool, error) {
-	err := firstOf(ctx, p.urls(names), func(_ int, url string) error {
-		_, err := env.Fetch.Stat(ctx, url)
-		return err
-	})
+	_, err := p.Stat(ctx, env, names...)
 	if IsAbsent(err) {
 		return false, nil
 	}
