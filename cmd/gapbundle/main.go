@@ -20,6 +20,9 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/gapbundle/gapbundle/sources/helm/child"
+	chart "github.com/gapbundle/gapbundle/sources/helm/render"
 )
 
 // gcPercent lets the collector run earlier than by Go's default: memory has a
@@ -70,6 +73,9 @@ func run(ctx context.Context, argv []string, getenv func(string) string, stdin i
 			code = o.finish(ctx, fmt.Errorf("panic: %v", p))
 		}
 	}()
+	if len(argv) == 2 && argv[1] == child.Command {
+		return chart.Main(stdin, stdout)
+	}
 	root := program()
 	if len(argv) > 1 && argv[1] == completeCommand {
 		writeCandidates(stdout, root, argv[2:])

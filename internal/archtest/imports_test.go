@@ -95,6 +95,31 @@ func TestReach(t *testing.T) {
 	}
 }
 
+// TestHeavy: a heavy module is in reach of those that may have it, and of nobody else.
+func TestHeavy(t *testing.T) {
+	m, rows := load(t), table()
+	r := newReach(m, "linux")
+	for prefix, allowed := range heavy() {
+		for pkg, row := range rows {
+			if row.test || !m.hasCode(pkg) {
+				continue
+			}
+			var by []string
+			err := r.from(pkg, func(way []string) {
+				if by == nil && strings.HasPrefix(way[len(way)-1], prefix) {
+					by = way
+				}
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			if may := slices.Contains(allowed, pkg); may != (by != nil) {
+				t.Errorf("%s: reaches %s: %v, may: %v: %s", pkg, prefix, by != nil, may, strings.Join(by, " -> "))
+			}
+		}
+	}
+}
+
 // hasCode says that pkg is more than tests.
 func (m *module) hasCode(pkg string) bool {
 	return slices.ContainsFunc(m.files, func(f *file) bool { return f.pkg == pkg && !f.test })

@@ -46,6 +46,9 @@ func table() map[string]row {
 		"sources/pypi/marker":  {imports: []string{"sources/pypi/pep440"}},
 		"sources/pypi/resolve": {imports: []string{"sources/pypi/marker", "sources/pypi/pep440"}, tests: []string{"sources/pypi/tags"}},
 		"sources/pypi/tags":    {imports: []string{"sources/pypi/marker", "sources/pypi/pep440"}},
+		"sources/helm/images":  {},
+		"sources/helm/child":   {imports: []string{"sources/helm/images"}},
+		"sources/helm/render":  {imports: []string{"sources/helm/child", "sources/helm/images"}},
 		"bundle":               {},
 		"bundle/media":         {imports: []string{"bundle"}},
 		"verify":               {imports: []string{"bundle"}},
@@ -82,6 +85,7 @@ func table() map[string]row {
 		// Tests, tools, examples.
 		"internal/archtest":          {},
 		"internal/bench":             {},
+		"sources/helm/helmtest":      {test: true},
 		"sources/rpm/rpmtest":        {test: true},
 		"sources/pypi/piptest":       {test: true},
 		"sources/sourcetest":         {test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "sources/export", "internal/fetch", "sources/keys", "unpack", "verify"}},
@@ -135,4 +139,11 @@ func addressOnly() []string {
 // addressNames are the names in net that hold and read addresses and do nothing.
 func addressNames() []string {
 	return []string{"IP", "IPMask", "IPNet", "IPv4len", "IPv6len", "ParseIP", "ParseCIDR", "SplitHostPort"}
+}
+
+// heavy are modules that only the packages named may have in reach, by the
+// beginning of their paths: they are large, and can reach the network.
+func heavy() map[string][]string {
+	helm := []string{"sources/helm/render", "cmd/gapbundle"}
+	return map[string][]string{"helm.sh/": helm, "k8s.io/": helm}
 }
