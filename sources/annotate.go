@@ -11,8 +11,8 @@ import (
 )
 
 // maxParts bounds how many values one key of an annotation has: they share the
-// map with others.
-const maxParts = bundle.MaxAnnotations - 4
+// map with others, and with the public addresses.
+const maxParts = bundle.MaxAnnotations - bundle.MaxPublicParts - 4
 
 // Annotate writes values into the annotations of a repository, from which Check
 // and Clients work: inside there is no spec. Each part is a JSON value under the

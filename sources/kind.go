@@ -57,9 +57,6 @@ type Kind struct {
 	// Clients makes the client configuration for the repositories of this
 	// kind. The result must be a function of the file lists alone.
 	Clients func(ctx context.Context, repos []bundle.Repository, t Tree) ([]ClientFile, error)
-	// Recognize says whether a URL that somebody pasted is likely to be of
-	// this kind.
-	Recognize func(url string) bool
 }
 
 // Source plans all specs of one kind.

@@ -19,6 +19,9 @@ type Plan struct {
 	Scratch int64
 }
 
+// Public is a public address that a part of a repository stands for.
+type Public = bundle.Public
+
 // Derived is a source that another one asked for; Given makes its Spec.
 type Derived struct{ Spec Spec }
 
@@ -33,6 +36,10 @@ type Repository struct {
 	// be in two of them.
 	Mount       string
 	Annotations map[string]string
+	// Public are the public addresses that the repository stands for, as the spec
+	// names them: what a client outside would ask. They may not depend on which
+	// mirror answered. At most bundle.MaxPublic; in any order.
+	Public []Public
 	// Artifacts streams them in the order of bundle.ComparePaths. It may be
 	// called again, and concurrently with what an earlier call gave; it reads
 	// metadata only. The sequence ends behind the first error.

@@ -18,13 +18,12 @@ const Name = "apt"
 // Kind is the kind of Debian-style repositories.
 func Kind() sources.Kind {
 	return sources.Kind{
-		Name:      Name,
-		Doc:       "Debian and Ubuntu repositories, whole or by package with dependencies",
-		Options:   func() any { return new(options) },
-		New:       newSource,
-		Check:     check,
-		Clients:   clients,
-		Recognize: recognize,
+		Name:    Name,
+		Doc:     "Debian and Ubuntu repositories, whole or by package with dependencies",
+		Options: func() any { return new(options) },
+		New:     newSource,
+		Check:   check,
+		Clients: clients,
 	}
 }
 
@@ -232,18 +231,4 @@ func within(dir, name string) string {
 		return name
 	}
 	return filepath.Join(dir, name)
-}
-
-// recognize says that a URL looks like one of sources.list.
-func recognize(raw string) bool {
-	if !isURL(raw) {
-		return false
-	}
-	raw = strings.TrimSuffix(raw, "/")
-	for _, end := range []string{"/ubuntu", "/debian", "/deb", "/apt", "/debian-security", "/InRelease"} {
-		if strings.HasSuffix(raw, end) {
-			return true
-		}
-	}
-	return strings.Contains(raw, "/dists/")
 }

@@ -58,6 +58,11 @@ func (l *loaded) repository(mode, keys string) (sources.Repository, error) {
 			return repo, s.pos.Errorf("suite %s: %w", s.name, err)
 		}
 		repo.Annotations[fmt.Sprintf("%s%02d", layoutKey, i)] = text
+		public, err := bundle.ParsePublic(s.root.url, s.root.prefix)
+		if err != nil {
+			return repo, s.pos.Errorf("suite %s: %w", s.name, err)
+		}
+		repo.Public = append(repo.Public, public)
 	}
 	return repo, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -213,11 +214,31 @@ func checkPlan(kind sources.Kind, specs []sources.Spec, p *sources.Plan) error {
 		if err := bundle.CheckRepositoryName(repo.Name); err != nil {
 			return fmt.Errorf("source %s: %w", repo.Name, err)
 		}
+		if err := annotate(&p.Repositories[i]); err != nil {
+			return fmt.Errorf("source %s: %w: %s", repo.Name, bundle.ErrUsage, err.Error())
+		}
 	}
 	if len(p.Also) > 0 && !kind.Derives {
 		return fmt.Errorf("kind %s: derives sources and does not say so", kind.Name)
 	}
 	return nil
+}
+
+// annotate puts the public addresses of a repository into its annotations, and
+// checks all of them. They are told apart from the kind's own by their names.
+func annotate(repo *sources.Repository) error {
+	annotations := maps.Clone(repo.Annotations)
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	if err := bundle.AnnotatePublic(annotations, repo.Public); err != nil {
+		return err
+	}
+	if len(annotations) == 0 {
+		return nil
+	}
+	repo.Annotations = annotations
+	return bundle.CheckAnnotations(annotations)
 }
 
 func (r *resolver) result() (*Resolved, error) {

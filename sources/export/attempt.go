@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/ledger"
@@ -45,6 +48,15 @@ func (s *session) write(ctx context.Context) (*Result, error) {
 	return r, second
 }
 
+// sameContent reports whether two roots describe the same files and say the same
+// about them. Annotations are no part of the state, and inside they are needed:
+// a change of them alone makes a bundle too, a tiny one.
+func sameContent(a, b *bundle.Manifest) bool {
+	return a.State == b.State && slices.EqualFunc(a.Repositories, b.Repositories, func(a, b bundle.Repository) bool {
+		return a.Name == b.Name && maps.Equal(a.Annotations, b.Annotations)
+	})
+}
+
 // attempt collects what is planned, and finishes the bundle.
 func (j *job) attempt(ctx context.Context) (_ *Result, err error) {
 	s := j.session
@@ -61,7 +73,7 @@ func (j *job) attempt(ctx context.Context) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.base != nil && m.State == s.base.manifest.State {
+	if s.base != nil && sameContent(m, s.base.manifest) {
 		return j.nothing()
 	}
 	if _, err := j.open(); err != nil { // a delta of removals carries no blob

@@ -67,3 +67,35 @@ func TestRequires(t *testing.T) {
 		t.Errorf("too large: %v", err)
 	}
 }
+
+// TestAnnotationsAlone: a change of what the root says about a repository, and of
+// no file, makes a bundle that carries no list and no content; the same again none.
+func TestAnnotationsAlone(t *testing.T) {
+	w := &world{content: mixed(), digests: true, sizes: true}
+	b := newBench(t, w)
+	b.must()
+	w.public = "https://upstream.example/a/"
+	r := b.must()
+	if r.Nothing || r.Volumes != 0 || r.Base != 1 {
+		t.Fatalf("%+v", r)
+	}
+	m, err := readManifest(r.Dirs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, repo := range m.Repositories {
+		if len(repo.Carried) > 0 {
+			t.Errorf("%s carries %v", repo.Name, repo.Carried)
+		}
+		public, err := bundle.PublicOf(repo.Annotations)
+		if err != nil || repo.Name == "one" && (len(public) != 1 || public[0].Path != "/a") {
+			t.Errorf("%s: %+v, %v", repo.Name, public, err)
+		}
+	}
+	b.acknowledge(1)
+	for range 2 {
+		if r := b.must(); !r.Nothing {
+			t.Errorf("the same again: %+v", r)
+		}
+	}
+}

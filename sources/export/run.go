@@ -145,7 +145,7 @@ func (s *session) alreadyExported(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	now, _, err := j.manifest(ctx, collected)
-	if err != nil || now.State != m.State {
+	if err != nil || !sameContent(now, m) {
 		return nil, err
 	}
 	return j.nothing()

@@ -26,6 +26,8 @@ type world struct {
 	// digests and sizes say whether upstream tells them before the content moves.
 	digests, sizes, validators bool
 	opened, plans              atomic.Int64
+	// public is the public address of every repository.
+	public string
 	// filled is the path of a file that has the mirror's address filled in.
 	filled string
 	// before is called with the path of everything that is opened.
@@ -76,6 +78,13 @@ func (m memory) Plan(_ context.Context, env *sources.Env) (*sources.Plan, error)
 	m.w.plans.Add(1)
 	for _, s := range m.specs {
 		r := sources.Repository{Name: s.Name, Mount: "mem/" + s.Name, Notes: []string{"a remark"}, Artifacts: func() iter.Seq2[sources.Artifact, error] { return m.w.artifacts(env, s.Name, now) }}
+		if m.w.public != "" {
+			public, err := bundle.ParsePublic(m.w.public, "")
+			if err != nil {
+				return nil, err
+			}
+			r.Public = []sources.Public{public}
+		}
 		if m.w.late != nil {
 			r.Late = m.w.index
 		}

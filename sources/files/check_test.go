@@ -82,14 +82,3 @@ func TestClients(t *testing.T) {
 		t.Errorf("%s: got\n%s\nwant\n%s", files[1].Path, files[1].Content, want)
 	}
 }
-
-func TestRecognize(t *testing.T) {
-	for url, want := range map[string]bool{
-		"https://a.example/x.tar.gz": true, "http://a.example/SHA256SUMS": false, "https://a.example/": false,
-		"https://a.example/x.d/": false, "ftp://a.example/x.txt": false, "%": false,
-	} {
-		if got := recognize(url); got != want {
-			t.Errorf("%s: got %v", url, got)
-		}
-	}
-}

@@ -3,8 +3,6 @@ package files
 import (
 	"context"
 	"fmt"
-	"net/url"
-	"path"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -21,13 +19,12 @@ const mount = "files"
 // Kind is the kind of single files by URL, and of local folders.
 func Kind() sources.Kind {
 	return sources.Kind{
-		Name:      Name,
-		Doc:       "files by URL, pinned by digest, and local folders",
-		Options:   func() any { return new(options) },
-		New:       newSource,
-		Check:     check,
-		Clients:   clients,
-		Recognize: recognize,
+		Name:    Name,
+		Doc:     "files by URL, pinned by digest, and local folders",
+		Options: func() any { return new(options) },
+		New:     newSource,
+		Check:   check,
+		Clients: clients,
 	}
 }
 
@@ -132,13 +129,4 @@ func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 		p.Repositories = append(p.Repositories, planned[name])
 	}
 	return p, nil
-}
-
-// recognize says that a URL names a single file: its last part has an extension.
-func recognize(raw string) bool {
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return false
-	}
-	return path.Ext(u.Path) != "" && !strings.HasSuffix(u.Path, "/")
 }

@@ -142,6 +142,10 @@ func lay(ctx context.Context, env *sources.Env, p *webPlan) (sources.Repository,
 		}
 	}
 	repo.Artifacts = sources.List(artifacts)
+	if repo.Public = p.web.public(); len(repo.Public) > bundle.MaxPublic {
+		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %d public addresses are not recorded: make several sources of it", len(repo.Public)-bundle.MaxPublic, len(repo.Public)))
+		repo.Public = repo.Public[:bundle.MaxPublic]
+	}
 	if unpinned > 0 {
 		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %d files: nothing but the connection vouches for them", unpinned, len(p.all)))
 	}

@@ -2,7 +2,9 @@ package files
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"slices"
@@ -145,6 +147,28 @@ func newRemote(e urlEntry, reason string) (*remote, error) {
 		return nil, e.Pos.Errorf("%w", err)
 	}
 	return r, nil
+}
+
+// public are the hosts whose files the source carries at the paths that they
+// have there, and after them the URLs with a path of their own.
+func (w *web) public() []sources.Public {
+	hosts := map[sources.Public]bool{}
+	var others []sources.Public
+	for _, r := range w.files {
+		p, err := bundle.ParsePublic(r.url.String(), r.path)
+		if err != nil {
+			continue // with a query: no place on the disk stands for it
+		}
+		if own, err := mirrorPath(r.url); err != nil || own != r.path {
+			others = append(others, p)
+			continue
+		}
+		hosts[sources.Public{Scheme: p.Scheme, Host: p.Host, At: hostDir(r.url)}] = true
+	}
+	all := slices.SortedFunc(maps.Keys(hosts), func(a, b sources.Public) int {
+		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Scheme, b.Scheme))
+	})
+	return append(all, others...)
 }
 
 func parseURL(raw string) (*url.URL, error) {

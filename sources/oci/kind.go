@@ -21,13 +21,12 @@ const mount = "v2"
 // Kind is the kind of container images.
 func Kind() sources.Kind {
 	return sources.Kind{
-		Name:      Name,
-		Doc:       "container images, Helm charts and other artifacts of any registry, with unchanged digests",
-		Options:   func() any { return new(options) },
-		New:       newSource,
-		Check:     check,
-		Clients:   clients,
-		Recognize: recognize,
+		Name:    Name,
+		Doc:     "container images, Helm charts and other artifacts of any registry, with unchanged digests",
+		Options: func() any { return new(options) },
+		New:     newSource,
+		Check:   check,
+		Clients: clients,
 	}
 }
 
@@ -171,6 +170,9 @@ func isHost(s string) bool {
 // dockerHub is the registry of references that name none.
 const dockerHub = "docker.io"
 
+// dockerHubAddress is where clients ask it.
+const dockerHubAddress = "registry-1.docker.io"
+
 func checkMirror(raw string) error {
 	if err := fetch.CheckURL(raw); err != nil {
 		return err
@@ -270,16 +272,4 @@ func within(dir, name string) string {
 		return name
 	}
 	return filepath.Join(dir, name)
-}
-
-// recognize says that what somebody pasted is a reference with a registry
-// that holds images and little else.
-func recognize(raw string) bool {
-	if rest, ok := strings.CutPrefix(raw, "oci://"); ok {
-		raw = rest
-	} else if strings.Contains(raw, "://") {
-		return false
-	}
-	r, err := parseRef(raw)
-	return err == nil && strings.ContainsAny(raw, "/") && strings.Contains(r.host, ".")
 }

@@ -140,6 +140,9 @@ func (p *planner) plan(entries []*entry, images []*gathering) (*sources.Plan, er
 	clashes := aliasClashes(images)
 	for _, e := range entries {
 		repo := sources.Repository{Name: e.name, Mount: mount, Notes: e.notes(images, clashes)}
+		if repo.Public, err = e.public(); err != nil {
+			errs = append(errs, err)
+		}
 		if len(e.options.PlainHTTP) > 0 {
 			repo.Annotations = map[string]string{plainKey: strings.Join(slices.Sorted(slices.Values(e.options.PlainHTTP)), " ")}
 		}
@@ -157,6 +160,33 @@ func (p *planner) plan(entries []*entry, images []*gathering) (*sources.Plan, er
 		plan.Repositories = append(plan.Repositories, repo)
 	}
 	return plan, errors.Join(errs...)
+}
+
+// public are the registries that the source names.
+func (e *entry) public() ([]sources.Public, error) {
+	var all []sources.Public
+	var errs []error
+	add := func(host string) {
+		scheme, address := "https", host
+		if slices.Contains(e.options.PlainHTTP, host) {
+			scheme = "http"
+		}
+		if host == dockerHub {
+			address = dockerHubAddress
+		}
+		public, err := bundle.ParsePublic(scheme+"://"+address+"/v2", hostFolder(host))
+		if err != nil {
+			errs = append(errs, e.pos.Errorf("registry %s: %w", host, err))
+		}
+		all = append(all, public)
+	}
+	for _, w := range e.wants {
+		add(w.host)
+	}
+	for _, c := range e.choices {
+		add(c.host)
+	}
+	return all, errors.Join(errs...)
 }
 
 // held are the paths of sources that are held back.
@@ -270,7 +300,7 @@ func (g *gathering) origin() string {
 		scheme = "http"
 	}
 	if host == dockerHub {
-		host = "registry-1.docker.io"
+		host = dockerHubAddress
 	}
 	return scheme + "://" + host + "/v2/" + g.name
 }

@@ -2,7 +2,6 @@ package rpm
 
 import (
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
@@ -18,13 +17,12 @@ const Name = "rpm"
 // Kind is the kind of rpm repositories.
 func Kind() sources.Kind {
 	return sources.Kind{
-		Name:      Name,
-		Doc:       "rpm repositories of RHEL, CentOS, Rocky, Fedora, EPEL and vendors, whole or by package with dependencies",
-		Options:   func() any { return new(options) },
-		New:       newSource,
-		Check:     check,
-		Clients:   clients,
-		Recognize: recognize,
+		Name:    Name,
+		Doc:     "rpm repositories of RHEL, CentOS, Rocky, Fedora, EPEL and vendors, whole or by package with dependencies",
+		Options: func() any { return new(options) },
+		New:     newSource,
+		Check:   check,
+		Clients: clients,
 	}
 }
 
@@ -177,21 +175,6 @@ func within(dir, name string) string {
 		return name
 	}
 	return filepath.Join(dir, name)
-}
-
-// recognize says that a URL looks like one of a .repo file.
-func recognize(raw string) bool {
-	if !isURL(raw) {
-		return false
-	}
-	path := strings.TrimSuffix(raw, "/")
-	if strings.HasSuffix(path, "/repodata/repomd.xml") || strings.HasSuffix(path, "/repodata") || strings.HasSuffix(path, ".repo") {
-		return true
-	}
-	parts := strings.Split(path, "/")
-	return slices.ContainsFunc(parts, func(p string) bool {
-		return slices.Contains([]string{"BaseOS", "AppStream", "epel", "rpm", "rhel", "rhel7", "rhel8", "rhel9", "centos", "fedora"}, p)
-	})
 }
 
 // checkBase checks the address of a repository.

@@ -116,21 +116,6 @@ func TestSpecErrors(t *testing.T) {
 	}
 }
 
-func TestRecognize(t *testing.T) {
-	for url, want := range map[string]bool{
-		"https://dl.fedoraproject.org/pub/epel/9/Everything/x86_64/":            true,
-		"https://download.docker.com/linux/centos/docker-ce.repo":               true,
-		"https://developer.download.nvidia.com/compute/cuda/repos/rhel9/x86_64": true,
-		"https://a.example/x/repodata/repomd.xml":                               true,
-		"https://a.example/some.tar.gz":                                         false,
-		"ftp://a.example/rpm/":                                                  false,
-	} {
-		if got := recognize(url); got != want {
-			t.Errorf("%s: %t", url, got)
-		}
-	}
-}
-
 // TestClientFile: what a client gets says no more than there is.
 func TestClientFile(t *testing.T) {
 	a := newArchive(t, t.TempDir())

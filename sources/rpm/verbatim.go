@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -52,6 +53,11 @@ func (g *gathered) repository(mode string) (sources.Repository, error) {
 			return repo, g.pos.Errorf("repository %s: %w", l.id, err)
 		}
 		repo.Annotations[fmt.Sprintf("%s%02d", layoutKey, i)] = text
+		public, err := l.public()
+		if err != nil {
+			return repo, g.pos.Errorf("repository %s: %w", l.id, err)
+		}
+		repo.Public = append(repo.Public, public...)
 	}
 	if g.trust.unsigned {
 		repo.Annotations[bundle.AllowedKey] = allowedUnsigned
@@ -62,6 +68,38 @@ func (g *gathered) repository(mode string) (sources.Repository, error) {
 	}
 	return repo, err
 }
+
+// public are the addresses that the spec or the .repo file has for the repository,
+// or the folder above them that its packages climb to. Those of a list of mirrors
+// are left out: which of them answer is another matter every day.
+func (l *loaded) public() ([]sources.Public, error) {
+	dir := strings.TrimSuffix(l.dir, "/")
+	var all []sources.Public
+	for _, base := range l.repo.bases {
+		u, err := url.Parse(base)
+		if err != nil {
+			return nil, err
+		}
+		address, at := strings.TrimSuffix(u.Path, "/"), dir
+		// What is climbed is in dir, also where primary was not read again.
+		for range strings.Count(strings.TrimPrefix(l.dir, l.folder), "/") {
+			if path.Base(address) != path.Base(at) {
+				break // a mirror with other folders
+			}
+			address, at = parent(address), parent(at)
+		}
+		u.Path, u.RawPath = address, ""
+		public, err := bundle.ParsePublic(u.String(), at)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, public)
+	}
+	return all, nil
+}
+
+// parent is the folder that a folder is in; "" is that of all.
+func parent(dir string) string { return dir[:max(0, strings.LastIndexByte(dir, '/'))] }
 
 // own adds repomd.xml, its signature, and metadata files, below the folder under.
 func (p *planner) own(v *inventory, g *gathered, l *loaded, under string) {

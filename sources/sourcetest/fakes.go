@@ -86,6 +86,11 @@ func (m manifests) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, e
 				return index(ctx, env, manifest, done)
 			},
 		}
+		public, err := bundle.ParsePublic(base(m.urls[i]), "files")
+		if err != nil {
+			return nil, fmt.Errorf("%s: source %s: %w", s.At, s.Name, err)
+		}
+		repo.Public = []sources.Public{public}
 		if !manifest.Expires.IsZero() {
 			repo.Expires = &manifest.Expires
 		}
@@ -312,8 +317,13 @@ func (p parcels) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 				Validator: meta.Validator(), Open: download(env, url),
 			})
 		}
+		public, err := bundle.ParsePublic(p.options[i].Base, "")
+		if err != nil {
+			return nil, fmt.Errorf("source %s: %w", s.Name, err)
+		}
 		plan.Repositories = append(plan.Repositories, sources.Repository{
-			Name: s.Name, Mount: parcelsName + "/" + strings.ReplaceAll(s.Name, "/", "-"),
+			Public: []sources.Public{public},
+			Name:   s.Name, Mount: parcelsName + "/" + strings.ReplaceAll(s.Name, "/", "-"),
 			Artifacts: func() iter.Seq2[sources.Artifact, error] { return recall(env, s.Name, artifacts) },
 		})
 	}

@@ -78,19 +78,25 @@ func planTwice(t *testing.T, s Suite) {
 	}
 }
 
-// plan plans without an exporter around it.
-func (r *rig) plan() []seen {
+// resolve plans without an exporter around it; done ends what it needs.
+func (r *rig) resolve() (resolved *collect.Resolved, done func()) {
 	r.t.Helper()
 	spec, err := config.Load(filepath.Join(r.dir, specName))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	env, done := r.env()
-	defer done()
-	resolved, err := collect.Resolve(r.t.Context(), r.s.Kinds, spec.Sources, env)
-	if err != nil {
+	if resolved, err = collect.Resolve(r.t.Context(), r.s.Kinds, spec.Sources, env); err != nil {
+		done()
 		r.t.Fatal(err)
 	}
+	return resolved, done
+}
+
+func (r *rig) plan() []seen {
+	r.t.Helper()
+	resolved, done := r.resolve()
+	defer done()
 	var all []seen
 	for _, repo := range resolved.Repositories {
 		var order bundle.PathOrder

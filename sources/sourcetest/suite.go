@@ -78,6 +78,7 @@ func Run(t *testing.T, s Suite) {
 	}{
 		{"strict config", strictConfig},
 		{"plan", planTwice},
+		{"public addresses", publicAddresses},
 		{"forgeries", forgeries},
 		{"payload faults", payloadFaults},
 		{"transport", transport},

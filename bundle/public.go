@@ -1,0 +1,137 @@
+package bundle
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Public is an address on the Internet that a part of a repository stands for:
+// what a client asks for there, below Scheme, Host and Path, is in the mirror at
+// the same place below At. A web server inside can answer by the public name then.
+type Public struct {
+	// At is relative to the repository's mount; empty: the mount itself.
+	At string `json:"at,omitempty"`
+	// Host is in lower case, with a port where it is not the scheme's own.
+	Host string `json:"host"`
+	// Path is empty for the whole host, otherwise it begins with a slash and ends
+	// without one. It is not escaped, and stands for itself and all below it.
+	Path string `json:"path,omitempty"`
+	// Scheme is http or https.
+	Scheme string `json:"scheme"`
+}
+
+const (
+	// MaxPublic bounds the public addresses of one repository.
+	MaxPublic = 200
+	// PublicKey begins the names of the annotations that hold them; two digits
+	// follow. MaxPublicParts is how many there are at most: most annotations are
+	// left to the kind.
+	PublicKey      = "public-"
+	MaxPublicParts = 16
+)
+
+// ParsePublic returns the Public of a URL, which may end with a slash, and of the
+// place in a repository's mount that stands for it.
+func ParsePublic(address, at string) (Public, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return Public{}, fmt.Errorf("public address: %w: %w", ErrMalformed, err)
+	}
+	host := strings.ToLower(u.Host)
+	if u.Port() == map[string]string{"http": "80", "https": "443"}[u.Scheme] {
+		host = strings.TrimSuffix(host, ":"+u.Port())
+	}
+	p := Public{Scheme: u.Scheme, Host: host, Path: strings.TrimRight(u.Path, "/"), At: strings.Trim(at, "/")}
+	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return p, fmt.Errorf("public address of %.200q: has a query or a fragment: %w", host, ErrMalformed)
+	}
+	return p, p.check()
+}
+
+func (p Public) check() error {
+	host := strings.TrimRight(strings.TrimSuffix(p.Host, ":"), "0123456789")
+	host = strings.TrimSuffix(host, ":")
+	switch {
+	case p.Scheme != "http" && p.Scheme != "https":
+		return fmt.Errorf("public address: scheme %.40q: want http or https: %w", p.Scheme, ErrMalformed)
+	case p.Host == "", len(p.Host) > MaxNameSize, strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-_[]:") != "":
+		return fmt.Errorf("public address: host %.80q: want a name in lower case: %w", p.Host, ErrMalformed)
+	}
+	for what, path := range map[string]string{"path": strings.TrimPrefix(p.Path, "/"), "place": p.At} {
+		if err := CheckPath(path); path != "" && err != nil {
+			return fmt.Errorf("public address of %s: %s: %w", p.Host, what, err)
+		}
+	}
+	if p.Path != "" && (p.Path[0] != '/' || p.Path == "/") {
+		return fmt.Errorf("public address of %s: path %.80q: want one that begins with a slash: %w", p.Host, p.Path, ErrMalformed)
+	}
+	return nil
+}
+
+// AnnotatePublic writes public addresses into annotations, sorted and each once.
+// Errors match ErrMalformed; more than MaxPublic is one.
+func AnnotatePublic(to map[string]string, all []Public) error {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b Public) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Scheme, b.Scheme), cmp.Compare(a.Path, b.Path), cmp.Compare(a.At, b.At))
+	})
+	all = slices.Compact(all)
+	if len(all) > MaxPublic {
+		return fmt.Errorf("%d public addresses, at most %d: %w", len(all), MaxPublic, ErrMalformed)
+	}
+	var parts []string
+	for _, p := range all {
+		if err := p.check(); err != nil {
+			return err
+		}
+		text, err := MarshalCanonical(p)
+		if err != nil {
+			return err
+		}
+		if len(text)+len("[]") > MaxAnnotationSize {
+			return fmt.Errorf("public address of %s: takes %d bytes, at most %d: %w", p.Host, len(text), MaxAnnotationSize-len("[]"), ErrMalformed)
+		}
+		last := len(parts) - 1
+		if last >= 0 && len(parts[last])+len(text)+len(",]") <= MaxAnnotationSize {
+			parts[last] += "," + string(text)
+			continue
+		}
+		parts = append(parts, "["+string(text))
+	}
+	if len(parts) > MaxPublicParts {
+		return fmt.Errorf("public addresses take %d annotations, at most %d: %w", len(parts), MaxPublicParts, ErrMalformed)
+	}
+	for i, part := range parts {
+		to[fmt.Sprintf("%s%02d", PublicKey, i)] = part + "]"
+	}
+	return nil
+}
+
+// PublicOf reads back what AnnotatePublic wrote; none is no error. Errors match
+// ErrMalformed.
+func PublicOf(annotations map[string]string) ([]Public, error) {
+	var all []Public
+	for _, name := range slices.Sorted(maps.Keys(annotations)) {
+		if !strings.HasPrefix(name, PublicKey) {
+			continue
+		}
+		var part []Public
+		if err := json.Unmarshal([]byte(annotations[name]), &part); err != nil {
+			return nil, fmt.Errorf("annotation %.80q: %w: %w", name, ErrMalformed, err)
+		}
+		for _, p := range part {
+			if err := p.check(); err != nil {
+				return nil, fmt.Errorf("annotation %.80q: %w", name, err)
+			}
+		}
+		if all = append(all, part...); len(all) > MaxPublic {
+			return nil, fmt.Errorf("more than %d public addresses: %w", MaxPublic, ErrMalformed)
+		}
+	}
+	return all, nil
+}
