@@ -144,13 +144,8 @@ func (v *Version) lacksOfPair(has func(item string) bool) string {
 		if !has(i.Name) {
 			continue
 		}
-		if metadata.MatchString(i.ftype()) {
-			if strings.Contains(i.ftype(), "_combined") {
-				return ""
-			}
-			meta = true
-		}
-		root = root || roots.MatchString(i.ftype())
+		meta = meta || metadata.MatchString(i.ftype())
+		root = root || roots.MatchString(i.ftype()) || strings.Contains(i.ftype(), "_combined")
 	}
 	switch {
 	case !meta:
@@ -161,13 +156,23 @@ func (v *Version) lacksOfPair(has func(item string) bool) string {
 	return ""
 }
 
+// As is the shape of a version of which some items are kept: an image of LXD or
+// Incus without its metadata is a file like any other.
+func (v *Version) As(s Shape, kept func(item string) bool) Shape {
+	if s == ShapeContainer && !slices.ContainsFunc(v.Items, func(i Item) bool { return kept(i.Name) && metadata.MatchString(i.ftype()) }) {
+		return ShapeOther
+	}
+	return s
+}
+
 // Has reports whether an item of that name is there.
 func (v *Version) Has(item string) bool {
 	return slices.ContainsFunc(v.Items, func(i Item) bool { return i.Name == item })
 }
 
 // Fits checks a product against the shape of its file as strictly as the
-// shape's readers do: MAAS does not look at inherited fields or aliases. Errors
+// shape's readers do: MAAS does not look at inherited fields or aliases; LXD and
+// Incus pass over a version without metadata, and fail at one without a root. Errors
 // match bundle.ErrIncomplete and name product, version and item.
 func (p *Product) Fits(s Shape) error {
 	unfit := func(v *Version, format string, args ...any) error {
@@ -179,11 +184,8 @@ func (p *Product) Fits(s Shape) error {
 	}
 	m := modelOf(s)
 	if m == nil {
-		if s != ShapeContainer {
-			return nil
-		}
 		for _, v := range p.Versions {
-			if missing := v.Lacks(s, v.Has); missing != "" {
+			if missing := v.Lacks(v.As(s, v.Has), v.Has); missing != "" {
 				return unfit(&v, "lacks %s", missing)
 			}
 		}

@@ -187,6 +187,12 @@ func Open(at io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
+// NewFile is a file of which nothing but the header is known: for Expand.
+func NewFile(header Object) (*File, error) {
+	aliases, err := aliasesOf(header)
+	return &File{Header: header, aliases: aliases}, err
+}
+
 func (f *File) addKeys(p *Product) error {
 	items := 0
 	for _, v := range p.Versions {
@@ -278,18 +284,21 @@ func put(out *bufio.Writer, v any, prefix string) error {
 // keep is true; versions without items go.
 func (p *Product) Keep(keep func(version, item string) bool) {
 	versions := Object{}
+	kept := p.Versions[:0]
 	for _, v := range p.Versions {
+		v.Items = slices.DeleteFunc(v.Items, func(i Item) bool { return !keep(v.Name, i.Name) })
+		if len(v.Items) == 0 {
+			continue
+		}
 		items := Object{}
 		for _, i := range v.Items {
-			if keep(v.Name, i.Name) {
-				items[i.Name] = i.Fields
-			}
+			items[i.Name] = i.Fields
 		}
-		if len(items) > 0 {
-			v.Fields["items"] = items
-			versions[v.Name] = v.Fields
-		}
+		v.Fields["items"] = items
+		versions[v.Name] = v.Fields
+		kept = append(kept, v)
 	}
+	p.Versions = kept
 	p.Fields["versions"] = versions
 }
 
