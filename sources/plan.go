@@ -3,6 +3,7 @@ package sources
 import (
 	"context"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -96,4 +97,10 @@ type Key struct {
 	// keys/ of the mirror.
 	Armored []byte
 	Path    string
+	// Dearmored is Armored without its armor, for clients that read no other
+	// form; it is published at DearmoredPath(Path). nil: not wanted.
+	Dearmored []byte
 }
+
+// DearmoredPath is where the form of a key file without armor is published.
+func DearmoredPath(path string) string { return strings.TrimSuffix(path, ".asc") + ".gpg" }

@@ -18,7 +18,7 @@ func table() map[string]row {
 
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
 		"sources":         {imports: []string{"bundle", "internal/fetch", "bundle/durable", "internal/strictyaml"}},
-		"sources/all":     {imports: []string{"sources", "sources/apt", "sources/files", "sources/oci", "sources/rpm"}},
+		"sources/all":     {imports: []string{"sources", "sources/apt", "sources/files", "sources/oci", "sources/rpm", "sources/simplestreams"}},
 		"sources/collect": {imports: []string{"bundle", "bundle/media", "sources", "internal/fetch", "internal/strictyaml"}},
 		// The rooms that kinds share.
 		"sources/upstream": {imports: []string{"bundle", "sources", "internal/decompress", "internal/fetch"}},
@@ -63,6 +63,7 @@ func table() map[string]row {
 		"sources/galaxy/tarball":      {imports: []string{"bundle", "sources/galaxy/record"}, tests: []string{"sources/galaxy/galaxytest"}},
 		"sources/galaxy/version":      {imports: []string{"bundle"}},
 
+		"sources/simplestreams":         {imports: []string{"bundle", "sources", "sources/complete", "sources/keyring", "sources/rebuild", "sources/replay", "sources/stock", "sources/upstream", "sources/simplestreams/streams", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys"}},
 		"sources/simplestreams/streams": {imports: []string{"bundle", "internal/pgpkeys"}},
 
 		// What they stand on.

@@ -8,6 +8,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/files"
 	"github.com/gapbundle/gapbundle/sources/oci"
 	"github.com/gapbundle/gapbundle/sources/rpm"
+	"github.com/gapbundle/gapbundle/sources/simplestreams"
 )
 
 // Kinds are all kinds, sorted by name.
@@ -17,5 +18,6 @@ func Kinds() sources.Kinds {
 		files.Kind(),
 		oci.Kind(),
 		rpm.Kind(),
+		simplestreams.Kind(),
 	}
 }

@@ -288,12 +288,18 @@ func (s *session) keyFiles() ([]sources.Artifact, error) {
 				known[key.Path] = true
 				out = append(out, made(key.Path, key.Armored))
 			}
+			if name := sources.DearmoredPath(key.Path); key.Dearmored != nil && !known[name] {
+				known[name] = true
+				out = append(out, made(name, key.Dearmored))
+			}
 		}
 	}
 	held := make(map[string]bool)
 	for _, k := range s.heldKeys() {
 		name := strings.TrimPrefix(k.Path, keysMount+"/")
-		held[name] = !known[name]
+		for _, name := range []string{name, sources.DearmoredPath(name)} {
+			held[name] = !known[name]
+		}
 	}
 	if len(held) == 0 {
 		return out, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
@@ -125,8 +126,10 @@ func (e *entry) repository(env *sources.Env, by keyring.Keys) (sources.Repositor
 	}
 	repo.Annotations[indexKey] = e.index
 	repo.Keys = append(repo.Keys, upstreams...)
-	if len(repo.Annotations) == 0 {
-		repo.Annotations = nil
+	for i := range repo.Keys { // MAAS gives its keyring to gpgv, which reads no armor
+		if repo.Keys[i].Dearmored, err = pgpkeys.Dearmor(repo.Keys[i].Armored); err != nil {
+			return repo, err
+		}
 	}
 	return repo, nil
 }
@@ -339,7 +342,8 @@ func (l *layout) rebuilt() error {
 	fields := dated(l.index.Fields, newest)
 	v.index = &streams.Index{Fields: fields, Entries: entries}
 	if misfit := v.misfit(); misfit != nil {
-		return upstream.Blame(l.place.Where(l.index.path), fmt.Errorf("its readers would refuse what is chosen: %w: leave it out by a filter: %w", misfit, bundle.ErrMalformed))
+		text := strings.TrimSuffix(misfit.Error(), ": "+bundle.ErrIncomplete.Error())
+		return fmt.Errorf("%s: readers would refuse all of what is chosen: %s; leave it out by a filter, as in product_name!=NAME: %w", l.place.Where(l.index.path), text, fetch.ErrUpstream)
 	}
 	annotations, err := v.annotations()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
@@ -223,3 +225,27 @@ func (m *mirror) spec(options ...string) string {
 
 // wanted is a selection of everything that a plan would take of the newest.
 const wanted = `filters: ["arch=amd64", "release~(jammy|noble)"]`
+
+// signBySHA1 signs over a digest that can be forged, which the OpenPGP library
+// does not do by itself.
+func signBySHA1(t testing.TB, e *openpgp.Entity) func([]byte) []byte {
+	return func(text []byte) []byte {
+		t.Helper()
+		lines := strings.TrimSuffix(string(text), "\n")
+		hash := crypto.SHA1.New()
+		hash.Write([]byte(strings.ReplaceAll(lines, "\n", "\r\n")))
+		sig := &packet.Signature{Version: 4, SigType: packet.SigTypeText, PubKeyAlgo: e.PrimaryKey.PubKeyAlgo, Hash: crypto.SHA1, CreationTime: signedOn, IssuerKeyId: &e.PrimaryKey.KeyId}
+		var b bytes.Buffer
+		b.WriteString("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA1\n\n" + lines + "\n")
+		salted := false
+		err := sig.Sign(hash, e.PrivateKey, &packet.Config{NonDeterministicSignaturesViaNotation: &salted})
+		if err == nil {
+			w, werr := armor.Encode(&b, "PGP SIGNATURE", nil)
+			err = errors.Join(werr, sig.Serialize(w), w.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(b.Bytes(), '\n')
+	}
+}

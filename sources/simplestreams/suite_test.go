@@ -57,7 +57,7 @@ func suite(t *testing.T, site bool, options ...string) {
 					{Name: "SHA-1", Do: func() {
 						key := newSigner(t, "images", 0)
 						m.trust(key)
-						m.sign = signBy(t, key, crypto.SHA1)
+						m.sign = signBySHA1(t, key)
 						m.publish()
 					}, Class: fetch.ErrRefused, Names: []string{m.url("streams/v1/index.sjson"), "SHA-1"}},
 					{Name: "expired key", Do: func() {
