@@ -19,13 +19,12 @@ const Name = "simplestreams"
 // Kind is the kind of mirrors of images.
 func Kind() sources.Kind {
 	return sources.Kind{
-		Name:      Name,
-		Doc:       "images for MAAS with their bootloaders, for LXD and for Incus",
-		Options:   func() any { return new(options) },
-		New:       newSource,
-		Check:     check,
-		Clients:   clients,
-		Recognize: recognize,
+		Name:    Name,
+		Doc:     "images for MAAS with their bootloaders, for LXD and for Incus",
+		Options: func() any { return new(options) },
+		New:     newSource,
+		Check:   check,
+		Clients: clients,
 	}
 }
 
@@ -140,14 +139,4 @@ func (e *entry) locate() error {
 		return refuse("%s has no signature: want the .sjson next to it, or unsigned: true", e.index)
 	}
 	return nil
-}
-
-// recognize reports whether a URL looks like a mirror of images.
-func recognize(raw string) bool {
-	for _, part := range []string{"/streams/v1", "/ephemeral-v3/", "//cloud-images.", "//images.linuxcontainers.org"} {
-		if strings.Contains(raw+"/", part) {
-			return strings.HasPrefix(raw, "http")
-		}
-	}
-	return false
 }
