@@ -6,28 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/verify"
-)
-
-// Outcome is what became of one bundle in an import.
-type Outcome string
-
-// The outcomes. Refused is an error of the whole import only when nothing
-// newer of the set made up for it. Failed says that the machine, not the
-// bundle, was in the way: a full disk, an interrupt.
-const (
-	Imported        Outcome = "imported"
-	AlreadyImported Outcome = "already imported"
-	Pending         Outcome = "pending"
-	Superseded      Outcome = "superseded"
-	Refused         Outcome = "refused"
-	Failed          Outcome = "failed"
 )
 
 // BundleResult is what became of one bundle.
@@ -64,30 +48,30 @@ type Result struct {
 	Waiting []string `json:"waiting,omitempty"`
 }
 
-func (m *Mirror) result(a *arrival, o Outcome) BundleResult {
+func result(of *State, a *arrival, o Outcome) BundleResult {
 	r := BundleResult{
 		Name: a.Name(), Set: a.set(), Sequence: a.sequence(), Outcome: o,
 		Overrides: a.Overrides(), Signers: a.Signers(), Report: a.Report(),
 	}
 	if o == Imported || o == AlreadyImported {
-		if _, err := m.root.Lstat(receiptFile(a.Name())); err == nil {
-			r.Receipt = filepath.Join(m.dir, filepath.FromSlash(receiptFile(a.Name())))
+		if path, there := of.ReceiptPath(a.Name()); there {
+			r.Receipt = path
 		}
 	}
 	return r
 }
 
 // unpublished are the results of a set of which nothing is published.
-func (m *Mirror) unpublished(c *choice, of Outcome, err error) []BundleResult {
+func unpublished(of *State, c *choice, became Outcome, err error) []BundleResult {
 	var out []BundleResult
 	for _, a := range c.known {
-		out = append(out, m.result(a, AlreadyImported))
+		out = append(out, result(of, a, AlreadyImported))
 	}
 	for _, a := range c.passed {
-		out = append(out, m.result(a, Superseded))
+		out = append(out, result(of, a, Superseded))
 	}
 	for i, a := range c.candidates {
-		res := m.result(a, of)
+		res := result(of, a, became)
 		if i > 0 {
 			res.Outcome = Superseded
 		}
@@ -107,10 +91,10 @@ func (m *Mirror) unpublished(c *choice, of Outcome, err error) []BundleResult {
 // address.
 func (r *importing) nothingNew(ctx context.Context, choices []*choice) error {
 	for _, c := range choices {
-		r.res.Bundles = append(r.res.Bundles, r.unpublished(c, Pending, nil)...)
+		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, Pending, nil)...)
 	}
 	r.excuse()
-	s, err := r.settings()
+	s, err := r.state.Settings()
 	if err != nil || r.o.BaseURL == "" || r.o.BaseURL == s.BaseURL {
 		return err
 	}
@@ -123,7 +107,7 @@ func (r *importing) nothingNew(ctx context.Context, choices []*choice) error {
 
 // excuse adds the refusals that did not matter.
 func (r *importing) excuse() {
-	for _, f := range r.hand.refused {
+	for _, f := range r.arrived.refused {
 		r.res.Bundles = append(r.res.Bundles, refusalResult(f))
 	}
 }
@@ -146,13 +130,13 @@ func (r *importing) fail(_ context.Context, choices []*choice, err error) error 
 	outcome := outcomeOf(err)
 	var entries []Entry
 	for _, c := range choices {
-		r.res.Bundles = append(r.res.Bundles, r.unpublished(c, outcome, err)...)
+		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, outcome, err)...)
 		if len(c.candidates) > 0 {
 			entries = append(entries, r.entry(c.candidates[0], outcome, err.Error()))
 		}
 	}
 	r.excuse()
-	return r.note(entries...)
+	return r.state.Note(entries...)
 }
 
 func (r *importing) conflictEntries(choices []*choice, err error) (entries []Entry) {
@@ -166,15 +150,15 @@ func (r *importing) conflictEntries(choices []*choice, err error) (entries []Ent
 
 func (r *importing) entry(a *arrival, o Outcome, detail string) Entry {
 	return Entry{
-		Time: r.now(), What: "import", Outcome: o, Set: a.set(), Sequence: a.sequence(), Root: a.Root(),
+		Time: r.state.Now(), What: "import", Outcome: o, Set: a.set(), Sequence: a.sequence(), Root: a.Root(),
 		Signers: a.Signers(), Overrides: a.Overrides(), Detail: detail,
 	}
 }
 
 // checkConflicts refuses, before anything is written, what could not be
 // published beside the other sets.
-func (m *Mirror) checkConflicts(choices []*choice) error {
-	current, err := m.published()
+func checkConflicts(of *State, trees *Trees, choices []*choice) error {
+	current, err := trees.Published()
 	if err != nil {
 		return err
 	}
@@ -188,31 +172,35 @@ func (m *Mirror) checkConflicts(choices []*choice) error {
 		return nil
 	}
 	var sets []GenerationSet
-	var parts []part
+	var parts []Part
 	owners := map[string]bool{}
 	if current != nil {
 		sets = slices.DeleteFunc(slices.Clone(current.Sets), func(s GenerationSet) bool { return coming[s.Set] != nil })
-		parts = m.parts(sets)
+		parts = trees.Parts(sets)
 	}
 	for _, set := range slices.Sorted(maps.Keys(coming)) {
 		a := coming[set]
 		sets = append(sets, generationSet(a.Bundle, time.Time{}))
 		for i, r := range a.Manifest().Repositories {
 			if bundle.IsSharedMount(r.Mount) {
-				parts = append(parts, part{set, r, a.Files(i)})
+				parts = append(parts, Part{set, r, a.Files(i)})
 			}
 		}
 	}
-	if err := m.checkMounts(sets); err != nil {
+	owned, err := of.Ratchets()
+	if err != nil {
+		return err
+	}
+	if err := CheckMounts(owned, sets); err != nil {
 		return err
 	}
 	for _, p := range parts {
-		owners[p.set] = true
+		owners[p.Set] = true
 	}
 	if len(owners) < 2 {
 		return nil // one set agrees with itself: verify has seen to that
 	}
-	for _, err := range union(parts) {
+	for _, err := range Union(parts) {
 		if err != nil {
 			return err
 		}
@@ -221,21 +209,21 @@ func (m *Mirror) checkConflicts(choices []*choice) error {
 }
 
 // rehearse is importAll without a change.
-func (m *Mirror) rehearse(h *hand) (*Result, error) {
+func rehearse(of *State, trees *Trees, arrived *arrivals) (*Result, error) {
 	res := &Result{}
-	choices, unexcused := h.choices()
+	choices, unexcused := arrived.choices()
 	var errs []error
-	for _, f := range h.refused {
+	for _, f := range arrived.refused {
 		res.Bundles = append(res.Bundles, refusalResult(f))
 	}
 	for _, f := range unexcused {
 		errs = append(errs, f.err)
 	}
 	for _, c := range choices {
-		results := m.unpublished(c, Imported, nil)
+		results := unpublished(of, c, Imported, nil)
 		for i := range results {
 			if len(c.candidates) > 0 && results[i].Name == c.candidates[0].Name() {
-				err := m.rehearsePlacing(c.candidates[0], h, &results[i])
+				err := rehearsePlacing(of, c.candidates[0], len(arrived.all) > 1, &results[i])
 				if err != nil {
 					errs = append(errs, err)
 				}
@@ -243,24 +231,25 @@ func (m *Mirror) rehearse(h *hand) (*Result, error) {
 		}
 		res.Bundles = append(res.Bundles, results...)
 	}
-	errs = append(errs, m.checkConflicts(choices))
+	errs = append(errs, checkConflicts(of, trees, choices))
 	return res, errors.Join(errs...)
 }
 
-// rehearsePlacing says which volumes an import would still ask for.
-func (m *Mirror) rehearsePlacing(a *arrival, h *hand, res *BundleResult) error {
-	p, err := m.readPending(a.Name())
+// rehearsePlacing finds the volumes that an import would still ask for. helped:
+// other bundles at hand may have what is missing.
+func rehearsePlacing(of *State, a *arrival, helped bool, res *BundleResult) error {
+	p, err := of.ReadPending(a.Name())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	e := &verify.MissingVolumesError{Name: a.Name()}
 	for i, v := range a.Volumes() {
-		if !v.Present && (p == nil || p.root != a.Root() || !p.placed[i+1]) {
+		if !v.Present && (p == nil || p.Root != a.Root() || !p.Placed[i+1]) {
 			e.Volumes, e.Bytes = append(e.Volumes, v.Name), e.Bytes+v.Size
 		}
 	}
 	res.MissingVolumes = e.Volumes
-	if len(e.Volumes) == 0 || len(h.arrivals) > 1 {
+	if len(e.Volumes) == 0 || helped {
 		return nil
 	}
 	res.Outcome = Pending
@@ -283,15 +272,16 @@ func generationSet(b *verify.Bundle, imported time.Time) GenerationSet {
 
 // publishAll publishes the targets together and puts them on record.
 func (r *importing) publishAll(ctx context.Context, choices []*choice, targets []*arrival) error {
-	current, err := r.published()
+	current, err := r.trees.Published()
 	if err != nil {
 		return err
 	}
-	p := proposal{baseURL: r.o.BaseURL, then: outcome{Receipts: map[string][]byte{}}}
+	p := proposal{baseURL: r.o.BaseURL, then: Record{Receipts: map[string][]byte{}}}
 	if current != nil {
 		p.sets = slices.Clone(current.Sets)
 	}
 	var names []string
+	var bundles []*verify.Bundle
 	for _, t := range targets {
 		if err := r.keepLists(ctx, t.Bundle); err != nil {
 			return fmt.Errorf("%s: %w", t.Name(), err)
@@ -300,6 +290,7 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 			return fmt.Errorf("%s: %w", t.Name(), err)
 		}
 		names = append(names, t.Name())
+		bundles = append(bundles, t.Bundle)
 	}
 	p.reason = "import of " + strings.Join(names, ", ")
 	for _, c := range choices {
@@ -307,13 +298,13 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 			p.then.Journal = append(p.then.Journal, r.entry(a, Superseded, ""))
 		}
 	}
-	for _, f := range r.hand.refused {
-		p.then.Journal = append(p.then.Journal, refusalEntry(f, r.now()))
+	for _, f := range r.arrived.refused {
+		p.then.Journal = append(p.then.Journal, refusalEntry(f, r.state.Now()))
 	}
 	if err := r.passOver(choices, &p.then); err != nil {
 		return err
 	}
-	if p.then.Policy, err = r.policyWith(targets); err != nil {
+	if p.then.Policy, err = r.state.PolicyWith(bundles); err != nil {
 		return err
 	}
 	g, err := r.publish(ctx, p)
@@ -324,9 +315,9 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 	for _, a := range g.Ambiguous {
 		r.res.Notes = append(r.res.Notes, fmt.Sprintf("image name %s: not made, because %s claim it", a.Alias, strings.Join(a.Images, " and ")))
 	}
-	r.res.Notes = append(r.res.Notes, lapses(g, r.now())...)
+	r.res.Notes = append(r.res.Notes, lapses(g, r.state.Now())...)
 	for _, c := range choices {
-		r.res.Bundles = append(r.res.Bundles, r.unpublished(c, Imported, nil)...)
+		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, Imported, nil)...)
 	}
 	r.excuse()
 	return err
@@ -334,19 +325,19 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 
 // propose puts one bundle into the proposal in the place of what its set has.
 func (r *importing) propose(t *arrival, p *proposal) error {
-	old, err := r.ratchet(t.set())
+	old, err := r.state.Ratchet(t.set())
 	if err != nil {
 		return err
 	}
-	next := old.accept(t.Bundle)
-	s := generationSet(t.Bundle, r.now())
+	next := old.Accept(t.Bundle)
+	s := generationSet(t.Bundle, r.state.Now())
 	p.sets = slices.DeleteFunc(p.sets, func(s GenerationSet) bool { return s.Set == t.set() })
 	p.sets = append(p.sets, s)
 	slices.SortFunc(p.sets, func(a, b GenerationSet) int { return strings.Compare(a.Set, b.Set) })
-	if waiting, err := r.readPending(t.Name()); err == nil && waiting.at.After(p.at) {
-		p.at = waiting.at
+	if waiting, err := r.state.ReadPending(t.Name()); err == nil && waiting.Time.After(p.at) {
+		p.at = waiting.Time
 	}
-	receipt, err := r.receipt(t.Bundle)
+	receipt, err := r.state.SignReceipt(t.Bundle)
 	if err != nil {
 		return err
 	}
@@ -360,8 +351,8 @@ func (r *importing) propose(t *arrival, p *proposal) error {
 
 // passOver remembers the bundles that were verified and are older than one
 // that is published: they are "already imported" when they come again.
-func (r *importing) passOver(choices []*choice, then *outcome) error {
-	waiting, err := r.pendings()
+func (r *importing) passOver(choices []*choice, then *Record) error {
+	waiting, err := r.state.Pendings()
 	if err != nil {
 		return err
 	}
@@ -383,29 +374,6 @@ func (r *importing) passOver(choices []*choice, then *outcome) error {
 		}
 	}
 	return nil
-}
-
-// accept is the ratchet after a bundle was accepted.
-func (t ratchet) accept(b *verify.Bundle) ratchet {
-	m := b.Manifest()
-	c := &content{Sequence: m.Sequence, State: m.State, Repositories: m.Repositories}
-	t.Stream = m.Stream
-	t.Roots = append(slices.Clone(t.Roots), verify.AcceptedRoot{Sequence: m.Sequence, Root: b.Root()})
-	t.Acknowledged = c
-	if m.Sequence > t.Sequence {
-		t.Sequence, t.Root, t.Newest = m.Sequence, b.Root(), c
-		if t.Floor.IsZero() { // a tool that does not know when it was built
-			t.Floor = m.Created.Add(-verify.MaxFloorStep)
-		}
-		t.Floor = verify.NextFloor(t.Floor, m.Created)
-	}
-	for _, r := range m.Repositories {
-		if !bundle.IsSharedMount(r.Mount) && !slices.Contains(t.Mounts, r.Mount) {
-			t.Mounts = append(t.Mounts, r.Mount)
-		}
-	}
-	slices.Sort(t.Mounts)
-	return t
 }
 
 // lapses say until when clients take what upstream signed, of what is

@@ -57,20 +57,20 @@ const maxDamage = 10_000
 // file, has its size, and there is nothing else; with o.Data, some or all of
 // the content is hashed. It names everything that is wrong, in the result and,
 // in short, in the error, which matches bundle.ErrCorrupt.
-func (m *Mirror) Check(ctx context.Context, o CheckOptions) (*CheckResult, error) {
+func (t *Trees) Check(ctx context.Context, o CheckOptions) (*CheckResult, error) {
 	if !(o.Data >= 0 && o.Data <= 1) {
 		return nil, fmt.Errorf("check: part %v of the data: want 0 to 1: %w", o.Data, bundle.ErrUsage)
 	}
-	g, err := m.Current()
+	g, err := t.Current()
 	if err != nil {
 		return nil, err
 	}
 	c := &checker{
-		Mirror: m, ctx: ctx, data: o.Data, generation: g,
-		res: &CheckResult{Generation: g.Number, Damage: []Damage{}, Waiting: g.waiting()},
+		Trees: t, ctx: ctx, data: o.Data, generation: g,
+		res: &CheckResult{Generation: g.Number, Damage: []Damage{}, Waiting: g.Waiting()},
 		bad: map[bundle.Digest]string{}, good: bundle.NewDigestSet(0),
 	}
-	defer c.dir.close()
+	defer c.folder.close()
 	for _, s := range g.Sets {
 		for _, r := range s.Repositories {
 			if err := c.repository(s.Set, r); err != nil {
@@ -89,21 +89,21 @@ func (m *Mirror) Check(ctx context.Context, o CheckOptions) (*CheckResult, error
 }
 
 type checker struct {
-	*Mirror
+	*Trees
 	ctx        context.Context // of the one Check
 	data       float64
 	generation *Generation
 	res        *CheckResult
 	// bad are blobs that were found damaged, with what is wrong; good were
 	// hashed and need not be again.
-	bad  map[bundle.Digest]string
-	good *bundle.DigestSet
-	dir  openFolder // that was looked into last
+	bad    map[bundle.Digest]string
+	good   *bundle.DigestSet
+	folder openFolder // that was looked into last
 }
 
 // lstat looks at a file; paths come sorted, so mostly in the same folder.
 func (c *checker) lstat(name string) (fs.FileInfo, error) {
-	dir, err := c.dir.at(c.root, path.Dir(name))
+	dir, err := c.folder.at(c.root, path.Dir(name))
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (c *checker) repository(set string, r GenerationRepository) error {
 		c.link(set, r)
 		c.strangers(dir, r.Mount+"/", c.published(r.Repository))
 	}
-	for f, err := range c.files(r.Repository) {
+	for f, err := range c.Files(r.Repository) {
 		if err == nil {
 			err = c.ctx.Err()
 		}
@@ -165,7 +165,7 @@ func (c *checker) link(set string, r GenerationRepository) {
 // file says what is wrong with one published file and its blob; errors are of
 // the disk, not of the file.
 func (c *checker) file(name, web string, f bundle.File) (problem string, err error) {
-	bfi, err := c.store.Lstat(f.Digest)
+	bfi, err := c.blobs.Lstat(f.Digest)
 	if problem = wrong(bfi, err, f.Size); problem != "" {
 		return "blob in the store: " + problem, nil
 	}
@@ -214,7 +214,7 @@ func (c *checker) hashBlob(f bundle.File) error {
 	if _, done := c.good.Size(f.Digest); done || c.bad[f.Digest] != "" {
 		return nil
 	}
-	err := c.store.Verify(f.Digest)
+	err := c.blobs.Verify(f.Digest)
 	switch {
 	case err == nil:
 		c.good.Add(f.Digest, f.Size)
@@ -229,7 +229,7 @@ func (c *checker) hashBlob(f bundle.File) error {
 // published is the file list without the files that wait for the address.
 func (c *checker) published(r bundle.Repository) iter.Seq2[bundle.File, error] {
 	return func(yield func(bundle.File, error) bool) {
-		for f, err := range c.files(r) {
+		for f, err := range c.Files(r) {
 			if err == nil && f.Filled && c.generation.BaseURL == "" {
 				continue
 			}
@@ -244,7 +244,7 @@ func (c *checker) published(r bundle.Repository) iter.Seq2[bundle.File, error] {
 // client file and a filled one have the mirror's address where the blob has a
 // word for it.
 func (c *checker) compare(name string, d bundle.Digest, filled bool) (problem string, err error) {
-	want, err := c.store.Open(d)
+	want, err := c.blobs.Open(d)
 	if err != nil {
 		return "", err
 	}

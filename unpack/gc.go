@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"time"
 
@@ -46,61 +45,36 @@ type GCResult struct {
 	KeptBytes int64 `json:"keptBytes"`
 }
 
-// GC removes generations that are old, and what nothing needs any more. It
-// keeps the current generation and the previous, the newest o.Keep, those that
-// were replaced less than a day ago, what pending bundles have brought, and of
-// each set what its newest receipt and its newest accepted bundle describe,
-// because the next delta leaves that out.
-func (m *Mirror) GC(ctx context.Context, o GCOptions) (res *GCResult, err error) {
-	if o.Keep < 0 {
-		return nil, fmt.Errorf("gc: keep %d generations: want 1 or more: %w", o.Keep, bundle.ErrUsage)
-	}
-	if o.Keep == 0 {
-		o.Keep = DefaultKeep
-	}
-	if m.o.DryRun {
-		s, err := m.survey(ctx, o)
-		if err != nil {
-			return nil, err
-		}
-		return &s.GCResult, nil
-	}
-	err = m.write(ctx, func(w *writer) error {
-		s, err := w.survey(ctx, o)
-		if err != nil {
-			return err
-		}
-		res = &s.GCResult
-		return w.collect(ctx, s)
-	})
-	return res, err
-}
+// Needs is what has to stay and, counted, what has not.
+type Needs struct {
+	// Result counts what goes.
+	Result GCResult
 
-// survey is what is needed and, counted, what is not.
-type survey struct {
-	GCResult
 	current      *Generation
 	trees        map[int]bool
 	blobs, lists *bundle.DigestSet
 	claimed      map[bundle.Digest]bool // partial blobs
 }
 
-func (m *Mirror) survey(ctx context.Context, o GCOptions) (*survey, error) {
-	s := &survey{
+// Survey finds out what has to stay: the generations that o keeps, and what the
+// state refers to. More than maxSweep that would go is an error that matches
+// bundle.ErrUsage, unless o.Force.
+func (t *Trees) Survey(ctx context.Context, of *State, o GCOptions) (*Needs, error) {
+	s := &Needs{
 		trees: map[int]bool{}, blobs: bundle.NewDigestSet(0), lists: bundle.NewDigestSet(0), claimed: map[bundle.Digest]bool{},
 	}
-	all, err := m.Generations()
+	all, err := t.Generations()
 	if err != nil {
 		return nil, err
 	}
 	var keep [][]bundle.Repository
 	for i, g := range all {
-		stays, err := m.stays(all, i, o.Keep)
+		stays, err := t.stays(all, i, o.Keep, of.Now())
 		if err != nil {
 			return nil, err
 		}
 		if !stays {
-			s.Generations = append(s.Generations, g.Number)
+			s.Result.Generations = append(s.Result.Generations, g.Number)
 			continue
 		}
 		s.current = &all[i] // the last one that stays is the newest
@@ -113,42 +87,42 @@ func (m *Mirror) survey(ctx context.Context, o GCOptions) (*survey, error) {
 			keep = append(keep, repos)
 		}
 	}
-	ratchets, err := m.ratchets()
+	ratchets, err := of.Ratchets()
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range ratchets {
-		for _, c := range []*content{t.Newest, t.Acknowledged} {
+	for _, r := range ratchets {
+		for _, c := range []*Content{r.Newest, r.Acknowledged} {
 			if c != nil {
 				keep = append(keep, c.Repositories)
 			}
 		}
 	}
 	for _, repos := range keep {
-		if err := m.mark(ctx, s, repos); err != nil {
+		if err := t.mark(ctx, s, repos); err != nil {
 			return nil, err
 		}
 	}
-	if err := m.markPending(ctx, s); err != nil {
+	if err := markPending(ctx, of, s); err != nil {
 		return nil, err
 	}
-	return s, m.count(ctx, s, o.Force)
+	return s, t.count(ctx, s, o.Force)
 }
 
 // stays says whether the i-th of all generations is kept whatever its blobs.
-func (m *Mirror) stays(all []Generation, i, keep int) (bool, error) {
+func (t *Trees) stays(all []Generation, i, keep int, now time.Time) (bool, error) {
 	if i >= len(all)-keep {
 		return true, nil
 	}
-	previous, err := m.linked(previousLink)
+	previous, err := t.linked(previousLink)
 	if err != nil {
 		return false, err
 	}
-	return all[i].Number == previous || m.now().Sub(all[i+1].Time) < keepReplaced, nil
+	return all[i].Number == previous || now.Sub(all[i+1].Time) < keepReplaced, nil
 }
 
 // mark marks the lists of repositories and the blobs that they name.
-func (m *Mirror) mark(ctx context.Context, s *survey, repos []bundle.Repository) error {
+func (t *Trees) mark(ctx context.Context, s *Needs, repos []bundle.Repository) error {
 	for _, r := range repos {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -163,7 +137,7 @@ func (m *Mirror) mark(ctx context.Context, s *survey, repos []bundle.Repository)
 		if !added {
 			continue
 		}
-		for f, err := range m.files(r) {
+		for f, err := range t.Files(r) {
 			if err != nil {
 				return err
 			}
@@ -183,20 +157,20 @@ func markList(set *bundle.DigestSet, desc v1.Descriptor) (added bool, err error)
 
 // markPending marks what pending bundles carry, and what those that leave
 // something out describe as far as it is known here.
-func (m *Mirror) markPending(ctx context.Context, s *survey) error {
-	names, err := m.pendings()
+func markPending(ctx context.Context, of *State, s *Needs) error {
+	names, err := of.Pendings()
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		p, err := m.readPending(name)
+		p, err := of.ReadPending(name)
 		if err != nil {
 			return err
 		}
-		for d := range p.segments {
+		for d := range p.Segments {
 			s.claimed[d] = true
 		}
-		err = m.pendingCatalog(ctx, name, func(v bundle.Volume, c *bundle.Catalog) error {
+		err = of.PendingCatalog(ctx, name, func(v bundle.Volume, c *bundle.Catalog) error {
 			for b, err := range c.Blobs(v) {
 				if err != nil {
 					return err
@@ -212,82 +186,35 @@ func (m *Mirror) markPending(ctx context.Context, s *survey) error {
 	return nil
 }
 
-// pendingCatalog calls each for the volumes of a pending bundle, whose root
-// was verified when it was put there.
-func (m *Mirror) pendingCatalog(ctx context.Context, name string, each func(bundle.Volume, *bundle.Catalog) error) error {
-	dir, err := m.root.OpenRoot(pendingPath(name))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	b, err := dir.ReadFile(bundle.RootName)
-	if err != nil {
-		return err
-	}
-	manifest, err := bundle.ParseManifest(b)
-	if err != nil {
-		return fmt.Errorf("pending %s: %w", name, err)
-	}
-	var files []io.Closer
-	defer func() {
-		for _, f := range files {
-			_ = f.Close() // read only
-		}
-	}()
-	c, err := bundle.NewCatalog(manifest, func(file string) (io.ReaderAt, int64, error) {
-		f, err := dir.Open(file)
-		if err != nil {
-			return nil, 0, err
-		}
-		files = append(files, f)
-		fi, err := f.Stat()
-		if err != nil {
-			return nil, 0, err
-		}
-		return f, fi.Size(), nil
-	})
-	if err != nil {
-		return fmt.Errorf("pending %s: %w", name, err)
-	}
-	for v, err := range c.Volumes(ctx) {
-		if err == nil {
-			err = each(v, c)
-		}
-		if err != nil {
-			return fmt.Errorf("pending %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
 // count counts what is to go, and refuses when that is too much.
-func (m *Mirror) count(ctx context.Context, s *survey, force bool) error {
-	for b, err := range m.store.All() {
+func (t *Trees) count(ctx context.Context, s *Needs, force bool) error {
+	n := &s.Result
+	for b, err := range t.blobs.All() {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
 		if _, ok := s.blobs.Size(b.Digest); ok {
-			s.KeptBlobs, s.KeptBytes = s.KeptBlobs+1, s.KeptBytes+b.Size
+			n.KeptBlobs, n.KeptBytes = n.KeptBlobs+1, n.KeptBytes+b.Size
 		} else {
-			s.Blobs, s.Bytes = s.Blobs+1, s.Bytes+b.Size
+			n.Blobs, n.Bytes = n.Blobs+1, n.Bytes+b.Size
 		}
 	}
-	for l, err := range m.lists.All() {
+	for l, err := range t.lists.All() {
 		if err != nil {
 			return err
 		}
 		if _, ok := s.lists.Size(l.Digest); !ok {
-			s.Lists++
+			n.Lists++
 		}
 	}
-	trees, err := m.strayTrees(s)
+	trees, err := t.strayTrees(s)
 	if err != nil {
 		return err
 	}
-	s.Trees = len(trees)
-	if !force && (tooMuch(s.Blobs, s.KeptBlobs) || tooMuch(s.Bytes, s.KeptBytes)) {
+	n.Trees = len(trees)
+	if !force && (tooMuch(n.Blobs, n.KeptBlobs) || tooMuch(n.Bytes, n.KeptBytes)) {
 		return fmt.Errorf("gc: would remove %d of %d blobs, %d of %d bytes: more than %d %% has to be asked for: %w",
-			s.Blobs, s.Blobs+s.KeptBlobs, s.Bytes, s.Bytes+s.KeptBytes, maxSweep, bundle.ErrUsage)
+			n.Blobs, n.Blobs+n.KeptBlobs, n.Bytes, n.Bytes+n.KeptBytes, maxSweep, bundle.ErrUsage)
 	}
 	return nil
 }
@@ -295,12 +222,12 @@ func (m *Mirror) count(ctx context.Context, s *survey, force bool) error {
 func tooMuch(swept, kept int64) bool { return swept > 0 && swept*100 > (swept+kept)*maxSweep }
 
 // strayTrees are the folders below trees/ that no kept generation links to.
-func (m *Mirror) strayTrees(s *survey) ([]string, error) {
+func (t *Trees) strayTrees(s *Needs) ([]string, error) {
 	kept := map[string]bool{}
 	for n := range s.trees {
 		kept[treeDir(n)] = true
 	}
-	entries, err := fs.ReadDir(m.root.FS(), treesDir)
+	entries, err := fs.ReadDir(t.root.FS(), treesDir)
 	if err != nil {
 		return nil, err
 	}
@@ -313,73 +240,70 @@ func (m *Mirror) strayTrees(s *survey) ([]string, error) {
 	return stray, nil
 }
 
-// collect removes what the survey found nothing to need. The record of a
-// generation goes first: what is left of it then is rubbish to every later run.
-func (w *writer) collect(ctx context.Context, s *survey) error {
-	if err := w.note(Entry{Time: w.now(), What: "gc", Detail: fmt.Sprintf("generations %v, %d blobs, %d bytes", s.Generations, s.Blobs, s.Bytes)}); err != nil {
-		return err
-	}
-	for _, n := range s.Generations {
-		if err := w.collectGeneration(n); err != nil {
+// Collect removes what Survey found nothing to need. The record of a generation
+// goes first: what is left of it then is rubbish to every later run.
+func (b *Builder) Collect(ctx context.Context, s *Needs) error {
+	for _, n := range s.Result.Generations {
+		if err := b.collectGeneration(n); err != nil {
 			return err
 		}
 	}
-	if err := w.sweepBuilds(s.current); err != nil {
+	if err := b.SweepBuilds(s.current); err != nil {
 		return err
 	}
-	strays, err := w.strays()
+	strays, err := b.strays()
 	if err != nil {
 		return err
 	}
-	trees, err := w.strayTrees(s)
+	trees, err := b.strayTrees(s)
 	if err != nil {
 		return err
 	}
 	for _, dir := range append(strays, trees...) {
-		if err := w.root.RemoveAll(dir); err != nil {
+		if err := b.root.RemoveAll(dir); err != nil {
 			return err
 		}
 	}
-	for l, err := range w.lists.All() {
+	for l, err := range b.lists.All() {
 		if err != nil {
 			return err
 		}
 		if _, ok := s.lists.Size(l.Digest); !ok {
-			if err := w.lists.Remove(l.Digest); err != nil {
+			if err := b.lists.Remove(l.Digest); err != nil {
 				return err
 			}
 		}
 	}
-	for b, err := range w.store.All() {
+	for blob, err := range b.blobs.All() {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
-		if _, ok := s.blobs.Size(b.Digest); !ok {
-			if err := w.store.Remove(b.Digest); err != nil {
+		if _, ok := s.blobs.Size(blob.Digest); !ok {
+			if err := b.blobs.Remove(blob.Digest); err != nil {
 				return err
 			}
 		}
 	}
-	return errors.Join(w.lists.Sweep(nil), w.store.Sweep(func(d bundle.Digest) bool { return s.claimed[d] }))
+	return errors.Join(b.lists.Sweep(nil), b.blobs.Sweep(func(d bundle.Digest) bool { return s.claimed[d] }))
 }
 
-func (w *writer) collectGeneration(n int) error {
+func (b *Builder) collectGeneration(n int) error {
 	for _, file := range []string{recordFile(n), generatedFile(n)} {
-		if err := durable.Remove(w.root, file); err != nil {
+		if err := durable.Remove(b.root, file); err != nil {
 			return err
 		}
 	}
-	return w.root.RemoveAll(generationDir(n))
+	return b.root.RemoveAll(generationDir(n))
 }
 
 // strays are the folders of generations without a record: gc was interrupted.
-func (m *Mirror) strays() (dirs []string, err error) {
-	entries, err := fs.ReadDir(m.root.FS(), generationsDir)
+func (t *Trees) strays() (dirs []string, err error) {
+	entries, err := fs.ReadDir(t.root.FS(), generationsDir)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
-		_, err := m.root.Lstat(recordsDir + "/" + e.Name() + ".json")
+		_, err := t.root.Lstat(GenerationsDir + "/" + e.Name() + ".json")
 		if errors.Is(err, fs.ErrNotExist) {
 			dirs = append(dirs, generationsDir+"/"+e.Name())
 		} else if err != nil {

@@ -64,9 +64,9 @@ type GenerationRepository struct {
 	Filled int64 `json:"filled,omitempty"`
 }
 
-// waiting names the repositories whose filled files are not published, because
+// Waiting names the repositories whose filled files are not published, because
 // the mirror does not know its address.
-func (g *Generation) waiting() []string {
+func (g *Generation) Waiting() []string {
 	if g == nil || g.BaseURL != "" {
 		return nil
 	}
@@ -83,14 +83,17 @@ func (g *Generation) waiting() []string {
 
 func generationDir(n int) string { return fmt.Sprintf("%s/%06d", generationsDir, n) }
 func treeDir(n int) string       { return fmt.Sprintf("%s/%06d", treesDir, n) }
-func recordFile(n int) string    { return fmt.Sprintf("%s/%06d.json", recordsDir, n) }
+func recordFile(n int) string    { return fmt.Sprintf("%s/%06d.json", GenerationsDir, n) }
 
 // generatedFile lists what a publish made itself; lines like a file list's.
-func generatedFile(n int) string { return fmt.Sprintf("%s/%06d.generated", recordsDir, n) }
+func generatedFile(n int) string { return fmt.Sprintf("%s/%06d.generated", GenerationsDir, n) }
+
+// Previous is the number of the generation that servers fall back to; 0: none.
+func (t *Trees) Previous() (int, error) { return t.linked(previousLink) }
 
 // linked is the number of the generation that a link names; 0: no such link.
-func (m *Mirror) linked(link string) (int, error) {
-	target, err := m.root.Readlink(link)
+func (t *Trees) linked(link string) (int, error) {
+	target, err := t.root.Readlink(link)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
@@ -99,15 +102,15 @@ func (m *Mirror) linked(link string) (int, error) {
 	}
 	n, err := strconv.Atoi(path.Base(target))
 	if err != nil || target != generationDir(n) {
-		return 0, fmt.Errorf("mirror %s: %s points to %q, want a generation: %w", m.dir, link, target, bundle.ErrCorrupt)
+		return 0, fmt.Errorf("mirror %s: %s points to %q, want a generation: %w", t.dir, link, target, bundle.ErrCorrupt)
 	}
 	return n, nil
 }
 
-// generation reads the record of generation n.
-func (m *Mirror) generation(n int) (*Generation, error) {
+// Generation reads the record of generation n.
+func (t *Trees) Generation(n int) (*Generation, error) {
 	var g Generation
-	err := readState(m.root, recordFile(n), &g)
+	err := ReadJSON(t.root, recordFile(n), &g)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("generation %d: not here (never was, or gc removed it): %w", n, bundle.ErrUsage)
 	}
@@ -119,31 +122,31 @@ func (m *Mirror) generation(n int) (*Generation, error) {
 
 // Current is the generation that is published; where nothing was published yet
 // the error matches bundle.ErrIncomplete.
-func (m *Mirror) Current() (*Generation, error) {
-	g, err := m.published()
+func (t *Trees) Current() (*Generation, error) {
+	g, err := t.Published()
 	if err == nil && g == nil {
-		return nil, fmt.Errorf("mirror %s: nothing was published yet: %w", m.dir, bundle.ErrIncomplete)
+		return nil, fmt.Errorf("mirror %s: nothing was published yet: %w", t.dir, bundle.ErrIncomplete)
 	}
 	return g, err
 }
 
-// published is Current, or nil.
-func (m *Mirror) published() (*Generation, error) {
-	n, err := m.linked(currentLink)
+// Published is Current, or nil where nothing was published yet.
+func (t *Trees) Published() (*Generation, error) {
+	n, err := t.linked(currentLink)
 	if err != nil || n == 0 {
 		return nil, err
 	}
-	return m.generation(n)
+	return t.Generation(n)
 }
 
 // Generations are all that are still here, in the order of their numbers; the
 // last is the current one.
-func (m *Mirror) Generations() ([]Generation, error) {
-	current, err := m.linked(currentLink)
+func (t *Trees) Generations() ([]Generation, error) {
+	current, err := t.linked(currentLink)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := fs.ReadDir(m.root.FS(), recordsDir)
+	entries, err := fs.ReadDir(t.root.FS(), GenerationsDir)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +157,7 @@ func (m *Mirror) Generations() ([]Generation, error) {
 		if !ok || err != nil || n > current {
 			continue // being made, or left of a crash
 		}
-		g, err := m.generation(n)
+		g, err := t.Generation(n)
 		if err != nil {
 			return nil, err
 		}
@@ -164,8 +167,8 @@ func (m *Mirror) Generations() ([]Generation, error) {
 	return all, nil
 }
 
-// set is the part of a set, nil when the generation has none.
-func (g *Generation) set(name string) *GenerationSet {
+// Set is the part of a set; nil: the generation has none.
+func (g *Generation) Set(name string) *GenerationSet {
 	if g == nil {
 		return nil
 	}
@@ -177,8 +180,8 @@ func (g *Generation) set(name string) *GenerationSet {
 	return nil
 }
 
-// totals are the numbers of files and bytes in the lists.
-func totals(sets []GenerationSet) (files, bytes int64) {
+// Totals returns the numbers of files and bytes in the lists.
+func Totals(sets []GenerationSet) (files, bytes int64) {
 	for _, s := range sets {
 		for _, r := range s.Repositories {
 			files, bytes = files+r.Count, bytes+r.Bytes
@@ -187,17 +190,17 @@ func totals(sets []GenerationSet) (files, bytes int64) {
 	return files, bytes
 }
 
-// files reads a kept file list; its bytes are compared with its digest at the
+// Files reads a kept file list; its bytes are compared with its digest at the
 // end, so that a damaged list is never taken for a shorter one.
-func (m *Mirror) files(r bundle.Repository) iter.Seq2[bundle.File, error] {
-	return readKept[bundle.File](m, r.Files, "file list of "+r.Name)
+func (t *Trees) Files(r bundle.Repository) iter.Seq2[bundle.File, error] {
+	return readKept[bundle.File](t, r.Files, "file list of "+r.Name)
 }
 
-func (m *Mirror) evidence(r bundle.Repository) iter.Seq2[bundle.Evidence, error] {
-	return readKept[bundle.Evidence](m, r.Evidence, "evidence list of "+r.Name)
+func (t *Trees) evidence(r bundle.Repository) iter.Seq2[bundle.Evidence, error] {
+	return readKept[bundle.Evidence](t, r.Evidence, "evidence list of "+r.Name)
 }
 
-func readKept[T bundle.Line](m *Mirror, d v1.Descriptor, what string) iter.Seq2[T, error] {
+func readKept[T bundle.Line](t *Trees, d v1.Descriptor, what string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
 		want, err := bundle.ParseDigest(string(d.Digest))
@@ -205,7 +208,7 @@ func readKept[T bundle.Line](m *Mirror, d v1.Descriptor, what string) iter.Seq2[
 			yield(zero, fmt.Errorf("%s: %w", what, err))
 			return
 		}
-		f, err := m.lists.Open(want)
+		f, err := t.lists.Open(want)
 		if err != nil {
 			yield(zero, fmt.Errorf("%s: %w", what, err))
 			return

@@ -21,24 +21,24 @@ import (
 // Import imports verified bundles as Receive does. They must have been opened
 // with this mirror's Receiver.
 func (m *Mirror) Import(ctx context.Context, bundles []*verify.Bundle, o ImportOptions) (res *Result, err error) {
-	h := &hand{}
+	arrived := &arrivals{}
 	for _, b := range bundles {
-		h.arrivals = append(h.arrivals, &arrival{Bundle: b})
+		arrived.all = append(arrived.all, &arrival{Bundle: b})
 	}
-	slices.SortStableFunc(h.arrivals, func(a, b *arrival) int {
+	slices.SortStableFunc(arrived.all, func(a, b *arrival) int {
 		if c := strings.Compare(a.set(), b.set()); c != 0 {
 			return c
 		}
 		return int(min(1, max(-1, a.sequence()-b.sequence())))
 	})
 	if m.o.DryRun {
-		return m.rehearse(h)
+		return rehearse(m.state, m.trees, arrived)
 	}
 	err = m.write(ctx, func(w *writer) error {
 		if err := w.sweep(); err != nil {
 			return err
 		}
-		res, err = w.importAll(ctx, h, o)
+		res, err = w.importAll(ctx, arrived, o)
 		return err
 	})
 	return res, err
@@ -47,38 +47,38 @@ func (m *Mirror) Import(ctx context.Context, bundles []*verify.Bundle, o ImportO
 // importing is one run of importAll.
 type importing struct {
 	*writer
-	o      ImportOptions
-	hand   *hand
-	res    *Result
-	stored atomic.Int64
+	o       ImportOptions
+	arrived *arrivals
+	res     *Result
+	stored  atomic.Int64
 }
 
-func (w *writer) importAll(ctx context.Context, h *hand, o ImportOptions) (*Result, error) {
+func (w *writer) importAll(ctx context.Context, arrived *arrivals, o ImportOptions) (*Result, error) {
 	if o.BaseURL != "" {
 		if err := site.CheckBase(o.BaseURL); err != nil {
 			return nil, err
 		}
 	}
-	r := &importing{writer: w, o: o, hand: h, res: &Result{}}
+	r := &importing{writer: w, o: o, arrived: arrived, res: &Result{}}
 	err := r.run(ctx)
 	r.res.NewBytes = r.stored.Load()
-	if g, gerr := w.published(); gerr == nil && g != nil {
-		r.res.Files, r.res.Bytes = totals(g.Sets)
-		r.res.Waiting = g.waiting()
+	if g, gerr := w.trees.Published(); gerr == nil && g != nil {
+		r.res.Files, r.res.Bytes = Totals(g.Sets)
+		r.res.Waiting = g.Waiting()
 	}
 	return r.res, err
 }
 
 func (r *importing) run(ctx context.Context) error {
-	choices, unexcused := r.hand.choices()
+	choices, unexcused := r.arrived.choices()
 	if len(unexcused) > 0 {
 		return r.refuse(unexcused)
 	}
 	if err := r.checkRatchets(choices); err != nil {
 		return err
 	}
-	if err := r.checkConflicts(choices); err != nil {
-		return errors.Join(err, r.note(r.conflictEntries(choices, err)...))
+	if err := checkConflicts(r.state.State, r.trees.Trees, choices); err != nil {
+		return errors.Join(err, r.state.Note(r.conflictEntries(choices, err)...))
 	}
 	var targets []*arrival
 	var errs []error
@@ -100,7 +100,7 @@ func (r *importing) run(ctx context.Context) error {
 	if errors.Is(err, bundle.ErrIncomplete) || errors.Is(err, bundle.ErrCorrupt) {
 		// The store does not have what was recorded as placed: read it again.
 		for _, t := range targets {
-			err = errors.Join(err, r.forgetPlaced(t.Name()))
+			err = errors.Join(err, r.state.ForgetPlaced(t.Name()))
 		}
 	}
 	return err
@@ -109,7 +109,7 @@ func (r *importing) run(ctx context.Context) error {
 // checkRatchets asks again, now that the lock is held.
 func (r *importing) checkRatchets(choices []*choice) error {
 	for _, c := range choices {
-		t, err := r.ratchet(c.set)
+		t, err := r.state.Ratchet(c.set)
 		if err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func (r *importing) checkRatchets(choices []*choice) error {
 			switch {
 			case t.Stream != "" && t.Stream != a.Manifest().Stream:
 				return &verify.StreamError{Set: c.set, Have: t.Stream, Got: a.Manifest().Stream}
-			case t.has(a.Root()) || a.sequence() <= t.Sequence && !slices.Contains(a.Overrides(), verify.OverrideRollback):
+			case t.Has(a.Root()) || a.sequence() <= t.Sequence && !slices.Contains(a.Overrides(), verify.OverrideRollback):
 				return &verify.ReplayError{Set: c.set, Have: t.Sequence, Got: a.sequence()}
 			}
 		}
@@ -131,10 +131,10 @@ func (r *importing) refuse(refused []refusal) error {
 	var entries []Entry
 	for _, f := range refused {
 		errs = append(errs, f.err)
-		entries = append(entries, refusalEntry(f, r.now()))
+		entries = append(entries, refusalEntry(f, r.state.Now()))
 		r.res.Bundles = append(r.res.Bundles, refusalResult(f))
 	}
-	return errors.Join(append(errs, r.note(entries...))...)
+	return errors.Join(append(errs, r.state.Note(entries...))...)
 }
 
 func refusalEntry(f refusal, at time.Time) Entry {
@@ -148,27 +148,27 @@ func refusalResult(f refusal) BundleResult {
 // sweep removes what crashes left of imports, but for the partial blobs that
 // some pending bundle accounts for.
 func (w *writer) sweep() error {
-	if err := w.sweepPending(); err != nil {
+	if err := w.state.SweepPending(); err != nil {
 		return err
 	}
-	names, err := w.pendings()
+	names, err := w.state.Pendings()
 	if err != nil {
 		return err
 	}
 	claimed := map[bundle.Digest]bool{}
 	for _, name := range names {
-		p, err := w.readPending(name)
+		p, err := w.state.ReadPending(name)
 		if err != nil {
 			return err
 		}
-		for d := range p.segments {
+		for d := range p.Segments {
 			claimed[d] = true
 		}
 	}
 	if err := w.lists.Sweep(nil); err != nil {
 		return err
 	}
-	return w.store.Sweep(func(d bundle.Digest) bool { return claimed[d] })
+	return w.blobs.Sweep(func(d bundle.Digest) bool { return claimed[d] })
 }
 
 // choose places what is at hand of a set and gives the bundle that is to be
@@ -192,7 +192,7 @@ func (r *importing) choose(ctx context.Context, c *choice) (*arrival, error) {
 // acquire gets all blobs of a bundle into the store: from its own volumes, and
 // where those do not have them from the other bundles at hand.
 func (r *importing) acquire(ctx context.Context, a *arrival) error {
-	p, err := r.await(a.Bundle, r.now())
+	p, err := r.state.Await(a.Bundle, r.state.Now())
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func (r *importing) acquire(ctx context.Context, a *arrival) error {
 		return err
 	}
 	absent := r.absent(a, p)
-	if absent == nil && len(r.hand.arrivals) == 1 {
+	if absent == nil && len(r.arrived.all) == 1 {
 		return nil // verify has found everything else in the store
 	}
 	lacking, err := r.lacking(a.Bundle)
@@ -208,7 +208,7 @@ func (r *importing) acquire(ctx context.Context, a *arrival) error {
 		return err
 	}
 	var errs []error
-	for _, other := range slices.Backward(r.hand.arrivals) {
+	for _, other := range slices.Backward(r.arrived.all) {
 		if other == a || other.Known() || !slices.ContainsFunc(lacking, other.Carries) {
 			continue
 		}
@@ -225,7 +225,7 @@ func (r *importing) acquire(ctx context.Context, a *arrival) error {
 
 // borrow places the volumes of a bundle that another one builds on.
 func (r *importing) borrow(ctx context.Context, a *arrival) error {
-	p, err := r.await(a.Bundle, r.now())
+	p, err := r.state.Await(a.Bundle, r.state.Now())
 	if err != nil {
 		return err
 	}
@@ -237,10 +237,10 @@ func (r *importing) borrow(ctx context.Context, a *arrival) error {
 
 // absent is an error that names the volumes that were not placed, nil if all
 // were.
-func (r *importing) absent(a *arrival, p *pending) error {
+func (r *importing) absent(a *arrival, p *Waiting) error {
 	e := &verify.MissingVolumesError{Name: a.Name()}
 	for i, v := range a.Volumes() {
-		if !p.placed[i+1] {
+		if !p.Placed[i+1] {
 			e.Volumes, e.Bytes = append(e.Volumes, v.Name), e.Bytes+v.Size
 		}
 	}
@@ -258,7 +258,7 @@ func (w *writer) lacking(b *verify.Bundle) ([]bundle.Digest, error) {
 			if err != nil {
 				return nil, err
 			}
-			if ok, err := w.store.Has(f.Digest, f.Size); err != nil {
+			if ok, err := w.blobs.Has(f.Digest, f.Size); err != nil {
 				return nil, err
 			} else if !ok {
 				out = append(out, f.Digest)

@@ -15,6 +15,21 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
+// Outcome is what became of one bundle in an import.
+type Outcome string
+
+// The outcomes. Refused is an error of the whole import only when nothing
+// newer of the set made up for it. Failed says that the machine, not the
+// bundle, was in the way: a full disk, an interrupt.
+const (
+	Imported        Outcome = "imported"
+	AlreadyImported Outcome = "already imported"
+	Pending         Outcome = "pending"
+	Superseded      Outcome = "superseded"
+	Refused         Outcome = "refused"
+	Failed          Outcome = "failed"
+)
+
 // Entry is a line of the journal: something that was done to the mirror, or
 // refused.
 type Entry struct {
@@ -39,8 +54,8 @@ type Entry struct {
 // History is the journal from its beginning. A line that does not continue the
 // one before ends it with an error that matches bundle.ErrCorrupt; what stands
 // before is returned all the same.
-func (m *Mirror) History() ([]Entry, error) {
-	b, err := m.root.ReadFile(journalFile)
+func (s *State) History() ([]Entry, error) {
+	b, err := s.root.ReadFile(journalFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -92,9 +107,9 @@ func journalHead(f *os.File) (head bundle.Digest, end int64, err error) {
 	return bundle.DigestOf(line), from + int64(last) + 1, nil
 }
 
-// note appends entries to the journal, durably and all at once.
-func (w *writer) note(entries ...Entry) error {
-	f, err := w.root.OpenFile(journalFile, os.O_RDWR|os.O_CREATE, stateFileMode)
+// Note appends entries to the journal, durably and all at once.
+func (w *StateWriter) Note(entries ...Entry) error {
+	f, err := w.root.OpenFile(journalFile, os.O_RDWR|os.O_CREATE, FileMode)
 	if err != nil {
 		return err
 	}
@@ -108,7 +123,7 @@ func (w *writer) note(entries ...Entry) error {
 	if end > 0 {
 		return nil
 	}
-	return durable.SyncDir(w.root, stateDir) // the file is new
+	return durable.SyncDir(w.root, Dir) // the file is new
 }
 
 // maxDetail is how much of a long refusal the journal keeps.
@@ -134,7 +149,7 @@ func appendEntries(f *os.File, at int64, head bundle.Digest, entries []Entry) er
 }
 
 // head is the digest of the journal's last line, zero when there is none.
-func (w *writer) head() (bundle.Digest, error) {
+func (w *StateWriter) head() (bundle.Digest, error) {
 	f, err := w.root.Open(journalFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return bundle.Digest{}, nil

@@ -12,10 +12,10 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Tree is what a mirror publishes of one kind, for the kind's own completeness
+// View is what a mirror publishes of one kind, for the kind's own completeness
 // check. It belongs to the generation that was current when it was made.
-type Tree struct {
-	m     *Mirror
+type View struct {
+	trees *Trees
 	dir   string // of the generation
 	repos []bundle.Repository
 	by    map[string]GenerationRepository
@@ -25,14 +25,14 @@ type Tree struct {
 	fills map[string]map[bundle.Digest]bundle.Digest // by repository: content of filled files by the digest of the path
 }
 
-// Tree is the published part of a kind; of all kinds for "". Where two sets
+// View returns the published part of a kind; of all kinds for "". Where two sets
 // have a repository of one name, it is called "<set>/<name>" here.
-func (m *Mirror) Tree(kind string) (*Tree, error) {
-	g, err := m.Current()
+func (t *Trees) View(kind string) (*View, error) {
+	g, err := t.Current()
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{m: m, dir: generationDir(g.Number), by: map[string]GenerationRepository{}, sets: map[string]string{}, fills: map[string]map[bundle.Digest]bundle.Digest{}}
+	v := &View{trees: t, dir: generationDir(g.Number), by: map[string]GenerationRepository{}, sets: map[string]string{}, fills: map[string]map[bundle.Digest]bundle.Digest{}}
 	names := map[string]int{}
 	for _, s := range g.Sets {
 		for _, r := range s.Repositories {
@@ -49,47 +49,47 @@ func (m *Mirror) Tree(kind string) (*Tree, error) {
 			if names[r.Name] > 1 {
 				r.Name = s.Set + "/" + r.Name
 			}
-			t.repos = append(t.repos, r.Repository)
-			t.by[r.Name], t.sets[r.Name] = r, s.Set
+			v.repos = append(v.repos, r.Repository)
+			v.by[r.Name], v.sets[r.Name] = r, s.Set
 		}
 	}
-	return t, nil
+	return v, nil
 }
 
 // Repositories are those of the kind.
-func (t *Tree) Repositories() []bundle.Repository { return t.repos }
+func (v *View) Repositories() []bundle.Repository { return v.repos }
 
 // Set is the set that a repository belongs to.
-func (t *Tree) Set(repo string) string { return t.sets[repo] }
+func (v *View) Set(repo string) string { return v.sets[repo] }
 
 // Files is the file list of a repository, sorted by path.
-func (t *Tree) Files(repo string) iter.Seq2[bundle.File, error] {
-	r, ok := t.by[repo]
+func (v *View) Files(repo string) iter.Seq2[bundle.File, error] {
+	r, ok := v.by[repo]
 	if !ok {
 		return func(yield func(bundle.File, error) bool) {
 			yield(bundle.File{}, fmt.Errorf("repository %q: not published: %w", repo, bundle.ErrUsage))
 		}
 	}
-	return t.m.files(r.Repository)
+	return v.trees.Files(r.Repository)
 }
 
 // Open opens a file as clients get it, a filled one as the bundle has it: with
 // the words in place of the address, which it may still wait for. A file that is
 // listed and gone matches bundle.ErrCorrupt, whatever took it away.
-func (t *Tree) Open(_ context.Context, repo, path string) (io.ReadCloser, error) {
-	r, ok := t.by[repo]
+func (v *View) Open(_ context.Context, repo, path string) (io.ReadCloser, error) {
+	r, ok := v.by[repo]
 	if !ok {
 		return nil, fmt.Errorf("repository %q: not published: %w", repo, bundle.ErrUsage)
 	}
 	if err := bundle.CheckPath(path); err != nil {
 		return nil, err
 	}
-	if d, filled, err := t.filled(r, path); err != nil {
+	if d, filled, err := v.filled(r, path); err != nil {
 		return nil, err
 	} else if filled {
-		return t.m.store.Open(d)
+		return v.trees.blobs.Open(d)
 	}
-	f, err := t.m.root.Open(r.webRoot(t.dir) + "/" + path)
+	f, err := v.trees.root.Open(r.webRoot(v.dir) + "/" + path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s/%s: not there: %w: %w", r.Mount, path, bundle.ErrCorrupt, err)
 	}
@@ -101,16 +101,16 @@ func (t *Tree) Open(_ context.Context, repo, path string) (io.ReadCloser, error)
 
 // filled looks up a filled file of r. What is kept in memory for it is bounded by
 // bundle.MaxFilled.
-func (t *Tree) filled(r GenerationRepository, path string) (d bundle.Digest, ok bool, err error) {
+func (v *View) filled(r GenerationRepository, path string) (d bundle.Digest, ok bool, err error) {
 	if r.Filled == 0 {
 		return d, false, nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	known, read := t.fills[r.Name]
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	known, read := v.fills[r.Name]
 	if !read {
 		known = make(map[bundle.Digest]bundle.Digest, min(r.Filled, bundle.MaxFilled))
-		for f, err := range t.m.files(r.Repository) {
+		for f, err := range v.trees.Files(r.Repository) {
 			if err != nil {
 				return d, false, err
 			}
@@ -118,7 +118,7 @@ func (t *Tree) filled(r GenerationRepository, path string) (d bundle.Digest, ok 
 				known[bundle.DigestOf([]byte(f.Path))] = f.Digest
 			}
 		}
-		t.fills[r.Name] = known
+		v.fills[r.Name] = known
 	}
 	d, ok = known[bundle.DigestOf([]byte(path))]
 	return d, ok, nil

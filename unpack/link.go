@@ -20,7 +20,7 @@ import (
 // validators from modification time and size, so a path whose content changes
 // has to get a later time, and one that does not change keeps its own.
 type placer struct {
-	*writer
+	b   *Builder
 	ctx context.Context // of the one publish that the placer is for
 	at  time.Time       // T: the time of everything that is new
 	// base is the address that is published, baseBefore the one of the
@@ -119,7 +119,7 @@ func (p *placer) writeFilled(f bundle.File, dst string) (err error) {
 	if f.Size > bundle.MaxFilledSize {
 		return fmt.Errorf("%s: filled, with %d bytes, at most %d: %w", f.Path, f.Size, bundle.MaxFilledSize, bundle.ErrMalformed)
 	}
-	in, err := p.store.Open(f.Digest)
+	in, err := p.b.blobs.Open(f.Digest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: blob %s is not in the store: %w", f.Path, f.Digest, bundle.ErrIncomplete)
 	}
@@ -127,7 +127,7 @@ func (p *placer) writeFilled(f bundle.File, dst string) (err error) {
 		return err
 	}
 	defer in.Close()
-	out, err := p.root.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, store.Mode)
+	out, err := p.b.root.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, store.Mode)
 	if err != nil {
 		return err
 	}
@@ -135,12 +135,12 @@ func (p *placer) writeFilled(f bundle.File, dst string) (err error) {
 	if err != nil {
 		return fmt.Errorf("%s: %w", dst, err)
 	}
-	return p.root.Chtimes(dst, p.at, p.at)
+	return p.b.root.Chtimes(dst, p.at, p.at)
 }
 
 // stock makes dst out of the blob of f.
 func (p *placer) stock(f bundle.File, dst string) error {
-	fi, err := p.store.Lstat(f.Digest)
+	fi, err := p.b.blobs.Lstat(f.Digest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: blob %s is not in the store: %w", f.Path, f.Digest, bundle.ErrIncomplete)
 	}
@@ -150,13 +150,13 @@ func (p *placer) stock(f bundle.File, dst string) error {
 	if !fi.Mode().IsRegular() || fi.Size() != f.Size {
 		return fmt.Errorf("%s: blob %s in the store: want %d bytes, got %d: %w", f.Path, f.Digest, f.Size, fi.Size(), bundle.ErrCorrupt)
 	}
-	shelf, err := p.store.Shelf(f.Digest)
+	shelf, err := p.b.blobs.Shelf(f.Digest)
 	if err != nil {
 		return err
 	}
-	src, mtime := blobsDir+"/"+p.store.Path(f.Digest), fi.ModTime()
+	src, mtime := BlobsDir+"/"+p.b.blobs.Path(f.Digest), fi.ModTime()
 	if !mtime.Equal(p.at) {
-		links, err := linkCount(p.root, src, fi)
+		links, err := linkCount(p.b.root, src, fi)
 		switch {
 		case err != nil:
 			return err
@@ -178,14 +178,14 @@ func (p *placer) stock(f bundle.File, dst string) error {
 
 // keep makes dst the same file as src, which is published.
 func (p *placer) keep(f bundle.File, src, dst string) error {
-	from, err := p.from.at(p.root, path.Dir(src))
+	from, err := p.from.at(p.b.root, path.Dir(src))
 	if err != nil {
 		return err
 	}
 	if linked, err := p.link(from, path.Base(src), dst); linked || err != nil {
 		return err
 	}
-	fi, err := p.root.Lstat(src)
+	fi, err := p.b.root.Lstat(src)
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (p *placer) keep(f bundle.File, src, dst string) error {
 func (p *placer) double(d bundle.Digest, src, dst string, mtime time.Time) error {
 	key := spare{d, mtime.UnixNano()}
 	if have := p.spares[key]; have != "" {
-		from, err := p.spareFrom.at(p.root, path.Dir(have))
+		from, err := p.spareFrom.at(p.b.root, path.Dir(have))
 		if err != nil {
 			return err
 		}
@@ -220,7 +220,7 @@ func (p *placer) link(from *store.Folder, name, dst string) (bool, error) {
 	if p.linkless {
 		return false, nil
 	}
-	to, err := p.to.at(p.root, path.Dir(dst))
+	to, err := p.to.at(p.b.root, path.Dir(dst))
 	if err != nil {
 		return false, err
 	}
@@ -240,12 +240,12 @@ func (p *placer) link(from *store.Folder, name, dst string) (bool, error) {
 // copy makes dst a file of its own, sharing the blocks of src where the file
 // system can.
 func (p *placer) copy(src, dst string, mtime time.Time) (err error) {
-	in, err := p.root.Open(src)
+	in, err := p.b.root.Open(src)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := p.root.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, store.Mode)
+	out, err := p.b.root.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, store.Mode)
 	if err != nil {
 		return err
 	}
@@ -257,7 +257,7 @@ func (p *placer) copy(src, dst string, mtime time.Time) (err error) {
 		return fmt.Errorf("%s: %w", dst, err)
 	}
 	p.copies++
-	return p.root.Chtimes(dst, mtime, mtime)
+	return p.b.root.Chtimes(dst, mtime, mtime)
 }
 
 // makeParents makes the folders above dst that are missing, 0755 whatever the
@@ -274,7 +274,7 @@ func (p *placer) makeParents(dst string) error {
 		} else {
 			i += 1 + next
 		}
-		if err := store.MakeDir(p.root, dir[:i], publicDirMode); err != nil {
+		if err := store.MakeDir(p.b.root, dir[:i], DirMode); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package unpack
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,36 +13,6 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/store"
-)
-
-// The names in the directory of a mirror.
-const (
-	currentLink    = "current"
-	previousLink   = "previous"
-	generationsDir = "generations"
-	treesDir       = "trees"
-	blobsDir       = "blobs"
-	stateDir       = "state"
-
-	listsDir   = stateDir + "/lists"       // file and evidence lists, by digest
-	setsDir    = stateDir + "/sets"        // what was accepted, by set
-	recordsDir = stateDir + "/generations" // what each generation publishes
-	receiptDir = stateDir + "/receipts"
-	pendingDir = stateDir + "/pending" // bundles that wait for volumes
-	rootsDir   = stateDir + "/bundles" // signed roots of what was accepted
-
-	settingsFile   = stateDir + "/mirror.json"
-	policyFile     = stateDir + "/trust.json"
-	journalFile    = stateDir + "/journal.jsonl"
-	lockFile       = stateDir + "/lock"
-	receiptKeyFile = stateDir + "/receipt.key"
-	intentFile     = stateDir + "/publishing.json"
-
-	tempSuffix = ".tmp" // of a generation that is being built, of a link before its rename
-
-	publicDirMode  = 0o755
-	privateDirMode = 0o700
-	stateFileMode  = 0o600
 )
 
 // Options are how a mirror is worked with. The zero value is right.
@@ -72,9 +43,12 @@ type Mirror struct {
 	o    Options
 	dir  string // absolute
 	root *os.Root
-	// blobs and catalog are the roots of store and lists, which only read.
-	blobs, catalog *os.Root
-	store, lists   *store.Store
+	// blobsRoot and listsRoot are the folders of blobs and lists, which are
+	// for reading.
+	blobsRoot, listsRoot *os.Root
+	blobs, lists         *store.Store
+	state                *State
+	trees                *Trees
 }
 
 // Create opens the mirror in dir and makes it where there is none: dir itself
@@ -85,8 +59,8 @@ func Create(dir string, o Options) (*Mirror, error) {
 	if o.DryRun {
 		return Open(dir, o)
 	}
-	if err := os.Mkdir(dir, publicDirMode); err == nil {
-		err = os.Chmod(dir, publicDirMode) // whatever the umask: web servers read here
+	if err := os.Mkdir(dir, DirMode); err == nil {
+		err = os.Chmod(dir, DirMode) // whatever the umask: web servers read here
 		if err != nil {
 			return nil, err
 		}
@@ -106,7 +80,7 @@ func Create(dir string, o Options) (*Mirror, error) {
 // layOut makes what is missing of a mirror; the settings, whose presence says
 // that it is one, come last.
 func layOut(root *os.Root) error {
-	if _, err := root.Lstat(settingsFile); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := root.Lstat(SettingsFile); !errors.Is(err, fs.ErrNotExist) {
 		return err // also where it cannot be seen: it may be one, with settings
 	}
 	entries, err := fs.ReadDir(root.FS(), ".")
@@ -114,21 +88,14 @@ func layOut(root *os.Root) error {
 		return err
 	}
 	for _, e := range entries {
-		if !slices.Contains([]string{generationsDir, treesDir, blobsDir, stateDir, "lost+found"}, e.Name()) {
+		if !slices.Contains(append(Names(), Dir, "lost+found"), e.Name()) {
 			return fmt.Errorf("holds %q and is no mirror: want an empty or new folder: %w", e.Name(), bundle.ErrUsage)
 		}
 	}
-	for _, d := range []string{generationsDir, treesDir, blobsDir} {
-		if err := store.MakeDir(root, d, publicDirMode); err != nil {
-			return err
-		}
+	if err := CreateTrees(root); err != nil {
+		return err
 	}
-	for _, d := range []string{stateDir, listsDir, setsDir, recordsDir, receiptDir, pendingDir, rootsDir} {
-		if err := store.MakeDir(root, d, privateDirMode); err != nil {
-			return err
-		}
-	}
-	return writeState(root, settingsFile, settings{Format: mirrorFormat})
+	return CreateState(root)
 }
 
 // Open opens the mirror in dir; where there is none the error matches
@@ -163,35 +130,37 @@ func open(dir string, root *os.Root, o Options) (_ *Mirror, err error) {
 	if m.dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	s, err := m.settings()
+	m.state = NewState(root, m.dir, StateOptions{Now: m.o.Now, RetryLock: o.RetryLock, Tool: o.Tool, Built: o.Built})
+	s, err := m.state.Settings()
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("mirror %s: no mirror there (no %s): %w", dir, settingsFile, bundle.ErrIncomplete)
+		return nil, fmt.Errorf("mirror %s: no mirror there (no %s): %w", dir, SettingsFile, bundle.ErrIncomplete)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if s.Format != mirrorFormat {
-		return nil, fmt.Errorf("mirror %s: layout %d, this program knows %d: %w", dir, s.Format, mirrorFormat, bundle.ErrUnsupported)
+	if s.Format != Format {
+		return nil, fmt.Errorf("mirror %s: layout %d, this program knows %d: %w", dir, s.Format, Format, bundle.ErrUnsupported)
 	}
-	if m.blobs, err = root.OpenRoot(blobsDir); err != nil {
+	if m.blobsRoot, err = root.OpenRoot(BlobsDir); err != nil {
 		return nil, err
 	}
-	if m.catalog, err = root.OpenRoot(listsDir); err != nil {
+	if m.listsRoot, err = root.OpenRoot(ListsDir); err != nil {
 		return nil, err
 	}
-	m.store, m.lists = store.View(m.blobs), store.View(m.catalog)
+	m.blobs, m.lists = store.View(m.blobsRoot), store.View(m.listsRoot)
+	m.trees = NewTrees(root, m.dir, o.Tool, m.blobs, m.lists)
 	return m, nil
 }
 
 // Close releases the mirror; what its methods opened stays open.
 func (m *Mirror) Close() error {
 	var errs []error
-	for _, s := range []*store.Store{m.store, m.lists} {
+	for _, s := range []*store.Store{m.blobs, m.lists} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}
 	}
-	for _, r := range []*os.Root{m.blobs, m.catalog, m.root} {
+	for _, r := range []*os.Root{m.blobsRoot, m.listsRoot, m.root} {
 		if r != nil {
 			errs = append(errs, r.Close())
 		}
@@ -202,4 +171,31 @@ func (m *Mirror) Close() error {
 // Dir is the absolute path of the mirror.
 func (m *Mirror) Dir() string { return m.dir }
 
-func (m *Mirror) now() time.Time { return m.o.Now().UTC().Truncate(time.Second) }
+// Receipt is the signed receipt of the newest bundle that was imported of a
+// set; the error matches bundle.ErrIncomplete where there is none.
+func (m *Mirror) Receipt(set string) ([]byte, error) { return m.state.Receipt(set) }
+
+// History is the journal from its beginning. A line that does not continue the
+// one before ends it with an error that matches bundle.ErrCorrupt; the lines
+// before it are returned all the same.
+func (m *Mirror) History() ([]Entry, error) { return m.state.History() }
+
+// Current is the generation that is published; where nothing was published yet
+// the error matches bundle.ErrIncomplete.
+func (m *Mirror) Current() (*Generation, error) { return m.trees.Current() }
+
+// Generations are all that are still here, in the order of their numbers; the
+// last is the current one.
+func (m *Mirror) Generations() ([]Generation, error) { return m.trees.Generations() }
+
+// Tree returns the published part of a kind; of all kinds for "". Where two
+// sets have a repository of one name, it is called "<set>/<name>" there.
+func (m *Mirror) Tree(kind string) (*View, error) { return m.trees.View(kind) }
+
+// Check compares what is published with its lists: every file is there, is a
+// file, has its size, and there is nothing else. With o.Data, some or all of
+// the content is hashed. It names everything that is wrong, in the result and,
+// in short, in the error, which matches bundle.ErrCorrupt.
+func (m *Mirror) Check(ctx context.Context, o CheckOptions) (*CheckResult, error) {
+	return m.trees.Check(ctx, o)
+}

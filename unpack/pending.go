@@ -2,6 +2,7 @@ package unpack
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,60 +18,65 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// pending is a bundle of which not everything was placed yet. Its root and
-// catalogue lie in state/pending/<bundle>/, so that the media may come one by
-// one; what was placed is in a file beside that, one line for each volume,
-// written once its blobs are durable.
-type pending struct {
-	name   string
-	root   bundle.Digest
-	at     time.Time // T of its publish
-	placed map[int]bool
-	// segments are of blobs that are split over volumes and not whole yet, by
-	// the offset in the blob: what is durable of them.
-	segments map[bundle.Digest]map[int64]segment
+// Waiting is a bundle of which not everything was placed yet. Its root and
+// catalogue are in state/pending/<bundle>/, so that the media may come one by
+// one. What was placed is in a file next to that folder, one line for each
+// volume, written after its blobs are durable.
+type Waiting struct {
+	Name string
+	Root bundle.Digest
+	// Time is the T of its publish.
+	Time time.Time
+	// Placed are the volumes that were placed, from 1.
+	Placed map[int]bool
+	// Segments are the durable parts of blobs that are split over volumes and
+	// not whole yet, by the offset in the blob.
+	Segments map[bundle.Digest]map[int64]Segment
 }
 
-// segment is a durable part of a blob.
-type segment struct {
+// Segment is a durable part of a blob.
+type Segment struct {
 	Digest bundle.Digest `json:"digest"`
 	At     int64         `json:"at"`
 	Length int64         `json:"length"`
 	Size   int64         `json:"size"`
 }
 
-// placedLine is a line of the record: the first has Root and Time, the others
-// say that a volume was placed.
-type placedLine struct {
+// PlacedLine is a line of that file: the first has Root and Time, each other
+// one a volume that was placed.
+type PlacedLine struct {
 	Root     bundle.Digest `json:"root,omitzero"`
 	Time     time.Time     `json:"time,omitzero"`
 	Volume   int           `json:"volume,omitempty"` // from 1
-	Segments []segment     `json:"segments,omitempty"`
+	Segments []Segment     `json:"segments,omitempty"`
 }
 
-func pendingPath(name string) string { return pendingDir + "/" + name }
-func placedFile(name string) string  { return pendingPath(name) + placedSuffix }
+// PendingPath is the folder of the root and catalogue of a bundle that waits.
+func PendingPath(name string) string { return PendingDir + "/" + name }
+
+func placedFile(name string) string { return PendingPath(name) + placedSuffix }
 
 const placedSuffix = ".placed"
 
-// readPending reads the record of a bundle; fs.ErrNotExist when there is none.
-func (m *Mirror) readPending(name string) (*pending, error) {
-	b, err := m.root.ReadFile(placedFile(name))
+// ReadPending reads the record of a bundle that waits; errors match
+// fs.ErrNotExist where there is none.
+func (s *State) ReadPending(name string) (*Waiting, error) {
+	b, err := s.root.ReadFile(placedFile(name))
 	if err != nil {
 		return nil, err
 	}
-	p := &pending{name: name, placed: map[int]bool{}, segments: map[bundle.Digest]map[int64]segment{}}
+	p := &Waiting{Name: name, Placed: map[int]bool{}, Segments: map[bundle.Digest]map[int64]Segment{}}
 	for n := 1; ; n++ {
 		line, rest, whole := bytes.Cut(b, []byte{'\n'})
 		if !whole {
 			return p, nil // the last line was never finished: it does not count
 		}
-		var l placedLine
+		var l PlacedLine
 		if err := json.Unmarshal(line, &l); err != nil {
 			return nil, fmt.Errorf("%s, line %d: %w: %w", placedFile(name), n, bundle.ErrCorrupt, err)
 		}
 		if n == 1 {
-			p.root, p.at = l.Root, l.Time
+			p.Root, p.Time = l.Root, l.Time
 		} else {
 			p.add(l)
 		}
@@ -78,83 +84,84 @@ func (m *Mirror) readPending(name string) (*pending, error) {
 	}
 }
 
-func (p *pending) add(l placedLine) {
-	p.placed[l.Volume] = true
+func (p *Waiting) add(l PlacedLine) {
+	p.Placed[l.Volume] = true
 	for _, s := range l.Segments {
-		if p.segments[s.Digest] == nil {
-			p.segments[s.Digest] = map[int64]segment{}
+		if p.Segments[s.Digest] == nil {
+			p.Segments[s.Digest] = map[int64]Segment{}
 		}
-		p.segments[s.Digest][s.At] = s
+		p.Segments[s.Digest][s.At] = s
 	}
 }
 
-// whole says that all segments of a blob are there: they do not overlap, which
-// verify has checked, so their lengths tell.
-func (p *pending) whole(d bundle.Digest) (size int64, whole bool) {
+// Whole returns the size of a blob and reports whether all its segments are
+// there. Segments do not overlap, which verify has checked, so their lengths
+// tell.
+func (p *Waiting) Whole(d bundle.Digest) (size int64, whole bool) {
 	var sum int64
-	for _, s := range p.segments[d] {
+	for _, s := range p.Segments[d] {
 		sum += s.Length
 		size = s.Size
 	}
 	return size, sum == size
 }
 
-// await puts a bundle on record as pending, or finds it there. The pending
-// root has been verified by the run that put it there, so another bundle with
-// this number is somebody's equivocation.
-func (w *writer) await(b *verify.Bundle, at time.Time) (*pending, error) {
-	p, err := w.readPending(b.Name())
-	if err == nil && !p.root.IsZero() {
-		if p.root != b.Root() {
-			return nil, &verify.EquivocationError{Set: b.Manifest().Set, Sequence: b.Manifest().Sequence, Have: p.root, Got: b.Root()}
+// Await puts a bundle on record as pending, or finds it there. The pending
+// root was verified by the run that put it there, so another bundle with this
+// number is somebody's equivocation.
+func (w *StateWriter) Await(b *verify.Bundle, at time.Time) (*Waiting, error) {
+	p, err := w.ReadPending(b.Name())
+	if err == nil && !p.Root.IsZero() {
+		if p.Root != b.Root() {
+			return nil, &verify.EquivocationError{Set: b.Manifest().Set, Sequence: b.Manifest().Sequence, Have: p.Root, Got: b.Root()}
 		}
 		return p, nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	dir := pendingPath(b.Name())
+	dir := PendingPath(b.Name())
 	if err := store.MakeDir(w.root, dir, privateDirMode); err != nil {
 		return nil, err
 	}
 	if err := w.copyRoot(b, dir); err != nil {
 		return nil, err
 	}
-	p = &pending{name: b.Name(), root: b.Root(), at: at, placed: map[int]bool{}, segments: map[bundle.Digest]map[int64]segment{}}
-	line, err := json.Marshal(placedLine{Root: p.root, Time: at})
+	p = &Waiting{Name: b.Name(), Root: b.Root(), Time: at, Placed: map[int]bool{}, Segments: map[bundle.Digest]map[int64]Segment{}}
+	line, err := json.Marshal(PlacedLine{Root: p.Root, Time: at})
 	if err != nil {
 		return nil, err
 	}
-	return p, durable.WriteFile(w.root, placedFile(b.Name()), append(line, '\n'), stateFileMode)
+	return p, durable.WriteFile(w.root, placedFile(b.Name()), append(line, '\n'), FileMode)
 }
 
-func (w *writer) copyRoot(b *verify.Bundle, dir string) error {
+func (w *StateWriter) copyRoot(b *verify.Bundle, dir string) error {
 	dst, err := w.root.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	err = b.CopyRoot(func(name string, content io.Reader) error {
-		return durable.WriteFrom(dst, name, stateFileMode, func(out io.Writer) error {
+		return durable.WriteFrom(dst, name, FileMode, func(out io.Writer) error {
 			_, err := io.Copy(out, content)
 			return err
 		})
 	})
 	err = errors.Join(err, dst.Close())
-	return errors.Join(err, durable.SyncDir(w.root, pendingDir))
+	return errors.Join(err, durable.SyncDir(w.root, PendingDir))
 }
 
-// record says durably that a volume was placed.
-func (w *writer) record(p *pending, l placedLine) error {
+// RecordPlaced records durably that a volume was placed.
+func (w *StateWriter) RecordPlaced(p *Waiting, l PlacedLine) error {
 	line, err := json.Marshal(l)
 	if err != nil {
 		return err
 	}
-	f, err := w.root.OpenFile(placedFile(p.name), os.O_RDWR, 0)
+	f, err := w.root.OpenFile(placedFile(p.Name), os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(appendLine(f, line), f.Close()); err != nil {
-		return fmt.Errorf("%s: %w", placedFile(p.name), err)
+		return fmt.Errorf("%s: %w", placedFile(p.Name), err)
 	}
 	p.add(l)
 	return nil
@@ -180,23 +187,23 @@ func appendLine(f *os.File, line []byte) error {
 	return f.Sync()
 }
 
-// forgetPlaced makes the next run read every volume of the bundle again.
-func (w *writer) forgetPlaced(name string) error {
+// ForgetPlaced makes the next run read every volume of the bundle again.
+func (w *StateWriter) ForgetPlaced(name string) error {
 	return durable.Remove(w.root, placedFile(name))
 }
 
 // dropPending removes everything of a bundle that waits no longer. The record
 // goes first: without it the rest is rubbish.
-func (w *writer) dropPending(name string) error {
-	if err := w.forgetPlaced(name); err != nil {
+func (w *StateWriter) dropPending(name string) error {
+	if err := w.ForgetPlaced(name); err != nil {
 		return err
 	}
-	return w.root.RemoveAll(pendingPath(name))
+	return w.root.RemoveAll(PendingPath(name))
 }
 
-// pendings are the names of the bundles that wait, sorted.
-func (m *Mirror) pendings() ([]string, error) {
-	entries, err := fs.ReadDir(m.root.FS(), pendingDir)
+// Pendings returns the names of the bundles that wait, sorted.
+func (s *State) Pendings() ([]string, error) {
+	entries, err := fs.ReadDir(s.root.FS(), PendingDir)
 	if err != nil {
 		return nil, err
 	}
@@ -210,9 +217,9 @@ func (m *Mirror) pendings() ([]string, error) {
 	return names, nil
 }
 
-// sweepPending removes roots that a crash left without a record.
-func (w *writer) sweepPending() error {
-	entries, err := fs.ReadDir(w.root.FS(), pendingDir)
+// SweepPending removes roots that a crash left without a record.
+func (w *StateWriter) SweepPending() error {
+	entries, err := fs.ReadDir(w.root.FS(), PendingDir)
 	if err != nil {
 		return err
 	}
@@ -222,10 +229,58 @@ func (w *writer) sweepPending() error {
 		}
 		_, err := w.root.Lstat(placedFile(e.Name()))
 		if errors.Is(err, fs.ErrNotExist) {
-			err = w.root.RemoveAll(pendingPath(e.Name()))
+			err = w.root.RemoveAll(PendingPath(e.Name()))
 		}
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// PendingCatalog calls each for the volumes of a pending bundle, whose root
+// was verified when it was put there.
+func (s *State) PendingCatalog(ctx context.Context, name string, each func(bundle.Volume, *bundle.Catalog) error) error {
+	dir, err := s.root.OpenRoot(PendingPath(name))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	b, err := dir.ReadFile(bundle.RootName)
+	if err != nil {
+		return err
+	}
+	manifest, err := bundle.ParseManifest(b)
+	if err != nil {
+		return fmt.Errorf("pending %s: %w", name, err)
+	}
+	var files []io.Closer
+	defer func() {
+		for _, f := range files {
+			_ = f.Close() // read only
+		}
+	}()
+	c, err := bundle.NewCatalog(manifest, func(file string) (io.ReaderAt, int64, error) {
+		f, err := dir.Open(file)
+		if err != nil {
+			return nil, 0, err
+		}
+		files = append(files, f)
+		fi, err := f.Stat()
+		if err != nil {
+			return nil, 0, err
+		}
+		return f, fi.Size(), nil
+	})
+	if err != nil {
+		return fmt.Errorf("pending %s: %w", name, err)
+	}
+	for v, err := range c.Volumes(ctx) {
+		if err == nil {
+			err = each(v, c)
+		}
+		if err != nil {
+			return fmt.Errorf("pending %s: %w", name, err)
 		}
 	}
 	return nil

@@ -17,19 +17,19 @@ import (
 // place reads what is at hand of a bundle's volumes, each once, into the
 // store. A volume is placed once its blobs are durable; that is recorded, and
 // it is not read again by a later run.
-func (w *writer) place(ctx context.Context, b *verify.Bundle, p *pending, stored *atomic.Int64) error {
+func (w *writer) place(ctx context.Context, b *verify.Bundle, p *Waiting, stored *atomic.Int64) error {
 	if err := w.joinSegments(ctx, p); err != nil {
 		return err
 	}
 	volumes := b.Volumes()
 	for i, v := range volumes {
-		if v.Found >= 0 && !p.placed[i+1] {
+		if v.Found >= 0 && !p.Placed[i+1] {
 			w.o.Progress.Grow(v.Size)
 		}
 	}
 	var errs []error
 	for i, v := range volumes {
-		if v.Found < 0 || p.placed[i+1] {
+		if v.Found < 0 || p.Placed[i+1] {
 			continue // of a wrong size: read all the same, to say where it is cut
 		}
 		w.o.Progress.Item(b.Name() + "/" + v.Name)
@@ -48,8 +48,8 @@ func (w *writer) place(ctx context.Context, b *verify.Bundle, p *pending, stored
 	return errors.Join(errs...)
 }
 
-func (w *writer) placeVolume(ctx context.Context, b *verify.Bundle, i int, p *pending, stored *atomic.Int64) error {
-	sink := &shelver{ctx: ctx, store: w.store, batch: w.store.Begin(), stored: stored}
+func (w *writer) placeVolume(ctx context.Context, b *verify.Bundle, i int, p *Waiting, stored *atomic.Int64) error {
+	sink := &shelver{ctx: ctx, store: w.blobs, batch: w.blobs.Begin(), stored: stored}
 	err := b.Stream(ctx, i, sink, verify.StreamOptions{Jobs: w.o.Jobs, Progress: w.o.Progress})
 	if err != nil {
 		sink.batch.Discard()
@@ -59,35 +59,35 @@ func (w *writer) placeVolume(ctx context.Context, b *verify.Bundle, i int, p *pe
 		return err
 	}
 	if len(sink.segments) > 0 {
-		if err := w.store.Sync(); err != nil {
+		if err := w.blobs.Sync(); err != nil {
 			return err
 		}
 	}
 	w.o.Log.Debug("volume placed", "bundle", b.Name(), "volume", i+1, "segments", len(sink.segments))
-	return w.record(p, placedLine{Volume: i + 1, Segments: sink.segments})
+	return w.state.RecordPlaced(p, PlacedLine{Volume: i + 1, Segments: sink.segments})
 }
 
 // joinSegments puts every split blob on the shelf whose segments are all
 // there. Bytes of segments were authenticated as bytes of their volumes; the
 // digest of the whole is checked here.
-func (w *writer) joinSegments(ctx context.Context, p *pending) error {
-	for d := range p.segments {
-		size, whole := p.whole(d)
+func (w *writer) joinSegments(ctx context.Context, p *Waiting) error {
+	for d := range p.Segments {
+		size, whole := p.Whole(d)
 		if !whole {
 			continue
 		}
-		if ok, err := w.store.Has(d, size); err != nil {
+		if ok, err := w.blobs.Has(d, size); err != nil {
 			return err
 		} else if !ok {
-			err := w.store.FinishPartial(ctx, d, size)
+			err := w.blobs.FinishPartial(ctx, d, size)
 			if errors.Is(err, bundle.ErrCorrupt) || errors.Is(err, fs.ErrNotExist) {
-				return errors.Join(fmt.Errorf("%s: %w", p.name, corrupt(err)), w.forgetPlaced(p.name))
+				return errors.Join(fmt.Errorf("%s: %w", p.Name, corrupt(err)), w.state.ForgetPlaced(p.Name))
 			}
 			if err != nil {
 				return err
 			}
 		}
-		delete(p.segments, d)
+		delete(p.Segments, d)
 	}
 	return nil
 }
@@ -108,7 +108,7 @@ type shelver struct {
 	stored *atomic.Int64 // bytes written, over all volumes
 
 	mu       sync.Mutex
-	segments []segment
+	segments []Segment
 }
 
 // Create is called concurrently, once for each line of the blob table.
@@ -161,7 +161,7 @@ func (w *partOfBlob) Commit() error {
 	w.shelver.stored.Add(w.blob.Length)
 	w.shelver.mu.Lock()
 	defer w.shelver.mu.Unlock()
-	w.shelver.segments = append(w.shelver.segments, segment{w.blob.Digest, w.blob.At, w.blob.Length, w.blob.Size})
+	w.shelver.segments = append(w.shelver.segments, Segment{w.blob.Digest, w.blob.At, w.blob.Length, w.blob.Size})
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/durable"
@@ -14,24 +15,24 @@ func receiptFile(name string) string { return receiptDir + "/" + name + ".receip
 
 // Receipt is the signed receipt of the newest bundle that was imported of a
 // set; the error matches bundle.ErrIncomplete where there is none.
-func (m *Mirror) Receipt(set string) ([]byte, error) {
-	t, err := m.ratchet(set)
+func (s *State) Receipt(set string) ([]byte, error) {
+	t, err := s.Ratchet(set)
 	if err != nil {
 		return nil, err
 	}
 	if t.Acknowledged == nil {
 		return nil, fmt.Errorf("set %s: nothing was imported yet: %w", set, bundle.ErrIncomplete)
 	}
-	return m.root.ReadFile(receiptFile(bundle.DirName(set, t.Acknowledged.Sequence)))
+	return s.root.ReadFile(receiptFile(bundle.DirName(set, t.Acknowledged.Sequence)))
 }
 
 // receiptKey opens the key that signs receipts, made at the first need. It has
 // no passphrase, because imports run unattended, and can do nothing else.
-func (w *writer) receiptKey() (*bundle.Signer, error) {
+func (w *StateWriter) receiptKey() (*bundle.Signer, error) {
 	b, err := w.root.ReadFile(receiptKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		if b, _, err = bundle.GenerateKey(); err == nil {
-			err = durable.WriteFile(w.root, receiptKeyFile, b, stateFileMode)
+			err = durable.WriteFile(w.root, receiptKeyFile, b, FileMode)
 		}
 	}
 	if err != nil {
@@ -40,8 +41,9 @@ func (w *writer) receiptKey() (*bundle.Signer, error) {
 	return bundle.ParseSigner(b)
 }
 
-// receipt is the signed receipt for a bundle that is about to be published.
-func (w *writer) receipt(b *verify.Bundle) ([]byte, error) {
+// SignReceipt returns the signed receipt for a bundle that is about to be
+// published.
+func (w *StateWriter) SignReceipt(b *verify.Bundle) ([]byte, error) {
 	key, err := w.receiptKey()
 	if err != nil {
 		return nil, err
@@ -49,11 +51,11 @@ func (w *writer) receipt(b *verify.Bundle) ([]byte, error) {
 	m := b.Manifest()
 	r := &bundle.Receipt{
 		Set: m.Set, Stream: m.Stream, Sequence: m.Sequence, Root: b.Root(), State: m.State,
-		Destination: m.Destination, Overrides: b.Overrides(), Imported: w.now(), Tool: w.o.Tool,
+		Destination: m.Destination, Overrides: b.Overrides(), Imported: w.Now(), Tool: w.o.Tool,
 		Formats: []int{bundle.Format}, Features: bundle.Features(), Volumes: int64(len(b.Volumes())),
 	}
-	for _, s := range b.Signers() {
-		r.Signers = append(r.Signers, s.ID)
+	for _, signer := range b.Signers() {
+		r.Signers = append(r.Signers, signer.ID)
 	}
 	for _, repo := range m.Repositories {
 		r.Files += repo.Count
@@ -66,4 +68,28 @@ func (w *writer) receipt(b *verify.Bundle) ([]byte, error) {
 		{Name: "volumes", Count: r.Volumes},
 	}
 	return bundle.SignReceipt(r, key)
+}
+
+// ReceiptKeyID identifies the key that signs receipts here, zero before the
+// first receipt.
+func (s *State) ReceiptKeyID() (bundle.Digest, error) {
+	b, err := s.root.ReadFile(receiptKeyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return bundle.Digest{}, nil
+	}
+	if err != nil {
+		return bundle.Digest{}, err
+	}
+	key, err := bundle.ParseSigner(b)
+	if err != nil {
+		return bundle.Digest{}, err
+	}
+	return key.KeyID(), nil
+}
+
+// ReceiptPath returns the absolute path of the receipt for the bundle of this
+// name, and reports whether it is there.
+func (s *State) ReceiptPath(name string) (path string, there bool) {
+	_, err := s.root.Lstat(receiptFile(name))
+	return filepath.Join(s.dir, filepath.FromSlash(receiptFile(name))), err == nil
 }

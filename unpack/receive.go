@@ -39,16 +39,16 @@ type refusal struct {
 	err       error
 }
 
-// hand is all bundles of one run, by set and sequence.
-type hand struct {
-	readers  []*bundle.Reader
-	arrivals []*arrival
-	refused  []refusal
+// arrivals are all bundles of one run, by set and sequence.
+type arrivals struct {
+	readers []*bundle.Reader
+	all     []*arrival
+	refused []refusal
 }
 
-func (h *hand) close() error {
+func (a *arrivals) close() error {
 	var errs []error
-	for _, r := range h.readers {
+	for _, r := range a.readers {
 		errs = append(errs, r.Close())
 	}
 	return errors.Join(errs...)
@@ -64,73 +64,73 @@ func (h *hand) close() error {
 // each, also beside an error.
 func (m *Mirror) Receive(ctx context.Context, paths []string, o ImportOptions) (res *Result, err error) {
 	if m.o.DryRun {
-		h, err := m.gather(ctx, paths, o)
+		arrived, err := m.gather(ctx, paths, o)
 		if err != nil {
 			return nil, err
 		}
-		res, err = m.rehearse(h)
-		return res, errors.Join(err, h.close())
+		res, err = rehearse(m.state, m.trees, arrived)
+		return res, errors.Join(err, arrived.close())
 	}
 	err = m.write(ctx, func(w *writer) error {
 		if err := w.sweep(); err != nil {
 			return err
 		}
-		h, err := m.gather(ctx, paths, o)
+		arrived, err := m.gather(ctx, paths, o)
 		if err != nil {
 			return err
 		}
-		res, err = w.importAll(ctx, h, o)
-		return errors.Join(err, h.close())
+		res, err = w.importAll(ctx, arrived, o)
+		return errors.Join(err, arrived.close())
 	})
 	return res, err
 }
 
 // gather verifies every bundle in paths and every one that is pending.
-func (m *Mirror) gather(ctx context.Context, paths []string, o ImportOptions) (_ *hand, err error) {
+func (m *Mirror) gather(ctx context.Context, paths []string, o ImportOptions) (_ *arrivals, err error) {
 	policy, err := m.Policy()
 	if err != nil {
 		return nil, err
 	}
-	h := &hand{}
+	arrived := &arrivals{}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, h.close())
+			err = errors.Join(err, arrived.close())
 		}
 	}()
-	if h.readers, err = m.discover(paths); err != nil {
+	if arrived.readers, err = discover(m.state, m.dir, paths); err != nil {
 		return nil, err
 	}
-	known := &receiver{m: m}
-	for _, r := range h.readers {
+	known := m.receiver(nil)
+	for _, r := range arrived.readers {
 		b, report, err := verify.Open(ctx, r, verify.Options{
-			Policy: policy, Receiver: known, Now: m.now(),
+			Policy: policy, Receiver: known, Now: m.state.Now(),
 			AllowRollback: o.AllowRollback, AcceptExpired: o.AcceptExpired, AcceptKeys: o.AcceptKeys, Confirm: o.Confirm,
 		})
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		background := m.isBackground(r)
+		background := isBackground(m.dir, r)
 		switch {
 		case err == nil:
-			h.arrivals = append(h.arrivals, &arrival{b, background})
+			arrived.all = append(arrived.all, &arrival{b, background})
 			if !b.Known() {
 				known.with = append(known.with, b)
 			}
 		case !background: // one that merely waits goes on waiting
 			set, sequence, _, _ := bundle.SplitDirName(r.Name())
-			h.refused = append(h.refused, refusal{r.Name(), set, sequence, report, err})
+			arrived.refused = append(arrived.refused, refusal{r.Name(), set, sequence, report, err})
 		}
 	}
-	return h, nil
+	return arrived, nil
 }
 
 // discover finds the bundles in paths, and joins to them what is pending.
-func (m *Mirror) discover(paths []string) ([]*bundle.Reader, error) {
+func discover(of *State, dir string, paths []string) ([]*bundle.Reader, error) {
 	named, err := bundle.Discover(paths)
 	if err != nil {
 		return nil, err
 	}
-	waiting, err := m.pendings()
+	waiting, err := of.Pendings()
 	if err != nil || len(waiting) == 0 {
 		return named, err
 	}
@@ -141,14 +141,15 @@ func (m *Mirror) discover(paths []string) ([]*bundle.Reader, error) {
 	}
 	all := slices.Clone(paths)
 	for _, name := range waiting {
-		all = append(all, filepath.Join(m.dir, filepath.FromSlash(pendingPath(name))))
+		all = append(all, filepath.Join(dir, filepath.FromSlash(PendingPath(name))))
 	}
 	return bundle.Discover(all)
 }
 
-// isBackground says that nothing of the bundle lies outside the mirror.
-func (m *Mirror) isBackground(r *bundle.Reader) bool {
-	inside := filepath.Join(m.dir, filepath.FromSlash(pendingDir)) + string(filepath.Separator)
+// isBackground reports whether nothing of the bundle is outside the mirror in
+// mirrorDir.
+func isBackground(mirrorDir string, r *bundle.Reader) bool {
+	inside := filepath.Join(mirrorDir, filepath.FromSlash(PendingDir)) + string(filepath.Separator)
 	return !slices.ContainsFunc(r.Dirs(), func(dir string) bool { return !strings.HasPrefix(dir, inside) })
 }
 
@@ -164,26 +165,26 @@ type choice struct {
 
 // choices sorts what is at hand by set, and gives the refusals that nothing
 // newer makes up for.
-func (h *hand) choices() (all []*choice, unexcused []refusal) {
+func (a *arrivals) choices() (all []*choice, unexcused []refusal) {
 	bySet := map[string]*choice{}
 	newest := map[string]int64{}
-	for _, a := range slices.Backward(h.arrivals) {
-		c := bySet[a.set()]
+	for _, b := range slices.Backward(a.all) {
+		c := bySet[b.set()]
 		if c == nil {
-			c = &choice{set: a.set()}
-			bySet[a.set()], all = c, append(all, c)
+			c = &choice{set: b.set()}
+			bySet[b.set()], all = c, append(all, c)
 		}
 		switch {
-		case a.Known():
-			c.known = append(c.known, a)
+		case b.Known():
+			c.known = append(c.known, b)
 		case len(c.known) > 0:
-			c.passed = append(c.passed, a)
+			c.passed = append(c.passed, b)
 		default:
-			c.candidates = append(c.candidates, a)
+			c.candidates = append(c.candidates, b)
 		}
-		newest[a.set()] = max(newest[a.set()], a.sequence())
+		newest[b.set()] = max(newest[b.set()], b.sequence())
 	}
-	for _, r := range h.refused {
+	for _, r := range a.refused {
 		if newest[r.set] < r.sequence {
 			unexcused = append(unexcused, r)
 		}

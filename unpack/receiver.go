@@ -6,13 +6,15 @@ import (
 	"io/fs"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
 // receiver is what the mirror holds, and what bundles bring that are imported
 // in the same run.
 type receiver struct {
-	m *Mirror
+	state        *State
+	blobs, lists *store.Store
 	// with are bundles that were verified before, of the same run: what they
 	// carry counts as at hand.
 	with []*verify.Bundle
@@ -21,11 +23,15 @@ type receiver struct {
 // Receiver is what the mirror holds, for verify.Open, and what other verified
 // bundles bring that would be imported together.
 func (m *Mirror) Receiver(with ...*verify.Bundle) verify.Receiver {
-	return &receiver{m: m, with: with}
+	return m.receiver(with)
+}
+
+func (m *Mirror) receiver(with []*verify.Bundle) *receiver {
+	return &receiver{state: m.state, blobs: m.blobs, lists: m.lists, with: with}
 }
 
 func (r *receiver) Accepted(set string) (verify.Accepted, error) {
-	t, err := r.m.ratchet(set)
+	t, err := r.state.Ratchet(set)
 	if err != nil {
 		return verify.Accepted{}, err
 	}
@@ -33,7 +39,7 @@ func (r *receiver) Accepted(set string) (verify.Accepted, error) {
 }
 
 func (r *receiver) HasBlob(d bundle.Digest, size int64) (bool, error) {
-	if ok, err := r.m.store.Has(d, size); ok || err != nil {
+	if ok, err := r.blobs.Has(d, size); ok || err != nil {
 		return ok, err
 	}
 	for _, b := range r.with {
@@ -45,7 +51,7 @@ func (r *receiver) HasBlob(d bundle.Digest, size int64) (bool, error) {
 }
 
 func (r *receiver) OpenList(d bundle.Digest) (io.ReadCloser, error) {
-	f, err := r.m.lists.Open(d)
+	f, err := r.lists.Open(d)
 	if err == nil {
 		return f, nil
 	}

@@ -25,7 +25,7 @@ type RollbackOptions struct {
 // the content is what is published already, that generation is returned.
 func (m *Mirror) Rollback(ctx context.Context, o RollbackOptions) (g *Generation, err error) {
 	if m.o.DryRun {
-		sets, from, err := m.rolledBack(o)
+		sets, from, err := rolledBack(m.state, m.trees, o)
 		if err != nil {
 			return nil, err
 		}
@@ -39,17 +39,17 @@ func (m *Mirror) Rollback(ctx context.Context, o RollbackOptions) (g *Generation
 		return &Generation{Number: current.Number + 1, Sets: sets, Reason: rollbackReason(o, from)}, nil
 	}
 	err = m.write(ctx, func(w *writer) error {
-		sets, from, err := w.rolledBack(o)
+		sets, from, err := rolledBack(w.state.State, w.trees.Trees, o)
 		if err != nil {
 			return err
 		}
 		if sets == nil {
-			g, err = w.Current()
+			g, err = w.trees.Current()
 			return err
 		}
 		reason := rollbackReason(o, from)
-		g, err = w.publish(ctx, proposal{sets: sets, reason: reason, then: outcome{
-			Journal: []Entry{{Time: w.now(), What: "rollback", Set: o.Set, Detail: reason}},
+		g, err = w.publish(ctx, proposal{sets: sets, reason: reason, then: Record{
+			Journal: []Entry{{Time: w.state.Now(), What: "rollback", Set: o.Set, Detail: reason}},
 		}})
 		return err
 	})
@@ -65,18 +65,18 @@ func rollbackReason(o RollbackOptions, from int) string {
 
 // rolledBack is the content that Rollback is going to publish, and the number
 // of the generation that it comes from. No sets: that is published already.
-func (m *Mirror) rolledBack(o RollbackOptions) ([]GenerationSet, int, error) {
-	current, err := m.Current()
+func rolledBack(of *State, trees *Trees, o RollbackOptions) ([]GenerationSet, int, error) {
+	current, err := trees.Current()
 	if err != nil {
 		return nil, 0, err
 	}
-	from, err := m.rollbackTarget(current, o)
+	from, err := rollbackTarget(trees, current, o)
 	if err != nil {
 		return nil, 0, err
 	}
 	sets := slices.Clone(from.Sets)
 	if o.Set != "" {
-		old := from.set(o.Set)
+		old := from.Set(o.Set)
 		if old == nil {
 			return nil, 0, fmt.Errorf("generation %d: has no set %s: %w", from.Number, o.Set, bundle.ErrUsage)
 		}
@@ -91,17 +91,21 @@ func (m *Mirror) rolledBack(o RollbackOptions) ([]GenerationSet, int, error) {
 		// Planting writes tree numbers: not into what current holds.
 		sets[i].Repositories = slices.Clone(sets[i].Repositories)
 	}
-	return sets, from.Number, m.checkMounts(sets)
+	owned, err := of.Ratchets()
+	if err != nil {
+		return nil, 0, err
+	}
+	return sets, from.Number, CheckMounts(owned, sets)
 }
 
-func (m *Mirror) rollbackTarget(current *Generation, o RollbackOptions) (*Generation, error) {
+func rollbackTarget(trees *Trees, current *Generation, o RollbackOptions) (*Generation, error) {
 	if o.To != 0 {
 		if o.To < 0 || o.To > current.Number {
 			return nil, fmt.Errorf("generation %d: the newest is %d: %w", o.To, current.Number, bundle.ErrUsage)
 		}
-		return m.generation(o.To)
+		return trees.Generation(o.To)
 	}
-	all, err := m.Generations()
+	all, err := trees.Generations()
 	if err != nil {
 		return nil, err
 	}
@@ -109,11 +113,11 @@ func (m *Mirror) rollbackTarget(current *Generation, o RollbackOptions) (*Genera
 		switch {
 		case o.Set == "" && !slices.EqualFunc(g.Sets, current.Sets, sameState):
 			return &g, nil
-		case o.Set != "" && g.set(o.Set) != nil && (current.set(o.Set) == nil || !sameState(*g.set(o.Set), *current.set(o.Set))):
+		case o.Set != "" && g.Set(o.Set) != nil && (current.Set(o.Set) == nil || !sameState(*g.Set(o.Set), *current.Set(o.Set))):
 			return &g, nil
 		}
 	}
-	return nil, fmt.Errorf("mirror %s: no generation with other content is here: %w", m.dir, bundle.ErrUsage)
+	return nil, fmt.Errorf("mirror %s: no generation with other content is here: %w", trees.Dir(), bundle.ErrUsage)
 }
 
 func sameContent(a, b []GenerationSet) bool {
@@ -132,7 +136,7 @@ func sameState(a, b GenerationSet) bool { return a.Set == b.Set && a.State == b.
 // Its stream stays bound and older bundles stay refused; the one that was
 // accepted last may be imported again. Blobs go with the next gc.
 func (m *Mirror) Forget(ctx context.Context, set string) (g *Generation, err error) {
-	known, err := m.ratchet(set)
+	known, err := m.state.Ratchet(set)
 	if err != nil {
 		return nil, err
 	}
@@ -140,21 +144,21 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *Generation, err err
 		return nil, fmt.Errorf("set %s: not known here: %w", set, bundle.ErrUsage)
 	}
 	if m.o.DryRun {
-		return m.next("forget "+set, func(s GenerationSet) bool { return s.Set != set })
+		return nextOf(m.trees, "forget "+set, func(s GenerationSet) bool { return s.Set != set })
 	}
 	err = m.write(ctx, func(w *writer) error {
-		current, err := w.published()
+		current, err := w.trees.Published()
 		if err != nil {
 			return err
 		}
-		t, err := w.ratchet(set)
+		t, err := w.state.Ratchet(set)
 		if err != nil {
 			return err
 		}
 		t.Sequence, t.Root, t.Roots = max(0, t.Sequence-1), bundle.Digest{}, nil
 		t.Mounts, t.Newest, t.Acknowledged = nil, nil, nil
-		then := outcome{Ratchets: []ratchet{t}, Journal: []Entry{{Time: w.now(), What: "forget", Set: set}}}
-		if then.Settled, err = w.pendingOf(set); err != nil {
+		then := Record{Ratchets: []Ratchet{t}, Journal: []Entry{{Time: w.state.Now(), What: "forget", Set: set}}}
+		if then.Settled, err = pendingOf(w.state.State, set); err != nil {
 			return err
 		}
 		p := proposal{reason: "forget " + set, then: then}
@@ -167,10 +171,10 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *Generation, err err
 	return g, err
 }
 
-// next is, for a dry run, the generation that would follow with the sets that
+// nextOf is, for a dry run, the generation that would follow with the sets that
 // are kept; nil where nothing is published.
-func (m *Mirror) next(reason string, keep func(GenerationSet) bool) (*Generation, error) {
-	current, err := m.published()
+func nextOf(trees *Trees, reason string, keep func(GenerationSet) bool) (*Generation, error) {
+	current, err := trees.Published()
 	if err != nil || current == nil {
 		return nil, err
 	}
@@ -178,8 +182,8 @@ func (m *Mirror) next(reason string, keep func(GenerationSet) bool) (*Generation
 	return &Generation{Number: current.Number + 1, Sets: sets, Reason: reason}, nil
 }
 
-func (m *Mirror) pendingOf(set string) ([]string, error) {
-	names, err := m.pendings()
+func pendingOf(of *State, set string) ([]string, error) {
+	names, err := of.Pendings()
 	return slices.DeleteFunc(names, func(name string) bool {
 		s, _, _, _ := bundle.SplitDirName(name)
 		return s != set
@@ -194,7 +198,7 @@ func (m *Mirror) SetBaseURL(ctx context.Context, url string) (g *Generation, err
 		return nil, err
 	}
 	if m.o.DryRun {
-		return m.next("base URL "+url, func(GenerationSet) bool { return true })
+		return nextOf(m.trees, "base URL "+url, func(GenerationSet) bool { return true })
 	}
 	err = m.write(ctx, func(w *writer) error {
 		g, err = w.publishBase(ctx, url)
@@ -204,21 +208,21 @@ func (m *Mirror) SetBaseURL(ctx context.Context, url string) (g *Generation, err
 }
 
 func (w *writer) publishBase(ctx context.Context, url string) (*Generation, error) {
-	current, err := w.published()
+	current, err := w.trees.Published()
 	if err != nil {
 		return nil, err
 	}
-	line := Entry{Time: w.now(), What: "config", Detail: "base URL " + url}
+	line := Entry{Time: w.state.Now(), What: "config", Detail: "base URL " + url}
 	if current == nil {
-		s, err := w.settings()
+		s, err := w.state.Settings()
 		if err != nil {
 			return nil, err
 		}
 		s.BaseURL = url
-		if err := w.note(line); err != nil {
+		if err := w.state.Note(line); err != nil {
 			return nil, err
 		}
-		return nil, writeState(w.root, settingsFile, s)
+		return nil, w.state.SetSettings(s)
 	}
-	return w.publish(ctx, proposal{sets: current.Sets, reason: line.Detail, baseURL: url, then: outcome{Journal: []Entry{line}}})
+	return w.publish(ctx, proposal{sets: current.Sets, reason: line.Detail, baseURL: url, then: Record{Journal: []Entry{line}}})
 }

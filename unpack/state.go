@@ -16,11 +16,11 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// mirrorFormat is the version of the layout of a mirror's directory.
-const mirrorFormat = 1
+// Format is the version of the layout of a mirror's directory.
+const Format = 1
 
-// settings are what the operator chose for the whole mirror.
-type settings struct {
+// Settings are what the operator chose for the whole mirror.
+type Settings struct {
 	Format int `json:"format"`
 	// BaseURL is the address of the mirror for clients; empty: not said.
 	BaseURL string `json:"baseURL,omitempty"`
@@ -29,16 +29,18 @@ type settings struct {
 	Floor time.Time `json:"floor,omitzero"`
 }
 
-func (m *Mirror) settings() (settings, error) {
-	var s settings
-	err := readState(m.root, settingsFile, &s)
-	return s, err
+// Settings reads the settings; a folder that is no mirror matches
+// fs.ErrNotExist.
+func (s *State) Settings() (Settings, error) {
+	var set Settings
+	err := ReadJSON(s.root, SettingsFile, &set)
+	return set, err
 }
 
-// ratchet is what the mirror remembers of a set, whatever it publishes. Its
-// sequence never falls, but by an operator who adopts another stream or
-// forgets the set.
-type ratchet struct {
+// Ratchet is what the mirror remembers of a set, whatever it publishes. Its
+// sequence never falls, unless an operator adopts another stream or forgets
+// the set.
+type Ratchet struct {
 	Set    string `json:"set"`
 	Stream string `json:"stream"`
 	// Sequence and Root are of the newest bundle accepted.
@@ -52,12 +54,12 @@ type ratchet struct {
 	// Newest is what bundle Sequence described and Acknowledged what the
 	// newest receipt does: what the exporter builds the next delta on, so gc
 	// keeps both.
-	Newest       *content `json:"newest,omitempty"`
-	Acknowledged *content `json:"acknowledged,omitempty"`
+	Newest       *Content `json:"newest,omitempty"`
+	Acknowledged *Content `json:"acknowledged,omitempty"`
 }
 
-// content is what one bundle describes.
-type content struct {
+// Content is what one bundle describes.
+type Content struct {
 	Sequence     int64               `json:"sequence"`
 	State        bundle.Digest       `json:"state"`
 	Repositories []bundle.Repository `json:"repositories"`
@@ -65,41 +67,41 @@ type content struct {
 
 func ratchetFile(set string) string { return setsDir + "/" + set + ".json" }
 
-// ratchet reads what was accepted of a set; nothing yet is the zero ratchet
-// with the floor that new sets begin at.
-func (m *Mirror) ratchet(set string) (ratchet, error) {
+// Ratchet reads what was accepted of a set. Before the first bundle that is
+// the zero ratchet, with the clock floor at which new sets begin.
+func (s *State) Ratchet(set string) (Ratchet, error) {
 	if err := bundle.CheckLabel(set); err != nil {
-		return ratchet{}, err
+		return Ratchet{}, err
 	}
-	r := ratchet{Set: set}
-	err := readState(m.root, ratchetFile(set), &r)
+	r := Ratchet{Set: set}
+	err := ReadJSON(s.root, ratchetFile(set), &r)
 	if errors.Is(err, fs.ErrNotExist) {
-		s, err := m.settings()
+		settings, err := s.Settings()
 		if err != nil {
-			return ratchet{}, err
+			return Ratchet{}, err
 		}
-		r.Floor = m.o.Built.UTC()
-		if !s.Floor.IsZero() {
-			r.Floor = s.Floor
+		r.Floor = s.o.Built.UTC()
+		if !settings.Floor.IsZero() {
+			r.Floor = settings.Floor
 		}
 		return r, nil
 	}
 	return r, err
 }
 
-// ratchets are those of all sets, by name.
-func (m *Mirror) ratchets() ([]ratchet, error) {
-	entries, err := fs.ReadDir(m.root.FS(), setsDir)
+// Ratchets returns those of all sets, by name.
+func (s *State) Ratchets() ([]Ratchet, error) {
+	entries, err := fs.ReadDir(s.root.FS(), setsDir)
 	if err != nil {
 		return nil, err
 	}
-	var all []ratchet
+	var all []Ratchet
 	for _, e := range entries {
 		set, ok := strings.CutSuffix(e.Name(), ".json")
 		if !ok || bundle.CheckLabel(set) != nil {
 			continue // what durable.WriteFile left of a crash
 		}
-		r, err := m.ratchet(set)
+		r, err := s.Ratchet(set)
 		if err != nil {
 			return nil, err
 		}
@@ -108,14 +110,37 @@ func (m *Mirror) ratchets() ([]ratchet, error) {
 	return all, nil
 }
 
-// has says whether the bundle with this root was accepted.
-func (r *ratchet) has(root bundle.Digest) bool {
+// Has reports whether the bundle with this root was accepted.
+func (r *Ratchet) Has(root bundle.Digest) bool {
 	return slices.ContainsFunc(r.Roots, func(a verify.AcceptedRoot) bool { return a.Root == root })
 }
 
-// readState reads a file of the mirror's own state; one that cannot be parsed
+// Accept returns the ratchet after b was accepted.
+func (r Ratchet) Accept(b *verify.Bundle) Ratchet {
+	m := b.Manifest()
+	c := &Content{Sequence: m.Sequence, State: m.State, Repositories: m.Repositories}
+	r.Stream = m.Stream
+	r.Roots = append(slices.Clone(r.Roots), verify.AcceptedRoot{Sequence: m.Sequence, Root: b.Root()})
+	r.Acknowledged = c
+	if m.Sequence > r.Sequence {
+		r.Sequence, r.Root, r.Newest = m.Sequence, b.Root(), c
+		if r.Floor.IsZero() { // a tool that does not know when it was built
+			r.Floor = m.Created.Add(-verify.MaxFloorStep)
+		}
+		r.Floor = verify.NextFloor(r.Floor, m.Created)
+	}
+	for _, repo := range m.Repositories {
+		if !bundle.IsSharedMount(repo.Mount) && !slices.Contains(r.Mounts, repo.Mount) {
+			r.Mounts = append(r.Mounts, repo.Mount)
+		}
+	}
+	slices.Sort(r.Mounts)
+	return r
+}
+
+// ReadJSON reads a file of the mirror's own state; one that cannot be parsed
 // matches bundle.ErrCorrupt, an absent one fs.ErrNotExist.
-func readState(root *os.Root, name string, v any) error {
+func ReadJSON(root *os.Root, name string, v any) error {
 	b, err := root.ReadFile(name)
 	if err != nil {
 		return err
@@ -128,11 +153,11 @@ func readState(root *os.Root, name string, v any) error {
 	return nil
 }
 
-// writeState replaces a file of the mirror's own state durably.
-func writeState(root *os.Root, name string, v any) error {
+// WriteJSON replaces a file of the mirror's own state durably.
+func WriteJSON(root *os.Root, name string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return durable.WriteFile(root, name, append(b, '\n'), stateFileMode)
+	return durable.WriteFile(root, name, append(b, '\n'), FileMode)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -69,59 +68,51 @@ const stateCode = 10
 
 // Status reads what is published and what waits.
 func (m *Mirror) Status(ctx context.Context) (*Status, error) {
-	settings, err := m.settings()
+	settings, err := m.state.Settings()
 	if err != nil {
 		return nil, err
 	}
 	st := &Status{Dir: m.dir, BaseURL: settings.BaseURL}
-	g, err := m.published()
+	g, err := m.trees.Published()
 	if err != nil {
 		return nil, err
 	}
 	if g != nil {
 		st.Generation, st.Published, st.Reason = g.Number, g.Time, g.Reason
-		st.Ambiguous, st.Notes, st.Waiting = g.Ambiguous, g.Notes, g.waiting()
+		st.Ambiguous, st.Notes, st.Waiting = g.Ambiguous, g.Notes, g.Waiting()
 	}
-	if st.Previous, err = m.linked(previousLink); err != nil {
+	if st.Previous, err = m.trees.Previous(); err != nil {
 		return nil, err
 	}
-	ratchets, err := m.ratchets()
+	ratchets, err := m.state.Ratchets()
 	if err != nil {
 		return nil, err
 	}
 	for _, t := range ratchets {
-		st.Sets = append(st.Sets, m.setStatus(t, g.set(t.Set)))
+		st.Sets = append(st.Sets, setStatus(m.state, t, g.Set(t.Set)))
 	}
-	if st.Pending, err = m.pendingStatus(ctx); err != nil {
+	if st.Pending, err = pendingStatus(ctx, m.state); err != nil {
 		return nil, err
 	}
-	b, err := m.root.ReadFile(receiptKeyFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return st, nil
-	}
+	st.ReceiptKey, err = m.state.ReceiptKeyID()
 	if err != nil {
 		return nil, err
 	}
-	key, err := bundle.ParseSigner(b)
-	if err != nil {
-		return nil, err
-	}
-	st.ReceiptKey = key.KeyID()
 	return st, nil
 }
 
-func (m *Mirror) setStatus(t ratchet, g *GenerationSet) SetStatus {
+func setStatus(of *State, t Ratchet, g *GenerationSet) SetStatus {
 	s := SetStatus{Set: t.Set, Stream: t.Stream, Accepted: t.Sequence}
 	if t.Acknowledged != nil {
 		s.State = t.Acknowledged.State
 		s.Code = s.State.Hex()[:stateCode]
-		s.Receipt = filepath.Join(m.dir, filepath.FromSlash(receiptFile(bundle.DirName(t.Set, t.Acknowledged.Sequence))))
+		s.Receipt, _ = of.ReceiptPath(bundle.DirName(t.Set, t.Acknowledged.Sequence))
 	}
 	if g == nil {
 		return s
 	}
 	s.Sequence, s.Created, s.Imported, s.Overrides = g.Sequence, g.Created, g.Imported, g.Overrides
-	s.Files, s.Bytes = totals([]GenerationSet{*g})
+	s.Files, s.Bytes = Totals([]GenerationSet{*g})
 	for _, r := range g.Repositories {
 		s.Repositories = append(s.Repositories, r.Repository)
 		if e := r.UpstreamExpires; e != nil && (s.Expires == nil || e.Before(*s.Expires)) {
@@ -131,14 +122,14 @@ func (m *Mirror) setStatus(t ratchet, g *GenerationSet) SetStatus {
 	return s
 }
 
-func (m *Mirror) pendingStatus(ctx context.Context) ([]PendingStatus, error) {
-	names, err := m.pendings()
+func pendingStatus(ctx context.Context, of *State) ([]PendingStatus, error) {
+	names, err := of.Pendings()
 	if err != nil {
 		return nil, err
 	}
 	var all []PendingStatus
 	for _, name := range names {
-		p, err := m.readPending(name)
+		p, err := of.ReadPending(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // settled meanwhile
 		}
@@ -146,9 +137,9 @@ func (m *Mirror) pendingStatus(ctx context.Context) ([]PendingStatus, error) {
 			return nil, err
 		}
 		s := PendingStatus{Name: name, Missing: []string{}}
-		err = m.pendingCatalog(ctx, name, func(v bundle.Volume, _ *bundle.Catalog) error {
+		err = of.PendingCatalog(ctx, name, func(v bundle.Volume, _ *bundle.Catalog) error {
 			s.Volumes++
-			if p.placed[s.Volumes] {
+			if p.Placed[s.Volumes] {
 				s.Placed++
 			} else {
 				s.Missing = append(s.Missing, v.Name)

@@ -37,7 +37,7 @@ func (c *checker) generated() error {
 			c.damage(Damage{Path: f.Path, Problem: problem})
 		}
 	}
-	c.strangers(dir, "", union(c.parts(c.generation.Sets)), list, c.mounts())
+	c.strangers(dir, "", Union(c.Parts(c.generation.Sets)), list, c.mounts())
 	return nil
 }
 

@@ -54,14 +54,14 @@ func (p *placer) plant(r, now *GenerationRepository, next int) error {
 			r.Tree, r.Filled = now.Tree, now.Filled
 			return nil
 		}
-		before = p.files(now.Repository)
+		before = p.b.Files(now.Repository)
 	}
 	r.Tree, r.Filled = next, 0
 	dir := treeDir(next)
 	if err := p.makeParents(dir + "/x"); err != nil { // an empty repository is a folder too
 		return err
 	}
-	for c, err := range compare(p.files(r.Repository), before) {
+	for c, err := range compare(p.b.Files(r.Repository), before) {
 		if err != nil {
 			return err
 		}

@@ -52,45 +52,45 @@ func (m *member) advance() (bool, error) {
 	return true, nil
 }
 
-type members []*member
+type queue []*member
 
-func (m members) Len() int { return len(m) }
-func (m members) Less(i, j int) bool {
-	return cmp.Or(bundle.ComparePaths(m[i].file.Path, m[j].file.Path), strings.Compare(m[i].set, m[j].set)) < 0
+func (q queue) Len() int { return len(q) }
+func (q queue) Less(i, j int) bool {
+	return cmp.Or(bundle.ComparePaths(q[i].file.Path, q[j].file.Path), strings.Compare(q[i].set, q[j].set)) < 0
 }
-func (m members) Swap(i, j int) { m[i], m[j] = m[j], m[i] }
-func (m *members) Push(x any)   { *m = append(*m, x.(*member)) }
-func (m *members) Pop() any {
-	last := (*m)[len(*m)-1]
-	*m = (*m)[:len(*m)-1]
+func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)   { *q = append(*q, x.(*member)) }
+func (q *queue) Pop() any {
+	last := (*q)[len(*q)-1]
+	*q = (*q)[:len(*q)-1]
 	return last
 }
 
-// part is a repository's list, wherever it lies, for the union.
-type part struct {
-	set   string
-	repo  bundle.Repository
-	files iter.Seq2[bundle.File, error]
+// Part is what one repository has in the shared areas, for the union.
+type Part struct {
+	Set        string
+	Repository bundle.Repository
+	Files      iter.Seq2[bundle.File, error]
 }
 
-// parts are the repositories of sets that have a part in the shared areas.
-func (m *Mirror) parts(sets []GenerationSet) []part {
-	var all []part
+// Parts returns the repositories of sets that have a part in the shared areas.
+func (t *Trees) Parts(sets []GenerationSet) []Part {
+	var all []Part
 	for _, s := range sets {
 		for _, r := range s.Repositories {
 			if bundle.IsSharedMount(r.Mount) {
-				all = append(all, part{s.Set, r.Repository, m.files(r.Repository)})
+				all = append(all, Part{s.Set, r.Repository, t.Files(r.Repository)})
 			}
 		}
 	}
 	return all
 }
 
-// union is what repositories have in the shared areas together, sorted by web
+// Union is what repositories have in the shared areas together, sorted by web
 // path, each path once. Different content at one path, and a file where
 // another needs a folder, end it with a ConflictError. Client files are left
 // out: package site places them.
-func union(parts []part) iter.Seq2[bundle.File, error] {
+func Union(parts []Part) iter.Seq2[bundle.File, error] {
 	return func(yield func(bundle.File, error) bool) {
 		due, stop, err := muster(parts)
 		defer stop()
@@ -124,7 +124,7 @@ func union(parts []part) iter.Seq2[bundle.File, error] {
 }
 
 // muster opens every list at its first file. stop, never nil, closes them.
-func muster(parts []part) (due members, stop func(), err error) {
+func muster(parts []Part) (due queue, stop func(), err error) {
 	var stops []func()
 	stop = func() {
 		for _, s := range stops {
@@ -132,9 +132,9 @@ func muster(parts []part) (due members, stop func(), err error) {
 		}
 	}
 	for _, p := range parts {
-		next, end := iter.Pull2(p.files)
+		next, end := iter.Pull2(p.Files)
 		stops = append(stops, end)
-		m := &member{set: p.set, repository: p.repo.Name, mount: p.repo.Mount, next: next}
+		m := &member{set: p.Set, repository: p.Repository.Name, mount: p.Repository.Mount, next: next}
 		more, err := m.advance()
 		if err != nil {
 			return nil, stop, err
@@ -171,12 +171,9 @@ func nested(a, b string) bool {
 	return a == b || strings.HasPrefix(a, b+"/") || strings.HasPrefix(b, a+"/")
 }
 
-// checkMounts refuses a mount that another set owns, or has a part of.
-func (m *Mirror) checkMounts(sets []GenerationSet) error {
-	owned, err := m.ratchets()
-	if err != nil {
-		return err
-	}
+// CheckMounts refuses a mount that another set owns, or has a part of. owned
+// are the ratchets of all sets.
+func CheckMounts(owned []Ratchet, sets []GenerationSet) error {
 	for _, s := range sets {
 		for _, r := range s.Repositories {
 			for _, o := range owned {

@@ -3,72 +3,44 @@ package unpack
 import (
 	"context"
 	"errors"
-	"fmt"
-	"path/filepath"
-	"time"
 
-	"github.com/gofrs/flock"
-
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/store"
 )
 
-// writer is a Mirror whose lock is held: every function that changes something
-// below the mirror is a method of it, or of something that holds one.
+// writer changes a mirror whose lock is held: every function that changes
+// something below the mirror is a method of it, or of something that it holds.
 type writer struct {
-	*Mirror
-	store, lists *store.Store // these write; they hide the Mirror's, which only read
-	sync         *store.Syncer
+	o            Options
+	state        *StateWriter
+	trees        *Builder
+	blobs, lists *store.Store // which can be written to
 }
 
-// lockPoll is how often a lock that another process holds is asked for.
-const lockPoll = 200 * time.Millisecond
-
-// write takes the lock, ends what an interrupted run had begun to publish, and
-// runs change.
+// write takes the lock, completes what an interrupted run had begun to publish,
+// and runs change.
 func (m *Mirror) write(ctx context.Context, change func(w *writer) error) (err error) {
-	unlock, err := m.lock(ctx)
+	state, unlock, err := m.state.Lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	w := &writer{Mirror: m}
-	if w.store, err = store.Open(m.blobs); err != nil {
+	w := &writer{o: m.o, state: state}
+	if w.blobs, err = store.Open(m.blobsRoot); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.store.Close()) }()
-	if w.lists, err = store.Open(m.catalog); err != nil {
+	defer func() { err = errors.Join(err, w.blobs.Close()) }()
+	if w.lists, err = store.Open(m.listsRoot); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.lists.Close()) }()
-	if w.sync, err = store.NewSyncer(m.root); err != nil {
+	sync, err := store.NewSyncer(m.root)
+	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.sync.Close()) }()
+	defer func() { err = errors.Join(err, sync.Close()) }()
+	w.trees = NewBuilder(NewTrees(m.root, m.dir, m.o.Tool, w.blobs, w.lists), sync)
 	if err := w.resume(); err != nil {
 		return err
 	}
 	return change(w)
-}
-
-func (m *Mirror) lock(ctx context.Context) (unlock func() error, err error) {
-	l := flock.New(filepath.Join(m.dir, filepath.FromSlash(lockFile)))
-	locked := false
-	if m.o.RetryLock > 0 {
-		wait, cancel := context.WithTimeout(ctx, m.o.RetryLock)
-		defer cancel()
-		locked, err = l.TryLockContext(wait, lockPoll)
-		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			err = nil
-		}
-	} else {
-		locked, err = l.TryLock()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("mirror %s: lock: %w", m.dir, err)
-	}
-	if !locked {
-		return nil, fmt.Errorf("mirror %s: another process is changing it: %w", m.dir, bundle.ErrBusy)
-	}
-	return l.Unlock, nil
 }

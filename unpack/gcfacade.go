@@ -1,0 +1,42 @@
+package unpack
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// GC removes generations that are old, and what nothing needs any more. It
+// keeps the current generation and the previous, the newest o.Keep, those that
+// were replaced less than a day ago, what pending bundles have brought, and of
+// each set what its newest receipt and its newest accepted bundle describe,
+// because the next delta leaves that out.
+func (m *Mirror) GC(ctx context.Context, o GCOptions) (res *GCResult, err error) {
+	if o.Keep < 0 {
+		return nil, fmt.Errorf("gc: keep %d generations: want 1 or more: %w", o.Keep, bundle.ErrUsage)
+	}
+	if o.Keep == 0 {
+		o.Keep = DefaultKeep
+	}
+	if m.o.DryRun {
+		needs, err := m.trees.Survey(ctx, m.state, o)
+		if err != nil {
+			return nil, err
+		}
+		return &needs.Result, nil
+	}
+	err = m.write(ctx, func(w *writer) error {
+		needs, err := w.trees.Survey(ctx, w.state.State, o)
+		if err != nil {
+			return err
+		}
+		res = &needs.Result
+		detail := fmt.Sprintf("generations %v, %d blobs, %d bytes", res.Generations, res.Blobs, res.Bytes)
+		if err := w.state.Note(Entry{Time: w.state.Now(), What: "gc", Detail: detail}); err != nil {
+			return err
+		}
+		return w.trees.Collect(ctx, needs)
+	})
+	return res, err
+}

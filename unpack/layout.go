@@ -1,0 +1,77 @@
+package unpack
+
+import (
+	"os"
+	"time"
+
+	"github.com/gapbundle/gapbundle/unpack/store"
+)
+
+// The names of the mirror's own state, in the directory of the mirror.
+const (
+	// Dir holds everything that clients do not see.
+	Dir = "state"
+	// ListsDir holds file and evidence lists, by digest.
+	ListsDir = Dir + "/lists"
+	// GenerationsDir holds what each generation publishes.
+	GenerationsDir = Dir + "/generations"
+	// PendingDir holds bundles that wait for volumes.
+	PendingDir = Dir + "/pending"
+	// SettingsFile is there last when a mirror is made: its presence says that
+	// the folder is one.
+	SettingsFile = Dir + "/mirror.json"
+
+	setsDir    = Dir + "/sets" // what was accepted, by set
+	receiptDir = Dir + "/receipts"
+	rootsDir   = Dir + "/bundles" // signed roots of what was accepted
+
+	policyFile     = Dir + "/trust.json"
+	journalFile    = Dir + "/journal.jsonl"
+	lockFile       = Dir + "/lock"
+	receiptKeyFile = Dir + "/receipt.key"
+	intentFile     = Dir + "/publishing.json"
+
+	privateDirMode = 0o700
+	// FileMode is that of every file of the state.
+	FileMode = 0o600
+)
+
+// StateOptions are what the state has to know of the process.
+type StateOptions struct {
+	// Now is the local clock.
+	Now func() time.Time
+	// RetryLock is how long Lock waits for another process; 0: not at all.
+	RetryLock time.Duration
+	// Tool is the name and version of the program, for receipts. Built is when
+	// it was built, where the clock floor of a set begins.
+	Tool  string
+	Built time.Time
+}
+
+// State is what a mirror remembers. Its methods only read.
+type State struct {
+	root *os.Root // of the mirror
+	dir  string   // absolute
+	o    StateOptions
+}
+
+// StateWriter is a State whose lock is held: what changes something is a method
+// of it.
+type StateWriter struct{ *State }
+
+// NewState returns the state of the mirror in root, whose absolute path is dir.
+// root stays the caller's to close.
+func NewState(root *os.Root, dir string, o StateOptions) *State { return &State{root, dir, o} }
+
+// Now is the local clock in UTC, in whole seconds.
+func (s *State) Now() time.Time { return s.o.Now().UTC().Truncate(time.Second) }
+
+// Create makes what is missing of the state; the settings come last.
+func CreateState(root *os.Root) error {
+	for _, d := range []string{Dir, ListsDir, setsDir, GenerationsDir, receiptDir, PendingDir, rootsDir} {
+		if err := store.MakeDir(root, d, privateDirMode); err != nil {
+			return err
+		}
+	}
+	return WriteJSON(root, SettingsFile, Settings{Format: Format})
+}

@@ -1,0 +1,40 @@
+package unpack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// lockPoll is how often a lock that another process holds is asked for.
+const lockPoll = 200 * time.Millisecond
+
+// Lock takes the lock of the mirror; errors match bundle.ErrBusy where another
+// process has it, and does not let go in time.
+func (s *State) Lock(ctx context.Context) (w *StateWriter, unlock func() error, err error) {
+	l := flock.New(filepath.Join(s.dir, filepath.FromSlash(lockFile)))
+	locked := false
+	if s.o.RetryLock > 0 {
+		wait, cancel := context.WithTimeout(ctx, s.o.RetryLock)
+		defer cancel()
+		locked, err = l.TryLockContext(wait, lockPoll)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			err = nil
+		}
+	} else {
+		locked, err = l.TryLock()
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("mirror %s: lock: %w", s.dir, err)
+	}
+	if !locked {
+		return nil, nil, fmt.Errorf("mirror %s: another process is changing it: %w", s.dir, bundle.ErrBusy)
+	}
+	return &StateWriter{s}, l.Unlock, nil
+}
