@@ -68,7 +68,7 @@ type envelopeSignature struct {
 }
 
 // statement is an in-toto statement (in-toto/attestation, spec/v1).
-type statement struct {
+type statementJSON struct {
 	Type          string          `json:"_type"`
 	Subject       []subject       `json:"subject"`
 	PredicateType string          `json:"predicateType"`
@@ -157,7 +157,7 @@ func (s *Signer) Sign(predicateType, subjectName string, d Digest, predicate any
 	if err != nil {
 		return nil, fmt.Errorf("predicate: %w", err)
 	}
-	payload, err := json.Marshal(statement{
+	payload, err := json.Marshal(statementJSON{
 		Type:          inTotoStatement,
 		Subject:       []subject{{Name: subjectName, Digest: subjectDigest{SHA256: d.Hex()}}},
 		PredicateType: predicateType,
@@ -285,7 +285,7 @@ func parseStatement(payload []byte) (*Statement, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(payload))
 	dec.DisallowUnknownFields()
-	var st statement
+	var st statementJSON
 	if err := dec.Decode(&st); err != nil {
 		return nil, fmt.Errorf("statement: %w: %w", ErrMalformed, err)
 	}

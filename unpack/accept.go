@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/state"
+	"github.com/gapbundle/gapbundle/unpack/tree"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
 // BundleResult is what became of one bundle.
 type BundleResult struct {
-	Name     string  `json:"name"`
-	Set      string  `json:"set"`
-	Sequence int64   `json:"sequence"`
-	Outcome  Outcome `json:"outcome"`
+	Name     string        `json:"name"`
+	Set      string        `json:"set"`
+	Sequence int64         `json:"sequence"`
+	Outcome  state.Outcome `json:"outcome"`
 	// Reason is why it was refused, or why it waits.
 	Reason string `json:"reason,omitempty"`
 	// MissingVolumes are names of volumes that have to be brought.
@@ -48,12 +50,12 @@ type Result struct {
 	Waiting []string `json:"waiting,omitempty"`
 }
 
-func result(of *State, a *arrival, o Outcome) BundleResult {
+func result(of *state.State, a *arrival, o state.Outcome) BundleResult {
 	r := BundleResult{
 		Name: a.Name(), Set: a.set(), Sequence: a.sequence(), Outcome: o,
 		Overrides: a.Overrides(), Signers: a.Signers(), Report: a.Report(),
 	}
-	if o == Imported || o == AlreadyImported {
+	if o == state.Imported || o == state.AlreadyImported {
 		if path, there := of.ReceiptPath(a.Name()); there {
 			r.Receipt = path
 		}
@@ -62,18 +64,18 @@ func result(of *State, a *arrival, o Outcome) BundleResult {
 }
 
 // unpublished are the results of a set of which nothing is published.
-func unpublished(of *State, c *choice, became Outcome, err error) []BundleResult {
+func unpublished(of *state.State, c *choice, became state.Outcome, err error) []BundleResult {
 	var out []BundleResult
 	for _, a := range c.known {
-		out = append(out, result(of, a, AlreadyImported))
+		out = append(out, result(of, a, state.AlreadyImported))
 	}
 	for _, a := range c.passed {
-		out = append(out, result(of, a, Superseded))
+		out = append(out, result(of, a, state.Superseded))
 	}
 	for i, a := range c.candidates {
 		res := result(of, a, became)
 		if i > 0 {
-			res.Outcome = Superseded
+			res.Outcome = state.Superseded
 		}
 		if err != nil {
 			res.Reason = err.Error()
@@ -91,14 +93,14 @@ func unpublished(of *State, c *choice, became Outcome, err error) []BundleResult
 // address.
 func (r *importing) nothingNew(ctx context.Context, choices []*choice) error {
 	for _, c := range choices {
-		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, Pending, nil)...)
+		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, state.Pending, nil)...)
 	}
 	r.excuse()
 	s, err := r.state.Settings()
-	if err != nil || r.o.BaseURL == "" || r.o.BaseURL == s.BaseURL {
+	if err != nil || r.options.BaseURL == "" || r.options.BaseURL == s.BaseURL {
 		return err
 	}
-	g, err := r.publishBase(ctx, r.o.BaseURL)
+	g, err := r.publishBase(ctx, r.options.BaseURL)
 	if g != nil {
 		r.res.Generation = g.Number
 	}
@@ -113,22 +115,22 @@ func (r *importing) excuse() {
 }
 
 // outcomeOf is what an error makes of the bundles it was met with.
-func outcomeOf(err error) Outcome {
+func outcomeOf(err error) state.Outcome {
 	for _, class := range []error{bundle.ErrCorrupt, bundle.ErrMalformed, bundle.ErrUntrusted, bundle.ErrUnsupported, bundle.ErrUsage} {
 		if errors.Is(err, class) {
-			return Refused
+			return state.Refused
 		}
 	}
 	if errors.Is(err, bundle.ErrIncomplete) {
-		return Pending
+		return state.Pending
 	}
-	return Failed
+	return state.Failed
 }
 
 // fail records what an import could not do.
 func (r *importing) fail(_ context.Context, choices []*choice, err error) error {
 	outcome := outcomeOf(err)
-	var entries []Entry
+	var entries []state.Entry
 	for _, c := range choices {
 		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, outcome, err)...)
 		if len(c.candidates) > 0 {
@@ -139,17 +141,17 @@ func (r *importing) fail(_ context.Context, choices []*choice, err error) error 
 	return r.state.Note(entries...)
 }
 
-func (r *importing) conflictEntries(choices []*choice, err error) (entries []Entry) {
+func (r *importing) conflictEntries(choices []*choice, err error) (entries []state.Entry) {
 	for _, c := range choices {
 		if len(c.candidates) > 0 {
-			entries = append(entries, r.entry(c.candidates[0], Refused, err.Error()))
+			entries = append(entries, r.entry(c.candidates[0], state.Refused, err.Error()))
 		}
 	}
 	return entries
 }
 
-func (r *importing) entry(a *arrival, o Outcome, detail string) Entry {
-	return Entry{
+func (r *importing) entry(a *arrival, o state.Outcome, detail string) state.Entry {
+	return state.Entry{
 		Time: r.state.Now(), What: "import", Outcome: o, Set: a.set(), Sequence: a.sequence(), Root: a.Root(),
 		Signers: a.Signers(), Overrides: a.Overrides(), Detail: detail,
 	}
@@ -157,7 +159,7 @@ func (r *importing) entry(a *arrival, o Outcome, detail string) Entry {
 
 // checkConflicts refuses, before anything is written, what could not be
 // published beside the other sets.
-func checkConflicts(of *State, trees *Trees, choices []*choice) error {
+func checkConflicts(of *state.State, trees *tree.Trees, choices []*choice) error {
 	current, err := trees.Published()
 	if err != nil {
 		return err
@@ -171,11 +173,11 @@ func checkConflicts(of *State, trees *Trees, choices []*choice) error {
 	if len(coming) == 0 {
 		return nil
 	}
-	var sets []GenerationSet
-	var parts []Part
+	var sets []tree.GenerationSet
+	var parts []tree.Part
 	owners := map[string]bool{}
 	if current != nil {
-		sets = slices.DeleteFunc(slices.Clone(current.Sets), func(s GenerationSet) bool { return coming[s.Set] != nil })
+		sets = slices.DeleteFunc(slices.Clone(current.Sets), func(s tree.GenerationSet) bool { return coming[s.Set] != nil })
 		parts = trees.Parts(sets)
 	}
 	for _, set := range slices.Sorted(maps.Keys(coming)) {
@@ -183,7 +185,7 @@ func checkConflicts(of *State, trees *Trees, choices []*choice) error {
 		sets = append(sets, generationSet(a.Bundle, time.Time{}))
 		for i, r := range a.Manifest().Repositories {
 			if bundle.IsSharedMount(r.Mount) {
-				parts = append(parts, Part{set, r, a.Files(i)})
+				parts = append(parts, tree.Part{Set: set, Repository: r, Files: a.Files(i)})
 			}
 		}
 	}
@@ -191,7 +193,7 @@ func checkConflicts(of *State, trees *Trees, choices []*choice) error {
 	if err != nil {
 		return err
 	}
-	if err := CheckMounts(owned, sets); err != nil {
+	if err := tree.CheckMounts(owned, sets); err != nil {
 		return err
 	}
 	for _, p := range parts {
@@ -200,7 +202,7 @@ func checkConflicts(of *State, trees *Trees, choices []*choice) error {
 	if len(owners) < 2 {
 		return nil // one set agrees with itself: verify has seen to that
 	}
-	for _, err := range Union(parts) {
+	for _, err := range tree.Union(parts) {
 		if err != nil {
 			return err
 		}
@@ -209,7 +211,7 @@ func checkConflicts(of *State, trees *Trees, choices []*choice) error {
 }
 
 // rehearse is importAll without a change.
-func rehearse(of *State, trees *Trees, arrived *arrivals) (*Result, error) {
+func rehearse(of *state.State, trees *tree.Trees, arrived *arrivals) (*Result, error) {
 	res := &Result{}
 	choices, unexcused := arrived.choices()
 	var errs []error
@@ -220,7 +222,7 @@ func rehearse(of *State, trees *Trees, arrived *arrivals) (*Result, error) {
 		errs = append(errs, f.err)
 	}
 	for _, c := range choices {
-		results := unpublished(of, c, Imported, nil)
+		results := unpublished(of, c, state.Imported, nil)
 		for i := range results {
 			if len(c.candidates) > 0 && results[i].Name == c.candidates[0].Name() {
 				err := rehearsePlacing(of, c.candidates[0], len(arrived.all) > 1, &results[i])
@@ -237,7 +239,7 @@ func rehearse(of *State, trees *Trees, arrived *arrivals) (*Result, error) {
 
 // rehearsePlacing finds the volumes that an import would still ask for. helped:
 // other bundles at hand may have what is missing.
-func rehearsePlacing(of *State, a *arrival, helped bool, res *BundleResult) error {
+func rehearsePlacing(of *state.State, a *arrival, helped bool, res *BundleResult) error {
 	p, err := of.ReadPending(a.Name())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -252,20 +254,20 @@ func rehearsePlacing(of *State, a *arrival, helped bool, res *BundleResult) erro
 	if len(e.Volumes) == 0 || helped {
 		return nil
 	}
-	res.Outcome = Pending
+	res.Outcome = state.Pending
 	return e
 }
 
 // generationSet is what a bundle will be in a generation.
-func generationSet(b *verify.Bundle, imported time.Time) GenerationSet {
+func generationSet(b *verify.Bundle, imported time.Time) tree.GenerationSet {
 	m := b.Manifest()
-	s := GenerationSet{
+	s := tree.GenerationSet{
 		Set: m.Set, Stream: m.Stream, Sequence: m.Sequence, Root: b.Root(), State: m.State,
 		Created: m.Created, Imported: imported, Signers: b.Signers(),
 		Overrides: slices.Compact(slices.Sorted(slices.Values(slices.Concat(m.Overrides, b.Overrides())))),
 	}
 	for _, r := range m.Repositories {
-		s.Repositories = append(s.Repositories, GenerationRepository{Repository: r})
+		s.Repositories = append(s.Repositories, tree.GenerationRepository{Repository: r})
 	}
 	return s
 }
@@ -276,7 +278,7 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 	if err != nil {
 		return err
 	}
-	p := proposal{baseURL: r.o.BaseURL, then: Record{Receipts: map[string][]byte{}}}
+	p := proposal{baseURL: r.options.BaseURL, then: state.Record{Receipts: map[string][]byte{}}}
 	if current != nil {
 		p.sets = slices.Clone(current.Sets)
 	}
@@ -295,7 +297,7 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 	p.reason = "import of " + strings.Join(names, ", ")
 	for _, c := range choices {
 		for _, a := range c.passed {
-			p.then.Journal = append(p.then.Journal, r.entry(a, Superseded, ""))
+			p.then.Journal = append(p.then.Journal, r.entry(a, state.Superseded, ""))
 		}
 	}
 	for _, f := range r.arrived.refused {
@@ -317,7 +319,7 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 	}
 	r.res.Notes = append(r.res.Notes, lapses(g, r.state.Now())...)
 	for _, c := range choices {
-		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, Imported, nil)...)
+		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, state.Imported, nil)...)
 	}
 	r.excuse()
 	return err
@@ -331,9 +333,9 @@ func (r *importing) propose(t *arrival, p *proposal) error {
 	}
 	next := old.Accept(t.Bundle)
 	s := generationSet(t.Bundle, r.state.Now())
-	p.sets = slices.DeleteFunc(p.sets, func(s GenerationSet) bool { return s.Set == t.set() })
+	p.sets = slices.DeleteFunc(p.sets, func(s tree.GenerationSet) bool { return s.Set == t.set() })
 	p.sets = append(p.sets, s)
-	slices.SortFunc(p.sets, func(a, b GenerationSet) int { return strings.Compare(a.Set, b.Set) })
+	slices.SortFunc(p.sets, func(a, b tree.GenerationSet) int { return strings.Compare(a.Set, b.Set) })
 	if waiting, err := r.state.ReadPending(t.Name()); err == nil && waiting.Time.After(p.at) {
 		p.at = waiting.Time
 	}
@@ -343,7 +345,7 @@ func (r *importing) propose(t *arrival, p *proposal) error {
 	}
 	p.then.Receipts[t.Name()] = receipt
 	p.then.Ratchets = append(p.then.Ratchets, next)
-	p.then.Journal = append(p.then.Journal, r.entry(t, Imported, ""))
+	p.then.Journal = append(p.then.Journal, r.entry(t, state.Imported, ""))
 	p.then.Kept = append(p.then.Kept, t.Name())
 	p.then.Settled = append(p.then.Settled, t.Name())
 	return nil
@@ -351,7 +353,7 @@ func (r *importing) propose(t *arrival, p *proposal) error {
 
 // passOver remembers the bundles that were verified and are older than one
 // that is published: they are "already imported" when they come again.
-func (r *importing) passOver(choices []*choice, then *Record) error {
+func (r *importing) passOver(choices []*choice, then *state.Record) error {
 	waiting, err := r.state.Pendings()
 	if err != nil {
 		return err
@@ -378,7 +380,7 @@ func (r *importing) passOver(choices []*choice, then *Record) error {
 
 // lapses say until when clients take what upstream signed, of what is
 // published, and where they are told what to do about it.
-func lapses(g *Generation, now time.Time) []string {
+func lapses(g *tree.Generation, now time.Time) []string {
 	var notes []string
 	for _, s := range g.Sets {
 		for _, p := range s.Repositories {

@@ -2,313 +2,43 @@ package unpack
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"time"
-
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/bundle/durable"
+	"github.com/gapbundle/gapbundle/unpack/state"
+	"github.com/gapbundle/gapbundle/unpack/tree"
 )
 
-// DefaultKeep is how many generations gc keeps when it is not told.
-const DefaultKeep = 3
-
-const (
-	// keepReplaced is how long a generation is kept after another took its
-	// place: a client may be in the middle of it.
-	keepReplaced = 24 * time.Hour
-	// maxSweep is the part of the store, in percent, above which gc asks to
-	// be told again: more often a mistake than a wish.
-	maxSweep = 40
-)
-
-// GCOptions say what may go.
-type GCOptions struct {
-	// Keep is how many generations stay, the current one among them; 0: DefaultKeep.
-	Keep int
-	// Force sweeps more than 40 % of the store.
-	Force bool
-}
-
-// GCResult is what was removed, or would be.
-type GCResult struct {
-	Generations []int `json:"generations"`
-	Trees       int   `json:"trees"`
-	Lists       int64 `json:"lists"`
-	// Blobs and Bytes went from the store, KeptBlobs and KeptBytes stayed.
-	Blobs     int64 `json:"blobs"`
-	Bytes     int64 `json:"bytes"`
-	KeptBlobs int64 `json:"keptBlobs"`
-	KeptBytes int64 `json:"keptBytes"`
-}
-
-// Needs is what has to stay and, counted, what has not.
-type Needs struct {
-	// Result counts what goes.
-	Result GCResult
-
-	current      *Generation
-	trees        map[int]bool
-	blobs, lists *bundle.DigestSet
-	claimed      map[bundle.Digest]bool // partial blobs
-}
-
-// Survey finds out what has to stay: the generations that o keeps, and what the
-// state refers to. More than maxSweep that would go is an error that matches
-// bundle.ErrUsage, unless o.Force.
-func (t *Trees) Survey(ctx context.Context, of *State, o GCOptions) (*Needs, error) {
-	s := &Needs{
-		trees: map[int]bool{}, blobs: bundle.NewDigestSet(0), lists: bundle.NewDigestSet(0), claimed: map[bundle.Digest]bool{},
+// GC removes generations that are old, and what nothing needs any more. It
+// keeps the current generation and the previous, the newest o.Keep, those that
+// were replaced less than a day ago, what pending bundles have brought, and of
+// each set what its newest receipt and its newest accepted bundle describe,
+// because the next delta leaves that out.
+func (m *Mirror) GC(ctx context.Context, o tree.GCOptions) (res *tree.GCResult, err error) {
+	if o.Keep < 0 {
+		return nil, fmt.Errorf("gc: keep %d generations: want 1 or more: %w", o.Keep, bundle.ErrUsage)
 	}
-	all, err := t.Generations()
-	if err != nil {
-		return nil, err
+	if o.Keep == 0 {
+		o.Keep = tree.DefaultKeep
 	}
-	var keep [][]bundle.Repository
-	for i, g := range all {
-		stays, err := t.stays(all, i, o.Keep, of.Now())
+	if m.o.DryRun {
+		needs, err := m.trees.Survey(ctx, m.state, o)
 		if err != nil {
 			return nil, err
 		}
-		if !stays {
-			s.Result.Generations = append(s.Result.Generations, g.Number)
-			continue
-		}
-		s.current = &all[i] // the last one that stays is the newest
-		for _, set := range g.Sets {
-			var repos []bundle.Repository
-			for _, r := range set.Repositories {
-				repos = append(repos, r.Repository)
-				s.trees[r.Tree] = true
-			}
-			keep = append(keep, repos)
-		}
+		return &needs.Result, nil
 	}
-	ratchets, err := of.Ratchets()
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range ratchets {
-		for _, c := range []*Content{r.Newest, r.Acknowledged} {
-			if c != nil {
-				keep = append(keep, c.Repositories)
-			}
-		}
-	}
-	for _, repos := range keep {
-		if err := t.mark(ctx, s, repos); err != nil {
-			return nil, err
-		}
-	}
-	if err := markPending(ctx, of, s); err != nil {
-		return nil, err
-	}
-	return s, t.count(ctx, s, o.Force)
-}
-
-// stays says whether the i-th of all generations is kept whatever its blobs.
-func (t *Trees) stays(all []Generation, i, keep int, now time.Time) (bool, error) {
-	if i >= len(all)-keep {
-		return true, nil
-	}
-	previous, err := t.linked(previousLink)
-	if err != nil {
-		return false, err
-	}
-	return all[i].Number == previous || now.Sub(all[i+1].Time) < keepReplaced, nil
-}
-
-// mark marks the lists of repositories and the blobs that they name.
-func (t *Trees) mark(ctx context.Context, s *Needs, repos []bundle.Repository) error {
-	for _, r := range repos {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if _, err := markList(s.lists, r.Evidence); err != nil {
-			return err
-		}
-		added, err := markList(s.lists, r.Files)
+	err = m.write(ctx, func(w *writer) error {
+		needs, err := w.trees.Survey(ctx, w.state.State, o)
 		if err != nil {
 			return err
 		}
-		if !added {
-			continue
-		}
-		for f, err := range t.Files(r) {
-			if err != nil {
-				return err
-			}
-			s.blobs.Add(f.Digest, f.Size)
-		}
-	}
-	return nil
-}
-
-func markList(set *bundle.DigestSet, desc v1.Descriptor) (added bool, err error) {
-	d, err := bundle.ParseDigest(string(desc.Digest))
-	if err != nil {
-		return false, err
-	}
-	return set.Add(d, desc.Size), nil
-}
-
-// markPending marks what pending bundles carry, and what those that leave
-// something out describe as far as it is known here.
-func markPending(ctx context.Context, of *State, s *Needs) error {
-	names, err := of.Pendings()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		p, err := of.ReadPending(name)
-		if err != nil {
+		res = &needs.Result
+		detail := fmt.Sprintf("generations %v, %d blobs, %d bytes", res.Generations, res.Blobs, res.Bytes)
+		if err := w.state.Note(state.Entry{Time: w.state.Now(), What: "gc", Detail: detail}); err != nil {
 			return err
 		}
-		for d := range p.Segments {
-			s.claimed[d] = true
-		}
-		err = of.PendingCatalog(ctx, name, func(v bundle.Volume, c *bundle.Catalog) error {
-			for b, err := range c.Blobs(v) {
-				if err != nil {
-					return err
-				}
-				s.blobs.Add(b.Digest, b.Size)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// count counts what is to go, and refuses when that is too much.
-func (t *Trees) count(ctx context.Context, s *Needs, force bool) error {
-	n := &s.Result
-	for b, err := range t.blobs.All() {
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			return err
-		}
-		if _, ok := s.blobs.Size(b.Digest); ok {
-			n.KeptBlobs, n.KeptBytes = n.KeptBlobs+1, n.KeptBytes+b.Size
-		} else {
-			n.Blobs, n.Bytes = n.Blobs+1, n.Bytes+b.Size
-		}
-	}
-	for l, err := range t.lists.All() {
-		if err != nil {
-			return err
-		}
-		if _, ok := s.lists.Size(l.Digest); !ok {
-			n.Lists++
-		}
-	}
-	trees, err := t.strayTrees(s)
-	if err != nil {
-		return err
-	}
-	n.Trees = len(trees)
-	if !force && (tooMuch(n.Blobs, n.KeptBlobs) || tooMuch(n.Bytes, n.KeptBytes)) {
-		return fmt.Errorf("gc: would remove %d of %d blobs, %d of %d bytes: more than %d %% has to be asked for: %w",
-			n.Blobs, n.Blobs+n.KeptBlobs, n.Bytes, n.Bytes+n.KeptBytes, maxSweep, bundle.ErrUsage)
-	}
-	return nil
-}
-
-func tooMuch(swept, kept int64) bool { return swept > 0 && swept*100 > (swept+kept)*maxSweep }
-
-// strayTrees are the folders below trees/ that no kept generation links to.
-func (t *Trees) strayTrees(s *Needs) ([]string, error) {
-	kept := map[string]bool{}
-	for n := range s.trees {
-		kept[treeDir(n)] = true
-	}
-	entries, err := fs.ReadDir(t.root.FS(), treesDir)
-	if err != nil {
-		return nil, err
-	}
-	var stray []string
-	for _, e := range entries {
-		if name := treesDir + "/" + e.Name(); !kept[name] {
-			stray = append(stray, name)
-		}
-	}
-	return stray, nil
-}
-
-// Collect removes what Survey found nothing to need. The record of a generation
-// goes first: what is left of it then is rubbish to every later run.
-func (b *Builder) Collect(ctx context.Context, s *Needs) error {
-	for _, n := range s.Result.Generations {
-		if err := b.collectGeneration(n); err != nil {
-			return err
-		}
-	}
-	if err := b.SweepBuilds(s.current); err != nil {
-		return err
-	}
-	strays, err := b.strays()
-	if err != nil {
-		return err
-	}
-	trees, err := b.strayTrees(s)
-	if err != nil {
-		return err
-	}
-	for _, dir := range append(strays, trees...) {
-		if err := b.root.RemoveAll(dir); err != nil {
-			return err
-		}
-	}
-	for l, err := range b.lists.All() {
-		if err != nil {
-			return err
-		}
-		if _, ok := s.lists.Size(l.Digest); !ok {
-			if err := b.lists.Remove(l.Digest); err != nil {
-				return err
-			}
-		}
-	}
-	for blob, err := range b.blobs.All() {
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			return err
-		}
-		if _, ok := s.blobs.Size(blob.Digest); !ok {
-			if err := b.blobs.Remove(blob.Digest); err != nil {
-				return err
-			}
-		}
-	}
-	return errors.Join(b.lists.Sweep(nil), b.blobs.Sweep(func(d bundle.Digest) bool { return s.claimed[d] }))
-}
-
-func (b *Builder) collectGeneration(n int) error {
-	for _, file := range []string{recordFile(n), generatedFile(n)} {
-		if err := durable.Remove(b.root, file); err != nil {
-			return err
-		}
-	}
-	return b.root.RemoveAll(generationDir(n))
-}
-
-// strays are the folders of generations without a record: gc was interrupted.
-func (t *Trees) strays() (dirs []string, err error) {
-	entries, err := fs.ReadDir(t.root.FS(), generationsDir)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		_, err := t.root.Lstat(GenerationsDir + "/" + e.Name() + ".json")
-		if errors.Is(err, fs.ErrNotExist) {
-			dirs = append(dirs, generationsDir+"/"+e.Name())
-		} else if err != nil {
-			return nil, err
-		}
-	}
-	return dirs, nil
+		return w.trees.Collect(ctx, needs)
+	})
+	return res, err
 }

@@ -14,7 +14,9 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/site"
+	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/store"
+	"github.com/gapbundle/gapbundle/unpack/tree"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -47,7 +49,7 @@ func (m *Mirror) Import(ctx context.Context, bundles []*verify.Bundle, o ImportO
 // importing is one run of importAll.
 type importing struct {
 	*writer
-	o       ImportOptions
+	options ImportOptions
 	arrived *arrivals
 	res     *Result
 	stored  atomic.Int64
@@ -59,11 +61,11 @@ func (w *writer) importAll(ctx context.Context, arrived *arrivals, o ImportOptio
 			return nil, err
 		}
 	}
-	r := &importing{writer: w, o: o, arrived: arrived, res: &Result{}}
+	r := &importing{writer: w, options: o, arrived: arrived, res: &Result{}}
 	err := r.run(ctx)
 	r.res.NewBytes = r.stored.Load()
 	if g, gerr := w.trees.Published(); gerr == nil && g != nil {
-		r.res.Files, r.res.Bytes = Totals(g.Sets)
+		r.res.Files, r.res.Bytes = tree.Totals(g.Sets)
 		r.res.Waiting = g.Waiting()
 	}
 	return r.res, err
@@ -128,7 +130,7 @@ func (r *importing) checkRatchets(choices []*choice) error {
 // refuse puts refusals on record and gives their errors.
 func (r *importing) refuse(refused []refusal) error {
 	var errs []error
-	var entries []Entry
+	var entries []state.Entry
 	for _, f := range refused {
 		errs = append(errs, f.err)
 		entries = append(entries, refusalEntry(f, r.state.Now()))
@@ -137,12 +139,12 @@ func (r *importing) refuse(refused []refusal) error {
 	return errors.Join(append(errs, r.state.Note(entries...))...)
 }
 
-func refusalEntry(f refusal, at time.Time) Entry {
-	return Entry{Time: at, What: "import", Outcome: Refused, Set: f.set, Sequence: f.sequence, Detail: f.err.Error()}
+func refusalEntry(f refusal, at time.Time) state.Entry {
+	return state.Entry{Time: at, What: "import", Outcome: state.Refused, Set: f.set, Sequence: f.sequence, Detail: f.err.Error()}
 }
 
 func refusalResult(f refusal) BundleResult {
-	return BundleResult{Name: f.name, Set: f.set, Sequence: f.sequence, Outcome: Refused, Reason: f.err.Error(), Report: f.report}
+	return BundleResult{Name: f.name, Set: f.set, Sequence: f.sequence, Outcome: state.Refused, Reason: f.err.Error(), Report: f.report}
 }
 
 // sweep removes what crashes left of imports, but for the partial blobs that
@@ -237,7 +239,7 @@ func (r *importing) borrow(ctx context.Context, a *arrival) error {
 
 // absent is an error that names the volumes that were not placed, nil if all
 // were.
-func (r *importing) absent(a *arrival, p *Waiting) error {
+func (r *importing) absent(a *arrival, p *state.Waiting) error {
 	e := &verify.MissingVolumesError{Name: a.Name()}
 	for i, v := range a.Volumes() {
 		if !p.Placed[i+1] {

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/store"
+	"github.com/gapbundle/gapbundle/unpack/tree"
 )
 
 // Options are how a mirror is worked with. The zero value is right.
@@ -47,8 +49,8 @@ type Mirror struct {
 	// for reading.
 	blobsRoot, listsRoot *os.Root
 	blobs, lists         *store.Store
-	state                *State
-	trees                *Trees
+	state                *state.State
+	trees                *tree.Trees
 }
 
 // Create opens the mirror in dir and makes it where there is none: dir itself
@@ -59,8 +61,8 @@ func Create(dir string, o Options) (*Mirror, error) {
 	if o.DryRun {
 		return Open(dir, o)
 	}
-	if err := os.Mkdir(dir, DirMode); err == nil {
-		err = os.Chmod(dir, DirMode) // whatever the umask: web servers read here
+	if err := os.Mkdir(dir, tree.DirMode); err == nil {
+		err = os.Chmod(dir, tree.DirMode) // whatever the umask: web servers read here
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +82,7 @@ func Create(dir string, o Options) (*Mirror, error) {
 // layOut makes what is missing of a mirror; the settings, whose presence says
 // that it is one, come last.
 func layOut(root *os.Root) error {
-	if _, err := root.Lstat(SettingsFile); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := root.Lstat(state.SettingsFile); !errors.Is(err, fs.ErrNotExist) {
 		return err // also where it cannot be seen: it may be one, with settings
 	}
 	entries, err := fs.ReadDir(root.FS(), ".")
@@ -88,14 +90,14 @@ func layOut(root *os.Root) error {
 		return err
 	}
 	for _, e := range entries {
-		if !slices.Contains(append(Names(), Dir, "lost+found"), e.Name()) {
+		if !slices.Contains(append(tree.Names(), state.Dir, "lost+found"), e.Name()) {
 			return fmt.Errorf("holds %q and is no mirror: want an empty or new folder: %w", e.Name(), bundle.ErrUsage)
 		}
 	}
-	if err := CreateTrees(root); err != nil {
+	if err := tree.Create(root); err != nil {
 		return err
 	}
-	return CreateState(root)
+	return state.Create(root)
 }
 
 // Open opens the mirror in dir; where there is none the error matches
@@ -130,25 +132,25 @@ func open(dir string, root *os.Root, o Options) (_ *Mirror, err error) {
 	if m.dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	m.state = NewState(root, m.dir, StateOptions{Now: m.o.Now, RetryLock: o.RetryLock, Tool: o.Tool, Built: o.Built})
+	m.state = state.New(root, m.dir, state.Options{Now: m.o.Now, RetryLock: o.RetryLock, Tool: o.Tool, Built: o.Built})
 	s, err := m.state.Settings()
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("mirror %s: no mirror there (no %s): %w", dir, SettingsFile, bundle.ErrIncomplete)
+		return nil, fmt.Errorf("mirror %s: no mirror there (no %s): %w", dir, state.SettingsFile, bundle.ErrIncomplete)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if s.Format != Format {
-		return nil, fmt.Errorf("mirror %s: layout %d, this program knows %d: %w", dir, s.Format, Format, bundle.ErrUnsupported)
+	if s.Format != state.Format {
+		return nil, fmt.Errorf("mirror %s: layout %d, this program knows %d: %w", dir, s.Format, state.Format, bundle.ErrUnsupported)
 	}
-	if m.blobsRoot, err = root.OpenRoot(BlobsDir); err != nil {
+	if m.blobsRoot, err = root.OpenRoot(tree.BlobsDir); err != nil {
 		return nil, err
 	}
-	if m.listsRoot, err = root.OpenRoot(ListsDir); err != nil {
+	if m.listsRoot, err = root.OpenRoot(state.ListsDir); err != nil {
 		return nil, err
 	}
 	m.blobs, m.lists = store.View(m.blobsRoot), store.View(m.listsRoot)
-	m.trees = NewTrees(root, m.dir, o.Tool, m.blobs, m.lists)
+	m.trees = tree.New(root, m.dir, o.Tool, m.blobs, m.lists)
 	return m, nil
 }
 
@@ -178,24 +180,24 @@ func (m *Mirror) Receipt(set string) ([]byte, error) { return m.state.Receipt(se
 // History is the journal from its beginning. A line that does not continue the
 // one before ends it with an error that matches bundle.ErrCorrupt; the lines
 // before it are returned all the same.
-func (m *Mirror) History() ([]Entry, error) { return m.state.History() }
+func (m *Mirror) History() ([]state.Entry, error) { return m.state.History() }
 
 // Current is the generation that is published; where nothing was published yet
 // the error matches bundle.ErrIncomplete.
-func (m *Mirror) Current() (*Generation, error) { return m.trees.Current() }
+func (m *Mirror) Current() (*tree.Generation, error) { return m.trees.Current() }
 
 // Generations are all that are still here, in the order of their numbers; the
 // last is the current one.
-func (m *Mirror) Generations() ([]Generation, error) { return m.trees.Generations() }
+func (m *Mirror) Generations() ([]tree.Generation, error) { return m.trees.Generations() }
 
 // Tree returns the published part of a kind; of all kinds for "". Where two
 // sets have a repository of one name, it is called "<set>/<name>" there.
-func (m *Mirror) Tree(kind string) (*View, error) { return m.trees.View(kind) }
+func (m *Mirror) Tree(kind string) (*tree.View, error) { return m.trees.View(kind) }
 
 // Check compares what is published with its lists: every file is there, is a
 // file, has its size, and there is nothing else. With o.Data, some or all of
 // the content is hashed. It names everything that is wrong, in the result and,
 // in short, in the error, which matches bundle.ErrCorrupt.
-func (m *Mirror) Check(ctx context.Context, o CheckOptions) (*CheckResult, error) {
+func (m *Mirror) Check(ctx context.Context, o tree.CheckOptions) (*tree.CheckResult, error) {
 	return m.trees.Check(ctx, o)
 }

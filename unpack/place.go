@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/verify"
 )
@@ -17,7 +18,7 @@ import (
 // place reads what is at hand of a bundle's volumes, each once, into the
 // store. A volume is placed once its blobs are durable; that is recorded, and
 // it is not read again by a later run.
-func (w *writer) place(ctx context.Context, b *verify.Bundle, p *Waiting, stored *atomic.Int64) error {
+func (w *writer) place(ctx context.Context, b *verify.Bundle, p *state.Waiting, stored *atomic.Int64) error {
 	if err := w.joinSegments(ctx, p); err != nil {
 		return err
 	}
@@ -48,7 +49,7 @@ func (w *writer) place(ctx context.Context, b *verify.Bundle, p *Waiting, stored
 	return errors.Join(errs...)
 }
 
-func (w *writer) placeVolume(ctx context.Context, b *verify.Bundle, i int, p *Waiting, stored *atomic.Int64) error {
+func (w *writer) placeVolume(ctx context.Context, b *verify.Bundle, i int, p *state.Waiting, stored *atomic.Int64) error {
 	sink := &shelver{ctx: ctx, store: w.blobs, batch: w.blobs.Begin(), stored: stored}
 	err := b.Stream(ctx, i, sink, verify.StreamOptions{Jobs: w.o.Jobs, Progress: w.o.Progress})
 	if err != nil {
@@ -64,13 +65,13 @@ func (w *writer) placeVolume(ctx context.Context, b *verify.Bundle, i int, p *Wa
 		}
 	}
 	w.o.Log.Debug("volume placed", "bundle", b.Name(), "volume", i+1, "segments", len(sink.segments))
-	return w.state.RecordPlaced(p, PlacedLine{Volume: i + 1, Segments: sink.segments})
+	return w.state.RecordPlaced(p, state.PlacedLine{Volume: i + 1, Segments: sink.segments})
 }
 
 // joinSegments puts every split blob on the shelf whose segments are all
 // there. Bytes of segments were authenticated as bytes of their volumes; the
 // digest of the whole is checked here.
-func (w *writer) joinSegments(ctx context.Context, p *Waiting) error {
+func (w *writer) joinSegments(ctx context.Context, p *state.Waiting) error {
 	for d := range p.Segments {
 		size, whole := p.Whole(d)
 		if !whole {
@@ -108,7 +109,7 @@ type shelver struct {
 	stored *atomic.Int64 // bytes written, over all volumes
 
 	mu       sync.Mutex
-	segments []Segment
+	segments []state.Segment
 }
 
 // Create is called concurrently, once for each line of the blob table.
@@ -161,7 +162,7 @@ func (w *partOfBlob) Commit() error {
 	w.shelver.stored.Add(w.blob.Length)
 	w.shelver.mu.Lock()
 	defer w.shelver.mu.Unlock()
-	w.shelver.segments = append(w.shelver.segments, Segment{w.blob.Digest, w.blob.At, w.blob.Length, w.blob.Size})
+	w.shelver.segments = append(w.shelver.segments, state.Segment{Digest: w.blob.Digest, At: w.blob.At, Length: w.blob.Length, Size: w.blob.Size})
 	return nil
 }
 

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/gapbundle/gapbundle/unpack/state"
+	"github.com/gapbundle/gapbundle/unpack/tree"
 )
 
 // proposal is what is to be published next.
 type proposal struct {
-	sets   []GenerationSet // by name; tree numbers are not looked at
+	sets   []tree.GenerationSet // by name; tree numbers are not looked at
 	reason string
 	// baseURL replaces the one of the settings; empty: it stays.
 	baseURL string
@@ -16,12 +19,12 @@ type proposal struct {
 	// longer later than what is published: another is taken.
 	at time.Time
 	// then is what has to be on record before the publish counts.
-	then Record
+	then state.Record
 }
 
 // publishTime is T: whole seconds, later than any publish before, whatever the
 // local clock says.
-func publishTime(at, now time.Time, current *Generation) time.Time {
+func publishTime(at, now time.Time, current *tree.Generation) time.Time {
 	if at.IsZero() {
 		at = now
 	}
@@ -38,7 +41,7 @@ func publishTime(at, now time.Time, current *Generation) time.Time {
 // publish builds the next generation out of the store and the lists, durably,
 // and then switches to it. Until the switch nothing that a client can see
 // changes; an error before it leaves rubbish that the next run sweeps.
-func (w *writer) publish(ctx context.Context, p proposal) (*Generation, error) {
+func (w *writer) publish(ctx context.Context, p proposal) (*tree.Generation, error) {
 	current, err := w.trees.Published()
 	if err != nil {
 		return nil, err
@@ -54,7 +57,7 @@ func (w *writer) publish(ctx context.Context, p proposal) (*Generation, error) {
 		s.BaseURL = p.baseURL
 		p.then.Settings = &s
 	}
-	g := &Generation{Number: 1, NextTree: 1, Reason: p.reason, BaseURL: s.BaseURL, Sets: p.sets}
+	g := &tree.Generation{Number: 1, NextTree: 1, Reason: p.reason, BaseURL: s.BaseURL, Sets: p.sets}
 	if current != nil {
 		g.Number, g.NextTree = current.Number+1, current.NextTree
 	}
@@ -98,7 +101,7 @@ func untilPast(ctx context.Context, t time.Time) error {
 
 // copyRatchets notes in each set what is accepted of it now: next, or what is
 // on record.
-func (w *writer) copyRatchets(sets []GenerationSet, next []Ratchet) error {
+func (w *writer) copyRatchets(sets []tree.GenerationSet, next []state.Ratchet) error {
 	for i := range sets {
 		t, err := w.state.Ratchet(sets[i].Set)
 		if err != nil {
@@ -115,7 +118,7 @@ func (w *writer) copyRatchets(sets []GenerationSet, next []Ratchet) error {
 }
 
 // complete switches to the generation and puts everything on record.
-func (w *writer) complete(in *Intent) error {
+func (w *writer) complete(in *state.Intent) error {
 	if err := w.trees.Switch(in.Generation); err != nil {
 		return fmt.Errorf("generation %d: switch: %w", in.Generation, err)
 	}

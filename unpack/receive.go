@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -125,7 +126,7 @@ func (m *Mirror) gather(ctx context.Context, paths []string, o ImportOptions) (_
 }
 
 // discover finds the bundles in paths, and joins to them what is pending.
-func discover(of *State, dir string, paths []string) ([]*bundle.Reader, error) {
+func discover(of *state.State, dir string, paths []string) ([]*bundle.Reader, error) {
 	named, err := bundle.Discover(paths)
 	if err != nil {
 		return nil, err
@@ -141,7 +142,7 @@ func discover(of *State, dir string, paths []string) ([]*bundle.Reader, error) {
 	}
 	all := slices.Clone(paths)
 	for _, name := range waiting {
-		all = append(all, filepath.Join(dir, filepath.FromSlash(PendingPath(name))))
+		all = append(all, filepath.Join(dir, filepath.FromSlash(state.PendingPath(name))))
 	}
 	return bundle.Discover(all)
 }
@@ -149,7 +150,7 @@ func discover(of *State, dir string, paths []string) ([]*bundle.Reader, error) {
 // isBackground reports whether nothing of the bundle is outside the mirror in
 // mirrorDir.
 func isBackground(mirrorDir string, r *bundle.Reader) bool {
-	inside := filepath.Join(mirrorDir, filepath.FromSlash(PendingDir)) + string(filepath.Separator)
+	inside := filepath.Join(mirrorDir, filepath.FromSlash(state.PendingDir)) + string(filepath.Separator)
 	return !slices.ContainsFunc(r.Dirs(), func(dir string) bool { return !strings.HasPrefix(dir, inside) })
 }
 

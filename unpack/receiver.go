@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/verify"
 )
@@ -13,7 +14,7 @@ import (
 // receiver is what the mirror holds, and what bundles bring that are imported
 // in the same run.
 type receiver struct {
-	state        *State
+	state        *state.State
 	blobs, lists *store.Store
 	// with are bundles that were verified before, of the same run: what they
 	// carry counts as at hand.

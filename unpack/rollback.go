@@ -8,6 +8,8 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/site"
+	"github.com/gapbundle/gapbundle/unpack/state"
+	"github.com/gapbundle/gapbundle/unpack/tree"
 )
 
 // RollbackOptions say what is to be published again.
@@ -23,7 +25,7 @@ type RollbackOptions struct {
 // new number and newer times, so that no client takes what it holds for what
 // is there. It works forwards too. What was accepted stays accepted. Where
 // the content is what is published already, that generation is returned.
-func (m *Mirror) Rollback(ctx context.Context, o RollbackOptions) (g *Generation, err error) {
+func (m *Mirror) Rollback(ctx context.Context, o RollbackOptions) (g *tree.Generation, err error) {
 	if m.o.DryRun {
 		sets, from, err := rolledBack(m.state, m.trees, o)
 		if err != nil {
@@ -36,7 +38,7 @@ func (m *Mirror) Rollback(ctx context.Context, o RollbackOptions) (g *Generation
 		if sets == nil {
 			return current, nil
 		}
-		return &Generation{Number: current.Number + 1, Sets: sets, Reason: rollbackReason(o, from)}, nil
+		return &tree.Generation{Number: current.Number + 1, Sets: sets, Reason: rollbackReason(o, from)}, nil
 	}
 	err = m.write(ctx, func(w *writer) error {
 		sets, from, err := rolledBack(w.state.State, w.trees.Trees, o)
@@ -48,8 +50,8 @@ func (m *Mirror) Rollback(ctx context.Context, o RollbackOptions) (g *Generation
 			return err
 		}
 		reason := rollbackReason(o, from)
-		g, err = w.publish(ctx, proposal{sets: sets, reason: reason, then: Record{
-			Journal: []Entry{{Time: w.state.Now(), What: "rollback", Set: o.Set, Detail: reason}},
+		g, err = w.publish(ctx, proposal{sets: sets, reason: reason, then: state.Record{
+			Journal: []state.Entry{{Time: w.state.Now(), What: "rollback", Set: o.Set, Detail: reason}},
 		}})
 		return err
 	})
@@ -65,7 +67,7 @@ func rollbackReason(o RollbackOptions, from int) string {
 
 // rolledBack is the content that Rollback is going to publish, and the number
 // of the generation that it comes from. No sets: that is published already.
-func rolledBack(of *State, trees *Trees, o RollbackOptions) ([]GenerationSet, int, error) {
+func rolledBack(of *state.State, trees *tree.Trees, o RollbackOptions) ([]tree.GenerationSet, int, error) {
 	current, err := trees.Current()
 	if err != nil {
 		return nil, 0, err
@@ -80,9 +82,9 @@ func rolledBack(of *State, trees *Trees, o RollbackOptions) ([]GenerationSet, in
 		if old == nil {
 			return nil, 0, fmt.Errorf("generation %d: has no set %s: %w", from.Number, o.Set, bundle.ErrUsage)
 		}
-		sets = slices.DeleteFunc(slices.Clone(current.Sets), func(s GenerationSet) bool { return s.Set == o.Set })
+		sets = slices.DeleteFunc(slices.Clone(current.Sets), func(s tree.GenerationSet) bool { return s.Set == o.Set })
 		sets = append(sets, *old)
-		slices.SortFunc(sets, func(a, b GenerationSet) int { return strings.Compare(a.Set, b.Set) })
+		slices.SortFunc(sets, func(a, b tree.GenerationSet) int { return strings.Compare(a.Set, b.Set) })
 	}
 	if sameContent(sets, current.Sets) {
 		return nil, from.Number, nil
@@ -95,10 +97,10 @@ func rolledBack(of *State, trees *Trees, o RollbackOptions) ([]GenerationSet, in
 	if err != nil {
 		return nil, 0, err
 	}
-	return sets, from.Number, CheckMounts(owned, sets)
+	return sets, from.Number, tree.CheckMounts(owned, sets)
 }
 
-func rollbackTarget(trees *Trees, current *Generation, o RollbackOptions) (*Generation, error) {
+func rollbackTarget(trees *tree.Trees, current *tree.Generation, o RollbackOptions) (*tree.Generation, error) {
 	if o.To != 0 {
 		if o.To < 0 || o.To > current.Number {
 			return nil, fmt.Errorf("generation %d: the newest is %d: %w", o.To, current.Number, bundle.ErrUsage)
@@ -120,22 +122,22 @@ func rollbackTarget(trees *Trees, current *Generation, o RollbackOptions) (*Gene
 	return nil, fmt.Errorf("mirror %s: no generation with other content is here: %w", trees.Dir(), bundle.ErrUsage)
 }
 
-func sameContent(a, b []GenerationSet) bool {
-	return slices.EqualFunc(a, b, func(a, b GenerationSet) bool { return sameSet(&a, &b) })
+func sameContent(a, b []tree.GenerationSet) bool {
+	return slices.EqualFunc(a, b, func(a, b tree.GenerationSet) bool { return sameSet(&a, &b) })
 }
 
-func sameSet(a, b *GenerationSet) bool {
+func sameSet(a, b *tree.GenerationSet) bool {
 	return a != nil && b != nil && a.Set == b.Set && a.Root == b.Root
 }
 
 // sameState says that clients see no difference: a full bundle and a delta of
 // one state have different roots.
-func sameState(a, b GenerationSet) bool { return a.Set == b.Set && a.State == b.State }
+func sameState(a, b tree.GenerationSet) bool { return a.Set == b.Set && a.State == b.State }
 
 // Forget takes a set out of the mirror: what it publishes, and what it owns.
 // Its stream stays bound and older bundles stay refused; the one that was
 // accepted last may be imported again. Blobs go with the next gc.
-func (m *Mirror) Forget(ctx context.Context, set string) (g *Generation, err error) {
+func (m *Mirror) Forget(ctx context.Context, set string) (g *tree.Generation, err error) {
 	known, err := m.state.Ratchet(set)
 	if err != nil {
 		return nil, err
@@ -144,7 +146,7 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *Generation, err err
 		return nil, fmt.Errorf("set %s: not known here: %w", set, bundle.ErrUsage)
 	}
 	if m.o.DryRun {
-		return nextOf(m.trees, "forget "+set, func(s GenerationSet) bool { return s.Set != set })
+		return nextOf(m.trees, "forget "+set, func(s tree.GenerationSet) bool { return s.Set != set })
 	}
 	err = m.write(ctx, func(w *writer) error {
 		current, err := w.trees.Published()
@@ -157,13 +159,13 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *Generation, err err
 		}
 		t.Sequence, t.Root, t.Roots = max(0, t.Sequence-1), bundle.Digest{}, nil
 		t.Mounts, t.Newest, t.Acknowledged = nil, nil, nil
-		then := Record{Ratchets: []Ratchet{t}, Journal: []Entry{{Time: w.state.Now(), What: "forget", Set: set}}}
+		then := state.Record{Ratchets: []state.Ratchet{t}, Journal: []state.Entry{{Time: w.state.Now(), What: "forget", Set: set}}}
 		if then.Settled, err = pendingOf(w.state.State, set); err != nil {
 			return err
 		}
 		p := proposal{reason: "forget " + set, then: then}
 		if current != nil {
-			p.sets = slices.DeleteFunc(slices.Clone(current.Sets), func(s GenerationSet) bool { return s.Set == set })
+			p.sets = slices.DeleteFunc(slices.Clone(current.Sets), func(s tree.GenerationSet) bool { return s.Set == set })
 		}
 		g, err = w.publish(ctx, p)
 		return err
@@ -173,16 +175,16 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *Generation, err err
 
 // nextOf is, for a dry run, the generation that would follow with the sets that
 // are kept; nil where nothing is published.
-func nextOf(trees *Trees, reason string, keep func(GenerationSet) bool) (*Generation, error) {
+func nextOf(trees *tree.Trees, reason string, keep func(tree.GenerationSet) bool) (*tree.Generation, error) {
 	current, err := trees.Published()
 	if err != nil || current == nil {
 		return nil, err
 	}
-	sets := slices.DeleteFunc(slices.Clone(current.Sets), func(s GenerationSet) bool { return !keep(s) })
-	return &Generation{Number: current.Number + 1, Sets: sets, Reason: reason}, nil
+	sets := slices.DeleteFunc(slices.Clone(current.Sets), func(s tree.GenerationSet) bool { return !keep(s) })
+	return &tree.Generation{Number: current.Number + 1, Sets: sets, Reason: reason}, nil
 }
 
-func pendingOf(of *State, set string) ([]string, error) {
+func pendingOf(of *state.State, set string) ([]string, error) {
 	names, err := of.Pendings()
 	return slices.DeleteFunc(names, func(name string) bool {
 		s, _, _, _ := bundle.SplitDirName(name)
@@ -193,12 +195,12 @@ func pendingOf(of *State, set string) ([]string, error) {
 // SetBaseURL tells the mirror the address that clients use, and publishes it
 // in their configuration. The generation is nil where nothing was published
 // before; then the next import does.
-func (m *Mirror) SetBaseURL(ctx context.Context, url string) (g *Generation, err error) {
+func (m *Mirror) SetBaseURL(ctx context.Context, url string) (g *tree.Generation, err error) {
 	if err := site.CheckBase(url); err != nil {
 		return nil, err
 	}
 	if m.o.DryRun {
-		return nextOf(m.trees, "base URL "+url, func(GenerationSet) bool { return true })
+		return nextOf(m.trees, "base URL "+url, func(tree.GenerationSet) bool { return true })
 	}
 	err = m.write(ctx, func(w *writer) error {
 		g, err = w.publishBase(ctx, url)
@@ -207,12 +209,12 @@ func (m *Mirror) SetBaseURL(ctx context.Context, url string) (g *Generation, err
 	return g, err
 }
 
-func (w *writer) publishBase(ctx context.Context, url string) (*Generation, error) {
+func (w *writer) publishBase(ctx context.Context, url string) (*tree.Generation, error) {
 	current, err := w.trees.Published()
 	if err != nil {
 		return nil, err
 	}
-	line := Entry{Time: w.state.Now(), What: "config", Detail: "base URL " + url}
+	line := state.Entry{Time: w.state.Now(), What: "config", Detail: "base URL " + url}
 	if current == nil {
 		s, err := w.state.Settings()
 		if err != nil {
@@ -224,5 +226,5 @@ func (w *writer) publishBase(ctx context.Context, url string) (*Generation, erro
 		}
 		return nil, w.state.SetSettings(s)
 	}
-	return w.publish(ctx, proposal{sets: current.Sets, reason: line.Detail, baseURL: url, then: Record{Journal: []Entry{line}}})
+	return w.publish(ctx, proposal{sets: current.Sets, reason: line.Detail, baseURL: url, then: state.Record{Journal: []state.Entry{line}}})
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/site"
+	"github.com/gapbundle/gapbundle/unpack/state"
+	"github.com/gapbundle/gapbundle/unpack/tree"
 )
 
 // Status is what a mirror publishes and what it waits for.
@@ -101,7 +103,7 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	return st, nil
 }
 
-func setStatus(of *State, t Ratchet, g *GenerationSet) SetStatus {
+func setStatus(of *state.State, t state.Ratchet, g *tree.GenerationSet) SetStatus {
 	s := SetStatus{Set: t.Set, Stream: t.Stream, Accepted: t.Sequence}
 	if t.Acknowledged != nil {
 		s.State = t.Acknowledged.State
@@ -112,7 +114,7 @@ func setStatus(of *State, t Ratchet, g *GenerationSet) SetStatus {
 		return s
 	}
 	s.Sequence, s.Created, s.Imported, s.Overrides = g.Sequence, g.Created, g.Imported, g.Overrides
-	s.Files, s.Bytes = Totals([]GenerationSet{*g})
+	s.Files, s.Bytes = tree.Totals([]tree.GenerationSet{*g})
 	for _, r := range g.Repositories {
 		s.Repositories = append(s.Repositories, r.Repository)
 		if e := r.UpstreamExpires; e != nil && (s.Expires == nil || e.Before(*s.Expires)) {
@@ -122,7 +124,7 @@ func setStatus(of *State, t Ratchet, g *GenerationSet) SetStatus {
 	return s
 }
 
-func pendingStatus(ctx context.Context, of *State) ([]PendingStatus, error) {
+func pendingStatus(ctx context.Context, of *state.State) ([]PendingStatus, error) {
 	names, err := of.Pendings()
 	if err != nil {
 		return nil, err

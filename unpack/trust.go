@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -33,7 +34,7 @@ func (m *Mirror) AdoptStream(ctx context.Context, set, stream string) error {
 	if b, err := hex.DecodeString(stream); err != nil || len(b) != 16 || hex.EncodeToString(b) != stream {
 		return fmt.Errorf("stream %.80q: want 32 lower-case hex digits: %w", stream, bundle.ErrUsage)
 	}
-	adopt := func(r *Ratchet) error { return r.Adopt(stream) }
+	adopt := func(r *state.Ratchet) error { return r.Adopt(stream) }
 	if m.o.DryRun {
 		r, err := m.state.Ratchet(set)
 		if err != nil {

@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 
+	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/store"
+	"github.com/gapbundle/gapbundle/unpack/tree"
 )
 
 // writer changes a mirror whose lock is held: every function that changes
 // something below the mirror is a method of it, or of something that it holds.
 type writer struct {
 	o            Options
-	state        *StateWriter
-	trees        *Builder
+	state        *state.Writer
+	trees        *tree.Builder
 	blobs, lists *store.Store // which can be written to
 }
 
@@ -38,7 +40,7 @@ func (m *Mirror) write(ctx context.Context, change func(w *writer) error) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, sync.Close()) }()
-	w.trees = NewBuilder(NewTrees(m.root, m.dir, m.o.Tool, w.blobs, w.lists), sync)
+	w.trees = tree.NewBuilder(tree.New(m.root, m.dir, m.o.Tool, w.blobs, w.lists), sync)
 	if err := w.resume(); err != nil {
 		return err
 	}

@@ -54,6 +54,9 @@ func TestImports(t *testing.T) {
 }
 
 func (r row) mayImport(f *file, to string, rows map[string]row) bool {
+	if within := rows[to].within; within != "" && f.pkg != within && !strings.HasPrefix(f.pkg, within+"/") {
+		return false
+	}
 	if slices.Contains(r.imports, to) {
 		return true
 	}
@@ -190,6 +193,8 @@ func TestRefusals(t *testing.T) {
 		"a kind to the receiving side":  {from: "sources/files", to: "unpack"},
 		"the program to anything":       {from: "cmd/gapbundle", to: "verify", want: true},
 		"the program to a test package": {from: "cmd/gapbundle", to: "internal/test/upstreamtest"},
+		"the program to a back room":    {from: "cmd/gapbundle", to: "unpack/store"},
+		"unpack to its back room":       {from: "unpack", to: "unpack/store", want: true},
 		"a test to a test package":      {from: "internal/fetch", test: true, to: "internal/test/upstreamtest", want: true},
 		"a test to its package":         {from: "internal/fetch", test: true, to: "internal/fetch", want: true},
 		"a test of a test package":      {from: "internal/test/webtest", test: true, to: "unpack", want: true},

@@ -5,6 +5,7 @@ type row struct {
 	imports []string // what it may import of ours
 	tests   []string // what its tests may import besides, and besides test packages
 	all     bool     // it may import everything but test packages: the program alone
+	within  string   // only packages at or below this folder may import it, the program included
 	test    bool     // it is for tests, and only they and its like may import it; in its own tests both sides meet
 }
 
@@ -52,8 +53,10 @@ func table() map[string]row {
 		"bundle":               {},
 		"bundle/media":         {imports: []string{"bundle"}},
 		"verify":               {imports: []string{"bundle"}},
-		"unpack":               {imports: []string{"bundle", "verify", "unpack/site", "unpack/store", "bundle/durable"}},
+		"unpack":               {imports: []string{"bundle", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"}},
 		"unpack/site":          {imports: []string{"bundle"}},
+		"unpack/state":         {imports: []string{"bundle", "bundle/durable", "unpack/store", "verify"}, within: "unpack"},
+		"unpack/tree":          {imports: []string{"bundle", "bundle/durable", "unpack/site", "unpack/state", "unpack/store", "verify"}, within: "unpack"},
 
 		"sources/galaxy/api":          {imports: []string{"bundle", "internal/fetch", "sources/galaxy/record", "sources/galaxy/version"}, tests: []string{"sources/galaxy/galaxytest"}},
 		"sources/galaxy/galaxytest":   {test: true},
@@ -67,7 +70,7 @@ func table() map[string]row {
 		"sources/simplestreams/streams": {imports: []string{"bundle", "internal/pgpkeys"}},
 
 		// What they stand on.
-		"unpack/store":        {imports: []string{"bundle", "bundle/durable"}},
+		"unpack/store":        {imports: []string{"bundle", "bundle/durable"}, within: "unpack"},
 		"internal/decompress": {imports: []string{"internal/fetch"}},
 		"bundle/durable":      {},
 		"internal/fetch":      {},

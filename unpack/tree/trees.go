@@ -1,4 +1,4 @@
-package unpack
+package tree
 
 import (
 	"os"
@@ -33,7 +33,7 @@ type Trees struct {
 // NewTrees returns the generations of the mirror in root, whose absolute path
 // is dir. blobs and lists are its stores; tool is the name and version of the
 // program. All of them stay the caller's to close.
-func NewTrees(root *os.Root, dir, tool string, blobs, lists *store.Store) *Trees {
+func New(root *os.Root, dir, tool string, blobs, lists *store.Store) *Trees {
 	return &Trees{root, dir, tool, blobs, lists}
 }
 
@@ -53,7 +53,7 @@ func NewBuilder(t *Trees, sync *store.Syncer) *Builder { return &Builder{t, sync
 func Names() []string { return []string{generationsDir, treesDir, BlobsDir} }
 
 // Create makes what is missing of the folders.
-func CreateTrees(root *os.Root) error {
+func Create(root *os.Root) error {
 	for _, d := range Names() {
 		if err := store.MakeDir(root, d, DirMode); err != nil {
 			return err

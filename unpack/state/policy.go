@@ -1,4 +1,4 @@
-package unpack
+package state
 
 import (
 	"encoding/json"
@@ -26,7 +26,7 @@ func (s *State) Policy() (*verify.Policy, error) {
 
 // ChangePolicy changes what this mirror trusts, and puts what into the journal.
 // An error of change leaves everything as it is.
-func (w *StateWriter) ChangePolicy(what string, change func(*verify.Policy) error) error {
+func (w *Writer) ChangePolicy(what string, change func(*verify.Policy) error) error {
 	p, err := w.Policy()
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (s *State) PolicyWith(bundles []*verify.Bundle) (json.RawMessage, error) {
 }
 
 // ChangeRatchet is for operators; imports change ratchets as they publish.
-func (w *StateWriter) ChangeRatchet(set, what string, change func(*Ratchet) error) error {
+func (w *Writer) ChangeRatchet(set, what string, change func(*Ratchet) error) error {
 	r, err := w.Ratchet(set)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (w *StateWriter) ChangeRatchet(set, what string, change func(*Ratchet) erro
 }
 
 // SetTime moves the clock floor of every set, those to come included.
-func (w *StateWriter) SetTime(t time.Time) error {
+func (w *Writer) SetTime(t time.Time) error {
 	if err := w.Note(Entry{Time: w.Now(), What: "trust", Detail: "set time " + t.Format(time.RFC3339)}); err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (w *StateWriter) SetTime(t time.Time) error {
 }
 
 // SetSettings replaces the settings.
-func (w *StateWriter) SetSettings(s Settings) error { return WriteJSON(w.root, SettingsFile, s) }
+func (w *Writer) SetSettings(s Settings) error { return WriteJSON(w.root, SettingsFile, s) }
 
 // Adopt binds the ratchet to another stream: what was accepted of the old one
 // counts no longer.

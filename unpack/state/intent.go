@@ -1,4 +1,4 @@
-package unpack
+package state
 
 import (
 	"encoding/json"
@@ -39,7 +39,7 @@ type Intent struct {
 
 // Intend decides durably that generation is published, and what is put on
 // record with it.
-func (w *StateWriter) Intend(generation int, then Record) (*Intent, error) {
+func (w *Writer) Intend(generation int, then Record) (*Intent, error) {
 	head, err := w.head()
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (w *StateWriter) Intend(generation int, then Record) (*Intent, error) {
 
 // Interrupted returns what an interrupted run had decided to publish, nil:
 // nothing.
-func (w *StateWriter) Interrupted() (*Intent, error) {
+func (w *Writer) Interrupted() (*Intent, error) {
 	var in Intent
 	err := ReadJSON(w.root, intentFile, &in)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -66,7 +66,7 @@ func (w *StateWriter) Interrupted() (*Intent, error) {
 }
 
 // Complete puts everything on record after the switch to the generation.
-func (w *StateWriter) Complete(in *Intent) error {
+func (w *Writer) Complete(in *Intent) error {
 	for _, r := range in.Ratchets {
 		if err := WriteJSON(w.root, ratchetFile(r.Set), r); err != nil {
 			return err
@@ -115,7 +115,7 @@ func (w *StateWriter) Complete(in *Intent) error {
 
 // keepRoot keeps the signed root of an accepted bundle for history, when its
 // catalogue goes.
-func (w *StateWriter) keepRoot(name string) error {
+func (w *Writer) keepRoot(name string) error {
 	from, to := PendingDir+"/"+name, rootsDir+"/"+name
 	entries, err := fs.ReadDir(w.root.FS(), from)
 	if errors.Is(err, fs.ErrNotExist) {

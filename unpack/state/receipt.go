@@ -1,4 +1,4 @@
-package unpack
+package state
 
 import (
 	"errors"
@@ -28,7 +28,7 @@ func (s *State) Receipt(set string) ([]byte, error) {
 
 // receiptKey opens the key that signs receipts, made at the first need. It has
 // no passphrase, because imports run unattended, and can do nothing else.
-func (w *StateWriter) receiptKey() (*bundle.Signer, error) {
+func (w *Writer) receiptKey() (*bundle.Signer, error) {
 	b, err := w.root.ReadFile(receiptKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		if b, _, err = bundle.GenerateKey(); err == nil {
@@ -43,7 +43,7 @@ func (w *StateWriter) receiptKey() (*bundle.Signer, error) {
 
 // SignReceipt returns the signed receipt for a bundle that is about to be
 // published.
-func (w *StateWriter) SignReceipt(b *verify.Bundle) ([]byte, error) {
+func (w *Writer) SignReceipt(b *verify.Bundle) ([]byte, error) {
 	key, err := w.receiptKey()
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package unpack
+package state
 
 import (
 	"bytes"
@@ -108,7 +108,7 @@ func journalHead(f *os.File) (head bundle.Digest, end int64, err error) {
 }
 
 // Note appends entries to the journal, durably and all at once.
-func (w *StateWriter) Note(entries ...Entry) error {
+func (w *Writer) Note(entries ...Entry) error {
 	f, err := w.root.OpenFile(journalFile, os.O_RDWR|os.O_CREATE, FileMode)
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func appendEntries(f *os.File, at int64, head bundle.Digest, entries []Entry) er
 }
 
 // head is the digest of the journal's last line, zero when there is none.
-func (w *StateWriter) head() (bundle.Digest, error) {
+func (w *Writer) head() (bundle.Digest, error) {
 	f, err := w.root.Open(journalFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return bundle.Digest{}, nil

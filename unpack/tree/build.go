@@ -1,4 +1,4 @@
-package unpack
+package tree
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/durable"
 	"github.com/gapbundle/gapbundle/unpack/site"
+	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/store"
 )
 
@@ -29,7 +30,7 @@ func (b *Builder) SweepBuilds(current *Generation) error {
 	if err := b.sweepAbove(treesDir, nextTree); err != nil {
 		return err
 	}
-	return b.sweepAbove(GenerationsDir, last+1)
+	return b.sweepAbove(state.GenerationsDir, last+1)
 }
 
 // sweepAbove removes what is in dir under a number from first on, and what
@@ -92,7 +93,7 @@ func (b *Builder) Build(ctx context.Context, g, current *Generation) (err error)
 	if err := durable.SyncDir(b.root, generationsDir); err != nil {
 		return err
 	}
-	return WriteJSON(b.root, recordFile(g.Number), g)
+	return state.WriteJSON(b.root, recordFile(g.Number), g)
 }
 
 // plantSet makes the trees of one set and links them into the generation; it
@@ -184,7 +185,7 @@ func (p *placer) generate(g, current *Generation, dir string) error {
 		return err
 	}
 	g.Ambiguous = report.Ambiguous
-	return durable.WriteFrom(p.b.root, generatedFile(g.Number), FileMode, func(out io.Writer) error {
+	return durable.WriteFrom(p.b.root, generatedFile(g.Number), state.FileMode, func(out io.Writer) error {
 		return listGenerated(dst, out)
 	})
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package unpack
+package tree
 
 import "os"
 

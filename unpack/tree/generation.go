@@ -1,4 +1,4 @@
-package unpack
+package tree
 
 import (
 	"errors"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/site"
+	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -83,10 +84,10 @@ func (g *Generation) Waiting() []string {
 
 func generationDir(n int) string { return fmt.Sprintf("%s/%06d", generationsDir, n) }
 func treeDir(n int) string       { return fmt.Sprintf("%s/%06d", treesDir, n) }
-func recordFile(n int) string    { return fmt.Sprintf("%s/%06d.json", GenerationsDir, n) }
+func recordFile(n int) string    { return fmt.Sprintf("%s/%06d.json", state.GenerationsDir, n) }
 
 // generatedFile lists what a publish made itself; lines like a file list's.
-func generatedFile(n int) string { return fmt.Sprintf("%s/%06d.generated", GenerationsDir, n) }
+func generatedFile(n int) string { return fmt.Sprintf("%s/%06d.generated", state.GenerationsDir, n) }
 
 // Previous is the number of the generation that servers fall back to; 0: none.
 func (t *Trees) Previous() (int, error) { return t.linked(previousLink) }
@@ -110,7 +111,7 @@ func (t *Trees) linked(link string) (int, error) {
 // Generation reads the record of generation n.
 func (t *Trees) Generation(n int) (*Generation, error) {
 	var g Generation
-	err := ReadJSON(t.root, recordFile(n), &g)
+	err := state.ReadJSON(t.root, recordFile(n), &g)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("generation %d: not here (never was, or gc removed it): %w", n, bundle.ErrUsage)
 	}
@@ -146,7 +147,7 @@ func (t *Trees) Generations() ([]Generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := fs.ReadDir(t.root.FS(), GenerationsDir)
+	entries, err := fs.ReadDir(t.root.FS(), state.GenerationsDir)
 	if err != nil {
 		return nil, err
 	}

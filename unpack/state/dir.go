@@ -1,4 +1,4 @@
-package unpack
+package state
 
 import (
 	"os"
@@ -37,7 +37,7 @@ const (
 )
 
 // StateOptions are what the state has to know of the process.
-type StateOptions struct {
+type Options struct {
 	// Now is the local clock.
 	Now func() time.Time
 	// RetryLock is how long Lock waits for another process; 0: not at all.
@@ -52,22 +52,22 @@ type StateOptions struct {
 type State struct {
 	root *os.Root // of the mirror
 	dir  string   // absolute
-	o    StateOptions
+	o    Options
 }
 
 // StateWriter is a State whose lock is held: what changes something is a method
 // of it.
-type StateWriter struct{ *State }
+type Writer struct{ *State }
 
 // NewState returns the state of the mirror in root, whose absolute path is dir.
 // root stays the caller's to close.
-func NewState(root *os.Root, dir string, o StateOptions) *State { return &State{root, dir, o} }
+func New(root *os.Root, dir string, o Options) *State { return &State{root, dir, o} }
 
 // Now is the local clock in UTC, in whole seconds.
 func (s *State) Now() time.Time { return s.o.Now().UTC().Truncate(time.Second) }
 
 // Create makes what is missing of the state; the settings come last.
-func CreateState(root *os.Root) error {
+func Create(root *os.Root) error {
 	for _, d := range []string{Dir, ListsDir, setsDir, GenerationsDir, receiptDir, PendingDir, rootsDir} {
 		if err := store.MakeDir(root, d, privateDirMode); err != nil {
 			return err

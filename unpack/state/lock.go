@@ -1,4 +1,4 @@
-package unpack
+package state
 
 import (
 	"context"
@@ -17,7 +17,7 @@ const lockPoll = 200 * time.Millisecond
 
 // Lock takes the lock of the mirror; errors match bundle.ErrBusy where another
 // process has it, and does not let go in time.
-func (s *State) Lock(ctx context.Context) (w *StateWriter, unlock func() error, err error) {
+func (s *State) Lock(ctx context.Context) (w *Writer, unlock func() error, err error) {
 	l := flock.New(filepath.Join(s.dir, filepath.FromSlash(lockFile)))
 	locked := false
 	if s.o.RetryLock > 0 {
@@ -36,5 +36,5 @@ func (s *State) Lock(ctx context.Context) (w *StateWriter, unlock func() error, 
 	if !locked {
 		return nil, nil, fmt.Errorf("mirror %s: another process is changing it: %w", s.dir, bundle.ErrBusy)
 	}
-	return &StateWriter{s}, l.Unlock, nil
+	return &Writer{s}, l.Unlock, nil
 }

@@ -1,4 +1,4 @@
-package unpack
+package tree
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/site"
+	"github.com/gapbundle/gapbundle/unpack/state"
 )
 
 // ConflictError: two sets want different things at one place of the mirror. It
@@ -173,7 +174,7 @@ func nested(a, b string) bool {
 
 // CheckMounts refuses a mount that another set owns, or has a part of. owned
 // are the ratchets of all sets.
-func CheckMounts(owned []Ratchet, sets []GenerationSet) error {
+func CheckMounts(owned []state.Ratchet, sets []GenerationSet) error {
 	for _, s := range sets {
 		for _, r := range s.Repositories {
 			for _, o := range owned {

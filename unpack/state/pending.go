@@ -1,4 +1,4 @@
-package unpack
+package state
 
 import (
 	"bytes"
@@ -109,7 +109,7 @@ func (p *Waiting) Whole(d bundle.Digest) (size int64, whole bool) {
 // Await puts a bundle on record as pending, or finds it there. The pending
 // root was verified by the run that put it there, so another bundle with this
 // number is somebody's equivocation.
-func (w *StateWriter) Await(b *verify.Bundle, at time.Time) (*Waiting, error) {
+func (w *Writer) Await(b *verify.Bundle, at time.Time) (*Waiting, error) {
 	p, err := w.ReadPending(b.Name())
 	if err == nil && !p.Root.IsZero() {
 		if p.Root != b.Root() {
@@ -135,7 +135,7 @@ func (w *StateWriter) Await(b *verify.Bundle, at time.Time) (*Waiting, error) {
 	return p, durable.WriteFile(w.root, placedFile(b.Name()), append(line, '\n'), FileMode)
 }
 
-func (w *StateWriter) copyRoot(b *verify.Bundle, dir string) error {
+func (w *Writer) copyRoot(b *verify.Bundle, dir string) error {
 	dst, err := w.root.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (w *StateWriter) copyRoot(b *verify.Bundle, dir string) error {
 }
 
 // RecordPlaced records durably that a volume was placed.
-func (w *StateWriter) RecordPlaced(p *Waiting, l PlacedLine) error {
+func (w *Writer) RecordPlaced(p *Waiting, l PlacedLine) error {
 	line, err := json.Marshal(l)
 	if err != nil {
 		return err
@@ -188,13 +188,13 @@ func appendLine(f *os.File, line []byte) error {
 }
 
 // ForgetPlaced makes the next run read every volume of the bundle again.
-func (w *StateWriter) ForgetPlaced(name string) error {
+func (w *Writer) ForgetPlaced(name string) error {
 	return durable.Remove(w.root, placedFile(name))
 }
 
 // dropPending removes everything of a bundle that waits no longer. The record
 // goes first: without it the rest is rubbish.
-func (w *StateWriter) dropPending(name string) error {
+func (w *Writer) dropPending(name string) error {
 	if err := w.ForgetPlaced(name); err != nil {
 		return err
 	}
@@ -218,7 +218,7 @@ func (s *State) Pendings() ([]string, error) {
 }
 
 // SweepPending removes roots that a crash left without a record.
-func (w *StateWriter) SweepPending() error {
+func (w *Writer) SweepPending() error {
 	entries, err := fs.ReadDir(w.root.FS(), PendingDir)
 	if err != nil {
 		return err

@@ -1,0 +1,51 @@
+package unpack
+
+import (
+	"github.com/gapbundle/gapbundle/unpack/state"
+	"github.com/gapbundle/gapbundle/unpack/tree"
+)
+
+// The types that Mirror takes and returns and that are at home in the packages
+// below this one.
+type (
+	// Entry is a line of the journal.
+	Entry = state.Entry
+	// Outcome is what became of one bundle in an import.
+	Outcome = state.Outcome
+
+	// Generation is the record of one published state of the mirror.
+	Generation = tree.Generation
+	// GenerationSet is the part of one set in a generation.
+	GenerationSet = tree.GenerationSet
+	// GenerationRepository is a repository and where its files are.
+	GenerationRepository = tree.GenerationRepository
+	// Tree is what a mirror publishes of one kind.
+	Tree = tree.View
+	// ConflictError: two sets want different things at one place of the mirror.
+	ConflictError = tree.ConflictError
+
+	// CheckOptions say how closely to look.
+	CheckOptions = tree.CheckOptions
+	// CheckResult is what was looked at, and what was wrong.
+	CheckResult = tree.CheckResult
+	// Damage is something that is not as it was published.
+	Damage = tree.Damage
+
+	// GCOptions say what may go.
+	GCOptions = tree.GCOptions
+	// GCResult is what was removed, or would be.
+	GCResult = tree.GCResult
+)
+
+// DefaultKeep is how many generations gc keeps when it is not told.
+const DefaultKeep = tree.DefaultKeep
+
+// The outcomes.
+const (
+	Imported        = state.Imported
+	AlreadyImported = state.AlreadyImported
+	Pending         = state.Pending
+	Superseded      = state.Superseded
+	Refused         = state.Refused
+	Failed          = state.Failed
+)
