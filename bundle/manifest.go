@@ -220,6 +220,7 @@ const AllowedKey = "allowed"
 const (
 	VouchedOpenPGP = "openpgp:" // followed by the fingerprint
 	VouchedCosign  = "cosign:"  // followed by the KeyID in hexadecimal digits
+	VouchedSSH     = "ssh:"     // followed by the fingerprint of the key, as in SHA256:...
 	VouchedPinned  = "pinned"   // digest in the spec or in the lock file
 	VouchedIndex   = "index"    // named by an index that was itself vouched for
 	VouchedLocal   = "local"    // read from the exporter's own disk

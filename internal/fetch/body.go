@@ -24,6 +24,7 @@ type Body struct {
 	c        *Client
 	ctx      context.Context // of Open: further requests belong to it
 	url      string
+	header   http.Header // of OpenWith
 	attempts attempts
 
 	r    io.ReadCloser // nil: no answer is open
@@ -127,7 +128,7 @@ func (b *Body) reopen() error {
 	if validator == "" {
 		from = 0 // nothing but the bytes themselves can tell that they are the same
 	}
-	resp, err := b.c.get(b.ctx, b.url, from, validator)
+	resp, err := b.get(from, validator)
 	if err != nil {
 		return err
 	}

@@ -58,6 +58,20 @@ func (c *Client) exchange(req *http.Request, limit int64) (*http.Response, error
 	return resp, nil
 }
 
+// Stream makes a request once and returns an answer of status 200 whose body
+// is read as it comes; any other status is a *StatusError. Attempts repeats it.
+// The caller closes the body; an error that its Read returns has no class yet.
+func (c *Client) Stream(req *http.Request) (*http.Response, error) {
+	resp, err := c.once.Do(req)
+	if err != nil {
+		return nil, failure(req.Context(), req.URL.String(), err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, c.statusError(resp)
+	}
+	return resp, nil
+}
+
 // rewound is req with its body, if it has one, from the beginning.
 func rewound(req *http.Request) (*http.Request, error) {
 	again := req.Clone(req.Context())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 )
@@ -14,13 +15,20 @@ import (
 // which. The Body asks again by itself, as long as ctx lives, when its
 // connection breaks.
 func (c *Client) Open(ctx context.Context, url string, at int64, validator string) (*Body, error) {
+	return c.OpenWith(ctx, url, nil, at, validator)
+}
+
+// OpenWith is Open with more fields in the header of each request, as a
+// service sets them that sends its clients on to a store (Git LFS). Redirects
+// to another origin are asked without their Authorization.
+func (c *Client) OpenWith(ctx context.Context, url string, header http.Header, at int64, validator string) (*Body, error) {
 	if _, err := parseURL(url); err != nil {
 		return nil, err
 	}
 	if at < 0 || !isValidator(validator) {
 		at = 0
 	}
-	b := &Body{c: c, ctx: ctx, url: url, attempts: attempts{c: c}}
+	b := &Body{c: c, ctx: ctx, url: url, header: header, attempts: attempts{c: c}}
 	for {
 		err := b.open(at, validator)
 		if err == nil {
@@ -34,7 +42,7 @@ func (c *Client) Open(ctx context.Context, url string, at int64, validator strin
 
 // open is one attempt at the first answer.
 func (b *Body) open(at int64, validator string) error {
-	resp, err := b.c.get(b.ctx, b.url, at, validator)
+	resp, err := b.get(at, validator)
 	if err != nil {
 		return err
 	}
@@ -66,14 +74,15 @@ func (b *Body) open(at int64, validator string) error {
 	return b.open(0, "")
 }
 
-// get makes one request for url, from byte at on if the validator still holds.
-func (c *Client) get(ctx context.Context, url string, at int64, validator string) (*http.Response, error) {
+// get makes one request, from byte at on if the validator still holds.
+func (b *Body) get(at int64, validator string) (*http.Response, error) {
 	header := http.Header{}
+	maps.Copy(header, b.header)
 	if at > 0 {
 		header.Set("Range", "bytes="+strconv.FormatInt(at, 10)+"-")
 		header.Set("If-Range", ifRange(validator))
 	}
-	return c.do(ctx, http.MethodGet, url, header)
+	return b.c.do(b.ctx, http.MethodGet, b.url, header)
 }
 
 // do makes one request; whatever the status, an answer is an answer.

@@ -1,0 +1,254 @@
+package gitrepo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/git/gitfile"
+	"github.com/gapbundle/gapbundle/sources/git/gitrun"
+)
+
+const (
+	// MaxCommits bounds the commits that are listed for one pack; the newest are.
+	MaxCommits = 20_000
+	// window and depth are git's defaults of 2.39, fixed.
+	window = "10"
+	depth  = "50"
+)
+
+// Packed is a pack that was made. Its files are Prefix with ".pack", ".idx"
+// and ".commits" after it.
+type Packed struct {
+	gitfile.Pack
+	Prefix string
+	// Commits are the newest commits in the pack, at most MaxCommits.
+	Commits []gitfile.ID
+}
+
+// Pack makes one pack of what the tips lead to and the boundary does not, in
+// the folder into. Made is nil if there is nothing of that kind.
+//
+// The pack is canonical: its bytes are a function of the tips, the boundary
+// and the versions of git and zlib, and of nothing else. git's own choice of
+// deltas depends on how the objects are stored. So they are written one by one
+// into an empty repository first, and packed there by sorted name with one
+// thread and nothing reused. (Measured: without that step the same objects of
+// two repositories gave two packs.) The boundary is made git's shallow file
+// for this, so that a repository that was fetched whole looks like one that
+// was fetched down to it.
+func (r *Repo) Pack(ctx context.Context, tips []gitfile.Tip, boundary []gitfile.ID, into string) (made *Packed, err error) {
+	if err := r.SetBoundary(boundary); err != nil {
+		return nil, err
+	}
+	revisions, err := r.revisions(ctx, tips, boundary)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := r.list(ctx, revisions)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	fresh, err := os.MkdirTemp(into, "loose-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(fresh)) }()
+	name, err := r.pack(ctx, ids, filepath.Join(fresh, "repository"), into)
+	if err != nil {
+		return nil, err
+	}
+	made = &Packed{Prefix: filepath.Join(into, "pack-"+name)}
+	if err := r.verify(ctx, made, fresh); err != nil {
+		return nil, err
+	}
+	if made.Commits, err = r.newest(ctx, revisions); err != nil {
+		return nil, err
+	}
+	made.Tips = tips
+	return made, writeCommits(made.Prefix+".commits", made.Commits)
+}
+
+// revisions are the tips and what bounds them, as rev-list reads them.
+func (r *Repo) revisions(ctx context.Context, tips []gitfile.Tip, boundary []gitfile.ID) (string, error) {
+	var b strings.Builder
+	for _, t := range tips {
+		fmt.Fprintln(&b, t.ID)
+	}
+	expressions := make([]string, len(boundary))
+	for i, c := range boundary {
+		expressions[i] = c.String()
+	}
+	there, err := r.Look(ctx, expressions)
+	for _, o := range there {
+		if o.Type == "commit" {
+			fmt.Fprintf(&b, "^%s\n", o.ID)
+		}
+	}
+	return b.String(), err
+}
+
+// list lists the objects, sorted.
+func (r *Repo) list(ctx context.Context, revisions string) ([]gitfile.ID, error) {
+	var ids []gitfile.ID
+	err := r.lines(ctx, gitrun.Call{
+		Args: []string{"rev-list", "--objects", "--no-object-names", "--stdin"}, Stdin: strings.NewReader(revisions),
+	}, func(line string) error {
+		id, err := gitfile.ParseID(line)
+		ids = append(ids, id)
+		if len(ids) > gitfile.MaxObjects {
+			return fmt.Errorf("more than %d objects", gitfile.MaxObjects)
+		}
+		return err
+	})
+	slices.SortFunc(ids, func(a, b gitfile.ID) int { return bytes.Compare(a[:], b[:]) })
+	return ids, err
+}
+
+// newest lists the newest commits, by their dates and then by their names.
+func (r *Repo) newest(ctx context.Context, revisions string) ([]gitfile.ID, error) {
+	type dated struct {
+		at int64
+		id gitfile.ID
+	}
+	var all []dated
+	err := r.lines(ctx, gitrun.Call{Args: []string{"rev-list", "--timestamp", "--stdin"}, Stdin: strings.NewReader(revisions)}, func(line string) error {
+		at, name, _ := strings.Cut(line, " ")
+		seconds, err := strconv.ParseInt(at, 10, 64)
+		if err != nil {
+			seconds = 0 // a date that git cannot read either
+		}
+		id, err := gitfile.ParseID(name)
+		all = append(all, dated{seconds, id})
+		return err
+	})
+	slices.SortFunc(all, func(a, b dated) int {
+		if a.at != b.at {
+			return int(min(max(b.at-a.at, -1), 1))
+		}
+		return bytes.Compare(a.id[:], b.id[:])
+	})
+	var ids []gitfile.ID
+	for _, d := range all[:min(len(all), MaxCommits)] {
+		ids = append(ids, d.id)
+	}
+	return ids, err
+}
+
+// names is what pack-objects reads.
+func names(ids []gitfile.ID) io.Reader {
+	r, w := io.Pipe()
+	go func() {
+		b := bufio.NewWriter(w)
+		for _, id := range ids {
+			if _, err := fmt.Fprintln(b, id); err != nil {
+				break
+			}
+		}
+		w.CloseWithError(b.Flush())
+	}()
+	return r
+}
+
+// pack writes the objects into the empty repository at fresh and packs them.
+func (r *Repo) pack(ctx context.Context, ids []gitfile.ID, fresh, into string) (name string, err error) {
+	empty, err := Init(ctx, r.git, fresh)
+	if err != nil {
+		return "", err
+	}
+	objects, stream := io.Pipe()
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		err := r.dir.Run(groupCtx, gitrun.Call{Args: []string{"pack-objects", "--quiet", "--stdout", "--delta-base-offset"}, Stdin: names(ids), Stdout: stream})
+		stream.CloseWithError(err)
+		return err
+	})
+	group.Go(func() error {
+		err := empty.dir.Run(groupCtx, gitrun.Call{Args: []string{"-c", "receive.fsckObjects=false", "-c", "transfer.fsckObjects=false", "unpack-objects", "-q"}, Stdin: objects})
+		objects.CloseWithError(err)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return "", err
+	}
+	out, err := empty.dir.Output(ctx, maxSmall, gitrun.Call{Args: []string{
+		"pack-objects", "--quiet", "--threads=1", "--no-reuse-delta", "--no-reuse-object", "--delta-base-offset",
+		"--window=" + window, "--depth=" + depth, filepath.Join(into, "pack"),
+	}, Stdin: names(ids)})
+	return strings.TrimSpace(string(out)), err
+}
+
+// verify has git read the whole pack again, and compares its index.
+func (r *Repo) verify(ctx context.Context, made *Packed, fresh string) error {
+	again := filepath.Join(fresh, "again.idx")
+	if err := r.git.In("", nil).Run(ctx, gitrun.Call{Args: []string{"index-pack", "-o", again, made.Prefix + ".pack"}}); err != nil {
+		return err
+	}
+	var have [2]gitfile.Index
+	var sums [2]bundle.Digest
+	for i, name := range []string{made.Prefix + ".idx", again} {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		h := bundle.NewHash()
+		have[i], err = gitfile.ReadIndex(io.TeeReader(f, h), nil)
+		sums[i] = bundle.SumOf(h)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	if sums[0] != sums[1] {
+		return fmt.Errorf("pack %s: its index is not the one that git makes of it: %w", have[0].Pack, bundle.ErrCorrupt)
+	}
+	made.Name, made.Count, made.Names = have[0].Pack, have[0].Count, have[0].Names
+	return nil
+}
+
+func writeCommits(name string, ids []gitfile.ID) error {
+	var b bytes.Buffer
+	for _, id := range ids {
+		fmt.Fprintln(&b, id)
+	}
+	return os.WriteFile(name, b.Bytes(), 0o600)
+}
+
+// lines calls each for every line that a call writes.
+func (r *Repo) lines(ctx context.Context, c gitrun.Call, each func(string) error) error {
+	reader, writer := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := eachLine(reader, each)
+		reader.CloseWithError(err)
+		done <- err
+	}()
+	c.Stdout = writer
+	err := r.dir.Run(ctx, c)
+	writer.Close()
+	if read := <-done; read != nil {
+		return read
+	}
+	return err
+}
+
+func eachLine(r io.Reader, each func(string) error) error {
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		if err := each(scanner.Text()); err != nil {
+			return err
+		}
+	}
+	return scanner.Err()
+}

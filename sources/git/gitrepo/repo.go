@@ -1,0 +1,252 @@
+// Package gitrepo is the repository in the scratch folder into which the kind
+// git fetches what it publishes, and the canonical packs that are made of it.
+//
+// A repository is fetched whole, or, where the base of a delta has the rest,
+// down to a boundary: commits that the base has, which are written to git's
+// shallow file so that the server sends nothing below them. The packs do not
+// depend on which of the two it was, see Pack.
+package gitrepo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/sources/git/gitfile"
+	"github.com/gapbundle/gapbundle/sources/git/gitrun"
+	"github.com/gapbundle/gapbundle/sources/git/relay"
+)
+
+// maxSmall bounds what git prints where a few lines are expected, in bytes.
+const maxSmall = 64 << 20
+
+// Repo is a bare repository in a folder of its own.
+type Repo struct {
+	git  *gitrun.Git
+	path string // of the repository; packs are made next to it
+	dir  *gitrun.Dir
+}
+
+// Init makes an empty repository at path, which must not be there yet.
+func Init(ctx context.Context, git *gitrun.Git, path string) (*Repo, error) {
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return nil, err
+	}
+	r := &Repo{git: git, path: path, dir: git.In(path, nil)}
+	return r, r.dir.Run(ctx, gitrun.Call{Args: []string{"init", "--quiet", "--bare", "--template=", "."}})
+}
+
+// Advertised asks the upstream behind a relay for its refs. symref is the
+// branch that HEAD names, empty if the server does not say; head is HEAD's object.
+func Advertised(ctx context.Context, git *gitrun.Git, from *relay.Relay) (refs []gitfile.Ref, symref string, head gitfile.ID, err error) {
+	reader, writer := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		refs, symref, head, err = gitfile.ReadAdvertised(reader)
+		reader.CloseWithError(err)
+		done <- err
+	}()
+	err = git.In("", from.Config()).Run(ctx, gitrun.Call{Args: []string{"ls-remote", "--symref", from.URL()}, Stdout: writer})
+	writer.Close()
+	if read := <-done; read != nil {
+		return nil, "", head, read
+	}
+	return refs, symref, head, cause(from, err)
+}
+
+// cause is why the relay could not answer git, or what git says.
+func cause(from *relay.Relay, err error) error {
+	if err == nil {
+		return nil
+	}
+	if why := from.Err(); why != nil {
+		return why
+	}
+	return err
+}
+
+// Want is something to fetch: an object, by the ref that names it, or by its
+// name alone where Ref is empty.
+type Want struct {
+	ID  gitfile.ID
+	Ref string
+}
+
+// localRef is the ref of this repository that holds on to an object. It is
+// named for the object: upstream's names are no names for files.
+func localRef(id gitfile.ID) string { return "refs/fetched/" + id.String() }
+
+// Fetch fetches what is wanted and is not there. It returns before the objects
+// were examined, see Examine.
+func (r *Repo) Fetch(ctx context.Context, from *relay.Relay, wants []Want) error {
+	var specs bytes.Buffer
+	seen := map[gitfile.ID]bool{}
+	for _, w := range wants {
+		if seen[w.ID] {
+			continue
+		}
+		seen[w.ID] = true
+		source := w.Ref
+		if source == "" {
+			source = w.ID.String()
+		}
+		fmt.Fprintf(&specs, "+%s:%s\n", source, localRef(w.ID))
+	}
+	if specs.Len() == 0 {
+		return nil
+	}
+	args := []string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--refmap=", "--stdin", from.URL()}
+	err := r.git.In(r.path, from.Config()).Run(ctx, gitrun.Call{Args: args, Stdin: &specs})
+	return cause(from, err)
+}
+
+// FetchPattern fetches all refs below refs/heads and refs/tags.
+func (r *Repo) FetchPattern(ctx context.Context, from *relay.Relay) error {
+	args := []string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--refmap=", from.URL(),
+		"+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*"}
+	return cause(from, r.git.In(r.path, from.Config()).Run(ctx, gitrun.Call{Args: args}))
+}
+
+// Hold keeps an object that is there among what the repository's refs name.
+func (r *Repo) Hold(ctx context.Context, id gitfile.ID) error {
+	return r.dir.Run(ctx, gitrun.Call{Args: []string{"update-ref", localRef(id), id.String()}})
+}
+
+// Examine reads every object and follows every link. What it returns is
+// tolerated, anything else is an error.
+func (r *Repo) Examine(ctx context.Context) (gitrun.Faults, error) { return r.dir.Examine(ctx) }
+
+// SetBoundary makes the commits parents of nothing: git takes a commit whose
+// name is in the file shallow for one without parents.
+func (r *Repo) SetBoundary(commits []gitfile.ID) error {
+	name := filepath.Join(r.path, "shallow")
+	if len(commits) == 0 {
+		if err := os.Remove(name); !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	var b bytes.Buffer
+	for _, c := range commits {
+		fmt.Fprintln(&b, c)
+	}
+	return os.WriteFile(name, b.Bytes(), 0o600)
+}
+
+// Object is what git says of an object's name.
+type Object struct {
+	ID   gitfile.ID // of the object that was looked up, or that it leads to
+	Type string     // commit, tree, blob or tag; empty: it is not there
+	Size int64      // bytes
+}
+
+// Look looks objects up by expressions of gitrevisions(7): an object's name,
+// or one with "^{}" after it for what a tag leads to.
+func (r *Repo) Look(ctx context.Context, expressions []string) ([]Object, error) {
+	var all []Object
+	out, err := r.dir.Output(ctx, int64(len(expressions))*200+maxSmall, gitrun.Call{
+		Args: []string{"cat-file", "--batch-check"}, Stdin: strings.NewReader(strings.Join(expressions, "\n") + "\n"),
+	})
+	if err != nil || len(expressions) == 0 {
+		return nil, err
+	}
+	for line := range strings.Lines(string(out)) {
+		o, err := parseObject(strings.TrimSuffix(line, "\n"))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	if len(all) != len(expressions) {
+		return nil, fmt.Errorf("git cat-file: %d answers to %d questions", len(all), len(expressions))
+	}
+	return all, nil
+}
+
+func parseObject(line string) (o Object, err error) {
+	f := strings.Fields(line)
+	if len(f) != 3 {
+		return o, nil // "missing", "ambiguous", "submodule"
+	}
+	if o.ID, err = gitfile.ParseID(f[0]); err != nil {
+		return Object{}, nil //nolint:nilerr // a path that is missing can have blanks
+	}
+	o.Type = f[1]
+	o.Size, err = strconv.ParseInt(f[2], 10, 64)
+	return o, err
+}
+
+// Read reads objects by expressions of gitrevisions(7), each at most limit
+// bytes; nil for one that is not there, is larger, or is not of the type.
+func (r *Repo) Read(ctx context.Context, kind string, limit int64, expressions []string) ([][]byte, error) {
+	var all [][]byte
+	err := r.contents(ctx, strings.NewReader(strings.Join(expressions, "\n")+"\n"), limit, func(o Object, content []byte) error {
+		if o.Type != kind || o.Size > limit {
+			content = nil
+		}
+		all = append(all, content)
+		return nil
+	})
+	return all, err
+}
+
+// contents calls each for the objects that names has a line for; content is
+// nil where the object is not there or is larger than limit.
+func (r *Repo) contents(ctx context.Context, names io.Reader, limit int64, each func(o Object, content []byte) error) error {
+	reader, writer := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := readBatch(bufio.NewReader(reader), limit, each)
+		reader.CloseWithError(err)
+		done <- err
+	}()
+	err := r.dir.Run(ctx, gitrun.Call{Args: []string{"cat-file", "--batch"}, Stdin: names, Stdout: writer})
+	writer.Close()
+	if read := <-done; read != nil {
+		return read
+	}
+	return err
+}
+
+// readBatch reads the output of "git cat-file --batch".
+func readBatch(r *bufio.Reader, limit int64, each func(o Object, content []byte) error) error {
+	for {
+		line, err := r.ReadString('\n')
+		if errors.Is(err, io.EOF) && line == "" {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		o, err := parseObject(strings.TrimSuffix(line, "\n"))
+		if err != nil {
+			return err
+		}
+		var content []byte
+		if o.Type != "" {
+			if o.Size <= limit {
+				content = make([]byte, o.Size)
+				_, err = io.ReadFull(r, content)
+			} else {
+				_, err = io.CopyN(io.Discard, r, o.Size)
+			}
+			if err == nil {
+				_, err = r.Discard(1)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if err := each(o, content); err != nil {
+			return err
+		}
+	}
+}
