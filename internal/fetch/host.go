@@ -115,6 +115,17 @@ func (c *Client) hostFor(u *url.URL) *host {
 	return h
 }
 
+// Configured reports whether the options name a host, with or without a port.
+func (c *Client) Configured(host string) bool {
+	host = strings.ToLower(host)
+	for key := range c.hosts {
+		if name, _, err := splitHost(key); err == nil && name == host {
+			return true
+		}
+	}
+	return false
+}
+
 // splitHost takes a key of Options.Hosts apart.
 func splitHost(key string) (name, port string, err error) {
 	name, port, err = net.SplitHostPort(key)

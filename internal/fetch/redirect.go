@@ -29,6 +29,29 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	return refuse(to.String(), "a host that redirect-to of "+from.String()+" does not name")
 }
 
+// MayFollow reports whether what the URL from answered may send its reader on
+// to the URL to, by the rules for redirects: for services that name another
+// address in their answer (Git LFS). The error is a *RedirectError.
+func (c *Client) MayFollow(from, to string) error {
+	refuse := func(to, why string) error { return &RedirectError{URL: Redact(from), To: to, Why: why} }
+	first, err := parseURL(from)
+	if err != nil {
+		return err
+	}
+	next, err := parseURL(to)
+	if err != nil {
+		return refuse("an unusable URL", err.Error())
+	}
+	start, end := originOf(first), originOf(next)
+	switch {
+	case first.Scheme == "https" && next.Scheme != "https":
+		return refuse(end.String(), "from https to http")
+	case start == end, upgrade(start, end), c.hostFor(first).mayRedirect(end):
+		return nil
+	}
+	return refuse(end.String(), "a host that redirect-to of "+start.String()+" does not name")
+}
+
 // upgrade says that to is the same host by https, both on the usual ports.
 func upgrade(from, to origin) bool {
 	return from == origin{"http", to.host, "80"} && to == origin{"https", from.host, "443"}

@@ -240,6 +240,9 @@ func (s *session) plan(ctx context.Context, write bool) (err error) {
 		Set: s.spec.Set, Tool: s.o.Tool, Fetch: s.client, Base: seen{s.ledger}, Dir: s.spec.Dir, Now: s.o.Now, Site: s.site,
 		Scratch: s.scratch, Lock: s.lock, Log: s.o.Log,
 	}
+	if s.base != nil {
+		env.Have = s.have.Size
+	}
 	for _, r := range s.held {
 		lists := s.tree(r.Kind, nil)
 		env.Held = append(env.Held, sources.Held{

@@ -173,7 +173,8 @@ func TestSubmodulesAndPointers(t *testing.T) {
 	host := gittest.NewHost(t, true)
 	host.Publish("a", up)
 	repo, tips, _ := r.fetched(host.URL("a"), nil)
-	pins, unnamed, err := repo.Submodules(t.Context(), tips[0].Commit)
+	all, unnamed, err := repo.Submodules(t.Context(), []gitfile.ID{tips[0].Commit})
+	pins := all[tips[0].Commit]
 	if err != nil || unnamed != 1 || len(pins) != 1 || pins[0].Path != "sub/x" || pins[0].URL != "../x.git" || pins[0].Pin.String() != strings.Repeat("1", 40) {
 		t.Errorf("%+v, %d, %v", pins, unnamed, err)
 	}

@@ -54,7 +54,9 @@ func Advertised(ctx context.Context, git *gitrun.Git, from *relay.Relay) (refs [
 		reader.CloseWithError(err)
 		done <- err
 	}()
-	err = git.In("", from.Config()).Run(ctx, gitrun.Call{Args: []string{"ls-remote", "--symref", from.URL()}, Stdout: writer})
+	// By protocol 0 the refs come with the first answer.
+	config := append(from.Config(), "protocol.version", "0")
+	err = git.In("", config).Run(ctx, gitrun.Call{Args: []string{"ls-remote", "--symref", from.URL()}, Stdout: writer})
 	writer.Close()
 	if read := <-done; read != nil {
 		return nil, "", head, read
@@ -72,6 +74,9 @@ func cause(from *relay.Relay, err error) error {
 	}
 	return err
 }
+
+// Remove deletes the repository. Packs that were made of it stay.
+func (r *Repo) Remove() error { return os.RemoveAll(r.path) }
 
 // Want is something to fetch: an object, by the ref that names it, or by its
 // name alone where Ref is empty.

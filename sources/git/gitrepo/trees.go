@@ -14,18 +14,38 @@ import (
 	"github.com/gapbundle/gapbundle/sources/git/gitrun"
 )
 
-// Submodules are those that a commit records: sections of its .gitmodules
-// whose path is a commit in its tree. unnamed counts paths that .gitmodules
-// names and the tree does not have, or not as a submodule.
-func (r *Repo) Submodules(ctx context.Context, commit gitfile.ID) (pins []gitfile.Pin, unnamed int, err error) {
-	files, err := r.Read(ctx, "blob", gitfile.MaxModulesFile, []string{commit.String() + ":.gitmodules"})
-	if err != nil || len(files) == 0 || files[0] == nil {
+// Submodules are those that commits record: sections of .gitmodules whose path
+// is a commit in the tree. unnamed counts paths that a .gitmodules names and
+// its tree does not have, or not as a submodule.
+func (r *Repo) Submodules(ctx context.Context, commits []gitfile.ID) (pins map[gitfile.ID][]gitfile.Pin, unnamed int, err error) {
+	expressions := make([]string, len(commits))
+	for i, c := range commits {
+		expressions[i] = c.String() + ":.gitmodules"
+	}
+	files, err := r.Read(ctx, "blob", gitfile.MaxModulesFile, expressions)
+	if err != nil {
 		return nil, 0, err
 	}
-	modules, err := gitfile.ParseModules(files[0])
-	if err != nil {
-		return nil, 0, fmt.Errorf("commit %s: %w", commit, err)
+	pins = map[gitfile.ID][]gitfile.Pin{}
+	for i, c := range commits {
+		if files[i] == nil {
+			continue
+		}
+		modules, err := gitfile.ParseModules(files[i])
+		if err != nil {
+			return nil, 0, fmt.Errorf("commit %s: %w", c, err)
+		}
+		missing := 0
+		if pins[c], missing, err = r.pins(ctx, c, modules); err != nil {
+			return nil, 0, err
+		}
+		unnamed += missing
 	}
+	return pins, unnamed, nil
+}
+
+// pins looks up the paths of submodules in the tree of a commit.
+func (r *Repo) pins(ctx context.Context, commit gitfile.ID, modules []gitfile.Submodule) (pins []gitfile.Pin, unnamed int, err error) {
 	args := []string{"--literal-pathspecs", "ls-tree", "-z", "--full-tree", commit.String(), "--"}
 	for _, m := range modules {
 		args = append(args, m.Path)

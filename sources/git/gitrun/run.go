@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 )
@@ -134,6 +135,17 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("git %s: killed: %s", e.Args[0], text)
 	}
 	return fmt.Sprintf("git %s: status %d: %s", e.Args[0], e.Code, text)
+}
+
+// Unwrap is what of the machine git complains about, nil if it does not: a full
+// disk is not upstream's fault.
+func (e *Error) Unwrap() error {
+	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EROFS, syscall.EMFILE, syscall.EDQUOT} {
+		if strings.Contains(e.Stderr, errno.Error()) || strings.Contains(strings.ToLower(e.Stderr), errno.Error()) {
+			return errno
+		}
+	}
+	return nil
 }
 
 // Run runs git and waits for it. A failure of git is an *Error; the end of ctx
