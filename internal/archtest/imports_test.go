@@ -261,3 +261,31 @@ func TestReachIsFollowed(t *testing.T) {
 		}
 	}
 }
+
+// TestDoors: kinds reach the network by fetch.Client alone and start no
+// program, apart from the packages that the table names.
+func TestDoors(t *testing.T) {
+	m, rows, used := load(t), table(), map[[2]string]bool{}
+	for _, f := range m.files {
+		if f.test || rows[f.pkg].test || !strings.HasPrefix(f.pkg, "sources/") {
+			continue
+		}
+		for _, importPath := range f.imports() {
+			allowed, isDoor := doors()[importPath]
+			if !isDoor {
+				continue
+			}
+			used[[2]string{importPath, f.pkg}] = true
+			if !slices.Contains(allowed, f.pkg) && (importPath != "net" || f.uses("net", addressNames()) != "") {
+				t.Errorf("%s: imports %s", f.name, importPath)
+			}
+		}
+	}
+	for door, allowed := range doors() {
+		for _, pkg := range allowed {
+			if !used[[2]string{door, pkg}] {
+				t.Errorf("%s may import %s, and does not", pkg, door)
+			}
+		}
+	}
+}

@@ -19,7 +19,7 @@ func table() map[string]row {
 
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
 		"sources":         {imports: []string{"bundle", "internal/fetch", "bundle/durable", "internal/strictyaml"}},
-		"sources/all":     {imports: []string{"sources", "sources/apt", "sources/files", "sources/oci", "sources/rpm", "sources/simplestreams"}},
+		"sources/all":     {imports: []string{"sources", "sources/apt", "sources/files", "sources/git", "sources/oci", "sources/rpm", "sources/simplestreams"}},
 		"sources/collect": {imports: []string{"bundle", "bundle/media", "sources", "internal/fetch", "internal/strictyaml"}},
 		// The rooms that kinds share.
 		"sources/upstream": {imports: []string{"bundle", "sources", "internal/decompress", "internal/fetch"}},
@@ -36,6 +36,13 @@ func table() map[string]row {
 		"sources/apt/deb":      {imports: []string{"bundle"}},
 		"sources/apt/closure":  {imports: []string{"bundle", "sources/apt/deb", "sources/closure"}},
 		"sources/apt/reindex":  {imports: []string{"bundle", "internal/pgpkeys", "sources/apt/deb"}, tests: []string{"sources/keys"}},
+		"sources/git":          {imports: []string{"bundle", "sources", "sources/complete", "sources/replay", "sources/upstream", "sources/git/gitfile", "sources/git/gitrepo", "sources/git/gitrun", "sources/git/gitsig", "sources/git/lfs", "sources/git/relay", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect"}},
+		"sources/git/gitfile":  {imports: []string{"bundle"}},
+		"sources/git/gitrun":   {},
+		"sources/git/relay":    {imports: []string{"internal/fetch"}},
+		"sources/git/gitrepo":  {imports: []string{"bundle", "sources/git/gitfile", "sources/git/gitrun", "sources/git/relay"}, tests: []string{"internal/fetch"}},
+		"sources/git/gitsig":   {imports: []string{"bundle", "internal/fetch", "internal/pgpkeys"}},
+		"sources/git/lfs":      {imports: []string{"bundle", "internal/fetch", "sources/git/gitfile"}},
 		"sources/oci":          {imports: []string{"bundle", "sources", "internal/fetch", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"}},
 		"sources/rpm/rpmmd":    {imports: []string{"bundle"}},
 		"sources/rpm":          {imports: []string{"bundle", "sources", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"}},
@@ -92,6 +99,7 @@ func table() map[string]row {
 		"sources/helm/helmtest":      {test: true},
 		"sources/rpm/rpmtest":        {test: true},
 		"sources/pypi/piptest":       {test: true},
+		"internal/test/gittest":      {test: true, imports: []string{"internal/test/upstreamtest"}},
 		"sources/sourcetest":         {test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "sources/export", "internal/fetch", "sources/keys", "unpack", "verify"}},
 		"internal/test/bundletest":   {test: true, imports: []string{"bundle", "bundle/media", "verify"}},
 		"internal/promises":          {test: true, tests: []string{"bundle"}},
@@ -150,4 +158,15 @@ func addressNames() []string {
 func heavy() map[string][]string {
 	helm := []string{"sources/helm/render", "cmd/gapbundle"}
 	return map[string][]string{"helm.sh/": helm, "k8s.io/": helm}
+}
+
+// doors are the packages by which a kind could get at a network or start a
+// program without fetch.Client, and who below sources may import them.
+func doors() map[string][]string {
+	return map[string][]string{
+		// helm's engine runs in a child of this program; the git program is the
+		// only other one, and git's only way to a network is the relay.
+		"os/exec": {"sources/helm/child", "sources/git/gitrun"},
+		"net":     {"sources/git/relay"},
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt"
 	"github.com/gapbundle/gapbundle/sources/files"
+	"github.com/gapbundle/gapbundle/sources/git"
 	"github.com/gapbundle/gapbundle/sources/oci"
 	"github.com/gapbundle/gapbundle/sources/rpm"
 	"github.com/gapbundle/gapbundle/sources/simplestreams"
@@ -16,6 +17,7 @@ func Kinds() sources.Kinds {
 	return sources.Kinds{
 		apt.Kind(),
 		files.Kind(),
+		git.Kind(),
 		oci.Kind(),
 		rpm.Kind(),
 		simplestreams.Kind(),

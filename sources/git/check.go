@@ -52,8 +52,8 @@ func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 		submodules += int64(len(p.record.Submodules))
 	}
 	return []bundle.CheckCount{
-		{Name: "git repositories", Count: int64(len(c.all))}, {Name: "refs", Count: refs}, {Name: "packs", Count: c.packs},
-		{Name: "objects", Count: c.objects}, {Name: "submodules", Count: submodules}, {Name: "lfs objects", Count: c.lfs},
+		{Name: "git repositories", Count: int64(len(c.all))}, {Name: "lfs objects", Count: c.lfs}, {Name: "objects", Count: c.objects},
+		{Name: "packs", Count: c.packs}, {Name: "refs", Count: refs}, {Name: "submodules", Count: submodules},
 	}, errors.Join(c.errs...)
 }
 

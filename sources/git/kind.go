@@ -1,13 +1,11 @@
 package git
 
 import (
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/git/gitfile"
@@ -206,13 +204,4 @@ func takes(refs, exclude []string, ref string) bool {
 		}
 	}
 	return true
-}
-
-// Recognize says whether a URL that somebody pasted is likely to be of this kind.
-func recognize(raw string) bool {
-	if _, _, ok := overSSH(raw); ok {
-		return true
-	}
-	u, err := url.Parse(raw)
-	return err == nil && fetch.CheckURL(raw) == nil && strings.HasSuffix(u.Path, suffix)
 }

@@ -37,6 +37,11 @@ func (p *planner) lay() (*sources.Plan, error) {
 				return nil, m.blame(err)
 			}
 			files = append(files, own...)
+			public, err := bundle.ParsePublic(strings.TrimSuffix(m.url, suffix)+suffix, m.dir)
+			if err != nil {
+				return nil, m.blame(err)
+			}
+			repo.Public = append(repo.Public, public)
 			repo.Notes = append(repo.Notes, m.notes...)
 		}
 		for _, raw := range e.urls {
@@ -69,6 +74,19 @@ func (m *mirror) vouchedFor() string {
 	return bundle.VouchedTLS
 }
 
+// refsVouched is how the refs are vouched for: by a signature only if all of
+// them are.
+func (m *mirror) refsVouched() string {
+	if m.past == nil || m.packsAreNew() {
+		return m.vouchedFor()
+	}
+	before := m.past.files[nameInfoRefs].Vouched
+	if m.repo == nil || m.vouched == "" || before == bundle.VouchedNone || before == bundle.VouchedTLS {
+		return before
+	}
+	return m.vouched
+}
+
 // files are the artifacts of one git repository.
 func (m *mirror) files() ([]sources.Artifact, error) {
 	var packed, refs, packs, record bytes.Buffer
@@ -86,9 +104,14 @@ func (m *mirror) files() ([]sources.Artifact, error) {
 	made := func(name string, content []byte, reason string) sources.Artifact {
 		return sources.Made(m.dir+"/"+name, content, reason)
 	}
+	said := func(name string, content []byte) sources.Artifact {
+		a := made(name, content, reasonRefs)
+		a.Evidence.Vouched, a.Evidence.Origin = m.refsVouched(), m.url+"/"+nameInfoRefs
+		return a
+	}
 	files := []sources.Artifact{
-		keep(made(nameHead, []byte(m.main), reasonRefs)), made(nameConfig, []byte(config), reasonRefs),
-		keep(made(namePacked, packed.Bytes(), reasonRefs)), made(nameInfoRefs, refs.Bytes(), reasonRefs),
+		keep(said(nameHead, []byte(m.main))), made(nameConfig, []byte(config), reasonRefs),
+		keep(said(namePacked, packed.Bytes())), said(nameInfoRefs, refs.Bytes()),
 		made(namePacks, packs.Bytes(), reasonPack), keep(made(nameRecord, record.Bytes(), reasonRecord)),
 	}
 	for _, p := range m.record.Packs {

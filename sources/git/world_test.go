@@ -37,15 +37,16 @@ type site struct {
 	hosts map[string]fetch.HostOptions
 	files map[string][]sources.Recorded // by repository
 	kept  map[string][]byte             // by repository and path
-	blobs map[bundle.Digest]int64       // that the mirror has
+	blobs map[bundle.Digest][]byte      // that the mirror has
 	full  bool                          // nothing is taken to be there
+	taken map[bundle.Digest]bool        // blobs that this export carried
 	notes []string                      // of the last export
 	carry int64                         // bytes of blobs that the last export carried
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	return &site{t: t, dir: t.TempDir(), web: t.TempDir(), files: map[string][]sources.Recorded{}, kept: map[string][]byte{}, blobs: map[bundle.Digest]int64{}}
+	return &site{t: t, dir: t.TempDir(), web: t.TempDir(), files: map[string][]sources.Recorded{}, kept: map[string][]byte{}, blobs: map[bundle.Digest][]byte{}}
 }
 
 // Files and Kept make site the base of the next export.
@@ -120,7 +121,7 @@ func (s *site) env() *sources.Env {
 	})
 	env := &sources.Env{Fetch: client, Base: s, Dir: s.dir, Now: now, Scratch: scratch, Log: slog.New(slog.DiscardHandler)}
 	if !s.full {
-		env.Have = func(d bundle.Digest) (int64, bool) { n, ok := s.blobs[d]; return n, ok }
+		env.Have = func(d bundle.Digest) (int64, bool) { b, ok := s.blobs[d]; return int64(len(b)), ok }
 	}
 	return env
 }
@@ -138,7 +139,7 @@ func (s *site) export(text string) (map[string]bundle.Digest, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.notes, s.carry = nil, 0
+	s.notes, s.carry, s.taken = nil, 0, map[bundle.Digest]bool{}
 	all := map[string]bundle.Digest{}
 	for _, repo := range resolved.Repositories {
 		s.notes = append(s.notes, repo.Notes...)
@@ -164,13 +165,13 @@ func (s *site) export(text string) (map[string]bundle.Digest, error) {
 func (s *site) collect(repo string, a sources.Artifact) error {
 	s.t.Helper()
 	name := filepath.Join(s.web, "git", filepath.FromSlash(a.File.Path))
-	_, have := s.blobs[a.File.Digest]
-	if !have || s.full {
+	b, have := s.blobs[a.File.Digest]
+	if !have || s.full && !s.taken[a.File.Digest] {
 		content, err := a.Open(s.t.Context(), 0, "")
 		if err != nil {
 			return err
 		}
-		b, err := io.ReadAll(content.Body)
+		b, err = io.ReadAll(content.Body)
 		if closed := content.Body.Close(); err == nil {
 			err = closed
 		}
@@ -181,15 +182,15 @@ func (s *site) collect(repo string, a sources.Artifact) error {
 			return fmt.Errorf("%s: %d bytes, %s; planned %d, %s", a.File.Path, len(b), bundle.DigestOf(b), a.File.Size, a.File.Digest)
 		}
 		s.carry += int64(len(b))
-		s.blobs[a.File.Digest] = a.File.Size
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(name, b, 0o644); err != nil {
-			return err
-		}
-		s.kept[repo+" "+a.File.Path] = b
+		s.blobs[a.File.Digest], s.taken[a.File.Digest] = b, true
 	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(name, b, 0o644); err != nil {
+		return err
+	}
+	s.kept[repo+" "+a.File.Path] = b
 	s.files[repo] = append(s.files[repo], sources.Recorded{
 		File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Reason: a.Evidence.Reason, Validator: a.Validator,
 	})

@@ -31,17 +31,19 @@ type Host struct {
 	t      testing.TB
 	Dir    string
 	Server *upstreamtest.Server
+
+	handler http.Handler // of the repositories
 }
 
 // NewHost starts an upstream without repositories. smart false: files alone.
 func NewHost(t testing.TB, smart bool) *Host {
 	t.Helper()
 	h := &Host{t: t, Dir: t.TempDir(), Server: upstreamtest.New(t)}
+	h.handler = http.FileServer(http.Dir(h.Dir))
 	if smart {
-		h.Server.Handle(Backend(t, h.Dir))
-	} else {
-		h.Server.Handle(http.FileServer(http.Dir(h.Dir)))
+		h.handler = Backend(t, h.Dir)
 	}
+	h.Server.Handle(h.handler)
 	return h
 }
 
@@ -148,6 +150,15 @@ func (r *Repo) Object(kind string, content []byte) string {
 		r.t.Fatalf("git hash-object: %v", err)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// SignTag makes an annotated tag of HEAD that is signed: sign gets the tag
+// without its signature and returns the armor.
+func (r *Repo) SignTag(name string, sign func(text string) string) {
+	r.t.Helper()
+	r.clock++
+	text := fmt.Sprintf("object %s\ntype commit\ntag %s\ntagger C O Mitter <committer@example.org> %d +0000\n\n%s\n", r.Git("rev-parse", "HEAD"), name, 1_700_000_000+60*r.clock, name)
+	r.Git("update-ref", "refs/tags/"+name, r.Object("tag", []byte(text+sign(text))))
 }
 
 // Pointer is the text of a pointer of Git LFS.
