@@ -77,7 +77,7 @@ func (m *mirror) vouchedFor() string {
 // refsVouched is how the refs are vouched for: by a signature only if all of
 // them are.
 func (m *mirror) refsVouched() string {
-	if m.past == nil || m.packsAreNew() {
+	if m.past == nil || m.whole {
 		return m.vouchedFor()
 	}
 	before := m.past.files[nameInfoRefs].Vouched
