@@ -216,6 +216,13 @@ type Evidence struct {
 // spec let in that is refused otherwise.
 const AllowedKey = "allowed"
 
+// KeptKey is the annotation, with KeptValue, of an evidence line whose file the
+// exporter keeps between exports: what an adopted bundle gives back to it.
+const (
+	KeptKey   = "kept"
+	KeptValue = "document"
+)
+
 // How upstream vouched for a file.
 const (
 	VouchedOpenPGP = "openpgp:" // followed by the fingerprint

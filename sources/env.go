@@ -1,6 +1,8 @@
 package sources
 
 import (
+	"fmt"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
@@ -56,6 +58,36 @@ type Base interface {
 	// Files streams what was recorded of a repository, in order of paths;
 	// nothing for an unknown one.
 	Files(repo string) iter.Seq2[Recorded, error]
+}
+
+// Documents is what a Base has as well that keeps the content of artifacts marked
+// Keep. It is never needed: where content is lost, what it spared is done again.
+type Documents interface {
+	// Document returns the content of a file of the state that this export builds
+	// on, which is the destination's; there is none for a full one. The error
+	// matches fs.ErrNotExist where nothing is kept.
+	Document(repo, path string) ([]byte, error)
+	// Content returns the content of a document of any kept state by its digest, so
+	// also of the newest, which Files describes. The error is that of Document.
+	Content(d bundle.Digest) ([]byte, error)
+}
+
+// Document returns the content of a kept file of the state that this export builds
+// on; the error matches fs.ErrNotExist where there is none.
+func (e *Env) Document(repo, path string) ([]byte, error) {
+	if d, ok := e.Base.(Documents); ok {
+		return d.Document(repo, path)
+	}
+	return nil, fmt.Errorf("document %s of %s: %w", path, repo, fs.ErrNotExist)
+}
+
+// Content returns the content of a document by its digest, whatever state it is of;
+// the error matches fs.ErrNotExist where it is not kept.
+func (e *Env) Content(d bundle.Digest) ([]byte, error) {
+	if b, ok := e.Base.(Documents); ok {
+		return b.Content(d)
+	}
+	return nil, fmt.Errorf("document %s: %w", d, fs.ErrNotExist)
 }
 
 // Recorded is a file of the base and where it came from.

@@ -72,6 +72,10 @@ type Artifact struct {
 	// looked at when that was made: a check by the same version of the program
 	// gets ErrNotAtHand for its content.
 	Checked bool
+	// Keep says that the exporter keeps the content between exports, with the state
+	// that it belongs to: Env.Document returns it to a plan that builds on that
+	// state. For what spares work and is small: at most 4 MiB, and 64 MiB a set.
+	Keep bool
 	// Known is called in place of Open where the base or another artifact has
 	// the content already: it checks what more than the digest has to hold.
 	// nil: nothing more. Its error refuses the artifact.

@@ -31,6 +31,8 @@ type Options struct {
 	// not wanted.
 	Seen     func(repository string) (SeenSink, error)
 	Progress bundle.Progress
+	// Documents keeps the content of artifacts marked Keep; nil: not wanted.
+	Documents Documents
 	// Site makes the repositories of gapbundle's own (client files, keys)
 	// from what was collected; their artifacts are collected last. nil: none.
 	Site func(ctx context.Context, done []Collected) ([]Planned, error)
@@ -51,6 +53,8 @@ type Collected struct {
 	Made []sources.Artifact
 	// Filled counts the files that have the mirror's address filled in.
 	Filled int64
+	// Kept are the files whose content is kept between exports.
+	Kept []Kept
 }
 
 // Survey is what a plan amounts to before anything is fetched.
@@ -58,6 +62,8 @@ type Survey struct {
 	Runs []media.Run
 	// Tallies are per repository, in the order of the plan.
 	Tallies []Tally
+	// Kept are the artifacts whose content is kept between exports.
+	Kept []Kept
 
 	planned *bundle.DigestSet
 }
@@ -160,6 +166,9 @@ func (r *Resolved) Survey(volumeSize int64, have func(bundle.Digest) (int64, boo
 			f := p.artifact.File
 			fate := t.decide(&f)
 			s.Tallies[p.repository].add(p.artifact.Evidence, f, fate)
+			if p.artifact.Keep {
+				s.Kept = keepMore(s.Kept, Kept{p.source, f})
+			}
 			if fate == fateSized && !yield(f.Size, nil) {
 				return
 			}
@@ -297,14 +306,14 @@ func (c *crew) dispatch(ctx context.Context, runs []media.Run, ordered chan<- *o
 		if err != nil {
 			return err
 		}
-		u := newOutcome(p)
+		u := c.outcome(p)
 		fate := t.decide(&u.file)
 		if err := send(ctx, ordered, u); err != nil {
 			return err
 		}
 		switch fate {
 		case fateKnown:
-			u.settle(u.known(ctx))
+			u.settle(c.known(ctx, u))
 		case fateTail:
 			err = c.toTail(ctx, u)
 		case fateSized:
@@ -422,11 +431,11 @@ func (c *crew) site(ctx context.Context, ls *listing) error {
 func (c *crew) now(ctx context.Context, i int, source string, artifacts []sources.Artifact) ([]*outcome, error) {
 	outcomes := make([]*outcome, 0, len(artifacts))
 	for _, a := range artifacts {
-		u := newOutcome(placed{i, source, a})
+		u := c.outcome(placed{i, source, a})
 		outcomes = append(outcomes, u)
 		if size, ok := c.have(u.file.Digest); ok {
 			u.file.Size = size
-			u.settle(u.known(ctx))
+			u.settle(c.known(ctx, u))
 			continue
 		}
 		c.o.Progress.Grow(max(u.file.Size, 0))

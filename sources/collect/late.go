@@ -38,7 +38,7 @@ func (ls *listing) merge(i int, outcomes []*outcome) error {
 			return err
 		}
 		for len(outcomes) > 0 && bundle.ComparePaths(outcomes[0].file.Path, row.file.Path) <= 0 {
-			if err := l.late(outcomes[0]); err != nil {
+			if err := l.settled(outcomes[0]); err != nil {
 				return err
 			}
 			outcomes = outcomes[1:]
@@ -48,14 +48,12 @@ func (ls *listing) merge(i int, outcomes []*outcome) error {
 		}
 	}
 	for _, u := range outcomes {
-		if err := l.late(u); err != nil {
+		if err := l.settled(u); err != nil {
 			return err
 		}
 	}
 	return ls.close(i)
 }
-
-func (l *lists) late(u *outcome) error { return l.write(u.file, u.artifact.Evidence, u.validator) }
 
 // row is a line of a file list with its line of evidence.
 type row struct {

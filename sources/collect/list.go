@@ -112,7 +112,7 @@ func (ls *listing) list(u *outcome) error {
 	if err != nil {
 		return err
 	}
-	return l.write(u.file, u.artifact.Evidence, u.validator)
+	return l.settled(u)
 }
 
 func (l *lists) write(f bundle.File, e bundle.Evidence, validator string) error {

@@ -61,11 +61,14 @@ func (u *outcome) settle(err error) {
 
 // known asks the artifact about content that is not read. The error names
 // source and path.
-func (u *outcome) known(ctx context.Context) error {
-	if u.artifact.Known == nil {
-		return nil
+func (c *crew) known(ctx context.Context, u *outcome) (err error) {
+	if u.artifact.Known != nil {
+		err = u.artifact.Known(ctx)
 	}
-	if err := u.artifact.Known(ctx); err != nil {
+	if err == nil {
+		err = c.ensureKept(ctx, u)
+	}
+	if err != nil {
 		return fmt.Errorf("source %s, %s: %w", u.source, u.artifact.File.Path, err)
 	}
 	return nil
@@ -258,6 +261,9 @@ func (c *crew) write(ctx context.Context, w *media.RunWriter, l *loading) error 
 	l.file.Digest, l.file.Size = written.Digest, written.Size
 	if written.Validator != "" {
 		l.validator = written.Validator
+	}
+	if l.recorded != nil {
+		return c.ensureKept(ctx, l.outcome)
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type job struct {
 	writer  *media.Writer
 	seen    map[string]string // repository -> name in scratch
 	created ledger.Pending
+	kept    []ledger.Document
 }
 
 func newJob(s *session) *job { return &job{session: s, seen: make(map[string]string)} }
@@ -67,6 +68,9 @@ func (j *job) attempt(ctx context.Context) (_ *Result, err error) {
 	}()
 	collected, err := j.collect(ctx, j.open)
 	if err != nil {
+		return nil, err
+	}
+	if j.kept, err = j.collectedDocuments(collected); err != nil {
 		return nil, err
 	}
 	m, lists, err := j.manifest(ctx, collected)

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"context"
 	"crypto"
 	"errors"
 	"fmt"
@@ -254,7 +255,7 @@ func readManifest(path string) (*bundle.Manifest, error) {
 
 // adopt restores stream and number of a lost ledger, and from a bundle also
 // the state, when the bundle has all its lists.
-func (s *session) adopt() error {
+func (s *session) adopt(ctx context.Context) error {
 	info, err := os.Stat(s.o.Adopt)
 	if err != nil {
 		return err
@@ -280,10 +281,10 @@ func (s *session) adopt() error {
 	if err := s.ledger.Adopt(m.Stream, m.Sequence); err != nil {
 		return err
 	}
-	return s.adoptState(r, m)
+	return s.adoptState(ctx, r, m)
 }
 
-func (s *session) adoptState(r *bundle.Reader, m *bundle.Manifest) error {
+func (s *session) adoptState(ctx context.Context, r *bundle.Reader, m *bundle.Manifest) error {
 	for _, repo := range m.Repositories {
 		if len(repo.Carried) < 2 {
 			return nil // a delta: not all lists are here, the next export is a full one
@@ -292,7 +293,18 @@ func (s *session) adoptState(r *bundle.Reader, m *bundle.Manifest) error {
 	if err := s.keepLists(r, m); err != nil {
 		return err
 	}
-	return s.ledger.KeepState(m)
+	documents, err := listedDocuments(m, s.ledger.OpenList)
+	if err != nil {
+		return err
+	}
+	catalog, err := openCatalog(r, m)
+	if err != nil {
+		return err
+	}
+	if err := s.restoreDocuments(ctx, r, catalog, documents); err != nil {
+		return err
+	}
+	return s.ledger.KeepState(m, documents)
 }
 
 // keepLists keeps the lists that a bundle carries.

@@ -107,6 +107,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 func (j *job) collect(ctx context.Context, open func() (*media.Writer, error)) ([]collect.Collected, error) {
 	return collect.Collect(ctx, j.resolved, j.survey, collect.Options{
 		Writer: open, Have: j.have.Size, Scratch: j.scratch, Seen: j.newSeen, Progress: j.o.Progress, Site: j.site,
+		Documents: keeper{j.ledger},
 	})
 }
 
@@ -310,7 +311,7 @@ func (j *job) settle(collected []collect.Collected, f *media.Finished) (*Result,
 		fresh[digestOf(c.Repository.Files.Digest.String())] = c.FilesName
 		fresh[digestOf(c.Repository.Evidence.Digest.String())] = c.EvidenceName
 	}
-	if err := j.ledger.Commit(m, j.scratch, fresh); err != nil {
+	if err := j.ledger.Commit(m, j.scratch, fresh, j.kept); err != nil {
 		return nil, err
 	}
 	r := &j.result
@@ -381,7 +382,11 @@ func (s *session) finished() (*Result, error) {
 	if err := s.keepLists(reader, m); err != nil {
 		return nil, err
 	}
-	if err := s.ledger.Commit(m, s.scratch, nil); err != nil || !same {
+	documents, err := listedDocuments(m, s.ledger.OpenList)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.ledger.Commit(m, s.scratch, nil, documents); err != nil || !same {
 		return nil, err
 	}
 	root, err := reader.Root()

@@ -136,7 +136,7 @@ func (s *session) openLedger(ctx context.Context, write bool) (err error) {
 	if !write {
 		return nil
 	}
-	return s.adopt()
+	return s.adopt(ctx)
 }
 
 // refuseOldLedger notices a ledger that was restored from an old copy: a
@@ -236,8 +236,12 @@ func (s *session) plan(ctx context.Context, write bool) (err error) {
 	if err := s.openScratch(write); err != nil {
 		return err
 	}
+	memory, err := s.memory()
+	if err != nil {
+		return err
+	}
 	env := &sources.Env{
-		Set: s.spec.Set, Tool: s.o.Tool, Fetch: s.client, Base: seen{s.ledger}, Dir: s.spec.Dir, Now: s.o.Now, Site: s.site,
+		Set: s.spec.Set, Tool: s.o.Tool, Fetch: s.client, Base: memory, Dir: s.spec.Dir, Now: s.o.Now, Site: s.site,
 		Scratch: s.scratch, Lock: s.lock, Log: s.o.Log,
 	}
 	if s.base != nil {
@@ -252,7 +256,10 @@ func (s *session) plan(ctx context.Context, write bool) (err error) {
 	if s.resolved, err = collect.Resolve(ctx, s.o.Kinds, s.specs, env); err != nil {
 		return err
 	}
-	s.survey, err = s.resolved.Survey(s.o.VolumeSize, s.have.Size)
+	if s.survey, err = s.resolved.Survey(s.o.VolumeSize, s.have.Size); err != nil {
+		return err
+	}
+	_, err = s.documents(s.survey.Kept)
 	return err
 }
 
@@ -289,18 +296,4 @@ func (s *session) openScratch(write bool) (err error) {
 		s.closers = append(s.closers, s.scratch.Close)
 	}
 	return err
-}
-
-// seen is the ledger as sources see it.
-type seen struct{ ledger *ledger.Ledger }
-
-// Files streams what the newest export saw of a repository.
-func (b seen) Files(repo string) iter.Seq2[sources.Recorded, error] {
-	return func(yield func(sources.Recorded, error) bool) {
-		for r, err := range b.ledger.Seen(repo) {
-			if !yield(sources.Recorded(r), err) {
-				return
-			}
-		}
-	}
 }

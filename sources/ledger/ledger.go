@@ -29,15 +29,18 @@ import (
 
 // Names in the directory of a ledger.
 const (
-	stateName   = "state.json"
-	lockName    = "lock"
-	rootsDir    = "roots"   // <six digits>.json: bundle.json of every state that may be a base
-	listsDir    = "lists"   // <hex>: file lists and evidence lists of those
-	seenDir     = "seen"    // <repository>.jsonl: what upstream had at the newest export
-	recordsDir  = "records" // what an interrupted export has on its media
-	scratchDir  = "scratch" // emptied when an export begins and ends
-	lockPoll    = 100 * time.Millisecond
-	stateFormat = 1
+	stateName = "state.json"
+	lockName  = "lock"
+	rootsDir  = "roots" // <six digits>.json: bundle.json of every state that may be a base
+	listsDir  = "lists" // <hex>: file lists and evidence lists of those
+	seenDir   = "seen"  // <repository>.jsonl: what upstream had at the newest export
+	// documentsDir has the content of documents by digest, and <six digits>.json,
+	// the documents of every state that may be a base.
+	documentsDir = "documents"
+	recordsDir   = "records" // what an interrupted export has on its media
+	scratchDir   = "scratch" // emptied when an export begins and ends
+	lockPoll     = 100 * time.Millisecond
+	stateFormat  = 1
 	// maxStateSize bounds state.json: a few hundred bytes a destination.
 	maxStateSize = 16 << 20
 	// keepStates is how many states stay selectable by --base although every
@@ -117,7 +120,7 @@ func Open(ctx context.Context, dir, set string, wait time.Duration) (*Ledger, er
 	if err := l.load(dir, set); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	for _, d := range []string{rootsDir, listsDir, seenDir, recordsDir, scratchDir} {
+	for _, d := range []string{rootsDir, listsDir, seenDir, documentsDir, recordsDir, scratchDir} {
 		if err := l.root.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, errors.Join(err, l.Close())
 		}
@@ -259,13 +262,17 @@ func (l *Ledger) empty(dir string) error {
 
 // Commit records the finished bundle m as a state that may be a base: its
 // root, and the lists among fresh (by digest, files below scratch) that are
-// not kept yet. It ends the pending export. The order is lists, root, state:
-// a crash in between leaves files that nothing names.
-func (l *Ledger) Commit(m *bundle.Manifest, scratch *os.Root, fresh map[bundle.Digest]string) error {
+// not kept yet. documents are those of the state, whose content was kept by
+// KeepDocument. It ends the pending export. The order is lists, documents, root,
+// state: a crash in between leaves files that nothing names.
+func (l *Ledger) Commit(m *bundle.Manifest, scratch *os.Root, fresh map[bundle.Digest]string, documents []Document) error {
 	for d, name := range fresh {
 		if err := l.keepList(d, scratch, name); err != nil {
 			return err
 		}
+	}
+	if err := l.keepIndex(m.Sequence, documents); err != nil {
+		return err
 	}
 	b, err := bundle.MarshalCanonical(m)
 	if err != nil {
@@ -367,8 +374,11 @@ func (l *Ledger) sweep() error {
 			}
 		}
 	}
+	if err := l.documentNames(keep); err != nil {
+		return err
+	}
 	var errs []error
-	for _, dir := range []string{rootsDir, listsDir} {
+	for _, dir := range []string{rootsDir, listsDir, documentsDir} {
 		entries, err := fs.ReadDir(l.root.FS(), dir)
 		if err != nil {
 			return err

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -60,7 +62,7 @@ func commit(t *testing.T, l *Ledger, destination string) *bundle.Manifest {
 		Volumes: bundle.Descriptor(bundle.MediaTypeVolumeTable, empty, 0),
 	}
 	m.State = bundle.StateDigest(m.Repositories)
-	if err := l.Commit(m, scratch, map[bundle.Digest]string{list: "files"}); err != nil {
+	if err := l.Commit(m, scratch, map[bundle.Digest]string{list: "files"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	return m
@@ -313,5 +315,55 @@ func TestDamagedState(t *testing.T) {
 		} else if err == nil {
 			_ = l.Close()
 		}
+	}
+}
+
+// TestDocuments: documents stay as long as a state names them, and a damaged one is
+// as good as none.
+func TestDocuments(t *testing.T) {
+	l := open(t, t.TempDir())
+	content := []byte("a document")
+	d := bundle.DigestOf(content)
+	if err := l.KeepDocument(content); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := l.OpenDocument(d); err != nil || string(b) != string(content) || !l.HasDocument(d, int64(len(content))) {
+		t.Errorf("%q, %v", b, err)
+	}
+	if err := l.KeepDocument(make([]byte, MaxDocument+1)); !errors.Is(err, bundle.ErrUsage) {
+		t.Errorf("too large: %v", err)
+	}
+	if all, err := l.Documents(7); err != nil || all != nil {
+		t.Errorf("of a state that is not there: %v, %v", all, err)
+	}
+	if err := l.keepIndex(7, []Document{{Repository: "b", Path: "x", Digest: d, Size: 10}, {Repository: "a", Path: "y", Digest: d, Size: 10}}); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := l.Documents(7); err != nil || len(all) != 2 || all[0].Repository != "a" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if err := l.sweep(); err != nil { // no state is kept
+		t.Fatal(err)
+	}
+	if _, err := l.OpenDocument(d); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("swept: %v", err)
+	}
+}
+
+func TestCheckDocuments(t *testing.T) {
+	many := make([]Document, 17)
+	for i := range many {
+		many[i] = Document{Repository: "a", Path: fmt.Sprint(i), Size: MaxDocument}
+	}
+	if err := CheckDocuments(many[:16]); err != nil {
+		t.Error(err)
+	}
+	many[16].Path = "x"
+	many[16].Size--
+	if err := CheckDocuments(many); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), "17 documents with 71303167 bytes") || !strings.Contains(err.Error(), "of source a") {
+		t.Errorf("too many bytes: %v", err)
+	}
+	if err := CheckDocuments(make([]Document, 100_001)); !errors.Is(err, bundle.ErrUsage) {
+		t.Errorf("too many: %v", err)
 	}
 }

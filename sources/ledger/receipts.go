@@ -49,8 +49,12 @@ func (l *Ledger) Adopt(stream string, sequence int64) error {
 }
 
 // KeepState makes a state selectable as a base that another ledger exported:
-// its root, whose lists have been kept by KeepList.
-func (l *Ledger) KeepState(m *bundle.Manifest) error {
+// its root, whose lists have been kept by KeepList, and the documents whose
+// content has been kept by KeepDocument.
+func (l *Ledger) KeepState(m *bundle.Manifest, documents []Document) error {
+	if err := l.keepIndex(m.Sequence, documents); err != nil {
+		return err
+	}
 	b, err := bundle.MarshalCanonical(m)
 	if err != nil {
 		return err

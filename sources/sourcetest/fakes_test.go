@@ -24,6 +24,7 @@ type warehouse struct {
 	server   *upstreamtest.Server
 	manifest Manifest
 	content  map[string][]byte
+	text     string // of the manifest, as it was published last
 }
 
 func newWarehouse(t *testing.T) *warehouse {
@@ -58,6 +59,7 @@ func (w *warehouse) publish() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.text = string(b)
 	w.server.Put("/r/manifest.json", b)
 }
 

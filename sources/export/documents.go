@@ -1,0 +1,149 @@
+package export
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"slices"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
+	"github.com/gapbundle/gapbundle/sources/ledger"
+)
+
+// recollection is the ledger as sources see it: what upstream had at the newest export,
+// and the documents of the state that this one builds on.
+type recollection struct {
+	ledger    *ledger.Ledger
+	documents map[place]bundle.Digest
+}
+
+type place struct{ repository, path string }
+
+// memory returns what sources may look up. A base that came with a bundle, and is in
+// no ledger, has no documents.
+func (s *session) memory() (*recollection, error) {
+	m := &recollection{ledger: s.ledger, documents: map[place]bundle.Digest{}}
+	known, err := s.baseDocuments()
+	for _, d := range known {
+		m.documents[place{d.Repository, d.Path}] = d.Digest
+	}
+	return m, err
+}
+
+func (s *session) baseDocuments() ([]ledger.Document, error) {
+	if s.base == nil || !slices.Contains(s.ledger.States(), s.base.manifest.Sequence) {
+		return nil, nil
+	}
+	return s.ledger.Documents(s.base.manifest.Sequence)
+}
+
+// Files streams what the newest export saw of a repository.
+func (m *recollection) Files(repo string) iter.Seq2[sources.Recorded, error] {
+	return func(yield func(sources.Recorded, error) bool) {
+		for r, err := range m.ledger.Seen(repo) {
+			if !yield(sources.Recorded(r), err) {
+				return
+			}
+		}
+	}
+}
+
+// Document returns the content of a kept file of the state that is built on.
+func (m *recollection) Document(repo, path string) ([]byte, error) {
+	d, ok := m.documents[place{repo, path}]
+	if !ok {
+		return nil, fmt.Errorf("document %s of %s: %w", path, repo, fs.ErrNotExist)
+	}
+	return m.ledger.OpenDocument(d)
+}
+
+// Content returns the content of a document by its digest.
+func (m *recollection) Content(d bundle.Digest) ([]byte, error) { return m.ledger.OpenDocument(d) }
+
+// keeper is the ledger as the collection sees it.
+type keeper struct{ *ledger.Ledger }
+
+func (k keeper) Has(d bundle.Digest, size int64) bool { return k.HasDocument(d, size) }
+func (k keeper) Keep(content []byte) error            { return k.KeepDocument(content) }
+func (k keeper) Limit() int64                         { return ledger.MaxDocument }
+
+// documents are those of the state that was collected: those of the sources that
+// are held back are the base's.
+func (s *session) documents(kept []collect.Kept) ([]ledger.Document, error) {
+	known, err := s.baseDocuments()
+	if err != nil {
+		return nil, err
+	}
+	all := slices.DeleteFunc(known, func(d ledger.Document) bool {
+		return !slices.ContainsFunc(s.held, func(r bundle.Repository) bool { return r.Name == d.Repository })
+	})
+	for _, k := range kept {
+		all = append(all, ledger.Document{Digest: k.File.Digest, Path: k.File.Path, Repository: k.Repository, Size: k.File.Size})
+	}
+	return all, ledger.CheckDocuments(all)
+}
+
+// collectedDocuments is documents for what was collected.
+func (s *session) collectedDocuments(collected []collect.Collected) ([]ledger.Document, error) {
+	var kept []collect.Kept
+	for _, c := range collected {
+		kept = append(kept, c.Kept...)
+	}
+	return s.documents(kept)
+}
+
+// listedDocuments are those that the lists of a state name.
+func listedDocuments(m *bundle.Manifest, open func(d bundle.Digest) (io.ReadCloser, error)) ([]ledger.Document, error) {
+	var all []ledger.Document
+	for _, r := range m.Repositories {
+		paths, err := keptPaths(r, open)
+		if err != nil {
+			return nil, err
+		}
+		if len(paths) == 0 {
+			continue
+		}
+		files, err := open(digestOf(r.Files.Digest.String()))
+		if err != nil {
+			return nil, err
+		}
+		for f, err := range bundle.ReadList[bundle.File](files, "file list of "+r.Name) {
+			if err != nil {
+				_ = files.Close() // read-only
+				return nil, err
+			}
+			if paths[f.Path] {
+				all = append(all, ledger.Document{Digest: f.Digest, Path: f.Path, Repository: r.Name, Size: f.Size})
+			}
+		}
+		if err := files.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return all, ledger.CheckDocuments(all)
+}
+
+// keptPaths are the paths that an evidence list marks.
+func keptPaths(r bundle.Repository, open func(d bundle.Digest) (io.ReadCloser, error)) (map[string]bool, error) {
+	evidence, err := open(digestOf(r.Evidence.Digest.String()))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = evidence.Close() }() // read-only
+	paths := map[string]bool{}
+	for e, err := range bundle.ReadList[bundle.Evidence](evidence, "evidence list of "+r.Name) {
+		if err != nil {
+			return nil, err
+		}
+		if e.Annotations[bundle.KeptKey] == bundle.KeptValue {
+			paths[e.Path] = true
+		}
+		if len(paths) > collect.MaxKept {
+			return nil, fmt.Errorf("evidence list of %s: more than %d documents: %w", r.Name, collect.MaxKept, bundle.ErrMalformed)
+		}
+	}
+	return paths, nil
+}

@@ -1,0 +1,163 @@
+package ledger
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/durable"
+)
+
+// Bounds of the documents of one state: the ledger is no cache of content.
+const (
+	MaxDocument  = 4 << 20  // bytes of one
+	MaxDocuments = 64 << 20 // bytes of all
+	// maxDocumentCount bounds how many there are, and maxIndex their index.
+	maxDocumentCount = 100_000
+	maxIndex         = 64 << 20 // bytes
+)
+
+// Document is a file whose content is kept with the state that it belongs to.
+type Document struct {
+	Digest bundle.Digest `json:"digest"`
+	Path   string        `json:"path"`
+	// Repository is the name of the repository whose list has the file.
+	Repository string `json:"repository"`
+	Size       int64  `json:"size"`
+}
+
+// CheckDocuments refuses, by their names, documents above the bounds. Errors match
+// bundle.ErrUsage.
+func CheckDocuments(all []Document) error {
+	var errs []error
+	var total int64
+	for _, d := range all {
+		if d.Size > MaxDocument {
+			errs = append(errs, fmt.Errorf("source %s, %s: %d bytes to keep between exports, at most %d: %w", d.Repository, d.Path, d.Size, MaxDocument, bundle.ErrUsage))
+		}
+		total += max(0, d.Size)
+	}
+	if total > MaxDocuments || len(all) > maxDocumentCount {
+		largest := slices.MaxFunc(all, func(a, b Document) int { return cmp.Compare(a.Size, b.Size) })
+		errs = append(errs, fmt.Errorf("%d documents with %d bytes to keep between exports, at most %d with %d in a set; the largest is %s of source %s: make several sets of it: %w",
+			len(all), total, maxDocumentCount, MaxDocuments, largest.Path, largest.Repository, bundle.ErrUsage))
+	}
+	return errors.Join(errs...)
+}
+
+func documentName(d bundle.Digest) string { return documentsDir + "/" + d.Hex() }
+
+func indexName(n int64) string { return fmt.Sprintf("%s/%06d.json", documentsDir, n) }
+
+// KeepDocument keeps the content of a document. It is not synced: content that a
+// crash damaged is not opened, and what it spared is done once more.
+func (l *Ledger) KeepDocument(content []byte) error {
+	if len(content) > MaxDocument {
+		return fmt.Errorf("ledger: document of %d bytes, at most %d: %w", len(content), MaxDocument, bundle.ErrUsage)
+	}
+	name := documentName(bundle.DigestOf(content))
+	if fi, err := l.root.Stat(name); err == nil && fi.Size() == int64(len(content)) {
+		return nil
+	}
+	if err := l.root.WriteFile(name+".new", content, 0o600); err != nil {
+		return err
+	}
+	return l.root.Rename(name+".new", name)
+}
+
+// HasDocument reports whether the content of a document is kept, by its name and size.
+func (l *Ledger) HasDocument(d bundle.Digest, size int64) bool {
+	if l.root == nil {
+		return false
+	}
+	fi, err := l.root.Stat(documentName(d))
+	return err == nil && fi.Size() == size
+}
+
+// OpenDocument returns the content of a document of any kept state; the error
+// matches fs.ErrNotExist where it is not there, or damaged.
+func (l *Ledger) OpenDocument(d bundle.Digest) ([]byte, error) {
+	if l.root == nil {
+		return nil, fmt.Errorf("document %s: %w", d, fs.ErrNotExist)
+	}
+	f, err := l.root.Open(documentName(d))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // read-only
+	b, err := bundle.ReadAllBounded(f, documentName(d), MaxDocument)
+	if err == nil && bundle.DigestOf(b) != d || errors.Is(err, bundle.ErrMalformed) {
+		return nil, fmt.Errorf("document %s: damaged: %w", d, fs.ErrNotExist)
+	}
+	return b, err
+}
+
+// Documents are those of a kept state, sorted by repository and path; none where
+// it has none.
+func (l *Ledger) Documents(n int64) ([]Document, error) {
+	if l.root == nil {
+		return nil, nil
+	}
+	f, err := l.root.Open(indexName(n))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // read-only
+	b, err := bundle.ReadAllBounded(f, indexName(n), maxIndex)
+	if err != nil {
+		return nil, err
+	}
+	var all []Document
+	if err := bundle.UnmarshalCanonical(b, &all); err != nil {
+		return nil, fmt.Errorf("ledger, %s: %w", indexName(n), err)
+	}
+	return all, nil
+}
+
+// keepIndex records the documents of state n.
+func (l *Ledger) keepIndex(n int64, all []Document) error {
+	if len(all) == 0 {
+		err := l.root.Remove(indexName(n))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b Document) int {
+		return cmp.Or(strings.Compare(a.Repository, b.Repository), bundle.ComparePaths(a.Path, b.Path))
+	})
+	b, err := bundle.MarshalCanonical(all)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFrom(l.root, indexName(n), 0o600, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// documentNames are the files of the documents that the kept states name.
+func (l *Ledger) documentNames(keep map[string]bool) error {
+	for _, n := range l.state.States {
+		all, err := l.Documents(n)
+		if err != nil {
+			return err
+		}
+		if len(all) > 0 {
+			keep[indexName(n)] = true
+		}
+		for _, d := range all {
+			keep[documentName(d.Digest)] = true
+		}
+	}
+	return nil
+}
