@@ -2,6 +2,7 @@ package sources
 
 import (
 	"context"
+	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
@@ -58,4 +59,13 @@ func Entries[O, E any](specs []Spec, make func(Spec, O) (E, error)) ([]E, error)
 		return nil, err
 	}
 	return all, nil
+}
+
+// InSource returns an error with the name of a source and its place in the spec; nil
+// stays nil. Package collect adds neither.
+func InSource(pos strictyaml.Pos, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return pos.Wrap(fmt.Errorf("source %s: %w", name, err))
 }

@@ -32,7 +32,7 @@ func table() map[string]row {
 
 		// The kinds.
 		"sources/files":        {imports: []string{"bundle", "sources", "sources/keyring", "sources/upstream", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect"}},
-		"sources/apt":          {imports: []string{"bundle", "sources", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"}},
+		"sources/apt":          {imports: []string{"bundle", "sources", "sources/upstream", "sources/keyring", "sources/stock", "sources/replay", "sources/rebuild", "sources/complete", "sources/closure", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export", "sources/keys", "unpack", "verify"}},
 		"sources/apt/deb":      {imports: []string{"bundle"}},
 		"sources/apt/closure":  {imports: []string{"bundle", "sources/apt/deb", "sources/closure"}},
 		"sources/apt/reindex":  {imports: []string{"bundle", "internal/pgpkeys", "sources/apt/deb"}, tests: []string{"sources/keys"}},

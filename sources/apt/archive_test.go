@@ -8,81 +8,21 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
-	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 )
 
 // now is the judging time of the tests: that of sourcetest.
-var now = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-
-// newSigner is a key of a year ago; lifetime 0: for ever.
-func newSigner(t testing.TB, name string, lifetime time.Duration) *openpgp.Entity {
-	t.Helper()
-	e, err := openpgp.NewEntity(name, "", name+"@a.example", &packet.Config{
-		Algorithm: packet.PubKeyAlgoEdDSA, KeyLifetimeSecs: uint32(lifetime.Seconds()),
-		Time: func() time.Time { return now.AddDate(-1, 0, 0) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
-func signedAt() *packet.Config {
-	return &packet.Config{Time: func() time.Time { return now.AddDate(0, -11, 0) }}
-}
-
-func clearSign(t testing.TB, content []byte, by ...*openpgp.Entity) []byte {
-	t.Helper()
-	var keys []*packet.PrivateKey
-	for _, e := range by {
-		keys = append(keys, e.PrivateKey)
-	}
-	var b bytes.Buffer
-	w, err := clearsign.EncodeMulti(&b, keys, signedAt())
-	if err == nil {
-		_, err = w.Write(content)
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return append(b.Bytes(), '\n')
-}
-
-func detach(t testing.TB, content []byte, by *openpgp.Entity) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := openpgp.ArmoredDetachSign(&b, by, bytes.NewReader(content), signedAt()); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-func writeKeyring(t testing.TB, name string, keys ...*openpgp.Entity) {
-	t.Helper()
-	text, err := armorKeys(keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(name, text, 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
+var now = plantest.Now()
 
 // archive is an upstream of one suite whose packages are not packages, but
 // have indexes as real ones do.
@@ -108,7 +48,7 @@ type archive struct {
 func newArchive(t testing.TB, dir string) *archive {
 	a := &archive{
 		t: t, server: upstreamtest.New(t), dir: dir, at: "/debian", suite: "stable",
-		signer: newSigner(t, "archive", 0), byHash: true,
+		signer: plantest.NewSigner(t, "archive", 0), byHash: true,
 		packages: map[string][]string{
 			"main amd64":    {pkg("hello", "2.10-3", "amd64", "Depends: libhello (>= 2), data"), pkg("libhello", "2.10-3", "amd64", ""), pkg("data", "1", "all", ""), pkg("other", "1", "amd64", "")},
 			"contrib amd64": {pkg("extra", "1.0~rc1+b1", "amd64", "Depends: hello")},
@@ -121,7 +61,7 @@ func newArchive(t testing.TB, dir string) *archive {
 		content: map[string]string{},
 		fields:  "Origin: Test\nSuite: stable\nCodename: trixie\nDate: Sat, 31 Oct 2026 12:00:00 UTC\n",
 	}
-	writeKeyring(t, filepath.Join(dir, "archive.asc"), a.signer)
+	plantest.WriteKeys(t, filepath.Join(dir, "archive.asc"), a.signer)
 	return a
 }
 
@@ -143,7 +83,7 @@ func (a *archive) body(path string) []byte {
 // publish puts the archive on the server, signed.
 func (a *archive) publish() {
 	a.t.Helper()
-	a.server.Put(a.base()+"InRelease", clearSign(a.t, a.indexes(), a.signer))
+	a.server.Put(a.base()+"InRelease", plantest.ClearSign(a.t, a.indexes(), a.signer))
 }
 
 func (a *archive) base() string {

@@ -5,285 +5,211 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"iter"
 	"slices"
 	"strings"
-
-	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	"github.com/gapbundle/gapbundle/sources/complete"
+	"github.com/gapbundle/gapbundle/sources/keyring"
 )
 
-// check asks for everything that apt would ask for: the signed Release of each
-// suite, each index that a client of the configuration is pointed at, under
-// its name and by hash, and each file that Packages and Sources name. A
-// signature is not verified again: bytes are held against the signed root of
-// the bundle, and clients verify by themselves.
+// check asks for everything that apt would ask for: the signed Release of each suite,
+// each index that a client of the configuration is pointed at, under its name and by
+// hash, and each file that Packages and Sources name.
 func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
-	c := &checking{ctx: ctx, tree: t}
-	var errs []error
-	for _, r := range t.Repositories() {
-		errs = append(errs, c.repository(r))
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	var n counts
+	err := complete.Walk(ctx, t, func(ctx context.Context, r *complete.Repo) error {
+		suites, err := layouts(r.Repository)
+		errs := []error{err}
+		for i := range suites {
+			errs = append(errs, checkSuite(ctx, r, &suites[i], &n))
+			if r.Mode == modeRebuilt {
+				errs = append(errs, checkEvidence(ctx, r, &suites[i]))
+			}
+			n.suites++
 		}
-	}
-	return []bundle.CheckCount{
-		{Name: "indexes", Count: c.indexes}, {Name: "packages", Count: c.packages}, {Name: "suites", Count: c.suites},
-	}, errors.Join(errs...)
+		return errors.Join(errs...)
+	})
+	return []bundle.CheckCount{{Name: "indexes", Count: n.indexes}, {Name: "packages", Count: n.packages}, {Name: "suites", Count: n.suites}}, err
 }
 
-// checking counts what was looked at, and holds the list of one repository.
-type checking struct {
-	ctx                       context.Context
-	tree                      sources.Tree
-	repo                      bundle.Repository
-	files                     map[string]listed
-	suites, indexes, packages int64
-}
+// counts are what was looked at.
+type counts struct{ suites, indexes, packages int64 }
 
-// listed is a file as the list has it.
+// listed is a suite of the mirror whose Release was read.
 type listed struct {
-	size   int64
-	digest bundle.Digest
-	absent string // annotation of a signed file
+	*layout
+	repo    *complete.Repo
+	release *deb.Release
+	at      string // folder of the Release, in the mount
+	absent  []string
 }
 
-func (c *checking) repository(r bundle.Repository) error {
-	c.repo, c.files = r, make(map[string]listed, r.Count)
-	for f, err := range c.tree.Files(r.Name) {
-		if err != nil {
-			return fmt.Errorf("source %s: %w", r.Name, err)
-		}
-		c.files[f.Path] = listed{f.Size, f.Digest, f.Annotations[absentKey]}
-	}
-	suites, err := layouts(r)
+// checkSuite checks the suite that clients are pointed at.
+func checkSuite(ctx context.Context, r *complete.Repo, l *layout, n *counts) error {
+	s, err := readListed(ctx, r, l, l.Prefix+l.Dir, "apt-get update of "+l.Suite)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for i := range suites {
-		l := &suites[i]
-		errs = append(errs, c.suite(l, ""))
-		if r.Mode == modeRebuilt {
-			errs = append(errs, c.suite(l, upstreamFolder))
-		}
-		c.suites++
-	}
-	for i, err := range errs {
-		if err != nil {
-			errs[i] = fmt.Errorf("source %s: %w", r.Name, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// missing is a file that somebody would miss.
-func (c *checking) missing(path, who string) error {
-	return fmt.Errorf("%s/%s: is not there: %s would miss it: %w", c.repo.Mount, path, who, bundle.ErrIncomplete)
-}
-
-// suite checks a suite below the folder under: the one of clients, or
-// upstream's own that is carried as evidence.
-func (c *checking) suite(l *layout, under string) error {
-	at := under + l.Prefix + l.Dir
-	r, absent, err := c.release(l, under, at)
-	if err != nil {
-		return err
-	}
-	evidence := under != ""
-	var errs []error
-	for _, g := range l.configuration().wanted(r, l.Flat) {
+	for _, g := range l.configuration().wanted(s.release, l.Flat) {
 		carried := g.candidates()
-		if c.repo.Mode == modeRebuilt && !evidence && g.plain != nil && g.target != targetContents {
+		if r.Mode == modeRebuilt && g.plain != nil && g.target != targetContents {
 			carried = append([]*deb.ReleaseFile{g.plain}, g.packed...)
 		}
-		carried = slices.DeleteFunc(slices.Clone(carried), func(f *deb.ReleaseFile) bool { return slices.Contains(absent, f.Path) })
-		if evidence {
-			errs = append(errs, c.evidence(l, g, carried, at))
-			continue
-		}
-		errs = append(errs, c.group(l, g, carried, r, at))
+		errs = append(errs, s.checkIndex(ctx, g, s.present(carried), n))
 	}
 	return errors.Join(errs...)
 }
 
-// release reads what a suite's signature is over.
-func (c *checking) release(l *layout, under, at string) (*deb.Release, []string, error) {
-	who := fmt.Sprintf("apt-get update of %s", l.Suite)
-	if under != "" {
-		who = "whoever looks at upstream's signature"
+// checkEvidence checks that what upstream signed, and the selection was made from, is
+// there: one form of each index.
+func checkEvidence(ctx context.Context, r *complete.Repo, l *layout) error {
+	s, err := readListed(ctx, r, l, upstreamFolder+l.Prefix+l.Dir, "whoever looks at upstream's signature")
+	if err != nil {
+		return err
 	}
-	signed := nameInRelease
-	names := []string{nameInRelease}
-	if _, ok := c.files[at+nameRelease]; ok || c.has(at+nameDetached) {
-		if signed = nameRelease; c.repo.Mode == modeRebuilt && under == "" {
-			names = append(names, nameRelease, nameDetached)
-		} else {
-			names = []string{nameRelease, nameDetached}
+	var errs []error
+	for _, g := range l.configuration().wanted(s.release, l.Flat) {
+		switch g.target {
+		case targetPackages, targetSources, targetTranslations:
+		case targetContents: // by choice
+			if !r.Has(l.Prefix + l.Dir + g.name + ".gz") {
+				continue
+			}
+		default:
+			continue
 		}
+		forms := append(s.present(g.candidates()), g.plain)
+		i := slices.IndexFunc(forms, func(f *deb.ReleaseFile) bool { return f != nil && r.Has(s.at+f.Path) })
+		if i < 0 {
+			errs = append(errs, r.Missing(s.at+g.name, "whoever looks at what was signed for "+l.Suite))
+			continue
+		}
+		errs = append(errs, s.want(s.at+forms[i].Path, forms[i], l.Suite))
+	}
+	return errors.Join(errs...)
+}
+
+// readListed reads what a suite's signature is over. who would miss it.
+func readListed(ctx context.Context, r *complete.Repo, l *layout, at, who string) (*listed, error) {
+	names := []string{nameInRelease}
+	made := r.Mode == modeRebuilt && !strings.HasPrefix(at, upstreamFolder)
+	switch detached := r.Has(at+nameRelease) || r.Has(at+nameDetached); {
+	case detached && made:
+		names = []string{nameRelease, nameDetached, nameInRelease}
+	case detached:
+		names = []string{nameRelease, nameDetached}
 	}
 	var errs []error
 	for _, name := range names {
-		if !c.has(at + name) {
-			errs = append(errs, c.missing(at+name, who))
+		if !r.Has(at + name) {
+			errs = append(errs, r.Missing(at+name, who))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	text, err := c.read(at+signed, maxRelease)
-	if err != nil {
-		return nil, nil, err
-	}
-	if signed == nameInRelease {
-		block, _ := clearsign.Decode(text)
-		if block == nil {
-			return nil, nil, fmt.Errorf("%s/%s: not clear-signed: %w", c.repo.Mount, at+signed, bundle.ErrCorrupt)
-		}
-		text = block.Plaintext
-	}
-	r, err := deb.ParseRelease(text)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s/%s: %w: %w", c.repo.Mount, at+signed, err, bundle.ErrCorrupt)
-	}
-	var absent []string
-	if text := c.files[at+signed].absent; text != "" {
-		if err := json.Unmarshal([]byte(text), &absent); err != nil {
-			return nil, nil, fmt.Errorf("%s/%s: annotation %s: %w: %w", c.repo.Mount, at+signed, absentKey, err, bundle.ErrMalformed)
-		}
-	}
-	return r, absent, nil
-}
-
-func (c *checking) has(path string) bool {
-	_, ok := c.files[path]
-	return ok
-}
-
-func (c *checking) read(path string, limit int64) ([]byte, error) {
-	r, err := c.tree.Open(c.ctx, c.repo.Name, path)
+	path := at + names[0]
+	text, err := r.Read(ctx, path, maxRelease)
 	if err != nil {
 		return nil, err
 	}
-	b, err := bundle.ReadAllBounded(r, path, limit)
-	return b, errors.Join(err, r.Close())
+	s := &listed{layout: l, repo: r, at: at}
+	if s.release, err = deb.ParseRelease(keyring.Plain(text)); err != nil {
+		return nil, r.Corrupt(path, err)
+	}
+	f, _ := r.File(path)
+	if text := f.Annotations[absentKey]; text != "" {
+		if err := json.Unmarshal([]byte(text), &s.absent); err != nil {
+			return nil, fmt.Errorf("%s: annotation %s: %w: %w", r.Where(path), absentKey, err, bundle.ErrMalformed)
+		}
+	}
+	return s, nil
 }
 
-// group checks an index in every form that is carried, and what it names.
-func (c *checking) group(l *layout, g *group, carried []*deb.ReleaseFile, r *deb.Release, at string) error {
-	who := fmt.Sprintf("apt-get update of %s (%s)", l.Suite, g.target)
+// present are the forms that upstream had.
+func (s *listed) present(forms []*deb.ReleaseFile) []*deb.ReleaseFile {
+	return slices.DeleteFunc(slices.Clone(forms), func(f *deb.ReleaseFile) bool { return slices.Contains(s.absent, f.Path) })
+}
+
+// want checks that the list has an index as Release has it.
+func (s *listed) want(path string, f *deb.ReleaseFile, who string) error {
+	digest, err := digestOf(f)
+	if err != nil {
+		return s.repo.Corrupt(path, err)
+	}
+	return s.repo.Want(path, f.Size, digest, who)
+}
+
+// checkIndex checks an index in every form that is carried, and what it names.
+func (s *listed) checkIndex(ctx context.Context, g *group, carried []*deb.ReleaseFile, n *counts) error {
+	who := fmt.Sprintf("apt-get update of %s (%s)", s.Suite, g.target)
 	var errs []error
 	if len(carried) == 0 && g.target != targetLegacy {
-		errs = append(errs, c.missing(at+g.name, who))
+		errs = append(errs, s.repo.Missing(s.at+g.name, who))
 	}
 	whole := len(carried) > 0
 	for _, f := range carried {
 		names := []string{f.Path}
-		if r.AcquireByHash {
+		if s.release.AcquireByHash {
 			names = append(names, f.ByHash()...)
 		}
 		for _, name := range names {
-			if err := c.index(at+name, f, who); err != nil {
+			if err := s.want(s.at+name, f, who); err != nil {
 				errs = append(errs, err)
 				whole = false
 			}
 		}
-		c.indexes++
+		n.indexes++
 	}
 	lists := g.target == targetPackages || g.target == targetSources
 	if lists && g.plain == nil {
-		errs = append(errs, fmt.Errorf("%s/%s: Release lists it only compressed: apt would find no package: %w", c.repo.Mount, at+g.name, bundle.ErrIncomplete))
+		errs = append(errs, fmt.Errorf("%s: Release lists it only compressed: apt would find no package: %w", s.repo.Where(s.at+g.name), bundle.ErrIncomplete))
 	}
 	if lists && whole && g.plain != nil {
-		errs = append(errs, c.payload(l, g, byEase(carried)[0], at))
+		errs = append(errs, s.checkPayload(ctx, g, byEase(carried)[0], n))
 	}
 	return errors.Join(errs...)
 }
 
-// index checks that the list has an index as Release has it.
-func (c *checking) index(path string, f *deb.ReleaseFile, who string) error {
-	have, ok := c.files[path]
-	switch {
-	case !ok:
-		return c.missing(path, who)
-	case have.size != f.Size || have.digest.Hex() != f.SHA256:
-		return fmt.Errorf("%s/%s: want %s (%d bytes) by Release, got %s (%d bytes): %w",
-			c.repo.Mount, path, f.SHA256, f.Size, have.digest.Hex(), have.size, bundle.ErrCorrupt)
-	}
-	return nil
-}
-
-// evidence checks that one form of what upstream signed, and the selection
-// was made from, is there.
-func (c *checking) evidence(l *layout, g *group, carried []*deb.ReleaseFile, at string) error {
-	switch g.target {
-	case targetPackages, targetSources, targetTranslations:
-	case targetContents: // by choice
-		if made := strings.TrimPrefix(at, upstreamFolder) + g.name + ".gz"; !c.has(made) {
-			return nil
-		}
-	default:
-		return nil
-	}
-	for _, f := range append(carried, g.plain) {
-		if f != nil && c.has(at+f.Path) {
-			return c.index(at+f.Path, f, l.Suite)
-		}
-	}
-	return c.missing(at+g.name, "whoever looks at what was signed for "+l.Suite)
-}
-
-// payload checks that every file that an index names is there.
-func (c *checking) payload(l *layout, g *group, f *deb.ReleaseFile, at string) (err error) {
-	path := at + f.Path
-	packed, err := c.tree.Open(c.ctx, c.repo.Name, path)
+// checkPayload checks that every file that an index names is there.
+func (s *listed) checkPayload(ctx context.Context, g *group, f *deb.ReleaseFile, n *counts) error {
+	path := s.at + f.Path
+	r, err := s.repo.Unpacked(ctx, path, g.plain.Size)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, packed.Close()) }()
-	what := c.repo.Mount + "/" + path
-	r, err := unpacked(packed, f.Path, what, g.plain.Size)
-	if err != nil {
-		return fmt.Errorf("%w: %w", err, bundle.ErrCorrupt)
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
+	where := " (" + strings.TrimSuffix(s.Suite+" "+g.component, " ") + ")"
 	var errs []error
 	want := func(name string, size int64, digest bundle.Digest, who string) {
-		c.packages++
-		have, ok := c.files[l.Prefix+name]
-		switch {
-		case !ok:
-			errs = append(errs, c.missing(l.Prefix+name, who))
-		case have.size != size || have.digest != digest:
-			errs = append(errs, fmt.Errorf("%s/%s%s: want %s (%d bytes), as %s has it, got %s (%d bytes): %w",
-				c.repo.Mount, l.Prefix, name, digest, size, what, have.digest, have.size, bundle.ErrCorrupt))
-		}
+		n.packages++
+		errs = append(errs, s.repo.Want(s.Prefix+name, size, digest, who+where))
 	}
-	errs = append(errs, named(r, g.target, strings.TrimSuffix(l.Suite+" "+g.component, " "), want))
-	return errors.Join(errs...)
+	if g.target == targetSources {
+		err = visit(deb.Sources(r, deb.Limits{}), func(src *deb.Source) {
+			for _, part := range src.Files {
+				want(part.Path, part.Size, part.SHA256, "apt-get source "+src.Name+"="+src.Version)
+			}
+		})
+	} else {
+		err = visit(deb.Packages(r, deb.Limits{}), func(p *deb.Package) {
+			want(p.Filename, p.Size, p.SHA256, "apt-get install "+p.Name+"="+p.Version)
+		})
+	}
+	return errors.Join(append(errs, s.repo.Corrupt(path, err), r.Close())...)
 }
 
-// named calls want for every file that an index names.
-func named(r io.Reader, t target, where string, want func(name string, size int64, digest bundle.Digest, who string)) error {
-	if t == targetSources {
-		for src, err := range deb.Sources(r, deb.Limits{}) {
-			if err != nil {
-				return fmt.Errorf("%w: %w", err, bundle.ErrCorrupt)
-			}
-			for _, part := range src.Files {
-				want(part.Path, part.Size, part.SHA256, "apt-get source "+src.Name+"="+src.Version+" ("+where+")")
-			}
-		}
-		return nil
-	}
-	for pkg, err := range deb.Packages(r, deb.Limits{}) {
+// visit calls f for each value up to the first error.
+func visit[T any](all iter.Seq2[T, error], f func(T)) error {
+	for v, err := range all {
 		if err != nil {
-			return fmt.Errorf("%w: %w", err, bundle.ErrCorrupt)
+			return err
 		}
-		want(pkg.Filename, pkg.Size, pkg.SHA256, "apt-get install "+pkg.Name+"="+pkg.Version+" ("+where+")")
+		f(v)
 	}
 	return nil
 }

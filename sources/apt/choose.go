@@ -2,19 +2,18 @@ package apt
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/closure"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	shared "github.com/gapbundle/gapbundle/sources/closure"
 )
 
-// selection is what was chosen of one source.
+// selection is what was chosen of one source: the second of the three steps of a plan.
 type selection struct {
 	suites []suiteChoice // in the order of the source's
 	notes  []string
@@ -39,39 +38,30 @@ type listing struct {
 	index         closure.Index
 }
 
-// choose chooses over all sources together, for those that are rebuilt; nil
-// for the others.
-func (p *planner) choose(ctx context.Context, all []*loaded) ([]*selection, error) {
+// choose chooses over all sources together, for those that are rebuilt; nil for the
+// others, and for all of them if the base stands for the choice.
+func choose(ctx context.Context, env *sources.Env, r *reading) ([]*selection, error) {
+	all := r.all
 	chosen := make([]*selection, len(all))
-	if !p.lists || all[0].unchanged {
+	if r.mark == "" || all[0].unchanged {
 		return chosen, nil
 	}
-	var listings []listing
-	for i, l := range all {
-		for j, s := range l.suites {
-			for _, f := range s.forms {
-				if f.group.target != targetPackages || f.local == "" {
-					continue
-				}
-				packages, err := p.packages(s, f)
-				if err != nil {
-					return nil, l.pos.Wrap(fmt.Errorf("source %s: %w", l.name, err))
-				}
-				s.system = s.system || slices.ContainsFunc(packages, func(p *deb.Package) bool { return p.Name == systemPackage })
-				index := closure.Index{Source: l.name, Priority: priority(s.release), Packages: packages}
-				listings = append(listings, listing{i, j, f.group.component, f, index})
-			}
-		}
-		if l.rebuilt {
-			chosen[i] = l.nothing()
-		}
-	}
-	c, err := p.chooseForClients(all, listings)
+	listings, err := list(env, all)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.whole(ctx, all, listings, c.all); err != nil {
+	c, err := chooseForClients(all, listings)
+	if err != nil {
 		return nil, err
+	}
+	if err := whole(ctx, env, all, listings, c.all); err != nil {
+		return nil, err
+	}
+	for i, l := range all {
+		if l.rebuilt {
+			chosen[i] = l.nothing()
+			chosen[i].notes = append(c.notesOf(l), c.elsewhere(i, all, listings)...)
+		}
 	}
 	for i, choice := range c.all {
 		at := listings[choice.Index]
@@ -79,31 +69,49 @@ func (p *planner) choose(ctx context.Context, all []*loaded) ([]*selection, erro
 			chosen[at.source].add(at, choice, c.why[i])
 		}
 	}
-	for i, l := range all {
-		if chosen[i] != nil {
-			chosen[i].notes = append(c.notesOf(l), c.elsewhere(i, all, listings)...)
-		}
-	}
-	return chosen, p.sourcePackages(all, chosen, listings, c)
+	return chosen, sourcePackages(env, all, chosen, listings, c)
 }
 
-// whole gives all choices their whole stanzas.
-func (p *planner) whole(ctx context.Context, all []*loaded, listings []listing, choices []closure.Choice) error {
+// list reads the indexes of binary packages of all suites, and notes which suites are
+// a system's.
+func list(env *sources.Env, all []*loaded) ([]listing, error) {
+	var listings []listing
+	for i, l := range all {
+		for j, s := range l.suites {
+			for _, f := range s.forms {
+				if f.group.target != targetPackages || f.local == "" {
+					continue
+				}
+				packages, err := slimPackages(env, s, f)
+				if err != nil {
+					return nil, sources.InSource(l.pos, l.name, err)
+				}
+				s.system = s.system || slices.ContainsFunc(packages, func(p *deb.Package) bool { return p.Name == systemPackage })
+				index := closure.Index{Source: l.name, Priority: priority(s.release), Packages: packages}
+				listings = append(listings, listing{i, j, f.group.component, f, index})
+			}
+		}
+	}
+	return listings, nil
+}
+
+// whole puts the whole stanzas into all choices.
+func whole(ctx context.Context, env *sources.Env, all []*loaded, listings []listing, choices []closure.Choice) error {
 	byIndex := make([][]*closure.Choice, len(listings))
 	for i := range choices {
 		c := &choices[i]
 		byIndex[c.Index] = append(byIndex[c.Index], c)
 	}
-	return each(ctx, len(listings), func(_ context.Context, i int) error {
+	return sources.Each(ctx, len(listings), func(_ context.Context, i int) error {
 		l := all[listings[i].source]
 		if !l.rebuilt {
 			return nil
 		}
-		return p.restore(l.suites[listings[i].suite], listings[i].form, byIndex[i])
+		return sources.InSource(l.pos, l.name, restore(env, l.suites[listings[i].suite], listings[i].form, byIndex[i]))
 	})
 }
 
-// priority is what apt gives an archive that says so itself.
+// priority is the pin that apt sets for an archive whose Release asks for it.
 func priority(r *deb.Release) int {
 	switch {
 	case r.NotAutomatic && r.ButAutomaticUpgrades:
@@ -114,25 +122,16 @@ func priority(r *deb.Release) int {
 	return 500
 }
 
-// packages reads an index that is in scratch.
-func (p *planner) packages(s *loadedSuite, f *form) ([]*deb.Package, error) {
-	r, err := p.open(s, f)
-	if err != nil {
-		return nil, err
-	}
+// slimPackages reads an index that is in scratch, as far as a choice needs it.
+func slimPackages(env *sources.Env, s *loadedSuite, f *form) ([]*deb.Package, error) {
 	var all []*deb.Package
 	var slim slimmer
-	for pkg, perr := range deb.Packages(r, deb.Limits{}) {
-		if perr == nil {
-			pkg, perr = slim.cut(pkg)
-		}
-		if perr != nil {
-			err = upstreamError(s.describe(f), perr)
-			break
-		}
-		all = append(all, pkg)
-	}
-	return all, errors.Join(err, r.Close())
+	err := stanzas(env, s, f, deb.Packages, func(p *deb.Package) error {
+		p, err := slim.cut(p)
+		all = append(all, p)
+		return err
+	})
+	return all, err
 }
 
 // request is what a source's spec asks for.
@@ -156,7 +155,7 @@ func (l *loaded) status(key, name string) ([]*deb.Package, error) {
 	if name == "" {
 		return nil, nil
 	}
-	f, err := os.Open(within(l.dir, name))
+	f, err := os.Open(sources.Within(l.dir, name))
 	if err != nil {
 		return nil, l.pos.Errorf("%s: %w", key, err)
 	}
@@ -192,29 +191,22 @@ func (l *loaded) nothing() *selection {
 	return sel
 }
 
-// add adds what was chosen, and why: prefix says for which clients, if that
-// does not go without saying.
+// add adds what was chosen, and why: prefix names the clients that it is for, if not
+// all have it.
 func (sel *selection) add(at listing, c closure.Choice, prefix string) {
 	for _, component := range sel.suites[at.suite].components {
 		if component.name == at.component {
 			component.packages = append(component.packages, c.Package)
-			component.why[c.Package] = clip(prefix + strings.Join(c.Reason.Why(), "; "))
+			why := c.Reason.Why()
+			why[0] = prefix + why[0]
+			component.why[c.Package] = shared.Clip(why, bundle.MaxAnnotationSize)
 		}
 	}
 }
 
-// clip bounds the reason for a package, which the ledger has to hold.
-func clip(why string) string {
-	const most, more = bundle.MaxAnnotationSize, "..."
-	if len(why) <= most {
-		return why
-	}
-	return strings.ToValidUTF8(why[:most-len(more)], "") + more
-}
-
 // sourcePackages adds the source packages of what was chosen, where they are
 // asked for: from whichever suite of the source has them that the client sees.
-func (p *planner) sourcePackages(all []*loaded, chosen []*selection, listings []listing, c *choices) error {
+func sourcePackages(env *sources.Env, all []*loaded, chosen []*selection, listings []listing, c *choices) error {
 	var lists []closure.SourceIndex
 	var places []listing
 	for i, l := range all {
@@ -223,9 +215,13 @@ func (p *planner) sourcePackages(all []*loaded, chosen []*selection, listings []
 				if f.group.target != targetSources || f.local == "" || chosen[i] == nil {
 					continue
 				}
-				packages, err := p.sources(s, f)
+				var packages []*deb.Source
+				err := stanzas(env, s, f, deb.Sources, func(src *deb.Source) error {
+					packages = append(packages, src)
+					return nil
+				})
 				if err != nil {
-					return l.pos.Wrap(fmt.Errorf("source %s: %w", l.name, err))
+					return sources.InSource(l.pos, l.name, err)
 				}
 				lists = append(lists, closure.SourceIndex{Source: l.name, Packages: packages})
 				places = append(places, listing{source: i, suite: j, component: f.group.component})
@@ -262,21 +258,4 @@ func (sel *selection) addSource(at listing, s *deb.Source) {
 			component.sources = append(component.sources, s)
 		}
 	}
-}
-
-// sources reads an index of source packages that is in scratch.
-func (p *planner) sources(s *loadedSuite, f *form) ([]*deb.Source, error) {
-	r, err := p.open(s, f)
-	if err != nil {
-		return nil, err
-	}
-	var all []*deb.Source
-	for src, serr := range deb.Sources(r, deb.Limits{}) {
-		if serr != nil {
-			err = upstreamError(s.describe(f), serr)
-			break
-		}
-		all = append(all, src)
-	}
-	return all, errors.Join(err, r.Close())
 }

@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
 )
-
-const timeForm = time.RFC3339
 
 // clients writes a deb822 .sources file for each source, and one for each
 // architecture where it has several: a client asks for every architecture that

@@ -2,61 +2,30 @@ package apt
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"strings"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
-
-	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
-	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/keyring"
 )
 
-const (
-	maxKeyring = pgpkeys.MaxKeyring
-	armored    = pgpkeys.Armored
-)
-
-// keyring says where the keys of a suite are. Two with one key() are the same.
-type keyring struct {
-	pos   strictyaml.Pos
-	file  string // path
-	url   string
-	block string // armored keys, from Signed-By
-	// fingerprints are those that count; none: all that are found.
-	fingerprints []string
-}
-
-func (k *keyring) key() string {
-	return strings.Join([]string{k.file, k.url, k.block, strings.Join(k.fingerprints, ",")}, "\x00")
-}
-
-// keyringFor is the spec's keyring, otherwise what the entry's Signed-By says.
-func (e *entry) keyringFor(s stanza) (*keyring, error) {
-	o := e.options.Keyring
-	if o.File != "" || o.URL != "" {
-		k := &keyring{pos: e.pos, url: o.URL, fingerprints: o.Fingerprint}
-		if o.File != "" {
-			k.file = within(e.dir, o.File)
-		}
-		if o.URL != "" {
-			if err := fetch.CheckURL(o.URL); err != nil {
-				return nil, o.Pos.Errorf("keyring: %w", err)
-			}
-		}
-		return k, nil
+// keyRef is the spec's keyring, otherwise what the entry's Signed-By names.
+func (e *entry) keyRef(s stanza) (*keyring.Ref, error) {
+	if o := &e.options.Keyring; !o.IsZero() {
+		return o.Ref("keyring", e.dir)
 	}
+	ref := &keyring.Ref{Pos: s.pos, Option: "Signed-By"}
 	switch by := strings.TrimSpace(s.signedBy); {
-	case strings.HasPrefix(by, armored):
-		return &keyring{pos: s.pos, block: unfold(by)}, nil
+	case strings.HasPrefix(by, pgpkeys.Armored):
+		ref.Block = unfold(by)
 	case strings.HasPrefix(by, "/") && !strings.ContainsAny(by, " \n"):
-		return &keyring{pos: s.pos, file: by}, nil
+		ref.File = by
 	case by != "":
 		return nil, s.pos.Errorf("Signed-By: %.60q: want a path or the keys themselves; otherwise set keyring", by)
+	default:
+		return nil, s.pos.Errorf("source %s: keyring: say which keys may sign it", e.name)
 	}
-	return nil, s.pos.Errorf("source %s: keyring: say which keys may sign it", e.name)
+	return ref, nil
 }
 
 // unfold undoes what deb822 does to the lines of a key.
@@ -72,61 +41,27 @@ func unfold(value string) string {
 	return b.String()
 }
 
-// load reads the keys. Errors match bundle.ErrUsage for a file that the spec
-// names, fetch.ErrRefused if a key that was named by fingerprint is not there.
-func (k *keyring) load(ctx context.Context, client *fetch.Client) (openpgp.EntityList, error) {
-	where := k.file
-	var b []byte
-	var err error
-	switch {
-	case k.url != "":
-		where = fetch.Redact(k.url)
-		if b, _, err = client.ReadAll(ctx, k.url, maxKeyring); err != nil {
-			return nil, k.pos.Wrap(fmt.Errorf("keyring: %w", err))
+// loadKeys loads the keys of all suites, once for all suites that name the same ones,
+// and returns them by keyring.Ref.ID.
+func loadKeys(ctx context.Context, env *sources.Env, entries []*entry) (map[string]keyring.Keys, error) {
+	byID := map[string]*keyring.Ref{}
+	var refs []*keyring.Ref
+	for _, e := range entries {
+		for _, s := range e.suites {
+			if id := s.keys.ID(); byID[id] == nil {
+				byID[id] = s.keys
+				refs = append(refs, s.keys)
+			}
 		}
-	case k.file != "":
-		if b, err = readFile(k.file, maxKeyring); err != nil {
-			return nil, k.pos.Errorf("keyring: %w", err)
-		}
-	default:
-		where, b = "Signed-By", []byte(k.block)
 	}
-	keys, err := parseKeys(b)
-	if err != nil {
-		if k.url != "" {
-			return nil, k.pos.Wrap(fmt.Errorf("keyring %s: %w: %w", where, err, fetch.ErrUpstream))
-		}
-		return nil, k.pos.Errorf("keyring %s: %w", where, err)
+	loaded := make([]keyring.Keys, len(refs))
+	err := sources.Each(ctx, len(refs), func(ctx context.Context, i int) (err error) {
+		loaded[i], err = keyring.Load(ctx, env, refs[i])
+		return err
+	})
+	keys := make(map[string]keyring.Keys, len(refs))
+	for i, ref := range refs {
+		keys[ref.ID()] = loaded[i]
 	}
-	return k.narrow(keys, where)
+	return keys, err
 }
-
-// narrow leaves the keys whose fingerprints count.
-func (k *keyring) narrow(keys openpgp.EntityList, where string) (openpgp.EntityList, error) {
-	if len(k.fingerprints) == 0 {
-		return keys, nil
-	}
-	some, missing := pgpkeys.Narrow(keys, k.fingerprints)
-	if missing != "" {
-		return nil, k.pos.Wrap(fmt.Errorf("keyring %s: want the key %s, it has %s: %w", where, missing, fingerprints(keys), fetch.ErrRefused))
-	}
-	return some, nil
-}
-
-func readFile(name string, limit int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return bundle.ReadAllBounded(f, name, limit)
-}
-
-// parseKeys, fingerprint, fingerprints and armorKeys are what all kinds do with keys.
-func parseKeys(b []byte) (openpgp.EntityList, error) { return pgpkeys.Parse(b) }
-
-func fingerprint(e *openpgp.Entity) string { return pgpkeys.Fingerprint(e) }
-
-func fingerprints(keys openpgp.EntityList) string { return pgpkeys.Fingerprints(keys) }
-
-func armorKeys(keys openpgp.EntityList) ([]byte, error) { return pgpkeys.Armor(keys) }

@@ -2,7 +2,6 @@ package apt
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/keyring"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 )
 
 // Name is the kind's name in a spec file, and its part of paths in a mirror.
@@ -30,34 +31,27 @@ func Kind() sources.Kind {
 // options are the kind's own part of an entry of the spec file.
 type options struct {
 	Pos           strictyaml.Pos
-	URL           string       `yaml:"url" doc:"Address of the repository, as in sources.list; $(ARCH) stands for each architecture."`
-	Suites        []string     `yaml:"suites,single" doc:"Suites; one that ends with a slash is a flat repository."`
-	Components    []string     `yaml:"components,single" doc:"Components; absent: all."`
-	Architectures []string     `yaml:"architectures,single" doc:"Architectures; all is implied."`
-	Languages     []string     `yaml:"languages,single" doc:"Languages of translated descriptions; absent: all, none: none."`
-	Keyring       keyringEntry `yaml:"keyring" doc:"OpenPGP keys that may sign the repository, and no others."`
-	Line          []string     `yaml:"line,single" doc:"One-line entries of a sources.list, instead of url and suites."`
-	SourcesFile   string       `yaml:"sources-file" doc:"A deb822 .sources file, instead of url and suites."`
-	MirrorList    string       `yaml:"mirror-list" doc:"A mirror.list of apt-mirror, instead of url and suites."`
-	Sources       bool         `yaml:"sources" doc:"Source packages too (deb-src)."`
-	Mode          string       `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
-	ValidFor      lifetime     `yaml:"valid-for" doc:"How long rebuilt indexes are valid, as in 30d; absent: for ever."`
-	Packages      []string     `yaml:"packages,single" doc:"Packages to carry with what they depend on: name[:arch][=version] or a pattern."`
-	Sections      []string     `yaml:"sections,single" doc:"Sections to carry with what their packages depend on."`
-	Exclude       []string     `yaml:"exclude,single" doc:"Packages that are never chosen: names or patterns."`
-	Newest        int          `yaml:"newest" doc:"How many versions of each package are carried."`
-	Recommends    bool         `yaml:"recommends" doc:"Recommended packages too."`
-	Contents      bool         `yaml:"contents" doc:"In rebuilt indexes: Contents too, which apt-file reads; large to download."`
-	Installed     string       `yaml:"installed" doc:"A dpkg status file of a reference host: what is installed there is left out."`
-	Release       string       `yaml:"release" doc:"Release of the system that clients of this source have; any: of every one. Absent: what its own Release file says."`
-	Reproduce     string       `yaml:"reproduce" doc:"A dpkg status file of a reference host: exactly what is installed there is carried."`
-}
-
-type keyringEntry struct {
-	Pos         strictyaml.Pos
-	File        string   `yaml:"file,scalar" doc:"File with public keys, armored or not."`
-	URL         string   `yaml:"url" doc:"Where the keys are fetched from; needs fingerprint."`
-	Fingerprint []string `yaml:"fingerprint,single" doc:"Fingerprints of those keys that count: 40 or 64 hexadecimal digits."`
+	URL           string        `yaml:"url" doc:"Address of the repository, as in sources.list; $(ARCH) stands for each architecture."`
+	Suites        []string      `yaml:"suites,single" doc:"Suites; one that ends with a slash is a flat repository."`
+	Components    []string      `yaml:"components,single" doc:"Components; absent: all."`
+	Architectures []string      `yaml:"architectures,single" doc:"Architectures; all is implied."`
+	Languages     []string      `yaml:"languages,single" doc:"Languages of translated descriptions; absent: all, none: none."`
+	Keyring       keyring.Entry `yaml:"keyring" doc:"OpenPGP keys that may sign the repository, and no others."`
+	Line          []string      `yaml:"line,single" doc:"One-line entries of a sources.list, instead of url and suites."`
+	SourcesFile   string        `yaml:"sources-file" doc:"A deb822 .sources file, instead of url and suites."`
+	MirrorList    string        `yaml:"mirror-list" doc:"A mirror.list of apt-mirror, instead of url and suites."`
+	Sources       bool          `yaml:"sources" doc:"Source packages too (deb-src)."`
+	Mode          rebuild.Mode  `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
+	ValidFor      lifetime      `yaml:"valid-for" doc:"How long rebuilt indexes are valid, as in 30d; absent: for ever."`
+	Packages      []string      `yaml:"packages,single" doc:"Packages to carry with what they depend on: name[:arch][=version] or a pattern."`
+	Sections      []string      `yaml:"sections,single" doc:"Sections to carry with what their packages depend on."`
+	Exclude       []string      `yaml:"exclude,single" doc:"Packages that are never chosen: names or patterns."`
+	Newest        int           `yaml:"newest" doc:"How many versions of each package are carried."`
+	Recommends    bool          `yaml:"recommends" doc:"Recommended packages too."`
+	Contents      bool          `yaml:"contents" doc:"In rebuilt indexes: Contents too, which apt-file reads; large to download."`
+	Installed     string        `yaml:"installed" doc:"A dpkg status file of a reference host: what is installed there is left out."`
+	Release       string        `yaml:"release" doc:"Release of the system that clients of this source have; any: of every one. Absent: what its own Release file says."`
+	Reproduce     string        `yaml:"reproduce" doc:"A dpkg status file of a reference host: exactly what is installed there is carried."`
 }
 
 // lifetime is a time in days or hours, as people write it.
@@ -80,8 +74,8 @@ func (l *lifetime) UnmarshalText(b []byte) error {
 }
 
 const (
-	modeVerbatim = "verbatim"
-	modeRebuilt  = "rebuilt"
+	modeVerbatim = string(rebuild.Verbatim)
+	modeRebuilt  = string(rebuild.Rebuilt)
 )
 
 // entry is one spec: a repository of the mirror.
@@ -99,26 +93,16 @@ type entry struct {
 type source struct{ entries []*entry }
 
 func newSource(specs []sources.Spec) (sources.Source, error) {
-	s := &source{}
-	var errs []error
-	for _, spec := range specs {
-		var o options
-		if err := spec.Decode(&o); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		e, err := newEntry(spec, o)
-		s.entries, errs = append(s.entries, e), append(errs, err)
-	}
-	if err := strictyaml.Join(errs...); err != nil {
+	entries, err := sources.Entries(specs, newEntry)
+	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	return &source{entries}, nil
 }
 
 func newEntry(spec sources.Spec, o options) (*entry, error) {
 	e := &entry{name: spec.Name, mount: Name + "/" + spec.Name, pos: o.Pos, dir: spec.Dir, options: o}
-	errs := []error{e.checkMode(), e.checkKeyring(), e.checkNames()}
+	errs := []error{e.checkMode(), e.checkNames()}
 	stanzas, err := e.stanzas()
 	errs = append(errs, err)
 	if err == nil {
@@ -131,16 +115,7 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 	return e, strictyaml.Join(errs...)
 }
 
-// architectures are those of all suites, in their order.
-func (e *entry) architectures() []string {
-	var all []string
-	for _, s := range e.suites {
-		all = union(all, s.want.Architectures)
-	}
-	return all
-}
-
-// selects says that the spec chooses packages.
+// selects reports whether the spec chooses packages.
 func (o *options) selects() bool {
 	return len(o.Packages)+len(o.Sections)+len(o.Exclude) > 0 || o.Newest != 0 || o.Installed != "" || o.Reproduce != ""
 }
@@ -149,13 +124,9 @@ func (e *entry) checkMode() error {
 	o := &e.options
 	var errs []error
 	refuse := func(format string, args ...any) { errs = append(errs, o.Pos.Errorf(format, args...)) }
-	e.rebuilt = o.Mode == modeRebuilt || o.selects()
-	switch {
-	case o.Mode != "" && o.Mode != modeVerbatim && o.Mode != modeRebuilt:
-		refuse("mode: want verbatim or rebuilt, got %q", o.Mode)
-	case o.Mode == modeVerbatim && o.selects():
-		refuse("mode: verbatim is upstream's own index: packages, sections, exclude, newest, installed and reproduce need rebuilt")
-	}
+	var err error
+	e.rebuilt, err = o.Mode.Decide(o.Pos, o.selects(), "packages, sections, exclude, newest, installed and reproduce")
+	errs = append(errs, err)
 	if o.ValidFor != 0 && !e.rebuilt {
 		refuse("valid-for: upstream's own index says how long it is valid; mode rebuilt has one of its own")
 	}
@@ -172,31 +143,9 @@ func (e *entry) checkMode() error {
 		refuse("recommends: no packages are chosen")
 	}
 	if o.Reproduce != "" && (len(o.Packages)+len(o.Sections) > 0 || o.Newest != 0 || o.Installed != "") {
-		refuse("reproduce: is exactly what the file says: no packages, sections, newest or installed beside it")
+		refuse("reproduce: is exactly what the file says: no packages, sections, newest or installed next to it")
 	}
 	return strictyaml.Join(errs...)
-}
-
-func (e *entry) checkKeyring() error {
-	k := &e.options.Keyring
-	for i, f := range k.Fingerprint {
-		f = strings.ToUpper(strings.ReplaceAll(f, " ", ""))
-		if len(f) != 40 && len(f) != 64 || strings.Trim(f, "0123456789ABCDEF") != "" {
-			return k.Pos.Errorf("keyring: fingerprint: want 40 or 64 hexadecimal digits, got %q", k.Fingerprint[i])
-		}
-		k.Fingerprint[i] = f
-	}
-	switch {
-	case k.File != "" && k.URL != "":
-		return k.Pos.Errorf("keyring: want file or url, not both")
-	case isURL(k.File):
-		return k.Pos.Errorf("keyring: a URL says nothing about who is to be trusted: {url: %s, fingerprint: ...}", k.File)
-	case k.URL != "" && len(k.Fingerprint) == 0:
-		return k.Pos.Errorf("keyring: url: needs fingerprint")
-	case k.URL == "" && k.File == "" && len(k.Fingerprint) > 0:
-		return k.Pos.Errorf("keyring: fingerprint: needs the file or url that has the key")
-	}
-	return nil
 }
 
 // checkNames refuses names that could not be part of a path or an entry.
@@ -223,12 +172,4 @@ func isWord(s string) bool {
 
 func isURL(s string) bool {
 	return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
-}
-
-// within is a path of the spec.
-func within(dir, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(dir, name)
 }

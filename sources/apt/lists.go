@@ -12,7 +12,10 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	"github.com/gapbundle/gapbundle/sources/keyring"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // stanza is an entry of a sources.list, in whatever form it was written.
@@ -34,7 +37,7 @@ type suite struct {
 	name  string // as in sources.list: "noble", "./"
 	dir   string // of the Release, relative to root; "" is the root itself
 	flat  bool
-	keys  *keyring
+	keys  *keyring.Ref
 	want  configuration
 	entry *entry
 }
@@ -43,6 +46,7 @@ type suite struct {
 // architecture.
 type root struct {
 	url    string // ends with a slash
+	place  *upstream.Place
 	prefix string // in the mount; "" or ends with a slash
 	// pattern is the part of prefix in a client's entry: $(ARCH) or prefix itself.
 	pattern string
@@ -82,7 +86,7 @@ func (e *entry) stanzas() ([]stanza, error) {
 		return lineStanzas(o.Line, o.Pos)
 	}
 	name := o.SourcesFile + o.MirrorList
-	f, err := os.Open(within(e.dir, name))
+	f, err := os.Open(sources.Within(e.dir, name))
 	if err != nil {
 		return nil, o.Pos.Errorf("source %s: %w", e.name, err)
 	}
@@ -385,7 +389,7 @@ func (e *entry) newSuite(s stanza, raw, name string) (*suite, error) {
 		return nil, s.pos.Errorf("URL %q: a repository has no query", fetch.Redact(raw))
 	}
 	one := &suite{
-		pos: s.pos, root: &root{url: raw}, name: name, entry: e,
+		pos: s.pos, root: &root{url: raw, place: upstream.At(raw)}, name: name, entry: e,
 		flat: strings.HasSuffix(name, "/"),
 		want: configuration{
 			Components: s.components, Architectures: slices.Sorted(slices.Values(s.architectures)),
@@ -414,14 +418,14 @@ func (e *entry) newSuite(s stanza, raw, name string) (*suite, error) {
 		}
 	}
 	var err error
-	one.keys, err = e.keyringFor(s)
+	one.keys, err = e.keyRef(s)
 	return one, err
 }
 
 // join gives s what another entry wants of the same suite.
 func (s *suite) join(other *suite) error {
 	w, o := &s.want, other.want
-	if s.keys.key() != other.keys.key() {
+	if s.keys.ID() != other.keys.ID() {
 		return other.pos.Errorf("%s %s: stands in %s with other keys", fetch.Redact(s.root.url), s.name, s.pos)
 	}
 	if len(w.Components) > 0 && len(o.Components) > 0 {
@@ -437,15 +441,6 @@ func (s *suite) join(other *suite) error {
 	w.Architectures = slices.Sorted(slices.Values(union(w.Architectures, o.Architectures)))
 	w.Binary, w.Source = w.Binary || o.Binary, w.Source || o.Source
 	return nil
-}
-
-func union(a, b []string) []string {
-	for _, s := range b {
-		if !slices.Contains(a, s) {
-			a = append(a[:len(a):len(a)], s)
-		}
-	}
-	return a
 }
 
 // placeRoots makes suites of one address share their root, and gives each

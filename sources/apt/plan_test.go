@@ -3,11 +3,7 @@ package apt
 import (
 	"errors"
 	"fmt"
-	"iter"
-	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,63 +12,16 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
-	"github.com/gapbundle/gapbundle/sources/config"
 )
-
-// load reads a spec of these sources.
-func load(t testing.TB, dir, text string) []sources.Spec {
-	t.Helper()
-	name := filepath.Join(dir, "spec.yaml")
-	if err := os.WriteFile(name, []byte("version: 1\nname: demo\nsources:\n"+text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	spec, err := config.Load(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return spec.Sources
-}
-
-// newEnv is what a plan gets; base may be nil.
-func newEnv(t testing.TB, dir string, base sources.Base) *sources.Env {
-	t.Helper()
-	client, err := fetch.New(fetch.Options{Env: func(string) string { return "" }, Home: dir, Retries: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	scratch, err := os.OpenRoot(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = scratch.Close() }) // a folder of the test
-	return &sources.Env{Set: "demo", Fetch: client, Base: base, Dir: dir, Now: now, Scratch: scratch, Log: slog.New(slog.DiscardHandler)}
-}
 
 func plan(t testing.TB, env *sources.Env, text string) (*collect.Resolved, error) {
 	t.Helper()
-	return collect.Resolve(t.Context(), sources.Kinds{Kind()}, load(t, env.Dir, text), env)
-}
-
-// paths are those of a planned repository, with its artifacts.
-func paths(t testing.TB, r *collect.Resolved, name string) map[string]sources.Artifact {
-	t.Helper()
-	all := map[string]sources.Artifact{}
-	for _, repo := range r.Repositories {
-		if repo.Name != name {
-			continue
-		}
-		for a, err := range repo.Artifacts() {
-			if err != nil {
-				t.Fatal(err)
-			}
-			all[a.File.Path] = a
-		}
-	}
-	return all
+	return plantest.Plan(t, Kind(), env, text)
 }
 
 func verbatimPaths() []string {
@@ -97,11 +46,11 @@ func TestVerbatim(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := newArchive(t, t.TempDir())
 			a.publish()
-			r, err := plan(t, newEnv(t, a.dir, nil), a.spec(test.more...))
+			r, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec(test.more...))
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := paths(t, r, "os")
+			got := plantest.Artifacts(t, r, "os")
 			byHash := 0
 			for p := range maps.Clone(got) {
 				if strings.Contains(p, "/by-hash/") {
@@ -125,58 +74,31 @@ func TestVerbatim(t *testing.T) {
 			if byHash != 3*indexes {
 				t.Errorf("%d files by hash, want three for each of %d indexes", byHash, indexes)
 			}
-			if v := got["dists/stable/InRelease"].Evidence.Vouched; v != bundle.VouchedOpenPGP+fingerprint(a.signer) {
+			if v := got["dists/stable/InRelease"].Evidence.Vouched; v != bundle.VouchedOpenPGP+pgpkeys.Fingerprint(a.signer) {
 				t.Errorf("InRelease: vouched by %s", v)
 			}
 		})
 	}
 }
 
-// recorded is a base of what a plan had.
-type recorded map[string][]sources.Recorded
-
-func (r recorded) Files(repo string) iter.Seq2[sources.Recorded, error] {
-	return func(yield func(sources.Recorded, error) bool) {
-		for _, f := range r[repo] {
-			if !yield(f, nil) {
-				return
-			}
-		}
-	}
-}
-
-func record(t *testing.T, r *collect.Resolved) recorded {
-	t.Helper()
-	all := recorded{}
-	for _, repo := range r.Repositories {
-		for a, err := range repo.Artifacts() {
-			if err != nil {
-				t.Fatal(err)
-			}
-			all[repo.Name] = append(all[repo.Name], sources.Recorded{File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Validator: a.Validator, Reason: a.Evidence.Reason})
-		}
-	}
-	return all
-}
-
 // An unchanged repository costs one request, and its plan is the same.
 func TestUnchangedCostsOneCheck(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.publish()
-	first, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	first, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec())
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := record(t, first)
+	base := plantest.Record(t, first)
 	a.server.ResetCounts()
-	second, err := plan(t, newEnv(t, a.dir, base), a.spec())
+	second, err := plan(t, plantest.NewEnv(t, a.dir, base), a.spec())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n := a.server.AllRequests(); n != 1 || a.server.Requests(a.base()+"InRelease") != 1 {
 		t.Errorf("%d requests, want one for InRelease", n)
 	}
-	one, two := paths(t, first, "os"), paths(t, second, "os")
+	one, two := plantest.Artifacts(t, first, "os"), plantest.Artifacts(t, second, "os")
 	for p, want := range one {
 		got := two[p]
 		if got.File.Digest != want.File.Digest || got.File.Size != want.File.Size || !maps.Equal(got.File.Annotations, want.File.Annotations) ||
@@ -188,7 +110,7 @@ func TestUnchangedCostsOneCheck(t *testing.T) {
 		t.Errorf("%d files, want %d; annotations %v, want %v", len(two), len(one), second.Repositories[0].Annotations, first.Repositories[0].Annotations)
 	}
 	a.server.ResetCounts()
-	if _, err := plan(t, newEnv(t, a.dir, base), a.spec("components: main")); err != nil {
+	if _, err := plan(t, plantest.NewEnv(t, a.dir, base), a.spec("components: main")); err != nil {
 		t.Fatal(err)
 	}
 	if a.server.AllRequests() == 1 {
@@ -205,16 +127,16 @@ func TestUpstreamChangesMeanwhile(t *testing.T) {
 			a := newArchive(t, t.TempDir())
 			a.byHash = false
 			a.publish()
-			old := clearSign(t, a.indexes(), a.signer)
+			old := plantest.ClearSign(t, a.indexes(), a.signer)
 			a.packages["main amd64"] = append(a.packages["main amd64"], pkg("new", "1", "amd64", ""))
 			a.publish()
-			fresh := clearSign(t, a.indexes(), a.signer)
+			fresh := plantest.ClearSign(t, a.indexes(), a.signer)
 			inRelease := a.base() + "InRelease"
 			a.server.Put(inRelease, old)
 			if test.heals {
 				a.server.Fail(index, upstreamtest.Do(1, func() { a.server.Put(inRelease, fresh) }))
 			}
-			r, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+			r, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec())
 			if !test.heals {
 				if !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), a.server.URL(index)) || !strings.Contains(err.Error(), a.server.URL(inRelease)) {
 					t.Errorf("got %v, want ErrUpstream that names both", err)
@@ -227,7 +149,7 @@ func TestUpstreamChangesMeanwhile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, ok := paths(t, r, "os")["pool/main/new/new_1_amd64.deb"]; !ok {
+			if _, ok := plantest.Artifacts(t, r, "os")["pool/main/new/new_1_amd64.deb"]; !ok {
 				t.Error("the plan is of the state before")
 			}
 		})
@@ -277,7 +199,7 @@ func TestHostile(t *testing.T) {
 			}
 			a.change = test.change
 			a.publish()
-			_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+			_, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec())
 			if !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want ErrUpstream about %s", err, test.want)
 			}
@@ -297,7 +219,7 @@ func TestIndexIsAnother(t *testing.T) {
 	}
 	a.publish()
 	a.server.Put(a.base()+index, packed)
-	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	_, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec())
 	if !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), a.server.URL(a.base()+index)+": want sha256:") {
 		t.Errorf("got %v, want ErrUpstream", err)
 	}
@@ -308,10 +230,10 @@ func TestAbsentIndexes(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.byHash, a.hidden = false, []string{"main/i18n/Translation-de.gz"}
 	a.publish()
-	if _, err := plan(t, newEnv(t, a.dir, nil), a.spec()); !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), "Translation-de") {
+	if _, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec()); !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), "Translation-de") {
 		t.Errorf("got %v, want ErrUpstream about Translation-de", err)
 	}
-	if _, err := plan(t, newEnv(t, a.dir, nil), a.spec("languages: en")); err != nil {
+	if _, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec("languages: en")); err != nil {
 		t.Error(err)
 	}
 }
@@ -324,8 +246,8 @@ func TestUnreadableIndex(t *testing.T) {
 	a.byHash, a.hidden, a.extra[index] = false, []string{"main/binary-amd64/Packages.gz"}, "x"
 	a.publish()
 	a.server.Put(a.base()+index, []byte("x"))
-	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
-	if !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), "binary-amd64/Packages: Release lists it") {
+	_, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec())
+	if !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), "binary-amd64/Packages: "+a.server.URL(a.base()+"InRelease")+" lists it, and upstream has it in no form") {
 		t.Errorf("got %v, want ErrUpstream", err)
 	}
 }
@@ -337,13 +259,13 @@ func TestJudge(t *testing.T) {
 		"future":       {"Sat, 31 Oct 2026", "Mon, 02 Nov 2026", "is in the future"},
 		"over":         {"Origin: Test\n", "Valid-Until: Sat, 31 Oct 2026 20:00:00 UTC\n", "Valid-Until 2026-10-31T20:00:00Z is over"},
 		"no date":      {"Date:", "X-Date:", "no Date"},
-		"another name": {"Suite: stable\nCodename: trixie", "Suite: testing\nCodename: forky", `want suite stable, it says suite "testing" and codename "forky"`},
+		"another name": {"Suite: stable\nCodename: trixie", "Suite: testing\nCodename: forky", `want suite stable, got suite "testing" and codename "forky"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newArchive(t, t.TempDir())
 			a.fields = strings.Replace(a.fields, test.from, test.to, 1)
 			a.publish()
-			_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+			_, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec())
 			if !errors.Is(err, fetch.ErrRefused) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), a.server.URL(a.base()+"InRelease")) {
 				t.Errorf("got %v, want ErrRefused: %s", err, test.want)
 			}
@@ -352,7 +274,7 @@ func TestJudge(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.fields += "Valid-Until: Sat, 07 Nov 2026 00:00:00 UTC\n"
 	a.publish()
-	r, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	r, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,11 +294,11 @@ func TestFlatAndArchitectureInAddress(t *testing.T) {
 		a.publish()
 	}
 	text := strings.Replace(a.spec("suites: [/]", "architectures: [amd64, arm64]"), a.server.URL(a.at), `"`+a.server.URL("/nv/$(ARCH)")+`"`, 1)
-	r, err := plan(t, newEnv(t, a.dir, nil), text)
+	r, err := plan(t, plantest.NewEnv(t, a.dir, nil), text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := paths(t, r, "os")
+	got := plantest.Artifacts(t, r, "os")
 	for _, arch := range []string{"amd64", "arm64"} {
 		for _, p := range []string{"/InRelease", "/Packages.gz", "/pool/main/hello/hello_2.10-3_amd64.deb"} {
 			if a, ok := got[arch+p]; !ok || !strings.HasSuffix(a.Evidence.Origin, "/nv/"+arch+p) {

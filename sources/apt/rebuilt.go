@@ -3,92 +3,77 @@ package apt
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
-
-	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 	"github.com/gapbundle/gapbundle/sources/apt/reindex"
+	"github.com/gapbundle/gapbundle/sources/keyring"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
+	"github.com/gapbundle/gapbundle/sources/stock"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
-// upstreamFolder is where a rebuilt source carries upstream's own indexes and
-// signatures, as evidence: no client asks for them.
-const upstreamFolder = "_upstream/"
+// upstreamFolder is where a rebuilt source carries upstream's own indexes.
+const upstreamFolder = rebuild.UpstreamFolder
 
-// reasonMade is why a file that was made here is in the mirror.
-const reasonMade = "index of the selection"
+// reasonMade is why a file that was made here is in the mirror, and reasonSource why a
+// part of a source package is.
+const (
+	reasonMade   = "index of the selection"
+	reasonSource = "source of a chosen package"
+)
 
-// reasonSource is why a part of a source package is in the mirror.
-const reasonSource = "source of a chosen package"
-
-// rebuilding is a source whose indexes are made anew.
-type rebuilding struct {
-	*planner
-	*loaded
-	chosen *selection
-	signer *reindex.Signer // nil: the key is not open, as in a plan
-	date   time.Time
-	v      inventory
-	made   int
-}
-
-// rebuilt plans a source of what was chosen.
-func (p *planner) rebuilt(ctx context.Context, l *loaded, chosen *selection) (sources.Repository, error) {
-	b := &rebuilding{planner: p, loaded: l, chosen: chosen}
-	if key := p.env.Site.PrivateKey; key != nil && !key.Encrypted {
-		var err error
-		if b.signer, err = reindex.NewSigner(p.env.Site); err != nil {
-			return sources.Repository{}, err
-		}
-	}
-	for _, s := range l.suites {
-		if s.release.Date.After(b.date) {
-			b.date = s.release.Date.UTC()
-		}
-	}
-	for i, s := range l.suites {
-		if err := errors.Join(ctx.Err(), p.own(&b.v, s, upstreamFolder), b.payload(s, i), b.suite(s, i)); err != nil {
-			return sources.Repository{}, err
-		}
-	}
-	if err := b.v.settle(); err != nil {
-		return sources.Repository{}, err
-	}
-	repo, err := p.rebuiltRepository(l)
-	repo.Artifacts = b.v.artifacts(b.env)
-	repo.Notes = append(repo.Notes, b.chosen.notes...)
-	return repo, err
-}
-
-// rebuiltRepository is what is told about a rebuilt source besides its files.
-func (p *planner) rebuiltRepository(l *loaded) (sources.Repository, error) {
-	name := p.env.Set + "-site.asc"
-	repo, err := l.repository(modeRebuilt, name)
+// layRebuilt lays out a source with new indexes of the selection. mark is recorded
+// with each Release. made is how many bytes of scratch the indexes take.
+func layRebuilt(ctx context.Context, env *sources.Env, l *loaded, chosen *selection, mark string) (repo sources.Repository, made int64, err error) {
+	signer, _, err := keyring.Site(env)
 	if err != nil {
-		return repo, err
+		return repo, 0, err
 	}
-	repo.Notes = l.notes(p.env.Now)
-	if until := l.validUntil(p.env.Now); !until.IsZero() {
-		repo.Expires = &until
+	date := newestDate(l)
+	files, press := &stock.Stock{}, rebuild.NewPress(env, Name, l.name, reasonMade)
+	for i, s := range l.suites {
+		own, ownErr := s.own(upstreamFolder)
+		files.Add(own...)
+		if err := errors.Join(ctx.Err(), ownErr, addChosen(files, s, &chosen.suites[i])); err != nil {
+			return repo, 0, err
+		}
+		indexes, err := suiteOf(env, s, &chosen.suites[i], date)
+		if err == nil {
+			err = addIndexes(files, press, s, indexes, signer, mark)
+		}
+		if err != nil {
+			return repo, 0, err
+		}
 	}
-	if repo.Keys, err = publish(openpgp.EntityList{p.env.Site}, "site", name); err != nil {
-		return repo, err
+	if err := files.Settle(); err != nil {
+		return repo, 0, err
 	}
-	// Upstream's keys are evidence, and the root names what they signed.
-	upstream, err := l.keyFiles()
-	repo.Keys = append(repo.Keys, upstream...)
-	return repo, err
+	repo, err = l.repository(env)
+	repo.Artifacts = files.Artifacts(env, l.name)
+	repo.Notes = append(repo.Notes, chosen.notes...)
+	return repo, press.Bytes, err
 }
 
-// validUntil is counted from the day of the export: upstream's own date may
-// lie years back. The same day gives the same bytes.
+// newestDate is the newest date that upstream signed: the date of what is made of it.
+func newestDate(l *loaded) time.Time {
+	var date time.Time
+	for _, s := range l.suites {
+		if s.release.Date.After(date) {
+			date = s.release.Date.UTC()
+		}
+	}
+	return date
+}
+
+// validUntil is counted from the day of the export: upstream's own date may be years
+// old. The same day leads to the same bytes.
 func (e *entry) validUntil(now time.Time) time.Time {
 	if e.options.ValidFor == 0 {
 		return time.Time{}
@@ -96,141 +81,122 @@ func (e *entry) validUntil(now time.Time) time.Time {
 	return now.UTC().Truncate(24 * time.Hour).Add(time.Duration(e.options.ValidFor))
 }
 
-// payload adds the packages and source packages that were chosen.
-func (b *rebuilding) payload(s *loadedSuite, i int) error {
-	for _, c := range b.chosen.suites[i].components {
-		for _, pkg := range c.packages {
-			if pkg.SHA256.IsZero() {
-				return fmt.Errorf("%s: %s: without SHA256: apt refuses it: %w", fetch.Redact(s.root.url), pkg.Filename, fetch.ErrUpstream)
+// addChosen adds the packages and source packages that were chosen of a suite.
+func addChosen(files *stock.Stock, s *loadedSuite, chosen *suiteChoice) error {
+	for _, c := range chosen.components {
+		for _, p := range c.packages {
+			file, err := s.pool(p.Filename, p.Size, p.SHA256, c.why[p])
+			if err != nil {
+				return err
 			}
-			b.v.add(file{path: s.root.prefix + pkg.Filename, root: s.root, size: pkg.Size, digest: pkg.SHA256, reason: c.why[pkg]})
+			files.Add(file)
 		}
 		for _, src := range c.sources {
 			for _, part := range src.Files {
-				if part.SHA256.IsZero() {
-					return fmt.Errorf("%s: %s: without SHA256: apt refuses it: %w", fetch.Redact(s.root.url), part.Path, fetch.ErrUpstream)
+				file, err := s.pool(part.Path, part.Size, part.SHA256, reasonSource)
+				if err != nil {
+					return err
 				}
-				b.v.add(file{path: s.root.prefix + part.Path, root: s.root, size: part.Size, digest: part.SHA256, reason: reasonSource})
+				files.Add(file)
 			}
 		}
 	}
 	return nil
 }
 
-// suite makes the indexes of a suite, and its Release.
-func (b *rebuilding) suite(s *loadedSuite, i int) error {
+// suiteOf is a suite that has what was chosen of an upstream's.
+func suiteOf(env *sources.Env, s *loadedSuite, chosen *suiteChoice, date time.Time) (reindex.Suite, error) {
 	r := s.release
 	made := reindex.Suite{
 		Flat: s.flat,
 		Release: deb.Release{
 			Origin: r.Origin, Label: r.Label, Suite: r.Suite, Version: r.Version, Codename: r.Codename, Description: r.Description,
-			Date: b.date, ValidUntil: b.validUntil(b.env.Now), Architectures: s.want.Architectures,
+			Date: date, ValidUntil: s.entry.validUntil(env.Now), Architectures: s.want.Architectures,
 			NotAutomatic: r.NotAutomatic, ButAutomaticUpgrades: r.ButAutomaticUpgrades,
 		},
+		Contents: contents(env, s, chosen),
 	}
-	for _, c := range b.chosen.suites[i].components {
+	for _, c := range chosen.components {
 		component := reindex.Component{Name: c.name, Packages: c.packages}
 		if s.want.Source {
 			component.Sources = append([]*deb.Source{}, c.sources...)
 		}
 		var err error
-		if component.Translations, err = b.translations(s, c); err != nil {
-			return err
+		if component.Translations, err = translations(env, s, c); err != nil {
+			return made, err
 		}
 		made.Components = append(made.Components, component)
 	}
-	made.Contents = b.contents(s, i)
-	locals := map[bundle.Digest]string{}
-	err := reindex.Build(made, b.signer, func(f reindex.File) error { return b.put(s, f, locals) })
-	if err == nil && b.signer == nil {
-		for _, name := range []string{nameInRelease, nameDetached} {
-			b.v.add(file{path: s.at(name), size: -1, reason: reasonMade, more: &extra{vouched: bundle.VouchedMade, open: closedKey}})
+	return made, nil
+}
+
+// addIndexes makes the indexes of a suite, its Release, and the signatures; a plan that
+// does not open the site's key leaves out what these turn out to be.
+func addIndexes(files *stock.Stock, press *rebuild.Press, s *loadedSuite, made reindex.Suite, signer *pgpkeys.Signer, mark string) error {
+	err := reindex.Build(made, signer, func(f reindex.File) error {
+		file, err := press.PutBytes(s.at(f.Path), f.Content)
+		if err == nil && f.Path == nameRelease {
+			file.More.Validator = mark
 		}
+		files.Add(file)
+		return err
+	})
+	if err == nil && signer == nil {
+		files.Add(press.Closed(s.at(nameInRelease)), press.Closed(s.at(nameDetached)))
 	}
 	return err
 }
 
-// closedKey stands for what only an export signs.
-func closedKey(context.Context, int64, string) (*bundle.Content, error) {
-	return nil, fmt.Errorf("site key: not open: %w", bundle.ErrUsage)
-}
-
-// put adds a file that was made. Indexes lie in scratch, once for all their names.
-func (b *rebuilding) put(s *loadedSuite, f reindex.File, locals map[bundle.Digest]string) error {
-	digest := bundle.DigestOf(f.Content)
-	name, known := locals[digest]
-	if !known {
-		name = fmt.Sprintf("%s-%s-made-%d", Name, strings.ReplaceAll(b.name, "/", "-"), b.made)
-		locals[digest] = name
-		b.made++
-		b.scratch += int64(len(f.Content))
-		if err := b.env.Scratch.WriteFile(name, f.Content, 0o600); err != nil {
-			return err
-		}
-	}
-	made := file{
-		path: s.at(f.Path), size: int64(len(f.Content)), digest: digest, reason: reasonMade,
-		more: &extra{vouched: bundle.VouchedMade, local: name},
-	}
-	if f.Path == nameRelease {
-		made.more.mark = b.mark
-	}
-	b.v.add(made)
-	return nil
-}
-
-// translations are the translated descriptions of what was chosen.
-func (b *rebuilding) translations(s *loadedSuite, c *componentChoice) (map[string][]deb.Paragraph, error) {
+// translations are the translated descriptions of what was chosen, by language.
+func translations(env *sources.Env, s *loadedSuite, c *componentChoice) (map[string][]deb.Paragraph, error) {
 	all := map[string][]deb.Paragraph{}
 	for _, f := range s.forms {
 		if f.group.target != targetTranslations || f.group.component != c.name || f.local == "" || s.flat {
 			continue
 		}
-		r, err := b.open(s, f)
+		r, err := s.open(env, f)
 		if err != nil {
 			return nil, err
 		}
-		language := strings.TrimPrefix(path.Base(f.group.name), "Translation-")
 		found, err := reindex.Translations(r, c.packages)
-		if err := errors.Join(err, r.Close()); err != nil {
-			return nil, upstreamError(s.describe(f), err)
+		if err := errors.Join(upstream.Blame(s.where(f.file.Path), err), r.Close()); err != nil {
+			return nil, err
 		}
-		all[language] = found
+		all[strings.TrimPrefix(path.Base(f.group.name), "Translation-")] = found
 	}
 	return all, nil
 }
 
-// contents filter the Contents indexes of a suite, under the names that
-// upstream has. What is for all architectures stands with each of them, as it
-// does in the Packages that are made here.
-func (b *rebuilding) contents(s *loadedSuite, i int) map[string]func(io.Writer) error {
-	made := map[string]func(io.Writer) error{}
+// contents filter the Contents indexes of a suite, under the names that upstream has.
+// What is for all architectures is listed with each of them, as in the Packages that
+// are made here.
+func contents(env *sources.Env, s *loadedSuite, chosen *suiteChoice) map[string]func(io.Writer) error {
+	parts := map[string][]*form{}
 	for _, f := range s.forms {
 		if f.group.target != targetContents || f.local == "" {
 			continue
 		}
 		base := strings.TrimSuffix(f.group.name, f.group.arch)
-		names := b.chosen.suites[i].names(f.group.component)
 		for _, arch := range s.want.Architectures {
-			if f.group.arch != arch && f.group.arch != "all" {
-				continue
+			if f.group.arch == arch || f.group.arch == "all" {
+				parts[base+arch] = append(parts[base+arch], f)
 			}
-			before := made[base+arch]
-			made[base+arch] = func(w io.Writer) error {
-				if before != nil {
-					if err := before(w); err != nil {
-						return err
-					}
-				}
-				r, err := b.open(s, f)
+		}
+	}
+	made := map[string]func(io.Writer) error{}
+	for name, forms := range parts {
+		made[name] = func(w io.Writer) error {
+			for _, f := range forms {
+				r, err := s.open(env, f)
 				if err != nil {
 					return err
 				}
-				if err := errors.Join(reindex.Contents(w, r, names), r.Close()); err != nil {
-					return upstreamError(s.describe(f), err)
+				err = reindex.Contents(w, r, chosen.names(f.group.component))
+				if err := errors.Join(upstream.Blame(s.where(f.file.Path), err), r.Close()); err != nil {
+					return err
 				}
-				return nil
 			}
+			return nil
 		}
 	}
 	return made
@@ -248,4 +214,23 @@ func (c *suiteChoice) names(component string) map[string]bool {
 		}
 	}
 	return names
+}
+
+// architectures are those of all suites, in their order.
+func (e *entry) architectures() []string {
+	var all []string
+	for _, s := range e.suites {
+		all = union(all, s.want.Architectures)
+	}
+	return all
+}
+
+// union is a with those of b that it lacks.
+func union(a, b []string) []string {
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			a = append(a[:len(a):len(a)], s)
+		}
+	}
+	return a
 }

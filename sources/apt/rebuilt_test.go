@@ -20,6 +20,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/keys"
 )
@@ -99,6 +100,14 @@ func (tr *tree) Open(_ context.Context, repo, path string) (io.ReadCloser, error
 	return nil, os.ErrNotExist
 }
 
+// isSigned reports whether a path is a Release or its signature: another content of
+// these is the bundle's business. The ones in binary-*/ and source/ are indexes.
+func isSigned(p string) bool {
+	folder, base, _ := cutLast("/"+p, "/")
+	_, last, _ := cutLast(folder, "/")
+	return base == nameInRelease || base == nameDetached || base == nameRelease && last != "source" && !strings.HasPrefix(last, "binary-")
+}
+
 // TestCheckNoticesEveryFile: any one file gone turns the check red, and is
 // named; so does any one that is another than the index says.
 func TestCheckNoticesEveryFile(t *testing.T) {
@@ -114,7 +123,7 @@ func TestCheckNoticesEveryFile(t *testing.T) {
 		"Release.gpg": func(a *archive) string {
 			r := a.indexes()
 			a.server.Put(a.base()+"Release", r)
-			a.server.Put(a.base()+"Release.gpg", detach(t, r, a.signer))
+			a.server.Put(a.base()+"Release.gpg", plantest.Detach(t, r, a.signer))
 			return a.spec()
 		},
 	} {
@@ -125,7 +134,7 @@ func TestCheckNoticesEveryFile(t *testing.T) {
 			if name == "Release.gpg" {
 				a.server.Remove(a.base() + "InRelease")
 			}
-			env := newEnv(t, a.dir, nil)
+			env := plantest.NewEnv(t, a.dir, nil)
 			env.Site, _ = siteKey(t)
 			r, err := plan(t, env, text)
 			if err != nil {
@@ -164,7 +173,7 @@ func TestRebuiltIsDeterministic(t *testing.T) {
 	open, closed := siteKey(t)
 	var first *tree
 	for _, later := range []time.Duration{0, 40 * 24 * time.Hour} {
-		env := newEnv(t, a.dir, nil)
+		env := plantest.NewEnv(t, a.dir, nil)
 		env.Site, env.Now = open, env.Now.Add(later)
 		r, err := plan(t, env, a.spec("packages: [hello]"))
 		if err != nil {
@@ -178,13 +187,13 @@ func TestRebuiltIsDeterministic(t *testing.T) {
 			t.Errorf("made later, it differs: %v and %v", first.files["os"], tr.files["os"])
 		}
 	}
-	env := newEnv(t, a.dir, nil)
+	env := plantest.NewEnv(t, a.dir, nil)
 	env.Site = closed
 	r, err := plan(t, env, a.spec("packages: [hello]"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for p, artifact := range paths(t, r, "os") {
+	for p, artifact := range plantest.Artifacts(t, r, "os") {
 		unknown := p == "dists/stable/InRelease" || p == "dists/stable/Release.gpg"
 		if want := first.files["os"][p].Digest; unknown != artifact.File.Digest.IsZero() || !unknown && artifact.File.Digest != want {
 			t.Errorf("%s: planned with %s, made with %s", p, artifact.File.Digest, want)
@@ -209,7 +218,7 @@ func TestRebuiltContents(t *testing.T) {
 	a.extra["Contents-amd64"] = "bin/extra contrib/extra\nbin/hello main/hello,main/other\n"
 	a.change = func(r string) string { return strings.Replace(r, "\nArchitectures: amd64\n", "\n", 1) }
 	a.publish()
-	env := newEnv(t, a.dir, nil)
+	env := plantest.NewEnv(t, a.dir, nil)
 	env.Site, _ = siteKey(t)
 	r, err := plan(t, env, a.spec("packages: [hello]", "contents: true"))
 	if err != nil {
@@ -250,7 +259,7 @@ func TestRebuiltContents(t *testing.T) {
 func TestValidFor(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.publish()
-	env := newEnv(t, a.dir, nil)
+	env := plantest.NewEnv(t, a.dir, nil)
 	env.Site, _ = siteKey(t)
 	r, err := plan(t, env, a.spec("packages: [hello]", "valid-for: 30d"))
 	if err != nil {
@@ -267,7 +276,7 @@ func TestValidFor(t *testing.T) {
 
 func TestRebuiltNeedsSiteKey(t *testing.T) {
 	a := newArchive(t, t.TempDir())
-	if _, err := plan(t, newEnv(t, a.dir, nil), a.spec("packages: [hello]")); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), "site key") {
+	if _, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec("packages: [hello]")); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), "site key") {
 		t.Errorf("got %v", err)
 	}
 	if n := a.server.AllRequests(); n != 0 {
@@ -280,7 +289,7 @@ func TestUnsatisfied(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.packages["main amd64"] = append(a.packages["main amd64"], pkg("top", "1", "amd64", "Depends: middle"), pkg("middle", "1", "amd64", "Depends: nowhere (>= 2)"))
 	a.publish()
-	env := newEnv(t, a.dir, nil)
+	env := plantest.NewEnv(t, a.dir, nil)
 	env.Site, _ = siteKey(t)
 	_, err := plan(t, env, a.spec("packages: [top, nonesuch]"))
 	if err == nil {
@@ -298,7 +307,7 @@ func TestRelationsByTheMillion(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.packages["main amd64"] = append(a.packages["main amd64"], pkg("evil", "1", "amd64", "Depends: "+strings.Repeat("a, ", 10_000_000)+"b"))
 	a.publish()
-	env := newEnv(t, a.dir, nil)
+	env := plantest.NewEnv(t, a.dir, nil)
 	env.Site, _ = siteKey(t)
 	start := time.Now()
 	if _, err := plan(t, env, a.spec("packages: [evil]")); !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), "Packages.gz") {
@@ -315,17 +324,17 @@ func TestClosureOverSources(t *testing.T) {
 	a.publish()
 	b := newArchive(t, a.dir)
 	b.signer = a.signer
-	writeKeyring(t, filepath.Join(a.dir, "archive.asc"), a.signer)
+	plantest.WriteKeys(t, filepath.Join(a.dir, "archive.asc"), a.signer)
 	b.packages = map[string][]string{"main amd64": {pkg("vendor", "1", "amd64", "Depends: hello")}}
 	b.publish()
-	env := newEnv(t, a.dir, nil)
+	env := plantest.NewEnv(t, a.dir, nil)
 	env.Site, _ = siteKey(t)
 	second := strings.Replace(b.spec("packages: [vendor]"), "name: os", "name: vendor", 1)
 	r, err := plan(t, env, a.spec("packages: [other]")+second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	hello, ok := paths(t, r, "os")["pool/main/hello/hello_2.10-3_amd64.deb"]
+	hello, ok := plantest.Artifacts(t, r, "os")["pool/main/hello/hello_2.10-3_amd64.deb"]
 	if !ok || !strings.Contains(hello.Evidence.Reason, "vendor") {
 		t.Errorf("hello: %+v", hello.Evidence)
 	}
@@ -346,14 +355,14 @@ func TestStatusFiles(t *testing.T) {
 		{[]string{"packages: [hello]", "installed: status"}, "hello libhello"},
 		{[]string{"reproduce: status"}, "data other"},
 	} {
-		env := newEnv(t, a.dir, nil)
+		env := plantest.NewEnv(t, a.dir, nil)
 		env.Site, _ = siteKey(t)
 		r, err := plan(t, env, a.spec(test.more...))
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got []string
-		for p := range paths(t, r, "os") {
+		for p := range plantest.Artifacts(t, r, "os") {
 			if strings.HasPrefix(p, "pool/") {
 				got = append(got, strings.Split(p, "/")[2])
 			}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 	"github.com/gapbundle/gapbundle/sources/collect"
@@ -91,7 +92,7 @@ func TestReleases(t *testing.T) {
 func pool(t *testing.T, r *collect.Resolved, source string) string {
 	t.Helper()
 	var all []string
-	for p := range paths(t, r, source) {
+	for p := range plantest.Artifacts(t, r, source) {
 		if strings.HasPrefix(p, "pool/") {
 			all = append(all, strings.TrimSuffix(path.Base(p), ".deb"))
 		}
@@ -145,7 +146,7 @@ func TestSourceOfEveryRelease(t *testing.T) {
 	r.old.packages["main amd64"] = append(r.old.packages["main amd64"], pkg("one", "2", "amd64", "Depends: dpkg (<< 1.22) | two"), pkg("two", "2", "all", ""))
 	r.publish()
 	tools := r.newTools(pkg("tool", "1", "all", "Depends: hello, one"), pkg("unused", "1", "all", ""))
-	env := newEnv(t, r.new.dir, nil)
+	env := plantest.NewEnv(t, r.new.dir, nil)
 	env.Site, _ = siteKey(t)
 	resolved, err := plan(t, env, r.spec("data")+r.toolsSpec(tools, "packages: tool"))
 	if err != nil {
@@ -170,7 +171,7 @@ func TestSourceOfEveryRelease(t *testing.T) {
 	}
 	for source, want := range map[string]string{"os": "data is asked for by source os", "old": "clients of all releases at once: tool is asked for by source tools; "} {
 		var why []string
-		for p, a := range paths(t, resolved, source) {
+		for p, a := range plantest.Artifacts(t, resolved, source) {
 			if strings.Contains(p, "/two_") || strings.Contains(p, "/data_") && source == "os" {
 				why = append(why, a.Evidence.Reason)
 			}
@@ -186,7 +187,7 @@ func TestSourceOfEveryRelease(t *testing.T) {
 func TestNoReleaseIsIncomplete(t *testing.T) {
 	r := newTwoReleases(t, t.TempDir())
 	tools := r.newTools(pkg("tool", "1", "all", "Depends: libhello"))
-	env := newEnv(t, r.new.dir, nil)
+	env := plantest.NewEnv(t, r.new.dir, nil)
 	env.Site, _ = siteKey(t)
 	_, err := plan(t, env, r.spec("data")+r.toolsSpec(tools, "packages: tool"))
 	if !errors.Is(err, bundle.ErrIncomplete) || !strings.Contains(err.Error(), "clients of release bookworm,") || !strings.Contains(err.Error(), "depends libhello: in no index") ||
@@ -221,14 +222,14 @@ func TestReleasesInOneSource(t *testing.T) {
 	r.old.packages["main amd64"] = []string{pkg("hello", "2.10", "amd64", "Depends: libold"), pkg("libold", "1", "amd64", "Source: hello (1.8)"), pkg("dpkg", "1.21", "amd64", "")}
 	r.new.packages["main amd64"] = []string{pkg("hello", "2.10", "amd64", "Depends: libhello"), pkg("libhello", "2.10", "amd64", "Source: hello"), pkg("dpkg", "1.22", "amd64", "")}
 	r.publish()
-	env := newEnv(t, r.new.dir, nil)
+	env := plantest.NewEnv(t, r.new.dir, nil)
 	env.Site, _ = siteKey(t)
 	suites := "suites: [trixie, bookworm]\n  components: main"
 	resolved, err := plan(t, env, r.new.spec(suites, "packages: [hello, libold]", "sources: true"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	planned := paths(t, resolved, "os")
+	planned := plantest.Artifacts(t, resolved, "os")
 	for name, want := range map[string]string{
 		"dists/trixie/main/binary-amd64/Packages": "hello 2.10, libhello 2.10", "dists/bookworm/main/binary-amd64/Packages": "hello 2.10, libold 1",
 		"dists/trixie/main/source/Sources": "hello 2.10", "dists/bookworm/main/source/Sources": "hello 1.8, hello 2.10",
@@ -257,7 +258,7 @@ func TestMixedClientKnowsMore(t *testing.T) {
 	r.old.packages["main amd64"] = append(r.old.packages["main amd64"], pkg("strict", "1", "amd64", "Provides: virtual\nRecommends: nothing"))
 	r.new.packages["main amd64"] = append(r.new.packages["main amd64"], pkg("late", "1", "amd64", "Provides: virtual"))
 	r.publish()
-	env := newEnv(t, r.new.dir, nil)
+	env := plantest.NewEnv(t, r.new.dir, nil)
 	env.Site, _ = siteKey(t)
 	text := strings.Replace(r.spec("hello"), "packages: [hello]\n  suites: bookworm", "packages: [virtual, strict]\n  recommends: true\n  suites: bookworm", 1)
 	resolved, err := plan(t, env, text)
@@ -275,7 +276,7 @@ func TestMixedClientIsTolerant(t *testing.T) {
 	r := newTwoReleases(t, t.TempDir())
 	r.old.packages["main amd64"] = append(r.old.packages["main amd64"], pkg("strict", "1", "amd64", "Depends: data (<< 1)"))
 	r.publish()
-	env := newEnv(t, r.new.dir, nil)
+	env := plantest.NewEnv(t, r.new.dir, nil)
 	env.Site, _ = siteKey(t)
 	text := strings.Replace(r.spec("hello", "data=1"), "packages: [hello, data=1]\n  suites: bookworm", "packages: [strict]\n  suites: bookworm", 1)
 	resolved, err := plan(t, env, text)
@@ -299,7 +300,7 @@ func TestTakenFromElsewhere(t *testing.T) {
 	later := *tools
 	later.at, later.packages = "/later", map[string][]string{"main amd64": {pkg("tool", "2", "all", "")}}
 	later.publish()
-	env := newEnv(t, r.new.dir, nil)
+	env := plantest.NewEnv(t, r.new.dir, nil)
 	env.Site, _ = siteKey(t)
 	spec := func(release, next string) string {
 		return r.toolsSpec(tools, "packages: tool", release) + strings.Replace(r.toolsSpec(&later, "packages: tool", next), "name: tools", "name: later", 1)

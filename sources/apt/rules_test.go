@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 )
 
 // publishSuite publishes a suite with one package beside those that are there.
@@ -31,14 +32,14 @@ func TestNotAutomatic(t *testing.T) {
 		a.publishSuite("stable", day, "", "1")
 		a.publishSuite("backports", day, "NotAutomatic: yes\nButAutomaticUpgrades: yes\n", "2")
 		a.publishSuite("experimental", day, "NotAutomatic: yes\n", "3")
-		env := newEnv(t, a.dir, nil)
+		env := plantest.NewEnv(t, a.dir, nil)
 		env.Site, _ = siteKey(t)
 		r, err := plan(t, env, a.spec("suites: "+suites, "packages: tool"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got []string
-		for p := range paths(t, r, "os") {
+		for p := range plantest.Artifacts(t, r, "os") {
 			if strings.HasSuffix(p, ".deb") {
 				got = append(got, filepath.Base(p))
 			}
@@ -56,7 +57,7 @@ func TestDateIsTheNewest(t *testing.T) {
 		a := newArchive(t, t.TempDir())
 		a.publishSuite("older", "Thu, 29 Oct 2026 12:00:00 UTC", "", "1")
 		a.publishSuite("newer", "Fri, 30 Oct 2026 12:00:00 UTC", "", "2")
-		env := newEnv(t, a.dir, nil)
+		env := plantest.NewEnv(t, a.dir, nil)
 		env.Site, _ = siteKey(t)
 		r, err := plan(t, env, a.spec("suites: "+suites, "packages: tool"))
 		if err != nil {
@@ -75,7 +76,7 @@ func TestDateIsTheNewest(t *testing.T) {
 func TestClientLanguages(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.publish()
-	r, err := plan(t, newEnv(t, a.dir, nil), a.spec("languages: [en]"))
+	r, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec("languages: [en]"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,7 @@ func TestCheckOfPlainForm(t *testing.T) {
 	const at = "dists/stable/InRelease"
 	a := newArchive(t, t.TempDir())
 	a.publish()
-	r, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	r, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func TestCheckOfPlainForm(t *testing.T) {
 			kept = append(kept, line)
 		}
 	}
-	tr.content["os"][at] = clearSign(t, []byte(strings.Join(kept, "")), a.signer)
+	tr.content["os"][at] = plantest.ClearSign(t, []byte(strings.Join(kept, "")), a.signer)
 	if _, err := check(t.Context(), tr); !errors.Is(err, bundle.ErrIncomplete) || !strings.Contains(err.Error(), "main/binary-amd64/Packages: Release lists it only compressed") {
 		t.Errorf("got %v", err)
 	}

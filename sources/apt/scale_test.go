@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
@@ -37,7 +38,7 @@ func BenchmarkPlan(b *testing.B) {
 }
 
 func benchmarkPlan(b *testing.B, a *archive, more string, want int) {
-	env := newEnv(b, a.dir, nil)
+	env := plantest.NewEnv(b, a.dir, nil)
 	env.Site, _ = siteKey(b)
 	runtime.GC()
 	for b.Loop() {

@@ -1,16 +1,16 @@
 package apt
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/closure"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 )
 
-// slimmer cuts stanzas down to what a choice is made by: an archive's whole
-// text, of which a selection is a hundredth, need not be held for it.
+// slimmer cuts stanzas down to what a choice is made by: the whole text of an archive,
+// of which a selection is a hundredth, need not be held for it.
 type slimmer struct{ text []byte }
 
 // choiceFields are what closure reads, and what a stanza has to have.
@@ -21,7 +21,7 @@ func choiceFields() []string {
 	}
 }
 
-// cut gives the package again, with those fields alone.
+// cut returns the package with those fields alone.
 func (s *slimmer) cut(p *deb.Package) (*deb.Package, error) {
 	fields := choiceFields()
 	s.text = s.text[:0]
@@ -33,9 +33,9 @@ func (s *slimmer) cut(p *deb.Package) (*deb.Package, error) {
 	return deb.ParsePackage(deb.Paragraph(s.text))
 }
 
-// restore gives the choices of an index their whole stanzas: the index is
-// read once more, up to the last of them.
-func (p *planner) restore(s *loadedSuite, f *form, choices []*closure.Choice) (err error) {
+// restore puts whole stanzas into the choices of an index: it is read once more, up to
+// the last of them.
+func restore(env *sources.Env, s *loadedSuite, f *form, choices []*closure.Choice) error {
 	wanted := map[string][]*closure.Choice{}
 	for _, c := range choices {
 		wanted[key(c.Package)] = append(wanted[key(c.Package)], c)
@@ -43,23 +43,15 @@ func (p *planner) restore(s *loadedSuite, f *form, choices []*closure.Choice) (e
 	if len(wanted) == 0 {
 		return nil
 	}
-	r, err := p.open(s, f)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	for pkg, err := range deb.Packages(r, deb.Limits{}) {
-		if err != nil {
-			return upstreamError(s.describe(f), err)
+	return stanzas(env, s, f, deb.Packages, func(p *deb.Package) error {
+		for _, c := range wanted[key(p)] {
+			c.Package = p
 		}
-		for _, c := range wanted[key(pkg)] {
-			c.Package = pkg
+		if delete(wanted, key(p)); len(wanted) == 0 {
+			return errEnough
 		}
-		if delete(wanted, key(pkg)); len(wanted) == 0 {
-			return nil
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // key tells the packages of one index apart.

@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 )
 
 // newEntries decodes sources and gives their suites, one a line.
 func newEntries(t *testing.T, dir, text string) (string, error) {
 	t.Helper()
-	made, err := newSource(load(t, dir, text))
+	made, err := newSource(plantest.Load(t, dir, text))
 	if err != nil {
 		return "", err
 	}

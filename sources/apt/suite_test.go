@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
@@ -19,7 +21,7 @@ func TestSuite(t *testing.T) {
 			for _, p := range []string{a.pool("main", "hello", "2.10-3", "amd64"), a.pool("contrib", "extra", "1.0~rc1+b1", "amd64")} {
 				payload[a.at+"/"+p] = a.body(p)
 			}
-			eve := newSigner(t, "eve", 0)
+			eve := plantest.NewSigner(t, "eve", 0)
 			inRelease := a.server.URL(a.base() + "InRelease")
 			return &sourcetest.Upstream{
 				Server: a.server, Sources: a.spec(), Payload: payload,
@@ -41,7 +43,7 @@ func TestSuite(t *testing.T) {
 						a.signer = eve
 						a.publish()
 						a.signer = trusted
-					}, Class: fetch.ErrRefused, Names: []string{inRelease, fingerprint(eve), fingerprint(a.signer)}},
+					}, Class: fetch.ErrRefused, Names: []string{inRelease, pgpkeys.Fingerprint(eve), pgpkeys.Fingerprint(a.signer)}},
 					{Name: "index replaced", Do: func() {
 						a.byHash = false
 						a.publish()
@@ -146,7 +148,7 @@ func (r *twoReleases) third() string {
 
 func (r *twoReleases) forgeries() []sourcetest.Forgery {
 	a := r.old
-	eve := newSigner(a.t, "eve", 0)
+	eve := plantest.NewSigner(a.t, "eve", 0)
 	inRelease := a.server.URL(a.base() + "InRelease")
 	return []sourcetest.Forgery{
 		{Name: "signed by somebody else", Do: func() {
@@ -154,7 +156,7 @@ func (r *twoReleases) forgeries() []sourcetest.Forgery {
 			a.signer = eve
 			a.publish()
 			a.signer = trusted
-		}, Class: fetch.ErrRefused, Names: []string{inRelease, fingerprint(eve), fingerprint(a.signer)}},
+		}, Class: fetch.ErrRefused, Names: []string{inRelease, pgpkeys.Fingerprint(eve), pgpkeys.Fingerprint(a.signer)}},
 		{Name: "index replaced", Do: func() {
 			a.byHash = false
 			a.publish()

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 )
 
 // newUbuntu is an archive as Ubuntu's is laid out: three suites over one pool,
@@ -53,11 +54,11 @@ func (a *archive) ubuntuSpec(more ...string) string {
 // architecture may ask for is there, and nothing of the others.
 func TestUbuntuVerbatim(t *testing.T) {
 	a := newUbuntu(t, t.TempDir())
-	r, err := plan(t, newEnv(t, a.dir, nil), a.ubuntuSpec())
+	r, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.ubuntuSpec())
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := paths(t, r, "os")
+	got := plantest.Artifacts(t, r, "os")
 	for p := range maps.Clone(got) {
 		if strings.Contains(p, "/by-hash/") {
 			delete(got, p)
@@ -94,7 +95,7 @@ func TestUbuntuVerbatim(t *testing.T) {
 // of another component, and says in the stanza that it is a phased update.
 func TestUbuntuRebuilt(t *testing.T) {
 	a := newUbuntu(t, t.TempDir())
-	env := newEnv(t, a.dir, nil)
+	env := plantest.NewEnv(t, a.dir, nil)
 	env.Site, _ = siteKey(t)
 	r, err := plan(t, env, a.ubuntuSpec("packages: [tool]", "contents: true"))
 	if err != nil {
@@ -145,7 +146,7 @@ func TestVendors(t *testing.T) {
 	dgx.publish()
 	text := ""
 	for name, a := range map[string]*archive{"cuda": cuda, "toolkit": toolkit, "ppa": ppa, "dgx": dgx} {
-		writeKeyring(t, filepath.Join(dir, name+".asc"), a.signer)
+		plantest.WriteKeys(t, filepath.Join(dir, name+".asc"), a.signer)
 		more := map[string]string{"cuda": "suites: [/]", "toolkit": "suites: [/]"}[name]
 		if more == "" {
 			more = "suites: [noble]"
@@ -154,7 +155,7 @@ func TestVendors(t *testing.T) {
 		text += strings.Replace(one, "keyring: archive.asc", "keyring: "+name+".asc", 1)
 	}
 	text = strings.Replace(text, "/stable/deb/amd64", `/stable/deb/$(ARCH)`, 1)
-	r, err := plan(t, newEnv(t, dir, nil), text)
+	r, err := plan(t, plantest.NewEnv(t, dir, nil), text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/sources/keys"
@@ -137,7 +138,7 @@ func TestChangedIsReadAgain(t *testing.T) {
 			b := newArchive(a.t, a.dir)
 			b.packages["main amd64"] = append(b.packages["main amd64"], pkg("new", "1", "amd64", ""))
 			b.signer, b.server = a.signer, a.server
-			writeKeyring(a.t, filepath.Join(a.dir, "archive.asc"), a.signer)
+			plantest.WriteKeys(a.t, filepath.Join(a.dir, "archive.asc"), a.signer)
 			b.at = a.at
 			b.publish()
 			return a.spec(rebuilt, "installed: status") + beside(a)
@@ -181,14 +182,14 @@ func TestValidityRenews(t *testing.T) {
 func TestReplayedOpens(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.publish()
-	env := newEnv(t, a.dir, nil)
+	env := plantest.NewEnv(t, a.dir, nil)
 	open, closed := siteKey(t)
 	env.Site = open
 	first, err := plan(t, env, a.spec("packages: [hello]"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := newEnv(t, a.dir, record(t, first))
+	again := plantest.NewEnv(t, a.dir, plantest.Record(t, first))
 	again.Site = closed
 	a.server.ResetCounts()
 	second, err := plan(t, again, a.spec("packages: [hello]"))
@@ -198,7 +199,7 @@ func TestReplayedOpens(t *testing.T) {
 	if n := a.server.AllRequests(); n != 1 {
 		t.Errorf("%d requests, want one", n)
 	}
-	one, two := paths(t, first, "os"), paths(t, second, "os")
+	one, two := plantest.Artifacts(t, first, "os"), plantest.Artifacts(t, second, "os")
 	if len(one) != len(two) {
 		t.Errorf("%d files, want %d", len(two), len(one))
 	}
@@ -242,17 +243,17 @@ func TestAllOrNone(t *testing.T) {
 	a.publish()
 	b := newArchive(t, a.dir)
 	b.signer = a.signer
-	writeKeyring(t, filepath.Join(a.dir, "archive.asc"), a.signer)
+	plantest.WriteKeys(t, filepath.Join(a.dir, "archive.asc"), a.signer)
 	b.packages = map[string][]string{"main amd64": {pkg("vendor", "1", "amd64", "")}}
 	b.publish()
 	text := a.spec("packages: [other]") + strings.Replace(b.spec(), "name: os", "name: vendor", 1)
-	env := newEnv(t, a.dir, nil)
+	env := plantest.NewEnv(t, a.dir, nil)
 	env.Site, _ = siteKey(t)
 	r, err := plan(t, env, text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	env.Base = record(t, r)
+	env.Base = plantest.Record(t, r)
 	a.packages["main amd64"] = append(a.packages["main amd64"], pkg("other", "2", "amd64", "Depends: vendor"))
 	a.publish()
 	b.server.ResetCounts()
@@ -270,7 +271,7 @@ func TestHeldBack(t *testing.T) {
 	a.publish()
 	b := newArchive(t, a.dir)
 	b.signer = a.signer
-	writeKeyring(t, filepath.Join(a.dir, "archive.asc"), a.signer)
+	plantest.WriteKeys(t, filepath.Join(a.dir, "archive.asc"), a.signer)
 	b.publish()
 	x := newExporter(t, a.dir)
 	text := a.spec() + strings.Replace(b.spec(), "name: os", "name: other", 1)

@@ -2,9 +2,7 @@ package apt
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"path"
 	"strings"
 
@@ -12,6 +10,8 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	"github.com/gapbundle/gapbundle/sources/replay"
+	"github.com/gapbundle/gapbundle/sources/stock"
 )
 
 // Why a file is in a verbatim mirror.
@@ -21,214 +21,122 @@ const (
 	reasonWhole  = "in an index of a chosen suite"
 )
 
-// verbatim plans a source as upstream has it.
-func (p *planner) verbatim(l *loaded) (sources.Repository, error) {
-	v := &inventory{}
+// layVerbatim lays out a source as upstream has it.
+func layVerbatim(env *sources.Env, l *loaded) (sources.Repository, error) {
+	files := &stock.Stock{}
 	for _, s := range l.suites {
-		if err := p.own(v, s, ""); err != nil {
+		own, err := s.own("")
+		if err != nil {
 			return sources.Repository{}, err
 		}
+		files.Add(own...)
 		for _, f := range s.forms {
 			if f.local == "" {
 				continue
 			}
-			if err := p.payload(v, s, f); err != nil {
+			if err := s.addPayload(env, f, files); err != nil {
 				return sources.Repository{}, err
 			}
 		}
 	}
-	if err := v.settle(); err != nil {
+	if err := files.Settle(); err != nil {
 		return sources.Repository{}, err
 	}
-	repo, err := l.repository(modeVerbatim, keyPath(l.name))
-	repo.Artifacts = v.artifacts(p.env)
-	repo.Expires, repo.Notes = l.expires(), l.notes(p.env.Now)
-	if err == nil {
-		repo.Keys, err = l.keyFiles()
-	}
+	repo, err := l.repository(env)
+	repo.Artifacts = files.Artifacts(env, l.name)
 	return repo, err
 }
 
-// repository is what is told about a source besides its files.
-func (l *loaded) repository(mode, keys string) (sources.Repository, error) {
-	repo := sources.Repository{Name: l.name, Mode: mode, Mount: l.mount, Annotations: map[string]string{keysKey: keys}}
-	for i, s := range l.suites {
-		text, err := s.layout(mode == modeRebuilt).marshal()
-		if err != nil {
-			return repo, s.pos.Errorf("suite %s: %w", s.name, err)
+// signedFiles are what upstream signed, below the folder under, without annotations.
+func (s *loadedSuite) signedFiles(under string) []stock.File {
+	all := make([]stock.File, len(s.files))
+	for i := range s.files {
+		f := &s.files[i]
+		all[i] = stock.File{
+			Path: under + s.at(f.name), Place: s.root.place, From: path.Join(s.dir, f.name),
+			Size: int64(len(f.content)), Digest: f.digest(), Reason: reasonSigned, More: stock.InMemory(f.content, s.signers.Vouched()),
 		}
-		repo.Annotations[fmt.Sprintf("%s%02d", layoutKey, i)] = text
-		public, err := bundle.ParsePublic(s.root.url, s.root.prefix)
-		if err != nil {
-			return repo, s.pos.Errorf("suite %s: %w", s.name, err)
-		}
-		repo.Public = append(repo.Public, public)
 	}
-	return repo, nil
+	return all
 }
 
-// own adds what upstream signed, and the indexes, below the folder under.
-func (p *planner) own(v *inventory, s *loadedSuite, under string) error {
-	annotations, err := s.annotations()
-	if err != nil {
-		return err
-	}
-	for _, f := range s.files {
-		file := file{
-			path: under + s.at(f.name), from: path.Join(s.dir, f.name), root: s.root,
-			size: int64(len(f.content)), digest: bundle.DigestOf(f.content), reason: reasonSigned,
-			more: &extra{vouched: s.vouched(), content: f.content},
+// own are what upstream signed, and the indexes, below the folder under.
+func (s *loadedSuite) own(under string) ([]stock.File, error) {
+	all := s.signedFiles(under)
+	if under == "" {
+		annotations, err := s.annotations()
+		if err != nil {
+			return nil, err
 		}
-		if f.name != nameDetached && under == "" {
-			file.more.annotations = annotations
-		}
-		v.add(file)
+		all[0].More.Annotations = annotations // the file that lists the indexes
 	}
 	for _, form := range s.forms {
 		digest, err := digestOf(form.file)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		names := []string{form.file.Path}
 		if s.release.AcquireByHash && under == "" {
 			names = append(names, form.file.ByHash()...)
 		}
 		for _, name := range names {
-			file := file{
-				path: under + s.at(name), from: path.Join(s.dir, form.file.Path), root: s.root,
-				size: form.file.Size, digest: digest, reason: reasonIndex,
-				more: &extra{local: form.local},
-			}
-			if s.release.AcquireByHash {
-				file.more.byHash = path.Join(s.dir, path.Dir(form.file.Path), "by-hash/SHA256", form.file.SHA256)
-			}
-			v.add(file)
+			all = append(all, stock.File{
+				Path: under + s.at(name), Place: s.root.place, From: path.Join(s.dir, form.file.Path),
+				Size: form.file.Size, Digest: digest, Reason: reasonIndex, More: &stock.More{Local: form.local, Also: s.byHash(form.file)},
+			})
 		}
+	}
+	return all, nil
+}
+
+// addPayload adds the files that an index in scratch names.
+func (s *loadedSuite) addPayload(env *sources.Env, f *form, files *stock.Stock) error {
+	add := func(name string, size int64, digest bundle.Digest) error {
+		file, err := s.pool(name, size, digest, reasonWhole)
+		files.Add(file)
+		return err
+	}
+	switch f.group.target {
+	case targetPackages:
+		return stanzas(env, s, f, deb.Packages, func(p *deb.Package) error { return add(p.Filename, p.Size, p.SHA256) })
+	case targetSources:
+		return stanzas(env, s, f, deb.Sources, func(src *deb.Source) error {
+			for _, part := range src.Files {
+				if err := add(part.Path, part.Size, part.SHA256); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
 	return nil
 }
 
-// payload adds the files that an index in scratch names.
-func (p *planner) payload(v *inventory, s *loadedSuite, f *form) error {
-	r, err := p.open(s, f)
-	if err != nil {
-		return err
+// pool is a file that an index names. It holds a copy of the name: the whole stanza
+// is not to be held by it.
+func (s *loadedSuite) pool(name string, size int64, digest bundle.Digest, reason string) (stock.File, error) {
+	if digest.IsZero() {
+		return stock.File{}, fmt.Errorf("%s: without SHA256: apt refuses it: %w", s.root.place.Where(name), fetch.ErrUpstream)
 	}
-	what := s.describe(f)
-	add := func(name string, size int64, digest bundle.Digest) error {
-		if digest.IsZero() {
-			return fmt.Errorf("%s: %s: without SHA256: apt refuses it: %w", what, name, fetch.ErrUpstream)
-		}
-		v.add(file{path: s.root.prefix + name, root: s.root, size: size, digest: digest, reason: reasonWhole})
-		return nil
-	}
-	switch f.group.target {
-	case targetPackages:
-		for pkg, perr := range deb.Packages(r, deb.Limits{}) {
-			if perr != nil {
-				err = upstreamError(what, perr)
-				break
-			}
-			// The stanza is not to be held by its file's name.
-			if err = add(strings.Clone(pkg.Filename), pkg.Size, pkg.SHA256); err != nil {
-				break
-			}
-		}
-	case targetSources:
-		for src, serr := range deb.Sources(r, deb.Limits{}) {
-			if serr != nil {
-				err = upstreamError(what, serr)
-				break
-			}
-			for _, part := range src.Files {
-				err = errors.Join(err, add(strings.Clone(part.Path), part.Size, part.SHA256))
-			}
-			if err != nil {
-				break
-			}
-		}
-	}
-	return errors.Join(err, r.Close())
+	path := s.root.prefix + strings.Clone(name)
+	return stock.File{Path: path, Place: s.root.place, From: path[len(s.root.prefix):], Size: size, Digest: digest, Reason: reason}, nil
 }
 
-func upstreamError(what string, err error) error {
-	if errors.Is(err, fetch.ErrUpstream) {
-		return err
-	}
-	return fmt.Errorf("%s: %w: %w", what, err, fetch.ErrUpstream)
-}
-
-// describe names an index for errors.
-func (s *loadedSuite) describe(f *form) string {
-	return fetch.Redact(s.root.url + escape(s.dir+f.file.Path))
-}
-
-// open reads an index in scratch, unpacked.
-func (p *planner) open(s *loadedSuite, f *form) (io.ReadCloser, error) {
-	limit, err := f.group.unpackLimit(fetch.Redact(s.root.url+escape(s.dir)) + s.files[0].name)
-	if err != nil {
-		return nil, err
-	}
-	in, err := p.env.Scratch.Open(f.local)
-	if err != nil {
-		return nil, err
-	}
-	r, err := unpacked(in, f.file.Path, s.describe(f), limit)
-	if err != nil {
-		return nil, errors.Join(err, in.Close())
-	}
-	return &both{Reader: r, closers: []io.Closer{r, in}}, nil
-}
-
-// both is a reader over another one, and closes all of them.
-type both struct {
-	io.Reader
-	closers []io.Closer
-}
-
-func (b *both) Close() error {
-	var errs []error
-	for _, c := range b.closers {
-		errs = append(errs, c.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// Keys of annotations of a suite's signed file: what it was planned for, and
-// what upstream lists and lacks.
-const (
-	configurationKey = "configuration"
-	absentKey        = "absent"
-)
+// absentKey is the annotation of a suite's signed file that has the paths of what
+// upstream lists and lacks, as a JSON array.
+const absentKey = "absent"
 
 func (s *loadedSuite) annotations() (map[string]string, error) {
-	all := map[string]string{configurationKey: s.configuration()}
+	all := map[string]string{replay.MarkKey: s.configuration()}
 	if len(s.absent) > 0 {
 		text, err := json.Marshal(s.absent)
 		if err != nil {
 			return nil, err
 		}
 		if len(text) > bundle.MaxAnnotationSize {
-			return nil, fmt.Errorf("%s: Release lists %d indexes that are not there: %w", fetch.Redact(s.root.url+s.dir), len(s.absent), fetch.ErrUpstream)
+			return nil, fmt.Errorf("%s: lists %d indexes that are not there: %w", s.fetched(), len(s.absent), fetch.ErrUpstream)
 		}
 		all[absentKey] = string(text)
 	}
 	return all, nil
-}
-
-// planVersion changes when the same Release and configuration give another
-// list of files than before.
-const planVersion = 2
-
-// configuration identifies what a suite was planned for.
-func (s *suite) configuration() string {
-	text, err := json.Marshal(struct {
-		Version          int
-		URL, Prefix, Dir string
-		Want             configuration
-	}{planVersion, s.root.url, s.root.prefix, s.dir, s.want})
-	if err != nil {
-		return "" // strings and booleans always marshal
-	}
-	return bundle.DigestOf(text).Hex()[:32]
 }

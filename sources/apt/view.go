@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/closure"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // view is what a client sees of a set: the suites of one release and those of
@@ -82,7 +82,7 @@ type missing struct {
 // chooseForClients chooses for a client of each release by itself: one that
 // saw the packages of another release, which have the same names, would take
 // those, and the other release would stay incomplete.
-func (p *planner) chooseForClients(all []*loaded, listings []listing) (*choices, error) {
+func chooseForClients(all []*loaded, listings []listing) (*choices, error) {
 	c := &choices{views: views(all), at: map[*deb.Package]int{}}
 	requests := make([]closure.Request, len(all))
 	for i, l := range all {
@@ -120,11 +120,8 @@ func (c *choices) choose(v *view, all []*loaded, listings []listing, requests []
 		}
 	}
 	sel, err := closure.Select(indexes, asked)
-	if errors.Is(err, bundle.ErrMalformed) { // relations of a package
-		err = upstreamError("package lists", err)
-	}
 	if err != nil {
-		return sources.Unresolved(err)
+		return sources.Unresolved(upstream.Blame("package lists", err))
 	}
 	why := ""
 	if v.mixed() {

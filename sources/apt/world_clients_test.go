@@ -23,6 +23,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 	"github.com/gapbundle/gapbundle/sources/export"
@@ -54,7 +55,7 @@ func newWorld(t *testing.T) *world {
 		Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return made },
 	})
 	w.check(err)
-	writeKeyring(t, filepath.Join(w.dir, "upstream.asc"), w.signer)
+	plantest.WriteKeys(t, filepath.Join(w.dir, "upstream.asc"), w.signer)
 	private, public, id, err := keys.GenerateExporter([]byte("x"))
 	w.check(err)
 	w.write(filepath.Join(w.dir, "exporter.key"), private)

@@ -41,8 +41,8 @@ func (w Want) String() string {
 // Download puts a file that an index lists into scratch as local, checked by its
 // size and its checksum, which is trusted. It has one name, or several that are
 // tried in turn. It returns its digest and its size, at most MaxIndex. The error is
-// a MovedError if every address has other content, or none although one index form
-// of it is needed; whoever can do without asks IsAbsent.
+// a MovedError if the addresses have other content. Whoever can do without the file
+// asks IsAbsent, and whoever cannot returns Gone.
 func (p *Place) Download(ctx context.Context, env *sources.Env, local string, want Want, names ...string) (digest bundle.Digest, size int64, err error) {
 	what := p.Where(names[len(names)-1])
 	if err := want.Sum.Check(what); err != nil {
@@ -88,11 +88,11 @@ func downloadFrom(ctx context.Context, env *sources.Env, url, local string, want
 	return bundle.SumOf(whole), n, nil
 }
 
-// Gone is the error of a file that is needed and that upstream does not have
-// although its index lists it: cause is what IsAbsent was asked about, nil if
-// nothing else is known. Steady reads once more for it.
+// Gone is the error of a file that is needed and that upstream does not have although
+// its index lists it. cause is the error that IsAbsent was asked about, nil if there
+// was none. Steady reads once more for it.
 func Gone(file, index string, cause error) error {
-	e := &MovedError{File: file, Index: fetch.Redact(index), Want: "the file", Have: "nothing that can be read"}
+	e := &MovedError{File: file, Index: fetch.Redact(index), Have: "no address has it"}
 	if cause != nil {
 		e.Have = cause.Error()
 	}

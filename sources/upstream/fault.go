@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,11 +30,15 @@ func (e *fault) Unwrap() error { return e.class }
 type MovedError struct {
 	// File and Index are URLs without secrets; Index is empty if it is not known.
 	File, Index string
-	// Want and Have are what the index says and what came, for people.
+	// Want and Have are what the index says and what came, for people. Want is empty
+	// if nothing came.
 	Want, Have string
 }
 
 func (e *MovedError) Error() string {
+	if e.Want == "" {
+		return fmt.Sprintf("%s: %s lists it, and upstream has it in no form that is read here: %s", e.File, cmp.Or(e.Index, "an index"), e.Have)
+	}
 	by := ""
 	if e.Index != "" {
 		by = ", as " + e.Index + " says"

@@ -18,7 +18,7 @@ import (
 )
 
 // Now is the judging time of all plans in tests.
-func Now() time.Time { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC) }
+func Now() time.Time { return time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC) }
 
 // NewEnv returns what a plan gets: a client that does not try twice, and an empty
 // scratch. dir is the folder of the spec file; base may be nil.

@@ -26,7 +26,8 @@ func NewSigner(t testing.TB, name string, lifetime time.Duration) *openpgp.Entit
 	return e
 }
 
-func signedAt() *packet.Config {
+// SignedAt is how the signatures of tests are made: eleven months before Now.
+func SignedAt() *packet.Config {
 	return &packet.Config{Time: func() time.Time { return Now().AddDate(0, -11, 0) }}
 }
 
@@ -38,7 +39,7 @@ func ClearSign(t testing.TB, content []byte, by ...*openpgp.Entity) []byte {
 		keys = append(keys, e.PrivateKey)
 	}
 	var b bytes.Buffer
-	w, err := clearsign.EncodeMulti(&b, keys, signedAt())
+	w, err := clearsign.EncodeMulti(&b, keys, SignedAt())
 	if err == nil {
 		_, err = w.Write(content)
 	}
@@ -55,7 +56,7 @@ func ClearSign(t testing.TB, content []byte, by ...*openpgp.Entity) []byte {
 func Detach(t testing.TB, content []byte, by *openpgp.Entity) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := openpgp.ArmoredDetachSign(&b, by, bytes.NewReader(content), signedAt()); err != nil {
+	if err := openpgp.ArmoredDetachSign(&b, by, bytes.NewReader(content), SignedAt()); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

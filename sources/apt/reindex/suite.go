@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 )
 
@@ -59,7 +60,7 @@ type File struct {
 // must not change it. Errors match bundle.ErrUsage for a suite that cannot be
 // written, bundle.ErrMalformed for two different packages of one name, version
 // and architecture, or are put's.
-func Build(s Suite, signer *Signer, put func(File) error) error {
+func Build(s Suite, signer *pgpkeys.Signer, put func(File) error) error {
 	if len(s.Components) == 0 || (s.Flat && len(s.Components) != 1) {
 		return fmt.Errorf("rebuilt suite %s: %d components: %w", s.Release.Suite, len(s.Components), bundle.ErrUsage)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 	"github.com/gapbundle/gapbundle/sources/apt/reindex"
 	"github.com/gapbundle/gapbundle/sources/keys"
@@ -96,7 +97,7 @@ func shuffled() reindex.Suite {
 
 func build(t *testing.T, s reindex.Suite, e *openpgp.Entity) map[string][]byte {
 	t.Helper()
-	signer, err := reindex.NewSigner(e)
+	signer, err := pgpkeys.NewSigner(e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +248,7 @@ func TestSignatures(t *testing.T) {
 
 func TestRefuses(t *testing.T) {
 	e, _ := siteKey(t)
-	signer, err := reindex.NewSigner(e)
+	signer, err := pgpkeys.NewSigner(e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +314,7 @@ func TestNewSignerRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, e := range map[string]*openpgp.Entity{"nil": nil, "public": public[0], "closed": closed[0]} {
-		if _, err := reindex.NewSigner(e); !errors.Is(err, bundle.ErrUsage) {
+		if _, err := pgpkeys.NewSigner(e); !errors.Is(err, bundle.ErrUsage) {
 			t.Errorf("%s: got %v, want ErrUsage", name, err)
 		}
 	}
