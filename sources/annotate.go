@@ -10,9 +10,9 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// maxParts bounds how many values one key of an annotation has: they share the
-// map with others, and with the public addresses.
-const maxParts = bundle.MaxAnnotations - bundle.MaxPublicParts - 4
+// maxParts bounds how many values one key of an annotation has: they share the map
+// with others, and with the public addresses, which take one or two as a rule.
+const maxParts = bundle.MaxAnnotations - 4
 
 // Annotate writes values into the annotations of a repository, from which Check
 // and Clients work: inside there is no spec. Each part is a JSON value under the

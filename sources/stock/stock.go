@@ -94,8 +94,8 @@ func (s *Stock) Settle() error {
 			last.Tag = f.Tag
 		}
 	}
-	clear(s.Files[len(kept):])
-	s.Files = slices.Clip(kept)
+	// A list of exactly its length is what the plan holds until everything is collected.
+	s.Files = append(make([]File, 0, len(kept)), kept...)
 	return nil
 }
 
