@@ -12,105 +12,259 @@ type row struct {
 // table has a row for every package of the module, tests and tools included. A
 // package without a row, a row without a package, and an edge that is in no
 // row are failures: who wants a new edge writes it here and its reason into
-// docs/design.md.
+// docs/design.md. A row has three lines, so that a new one moves no other.
 func table() map[string]row {
 	return map[string]row{
-		"cmd/gapbundle": {all: true},
+		"cmd/gapbundle": {
+			all: true,
+		},
 
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
-		"sources":         {imports: []string{"bundle", "internal/fetch", "bundle/durable", "internal/strictyaml"}},
-		"sources/all":     {imports: []string{"sources", "sources/apt", "sources/files", "sources/git", "sources/oci", "sources/rpm", "sources/simplestreams"}},
-		"sources/collect": {imports: []string{"bundle", "bundle/media", "sources", "internal/fetch", "internal/strictyaml"}},
+		"sources": {
+			imports: []string{"bundle", "internal/fetch", "bundle/durable", "internal/strictyaml"},
+		},
+		"sources/all": {
+			imports: []string{"sources", "sources/apt", "sources/files", "sources/git", "sources/kubespray", "sources/oci", "sources/rpm", "sources/simplestreams"},
+		},
+		"sources/collect": {
+			imports: []string{"bundle", "bundle/media", "sources", "internal/fetch", "internal/strictyaml"},
+		},
 		// The rooms that kinds share.
-		"sources/upstream": {imports: []string{"bundle", "sources", "internal/decompress", "internal/fetch"}},
-		"sources/keyring":  {imports: []string{"bundle", "sources", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}},
-		"sources/stock":    {imports: []string{"bundle", "sources", "sources/upstream", "internal/fetch"}},
-		"sources/replay":   {imports: []string{"bundle", "sources", "sources/stock", "sources/upstream", "internal/fetch"}},
-		"sources/rebuild":  {imports: []string{"bundle", "sources", "sources/stock", "internal/strictyaml"}},
-		"sources/complete": {imports: []string{"bundle", "sources", "sources/upstream", "internal/decompress"}},
-		"sources/closure":  {imports: []string{"bundle"}},
+		"sources/upstream": {
+			imports: []string{"bundle", "sources", "internal/decompress", "internal/fetch"},
+		},
+		"sources/keyring": {
+			imports: []string{"bundle", "sources", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
+		},
+		"sources/stock": {
+			imports: []string{"bundle", "sources", "sources/upstream", "internal/fetch"},
+		},
+		"sources/replay": {
+			imports: []string{"bundle", "sources", "sources/stock", "sources/upstream", "internal/fetch"},
+		},
+		"sources/rebuild": {
+			imports: []string{"bundle", "sources", "sources/stock", "internal/strictyaml"},
+		},
+		"sources/complete": {
+			imports: []string{"bundle", "sources", "sources/upstream", "internal/decompress"},
+		},
+		"sources/closure": {
+			imports: []string{"bundle"},
+		},
 
 		// The kinds.
-		"sources/files":        {imports: []string{"bundle", "sources", "sources/keyring", "sources/upstream", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect"}},
-		"sources/apt":          {imports: []string{"bundle", "sources", "sources/upstream", "sources/keyring", "sources/stock", "sources/replay", "sources/rebuild", "sources/complete", "sources/closure", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export", "sources/keys", "unpack", "verify"}},
-		"sources/apt/deb":      {imports: []string{"bundle"}},
-		"sources/apt/closure":  {imports: []string{"bundle", "sources/apt/deb", "sources/closure"}},
-		"sources/apt/reindex":  {imports: []string{"bundle", "internal/pgpkeys", "sources/apt/deb"}, tests: []string{"sources/keys"}},
-		"sources/git":          {imports: []string{"bundle", "sources", "sources/complete", "sources/replay", "sources/upstream", "sources/git/gitfile", "sources/git/gitrepo", "sources/git/gitrun", "sources/git/gitsig", "sources/git/lfs", "sources/git/relay", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect"}},
-		"sources/git/gitfile":  {imports: []string{"bundle"}},
-		"sources/git/gitrun":   {},
-		"sources/git/relay":    {imports: []string{"internal/fetch"}},
-		"sources/git/gitrepo":  {imports: []string{"bundle", "sources/git/gitfile", "sources/git/gitrun", "sources/git/relay"}, tests: []string{"internal/fetch"}},
-		"sources/git/gitsig":   {imports: []string{"bundle", "internal/fetch", "internal/pgpkeys"}},
-		"sources/git/lfs":      {imports: []string{"bundle", "internal/fetch", "sources/git/gitfile"}},
-		"sources/oci":          {imports: []string{"bundle", "sources", "internal/fetch", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"}},
-		"sources/rpm/rpmmd":    {imports: []string{"bundle"}},
-		"sources/rpm":          {imports: []string{"bundle", "sources", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"}},
-		"sources/rpm/closure":  {imports: []string{"bundle", "sources/rpm/rpmmd"}, tests: []string{"sources/rpm/rpmtest"}},
-		"sources/rpm/modulemd": {imports: []string{"bundle"}, tests: []string{"sources/rpm/rpmtest"}},
-		"sources/rpm/reindex":  {imports: []string{"bundle", "sources/rpm/rpmmd", "internal/pgpkeys"}},
-		"sources/rpm/rpmsig":   {imports: []string{"internal/pgpkeys"}},
-		"sources/pypi/pep440":  {},
-		"sources/pypi/marker":  {imports: []string{"sources/pypi/pep440"}},
-		"sources/pypi/resolve": {imports: []string{"sources/pypi/marker", "sources/pypi/pep440"}, tests: []string{"sources/pypi/tags"}},
-		"sources/pypi/tags":    {imports: []string{"sources/pypi/marker", "sources/pypi/pep440"}},
-		"sources/helm/images":  {},
-		"sources/helm/child":   {imports: []string{"sources/helm/images"}},
-		"sources/helm/render":  {imports: []string{"sources/helm/child", "sources/helm/images"}},
-		"bundle":               {},
-		"bundle/media":         {imports: []string{"bundle"}},
-		"verify":               {imports: []string{"bundle"}},
-		"unpack":               {imports: []string{"bundle", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"}},
-		"unpack/site":          {imports: []string{"bundle"}},
-		"unpack/state":         {imports: []string{"bundle", "bundle/durable", "unpack/store", "verify"}, within: "unpack"},
-		"unpack/tree":          {imports: []string{"bundle", "bundle/durable", "unpack/site", "unpack/state", "unpack/store", "verify"}, within: "unpack"},
+		"sources/files": {
+			imports: []string{"bundle", "sources", "sources/keyring", "sources/upstream", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect"},
+		},
+		"sources/apt": {
+			imports: []string{"bundle", "sources", "sources/upstream", "sources/keyring", "sources/stock", "sources/replay", "sources/rebuild", "sources/complete", "sources/closure", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export", "sources/keys", "unpack", "verify"},
+		},
+		"sources/apt/deb": {
+			imports: []string{"bundle"},
+		},
+		"sources/apt/closure": {
+			imports: []string{"bundle", "sources/apt/deb", "sources/closure"},
+		},
+		"sources/apt/reindex": {
+			imports: []string{"bundle", "internal/pgpkeys", "sources/apt/deb"}, tests: []string{"sources/keys"},
+		},
+		"sources/git": {
+			imports: []string{"bundle", "sources", "sources/complete", "sources/replay", "sources/upstream", "sources/git/gitfile", "sources/git/gitrepo", "sources/git/gitrun", "sources/git/gitsig", "sources/git/lfs", "sources/git/relay", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect"},
+		},
+		"sources/git/gitfile": {
+			imports: []string{"bundle"},
+		},
+		"sources/git/gitrun": {},
+		"sources/git/relay": {
+			imports: []string{"internal/fetch"},
+		},
+		"sources/git/gitrepo": {
+			imports: []string{"bundle", "sources/git/gitfile", "sources/git/gitrun", "sources/git/relay"}, tests: []string{"internal/fetch"},
+		},
+		"sources/git/gitsig": {
+			imports: []string{"bundle", "internal/fetch", "internal/pgpkeys"},
+		},
+		"sources/git/lfs": {
+			imports: []string{"bundle", "internal/fetch", "sources/git/gitfile"},
+		},
+		"sources/kubespray": {
+			imports: []string{"bundle", "sources", "sources/complete", "sources/kubespray/checksums", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/files"},
+		},
+		"sources/kubespray/checksums": {
+			imports: []string{"bundle"},
+		},
+		"sources/oci": {
+			imports: []string{"bundle", "sources", "internal/fetch", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
+		},
+		"sources/rpm/rpmmd": {
+			imports: []string{"bundle"},
+		},
+		"sources/rpm": {
+			imports: []string{"bundle", "sources", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
+		},
+		"sources/rpm/closure": {
+			imports: []string{"bundle", "sources/rpm/rpmmd"}, tests: []string{"sources/rpm/rpmtest"},
+		},
+		"sources/rpm/modulemd": {
+			imports: []string{"bundle"}, tests: []string{"sources/rpm/rpmtest"},
+		},
+		"sources/rpm/reindex": {
+			imports: []string{"bundle", "sources/rpm/rpmmd", "internal/pgpkeys"},
+		},
+		"sources/rpm/rpmsig": {
+			imports: []string{"internal/pgpkeys"},
+		},
+		"sources/pypi/pep440": {},
+		"sources/pypi/marker": {
+			imports: []string{"sources/pypi/pep440"},
+		},
+		"sources/pypi/resolve": {
+			imports: []string{"sources/pypi/marker", "sources/pypi/pep440"}, tests: []string{"sources/pypi/tags"},
+		},
+		"sources/pypi/tags": {
+			imports: []string{"sources/pypi/marker", "sources/pypi/pep440"},
+		},
+		"sources/helm/images": {},
+		"sources/helm/child": {
+			imports: []string{"sources/helm/images"},
+		},
+		"sources/helm/render": {
+			imports: []string{"sources/helm/child", "sources/helm/images"},
+		},
+		"bundle": {},
+		"bundle/media": {
+			imports: []string{"bundle"},
+		},
+		"verify": {
+			imports: []string{"bundle"},
+		},
+		"unpack": {
+			imports: []string{"bundle", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
+		},
+		"unpack/site": {
+			imports: []string{"bundle"},
+		},
+		"unpack/state": {
+			imports: []string{"bundle", "bundle/durable", "unpack/store", "verify"}, within: "unpack",
+		},
+		"unpack/tree": {
+			imports: []string{"bundle", "bundle/durable", "unpack/site", "unpack/state", "unpack/store", "verify"}, within: "unpack",
+		},
 
-		"sources/galaxy/api":          {imports: []string{"bundle", "internal/fetch", "sources/galaxy/record", "sources/galaxy/version"}, tests: []string{"sources/galaxy/galaxytest"}},
-		"sources/galaxy/galaxytest":   {test: true},
-		"sources/galaxy/record":       {imports: []string{"bundle"}},
-		"sources/galaxy/requirements": {imports: []string{"bundle", "sources/galaxy/api", "sources/galaxy/version"}},
-		"sources/galaxy/resolve":      {imports: []string{"bundle", "sources/galaxy/api", "sources/galaxy/version"}},
-		"sources/galaxy/tarball":      {imports: []string{"bundle", "sources/galaxy/record"}, tests: []string{"sources/galaxy/galaxytest"}},
-		"sources/galaxy/version":      {imports: []string{"bundle"}},
+		"sources/galaxy/api": {
+			imports: []string{"bundle", "internal/fetch", "sources/galaxy/record", "sources/galaxy/version"}, tests: []string{"sources/galaxy/galaxytest"},
+		},
+		"sources/galaxy/galaxytest": {
+			test: true,
+		},
+		"sources/galaxy/record": {
+			imports: []string{"bundle"},
+		},
+		"sources/galaxy/requirements": {
+			imports: []string{"bundle", "sources/galaxy/api", "sources/galaxy/version"},
+		},
+		"sources/galaxy/resolve": {
+			imports: []string{"bundle", "sources/galaxy/api", "sources/galaxy/version"},
+		},
+		"sources/galaxy/tarball": {
+			imports: []string{"bundle", "sources/galaxy/record"}, tests: []string{"sources/galaxy/galaxytest"},
+		},
+		"sources/galaxy/version": {
+			imports: []string{"bundle"},
+		},
 
-		"sources/simplestreams":         {imports: []string{"bundle", "sources", "sources/complete", "sources/keyring", "sources/rebuild", "sources/replay", "sources/stock", "sources/upstream", "sources/simplestreams/streams", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys"}},
-		"sources/simplestreams/streams": {imports: []string{"bundle", "internal/pgpkeys"}},
+		"sources/simplestreams": {
+			imports: []string{"bundle", "sources", "sources/complete", "sources/keyring", "sources/rebuild", "sources/replay", "sources/stock", "sources/upstream", "sources/simplestreams/streams", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys"},
+		},
+		"sources/simplestreams/streams": {
+			imports: []string{"bundle", "internal/pgpkeys"},
+		},
 
 		// What they stand on.
-		"unpack/store":        {imports: []string{"bundle", "bundle/durable"}, within: "unpack"},
-		"internal/decompress": {imports: []string{"internal/fetch"}},
-		"bundle/durable":      {},
-		"internal/fetch":      {},
-		"internal/pgpkeys":    {imports: []string{"bundle"}},
-		"internal/push":       {imports: []string{"bundle", "internal/fetch", "internal/registry"}, tests: []string{"unpack"}},
-		"internal/registry":   {imports: []string{"internal/fetch"}},
-		"internal/strictyaml": {imports: []string{"bundle"}},
+		"unpack/store": {
+			imports: []string{"bundle", "bundle/durable"}, within: "unpack",
+		},
+		"internal/decompress": {
+			imports: []string{"internal/fetch"},
+		},
+		"bundle/durable": {},
+		"internal/fetch": {},
+		"internal/pgpkeys": {
+			imports: []string{"bundle"},
+		},
+		"internal/push": {
+			imports: []string{"bundle", "internal/fetch", "internal/registry"}, tests: []string{"unpack"},
+		},
+		"internal/registry": {
+			imports: []string{"internal/fetch"},
+		},
+		"internal/strictyaml": {
+			imports: []string{"bundle"},
+		},
 
 		// What the program needs around them.
-		"sources/config": {imports: []string{"bundle", "sources", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/all"}},
-		"sources/export": {imports: []string{"bundle", "bundle/media", "sources", "sources/collect", "sources/config", "internal/fetch", "sources/keys", "sources/ledger"}},
-		"sources/keys":   {imports: []string{"bundle"}},
-		"sources/ledger": {imports: []string{"bundle", "bundle/durable"}},
-		"internal/serve": {imports: []string{"unpack/site"}},
+		"sources/config": {
+			imports: []string{"bundle", "sources", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/all"},
+		},
+		"sources/export": {
+			imports: []string{"bundle", "bundle/media", "sources", "sources/collect", "sources/config", "internal/fetch", "sources/keys", "sources/ledger"},
+		},
+		"sources/keys": {
+			imports: []string{"bundle"},
+		},
+		"sources/ledger": {
+			imports: []string{"bundle", "bundle/durable"},
+		},
+		"internal/serve": {
+			imports: []string{"unpack/site"},
+		},
 
 		// Tests, tools, examples.
-		"internal/archtest":          {},
-		"internal/bench":             {},
-		"sources/helm/helmtest":      {test: true},
-		"sources/rpm/rpmtest":        {test: true},
-		"sources/pypi/piptest":       {test: true},
-		"internal/test/gittest":      {test: true, imports: []string{"internal/test/upstreamtest"}},
-		"sources/sourcetest":         {test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "sources/export", "internal/fetch", "sources/keys", "unpack", "verify"}},
-		"internal/test/bundletest":   {test: true, imports: []string{"bundle", "bundle/media", "verify"}},
-		"internal/promises":          {test: true, tests: []string{"bundle"}},
-		"internal/test/faulttest":    {test: true},
-		"internal/test/plantest":     {test: true, imports: []string{"sources", "sources/collect", "sources/config", "internal/fetch", "internal/pgpkeys"}},
-		"internal/test/upstreamtest": {test: true},
-		"internal/test/imagetest":    {test: true, imports: []string{"internal/test/webtest"}},
-		"internal/test/registrytest": {test: true, imports: []string{"internal/test/upstreamtest"}},
-		"internal/test/webtest":      {test: true, imports: []string{"bundle", "unpack/site", "internal/serve"}},
-		"examples":                   {tests: []string{"sources/config"}},
-		"examples/demo":              {},
+		"internal/archtest": {},
+		"internal/bench":    {},
+		"sources/helm/helmtest": {
+			test: true,
+		},
+		"sources/rpm/rpmtest": {
+			test: true,
+		},
+		"sources/pypi/piptest": {
+			test: true,
+		},
+		"internal/test/gittest": {
+			test: true, imports: []string{"internal/test/upstreamtest"},
+		},
+		"sources/sourcetest": {
+			test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "sources/export", "internal/fetch", "sources/keys", "unpack", "verify"},
+		},
+		"internal/test/bundletest": {
+			test: true, imports: []string{"bundle", "bundle/media", "verify"},
+		},
+		"internal/promises": {
+			test: true, tests: []string{"bundle"},
+		},
+		"internal/test/faulttest": {
+			test: true,
+		},
+		"internal/test/plantest": {
+			test: true, imports: []string{"sources", "sources/collect", "sources/config", "internal/fetch", "internal/pgpkeys"},
+		},
+		"internal/test/upstreamtest": {
+			test: true,
+		},
+		"internal/test/imagetest": {
+			test: true, imports: []string{"internal/test/webtest"},
+		},
+		"internal/test/registrytest": {
+			test: true, imports: []string{"internal/test/upstreamtest"},
+		},
+		"internal/test/webtest": {
+			test: true, imports: []string{"bundle", "unpack/site", "internal/serve"},
+		},
+		"examples": {
+			tests: []string{"sources/config"},
+		},
+		"examples/demo": {},
 	}
 }
 

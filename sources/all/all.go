@@ -7,6 +7,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/apt"
 	"github.com/gapbundle/gapbundle/sources/files"
 	"github.com/gapbundle/gapbundle/sources/git"
+	"github.com/gapbundle/gapbundle/sources/kubespray"
 	"github.com/gapbundle/gapbundle/sources/oci"
 	"github.com/gapbundle/gapbundle/sources/rpm"
 	"github.com/gapbundle/gapbundle/sources/simplestreams"
@@ -18,6 +19,7 @@ func Kinds() sources.Kinds {
 		apt.Kind(),
 		files.Kind(),
 		git.Kind(),
+		kubespray.Kind(),
 		oci.Kind(),
 		rpm.Kind(),
 		simplestreams.Kind(),

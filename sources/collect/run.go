@@ -69,7 +69,7 @@ func (c *crew) known(ctx context.Context, u *outcome) (err error) {
 		err = c.ensureKept(ctx, u)
 	}
 	if err != nil {
-		return fmt.Errorf("source %s, %s: %w", u.source, u.artifact.File.Path, err)
+		return fmt.Errorf("source %s, %s: %w", u.source, u.artifact.File.Path, asUpstream(err, u.artifact))
 	}
 	return nil
 }

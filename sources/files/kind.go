@@ -2,12 +2,14 @@ package files
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // Name is the kind's name in a spec file, and its part of client paths.
@@ -44,6 +46,7 @@ type urlEntry struct {
 	Pos    strictyaml.Pos
 	URL    string `yaml:"url,required,scalar" doc:"http or https."`
 	SHA256 sha256 `yaml:"sha256" doc:"Digest, 64 hexadecimal digits."`
+	SHA512 sha512 `yaml:"sha512" doc:"Digest by SHA-512, 128 hexadecimal digits, where upstream tells no other."`
 	Path   string `yaml:"path" doc:"Path below /files/ of the mirror, instead of host and path of the URL."`
 }
 
@@ -55,6 +58,21 @@ func (s *sha256) UnmarshalText(b []byte) error {
 	d, err := parseDigest(string(b))
 	*s = sha256(d)
 	return err
+}
+
+// sha512 is a checksum that upstream tells in place of a SHA-256.
+type sha512 upstream.Sum
+
+// UnmarshalText reads 128 hexadecimal digits, in either case.
+func (s *sha512) UnmarshalText(b []byte) error {
+	*s = sha512{Algorithm: "sha512", Hex: strings.ToLower(string(b))}
+	if digits, err := hex.DecodeString(s.Hex); err != nil || len(digits) != 64 {
+		return fmt.Errorf("%.140q: want 128 hexadecimal digits: %w", b, bundle.ErrMalformed)
+	}
+	if strings.Trim(s.Hex, "0") == "" {
+		return fmt.Errorf("%.20s...: a placeholder: %w", b, bundle.ErrMalformed)
+	}
+	return nil
 }
 
 // parseDigest reads 64 hexadecimal digits, in either case. All zeros would

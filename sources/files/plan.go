@@ -2,7 +2,9 @@ package files
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 
@@ -191,6 +193,11 @@ func ask(ctx context.Context, env *sources.Env, a *planned) error {
 	if digest.IsZero() {
 		digest = a.match.digest
 	}
+	// The base recorded by which checksum its content was checked.
+	held := a.known && !r.sum.IsZero() && a.recorded.Validator == r.sum.String()
+	if digest.IsZero() && held {
+		digest = a.recorded.File.Digest
+	}
 	secure := false
 	if a.known && !digest.IsZero() && a.recorded.File.Digest == digest {
 		artifact.File.Size = a.recorded.File.Size
@@ -204,8 +211,14 @@ func ask(ctx context.Context, env *sources.Env, a *planned) error {
 	}
 	artifact.Open = opener(env, r)
 	artifact.File.Digest = digest
+	if !r.sum.IsZero() {
+		artifact.Validator = r.sum.String()
+		if !held {
+			artifact.Known = func(ctx context.Context) error { return readThrough(ctx, artifact.Open) }
+		}
+	}
 	switch {
-	case !r.pinned.IsZero():
+	case !r.pinned.IsZero(), !r.sum.IsZero():
 		artifact.Evidence.Vouched = bundle.VouchedPinned
 		return nil
 	case !digest.IsZero():
@@ -265,7 +278,11 @@ func pin(lock *sources.Lock, a *planned, secure bool) error {
 // beginning that was seen already is not looked at again. No size need be told:
 // releases that are packed when somebody asks have none.
 func opener(env *sources.Env, r *remote) bundle.Open {
-	open := upstream.At(r.raw).Open(env, upstream.Want{Size: -1, Limit: bundle.MaxInteger})
+	place, want := upstream.At(r.raw), upstream.Want{Sum: r.sum, Size: -1, Limit: bundle.MaxInteger}
+	open := place.Open(env, want)
+	if !r.sum.IsZero() {
+		open = upstream.Validated(open, r.sum.String())
+	}
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
 		c, err := open(ctx, at, validator)
 		if err != nil || c.At > 0 || r.allowKey {
@@ -273,4 +290,15 @@ func opener(env *sources.Env, r *remote) bundle.Open {
 		}
 		return screened(c, r.where())
 	}
+}
+
+// readThrough reads content to its end, where its checksum is compared: for content
+// whose digest is known already and whose checksum by SHA-512 is not.
+func readThrough(ctx context.Context, open bundle.Open) error {
+	c, err := open(ctx, 0, "")
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, c.Body)
+	return errors.Join(err, c.Body.Close())
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/keyring"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // web is a source of files by URL.
@@ -34,6 +35,7 @@ type remote struct {
 	url    *url.URL
 	path   string // below the mount
 	pinned bundle.Digest
+	sum    upstream.Sum // the spec's checksum by SHA-512; zero: none
 	reason string
 	// allowKey lets a private key through.
 	allowKey bool
@@ -120,8 +122,14 @@ func (r *remote) merge(other *remote) error {
 	if !r.pinned.IsZero() && !other.pinned.IsZero() && r.pinned != other.pinned {
 		return other.pos.Errorf("%s: stands in %s already, with another sha256", fetch.Redact(r.raw), r.pos)
 	}
+	if !r.sum.IsZero() && !other.sum.IsZero() && r.sum != other.sum {
+		return other.pos.Errorf("%s: stands in %s already, with another sha512", fetch.Redact(r.raw), r.pos)
+	}
 	if r.pinned.IsZero() {
 		r.pinned = other.pinned
+	}
+	if r.sum.IsZero() {
+		r.sum = other.sum
 	}
 	r.allowKey = r.allowKey || other.allowKey
 	return nil
@@ -132,7 +140,7 @@ func (r *remote) where() string { return fetch.Redact(r.raw) }
 
 // newRemote takes an entry of the spec; errors have its place.
 func newRemote(e urlEntry, reason string) (*remote, error) {
-	r := &remote{pos: e.Pos, raw: e.URL, reason: reason, pinned: bundle.Digest(e.SHA256)}
+	r := &remote{pos: e.Pos, raw: e.URL, reason: reason, pinned: bundle.Digest(e.SHA256), sum: upstream.Sum(e.SHA512)}
 	var err error
 	if r.url, err = parseURL(e.URL); err != nil {
 		return nil, e.Pos.Errorf("%w", err)
