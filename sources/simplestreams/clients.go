@@ -105,10 +105,13 @@ func quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
+// forContainers names the remote apart from those that both programs have:
+// images, ubuntu.
 func forContainers(r bundle.Repository, program, name string) []byte {
 	return fmt.Appendf(nil, `# %[1]s, %[2]s. %[3]s takes https alone; a private authority of the mirror has to be among the system's
-# (/usr/local/share/ca-certificates, update-ca-certificates), on the host of the daemon too.
+# (/usr/local/share/ca-certificates, update-ca-certificates), on the host of the daemon too. LXD 5 speaks nothing
+# older than TLS 1.3, which nginx before 1.27 has to be told: ssl_protocols TLSv1.2 TLSv1.3;
 %[3]s remote add %[4]s %[5]s/%[6]s --protocol simplestreams
 %[3]s image list %[4]s:
-`, r.Name, r.Mode, program, name, sources.BaseMark, r.Mount)
+`, r.Name, r.Mode, program, "mirror-"+name, sources.BaseMark, r.Mount)
 }

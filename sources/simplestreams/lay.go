@@ -111,6 +111,11 @@ func (e *entry) fresh(ctx context.Context, env *sources.Env, keys keyring.Keys, 
 // that signed it.
 func (e *entry) repository(env *sources.Env, by keyring.Keys) (sources.Repository, error) {
 	repo := sources.Repository{Name: e.name, Mount: e.mount, Mode: string(rebuild.Verbatim), Annotations: map[string]string{}}
+	public, err := bundle.ParsePublic(e.root, "")
+	if err != nil {
+		return repo, err
+	}
+	repo.Public = []sources.Public{public}
 	upstreams, err := by.Publish(keyring.RoleUpstream, keyring.Path(e.name))
 	if err != nil {
 		return repo, err

@@ -207,7 +207,7 @@ func TestClients(t *testing.T) {
 		t.Fatalf("got %v, %v", files, err)
 	}
 	for i, program := range []string{"incus", "lxc"} {
-		if want := program + " remote add images @BASE@/simplestreams/images --protocol simplestreams"; files[i].Path != program+"/images.sh" || !strings.Contains(string(files[i].Content), want) {
+		if want := program + " remote add mirror-images @BASE@/simplestreams/images --protocol simplestreams"; files[i].Path != program+"/images.sh" || !strings.Contains(string(files[i].Content), want) {
 			t.Errorf("%s: %s", files[i].Path, files[i].Content)
 		}
 	}

@@ -51,8 +51,27 @@ func Each(t *testing.T, dir string, f func(t *testing.T, s *Server)) {
 // published, until the test ends.
 func Start(t testing.TB, name, dir string) *Server {
 	t.Helper()
+	return start(t, name, dir, Pair{})
+}
+
+// Pair are the PEM files of a server's certificate and its key.
+type Pair struct{ Cert, Key string }
+
+// StartTLS is Start over https, for Nginx and Serve.
+func StartTLS(t testing.TB, name, dir string, pair Pair) *Server {
+	t.Helper()
+	if name != Nginx && name != Serve {
+		t.Fatalf("server %q over https: want %s or %s", name, Nginx, Serve)
+	}
+	s := start(t, name, dir, pair)
+	s.URL = "https" + strings.TrimPrefix(s.URL, "http")
+	return s
+}
+
+func start(t testing.TB, name, dir string, pair Pair) *Server {
+	t.Helper()
 	if name == Serve {
-		return startServe(t, dir)
+		return startServe(t, dir, pair)
 	}
 	work := t.TempDir()
 	port := freePort(t)
@@ -62,7 +81,7 @@ func Start(t testing.TB, name, dir string) *Server {
 	file := filepath.Join(work, name+".conf")
 	switch name {
 	case Nginx:
-		config = nginxConfig(work, filepath.Join(snippets, "nginx.conf"), port)
+		config = nginxConfig(work, filepath.Join(snippets, "nginx.conf"), port, pair)
 		args = []string{"-p", work, "-c", file, "-e", "stderr"}
 	case Apache:
 		config = apacheConfig(work, filepath.Join(snippets, "apache.conf"), port)
@@ -80,7 +99,7 @@ func Start(t testing.TB, name, dir string) *Server {
 	return startProgram(t, name, args, work, port)
 }
 
-func startServe(t testing.TB, dir string) *Server {
+func startServe(t testing.TB, dir string, pair Pair) *Server {
 	var log bytes.Buffer
 	h, err := serve.New(dir, serve.Options{AccessLog: &log})
 	if err != nil {
@@ -92,7 +111,7 @@ func startServe(t testing.TB, dir string) *Server {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- serve.Server{Listener: l, Handler: h}.Run(ctx) }()
+	go func() { ended <- serve.Server{Listener: l, Handler: h, TLSCert: pair.Cert, TLSKey: pair.Key}.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -201,8 +220,11 @@ func reachable(t testing.TB, dir string) {
 	}
 }
 
-func nginxConfig(work, snippet, port string) string {
+func nginxConfig(work, snippet, port string, pair Pair) string {
 	user := ""
+	if pair.Cert != "" {
+		port += fmt.Sprintf(" ssl;\n\t\tssl_protocols TLSv1.2 TLSv1.3;\n\t\tssl_certificate %q;\n\t\tssl_certificate_key %q", pair.Cert, pair.Key)
+	}
 	if os.Geteuid() == 0 {
 		user = "user root;"
 	}
