@@ -61,6 +61,7 @@ func trip(t *testing.T, program, spec string) {
 	isApt := strings.HasPrefix(spec, "apt")
 	isRPM := strings.HasPrefix(spec, "rpm")
 	isOCI := strings.HasPrefix(spec, "oci")
+	isImages := strings.HasPrefix(spec, "simplestreams")
 	packages := newRPMs(t, repositories)
 	var handler http.Handler = up
 	switch {
@@ -68,6 +69,10 @@ func trip(t *testing.T, program, spec string) {
 		handler = repositories
 	case isRPM:
 		handler = packages
+	case isImages:
+		mirrors := newImages(t, repositories)
+		mirrors.adopt(dir)
+		handler = mirrors
 	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
@@ -105,7 +110,12 @@ func trip(t *testing.T, program, spec string) {
 			run("clients", "mirror", "--for", client, "--base-url", "http://mirror.lan")
 		}
 	}
-	if isApt || isRPM || isOCI { // the check asked for everything that a client would
+	if isImages {
+		for _, client := range []string{"maas", "lxc", "incus"} {
+			run("clients", "mirror", "--for", client, "--base-url", "https://mirror.lan")
+		}
+	}
+	if isApt || isRPM || isOCI || isImages { // the check asked for everything that a client would
 		return
 	}
 
