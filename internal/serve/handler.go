@@ -63,7 +63,8 @@ func New(dir string, o Options) (*Handler, error) {
 // requests fail.
 func (h *Handler) Close() error { return h.mirror.close() }
 
-// ServeHTTP answers GET and HEAD.
+// ServeHTTP answers GET and HEAD, and the one POST that asks where objects of
+// Git LFS are.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := newAnswer(w, h.piece)
 	h.metrics.begin()
@@ -72,12 +73,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.logLine(a, r)
 	}()
 	a.Header().Set("X-Content-Type-Options", "nosniff")
+	if repository, ok := batchOf(r); ok {
+		h.batch(a, r, repository)
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		a.Header().Set("Allow", "GET, HEAD")
 		refuse(a, r, http.StatusMethodNotAllowed)
 		return
 	}
-	p := path.Clean("/" + r.URL.Path)
+	p := gitPath(path.Clean("/" + r.URL.Path))
 	if strings.Contains(p, "/.") {
 		refuse(a, r, http.StatusNotFound)
 		return

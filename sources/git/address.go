@@ -54,6 +54,9 @@ func parseAddress(raw string, knows func(host string) bool) (address, error) {
 		return bad("its path cannot be one of the mirror")
 	}
 	for part := range strings.SplitSeq(path, "/") {
+		if strings.HasPrefix(part, ".") {
+			return bad("no web server of a mirror serves what begins with a dot")
+		}
 		if strings.HasSuffix(strings.ToLower(part), suffix) {
 			return bad("a repository in a folder with a name that ends in .git")
 		}
