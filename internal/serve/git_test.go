@@ -17,6 +17,7 @@ func TestGitPath(t *testing.T) {
 		"/git/h/a/info/refs":                  "/git/h/a.git/info/refs",
 		"/git/h/o/a/objects/pack/pack-1.pack": "/git/h/o/a.git/objects/pack/pack-1.pack",
 		"/git/h/a.git/objects/info/packs":     "/git/h/a.git/objects/info/packs",
+		"/git/h/a.git/lfs/objects/ab/ab/abc":  "/git/h/a.git/lfs/objects/ab/ab/abc",
 		"/git/h/a/HEAD":                       "/git/h/a.git/HEAD",
 		"/git/h/a":                            "/git/h/a",
 		"/files/h/a/HEAD":                     "/files/h/a/HEAD",
