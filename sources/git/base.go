@@ -3,8 +3,9 @@ package git
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -24,7 +25,7 @@ const (
 	lfsFolder    = "lfs/objects/"
 )
 
-// maxDocument bounds a document that the last export kept, in bytes.
+// maxDocument bounds a document of a git repository in the mirror, in bytes.
 const maxDocument = 64 << 20
 
 // Reasons of files, in their evidence.
@@ -41,9 +42,10 @@ type past struct {
 	files   map[string]sources.Recorded // by name in the git repository
 	record  *gitfile.Record
 	refs    []gitfile.Ref
-	head    string              // content of HEAD
-	commits [][]gitfile.ID      // of each pack
-	ids     map[gitfile.ID]bool // that refs named
+	head    string                // content of HEAD
+	commits [][]gitfile.ID        // of each pack
+	lists   map[gitfile.ID][]byte // the files that commits were read from, by packs
+	ids     map[gitfile.ID]bool   // that refs named
 	// have reports whether the base of this delta has all packs: then none is
 	// carried, and none has to be made again.
 	have bool
@@ -83,13 +85,13 @@ func cutDir(path string) (dir, name string, ok bool) {
 
 // load reads the documents of the last export. ok is false if one is not there
 // any more, or is not the one that was recorded.
-func (p *past) load(env *sources.Env, dir string) (ok bool, err error) {
+func (p *past) load(env *sources.Env) (ok bool, err error) {
 	var record, packed, head []byte
 	for _, d := range []struct {
 		name string
 		to   *[]byte
 	}{{nameRecord, &record}, {namePacked, &packed}, {nameHead, &head}} {
-		if *d.to, err = p.document(env, dir, d.name); err != nil || *d.to == nil {
+		if *d.to, err = p.document(env, d.name); err != nil || *d.to == nil {
 			return false, err
 		}
 	}
@@ -100,12 +102,12 @@ func (p *past) load(env *sources.Env, dir string) (ok bool, err error) {
 	if p.refs, err = gitfile.ReadPackedRefs(bytes.NewReader(packed)); err != nil {
 		return false, nil //nolint:nilerr // as above
 	}
-	p.ids, p.have = map[gitfile.ID]bool{}, env.Have != nil
+	p.ids, p.lists, p.have = map[gitfile.ID]bool{}, map[gitfile.ID][]byte{}, env.Have != nil
 	for _, r := range p.refs {
 		p.ids[r.ID] = true
 	}
 	for _, pack := range p.record.Packs {
-		list, err := p.document(env, dir, packName(pack.Name, ".commits"))
+		list, err := p.document(env, packName(pack.Name, ".commits"))
 		if err != nil || list == nil {
 			return false, err
 		}
@@ -113,7 +115,7 @@ func (p *past) load(env *sources.Env, dir string) (ok bool, err error) {
 		if err != nil {
 			return false, nil //nolint:nilerr // as above
 		}
-		p.commits = append(p.commits, ids)
+		p.commits, p.lists[pack.Name] = append(p.commits, ids), list
 		for _, end := range packEnds() {
 			r, known := p.files[packName(pack.Name, end)]
 			if !known {
@@ -136,22 +138,29 @@ func packEnds() []string { return []string{".pack", ".idx", ".commits"} }
 func packName(id gitfile.ID, end string) string { return packFolder + "pack-" + id.String() + end }
 
 // document is the content of a file that the last export published and kept;
-// nil: it was not kept, or is damaged.
-func (p *past) document(env *sources.Env, dir, name string) ([]byte, error) {
+// nil: it is not kept any more.
+func (p *past) document(env *sources.Env, name string) ([]byte, error) {
 	r, ok := p.files[name]
 	if !ok {
 		return nil, nil
 	}
-	in, err := openKept(env, p.source, dir+"/"+name)
-	if err != nil || in == nil {
-		return nil, err
+	content, err := env.Content(r.File.Digest)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && bundle.DigestOf(content) != r.File.Digest {
+		return nil, nil
 	}
-	defer func() { _ = in.Close() }() // read-only
-	content, err := io.ReadAll(io.LimitReader(in, maxDocument+1))
-	if err != nil || bundle.DigestOf(content) != r.File.Digest {
-		return nil, err
+	return content, err
+}
+
+// maxKept is the most that the ledger keeps of one document, in bytes.
+const maxKept = 4 << 20
+
+// keep marks a document that the next export reads.
+func (m *mirror) keep(a sources.Artifact) sources.Artifact {
+	a.Keep = a.File.Size <= maxKept
+	if !a.Keep {
+		m.note("%s has %d bytes, which is too much to keep: the next change is fetched whole; choose fewer refs", a.File.Path, a.File.Size)
 	}
-	return content, nil
+	return a
 }
 
 func readCommits(list []byte) ([]gitfile.ID, error) {

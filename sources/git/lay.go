@@ -110,9 +110,9 @@ func (m *mirror) files() ([]sources.Artifact, error) {
 		return a
 	}
 	files := []sources.Artifact{
-		keep(said(nameHead, []byte(m.main))), made(nameConfig, []byte(config), reasonRefs),
-		keep(said(namePacked, packed.Bytes())), said(nameInfoRefs, refs.Bytes()),
-		made(namePacks, packs.Bytes(), reasonPack), keep(made(nameRecord, record.Bytes(), reasonRecord)),
+		m.keep(said(nameHead, []byte(m.main))), made(nameConfig, []byte(config), reasonRefs),
+		m.keep(said(namePacked, packed.Bytes())), said(nameInfoRefs, refs.Bytes()),
+		made(namePacks, packs.Bytes(), reasonPack), m.keep(made(nameRecord, record.Bytes(), reasonRecord)),
 	}
 	for _, p := range m.record.Packs {
 		for _, end := range packEnds() {
@@ -133,10 +133,10 @@ func (m *mirror) packFile(id gitfile.ID, end string) (sources.Artifact, error) {
 	if end == ".pack" {
 		a.Evidence.Vouched, a.Evidence.Origin = m.vouchedFor(), m.url
 	}
-	var recorded *sources.Recorded
+	var recorded sources.Recorded
 	if m.past != nil {
 		if r, ok := m.past.files[name]; ok {
-			recorded = &r
+			recorded = r
 			a.Evidence.Vouched, a.Evidence.Origin = r.Vouched, r.Origin
 		}
 	}
@@ -145,12 +145,16 @@ func (m *mirror) packFile(id gitfile.ID, end string) (sources.Artifact, error) {
 		a.Open, a.File.Size, a.File.Digest, err = m.local(made, end)
 	} else {
 		a.File, a.Checked = recorded.File, true
+		if end == ".commits" {
+			a.Open = sources.InMemory(m.past.lists[id], "")
+			return m.keep(a), nil
+		}
 		a.Open = func(context.Context, int64, string) (*bundle.Content, error) {
 			return nil, fmt.Errorf("%s: the base has it: %w", a.File.Path, sources.ErrNotAtHand)
 		}
 	}
 	if end == ".commits" {
-		a = keep(a)
+		a = m.keep(a)
 	}
 	return a, err
 }

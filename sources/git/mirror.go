@@ -92,7 +92,7 @@ func (m *mirror) begin(ctx context.Context) (err error) {
 	if m.past == nil {
 		return nil
 	}
-	ok, err := m.past.load(m.env, m.dir)
+	ok, err := m.past.load(m.env)
 	if err == nil && !ok {
 		m.note("what the last export kept about it is gone: one new pack of everything")
 		m.past = nil

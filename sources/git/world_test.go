@@ -1,10 +1,10 @@
 package git
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"maps"
@@ -36,7 +36,7 @@ type site struct {
 	web   string // web root of the mirror
 	hosts map[string]fetch.HostOptions
 	files map[string][]sources.Recorded // by repository
-	kept  map[string][]byte             // by repository and path
+	kept  map[bundle.Digest][]byte      // documents
 	blobs map[bundle.Digest][]byte      // that the mirror has
 	full  bool                          // nothing is taken to be there
 	taken map[bundle.Digest]bool        // blobs that this export carried
@@ -46,10 +46,10 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	return &site{t: t, dir: t.TempDir(), web: t.TempDir(), files: map[string][]sources.Recorded{}, kept: map[string][]byte{}, blobs: map[bundle.Digest][]byte{}}
+	return &site{t: t, dir: t.TempDir(), web: t.TempDir(), files: map[string][]sources.Recorded{}, kept: map[bundle.Digest][]byte{}, blobs: map[bundle.Digest][]byte{}}
 }
 
-// Files and Kept make site the base of the next export.
+// Files and Content make site the base of the next export.
 func (s *site) Files(repo string) iter.Seq2[sources.Recorded, error] {
 	return func(yield func(sources.Recorded, error) bool) {
 		for _, r := range s.files[repo] {
@@ -60,12 +60,14 @@ func (s *site) Files(repo string) iter.Seq2[sources.Recorded, error] {
 	}
 }
 
-func (s *site) Kept(repo, path string) (io.ReadCloser, error) {
-	b, ok := s.kept[repo+" "+path]
+func (s *site) Document(string, string) ([]byte, error) { return nil, fs.ErrNotExist }
+
+func (s *site) Content(d bundle.Digest) ([]byte, error) {
+	b, ok := s.kept[d]
 	if !ok {
-		return nil, nil
+		return nil, fs.ErrNotExist
 	}
-	return io.NopCloser(bytes.NewReader(b)), nil
+	return b, nil
 }
 
 func (s *site) write(name, content string) {
@@ -190,7 +192,9 @@ func (s *site) collect(repo string, a sources.Artifact) error {
 	if err := os.WriteFile(name, b, 0o644); err != nil {
 		return err
 	}
-	s.kept[repo+" "+a.File.Path] = b
+	if a.Keep {
+		s.kept[a.File.Digest] = b
+	}
 	s.files[repo] = append(s.files[repo], sources.Recorded{
 		File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Reason: a.Evidence.Reason, Validator: a.Validator,
 	})

@@ -22,7 +22,7 @@ import (
 
 const (
 	// MaxCommits bounds the commits that are listed for one pack; the newest are.
-	MaxCommits = 20_000
+	MaxCommits = 10_000
 	// window and depth are git's defaults of 2.39, fixed.
 	window = "10"
 	depth  = "50"
