@@ -54,31 +54,24 @@ func newChain(t *testing.T) *chain {
 func nginxFront(t *testing.T, to string) string {
 	t.Helper()
 	work, port := t.TempDir(), freePort(t)
-	config := fmt.Sprintf(`daemon off; pid %[1]s/pid; error_log stderr; events {}
+	config := fmt.Sprintf(`daemon on; pid %[1]s/pid; error_log %[1]s/log; events {}
 http { access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
 server { listen 127.0.0.1:%[2]s; location / { proxy_pass %[3]s; proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_request_buffering off; proxy_buffering off; } } }`, work, port, to)
 	file := filepath.Join(work, "nginx.conf")
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("/usr/sbin/nginx", "-p", work, "-c", file, "-e", "stderr")
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("nginx: %v; .ci/clients installs it", err)
+	// It goes into the background when it listens.
+	out, err := exec.Command("/usr/sbin/nginx", "-p", work, "-c", file, "-e", "stderr").CombinedOutput()
+	if err != nil {
+		t.Fatalf("nginx: %v; .ci/clients installs it\n%s", err, out)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	base := "http://127.0.0.1:" + port
-	for range 600 {
-		if resp, err := http.Get(base + "/"); err == nil {
-			resp.Body.Close()
-			return base
+		if out, err := exec.Command("/usr/sbin/nginx", "-p", work, "-c", file, "-e", "stderr", "-s", "stop").CombinedOutput(); err != nil {
+			t.Errorf("nginx: %v\n%s", err, out)
 		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Fatal("nginx does not answer")
-	return ""
+	})
+	return "http://127.0.0.1:" + port
 }
 
 func freePort(t *testing.T) string {

@@ -26,7 +26,7 @@ func faults() []fault {
 	const old = "written by old or foreign tools; git clones and shows it"
 	tolerated := []fault{
 		{id: "zeroPaddedFilemode", reason: "modes with a leading zero, written by early hosting services; git reads them"},
-		{id: "badFilemode", reason: "modes such as 100664 of early git; git checks them out as 100644"},
+		{id: "badFilemode", reason: "modes such as 100600 of early tools; git checks them out as 100644"},
 		{id: "badTimezone", reason: old}, {id: "badDate", reason: old}, {id: "badDateOverflow", reason: old}, {id: "zeroPaddedDate", reason: old},
 		{id: "badEmail", reason: old}, {id: "badName", reason: old}, {id: "missingEmail", reason: old}, {id: "missingSpaceBeforeEmail", reason: old},
 		{id: "missingNameBeforeEmail", reason: old}, {id: "missingSpaceBeforeDate", reason: old}, {id: "multipleAuthors", reason: old},
