@@ -69,7 +69,8 @@ func table() map[string]row {
 			imports: []string{"bundle", "internal/pgpkeys", "sources/apt/deb"}, tests: []string{"sources/keys"},
 		},
 		"sources/git": {
-			imports: []string{"bundle", "sources", "sources/complete", "sources/replay", "sources/upstream", "sources/git/gitfile", "sources/git/gitrepo", "sources/git/gitrun", "sources/git/gitsig", "sources/git/lfs", "sources/git/relay", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect"},
+			imports: []string{"bundle", "sources", "sources/complete", "sources/replay", "sources/upstream", "sources/git/gitfile", "sources/git/gitrepo", "sources/git/gitrun", "sources/git/gitsig", "sources/git/lfs", "sources/git/relay", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
+			tests:   []string{"sources/collect", "sources/export", "sources/keys", "unpack", "verify"},
 		},
 		"sources/git/gitfile": {
 			imports: []string{"bundle"},

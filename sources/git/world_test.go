@@ -31,7 +31,7 @@ var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 // site is an exporter with what it remembers, and the mirror that its bundles
 // make.
 type site struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string // of the spec
 	web   string // web root of the mirror
 	hosts map[string]fetch.HostOptions
@@ -44,7 +44,7 @@ type site struct {
 	carry int64                         // bytes of blobs that the last export carried
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	return &site{t: t, dir: t.TempDir(), web: t.TempDir(), files: map[string][]sources.Recorded{}, kept: map[bundle.Digest][]byte{}, blobs: map[bundle.Digest][]byte{}}
 }
