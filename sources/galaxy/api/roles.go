@@ -18,7 +18,7 @@ import (
 var (
 	ownerName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 	roleName  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,127}$`)
-	tagName   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+/@-]{0,127}$`)
+	tagName   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+/-]{0,127}$`)
 )
 
 // SplitRole cuts "owner.name" at its last dot, as ansible-galaxy does, and checks both. Errors match

@@ -97,7 +97,7 @@ func read(in io.Reader) (*Collection, error) {
 		return nil, fmt.Errorf("not a gzipped archive: %w", bundle.ErrMalformed)
 	}
 	a := &archive{members: map[string]member{}, left: maxUnpacked}
-	if err := a.read(unpacked); err != nil {
+	if err := a.each(unpacked, a.member); err != nil {
 		return nil, err
 	}
 	return a.collection()
@@ -117,10 +117,11 @@ func (b bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (a *archive) read(unpacked io.Reader) error {
+// each calls f for every member, and reads to the end of what is packed.
+func (a *archive) each(unpacked io.Reader, f func(*tar.Header, io.Reader) error) error {
 	unpacked = bounded{unpacked, a}
 	in := tar.NewReader(unpacked)
-	for {
+	for count := 0; ; count++ {
 		h, err := in.Next()
 		if err == io.EOF {
 			break
@@ -128,7 +129,10 @@ func (a *archive) read(unpacked io.Reader) error {
 		if err != nil {
 			return malformed(err)
 		}
-		if err := a.member(h, in); err != nil {
+		if count == maxEntries {
+			return fmt.Errorf("archive: more than %d members: %w", maxEntries, bundle.ErrMalformed)
+		}
+		if err := f(h, in); err != nil {
 			return err
 		}
 	}
@@ -153,9 +157,6 @@ func (a *archive) member(h *tar.Header, content io.Reader) error {
 	}
 	if _, twice := a.members[name]; twice {
 		return fmt.Errorf("archive: %s: occurs twice: %w", name, bundle.ErrMalformed)
-	}
-	if len(a.members) == maxEntries {
-		return fmt.Errorf("archive: more than %d members: %w", maxEntries, bundle.ErrMalformed)
 	}
 	var m member
 	var err error

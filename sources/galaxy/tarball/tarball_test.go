@@ -184,9 +184,42 @@ func TestVerifier(t *testing.T) {
 	}
 }
 
+func role() *galaxytest.Role {
+	return &galaxytest.Role{Owner: "acme", Name: "ntp", Tag: "v1", Meta: "dependencies: [acme.bash]\n",
+		Files: map[string]string{"meta/requirements.yml": "- acme.more\n", "roles/inner/meta/main.yml": "dependencies: [acme.inner]\n"}}
+}
+
+func TestReadRole(t *testing.T) {
+	r, err := ReadRole(bytes.NewReader(role().Archive(t)))
+	if err != nil || string(r.Main) != "dependencies: [acme.bash]\n" || string(r.More) != "- acme.more\n" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	whole := role().Archive(t)
+	for n := range len(whole) {
+		if _, err := ReadRole(bytes.NewReader(whole[:n])); !errors.Is(err, bundle.ErrMalformed) {
+			t.Fatalf("%d of %d bytes: %v", n, len(whole), err)
+		}
+	}
+	for name, m := range map[string]galaxytest.Member{
+		"traversal":     {Name: "../evil", Content: "x"},
+		"link out":      {Name: "a/b", Type: tar.TypeSymlink, Link: "../../x"},
+		"absolute link": {Name: "a/b", Type: tar.TypeSymlink, Link: "/etc"},
+		"large":         {Name: "a/meta/main.yml", Content: strings.Repeat("#", maxMeta+1)},
+	} {
+		members := []galaxytest.Member{{Name: "r/meta/main.yml", Content: "dependencies: []"}, m}
+		if _, err := ReadRole(bytes.NewReader(galaxytest.Pack(t, members))); !errors.Is(err, bundle.ErrMalformed) || !strings.Contains(err.Error(), m.Name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := ReadRole(bytes.NewReader(galaxytest.Pack(t, []galaxytest.Member{{Name: "r/README.md"}}))); !errors.Is(err, bundle.ErrMalformed) {
+		t.Error(err)
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	whole := sample().Archive(f)
 	f.Add(whole)
+	f.Add(role().Archive(f))
 	f.Add(galaxytest.Pack(f, append(sample().Members(), galaxytest.Member{Name: "../x", Content: "x"})))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := Read(bytes.NewReader(b))
@@ -195,6 +228,9 @@ func FuzzRead(f *testing.F) {
 		}
 		if err == nil && (len(c.Manifest) == 0 || c.Files < 2) {
 			t.Errorf("%+v", c)
+		}
+		if _, err := ReadRole(bytes.NewReader(b)); err != nil && !errors.Is(err, bundle.ErrMalformed) {
+			t.Error(err)
 		}
 	})
 }

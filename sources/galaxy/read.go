@@ -1,0 +1,110 @@
+package galaxy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/galaxy/requirements"
+)
+
+// file is a requirements file that was read.
+type file struct {
+	name string // as in the spec
+	dir  string // where it is, and paths in it begin
+	*requirements.File
+}
+
+// wanted is a role and who asks for it.
+type wanted struct {
+	requirements.Role
+	by  string
+	dir string // where a path of it begins
+}
+
+// read reads the requirements files. Errors match bundle.ErrUsage: the spec names them.
+func (e *entry) read() ([]file, error) {
+	var all []file
+	var errs []error
+	for _, name := range e.Requirements {
+		f, err := e.readOne(name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("requirements %s: %w", name, asUsage(err)))
+		}
+		all = append(all, f)
+	}
+	return all, errors.Join(errs...)
+}
+
+// asUsage is an error about what somebody wrote here, which is of no other class.
+func asUsage(err error) error {
+	return fmt.Errorf("%s: %w", plainText(err), bundle.ErrUsage)
+}
+
+// plainText is an error's text without the class that asUsage replaces.
+func plainText(err error) string {
+	text := err.Error()
+	if end := ": " + bundle.ErrMalformed.Error(); errors.Is(err, bundle.ErrMalformed) && len(text) > len(end) && text[len(text)-len(end):] == end {
+		return text[:len(text)-len(end)]
+	}
+	return text
+}
+
+func (e *entry) readOne(name string) (file, error) {
+	path := within(e.spec.Dir, name)
+	f := file{name: name, dir: filepath.Dir(path)}
+	b, err := readBounded(path)
+	if err != nil {
+		return f, err
+	}
+	if f.File, err = requirements.Parse(b); err != nil {
+		return f, err
+	}
+	var roles []requirements.Role
+	for _, r := range f.Roles {
+		if r.Include == "" {
+			roles = append(roles, r)
+			continue
+		}
+		more, err := e.include(f.dir, r.Include)
+		if err != nil {
+			return f, fmt.Errorf("include %s: %w", r.Include, err)
+		}
+		roles = append(roles, more...)
+	}
+	f.Roles = roles
+	return f, nil
+}
+
+// include reads a list of roles next to the file that names it, or in the folder of the spec, which is
+// where ansible-galaxy is likely to be started.
+func (e *entry) include(dir, name string) ([]requirements.Role, error) {
+	b, err := readBounded(within(dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		b, err = readBounded(within(e.spec.Dir, name))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return requirements.Included(b)
+}
+
+// within is a path that may be relative to dir.
+func within(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
+}
+
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return bundle.ReadAllBounded(f, path, requirements.MaxFile)
+}
