@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -186,6 +187,12 @@ func (h *Handler) folder(a *answer, r *http.Request, g *generation, p string) {
 	}
 	index := path.Join(p, "index.html")
 	f, err := g.openFile(h.mirror, relative(index))
+	if role := roleOf(p, r.URL.RawQuery); err == nil && role != "" {
+		if answer, err := g.openFile(h.mirror, relative(role)); err == nil {
+			_ = f.Close()
+			f, index = answer, role
+		}
+	}
 	if err == nil {
 		defer f.Close()
 		info, err := f.Stat()
@@ -207,6 +214,21 @@ func (h *Handler) folder(a *answer, r *http.Request, g *generation, p string) {
 		return
 	}
 	h.list(a, r, g, p, dir)
+}
+
+// The folder that answers for roles of Ansible, and the query that says which.
+var (
+	rolesFolder = regexp.MustCompile(`^/galaxy/[^/]+/v1/roles$`)
+	roleQuery   = regexp.MustCompile(site.RoleQuery)
+)
+
+// roleOf is the answer for the role that a query asks for; "": it asks for none.
+func roleOf(p, query string) string {
+	m := roleQuery.FindStringSubmatch(query)
+	if m == nil || !rolesFolder.MatchString(p) {
+		return ""
+	}
+	return path.Join(p, "by", m[1], m[2], "index.html")
 }
 
 // send answers with f, by ranges and conditions of the request. Time and size

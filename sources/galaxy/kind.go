@@ -26,14 +26,13 @@ const maxNewest = 100
 // Kind is the kind of Ansible collections and roles.
 func Kind() sources.Kind {
 	return sources.Kind{
-		Name:      Name,
-		Doc:       "Ansible collections and roles from a Galaxy server",
-		Derives:   true,
-		Options:   func() any { return new(options) },
-		New:       newSource,
-		Check:     check,
-		Clients:   clients,
-		Recognize: recognize,
+		Name:    Name,
+		Doc:     "Ansible collections and roles from a Galaxy server",
+		Derives: true,
+		Options: func() any { return new(options) },
+		New:     newSource,
+		Check:   check,
+		Clients: clients,
 	}
 }
 
@@ -170,11 +169,4 @@ func (e *entry) plan(ctx context.Context, env *sources.Env) (sources.Repository,
 	}
 	repo, err := e.lay(ctx, env, c)
 	return repo, e.derive(c), c.scratch, err
-}
-
-// recognize takes the address of a Galaxy server, or one of its API.
-func recognize(raw string) bool {
-	u, err := url.Parse(raw)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") &&
-		(u.Hostname() == "galaxy.ansible.com" || strings.Contains(u.Path, "/api/galaxy/"))
 }

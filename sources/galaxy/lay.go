@@ -3,7 +3,9 @@ package galaxy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,8 +43,8 @@ func (e *entry) lay(ctx context.Context, env *sources.Env, c *chosen) (sources.R
 	for _, p := range c.roles {
 		all = append(all, role(env, p))
 	}
-	for path, archive := range c.archives {
-		all = append(all, local(localRole(path), path, archive.digest, archive.size))
+	for file, archive := range c.archives {
+		all = append(all, local(localRole(file), file, archive.digest, archive.size))
 	}
 	pages, err := c.pages(repo.Mount)
 	if err != nil {
@@ -51,7 +53,7 @@ func (e *entry) lay(ctx context.Context, env *sources.Env, c *chosen) (sources.R
 	if err := recheck(env, repo.Name, all); err != nil {
 		return repo, err
 	}
-	repo.Artifacts = sources.List(slices.Concat(all, pages))
+	repo.Public, repo.Artifacts = c.public(all), sources.List(slices.Concat(all, pages))
 	unpinned := 0
 	for _, a := range all {
 		if a.Evidence.Unpinned() {
@@ -63,6 +65,26 @@ func (e *entry) lay(ctx context.Context, env *sources.Env, c *chosen) (sources.R
 		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %d archives: nothing but the connection vouches for them; they are pinned from now on", unpinned, len(all)))
 	}
 	return repo, nil
+}
+
+// public are the addresses that the mirror can answer for: the API's, and those of the folders that
+// archives came from, where they have the same names.
+func (c *chosen) public(archives []sources.Artifact) []sources.Public {
+	var all []sources.Public
+	add := func(address, at string) {
+		if p, err := bundle.ParsePublic(address, at); err == nil && !slices.Contains(all, p) && len(all) < bundle.MaxPublic/2 {
+			all = append(all, p)
+		}
+	}
+	for _, address := range slices.Sorted(maps.Keys(c.catalog.servers)) {
+		add(c.catalog.servers[address].Root(), "")
+	}
+	for _, a := range archives {
+		if origin, ok := strings.CutSuffix(a.Evidence.Origin, "/"+path.Base(a.File.Path)); ok {
+			add(origin, path.Dir(a.File.Path))
+		}
+	}
+	return all
 }
 
 // mountOf is where a source is published.
@@ -131,12 +153,12 @@ func role(env *sources.Env, p *rolePick) sources.Artifact {
 }
 
 // local is the artifact of an archive on disk.
-func local(name, path string, digest bundle.Digest, size int64) sources.Artifact {
+func local(name, file string, digest bundle.Digest, size int64) sources.Artifact {
 	return sources.Artifact{
 		File:     bundle.File{Path: name, Size: size, Digest: digest},
-		Evidence: bundle.Evidence{Path: name, Origin: "file:" + filepath.Base(path), Vouched: bundle.VouchedLocal, Reason: "named by a requirements file"},
+		Evidence: bundle.Evidence{Path: name, Origin: "file:" + filepath.Base(file), Vouched: bundle.VouchedLocal, Reason: "named by a requirements file"},
 		Open: func(context.Context, int64, string) (*bundle.Content, error) {
-			f, err := os.Open(path)
+			f, err := os.Open(file)
 			if err != nil {
 				return nil, err
 			}

@@ -51,12 +51,17 @@ type press struct {
 
 // put adds a page. Filled are those with addresses in them.
 func (p *press) put(path string, filled bool, content any) error {
+	return p.putFrom("", path, filled, content)
+}
+
+// putFrom is put for a page that stands for one of the server's.
+func (p *press) putFrom(origin, path string, filled bool, content any) error {
 	b, err := json.Marshal(content) // which also makes a page that cannot be taken for HTML
 	if err != nil {
 		return err
 	}
 	a := sources.Made(path, append(b, '\n'), made)
-	a.File.Filled = filled
+	a.File.Filled, a.Evidence.Origin = filled, origin
 	p.all = append(p.all, a)
 	return nil
 }
@@ -162,7 +167,11 @@ func (p *press) version(full string, pick *pick) error {
 	if r.Size >= 0 {
 		artifact["size"] = r.Size
 	}
-	return p.put(versionPage(full, r.Version.String())+index, true, object{
+	origin := fetch.Redact(r.Page)
+	if r.URL == "" { // it is on disk
+		origin = ""
+	}
+	return p.putFrom(origin, versionPage(full, r.Version.String())+index, true, object{
 		"href": p.base + versionPage(full, r.Version.String()) + "/", "version": r.Version.String(), "namespace": object{"name": namespace},
 		"collection": object{"name": name, "href": p.base + collectionPage(full) + "/"}, "name": name,
 		"created_at": date(r.Created), "updated_at": date(r.Created), "requires_ansible": specifiers(r.RequiresAnsible), "marks": []any{},

@@ -45,6 +45,9 @@ func publicAddresses(t *testing.T, s Suite) {
 		for _, origin := range origins {
 			place, covered := a.place(origin)
 			there, listed := origins[place]
+			if !listed {
+				there, listed = origins[path.Join(place, "index.html")]
+			}
 			switch {
 			case !covered || !listed:
 			case there == "": // an index that was made here, in upstream's place

@@ -35,7 +35,13 @@ type serverData struct {
 	Types       []Type
 	Extensions  []extensionType
 	Default     string
+	RoleQuery   string // RoleQuery
 }
+
+// RoleQuery is the form of a query that asks for one role of Ansible, as
+// ansible-galaxy writes it. Below galaxy/<source>/v1/roles/ the answer is the
+// index.html of by/<owner>/<name>/. Nothing else becomes part of a path.
+const RoleQuery = `^owner__username=([A-Za-z0-9_][A-Za-z0-9_.-]*)&name=([A-Za-z0-9_][A-Za-z0-9_-]*)$`
 
 // checkDir allows paths that stand between quotes in every server's
 // configuration and mean themselves there. Errors match bundle.ErrUsage.
@@ -56,7 +62,7 @@ func (w *writer) servers() error {
 	data := serverData{
 		Dir: w.in.Dir, Typed: "/" + TypedDir, Digests: "/" + DigestsDir, DigestLink: DigestLink, Ping: "/" + PingPath, NoReferrers: "/" + NoReferrersPath, Own: "/" + Dir + "/",
 		IndexType: v1.MediaTypeImageIndex, JSONType: jsonType,
-		Types: w.sortedTypes(), Extensions: extensionTypes(), Default: OctetStream,
+		Types: w.sortedTypes(), Extensions: extensionTypes(), Default: OctetStream, RoleQuery: RoleQuery,
 	}
 	t, err := template.New("").Funcs(template.FuncMap{"fields": strings.Fields, "compact": compactType}).ParseFS(serverFiles, "servers/*.tmpl")
 	if err != nil {

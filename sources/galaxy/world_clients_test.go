@@ -1,0 +1,183 @@
+//go:build clients
+
+package galaxy
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/export"
+	"github.com/gapbundle/gapbundle/sources/files"
+	"github.com/gapbundle/gapbundle/sources/keys"
+	"github.com/gapbundle/gapbundle/unpack"
+	"github.com/gapbundle/gapbundle/verify"
+)
+
+// ansible is a release of ansible-core: Debian's, and those that .ci/ansible set up.
+type ansible struct{ name, program string }
+
+func releases(t *testing.T) []ansible {
+	t.Helper()
+	dir := os.Getenv("GAPBUNDLE_ANSIBLE")
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir = filepath.Join(cache, "gapbundle/ansible-core")
+	}
+	all := []ansible{{"debian", "/usr/bin/ansible-galaxy"}}
+	for _, v := range []string{"2.17.14", "2.18.19", "newest"} {
+		all = append(all, ansible{v, filepath.Join(dir, v, "bin/ansible-galaxy")})
+	}
+	for _, a := range all {
+		out, err := exec.Command(a.program, "--version").Output()
+		if err != nil {
+			t.Fatalf("%s: %v: .ci/clients and .ci/ansible set it up", a.program, err)
+		}
+		first, _, _ := strings.Cut(string(out), "\n")
+		t.Logf("%s: %s", a.name, first)
+	}
+	return all
+}
+
+// control is a control node: a home of its own, and a client that was pointed at a mirror by the
+// client file alone.
+type control struct {
+	t    *testing.T
+	home string
+	of   ansible
+	env  []string
+}
+
+func newControl(t *testing.T, of ansible, mirror string) *control {
+	t.Helper()
+	c := &control{t: t, home: t.TempDir(), of: of}
+	c.write("ansible.cfg", get(t, mirror+"/_gapbundle/clients/galaxy/ansible/ansible.cfg"))
+	return c
+}
+
+func (c *control) write(name, content string) string {
+	c.t.Helper()
+	write(c.t, c.home, name, content)
+	return filepath.Join(c.home, name)
+}
+
+// run runs ansible-galaxy and returns what it said, whether it was content or not.
+func (c *control) run(args ...string) (string, error) {
+	cmd := exec.CommandContext(c.t.Context(), c.of.program, args...)
+	cmd.Dir = c.home
+	cmd.Env = append([]string{
+		"HOME=" + c.home, "PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "ANSIBLE_CONFIG=" + filepath.Join(c.home, "ansible.cfg"), "ANSIBLE_NOCOLOR=1",
+		"ANSIBLE_COLLECTIONS_PATH=" + filepath.Join(c.home, "collections"), "ANSIBLE_ROLES_PATH=" + filepath.Join(c.home, "roles"), "ANSIBLE_DEPRECATION_WARNINGS=0",
+	}, c.env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	return out.String(), err
+}
+
+func (c *control) must(args ...string) string {
+	c.t.Helper()
+	out, err := c.run(args...)
+	if err != nil {
+		c.t.Fatalf("%s %s: %v\n%s", c.of.name, strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// has reports a file that is missing, or has other content.
+func (c *control) has(name, content string) {
+	c.t.Helper()
+	b, err := os.ReadFile(filepath.Join(c.home, name))
+	if err != nil || !strings.Contains(string(b), content) {
+		c.t.Errorf("%s: %.200q, %v; want %q in it", name, b, err, content)
+	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", url, r.Status, err)
+	}
+	return string(b)
+}
+
+// world is an exporter and a mirror.
+type world struct {
+	t           *testing.T
+	dir, mirror string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), mirror: filepath.Join(t.TempDir(), "mirror")}
+	private, public, id, err := keys.GenerateExporter([]byte("x"))
+	w.check(err)
+	write(t, w.dir, "exporter.key", string(private))
+	w.check(os.Chmod(filepath.Join(w.dir, "exporter.key"), 0o600))
+	m, err := unpack.Create(w.mirror, unpack.Options{})
+	w.check(err)
+	defer m.Close()
+	w.check(m.UpdatePolicy(t.Context(), "test", func(p *verify.Policy) error {
+		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
+	}))
+	return w
+}
+
+func (w *world) check(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// publish exports sources and imports them.
+func (w *world) publish(text string) {
+	w.t.Helper()
+	write(w.t, w.dir, "spec.yaml", "version: 1\nname: site\nsigning: {exporter: exporter.key}\nsources:\n"+text)
+	made, err := export.Run(w.t.Context(), export.Options{
+		SpecPath: filepath.Join(w.dir, "spec.yaml"), Targets: []string{w.dir}, NoReadback: true, Now: time.Now(),
+		Passphrase: func(string) ([]byte, error) { return []byte("x"), nil },
+		Kinds:      sources.Kinds{files.Kind(), Kind()}, Tool: "test", Env: func(string) string { return "" },
+	})
+	w.check(err)
+	m, err := unpack.Open(w.mirror, unpack.Options{})
+	w.check(err)
+	defer m.Close()
+	_, err = m.Receive(w.t.Context(), made.Dirs, unpack.ImportOptions{AcceptKeys: true})
+	w.check(err)
+}
+
+// at gives the mirror its address.
+func (w *world) at(url string) {
+	w.t.Helper()
+	m, err := unpack.Open(w.mirror, unpack.Options{})
+	w.check(err)
+	defer m.Close()
+	_, err = m.SetBaseURL(w.t.Context(), url)
+	w.check(err)
+	if _, err := m.Check(w.t.Context(), unpack.CheckOptions{Data: 1}); err != nil {
+		w.t.Errorf("at %s: %v", url, err)
+	}
+	tree, err := m.Tree(Name)
+	w.check(err)
+	counts, err := check(w.t.Context(), tree)
+	w.check(err)
+	w.t.Logf("complete: %s", fmt.Sprint(counts))
+}
