@@ -62,6 +62,7 @@ func trip(t *testing.T, program, spec string) {
 	isRPM := strings.HasPrefix(spec, "rpm")
 	isOCI := strings.HasPrefix(spec, "oci")
 	isImages := strings.HasPrefix(spec, "simplestreams")
+	isGalaxy := strings.HasPrefix(spec, "galaxy")
 	packages := newRPMs(t, repositories)
 	var handler http.Handler = up
 	switch {
@@ -80,6 +81,7 @@ func trip(t *testing.T, program, spec string) {
 	repositories.adopt(dir)
 	packages.adopt(dir)
 	newRegistries(t).adopt(dir)
+	adoptGalaxy(t, dir)
 
 	run := func(args ...string) {
 		t.Helper()
@@ -115,7 +117,11 @@ func trip(t *testing.T, program, spec string) {
 			run("clients", "mirror", "--for", client, "--base-url", "https://mirror.lan")
 		}
 	}
-	if isApt || isRPM || isOCI || isImages { // the check asked for everything that a client would
+	if isGalaxy {
+		run("clients", "mirror", "--for", "ansible", "--base-url", "http://mirror.lan")
+		checkGalaxy(t, dir)
+	}
+	if isApt || isRPM || isOCI || isImages || isGalaxy { // the check asked for everything that a client would
 		return
 	}
 

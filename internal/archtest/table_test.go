@@ -24,7 +24,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "internal/fetch", "bundle/durable", "internal/strictyaml"},
 		},
 		"sources/all": {
-			imports: []string{"sources", "sources/apt", "sources/files", "sources/git", "sources/kubespray", "sources/oci", "sources/rpm", "sources/simplestreams"},
+			imports: []string{"sources", "sources/apt", "sources/files", "sources/galaxy", "sources/git", "sources/kubespray", "sources/oci", "sources/rpm", "sources/simplestreams"},
 		},
 		"sources/collect": {
 			imports: []string{"bundle", "bundle/media", "sources", "internal/fetch", "internal/strictyaml"},
@@ -152,6 +152,10 @@ func table() map[string]row {
 			imports: []string{"bundle", "bundle/durable", "unpack/site", "unpack/state", "unpack/store", "verify"}, within: "unpack",
 		},
 
+		"sources/galaxy": {
+			imports: []string{"bundle", "sources", "sources/complete", "sources/keyring", "sources/upstream", "sources/galaxy/api", "sources/galaxy/record", "sources/galaxy/requirements", "sources/galaxy/resolve", "sources/galaxy/tarball", "sources/galaxy/version", "sources/pypi/pep440", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
+			tests:   []string{"sources/export", "sources/files", "sources/keys", "unpack", "verify"},
+		},
 		"sources/galaxy/api": {
 			imports: []string{"bundle", "internal/fetch", "sources/galaxy/record", "sources/galaxy/version"}, tests: []string{"sources/galaxy/galaxytest"},
 		},

@@ -6,6 +6,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt"
 	"github.com/gapbundle/gapbundle/sources/files"
+	"github.com/gapbundle/gapbundle/sources/galaxy"
 	"github.com/gapbundle/gapbundle/sources/git"
 	"github.com/gapbundle/gapbundle/sources/kubespray"
 	"github.com/gapbundle/gapbundle/sources/oci"
@@ -18,6 +19,7 @@ func Kinds() sources.Kinds {
 	return sources.Kinds{
 		apt.Kind(),
 		files.Kind(),
+		galaxy.Kind(),
 		git.Kind(),
 		kubespray.Kind(),
 		oci.Kind(),

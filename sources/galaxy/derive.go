@@ -30,11 +30,18 @@ func (e *entry) derive(c *chosen) []sources.Derived {
 	return all
 }
 
-// repositories are the options of kind git: the first address, the others, and the refs of all of them.
-// Without a ref, and for a commit, HEAD's branch and all tags are what is there.
+// repositories are the options of kind git. What a requirement names may be a branch, a tag or a
+// commit, so wherever one is named all branches and tags are carried, of all repositories: they share
+// the options. Otherwise HEAD's branch and all tags are.
 func repositories(all map[string]map[string]bool) map[string]any {
 	addresses := slices.Sorted(maps.Keys(all))
-	return map[string]any{"url": addresses[0], "repositories": addresses[1:], "submodules": "pinned"}
+	options := map[string]any{"url": addresses[0], "repositories": addresses[1:]}
+	for _, refs := range all {
+		if len(refs) > 1 || !refs[""] {
+			options["refs"] = []string{"refs/heads/*", "refs/tags/*"}
+		}
+	}
+	return options
 }
 
 // placeOf is where kind files has an address below files/: host and path. A name that is not in the
