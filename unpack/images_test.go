@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -66,5 +67,37 @@ func TestImagesOfTwoSets(t *testing.T) {
 	}
 	if _, err := r.Check(t.Context(), unpack.CheckOptions{Data: 1}); !errors.Is(err, bundle.ErrCorrupt) {
 		t.Errorf("a digest that was changed: %v", err)
+	}
+}
+
+// A file that web servers may not read, and one whose media type they would not
+// know, are damage: a client gets an error, or takes it for something else.
+func TestCheckModeAndMediaType(t *testing.T) {
+	e := bundletest.New(t, "site")
+	r := newRig(t, e)
+	const tag = "a.example/y/manifests/1"
+	r.receive(e.Export(t, []bundletest.Repository{imageRepository(tag), apt(map[string]string{"closed": "closed"})}, bundletest.Options{}).Dirs...)
+	r.intact()
+	current := filepath.Join(r.dir, "current")
+	link, marked := site.TypedName("v2/"+tag, imageIndex)
+	if !marked {
+		t.Fatal("an image index by its name?")
+	}
+	if err := os.Remove(filepath.Join(current, link)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(current, "apt/debs/closed"), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	res, err := r.Check(t.Context(), unpack.CheckOptions{})
+	if !errors.Is(err, bundle.ErrCorrupt) {
+		t.Fatalf("%v, want ErrCorrupt", err)
+	}
+	found := map[string]string{}
+	for _, d := range res.Damage {
+		found[d.Path] = d.Problem
+	}
+	if !strings.Contains(found["apt/debs/closed"], "mode 0400") || !strings.Contains(found["v2/"+tag], "media type "+imageIndex) {
+		t.Errorf("%+v", res.Damage)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/urfave/cli/v2"
 )
 
@@ -24,11 +25,11 @@ func sampleValues(f cli.Flag) ([]string, string) {
 		return []string{"a,b", "c d"}, "[a,b c d]"
 	case *cli.GenericFlag:
 		switch v := f.Value.(type) {
-		case *choice:
-			return []string{v.of[len(v.of)-1]}, v.of[len(v.of)-1]
-		case *share:
+		case *command.Choice:
+			return []string{v.Of[len(v.Of)-1]}, v.Of[len(v.Of)-1]
+		case *command.Share:
 			return []string{"5%"}, "5%"
-		case *span:
+		case *command.Span:
 			return []string{"10m"}, "10m0s"
 		case *byteSize:
 			return []string{"2MiB"}, "2.0 MiB"
@@ -62,27 +63,27 @@ func requiredExcept(c *cli.Command, name string) []string {
 // and behind arguments, glued and apart, by every name, and from the
 // environment. What the command's action sees is compared.
 func TestFlagsStandAnywhere(t *testing.T) {
-	leaves(program(), nil, func(path []string, c *cli.Command) {
+	command.Leaves(program(), nil, func(path []string, c *cli.Command) {
 		for _, f := range c.Flags {
 			values, want := sampleValues(f)
 			name := f.Names()[0]
 			var apart, glued, short []string
-			env := map[string]string{envName(name): strings.Join(values, "\n")}
+			env := map[string]string{command.EnvName(name): strings.Join(values, "\n")}
 			for _, v := range values {
 				glued = append(glued, "--"+name+"="+v)
-				if isSwitch(f) {
+				if command.IsSwitch(f) {
 					apart = append(apart, "--"+name)
 				} else {
 					apart = append(apart, "--"+name, v)
 				}
-				if n := f.Names(); len(n) > 1 && isSwitch(f) {
+				if n := f.Names(); len(n) > 1 && command.IsSwitch(f) {
 					short = append(short, "-"+n[1])
 				} else if len(n) > 1 {
 					short = append(short, "-"+n[1], v)
 				}
 			}
 			wantApart := want
-			if _, ok := f.(*cli.GenericFlag); ok && isSwitch(f) {
+			if _, ok := f.(*cli.GenericFlag); ok && command.IsSwitch(f) {
 				wantApart = "100%" // --data alone
 			}
 			args, required := sampleArgs(c.ArgsUsage), requiredExcept(c, name)
@@ -125,7 +126,7 @@ func TestFlagsStandAnywhere(t *testing.T) {
 
 func expectedArgs(c *cli.Command, args []string) []string {
 	if len(args) == 0 && strings.HasPrefix(c.ArgsUsage, "[SPEC]") {
-		return []string{defaultSpec}
+		return []string{command.DefaultSpec}
 	}
 	return args
 }
@@ -133,7 +134,7 @@ func expectedArgs(c *cli.Command, args []string) []string {
 // seen runs a command line up to the action and gives what that sees.
 func seen(argv []string, getenv func(string) string, flag string) (value string, args []string, err error) {
 	root := program()
-	leaves(root, nil, func(_ []string, c *cli.Command) {
+	command.Leaves(root, nil, func(_ []string, c *cli.Command) {
 		c.Action = func(ctx *cli.Context) error {
 			args = ctx.Args().Slice()
 			if s := ctx.StringSlice(flag); s != nil {
@@ -146,11 +147,11 @@ func seen(argv []string, getenv func(string) string, flag string) (value string,
 			return nil
 		}
 	})
-	inv, err := sortArgs(root, argv, getenv)
+	inv, err := command.Parse(root, argv, getenv)
 	if err != nil {
 		return "", nil, err
 	}
-	err = newApp(root).Run(inv.argv("gapbundle"))
+	err = command.NewApp(root).Run(inv.Argv("gapbundle"))
 	return value, args, err
 }
 
@@ -158,13 +159,13 @@ func seen(argv []string, getenv func(string) string, flag string) (value string,
 // has to say whether a value follows.
 func TestOneNameOneKind(t *testing.T) {
 	switches := map[string]bool{}
-	leaves(program(), nil, func(path []string, c *cli.Command) {
+	command.Leaves(program(), nil, func(path []string, c *cli.Command) {
 		for _, f := range c.Flags {
 			for _, n := range f.Names() {
-				if was, known := switches[n]; known && was != isSwitch(f) {
+				if was, known := switches[n]; known && was != command.IsSwitch(f) {
 					t.Errorf("%s --%s: takes a value in one command and none in another", strings.Join(path, " "), n)
 				}
-				switches[n] = isSwitch(f)
+				switches[n] = command.IsSwitch(f)
 			}
 			if d, ok := f.(cli.DocGenerationFlag); !ok || d.GetUsage() == "" {
 				t.Errorf("%s %s: no usage text", strings.Join(path, " "), f.Names()[0])
@@ -202,13 +203,13 @@ func TestBadLines(t *testing.T) {
 			return v
 		}
 		_, _, err := seen(strings.Fields(c.line), getenv, "json")
-		var usage *usageError
+		var usage *command.UsageError
 		if !errors.As(err, &usage) || !errors.Is(err, bundle.ErrUsage) {
 			t.Errorf("gapbundle %s: error %v, want one of usage", c.line, err)
 			continue
 		}
-		if !strings.Contains(usage.what, c.what) || !strings.Contains(usage.hint, c.hint) {
-			t.Errorf("gapbundle %s: %q, hint %q; want %q, %q", c.line, usage.what, usage.hint, c.what, c.hint)
+		if !strings.Contains(usage.What, c.what) || !strings.Contains(usage.Hint, c.hint) {
+			t.Errorf("gapbundle %s: %q, hint %q; want %q, %q", c.line, usage.What, usage.Hint, c.what, c.hint)
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
 	"github.com/gapbundle/gapbundle/verify"
@@ -35,7 +36,7 @@ func TestExitCode(t *testing.T) {
 	}{
 		{"none", nil, 0},
 		{"unknown", errors.New("surprise"), 1},
-		{"usage", &usageError{"no such flag", ""}, 2},
+		{"usage", command.Usage("no such flag", ""), 2},
 		{"corrupt", corrupt, 3},
 		{"unsupported", fmt.Errorf("x: %w", bundle.ErrUnsupported), 3},
 		{"refused", &verify.UnknownKeyError{}, 4},
@@ -50,20 +51,20 @@ func TestExitCode(t *testing.T) {
 		{"two, wrapped", fmt.Errorf("bundle 7: %w", errors.Join(gone, full)), 6},
 		{"one nobody knows among others", errors.Join(corrupt, errors.New("surprise")), 1},
 		{"trust before damage", errors.Join(corrupt, &verify.ReplayError{}), 4},
-		{"usage before trust", errors.Join(&verify.ReplayError{}, &usageError{"x", ""}), 2},
+		{"usage before trust", errors.Join(&verify.ReplayError{}, command.Usage("x", "")), 2},
 		{"joined twice", errors.Join(errors.Join(gone), nil), 5},
 	} {
-		if got := exitCode(t.Context(), c.err); got != c.want {
+		if got := command.ExitCode(t.Context(), c.err); got != c.want {
 			t.Errorf("%s: exit code %d, want %d", c.what, got, c.want)
 		}
 	}
 	for signal, want := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		cancel(interrupted{signal})
-		if got := exitCode(ctx, errors.Join(corrupt, ctx.Err())); got != want {
+		cancel(command.Interrupted{Signal: signal})
+		if got := command.ExitCode(ctx, errors.Join(corrupt, ctx.Err())); got != want {
 			t.Errorf("%v: exit code %d, want %d", signal, got, want)
 		}
-		if got := exitCode(ctx, nil); got != 0 {
+		if got := command.ExitCode(ctx, nil); got != 0 {
 			t.Errorf("%v behind the end: exit code %d, want 0", signal, got)
 		}
 	}
@@ -78,7 +79,7 @@ func TestHints(t *testing.T) {
 		fmt.Errorf("a: %w", bundle.ErrBusy), fmt.Errorf("b: %w", bundle.ErrBusy),
 		&verify.UnknownKeyError{Name: "tools-000007", Set: "tools"},
 	)
-	got := hintsFor(t.Context(), err, "/srv/mirror")
+	got := command.HintsFor(t.Context(), err, "/srv/mirror", exportHint)
 	want := []string{"gapbundle export SPEC --base 5", "copy volume-00002.tar.zst again", "--retry-lock 10m",
 		"gapbundle trust add --mirror /srv/mirror --role exporter --set tools exporter.pub"}
 	if len(got) != len(want) {
@@ -89,9 +90,9 @@ func TestHints(t *testing.T) {
 			t.Errorf("hint %q, want one with %q", got[i], want[i])
 		}
 	}
-	for _, c := range classes() {
-		if c.hint == "" && c.code != exitEnvironment {
-			t.Errorf("exit code %d: a class without a hint", c.code)
+	for _, c := range command.Classes() {
+		if c.Hint == "" && c.Code != command.ExitEnvironment {
+			t.Errorf("exit code %d: a class without a hint", c.Code)
 		}
 	}
 }
@@ -106,7 +107,7 @@ func TestRegistryHints(t *testing.T) {
 		{fmt.Errorf("https://r.lan:5000: %w: http: server gave HTTP response to HTTPS client", fetch.ErrUpstream), "plain-http"},
 		{&registry.AnswerError{URL: "https://r.lan/v2/a/manifests/1", Status: 503}, "repeat the command later"},
 	} {
-		if got := hintsFor(t.Context(), test.err, ""); len(got) != 1 || !strings.Contains(got[0], test.want) {
+		if got := command.HintsFor(t.Context(), test.err, "", exportHint); len(got) != 1 || !strings.Contains(got[0], test.want) {
 			t.Errorf("%v: hints %q, want %q", test.err, got, test.want)
 		}
 	}

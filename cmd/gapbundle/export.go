@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/sources/all"
 	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/sources/keys"
@@ -19,37 +20,37 @@ import (
 // exportFlags are the flags of export, and of plan, which takes them all.
 func exportFlags() []cli.Flag {
 	return []cli.Flag{
-		list("to", "`DIR` on a medium; its last element is made; several are filled one after the other"),
-		list("key", "private key `FILE` that signs, instead of the spec's"),
-		text("site-key", "OpenPGP key `FILE` of the site, instead of the spec's"),
-		parsed("volume-size", "most bytes of a volume file, as in `1GiB` (the default)", new(byteSize)),
-		text("destination", "`NAME` of the mirror this is for, in the ledger"),
-		text("base", "build the delta on this `BASE`: a receipt, a bundle, a number, or a state code that status prints"),
-		toggle("full", "carry everything: a bundle that needs no base"),
-		list("only", "export this `SOURCE`; the others stay as the base has them"),
-		list("hold", "leave this `SOURCE` as the base has it"),
-		parsed("expires", "importers refuse the bundle after this `DURATION`, as in 90d", new(span)),
-		text("adopt", "restore a lost state from this `FILE`: a receipt or a bundle"),
-		toggle("update-lock", "accept content that differs from gapbundle.lock, and say what changed"),
-		toggle("no-readback", "do not read media back past the page cache (recorded in the bundle)"),
-		stateFlag(), passphraseFlag(), sitePassphraseFlag(), jobsFlag(), retryLockFlag(),
+		command.List("to", "`DIR` on a medium; its last element is made; several are filled one after the other"),
+		command.List("key", "private key `FILE` that signs, instead of the spec's"),
+		command.Text("site-key", "OpenPGP key `FILE` of the site, instead of the spec's"),
+		command.Parsed("volume-size", "most bytes of a volume file, as in `1GiB` (the default)", new(byteSize)),
+		command.Text("destination", "`NAME` of the mirror this is for, in the ledger"),
+		command.Text("base", "build the delta on this `BASE`: a receipt, a bundle, a number, or a state code that status prints"),
+		command.Toggle("full", "carry everything: a bundle that needs no base"),
+		command.List("only", "export this `SOURCE`; the others stay as the base has them"),
+		command.List("hold", "leave this `SOURCE` as the base has it"),
+		command.Parsed("expires", "importers refuse the bundle after this `DURATION`, as in 90d", new(command.Span)),
+		command.Text("adopt", "restore a lost state from this `FILE`: a receipt or a bundle"),
+		command.Toggle("update-lock", "accept content that differs from gapbundle.lock, and say what changed"),
+		command.Toggle("no-readback", "do not read media back past the page cache (recorded in the bundle)"),
+		stateFlag(), passphraseFlag(), sitePassphraseFlag(), command.JobsFlag(), command.RetryLockFlag(),
 	}
 }
 
 func planCommand() *cli.Command {
-	return leaf(&cli.Command{
+	return command.Leaf(&cli.Command{
 		Name: "plan", Usage: "say what an export would carry; writes nothing", ArgsUsage: "[SPEC]",
 		Description: `Asks upstream for what the spec names: per source the files, how much of it is new,
 and what vouches for it; the base and its age; the volumes, the free space of the
 targets, and what the mirror will need. No payload is read and nothing is written.`,
 		UsageText: `gapbundle plan
 gapbundle plan site.yaml --to /media/usb --json`,
-		Flags: append(exportFlags(), toggle("dry-run", "has no effect: a plan writes nothing anyway")),
+		Flags: append(exportFlags(), command.Toggle("dry-run", "has no effect: a plan writes nothing anyway")),
 	}, plan)
 }
 
 func exportCommand() *cli.Command {
-	return leaf(&cli.Command{
+	return command.Leaf(&cli.Command{
 		Name: "export", Usage: "gather what the spec names into a signed bundle", ArgsUsage: "[SPEC]",
 		Description: `Makes DIR/<set>-<six digits>/ and prints its path; prints nothing when there is
 nothing new. An export that was interrupted goes on where it stopped when the same
@@ -57,17 +58,17 @@ command is given again. What the base has is neither downloaded nor carried.`,
 		UsageText: `gapbundle export gapbundle.yaml --to /media/usb
 gapbundle export --to /media/usb1 --to /media/usb2 --volume-size 4000MiB
 gapbundle export --to /media/usb --only slurm --destination ship-2`,
-		Flags: append(exportFlags(), dryRunFlag()),
+		Flags: append(exportFlags(), command.DryRunFlag()),
 	}, runExport)
 }
 
-func exportOptions(c *cli.Context, o *output) export.Options {
+func exportOptions(c *cli.Context, o *command.Output) export.Options {
 	return export.Options{
 		SpecPath: c.Args().First(), Targets: c.StringSlice("to"), Keys: c.StringSlice("key"), SiteKey: c.String("site-key"),
-		VolumeSize: int64(*valueOf[*byteSize](c, "volume-size")), Destination: c.String("destination"), Base: c.String("base"),
-		Full: c.Bool("full"), Only: c.StringSlice("only"), Hold: c.StringSlice("hold"), Expires: spanOf(c, "expires"),
+		VolumeSize: int64(*command.ValueOf[*byteSize](c, "volume-size")), Destination: c.String("destination"), Base: c.String("base"),
+		Full: c.Bool("full"), Only: c.StringSlice("only"), Hold: c.StringSlice("hold"), Expires: command.SpanOf(c, "expires"),
 		Adopt: c.String("adopt"), StateDir: c.String("state"), UpdateLock: c.Bool("update-lock"), NoReadback: c.Bool("no-readback"),
-		Jobs: c.Int("jobs"), RetryLock: spanOf(c, "retry-lock"), Now: judgingTime(), Log: o.log, Kinds: all.Kinds(), Tool: toolName(),
+		Jobs: c.Int("jobs"), RetryLock: command.SpanOf(c, "retry-lock"), Now: judgingTime(), Log: o.Log, Kinds: all.Kinds(), Tool: command.ToolName(),
 		Passphrase:     passphraseOf(c, o, "passphrase-fd", keys.PassphraseEnv, false),
 		SitePassphrase: passphraseOf(c, o, "site-passphrase-fd", keys.SitePassphraseEnv, false),
 		Env:            os.Getenv,
@@ -88,7 +89,7 @@ type planResult struct {
 	Targets []target `json:"targets,omitempty"`
 }
 
-func plan(c *cli.Context, o *output) error {
+func plan(c *cli.Context, o *command.Output) error {
 	targets, err := targetsOf(c.StringSlice("to"))
 	if err != nil {
 		return err
@@ -98,11 +99,11 @@ func plan(c *cli.Context, o *output) error {
 		return err
 	}
 	noteStrange(o, report.Unknown)
-	o.show(planResult{report, targets}, func(w io.Writer) { writePlan(w, report, targets, time.Now()) })
+	o.Show(planResult{report, targets}, func(w io.Writer) { writePlan(w, report, targets, time.Now()) })
 	return nil
 }
 
-func runExport(c *cli.Context, o *output) error {
+func runExport(c *cli.Context, o *command.Output) error {
 	if c.Bool("dry-run") {
 		return plan(c, o)
 	}
@@ -111,32 +112,32 @@ func runExport(c *cli.Context, o *output) error {
 		return err
 	}
 	for _, t := range targets {
-		o.note("target %s", t.String())
+		o.Note("target %s", t.String())
 		if t.SameAsRoot {
-			o.log.Warn("target " + t.Dir + ": " + sameAsRoot)
+			o.Log.Warn("target " + t.Dir + ": " + sameAsRoot)
 		}
 	}
 	options := exportOptions(c, o)
-	p := o.startProgress()
-	defer p.stop()
+	p := o.StartProgress()
+	defer p.Stop()
 	options.Progress = p
-	if terminalOf(c.App.Reader) >= 0 {
+	if command.TerminalOf(c.App.Reader) >= 0 {
 		options.NextMedium = func(_ context.Context, need int64) (string, error) {
-			answer, _, err := ask(c, o, fmt.Sprintf("All targets are full, %s more are needed. Mount the next medium and type its directory (nothing: stop): ", humanBytes(need)))
+			answer, _, err := command.Ask(c, o, fmt.Sprintf("All targets are full, %s more are needed. Mount the next medium and type its directory (nothing: stop): ", command.HumanBytes(need)))
 			return answer, err
 		}
 		options.Absent = func(_ context.Context, number int, dir string) (bool, error) {
-			answer, _, err := ask(c, o, fmt.Sprintf("Medium %d was taken out of %s. Mount it again for its copy of the signed root and type y (nothing: it goes without one): ", number, dir))
+			answer, _, err := command.Ask(c, o, fmt.Sprintf("Medium %d was taken out of %s. Mount it again for its copy of the signed root and type y (nothing: it goes without one): ", number, dir))
 			return answer == "y", err
 		}
 	}
 	r, err := export.Run(c.Context, options)
-	p.stop()
+	p.Stop()
 	if err != nil {
 		return err
 	}
 	noteExport(o, r)
-	o.show(r, func(w io.Writer) {
+	o.Show(r, func(w io.Writer) {
 		for _, dir := range r.Dirs {
 			fmt.Fprintln(w, dir)
 		}
@@ -145,48 +146,48 @@ func runExport(c *cli.Context, o *output) error {
 }
 
 // noteExport says what was done; the path alone is the result.
-func noteExport(o *output, r *export.Result) {
+func noteExport(o *command.Output, r *export.Result) {
 	for _, url := range r.Pinned {
-		o.note("pinned on first sight: %s", url)
+		o.Note("pinned on first sight: %s", url)
 	}
 	for _, change := range r.Changed {
-		o.note("pin changed: %s", change.URL)
+		o.Note("pin changed: %s", change.URL)
 	}
 	noteStrange(o, r.Unknown)
 	if r.Outdated != nil {
-		o.log.Warn(outdated(r.Outdated))
+		o.Log.Warn(outdated(r.Outdated))
 	}
 	for _, dir := range r.Without {
-		o.note("%s has no copy of the signed root: inside, import a medium that has one first", dir)
+		o.Note("%s has no copy of the signed root: inside, import a medium that has one first", dir)
 	}
 	for _, dir := range r.Left {
-		o.note("left over from an export that was given up, may be deleted: %s", dir)
+		o.Note("left over from an export that was given up, may be deleted: %s", dir)
 	}
 	for _, n := range r.Notes {
-		o.note("%s: %s", n.Source, n.Text)
+		o.Note("%s: %s", n.Source, n.Text)
 	}
 	if r.Nothing {
-		o.note("%s", r.Message)
+		o.Note("%s", r.Message)
 		return
 	}
 	what := "full"
 	if !r.Full {
 		what = fmt.Sprintf("delta on %d", r.Base)
 	}
-	o.note("%s, bundle %d of set %s: %d files, %s; %s carried in %d volumes; read back: %s",
-		what, r.Sequence, r.Set, r.Files, humanBytes(r.Bytes), humanBytes(r.Carried), r.Volumes, firstOf(r.Readback, "no"))
+	o.Note("%s, bundle %d of set %s: %d files, %s; %s carried in %d volumes; read back: %s",
+		what, r.Sequence, r.Set, r.Files, command.HumanBytes(r.Bytes), command.HumanBytes(r.Carried), r.Volumes, command.FirstOf(r.Readback, "no"))
 	if r.Assumed {
-		o.note("  assumes that %d arrived; if it was lost: %s", r.Base, otherBase(r.Before))
+		o.Note("  assumes that %d arrived; if it was lost: %s", r.Base, command.OtherBase(r.Before))
 	}
 	if r.Unpinned > 0 {
-		o.log.Warn(fmt.Sprintf("%d files are vouched for by nothing but the connection", r.Unpinned))
+		o.Log.Warn(fmt.Sprintf("%d files are vouched for by nothing but the connection", r.Unpinned))
 	}
 }
 
 // noteStrange points out a destination that nothing was ever exported to.
-func noteStrange(o *output, others []string) {
+func noteStrange(o *command.Output, others []string) {
 	if len(others) > 0 {
-		o.log.Warn("this destination was never exported to before, so nothing is taken for granted there; known: " + strings.Join(others, ", "))
+		o.Log.Warn("this destination was never exported to before, so nothing is taken for granted there; known: " + strings.Join(others, ", "))
 	}
 }
 
@@ -203,7 +204,7 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 	default:
 		fmt.Fprintf(w, "set %s, bundle %d: delta on %d (state %s, %d days old)\n", r.Set, r.Sequence, r.Base.Sequence, r.Base.Code, int(now.Sub(r.Base.Created).Hours()/24))
 		if !r.Base.Acknowledged {
-			fmt.Fprintf(w, "  assumes that %d arrived; if it was lost: %s\n", r.Base.Sequence, otherBase(r.Base.Before))
+			fmt.Fprintf(w, "  assumes that %d arrived; if it was lost: %s\n", r.Base.Sequence, command.OtherBase(r.Base.Before))
 		}
 	}
 	if r.Resumes > 0 {
@@ -219,18 +220,18 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 			rest = strings.TrimSpace(rest + " " + s.Mode)
 		}
 		if s.Expires != nil {
-			rest += " upstream lapses " + humanTime(*s.Expires)
+			rest += " upstream lapses " + command.HumanTime(*s.Expires)
 		}
-		rows = append(rows, []string{s.Name, s.Kind, fmt.Sprint(s.Files), humanBytes(s.Bytes), fmt.Sprint(s.Fetch),
-			humanBytes(s.FetchBytes) + unsized(s.Unsized), fmt.Sprint(s.Files - s.Fetch), fmt.Sprint(s.Unpinned), rest})
+		rows = append(rows, []string{s.Name, s.Kind, fmt.Sprint(s.Files), command.HumanBytes(s.Bytes), fmt.Sprint(s.Fetch),
+			command.HumanBytes(s.FetchBytes) + unsized(s.Unsized), fmt.Sprint(s.Files - s.Fetch), fmt.Sprint(s.Unpinned), rest})
 	}
-	writeTable(w, rows)
+	command.WriteTable(w, rows)
 	for _, s := range r.Sources {
 		for _, note := range s.Notes {
 			fmt.Fprintf(w, "%s: %s\n", s.Name, note)
 		}
 	}
-	fmt.Fprintf(w, "to carry: %s in %d volumes%s; the mirror will need %s\n", humanBytes(r.CarryBytes), r.Volumes, unsized(r.Total.Unsized), humanBytes(r.MirrorBytes))
+	fmt.Fprintf(w, "to carry: %s in %d volumes%s; the mirror will need %s\n", command.HumanBytes(r.CarryBytes), r.Volumes, unsized(r.Total.Unsized), command.HumanBytes(r.MirrorBytes))
 	if len(r.Requires) > 0 {
 		fmt.Fprintf(w, "requires inside: a gapbundle that reads %s\n", strings.Join(r.Requires, ", "))
 	}
@@ -238,7 +239,7 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 		fmt.Fprintln(w, outdated(r.Outdated))
 	}
 	if r.ScratchBytes > 0 {
-		fmt.Fprintf(w, "needed here meanwhile: %s\n", humanBytes(r.ScratchBytes))
+		fmt.Fprintf(w, "needed here meanwhile: %s\n", command.HumanBytes(r.ScratchBytes))
 	}
 	free := int64(0)
 	for _, t := range targets {
@@ -250,15 +251,8 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 	}
 	if len(targets) > 0 && free < r.CarryBytes {
 		fmt.Fprintf(w, "the targets may be too small: %s before compression, %s free; a further --to takes what does not fit, volume by volume (--volume-size)\n",
-			humanBytes(r.CarryBytes), humanBytes(free))
+			command.HumanBytes(r.CarryBytes), command.HumanBytes(free))
 	}
-}
-
-func otherBase(before int64) string {
-	if before > 0 {
-		return fmt.Sprintf("--base %d", before)
-	}
-	return "--full"
 }
 
 func unsized(n int64) string {
@@ -270,21 +264,21 @@ func unsized(n int64) string {
 
 func receiptsCommand() *cli.Command {
 	flags := func(more ...cli.Flag) []cli.Flag {
-		return append(more, &cli.StringFlag{Name: "spec", Usage: "the spec `FILE`", Value: defaultSpec}, stateFlag())
+		return append(more, &cli.StringFlag{Name: "spec", Usage: "the spec `FILE`", Value: command.DefaultSpec}, stateFlag())
 	}
 	return &cli.Command{
 		Name: "receipts", Usage: "what each destination is known to hold: the exporting side's ledger", HideHelp: true,
 		UsageText: `gapbundle receipts add slurm-site-000007.receipt.json --destination ship-2
 gapbundle receipts list`,
 		Subcommands: []*cli.Command{
-			leaf(&cli.Command{
+			command.Leaf(&cli.Command{
 				Name: "add", Usage: "record a receipt; it is the base of the next delta", ArgsUsage: "FILE",
 				Description: `The first receipt of a destination brings its key along, whose fingerprint is shown
 and has to be confirmed: gapbundle status prints it inside.`,
 				UsageText: "gapbundle receipts add slurm-site-000007.receipt.json --destination ship-2",
-				Flags:     flags(append(confirmFlags(), needed("destination", "`NAME` of the mirror the receipt came from"), dryRunFlag(), retryLockFlag())...),
+				Flags:     flags(append(command.ConfirmFlags(), command.Needed("destination", "`NAME` of the mirror the receipt came from"), command.DryRunFlag(), command.RetryLockFlag())...),
 			}, receiptsAdd),
-			leaf(&cli.Command{
+			command.Leaf(&cli.Command{
 				Name: "list", Usage: "print the destinations with what was exported to and acknowledged by them",
 				UsageText: "gapbundle receipts list --spec site.yaml",
 				Flags:     flags(),
@@ -293,38 +287,38 @@ and has to be confirmed: gapbundle status prints it inside.`,
 	}
 }
 
-func receiptsAdd(c *cli.Context, o *output) error {
+func receiptsAdd(c *cli.Context, o *command.Output) error {
 	name := c.String("destination")
 	r, err := export.AddReceipt(c.Context, export.ReceiptOptions{
 		SpecPath: c.String("spec"), StateDir: c.String("state"), File: c.Args().First(), Destination: name,
-		RetryLock: spanOf(c, "retry-lock"), DryRun: c.Bool("dry-run"),
+		RetryLock: command.SpanOf(c, "retry-lock"), DryRun: c.Bool("dry-run"),
 		Confirm: func(fingerprint string) (bool, error) {
-			return true, confirmFingerprint(c, o, "receipt key of destination "+name, fingerprint)
+			return true, command.ConfirmFingerprint(c, o, "receipt key of destination "+name, fingerprint)
 		},
 	})
 	if err != nil {
 		return err
 	}
-	o.show(r, func(w io.Writer) {
-		fmt.Fprintf(w, "%s%s holds bundle %d of set %s, state %s, imported %s\n", wouldBe(c), name, r.Sequence, r.Set, r.State.Short(), humanTime(r.Imported))
+	o.Show(r, func(w io.Writer) {
+		fmt.Fprintf(w, "%s%s holds bundle %d of set %s, state %s, imported %s\n", command.WouldBe(c), name, r.Sequence, r.Set, r.State.Short(), command.HumanTime(r.Imported))
 	})
 	if len(r.Overrides) > 0 {
-		o.log.Warn("that import set rules aside: " + strings.Join(r.Overrides, ", "))
+		o.Log.Warn("that import set rules aside: " + strings.Join(r.Overrides, ", "))
 	}
 	return nil
 }
 
-func receiptsList(c *cli.Context, o *output) error {
+func receiptsList(c *cli.Context, o *command.Output) error {
 	known, err := export.Receipts(c.Context, export.ReceiptOptions{SpecPath: c.String("spec"), StateDir: c.String("state")})
 	if err != nil {
 		return err
 	}
-	o.show(map[string]any{"destinations": slices.Concat([]export.DestinationState{}, known)}, func(w io.Writer) {
+	o.Show(map[string]any{"destinations": slices.Concat([]export.DestinationState{}, known)}, func(w io.Writer) {
 		rows := [][]string{{"DESTINATION", "EXPORTED", "ACKNOWLEDGED", "RECEIPT KEY"}}
 		for _, d := range known {
-			rows = append(rows, []string{firstOf(d.Name, "(unnamed)"), fmt.Sprint(d.Exported), fmt.Sprint(d.Acknowledged), firstOf(d.ReceiptKey, "none yet")})
+			rows = append(rows, []string{command.FirstOf(d.Name, "(unnamed)"), fmt.Sprint(d.Exported), fmt.Sprint(d.Acknowledged), command.FirstOf(d.ReceiptKey, "none yet")})
 		}
-		writeTable(w, rows)
+		command.WriteTable(w, rows)
 	})
 	return nil
 }

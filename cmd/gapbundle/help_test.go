@@ -8,20 +8,22 @@ import (
 	"testing"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/gapbundle/gapbundle/cmd/internal/command"
 )
 
 // TestHelp: every command shows its usage, exit codes and examples, and every
 // example is a line that gapbundle accepts.
 func TestHelp(t *testing.T) {
 	root := program()
-	if codes := regexp.MustCompile(`(?m)^  (\d+) `).FindAllString(exitCodes, -1); len(codes) != 10 {
+	if codes := regexp.MustCompile(`(?m)^  (\d+) `).FindAllString(command.ExitCodes, -1); len(codes) != 10 {
 		t.Errorf("exit codes: %d in the help, want 10", len(codes))
 	}
-	leaves(root, nil, func(path []string, c *cli.Command) {
+	command.Leaves(root, nil, func(path []string, c *cli.Command) {
 		name := strings.Join(path, " ")
 		var help bytes.Buffer
-		writeHelp(&help, root, path)
-		for _, want := range []string{"usage: gapbundle " + name, "\nexamples:\n  ", "\nexit codes:\n" + exitCodes, "--json"} {
+		command.WriteHelp(&help, root, path)
+		for _, want := range []string{"usage: gapbundle " + name, "\nexamples:\n  ", "\nexit codes:\n" + command.ExitCodes, "--json"} {
 			if !strings.Contains(help.String(), want) {
 				t.Errorf("help of %s: no %q", name, want)
 			}
@@ -34,12 +36,12 @@ func TestHelp(t *testing.T) {
 				continue
 			}
 			line = strings.Trim(regexp.MustCompile(`[)>|].*`).ReplaceAllString(line, ""), " ")
-			inv, err := sortArgs(program(), strings.Fields(line), noEnv)
+			inv, err := command.Parse(program(), strings.Fields(line), noEnv)
 			if err != nil {
 				t.Errorf("example of %s: gapbundle %s: %v", name, line, err)
 				continue
 			}
-			found = found || strings.Join(inv.path, " ") == name
+			found = found || strings.Join(inv.Path, " ") == name
 		}
 		if !found {
 			t.Errorf("help of %s: no example of it", name)
@@ -51,7 +53,7 @@ func TestHelp(t *testing.T) {
 // go run ./cmd/gapbundle man --markdown > docs/cli.md
 func TestDocument(t *testing.T) {
 	var want bytes.Buffer
-	writeMarkdown(&want, program())
+	command.WriteMarkdown(&want, program())
 	got, err := os.ReadFile("../../docs/cli.md")
 	if err != nil {
 		t.Fatal(err)

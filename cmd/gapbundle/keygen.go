@@ -9,12 +9,13 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/urfave/cli/v2"
 )
 
 func keygenCommand() *cli.Command {
-	return leaf(&cli.Command{
+	return command.Leaf(&cli.Command{
 		Name:  "keygen",
 		Usage: "make the key pair that signs bundles, or with --site the site's OpenPGP key",
 		Description: `Writes exporter.key (encrypted PEM, as cosign writes it) and exporter.pub, or with
@@ -24,10 +25,10 @@ The passphrase comes from the environment, a descriptor, or the terminal.`,
 		UsageText: `gapbundle keygen --out keys
 gapbundle keygen --site --name Example-site --out keys`,
 		Flags: []cli.Flag{
-			needed("out", "`DIR` for the files; made if only its last element is missing"),
-			toggle("site", "make the site key, which re-signs what was rebuilt for a selection"),
+			command.Needed("out", "`DIR` for the files; made if only its last element is missing"),
+			command.Toggle("site", "make the site key, which re-signs what was rebuilt for a selection"),
 			&cli.StringFlag{Name: "name", Usage: "`NAME` in the site key", Value: "gapbundle site key"},
-			passphraseFlag(), sitePassphraseFlag(), dryRunFlag(),
+			passphraseFlag(), sitePassphraseFlag(), command.DryRunFlag(),
 		},
 	}, keygen)
 }
@@ -38,7 +39,7 @@ type keygenResult struct {
 	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
-func keygen(c *cli.Context, o *output) error {
+func keygen(c *cli.Context, o *command.Output) error {
 	dir := c.String("out")
 	pair := keys.Pair{PrivateName: "exporter.key", PublicName: "exporter.pub"}
 	ask := passphraseOf(c, o, "passphrase-fd", keys.PassphraseEnv, true)
@@ -48,7 +49,7 @@ func keygen(c *cli.Context, o *output) error {
 	}
 	result := keygenResult{Private: filepath.Join(dir, pair.PrivateName), Public: filepath.Join(dir, pair.PublicName)}
 	if c.Bool("dry-run") {
-		o.show(result, func(w io.Writer) { fmt.Fprintf(w, "would write %s and %s\n", result.Private, result.Public) })
+		o.Show(result, func(w io.Writer) { fmt.Fprintf(w, "would write %s and %s\n", result.Private, result.Public) })
 		return nil
 	}
 	passphrase, err := ask("passphrase for the new " + pair.PrivateName)
@@ -69,10 +70,10 @@ func keygen(c *cli.Context, o *output) error {
 	if err := keys.WritePair(dir, pair); err != nil {
 		return err
 	}
-	o.show(result, func(w io.Writer) {
-		writeTable(w, [][]string{{"private key", result.Private}, {"public key", result.Public}, {"fingerprint", result.Fingerprint}})
+	o.Show(result, func(w io.Writer) {
+		command.WriteTable(w, [][]string{{"private key", result.Private}, {"public key", result.Public}, {"fingerprint", result.Fingerprint}})
 	})
-	o.note("keep %s and its passphrase apart and backed up; take %s inside and compare the fingerprint by a second channel", result.Private, result.Public)
+	o.Note("keep %s and its passphrase apart and backed up; take %s inside and compare the fingerprint by a second channel", result.Private, result.Public)
 	return nil
 }
 

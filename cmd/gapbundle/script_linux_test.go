@@ -21,19 +21,24 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"gapbundle": main, "stubborn": stubborn})
+	testscript.Main(m, map[string]func(){"gapbundle": either, "stubborn": stubborn})
 }
 
 // TestScripts drives the real program. Each script in testdata/script is a
 // session at a shell; what its commands beyond testscript's own do is said at
 // the functions below.
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, "") }
+
+// runScripts runs every script; inside is the path of gapbundle-inside, which
+// then does what it has commands for.
+func runScripts(t *testing.T, inside string) {
 	w := &world{t: t, upstreams: map[string]*upstreamtest.Server{}, servers: map[string]*exec.Cmd{}, locks: map[string]*os.File{}}
 	testscript.Run(t, testscript.Params{
 		Dir:      filepath.Join("testdata", "script"),
@@ -42,7 +47,14 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GAPBUNDLE_PASSPHRASE", "open sesame")
 			env.Setenv("GAPBUNDLE_SITE_PASSPHRASE", "open sesame too")
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv(insideEnv, inside)
 			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "inside" {
+				return false, fmt.Errorf("condition %q: unknown", cond)
+			}
+			return inside != "", nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "upstream": w.upstream, "put": w.put, "fails": w.fails, "requests": w.requests,
@@ -196,7 +208,7 @@ func let(ts *testscript.TestScript, _ bool, args []string) {
 // its output, which says where it listens; with --metrics-listen, VAR_METRICS
 // to the second.
 func (w *world) serve(ts *testscript.TestScript, _ bool, args []string) {
-	cmd := command(ts, args[1:])
+	cmd := programIn(ts, args[1:])
 	out, err := cmd.StdoutPipe()
 	ts.Check(err)
 	stderr, err := os.Create(ts.MkAbs(args[0] + ".stderr"))
@@ -243,8 +255,8 @@ func signalOf(ts *testscript.TestScript, name string) syscall.Signal {
 	return 0
 }
 
-// command is a program of the script, in its directory and environment.
-func command(ts *testscript.TestScript, args []string) *exec.Cmd {
+// programIn is a program of the script, in its directory and environment.
+func programIn(ts *testscript.TestScript, args []string) *exec.Cmd {
 	path := args[0]
 	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
 		if p := filepath.Join(dir, args[0]); path == args[0] && isProgram(p) {
@@ -306,7 +318,7 @@ func (w *world) interrupted(ts *testscript.TestScript, _ bool, args []string) {
 	reached := make(chan struct{})
 	var once sync.Once
 	s.FailAlways(args[3], upstreamtest.Both(upstreamtest.Do(1, func() { once.Do(func() { close(reached) }) }), upstreamtest.Stall(1)))
-	cmd := command(ts, args[4:])
+	cmd := programIn(ts, args[4:])
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	ts.Check(cmd.Start())
@@ -431,7 +443,7 @@ func snapshot(ts *testscript.TestScript) map[string]string {
 
 // stubborn is a program that goes on after the first signal.
 func stubborn() {
-	ctx := withSignals(context.Background())
+	ctx := command.WithSignals(context.Background())
 	fmt.Fprintln(os.Stdout, "ready")
 	<-ctx.Done()
 	fmt.Fprintln(os.Stdout, context.Cause(ctx))

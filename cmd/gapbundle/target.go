@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/gapbundle/gapbundle/cmd/internal/command"
 )
 
 // target is where an export is going to write, as the operating system sees it.
@@ -27,9 +29,9 @@ const sameAsRoot = "on the same device as /; is the medium mounted?"
 func (t target) String() string {
 	free := "free space not known"
 	if t.Free >= 0 {
-		free = humanBytes(t.Free) + " free"
+		free = command.HumanBytes(t.Free) + " free"
 	}
-	return fmt.Sprintf("%s: %s on %s, %s", t.Dir, firstOf(t.FileSystem, "file system"), firstOf(t.Device, "an unknown device"), free)
+	return fmt.Sprintf("%s: %s on %s, %s", t.Dir, command.FirstOf(t.FileSystem, "file system"), command.FirstOf(t.Device, "an unknown device"), free)
 }
 
 // targetsOf looks at each target. One that does not exist yet is looked at by
@@ -38,7 +40,7 @@ func targetsOf(dirs []string) ([]target, error) {
 	var all []target
 	for _, dir := range dirs {
 		if dir == "" {
-			return nil, &usageError{"target: its name is empty", "give it as --to DIR"}
+			return nil, command.Usage("target: its name is empty", "give it as --to DIR")
 		}
 		at := dir
 		info, err := os.Stat(at)
@@ -50,7 +52,7 @@ func targetsOf(dirs []string) ([]target, error) {
 			return nil, fmt.Errorf("target %s: %w", dir, err)
 		}
 		if !info.IsDir() {
-			return nil, &usageError{fmt.Sprintf("target %s: not a directory", dir), "name a directory on the medium"}
+			return nil, command.Usage(fmt.Sprintf("target %s: not a directory", dir), "name a directory on the medium")
 		}
 		t := target{Dir: dir, Free: -1}
 		t.look(at)

@@ -195,6 +195,8 @@ func TestRefusals(t *testing.T) {
 		"the program to a test package": {from: "cmd/gapbundle", to: "internal/test/upstreamtest"},
 		"the program to a back room":    {from: "cmd/gapbundle", to: "unpack/store"},
 		"unpack to its back room":       {from: "unpack", to: "unpack/store", want: true},
+		"the inside to a source":        {from: "cmd/gapbundle-inside", to: "sources/all"},
+		"the commands to a source":      {from: "cmd/internal/command", to: "sources/keys"},
 		"a test to a test package":      {from: "internal/fetch", test: true, to: "internal/test/upstreamtest", want: true},
 		"a test to its package":         {from: "internal/fetch", test: true, to: "internal/fetch", want: true},
 		"a test of a test package":      {from: "internal/test/webtest", test: true, to: "unpack", want: true},

@@ -18,6 +18,12 @@ func table() map[string]row {
 		"cmd/gapbundle": {
 			all: true,
 		},
+		"cmd/gapbundle-inside": {
+			imports: []string{"cmd/internal/command"},
+		},
+		"cmd/internal/command": {
+			imports: []string{"bundle", "internal/fetch", "internal/pubkeys", "internal/push", "internal/registry", "internal/serve", "internal/spelling", "unpack", "unpack/site", "verify"},
+		},
 
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
 		"sources": {
@@ -27,7 +33,7 @@ func table() map[string]row {
 			imports: []string{"sources", "sources/apt", "sources/files", "sources/galaxy", "sources/git", "sources/kubespray", "sources/oci", "sources/rpm", "sources/simplestreams"},
 		},
 		"sources/collect": {
-			imports: []string{"bundle", "bundle/media", "sources", "internal/fetch", "internal/strictyaml"},
+			imports: []string{"internal/spelling", "bundle", "bundle/media", "sources", "internal/fetch", "internal/strictyaml"},
 		},
 		// The rooms that kinds share.
 		"sources/upstream": {
@@ -203,19 +209,23 @@ func table() map[string]row {
 		"internal/registry": {
 			imports: []string{"internal/fetch"},
 		},
-		"internal/strictyaml": {
+		"internal/pubkeys": {
 			imports: []string{"bundle"},
+		},
+		"internal/spelling": {},
+		"internal/strictyaml": {
+			imports: []string{"bundle", "internal/spelling"},
 		},
 
 		// What the program needs around them.
 		"sources/config": {
-			imports: []string{"bundle", "sources", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/all"},
+			imports: []string{"internal/spelling", "bundle", "sources", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/all"},
 		},
 		"sources/export": {
-			imports: []string{"bundle", "bundle/media", "sources", "sources/collect", "sources/config", "internal/fetch", "sources/keys", "sources/ledger"},
+			imports: []string{"internal/pubkeys", "bundle", "bundle/media", "sources", "sources/collect", "sources/config", "internal/fetch", "sources/keys", "sources/ledger"},
 		},
 		"sources/keys": {
-			imports: []string{"bundle"},
+			imports: []string{"internal/pubkeys", "bundle"},
 		},
 		"sources/ledger": {
 			imports: []string{"bundle", "bundle/durable"},
@@ -287,12 +297,15 @@ func bans() map[string]ban {
 		"bundle":         {reach: noNetwork, direct: []string{"log", "log/slog"}, clock: true},
 		"verify":         {reach: append([]string{"bundle/media", "bundle/durable", "sources", "unpack"}, noNetwork...), direct: []string{"log", "log/slog"}, clock: true},
 		"unpack":         {reach: append([]string{"bundle/media", "sources"}, noNetwork...)},
-		"sources":        {reach: []string{"verify", "unpack", "cmd/gapbundle"}},
+		"sources":        {reach: []string{"verify", "unpack", "cmd"}},
 		"unpack/store":   {reach: noNetwork},
 		"bundle/durable": {reach: noNetwork},
-		"sources/ledger": {reach: noNetwork},
-		"sources/export": {reach: []string{"unpack", "cmd/gapbundle"}},
-		"internal/push":  {reach: []string{"sources", "unpack", "cmd/gapbundle"}},
+		// What is inside the gap has no source, no resolver and no exporter's key.
+		"cmd/gapbundle-inside": {reach: []string{"sources", "bundle/media", "cmd/gapbundle"}},
+		"cmd/internal":         {reach: []string{"sources", "bundle/media", "cmd/gapbundle"}},
+		"sources/ledger":       {reach: noNetwork},
+		"sources/export":       {reach: []string{"unpack", "cmd"}},
+		"internal/push":        {reach: []string{"sources", "unpack", "cmd"}},
 	}
 }
 

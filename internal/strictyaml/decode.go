@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // Decode fills what into points to. Structs name their keys by the tag yaml:
@@ -171,7 +173,7 @@ func (d *decoder) structure(n *Node, v reflect.Value, key string) {
 	for _, e := range n.entries {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == e.key })
 		if i < 0 {
-			d.refuse(e.pos, "unknown key %.100q%s", e.key, Suggest(e.key, keysOf(fields)))
+			d.refuse(e.pos, "unknown key %.100q%s", e.key, spelling.Suggest(e.key, keysOf(fields)))
 			continue
 		}
 		seen[e.key] = true

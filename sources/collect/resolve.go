@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 )
@@ -78,7 +79,7 @@ func checkSpecs(kinds sources.Kinds, specs []sources.Spec) error {
 	names := make(map[string]bool, len(specs))
 	for _, s := range specs {
 		if _, known := kinds.Lookup(s.Kind); !known {
-			errs = append(errs, fmt.Errorf("%s: unknown kind %q%s: %w", where(s), s.Kind, strictyaml.Suggest(s.Kind, kinds.Names()), bundle.ErrUsage))
+			errs = append(errs, fmt.Errorf("%s: unknown kind %q%s: %w", where(s), s.Kind, spelling.Suggest(s.Kind, kinds.Names()), bundle.ErrUsage))
 		}
 		if names[s.Name] {
 			errs = append(errs, fmt.Errorf("%s: two sources have this name: %w", where(s), bundle.ErrUsage))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 )
@@ -178,7 +179,7 @@ func unused(defaults map[string]*strictyaml.Node, used map[string]bool) []error 
 	var errs []error
 	for kind, node := range defaults {
 		if !used[kind] {
-			errs = append(errs, node.Pos().Errorf("defaults: no source is of kind %q%s", kind, strictyaml.Suggest(kind, kinds)))
+			errs = append(errs, node.Pos().Errorf("defaults: no source is of kind %q%s", kind, spelling.Suggest(kind, kinds)))
 		}
 	}
 	return errs

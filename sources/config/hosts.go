@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 )
 
@@ -63,7 +64,7 @@ func (h host) check(name string) []error {
 		}
 	}
 	if h.Auth != "" && !slices.Contains(auths[:], h.Auth) {
-		errs = append(errs, fmt.Errorf("auth: unknown %q%s", h.Auth, strictyaml.Suggest(h.Auth, auths[:])))
+		errs = append(errs, fmt.Errorf("auth: unknown %q%s", h.Auth, spelling.Suggest(h.Auth, auths[:])))
 	}
 	if (h.ClientCert == "") != (h.ClientKey == "") {
 		errs = append(errs, fmt.Errorf("client-cert and client-key: want both or none"))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/config"
@@ -112,7 +113,7 @@ func (s *session) siteKey(write bool) (*openpgp.Entity, error) {
 	case write:
 		return keys.LoadSite(path, s.o.SitePassphrase)
 	}
-	e, _, err := keys.LoadOpenPGP(path)
+	e, _, err := pubkeys.LoadOpenPGP(path)
 	return e, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/sources/keys"
 )
 
@@ -36,7 +37,7 @@ func TestKeysOfCosignOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, id, err := keys.LoadPublic(filepath.Join(dir, "cosign.pub"))
+	_, id, err := pubkeys.Load(filepath.Join(dir, "cosign.pub"))
 	if err != nil || s.KeyID() != id {
 		t.Errorf("private %s, public %s, %v", s.KeyID(), id, err)
 	}

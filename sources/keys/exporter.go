@@ -12,6 +12,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 )
 
 // The names of the files that keygen writes.
@@ -21,9 +22,6 @@ const (
 	SitePrivateName     = "site.key"
 	SitePublicName      = "site.asc"
 )
-
-// maxKeyFile bounds a key file that is read; real ones are under 10 KiB.
-const maxKeyFile = 1 << 20 // bytes
 
 // GenerateExporter makes an ECDSA P-256 key pair for signing bundles. The
 // private key is encrypted with the passphrase, even with an empty one, so
@@ -67,7 +65,7 @@ func encodePair(key crypto.PrivateKey, public crypto.PublicKey, passphrase []byt
 // with who reads it once must not come about by accident. Errors match
 // bundle.ErrUsage, or are the operating system's.
 func LoadSigner(path string, pass PassphraseFunc) (*bundle.Signer, error) {
-	b, err := readKeyFile(path)
+	b, err := pubkeys.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -97,18 +95,4 @@ func LoadSigner(path string, pass PassphraseFunc) (*bundle.Signer, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
-}
-
-// LoadPublic reads a public key in PEM, and its identity. Errors match
-// bundle.ErrUsage, or are the operating system's.
-func LoadPublic(path string) (crypto.PublicKey, bundle.Digest, error) {
-	b, err := readKeyFile(path)
-	if err != nil {
-		return nil, bundle.Digest{}, err
-	}
-	pub, id, err := bundle.ParsePublicKey(b)
-	if err != nil {
-		return nil, bundle.Digest{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return pub, id, nil
 }

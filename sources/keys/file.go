@@ -51,12 +51,3 @@ func writeNew(root *os.Root, name string, content []byte, mode fs.FileMode) erro
 	}
 	return err
 }
-
-func readKeyFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return bundle.ReadAllBounded(f, path, maxKeyFile)
-}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/sources/keys"
 )
 
@@ -42,7 +43,7 @@ func TestExporterKeys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			pub, pubID, err := keys.LoadPublic(write(t, "exporter.pub", public))
+			pub, pubID, err := pubkeys.Load(write(t, "exporter.pub", public))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +115,7 @@ func TestLoadRefuses(t *testing.T) {
 	if _, err := keys.LoadSigner(filepath.Join(t.TempDir(), "none"), never); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
-	if _, _, err := keys.LoadPublic(write(t, "exporter.pub", private)); !errors.Is(err, bundle.ErrUsage) {
+	if _, _, err := pubkeys.Load(write(t, "exporter.pub", private)); !errors.Is(err, bundle.ErrUsage) {
 		t.Errorf("private for public: want ErrUsage, got %v", err)
 	}
 	why := errors.New("no passphrase today")

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
@@ -13,6 +12,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/s2k"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 )
 
 // s2kCount is the number of bytes hashed to turn a passphrase into a key: the
@@ -58,13 +58,13 @@ func GenerateSite(name string, passphrase []byte, now time.Time) (private, publi
 	if err != nil {
 		return nil, nil, "", fmt.Errorf("site key: %w", err)
 	}
-	return private, public, Fingerprint(e), nil
+	return private, public, pubkeys.Fingerprint(e), nil
 }
 
 // LoadSite opens the site's private key. Errors match bundle.ErrUsage, or are
 // the operating system's.
 func LoadSite(path string, pass PassphraseFunc) (*openpgp.Entity, error) {
-	e, err := readEntity(path)
+	e, _, err := pubkeys.LoadOpenPGP(path)
 	if err != nil {
 		return nil, err
 	}
@@ -83,40 +83,6 @@ func LoadSite(path string, pass PassphraseFunc) (*openpgp.Entity, error) {
 		return nil, fmt.Errorf("%s: wrong passphrase, or damaged: %w: %w", path, bundle.ErrUsage, err)
 	}
 	return e, nil
-}
-
-// LoadOpenPGP reads a certificate (armored or not) and gives its fingerprint.
-// Errors match bundle.ErrUsage, or are the operating system's.
-func LoadOpenPGP(path string) (*openpgp.Entity, string, error) {
-	e, err := readEntity(path)
-	if err != nil {
-		return nil, "", err
-	}
-	return e, Fingerprint(e), nil
-}
-
-// Fingerprint is the primary key's, in upper-case hexadecimal digits.
-func Fingerprint(e *openpgp.Entity) string {
-	return strings.ToUpper(fmt.Sprintf("%x", e.PrimaryKey.Fingerprint))
-}
-
-func readEntity(path string) (*openpgp.Entity, error) {
-	b, err := readKeyFile(path)
-	if err != nil {
-		return nil, err
-	}
-	read := openpgp.ReadKeyRing
-	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("-----BEGIN")) {
-		read = openpgp.ReadArmoredKeyRing
-	}
-	ring, err := read(bytes.NewReader(b))
-	if err != nil {
-		return nil, fmt.Errorf("%s: OpenPGP key: %w: %w", path, bundle.ErrUsage, err)
-	}
-	if len(ring) != 1 {
-		return nil, fmt.Errorf("%s: %d OpenPGP keys, want 1: %w", path, len(ring), bundle.ErrUsage)
-	}
-	return ring[0], nil
 }
 
 func armored(kind string, write func(io.Writer) error) ([]byte, error) {

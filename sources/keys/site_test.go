@@ -10,6 +10,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/sources/keys"
 )
 
@@ -25,12 +26,12 @@ func TestSiteKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, certFpr, err := keys.LoadOpenPGP(write(t, "site.asc", public))
+	cert, certFpr, err := pubkeys.LoadOpenPGP(write(t, "site.asc", public))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(fpr) != 40 || keys.Fingerprint(e) != fpr || certFpr != fpr {
-		t.Errorf("fingerprints: made %s, private %s, public %s", fpr, keys.Fingerprint(e), certFpr)
+	if len(fpr) != 40 || pubkeys.Fingerprint(e) != fpr || certFpr != fpr {
+		t.Errorf("fingerprints: made %s, private %s, public %s", fpr, pubkeys.Fingerprint(e), certFpr)
 	}
 	if cert.PrivateKey != nil || len(cert.Subkeys) != 0 {
 		t.Errorf("the certificate has a private key or subkeys: %+v", cert)

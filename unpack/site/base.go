@@ -18,6 +18,10 @@ const (
 	insecureWord = "@INSECURE@" // true for http, false for https, for clients that are told apart from the host
 )
 
+// Words are the words that stand for the address of the mirror, the whole
+// address first.
+func Words() []string { return []string{baseWord, hostWord, insecureWord} }
+
 // wordsOf gives each word and what stands for it at base.
 func wordsOf(base string) [][2]string {
 	scheme, rest, _ := strings.Cut(base, "://")

@@ -38,6 +38,16 @@ type Type struct {
 // TypedPath is the name whose existence says that the file at path has type t.
 func (t Type) TypedPath(path string) string { return TypedDir + "/" + path + "." + t.Extension }
 
+// TypedName returns the name of the link that marks the file at path with its
+// media type; false: the extension of its name says the same, or its list says
+// nothing, so that there is none.
+func TypedName(path, mediaType string) (name string, marked bool) {
+	if mediaType == "" || mediaType == DefaultType(path) {
+		return "", false
+	}
+	return Type{Extension: extension(mediaType)}.TypedPath(path), true
+}
+
 // ReadTypes reads what a generation has at TypesPath. Errors match
 // bundle.ErrMalformed or are r's own.
 func ReadTypes(r io.Reader) ([]Type, error) {

@@ -9,7 +9,6 @@ import (
 	"iter"
 	"math/rand/v2"
 	"os"
-	"path"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -49,6 +48,9 @@ type CheckResult struct {
 	Waiting []string `json:"waiting,omitempty"`
 }
 
+// readable is what the mode of a published file has to allow.
+const readable = 0o444
+
 // maxDamage bounds what is named: a mirror whose disk has gone would fill the
 // memory otherwise.
 const maxDamage = 10_000
@@ -71,6 +73,7 @@ func (t *Trees) Check(ctx context.Context, o CheckOptions) (*CheckResult, error)
 		bad: map[bundle.Digest]string{}, good: bundle.NewDigestSet(0),
 	}
 	defer c.folder.close()
+	defer c.typed.close()
 	for _, s := range g.Sets {
 		for _, r := range s.Repositories {
 			if err := c.repository(s.Set, r); err != nil {
@@ -96,19 +99,14 @@ type checker struct {
 	res        *CheckResult
 	// bad are blobs that were found damaged, with what is wrong; good were
 	// hashed and need not be again.
-	bad    map[bundle.Digest]string
-	good   *bundle.DigestSet
-	folder openFolder // that was looked into last
+	bad  map[bundle.Digest]string
+	good *bundle.DigestSet
+	// folder was looked into last, typed is the same for links of media types.
+	folder, typed openFolder
 }
 
 // lstat looks at a file; paths come sorted, so mostly in the same folder.
-func (c *checker) lstat(name string) (fs.FileInfo, error) {
-	dir, err := c.folder.at(c.root, path.Dir(name))
-	if err != nil {
-		return nil, err
-	}
-	return dir.Lstat(path.Base(name))
-}
+func (c *checker) lstat(name string) (fs.FileInfo, error) { return c.folder.lstat(c.root, name) }
 
 func (c *checker) damage(d Damage) {
 	if len(c.res.Damage) < maxDamage {
@@ -181,6 +179,9 @@ func (c *checker) file(name, web string, f bundle.File) (problem string, err err
 	if problem = wrong(fi, err, size); problem != "" {
 		return problem, nil
 	}
+	if problem = c.untyped(web, f.MediaType); problem != "" {
+		return problem, nil
+	}
 	if !filled && (c.data == 0 || c.data < 1 && rand.Float64() >= c.data) {
 		return c.bad[f.Digest], nil
 	}
@@ -194,7 +195,27 @@ func (c *checker) file(name, web string, f bundle.File) (problem string, err err
 	return c.compare(name, f.Digest, filled)
 }
 
-// wrong says what is wrong with a file by its looks.
+// untyped reports what is wrong with the link by which web servers know the
+// media type of a file.
+func (c *checker) untyped(web, mediaType string) (problem string) {
+	link, marked := site.TypedName(web, mediaType)
+	if !marked {
+		return ""
+	}
+	fi, err := c.typed.lstat(c.root, generationDir(c.generation.Number)+"/"+link)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Sprintf("media type %s: the link %s that says so is gone", mediaType, link)
+	case err != nil:
+		return err.Error()
+	case fi.Mode()&fs.ModeSymlink == 0:
+		return fmt.Sprintf("media type %s: %s is no link", mediaType, link)
+	}
+	return ""
+}
+
+// wrong reports what is wrong with a file by its looks. Web servers run as
+// another user, so that everybody has to be able to read it.
 func wrong(fi fs.FileInfo, err error, size int64) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -203,6 +224,8 @@ func wrong(fi fs.FileInfo, err error, size int64) string {
 		return err.Error()
 	case !fi.Mode().IsRegular():
 		return "not a file: " + fi.Mode().String()
+	case fi.Mode().Perm()&readable != readable:
+		return fmt.Sprintf("mode %04o: not readable for everybody", fi.Mode().Perm())
 	case fi.Size() != size:
 		return fmt.Sprintf("%d bytes, want %d", fi.Size(), size)
 	}

@@ -61,6 +61,15 @@ func (o *openFolder) at(root *os.Root, path string) (*store.Folder, error) {
 	return f, nil
 }
 
+// lstat looks at a file in the folder that it makes o.
+func (o *openFolder) lstat(root *os.Root, name string) (fs.FileInfo, error) {
+	dir, err := o.at(root, path.Dir(name))
+	if err != nil {
+		return nil, err
+	}
+	return dir.Lstat(path.Base(name))
+}
+
 func (o *openFolder) close() error {
 	if o.Folder == nil {
 		return nil

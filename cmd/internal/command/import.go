@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"cmp"
@@ -12,8 +12,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func importCommand() *cli.Command {
-	return leaf(&cli.Command{
+// ImportCommand is gapbundle import.
+func ImportCommand() *cli.Command {
+	return Leaf(&cli.Command{
 		Name: "import", Usage: "check bundles and publish them in a mirror", ArgsUsage: "PATH...",
 		Description: `PATH is a bundle, or a folder (a mounted stick) that holds some. Every byte is
 checked before anything is published; a medium is read once and never written.
@@ -23,19 +24,19 @@ the mirror, to be carried back.`,
 gapbundle import /media/usb /media/disc2 --to /srv/mirror --base-url https://mirror.lan`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "the `MIRROR`; its last element is made", Required: true, EnvVars: []string{"GAPBUNDLE_MIRROR"}},
-			text("base-url", "`URL` at which clients reach the mirror; goes into the client files"),
-			toggle("accept-keys", "let these bundles publish OpenPGP keys that the policy does not hold (recorded)"),
-			toggle("allow-rollback", "admit a bundle that is older than the last accepted one (recorded)"),
-			toggle("accept-expired", "admit a bundle that is past its expiry (recorded)"),
-			jobsFlag(), dryRunFlag(), retryLockFlag(),
+			Text("base-url", "`URL` at which clients reach the mirror; goes into the client files"),
+			Toggle("accept-keys", "let these bundles publish OpenPGP keys that the policy does not hold (recorded)"),
+			Toggle("allow-rollback", "admit a bundle that is older than the last accepted one (recorded)"),
+			Toggle("accept-expired", "admit a bundle that is past its expiry (recorded)"),
+			JobsFlag(), DryRunFlag(), RetryLockFlag(),
 		},
 	}, importBundles)
 }
 
-func importBundles(c *cli.Context, o *output) error {
+func importBundles(c *cli.Context, o *Output) error {
 	o.mirror = c.String("to")
-	p := o.startProgress()
-	defer p.stop()
+	p := o.StartProgress()
+	defer p.Stop()
 	m, err := unpack.Create(c.String("to"), mirrorOptions(c, o, p))
 	if err != nil {
 		return err
@@ -45,27 +46,27 @@ func importBundles(c *cli.Context, o *output) error {
 		BaseURL: c.String("base-url"), AllowRollback: c.Bool("allow-rollback"),
 		AcceptExpired: c.Bool("accept-expired"), AcceptKeys: c.Bool("accept-keys"),
 	}
-	if terminalOf(c.App.Reader) >= 0 {
+	if TerminalOf(c.App.Reader) >= 0 {
 		options.Confirm = func(keys []bundle.PublishedKey) (bool, error) { return confirmKeys(c, o, keys) }
 	}
 	result, err := m.Receive(c.Context, c.Args().Slice(), options)
-	p.stop()
+	p.Stop()
 	if result != nil {
 		slices.SortStableFunc(result.Bundles, func(a, b unpack.BundleResult) int {
 			return cmp.Or(cmp.Compare(a.Set, b.Set), cmp.Compare(a.Sequence, b.Sequence))
 		})
-		o.show(result, func(w io.Writer) { writeImport(w, c, result, err) })
+		o.Show(result, func(w io.Writer) { writeImport(w, c, result, err) })
 	}
 	return err
 }
 
 // confirmKeys asks once about all OpenPGP keys that the first bundle of a set publishes.
-func confirmKeys(c *cli.Context, o *output, keys []bundle.PublishedKey) (bool, error) {
+func confirmKeys(c *cli.Context, o *Output, keys []bundle.PublishedKey) (bool, error) {
 	question := "The bundle publishes OpenPGP keys for clients that the mirror does not know yet:\n"
 	for _, k := range keys {
 		question += fmt.Sprintf("  %s  %s, for %s\n", k.Fingerprint, k.Role, strings.Join(k.Mounts, ", "))
 	}
-	answer, _, err := ask(c, o, question+"Trust them for this set? Type yes: ")
+	answer, _, err := Ask(c, o, question+"Trust them for this set? Type yes: ")
 	return answer == "yes", err
 }
 
@@ -73,7 +74,7 @@ func confirmKeys(c *cli.Context, o *output, keys []bundle.PublishedKey) (bool, e
 // that is not the error of the command.
 func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 	for _, b := range r.Bundles {
-		fmt.Fprintf(w, "%s%s: %s", wouldBe(c), b.Name, b.Outcome)
+		fmt.Fprintf(w, "%s%s: %s", WouldBe(c), b.Name, b.Outcome)
 		for i, s := range b.Signers {
 			sep := ", "
 			if i == 0 {
@@ -96,7 +97,7 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 		}
 	}
 	if r.Generation > 0 {
-		fmt.Fprintf(w, "%spublished generation %d: %d files, %s; %s new\n", wouldBe(c), r.Generation, r.Files, humanBytes(r.Bytes), humanBytes(r.NewBytes))
+		fmt.Fprintf(w, "%spublished generation %d: %d files, %s; %s new\n", WouldBe(c), r.Generation, r.Files, HumanBytes(r.Bytes), HumanBytes(r.NewBytes))
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", n)

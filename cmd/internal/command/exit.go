@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -13,53 +13,51 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
-	"github.com/gapbundle/gapbundle/sources/config"
-	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
 // The exit codes, a contract for scripts (help.go prints them).
 const (
-	exitDone        = 0
-	exitInternal    = 1
-	exitUsage       = 2
-	exitCorrupt     = 3
-	exitUntrusted   = 4
-	exitIncomplete  = 5
-	exitEnvironment = 6
-	exitUpstream    = 7
-	exitBusy        = 8
+	ExitDone        = 0
+	ExitInternal    = 1
+	ExitUsage       = 2
+	ExitCorrupt     = 3
+	ExitUntrusted   = 4
+	ExitIncomplete  = 5
+	ExitEnvironment = 6
+	ExitUpstream    = 7
+	ExitBusy        = 8
 )
 
-// class is one kind of finding: how it is recognized, its exit code, and what
+// Class is one kind of finding: how it is recognized, its exit code, and what
 // to do about it unless a more specific hint is known.
-type class struct {
+type Class struct {
 	is   func(error) bool
-	code int
-	hint string
+	Code int
+	Hint string
 }
 
 func sentinel(target error) func(error) bool {
 	return func(err error) bool { return errors.Is(err, target) }
 }
 
-// classes is the sentinel table, in order of precedence within one finding: a
+// Classes is the sentinel table, in order of precedence within one finding: a
 // class that a package stated stands above the error of the operating system
 // it wraps.
-func classes() []class {
-	return []class{
-		{sentinel(bundle.ErrUsage), exitUsage, "correct what is named; gapbundle COMMAND --help shows what can be asked for"},
-		{sentinel(bundle.ErrBusy), exitBusy, "another gapbundle is at work there; wait for it with --retry-lock 10m"},
-		{sentinel(bundle.ErrUntrusted), exitUntrusted, "nothing was changed; gapbundle trust list --mirror DIR shows what is trusted, and by whom"},
-		{sentinel(bundle.ErrMalformed), exitCorrupt, "copy the named file again from where it came; if it stays so, it was not made by gapbundle"},
-		{sentinel(bundle.ErrCorrupt), exitCorrupt, "copy the named file again from the side that made it, with any tool, and repeat the command"},
-		{sentinel(bundle.ErrUnsupported), exitCorrupt, "use the gapbundle that made this, or a newer one"},
-		{sentinel(fetch.ErrConfig), exitUsage, "correct the host's entry in the spec, or the address"},
-		{sentinel(fetch.ErrRefused), exitUntrusted, "nothing of it was kept; if upstream changed on purpose, correct the digest in the spec, or take the new one with --update-lock; an authority of your own is named under hosts: ca"},
-		{sentinel(bundle.ErrIncomplete), exitIncomplete, "bring what is named and repeat the command; where a medium is full, with one more --to"},
-		{sentinel(fetch.ErrUpstream), exitUpstream, "repeat the command later: what was downloaded is kept"},
-		{isEnvironment, exitEnvironment, ""},
+func Classes() []Class {
+	return []Class{
+		{sentinel(bundle.ErrUsage), ExitUsage, "correct what is named; gapbundle COMMAND --help shows what can be asked for"},
+		{sentinel(bundle.ErrBusy), ExitBusy, "another gapbundle is at work there; wait for it with --retry-lock 10m"},
+		{sentinel(bundle.ErrUntrusted), ExitUntrusted, "nothing was changed; gapbundle trust list --mirror DIR shows what is trusted, and by whom"},
+		{sentinel(bundle.ErrMalformed), ExitCorrupt, "copy the named file again from where it came; if it stays so, it was not made by gapbundle"},
+		{sentinel(bundle.ErrCorrupt), ExitCorrupt, "copy the named file again from the side that made it, with any tool, and repeat the command"},
+		{sentinel(bundle.ErrUnsupported), ExitCorrupt, "use the gapbundle that made this, or a newer one"},
+		{sentinel(fetch.ErrConfig), ExitUsage, "correct the host's entry in the spec, or the address"},
+		{sentinel(fetch.ErrRefused), ExitUntrusted, "nothing of it was kept; if upstream changed on purpose, correct the digest in the spec, or take the new one with --update-lock; an authority of your own is named under hosts: ca"},
+		{sentinel(bundle.ErrIncomplete), ExitIncomplete, "bring what is named and repeat the command; where a medium is full, with one more --to"},
+		{sentinel(fetch.ErrUpstream), ExitUpstream, "repeat the command later: what was downloaded is kept"},
+		{isEnvironment, ExitEnvironment, ""},
 	}
 }
 
@@ -75,41 +73,41 @@ func isEnvironment(err error) bool {
 
 // order is the precedence of codes over several findings.
 func order() []int {
-	return []int{exitInternal, exitUsage, exitBusy, exitUntrusted, exitCorrupt, exitEnvironment, exitIncomplete, exitUpstream}
+	return []int{ExitInternal, ExitUsage, ExitBusy, ExitUntrusted, ExitCorrupt, ExitEnvironment, ExitIncomplete, ExitUpstream}
 }
 
-// exitCode is the code of a command that ended with err.
-func exitCode(ctx context.Context, err error) int {
+// ExitCode is the code of a command that ended with err.
+func ExitCode(ctx context.Context, err error) int {
 	if err == nil {
-		return exitDone
+		return ExitDone
 	}
 	if i, ok := wasInterrupted(ctx); ok {
 		return i.exit()
 	}
 	var codes []int
 	for _, f := range findings(err) {
-		codes = append(codes, classOf(f).code)
+		codes = append(codes, classOf(f).Code)
 	}
 	for _, code := range order() {
 		if slices.Contains(codes, code) {
 			return code
 		}
 	}
-	return exitInternal
+	return ExitInternal
 }
 
-func wasInterrupted(ctx context.Context) (interrupted, bool) {
-	var i interrupted
+func wasInterrupted(ctx context.Context) (Interrupted, bool) {
+	var i Interrupted
 	return i, errors.As(context.Cause(ctx), &i)
 }
 
-func classOf(err error) class {
-	for _, c := range classes() {
+func classOf(err error) Class {
+	for _, c := range Classes() {
 		if c.is(err) {
 			return c
 		}
 	}
-	return class{code: exitInternal, hint: "this is a mistake in gapbundle; please report it together with what --log-level debug prints"}
+	return Class{Code: ExitInternal, Hint: "this is a mistake in gapbundle; please report it together with what --log-level debug prints"}
 }
 
 // findings takes an error that errors.Join made apart, also where layers
@@ -145,14 +143,14 @@ func errorLines(ctx context.Context, err error) []string {
 	return strings.Split(strings.TrimRight(text, "\n"), "\n")
 }
 
-// hintsFor is what is printed behind "hint:", each hint once.
-func hintsFor(ctx context.Context, err error, mirror string) []string {
+// HintsFor is what is printed behind "hint:", each hint once.
+func HintsFor(ctx context.Context, err error, mirror string, own func(error) string) []string {
 	if _, ok := wasInterrupted(ctx); ok {
 		return []string{"what is finished is kept: the same command goes on from there"}
 	}
 	var hints []string
 	for _, f := range findings(err) {
-		if h := hintFor(f, mirror); h != "" && !slices.Contains(hints, h) {
+		if h := hintFor(f, mirror, own); h != "" && !slices.Contains(hints, h) {
 			hints = append(hints, h)
 		}
 	}
@@ -160,34 +158,31 @@ func hintsFor(ctx context.Context, err error, mirror string) []string {
 }
 
 // hintFor is what to do about one finding, the most specific answer first.
-func hintFor(err error, mirror string) string {
-	var usage *usageError
-	if errors.As(err, &usage) && usage.hint != "" {
-		return usage.hint
+func hintFor(err error, mirror string, program func(error) string) string {
+	var usage *UsageError
+	if errors.As(err, &usage) && usage.Hint != "" {
+		return usage.Hint
 	}
 	var own interface{ Hint() string }
 	if errors.As(err, &own) {
 		return own.Hint()
 	}
-	var missing *config.MissingError
-	if errors.As(err, &missing) {
-		return "name the spec file, as in gapbundle export site.yaml; without a name it is " + defaultSpec
+	if program != nil {
+		if h := program(err); h != "" {
+			return h
+		}
 	}
-	if h := refusalHint(err, firstOf(mirror, "DIR")); h != "" {
+	if h := refusalHint(err, FirstOf(mirror, "DIR")); h != "" {
 		return h
-	}
-	var other *export.OtherMirrorError
-	if errors.As(err, &other) {
-		return "nothing was recorded; give the destination it came from, or a new name if that mirror was set up anew: --destination NAME"
 	}
 	var none *bundle.NoBundleError
 	if errors.As(err, &none) {
 		return "is the medium mounted? PATH is the directory of a bundle, such as site-000007, or the folder it lies in"
 	}
-	if h := firstOf(pushHint(err), upstreamHint(err)); h != "" {
+	if h := FirstOf(pushHint(err), upstreamHint(err)); h != "" {
 		return h
 	}
-	return firstOf(classOf(err).hint, environmentHint(err))
+	return FirstOf(classOf(err).Hint, environmentHint(err))
 }
 
 // refusalHint is what to do about a typed refusal of packages verify and unpack.
@@ -224,7 +219,7 @@ func refusalHint(err error, mirror string) string {
 	case errors.As(err, &published):
 		return keysHint(published, mirror)
 	case errors.As(err, &base):
-		return "bring the bundle it builds on, or on the connected side: gapbundle export SPEC " + otherBase(base.Have)
+		return "bring the bundle it builds on, or on the connected side: gapbundle export SPEC " + OtherBase(base.Have)
 	case errors.As(err, &damage):
 		return fmt.Sprintf("copy %s again from the side that made it, with any tool, and repeat the command; nothing else needs to be copied", damage.Volume)
 	case errors.As(err, &conflict):
@@ -287,4 +282,12 @@ func environmentHint(err error) string {
 		}
 	}
 	return "see what the operating system says about the path, then repeat the command"
+}
+
+// OtherBase is the flag of an export for a mirror that has what before says.
+func OtherBase(before int64) string {
+	if before > 0 {
+		return fmt.Sprintf("--base %d", before)
+	}
+	return "--full"
 }

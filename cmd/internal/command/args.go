@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -6,37 +6,40 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/urfave/cli/v2"
 )
 
-// usageError is a command line that cannot be run: what is wrong and the
+// UsageError is a command line that cannot be run: what is wrong and the
 // nearest thing that would be right. It matches bundle.ErrUsage.
-type usageError struct{ what, hint string }
+type UsageError struct{ What, Hint string }
 
-func (e *usageError) Error() string { return e.what }
-func (e *usageError) Unwrap() error { return bundle.ErrUsage }
+// Usage returns a UsageError.
+func Usage(what, hint string) error { return &UsageError{what, hint} }
 
-// invocation is a command line in order: which command, its flags in front,
+func (e *UsageError) Error() string { return e.What }
+func (e *UsageError) Unwrap() error { return bundle.ErrUsage }
+
+// Invocation is a command line in order: which command, its flags in front,
 // its arguments behind.
-type invocation struct {
-	path  []string     // names of the command, from below the program's own
+type Invocation struct {
+	Path  []string     // names of the command, from below the program's own
 	leaf  *cli.Command // nil: no command was named (the program itself, or a group)
 	flags []string     // "--name=value", as given, then from the environment
 	args  []string
 	help  bool
 }
 
-// argv is what urfave/cli gets to see: every flag before "--" and every
+// Argv is what urfave/cli gets to see: every flag before "--" and every
 // argument behind it, so that it can neither stop too early nor guess.
-func (v *invocation) argv(program string) []string {
-	all := append([]string{program}, v.path...)
+func (v *Invocation) Argv(program string) []string {
+	all := append([]string{program}, v.Path...)
 	all = append(append(all, v.flags...), "--")
 	return append(all, v.args...)
 }
 
 // given says whether the flag was set, by the command line or by the environment.
-func (v *invocation) given(flag cli.Flag) bool {
+func (v *Invocation) given(flag cli.Flag) bool {
 	for _, f := range v.flags {
 		name, _, _ := strings.Cut(f[2:], "=")
 		if name == flag.Names()[0] {
@@ -46,13 +49,13 @@ func (v *invocation) given(flag cli.Flag) bool {
 	return false
 }
 
-// sortArgs reads a command line by the tables of the commands. urfave/cli v2
+// Parse reads a command line by the tables of the commands. urfave/cli v2
 // stops looking for flags at the first argument and hands the rest on as
 // arguments without a word; here flags stand where they like, "--" ends them,
 // and whatever is unknown, too much or too little is refused with the nearest
 // valid form. Flags that were not given are taken from GAPBUNDLE_<FLAG>.
-func sortArgs(root *cli.Command, argv []string, getenv func(string) string) (*invocation, error) {
-	v := &invocation{}
+func Parse(root *cli.Command, argv []string, getenv func(string) string) (*Invocation, error) {
+	v := &Invocation{}
 	at := root
 	for len(argv) > 0 {
 		arg := argv[0]
@@ -78,7 +81,7 @@ func sortArgs(root *cli.Command, argv []string, getenv func(string) string) (*in
 			if next == nil {
 				return v, unknownCommand(at, arg)
 			}
-			v.path = append(v.path, next.Name)
+			v.Path = append(v.Path, next.Name)
 			at = next
 		default:
 			v.args = append(v.args, arg)
@@ -91,14 +94,14 @@ func sortArgs(root *cli.Command, argv []string, getenv func(string) string) (*in
 		return v, nil
 	}
 	if v.leaf == nil {
-		return v, &usageError{"no command given", "commands: " + strings.Join(names(at.Subcommands), ", ")}
+		return v, &UsageError{"no command given", "commands: " + strings.Join(names(at.Subcommands), ", ")}
 	}
 	return v, v.complete(getenv)
 }
 
 // takeFlag reads the flag arg, with its value from rest where it needs one,
 // and gives what is left of rest.
-func (v *invocation) takeFlag(at *cli.Command, arg string, rest []string) ([]string, error) {
+func (v *Invocation) takeFlag(at *cli.Command, arg string, rest []string) ([]string, error) {
 	name, value, hasValue := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
 	long := strings.HasPrefix(name, "-")
 	name = strings.TrimPrefix(name, "-")
@@ -109,10 +112,10 @@ func (v *invocation) takeFlag(at *cli.Command, arg string, rest []string) ([]str
 	canonical := "--" + flag.Names()[0]
 	switch {
 	case hasValue:
-	case isSwitch(flag):
+	case IsSwitch(flag):
 		value = "true"
 	case len(rest) == 0 || rest[0] == "--" || isFlag(at, rest[0]):
-		return nil, &usageError{"flag " + arg + ": no value", "give it as " + arg + " " + placeholder(flag)}
+		return nil, &UsageError{"flag " + arg + ": no value", "give it as " + arg + " " + placeholder(flag)}
 	default:
 		value, rest = rest[0], rest[1:]
 	}
@@ -129,7 +132,7 @@ func isFlag(at *cli.Command, s string) bool {
 
 // complete checks flags and arguments against the leaf and adds what the
 // environment says.
-func (v *invocation) complete(getenv func(string) string) error {
+func (v *Invocation) complete(getenv func(string) string) error {
 	for _, f := range v.flags {
 		name, _, _ := strings.Cut(f[2:], "=")
 		if findFlag(v.leaf.Flags, name) == nil {
@@ -147,8 +150,8 @@ func (v *invocation) complete(getenv func(string) string) error {
 	for _, flag := range v.leaf.Flags {
 		if r, ok := flag.(cli.RequiredFlag); ok && r.IsRequired() && !v.given(flag) {
 			name := flag.Names()[0]
-			return &usageError{fmt.Sprintf("gapbundle %s: no --%s given", strings.Join(v.path, " "), name),
-				fmt.Sprintf("give --%s %s, or %s", name, placeholder(flag), envName(name))}
+			return &UsageError{fmt.Sprintf("gapbundle %s: no --%s given", strings.Join(v.Path, " "), name),
+				fmt.Sprintf("give --%s %s, or %s", name, placeholder(flag), EnvName(name))}
 		}
 	}
 	for _, f := range v.flags {
@@ -157,8 +160,8 @@ func (v *invocation) complete(getenv func(string) string) error {
 			continue
 		}
 		if _, err := strconv.ParseBool(value); err != nil {
-			return &usageError{fmt.Sprintf("flag --%s: value %q is neither true nor false", name, value),
-				fmt.Sprintf("--%s, or %s=true or false", name, envName(name))}
+			return &UsageError{fmt.Sprintf("flag --%s: value %q is neither true nor false", name, value),
+				fmt.Sprintf("--%s, or %s=true or false", name, EnvName(name))}
 		}
 	}
 	return v.checkArgs(getenv)
@@ -167,7 +170,7 @@ func (v *invocation) complete(getenv func(string) string) error {
 // checkArgs counts the arguments by the leaf's ArgsUsage ("MIRROR", "[SPEC]",
 // "PATH..."). A MIRROR or SPEC that is not given comes from the environment,
 // the SPEC then from its usual name.
-func (v *invocation) checkArgs(getenv func(string) string) error {
+func (v *Invocation) checkArgs(getenv func(string) string) error {
 	words := strings.Fields(v.leaf.ArgsUsage)
 	least, most := 0, len(words)
 	for _, w := range words {
@@ -182,23 +185,24 @@ func (v *invocation) checkArgs(getenv func(string) string) error {
 		v.args = append([]string{mirror}, v.args...)
 	}
 	if most == 1 && words[0] == "[SPEC]" && len(v.args) == 0 {
-		v.args = []string{firstOf(getenv("GAPBUNDLE_SPEC"), defaultSpec)}
+		v.args = []string{FirstOf(getenv("GAPBUNDLE_SPEC"), DefaultSpec)}
 	}
-	command := "gapbundle " + strings.Join(v.path, " ")
+	command := "gapbundle " + strings.Join(v.Path, " ")
 	usage := "usage: " + strings.TrimSpace(command+" "+v.leaf.ArgsUsage)
 	switch {
 	case len(v.args) < least:
-		return &usageError{fmt.Sprintf("%s: no %s given", command, strings.TrimSuffix(words[len(v.args)], "...")), usage}
+		return &UsageError{fmt.Sprintf("%s: no %s given", command, strings.TrimSuffix(words[len(v.args)], "...")), usage}
 	case len(v.args) > most:
-		return &usageError{fmt.Sprintf("%s: stray argument %q", command, v.args[most]), usage}
+		return &UsageError{fmt.Sprintf("%s: stray argument %q", command, v.args[most]), usage}
 	}
 	return nil
 }
 
-// defaultSpec is the spec file that export and plan read when none is named.
-const defaultSpec = "gapbundle.yaml"
+// DefaultSpec is the spec file that export and plan read when none is named.
+const DefaultSpec = "gapbundle.yaml"
 
-func firstOf(values ...string) string {
+// FirstOf returns the first of values that is not empty.
+func FirstOf(values ...string) string {
 	for _, v := range values {
 		if v != "" {
 			return v
@@ -207,8 +211,8 @@ func firstOf(values ...string) string {
 	return ""
 }
 
-// envName is the environment variable of a flag.
-func envName(flag string) string {
+// EnvName is the environment variable of a flag.
+func EnvName(flag string) string {
 	return "GAPBUNDLE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
@@ -216,7 +220,7 @@ func envName(flag string) string {
 // empty. A list has its values on separate lines: any other separator would
 // cut a path in two.
 func fromEnvironment(flag cli.Flag, getenv func(string) string) []string {
-	value := getenv(envName(flag.Names()[0]))
+	value := getenv(EnvName(flag.Names()[0]))
 	if s, ok := flag.(*cli.StringFlag); ok && value == "" && len(s.EnvVars) > 0 {
 		value = getenv(s.EnvVars[0])
 	}
@@ -229,8 +233,8 @@ func fromEnvironment(flag cli.Flag, getenv func(string) string) []string {
 	return []string{value}
 }
 
-// isSwitch says that the flag may stand without a value.
-func isSwitch(flag cli.Flag) bool {
+// IsSwitch says that the flag may stand without a value.
+func IsSwitch(flag cli.Flag) bool {
 	switch f := flag.(type) {
 	case *cli.BoolFlag:
 		return true
@@ -264,19 +268,19 @@ func flagsBelow(c *cli.Command) []cli.Flag {
 
 func unknownFlag(at *cli.Command, given, name string) error {
 	given, _, _ = strings.Cut(given, "=")
-	e := &usageError{what: fmt.Sprintf("flag %s: unknown to gapbundle", given)}
+	e := &UsageError{What: fmt.Sprintf("flag %s: unknown to gapbundle", given)}
 	if at.Name != "" {
-		e.what = fmt.Sprintf("flag %s: unknown to gapbundle %s", given, at.Name)
+		e.What = fmt.Sprintf("flag %s: unknown to gapbundle %s", given, at.Name)
 	}
 	if near := cli.SuggestFlag(flagsBelow(at), name, true); near != "" {
-		e.hint = "did you mean " + near + "?"
+		e.Hint = "did you mean " + near + "?"
 	}
 	return e
 }
 
 func unknownCommand(at *cli.Command, name string) error {
-	e := &usageError{what: fmt.Sprintf("command %q: unknown", strings.TrimSpace(at.Name+" "+name))}
-	e.hint = strings.ReplaceAll(strings.TrimPrefix(strictyaml.Suggest(name, names(at.Subcommands)), "; "), `"`, "")
+	e := &UsageError{What: fmt.Sprintf("command %q: unknown", strings.TrimSpace(at.Name+" "+name))}
+	e.Hint = strings.ReplaceAll(strings.TrimPrefix(spelling.Suggest(name, names(at.Subcommands)), "; "), `"`, "")
 	return e
 }
 

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"bytes"
@@ -11,21 +11,20 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/unpack/site"
 	"github.com/urfave/cli/v2"
 )
 
 func clientsCommand() *cli.Command {
-	return leaf(&cli.Command{
+	return Leaf(&cli.Command{
 		Name: "clients", Usage: "print the client configuration for a kind or a client", ArgsUsage: "MIRROR",
 		UsageText: "gapbundle clients /srv/mirror --for apt\ngapbundle clients /srv/mirror --for containerd --base-url https://mirror.lan",
 		Description: `Prints what is published below /_gapbundle/clients/: all files of a kind
 (apt, oci), or those of one program where a kind has a folder for each (for
 images: containerd, docker, podman, k3s, crio).`,
 		Flags: []cli.Flag{
-			needed("for", "`NAME` of a kind of repository, or of a client"),
-			text("base-url", "`URL` at which clients reach the mirror, where it does not know that itself"),
+			Needed("for", "`NAME` of a kind of repository, or of a client"),
+			Text("base-url", "`URL` at which clients reach the mirror, where it does not know that itself"),
 		},
 	}, printClients)
 }
@@ -37,7 +36,7 @@ type clientFile struct {
 
 // printClients prints what is published; the mirror put the base URL in place
 // when it knew one.
-func printClients(c *cli.Context, o *output) error {
+func printClients(c *cli.Context, o *Output) error {
 	root, err := os.OpenRoot(c.Args().First())
 	if err != nil {
 		return err
@@ -67,8 +66,8 @@ func printClients(c *cli.Context, o *output) error {
 			if err := site.Substitute(&out, bytes.NewReader(content), c.String("base-url")); err != nil {
 				return err
 			}
-			for _, mark := range []string{sources.BaseMark, sources.HostMark, sources.InsecureMark} {
-				unknownBase = unknownBase || bytes.Contains(out.Bytes(), []byte(mark))
+			for _, word := range site.Words() {
+				unknownBase = unknownBase || bytes.Contains(out.Bytes(), []byte(word))
 			}
 			files = append(files, clientFile{path, out.String()})
 			return nil
@@ -78,9 +77,9 @@ func printClients(c *cli.Context, o *output) error {
 		return err
 	}
 	if unknownBase {
-		o.log.Warn("the mirror does not know its address: " + sources.BaseMark + " and the like stand for it (--base-url URL, or gapbundle config MIRROR --base-url URL)")
+		o.Log.Warn("the mirror does not know its address: " + site.Words()[0] + " and the like stand for it (--base-url URL, or gapbundle config MIRROR --base-url URL)")
 	}
-	o.show(map[string]any{"files": files}, func(w io.Writer) {
+	o.Show(map[string]any{"files": files}, func(w io.Writer) {
 		for _, f := range files {
 			fmt.Fprintf(w, "# /%s\n%s\n", f.Path, strings.TrimRight(f.Content, "\n"))
 		}
@@ -118,8 +117,8 @@ func clientDirs(current *os.Root, name string) ([]string, error) {
 		}
 	}
 	if dirs == nil {
-		return nil, &usageError{fmt.Sprintf("client configuration for %q: none is published", name),
-			"published: " + firstOf(strings.Join(known, ", "), "none")}
+		return nil, &UsageError{fmt.Sprintf("client configuration for %q: none is published", name),
+			"published: " + FirstOf(strings.Join(known, ", "), "none")}
 	}
 	return dirs, nil
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"bytes"
@@ -25,54 +25,56 @@ import (
 // notes, progress (a bar on a terminal, lines elsewhere), and at the end
 // "error:" lines that say what is and "hint:" lines that say what to do.
 
-// output is where one command prints.
-type output struct {
+// Output is where one command prints.
+type Output struct {
 	stdout, stderr io.Writer
 	json, quiet    bool
 	terminal       int // descriptor of the terminal behind stderr; -1: none
-	screen         *screen
-	mirror         string // the mirror of the command, for hints; empty: none
-	log            *slog.Logger
+	Screen         *Screen
+	mirror         string             // the mirror of the command, for hints; empty: none
+	hint           func(error) string // the program's own hints; nil: none
+	Log            *slog.Logger
 	logJSON        bool
 	result         any
 	shown          bool // the one object of --json was printed
 	begun          bool // it was printed up to its last brace
 }
 
-func newOutput(c *cli.Context) *output {
-	o := &output{stdout: c.App.Writer, stderr: c.App.ErrWriter, json: c.Bool("json"), quiet: c.Bool("quiet")}
-	level := valueOf[*choice](c, "log-level").value
+func newOutput(c *cli.Context) *Output {
+	o := &Output{stdout: c.App.Writer, stderr: c.App.ErrWriter, json: c.Bool("json"), quiet: c.Bool("quiet")}
+	o.hint, _ = c.App.Metadata[hintKey].(func(error) string)
+	level := ValueOf[*Choice](c, "log-level").value
 	if o.quiet {
 		level = "error"
 	}
-	o.useLog(valueOf[*choice](c, "log-format").value, level)
+	o.useLog(ValueOf[*Choice](c, "log-format").value, level)
 	return o
 }
 
 // useLog starts the log lines: for people, or one JSON object a line.
-func (o *output) useLog(format, level string) {
-	o.terminal = terminalOf(o.stderr)
-	o.screen = &screen{w: o.stderr}
+func (o *Output) useLog(format, level string) {
+	o.terminal = TerminalOf(o.stderr)
+	o.Screen = &Screen{w: o.stderr}
 	o.logJSON = format == "json"
 	var least slog.Level
 	_ = least.UnmarshalText([]byte(level)) // one of the four words of the flag
 	if o.logJSON {
-		o.log = slog.New(slog.NewJSONHandler(o.screen, &slog.HandlerOptions{Level: least}))
+		o.Log = slog.New(slog.NewJSONHandler(o.Screen, &slog.HandlerOptions{Level: least}))
 	} else {
-		o.log = slog.New(&lineHandler{w: o.screen, least: least})
+		o.Log = slog.New(&lineHandler{w: o.Screen, least: least})
 	}
 }
 
-// terminalOf is the descriptor of w if that is a terminal, -1 otherwise.
-func terminalOf(w any) int {
+// TerminalOf is the descriptor of w if that is a terminal, -1 otherwise.
+func TerminalOf(w any) int {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return int(f.Fd())
 	}
 	return -1
 }
 
-// show prints a result: v as JSON, or what text writes.
-func (o *output) show(v any, text func(w io.Writer)) {
+// Show prints a result: v as JSON, or what text writes.
+func (o *Output) Show(v any, text func(w io.Writer)) {
 	if o.json {
 		o.result = v
 		return
@@ -81,16 +83,16 @@ func (o *output) show(v any, text func(w io.Writer)) {
 }
 
 // showNow is show for a command that goes on: --json prints its object at once.
-func (o *output) showNow(v any, text func(w io.Writer)) {
-	o.show(v, text)
+func (o *Output) showNow(v any, text func(w io.Writer)) {
+	o.Show(v, text)
 	if o.json {
-		o.writeObject(context.Background(), nil, exitDone)
+		o.writeObject(context.Background(), nil, ExitDone)
 	}
 }
 
 // finish prints what is left to be said and gives the exit code.
-func (o *output) finish(ctx context.Context, err error) int {
-	code := exitCode(ctx, err)
+func (o *Output) finish(ctx context.Context, err error) int {
+	code := ExitCode(ctx, err)
 	if err != nil {
 		o.report(ctx, err, code)
 	}
@@ -101,27 +103,27 @@ func (o *output) finish(ctx context.Context, err error) int {
 }
 
 // report prints each finding on a line of its own, and each hint once.
-func (o *output) report(ctx context.Context, err error, code int) {
-	lines, hints := errorLines(ctx, err), hintsFor(ctx, err, o.mirror)
+func (o *Output) report(ctx context.Context, err error, code int) {
+	lines, hints := errorLines(ctx, err), HintsFor(ctx, err, o.mirror, o.hint)
 	if o.logJSON {
 		for _, line := range lines {
-			o.log.Error(line, "exit", code)
+			o.Log.Error(line, "exit", code)
 		}
 		for _, hint := range hints {
-			o.log.Error(hint, "kind", "hint")
+			o.Log.Error(hint, "kind", "hint")
 		}
 		return
 	}
 	for _, line := range lines {
-		fmt.Fprintf(o.screen, "error: %s\n", line)
+		fmt.Fprintf(o.Screen, "error: %s\n", line)
 	}
 	for _, hint := range hints {
-		fmt.Fprintf(o.screen, "hint: %s\n", hint)
+		fmt.Fprintf(o.Screen, "hint: %s\n", hint)
 	}
 }
 
 // writeObject prints the result with --json; an error stands in the same object.
-func (o *output) writeObject(ctx context.Context, err error, code int) {
+func (o *Output) writeObject(ctx context.Context, err error, code int) {
 	o.shown = true
 	object := map[string]any{}
 	if o.result != nil {
@@ -137,7 +139,7 @@ func (o *output) writeObject(ctx context.Context, err error, code int) {
 	}
 	if err != nil {
 		object["error"] = strings.Join(errorLines(ctx, err), "\n")
-		object["hints"] = hintsFor(ctx, err, o.mirror)
+		object["hints"] = HintsFor(ctx, err, o.mirror, o.hint)
 		object["exit"] = code
 	}
 	if o.begun {
@@ -151,21 +153,22 @@ func (o *output) writeObject(ctx context.Context, err error, code int) {
 	_ = enc.Encode(object) // a closed stdout has nobody left to be told
 }
 
-// note prints a line about what is going on; not with --quiet.
-func (o *output) note(format string, args ...any) {
-	o.log.Info(fmt.Sprintf(format, args...))
+// Note prints a line about what is going on; not with --quiet.
+func (o *Output) Note(format string, args ...any) {
+	o.Log.Info(fmt.Sprintf(format, args...))
 }
 
-// screen is standard error shared by log lines, questions and the bar: a line
+// Screen is standard error shared by log lines, questions and the bar: a line
 // wipes the bar, which draws itself anew, but not over a question.
-type screen struct {
+type Screen struct {
 	mu     sync.Mutex
 	w      io.Writer
 	bar    bool
 	asking bool
 }
 
-func (s *screen) Write(b []byte) (int, error) {
+// Write writes a line above the bar.
+func (s *Screen) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.bar {
@@ -177,14 +180,14 @@ func (s *screen) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (s *screen) setBar(on bool) {
+func (s *Screen) setBar(on bool) {
 	s.mu.Lock()
 	s.bar = on
 	s.mu.Unlock()
 }
 
 // ask keeps the bar away while f puts a question and waits for the answer.
-func (s *screen) ask(f func()) {
+func (s *Screen) ask(f func()) {
 	set := func(asking bool) {
 		s.mu.Lock()
 		s.asking = asking
@@ -196,7 +199,7 @@ func (s *screen) ask(f func()) {
 }
 
 // barLine is where the bar draws.
-type barLine struct{ *screen }
+type barLine struct{ *Screen }
 
 func (b barLine) Write(p []byte) (int, error) {
 	b.mu.Lock()
@@ -246,9 +249,9 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 // no terminal.
 const progressInterval = 5 * time.Second
 
-// progress shows how work advances; it is a bundle.Progress.
-type progress struct {
-	out *output
+// Progress shows how work advances; it is a bundle.Progress.
+type Progress struct {
+	out *Output
 	bar *pb.ProgressBar // nil: lines
 	// room is how many columns of the bar's line are left for items.
 	room int
@@ -265,11 +268,11 @@ type progress struct {
 	ended    chan struct{}
 }
 
-// startProgress shows progress until stop is called: nothing with --quiet, a
+// StartProgress shows progress until stop is called: nothing with --quiet, a
 // bar on a terminal, a line every few seconds elsewhere.
-func (o *output) startProgress() *progress {
+func (o *Output) StartProgress() *Progress {
 	now := time.Now()
-	p := &progress{out: o, started: now, lastTime: now, quit: make(chan struct{}), ended: make(chan struct{})}
+	p := &Progress{out: o, started: now, lastTime: now, quit: make(chan struct{}), ended: make(chan struct{})}
 	if o.quiet {
 		close(p.ended)
 		return p
@@ -301,20 +304,20 @@ const barWidth = 68
 
 const barTemplate = `{{counters .}} {{bar .}} {{percent .}} {{speed .}} {{rtime . "%s left" "%s" "?"}} {{string . "items"}}`
 
-func (p *progress) startBar() {
+func (p *Progress) startBar() {
 	width, _, err := term.GetSize(p.out.terminal)
 	if err != nil || width < 20 {
 		width = 80
 	}
-	p.out.screen.setBar(true)
+	p.out.Screen.setBar(true)
 	p.room = max(width-barWidth, 8)
 	p.bar = pb.ProgressBarTemplate(barTemplate).New(0)
-	p.bar.SetWriter(barLine{p.out.screen}).SetWidth(width-1).Set(pb.Bytes, true).Set(pb.Terminal, true).
+	p.bar.SetWriter(barLine{p.out.Screen}).SetWidth(width-1).Set(pb.Bytes, true).Set(pb.Terminal, true).
 		Set(pb.ReturnSymbol, "\r").Set(pb.CleanOnFinish, true).Start()
 }
 
-// Grow, Add and Item are bundle.Progress.
-func (p *progress) Grow(bytes int64) {
+// Grow counts bytes that are to be done. Grow, Add and Item are bundle.Progress.
+func (p *Progress) Grow(bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	first := p.total == 0
@@ -327,7 +330,8 @@ func (p *progress) Grow(bytes int64) {
 	}
 }
 
-func (p *progress) Add(bytes int64) {
+// Add counts bytes that are done.
+func (p *Progress) Add(bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done += bytes
@@ -336,7 +340,8 @@ func (p *progress) Add(bytes int64) {
 	}
 }
 
-func (p *progress) Item(name string) {
+// Item names what is worked on.
+func (p *Progress) Item(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.items[1] == name {
@@ -349,7 +354,7 @@ func (p *progress) Item(name string) {
 }
 
 // current names what is worked on, the newest first, as far as there is room.
-func (p *progress) current() string {
+func (p *Progress) current() string {
 	newest := shorten(path.Base(p.items[1]), p.room)
 	left := p.room - utf8.RuneCountInString(newest) - 1
 	if older := path.Base(p.items[0]); p.items[0] != "" && left >= 12 {
@@ -359,7 +364,7 @@ func (p *progress) current() string {
 }
 
 // line prints one line of progress.
-func (p *progress) line(now time.Time) {
+func (p *Progress) line(now time.Time) {
 	p.mu.Lock()
 	done, total, item := p.done, p.total, p.items[1]
 	rate := perSecond(done-p.lastDone, now.Sub(p.lastTime))
@@ -377,14 +382,14 @@ func (p *progress) line(now time.Time) {
 		left = (time.Duration(float64(total-done)/overall) * time.Second).Round(time.Second)
 	}
 	if p.out.logJSON {
-		p.out.log.Info("progress", "done", done, "total", total, "percent", percent, "rate", int64(rate), "left_seconds", int64(left.Seconds()), "item", item)
+		p.out.Log.Info("progress", "done", done, "total", total, "percent", percent, "rate", int64(rate), "left_seconds", int64(left.Seconds()), "item", item)
 		return
 	}
 	eta := "?"
 	if left >= 0 {
 		eta = left.String()
 	}
-	p.out.note("%s of %s, %.0f%%, %s/s, %s left, %s", humanBytes(done), humanBytes(total), percent, humanBytes(int64(rate)), eta, item)
+	p.out.Note("%s of %s, %.0f%%, %s/s, %s left, %s", HumanBytes(done), HumanBytes(total), percent, HumanBytes(int64(rate)), eta, item)
 }
 
 func perSecond(n int64, d time.Duration) float64 {
@@ -394,14 +399,14 @@ func perSecond(n int64, d time.Duration) float64 {
 	return float64(n) / d.Seconds()
 }
 
-// stop ends the display; it may be called again.
-func (p *progress) stop() {
+// Stop ends the display; it may be called again.
+func (p *Progress) Stop() {
 	p.stopOnce.Do(func() {
 		close(p.quit)
 		<-p.ended
 		if p.bar != nil {
 			p.bar.Finish()
-			p.out.screen.setBar(false)
+			p.out.Screen.setBar(false)
 		}
 	})
 }
@@ -415,8 +420,8 @@ func shorten(s string, most int) string {
 	return "…" + string(r[len(r)-most+1:])
 }
 
-// humanBytes is a size for people, in binary units.
-func humanBytes(n int64) string {
+// HumanBytes is a size for people, in binary units.
+func HumanBytes(n int64) string {
 	if n < 1<<10 {
 		return fmt.Sprintf("%d B", n)
 	}
@@ -430,8 +435,8 @@ func humanBytes(n int64) string {
 	return fmt.Sprintf("%.1f %s", f, unit)
 }
 
-// writeTable prints rows with aligned columns.
-func writeTable(w io.Writer, rows [][]string) {
+// WriteTable prints rows with aligned columns.
+func WriteTable(w io.Writer, rows [][]string) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
@@ -439,5 +444,5 @@ func writeTable(w io.Writer, rows [][]string) {
 	_ = t.Flush()
 }
 
-// humanTime is a moment for people, in UTC.
-func humanTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
+// HumanTime is a moment for people, in UTC.
+func HumanTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }

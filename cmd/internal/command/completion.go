@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -38,18 +38,19 @@ complete -c gapbundle -a '(__gapbundle_complete)'
 	}
 }
 
-func completionCommand() *cli.Command {
-	return leaf(&cli.Command{
+// CompletionCommand prints the completion scripts of shells.
+func CompletionCommand() *cli.Command {
+	return Leaf(&cli.Command{
 		Name:      "completion",
 		Usage:     "print the completion script of a shell: bash, zsh or fish",
 		ArgsUsage: "SHELL",
 		UsageText: `source <(gapbundle completion bash)
 gapbundle completion zsh > "${fpath[1]}/_gapbundle"
 gapbundle completion fish > ~/.config/fish/completions/gapbundle.fish`,
-	}, func(c *cli.Context, o *output) error {
+	}, func(c *cli.Context, o *Output) error {
 		script, ok := completionScripts()[c.Args().First()]
 		if !ok {
-			return &usageError{fmt.Sprintf("shell %q: unknown", c.Args().First()), "want bash, zsh or fish"}
+			return &UsageError{fmt.Sprintf("shell %q: unknown", c.Args().First()), "want bash, zsh or fish"}
 		}
 		_, err := io.WriteString(o.stdout, script)
 		return err
@@ -74,10 +75,10 @@ func writeCandidates(w io.Writer, root *cli.Command, words []string) {
 	}
 	var candidates []string
 	switch {
-	case before != nil && !isSwitch(before):
+	case before != nil && !IsSwitch(before):
 		if g, ok := before.(*cli.GenericFlag); ok {
-			if c, ok := g.Value.(*choice); ok {
-				candidates = c.of
+			if c, ok := g.Value.(*Choice); ok {
+				candidates = c.Of
 			}
 		}
 	case strings.HasPrefix(last, "-"):

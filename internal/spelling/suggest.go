@@ -1,4 +1,5 @@
-package strictyaml
+// Package spelling finds the word that somebody may have meant.
+package spelling
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -11,7 +11,8 @@ import (
 // Help, the manual page and docs/cli.md are three renderings of one table of
 // commands. A command's UsageText holds its examples, one a line.
 
-const exitCodes = `  0    done and complete
+// ExitCodes says what the exit codes mean.
+const ExitCodes = `  0    done and complete
   1    internal error
   2    usage or configuration
   3    corrupt, malformed, or a format this version does not read
@@ -32,9 +33,9 @@ GAPBUNDLE_MIRROR, SPEC from GAPBUNDLE_SPEC; it is gapbundle.yaml otherwise.
 Passphrases: GAPBUNDLE_PASSPHRASE, GAPBUNDLE_SITE_PASSPHRASE, a descriptor, or asked.
 `
 
-// writeHelp prints the help of the command at the end of path; the program's
+// WriteHelp prints the help of the command at the end of path; the program's
 // own for an empty path.
-func writeHelp(w io.Writer, root *cli.Command, path []string) {
+func WriteHelp(w io.Writer, root *cli.Command, path []string) {
 	c := root
 	for _, name := range path {
 		c = c.Command(name)
@@ -55,7 +56,7 @@ func writeHelp(w io.Writer, root *cli.Command, path []string) {
 		for i, sub := range c.Subcommands {
 			rows[i] = []string{"  " + sub.Name, sub.Usage}
 		}
-		writeTable(w, rows)
+		WriteTable(w, rows)
 	}
 	if len(c.Flags) > 0 {
 		fmt.Fprintln(w, "\nflags:")
@@ -64,7 +65,7 @@ func writeHelp(w io.Writer, root *cli.Command, path []string) {
 		}
 	}
 	fmt.Fprintf(w, "\nexamples:\n%s", indent(c.UsageText))
-	fmt.Fprintf(w, "\nexit codes:\n%s", exitCodes)
+	fmt.Fprintf(w, "\nexit codes:\n%s", ExitCodes)
 	if c == root {
 		fmt.Fprintf(w, "\n%s", flagRules)
 	}
@@ -74,7 +75,7 @@ func writeHelp(w io.Writer, root *cli.Command, path []string) {
 func flagForm(f cli.Flag) string {
 	form := "--" + f.Names()[0]
 	switch {
-	case !isSwitch(f):
+	case !IsSwitch(f):
 		form += " " + placeholder(f)
 	case strings.Contains(usageOf(f), "`"):
 		form += "[=" + placeholder(f) + "]"
@@ -88,12 +89,12 @@ func flagForm(f cli.Flag) string {
 func flagText(f cli.Flag) string {
 	text := strings.ReplaceAll(usageOf(f), "`", "")
 	if g, ok := f.(*cli.GenericFlag); ok {
-		if c, ok := g.Value.(*choice); ok {
-			text += ": " + strings.Join(c.of, ", ")
+		if c, ok := g.Value.(*Choice); ok {
+			text += ": " + strings.Join(c.Of, ", ")
 		}
 	}
 	if d, ok := f.(cli.DocGenerationFlag); ok && d.TakesValue() {
-		if v := strings.Trim(d.GetValue(), `"`); v != "" && v != "0" && v != fmt.Sprint(noDescriptor) {
+		if v := strings.Trim(d.GetValue(), `"`); v != "" && v != "0" && v != fmt.Sprint(NoDescriptor) {
 			text += " (default: " + v + ")"
 		}
 	}
@@ -104,23 +105,23 @@ func indent(lines string) string {
 	return "  " + strings.ReplaceAll(strings.TrimSpace(lines), "\n", "\n  ") + "\n"
 }
 
-// leaves calls f for every command that can be run, in the order of the table.
-func leaves(c *cli.Command, path []string, f func(path []string, c *cli.Command)) {
+// Leaves calls f for every command that can be run, in the order of the table.
+func Leaves(c *cli.Command, path []string, f func(path []string, c *cli.Command)) {
 	if len(c.Subcommands) == 0 {
 		f(path, c)
 		return
 	}
 	for _, sub := range c.Subcommands {
-		leaves(sub, append(path[:len(path):len(path)], sub.Name), f)
+		Leaves(sub, append(path[:len(path):len(path)], sub.Name), f)
 	}
 }
 
-// writeMarkdown prints docs/cli.md, which a test compares with the file.
-func writeMarkdown(w io.Writer, root *cli.Command) {
+// WriteMarkdown prints docs/cli.md, which a test compares with the file.
+func WriteMarkdown(w io.Writer, root *cli.Command) {
 	fmt.Fprintf(w, "# The command line\n\nMade from the table of commands (`gapbundle man --markdown`); a test holds it equal.\n\n```\n")
-	writeHelp(w, root, nil)
+	WriteHelp(w, root, nil)
 	fmt.Fprint(w, "```\n")
-	leaves(root, nil, func(path []string, c *cli.Command) {
+	Leaves(root, nil, func(path []string, c *cli.Command) {
 		fmt.Fprintf(w, "\n## gapbundle %s\n\n%s.\n\n```\ngapbundle %s %s\n```\n", strings.Join(path, " "), c.Usage, strings.Join(path, " "), strings.TrimSpace(c.ArgsUsage+" [flags]"))
 		if c.Description != "" {
 			fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(c.Description))
@@ -146,7 +147,7 @@ func writeMan(w io.Writer, root *cli.Command) {
 	fmt.Fprintf(w, ".TH GAPBUNDLE 1 \"\" \"gapbundle\" \"User Commands\"\n.SH NAME\ngapbundle \\- %s\n", escape(root.Usage))
 	fmt.Fprintf(w, ".SH SYNOPSIS\n.B gapbundle\nCOMMAND [arguments] [flags]\n.SH DESCRIPTION\n%s\n", escape(strings.TrimSpace(root.Description)))
 	fmt.Fprint(w, ".SH COMMANDS\n")
-	leaves(root, nil, func(path []string, c *cli.Command) {
+	Leaves(root, nil, func(path []string, c *cli.Command) {
 		fmt.Fprintf(w, ".SS gapbundle %s\n%s.\n", escape(strings.Join(path, " ")+" "+c.ArgsUsage), escape(c.Usage))
 		if c.Description != "" {
 			fmt.Fprintf(w, ".PP\n%s\n", escape(strings.TrimSpace(c.Description)))
@@ -160,5 +161,5 @@ func writeMan(w io.Writer, root *cli.Command) {
 	fmt.Fprint(w, ".SH ENVIRONMENT\n")
 	block(flagRules)
 	fmt.Fprint(w, ".SH EXIT STATUS\n")
-	block(exitCodes)
+	block(ExitCodes)
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"errors"
@@ -15,8 +15,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func pushCommand() *cli.Command {
-	return leaf(&cli.Command{
+// PushCommand is gapbundle push.
+func PushCommand() *cli.Command {
+	return Leaf(&cli.Command{
 		Name: "push", Usage: "copy the published images into a registry that the site runs", ArgsUsage: "MIRROR",
 		Description: `Manifests, tags, signatures and referrers keep their digests, and only what is
 missing there is sent. The image docker.io/library/alpine becomes
@@ -26,22 +27,22 @@ those of docker, podman and skopeo: "docker login HOST" before. Nothing is delet
 gapbundle push /srv/mirror --registry registry.lan:5000 --ca ca.pem --scoped
 gapbundle push /srv/mirror --registry quay.lan/ops --image 'nvidia/*' --dry-run`,
 		Flags: []cli.Flag{
-			needed("registry", "`HOST[/PREFIX]` of the registry, without a scheme; HOST may have a port"),
-			toggle("scoped", "keep the original registry's host in the names"),
-			list("set", "only images of the set `NAME`"),
-			list("image", "only images whose name matches `PATTERN`, with or without the original host, or its last part"),
-			text("ca", "PEM `FILE` of an authority that is trusted besides the system's"),
-			list("token-service", "`HOST` of a token service that the registry may send its login to, besides its own host"),
-			toggle("plain-http", "speak to the registry without TLS, and send it the login in the clear"),
-			toggle("dry-run", "ask the registry what is missing, and send nothing"),
+			Needed("registry", "`HOST[/PREFIX]` of the registry, without a scheme; HOST may have a port"),
+			Toggle("scoped", "keep the original registry's host in the names"),
+			List("set", "only images of the set `NAME`"),
+			List("image", "only images whose name matches `PATTERN`, with or without the original host, or its last part"),
+			Text("ca", "PEM `FILE` of an authority that is trusted besides the system's"),
+			List("token-service", "`HOST` of a token service that the registry may send its login to, besides its own host"),
+			Toggle("plain-http", "speak to the registry without TLS, and send it the login in the clear"),
+			Toggle("dry-run", "ask the registry what is missing, and send nothing"),
 			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Usage: "`N` requests at once; 0: 4"},
 		},
 	}, pushImages)
 }
 
-func pushImages(c *cli.Context, o *output) error {
-	p := o.startProgress()
-	defer p.stop()
+func pushImages(c *cli.Context, o *Output) error {
+	p := o.StartProgress()
+	defer p.Stop()
 	m, err := unpack.Open(c.Args().First(), mirrorOptions(c, o, p))
 	if err != nil {
 		return err
@@ -52,8 +53,8 @@ func pushImages(c *cli.Context, o *output) error {
 		return err
 	}
 	host, prefix, _ := strings.Cut(strings.TrimSuffix(c.String("registry"), "/"), "/")
-	if _, _, err := registry.SplitName(host + "/" + firstOf(prefix, "x")); err != nil {
-		return &usageError{fmt.Sprintf("registry %q: not HOST[/PREFIX]", c.String("registry")),
+	if _, _, err := registry.SplitName(host + "/" + FirstOf(prefix, "x")); err != nil {
+		return &UsageError{fmt.Sprintf("registry %q: not HOST[/PREFIX]", c.String("registry")),
 			"name it without a scheme, in lower case, as in registry.lan:5000 or harbor.lan/mirror"}
 	}
 	to, closeClient, err := registryClient(c, o, host)
@@ -65,9 +66,9 @@ func pushImages(c *cli.Context, o *output) error {
 		Registry: host, Prefix: prefix, Scoped: c.Bool("scoped"), Images: c.StringSlice("image"),
 		DryRun: c.Bool("dry-run"), Jobs: c.Int("jobs"), Progress: p,
 	})
-	p.stop()
+	p.Stop()
 	if report != nil && (err == nil || !o.json) {
-		o.show(report, func(w io.Writer) { writePush(w, c, report) })
+		o.Show(report, func(w io.Writer) { writePush(w, c, report) })
 	}
 	return err
 }
@@ -90,14 +91,14 @@ func publishedImages(m *unpack.Mirror, sets []string) (push.Published, error) {
 	return push.Published{Tree: tree, Repositories: repos}, nil
 }
 
-func registryClient(c *cli.Context, o *output, host string) (*registry.Client, func(), error) {
+func registryClient(c *cli.Context, o *Output, host string) (*registry.Client, func(), error) {
 	client, err := fetch.New(fetch.Options{
-		Hosts: map[string]fetch.HostOptions{host: {CA: c.String("ca"), Parallel: c.Int("jobs"), TokenService: c.StringSlice("token-service")}}, UserAgent: "gapbundle/" + toolVersion(), Log: o.log,
+		Hosts: map[string]fetch.HostOptions{host: {CA: c.String("ca"), Parallel: c.Int("jobs"), TokenService: c.StringSlice("token-service")}}, UserAgent: "gapbundle/" + toolVersion(), Log: o.Log,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	options := registry.Options{Log: o.log}
+	options := registry.Options{Log: o.Log}
 	if c.Bool("plain-http") {
 		options.PlainHTTP = []string{host}
 	}
@@ -120,7 +121,7 @@ func writePush(w io.Writer, c *cli.Context, r *push.Report) {
 		}
 	}
 	fmt.Fprintf(w, "%s%d images to %s: %d blobs (%s), %d mounted, %d manifests, %d tags; there before: %d\n",
-		wouldBe(c), len(r.Images), r.Registry, r.Blobs, humanBytes(r.Bytes), r.Mounted, r.Manifests, r.Tags, r.Present)
+		WouldBe(c), len(r.Images), r.Registry, r.Blobs, HumanBytes(r.Bytes), r.Mounted, r.Manifests, r.Tags, r.Present)
 }
 
 // pushHint is what to do about a refusal of package push.

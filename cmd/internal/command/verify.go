@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"errors"
@@ -8,14 +8,15 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/sources/keys"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
 	"github.com/urfave/cli/v2"
 )
 
-func verifyCommand() *cli.Command {
-	return leaf(&cli.Command{
+// VerifyCommand is gapbundle verify.
+func VerifyCommand() *cli.Command {
+	return Leaf(&cli.Command{
 		Name: "verify", Usage: "check bundles completely; changes nothing", ArgsUsage: "PATH...",
 		Description: `Checks signatures, every list, and every byte of every volume, against the keys given
 with --pub or the policy of a mirror, and says what was checked, how many, and by
@@ -24,15 +25,15 @@ expected there and not checked here.`,
 		UsageText: `gapbundle verify /media/usb --pub exporter.pub
 gapbundle verify /media/usb --mirror /srv/mirror --report report.txt`,
 		Flags: []cli.Flag{
-			list("pub", "exporter's public key `FILE`"),
-			text("mirror", "check as an import into this mirror would: its `DIR`"),
-			text("report", "write the report for the auditor to `FILE`"),
-			jobsFlag(),
+			List("pub", "exporter's public key `FILE`"),
+			Text("mirror", "check as an import into this mirror would: its `DIR`"),
+			Text("report", "write the report for the auditor to `FILE`"),
+			JobsFlag(),
 		},
 	}, verifyBundles)
 }
 
-func verifyBundles(c *cli.Context, o *output) error {
+func verifyBundles(c *cli.Context, o *Output) error {
 	options, mirror, err := verifyOptions(c, o)
 	if mirror != nil {
 		defer mirror.Close()
@@ -44,8 +45,8 @@ func verifyBundles(c *cli.Context, o *output) error {
 	if err != nil {
 		return err
 	}
-	p := o.startProgress()
-	defer p.stop()
+	p := o.StartProgress()
+	defer p.Stop()
 	var reports []*verify.Report
 	var found []error
 	var good []*verify.Bundle // what they bring counts for the next ones
@@ -68,11 +69,11 @@ func verifyBundles(c *cli.Context, o *output) error {
 	for _, r := range readers {
 		found = append(found, r.Close())
 	}
-	p.stop()
+	p.Stop()
 	if path := c.String("report"); path != "" {
 		found = append(found, writeReports(path, reports))
 	}
-	o.show(map[string]any{"bundles": reports}, func(w io.Writer) {
+	o.Show(map[string]any{"bundles": reports}, func(w io.Writer) {
 		for _, r := range reports {
 			_ = r.WriteText(w)
 		}
@@ -80,7 +81,7 @@ func verifyBundles(c *cli.Context, o *output) error {
 	return errors.Join(found...)
 }
 
-func verifyOne(c *cli.Context, p *progress, r *bundle.Reader, options verify.Options) (*verify.Bundle, *verify.Report, error) {
+func verifyOne(c *cli.Context, p *Progress, r *bundle.Reader, options verify.Options) (*verify.Bundle, *verify.Report, error) {
 	b, report, err := verify.Open(c.Context, r, options)
 	if err != nil {
 		return nil, report, err
@@ -91,7 +92,7 @@ func verifyOne(c *cli.Context, p *progress, r *bundle.Reader, options verify.Opt
 
 // verifyOptions are the rules: the keys of --pub, or the policy of a mirror,
 // which the caller closes.
-func verifyOptions(c *cli.Context, o *output) (verify.Options, *unpack.Mirror, error) {
+func verifyOptions(c *cli.Context, o *Output) (verify.Options, *unpack.Mirror, error) {
 	options := verify.Options{Now: time.Now(), CheckKnown: true}
 	pubs, mirror := c.StringSlice("pub"), c.String("mirror")
 	if (len(pubs) > 0) == (mirror != "") {
@@ -99,7 +100,7 @@ func verifyOptions(c *cli.Context, o *output) (verify.Options, *unpack.Mirror, e
 		if mirror != "" {
 			what = "verify: both --pub and --mirror given"
 		}
-		return options, nil, &usageError{what, "say by whose keys: --pub exporter.pub, or --mirror DIR"}
+		return options, nil, &UsageError{what, "say by whose keys: --pub exporter.pub, or --mirror DIR"}
 	}
 	if mirror != "" {
 		o.mirror = mirror
@@ -113,7 +114,7 @@ func verifyOptions(c *cli.Context, o *output) (verify.Options, *unpack.Mirror, e
 	options.Policy = &verify.Policy{}
 	options.AcceptKeys = true
 	for _, path := range pubs {
-		_, id, err := keys.LoadPublic(path)
+		_, id, err := pubkeys.Load(path)
 		if err != nil {
 			return options, nil, err
 		}

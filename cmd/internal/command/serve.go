@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -16,8 +16,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-func serveCommand() *cli.Command {
-	return leaf(&cli.Command{
+// ServeCommand is gapbundle serve.
+func ServeCommand() *cli.Command {
+	return Leaf(&cli.Command{
 		Name: "serve", Usage: "serve a mirror over HTTP", ArgsUsage: "MIRROR",
 		Description: `Any static web server can do it with the configuration in /_gapbundle/ of the mirror;
 this one needs none. It follows every import at once, falls back to the generation
@@ -27,17 +28,17 @@ when it is told to stop.`,
 gapbundle serve /srv/mirror --listen :443 --tls-cert cert.pem --tls-key key.pem --metrics-listen 127.0.0.1:9100`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Usage: "`ADDRESS` to listen on", Value: "127.0.0.1:8080"},
-			text("tls-cert", "certificate `FILE` in PEM; with --tls-key"),
-			text("tls-key", "private key `FILE` in PEM"),
-			text("access-log", "`FILE` that gets a line for each request; - is standard error"),
-			text("metrics-listen", "`ADDRESS` for metrics in Prometheus' text form"),
+			Text("tls-cert", "certificate `FILE` in PEM; with --tls-key"),
+			Text("tls-key", "private key `FILE` in PEM"),
+			Text("access-log", "`FILE` that gets a line for each request; - is standard error"),
+			Text("metrics-listen", "`ADDRESS` for metrics in Prometheus' text form"),
 		},
 	}, serveMirror)
 }
 
-func serveMirror(c *cli.Context, o *output) (err error) {
+func serveMirror(c *cli.Context, o *Output) (err error) {
 	if (c.String("tls-cert") == "") != (c.String("tls-key") == "") {
-		return &usageError{"TLS: certificate and key are needed both", "give --tls-cert FILE --tls-key FILE"}
+		return &UsageError{"TLS: certificate and key are needed both", "give --tls-cert FILE --tls-key FILE"}
 	}
 	dir := c.Args().First()
 	if _, err := os.Stat(filepath.Join(dir, "generations")); errors.Is(err, fs.ErrNotExist) {
@@ -93,19 +94,19 @@ func serveMirror(c *cli.Context, o *output) (err error) {
 func listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil && !isEnvironment(err) {
-		return nil, &usageError{fmt.Sprintf("address %s: %v", address, err), "want HOST:PORT, as in 127.0.0.1:8080 or :443"}
+		return nil, &UsageError{fmt.Sprintf("address %s: %v", address, err), "want HOST:PORT, as in 127.0.0.1:8080 or :443"}
 	}
 	return l, err
 }
 
 // accessLog opens what --access-log names; the file is appended to.
-func accessLog(c *cli.Context, o *output) (io.Writer, func() error, error) {
+func accessLog(c *cli.Context, o *Output) (io.Writer, func() error, error) {
 	nothing := func() error { return nil }
 	switch name := c.String("access-log"); name {
 	case "":
 		return nil, nothing, nil
 	case "-":
-		return o.screen, nothing, nil
+		return o.Screen, nothing, nil
 	default:
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
 		if err != nil {

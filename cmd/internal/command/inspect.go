@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"bufio"
@@ -16,15 +16,16 @@ import (
 
 const nothingVerified = "NOTHING WAS VERIFIED: this is what the medium says of itself (gapbundle verify checks it)"
 
-func inspectCommand() *cli.Command {
-	return leaf(&cli.Command{
+// InspectCommand is gapbundle inspect.
+func InspectCommand() *cli.Command {
+	return Leaf(&cli.Command{
 		Name: "inspect", Usage: "show what bundles say they hold, without keys; verifies nothing", ArgsUsage: "PATH...",
 		UsageText: `gapbundle inspect /media/usb
 gapbundle inspect /media/usb --files
 gapbundle inspect /media/usb --sha256sum | (cd /srv/mirror/current && sha256sum -c)`,
 		Flags: []cli.Flag{
-			toggle("files", "each file: path, digest, size, origin, and how upstream vouched for it"),
-			toggle("sha256sum", "each file in the form of sha256sum"),
+			Toggle("files", "each file: path, digest, size, origin, and how upstream vouched for it"),
+			Toggle("sha256sum", "each file in the form of sha256sum"),
 		},
 	}, inspect)
 }
@@ -42,12 +43,12 @@ type inspectedFile struct {
 	Vouched string `json:"vouched"`
 }
 
-func inspect(c *cli.Context, o *output) error {
+func inspect(c *cli.Context, o *Output) error {
 	readers, err := bundle.Discover(c.Args().Slice())
 	if err != nil {
 		return err
 	}
-	o.log.Warn(nothingVerified)
+	o.Log.Warn(nothingVerified)
 	out := bufio.NewWriter(o.stdout)
 	found := []error{}
 	for i, r := range readers {
@@ -110,7 +111,7 @@ func writeFile(w io.Writer, f inspectedFile, sums bool) error {
 		_, err := fmt.Fprintf(w, "%s  %s\n", f.Digest.Hex(), f.Path)
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", f.Path, f.Digest, f.Size, firstOf(f.Origin, "-"), f.Vouched)
+	_, err := fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", f.Path, f.Digest, f.Size, FirstOf(f.Origin, "-"), f.Vouched)
 	return err
 }
 
@@ -189,14 +190,14 @@ func writeManifest(w io.Writer, r *bundle.Reader, m *bundle.Manifest) {
 		{"lies in", strings.Join(r.Dirs(), ", ")},
 		{"kind", what},
 		{"stream", m.Stream},
-		{"created", humanTime(m.Created) + " by " + m.Tool},
+		{"created", HumanTime(m.Created) + " by " + m.Tool},
 		{"state", m.State.String()},
 	}
 	if m.Destination != "" {
 		rows = append(rows, []string{"destination", m.Destination})
 	}
 	if m.Expires != nil {
-		rows = append(rows, []string{"expires", humanTime(*m.Expires)})
+		rows = append(rows, []string{"expires", HumanTime(*m.Expires)})
 	}
 	if len(m.Overrides) > 0 {
 		rows = append(rows, []string{"overrides", strings.Join(m.Overrides, ", ")})
@@ -204,11 +205,11 @@ func writeManifest(w io.Writer, r *bundle.Reader, m *bundle.Manifest) {
 	for _, k := range m.Keys {
 		rows = append(rows, []string{"publishes key", k.Fingerprint + " (" + k.Role + ")"})
 	}
-	writeTable(w, rows)
+	WriteTable(w, rows)
 	rows = [][]string{{"REPOSITORY", "KIND", "MOUNT", "FILES", "BYTES", "UNPINNED", "LISTS CARRIED"}}
 	for _, repo := range m.Repositories {
-		rows = append(rows, []string{repo.Name, repo.Kind, "/" + repo.Mount, fmt.Sprint(repo.Count), humanBytes(repo.Bytes),
-			fmt.Sprint(repo.Unpinned), firstOf(strings.Join(repo.Carried, ", "), "none: expected at the receiver")})
+		rows = append(rows, []string{repo.Name, repo.Kind, "/" + repo.Mount, fmt.Sprint(repo.Count), HumanBytes(repo.Bytes),
+			fmt.Sprint(repo.Unpinned), FirstOf(strings.Join(repo.Carried, ", "), "none: expected at the receiver")})
 	}
-	writeTable(w, rows)
+	WriteTable(w, rows)
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"errors"
@@ -10,15 +10,16 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/sources/keys"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
 	"github.com/urfave/cli/v2"
 )
 
-func trustCommand() *cli.Command {
+// TrustCommand is gapbundle trust.
+func TrustCommand() *cli.Command {
 	changing := func(more ...cli.Flag) []cli.Flag {
-		return append(append([]cli.Flag{mirrorFlag()}, more...), dryRunFlag(), retryLockFlag())
+		return append(append([]cli.Flag{mirrorFlag()}, more...), DryRunFlag(), RetryLockFlag())
 	}
 	setFlag := func() cli.Flag {
 		return &cli.StringFlag{Name: "set", Usage: "the `NAME` of the set, or the word any", Value: verify.AnySet}
@@ -30,7 +31,7 @@ func trustCommand() *cli.Command {
 		UsageText: `gapbundle trust add --mirror /srv/mirror --role exporter --set slurm-site exporter.pub
 gapbundle trust list --mirror /srv/mirror`,
 		Subcommands: []*cli.Command{
-			leaf(&cli.Command{
+			Leaf(&cli.Command{
 				Name: "add", Usage: "trust a key, after its fingerprint was compared", ArgsUsage: "FILE",
 				Description: `FILE is a public key in PEM for the roles exporter and approver, which sign bundles,
 and an OpenPGP certificate for the roles site and upstream, which clients inside
@@ -38,33 +39,33 @@ are told to trust. The mirror's folder is made if it is not there. On a terminal
 the fingerprint is shown and has to be confirmed.`,
 				UsageText: `gapbundle trust add --mirror /srv/mirror --role exporter --set slurm-site exporter.pub
 gapbundle trust add --mirror /srv/mirror --role upstream --yes slurm.asc`,
-				Flags: changing(append(confirmFlags(), setFlag(),
+				Flags: changing(append(ConfirmFlags(), setFlag(),
 					&cli.GenericFlag{Name: "role", Usage: "`ROLE` of the key", Required: true,
-						Value: &choice{of: []string{string(verify.RoleExporter), string(verify.RoleApprover), string(verify.RoleSite), string(verify.RoleUpstream)}}})...),
+						Value: &Choice{Of: []string{string(verify.RoleExporter), string(verify.RoleApprover), string(verify.RoleSite), string(verify.RoleUpstream)}}})...),
 			}, trustAdd),
-			leaf(&cli.Command{
+			Leaf(&cli.Command{
 				Name: "require", Usage: "how many keys of a role must have signed", ArgsUsage: "ROLE=N...",
 				UsageText: "gapbundle trust require exporter=1 approver=1 --mirror /srv/mirror",
 				Flags:     changing(),
 			}, trustRequire),
-			leaf(&cli.Command{
+			Leaf(&cli.Command{
 				Name: "list", Usage: "print the policy",
 				UsageText: "gapbundle trust list --mirror /srv/mirror --json",
 				Flags:     []cli.Flag{mirrorFlag()},
 			}, trustList),
-			leaf(&cli.Command{
+			Leaf(&cli.Command{
 				Name: "remove", Usage: "trust a key no longer", ArgsUsage: "FINGERPRINT",
 				UsageText: "gapbundle trust remove 3fc9b689459d --mirror /srv/mirror",
 				Flags:     changing(),
 			}, trustRemove),
-			leaf(&cli.Command{
+			Leaf(&cli.Command{
 				Name: "adopt", Usage: "bind a set to another stream, whose numbers begin anew", ArgsUsage: "STREAM",
 				Description: `An exporter that lost its state begins a new stream. Its bundles are refused until
 the stream is adopted here; ask the other side for the stream by a second channel.`,
 				UsageText: "gapbundle trust adopt --mirror /srv/mirror --set slurm-site 00112233445566778899aabbccddeeff",
-				Flags:     changing(needed("set", "the `NAME` of the set, or the word any")),
+				Flags:     changing(Needed("set", "the `NAME` of the set, or the word any")),
 			}, trustAdopt),
-			leaf(&cli.Command{
+			Leaf(&cli.Command{
 				Name: "set-time", Usage: "move the time below which the clock is not believed", ArgsUsage: "TIME",
 				Description: "TIME is in the form of RFC 3339, or the word now.",
 				UsageText:   "gapbundle trust set-time 2027-01-31T12:00:00Z --mirror /srv/mirror",
@@ -75,19 +76,19 @@ the stream is adopted here; ask the other side for the stream by a second channe
 }
 
 // updatePolicy changes the policy of the command's mirror and says so.
-func updatePolicy(c *cli.Context, o *output, what string, change func(*verify.Policy) error) error {
+func updatePolicy(c *cli.Context, o *Output, what string, change func(*verify.Policy) error) error {
 	return withMirror(c, o, c.String("mirror"), func(m *unpack.Mirror) error {
 		return m.UpdatePolicy(c.Context, what, change)
 	}, what)
 }
 
-func trustAdd(c *cli.Context, o *output) error {
-	role, set, file := verify.Role(valueOf[*choice](c, "role").value), c.String("set"), c.Args().First()
+func trustAdd(c *cli.Context, o *Output) error {
+	role, set, file := verify.Role(ValueOf[*Choice](c, "role").value), c.String("set"), c.Args().First()
 	var fingerprint string
 	var add func(*verify.Policy) error
 	switch role {
 	case verify.RoleSite, verify.RoleUpstream:
-		_, fpr, err := keys.LoadOpenPGP(file)
+		_, fpr, err := pubkeys.LoadOpenPGP(file)
 		if err != nil {
 			return err
 		}
@@ -96,7 +97,7 @@ func trustAdd(c *cli.Context, o *output) error {
 			return p.AddOpenPGP(verify.OpenPGPKey{Role: role, Set: set, Fingerprint: fpr, Added: time.Now()})
 		}
 	default:
-		_, id, err := keys.LoadPublic(file)
+		_, id, err := pubkeys.Load(file)
 		if err != nil {
 			return err
 		}
@@ -109,7 +110,7 @@ func trustAdd(c *cli.Context, o *output) error {
 			return p.Add(verify.Key{Role: role, Set: set, ID: id, PEM: string(pem), Added: time.Now()})
 		}
 	}
-	if err := confirmFingerprint(c, o, fmt.Sprintf("%s: %s key for set %s", file, role, set), fingerprint); err != nil {
+	if err := ConfirmFingerprint(c, o, fmt.Sprintf("%s: %s key for set %s", file, role, set), fingerprint); err != nil {
 		return err
 	}
 	done := fmt.Sprintf("add %s %s for %s", role, fingerprint, set)
@@ -122,13 +123,13 @@ func trustAdd(c *cli.Context, o *output) error {
 	return updatePolicy(c, o, done, add)
 }
 
-func trustRequire(c *cli.Context, o *output) error {
+func trustRequire(c *cli.Context, o *Output) error {
 	return updatePolicy(c, o, "require "+strings.Join(c.Args().Slice(), " "), func(p *verify.Policy) error {
 		for _, arg := range c.Args().Slice() {
 			role, count, _ := strings.Cut(arg, "=")
 			n, err := strconv.Atoi(count)
 			if err != nil {
-				return &usageError{fmt.Sprintf("requirement %q: no number", arg), "want ROLE=N, as in exporter=1 approver=1"}
+				return &UsageError{fmt.Sprintf("requirement %q: no number", arg), "want ROLE=N, as in exporter=1 approver=1"}
 			}
 			if err := p.SetRequire(verify.Role(role), n); err != nil {
 				return err
@@ -138,26 +139,26 @@ func trustRequire(c *cli.Context, o *output) error {
 	})
 }
 
-func trustRemove(c *cli.Context, o *output) error {
+func trustRemove(c *cli.Context, o *Output) error {
 	return updatePolicy(c, o, "remove "+c.Args().First(), func(p *verify.Policy) error {
 		_, err := p.Remove(c.Args().First())
 		return err
 	})
 }
 
-func trustAdopt(c *cli.Context, o *output) error {
+func trustAdopt(c *cli.Context, o *Output) error {
 	set, stream := c.String("set"), c.Args().First()
 	return withMirror(c, o, c.String("mirror"), func(m *unpack.Mirror) error {
 		return m.AdoptStream(c.Context, set, stream)
 	}, fmt.Sprintf("adopt stream %s for set %s", stream, set))
 }
 
-func trustSetTime(c *cli.Context, o *output) error {
+func trustSetTime(c *cli.Context, o *Output) error {
 	t := time.Now().UTC()
 	if arg := c.Args().First(); arg != "now" {
 		var err error
 		if t, err = time.Parse(time.RFC3339, arg); err != nil {
-			return &usageError{fmt.Sprintf("time %q: not in the form of RFC 3339", arg), "as in 2027-01-31T12:00:00Z, or the word now"}
+			return &UsageError{fmt.Sprintf("time %q: not in the form of RFC 3339", arg), "as in 2027-01-31T12:00:00Z, or the word now"}
 		}
 	}
 	return withMirror(c, o, c.String("mirror"), func(m *unpack.Mirror) error {
@@ -165,7 +166,7 @@ func trustSetTime(c *cli.Context, o *output) error {
 	}, "set time "+t.Format(time.RFC3339))
 }
 
-func trustList(c *cli.Context, o *output) error {
+func trustList(c *cli.Context, o *Output) error {
 	m, err := unpack.Open(c.String("mirror"), mirrorOptions(c, o, bundle.NoProgress))
 	if err != nil {
 		return err
@@ -175,18 +176,18 @@ func trustList(c *cli.Context, o *output) error {
 	if err != nil {
 		return err
 	}
-	o.show(policy, func(w io.Writer) { writePolicy(w, policy) })
+	o.Show(policy, func(w io.Writer) { writePolicy(w, policy) })
 	return nil
 }
 
 func writePolicy(w io.Writer, p *verify.Policy) {
 	rows := [][]string{{"ROLE", "SET", "ADDED", "FINGERPRINT"}}
 	for _, k := range p.Keys {
-		rows = append(rows, []string{string(k.Role), k.Set, humanTime(k.Added), k.ID.String()})
+		rows = append(rows, []string{string(k.Role), k.Set, HumanTime(k.Added), k.ID.String()})
 	}
 	for _, k := range p.OpenPGP {
-		rows = append(rows, []string{string(k.Role), k.Set, humanTime(k.Added), k.Fingerprint})
+		rows = append(rows, []string{string(k.Role), k.Set, HumanTime(k.Added), k.Fingerprint})
 	}
-	writeTable(w, rows)
+	WriteTable(w, rows)
 	fmt.Fprintf(w, "required signatures: exporter %d, approver %d\n", p.Required(verify.RoleExporter), p.Required(verify.RoleApprover))
 }

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"github.com/gapbundle/gapbundle/cmd/internal/command"
+	"github.com/gapbundle/gapbundle/sources/config"
+	"github.com/urfave/cli/v2"
+)
+
+func stateFlag() cli.Flag {
+	return command.Text("state", "`DIR` of the exporter's state; default: .gapbundle beside the spec")
+}
+
+func passphraseFlag() cli.Flag {
+	return command.Number("passphrase-fd", "read the passphrase of the signing keys from descriptor `N`", command.NoDescriptor)
+}
+
+func sitePassphraseFlag() cli.Flag {
+	return command.Number("site-passphrase-fd", "read the passphrase of the site key from descriptor `N`", command.NoDescriptor)
+}
+
+// byteSize is a flag value in bytes with a unit: "1GiB", "500MB".
+type byteSize int64
+
+func (b *byteSize) String() string {
+	if *b == 0 {
+		return ""
+	}
+	return command.HumanBytes(int64(*b))
+}
+
+func (b *byteSize) Set(s string) error {
+	n, err := config.ParseSize(s)
+	*b = byteSize(n)
+	return err
+}

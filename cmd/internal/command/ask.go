@@ -1,0 +1,88 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"crypto/subtle"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+)
+
+// AtTerminal waits for a person. A read from a terminal cannot be cancelled,
+// and nothing is half done while a question stands: so a signal ends the
+// program here at once, with the echo on that a passphrase switched off.
+func AtTerminal(c *cli.Context, o *Output, f func()) {
+	fd := TerminalOf(c.App.Reader)
+	before, err := term.GetState(max(fd, 0))
+	stop := context.AfterFunc(c.Context, func() {
+		if fd >= 0 && err == nil {
+			_ = term.Restore(fd, before)
+		}
+		fmt.Fprintln(o.Screen)
+		os.Exit(o.finish(c.Context, c.Context.Err()))
+	})
+	defer stop()
+	o.Screen.ask(f)
+}
+
+// Ask puts a question on the terminal and gives the line that was typed; ok
+// is false where there is no terminal to ask on.
+func Ask(c *cli.Context, o *Output, question string) (answer string, ok bool, err error) {
+	if TerminalOf(c.App.Reader) < 0 {
+		return "", false, nil
+	}
+	var line string
+	AtTerminal(c, o, func() {
+		fmt.Fprint(o.Screen, question)
+		line, err = bufio.NewReader(c.App.Reader).ReadString('\n')
+	})
+	if err != nil {
+		return "", true, fmt.Errorf("terminal: %w: %w", bundle.ErrUsage, err)
+	}
+	return strings.TrimSpace(line), true, nil
+}
+
+// ConfirmFingerprint makes sure that a person, or --fingerprint, says of a
+// key that it is the one that was told by a second channel.
+func ConfirmFingerprint(c *cli.Context, o *Output, what, fingerprint string) error {
+	if given := c.String("fingerprint"); given != "" {
+		if subtle.ConstantTimeCompare([]byte(plainDigits(given)), []byte(plainDigits(fingerprint))) != 1 {
+			return fmt.Errorf("%s: fingerprint %s, --fingerprint says %s: %w", what, fingerprint, given, bundle.ErrUntrusted)
+		}
+		return nil
+	}
+	if c.Bool("yes") {
+		return nil
+	}
+	answer, ok, err := Ask(c, o, fmt.Sprintf("%s\n  fingerprint %s\nCompare it by a second channel (telephone, paper). Is it the same? Type yes: ", what, fingerprint))
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return &UsageError{what + ": no terminal to confirm the fingerprint on",
+			"compare it by a second channel, then add --fingerprint " + fingerprint + " (or --yes)"}
+	}
+	if answer != "yes" {
+		return fmt.Errorf("%s: fingerprint %s was not confirmed: %w", what, fingerprint, bundle.ErrUntrusted)
+	}
+	return nil
+}
+
+// plainDigits takes off what people and tools put into fingerprints.
+func plainDigits(s string) string {
+	s = strings.TrimPrefix(strings.ToLower(s), "sha256:")
+	return strings.NewReplacer(" ", "", ":", "").Replace(s)
+}
+
+// ConfirmFlags are the flags of a command that calls ConfirmFingerprint.
+func ConfirmFlags() []cli.Flag {
+	return []cli.Flag{
+		Text("fingerprint", "the `FINGERPRINT` that was told by a second channel; another one is refused"),
+		Toggle("yes", "do not ask: the fingerprint was compared"),
+	}
+}

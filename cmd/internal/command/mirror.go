@@ -1,0 +1,343 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack"
+	"github.com/urfave/cli/v2"
+)
+
+// mirrorOptions are the options of every command that opens a mirror.
+func mirrorOptions(c *cli.Context, o *Output, p bundle.Progress) unpack.Options {
+	return unpack.Options{
+		Jobs: c.Int("jobs"), Progress: p, RetryLock: SpanOf(c, "retry-lock"), DryRun: c.Bool("dry-run"),
+		Log: o.Log, Tool: ToolName(), Built: buildTime(),
+	}
+}
+
+// makeMirror makes the folder of a mirror if it is not there.
+func makeMirror(c *cli.Context, o *Output, dir string) error {
+	m, err := unpack.Create(dir, mirrorOptions(c, o, bundle.NoProgress))
+	if err != nil {
+		return err
+	}
+	return m.Close()
+}
+
+// withMirror opens a mirror, changes it by f and prints what was done.
+func withMirror(c *cli.Context, o *Output, dir string, f func(*unpack.Mirror) error, done string) error {
+	m, err := unpack.Open(dir, mirrorOptions(c, o, bundle.NoProgress))
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if err := f(m); err != nil {
+		return err
+	}
+	showChange(c, o, done)
+	return nil
+}
+
+// showChange prints what was changed, or would be.
+func showChange(c *cli.Context, o *Output, done string) {
+	o.Show(map[string]any{"done": done, "dryRun": c.Bool("dry-run")}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s%s\n", WouldBe(c), done)
+	})
+}
+
+// WouldBe begins the line that says what was done where nothing was.
+func WouldBe(c *cli.Context) string {
+	if c.Bool("dry-run") {
+		return "dry run, nothing changed: "
+	}
+	return ""
+}
+
+// Completeness asks whether the clients of what a mirror publishes would find
+// what they need, and returns what was counted.
+type Completeness func(ctx context.Context, m *unpack.Mirror) ([]bundle.CheckCount, error)
+
+// MirrorCommands are the commands on one mirror. complete is the half of check
+// that knows kinds; nil: this program has none.
+func MirrorCommands(complete Completeness) []*cli.Command {
+	one := func(name, args, usage, example string, f func(*cli.Context, *Output, *unpack.Mirror) error, flags ...cli.Flag) *cli.Command {
+		return Leaf(&cli.Command{Name: name, Usage: usage, ArgsUsage: args, UsageText: example, Flags: flags},
+			func(c *cli.Context, o *Output) error {
+				p := o.StartProgress()
+				defer p.Stop()
+				m, err := unpack.Open(c.Args().First(), mirrorOptions(c, o, p))
+				if err != nil {
+					return err
+				}
+				defer m.Close()
+				return f(c, o, m)
+			})
+	}
+	return []*cli.Command{
+		one("status", "MIRROR", "print what is published, what lapses, and what is waited for",
+			"gapbundle status /srv/mirror", mirrorStatus),
+		one("history", "MIRROR", "print the journal: every import, refusals included, and every change",
+			"gapbundle history /srv/mirror --json", mirrorHistory),
+		one("config", "MIRROR", "print the mirror's settings, or publish it with another base URL",
+			"gapbundle config /srv/mirror --base-url https://mirror.lan", mirrorConfig,
+			Text("base-url", "`URL` at which clients reach the mirror; goes into the client files"), DryRunFlag(), RetryLockFlag()),
+		one("check", "MIRROR", "look whether everything that is published is there, and complete for its clients",
+			"gapbundle check /srv/mirror --data=5%", mirrorCheck(complete),
+			Parsed("data", "hash the content again, or a share of it such as `5%`", new(Share)), JobsFlag()),
+		one("rollback", "MIRROR", "publish an earlier content again",
+			"gapbundle rollback /srv/mirror --set slurm-site --to 6", mirrorRollback,
+			Text("set", "only this set: its `NAME`"), Text("to", "`N` of the generation whose content is wanted; default: the one before"),
+			DryRunFlag(), RetryLockFlag()),
+		one("gc", "MIRROR", "remove what no kept generation, receipt or pending import needs",
+			"gapbundle gc /srv/mirror --keep 3 --dry-run", mirrorGC,
+			Number("keep", "`N` newest generations to keep; 0: the usual number", 0), Toggle("force", "also where more than 40 % would go"),
+			DryRunFlag(), RetryLockFlag()),
+		one("forget", "MIRROR SET", "publish without a set, and let go of its paths",
+			"gapbundle forget /srv/mirror slurm-site --dry-run", mirrorForget, DryRunFlag(), RetryLockFlag()),
+		clientsCommand(),
+	}
+}
+
+func mirrorStatus(c *cli.Context, o *Output, m *unpack.Mirror) error {
+	s, err := m.Status(c.Context)
+	if err != nil {
+		return err
+	}
+	o.Show(s, func(w io.Writer) { writeStatus(w, s, time.Now()) })
+	return nil
+}
+
+func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
+	rows := [][]string{{"mirror", s.Dir}, {"base URL", FirstOf(s.BaseURL, "not set (gapbundle config MIRROR --base-url URL)")}}
+	if s.Generation == 0 {
+		rows = append(rows, []string{"published", "nothing yet"})
+	} else {
+		rows = append(rows, []string{"published", fmt.Sprintf("generation %d, %s (%s)", s.Generation, HumanTime(s.Published), s.Reason)})
+	}
+	if s.Previous != 0 {
+		rows = append(rows, []string{"fall-back", fmt.Sprintf("generation %d", s.Previous)})
+	}
+	if !s.ReceiptKey.IsZero() {
+		rows = append(rows, []string{"receipt key", s.ReceiptKey.String()})
+	}
+	WriteTable(w, rows)
+	for _, set := range s.Sets {
+		fmt.Fprintf(w, "\nset %s: sequence %d of stream %s\n", set.Set, set.Sequence, set.Stream)
+		rows := [][]string{
+			{"  content", fmt.Sprintf("%d files, %s in %d repositories", set.Files, HumanBytes(set.Bytes), len(set.Repositories))},
+			{"  state code", set.Code + "  (gapbundle export SPEC --base " + set.Code + ")"},
+			{"  next", fmt.Sprintf("any bundle above sequence %d", set.Accepted)},
+		}
+		if !set.Imported.IsZero() {
+			rows = append(rows, []string{"  imported", HumanTime(set.Imported) + ", made " + HumanTime(set.Created)})
+		}
+		if set.Expires != nil {
+			rows = append(rows, []string{"  upstream lapses", HumanTime(*set.Expires) + lapse(*set.Expires, now) + "; the client files have the option that deals with it"})
+		}
+		if set.Receipt != "" {
+			rows = append(rows, []string{"  receipt", set.Receipt})
+		}
+		if len(set.Overrides) > 0 {
+			rows = append(rows, []string{"  overrides", strings.Join(set.Overrides, ", ")})
+		}
+		WriteTable(w, rows)
+	}
+	for _, p := range s.Pending {
+		fmt.Fprintf(w, "\npending %s: %d of %d volumes placed, missing %s\n", p.Name, p.Placed, p.Volumes, strings.Join(p.Missing, ", "))
+	}
+	for _, a := range s.Ambiguous {
+		fmt.Fprintf(w, "\nalias /v2/%s not made: claimed by %s\n", a.Alias, strings.Join(a.Images, " and "))
+	}
+	for _, n := range s.Notes {
+		fmt.Fprintf(w, "\nnote: %s\n", n)
+	}
+	writeWaiting(w, s.Waiting)
+}
+
+// writeWaiting names the sources whose pages need the mirror's address.
+func writeWaiting(w io.Writer, sources []string) {
+	if len(sources) > 0 {
+		fmt.Fprintf(w, "waiting for the mirror's address, their pages are not published: %s (gapbundle config MIRROR --base-url URL)\n", strings.Join(sources, ", "))
+	}
+}
+
+// lapse says how long it is until t.
+func lapse(t, now time.Time) string {
+	if !t.After(now) {
+		return " (LAPSED by the local clock)"
+	}
+	return fmt.Sprintf(" (in %d days by the local clock)", int(t.Sub(now).Hours()/24))
+}
+
+func mirrorHistory(_ *cli.Context, o *Output, m *unpack.Mirror) error {
+	entries, err := m.History()
+	if err != nil {
+		return err
+	}
+	o.Show(map[string]any{"entries": entries}, func(w io.Writer) {
+		rows := [][]string{{"TIME", "WHAT", "OUTCOME", "BUNDLE", "GENERATION", "DETAIL"}}
+		for _, e := range entries {
+			var name, generation string
+			if e.Set != "" && e.Sequence > 0 {
+				name = bundle.DirName(e.Set, e.Sequence)
+			}
+			if e.Generation > 0 {
+				generation = strconv.Itoa(e.Generation)
+			}
+			detail := strings.ReplaceAll(e.Detail, "\n", "; ") // several findings: one row all the same
+			if len(e.Overrides) > 0 {
+				detail = strings.TrimSpace(detail + " overrides: " + strings.Join(e.Overrides, ", "))
+			}
+			rows = append(rows, []string{HumanTime(e.Time), e.What, string(e.Outcome), FirstOf(name, e.Set), generation, detail})
+		}
+		WriteTable(w, rows)
+	})
+	return nil
+}
+
+func mirrorConfig(c *cli.Context, o *Output, m *unpack.Mirror) error {
+	if url := c.String("base-url"); url != "" {
+		g, err := m.SetBaseURL(c.Context, url)
+		if err == nil && g == nil {
+			showChange(c, o, "base URL "+url+": the next import publishes it")
+			return nil
+		}
+		return showGeneration(c, o, g, err)
+	}
+	s, err := m.Status(c.Context)
+	if err != nil {
+		return err
+	}
+	o.Show(map[string]any{"baseURL": s.BaseURL}, func(w io.Writer) {
+		fmt.Fprintf(w, "base-url %s\n", FirstOf(s.BaseURL, "not set"))
+	})
+	return nil
+}
+
+// showGeneration prints what was published.
+func showGeneration(c *cli.Context, o *Output, g *unpack.Generation, err error) error {
+	if err != nil {
+		return err
+	}
+	o.Show(g, func(w io.Writer) {
+		fmt.Fprintf(w, "%spublished generation %d: %s\n", WouldBe(c), g.Number, g.Reason)
+		for _, s := range g.Sets {
+			fmt.Fprintf(w, "  %s\n", bundle.DirName(s.Set, s.Sequence))
+		}
+	})
+	return nil
+}
+
+func mirrorRollback(c *cli.Context, o *Output, m *unpack.Mirror) error {
+	r := unpack.RollbackOptions{Set: c.String("set")}
+	if to := c.String("to"); to != "" {
+		n, err := strconv.Atoi(to)
+		if err != nil || n < 1 {
+			return &UsageError{fmt.Sprintf("generation %q: not a number", to), "gapbundle history MIRROR shows the generations"}
+		}
+		r.To = n
+	}
+	g, err := m.Rollback(c.Context, r)
+	return showGeneration(c, o, g, err)
+}
+
+func mirrorForget(c *cli.Context, o *Output, m *unpack.Mirror) error {
+	g, err := m.Forget(c.Context, c.Args().Get(1))
+	return showGeneration(c, o, g, err)
+}
+
+func mirrorGC(c *cli.Context, o *Output, m *unpack.Mirror) error {
+	r, err := m.GC(c.Context, unpack.GCOptions{Keep: c.Int("keep"), Force: c.Bool("force")})
+	if err != nil {
+		return err
+	}
+	o.Show(r, func(w io.Writer) {
+		fmt.Fprintf(w, "%sremoved %d generations, %d trees, %d blobs, %s; kept %d blobs, %s\n", WouldBe(c),
+			len(r.Generations), r.Trees, r.Blobs, HumanBytes(r.Bytes), r.KeptBlobs, HumanBytes(r.KeptBytes))
+	})
+	return nil
+}
+
+// mirrorCheck looks at the files, and then asks whether clients would find what
+// they need. Where this program cannot ask, it prints what the export counted.
+func mirrorCheck(complete Completeness) func(*cli.Context, *Output, *unpack.Mirror) error {
+	return func(c *cli.Context, o *Output, m *unpack.Mirror) error {
+		data := float64(*ValueOf[*Share](c, "data"))
+		files, err := m.Check(c.Context, unpack.CheckOptions{Data: data})
+		if files == nil {
+			return err
+		}
+		result := checked{CheckResult: files}
+		var kindErr error
+		if complete != nil {
+			result.Checks, kindErr = complete(c.Context, m)
+		} else {
+			result.Counted, kindErr = countedAtExport(m)
+			result.Note = notAskedAgain
+		}
+		o.Show(result, func(w io.Writer) { writeCheck(w, result) })
+		return errors.Join(err, kindErr)
+	}
+}
+
+// checked is the result of check.
+type checked struct {
+	*unpack.CheckResult
+	// Checks are what the kinds counted now, Counted what the roots say that the
+	// export counted.
+	Checks  []bundle.CheckCount `json:"checks,omitempty"`
+	Counted []counted           `json:"countedAtExport,omitempty"`
+	Note    string              `json:"note,omitempty"`
+}
+
+// counted is what the export of a repository counted.
+type counted struct {
+	Set        string              `json:"set"`
+	Sequence   int64               `json:"sequence"`
+	Repository string              `json:"repository"`
+	Checks     []bundle.CheckCount `json:"checks"`
+}
+
+// notAskedAgain says what this program's check cannot do.
+const notAskedAgain = "completeness by the clients' rules was counted at export; gapbundle check, the whole program, asks it again"
+
+// countedAtExport returns the counts that the roots of what is published have.
+func countedAtExport(m *unpack.Mirror) ([]counted, error) {
+	g, err := m.Current()
+	if err != nil {
+		return nil, err
+	}
+	var all []counted
+	for _, s := range g.Sets {
+		for _, r := range s.Repositories {
+			if len(r.Checks) > 0 {
+				all = append(all, counted{s.Set, s.Sequence, r.Name, r.Checks})
+			}
+		}
+	}
+	return all, nil
+}
+
+func writeCheck(w io.Writer, r checked) {
+	fmt.Fprintf(w, "generation %d: %d files, %s looked at, %d hashed again, %d damaged\n",
+		r.Generation, r.Files, HumanBytes(r.Bytes), r.Hashed, len(r.Damage))
+	for _, n := range r.Checks {
+		fmt.Fprintf(w, "complete: %d %s\n", n.Count, n.Name)
+	}
+	for _, s := range r.Counted {
+		for _, n := range s.Checks {
+			fmt.Fprintf(w, "counted at export: %d %s (%s, %s)\n", n.Count, n.Name, bundle.DirName(s.Set, s.Sequence), s.Repository)
+		}
+	}
+	if r.Note != "" {
+		fmt.Fprintf(w, "%s\n", r.Note)
+	}
+	writeWaiting(w, r.Waiting)
+}

@@ -1,0 +1,69 @@
+// Package pubkeys reads public keys from files: what both sides of the gap do
+// with a key that somebody hands over.
+package pubkeys
+
+import (
+	"bytes"
+	"crypto"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// maxFile bounds a key file that is read; real ones are under 10 KiB.
+const maxFile = 1 << 20 // bytes
+
+// Load reads a public key in PEM, and its identity. Errors match
+// bundle.ErrUsage, or are the operating system's.
+func Load(path string) (crypto.PublicKey, bundle.Digest, error) {
+	b, err := ReadFile(path)
+	if err != nil {
+		return nil, bundle.Digest{}, err
+	}
+	pub, id, err := bundle.ParsePublicKey(b)
+	if err != nil {
+		return nil, bundle.Digest{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return pub, id, nil
+}
+
+// LoadOpenPGP reads a file with one OpenPGP key, armored or not, and returns
+// its fingerprint too. Errors match bundle.ErrUsage, or are the operating
+// system's.
+func LoadOpenPGP(path string) (*openpgp.Entity, string, error) {
+	b, err := ReadFile(path)
+	if err != nil {
+		return nil, "", err
+	}
+	read := openpgp.ReadKeyRing
+	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("-----BEGIN")) {
+		read = openpgp.ReadArmoredKeyRing
+	}
+	ring, err := read(bytes.NewReader(b))
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: OpenPGP key: %w: %w", path, bundle.ErrUsage, err)
+	}
+	if len(ring) != 1 {
+		return nil, "", fmt.Errorf("%s: %d OpenPGP keys, want 1: %w", path, len(ring), bundle.ErrUsage)
+	}
+	return ring[0], Fingerprint(ring[0]), nil
+}
+
+// Fingerprint is the primary key's, in upper-case hexadecimal digits.
+func Fingerprint(e *openpgp.Entity) string {
+	return strings.ToUpper(fmt.Sprintf("%x", e.PrimaryKey.Fingerprint))
+}
+
+// ReadFile reads a file that holds a key.
+func ReadFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return bundle.ReadAllBounded(f, path, maxFile)
+}
