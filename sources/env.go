@@ -22,6 +22,9 @@ type Env struct {
 	// Tool is the name and version of the program: what another version made
 	// may not be what this one would make.
 	Tool string
+	// Program is the path of this program, for a kind that runs it as a child with
+	// limits; "": not known, and such a kind refuses.
+	Program string
 	// Fetch is the only way to the network.
 	Fetch *fetch.Client
 	// Base is what the last state recorded.

@@ -68,11 +68,21 @@ func exportOptions(c *cli.Context, o *command.Output) export.Options {
 		VolumeSize: int64(*command.ValueOf[*byteSize](c, "volume-size")), Destination: c.String("destination"), Base: c.String("base"),
 		Full: c.Bool("full"), Only: c.StringSlice("only"), Hold: c.StringSlice("hold"), Expires: command.SpanOf(c, "expires"),
 		Adopt: c.String("adopt"), StateDir: c.String("state"), UpdateLock: c.Bool("update-lock"), NoReadback: c.Bool("no-readback"),
-		Jobs: c.Int("jobs"), RetryLock: command.SpanOf(c, "retry-lock"), Now: judgingTime(), Log: o.Log, Kinds: all.Kinds(), Tool: command.ToolName(),
+		Jobs: c.Int("jobs"), RetryLock: command.SpanOf(c, "retry-lock"), Now: judgingTime(), Log: o.Log, Kinds: all.Kinds(), Tool: command.ToolName(), Program: programPath(),
 		Passphrase:     passphraseOf(c, o, "passphrase-fd", keys.PassphraseEnv, false),
 		SitePassphrase: passphraseOf(c, o, "site-passphrase-fd", keys.SitePassphraseEnv, false),
 		Env:            os.Getenv,
 	}
+}
+
+// programPath is where this program is, for kinds that run it as a child; "" where the
+// system cannot tell.
+func programPath() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 // judgingTime is the time that a bundle bears: the local clock, or what

@@ -30,7 +30,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "internal/fetch", "bundle/durable", "internal/strictyaml"},
 		},
 		"sources/all": {
-			imports: []string{"sources", "sources/apt", "sources/files", "sources/galaxy", "sources/git", "sources/kubespray", "sources/oci", "sources/rpm", "sources/simplestreams"},
+			imports: []string{"sources", "sources/apt", "sources/files", "sources/galaxy", "sources/git", "sources/helm", "sources/kubespray", "sources/oci", "sources/rpm", "sources/simplestreams"},
 		},
 		"sources/collect": {
 			imports: []string{"internal/spelling", "bundle", "bundle/media", "sources", "internal/fetch", "internal/strictyaml"},
@@ -131,6 +131,9 @@ func table() map[string]row {
 		"sources/pypi/tags": {
 			imports: []string{"sources/pypi/marker", "sources/pypi/pep440"},
 		},
+		"sources/helm":        {imports: []string{"bundle", "sources", "sources/complete", "sources/helm/child", "sources/helm/images", "sources/helm/index", "sources/helm/pack", "sources/keyring", "sources/rebuild", "sources/replay", "sources/upstream", "internal/fetch", "internal/pgpkeys", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/oci"}},
+		"sources/helm/index":  {imports: []string{"bundle", "sources/helm/pack"}},
+		"sources/helm/pack":   {imports: []string{"bundle"}},
 		"sources/helm/images": {},
 		"sources/helm/child": {
 			imports: []string{"sources/helm/images"},

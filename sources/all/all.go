@@ -8,6 +8,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/files"
 	"github.com/gapbundle/gapbundle/sources/galaxy"
 	"github.com/gapbundle/gapbundle/sources/git"
+	"github.com/gapbundle/gapbundle/sources/helm"
 	"github.com/gapbundle/gapbundle/sources/kubespray"
 	"github.com/gapbundle/gapbundle/sources/oci"
 	"github.com/gapbundle/gapbundle/sources/rpm"
@@ -21,6 +22,7 @@ func Kinds() sources.Kinds {
 		files.Kind(),
 		galaxy.Kind(),
 		git.Kind(),
+		helm.Kind(),
 		kubespray.Kind(),
 		oci.Kind(),
 		rpm.Kind(),

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/decompress"
@@ -79,6 +81,9 @@ func (r *Repo) Has(path string) bool {
 	_, ok := r.files[path]
 	return ok
 }
+
+// Paths returns all paths of the list, in no order.
+func (r *Repo) Paths() iter.Seq[string] { return maps.Keys(r.files) }
 
 // File returns the line of a path.
 func (r *Repo) File(path string) (File, bool) {

@@ -123,6 +123,9 @@ func value(t reflect.Type) object {
 	case reflect.Slice:
 		return object{"type": "array", "items": value(t.Elem())}
 	case reflect.Map:
+		if t.Elem() == reflect.TypeFor[*strictyaml.Node]() { // plain values, as they are written
+			return object{"type": "object", "additionalProperties": object{"type": []string{"string", "number", "boolean"}}}
+		}
 		return object{"type": "object", "additionalProperties": value(t.Elem())}
 	case reflect.Bool:
 		return object{"type": "boolean"}

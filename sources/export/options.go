@@ -71,6 +71,9 @@ type Options struct {
 	Kinds sources.Kinds
 	// Tool is the name and version that the bundle bears.
 	Tool string
+	// Program is the path of the program, which some kinds run as a child; "": they
+	// refuse.
+	Program string
 	// Env and Home are where credentials by reference are looked up; zero:
 	// the process's own.
 	Env  func(string) string

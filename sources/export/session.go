@@ -242,7 +242,7 @@ func (s *session) plan(ctx context.Context, write bool) (err error) {
 		return err
 	}
 	env := &sources.Env{
-		Set: s.spec.Set, Tool: s.o.Tool, Fetch: s.client, Base: memory, Dir: s.spec.Dir, Now: s.o.Now, Site: s.site,
+		Set: s.spec.Set, Tool: s.o.Tool, Program: s.o.Program, Fetch: s.client, Base: memory, Dir: s.spec.Dir, Now: s.o.Now, Site: s.site,
 		Scratch: s.scratch, Lock: s.lock, Log: s.o.Log,
 	}
 	if s.base != nil {

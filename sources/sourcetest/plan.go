@@ -132,7 +132,7 @@ func (r *rig) env() (*sources.Env, func()) {
 		r.t.Fatal(err)
 	}
 	env := &sources.Env{
-		Set: "site", Fetch: client, Dir: r.dir, Now: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
+		Set: "site", Program: r.s.Program, Fetch: client, Dir: r.dir, Now: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
 		Scratch: scratch, Lock: lock, Log: slog.New(slog.DiscardHandler),
 	}
 	if r.s.Site { // not open, as for a plan

@@ -24,6 +24,8 @@ type Suite struct {
 	// test; dir is the folder of the spec file, where keyrings and the like
 	// may be put.
 	New func(t *testing.T, dir string) *Upstream
+	// Program is the program that a kind runs as a child; "": none.
+	Program string
 	// Site gives the exporter a site key: for a kind that rebuilds indexes.
 	Site bool
 

@@ -60,6 +60,9 @@ func render(q *child.Request) (*child.Reply, error) {
 		return nil, err
 	}
 	p := &child.Reply{Images: s.Found()}
+	if global, ok := every["global"].(map[string]any); ok {
+		_, p.Registry = global["imageRegistry"]
+	}
 	if q.Documents {
 		p.Documents = documents
 	}

@@ -1,0 +1,79 @@
+package helm
+
+import (
+	"context"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// TestFits: patterns with '*' for anything.
+func TestFits(t *testing.T) {
+	for pattern, want := range map[string]bool{
+		"*": true, "quay.io/*": true, "quay.io/*:v1": true, "*/c:*": true, "quay.io/a/b/c:v1": true, "*a*b*c*": true, "quay.io/a/*/c:v1": true,
+		"": false, "quay.io/a": false, "docker.io/*": false, "*:v2": false, "*b*a*": false, "quay.io/a/b/c:v1*1": false,
+	} {
+		if fits(pattern, "quay.io/a/b/c:v1") != want {
+			t.Errorf("%q: %v", pattern, !want)
+		}
+	}
+	if !matches([]string{"nginx:*"}, "docker.io/library/nginx:1") || matches([]string{"nginx:*"}, "quay.io/nginx:1") {
+		t.Error("short names")
+	}
+}
+
+// TestClients: the files name the mirror and every chart.
+func TestClients(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	signer := w.trust()
+	w.simple("app", "1.0.0", "quay.io/a/b:c")
+	w.prove("app", "1.0.0", signer)
+	r, _ := w.mustPlan("charts: {repo: REPO, chart: app}", noImages, "keyring: charts.asc")
+	tree := listing{plantest.Artifacts(t, r, "charts")}
+	files, err := clients(t.Context(), []bundle.Repository{{Name: "charts", Mount: "helm/charts", Annotations: r.Repositories[0].Annotations}}, tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"argo-cd/charts.yaml": "repoURL: @BASE@/helm/charts", "flux/charts.yaml": "chart: app", "helm/charts.sh": "helm repo add 127.0.0.1 @BASE@/helm/charts",
+	}
+	for _, f := range files {
+		if !strings.Contains(string(f.Content), want[f.Path]) || want[f.Path] == "" {
+			t.Errorf("%s:\n%s", f.Path, f.Content)
+		}
+		delete(want, f.Path)
+	}
+	if len(want) > 0 || !strings.Contains(string(files[2].Content), "/keys/charts.asc | gpg --dearmor") {
+		t.Errorf("missing %v\n%s", want, files[2].Content)
+	}
+}
+
+// listing is a tree with lists alone.
+type listing struct{ all map[string]sources.Artifact }
+
+func (l listing) Repositories() []bundle.Repository { return nil }
+
+func (l listing) Files(string) iter.Seq2[bundle.File, error] {
+	return func(yield func(bundle.File, error) bool) {
+		for _, path := range slices.SortedFunc(maps.Keys(l.all), bundle.ComparePaths) {
+			if !yield(l.all[path].File, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (l listing) Open(ctx context.Context, _, path string) (io.ReadCloser, error) {
+	c, err := l.all[path].Open(ctx, 0, "")
+	if err != nil {
+		return nil, err
+	}
+	return c.Body, nil
+}
