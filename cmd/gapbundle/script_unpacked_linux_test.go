@@ -1,0 +1,47 @@
+package main
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// unpacked FILE unpacks an archive of testdata into the script's directory,
+// with its links, modes and times.
+func unpacked(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.Open(filepath.Join("testdata", args[0]))
+	ts.Check(err)
+	defer f.Close()
+	packed, err := gzip.NewReader(f)
+	ts.Check(err)
+	for archive := tar.NewReader(packed); ; {
+		h, err := archive.Next()
+		if err == io.EOF {
+			return
+		}
+		ts.Check(err)
+		ts.Check(unpackOne(archive, h, ts.MkAbs(h.Name), ts.MkAbs(h.Linkname)))
+	}
+}
+
+func unpackOne(from io.Reader, h *tar.Header, path, target string) error {
+	switch h.Typeflag {
+	case tar.TypeDir:
+		return errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, h.FileInfo().Mode()))
+	case tar.TypeSymlink:
+		return os.Symlink(h.Linkname, path)
+	case tar.TypeLink:
+		return os.Link(target, path)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, h.FileInfo().Mode())
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, from)
+	return errors.Join(err, f.Close(), os.Chtimes(path, h.ModTime, h.ModTime))
+}
