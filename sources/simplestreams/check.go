@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"maps"
 	"slices"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -36,7 +35,7 @@ func (c *checking) repository(ctx context.Context, r *complete.Repo) error {
 	if err != nil {
 		return err
 	}
-	v := newView(index)
+	v := streams.NewView(index)
 	var errs []error
 	for _, e := range index.Entries {
 		errs = append(errs, c.file(ctx, r, v, e))
@@ -52,16 +51,16 @@ func (c *checking) repository(ctx context.Context, r *complete.Repo) error {
 	if !ok {
 		errs = append(errs, r.Missing(own, "whoever looks at what upstream signed"))
 	}
-	if want := line.Annotations[readersKey]; want != readersItems {
-		if misfit := v.misfit(); misfit != nil {
+	if want := line.Annotations[readersKey]; want != streams.ReadersItems {
+		if misfit := v.Misfit(); misfit != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", r.Where(path), misfit))
-		} else if got := v.readers(); ok && got != want {
+		} else if got := v.Readers(); ok && got != want {
 			errs = append(errs, fmt.Errorf("%s: is for readers %s, want %s: %w", r.Where(path), got, want, bundle.ErrIncomplete))
 		}
 	}
-	c.bootable += v.bootable()
-	c.products += v.products
-	c.versions += v.versions
+	c.bootable += v.Bootable()
+	c.products += v.Products
+	c.versions += v.Versions
 	return errors.Join(errs...)
 }
 
@@ -98,7 +97,7 @@ func sameIndex(ctx context.Context, r *complete.Repo, signed *streams.Index, pat
 }
 
 // file checks a products file and everything that it names.
-func (c *checking) file(ctx context.Context, r *complete.Repo, v *view, e streams.Entry) error {
+func (c *checking) file(ctx context.Context, r *complete.Repo, v *streams.View, e streams.Entry) error {
 	if !r.Has(e.Path) {
 		return r.Missing(e.Path, "every reader of "+e.ID)
 	}
@@ -111,13 +110,13 @@ func (c *checking) file(ctx context.Context, r *complete.Repo, v *view, e stream
 	if made := streams.Unsigned(e.Path); made != e.Path {
 		errs = append(errs, sameText(ctx, r, made, text.sum()))
 	}
-	v.begin(header)
+	v.Begin(header)
 	f, err := streams.NewFile(header)
 	if err != nil {
 		return r.Corrupt(e.Path, err)
 	}
 	_, err = scan(ctx, r, e.Path, io.Discard, func(p *streams.Product) error {
-		v.product(p)
+		v.Product(p)
 		if err := f.Expand(p); err != nil {
 			return err
 		}
@@ -128,7 +127,7 @@ func (c *checking) file(ctx context.Context, r *complete.Repo, v *view, e stream
 		}
 		return nil
 	})
-	v.end(r.Where(e.Path))
+	v.End(r.Where(e.Path))
 	return errors.Join(append(errs, err)...)
 }
 
@@ -216,18 +215,3 @@ func (s *textSum) Write(p []byte) (int, error) {
 }
 
 func (s *textSum) sum() bundle.Digest { return bundle.SumOf(s.hash) }
-
-// releases reads the annotations of what MAAS can install.
-func releases(annotations map[string]string) ([]release, error) {
-	var all []release
-	keys := slices.Sorted(maps.Keys(annotations))
-	keys = slices.DeleteFunc(keys, func(key string) bool { return len(key) <= len(releaseKey) || key[:len(releaseKey)] != releaseKey })
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	parts, err := sources.Annotated[[]release](bundle.Repository{Annotations: annotations}, releaseKey)
-	for _, part := range parts {
-		all = append(all, part...)
-	}
-	return all, err
-}

@@ -3,12 +3,56 @@ package simplestreams
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/rebuild"
+	"github.com/gapbundle/gapbundle/sources/simplestreams/streams"
 )
+
+// Annotations. indexKey and keysKey are the repository's, the others those of
+// upstream's index, in whose list they are when nothing of it is read again.
+const (
+	indexKey   = "index"
+	keysKey    = "keys"
+	readersKey = "readers"
+	releaseKey = "release-"
+)
+
+const (
+	// releasesOfPart is how many releases are in one annotation, maxParts how many
+	// annotations there are.
+	releasesOfPart = 15
+	maxParts       = 40
+)
+
+// annotationsOf tell Check and Clients what they cannot find out from a list.
+func annotationsOf(v *streams.View) (map[string]string, error) {
+	all := map[string]string{readersKey: v.Readers()}
+	if all[readersKey] != streams.ReadersMAAS {
+		return all, nil
+	}
+	parts := slices.Collect(slices.Chunk(v.Releases(), releasesOfPart))
+	return all, sources.Annotate(all, releaseKey, parts[:min(len(parts), maxParts)])
+}
+
+// releases reads the annotations of what MAAS can install.
+func releases(annotations map[string]string) ([]streams.Release, error) {
+	var all []streams.Release
+	keys := slices.Sorted(maps.Keys(annotations))
+	keys = slices.DeleteFunc(keys, func(key string) bool { return len(key) <= len(releaseKey) || key[:len(releaseKey)] != releaseKey })
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	parts, err := sources.Annotated[[]streams.Release](bundle.Repository{Annotations: annotations}, releaseKey)
+	for _, part := range parts {
+		all = append(all, part...)
+	}
+	return all, err
+}
 
 // clients writes the commands that point MAAS, lxc and incus at each source
 // that is for them.
@@ -21,13 +65,13 @@ func clients(_ context.Context, repos []bundle.Repository, t sources.Tree) ([]so
 			return nil, err
 		}
 		switch own.Annotations[readersKey] {
-		case readersMAAS:
+		case streams.ReadersMAAS:
 			chosen, err := releases(own.Annotations)
 			if err != nil {
 				return nil, fmt.Errorf("source %s: %w", r.Name, err)
 			}
 			all = append(all, sources.ClientFile{Path: "maas/" + name + ".sh", Content: forMAAS(r, chosen)})
-		case readersContainers:
+		case streams.ReadersContainers:
 			for _, program := range []string{"incus", "lxc"} {
 				all = append(all, sources.ClientFile{Path: program + "/" + name + ".sh", Content: forContainers(r, program, name)})
 			}
@@ -63,7 +107,7 @@ func address(r bundle.Repository) string {
 	return at
 }
 
-func forMAAS(r bundle.Repository, chosen []release) []byte {
+func forMAAS(r bundle.Repository, chosen []streams.Release) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# %s, %s, for MAAS: on a region controller, with PROFILE of "maas login PROFILE ...".
 : "${PROFILE:=admin}"

@@ -251,21 +251,21 @@ func (l *layout) own(under string, annotations map[string]string, wanted func(*p
 
 // verbatim lays out everything that upstream has.
 func (l *layout) verbatim() error {
-	v := newView(l.index.Index)
+	v := streams.NewView(l.index.Index)
 	for _, f := range l.files {
 		what := l.place.Where(f.entry.Path)
-		v.begin(f.Header)
+		v.Begin(f.Header)
 		for _, name := range f.Names {
 			p, err := f.Product(name)
 			if err != nil {
 				return upstream.Blame(what, err)
 			}
-			v.product(p)
+			v.Product(p)
 			if err := l.everything(f, p); err != nil {
 				return upstream.Blame(what, err)
 			}
 		}
-		v.end(what)
+		v.End(what)
 		if l.entry.keys == nil || streams.Unsigned(f.entry.Path) == f.entry.Path {
 			continue
 		}
@@ -284,13 +284,13 @@ func (l *layout) verbatim() error {
 		form.Reason = reasonForm
 		l.stock.Add(form)
 	}
-	if misfit := v.misfit(); misfit != nil {
+	if misfit := v.Misfit(); misfit != nil {
 		l.note("upstream's own streams are not complete for their readers: %v", misfit)
 	}
 	if l.options.Mode == "" {
 		l.note("nothing is chosen: upstream's streams and all that they list; filters, subarch or newest: 1 carry less")
 	}
-	annotations, err := v.annotations()
+	annotations, err := annotationsOf(v)
 	if err != nil {
 		return l.pos.Wrap(err)
 	}
@@ -323,7 +323,7 @@ func (l *layout) rebuilt() error {
 		return err
 	}
 	l.stock.Add(chosen.stock.Files...)
-	v := newView(l.index.Index)
+	v := streams.NewView(l.index.Index)
 	var entries []streams.Entry
 	var newest time.Time
 	for i := range chosen.files {
@@ -345,12 +345,12 @@ func (l *layout) rebuilt() error {
 		newest = streams.Updated(l.index.Fields)
 	}
 	fields := dated(l.index.Fields, newest)
-	v.index = &streams.Index{Fields: fields, Entries: entries}
-	if misfit := v.misfit(); misfit != nil {
+	v.Index = &streams.Index{Fields: fields, Entries: entries}
+	if misfit := v.Misfit(); misfit != nil {
 		text := strings.TrimSuffix(misfit.Error(), ": "+bundle.ErrIncomplete.Error())
 		return fmt.Errorf("%s: readers would refuse all of what is chosen: %s; leave it out by a filter, as in product_name!=NAME: %w", l.place.Where(l.index.path), text, fetch.ErrUpstream)
 	}
-	annotations, err := v.annotations()
+	annotations, err := annotationsOf(v)
 	if err != nil {
 		return l.pos.Wrap(err)
 	}
@@ -388,20 +388,20 @@ func dated(fields streams.Object, date time.Time) streams.Object {
 }
 
 // products makes a products file in both forms.
-func (l *layout) products(f *chosenFile, v *view, date time.Time) error {
+func (l *layout) products(f *chosenFile, v *streams.View, date time.Time) error {
 	header := dated(f.Header, date)
-	v.begin(header)
+	v.Begin(header)
 	made, err := l.press.Put(streams.Unsigned(f.entry.Path), func(w io.Writer) error {
 		return f.Write(w, header, slices.Collect(maps.Keys(f.products)), func(p *streams.Product) error {
 			keep(p, f.products[p.Name])
-			v.product(p)
+			v.Product(p)
 			return nil
 		})
 	})
 	if err != nil {
 		return err
 	}
-	v.end(l.place.Where(f.entry.Path))
+	v.End(l.place.Where(f.entry.Path))
 	l.stock.Add(made)
 	return l.sign(streams.Signed(f.entry.Path), date, func() (io.ReadCloser, error) { return l.env.Scratch.Open(made.More.Local) })
 }
