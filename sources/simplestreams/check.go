@@ -150,10 +150,11 @@ func scan(ctx context.Context, r *complete.Repo, path string, text io.Writer, vi
 	plain := io.Reader(in)
 	if path == streams.Signed(path) {
 		pipe, w := io.Pipe()
-		ended := make(chan error, 1)
+		ended := make(chan struct{})
 		go func() {
+			defer close(ended)
 			_, err := streams.Unsign(w, in)
-			ended <- w.CloseWithError(err)
+			_ = w.CloseWithError(err) // always nil
 		}()
 		defer func() {
 			_ = pipe.Close() // ends the other side

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -171,11 +170,7 @@ func (e *entry) unchanged(ctx context.Context, env *sources.Env, keys keyring.Ke
 	if by == nil && e.keys != nil || err != nil {
 		return repo, 0, false, err
 	}
-	meta, err := env.Fetch.Stat(ctx, upstream.At(e.root).URL(e.index))
-	if err != nil || meta.Validator() != index.Validator {
-		return repo, 0, false, nil // whatever is wrong with it is said by who reads it
-	}
-	if e.keys == nil && index.Vouched == bundle.VouchedTLS && !meta.Secure {
+	if !e.stands(ctx, env, index) {
 		return repo, 0, false, nil
 	}
 	repo, err = e.repository(env, by)
@@ -186,6 +181,13 @@ func (e *entry) unchanged(ctx context.Context, env *sources.Env, keys keyring.Ke
 	repo.Artifacts = replay.Plan{Again: again, Finish: finish}.Artifacts(env, e.name)
 	repo.Notes = []string{"nothing changed since the last export"}
 	return repo, memory.Remake, true, err
+}
+
+// stands asks upstream whether its index is still the recorded one. Whatever is
+// wrong with the answer is an error of whoever reads the index then.
+func (e *entry) stands(ctx context.Context, env *sources.Env, index sources.Recorded) bool {
+	meta, err := env.Fetch.Stat(ctx, upstream.At(e.root).URL(e.index))
+	return err == nil && meta.Validator() == index.Validator && (meta.Secure || index.Vouched != bundle.VouchedTLS)
 }
 
 // finish gives a file that was not read the validator that it had.
@@ -443,5 +445,3 @@ func (l *layout) putIndex(fields streams.Object, entries []streams.Entry, form f
 	l.stock.Add(made)
 	return err
 }
-
-var _ io.ReaderAt = (*os.File)(nil) // streams.File reads products at their places

@@ -255,11 +255,11 @@ func (f *File) Write(w io.Writer, header Object, names []string, edit func(*Prod
 			}
 		}
 		if len(names) == 0 {
-			out.WriteString("{")
+			fmt.Fprint(out, "{")
 		}
-		out.WriteString("\n  }")
+		fmt.Fprint(out, "\n  }")
 	}
-	out.WriteString("\n}\n")
+	fmt.Fprint(out, "\n}\n")
 	return out.Flush()
 }
 
