@@ -73,12 +73,14 @@ func (c *catalog) Versions(ctx context.Context, full string) ([]version.Version,
 		return nil, err
 	}
 	var all []version.Version
+	released, runs := false, false // pre-releases are no way out
 	for _, l := range listed {
+		released = released || !l.Version.Prerelease()
 		if c.runs(l.RequiresAnsible) {
-			all = append(all, l.Version)
+			all, runs = append(all, l.Version), runs || !l.Version.Prerelease()
 		}
 	}
-	if len(all) == 0 && len(listed) > 0 {
+	if released && !runs || len(all) == 0 && len(listed) > 0 {
 		newest := slices.MaxFunc(listed, func(a, b api.Listed) int { return version.Compare(a.Version, b.Version) })
 		return nil, fmt.Errorf("collection %s: no version runs with ansible-core %s; %s requires %s: %w", full, c.core, newest.Version, newest.RequiresAnsible, bundle.ErrUsage)
 	}

@@ -26,15 +26,16 @@ type pick struct {
 
 // chosen is what a source carries.
 type chosen struct {
-	collections  map[string]*pick               // by name and version
-	roles        map[string]*rolePick           // by name and version
-	repositories map[string]map[string]bool     // refs by address
-	addresses    map[string]bool                // for kind files
-	archives     map[string]onDisk              // roles by path
-	here         map[string]*api.Release        // collections on disk by path
-	names        map[string]string              // and their names
-	scratch      int64                          // bytes
-	files        []file                         // requirements files
+	collections  map[string]*pick           // by name and version
+	roles        map[string]*rolePick       // by name and version
+	repositories map[string]map[string]bool // refs by address
+	addresses    map[string]bool            // for kind files
+	archives     map[string]onDisk          // roles by path
+	here         map[string]*api.Release    // collections on disk by path
+	names        map[string]string          // and their names
+	scratch      int64                      // bytes
+	files        []file                     // requirements files
+	entry        *entry
 	catalog      *catalog                       //
 	wanted       []wanted                       // roles, not yet looked up
 	signed       map[string]map[string]struct{} // addresses of signatures, by collection
@@ -44,7 +45,7 @@ type chosen struct {
 func (e *entry) choose(ctx context.Context, env *sources.Env, files []file) (*chosen, error) {
 	c := &chosen{
 		collections: map[string]*pick{}, roles: map[string]*rolePick{}, repositories: map[string]map[string]bool{}, addresses: map[string]bool{},
-		archives: map[string]onDisk{}, here: map[string]*api.Release{}, names: map[string]string{}, files: files, catalog: newCatalog(env, e), signed: map[string]map[string]struct{}{},
+		archives: map[string]onDisk{}, here: map[string]*api.Release{}, names: map[string]string{}, files: files, entry: e, catalog: newCatalog(env, e), signed: map[string]map[string]struct{}{},
 	}
 	var errs []error
 	for _, f := range files {
@@ -186,6 +187,9 @@ func (c *chosen) carry(ctx context.Context, choices []resolve.Choice) error {
 			server, err := c.catalog.of(ctx, choice.Name)
 			if err != nil {
 				return err
+			}
+			if err := c.entry.mayFetch(server, choice.Release.URL); err != nil {
+				return fmt.Errorf("collection %s: %w", key, err)
 			}
 			p.secure = server.Secure()
 		}
