@@ -77,6 +77,9 @@ func repositoryURL(address string) string {
 	if err != nil {
 		return address
 	}
+	if u.Scheme == "ssh" { // which stands for https there, on its own port
+		u.Scheme, u.Host = "https", u.Hostname()
+	}
 	return sources.BaseMark + "/git/" + hostDir(u) + strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), ".git") + ".git"
 }
 

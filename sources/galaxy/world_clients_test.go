@@ -17,6 +17,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/sources/files"
+	"github.com/gapbundle/gapbundle/sources/git"
 	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
@@ -154,7 +155,7 @@ func (w *world) publish(text string) {
 	made, err := export.Run(w.t.Context(), export.Options{
 		SpecPath: filepath.Join(w.dir, "spec.yaml"), Targets: []string{w.dir}, NoReadback: true, Now: time.Now(),
 		Passphrase: func(string) ([]byte, error) { return []byte("x"), nil },
-		Kinds:      sources.Kinds{files.Kind(), Kind()}, Tool: "test", Env: func(string) string { return "" },
+		Kinds:      sources.Kinds{files.Kind(), Kind(), git.Kind()}, Tool: "test", Env: func(string) string { return "" },
 	})
 	w.check(err)
 	m, err := unpack.Open(w.mirror, unpack.Options{})
