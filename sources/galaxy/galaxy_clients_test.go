@@ -35,6 +35,7 @@ func TestClients(t *testing.T) {
 				if whole[client.name] == s.Name {
 					c.more()
 					c.roles()
+					c.environment(s.URL)
 				}
 			})
 		}
@@ -85,6 +86,21 @@ func (c *control) roles() {
 	if out, err := c.run("role", "install", "acme.none"); err == nil || !strings.Contains(strings.Join(strings.Fields(out), " "), "acme.none was not found") {
 		c.t.Errorf("a role that is not there: %v\n%s", err, out)
 	}
+}
+
+// environment installs by the variables alone.
+func (c *control) environment(mirror string) {
+	c.t.Helper()
+	c.write("ansible.cfg", "[defaults]\n")
+	c.env = []string{"ANSIBLE_COLLECTIONS_PATH=" + c.home + "/env"}
+	for line := range strings.Lines(get(c.t, mirror+"/_gapbundle/clients/galaxy/ansible/galaxy.env")) {
+		if v, ok := strings.CutPrefix(line, "export "); ok {
+			c.env = append(c.env, strings.TrimSpace(v))
+		}
+	}
+	c.must("collection", "install", "acme.base")
+	c.has("env/ansible_collections/acme/base/MANIFEST.json", `"version":"1.5.0"`)
+	c.env = nil
 }
 
 // both installs from a requirements file, into a home of its own.
