@@ -447,7 +447,7 @@ type startFunc func(t *testing.T, dir string) *Server
 // tests is the table that every server has to pass.
 func tests() map[string]func(*testing.T, mirror, startFunc) {
 	return map[string]func(*testing.T, mirror, startFunc){
-		"content": testContent, "ranges": testRanges, "switch": testSwitch, "slow": testSlow, "parallel": testParallel, "odd": testOdd, "images": testImages, "moving": testMoving,
+		"content": testContent, "ranges": testRanges, "switch": testSwitch, "slow": testSlow, "parallel": testParallel, "odd": testOdd, "images": testImages, "moving": testMoving, "roles": testRoles,
 	}
 }
 
