@@ -28,3 +28,17 @@ func freeSpace(dir string) (int64, error) {
 	free := float64(st.Bavail) * float64(st.Bsize) // types differ between systems
 	return int64(min(free, math.MaxInt64/4)), nil
 }
+
+// fileSystem returns the device below dir, and how many bytes it has in all.
+func fileSystem(dir string) (device uint64, size int64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
+	}
+	var at unix.Stat_t
+	if err := unix.Stat(dir, &at); err != nil {
+		return 0, 0, &os.PathError{Op: "stat", Path: dir, Err: err}
+	}
+	all := float64(st.Blocks) * float64(st.Bsize) // types differ between systems
+	return uint64(at.Dev), int64(min(all, math.MaxInt64/4)), nil
+}

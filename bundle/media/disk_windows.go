@@ -1,8 +1,11 @@
 package media
 
 import (
+	"hash/fnv"
 	"math"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/windows"
 )
@@ -22,4 +25,23 @@ func freeSpace(dir string) (int64, error) {
 		return 0, &os.PathError{Op: "free space", Path: dir, Err: err}
 	}
 	return int64(min(free, math.MaxInt64/4)), nil
+}
+
+// fileSystem returns a number that stands for the volume of dir, and how many bytes
+// it has in all.
+func fileSystem(dir string) (device uint64, size int64, err error) {
+	if _, err := os.Stat(dir); err != nil {
+		return 0, 0, err
+	}
+	p, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, 0, &os.PathError{Op: "size", Path: dir, Err: err}
+	}
+	var total uint64
+	if err := windows.GetDiskFreeSpaceEx(p, nil, &total, nil); err != nil {
+		return 0, 0, &os.PathError{Op: "size", Path: dir, Err: err}
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(strings.ToLower(filepath.VolumeName(dir))))
+	return h.Sum64(), int64(min(total, math.MaxInt64/4)), nil
 }

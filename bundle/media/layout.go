@@ -112,7 +112,12 @@ func PlanRuns(volumeSize int64, sizes iter.Seq2[int64, error]) ([]Run, error) {
 		if size < 0 || size > bundle.MaxInteger {
 			return nil, fmt.Errorf("blob of %d bytes: %w", size, bundle.ErrUsage)
 		}
-		segs = cut.place(segs[:0], size)
+		// Before it is cut: the segments of what no volumes hold would fill the memory.
+		if size/cut.usable > bundle.MaxVolumes {
+			cut.volume = bundle.MaxVolumes + 1
+		} else {
+			segs = cut.place(segs[:0], size)
+		}
 		if cut.volume > bundle.MaxVolumes {
 			return nil, fmt.Errorf("more than %d volumes of %d bytes; a larger volume size is needed: %w", bundle.MaxVolumes, volumeSize, bundle.ErrUsage)
 		}

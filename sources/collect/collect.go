@@ -152,16 +152,37 @@ func (t *triage) size(d bundle.Digest) (int64, bool) {
 	return t.planned.Size(d)
 }
 
+// SurveyOptions are what a survey has to know.
+type SurveyOptions struct {
+	VolumeSize int64 // bytes; 0: bundle.DefaultVolumeSize
+	// Have gives the size of a blob that the base of a delta has; nil: no base.
+	Have func(d bundle.Digest) (size int64, ok bool)
+	// Room is what the file systems of the targets have together, in bytes: nothing
+	// larger can be carried. 0: not known, or more targets may come.
+	Room int64
+	// Held are repositories that stay as the base has them.
+	Held []sources.Held
+}
+
 // Survey looks at every artifact of the plan, fetching nothing, and lays out
-// the volumes.
-func (r *Resolved) Survey(volumeSize int64, have func(bundle.Digest) (int64, bool)) (*Survey, error) {
-	t := newTriage(have)
+// the volumes. It is the one door: see door.
+func (r *Resolved) Survey(o SurveyOptions) (*Survey, error) {
+	t := newTriage(o.Have)
 	s := &Survey{planned: t.planned, Tallies: make([]Tally, len(r.Repositories))}
-	runs, err := media.PlanRuns(volumeSize, func(yield func(int64, error) bool) {
+	d := door{room: o.Room}
+	for _, p := range r.Repositories {
+		d.mounts = append(d.mounts, p.Mount)
+	}
+	where := "" // of the artifact that is being laid out
+	runs, err := media.PlanRuns(o.VolumeSize, func(yield func(int64, error) bool) {
 		for p, err := range r.artifacts() {
 			if err != nil {
+				where = ""
 				yield(0, err)
 				return
+			}
+			if !d.pass(&p) {
+				continue
 			}
 			f := p.artifact.File
 			fate := t.decide(&f)
@@ -169,16 +190,20 @@ func (r *Resolved) Survey(volumeSize int64, have func(bundle.Digest) (int64, boo
 			if p.artifact.Keep {
 				s.Kept = keepMore(s.Kept, Kept{p.source, f})
 			}
-			if fate == fateSized && !yield(f.Size, nil) {
+			if where = p.where(); fate == fateSized && !yield(f.Size, nil) {
 				return
 			}
 		}
+		where = ""
 	})
-	if err != nil {
+	if err != nil && where != "" {
+		err = fmt.Errorf("%s: %w", where, err)
+	}
+	if err := errors.Join(d.verdict(), err); err != nil {
 		return nil, err
 	}
 	s.Runs = runs
-	return s, nil
+	return s, r.checkShared(o.Held)
 }
 
 func (t *Tally) add(e bundle.Evidence, f bundle.File, fate fate) {

@@ -134,7 +134,7 @@ func (s *session) alreadyExported(ctx context.Context) (*Result, error) {
 	if sent.have, err = sent.base.blobs(); err != nil {
 		return nil, err
 	}
-	if sent.survey, err = s.resolved.Survey(s.o.VolumeSize, sent.have.Size); err != nil || sent.survey.Total().Fetch > 0 {
+	if sent.survey, err = s.resolved.Survey(collect.SurveyOptions{VolumeSize: s.o.VolumeSize, Have: sent.have.Size}); err != nil || sent.survey.Total().Fetch > 0 {
 		return nil, err
 	}
 	j := newJob(&sent)

@@ -13,6 +13,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/sources"
@@ -257,11 +258,25 @@ func (s *session) plan(ctx context.Context, write bool) (err error) {
 	if s.resolved, err = collect.Resolve(ctx, s.o.Kinds, s.specs, env); err != nil {
 		return err
 	}
-	if s.survey, err = s.resolved.Survey(s.o.VolumeSize, s.have.Size); err != nil {
+	room, err := s.room()
+	if err != nil {
+		return err
+	}
+	o := collect.SurveyOptions{VolumeSize: s.o.VolumeSize, Have: s.have.Size, Room: room, Held: env.Held}
+	if s.survey, err = s.resolved.Survey(o); err != nil {
 		return err
 	}
 	_, err = s.documents(s.survey.Kept)
 	return err
+}
+
+// room is what the file systems of the targets have together; 0 where a further
+// medium can be asked for, and where nothing is known.
+func (s *session) room() (int64, error) {
+	if s.o.NextMedium != nil || len(s.o.Targets) == 0 {
+		return 0, nil
+	}
+	return media.FileSystems(s.o.Targets)
 }
 
 // planAgain plans once more, and says whether upstream's metadata is another

@@ -214,7 +214,7 @@ func checkDescriptor(d *v1.Descriptor) error {
 	if digest, err := bundle.ParseDigest(string(d.Digest)); err != nil || digest.IsZero() {
 		return fmt.Errorf("digest %.80q: want sha256", d.Digest)
 	}
-	if d.Size < 0 || d.Size > bundle.MaxInteger {
+	if d.Size < 0 {
 		return fmt.Errorf("%s: %d bytes", d.Digest, d.Size)
 	}
 	return nil

@@ -16,10 +16,6 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
-// maxFile bounds what an index says of the size of a file: a bundle is laid out
-// by sizes, and exabytes that are not there would be volumes that nobody has.
-const maxFile = 1 << 40 // bytes
-
 // file is a path of a repository on its way. There is one for each package, so
 // it holds no more than it must.
 type file struct {
@@ -62,13 +58,7 @@ func (v *inventory) settle() error {
 	kept := v.files[:0]
 	for i := range v.files {
 		f := &v.files[i]
-		if f.size > maxFile {
-			return fmt.Errorf("%s: of %d bytes, at most %d: %w", f.path, f.size, int64(maxFile), fetch.ErrUpstream)
-		}
 		if len(kept) == 0 || kept[len(kept)-1].path != f.path {
-			if err := bundle.CheckPath(f.path); err != nil {
-				return fmt.Errorf("%s: %w", err.Error(), fetch.ErrUpstream)
-			}
 			kept = append(kept, *f)
 			continue
 		}
