@@ -7,8 +7,8 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
+	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
