@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,7 +76,11 @@ func trip(t *testing.T, program, spec string) {
 		mirrors.adopt(dir)
 		handler = mirrors
 	}
-	server := httptest.NewServer(handler)
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		handler.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	up.copyTo(t, dir, server.URL)
 	repositories.adopt(dir)
@@ -98,6 +103,10 @@ func trip(t *testing.T, program, spec string) {
 	}
 	run("keygen", "--out", "keys")
 	run("keygen", "--site", "--out", "keys")
+	run("plan", spec, "--offline")
+	if n := asked.Load(); n != 0 {
+		t.Errorf("plan --offline made %d requests", n)
+	}
 	run("plan", spec)
 	run("export", spec, "--to", "usb")
 	run("verify", "usb", "--pub", "keys/exporter.pub")

@@ -52,6 +52,14 @@ func (e *StatusError) Error() string {
 // Unwrap is ErrUpstream.
 func (e *StatusError) Unwrap() error { return ErrUpstream }
 
+// OfflineError is a request of a client that asks nobody. It matches ErrUpstream.
+type OfflineError struct{ URL string } // redacted
+
+func (e *OfflineError) Error() string { return e.URL + ": not asked: offline" }
+
+// Unwrap is ErrUpstream.
+func (e *OfflineError) Unwrap() error { return ErrUpstream }
+
 // RedirectError is a redirect that the options do not allow. It matches ErrRefused.
 type RedirectError struct {
 	URL string // redacted, what redirected

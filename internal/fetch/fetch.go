@@ -54,6 +54,8 @@ type Options struct {
 	Env       func(string) string // nil: the process's environment
 	Home      string              // where .netrc and .docker are; "": the user's home directory
 	UserAgent string              // "": gapbundle
+	// Offline: nobody is asked; every request fails with an *OfflineError.
+	Offline bool
 	Log       *slog.Logger        // nil: nowhere
 	// Wait waits for d or the end of ctx, before another attempt or to keep to
 	// a rate. nil: by the clock.
@@ -106,7 +108,20 @@ func New(o Options) (*Client, error) {
 // hop is the chain of one request, from the outside in: who asks, how many at
 // a time, for how long.
 func (c *Client) hop() http.RoundTripper {
+	if c.options.Offline {
+		return offline{}
+	}
 	return &identity{c: c, next: &limits{c: c, next: &watch{c: c, next: &dispatch{c: c}}}}
+}
+
+// offline asks nobody.
+type offline struct{}
+
+func (offline) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		_ = req.Body.Close() // as the interface demands
+	}
+	return nil, &OfflineError{URL: Redact(req.URL.String())}
 }
 
 func (c *Client) clients(chain http.RoundTripper) {

@@ -67,6 +67,8 @@ type Options struct {
 	// Absent is asked about a medium with volumes that was taken out before
 	// the root was written; nil: it stays without (Result.Without).
 	Absent func(ctx context.Context, number int, dir string) (again bool, err error)
+	// offline asks nobody; Offline sets it.
+	offline bool
 	// Kinds are the kinds of sources that may be used.
 	Kinds sources.Kinds
 	// Tool is the name and version that the bundle bears.

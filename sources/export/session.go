@@ -46,7 +46,19 @@ type session struct {
 
 // begin does everything that comes before the first byte of payload. With
 // write false nothing on disk changes.
-func begin(ctx context.Context, o Options, write bool) (s *session, err error) {
+func begin(ctx context.Context, o Options, write bool) (*session, error) {
+	s, err := open(ctx, o, write)
+	if err != nil {
+		return s, err
+	}
+	if err := s.plan(ctx, write); err != nil {
+		return s, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// open does what asks nobody.
+func open(ctx context.Context, o Options, write bool) (s *session, err error) {
 	s = &session{o: o.withDefaults()}
 	defer func() {
 		if err != nil {
@@ -67,11 +79,10 @@ func begin(ctx context.Context, o Options, write bool) (s *session, err error) {
 	if err := s.chooseBase(); err != nil {
 		return s, err
 	}
-	specs, err := s.selected()
-	if err != nil {
+	if s.specs, err = s.selected(); err != nil {
 		return s, err
 	}
-	return s, s.resolve(ctx, specs, write)
+	return s, s.prepare(write)
 }
 
 func (s *session) close() error {
@@ -214,35 +225,33 @@ func (s *session) hold(name string) error {
 	return nil
 }
 
-// resolve lets the sources plan and lays out the volumes.
-func (s *session) resolve(ctx context.Context, specs []sources.Spec, write bool) (err error) {
-	s.specs = specs
+// prepare opens what a plan needs: key, client, and what the base has.
+func (s *session) prepare(write bool) (err error) {
 	if s.site, err = s.siteKey(write); err != nil {
 		return err
 	}
-	if s.client, err = fetch.New(fetch.Options{Hosts: s.spec.Hosts, Env: s.o.Env, Home: s.o.Home, Log: s.o.Log}); err != nil {
-		return err
-	}
-	s.closers = append(s.closers, func() error { s.client.Close(); return nil })
-	if s.have, err = s.base.blobs(); err != nil {
-		return err
-	}
-	return s.plan(ctx, write)
-}
-
-// plan reads upstream's metadata, from the top.
-func (s *session) plan(ctx context.Context, write bool) (err error) {
-	if s.lock, err = sources.OpenLock(filepath.Join(s.spec.Dir, sources.LockName), s.o.UpdateLock); err != nil {
-		return err
-	}
-	if err := s.openScratch(write); err != nil {
-		return err
-	}
-	memory, err := s.memory()
+	s.client, err = fetch.New(fetch.Options{Hosts: s.spec.Hosts, Env: s.o.Env, Home: s.o.Home, Log: s.o.Log, Offline: s.o.offline})
 	if err != nil {
 		return err
 	}
-	env := &sources.Env{
+	s.closers = append(s.closers, func() error { s.client.Close(); return nil })
+	s.have, err = s.base.blobs()
+	return err
+}
+
+// env is what sources get: everything is opened from the top.
+func (s *session) env(write bool) (env *sources.Env, err error) {
+	if s.lock, err = sources.OpenLock(filepath.Join(s.spec.Dir, sources.LockName), s.o.UpdateLock); err != nil {
+		return nil, err
+	}
+	if err := s.openScratch(write); err != nil {
+		return nil, err
+	}
+	memory, err := s.memory()
+	if err != nil {
+		return nil, err
+	}
+	env = &sources.Env{
 		Set: s.spec.Set, Tool: s.o.Tool, Program: s.o.Program, Fetch: s.client, Base: memory, Dir: s.spec.Dir, Now: s.o.Now, Site: s.site,
 		Scratch: s.scratch, Lock: s.lock, Log: s.o.Log,
 	}
@@ -254,6 +263,15 @@ func (s *session) plan(ctx context.Context, write bool) (err error) {
 		env.Held = append(env.Held, sources.Held{
 			Repository: r, Files: func() iter.Seq2[bundle.File, error] { return lists.Files(r.Name) },
 		})
+	}
+	return env, nil
+}
+
+// plan reads upstream's metadata, from the top, and lays out the volumes.
+func (s *session) plan(ctx context.Context, write bool) error {
+	env, err := s.env(write)
+	if err != nil {
+		return err
 	}
 	if s.resolved, err = collect.Resolve(ctx, s.o.Kinds, s.specs, env); err != nil {
 		return err
