@@ -56,7 +56,7 @@ type Options struct {
 	UserAgent string              // "": gapbundle
 	// Offline: nobody is asked; every request fails with an *OfflineError.
 	Offline bool
-	Log       *slog.Logger        // nil: nowhere
+	Log     *slog.Logger // nil: nowhere
 	// Wait waits for d or the end of ctx, before another attempt or to keep to
 	// a rate. nil: by the clock.
 	Wait func(ctx context.Context, d time.Duration) error
