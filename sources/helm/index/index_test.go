@@ -30,6 +30,9 @@ entries:
     unknown: [1]
     keywords: &k [one, two]
     engine: gotpl
+    sources: not a list
+    deprecated: yes please
+    annotations: {a: 1.10, b: [1]}
   - {name: app, version: 2.0.0-rc.1, urls: [b]}
   - {name: app, version: 1.10.0, urls: [c], keywords: *k, digest: x}
   - {name: app, version: 1.10.0, urls: [again]}
@@ -118,14 +121,14 @@ func TestWrite(t *testing.T) {
 		t.Errorf("another order gives other bytes: %v", err)
 	}
 	for _, want := range []string{
-		`generated: "2026-03-01T08:00:00.123456789Z"`, "appVersion: 1.10\n", "app-1.0.0.tgz", "app-1.2.0+build.tgz",
-		fmt.Sprintf("digest: %q", all[len(all)-1].Package.Hex()), "import-values", "one, two",
+		`generated: "2026-03-01T08:00:00.123456789Z"`, "appVersion: \"1.10\"\n", "app-1.0.0.tgz", "app-1.2.0+build.tgz",
+		fmt.Sprintf("digest: %q", all[len(all)-1].Package.Hex()), "import-values", "\"one\"",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	for _, gone := range []string{"unknown", "extra", "a comment", "https://a.example", "engine", "&", "*k", "nonsense2"} {
+	for _, gone := range []string{"unknown", "extra", "a comment", "https://a.example", "engine", "not a list", "yes please", "&", "*k", "nonsense2"} {
 		if strings.Contains(string(text), gone) {
 			t.Errorf("%q is in\n%s", gone, text)
 		}
@@ -154,7 +157,7 @@ func TestFromChart(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, err := Write([]Published{{e, bundle.DigestOf(nil)}})
-	if err != nil || strings.Contains(string(text), "evil") || !strings.Contains(string(text), "appVersion: 5.10") || !strings.Contains(string(text), `created: "2026-01-02T03:04:05Z"`) {
+	if err != nil || strings.Contains(string(text), "evil") || !strings.Contains(string(text), `appVersion: "5.10"`) || !strings.Contains(string(text), `created: "2026-01-02T03:04:05Z"`) {
 		t.Errorf("%s %v", text, err)
 	}
 	for _, text := range []string{"", "[", "name: ..\nversion: 1.0.0", "name: a\nversion: x"} {

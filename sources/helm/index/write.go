@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -34,7 +35,7 @@ func Write(all []Published) ([]byte, error) {
 			newest = p.Created
 		}
 	}
-	entries := mapping()
+	charts := mapping()
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		versions := byName[name]
 		slices.SortStableFunc(versions, func(a, b Published) int { return b.Semver.Compare(a.Semver) })
@@ -46,11 +47,11 @@ func Write(all []Published) ([]byte, error) {
 			}
 			list.Content = append(list.Content, n)
 		}
-		put(entries, name, list)
+		put(charts, name, list)
 	}
 	top := mapping()
 	put(top, "apiVersion", scalar("v1"))
-	put(top, "entries", entries)
+	put(top, "entries", charts)
 	put(top, "generated", scalar(newest.Format(time.RFC3339Nano)))
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
@@ -61,58 +62,98 @@ func Write(all []Published) ([]byte, error) {
 	return b.Bytes(), e.Close()
 }
 
-// known are the fields of an entry that helm reads strictly (pkg/repo/v1 and
-// pkg/chart/v2): of the entry itself, and of the maps in it.
-var known = map[string][]string{
-	"": {"name", "home", "sources", "version", "description", "keywords", "maintainers", "icon", "apiVersion", "condition", "tags", "appVersion",
-		"deprecated", "annotations", "kubeVersion", "dependencies", "type", "removed", "created"},
-	"maintainers":  {"name", "email", "url"},
-	"dependencies": {"name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"},
+// shape is what helm wants a field to be: it refuses an index, all of it, with a field
+// of another type, or one that it does not know (pkg/repo/v1, pkg/chart/v2).
+type shape int
+
+const (
+	text    shape = iota // a scalar; a number too, which is then written as text
+	flag                 // true or false
+	texts                // a list of scalars
+	table                // a mapping of scalars
+	entries              // a list of mappings
+	free                 // anything
+)
+
+var chartFields = map[string]shape{
+	"name": text, "home": text, "sources": texts, "version": text, "description": text, "keywords": texts, "maintainers": entries, "icon": text,
+	"apiVersion": text, "condition": text, "tags": text, "appVersion": text, "deprecated": flag, "annotations": table, "kubeVersion": text,
+	"dependencies": entries, "type": text, "removed": flag,
+}
+
+var listFields = map[string]map[string]shape{
+	"maintainers":  {"name": text, "email": text, "url": text},
+	"dependencies": {"name": text, "version": text, "repository": text, "condition": text, "tags": texts, "enabled": flag, "import-values": free, "alias": text},
 }
 
 // entry is the mapping of one version.
 func (p Published) entry() (*yaml.Node, error) {
 	left := maxNodes
-	n, err := clean(p.node, known[""], &left)
+	c, err := copied(p.node, &left)
 	if err != nil {
 		return nil, err
 	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		fields := known[n.Content[i].Value]
-		list := n.Content[i+1]
-		if fields == nil || list.Kind != yaml.SequenceNode {
-			continue
-		}
-		for j := range list.Content {
-			if list.Content[j], err = clean(list.Content[j], fields, &left); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if !has(n, "created") {
-		put(n, "created", scalar(p.Created.Format(time.RFC3339Nano)))
-	}
+	n := clean(c, chartFields)
+	put(n, "created", scalar(p.Created.Format(time.RFC3339Nano)))
 	put(n, "digest", scalar(p.Package.Hex()))
 	put(n, "urls", &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: []*yaml.Node{scalar(pack.File(p.Name, p.Version))}})
 	return n, nil
 }
 
-// clean copies a mapping with some fields only; anything else as it is. Aliases
-// become what they stand for, comments go.
-func clean(n *yaml.Node, fields []string, left *int) (*yaml.Node, error) {
-	c, err := copied(n, left)
-	if err != nil || c.Kind != yaml.MappingNode {
-		return c, err
-	}
+// clean keeps those fields of a mapping that are known and have their shape, the first
+// of each.
+func clean(n *yaml.Node, fields map[string]shape) *yaml.Node {
 	kept := mapping()
-	for i := 0; i+1 < len(c.Content); i += 2 {
-		if key := c.Content[i].Value; slices.Contains(fields, key) && !has(kept, key) {
-			kept.Content = append(kept.Content, c.Content[i], c.Content[i+1])
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i].Value
+		want, known := fields[key]
+		if !known || has(kept, key) {
+			continue
+		}
+		if value := shaped(key, n.Content[i+1], want); value != nil {
+			put(kept, key, value)
 		}
 	}
-	return kept, nil
+	return kept
 }
 
+// shaped is a value in the shape that helm wants; nil if it has another.
+func shaped(key string, n *yaml.Node, want shape) *yaml.Node {
+	switch {
+	case want == free:
+		return n
+	case want == text && n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null":
+		return scalar(n.Value)
+	case want == flag && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!bool":
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strings.ToLower(n.Value)}
+	case want == table && n.Kind == yaml.MappingNode:
+		kept := mapping()
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if value := shaped("", n.Content[i+1], text); value != nil && n.Content[i].Kind == yaml.ScalarNode && !has(kept, n.Content[i].Value) {
+				kept.Content = append(kept.Content, scalar(n.Content[i].Value), value)
+			}
+		}
+		return kept
+	case (want == texts || want == entries) && n.Kind == yaml.SequenceNode:
+		kept := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+		for _, item := range n.Content {
+			if want == texts {
+				item = shaped("", item, text)
+			} else if item.Kind == yaml.MappingNode {
+				item = clean(item, listFields[key])
+			} else {
+				item = nil
+			}
+			if item != nil {
+				kept.Content = append(kept.Content, item)
+			}
+		}
+		return kept
+	}
+	return nil
+}
+
+// copied is a value without aliases and comments.
 func copied(n *yaml.Node, left *int) (*yaml.Node, error) {
 	if *left--; *left < 0 {
 		return nil, fmt.Errorf("more than %d values: %w", maxNodes, bundle.ErrMalformed)
