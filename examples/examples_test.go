@@ -64,7 +64,9 @@ func trip(t *testing.T, program, spec string) {
 	isOCI := strings.HasPrefix(spec, "oci")
 	isImages := strings.HasPrefix(spec, "simplestreams")
 	isGalaxy := strings.HasPrefix(spec, "galaxy")
+	isHelm := strings.HasPrefix(spec, "helm")
 	packages := newRPMs(t, repositories)
+	registries := newRegistries(t)
 	var handler http.Handler = up
 	switch {
 	case isApt:
@@ -75,6 +77,8 @@ func trip(t *testing.T, program, spec string) {
 		mirrors := newImages(t, repositories)
 		mirrors.adopt(dir)
 		handler = mirrors
+	case isHelm:
+		handler = newCharts(t, registries)
 	}
 	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -85,7 +89,8 @@ func trip(t *testing.T, program, spec string) {
 	up.copyTo(t, dir, server.URL)
 	repositories.adopt(dir)
 	packages.adopt(dir)
-	newRegistries(t).adopt(dir)
+	registries.adopt(dir)
+	registries.adoptCharts(dir)
 	adoptGalaxy(t, dir)
 
 	run := func(args ...string) {
@@ -130,7 +135,13 @@ func trip(t *testing.T, program, spec string) {
 		run("clients", "mirror", "--for", "ansible", "--base-url", "http://mirror.lan")
 		checkGalaxy(t, dir)
 	}
-	if isApt || isRPM || isOCI || isImages || isGalaxy { // the check asked for everything that a client would
+	if isHelm {
+		for _, client := range []string{"helm", "argo-cd", "flux"} {
+			run("clients", "mirror", "--for", client, "--base-url", "http://mirror.lan")
+		}
+		registries.checkCharts(dir)
+	}
+	if isApt || isRPM || isOCI || isImages || isGalaxy || isHelm { // the check asked for everything that a client would
 		return
 	}
 
