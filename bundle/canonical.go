@@ -34,7 +34,7 @@ func MarshalCanonical(v any) ([]byte, error) {
 // UnmarshalCanonical decodes b into the struct that v points to and requires
 // that b is, byte for byte, the canonical form of what was decoded. That one
 // comparison refuses unknown keys, duplicate keys, keys in another case,
-// other spellings of numbers and strings, and anything behind the value.
+// other spellings of numbers and strings, and anything after the value.
 // Errors match ErrMalformed.
 func UnmarshalCanonical(b []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(b))

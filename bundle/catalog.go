@@ -86,7 +86,7 @@ func (c *Catalog) placeLists(p *Placer, repos []Repository) {
 }
 
 // checkEnd requires that the frames of the root hold exactly the members that
-// the sizes add up to: nothing may hide behind them.
+// the sizes add up to: nothing may hide after them.
 func (c *Catalog) checkEnd(p Placer) error {
 	if len(c.files) != p.file+1 {
 		return fmt.Errorf("catalogue: %d files, the sizes of its lists ask for %d: %w", len(c.files), p.file+1, ErrMalformed)
@@ -153,7 +153,7 @@ func checkVolume(v *Volume) error {
 	return nil
 }
 
-// Volumes gives the lines of the volume table, in order. They were checked
+// Volumes returns the lines of the volume table, in order. They were checked
 // when the Catalog was made.
 func (c *Catalog) Volumes(ctx context.Context) iter.Seq2[Volume, error] {
 	return func(yield func(Volume, error) bool) {
@@ -177,7 +177,7 @@ func (c *Catalog) tablesOf(v Volume) (volumeTables, error) {
 	return t, nil
 }
 
-// Frames gives the frame index of v: checked one by one and, behind the last,
+// Frames returns the frame index of v: checked one by one and, after the last,
 // as a whole: their lengths add up to those of the volume.
 func (c *Catalog) Frames(v Volume) iter.Seq2[Frame, error] {
 	return func(yield func(Frame, error) bool) {
@@ -203,8 +203,8 @@ func (c *Catalog) Frames(v Volume) iter.Seq2[Frame, error] {
 	}
 }
 
-// Blobs gives the blob table of v: each blob or segment within itself, within
-// the volume and behind the one before, and as many as the volume table says.
+// Blobs returns the blob table of v: each blob or segment within itself, within
+// the volume and after the one before, and as many as the volume table says.
 func (c *Catalog) Blobs(v Volume) iter.Seq2[Blob, error] {
 	return func(yield func(Blob, error) bool) {
 		t, err := c.tablesOf(v)
@@ -240,7 +240,7 @@ func checkBlob(b *Blob, what string, end, raw int64) error {
 	return nil
 }
 
-// Files gives the file list of the repo-th repository of the root, as it is;
+// Files returns the file list of the repo-th repository of the root, as it is;
 // its end is io.EOF only if the digest was right. A list that the bundle does
 // not carry matches ErrIncomplete.
 func (c *Catalog) Files(repo int) (io.ReadCloser, error) {
@@ -325,7 +325,7 @@ type memberReader struct {
 	err        error
 }
 
-// Read gives bytes whose frame is authenticated.
+// Read returns bytes whose frame is authenticated.
 func (r *memberReader) Read(b []byte) (int, error) {
 	for len(r.data) == 0 && r.err == nil {
 		r.err = r.fill()

@@ -34,7 +34,7 @@ func CatalogName(n int) string { return fmt.Sprintf("catalog-%02d.tar.zst", n) }
 // VolumeName returns the name of the nth volume, from 1.
 func VolumeName(n int) string { return fmt.Sprintf("volume-%05d.tar.zst", n) }
 
-// member is where a list lies in the catalogue.
+// member is where a list is in the catalogue.
 type member struct {
 	file   int   // index in Manifest.Catalog
 	offset int64 // of its first byte in the raw stream of that file

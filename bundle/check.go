@@ -70,7 +70,7 @@ func checkSupported(format int, requires, known []string) error {
 }
 
 // CheckManifest says everything that is wrong with a root by itself: what
-// ParseManifest checks behind the JSON. Errors match ErrMalformed or
+// ParseManifest checks apart from the JSON. Errors match ErrMalformed or
 // ErrUnsupported.
 func CheckManifest(m *Manifest) error {
 	if err := checkSupported(m.Format, m.Requires, Features()); err != nil {
@@ -138,7 +138,7 @@ func (f *findings) checkAnnotations(what string, a map[string]string) {
 	}
 }
 
-// CheckAnnotations says whether an annotations map, of a root or of a list
+// CheckAnnotations reports whether an annotations map, of a root or of a list
 // line, is within its bounds. Errors match ErrMalformed.
 func CheckAnnotations(a map[string]string) error {
 	if a != nil && len(a) == 0 || len(a) > MaxAnnotations {
@@ -271,7 +271,7 @@ const (
 // clients that know one registry alone ask for it; name itself if it has none.
 // As in the reference grammar of container tools the first component is a
 // registry if it holds a '.' or ':' or is "localhost"; a port may also stand
-// behind '_', because names hold no ':'.
+// after '_', because names hold no ':'.
 func ImageAlias(name string) string {
 	host, rest, ok := strings.Cut(name, "/")
 	if !ok {
@@ -285,7 +285,7 @@ func ImageAlias(name string) string {
 	return name
 }
 
-// IsSharedMount says that several repositories may have this mount; that no
+// IsSharedMount reports whether several repositories may have this mount; that no
 // path is in two of them is checked over their lists.
 func IsSharedMount(mount string) bool {
 	switch mount {

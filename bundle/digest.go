@@ -59,7 +59,7 @@ func isLower(s string) bool {
 	return true
 }
 
-// IsZero says that the digest is not known.
+// IsZero reports whether the digest is not known.
 func (d Digest) IsZero() bool { return d == Digest{} }
 
 // Hex is the digest as 64 lower-case hexadecimal digits: a file name.

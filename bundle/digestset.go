@@ -33,7 +33,7 @@ func NewDigestSet(hint int64) *DigestSet {
 	return &DigestSet{seed: maphash.MakeSeed(), slots: make([]digestSlot, max(minSlots, hint+hint/4+1))}
 }
 
-// find gives the slot of d, or the free one where it belongs. A digest that
+// find returns the slot of d, or the free one where it belongs. A digest that
 // somebody claims is not random: its bytes are hashed by a seed that nobody
 // knows, and spread over the slots by the high half of a product.
 func (s *DigestSet) find(d Digest) *digestSlot {
@@ -81,7 +81,7 @@ func (s *DigestSet) grow() {
 	}
 }
 
-// Size gives the size that d was added with.
+// Size returns the size that d was added with.
 func (s *DigestSet) Size(d Digest) (size int64, ok bool) {
 	if d.IsZero() {
 		return s.size0, s.zero

@@ -1,5 +1,5 @@
-// Package bundle is the format: what lies on the media between the connected
-// and the disconnected side, how it is written and how it is read back.
+// Package bundle is the format: what is on the media between the connected
+// and the disconnected side, and how it is read. Package media writes it.
 //
 // A bundle is a directory of a signed root (bundle.json), a catalogue (lists
 // and tables) and volumes of payload. docs/format.md is the normative text;

@@ -55,9 +55,9 @@ func (d *Decoder) Decode(dst []byte, f Frame, compressed []byte) ([]byte, error)
 }
 
 // checkFrame requires one zstd frame (RFC 8878 section 3.1.1) and nothing
-// behind it, with its content size in the header, no dictionary and no
+// after it, with its content size in the header, no dictionary and no
 // checksum. It walks over the block headers, because a decompressor would
-// accept a second or a skippable frame behind the first.
+// accept a second or a skippable frame after the first.
 func checkFrame(raw int64, b []byte) error {
 	var h zstd.Header
 	if err := h.Decode(b); err != nil {

@@ -61,7 +61,7 @@ func (l *ListWriter[T]) Descriptor(mediaType string) v1.Descriptor {
 }
 
 // ReadList reads a list line by line; memory does not grow with its length.
-// The sequence ends behind the first error, which names what and the line.
+// The sequence ends after the first error, which names what and the line.
 // Errors match ErrMalformed, or are r's own.
 func ReadList[T Line](r io.Reader, what string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {

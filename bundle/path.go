@@ -43,7 +43,7 @@ func CheckPath(p string) error {
 }
 
 // ComparePaths orders paths with '/' as the lowest byte, so that everything
-// below a folder stands directly behind the place where a file of the
+// below a folder comes directly after the place where a file of the
 // folder's name would stand, and a path that is both file and folder shows
 // between two neighbours of a stream.
 func ComparePaths(a, b string) int {

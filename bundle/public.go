@@ -29,9 +29,10 @@ const (
 	// MaxPublic bounds the public addresses of one repository.
 	MaxPublic = 200
 	// PublicKey begins the names of the annotations that hold them; two digits
-	// follow. MaxPublicParts is how many there are at most: most annotations are
-	// left to the kind.
-	PublicKey      = "public-"
+	// follow.
+	PublicKey = "public-"
+	// MaxPublicParts is how many of those annotations there are at most: most
+	// annotations are left to the kind.
 	MaxPublicParts = 16
 )
 

@@ -49,7 +49,7 @@ func (f *MediumFile) Close() error { return f.file.Close() }
 // Size is the length of the file when it was opened.
 func (f *MediumFile) Size() int64 { return f.size }
 
-// Dir is the directory it lies in, for messages.
+// Dir is the directory it is in, for messages.
 func (f *MediumFile) Dir() string { return f.dir }
 
 // FileInfo is a name in a bundle's directory on one medium.
@@ -68,7 +68,7 @@ type NamedFile struct {
 }
 
 // maxDirEntries bounds the names read of one directory: a bundle has at most
-// MaxVolumes volumes, and a medium may hold other things beside bundles.
+// MaxVolumes volumes, and a medium may hold other things besides bundles.
 const maxDirEntries = 4 * MaxVolumes
 
 // NoBundleError says that nothing that was named holds a bundle. It matches
@@ -119,7 +119,7 @@ func Discover(paths []string) (readers []*Reader, err error) {
 	return readers, nil
 }
 
-// discoverIn says whether root itself is the directory of a bundle, and then
+// discoverIn reports whether root itself is the directory of a bundle, and then
 // keeps it.
 func discoverIn(byName map[string]*Reader, root *os.Root, path string) (self bool, err error) {
 	abs, err := filepath.Abs(path)
@@ -260,7 +260,7 @@ func (r *Reader) Dirs() []string {
 	return dirs
 }
 
-// HasRoot says that a directory with a root is at hand.
+// HasRoot reports whether a directory with a root is at hand.
 func (r *Reader) HasRoot() bool {
 	for _, d := range r.dirs {
 		if info, err := d.root.Lstat(RootName); err == nil && info.Mode().IsRegular() && !d.partial {
@@ -336,7 +336,7 @@ func (r *Reader) Signatures() ([]NamedFile, error) {
 	return files, nil
 }
 
-// readSignature gives nothing for what cannot be a signature file (a link, too
+// readSignature returns nothing for what cannot be a signature file (a link, too
 // large): somebody put it there, and it must not hide the good ones.
 func readSignature(d *bundleDir, name string) ([]byte, error) {
 	f, err := OpenRegular(d.root, name)
@@ -398,7 +398,7 @@ func (r *Reader) Open(name string, wantSize int64) (*MediumFile, error) {
 	return nil, fmt.Errorf("%s: %s is not at hand: %w", r.name, name, ErrIncomplete)
 }
 
-// Has says that a file of this name and size is at hand.
+// Has reports whether a file of this name and size is at hand.
 func (r *Reader) Has(name string, size int64) bool {
 	for _, d := range r.dirs {
 		if info, err := d.root.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == size {

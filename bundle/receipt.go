@@ -60,7 +60,7 @@ type SignedReceipt struct {
 	signature *Signature
 }
 
-// SignReceipt gives the receipt file: JSON with indentation, so that people
+// SignReceipt returns the receipt file: JSON with indentation, so that people
 // can read what leaves the network, of at most MaxReceiptSize bytes. What is
 // signed is the digest of the canonical form of the receipt alone.
 func SignReceipt(r *Receipt, s *Signer) ([]byte, error) {

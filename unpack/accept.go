@@ -89,8 +89,8 @@ func unpublished(of *state.State, c *choice, became state.Outcome, err error) []
 	return out
 }
 
-// nothingNew ends an import of nothing but what is known, apart from a new
-// address.
+// nothingNew finishes an import that brought no new bundle. A changed base URL
+// is still published.
 func (r *importing) nothingNew(ctx context.Context, choices []*choice) error {
 	for _, c := range choices {
 		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, state.Pending, nil)...)
@@ -158,7 +158,7 @@ func (r *importing) entry(a *arrival, o state.Outcome, detail string) state.Entr
 }
 
 // checkConflicts refuses, before anything is written, what could not be
-// published beside the other sets.
+// published together with the other sets.
 func checkConflicts(of *state.State, trees *tree.Trees, choices []*choice) error {
 	current, err := trees.Published()
 	if err != nil {
@@ -378,8 +378,8 @@ func (r *importing) passOver(choices []*choice, then *state.Record) error {
 	return nil
 }
 
-// lapses say until when clients take what upstream signed, of what is
-// published, and where they are told what to do about it.
+// lapses returns notes about what upstream signed and clients take until a certain
+// time only: which repository, until when, and what helps.
 func lapses(g *tree.Generation, now time.Time) []string {
 	var notes []string
 	for _, s := range g.Sets {

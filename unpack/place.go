@@ -93,7 +93,7 @@ func (w *writer) joinSegments(ctx context.Context, p *state.Waiting) error {
 	return nil
 }
 
-// corrupt gives a lost partial file the class of a damaged one.
+// corrupt turns the error of a lost partial file into that of a damaged one.
 func corrupt(err error) error {
 	if errors.Is(err, bundle.ErrCorrupt) {
 		return err

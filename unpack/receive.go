@@ -55,14 +55,14 @@ func (a *arrivals) close() error {
 	return errors.Join(errs...)
 }
 
-// Receive imports what lies in paths, each a bundle or a folder that holds
+// Receive imports what is in paths, each a bundle or a folder that holds
 // some. Bundles that waited for volumes are taken along when those have come.
 //
 // Either everything at hand that is wanted gets published, in one generation,
 // or nothing does. Of several bundles of a set the newest is published; older
 // ones help out with blobs, and one that is damaged or refused is an error
 // only if the newest cannot do without it. The Result says what became of
-// each, also beside an error.
+// each, also where there is an error.
 func (m *Mirror) Receive(ctx context.Context, paths []string, o ImportOptions) (res *Result, err error) {
 	if m.o.DryRun {
 		arrived, err := m.gather(ctx, paths, o)
@@ -164,7 +164,7 @@ type choice struct {
 	known, passed []*arrival
 }
 
-// choices sorts what is at hand by set, and gives the refusals that nothing
+// choices sorts what is at hand by set, and returns the refusals that nothing
 // newer makes up for.
 func (a *arrivals) choices() (all []*choice, unexcused []refusal) {
 	bySet := map[string]*choice{}

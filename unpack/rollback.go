@@ -130,7 +130,7 @@ func sameSet(a, b *tree.GenerationSet) bool {
 	return a != nil && b != nil && a.Set == b.Set && a.Root == b.Root
 }
 
-// sameState says that clients see no difference: a full bundle and a delta of
+// sameState reports whether clients see no difference: a full bundle and a delta of
 // one state have different roots.
 func sameState(a, b tree.GenerationSet) bool { return a.Set == b.Set && a.State == b.State }
 

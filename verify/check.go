@@ -31,7 +31,7 @@ func (e *MissingVolumesError) Is(target error) bool { return target == bundle.Er
 // Check streams every volume at hand to nowhere, adds what was checked to the
 // report, and gives everything that is wrong: damaged volumes one by one, those
 // that are not at hand in one *MissingVolumesError. It is what the command
-// verify does behind Open.
+// verify does after Open.
 func (b *Bundle) Check(ctx context.Context, o StreamOptions) error {
 	var errs []error
 	missing := &MissingVolumesError{Name: b.Name()}

@@ -204,7 +204,7 @@ type DamageError struct {
 	Frame int64
 	// Offset is where in the file the frame begins, Length its length there.
 	Offset, Length int64
-	// Blob is the first blob that lies in it, zero if there is none.
+	// Blob is the first blob that is in it, zero if there is none.
 	Blob bundle.Digest
 	// Paths are files that need what is damaged, with their mounts; More
 	// says how many others there are.

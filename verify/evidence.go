@@ -80,7 +80,7 @@ func checkEvidenceLine(e *bundle.Evidence) error {
 	return nil
 }
 
-// isSignedBy says that s names the key by which something is vouched for.
+// isSignedBy reports whether s names the key by which something is vouched for.
 func isSignedBy(s string) bool {
 	if fpr, ok := strings.CutPrefix(s, bundle.VouchedOpenPGP); ok {
 		return isFingerprint(fpr)

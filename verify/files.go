@@ -100,7 +100,7 @@ func (b *Bundle) openCatalogFile(name string) (io.ReaderAt, int64, error) {
 	return f, f.Size(), nil
 }
 
-// checkFiles looks at what lies in the directories: SHA256SUMS says the same as
+// checkFiles looks at what is in the directories: SHA256SUMS says the same as
 // the root, small files are what it says, and what volumes are at hand.
 func (c *opening) checkFiles() error {
 	here, err := c.b.reader.Files()
@@ -147,7 +147,7 @@ func (c *opening) findVolumes(here []bundle.FileInfo) {
 
 // checkSums requires that SHA256SUMS is the file that the root names, and that
 // it says of every file what root and volume table say: people check with it.
-// It gives the digest of the README.
+// It returns the digest of the README.
 func (c *opening) checkSums() (readme bundle.Digest, err error) {
 	m := c.b.manifest
 	want := []bundle.Sum{{Name: bundle.ReadmeName}}
@@ -233,7 +233,7 @@ func (c *opening) checkReadme(want bundle.Digest) {
 	}
 }
 
-// noteStrangers points out what lies in the directories and is not the
+// noteStrangers points out what is in the directories and is not the
 // bundle's. It is never opened, and so does no harm.
 func (c *opening) noteStrangers(here []bundle.FileInfo) {
 	for _, f := range here {

@@ -8,7 +8,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// longBlob is a blob, or a segment of one, that lies in several frames.
+// longBlob is a blob, or a segment of one, that is in several frames.
 type longBlob struct {
 	blob bundle.Blob
 	w    BlobWriter // nil: goes nowhere
@@ -21,8 +21,8 @@ type splitHash struct {
 	at   int64
 }
 
-// join takes the frames in order: it tells what was wrong with one, and puts
-// together the blobs that lie in several.
+// join takes the frames in order: it reports what was wrong with one, and puts
+// together the blobs that are in several.
 func (s *stream) join(ctx context.Context, j *job) error {
 	if j.err != nil {
 		return s.explain(ctx, j)
@@ -89,7 +89,7 @@ func (l *longBlob) write(content []byte) error {
 	return err
 }
 
-// sum says whether the blob that ended here is the one it should be, as far as
+// sum reports whether the blob that ended here is the one it should be, as far as
 // that can be known here, and what it is if not.
 func (s *stream) sum() (got bundle.Digest, ok bool) {
 	l := s.current
@@ -111,7 +111,7 @@ func (s *stream) abandon() {
 	}
 }
 
-// resumeSplit gives the hash of a split blob up to this segment, if the
+// resumeSplit returns the hash of a split blob up to this segment, if the
 // segments before were streamed in order; otherwise nil, and the blob is left
 // to whoever joins it: its bytes are authenticated as those of the volume.
 func (b *Bundle) resumeSplit(seg bundle.Blob) hash.Hash {
@@ -153,7 +153,7 @@ func (s *stream) explain(ctx context.Context, j *job) error {
 	return d
 }
 
-// checkSize tells of a file that is cut or extended before anything of it is
+// checkSize reports a file that is cut or extended before anything of it is
 // read, and what that damages.
 func (s *stream) checkSize(found int64) error {
 	d := &DamageError{Volume: s.v.Name, Err: fmt.Errorf("file of %d bytes, want %d: %w", found, s.v.Size, bundle.ErrCorrupt)}

@@ -126,7 +126,7 @@ func (m merge) stop() {
 	}
 }
 
-// checkNeighbours looks at two files of different repositories, b behind a.
+// checkNeighbours looks at two files of different repositories, b after a.
 func (c *opening) checkNeighbours(a, b *head) {
 	repos := c.b.manifest.Repositories
 	conflict := func(what string) {
@@ -155,7 +155,7 @@ func (c *opening) fault(err error) error {
 	return err
 }
 
-// atHand says whether a list can be read. One that is not is reported.
+// atHand reports whether a list can be read. One that is not is reported.
 func (c *opening) atHand(repo int, kind string) bool {
 	r := &c.b.manifest.Repositories[repo]
 	if slices.Contains(r.Carried, kind) {
@@ -271,7 +271,7 @@ func (c *opening) checkFilled(mount string, f *bundle.File) error {
 	return bundle.CheckFilled(mount, f)
 }
 
-// isMediaType allows what stands in a configuration of a web server without
+// isMediaType allows what can be in a configuration of a web server without
 // quotes: type/subtype (RFC 6838, section 4.2) with at most one parameter.
 func isMediaType(s string) bool {
 	const name, parameter = "!#$&^_.+-", "=-_."

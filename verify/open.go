@@ -145,7 +145,7 @@ func (b *Bundle) Close() error {
 	return errors.Join(errs...)
 }
 
-// run gives an error where nothing behind it can be checked; everything else
+// run returns an error where nothing after it can be checked; everything else
 // goes to findings.
 func (c *opening) run() error {
 	if err := c.openRoot(); err != nil {
@@ -212,7 +212,7 @@ func (b *Bundle) Manifest() *bundle.Manifest { return b.manifest }
 func (b *Bundle) Root() bundle.Digest { return b.root }
 
 // Known says that the receiver accepted this very bundle before: importing it
-// again changes nothing. Unless Options.CheckKnown was set nothing behind its
+// again changes nothing. Unless Options.CheckKnown was set nothing after its
 // signatures was checked, and it has no lists and volumes to give.
 func (b *Bundle) Known() bool { return b.known }
 
@@ -233,7 +233,7 @@ func (b *Bundle) NewKeys() []bundle.PublishedKey { return b.newKeys }
 // Volumes are the volumes in order, with what is at hand of each.
 func (b *Bundle) Volumes() []Volume { return b.volumes }
 
-// Carries says that every byte of the blob lies in the volumes.
+// Carries reports whether every byte of the blob is in the volumes.
 func (b *Bundle) Carries(d bundle.Digest) bool {
 	if b.carried == nil {
 		return false

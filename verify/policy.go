@@ -221,7 +221,7 @@ type trusted struct {
 	public crypto.PublicKey
 }
 
-// distinct gives each key once, whatever number of sets it is bound to.
+// distinct returns each key once, whatever number of sets it is bound to.
 func (p *Policy) distinct() ([]trusted, error) {
 	var out []trusted
 	for _, k := range p.Keys {
@@ -242,7 +242,7 @@ func (t trusted) forSet(set string) bool {
 	return slices.Contains(t.sets, set) || slices.Contains(t.sets, AnySet)
 }
 
-// publishes says whether bundles of the set may publish the OpenPGP key.
+// publishes reports whether bundles of the set may publish the OpenPGP key.
 func (p *Policy) publishes(set string, k bundle.PublishedKey) bool {
 	return slices.ContainsFunc(p.OpenPGP, func(t OpenPGPKey) bool {
 		return t.Fingerprint == k.Fingerprint && string(t.Role) == k.Role && (t.Set == set || t.Set == AnySet)

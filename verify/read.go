@@ -15,7 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Files gives the file list of a repository, an index of the manifest's, in
+// Files returns the file list of a repository, an index of the manifest's, in
 // order. A list that this bundle does not carry comes from the receiver. The
 // digest of the list is compared at its end, and an error then ends the
 // sequence: what is done with the lines has to be undone.

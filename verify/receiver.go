@@ -12,7 +12,7 @@ import (
 type Receiver interface {
 	// Accepted is the ratchet of a set; the zero value when none was accepted.
 	Accepted(set string) (Accepted, error)
-	// HasBlob says that a blob is in the store with this size, or lies in a
+	// HasBlob reports whether a blob is in the store with this size, or is in a
 	// bundle that is imported together with this one.
 	HasBlob(d bundle.Digest, size int64) (bool, error)
 	// OpenList opens a list of an earlier bundle; fs.ErrNotExist if it is

@@ -47,7 +47,7 @@ const streamMemory = 64 << 20 // bytes
 
 // Stream reads a volume, an index of Volumes, once, from its first byte to its
 // last. Each frame is authenticated before it is decompressed, each whole blob
-// is hashed before its writer is committed, and what lies in no blob is of no
+// is hashed before its writer is committed, and what is in no blob is of no
 // consequence. Whole blobs within a frame are handed to sink (nil: nowhere) by
 // as many goroutines as there are jobs; longer ones and segments in order.
 //
@@ -166,7 +166,7 @@ func (s *stream) run(ctx context.Context, r io.Reader, jobs, slots int) error {
 	return g.Wait()
 }
 
-// read fills jobs with frames and what lies in them, until the end of the
+// read fills jobs with frames and what is in them, until the end of the
 // file. A frame that cannot be read takes its place in the order, so that
 // what is wrong before it is told first.
 func (s *stream) read(ctx context.Context, r io.Reader, free <-chan *job, work, order chan<- *job) error {
@@ -234,7 +234,7 @@ func (c *tableCursor) advance() (err error) {
 	return err
 }
 
-// pieces appends what lies in the raw bytes from start to end.
+// pieces appends what is in the raw bytes from start to end.
 func (c *tableCursor) pieces(dst []piece, start, end int64) ([]piece, error) {
 	for c.more && (c.blob.Offset < end || c.blob.Length == 0 && c.blob.Offset == end) {
 		b, stop := c.blob, c.blob.Offset+c.blob.Length

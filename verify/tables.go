@@ -45,7 +45,7 @@ func (c *opening) checkTables() error {
 	return nil
 }
 
-// rest is how much of a blob comes behind this segment.
+// rest is how much of a blob comes after this segment.
 func rest(b bundle.Blob) int64 { return b.Size - b.At - b.Length }
 
 func (c *opening) checkBlob(open, b bundle.Blob) error {

@@ -61,7 +61,7 @@ func (rw *RunWriter) appendSmall(ctx context.Context, it Item, place segment) (W
 
 func memberName(d bundle.Digest) string { return "blobs/sha256/" + d.Hex() }
 
-// wanted says whether content that turned out to be d is carried.
+// wanted reports whether content that turned out to be d is carried.
 func (rw *RunWriter) wanted(it Item, d bundle.Digest) (bool, error) {
 	if it.Digest.IsZero() {
 		if _, ok := rw.written.Size(d); ok {
@@ -111,7 +111,7 @@ func resumeLarge(p *blobPart, place []segment) (*largeBlob, error) {
 
 // part is what a sync in the middle of the blob records; nil where the blob is
 // not worth it. A blob that spans volumes always is: the end of a volume is
-// made durable, and must not stand in the record as if nothing were open.
+// made durable, and must not be in the record as if nothing were open.
 func (l *largeBlob) part() (*blobPart, error) {
 	if l.size <= bundle.SplitBlob && len(l.place) == 1 {
 		return nil, nil
@@ -169,8 +169,8 @@ func (rw *RunWriter) appendLarge(ctx context.Context, it Item, place []segment) 
 	return w, rw.note(it, w, l.segments)
 }
 
-// beginLarge makes the place behind the blob before one that can be gone back
-// to, in that blob's volume, even if the next one is begun.
+// beginLarge marks the end of the previous blob as a rollback point before it
+// starts a new one, even when the new one starts in the next volume.
 func (rw *RunWriter) beginLarge(it Item, place []segment, validator string) error {
 	if err := rw.flush(true, nil); err != nil {
 		return err

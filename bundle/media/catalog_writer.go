@@ -179,7 +179,7 @@ func (c *catalogWriter) finish() error {
 	return err
 }
 
-// close gives back what is in flight after an error.
+// close takes back what is in flight after an error.
 func (c *catalogWriter) close() {
 	for _, j := range c.jobs {
 		<-j.done
@@ -279,7 +279,7 @@ func memberStem(volume string) string {
 }
 
 // listName names the list of the i-th repository. A repository's name, which
-// may not fit into a header, stands behind the number only if it does.
+// may not fit into a header, follows the number only if it does.
 func listName(kind string, i int, repo string) string {
 	name := fmt.Sprintf("%s/%s.jsonl", kind, repo)
 	if len(name) > maxTarName {
@@ -289,7 +289,7 @@ func listName(kind string, i int, repo string) string {
 }
 
 const (
-	// catalogFrameRaw is small beside frameRaw, because readers of many
+	// catalogFrameRaw is small next to frameRaw, because readers of many
 	// lists at once hold a frame of each.
 	catalogFrameRaw = 1 << 20 // bytes
 	// maxTarName is the room for a name in a ustar header, without prefix.

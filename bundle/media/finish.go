@@ -16,7 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Lists gives the lists of one repository that the bundle carries; nil: the
+// Lists opens the lists of one repository that the bundle carries; nil: the
 // receiver has it.
 type Lists struct {
 	Files, Evidence func() (io.ReadCloser, error)
@@ -99,7 +99,7 @@ func (w *Writer) Finish(ctx context.Context, m bundle.Manifest, lists []Lists, s
 	return f, nil
 }
 
-// recorded gives the volumes of all runs, by number.
+// recorded returns the volumes of all runs, by number.
 func (w *Writer) recorded() (volumes []*recordedVolume, closeAll func(), err error) {
 	var files []*os.File
 	closeAll = func() {
@@ -143,7 +143,7 @@ func (s shelves) close() {
 	}
 }
 
-// openShelves gives the media that are at hand with all volumes they were
+// openShelves returns the media that are at hand with all volumes they were
 // given, in order; the last one at least has to be. What interrupted exports
 // left there and nothing refers to is removed.
 func (w *Writer) openShelves(ctx context.Context, volumes []*recordedVolume) (all shelves, without []string, err error) {
@@ -328,7 +328,7 @@ func (w *Writer) addOverrides(m *bundle.Manifest) {
 	m.Overrides = slices.Compact(m.Overrides)
 }
 
-// signedFiles gives the root and one signature file for each signer. They are
+// signedFiles returns the root and one signature file for each signer. They are
 // kept among the records before they go anywhere, so that a process that dies
 // in between is followed by one that gives out the same root, not another one
 // with the same number.

@@ -25,7 +25,7 @@ type Run struct {
 // end of a volume.
 const minSegment = 64 << 10 // bytes
 
-// checkVolumeSize gives the default for 0. Errors match ErrUsage.
+// checkVolumeSize returns the default for 0. Errors match ErrUsage.
 func checkVolumeSize(size int64) (int64, error) {
 	switch {
 	case size == 0:
@@ -43,7 +43,7 @@ func usableRaw(volumeSize int64) int64 {
 	return (volumeSize - volumeSize/1024 - bundle.TarTrailer) / bundle.TarBlock * bundle.TarBlock
 }
 
-// segment is where a blob, or a part of one, comes to lie.
+// segment is the place of a blob, or of a part of one.
 type segment struct {
 	volume int
 	at     int64 // in the blob
@@ -63,7 +63,7 @@ func newCutter(volumeSize int64, first int) cutter {
 	return cutter{usable: usableRaw(volumeSize), volume: first}
 }
 
-// place gives the segments of the next blob, appended to dst. A blob is split
+// place returns the segments of the next blob, appended to dst. A blob is split
 // only if it is larger than a volume, or larger than SplitBlob and not fitting
 // the rest of the current one.
 func (c *cutter) place(dst []segment, size int64) []segment {
@@ -91,7 +91,7 @@ func (c *cutter) place(dst []segment, size int64) []segment {
 
 func (c *cutter) next() { c.volume, c.used = c.volume+1, 0 }
 
-// PlanRuns gives the runs for blobs whose sizes are known, in the order in
+// PlanRuns returns the runs for blobs whose sizes are known, in the order in
 // which they will be appended. A run ends where no blob spans two volumes.
 // It is pure: the same sizes give the same runs. Errors match ErrUsage, or
 // are those of sizes.

@@ -24,7 +24,7 @@ type medium struct {
 	volumes  map[int]struct{} // by number, begun or finished here
 }
 
-// open gives the bundle's directory on the medium, under its final name if it
+// open returns the bundle's directory on the medium, under its final name if it
 // has that already.
 func (m *medium) open(name string) (*os.Root, error) {
 	target, err := os.OpenRoot(m.dir)
@@ -98,7 +98,7 @@ func (w *Writer) addMedium(dir string) error {
 	return nil
 }
 
-// takeBack gives a finished directory its working name back, if the root in it
+// takeBack renames a finished directory to its working name again, if the root in it
 // is the one that the records have: then this export finished it and died
 // before that was noted. Any other bundle of this name is left alone.
 func (w *Writer) takeBack(target *os.Root) error {
@@ -154,7 +154,7 @@ func (w *Writer) place(ctx context.Context, number int, need int64, soft bool) (
 	}
 }
 
-// roomiest gives the first medium with need bytes free or else the one with
+// roomiest returns the first medium with need bytes free or else the one with
 // most, and how much that is.
 func (w *Writer) roomiest(need int64) (best *medium, most int64, err error) {
 	w.mu.Lock()
@@ -188,7 +188,7 @@ func (w *Writer) targets() string {
 	return strings.Join(dirs, ", ")
 }
 
-// find gives the medium that has a file of the bundle, open for reading and writing.
+// find returns the medium that has a file of the bundle, open for reading and writing.
 func (w *Writer) find(name string) (*medium, *os.File, error) {
 	w.mu.Lock()
 	media := w.media

@@ -14,7 +14,7 @@ import (
 // openCold opens a durable file so that what is read comes from the medium:
 // its pages are dropped from the cache and seen to be gone; where that is not
 // to be had (some are held by others, or cannot be looked at), it is read past
-// the cache; where that is not either, it says ReadbackCached.
+// the cache; where that is not possible either, it returns ReadbackCached.
 func openCold(root *os.Root, name string) (io.ReadCloser, string, error) {
 	f, err := bundle.OpenRegular(root, name)
 	if err != nil {
@@ -41,7 +41,7 @@ func openCold(root *os.Root, name string) (io.ReadCloser, string, error) {
 	return r, ReadbackDirect, nil
 }
 
-// resident says that the page cache holds, or may hold, something of f.
+// resident reports whether the page cache holds, or may hold, something of f.
 func resident(f *os.File, size int64) bool {
 	if size == 0 {
 		return false
@@ -68,7 +68,7 @@ func resident(f *os.File, size int64) bool {
 	return false
 }
 
-// coldFile gives the cache back what reading took of it, for those who need it.
+// coldFile frees the part of the cache that reading took, for those who need it.
 type coldFile struct{ *os.File }
 
 // Close drops the file's pages and closes it.

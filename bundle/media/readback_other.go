@@ -9,7 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// openCold knows no way past the cache on this system and says so.
+// openCold knows no way past the cache on this system and returns that.
 func openCold(root *os.Root, name string) (io.ReadCloser, string, error) {
 	f, err := bundle.OpenRegular(root, name)
 	return f, ReadbackCached, err

@@ -14,7 +14,7 @@ import (
 
 // The record of a run is what lets an interrupted export go on: on the
 // exporter's own disk, append-only, one JSON object a line. It says what lies
-// on the media, in the order in which it lies there, and is believed up to its
+// on the media, in the order in which it is there, and is believed up to its
 // last sync line, which is written when everything above it is durable on the
 // medium. Even that much is read again before it is gone on from. The tables
 // of the catalogue are made from it, so no table is ever held in memory.
@@ -25,7 +25,7 @@ type recordLine struct {
 	// Volume is the number of a volume that begins.
 	Volume int           `json:"volume,omitempty"`
 	Frame  *bundle.Frame `json:"frame,omitempty"`
-	// Item stands behind the frame in which it ends.
+	// Item comes after the frame in which it ends.
 	Item *recordItem `json:"item,omitempty"`
 	End  *recordEnd  `json:"end,omitempty"`
 	Sync *recordSync `json:"sync,omitempty"`
@@ -128,7 +128,7 @@ func (r *record) sync() error {
 	return r.file.Sync()
 }
 
-// truncate forgets what is behind size.
+// truncate forgets what is after size.
 func (r *record) truncate(size int64) error {
 	if err := r.flush(); err != nil {
 		return err
@@ -154,7 +154,7 @@ func scanRecord(f io.ReaderAt, from, to int64) *recordScanner {
 	return &recordScanner{r: bufio.NewReaderSize(io.NewSectionReader(f, from, to-from), 64<<10), at: from}
 }
 
-// next gives io.EOF at the end and at a line that was not written whole.
+// next returns io.EOF at the end and at a line that was not written whole.
 func (s *recordScanner) next() (recordLine, error) {
 	var l recordLine
 	for {

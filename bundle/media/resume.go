@@ -13,7 +13,7 @@ import (
 )
 
 // open reads what an interrupted export left of the run: the record, and with
-// it every frame it names from the media. What is behind the last sync line
+// it every frame it names from the media. What is after the last sync line
 // up to which all frames are there and equal is cut off. It gives what is
 // needed to go on in the middle of a large blob, or nil.
 func (t *tape) open(r Run) (*blobPart, error) {
@@ -174,8 +174,8 @@ func (c *checker) endVolume(e *recordEnd) error {
 	return nil
 }
 
-// replay gives the items of a record once more, in order, and remembers how
-// to go on behind the one that was taken last.
+// replay returns the items of a record once more, in order, and remembers how
+// to go on after the one that was taken last.
 type replay struct {
 	scan *recordScanner
 	now  snapshot    // behind the frame read last
@@ -188,7 +188,7 @@ type replay struct {
 	before, after snapshot // around it
 	itemEnd       int64    // where the item ends in the tar stream
 	// lines are those taken since. From the place structural in the record
-	// (-1: not reached), and from cut in lines, they stand behind frames and
+	// (-1: not reached), and from cut in lines, they come after frames and
 	// volumes that begin after the item.
 	lines      []byte
 	structural int64
@@ -208,7 +208,7 @@ func newReplay(f *os.File, to int64) (*replay, error) {
 	return r, nil
 }
 
-// peek reads on to the next item; nil behind the last.
+// peek reads on to the next item; nil after the last.
 func (r *replay) peek() (*recordItem, error) {
 	for r.next == nil {
 		from := r.scan.at
@@ -254,7 +254,7 @@ func (r *replay) take() {
 	r.next = nil
 }
 
-// cutBehind goes back to directly behind the item that was taken last. If
+// cutBehind goes back to directly after the item that was taken last. If
 // that is not where a frame ends, the frame is cut off and what of it is still
 // wanted given, raw. lines are of items that were taken and whose lines were
 // cut off with what stood before them.

@@ -18,7 +18,7 @@ type Item struct {
 	Digest bundle.Digest
 	// Size is always known: what has no size is spooled by the caller.
 	Size int64
-	// Open gives the content. It is called once, or again after an error
+	// Open returns the content. It is called once, or again after an error
 	// when Append is called again.
 	Open bundle.Open
 	// Drop is asked once the digest is known, if Digest was zero: true means
@@ -122,7 +122,7 @@ func (rw *RunWriter) place(size int64) []segment {
 }
 
 // taken counts an item that is done with. In an open-ended run one that is not
-// carried gives its place back.
+// carried frees its place.
 func (rw *RunWriter) taken(w Written, before cutter) {
 	rw.count++
 	switch {
@@ -185,7 +185,8 @@ func (rw *RunWriter) append(ctx context.Context, it Item) (Written, error) {
 	return rw.appendLarge(ctx, it, place)
 }
 
-// settle comes to the end of what the record and an earlier Append left over.
+// settle finishes what an earlier run or a failed Append left unfinished, so
+// that it can be appended next.
 func (rw *RunWriter) settle(it Item, place []segment) error {
 	if rw.replay != nil {
 		if err := rw.settleReplay(it, place); err != nil {
@@ -204,7 +205,7 @@ func (rw *RunWriter) settleReplay(it Item, place []segment) error {
 		return err
 	}
 	// A volume that was ended is open again afterwards: what comes next may be
-	// dropped, and then what comes behind that belongs into it.
+	// dropped, and then what comes after that belongs into it.
 	ended := rw.tape.volume == nil && rw.volume != 0 // nothing runs on the tape yet
 	switch part := rw.part; {
 	case next == nil && part != nil && part.is(it):
@@ -226,7 +227,7 @@ func (rw *RunWriter) settleReplay(it Item, place []segment) error {
 	return nil
 }
 
-// cutBehindReplay goes on behind the item that was taken last.
+// cutBehindReplay goes on after the item that was taken last.
 func (rw *RunWriter) cutBehindReplay() error {
 	return rw.do(func() error {
 		raw, lines, err := rw.tape.cutBehind(rw.replay)
@@ -236,7 +237,7 @@ func (rw *RunWriter) cutBehindReplay() error {
 	})
 }
 
-// do has the tape execute f, behind everything handed over before, and waits.
+// do has the tape execute f, after everything handed over before, and waits.
 func (rw *RunWriter) do(f func() error) (err error) {
 	done := make(chan struct{})
 	handed := rw.hand(step{do: func() error {
@@ -255,7 +256,7 @@ func (rw *RunWriter) do(f func() error) (err error) {
 	}
 }
 
-// hand hands a step over to the tape.
+// hand passes a step to the tape.
 func (rw *RunWriter) hand(s step) error {
 	select {
 	case <-rw.tape.failed:
@@ -267,7 +268,7 @@ func (rw *RunWriter) hand(s step) error {
 }
 
 // flush hands over the frame that is being filled. whole: no blob goes on
-// behind it.
+// after it.
 func (rw *RunWriter) flush(whole bool, part *blobPart) error {
 	s := step{lines: rw.lines, whole: whole, part: part}
 	rw.lines, rw.items = make([]byte, 0, len(s.lines)+len(s.lines)/8), 0
@@ -338,7 +339,7 @@ func (rw *RunWriter) leave(part *blobPart) error {
 	return rw.hand(step{do: func() error { return t.end(part) }})
 }
 
-// note puts an item into the record, behind the frame it ends in.
+// note puts an item into the record, after the frame it ends in.
 func (rw *RunWriter) note(it Item, w Written, segments []recordSegment) error {
 	line, err := lineOf(&recordItem{Key: it.Key, Digest: w.Digest, Size: w.Size, Validator: w.Validator, Segments: segments})
 	if err != nil {

@@ -121,7 +121,7 @@ func (v *recordedVolume) frames() iter.Seq2[bundle.Frame, error] {
 	}
 }
 
-// blobs is the blob table. The record has a blob behind the frame in which it
+// blobs is the blob table. The record has a blob after the frame in which it
 // ends, so a segment that goes on in the next volume is not among its lines.
 func (v *recordedVolume) blobs() iter.Seq2[bundle.Blob, error] {
 	return func(yield func(bundle.Blob, error) bool) {

@@ -15,8 +15,8 @@ import (
 )
 
 // tape is the writing end of one run: frames go to its volumes in the order
-// they were handed over, while the frames behind them are being compressed and
-// the blobs behind those read. All that it holds belongs to the one goroutine
+// they were handed over, while the frames after them are being compressed and
+// the blobs after those read. All that it holds belongs to the one goroutine
 // that executes steps; others reach it by handing over a step.
 type tape struct {
 	w        *Writer
@@ -74,7 +74,7 @@ func newTape(ctx context.Context, w *Writer, f *os.File) *tape {
 		steps: make(chan step, ahead), ended: make(chan struct{}), failed: make(chan struct{})}
 }
 
-// run executes steps until there are no more; behind an error it only gives
+// run executes steps until there are no more; after an error it only gives
 // the frames back.
 func (t *tape) run() {
 	defer close(t.ended)
@@ -128,7 +128,7 @@ func (t *tape) write(j *frameJob) error {
 	return t.record.add(recordLine{Frame: &j.frame})
 }
 
-// sync makes the volume durable, then says so in the record.
+// sync makes the volume durable, then notes that in the record.
 func (t *tape) sync(part *blobPart) error {
 	if t.volume != nil {
 		if err := t.volume.file.Sync(); err != nil {
@@ -213,7 +213,7 @@ func (t *tape) readBackLater(m *medium, name string, want bundle.Digest) {
 	})
 }
 
-// waitReads gives what was wrong with the volumes that were read back.
+// waitReads returns what was wrong with the volumes that were read back.
 func (t *tape) waitReads() error {
 	t.reads.Wait()
 	t.readMu.Lock()
@@ -247,7 +247,7 @@ func (t *tape) setMark() (err error) {
 	return err
 }
 
-// rewind goes back to s: what is behind it is gone from media and record.
+// rewind goes back to s: what is after it is gone from media and record.
 func (t *tape) rewind(s snapshot) error {
 	t.reads.Wait()
 	var v *volumeFile

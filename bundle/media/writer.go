@@ -108,7 +108,7 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 }
 
 // Run opens a run for writing: one that PlanRuns gave, or the tail, with
-// Volumes 0 and First behind the last planned volume. Runs may be written at
+// Volumes 0 and First after the last planned volume. Runs may be written at
 // the same time, each by one goroutine. What an interrupted export left of the
 // run is read again here, as far as its record goes. ctx has to last until the
 // RunWriter is closed.
@@ -175,7 +175,8 @@ func (w *Writer) waitReads() {
 	w.mu.Unlock()
 }
 
-// noteMedium leaves word for whoever finds a medium that is not finished.
+// noteMedium writes MEDIUM.txt, which tells a person that this medium is still
+// being written.
 func (w *Writer) noteMedium(root *os.Root, m *medium) error {
 	w.placing.Lock() // runs begin volumes side by side
 	defer w.placing.Unlock()

@@ -22,7 +22,7 @@ const (
 // address first.
 func Words() []string { return []string{baseWord, hostWord, insecureWord} }
 
-// wordsOf gives each word and what stands for it at base.
+// wordsOf returns each word and what stands for it at base.
 func wordsOf(base string) [][2]string {
 	scheme, rest, _ := strings.Cut(base, "://")
 	host, _, _ := strings.Cut(rest, "/")

@@ -17,7 +17,7 @@ const (
 	// the digest as content, and DigestLink. Each server has its own way to
 	// put the digest into a header: by content, by a link, by a pattern.
 	DigestsDir = Dir + "/digests"
-	// DigestLink is a symbolic link to the digest beside it.
+	// DigestLink is a symbolic link to the digest next to it.
 	DigestLink = "digest"
 	// registryDir holds what a registry answers without a file of an image.
 	registryDir = Dir + "/registry"
@@ -39,7 +39,7 @@ func (w *writer) digest(f bundle.File) error {
 		return err
 	}
 	// As it was in the generation before: a folder holds one digest, so the
-	// link beside it is the right one.
+	// link next to it is the right one.
 	linked := w.in.Link != nil && w.in.Link(dir+"/"+digest) == nil
 	if linked && w.in.Link(dir+"/"+DigestLink) == nil {
 		return nil

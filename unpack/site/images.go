@@ -47,7 +47,7 @@ type imageFile struct {
 	bundle.File // Path is relative to the web root
 }
 
-// isTag says that the file is a manifest by tag: a digest has a ':'.
+// isTag reports whether the file is a manifest by tag: a digest has a ':'.
 func (f imageFile) isTag() bool { return f.Area == manifests && !strings.Contains(f.Reference, ":") }
 
 // tagList is the answer to GET /v2/<name>/tags/list.

@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Where the generated files lie, relative to the web root.
+// Where the generated files are, relative to the web root.
 const (
 	// Dir holds everything generated but /index.html and what is below /v2/.
 	Dir = "_gapbundle"
@@ -39,7 +39,7 @@ type Input struct {
 	// Previous is the generation that is current while this one is made; nil:
 	// none. Link makes path in the new generation a hard link to the same
 	// path in Previous. Both only save work: without them, or when Link
-	// fails, every file is written anew, with the same bytes.
+	// fails, every file is written again, with the same bytes.
 	Previous *os.Root
 	Link     func(path string) error
 }

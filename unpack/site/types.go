@@ -30,7 +30,7 @@ const (
 
 // Type is a media type that some file of the mirror is listed with.
 type Type struct {
-	// Extension marks, behind a '.', the links in TypedDir: letters and digits.
+	// Extension marks, after a '.', the links in TypedDir: letters and digits.
 	Extension string `json:"extension"`
 	MediaType string `json:"mediaType"`
 }

@@ -167,7 +167,7 @@ func (w *Writer) RecordPlaced(p *Waiting, l PlacedLine) error {
 	return nil
 }
 
-// appendLine appends behind the last whole line.
+// appendLine appends after the last whole line.
 func appendLine(f *os.File, line []byte) error {
 	fi, err := f.Stat()
 	if err != nil {

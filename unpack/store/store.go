@@ -93,7 +93,7 @@ func (s *Store) Path(d bundle.Digest) string {
 	return shelfDir + "/" + h[:2] + "/" + h
 }
 
-// Has says whether blob d is here. A file of another size is not the blob: it
+// Has reports whether blob d is here. A file of another size is not the blob: it
 // was damaged after it was stored, and is replaced when the blob comes again.
 func (s *Store) Has(d bundle.Digest, size int64) (bool, error) {
 	fi, err := s.Lstat(d)
@@ -124,7 +124,7 @@ func (s *Store) Open(d bundle.Digest) (*os.File, error) {
 	return shelf.OpenFile(d.Hex(), os.O_RDONLY, 0)
 }
 
-// Shelf is the folder that blob d lies in, under the name d.Hex(); it stays
+// Shelf is the folder that blob d is in, under the name d.Hex(); it stays
 // the store's. A View does not make it: errors match fs.ErrNotExist then.
 func (s *Store) Shelf(d bundle.Digest) (*Folder, error) {
 	s.mu.Lock()

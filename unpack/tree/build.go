@@ -208,7 +208,7 @@ func listGenerated(root *os.Root, out io.Writer) error {
 	})
 }
 
-// describe gives the line for one generated file or link.
+// describe returns the line for one generated file or link.
 func describe(root *os.Root, name string, mode fs.FileMode) (bundle.File, error) {
 	if mode&fs.ModeSymlink != 0 {
 		target, err := root.Readlink(name)

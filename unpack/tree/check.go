@@ -41,7 +41,7 @@ type CheckResult struct {
 	// Hashed counts files whose content was read.
 	Hashed int64    `json:"hashed"`
 	Damage []Damage `json:"damage"`
-	// More is how much damage there is beside what Damage names.
+	// More is how much damage there is besides what Damage names.
 	More int64 `json:"more,omitempty"`
 	// Waiting are the repositories with files that are not published as long
 	// as the mirror does not know its address.
@@ -160,7 +160,7 @@ func (c *checker) link(set string, r GenerationRepository) {
 	}
 }
 
-// file says what is wrong with one published file and its blob; errors are of
+// file returns what is wrong with one published file and its blob; errors are of
 // the disk, not of the file.
 func (c *checker) file(name, web string, f bundle.File) (problem string, err error) {
 	bfi, err := c.blobs.Lstat(f.Digest)
@@ -195,7 +195,7 @@ func (c *checker) file(name, web string, f bundle.File) (problem string, err err
 	return c.compare(name, f.Digest, filled)
 }
 
-// untyped reports what is wrong with the link by which web servers know the
+// untyped returns what is wrong with the link by which web servers know the
 // media type of a file.
 func (c *checker) untyped(web, mediaType string) (problem string) {
 	link, marked := site.TypedName(web, mediaType)
@@ -214,7 +214,7 @@ func (c *checker) untyped(web, mediaType string) (problem string) {
 	return ""
 }
 
-// wrong reports what is wrong with a file by its looks. Web servers run as
+// wrong returns what is wrong with a file by its looks. Web servers run as
 // another user, so that everybody has to be able to read it.
 func wrong(fi fs.FileInfo, err error, size int64) string {
 	switch {

@@ -7,7 +7,7 @@
 //
 // A repository that owns its mount has a folder of its own below trees/, which
 // is shared by every generation that publishes the same files; the generation
-// links to it. Repositories with a shared mount lie in the generation itself,
+// links to it. Repositories with a shared mount are in the generation itself,
 // as the union of their lists: different content at one path is a
 // ConflictError.
 //

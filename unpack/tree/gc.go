@@ -110,7 +110,7 @@ func (t *Trees) Survey(ctx context.Context, of *state.State, o GCOptions) (*Need
 	return s, t.count(ctx, s, o.Force)
 }
 
-// stays says whether the i-th of all generations is kept whatever its blobs.
+// stays reports whether the i-th of all generations is kept whatever its blobs.
 func (t *Trees) stays(all []Generation, i, keep int, now time.Time) (bool, error) {
 	if i >= len(all)-keep {
 		return true, nil

@@ -55,11 +55,11 @@ type GenerationSet struct {
 	Repositories []GenerationRepository `json:"repositories"`
 }
 
-// GenerationRepository is a repository and where its files lie.
+// GenerationRepository is a repository and where its files are.
 type GenerationRepository struct {
 	bundle.Repository
 	// Tree is the folder below trees/ of a repository that owns its mount; 0:
-	// the mount is shared, and its files lie in the generation itself.
+	// the mount is shared, and its files are in the generation itself.
 	Tree int `json:"tree,omitempty"`
 	// Filled is how many of its files have the mirror's address filled in.
 	Filled int64 `json:"filled,omitempty"`

@@ -18,10 +18,10 @@ func linkCount(_ *os.Root, _ string, fi fs.FileInfo) (int64, error) {
 	return int64(st.Nlink), nil // narrower on some systems
 }
 
-// isTooManyLinks says that the file has as many names as it can have.
+// isTooManyLinks reports whether the file has as many names as it can have.
 func isTooManyLinks(err error) bool { return errors.Is(err, syscall.EMLINK) }
 
-// isLinkless says that there are no hard links here: FAT, some network file
+// isLinkless reports whether there are no hard links here: FAT, some network file
 // systems, or a store that is on a file system of its own.
 func isLinkless(err error) bool {
 	for _, e := range []error{syscall.EPERM, syscall.ENOTSUP, syscall.EOPNOTSUPP, syscall.ENOSYS, syscall.EXDEV} {

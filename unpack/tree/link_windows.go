@@ -22,10 +22,10 @@ func linkCount(root *os.Root, name string, _ fs.FileInfo) (int64, error) {
 	return int64(info.NumberOfLinks), nil
 }
 
-// isTooManyLinks says that the file has as many names as it can have (NTFS: 1,024).
+// isTooManyLinks reports whether the file has as many names as it can have (NTFS: 1,024).
 func isTooManyLinks(err error) bool { return errors.Is(err, windows.ERROR_TOO_MANY_LINKS) }
 
-// isLinkless says that there are no hard links here: FAT, exFAT, or a store
+// isLinkless reports whether there are no hard links here: FAT, exFAT, or a store
 // that is on a volume of its own.
 func isLinkless(err error) bool {
 	return errors.Is(err, windows.ERROR_INVALID_FUNCTION) || errors.Is(err, windows.ERROR_NOT_SUPPORTED) ||

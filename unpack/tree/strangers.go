@@ -41,7 +41,7 @@ func (c *checker) generated() error {
 	return nil
 }
 
-// made says what is wrong with a generated file or link.
+// made returns what is wrong with a generated file or link.
 func (c *checker) made(name string, f bundle.File) (problem string) {
 	fi, err := c.root.Lstat(name)
 	if f.MediaType == linkType {

@@ -149,7 +149,7 @@ func muster(parts []Part) (due queue, stop func(), err error) {
 }
 
 // conflict compares a file with the one before it in the union. Everything
-// below a folder comes directly behind a file of the folder's name.
+// below a folder comes directly after a file of the folder's name.
 func (m *member) conflict(before *member) error {
 	same := m.file.Path == before.file.Path
 	below := before.file.Path != "" && strings.HasPrefix(m.file.Path, before.file.Path+"/")
@@ -167,7 +167,7 @@ func (m *member) conflict(before *member) error {
 	return e
 }
 
-// nested says that one mount is the other or lies in it.
+// nested reports whether one mount is the other or is in it.
 func nested(a, b string) bool {
 	return a == b || strings.HasPrefix(a, b+"/") || strings.HasPrefix(b, a+"/")
 }

@@ -21,7 +21,7 @@ func (e *UsageError) Error() string { return e.What }
 func (e *UsageError) Unwrap() error { return bundle.ErrUsage }
 
 // Invocation is a command line in order: which command, its flags in front,
-// its arguments behind.
+// its arguments after.
 type Invocation struct {
 	Path  []string     // names of the command, from below the program's own
 	leaf  *cli.Command // nil: no command was named (the program itself, or a group)
@@ -31,14 +31,14 @@ type Invocation struct {
 }
 
 // Argv is what urfave/cli gets to see: every flag before "--" and every
-// argument behind it, so that it can neither stop too early nor guess.
+// argument after it, so that it can neither stop too early nor guess.
 func (v *Invocation) Argv(program string) []string {
 	all := append([]string{program}, v.Path...)
 	all = append(append(all, v.flags...), "--")
 	return append(all, v.args...)
 }
 
-// given says whether the flag was set, by the command line or by the environment.
+// given reports whether the flag was set, by the command line or by the environment.
 func (v *Invocation) given(flag cli.Flag) bool {
 	for _, f := range v.flags {
 		name, _, _ := strings.Cut(f[2:], "=")
@@ -51,7 +51,7 @@ func (v *Invocation) given(flag cli.Flag) bool {
 
 // Parse reads a command line by the tables of the commands. urfave/cli v2
 // stops looking for flags at the first argument and hands the rest on as
-// arguments without a word; here flags stand where they like, "--" ends them,
+// arguments and reports nothing; here flags stand where they like, "--" ends them,
 // and whatever is unknown, too much or too little is refused with the nearest
 // valid form. Flags that were not given are taken from GAPBUNDLE_<FLAG>.
 func Parse(root *cli.Command, argv []string, getenv func(string) string) (*Invocation, error) {
@@ -100,7 +100,7 @@ func Parse(root *cli.Command, argv []string, getenv func(string) string) (*Invoc
 }
 
 // takeFlag reads the flag arg, with its value from rest where it needs one,
-// and gives what is left of rest.
+// and returns what is left of rest.
 func (v *Invocation) takeFlag(at *cli.Command, arg string, rest []string) ([]string, error) {
 	name, value, hasValue := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
 	long := strings.HasPrefix(name, "-")
@@ -123,7 +123,7 @@ func (v *Invocation) takeFlag(at *cli.Command, arg string, rest []string) ([]str
 	return rest, nil
 }
 
-// isFlag says that s is spelled like a known flag: then it is not the
+// isFlag reports whether s is spelled like a known flag: then it is not the
 // value of the one before it, which was forgotten.
 func isFlag(at *cli.Command, s string) bool {
 	name, _, _ := strings.Cut(strings.TrimLeft(s, "-"), "=")
@@ -233,7 +233,7 @@ func fromEnvironment(flag cli.Flag, getenv func(string) string) []string {
 	return []string{value}
 }
 
-// IsSwitch says that the flag may stand without a value.
+// IsSwitch reports whether the flag may stand without a value.
 func IsSwitch(flag cli.Flag) bool {
 	switch f := flag.(type) {
 	case *cli.BoolFlag:

@@ -14,7 +14,7 @@ import (
 )
 
 // AtTerminal waits for a person. A read from a terminal cannot be cancelled,
-// and nothing is half done while a question stands: so a signal ends the
+// and nothing is half done while a question waits: so a signal ends the
 // program here at once, with the echo on that a passphrase switched off.
 func AtTerminal(c *cli.Context, o *Output, f func()) {
 	fd := TerminalOf(c.App.Reader)
@@ -30,7 +30,7 @@ func AtTerminal(c *cli.Context, o *Output, f func()) {
 	o.Screen.ask(f)
 }
 
-// Ask puts a question on the terminal and gives the line that was typed; ok
+// Ask puts a question on the terminal and returns the line that was typed; ok
 // is false where there is no terminal to ask on.
 func Ask(c *cli.Context, o *Output, question string) (answer string, ok bool, err error) {
 	if TerminalOf(c.App.Reader) < 0 {
@@ -73,7 +73,7 @@ func ConfirmFingerprint(c *cli.Context, o *Output, what, fingerprint string) err
 	return nil
 }
 
-// plainDigits takes off what people and tools put into fingerprints.
+// plainDigits removes what people and tools put into fingerprints.
 func plainDigits(s string) string {
 	s = strings.TrimPrefix(strings.ToLower(s), "sha256:")
 	return strings.NewReplacer(" ", "", ":", "").Replace(s)

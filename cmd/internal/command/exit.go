@@ -43,7 +43,7 @@ func sentinel(target error) func(error) bool {
 }
 
 // Classes is the sentinel table, in order of precedence within one finding: a
-// class that a package stated stands above the error of the operating system
+// class that a package stated comes before the error of the operating system
 // it wraps.
 func Classes() []Class {
 	return []Class{
@@ -61,7 +61,7 @@ func Classes() []Class {
 	}
 }
 
-// isEnvironment says that the operating system refused. It stands last: a
+// isEnvironment reports whether the operating system refused. It comes last: a
 // package may have given the refusal a meaning of its own.
 func isEnvironment(err error) bool {
 	var path *fs.PathError
@@ -134,7 +134,7 @@ func findings(err error) []error {
 	return []error{err}
 }
 
-// errorLines is what is printed behind "error:", a line for each finding.
+// errorLines returns what is printed after "error:", a line for each finding.
 func errorLines(ctx context.Context, err error) []string {
 	if i, ok := wasInterrupted(ctx); ok {
 		return []string{i.Error()}
@@ -143,7 +143,7 @@ func errorLines(ctx context.Context, err error) []string {
 	return strings.Split(strings.TrimRight(text, "\n"), "\n")
 }
 
-// HintsFor is what is printed behind "hint:", each hint once.
+// HintsFor returns what is printed after "hint:", each hint once.
 func HintsFor(ctx context.Context, err error, mirror string, own func(error) string) []string {
 	if _, ok := wasInterrupted(ctx); ok {
 		return []string{"what is finished is kept: the same command goes on from there"}

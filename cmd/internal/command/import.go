@@ -70,7 +70,7 @@ func confirmKeys(c *cli.Context, o *Output, keys []bundle.PublishedKey) (bool, e
 	return answer == "yes", err
 }
 
-// writeImport says what became of each bundle; why one was refused only where
+// writeImport prints what became of each bundle; why one was refused only where
 // that is not the error of the command.
 func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 	for _, b := range r.Bundles {

@@ -30,7 +30,7 @@ gapbundle inspect /media/usb --sha256sum | (cd /srv/mirror/current && sha256sum 
 	}, inspect)
 }
 
-// inspected is a bundle with --json; its files are streamed behind it.
+// inspected is a bundle with --json; its files are streamed after it.
 type inspected struct {
 	Name string           `json:"name"`
 	Dirs []string         `json:"dirs"`

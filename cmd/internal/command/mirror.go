@@ -168,7 +168,7 @@ func writeWaiting(w io.Writer, sources []string) {
 	}
 }
 
-// lapse says how long it is until t.
+// lapse returns how long it is until t, for people.
 func lapse(t, now time.Time) string {
 	if !t.After(now) {
 		return " (LAPSED by the local clock)"

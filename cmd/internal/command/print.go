@@ -90,7 +90,7 @@ func (o *Output) showNow(v any, text func(w io.Writer)) {
 	}
 }
 
-// finish prints what is left to be said and gives the exit code.
+// finish prints what is left to be said and returns the exit code.
 func (o *Output) finish(ctx context.Context, err error) int {
 	code := ExitCode(ctx, err)
 	if err != nil {
@@ -122,7 +122,7 @@ func (o *Output) report(ctx context.Context, err error, code int) {
 	}
 }
 
-// writeObject prints the result with --json; an error stands in the same object.
+// writeObject prints the result with --json; an error is in the same object.
 func (o *Output) writeObject(ctx context.Context, err error, code int) {
 	o.shown = true
 	object := map[string]any{}
@@ -159,7 +159,7 @@ func (o *Output) Note(format string, args ...any) {
 }
 
 // Screen is standard error shared by log lines, questions and the bar: a line
-// wipes the bar, which draws itself anew, but not over a question.
+// wipes the bar, which draws itself again, but not over a question.
 type Screen struct {
 	mu     sync.Mutex
 	w      io.Writer
@@ -210,7 +210,7 @@ func (b barLine) Write(p []byte) (int, error) {
 	return b.w.Write(p)
 }
 
-// lineHandler prints log records for people: the message, its facts behind it.
+// lineHandler prints log records for people: the message, its facts after it.
 type lineHandler struct {
 	w     io.Writer
 	least slog.Level

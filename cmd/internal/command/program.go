@@ -68,7 +68,7 @@ func WithSignals(parent context.Context) context.Context {
 	return ctx
 }
 
-// run is the program without its process: it gives the exit code. A panic is
+// run is the program without its process: it returns the exit code. A panic is
 // an internal error; the Go runtime's own exit code for it means usage here.
 func (p Program) run(ctx context.Context, argv []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	defer func() {
@@ -126,7 +126,8 @@ type exitStatus int
 
 func (e exitStatus) Error() string { return "exit" }
 
-// wantsJSON says, where flags could not be read, how the error is to be told.
+// wantsJSON reports whether the error is to be printed as JSON, where flags
+// could not be read.
 func wantsJSON(argv []string, getenv func(string) string) bool {
 	for _, a := range argv {
 		if a == "--json" || a == "--json=true" {

@@ -75,7 +75,7 @@ the stream is adopted here; ask the other side for the stream by a second channe
 	}
 }
 
-// updatePolicy changes the policy of the command's mirror and says so.
+// updatePolicy changes the policy of the command's mirror and prints that.
 func updatePolicy(c *cli.Context, o *Output, what string, change func(*verify.Policy) error) error {
 	return withMirror(c, o, c.String("mirror"), func(m *unpack.Mirror) error {
 		return m.UpdatePolicy(c.Context, what, change)
