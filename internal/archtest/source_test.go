@@ -3,6 +3,7 @@ package archtest
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/build"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"unicode"
 )
@@ -37,11 +39,21 @@ type file struct {
 	fset  *token.FileSet
 }
 
-// load reads the module that this test stands in.
+// load returns the module that this test is in. It is read once.
 func load(t *testing.T) *module {
 	t.Helper()
+	m, err := read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+var read = sync.OnceValues(func() (*module, error) {
 	m := &module{dir: filepath.Join("..", ".."), requires: map[string]string{}}
-	m.readGoMod(t)
+	if err := m.readGoMod(); err != nil {
+		return nil, err
+	}
 	err := filepath.WalkDir(m.dir, func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -57,14 +69,11 @@ func load(t *testing.T) *module {
 		}
 		return m.addFile(filepath.ToSlash(rel), name)
 	})
-	if err != nil {
-		t.Fatal(err)
+	if err == nil && len(m.files) < 10 {
+		err = fmt.Errorf("%d files: this is not the module", len(m.files))
 	}
-	if len(m.files) < 10 {
-		t.Fatalf("%d files: this is not the module", len(m.files))
-	}
-	return m
-}
+	return m, err
+})
 
 func (m *module) addFile(name, osName string) error {
 	text, err := os.ReadFile(osName)
@@ -78,11 +87,10 @@ func (m *module) addFile(name, osName string) error {
 	return err
 }
 
-func (m *module) readGoMod(t *testing.T) {
-	t.Helper()
+func (m *module) readGoMod() error {
 	text, err := os.Open(filepath.Join(m.dir, "go.mod"))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer text.Close()
 	for lines := bufio.NewScanner(text); lines.Scan(); {
@@ -93,9 +101,10 @@ func (m *module) readGoMod(t *testing.T) {
 		case len(words) >= 2 && strings.HasPrefix(words[1], "v"):
 			m.requires[words[0]] = words[1]
 		case len(words) > 0 && words[0] == "replace":
-			t.Fatal("go.mod: a replace directive, which this test does not follow")
+			return errors.New("go.mod: a replace directive, which this test does not follow")
 		}
 	}
+	return nil
 }
 
 // ours is the folder of an import path of this module.
