@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Reader is the bytes of one bundle as they lie on the media at hand, which
@@ -222,9 +223,10 @@ func ReadDir(root *os.Root) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
-// OpenRegular opens a regular file for reading. A link or a device is not
-// opened at all, because reading a device can block or have effects; the error
-// matches ErrMalformed.
+// OpenRegular opens a regular file for reading. A link, a pipe or a device matches
+// ErrMalformed. The file is opened without waiting: whoever owns the medium may put
+// a pipe into the file's place after it was looked at, and a reader that waits for
+// the other end of a pipe cannot be interrupted.
 func OpenRegular(root *os.Root, name string) (*os.File, error) {
 	before, err := root.Lstat(name)
 	if err != nil {
@@ -233,7 +235,12 @@ func OpenRegular(root *os.Root, name string) (*os.File, error) {
 	if !before.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file: %w", filepath.Join(root.Name(), name), ErrMalformed)
 	}
-	f, err := root.Open(name)
+	return openSame(root, name, before)
+}
+
+// openSame opens what was seen to be a regular file, if it is still that one.
+func openSame(root *os.Root, name string, before fs.FileInfo) (*os.File, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

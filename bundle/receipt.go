@@ -91,7 +91,7 @@ func ParseReceipt(b []byte) (*SignedReceipt, error) {
 	if len(b) > MaxReceiptSize {
 		return nil, fmt.Errorf("receipt: %d bytes, at most %d: %w", len(b), MaxReceiptSize, ErrMalformed)
 	}
-	if err := refuseRepeatedKeys(json.NewDecoder(bytes.NewReader(b))); err != nil {
+	if err := checkKeys(json.NewDecoder(bytes.NewReader(b)), nil); err != nil {
 		return nil, fmt.Errorf("receipt: %w", err)
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))

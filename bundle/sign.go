@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
@@ -280,7 +281,7 @@ func (s *Signature) Payload(pub crypto.PublicKey) ([]byte, error) {
 }
 
 func parseStatement(payload []byte) (*Statement, error) {
-	if err := refuseRepeatedKeys(json.NewDecoder(bytes.NewReader(payload))); err != nil {
+	if err := checkKeys(json.NewDecoder(bytes.NewReader(payload)), statementKeys()); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
 	dec := json.NewDecoder(bytes.NewReader(payload))
@@ -302,13 +303,37 @@ func parseStatement(payload []byte) (*Statement, error) {
 	return &Statement{PredicateType: st.PredicateType, SubjectName: st.Subject[0].Name, Subject: d, Predicate: st.Predicate}, nil
 }
 
-// refuseRepeatedKeys walks one JSON value to the end of the input. Keys that
-// differ in case alone count as repeated, because encoding/json would take
-// either for the other.
-func refuseRepeatedKeys(dec *json.Decoder) error {
+// statementKeys are the names of all fields that are read of a statement.
+func statementKeys() []string {
+	return []string{"_type", "subject", "predicateType", "predicate", "name", "digest", "sha256"}
+}
+
+// fold returns what is equal for all keys that encoding/json takes for the same one:
+// it folds by Unicode's simple rules, in which the long s is an s and the Kelvin sign
+// a k. strings.ToLower is another rule.
+func fold(key string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		return least
+	}, key)
+}
+
+// checkKeys walks one JSON value to the end of the input. It refuses a key that
+// repeats another one of the same object, or that encoding/json would take for one of
+// known although it is written otherwise; below "predicate" only the former.
+func checkKeys(dec *json.Decoder, known []string) error {
+	exact := make(map[string]string, len(known))
+	for _, key := range known {
+		exact[fold(key)] = key
+	}
 	type level struct {
 		object bool
 		value  bool // in an object: the next token is a value
+		free   bool // below a predicate, whose keys are its maker's
+		last   string
 		seen   map[string]bool
 	}
 	var stack []level
@@ -322,16 +347,21 @@ func refuseRepeatedKeys(dec *json.Decoder) error {
 		}
 		top := len(stack) - 1
 		if key, ok := tok.(string); ok && top >= 0 && stack[top].object && !stack[top].value {
-			folded := strings.ToLower(key)
+			folded := fold(key)
 			if stack[top].seen[folded] {
 				return fmt.Errorf("key %.80q twice: %w", key, ErrMalformed)
 			}
+			if want, ok := exact[folded]; ok && key != want && !stack[top].free {
+				return fmt.Errorf("key %.80q, want %s: %w", key, want, ErrMalformed)
+			}
+			stack[top].last = key
 			stack[top].seen[folded], stack[top].value = true, true
 			continue
 		}
 		switch tok {
 		case json.Delim('{'), json.Delim('['):
-			stack = append(stack, level{object: tok == json.Delim('{'), seen: map[string]bool{}})
+			free := top >= 0 && (stack[top].free || stack[top].last == "predicate")
+			stack = append(stack, level{object: tok == json.Delim('{'), seen: map[string]bool{}, free: free})
 			continue
 		case json.Delim('}'), json.Delim(']'):
 			stack = stack[:top]

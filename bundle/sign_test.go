@@ -225,6 +225,9 @@ func TestStatementRefused(t *testing.T) {
 	if err := verify(strings.Replace(form, "v1", "v0.1", 1)); err != nil {
 		t.Errorf("version 0.1, as cosign writes it: %v", err)
 	}
+	if err := verify(strings.Replace(form, `"predicate":{}`, `"predicate":{"Subject":1,"a":[{"NAME":2}]}`, 1)); err != nil {
+		t.Errorf("keys of a predicate are its maker's: %v", err)
+	}
 	for name, bad := range map[string]string{
 		"no JSON":           "x",
 		"nothing":           "",
@@ -236,6 +239,12 @@ func TestStatementRefused(t *testing.T) {
 		"unknown key":       strings.Replace(form, `"predicate":`, `"more":1,"predicate":`, 1),
 		"key twice":         strings.Replace(form, `"predicateType":"x"`, `"predicateType":"y","predicateType":"x"`, 1),
 		"key in two cases":  strings.Replace(form, `"predicateType":"x"`, `"predicateType":"y","predicatetype":"x"`, 1),
+		"key folded":        strings.Replace(form, `"subject":`, `"\u017fubject":[],"subject":`, 1),
+		"key folded alone":  strings.Replace(form, `"subject":`, `"\u017fubject":`, 1),
+		"key in one case":   strings.Replace(form, `"subject":`, `"Subject":`, 1),
+		"name in one case":  strings.Replace(form, `"name":`, `"NAME":`, 1),
+		"sha folded":        strings.Replace(form, `"sha256":`, `"\u017fha256":`, 1),
+		"predicate twice":   strings.Replace(form, `"predicate":{}`, `"predicate":{"a":{"x":1,"X":2}}`, 1),
 		"digest twice":      strings.Replace(form, `"sha256":`, `"sha256":"`+strings.Repeat("cd", 32)+`","sha256":`, 1),
 		"second digest":     strings.Replace(form, `"sha256":`, `"sha512":"00","sha256":`, 1),
 		"digest too short":  strings.Replace(form, sum, sum[2:], 1),
