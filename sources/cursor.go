@@ -36,7 +36,7 @@ func (e *Env) Cursor(repo string) *Cursor {
 	return &Cursor{repo: repo, next: next, stop: stop}
 }
 
-// Lookup finds path, which must not stand before one that was looked up
+// Lookup finds path, which must not precede one that was looked up
 // already. An error of the base is returned by every call from then on.
 func (c *Cursor) Lookup(path string) (Recorded, bool, error) {
 	for c.err == nil && c.state != cursorEnd {
@@ -61,5 +61,5 @@ func (c *Cursor) Lookup(path string) (Recorded, bool, error) {
 	return Recorded{}, false, c.err
 }
 
-// Close gives back what the cursor holds.
+// Close releases what the cursor holds.
 func (c *Cursor) Close() { c.stop() }

@@ -56,7 +56,7 @@ func sourcesFile(r bundle.Repository, name string, suites []layout, arch string)
 }
 
 // alike groups the suites of an architecture ("": all) that differ in their
-// name alone. One with $(ARCH) in its address stands for several.
+// name alone. One with $(ARCH) in its address is several.
 func alike(suites []layout, arch string) [][]layout {
 	var all [][]layout
 	for _, s := range suites {

@@ -9,7 +9,7 @@
 // A source is verbatim when it chooses suites, components, architectures and
 // languages alone: upstream's indexes byte for byte, and what a client of that
 // configuration may ask for. It is rebuilt when it chooses packages: new
-// indexes, signed by the site key, and upstream's own beside them below
+// indexes, signed by the site key, and upstream's own next to them below
 // _upstream/. What packages depend on is chosen over all apt sources of the set
 // together that clients of one release use, for each release (release.go), and
 // once over all for clients that mix them.
@@ -19,5 +19,5 @@
 //
 // The specification is wiki.debian.org/DebianRepository/Format, sources.list(5)
 // and, where these are silent or apt is stricter, apt's behaviour: docs/sources/apt.md
-// says what was measured.
+// has what was measured.
 package apt

@@ -64,7 +64,7 @@ type configuration struct {
 // maxList bounds a list of sources that is read from the spec's folder.
 const maxList = 1 << 20 // bytes
 
-// stanzas reads the one of url, line, sources-file and mirror-list that is given.
+// stanzas reads the one of url, line, sources-file and mirror-list that is set.
 func (e *entry) stanzas() ([]stanza, error) {
 	o := &e.options
 	given := 0
@@ -79,7 +79,7 @@ func (e *entry) stanzas() ([]stanza, error) {
 	case o.URL != "" && len(o.Suites) == 0:
 		return nil, o.Pos.Errorf("source %s: url needs suites", e.name)
 	case o.URL == "" && len(o.Suites) > 0:
-		return nil, o.Pos.Errorf("suites: stand in the list already")
+		return nil, o.Pos.Errorf("suites: the list has them already")
 	case o.URL != "":
 		return []stanza{{pos: o.Pos, binary: true, uris: []string{o.URL}, suites: o.Suites}}, nil
 	case len(o.Line) > 0:
@@ -146,7 +146,7 @@ func parseLine(line string) (stanza, error) {
 }
 
 // option reads one option of a one-line entry. One that would weaken what is
-// checked is refused, one that is about the client's machine is passed over.
+// checked is refused, one that is about the client's machine is skipped.
 func (s *stanza) option(option string) error {
 	name, value, ok := strings.Cut(option, "=")
 	if !ok || strings.HasSuffix(name, "+") || strings.HasSuffix(name, "-") {
@@ -155,7 +155,7 @@ func (s *stanza) option(option string) error {
 	return s.set(name, strings.ReplaceAll(value, ",", " "))
 }
 
-// set sets what an option or a field of a .sources file says.
+// set sets an option, or a field of a .sources file.
 func (s *stanza) set(name, value string) error {
 	switch strings.ToLower(name) {
 	case "arch", "architectures":
@@ -312,7 +312,7 @@ func checkRoots(all []*suite) error {
 	owners := map[string]*root{}
 	for _, s := range all {
 		if owner := owners[s.root.prefix]; owner != nil && owner != s.root {
-			return s.pos.Errorf("%s and %s: would lie in one folder: make two sources of them", fetch.Redact(owner.url), fetch.Redact(s.root.url))
+			return s.pos.Errorf("%s and %s: would be in one folder: make two sources of them", fetch.Redact(owner.url), fetch.Redact(s.root.url))
 		}
 		owners[s.root.prefix] = s.root
 		if s.root.prefix == "" {
@@ -332,7 +332,7 @@ func (s *stanza) onlyFlat() bool {
 	return !slices.ContainsFunc(s.suites, func(n string) bool { return !strings.HasSuffix(n, "/") })
 }
 
-// adopt gives a stanza what the spec says besides the list.
+// adopt adds to a stanza what the spec has besides the list.
 func (e *entry) adopt(s *stanza) {
 	o := &e.options
 	s.source = s.source || o.Sources
@@ -347,7 +347,7 @@ func (e *entry) adopt(s *stanza) {
 	s.architectures = slices.DeleteFunc(slices.Clone(s.architectures), func(a string) bool { return a == "all" })
 }
 
-// archMark stands for the architecture in an address or a suite.
+// archMark is replaced by the architecture, in an address or a suite.
 const archMark = "$(ARCH)"
 
 // split makes the suites of one address and one name: several if the
@@ -422,11 +422,11 @@ func (e *entry) newSuite(s stanza, raw, name string) (*suite, error) {
 	return one, err
 }
 
-// join gives s what another entry wants of the same suite.
+// join adds to s what another entry wants of the same suite.
 func (s *suite) join(other *suite) error {
 	w, o := &s.want, other.want
 	if s.keys.ID() != other.keys.ID() {
-		return other.pos.Errorf("%s %s: stands in %s with other keys", fetch.Redact(s.root.url), s.name, s.pos)
+		return other.pos.Errorf("%s %s: %s has it already, with other keys", fetch.Redact(s.root.url), s.name, s.pos)
 	}
 	if len(w.Components) > 0 && len(o.Components) > 0 {
 		w.Components = union(w.Components, o.Components)
@@ -443,9 +443,9 @@ func (s *suite) join(other *suite) error {
 	return nil
 }
 
-// placeRoots makes suites of one address share their root, and gives each
-// address a folder of its own where there are several, named as apt-mirror
-// names it: host and path.
+// placeRoots makes suites of one address share their root. Where there are several
+// addresses, each gets a folder of its own, which has the name that apt-mirror uses:
+// host and path.
 func placeRoots(all []*suite) {
 	known := map[string]*root{}
 	several := false

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// systemPackage is what the suites of a system have and vendors' have not.
+// systemPackage is what the suites of a system have and those of vendors do not.
 const systemPackage = "dpkg"
 
-// anyRelease in the spec says that a source is for clients of every release.
+// anyRelease in the spec makes a source one for clients of every release.
 const anyRelease = "any"
 
-// releases are those of a set, sorted: what the spec says, and the names of
+// releases are those of a set, sorted: what the spec has, and the names of
 // suites that have a system. Where no suite has one, there is no telling a
 // release from a vendor's channel but by an Origin that has several Codenames.
 func releases(all []*loaded) []string {
@@ -42,7 +42,7 @@ func releases(all []*loaded) []string {
 	return slices.Compact(found)
 }
 
-// names are those by which a suite may say its release, the likeliest first.
+// names are those that may be a suite's release, the likeliest first.
 // The parts of one (bookworm-security, jammy-backports, buster/updates) have
 // its name in front.
 func (s *loadedSuite) names() (names []string) {

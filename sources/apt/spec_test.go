@@ -99,7 +99,7 @@ func TestSpecRefuses(t *testing.T) {
 		"unsigned stanza":  {"sources-file: trusted.sources\n  architectures: amd64\n  keyring: k.asc", "trusted.sources:1:1: Trusted: signature"},
 		"mirror-list":      {"mirror-list: bad.list\n  architectures: amd64\n  keyring: k.asc", "bad.list:3:1: \"rpm x\": want deb or deb-src first"},
 		"no such file":     {"sources-file: none.sources", "no such file"},
-		"one folder":       {"keyring: k.asc\n  architectures: amd64\n  line: [deb http://a.example/$(ARCH) /, deb http://b.example/$(ARCH) /]", "would lie in one folder"},
+		"one folder":       {"keyring: k.asc\n  architectures: amd64\n  line: [deb http://a.example/$(ARCH) /, deb http://b.example/$(ARCH) /]", "would be in one folder"},
 		"flat, components": {"url: http://a.example/x\n  suites: ./\n  components: main\n  keyring: k.asc", "no components"},
 		"flat, selection":  {"url: http://a.example/x\n  suites: ./\n  packages: x\n  keyring: k.asc", "architectures: say for which"},
 	} {

@@ -35,7 +35,7 @@ func views(all []*loaded) []*view {
 	return append(views, &view{releases: found})
 }
 
-// mixed says that v sees several releases: it may be that nobody has such a
+// mixed reports whether v sees several releases: it may be that nobody has such a
 // client.
 func (v *view) mixed() bool { return v.release == "" && len(v.releases) > 0 }
 
@@ -56,19 +56,19 @@ func (v *view) String() string {
 	return "clients of release " + v.release
 }
 
-// wrap says which clients an error is about.
+// wrap adds to an error which clients it is about.
 func (v *view) wrap(err error) error {
 	if v.release == "" || err == nil {
 		return err
 	}
-	return fmt.Errorf("%s, who use all sources that belong to no other one (release: in the spec says it): %w", v, err)
+	return fmt.Errorf("%s, who use all sources that belong to no other one (release: in the spec sets it): %w", v, err)
 }
 
 // choices are what all clients of a set take.
 type choices struct {
 	views   []*view
 	all     []closure.Choice
-	why     []string             // what is to be told before the reason of each
+	why     []string             // what precedes the reason of each
 	at      map[*deb.Package]int // places in all
 	missing []*missing
 }
@@ -234,7 +234,7 @@ func (c *choices) elsewhere(source int, all []*loaded, listings []listing) []str
 			return at.source == source && slices.ContainsFunc(at.index.Packages, func(p *deb.Package) bool { return p.Name == name })
 		}
 		if others := from[name]; len(others) > 0 && !slices.Contains(others, source) && slices.ContainsFunc(listings, has) {
-			notes = append(notes, fmt.Sprintf("package %s, which is asked for: apt takes that of source %s; if clients do not have both, say release: for each, or make two sets", name, all[others[0]].name))
+			notes = append(notes, fmt.Sprintf("package %s, which is asked for: apt takes that of source %s; if clients do not have both, set release: for each, or make two sets", name, all[others[0]].name))
 		}
 	}
 	return notes

@@ -22,7 +22,7 @@ const (
 	targetContents     target = "Contents"
 	targetAppStream    target = "DEP-11"
 	targetCommands     target = "CNF"
-	// targetLegacy are the small Release files beside indexes, which apt has
+	// targetLegacy are the small Release files next to indexes, which apt has
 	// not asked for since 1.1.
 	targetLegacy target = "Release"
 )
@@ -85,7 +85,7 @@ func (c *configuration) wanted(r *deb.Release, flat bool) []*group {
 	return all
 }
 
-// classify says whether the index g.name is wanted, and what it is.
+// classify reports whether the index g.name is wanted, and sets what it is.
 func (c *configuration) classify(g *group, r *deb.Release) bool {
 	rest := g.name
 	for _, component := range c.components(r) {
@@ -128,7 +128,7 @@ func (c *configuration) classify(g *group, r *deb.Release) bool {
 	return ok
 }
 
-// classifyFlat is classify for a flat repository, whose indexes lie beside its
+// classifyFlat is classify for a flat repository, whose indexes are next to its
 // Release (apt's flatMetaKey).
 func (c *configuration) classifyFlat(g *group, r *deb.Release) bool {
 	switch {

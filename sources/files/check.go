@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// What tells the client file of a repository how its paths came about:
+// Annotations that the client file of a repository is made from:
 // formKey is an annotation of a repository, originKey one of a file whose URL
 // does not follow from its path.
 const (
@@ -23,7 +23,7 @@ const (
 
 // check has little to do: clients of single files ask for what the list
 // names, and that the listed content is there is checked for every kind.
-// What is left is that each entry is one that can be asked for.
+// It checks that each entry is one that can be asked for.
 func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 	var count int64
 	var errs []error
@@ -50,7 +50,7 @@ func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 	return []bundle.CheckCount{{Name: "files", Count: count}}, errors.Join(errs...)
 }
 
-// clients writes for each source which URL of the mirror stands for which
+// clients writes for each source which URL of the mirror replaces which
 // original one: a line for each file, or one line for a folder.
 func clients(ctx context.Context, repos []bundle.Repository, t sources.Tree) ([]sources.ClientFile, error) {
 	var all []sources.ClientFile
@@ -77,8 +77,7 @@ func mirrorURL(mount, p string) string {
 	return sources.BaseMark + u.EscapedPath()
 }
 
-// originalURL is where a file came from: https and what its path says, unless
-// an annotation says otherwise.
+// originalURL is where a file came from: an annotation, otherwise https and its path.
 func originalURL(f bundle.File) string {
 	if origin, ok := f.Annotations[originKey]; ok {
 		return origin
@@ -86,7 +85,7 @@ func originalURL(f bundle.File) string {
 	return impliedURL(f.Path)
 }
 
-// impliedURL is the URL for which mirrorPath gives p, by https and without a port.
+// impliedURL is the URL for which mirrorPath returns p, by https and without a port.
 func impliedURL(p string) string {
 	host, rest, _ := strings.Cut(p, "/")
 	u := url.URL{Scheme: "https", Host: host, Path: "/" + rest}

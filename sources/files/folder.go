@@ -28,7 +28,7 @@ type folder struct {
 func newFolder(spec sources.Spec, o options) (*folder, error) {
 	f := &folder{name: spec.Name, pos: o.Pos, dir: sources.Within(spec.Dir, o.Dir), allowKeys: o.AllowPrivateKeys}
 	if len(o.URLs) > 0 || o.List != "" || len(o.Checksums) > 0 || o.Keyring != "" {
-		return f, o.Pos.Errorf("source %s: dir stands alone: no urls, list, checksums or keyring", spec.Name)
+		return f, o.Pos.Errorf("source %s: dir: no urls, list, checksums or keyring next to it", spec.Name)
 	}
 	for _, p := range f.allowKeys {
 		if err := bundle.CheckPath(p); err != nil {

@@ -37,7 +37,7 @@ type options struct {
 	List      string      `yaml:"list" doc:"Text file with one URL per line; # begins a comment."`
 	Checksums []sumsEntry `yaml:"checksums,single" doc:"SHA256SUMS files that name digests of the URLs."`
 	Keyring   string      `yaml:"keyring" doc:"OpenPGP public keys; the checksums have to be signed by one of them."`
-	Dir       string      `yaml:"dir" doc:"Local folder whose contents are carried; stands alone."`
+	Dir       string      `yaml:"dir" doc:"Local folder whose contents are carried; no urls, list, checksums or keyring then."`
 	// AllowPrivateKeys are URLs, or paths in Dir.
 	AllowPrivateKeys []string `yaml:"allow-private-keys,single" doc:"URLs, or paths in dir, of PEM private keys that are carried on purpose."`
 }
@@ -89,7 +89,7 @@ type sumsEntry struct {
 	Pos       strictyaml.Pos
 	URL       string `yaml:"url,required,scalar" doc:"SHA256SUMS file, in coreutils or BSD form."`
 	SHA256    sha256 `yaml:"sha256" doc:"Digest of the SHA256SUMS file itself."`
-	Path      string `yaml:"path" doc:"Path below /files/ of the mirror, instead of host and path of the URL; the signature lies beside it."`
+	Path      string `yaml:"path" doc:"Path below /files/ of the mirror, instead of host and path of the URL; the signature is next to it."`
 	Signature string `yaml:"signature" doc:"URL of the detached signature, instead of the SHA256SUMS file's with .gpg, .asc or .sign."`
 }
 

@@ -15,7 +15,7 @@ import (
 const keyWindow = 16 << 10 // bytes
 
 // screened is content without a PEM private key at its beginning. name is
-// what the error says: a mirror hands everything it holds to everybody, and a
+// the name in the error: a mirror hands everything it holds to everybody, and a
 // key among a folder's files is there by accident.
 func screened(c *bundle.Content, name string) (*bundle.Content, error) {
 	var head bytes.Buffer

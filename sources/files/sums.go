@@ -25,7 +25,7 @@ type sumsLine struct {
 
 // parseSums reads the forms that sha256sum of coreutils 9 writes and checks
 // (text, binary, escaped, --tag) and BSD's. Blank lines, comments and lines
-// of other digests are passed over; any other line is an error, because it
+// of other digests are skipped; any other line is an error, because it
 // could be the one that counts.
 func parseSums(b []byte) ([]sumsLine, error) {
 	var all []sumsLine
@@ -171,7 +171,7 @@ func (s *sums) claims() []claim {
 	return claims
 }
 
-// vouching is what a SHA256SUMS file says, and how it is vouched for itself.
+// vouching is the content of a SHA256SUMS file, and how it is vouched for itself.
 type vouching struct {
 	origin  *url.URL
 	vouched string // a bundle.Vouched value for the files it names
@@ -194,7 +194,7 @@ func newVouching(origin *url.URL, lines []sumsLine) *vouching {
 	return v
 }
 
-// match is the digest a SHA256SUMS file gives a URL.
+// match is the digest that a SHA256SUMS file has for a URL.
 type match struct {
 	digest bundle.Digest
 	by     *vouching
@@ -242,7 +242,7 @@ func matchAll(files []*remote, all []*vouching) (map[*remote]match, error) {
 	return found, strictyaml.Join(errs...)
 }
 
-// note notes the digest that lines of v give r.
+// note notes the digest that lines of v have for r.
 func note(found map[*remote]match, r *remote, v *vouching, lines []int) error {
 	for _, i := range lines {
 		d := v.lines[i].Digest

@@ -98,7 +98,7 @@ func checkURLs(o options) error {
 	return strictyaml.Join(errs...)
 }
 
-// add takes up a URL; one that is listed twice is merged.
+// add adds a URL; one that is listed twice is merged.
 func (w *web) add(e urlEntry, reason string) error {
 	r, err := newRemote(e, reason)
 	if err != nil {
@@ -112,15 +112,15 @@ func (w *web) add(e urlEntry, reason string) error {
 		return nil
 	}
 	if first.path != r.path {
-		return e.Pos.Errorf("%s: stands in %s already, with another path", fetch.Redact(r.raw), first.pos)
+		return e.Pos.Errorf("%s: %s has it already, with another path", fetch.Redact(r.raw), first.pos)
 	}
 	return first.merge(r)
 }
 
-// merge gives r what another entry of the same URL and path knows of it.
+// merge adds to r what another entry of the same URL and path has.
 func (r *remote) merge(other *remote) error {
 	if !r.pinned.IsZero() && !other.pinned.IsZero() && r.pinned != other.pinned {
-		return other.pos.Errorf("%s: stands in %s already, with another sha256", fetch.Redact(r.raw), r.pos)
+		return other.pos.Errorf("%s: %s has it already, with another sha256", fetch.Redact(r.raw), r.pos)
 	}
 	if !r.sum.IsZero() && !other.sum.IsZero() && r.sum != other.sum {
 		return other.pos.Errorf("%s: stands in %s already, with another sha512", fetch.Redact(r.raw), r.pos)
@@ -189,7 +189,7 @@ func parseURL(raw string) (*url.URL, error) {
 	return url.Parse(raw)
 }
 
-// mirrorPath is where a URL's content lies below the mount: host, the port
+// mirrorPath is where a URL's content is stored below the mount: host, the port
 // after '_' unless it is the scheme's own, and the path, percent-decoded once.
 // What a client of the mirror asks for, decoded by its web server, is that
 // path again. A query, a trailing slash and an encoded slash have no such
@@ -242,7 +242,7 @@ func readList(file, name string) ([]urlEntry, error) {
 	return entries, nil
 }
 
-// claim is a path of the shared mount that an entry of the spec stands for.
+// claim is a path of the shared mount that an entry of the spec takes.
 type claim struct {
 	path   string
 	origin string // URL, or folder
@@ -277,7 +277,7 @@ func (s *source) checkPaths() error {
 	for i := 1; i < len(claims); i++ {
 		a, b := claims[i-1], claims[i]
 		if a.path == b.path && a.origin != b.origin || strings.HasPrefix(b.path, a.path+"/") {
-			errs = append(errs, b.pos.Errorf("path %s: %s lies in the way of %s (%s)",
+			errs = append(errs, b.pos.Errorf("path %s: %s is in the way of %s (%s)",
 				b.path, fetch.Redact(b.origin), fetch.Redact(a.origin), a.pos))
 		}
 	}

@@ -125,16 +125,19 @@ func (s *Stock) Artifacts(env *sources.Env, repo string) func() iter.Seq2[source
 }
 
 func (s *Stock) artifact(env *sources.Env, base *sources.Cursor, f *File) (sources.Artifact, error) {
-	a := f.Artifact(env)
-	summed := f.Digest.IsZero() && f.More != nil && !f.More.Sum.IsZero()
-	if s.Finish == nil && !summed {
-		return a, nil
+	if s.Finish == nil && !f.isSummed() {
+		return f.Artifact(env), nil
 	}
+	return s.finished(base, f, f.Artifact(env))
+}
+
+// finished completes an artifact by what the base recorded under its path.
+func (s *Stock) finished(base *sources.Cursor, f *File, a sources.Artifact) (sources.Artifact, error) {
 	recorded, known, err := base.Lookup(f.Path)
 	if err != nil {
 		return a, err
 	}
-	if summed && known && a.Validator != "" && recorded.Validator == a.Validator && (f.Size < 0 || f.Size == recorded.File.Size) {
+	if f.isSummed() && known && a.Validator != "" && recorded.Validator == a.Validator && (f.Size < 0 || f.Size == recorded.File.Size) {
 		a.File.Digest, a.File.Size = recorded.File.Digest, recorded.File.Size
 	}
 	if s.Finish == nil {
@@ -170,21 +173,25 @@ func (f *File) Artifact(env *sources.Env) sources.Artifact {
 		a.Open = sources.InMemory(x.Content, "")
 	case x.Local != "":
 		a.Open = env.InScratch(x.Local)
-	case f.Place != nil:
-		want := f.want()
-		if f.Digest.IsZero() && !x.Sum.IsZero() && a.Validator == "" {
-			a.Validator = x.Sum.String()
+	case f.Place != nil && f.isSummed():
+		if a.Validator == "" {
+			a.Validator = x.Sum.String() // by which it is found again in the base
 		}
-		a.Open = marked(f.Place.Open(env, want, append(x.Also[:len(x.Also):len(x.Also)], f.From)...), want, a.Validator)
+		want := upstream.Want{Sum: x.Sum, Size: f.Size}
+		a.Open = upstream.Validated(f.Place.Open(env, want, f.names()...), a.Validator)
+	case f.Place != nil:
+		a.Open = f.Place.Open(env, upstream.Want{Size: f.Size}, f.names()...)
 	}
 	return a
 }
 
-// marked gives content that is checked by a sum of its own the validator by which it
-// is found again.
-func marked(open bundle.Open, want upstream.Want, validator string) bundle.Open {
-	if _, ok := want.Sum.Digest(); ok || want.Sum.IsZero() {
-		return open
+// names are those of the file at its place, in the order in which they are tried.
+func (f *File) names() []string {
+	if f.More == nil || len(f.More.Also) == 0 {
+		return []string{f.From}
 	}
-	return upstream.Validated(open, validator)
+	return append(slices.Clone(f.More.Also), f.From)
 }
+
+// isSummed reports whether the file is known by a checksum that is no SHA-256.
+func (f *File) isSummed() bool { return f.Digest.IsZero() && f.More != nil && !f.More.Sum.IsZero() }

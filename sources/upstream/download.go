@@ -202,6 +202,9 @@ func openFirst(ctx context.Context, env *sources.Env, urls []string, at int64, v
 
 // rotation returns the addresses in the order in which they are to be tried.
 func rotation(p *Place, names []string) func(at int64) []string {
+	if len(p.bases) == 1 {
+		return func(int64) []string { return p.urls(names) }
+	}
 	var begun atomic.Int64
 	return func(at int64) []string {
 		n := begun.Load()

@@ -79,7 +79,10 @@ func (p *Place) Read(ctx context.Context, env *sources.Env, name string, limit i
 	err := firstOf(ctx, p.urls([]string{name}), func(i int, url string) error {
 		content, meta, err := env.Fetch.ReadAll(ctx, url, limit)
 		if err == nil {
-			page = &Page{Content: append([]byte{}, content...), Meta: *meta, Base: i}
+			page = &Page{Content: content, Meta: *meta, Base: i}
+		}
+		if err == nil && content == nil {
+			page.Content = []byte{}
 		}
 		return err
 	})

@@ -10,12 +10,12 @@ import (
 	"github.com/gapbundle/gapbundle/sources/closure"
 )
 
-// Index is one list of binary packages. Indexes are given in the order of the
-// client's sources.
+// Index is one list of binary packages. Indexes are in the order of the client's
+// sources.
 type Index struct {
 	// Source is the name of the apt source it belongs to.
 	Source string
-	// Priority is apt's pin priority: 0 stands for 500; NotAutomatic archives
+	// Priority is apt's pin priority: 0 means 500; NotAutomatic archives
 	// have 1, with ButAutomaticUpgrades 100.
 	Priority int
 	Packages []*deb.Package
@@ -30,7 +30,7 @@ type Request struct {
 	// A version keeps all others of that package out of the selection.
 	Packages []string
 	// Sections and Priorities ask for all packages of the source that are in
-	// one of them; "net" also stands for "universe/net".
+	// one of them; "net" also means "universe/net".
 	Sections, Priorities []string
 	// All asks for every package of the source.
 	All bool
@@ -38,7 +38,7 @@ type Request struct {
 	// Packages one, of the rest all.
 	Newest int
 	// Exclude are names or patterns of packages of this source that are not
-	// chosen whatever depends on them; in Reproduce they are passed over.
+	// chosen whatever depends on them; in Reproduce they are skipped.
 	Exclude []string
 	// Reproduce asks for exactly these, and Installed are taken as being there.
 	Reproduce, Installed []*deb.Package
@@ -47,7 +47,7 @@ type Request struct {
 	// Architectures are those for which packages are asked for.
 	Architectures []string
 	// Elsewhere: others are asked for the same, so what is in no index is
-	// told in Selection.Missing and is no error.
+	// reported in Selection.Missing and is no error.
 	Elsewhere bool
 	// Tolerant: what is asked for and cannot be installed is carried all the
 	// same, with a note, and is no error.
@@ -59,14 +59,14 @@ type Missing struct {
 	Source string
 	// Name is as the request has it, or the ID of a package of Reproduce.
 	Name string
-	// Reproduce says that it is of a status file.
+	// Reproduce reports that it is of a status file.
 	Reproduce bool
 	Err       error // matches bundle.ErrUsage
 }
 
 // Choice is a package that was chosen.
 type Choice struct {
-	// Index is the place in the indexes that were given.
+	// Index is the place in the indexes that Select got.
 	Index   int
 	Package *deb.Package
 	// Reason leads from the request to it.

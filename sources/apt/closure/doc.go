@@ -1,7 +1,7 @@
 // Package closure chooses packages: what was asked for, everything that apt
 // would install with it, and for each a reason.
 //
-// It looks at all apt sources that it is given together, as the client will, in
+// It looks at all apt sources that it gets together, as the client will, in
 // the order of the client's sources. The aim is that apt over the partial mirror
 // chooses what apt over the whole one would. Therefore the choice follows
 // apt's own order: the candidate is the version of highest priority and then

@@ -102,7 +102,7 @@ func (s *solver) onlyProvider(name, arch, why string, rank rank) bool {
 	return true
 }
 
-// isInstalled says whether the reference host has e, or a newer one.
+// isInstalled reports whether the reference host has e, or a newer one.
 func (s *solver) isInstalled(e *entry) bool {
 	return slices.ContainsFunc(s.installed[e.pkg.Name], func(p *deb.Package) bool {
 		return p.Name == e.pkg.Name && effective(p, s.native) == e.on(s.native) && deb.CompareVersions(p.Version, e.pkg.Version) >= 0
@@ -129,7 +129,7 @@ func (s *solver) wholesale(r *Request) {
 	}
 }
 
-// wants says whether a package is in one of r's sections or priorities.
+// wants reports whether a package is in one of r's sections or priorities.
 func (r *Request) wants(p *deb.Package) bool {
 	if r.All {
 		return true

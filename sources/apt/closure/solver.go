@@ -189,7 +189,7 @@ func (s *solver) take(d *need, at int) bool {
 	return true
 }
 
-// solve settles everything and tells the collector what is reached.
+// solve settles everything and adds to the collector what is reached.
 func (s *solver) solve(c *collector) error {
 	s.settle()
 	for s.widen() {

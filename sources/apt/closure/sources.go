@@ -19,12 +19,12 @@ type SourceIndex struct {
 
 // SourceChoice is a source package that a chosen one was built from.
 type SourceChoice struct {
-	// Index is the place in the source indexes that were given.
+	// Index is the place in the source indexes that Sources got.
 	Index   int
 	Package *deb.Source
 }
 
-// Sources gives the source packages of those choices whose apt source has an
+// Sources returns the source packages of those choices whose apt source has an
 // index of them, in order of those indexes and of the lists in them. One that
 // is missing matches bundle.ErrIncomplete; all are reported. Their build
 // dependencies are not followed.

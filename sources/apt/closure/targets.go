@@ -7,7 +7,7 @@ import (
 )
 
 // targets are the entries that meet a clause of a package of architecture
-// arch, in the order in which apt would try them; behind those, versions that
+// arch, in the order in which apt would try them; after those, versions that
 // are nobody's candidate, which apt would take only if told.
 func (s *solver) targets(c deb.Clause, arch string) []*entry {
 	var first, second []*entry
@@ -57,7 +57,7 @@ func (s *solver) provide(r deb.Relation, arch string) []*entry {
 	return all
 }
 
-// serves says whether a package may stand for a relation with that qualifier
+// serves reports whether a package may meet a relation with that qualifier
 // in a package of architecture arch (policy 7.1 and Multi-Arch's own
 // specification). A native package's unqualified relations are met by native
 // ones alone: a client need not know the other architectures of a mirror.
@@ -75,13 +75,13 @@ func (s *solver) serves(p *deb.Package, qualifier, arch string) bool {
 	}
 }
 
-// installedMeets says whether something that is installed meets the clause.
+// installedMeets reports whether something that is installed meets the clause.
 func (s *solver) installedMeets(c deb.Clause, arch string) bool {
 	return s.meets(c, arch, s.installed, nil)
 }
 
-// meets says whether something in have meets the clause; what instead has of
-// a package stands in its place.
+// meets reports whether something in have meets the clause; what instead has of a
+// package takes its place.
 func (s *solver) meets(c deb.Clause, arch string, have map[string][]*deb.Package, instead map[string]*deb.Package) bool {
 	if len(have) == 0 {
 		return false
@@ -99,7 +99,7 @@ func (s *solver) meets(c deb.Clause, arch string, have map[string][]*deb.Package
 	return false
 }
 
-// admitsPackage says whether p is what r names, or provides it.
+// admitsPackage reports whether p is what r names, or provides it.
 func admitsPackage(r deb.Relation, p *deb.Package) bool {
 	if p.Name == r.Name {
 		return r.Admits(p.Version)

@@ -120,7 +120,7 @@ func (u *universe) add(pins map[string][]string) error {
 	return nil
 }
 
-// pinned says whether no version of p was asked for, or this one.
+// pinned reports whether no version of p was asked for, or this one.
 func pinned(pins map[string][]string, p *deb.Package) bool {
 	if len(pins) == 0 {
 		return true
@@ -189,7 +189,7 @@ func boolRank(b bool) int {
 }
 
 // priorityRank is apt's: a package without a Priority is before all others,
-// and one that apt does not know behind.
+// and one that apt does not know is after them.
 func priorityRank(p *deb.Package) int {
 	switch p.Field("Priority") {
 	case "":
@@ -221,7 +221,7 @@ func (u *universe) known(name string) int {
 	return u.rank[name]
 }
 
-// meet gives ranks to the names that p mentions, in apt's order.
+// meet ranks the names that p mentions, in apt's order.
 func (u *universe) meet(p *deb.Package) {
 	u.rankOf(p.Name)
 	var values [10]string

@@ -12,7 +12,7 @@ import (
 // widen adds what the choices so far make necessary without a relation of
 // their own: the next alternative where the first conflicts with another
 // choice, and newer versions of installed packages that a choice breaks. It
-// says whether there was any.
+// reports whether there was any.
 func (s *solver) widen() bool {
 	var chosen []*node
 	s.reach(func(n *node, _ *closure.Reason) { chosen = append(chosen, n) })

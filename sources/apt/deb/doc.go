@@ -10,5 +10,5 @@
 // The specifications are Debian policy chapters 5 (control files) and 7
 // (relations), deb-version(7), and the repository format
 // (wiki.debian.org/DebianRepository/Format). Where apt reads more narrowly
-// than these say, apt is followed, because apt is the client.
+// than these, apt is followed, because apt is the client.
 package deb

@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// MultiArch is what a package says about being used by packages of other
+// MultiArch is what a package declares about being used by packages of other
 // architectures. The zero value is no.
 type MultiArch uint8
 
@@ -38,7 +38,7 @@ func parseMultiArch(s string) (m MultiArch, ok bool) {
 }
 
 // Package is one stanza of a Packages file or of dpkg's status. All strings
-// lie in Paragraph, so that a list costs its own text and little more; what is
+// are parts of Paragraph, so that a list costs its own text and little more; what is
 // not a member is looked up there when asked for.
 type Package struct {
 	Paragraph
@@ -53,11 +53,11 @@ type Package struct {
 	Filename string
 	// Size is that of the file in bytes, -1 in a status file.
 	Size int64
-	// SHA256 is zero where the index does not tell it.
+	// SHA256 is zero where the index does not have it.
 	SHA256 bundle.Digest
 }
 
-// The fields that a Package has as members. One that stands twice in a stanza
+// The fields that a Package has as members. One that occurs twice in a stanza
 // is refused: two readers could take either.
 const (
 	fieldPackage = 1 << iota
@@ -162,7 +162,7 @@ func check(ok bool, value string) error {
 	return fmt.Errorf("%.80q: %w", value, bundle.ErrMalformed)
 }
 
-// cleanPath takes off the "./" that dpkg-scanpackages and flat repositories
+// cleanPath removes the "./" that dpkg-scanpackages and flat repositories
 // put in front. Everything else has to be clean as it is.
 func cleanPath(value string) (string, error) {
 	for strings.HasPrefix(value, "./") {
@@ -193,7 +193,7 @@ func (p *Package) Source() (name, version string) {
 // ID is name, version and architecture, for people.
 func (p *Package) ID() string { return p.Name + ":" + p.Architecture + " (" + p.Version + ")" }
 
-// Packages gives every stanza of a Packages file. The sequence ends behind
+// Packages returns every stanza of a Packages file. The sequence ends after
 // the first error, which matches bundle.ErrMalformed or is r's own.
 func Packages(r io.Reader, l Limits) iter.Seq2[*Package, error] {
 	return packages(r, l, wantedInIndex)
@@ -220,7 +220,7 @@ func packages(r io.Reader, l Limits, want uint) iter.Seq2[*Package, error] {
 	}
 }
 
-// Installed gives the packages of dpkg's status file that are installed or
+// Installed returns the packages of dpkg's status file that are installed or
 // have triggers to run: those that apt takes for satisfying dependencies.
 func Installed(r io.Reader, l Limits) iter.Seq2[*Package, error] {
 	return func(yield func(*Package, error) bool) {

@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Limits bound what a Scanner reads; zero fields stand for the defaults.
+// Limits bound what a Scanner reads; zero fields mean the defaults.
 type Limits struct {
 	// Paragraph is the most bytes of one paragraph. The largest real one is a
 	// Release file of 300 KB; a Packages stanza has up to 80 KB.
@@ -35,7 +35,7 @@ type Scanner struct {
 	limits Limits
 	buf    []byte
 	line   int // of what was read last, from 1
-	start  int // of the paragraph that Next gave
+	start  int // of the paragraph that Next returned
 	count  int
 	err    error
 }
@@ -52,10 +52,10 @@ func NewScanner(r io.Reader, l Limits) *Scanner {
 	return &Scanner{r: bufio.NewReaderSize(r, 64<<10), limits: l}
 }
 
-// Line is the line at which the paragraph that Next gave begins, from 1.
+// Line is the line at which the paragraph that Next returned begins, from 1.
 func (s *Scanner) Line() int { return s.start }
 
-// Next gives the next paragraph, io.EOF behind the last one. As in apt only
+// Next returns the next paragraph, io.EOF after the last one. As in apt only
 // an empty line ends a paragraph; one of blanks continues a field.
 func (s *Scanner) Next() (Paragraph, error) {
 	if s.err != nil {
@@ -87,7 +87,7 @@ func (s *Scanner) Next() (Paragraph, error) {
 	}
 }
 
-// readLine gives a line without its end, valid until the next call; io.EOF
+// readLine returns a line without its end, valid until the next call; io.EOF
 // with the last one.
 func (s *Scanner) readLine() ([]byte, error) {
 	s.line++
@@ -151,11 +151,11 @@ func isFieldName(name []byte) bool {
 }
 
 // Paragraph is the text of one paragraph: lines that end with "\n", without
-// the empty line behind the last. One that a Scanner gave is well formed.
+// the empty line after the last. One that a Scanner returned is well formed.
 type Paragraph string
 
-// Fields gives name and value of each field in order. A value is without
-// blanks around it; its further lines stand as they are, with their first
+// Fields returns name and value of each field in order. A value is without
+// blanks around it; its further lines are as they were, with their first
 // blank.
 func (p Paragraph) Fields() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
@@ -170,7 +170,7 @@ func (p Paragraph) Fields() iter.Seq2[string, string] {
 	}
 }
 
-// cutField cuts text behind the first field with all its lines.
+// cutField cuts text after the first field with all its lines.
 func cutField(text string) (field, rest string) {
 	for end := 0; ; {
 		n := strings.IndexByte(text[end:], '\n')
@@ -195,7 +195,7 @@ func (p Paragraph) Field(name string) string {
 	return ""
 }
 
-// lines gives the lines of a value that are not blank, trimmed: the form of
+// lines returns the lines of a value that are not blank, trimmed: the form of
 // the tables in Release and Sources.
 func lines(value string) iter.Seq[string] {
 	return func(yield func(string) bool) {

@@ -45,13 +45,13 @@ func (o Op) String() string { return [...]string{"", "<<", "<=", "=", ">=", ">>"
 // Relation is one package that a relation names.
 type Relation struct {
 	Name string
-	// Arch is the qualifier behind the colon: "any", "native", an
+	// Arch is the qualifier after the colon: "any", "native", an
 	// architecture, or "".
 	Arch    string
 	Op      Op
 	Version string
 	// Architectures are those between brackets, '!' included; Profiles what
-	// stands between each pair of angle brackets. Both occur in build
+	// is between each pair of angle brackets. Both occur in build
 	// relations.
 	Architectures []string
 	Profiles      [][]string
@@ -64,7 +64,7 @@ type Clause []Relation
 const maxRelations = 1 << 16
 
 // ParseRelations reads the value of Depends and its like. Empty clauses are
-// passed over, as apt does. Errors match bundle.ErrMalformed.
+// skipped, as apt does. Errors match bundle.ErrMalformed.
 func ParseRelations(value string) ([]Clause, error) {
 	if value == "" {
 		return nil, nil
@@ -123,7 +123,7 @@ func parseRelation(text string) (Relation, error) {
 	}
 }
 
-// restrict takes what stands between one pair of brackets.
+// restrict takes what is between one pair of brackets.
 func (r *Relation) restrict(opening byte, inner string) error {
 	switch opening {
 	case '[':
@@ -146,7 +146,7 @@ func (r *Relation) restrict(opening byte, inner string) error {
 	return nil
 }
 
-// Admits says whether a package of version v will do.
+// Admits reports whether a package of version v will do.
 func (r Relation) Admits(v string) bool {
 	if r.Op == Any {
 		return true

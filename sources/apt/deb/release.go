@@ -9,7 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Release is what a Release file says. Its signature is none of this
+// Release is the content of a Release file. Its signature is none of this
 // package's business: parse exactly the bytes that were verified.
 type Release struct {
 	// Paragraph is the text that was parsed, for the fields that are not
@@ -21,10 +21,10 @@ type Release struct {
 	Date, ValidUntil          time.Time
 	Components, Architectures []string
 	AcquireByHash             bool
-	// NotAutomatic gives an archive priority 1, with ButAutomaticUpgrades 100.
+	// NotAutomatic is an archive of priority 1, with ButAutomaticUpgrades 100.
 	NotAutomatic, ButAutomaticUpgrades bool
 	// ArchitectureAll is what No-Support-for-Architecture-all says: "Packages"
-	// means that packages for all architectures stand in every other one's
+	// means that packages for all architectures are in every other one's
 	// index as well, and binary-all is not to be fetched.
 	ArchitectureAll string
 	// Files are the indexes, in order of bundle.ComparePaths.
@@ -220,7 +220,7 @@ func parseReleaseLine(line string, t hashTable) (ReleaseFile, error) {
 
 // Marshal writes r: members alone, Paragraph is not looked at; fields in the
 // order that archives have, tables in order of Files, empty fields left out.
-// The same r gives the same bytes.
+// The same r leads to the same bytes.
 func (r *Release) Marshal() []byte {
 	var b strings.Builder
 	field := func(name, value string) {

@@ -33,7 +33,7 @@ type SourceFile struct {
 // maxSourceFiles bounds one source package; the largest real one has about 30.
 const maxSourceFiles = 4096
 
-// Sources gives every stanza of a Sources file. The sequence ends behind the
+// Sources returns every stanza of a Sources file. The sequence ends after the
 // first error, which matches bundle.ErrMalformed or is r's own.
 func Sources(r io.Reader, l Limits) iter.Seq2[*Source, error] {
 	return func(yield func(*Source, error) bool) {
@@ -93,7 +93,7 @@ func ParseSource(text Paragraph) (*Source, error) {
 	return s, nil
 }
 
-// uniqueFields are the values of the named fields, of which none may stand
+// uniqueFields are the values of the named fields, of which none may occur
 // twice.
 func uniqueFields(text Paragraph, names ...string) ([]string, error) {
 	values := make([]string, len(names))
@@ -113,7 +113,7 @@ func uniqueFields(text Paragraph, names ...string) ([]string, error) {
 }
 
 // table adds the files of one hash table. Names have no slash: dpkg-source
-// takes what lies beside the .dsc alone.
+// takes what is next to the .dsc alone.
 func (s *Source) table(value string, digits int) error {
 	for line := range lines(value) {
 		words := strings.Fields(line)

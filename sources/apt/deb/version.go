@@ -10,7 +10,7 @@ import (
 
 const maxVersion = 512 // bytes; the longest real one has 90
 
-// CheckVersion says what is wrong with v as a version: printable ASCII
+// CheckVersion returns what is wrong with v as a version: printable ASCII
 // without blanks, an epoch of digits. dpkg's further rules are about style;
 // archives exist that break them. Errors match bundle.ErrMalformed.
 func CheckVersion(v string) error {

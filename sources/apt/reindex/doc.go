@@ -3,7 +3,7 @@
 // Release signed by the site.
 //
 // The result is a function of the selection, the Release's own members and the
-// key alone: stanzas stand as upstream wrote them, in an order of ours, and the
+// key alone: stanzas are as upstream wrote them, in an order of ours, and the
 // signature is made at the Release's date, without salt. An unchanged
 // selection has unchanged bytes, and costs a delta nothing.
 //

@@ -18,14 +18,14 @@ import (
 
 // Suite is what a rebuilt suite, or flat repository, holds.
 type Suite struct {
-	// Release has what upstream's Release says about itself, Date being the
+	// Release has what upstream's Release has about itself, Date being the
 	// newest signed date among what the selection was made from, and
 	// ValidUntil zero unless the spec sets it. Architectures name an index
-	// each; "all" is passed over, because its packages stand in all of them.
+	// each; "all" is skipped, because its packages are in all of them.
 	// Components, Files and AcquireByHash are set here.
 	Release deb.Release
-	// Flat puts the indexes beside the Release; there is one component then,
-	// and what it has for all architectures stands in one list.
+	// Flat puts the indexes next to the Release; there is one component then,
+	// and what it has for all architectures is in one list.
 	Flat bool
 	// Components are at least one, in the order in which Release names them.
 	Components []Component
@@ -35,7 +35,7 @@ type Suite struct {
 }
 
 // Component is what one component holds. The order of its lists is of no
-// meaning; what stands there twice is written once.
+// meaning; what is there twice is written once.
 type Component struct {
 	Name     string
 	Packages []*deb.Package
@@ -43,7 +43,7 @@ type Component struct {
 	// for; otherwise each has an index of them, and it may be an empty one.
 	Sources []*deb.Source
 	// Translations has the stanzas of each language's index; those without a
-	// package among Packages are passed over.
+	// package among Packages are skipped.
 	Translations map[string][]deb.Paragraph
 }
 
@@ -175,7 +175,7 @@ func (b *builder) listed(f File) error {
 	return nil
 }
 
-// compress has no name and no time in its header: the same content gives the
+// compress has no name and no time in its header: the same content has the
 // same bytes.
 func compress(content []byte) ([]byte, error) {
 	var buf bytes.Buffer
