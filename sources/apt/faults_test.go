@@ -18,7 +18,9 @@ import (
 // the own disk is the environment's.
 func TestWhoseFault(t *testing.T) {
 	for name, do := range map[string]func(a *archive){
-		"a stanza": func(a *archive) { a.packages["main amd64"] = append(a.packages["main amd64"], "no field\nFilename: x\n") },
+		"a stanza": func(a *archive) {
+			a.packages["main amd64"] = append(a.packages["main amd64"], "no field\nFilename: x\n")
+		},
 		"relations": func(a *archive) {
 			a.packages["main amd64"] = append(a.packages["main amd64"], pkg("evil", "1", "amd64", "Depends: (("))
 		},

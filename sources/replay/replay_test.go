@@ -72,7 +72,11 @@ func TestMemory(t *testing.T) {
 	}
 	base := testBase("http://u/x")
 	base["os"] = append(base["os"], recorded("z", "signed", "http://u/x", "", "", "", "conf"))
+	base["more"] = append(testBase("http://u/x")["os"], recorded("z", "signed", "http://u/x", "", "", "", "more"))
 	env.Base = base
+	if m, _ := Recall(env, "more", ""); m.Decided(map[string]bundle.Digest{"conf": signed}) {
+		t.Error("the base has another suite, and stands for the plan")
+	}
 	if m, _ := Recall(env, "os", ""); m.Decided(map[string]bundle.Digest{"conf": signed}) {
 		t.Error("two files with one configuration stand for one")
 	}

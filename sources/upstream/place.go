@@ -81,9 +81,6 @@ func (p *Place) Read(ctx context.Context, env *sources.Env, name string, limit i
 		if err == nil {
 			page = &Page{Content: content, Meta: *meta, Base: i}
 		}
-		if err == nil && content == nil {
-			page.Content = []byte{}
-		}
 		return err
 	})
 	return page, err

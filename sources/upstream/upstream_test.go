@@ -255,6 +255,30 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// Content that does not end is not read beyond what its index says.
+func TestCheckedEnds(t *testing.T) {
+	in := &counted{r: io.LimitReader(zeros{}, 64<<20)}
+	c := Checked(io.NopCloser(in), "u", Want{Sum: Sum{Algorithm: "sha512"}.Of([]byte("abc")), Size: 3}, nil)
+	if _, err := io.Copy(io.Discard, c); !errors.Is(err, bundle.ErrCorrupt) || in.n > 2*chunk {
+		t.Errorf("%d bytes were read, %v", in.n, err)
+	}
+}
+
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
 type verifier struct {
 	n      int
 	closed bool
