@@ -65,7 +65,7 @@ func inSource(name string, err error) []error {
 	if err == nil {
 		return nil
 	}
-	//nolint:errorlint // what wraps joined errors says something about all of them
+	// Errors that wrap joined ones have something to add about all of them, and stay.
 	if joined, ok := err.(interface{ Unwrap() []error }); ok && errors.Join(joined.Unwrap()...).Error() == err.Error() {
 		var all []error
 		for _, part := range joined.Unwrap() {

@@ -162,7 +162,7 @@ func TestBlame(t *testing.T) {
 		"end of a call": {context.Canceled, context.Canceled},
 	} {
 		err := Blame("index", test.err)
-		if !errors.Is(err, test.want) || errors.Is(err, bundle.ErrMalformed) || test.want != fetch.ErrUpstream && errors.Is(err, fetch.ErrUpstream) {
+		if !errors.Is(err, test.want) || errors.Is(err, bundle.ErrMalformed) || errors.Is(err, fetch.ErrUpstream) != errors.Is(test.want, fetch.ErrUpstream) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
