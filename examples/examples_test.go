@@ -65,6 +65,7 @@ func trip(t *testing.T, program, spec string) {
 	isImages := strings.HasPrefix(spec, "simplestreams")
 	isGalaxy := strings.HasPrefix(spec, "galaxy")
 	isHelm := strings.HasPrefix(spec, "helm")
+	isPyPI := strings.HasPrefix(spec, "pypi")
 	packages := newRPMs(t, repositories)
 	registries := newRegistries(t)
 	var handler http.Handler = up
@@ -92,6 +93,7 @@ func trip(t *testing.T, program, spec string) {
 	registries.adopt(dir)
 	registries.adoptCharts(dir)
 	adoptGalaxy(t, dir)
+	adoptPyPI(t, dir)
 
 	run := func(args ...string) {
 		t.Helper()
@@ -141,7 +143,12 @@ func trip(t *testing.T, program, spec string) {
 		}
 		registries.checkCharts(dir)
 	}
-	if isApt || isRPM || isOCI || isImages || isGalaxy || isHelm { // the check asked for everything that a client would
+	if isPyPI {
+		for _, client := range []string{"pip", "uv", "poetry", "pdm"} {
+			run("clients", "mirror", "--for", client, "--base-url", "https://mirror.lan")
+		}
+	}
+	if isApt || isRPM || isOCI || isImages || isGalaxy || isHelm || isPyPI { // the check asked for everything that a client would
 		return
 	}
 

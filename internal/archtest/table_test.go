@@ -30,7 +30,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "internal/fetch", "bundle/durable", "internal/strictyaml"},
 		},
 		"sources/all": {
-			imports: []string{"sources", "sources/apt", "sources/files", "sources/galaxy", "sources/git", "sources/helm", "sources/kubespray", "sources/oci", "sources/rpm", "sources/simplestreams"},
+			imports: []string{"sources", "sources/apt", "sources/files", "sources/galaxy", "sources/git", "sources/helm", "sources/kubespray", "sources/oci", "sources/pypi", "sources/rpm", "sources/simplestreams"},
 		},
 		"sources/collect": {
 			imports: []string{"internal/spelling", "bundle", "bundle/media", "sources", "internal/fetch", "internal/strictyaml"},
@@ -121,16 +121,6 @@ func table() map[string]row {
 		"sources/rpm/rpmsig": {
 			imports: []string{"internal/pgpkeys"},
 		},
-		"sources/pypi/pep440": {},
-		"sources/pypi/marker": {
-			imports: []string{"sources/pypi/pep440"},
-		},
-		"sources/pypi/resolve": {
-			imports: []string{"sources/pypi/marker", "sources/pypi/pep440"}, tests: []string{"sources/pypi/tags"},
-		},
-		"sources/pypi/tags": {
-			imports: []string{"sources/pypi/marker", "sources/pypi/pep440"},
-		},
 		"sources/helm":        {imports: []string{"bundle", "sources", "sources/complete", "sources/helm/child", "sources/helm/images", "sources/helm/index", "sources/helm/pack", "sources/keyring", "sources/rebuild", "sources/replay", "sources/upstream", "internal/fetch", "internal/pgpkeys", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export", "sources/keys", "sources/oci", "unpack", "verify"}},
 		"sources/helm/index":  {imports: []string{"bundle", "sources/helm/pack"}},
 		"sources/helm/pack":   {imports: []string{"bundle"}},
@@ -192,6 +182,28 @@ func table() map[string]row {
 		},
 		"sources/simplestreams/streams": {
 			imports: []string{"bundle", "internal/pgpkeys"},
+		},
+
+		// Python packages, and the readers and the resolver below them.
+		"sources/pypi": {
+			imports: []string{"bundle", "sources", "sources/complete", "sources/replay", "sources/stock", "sources/upstream", "sources/pypi/lockfile", "sources/pypi/marker", "sources/pypi/pep440", "sources/pypi/resolve", "sources/pypi/simple", "sources/pypi/tags", "internal/fetch", "internal/strictyaml"},
+			tests:   []string{"sources/collect", "sources/export", "sources/keys", "unpack", "verify"},
+		},
+		"sources/pypi/lockfile": {
+			imports: []string{"sources/pypi/marker", "sources/pypi/pep440"},
+		},
+		"sources/pypi/marker": {
+			imports: []string{"sources/pypi/pep440"},
+		},
+		"sources/pypi/pep440": {},
+		"sources/pypi/resolve": {
+			imports: []string{"sources/pypi/marker", "sources/pypi/pep440"}, tests: []string{"sources/pypi/tags"},
+		},
+		"sources/pypi/simple": {
+			imports: []string{"sources/pypi/marker", "sources/pypi/pep440"},
+		},
+		"sources/pypi/tags": {
+			imports: []string{"sources/pypi/marker", "sources/pypi/pep440"},
 		},
 
 		// What they stand on.

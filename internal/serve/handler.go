@@ -185,14 +185,7 @@ func (h *Handler) folder(a *answer, r *http.Request, g *generation, p string) {
 		answerPing(a, r)
 		return
 	}
-	index := path.Join(p, "index.html")
-	f, err := g.openFile(h.mirror, relative(index))
-	if role := roleOf(p, r.URL.RawQuery); err == nil && role != "" {
-		if answer, err := g.openFile(h.mirror, relative(role)); err == nil {
-			_ = f.Close()
-			f, index = answer, role
-		}
-	}
+	f, index, err := h.page(a, r, g, p)
 	if err == nil {
 		defer f.Close()
 		info, err := f.Stat()
@@ -229,6 +222,29 @@ func roleOf(p, query string) string {
 		return ""
 	}
 	return path.Join(p, "by", m[1], m[2], "index.html")
+}
+
+// page opens the page of a folder: the answer for the role that Ansible asks for,
+// and of a Python package index the page as JSON for clients that ask for it.
+func (h *Handler) page(a *answer, r *http.Request, g *generation, p string) (f *os.File, at string, err error) {
+	if site.IsIndexPage(p) {
+		a.Header().Add("Vary", "Accept")
+		if strings.Contains(r.Header.Get("Accept"), site.JSONPageType) {
+			at = path.Join(p, site.JSONPage)
+			if f, err = g.openFile(h.mirror, relative(at)); err == nil {
+				return f, at, nil
+			}
+		}
+	}
+	at = path.Join(p, "index.html")
+	f, err = g.openFile(h.mirror, relative(at))
+	if role := roleOf(p, r.URL.RawQuery); err == nil && role != "" {
+		if answer, err := g.openFile(h.mirror, relative(role)); err == nil {
+			_ = f.Close()
+			return answer, role, nil
+		}
+	}
+	return f, at, err
 }
 
 // send answers with f, by ranges and conditions of the request. Time and size

@@ -11,6 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/helm"
 	"github.com/gapbundle/gapbundle/sources/kubespray"
 	"github.com/gapbundle/gapbundle/sources/oci"
+	"github.com/gapbundle/gapbundle/sources/pypi"
 	"github.com/gapbundle/gapbundle/sources/rpm"
 	"github.com/gapbundle/gapbundle/sources/simplestreams"
 )
@@ -25,6 +26,7 @@ func Kinds() sources.Kinds {
 		helm.Kind(),
 		kubespray.Kind(),
 		oci.Kind(),
+		pypi.Kind(),
 		rpm.Kind(),
 		simplestreams.Kind(),
 	}

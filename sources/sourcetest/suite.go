@@ -28,6 +28,10 @@ type Suite struct {
 	Program string
 	// Site gives the exporter a site key: for a kind that rebuilds indexes.
 	Site bool
+	// Renamed says that files have other paths than upstream's, on a mount of the
+	// repository's own: a public address stands for what is below its place, not for
+	// the very paths.
+	Renamed bool
 
 	key  keyPair
 	site keyPair // if Site is set

@@ -167,6 +167,7 @@ func extensionTypes() []extensionType {
 		{"application/jsonl", "jsonl"},
 		{"application/pdf", "pdf"},
 		{"application/vnd.debian.binary-package", "deb ddeb udeb"},
+		{JSONPageType, "v1_json"},
 		{"application/x-bzip2", "bz2"},
 		{"application/x-rpm", "rpm"},
 		{"application/x-tar", "tar"},
@@ -203,4 +204,22 @@ func DefaultType(p string) string {
 		}
 	}
 	return OctetStream
+}
+
+// JSONPage is the page of a folder of a Python package index as JSON, next to
+// index.html, and JSONPageType its media type. Servers choose by Accept.
+const (
+	JSONPage     = "index.v1_json"
+	JSONPageType = "application/vnd.pypi.simple.v1+json"
+)
+
+// IsIndexPage reports whether p, a clean path that begins with a slash, is a
+// folder of a Python package index that has such pages.
+func IsIndexPage(p string) bool {
+	rest, ok := strings.CutPrefix(p, "/pypi/")
+	if !ok {
+		return false
+	}
+	folder, last := path.Split(rest)
+	return last == "simple" && folder != "" || strings.HasSuffix(folder, "/simple/")
 }

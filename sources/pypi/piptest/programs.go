@@ -12,7 +12,7 @@ import (
 
 // Pips are the versions of pip that tests drive, the newest last. The first is
 // from before the JSON form of an index.
-var Pips = []string{"18.1", "23.0.1", "23.2.1", "25.3", "26.3"}
+var Pips = []string{"23.0.1", "23.2.1", "25.3", "26.3"}
 
 // NewestPip is the oracle of choices.
 const NewestPip = "26.3"

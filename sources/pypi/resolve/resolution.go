@@ -174,7 +174,7 @@ func (r *resolution) round() (done bool, err error) {
 	s := r.top()
 	var open []string
 	satisfied := map[string]bool{}
-	for _, key := range slices.Sorted(maps.Keys(s.criteria)) {
+	for key := range s.criteria { // in any order: next chooses by preference
 		if s.satisfied(key) {
 			satisfied[key] = true
 		} else {
@@ -229,7 +229,10 @@ candidates:
 		if !ok {
 			continue
 		}
-		criteria := maps.Clone(s.criteria)
+		criteria := s.criteria
+		if len(deps) > 0 {
+			criteria = maps.Clone(criteria)
+		}
 		for _, i := range deps {
 			conflict, err := r.add(criteria, i)
 			if err != nil {
@@ -408,7 +411,13 @@ func (r *resolution) next(open []string) string {
 	} else if of := keep(r.promoted); len(of) > 0 {
 		open = of
 	}
-	return slices.MinFunc(open, func(a, b string) int { return r.preference(a).compare(r.preference(b)) })
+	best := r.preference(open[0])
+	for _, key := range open[1:] {
+		if p := r.preference(key); p.compare(best) < 0 {
+			best = p
+		}
+	}
+	return best.key
 }
 
 // preference orders keys; less is sooner.

@@ -1,0 +1,54 @@
+package examples
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
+	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
+)
+
+// The indexes of the example, as it has them and as stand-ins of other tests do.
+var (
+	mainIndex   = regexp.MustCompile(`(?:https://|http://[^/\s"]+/)packages\.example\.org`)
+	vendorIndex = regexp.MustCompile(`(?:https://|http://[^/\s"]+/)packages\.vendor\.example`)
+)
+
+// adoptPyPI points the spec in dir at stand-ins for both indexes, which have what
+// the example asks for.
+func adoptPyPI(t *testing.T, dir string) {
+	t.Helper()
+	index := &piptest.Index{Server: upstreamtest.New(t), Projects: map[string][]*piptest.File{}}
+	for _, w := range []piptest.Wheel{
+		{Name: "ansible-core", Version: "2.18.6", RequiresPython: ">=3.11", Requires: []string{"jinja2>=3.0.0", "cryptography"}},
+		{Name: "ansible-core", Version: "2.17.0", Requires: []string{"jinja2>=3.0.0", "cryptography"}}, {Name: "ansible-core", Version: "2.20.0"},
+		{Name: "jinja2", Version: "3.1.6", Requires: []string{"markupsafe>=2"}}, {Name: "markupsafe", Version: "3.0.2", Tag: "cp312-cp312-manylinux2014_x86_64"},
+		{Name: "markupsafe", Version: "3.0.2", Tag: "cp39-cp39-manylinux2014_x86_64"}, {Name: "markupsafe", Version: "3.0.2", Tag: "cp39-cp39-manylinux2014_aarch64"},
+		{Name: "cryptography", Version: "45.0", Tag: "cp37-abi3-manylinux2014_x86_64"}, {Name: "cryptography", Version: "45.0", Tag: "cp37-abi3-manylinux2014_aarch64"},
+		{Name: "kubernetes", Version: "31.0", Extras: []string{"adal"}, Requires: []string{`adal>=1.0.2; extra == "adal"`}}, {Name: "adal", Version: "1.2.7"},
+		{Name: "netaddr", Version: "1.3.0"}, {Name: "jmespath", Version: "1.0.1"}, {Name: "ipykernel", Version: "6.29.5"},
+	} {
+		index.Projects[w.Name] = append(index.Projects[w.Name], w.Build(t))
+	}
+	index.Put()
+	vendor := &piptest.Index{Server: upstreamtest.New(t), Projects: map[string][]*piptest.File{"nvidia-ml-py": {piptest.Wheel{Name: "nvidia-ml-py", Version: "12.570.86"}.Build(t)}}}
+	vendor.Put()
+	adopt := func(text string) string {
+		text = mainIndex.ReplaceAllLiteralString(text, index.Server.URL(""))
+		text = vendorIndex.ReplaceAllLiteralString(text, vendor.Server.URL(""))
+		return strings.ReplaceAll(text, strings.Repeat("0123456789abcdef", 4), index.Projects["ipykernel"][0].Digest())
+	}
+	for _, name := range []string{"pypi.yaml", "pypi/pylock.toml"} {
+		file := filepath.Join(dir, name)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(adopt(string(text))), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

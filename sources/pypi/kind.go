@@ -1,0 +1,242 @@
+package pypi
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/pypi/marker"
+	"github.com/gapbundle/gapbundle/sources/pypi/tags"
+)
+
+// Name is the kind's name in a spec file, and its part of paths in a mirror.
+const Name = "pypi"
+
+// Kind is the kind of Python packages.
+func Kind() sources.Kind {
+	return sources.Kind{
+		Name:    Name,
+		Doc:     "Python packages for chosen interpreters, with everything they depend on",
+		Options: func() any { return new(options) },
+		New:     newSource,
+		Check:   check,
+		Clients: clients,
+	}
+}
+
+// options are the kind's own part of an entry of the spec file.
+type options struct {
+	Pos            strictyaml.Pos
+	Index          string            `yaml:"index,required" doc:"Address of the index: the folder that has a page for each project."`
+	ExtraIndexes   []string          `yaml:"extra-indexes,single" doc:"More indexes. A name that two of them have needs an entry in names."`
+	Names          map[string]string `yaml:"names" doc:"Which index a name is taken from; names may have * in them."`
+	Requirements   []string          `yaml:"requirements,single" doc:"Requirements files of pip."`
+	Locks          []string          `yaml:"locks,single" doc:"Lock files, taken as they are: pylock.toml, uv.lock, poetry.lock, pdm.lock."`
+	Constraints    []string          `yaml:"constraints,single" doc:"Constraints files of pip."`
+	Packages       []string          `yaml:"packages,single" doc:"Requirements, such as kubernetes[adal]>=30."`
+	Targets        []targetEntry     `yaml:"targets" doc:"Interpreters that packages are for; only locks go without."`
+	Sdists         string            `yaml:"sdists" doc:"Source archives: never, when-needed or always; absent: when-needed."`
+	PreReleases    []string          `yaml:"pre-releases,single" doc:"Names of which pre-releases count like others."`
+	Resolution     string            `yaml:"resolution" doc:"each-target, or one: the same versions for all targets."`
+	Newest         int               `yaml:"newest" doc:"How many versions of each name in packages are carried; absent: the one that is chosen."`
+	InsecureHashes []string          `yaml:"insecure-hashes,single" doc:"Indexes whose pages may go without sha256."`
+	Vars           map[string]string `yaml:"vars" doc:"Values of ${NAME} in requirements files."`
+}
+
+type targetEntry struct {
+	Pos             strictyaml.Pos
+	Python          version  `yaml:"python,required" doc:"Version: 3.12, in full where a package asks for it: 3.12.4, without the global lock: 3.13t."`
+	Platform        []string `yaml:"platform,required,single" doc:"Newest platform tag of the machine: manylinux_2_28_x86_64; several are several targets."`
+	Implementation  string   `yaml:"implementation" doc:"cpython or pypy; absent: cpython."`
+	PlatformRelease string   `yaml:"platform-release" doc:"Value of the marker platform_release."`
+	PlatformVersion string   `yaml:"platform-version" doc:"Value of the marker platform_version."`
+}
+
+// version keeps the digits of 3.10, which YAML takes for a number.
+type version string
+
+func (v *version) UnmarshalText(b []byte) error {
+	*v = version(b)
+	return nil
+}
+
+const (
+	sdistsNever      = "never"
+	sdistsWhenNeeded = "when-needed"
+	sdistsAlways     = "always"
+	resolutionEach   = "each-target"
+	resolutionOne    = "one"
+)
+
+// Bounds of the spec.
+const (
+	maxTargets = 64
+	maxIndexes = 16
+	maxNewest  = 100
+)
+
+// target is an interpreter of the spec.
+type target struct {
+	*tags.Target
+	env *marker.Environment
+}
+
+// entry is one spec: a repository of the mirror.
+type entry struct {
+	options
+	name    string
+	dir     string // that paths in the spec are relative to
+	indexes []string
+	targets []target
+}
+
+func (e *entry) mount() string { return Name + "/" + e.name }
+
+// source is all sources of this kind in a set. They know nothing of each other.
+type source struct{ entries []*entry }
+
+func newSource(specs []sources.Spec) (sources.Source, error) {
+	entries, err := sources.Entries(specs, newEntry)
+	if err != nil {
+		return nil, err
+	}
+	return &source{entries}, nil
+}
+
+func newEntry(spec sources.Spec, o options) (*entry, error) {
+	e := &entry{options: o, name: spec.Name, dir: spec.Dir}
+	if e.Sdists == "" {
+		e.Sdists = sdistsWhenNeeded
+	}
+	if e.Resolution == "" {
+		e.Resolution = resolutionEach
+	}
+	errs := append(e.checkIndexes(), e.checkWords()...)
+	for _, t := range o.Targets {
+		for _, platform := range t.Platform {
+			made, err := tags.NewTarget(string(t.Python), t.Implementation, platform)
+			if err != nil {
+				errs = append(errs, t.Pos.Errorf("targets: %w", err))
+				continue
+			}
+			one := target{made, made.Environment()}
+			for name, value := range map[string]string{marker.PlatformRelease: t.PlatformRelease, marker.PlatformVersion: t.PlatformVersion} {
+				if value != "" {
+					one.env.Values[name] = value
+				}
+			}
+			if slices.ContainsFunc(e.targets, func(t target) bool { return t.Name() == one.Name() }) {
+				errs = append(errs, t.Pos.Errorf("targets: %s is named twice", one.Name()))
+			}
+			e.targets = append(e.targets, one)
+		}
+	}
+	if len(e.targets) > maxTargets {
+		errs = append(errs, o.Pos.Errorf("targets: %d, want at most %d", len(e.targets), maxTargets))
+	}
+	return e, strictyaml.Join(errs...)
+}
+
+// checkIndexes makes addresses of indexes end with a slash: the name of a
+// project follows.
+func (e *entry) checkIndexes() []error {
+	var errs []error
+	add := func(key, address string) string {
+		if address == "" {
+			return address
+		}
+		if err := fetch.CheckURL(address); err != nil {
+			errs = append(errs, e.Pos.Errorf("%s: %w", key, err))
+		} else if strings.ContainsAny(address, "?#") {
+			errs = append(errs, e.Pos.Errorf("%s: %s: the name of a project follows: no query, no fragment", key, fetch.Redact(address)))
+		}
+		return strings.TrimSuffix(address, "/") + "/"
+	}
+	for i, address := range append([]string{e.Index}, e.ExtraIndexes...) {
+		address = add([]string{"index", "extra-indexes"}[min(i, 1)], address)
+		if address != "" && slices.Contains(e.indexes, address) {
+			errs = append(errs, e.Pos.Errorf("extra-indexes: %s: is there twice", fetch.Redact(address)))
+		}
+		e.indexes = append(e.indexes, address)
+	}
+	if len(e.indexes) > maxIndexes {
+		errs = append(errs, e.Pos.Errorf("extra-indexes: %d, want at most %d", len(e.ExtraIndexes), maxIndexes-1))
+	}
+	for pattern, address := range e.Names {
+		if _, err := path.Match(pattern, "x"); err != nil {
+			errs = append(errs, e.Pos.Errorf("names: %q: %w", pattern, err))
+		}
+		if address = add("names", address); !slices.Contains(e.indexes, address) {
+			errs = append(errs, e.Pos.Errorf("names: %s: %s is no index of this source", pattern, fetch.Redact(address)))
+		}
+		e.Names[pattern] = address
+	}
+	for i, address := range e.InsecureHashes {
+		e.InsecureHashes[i] = add("insecure-hashes", address)
+		if !slices.Contains(e.indexes, e.InsecureHashes[i]) {
+			errs = append(errs, e.Pos.Errorf("insecure-hashes: %s is no index of this source", fetch.Redact(address)))
+		}
+	}
+	return errs
+}
+
+func (e *entry) checkWords() []error {
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, e.Pos.Errorf(format, args...)) }
+	if !slices.Contains([]string{sdistsNever, sdistsWhenNeeded, sdistsAlways}, e.Sdists) {
+		refuse("sdists: want never, when-needed or always, got %q", e.Sdists)
+	}
+	if !slices.Contains([]string{resolutionEach, resolutionOne}, e.Resolution) {
+		refuse("resolution: want each-target or one, got %q", e.Resolution)
+	}
+	if e.Newest < 0 || e.Newest > maxNewest {
+		refuse("newest: want 1 to %d, got %d", maxNewest, e.Newest)
+	}
+	if e.Newest > 1 && len(e.Packages) == 0 {
+		refuse("newest: counts versions of the names in packages, and there are none")
+	}
+	asked := len(e.Requirements) + len(e.Packages)
+	switch {
+	case asked+len(e.Locks) == 0:
+		refuse("source %s: want requirements, locks or packages", e.name)
+	case asked > 0 && len(e.Targets) == 0:
+		refuse("source %s: targets: say for which interpreters, as in {python: \"3.12\", platform: manylinux_2_28_x86_64}", e.name)
+	case asked == 0 && len(e.Constraints) > 0:
+		refuse("constraints: limit requirements and packages, and there are none")
+	}
+	for i, name := range e.PreReleases {
+		if err := marker.CheckName(name); err != nil {
+			refuse("pre-releases: %w", err)
+		}
+		e.PreReleases[i] = marker.NormalName(name)
+	}
+	return errs
+}
+
+// indexOf is the index that the spec names for a project; "": it names none.
+// Of several patterns the longest counts.
+func (e *entry) indexOf(name string) string {
+	best, index := "", ""
+	for pattern, address := range e.Names {
+		normal := marker.NormalName(pattern)
+		if ok, _ := path.Match(normal, name); ok && (len(normal) > len(best) || len(normal) == len(best) && normal < best) {
+			best, index = normal, address
+		}
+	}
+	return index
+}
+
+// label names a target in messages, with the values of its markers.
+func (t target) label() string {
+	var values []string
+	for _, name := range []string{marker.PythonFullVersion, marker.ImplementationName, marker.SysPlatform, marker.PlatformMachine, marker.PlatformRelease, marker.PlatformVersion} {
+		if value, ok := t.env.Values[name]; ok {
+			values = append(values, fmt.Sprintf("%s %s", name, value))
+		}
+	}
+	return t.Name() + ": " + strings.Join(values, ", ")
+}
