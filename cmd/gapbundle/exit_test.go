@@ -140,6 +140,8 @@ func TestEverySentinelHasItsScript(t *testing.T) {
 	for _, dir := range []string{"bundle", "bundle/media", "bundle/durable", "verify", "unpack", "unpack/site", "unpack/state", "unpack/store", "unpack/tree", "internal/fetch"} {
 		sentinels = append(sentinels, exportedErrors(t, dir)...)
 	}
+	// plan --offline counts this one and never shows it: sources/collect.
+	sentinels = slices.DeleteFunc(sentinels, func(name string) bool { return name == "fetch.OfflineError" })
 	if len(sentinels) < 20 {
 		t.Fatalf("%d sentinels found, want at least the 20 there were", len(sentinels))
 	}
