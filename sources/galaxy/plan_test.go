@@ -191,7 +191,10 @@ func TestPins(t *testing.T) {
 	o := given{"server": g.Root(), "roles": "acme.ntp", "collections": "acme.old"}
 	const archives = "artifacts/acme-base-1.0.0 artifacts/acme-old-1.0.0 roles/acme.ntp/v1"
 	vouched := func(p *sources.Plan) (all []string) {
-		for a := range p.Repositories[0].Artifacts() {
+		for a, err := range p.Repositories[0].Artifacts() {
+			if err != nil {
+				t.Fatal(err)
+			}
 			if strings.HasSuffix(a.File.Path, ".tar.gz") {
 				all = append(all, a.Evidence.Vouched)
 			}

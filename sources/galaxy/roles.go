@@ -49,17 +49,16 @@ func (p *rolePick) full() string { return p.role.Owner + "." + p.role.Name }
 func (c *chosen) chooseRoles(ctx context.Context, env *sources.Env, e *entry) error {
 	known, seen := map[string]*api.Role{}, map[wanted]bool{}
 	var errs []error
-	for i := 0; i < len(c.wanted); i++ {
-		w := c.wanted[i]
-		by := w.by
-		w.by = ""
-		if seen[w] {
+	for len(c.wanted) > 0 {
+		w := c.wanted[0]
+		c.wanted = c.wanted[1:]
+		same := wanted{w.Role, "", w.dir} // whoever asks
+		if seen[same] {
 			continue
 		}
-		if seen[w] = true; i == maxRoles {
+		if seen[same] = true; len(seen) > maxRoles {
 			return fmt.Errorf("role %s: more than %d roles need each other: %w", w.Name, maxRoles, bundle.ErrUsage)
 		}
-		w.by = by
 		if err := c.role(ctx, env, e, w, known); err != nil {
 			errs = append(errs, fmt.Errorf("role %s, which is asked for by %s: %w", w.Name+fetch.Redact(w.Origin), w.by, err))
 		}

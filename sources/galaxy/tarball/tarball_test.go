@@ -117,12 +117,12 @@ func TestReadRefuses(t *testing.T) {
 // TestReadCut: an archive that ends anywhere is none, and one whose bytes do not come is the reader's error.
 func TestReadCut(t *testing.T) {
 	whole := sample().Archive(t)
-	for n := range len(whole) {
+	for n := range whole {
 		if _, err := Read(bytes.NewReader(whole[:n])); !errors.Is(err, bundle.ErrMalformed) {
 			t.Fatalf("%d of %d bytes: %v", n, len(whole), err)
 		}
 	}
-	if _, err := Read(io.MultiReader(bytes.NewReader(whole[:100]), iotest.ErrReader(iotest.ErrTimeout))); err != iotest.ErrTimeout {
+	if _, err := Read(io.MultiReader(bytes.NewReader(whole[:100]), iotest.ErrReader(iotest.ErrTimeout))); !errors.Is(err, iotest.ErrTimeout) {
 		t.Errorf("a reader's own error: %v", err)
 	}
 }
@@ -195,7 +195,7 @@ func TestReadRole(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	whole := role().Archive(t)
-	for n := range len(whole) {
+	for n := range whole {
 		if _, err := ReadRole(bytes.NewReader(whole[:n])); !errors.Is(err, bundle.ErrMalformed) {
 			t.Fatalf("%d of %d bytes: %v", n, len(whole), err)
 		}
