@@ -12,7 +12,10 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
+	"github.com/gapbundle/gapbundle/sources/files"
 	"github.com/gapbundle/gapbundle/sources/galaxy/galaxytest"
+	"github.com/gapbundle/gapbundle/sources/git"
+	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
 // forge serves git repositories as files, in all ways that git clones from.
@@ -61,24 +64,23 @@ func (f *forge) put(name string, files map[string]string) {
 // TestClientsElsewhere: what a requirements file has by address, by repository and on disk, installed
 // from the file that the mirror has for use inside.
 func TestClientsElsewhere(t *testing.T) {
-	w, g, f := newWorld(t), galaxytest.New(t), newForge(t)
+	w, g, f := sourcetest.NewWorld(t, files.Kind(), Kind(), git.Kind()), galaxytest.New(t), newForge(t)
 	g.Add(base("1.0.0"))
 	g.AddRoles(&galaxytest.Role{Owner: "acme", Name: "bash", Tag: "v1"})
 	g.Put("/their/thing.tar.gz", (&galaxytest.Collection{Namespace: "other", Name: "thing", Version: "1.0.0", Dependencies: map[string]string{"acme.base": "*"}}).Archive(t))
 	g.Put("/their/role-u.tar.gz", (&galaxytest.Role{Owner: "x", Name: "u", Tag: "1", Meta: "dependencies: [acme.bash]\n"}).Archive(t))
 	f.put("c.git", map[string]string{"galaxy.yml": "namespace: in\nname: git\nversion: 3.0.0\nreadme: README.md\nauthors: [x]\n", "README.md": "x\n"})
 	f.put("r.git", map[string]string{"meta/main.yml": "galaxy_info: {}\ndependencies: []\n", "tasks/main.yml": "[]\n"})
-	write(t, w.dir, "own-stuff-0.1.0.tar.gz", string((&galaxytest.Collection{Namespace: "own", Name: "stuff", Version: "0.1.0"}).Archive(t)))
-	write(t, w.dir, "role-d.tar.gz", string((&galaxytest.Role{Owner: "x", Name: "d", Tag: "1"}).Archive(t)))
-	write(t, w.dir, "requirements.yml", "collections:\n- "+g.URL("/their/thing.tar.gz")+"\n- own-stuff-0.1.0.tar.gz\n- {name: "+f.url+"/c.git, type: git, version: devel}\n"+
+	write(t, w.Dir, "own-stuff-0.1.0.tar.gz", string((&galaxytest.Collection{Namespace: "own", Name: "stuff", Version: "0.1.0"}).Archive(t)))
+	write(t, w.Dir, "role-d.tar.gz", string((&galaxytest.Role{Owner: "x", Name: "d", Tag: "1"}).Archive(t)))
+	write(t, w.Dir, "requirements.yml", "collections:\n- "+g.URL("/their/thing.tar.gz")+"\n- own-stuff-0.1.0.tar.gz\n- {name: "+f.url+"/c.git, type: git, version: devel}\n"+
 		"roles:\n- src: "+g.URL("/their/role-u.tar.gz")+"\n- src: role-d.tar.gz\n- {src: "+f.url+"/r.git, scm: git, version: v1}\n")
-	w.publish("- {name: galaxy, kind: galaxy, server: " + g.Root() + ", requirements: requirements.yml}\n")
+	w.Publish("site", "- {name: galaxy, kind: galaxy, server: "+g.Root()+", requirements: requirements.yml}\n")
 	clients := releases(t)
 	for _, name := range []string{webtest.Nginx, webtest.Serve} {
 		t.Run(name, func(t *testing.T) {
-			s := webtest.Start(t, name, w.mirror)
-			w.t = t
-			w.at(s.URL)
+			s := webtest.Start(t, name, w.Mirror)
+			w.Behind(s.URL)
 			for _, client := range []ansible{clients[0], clients[3]} {
 				c := newControl(t, client, s.URL)
 				c.write("requirements.yml", get(t, s.URL+"/galaxy/galaxy/requirements/requirements.yml"))

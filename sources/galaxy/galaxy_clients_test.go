@@ -8,14 +8,15 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
+	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
 // TestClients: collections with what they depend on, roles with what they need, signatures, verify,
 // download and --offline, by four releases of ansible-galaxy from all servers.
 func TestClients(t *testing.T) {
-	w := newWorld(t)
-	r := newRig(t, w.dir)
-	w.publish(r.spec())
+	w := sourcetest.NewWorld(t, Kind())
+	r := newRig(t, w.Dir)
+	w.Publish("site", r.spec())
 	clients := releases(t)
 	var ring bytes.Buffer
 	if err := r.alice.Serialize(&ring); err != nil {
@@ -23,9 +24,7 @@ func TestClients(t *testing.T) {
 	}
 	// Each release does everything on one server, and on each server everything is done by one.
 	whole := map[string]string{"debian": webtest.Nginx, "2.17.14": webtest.Apache, "2.18.19": webtest.Caddy, "newest": webtest.Serve}
-	webtest.Each(t, w.mirror, func(t *testing.T, s *webtest.Server) {
-		w.t = t
-		w.at(s.URL)
+	w.Each(t, func(t *testing.T, s *webtest.Server) {
 		for _, client := range clients {
 			t.Run(client.name, func(t *testing.T) {
 				c := newControl(t, client, s.URL)

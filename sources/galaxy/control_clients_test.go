@@ -4,7 +4,6 @@ package galaxy
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -12,15 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/gapbundle/gapbundle/sources"
-	"github.com/gapbundle/gapbundle/sources/export"
-	"github.com/gapbundle/gapbundle/sources/files"
-	"github.com/gapbundle/gapbundle/sources/git"
-	"github.com/gapbundle/gapbundle/sources/keys"
-	"github.com/gapbundle/gapbundle/unpack"
-	"github.com/gapbundle/gapbundle/verify"
 )
 
 // ansible is a release of ansible-core: Debian's, and those that .ci/ansible set up.
@@ -117,68 +107,4 @@ func get(t *testing.T, url string) string {
 		t.Fatalf("%s: %s, %v", url, r.Status, err)
 	}
 	return string(b)
-}
-
-// world is an exporter and a mirror.
-type world struct {
-	t           *testing.T
-	dir, mirror string
-}
-
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), mirror: filepath.Join(t.TempDir(), "mirror")}
-	private, public, id, err := keys.GenerateExporter([]byte("x"))
-	w.check(err)
-	write(t, w.dir, "exporter.key", string(private))
-	w.check(os.Chmod(filepath.Join(w.dir, "exporter.key"), 0o600))
-	m, err := unpack.Create(w.mirror, unpack.Options{})
-	w.check(err)
-	defer m.Close()
-	w.check(m.UpdatePolicy(t.Context(), "test", func(p *verify.Policy) error {
-		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
-	}))
-	return w
-}
-
-func (w *world) check(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// publish exports sources and imports them.
-func (w *world) publish(text string) {
-	w.t.Helper()
-	write(w.t, w.dir, "spec.yaml", "version: 1\nname: site\nsigning: {exporter: exporter.key}\nsources:\n"+text)
-	made, err := export.Run(w.t.Context(), export.Options{
-		SpecPath: filepath.Join(w.dir, "spec.yaml"), Targets: []string{w.dir}, NoReadback: true, Now: time.Now(),
-		Passphrase: func(string) ([]byte, error) { return []byte("x"), nil },
-		Kinds:      sources.Kinds{files.Kind(), Kind(), git.Kind()}, Tool: "test", Env: func(string) string { return "" },
-	})
-	w.check(err)
-	m, err := unpack.Open(w.mirror, unpack.Options{})
-	w.check(err)
-	defer m.Close()
-	_, err = m.Receive(w.t.Context(), made.Dirs, unpack.ImportOptions{AcceptKeys: true})
-	w.check(err)
-}
-
-// at gives the mirror its address.
-func (w *world) at(url string) {
-	w.t.Helper()
-	m, err := unpack.Open(w.mirror, unpack.Options{})
-	w.check(err)
-	defer m.Close()
-	_, err = m.SetBaseURL(w.t.Context(), url)
-	w.check(err)
-	if _, err := m.Check(w.t.Context(), unpack.CheckOptions{Data: 1}); err != nil {
-		w.t.Errorf("at %s: %v", url, err)
-	}
-	tree, err := m.Tree(Name)
-	w.check(err)
-	counts, err := check(w.t.Context(), tree)
-	w.check(err)
-	w.t.Logf("complete: %s", fmt.Sprint(counts))
 }
