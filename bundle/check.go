@@ -109,7 +109,7 @@ func (f *findings) wrap(what string, err error) {
 }
 
 func (f *findings) text(what, s string) {
-	if len(s) > maxText || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+	if len(s) > maxText || CheckText(s) != nil {
 		f.add("%s %.80q: want at most %d bytes of text", what, s, maxText)
 	}
 }
@@ -147,6 +147,11 @@ func CheckAnnotations(a map[string]string) error {
 	for k, v := range a {
 		if k == "" || len(k) > MaxAnnotationSize || len(v) > MaxAnnotationSize || !utf8.ValidString(k) || !utf8.ValidString(v) {
 			return fmt.Errorf("entry %.80q: want a key and at most %d bytes of text each: %w", k, MaxAnnotationSize, ErrMalformed)
+		}
+		for _, text := range []string{k, v} {
+			if err := CheckText(text); err != nil {
+				return fmt.Errorf("entry %.80q: %w", k, err)
+			}
 		}
 	}
 	return nil

@@ -35,8 +35,30 @@ func CheckPath(p string) error {
 		}
 	}
 	for _, r := range p {
-		if r == '\\' || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == '\ufeff' {
+		if r == '\\' || !IsPlain(r) {
 			return fmt.Errorf("path %q: character %U is not allowed: %w", p, r, ErrMalformed)
+		}
+	}
+	return nil
+}
+
+// IsPlain reports whether a character may stand in a text that is signed or printed. The
+// others draw on a terminal or make a text look like another one: control characters
+// (C0 and C1, line feeds included), marks of writing direction, separators of lines, and
+// the byte order mark.
+func IsPlain(r rune) bool {
+	return !unicode.IsControl(r) && !unicode.Is(unicode.Bidi_Control, r) && r != '\u2028' && r != '\u2029' && r != '\ufeff'
+}
+
+// CheckText reports whether a signed text is UTF-8 and has plain characters alone.
+// Errors match ErrMalformed.
+func CheckText(s string) error {
+	if !utf8.ValidString(s) {
+		return fmt.Errorf("text %.80q: not UTF-8: %w", s, ErrMalformed)
+	}
+	for _, r := range s {
+		if !IsPlain(r) {
+			return fmt.Errorf("text %.80q: character %U is not allowed: %w", s, r, ErrMalformed)
 		}
 	}
 	return nil

@@ -72,6 +72,11 @@ func checkEvidenceLine(e *bundle.Evidence) error {
 			return fmt.Errorf("path %q: vouched %.80q: %w", e.Path, e.Vouched, bundle.ErrMalformed)
 		}
 	}
+	for _, text := range []string{e.Origin, e.Reason} {
+		if err := bundle.CheckText(text); err != nil {
+			return fmt.Errorf("path %q: %w", e.Path, err)
+		}
+	}
 	if e.Annotations != nil {
 		if err := bundle.CheckAnnotations(e.Annotations); err != nil {
 			return fmt.Errorf("path %q: annotations: %w", e.Path, err)

@@ -7,6 +7,9 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
+// CheckEvidenceLine is checkEvidenceLine.
+func CheckEvidenceLine(e *bundle.Evidence) error { return checkEvidenceLine(e) }
+
 // StreamFrom is Stream over a file that is somewhere else, or fails.
 func (b *Bundle) StreamFrom(ctx context.Context, volume int, r io.Reader, sink Sink) error {
 	s := &stream{b: b, v: b.volumes[volume].Volume, sink: sink, progress: bundle.NoProgress}

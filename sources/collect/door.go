@@ -39,6 +39,9 @@ func (d *door) pass(p *placed) bool {
 	if err == nil {
 		err = bundle.CheckFilled(d.mounts[p.repository], f)
 	}
+	if err == nil {
+		err = checkTexts(&p.artifact)
+	}
 	switch {
 	case err != nil:
 	case f.Size < -1 || f.Size > MaxArtifact:
@@ -51,6 +54,24 @@ func (d *door) pass(p *placed) bool {
 		d.add(fmt.Errorf("%s: %s: %w", p.where(), err.Error(), p.fault()))
 	}
 	return err == nil
+}
+
+// checkTexts refuses texts that would draw on the terminal of whoever reads the lists:
+// reasons have names of upstream's in them.
+func checkTexts(a *sources.Artifact) error {
+	for _, text := range []string{a.Evidence.Origin, a.Evidence.Reason} {
+		if err := bundle.CheckText(text); err != nil {
+			return err
+		}
+	}
+	for _, annotations := range []map[string]string{a.File.Annotations, a.Evidence.Annotations} {
+		if annotations != nil {
+			if err := bundle.CheckAnnotations(annotations); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (d *door) add(err error) {

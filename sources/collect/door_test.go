@@ -44,6 +44,9 @@ func TestDoor(t *testing.T) {
 	const tib = int64(1) << 40
 	filled := item("page", 1<<20+1, url)
 	filled.File.Filled = true
+	drawing, turned := item("a", 1, url), item("a", 1, url)
+	drawing.Evidence.Reason = "needed by \x1b[2Jx"
+	turned.File.Annotations = map[string]string{"title": "a\u202eb"}
 	for name, test := range map[string]struct {
 		artifacts []sources.Artifact
 		room      int64
@@ -61,6 +64,8 @@ func TestDoor(t *testing.T) {
 		"file and folder":   {[]sources.Artifact{item("a", 1, url), item("a/b", 1, url)}, 0, fetch.ErrUpstream, []string{url, "both a file and a folder"}},
 		"outside":           {[]sources.Artifact{item("../a", 1, url)}, 0, fetch.ErrUpstream, []string{url, "../a"}},
 		"outside, own":      {[]sources.Artifact{item("../a", 1, "")}, 0, bundle.ErrUsage, []string{"../a"}},
+		"a text that draws": {[]sources.Artifact{drawing}, 0, fetch.ErrUpstream, []string{url, "U+001B"}},
+		"a text that turns": {[]sources.Artifact{turned}, 0, fetch.ErrUpstream, []string{url, "U+202E"}},
 		"a page too large":  {[]sources.Artifact{filled}, 0, fetch.ErrUpstream, []string{url, "filled"}},
 		"several": {[]sources.Artifact{item("a", 17*tib, url), item("b", 18*tib, url)}, 0, fetch.ErrUpstream,
 			[]string{`"a"`, `"b"`}},

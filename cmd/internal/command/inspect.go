@@ -108,7 +108,7 @@ func inspectOne(c *cli.Context, asJSON bool, out io.Writer, r *bundle.Reader) er
 
 func writeFile(w io.Writer, f inspectedFile, sums bool) error {
 	if sums {
-		_, err := fmt.Fprintf(w, "%s  %s\n", f.Digest.Hex(), f.Path)
+		_, err := io.WriteString(w, sumLine(f.Digest.Hex(), f.Path))
 		return err
 	}
 	_, err := fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", f.Path, f.Digest, f.Size, FirstOf(f.Origin, "-"), f.Vouched)

@@ -41,7 +41,7 @@ type Output struct {
 }
 
 func newOutput(c *cli.Context) *Output {
-	o := &Output{stdout: c.App.Writer, stderr: c.App.ErrWriter, json: c.Bool("json"), quiet: c.Bool("quiet")}
+	o := &Output{stdout: &plainWriter{w: c.App.Writer}, stderr: c.App.ErrWriter, json: c.Bool("json"), quiet: c.Bool("quiet")}
 	o.hint, _ = c.App.Metadata[hintKey].(func(error) string)
 	level := ValueOf[*Choice](c, "log-level").value
 	if o.quiet {
@@ -171,10 +171,11 @@ type Screen struct {
 func (s *Screen) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	line := plainText(b)
 	if s.bar {
-		b = append([]byte("\r\x1b[K"), b...)
+		line = append([]byte("\r\x1b[K"), line...)
 	}
-	if _, err := s.w.Write(b); err != nil {
+	if _, err := s.w.Write(line); err != nil {
 		return 0, err
 	}
 	return len(b), nil
@@ -344,10 +345,10 @@ func (p *Progress) Add(bytes int64) {
 func (p *Progress) Item(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.items[1] == name {
+	if p.items[1] == name { // what is not plain is shown again, which does no harm
 		return
 	}
-	p.items[0], p.items[1] = p.items[1], name
+	p.items[0], p.items[1] = p.items[1], string(plainText([]byte(name)))
 	if p.bar != nil {
 		p.bar.Set("items", p.current())
 	}
