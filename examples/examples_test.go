@@ -66,6 +66,7 @@ func trip(t *testing.T, program, spec string) {
 	isGalaxy := strings.HasPrefix(spec, "galaxy")
 	isHelm := strings.HasPrefix(spec, "helm")
 	isPyPI := strings.HasPrefix(spec, "pypi")
+	isGit := strings.HasPrefix(spec, "git")
 	packages := newRPMs(t, repositories)
 	registries := newRegistries(t)
 	var handler http.Handler = up
@@ -74,6 +75,8 @@ func trip(t *testing.T, program, spec string) {
 		handler = repositories
 	case isRPM:
 		handler = packages
+	case isGit:
+		handler = newGit(t)
 	case isImages:
 		mirrors := newImages(t, repositories)
 		mirrors.adopt(dir)
@@ -123,6 +126,11 @@ func trip(t *testing.T, program, spec string) {
 	if isRPM {
 		run("clients", "mirror", "--for", "dnf")
 	}
+	if isGit {
+		for _, client := range []string{"git", "ansible"} {
+			run("clients", "mirror", "--for", client, "--base-url", "http://mirror.lan")
+		}
+	}
 	if isOCI {
 		for _, client := range []string{"containerd", "crio", "docker", "k3s", "podman"} {
 			run("clients", "mirror", "--for", client, "--base-url", "http://mirror.lan")
@@ -148,7 +156,7 @@ func trip(t *testing.T, program, spec string) {
 			run("clients", "mirror", "--for", client, "--base-url", "https://mirror.lan")
 		}
 	}
-	if isApt || isRPM || isOCI || isImages || isGalaxy || isHelm || isPyPI { // the check asked for everything that a client would
+	if isApt || isRPM || isOCI || isImages || isGalaxy || isHelm || isPyPI || isGit { // the check asked for everything that a client would
 		return
 	}
 
