@@ -54,6 +54,10 @@ type Kind struct {
 	// export over what was collected and inside over what is published.
 	// Errors match bundle.ErrIncomplete or bundle.ErrCorrupt and are joined.
 	Check func(ctx context.Context, t Tree) ([]bundle.CheckCount, error)
+	// Deep has the client's own program look at what is published below the web
+	// root, more closely than Check does; nil: there is no such program. Errors
+	// are those of Check, or say that the program is missing.
+	Deep func(ctx context.Context, web string, t Tree) ([]bundle.CheckCount, error)
 	// Clients makes the client configuration for the repositories of this
 	// kind. The result must be a function of the file lists alone.
 	Clients func(ctx context.Context, repos []bundle.Repository, t Tree) ([]ClientFile, error)

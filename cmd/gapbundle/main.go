@@ -11,12 +11,14 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/all"
 	"github.com/gapbundle/gapbundle/sources/config"
 	"github.com/gapbundle/gapbundle/sources/export"
@@ -45,7 +47,7 @@ gapbundle import /media/usb --to /srv/mirror`,
 		Subcommands: slices.Concat([]*cli.Command{
 			keygenCommand(), planCommand(), exportCommand(), command.VerifyCommand(), command.InspectCommand(),
 			command.TrustCommand(), command.ImportCommand(), receiptsCommand(),
-		}, command.MirrorCommands(checkKinds), []*cli.Command{
+		}, command.MirrorCommands(checkKinds, checkDeep), []*cli.Command{
 			command.PushCommand(), command.ServeCommand(), command.VersionCommand(), command.CompletionCommand(), command.ManCommand(program),
 		}),
 	}
@@ -66,12 +68,30 @@ func exportHint(err error) string {
 
 // checkKinds asks every kind whether its clients would find what they need.
 func checkKinds(ctx context.Context, m *unpack.Mirror) ([]bundle.CheckCount, error) {
+	return eachKind(m, func(kind sources.Kind, tree sources.Tree) ([]bundle.CheckCount, error) {
+		if kind.Check == nil {
+			return nil, nil
+		}
+		return kind.Check(ctx, tree)
+	})
+}
+
+// checkDeep has clients' own programs look at what is published, of kinds that
+// have such a program.
+func checkDeep(ctx context.Context, m *unpack.Mirror) ([]bundle.CheckCount, error) {
+	return eachKind(m, func(kind sources.Kind, tree sources.Tree) ([]bundle.CheckCount, error) {
+		if kind.Deep == nil {
+			return nil, nil
+		}
+		return kind.Deep(ctx, filepath.Join(m.Dir(), "current"), tree)
+	})
+}
+
+// eachKind calls look for every kind of which something is published.
+func eachKind(m *unpack.Mirror, look func(sources.Kind, sources.Tree) ([]bundle.CheckCount, error)) ([]bundle.CheckCount, error) {
 	var counts []bundle.CheckCount
 	var found []error
 	for _, kind := range all.Kinds() {
-		if kind.Check == nil {
-			continue
-		}
 		tree, err := m.Tree(kind.Name)
 		if err != nil {
 			return nil, err
@@ -79,7 +99,7 @@ func checkKinds(ctx context.Context, m *unpack.Mirror) ([]bundle.CheckCount, err
 		if len(tree.Repositories()) == 0 {
 			continue
 		}
-		n, err := kind.Check(ctx, tree)
+		n, err := look(kind, tree)
 		counts, found = append(counts, n...), append(found, err)
 	}
 	return counts, errors.Join(found...)

@@ -122,6 +122,34 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// The git program finds what only following links finds: an object that is in
+// no pack, although every file is whole.
+func TestDeep(t *testing.T) {
+	tr := checked(t)
+	counts, err := deep(t.Context(), tr.web, tr)
+	if err != nil || len(counts) != 1 || counts[0].Count != 2 {
+		t.Fatalf("got %v, %v", counts, err)
+	}
+	dir := filepath.Join(tr.web, "git", filepath.FromSlash(tr.ending("up.git/HEAD")))
+	dir = filepath.Dir(dir)
+	packs, err := filepath.Glob(dir + "/objects/pack/*.pack")
+	if err != nil || len(packs) != 2 {
+		t.Fatal(packs, err)
+	}
+	for _, p := range packs {
+		away := strings.TrimSuffix(p, ".pack")
+		if err := errors.Join(os.Rename(p, away+".away")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := deep(t.Context(), tr.web, tr); !errors.Is(err, bundle.ErrCorrupt) || !strings.Contains(err.Error(), "up.git") {
+			t.Errorf("without %s: %v", filepath.Base(p), err)
+		}
+		if err := os.Rename(away+".away", p); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func withoutPacks(b []byte) []byte {
 	head, _, _ := bytes.Cut(b, []byte("pack 1"))
 	return head

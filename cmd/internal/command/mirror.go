@@ -65,8 +65,13 @@ func WouldBe(c *cli.Context) string {
 type Completeness func(ctx context.Context, m *unpack.Mirror) ([]bundle.CheckCount, error)
 
 // MirrorCommands are the commands on one mirror. complete is the half of check
-// that knows kinds; nil: this program has none.
-func MirrorCommands(complete Completeness) []*cli.Command {
+// that knows kinds, and deep what check --deep does besides; nil: this program
+// has none.
+func MirrorCommands(complete, deep Completeness) []*cli.Command {
+	checkFlags := []cli.Flag{Parsed("data", "hash the content again, or a share of it such as `5%`", new(Share)), JobsFlag()}
+	if deep != nil {
+		checkFlags = append(checkFlags, Toggle("deep", "have the git program follow every link of every git repository; needs git on this machine"))
+	}
 	one := func(name, args, usage, example string, f func(*cli.Context, *Output, *unpack.Mirror) error, flags ...cli.Flag) *cli.Command {
 		return Leaf(&cli.Command{Name: name, Usage: usage, ArgsUsage: args, UsageText: example, Flags: flags},
 			func(c *cli.Context, o *Output) error {
@@ -89,8 +94,7 @@ func MirrorCommands(complete Completeness) []*cli.Command {
 			"gapbundle config /srv/mirror --base-url https://mirror.lan", mirrorConfig,
 			Text("base-url", "`URL` at which clients reach the mirror; goes into the client files"), DryRunFlag(), RetryLockFlag()),
 		one("check", "MIRROR", "look whether everything that is published is there, and complete for its clients",
-			"gapbundle check /srv/mirror --data=5%", mirrorCheck(complete),
-			Parsed("data", "hash the content again, or a share of it such as `5%`", new(Share)), JobsFlag()),
+			"gapbundle check /srv/mirror --data=5%", mirrorCheck(complete, deep), checkFlags...),
 		one("rollback", "MIRROR", "publish an earlier content again",
 			"gapbundle rollback /srv/mirror --set slurm-site --to 6", mirrorRollback,
 			Text("set", "only this set: its `NAME`"), Text("to", "`N` of the generation whose content is wanted; default: the one before"),
@@ -267,7 +271,7 @@ func mirrorGC(c *cli.Context, o *Output, m *unpack.Mirror) error {
 
 // mirrorCheck looks at the files, and then asks whether clients would find what
 // they need. Where this program cannot ask, it prints what the export counted.
-func mirrorCheck(complete Completeness) func(*cli.Context, *Output, *unpack.Mirror) error {
+func mirrorCheck(complete, deep Completeness) func(*cli.Context, *Output, *unpack.Mirror) error {
 	return func(c *cli.Context, o *Output, m *unpack.Mirror) error {
 		data := float64(*ValueOf[*Share](c, "data"))
 		files, err := m.Check(c.Context, unpack.CheckOptions{Data: data})
@@ -281,6 +285,10 @@ func mirrorCheck(complete Completeness) func(*cli.Context, *Output, *unpack.Mirr
 		} else {
 			result.Counted, kindErr = countedAtExport(m)
 			result.Note = notAskedAgain
+		}
+		if deep != nil && c.Bool("deep") {
+			more, deepErr := deep(c.Context, m)
+			result.Checks, kindErr = append(result.Checks, more...), errors.Join(kindErr, deepErr)
 		}
 		o.Show(result, func(w io.Writer) { writeCheck(w, result) })
 		return errors.Join(err, kindErr)

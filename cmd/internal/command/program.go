@@ -172,7 +172,7 @@ rules of clients was counted at export, and the whole program asks it again.`,
 gapbundle import /media/usb --to /srv/mirror`,
 		Subcommands: slices.Concat([]*cli.Command{
 			VerifyCommand(), InspectCommand(), TrustCommand(), ImportCommand(),
-		}, MirrorCommands(nil), []*cli.Command{
+		}, MirrorCommands(nil, nil), []*cli.Command{
 			PushCommand(), ServeCommand(), VersionCommand(), CompletionCommand(), ManCommand(insideTable),
 		}),
 	}

@@ -43,6 +43,32 @@ func Init(ctx context.Context, git *gitrun.Git, path string) (*Repo, error) {
 	return r, r.dir.Run(ctx, gitrun.Call{Args: []string{"init", "--quiet", "--bare", "--template=", "."}})
 }
 
+// Over makes a repository at path whose refs and objects are those of a
+// published one, which is only read.
+func Over(ctx context.Context, git *gitrun.Git, path, published string) (*Repo, error) {
+	r, err := Init(ctx, git, path)
+	if err != nil {
+		return nil, err
+	}
+	published, err = filepath.Abs(published)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"HEAD", "packed-refs"} {
+		content, err := os.ReadFile(filepath.Join(published, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(path, name), content, 0o600)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(path, "objects", "info"), 0o700); err != nil {
+		return nil, err
+	}
+	return r, os.WriteFile(filepath.Join(path, "objects", "info", "alternates"), []byte(filepath.Join(published, "objects")+"\n"), 0o600)
+}
+
 // Advertised asks the upstream behind a relay for its refs. symref is the
 // branch that HEAD names, empty if the server does not say; head is HEAD's object.
 func Advertised(ctx context.Context, git *gitrun.Git, from *relay.Relay) (refs []gitfile.Ref, symref string, head gitfile.ID, err error) {
