@@ -70,7 +70,9 @@ func TestInsideCommands(t *testing.T) {
 			command.Leaves(c, nil, func(path []string, c *cli.Command) {
 				s += fmt.Sprint(path, c.Usage, c.ArgsUsage, c.Description, c.UsageText)
 				for _, f := range c.Flags {
-					s += fmt.Sprint(f)
+					if f.Names()[0] != "deep" { // it starts a program, which this side never does
+						s += fmt.Sprint(f)
+					}
 				}
 			})
 			return s

@@ -43,8 +43,8 @@ type Packed struct {
 // The pack is canonical: its bytes are a function of the tips, the boundary
 // and the versions of git and zlib, and of nothing else. git's own choice of
 // deltas depends on how the objects are stored. So they are written one by one
-// into an empty repository first, and packed there by sorted name with one
-// thread and nothing reused. (Measured: without that step the same objects of
+// into an empty repository first, and packed there by sorted name, each with its
+// path, with one thread and nothing reused. (Measured: without that step the same objects of
 // two repositories gave two packs.) The boundary is made git's shallow file
 // for this, so that a repository that was fetched whole looks like one that
 // was fetched down to it.
@@ -56,8 +56,8 @@ func (r *Repo) Pack(ctx context.Context, tips []gitfile.Tip, boundary []gitfile.
 	if err != nil {
 		return nil, err
 	}
-	ids, err := r.list(ctx, revisions)
-	if err != nil || len(ids) == 0 {
+	objects, err := r.list(ctx, revisions)
+	if err != nil || len(objects) == 0 {
 		return nil, err
 	}
 	fresh, err := os.MkdirTemp(into, "loose-")
@@ -65,7 +65,7 @@ func (r *Repo) Pack(ctx context.Context, tips []gitfile.Tip, boundary []gitfile.
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(fresh)) }()
-	name, err := r.pack(ctx, ids, filepath.Join(fresh, "repository"), into)
+	name, err := r.pack(ctx, objects, filepath.Join(fresh, "repository"), into)
 	if err != nil {
 		return nil, err
 	}
@@ -99,21 +99,30 @@ func (r *Repo) revisions(ctx context.Context, tips []gitfile.Tip, boundary []git
 	return b.String(), err
 }
 
+// named is an object and the path at which it was found first, which tells
+// pack-objects what to compare it with. The order in which rev-list walks does
+// not depend on how objects are stored, so neither do the paths.
+type named struct {
+	id   gitfile.ID
+	path string
+}
+
 // list lists the objects, sorted.
-func (r *Repo) list(ctx context.Context, revisions string) ([]gitfile.ID, error) {
-	var ids []gitfile.ID
+func (r *Repo) list(ctx context.Context, revisions string) ([]named, error) {
+	var all []named
 	err := r.lines(ctx, gitrun.Call{
-		Args: []string{"rev-list", "--objects", "--no-object-names", "--stdin"}, Stdin: strings.NewReader(revisions),
+		Args: []string{"rev-list", "--objects", "--stdin"}, Stdin: strings.NewReader(revisions),
 	}, func(line string) error {
-		id, err := gitfile.ParseID(line)
-		ids = append(ids, id)
-		if len(ids) > gitfile.MaxObjects {
+		name, path, _ := strings.Cut(line, " ")
+		id, err := gitfile.ParseID(name)
+		all = append(all, named{id, path})
+		if len(all) > gitfile.MaxObjects {
 			return fmt.Errorf("more than %d objects", gitfile.MaxObjects)
 		}
 		return err
 	})
-	slices.SortFunc(ids, func(a, b gitfile.ID) int { return bytes.Compare(a[:], b[:]) })
-	return ids, err
+	slices.SortFunc(all, func(a, b named) int { return bytes.Compare(a.id[:], b.id[:]) })
+	return all, err
 }
 
 // newest lists the newest commits, by their dates and then by their names.
@@ -146,13 +155,13 @@ func (r *Repo) newest(ctx context.Context, revisions string) ([]gitfile.ID, erro
 	return ids, err
 }
 
-// names is what pack-objects reads.
-func names(ids []gitfile.ID) io.Reader {
+// names is what pack-objects reads. It is closed by whoever reads it.
+func names(objects []named) *io.PipeReader {
 	r, w := io.Pipe()
 	go func() {
 		b := bufio.NewWriter(w)
-		for _, id := range ids {
-			if _, err := fmt.Fprintln(b, id); err != nil {
+		for _, o := range objects {
+			if _, err := fmt.Fprintf(b, "%s %s\n", o.id, o.path); err != nil {
 				break
 			}
 		}
@@ -162,7 +171,7 @@ func names(ids []gitfile.ID) io.Reader {
 }
 
 // pack writes the objects into the empty repository at fresh and packs them.
-func (r *Repo) pack(ctx context.Context, ids []gitfile.ID, fresh, into string) (name string, err error) {
+func (r *Repo) pack(ctx context.Context, all []named, fresh, into string) (name string, err error) {
 	empty, err := Init(ctx, r.git, fresh)
 	if err != nil {
 		return "", err
@@ -170,7 +179,9 @@ func (r *Repo) pack(ctx context.Context, ids []gitfile.ID, fresh, into string) (
 	objects, stream := io.Pipe()
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		err := r.dir.Run(groupCtx, gitrun.Call{Args: []string{"pack-objects", "--quiet", "--stdout", "--delta-base-offset"}, Stdin: names(ids), Stdout: stream})
+		list := names(all)
+		defer list.Close()
+		err := r.dir.Run(groupCtx, gitrun.Call{Args: []string{"pack-objects", "--quiet", "--stdout", "--delta-base-offset"}, Stdin: list, Stdout: stream})
 		stream.CloseWithError(err)
 		return err
 	})
@@ -182,10 +193,12 @@ func (r *Repo) pack(ctx context.Context, ids []gitfile.ID, fresh, into string) (
 	if err := group.Wait(); err != nil {
 		return "", err
 	}
+	list := names(all)
+	defer list.Close()
 	out, err := empty.dir.Output(ctx, maxSmall, gitrun.Call{Args: []string{
 		"pack-objects", "--quiet", "--threads=1", "--no-reuse-delta", "--no-reuse-object", "--delta-base-offset",
 		"--window=" + window, "--depth=" + depth, filepath.Join(into, "pack"),
-	}, Stdin: names(ids)})
+	}, Stdin: list})
 	return strings.TrimSpace(string(out)), err
 }
 
