@@ -102,6 +102,10 @@ type brokenError struct {
 	err error
 }
 
+// Broken is the error of an answer whose body, which Stream returned, broke off:
+// Attempts takes it for one that another attempt may cure. url is redacted.
+func Broken(url string, err error) error { return &brokenError{url: Redact(url), err: err} }
+
 func (e *brokenError) Error() string   { return e.url + ": " + e.err.Error() }
 func (e *brokenError) Unwrap() []error { return []error{ErrUpstream, e.err} }
 

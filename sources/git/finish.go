@@ -29,7 +29,7 @@ func (m *mirror) finish(ctx context.Context) error {
 		m.record.Submodules = append(m.record.Submodules, m.sub[r.Commit()]...)
 	}
 	if m.repo != nil {
-		for _, step := range []func(context.Context) error{m.examine, m.steady, m.peel, m.verify, m.pack, m.pointers} {
+		for _, step := range []func(context.Context) error{m.examine, m.steady, m.verify, m.pack, m.pointers} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -38,8 +38,6 @@ func (m *mirror) finish(ctx context.Context) error {
 		if err := m.repo.Remove(); err != nil {
 			return err
 		}
-	} else if err := m.peel(ctx); err != nil {
-		return err
 	}
 	m.record.Sort()
 	m.record.Submodules = slices.Compact(m.record.Submodules)
@@ -149,6 +147,7 @@ func (m *mirror) pack(ctx context.Context) error {
 		return nil
 	}
 	tips = slices.CompactFunc(sortedTips(tips), func(a, b gitfile.Tip) bool { return a.ID == b.ID })
+	m.env.Log.Info("git: making a pack", "repository", m.url)
 	made, err := m.repo.Pack(ctx, tips, boundary(m.record.Packs, m.commits), m.folder)
 	if err != nil || made == nil {
 		return err

@@ -222,6 +222,45 @@ func change(t *testing.T, name string, f func([]byte) []byte) {
 	}
 }
 
+// A pack that breaks off is fetched once more, as often as any download is.
+func TestBrokenPack(t *testing.T) {
+	up, host, s := gittest.New(t), gittest.NewHost(t, true), newSite(t)
+	up.Grow(30)
+	host.Publish("a", up)
+	host.Server.Fail("/a.git/git-upload-pack", upstreamtest.Status(503), upstreamtest.Status(503))
+	s.must(fmt.Sprintf("- {name: x, url: %q}\n", host.URL("a")))
+	other := newSite(t)
+	cut := 0
+	backend := gittest.Backend(t, host.Dir)
+	host.Server.Handle(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if cut++; r.Method == http.MethodPost && cut < 6 {
+			upstreamtest.Cut(2000)(backend).ServeHTTP(w, r)
+			return
+		}
+		backend.ServeHTTP(w, r)
+	}))
+	other.must(fmt.Sprintf("- {name: x, url: %q}\n", host.URL("a")))
+}
+
+// A server that lies about what a tag leads to is not believed.
+func TestPeeled(t *testing.T) {
+	up, host, s := gittest.New(t), gittest.NewHost(t, false), newSite(t)
+	up.Commit("one", map[string]string{"a": "a\n"})
+	up.Commit("two", map[string]string{"a": "b\n"})
+	up.Git("tag", "-a", "-m", "v1", "v1")
+	host.Publish("a", up)
+	one, two := up.Git("rev-parse", "HEAD~"), up.Git("rev-parse", "HEAD")
+	change(t, host.Dir+"/a.git/info/refs", func(b []byte) []byte {
+		return []byte(strings.Replace(string(b), two+"\trefs/tags/v1^{}", one+"\trefs/tags/v1^{}", 1))
+	})
+	s.must(fmt.Sprintf("- {name: x, url: %q, refs: [\"refs/tags/*\"]}\n", host.URL("a")))
+	tr := tree{s}
+	b, err := os.ReadFile(filepath.Join(s.web, "git", tr.ending("packed-refs")))
+	if err != nil || !strings.Contains(string(b), "^"+two) {
+		t.Errorf("%s, %v: want ^%s", b, err, two)
+	}
+}
+
 // Redirects lead to where the spec lets a host lead, alternates nowhere.
 func TestRedirects(t *testing.T) {
 	up, host, elsewhere := gittest.New(t), gittest.NewHost(t, true), gittest.NewHost(t, true)

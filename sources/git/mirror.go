@@ -78,6 +78,9 @@ func (m *mirror) read(ctx context.Context) ([]want, error) {
 	if err := m.fetch(ctx); err != nil {
 		return nil, err
 	}
+	if err := m.peel(ctx); err != nil {
+		return nil, err
+	}
 	return m.submodules(ctx)
 }
 

@@ -86,8 +86,7 @@ func readKeys(name string) ([]byte, error) {
 // verify checks the signatures of the refs that have to be signed, of those
 // that were fetched. The others were checked when they were.
 func (m *mirror) verify(ctx context.Context) error {
-	rules := m.rules()
-	if len(rules) == 0 {
+	if len(m.rules()) == 0 {
 		return nil
 	}
 	var errs []error
@@ -98,8 +97,9 @@ func (m *mirror) verify(ctx context.Context) error {
 			continue
 		}
 		signed := false
-		for _, rule := range rules {
-			if len(rule.refs) > 0 && !matchesAny(rule.refs, r.Name) {
+		for _, w := range m.wants {
+			rule := w.entry.signed
+			if rule == nil || w.depth > 0 || !takes(m.patterns(w), w.exclude, r.Name) || len(rule.refs) > 0 && !matchesAny(rule.refs, r.Name) {
 				continue
 			}
 			who, err := m.signature(ctx, rule, r)

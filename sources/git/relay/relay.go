@@ -269,7 +269,7 @@ func (r *Relay) upstreamError(err error) error {
 	if errors.Is(err, fetch.ErrUpstream) || errors.Is(err, fetch.ErrRefused) || errors.Is(err, fetch.ErrConfig) {
 		return err
 	}
-	return fmt.Errorf("%s: %w: %w", fetch.Redact(r.url("")), fetch.ErrUpstream, err)
+	return fetch.Broken(r.url(""), err)
 }
 
 // refuse remembers why there is no answer, and tells git that there is none.
