@@ -31,15 +31,26 @@ func BenchmarkExport(b *testing.B) {
 			}
 			return time.Since(start)
 		}
+		cpu := func() float64 {
+			var usage syscall.Rusage
+			if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &usage); err != nil {
+				b.Fatal(err)
+			}
+			return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
+		}
+		before := cpu()
 		cloned := git("clone", "-q", "--mirror", host.URL("a"), dir+"/a")
 		repacked := git("-C", dir+"/a", "-c", "pack.threads=1", "repack", "-a", "-d", "-f", "-q")
 		b.ReportMetric(cloned.Seconds(), "s/clone")
 		b.ReportMetric(repacked.Seconds(), "s/repack")
+		b.ReportMetric(cpu()-before, "cpu-s/clone+repack")
 		b.ReportMetric(float64(sizeOf(b, dir+"/a/objects/pack/*.pack"))/(1<<20), "MiB/repacked")
 
+		before = cpu()
 		start := time.Now()
 		s.must(spec)
 		b.ReportMetric(time.Since(start).Seconds(), "s/export")
+		b.ReportMetric(cpu()-before, "cpu-s/export")
 		b.ReportMetric(float64(s.carry)/(1<<20), "MiB/carried")
 		var usage syscall.Rusage
 		if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &usage); err != nil {

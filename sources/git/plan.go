@@ -140,12 +140,6 @@ func (p *planner) read(ctx context.Context) error {
 	return nil
 }
 
-// placed is a want and the repository that it is about.
-type placed struct {
-	want
-	address address
-}
-
 // named are the repositories that the spec names.
 func (p *planner) named() ([]want, error) {
 	var all []want

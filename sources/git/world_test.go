@@ -70,13 +70,6 @@ func (s *site) Content(d bundle.Digest) ([]byte, error) {
 	return b, nil
 }
 
-func (s *site) write(name, content string) {
-	s.t.Helper()
-	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(content), 0o644); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 // specs are sources of this kind as a spec file has them.
 func (s *site) specs(text string) []sources.Spec {
 	s.t.Helper()

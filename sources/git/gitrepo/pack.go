@@ -43,8 +43,8 @@ type Packed struct {
 // The pack is canonical: its bytes are a function of the tips, the boundary
 // and the versions of git and zlib, and of nothing else. git's own choice of
 // deltas depends on how the objects are stored. So they are written one by one
-// into an empty repository first, and packed there by sorted name, each with its
-// path, with one thread and nothing reused. (Measured: without that step the same objects of
+// into an empty repository first, and packed there in the order of git's walk,
+// each with its path, with one thread and nothing reused. (Measured: without that step the same objects of
 // two repositories gave two packs.) The boundary is made git's shallow file
 // for this, so that a repository that was fetched whole looks like one that
 // was fetched down to it.
@@ -99,15 +99,15 @@ func (r *Repo) revisions(ctx context.Context, tips []gitfile.Tip, boundary []git
 	return b.String(), err
 }
 
-// named is an object and the path at which it was found first, which tells
-// pack-objects what to compare it with. The order in which rev-list walks does
-// not depend on how objects are stored, so neither do the paths.
+// named is an object and the path at which it was found first.
 type named struct {
 	id   gitfile.ID
 	path string
 }
 
-// list lists the objects, sorted.
+// list lists the objects in the order of git's walk, newest first, which tells
+// pack-objects what to compare with what. The walk depends on commits and their
+// dates, and not on how objects are stored.
 func (r *Repo) list(ctx context.Context, revisions string) ([]named, error) {
 	var all []named
 	err := r.lines(ctx, gitrun.Call{
@@ -121,7 +121,6 @@ func (r *Repo) list(ctx context.Context, revisions string) ([]named, error) {
 		}
 		return err
 	})
-	slices.SortFunc(all, func(a, b named) int { return bytes.Compare(a.id[:], b.id[:]) })
 	return all, err
 }
 

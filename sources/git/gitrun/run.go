@@ -235,14 +235,12 @@ type output struct {
 }
 
 func (o *output) Write(p []byte) (int, error) {
-	if o.to == nil || o.err != nil {
-		return len(p), nil
+	if o.to != nil && o.err == nil {
+		if _, o.err = o.to.Write(p); o.err != nil {
+			o.failed()
+		}
 	}
-	if _, err := o.to.Write(p); err != nil {
-		o.err = err
-		o.failed()
-	}
-	return len(p), nil
+	return len(p), nil // git is killed, and what it writes until then is of no use
 }
 
 // bounded is a buffer that refuses to grow.

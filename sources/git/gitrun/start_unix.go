@@ -20,7 +20,7 @@ func (g *Git) command(ctx context.Context, args []string) *exec.Cmd {
 	if runtime.GOOS == "linux" { // elsewhere address space cannot be limited
 		argv = append([]string{"/bin/sh", "-c", shell, "sh", strconv.Itoa(MaxMemory >> 10), strconv.Itoa(MaxFile / 512)}, argv...)
 	}
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // git, with arguments that the callers bound
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	return cmd

@@ -208,7 +208,7 @@ func (k *Keys) verifySSH(payload, armored []byte, now time.Time) (string, error)
 	}
 	signed := []byte(sshMagic)
 	for _, field := range [][]byte{[]byte(s.namespace), []byte(s.reserved), []byte(s.hash), sum} {
-		signed = binary.BigEndian.AppendUint32(signed, uint32(len(field))) //nolint:gosec // of an armor of 1 MiB at most
+		signed = binary.BigEndian.AppendUint32(signed, uint32(len(field)))
 		signed = append(signed, field...)
 	}
 	if err := a.key.Verify(signed, &s.signature); err != nil {
