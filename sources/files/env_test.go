@@ -15,12 +15,13 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
 // now is the judging time of all tests.
-var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+var now = plantest.Now()
 
 // base is what an earlier export recorded.
 type base map[string][]sources.Recorded

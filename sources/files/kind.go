@@ -100,6 +100,8 @@ type source struct {
 	names   []string  // in the order of the specs
 }
 
+// newSource decodes by itself instead of by sources.Entries: an entry is one of two
+// things, and where it cannot be decoded its URLs are checked all the same.
 func newSource(specs []sources.Spec) (sources.Source, error) {
 	var s source
 	var errs []error

@@ -11,31 +11,13 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
-	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
-
-// signer is somebody who signs SHA256SUMS files; lifetime 0: for ever.
-func newSigner(t *testing.T, name string, lifetime time.Duration) *openpgp.Entity {
-	t.Helper()
-	e, err := openpgp.NewEntity(name, "", name+"@a.example", &packet.Config{
-		Algorithm: packet.PubKeyAlgoEdDSA, KeyLifetimeSecs: uint32(lifetime.Seconds()),
-		Time: func() time.Time { return now.AddDate(-1, 0, 0) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
-func signedAt() *packet.Config {
-	return &packet.Config{Time: func() time.Time { return now.AddDate(0, -11, 0) }}
-}
 
 func detached(t *testing.T, e *openpgp.Entity, content []byte, armored bool) []byte {
 	t.Helper()
@@ -44,23 +26,7 @@ func detached(t *testing.T, e *openpgp.Entity, content []byte, armored bool) []b
 		sign = openpgp.ArmoredDetachSign
 	}
 	var b bytes.Buffer
-	if err := sign(&b, e, bytes.NewReader(content), signedAt()); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-func clear(t *testing.T, e *openpgp.Entity, content []byte) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w, err := clearsign.Encode(&b, e.PrivateKey, signedAt())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write(content); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
+	if err := sign(&b, e, bytes.NewReader(content), plantest.SignedAt()); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -90,8 +56,8 @@ func (s *site) keyring(name string, armored bool, keys ...*openpgp.Entity) {
 }
 
 func TestSignedSums(t *testing.T) {
-	alice, bob, eve := newSigner(t, "alice", 0), newSigner(t, "bob", 0), newSigner(t, "eve", 0)
-	lapsed := newSigner(t, "lapsed", 60*24*time.Hour)
+	alice, bob, eve := plantest.NewSigner(t, "alice", 0), plantest.NewSigner(t, "bob", 0), plantest.NewSigner(t, "eve", 0)
+	lapsed := plantest.NewSigner(t, "lapsed", 60*24*time.Hour)
 	list := []byte(sumX.Hex() + "  x\n")
 	for _, test := range []struct {
 		name  string
@@ -104,13 +70,13 @@ func TestSignedSums(t *testing.T) {
 		{name: "binary", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, alice, list, false)}, keys: []*openpgp.Entity{bob, alice}, by: alice},
 		{name: "armored", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.asc": detached(t, bob, list, true)}, keys: []*openpgp.Entity{alice, bob}, by: bob},
 		{name: "sign", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.sign": detached(t, alice, list, true)}, keys: []*openpgp.Entity{alice}, by: alice},
-		{name: "clear-signed", files: map[string][]byte{"SHA256SUMS": clear(t, alice, list)}, keys: []*openpgp.Entity{alice}, by: alice},
+		{name: "clear-signed", files: map[string][]byte{"SHA256SUMS": plantest.ClearSign(t, list, alice)}, keys: []*openpgp.Entity{alice}, by: alice},
 		{name: "missing", files: map[string][]byte{"SHA256SUMS": list}, keys: []*openpgp.Entity{alice}, want: []string{"/SHA256SUMS: no signature", "SHA256SUMS.sign", pgpkeys.Fingerprint(alice)}},
 		{name: "somebody else", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, eve, list, false)}, keys: []*openpgp.Entity{alice}, want: []string{"/SHA256SUMS.gpg: signature by " + pgpkeys.Fingerprint(eve), pgpkeys.Fingerprint(alice)}},
-		{name: "clear-signed by somebody else", files: map[string][]byte{"SHA256SUMS": clear(t, eve, list)}, keys: []*openpgp.Entity{alice}, want: []string{"/SHA256SUMS: signature by " + pgpkeys.Fingerprint(eve), pgpkeys.Fingerprint(alice)}},
+		{name: "clear-signed by somebody else", files: map[string][]byte{"SHA256SUMS": plantest.ClearSign(t, list, eve)}, keys: []*openpgp.Entity{alice}, want: []string{"/SHA256SUMS: signature by " + pgpkeys.Fingerprint(eve), pgpkeys.Fingerprint(alice)}},
 		{name: "other text", files: map[string][]byte{"SHA256SUMS": append(list, list...), "SHA256SUMS.gpg": detached(t, alice, list, false)}, keys: []*openpgp.Entity{alice}, want: []string{"signature by " + pgpkeys.Fingerprint(alice)}},
-		{name: "clear-signed, text altered", files: map[string][]byte{"SHA256SUMS": bytes.Replace(clear(t, alice, list), []byte("  x"), []byte("  y"), 1)}, keys: []*openpgp.Entity{alice}, want: []string{"signature by " + pgpkeys.Fingerprint(alice)}},
-		{name: "clear-signed, text behind", files: map[string][]byte{"SHA256SUMS": append(clear(t, alice, list), list...)}, keys: []*openpgp.Entity{alice}, want: []string{"text after the signed block"}},
+		{name: "clear-signed, text altered", files: map[string][]byte{"SHA256SUMS": bytes.Replace(plantest.ClearSign(t, list, alice), []byte("  x"), []byte("  y"), 1)}, keys: []*openpgp.Entity{alice}, want: []string{"signature by " + pgpkeys.Fingerprint(alice)}},
+		{name: "clear-signed, text behind", files: map[string][]byte{"SHA256SUMS": append(plantest.ClearSign(t, list, alice), list...)}, keys: []*openpgp.Entity{alice}, want: []string{"text after the signed block"}},
 		{name: "a bad one is not passed over", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, eve, list, false), "SHA256SUMS.asc": detached(t, alice, list, true)}, keys: []*openpgp.Entity{alice}, want: []string{"SHA256SUMS.gpg: signature by " + pgpkeys.Fingerprint(eve)}},
 		{name: "not a signature", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": []byte("<html>")}, keys: []*openpgp.Entity{alice}, want: []string{"SHA256SUMS.gpg: signature not readable"}},
 		{name: "key lapsed before it signed", files: map[string][]byte{"SHA256SUMS": list, "SHA256SUMS.gpg": detached(t, lapsed, list, false)}, keys: []*openpgp.Entity{lapsed}, want: []string{pgpkeys.Fingerprint(lapsed), "expired"}},
@@ -158,14 +124,14 @@ func TestSignedSums(t *testing.T) {
 
 // A key's validity is judged by the time that is handed in.
 func TestJudgingTime(t *testing.T) {
-	lapsed := newSigner(t, "lapsed", 60*24*time.Hour)
+	lapsed := plantest.NewSigner(t, "lapsed", 60*24*time.Hour)
 	list := []byte(sumX.Hex() + "  x\n")
 	s, up := newSite(t), upstreamtest.New(t)
 	up.Put("/x", []byte("x"))
 	up.Put("/SHA256SUMS", list)
 	up.Put("/SHA256SUMS.gpg", detached(t, lapsed, list, false))
 	s.keyring("keys", false, lapsed)
-	s.env.Now = signedAt().Now().AddDate(0, 0, 1)
+	s.env.Now = plantest.SignedAt().Now().AddDate(0, 0, 1)
 	s.mustPlan("- {name: s, urls: [" + up.URL("/x") + "], checksums: " + up.URL("/SHA256SUMS") + ", keyring: keys}\n")
 }
 
@@ -177,7 +143,7 @@ func TestUnsignedSums(t *testing.T) {
 	}{
 		{"plain", string(list), bundle.VouchedNone, ""},
 		{"pinned", string(list), bundle.VouchedIndex, ", sha256: " + bundle.DigestOf(list).Hex()},
-		{"clear-signed, nobody asked", string(clear(t, newSigner(t, "alice", 0), list)), bundle.VouchedNone, ""},
+		{"clear-signed, nobody asked", string(plantest.ClearSign(t, list, plantest.NewSigner(t, "alice", 0))), bundle.VouchedNone, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, up := newSite(t), upstreamtest.New(t)
@@ -222,7 +188,7 @@ func TestSumsErrors(t *testing.T) {
 
 // A SHA256SUMS file behind a query has its path, and its signature, from the spec.
 func TestMovedSums(t *testing.T) {
-	alice := newSigner(t, "alice", 0)
+	alice := plantest.NewSigner(t, "alice", 0)
 	list := []byte(sumX.Hex() + "  x\n")
 	s, up := newSite(t), upstreamtest.New(t)
 	up.Put("/x", []byte("x"))

@@ -10,6 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
@@ -45,7 +46,7 @@ func TestSuite(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
 		Kinds: sources.Kinds{Kind()},
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
-			alice, eve := newSigner(t, "alice", 0), newSigner(t, "eve", 0)
+			alice, eve := plantest.NewSigner(t, "alice", 0), plantest.NewSigner(t, "eve", 0)
 			r := &release{
 				site: &site{t: t, dir: dir}, server: upstreamtest.New(t),
 				files: map[string]string{"a.tar": strings.Repeat("tar", 1000), "v1/b.iso": strings.Repeat("iso", 500_000)},
