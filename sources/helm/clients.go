@@ -99,9 +99,9 @@ func forHelm(r bundle.Repository, charts []published, upstreams []string) []byte
 	}
 	if key := r.Annotations[keysKey]; key != "" {
 		fmt.Fprintf(&b, `# The charts have provenance files. The keys that signed them, in the form that helm reads:
-curl -f %s/keys/%s | gpg --dearmor > charts.gpg
+curl -f -o charts.gpg %s/keys/%s
 #   helm pull --verify --keyring charts.gpg ...
-`, sources.BaseMark, key)
+`, sources.BaseMark, sources.DearmoredPath(key))
 	}
 	b.WriteString(`# A chart from a source checkout: its Chart.yaml names the repositories of its dependencies by their addresses outside.
 # Where Chart.lock is kept, "helm dependency build" asks exactly those; give it the mirror by an alias in their place:

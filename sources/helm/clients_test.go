@@ -50,7 +50,7 @@ func TestClients(t *testing.T) {
 		}
 		delete(want, f.Path)
 	}
-	if len(want) > 0 || !strings.Contains(string(files[2].Content), "/keys/charts.asc | gpg --dearmor") {
+	if len(want) > 0 || !strings.Contains(string(files[2].Content), "/keys/charts.gpg") {
 		t.Errorf("missing %v\n%s", want, files[2].Content)
 	}
 }

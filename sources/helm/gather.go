@@ -55,7 +55,6 @@ const maxValues = 5 << 20 // bytes
 // gather learns the digest of every package, reads the provenance files, and renders
 // the charts whose images are wanted.
 func gather(ctx context.Context, env *sources.Env, all []*selection) error {
-	var charts []*chart
 	var todo []*rendering
 	for _, s := range all {
 		base, err := recall(env, s.entry.spec.Name)
@@ -63,7 +62,6 @@ func gather(ctx context.Context, env *sources.Env, all []*selection) error {
 			return err
 		}
 		for _, c := range s.charts {
-			charts = append(charts, c)
 			for _, r := range c.requests {
 				if s.entry.options.Images.Mode != modeNone {
 					c.renders = append(c.renders, &rendering{chart: c, request: r, base: base})

@@ -119,7 +119,7 @@ func TestHelm(t *testing.T) {
 		s.run("helm", "pull", "remote/tool", "--version", "0.3.0+b.1")
 		folder := strings.ReplaceAll(w.host(), ":", "_")
 		address := strings.TrimPrefix(server.URL, "http://") + "/" + folder
-		if err := os.Mkdir(filepath.Join(s.home, "oci"), 0o755); err != nil { //nolint:gosec // a folder of the test
+		if err := os.Mkdir(filepath.Join(s.home, "oci"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		s.run("helm", "pull", "oci://"+address+"/charts/tool", "--version", "0.3.0+b.1", "--plain-http", "-d", "oci")
@@ -142,7 +142,7 @@ func TestHelm(t *testing.T) {
 func (s shell) dependency(name string) {
 	s.t.Helper()
 	dir := filepath.Join(s.home, "mine")
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // a folder of the test
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		s.t.Fatal(err)
 	}
 	write(s.t, filepath.Join(dir, "Chart.yaml"), "apiVersion: v2\nname: mine\nversion: 0.1.0\ndependencies:\n- name: app\n  version: 1.x\n  repository: https://charts.example.com\n")

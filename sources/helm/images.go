@@ -367,7 +367,7 @@ func recall(env *sources.Env, source string) (*base, error) {
 	}
 	l, err := parseList(kept)
 	if err != nil {
-		return b, nil //nolint:nilerr // of another version of the program
+		return b, nil // of another version of the program
 	}
 	for _, r := range l.Charts {
 		b.found[r.Mark] = r

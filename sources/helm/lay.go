@@ -10,6 +10,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/helm/index"
 	"github.com/gapbundle/gapbundle/sources/keyring"
@@ -115,8 +116,15 @@ func (s *selection) publish(repo *sources.Repository) (err error) {
 		return nil
 	}
 	repo.Annotations[keysKey] = keyring.Path(repo.Name)
-	repo.Keys, err = by.Publish(keyring.RoleUpstream, keyring.Path(repo.Name))
-	return err
+	if repo.Keys, err = by.Publish(keyring.RoleUpstream, keyring.Path(repo.Name)); err != nil {
+		return err
+	}
+	for i := range repo.Keys { // helm reads no armor
+		if repo.Keys[i].Dearmored, err = pgpkeys.Dearmor(repo.Keys[i].Armored); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // artifacts are the package and its provenance file.

@@ -59,13 +59,6 @@ func (w *world) simple(name, version, image string) []byte {
 	return content
 }
 
-// remove takes a chart out of the repository.
-func (w *world) remove(id string) {
-	delete(w.entries, id)
-	w.server.Remove(root + id + ".tgz")
-	w.publish()
-}
-
 // edit changes the entry of a chart.
 func (w *world) edit(id, from, to string) {
 	w.t.Helper()

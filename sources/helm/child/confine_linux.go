@@ -50,5 +50,5 @@ func addressSpace() (uint64, error) {
 	if _, err := fmt.Sscan(string(text), &pages); err != nil {
 		return 0, fmt.Errorf("/proc/self/statm: %w", err)
 	}
-	return pages * uint64(os.Getpagesize()), nil //nolint:gosec // a page has a positive size
+	return pages * uint64(os.Getpagesize()), nil
 }

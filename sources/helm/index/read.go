@@ -117,11 +117,11 @@ func entry(name string, n *yaml.Node) (*Entry, error) {
 func FromChart(metadata []byte, created time.Time) (*Entry, error) {
 	var top yaml.Node
 	if err := yaml.Unmarshal(metadata, &top); err != nil || len(top.Content) != 1 {
-		return nil, fmt.Errorf("Chart.yaml: %w", errors.Join(err, bundle.ErrMalformed))
+		return nil, fmt.Errorf("metadata of the chart: %w", errors.Join(err, bundle.ErrMalformed))
 	}
 	var f fields
 	if err := top.Content[0].Decode(&f); err != nil {
-		return nil, fmt.Errorf("Chart.yaml: %w: %w", err, bundle.ErrMalformed)
+		return nil, fmt.Errorf("metadata of the chart: %w: %w", err, bundle.ErrMalformed)
 	}
 	e, err := entry(f.Name, top.Content[0])
 	if err == nil {
