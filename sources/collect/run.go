@@ -69,9 +69,23 @@ func (c *crew) known(ctx context.Context, u *outcome) (err error) {
 		err = c.ensureKept(ctx, u)
 	}
 	if err != nil {
-		return fmt.Errorf("source %s, %s: %w", u.source, u.artifact.File.Path, asUpstream(err, u.artifact))
+		return u.named(asUpstream(err, u.artifact))
 	}
 	return nil
+}
+
+// named puts source and path before an error, and before each of several, so that
+// every line of a report says what it is about.
+func (u *outcome) named(err error) error {
+	parts := joined(err)
+	if len(parts) < 2 {
+		return fmt.Errorf("source %s, %s: %w", u.source, u.artifact.File.Path, err)
+	}
+	all := make([]error, len(parts))
+	for i, part := range parts {
+		all[i] = u.named(part)
+	}
+	return errors.Join(all...)
 }
 
 // key names the outcome in the resume record: the same key is the same content.
@@ -254,7 +268,7 @@ func (c *crew) write(ctx context.Context, w *media.RunWriter, l *loading) error 
 	if written == nil {
 		done, err := c.append(ctx, w, l)
 		if err != nil {
-			return fmt.Errorf("source %s, %s: %w", l.source, a.File.Path, asUpstream(err, a))
+			return l.named(asUpstream(err, a))
 		}
 		written = &done
 	}

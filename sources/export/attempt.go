@@ -9,6 +9,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/media"
+	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/ledger"
 )
@@ -39,7 +40,7 @@ func (s *session) write(ctx context.Context) (*Result, error) {
 	case err != nil:
 		return nil, errors.Join(first, fmt.Errorf("planned once more: %w", err))
 	case !changed:
-		return nil, fmt.Errorf("%w\nupstream's metadata, read once more, say the same", first)
+		return nil, errors.Join(first, fmt.Errorf("upstream's metadata, read once more, say the same: %w", fetch.ErrUpstream))
 	}
 	j.writer, j.seen = nil, make(map[string]string)
 	r, second := j.attempt(ctx)

@@ -118,8 +118,11 @@ func (t *trust) signed(where string, manifest []byte, signatures []string) error
 	}
 	switch {
 	case t.need < 0 && (len(wrong) > 0 || valid == 0), valid < t.need:
-		return errors.Join(fmt.Errorf("%s: %d valid signatures of MANIFEST.json, want %s by %s: %w",
-			where, valid, t.wanted(), t.keys, fetch.ErrRefused), errors.Join(wrong...))
+		text := fmt.Sprintf("%s: %d valid signatures of MANIFEST.json, want %s by %s", where, valid, t.wanted(), t.keys)
+		for _, err := range wrong {
+			text += "; " + err.Error()
+		}
+		return fmt.Errorf("%s: %w", text, fetch.ErrRefused)
 	}
 	return nil
 }

@@ -74,6 +74,14 @@ func (m *mirror) vouchedFor() string {
 	return bundle.VouchedTLS
 }
 
+// madeVouched is how what is made here of it is vouched for: no better than it.
+func (m *mirror) madeVouched() string {
+	if m.vouched == "" {
+		return m.vouchedFor()
+	}
+	return bundle.VouchedMade
+}
+
 // refsVouched is how the refs are vouched for: by a signature only if all of
 // them are.
 func (m *mirror) refsVouched() string {
@@ -102,7 +110,9 @@ func (m *mirror) files() ([]sources.Artifact, error) {
 		return nil, m.owner().pos.Errorf("source %s: %s: %d bytes to record its packs, submodules and LFS objects, at most %d: choose fewer refs", m.owner().name, m.url, record.Len(), gitfile.MaxRecord)
 	}
 	made := func(name string, content []byte, reason string) sources.Artifact {
-		return sources.Made(m.dir+"/"+name, content, reason)
+		a := sources.Made(m.dir+"/"+name, content, reason)
+		a.Evidence.Vouched = m.madeVouched()
+		return a
 	}
 	said := func(name string, content []byte) sources.Artifact {
 		a := made(name, content, reasonRefs)
@@ -129,7 +139,7 @@ func (m *mirror) files() ([]sources.Artifact, error) {
 // packFile is one file of a pack: made here, or as the last export published it.
 func (m *mirror) packFile(id gitfile.ID, end string) (sources.Artifact, error) {
 	name := packName(id, end)
-	a := sources.Artifact{File: bundle.File{Path: m.dir + "/" + name}, Evidence: bundle.Evidence{Path: m.dir + "/" + name, Reason: reasonPack, Vouched: bundle.VouchedMade}}
+	a := sources.Artifact{File: bundle.File{Path: m.dir + "/" + name}, Evidence: bundle.Evidence{Path: m.dir + "/" + name, Reason: reasonPack, Vouched: m.madeVouched()}}
 	if end == ".pack" {
 		a.Evidence.Vouched, a.Evidence.Origin = m.vouchedFor(), m.url
 	}

@@ -89,6 +89,7 @@ func (s *selection) lay(env *sources.Env) (repo sources.Repository, images []str
 		}
 		made := sources.Made(listName, append(content, '\n'), reasonMade)
 		made.Keep = made.File.Size <= maxKept
+		made.Evidence.Vouched = s.vouched()
 		artifacts = append(artifacts, made)
 		repo.Notes = append(repo.Notes, l.notes(s.entry.options.Images.Mode)...)
 		if s.entry.options.Images.Mode == modeCarry {
@@ -189,7 +190,6 @@ func (r *repository) evidence() sources.Artifact {
 // index makes the index of what was collected.
 func (s *selection) index(ctx context.Context, done sources.Results) ([]sources.Artifact, error) {
 	var all []index.Published
-	var vouched []string
 	for _, c := range s.charts {
 		f, ok, err := done.Lookup(ctx, c.file())
 		if err != nil {
@@ -199,15 +199,23 @@ func (s *selection) index(ctx context.Context, done sources.Results) ([]sources.
 			return nil, fmt.Errorf("%s: was not collected: %w", c.file(), bundle.ErrIncomplete)
 		}
 		all = append(all, index.Published{Entry: c.Entry, Package: f.Digest})
-		vouched = append(vouched, c.vouched)
 	}
 	content, err := index.Write(all)
 	if err != nil {
 		return nil, upstream.Blame("index", err)
 	}
 	a := sources.Made(indexName, content, reasonMade)
-	a.Evidence.Vouched = rebuild.Vouched(vouched...)
+	a.Evidence.Vouched = s.vouched()
 	return []sources.Artifact{a}, nil
+}
+
+// vouched is how what is made of the charts is vouched for.
+func (s *selection) vouched() string {
+	var all []string
+	for _, c := range s.charts {
+		all = append(all, c.vouched)
+	}
+	return rebuild.Vouched(all...)
 }
 
 // derived are the options of the source of the kind oci: the images, and the charts

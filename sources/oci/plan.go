@@ -271,7 +271,13 @@ func (g *gathering) artifacts() []sources.Artifact {
 		all = append(all, g.tagged(g.tags[name]))
 	}
 	for _, d := range slices.SortedFunc(maps.Keys(g.referrers), compareDigests) {
-		all = append(all, g.listing(d))
+		a := g.listing(d)
+		for _, attached := range g.referrers[d] {
+			if !vouched[digestOf(attached)] { // made, of what the registry alone says
+				a.Evidence.Vouched = g.connection()
+			}
+		}
+		all = append(all, a)
 	}
 	for _, w := range g.wants {
 		if w.digest.IsZero() {

@@ -113,6 +113,7 @@ func (r *rig) refused(class error, names ...string) {
 	if !errors.Is(err, class) {
 		r.t.Fatalf("got %v, want an error that matches %q", err, class)
 	}
+	oneLine(r.t, err)
 	for _, name := range names {
 		if !strings.Contains(err.Error(), name) {
 			r.t.Errorf("%v: does not name %s", err, name)

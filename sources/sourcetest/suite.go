@@ -85,6 +85,8 @@ func Run(t *testing.T, s Suite) {
 		{"strict config", strictConfig},
 		{"plan", planTwice},
 		{"public addresses", publicAddresses},
+		{"hostile plans", hostilePlans},
+		{"unsigned", unsigned},
 		{"forgeries", forgeries},
 		{"payload faults", payloadFaults},
 		{"transport", transport},
@@ -93,6 +95,8 @@ func Run(t *testing.T, s Suite) {
 		{"convergence", convergence},
 		{"removal and rollback", removal},
 		{"damage", damage},
+		{"hold and only", holding},
+		{"client files", clientFiles},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
 	}

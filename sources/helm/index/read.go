@@ -49,7 +49,8 @@ func Read(content []byte, wanted func(name string) bool) (*Index, error) {
 		Entries    map[string]yaml.Node `yaml:"entries"`
 	}
 	if err := yaml.Unmarshal(content, &top); err != nil {
-		return nil, fmt.Errorf("index: %w: %w", err, bundle.ErrMalformed)
+		// The library says what is wrong in several lines.
+		return nil, fmt.Errorf("index: %s: %w", strings.Join(strings.Fields(err.Error()), " "), bundle.ErrMalformed)
 	}
 	if top.APIVersion == "" {
 		return nil, fmt.Errorf("index: no apiVersion: want the index.yaml of a chart repository: %w", bundle.ErrMalformed)

@@ -1,0 +1,108 @@
+package all_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/sources/all"
+)
+
+// TestChecklist: a kind that the README says works has everything that a reader and
+// a user look for; every kind of the program is in the README and in the schema.
+// docs/adding-a-source.md is the recipe.
+func TestChecklist(t *testing.T) {
+	readme, matrix := read(t, "README.md"), read(t, "docs/client-matrix.md")
+	index := read(t, "docs/README.md")
+	schema := schemaKinds(t)
+	examples := examples(t)
+	for _, kind := range all.Kinds() {
+		row := regexp.MustCompile("(?m)^\\| `" + kind.Name + "` \\|.*$").FindString(readme)
+		missing := func(what string) { t.Errorf("kind %s: %s", kind.Name, what) }
+		if row == "" {
+			missing("no row in README.md")
+		}
+		if !schema[kind.Name] {
+			missing("not in docs/spec.schema.json: go test ./sources/config -run TestSchema -update")
+		}
+		if kind.Doc == "" || kind.Options == nil || kind.New == nil || kind.Check == nil || kind.Clients == nil {
+			missing("without Doc, Options, New, Check or Clients")
+		}
+		if !strings.Contains(lastCell(row), "works") {
+			continue // not promised yet
+		}
+		page := "docs/sources/" + kind.Name + ".md"
+		if _, err := os.Stat(filepath.Join("../..", page)); err != nil || !strings.Contains(row, page) || !strings.Contains(index, "sources/"+kind.Name+".md") {
+			missing(page + " is not there, or not linked from README.md and docs/README.md")
+		}
+		if !strings.Contains(matrix, "./sources/"+kind.Name) {
+			missing("no entry in docs/client-matrix.md that names its tests")
+		}
+		if !regexp.MustCompile(`(?m)\bkind: ` + kind.Name + `\b`).MatchString(examples) {
+			missing("no example in examples/")
+		}
+	}
+}
+
+func lastCell(row string) string {
+	cells := strings.Split(strings.TrimSuffix(strings.TrimSpace(row), "|"), "|")
+	return cells[len(cells)-1]
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("../..", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// examples are all specs of the folder, one after the other.
+func examples(t *testing.T) string {
+	t.Helper()
+	names, err := filepath.Glob("../../examples/*.yaml")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	var text strings.Builder
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(b)
+	}
+	return text.String()
+}
+
+// schemaKinds are the kinds that the schema has as the value of "kind".
+func schemaKinds(t *testing.T) map[string]bool {
+	t.Helper()
+	var schema any
+	if err := json.Unmarshal([]byte(read(t, "docs/spec.schema.json")), &schema); err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]bool{}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if name, ok := v["const"].(string); ok {
+				kinds[name] = true
+			}
+			for _, inner := range v {
+				walk(inner)
+			}
+		case []any:
+			for _, inner := range v {
+				walk(inner)
+			}
+		}
+	}
+	walk(schema)
+	return kinds
+}
