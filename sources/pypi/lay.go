@@ -14,6 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
 	"github.com/gapbundle/gapbundle/sources/pypi/simple"
 	"github.com/gapbundle/gapbundle/sources/pypi/tags"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 	"github.com/gapbundle/gapbundle/sources/stock"
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
@@ -147,9 +148,11 @@ func lay(ctx context.Context, r *reader, c *chosen) (sources.Repository, error) 
 	}
 	s := &stock.Stock{}
 	unpinned := 0
+	var vouched []string
 	for _, l := range all {
 		files := r.files(l)
 		s.Add(files...)
+		vouched = append(vouched, files[0].More.Vouched)
 		if files[0].More.Vouched != bundle.VouchedPinned {
 			unpinned++
 		}
@@ -158,8 +161,10 @@ func lay(ctx context.Context, r *reader, c *chosen) (sources.Repository, error) 
 	if err != nil {
 		return repo, err
 	}
-	s.Add(pages...)
-	s.Add(locks(e, c)...)
+	for _, f := range slices.Concat(pages, locks(e, c)) {
+		f.More.Vouched = rebuild.Vouched(vouched...)
+		s.Add(f)
+	}
 	notes := slices.Concat(c.notes, slices.Sorted(maps.Keys(r.notes)))
 	if unpinned > 0 {
 		notes = append(notes, fmt.Sprintf("%d of %d files: nothing but the connection vouches for them; requirements with hashes and locks do", unpinned, len(all)))
@@ -172,7 +177,7 @@ func lay(ctx context.Context, r *reader, c *chosen) (sources.Repository, error) 
 	if err != nil {
 		return repo, err
 	}
-	s.Add(stock.File{Path: recordPath, Size: int64(len(content)), Digest: bundle.DigestOf(content), Reason: "which index has what, and in which version", More: stock.InMemory(content, bundle.VouchedMade)})
+	s.Add(stock.File{Path: recordPath, Size: int64(len(content)), Digest: bundle.DigestOf(content), Reason: "which index has what, and in which version", More: stock.InMemory(content, rebuild.Vouched(vouched...))})
 	if err := s.Settle(); err != nil {
 		return repo, err
 	}
@@ -274,7 +279,7 @@ func (r *reader) files(l *laid) []stock.File {
 	if l.known.origin {
 		metadata.Place = upstream.At(f.URL + metadataEnd)
 	} else {
-		metadata.More.Vouched = bundle.VouchedMade // it is a part of the wheel
+		metadata.More.Vouched = rebuild.Vouched(vouched) // it is a part of the wheel
 	}
 	if f.local == "" {
 		one.More.Open = r.checked(l, place, digest)
