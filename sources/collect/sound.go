@@ -36,7 +36,7 @@ func Sound(ctx context.Context, kinds sources.Kinds, specs []sources.Spec, env *
 	}
 	group.Wait()
 	for i, err := range errs {
-		wrong, n := notOffline(err)
+		n, wrong := notOffline(err)
 		errs[i], asked = wrong, asked+n
 	}
 	return asked, strictyaml.Join(errs...)
@@ -44,41 +44,43 @@ func Sound(ctx context.Context, kinds sources.Kinds, specs []sources.Spec, env *
 
 // notOffline is err without those of its joined parts that say nothing but that
 // nobody was asked, and how many these are.
-func notOffline(err error) (rest error, asked int) {
+func notOffline(err error) (asked int, rest error) {
 	if err == nil {
-		return nil, 0
+		return 0, nil
 	}
 	if parts := joined(err); parts != nil {
 		var left []error
 		for _, part := range parts {
-			wrong, n := notOffline(part)
+			n, wrong := notOffline(part)
 			if asked += n; wrong != nil {
 				left = append(left, wrong)
 			}
 		}
 		if len(left) == len(parts) {
-			return err, asked
+			return asked, err
 		}
-		return strictyaml.Join(left...), asked
+		return asked, strictyaml.Join(left...)
 	}
+	//nolint:errorlint // this very error: what wraps it is looked into below
 	if _, ok := err.(*fetch.OfflineError); ok {
-		return nil, 1
+		return 1, nil
 	}
 	for _, inner := range inside(err) {
 		if !errors.As(inner, new(*fetch.OfflineError)) {
 			continue // a class, or a remark
 		}
-		rest, n := notOffline(inner)
+		n, rest := notOffline(inner)
 		if asked += n; rest != nil {
-			return err, asked
+			return asked, err
 		}
-		return nil, asked
+		return asked, nil
 	}
-	return err, asked
+	return asked, err
 }
 
 // inside are the errors that err wraps.
 func inside(err error) []error {
+	//nolint:errorlint // one level is what is asked for
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
 		return []error{e.Unwrap()}
