@@ -27,7 +27,7 @@ func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 	var names, files, locks, requirements int64
 	err := complete.Walk(ctx, t, func(ctx context.Context, r *complete.Repo) error {
 		c := &checked{repo: r, files: map[string]string{}, metadata: map[string]*simple.Metadata{}}
-		err := errors.Join(c.pages(ctx), c.locks(ctx, t))
+		err := errors.Join(c.record(ctx), c.pages(ctx), c.locks(ctx, t))
 		names, files, locks, requirements = names+c.names, files+int64(len(c.files)), locks+c.lockFiles, requirements+c.requirements
 		return err
 	})
@@ -39,6 +39,18 @@ type checked struct {
 	names, lockFiles, requirements int64
 	files                          map[string]string // digest in hexadecimal: path
 	metadata                       map[string]*simple.Metadata
+}
+
+// record reads what says which index a name is from.
+func (c *checked) record(ctx context.Context) error {
+	if !c.repo.Has(recordPath) {
+		return c.repo.Missing(recordPath, "a person who asks where a package is from")
+	}
+	content, err := c.repo.Read(ctx, recordPath, simple.MaxPage)
+	if err != nil {
+		return err
+	}
+	return c.repo.Corrupt(recordPath, checkRecord(content))
 }
 
 // pages reads the list of projects and the page of each, in both forms.

@@ -334,10 +334,12 @@ func (r *reader) sdists(ctx context.Context, c *chosen) error {
 		}
 	}
 	built := map[string]bool{}
-	for i := 0; i < len(c.groups); i++ { // a build may need what has to be built
-		for _, p := range c.groups[i].pins {
+	for done := 0; done < len(c.groups); { // a build may need what has to be built
+		g := c.groups[done]
+		done++
+		for _, p := range g.pins {
 			if p.file.name.Sdist {
-				if err := r.build(ctx, c, c.groups[i].target, p, built); err != nil {
+				if err := r.build(ctx, c, g.target, p, built); err != nil {
 					return err
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
+	"github.com/gapbundle/gapbundle/sources/pypi/simple"
 )
 
 const (
@@ -361,6 +362,16 @@ func TestPassedOver(t *testing.T) {
 		if !strings.Contains(notes, want) {
 			t.Errorf("%s lacks %s", notes, want)
 		}
+	}
+}
+
+// A page that never ends is given up, and does not fill the memory.
+func TestLargePage(t *testing.T) {
+	w := newWorld(t).add(piptest.Wheel{Name: "lib", Version: "1.0"})
+	w.Server.PutFile("/simple/lib/", upstreamtest.File{Content: []byte(strings.Repeat("<p>", simple.MaxPage/3+1)), Type: "text/html"})
+	_, err := newSite(t).plan("kind: pypi\nindex: " + w.URL() + "\npackages: lib\n" + for312)
+	if !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), "/simple/lib/") {
+		t.Error(err)
 	}
 }
 

@@ -10,9 +10,16 @@ import (
 	"testing"
 )
 
-// Pips are the versions of pip that tests drive, the newest last. The first is
-// from before the JSON form of an index.
-var Pips = []string{"23.0.1", "23.2.1", "25.3", "26.3"}
+// Pips are the versions of pip that tests drive, the newest last. Where there is a
+// Python that runs it, the first is 18.1, which knows pages as HTML alone.
+func Pips(t testing.TB) []string {
+	t.Helper()
+	all := []string{"23.0.1", "23.2.1", "25.3", NewestPip}
+	if _, err := os.Stat(filepath.Join(folder(t), "pip-18.1", ".made")); err == nil {
+		all = append([]string{"18.1"}, all...)
+	}
+	return all
+}
 
 // NewestPip is the oracle of choices.
 const NewestPip = "26.3"
@@ -21,15 +28,21 @@ const NewestPip = "26.3"
 // "pip-26.3".
 func Program(t testing.TB, env, name string) string {
 	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(cache, "gapbundle-clients", "python", env, "bin", name)
+	path := filepath.Join(folder(t), env, "bin", name)
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("%v: .ci/clients installs it", err)
 	}
 	return path
+}
+
+// folder is where .ci/clients makes the environments.
+func folder(t testing.TB) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(cache, "gapbundle-clients", "python")
 }
 
 // Python is the interpreter in the virtual environment env.

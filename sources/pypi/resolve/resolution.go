@@ -21,7 +21,7 @@ const (
 )
 
 // state is how far a resolution has come. order has the keys of pins, the last
-// one last.
+// one last. States share criteria: nobody changes the map of one, only for another.
 type state struct {
 	pins     map[string]*candidate
 	order    []string
@@ -30,7 +30,7 @@ type state struct {
 }
 
 func (s *state) clone() *state {
-	return &state{pins: maps.Clone(s.pins), order: slices.Clone(s.order), criteria: maps.Clone(s.criteria), causes: slices.Clone(s.causes)}
+	return &state{pins: maps.Clone(s.pins), order: slices.Clone(s.order), criteria: s.criteria, causes: slices.Clone(s.causes)}
 }
 
 func (s *state) pin(c *candidate) {
@@ -197,22 +197,24 @@ func (r *resolution) round() (done bool, err error) {
 			lost = append(lost, key)
 		}
 	}
-	forget(s.criteria, lost)
+	s.criteria = forget(s.criteria, lost)
 	r.states = append(r.states, s.clone())
 	return false, nil
 }
 
 // forget drops what candidates of keys wanted that are not chosen any more.
-func forget(criteria map[string]*criterion, keys []string) {
+func forget(criteria map[string]*criterion, keys []string) map[string]*criterion {
 	if len(keys) == 0 {
-		return
+		return criteria
 	}
+	kept := make(map[string]*criterion, len(criteria))
 	for key, c := range criteria {
 		information := slices.DeleteFunc(slices.Clone(c.information), func(i *information) bool {
 			return i.parent != nil && slices.Contains(keys, i.parent.key)
 		})
-		criteria[key] = &criterion{of: c.of, candidates: c.candidates, information: information, incompatibilities: c.incompatibilities}
+		kept[key] = &criterion{of: c.of, candidates: c.candidates, information: information, incompatibilities: c.incompatibilities}
 	}
+	return kept
 }
 
 // attempt pins key to the first of its candidates that contradicts nothing. It
@@ -364,6 +366,7 @@ func (r *resolution) save() {
 // patch applies what is known not to work to the top state.
 func (r *resolution) patch(known map[string][]*candidate) (bool, error) {
 	s := r.top()
+	s.criteria = maps.Clone(s.criteria)
 	for _, key := range slices.Sorted(maps.Keys(known)) {
 		c := s.criteria[key]
 		if len(known[key]) == 0 || c == nil {

@@ -188,8 +188,8 @@ func (p *Page) add(base *url.URL, link string, f File) error {
 	if len(p.Files) >= MaxFiles {
 		return fmt.Errorf("more than %d files", MaxFiles)
 	}
-	u, err := base.Parse(strings.TrimSpace(link))
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+	u, _ := base.Parse(strings.TrimSpace(link))
+	if u == nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return nil
 	}
 	if f.Name == "" {
