@@ -374,3 +374,58 @@ func TestRepack(t *testing.T) {
 	}
 	s.same(s.serve()+"/git/"+hostDir(host.Server.Host())+"/a.git", host.URL("a"))
 }
+
+// A repository that a source has which is held back stays with it.
+func TestHeld(t *testing.T) {
+	up, host, s := gittest.New(t), gittest.NewHost(t, true), newSite(t)
+	up.Commit("one", map[string]string{"a": "a\n"})
+	host.Publish("a", up)
+	host.Publish("b", up)
+	s.must(fmt.Sprintf("- {name: x, url: %q}\n", host.URL("a")))
+	s.held = []string{"x"}
+	s.must(fmt.Sprintf("- {name: y, repositories: [%q, %q]}\n", host.URL("a"), host.URL("b")))
+	for _, r := range s.files["y"] {
+		if !strings.Contains(r.File.Path, "/b.git/") {
+			t.Errorf("%s: is in y", r.File.Path)
+		}
+	}
+	if len(s.files["y"]) == 0 || !s.noted("stays as it is with source x, which is held back") {
+		t.Errorf("%d files, notes %q", len(s.files["y"]), s.notes)
+	}
+}
+
+// Keys that change make every ref be looked at again; a branch can be signed by
+// its commit.
+func TestSigned(t *testing.T) {
+	up, host, s := gittest.New(t), gittest.NewHost(t, true), newSite(t)
+	sign, other := pgpKey(t, filepath.Join(s.dir, "one.asc")), pgpKey(t, filepath.Join(s.dir, "two.asc"))
+	up.Commit("one", map[string]string{"a": "a\n"})
+	up.SignTag("v1", sign)
+	host.Publish("a", up)
+	spec := func(key string) string {
+		return fmt.Sprintf("- {name: x, url: %q, refs: [refs/tags/*], signed: {keys: [%s]}}\n", host.URL("a"), key)
+	}
+	s.must(spec("one.asc"))
+	for _, r := range s.files["x"] {
+		if strings.HasSuffix(r.File.Path, ".pack") && !strings.HasPrefix(r.Vouched, bundle.VouchedOpenPGP) {
+			t.Errorf("%s: vouched for by %q", r.File.Path, r.Vouched)
+		}
+	}
+	if _, err := s.export(spec("two.asc")); !errors.Is(err, fetch.ErrRefused) || !strings.Contains(err.Error(), "refs/tags/v1") {
+		t.Errorf("another key: %v", err)
+	}
+	up.SignTag("v2", other)
+	host.Publish("a", up)
+	if _, err := s.export(spec("one.asc")); !errors.Is(err, fetch.ErrRefused) || !strings.Contains(err.Error(), "refs/tags/v2") {
+		t.Errorf("a new tag by another key: %v", err)
+	}
+	s.must(spec("one.asc, two.asc"))
+	text := fmt.Sprintf("tree %s\nauthor A <a@b> 1700000000 +0000\ncommitter A <a@b> 1700000000 +0000\n", up.Git("rev-parse", "main^{tree}"))
+	armor := strings.ReplaceAll(strings.TrimSuffix(sign(text+"\nsigned\n"), "\n"), "\n", "\n ")
+	up.Git("update-ref", "refs/heads/release", up.Object("commit", []byte(text+"gpgsig "+armor+"\n\nsigned\n")))
+	host.Publish("a", up)
+	s.must(fmt.Sprintf("- {name: x, url: %q, refs: [refs/heads/release], signed: {keys: [one.asc]}}\n", host.URL("a")))
+	if _, err := s.export(fmt.Sprintf("- {name: x, url: %q, refs: [refs/heads/main], signed: {keys: [one.asc]}}\n", host.URL("a"))); !errors.Is(err, fetch.ErrRefused) {
+		t.Errorf("a branch that nobody signed: %v", err)
+	}
+}

@@ -40,6 +40,7 @@ type site struct {
 	blobs map[bundle.Digest][]byte      // that the mirror has
 	full  bool                          // nothing is taken to be there
 	taken map[bundle.Digest]bool        // blobs that this export carried
+	held  []string                      // sources that are held back
 	notes []string                      // of the last export
 	carry int64                         // bytes of blobs that the last export carried
 }
@@ -115,6 +116,11 @@ func (s *site) env() *sources.Env {
 		_ = scratch.Close()
 	})
 	env := &sources.Env{Fetch: client, Base: s, Dir: s.dir, Now: now, Scratch: scratch, Log: slog.New(slog.DiscardHandler)}
+	for _, name := range s.held {
+		env.Held = append(env.Held, sources.Held{Repository: bundle.Repository{Name: name, Kind: Name, Mount: mount}, Files: func() iter.Seq2[bundle.File, error] {
+			return tree{s}.Files(name)
+		}})
+	}
 	if !s.full {
 		env.Have = func(d bundle.Digest) (int64, bool) { b, ok := s.blobs[d]; return int64(len(b)), ok }
 	}
