@@ -6,6 +6,7 @@ package gittest
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/cgi"
 	"os"
@@ -53,7 +54,7 @@ func Backend(t testing.TB, dir string) http.Handler {
 	path := run(t, "", nil, "--exec-path") + "/git-http-backend"
 	return &cgi.Handler{
 		Path: path, Env: append(environment(), "GIT_PROJECT_ROOT="+dir, "GIT_HTTP_EXPORT_ALL=1"),
-		InheritEnv: []string{"PATH"}, Stderr: new(bytes.Buffer),
+		InheritEnv: []string{"PATH"}, Stderr: io.Discard, // what clients break off
 	}
 }
 

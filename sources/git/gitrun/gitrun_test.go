@@ -2,7 +2,6 @@ package gitrun
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -82,46 +80,6 @@ func TestEnvironment(t *testing.T) {
 		t.Errorf("file: %v", err)
 	}
 }
-
-// A cancelled call ends with its children; output is bounded; what git says is
-// one printable line.
-func TestBounds(t *testing.T) {
-	g := find(t)
-	pids := filepath.Join(t.TempDir(), "pid")
-	d := g.In("", []string{"alias.wait", "!sh -c 'echo $$ >" + pids + "; echo started; exec sleep 1000'", "alias.shout", "!printf 'a\\033[1m\\nb' >&2; exit 3"})
-	ctx, cancel := context.WithCancelCause(t.Context())
-	stop := errors.New("stopped for a test")
-	err := d.Run(ctx, Call{Args: []string{"wait"}, Stdout: writerFunc(func([]byte) error { cancel(stop); return nil })})
-	if !errors.Is(err, stop) {
-		t.Errorf("cancelled: %v", err)
-	}
-	text, err := os.ReadFile(pids)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if state, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat"); err == nil && !strings.Contains(string(state), ") Z ") {
-		t.Errorf("the child %d lives: %s", pid, state)
-	}
-	if _, err := d.Output(t.Context(), 4, Call{Args: []string{"version"}}); err == nil || !strings.Contains(err.Error(), "more output") {
-		t.Errorf("too much output: %v", err)
-	}
-	var failed *Error
-	if err := d.Run(t.Context(), Call{Args: []string{"shout"}}); !errors.As(err, &failed) || failed.Code != 3 || failed.Stderr != "a[1m; b" {
-		t.Errorf("%+v, %v", failed, err)
-	}
-	full := &Error{Args: []string{"fetch"}, Code: 128, Stderr: "fatal: write error: No space left on device"}
-	if !errors.Is(full, syscall.ENOSPC) || errors.Is(failed, syscall.ENOSPC) {
-		t.Error("a full disk is not told from other failures")
-	}
-}
-
-type writerFunc func([]byte) error
-
-func (f writerFunc) Write(p []byte) (int, error) { return len(p), f(p) }
 
 // Lines of fsck: what is known and tolerated, and everything else.
 func TestExamination(t *testing.T) {
