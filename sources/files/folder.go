@@ -97,7 +97,7 @@ func (f *folder) artifact(name string, info fs.FileInfo) sources.Artifact {
 			if err != nil || c.At > 0 || slices.Contains(f.allowKeys, name) {
 				return c, err
 			}
-			return screened(c, path.Join(f.dir, name))
+			return screened(c, path.Join(f.dir, name), refusesKey)
 		},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
@@ -109,22 +110,51 @@ func matchWeb(w *web, vouchings []*vouching, all map[*remote]match) error {
 	for _, r := range w.files {
 		m, ok := found[r]
 		if !ok {
+			if len(vouchings) > 0 && r.pinned.IsZero() && r.sum.IsZero() && !w.isSums(r) {
+				errs = append(errs, r.pos.Wrap(w.unlisted(r, vouchings)))
+			}
 			continue
 		}
-		if !r.pinned.IsZero() && r.pinned != m.digest {
+		if pins := upstream.SHA256(r.pinned); !pins.IsZero() && m.contradicts(pins) {
 			errs = append(errs, r.pos.Wrap(refused("%s: the spec pins %s, %s says %s", r.where(), r.pinned, m.by.where(), m.digest)))
+			continue
+		}
+		if !r.sum.IsZero() && m.contradicts(r.sum) {
+			errs = append(errs, r.pos.Wrap(refused("%s: the spec pins %s, %s says %s", r.where(), r.sum, m.by.where(), m.sum)))
 			continue
 		}
 		if r.first != nil {
 			r = r.first
 		}
-		if before, ok := all[r]; ok && before.digest != m.digest {
-			errs = append(errs, r.pos.Errorf("%s: %s says %s, %s says %s: set sha256", r.where(), before.by.where(), before.digest, m.by.where(), m.digest))
+		if before, ok := all[r]; ok && (before.contradicts(upstream.SHA256(m.digest)) || before.contradicts(m.sum)) {
+			errs = append(errs, r.pos.Errorf("%s: %s says %s, %s says %s: set sha256", r.where(), before.by.where(), before, m.by.where(), m))
 			continue
 		}
 		all[r] = m
 	}
 	return strictyaml.Join(errs...)
+}
+
+// unlisted is the error of a URL that no SHA256SUMS file of its source names: whoever
+// names one wants its files checked by it.
+func (w *web) unlisted(r *remote, vouchings []*vouching) error {
+	var names []string
+	for _, v := range vouchings {
+		names = append(names, v.where())
+	}
+	signed := ""
+	if len(w.keys) > 0 {
+		signed = "signed "
+	}
+	return refused("%s: want a %schecksum of it in %s, got none: set sha256 for the URL, or put it into a source without checksums",
+		r.where(), signed, strings.Join(names, ", "))
+}
+
+// isSums reports whether a URL is one of the checksum files, or a signature of one.
+func (w *web) isSums(r *remote) bool {
+	return slices.ContainsFunc(w.sums, func(s *sums) bool {
+		return slices.ContainsFunc(s.claims(), func(c claim) bool { return c.origin == r.raw })
+	})
 }
 
 // lay makes a repository of what a source carries, with sizes and versions from
@@ -136,10 +166,14 @@ func lay(ctx context.Context, env *sources.Env, p *webPlan) (sources.Repository,
 	}
 	err := sources.EachOf(ctx, parallel, len(p.all), func(ctx context.Context, i int) error { return ask(ctx, env, &p.all[i]) })
 	artifacts := make([]sources.Artifact, len(p.all))
-	unpinned := 0
+	unpinned, listed := 0, 0
 	for i := range p.all {
 		artifacts[i] = p.all[i].artifact
-		if artifacts[i].Evidence.Unpinned() {
+		switch {
+		case !artifacts[i].Evidence.Unpinned():
+		case p.all[i].match.by != nil:
+			listed++
+		default:
 			unpinned++
 		}
 	}
@@ -150,6 +184,9 @@ func lay(ctx context.Context, env *sources.Env, p *webPlan) (sources.Repository,
 	}
 	if unpinned > 0 {
 		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %d files: nothing but the connection vouches for them", unpinned, len(p.all)))
+	}
+	if listed > 0 {
+		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %d files: their checksums are in a file that nothing but the connection vouches for", listed, len(p.all)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.elsewhere)) {
 		repo.Notes = append(repo.Notes, fmt.Sprintf("%d files: carried by source %s already", p.elsewhere[name], name))
@@ -193,8 +230,12 @@ func ask(ctx context.Context, env *sources.Env, a *planned) error {
 	if digest.IsZero() {
 		digest = a.match.digest
 	}
+	sum := r.sum
+	if sum.IsZero() && digest.IsZero() {
+		sum = a.match.sum
+	}
 	// The base recorded by which checksum its content was checked.
-	held := a.known && !r.sum.IsZero() && a.recorded.Validator == r.sum.String()
+	held := a.known && !sum.IsZero() && a.recorded.Validator == sum.String()
 	if digest.IsZero() && held {
 		digest = a.recorded.File.Digest
 	}
@@ -209,10 +250,10 @@ func ask(ctx context.Context, env *sources.Env, a *planned) error {
 		secure = meta.Secure
 		artifact.File.Size, artifact.Validator = meta.Size, meta.Validator()
 	}
-	artifact.Open = opener(env, r)
+	artifact.Open = opener(env, r, sum)
 	artifact.File.Digest = digest
-	if !r.sum.IsZero() {
-		artifact.Validator = r.sum.String()
+	if !sum.IsZero() {
+		artifact.Validator = sum.String()
 		if !held {
 			artifact.Known = func(ctx context.Context) error { return readThrough(ctx, artifact.Open) }
 		}
@@ -221,7 +262,7 @@ func ask(ctx context.Context, env *sources.Env, a *planned) error {
 	case !r.pinned.IsZero(), !r.sum.IsZero():
 		artifact.Evidence.Vouched = bundle.VouchedPinned
 		return nil
-	case !digest.IsZero():
+	case !digest.IsZero(), !sum.IsZero():
 		artifact.Evidence.Vouched = a.match.by.vouched
 		if artifact.Evidence.Unpinned() {
 			artifact.Evidence.Vouched = unvouched(a.match.by.secure || secure)
@@ -277,18 +318,18 @@ func pin(lock *sources.Lock, a *planned, secure bool) error {
 // opener fetches a URL's content, and looks whether it begins as a private key does. A
 // beginning that was seen already is not looked at again. No size need be told:
 // releases that are packed when somebody asks have none.
-func opener(env *sources.Env, r *remote) bundle.Open {
-	place, want := upstream.At(r.raw), upstream.Want{Sum: r.sum, Size: -1, Limit: bundle.MaxInteger}
+func opener(env *sources.Env, r *remote, sum upstream.Sum) bundle.Open {
+	place, want := upstream.At(r.raw), upstream.Want{Sum: sum, Size: -1, Limit: bundle.MaxInteger}
 	open := place.Open(env, want)
-	if !r.sum.IsZero() {
-		open = upstream.Validated(open, r.sum.String())
+	if !sum.IsZero() {
+		open = upstream.Validated(open, sum.String())
 	}
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
 		c, err := open(ctx, at, validator)
-		if err != nil || c.At > 0 || r.allowKey {
+		if err != nil || c.At > 0 || r.allowKey && r.html {
 			return c, err
 		}
-		return screened(c, r.where())
+		return screened(c, r.where(), r.refuses)
 	}
 }
 

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
@@ -14,23 +18,61 @@ import (
 // is one begins with it, or with the certificates that go with it.
 const keyWindow = 16 << 10 // bytes
 
-// screened is content without a PEM private key at its beginning. name is
-// the name in the error: a mirror hands everything it holds to everybody, and a
-// key among a folder's files is there by accident.
-func screened(c *bundle.Content, name string) (*bundle.Content, error) {
+// screened is content whose beginning refuses has nothing against. name is the name in
+// the error.
+func screened(c *bundle.Content, name string, refuses func(head []byte) string) (*bundle.Content, error) {
 	var head bytes.Buffer
 	_, err := io.CopyN(&head, c.Body, keyWindow)
 	if err != nil && err != io.EOF {
 		return nil, errors.Join(err, c.Body.Close())
 	}
-	if isPrivateKey(head.Bytes()) {
-		err := fmt.Errorf("%s: a PEM private key; allow-private-keys has to name it: %w", name, fetch.ErrRefused)
+	if why := refuses(head.Bytes()); why != "" {
+		err := fmt.Errorf("%s: %s: %w", name, why, fetch.ErrRefused)
 		return nil, errors.Join(err, c.Body.Close())
 	}
 	if err == io.EOF {
 		return &bundle.Content{Body: body{&head, c.Body}, At: c.At, Validator: c.Validator}, nil
 	}
 	return &bundle.Content{Body: body{io.MultiReader(&head, c.Body), c.Body}, At: c.At, Validator: c.Validator}, nil
+}
+
+// refusesKey refuses a PEM private key: a mirror hands everything it holds to everybody,
+// and a key among a folder's files is there by accident.
+func refusesKey(head []byte) string {
+	if isPrivateKey(head) {
+		return "a PEM private key; allow-private-keys has to name it"
+	}
+	return ""
+}
+
+// refuses refuses a private key, and a page where the name says that it is none: sites
+// answer 200 with a page to sign in, or with one that says "not found".
+func (r *remote) refuses(head []byte) string {
+	if !r.allowKey {
+		if why := refusesKey(head); why != "" {
+			return why
+		}
+	}
+	if !r.html && isBinaryName(r.url.Path) && isPage(head) {
+		return "want " + path.Ext(r.url.Path) + ", got an HTML page: a page to sign in, or one that says the file is not there; html: true carries it"
+	}
+	return ""
+}
+
+// binaryNames end names of files that are never HTML.
+var binaryNames = []string{
+	".7z", ".asc", ".bin", ".bz2", ".crt", ".cab", ".deb", ".dmg", ".exe", ".gpg", ".gz", ".img", ".iso", ".jar", ".key", ".lz4", ".msi", ".ova", ".pem", ".qcow2",
+	".rpm", ".run", ".sha256", ".sha512", ".sig", ".sign", ".so", ".squashfs", ".tar", ".tbz2", ".tgz", ".txz", ".vhd", ".vmdk", ".war", ".whl", ".xz", ".zip", ".zst",
+}
+
+func isBinaryName(name string) bool {
+	return slices.Contains(binaryNames, strings.ToLower(path.Ext(name)))
+}
+
+// isPage reports whether content begins as a browser takes a page to begin (WHATWG MIME
+// Sniffing, section 7.1), whatever its type says.
+func isPage(head []byte) bool {
+	return strings.HasPrefix(http.DetectContentType(head), "text/html")
 }
 
 type body struct {

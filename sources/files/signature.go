@@ -3,7 +3,9 @@ package files
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
@@ -40,8 +42,7 @@ func readSums(ctx context.Context, env *sources.Env, webs []*web) ([]reading, er
 			sh, err := judge(ctx, env, s, pages[s.file.raw], keys)
 			var lines []sumsLine
 			if err == nil {
-				lines, err = parseSums(sh.text)
-				err = upstream.Blame(s.file.where(), err)
+				lines, err = s.read(sh.text)
 			}
 			if err != nil {
 				errs = append(errs, s.pos.Wrap(fmt.Errorf("checksums: %w", err)))
@@ -54,6 +55,22 @@ func readSums(ctx context.Context, env *sources.Env, webs []*web) ([]reading, er
 		}
 		return strictyaml.Join(errs...)
 	})
+}
+
+// read reads the lines of a SHA256SUMS file. One that is a checksum and nothing else is
+// about the file that it is called after.
+func (s *sums) read(text []byte) ([]sumsLine, error) {
+	sum, bare := bareSum(text)
+	if !bare {
+		lines, err := parseSums(text)
+		return lines, upstream.Blame(s.file.where(), err)
+	}
+	own := path.Base(s.file.url.Path)
+	name := strings.TrimSuffix(own, path.Ext(own))
+	if name == "" || name == own {
+		return nil, s.pos.Errorf("%s: is one checksum without a name, and is not called after a file as in file.sha256: set sha256 or sha512 for the URL", s.file.where())
+	}
+	return []sumsLine{{name, sum}}, nil
 }
 
 // fetchSums returns the SHA256SUMS files of all sources by their URLs.

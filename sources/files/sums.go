@@ -12,15 +12,17 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // maxSums bounds a SHA256SUMS file, which is held in memory before it is believed.
 const maxSums = 64 << 20 // bytes
 
-// sumsLine is a line of a SHA256SUMS file.
+// sumsLine is a line of a SHA256SUMS file, or of one with longer checksums of its
+// family, which count as well.
 type sumsLine struct {
-	Name   string
-	Digest bundle.Digest
+	Name string
+	Sum  upstream.Sum
 }
 
 // parseSums reads the forms that sha256sum of coreutils 9 writes and checks
@@ -30,6 +32,7 @@ type sumsLine struct {
 func parseSums(b []byte) ([]sumsLine, error) {
 	var all []sumsLine
 	number := 0
+	b = bytes.TrimPrefix(b, []byte("\ufeff"))
 	for raw := range bytes.Lines(b) {
 		number++
 		line := strings.TrimRight(string(raw), "\r\n")
@@ -47,22 +50,37 @@ func parseSums(b []byte) ([]sumsLine, error) {
 	return all, nil
 }
 
+// bareSum reads a file that is one checksum and nothing else, as Kubernetes, Go and
+// Apache publish them next to a file: <file>.sha256. ok is false for anything else.
+func bareSum(b []byte) (s upstream.Sum, ok bool) {
+	digits := strings.ToLower(string(bytes.TrimSpace(bytes.TrimPrefix(b, []byte("\ufeff")))))
+	if _, err := hex.DecodeString(digits); err != nil {
+		return s, false
+	}
+	s = upstream.Sum{Algorithm: byLength[len(digits)], Hex: digits}
+	return s, s.Algorithm != "" && strings.Trim(digits, "0") != ""
+}
+
+// byLength is the algorithm of a checksum without a name, by its hexadecimal digits.
+var byLength = map[int]string{64: "sha256", 96: "sha384", 128: "sha512"}
+
 // parseSumsLine reads one line; ours is false for another kind of digest.
 func parseSumsLine(line string) (l sumsLine, ours bool, err error) {
 	line, escaped := strings.CutPrefix(line, `\`)
-	algorithm := "SHA256"
-	var name, digest string
-	if head, rest, ok := strings.Cut(line, " ("); ok && isAlgorithm(head) {
-		at := strings.LastIndex(rest, ") = ")
+	var algorithm, name, digest string
+	if head, rest, ok := cutTag(line); ok {
+		at := strings.LastIndex(rest, ")")
+		if at < 0 || !strings.Contains(rest[at:], "= ") {
+			return l, false, fmt.Errorf("%.80q is no checksum", line)
+		}
+		_, digest, _ = strings.Cut(rest[at:], "= ")
+		algorithm, name = head, rest[:at]
+	} else {
+		at := strings.IndexAny(line, " \t")
 		if at < 0 {
 			return l, false, fmt.Errorf("%.80q is no checksum", line)
 		}
-		algorithm, name, digest = head, rest[:at], rest[at+len(") = "):]
-	} else {
-		digest, name, ok = strings.Cut(line, " ")
-		if !ok {
-			return l, false, fmt.Errorf("%.80q is no checksum", line)
-		}
+		digest, name = line[:at], strings.TrimLeft(line[at+1:], "\t")
 		// The second character is ' ' for text, '*' for binary; BSD's
 		// reversed form has none.
 		if strings.HasPrefix(name, " ") || strings.HasPrefix(name, "*") {
@@ -72,22 +90,52 @@ func parseSumsLine(line string) (l sumsLine, ours bool, err error) {
 	if _, err := hex.DecodeString(digest); err != nil || digest == "" || name == "" {
 		return l, false, fmt.Errorf("%.80q is no checksum", line)
 	}
-	if algorithm != "SHA256" || len(digest) != 64 {
+	known, length := tagged(algorithm), byLength[len(digest)]
+	if known == "" {
+		known = length
+	}
+	if length == "" || known != length {
 		return l, false, nil
 	}
-	if l.Digest, err = parseDigest(digest); err != nil {
-		return l, false, err
+	if strings.Trim(digest, "0") == "" {
+		return l, false, fmt.Errorf("digest %s: a placeholder", digest)
 	}
+	l.Sum = upstream.Sum{Algorithm: known, Hex: strings.ToLower(digest)}
 	if l.Name = name; escaped {
 		l.Name, err = unescape(name)
 	}
 	return l, err == nil, err
 }
 
+// cutTag cuts the tag off a line of BSD's form, "SHA256 (name) = digits", or of
+// openssl's, "SHA2-256(name)= digits".
+func cutTag(line string) (tag, rest string, ok bool) {
+	tag, rest, ok = strings.Cut(line, "(")
+	tag = strings.TrimSuffix(tag, " ")
+	return tag, rest, ok && isAlgorithm(tag)
+}
+
+// tagged is the algorithm of a tag, empty without a tag. Those that do not count are all
+// "another".
+func tagged(tag string) string {
+	switch tag {
+	case "":
+		return ""
+	case "SHA256", "SHA2-256":
+		return "sha256"
+	case "SHA384", "SHA2-384":
+		return "sha384"
+	case "SHA512", "SHA2-512":
+		return "sha512"
+	}
+	return "another"
+}
+
 // isAlgorithm knows the tags that cksum and BSD's tools write.
 func isAlgorithm(s string) bool {
 	return slices.Contains([]string{
 		"MD5", "SHA1", "SHA224", "SHA256", "SHA384", "SHA512", "SHA512/256", "SHA3", "BLAKE2b", "SM3", "RMD160", "SIZE",
+		"SHA2-256", "SHA2-384", "SHA2-512",
 	}, s)
 }
 
@@ -194,10 +242,37 @@ func newVouching(origin *url.URL, lines []sumsLine) *vouching {
 	return v
 }
 
-// match is the digest that a SHA256SUMS file has for a URL.
+// match is what a SHA256SUMS file has for a URL: a digest, or another checksum where
+// it has no digest.
 type match struct {
 	digest bundle.Digest
+	sum    upstream.Sum
 	by     *vouching
+}
+
+// contradicts reports whether m contradicts a checksum: the same algorithm, other digits.
+func (m match) contradicts(s upstream.Sum) bool {
+	if digest, ok := s.Digest(); ok {
+		return !m.digest.IsZero() && m.digest != digest
+	}
+	return m.sum.Algorithm == s.Algorithm && m.sum != s
+}
+
+// with returns m and a checksum: the longest counts beside the digest.
+func (m match) with(s upstream.Sum) match {
+	if digest, ok := s.Digest(); ok {
+		m.digest = digest
+	} else if len(s.Hex) > len(m.sum.Hex) {
+		m.sum = s
+	}
+	return m
+}
+
+func (m match) String() string {
+	if m.digest.IsZero() {
+		return m.sum.String()
+	}
+	return m.digest.String()
 }
 
 // matchAll finds the digests of urls: by path relative to the SHA256SUMS
@@ -245,14 +320,16 @@ func matchAll(files []*remote, all []*vouching) (map[*remote]match, error) {
 // note notes the digest that lines of v have for r.
 func note(found map[*remote]match, r *remote, v *vouching, lines []int) error {
 	for _, i := range lines {
-		d := v.lines[i].Digest
-		if m, ok := found[r]; ok && m.digest != d {
+		s := v.lines[i].Sum
+		m, ok := found[r]
+		if ok && m.contradicts(s) {
 			return r.pos.Errorf("%s: %s has %s for it, and %s has %s: set sha256",
-				r.where(), m.by.where(), m.digest, v.where(), d)
+				r.where(), m.by.where(), m, v.where(), s)
 		}
-		if _, ok := found[r]; !ok {
-			found[r] = match{d, v}
+		if !ok {
+			m.by = v
 		}
+		found[r] = m.with(s)
 	}
 	return nil
 }

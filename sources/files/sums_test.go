@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 var (
@@ -27,12 +28,16 @@ func TestParseSums(t *testing.T) {
 		{"upper case", strings.ToUpper(x) + "  a\n", "a"},
 		{"name with blanks", x + "   a  b \n", " a  b "},
 		{"name with a star", x + "  *a\n", "*a"},
+		{"byte order mark", "\ufeff" + x + "  a\n", "a"},
+		{"tab", x + "\ta\n", "a"},
+		{"openssl", "SHA256(a b)= " + x + "\n", "a b"},
+		{"openssl 3", "SHA2-256(a)= " + x + "\n", "a"},
 		{"CRLF", x + "  a\r\n", "a"},
 		{"no newline at the end", x + "  a", "a"},
-		{"comments, blanks, other digests", "# c\n\n" + strings.Repeat("0", 128) + "  a\nMD5 (a) = 00\nSHA512 (a) = " + strings.Repeat("0", 128) + "\n" + x + "  a\n", "a"},
+		{"comments, blanks, other digests", "# c\n\n" + strings.Repeat("0", 32) + "  a\nMD5 (a) = 00\nSHA1 (a) = " + strings.Repeat("0", 40) + "\nSHA512/256 (a) = " + strings.Repeat("1", 64) + "\n" + x + "  a\n", "a"},
 	} {
 		lines, err := parseSums([]byte(test.text))
-		if err != nil || len(lines) != 1 || lines[0] != (sumsLine{test.want, sumX}) {
+		if err != nil || len(lines) != 1 || lines[0] != (sumsLine{test.want, upstream.SHA256(sumX)}) {
 			t.Errorf("%s: got %q, %v, want %q", test.name, lines, err, test.want)
 		}
 	}
@@ -120,7 +125,7 @@ func FuzzSums(f *testing.F) {
 			return
 		}
 		for _, l := range lines {
-			text := fmt.Sprintf("\\%s  %s\n", l.Digest.Hex(), escape.Replace(l.Name))
+			text := fmt.Sprintf("\\%s  %s\n", l.Sum.Hex, escape.Replace(l.Name))
 			again, err := parseSums([]byte(text))
 			if err != nil || len(again) != 1 || again[0] != l {
 				t.Fatalf("%q: got %q, %v", text, again, err)

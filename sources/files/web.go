@@ -39,6 +39,8 @@ type remote struct {
 	reason string
 	// allowKey lets a private key through.
 	allowKey bool
+	// html lets a page through under the name of an archive.
+	html bool
 	// first is the entry of another source that has the same URL and path, and
 	// carries it for both; nil: this one does.
 	first  *remote
@@ -131,7 +133,7 @@ func (r *remote) merge(other *remote) error {
 	if r.sum.IsZero() {
 		r.sum = other.sum
 	}
-	r.allowKey = r.allowKey || other.allowKey
+	r.allowKey, r.html = r.allowKey || other.allowKey, r.html || other.html
 	return nil
 }
 
@@ -140,7 +142,7 @@ func (r *remote) where() string { return fetch.Redact(r.raw) }
 
 // newRemote takes an entry of the spec; errors have its place.
 func newRemote(e urlEntry, reason string) (*remote, error) {
-	r := &remote{pos: e.Pos, raw: e.URL, reason: reason, pinned: bundle.Digest(e.SHA256), sum: upstream.Sum(e.SHA512)}
+	r := &remote{pos: e.Pos, raw: e.URL, reason: reason, pinned: bundle.Digest(e.SHA256), sum: upstream.Sum(e.SHA512), html: e.HTML}
 	var err error
 	if r.url, err = parseURL(e.URL); err != nil {
 		return nil, e.Pos.Errorf("%w", err)

@@ -1,0 +1,103 @@
+package files
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
+)
+
+// TestUnlisted: checksums that were asked for are required. A URL that none of them
+// names is refused, with the URL and the files that were looked into.
+func TestUnlisted(t *testing.T) {
+	s, up := newSite(t), upstreamtest.New(t)
+	up.Put("/d/x", []byte("x"))
+	up.Put("/d/SUMS", []byte(sumY.Hex()+"  other\n"))
+	text := "- {name: s, urls: [{url: " + up.URL("/d/x") + "PIN}], checksums: " + up.URL("/d/SUMS") + "}\n"
+	_, err := s.plan(strings.Replace(text, "PIN", "", 1))
+	if !errors.Is(err, fetch.ErrRefused) || !strings.Contains(err.Error(), up.URL("/d/x")) || !strings.Contains(err.Error(), up.URL("/d/SUMS")) {
+		t.Errorf("got %v", err)
+	}
+	for _, pin := range []string{", sha256: " + sumX.Hex(), ", sha512: " + hex512("x")} {
+		if _, err := s.plan(strings.Replace(text, "PIN", pin, 1)); err != nil {
+			t.Errorf("%s: %v", pin, err)
+		}
+	}
+}
+
+// TestLongSums: lines of SHA-384 and SHA-512 count where there is none of SHA-256, and
+// content that differs from them is refused.
+func TestLongSums(t *testing.T) {
+	s, up := newSite(t), upstreamtest.New(t)
+	up.Put("/d/x", []byte("x"))
+	text := "- {name: s, urls: [" + up.URL("/d/x") + "], checksums: " + up.URL("/d/SUMS") + "}\n"
+	up.Put("/d/SUMS", []byte(hex512("x")+"  x\n"))
+	a := find(t, s.mustPlan(text)["s"], hostPath(up)+"/d/x")
+	if !a.File.Digest.IsZero() || !strings.Contains(a.Evidence.Reason, "SUMS") || a.Validator != "sha512:"+hex512("x") {
+		t.Errorf("%+v %+v %s", a.File, a.Evidence, a.Validator)
+	}
+	if b, _, err := read(t, a); err != nil || string(b) != "x" {
+		t.Errorf("%q, %v", b, err)
+	}
+	up.Put("/d/SUMS", []byte(hex512("y")+"  x\n"))
+	if _, _, err := read(t, find(t, s.mustPlan(text)["s"], hostPath(up)+"/d/x")); !errors.Is(err, bundle.ErrCorrupt) {
+		t.Errorf("another SHA-512: %v", err)
+	}
+	up.Put("/d/SUMS", []byte(hex512("y")+"  x\n"+hex512("x")+"  x\n"))
+	if _, err := s.plan(text); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), "set sha256") {
+		t.Errorf("two of them: %v", err)
+	}
+	up.Put("/d/SUMS", []byte(sumX.Hex()+"  x\n"+hex512("x")+"  x\n"))
+	if a := find(t, s.mustPlan(text)["s"], hostPath(up)+"/d/x"); a.File.Digest != sumX {
+		t.Errorf("both: %+v", a.File)
+	}
+}
+
+// TestBareSum: a file that is one checksum is about the file that it is called after.
+func TestBareSum(t *testing.T) {
+	s, up := newSite(t), upstreamtest.New(t)
+	up.Put("/bin/x", []byte("x"))
+	up.Put("/bin/z", []byte("z"))
+	for name, content := range map[string]string{
+		"x.sha256": sumX.Hex(), "x.sha512": "\ufeff" + strings.ToUpper(hex512("x")) + "\r\n",
+	} {
+		up.Put("/bin/"+name, []byte(content))
+		text := "- {name: s, urls: [" + up.URL("/bin/x") + "], checksums: " + up.URL("/bin/"+name) + "}\n"
+		a := find(t, s.mustPlan(text)["s"], hostPath(up)+"/bin/x")
+		if a.File.Digest != sumX && a.Validator != "sha512:"+hex512("x") {
+			t.Errorf("%s: %+v %s", name, a.File, a.Validator)
+		}
+	}
+	up.Put("/bin/sums", []byte(sumX.Hex()))
+	for _, sums := range []string{"/bin/x.sha256", "/bin/sums"} {
+		text := "- {name: s, urls: [" + up.URL("/bin/z") + "], checksums: " + up.URL(sums) + "}\n"
+		if _, err := s.plan(text); err == nil || !strings.Contains(err.Error(), up.URL(sums)) {
+			t.Errorf("%s is not about z: %v", sums, err)
+		}
+	}
+}
+
+// TestPage: a page under the name of an archive is refused, unless the spec says that it is meant.
+func TestPage(t *testing.T) {
+	s, up := newSite(t), upstreamtest.New(t)
+	page := "\n<!DOCTYPE html><html><title>Sign in</title></html>"
+	for path, refused := range map[string]bool{"/x.tar.gz": true, "/X.RPM": true, "/key.asc": true, "/x.html": false, "/x": false, "/x.sh": false} {
+		up.Put(path, []byte(page))
+		a := s.mustPlan("- {name: s, urls: [" + up.URL(path) + "]}\n")["s"][0]
+		_, _, err := read(t, a)
+		if errors.Is(err, fetch.ErrRefused) != refused || refused && !strings.Contains(err.Error(), "html: true") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	a := s.mustPlan("- {name: s, urls: [{url: " + up.URL("/x.tar.gz") + ", html: true}]}\n")["s"][0]
+	if b, _, err := read(t, a); err != nil || string(b) != page {
+		t.Errorf("html: true: %q, %v", b, err)
+	}
+	up.Put("/x.tar.gz", []byte("\x1f\x8b<html>"))
+	if _, _, err := read(t, s.mustPlan("- {name: s, urls: ["+up.URL("/x.tar.gz")+"]}\n")["s"][0]); err != nil {
+		t.Errorf("an archive: %v", err)
+	}
+}
