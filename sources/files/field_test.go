@@ -97,7 +97,7 @@ func TestPage(t *testing.T) {
 		t.Errorf("html: true: %q, %v", b, err)
 	}
 	up.Put("/x.tar.gz", []byte("\x1f\x8b<html>"))
-	if _, _, err := read(t, s.mustPlan("- {name: s, urls: ["+up.URL("/x.tar.gz")+"]}\n")["s"][0]); err != nil {
+	if _, _, err := read(t, s.mustPlan("- {name: s, urls: [" + up.URL("/x.tar.gz") + "]}\n")["s"][0]); err != nil {
 		t.Errorf("an archive: %v", err)
 	}
 }
