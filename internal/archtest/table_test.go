@@ -107,7 +107,7 @@ func table() map[string]row {
 			imports: []string{"bundle"},
 		},
 		"sources/rpm": {
-			imports: []string{"bundle", "sources", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/decompress", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
+			imports: []string{"bundle", "sources", "sources/upstream", "sources/keyring", "sources/stock", "sources/replay", "sources/rebuild", "sources/complete", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
 		},
 		"sources/rpm/closure": {
 			imports: []string{"bundle", "sources/rpm/rpmmd"}, tests: []string{"sources/rpm/rpmtest"},
@@ -116,7 +116,7 @@ func table() map[string]row {
 			imports: []string{"bundle"}, tests: []string{"sources/rpm/rpmtest"},
 		},
 		"sources/rpm/reindex": {
-			imports: []string{"bundle", "sources/rpm/rpmmd", "internal/pgpkeys"},
+			imports: []string{"bundle", "sources/rebuild", "sources/stock", "sources/rpm/rpmmd", "internal/pgpkeys"},
 		},
 		"sources/rpm/rpmsig": {
 			imports: []string{"internal/pgpkeys"},

@@ -2,9 +2,7 @@ package files
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -255,7 +253,7 @@ func ask(ctx context.Context, env *sources.Env, a *planned) error {
 	if !sum.IsZero() {
 		artifact.Validator = sum.String()
 		if !held {
-			artifact.Known = func(ctx context.Context) error { return readThrough(ctx, artifact.Open) }
+			artifact.Known = upstream.ReadThrough(artifact.Open)
 		}
 	}
 	switch {
@@ -331,15 +329,4 @@ func opener(env *sources.Env, r *remote, sum upstream.Sum) bundle.Open {
 		}
 		return screened(c, r.where(), r.refuses)
 	}
-}
-
-// readThrough reads content to its end, where its checksum is compared: for content
-// whose digest is known already and whose checksum by SHA-512 is not.
-func readThrough(ctx context.Context, open bundle.Open) error {
-	c, err := open(ctx, 0, "")
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, c.Body)
-	return errors.Join(err, c.Body.Close())
 }

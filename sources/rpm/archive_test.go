@@ -11,6 +11,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
+	"github.com/gapbundle/gapbundle/sources/keyring"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
@@ -106,4 +107,4 @@ func (a *archive) spec(more ...string) string {
 }
 
 // keys are those of the archive.
-func (a *archive) keys() openpgp.EntityList { return openpgp.EntityList{a.key} }
+func (a *archive) keys() keyring.Keys { return keyring.Keys{a.key} }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
@@ -16,12 +17,12 @@ const prestodelta = `<prestodelta><newpackage name="hello" epoch="0" version="2"
 // mirrored is a mirror of a repository, with a layout.
 func mirrored(t *testing.T, r *rpmtest.Repository, l layout) *tree {
 	t.Helper()
-	text, err := l.marshal()
-	if err != nil {
+	annotations := map[string]string{keysKey: "epel.asc"}
+	if err := sources.Annotate(annotations, layoutKey, []layout{l}); err != nil {
 		t.Fatal(err)
 	}
 	tr := &tree{
-		repos:   []bundle.Repository{{Name: "epel", Kind: Name, Mode: modeVerbatim, Mount: "rpm/epel", Annotations: map[string]string{layoutKey + "00": text, keysKey: "epel.asc"}}},
+		repos:   []bundle.Repository{{Name: "epel", Kind: Name, Mode: modeVerbatim, Mount: "rpm/epel", Annotations: annotations}},
 		files:   map[string]map[string]bundle.File{"epel": {}},
 		content: map[string]map[string][]byte{"epel": {}},
 	}
@@ -135,7 +136,7 @@ func TestCheck(t *testing.T) {
 
 // TestLayouts: what check and client files work from.
 func TestLayouts(t *testing.T) {
-	if _, err := (layout{Title: strings.Repeat("x", bundle.MaxAnnotationSize)}).marshal(); err == nil {
+	if err := sources.Annotate(map[string]string{}, layoutKey, []layout{{Title: strings.Repeat("x", bundle.MaxAnnotationSize)}}); err == nil {
 		t.Error("an annotation that is too long")
 	}
 	r := bundle.Repository{Name: "epel", Annotations: map[string]string{keysKey: "x"}}

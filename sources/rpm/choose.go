@@ -3,7 +3,6 @@ package rpm
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +12,17 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
+
+// choice is what was chosen over all sources: the second of the three steps of a plan.
+type choice struct {
+	// selections are those of the sources that are rebuilt, by name.
+	selections map[string]*selection
+	modules    carriedModules
+	// held bounds what is known of all packages that are carried.
+	held *rpmmd.Interner
+}
 
 // selection is what was chosen of one source.
 type selection struct {
@@ -23,132 +32,148 @@ type selection struct {
 
 // repoChoice is what was chosen of one repository.
 type repoChoice struct {
-	packages []chosen
+	packages []chosenPackage
+	// climb is how many folders above the repository its packages begin.
+	climb   int
+	modules *modulemd.Index // nil: it has none
 }
 
-// chosen is a package, where it lies, and why.
-type chosen struct {
+// chosenPackage is a package, where upstream has it, and why it was chosen.
+type chosenPackage struct {
 	*rpmmd.Package
-	at  spot
+	at  location
 	why string
 }
 
 // listing is a primary that takes part in the choice.
 type listing struct {
-	g     *gathered
-	repo  int // of g's
-	index closure.Index
+	source  *loaded
+	repo    int // of the source's
+	index   closure.Index
+	climb   int
+	modules *modulemd.Index // nil: the repository has none
 }
 
-// choose chooses over all sources together, for those that are rebuilt; nil
-// for the others.
-func (p *planner) choose(ctx context.Context, all []*gathered) ([]*selection, error) {
-	chosen := make([]*selection, len(all))
-	if !p.lists || all[0].unchanged { // then all of them are
-		return chosen, nil
+// choose chooses over all sources together, for those that are rebuilt.
+func choose(ctx context.Context, env *sources.Env, r *reading) (*choice, error) {
+	c := &choice{
+		selections: map[string]*selection{}, held: &rpmmd.Interner{Limit: r.limit},
+		modules: carriedModules{map[string]bool{}, map[*modulemd.Stream]bool{}},
 	}
-	selections := map[*gathered]*selection{}
-	p.carried = carriage{map[string]bool{}, map[*modulemd.Stream]bool{}}
-	var listings []listing
-	in := rpmmd.Interner{Limit: p.listed.Limit}
-	for i, g := range all {
-		for j, l := range g.repos {
-			index, err := p.index(g, l, &in)
-			if err != nil {
-				return nil, g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
-			}
-			listings = append(listings, listing{g, j, index})
+	if !r.chooses() || r.all[0].unchanged { // then all of them are
+		return c, nil
+	}
+	in := &rpmmd.Interner{Limit: r.limit}
+	listings, err := readListings(env, r, in)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range r.all {
+		if l.rebuilt {
+			c.selections[l.name] = &selection{repos: make([]repoChoice, len(l.repos))}
 		}
-		if g.rebuilt {
-			chosen[i] = &selection{repos: make([]repoChoice, len(g.repos))}
-			selections[g] = chosen[i]
+	}
+	for i := range listings {
+		if s := c.selections[listings[i].source.name]; s != nil {
+			s.repos[listings[i].repo] = repoChoice{climb: listings[i].climb, modules: listings[i].modules}
 		}
 	}
 	taken := map[*rpmmd.Package]bool{} // for another release
-	for _, release := range releases(all) {
-		if err := p.chooseRelease(ctx, release, all, listings, selections, taken, &in); err != nil {
+	for _, release := range releases(r.all) {
+		other := func(l *loaded) bool { return !l.isOf(release) }
+		all := slices.DeleteFunc(slices.Clone(r.all), other)
+		of := slices.DeleteFunc(slices.Clone(listings), func(l listing) bool { return other(l.source) })
+		if err := c.addRelease(ctx, env, release, all, of, taken, in); err != nil {
 			return nil, err
 		}
 	}
-	return chosen, nil
+	return c, nil
 }
 
-// chooseRelease chooses among the sources of one release.
-func (p *planner) chooseRelease(ctx context.Context, release string, all []*gathered, listings []listing, selections map[*gathered]*selection, taken map[*rpmmd.Package]bool, in *rpmmd.Interner) error {
-	other := func(g *gathered) bool { return !g.isOf(release) }
-	all = slices.DeleteFunc(slices.Clone(all), other)
-	listings = slices.DeleteFunc(slices.Clone(listings), func(l listing) bool { return other(l.g) })
-	view, err := p.modules(ctx, all, release)
+// readListings reads primary and the modules of all repositories.
+func readListings(env *sources.Env, r *reading, in *rpmmd.Interner) ([]listing, error) {
+	var all []listing
+	for _, l := range r.all {
+		for i, repo := range l.repos {
+			one := listing{source: l, repo: i, index: closure.Index{Source: l.name, Priority: priority(repo.priority)}}
+			err := repo.packages(env, rpmmd.Relations, in, func(p *rpmmd.Package, at location) error {
+				one.climb = max(one.climb, climbs(at.path))
+				one.index.Packages = append(one.index.Packages, p)
+				return nil
+			})
+			if err == nil {
+				one.modules, err = readModules(env, repo)
+			}
+			if err != nil {
+				return nil, sources.InSource(l.pos, l.name, err)
+			}
+			all = append(all, one)
+		}
+	}
+	return all, nil
+}
+
+// addRelease chooses among the sources of one release.
+func (c *choice) addRelease(ctx context.Context, env *sources.Env, release string, all []*loaded, listings []listing, taken map[*rpmmd.Package]bool, in *rpmmd.Interner) error {
+	view, err := viewOf(all, listings, release)
 	if err != nil {
 		return err
 	}
 	indexes := make([]closure.Index, len(listings))
 	for i := range listings {
-		l := &listings[i]
-		indexes[i] = l.index
-		indexes[i].Packages = seen(view, l.g, l.g.repos[l.repo], l.index.Packages)
+		indexes[i] = listings[i].index
+		indexes[i].Packages = seen(view, &listings[i], indexes[i].Packages)
 	}
 	listings, indexes = apart(view, listings, indexes)
-	requests, notes, err := p.requests(all, indexes, view)
+	requests, notes, err := requestsOf(env, all, listings, indexes, view)
 	if err != nil {
 		return err
 	}
-	if err := p.files(ctx, listings, indexes, requests, in); err != nil {
+	if err := c.addFiles(ctx, env, listings, indexes, requests, in); err != nil {
 		return err
 	}
 	sel, err := closure.Select(indexes, requests)
 	if err != nil {
-		return sources.Unresolved(upstreamError(typePrimary, err)) // that: relations of a package
+		return sources.Unresolved(upstream.Blame(typePrimary, err)) // that: relations of a package
 	}
-	for _, c := range sel.Choices {
-		at := listings[c.Index]
-		if s := selections[at.g]; s != nil && !taken[c.Package] {
-			taken[c.Package] = true
-			if err := s.repos[at.repo].add(c, &p.listed); err != nil {
+	for _, one := range sel.Choices {
+		at := listings[one.Index]
+		if s := c.selections[at.source.name]; s != nil && !taken[one.Package] {
+			taken[one.Package] = true
+			if err := s.repos[at.repo].add(one, c.held); err != nil {
 				return err
 			}
 		}
 	}
-	p.carry(view, listings, selections)
-	for _, g := range all {
-		if s := selections[g]; s != nil {
+	c.addModules(view, listings)
+	for _, l := range all {
+		if s := c.selections[l.name]; s != nil {
 			s.notes = append(append(s.notes, notes...), sel.Notes...)
 		}
 	}
 	return nil
 }
 
-// requests are what the specs ask for, groups and modules taken apart.
-func (p *planner) requests(all []*gathered, indexes []closure.Index, view *modulemd.View) (requests []closure.Request, notes []string, err error) {
+// requestsOf are what the specs ask for, with the packages of groups and modules.
+func requestsOf(env *sources.Env, all []*loaded, listings []listing, indexes []closure.Index, view *modulemd.View) (requests []closure.Request, notes []string, err error) {
 	var errs []error
 	first := 0
-	for _, g := range all {
-		own := indexes[first : first+len(g.repos)]
-		first += len(g.repos)
-		if !g.rebuilt {
+	for _, l := range all {
+		from := first
+		first += len(l.repos)
+		if !l.rebuilt {
 			continue
 		}
-		r := g.request()
-		more, err := p.expandGroups(g, &r, indexes)
-		notes, errs = append(notes, more...), append(errs, err, g.moduleRequest(view, &r, own))
+		r := l.request()
+		more, err := expandGroups(env, l, &r, indexes)
+		notes, errs = append(notes, more...), append(errs, err, addModuleRequest(view, &r, listings[from:first], indexes[from:first]))
 		requests = append(requests, r)
-		if view != nil && g.countsModules() {
-			r.Source, r.Newest = modulesOf(g.name), 0
+		if view != nil && l.countsModules() {
+			r.Source, r.Newest = modulesOf(l.name), 0
 			requests = append(requests, r)
 		}
 	}
 	return requests, notes, strictyaml.Join(errs...)
-}
-
-// index reads the primary of a repository.
-func (p *planner) index(g *gathered, l *loaded, in *rpmmd.Interner) (closure.Index, error) {
-	index := closure.Index{Source: g.name, Priority: priority(l.priority)}
-	err := p.packages(l, rpmmd.Relations, in, func(pkg *rpmmd.Package, at spot) error {
-		l.climb = max(l.climb, climbs(at.path))
-		index.Packages = append(index.Packages, pkg)
-		return nil
-	})
-	return index, err
 }
 
 // priority is dnf's; "" is its default.
@@ -160,8 +185,8 @@ func priority(text string) int {
 	return n
 }
 
-// files looks paths up in filelists that relations name and primary does not have.
-func (p *planner) files(ctx context.Context, listings []listing, indexes []closure.Index, requests []closure.Request, in *rpmmd.Interner) error {
+// addFiles looks paths up in filelists that relations name and primary does not have.
+func (c *choice) addFiles(ctx context.Context, env *sources.Env, listings []listing, indexes []closure.Index, requests []closure.Request, in *rpmmd.Interner) error {
 	paths := closure.WantedFiles(indexes, requests)
 	if len(paths) == 0 {
 		return nil
@@ -171,34 +196,40 @@ func (p *planner) files(ctx context.Context, listings []listing, indexes []closu
 		wanted[name] = true
 	}
 	for i := range indexes {
-		g := listings[i].g
-		if err := p.filelists(ctx, g, listings[i].repo, &indexes[i], wanted, in); err != nil {
-			return g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
+		l := listings[i].source
+		if err := addFilelists(ctx, env, &listings[i], &indexes[i], wanted, in); err != nil {
+			return sources.InSource(l.pos, l.name, err)
 		}
 	}
 	return nil
 }
 
-// filelists fills in who has the files that are wanted.
-func (p *planner) filelists(ctx context.Context, g *gathered, repo int, index *closure.Index, wanted map[string]bool, in *rpmmd.Interner) (err error) {
-	l := g.repos[repo]
-	m := l.find(typeFilelists)
+// addFilelists fills in which packages have the files that are wanted.
+func addFilelists(ctx context.Context, env *sources.Env, from *listing, index *closure.Index, wanted map[string]bool, in *rpmmd.Interner) error {
+	repo := from.source.repos[from.repo]
+	m := repo.find(typeFilelists)
 	if m == nil {
 		return nil
 	}
-	if err := p.fetchLater(ctx, g, repo, m); err != nil {
-		return err
+	if m.local == "" {
+		// Of a source that is carried whole filelists is read only if it is needed: it is
+		// the largest file of all.
+		later := *m
+		later.local = localName(from.source.entry, from.repo) + "-later"
+		if _, _, err := repo.place.Download(ctx, env, later.local, repo.want(m.Data), m.path); err != nil {
+			return err
+		}
+		m = &later
 	}
 	places := make(map[string][]int, len(index.Packages))
 	for i, pkg := range index.Packages {
 		places[pkg.Checksum.Hex] = append(places[pkg.Checksum.Hex], i)
 	}
 	index.Files = map[string][]int{}
-	r, err := l.open(p.env.Scratch, m)
+	r, err := repo.open(env, m)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
 	err = rpmmd.FindFiles(r, wanted, func(id, path string) error {
 		here := places[id]
 		if have := index.Files[path]; len(here) == 0 || len(have) > 0 && have[len(have)-1] == here[len(here)-1] {
@@ -207,46 +238,45 @@ func (p *planner) filelists(ctx context.Context, g *gathered, repo int, index *c
 		index.Files[path] = append(index.Files[path], here...)
 		return in.Hold(2 * 8 * int64(len(here)))
 	})
-	if err != nil {
-		return upstreamError(l.at(m.path), err)
+	if err == nil {
+		err = upstream.Drain(repo.where(m.path), r)
 	}
-	return drained(r, l.at(m.path))
+	return errors.Join(upstream.Blame(repo.where(m.path), err), r.Close())
 }
 
 // request is what a source's spec asks for.
-func (g *gathered) request() closure.Request {
-	o := &g.options
+func (e *entry) request() closure.Request {
+	o := &e.options
 	return closure.Request{
-		Source: g.name, Packages: o.Packages, All: g.takesAll(), Newest: o.Newest, Exclude: o.Exclude,
-		Recommends: o.Recommends, Sources: o.Sources, Architectures: g.architectures(),
+		Source: e.name, Packages: o.Packages, All: e.takesAll(), Newest: o.Newest, Exclude: o.Exclude,
+		Recommends: o.Recommends, Sources: o.Sources, Architectures: e.architectures(),
 	}
 }
 
-// takesAll says that no packages are named: what is chosen is left of everything.
-func (g *gathered) takesAll() bool { return len(g.options.Packages)+len(g.options.Modules) == 0 }
+// takesAll reports that no packages are named: everything is chosen that is not excluded.
+func (e *entry) takesAll() bool { return len(e.options.Packages)+len(e.options.Modules) == 0 }
 
-// architectures are the clients': those of the spec, or the one that $basearch
-// stands for.
-func (g *gathered) architectures() []string {
-	if len(g.options.Architectures) > 0 {
-		return g.options.Architectures
+// architectures are the clients': those of the spec, or the one that $basearch stands for.
+func (e *entry) architectures() []string {
+	if len(e.options.Architectures) > 0 {
+		return e.options.Architectures
 	}
-	if arch := g.options.Vars["basearch"]; arch != "" {
+	if arch := e.options.Vars["basearch"]; arch != "" {
 		return []string{arch}
 	}
 	return nil
 }
 
-// maxStep bounds what is told of one step of the way to a package.
+// maxStep bounds the text of one step of the way to a package.
 const maxStep = 300 // bytes
 
-// add adds what was chosen, and lets go of what it was chosen by.
-func (c *repoChoice) add(choice closure.Choice, listed *rpmmd.Interner) error {
-	pkg, err := listed.Keep(choice.Package)
+// add adds what was chosen. What it was chosen by is not held any longer.
+func (c *repoChoice) add(choice closure.Choice, held *rpmmd.Interner) error {
+	pkg, err := held.Keep(choice.Package)
 	if err != nil {
-		return upstreamError(typePrimary, err)
+		return upstream.Blame(typePrimary, err)
 	}
-	at, err := locateHref(pkg.Location, pkg.BaseURL)
+	at, err := locate(pkg.Location, pkg.BaseURL)
 	if err != nil {
 		return err
 	}
@@ -256,6 +286,7 @@ func (c *repoChoice) add(choice closure.Choice, listed *rpmmd.Interner) error {
 			why[i] = strings.ToValidUTF8(step[:maxStep], "") + "..."
 		}
 	}
-	c.packages = append(c.packages, chosen{pkg, at, strings.Join(why, "; ")})
-	return upstreamError(typePrimary, listed.Hold(int64(len(c.packages[len(c.packages)-1].why))))
+	one := chosenPackage{pkg, at, strings.Join(why, "; ")}
+	c.packages = append(c.packages, one)
+	return upstream.Blame(typePrimary, held.Hold(int64(len(one.why))))
 }

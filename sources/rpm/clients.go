@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// clientFolder is where the files for dnf lie among those of this kind.
+// clientFolder is where the files for dnf are among those of this kind.
 const clientFolder = "dnf/"
 
 // clients writes a .repo file for each source.
@@ -21,7 +21,7 @@ func clients(_ context.Context, repos []bundle.Repository, _ sources.Tree) ([]so
 		if err != nil {
 			return nil, err
 		}
-		name := strings.ReplaceAll(r.Name, "/", "-")
+		name := sources.FileName(r.Name)
 		all = append(all, sources.ClientFile{Path: clientFolder + name + ".repo", Content: repoFile(r, name, folders)})
 	}
 	return all, nil

@@ -7,18 +7,20 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
-// expandGroups puts the packages of groups where a request names groups: "@id"
-// or "@name", of a group or an environment, as dnf takes them. A package of a
-// group that no source has is passed over, as dnf does, and noted.
-func (p *planner) expandGroups(g *gathered, r *closure.Request, indexes []closure.Index) (notes []string, err error) {
+// expandGroups puts the packages of groups where a request names groups: "@id" or
+// "@name", of a group or an environment, as dnf takes them. A package of a group that no
+// source has is skipped, as dnf does, and noted.
+func expandGroups(env *sources.Env, l *loaded, r *closure.Request, indexes []closure.Index) (notes []string, err error) {
 	if !slices.ContainsFunc(r.Packages, isGroup) {
 		return nil, nil
 	}
-	all, err := p.groupsOf(g)
+	all, err := readGroups(env, l)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +45,7 @@ func (p *planner) expandGroups(g *gathered, r *closure.Request, indexes []closur
 			if strings.Contains(name, ":") {
 				hint = "; streams of modules are chosen with modules"
 			}
-			errs = append(errs, g.pos.Errorf("source %s: packages: no group or environment is called %s; there are %s%s", g.name, name[1:], known(all), hint))
+			errs = append(errs, l.pos.Errorf("source %s: packages: no group or environment is called %s; there are %s%s", l.name, name[1:], known(all), hint))
 			continue
 		}
 		for _, member := range members {
@@ -62,21 +64,21 @@ func (p *planner) expandGroups(g *gathered, r *closure.Request, indexes []closur
 
 func isGroup(name string) bool { return strings.HasPrefix(name, "@") }
 
-// groupsOf reads the comps of a source's repositories.
-func (p *planner) groupsOf(g *gathered) ([]*rpmmd.Groups, error) {
+// readGroups reads the comps of a source's repositories.
+func readGroups(env *sources.Env, l *loaded) ([]*rpmmd.Groups, error) {
 	var all []*rpmmd.Groups
-	for _, l := range g.repos {
-		m := l.comps()
+	for _, repo := range l.repos {
+		m := repo.comps()
 		if m == nil {
 			continue
 		}
-		r, err := l.open(p.env.Scratch, m)
+		r, err := repo.open(env, m)
 		if err != nil {
 			return nil, err
 		}
 		groups, err := rpmmd.ParseGroups(r)
-		if err := errors.Join(err, r.Close()); err != nil {
-			return nil, upstreamError(l.at(m.path), err)
+		if err := errors.Join(upstream.Blame(repo.where(m.path), err), r.Close()); err != nil {
+			return nil, err
 		}
 		all = append(all, groups)
 	}
@@ -84,7 +86,7 @@ func (p *planner) groupsOf(g *gathered) ([]*rpmmd.Groups, error) {
 }
 
 // comps is the file of groups that is read; nil: there is none.
-func (l *loaded) comps() *metadata {
+func (l *loadedRepo) comps() *metadata {
 	if m := l.find(typeGroupGz); m != nil {
 		return m
 	}

@@ -257,7 +257,7 @@ func (w *installedWorld) carry(t *testing.T, site *openpgp.Entity, installed []s
 	files := map[string][]byte{}
 	for name, x := range artifacts(t, resolved, "epel") {
 		if strings.HasPrefix(name, "repodata/") {
-			if files[name], err = read(t, x); err != nil {
+			if files[name], err = readArtifact(t, x); err != nil {
 				t.Fatal(err)
 			}
 		}

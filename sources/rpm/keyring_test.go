@@ -95,7 +95,7 @@ func TestTwoCopiesOfAKey(t *testing.T) {
 	writeKeys(t, filepath.Join(a.dir, "new.asc"), short)
 	for _, order := range []string{"[old.asc, new.asc]", "[new.asc, old.asc]"} {
 		all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), strings.Replace(a.spec("gpgkey: "+order), "  gpgkey: archive.asc\n", "", 1)), "epel")
-		if _, err := read(t, all[a.find("Packages/hello")]); err != nil {
+		if _, err := readArtifact(t, all[a.find("Packages/hello")]); err != nil {
 			t.Error(order, err)
 		}
 	}

@@ -1,13 +1,13 @@
 package rpm
 
 import (
-	"path/filepath"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/keyring"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
 )
 
@@ -35,10 +35,10 @@ type options struct {
 	RepoFile      string            `yaml:"repofile" doc:"A .repo file, as in /etc/yum.repos.d, instead of baseurl."`
 	RepoIDs       []string          `yaml:"repoids,single" doc:"Repositories of the .repo file; absent: those that are enabled there."`
 	Vars          map[string]string `yaml:"vars" doc:"What stands for $releasever, $basearch and other variables."`
-	GPGKey        []keyEntry        `yaml:"gpgkey,single" doc:"OpenPGP keys that may sign packages and repomd.xml, and no others."`
+	GPGKey        []keyring.Entry   `yaml:"gpgkey,single" doc:"OpenPGP keys that may sign packages and repomd.xml, and no others."`
 	RepoGPGCheck  bool              `yaml:"repo-gpgcheck" doc:"repomd.xml has to be signed. If it is, the signature has to hold in any case."`
 	AllowUnsigned bool              `yaml:"allow-unsigned" doc:"Packages without a signature are carried too. A signature that is there has to hold in any case."`
-	Mode          string            `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
+	Mode          rebuild.Mode      `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
 	Packages      []string          `yaml:"packages,single" doc:"Packages to carry with what they depend on: name, name.arch, name-version, name-version-release.arch, a pattern, or @group."`
 	Modules       []string          `yaml:"modules,single" doc:"Module streams to carry with what their packages depend on: name or name:stream."`
 	Exclude       []string          `yaml:"exclude,single" doc:"Packages that are never chosen: names or patterns."`
@@ -48,16 +48,9 @@ type options struct {
 	Sources       bool              `yaml:"sources" doc:"Source packages that a repository has beside the others: in a selection, those of what was chosen."`
 }
 
-type keyEntry struct {
-	Pos         strictyaml.Pos
-	File        string   `yaml:"file,scalar" doc:"File with public keys, armored or not."`
-	URL         string   `yaml:"url" doc:"Where the keys are fetched from; needs fingerprint."`
-	Fingerprint []string `yaml:"fingerprint,single" doc:"Fingerprints of those keys that count: 40 or 64 hexadecimal digits."`
-}
-
 const (
-	modeVerbatim = "verbatim"
-	modeRebuilt  = "rebuilt"
+	modeVerbatim = string(rebuild.Verbatim)
+	modeRebuilt  = string(rebuild.Rebuilt)
 )
 
 // entry is one spec: a repository of the mirror.
@@ -68,7 +61,7 @@ type entry struct {
 	dir     string // that paths in the spec are relative to
 	options options
 	rebuilt bool
-	keys    *keyring
+	keys    []*keyring.Ref
 	repos   []*repo
 	asks    []modulemd.Ask
 }
@@ -80,21 +73,11 @@ type source struct {
 }
 
 func newSource(specs []sources.Spec) (sources.Source, error) {
-	s := &source{}
-	var errs []error
-	for _, spec := range specs {
-		var o options
-		if err := spec.Decode(&o); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		e, err := newEntry(spec, o)
-		s.entries, errs = append(s.entries, e), append(errs, err)
-	}
-	if err := strictyaml.Join(errs...); err != nil {
+	entries, err := sources.Entries(specs, newEntry)
+	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	return &source{entries: entries}, nil
 }
 
 func newEntry(spec sources.Spec, o options) (*entry, error) {
@@ -105,13 +88,13 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 	e.repos, keyURLs, err = e.repositories()
 	errs = append(errs, err)
 	if err == nil {
-		e.keys, err = e.keyring(keyURLs)
+		e.keys, err = e.keyRefs(keyURLs)
 		errs = append(errs, err)
 	}
 	return e, strictyaml.Join(errs...)
 }
 
-// selects says that the spec chooses packages.
+// selects reports whether the spec chooses packages.
 func (o *options) selects() bool {
 	return len(o.Packages)+len(o.Modules)+len(o.Exclude) > 0 || o.Newest != 0 || len(o.Architectures) > 0
 }
@@ -120,13 +103,9 @@ func (e *entry) checkMode() error {
 	o := &e.options
 	var errs []error
 	refuse := func(format string, args ...any) { errs = append(errs, o.Pos.Errorf(format, args...)) }
-	e.rebuilt = o.Mode == modeRebuilt || o.selects()
-	switch {
-	case o.Mode != "" && o.Mode != modeVerbatim && o.Mode != modeRebuilt:
-		refuse("mode: want verbatim or rebuilt, got %q", o.Mode)
-	case o.Mode == modeVerbatim && o.selects():
-		refuse("mode: verbatim is upstream's own metadata: packages, modules, exclude, newest and architectures need rebuilt")
-	}
+	var err error
+	e.rebuilt, err = o.Mode.Decide(o.Pos, o.selects(), "packages, modules, exclude, newest and architectures")
+	errs = append(errs, err)
 	if o.Newest < 0 {
 		refuse("newest: want 1 or more, got %d", o.Newest)
 	}
@@ -148,14 +127,6 @@ func (e *entry) checkNames() error {
 			errs = append(errs, o.Pos.Errorf("architectures: %q is no name", a))
 		}
 	}
-	for i, k := range o.GPGKey {
-		for j, f := range k.Fingerprint {
-			var err error
-			if o.GPGKey[i].Fingerprint[j], err = pgpkeys.ParseFingerprint(f); err != nil {
-				errs = append(errs, k.Pos.Errorf("gpgkey: %w", err))
-			}
-		}
-	}
 	return strictyaml.Join(errs...)
 }
 
@@ -167,14 +138,6 @@ func isWord(s string) bool {
 
 func isURL(s string) bool {
 	return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
-}
-
-// within is a path of the spec.
-func within(dir, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(dir, name)
 }
 
 // checkBase checks the address of a repository.

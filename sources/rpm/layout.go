@@ -1,24 +1,17 @@
 package rpm
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
-
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
 )
 
 const (
-	// layoutKey begins the names of a repository's annotations, one for each
-	// folder with repodata/, from which check and clients work: inside there is
-	// no spec.
+	// layoutKey begins the names of a repository's annotations, one for each folder
+	// with repodata/, from which check and clients work: inside there is no spec.
 	layoutKey = "repo-"
 	// keysKey is the annotation that names the files of the keys below keys/.
 	keysKey = "keys"
-	// allowedUnsigned is said by bundle.AllowedKey.
+	// allowedUnsigned is the value of the annotation bundle.AllowedKey.
 	allowedUnsigned = "packages without a signature"
 )
 
@@ -26,8 +19,7 @@ const (
 type layout struct {
 	ID    string `json:"id,omitempty"`
 	Title string `json:"title,omitempty"`
-	// Dir is what stands behind the mount in a client's baseurl: "" or ends with
-	// a slash.
+	// Dir follows the mount in a client's baseurl: "" or ends with a slash.
 	Dir string `json:"dir,omitempty"`
 	// Signed: repomd.xml has a signature, by upstream or by the site.
 	Signed bool `json:"signed,omitempty"`
@@ -39,30 +31,5 @@ type layout struct {
 	Absent   []string `json:"absent,omitempty"` // types that upstream lists and lacks
 }
 
-func (l layout) marshal() (string, error) {
-	text, err := json.Marshal(l)
-	if err == nil && len(text) > bundle.MaxAnnotationSize {
-		err = errors.New("name too long, or too many files that are not there")
-	}
-	return string(text), err
-}
-
-// layouts reads the annotations of a repository. Errors match
-// bundle.ErrMalformed.
-func layouts(r bundle.Repository) ([]layout, error) {
-	var all []layout
-	for _, key := range slices.Sorted(maps.Keys(r.Annotations)) {
-		if !strings.HasPrefix(key, layoutKey) {
-			continue
-		}
-		var l layout
-		if err := json.Unmarshal([]byte(r.Annotations[key]), &l); err != nil {
-			return nil, fmt.Errorf("source %s: annotation %s: %w: %w", r.Name, key, err, bundle.ErrMalformed)
-		}
-		all = append(all, l)
-	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("source %s: says nothing about its repositories: %w", r.Name, bundle.ErrMalformed)
-	}
-	return all, nil
-}
+// layouts reads the annotations of a repository. Errors match bundle.ErrMalformed.
+func layouts(r bundle.Repository) ([]layout, error) { return sources.Annotated[layout](r, layoutKey) }

@@ -1,42 +1,39 @@
 package rpm
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
 	"github.com/gapbundle/gapbundle/sources/rpm/reindex"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
-// modules reads the modules of all repositories, and decides what a client sees
-// of them. Nil: no repository has any, and none is asked for.
-func (p *planner) modules(ctx context.Context, all []*gathered, release string) (*modulemd.View, error) {
+// viewOf decides what a client of a release sees of modules. Nil: no repository has any,
+// and none is asked for.
+func viewOf(all []*loaded, listings []listing, release string) (*modulemd.View, error) {
 	var indexes []*modulemd.Index
+	for i := range listings {
+		if listings[i].modules != nil {
+			indexes = append(indexes, listings[i].modules)
+		}
+	}
 	var asked []modulemd.Ask
-	var asking *gathered
-	for _, g := range all {
-		for i, l := range g.repos {
-			if err := p.readModules(ctx, g, i); err != nil {
-				return nil, g.pos.Wrap(fmt.Errorf("source %s: %w", g.name, err))
-			}
-			if l.modules != nil {
-				indexes = append(indexes, l.modules)
-			}
+	var asking *loaded
+	for _, l := range all {
+		if len(l.asks) > 0 && asking == nil {
+			asking = l
 		}
-		if len(g.asks) > 0 && asking == nil {
-			asking = g
-		}
-		asked = append(asked, g.asks...)
+		asked = append(asked, l.asks...)
 	}
 	if len(indexes) == 0 && asking == nil {
 		return nil, nil
@@ -44,76 +41,59 @@ func (p *planner) modules(ctx context.Context, all []*gathered, release string) 
 	view, err := modulemd.NewView(indexes, asked, release)
 	switch {
 	case errors.Is(err, bundle.ErrMalformed):
-		return nil, upstreamError("modules", err)
+		return nil, upstream.Blame("modules", err)
 	case err != nil: // nothing else than what is asked for
 		return nil, asking.pos.Errorf("source %s: modules: %w", asking.name, err)
 	}
 	return view, nil
 }
 
-// readModules reads the modules of a repository.
-func (p *planner) readModules(ctx context.Context, g *gathered, repo int) error {
-	l := g.repos[repo]
-	m := l.find(typeModules)
-	if m == nil || l.modules != nil {
-		return nil
+// readModules reads the modules of a repository; nil: it has none.
+func readModules(env *sources.Env, repo *loadedRepo) (*modulemd.Index, error) {
+	m := repo.find(typeModules)
+	if m == nil {
+		return nil, nil
 	}
-	if err := p.fetchLater(ctx, g, repo, m); err != nil {
-		return err
-	}
-	r, err := l.open(p.env.Scratch, m)
+	r, err := repo.open(env, m)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	l.modules, err = modulemd.Parse(r)
-	if err := errors.Join(err, r.Close()); err != nil {
-		return upstreamError(l.at(m.path), err)
-	}
-	return nil
+	index, err := modulemd.Parse(r)
+	return index, errors.Join(upstream.Blame(repo.where(m.path), err), r.Close())
 }
 
-// fetchLater puts a metadata file into scratch that turned out to be needed.
-func (p *planner) fetchLater(ctx context.Context, g *gathered, repo int, m *metadata) error {
-	if m.local != "" {
-		return nil
-	}
-	m.local = fmt.Sprintf("%s-%s-later-%d-%s", Name, strings.ReplaceAll(g.name, "/", "-"), repo, m.Type)
-	n, err := g.repos[repo].download(ctx, p.env.Fetch, p.env.Scratch, m)
-	g.scratch += n
-	return err
-}
-
-// seen are the packages that a client sees. A source that is carried whole
-// keeps everything: other clients see other streams.
-func seen(view *modulemd.View, g *gathered, l *loaded, packages []*rpmmd.Package) []*rpmmd.Package {
-	if view == nil || g.rebuilt && g.takesAll() {
+// seen are the packages that a client sees. A source that is carried whole keeps
+// everything, because other clients see other streams.
+func seen(view *modulemd.View, l *listing, packages []*rpmmd.Package) []*rpmmd.Package {
+	if view == nil || l.source.rebuilt && l.source.takesAll() {
 		return packages
 	}
+	hotfixes := l.source.repos[l.repo].hotfixes
 	return slices.DeleteFunc(slices.Clone(packages), func(p *rpmmd.Package) bool {
-		return !view.Sees(p.ModuleNEVRA(), p.Arch, namesOf(p), l.hotfixes)
+		return !view.Sees(p.ModuleNEVRA(), p.Arch, namesOf(p), hotfixes)
 	})
 }
 
-// countsModules says that of everything in a source the newest is carried: of
-// modules that is for each stream what it is for all other packages together.
-func (g *gathered) countsModules() bool { return g.rebuilt && g.takesAll() && g.options.Newest > 0 }
+// countsModules reports that the newest is carried of everything in a source. For modules
+// each stream counts by itself.
+func (e *entry) countsModules() bool { return e.rebuilt && e.takesAll() && e.options.Newest > 0 }
 
-// modulesOf is what the choice calls the packages of modules of a source whose
+// modulesOf is the name, within the choice, of the packages of modules of a source whose
 // modules are counted.
 func modulesOf(source string) string { return source + " (modules)" }
 
-// apart puts packages of modules into indexes of their own, behind the others,
-// where the newest are carried: no more of them than that.
+// apart puts packages of modules into indexes of their own, after the others, if the
+// newest are carried: no more of them than that.
 func apart(view *modulemd.View, listings []listing, indexes []closure.Index) ([]listing, []closure.Index) {
 	if view == nil {
 		return listings, indexes
 	}
 	for i, l := range listings {
-		if !l.g.countsModules() {
+		if !l.source.countsModules() {
 			continue
 		}
-		newest := newestOfStreams(view, indexes[i].Packages, l.g.options.Newest)
-		modular := closure.Index{Source: modulesOf(l.g.name), Priority: indexes[i].Priority}
+		newest := newestOfStreams(view, indexes[i].Packages, l.source.options.Newest)
+		modular := closure.Index{Source: modulesOf(l.source.name), Priority: indexes[i].Priority}
 		var rest []*rpmmd.Package
 		for _, p := range indexes[i].Packages {
 			nevra := p.ModuleNEVRA()
@@ -174,17 +154,19 @@ func namesOf(p *rpmmd.Package) iter.Seq[string] {
 	}
 }
 
-// moduleRequest adds the packages of the modules that a source asks for.
-func (g *gathered) moduleRequest(view *modulemd.View, r *closure.Request, indexes []closure.Index) error {
+// addModuleRequest adds the packages of the modules that a source asks for. listings and
+// indexes are the source's own.
+func addModuleRequest(view *modulemd.View, r *closure.Request, listings []listing, indexes []closure.Index) error {
 	var errs []error
 	var own []*modulemd.Index
-	for _, l := range g.repos {
-		if l.modules != nil {
-			own = append(own, l.modules)
+	l := listings[0].source
+	for i := range listings {
+		if listings[i].modules != nil {
+			own = append(own, listings[i].modules)
 		}
 	}
-	for _, ask := range g.asks {
-		artifacts, names, err := view.Packages(own, g.architectures(), ask)
+	for _, ask := range l.asks {
+		artifacts, names, err := view.Packages(own, l.architectures(), ask)
 		wanted := make(map[string]bool, len(artifacts))
 		for _, a := range artifacts {
 			wanted[a] = true
@@ -205,7 +187,7 @@ func (g *gathered) moduleRequest(view *modulemd.View, r *closure.Request, indexe
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return g.pos.Errorf("source %s: modules: %w", g.name, err)
+		return l.pos.Errorf("source %s: modules: %w", l.name, err)
 	}
 	return nil
 }
@@ -223,25 +205,27 @@ func (e *entry) parseModules() error {
 	return strictyaml.Join(errs...)
 }
 
-// carriage is what modules are filtered by: what of them is carried, in
-// whichever repository, and which streams are needed for it.
-type carriage struct {
+// carriedModules is what modules are filtered by: what of them is carried, in whichever
+// repository, and which streams are needed for it.
+type carriedModules struct {
 	packages map[string]bool
 	needed   map[*modulemd.Stream]bool
 }
 
-// carry notes what was chosen, and what sources have that are carried whole.
-func (p *planner) carry(view *modulemd.View, listings []listing, selections map[*gathered]*selection) {
+func (c *carriedModules) has(nevra string) bool { return c.packages[nevra] }
+
+// addModules notes what was chosen, and what sources have that are carried whole.
+func (c *choice) addModules(view *modulemd.View, listings []listing) {
 	if view == nil {
 		return
 	}
 	note := func(pkg *rpmmd.Package) {
 		if nevra := pkg.ModuleNEVRA(); view.Lists(nevra) {
-			p.carried.packages[nevra] = true
+			c.modules.packages[nevra] = true
 		}
 	}
 	for _, l := range listings {
-		if s := selections[l.g]; s != nil {
+		if s := c.selections[l.source.name]; s != nil {
 			for _, pkg := range s.repos[l.repo].packages {
 				note(pkg.Package)
 			}
@@ -251,22 +235,20 @@ func (p *planner) carry(view *modulemd.View, listings []listing, selections map[
 			note(pkg)
 		}
 	}
-	maps.Copy(p.carried.needed, view.Needed(p.carried.has))
+	maps.Copy(c.modules.needed, view.Needed(c.modules.has))
 }
 
-func (c *carriage) has(nevra string) bool { return c.packages[nevra] }
-
-// moduleFile makes modules.yaml of what is carried, if upstream has one and
-// something of it is.
-func (b *rebuilding) moduleFile(made *reindex.Builder, l *loaded) error {
-	if l.modules == nil {
+// makeModules makes modules.yaml of what is carried, if upstream has one and something of
+// it is.
+func makeModules(made *reindex.Builder, modules *modulemd.Index, carried *carriedModules) error {
+	if modules == nil {
 		return nil
 	}
-	if n, err := l.modules.Filter(io.Discard, b.carried.has, b.carried.needed); n == 0 || err != nil {
+	if n, err := modules.Filter(io.Discard, carried.has, carried.needed); n == 0 || err != nil {
 		return err
 	}
 	return made.Put(typeModules, "modules.yaml", true, func(w io.Writer) error {
-		_, err := l.modules.Filter(w, b.carried.has, b.carried.needed)
+		_, err := modules.Filter(w, carried.has, carried.needed)
 		return err
 	})
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/config"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // specs loads the sources of a spec file.
@@ -91,8 +92,8 @@ func pathsOf(all map[string]sources.Artifact) []string {
 	return paths
 }
 
-// read is the content of an artifact.
-func read(t testing.TB, a sources.Artifact) ([]byte, error) {
+// readArtifact is the content of an artifact.
+func readArtifact(t testing.TB, a sources.Artifact) ([]byte, error) {
 	t.Helper()
 	c, err := a.Open(t.Context(), 0, "")
 	if err != nil {
@@ -140,7 +141,7 @@ func record(t testing.TB, r *collect.Resolved) recorded {
 			if err != nil {
 				t.Fatal(err)
 			}
-			content, err := read(t, a)
+			content, err := readArtifact(t, a)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -173,7 +174,7 @@ func TestVerbatim(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	for name, artifact := range all {
-		content, err := read(t, artifact)
+		content, err := readArtifact(t, artifact)
 		if err != nil || name != "drpms/hello.drpm" && string(content) != string(a.files[name]) {
 			t.Errorf("%s: not upstream's bytes, or %v", name, err)
 		}
@@ -238,7 +239,7 @@ func TestClimbing(t *testing.T) {
 	for _, want := range []string{"meta/x86_64/repodata/repomd.xml", "pool/hello-2.10-1.el9.x86_64.rpm"} {
 		if x, ok := all[want]; !ok {
 			t.Errorf("no %s among %v", want, pathsOf(all))
-		} else if _, err := read(t, x); err != nil {
+		} else if _, err := readArtifact(t, x); err != nil {
 			t.Error(err)
 		}
 	}
@@ -295,7 +296,7 @@ func TestMirrors(t *testing.T) {
 		if fault != nil {
 			other.FailAlways("/"+hello, fault)
 		}
-		if got, err := read(t, all[hello]); err != nil || !bytes.Equal(got, a.files[hello]) || !strings.HasPrefix(all[hello].Evidence.Origin, other.URL("/")) {
+		if got, err := readArtifact(t, all[hello]); err != nil || !bytes.Equal(got, a.files[hello]) || !strings.HasPrefix(all[hello].Evidence.Origin, other.URL("/")) {
 			t.Errorf("from %s: %v", all[hello].Evidence.Origin, err)
 		}
 	}
@@ -304,7 +305,7 @@ func TestMirrors(t *testing.T) {
 	for _, fault := range []upstreamtest.Fault{upstreamtest.Status(404), upstreamtest.Status(503)} {
 		other.FailAlways(filelists, fault)
 		all = artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
-		if _, err := read(t, all[filelists[1:]]); err != nil {
+		if _, err := readArtifact(t, all[filelists[1:]]); err != nil {
 			t.Error(err)
 		}
 	}
@@ -314,7 +315,7 @@ func TestMirrors(t *testing.T) {
 		other.FailAlways("/"+name, upstreamtest.Status(503))
 	}
 	for name, x := range artifacts(t, mustPlan(t, newEnv(t, a.dir, base), spec), "epel") {
-		if got, err := read(t, x); err != nil || !bytes.Equal(got, a.files[name]) {
+		if got, err := readArtifact(t, x); err != nil || !bytes.Equal(got, a.files[name]) {
 			t.Errorf("%s, unchanged: %v", name, err)
 		}
 	}
@@ -330,8 +331,8 @@ func TestMirrors(t *testing.T) {
 	a.server.Put("/list", []byte(spoilt.URL("/")+"\n"+a.server.URL(a.at)+"\n"))
 	all = artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
 	for _, name := range []string{hello, filelists[1:]} {
-		first, _ := read(t, all[name])
-		if again, err := read(t, all[name]); err != nil || bytes.Equal(first, a.files[name]) || !bytes.Equal(again, a.files[name]) {
+		first, _ := readArtifact(t, all[name])
+		if again, err := readArtifact(t, all[name]); err != nil || bytes.Equal(first, a.files[name]) || !bytes.Equal(again, a.files[name]) {
 			t.Errorf("%s: a second look does not ask the other mirror: %v", name, err)
 		}
 	}
@@ -405,17 +406,17 @@ func TestOtherChecksums(t *testing.T) {
 	a.publish()
 	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")
 	hello := a.find("Packages/hello")
-	if got, err := read(t, all[hello]); err != nil || string(got) != string(a.files[hello]) {
+	if got, err := readArtifact(t, all[hello]); err != nil || string(got) != string(a.files[hello]) {
 		t.Error(err)
 	}
 	other := a.find("other.xml")
 	a.server.Put(a.at+"/"+other, []byte("spoilt"))
-	_, err := read(t, all[other])
+	_, err := readArtifact(t, all[other])
 	refused(t, err, bundle.ErrCorrupt, other, "sha512:")
 	body := append([]byte(nil), a.files[hello]...)
 	body[len(body)-1] ^= 1
 	a.server.Put(a.at+"/"+hello, body)
-	_, err = read(t, all[hello])
+	_, err = readArtifact(t, all[hello])
 	refused(t, err, bundle.ErrCorrupt, hello, "sha512:")
 	a.Sum = ""
 	a.Change = func(repomd string) string {
@@ -461,8 +462,10 @@ func (h onRecord) WithGroup(string) slog.Handler      { return h }
 // Where else a file of the base may be is told by its path, as a location in its
 // repository's list.
 func TestPathsOfMirrors(t *testing.T) {
-	l := &loaded{located: &located{repo: &repo{folder: "a/"}, bases: []string{"http://m.example/os/meta/x86_64/"}}, dir: "a/meta/x86_64/"}
-	g := &gathered{repos: []*loaded{l, {located: &located{repo: &repo{folder: "b/"}, bases: []string{"http://n.example/"}}, dir: "b/"}}}
+	at := func(folder, base, dir string) *loadedRepo {
+		return &loadedRepo{head: &head{repo: &repo{folder: folder}, place: upstream.At(base)}, dir: dir}
+	}
+	l := &loaded{repos: []*loadedRepo{at("a/", "http://m.example/os/meta/x86_64/", "a/meta/x86_64/"), at("b/", "http://n.example/", "b/")}}
 	for name, want := range map[string]string{
 		"a/pool/x+y 1.rpm":                   "http://m.example/os/meta/x86_64/../../pool/x+y%201.rpm",
 		"a/meta/x86_64/repodata/f":           "http://m.example/os/meta/x86_64/repodata/f",
@@ -470,7 +473,7 @@ func TestPathsOfMirrors(t *testing.T) {
 		"a/_foreign/h.example/x.rpm":         "",
 		"b/x.rpm":                            "http://n.example/x.rpm",
 	} {
-		got := g.mirrors(sources.Recorded{Origin: "http://o.example/x", File: bundle.File{Path: name}})
+		got := l.mirrors(sources.Recorded{Origin: "http://o.example/x", File: bundle.File{Path: name}})
 		if got[0] != "http://o.example/x" || strings.Join(got[1:], " ") != want {
 			t.Errorf("%s: %v, want %s", name, got, want)
 		}

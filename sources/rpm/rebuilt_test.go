@@ -58,7 +58,7 @@ func collectAll(t testing.TB, r *collect.Resolved) *tree {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := read(t, a)
+			b, err := readArtifact(t, a)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -247,8 +247,8 @@ func TestRebuiltUnchanged(t *testing.T) {
 		t.Fatalf("got %v, want %v", pathsOf(got), pathsOf(want))
 	}
 	for name, x := range got {
-		b, err := read(t, x)
-		w, _ := read(t, want[name])
+		b, err := readArtifact(t, x)
+		w, _ := readArtifact(t, want[name])
 		if err != nil || !bytes.Equal(b, w) || x.Evidence.Reason != want[name].Evidence.Reason {
 			t.Errorf("%s: %v, reason %q, want %q", name, err, x.Evidence.Reason, want[name].Evidence.Reason)
 		}
@@ -331,7 +331,7 @@ func TestRebuiltChecksSignatures(t *testing.T) {
 	env := newEnv(t, a.dir, nil)
 	env.Site = siteKey(t)
 	x := artifacts(t, mustPlan(t, env, spec), "epel")[a.find("Packages/libhello")]
-	_, err := read(t, x)
+	_, err := readArtifact(t, x)
 	refused(t, err, fetch.ErrRefused, "libhello", "not signed")
 }
 

@@ -9,10 +9,10 @@ import (
 // "9.4" the longer one alone. A client is of one release: it never sees the
 // packages of another one, which often have the same names. One empty release
 // stands for sources that say none.
-func releases(all []*gathered) []string {
+func releases(all []*loaded) []string {
 	var found []string
-	for _, g := range all {
-		if own := g.releasever(); own != "" && !slices.Contains(found, own) {
+	for _, l := range all {
+		if own := l.releasever(); own != "" && !slices.Contains(found, own) {
 			found = append(found, own)
 		}
 	}
@@ -25,13 +25,13 @@ func releases(all []*gathered) []string {
 	})
 }
 
-// isOf says whether clients of a release use the source: those of every release
+// isOf reports whether clients of a release use the source: those of every release
 // do, if it says none.
-func (g *gathered) isOf(release string) bool { return isWithin(release, g.releasever()) }
+func (e *entry) isOf(release string) bool { return isWithin(release, e.releasever()) }
 
-func (g *gathered) releasever() string { return g.options.Vars["releasever"] }
+func (e *entry) releasever() string { return e.options.Vars["releasever"] }
 
-// isWithin says whether a release is another one, or one of its minor releases
+// isWithin reports whether a release is another one, or one of its minor releases
 // or streams: "9", "9.4" and "9-stream" are within "9", and all are within "".
 func isWithin(release, other string) bool {
 	rest, ok := strings.CutPrefix(release, other)

@@ -13,15 +13,15 @@ func TestReleases(t *testing.T) {
 	for given, want := range map[string]string{
 		"": "", " 9": "9", "9 8 9": "8 9", "9 9.4 9.2": "9.2 9.4", "8 8-stream": "8-stream", "1 10": "1 10",
 	} {
-		var all []*gathered
+		var all []*loaded
 		for _, own := range strings.Split(given, " ") {
-			all = append(all, &gathered{entry: &entry{options: options{Vars: map[string]string{"releasever": own}}}})
+			all = append(all, &loaded{entry: &entry{options: options{Vars: map[string]string{"releasever": own}}}})
 		}
 		if got := strings.Join(releases(all), " "); got != want {
 			t.Errorf("%q: %q, want %q", given, got, want)
 		}
 	}
-	g := &gathered{entry: &entry{options: options{Vars: map[string]string{"releasever": "9"}}}}
+	g := &loaded{entry: &entry{options: options{Vars: map[string]string{"releasever": "9"}}}}
 	if !g.isOf("9.4") || !g.isOf("9") || g.isOf("8") || g.isOf("90") {
 		t.Error("9 is of 9 and 9.4 alone")
 	}

@@ -181,11 +181,11 @@ func TestMadeAnew(t *testing.T) {
 		if n := a.server.AllRequests(); (n == 2) != (name == "nothing") {
 			t.Errorf("%s: %d requests", name, n)
 		}
-		text, err := read(t, all[nameRepomd])
+		text, err := readArtifact(t, all[nameRepomd])
 		if err != nil {
 			t.Fatal(err)
 		}
-		sig, err := read(t, all[nameSignature])
+		sig, err := readArtifact(t, all[nameSignature])
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
 )
 
 const (
@@ -26,7 +27,7 @@ type repo struct {
 	title                string
 	bases                []string // addresses, each with a slash at the end
 	mirrorlist, metalink string
-	// folder is where it lies in the mount: "" or ends with a slash.
+	// folder is where it is in the mount: "" or ends with a slash.
 	folder string
 	// signed: repomd.xml has to be.
 	signed bool
@@ -87,7 +88,7 @@ func (e *entry) repositories() (repos []*repo, keys []string, err error) {
 // sections are those of the .repo file that are asked for.
 func (e *entry) sections() ([]*section, error) {
 	o := &e.options
-	f, err := os.Open(within(e.dir, o.RepoFile))
+	f, err := os.Open(sources.Within(e.dir, o.RepoFile))
 	if err != nil {
 		return nil, o.Pos.Errorf("repofile: %w", err)
 	}

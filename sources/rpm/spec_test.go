@@ -54,7 +54,7 @@ func TestRepoFile(t *testing.T) {
 	e := s.entries[0]
 	r := e.repos[0]
 	if len(e.repos) != 1 || r.id != "base" || r.folder != "" || !r.signed || !r.hotfixes || r.priority != "5" || r.title != "Base for 9 - x86_64" ||
-		!slices.Equal(r.bases, []string{"https://a.example/9/os/", "https://b.example/9/os/"}) || e.keys.places[0].file != "/etc/pki/KEY" {
+		!slices.Equal(r.bases, []string{"https://a.example/9/os/", "https://b.example/9/os/"}) || e.keys[0].File != "/etc/pki/KEY" {
 		t.Errorf("%+v %+v", r, e.keys)
 	}
 	s, err = newOne(t, dir, "repofile: v.repo\nrepoids: [extra, base]\nvars: {releasever: '9', basearch: x86_64}\ngpgkey: k.asc")
@@ -62,7 +62,7 @@ func TestRepoFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	e = s.entries[0]
-	if r := e.repos[0]; len(e.repos) != 2 || r.folder != "extra/" || r.metalink != "https://a.example/metalink?repo=extra-9&arch=x86_64" || e.keys.places[0].file != filepath.Join(dir, "k.asc") {
+	if r := e.repos[0]; len(e.repos) != 2 || r.folder != "extra/" || r.metalink != "https://a.example/metalink?repo=extra-9&arch=x86_64" || e.keys[0].File != filepath.Join(dir, "k.asc") {
 		t.Errorf("%+v %+v", r, e.keys)
 	}
 }
@@ -166,7 +166,7 @@ func FuzzLocation(f *testing.F) {
 	f.Add("../a%2b.rpm", "")
 	f.Add("a.rpm", "https://a.example/b")
 	f.Fuzz(func(t *testing.T, href, base string) {
-		at, err := locateHref(href, base)
+		at, err := locate(href, base)
 		if err != nil {
 			return
 		}
@@ -174,7 +174,7 @@ func FuzzLocation(f *testing.F) {
 		for n := climbs(p); n > 0; n-- {
 			p = strings.TrimPrefix(p, "../")
 		}
-		if strings.HasPrefix(p, "/") || strings.Contains("/"+p+"/", "/../") || at.foreign != strings.HasPrefix(at.from, "http") {
+		if strings.HasPrefix(p, "/") || strings.Contains("/"+p+"/", "/../") || at.isForeign() != (base != "" || isURL(href)) || at.isForeign() && !isURL(at.url) {
 			t.Errorf("%q %q leads to %+v", href, base, at)
 		}
 	})

@@ -1,13 +1,9 @@
 package rpm
 
 import (
-	"context"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash"
 	"hash/maphash"
-	"io"
 	"strings"
 	"time"
 
@@ -16,13 +12,17 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/keyring"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmsig"
+	"github.com/gapbundle/gapbundle/sources/stock"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
-// trust is what the packages of a source are held against.
+// trust is what the packages of a source are checked by.
 type trust struct {
-	keys     openpgp.EntityList
+	keys     keyring.Keys
 	unsigned bool // packages without a signature are let in
 	at       time.Time
 	// mark names keys, those that have lapsed, and rule. It is recorded with
@@ -31,8 +31,8 @@ type trust struct {
 	mark string
 }
 
-func newTrust(keys openpgp.EntityList, unsigned bool, at time.Time) *trust {
-	at = at.Add(clockSkew)
+func newTrust(keys keyring.Keys, unsigned bool, at time.Time) *trust {
+	at = at.Add(keyring.ClockSkew)
 	var prints, lapsed []string
 	for _, k := range keys {
 		prints = append(prints, pgpkeys.Fingerprint(k))
@@ -66,134 +66,85 @@ func (t *trust) usable() error {
 		t.at.UTC().Format(time.DateOnly), strings.Join(why, ", "), fetch.ErrRefused)
 }
 
-// validator is the mark of a package's file: what it was checked by, and who the
-// index says that it is.
-func (t *trust) validator(want *expectation) string {
-	mark := t.mark + ":" + bundle.DigestOf([]byte(want.identity)).Hex()[:16]
-	if want.checksum.Type == "sha256" {
-		return mark
+// validator is the mark of a package's file: what it was checked by, and which package
+// the index says that it is.
+func (t *trust) validator(f *stock.File) string {
+	mark := t.mark + ":" + bundle.DigestOf([]byte(f.Tag)).Hex()[:16]
+	if f.Digest.IsZero() {
+		return mark + ":" + f.More.Sum.String()
 	}
-	return mark + ":" + want.checksum.Type + ":" + want.checksum.Hex
+	return mark
 }
 
-// vouched is how packages are vouched for. Which of several keys signed one is
-// not known before it is read, and then the index has to do.
-func (t *trust) vouched(l *located) string {
+// vouched is how packages are vouched for. If one of several keys signed, which one is
+// not known before the package is read, and the index has to do.
+func (t *trust) vouched(h *head) string {
 	switch {
 	case len(t.keys) == 1 && !t.unsigned:
-		return bundle.VouchedOpenPGP + pgpkeys.Fingerprint(t.keys[0])
+		return t.keys.Vouched()
 	case !t.unsigned:
 		return bundle.VouchedIndex
 	}
-	return l.vouchedIndex()
+	return h.vouchedIndex()
 }
 
-// expectation is what an index says about a file.
-type expectation struct {
-	where    string // for errors
-	checksum rpmmd.Checksum
-	size     int64    // -1: not told
-	identity identity // "": it was compared when the base was made
-}
-
-// checked reads a file while it is verified: the last byte is given out when
-// everything holds.
-type checked struct {
-	in     io.ReadCloser
-	want   expectation
-	trust  *trust // nil: no package, the checksum alone is checked
-	sum    hash.Hash
-	verify *rpmsig.Verifier
-	n      int64
-	buf    []byte
-	held   []byte // of buf: read and not given out
-	err    error  // what follows behind held
-}
-
-// chunk is how much is read at once.
-const chunk = 64 << 10 // bytes
-
-func newChecked(in io.ReadCloser, want expectation, t *trust) *checked {
-	c := &checked{in: in, want: want, trust: t, sum: newHash(want.checksum.Type), buf: make([]byte, chunk)}
-	if t != nil {
-		c.verify = rpmsig.New(t.keys, t.at)
+// open returns the function that opens a package and checks its signature while it is
+// read. The validator that is recorded says what it was checked by. An empty identity is
+// not compared: that was done when the base was made.
+func (t *trust) open(env *sources.Env, place *upstream.Place, name string, want upstream.Want, who identity, validator string) bundle.Open {
+	verify := func(where string) upstream.Verifier {
+		return &verifier{rpmsig.New(openpgp.EntityList(t.keys), t.at), t, where, who}
 	}
-	return c
+	return upstream.Validated(place.OpenChecked(env, want, verify, name), validator)
 }
 
-// Read gives one byte less than it has, until the verdict.
-func (c *checked) Read(p []byte) (int, error) {
-	for {
-		ready := c.held
-		if c.err != io.EOF && len(ready) > 0 {
-			ready = ready[:len(ready)-1]
-		}
-		switch {
-		case len(ready) > 0:
-			n := copy(p, ready)
-			c.held = c.held[n:]
-			return n, nil
-		case c.err != nil:
-			return 0, c.err
-		}
-		kept := copy(c.buf, c.held)
-		n, err := c.in.Read(c.buf[kept:])
-		c.take(c.buf[kept : kept+n])
-		c.held = c.buf[:kept+n]
-		switch {
-		case err == nil && c.want.size >= 0 && c.n > c.want.size: // it may never end
-			err = c.verdict()
-		case err == io.EOF:
-			if err = c.verdict(); err == nil {
-				err = io.EOF
-			}
-		}
-		c.err = err
-	}
+// verifier checks the signature of a package, and that it is the one that the index says.
+type verifier struct {
+	signature *rpmsig.Verifier
+	trust     *trust
+	where     string // for errors
+	identity  identity
 }
 
-func (c *checked) take(p []byte) {
-	c.n += int64(len(p))
-	c.sum.Write(p)
-	if c.verify != nil {
-		_, _ = c.verify.Write(p) // never fails
-	}
-}
+func (v *verifier) Write(p []byte) (int, error) { return v.signature.Write(p) }
 
-// verdict is about the whole content.
-func (c *checked) verdict() error {
-	have := hex.EncodeToString(c.sum.Sum(nil))
-	if c.want.size >= 0 && c.n != c.want.size || have != c.want.checksum.Hex {
-		// The collector takes it for a file that changed meanwhile.
-		return fmt.Errorf("%s: want %s:%s (%d bytes), got %s (%d bytes): %w",
-			c.want.where, c.want.checksum.Type, c.want.checksum.Hex, c.want.size, have, c.n, bundle.ErrCorrupt)
-	}
-	if c.verify == nil {
-		return nil
-	}
-	v, err := c.verify.Verdict()
+func (v *verifier) Verdict() error {
+	verdict, err := v.signature.Verdict()
+	wanted := rpmsig.Keys(openpgp.EntityList(v.trust.keys))
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s: %w, want a signature by %s: %w", c.want.where, err, rpmsig.Keys(c.trust.keys), fetch.ErrRefused)
-	case len(v.Signers) == 0 && !c.trust.unsigned:
-		return fmt.Errorf("%s: package is not signed, want a signature by %s (allow-unsigned: true lets it in): %w",
-			c.want.where, rpmsig.Keys(c.trust.keys), fetch.ErrRefused)
+		return fmt.Errorf("%s: %w, want a signature by %s: %w", v.where, err, wanted, fetch.ErrRefused)
+	case len(verdict.Signers) == 0 && !v.trust.unsigned:
+		return fmt.Errorf("%s: package is not signed, want a signature by %s (allow-unsigned: true lets it in): %w", v.where, wanted, fetch.ErrRefused)
 	}
-	if own := ownIdentity(v.Identity); c.want.identity != "" && c.want.identity != own {
-		return fmt.Errorf("%s: says of itself that it is %s, the index says %s: %w", c.want.where, own, c.want.identity, fetch.ErrRefused)
+	if own := ownIdentity(verdict.Identity); v.identity != "" && v.identity != own {
+		return fmt.Errorf("%s: says of itself that it is %s, the index says %s: %w", v.where, own, v.identity, fetch.ErrRefused)
 	}
 	return nil
 }
 
-// Close ends the check as well.
-func (c *checked) Close() error {
-	if c.verify != nil {
-		c.verify.Close()
+func (v *verifier) Close() { v.signature.Close() }
+
+// finish completes the artifact of a package, which has to have a signature of its own.
+// What the base has counts if it was checked by the same keys. shared are the paths of
+// packages whose content an earlier source of the plan has, checked by the same keys.
+func (t *trust) finish(env *sources.Env, f *stock.File, recorded *sources.Recorded, shared map[string]bool, a *sources.Artifact) {
+	want := upstream.Want{Sum: upstream.SHA256(f.Digest), Size: f.Size}
+	if f.Digest.IsZero() {
+		want.Sum = f.More.Sum
 	}
-	return c.in.Close()
+	a.Validator = t.validator(f)
+	a.Open = t.open(env, f.Place, f.From, want, identity(f.Tag), a.Validator)
+	if recorded != nil && recorded.Validator == a.Validator && (f.Digest.IsZero() || recorded.File.Digest == f.Digest) {
+		a.File.Digest, a.File.Size = recorded.File.Digest, recorded.File.Size
+		return
+	}
+	if !shared[f.Path] {
+		a.Known = upstream.ReadThrough(a.Open)
+	}
 }
 
-// identity is who a package is: epoch, version, release, architecture and name,
+// identity is which package a file is: epoch, version, release, architecture and name,
 // a line each. A NEVRA tells less: "a-1-2-3.noarch" is version 2 of "a-1", and
 // version "1-2" of "a".
 type identity string
@@ -220,44 +171,21 @@ func (i identity) String() string {
 	return fmt.Sprintf("%s-%s%s-%s.%s", part[4], epoch, part[1], part[2], part[3])
 }
 
-// residents tells who lies at a location. A list that has two packages there would
-// have one of them checked, and say of its content that it is the other one as
-// well. Hashes with a seed of their own stand for both: a list has millions.
-type residents struct {
+// owners knows which package is at a location. A list that has two packages there would
+// have one of them checked, and take its content for the other one as well. Hashes with a
+// seed of their own stand for both: a list has millions.
+type owners struct {
 	seed maphash.Seed
 	at   map[uint64]uint64
 }
 
-func newResidents() *residents { return &residents{maphash.MakeSeed(), map[uint64]uint64{}} }
+func newOwners() *owners { return &owners{maphash.MakeSeed(), map[uint64]uint64{}} }
 
-func (r *residents) add(path string, who identity) error {
-	place, own := maphash.String(r.seed, path), maphash.String(r.seed, string(who))
-	if before, ok := r.at[place]; ok && before != own {
+func (o *owners) add(path string, who identity) error {
+	place, own := maphash.String(o.seed, path), maphash.String(o.seed, string(who))
+	if before, ok := o.at[place]; ok && before != own {
 		return fmt.Errorf("location %.200q: is another package's too: %w", path, fetch.ErrUpstream)
 	}
-	r.at[place] = own
+	o.at[place] = own
 	return nil
-}
-
-// open opens a file that is checked while it is read: from its first byte on,
-// whatever is asked for.
-func (w expectation) open(client *fetch.Client, urls []string, t *trust) bundle.Open {
-	next := rotation(urls)
-	return func(ctx context.Context, _ int64, _ string) (*bundle.Content, error) {
-		body, err := openFirst(ctx, client, next(0), 0, "")
-		if err != nil {
-			return nil, err
-		}
-		w := w
-		w.where = fetch.Redact(body.Meta.URL)
-		sized, err := ending(body, w.size)
-		if err != nil {
-			return nil, err
-		}
-		c := &bundle.Content{Body: newChecked(sized, w, t)}
-		if t != nil {
-			c.Validator = t.validator(&w)
-		}
-		return c, nil
-	}
 }

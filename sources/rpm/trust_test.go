@@ -16,6 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
+	"github.com/gapbundle/gapbundle/sources/keyring"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
@@ -126,7 +127,7 @@ func TestSignatureTakenOff(t *testing.T) {
 	_, err = plan(t, newEnv(t, a.dir, base), several)
 	refused(t, err, fetch.ErrRefused, other.URL("/"), "the last export had it")
 	_, err = plan(t, newEnv(t, a.dir, nil), a.spec("repo-gpgcheck: true"))
-	refused(t, err, fetch.ErrRefused, nameSignature, "has to be signed")
+	refused(t, err, fetch.ErrRefused, nameSignature, "no signature")
 }
 
 // Whoever reads as many bytes as the index says, and no end, does not get the
@@ -198,7 +199,7 @@ func TestIdentity(t *testing.T) {
 			}
 			a.publish()
 			hello := a.find("Packages/hello")
-			_, err := read(t, artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")[hello])
+			_, err := readArtifact(t, artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")[hello])
 			refused(t, err, fetch.ErrRefused, hello, "says of itself that it is hello-2.10-1.el9.x86_64", "the index says")
 		})
 	}
@@ -269,7 +270,7 @@ func TestIdentityOfKnownContent(t *testing.T) {
 func TestAheadAndOverTLS(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.server, a.Signer = upstreamtest.NewTLS(t), nil
-	a.Packages[0].Signed, a.Packages[1].Signed = now.Add(clockSkew/2), now.Add(time.Hour)
+	a.Packages[0].Signed, a.Packages[1].Signed = now.Add(keyring.ClockSkew/2), now.Add(time.Hour)
 	a.publish()
 	env := newEnv(t, a.dir, nil)
 	host := strings.TrimPrefix(a.server.URL(""), "https://")
@@ -283,10 +284,10 @@ func TestAheadAndOverTLS(t *testing.T) {
 	if e := all[nameRepomd].Evidence; e.Vouched != bundle.VouchedTLS {
 		t.Errorf("%+v", e)
 	}
-	if _, err := read(t, all[a.find("Packages/hello")]); err != nil {
+	if _, err := readArtifact(t, all[a.find("Packages/hello")]); err != nil {
 		t.Error(err)
 	}
-	_, err = read(t, all[a.find("Packages/libhello")])
+	_, err = readArtifact(t, all[a.find("Packages/libhello")])
 	refused(t, err, fetch.ErrRefused, "Packages/libhello")
 }
 
@@ -299,12 +300,12 @@ func TestAllowUnsigned(t *testing.T) {
 	a.publish()
 	all := artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec("allow-unsigned: true")), "epel")
 	hello, libhello, data := a.find("Packages/hello"), a.find("Packages/libhello"), a.find("Packages/data")
-	if got, err := read(t, all[hello]); err != nil || !bytes.Equal(got, a.files[hello]) {
+	if got, err := readArtifact(t, all[hello]); err != nil || !bytes.Equal(got, a.files[hello]) {
 		t.Error(err)
 	}
-	_, err := read(t, all[libhello])
+	_, err := readArtifact(t, all[libhello])
 	refused(t, err, fetch.ErrRefused, libhello, pgpkeys.Fingerprint(eve), pgpkeys.Fingerprint(a.key))
-	_, err = read(t, all[data])
+	_, err = readArtifact(t, all[data])
 	refused(t, err, fetch.ErrRefused, data, "over the header alone")
 }
 
@@ -336,7 +337,7 @@ func builtAgain(t *testing.T, sum string) {
 		return strings.Replace(content, `<size package="`, `<size package="1`, 1)
 	}
 	a.publish()
-	_, err := read(t, artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")[hello])
+	_, err := readArtifact(t, artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")[hello])
 	refused(t, err, bundle.ErrCorrupt, hello, "bytes)")
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -245,4 +246,26 @@ func (c *capped) Read(p []byte) (int, error) {
 	}
 	c.left -= int64(n)
 	return n, err
+}
+
+// ReadThrough returns an Artifact's Known: it reads what open returns to its end, for the
+// sake of its checks. Content that is not what an index says is upstream's doing, because
+// there is no copy in the mirror that could be corrupt.
+func ReadThrough(open bundle.Open) func(context.Context) error {
+	return func(ctx context.Context) error {
+		c, err := open(ctx, 0, "")
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, c.Body)
+		if err == nil {
+			err = c.Body.Close()
+		} else {
+			_ = c.Body.Close() // the first error says more
+		}
+		if errors.Is(err, bundle.ErrCorrupt) {
+			err = &fault{strings.TrimSuffix(err.Error(), ": "+bundle.ErrCorrupt.Error()), fetch.ErrUpstream}
+		}
+		return err
+	}
 }

@@ -3,100 +3,88 @@ package reindex
 import (
 	"compress/gzip"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
-	"os"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
+	"github.com/gapbundle/gapbundle/sources/stock"
 )
 
-// Builder makes the repodata of one repository. Metadata files come to lie in
-// scratch, under names that begin with a prefix.
+// Names of the index and its signature, below a repository.
+const (
+	nameRepomd    = "repodata/repomd.xml"
+	nameSignature = "repodata/repomd.xml.asc"
+)
+
+// Builder makes the repodata of one repository.
 type Builder struct {
-	scratch *os.Root
-	prefix  string
-	date    time.Time
-	index   rpmmd.Repomd
-	files   []File
+	press *rebuild.Press
+	dir   string
+	date  time.Time
+	index rpmmd.Repomd
+	files []stock.File
 }
 
-// File is a file that was made: in scratch, or in memory.
-type File struct {
-	// Path is below the repository: "repodata/...".
-	Path    string
-	Local   string // name in scratch; "": Content is it
-	Content []byte
-	Size    int64
-	Digest  bundle.Digest
+// New begins with what is said about the repository as a whole. dir is its folder in the
+// mount: "" or ends with a slash. Everything is dated date, signatures as well.
+func New(press *rebuild.Press, dir, revision string, tags []rpmmd.Tag, date time.Time) *Builder {
+	return &Builder{press: press, dir: dir, date: date, index: rpmmd.Repomd{Revision: revision, Tags: tags}}
 }
 
-// New begins with what is said about the repository as a whole. Everything is
-// dated date, signatures as well.
-func New(scratch *os.Root, prefix, revision string, tags []rpmmd.Tag, date time.Time) *Builder {
-	return &Builder{scratch: scratch, prefix: prefix, date: date, index: rpmmd.Repomd{Revision: revision, Tags: tags}}
-}
-
-// Put adds a metadata file of a type, whose name ends like "primary.xml", and
-// packed like "primary.xml.gz". What write writes is its content.
-func (b *Builder) Put(kind, name string, packed bool, write func(io.Writer) error) (err error) {
-	local := fmt.Sprintf("%s-made-%d", b.prefix, len(b.files))
-	out, err := b.scratch.Create(local)
+// Put adds a metadata file of a type, whose name ends like "primary.xml", and if packed
+// like "primary.xml.gz". Its content is what write writes.
+func (b *Builder) Put(kind, name string, packed bool, write func(io.Writer) error) error {
+	d := rpmmd.Data{Type: kind, OpenSize: -1, Timestamp: b.date.Unix()}
+	to := write
+	if packed {
+		name += ".gz"
+		to = func(w io.Writer) error {
+			z := gzip.NewWriter(w)
+			open := &meter{w: z, hash: bundle.NewHash()}
+			err := errors.Join(write(open), z.Close())
+			d.OpenChecksum, d.OpenSize = checksum(bundle.SumOf(open.hash)), open.n
+			return err
+		}
+	}
+	f, err := b.press.Put("", to)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	whole := &meter{w: out, hash: bundle.NewHash()}
-	open := whole
-	if packed {
-		z := gzip.NewWriter(whole)
-		open = &meter{w: z, hash: bundle.NewHash()}
-		if err := write(open); err != nil {
-			return err
-		}
-		if err := z.Close(); err != nil {
-			return err
-		}
-		name += ".gz"
-	} else if err := write(whole); err != nil {
-		return err
-	}
-	d := rpmmd.Data{
-		Type: kind, Checksum: whole.sum(), Size: whole.n, OpenSize: -1,
-		Timestamp: b.date.Unix(),
-	}
-	if packed {
-		d.OpenChecksum, d.OpenSize = open.sum(), open.n
-	}
+	d.Checksum, d.Size = checksum(f.Digest), f.Size
 	d.Location = "repodata/" + d.Checksum.Hex + "-" + name
-	b.index.Data = append(b.index.Data, d)
-	b.files = append(b.files, File{Path: d.Location, Local: local, Size: whole.n, Digest: bundle.SumOf(whole.hash)})
+	f.Path = b.dir + d.Location
+	b.index.Data, b.files = append(b.index.Data, d), append(b.files, f)
 	return nil
 }
 
-// Finish makes repomd.xml and, with a signer, its signature, and gives all
-// files, these last.
-func (b *Builder) Finish(signer *pgpkeys.Signer) ([]File, error) {
+// Finish makes repomd.xml and its signature, and returns all files, these last. If signer
+// is nil, the signature is not known: a plan does not open the site's key.
+func (b *Builder) Finish(signer *pgpkeys.Signer) ([]stock.File, error) {
 	text := b.index.Marshal()
-	all := append(b.files, inMemory("repodata/repomd.xml", text))
-	if signer == nil {
-		return all, nil
-	}
-	sig, err := signer.Detach(text, b.date)
+	index, err := b.press.PutBytes(b.dir+nameRepomd, text)
 	if err != nil {
 		return nil, err
 	}
-	return append(all, inMemory("repodata/repomd.xml.asc", sig)), nil
+	if signer == nil {
+		return append(b.files, index, b.press.Closed(b.dir+nameSignature)), nil
+	}
+	signature, err := signer.Detach(text, b.date)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := b.press.PutBytes(b.dir+nameSignature, signature)
+	return append(b.files, index, signed), err
 }
 
-func inMemory(path string, content []byte) File {
-	return File{Path: path, Content: content, Size: int64(len(content)), Digest: bundle.DigestOf(content)}
+func checksum(d bundle.Digest) rpmmd.Checksum {
+	return rpmmd.Checksum{Type: "sha256", Hex: d.Hex()}
 }
 
-// meter counts and hashes what passes.
+// meter counts and hashes what passes, before it is packed.
 type meter struct {
 	w    io.Writer
 	hash hash.Hash
@@ -108,8 +96,4 @@ func (m *meter) Write(p []byte) (int, error) {
 	m.n += int64(n)
 	_, _ = m.hash.Write(p[:n]) // never fails
 	return n, err
-}
-
-func (m *meter) sum() rpmmd.Checksum {
-	return rpmmd.Checksum{Type: "sha256", Hex: fmt.Sprintf("%x", m.hash.Sum(nil))}
 }

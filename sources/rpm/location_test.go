@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // TestLocations: where a location leads, in the mirror and upstream.
@@ -50,14 +51,17 @@ func TestLocations(t *testing.T) {
 		{href: "a.rpm", base: "elsewhere"},
 		{href: "a.rpm", base: "http://user:secret@h.example/"},
 	} {
-		at, err := locateHref(test.href, test.base)
+		at, err := locate(test.href, test.base)
 		switch {
 		case test.path == "" && !errors.Is(err, fetch.ErrUpstream):
 			t.Errorf("%q below %q: got %+v, %v, want it refused", test.href, test.base, at, err)
 		case test.path == "" && strings.Contains(err.Error(), "secret"):
 			t.Errorf("%v: tells a secret", err)
-		case test.path != "" && (err != nil || at != spot{path: test.path, from: test.from, foreign: test.foreign}):
+		case test.path == "":
+		case err != nil || at.path != test.path || at.isForeign() != test.foreign || test.foreign && at.url != test.from:
 			t.Errorf("%q below %q: got %+v, %v", test.href, test.base, at, err)
+		case !test.foreign && upstream.At("http://u.example/").URL(at.path) != "http://u.example/"+test.from:
+			t.Errorf("%q: is asked for as %s", test.href, upstream.At("http://u.example/").URL(at.path))
 		}
 	}
 }

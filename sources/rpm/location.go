@@ -10,33 +10,34 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 )
 
-// foreignFolder is where packages lie that upstream has on another host.
+// foreignFolder is where packages are stored that upstream has on another host.
 const foreignFolder = "_foreign/"
 
 // maxClimb bounds how far locations may climb out of their repository.
 const maxClimb = 8
 
-// spot is where a location leads.
-type spot struct {
-	// path is below the repository's own folder, and may climb: "../x".
+// location is where an index has a file.
+type location struct {
+	// path is below the repository's own folder, and may climb: "../x". It is not escaped.
 	path string
-	// from is the same as part of a URL, or a whole URL if it is elsewhere.
-	from string
-	// foreign: dnf would go to another address than the repository's.
-	foreign bool
+	// url is where dnf would go if that is another address than the repository's;
+	// otherwise empty.
+	url string
 }
 
-// locate reads a location's href and xml:base. Hrefs are parts of URLs: what is
-// escaped in them is not escaped on a disk.
-func locateHref(href, base string) (spot, error) {
+func (l location) isForeign() bool { return l.url != "" }
+
+// locate reads a location's href and xml:base. An href is part of a URL: what is
+// escaped in it is not escaped on a disk.
+func locate(href, base string) (location, error) {
 	if base != "" || isURL(href) {
-		return foreignSpot(href, base)
+		return locateForeign(href, base)
 	}
 	name := href
 	if strings.Contains(href, "%") {
 		plain, err := url.PathUnescape(href)
 		if err != nil {
-			return spot{}, fmt.Errorf("location %.200q: not readable: %w", href, fetch.ErrUpstream)
+			return location{}, fmt.Errorf("location %.200q: not readable: %w", href, fetch.ErrUpstream)
 		}
 		name = plain
 	}
@@ -44,14 +45,14 @@ func locateHref(href, base string) (spot, error) {
 	climb := strings.Count(clean, "../")
 	switch {
 	case strings.HasPrefix(name, "/"), strings.Contains(href, "://"), strings.ContainsAny(href, "?#\\"), clean == ".", clean == "..", strings.HasSuffix(clean, "/.."):
-		return spot{}, fmt.Errorf("location %.200q: not a path below the repository: %w", href, fetch.ErrUpstream)
+		return location{}, fmt.Errorf("location %.200q: not a path below the repository: %w", href, fetch.ErrUpstream)
 	case climb > maxClimb:
-		return spot{}, fmt.Errorf("location %.200q: climbs more than %d folders: %w", href, maxClimb, fetch.ErrUpstream)
+		return location{}, fmt.Errorf("location %.200q: climbs more than %d folders: %w", href, maxClimb, fetch.ErrUpstream)
 	}
-	return spot{path: clean, from: escape(clean)}, nil
+	return location{path: clean}, nil
 }
 
-func foreignSpot(href, base string) (spot, error) {
+func locateForeign(href, base string) (location, error) {
 	raw := href
 	if !isURL(href) {
 		raw = strings.TrimSuffix(base, "/") + "/" + href
@@ -61,16 +62,16 @@ func foreignSpot(href, base string) (spot, error) {
 		err = fetch.CheckURL(u.String()) // blanks in it are escaped
 	}
 	if err != nil || u.RawQuery != "" || u.Fragment != "" {
-		return spot{}, fmt.Errorf("location %.200q: not an address of a file: %w", fetch.Redact(raw), fetch.ErrUpstream)
+		return location{}, fmt.Errorf("location %.200q: not an address of a file: %w", fetch.Redact(raw), fetch.ErrUpstream)
 	}
 	u.Path = path.Clean("/" + u.Path)
 	u.RawPath = ""
 	host := strings.ReplaceAll(strings.ToLower(u.Host), ":", "_")
-	s := spot{path: foreignFolder + host + u.Path, from: u.String(), foreign: true}
-	if err := bundle.CheckPath(s.path); err != nil {
-		return s, fmt.Errorf("%s: %w", err.Error(), fetch.ErrUpstream)
+	at := location{path: foreignFolder + host + u.Path, url: u.String()}
+	if err := bundle.CheckPath(at.path); err != nil {
+		return at, fmt.Errorf("%s: %w", err.Error(), fetch.ErrUpstream)
 	}
-	return s, nil
+	return at, nil
 }
 
 // climbs is how many folders above the repository a path begins.

@@ -10,7 +10,9 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
+	"github.com/gapbundle/gapbundle/sources/keyring"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // TestRepomdSignature: a signature that is there has to hold, whoever asked for it.
@@ -28,15 +30,15 @@ func TestRepomdSignature(t *testing.T) {
 		"text around it":    {"Hash: SHA256\n\n" + right + "\nas of today\n", a.spec(), ""},
 		"by two":            {signed(time.Time{}) + string(rpmtest.Sign(t, eve, repomd, crypto.SHA256, time.Time{})), a.spec(), ""},
 		"by two, the other": {string(rpmtest.Sign(t, eve, repomd, crypto.SHA256, time.Time{})) + signed(time.Time{}), a.spec(), ""},
-		"by another":        {string(rpmtest.Sign(t, eve, repomd, crypto.SHA256, time.Time{})), a.spec(), "want one by"},
-		"of something else": {string(rpmtest.Sign(t, a.key, []byte("x"), crypto.SHA256, time.Time{})), a.spec(), "want one by"},
+		"by another":        {string(rpmtest.Sign(t, eve, repomd, crypto.SHA256, time.Time{})), a.spec(), "want a signature by"},
+		"of something else": {string(rpmtest.Sign(t, a.key, []byte("x"), crypto.SHA256, time.Time{})), a.spec(), "want a signature by"},
 		"nobody to ask":     {right, nobody, "there is no key to check it by: set gpgkey"},
 		"empty":             {"", a.spec(), "not readable"},
 		"a page":            {"<html>", a.spec(), "not readable"},
 		"clear-signed":      {"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n" + string(repomd) + "\n" + right, a.spec(), nameSignature},
 		"a key":             {string(publicKey(t, a)), a.spec(), "not readable"},
-		"a little ahead":    {signed(now.Add(clockSkew / 2)), a.spec(), ""},
-		"of the future":     {signed(now.Add(time.Hour)), a.spec(), "want one by"},
+		"a little ahead":    {signed(now.Add(keyring.ClockSkew / 2)), a.spec(), ""},
+		"of the future":     {signed(now.Add(time.Hour)), a.spec(), "want a signature by"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a.server.Put(a.at+"/"+nameSignature, []byte(test.signature))
@@ -58,7 +60,7 @@ func TestRepomdSignature(t *testing.T) {
 // publicKey is the file of the archive's key.
 func publicKey(t *testing.T, a *archive) []byte {
 	t.Helper()
-	keys, err := publish(a.keys(), "upstream", "x")
+	keys, err := a.keys().Publish(keyring.RoleUpstream, "x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,18 +154,20 @@ func TestManyMirrors(t *testing.T) {
 	list := func(gone int) {
 		a.server.Put("/list", []byte(strings.Repeat(a.server.URL("/gone")+"\n", gone)+a.server.URL(a.at)+"\n"))
 	}
-	list(maxTries - 1)
+	list(upstream.MaxMirrors - 1)
 	mustPlan(t, newEnv(t, a.dir, nil), spec)
-	list(maxTries)
+	list(upstream.MaxMirrors)
 	_, err := plan(t, newEnv(t, a.dir, nil), spec)
 	refused(t, err, fetch.ErrUpstream, "/gone")
-	a.server.Put("/list", []byte(strings.Repeat(a.server.URL(a.at)+"\n", 3*maxTries)))
-	l := &located{repo: &repo{mirrorlist: a.server.URL("/list")}}
-	l, err = l.locate(t.Context(), newEnv(t, a.dir, nil).Fetch, a.keys(), now)
-	if err != nil || len(l.urls("x")) != maxTries {
-		t.Errorf("%v, %v", l, err)
+	a.server.Put("/list", []byte(strings.Repeat(a.server.URL(a.at)+"\n", 3*upstream.MaxMirrors)))
+	h, err := readHead(t.Context(), newEnv(t, a.dir, nil), &repo{mirrorlist: a.server.URL("/list")}, a.keys())
+	if err != nil || len(h.place.Bases()) != upstream.MaxMirrors {
+		t.Errorf("%v, %v", h, err)
 	}
 }
+
+// sumOf is a checksum of a type.
+func sumOf(kind string, content []byte) string { return upstream.Sum{Algorithm: kind}.Of(content).Hex }
 
 // TestHashes: digests of the types that count, by known answers.
 func TestHashes(t *testing.T) {
@@ -174,12 +178,12 @@ func TestHashes(t *testing.T) {
 		"sha384": "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
 		"sha512": "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
 	} {
-		if h := newHash(kind); h == nil || sumOf(kind, []byte("abc")) != want {
+		if err := (upstream.Sum{Algorithm: kind, Hex: want}).Check("x"); err != nil || sumOf(kind, []byte("abc")) != want {
 			t.Errorf("%s: not %s", kind, want)
 		}
 	}
 	for _, kind := range []string{"md5", "crc", ""} {
-		if newHash(kind) != nil {
+		if (upstream.Sum{Algorithm: kind, Hex: "00"}).Check("x") == nil {
 			t.Errorf("%s counts", kind)
 		}
 	}
