@@ -264,6 +264,45 @@ func TestCheckedEnds(t *testing.T) {
 	}
 }
 
+// Content whose size no index tells ends after its limit.
+func TestUnsized(t *testing.T) {
+	server := upstreamtest.New(t)
+	server.Put("/x", []byte("endless"))
+	env := plantest.NewEnv(t, t.TempDir(), nil)
+	open := At(server.URL("/")).Open(env, Want{Size: -1, Limit: 5}, "x")
+	if got, err := all(t, open); !errors.Is(err, fetch.ErrUpstream) || len(got) > 5 || !strings.Contains(err.Error(), "at most 5") {
+		t.Errorf("got %q, %v", got, err)
+	}
+	c := &capped{ReadCloser: io.NopCloser(strings.NewReader("endless")), left: 5, limit: 5, what: "u"}
+	if got, err := io.ReadAll(c); !errors.Is(err, fetch.ErrUpstream) || len(got) > 5 || !strings.Contains(err.Error(), "u: more than 5 bytes") {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// What is known by its digest is read for its other checks, and other content is
+// upstream's doing.
+func TestReadThrough(t *testing.T) {
+	server := upstreamtest.New(t)
+	server.Put("/x", []byte("content"))
+	env, p := plantest.NewEnv(t, t.TempDir(), nil), At(server.URL("/"))
+	want := Want{Sum: Sum{Algorithm: "sha512"}.Of([]byte("content")), Size: 7}
+	if err := ReadThrough(p.Open(env, want, "x"))(t.Context()); err != nil {
+		t.Error(err)
+	}
+	server.Put("/x", []byte("contenT"))
+	if err := ReadThrough(p.Open(env, want, "x"))(t.Context()); !errors.Is(err, fetch.ErrUpstream) || errors.Is(err, bundle.ErrCorrupt) || !strings.Contains(err.Error(), server.URL("/x")) {
+		t.Errorf("got %v", err)
+	}
+	v := &verifier{}
+	if err := ReadThrough(p.OpenChecked(env, want, func(string) Verifier { return v }, "gone"))(t.Context()); !errors.Is(err, fetch.ErrUpstream) {
+		t.Errorf("got %v", err)
+	}
+	server.Put("/x", []byte("content"))
+	if err := ReadThrough(p.OpenChecked(env, want, func(string) Verifier { return v }, "x"))(t.Context()); !errors.Is(err, fetch.ErrRefused) || !v.closed {
+		t.Errorf("got %v", err)
+	}
+}
+
 type counted struct {
 	r io.Reader
 	n int64
