@@ -1,21 +1,27 @@
 // Package rpm is the kind of rpm repositories with repodata/repomd.xml, as dnf
 // and yum use them.
 //
-// Verified: repomd.xml by repomd.xml.asc where there is one and by the metalink's
-// digest where there is a metalink; metadata files by the checksums of
-// repomd.xml before they are unpacked; packages by the checksums of primary, and
-// each by its own signature, header and payload, before it is carried. Keys are
-// those of the spec and no others, at the judging time that is handed in.
+// These are verified:
 //
-// A source is verbatim when it takes repositories whole: upstream's repodata
-// byte for byte. It is rebuilt when it chooses packages: new metadata of what
-// was chosen, signed by the site key, and upstream's own beside it below
-// _upstream/. What packages depend on is chosen over all rpm sources of the set
-// together.
+//   - repomd.xml: by repomd.xml.asc if there is one, and by the metalink's digest if
+//     there is a metalink.
+//   - Metadata files: by the checksums of repomd.xml, before they are unpacked.
+//   - Packages: by the checksums of primary, and each by its own signature over header
+//     and payload, before it is carried.
 //
-// Paths are upstream's own below rpm/<source>/, in a folder for each repository
-// where a source has several, and below as many folders of the repository's
-// address as its packages' locations climb with "../".
+// Keys are those of the spec and no others, at the judging time Env.Now.
+//
+// A source is verbatim when it takes repositories whole: upstream's repodata byte for
+// byte. It is rebuilt when it chooses packages: new metadata of what was chosen, signed
+// by the site key, with upstream's own next to it below _upstream/. Dependencies are
+// chosen over all rpm sources of the set together.
+//
+// Paths are upstream's own below rpm/<source>/. A source with several repositories has a
+// folder for each. If locations of packages climb with "../", as many folders of the
+// repository's address are part of the path.
+//
+// A plan has three steps: read reads repomd.xml and the metadata, choose chooses packages,
+// lay lays out a repository for each source.
 //
 // The specification is what createrepo_c writes and dnf reads: docs/sources/rpm.md
 // says what was measured.

@@ -70,9 +70,9 @@ func (h *head) want(d *rpmmd.Data) upstream.Want {
 	return upstream.Want{Sum: sum(d.Checksum), Size: d.Size, Index: h.where(nameRepomd)}
 }
 
-// readFile finds a file of repomd.xml, and reads it into scratch as local if toRead.
-// nil: it is not there, and dnf does without.
-func (h *head) readFile(ctx context.Context, env *sources.Env, d *rpmmd.Data, toRead bool, local string) (*metadata, error) {
+// readFile finds a file of repomd.xml, and reads it into scratch as local; "" only asks
+// whether upstream has it. nil: it is not there, and dnf does without.
+func (h *head) readFile(ctx context.Context, env *sources.Env, d *rpmmd.Data, local string) (*metadata, error) {
 	at, err := locate(d.Location, d.BaseURL)
 	switch {
 	case err != nil:
@@ -80,9 +80,8 @@ func (h *head) readFile(ctx context.Context, env *sources.Env, d *rpmmd.Data, to
 	case at.isForeign() || climbs(at.path) > 0:
 		return nil, fmt.Errorf("%s: %s is at %s, outside of the repository: %w", h.where(nameRepomd), d.Type, fetch.Redact(d.BaseURL+d.Location), fetch.ErrUpstream)
 	}
-	m := &metadata{Data: d, path: at.path}
-	if toRead {
-		m.local = local
+	m := &metadata{Data: d, path: at.path, local: local}
+	if local != "" {
 		m.digest, _, err = h.place.Download(ctx, env, local, h.want(d), m.path)
 	} else if _, err = h.place.Stat(ctx, env, m.path); err == nil {
 		err = sum(d.Checksum).Check(h.where(m.path))

@@ -199,9 +199,15 @@ func readRepo(ctx context.Context, env *sources.Env, h *head, rebuilt, chooses b
 	}
 	found := make([]*metadata, len(h.index.Data))
 	err := sources.Each(ctx, len(found), func(ctx context.Context, i int) (err error) {
-		if d := &h.index.Data[i]; isCarried(d.Type, rebuilt) {
-			found[i], err = h.readFile(ctx, env, d, isRead(d.Type, rebuilt, chooses), fmt.Sprintf("%s-%d", prefix, i))
+		d := &h.index.Data[i]
+		if !isCarried(d.Type, rebuilt) {
+			return nil
 		}
+		local := ""
+		if isRead(d.Type, rebuilt, chooses) {
+			local = fmt.Sprintf("%s-%d", prefix, i)
+		}
+		found[i], err = h.readFile(ctx, env, d, local)
 		return err
 	})
 	l := &loadedRepo{head: h}

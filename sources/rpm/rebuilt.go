@@ -48,16 +48,16 @@ func layRebuilt(ctx context.Context, env *sources.Env, l *loaded, chosen *choice
 		files.Add(packages...)
 		files.Add(l.own(r, upstreamFolder+dirs[i])...)
 		press.Vouched = rebuild.Vouched(r.vouchedIndex())
-		new, err := makeMetadata(env, press, r, dirs[i], c, &chosen.modules, signer)
+		metadata, err := makeMetadata(env, press, r, dirs[i], c, &chosen.modules, signer)
 		if err != nil {
 			return repo, nil, 0, err
 		}
-		for j := range new {
-			if new[j].Path == dirs[i]+nameRepomd {
-				new[j].More.Validator = mark
+		for j := range metadata {
+			if metadata[j].Path == dirs[i]+nameRepomd {
+				metadata[j].More.Validator = mark
 			}
 		}
-		files.Add(new...)
+		files.Add(metadata...)
 	}
 	if err := files.Settle(); err != nil {
 		return repo, nil, 0, err
