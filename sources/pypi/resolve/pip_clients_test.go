@@ -71,6 +71,7 @@ func TestAgainstPip(t *testing.T) {
 		got := "conflict"
 		if err == nil {
 			got = plain(result)
+			meetsAll(t, w, result, problem.Requirements, problem.Constraints)
 		} else if !errors.Is(err, ErrConflict) {
 			t.Fatal(err)
 		}
@@ -88,9 +89,15 @@ func TestAgainstPip(t *testing.T) {
 		jobs = append(jobs, piptest.Question(machine(w.target), dir, int(seed), index.URL(), arguments...))
 		mine, all = append(mine, got), append(all, strings.Join(arguments, " "))
 	}
-	solved, differ := 0, 0
+	solved, differ, broken := 0, 0, 0
 	for i, o := range piptest.Ask(t, piptest.NewestPip, jobs) {
 		want := "conflict"
+		if strings.Contains(o.Output, "RecursionError") {
+			// pip follows what nobody wants any more in a circle until Python stops it.
+			// What was found here has met all requirements, or is a conflict.
+			broken++
+			continue
+		}
 		if o.Code == 0 {
 			solved++
 			var names []string
@@ -107,7 +114,10 @@ func TestAgainstPip(t *testing.T) {
 			t.Errorf("graph %d, %s:\nhave %s\npip  %s\n%s", i, all[i], mine[i], want, o.Output)
 		}
 	}
-	t.Logf("%d graphs, %d solved, %d differ", len(jobs), solved, differ)
+	t.Logf("%d graphs, %d solved, %d differ, pip broke down in %d", len(jobs), solved, differ, broken)
+	if broken > len(jobs)/100 {
+		t.Errorf("pip broke down in %d of %d", broken, len(jobs))
+	}
 	if solved < len(jobs)/5 {
 		t.Errorf("pip solved %d of %d: too few to compare", solved, len(jobs))
 	}
