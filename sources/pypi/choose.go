@@ -147,9 +147,6 @@ func (r *reader) resolve(ctx context.Context, at int, label string, requirements
 		if label == "" && r.wanted.isHashed() && len(r.wanted.hashes[p.Name]) == 0 {
 			return g, r.entry.Pos.Errorf("%s: %s %s has no --hash, and other requirements have: %s", t.Name(), p.Name, p.Release.Version, strings.Join(p.Because, "; "))
 		}
-		if by, ok := r.wanted.pinnedBy[p.Name]; ok && f.pinned == "" {
-			f.pinned = by
-		}
 		g.pins = append(g.pins, pin{p.Name, p.Extras, f, strings.Join(p.Because, "; ")})
 	}
 	return g, nil
@@ -265,7 +262,7 @@ func (r *reader) locked(ctx context.Context, l *lockfile.Lock, p *lockfile.Packa
 	if at < 0 {
 		return nil, fmt.Errorf("%s: no index has it, and the lock wants it: %w", f.Name, fetch.ErrUpstream)
 	}
-	one := all.files[at]
+	one := *all.files[at] // of the lock's own: targets share the page's
 	switch {
 	case f.SHA256 == "" && one.SHA256 == "":
 		return nil, fmt.Errorf("%s: neither the lock nor the index has its sha256: %w", f.Name, fetch.ErrRefused)
@@ -274,7 +271,7 @@ func (r *reader) locked(ctx context.Context, l *lockfile.Lock, p *lockfile.Packa
 	case f.SHA256 != "":
 		one.SHA256, one.pinned = f.SHA256, l.Name
 	}
-	return one, nil
+	return &one, nil
 }
 
 // newest adds more versions of the names in packages, each with what it needs.

@@ -188,7 +188,7 @@ func TestVouched(t *testing.T) {
 	w.Put()
 	s := newSite(t)
 	s.write("r.txt", "lib==1.0 --hash=sha256:"+w.Projects["lib"][0].Digest()+"\n")
-	lib := s.must("kind: pypi\nindex: " + w.URL() + "\nrequirements: r.txt\n" + for312)
+	lib := s.must("kind: pypi\nindex: " + w.URL() + "\nrequirements: r.txt\n" + two)
 	others := s.must("kind: pypi\nindex: " + w.URL() + "\ninsecure-hashes: " + w.URL() + "\npackages: [app, bare]\n" + for312)
 	for name, want := range map[string]string{"lib-1.0": bundle.VouchedPinned, "app-1.0": bundle.VouchedNone, "bare-1.0": bundle.VouchedNone} {
 		found := false

@@ -157,7 +157,7 @@ func (r *reader) readProject(ctx context.Context, name string) (*project, error)
 		for _, f := range pages[i].Files {
 			if !seen[f.Name] {
 				seen[f.Name] = true
-				p.add(r.entry, indexes[i], f)
+				p.add(r.entry, r.wanted, indexes[i], f)
 			}
 		}
 	}
@@ -216,12 +216,15 @@ func (r *reader) readPage(ctx context.Context, index, name string) (*simple.Page
 
 // add takes a file up if its name is that of one of the project. An index may
 // list other files, which clients skip.
-func (p *project) add(e *entry, index string, f simple.File) {
+func (p *project) add(e *entry, w *wanted, index string, f simple.File) {
 	parsed, err := tags.ParseFile(p.name, f.Name)
 	if err != nil {
 		return
 	}
 	one := &file{File: f, name: parsed, index: index}
+	if slices.Contains(w.hashes[p.name], f.SHA256) {
+		one.pinned = w.pinnedBy[p.name]
+	}
 	one.python, _ = pep440.ParseSet(f.RequiresPython) // clients ignore one that is not valid
 	usable := len(e.targets) == 0 || slices.ContainsFunc(e.targets, func(t target) bool { return t.Rank(parsed) >= 0 })
 	if !usable {
