@@ -68,7 +68,7 @@ func TestRequirementsRefused(t *testing.T) {
 		"a --hash=md5:aa": "no sha256", "a --hash=sha256:zz": "64 hexadecimal", "a --hash=x": "64 hexadecimal", "a --unknown": "not known", "--unknown": "not known",
 		"-r": "lacks its value", "--pre=1": "has no value", "${HOME}": "not in vars", "a --global-option='x y'": "no option of a requirement", "a --hash='x": "closing quote",
 		"-r requirements.txt": "includes itself", "-c https://host.example/c.txt": "want a file", "-r gone.txt": "gone.txt", "a b": "requirement \"a b\"",
-		"# coding: utf-16\na": "want UTF-8", "a\x00": "NUL", "--config-settings x": "not known",
+		"# coding: utf-16\na": "want UTF-8", "a\x00": "NUL", "--config-settings x": "not known", "--prefer-binary": "is not done here",
 	} {
 		_, err := readAll(t, map[string]string{"requirements.txt": text})
 		if err == nil || !strings.Contains(err.Error(), want) {
