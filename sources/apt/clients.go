@@ -45,7 +45,11 @@ func sourcesFile(r bundle.Repository, name string, suites []layout, arch string)
 	local := "/usr/share/keyrings/gapbundle-" + keys
 	fmt.Fprintf(&b, "# %s, %s. As /etc/apt/sources.list.d/%s.sources, with its keys:\n", r.Name, r.Mode, name)
 	fmt.Fprintf(&b, "#   curl -f -o %s %s/keys/%s\n", local, sources.BaseMark, keys)
-	if until := firstUntil(suites); until != "" {
+	until, unlimited := firstUntil(suites), slices.ContainsFunc(suites, func(s layout) bool { return s.Unlimited })
+	switch {
+	case until != "" && unlimited:
+		fmt.Fprintf(&b, "# Upstream's signature says that it is valid until %s. The entries below do not ask for it.\n", until)
+	case until != "":
 		fmt.Fprintf(&b, "# Upstream's signature says that it is valid until %s. For clients that use it\n", until)
 		b.WriteString("# longer without an import, add to each entry:  Check-Valid-Until: no\n")
 	}
@@ -80,7 +84,7 @@ func (l *layout) rest() string {
 	if strings.Contains(l.URI, archMark) {
 		archs = nil
 	}
-	return fmt.Sprint(l.URI, l.Components, archs, l.Languages, l.Binary, l.Source)
+	return fmt.Sprint(l.URI, l.Components, archs, l.Languages, l.Binary, l.Source, l.Unlimited)
 }
 
 func (l *layout) stanza(mount, key, arch string, suites []layout) string {
@@ -113,6 +117,9 @@ func (l *layout) stanza(mount, key, arch string, suites []layout) string {
 		field("Architectures", l.Architectures...)
 	}
 	field("Languages", l.Languages...)
+	if l.Unlimited {
+		field("Check-Valid-Until", "no")
+	}
 	field("Signed-By", key)
 	return b.String()
 }

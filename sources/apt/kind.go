@@ -43,6 +43,8 @@ type options struct {
 	Sources       bool          `yaml:"sources" doc:"Source packages too (deb-src)."`
 	Mode          rebuild.Mode  `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
 	ValidFor      lifetime      `yaml:"valid-for" doc:"How long rebuilt indexes are valid, as in 30d; absent: for ever."`
+	AllowExpired  bool          `yaml:"allow-expired" doc:"Carry a repository whose Valid-Until is over, such as a snapshot; its client files do not ask either."`
+	ReleaseIs     []string      `yaml:"release-is,single" doc:"What the Release files call themselves (Suite or Codename) where that is not the suite's name."`
 	Packages      []string      `yaml:"packages,single" doc:"Packages to carry with what they depend on: name[:arch][=version] or a pattern."`
 	Sections      []string      `yaml:"sections,single" doc:"Sections to carry with what their packages depend on."`
 	Exclude       []string      `yaml:"exclude,single" doc:"Packages that are never chosen: names or patterns."`

@@ -33,6 +33,8 @@ type layout struct {
 	Source        bool     `json:"source,omitempty"`
 	// Until is the Valid-Until of the Release, RFC 3339.
 	Until string `json:"until,omitempty"`
+	// Unlimited: clients shall not ask for Until.
+	Unlimited bool `json:"unlimited,omitempty"`
 }
 
 func (s *loadedSuite) layout() layout {
@@ -46,6 +48,7 @@ func (s *loadedSuite) layout() layout {
 	if until := s.release.ValidUntil; !s.entry.rebuilt && !until.IsZero() {
 		l.Until = until.UTC().Format(timeForm)
 	}
+	l.Unlimited = !s.entry.rebuilt && s.entry.options.AllowExpired
 	return l
 }
 

@@ -130,8 +130,11 @@ func (l *loaded) repository(env *sources.Env) (sources.Repository, error) {
 	return repo, err
 }
 
-// expires is when the first of a source's Releases lapses; nil: never.
+// expires is when the first of a source's Releases lapses for its clients; nil: never.
 func (l *loaded) expires() *time.Time {
+	if l.options.AllowExpired {
+		return nil
+	}
 	var first *time.Time
 	for _, s := range l.suites {
 		if until := s.release.ValidUntil.UTC(); !s.release.ValidUntil.IsZero() && (first == nil || until.Before(*first)) {
@@ -149,6 +152,7 @@ func (l *loaded) notes(now time.Time) []string {
 			until.Format(timeForm), int(until.Sub(now).Hours()/24)))
 	}
 	for _, s := range l.suites {
+		notes = append(notes, s.oddities(now)...)
 		if s.files[0].name == nameRelease {
 			notes = append(notes, fmt.Sprintf("%s %s: no InRelease, Release.gpg was checked", s.root.place.Where(""), s.name))
 		}

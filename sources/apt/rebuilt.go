@@ -36,7 +36,7 @@ func layRebuilt(ctx context.Context, env *sources.Env, l *loaded, chosen *select
 	if err != nil {
 		return repo, 0, err
 	}
-	date := newestDate(l)
+	date := newestDate(l, env.Now)
 	files, press := &stock.Stock{}, rebuild.NewPress(env, Name, l.name, reasonMade)
 	for i, s := range l.suites {
 		own, ownErr := s.own(upstreamFolder)
@@ -62,12 +62,16 @@ func layRebuilt(ctx context.Context, env *sources.Env, l *loaded, chosen *select
 }
 
 // newestDate is the newest date that upstream signed: the date of what is made of it.
-func newestDate(l *loaded) time.Time {
+// Where upstream says none, it is the day of the export.
+func newestDate(l *loaded, now time.Time) time.Time {
 	var date time.Time
 	for _, s := range l.suites {
 		if s.release.Date.After(date) {
 			date = s.release.Date.UTC()
 		}
+	}
+	if date.IsZero() {
+		return now.UTC().Truncate(24 * time.Hour)
 	}
 	return date
 }

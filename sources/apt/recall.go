@@ -14,7 +14,7 @@ import (
 
 // planVersion changes when the same Release and configuration lead to another list of
 // files than before.
-const planVersion = 2
+const planVersion = 3
 
 // recall finds the sources whose files the base has: then its list is the plan, and
 // nothing more is asked of upstream. Where packages are chosen, the choice in one

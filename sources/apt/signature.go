@@ -2,12 +2,9 @@ package apt
 
 import (
 	"context"
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
@@ -63,6 +60,9 @@ func readRelease(ctx context.Context, env *sources.Env, s *suite, keys keyring.K
 	if found.release, err = deb.ParseRelease(text); err != nil {
 		return nil, upstream.Blame(where, err)
 	}
+	if !s.flat && len(s.want.Components) == 0 {
+		found.release.Components = s.want.impliedComponents(found.release)
+	}
 	return found, s.judge(found.release, where, env.Now)
 }
 
@@ -82,30 +82,6 @@ func readDetached(ctx context.Context, env *sources.Env, s *suite, keys keyring.
 	by, err := keys.Detached(s.where(nameDetached), release.Content, signature.Content, env.Now)
 	files := []signedFile{{nameRelease, release.Content}, {nameDetached, signature.Content}}
 	return release.Content, &signed{files: files, signers: by}, err
-}
-
-// judge compares a Release with the clock and with what was asked for.
-func (s *suite) judge(r *deb.Release, where string, now time.Time) error {
-	switch {
-	case r.Date.IsZero():
-		return fmt.Errorf("%s: no Date: apt refuses it: %w", where, fetch.ErrRefused)
-	case r.Date.After(now.Add(keyring.ClockSkew)):
-		return fmt.Errorf("%s: Date %s is in the future (now %s): %w", where, r.Date.UTC().Format(timeForm), now.UTC().Format(timeForm), fetch.ErrRefused)
-	case !r.ValidUntil.IsZero() && now.After(r.ValidUntil):
-		return fmt.Errorf("%s: Valid-Until %s is over (now %s): %w", where, r.ValidUntil.UTC().Format(timeForm), now.UTC().Format(timeForm), fetch.ErrRefused)
-	}
-	if s.flat || s.isCalled(r.Suite) || s.isCalled(r.Codename) || r.Suite == "" && r.Codename == "" {
-		return nil
-	}
-	return fmt.Errorf("%s: want suite %s, got suite %q and codename %q: %w", where, s.name, r.Suite, r.Codename, fetch.ErrRefused)
-}
-
-// isCalled compares names as apt does: what follows the last slash may be missing
-// ("buster/updates").
-func (s *suite) isCalled(name string) bool {
-	want := strings.Trim(s.name, "/")
-	head, _, _ := cutLast(want, "/")
-	return name != "" && (name == want || name == head)
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

@@ -2,6 +2,7 @@ package apt
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -151,6 +152,39 @@ func (c *configuration) classifyFlat(g *group, r *deb.Release) bool {
 // language is the name of a Translation in a flat repository.
 var language = regexp.MustCompile(`^[a-z]{2,3}(_[A-Z]{2})?$`)
 
+// impliedComponents are the components of which a Release lists an index: what "all" is,
+// as apt does not look at the field. Those of the field come first, in its order; others
+// count if they have something for this configuration.
+func (c *configuration) impliedComponents(r *deb.Release) []string {
+	serves := map[string]bool{} // by component: whether it has something for c
+	for i := range r.Files {
+		folder, base, _ := cutLast(r.Files[i].Path, "/")
+		component, last, _ := cutLast(folder, "/")
+		arch, binary := strings.CutPrefix(last, "binary-")
+		switch name := strings.TrimSuffix(base, path.Ext(base)); {
+		case strings.HasSuffix("/"+component, "/debian-installer"): // of the installer, which apt does not read
+		case binary && name == "Packages":
+			serves[component] = serves[component] || c.Binary && slices.Contains(c.Architectures, arch)
+		case last == "source" && name == "Sources":
+			serves[component] = serves[component] || c.Source
+		}
+	}
+	var all []string
+	for _, component := range r.Components {
+		if _, has := serves[component]; has && !slices.Contains(all, component) {
+			all = append(all, component)
+		}
+	}
+	for _, component := range slices.Sorted(maps.Keys(serves)) {
+		if serves[component] && !slices.Contains(all, component) {
+			all = append(all, component)
+		}
+	}
+	return all
+}
+
+// components are those that are wanted; those of the Release are the ones that it lists
+// indexes of (readRelease).
 func (c *configuration) components(r *deb.Release) []string {
 	if len(c.Components) > 0 {
 		return c.Components
@@ -187,9 +221,16 @@ func (s *suite) checkWanted(r *deb.Release, groups []*group) error {
 		}
 		return nil
 	}
-	for _, component := range s.want.components(r) {
+	components := s.want.components(r)
+	if len(components) == 0 {
+		return fmt.Errorf("%s: Release lists no index of packages for %s: %w", where, strings.Join(s.want.Architectures, ", "), fetch.ErrUpstream)
+	}
+	for _, component := range components {
+		if !isWord(component) {
+			return fmt.Errorf("%s: component %.80q: no name that an entry of sources.list can have: %w", where, component, fetch.ErrUpstream)
+		}
 		if !slices.ContainsFunc(r.Files, func(f deb.ReleaseFile) bool { return strings.HasPrefix(f.Path, component+"/") }) {
-			return s.pos.Errorf("%s: component %s: it has %s", where, component, strings.Join(r.Components, ", "))
+			return s.pos.Errorf("%s: component %s: it has %s", where, component, strings.Join(s.want.impliedComponents(r), ", "))
 		}
 		for _, arch := range s.want.Architectures {
 			if s.want.Binary && !has(component, arch) {

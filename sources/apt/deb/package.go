@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"path"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/gapbundle/gapbundle/bundle"
 )
@@ -47,9 +49,9 @@ type Package struct {
 	// Essential is also set for Protected and Important packages.
 	Essential bool
 	Provides  string
-	// Filename is relative to the repository's root, clean and checked by
-	// bundle.CheckPath; a "./" in front is taken off, and kept in Paragraph.
-	// "" in a status file.
+	// Filename is relative to the repository's root, cleaned as the path of a URL and
+	// checked by bundle.CheckPath; Paragraph has it as upstream wrote it. "" in a
+	// status file.
 	Filename string
 	// Size is that of the file in bytes, -1 in a status file.
 	Size int64
@@ -162,9 +164,21 @@ func check(ok bool, value string) error {
 	return fmt.Errorf("%.80q: %w", value, bundle.ErrMalformed)
 }
 
-// cleanPath removes the "./" that dpkg-scanpackages and flat repositories
-// put in front. Everything else has to be clean as it is.
+// cleanPath returns the path of a file below the repository's root, cleaned as the path
+// of a URL is: apt appends the value to the address and leaves the rest to the server.
+// dpkg-scanpackages and flat repositories put "./" in front, Sonatype Nexus puts "/". A
+// path that leads out of the root, or that names a folder, is refused.
 func cleanPath(value string) (string, error) {
+	if strings.HasSuffix(value, "/") || strings.ContainsFunc(value, unicode.IsControl) {
+		return value, check(false, value)
+	}
+	clean := path.Clean(strings.TrimLeft(value, "/"))
+	return clean, bundle.CheckPath(clean)
+}
+
+// listedPath returns the path of an index that a Release lists. apt looks it up by its
+// exact text, so that only "./" in front of it is removed.
+func listedPath(value string) (string, error) {
 	for strings.HasPrefix(value, "./") {
 		value = value[2:]
 	}

@@ -2,6 +2,7 @@ package deb_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -68,7 +69,9 @@ func TestParsePackageRefuses(t *testing.T) {
 		"depends twice":      helloStanza + "Depends: other\n",
 		"file twice":         helloStanza + "FILENAME: other\n",
 		"path upwards":       change(filename, "Filename: pool/../../etc/passwd"),
-		"absolute path":      change(filename, "Filename: /etc/passwd"),
+		"path out, later":    change(filename, "Filename: /../etc/passwd"),
+		"path of a folder":   change(filename, "Filename: /pool/hello/"),
+		"path of the root":   change(filename, "Filename: //"),
 		"path of two lines":  change(filename, "Filename: pool/a\n b"),
 		"path with control":  change(filename, "Filename: pool/a\tb"),
 		"path of dot":        change(filename, "Filename: ./"),
@@ -90,6 +93,30 @@ func TestParsePackageRefuses(t *testing.T) {
 		if p, err := deb.ParsePackage(deb.Paragraph(text)); !errors.Is(err, bundle.ErrMalformed) {
 			t.Errorf("%s: got %+v, %v", name, p, err)
 		}
+	}
+}
+
+// Servers clean paths, and apt relies on it: hosted repositories of Nexus have a slash in front.
+func TestPathsAreCleanedLikeThoseOfURLs(t *testing.T) {
+	for value, want := range map[string]string{
+		"pool/a.deb": "pool/a.deb", "/pool/a.deb": "pool/a.deb", "//pool///a.deb": "pool/a.deb", "./a.deb": "a.deb", "././/a.deb": "a.deb",
+		"pool/x/../a.deb": "pool/a.deb", "/pool/./a.deb": "pool/a.deb",
+	} {
+		text := "Package: a\nVersion: 1\nArchitecture: all\nFilename: " + value + "\nSize: 1\n"
+		p, err := deb.ParsePackage(deb.Paragraph(text))
+		if err != nil || p.Filename != want || string(p.Paragraph) != text {
+			t.Errorf("%s: got %+v, %v; want %s", value, p, err, want)
+		}
+	}
+	for value, want := range map[string]string{"/pool/s": "pool/s/a.dsc", "pool//s/": "pool/s/a.dsc", "./": "a.dsc", "/": "a.dsc", "/.": "a.dsc", "pool/s/..": "pool/a.dsc"} {
+		text := fmt.Sprintf("Package: a\nVersion: 1\nDirectory: %s\nChecksums-Sha256:\n %064x 1 a.dsc\n", value, 1)
+		s, err := deb.ParseSource(deb.Paragraph(text))
+		if err != nil || len(s.Files) != 1 || s.Files[0].Path != want {
+			t.Errorf("%s: got %+v, %v; want %s", value, s, err, want)
+		}
+	}
+	if s, err := deb.ParseSource(deb.Paragraph(fmt.Sprintf("Package: a\nVersion: 1\nDirectory: pool/../../x\nChecksums-Sha256:\n %064x 1 a.dsc\n", 1))); !errors.Is(err, bundle.ErrMalformed) {
+		t.Errorf("out of the root: got %+v, %v", s, err)
 	}
 }
 

@@ -17,8 +17,12 @@ type Release struct {
 	Paragraph
 
 	Origin, Label, Suite, Version, Codename, Description string
-	// Date and ValidUntil are zero where the field is missing.
-	Date, ValidUntil          time.Time
+	// Date and ValidUntil are zero where the field is missing or says no moment.
+	Date, ValidUntil time.Time
+	// BadDate and BadValidUntil are the values that apt cannot read: those in another
+	// zone than universal time, whose moment is known, and those that say none. apt
+	// warns of such a Date and goes on; it refuses such a Valid-Until.
+	BadDate, BadValidUntil    string
 	Components, Architectures []string
 	AcquireByHash             bool
 	// NotAutomatic is an archive of priority 1, with ButAutomaticUpgrades 100.
@@ -113,15 +117,12 @@ func ParseRelease(b []byte) (*Release, error) {
 			return nil, fmt.Errorf("release: field %.60s twice: %w", name, bundle.ErrMalformed)
 		}
 		seen[name] = true
-		if err := r.set(name, value); err != nil {
-			return nil, fmt.Errorf("release: field %s: %w", name, err)
-		}
+		r.set(name, value)
 	}
 	return r, r.tables()
 }
 
-func (r *Release) set(name, value string) error {
-	var err error
+func (r *Release) set(name, value string) {
 	switch name {
 	case "origin":
 		r.Origin = value
@@ -136,9 +137,9 @@ func (r *Release) set(name, value string) error {
 	case "description":
 		r.Description = value
 	case "date":
-		r.Date, err = parseDate(value)
+		r.Date, r.BadDate = parseDate(value)
 	case "valid-until":
-		r.ValidUntil, err = parseDate(value)
+		r.ValidUntil, r.BadValidUntil = parseDate(value)
 	case "components":
 		r.Components = strings.Fields(value)
 	case "architectures":
@@ -152,23 +153,43 @@ func (r *Release) set(name, value string) error {
 	case "no-support-for-architecture-all":
 		r.ArchitectureAll = value
 	}
-	return err
 }
 
 func isYes(value string) bool { return strings.EqualFold(value, "yes") }
 
-// parseDate reads the form of RFC 5322 that archives write. Only universal
-// time is understood: apt refuses other zones.
-func parseDate(value string) (time.Time, error) {
-	for _, zone := range []string{"UTC", "GMT", "Z", "+0000", "-0000"} {
-		if text, ok := strings.CutSuffix(value, " "+zone); ok {
-			t, err := time.Parse("Mon, _2 Jan 2006 15:04:05", text)
-			if err == nil {
-				return t, nil
+// parseDate reads a date and time of RFC 5322, section 3.3, with the zones by name of
+// section 4.3. bad is the value if apt does not read it, which knows universal time
+// alone; the time is zero if the value says no moment.
+func parseDate(value string) (t time.Time, bad string) {
+	at := strings.LastIndexByte(value, ' ')
+	if at < 0 {
+		return time.Time{}, value
+	}
+	zone := value[at+1:]
+	for _, universal := range []string{"UTC", "GMT", "Z", "+0000", "-0000"} {
+		if zone == universal {
+			if t, err := time.Parse("Mon, _2 Jan 2006 15:04:05", value[:at]); err == nil {
+				return t, ""
 			}
+			zone = "+0000"
 		}
 	}
-	return time.Time{}, fmt.Errorf("date %.60q: %w", value, bundle.ErrMalformed)
+	if hours, known := namedZones()[zone]; known {
+		zone = fmt.Sprintf("%+03d00", hours)
+	}
+	text := strings.Join(strings.Fields(value[:at]), " ") + " " + zone
+	for _, form := range []string{"Mon, _2 Jan 2006 15:04:05 -0700", "Mon, _2 Jan 2006 15:04 -0700", "_2 Jan 2006 15:04:05 -0700", "_2 Jan 2006 15:04 -0700"} {
+		if t, err := time.Parse(form, text); err == nil {
+			return t.UTC(), value
+		}
+	}
+	return time.Time{}, value
+}
+
+// namedZones are the zones whose names RFC 5322 gives a meaning, with their hours east
+// of universal time. Other names, as CET, say no moment.
+func namedZones() map[string]int {
+	return map[string]int{"UT": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
 }
 
 // tables joins the hash tables by path. A file with two sizes, or with two
@@ -211,7 +232,7 @@ func parseReleaseLine(line string, t hashTable) (ReleaseFile, error) {
 	if f.Size, err = parseSize(words[1]); err != nil {
 		return f, err
 	}
-	if f.Path, err = cleanPath(words[2]); err != nil {
+	if f.Path, err = listedPath(words[2]); err != nil {
 		return f, err
 	}
 	*t.of(&f) = words[0]

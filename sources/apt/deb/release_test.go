@@ -89,8 +89,6 @@ func TestParseReleaseRefuses(t *testing.T) {
 		"two paragraphs":      releaseText() + "\nA: b\n",
 		"field twice":         releaseText() + "suite: other\n",
 		"table twice":         releaseText() + "MD5SUM:\n",
-		"date":                change("10:16:37 UTC", "10:16:37 CET"),
-		"valid-until":         change("Thu, 09 May", "9 May"),
 		"two sizes":           change("10 main/binary-amd64/Packages", "12 main/binary-amd64/Packages"),
 		"two hashes":          releaseText() + fmt.Sprintf(" %064x 10 main/binary-amd64/Packages\n", 9),
 		"path upwards":        releaseText() + fmt.Sprintf(" %064x 10 ../x\n", 9),
@@ -102,6 +100,47 @@ func TestParseReleaseRefuses(t *testing.T) {
 	} {
 		if r, err := deb.ParseRelease([]byte(text)); !errors.Is(err, bundle.ErrMalformed) {
 			t.Errorf("%s: got %+v, %v", name, r, err)
+		}
+	}
+}
+
+// What apt does not read is told apart, and its moment is known where the text says one.
+func TestParseReleaseDates(t *testing.T) {
+	for value, want := range map[string]string{
+		"Thu,  2 May 2024 10:16:37 UTC":   "2024-05-02T10:16:37Z",
+		"Thu, 02 May 2024 10:16:37 -0000": "2024-05-02T10:16:37Z",
+		"Thu, 02 May 2024 10:16:37 Z":     "2024-05-02T10:16:37Z",
+		"Thu, 02 May 2024 10:16:37 +0200": "2024-05-02T08:16:37Z bad",
+		"Thu,  2 May 2024 10:16:37 -0730": "2024-05-02T17:46:37Z bad",
+		"Thu, 02 May 2024 10:16:37 PDT":   "2024-05-02T17:16:37Z bad",
+		"Thu, 02 May 2024 10:16:37 UT":    "2024-05-02T10:16:37Z bad",
+		"2 May 2024 10:16 +0100":          "2024-05-02T09:16:00Z bad",
+		"02 May 2024 10:16:37 UTC":        "2024-05-02T10:16:37Z bad",
+		"Thu, 02 May 2024 10:16:37 CEST":  "bad", // no zone that the RFC knows
+		"Thu, 02 May 2024 10:16:37":       "bad",
+		"2024-05-02T10:16:37Z":            "bad",
+		"soon":                            "bad",
+	} {
+		for _, field := range []string{"Date", "Valid-Until"} {
+			r, err := deb.ParseRelease([]byte("Suite: s\n" + field + ": " + value + "\n"))
+			if err != nil {
+				t.Errorf("%s: %v", value, err)
+				continue
+			}
+			moment, bad := r.Date, r.BadDate
+			if field == "Valid-Until" {
+				moment, bad = r.ValidUntil, r.BadValidUntil
+			}
+			var got []string
+			if !moment.IsZero() {
+				got = append(got, moment.Format(time.RFC3339))
+			}
+			if bad != "" {
+				got = append(got, "bad")
+			}
+			if s := strings.Join(got, " "); s != want || bad != "" && bad != value {
+				t.Errorf("%s %q: got %q (%q), want %q", field, value, s, bad, want)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"path"
 	"slices"
 	"strings"
 
@@ -72,8 +73,8 @@ func ParseSource(text Paragraph) (*Source, error) {
 	if err := CheckVersion(s.Version); err != nil {
 		return nil, fmt.Errorf("source package %s: %w", s.Name, err)
 	}
-	directory := strings.TrimSuffix(values[2], "/")
-	if directory != "" && directory != "." {
+	directory := strings.TrimRight(values[2], "/")
+	if directory != "" && path.Clean(strings.TrimLeft(directory, "/")) != "." {
 		if s.Directory, err = cleanPath(directory); err != nil {
 			return nil, fmt.Errorf("source package %s: field Directory: %w", s.Name, err)
 		}

@@ -1,0 +1,209 @@
+package apt
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
+)
+
+// mustPlan plans, and returns the paths, the remarks and the client's file of the source os.
+func mustPlan(t *testing.T, a *archive, site bool, more ...string) (paths map[string]bool, notes, client string) {
+	t.Helper()
+	env := plantest.NewEnv(t, a.dir, nil)
+	if site {
+		env.Site, _ = siteKey(t)
+	}
+	r, err := plan(t, env, a.spec(more...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths = map[string]bool{}
+	for p := range plantest.Artifacts(t, r, "os") {
+		paths[p] = true
+	}
+	repo := r.Repositories[0]
+	files, err := clients(t.Context(), []bundle.Repository{{Name: "os", Mount: "apt/os", Annotations: repo.Annotations}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths, strings.Join(repo.Notes, "\n"), string(files[0].Content)
+}
+
+// madeRelease is the Release that was made for a rebuilt source.
+func madeRelease(t *testing.T, a *archive, more ...string) string {
+	t.Helper()
+	env := plantest.NewEnv(t, a.dir, nil)
+	env.Site, _ = siteKey(t)
+	r, err := plan(t, env, a.spec(more...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content(t, plantest.Artifacts(t, r, "os")["dists/stable/Release"]))
+}
+
+// refused plans and wants an error of that class with all those words.
+func refused(t *testing.T, a *archive, site bool, class error, words []string, more ...string) {
+	t.Helper()
+	env := plantest.NewEnv(t, a.dir, nil)
+	if site {
+		env.Site, _ = siteKey(t)
+	}
+	_, err := plan(t, env, a.spec(more...))
+	if !errors.Is(err, class) {
+		t.Errorf("got %v, want %v", err, class)
+		return
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("got %v, want it to say %s", err, word)
+		}
+	}
+}
+
+// Hosted repositories of Nexus have a slash in front of each Filename.
+func TestRootedFilename(t *testing.T) {
+	for _, more := range []string{"newest: 1", "components: main"} {
+		a := newArchive(t, t.TempDir())
+		a.publish()
+		for i, stanza := range a.packages["main amd64"] {
+			a.packages["main amd64"][i] = strings.Replace(a.stanza("main", stanza), "Filename: ", "Filename: //", 1)
+		}
+		a.publish()
+		if paths, _, _ := mustPlan(t, a, true, more); !paths["pool/main/hello/hello_2.10-3_amd64.deb"] {
+			t.Errorf("%s: got %v", more, paths)
+		}
+	}
+}
+
+// apt warns of a Date that it cannot read, and goes on.
+func TestDatesThatAptWarnsOf(t *testing.T) {
+	const field = "Date: Sat, 31 Oct 2026 12:00:00 UTC"
+	for with, test := range map[string]struct{ note, made string }{
+		"Date: Sat, 31 Oct 2026 12:00:00 +0200": {`"Sat, 31 Oct 2026 12:00:00 +0200"`, "Sat, 31 Oct 2026 10:00:00 UTC"},
+		"Date: Sat, 31 Oct 2026 12:00:00 CEST":  {`"Sat, 31 Oct 2026 12:00:00 CEST"`, "Sun, 01 Nov 2026 00:00:00 UTC"},
+		"X-Date: none":                          {"no Date", "Sun, 01 Nov 2026 00:00:00 UTC"},
+	} {
+		a := newArchive(t, t.TempDir())
+		a.fields = strings.Replace(a.fields, field, with, 1)
+		a.publish()
+		if _, notes, _ := mustPlan(t, a, false); !strings.Contains(notes, test.note) || !strings.Contains(notes, "apt warns") {
+			t.Errorf("%s: remarks %q", with, notes)
+		}
+		if _, notes, _ := mustPlan(t, a, true, "packages: data"); !strings.Contains(notes, test.note) || strings.Contains(notes, "apt warns") {
+			t.Errorf("%s, rebuilt: remarks %q", with, notes)
+		}
+		if text := madeRelease(t, a, "packages: data"); !strings.Contains(text, "Date: "+test.made+"\n") {
+			t.Errorf("%s, rebuilt: want Date %s in\n%s", with, test.made, text)
+		}
+	}
+}
+
+// apt refuses a Valid-Until that it cannot read, and one that is over.
+func TestAllowExpired(t *testing.T) {
+	over := "Valid-Until: Sat, 31 Oct 2026 20:00:00 UTC\n"
+	for name, test := range map[string]struct {
+		field   string
+		class   error
+		rebuilt bool // refused there too
+		note    string
+	}{
+		"over":           {over, fetch.ErrRefused, true, "Valid-Until 2026-10-31T20:00:00Z is over"},
+		"in a zone":      {"Valid-Until: Tue, 03 Nov 2026 20:00:00 +0200\n", fetch.ErrUpstream, false, ""},
+		"in no language": {"Valid-Until: soon\n", fetch.ErrUpstream, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newArchive(t, t.TempDir())
+			a.fields += test.field
+			a.publish()
+			refused(t, a, false, test.class, []string{"Valid-Until", "allow-expired", a.server.URL(a.base() + "InRelease")})
+			if test.rebuilt {
+				refused(t, a, true, test.class, []string{"Valid-Until", "allow-expired"}, "packages: data")
+			} else {
+				mustPlan(t, a, true, "packages: data")
+			}
+			_, notes, client := mustPlan(t, a, false, "allow-expired: true")
+			if !strings.Contains(notes, test.note) || strings.Count(client, "\nCheck-Valid-Until: no\n") != 1 {
+				t.Errorf("remarks %q, client file\n%s", notes, client)
+			}
+			if test.field == over && !strings.Contains(client, "2026-10-31T20:00:00Z") {
+				t.Errorf("the date is not in the client's file\n%s", client)
+			}
+			if _, _, client := mustPlan(t, a, true, "allow-expired: true", "packages: data"); strings.Contains(client, "Check-Valid-Until") {
+				t.Errorf("rebuilt: client file\n%s", client)
+			}
+		})
+	}
+	a := newArchive(t, t.TempDir())
+	a.fields += over
+	a.publish()
+	r, err := plan(t, plantest.NewEnv(t, a.dir, nil), a.spec("allow-expired: true"))
+	if err != nil || r.Repositories[0].Expires != nil {
+		t.Errorf("got %v, %v: its clients do not ask", r, err)
+	}
+}
+
+// A suite's name that stands for a release from time to time is a remark, as in apt; any
+// other name has to be allowed by name.
+func TestSuiteOfAnotherName(t *testing.T) {
+	publish := func(suite, release string) *archive {
+		a := newArchive(t, t.TempDir())
+		a.suite, a.fields = suite, fmt.Sprintf("Suite: %s\nCodename: %s\nDate: Sat, 31 Oct 2026 12:00:00 UTC\n", release, release)
+		a.publish()
+		return a
+	}
+	for suite, odd := range map[string]bool{"devel": true, "stable-updates": true, "resolute/product/8.0": false, "resolute/updates": false} {
+		_, notes, client := mustPlan(t, publish(suite, "resolute"), false, "suites: "+suite)
+		if got := strings.Contains(notes, "Conflicting distribution") && strings.Contains(notes, "resolute"); got != odd || !strings.Contains(client, "Suites: "+suite+"\n") {
+			t.Errorf("%s: remarks %q, client\n%s", suite, notes, client)
+		}
+	}
+	for _, names := range [][2]string{{"noble", "resolute"}, {"stable", "oldstable"}, {"devel", "testing"}} {
+		a := publish(names[0], names[1])
+		refused(t, a, false, fetch.ErrRefused, []string{names[0], names[1], "release-is: " + names[1]}, "suites: "+names[0])
+		refused(t, a, false, fetch.ErrRefused, []string{"release-is: " + names[1]}, "suites: "+names[0], "release-is: another")
+		if _, notes, _ := mustPlan(t, a, false, "suites: "+names[0], "release-is: "+names[1]); !strings.Contains(notes, "Conflicting distribution") {
+			t.Errorf("%s: remarks %q", names, notes)
+		}
+	}
+}
+
+// apt does not look at the field Components: all of them are those that have indexes.
+func TestComponentsOfPaths(t *testing.T) {
+	const field = "Components: contrib main\n"
+	for with, note := range map[string]string{
+		field:                            "",
+		"Component: contrib main\n":      `Components is ""`,
+		"Components: mian\n":             `Components is "mian"`,
+		"Components: main\n":             `Components is "main"`,
+		"Components: main main nosuch\n": `Components is "main main nosuch"`,
+	} {
+		a := newArchive(t, t.TempDir())
+		a.extra["main/debian-installer/binary-amd64/Packages"] = ""
+		a.extra["ports/binary-riscv64/Packages"] = ""
+		a.change = func(release string) string { return strings.Replace(release, field, with, 1) }
+		a.publish()
+		paths, notes, client := mustPlan(t, a, false)
+		want := "\nComponents: main contrib\n"
+		if with == field {
+			want = "\nComponents: contrib main\n"
+		} else if !strings.Contains(with, "main ") && !strings.HasSuffix(with, ": main\n") || strings.HasPrefix(with, "Component:") {
+			want = "\nComponents: contrib main\n"
+		}
+		if !paths["pool/contrib/extra/extra_1.0~rc1+b1_amd64.deb"] || !paths["pool/main/hello/hello_2.10-3_amd64.deb"] || !strings.Contains(client, want) {
+			t.Errorf("%q: %d files, client\n%s", with, len(paths), client)
+		}
+		if note == "" && strings.Contains(notes, "Components") || !strings.Contains(notes, note) {
+			t.Errorf("%q: remarks %q", with, notes)
+		}
+	}
+	a := newArchive(t, t.TempDir())
+	a.packages, a.extra = nil, map[string]string{"main/i18n/Translation-en": ""}
+	a.publish()
+	refused(t, a, false, fetch.ErrUpstream, []string{"lists no index of packages", "amd64"})
+	refused(t, a, true, fetch.ErrUpstream, []string{"lists no index of packages"}, "newest: 1")
+}
