@@ -101,7 +101,7 @@ func table() map[string]row {
 			imports: []string{"bundle"},
 		},
 		"sources/oci": {
-			imports: []string{"bundle", "sources", "internal/fetch", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
+			imports: []string{"bundle", "sources", "sources/complete", "sources/upstream", "internal/fetch", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
 		},
 		"sources/rpm/rpmmd": {
 			imports: []string{"bundle"},

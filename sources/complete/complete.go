@@ -96,8 +96,12 @@ func (r *Repo) Where(path string) string { return r.Mount + "/" + path }
 
 // Missing is the error of a file that is not there. who is the client that would miss
 // it, and what for: "apt-get update of stable".
-func (r *Repo) Missing(path, who string) error {
-	return fmt.Errorf("%s: is not there: %s would miss it: %w", r.Where(path), who, bundle.ErrIncomplete)
+func (r *Repo) Missing(path, who string) error { return Missing(r.Where(path), who) }
+
+// Missing is the error of a file that is not there, for a kind whose check does not go
+// through one repository at a time. where names the file.
+func Missing(where, who string) error {
+	return fmt.Errorf("%s: is not there: %s would miss it: %w", where, who, bundle.ErrIncomplete)
 }
 
 // Want checks that the list has a path with this size and this digest; -1 and the zero

@@ -9,10 +9,12 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // maxAttachment bounds how far attachments of attachments are followed: an
@@ -59,17 +61,11 @@ func (g *gathering) attach(ctx context.Context, roots []root) error {
 			return nil
 		}
 		found := make([]attachments, len(subjects))
-		errs := make([]error, len(subjects))
-		var group errgroup.Group
-		group.SetLimit(parallel)
-		for i, d := range subjects {
-			group.Go(func() error {
-				found[i], errs[i] = g.attachedTo(ctx, d)
-				return nil // the others go on: everything that is wrong is reported
-			})
-		}
-		_ = group.Wait()
-		if err := errors.Join(errs...); err != nil {
+		err := sources.Each(ctx, len(subjects), func(ctx context.Context, i int) (err error) {
+			found[i], err = g.attachedTo(ctx, subjects[i])
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		var next []bundle.Digest
@@ -99,7 +95,7 @@ func (g *gathering) attachedTo(ctx context.Context, d bundle.Digest) (attachment
 		switch {
 		case err == nil:
 			found.tags[name] = at
-		case !registry.NotFound(err):
+		case !isAbsent(err):
 			return found, err
 		}
 	}
@@ -108,13 +104,23 @@ func (g *gathering) attachedTo(ctx context.Context, d bundle.Digest) (attachment
 	return found, err
 }
 
+// isAbsent reports whether a registry does not have a tag next to a manifest that was
+// read, by the one rule of upstream.IsAbsent.
+func isAbsent(err error) bool {
+	var answer *registry.AnswerError
+	if errors.As(err, &answer) {
+		err = &fetch.StatusError{URL: answer.URL, Status: answer.Status}
+	}
+	return upstream.IsAbsent(err)
+}
+
 // addAttachments walks what was found attached to d, and gives the referrers:
 // things may be attached to them again.
 func (g *gathering) addAttachments(ctx context.Context, d bundle.Digest, found attachments) ([]bundle.Digest, error) {
 	why := want{ref: ref{image: g.image}, entry: g.owner, pos: g.owner.pos, why: "attached to " + d.String()}
 	for name, at := range found.tags {
 		if err := checkDescriptor(&at); err != nil {
-			return nil, upstream(g.address(name), err)
+			return nil, upstream.Blame(g.address(name), err)
 		}
 		target := digestOf(at)
 		g.steps = 0
@@ -127,7 +133,7 @@ func (g *gathering) addAttachments(ctx context.Context, d bundle.Digest, found a
 	var kept []v1.Descriptor
 	for _, r := range found.referrers {
 		if err := checkDescriptor(&r); err != nil {
-			return nil, upstream(g.image.String()+": referrers of "+d.String(), err)
+			return nil, upstream.Blame(g.image.String()+": referrers of "+d.String(), err)
 		}
 		target := digestOf(r)
 		g.steps = 0

@@ -11,6 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/registry"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/complete"
 )
 
 // check asks for everything that a client would: each manifest under each name,
@@ -45,7 +46,8 @@ func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 	}, errors.Join(errs...)
 }
 
-// checking holds the lists of all sources: an image may be in several.
+// checking holds the lists of all sources. An image may be in several, so the skeleton
+// in package complete, which holds the list of one repository, does not fit.
 type checking struct {
 	ctx                            context.Context
 	tree                           sources.Tree
@@ -85,7 +87,7 @@ func (c *checking) file(r bundle.Repository, f bundle.File) error {
 }
 
 func (c *checking) missing(r bundle.Repository, path, who string) error {
-	return fmt.Errorf("%s/%s: is not there: %s would miss it: %w", r.Mount, path, who, bundle.ErrIncomplete)
+	return complete.Missing(r.Mount+"/"+path, who)
 }
 
 // manifest checks what a manifest, an index or a list of referrers leads to.

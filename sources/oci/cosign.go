@@ -17,8 +17,9 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/registry"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // What cosign writes: before version 3 a manifest under the tag
@@ -46,7 +47,7 @@ func (e *entry) loadKeys() ([]cosignKey, error) {
 	var keys []cosignKey
 	var errs []error
 	for _, name := range e.options.Keys {
-		pem, err := os.ReadFile(within(e.dir, name))
+		pem, err := os.ReadFile(sources.Within(e.dir, name))
 		if err != nil {
 			errs = append(errs, e.pos.Errorf("keys: %w", err))
 			continue
@@ -71,7 +72,7 @@ func (g *gathering) verify(ctx context.Context, roots []root) error {
 		if e.options.Signatures != signaturesVerify {
 			continue
 		}
-		id, err := g.signedBy(ctx, r.digest, g.p.keys[e])
+		id, err := g.signedBy(ctx, r.digest, g.r.keys[e])
 		if err != nil {
 			errs = append(errs, r.want.at(err))
 			continue
@@ -108,7 +109,7 @@ func (g *gathering) signedBy(ctx context.Context, d bundle.Digest, keys []cosign
 // signedByTag looks at the signatures under the tag of d.
 func (g *gathering) signedByTag(ctx context.Context, d bundle.Digest, keys []cosignKey) (id bundle.Digest, found []error, err error) {
 	m, err := g.repo.Manifest(ctx, attachedTag(d, suffixSignature))
-	if registry.NotFound(err) {
+	if isAbsent(err) {
 		return id, nil, nil
 	}
 	if err != nil {
@@ -116,7 +117,7 @@ func (g *gathering) signedByTag(ctx context.Context, d bundle.Digest, keys []cos
 	}
 	parsed, err := parseManifest(m.Content, m.Descriptor.MediaType)
 	if err != nil {
-		return id, nil, upstream(m.URL, err)
+		return id, nil, upstream.Blame(m.URL, err)
 	}
 	for i, layer := range parsed.layers {
 		if i == maxSignaturesOfImage {
@@ -202,7 +203,7 @@ func (g *gathering) signedByReferrer(ctx context.Context, d bundle.Digest, keys 
 
 // unreadable says that what an attachment leads to is gone, or is not what it
 // should be: somebody's bad signature, which does a good one no harm.
-func unreadable(err error) bool { return registry.NotFound(err) || errors.Is(err, errBadBlob) }
+func unreadable(err error) bool { return isAbsent(err) || errors.Is(err, errBadBlob) }
 
 // errNotThis: a signature that is none for what is asked about.
 var errNotThis = errors.New("a bundle")
@@ -215,7 +216,7 @@ func (g *gathering) checkBundle(ctx context.Context, r v1.Descriptor, d bundle.D
 	}
 	parsed, err := parseManifest(m.Content, m.Descriptor.MediaType)
 	if err != nil {
-		return bundle.Digest{}, upstream(m.URL, err)
+		return bundle.Digest{}, upstream.Blame(m.URL, err)
 	}
 	if len(parsed.layers) != 1 || parsed.layers[0].MediaType != typeSigstoreBundle {
 		return bundle.Digest{}, fmt.Errorf("%w of another form", errNotThis)

@@ -11,18 +11,18 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
 )
 
 // gathering is one image on its way: what all sources of the set want of it,
 // and what that leads to.
 type gathering struct {
-	p *planner
+	r *reading
 	image
 	repo      *registry.Repository
 	owner     *entry // the first source that names the image: its files are that one's
@@ -122,26 +122,22 @@ func (g *gathering) chooseTags(ctx context.Context) ([]want, error) {
 // resolve asks what each tag is now, once, and gives what is wanted by digest.
 func (g *gathering) resolve(ctx context.Context, wants []want) ([]root, error) {
 	roots := make([]root, len(wants))
-	errs := make([]error, len(wants))
-	var group errgroup.Group
-	group.SetLimit(parallel)
 	first := map[ref]int{} // what several sources name is asked for once
+	var once []int
 	for i, w := range wants {
-		if _, ok := first[w.ref]; ok {
-			continue
+		if _, ok := first[w.ref]; !ok {
+			first[w.ref], once = i, append(once, i)
 		}
-		first[w.ref] = i
-		group.Go(func() error {
-			roots[i], errs[i] = g.resolveOne(ctx, w)
-			return nil // the others go on: everything that is wrong is reported
-		})
 	}
-	_ = group.Wait()
+	err := sources.Each(ctx, len(once), func(ctx context.Context, n int) (err error) {
+		roots[once[n]], err = g.resolveOne(ctx, wants[once[n]])
+		return err
+	})
 	for i, w := range wants {
 		roots[i] = roots[first[w.ref]]
 		roots[i].want = w
 	}
-	if err := strictyaml.Join(errs...); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	var twice []error
@@ -226,7 +222,7 @@ func (g *gathering) settleTags() {
 		if len(n.lacking) > 0 {
 			g.notes = append(g.notes, fmt.Sprintf("%s:%s: has no image for %s", g.image, name, strings.Join(n.lacking, ", ")))
 		}
-		if before, ok := g.p.base[g.manifestPath(name)]; ok {
+		if before, ok := g.r.base[g.manifestPath(name)]; ok {
 			was := before.File.Digest
 			if hex, ok := before.File.Annotations[resolvedKey]; ok {
 				was, _ = bundle.ParseHex(hex) // zero differs
@@ -285,15 +281,15 @@ func (g *gathering) fetchBlob(ctx context.Context, d v1.Descriptor) (_ []byte, e
 	return b, nil
 }
 
-// join makes a gathering of everything that the set wants of each image, in
+// imagesOf makes a gathering of everything that the set wants of each image, in
 // the order of their names.
-func (p *planner) join(entries []*entry) ([]*gathering, error) {
+func imagesOf(r *reading, entries []*entry) ([]*gathering, error) {
 	byImage := map[image]*gathering{}
 	of := func(i image, e *entry) *gathering {
 		g := byImage[i]
 		if g == nil {
 			g = &gathering{
-				p: p, image: i, owner: e, platforms: e.options.Platforms,
+				r: r, image: i, owner: e, platforms: e.options.Platforms,
 				nodes: map[bundle.Digest]*node{}, walked: map[bundle.Digest]bool{}, tags: map[string]*tag{},
 				referrers: map[bundle.Digest][]v1.Descriptor{},
 			}
@@ -321,7 +317,7 @@ func (p *planner) join(entries []*entry) ([]*gathering, error) {
 	var errs []error
 	for i, g := range all {
 		var err error
-		if g.repo, err = p.client.Repository(g.String()); err != nil {
+		if g.repo, err = r.client.Repository(g.String()); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w: %w", g.image, err, bundle.ErrUsage))
 		}
 		if i > 0 && all[i-1].dir() == g.dir() {

@@ -3,7 +3,6 @@ package oci
 import (
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -95,26 +94,27 @@ type choice struct {
 type source struct{ entries []*entry }
 
 func newSource(specs []sources.Spec) (sources.Source, error) {
-	s := &source{}
-	var errs []error
-	for i, spec := range specs {
-		e := &entry{name: spec.Name, number: i, dir: spec.Dir}
-		if err := spec.Decode(&e.options); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		e.pos = e.options.Pos
-		errs = append(errs, e.checkOptions(), e.addImages(), e.addRepositories())
-		if len(e.wants)+len(e.choices) == 0 && strictyaml.Join(errs...) == nil {
-			errs = append(errs, e.pos.Errorf("source %s: want images, list or repositories", e.name))
-		}
-		s.entries = append(s.entries, e)
+	entries, err := sources.Entries(specs, newEntry)
+	if err != nil {
+		return nil, err
 	}
-	errs = append(errs, s.checkRegistries())
-	if err := strictyaml.Join(errs...); err != nil {
+	for i, e := range entries {
+		e.number = i
+	}
+	s := &source{entries}
+	if err := s.checkRegistries(); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+func newEntry(spec sources.Spec, o options) (*entry, error) {
+	e := &entry{name: spec.Name, pos: o.Pos, dir: spec.Dir, options: o}
+	err := strictyaml.Join(e.checkOptions(), e.addImages(), e.addRepositories())
+	if err == nil && len(e.wants)+len(e.choices) == 0 {
+		err = e.pos.Errorf("source %s: want images, list or repositories", e.name)
+	}
+	return e, err
 }
 
 func (e *entry) checkOptions() error {
@@ -197,7 +197,7 @@ func (e *entry) addImages() error {
 		add(s, e.pos, "images")
 	}
 	if e.options.List != "" {
-		lines, err := readList(within(e.dir, e.options.List), e.options.List)
+		lines, err := readList(sources.Within(e.dir, e.options.List), e.options.List)
 		if err != nil {
 			errs = append(errs, e.pos.Errorf("list: %w", err))
 		}
@@ -264,12 +264,4 @@ func (e *entry) images() []image {
 	}
 	slices.SortFunc(all, func(a, b image) int { return strings.Compare(a.String(), b.String()) })
 	return slices.Compact(all)
-}
-
-// within is a path of the spec.
-func within(dir, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(dir, name)
 }

@@ -71,7 +71,7 @@ func (g *gathering) read(content []byte, told string) (*node, error) {
 		}
 	}
 	annotate(n.file.Annotations, referencesKey, " ", refs)
-	return n, g.p.keep(n.file.Digest, content)
+	return n, g.r.keep(n.file.Digest, content)
 }
 
 // choose decides what of a manifest's content is carried.
@@ -154,7 +154,7 @@ func (g *gathering) leaveOut(n *node, absent, kept []v1.Descriptor) error {
 // recall makes a node of what the base lists, if that says all and was chosen
 // as it is chosen now. Then the manifest is not fetched: registries count that.
 func (g *gathering) recall(d bundle.Digest) *node {
-	recorded, ok := g.p.base[g.manifestPath(d.String())]
+	recorded, ok := g.r.base[g.manifestPath(d.String())]
 	if !ok || recorded.File.Digest != d {
 		return nil
 	}
@@ -196,10 +196,10 @@ func (g *gathering) recallChild(reference string) (child, bool) {
 	if err != nil {
 		return child{}, false
 	}
-	if f, ok := g.p.base[g.manifestPath(d.String())]; ok {
+	if f, ok := g.r.base[g.manifestPath(d.String())]; ok {
 		return child{digest: d, size: f.File.Size, mediaType: f.File.MediaType, manifest: true, aside: aside}, true
 	}
-	f, ok := g.p.base[g.blobPath(d)]
+	f, ok := g.r.base[g.blobPath(d)]
 	if !ok {
 		return child{}, false
 	}

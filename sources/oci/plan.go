@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"maps"
 	"os"
 	"slices"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
@@ -26,12 +24,8 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// parallel bounds how many images, and how many requests of each, are under
-// way at once; the fetch client bounds each host.
-const parallel = 8
-
-// planner is one plan of all sources of the kind.
-type planner struct {
+// reading is what one plan of all sources of the kind reads with, and has read.
+type reading struct {
 	env    *sources.Env
 	client *registry.Client
 	// base is what the last export recorded, by path below the mount.
@@ -48,79 +42,71 @@ type planner struct {
 // Plan asks what each tag is, reads the manifests that the base does not have,
 // and names every blob they lead to.
 func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
-	p := &planner{env: env, base: map[string]sources.Recorded{}, keys: map[*entry][]cosignKey{}, kept: map[bundle.Digest]int64{}}
-	if err := p.prepare(s.entries); err != nil {
-		return nil, err
-	}
-	images, err := p.join(s.entries)
+	r, err := begin(env, s.entries)
 	if err != nil {
 		return nil, err
 	}
-	errs := make([]error, len(images))
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for i, g := range images {
-		group.Go(func() error {
-			errs[i] = g.gather(ctx)
-			return nil // the others go on: everything that is wrong is reported
-		})
-	}
-	_ = group.Wait()
-	if err := strictyaml.Join(errs...); err != nil {
+	images, err := imagesOf(r, s.entries)
+	if err != nil {
 		return nil, err
 	}
-	return p.plan(s.entries, images)
+	err = sources.Each(ctx, len(images), func(ctx context.Context, i int) error { return images[i].gather(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	return lay(r, s.entries, images)
 }
 
-// prepare reads the base and the keys, and makes the client.
-func (p *planner) prepare(entries []*entry) error {
+// begin reads the base and the keys, and makes the client.
+func begin(env *sources.Env, entries []*entry) (*reading, error) {
+	r := &reading{env: env, base: map[string]sources.Recorded{}, keys: map[*entry][]cosignKey{}, kept: map[bundle.Digest]int64{}}
 	var errs []error
-	o := registry.Options{Mirrors: map[string][]string{}, Log: p.env.Log}
+	o := registry.Options{Mirrors: map[string][]string{}, Log: env.Log}
 	for _, e := range entries {
 		for host, mirrors := range e.options.Mirrors {
 			o.Mirrors[host] = mirrors // checkRegistries: the same in all sources
 		}
 		o.PlainHTTP = append(o.PlainHTTP, e.options.PlainHTTP...)
 		keys, err := e.loadKeys()
-		p.keys[e], errs = keys, append(errs, err)
-		if p.env.Base == nil {
+		r.keys[e], errs = keys, append(errs, err)
+		if env.Base == nil {
 			continue
 		}
-		for r, err := range p.env.Base.Files(e.name) {
+		for f, err := range env.Base.Files(e.name) {
 			if err != nil {
-				return fmt.Errorf("base of %s: %w", e.name, err)
+				return nil, fmt.Errorf("base of %s: %w", e.name, err)
 			}
-			p.base[r.File.Path] = r
+			r.base[f.File.Path] = f
 		}
 	}
 	if err := strictyaml.Join(errs...); err != nil {
-		return err
+		return nil, err
 	}
 	var err error
-	p.client, err = registry.New(p.env.Fetch, o)
-	return err
+	r.client, err = registry.New(env.Fetch, o)
+	return r, err
 }
 
 // keep puts a manifest into scratch.
-func (p *planner) keep(d bundle.Digest, content []byte) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, ok := p.kept[d]; ok {
+func (r *reading) keep(d bundle.Digest, content []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.kept[d]; ok {
 		return nil
 	}
-	p.kept[d] = int64(len(content))
-	return p.env.Scratch.WriteFile(scratchName(d), content, 0o600)
+	r.kept[d] = int64(len(content))
+	return r.env.Scratch.WriteFile(scratchName(d), content, 0o600)
 }
 
 func scratchName(d bundle.Digest) string { return Name + "-" + d.Hex() }
 
-// plan makes a repository of each source: the images whose first it is.
-func (p *planner) plan(entries []*entry, images []*gathering) (*sources.Plan, error) {
+// lay lays out a repository for each source: the images whose first it is.
+func lay(r *reading, entries []*entry, images []*gathering) (*sources.Plan, error) {
 	plan := &sources.Plan{}
-	for _, size := range p.kept {
+	for _, size := range r.kept {
 		plan.Scratch += size
 	}
-	held, err := p.held()
+	held, err := r.env.Taken(mount, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +115,8 @@ func (p *planner) plan(entries []*entry, images []*gathering) (*sources.Plan, er
 	for _, g := range images {
 		for _, a := range g.artifacts() {
 			if have, ok := held[a.File.Path]; ok {
-				if have != a.File.Digest {
-					errs = append(errs, fmt.Errorf("%s: a source that is held back has it as %s, this export would as %s: %w", a.File.Path, have, a.File.Digest, bundle.ErrUsage))
+				if have.Digest != a.File.Digest {
+					errs = append(errs, fmt.Errorf("%s: source %s, which is held back, has it as %s, this export would as %s: %w", a.File.Path, have.Source, have.Digest, a.File.Digest, bundle.ErrUsage))
 				}
 				continue
 			}
@@ -146,17 +132,7 @@ func (p *planner) plan(entries []*entry, images []*gathering) (*sources.Plan, er
 		if len(e.options.PlainHTTP) > 0 {
 			repo.Annotations = map[string]string{plainKey: strings.Join(slices.Sorted(slices.Values(e.options.PlainHTTP)), " ")}
 		}
-		artifacts := byOwner[e]
-		slices.SortFunc(artifacts, func(a, b sources.Artifact) int { return bundle.ComparePaths(a.File.Path, b.File.Path) })
-		repo.Artifacts = func() iter.Seq2[sources.Artifact, error] {
-			return func(yield func(sources.Artifact, error) bool) {
-				for _, a := range artifacts {
-					if !yield(a, nil) {
-						return
-					}
-				}
-			}
-		}
+		repo.Artifacts = sources.List(byOwner[e])
 		plan.Repositories = append(plan.Repositories, repo)
 	}
 	return plan, errors.Join(errs...)
@@ -187,23 +163,6 @@ func (e *entry) public() ([]sources.Public, error) {
 		add(c.host)
 	}
 	return all, errors.Join(errs...)
-}
-
-// held are the paths of sources that are held back.
-func (p *planner) held() (map[string]bundle.Digest, error) {
-	paths := map[string]bundle.Digest{}
-	for _, h := range p.env.Held {
-		if h.Repository.Mount != mount {
-			continue
-		}
-		for f, err := range h.Files() {
-			if err != nil {
-				return nil, err
-			}
-			paths[f.Path] = f.Digest
-		}
-	}
-	return paths, nil
 }
 
 // notes are the remarks about the images of a source.
@@ -434,7 +393,7 @@ func (g *gathering) listing(d bundle.Digest) sources.Artifact {
 // did not read it.
 func (g *gathering) openManifest(d bundle.Digest) bundle.Open {
 	return func(ctx context.Context, _ int64, _ string) (*bundle.Content, error) {
-		f, err := g.p.env.Scratch.Open(scratchName(d))
+		f, err := g.r.env.Scratch.Open(scratchName(d))
 		if err == nil {
 			return &bundle.Content{Body: f}, nil
 		}
@@ -459,7 +418,7 @@ func (g *gathering) openBlob(c child) bundle.Open {
 			if err == nil || ctx.Err() != nil {
 				break
 			}
-			body, err = g.p.env.Fetch.Open(ctx, u, at, validator)
+			body, err = g.r.env.Fetch.Open(ctx, u, at, validator)
 			errs = append(errs, err)
 		}
 		if err != nil {
@@ -467,9 +426,4 @@ func (g *gathering) openBlob(c child) bundle.Open {
 		}
 		return &bundle.Content{Body: body, At: body.At, Validator: body.Meta.Validator()}, nil
 	}
-}
-
-// upstream gives an error about what upstream has its class and place.
-func upstream(where string, err error) error {
-	return fmt.Errorf("%s: %w: %w", where, err, fetch.ErrUpstream)
 }

@@ -335,6 +335,24 @@ func TestAliasClash(t *testing.T) {
 	}
 }
 
+// A tag by which something is attached is not there by the one rule of all kinds: 404,
+// 410, and 403, which S3 answers next to what it has. Other answers are errors.
+func TestNothingAttached(t *testing.T) {
+	for status, absent := range map[int]bool{404: true, 410: true, 403: true, 400: false} {
+		w := newWorld(t, t.TempDir())
+		app := w.image("app", "amd64", "a")
+		w.tagged("app", app, "v1")
+		signature := "/v2/app/manifests/" + attachedTag(digestOf(app), suffixSignature)
+		w.FailAlways(signature, upstreamtest.Status(status))
+		text := w.spec("images", "images: HOST/app:v1")
+		if absent {
+			w.must(nil, text)
+		} else {
+			w.refused(text, fetch.ErrUpstream, signature)
+		}
+	}
+}
+
 // A busy registry costs time and nothing else, and a cut blob goes on where it
 // was cut.
 func TestFaultsThatMend(t *testing.T) {
