@@ -76,7 +76,14 @@ func (c *Client) addHost(key string, o HostOptions, proxy proxyFunc) error {
 func hostSet(option string, list []string) (map[string]bool, error) {
 	set := map[string]bool{}
 	for _, entry := range list {
-		name, port, err := splitHost(entry)
+		rest, pattern := strings.CutPrefix(entry, "*.")
+		name, port, err := splitHost(rest)
+		if err == nil && pattern {
+			if port != "" || !strings.Contains(name, ".") || net.ParseIP(name) != nil {
+				err = fmt.Errorf("a pattern is *. and a domain: %w", ErrConfig)
+			}
+			name = "*." + name
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s %.100q: %w", option, entry, err)
 		}

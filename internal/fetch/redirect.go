@@ -3,6 +3,7 @@ package fetch
 import (
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 const maxRedirects = 10
@@ -23,7 +24,7 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 		return refuse(to.String(), "from https to http")
 	case len(via) > maxRedirects:
 		return refuse(to.String(), fmt.Sprintf("one more than %d on the way", maxRedirects))
-	case to == from, upgrade(from, to), c.hostFor(first.URL).mayRedirect(to), c.registryRedirect(first, to):
+	case to == from, upgrade(from, to), c.hostFor(first.URL).mayRedirect(to), ownStore(from, to), c.registryRedirect(first, to):
 		return nil
 	}
 	return refuse(to.String(), "a host that redirect-to of "+from.String()+" does not name")
@@ -46,7 +47,7 @@ func (c *Client) MayFollow(from, to string) error {
 	switch {
 	case first.Scheme == "https" && next.Scheme != "https":
 		return refuse(end.String(), "from https to http")
-	case start == end, upgrade(start, end), c.hostFor(first).mayRedirect(end):
+	case start == end, upgrade(start, end), c.hostFor(first).mayRedirect(end), ownStore(start, end):
 		return nil
 	}
 	return refuse(end.String(), "a host that redirect-to of "+start.String()+" does not name")
@@ -57,8 +58,45 @@ func upgrade(from, to origin) bool {
 	return from == origin{"http", to.host, "80"} && to == origin{"https", from.host, "443"}
 }
 
+// mayRedirect reports whether the spec lets this host's answers come from to. A pattern
+// "*.example.org" stands for every name below example.org, on the usual port.
 func (h *host) mayRedirect(to origin) bool {
-	return h.redirectTo[to.address()] || h.redirectTo[to.host] && to.port == defaultPort(to.scheme)
+	if h.redirectTo[to.address()] {
+		return true
+	}
+	return to.port == defaultPort(to.scheme) && (h.redirectTo[to.host] || below(h.redirectTo, to.host))
+}
+
+// below reports whether a set has a pattern that a name matches.
+func below(set map[string]bool, name string) bool {
+	for {
+		_, parent, found := strings.Cut(name, ".")
+		if !found {
+			return false
+		}
+		if set["*."+parent] {
+			return true
+		}
+		name = parent
+	}
+}
+
+// ownStores are the hosts, by the host that is asked, from which it is known to have its
+// files sent: by https on the usual port. They belong to whom the asked host belongs
+// to, so nobody is trusted whom the spec does not trust. docs/trust.md lists them.
+var ownStores = map[string]map[string]bool{
+	"github.com": {
+		"codeload.github.com": true, "objects.githubusercontent.com": true, "raw.githubusercontent.com": true, "release-assets.githubusercontent.com": true,
+	},
+	"dl.k8s.io":      {"cdn.dl.k8s.io": true},
+	"huggingface.co": {"*.huggingface.co": true, "*.hf.co": true},
+}
+
+// ownStore reports whether a redirect leads to a store of the host that was asked.
+func ownStore(from, to origin) bool {
+	stores := ownStores[from.host]
+	usual := from.scheme == "https" && from.port == "443" && to.scheme == "https" && to.port == "443"
+	return usual && (stores[to.host] || below(stores, to.host))
 }
 
 // strayed says that req is the follow-up of a redirect that has left the

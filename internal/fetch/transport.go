@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"sync"
@@ -42,7 +43,7 @@ func (t *identity) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Request = req // without what was added here
-	if coding := resp.Header.Get("Content-Encoding"); !ownCoding(coding, req.URL.Path) {
+	if coding := resp.Header.Get("Content-Encoding"); !ownCoding(coding, req.URL.Path) && !ownCoding(coding, asked(req).Path) && !isBlob(asked(req).Path) {
 		resp.Body.Close()
 		return nil, fmt.Errorf("%s: content coding %.20q, want none: %w", Redact(req.URL.String()), coding, ErrUpstream)
 	}
@@ -72,6 +73,21 @@ func abandon(req *http.Request, err error) error {
 		req.Body.Close()
 	}
 	return err
+}
+
+// asked is the URL that was asked first: a store that redirects lead to has names that
+// say nothing.
+func asked(req *http.Request) *url.URL {
+	for req.Response != nil {
+		req = req.Response.Request
+	}
+	return req.URL
+}
+
+// isBlob reports whether a path is that of a blob of a registry, whose digest decides
+// what its bytes are (OCI distribution specification, "Pulling blobs").
+func isBlob(name string) bool {
+	return strings.HasPrefix(name, "/v2/") && strings.Contains(name, "/blobs/sha256:")
 }
 
 // ownCoding says that the bytes of an answer are those of the file: it has no

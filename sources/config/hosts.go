@@ -24,7 +24,7 @@ type host struct {
 	BasicEnv   string   `yaml:"basic-env" doc:"Environment variable that holds user:password."`
 	Parallel   int      `yaml:"parallel" doc:"Requests at the same time."`
 	Rate       Rate     `yaml:"rate" doc:"Bytes a second, such as 20MB/s."`
-	RedirectTo []string `yaml:"redirect-to,single" doc:"Hosts this host may redirect to."`
+	RedirectTo []string `yaml:"redirect-to,single" doc:"Hosts this host may redirect to, as in cdn.example.org, or *.example.org for every name below it."`
 	Tokens     []string `yaml:"token-service,single" doc:"Hosts of the token service that may be sent this registry's login."`
 	Proxy      string   `yaml:"proxy" doc:"URL of the proxy for this host, or direct."`
 }

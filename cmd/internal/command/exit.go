@@ -245,9 +245,9 @@ func upstreamHint(err error) string {
 	case errors.As(err, &answer) && answer.Status == 404:
 		return "the registry has no such image or tag, or shows it to nobody without a login: correct the reference in the spec, or log in with docker login or podman login"
 	case errors.As(err, &redirect) && redirect.TokenService:
-		return fmt.Sprintf("if that host may have the registry's login, name it in the spec under hosts: token-service: [%s]", bareHost(redirect.To))
+		return fmt.Sprintf("if that host may have the registry's login, name it in the spec under hosts: token-service: [%q]", bareHost(redirect.To))
 	case errors.As(err, &redirect):
-		return fmt.Sprintf("if that host may be trusted with it, allow it in the spec under hosts: redirect-to: [%s]", redirect.To)
+		return fmt.Sprintf("if that host may be trusted with it, allow it in the spec under hosts: redirect-to: [%q]", bareHost(redirect.To))
 	case errors.As(err, &status) && (status.Status == 401 || status.Status == 403 || status.Status == 407):
 		return "name a credential for that host in the spec under hosts: auth, bearer-env or basic-env"
 	case errors.As(err, &status) && (status.Status == 404 || status.Status == 410):
