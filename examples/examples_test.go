@@ -67,6 +67,7 @@ func trip(t *testing.T, program, spec string) {
 	isHelm := strings.HasPrefix(spec, "helm")
 	isPyPI := strings.HasPrefix(spec, "pypi")
 	isGit := strings.HasPrefix(spec, "git")
+	isKubespray := strings.HasPrefix(spec, "kubespray")
 	packages := newRPMs(t, repositories)
 	registries := newRegistries(t)
 	var handler http.Handler = up
@@ -97,6 +98,9 @@ func trip(t *testing.T, program, spec string) {
 	registries.adoptCharts(dir)
 	adoptGalaxy(t, dir)
 	adoptPyPI(t, dir)
+	if isKubespray {
+		adoptKubespray(t, dir, registries, &asked)
+	}
 
 	run := func(args ...string) {
 		t.Helper()
@@ -151,12 +155,16 @@ func trip(t *testing.T, program, spec string) {
 		}
 		registries.checkCharts(dir)
 	}
+	if isKubespray {
+		run("clients", "mirror", "--for", "kubespray", "--base-url", "https://mirror.lan")
+		checkKubespray(t, dir)
+	}
 	if isPyPI {
 		for _, client := range []string{"pip", "uv", "poetry", "pdm"} {
 			run("clients", "mirror", "--for", client, "--base-url", "https://mirror.lan")
 		}
 	}
-	if isApt || isRPM || isOCI || isImages || isGalaxy || isHelm || isPyPI || isGit { // the check asked for everything that a client would
+	if isApt || isRPM || isOCI || isImages || isGalaxy || isHelm || isPyPI || isGit || isKubespray { // the check asked for everything that a client would
 		return
 	}
 
