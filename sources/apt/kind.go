@@ -47,7 +47,7 @@ type options struct {
 	ReleaseIs     []string      `yaml:"release-is,single" doc:"What the Release files call themselves (Suite or Codename) where that is not the suite's name."`
 	Packages      []string      `yaml:"packages,single" doc:"Packages to carry with what they depend on: name[:arch][=version] or a pattern."`
 	Sections      []string      `yaml:"sections,single" doc:"Sections to carry with what their packages depend on."`
-	Exclude       []string      `yaml:"exclude,single" doc:"Packages that are never chosen: names or patterns."`
+	Exclude       []string      `yaml:"exclude,single" doc:"Packages that are never chosen: name[:arch][=version], where name and version may be patterns."`
 	Newest        int           `yaml:"newest" doc:"How many versions of each package are carried."`
 	Recommends    bool          `yaml:"recommends" doc:"Recommended packages too."`
 	Contents      bool          `yaml:"contents" doc:"In rebuilt indexes: Contents too, which apt-file reads; large to download."`
@@ -89,6 +89,7 @@ type entry struct {
 	options options
 	rebuilt bool
 	suites  []*suite
+	remarks []string // on what the list of sources says
 }
 
 // source is all sources of this kind in a set.

@@ -3,6 +3,8 @@ package apt
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -206,4 +208,87 @@ func TestComponentsOfPaths(t *testing.T) {
 	a.publish()
 	refused(t, a, false, fetch.ErrUpstream, []string{"lists no index of packages", "amd64"})
 	refused(t, a, true, fetch.ErrUpstream, []string{"lists no index of packages"}, "newest: 1")
+}
+
+// A field of a list that apt ignores is a remark with its place.
+func TestRemarksOnLists(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	text := fmt.Sprintf("\nDescription: ours\nTypes: deb\nURIs: %s\nSuites: stable\n", a.server.URL(a.at))
+	if err := os.WriteFile(filepath.Join(a.dir, "x.sources"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, err := plan(t, plantest.NewEnv(t, a.dir, nil), "- {name: os, kind: apt, sources-file: x.sources, architectures: [amd64], keyring: archive.asc}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notes := strings.Join(r.Repositories[0].Notes, "\n"); !strings.Contains(notes, `x.sources:2:1: "Description" is no option`) {
+		t.Errorf("remarks %q", notes)
+	}
+}
+
+// What a choice names has to be there, and something has to be left.
+func TestChoicesThatMatchNothing(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	for i, section := range []string{"net", "universe/libs", "doc", "doc"} {
+		a.packages["main amd64"][i] = strings.Replace(a.packages["main amd64"][i], "Description:", "Section: "+section+"\nDescription:", 1)
+	}
+	a.publish()
+	for choice, words := range map[string][]string{
+		"sections: [nett]":                        {"section nett", "matches no package", "there are net"},
+		"sections: [net, nosuch]":                 {"section nosuch", "universe/libs"},
+		"exclude: [helo]":                         {"exclude helo", "there are hello"},
+		"exclude: [hello, 'x*']":                  {"exclude x*", "matches no package"},
+		"exclude: [hello=9]":                      {"exclude hello=9", "there are hello of version 2.10-3"},
+		"exclude: ['hello:arm64']":                {"exclude hello:arm64"},
+		"exclude: ['hello=']":                     {"exclude", "hello="},
+		"exclude: ['*']":                          {"nothing is left of 5 for amd64", "exclude is *"},
+		"{sections: doc, exclude: data}":          nil,
+		"{sections: doc, exclude: [data, other]}": {"nothing is left of 5", "data, other"},
+		"packages: [nosuch]":                      {"package nosuch", "in no index"},
+		"languages: [xx]":                         {"languages: xx", "there are de, en"},
+		"languages: [en, xx]":                     {"languages: xx"},
+		"languages: [none]":                       nil,
+		"{newest: 1, exclude: ['hello=2.10-3']}":  nil,
+	} {
+		t.Run(choice, func(t *testing.T) {
+			lines := strings.Split(strings.Trim(choice, "{}"), ", ")
+			if !strings.HasPrefix(choice, "{") {
+				lines = []string{choice}
+			} else if strings.Contains(choice, "[data, other]") {
+				lines = []string{"sections: doc", "exclude: [data, other]"}
+			}
+			if words == nil {
+				mustPlan(t, a, true, lines...)
+				return
+			}
+			refused(t, a, true, bundle.ErrUsage, words, lines...)
+		})
+	}
+	a.extra = map[string]string{}
+	a.publish()
+	if _, notes, _ := mustPlan(t, a, false, "languages: [xx]"); !strings.Contains(notes, "no translations") {
+		t.Errorf("remarks %q", notes)
+	}
+}
+
+// One version of a package can be left out, and what depends on it says so.
+func TestExcludeVersion(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.packages["main amd64"] = append(a.packages["main amd64"], pkg("libhello", "2.11", "amd64", ""), pkg("libhello", "3.0", "amd64", ""))
+	a.publish()
+	const path = "pool/main/libhello/libhello_%s_amd64.deb"
+	for exclude, want := range map[string]string{"libhello=3.0": "2.11", "libhello:amd64=3.0": "2.11", "libhello=3*": "2.11", "libh*=2.11": "3.0", "libhello=0:3.0": "2.11"} {
+		paths, _, _ := mustPlan(t, a, true, "packages: hello", "exclude: ['"+exclude+"']")
+		for _, v := range []string{"2.10-3", "2.11", "3.0"} {
+			if paths[fmt.Sprintf(path, v)] != (v == want) {
+				t.Errorf("%s: version %s: in the plan %v", exclude, v, v != want)
+			}
+		}
+	}
+	paths, _, _ := mustPlan(t, a, true, "exclude: ['libhello=2.11']")
+	if paths[fmt.Sprintf(path, "2.11")] || !paths[fmt.Sprintf(path, "2.10-3")] || !paths[fmt.Sprintf(path, "3.0")] {
+		t.Errorf("got %v", paths)
+	}
+	refused(t, a, true, bundle.ErrIncomplete, []string{"libhello", "excluded"}, "packages: hello", "exclude: ['libhello=2*', 'libhello=3.0']")
 }

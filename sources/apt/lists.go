@@ -28,6 +28,7 @@ type stanza struct {
 	languages      []string
 	signedBy       string // path, fingerprints, or a block of keys
 	disabled       bool   // Enabled: no
+	remarks        []string
 }
 
 // suite is one Release of a source, and what is wanted of it.
@@ -118,8 +119,8 @@ func lineStanzas(lines []string, pos strictyaml.Pos) ([]stanza, error) {
 // (sources.list(5), one-line-style).
 func parseLine(line string) (stanza, error) {
 	var s stanza
-	rest := strings.TrimSpace(line)
-	kind, rest, _ := strings.Cut(rest, " ")
+	text, _, _ := strings.Cut(line, "#")
+	kind, rest, _ := strings.Cut(strings.Join(strings.Fields(text), " "), " ")
 	s.binary, s.source = kind == "deb", kind == "deb-src"
 	if !s.binary && !s.source {
 		return s, fmt.Errorf("%.100q: want deb or deb-src first", line)
@@ -145,8 +146,8 @@ func parseLine(line string) (stanza, error) {
 	return s, nil
 }
 
-// option reads one option of a one-line entry. One that would weaken what is
-// checked is refused, one that is about the client's machine is skipped.
+// option reads one option of a one-line entry. A value that would weaken what is
+// checked is refused, an option that is about the client's machine is skipped.
 func (s *stanza) option(option string) error {
 	name, value, ok := strings.Cut(option, "=")
 	if !ok || strings.HasSuffix(name, "+") || strings.HasSuffix(name, "-") {
@@ -166,12 +167,29 @@ func (s *stanza) set(name, value string) error {
 		s.signedBy = value
 	case "target", "targets", "pdiffs", "by-hash", "inrelease-path", "snapshot":
 		// how a client fetches
-	case "trusted", "allow-insecure", "allow-weak", "allow-downgrade-to-insecure", "check-valid-until", "check-date", "valid-until-max", "valid-until-min", "date-max-future":
-		return fmt.Errorf("%s: signature, date and validity are always checked", name)
+	case "trusted", "allow-insecure", "allow-weak", "allow-downgrade-to-insecure":
+		if !isFalse(value) {
+			return fmt.Errorf("%s: signature, date and validity are always checked; without it, or with no, the entry is taken", name)
+		}
+	case "check-valid-until", "check-date":
+		if !isTrue(value) {
+			return fmt.Errorf("%s: signature, date and validity are always checked; allow-expired in the spec is for snapshots", name)
+		}
+	case "valid-until-max", "valid-until-min", "date-max-future":
+		return fmt.Errorf("%s: signature, date and validity are always checked, by upstream's own dates", name)
 	default:
-		return fmt.Errorf("%.60s: unknown", name)
+		s.remarks = append(s.remarks, fmt.Sprintf("%.60q is no option of an entry that gapbundle knows: ignored, as apt does", name))
 	}
 	return nil
+}
+
+// isFalse and isTrue are apt's words for no and yes (StringToBool).
+func isFalse(value string) bool {
+	return slices.Contains([]string{"no", "false", "0", "off", "disable", "without"}, strings.ToLower(value))
+}
+
+func isTrue(value string) bool {
+	return slices.Contains([]string{"yes", "true", "1", "on", "enable", "with"}, strings.ToLower(value))
 }
 
 // mirrorStanzas reads a mirror.list of apt-mirror: settings, entries, and
@@ -256,7 +274,7 @@ func parseStanza(p deb.Paragraph) (stanza, error) {
 		case "components":
 			s.components = strings.Fields(value)
 		case "enabled":
-			s.disabled = slices.Contains([]string{"no", "false", "0", "off", "disable", "without"}, strings.ToLower(value))
+			s.disabled = isFalse(value)
 		default:
 			if strings.HasPrefix(strings.ToLower(name), "x-") {
 				continue
@@ -278,6 +296,9 @@ func (e *entry) expand(stanzas []stanza) ([]*suite, error) {
 	var all []*suite
 	for _, s := range stanzas {
 		e.adopt(&s)
+		for _, remark := range s.remarks {
+			e.remarks = append(e.remarks, s.pos.Errorf("%s", remark).Error())
+		}
 		if len(s.architectures) == 0 && s.binary && !s.onlyFlat() {
 			errs = append(errs, s.pos.Errorf("source %s: architectures: say which; a client would take its own", e.name))
 		}

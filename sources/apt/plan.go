@@ -3,6 +3,7 @@ package apt
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -146,7 +147,10 @@ func (l *loaded) expires() *time.Time {
 
 // notes are remarks that hold whatever is done with the source.
 func (l *loaded) notes(now time.Time) []string {
-	var notes []string
+	notes := slices.Clone(l.remarks)
+	if has := l.translated(); len(l.options.Languages) > 0 && !slices.Contains(l.options.Languages, noLanguage) && len(has) == 0 {
+		notes = append(notes, "languages is set, and upstream has no translations")
+	}
 	if until := l.expires(); until != nil && !l.rebuilt {
 		notes = append(notes, fmt.Sprintf("valid until %s (%d days left); clients that shall use it longer: Check-Valid-Until: no in their .sources entry, or mode: rebuilt here",
 			until.Format(timeForm), int(until.Sub(now).Hours()/24)))

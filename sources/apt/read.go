@@ -72,12 +72,16 @@ func read(ctx context.Context, env *sources.Env, entries []*entry) (*reading, er
 // readReleases reads the Releases of a source's suites and verifies them.
 func readReleases(ctx context.Context, env *sources.Env, e *entry, keys map[string]keyring.Keys) (*loaded, error) {
 	l := &loaded{entry: e, suites: make([]*loadedSuite, len(e.suites))}
-	return l, sources.Each(ctx, len(e.suites), func(ctx context.Context, i int) error {
+	err := sources.Each(ctx, len(e.suites), func(ctx context.Context, i int) error {
 		s := e.suites[i]
 		signed, err := readRelease(ctx, env, s, keys[s.keys.ID()])
 		l.suites[i] = &loadedSuite{suite: s, signed: signed}
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return l, l.checkLanguages()
 }
 
 // readIndexes returns the reading with the indexes of all sources that changed. Where

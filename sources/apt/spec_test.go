@@ -37,6 +37,8 @@ func newEntries(t *testing.T, dir, text string) (string, error) {
 func TestForms(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{
+		"every.sources": "Description: from the vendor\nRepolib-Name: x\nTypes: deb\nURIs:\thttp://a.example/x\nSuites: noble\nComponents: main\nArchitectures: amd64\n" +
+			"Trusted: no\nAllow-Insecure: False\nAllow-Weak: no\nAllow-Downgrade-To-Insecure: no\nCheck-Valid-Until: yes\nCheck-Date: on\nBy-Hash: yes\nSigned-By: /k.gpg\n",
 		"os.sources": "# a comment\nTypes: deb deb-src\nURIs: http://a.example/ubuntu\nSuites: noble noble-updates\nComponents: main universe\nArchitectures: amd64\nSigned-By: /usr/share/keyrings/a.gpg\n\nTypes: deb\nURIs: http://b.example/x\nSuites: ./\nEnabled: no\n",
 		"mirror.list": "set base_path /var/spool/apt-mirror\nset defaultarch amd64\nset nthreads 20\n\ndeb http://a.example/ubuntu noble main # the rest\ndeb-arm64 http://a.example/ubuntu noble main\n" +
 			"deb-src http://a.example/ubuntu noble main\ndeb [arch=i386] http://b.example:8080/d/ x y\nclean http://a.example/ubuntu\n",
@@ -50,6 +52,9 @@ func TestForms(t *testing.T) {
 			"deb https://download.docker.com/linux/ubuntu/  dists/noble/ stable amd64,arm64\n"},
 		"lines": {"keyring: k.asc\n  architectures: amd64\n  line: [deb http://a.example/x noble main, deb-src http://a.example/x noble contrib]",
 			"deb src http://a.example/x/  dists/noble/ main,contrib amd64\n"},
+		"as people write it": {`line: "\tdeb-src [ arch=amd64 trusted=no check-valid-until=yes allow-weak=false frobnicate=1 signed-by=/k.gpg ]\thttp://a.example/x\tnoble  main # ours"`,
+			"src http://a.example/x/  dists/noble/ main amd64\n"},
+		"every option": {"sources-file: every.sources", "deb http://a.example/x/  dists/noble/ main amd64\n"},
 		"flat line":    {"keyring: k.asc\n  line: deb https://a.example/cuda/ubuntu2404/x86_64/ /", "deb https://a.example/cuda/ubuntu2404/x86_64/    \n"},
 		"flat below":   {"keyring: k.asc\n  line: deb https://a.example/r sub/x/", "deb https://a.example/r/  sub/x/  \n"},
 		"architecture": {"keyring: k.asc\n  architectures: [amd64, arm64]\n  line: deb https://a.example/deb/$(ARCH) /", "deb https://a.example/deb/amd64/ amd64/   amd64\ndeb https://a.example/deb/arm64/ arm64/   arm64\n"},
@@ -96,6 +101,8 @@ func TestSpecRefuses(t *testing.T) {
 		"credentials":      {"url: http://u:p@a.example/x\n  suites: s\n  architectures: amd64\n  keyring: k.asc", "password"},
 		"query":            {"url: http://a.example/x?a=b\n  suites: s\n  architectures: amd64\n  keyring: k.asc", "query"},
 		"unsigned":         {"line: deb [trusted=yes arch=amd64] http://a.example s main\n  keyring: k.asc", "always checked"},
+		"not dated":        {"line: deb [check-valid-until=no arch=amd64] http://a.example s main\n  keyring: k.asc", "allow-expired"},
+		"weak":             {"line: deb [allow-weak=yes arch=amd64] http://a.example s main\n  keyring: k.asc", "always checked"},
 		"unsigned stanza":  {"sources-file: trusted.sources\n  architectures: amd64\n  keyring: k.asc", "trusted.sources:1:1: Trusted: signature"},
 		"mirror-list":      {"mirror-list: bad.list\n  architectures: amd64\n  keyring: k.asc", "bad.list:3:1: \"rpm x\": want deb or deb-src first"},
 		"no such file":     {"sources-file: none.sources", "no such file"},

@@ -85,6 +85,7 @@ type missing struct {
 func chooseForClients(all []*loaded, listings []listing) (*choices, error) {
 	c := &choices{views: views(all), at: map[*deb.Package]int{}}
 	requests := make([]closure.Request, len(all))
+	var unmatched []error
 	for i, l := range all {
 		if !l.rebuilt {
 			continue
@@ -93,6 +94,16 @@ func chooseForClients(all []*loaded, listings []listing) (*choices, error) {
 		if requests[i], err = l.request(); err != nil {
 			return nil, err
 		}
+		var own []closure.Index
+		for _, at := range listings {
+			if at.source == i {
+				own = append(own, at.index)
+			}
+		}
+		unmatched = append(unmatched, requests[i].CheckFilters(own))
+	}
+	if err := errors.Join(unmatched...); err != nil {
+		return nil, err
 	}
 	var errs []error
 	for _, v := range c.views {

@@ -10,7 +10,9 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	"github.com/gapbundle/gapbundle/sources/closure"
 )
 
 // target is what an index is for. The names are apt's (apt-get indextargets).
@@ -206,6 +208,41 @@ func (c *configuration) hasArch(arch string, r *deb.Release) bool {
 func (c *configuration) hasLanguage(l string) bool {
 	return len(c.Languages) == 0 || slices.Contains(c.Languages, l)
 }
+
+// translated are the languages that suites of the source have descriptions in, sorted.
+func (l *loaded) translated() []string {
+	var all []string
+	for _, s := range l.suites {
+		every := s.want
+		every.Languages = nil
+		for _, g := range every.wanted(s.release, s.flat) {
+			if g.target == targetTranslations {
+				all = append(all, strings.TrimPrefix(path.Base(g.name), "Translation-"))
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// checkLanguages refuses languages of the spec that no suite has, where there are any.
+func (l *loaded) checkLanguages() error {
+	wanted := l.options.Languages
+	if len(wanted) == 0 {
+		return nil
+	}
+	has := l.translated()
+	var errs []error
+	for _, language := range wanted {
+		if language != noLanguage && len(has) > 0 && !slices.Contains(has, language) {
+			errs = append(errs, l.pos.Errorf("languages: %s: in no suite%s", language, closure.Hint("there are", has)))
+		}
+	}
+	return strictyaml.Join(errs...)
+}
+
+// noLanguage, instead of languages, is for no translations.
+const noLanguage = "none"
 
 // checkWanted refuses a choice that Release does not have.
 func (s *suite) checkWanted(r *deb.Release, groups []*group) error {

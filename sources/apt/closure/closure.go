@@ -37,8 +37,9 @@ type Request struct {
 	// Newest is how many versions of what is asked for are carried; 0: of
 	// Packages one, of the rest all.
 	Newest int
-	// Exclude are names or patterns of packages of this source that are not
-	// chosen whatever depends on them; in Reproduce they are skipped.
+	// Exclude are packages of this source that are not chosen whatever depends on
+	// them: "name[:arch][=version]", where name and version may be patterns. In
+	// Reproduce they are skipped.
 	Exclude []string
 	// Reproduce asks for exactly these, and Installed are taken as being there.
 	Reproduce, Installed []*deb.Package
@@ -139,7 +140,7 @@ func notFound(u *universe, r *Request, found map[string]bool) (all []Missing) {
 		all = append(all, Missing{Source: r.Source, Name: want, Err: closure.NotFound(r.Source, want, hint)})
 	}
 	for _, p := range r.Reproduce {
-		if !found[r.Source+" "+p.ID()] && !r.excludes(p.Name) {
+		if !found[r.Source+" "+p.ID()] && !r.excludes(p) {
 			err := closure.NotFound(r.Source, p.ID()+" of the status file", "")
 			all = append(all, Missing{Source: r.Source, Name: p.ID(), Reproduce: true, Err: err})
 		}

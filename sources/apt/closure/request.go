@@ -135,7 +135,7 @@ func (r *Request) wants(p *deb.Package) bool {
 		return true
 	}
 	section := p.Field("Section")
-	if slices.Contains(r.Sections, section) || slices.Contains(r.Sections, section[strings.LastIndexByte(section, '/')+1:]) {
+	if slices.ContainsFunc(r.Sections, func(want string) bool { return inSection(want, section) }) {
 		return true
 	}
 	return len(r.Priorities) > 0 && slices.Contains(r.Priorities, p.Field("Priority"))

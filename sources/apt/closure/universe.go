@@ -56,7 +56,7 @@ func newUniverse(indexes []Index, requests []Request) (*universe, error) {
 				u.architectures = append(u.architectures, a)
 			}
 		}
-		errs = append(errs, closure.CheckPatterns(r.Source, slices.Concat(r.Packages, r.Exclude)...))
+		errs = append(errs, closure.CheckPatterns(r.Source, slices.Concat(r.Packages, r.Exclude)...), r.checkExclusions())
 		for _, want := range r.Packages {
 			if name, version, ok := strings.Cut(want, "="); ok {
 				pins[name] = append(pins[name], version)
@@ -73,10 +73,6 @@ func newUniverse(indexes []Index, requests []Request) (*universe, error) {
 	return u, u.add(pins)
 }
 
-func (r *Request) excludes(name string) bool {
-	return r != nil && slices.ContainsFunc(r.Exclude, func(pattern string) bool { return closure.Matches(pattern, name) })
-}
-
 func (u *universe) add(pins map[string][]string) error {
 	n := 0
 	for _, x := range u.indexes {
@@ -87,7 +83,7 @@ func (u *universe) add(pins map[string][]string) error {
 		r := u.requests[x.Source]
 		priority := cmp.Or(x.Priority, defaultPriority)
 		for _, p := range x.Packages {
-			if r.excludes(p.Name) {
+			if r.excludes(p) {
 				u.excluded[p.Name] = true
 				continue
 			}
