@@ -110,7 +110,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "sources", "sources/upstream", "sources/keyring", "sources/stock", "sources/replay", "sources/rebuild", "sources/complete", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
 		},
 		"sources/rpm/closure": {
-			imports: []string{"bundle", "sources/rpm/rpmmd"}, tests: []string{"sources/rpm/rpmtest"},
+			imports: []string{"bundle", "sources/closure", "sources/rpm/rpmmd"}, tests: []string{"sources/rpm/rpmtest"},
 		},
 		"sources/rpm/modulemd": {
 			imports: []string{"bundle"}, tests: []string{"sources/rpm/rpmtest"},

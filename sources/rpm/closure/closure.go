@@ -3,11 +3,10 @@ package closure
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
@@ -58,49 +57,26 @@ type Choice struct {
 	// Index is the place in the indexes that were given.
 	Index   int
 	Package *rpmmd.Package
-	reason  *reason
+	reason  *closure.Reason
 }
 
-// reason is one step from what was asked for to a package. They share their
-// beginnings: chains written out would be quadratic in their length.
-type reason struct {
-	// need, if there is one, makes the text: other than its first choice if
-	// another is set.
+// step is a step of the way to a package that a need leads to: to another choice than
+// its first, if another is set. Its text is made when somebody reads the way.
+type step struct {
 	need    *need
 	another bool
-	text    string
-	from    *reason
 }
 
-func (r *reason) String() string {
-	switch {
-	case r.need == nil:
-		return r.text
-	case r.another:
-		return r.need.String() + ", if another choice is not possible"
+func (s step) String() string {
+	if s.another {
+		return s.need.String() + ", if another choice is not possible"
 	}
-	return r.need.String()
+	return s.need.String()
 }
 
-// maxWhy bounds what Why gives: an index can hold chains of any length.
-const maxWhy = 40
-
-// Why leads from what was asked for to this package, one relation an element;
-// the first is the request. Of a very long way the middle is left out.
-func (c Choice) Why() []string {
-	var why []string
-	for r := c.reason; r != nil; r = r.from {
-		if len(why) == maxWhy && r.from != nil {
-			why = append(why, "...")
-			for r.from != nil {
-				r = r.from
-			}
-		}
-		why = append(why, r.String())
-	}
-	slices.Reverse(why)
-	return why
-}
+// Why leads from what was asked for to this package, one relation an element; the first
+// is the request. The middle of a very long way is left out.
+func (c Choice) Why() []string { return c.reason.Why() }
 
 // Selection is what was chosen.
 type Selection struct {
@@ -118,7 +94,7 @@ type Selection struct {
 // bundle.ErrIncomplete for what a package needs and no index has; all are
 // reported, each with the chain that leads to it.
 func Select(indexes []Index, requests []Request) (*Selection, error) {
-	c := &collector{reasons: map[place]*reason{}, notes: map[string]bool{}, indexes: indexes}
+	c := &collector{reasons: map[place]*closure.Reason{}, notes: closure.Notes{}, indexes: indexes}
 	var errs []error
 	found := map[string]bool{}
 	for _, base := range bases(requests) {
@@ -137,7 +113,7 @@ func Select(indexes []Index, requests []Request) (*Selection, error) {
 	for i := range requests {
 		for _, want := range requests[i].Packages {
 			if !found[want] {
-				errs = append(errs, fmt.Errorf("source %s: package %s: in no index%s: %w", requests[i].Source, want, hint(indexes, want), bundle.ErrUsage))
+				errs = append(errs, closure.NotFound(requests[i].Source, want, hint(indexes, want)))
 			}
 		}
 	}
@@ -162,9 +138,6 @@ func bases(requests []Request) []string {
 	return slices.Compact(all)
 }
 
-// maxHint bounds the names in an error.
-const maxHint = 5
-
 // hint names what there is of that name all the same: for other
 // architectures, or excluded.
 func hint(indexes []Index, want string) string {
@@ -176,12 +149,8 @@ func hint(indexes []Index, want string) string {
 			}
 		}
 	}
-	if len(have) == 0 {
-		return ""
-	}
 	slices.Sort(have)
-	have = slices.Compact(have)
-	return ", there are " + strings.Join(have[:min(len(have), maxHint)], ", ")
+	return closure.Hint("there are", have)
 }
 
 // place is a package's place in the indexes.
@@ -190,8 +159,8 @@ type place struct{ index, at int }
 // collector joins what the architectures chose.
 type collector struct {
 	indexes []Index
-	reasons map[place]*reason
-	notes   map[string]bool
+	reasons map[place]*closure.Reason
+	notes   closure.Notes
 }
 
 // sources adds the source packages of what is chosen from r's source.
@@ -211,11 +180,11 @@ func (c *collector) sources(r *Request) {
 			continue
 		}
 		if len(all[name]) == 0 {
-			c.notes[fmt.Sprintf("%s is built from %s, which is in no index", choice.Package.NEVRA(), name)] = true
+			c.notes.Add("%s is built from %s, which is in no index", choice.Package.NEVRA(), name)
 		}
 		for _, at := range all[name] {
 			if _, ok := c.reasons[at]; !ok {
-				c.reasons[at] = &reason{text: choice.Package.NEVRA() + " is built from it", from: choice.reason}
+				c.reasons[at] = closure.Because(closure.Text(choice.Package.NEVRA()+" is built from it"), choice.reason)
 			}
 		}
 	}
@@ -233,9 +202,6 @@ func (c *collector) selection() *Selection {
 	slices.SortFunc(s.Choices, func(a, b Choice) int {
 		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(order[a.Package], order[b.Package]))
 	})
-	for note := range c.notes {
-		s.Notes = append(s.Notes, note)
-	}
-	slices.Sort(s.Notes)
+	s.Notes = c.notes.Sorted()
 	return s
 }

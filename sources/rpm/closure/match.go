@@ -1,10 +1,10 @@
 package closure
 
 import (
-	"path"
 	"slices"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/sources/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
@@ -26,14 +26,8 @@ func matches(pattern, s string) bool {
 	if pattern == "" || pattern == s {
 		return true
 	}
-	if !isPattern(pattern) {
-		return false
-	}
-	ok, err := path.Match(pattern, s)
-	return ok && err == nil
+	return closure.IsPattern(pattern) && closure.Matches(pattern, s)
 }
-
-func isPattern(s string) bool { return strings.ContainsAny(s, `*?[`) }
 
 // forms are the ways to read spec, in the order in which dnf tries them:
 // name-epoch:version-release.arch, name.arch, name, name-epoch:version-release,
@@ -92,7 +86,7 @@ func matchesAny(all []form, p *rpmmd.Package) bool {
 // who provides it, or who has it as a file.
 func (u *universe) lookUp(spec string) (found []*entry, f form) {
 	for _, f := range forms(spec) {
-		if isPattern(f.name) {
+		if closure.IsPattern(f.name) {
 			for _, e := range u.entries {
 				if f.matches(e.pkg) {
 					found = append(found, e)

@@ -1,13 +1,10 @@
 package closure
 
 import (
-	"fmt"
 	"slices"
 
-	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/closure"
 )
-
-func incomplete(text string) error { return fmt.Errorf("%s: %w", text, bundle.ErrIncomplete) }
 
 // request adds what r asks for, and remembers in found what there is.
 func (s *solver) request(r *Request, found map[string]bool) {
@@ -17,8 +14,8 @@ func (s *solver) request(r *Request, found map[string]bool) {
 			continue
 		}
 		found[want] = true
-		why := want + " is asked for by source " + r.Source
-		if !isPattern(want) {
+		why := closure.Asked(want, r.Source)
+		if !closure.IsPattern(want) {
 			s.asks(f, matched, why, strict, max(r.Newest, 1))
 			continue
 		}
@@ -50,7 +47,7 @@ func (s *solver) asks(f form, matched []*entry, why string, r rank, newest int) 
 		// dnf takes the other only if it finds the name
 		for _, e := range matched {
 			if slices.ContainsFunc(candidates, func(o *entry) bool { return obsoletes(o, e) }) {
-				s.bare[e] = &reason{text: why + ", and obsoleted"}
+				s.bare[e] = closure.Because(closure.Text(why+", and obsoleted"), nil)
 			}
 		}
 	}
@@ -165,15 +162,15 @@ func (s *solver) notes(c *collector) {
 		for _, d := range n.needs {
 			switch {
 			case d.soft && !d.met && len(d.conditions) == 0 && len(d.pruned) == 0:
-				c.notes[d.String()+", which nothing meets"] = true
+				c.notes.Add("%s, which nothing meets", d)
 			case n.entry == nil && len(d.picks) > 0 && !n.extra && n.rank == strict:
 				if first := s.newest(d.candidates); first != d.picks[0] {
-					c.notes[fmt.Sprintf("%s: carried is %s, because %s cannot be installed", n.why, d.picks[0].pkg.NEVRA(), first.pkg.NEVRA())] = true
+					c.notes.Add("%s: carried is %s, because %s cannot be installed", n.why, d.picks[0].pkg.NEVRA(), first.pkg.NEVRA())
 				}
 			}
 		}
 	}
 	for _, note := range slices.Concat(s.conflicts, s.apart) {
-		c.notes[note] = true
+		c.notes.Add("%s", note)
 	}
 }

@@ -1,6 +1,6 @@
 package closure
 
-import "fmt"
+import "github.com/gapbundle/gapbundle/sources/closure"
 
 // maxUnmet bounds the notes about what cannot be installed: a repository that
 // builds on another one that no source of the set has is full of it.
@@ -16,22 +16,22 @@ func (s *solver) salvage(c *collector) {
 			continue
 		}
 		if unmet++; unmet <= maxUnmet {
-			c.notes[s.explain(r, false)+"; carried all the same"] = true
+			c.notes.Add("%s; carried all the same", s.explain(r, false))
 		}
-		s.follows(r, &reason{text: r.why})
+		s.follows(r, closure.Because(closure.Text(r.why), nil))
 	}
 	if unmet > maxUnmet {
-		c.notes[fmt.Sprintf("%d more packages that are asked for with others cannot be installed from what the sources of this set have; carried all the same", unmet-maxUnmet)] = true
+		c.notes.Add("%d more packages that are asked for with others cannot be installed from what the sources of this set have; carried all the same", unmet-maxUnmet)
 	}
 }
 
 // follows makes bare what n needs, as far as it is there.
-func (s *solver) follows(n *node, why *reason) {
-	type step struct {
+func (s *solver) follows(n *node, why *closure.Reason) {
+	type visit struct {
 		n   *node
-		why *reason
+		why *closure.Reason
 	}
-	queue := []step{{n, why}}
+	queue := []visit{{n, why}}
 	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
@@ -46,10 +46,10 @@ func (s *solver) follows(n *node, why *reason) {
 				}
 				why := at.why
 				if d.relation != nil {
-					why = &reason{need: d, from: at.why}
+					why = closure.Because(step{need: d}, at.why)
 				}
 				s.bare[e] = why
-				queue = append(queue, step{e.node, why})
+				queue = append(queue, visit{e.node, why})
 			}
 		}
 	}

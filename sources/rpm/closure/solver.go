@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/sources/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
@@ -35,7 +36,7 @@ type solver struct {
 	shrunk bool
 	// bare are carried without what they depend on, which nobody has: dnf
 	// prefers others to an older version as long as they are there.
-	bare map[*entry]*reason
+	bare map[*entry]*closure.Reason
 }
 
 // rank is what it means that a root cannot be installed.
@@ -62,7 +63,7 @@ type node struct {
 	// is known.
 	broken *need
 	// reason is why it was reached in that round, the last one if it still is.
-	reason *reason
+	reason *closure.Reason
 	round  int
 	// hopeless: cannot be installed though everything that is needed is there.
 	hopeless bool
@@ -101,7 +102,7 @@ func (d *need) String() string {
 
 func newSolver(u *universe) *solver {
 	s := &solver{
-		u: u, round: 1, known: map[*rpmmd.Relation][]*entry{}, bare: map[*entry]*reason{}, proven: map[*node]bool{},
+		u: u, round: 1, known: map[*rpmmd.Relation][]*entry{}, bare: map[*entry]*closure.Reason{}, proven: map[*node]bool{},
 		supplementing: map[*entry]bool{}, updating: map[*entry]bool{}, newer: map[*entry]bool{},
 	}
 	order := 0
@@ -318,7 +319,7 @@ func (s *solver) solve(c *collector) error {
 	}
 	for _, r := range s.roots {
 		if r.rank == strict && r.isBroken() {
-			errs = append(errs, incomplete(s.explain(r, true)))
+			errs = append(errs, closure.Unmet(s.explain(r, true)))
 		}
 	}
 	s.salvage(c)
@@ -346,7 +347,7 @@ func (s *solver) reach() []*node {
 	s.reached = nil
 	for _, r := range s.roots {
 		if r.from == nil {
-			s.push(r, reason{text: r.why})
+			s.push(r, closure.Because(closure.Text(r.why), nil))
 		}
 	}
 	for next := 0; next < len(s.reached); {
@@ -355,7 +356,7 @@ func (s *solver) reach() []*node {
 		}
 		for _, r := range s.roots { // what others gave rise to
 			if r.from != nil && s.isReached(r.from) {
-				s.push(r, reason{text: r.why, from: r.from.reason})
+				s.push(r, closure.Because(closure.Text(r.why), r.from.reason))
 			}
 		}
 	}
@@ -364,10 +365,9 @@ func (s *solver) reach() []*node {
 
 func (s *solver) isReached(n *node) bool { return n != nil && n.round == s.round }
 
-func (s *solver) push(n *node, why reason) {
+func (s *solver) push(n *node, why *closure.Reason) {
 	if !s.isReached(n) {
-		kept := why // on the heap only now
-		n.round, n.reason = s.round, &kept
+		n.round, n.reason = s.round, why
 		s.reached = append(s.reached, n)
 	}
 }
@@ -375,10 +375,12 @@ func (s *solver) push(n *node, why reason) {
 func (s *solver) step(n *node) {
 	for _, d := range n.needs {
 		for i, e := range d.picks {
-			if d.relation == nil {
-				s.push(e.node, *n.reason)
-			} else {
-				s.push(e.node, reason{need: d, another: i > 0, from: n.reason})
+			switch {
+			case s.isReached(e.node): // no reason is made for it
+			case d.relation == nil:
+				s.push(e.node, n.reason)
+			default:
+				s.push(e.node, closure.Because(step{d, i > 0}, n.reason))
 			}
 		}
 	}
@@ -441,10 +443,6 @@ func (u *universe) others(name string) string {
 	for _, p := range u.provides[name] {
 		have = append(have, p.pkg.NEVRA())
 	}
-	if len(have) == 0 {
-		return text
-	}
 	slices.Sort(have)
-	have = slices.Compact(have)
-	return text + ", there are " + strings.Join(have[:min(len(have), maxHint)], ", ")
+	return text + closure.Hint("there are", have)
 }

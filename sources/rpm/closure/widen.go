@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gapbundle/gapbundle/sources/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
@@ -271,7 +272,7 @@ func (w *widening) sameOrder() bool {
 			if e != first && e.pkg.Arch == first.pkg.Arch && e.priority <= first.priority && e.pkg.EVR.Compare(first.pkg.EVR) > 0 && !w.has(e) && w.bare[e] == nil && !w.newer[e] {
 				why := fmt.Sprintf("%s is newer than %s, which is therefore not preferred", e.pkg.NEVRA(), first.pkg.NEVRA())
 				if w.isBroken(e) {
-					w.bare[e] = &reason{text: why, from: d.of.reason}
+					w.bare[e] = closure.Because(closure.Text(why), d.of.reason)
 				} else {
 					w.newer[e] = true
 					w.addRoot(&node{why: why, rank: optional, from: d.of}, []*entry{e})
