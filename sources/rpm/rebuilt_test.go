@@ -380,3 +380,24 @@ func TestDatedAhead(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is made of metadata that nobody signed is counted as that metadata is.
+func TestMadeOfUnsigned(t *testing.T) {
+	a, spec := selected(t)
+	env := newEnv(t, a.dir, nil)
+	env.Site = siteKey(t)
+	for _, signed := range []bool{true, false} {
+		want := bundle.VouchedMade
+		if !signed {
+			a.Signer, want = nil, bundle.VouchedNone
+			a.server.Remove(a.at + "/" + nameSignature)
+		}
+		a.publish()
+		all := artifacts(t, mustPlan(t, env, spec), "epel")
+		for _, name := range []string{nameRepomd, nameSignature} {
+			if e := all[name].Evidence; e.Vouched != want || e.Origin != "" {
+				t.Errorf("signed: %t: %+v, want %s", signed, e, want)
+			}
+		}
+	}
+}
