@@ -19,6 +19,16 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
+func TestApt(t *testing.T) {
+	a := newArchives(t)
+	trip(t, example{spec: "apt.yaml", hosts: a, adopt: a.adopt})
+}
+
+func TestAptLists(t *testing.T) {
+	a := newArchives(t)
+	trip(t, example{spec: "apt-lists.yaml", hosts: a, adopt: a.adopt})
+}
+
 // archives stands for every package repository: whatever the address, it has
 // the same few packages, in indexes that are signed by its key.
 type archives struct {
@@ -61,9 +71,10 @@ var (
 	indexedArch = regexp.MustCompile(`/binary-([a-z0-9]+)/Packages`)
 )
 
-// adopt makes the specs in dir trust the stand-in's key.
-func (a *archives) adopt(dir string) {
+// adopt makes the specs trust the stand-in's key.
+func (a *archives) adopt(j *journey) {
 	a.t.Helper()
+	dir := j.dir
 	specs, err := filepath.Glob(filepath.Join(dir, "apt*.yaml"))
 	if err != nil {
 		a.t.Fatal(err)

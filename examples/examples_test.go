@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,161 +46,141 @@ func TestExamplesAreValid(t *testing.T) {
 	}
 }
 
-// TestExamplesMakeTheTrip exports each example, with a stand-in on loopback for
-// every host it names, carries it, imports it, and looks for the content of
-// every URL in what is published.
-func TestExamplesMakeTheTrip(t *testing.T) {
-	program := build(t)
-	for _, spec := range specs(t) {
-		t.Run(strings.TrimSuffix(spec, ".yaml"), func(t *testing.T) { trip(t, program, spec) })
-	}
-}
-
-func trip(t *testing.T, program, spec string) {
-	dir := t.TempDir()
-	up := &standIn{}
-	repositories := newArchives(t)
-	isApt := strings.HasPrefix(spec, "apt")
-	isRPM := strings.HasPrefix(spec, "rpm")
-	isOCI := strings.HasPrefix(spec, "oci")
-	isImages := strings.HasPrefix(spec, "simplestreams")
-	isGalaxy := strings.HasPrefix(spec, "galaxy")
-	isHelm := strings.HasPrefix(spec, "helm")
-	isPyPI := strings.HasPrefix(spec, "pypi")
-	isGit := strings.HasPrefix(spec, "git")
-	isKubespray := strings.HasPrefix(spec, "kubespray")
-	packages := newRPMs(t, repositories)
-	registries := newRegistries(t)
-	var handler http.Handler = up
-	switch {
-	case isApt:
-		handler = repositories
-	case isRPM:
-		handler = packages
-	case isGit:
-		handler = newGit(t)
-	case isImages:
-		mirrors := newImages(t, repositories)
-		mirrors.adopt(dir)
-		handler = mirrors
-	case isHelm:
-		handler = newCharts(t, registries)
-	}
-	var asked atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		handler.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	up.copyTo(t, dir, server.URL)
-	repositories.adopt(dir)
-	packages.adopt(dir)
-	registries.adopt(dir)
-	registries.adoptCharts(dir)
-	adoptGalaxy(t, dir)
-	adoptPyPI(t, dir)
-	if isKubespray {
-		adoptKubespray(t, dir, registries, &asked)
-	}
-
-	run := func(args ...string) {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), program, args...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GAPBUNDLE_PASSPHRASE=for a test", "GAPBUNDLE_SITE_PASSPHRASE=for a test", "GAPBUNDLE_QUIET=true")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("gapbundle %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-	}
-	s, err := config.Load(filepath.Join(dir, spec))
+// TestEveryExampleMakesTheTrip looks for the test that takes each spec along: one of the
+// files here, by kind.
+func TestEveryExampleMakesTheTrip(t *testing.T) {
+	tests, err := filepath.Glob("*_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	run("keygen", "--out", "keys")
-	run("keygen", "--site", "--out", "keys")
-	run("plan", spec, "--offline")
-	if n := asked.Load(); n != 0 {
-		t.Errorf("plan --offline made %d requests", n)
-	}
-	run("plan", spec)
-	run("export", spec, "--to", "usb")
-	run("verify", "usb", "--pub", "keys/exporter.pub")
-	run("trust", "add", "--mirror", "mirror", "--role", "exporter", "--set", s.Set, "--yes", "keys/exporter.pub")
-	run("import", "usb", "--to", "mirror", "--accept-keys")
-	run("check", "mirror", "--data")
-	if isRPM {
-		run("clients", "mirror", "--for", "dnf")
-	}
-	if isGit {
-		for _, client := range []string{"git", "ansible"} {
-			run("clients", "mirror", "--for", client, "--base-url", "http://mirror.lan")
-		}
-	}
-	if isOCI {
-		for _, client := range []string{"containerd", "crio", "docker", "k3s", "podman"} {
-			run("clients", "mirror", "--for", client, "--base-url", "http://mirror.lan")
-		}
-	}
-	if isImages {
-		for _, client := range []string{"maas", "lxc", "incus"} {
-			run("clients", "mirror", "--for", client, "--base-url", "https://mirror.lan")
-		}
-	}
-	if isGalaxy {
-		run("clients", "mirror", "--for", "ansible", "--base-url", "http://mirror.lan")
-		checkGalaxy(t, dir)
-	}
-	if isHelm {
-		for _, client := range []string{"helm", "argo-cd", "flux"} {
-			run("clients", "mirror", "--for", client, "--base-url", "http://mirror.lan")
-		}
-		registries.checkCharts(dir)
-	}
-	if isKubespray {
-		run("clients", "mirror", "--for", "kubespray", "--base-url", "https://mirror.lan")
-		checkKubespray(t, dir)
-	}
-	if isPyPI {
-		for _, client := range []string{"pip", "uv", "poetry", "pdm"} {
-			run("clients", "mirror", "--for", client, "--base-url", "https://mirror.lan")
-		}
-	}
-	if isApt || isRPM || isOCI || isImages || isGalaxy || isHelm || isPyPI || isGit || isKubespray { // the check asked for everything that a client would
-		return
-	}
-
-	text, err := os.ReadFile(filepath.Join(dir, spec))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, list := range listed.FindAllSubmatch(text, -1) {
-		more, err := os.ReadFile(filepath.Join(dir, string(list[1])))
+	var all []byte
+	for _, name := range tests {
+		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text = append(append(text, '\n'), more...)
+		all = append(all, text...)
 	}
-	published := contents(t, filepath.Join(dir, "mirror", "current", "files"))
-	urls := wanted(text, server.URL)
-	if len(urls) == 0 {
-		t.Fatalf("%s: no address found in it", spec)
-	}
-	for _, url := range urls {
-		if !published[digest(content(url))] {
-			t.Errorf("%s: not in the mirror", url)
+	for _, spec := range specs(t) {
+		if !regexp.MustCompile(`\btrip\(t, example\{\s*spec: "` + regexp.QuoteMeta(spec) + `"`).Match(all) {
+			t.Errorf("%s: no test of this folder calls trip with it", spec)
 		}
 	}
 }
 
-// build compiles the program once for all examples.
-func build(t *testing.T) string {
+// example is a spec of this folder and what stands in for its upstreams. A kind has
+// its own in a test file of its own.
+type example struct {
+	spec string
+	// hosts answers for every host that the spec names; nil: a standIn.
+	hosts http.Handler
+	// adopt changes the copy of the spec, and of what belongs to it, to fit the
+	// stand-in; nil: the addresses are enough.
+	adopt func(j *journey)
+	// clients are asked for their configuration by what is published at base; "": by
+	// the mirror's own folder.
+	clients []string
+	base    string
+	// check looks at the mirror, beyond what gapbundle check does.
+	check func(j *journey)
+}
+
+// journey is one example on its way.
+type journey struct {
+	t         *testing.T
+	dir, spec string
+	url       string // of the stand-in
+	asked     atomic.Int64
+}
+
+// trip exports an example, with a stand-in on loopback for every host it names,
+// carries it, imports it, and asks for the configuration of its clients.
+func trip(t *testing.T, e example) {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "gapbundle")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/gapbundle")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	j := &journey{t: t, dir: t.TempDir(), spec: e.spec}
+	up := &standIn{}
+	if e.hosts == nil {
+		e.hosts = up
 	}
-	return program
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		j.asked.Add(1)
+		e.hosts.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	j.url = server.URL
+	up.copyTo(t, j.dir, server.URL)
+	if e.adopt != nil {
+		e.adopt(j)
+	}
+	s, err := config.Load(filepath.Join(j.dir, e.spec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.run("keygen", "--out", "keys")
+	j.run("keygen", "--site", "--out", "keys")
+	j.run("plan", e.spec, "--offline")
+	if n := j.asked.Load(); n != 0 {
+		t.Errorf("plan --offline made %d requests", n)
+	}
+	j.run("plan", e.spec)
+	j.run("export", e.spec, "--to", "usb")
+	j.run("verify", "usb", "--pub", "keys/exporter.pub")
+	j.run("trust", "add", "--mirror", "mirror", "--role", "exporter", "--set", s.Set, "--yes", "keys/exporter.pub")
+	j.run("import", "usb", "--to", "mirror", "--accept-keys")
+	j.run("check", "mirror", "--data")
+	for _, client := range e.clients {
+		args := []string{"clients", "mirror", "--for", client}
+		if e.base != "" {
+			args = append(args, "--base-url", e.base)
+		}
+		j.run(args...)
+	}
+	if e.check != nil {
+		e.check(j)
+	}
+}
+
+// run runs the program in the journey's folder.
+func (j *journey) run(args ...string) {
+	j.t.Helper()
+	program, err := program()
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(j.t.Context(), program, args...)
+	cmd.Dir = j.dir
+	cmd.Env = append(os.Environ(), "GAPBUNDLE_PASSPHRASE=for a test", "GAPBUNDLE_SITE_PASSPHRASE=for a test", "GAPBUNDLE_QUIET=true")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		j.t.Fatalf("gapbundle %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// built is the folder of the program, once it is needed.
+var built string
+
+// program compiles gapbundle, once for all examples.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "examples")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	name := filepath.Join(dir, "gapbundle")
+	if out, err := exec.Command("go", "build", "-o", name, "../cmd/gapbundle").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return name, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		if err := os.RemoveAll(built); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
 }
 
 // standIn answers for every host: the first part of a path is the host it
@@ -217,7 +198,6 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 var (
 	address = regexp.MustCompile(`https?://[^\s"',\]}]+`)
-	listed  = regexp.MustCompile(`\blist: *(\S+)`)
 	pin     = regexp.MustCompile(`sha256: *"?[0-9a-f]{64}`)
 )
 
@@ -295,32 +275,6 @@ func content(url string) []byte {
 func digest(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
-}
-
-// contents are the digests of all files below dir, links followed.
-func contents(t *testing.T, dir string) map[string]bool {
-	t.Helper()
-	root, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := map[string]bool{}
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := os.Stat(path)
-		if err != nil || info.IsDir() {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		found[digest(b)] = true
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
 }
 
 // TestLinksOfTheDocuments: what README and docs point at is there.

@@ -10,8 +10,13 @@ import (
 	"github.com/gapbundle/gapbundle/sources/galaxy/galaxytest"
 )
 
-// adoptGalaxy points the spec in dir at a stand-in for Galaxy, which has what the example asks for.
-func adoptGalaxy(t *testing.T, dir string) {
+func TestGalaxy(t *testing.T) {
+	trip(t, example{spec: "galaxy.yaml", adopt: adoptGalaxy, check: checkGalaxy, clients: []string{"ansible"}, base: "http://mirror.lan"})
+}
+
+// adoptGalaxy points the spec at a stand-in for Galaxy, which has what the example asks for.
+func adoptGalaxy(j *journey) {
+	t, dir := j.t, j.dir
 	t.Helper()
 	g := galaxytest.New(t)
 	for name, versions := range map[string]string{
@@ -51,7 +56,8 @@ func adoptGalaxy(t *testing.T, dir string) {
 
 // checkGalaxy looks for everything that the example's requirements file names among the archives of
 // the mirror, and for what that depends on.
-func checkGalaxy(t *testing.T, dir string) {
+func checkGalaxy(j *journey) {
+	t, dir := j.t, j.dir
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "galaxy/requirements.yml"))
 	if err != nil {

@@ -10,6 +10,10 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/gittest"
 )
 
+func TestGit(t *testing.T) {
+	trip(t, example{spec: "git.yaml", hosts: newGit(t), clients: []string{"git", "ansible"}, base: "http://mirror.lan"})
+}
+
 // newGit stands in for the hosts of git.yaml: a repository for each URL, with
 // a submodule that DeepOps records in the way it does.
 func newGit(t *testing.T) http.Handler {

@@ -12,6 +12,14 @@ import (
 	"github.com/gapbundle/gapbundle/sources/helm/helmtest"
 )
 
+func TestHelm(t *testing.T) {
+	r := newRegistries(t)
+	trip(t, example{
+		spec: "helm.yaml", hosts: newCharts(t, r), adopt: r.adoptCharts, check: r.checkCharts,
+		clients: []string{"helm", "argo-cd", "flux"}, base: "http://mirror.lan",
+	})
+}
+
 // charts stands for the chart repositories of the example: by path.
 type charts map[string][]byte
 
@@ -55,10 +63,10 @@ func newCharts(t *testing.T, r *registries) charts {
 	return c
 }
 
-// adoptCharts points the example in dir at the registry.
-func (r *registries) adoptCharts(dir string) {
+// adoptCharts points the example at the registry.
+func (r *registries) adoptCharts(j *journey) {
 	r.t.Helper()
-	file := filepath.Join(dir, "helm.yaml")
+	file := filepath.Join(j.dir, "helm.yaml")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		r.t.Fatal(err)
@@ -71,7 +79,7 @@ func (r *registries) adoptCharts(dir string) {
 }
 
 // checkCharts looks for the charts and their images in the mirror.
-func (r *registries) checkCharts(dir string) {
+func (r *registries) checkCharts(j *journey) {
 	r.t.Helper()
 	at := strings.ReplaceAll(r.Host(), ":", "_")
 	for _, path := range []string{
@@ -79,7 +87,7 @@ func (r *registries) checkCharts(dir string) {
 		"v2/" + at + "/nvcr.io/nvidia/driver/manifests/580.126.20-ubuntu24.04", "v2/" + at + "/nvcr.io/nvidia/cuda/manifests/13.0.1-base-ubuntu24.04",
 		"v2/" + at + "/registry.k8s.io/sig-storage/nfs/manifests/v4.0.2",
 	} {
-		if _, err := os.Stat(filepath.Join(dir, "mirror/current", filepath.FromSlash(path))); err != nil {
+		if _, err := os.Stat(filepath.Join(j.dir, "mirror/current", filepath.FromSlash(path))); err != nil {
 			r.t.Error(err)
 		}
 	}

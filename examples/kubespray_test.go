@@ -9,25 +9,33 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
+func TestKubespray(t *testing.T) {
+	r := newRegistries(t)
+	trip(t, example{
+		spec: "kubespray.yaml", adopt: func(j *journey) { adoptKubespray(j, r) }, check: checkKubespray,
+		clients: []string{"kubespray"}, base: "https://mirror.lan",
+	})
+}
+
 // kubesprayLists are the lists of the checkout that stands in for Kubespray.
 const kubesprayLists = "kubespray/contrib/offline/temp/"
 
 // adoptKubespray leaves the example's addresses as they are, since Kubespray's checksums
 // and registries go by them, and plays their hosts behind a proxy. It counts requests.
-func adoptKubespray(t *testing.T, dir string, r *registries, asked *atomic.Int64) {
+func adoptKubespray(j *journey, r *registries) {
+	t, dir := j.t, j.dir
 	t.Helper()
 	hosts := map[string]http.Handler{}
 	for _, url := range kubesprayLines(t, "files.list") {
 		host, _, _ := strings.Cut(strings.TrimPrefix(url, "https://"), "/")
 		hosts[host] = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			asked.Add(1)
+			j.asked.Add(1)
 			http.ServeContent(w, req, "", time.Unix(1_700_000_000, 0), bytes.NewReader(content(host+req.URL.Path)))
 		})
 	}
@@ -36,7 +44,7 @@ func adoptKubespray(t *testing.T, dir string, r *registries, asked *atomic.Int64
 		r.image(name, tag)
 		registry, _, _ := strings.Cut(name, "/")
 		hosts[strings.Replace(registry, "docker.io", "registry-1.docker.io", 1)] = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			asked.Add(1)
+			j.asked.Add(1)
 			if rest, found := strings.CutPrefix(req.URL.Path, "/v2/"); found && rest != "" {
 				req.URL.Path = "/v2/" + registry + "/" + rest
 			}
@@ -79,7 +87,8 @@ func kubesprayLines(t *testing.T, list string) []string {
 
 // checkKubespray looks for what the lists name at the places where Kubespray asks for it,
 // and for nothing that the example drops.
-func checkKubespray(t *testing.T, dir string) {
+func checkKubespray(j *journey) {
+	t, dir := j.t, j.dir
 	t.Helper()
 	var places []string
 	for _, url := range kubesprayLines(t, "files.list") {

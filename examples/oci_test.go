@@ -14,6 +14,11 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/registrytest"
 )
 
+func TestOCI(t *testing.T) {
+	r := newRegistries(t)
+	trip(t, example{spec: "oci.yaml", adopt: r.adopt, clients: []string{"containerd", "crio", "docker", "k3s", "podman"}, base: "http://mirror.lan"})
+}
+
 // registries stands for every registry: their hosts are the first part of its
 // names.
 type registries struct {
@@ -31,12 +36,12 @@ var (
 	reference = regexp.MustCompile(`(?m)^[ -]*(?:repository: )?((?:nvcr\.io|docker\.io|quay\.io|registry\.k8s\.io)/[a-z0-9./-]+)(?::([\w.-]+))?$`)
 )
 
-// adopt points the spec in dir and its list at the stand-in, which gets an
+// adopt points the spec and its list at the stand-in, which gets an
 // image of two platforms for every reference.
-func (r *registries) adopt(dir string) {
+func (r *registries) adopt(j *journey) {
 	r.t.Helper()
 	for _, name := range []string{"oci.yaml", "oci/images.list"} {
-		file := filepath.Join(dir, name)
+		file := filepath.Join(j.dir, name)
 		text, err := os.ReadFile(file)
 		if err != nil {
 			r.t.Fatal(err)

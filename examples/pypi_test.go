@@ -11,15 +11,20 @@ import (
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
 )
 
+func TestPyPI(t *testing.T) {
+	trip(t, example{spec: "pypi.yaml", adopt: adoptPyPI, clients: []string{"pip", "uv", "poetry", "pdm"}, base: "https://mirror.lan"})
+}
+
 // The indexes of the example, as it has them and as stand-ins of other tests do.
 var (
 	mainIndex   = regexp.MustCompile(`(?:https://|http://[^/\s"]+/)packages\.example\.org`)
 	vendorIndex = regexp.MustCompile(`(?:https://|http://[^/\s"]+/)packages\.vendor\.example`)
 )
 
-// adoptPyPI points the spec in dir at stand-ins for both indexes, which have what
+// adoptPyPI points the spec at stand-ins for both indexes, which have what
 // the example asks for.
-func adoptPyPI(t *testing.T, dir string) {
+func adoptPyPI(j *journey) {
+	t, dir := j.t, j.dir
 	t.Helper()
 	index := &piptest.Index{Server: upstreamtest.New(t), Projects: map[string][]*piptest.File{}}
 	for _, w := range []piptest.Wheel{

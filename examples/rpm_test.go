@@ -15,6 +15,11 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
+func TestRPM(t *testing.T) {
+	r := newRPMs(t, newArchives(t))
+	trip(t, example{spec: "rpm.yaml", hosts: r, adopt: r.adopt, clients: []string{"dnf"}})
+}
+
 // rpms stands for every rpm repository: those of the system have one list of
 // packages, those of vendors another one, which builds on it. All are signed by the
 // stand-in's key. Other addresses are files.
@@ -44,9 +49,10 @@ func newRPMs(t *testing.T, a *archives) *rpms {
 
 var keyOfRPM = regexp.MustCompile(`fingerprint: [0-9A-F]{40}`)
 
-// adopt makes the specs in dir trust the stand-in's key.
-func (r *rpms) adopt(dir string) {
+// adopt makes the spec trust the stand-in's key.
+func (r *rpms) adopt(j *journey) {
 	r.t.Helper()
+	dir := j.dir
 	name := filepath.Join(dir, "rpm.yaml")
 	text, err := os.ReadFile(name)
 	if err == nil {

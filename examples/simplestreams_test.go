@@ -14,6 +14,11 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
+func TestSimpleStreams(t *testing.T) {
+	s := newImages(t, newArchives(t))
+	trip(t, example{spec: "simplestreams.yaml", hosts: s, adopt: s.adopt, clients: []string{"maas", "lxc", "incus"}, base: "https://mirror.lan"})
+}
+
 // images stands for every mirror of images. Its index is signed by the
 // stand-in's key, and a file's content follows from its URL.
 type images struct {
@@ -106,9 +111,10 @@ func (s *images) clearSigned(text []byte) ([]byte, error) {
 	return append(b.Bytes(), '\n'), err
 }
 
-// adopt makes the spec in dir trust the stand-in's key.
-func (s *images) adopt(dir string) {
+// adopt makes the spec trust the stand-in's key.
+func (s *images) adopt(j *journey) {
 	s.t.Helper()
+	dir := j.dir
 	err := os.MkdirAll(filepath.Join(dir, "keys"), 0o755)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "keys", "ubuntu-cloudimage-keyring.gpg"), s.key(), 0o644)
