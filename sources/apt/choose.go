@@ -60,7 +60,10 @@ func choose(ctx context.Context, env *sources.Env, r *reading) ([]*selection, er
 	for i, l := range all {
 		if l.rebuilt {
 			chosen[i] = l.nothing()
-			chosen[i].notes = append(c.notesOf(l), c.elsewhere(i, all, listings)...)
+			for _, s := range l.suites {
+				chosen[i].notes = append(chosen[i].notes, s.skipped...)
+			}
+			chosen[i].notes = append(append(chosen[i].notes, c.notesOf(l)...), c.elsewhere(i, all, listings)...)
 		}
 	}
 	for i, choice := range c.all {
@@ -127,6 +130,12 @@ func slimPackages(env *sources.Env, s *loadedSuite, f *form) ([]*deb.Package, er
 	var all []*deb.Package
 	var slim slimmer
 	err := stanzas(env, s, f, deb.Packages, func(p *deb.Package) error {
+		if s.entry.options.Absent == absentSkip {
+			if err := p.CheckForClient(); err != nil {
+				s.skipped = append(s.skipped, "left out: "+err.Error())
+				return nil
+			}
+		}
 		p, err := slim.cut(p)
 		all = append(all, p)
 		return err

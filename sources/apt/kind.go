@@ -48,6 +48,7 @@ type options struct {
 	Packages      []string      `yaml:"packages,single" doc:"Packages to carry with what they depend on: name[:arch][=version] or a pattern."`
 	Sections      []string      `yaml:"sections,single" doc:"Sections to carry with what their packages depend on."`
 	Exclude       []string      `yaml:"exclude,single" doc:"Packages that are never chosen: name[:arch][=version], where name and version may be patterns."`
+	Absent        string        `yaml:"absent" doc:"skip: leave out packages whose stanzas apt cannot read. Absent: such a package is an error if it is chosen."`
 	Newest        int           `yaml:"newest" doc:"How many versions of each package are carried."`
 	Recommends    bool          `yaml:"recommends" doc:"Recommended packages too."`
 	Contents      bool          `yaml:"contents" doc:"In rebuilt indexes: Contents too, which apt-file reads; large to download."`
@@ -136,6 +137,12 @@ func (e *entry) checkMode() error {
 	if o.Contents && !e.rebuilt {
 		refuse("contents: verbatim carries them always")
 	}
+	if o.Absent != "" && o.Absent != absentSkip {
+		refuse("absent: want %s, got %.40q", absentSkip, o.Absent)
+	}
+	if o.Absent != "" && !e.rebuilt {
+		refuse("absent: upstream's own index has what it has; mode rebuilt leaves out")
+	}
 	if o.Newest < 0 {
 		refuse("newest: want 1 or more, got %d", o.Newest)
 	}
@@ -165,6 +172,9 @@ func (e *entry) checkNames() error {
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return strictyaml.Join(errs...)
 }
+
+// absentSkip leaves out what clients cannot read.
+const absentSkip = "skip"
 
 // isWord: what components, architectures and languages are made of. A slash
 // may be in a component.

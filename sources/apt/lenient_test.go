@@ -292,3 +292,29 @@ func TestExcludeVersion(t *testing.T) {
 	}
 	refused(t, a, true, bundle.ErrIncomplete, []string{"libhello", "excluded"}, "packages: hello", "exclude: ['libhello=2*', 'libhello=3.0']")
 }
+
+// An index that apt gives up is upstream's fault, and so is a package of it that is chosen.
+func TestIndexesThatAptGivesUp(t *testing.T) {
+	for bad, class := range map[string]error{"libhello [amd64]": fetch.ErrUpstream, "libhello, , data": fetch.ErrUpstream, "libhello (>1)": fetch.ErrUpstream} {
+		a := newArchive(t, t.TempDir())
+		a.packages["main amd64"][0] = pkg("hello", "2.10-3", "amd64", "Depends: "+bad)
+		a.publish()
+		refused(t, a, false, class, []string{"hello:amd64 (2.10-3)", "Depends", a.server.URL(a.base() + "main/binary-amd64/Packages.gz")})
+		refused(t, a, true, class, []string{"hello"}, "packages: [hello]")
+		if paths, _, _ := mustPlan(t, a, true, "packages: [data]"); !paths["pool/main/data/data_1_all.deb"] {
+			t.Errorf("%s: got %v", bad, paths)
+		}
+		paths, notes, _ := mustPlan(t, a, true, "newest: 1", "absent: skip", "exclude: [extra]")
+		if paths["pool/main/hello/hello_2.10-3_amd64.deb"] || !paths["pool/main/other/other_1_amd64.deb"] || !strings.Contains(notes, "left out: package hello:amd64 (2.10-3)") {
+			t.Errorf("%s: got %v, remarks %q", bad, paths, notes)
+		}
+		refused(t, a, true, bundle.ErrUsage, []string{"hello"}, "packages: [hello]", "absent: skip")
+	}
+	a := newArchive(t, t.TempDir())
+	a.packages["main amd64"][0] = "\n\n" + a.packages["main amd64"][0]
+	a.publish()
+	refused(t, a, false, fetch.ErrUpstream, []string{"line 2: empty lines"})
+	mustPlan(t, a, true, "packages: [hello]")
+	refused(t, a, false, bundle.ErrUsage, []string{"absent"}, "absent: skip")
+	refused(t, a, true, bundle.ErrUsage, []string{"want skip"}, "newest: 1", "absent: fail")
+}

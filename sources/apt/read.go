@@ -39,6 +39,8 @@ type loadedSuite struct {
 	// absent are paths of forms that Release lists and upstream lacks, though it has
 	// another form.
 	absent []string
+	// skipped are the faults of packages that were left out of the choice.
+	skipped []string
 }
 
 // form is an index in one compression, which upstream has.

@@ -3,12 +3,14 @@ package apt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
@@ -89,6 +91,9 @@ func (e *entry) validUntil(now time.Time) time.Time {
 func addChosen(files *stock.Stock, s *loadedSuite, chosen *suiteChoice) error {
 	for _, c := range chosen.components {
 		for _, p := range c.packages {
+			if err := p.CheckForClient(); err != nil {
+				return fmt.Errorf("%s: %s; absent: skip leaves it out: %w", s.fetched(), err.Error(), fetch.ErrUpstream)
+			}
 			file, err := s.pool(p.Filename, p.Size, p.SHA256, c.why[p])
 			if err != nil {
 				return err

@@ -3,6 +3,8 @@ package apt
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"iter"
 	"path"
 	"strings"
 
@@ -98,7 +100,7 @@ func (s *loadedSuite) addPayload(env *sources.Env, f *form, files *stock.Stock) 
 	}
 	switch f.group.target {
 	case targetPackages:
-		return stanzas(env, s, f, deb.Packages, func(p *deb.Package) error { return add(p.Filename, p.Size, p.SHA256) })
+		return stanzas(env, s, f, clientsPackages, func(p *deb.Package) error { return add(p.Filename, p.Size, p.SHA256) })
 	case targetSources:
 		return stanzas(env, s, f, deb.Sources, func(src *deb.Source) error {
 			for _, part := range src.Files {
@@ -110,6 +112,13 @@ func (s *loadedSuite) addPayload(env *sources.Env, f *form, files *stock.Stock) 
 		})
 	}
 	return nil
+}
+
+// clientsPackages are the packages of an index that apt will read: one that it gives up
+// is no mirror of anything.
+func clientsPackages(r io.Reader, l deb.Limits) iter.Seq2[*deb.Package, error] {
+	l.Client = true
+	return deb.Packages(r, l)
 }
 
 // pool is a file that an index names. It holds a copy of the name: the whole stanza

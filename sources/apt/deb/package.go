@@ -223,7 +223,10 @@ func packages(r io.Reader, l Limits, want uint) iter.Seq2[*Package, error] {
 			}
 			var p *Package
 			if err == nil {
-				if p, err = parsePackage(text, want); err != nil {
+				if p, err = parsePackage(text, want); err == nil && l.Client {
+					err = p.CheckForClient()
+				}
+				if err != nil {
 					err = fmt.Errorf("line %d: %w", s.Line(), err)
 				}
 			}

@@ -21,6 +21,9 @@ type Limits struct {
 	Paragraphs int
 	// Comments skips lines that begin with '#', as in a .sources file.
 	Comments bool
+	// Client refuses an index that apt gives up: one that begins with more than one
+	// empty line, and in Packages a stanza that Package.CheckForClient refuses.
+	Client bool
 }
 
 const (
@@ -76,6 +79,9 @@ func (s *Scanner) Next() (Paragraph, error) {
 			}
 		case len(line) == 0 && len(s.buf) > 0:
 			return Paragraph(s.buf), nil
+		case s.limits.Client && s.count == 0 && s.line > 1 && err == nil:
+			s.err = s.errorf("empty lines before the first paragraph: apt gives up the whole index")
+			return "", s.err
 		}
 		if err != nil {
 			s.err = io.EOF

@@ -1,0 +1,99 @@
+package deb
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// relationFields are those whose relations apt reads into its cache. It knows no package
+// of an index in which one of them cannot be read.
+func relationFields() []string {
+	return []string{"Breaks", "Conflicts", "Depends", "Enhances", "Pre-Depends", "Provides", "Recommends", "Replaces", "Suggests"}
+}
+
+// CheckForClient refuses a stanza of an index for which apt gives up the whole index, and
+// names the package. apt is stricter than ParseRelations in some things and less strict in
+// others; this follows what debListParser::ParseDepends of apt 2.6 does, and a test
+// compares the two. Errors match bundle.ErrMalformed.
+func (p *Package) CheckForClient() error {
+	for name, value := range p.Fields() {
+		for _, known := range relationFields() {
+			if len(name) != len(known) || !strings.EqualFold(name, known) {
+				continue
+			}
+			if bad, ok := readableRelations(value); !ok {
+				return fmt.Errorf("package %s: field %s: %.80q: apt cannot read it, and gives up the whole index: %w", p.ID(), known, bad, bundle.ErrMalformed)
+			}
+		}
+	}
+	return nil
+}
+
+const (
+	aptBlanks = " \t\n\v\f\r"
+	// nameEnds end a package's name.
+	nameEnds = aptBlanks + "(),|[]<>"
+	// shortest is how much apt wants behind an opening bracket before it looks at it.
+	shortest = len(">=1") + 1
+)
+
+// readableRelations reports whether apt reads a list of relations to its end; otherwise
+// bad is what is left of it at the relation that it does not read.
+func readableRelations(value string) (bad string, ok bool) {
+	for rest := strings.TrimLeft(value, aptBlanks); rest != ""; {
+		next, ok := afterRelation(rest)
+		if !ok {
+			return rest, false
+		}
+		rest = next
+	}
+	return "", true
+}
+
+// afterRelation returns what follows a relation and its separator.
+func afterRelation(text string) (rest string, ok bool) {
+	end := strings.IndexAny(text, nameEnds)
+	if end < 0 {
+		return "", true
+	}
+	if end == 0 || text[end] == ')' {
+		return "", false
+	}
+	rest = strings.TrimLeft(text[end:], aptBlanks)
+	if strings.HasPrefix(rest, "(") {
+		inner := strings.TrimLeft(rest[1:], aptBlanks)
+		if len(inner) < shortest {
+			return "", false
+		}
+		inner = strings.TrimLeft(afterOperator(inner), aptBlanks)
+		closing := strings.IndexByte(inner, ')')
+		if closing <= 0 {
+			return "", false
+		}
+		rest = strings.TrimLeft(inner[closing+1:], aptBlanks)
+	}
+	if rest == "" {
+		return "", true
+	}
+	if rest[0] != ',' && rest[0] != '|' {
+		return "", false
+	}
+	return strings.TrimLeft(rest[1:], aptBlanks), true
+}
+
+// afterOperator returns what follows a comparison: "<", "<=", "<<", ">", ">=", ">>", "="
+// or nothing, which apt takes for "=".
+func afterOperator(text string) string {
+	switch text[0] {
+	case '<', '>':
+		if text[1] == '=' || text[1] == text[0] {
+			return text[2:]
+		}
+		return text[1:]
+	case '=', '!':
+		return text[1:]
+	}
+	return text
+}
