@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -48,17 +49,51 @@ func (r *Repository) Manifest(ctx context.Context, reference string) (*Manifest,
 
 // Resolve asks for media type, digest and size of the manifest of a tag or
 // digest, without its content where the registry can tell. It is the
-// registry's word.
+// registry's word. A registry or proxy that refuses HEAD is asked by GET, as docker
+// does.
 func (r *Repository) Resolve(ctx context.Context, reference string) (ocispec.Descriptor, error) {
 	var d ocispec.Descriptor
 	err := r.each(func(p place) error {
-		m, err := r.manifest(ctx, p, http.MethodHead, reference)
+		m, err := r.resolve(ctx, p, reference)
 		if err == nil {
 			d = m.Descriptor
 		}
 		return err
 	})
 	return d, err
+}
+
+func (r *Repository) resolve(ctx context.Context, p place, reference string) (*Manifest, error) {
+	if p.seen.noHead.Load() {
+		return r.manifest(ctx, p, http.MethodGet, reference)
+	}
+	m, err := r.manifest(ctx, p, http.MethodHead, reference)
+	if err == nil {
+		p.seen.head.Store(true)
+		return m, nil
+	}
+	refused := slices.Contains([]int{http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}, statusOf(err))
+	if !refused || p.seen.head.Load() {
+		return nil, err
+	}
+	if m, getErr := r.manifest(ctx, p, http.MethodGet, reference); getErr == nil {
+		p.seen.noHead.Store(true)
+		return m, nil
+	}
+	return nil, err
+}
+
+// statusOf is the status of an answer that refuses, 0 for any other error.
+func statusOf(err error) int {
+	var answer *AnswerError
+	var status *fetch.StatusError
+	switch {
+	case errors.As(err, &answer):
+		return answer.Status
+	case errors.As(err, &status):
+		return status.Status
+	}
+	return 0
 }
 
 func (r *Repository) manifest(ctx context.Context, p place, method, reference string) (*Manifest, error) {
@@ -171,17 +206,19 @@ func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 // specification, "Listing Referrers"). artifactType "" is all. That there are
 // none is believed of the registry itself alone: caches know what they were
 // asked for, and many of them nothing of referrers.
+//
+// The API is optional, and registries that lack it say so in many ways: 400, 403, 405,
+// 406 and 501 count as 404 does, for a manifest that was read. NoReferrers tells.
 func (r *Repository) Referrers(ctx context.Context, d digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
 	var all []ocispec.Descriptor
 	err := r.each(func(p place) error {
-		all = nil
-		err := p.fault(ctx, p.repo.Referrers(ctx, ocispec.Descriptor{Digest: d}, artifactType, func(page []ocispec.Descriptor) error {
-			if len(all)+len(page) > MaxReferrers {
-				return fmt.Errorf("%s/referrers/%s: more than %d: %w", p.base, d, MaxReferrers, fetch.ErrUpstream)
-			}
-			all = append(all, page...)
-			return nil
-		}))
+		var err error
+		all, err = p.referrers(ctx, d, artifactType)
+		status := statusOf(err)
+		if slices.Contains(noReferrersAPI, status) && p.repo.SetReferrersCapability(false) == nil {
+			p.seen.noReferrers.CompareAndSwap(0, int32(status)) //nolint:gosec // three digits
+			all, err = p.referrers(ctx, d, artifactType)
+		}
 		switch none := err == nil && len(all) == 0 || NotFound(err); {
 		case none && p == r.own():
 			return nil
@@ -191,6 +228,26 @@ func (r *Repository) Referrers(ctx context.Context, d digest.Digest, artifactTyp
 		return err
 	})
 	return all, err
+}
+
+// noReferrersAPI are the answers of registries that have no API for referrers, besides
+// 404, which oras knows.
+var noReferrersAPI = []int{http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented}
+
+// NoReferrers is the status by which the registry itself refused the question for
+// referrers, 0 if it did not.
+func (r *Repository) NoReferrers() int { return int(r.own().seen.noReferrers.Load()) }
+
+// referrers asks one place.
+func (p place) referrers(ctx context.Context, d digest.Digest, artifactType string) (all []ocispec.Descriptor, err error) {
+	err = p.repo.Referrers(ctx, ocispec.Descriptor{Digest: d}, artifactType, func(page []ocispec.Descriptor) error {
+		if len(all)+len(page) > MaxReferrers {
+			return fmt.Errorf("%s/referrers/%s: more than %d: %w", p.base, d, MaxReferrers, fetch.ErrUpstream)
+		}
+		all = append(all, page...)
+		return nil
+	})
+	return all, p.fault(ctx, err)
 }
 
 func isContext(err error) bool {

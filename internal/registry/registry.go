@@ -21,6 +21,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"oras.land/oras-go/v2/registry/remote"
 
@@ -156,6 +157,14 @@ type Repository struct {
 type place struct {
 	base string // URL of the repository, without '/' at the end
 	repo *remote.Repository
+	seen *seen
+}
+
+// seen is what an endpoint turned out to answer, for all who ask it.
+type seen struct {
+	head        atomic.Bool  // a HEAD of a manifest was answered
+	noHead      atomic.Bool  // HEAD is refused where GET is answered
+	noReferrers atomic.Int32 // the status by which the question for referrers is refused
 }
 
 // Repository is the one of that name, host/repository: docker.io/library/alpine.
@@ -195,7 +204,7 @@ func (c *Client) place(e endpoint, repository string) (place, error) {
 	repo.TagListPageSize, repo.TagListMaxPages = tagPage, maxPages
 	repo.ReferrerListMaxPages = maxPages
 	repo.SkipReferrersGC = true // nothing is ever deleted in somebody's registry
-	return place{base: e.scheme + "://" + e.host + "/v2/" + repository, repo: repo}, nil
+	return place{base: e.scheme + "://" + e.host + "/v2/" + repository, repo: repo, seen: new(seen)}, nil
 }
 
 // Name is host/repository.

@@ -205,6 +205,9 @@ func (g *gathering) walk(ctx context.Context, d bundle.Digest, told child, depth
 
 // settleTags decides what the mirror has under each tag.
 func (g *gathering) settleTags() {
+	if status := g.repo.NoReferrers(); status != 0 {
+		g.notes = append(g.notes, fmt.Sprintf("%s: the registry answers %d to the question for referrers: only those under the tag sha256-<digest> were found; signatures: none does not ask", g.image, status))
+	}
 	for _, name := range slices.Sorted(maps.Keys(g.tags)) {
 		t := g.tags[name]
 		n := g.nodes[t.upstream]
