@@ -27,7 +27,9 @@ func layVerbatim(env *sources.Env, l *loaded, held *rpmmd.Interner) (repo source
 	files = &stock.Stock{}
 	dirs := make([]string, len(l.repos))
 	for i, r := range l.repos {
-		payload, err := l.payload(env, r, held)
+		first := len(files.Files)
+		err := l.addPayload(env, r, held, files)
+		payload := files.Files[first:]
 		if err == nil {
 			climb := 0
 			for j := range payload {
@@ -39,7 +41,6 @@ func layVerbatim(env *sources.Env, l *loaded, held *rpmmd.Interner) (repo source
 			return repo, nil, err
 		}
 		r.put(payload, dirs[i])
-		files.Add(payload...)
 		files.Add(l.own(r, dirs[i])...)
 	}
 	if err := files.Settle(); err != nil {
@@ -49,24 +50,24 @@ func layVerbatim(env *sources.Env, l *loaded, held *rpmmd.Interner) (repo source
 	return repo, files, err
 }
 
-// payload are the packages of a repository and what its deltas need. Their paths are
-// below the repository.
-func (l *loaded) payload(env *sources.Env, r *loadedRepo, held *rpmmd.Interner) ([]stock.File, error) {
-	var files []stock.File
+// addPayload adds the packages of a repository and what its deltas need. Their paths are
+// below the repository until put gives them those in the mount.
+func (l *loaded) addPayload(env *sources.Env, r *loadedRepo, held *rpmmd.Interner, files *stock.Stock) error {
 	more := &stock.More{Vouched: l.trust.vouched(r.head)}
 	err := r.packages(env, rpmmd.Files, held, func(p *rpmmd.Package, at location) error {
 		if at.isForeign() {
 			return fmt.Errorf("%s: is at %s, where clients without that network cannot go: mode: rebuilt carries it and writes metadata that leads here: %w",
 				p.NEVRA(), fetch.Redact(at.url), bundle.ErrUsage)
 		}
-		files = append(files, r.packageFile(p, at, reasonWhole, more))
+		files.Add(r.packageFile(p, at, reasonWhole, more))
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	deltas, err := r.deltas(env, held)
-	return append(files, deltas...), err
+	files.Add(deltas...)
+	return err
 }
 
 // signedFiles are repomd.xml and its signature, in a folder of the mount, without

@@ -34,6 +34,10 @@ const (
 
 // Interner keeps one copy of each string and relation, and counts what they
 // need. It is for one reader at a time; the zero value is ready.
+//
+// Package unique in its place took 6 times as long, with 2,159,505 allocations in place
+// of 753 for 3,000,000 references to 300,000 names (BenchmarkInterner). It counts
+// nothing either, so hostile lists would need another bound.
 type Interner struct {
 	// Limit bounds what is held, in bytes; 0: MaxHeld.
 	Limit int64
