@@ -1,11 +1,13 @@
 package apt
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources/export"
 )
@@ -59,5 +61,39 @@ func TestArchiveStaysAtOdds(t *testing.T) {
 	_, err := export.Run(t.Context(), o)
 	if !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), a.server.URL(pool)) || !strings.Contains(err.Error(), "read once more") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// All packages that are gone or have other bytes are named in one run, and can be left
+// out by name and version.
+func TestEveryBadPackageIsNamed(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.packages["main amd64"] = append(a.packages["main amd64"], pkg("hello", "2.9-1", "amd64", ""), pkg("large", "1", "amd64", ""), pkg("large", "2", "amd64", ""))
+	for _, version := range []string{"1", "2"} {
+		a.content[a.pool("main", "large", version, "amd64")] = strings.Repeat("0123456789"+version, bundle.SmallBlob/8)
+	}
+	a.publish()
+	at := func(name, version string) string { return a.at + "/" + a.pool("main", name, version, "amd64") }
+	right := a.body(a.pool("main", "libhello", "2.10-3", "amd64"))
+	a.server.Put(at("libhello", "2.10-3"), bytes.ToUpper(right))
+	a.server.Put(at("other", "1"), []byte("something longer than it was"+string(a.body(a.pool("main", "other", "1", "amd64")))))
+	a.server.Remove(at("hello", "2.9-1"))
+	a.server.Remove(at("large", "2"))
+	x := newExporter(t, a.dir)
+	run := func(more ...string) error {
+		x.write("gapbundle.yaml", []byte("version: 1\nname: demo\nsigning: {exporter: exporter.key}\nsources:\n"+a.spec(more...)))
+		o := x.o
+		o.Now, o.Targets = x.now, []string{t.TempDir()}
+		_, err := export.Run(t.Context(), o)
+		return err
+	}
+	err := run()
+	if !errors.Is(err, fetch.ErrUpstream) {
+		t.Fatalf("got %v, want ErrUpstream", err)
+	}
+	for name, bad := range map[string]bool{"libhello_2.10-3": true, "other_1": true, "/hello_2.9-1": true, "large_2": true, "large_1": false, "/hello_2.10-3": false, "data_1": false} {
+		if strings.Contains(err.Error(), name) != bad {
+			t.Errorf("%s: is bad: %v; got %v", name, bad, err)
+		}
 	}
 }

@@ -137,7 +137,8 @@ func (c *crew) have(d bundle.Digest) (int64, bool) {
 // order, and settles each. It returns an error only if nothing more can be
 // written; a refused artifact is a finding, and those behind it in this run
 // are left for the next attempt, so that the record of the run stays a prefix
-// of its plan.
+// of its plan. They are looked at all the same (suspect): all that are bad are
+// findings.
 func (c *crew) fill(ctx context.Context, run media.Run, in <-chan *outcome) (err error) {
 	w, err := c.open(ctx, run)
 	if err != nil {
@@ -151,11 +152,15 @@ func (c *crew) fill(ctx context.Context, run media.Run, in <-chan *outcome) (err
 	queue := make(chan *loading, aheadItems)
 	group.Go(func() error { return c.ahead(ctx, group, w, in, queue) })
 	group.Go(func() error {
-		refused := false
+		refused, probes := false, maxProbes
 		for l := range queue {
-			if refused || ctx.Err() != nil {
+			if ctx.Err() != nil {
 				l.release()
 				l.settle(errLeft)
+				continue
+			}
+			if refused {
+				l.settle(c.suspect(ctx, l, &probes))
 				continue
 			}
 			err := c.write(ctx, w, l)
@@ -164,7 +169,12 @@ func (c *crew) fill(ctx context.Context, run media.Run, in <-chan *outcome) (err
 				c.abort(err)
 				return err
 			}
-			refused = refused || l.err != nil
+			if l.err != nil {
+				refused = true
+				if !Moved(l.err) {
+					probes = 0 // upstream cannot be reached, or the like: nothing is learned by asking on
+				}
+			}
 		}
 		return nil
 	})

@@ -40,7 +40,7 @@ func (s *session) write(ctx context.Context) (*Result, error) {
 	case err != nil:
 		return nil, errors.Join(first, fmt.Errorf("planned once more: %w", err))
 	case !changed:
-		return nil, errors.Join(first, fmt.Errorf("upstream's metadata, read once more, say the same: %w", fetch.ErrUpstream))
+		return nil, errors.Join(first, &atOdds{fmt.Errorf("upstream's metadata, read once more, say the same: %w", fetch.ErrUpstream)})
 	}
 	j.writer, j.seen = nil, make(map[string]string)
 	r, second := j.attempt(ctx)
@@ -48,6 +48,16 @@ func (s *session) write(ctx context.Context) (*Result, error) {
 		second = errors.Join(second, fmt.Errorf("before that, planned from older metadata: %w", first))
 	}
 	return r, second
+}
+
+// atOdds is an upstream that does not have what its metadata say, whenever they are read.
+type atOdds struct{ error }
+
+func (e *atOdds) Unwrap() error { return e.error }
+
+// Hint says what to do about it.
+func (*atOdds) Hint() string {
+	return "repeat the command later; until upstream is right, exclude in the source leaves out what is named (apt and rpm: name=version)"
 }
 
 // sameContent reports whether two roots describe the same files and say the same

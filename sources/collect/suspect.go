@@ -1,0 +1,68 @@
+package collect
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// maxProbes bounds how many artifacts are looked at after a refusal, in each run.
+const maxProbes = 4096
+
+// suspect looks at an artifact that is not written because another one of its run was
+// refused: whoever reads the report shall see all that is bad, not the first of it. A
+// small one is read and compared with its size and digest, a large one is asked for.
+// The error is errLeft where nothing speaks against it, or where probes, which are how
+// many may be looked at, are used up.
+func (c *crew) suspect(ctx context.Context, l *loading, probes *int) error {
+	defer l.release()
+	if l.recorded != nil || l.artifact.File.Size < 0 || *probes == 0 {
+		return errLeft
+	}
+	*probes--
+	var err error
+	if l.loaded != nil {
+		<-l.loaded
+		if err = unlike(l.artifact, l.bytes, l.failed); err != nil { // as append does, one more look
+			_, bytes, failed := load(ctx, l.artifact, l.artifact.File.Size)
+			err = unlike(l.artifact, bytes, failed)
+		}
+	} else {
+		err = probe(ctx, l.artifact)
+	}
+	if err == nil || ctx.Err() != nil {
+		return errLeft
+	}
+	if err = asUpstream(err, l.artifact); !Moved(err) {
+		*probes = 0
+		return errLeft
+	}
+	return l.named(err)
+}
+
+// unlike is why small content is not what the artifact is; nil: it is.
+func unlike(a sources.Artifact, content []byte, failed error) error {
+	switch f := a.File; {
+	case failed != nil:
+		return failed
+	case int64(len(content)) > f.Size:
+		return fmt.Errorf("more than %d bytes: %w", f.Size, bundle.ErrCorrupt)
+	case int64(len(content)) < f.Size:
+		return fmt.Errorf("%d bytes, want %d: %w", len(content), f.Size, bundle.ErrCorrupt)
+	case !f.Digest.IsZero() && bundle.DigestOf(content) != f.Digest:
+		return fmt.Errorf("got %s, want %s: %w", bundle.DigestOf(content), f.Digest, bundle.ErrCorrupt)
+	}
+	return nil
+}
+
+// probe asks whether there is content at all.
+func probe(ctx context.Context, a sources.Artifact) error {
+	content, err := a.Open(ctx, 0, "")
+	if err != nil {
+		return err
+	}
+	_ = content.Body.Close() // nothing was read
+	return nil
+}
