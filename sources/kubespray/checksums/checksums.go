@@ -238,7 +238,7 @@ func (t *Tables) Find(raw string) (Key, Sum, error) {
 	case len(found) > 1:
 		return Key{}, Sum{}, fmt.Errorf("%d checksums could be meant: %s", len(found), join(found))
 	case len(missing) > 0:
-		return Key{}, Sum{}, fmt.Errorf("Kubespray's checksums have no %s", strings.Join(missing, ", "))
+		return Key{}, Sum{}, fmt.Errorf("no %s in Kubespray's checksums", strings.Join(missing, ", "))
 	}
 	return Key{}, Sum{}, errors.New("no table of Kubespray's checksums is about such a URL")
 }
