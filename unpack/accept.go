@@ -225,7 +225,7 @@ func rehearse(of *state.State, trees *tree.Trees, arrived *arrivals) (*Result, e
 		results := unpublished(of, c, state.Imported, nil)
 		for i := range results {
 			if len(c.candidates) > 0 && results[i].Name == c.candidates[0].Name() {
-				err := rehearsePlacing(of, c.candidates[0], len(arrived.all) > 1, &results[i])
+				err := rehearseOne(of, c.candidates[0], len(arrived.all) > 1, &results[i])
 				if err != nil {
 					errs = append(errs, err)
 				}
@@ -235,6 +235,16 @@ func rehearse(of *state.State, trees *tree.Trees, arrived *arrivals) (*Result, e
 	}
 	errs = append(errs, checkConflicts(of, trees, choices))
 	return res, errors.Join(errs...)
+}
+
+// rehearseOne says what would become of a bundle: a refusal that its lists show, or
+// volumes that are missing. The bytes of key files are read by an import alone.
+func rehearseOne(of *state.State, a *arrival, helped bool, res *BundleResult) error {
+	if _, err := listKeys(a.Bundle); err != nil {
+		res.Outcome, res.Reason = outcomeOf(err), err.Error()
+		return err
+	}
+	return rehearsePlacing(of, a, helped, res)
 }
 
 // rehearsePlacing finds the volumes that an import would still ask for. helped:

@@ -180,6 +180,9 @@ func (r *importing) choose(ctx context.Context, c *choice) (*arrival, error) {
 	for i, a := range c.candidates {
 		err := r.acquire(ctx, a)
 		if err == nil {
+			err = r.judgeKeys(a.Bundle)
+		}
+		if err == nil {
 			c.passed = append(c.passed, c.candidates[i+1:]...)
 			c.candidates = c.candidates[i : i+1]
 			return a, nil

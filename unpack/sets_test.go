@@ -150,11 +150,12 @@ func TestClockFloor(t *testing.T) {
 func TestPublishedKeysBecomeTrusted(t *testing.T) {
 	e := bundletest.New(t, "site")
 	r := newRig(t, e)
-	key := bundle.PublishedKey{Fingerprint: strings.Repeat("AB", 20), Mounts: []string{"apt/debs"}, Path: "keys/upstream.asc", Role: "upstream"}
+	upstream := newKey(t, false)
+	key := upstream.at("upstream.asc")
 	repos := func(content string) []bundletest.Repository {
 		return []bundletest.Repository{
 			apt(map[string]string{"a": content}),
-			{Name: "keyring", Kind: "apt", Mount: "keys", Files: map[string]string{"upstream.asc": "key"}},
+			{Name: "keyring", Kind: "apt", Mount: "keys", Files: map[string]string{"upstream.asc": upstream.armored}},
 		}
 	}
 	made := e.Export(t, repos("1"), bundletest.Options{Keys: []bundle.PublishedKey{key}})

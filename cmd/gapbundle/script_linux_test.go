@@ -385,18 +385,20 @@ func field(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], fmt.Sprint(v))
 }
 
-// forge DIR makes a bundle of the set tools that publishes an OpenPGP key,
-// which no kind of source does yet; its exporter's public key is DIR.pub.
+// forge DIR makes a bundle of the set tools that publishes an OpenPGP key; its
+// exporter's public key is DIR.pub. With a second argument another file below
+// keys/, which holds that text, is published next to it.
 func (w *world) forge(ts *testscript.TestScript, _ bool, args []string) {
 	e := bundletest.New(w.t, "tools")
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.Mkdir(dir, 0o755))
 	ts.Check(os.WriteFile(dir+".pub", e.Signer.PublicPEM(), 0o644))
-	const fingerprint = "0123456789ABCDEF0123456789ABCDEF01234567"
-	e.Export(w.t, []bundletest.Repository{{Name: "packages", Mount: "packages", Files: map[string]string{"a": "content"}}},
-		bundletest.Options{Targets: []string{dir}, Keys: []bundle.PublishedKey{
-			{Fingerprint: fingerprint, Role: "upstream", Mounts: []string{"packages"}, Path: "keys/" + fingerprint + ".asc"},
-		}})
+	keys := bundletest.Keyring()
+	if len(args) > 1 {
+		keys.Files["unlisted.asc"] = args[1]
+	}
+	e.Export(w.t, []bundletest.Repository{{Name: "packages", Mount: "packages", Files: map[string]string{"a": "content"}}, keys},
+		bundletest.Options{Targets: []string{dir}, Keys: []bundle.PublishedKey{bundletest.Published("packages")}})
 }
 
 // unchanged PROGRAM ARG... runs a program, which has to succeed, and requires

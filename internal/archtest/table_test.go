@@ -139,7 +139,10 @@ func table() map[string]row {
 			imports: []string{"bundle"},
 		},
 		"unpack": {
-			imports: []string{"bundle", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
+			imports: []string{"bundle", "verify", "unpack/certs", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
+		},
+		"unpack/certs": {
+			within: "unpack",
 		},
 		"unpack/site": {
 			imports: []string{"bundle"},

@@ -20,7 +20,8 @@ const makeGoldenEnv = "GAPBUNDLE_MAKE_GOLDEN"
 
 // golden is where bundles of format 1 are kept that were made in November
 // 2026: a full one and a delta by the program, and one with everything that
-// the folder kind does not use.
+// the folder kind does not use. In "refused" is the first of the latter, which
+// declares a key that it does not publish: it is read, and no longer imported.
 const golden = "testdata/golden"
 
 // Format 1 does not drift: what was written once is verified and imported, and
@@ -36,12 +37,12 @@ func TestGolden(t *testing.T) {
 	s := &site{t: t, dir: t.TempDir()}
 	from := filepath.Join(here, golden)
 	s.shell("cp -r " + from + "/. .")
-	for _, set := range []string{"site", "kinds"} {
+	for _, set := range []string{"site", "kinds", "keyed"} {
 		s.ok("trust", "add", "--mirror", "mirror", "--role", "exporter", "--set", set, "--yes", set+".pub")
 	}
 	// Any key and path that the root of format 1 has is known by name.
-	for _, name := range []string{"site-000001", "site-000002", "kinds-000001"} {
-		m, err := bundle.ParseManifest([]byte(s.read("medium/" + name + "/bundle.json")))
+	for _, name := range []string{"medium/site-000001", "medium/site-000002", "medium/keyed-000001", "refused/kinds-000001"} {
+		m, err := bundle.ParseManifest([]byte(s.read(name + "/bundle.json")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,14 +51,17 @@ func TestGolden(t *testing.T) {
 		}
 	}
 	s.ok("verify", "medium/site-000001", "medium/site-000002", "--mirror", "mirror")
-	s.fails(4, []string{"0123456789ABCDEF0123456789ABCDEF01234567"}, "verify", "medium/kinds-000001", "--mirror", "mirror")
+	s.fails(4, []string{"0123456789ABCDEF0123456789ABCDEF01234567"}, "verify", "refused/kinds-000001", "--mirror", "mirror")
+	s.ok("verify", "refused/kinds-000001", "--pub", "kinds.pub")
+	s.fails(4, []string{"keys/0123456789ABCDEF0123456789ABCDEF01234567.asc"}, "import", "refused", "--to", "mirror", "--accept-keys")
+	s.fails(4, []string{bundletest.Fingerprint}, "verify", "medium/keyed-000001", "--mirror", "mirror")
 	s.ok("verify", "medium/site-000001", "--pub", "site.pub")
-	s.ok("import", "medium/site-000001", "medium/kinds-000001", "--to", "mirror", "--accept-keys")
+	s.ok("import", "medium/site-000001", "medium/keyed-000001", "--to", "mirror", "--accept-keys")
 	s.expect("mirror", "served-1")
 	s.ok("import", "medium", "--to", "mirror", "--accept-keys")
 	s.expect("mirror", "served-2")
-	for _, dir := range []string{"site-000001", "site-000002", "kinds-000001"} {
-		s.shell("cd medium/" + dir + " && sha256sum --quiet -c SHA256SUMS")
+	for _, dir := range []string{"medium/site-000001", "medium/site-000002", "medium/keyed-000001", "refused/kinds-000001"} {
+		s.shell("cd " + dir + " && sha256sum --quiet -c SHA256SUMS")
 	}
 }
 
@@ -100,27 +104,32 @@ func makeGolden(t *testing.T, to string) {
 	s.write("data/new", "new")
 	s.check(os.Remove(s.path("data/empty")))
 	s.export("medium")
-	e := bundletest.New(t, "kinds")
-	const fingerprint = "0123456789ABCDEF0123456789ABCDEF01234567"
-	e.Export(t, []bundletest.Repository{
+	makeKeyed(s)
+	s.copy("keys/exporter.pub", "site.pub")
+	for _, set := range []string{"site", "keyed"} {
+		s.ok("trust", "add", "--mirror", "mirror", "--role", "exporter", "--set", set, "--yes", set+".pub")
+	}
+	s.ok("import", "medium/site-000001", "medium/keyed-000001", "--to", "mirror", "--accept-keys")
+	s.write("served-1", s.sums("mirror"))
+	s.ok("import", "medium", "--to", "mirror", "--accept-keys")
+	s.write("served-2", s.sums("mirror"))
+	s.shell("mkdir -p " + to + " && cp -r medium site.pub keyed.pub served-1 served-2 " + to)
+}
+
+// makeKeyed writes the bundle with everything that the folder kind does not use.
+func makeKeyed(s *site) {
+	e := bundletest.New(s.t, "keyed")
+	e.Export(s.t, []bundletest.Repository{
 		{Name: "debs", Kind: "apt", Mount: "apt/debs", Files: map[string]string{"dists/stable/InRelease": "release", "pool/a.deb": noise(3, 2000)}},
 		{Name: "images", Kind: "oci", Mount: "oci/images", Files: map[string]string{"v2/a/manifests/latest": "{}"},
 			MediaTypes: map[string]string{"v2/a/manifests/latest": "application/vnd.oci.image.index.v1+json"}},
+		bundletest.Keyring(),
 	}, bundletest.Options{
 		Targets: []string{s.path("medium")},
-		Keys:    []bundle.PublishedKey{{Fingerprint: fingerprint, Role: "upstream", Mounts: []string{"apt/debs"}, Path: "keys/" + fingerprint + ".asc"}},
+		Keys:    []bundle.PublishedKey{bundletest.Published("apt/debs")},
 		Change: func(m *bundle.Manifest) {
 			m.Annotations = map[string]string{"dev.example.note": "kept as it is"}
 		},
 	})
-	s.copy("keys/exporter.pub", "site.pub")
-	s.write("kinds.pub", string(e.Signer.PublicPEM()))
-	for _, set := range []string{"site", "kinds"} {
-		s.ok("trust", "add", "--mirror", "mirror", "--role", "exporter", "--set", set, "--yes", set+".pub")
-	}
-	s.ok("import", "medium/site-000001", "medium/kinds-000001", "--to", "mirror", "--accept-keys")
-	s.write("served-1", s.sums("mirror"))
-	s.ok("import", "medium", "--to", "mirror", "--accept-keys")
-	s.write("served-2", s.sums("mirror"))
-	s.shell("mkdir -p " + to + " && cp -r medium site.pub kinds.pub served-1 served-2 " + to)
+	s.write("keyed.pub", string(e.Signer.PublicPEM()))
 }

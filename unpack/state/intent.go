@@ -106,7 +106,7 @@ func (w *Writer) Complete(in *Intent) error {
 		}
 	}
 	for _, name := range in.Settled {
-		if err := w.dropPending(name); err != nil {
+		if err := w.DropPending(name); err != nil {
 			return err
 		}
 	}

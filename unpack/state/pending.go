@@ -192,9 +192,9 @@ func (w *Writer) ForgetPlaced(name string) error {
 	return durable.Remove(w.root, placedFile(name))
 }
 
-// dropPending removes everything of a bundle that waits no longer. The record
+// DropPending removes everything of a bundle that waits no longer. The record
 // goes first: without it the rest is rubbish.
-func (w *Writer) dropPending(name string) error {
+func (w *Writer) DropPending(name string) error {
 	if err := w.ForgetPlaced(name); err != nil {
 		return err
 	}
