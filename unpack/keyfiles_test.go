@@ -118,6 +118,10 @@ func TestKeyFilesOfHostileBundles(t *testing.T) {
 		const path = "el/9/repodata/repomd.xml.key"
 		return bundletest.Repository{Name: "rpms", Kind: "rpm", Mount: "rpm/el", Files: map[string]string{path: content}, Filled: map[string]bool{path: filled}}
 	}
+	many := maps.Clone(good)
+	for i := range 4096 {
+		many[fmt.Sprint("again/", i, ".asc")] = debian.armored
+	}
 	for name, c := range map[string]struct {
 		files map[string]string
 		more  []bundletest.Repository
@@ -140,6 +144,7 @@ func TestKeyFilesOfHostileBundles(t *testing.T) {
 		"an empty file":                             {files: with("debian.asc", ""), want: []string{"keys/debian.asc", debian.fingerprint}},
 		"a key file missing":                        {files: without("other.asc"), want: []string{"keys/other.asc", other.fingerprint}, dry: true},
 		"no key file at all":                        {want: []string{"found no such file"}, dry: true},
+		"too many files":                            {files: many, want: []string{"keys/", "at most 4096 key files"}, dry: true},
 		"a file that is too large":                  {files: with("large.asc", strings.Repeat("\n", 17<<20)), want: []string{"keys/large.asc", "at most"}, dry: true},
 		"a key of an rpm repository":                {files: good, more: []bundletest.Repository{rpm(evil.armored, false)}, want: []string{"rpm/el/el/9/repodata/repomd.xml.key", "keys/"}, dry: true},
 		"the trusted key of an rpm repository, but": {files: good, more: []bundletest.Repository{rpm(debian.armored+"\n", false)}, want: []string{"repomd.xml.key"}, dry: true},
