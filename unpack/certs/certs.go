@@ -177,7 +177,7 @@ func fingerprint(whole, body []byte) (string, error) {
 	case version == v4 && len(body) <= maxV4Key:
 		h, head = sha1.New(), binary.BigEndian.AppendUint16([]byte{0x99}, uint16(len(body))) //nolint:gosec // as above; bounded
 	case version == v6:
-		h, head = sha256.New(), binary.BigEndian.AppendUint32([]byte{0x9b}, uint32(len(body))) //nolint:gosec // at most MaxFile
+		h, head = sha256.New(), binary.BigEndian.AppendUint32([]byte{0x9b}, uint32(len(body)))
 	default:
 		return "", fmt.Errorf("a public key of version %d with %d bytes, want version 4 or 6", version, len(body))
 	}
