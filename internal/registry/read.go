@@ -216,7 +216,7 @@ func (r *Repository) Referrers(ctx context.Context, d digest.Digest, artifactTyp
 		all, err = p.referrers(ctx, d, artifactType)
 		status := statusOf(err)
 		if slices.Contains(noReferrersAPI, status) && p.repo.SetReferrersCapability(false) == nil {
-			p.seen.noReferrers.CompareAndSwap(0, int32(status)) //nolint:gosec // three digits
+			p.seen.noReferrers.CompareAndSwap(0, int32(status))
 			all, err = p.referrers(ctx, d, artifactType)
 		}
 		switch none := err == nil && len(all) == 0 || NotFound(err); {
