@@ -130,17 +130,26 @@ func slimPackages(env *sources.Env, s *loadedSuite, f *form) ([]*deb.Package, er
 	var all []*deb.Package
 	var slim slimmer
 	err := stanzas(env, s, f, deb.Packages, func(p *deb.Package) error {
-		if s.entry.options.Absent == absentSkip {
-			if err := p.CheckForClient(); err != nil {
-				s.skipped = append(s.skipped, "left out: "+err.Error())
-				return nil
-			}
+		if fault := s.skips(p); fault != "" {
+			s.skipped = append(s.skipped, "left out: "+fault)
+			return nil
 		}
 		p, err := slim.cut(p)
 		all = append(all, p)
 		return err
 	})
 	return all, err
+}
+
+// skips returns why a package is left out because clients cannot read it; "": it is not.
+func (s *suite) skips(p *deb.Package) string {
+	if s.entry.options.Absent != absentSkip {
+		return ""
+	}
+	if err := p.CheckForClient(); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // request is what a source's spec asks for.
