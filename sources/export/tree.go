@@ -53,13 +53,16 @@ func (s *session) tree(kind string, collected []collect.Collected) *tree {
 	return t
 }
 
-// Repositories are those of the kind.
+// Repositories are those of the kind, sorted by name as in the root: what is made of
+// them is the same whichever of them are held.
 func (t *tree) Repositories() []bundle.Repository {
 	out := make([]bundle.Repository, 0, len(t.collected)+len(t.held))
 	for _, c := range t.collected {
 		out = append(out, c.Repository)
 	}
-	return append(out, t.held...)
+	out = append(out, t.held...)
+	slices.SortFunc(out, func(a, b bundle.Repository) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }
 
 // Files streams the list of a repository.
@@ -277,8 +280,9 @@ func (j *job) site(ctx context.Context, done []collect.Collected) ([]collect.Pla
 	return out, nil
 }
 
-// keyFiles are the files of all published keys: of planned repositories as
-// they gave them, of those held back as the base has them.
+// keyFiles are the files of all published keys: of planned repositories as they gave
+// them. While a repository is held back, all others that the base has stay: its clients
+// name them, and the root tells one file for each key, whoever else has it too.
 func (s *session) keyFiles() ([]sources.Artifact, error) {
 	var out []sources.Artifact
 	known := make(map[string]bool)
@@ -294,14 +298,7 @@ func (s *session) keyFiles() ([]sources.Artifact, error) {
 			}
 		}
 	}
-	held := make(map[string]bool)
-	for _, k := range s.heldKeys() {
-		name := strings.TrimPrefix(k.Path, keysMount+"/")
-		for _, name := range []string{name, sources.DearmoredPath(name)} {
-			held[name] = !known[name]
-		}
-	}
-	if len(held) == 0 {
+	if len(s.held) == 0 {
 		return out, nil
 	}
 	for _, r := range s.base.manifest.Repositories {
@@ -309,7 +306,7 @@ func (s *session) keyFiles() ([]sources.Artifact, error) {
 			continue
 		}
 		err := s.base.files(r, func(f bundle.File) {
-			if held[f.Path] {
+			if !known[f.Path] {
 				out = append(out, sources.Artifact{File: f, Evidence: bundle.Evidence{Path: f.Path, Vouched: bundle.VouchedMade}})
 			}
 		})
