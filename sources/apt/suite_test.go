@@ -67,7 +67,7 @@ func TestSuite(t *testing.T) {
 func TestSuiteRebuilt(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
 		Kinds: sources.Kinds{Kind()},
-		Site:  true,
+		Site:  true, FirstAlone: true,
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			r := newTwoReleases(t, dir)
 			return &sourcetest.Upstream{

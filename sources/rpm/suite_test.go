@@ -25,7 +25,7 @@ func TestSuite(t *testing.T) {
 func TestSuiteRebuilt(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
 		Kinds: sources.Kinds{Kind()},
-		Site:  true,
+		Site:  true, FirstAlone: true,
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			return newTwoReleases(t, dir).upstream("  architectures: [x86_64]\n  packages: [hello, data]\n", "  architectures: [x86_64]\n  packages: data\n")
 		},

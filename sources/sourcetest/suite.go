@@ -32,6 +32,9 @@ type Suite struct {
 	// repository's own: a public address stands for what is below its place, not for
 	// the very paths.
 	Renamed bool
+	// FirstAlone says that of two sources that want the same content the first carries
+	// it, as of two that have their files at one place.
+	FirstAlone bool
 
 	key  keyPair
 	site keyPair // if Site is set
@@ -96,6 +99,7 @@ func Run(t *testing.T, s Suite) {
 		{"removal and rollback", removal},
 		{"damage", damage},
 		{"hold and only", holding},
+		{"shared content", sharing},
 		{"client files", clientFiles},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
