@@ -281,8 +281,10 @@ func (j *job) site(ctx context.Context, done []collect.Collected) ([]collect.Pla
 }
 
 // keyFiles are the files of all published keys: of planned repositories as they gave
-// them. While a repository is held back, all others that the base has stay: its clients
-// name them, and the root tells one file for each key, whoever else has it too.
+// them, of those held back as the base has them. The root names one file for each key,
+// whichever repositories have it, so that of a repository that is held back may be
+// another: of the base, all files stay if all its keys do, or else those with the bytes
+// of one that a held repository's key is in.
 func (s *session) keyFiles() ([]sources.Artifact, error) {
 	var out []sources.Artifact
 	known := make(map[string]bool)
@@ -301,20 +303,46 @@ func (s *session) keyFiles() ([]sources.Artifact, error) {
 	if len(s.held) == 0 {
 		return out, nil
 	}
+	held := make(map[string]bool)
+	for _, k := range s.heldKeys() {
+		name := strings.TrimPrefix(k.Path, keysMount+"/")
+		held[name], held[sources.DearmoredPath(name)] = true, true
+	}
+	var files []bundle.File
+	stay := make(map[bundle.Digest]bool)
 	for _, r := range s.base.manifest.Repositories {
 		if r.Name != keysName {
 			continue
 		}
-		err := s.base.files(r, func(f bundle.File) {
-			if !known[f.Path] {
-				out = append(out, sources.Artifact{File: f, Evidence: bundle.Evidence{Path: f.Path, Vouched: bundle.VouchedMade}})
-			}
-		})
-		if err != nil {
+		if err := s.base.files(r, func(f bundle.File) {
+			files = append(files, f)
+			stay[f.Digest] = stay[f.Digest] || held[f.Path]
+		}); err != nil {
 			return nil, err
 		}
 	}
+	all := s.keysStay()
+	for _, f := range files {
+		if !known[f.Path] && (all || stay[f.Digest]) {
+			out = append(out, sources.Artifact{File: f, Evidence: bundle.Evidence{Path: f.Path, Vouched: bundle.VouchedMade}})
+		}
+	}
 	return out, nil
+}
+
+// keysStay reports whether every key that the base declares is declared again: then
+// every file of its keys may stay.
+func (s *session) keysStay() bool {
+	declared := make(map[string]bool)
+	for _, k := range s.publishedKeys() {
+		declared[k.Fingerprint] = true
+	}
+	for _, k := range s.base.manifest.Keys {
+		if !declared[k.Fingerprint] {
+			return false
+		}
+	}
+	return true
 }
 
 // heldKeys are the keys that the base publishes for repositories held back.
