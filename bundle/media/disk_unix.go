@@ -39,6 +39,6 @@ func fileSystem(dir string) (device uint64, size int64, err error) {
 	if err := unix.Stat(dir, &at); err != nil {
 		return 0, 0, &os.PathError{Op: "stat", Path: dir, Err: err}
 	}
-	all := float64(st.Blocks) * float64(st.Bsize) // types differ between systems
-	return uint64(at.Dev), int64(min(all, math.MaxInt64/4)), nil
+	all := float64(st.Blocks) * float64(st.Bsize)                // types differ between systems
+	return uint64(at.Dev), int64(min(all, math.MaxInt64/4)), nil //nolint:unconvert // Dev has another type on other systems
 }
