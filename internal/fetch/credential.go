@@ -14,6 +14,7 @@ const (
 	authDocker    = "docker-config"
 	authBasicEnv  = "basic-env"
 	authBearerEnv = "bearer-env"
+	authTokenEnv  = "token-env"
 )
 
 // credential is what tells a host who asks.
@@ -47,12 +48,9 @@ func (c *Client) newCredential(o HostOptions, name, port string) (*credential, e
 	}
 	switch auth {
 	case authBearerEnv:
-		token := c.options.Env(o.BearerEnv)
-		source := "variable " + o.BearerEnv + " (bearer)"
-		if err := checkSecret(token); err != nil {
-			return nil, fmt.Errorf("%s: %w", source, err)
-		}
-		return fixed(source, "Bearer "+token), nil
+		return c.tokenCredential(o.BearerEnv, "Bearer")
+	case authTokenEnv:
+		return c.tokenCredential(o.TokenEnv, "Token")
 	case authBasicEnv:
 		user, password, ok := strings.Cut(c.options.Env(o.BasicEnv), ":")
 		source := "variable " + o.BasicEnv + " (basic)"
@@ -68,17 +66,28 @@ func (c *Client) newCredential(o HostOptions, name, port string) (*credential, e
 	return nil, nil
 }
 
+// tokenCredential is a token in a variable, sent under a scheme.
+func (c *Client) tokenCredential(variable, scheme string) (*credential, error) {
+	token := c.options.Env(variable)
+	source := "variable " + variable + " (" + strings.ToLower(scheme) + ")"
+	if err := checkSecret(token); err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
+	}
+	return fixed(source, scheme+" "+token), nil
+}
+
 // auth is Auth, or what the other fields imply; two ways for one host are an
 // error, because which one goes first would be a guess.
 func (o HostOptions) auth() (string, error) {
 	implied := ""
-	switch {
-	case o.BearerEnv != "" && o.BasicEnv != "":
-		return "", fmt.Errorf("both a bearer and a basic credential: %w", ErrConfig)
-	case o.BearerEnv != "":
-		implied = authBearerEnv
-	case o.BasicEnv != "":
-		implied = authBasicEnv
+	for way, variable := range map[string]string{authBearerEnv: o.BearerEnv, authBasicEnv: o.BasicEnv, authTokenEnv: o.TokenEnv} {
+		switch {
+		case variable == "":
+		case implied != "":
+			return "", fmt.Errorf("credentials in two variables: %w", ErrConfig)
+		default:
+			implied = way
+		}
 	}
 	switch o.Auth {
 	case "", implied:
@@ -88,10 +97,10 @@ func (o HostOptions) auth() (string, error) {
 			return o.Auth, nil
 		}
 		return "", fmt.Errorf("auth %s and a credential by %s: %w", o.Auth, implied, ErrConfig)
-	case authBasicEnv, authBearerEnv:
+	case authBasicEnv, authBearerEnv, authTokenEnv:
 		return "", fmt.Errorf("auth %s names no variable, or the other form's: %w", o.Auth, ErrConfig)
 	}
-	return "", fmt.Errorf("auth %.40q: want %s, %s, %s or %s: %w", o.Auth, authNetrc, authDocker, authBasicEnv, authBearerEnv, ErrConfig)
+	return "", fmt.Errorf("auth %.40q: want %s, %s, %s, %s or %s: %w", o.Auth, authNetrc, authDocker, authBasicEnv, authBearerEnv, authTokenEnv, ErrConfig)
 }
 
 func fixed(source, value string) *credential {

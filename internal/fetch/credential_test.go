@@ -51,6 +51,7 @@ func forms() map[string]form {
 		}
 	}
 	return map[string]form{
+		"token-env":  {options: fetch.HostOptions{TokenEnv: "TOKEN"}, want: "Token " + canary, source: "variable TOKEN (token)"},
 		"bearer-env": {options: fetch.HostOptions{BearerEnv: "TOKEN"}, want: "Bearer " + canary, source: "variable TOKEN (bearer)"},
 		"basic-env":  {options: fetch.HostOptions{Auth: "basic-env", BasicEnv: "LOGIN"}, want: basic("user", canary+":x"), source: "variable LOGIN (basic)"},
 		"netrc": {options: fetch.HostOptions{Auth: "netrc"}, want: basic("user", canary), source: "netrc ",

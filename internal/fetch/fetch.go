@@ -30,7 +30,8 @@ type HostOptions struct {
 	ClientCert string   // PEM file; with ClientKey
 	ClientKey  string   // PEM file
 	Auth       string   // netrc | docker-config | basic-env | bearer-env; "": what the two fields below say
-	BearerEnv  string   // name of a variable that holds a token
+	BearerEnv  string   // name of a variable that holds a bearer token
+	TokenEnv   string   // name of a variable that holds a token, sent as "Authorization: Token"
 	BasicEnv   string   // name of a variable that holds user:password
 	Parallel   int      // requests at a time; 0: Options.Parallel
 	Rate       int64    // bytes a second, over all requests; 0: as fast as it goes

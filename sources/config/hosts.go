@@ -19,8 +19,9 @@ type host struct {
 	CA         string   `yaml:"ca" doc:"PEM file of authorities that are trusted for this host."`
 	ClientCert string   `yaml:"client-cert" doc:"PEM file of the client certificate."`
 	ClientKey  string   `yaml:"client-key" doc:"PEM file of the client certificate's key."`
-	Auth       string   `yaml:"auth" doc:"Where credentials come from: netrc, docker-config, basic-env or bearer-env."`
+	Auth       string   `yaml:"auth" doc:"Where credentials come from: netrc, docker-config, basic-env, bearer-env or token-env."`
 	BearerEnv  string   `yaml:"bearer-env" doc:"Environment variable that holds a bearer token."`
+	TokenEnv   string   `yaml:"token-env" doc:"Environment variable that holds a token for Authorization: Token, as private automation hubs want it."`
 	BasicEnv   string   `yaml:"basic-env" doc:"Environment variable that holds user:password."`
 	Parallel   int      `yaml:"parallel" doc:"Requests at the same time."`
 	Rate       Rate     `yaml:"rate" doc:"Bytes a second, such as 20MB/s."`
@@ -30,7 +31,7 @@ type host struct {
 }
 
 // auths are the values of auth.
-var auths = [...]string{"netrc", "docker-config", "basic-env", "bearer-env"}
+var auths = [...]string{"netrc", "docker-config", "basic-env", "bearer-env", "token-env"}
 
 const maxParallel = 64 // requests to one host; more is an attack on it
 
@@ -43,7 +44,7 @@ func hostOptions(dir string, hosts map[string]host) (map[string]fetch.HostOption
 		}
 		options[name] = fetch.HostOptions{
 			CA: within(dir, h.CA), ClientCert: within(dir, h.ClientCert), ClientKey: within(dir, h.ClientKey),
-			Auth: h.Auth, BearerEnv: h.BearerEnv, BasicEnv: h.BasicEnv,
+			Auth: h.Auth, BearerEnv: h.BearerEnv, TokenEnv: h.TokenEnv, BasicEnv: h.BasicEnv,
 			Parallel: h.Parallel, Rate: int64(h.Rate), RedirectTo: h.RedirectTo, TokenService: h.Tokens, Proxy: h.Proxy,
 		}
 	}
@@ -69,16 +70,19 @@ func (h host) check(name string) []error {
 	if (h.ClientCert == "") != (h.ClientKey == "") {
 		errs = append(errs, fmt.Errorf("client-cert and client-key: want both or none"))
 	}
-	if h.BearerEnv != "" && h.BasicEnv != "" {
-		errs = append(errs, fmt.Errorf("bearer-env and basic-env: want one of them"))
-	}
-	if h.Auth == "bearer-env" && h.BearerEnv == "" || h.Auth == "basic-env" && h.BasicEnv == "" {
-		errs = append(errs, fmt.Errorf("auth: %s: key %q names the variable and is missing", h.Auth, h.Auth))
-	}
-	for _, variable := range []string{h.BearerEnv, h.BasicEnv} {
+	given := 0
+	for way, variable := range map[string]string{"bearer-env": h.BearerEnv, "basic-env": h.BasicEnv, "token-env": h.TokenEnv} {
+		if variable != "" {
+			given++
+		} else if h.Auth == way {
+			errs = append(errs, fmt.Errorf("auth: %s: key %q names the variable and is missing", way, way))
+		}
 		if strings.ContainsAny(variable, "= :$") {
 			errs = append(errs, fmt.Errorf("want the name of an environment variable, not a credential"))
 		}
+	}
+	if given > 1 {
+		errs = append(errs, fmt.Errorf("bearer-env, basic-env and token-env: want one of them"))
 	}
 	if h.Parallel < 0 || h.Parallel > maxParallel {
 		errs = append(errs, fmt.Errorf("parallel: %d: want 1 to %d", h.Parallel, maxParallel))

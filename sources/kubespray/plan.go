@@ -178,7 +178,12 @@ func (c *chosen) remarks(unpinned map[string]bool) []string {
 	if c.tagOf("rancher/local-path-provisioner") != "" && c.tagOf("library/busybox") == "" {
 		notes = append(notes, "the local path provisioner starts docker.io/library/busybox, which the lists lack: carry it by a source of kind oci")
 	}
-	return notes
+	var lacking []string
+	if !slices.ContainsFunc(c.pins.Files, func(p pin) bool { return strings.Contains(p.URL, "/argo-cd/") }) {
+		lacking = append(lacking, "Argo CD's install.yaml and the experimental Gateway API (add-files)")
+	}
+	lacking = append(lacking, "packages of the system (kinds apt and rpm)", "requirements.txt of the machine that runs Ansible (pypi)", "the checkout (git)", "images of charts that are installed later (helm)")
+	return append(notes, "Kubespray's lists name what its download role fetches; if the site uses them, carry as well: "+strings.Join(lacking, ", "))
 }
 
 // lay adds the repository of a source and the sources derived from it.

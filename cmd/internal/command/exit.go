@@ -249,7 +249,7 @@ func upstreamHint(err error) string {
 	case errors.As(err, &redirect):
 		return fmt.Sprintf("if that host may be trusted with it, allow it in the spec under hosts: redirect-to: [%q]", bareHost(redirect.To))
 	case errors.As(err, &status) && (status.Status == 401 || status.Status == 403 || status.Status == 407):
-		return "name a credential for that host in the spec under hosts: auth, bearer-env or basic-env"
+		return "name a credential for that host in the spec under hosts: auth, bearer-env, token-env or basic-env"
 	case errors.As(err, &status) && (status.Status == 404 || status.Status == 410):
 		return "upstream does not have it any more: correct the address in the spec"
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
