@@ -138,7 +138,7 @@ func (a *archives) index(url string) []byte {
 	if m := indexedArch.FindStringSubmatch(url); m != nil {
 		arch = m[1]
 	}
-	for _, p := range []struct{ name, depends string }{{"slurm-wlm", "libhello1"}, {"libhello1", ""}, {"cuda-toolkit-13-0", "slurm-wlm"}} {
+	for _, p := range []struct{ name, depends string }{{"slurm-wlm", "libhello1"}, {"libhello1", ""}, {"cuda-toolkit-13-0", "slurm-wlm"}, {"snapd", ""}} {
 		fmt.Fprintf(&b, "Package: %s\nVersion: 1.0-1\nArchitecture: %s\n", p.name, arch)
 		if p.depends != "" {
 			fmt.Fprintf(&b, "Depends: %s (>= 1.0)\n", p.depends)

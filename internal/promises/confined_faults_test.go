@@ -66,7 +66,7 @@ func TestFullDisks(t *testing.T) {
 			test ! -e full/mirror/current || exit 93
 			mount -o remount,nr_inodes=10000 full
 			$COMMAND && diff -r data full/mirror/current/files/data && $P check full/mirror --data`},
-		{"medium", `mkdir -p full && mount -t tmpfs -o size=2m none full
+		{"medium", `mkdir -p full && mount -t tmpfs -o size=4m none full && head -c 2097152 /dev/zero >full/filler
 			COMMAND="$P export --full --to full --volume-size 1MiB --state st"
 			$COMMAND 2>err; test $? = 5 || { cat err; exit 91; }
 			grep -q 'needs 1048576 bytes, at most .* are free on full' err || { cat err; exit 92; }

@@ -121,7 +121,7 @@ func (w *World) image(name, platform string, docker, zstandard bool, tags ...str
 	}
 	system, architecture, _ := strings.Cut(platform, "/")
 	shared, sharedDiff := w.layer(own, map[string]string{"etc/os-release": "/etc/os-release"})
-	this, err := filepath.Abs("../../" + map[string]string{"amd64": "LICENSE", "arm64": "README.md"}[architecture])
+	this, err := filepath.Abs("../../../" + map[string]string{"amd64": "LICENSE", "arm64": "README.md"}[architecture])
 	w.check(err)
 	one, oneDiff := w.layer(own, map[string]string{"usr/share/doc/" + architecture: this})
 	config := v1.Image{
