@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"iter"
 	"slices"
+	"sync"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
@@ -22,12 +23,19 @@ const MarkKey = "configuration"
 // numbers, booleans and lists of them.
 func Configuration(of any) string { return digest(of).Hex()[:32] }
 
+// serializing guards the site's key: go-crypto keeps parts of what it serializes in the
+// key, which all sources share.
+var serializing sync.Mutex
+
 // Mark identifies everything that a choice is a function of: of, the program, and
 // the public key of the site, if there is one.
 func Mark(env *sources.Env, of any) (string, error) {
 	var key bytes.Buffer
 	if env.Site != nil {
-		if err := env.Site.Serialize(&key); err != nil {
+		serializing.Lock()
+		err := env.Site.Serialize(&key)
+		serializing.Unlock()
+		if err != nil {
 			return "", err
 		}
 	}
