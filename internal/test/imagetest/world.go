@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -84,15 +82,13 @@ func (w *World) JSON(v any) []byte {
 	return b
 }
 
-// layer is a tar of real files, compressed; diff is the digest of the tar.
+// layer returns a compressed tar with a file of that content under each name, and the digest of the tar.
 func (w *World) layer(compress func(io.Writer) io.WriteCloser, files map[string]string) (blob []byte, diff godigest.Digest) {
 	var plain, packed bytes.Buffer
 	archive := tar.NewWriter(&plain)
-	for name, from := range files {
-		content, err := os.ReadFile(from)
-		w.check(err)
+	for name, content := range files {
 		w.check(archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content)), ModTime: time.Unix(1, 0), Typeflag: tar.TypeReg, Format: tar.FormatPAX}))
-		_, err = archive.Write(content)
+		_, err := io.WriteString(archive, content)
 		w.check(err)
 	}
 	w.check(archive.Close())
@@ -120,10 +116,8 @@ func (w *World) image(name, platform string, docker, zstandard bool, tags ...str
 		}
 	}
 	system, architecture, _ := strings.Cut(platform, "/")
-	shared, sharedDiff := w.layer(own, map[string]string{"etc/os-release": "/etc/os-release"})
-	this, err := filepath.Abs("../../../" + map[string]string{"amd64": "LICENSE", "arm64": "README.md"}[architecture])
-	w.check(err)
-	one, oneDiff := w.layer(own, map[string]string{"usr/share/doc/" + architecture: this})
+	shared, sharedDiff := w.layer(own, map[string]string{"etc/os-release": "ID=demo\nNAME=\"Demo\"\n"})
+	one, oneDiff := w.layer(own, map[string]string{"usr/share/doc/" + architecture: strings.Repeat("This file is for "+platform+".\n", 400)})
 	config := v1.Image{
 		Created: &time.Time{}, Platform: v1.Platform{OS: system, Architecture: architecture},
 		Config: v1.ImageConfig{Cmd: []string{"/bin/true"}, Labels: map[string]string{"name": name}},

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/md5" //nolint:gosec // below
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -85,25 +86,29 @@ func (a *apt) run(dir string, program string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// site writes suites and pool into a folder, serves it, and counts who asked
-// for what, once nobody asks any more.
-func site(t *testing.T, files map[string][]byte) (url string, asked map[string]int) {
+// site writes suites and pool into a folder and serves it; asked returns how
+// often each path was asked for up to now.
+func site(t *testing.T, files map[string][]byte) (url string, asked func() map[string]int) {
 	t.Helper()
 	dir := t.TempDir()
 	for path, content := range files {
 		write(t, filepath.Join(dir, path), content)
 	}
-	asked = map[string]int{}
+	counts := map[string]int{}
 	var mu sync.Mutex // apt has several connections
 	handler := http.FileServer(http.Dir(dir))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
-		asked[r.URL.Path]++
+		counts[r.URL.Path]++
 		mu.Unlock()
 		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	return server.URL, asked
+	return server.URL, func() map[string]int {
+		mu.Lock()
+		defer mu.Unlock()
+		return maps.Clone(counts)
+	}
 }
 
 func TestAptAcceptsRebuiltSuite(t *testing.T) {
@@ -131,7 +136,7 @@ func TestAptAcceptsRebuiltSuite(t *testing.T) {
 		t.Fatalf("apt-get update: %v: %s", err, out)
 	}
 	byHash, byName := 0, 0
-	for path := range asked {
+	for path := range asked() {
 		switch {
 		case strings.Contains(path, "/by-hash/SHA256/"):
 			byHash++
@@ -140,7 +145,7 @@ func TestAptAcceptsRebuiltSuite(t *testing.T) {
 		}
 	}
 	if byHash == 0 || byName != 0 {
-		t.Errorf("asked by hash for %d files, by name for %d: %v", byHash, byName, asked)
+		t.Errorf("asked by hash for %d files, by name for %d: %v", byHash, byName, asked())
 	}
 	if out, err := a.run("", "apt-get", "install", "-y", "--download-only", "tool"); err != nil {
 		t.Errorf("apt-get install: %v: %s", err, out)
