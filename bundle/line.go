@@ -4,15 +4,17 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
 // Lists have tens of millions of lines, and encoding/json with the way round
 // by MarshalCanonical takes some 10 µs for one. So lines of files, evidence,
 // blobs and frames are written and read by hand here, for the shapes that
-// nearly all of them have. Whatever is unusual (annotations, an escaped
-// character, a negative number, anything not canonical) takes the slow way,
+// nearly all of them have. Whatever is unusual (a character that is escaped as
+// \u, a negative number, anything not canonical) takes the slow way,
 // which alone decides; that both agree on every line is fuzzed.
 
 // AppendLine appends the canonical form of v, without a newline. A string that
@@ -104,10 +106,11 @@ func validText(annotations map[string]string, texts ...string) bool {
 // MarshalCanonical knows how to write; what they appended is then void.
 
 func appendFile(dst []byte, f *File) ([]byte, bool) {
-	if f.Annotations != nil || !plain(f.Path) || !plain(f.MediaType) || !inRange(f.Size) {
+	if !plain(f.Path) || !plain(f.MediaType) || !inRange(f.Size) {
 		return dst, false
 	}
-	dst = appendDigest(append(dst, `{"digest":`...), &f.Digest)
+	dst, ok := appendAnnotations(append(dst, '{'), f.Annotations)
+	dst = appendDigest(append(dst, `"digest":`...), &f.Digest)
 	if f.Filled {
 		dst = append(dst, `,"filled":true`...)
 	}
@@ -116,14 +119,37 @@ func appendFile(dst []byte, f *File) ([]byte, bool) {
 	}
 	dst = appendText(append(dst, `,"path":`...), f.Path)
 	dst = strconv.AppendInt(append(dst, `,"size":`...), f.Size, 10)
-	return append(dst, '}'), true
+	return append(dst, '}'), ok
+}
+
+// appendAnnotations appends the member with the comma after it. The bytes of
+// ASCII keys are in the order of RFC 8785 section 3.2.3; others are not always.
+func appendAnnotations(dst []byte, annotations map[string]string) ([]byte, bool) {
+	if len(annotations) == 0 {
+		return dst, annotations == nil
+	}
+	var several [8]string // on the stack; more keys cost one allocation
+	keys := several[:0]
+	for k := range annotations {
+		if !plain(k) || len(k) != utf8.RuneCountInString(k) {
+			return dst, false
+		}
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	dst = append(dst, `"annotations":`...)
+	for i, k := range keys {
+		dst = append(dst, "{,"[min(i, 1)])
+		dst = appendString(append(appendText(dst, k), ':'), annotations[k])
+	}
+	return append(dst, '}', ','), true
 }
 
 func appendEvidence(dst []byte, e *Evidence) ([]byte, bool) {
-	if e.Annotations != nil || !plain(e.Origin) || !plain(e.Path) || !plain(e.Reason) || !plain(e.Vouched) {
+	if !plain(e.Origin) || !plain(e.Path) || !plain(e.Reason) || !plain(e.Vouched) {
 		return dst, false
 	}
-	dst = append(dst, '{')
+	dst, ok := appendAnnotations(append(dst, '{'), e.Annotations)
 	if e.Origin != "" {
 		dst = append(appendText(append(dst, `"origin":`...), e.Origin), ',')
 	}
@@ -132,7 +158,7 @@ func appendEvidence(dst []byte, e *Evidence) ([]byte, bool) {
 		dst = appendText(append(dst, `,"reason":`...), e.Reason)
 	}
 	dst = appendText(append(dst, `,"vouched":`...), e.Vouched)
-	return append(dst, '}'), true
+	return append(dst, '}'), ok
 }
 
 func appendBlob(dst []byte, b *Blob) ([]byte, bool) {
@@ -191,7 +217,9 @@ type scanner struct {
 }
 
 func (s *scanner) file(f *File) {
-	s.literal(`{"digest":`)
+	s.literal(`{`)
+	f.Annotations = s.annotations()
+	s.literal(`"digest":`)
 	s.digest(&f.Digest)
 	f.Filled = s.optional(`,"filled":true`)
 	if s.optional(`,"mediaType":`) {
@@ -204,8 +232,27 @@ func (s *scanner) file(f *File) {
 	s.end()
 }
 
+// annotations takes the member with the comma after it, or nothing.
+func (s *scanner) annotations() map[string]string {
+	if !s.optional(`"annotations":{`) {
+		return nil
+	}
+	annotations := map[string]string{}
+	for s.ok {
+		key := s.text()
+		s.literal(`:`)
+		annotations[key] = s.escaped()
+		if !s.optional(`,`) {
+			s.literal(`},`)
+			break
+		}
+	}
+	return annotations
+}
+
 func (s *scanner) evidence(e *Evidence) {
 	s.literal(`{`)
+	e.Annotations = s.annotations()
 	if s.optional(`"origin":`) {
 		e.Origin = s.text()
 		s.literal(`,`)
@@ -280,6 +327,33 @@ func (s *scanner) text() string {
 	text := string(s.rest[:n])
 	s.rest = s.rest[n+1:]
 	return text
+}
+
+// escaped takes a string in which a quotation mark or a backslash may be
+// escaped, as an ETag has them.
+func (s *scanner) escaped() string {
+	from := s.rest
+	if text := s.text(); !strings.Contains(text, `\`) {
+		return text
+	}
+	s.rest = from[1:]
+	var text []byte
+	for i := 0; i < len(s.rest); i++ {
+		c := s.rest[i]
+		if c == '"' {
+			s.rest = s.rest[i+1:]
+			return string(text)
+		}
+		if c == '\\' {
+			if i++; i == len(s.rest) || s.rest[i] != '"' && s.rest[i] != '\\' {
+				break
+			}
+			c = s.rest[i]
+		}
+		text = append(text, c)
+	}
+	s.ok = false
+	return ""
 }
 
 func (s *scanner) integer() int64 {

@@ -24,6 +24,12 @@ func lineSeeds() []string {
 		`{"digest":"` + d + `","mediaType":"application/json","path":"a/b.c","size":12}`,
 		`{"digest":"` + d + `","path":"ä/\"q","size":0}`,
 		`{"annotations":{"k":"v"},"digest":"` + d + `","path":"p","size":9007199254740991}`,
+		`{"annotations":{"a":"","etag":"\"x\\\\y\"","k":"ä"},"digest":"` + d + `","path":"p","size":512}`,
+		`{"annotations":{"b":"1","a":"2"},"digest":"` + d + `","path":"p","size":512}`,
+		`{"annotations":{"a":"1","a":"2"},"digest":"` + d + `","path":"p","size":512}`,
+		`{"annotations":{},"digest":"` + d + `","path":"p","size":512}`,
+		`{"annotations":{"a":"\\u0001","b":"\\n"},"digest":"` + d + `","path":"p","size":512}`,
+		`{"annotations":{"k":"v"},"origin":"o","path":"p","vouched":"index"}`,
 		`{"origin":"https://h.lan/x?y","path":"p","reason":"because","vouched":"tls-only"}`,
 		`{"path":"p","vouched":"index"}`,
 		`{"at":5,"digest":"` + d + `","length":6,"offset":512,"size":11}`,
@@ -145,6 +151,34 @@ func BenchmarkParseFileLine(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func BenchmarkParseAnnotatedLine(b *testing.B) {
+	line, _ := AppendLine(nil, annotated())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseLine[File](line); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkAppendAnnotatedLine(b *testing.B) {
+	f := annotated()
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		var err error
+		if buf, err = AppendLine(buf[:0], f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// annotated is a line as the exporter keeps it.
+func annotated() File {
+	return File{Digest: someDigest, Path: "pool/main/l/linux/linux-image-6.1.0-18-amd64_6.1.76-1_amd64.deb", Size: 12345678,
+		Annotations: map[string]string{"etag": `"65a1-60d2c"`, "last-modified": "Mon, 30 Nov 2026 07:00:00 GMT", "size": "12345678"}}
 }
 
 func BenchmarkAppendFileLine(b *testing.B) {
