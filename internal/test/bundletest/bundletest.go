@@ -37,6 +37,9 @@ type Repository struct {
 	MediaTypes map[string]string
 	// Filled are paths in which import fills in the mirror's address.
 	Filled map[string]bool
+	// Annotations are those of the repository, Marks those of files, by path.
+	Annotations map[string]string
+	Marks       map[string]map[string]string
 	// Lapses is when upstream's own signatures do; nil: never.
 	Lapses *time.Time
 }
@@ -167,7 +170,7 @@ func paths(r Repository) []string {
 
 // describe makes the lists of a repository.
 func describe(r Repository, base, now state) (bundle.Repository, media.Lists, error) {
-	out := bundle.Repository{Name: r.Name, Kind: r.Kind, Mount: r.Mount, UpstreamExpires: r.Lapses}
+	out := bundle.Repository{Name: r.Name, Kind: r.Kind, Mount: r.Mount, Annotations: r.Annotations, UpstreamExpires: r.Lapses}
 	if r.Kind == "" {
 		out.Kind = "files"
 	}
@@ -175,7 +178,7 @@ func describe(r Repository, base, now state) (bundle.Repository, media.Lists, er
 	fw, ew := bundle.NewListWriter[bundle.File](&files), bundle.NewListWriter[bundle.Evidence](&evidence)
 	for _, p := range paths(r) {
 		content := r.Files[p]
-		err := fw.Write(bundle.File{Path: p, Size: int64(len(content)), Digest: bundle.DigestOf([]byte(content)), Filled: r.Filled[p], MediaType: r.MediaTypes[p]})
+		err := fw.Write(bundle.File{Path: p, Size: int64(len(content)), Digest: bundle.DigestOf([]byte(content)), Filled: r.Filled[p], MediaType: r.MediaTypes[p], Annotations: r.Marks[p]})
 		if err == nil {
 			err = ew.Write(bundle.Evidence{Path: p, Vouched: bundle.VouchedLocal})
 		}
