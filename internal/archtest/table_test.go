@@ -273,6 +273,9 @@ func table() map[string]row {
 		"internal/test/bundletest": {
 			test: true, imports: []string{"bundle", "bundle/media", "verify"},
 		},
+		"internal/test/handmade": {
+			test: true,
+		},
 		"internal/test/settest": {
 			test: true, imports: []string{"bundle", "unpack", "internal/test/bundletest"},
 		},

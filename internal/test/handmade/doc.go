@@ -1,0 +1,8 @@
+// Package handmade writes bundles for tests by the text of docs/format.md alone. It
+// imports nothing of this module, so it shares no mistake with the packages that write
+// and read bundles, and it can make and rightly sign what they never would.
+//
+// Everything that is JSON is an Object until the moment it is written, and every piece
+// has a hook: a test changes one thing, and all digests, sizes and signatures that
+// follow from it are made anew. It is for tests only.
+package handmade
