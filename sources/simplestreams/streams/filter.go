@@ -16,15 +16,12 @@ type Filter struct {
 	Key     string
 	Text    string // as it was written
 	value   string
-	search  *regexp.Regexp // nil: compared
+	search  *expression // nil: compared
 	negated bool
 }
 
 // form is the grammar of python-simplestreams' filters; \w is that of Python.
 var form = regexp.MustCompile(`^([\p{L}\p{N}_|-]+) *(!?[=~]) *(.*)$`)
-
-// foreign are expressions that RE2 and Python both read, and differently.
-var foreign = []string{"{,", "[[:", `\p`, `\P`, `\Q`, `\C`, `\z`}
 
 // UnmarshalText reads a filter. An expression that RE2 does not have, or reads
 // differently from Python, is refused.
@@ -37,13 +34,8 @@ func (f *Filter) UnmarshalText(b []byte) error {
 	if !strings.HasSuffix(parts[2], "~") {
 		return nil
 	}
-	for _, s := range foreign {
-		if strings.Contains(f.value, s) {
-			return fmt.Errorf("filter %.80q: %s means something else in Python: write it differently", b, s)
-		}
-	}
 	var err error
-	if f.search, err = regexp.Compile(f.value); err != nil {
+	if f.search, err = parseExpression(f.value); err != nil {
 		return fmt.Errorf("filter %.80q: %w", b, err)
 	}
 	return nil
@@ -59,7 +51,7 @@ func (f *Filter) Matches(get func(key string) (any, bool)) bool {
 	s, _ := text(v)
 	found := s == f.value
 	if f.search != nil {
-		found = f.search.MatchString(s)
+		found = f.search.matches(s)
 	}
 	return found != f.negated
 }
