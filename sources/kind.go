@@ -118,6 +118,21 @@ type Tree interface {
 	Open(ctx context.Context, repo, path string) (io.ReadCloser, error)
 }
 
+// AtHand is a Tree whose content is on the own disk, as inside: parts of a file can be
+// read without the rest. On the exporting side, where a check opens a file by fetching
+// it, a Tree is not one.
+type AtHand interface {
+	Tree
+	// OpenAt is like Open, for any place in the file.
+	OpenAt(ctx context.Context, repo, path string) (ReadAtCloser, error)
+}
+
+// ReadAtCloser is an open file that can be read at any place.
+type ReadAtCloser = interface {
+	io.ReaderAt
+	io.Closer
+}
+
 // Kinds are the kinds a program knows; package all lists them.
 type Kinds []Kind
 

@@ -68,7 +68,7 @@ func exportHint(err error) string {
 
 // checkKinds asks every kind whether its clients would find what they need.
 func checkKinds(ctx context.Context, m *unpack.Mirror) ([]bundle.CheckCount, error) {
-	return eachKind(m, func(kind sources.Kind, tree sources.Tree) ([]bundle.CheckCount, error) {
+	return eachKind(m, func(kind sources.Kind, tree sources.AtHand) ([]bundle.CheckCount, error) {
 		if kind.Check == nil {
 			return nil, nil
 		}
@@ -79,7 +79,7 @@ func checkKinds(ctx context.Context, m *unpack.Mirror) ([]bundle.CheckCount, err
 // checkDeep has clients' own programs look at what is published, of kinds that
 // have such a program.
 func checkDeep(ctx context.Context, m *unpack.Mirror) ([]bundle.CheckCount, error) {
-	return eachKind(m, func(kind sources.Kind, tree sources.Tree) ([]bundle.CheckCount, error) {
+	return eachKind(m, func(kind sources.Kind, tree sources.AtHand) ([]bundle.CheckCount, error) {
 		if kind.Deep == nil {
 			return nil, nil
 		}
@@ -88,7 +88,7 @@ func checkDeep(ctx context.Context, m *unpack.Mirror) ([]bundle.CheckCount, erro
 }
 
 // eachKind calls look for every kind of which something is published.
-func eachKind(m *unpack.Mirror, look func(sources.Kind, sources.Tree) ([]bundle.CheckCount, error)) ([]bundle.CheckCount, error) {
+func eachKind(m *unpack.Mirror, look func(sources.Kind, sources.AtHand) ([]bundle.CheckCount, error)) ([]bundle.CheckCount, error) {
 	var counts []bundle.CheckCount
 	var found []error
 	for _, kind := range all.Kinds() {

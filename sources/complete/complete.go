@@ -133,6 +133,16 @@ func (r *Repo) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 	return r.tree.Open(ctx, r.Name, path)
 }
 
+// OpenAt opens a file for reading at any place; the caller closes it. The error matches
+// sources.ErrNotAtHand where the file would have to be fetched for it.
+func (r *Repo) OpenAt(ctx context.Context, path string) (sources.ReadAtCloser, error) {
+	local, ok := r.tree.(sources.AtHand)
+	if !ok {
+		return nil, fmt.Errorf("%s: %w", r.Where(path), sources.ErrNotAtHand)
+	}
+	return local.OpenAt(ctx, r.Name, path)
+}
+
 // Read returns the content of a file, at most limit bytes.
 func (r *Repo) Read(ctx context.Context, path string, limit int64) ([]byte, error) {
 	in, err := r.Open(ctx, path)

@@ -27,7 +27,7 @@ func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 	var names, files, locks, requirements int64
 	err := complete.Walk(ctx, t, func(ctx context.Context, r *complete.Repo) error {
 		c := &checked{repo: r, files: map[string]string{}, metadata: map[string]*simple.Metadata{}}
-		err := errors.Join(c.record(ctx), c.pages(ctx), c.locks(ctx, t))
+		err := errors.Join(c.record(ctx), c.pages(ctx), c.wheels(ctx), c.locks(ctx, t))
 		names, files, locks, requirements = names+c.names, files+int64(len(c.files)), locks+c.lockFiles, requirements+c.requirements
 		return err
 	})
@@ -127,6 +127,44 @@ func (c *checked) link(page string, f simple.File) error {
 		err = errors.Join(err, look(at+metadataEnd, f.MetadataSHA256, "pip install"))
 	}
 	return err
+}
+
+// wheels compares the METADATA of every wheel with what is published of it, where wheels
+// are on the own disk. An export has compared them while it collected them.
+func (c *checked) wheels(ctx context.Context) error {
+	var errs []error
+	for _, at := range slices.Sorted(c.repo.Paths()) {
+		wheel, ok := strings.CutSuffix(at, metadataEnd)
+		if !ok || !strings.HasPrefix(at, filesDir) || !c.repo.Has(wheel) {
+			continue
+		}
+		switch err := c.wheel(ctx, wheel); {
+		case errors.Is(err, sources.ErrNotAtHand):
+			return errors.Join(errs...)
+		case ctx.Err() != nil:
+			return err
+		default:
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *checked) wheel(ctx context.Context, wheel string) error {
+	in, err := c.repo.OpenAt(ctx, wheel)
+	if err != nil {
+		return err
+	}
+	line, _ := c.repo.File(wheel)
+	content, err := simple.WheelMetadata(in, line.Size)
+	if err = errors.Join(err, in.Close()); err != nil {
+		return c.repo.Corrupt(wheel, err)
+	}
+	published, _ := c.repo.File(wheel + metadataEnd)
+	if have := bundle.DigestOf(content); have != published.Digest {
+		return c.repo.Corrupt(wheel+metadataEnd, fmt.Errorf("%s, and METADATA of the wheel is %s", published.Digest, have))
+	}
+	return nil
 }
 
 func first(digest string) string { return digest[:min(2, len(digest))] }

@@ -38,7 +38,27 @@ func (p *published) Open(_ context.Context, _, at string) (io.ReadCloser, error)
 	return io.NopCloser(strings.NewReader(p.content[at])), nil
 }
 
-var _ sources.Tree = (*published)(nil)
+func (p *published) OpenAt(_ context.Context, _, at string) (sources.ReadAtCloser, error) {
+	return struct {
+		io.ReaderAt
+		io.Closer
+	}{strings.NewReader(p.content[at]), io.NopCloser(nil)}, nil
+}
+
+var _ sources.AtHand = (*published)(nil)
+
+// fetched is a mirror whose files would have to be fetched: only what has to be read is.
+type fetched struct {
+	sources.Tree
+	t *testing.T
+}
+
+func (f *fetched) Open(ctx context.Context, repo, at string) (io.ReadCloser, error) {
+	if strings.HasSuffix(at, ".whl") {
+		f.t.Errorf("%s was opened", at)
+	}
+	return f.Tree.Open(ctx, repo, at)
+}
 
 // A mirror that lacks what a client would ask for is not complete, and says which
 // client and what for.
@@ -73,6 +93,10 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%v lacks %v", counts, want)
 		}
 	}
+	tree := &published{bundle.Repository{Name: "python", Kind: Name, Mount: "pypi/python", Annotations: p.repo.Annotations}, whole}
+	if _, err := check(t.Context(), &fetched{tree, t}); err != nil {
+		t.Error("at export:", err)
+	}
 	without := func(text, name string) string {
 		before, after, _ := strings.Cut(text, name+"==")
 		_, after, _ = strings.Cut(after, "\n    ")
@@ -97,6 +121,17 @@ func TestCheck(t *testing.T) {
 		"a link leads elsewhere": {func(m map[string]string) {
 			m["simple/lib/index.html"] = strings.ReplaceAll(m["simple/lib/index.html"], "../../files", "../files")
 		}, bundle.ErrCorrupt, "link"},
+		"its metadata is another's": {func(m map[string]string) {
+			before := bundle.DigestOf([]byte(m[lib+metadataEnd])).Hex()
+			m[lib+metadataEnd] += "and more\n"
+			for _, page := range []string{"simple/lib/index.html", "simple/lib/index.v1_json"} {
+				m[page] = strings.ReplaceAll(m[page], before, bundle.DigestOf([]byte(m[lib+metadataEnd])).Hex())
+			}
+		}, bundle.ErrCorrupt, "METADATA of the wheel is"},
+		"a wheel is no zip": {func(m map[string]string) {
+			path, digest := "files/aa/"+strings.Repeat("a", 64)+"/lib-1.0-py3-none-any.whl", bundle.DigestOf([]byte("no zip")).Hex()
+			m[path], m[path+metadataEnd] = "no zip", digest
+		}, bundle.ErrCorrupt, "not a valid zip file"},
 		"the lock lacks a need":   {func(m map[string]string) { m[lock] = without(m[lock], "lib") }, bundle.ErrIncomplete, "app 1.0 wants lib>=1, and there is nothing"},
 		"the lock lacks an extra": {func(m map[string]string) { m[lock] = without(m[lock], "more") }, bundle.ErrIncomplete, "wants more"},
 		"the lock names nobody":   {func(m map[string]string) { m[lock] += "other==1.0 --hash=sha256:" + strings.Repeat("0", 64) + "\n" }, bundle.ErrIncomplete, "other==1.0"},

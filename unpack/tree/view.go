@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"os"
 	"sync"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -97,6 +98,19 @@ func (v *View) Open(_ context.Context, repo, path string) (io.ReadCloser, error)
 		return nil, err
 	}
 	return f, nil
+}
+
+// OpenAt is like Open, for any place in the file.
+func (v *View) OpenAt(ctx context.Context, repo, path string) (interface {
+	io.ReaderAt
+	io.Closer
+}, error,
+) {
+	in, err := v.Open(ctx, repo, path)
+	if err != nil {
+		return nil, err
+	}
+	return in.(*os.File), nil // Open opens nothing else
 }
 
 // filled looks up a filled file of r. What is kept in memory for it is bounded by
