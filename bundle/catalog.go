@@ -33,9 +33,10 @@ type volumeTables struct {
 }
 
 type repositoryLists struct {
-	name                      string
-	files, evidence           v1.Descriptor
-	filesPlace, evidencePlace *member // nil: not carried
+	name                                     string
+	files, evidence                          v1.Descriptor
+	contents                                 *v1.Descriptor // nil: there is none
+	filesPlace, evidencePlace, contentsPlace *member        // nil: not carried
 }
 
 // NewCatalog prepares to read the catalogue of the bundle that m, a checked
@@ -70,7 +71,7 @@ func NewCatalog(m *Manifest, open func(name string) (io.ReaderAt, int64, error))
 
 func (c *Catalog) placeLists(p *Placer, repos []Repository) {
 	for _, r := range repos {
-		l := repositoryLists{name: r.Name, files: r.Files, evidence: r.Evidence}
+		l := repositoryLists{name: r.Name, files: r.Files, evidence: r.Evidence, contents: r.Contents}
 		if slices.Contains(r.Carried, CarriedFiles) {
 			at, _ := p.place(r.Files.Size)
 			l.filesPlace = &at
@@ -81,6 +82,12 @@ func (c *Catalog) placeLists(p *Placer, repos []Repository) {
 		if slices.Contains(r.Carried, CarriedEvidence) {
 			at, _ := p.place(r.Evidence.Size)
 			c.lists[i].evidencePlace = &at
+		}
+	}
+	for i, r := range repos {
+		if r.Contents != nil && slices.Contains(r.Carried, CarriedContents) {
+			at, _ := p.place(r.Contents.Size)
+			c.lists[i].contentsPlace = &at
 		}
 	}
 }
@@ -252,6 +259,17 @@ func (c *Catalog) Files(repo int) (io.ReadCloser, error) {
 func (c *Catalog) Evidence(repo int) (io.ReadCloser, error) {
 	l := &c.lists[repo]
 	return c.list(fmt.Sprintf("repository %s: evidence list", l.name), l.evidencePlace, l.evidence)
+}
+
+// Contents is Files for the contents list, which ReadContents reads. A repository
+// without one matches ErrIncomplete too.
+func (c *Catalog) Contents(repo int) (io.ReadCloser, error) {
+	l := &c.lists[repo]
+	what := fmt.Sprintf("repository %s: contents list", l.name)
+	if l.contents == nil {
+		return nil, fmt.Errorf("%s: the bundle has none: %w", what, ErrIncomplete)
+	}
+	return c.list(what, l.contentsPlace, *l.contents)
 }
 
 func (c *Catalog) list(what string, place *member, d v1.Descriptor) (io.ReadCloser, error) {

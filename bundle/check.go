@@ -80,6 +80,7 @@ func CheckManifest(m *Manifest) error {
 	f.checkIdentity(m)
 	f.checkAnnotations("", m.Annotations)
 	f.checkRepositories(m.Repositories)
+	f.checkContents(m)
 	f.checkKeys(m)
 	f.checkCatalog(m.Catalog)
 	f.descriptor("volume table", m.Volumes, MediaTypeVolumeTable)
@@ -247,8 +248,8 @@ func (f *findings) checkRepository(r *Repository) {
 	}
 	f.names(what+"carried", r.Carried)
 	for _, c := range r.Carried {
-		if c != CarriedFiles && c != CarriedEvidence {
-			f.add(what+"carried %.80q: want %s or %s", c, CarriedFiles, CarriedEvidence)
+		if c != CarriedFiles && c != CarriedEvidence && (c != CarriedContents || r.Contents == nil) {
+			f.add(what+"carried %.80q: want %s, %s or, where it has one, %s", c, CarriedFiles, CarriedEvidence, CarriedContents)
 		}
 	}
 	if r.Checks != nil && len(r.Checks) == 0 {
@@ -266,8 +267,39 @@ func (f *findings) checkRepository(r *Repository) {
 	}
 }
 
+// checkContents checks what the root says of contents lists: a reader that does not
+// know them must not get as far as the repositories.
+func (f *findings) checkContents(m *Manifest) {
+	has, entries := false, int64(0)
+	for i := range m.Repositories {
+		r := &m.Repositories[i]
+		what := fmt.Sprintf("repository %.80q: ", r.Name)
+		f.count(what+"entries", r.Entries)
+		if r.Contents == nil {
+			if r.Entries != 0 {
+				f.add(what+"%d entries and no contents list", r.Entries)
+			}
+			continue
+		}
+		has = true
+		f.descriptor(what+"contents list", *r.Contents, MediaTypeContents)
+		if (r.Entries == 0) != (r.Contents.Size == 0) {
+			f.add(what+"%d entries in a list of %d bytes", r.Entries, r.Contents.Size)
+		}
+		if r.Entries > MaxEntries-entries {
+			f.add("more than %d entries in all contents lists", MaxEntries)
+			return
+		}
+		entries += max(0, r.Entries)
+	}
+	if requires := slices.Contains(m.Requires, FeatureContents); has != requires {
+		f.add("contents lists: %t, and required as %q: %t", has, FeatureContents, requires)
+	}
+}
+
 // What Repository.Carried may name.
 const (
+	CarriedContents = "contents"
 	CarriedEvidence = "evidence"
 	CarriedFiles    = "files"
 )

@@ -40,8 +40,11 @@ func goodManifest() *Manifest {
 		Tool:     "gapbundle test",
 		Volumes:  Descriptor(MediaTypeVolumeTable, d, 0),
 	}
+	m.Requires = []string{FeatureContents}
+	contents := Descriptor(MediaTypeContents, someDigest, 70)
+	m.Repositories[0].Contents, m.Repositories[0].Entries = &contents, 2
 	m.Repositories[0].Mode = "rebuilt"
-	m.Repositories[0].Carried = []string{"evidence", "files"}
+	m.Repositories[0].Carried = []string{"contents", "evidence", "files"}
 	m.Repositories[0].Checks = []CheckCount{{3, "packages"}}
 	m.Repositories[0].UpstreamExpires = &later
 	m.State = StateDigest(m.Repositories)
@@ -106,6 +109,15 @@ func TestCheckManifestRefuses(t *testing.T) {
 		"unpinned":                func(m *Manifest) { m.Repositories[0].Unpinned = 2 },
 		"carried name":            func(m *Manifest) { m.Repositories[0].Carried = []string{"blobs"} },
 		"carried order":           func(m *Manifest) { m.Repositories[0].Carried = []string{"files", "evidence"} },
+		"contents, not required":  func(m *Manifest) { m.Requires = nil },
+		"contents required only":  func(m *Manifest) { m.Repositories[0].Contents, m.Repositories[0].Entries = nil, 0 },
+		"contents list type":      func(m *Manifest) { m.Repositories[0].Contents.MediaType = MediaTypeFileList },
+		"contents list digest":    func(m *Manifest) { m.Repositories[0].Contents.Digest = "sha512:00" },
+		"entries without list":    func(m *Manifest) { m.Repositories[1].Entries = 1 },
+		"entries in no bytes":     func(m *Manifest) { m.Repositories[0].Contents.Size = 0 },
+		"entries negative":        func(m *Manifest) { m.Repositories[0].Entries = -1 },
+		"entries in all":          func(m *Manifest) { m.Repositories[0].Entries = MaxEntries + 1 },
+		"carried contents":        func(m *Manifest) { m.Repositories[1].Carried = []string{"contents"} },
 		"checks empty":            func(m *Manifest) { m.Repositories[0].Checks = []CheckCount{} },
 		"check name":              func(m *Manifest) { m.Repositories[0].Checks[0].Name = "" },
 		"check count":             func(m *Manifest) { m.Repositories[0].Checks[0].Count = -1 },

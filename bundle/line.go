@@ -12,7 +12,7 @@ import (
 
 // Lists have tens of millions of lines, and encoding/json with the way round
 // by MarshalCanonical takes some 10 µs for one. So lines of files, evidence,
-// blobs and frames are written and read by hand here, for the shapes that
+// entries, blobs and frames are written and read by hand here, for the shapes that
 // nearly all of them have. Whatever is unusual (a character that is escaped as
 // \u, a negative number, anything not canonical) takes the slow way,
 // which alone decides; that both agree on every line is fuzzed.
@@ -30,6 +30,9 @@ func AppendLine[T Line](dst []byte, v T) ([]byte, error) {
 	case *Evidence:
 		dst, ok = appendEvidence(dst, p)
 		text = validText(p.Annotations, p.Path, p.Origin, p.Reason, p.Vouched)
+	case *Entry:
+		dst, ok = appendEntry(dst, p)
+		text = p.validText()
 	case *Blob:
 		dst, ok = appendBlob(dst, p)
 	case *Frame:
@@ -51,7 +54,7 @@ func AppendLine[T Line](dst []byte, v T) ([]byte, error) {
 // Errors match ErrMalformed.
 func ParseLine[T Line](line []byte) (T, error) {
 	var v T
-	var again [512]byte // on the stack; a longer line costs one allocation
+	var again [1024]byte // on the stack; a longer line costs one allocation
 	ok := false
 	s := scanner{rest: line, ok: true}
 	switch p := any(&v).(type) {
@@ -63,6 +66,11 @@ func ParseLine[T Line](line []byte) (T, error) {
 	case *Evidence:
 		if s.evidence(p); s.ok {
 			b, fast := appendEvidence(again[:0], p)
+			ok = fast && bytes.Equal(b, line)
+		}
+	case *Entry:
+		if s.entry(p); s.ok {
+			b, fast := appendEntry(again[:0], p)
 			ok = fast && bytes.Equal(b, line)
 		}
 	case *Blob:

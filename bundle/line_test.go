@@ -32,6 +32,12 @@ func lineSeeds() []string {
 		`{"annotations":{"k":"v"},"origin":"o","path":"p","vouched":"index"}`,
 		`{"origin":"https://h.lan/x?y","path":"p","reason":"because","vouched":"tls-only"}`,
 		`{"path":"p","vouched":"index"}`,
+		`{"digest":"` + d + `","name":"p","path":"p","size":0,"type":"file","vouched":"index"}`,
+		`{"arch":"amd64","digest":"` + d + `","fixes":["CVE-1","DSA-2"],"group":"bookworm/main","licence":"MIT","name":"ä","origin":"https://h.lan/x","path":"p",` +
+			`"rank":1,"reason":"because","revision":"c0ffee","size":12,"source":"s","summary":"a \"word\"","type":"deb","version":"1:2~3","vouched":"index"}`,
+		`{"digest":"` + d + `","fixes":[],"name":"p","path":"p","size":512,"type":"file","vouched":"index"}`,
+		`{"digest":"` + d + `","fixes":["a],[,"],"name":"p","path":"p","size":512,"type":"file","vouched":"index"}`,
+		`{"annotations":{"k":"v"},"digest":"` + d + `","name":"p","path":"p","size":77,"type":"file","vouched":"index"}`,
 		`{"at":5,"digest":"` + d + `","length":6,"offset":512,"size":11}`,
 		`{"digest":"` + d + `","length":0,"offset":512,"size":0}`,
 		`{"compressed":77,"digest":"` + d + `","raw":4194304}`,
@@ -75,6 +81,7 @@ func checkEveryLine(t *testing.T, line []byte) {
 	t.Helper()
 	sameBothWays[File](t, line)
 	sameBothWays[Evidence](t, line)
+	sameBothWays[Entry](t, line)
 	sameBothWays[Blob](t, line)
 	sameBothWays[Frame](t, line)
 	sameBothWays[Volume](t, line)
@@ -101,6 +108,14 @@ func TestAppendLineRoundTrip(t *testing.T) {
 		d := Digest(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "digest"))
 		roundTrip(t, File{annotations.Draw(t, "a"), d, rapid.Bool().Draw(t, "f"), text.Draw(t, "m"), text.Draw(t, "p"), number.Draw(t, "n")})
 		roundTrip(t, Evidence{annotations.Draw(t, "a"), text.Draw(t, "o"), text.Draw(t, "p"), text.Draw(t, "r"), text.Draw(t, "v")})
+		e := Entry{Annotations: annotations.Draw(t, "a"), Digest: d, Rank: number.Draw(t, "k"), Size: number.Draw(t, "n")}
+		for i, p := range []*string{&e.Arch, &e.Group, &e.Licence, &e.Name, &e.Origin, &e.Path, &e.Reason, &e.Revision, &e.Source, &e.Summary, &e.Type, &e.Version, &e.Vouched} {
+			*p = text.Draw(t, strconv.Itoa(i))
+		}
+		if fixes := rapid.SliceOfN(text, 0, 3).Draw(t, "x"); len(fixes) > 0 {
+			e.Fixes = fixes
+		}
+		roundTrip(t, e)
 		roundTrip(t, Blob{number.Draw(t, "at"), d, number.Draw(t, "l"), number.Draw(t, "o"), number.Draw(t, "s")})
 		roundTrip(t, Frame{number.Draw(t, "c"), d, number.Draw(t, "r")})
 	})
@@ -129,6 +144,11 @@ func TestAppendLineRefusesWhatIsNotText(t *testing.T) {
 		}
 	}
 	for _, e := range []Evidence{{Path: bad}, {Origin: bad}, {Reason: bad}, {Vouched: bad}} {
+		if _, err := AppendLine(nil, e); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%+v: %v", e, err)
+		}
+	}
+	for _, e := range []Entry{{Name: bad}, {Version: bad}, {Summary: bad}, {Fixes: []string{bad}}, {Annotations: map[string]string{bad: ""}}} {
 		if _, err := AppendLine(nil, e); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%+v: %v", e, err)
 		}

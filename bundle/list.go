@@ -14,7 +14,7 @@ import (
 
 // Line is what a list or table has on each of its lines.
 type Line interface {
-	File | Evidence | Blob | Volume | Frame
+	File | Evidence | Entry | Blob | Volume | Frame
 }
 
 // ListWriter writes a list, one canonical JSON object per line, and digests

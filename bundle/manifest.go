@@ -9,12 +9,17 @@ import (
 // Format is the version of the format that this package writes and reads.
 const Format = 1
 
-// FeatureFilled is required by a root with a list that has a filled line.
-const FeatureFilled = "filled"
+// What a root may require.
+const (
+	// FeatureContents is required by a root that names a contents list.
+	FeatureContents = "contents"
+	// FeatureFilled is required by a root with a list that has a filled line.
+	FeatureFilled = "filled"
+)
 
 // Features returns the names that this package knows in Manifest.Requires,
 // sorted. A receipt repeats them to the exporter.
-func Features() []string { return []string{FeatureFilled} }
+func Features() []string { return []string{FeatureContents, FeatureFilled} }
 
 // The fixed names in the directory of a bundle.
 const (
@@ -31,6 +36,7 @@ const (
 	MediaTypeBlobTable   = "application/vnd.gapbundle.blobs.v1+jsonl"
 	MediaTypeFileList    = "application/vnd.gapbundle.files.v1+jsonl"
 	MediaTypeEvidence    = "application/vnd.gapbundle.evidence.v1+jsonl"
+	MediaTypeContents    = "application/vnd.gapbundle.contents.v1+jsonl"
 	MediaTypeSums        = "text/plain; charset=utf-8"
 )
 
@@ -110,11 +116,15 @@ type PublishedKey struct {
 type Repository struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// Carried says which of the lists are members of this bundle's
-	// catalogue: "files", "evidence", sorted. A list that the base has is
-	// not carried again.
+	// catalogue: "contents", "evidence", "files", sorted. A list that the base
+	// has is not carried again, apart from short contents lists.
 	Carried []string `json:"carried,omitempty"`
 	// Checks are what the kind's completeness check covered, sorted by name.
 	Checks []CheckCount `json:"checks,omitempty"`
+	// Contents describes the contents list, and Entries is how many lines it has;
+	// nil: there is none, as in bundles of programs that knew no such lists.
+	Contents *v1.Descriptor `json:"contents,omitempty"`
+	Entries  int64          `json:"entries,omitempty"`
 	// Count and Bytes are the number of files and the sum of their sizes.
 	Bytes int64 `json:"bytes"`
 	Count int64 `json:"count"`
@@ -133,6 +143,15 @@ type Repository struct {
 	UpstreamExpires *time.Time `json:"upstreamExpires,omitempty"`
 	// Unpinned counts files that nothing but the connection vouched for.
 	Unpinned int64 `json:"unpinned,omitempty"`
+}
+
+// Lists are the descriptors of all lists that the repository has.
+func (r *Repository) Lists() []v1.Descriptor {
+	all := []v1.Descriptor{r.Evidence, r.Files}
+	if r.Contents != nil {
+		all = append(all, *r.Contents)
+	}
+	return all
 }
 
 // CheckCount is how many objects one completeness check looked at.

@@ -279,7 +279,7 @@ func (w *writer) keepLists(ctx context.Context, b *verify.Bundle) error {
 	batch := w.lists.Begin()
 	defer batch.Discard()
 	for _, r := range b.Manifest().Repositories {
-		for _, d := range []v1.Descriptor{r.Files, r.Evidence} {
+		for _, d := range r.Lists() {
 			if err := w.keepList(b, batch, d); err != nil {
 				return fmt.Errorf("repository %s: lists: %w", r.Name, err)
 			}

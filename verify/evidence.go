@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"encoding/base64"
 	"fmt"
 	"hash"
 	"io"
@@ -30,6 +31,10 @@ func (c *opening) checkEvidence(repo int, paths bundle.Digest) error {
 		return nil
 	}
 	r := &c.b.manifest.Repositories[repo]
+	claims, err := c.claimEvidence(repo)
+	if err != nil {
+		return err
+	}
 	var order bundle.PathOrder
 	var count, unpinned int64
 	h := newPathHash()
@@ -50,6 +55,7 @@ func (c *opening) checkEvidence(repo int, paths bundle.Digest) error {
 			unpinned++
 		}
 		h.add(e.Path)
+		claims.settleEvidence(&e)
 		if count%4096 == 0 && c.ctx.Err() != nil {
 			return c.ctx.Err()
 		}
@@ -59,6 +65,9 @@ func (c *opening) checkEvidence(repo int, paths bundle.Digest) error {
 		c.add(fmt.Errorf("repository %s: evidence of %d files that nothing vouches for, the root says %d: %w", r.Name, unpinned, r.Unpinned, bundle.ErrMalformed))
 	case !paths.IsZero() && h.sum() != paths:
 		c.add(fmt.Errorf("repository %s: evidence of %d paths that are not those of the %d files: %w", r.Name, count, r.Count, bundle.ErrMalformed))
+	}
+	if err := c.unsettled(repo, claims, evidenceClaim); err != nil {
+		return c.fault(err)
 	}
 	c.b.report.count("evidence lines", count)
 	return nil
@@ -89,6 +98,10 @@ func checkEvidenceLine(e *bundle.Evidence) error {
 func isSignedBy(s string) bool {
 	if fpr, ok := strings.CutPrefix(s, bundle.VouchedOpenPGP); ok {
 		return isFingerprint(fpr)
+	}
+	if fpr, ok := strings.CutPrefix(s, bundle.VouchedSSH+"SHA256:"); ok {
+		sum, err := base64.RawStdEncoding.Strict().DecodeString(fpr)
+		return err == nil && len(sum) == len(bundle.Digest{})
 	}
 	id, ok := strings.CutPrefix(s, bundle.VouchedCosign)
 	_, err := bundle.ParseHex(id)

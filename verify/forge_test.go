@@ -37,6 +37,9 @@ type forgery struct {
 	// The hooks change what is made before it is digested and signed.
 	files    func(repo string, l []bundle.File) []bundle.File
 	evidence func(repo string, l []bundle.Evidence) []bundle.Evidence
+	// contents makes the contents list of a repository out of the entries that an
+	// honest exporter would write, one for each file; nil: there are no such lists.
+	contents func(repo string, l []bundle.Entry) []bundle.Entry
 	blobs    func(volume int, l []bundle.Blob) []bundle.Blob
 	frames   func(volume int, l []bundle.Frame) []bundle.Frame
 	table    func(l []bundle.Volume) []bundle.Volume
@@ -263,7 +266,7 @@ func (f *forgery) volumes(t testing.TB, put func(string, []byte)) (volumes []bun
 
 func (f *forgery) lists(t testing.TB, m *bundle.Manifest, catalog *tape) {
 	t.Helper()
-	var evidence [][]byte
+	var evidence, contents [][]byte
 	for _, r := range f.repos {
 		files, ev := r.lines()
 		out := bundle.Repository{Kind: "files", Mount: r.mount, Name: r.name, Count: int64(len(files))}
@@ -284,10 +287,20 @@ func (f *forgery) lists(t testing.TB, m *bundle.Manifest, catalog *tape) {
 			catalog.add(fl)
 			evidence = append(evidence, el)
 		}
+		if f.contents != nil {
+			entries := f.contents(r.name, r.entries())
+			cl, d := list(t, entries, bundle.MediaTypeContents)
+			out.Contents, out.Entries = &d, int64(len(entries))
+			m.Requires = []string{bundle.FeatureContents}
+			if !r.kept {
+				out.Carried = append([]string{bundle.CarriedContents}, out.Carried...)
+				contents = append(contents, cl)
+			}
+		}
 		m.Repositories = append(m.Repositories, out)
 	}
-	for _, el := range evidence {
-		catalog.add(el)
+	for _, l := range append(evidence, contents...) {
+		catalog.add(l)
 	}
 }
 
@@ -297,6 +310,15 @@ func (r *repo) lines() (files []bundle.File, evidence []bundle.Evidence) {
 		evidence = append(evidence, bundle.Evidence{Path: p, Vouched: bundle.VouchedPinned})
 	}
 	return files, evidence
+}
+
+func (r *repo) entries() (all []bundle.Entry) {
+	files, evidence := r.lines()
+	for i, f := range files {
+		all = append(all, bundle.Entry{Name: f.Path, Type: bundle.TypeFile, Path: f.Path, Digest: f.Digest, Size: f.Size, Vouched: evidence[i].Vouched})
+	}
+	slices.SortFunc(all, func(a, b bundle.Entry) int { return bundle.CompareEntries(&a, &b) })
+	return all
 }
 
 // mirror is a receiver in memory.
@@ -330,7 +352,10 @@ func (m *mirror) keep(t testing.TB, r repo) {
 	files, ev := r.lines()
 	fl, _ := list(t, files, bundle.MediaTypeFileList)
 	el, _ := list(t, ev, bundle.MediaTypeEvidence)
-	m.lists[bundle.DigestOf(fl)], m.lists[bundle.DigestOf(el)] = fl, el
+	cl, _ := list(t, r.entries(), bundle.MediaTypeContents)
+	for _, l := range [][]byte{fl, el, cl} {
+		m.lists[bundle.DigestOf(l)] = l
+	}
 }
 
 func policyOf(t testing.TB, role verify.Role, set string, signers ...*bundle.Signer) *verify.Policy {

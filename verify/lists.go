@@ -12,7 +12,8 @@ import (
 
 // checkLists reads every list: order, counts, sizes, that no path is taken
 // twice over repositories that share a mount, that the evidence speaks of the
-// same files, and that every blob is carried or at the receiver.
+// same files, that every entry of the contents lists stands for a file as the other
+// two lists have it, and that every blob is carried or at the receiver.
 func (c *opening) checkLists() error {
 	repos := c.b.manifest.Repositories
 	c.base = bundle.NewDigestSet(c.expectedFromBase())
@@ -63,13 +64,17 @@ func (c *opening) expectedFromBase() int64 {
 // one sorted stream. What is wrong with a list ends that list; the error is
 // for what is not about the bundle.
 func (c *opening) checkMount(group []int, paths []bundle.Digest) error {
+	claims, err := c.claimFiles(group)
+	if err != nil {
+		return err
+	}
 	var heads merge
 	defer func() { heads.stop() }()
 	for _, repo := range group {
 		if !c.atHand(repo, bundle.CarriedFiles) {
 			continue
 		}
-		next, stop := iter.Pull2(c.checkedFiles(repo, &paths[repo]))
+		next, stop := iter.Pull2(c.checkedFiles(repo, &paths[repo], claims[repo]))
 		if err := heads.advance(&head{repo: repo, next: next, stop: stop}); err != nil {
 			if err := c.fault(err); err != nil {
 				return err
@@ -190,8 +195,9 @@ func (c *opening) lack(repo string) {
 }
 
 // checkedFiles is the file list with every rule about one list. Behind the
-// last file it leaves the digest over all paths.
-func (c *opening) checkedFiles(repo int, paths *bundle.Digest) iter.Seq2[bundle.File, error] {
+// last file it leaves the digest over all paths. claims are those of the contents
+// list about it; nil: there are none.
+func (c *opening) checkedFiles(repo int, paths *bundle.Digest, claims *claims) iter.Seq2[bundle.File, error] {
 	return func(yield func(bundle.File, error) bool) {
 		r := &c.b.manifest.Repositories[repo]
 		var order bundle.PathOrder
@@ -220,6 +226,7 @@ func (c *opening) checkedFiles(repo int, paths *bundle.Digest) iter.Seq2[bundle.
 				break // somebody else's count bounds what is held in memory
 			}
 			h.add(f.Path)
+			claims.settleFile(&f)
 			if !yield(f, nil) {
 				return
 			}
@@ -227,6 +234,10 @@ func (c *opening) checkedFiles(repo int, paths *bundle.Digest) iter.Seq2[bundle.
 		if count != r.Count || bytes != r.Bytes {
 			yield(bundle.File{}, fmt.Errorf("repository %s: list of %d files with %d bytes, the root says %d with %d: %w",
 				r.Name, count, bytes, r.Count, r.Bytes, bundle.ErrMalformed))
+			return
+		}
+		if err := c.unsettled(repo, claims, fileClaim); err != nil {
+			yield(bundle.File{}, err)
 			return
 		}
 		*paths = h.sum()

@@ -92,6 +92,8 @@ type opening struct {
 	fromBase struct{ count, bytes int64 }
 	filled   int64 // filled lines of all lists
 	named    int64 // distinct blobs of the volumes that a list names
+	// contents are the repositories whose contents list was read to its end.
+	contents map[int]bool
 }
 
 // maxFindings bounds how much is told about a bundle that is wrong all over.
@@ -117,7 +119,7 @@ func Open(ctx context.Context, r *bundle.Reader, o Options) (*Bundle, *Report, e
 	}
 	b := &Bundle{reader: r, receiver: o.Receiver, report: &Report{Bundle: r.Name()},
 		splits: map[bundle.Digest]splitHash{}, files: map[string]*bundle.MediumFile{}}
-	c := &opening{ctx: ctx, o: o, b: b}
+	c := &opening{ctx: ctx, o: o, b: b, contents: map[int]bool{}}
 	if err := c.run(); err != nil && !errors.Is(err, errStop) {
 		c.add(err)
 	}

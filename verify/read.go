@@ -28,6 +28,28 @@ func (b *Bundle) Evidence(repo int) iter.Seq2[bundle.Evidence, error] {
 	return readList[bundle.Evidence](b, repo, bundle.CarriedEvidence)
 }
 
+// Contents is Files for the contents list, whose entries it also checks by themselves
+// and for their order. A repository without such a list (Repository.Contents is nil)
+// has no entries.
+func (b *Bundle) Contents(repo int) iter.Seq2[bundle.Entry, error] {
+	return func(yield func(bundle.Entry, error) bool) {
+		if b.manifest.Repositories[repo].Contents == nil {
+			return
+		}
+		r, err := b.openList(repo, bundle.CarriedContents)
+		if err != nil {
+			yield(bundle.Entry{}, err)
+			return
+		}
+		defer r.Close()
+		for e, err := range bundle.ReadContents(r, b.listName(repo, bundle.CarriedContents)) {
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
 // OpenList opens the list of that digest, if it is one that the root names,
 // carried or at the receiver; fs.ErrNotExist if it is not. Its end is io.EOF
 // only if the digest was right. The caller closes it.
@@ -35,7 +57,7 @@ func (b *Bundle) OpenList(d bundle.Digest) (io.ReadCloser, error) {
 	found, kind := -1, ""
 	for i := range b.manifest.Repositories {
 		r := &b.manifest.Repositories[i]
-		for _, k := range []string{bundle.CarriedFiles, bundle.CarriedEvidence} {
+		for _, k := range []string{bundle.CarriedFiles, bundle.CarriedEvidence, bundle.CarriedContents} {
 			if string(listOf(r, k).Digest) != d.String() {
 				continue
 			}
@@ -51,10 +73,15 @@ func (b *Bundle) OpenList(d bundle.Digest) (io.ReadCloser, error) {
 }
 
 func listOf(r *bundle.Repository, kind string) v1.Descriptor {
-	if kind == bundle.CarriedEvidence {
+	switch {
+	case kind == bundle.CarriedEvidence:
 		return r.Evidence
+	case kind == bundle.CarriedFiles:
+		return r.Files
+	case r.Contents != nil:
+		return *r.Contents
 	}
-	return r.Files
+	return v1.Descriptor{}
 }
 
 // smallList is the length up to which a list is held whole: when hundreds of
@@ -102,6 +129,8 @@ func (b *Bundle) openList(repo int, kind string) (io.ReadCloser, error) {
 	case !slices.Contains(r.Carried, kind):
 	case kind == bundle.CarriedEvidence:
 		return b.catalog.Evidence(repo)
+	case kind == bundle.CarriedContents:
+		return b.catalog.Contents(repo)
 	default:
 		return b.catalog.Files(repo)
 	}

@@ -235,11 +235,27 @@ func (w *Writer) writeCatalog(ctx context.Context, root *os.Root, m *bundle.Mani
 			}
 		}
 	}
+	if err := c.addContents(ctx, m.Repositories, lists); err != nil {
+		return err
+	}
 	if err := c.finish(); err != nil {
 		return err
 	}
 	m.Catalog = c.files
 	return syncDir(root)
+}
+
+func (c *catalogWriter) addContents(ctx context.Context, repos []bundle.Repository, lists []Lists) error {
+	for i, r := range repos {
+		open := lists[i].Contents
+		if open == nil || r.Contents == nil {
+			continue
+		}
+		if err := c.addList(ctx, listName("contents", i, r.Name), "repository "+r.Name+": contents list", *r.Contents, open); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *catalogWriter) addTables(ctx context.Context, v *recordedVolume) error {

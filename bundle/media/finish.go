@@ -19,7 +19,7 @@ import (
 // Lists opens the lists of one repository that the bundle carries; nil: the
 // receiver has it.
 type Lists struct {
-	Files, Evidence func() (io.ReadCloser, error)
+	Files, Evidence, Contents func() (io.ReadCloser, error)
 }
 
 // Finished is what was written.

@@ -203,7 +203,7 @@ func (j *job) tryFinish(w *Writer) (*Finished, error) {
 	if signer == nil {
 		signer = testSigner(j.t)
 	}
-	return w.Finish(context.Background(), m, []Lists{{open(&files), open(&evidence)}}, []bundle.Signer{*signer})
+	return w.Finish(context.Background(), m, []Lists{{Files: open(&files), Evidence: open(&evidence)}}, []bundle.Signer{*signer})
 }
 
 func testSigner(t testing.TB) *bundle.Signer {

@@ -66,8 +66,8 @@ func (b *base) lists() map[bundle.Digest]bool {
 		return out
 	}
 	for _, r := range b.manifest.Repositories {
-		for _, s := range []string{string(r.Files.Digest), string(r.Evidence.Digest)} {
-			if d, err := bundle.ParseDigest(s); err == nil {
+		for _, list := range r.Lists() {
+			if d, err := bundle.ParseDigest(string(list.Digest)); err == nil {
 				out[d] = true
 			}
 		}
@@ -148,6 +148,9 @@ func (s *session) baseFromBundle(path string) error {
 			}
 			if string(repo.Evidence.Digest) == d.String() {
 				return catalog.Evidence(i)
+			}
+			if repo.Contents != nil && string(repo.Contents.Digest) == d.String() {
+				return catalog.Contents(i)
 			}
 		}
 		return nil, fmt.Errorf("list %s: in no repository of %s: %w", d, path, bundle.ErrIncomplete)
@@ -286,7 +289,7 @@ func (s *session) adopt(ctx context.Context) error {
 
 func (s *session) adoptState(ctx context.Context, r *bundle.Reader, m *bundle.Manifest) error {
 	for _, repo := range m.Repositories {
-		if len(repo.Carried) < 2 {
+		if len(repo.Carried) < len(repo.Lists()) {
 			return nil // a delta: not all lists are here, the next export is a full one
 		}
 	}
@@ -316,8 +319,11 @@ func (s *session) keepLists(r *bundle.Reader, m *bundle.Manifest) error {
 	for i, repo := range m.Repositories {
 		for _, c := range repo.Carried {
 			open := catalog.Files
-			if c == "evidence" {
+			switch c {
+			case bundle.CarriedEvidence:
 				open = catalog.Evidence
+			case bundle.CarriedContents:
+				open = catalog.Contents
 			}
 			list, err := open(i)
 			if err != nil {

@@ -367,8 +367,8 @@ func (l *Ledger) sweep() error {
 		}
 		keep[rootName(n)] = true
 		for _, r := range m.Repositories {
-			for _, d := range []string{string(r.Files.Digest), string(r.Evidence.Digest)} {
-				if dg, err := bundle.ParseDigest(d); err == nil {
+			for _, d := range r.Lists() {
+				if dg, err := bundle.ParseDigest(string(d.Digest)); err == nil {
 					keep[listsDir+"/"+dg.Hex()] = true
 				}
 			}

@@ -128,6 +128,11 @@ func (t *Trees) mark(ctx context.Context, s *Needs, repos []bundle.Repository) e
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if r.Contents != nil {
+			if _, err := markList(s.lists, *r.Contents); err != nil {
+				return err
+			}
+		}
 		if _, err := markList(s.lists, r.Evidence); err != nil {
 			return err
 		}

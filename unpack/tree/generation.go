@@ -194,14 +194,27 @@ func Totals(sets []GenerationSet) (files, bytes int64) {
 // Files reads a kept file list; its bytes are compared with its digest at the
 // end, so that a damaged list is never taken for a shorter one.
 func (t *Trees) Files(r bundle.Repository) iter.Seq2[bundle.File, error] {
-	return readKept[bundle.File](t, r.Files, "file list of "+r.Name)
+	return readKept(t, r.Files, "file list of "+r.Name, bundle.ReadList[bundle.File])
 }
 
 func (t *Trees) evidence(r bundle.Repository) iter.Seq2[bundle.Evidence, error] {
-	return readKept[bundle.Evidence](t, r.Evidence, "evidence list of "+r.Name)
+	return readKept(t, r.Evidence, "evidence list of "+r.Name, bundle.ReadList[bundle.Evidence])
 }
 
-func readKept[T bundle.Line](t *Trees, d v1.Descriptor, what string) iter.Seq2[T, error] {
+// Contents reads the kept contents list of a repository, as Generation.Sets has it: the
+// entries in the order of bundle.CompareEntries, each checked by itself. A repository
+// whose bundle had no such list (Repository.Contents is nil: it was made by a program
+// that knew none) has no entries. Memory does not grow with the list. Its bytes are
+// compared with its digest at the end: an error there says that what came before it
+// may be wrong, and matches bundle.ErrCorrupt.
+func (t *Trees) Contents(r bundle.Repository) iter.Seq2[bundle.Entry, error] {
+	if r.Contents == nil {
+		return func(func(bundle.Entry, error) bool) {}
+	}
+	return readKept(t, *r.Contents, "contents list of "+r.Name, bundle.ReadContents)
+}
+
+func readKept[T bundle.Line](t *Trees, d v1.Descriptor, what string, read func(io.Reader, string) iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
 		want, err := bundle.ParseDigest(string(d.Digest))
@@ -216,8 +229,8 @@ func readKept[T bundle.Line](t *Trees, d v1.Descriptor, what string) iter.Seq2[T
 		}
 		defer f.Close()
 		h := bundle.NewHash()
-		for v, err := range bundle.ReadList[T](io.TeeReader(f, h), what) {
-			if !yield(v, err) {
+		for v, err := range read(io.TeeReader(f, h), what) {
+			if !yield(v, err) || err != nil {
 				return
 			}
 		}
