@@ -149,8 +149,10 @@ func (m *mirror) try(ctx context.Context, wants []gitrepo.Want) error {
 		return nil
 	}
 	m.env.Log.Info("git: fetching", "repository", m.url, "refs", len(wants), "whole", m.whole)
-	// A pack cannot be taken up where it broke off: all of it once more.
-	return m.env.Fetch.Attempts(ctx, func() error { return m.repo.Fetch(ctx, m.relay, wants) })
+	return m.during("fetching", func() error {
+		// A pack cannot be taken up where it broke off: all of it once more.
+		return m.env.Fetch.Attempts(ctx, func() error { return m.repo.Fetch(ctx, m.relay, wants) })
+	})
 }
 
 // hasClass reports whether an error is of upstream, the machine or the end of

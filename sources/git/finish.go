@@ -12,6 +12,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/sources/git/gitfile"
 	"github.com/gapbundle/gapbundle/sources/git/gitrepo"
+	"github.com/gapbundle/gapbundle/sources/git/gitrun"
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
@@ -29,7 +30,10 @@ func (m *mirror) finish(ctx context.Context) error {
 		m.record.Submodules = append(m.record.Submodules, m.sub[r.Commit()]...)
 	}
 	if m.repo != nil {
-		for _, step := range []func(context.Context) error{m.examine, m.steady, m.verify, m.pack, m.pointers} {
+		pack := func(ctx context.Context) error {
+			return m.during("making packs", func() error { return m.pack(ctx) })
+		}
+		for _, step := range []func(context.Context) error{m.examine, m.steady, m.verify, pack, m.pointers} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -54,7 +58,11 @@ func size(n int64) string {
 
 // examine reads every object and follows every link.
 func (m *mirror) examine(ctx context.Context) error {
-	faults, err := m.repo.Examine(ctx)
+	var faults gitrun.Faults
+	err := m.during("checking objects", func() (err error) {
+		faults, err = m.repo.Examine(ctx)
+		return err
+	})
 	for _, n := range faults.Notes() {
 		m.note("%s", n)
 	}
@@ -128,9 +136,10 @@ func (m *mirror) pack(ctx context.Context) error {
 		}
 	}
 	var tips []gitfile.Tip
+	before := 0 // packs that become one
 	if m.past == nil || m.repackDue() {
 		if m.past != nil {
-			m.note("its %d packs become one", len(m.past.record.Packs))
+			before = len(m.past.record.Packs)
 		}
 		m.record.Packs, m.record.Objects, m.record.Git, m.commits = nil, nil, m.git.Version, nil
 		for _, r := range m.chosen {
@@ -147,9 +156,11 @@ func (m *mirror) pack(ctx context.Context) error {
 		return nil
 	}
 	tips = slices.CompactFunc(sortedTips(tips), func(a, b gitfile.Tip) bool { return a.ID == b.ID })
-	m.env.Log.Info("git: making a pack", "repository", m.url)
 	made, err := m.repo.Pack(ctx, tips, boundary(m.record.Packs, m.commits), m.folder)
 	if err != nil || made == nil {
+		return err
+	}
+	if err := m.noteWhole(made, before); err != nil {
 		return err
 	}
 	if len(m.record.Packs) == gitfile.MaxPacks {
@@ -160,6 +171,20 @@ func (m *mirror) pack(ctx context.Context) error {
 	if !slices.Contains(strings.Split(m.record.Git, ","), m.git.Version) {
 		m.record.Git += "," + m.git.Version
 	}
+	return nil
+}
+
+// noteWhole says how large a pack is that takes the place of others: the next
+// bundle carries all of it.
+func (m *mirror) noteWhole(made *gitrepo.Packed, before int) error {
+	if before == 0 {
+		return nil
+	}
+	info, err := os.Stat(made.Prefix + ".pack")
+	if err != nil {
+		return err
+	}
+	m.note("its %d packs become one of %s", before, size(info.Size()))
 	return nil
 }
 

@@ -46,13 +46,25 @@ func TestAttacks(t *testing.T) {
 	}{
 		".GIT":             {func(_ *gittest.Repo, b string) []byte { return treeEntry("100644", ".GIT", b) }, "hasDotgit"},
 		"git~1":            {func(_ *gittest.Repo, b string) []byte { return treeEntry("100644", "git~1", b) }, "hasDotgit"},
+		"NTFS ends in dot": {func(_ *gittest.Repo, b string) []byte { return treeEntry("100644", ".git. .", b) }, "hasDotgit"},
+		"NTFS stream":      {func(_ *gittest.Repo, b string) []byte { return treeEntry("100644", ".git::$INDEX_ALLOCATION", b) }, "hasDotgit"},
+		"NTFS backslash":   {func(_ *gittest.Repo, b string) []byte { return treeEntry("100644", "a\\.git\\config", b) }, "hasDotgit"},
+		"NTFS modules":     {func(_ *gittest.Repo, b string) []byte { return treeEntry("120000", "GITMOD~1", b) }, "gitmodulesSymlink"},
+		"dot":              {func(_ *gittest.Repo, b string) []byte { return treeEntry("100644", ".", b) }, "hasDot"},
 		"dots":             {func(_ *gittest.Repo, b string) []byte { return treeEntry("100644", "..", b) }, "hasDotdot"},
 		"a path":           {func(_ *gittest.Repo, b string) []byte { return treeEntry("100644", "a/b", b) }, "fullPathname"},
 		"ignored dot":      {func(_ *gittest.Repo, b string) []byte { return treeEntry("100644", ".g\u200cit", b) }, "hasDotgit"},
 		"modules a link":   {func(_ *gittest.Repo, b string) []byte { return treeEntry("120000", ".gitmodules", b) }, "gitmodulesSymlink"},
 		"attributes":       {func(_ *gittest.Repo, b string) []byte { return treeEntry("120000", ".gitattributes", b) }, "gitattributesSymlink"},
+		"ignore":           {func(_ *gittest.Repo, b string) []byte { return treeEntry("120000", ".gitignore", b) }, "gitignoreSymlink"},
+		"mailmap":          {func(_ *gittest.Repo, b string) []byte { return treeEntry("120000", ".mailmap", b) }, "mailmapSymlink"},
+		"modules a tree": {func(up *gittest.Repo, b string) []byte {
+			return treeEntry("40000", ".gitmodules", up.Object("tree", treeEntry("100644", "a", b)))
+		}, "gitmodulesBlob"},
 		"module's name":    {modules("[submodule \"../m\"]\n\tpath = m\n\turl = ../m\n"), "gitmodulesName"},
 		"module's URL":     {modules("[submodule \"m\"]\n\tpath = m\n\turl = -u./payload\n"), "gitmodulesUrl"},
+		"module's newline": {modules("[submodule \"m\"]\n\tpath = m\n\turl = \"https://a.example/x\\nhost=b.example\"\n"), "gitmodulesUrl"},
+		"module's folder":  {modules("[submodule \"m\"]\n\tpath = ../m\n\turl = ../m\n"), "leaves the tree"},
 		"module's path":    {modules("[submodule \"m\"]\n\tpath = -m\n\turl = ../m\n"), "gitmodulesPath"},
 		"module's command": {modules("[submodule \"m\"]\n\tpath = m\n\turl = ../m\n\tupdate = !sh\n"), "gitmodulesUpdate"},
 		"twice": {func(_ *gittest.Repo, b string) []byte {
@@ -176,7 +188,7 @@ func TestHostileFiles(t *testing.T) {
 			change(t, dir+"/info/refs", func(b []byte) []byte {
 				id := string(b[:40])
 				var all strings.Builder
-				for i := range 200_001 {
+				for i := range 1_000_000 {
 					fmt.Fprintf(&all, "%s\trefs/heads/%06d\n", id, i)
 				}
 				return []byte(all.String())

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
@@ -46,9 +47,11 @@ type planner struct {
 	git     *gitrun.Git
 	entries []*entry
 	scratch string // folder of this attempt
-	past    map[string]*past
-	held    map[string]string // folder of a git repository to the source that has it
-	mirrors map[string]*mirror
+	// interval is the time between two lines about a step that goes on.
+	interval time.Duration
+	past     map[string]*past
+	held     map[string]string // folder of a git repository to the source that has it
+	mirrors  map[string]*mirror
 }
 
 // Plan reads the refs of every repository, fetches what changed, and makes
@@ -80,7 +83,7 @@ func (s *source) Plan(ctx context.Context, env *sources.Env) (plan *sources.Plan
 }
 
 func newPlanner(env *sources.Env, git *gitrun.Git, entries []*entry) (*planner, error) {
-	p := &planner{env: env, git: git, entries: entries, held: map[string]string{}, mirrors: map[string]*mirror{}}
+	p := &planner{env: env, git: git, entries: entries, held: map[string]string{}, mirrors: map[string]*mirror{}, interval: progressInterval}
 	folder, err := filepath.Abs(env.Scratch.Name())
 	if err != nil {
 		return nil, err

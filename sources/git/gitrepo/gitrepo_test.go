@@ -210,3 +210,18 @@ func TestErrorsAreUpstreams(t *testing.T) {
 		t.Errorf("got %v, want ErrUpstream with the URL", err)
 	}
 }
+
+// An object above the bound is named, wherever it is stored.
+func TestBounded(t *testing.T) {
+	r, up := newRig(t), gittest.New(t)
+	up.Commit("one", map[string]string{"small": "small\n", "large": strings.Repeat("large\n", 2000)})
+	host := gittest.NewHost(t, true)
+	host.Publish("a", up)
+	repo, _, _ := r.fetched(host.URL("a"), nil)
+	if err := repo.bounded(t.Context(), 12_000); err != nil {
+		t.Error(err)
+	}
+	if err := repo.bounded(t.Context(), 11_999); err == nil || !strings.Contains(err.Error(), "blob "+up.Git("rev-parse", "main:large")+" has 12000 bytes, at most 11999") {
+		t.Errorf("got %v, want the object and the bound", err)
+	}
+}

@@ -151,9 +151,30 @@ func (r *Repo) Hold(ctx context.Context, id gitfile.ID) error {
 	return r.dir.Run(ctx, gitrun.Call{Args: []string{"update-ref", localRef(id), id.String()}})
 }
 
+// MaxObject bounds an object, in bytes: 16 MB of a pack can hold one of 16 GB,
+// which every checkout writes to a disk.
+const MaxObject = 16 << 30
+
 // Examine reads every object and follows every link. What it returns is
 // tolerated, anything else is an error.
-func (r *Repo) Examine(ctx context.Context) (gitrun.Faults, error) { return r.dir.Examine(ctx) }
+func (r *Repo) Examine(ctx context.Context) (gitrun.Faults, error) {
+	if err := r.bounded(ctx, MaxObject); err != nil {
+		return nil, err
+	}
+	return r.dir.Examine(ctx)
+}
+
+// bounded reports the first object of more than limit bytes. git reads its
+// size from the pack, without the content.
+func (r *Repo) bounded(ctx context.Context, limit int64) error {
+	return r.lines(ctx, gitrun.Call{Args: []string{"cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname) %(objecttype) %(objectsize)"}}, func(line string) error {
+		o, err := parseObject(line)
+		if err == nil && o.Size > limit {
+			err = fmt.Errorf("%s %s has %d bytes, at most %d", o.Type, o.ID, o.Size, limit)
+		}
+		return err
+	})
+}
 
 // SetBoundary makes the commits parents of nothing: git takes a commit whose
 // name is in the file shallow for one without parents.

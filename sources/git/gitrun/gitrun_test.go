@@ -101,6 +101,15 @@ func TestExamination(t *testing.T) {
 	}
 }
 
+// What git shows of its progress is not part of what it says.
+func TestTail(t *testing.T) {
+	kept := &tail{}
+	_, _ = kept.Write([]byte("Receiving objects:  50% (1/2)\rReceiving objects: 100% (2/2)\rfatal: no \x1b[1mmore\r\nerror: 2\n")) // to memory
+	if got := kept.text(); got != "fatal: no [1mmore; error: 2" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func FuzzExamination(f *testing.F) {
 	f.Add([]byte("error in tree 3: hasDotgit: contains '.git'\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {

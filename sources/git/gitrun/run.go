@@ -131,6 +131,9 @@ func (e *Error) Error() string {
 	if text == "" {
 		text = "without a message"
 	}
+	if strings.Contains(text, "malloc failed") {
+		text += fmt.Sprintf(" (git may take %d GiB)", MaxMemory>>30)
+	}
 	if e.Code < 0 {
 		return fmt.Sprintf("git %s: killed: %s", e.Args[0], text)
 	}
@@ -280,6 +283,9 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) text() string {
 	var lines []string
 	for line := range strings.SplitSeq(string(t.kept), "\n") {
+		// Progress ends in a carriage return, and what follows it overwrites it.
+		line = strings.TrimRight(line, "\r")
+		line = line[strings.LastIndexByte(line, '\r')+1:]
 		line = strings.Map(func(r rune) rune {
 			if !unicode.IsPrint(r) {
 				return -1

@@ -110,7 +110,7 @@ func (r *Relay) Smart() bool {
 	return r.smart
 }
 
-// Received is how many bytes upstream sent.
+// Received is how many bytes upstream has sent so far.
 func (r *Relay) Received() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -244,10 +244,7 @@ func (r *Relay) file(w http.ResponseWriter, _ *http.Request, path string) {
 func (r *Relay) pass(w http.ResponseWriter, header http.Header, body io.Reader) {
 	copyHeader(w.Header(), header, "Content-Type")
 	w.Header().Set("Cache-Control", "no-cache")
-	n, err := io.Copy(flusher{w, http.NewResponseController(w)}, io.LimitReader(body, MaxAnswer+1))
-	r.mu.Lock()
-	r.received += n
-	r.mu.Unlock()
+	n, err := io.Copy(flusher{w, http.NewResponseController(w)}, io.LimitReader(counted{body, r}, MaxAnswer+1))
 	if n > MaxAnswer {
 		err = fmt.Errorf("%s: more than %d bytes: %w", fetch.Redact(r.url("")), int64(MaxAnswer), fetch.ErrUpstream)
 	}
@@ -284,6 +281,20 @@ func copyHeader(to, from http.Header, names ...string) {
 			to.Set(name, v)
 		}
 	}
+}
+
+// counted counts what upstream sends while it comes.
+type counted struct {
+	io.Reader
+	relay *Relay
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.relay.mu.Lock()
+	c.relay.received += int64(n)
+	c.relay.mu.Unlock()
+	return n, err
 }
 
 // flusher sends each part on as it comes.
