@@ -223,7 +223,7 @@ func refusalHint(err error, mirror string) string {
 	case errors.As(err, &damage):
 		return fmt.Sprintf("copy %s again from the side that made it, with any tool, and repeat the command; nothing else needs to be copied", damage.Volume)
 	case errors.As(err, &conflict):
-		return fmt.Sprintf("give one of them another path in its spec, or let go of a set: gapbundle forget %s %s", mirror, conflict.Sets[0])
+		return fmt.Sprintf("let one of the two specs alone bring it, or give one of them another path there, or let go of a set: gapbundle forget %s %s", mirror, conflict.Sets[0])
 	}
 	return ""
 }

@@ -101,6 +101,19 @@ func TestExamination(t *testing.T) {
 	}
 }
 
+// The page for users has every fault of form that is tolerated.
+func TestFaultsInDocs(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/sources/git.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range faults() {
+		if named := bytes.Contains(page, []byte("`"+f.id+"`")); named != (f.reason != "") {
+			t.Errorf("%s: named %v, tolerated %v", f.id, named, f.reason != "")
+		}
+	}
+}
+
 // What git shows of its progress is not part of what it says.
 func TestTail(t *testing.T) {
 	kept := &tail{}
