@@ -93,13 +93,13 @@ func TestRepackByShare(t *testing.T) {
 		host.Publish("a", up)
 		s.must(spec)
 	}
-	add("a", 12<<20)
+	add("a", 1<<10)
 	add("b", minRepack+1<<10)
 	if n := s.packsOf("x"); n != 2 {
 		t.Fatalf("%d packs, want 2: nothing is due before the second is there", n)
 	}
 	add("c", 1)
-	if n := s.packsOf("x"); n != 1 || !s.noted("its 2 packs become one of 22.0 MiB") || s.carry < 22<<20 {
+	if n := s.packsOf("x"); n != 1 || !s.noted("its 2 packs become one of 10.0 MiB") || s.carry < minRepack {
 		t.Errorf("%d packs, want 1; %d bytes carried; notes %q", n, s.carry, s.notes)
 	}
 }
