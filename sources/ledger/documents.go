@@ -55,12 +55,15 @@ func documentName(d bundle.Digest) string { return documentsDir + "/" + d.Hex() 
 func indexName(n int64) string { return fmt.Sprintf("%s/%06d.json", documentsDir, n) }
 
 // KeepDocument keeps the content of a document. It is not synced: content that a
-// crash damaged is not opened, and what it spared is done once more.
+// crash damaged is not opened, and what it spared is done once more. It may be
+// called at the same time from several goroutines.
 func (l *Ledger) KeepDocument(content []byte) error {
 	if len(content) > MaxDocument {
 		return fmt.Errorf("ledger: document of %d bytes, at most %d: %w", len(content), MaxDocument, bundle.ErrUsage)
 	}
 	name := documentName(bundle.DigestOf(content))
+	l.documents.Lock()
+	defer l.documents.Unlock()
 	if fi, err := l.root.Stat(name); err == nil && fi.Size() == int64(len(content)) {
 		return nil
 	}

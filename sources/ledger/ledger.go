@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -53,6 +54,8 @@ type Ledger struct {
 	root  *os.Root // nil: read-only, and nothing there yet
 	lock  *flock.Flock
 	state state
+
+	documents sync.Mutex // held while one is written: two can have the same content
 }
 
 // state is state.json. Every field that can be empty is omitted, because

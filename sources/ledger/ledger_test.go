@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -315,6 +316,24 @@ func TestDamagedState(t *testing.T) {
 		} else if err == nil {
 			_ = l.Close()
 		}
+	}
+}
+
+// TestSameDocument: two repositories have one document, and both keep it at the same
+// time.
+func TestSameDocument(t *testing.T) {
+	l := open(t, t.TempDir())
+	for i := range 200 {
+		content := fmt.Appendf(nil, "document %d", i)
+		var group sync.WaitGroup
+		for range 4 {
+			group.Go(func() {
+				if err := l.KeepDocument(content); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
 	}
 }
 
