@@ -19,9 +19,25 @@ func CheckPath(p string) error {
 	if len(p) > MaxPathSize {
 		return fmt.Errorf("path %.64q...: %d bytes, at most %d: %w", p, len(p), MaxPathSize, ErrMalformed)
 	}
+	if isPlainASCII(p) { // most are
+		return checkNames(p)
+	}
 	if !utf8.ValidString(p) {
 		return fmt.Errorf("path %q: not UTF-8: %w", p, ErrMalformed)
 	}
+	if err := checkNames(p); err != nil {
+		return err
+	}
+	for _, r := range p {
+		if r == '\\' || !IsPlain(r) {
+			return fmt.Errorf("path %q: character %U is not allowed: %w", p, r, ErrMalformed)
+		}
+	}
+	return nil
+}
+
+// checkNames checks the components of a path.
+func checkNames(p string) error {
 	for rest, more := p, true; more; {
 		var name string
 		name, rest, more = strings.Cut(rest, "/")
@@ -34,12 +50,17 @@ func CheckPath(p string) error {
 			return fmt.Errorf("path %q: a component of %d bytes, at most %d: %w", p, len(name), MaxNameSize, ErrMalformed)
 		}
 	}
-	for _, r := range p {
-		if r == '\\' || !IsPlain(r) {
-			return fmt.Errorf("path %q: character %U is not allowed: %w", p, r, ErrMalformed)
+	return nil
+}
+
+// isPlainASCII reports whether a path has no character that needs a closer look.
+func isPlainASCII(p string) bool {
+	for i := range len(p) {
+		if c := p[i]; c < ' ' || c >= 0x7f || c == '\\' {
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
 // IsPlain reports whether a character may stand in a text that is signed or printed. The
@@ -47,6 +68,9 @@ func CheckPath(p string) error {
 // (C0 and C1, line feeds included), marks of writing direction, separators of lines, and
 // the byte order mark.
 func IsPlain(r rune) bool {
+	if r < utf8.RuneSelf { // most are
+		return r >= ' ' && r != 0x7f
+	}
 	return !unicode.IsControl(r) && !unicode.Is(unicode.Bidi_Control, r) && r != '\u2028' && r != '\u2029' && r != '\ufeff'
 }
 

@@ -173,11 +173,11 @@ func (r *Resolved) Survey(o SurveyOptions) (*Survey, error) {
 	for _, p := range r.Repositories {
 		d.mounts = append(d.mounts, p.Mount)
 	}
-	where := "" // of the artifact that is being laid out
+	var laid placed // the artifact that is being laid out; its source is "" if there is none
 	runs, err := media.PlanRuns(o.VolumeSize, func(yield func(int64, error) bool) {
 		for p, err := range r.artifacts() {
+			laid.source = ""
 			if err != nil {
-				where = ""
 				yield(0, err)
 				return
 			}
@@ -190,14 +190,14 @@ func (r *Resolved) Survey(o SurveyOptions) (*Survey, error) {
 			if p.artifact.Keep {
 				s.Kept = keepMore(s.Kept, Kept{p.source, f})
 			}
-			if where = p.where(); fate == fateSized && !yield(f.Size, nil) {
+			if laid = p; fate == fateSized && !yield(f.Size, nil) {
 				return
 			}
 		}
-		where = ""
+		laid.source = ""
 	})
-	if err != nil && where != "" {
-		err = fmt.Errorf("%s: %w", where, err)
+	if err != nil && laid.source != "" {
+		err = fmt.Errorf("%s: %w", laid.where(), err)
 	}
 	if err := errors.Join(d.verdict(), err); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
+	"strconv"
 	"strings"
 	"time"
 
@@ -150,7 +151,7 @@ func (t *trust) finish(env *sources.Env, f *stock.File, recorded *sources.Record
 type identity string
 
 func identityOf(p *rpmmd.Package) identity {
-	return identity(fmt.Sprintf("%d\n%s\n%s\n%s\n%s", p.EVR.Epoch, p.EVR.Version, p.EVR.Release, p.Arch, p.Name))
+	return identity(strconv.FormatUint(uint64(p.EVR.Epoch), 10) + "\n" + p.EVR.Version + "\n" + p.EVR.Release + "\n" + p.Arch + "\n" + p.Name)
 }
 
 // ownIdentity is that of a package's header.
@@ -181,8 +182,12 @@ type owners struct {
 
 func newOwners() *owners { return &owners{maphash.MakeSeed(), map[uint64]uint64{}} }
 
-func (o *owners) add(path string, who identity) error {
-	place, own := maphash.String(o.seed, path), maphash.String(o.seed, string(who))
+func (o *owners) add(path string, p *rpmmd.Package) error {
+	place := maphash.String(o.seed, path)
+	own := maphash.Comparable(o.seed, struct {
+		name, arch string
+		evr        rpmmd.EVR
+	}{p.Name, p.Arch, p.EVR})
 	if before, ok := o.at[place]; ok && before != own {
 		return fmt.Errorf("location %.200q: is another package's too: %w", path, fetch.ErrUpstream)
 	}

@@ -188,7 +188,7 @@ func checkedAdd(p *rpmmd.Package, known *owners, add func(*rpmmd.Package, locati
 		at, err = locate(p.Location, p.BaseURL)
 	}
 	if err == nil {
-		err = known.add(at.path, identityOf(p))
+		err = known.add(at.path, p)
 	}
 	if err == nil {
 		err = add(p, at)

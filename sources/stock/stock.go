@@ -94,8 +94,8 @@ func (s *Stock) Settle() error {
 			last.Tag = f.Tag
 		}
 	}
-	// A list of exactly its length is what the plan holds until everything is collected.
-	s.Files = append(make([]File, 0, len(kept)), kept...)
+	// Not copied to its length: two lists at once would be the most memory that a plan needs.
+	s.Files = slices.Clip(kept)
 	return nil
 }
 

@@ -56,6 +56,9 @@ func (r *Request) checkExclusions() error {
 // indexes, and a request for sections or for everything of which nothing is left. Each
 // is an error that names the filter and what there is; it matches bundle.ErrUsage.
 func (r *Request) CheckFilters(own []Index) error {
+	if len(r.Sections) == 0 && len(r.Exclude) == 0 && !r.All {
+		return nil // every package of every index would be looked at for nothing
+	}
 	sections, names := map[string]bool{}, map[string][]string{} // versions by name
 	total, left := 0, 0
 	for _, x := range own {

@@ -18,8 +18,9 @@ func relationFields() []string {
 // others; this follows what debListParser::ParseDepends of apt 2.6 does, and a test
 // compares the two. Errors match bundle.ErrMalformed.
 func (p *Package) CheckForClient() error {
+	all := relationFields()
 	for name, value := range p.Fields() {
-		for _, known := range relationFields() {
+		for _, known := range all {
 			if len(name) != len(known) || !strings.EqualFold(name, known) {
 				continue
 			}
@@ -33,8 +34,6 @@ func (p *Package) CheckForClient() error {
 
 const (
 	aptBlanks = " \t\n\v\f\r"
-	// nameEnds end a package's name.
-	nameEnds = aptBlanks + "(),|[]<>"
 	// shortest is how much apt wants behind an opening bracket before it looks at it.
 	shortest = len(">=1") + 1
 )
@@ -54,8 +53,11 @@ func readableRelations(value string) (bad string, ok bool) {
 
 // afterRelation returns what follows a relation and its separator.
 func afterRelation(text string) (rest string, ok bool) {
-	end := strings.IndexAny(text, nameEnds)
-	if end < 0 {
+	end := 0
+	for end < len(text) && !nameEnds[text[end]] {
+		end++
+	}
+	if end == len(text) {
 		return "", true
 	}
 	if end == 0 || text[end] == ')' {
@@ -81,6 +83,12 @@ func afterRelation(text string) (rest string, ok bool) {
 		return "", false
 	}
 	return strings.TrimLeft(rest[1:], aptBlanks), true
+}
+
+// nameEnds are the characters that end a package's name.
+var nameEnds = [256]bool{
+	' ': true, '\t': true, '\n': true, '\v': true, '\f': true, '\r': true,
+	'(': true, ')': true, ',': true, '|': true, '[': true, ']': true, '<': true, '>': true,
 }
 
 // afterOperator returns what follows a comparison: "<", "<=", "<<", ">", ">=", ">>", "="
