@@ -28,7 +28,7 @@ func hostile(t *testing.T, template, values string) *child.Request {
 // TestLimits: a template that never ends, or takes all memory or output, is
 // ended and named, and the parent lives.
 func TestLimits(t *testing.T) {
-	runner := child.Runner{Program: helmtest.Program(t), Time: 20 * time.Second}
+	runner := child.Runner{Program: helmtest.Program(t), Time: 2 * time.Minute}
 	for name, c := range map[string]struct{ template, values, want string }{
 		"a value that calls itself": {template: `{{ tpl .Values.x . }}`, values: `x: "{{ tpl .Values.x . }}"`, want: "memory"},
 		"a string that is doubled":  {template: `{{ $s := "0123456789abcdef" }}{{ range until 40 }}{{ $s = printf "%s%s" $s $s }}{{ end }}`, want: "memory"},
