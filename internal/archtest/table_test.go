@@ -132,6 +132,9 @@ func table() map[string]row {
 			imports: []string{"sources/helm/child", "sources/helm/images"},
 		},
 		"bundle": {},
+		"bundle/contents": {
+			imports: []string{"bundle"},
+		},
 		"bundle/media": {
 			imports: []string{"bundle"},
 		},
