@@ -137,7 +137,7 @@ func (r *rendering) render(ctx context.Context, env *sources.Env) error {
 	var limit *child.Limit
 	switch {
 	case errors.As(err, &limit):
-		return r.request.Pos.Wrap(fmt.Errorf("chart %s: %w: set other values for it, or images: {mode: none}: %w", r.chart.name(), err, fetch.ErrUpstream))
+		return r.request.Pos.Wrap(fmt.Errorf("chart %s: %w: set values that switch that part off, or images: {mode: none, add: [...]} with the images that you know: %w", r.chart.name(), err, fetch.ErrUpstream))
 	case err != nil:
 		return fmt.Errorf("chart %s: %w", r.chart.name(), err)
 	case reply.Error != "":

@@ -10,7 +10,8 @@
 // output, and with limits that the kernel keeps (Confine, on Linux) or that
 // the parent keeps (time, size of the answer; everywhere).
 //
-// The request is one line of JSON on standard input, the answer one on standard
-// output. This package holds both and links nothing of helm; the child's side is
+// The request is one line of JSON on standard input, the answer the last line on
+// standard output. The lines before it say which template is rendered, so that the
+// error about a child that had to be killed can name it. This package holds both and links nothing of helm; the child's side is
 // package render.
 package child

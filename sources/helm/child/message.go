@@ -2,6 +2,7 @@ package child
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -60,6 +61,31 @@ type Reply struct {
 type Document struct {
 	Template string `json:"template"`
 	Text     string `json:"text"`
+}
+
+// progress is a line that the child writes before its answer: what it begins to do.
+// A child that is killed says no more than that.
+type progress struct {
+	Rendering *string `json:"rendering"` // a template; "": something else
+}
+
+// Rendering tells the parent which template is rendered from here on; "": none of them is.
+func Rendering(w io.Writer, template string) error {
+	return json.NewEncoder(w).Encode(progress{&template})
+}
+
+// split separates the lines of an output into the last one, which is the answer of a child
+// that came to its end, and the template that was last reported before it.
+func split(output []byte) (template string, last []byte) {
+	for line := range bytes.Lines(output) {
+		var p progress
+		if bytes.HasPrefix(line, []byte(`{"rendering":`)) && json.Unmarshal(line, &p) == nil && p.Rendering != nil {
+			template = *p.Rendering
+			continue
+		}
+		last = line
+	}
+	return template, last
 }
 
 // ReadRequest is the child's side of the input.

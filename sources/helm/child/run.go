@@ -31,12 +31,16 @@ const (
 
 // Limit is the error about a render that was ended.
 type Limit struct {
-	What string // what was used up
-	Most string // how much there is
+	What     string // what was used up
+	Most     string // how much there is
+	Template string // that was rendered then; "": it was none, or it is not known
 }
 
 func (l *Limit) Error() string {
-	return fmt.Sprintf("rendering the templates of the chart takes more than %s of %s; which of them does is not known", l.Most, l.What)
+	if l.Template == "" {
+		return fmt.Sprintf("rendering the chart takes more than %s of %s; no single template is known to be the cause", l.Most, l.What)
+	}
+	return fmt.Sprintf("rendering the template %s takes more than %s of %s", l.Template, l.Most, l.What)
 }
 
 // Runner starts children.
@@ -71,18 +75,19 @@ func (r Runner) Render(ctx context.Context, q *Request) (*Reply, error) {
 	cmd.Stdin, cmd.Stdout = bytes.NewReader(input), output
 	cmd.WaitDelay = time.Second
 	err = cmd.Run()
+	template, answer := split(output.buffer.Bytes())
 	switch {
 	case output.over:
-		return nil, &Limit{"output", fmt.Sprintf("%d MiB", MaxReply>>20)}
+		return nil, &Limit{"output", fmt.Sprintf("%d MiB", MaxReply>>20), template}
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case limited.Err() != nil:
-		return nil, &Limit{"time", most.String()}
+		return nil, &Limit{"time", most.String(), template}
 	case err != nil:
-		return nil, ended(cmd, err)
+		return nil, ended(cmd, template, err)
 	}
 	var reply Reply
-	if err := json.Unmarshal(output.buffer.Bytes(), &reply); err != nil {
+	if err := json.Unmarshal(answer, &reply); err != nil {
 		return nil, fmt.Errorf("%s %s: answer: %w", r.Program, Command, err)
 	}
 	return &reply, nil
@@ -96,15 +101,15 @@ const (
 )
 
 // ended explains a child that gave no answer.
-func ended(cmd *exec.Cmd, err error) error {
+func ended(cmd *exec.Cmd, template string, err error) error {
 	state := cmd.ProcessState
 	switch {
 	case state == nil:
 		return fmt.Errorf("%s %s: %w", cmd.Path, Command, err)
 	case state.UserTime()+state.SystemTime() >= MaxCPU-time.Second:
-		return &Limit{"processor time", MaxCPU.String()}
+		return &Limit{"processor time", MaxCPU.String(), template}
 	case state.ExitCode() == exitRuntime, state.String() == aborted:
-		return &Limit{"memory", fmt.Sprintf("%d MiB", MaxMemory>>20)}
+		return &Limit{"memory", fmt.Sprintf("%d MiB", MaxMemory>>20), template}
 	}
 	return fmt.Errorf("%s %s: %w", cmd.Path, Command, err)
 }

@@ -38,8 +38,8 @@ func TestLimits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			reply, err := runner.Render(t.Context(), hostile(t, c.template, c.values))
 			var limit *child.Limit
-			if !errors.As(err, &limit) || limit.What != c.want {
-				t.Errorf("got %v %v, want the limit of %s", reply, err, c.want)
+			if !errors.As(err, &limit) || limit.What != c.want || limit.Template != "h/templates/t.yaml" {
+				t.Errorf("got %v %v, want the limit of %s in h/templates/t.yaml", reply, err, c.want)
 			}
 		})
 	}
@@ -47,7 +47,20 @@ func TestLimits(t *testing.T) {
 		short := child.Runner{Program: helmtest.Program(t), Time: 2 * time.Second}
 		_, err := short.Render(t.Context(), hostile(t, `{{ range 9223372036854775807 }}{{ end }}`, ""))
 		var limit *child.Limit
-		if !errors.As(err, &limit) || limit.What != "time" || !strings.Contains(err.Error(), "2s") {
+		if !errors.As(err, &limit) || limit.What != "time" || !strings.Contains(err.Error(), "the template h/templates/t.yaml takes more than 2s of time") {
+			t.Error(err)
+		}
+	})
+	t.Run("which template", func(t *testing.T) {
+		short := child.Runner{Program: helmtest.Program(t), Time: 3 * time.Second}
+		files := map[string]string{
+			"Chart.yaml": "apiVersion: v2\nname: h\nversion: 1.0.0\n", "templates/_h.tpl": `{{ define "fine" }}a: {{ tpl "b" . }}{{ end }}`, "templates/a.yaml": `{{ include "fine" . }}`,
+			"templates/deployment.yaml": `sum: {{ include (print $.Template.BasePath "/a.yaml") . | sha256sum }}`, "charts/sub/Chart.yaml": "apiVersion: v2\nname: sub\nversion: 1.0.0\n",
+			"charts/sub/templates/endless.yaml": "{{ define \"forever\" }}{{ range 9223372036854775807 }}{{ end }}{{ end }}x: {{ include \"forever\" . }}",
+		}
+		_, err := short.Render(t.Context(), &child.Request{Options: child.Options{Release: "r", Namespace: "n"}, Chart: helmtest.Package(t, "h", files)})
+		var limit *child.Limit
+		if !errors.As(err, &limit) || limit.Template != "h/charts/sub/templates/endless.yaml" {
 			t.Error(err)
 		}
 	})

@@ -27,20 +27,21 @@ func Main(stdin io.Reader, stdout io.Writer) int {
 	if err != nil {
 		return exitBroken
 	}
-	if err := answer(q).Write(stdout); err != nil {
+	if err := answer(q, stdout).Write(stdout); err != nil {
 		return exitBroken
 	}
 	return exitAnswered
 }
 
-// answer renders; a panic of the libraries is an error of the chart.
-func answer(q *child.Request) (p *child.Reply) {
+// answer renders, and reports to the parent what is rendered. A panic of the libraries is
+// an error of the chart.
+func answer(q *child.Request, parent io.Writer) (p *child.Reply) {
 	defer func() {
 		if r := recover(); r != nil {
 			p = &child.Reply{Error: fmt.Sprintf("helm's engine gave up: %v", r)}
 		}
 	}()
-	p, err := render(q)
+	p, err := render(q, parent)
 	if err != nil {
 		return &child.Reply{Error: err.Error()}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"path"
 	"slices"
@@ -15,7 +16,6 @@ import (
 	chart "helm.sh/helm/v4/pkg/chart/v2"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
-	"helm.sh/helm/v4/pkg/engine"
 	"helm.sh/helm/v4/pkg/strvals"
 
 	"github.com/gapbundle/gapbundle/sources/helm/child"
@@ -26,7 +26,7 @@ import (
 const notes = "NOTES.txt"
 
 // render does what "helm template" does, and scans the documents.
-func render(q *child.Request) (*child.Reply, error) {
+func render(q *child.Request, parent io.Writer) (*child.Reply, error) {
 	c, err := loader.LoadArchive(bytes.NewReader(q.Chart))
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func render(q *child.Request) (*child.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	documents, top, err := templates(c, values, &q.Options)
+	documents, top, err := templates(c, values, &q.Options, parent)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func coalesced(c *chart.Chart, values map[string]any) (map[string]any, error) {
 
 // templates renders the chart: the documents by the names of their templates,
 // and the values that they were rendered with.
-func templates(c *chart.Chart, values map[string]any, o *child.Options) ([]child.Document, map[string]any, error) {
+func templates(c *chart.Chart, values map[string]any, o *child.Options, parent io.Writer) ([]child.Document, map[string]any, error) {
 	if err := chartutil.ProcessDependencies(c, values); err != nil {
 		return nil, nil, fmt.Errorf("dependencies: %w", err)
 	}
@@ -122,7 +122,7 @@ func templates(c *chart.Chart, values map[string]any, o *child.Options) ([]child
 			return nil, nil, err
 		}
 	}
-	files, err := engine.Engine{}.RenderWithContext(context.Background(), c, top)
+	files, err := traced(c, parent).RenderWithContext(context.Background(), c, top)
 	if err != nil {
 		return nil, nil, err
 	}

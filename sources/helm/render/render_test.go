@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -85,11 +86,14 @@ func TestImages(t *testing.T) {
 	}
 }
 
+// answered is what the child would answer.
+func answered(q *child.Request) *child.Reply { return answer(q, io.Discard) }
+
 // TestTests: the images of "helm test" are found where they are asked for.
 func TestTests(t *testing.T) {
 	chart := helmtest.Package(t, "pod", helmtest.Files(t, "testdata/pod.txtar"))
 	for tests, want := range map[bool]bool{false: false, true: true} {
-		p := answer(&child.Request{Chart: chart, Options: child.Options{Release: "r", Namespace: "n", KubeVersion: "1.33", Tests: tests}})
+		p := answered(&child.Request{Chart: chart, Options: child.Options{Release: "r", Namespace: "n", KubeVersion: "1.33", Tests: tests}})
 		got := slices.ContainsFunc(p.Images, func(f images.Found) bool { return f.Image == "quay.io/org/test:v9" })
 		if p.Error != "" || got != want {
 			t.Errorf("tests %v: %v %s", tests, got, p.Error)
@@ -104,7 +108,7 @@ func TestOptions(t *testing.T) {
 		"values.yaml":      "a: {b: one, c: 1}\n",
 		"templates/x.yaml": `{{ toJson .Values }} {{ .Release.Name }} {{ .Release.Namespace }} {{ .Release.IsInstall }} {{ .Capabilities.KubeVersion.Version }} {{ .Capabilities.APIVersions.Has "x/v9" }} [{{ getHostByName "localhost" }}] {{ lookup "v1" "Pod" "" "" }}`,
 	})
-	p := answer(&child.Request{Chart: chart, Documents: true, Options: child.Options{
+	p := answered(&child.Request{Chart: chart, Documents: true, Options: child.Options{
 		Release: "r", Namespace: "n", KubeVersion: "v1.31.2-gke.1", APIVersions: []string{"x/v9"},
 		Values: [][]byte{[]byte("a: {b: two}"), []byte("d: 1e3")}, Set: []string{"a.c=2", "e={x,y}"}, SetString: []string{"f=true"},
 	}})
@@ -120,7 +124,7 @@ func TestOptions(t *testing.T) {
 		Release: "r", Namespace: "n", KubeVersion: "v1.31.2-gke.1", APIVersions: []string{"x/v9"},
 		Values: [][]byte{[]byte("a: {b: two}"), []byte("d: 1e3")}, Set: []string{"a.c=2", "e={x,y}"}, SetString: []string{"f=true"},
 	}
-	p = answer(&child.Request{Chart: chart, Documents: true, Options: o})
+	p = answered(&child.Request{Chart: chart, Documents: true, Options: o})
 	want := `{"v": {"a":{"b":"two","c":2},"d":1000,"e":["x","y"],"f":"true"}, "s": ["r","n",true,"v1.31.2-gke.1",true,"",{}]}`
 	if p.Error != "" || len(p.Documents) != 1 || p.Documents[0].Text != want {
 		t.Errorf("got %+v\nwant %s", p, want)
@@ -132,7 +136,7 @@ func TestOptions(t *testing.T) {
 		"set a[-1]=x":        {KubeVersion: "1.30", Set: []string{"a[-1]=x"}},
 		"set-string a[-1]=x": {KubeVersion: "1.30", SetString: []string{"a[-1]=x"}},
 	} {
-		if p := answer(&child.Request{Chart: chart, Options: broken}); !strings.Contains(p.Error, name) {
+		if p := answered(&child.Request{Chart: chart, Options: broken}); !strings.Contains(p.Error, name) {
 			t.Errorf("%s: %q", name, p.Error)
 		}
 	}
@@ -156,11 +160,11 @@ func TestSchema(t *testing.T) {
 		`{"properties": {"port": {"$ref": "other.json"}}}`:                                                    "other.json is not followed",
 		`{`: "values.schema.json of chart s",
 	} {
-		p := answer(&child.Request{Chart: chart(schema), Options: child.Options{Release: "r"}})
+		p := answered(&child.Request{Chart: chart(schema), Options: child.Options{Release: "r"}})
 		if (p.Error == "") != (want == "") || !strings.Contains(p.Error, want) {
 			t.Errorf("%s: %q, want %q", schema, p.Error, want)
 		}
-		if p := answer(&child.Request{Chart: chart(schema), Options: child.Options{Release: "r", IgnoreSchema: true}}); p.Error != "" {
+		if p := answered(&child.Request{Chart: chart(schema), Options: child.Options{Release: "r", IgnoreSchema: true}}); p.Error != "" {
 			t.Errorf("ignored, %s: %s", schema, p.Error)
 		}
 	}
@@ -171,7 +175,7 @@ func TestLibrary(t *testing.T) {
 	chart := helmtest.Package(t, "l", map[string]string{
 		"Chart.yaml": "apiVersion: v2\nname: l\nversion: 1.0.0\ntype: library\n", "templates/_x.tpl": "{{ fail }}", "templates/y.yaml": `{{ fail "no" }}`,
 	})
-	if p := answer(&child.Request{Chart: chart}); p.Error != "" || len(p.Images) > 0 {
+	if p := answered(&child.Request{Chart: chart}); p.Error != "" || len(p.Images) > 0 {
 		t.Errorf("%+v", p)
 	}
 }
@@ -186,7 +190,7 @@ func FuzzChartYAML(f *testing.F) {
 		f.Add(x, "a: 1")
 	}
 	f.Fuzz(func(t *testing.T, chart, values string) {
-		p := answer(&child.Request{Chart: helmtest.Package(t, "x", map[string]string{"Chart.yaml": chart, "values.yaml": values, "charts/y/Chart.yaml": "apiVersion: v1\nname: y\nversion: 1.2.3\n"})})
+		p := answered(&child.Request{Chart: helmtest.Package(t, "x", map[string]string{"Chart.yaml": chart, "values.yaml": values, "charts/y/Chart.yaml": "apiVersion: v1\nname: y\nversion: 1.2.3\n"})})
 		if strings.HasPrefix(p.Error, "helm's engine gave up") {
 			t.Error(p.Error)
 		}
