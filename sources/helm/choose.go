@@ -56,6 +56,9 @@ func (s *source) choose(o *offers) ([]*selection, error) {
 		for _, r := range e.requests {
 			errs = append(errs, sel.add(o, r))
 		}
+		if strictyaml.Join(errs...) == nil {
+			errs = append(errs, sel.unneeded())
+		}
 		all = append(all, sel)
 	}
 	return all, strictyaml.Join(errs...)

@@ -149,8 +149,8 @@ stringData:
 		fmt.Fprintf(&b, `# In an Application:
 #   source:
 #     repoURL: %s
-#     chart: %s
-#     targetRevision: %s
+#     chart: %q
+#     targetRevision: %q
 `, address(r), c.name, c.version)
 	}
 	return []byte(b.String())
@@ -175,7 +175,7 @@ metadata:
   name: %s
 spec:
   interval: 1h
-  chart: %s
+  chart: %q
   version: %q
   sourceRef:
     kind: HelmRepository

@@ -1,13 +1,17 @@
 package helm
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
@@ -42,7 +46,7 @@ func TestClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"argo-cd/charts.yaml": "repoURL: @BASE@/helm/charts", "flux/charts.yaml": "chart: app", "helm/charts.sh": "helm repo add 127.0.0.1 @BASE@/helm/charts",
+		"argo-cd/charts.yaml": "repoURL: @BASE@/helm/charts", "flux/charts.yaml": `chart: "app"`, "helm/charts.sh": "helm repo add 127.0.0.1 @BASE@/helm/charts",
 	}
 	for _, f := range files {
 		if !strings.Contains(string(f.Content), want[f.Path]) || want[f.Path] == "" {
@@ -52,6 +56,37 @@ func TestClients(t *testing.T) {
 	}
 	if len(want) > 0 || !strings.Contains(string(files[2].Content), "/keys/charts.gpg") {
 		t.Errorf("missing %v\n%s", want, files[2].Content)
+	}
+}
+
+// TestClientsAreStrings: a chart may be called as a number is written, and is text in every file all the same.
+func TestClientsAreStrings(t *testing.T) {
+	r, charts := bundle.Repository{Name: "charts", Mount: "helm/charts"}, []published{{name: "1e3", version: "1.10.0"}}
+	var objects []map[string]any
+	decoder := yaml.NewDecoder(bytes.NewReader(bytes.ReplaceAll(forFlux(r, "charts", charts), []byte(sources.BaseMark), []byte("http://a.example"))))
+	for {
+		var o map[string]any
+		if err := decoder.Decode(&o); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		objects = append(objects, o)
+	}
+	if len(objects) != 2 || objects[0]["kind"] != "HelmRepository" || objects[1]["spec"].(map[string]any)["chart"] != "1e3" || objects[1]["spec"].(map[string]any)["version"] != "1.10.0" {
+		t.Errorf("%v", objects)
+	}
+	_, example, _ := bytes.Cut(forArgoCD(r, "charts", charts), []byte("# In an Application:\n"))
+	var application struct {
+		Source struct {
+			RepoURL        string `yaml:"repoURL"`
+			Chart          any    `yaml:"chart"`
+			TargetRevision any    `yaml:"targetRevision"`
+		} `yaml:"source"`
+	}
+	example = bytes.ReplaceAll(bytes.ReplaceAll(example, []byte("# "), nil), []byte(sources.BaseMark), []byte("http://a.example"))
+	if err := yaml.Unmarshal(example, &application); err != nil || application.Source.Chart != "1e3" || application.Source.TargetRevision != "1.10.0" || application.Source.RepoURL != "http://a.example/helm/charts" {
+		t.Errorf("%v %+v", err, application)
 	}
 }
 

@@ -35,6 +35,7 @@ type gathered struct {
 	scratch   string // its package, if it was fetched
 	info      *pack.Chart
 	told      bundle.Digest // what an index says that is wrong
+	excused   bool          // the spec says that the index is wrong, and it is right
 	prov      *provenance   // nil: there is none
 	base      *base
 	renders   []*rendering // one for each request
@@ -108,7 +109,7 @@ func (c *chart) learn(ctx context.Context, env *sources.Env, base *base) error {
 	if known && (c.digest.IsZero() || recorded.File.Digest == c.digest) {
 		c.digest, c.size = recorded.File.Digest, recorded.File.Size
 	}
-	needed := false
+	needed := !c.told.IsZero() && c.digest.IsZero() // is the digest of the index wrong still?
 	for _, r := range c.renders {
 		done, err := r.remembered(env)
 		if err != nil {
@@ -120,6 +121,9 @@ func (c *chart) learn(ctx context.Context, env *sources.Env, base *base) error {
 		if err := c.fetch(ctx, env); err != nil {
 			return err
 		}
+	}
+	if c.told == c.digest && !c.told.IsZero() {
+		c.excused, c.told, c.vouched = true, bundle.Digest{}, c.byIndex()
 	}
 	return c.prove(ctx, env)
 }
@@ -169,12 +173,17 @@ func (c *chart) locate(ctx context.Context, env *sources.Env) (err error) {
 	case !c.digest.IsZero() && c.digest != told:
 		return c.mismatch(c.digest, told)
 	default:
-		c.digest, c.vouched = told, bundle.VouchedIndex
-		if !c.repo.page.Secure {
-			c.vouched = bundle.VouchedNone
-		}
+		c.digest, c.vouched = told, c.byIndex()
 	}
 	return nil
+}
+
+// byIndex is how a package is vouched for that has the digest of its index.
+func (c *chart) byIndex() string {
+	if c.repo.page.Secure {
+		return bundle.VouchedIndex
+	}
+	return bundle.VouchedNone
 }
 
 // cutTag takes the tag off a reference.

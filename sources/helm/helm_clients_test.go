@@ -9,54 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 	"github.com/gapbundle/gapbundle/sources"
-	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/sources/helm/helmtest"
-	"github.com/gapbundle/gapbundle/sources/keys"
-	"github.com/gapbundle/gapbundle/sources/oci"
-	"github.com/gapbundle/gapbundle/unpack"
-	"github.com/gapbundle/gapbundle/verify"
 )
-
-// ship exports a spec and imports it into a new mirror.
-func (w *world) ship(spec string) (mirror string) {
-	w.t.Helper()
-	check := func(err error) {
-		w.t.Helper()
-		if err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	private, public, id, err := keys.GenerateExporter([]byte("x"))
-	check(err)
-	write(w.t, filepath.Join(w.dir, "exporter.key"), string(private))
-	write(w.t, filepath.Join(w.dir, "gapbundle.yaml"), "version: 1\nname: site\nsigning: {exporter: exporter.key}\nsources:\n"+spec)
-	res, err := export.Run(w.t.Context(), export.Options{
-		SpecPath: filepath.Join(w.dir, "gapbundle.yaml"), Targets: []string{filepath.Join(w.dir, "medium")}, Kinds: sources.Kinds{Kind(), oci.Kind()},
-		Tool: "test", Program: helmtest.Program(w.t), Now: time.Now(), Env: func(string) string { return "" }, Home: w.dir, NoReadback: true,
-		Passphrase: func(string) ([]byte, error) { return []byte("x"), nil },
-	})
-	check(err)
-	mirror = filepath.Join(w.dir, "mirror")
-	m, err := unpack.Create(mirror, unpack.Options{})
-	check(err)
-	defer m.Close()
-	check(m.UpdatePolicy(w.t.Context(), "test", func(p *verify.Policy) error {
-		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
-	}))
-	_, err = m.Receive(w.t.Context(), res.Dirs, unpack.ImportOptions{AcceptKeys: true})
-	check(err)
-	for _, kind := range []sources.Kind{Kind(), oci.Kind()} {
-		tree, err := m.Tree(kind.Name)
-		check(err)
-		_, err = kind.Check(w.t.Context(), tree)
-		check(err)
-	}
-	return mirror
-}
 
 // shell is a machine inside the gap.
 type shell struct {

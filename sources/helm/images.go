@@ -180,42 +180,6 @@ func (e *entry) checkImages() error {
 	return strictyaml.Join(errs...)
 }
 
-// full is a reference of the spec in full.
-func full(image string) string {
-	named, err := reference.ParseNormalizedNamed(image)
-	if err != nil {
-		return image // a pattern
-	}
-	return named.String()
-}
-
-// matches reports whether one of the patterns fits an image, in full or as people write
-// those of docker.io. '*' stands for anything.
-func matches(patterns []string, image string) bool {
-	short := strings.TrimPrefix(strings.TrimPrefix(image, "docker.io/"), "library/")
-	return slices.ContainsFunc(patterns, func(p string) bool { return fits(p, image) || fits(p, short) })
-}
-
-func fits(pattern, s string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == s
-	}
-	last := parts[len(parts)-1]
-	if !strings.HasPrefix(s, parts[0]) || len(s) < len(parts[0])+len(last) || !strings.HasSuffix(s, last) {
-		return false
-	}
-	s = s[len(parts[0]) : len(s)-len(last)]
-	for _, p := range parts[1 : len(parts)-1] {
-		i := strings.Index(s, p)
-		if i < 0 {
-			return false
-		}
-		s = s[i+len(p):]
-	}
-	return true
-}
-
 // decide says what becomes of each image of a rendering.
 func (r *rendering) decide() error {
 	o := r.request.entry.options.Images
@@ -249,20 +213,6 @@ func (r *rendering) decide() error {
 	return strictyaml.Join(errs...)
 }
 
-// instead are the images that the spec names in place of one.
-func (r *rendering) instead(image string) []string {
-	for of, others := range r.request.entry.options.Images.Instead {
-		if full(of) == image {
-			as := make([]string, len(others))
-			for i := range others {
-				as[i] = full(others[i])
-			}
-			return as
-		}
-	}
-	return nil
-}
-
 // listed makes the list of images of a source.
 func (s *selection) listed() (*list, error) {
 	l := &list{Version: listVersion, Images: []string{}}
@@ -285,6 +235,7 @@ func (s *selection) listed() (*list, error) {
 			}
 		}
 	}
+	errs = append(errs, s.unmatched(l))
 	for _, i := range s.entry.options.Images.Add {
 		l.Added = append(l.Added, full(i))
 	}
@@ -314,7 +265,11 @@ func (l *list) notes(mode string) []string {
 			if d.Maybe != "" {
 				why += ", " + d.Maybe
 			}
-			notes = append(notes, fmt.Sprintf("%s-%s: %s: %s (%s)", r.Chart, r.Version, text, d.Status, why))
+			status := d.Status
+			if mode == modeList && status == statusCarried {
+				status = "found"
+			}
+			notes = append(notes, fmt.Sprintf("%s-%s: %s: %s (%s)", r.Chart, r.Version, text, status, why))
 			if d.Status == statusMaybe {
 				maybe[d.Image] = true
 			}

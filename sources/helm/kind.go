@@ -148,7 +148,7 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 		r, err := e.request(c)
 		e.requests, errs = append(e.requests, r), append(errs, err)
 	}
-	errs = append(errs, e.checkImages())
+	errs = append(errs, e.checkImages(), e.unread())
 	return e, strictyaml.Join(errs...)
 }
 

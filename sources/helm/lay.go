@@ -66,6 +66,9 @@ func (s *selection) lay(env *sources.Env) (repo sources.Repository, images []str
 		if c.told != (bundle.Digest{}) {
 			repo.Notes = append(repo.Notes, c.file()+": taken although the index of its repository says "+c.told.String())
 		}
+		if c.excused {
+			repo.Notes = append(repo.Notes, c.file()+": has the digest of its index: wrong-digests: ["+c.name()+"] is not needed any more")
+		}
 	}
 	for _, r := range s.indexes {
 		artifacts = append(artifacts, r.evidence())

@@ -93,6 +93,7 @@ func TestSpec(t *testing.T) {
 		"images: {add: nginx}\n  charts: {repo: REPO, chart: a}":            "add: \"nginx\": want a tag or a digest",
 		"images: {instead: {'a:1': [b]}}\n  charts: {repo: REPO, chart: a}": "instead: \"b\"",
 		"keyring: none.asc\n  charts: {repo: REPO, chart: a}":               "none.asc",
+		"images: {mode: none, drop: x}\n  charts: {repo: REPO, chart: a}":   "drop: matches nothing with mode: none",
 	} {
 		_, err := w.planned(w.env(nil), w.spec(options))
 		if !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), want) {
@@ -157,6 +158,7 @@ func TestDigests(t *testing.T) {
 		"none":             {`""`, nil, bundle.VouchedNone, ""},
 		"wrong":            {wrong, nil, "", "want sha256:" + wrong},
 		"wrong and named":  {wrong, []string{"wrong-digests: app-1.0.0"}, bundle.VouchedNone, ""},
+		"right and named":  {digest.Hex(), []string{"wrong-digests: app-1.0.0"}, bundle.VouchedNone, ""},
 		"no digest at all": {"abc", nil, "", "want 64 hexadecimal digits"},
 	} {
 		w.simple("app", "1.0.0", "quay.io/a/b:c")
@@ -174,10 +176,22 @@ func TestDigests(t *testing.T) {
 				t.Errorf("%s, %s: %v, want %q", name, mode, err, c.want)
 			case c.want == "" && (err != nil || bundle.DigestOf(got) != digest || a.Evidence.Vouched != c.vouched):
 				t.Errorf("%s, %s: %v %+v", name, mode, err, a.Evidence)
-			case c.options != nil && a.Evidence.Annotations[toldKey] != "sha256:"+wrong:
+			case name == "wrong and named" && a.Evidence.Annotations[toldKey] != "sha256:"+wrong:
 				t.Errorf("%s, %s: the wrong digest is not recorded: %+v", name, mode, a.Evidence)
+			case name == "right and named" && (a.Evidence.Annotations[toldKey] != "" || !strings.Contains(strings.Join(r.Repositories[0].Notes, "\n"), "is not needed any more")):
+				t.Errorf("%s, %s: %+v %q", name, mode, a.Evidence, r.Repositories[0].Notes)
 			}
 		}
+	}
+}
+
+// TestWrongDigestsOfNothing: an exception for a chart that is not chosen is a mistake.
+func TestWrongDigestsOfNothing(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	w.simple("app", "1.0.0", "quay.io/a/b:c")
+	_, err := w.planned(w.env(nil), w.spec("charts: {repo: REPO, chart: app}", "wrong-digests: app-1.0.1", noImages))
+	if !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), `"app-1.0.1" matches nothing: the charts are app-1.0.0`) {
+		t.Error(err)
 	}
 }
 
@@ -302,12 +316,15 @@ func TestImages(t *testing.T) {
 		want          string
 		err           string
 	}{
-		"refused":     {"", "mode: list", "", "say node-os: [ubuntu24.04]"},
-		"node-os":     {", node-os: [ubuntu24.04, rhel9.4]", "mode: list", "docker.io/library/nginx:1 nvcr.io/nvidia/driver:580-rhel9.4 nvcr.io/nvidia/driver:580-ubuntu24.04 quay.io/thanos/thanos:v1", ""},
-		"instead":     {"", "mode: list, instead: {'nvcr.io/nvidia/driver:580': ['nvcr.io/nvidia/driver:580-sles15']}", "docker.io/library/nginx:1 nvcr.io/nvidia/driver:580-sles15 quay.io/thanos/thanos:v1", ""},
-		"drop":        {"", "mode: list, drop: ['nvcr.io/*', 'quay.io/thanos/thanos:*']", "docker.io/library/nginx:1", ""},
-		"drop, short": {"", "mode: list, drop: ['nvcr.io/*', 'nginx:*']", "quay.io/thanos/thanos:v1", ""},
-		"accept, add": {"", "mode: list, drop: 'nvcr.io/*', accept: 'quay.io/cilium/hubble-*', add: 'busybox:1'", "docker.io/library/busybox:1 docker.io/library/nginx:1 quay.io/cilium/hubble-ui:v1 quay.io/thanos/thanos:v1", ""},
+		"refused":         {"", "mode: list", "", "say node-os: [ubuntu24.04]"},
+		"node-os":         {", node-os: [ubuntu24.04, rhel9.4]", "mode: list", "docker.io/library/nginx:1 nvcr.io/nvidia/driver:580-rhel9.4 nvcr.io/nvidia/driver:580-ubuntu24.04 quay.io/thanos/thanos:v1", ""},
+		"instead":         {"", "mode: list, instead: {'nvcr.io/nvidia/driver:580': ['nvcr.io/nvidia/driver:580-sles15']}", "docker.io/library/nginx:1 nvcr.io/nvidia/driver:580-sles15 quay.io/thanos/thanos:v1", ""},
+		"drop":            {"", "mode: list, drop: ['nvcr.io/*', 'quay.io/thanos/thanos:*']", "docker.io/library/nginx:1", ""},
+		"drop, short":     {"", "mode: list, drop: ['nvcr.io/*', 'nginx:*']", "quay.io/thanos/thanos:v1", ""},
+		"drop nothing":    {", node-os: a1", "mode: list, drop: ['quay.io/thanos/thanos:*', 'quay.io/nobody/*']", "", `drop: "quay.io/nobody/*" matches nothing: the charts name docker.io/library/nginx:1, nvcr.io/nvidia/driver:580, quay.io/cilium/hubble-ui:v1, quay.io/thanos/thanos:v1`},
+		"accept nothing":  {", node-os: a1", "mode: list, accept: 'quay.io/cilium/hubble-relay:*'", "", `accept: "quay.io/cilium/hubble-relay:*" matches nothing`},
+		"instead nothing": {", node-os: a1", "mode: list, instead: {'nvcr.io/nvidia/driver:570': ['nvcr.io/nvidia/driver:570-sles15']}", "", `instead: "nvcr.io/nvidia/driver:570" matches nothing`},
+		"accept, add":     {"", "mode: list, drop: 'nvcr.io/*', accept: 'quay.io/cilium/hubble-*', add: 'busybox:1'", "docker.io/library/busybox:1 docker.io/library/nginx:1 quay.io/cilium/hubble-ui:v1 quay.io/thanos/thanos:v1", ""},
 	} {
 		r, err := w.planned(w.env(nil), w.spec("charts: {repo: REPO, chart: op"+c.chart+"}", "images: {"+c.images+"}"))
 		if c.err != "" {
