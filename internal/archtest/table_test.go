@@ -121,7 +121,7 @@ func table() map[string]row {
 		"sources/rpm/rpmsig": {
 			imports: []string{"internal/pgpkeys"},
 		},
-		"sources/helm":        {imports: []string{"bundle", "sources", "sources/complete", "sources/helm/child", "sources/helm/images", "sources/helm/index", "sources/helm/pack", "sources/keyring", "sources/rebuild", "sources/replay", "sources/upstream", "internal/fetch", "internal/pgpkeys", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export", "sources/keys", "sources/oci", "unpack", "unpack/tree", "verify"}},
+		"sources/helm":        {imports: []string{"bundle", "sources", "sources/complete", "sources/helm/child", "sources/helm/images", "sources/helm/index", "sources/helm/pack", "sources/keyring", "sources/rebuild", "sources/replay", "sources/upstream", "internal/fetch", "internal/pgpkeys", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export", "sources/keys", "sources/oci", "unpack", "verify"}},
 		"sources/helm/index":  {imports: []string{"bundle", "sources/helm/pack"}},
 		"sources/helm/pack":   {imports: []string{"bundle"}},
 		"sources/helm/images": {},

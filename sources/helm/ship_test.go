@@ -17,7 +17,6 @@ import (
 	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources/oci"
 	"github.com/gapbundle/gapbundle/unpack"
-	"github.com/gapbundle/gapbundle/unpack/tree"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -122,7 +121,7 @@ func TestImageTakenAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	take(filepath.Join(c.root, "current")+"/", func(path string) bool { return strings.Contains(path, "/team/app/manifests/") })
-	res, err := c.mirror.Check(t.Context(), tree.CheckOptions{})
+	res, err := c.mirror.Check(t.Context(), unpack.CheckOptions{})
 	if !errors.Is(err, bundle.ErrCorrupt) || !strings.Contains(err.Error(), "team/app") {
 		t.Errorf("a mirror without the image: %+v %v", res, err)
 	}
