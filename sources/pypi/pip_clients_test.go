@@ -131,7 +131,7 @@ func TestInstallFromEveryServer(t *testing.T) {
 				}
 			}
 		}
-		for _, pip := range piptest.Pips(t) {
+		for _, pip := range piptest.Pips() {
 			t.Run("pip "+pip, func(t *testing.T) {
 				target := t.TempDir()
 				install(t, "pip-"+pip, target, "--index-url", index, "demo_app")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,6 +38,17 @@ type Machine struct {
 	Platforms   []string
 }
 
+// DebianPython is the interpreter that has Debian's own pip.
+const DebianPython = "/usr/bin/python3"
+
+// Download makes a job that downloads what pip installs of an index on a machine into
+// the folder to.
+func Download(m Machine, to, index string, arguments ...string) Job {
+	job := Question(m, to, 0, index, arguments...)
+	at := slices.Index(job.Arguments, "--target")
+	return Job{Environment: job.Environment, Arguments: slices.Concat([]string{"download", "--quiet", "--no-cache-dir", "--index-url", index, "--dest", to}, job.Arguments[at+2:])}
+}
+
 // Question makes a job that asks what pip installs of an index on a machine,
 // for arguments such as requirements and "--pre". number makes its report
 // unique in dir.
@@ -63,6 +75,12 @@ func Question(m Machine, dir string, number int, index string, arguments ...stri
 // Ask runs jobs with a version of pip.
 func Ask(t testing.TB, pip string, jobs []Job) []Outcome {
 	t.Helper()
+	return AskPython(t, Python(t, "pip-"+pip), jobs)
+}
+
+// AskPython runs jobs with the pip of an interpreter.
+func AskPython(t testing.TB, python string, jobs []Job) []Outcome {
+	t.Helper()
 	var in bytes.Buffer
 	encoder := json.NewEncoder(&in)
 	for _, j := range jobs {
@@ -70,7 +88,7 @@ func Ask(t testing.TB, pip string, jobs []Job) []Outcome {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(Python(t, "pip-"+pip), "-c", oracleScript)
+	cmd := exec.Command(python, "-c", oracleScript)
 	cmd.Stdin, cmd.Env, cmd.Stderr = &in, Clean(t.TempDir()), os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

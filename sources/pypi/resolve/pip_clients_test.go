@@ -13,6 +13,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
+	"github.com/gapbundle/gapbundle/sources/pypi/pep440"
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
 	"github.com/gapbundle/gapbundle/sources/pypi/tags"
 )
@@ -91,7 +92,6 @@ func TestAgainstPip(t *testing.T) {
 	}
 	solved, differ, broken := 0, 0, 0
 	for i, o := range piptest.Ask(t, piptest.NewestPip, jobs) {
-		want := "conflict"
 		if strings.Contains(o.Output, "RecursionError") {
 			// pip follows what nobody wants any more in a circle until Python stops it.
 			// What was found here has met all requirements, or is a conflict.
@@ -100,16 +100,8 @@ func TestAgainstPip(t *testing.T) {
 		}
 		if o.Code == 0 {
 			solved++
-			var names []string
-			for _, one := range o.Report {
-				names = append(names, one[0]+"="+one[1])
-			}
-			slices.Sort(names)
-			want = strings.Join(names, " ")
-		} else if !strings.Contains(o.Output, "ResolutionImpossible") && !strings.Contains(o.Output, "No matching distribution") {
-			t.Errorf("%d: pip %s", i, o.Output)
 		}
-		if mine[i] != want {
+		if want := reported(t, i, o); mine[i] != want {
 			differ++
 			t.Errorf("graph %d, %s:\nhave %s\npip  %s\n%s", i, all[i], mine[i], want, o.Output)
 		}
@@ -123,15 +115,27 @@ func TestAgainstPip(t *testing.T) {
 	}
 }
 
-func machine(t *tags.Target) piptest.Machine {
-	return piptest.Machine{Python: t.Python, Environment: t.Environment().Values, Platforms: t.Platforms()}
-}
-
-func plain(r *Result) string {
+// reported is what pip chose, in the form of plain.
+func reported(t *testing.T, number int, o piptest.Outcome) string {
+	t.Helper()
+	if o.Code != 0 {
+		if !strings.Contains(o.Output, "ResolutionImpossible") && !strings.Contains(o.Output, "No matching distribution") {
+			t.Errorf("%d: pip %s", number, o.Output)
+		}
+		return conflict
+	}
 	var names []string
-	for _, p := range r.Pins {
-		names = append(names, p.Name+"="+p.Release.Version.String())
+	for _, one := range o.Report {
+		v, err := pep440.Parse(one[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, marker.NormalName(one[0])+"="+v.String())
 	}
 	slices.Sort(names)
 	return strings.Join(names, " ")
+}
+
+func machine(t *tags.Target) piptest.Machine {
+	return piptest.Machine{Python: t.Python, Environment: t.Environment().Values, Platforms: t.Platforms()}
 }

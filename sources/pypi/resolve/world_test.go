@@ -307,3 +307,13 @@ func meetsAll(t *testing.T, w *world, result *Result, requirements, constraints 
 		}
 	}
 }
+
+// plain is a result in one line, sorted and without extras.
+func plain(r *Result) string {
+	var names []string
+	for _, p := range r.Pins {
+		names = append(names, p.Name+"="+p.Release.Version.String())
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}

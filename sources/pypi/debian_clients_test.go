@@ -1,0 +1,87 @@
+//go:build clients
+
+package pypi
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/internal/test/webtest"
+	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
+)
+
+// debianWheels are those that Debian packages for its own virtual environments.
+const debianWheels = "/usr/share/python-wheels"
+
+// Debian's own pip, with the wheels that Debian packages and some of the test's, from
+// every server: by name with an empty cache, by the lock in a fresh virtual environment,
+// and for machines that are not this one.
+func TestDebian(t *testing.T) {
+	w := newWorld(t)
+	packaged, err := filepath.Glob(debianWheels + "/*.whl")
+	if err != nil || len(packaged) < 3 {
+		t.Fatalf("%s: %d wheels, %v: .ci/clients installs them", debianWheels, len(packaged), err)
+	}
+	for _, at := range packaged {
+		content, err := os.ReadFile(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.Split(filepath.Base(at), "-")[0]
+		w.Projects[name] = append(w.Projects[name], &piptest.File{Name: filepath.Base(at), Content: content})
+	}
+	w.add(
+		piptest.Wheel{Name: "demo-app", Version: "1.0", Requires: []string{"setuptools", "wheel", "native", `back; python_version < "3.10"`, `arm; platform_machine == "aarch64"`}, Module: "import setuptools, wheel, native\n"},
+		piptest.Wheel{Name: "back", Version: "1.0"}, piptest.Wheel{Name: "arm", Version: "1.0"},
+	)
+	for _, tag := range []string{"cp39-cp39-manylinux2014_x86_64", "cp310-abi3-manylinux2014_x86_64", "cp39-abi3-manylinux2014_aarch64", "cp39-cp39-musllinux_1_1_x86_64"} {
+		w.add(piptest.Wheel{Name: "native", Version: "1.0", Tag: tag})
+	}
+	const targets = `[{python: "3.11.2", platform: manylinux_2_28_x86_64}, {python: "3.9", platform: [manylinux2014_x86_64, manylinux2014_aarch64, musllinux_1_2_x86_64]}, {python: "3.12", platform: manylinux_2_28_x86_64}]`
+	g := newGap(t)
+	g.publish("- name: python\n  kind: pypi\n  index: " + w.URL() + "\n  packages: [demo-app, pip]\n  targets: " + targets + "\n")
+	entry, err := newEntry(newSite(t).spec("{}")[0], options{Index: w.URL(), Packages: []string{"demo-app"}, Targets: []targetEntry{
+		{Python: "3.9", Platform: []string{"manylinux2014_x86_64", "manylinux2014_aarch64", "musllinux_1_2_x86_64"}}, {Python: "3.12", Platform: []string{"manylinux_2_28_x86_64"}},
+	}})
+	g.check(err)
+	webtest.Each(t, g.mirror, func(t *testing.T, s *webtest.Server) {
+		index, target := s.URL+"/pypi/python/simple/", t.TempDir()
+		run := func(program string, args ...string) {
+			t.Helper()
+			if out, err := client(t, program, args...); err != nil {
+				t.Fatal(out)
+			}
+		}
+		run(piptest.DebianPython, "-m", "pip", "install", "--no-cache-dir", "--quiet", "--target", target, "--index-url", index, "demo_app")
+		run(piptest.DebianPython, "-c", "import sys; sys.path.insert(0, sys.argv[1]); import demo_app, setuptools; assert setuptools.__file__.startswith(sys.argv[1])", target)
+		fresh := filepath.Join(t.TempDir(), "venv")
+		run(piptest.DebianPython, "-m", "venv", fresh)
+		run(fresh+"/bin/python", "-m", "pip", "install", "--no-cache-dir", "--quiet", "--index-url", index, "--require-hashes", "-r", s.URL+"/pypi/python/locks/cp311-manylinux_2_28_x86_64.txt")
+		run(fresh+"/bin/python", "-c", "import demo_app")
+		var jobs []piptest.Job
+		var folders []string
+		for _, target := range entry.targets {
+			m := piptest.Machine{Python: target.Python, Environment: target.env.Values, Platforms: target.Platforms()}
+			folders = append(folders, t.TempDir())
+			jobs = append(jobs, piptest.Download(m, folders[len(folders)-1], index, "demo-app"))
+		}
+		for i, outcome := range piptest.AskPython(t, piptest.DebianPython, jobs) {
+			lock, err := os.ReadFile(filepath.Join(g.mirror, "current", "pypi/python/locks", entry.targets[i].Name()+".txt"))
+			if outcome.Code != 0 || err != nil {
+				t.Fatal(outcome.Output, err)
+			}
+			found, _ := filepath.Glob(folders[i] + "/*.whl")
+			for _, at := range found {
+				content, err := os.ReadFile(at)
+				if err != nil || !strings.Contains(string(lock), piptest.Digest(content)) {
+					t.Errorf("%s: %s is not in its lock: %v", entry.targets[i].Name(), filepath.Base(at), err)
+				}
+			}
+			if want := strings.Count(string(lock), "--hash") - 1; len(found) != want { // pip itself is in the lock too
+				t.Errorf("%s: %d files, want %d", entry.targets[i].Name(), len(found), want)
+			}
+		}
+	})
+}
