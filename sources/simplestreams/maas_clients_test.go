@@ -100,6 +100,29 @@ func TestVerbatimMirror(t *testing.T) {
 	})
 }
 
+// A selection of MAAS's three kinds of products files: images, root tarballs and
+// bootloaders, each signed.
+func TestThreeKindsOfProducts(t *testing.T) {
+	w := newWorld(t)
+	w.centos()
+	w.ship(`filters: "arch=amd64"`)
+	w.serve(func(t *testing.T, at string) {
+		mirror := at + "/simplestreams/images"
+		keyring := filepath.Join(t.TempDir(), "site.gpg")
+		if err := os.WriteFile(keyring, w.curl(at+"/keys/demo-site.gpg"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"index", imagesID, centosID, bootloadersID} {
+			w.run(w.curl(mirror+"/streams/v1/"+id+".sjson"), nil, "gpgv", "--keyring="+keyring, "-")
+		}
+		want := w.published(mirror)
+		if got := w.query(mirror, keyring); !slices.Equal(got, want) || !strings.Contains(strings.Join(got, "\n"), "centos/8/amd64/2/root-tgz") {
+			t.Errorf("sstream-query\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		w.copyAll(t, mirror, keyring, want, "", nil)
+	})
+}
+
 // Filters choose what those of sstream-query choose.
 func TestFiltersAsSstream(t *testing.T) {
 	w := newWorld(t)

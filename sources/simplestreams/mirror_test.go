@@ -156,6 +156,18 @@ func (m *mirror) bootloader(system, kind, arch string, items ...string) {
 	}
 }
 
+// centos adds images of one root tarball, in two versions.
+func (m *mirror) centos() {
+	all := object{}
+	for _, v := range []string{"1", "2"} {
+		at := "centos/8/amd64/" + v + "/"
+		all[v] = object{"items": object{"manifest": m.item("manifest", at+"manifest"), "root-tgz": m.item("root-tgz", at+"root-tgz")}}
+	}
+	m.files[centosID] = object{"com.ubuntu.maas.stable:centos-bases:8:amd64": object{
+		"arch": "amd64", "label": "stable", "os": "centos", "release": "8", "release_title": "CentOS 8", "subarch": "generic", "subarches": "generic", "version": "8", "versions": all,
+	}}
+}
+
 // item makes a file, and what products say about it.
 func (m *mirror) item(ftype, path string, fields ...string) object {
 	body := bytes.Repeat([]byte(path+"\n"), 50)

@@ -252,13 +252,8 @@ func TestChoice(t *testing.T) {
 		"images of a cloud": {[]string{noble}, func(m *mirror) {
 			m.files["cloud"] = object{"cloud:v3:1": object{"arch": "amd64", "release": "noble", "versions": object{"1": object{"items": object{"here": object{"id": "ami-1", "region": "here"}}}}}}
 		}, []string{"noble/amd64/20261120/squashfs"}, []string{"streams/v1/cloud.json", "_upstream/streams/v1/cloud.sjson"}, "cloud: left out: its items name no files"},
-		"image-ids that are files": {[]string{noble}, func(m *mirror) { m.datatype = "image-ids" }, []string{"noble/amd64/20261120/squashfs", "bootloaders/pxe/i386/20261101.0/syslinux.tar.xz"}, nil, ""},
-		"CentOS": {[]string{`filters: ["os=centos"]`}, func(m *mirror) {
-			m.files[centosID] = object{"com.ubuntu.maas.stable:centos-bases:8:amd64": object{
-				"arch": "amd64", "label": "stable", "os": "centos", "release": "8", "release_title": "CentOS 8", "subarch": "generic", "subarches": "generic", "version": "8",
-				"versions": object{"1": object{"items": object{"manifest": m.item("manifest", "centos/m"), "root-tgz": m.item("root-tgz", "centos/r")}}},
-			}}
-		}, []string{"centos/m", "centos/r", "bootloaders/pxe/i386/20261101.0/syslinux.tar.xz"}, []string{"noble/", "streams/v1/" + imagesID + ".json"}, ""},
+		"image-ids that are files":       {[]string{noble}, func(m *mirror) { m.datatype = "image-ids" }, []string{"noble/amd64/20261120/squashfs", "bootloaders/pxe/i386/20261101.0/syslinux.tar.xz"}, nil, ""},
+		"CentOS":                         {[]string{`filters: ["os=centos"]`}, func(m *mirror) { m.centos() }, []string{"centos/8/amd64/2/manifest", "centos/8/amd64/2/root-tgz", "bootloaders/pxe/i386/20261101.0/syslinux.tar.xz"}, []string{"noble/", "streams/v1/" + imagesID + ".json"}, ""},
 		"bootloaders apart from filters": {[]string{`filters: ["os=ubuntu", "ftype!=nothing", "subarch~24", "arch=arm64"]`}, nil, []string{"bootloaders/uefi/arm64/20261101.0/grub2.tar.xz"}, []string{"bootloaders/pxe/", "bootloaders/uefi/amd64/"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,14 @@ import (
 	"testing"
 )
 
+// UVPlatforms are uv's names of the platforms that tests use.
+func UVPlatforms() map[string]string {
+	return map[string]string{
+		"manylinux_2_28_x86_64": "x86_64-manylinux_2_28", "manylinux_2_28_aarch64": "aarch64-manylinux_2_28", "manylinux2014_x86_64": "x86_64-manylinux2014",
+		"manylinux2014_aarch64": "aarch64-manylinux2014", "musllinux_1_2_x86_64": "x86_64-unknown-linux-musl",
+	}
+}
+
 // CompileOptions are a question for uv.
 type CompileOptions struct {
 	Index string
@@ -17,15 +25,22 @@ type CompileOptions struct {
 	Python, Platform          string
 	PreReleases               bool
 	Requirements, Constraints []string
+	// Cache is a folder where what was read is kept; "": none, the index is read anew.
+	Cache string
 }
 
 // Compile returns the versions that "uv pip compile" chooses of wheels, "name==version"
-// sorted and divided by blanks. uv reads the index anew.
+// sorted and divided by blanks.
 func Compile(t testing.TB, o CompileOptions) (chosen, output string) {
 	t.Helper()
 	args := []string{
-		"pip", "compile", "--no-cache", "--no-header", "--no-annotate", "--strip-extras", "--only-binary", ":all:", "--color", "never", "--quiet",
+		"pip", "compile", "--no-header", "--no-annotate", "--strip-extras", "--only-binary", ":all:", "--color", "never", "--quiet", "--system-certs",
 		"--python", Python(t, "uv"), "--default-index", o.Index, "--python-version", o.Python, "--python-platform", o.Platform, "-",
+	}
+	if o.Cache != "" {
+		args = append(args, "--cache-dir", o.Cache)
+	} else {
+		args = append(args, "--no-cache")
 	}
 	if o.PreReleases {
 		args = append(args, "--prerelease", "allow")

@@ -11,14 +11,11 @@ import (
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
 )
 
-// uvMeans are uv's names of platforms.
-var uvMeans = map[string]string{"manylinux_2_28_x86_64": "x86_64-manylinux_2_28", "manylinux2014_aarch64": "aarch64-manylinux2014"}
-
 // askUV returns what uv chooses, in the form of plain.
 func askUV(t *testing.T, w *world, index string, pre bool, requirements, constraints []string) (chosen, output string) {
 	t.Helper()
 	chosen, output = piptest.Compile(t, piptest.CompileOptions{
-		Index: index, Python: w.target.Python, Platform: uvMeans[w.target.Platform], PreReleases: pre, Requirements: requirements, Constraints: constraints,
+		Index: index, Python: w.target.Python, Platform: piptest.UVPlatforms()[w.target.Platform], PreReleases: pre, Requirements: requirements, Constraints: constraints,
 	})
 	if chosen == "" && strings.Contains(output, "No solution found") {
 		return conflict, output
@@ -58,8 +55,8 @@ func TestAgainstUV(t *testing.T) {
 	compared, solved, differ := 0, 0, 0
 	for seed := range graphs(t) {
 		w, requirements, constraints, _ := random(t, seed)
-		if uvMeans[w.target.Platform] == "" || w.target.Python == "3.11" {
-			continue // uv has no names for musllinux, and reads 3.11 as its newest
+		if w.target.Python == "3.11" {
+			continue // uv reads it as its newest
 		}
 		for _, r := range w.releases {
 			r.yanked = false // pinned by a dependency: not enough for uv
