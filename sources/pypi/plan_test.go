@@ -77,6 +77,10 @@ func TestRefusals(t *testing.T) {
 	bare.NoHash = true
 	w.Projects["bare"] = []*piptest.File{bare}
 	w.Projects["source"] = []*piptest.File{piptest.Sdist(t, "source", "1.0", map[string]string{"PKG-INFO": "Metadata-Version: 2.1\nName: source\nVersion: 1.0\n"})}
+	for _, f := range []*piptest.File{piptest.Wheel{Name: "newer", Version: "1.0"}.Build(t), piptest.Sdist(t, "newer", "1.0", map[string]string{"PKG-INFO": "Metadata-Version: 2.2\nName: newer\nVersion: 1.0\n"})} {
+		f.RequiresPython = ">=3.13"
+		w.Projects["newer"] = append(w.Projects["newer"], f)
+	}
 	w.Put()
 	s := newSite(t)
 	hash := strings.Repeat("0", 64)
@@ -92,6 +96,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{base + for312 + "packages: app", bundle.ErrUsage, []string{"lib (", "no version meets >=2", "app 1.0 wants lib>=2", "packages wants app"}},
 		{base + for312 + "packages: needs", bundle.ErrUsage, []string{"needs 1.0", "needs Python >=3.13"}},
+		{base + for312 + "sdists: never\npackages: newer", bundle.ErrUsage, []string{"newer 1.0", "needs Python >=3.13"}},
 		{base + for312 + "packages: nobody", bundle.ErrUsage, []string{"nobody: no index has it"}},
 		{base + for312 + "packages: patch", bundle.ErrUsage, []string{"patch 1.0", "python_full_version", "say the version in full"}},
 		{base + for312 + "packages: source", bundle.ErrUsage, []string{"source 1.0", "only a source archive", "constraints"}},

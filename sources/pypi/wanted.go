@@ -124,6 +124,11 @@ func (w *wanted) preRelease(e *entry) func(name string) bool {
 
 // excludes says why a target cannot have a file of a project; "": it can.
 func (w *wanted) excludes(e *entry, t target, name string, f *file) string {
+	// Where the answer depends on a number that is not known, metadata is read
+	// before it counts, and the resolution says so.
+	if admits, err := t.env.AdmitsPython(f.python); err == nil && !admits {
+		return "needs Python " + f.python.String()
+	}
 	named := func(list []string) bool { return slices.Contains(list, name) || slices.Contains(list, ":all:") }
 	switch {
 	case f.URL == "" || t.Rank(f.name) < 0:
@@ -135,11 +140,6 @@ func (w *wanted) excludes(e *entry, t target, name string, f *file) string {
 	}
 	if hashes, ok := w.hashes[name]; ok && !slices.Contains(hashes, f.SHA256) {
 		return "sha256 is not among the hashes of " + w.pinnedBy[name]
-	}
-	// Where the answer depends on a number that is not known, metadata is read
-	// before it counts, and the resolution says so.
-	if admits, err := t.env.AdmitsPython(f.python); err == nil && !admits {
-		return "needs Python " + f.python.String()
 	}
 	return ""
 }
