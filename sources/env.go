@@ -93,10 +93,36 @@ func (e *Env) Content(d bundle.Digest) ([]byte, error) {
 	return nil, fmt.Errorf("document %s: %w", d, fs.ErrNotExist)
 }
 
+// Named is what a Base has as well that keeps the entries of artifacts by name.
+type Named interface {
+	// Entries streams what was recorded of a repository, in order of paths, each path
+	// that has entries once. ok is false if what is recorded was recorded by a program
+	// that kept none: then the repository has to be planned from its metadata.
+	Entries(repo string) (all iter.Seq2[NamedPath, error], ok bool)
+}
+
+// NamedPath is a path of the base and its entries.
+type NamedPath struct {
+	Path    string
+	Entries EntryList
+}
+
+// Entries streams the recorded entries of a repository as Named does; ok is false where
+// the base has none.
+func (e *Env) Entries(repo string) (all iter.Seq2[NamedPath, error], ok bool) {
+	if b, is := e.Base.(Named); is {
+		return b.Entries(repo)
+	}
+	return nil, false
+}
+
 // Recorded is a file of the base and where it came from.
 type Recorded struct {
 	File bundle.File
 	// Origin, Vouched and Reason are those of its evidence, Validator that of
 	// the content that was collected.
 	Origin, Validator, Vouched, Reason string
+	// Entries are what it stands for, by name. Base.Files leaves them out: Env.Entries
+	// has them.
+	Entries EntryList
 }

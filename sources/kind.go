@@ -58,6 +58,10 @@ type Kind struct {
 	// root, more closely than Check does; nil: there is no such program. Errors
 	// are those of Check, or say that the program is missing.
 	Deep func(ctx context.Context, web string, t Tree) ([]bundle.CheckCount, error)
+	// Compare compares two versions of things of one type as the kind's clients do:
+	// negative if a is older, 0 if none is newer. It gives the ranks in contents lists
+	// and the direction of a change. nil: versions of this kind have no order.
+	Compare func(typ, a, b string) int
 	// Clients makes the client configuration for the repositories of this
 	// kind. The result must be a function of the file lists alone.
 	Clients func(ctx context.Context, repos []bundle.Repository, t Tree) ([]ClientFile, error)

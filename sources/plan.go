@@ -64,6 +64,8 @@ type Artifact struct {
 	// zero where upstream does not tell.
 	File     bundle.File
 	Evidence bundle.Evidence
+	// Entries are what the file stands for, by name; "": it has no name of its own.
+	Entries EntryList
 	// Validator names the version that plan saw (bundle.Content's), "" unknown.
 	Validator string
 	// Open fetches the content; it may be called again.

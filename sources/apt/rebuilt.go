@@ -94,20 +94,18 @@ func addChosen(files *stock.Stock, s *loadedSuite, chosen *suiteChoice) error {
 			if err := p.CheckForClient(); err != nil {
 				return fmt.Errorf("%s: %s; absent: skip leaves it out: %w", s.fetched(), err.Error(), fetch.ErrUpstream)
 			}
-			file, err := s.pool(p.Filename, p.Size, p.SHA256, c.why[p])
+			file, err := s.packageFile(p, c.name, c.why[p])
 			if err != nil {
 				return err
 			}
 			files.Add(file)
 		}
 		for _, src := range c.sources {
-			for _, part := range src.Files {
-				file, err := s.pool(part.Path, part.Size, part.SHA256, reasonSource)
-				if err != nil {
-					return err
-				}
-				files.Add(file)
+			parts, err := s.sourceFiles(src, c.name, reasonSource)
+			if err != nil {
+				return err
 			}
+			files.Add(parts...)
 		}
 	}
 	return nil

@@ -93,22 +93,18 @@ func (s *loadedSuite) own(under string) ([]stock.File, error) {
 
 // addPayload adds the files that an index in scratch names.
 func (s *loadedSuite) addPayload(env *sources.Env, f *form, files *stock.Stock) error {
-	add := func(name string, size int64, digest bundle.Digest) error {
-		file, err := s.pool(name, size, digest, reasonWhole)
-		files.Add(file)
-		return err
-	}
 	switch f.group.target {
 	case targetPackages:
-		return stanzas(env, s, f, clientsPackages, func(p *deb.Package) error { return add(p.Filename, p.Size, p.SHA256) })
+		return stanzas(env, s, f, clientsPackages, func(p *deb.Package) error {
+			file, err := s.packageFile(p, f.group.component, reasonWhole)
+			files.Add(file)
+			return err
+		})
 	case targetSources:
 		return stanzas(env, s, f, deb.Sources, func(src *deb.Source) error {
-			for _, part := range src.Files {
-				if err := add(part.Path, part.Size, part.SHA256); err != nil {
-					return err
-				}
-			}
-			return nil
+			parts, err := s.sourceFiles(src, f.group.component, reasonWhole)
+			files.Add(parts...)
+			return err
 		})
 	}
 	return nil

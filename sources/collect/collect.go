@@ -47,8 +47,8 @@ type SeenSink interface {
 // Collected is one repository as it was collected. Its lists lie in scratch.
 type Collected struct {
 	Repository bundle.Repository
-	// FilesName and EvidenceName are the names of the lists in scratch.
-	FilesName, EvidenceName string
+	// FilesName, EvidenceName and ContentsName are the names of the lists in scratch.
+	FilesName, EvidenceName, ContentsName string
 	// Made are the late artifacts of the repository, to be opened again.
 	Made []sources.Artifact
 	// Filled counts the files that have the mirror's address filled in.

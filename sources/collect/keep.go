@@ -102,5 +102,5 @@ func (l *lists) settled(u *outcome) error {
 		e.Annotations[bundle.KeptKey] = bundle.KeptValue
 		l.collected.Kept = keepMore(l.collected.Kept, Kept{l.collected.Repository.Name, u.file})
 	}
-	return l.write(u.file, e, u.validator)
+	return l.write(u.file, e, u.validator, u.artifact.Entries)
 }

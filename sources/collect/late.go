@@ -21,7 +21,7 @@ func (ls *listing) merge(i int, outcomes []*outcome) error {
 		return err
 	}
 	old := ls.lists[i].collected
-	fresh := &lists{collected: old, made: true}
+	fresh := &lists{collected: old, made: true, names: ls.lists[i].names}
 	fresh.collected.FilesName, fresh.collected.EvidenceName = old.FilesName+"-late", old.EvidenceName+"-late"
 	for _, u := range outcomes {
 		fresh.collected.Made = append(fresh.collected.Made, u.artifact)
@@ -43,7 +43,7 @@ func (ls *listing) merge(i int, outcomes []*outcome) error {
 			}
 			outcomes = outcomes[1:]
 		}
-		if err := l.write(row.file, row.evidence, ""); err != nil {
+		if err := l.write(row.file, row.evidence, "", ""); err != nil {
 			return err
 		}
 	}

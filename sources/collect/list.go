@@ -36,6 +36,7 @@ type lists struct {
 	files     *bundle.ListWriter[bundle.File]
 	evidence  *bundle.ListWriter[bundle.Evidence]
 	seen      SeenSink
+	names     *namer
 	// made says that the files are made here, so there is nothing seen upstream.
 	made bool
 }
@@ -51,11 +52,12 @@ func newListing(r *Resolved, o Options) *listing {
 // add makes room for the lists of a repository and gives its index.
 func (ls *listing) add(p Planned) int {
 	i := len(ls.lists)
-	ls.lists = append(ls.lists, &lists{collected: Collected{
+	contents := fmt.Sprintf("contents-%d", i)
+	ls.lists = append(ls.lists, &lists{names: &namer{scratch: ls.o.Scratch, source: p.Name, list: contents, compare: p.Compare}, collected: Collected{
 		Repository: bundle.Repository{
 			Name: p.Name, Kind: p.Kind, Mode: p.Mode, Mount: p.Mount, Annotations: p.Annotations, UpstreamExpires: p.Expires,
 		},
-		FilesName: fmt.Sprintf("files-%d", i), EvidenceName: fmt.Sprintf("evidence-%d", i),
+		FilesName: fmt.Sprintf("files-%d", i), EvidenceName: fmt.Sprintf("evidence-%d", i), ContentsName: contents,
 	}})
 	return i
 }
@@ -115,12 +117,16 @@ func (ls *listing) list(u *outcome) error {
 	return l.settled(u)
 }
 
-func (l *lists) write(f bundle.File, e bundle.Evidence, validator string) error {
+// write writes the lines of a file. entries are empty where they were added before.
+func (l *lists) write(f bundle.File, e bundle.Evidence, validator string, entries sources.EntryList) error {
 	r := &l.collected.Repository
 	if err := l.order.Next(f.Path); err != nil {
 		return fmt.Errorf("source %s: %w", r.Name, err)
 	}
 	e.Path = f.Path
+	if err := l.names.add(&f, &e, entries); err != nil {
+		return err
+	}
 	if err := errors.Join(l.files.Write(f), l.evidence.Write(e)); err != nil {
 		return fmt.Errorf("source %s, %s: %w", r.Name, f.Path, err)
 	}
@@ -138,7 +144,7 @@ func (l *lists) write(f bundle.File, e bundle.Evidence, validator string) error 
 	if l.seen == nil {
 		return nil
 	}
-	return l.seen.Write(sources.Recorded{File: f, Origin: e.Origin, Validator: validator, Vouched: e.Vouched, Reason: e.Reason})
+	return l.seen.Write(sources.Recorded{File: f, Origin: e.Origin, Validator: validator, Vouched: e.Vouched, Reason: e.Reason, Entries: entries})
 }
 
 // use gives the lists of repository i, opened.
@@ -183,7 +189,7 @@ func (ls *listing) close(i int) error {
 	}
 	l.collected.Repository.Files = l.files.Descriptor(bundle.MediaTypeFileList)
 	l.collected.Repository.Evidence = l.evidence.Descriptor(bundle.MediaTypeEvidence)
-	return l.end()
+	return errors.Join(l.names.spill(), l.end())
 }
 
 func (l *lists) end() error {
@@ -208,6 +214,9 @@ func (ls *listing) done() []Collected {
 func (ls *listing) finish(err error) ([]Collected, error) {
 	for _, l := range ls.lists {
 		err = errors.Join(err, l.end())
+	}
+	if err == nil {
+		err = ls.name()
 	}
 	if err != nil {
 		return nil, err

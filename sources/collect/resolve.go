@@ -44,6 +44,8 @@ func (r *Resolved) Digest() (bundle.Digest, error) {
 type Planned struct {
 	sources.Repository
 	Kind string
+	// Compare is that of the kind; nil: versions have no order.
+	Compare func(typ, a, b string) int
 }
 
 // Resolve plans all sources of a set: kinds that derive others first, again
@@ -251,7 +253,7 @@ func (r *resolver) result() (*Resolved, error) {
 		}
 		res.Scratch += p.Scratch
 		for _, repo := range p.Repositories {
-			res.Repositories = append(res.Repositories, Planned{repo, kind.Name})
+			res.Repositories = append(res.Repositories, Planned{Repository: repo, Kind: kind.Name, Compare: kind.Compare})
 		}
 	}
 	slices.SortFunc(res.Repositories, func(a, b Planned) int { return strings.Compare(a.Name, b.Name) })

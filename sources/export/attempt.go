@@ -62,10 +62,11 @@ func (*atOdds) Hint() string {
 
 // sameContent reports whether two roots describe the same files and say the same
 // about them. Annotations are no part of the state, and inside they are needed:
-// a change of them alone makes a bundle too, a tiny one.
+// a change of them alone makes a bundle too, a tiny one. So does the first contents
+// list of a repository, by which a mirror learns what it holds by name.
 func sameContent(a, b *bundle.Manifest) bool {
 	return a.State == b.State && slices.EqualFunc(a.Repositories, b.Repositories, func(a, b bundle.Repository) bool {
-		return a.Name == b.Name && maps.Equal(a.Annotations, b.Annotations)
+		return a.Name == b.Name && maps.Equal(a.Annotations, b.Annotations) && (a.Contents == nil) == (b.Contents == nil)
 	})
 }
 

@@ -44,11 +44,45 @@ func (s *session) baseDocuments() ([]ledger.Document, error) {
 func (m *recollection) Files(repo string) iter.Seq2[sources.Recorded, error] {
 	return func(yield func(sources.Recorded, error) bool) {
 		for r, err := range m.ledger.Seen(repo) {
-			if !yield(sources.Recorded(r), err) {
+			if !yield(sources.Recorded{File: r.File, Origin: r.Origin, Validator: r.Validator, Vouched: r.Vouched, Reason: r.Reason}, err) {
 				return
 			}
 		}
 	}
+}
+
+// Entries streams the entries of what the newest export saw of a repository.
+func (m *recollection) Entries(repo string) (iter.Seq2[sources.NamedPath, error], bool) {
+	lines, ok := m.ledger.Entries(repo)
+	if !ok {
+		return nil, false
+	}
+	return func(yield func(sources.NamedPath, error) bool) {
+		var at sources.NamedPath
+		var entries []sources.Entry
+		for line, err := range lines {
+			if err != nil {
+				yield(at, err)
+				return
+			}
+			if line.Path != at.Path && len(entries) > 0 {
+				at.Entries = sources.NewEntries(entries...)
+				if !yield(at, nil) {
+					return
+				}
+				entries = entries[:0]
+			}
+			at.Path = line.Path
+			entries = append(entries, sources.Entry{
+				Name: line.Name, Type: line.Type, Version: line.Version, Arch: line.Arch, Group: line.Group, Size: line.Size,
+				Summary: line.Summary, Licence: line.Licence, Source: line.Source, Revision: line.Revision, Fixes: line.Fixes,
+			})
+		}
+		if len(entries) > 0 {
+			at.Entries = sources.NewEntries(entries...)
+			yield(at, nil)
+		}
+	}, true
 }
 
 // Document returns the content of a kept file of the state that is built on.

@@ -33,37 +33,44 @@ func (s *session) outdated(requires []string) *Outdated {
 
 // requires are the features that a reader of the collected lists, and of those
 // that are held back, has to know.
-func (s *session) requires(collected []collect.Collected) ([]string, error) {
+func (s *session) requires(collected []collect.Collected, repos []bundle.Repository) ([]string, error) {
+	filled := int64(0)
 	for _, c := range collected {
-		if c.Filled > 0 {
-			return []string{bundle.FeatureFilled}, nil
-		}
+		filled += c.Filled
 	}
-	return s.requiredByHeld()
+	named := slices.ContainsFunc(repos, func(r bundle.Repository) bool { return r.Contents != nil })
+	return s.required(filled > 0, named)
 }
 
 // requiredByPlan is requires for what is only planned.
 func (s *session) requiredByPlan() ([]string, error) {
-	if s.survey.Total().Filled > 0 {
-		return []string{bundle.FeatureFilled}, nil
-	}
-	return s.requiredByHeld()
+	return s.required(s.survey.Total().Filled > 0, true) // the repositories of gapbundle's own have contents lists in any case
 }
 
-// requiredByHeld reads the lists of the repositories that are held back, where
-// their bundle required something.
-func (s *session) requiredByHeld() ([]string, error) {
-	if s.base == nil || len(s.base.manifest.Requires) == 0 {
-		return nil, nil
+// required returns features, sorted: filled and named are about what is not held back.
+func (s *session) required(filled, named bool) (all []string, err error) {
+	if named {
+		all = append(all, bundle.FeatureContents)
 	}
-	filled := false
-	for _, r := range s.held {
-		if err := s.base.files(r, func(f bundle.File) { filled = filled || f.Filled }); err != nil {
-			return nil, err
-		}
+	if !filled {
+		filled, err = s.filledByHeld()
 	}
 	if filled {
-		return []string{bundle.FeatureFilled}, nil
+		all = append(all, bundle.FeatureFilled)
 	}
-	return nil, nil
+	return all, err
+}
+
+// filledByHeld reads the lists of the repositories that are held back, where their
+// bundle required filled files.
+func (s *session) filledByHeld() (filled bool, err error) {
+	if s.base == nil || !slices.Contains(s.base.manifest.Requires, bundle.FeatureFilled) {
+		return false, nil
+	}
+	for _, r := range s.held {
+		if err := s.base.files(r, func(f bundle.File) { filled = filled || f.Filled }); err != nil {
+			return false, err
+		}
+	}
+	return filled, nil
 }

@@ -37,26 +37,27 @@ func TestRequires(t *testing.T) {
 		}
 		return m.Requires
 	}
-	if got := requires(); got != nil {
+	if got := requires(); !slices.Equal(got, []string{bundle.FeatureContents}) {
 		t.Errorf("nothing is filled: requires %v", got)
 	}
-	b.acknowledge(1)
+	b.acknowledge(1, bundle.FeatureContents)
 	w.content["page"], w.filled = []byte("@BASE@"), "page"
 	p, err := Plan(t.Context(), b.o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Outdated{Sequence: 1, Features: []string{bundle.FeatureFilled}}
-	if p.Outdated == nil || p.Outdated.Sequence != want.Sequence || !slices.Equal(p.Outdated.Features, want.Features) || !slices.Equal(p.Requires, want.Features) {
+	both := []string{bundle.FeatureContents, bundle.FeatureFilled}
+	if p.Outdated == nil || p.Outdated.Sequence != want.Sequence || !slices.Equal(p.Outdated.Features, want.Features) || !slices.Equal(p.Requires, both) {
 		t.Errorf("plan: %+v, %+v", p.Requires, p.Outdated)
 	}
 	r := b.must()
 	if r.Outdated == nil {
 		t.Error("the export does not say that the inside is too old")
 	}
-	b.acknowledge(2, bundle.FeatureFilled)
+	b.acknowledge(2, both...)
 	w.content = map[string][]byte{"other": []byte("x")}
-	if got := requires(func(o *Options) { o.Only = []string{"two"} }); !slices.Equal(got, want.Features) {
+	if got := requires(func(o *Options) { o.Only = []string{"two"} }); !slices.Equal(got, both) {
 		t.Errorf("one is held back: requires %v", got)
 	}
 	if p, err = Plan(t.Context(), b.o); err != nil || p.Outdated != nil {
@@ -84,7 +85,7 @@ func TestAnnotationsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, repo := range m.Repositories {
-		if len(repo.Carried) > 0 {
+		if !slices.Equal(repo.Carried, []string{bundle.CarriedContents}) { // short lists are always carried
 			t.Errorf("%s carries %v", repo.Name, repo.Carried)
 		}
 		public, err := bundle.PublicOf(repo.Annotations)

@@ -221,8 +221,12 @@ func (j *job) newSeen(repository string) (collect.SeenSink, error) {
 	if err != nil {
 		return nil, err
 	}
+	entries, err := j.scratch.Create(name + "-entries")
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	j.seen[repository] = name
-	return newSeenFile(f), nil
+	return newSeenFile(f, entries), nil
 }
 
 func (j *job) signerValues() []bundle.Signer {
@@ -287,7 +291,7 @@ func (s *session) before(n int64) (int64, error) {
 
 func (j *job) keepSeen() error {
 	for repository, name := range j.seen {
-		if err := j.ledger.KeepSeen(repository, j.scratch, name); err != nil {
+		if err := j.ledger.KeepSeen(repository, j.scratch, name, name+"-entries"); err != nil {
 			return err
 		}
 	}
@@ -310,6 +314,7 @@ func (j *job) settle(collected []collect.Collected, f *media.Finished) (*Result,
 	for _, c := range collected {
 		fresh[digestOf(c.Repository.Files.Digest.String())] = c.FilesName
 		fresh[digestOf(c.Repository.Evidence.Digest.String())] = c.EvidenceName
+		fresh[digestOf(c.Repository.Contents.Digest.String())] = c.ContentsName
 	}
 	if err := j.ledger.Commit(m, j.scratch, fresh, j.kept); err != nil {
 		return nil, err
@@ -410,37 +415,54 @@ func (j *job) manifest(ctx context.Context, collected []collect.Collected) (*bun
 	if err := j.check(ctx, collected); err != nil {
 		return nil, nil, err
 	}
-	has := j.base.lists()
-	type entry struct {
-		repository bundle.Repository
-		lists      media.Lists
-	}
-	var entries []entry
-	for _, c := range collected {
-		e := entry{repository: c.Repository}
-		if !has[digestOf(c.Repository.Evidence.Digest.String())] {
-			e.lists.Evidence = j.opener(c.EvidenceName)
-			e.repository.Carried = append(e.repository.Carried, "evidence")
-		}
-		if !has[digestOf(c.Repository.Files.Digest.String())] {
-			e.lists.Files = j.opener(c.FilesName)
-			e.repository.Carried = append(e.repository.Carried, "files")
-		}
-		entries = append(entries, e)
-	}
-	for _, r := range j.held {
-		entries = append(entries, entry{repository: r})
-	}
-	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.repository.Name, b.repository.Name) })
 	var lists []media.Lists
-	for _, e := range entries {
-		m.Repositories = append(m.Repositories, e.repository)
-		lists = append(lists, e.lists)
-	}
+	m.Repositories, lists = j.describe(collected)
 	m.State = bundle.StateDigest(m.Repositories)
 	var err error
-	m.Requires, err = j.requires(collected)
+	m.Requires, err = j.requires(collected, m.Repositories)
 	return m, lists, err
+}
+
+// shortContents is the length of all contents lists of a set together below which each
+// bundle carries all of them, so that a medium says by name what the set holds.
+const shortContents = 4 << 20 // bytes
+
+// describe returns the repositories, sorted by name, and their lists that are carried.
+func (j *job) describe(collected []collect.Collected) (repos []bundle.Repository, lists []media.Lists) {
+	has := j.base.lists()
+	names := map[string]collect.Collected{}
+	for _, c := range collected {
+		repos, names[c.Repository.Name] = append(repos, c.Repository), c
+	}
+	repos = append(repos, j.held...)
+	slices.SortFunc(repos, func(a, b bundle.Repository) int { return strings.Compare(a.Name, b.Name) })
+	length := int64(0)
+	for i := range repos {
+		if repos[i].Contents != nil {
+			length += repos[i].Contents.Size
+		}
+	}
+	lists = make([]media.Lists, len(repos))
+	for i := range repos {
+		r := &repos[i]
+		c, fresh := names[r.Name]
+		if d := r.Contents; d != nil && (length < shortContents || !has[digestOf(d.Digest.String())]) {
+			lists[i].Contents = j.opener(c.ContentsName)
+			if !fresh {
+				lists[i].Contents = func() (io.ReadCloser, error) { return j.base.openList(digestOf(d.Digest.String())) }
+			}
+			r.Carried = append(r.Carried, bundle.CarriedContents)
+		}
+		if fresh && !has[digestOf(r.Evidence.Digest.String())] {
+			lists[i].Evidence = j.opener(c.EvidenceName)
+			r.Carried = append(r.Carried, bundle.CarriedEvidence)
+		}
+		if fresh && !has[digestOf(r.Files.Digest.String())] {
+			lists[i].Files = j.opener(c.FilesName)
+			r.Carried = append(r.Carried, bundle.CarriedFiles)
+		}
+	}
+	return repos, lists
 }
 
 // digestOf reads a digest that this program wrote.

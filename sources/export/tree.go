@@ -409,18 +409,33 @@ func (s *session) publishedKeys() []bundle.PublishedKey {
 
 // seenFile is a SeenSink that the ledger reads later.
 type seenFile struct {
-	file   *os.File
-	buffer *bufio.Writer
-	list   *ledger.SeenWriter
+	file, entriesFile     *os.File
+	buffer, entriesBuffer *bufio.Writer
+	list                  *ledger.SeenWriter
+	entries               *bundle.ListWriter[bundle.Entry]
 }
 
-func newSeenFile(f *os.File) *seenFile {
-	b := bufio.NewWriter(f)
-	return &seenFile{file: f, buffer: b, list: ledger.NewSeenWriter(b)}
+func newSeenFile(f, entries *os.File) *seenFile {
+	s := &seenFile{file: f, entriesFile: entries, buffer: bufio.NewWriter(f), entriesBuffer: bufio.NewWriter(entries)}
+	s.list, s.entries = ledger.NewSeenWriter(s.buffer), bundle.NewListWriter[bundle.Entry](s.entriesBuffer)
+	return s
 }
 
 // Write appends r; paths ascend.
-func (s *seenFile) Write(r sources.Recorded) error { return s.list.Write(ledger.Seen(r)) }
+func (s *seenFile) Write(r sources.Recorded) error {
+	for e := range r.Entries.All() {
+		err := s.entries.Write(bundle.Entry{
+			Name: e.Name, Type: e.Type, Version: e.Version, Arch: e.Arch, Group: e.Group, Size: e.Size, Path: r.File.Path,
+			Summary: e.Summary, Licence: e.Licence, Source: e.Source, Revision: e.Revision, Fixes: e.Fixes,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.list.Write(ledger.Seen{File: r.File, Origin: r.Origin, Validator: r.Validator, Vouched: r.Vouched, Reason: r.Reason})
+}
 
-// Close flushes and closes the file.
-func (s *seenFile) Close() error { return errors.Join(s.buffer.Flush(), s.file.Close()) }
+// Close flushes and closes the files.
+func (s *seenFile) Close() error {
+	return errors.Join(s.buffer.Flush(), s.entriesBuffer.Flush(), s.file.Close(), s.entriesFile.Close())
+}

@@ -69,6 +69,7 @@ func (f *folder) artifacts(env *sources.Env) iter.Seq2[sources.Artifact, error] 
 		defer root.Close()
 		base := env.Cursor(f.name)
 		defer base.Close()
+		names := folderNames{folder: f, yield: yield}
 		w := walk{root: root, found: func(name string, info fs.FileInfo) (bool, error) {
 			a := f.artifact(name, info)
 			recorded, ok, err := base.Lookup(a.File.Path)
@@ -78,10 +79,13 @@ func (f *folder) artifacts(env *sources.Env) iter.Seq2[sources.Artifact, error] 
 			if ok && recorded.Validator == a.Validator && recorded.File.Size == a.File.Size {
 				a.File.Digest = recorded.File.Digest
 			}
-			return yield(a, nil), nil
+			return names.add(a), nil
 		}}
-		if _, err := w.directory(".", nil); err != nil {
+		more, err := w.directory(".", nil)
+		if err != nil {
 			yield(sources.Artifact{}, err)
+		} else if more {
+			names.end()
 		}
 	}
 }
@@ -264,3 +268,62 @@ func readNames(d *os.File) (names, error) {
 func (n *names) of(s span) []byte { return n.text[s.start : s.start+uint32(s.length)] }
 
 func (n *names) name(i int) string { return string(n.of(n.at[i])) }
+
+// maxNamedFiles is how many files of a folder have names of their own. A larger folder
+// is one thing.
+const maxNamedFiles = 10_000
+
+// folderNames adds to the files of a folder what they are called. It holds the first
+// maxNamedFiles of them back, until it is known whether there are more; the last file
+// stands for the folder.
+type folderNames struct {
+	folder *folder
+	yield  func(sources.Artifact, error) bool
+	held   []sources.Artifact // while there are few
+	last   sources.Artifact   // once there are many
+	count  int64
+	bytes  int64
+}
+
+// add takes the next file and reports whether to go on.
+func (n *folderNames) add(a sources.Artifact) (more bool) {
+	n.count++
+	n.bytes += a.File.Size
+	if n.count <= maxNamedFiles {
+		n.held = append(n.held, a)
+		return true
+	}
+	for i := range n.held {
+		if !n.yield(n.held[i], nil) {
+			return false
+		}
+	}
+	if n.held == nil && !n.yield(n.last, nil) {
+		return false
+	}
+	n.held, n.last = nil, a
+	return true
+}
+
+// end hands out what was held back.
+func (n *folderNames) end() {
+	if n.count == 0 {
+		return
+	}
+	whole := sources.Entry{Name: n.folder.name, Type: bundle.TypeFolder, Size: n.bytes, Summary: fmt.Sprintf("%d files", n.count)}
+	if n.count > maxNamedFiles {
+		n.last.Entries = sources.NewEntries(whole)
+		n.yield(n.last, nil)
+		return
+	}
+	for i := range n.held {
+		entries := []sources.Entry{{Name: n.held[i].File.Path, Type: bundle.TypeFile}}
+		if i == len(n.held)-1 {
+			entries = append(entries, whole)
+		}
+		n.held[i].Entries = sources.NewEntries(entries...)
+		if !n.yield(n.held[i], nil) {
+			return
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -167,6 +168,7 @@ func lay(ctx context.Context, env *sources.Env, p *webPlan) (sources.Repository,
 	unpinned, listed := 0, 0
 	for i := range p.all {
 		artifacts[i] = p.all[i].artifact
+		artifacts[i].Entries = sources.NewEntries(sources.Entry{Name: nameOf(&artifacts[i]), Type: bundle.TypeFile})
 		switch {
 		case !artifacts[i].Evidence.Unpinned():
 		case p.all[i].match.by != nil:
@@ -190,6 +192,19 @@ func lay(ctx context.Context, env *sources.Env, p *webPlan) (sources.Repository,
 		repo.Notes = append(repo.Notes, fmt.Sprintf("%d files: carried by source %s already", p.elsewhere[name], name))
 	}
 	return repo, err
+}
+
+// nameOf is the name of a file for people: host and path of its URL. A version is never
+// guessed from it.
+func nameOf(a *sources.Artifact) string {
+	u, err := url.Parse(a.Evidence.Origin)
+	if err != nil || u.Host == "" {
+		return a.File.Path
+	}
+	if name := u.Host + u.Path; bundle.CheckText(name) == nil {
+		return name
+	}
+	return u.Host + u.EscapedPath()
 }
 
 // artifactOf is what follows from the spec alone.

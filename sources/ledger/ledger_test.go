@@ -270,8 +270,32 @@ func TestSeenRoundTrip(t *testing.T) {
 	if err := scratch.WriteFile("s", b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.KeepSeen("gpu/oci", scratch, "s"); err != nil {
+	if _, ok := l.Entries("gpu/oci"); ok {
+		t.Error("entries of what was never kept")
+	}
+	named := bundle.Entry{Name: "a", Type: bundle.TypeImage, Version: "1", Path: "a"}
+	line, err := bundle.AppendLine(nil, named)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if err := scratch.WriteFile("e", append(line, '\n'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.KeepSeen("gpu/oci", scratch, "s", "e"); err != nil {
+		t.Fatal(err)
+	}
+	entries, ok := l.Entries("gpu/oci")
+	if !ok {
+		t.Fatal("the entries are gone")
+	}
+	count := 0
+	for e, err := range entries {
+		if count++; err != nil || e.Name != "a" || e.Version != "1" || e.Path != "a" {
+			t.Errorf("%+v, %v", e, err)
+		}
+	}
+	if count != 1 {
+		t.Errorf("%d entries", count)
 	}
 	var got []Seen
 	for s, err := range l.Seen("gpu/oci") {
@@ -288,6 +312,13 @@ func TestSeenRoundTrip(t *testing.T) {
 			got[i].Origin != want[i].Origin || !maps.Equal(got[i].File.Annotations, want[i].File.Annotations) || got[i].Vouched != want[i].Vouched || got[i].Reason != want[i].Reason {
 			t.Errorf("line %d: got %+v, want %+v", i, got[i], want[i])
 		}
+	}
+	// What another program, which knows no entries, has seen since is not what they are of.
+	if err := l.root.WriteFile(seenName("gpu/oci"), b.Bytes()[:bytes.IndexByte(b.Bytes(), '\n')+1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := l.Entries("gpu/oci"); ok {
+		t.Error("entries of what was seen before")
 	}
 }
 

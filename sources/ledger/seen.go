@@ -101,15 +101,100 @@ func (w *SeenWriter) Write(s Seen) error {
 	return w.list.Write(f)
 }
 
-// KeepSeen replaces what is known of repository by the file name below scratch.
-func (l *Ledger) KeepSeen(repository string, scratch *os.Root, name string) error {
+// KeepSeen replaces what is known of repository by two files below scratch: one that
+// SeenWriter wrote, and a list of the entries of those paths.
+func (l *Ledger) KeepSeen(repository string, scratch *os.Root, name, entries string) error {
 	src, err := scratch.Open(name)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = src.Close() }() // read-only
+	if err := l.keepEntries(repository, scratch, src, entries); err != nil {
+		return err
+	}
+	if _, err := src.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
 	return durable.WriteFrom(l.root, seenName(repository), 0o600, func(w io.Writer) error {
 		_, err := io.Copy(w, src)
 		return err
 	})
+}
+
+// A file of entries begins with a line that has nothing but the digest of the seen file
+// it belongs to. What a crash between the two leaves, and what a program wrote that
+// knew no entries, is told apart by it.
+
+func entriesName(repository string) string {
+	return strings.TrimSuffix(seenName(repository), ".jsonl") + ".entries.jsonl"
+}
+
+func (l *Ledger) keepEntries(repository string, scratch *os.Root, seen io.Reader, name string) error {
+	h := bundle.NewHash()
+	if _, err := io.Copy(h, seen); err != nil {
+		return err
+	}
+	src, err := scratch.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = src.Close() }() // read-only
+	return durable.WriteFrom(l.root, entriesName(repository), 0o600, func(w io.Writer) error {
+		if err := bundle.NewListWriter[bundle.Entry](w).Write(bundle.Entry{Digest: bundle.SumOf(h)}); err != nil {
+			return err
+		}
+		_, err := io.Copy(w, src)
+		return err
+	})
+}
+
+// Entries streams the entries of what Seen streams, in order of paths. ok is false if
+// they were not kept along with it.
+func (l *Ledger) Entries(repository string) (all iter.Seq2[bundle.Entry, error], ok bool) {
+	if l.root == nil || !l.entriesOf(repository) {
+		return nil, false
+	}
+	return func(yield func(bundle.Entry, error) bool) {
+		first := true
+		for e, err := range l.entries(repository) {
+			if !first && !yield(e, err) {
+				return
+			}
+			first = false
+		}
+	}, true
+}
+
+func (l *Ledger) entries(repository string) iter.Seq2[bundle.Entry, error] {
+	return func(yield func(bundle.Entry, error) bool) {
+		f, err := l.root.Open(entriesName(repository))
+		if err != nil {
+			yield(bundle.Entry{}, err)
+			return
+		}
+		defer func() { _ = f.Close() }() // read-only
+		for e, err := range bundle.ReadList[bundle.Entry](f, "ledger, "+entriesName(repository)) {
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// entriesOf reports whether the kept entries belong to the seen file that is there.
+func (l *Ledger) entriesOf(repository string) bool {
+	f, err := l.root.Open(seenName(repository))
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }() // read-only
+	for e, err := range l.entries(repository) {
+		if err != nil {
+			return false
+		}
+		h := bundle.NewHash()
+		_, err = io.Copy(h, f)
+		return err == nil && e.Digest == bundle.SumOf(h)
+	}
+	return false
 }

@@ -34,6 +34,7 @@ type gathering struct {
 
 	nodes     map[bundle.Digest]*node
 	walked    map[bundle.Digest]bool
+	asked     map[bundle.Digest]bool // by tag or digest: they have a name
 	tags      map[string]*tag
 	referrers map[bundle.Digest][]v1.Descriptor
 	// steps counts the manifests below the reference that is walked.
@@ -69,6 +70,9 @@ func (g *gathering) gather(ctx context.Context) error {
 	roots, err := g.resolve(ctx, wants)
 	if err != nil {
 		return err
+	}
+	for _, r := range roots {
+		g.asked[r.digest] = true
 	}
 	var errs []error
 	for _, r := range roots {
@@ -293,7 +297,7 @@ func imagesOf(r *reading, entries []*entry) ([]*gathering, error) {
 		if g == nil {
 			g = &gathering{
 				r: r, image: i, owner: e, platforms: e.options.Platforms,
-				nodes: map[bundle.Digest]*node{}, walked: map[bundle.Digest]bool{}, tags: map[string]*tag{},
+				nodes: map[bundle.Digest]*node{}, walked: map[bundle.Digest]bool{}, asked: map[bundle.Digest]bool{}, tags: map[string]*tag{},
 				referrers: map[bundle.Digest][]v1.Descriptor{},
 			}
 			byImage[i] = g

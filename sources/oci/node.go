@@ -24,6 +24,7 @@ type node struct {
 	// recalled says that the base listed it: its content was not read.
 	recalled bool
 	single   bundle.Digest // see singleKey
+	said
 }
 
 // child is what a node leads to.
@@ -56,7 +57,7 @@ func (g *gathering) read(content []byte, told string) (*node, error) {
 	}
 	n := &node{
 		file:  bundle.File{Size: int64(len(content)), Digest: bundle.DigestOf(content), MediaType: m.mediaType, Annotations: map[string]string{}},
-		index: m.index,
+		index: m.index, said: m.said(),
 	}
 	if err := g.choose(n, m); err != nil {
 		return nil, err
@@ -87,6 +88,7 @@ func (g *gathering) choose(n *node, m *manifest) error {
 		}
 		n.lacking = g.platforms.lacking(kept)
 	}
+	n.platforms = platformsOf(kept)
 	for _, d := range kept {
 		c := child{digest: digestOf(d), size: d.Size, mediaType: d.MediaType, manifest: m.index && leadsToManifest(d), aside: isUnknown(d.Platform)}
 		if !m.index && isForeign(d) {
@@ -158,12 +160,16 @@ func (g *gathering) recall(d bundle.Digest) *node {
 	if !ok || recorded.File.Digest != d {
 		return nil
 	}
+	what, named := g.r.named[d]
+	if !named && g.asked[d] {
+		return nil // read once more: what it is called was not recorded
+	}
 	f := recorded.File
 	refs, ok := annotated(f.Annotations, referencesKey, " ")
 	if !ok || !isManifestType(f.MediaType) {
 		return nil
 	}
-	n := &node{file: bundle.File{Size: f.Size, Digest: d, MediaType: f.MediaType, Annotations: f.Annotations}, index: isIndexType(f.MediaType), recalled: true}
+	n := &node{file: bundle.File{Size: f.Size, Digest: d, MediaType: f.MediaType, Annotations: f.Annotations}, index: isIndexType(f.MediaType), recalled: true, said: what}
 	if lacking := f.Annotations[lackingKey]; lacking != "" {
 		n.lacking = strings.Split(lacking, ",")
 	}

@@ -28,8 +28,10 @@ import (
 type reading struct {
 	env    *sources.Env
 	client *registry.Client
-	// base is what the last export recorded, by path below the mount.
-	base map[string]sources.Recorded
+	// base is what the last export recorded, by path below the mount, and named what
+	// it recorded of manifests that have a name.
+	base  map[string]sources.Recorded
+	named map[bundle.Digest]said
 	// keys are those of each source that verifies.
 	keys map[*entry][]cosignKey
 
@@ -59,7 +61,7 @@ func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 
 // begin reads the base and the keys, and makes the client.
 func begin(env *sources.Env, entries []*entry) (*reading, error) {
-	r := &reading{env: env, base: map[string]sources.Recorded{}, keys: map[*entry][]cosignKey{}, kept: map[bundle.Digest]int64{}}
+	r := &reading{env: env, base: map[string]sources.Recorded{}, named: map[bundle.Digest]said{}, keys: map[*entry][]cosignKey{}, kept: map[bundle.Digest]int64{}}
 	var errs []error
 	o := registry.Options{Mirrors: map[string][]string{}, Log: env.Log}
 	for _, e := range entries {
@@ -78,6 +80,7 @@ func begin(env *sources.Env, entries []*entry) (*reading, error) {
 			}
 			r.base[f.File.Path] = f
 		}
+		errs = append(errs, r.recallNames(e))
 	}
 	if err := strictyaml.Join(errs...); err != nil {
 		return nil, err
@@ -227,7 +230,9 @@ func (g *gathering) artifacts() []sources.Artifact {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.tags)) {
-		all = append(all, g.tagged(g.tags[name]))
+		a := g.tagged(g.tags[name])
+		a.Entries = g.entry(g.tags[name].upstream, g.tags[name].target, name)
+		all = append(all, a)
 	}
 	for _, d := range slices.SortedFunc(maps.Keys(g.referrers), compareDigests) {
 		a := g.listing(d)
@@ -245,6 +250,9 @@ func (g *gathering) artifacts() []sources.Artifact {
 		path := g.manifestPath(w.digest.String())
 		i := slices.IndexFunc(all, func(a sources.Artifact) bool { return a.File.Path == path })
 		all[i].Evidence.Vouched, all[i].Evidence.Reason = bundle.VouchedPinned, w.reason()
+		if !g.isTagged(w.digest) {
+			all[i].Entries = g.entry(w.digest, w.digest, w.digest.String())
+		}
 	}
 	return all
 }

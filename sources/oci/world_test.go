@@ -179,6 +179,7 @@ type tree struct {
 	notes   []string
 	files   map[string]map[string]bundle.File
 	found   map[string]bundle.Evidence
+	named   map[string]sources.EntryList
 	content map[string][]byte
 	// held: no content is at hand.
 	held bool
@@ -186,7 +187,7 @@ type tree struct {
 
 func (w *world) collect(r *collect.Resolved) *tree {
 	w.t.Helper()
-	tr := &tree{files: map[string]map[string]bundle.File{}, found: map[string]bundle.Evidence{}, content: map[string][]byte{}}
+	tr := &tree{files: map[string]map[string]bundle.File{}, found: map[string]bundle.Evidence{}, named: map[string]sources.EntryList{}, content: map[string][]byte{}}
 	for _, repo := range r.Repositories {
 		tr.repos = append(tr.repos, bundle.Repository{Name: repo.Name, Kind: repo.Kind, Mount: repo.Mount, Annotations: repo.Annotations})
 		tr.notes = append(tr.notes, repo.Notes...)
@@ -207,6 +208,7 @@ func (w *world) collect(r *collect.Resolved) *tree {
 				w.t.Errorf("%s: %d bytes %s, planned as %d bytes %s", a.File.Path, len(b), bundle.DigestOf(b), a.File.Size, a.File.Digest)
 			}
 			tr.files[repo.Name][a.File.Path], tr.content[a.File.Path], tr.found[a.File.Path] = a.File, b, a.Evidence
+			tr.named[a.File.Path] = a.Entries
 		}
 	}
 	return tr
@@ -248,6 +250,16 @@ func (r recorded) Files(repo string) iter.Seq2[sources.Recorded, error] {
 			}
 		}
 	}
+}
+
+func (r recorded) Entries(repo string) (iter.Seq2[sources.NamedPath, error], bool) {
+	return func(yield func(sources.NamedPath, error) bool) {
+		for f := range r.tr.Files(repo) {
+			if e := r.tr.named[f.Path]; e != "" && !yield(sources.NamedPath{Path: f.Path, Entries: e}, nil) {
+				return
+			}
+		}
+	}, true
 }
 
 // must plans and collects, and checks what came of it.

@@ -67,10 +67,10 @@ type Memory struct {
 }
 
 // Recall reads what the base recorded of a repository, in one pass; nil if there is no
-// base. paths are those that Has is asked about. index is the reason of the indexes
+// base, or one that was recorded without the entries of its files. paths are those that Has is asked about. index is the reason of the indexes
 // that have to be read to make again what was made.
 func Recall(env *sources.Env, repo, index string, paths ...string) (*Memory, error) {
-	if env.Base == nil {
+	if _, named := env.Entries(repo); !named {
 		return nil, nil
 	}
 	m := &Memory{marked: map[string]sources.Recorded{}, at: map[string]sources.Recorded{}, made: map[string]int{}}
@@ -159,10 +159,15 @@ func (p Plan) Artifacts(env *sources.Env, repo string) func() iter.Seq2[sources.
 	}
 	return func() iter.Seq2[sources.Artifact, error] {
 		return func(yield func(sources.Artifact, error) bool) {
+			entries, stop := recordedEntries(env, repo)
+			defer stop()
 			for r, err := range env.Base.Files(repo) {
 				var a sources.Artifact
 				if err == nil {
 					a, err = p.artifact(env, repo, r, fresh)
+				}
+				if err == nil {
+					a.Entries, err = entries(r.File.Path)
 				}
 				if !yield(a, err) || err != nil {
 					return
@@ -170,6 +175,30 @@ func (p Plan) Artifacts(env *sources.Env, repo string) func() iter.Seq2[sources.
 			}
 		}
 	}
+}
+
+// recordedEntries returns a function that returns the recorded entries of paths, asked for
+// in their order.
+func recordedEntries(env *sources.Env, repo string) (of func(path string) (sources.EntryList, error), stop func()) {
+	all, ok := env.Entries(repo)
+	if !ok {
+		return func(string) (sources.EntryList, error) { return "", nil }, func() {}
+	}
+	next, stop := iter.Pull2(all)
+	var at sources.NamedPath
+	more := true
+	return func(path string) (sources.EntryList, error) {
+		for more && (at.Path == "" || bundle.ComparePaths(at.Path, path) < 0) {
+			var err error
+			if at, err, more = next(); err != nil {
+				return "", err
+			}
+		}
+		if more && at.Path == path {
+			return at.Entries, nil
+		}
+		return "", nil
+	}, stop
 }
 
 func (p Plan) artifact(env *sources.Env, repo string, r sources.Recorded, fresh map[string]sources.Artifact) (sources.Artifact, error) {

@@ -132,6 +132,16 @@ func (b recorded) Files(repo string) iter.Seq2[sources.Recorded, error] {
 	}
 }
 
+func (b recorded) Entries(repo string) (iter.Seq2[sources.NamedPath, error], bool) {
+	return func(yield func(sources.NamedPath, error) bool) {
+		for _, r := range b[repo] {
+			if r.Entries != "" && !yield(sources.NamedPath{Path: r.File.Path, Entries: r.Entries}, nil) {
+				return
+			}
+		}
+	}, true
+}
+
 // record reads everything that was planned.
 func record(t testing.TB, r *collect.Resolved) recorded {
 	t.Helper()
@@ -146,7 +156,7 @@ func record(t testing.TB, r *collect.Resolved) recorded {
 				t.Fatal(err)
 			}
 			a.File.Digest, a.File.Size = bundle.DigestOf(content), int64(len(content))
-			b[repo.Name] = append(b[repo.Name], sources.Recorded{File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Reason: a.Evidence.Reason, Validator: a.Validator})
+			b[repo.Name] = append(b[repo.Name], sources.Recorded{File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Reason: a.Evidence.Reason, Validator: a.Validator, Entries: a.Entries})
 		}
 	}
 	return b

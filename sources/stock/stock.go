@@ -22,6 +22,9 @@ type File struct {
 	From  string
 	// Reason is why it is in the mirror, for people.
 	Reason string
+	// Entries are what it stands for, by name. Of a path that is added twice, those of
+	// both are kept.
+	Entries sources.EntryList
 	// Tag is the kind's own, for Stock.Finish. Of a path that is added twice, the
 	// first Tag that is not empty is kept.
 	Tag  string
@@ -93,6 +96,7 @@ func (s *Stock) Settle() error {
 		if last.Tag == "" {
 			last.Tag = f.Tag
 		}
+		last.Entries = last.Entries.Join(f.Entries)
 	}
 	// Not copied to its length: two lists at once would be the most memory that a plan needs.
 	s.Files = slices.Clip(kept)
@@ -154,6 +158,7 @@ func (f *File) Artifact(env *sources.Env) sources.Artifact {
 	a := sources.Artifact{
 		File:     bundle.File{Path: f.Path, Size: f.Size, Digest: f.Digest},
 		Evidence: bundle.Evidence{Path: f.Path, Vouched: bundle.VouchedIndex, Reason: f.Reason},
+		Entries:  f.Entries,
 	}
 	x := f.More
 	if x == nil {

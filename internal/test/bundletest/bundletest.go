@@ -40,6 +40,10 @@ type Repository struct {
 	// Annotations are those of the repository, Marks those of files, by path.
 	Annotations map[string]string
 	Marks       map[string]map[string]string
+	// Entries are the lines of the contents list, in any order: Path names one of Files,
+	// and what is left out of Digest, Size and Vouched is that of the file. nil: the
+	// repository has no contents list, as in bundles of programs that knew none.
+	Entries []bundle.Entry
 	// Lapses is when upstream's own signatures do; nil: never.
 	Lapses *time.Time
 }
@@ -151,10 +155,15 @@ func (e *Exporter) export(t testing.TB, repos []Repository, o Options) (Made, er
 			now.blobs[d] = true
 		}
 		m.Repositories, lists = append(m.Repositories, described), append(lists, l)
+		if r.Entries != nil {
+			m.Requires = append(m.Requires, bundle.FeatureContents)
+		}
 		if len(r.Filled) > 0 {
-			m.Requires = []string{bundle.FeatureFilled}
+			m.Requires = append(m.Requires, bundle.FeatureFilled)
 		}
 	}
+	slices.Sort(m.Requires)
+	m.Requires = slices.Compact(m.Requires)
 	m.State = bundle.StateDigest(m.Repositories)
 	now.digest = m.State
 	e.states[e.Sequence] = now
@@ -198,9 +207,38 @@ func describe(r Repository, base, now state) (bundle.Repository, media.Lists, er
 		out.Carried = append(out.Carried, name)
 		return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
 	}
+	if r.Entries != nil {
+		contents, d, err := describeEntries(r)
+		if err != nil {
+			return out, media.Lists{}, err
+		}
+		out.Contents, out.Entries = &d, int64(len(r.Entries))
+		l.Contents = carry(bundle.CarriedContents, d, contents)
+	}
 	l.Evidence = carry(bundle.CarriedEvidence, out.Evidence, evidence.Bytes())
 	l.Files = carry(bundle.CarriedFiles, out.Files, files.Bytes())
 	return out, l, nil
+}
+
+func describeEntries(r Repository) ([]byte, v1.Descriptor, error) {
+	var content bytes.Buffer
+	w := bundle.NewListWriter[bundle.Entry](&content)
+	for _, e := range slices.SortedFunc(slices.Values(r.Entries), func(a, b bundle.Entry) int { return bundle.CompareEntries(&a, &b) }) {
+		file := r.Files[e.Path]
+		if e.Digest.IsZero() {
+			e.Digest = bundle.DigestOf([]byte(file))
+		}
+		if e.Size == 0 {
+			e.Size = int64(len(file))
+		}
+		if e.Vouched == "" {
+			e.Vouched = bundle.VouchedLocal
+		}
+		if err := w.Write(e); err != nil {
+			return nil, v1.Descriptor{}, err
+		}
+	}
+	return content.Bytes(), w.Descriptor(bundle.MediaTypeContents), nil
 }
 
 func (e *Exporter) write(t testing.TB, m bundle.Manifest, lists []media.Lists, contents []string, o Options) (Made, error) {

@@ -89,6 +89,17 @@ func (b Base) Files(repo string) iter.Seq2[sources.Recorded, error] {
 	}
 }
 
+// Entries streams what was recorded by name.
+func (b Base) Entries(repo string) (iter.Seq2[sources.NamedPath, error], bool) {
+	return func(yield func(sources.NamedPath, error) bool) {
+		for _, r := range b[repo] {
+			if r.Entries != "" && !yield(sources.NamedPath{Path: r.File.Path, Entries: r.Entries}, nil) {
+				return
+			}
+		}
+	}, true
+}
+
 // Record is the base that an export of a plan leaves.
 func Record(t testing.TB, r *collect.Resolved) Base {
 	t.Helper()
@@ -99,7 +110,7 @@ func Record(t testing.TB, r *collect.Resolved) Base {
 				t.Fatal(err)
 			}
 			all[repo.Name] = append(all[repo.Name], sources.Recorded{
-				File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Reason: a.Evidence.Reason, Validator: a.Validator,
+				File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Reason: a.Evidence.Reason, Validator: a.Validator, Entries: a.Entries,
 			})
 		}
 	}
