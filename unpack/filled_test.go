@@ -105,7 +105,7 @@ func TestFilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if signed, err := bundle.ParseReceipt(receipt); err != nil || !slices.Equal(signed.Claims.Features, []string{bundle.FeatureFilled}) {
+	if signed, err := bundle.ParseReceipt(receipt); err != nil || !slices.Equal(signed.Claims.Features, []string{bundle.FeatureContents, bundle.FeatureFilled}) {
 		t.Errorf("receipt: %+v, %v", signed, err)
 	}
 }
