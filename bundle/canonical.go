@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
+	"syscall"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -150,4 +152,16 @@ func ReadAllBounded(r io.Reader, what string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s: more than %d bytes: %w", what, limit, ErrMalformed)
 	}
 	return b, nil
+}
+
+// ReadNamed reads a small file that somebody named: a key, a receipt, which may be on a
+// medium. It does not wait for the other end of a pipe. More than limit bytes match
+// ErrMalformed.
+func ReadNamed(path string, limit int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ReadAllBounded(f, path, limit)
 }

@@ -25,6 +25,7 @@ type Catalog struct {
 	volumes []Volume
 	tables  map[string]volumeTables
 	lists   []repositoryLists
+	last    lastFrames
 }
 
 type volumeTables struct {
@@ -110,7 +111,7 @@ func (c *Catalog) readVolumes(place member, d v1.Descriptor) error {
 	if err != nil {
 		return fmt.Errorf("volume table: %w", err)
 	}
-	r, err := c.reader("volume table", place, digest)
+	r, err := c.reader("volume table", place, digest, 0)
 	if err != nil {
 		return err
 	}
@@ -130,6 +131,7 @@ func (c *Catalog) readVolumes(place member, d v1.Descriptor) error {
 			return fmt.Errorf("volume table: %s after %s: not in order: %w", v.Name, last, ErrMalformed)
 		}
 		last = v.Name
+		v.Annotations = nil // checked, and of no use to a reader: not held
 		c.volumes = append(c.volumes, v)
 	}
 	return nil
@@ -196,7 +198,7 @@ func (c *Catalog) Frames(v Volume) iter.Seq2[Frame, error] {
 		what := v.Name + ": frame index"
 		var size, raw int64
 		for f, err := range readMember[Frame](c, what, t.frames, t.volume.Frames.Digest.String()) {
-			if err == nil && (f.Raw < 1 || f.Raw > MaxFrameRaw || f.Compressed < 1 || f.Compressed > t.volume.Size-size) {
+			if err == nil && (f.Raw < 1 || f.Raw > MaxFrameRaw || f.Compressed < 1 || f.Compressed > min(t.volume.Size-size, MaxFrameCompressed)) {
 				err = fmt.Errorf("%s: frame of %d bytes, %d raw, at %d: out of range: %w", what, f.Compressed, f.Raw, size, ErrMalformed)
 			}
 			size, raw = size+f.Compressed, raw+f.Raw
@@ -252,13 +254,20 @@ func checkBlob(b *Blob, what string, end, raw int64) error {
 // not carry matches ErrIncomplete.
 func (c *Catalog) Files(repo int) (io.ReadCloser, error) {
 	l := &c.lists[repo]
-	return c.list(fmt.Sprintf("repository %s: file list", l.name), l.filesPlace, l.files)
+	return c.list(fmt.Sprintf("repository %s: file list", l.name), l.filesPlace, l.files, 0)
+}
+
+// FilesAmong is Files for a list that is read side by side with others: it holds at
+// most hold bytes at a time, and decompresses a frame once more for each so many.
+func (c *Catalog) FilesAmong(repo int, hold int64) (io.ReadCloser, error) {
+	l := &c.lists[repo]
+	return c.list(fmt.Sprintf("repository %s: file list", l.name), l.filesPlace, l.files, hold)
 }
 
 // Evidence is Files for the evidence list.
 func (c *Catalog) Evidence(repo int) (io.ReadCloser, error) {
 	l := &c.lists[repo]
-	return c.list(fmt.Sprintf("repository %s: evidence list", l.name), l.evidencePlace, l.evidence)
+	return c.list(fmt.Sprintf("repository %s: evidence list", l.name), l.evidencePlace, l.evidence, 0)
 }
 
 // Contents is Files for the contents list, which ReadContents reads. A repository
@@ -269,10 +278,10 @@ func (c *Catalog) Contents(repo int) (io.ReadCloser, error) {
 	if l.contents == nil {
 		return nil, fmt.Errorf("%s: the bundle has none: %w", what, ErrIncomplete)
 	}
-	return c.list(what, l.contentsPlace, *l.contents)
+	return c.list(what, l.contentsPlace, *l.contents, 0)
 }
 
-func (c *Catalog) list(what string, place *member, d v1.Descriptor) (io.ReadCloser, error) {
+func (c *Catalog) list(what string, place *member, d v1.Descriptor, hold int64) (io.ReadCloser, error) {
 	if place == nil {
 		return nil, fmt.Errorf("%s (%s): not carried: %w", what, d.Digest, ErrIncomplete)
 	}
@@ -280,7 +289,7 @@ func (c *Catalog) list(what string, place *member, d v1.Descriptor) (io.ReadClos
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	return c.reader(what, *place, digest)
+	return c.reader(what, *place, digest, hold)
 }
 
 func readMember[T Line](c *Catalog, what string, place member, digest string) iter.Seq2[T, error] {
@@ -291,7 +300,7 @@ func readMember[T Line](c *Catalog, what string, place member, digest string) it
 			yield(zero, fmt.Errorf("%s: %w", what, err))
 			return
 		}
-		r, err := c.reader(what, place, d)
+		r, err := c.reader(what, place, d, 0)
 		if err != nil {
 			yield(zero, err)
 			return
@@ -305,7 +314,10 @@ func readMember[T Line](c *Catalog, what string, place member, digest string) it
 	}
 }
 
-func (c *Catalog) reader(what string, place member, digest Digest) (*memberReader, error) {
+// reader opens a member. One that is small, or of which no more than hold bytes may be in
+// memory (0: no matter), is read through the frame that was decompressed last: there may
+// be thousands of them in one frame.
+func (c *Catalog) reader(what string, place member, digest Digest, hold int64) (io.ReadCloser, error) {
 	if place.file >= len(c.files) || place.size > MaxTarSize || place.offset+place.size > c.starts[place.file][len(c.starts[place.file])-1] {
 		return nil, fmt.Errorf("%s: %d bytes are not in the catalogue: %w", what, place.size, ErrMalformed)
 	}
@@ -322,8 +334,16 @@ func (c *Catalog) reader(what string, place member, digest Digest) (*memberReade
 	if !ok {
 		next--
 	}
-	return &memberReader{catalog: c, what: what, place: place, want: digest, hash: NewHash(), file: r,
-		next: next, skip: place.offset - c.starts[place.file][next], left: place.size, decoder: NewDecoder()}, nil
+	m := memberReader{catalog: c, what: what, place: place, want: digest, hash: NewHash(), file: r,
+		next: next, skip: place.offset - c.starts[place.file][next], left: place.size}
+	if hold == 0 && place.size > smallMember {
+		m.decoder = NewDecoder()
+		return &m, nil
+	}
+	if hold == 0 {
+		hold = smallMember
+	}
+	return &sharingReader{memberReader: m, hold: hold}, nil
 }
 
 // memberReader reads one member; one frame is in memory at a time.
@@ -344,9 +364,11 @@ type memberReader struct {
 }
 
 // Read returns bytes whose frame is authenticated.
-func (r *memberReader) Read(b []byte) (int, error) {
+func (r *memberReader) Read(b []byte) (int, error) { return r.read(b, r.fill) }
+
+func (r *memberReader) read(b []byte, fill func() error) (int, error) {
 	for len(r.data) == 0 && r.err == nil {
-		r.err = r.fill()
+		r.err = fill()
 	}
 	if r.err != nil {
 		return 0, r.err
@@ -358,24 +380,11 @@ func (r *memberReader) Read(b []byte) (int, error) {
 
 func (r *memberReader) fill() error {
 	if r.left == 0 {
-		if got := SumOf(r.hash); got != r.want {
-			return fmt.Errorf("%s: digest mismatch: want %s, got %s: %w", r.what, r.want, got, ErrCorrupt)
-		}
-		return io.EOF
+		return r.end()
 	}
-	f := &r.catalog.files[r.place.file]
-	frame := f.Frames[r.next]
-	r.coded = slices.Grow(r.coded[:0], int(frame.Compressed))[:frame.Compressed]
-	n, err := r.file.ReadAt(r.coded, r.catalog.comp[r.place.file][r.next])
-	switch {
-	case n == len(r.coded):
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		return fmt.Errorf("%s, frame %d: file ends early: %w", f.Name, r.next, ErrCorrupt)
-	default:
-		return fmt.Errorf("%s, frame %d: %w", f.Name, r.next, err)
-	}
-	if r.raw, err = r.decoder.Decode(r.raw, frame, r.coded); err != nil {
-		return fmt.Errorf("%s, frame %d: %w", f.Name, r.next, err)
+	var err error
+	if r.raw, r.coded, err = r.catalog.decode(r.decoder, r.file, r.place.file, r.next, r.raw, r.coded); err != nil {
+		return err
 	}
 	r.data = r.raw[r.skip:]
 	r.data = r.data[:min(int64(len(r.data)), r.left)]
@@ -384,9 +393,19 @@ func (r *memberReader) fill() error {
 	return nil
 }
 
+// end is io.EOF only if the member had the right digest.
+func (r *memberReader) end() error {
+	if got := SumOf(r.hash); got != r.want {
+		return fmt.Errorf("%s: digest mismatch: want %s, got %s: %w", r.what, r.want, got, ErrCorrupt)
+	}
+	return io.EOF
+}
+
 // Close releases the reader's memory.
 func (r *memberReader) Close() error {
-	r.decoder.Close()
+	if r.decoder != nil {
+		r.decoder.Close()
+	}
 	r.raw, r.coded, r.data = nil, nil, nil
 	if r.err == nil {
 		r.err = io.ErrClosedPipe

@@ -46,6 +46,9 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	if err := checkSupported(first.Format, first.Requires, Features()); err != nil {
 		return nil, err
 	}
+	if err := checkShape(b); err != nil {
+		return nil, err
+	}
 	m := new(Manifest)
 	if err := UnmarshalCanonical(b, m); err != nil {
 		return nil, fmt.Errorf("%s: %w", RootName, err)
@@ -64,7 +67,8 @@ func checkSupported(format int, requires, known []string) error {
 	}
 	unknown := slices.DeleteFunc(slices.Clone(requires), func(name string) bool { return slices.Contains(known, name) })
 	if len(unknown) > 0 {
-		return fmt.Errorf("%s: requires %.200q, which this program does not read: %w", RootName, unknown, ErrUnsupported)
+		unknown = unknown[:min(len(unknown), 8)]
+		return fmt.Errorf("%s: requires %.40q, which this program does not read: %w", RootName, unknown, ErrUnsupported)
 	}
 	return nil
 }
@@ -84,6 +88,9 @@ func CheckManifest(m *Manifest) error {
 	f.checkKeys(m)
 	f.checkCatalog(m.Catalog)
 	f.descriptor("volume table", m.Volumes, MediaTypeVolumeTable)
+	if m.Volumes.Size > MaxVolumeTable {
+		f.add("volume table of %d bytes, at most %d", m.Volumes.Size, MaxVolumeTable)
+	}
 	f.descriptor(SumsName, m.Sums, MediaTypeSums)
 	if want := StateDigest(m.Repositories); m.State != want {
 		f.add("state: want %s over the repositories, got %s", want, m.State)
@@ -209,6 +216,7 @@ func (f *findings) checkRepositories(repos []Repository) {
 		return
 	}
 	var files, bytes int64
+	checks := 0
 	for i := range repos {
 		r := &repos[i]
 		f.checkRepository(r)
@@ -219,7 +227,10 @@ func (f *findings) checkRepositories(repos []Repository) {
 			f.add("more than %d files or 2^53-1 bytes", MaxFiles)
 			return
 		}
-		files, bytes = files+max(0, r.Count), bytes+max(0, r.Bytes)
+		files, bytes, checks = files+max(0, r.Count), bytes+max(0, r.Bytes), checks+len(r.Checks)
+	}
+	if checks > MaxChecks {
+		f.add("%d checks, at most %d", checks, MaxChecks)
 	}
 	f.checkMounts(repos)
 }
@@ -436,7 +447,7 @@ func (f *findings) checkCatalog(files []CatalogFile) {
 		}
 		sum := int64(0)
 		for j, frame := range c.Frames {
-			if frame.Raw < 1 || frame.Raw > MaxFrameRaw || frame.Compressed < 1 || frame.Compressed > c.Size-sum {
+			if frame.Raw < 1 || frame.Raw > MaxFrameRaw || frame.Compressed < 1 || frame.Compressed > min(c.Size-sum, MaxFrameCompressed) {
 				f.add("%s: frame %d: compressed %d, raw %d", c.Name, j, frame.Compressed, frame.Raw)
 				return
 			}

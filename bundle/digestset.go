@@ -6,15 +6,23 @@ import (
 )
 
 // DigestSet holds the digests and sizes of blobs: what the base has, what was
-// written already. It is open addressing over one array, at 50 bytes an entry
-// when its size was foreseen, because a map costs three times that and there
-// may be twenty million. It is not safe for concurrent use.
+// written already. It is open addressing over arrays, at 50 bytes an entry when
+// its size was foreseen, because a map costs three times that and there may be
+// twenty million. An unforeseen set takes up to 63: it is cut into shards, and
+// while one grows the others need no second copy. It is not safe for concurrent
+// use.
 type DigestSet struct {
+	shards [digestShards]digestShard
+	seed   maphash.Seed
+	zero   bool // the zero digest, which marks a free slot, was added
+	size0  int64
+}
+
+const digestShards = 64
+
+type digestShard struct {
 	slots []digestSlot
-	seed  maphash.Seed
-	count int64
-	zero  bool // the zero digest, which marks a free slot, was added
-	size0 int64
+	count int
 }
 
 // marked is the bit of a slot's size that Mark sets: sizes end at MaxInteger.
@@ -26,18 +34,44 @@ type digestSlot struct {
 }
 
 // minSlots keeps an unforeseen set from growing in tiny steps.
-const minSlots = 64
+const minSlots = 8
+
+// Foreseen is the hint for a set of the digests in lists that nobody has read yet: as
+// many as are claimed, but not more than the bytes of the lists have room for, and not
+// more than a claim may cost before it is true.
+func Foreseen(claimed, listBytes int64) int64 {
+	const leastLine, unchecked = 100, 1 << 20 // bytes of a line with a digest; digests
+	return max(0, min(claimed, listBytes/leastLine, unchecked))
+}
 
 // NewDigestSet makes a set that takes hint digests without growing.
 func NewDigestSet(hint int64) *DigestSet {
-	return &DigestSet{seed: maphash.MakeSeed(), slots: make([]digestSlot, max(minSlots, hint+hint/4+1))}
+	s := &DigestSet{seed: maphash.MakeSeed()}
+	each := hint / digestShards
+	each += each/3 + each/64 + minSlots // digests do not spread evenly
+	for i := range s.shards {
+		s.shards[i].slots = make([]digestSlot, each)
+	}
+	return s
 }
 
-// find returns the slot of d, or the free one where it belongs. A digest that
+// place returns the shard of d and what is left of its hash. A digest that
 // somebody claims is not random: its bytes are hashed by a seed that nobody
-// knows, and spread over the slots by the high half of a product.
+// knows.
+func (s *DigestSet) place(d Digest) (*digestShard, uint64) {
+	h := maphash.Bytes(s.seed, d[:])
+	return &s.shards[h%digestShards], h
+}
+
+// find returns the slot of d, or the free one where it belongs.
 func (s *DigestSet) find(d Digest) *digestSlot {
-	hi, _ := bits.Mul64(maphash.Bytes(s.seed, d[:]), uint64(len(s.slots)))
+	shard, h := s.place(d)
+	return shard.find(d, h)
+}
+
+// find spreads over the slots by the high half of a product.
+func (s *digestShard) find(d Digest, h uint64) *digestSlot {
+	hi, _ := bits.Mul64(h, uint64(len(s.slots)))
 	for {
 		slot := &s.slots[hi]
 		if slot.digest == d || slot.digest.IsZero() {
@@ -58,25 +92,26 @@ func (s *DigestSet) Add(d Digest, size int64) (added bool) {
 		}
 		return added
 	}
-	slot := s.find(d)
+	shard, h := s.place(d)
+	slot := shard.find(d, h)
 	if slot.digest == d {
 		return false
 	}
 	*slot = digestSlot{d, size}
-	s.count++
-	if s.count*5 > int64(len(s.slots))*4 {
-		s.grow()
+	if shard.count++; shard.count*5 > len(shard.slots)*4 {
+		s.grow(shard)
 	}
 	return true
 }
 
-// grow makes half as many slots more: while it runs both arrays are there.
-func (s *DigestSet) grow() {
-	old := s.slots
-	s.slots = make([]digestSlot, len(old)+len(old)/2)
+// grow makes a quarter more slots: while it runs both arrays of the shard are there.
+func (s *DigestSet) grow(shard *digestShard) {
+	old := shard.slots
+	shard.slots = make([]digestSlot, len(old)+len(old)/4+1)
 	for _, slot := range old {
 		if !slot.digest.IsZero() {
-			*s.find(slot.digest) = slot
+			_, h := s.place(slot.digest)
+			*shard.find(slot.digest, h) = slot
 		}
 	}
 }
@@ -110,8 +145,12 @@ func (s *DigestSet) Marked(d Digest) bool {
 
 // Len is how many digests are in the set.
 func (s *DigestSet) Len() int64 {
-	if s.zero {
-		return s.count + 1
+	n := int64(0)
+	for i := range s.shards {
+		n += int64(s.shards[i].count)
 	}
-	return s.count
+	if s.zero {
+		n++
+	}
+	return n
 }

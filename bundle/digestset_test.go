@@ -48,11 +48,13 @@ func TestDigestSetSpreads(t *testing.T) {
 		s.Add(d, 1)
 	}
 	longest, row := 0, 0
-	for _, slot := range s.slots {
-		if row++; slot.digest.IsZero() {
-			row = 0
+	for i := range s.shards {
+		for _, slot := range s.shards[i].slots {
+			if row++; slot.digest.IsZero() {
+				row = 0
+			}
+			longest = max(longest, row)
 		}
-		longest = max(longest, row)
 	}
 	if longest > most {
 		t.Errorf("%d slots in a row are taken", longest)
@@ -60,16 +62,43 @@ func TestDigestSetSpreads(t *testing.T) {
 }
 
 func TestDigestSetMemory(t *testing.T) {
-	const n = 1000
-	if s := NewDigestSet(n); len(s.slots)*40 > 64*n {
-		t.Errorf("%d slots for %d", len(s.slots), n)
-	} else {
-		before := len(s.slots)
-		for i := range int64(n) {
-			s.Add(DigestOf([]byte{byte(i), byte(i >> 8)}), i)
+	slots := func(s *DigestSet) (n int) {
+		for i := range s.shards {
+			n += len(s.shards[i].slots)
 		}
-		if len(s.slots) != before {
-			t.Errorf("grew from %d to %d slots", before, len(s.slots))
+		return n
+	}
+	fill := func(s *DigestSet, n int64) {
+		for i := range n {
+			s.Add(DigestOf([]byte{byte(i), byte(i >> 8), byte(i >> 16)}), i)
+		}
+	}
+	const n = 200_000
+	s := NewDigestSet(n)
+	before := slots(s)
+	if before*40 > 64*n {
+		t.Errorf("%d slots for %d", before, n)
+	}
+	if fill(s, n); slots(s) != before {
+		t.Errorf("grew from %d to %d slots", before, slots(s))
+	}
+	s = NewDigestSet(0)
+	for i := int64(1); i <= n; i++ {
+		s.Add(DigestOf([]byte{byte(i), byte(i >> 8), byte(i >> 16)}), i)
+		if i > 50_000 && i%1000 == 0 && int64(slots(s))*40 > 66*i {
+			t.Errorf("%d slots for %d that were not foreseen", slots(s), i)
+		}
+	}
+}
+
+// A claim that nobody has checked does not cost more than the bytes of its lists, and
+// never more than a set that grows by itself.
+func TestForeseen(t *testing.T) {
+	for _, x := range []struct{ claimed, bytes, want int64 }{
+		{10, 1 << 20, 10}, {20_000_000, 1000, 10}, {MaxFiles, 1 << 50, 1 << 20}, {-1, 1 << 20, 0},
+	} {
+		if got := Foreseen(x.claimed, x.bytes); got != x.want {
+			t.Errorf("%d claimed in %d bytes: %d, want %d", x.claimed, x.bytes, got, x.want)
 		}
 	}
 }

@@ -32,6 +32,9 @@ func (d *Decoder) Decode(dst []byte, f Frame, compressed []byte) ([]byte, error)
 	if f.Raw < 1 || f.Raw > MaxFrameRaw {
 		return nil, fmt.Errorf("frame: raw length %d: want 1 to %d: %w", f.Raw, MaxFrameRaw, ErrMalformed)
 	}
+	if f.Compressed > MaxFrameCompressed {
+		return nil, fmt.Errorf("frame: %d bytes, at most %d: %w", f.Compressed, MaxFrameCompressed, ErrMalformed)
+	}
 	if int64(len(compressed)) != f.Compressed {
 		return nil, fmt.Errorf("frame: %d bytes, want %d: %w", len(compressed), f.Compressed, ErrCorrupt)
 	}

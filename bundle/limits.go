@@ -26,12 +26,22 @@ const (
 	// MaxFrameRaw is the most that one frame decompresses to: the unit of
 	// memory and of work on both sides.
 	MaxFrameRaw = 8 << 20 // bytes
+	// MaxFrameCompressed is the most that one frame has in its file: content that does
+	// not shrink grows by three bytes for each block (RFC 8878, section 3.1.1.2). The
+	// bytes of a frame are held in memory before they are compared with its digest.
+	MaxFrameCompressed = MaxFrameRaw + 64<<10 // bytes
+	// MaxVolumeTable bounds the volume table, which is held in memory: some 1,000
+	// bytes for each of MaxVolumes, annotations included.
+	MaxVolumeTable = 64 << 20 // bytes
 	// MaxWindow is the largest zstd window a reader allows, so that a frame
 	// header cannot ask for gigabytes.
 	MaxWindow = 8 << 20 // bytes
 	// MaxRepositories bounds the repositories of one bundle: they are in the
 	// root, which is held in memory.
 	MaxRepositories = 4096
+	// MaxChecks bounds the counts of completeness checks over all repositories, for the
+	// same reason.
+	MaxChecks = 65_536
 	// MaxFiles bounds the files of one bundle over all repositories.
 	MaxFiles = 20_000_000
 	// MaxFilledSize bounds one filled file, and MaxFilled their number in one

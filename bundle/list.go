@@ -60,38 +60,56 @@ func (l *ListWriter[T]) Descriptor(mediaType string) v1.Descriptor {
 	return Descriptor(mediaType, l.sum(), l.size)
 }
 
+// lineBuffer is what is held of each list that is read: lists of thousands of
+// repositories may be read side by side. A longer line has memory of its own.
+const lineBuffer = 2 << 10 // bytes
+
 // ReadList reads a list line by line; memory does not grow with its length.
 // The sequence ends after the first error, which names what and the line.
 // Errors match ErrMalformed, or are r's own.
 func ReadList[T Line](r io.Reader, what string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		br := bufio.NewReaderSize(r, MaxLineSize)
+		br := bufio.NewReaderSize(r, lineBuffer)
 		var zero T
 		for n := int64(1); ; n++ {
-			line, err := br.ReadSlice('\n')
-			switch {
-			case err == io.EOF && len(line) == 0:
-				return
-			case err == io.EOF:
-				yield(zero, fmt.Errorf("%s, line %d: no newline at the end: %w", what, n, ErrMalformed))
-				return
-			case errors.Is(err, bufio.ErrBufferFull):
-				yield(zero, fmt.Errorf("%s, line %d: longer than %d bytes: %w", what, n, MaxLineSize, ErrMalformed))
-				return
-			case err != nil:
-				yield(zero, fmt.Errorf("%s, line %d: %w", what, n, err))
+			line, err := readLine(br)
+			if err == io.EOF && len(line) == 0 {
 				return
 			}
-			v, err := ParseLine[T](bytes.TrimSuffix(line, []byte{'\n'}))
+			var v T
+			if err == nil {
+				v, err = ParseLine[T](bytes.TrimSuffix(line, []byte{'\n'}))
+			} else if err == io.EOF {
+				err = fmt.Errorf("no newline at the end: %w", ErrMalformed)
+			}
 			if err != nil {
 				yield(zero, fmt.Errorf("%s, line %d: %w", what, n, err))
 				return
 			}
+			line = nil // a long one is not held while others are read side by side
 			if !yield(v, nil) {
 				return
 			}
 		}
 	}
+}
+
+// readLine returns the next line, of at most MaxLineSize bytes, with its line feed. It is
+// good until the next call.
+func readLine(br *bufio.Reader) ([]byte, error) {
+	line, err := br.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return line, err
+	}
+	long := bytes.Clone(line)
+	for errors.Is(err, bufio.ErrBufferFull) && len(long) <= MaxLineSize {
+		line, err = br.ReadSlice('\n')
+		long = append(long, line...)
+	}
+	if len(long) > MaxLineSize {
+		return nil, fmt.Errorf("longer than %d bytes: %w", MaxLineSize, ErrMalformed)
+	}
+	return long, err
 }
 
 // Descriptor is an OCI descriptor (image-spec, descriptor.md) with nothing

@@ -61,3 +61,73 @@ func TestOpenExchanged(t *testing.T) {
 		})
 	}
 }
+
+// TestOpenFolderExchanged: so it is for folders.
+func TestOpenFolderExchanged(t *testing.T) {
+	for name, exchange := range map[string]func(name string) error{
+		"pipe":           func(name string) error { return syscall.Mkfifo(name, 0o644) },
+		"file":           func(name string) error { return os.WriteFile(name, []byte("y"), 0o644) },
+		"another folder": func(name string) error { return os.Mkdir(name, 0o755) },
+		"link":           func(name string) error { return os.Symlink("other", name) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "x")
+			for _, p := range []string{path, filepath.Join(dir, "other")} {
+				if err := os.Mkdir(p, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			root, err := os.OpenRoot(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer root.Close()
+			before, err := root.Lstat("x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.Rename(path, path+".old"), exchange(path)); err != nil {
+				t.Fatal(err)
+			}
+			soon(t, func() {
+				if f, err := openSameFolder(root, "x", before); err == nil {
+					f.Close()
+					t.Error("opened")
+				}
+			})
+		})
+	}
+}
+
+// TestNamedPipesAreNotWaitedFor: what somebody names is opened in the same way.
+func TestNamedPipesAreNotWaitedFor(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, func() {
+		if b, err := ReadNamed(pipe, 10); err == nil && len(b) > 0 {
+			t.Errorf("%q", b)
+		}
+	})
+	soon(t, func() {
+		if _, err := Discover([]string{pipe}); err == nil {
+			t.Error("a pipe is no folder")
+		}
+	})
+}
+
+func soon(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("waits for the other end of the pipe")
+	}
+}

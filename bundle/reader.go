@@ -70,7 +70,7 @@ type NamedFile struct {
 
 // maxDirEntries bounds the names read of one directory: a bundle has at most
 // MaxVolumes volumes, and a medium may hold other things besides bundles.
-const maxDirEntries = 4 * MaxVolumes
+const maxDirEntries = 2 * MaxVolumes
 
 // NoBundleError says that nothing that was named holds a bundle. It matches
 // ErrIncomplete.
@@ -94,7 +94,8 @@ func Discover(paths []string) (readers []*Reader, err error) {
 		}
 	}()
 	for _, path := range paths {
-		root, err := os.OpenRoot(path)
+		// With the separator a pipe in the folder's place is refused, not waited for.
+		root, err := os.OpenRoot(filepath.Clean(path) + string(filepath.Separator))
 		if err != nil {
 			return nil, err
 		}
@@ -138,7 +139,7 @@ func discoverIn(byName map[string]*Reader, root *os.Root, path string) (self boo
 		if !e.IsDir() {
 			continue // links too
 		}
-		sub, err := root.OpenRoot(e.Name())
+		sub, err := openFolder(root, e.Name())
 		if err != nil {
 			if _, _, _, ok := SplitDirName(e.Name()); ok {
 				return false, err
@@ -147,7 +148,7 @@ func discoverIn(byName map[string]*Reader, root *os.Root, path string) (self boo
 		}
 		name, partial, ok := bundleName(sub, e.Name())
 		if ok {
-			ok, err = addDir(byName, name, &bundleDir{filepath.Join(path, e.Name()), sub, partial})
+			ok, err = addDir(byName, name, &bundleDir{filepath.Join(path, PlainText(e.Name())), sub, partial})
 		}
 		if !ok {
 			sub.Close()
@@ -157,6 +158,32 @@ func discoverIn(byName map[string]*Reader, root *os.Root, path string) (self boo
 		}
 	}
 	return false, nil
+}
+
+// openFolder opens a folder of a medium: no link is followed, and what takes the folder's
+// place meanwhile, such as a pipe, is not waited for.
+func openFolder(root *os.Root, name string) (*os.Root, error) {
+	before, err := root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	return openSameFolder(root, name, before)
+}
+
+func openSameFolder(root *os.Root, name string, before fs.FileInfo) (*os.Root, error) {
+	sub, err := root.OpenRoot(name + "/")
+	if err != nil {
+		return nil, err
+	}
+	after, err := sub.Stat(".")
+	if err == nil && !os.SameFile(before, after) {
+		err = fmt.Errorf("%s: changed while it was opened: %w", PlainText(sub.Name()), ErrCorrupt)
+	}
+	if err != nil {
+		sub.Close()
+		return nil, err
+	}
+	return sub, nil
 }
 
 // bundleName tells which bundle a directory is of: by its name or, where a
@@ -311,8 +338,9 @@ func (r *Reader) Root() ([]byte, error) {
 	return first, nil
 }
 
-// Signatures reads the signature files, at most MaxSignatures of at most
-// MaxSignatureSize, sorted by name; equal ones on several media count once.
+// Signatures reads the signature files, at most MaxSignatures of each directory and of
+// all together, of at most MaxSignatureSize, sorted by name; equal ones on several media
+// count once.
 func (r *Reader) Signatures() ([]NamedFile, error) {
 	var files []NamedFile
 	seen := make(map[Digest]bool)
@@ -325,15 +353,17 @@ func (r *Reader) Signatures() ([]NamedFile, error) {
 			return nil, err
 		}
 		slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
+		read := 0
 		for _, e := range entries {
-			if !IsSignatureName(e.Name()) || len(files) == MaxSignatures {
+			if !IsSignatureName(e.Name()) || len(files) == MaxSignatures || read == MaxSignatures {
 				continue
 			}
+			read++
 			b, err := readSignature(d, e.Name())
 			if err != nil {
 				return nil, err
 			}
-			if id := DigestOf(b); !seen[id] {
+			if id := DigestOf(b); len(b) > 0 && !seen[id] {
 				seen[id] = true
 				files = append(files, NamedFile{e.Name(), b})
 			}

@@ -182,9 +182,10 @@ func (s *Signer) Sign(predicateType, subjectName string, d Digest, predicate any
 // the files of several signers apart; no reader concludes anything from it.
 func SignatureName(id Digest) string { return signaturePrefix + id.Hex()[:16] + signatureSuffix }
 
-// IsSignatureName reports whether a file of a bundle is read as a signature.
+// IsSignatureName reports whether a file of a bundle is read as a signature. Such a name
+// is printed, so it has plain characters alone.
 func IsSignatureName(name string) bool {
-	return len(name) > len(signaturePrefix)+len(signatureSuffix) &&
+	return CheckText(name) == nil && len(name) > len(signaturePrefix)+len(signatureSuffix) &&
 		strings.HasPrefix(name, signaturePrefix) && strings.HasSuffix(name, signatureSuffix)
 }
 

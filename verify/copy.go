@@ -12,7 +12,8 @@ import (
 // CopyRoot passes every file of the bundle but README and volumes to write, so
 // that the medium with the root may be taken out and others follow. The content
 // is checked again while it is read: where it changed since Open, its end is an
-// error that matches bundle.ErrCorrupt. The root comes last: a copy that has it
+// error that matches bundle.ErrCorrupt. Signatures are the bytes that Open has looked at,
+// whatever the medium has now. The root comes last: a copy that has it
 // has all.
 func (b *Bundle) CopyRoot(write func(name string, content io.Reader) error) error {
 	for _, f := range b.manifest.Catalog {
@@ -28,11 +29,7 @@ func (b *Bundle) CopyRoot(write func(name string, content io.Reader) error) erro
 	if err := b.copyFile(bundle.SumsName, sums.Size, digest, write); err != nil {
 		return err
 	}
-	signatures, err := b.reader.Signatures()
-	if err != nil {
-		return fmt.Errorf("%s: %w", b.Name(), err)
-	}
-	for _, s := range signatures {
+	for _, s := range b.signatures {
 		if err := write(s.Name, bytes.NewReader(s.Data)); err != nil {
 			return err
 		}

@@ -53,11 +53,11 @@ func (c *opening) expectedFromBase() int64 {
 	if c.b.manifest.Full {
 		return 0
 	}
-	files := int64(0)
+	var files, size int64
 	for _, r := range c.b.manifest.Repositories {
-		files += r.Count
+		files, size = files+r.Count, size+min(r.Files.Size, bundle.MaxTarSize)
 	}
-	return max(0, min(files, bundle.MaxFiles)-c.b.carried.Len())
+	return bundle.Foreseen(files-c.b.carried.Len(), size)
 }
 
 // checkMount reads the file lists of repositories with one mount together, as
@@ -189,7 +189,8 @@ func (c *opening) lack(repo string) {
 	if c.missing == nil {
 		c.missing = &MissingBaseError{Set: m.Set, Sequence: m.Sequence, Have: c.accepted.Sequence, Base: m.Base}
 	}
-	if !slices.Contains(c.missing.Repositories, repo) {
+	if !c.lacking[repo] {
+		c.lacking[repo] = true
 		c.missing.Repositories = append(c.missing.Repositories, repo)
 	}
 }
@@ -227,6 +228,7 @@ func (c *opening) checkedFiles(repo int, paths *bundle.Digest, claims *claims) i
 			}
 			h.add(f.Path)
 			claims.settleFile(&f)
+			f.Annotations = nil // checked: one file of each list is held
 			if !yield(f, nil) {
 				return
 			}

@@ -62,18 +62,20 @@ type Volume struct {
 // checked. Volumes are checked as they are streamed. Only Open makes one; it
 // is good as long as its Reader is open, for any number of goroutines.
 type Bundle struct {
-	reader    *bundle.Reader
-	receiver  Receiver
-	manifest  *bundle.Manifest
-	root      bundle.Digest
-	known     bool
-	signers   []Signer
-	overrides []string
-	newKeys   []bundle.PublishedKey
-	catalog   *bundle.Catalog
-	volumes   []Volume
-	carried   *bundle.DigestSet
-	report    *Report
+	reader   *bundle.Reader
+	receiver Receiver
+	manifest *bundle.Manifest
+	root     bundle.Digest
+	known    bool
+	signers  []Signer
+	// signatures are the signature files as they were verified: evidence.
+	signatures []bundle.NamedFile
+	overrides  []string
+	newKeys    []bundle.PublishedKey
+	catalog    *bundle.Catalog
+	volumes    []Volume
+	carried    *bundle.DigestSet
+	report     *Report
 
 	mu     sync.Mutex
 	splits map[bundle.Digest]splitHash   // of split blobs that go to no sink
@@ -88,6 +90,7 @@ type opening struct {
 	accepted Accepted
 	findings []error
 	missing  *MissingBaseError
+	lacking  map[string]bool   // the repositories that missing names
 	base     *bundle.DigestSet // distinct blobs of the lists that are not carried
 	fromBase struct{ count, bytes int64 }
 	filled   int64 // filled lines of all lists
@@ -119,7 +122,7 @@ func Open(ctx context.Context, r *bundle.Reader, o Options) (*Bundle, *Report, e
 	}
 	b := &Bundle{reader: r, receiver: o.Receiver, report: &Report{Bundle: r.Name()},
 		splits: map[bundle.Digest]splitHash{}, files: map[string]*bundle.MediumFile{}}
-	c := &opening{ctx: ctx, o: o, b: b, contents: map[int]bool{}}
+	c := &opening{ctx: ctx, o: o, b: b, contents: map[int]bool{}, lacking: map[string]bool{}}
 	if err := c.run(); err != nil && !errors.Is(err, errStop) {
 		c.add(err)
 	}
@@ -186,6 +189,7 @@ func (c *opening) openRoot() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.Name(), err)
 	}
+	b.signatures = files
 	found, err := c.verifySignatures(files)
 	if err != nil {
 		return err

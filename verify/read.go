@@ -84,10 +84,26 @@ func listOf(r *bundle.Repository, kind string) v1.Descriptor {
 	return v1.Descriptor{}
 }
 
-// smallList is the length up to which a list is held whole: when hundreds of
-// repositories share a mount their lists are open together, and each would
-// otherwise hold a frame of the catalogue.
-const smallList = 256 << 10 // bytes
+// sideBySide is how much is held of the lists of repositories that share a mount, which
+// are read together: there may be thousands.
+const sideBySide = 8 << 20 // bytes
+
+// hold is how much may be held of the file list of a repository; 0: no matter.
+func (b *Bundle) hold(repo int) int64 {
+	mount, n := b.manifest.Repositories[repo].Mount, int64(0)
+	if !bundle.IsSharedMount(mount) {
+		return 0
+	}
+	for i := range b.manifest.Repositories {
+		if b.manifest.Repositories[i].Mount == mount {
+			n++
+		}
+	}
+	if n < 2 {
+		return 0
+	}
+	return sideBySide / n
+}
 
 func readList[T bundle.Line](b *Bundle, repo int, kind string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
@@ -98,18 +114,7 @@ func readList[T bundle.Line](b *Bundle, repo int, kind string) iter.Seq2[T, erro
 			return
 		}
 		defer r.Close()
-		var in io.Reader = r
-		if size := listOf(&b.manifest.Repositories[repo], kind).Size; size <= smallList {
-			whole, err := io.ReadAll(r)
-			if err != nil {
-				var zero T
-				yield(zero, err)
-				return
-			}
-			_ = r.Close() // only read from; closed early to let go of a frame
-			in = bytes.NewReader(whole)
-		}
-		for v, err := range bundle.ReadList[T](in, b.listName(repo, kind)) {
+		for v, err := range bundle.ReadList[T](r, b.listName(repo, kind)) {
 			if !yield(v, err) {
 				return
 			}
@@ -132,7 +137,7 @@ func (b *Bundle) openList(repo int, kind string) (io.ReadCloser, error) {
 	case kind == bundle.CarriedContents:
 		return b.catalog.Contents(repo)
 	default:
-		return b.catalog.Files(repo)
+		return b.catalog.FilesAmong(repo, b.hold(repo))
 	}
 	list := listOf(r, kind)
 	what := b.listName(repo, kind)

@@ -10,11 +10,11 @@ import (
 // catalogue's, and requires that what is carried of a blob is all of it: a
 // blob that is split goes on where it ended, first thing in the next volume.
 func (c *opening) checkTables() error {
-	count := int64(0)
+	var count, size int64
 	for _, v := range c.b.volumes {
-		count += v.BlobCount
+		count, size = count+min(v.BlobCount, bundle.MaxFiles), size+min(v.Blobs.Size, bundle.MaxTarSize)
 	}
-	c.b.carried = bundle.NewDigestSet(min(count, bundle.MaxFiles))
+	c.b.carried = bundle.NewDigestSet(bundle.Foreseen(count, size))
 	var open bundle.Blob // a segment whose blob goes on
 	for _, v := range c.b.volumes {
 		frames := int64(0)

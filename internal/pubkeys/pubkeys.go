@@ -4,9 +4,7 @@ package pubkeys
 
 import (
 	"bytes"
-	"crypto"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
@@ -17,18 +15,16 @@ import (
 // maxFile bounds a key file that is read; real ones are under 10 KiB.
 const maxFile = 1 << 20 // bytes
 
-// Load reads a public key in PEM, and its identity. Errors match
+// Load reads a public key in PEM, once: the text that has this identity. Errors match
 // bundle.ErrUsage, or are the operating system's.
-func Load(path string) (crypto.PublicKey, bundle.Digest, error) {
-	b, err := ReadFile(path)
-	if err != nil {
-		return nil, bundle.Digest{}, err
+func Load(path string) (text []byte, id bundle.Digest, err error) {
+	if text, err = ReadFile(path); err != nil {
+		return nil, id, err
 	}
-	pub, id, err := bundle.ParsePublicKey(b)
-	if err != nil {
-		return nil, bundle.Digest{}, fmt.Errorf("%s: %w", path, err)
+	if _, id, err = bundle.ParsePublicKey(text); err != nil {
+		return nil, id, fmt.Errorf("%s: %w", path, err)
 	}
-	return pub, id, nil
+	return text, id, nil
 }
 
 // LoadOpenPGP reads a file with one OpenPGP key, armored or not, and returns
@@ -59,11 +55,4 @@ func Fingerprint(e *openpgp.Entity) string {
 }
 
 // ReadFile reads a file that holds a key.
-func ReadFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return bundle.ReadAllBounded(f, path, maxFile)
-}
+func ReadFile(path string) ([]byte, error) { return bundle.ReadNamed(path, maxFile) }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
@@ -140,12 +139,7 @@ func openReceiptLedger(ctx context.Context, o ReceiptOptions, write bool) (*ledg
 }
 
 func parseReceiptFile(path string) (*bundle.SignedReceipt, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // read-only
-	b, err := bundle.ReadAllBounded(f, path, bundle.MaxReceiptSize)
+	b, err := bundle.ReadNamed(path, bundle.MaxReceiptSize)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,11 @@ func TestExporterKeys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			pub, pubID, err := pubkeys.Load(write(t, "exporter.pub", public))
+			text, pubID, err := pubkeys.Load(write(t, "exporter.pub", public))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pub, _, err := bundle.ParsePublicKey(text)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -48,7 +48,7 @@ func (m *member) advance() (bool, error) {
 	if err != nil || !more {
 		return false, err
 	}
-	f.Path = m.mount + "/" + f.Path
+	f.Path, f.Annotations = m.mount+"/"+f.Path, nil
 	m.file = f
 	return true, nil
 }

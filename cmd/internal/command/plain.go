@@ -2,7 +2,6 @@ package command
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"unicode/utf8"
 
@@ -15,38 +14,7 @@ import (
 // JSON writes them. Line feeds and tabs are ours.
 
 // plainText returns b with everything that bundle.IsPlain refuses written out.
-func plainText(b []byte) []byte {
-	if isPlainText(b) {
-		return b
-	}
-	var out bytes.Buffer
-	for len(b) > 0 {
-		r, size := utf8.DecodeRune(b)
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&out, "\\x%02x", b[0])
-		case isPrinted(r):
-			out.Write(b[:size])
-		default:
-			fmt.Fprintf(&out, "\\u%04x", r)
-		}
-		b = b[size:]
-	}
-	return out.Bytes()
-}
-
-func isPlainText(b []byte) bool {
-	for len(b) > 0 {
-		r, size := utf8.DecodeRune(b)
-		if r == utf8.RuneError && size == 1 || !isPrinted(r) {
-			return false
-		}
-		b = b[size:]
-	}
-	return true
-}
-
-func isPrinted(r rune) bool { return r == '\n' || r == '\t' || bundle.IsPlain(r) }
+func plainText(b []byte) []byte { return bundle.Plain(b, "\n\t") }
 
 // plainWriter writes plainText. A character that is cut by the end of a call is kept for
 // the next one.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -97,11 +96,7 @@ func trustAdd(c *cli.Context, o *Output) error {
 			return p.AddOpenPGP(verify.OpenPGPKey{Role: role, Set: set, Fingerprint: fpr, Added: time.Now()})
 		}
 	default:
-		_, id, err := pubkeys.Load(file)
-		if err != nil {
-			return err
-		}
-		pem, err := os.ReadFile(file)
+		pem, id, err := pubkeys.Load(file)
 		if err != nil {
 			return err
 		}

@@ -114,11 +114,7 @@ func verifyOptions(c *cli.Context, o *Output) (verify.Options, *unpack.Mirror, e
 	options.Policy = &verify.Policy{}
 	options.AcceptKeys = true
 	for _, path := range pubs {
-		_, id, err := pubkeys.Load(path)
-		if err != nil {
-			return options, nil, err
-		}
-		pem, err := os.ReadFile(path)
+		pem, id, err := pubkeys.Load(path)
 		if err != nil {
 			return options, nil, err
 		}
@@ -138,7 +134,7 @@ func writeReports(path string, reports []*verify.Report) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	for _, r := range reports {
-		if err := r.WriteText(f); err != nil {
+		if err := r.WriteText(&plainWriter{w: f}); err != nil {
 			return fmt.Errorf("report: %w", err)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -90,7 +89,7 @@ func descriptor(list string, content []byte) Object {
 
 // writing is one run of Write.
 type writing struct {
-	t   testing.TB
+	t   Test
 	b   *Bundle
 	dir string
 	// sums are the digests of the files that SHA256SUMS has.
@@ -98,7 +97,7 @@ type writing struct {
 }
 
 // Write makes the bundle below parent and returns its directory.
-func (b Bundle) Write(t testing.TB, parent string) string {
+func (b Bundle) Write(t Test, parent string) string {
 	t.Helper()
 	if b.Set == "" {
 		b.Set = "demo"

@@ -6,3 +6,11 @@
 // has a hook: a test changes one thing, and all digests, sizes and signatures that
 // follow from it are made anew. It is for tests only.
 package handmade
+
+// Test is what a testing.TB has of use here; a program that makes bundles for a test
+// can be one too.
+type Test interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}

@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"testing"
 )
 
 // PredicateType is that of an exporter's or approver's signature.
@@ -25,7 +24,7 @@ const payloadType = "application/vnd.in-toto+json"
 type Key struct{ crypto.Signer }
 
 // NewKey makes an ECDSA P-256 key.
-func NewKey(t testing.TB) Key {
+func NewKey(t Test) Key {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -35,7 +34,7 @@ func NewKey(t testing.TB) Key {
 }
 
 // NewEd25519 makes an Ed25519 key.
-func NewEd25519(t testing.TB) Key {
+func NewEd25519(t Test) Key {
 	t.Helper()
 	_, k, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -79,7 +78,7 @@ type Envelope struct {
 }
 
 // Sign returns the signature file for a root.
-func (e Envelope) Sign(t testing.TB, k Key, root []byte) []byte {
+func (e Envelope) Sign(t Test, k Key, root []byte) []byte {
 	t.Helper()
 	sum := sha256.Sum256(root)
 	statement := Object{
@@ -122,7 +121,7 @@ func (e Envelope) Sign(t testing.TB, k Key, root []byte) []byte {
 }
 
 // sign signs the pre-authentication encoding of DSSE v1.
-func (k Key) sign(t testing.TB, kind string, payload []byte) []byte {
+func (k Key) sign(t Test, kind string, payload []byte) []byte {
 	t.Helper()
 	message := fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(kind), kind, len(payload), payload)
 	hash := crypto.Hash(0) // Ed25519 signs the message itself
