@@ -4,8 +4,6 @@ package examples
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -16,10 +14,11 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/gapbundle/gapbundle/internal/test/journey"
+	"github.com/gapbundle/gapbundle/sources/all/standins"
 	"github.com/gapbundle/gapbundle/sources/config"
 )
 
@@ -46,112 +45,84 @@ func TestExamplesAreValid(t *testing.T) {
 	}
 }
 
-// TestEveryExampleMakesTheTrip looks for the test that takes each spec along: one of the
-// files here, by kind.
-func TestEveryExampleMakesTheTrip(t *testing.T) {
-	tests, err := filepath.Glob("*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []byte
-	for _, name := range tests {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
+// TestExamples takes each spec along, with a stand-in of its kind on loopback for every
+// host that it names: it is exported, carried, imported, and asked for the configuration
+// of its clients. A spec that no kind plays the upstreams of is an error.
+func TestExamples(t *testing.T) {
+	played := map[string]bool{}
+	for kind, examples := range standins.All() {
+		for _, e := range examples {
+			if played[e.Spec] {
+				t.Errorf("%s: two stand-ins", e.Spec)
+			}
+			played[e.Spec] = true
+			t.Run(kind+"/"+e.Spec, func(t *testing.T) { trip(t, e.Spec, e.Start(t)) })
 		}
-		all = append(all, text...)
 	}
 	for _, spec := range specs(t) {
-		if !regexp.MustCompile(`\btrip\(t, example\{\s*spec: "` + regexp.QuoteMeta(spec) + `"`).Match(all) {
-			t.Errorf("%s: no test of this folder calls trip with it", spec)
+		if !played[spec] {
+			t.Errorf("%s: no kind has a stand-in for it: see sources/all/standins", spec)
 		}
 	}
 }
 
-// example is a spec of this folder and what stands in for its upstreams. A kind has
-// its own in a test file of its own.
-type example struct {
-	spec string
-	// hosts answers for every host that the spec names; nil: a standIn.
-	hosts http.Handler
-	// adopt changes the copy of the spec, and of what belongs to it, to fit the
-	// stand-in; nil: the addresses are enough.
-	adopt func(j *journey)
-	// clients are asked for their configuration by what is published at base; "": by
-	// the mirror's own folder.
-	clients []string
-	base    string
-	// check looks at the mirror, beyond what gapbundle check does.
-	check func(j *journey)
-}
-
-// journey is one example on its way.
-type journey struct {
-	t         *testing.T
-	dir, spec string
-	url       string // of the stand-in
-	asked     atomic.Int64
-}
-
-// trip exports an example, with a stand-in on loopback for every host it names,
-// carries it, imports it, and asks for the configuration of its clients.
-func trip(t *testing.T, e example) {
+func trip(t *testing.T, spec string, e journey.Upstream) {
 	t.Helper()
-	j := &journey{t: t, dir: t.TempDir(), spec: e.spec}
+	j := &journey.Journey{T: t, Dir: t.TempDir(), Spec: spec}
 	up := &standIn{}
-	if e.hosts == nil {
-		e.hosts = up
+	if e.Hosts == nil {
+		e.Hosts = up
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		j.asked.Add(1)
-		e.hosts.ServeHTTP(w, r)
+		j.Asked.Add(1)
+		e.Hosts.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	j.url = server.URL
-	up.copyTo(t, j.dir, server.URL)
-	if e.adopt != nil {
-		e.adopt(j)
+	j.URL = server.URL
+	up.copyTo(t, j.Dir, server.URL)
+	if e.Adopt != nil {
+		e.Adopt(j)
 	}
-	s, err := config.Load(filepath.Join(j.dir, e.spec))
+	s, err := config.Load(filepath.Join(j.Dir, spec))
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.run("keygen", "--out", "keys")
-	j.run("keygen", "--site", "--out", "keys")
-	j.run("plan", e.spec, "--offline")
-	if n := j.asked.Load(); n != 0 {
+	run(j, "keygen", "--out", "keys")
+	run(j, "keygen", "--site", "--out", "keys")
+	run(j, "plan", spec, "--offline")
+	if n := j.Asked.Load(); n != 0 {
 		t.Errorf("plan --offline made %d requests", n)
 	}
-	j.run("plan", e.spec)
-	j.run("export", e.spec, "--to", "usb")
-	j.run("verify", "usb", "--pub", "keys/exporter.pub")
-	j.run("trust", "add", "--mirror", "mirror", "--role", "exporter", "--set", s.Set, "--yes", "keys/exporter.pub")
-	j.run("import", "usb", "--to", "mirror", "--accept-keys")
-	j.run("check", "mirror", "--data")
-	for _, client := range e.clients {
+	run(j, "plan", spec)
+	run(j, "export", spec, "--to", "usb")
+	run(j, "verify", "usb", "--pub", "keys/exporter.pub")
+	run(j, "trust", "add", "--mirror", "mirror", "--role", "exporter", "--set", s.Set, "--yes", "keys/exporter.pub")
+	run(j, "import", "usb", "--to", "mirror", "--accept-keys")
+	run(j, "check", "mirror", "--data")
+	for _, client := range e.Clients {
 		args := []string{"clients", "mirror", "--for", client}
-		if e.base != "" {
-			args = append(args, "--base-url", e.base)
+		if e.Base != "" {
+			args = append(args, "--base-url", e.Base)
 		}
-		j.run(args...)
+		run(j, args...)
 	}
-	if e.check != nil {
-		e.check(j)
+	if e.Check != nil {
+		e.Check(j)
 	}
 }
 
 // run runs the program in the journey's folder.
-func (j *journey) run(args ...string) {
-	j.t.Helper()
+func run(j *journey.Journey, args ...string) {
+	j.T.Helper()
 	program, err := program()
 	if err != nil {
-		j.t.Fatal(err)
+		j.T.Fatal(err)
 	}
-	cmd := exec.CommandContext(j.t.Context(), program, args...)
-	cmd.Dir = j.dir
+	cmd := exec.CommandContext(j.T.Context(), program, args...)
+	cmd.Dir = j.Dir
 	cmd.Env = append(os.Environ(), "GAPBUNDLE_PASSPHRASE=for a test", "GAPBUNDLE_SITE_PASSPHRASE=for a test", "GAPBUNDLE_QUIET=true")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		j.t.Fatalf("gapbundle %s: %v\n%s", strings.Join(args, " "), err, out)
+		j.T.Fatalf("gapbundle %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
 
@@ -189,17 +160,14 @@ func TestMain(m *testing.M) {
 type standIn struct{ sums []byte }
 
 func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body := content(r.URL.Path)
+	body := journey.Content(r.URL.Path)
 	if strings.HasSuffix(r.URL.Path, "SHA256SUMS") {
 		body = s.sums
 	}
 	http.ServeContent(w, r, "", time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), bytes.NewReader(body))
 }
 
-var (
-	address = regexp.MustCompile(`https?://[^\s"',\]}]+`)
-	pin     = regexp.MustCompile(`sha256: *"?[0-9a-f]{64}`)
-)
+var pin = regexp.MustCompile(`sha256: *"?[0-9a-f]{64}`)
 
 // copyTo copies this folder's specs and what they name, with every address
 // pointing at the stand-in and every pin being the digest of what it serves.
@@ -217,15 +185,12 @@ func (s *standIn) copyTo(t *testing.T, dir, server string) {
 		if err != nil {
 			return err
 		}
-		text = address.ReplaceAllFunc(text, func(a []byte) []byte {
-			_, rest, _ := strings.Cut(string(a), "://")
-			return []byte(server + "/" + strings.ReplaceAll(rest, ":", "_"))
-		})
-		for _, url := range wanted(text, server) {
+		text = journey.Readdress(text, server)
+		for _, url := range journey.Wanted(text, server) {
 			if strings.HasSuffix(url, "/") {
 				continue // of a repository
 			}
-			s.sums = fmt.Appendf(s.sums, "%s  %s\n", digest(content(url)), url[strings.LastIndex(url, "/")+1:])
+			s.sums = fmt.Appendf(s.sums, "%s  %s\n", journey.Digest(journey.Content(url)), url[strings.LastIndex(url, "/")+1:])
 		}
 		return os.WriteFile(path, pinned(text), 0o644)
 	})
@@ -239,42 +204,15 @@ func pinned(text []byte) []byte {
 	var out []byte
 	from := 0
 	for _, at := range pin.FindAllIndex(text, -1) {
-		above := address.FindAll(text[:at[0]], -1)
+		above := journey.Addresses(text[:at[0]])
 		if len(above) == 0 {
 			continue
 		}
 		out = append(out, text[from:at[0]]...)
-		out = append(out, "sha256: "+digest(content(string(above[len(above)-1])))...)
+		out = append(out, "sha256: "+journey.Digest(journey.Content(above[len(above)-1]))...)
 		from = at[1]
 	}
 	return append(out, text[from:]...)
-}
-
-// wanted are the addresses of files in a spec, comments and checksums left out.
-func wanted(text []byte, server string) []string {
-	var urls []string
-	for line := range strings.Lines(string(text)) {
-		line, _, _ = strings.Cut(line, "#")
-		for _, url := range address.FindAllString(line, -1) {
-			if strings.HasPrefix(url, server) && !strings.HasSuffix(url, "SHA256SUMS") {
-				urls = append(urls, url)
-			}
-		}
-	}
-	return urls
-}
-
-// content is what the stand-in serves for an address, or for its path.
-func content(url string) []byte {
-	if _, rest, ok := strings.Cut(url, "://"); ok {
-		_, url, _ = strings.Cut(rest, "/")
-	}
-	return bytes.Repeat([]byte("content of "+strings.TrimPrefix(url, "/")+"\n"), 50)
-}
-
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
 }
 
 // TestLinksOfTheDocuments: what README and docs point at is there.

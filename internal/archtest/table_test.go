@@ -303,6 +303,42 @@ func table() map[string]row {
 		"internal/test/webtest": {
 			test: true, imports: []string{"bundle", "unpack/site", "internal/serve"},
 		},
+		"sources/apt/standin": {
+			test: true, imports: []string{"internal/test/journey"},
+		},
+		"sources/files/standin": {
+			test: true, imports: []string{"internal/test/journey"},
+		},
+		"sources/galaxy/standin": {
+			test: true, imports: []string{"internal/test/journey", "sources/galaxy/galaxytest"},
+		},
+		"sources/git/standin": {
+			test: true, imports: []string{"internal/test/gittest", "internal/test/journey"},
+		},
+		"sources/helm/standin": {
+			test: true, imports: []string{"internal/test/journey", "internal/test/registrytest", "sources/helm/helmtest"},
+		},
+		"sources/kubespray/standin": {
+			test: true, imports: []string{"internal/test/journey", "internal/test/registrytest", "internal/test/upstreamtest"},
+		},
+		"sources/oci/standin": {
+			test: true, imports: []string{"internal/test/journey", "internal/test/registrytest"},
+		},
+		"sources/pypi/standin": {
+			test: true, imports: []string{"internal/test/journey", "internal/test/upstreamtest", "sources/pypi/piptest"},
+		},
+		"sources/rpm/standin": {
+			test: true, imports: []string{"internal/test/journey", "sources/rpm/rpmtest"},
+		},
+		"sources/simplestreams/standin": {
+			test: true, imports: []string{"internal/test/journey"},
+		},
+		"sources/all/standins": {
+			test: true, imports: []string{"internal/test/journey", "sources/apt/standin", "sources/files/standin", "sources/galaxy/standin", "sources/git/standin", "sources/helm/standin", "sources/kubespray/standin", "sources/oci/standin", "sources/pypi/standin", "sources/rpm/standin", "sources/simplestreams/standin"},
+		},
+		"internal/test/journey": {
+			test: true,
+		},
 		"examples": {
 			tests: []string{"sources/config"},
 		},

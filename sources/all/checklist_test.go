@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/sources/all"
+	"github.com/gapbundle/gapbundle/sources/all/standins"
 )
 
 // TestChecklist: every kind of the program has everything that a reader and a user look
@@ -18,7 +19,7 @@ func TestChecklist(t *testing.T) {
 	readme, matrix := read(t, "README.md"), read(t, "docs/client-matrix.md")
 	index := read(t, "docs/README.md")
 	schema := schemaKinds(t)
-	examples := examples(t)
+	examples, standIns := examples(t), standins.All()
 	for _, kind := range all.Kinds() {
 		row := regexp.MustCompile("(?m)^\\| `" + kind.Name + "` \\|.*$").FindString(readme)
 		missing := func(what string) { t.Errorf("kind %s: %s", kind.Name, what) }
@@ -43,6 +44,9 @@ func TestChecklist(t *testing.T) {
 		}
 		if !regexp.MustCompile(`(?m)\bkind: ` + kind.Name + `\b`).MatchString(examples) {
 			missing("no example in examples/")
+		}
+		if len(standIns[kind.Name]) == 0 {
+			missing("nothing plays the upstreams of its example: a package standin next to it, and a line in sources/all/standins")
 		}
 	}
 }

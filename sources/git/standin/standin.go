@@ -1,4 +1,6 @@
-package examples
+// Package standin plays the upstreams of the examples of the kind git: a repository for each
+// address, behind git http-backend.
+package standin
 
 import (
 	"net/http"
@@ -8,17 +10,23 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/test/gittest"
+	"github.com/gapbundle/gapbundle/internal/test/journey"
 )
 
-func TestGit(t *testing.T) {
-	trip(t, example{spec: "git.yaml", hosts: newGit(t), clients: []string{"git", "ansible"}, base: "http://mirror.lan"})
+const spec = "git.yaml"
+
+// Examples are those of the kind.
+func Examples() []journey.Example {
+	return []journey.Example{{Spec: spec, Start: func(t *testing.T) journey.Upstream {
+		return journey.Upstream{Hosts: hosts(t), Clients: []string{"git", "ansible"}, Base: "http://mirror.lan"}
+	}}}
 }
 
-// newGit stands in for the hosts of git.yaml: a repository for each URL, with
-// a submodule that DeepOps records in the way it does.
-func newGit(t *testing.T) http.Handler {
+// hosts has a repository for each address of the spec, with a submodule that DeepOps
+// records in the way it does.
+func hosts(t *testing.T) http.Handler {
 	t.Helper()
-	text, err := os.ReadFile("git.yaml")
+	text, err := os.ReadFile(spec)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,40 +1,43 @@
-package examples
+// Package standin plays the upstreams of the examples of the kind rpm: repositories of the
+// system and of vendors, all signed by its key.
+package standin
 
 import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"os"
 	"path"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gapbundle/gapbundle/internal/test/journey"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
-func TestRPM(t *testing.T) {
-	r := newRPMs(t, newArchives(t))
-	trip(t, example{spec: "rpm.yaml", hosts: r, adopt: r.adopt, clients: []string{"dnf"}})
+// Examples are those of the kind.
+func Examples() []journey.Example {
+	return []journey.Example{{Spec: "rpm.yaml", Start: func(t *testing.T) journey.Upstream {
+		r := newRPMs(t)
+		return journey.Upstream{Hosts: r, Adopt: r.adopt, Clients: []string{"dnf"}}
+	}}}
 }
 
 // rpms stands for every rpm repository: those of the system have one list of
 // packages, those of vendors another one, which builds on it. All are signed by the
 // stand-in's key. Other addresses are files.
 type rpms struct {
-	*archives
+	*journey.Signer
 	system, vendors map[string][]byte
 }
 
-func newRPMs(t *testing.T, a *archives) *rpms {
+func newRPMs(t *testing.T) *rpms {
 	t.Helper()
-	r := &rpms{archives: a}
+	r := &rpms{Signer: journey.NewSigner(t)}
 	build := func(all ...*rpmtest.Package) map[string][]byte {
-		repo := rpmtest.Repository{Packages: all, Signer: a.signer, Signed: a.date}
+		repo := rpmtest.Repository{Packages: all, Signer: r.Entity, Signed: r.Date}
 		for _, one := range all {
-			one.Version, one.Release, one.Arch, one.Signer, one.Signed = "1.0", "1.el9", "x86_64", a.signer, a.date
+			one.Version, one.Release, one.Arch, one.Signer, one.Signed = "1.0", "1.el9", "x86_64", r.Entity, r.Date
 		}
 		return repo.Build(t)
 	}
@@ -47,29 +50,8 @@ func newRPMs(t *testing.T, a *archives) *rpms {
 	return r
 }
 
-var keyOfRPM = regexp.MustCompile(`fingerprint: [0-9A-F]{40}`)
-
 // adopt makes the spec trust the stand-in's key.
-func (r *rpms) adopt(j *journey) {
-	r.t.Helper()
-	dir := j.dir
-	name := filepath.Join(dir, "rpm.yaml")
-	text, err := os.ReadFile(name)
-	if err == nil {
-		err = os.MkdirAll(filepath.Join(dir, "keys"), 0o755)
-	}
-	for _, file := range keyFile.FindAllString(string(text), -1) {
-		if strings.HasSuffix(file, ".asc") && err == nil {
-			err = os.WriteFile(filepath.Join(dir, file), r.key(), 0o644)
-		}
-	}
-	if err == nil {
-		err = os.WriteFile(name, keyOfRPM.ReplaceAll(text, fmt.Appendf(nil, "fingerprint: %X", r.signer.PrimaryKey.Fingerprint)), 0o644)
-	}
-	if err != nil {
-		r.t.Fatal(err)
-	}
-}
+func (r *rpms) adopt(j *journey.Journey) { r.Trust(j, j.Spec) }
 
 func (r *rpms) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	base := path.Base(req.URL.Path)
@@ -78,7 +60,7 @@ func (r *rpms) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case "metalink":
 		body = r.metalink("http://" + req.Host)
 	case "gpg", "D42D0685.pub", "RPM-GPG-KEY-EPEL-9", "RPM-GPG-KEY-Rocky-9":
-		body = r.key()
+		body = r.Key()
 	default:
 		_, name, ok := strings.Cut(req.URL.Path, "/repodata/")
 		if ok {
@@ -91,7 +73,7 @@ func (r *rpms) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			files = r.system
 		}
 		if body = files[name]; body == nil && !ok {
-			body = content(req.URL.Path)
+			body = journey.Content(req.URL.Path)
 		}
 	}
 	if body == nil {
@@ -104,5 +86,5 @@ func (r *rpms) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // metalink is that of EPEL: the mirror is another address of the stand-in.
 func (r *rpms) metalink(server string) []byte {
 	return fmt.Appendf(nil, `<metalink version="3.0" xmlns="http://www.metalinker.org/"><files><file name="repomd.xml"><verification><hash type="sha256">%s</hash></verification><resources><url protocol="http" preference="100">%s/epel/9/Everything/x86_64/repodata/repomd.xml</url></resources></file></files></metalink>`,
-		digest(r.vendors["repodata/repomd.xml"]), server)
+		journey.Digest(r.vendors["repodata/repomd.xml"]), server)
 }

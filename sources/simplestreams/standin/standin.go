@@ -1,36 +1,40 @@
-package examples
+// Package standin plays the upstreams of the examples of the kind simplestreams: mirrors of images,
+// whose indexes are signed by its key.
+package standin
 
 import (
 	"bytes"
 	"encoding/json"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
-	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"github.com/gapbundle/gapbundle/internal/test/journey"
 )
 
-func TestSimpleStreams(t *testing.T) {
-	s := newImages(t, newArchives(t))
-	trip(t, example{spec: "simplestreams.yaml", hosts: s, adopt: s.adopt, clients: []string{"maas", "lxc", "incus"}, base: "https://mirror.lan"})
+// Examples are those of the kind.
+func Examples() []journey.Example {
+	return []journey.Example{{Spec: "simplestreams.yaml", Start: func(t *testing.T) journey.Upstream {
+		s := newImages(t)
+		return journey.Upstream{Hosts: s, Adopt: s.adopt, Clients: []string{"maas", "lxc", "incus"}, Base: "https://mirror.lan"}
+	}}}
 }
 
 // images stands for every mirror of images. Its index is signed by the
 // stand-in's key, and a file's content follows from its URL.
 type images struct {
-	*archives
+	*journey.Signer
+	t                *testing.T
 	maas, containers object
 }
 
 type object = map[string]any
 
-func newImages(t *testing.T, a *archives) *images {
+func newImages(t *testing.T) *images {
 	t.Helper()
-	s := &images{archives: a, maas: object{}, containers: object{}}
+	s := &images{Signer: journey.NewSigner(t), t: t, maas: object{}, containers: object{}}
 	for _, p := range []string{"22.04 jammy", "24.04 noble", "26.04 resolute"} {
 		number, release, _ := strings.Cut(p, " ")
 		for _, subarch := range []string{"ga-" + number, "hwe-" + number} {
@@ -57,7 +61,7 @@ func versions(at string, items ...string) object {
 		made := object{}
 		for _, i := range items {
 			path := "files/" + at + "/" + v + "/" + i
-			made[i] = object{"ftype": i, "path": path, "size": len(content(path)), "sha256": digest(content(path))}
+			made[i] = object{"ftype": i, "path": path, "size": len(journey.Content(path)), "sha256": journey.Digest(journey.Content(path))}
 		}
 		all[v] = object{"items": made}
 	}
@@ -79,7 +83,7 @@ func (s *images) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !found:
 		_, path, _ := strings.Cut(r.URL.Path, "/files/")
-		http.ServeContent(w, r, "", time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), bytes.NewReader(content("files/"+path)))
+		http.ServeContent(w, r, "", time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), bytes.NewReader(journey.Content("files/"+path)))
 		return
 	case name == "index"+form:
 		value = object{"format": "index:1.0", "updated": updated, "index": object{id: object{
@@ -90,7 +94,7 @@ func (s *images) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	text, err := json.Marshal(value)
 	if err == nil && form == ".sjson" {
-		text, err = s.clearSigned(text)
+		text = s.ClearSign(text)
 	}
 	if err != nil {
 		s.t.Error(err)
@@ -98,28 +102,5 @@ func (s *images) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), bytes.NewReader(text))
 }
 
-func (s *images) clearSigned(text []byte) ([]byte, error) {
-	var b bytes.Buffer
-	w, err := clearsign.Encode(&b, s.signer.PrivateKey, &packet.Config{Time: func() time.Time { return s.date }})
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(text); err != nil {
-		return nil, err
-	}
-	err = w.Close()
-	return append(b.Bytes(), '\n'), err
-}
-
 // adopt makes the spec trust the stand-in's key.
-func (s *images) adopt(j *journey) {
-	s.t.Helper()
-	dir := j.dir
-	err := os.MkdirAll(filepath.Join(dir, "keys"), 0o755)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "keys", "ubuntu-cloudimage-keyring.gpg"), s.key(), 0o644)
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
-}
+func (s *images) adopt(j *journey.Journey) { s.Trust(j, j.Spec) }

@@ -1,24 +1,32 @@
-package examples
+// Package standin plays the upstreams of the examples of the kind helm: chart repositories, and
+// the registry that has their images.
+package standin
 
 import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/gapbundle/gapbundle/internal/test/journey"
+	"github.com/gapbundle/gapbundle/internal/test/registrytest"
 	"github.com/gapbundle/gapbundle/sources/helm/helmtest"
 )
 
-func TestHelm(t *testing.T) {
-	r := newRegistries(t)
-	trip(t, example{
-		spec: "helm.yaml", hosts: newCharts(t, r), adopt: r.adoptCharts, check: r.checkCharts,
-		clients: []string{"helm", "argo-cd", "flux"}, base: "http://mirror.lan",
-	})
+// Examples are those of the kind.
+func Examples() []journey.Example {
+	return []journey.Example{{Spec: "helm.yaml", Start: func(t *testing.T) journey.Upstream {
+		r := &registry{registrytest.New(t, registrytest.Options{Plain: true})}
+		return journey.Upstream{
+			Hosts: newCharts(t, r), Adopt: r.adopt, Check: r.check,
+			Clients: []string{"helm", "argo-cd", "flux"}, Base: "http://mirror.lan",
+		}
+	}}}
 }
+
+// registry stands for all registries: their hosts are the first part of its names.
+type registry struct{ *registrytest.Registry }
 
 // charts stands for the chart repositories of the example: by path.
 type charts map[string][]byte
@@ -42,7 +50,7 @@ func (c charts) add(t *testing.T, repo, name, version string, files map[string]s
 
 // newCharts makes charts in the form of those that the example names; their images
 // are in the registry that stands for all.
-func newCharts(t *testing.T, r *registries) charts {
+func newCharts(t *testing.T, r *registry) charts {
 	c, at := charts{}, r.Host()
 	c.add(t, "/helm.ngc.nvidia.com/nvidia/", "gpu-operator", "v26.3.1", map[string]string{
 		"values.yaml": "driver: {version: none}\n",
@@ -58,37 +66,25 @@ func newCharts(t *testing.T, r *registries) charts {
 	for image, tag := range map[string]string{
 		"nvcr.io/nvidia/driver": "580.126.20-ubuntu24.04", "nvcr.io/nvidia/gpu-operator": "v26.3.1", "registry.k8s.io/sig-storage/nfs": "v4.0.2", "nvcr.io/nvidia/cuda": "13.0.1-base-ubuntu24.04",
 	} {
-		r.image(image, tag)
+		r.PutImage(t, image, tag)
 	}
 	return c
 }
 
-// adoptCharts points the example at the registry.
-func (r *registries) adoptCharts(j *journey) {
-	r.t.Helper()
-	file := filepath.Join(j.dir, "helm.yaml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	adopted := strings.ReplaceAll(string(text), "- nvcr.io/", "- "+r.Host()+"/nvcr.io/")
-	adopted = strings.ReplaceAll(adopted, "    images:\n", "    images:\n      plain-http: [\""+r.Host()+"\"]\n")
-	if err := os.WriteFile(file, []byte(adopted), 0o644); err != nil {
-		r.t.Fatal(err)
-	}
+// adopt points the example at the registry.
+func (r *registry) adopt(j *journey.Journey) {
+	j.Rewrite(j.Spec, func(text string) string {
+		text = strings.ReplaceAll(text, "- nvcr.io/", "- "+r.Host()+"/nvcr.io/")
+		return strings.ReplaceAll(text, "    images:\n", "    images:\n      plain-http: [\""+r.Host()+"\"]\n")
+	})
 }
 
-// checkCharts looks for the charts and their images in the mirror.
-func (r *registries) checkCharts(j *journey) {
-	r.t.Helper()
+// check looks for the charts and their images in the mirror.
+func (r *registry) check(j *journey.Journey) {
 	at := strings.ReplaceAll(r.Host(), ":", "_")
-	for _, path := range []string{
+	j.Published(
 		"helm/charts/index.yaml", "helm/charts/gpu-operator-v26.3.1.tgz", "helm/charts/nfs-subdir-external-provisioner-4.0.18.tgz",
-		"v2/" + at + "/nvcr.io/nvidia/driver/manifests/580.126.20-ubuntu24.04", "v2/" + at + "/nvcr.io/nvidia/cuda/manifests/13.0.1-base-ubuntu24.04",
-		"v2/" + at + "/registry.k8s.io/sig-storage/nfs/manifests/v4.0.2",
-	} {
-		if _, err := os.Stat(filepath.Join(j.dir, "mirror/current", filepath.FromSlash(path))); err != nil {
-			r.t.Error(err)
-		}
-	}
+		"v2/"+at+"/nvcr.io/nvidia/driver/manifests/580.126.20-ubuntu24.04", "v2/"+at+"/nvcr.io/nvidia/cuda/manifests/13.0.1-base-ubuntu24.04",
+		"v2/"+at+"/registry.k8s.io/sig-storage/nfs/manifests/v4.0.2",
+	)
 }

@@ -1,22 +1,26 @@
-package examples
+// Package standin plays the upstreams of the examples of the kind galaxy: a server of collections
+// and roles.
+package standin
 
 import (
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/gapbundle/gapbundle/internal/test/journey"
 	"github.com/gapbundle/gapbundle/sources/galaxy/galaxytest"
 )
 
-func TestGalaxy(t *testing.T) {
-	trip(t, example{spec: "galaxy.yaml", adopt: adoptGalaxy, check: checkGalaxy, clients: []string{"ansible"}, base: "http://mirror.lan"})
+// Examples are those of the kind.
+func Examples() []journey.Example {
+	return []journey.Example{{Spec: "galaxy.yaml", Start: func(*testing.T) journey.Upstream {
+		return journey.Upstream{Adopt: adopt, Check: check, Clients: []string{"ansible"}, Base: "http://mirror.lan"}
+	}}}
 }
 
-// adoptGalaxy points the spec at a stand-in for Galaxy, which has what the example asks for.
-func adoptGalaxy(j *journey) {
-	t, dir := j.t, j.dir
+// adopt points the spec at a stand-in for Galaxy, which has what the example asks for.
+func adopt(j *journey.Journey) {
+	t := j.T
 	t.Helper()
 	g := galaxytest.New(t)
 	for name, versions := range map[string]string{
@@ -43,27 +47,16 @@ func adoptGalaxy(j *journey) {
 		}
 		g.AddRoles(r)
 	}
-	file := filepath.Join(dir, "galaxy.yaml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	adopted := strings.ReplaceAll(string(text), "kind: galaxy\n", "kind: galaxy\n    server: "+g.Root()+"\n")
-	if err := os.WriteFile(file, []byte(adopted), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	j.Rewrite(j.Spec, func(text string) string {
+		return strings.ReplaceAll(text, "kind: galaxy\n", "kind: galaxy\n    server: "+g.Root()+"\n")
+	})
 }
 
-// checkGalaxy looks for everything that the example's requirements file names among the archives of
+// check looks for everything that the example's requirements file names among the archives of
 // the mirror, and for what that depends on.
-func checkGalaxy(j *journey) {
-	t, dir := j.t, j.dir
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, "galaxy/requirements.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	mirror := filepath.Join(dir, "mirror/current/galaxy/galaxy")
+func check(j *journey.Journey) {
+	j.T.Helper()
+	text := j.Read("galaxy/requirements.yml")
 	want := []string{
 		"artifacts/community-library_inventory_filtering_v1-1.1.4.tar.gz", "artifacts/community-crypto-2.26.1.tar.gz", "artifacts/community-crypto-2.26.0.tar.gz",
 		"roles/andrewrothstein.bash/v1.1.21.tar.gz", "roles/andrewrothstein.unarchive-deps/v2.1.0.tar.gz",
@@ -80,11 +73,9 @@ func checkGalaxy(j *journey) {
 		want = append(want, "artifacts/"+strings.Replace(name, ".", "-", 1)+"-"+v+".tar.gz")
 	}
 	if len(want) != 14 {
-		t.Errorf("%d archives: the requirements file is read another way than it is written", len(want))
+		j.T.Errorf("%d archives: the requirements file is read another way than it is written", len(want))
 	}
 	for _, name := range want {
-		if _, err := os.Stat(filepath.Join(mirror, name)); err != nil {
-			t.Error(err)
-		}
+		j.Published("galaxy/galaxy/" + name)
 	}
 }

@@ -1,4 +1,6 @@
-package examples
+// Package standin plays the upstreams of the examples of the kind kubespray: the hosts of its files
+// and the registries of its images, by their own names.
+package standin
 
 import (
 	"bytes"
@@ -12,39 +14,46 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gapbundle/gapbundle/internal/test/journey"
+	"github.com/gapbundle/gapbundle/internal/test/registrytest"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
-func TestKubespray(t *testing.T) {
-	r := newRegistries(t)
-	trip(t, example{
-		spec: "kubespray.yaml", adopt: func(j *journey) { adoptKubespray(j, r) }, check: checkKubespray,
-		clients: []string{"kubespray"}, base: "https://mirror.lan",
-	})
+const spec = "kubespray.yaml"
+
+// Examples are those of the kind.
+func Examples() []journey.Example {
+	return []journey.Example{{Spec: spec, Start: func(t *testing.T) journey.Upstream {
+		r := registrytest.New(t, registrytest.Options{Plain: true})
+		return journey.Upstream{
+			Adopt: func(j *journey.Journey) { adopt(j, r) }, Check: check,
+			Clients: []string{"kubespray"}, Base: "https://mirror.lan",
+		}
+	}}}
 }
 
-// kubesprayLists are the lists of the checkout that stands in for Kubespray.
-const kubesprayLists = "kubespray/contrib/offline/temp/"
+// lists are those of the checkout that stands in for Kubespray.
+const lists = "kubespray/contrib/offline/temp/"
 
-// adoptKubespray leaves the example's addresses as they are, since Kubespray's checksums
+// adopt leaves the example's addresses as they are, since Kubespray's checksums
 // and registries go by them, and plays their hosts behind a proxy. It counts requests.
-func adoptKubespray(j *journey, r *registries) {
-	t, dir := j.t, j.dir
+func adopt(j *journey.Journey, r *registrytest.Registry) {
+	t, dir := j.T, j.Dir
 	t.Helper()
 	hosts := map[string]http.Handler{}
-	for _, url := range kubesprayLines(t, "files.list") {
+	for _, url := range lines(t, "files.list") {
 		host, _, _ := strings.Cut(strings.TrimPrefix(url, "https://"), "/")
 		hosts[host] = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			j.asked.Add(1)
-			http.ServeContent(w, req, "", time.Unix(1_700_000_000, 0), bytes.NewReader(content(host+req.URL.Path)))
+			j.Asked.Add(1)
+			http.ServeContent(w, req, "", time.Unix(1_700_000_000, 0), bytes.NewReader(journey.Content(host+req.URL.Path)))
 		})
 	}
-	for _, image := range kubesprayLines(t, "images.list") {
+	for _, image := range lines(t, "images.list") {
 		name, tag, _ := strings.Cut(image, ":")
-		r.image(name, tag)
+		r.PutImage(t, name, tag)
 		registry, _, _ := strings.Cut(name, "/")
 		hosts[strings.Replace(registry, "docker.io", "registry-1.docker.io", 1)] = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			j.asked.Add(1)
+			j.Asked.Add(1)
 			if rest, found := strings.CutPrefix(req.URL.Path, "/v2/"); found && rest != "" {
 				req.URL.Path = "/v2/" + registry + "/" + rest
 			}
@@ -52,11 +61,11 @@ func adoptKubespray(j *journey, r *registries) {
 		})
 	}
 	public := upstreamtest.NewPublic(t, hosts)
-	spec, err := os.ReadFile("kubespray.yaml")
+	text, err := os.ReadFile(spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, rest, found := strings.Cut(string(spec), "\nhosts:\n")
+	head, rest, found := strings.Cut(string(text), "\nhosts:\n")
 	_, sources, follows := strings.Cut(rest, "\nsources:\n")
 	if !found || !follows {
 		t.Fatal("kubespray.yaml has no hosts, or no sources after them")
@@ -65,9 +74,7 @@ func adoptKubespray(j *journey, r *registries) {
 	for _, host := range slices.Sorted(maps.Keys(hosts)) {
 		head += fmt.Sprintf("  %s: {proxy: %q, ca: %q}\n", host, public.Proxy, public.CA)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "kubespray.yaml"), []byte(head+"\nsources:\n"+sources), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	j.Write(spec, []byte(head+"\nsources:\n"+sources))
 	if err := os.RemoveAll(filepath.Join(dir, "kubespray")); err != nil {
 		t.Fatal(err)
 	}
@@ -76,25 +83,25 @@ func adoptKubespray(j *journey, r *registries) {
 	}
 }
 
-func kubesprayLines(t *testing.T, list string) []string {
+func lines(t *testing.T, list string) []string {
 	t.Helper()
-	text, err := os.ReadFile(kubesprayLists + list)
+	text, err := os.ReadFile(lists + list)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return strings.Fields(string(text))
 }
 
-// checkKubespray looks for what the lists name at the places where Kubespray asks for it,
+// check looks for what the lists name at the places where Kubespray asks for it,
 // and for nothing that the example drops.
-func checkKubespray(j *journey) {
-	t, dir := j.t, j.dir
+func check(j *journey.Journey) {
+	t, dir := j.T, j.Dir
 	t.Helper()
 	var places []string
-	for _, url := range kubesprayLines(t, "files.list") {
+	for _, url := range lines(t, "files.list") {
 		places = append(places, "files/"+strings.TrimPrefix(url, "https://"))
 	}
-	for _, image := range kubesprayLines(t, "images.list") {
+	for _, image := range lines(t, "images.list") {
 		name, tag, _ := strings.Cut(image, ":")
 		places = append(places, "v2/"+name+"/manifests/"+tag)
 	}
