@@ -56,6 +56,17 @@ type Repository struct {
 	Keys []Key
 	// Notes are remarks for the person who reads the plan.
 	Notes []string
+	// Lines are what a person asked for line by line, and what sources of other
+	// kinds carry; nil: nothing of that kind. The plan says how large each is.
+	Lines []Line
+}
+
+// Line is one thing that a person can leave out by its text.
+type Line struct {
+	Text string
+	// Paths are where it is in the mirror, relative to the web root: files, or with
+	// a slash at the end folders.
+	Paths []string
 }
 
 // Artifact is one file of the mirror and how to get it.

@@ -258,6 +258,7 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 		for _, note := range s.Notes {
 			fmt.Fprintf(w, "%s: %s\n", s.Name, note)
 		}
+		writeLines(w, s)
 	}
 	fmt.Fprintf(w, "to carry: %s in %d volumes%s; the mirror will need %s\n", command.HumanBytes(r.CarryBytes), r.Volumes, unsized(r.Total.Unsized), command.HumanBytes(r.MirrorBytes))
 	if len(r.Requires) > 0 {
@@ -281,6 +282,20 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 		fmt.Fprintf(w, "the targets may be too small: %s before compression, %s free; a further --to takes what does not fit, volume by volume (--volume-size)\n",
 			command.HumanBytes(r.CarryBytes), command.HumanBytes(free))
 	}
+}
+
+// writeLines prints how large each line of a source's lists is: what is not used can
+// be dropped by it.
+func writeLines(w io.Writer, s export.PlanSource) {
+	if len(s.Lines) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "%s, by line (an image counts with all its layers):\n", s.Name)
+	rows := [][]string{{"  BYTES", "FILES", "LINE"}}
+	for _, l := range s.Lines {
+		rows = append(rows, []string{"  " + command.HumanBytes(l.Bytes) + unsized(l.Unsized), fmt.Sprint(l.Files), l.Line})
+	}
+	command.WriteTable(w, rows)
 }
 
 func unsized(n int64) string {

@@ -95,7 +95,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "internal/fetch", "sources/git/gitfile"},
 		},
 		"sources/kubespray": {
-			imports: []string{"bundle", "sources", "sources/complete", "sources/kubespray/checksums", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/files", "sources/oci"},
+			imports: []string{"bundle", "sources", "sources/complete", "sources/kubespray/checksums", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/files", "sources/helm", "sources/helm/helmtest", "sources/oci"},
 		},
 		"sources/kubespray/checksums": {
 			imports: []string{"bundle"},

@@ -67,6 +67,9 @@ type PlanSource struct {
 	// Expires is when upstream's own signatures lapse.
 	Expires *time.Time `json:"expires,omitempty"`
 	Notes   []string   `json:"notes,omitempty"`
+	// Lines are how large each line of the source's lists is, the largest first,
+	// where the source is of a kind whose lists name what others carry.
+	Lines []collect.Weight `json:"lines,omitempty"`
 }
 
 // Plan says what Run would do. It changes nothing: no number is taken, no
@@ -100,8 +103,12 @@ func (s *session) report() (*PlanReport, error) {
 		}
 	}
 	for i, p := range s.resolved.Repositories {
+		lines, err := s.resolved.Weigh(p.Lines)
+		if err != nil {
+			return nil, err
+		}
 		r.Sources = append(r.Sources, PlanSource{
-			Name: p.Name, Kind: p.Kind, Mode: p.Mode, Mount: p.Mount, Tally: s.survey.Tallies[i], Expires: p.Expires, Notes: p.Notes,
+			Name: p.Name, Kind: p.Kind, Mode: p.Mode, Mount: p.Mount, Tally: s.survey.Tallies[i], Expires: p.Expires, Notes: p.Notes, Lines: lines,
 		})
 	}
 	for _, h := range s.held {

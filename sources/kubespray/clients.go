@@ -71,7 +71,7 @@ var offlineText string
 // mirror, under the names that inventory/sample/group_vars/all/offline.yml has.
 func clients(_ context.Context, repos []bundle.Repository, _ sources.Tree) ([]sources.ClientFile, error) {
 	t, err := template.New("offline.yml").Delims("[[", "]]").Funcs(template.FuncMap{
-		"folder": func(host string) string { return strings.ReplaceAll(host, ":", "_") },
+		"folder": folderOf,
 		"server": server,
 		"has":    func(list []string, s string) bool { return slices.Contains(list, s) },
 	}).Parse(offlineText)
@@ -87,8 +87,8 @@ func clients(_ context.Context, repos []bundle.Repository, _ sources.Tree) ([]so
 		var b strings.Builder
 		err = t.Execute(&b, struct {
 			facts
-			Source, Name, Base, Host, Insecure string
-		}{parts[0], r.Name, sources.FileName(r.Name), sources.BaseMark, sources.HostMark, sources.InsecureMark})
+			Source, Base, Host, Insecure string
+		}{parts[0], r.Name, sources.BaseMark, sources.HostMark, sources.InsecureMark})
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", r.Name, err)
 		}

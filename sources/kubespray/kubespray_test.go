@@ -278,7 +278,7 @@ func TestClients(t *testing.T) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	if got.Files != "https://mirror.lan/m/files" || len(got.Mirrors) != 4 || got.Mirrors[0].Prefix != "docker.io" || got.Mirrors[0].Server != "https://registry-1.docker.io" ||
-		got.Mirrors[2].Mirrors[0].Host != "https://mirror.lan/m/v2/quay.io" || !got.Mirrors[2].Mirrors[0].OverridePath || !strings.Contains(got.Cilium, "https://mirror.lan/m/helm/cluster-helm/") {
+		got.Mirrors[2].Mirrors[0].Host != "https://mirror.lan/m/v2/quay.io" || !got.Mirrors[2].Mirrors[0].OverridePath || !strings.Contains(got.Cilium, "--repository https://mirror.lan/m/helm/cluster/helm") {
 		t.Errorf("%+v", got)
 	}
 	names, err := os.ReadFile("testdata/variables.txt")

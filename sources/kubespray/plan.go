@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -200,7 +201,7 @@ func lay(p *sources.Plan, c chosen) error {
 		images.WriteString(l.text + "\n")
 	}
 	repo := sources.Repository{
-		Name: c.spec.Name, Mount: path.Join(Name, sources.FileName(c.spec.Name)), Notes: c.notes, Annotations: c.annotations(),
+		Name: c.spec.Name, Mount: path.Join(Name, sources.FileName(c.spec.Name)), Notes: c.notes, Annotations: c.annotations(), Lines: c.lines(),
 		Artifacts: sources.List([]sources.Artifact{
 			sources.Made(filesName, []byte(files.String()), "the files that Kubespray downloads"),
 			sources.Made(imagesName, []byte(images.String()), "the images that Kubespray pulls"),
@@ -211,6 +212,33 @@ func lay(p *sources.Plan, c chosen) error {
 	p.Also = append(p.Also, c.derived()...)
 	return nil
 }
+
+// lines are the lines of the lists, with the places that the kinds files and oci give
+// them. Images of one name in several versions have one place, and one line.
+func (c *chosen) lines() []sources.Line {
+	var all []sources.Line
+	for _, f := range c.pins.Files {
+		u, err := url.Parse(f.URL)
+		if err != nil {
+			continue // such a URL was refused
+		}
+		all = append(all, sources.Line{Text: f.URL, Paths: []string{"files/" + folderOf(strings.ToLower(u.Host)) + u.Path}})
+	}
+	at := map[string]int{}
+	for i, r := range c.refs {
+		place := "v2/" + folderOf(r.registry) + "/" + r.name + "/"
+		if before, ok := at[place]; ok {
+			all[before].Text += " " + c.images[i].text
+			continue
+		}
+		at[place] = len(all)
+		all = append(all, sources.Line{Text: c.images[i].text, Paths: []string{place + "blobs/", place + "manifests/"}})
+	}
+	return all
+}
+
+// folderOf is the folder of a host in the mirror.
+func folderOf(host string) string { return strings.ReplaceAll(host, ":", "_") }
 
 // derived are the sources that fetch what a source names.
 func (c *chosen) derived() []sources.Derived {

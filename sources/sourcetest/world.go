@@ -123,6 +123,20 @@ func (w *World) Export(set, text string) []string {
 // TryExport exports the sources of a set.
 func (w *World) TryExport(set, text string, change ...func(*export.Options)) (*export.Result, error) {
 	w.Helper()
+	return export.Run(w.Context(), w.options(set, text, change))
+}
+
+// Plan returns what an export of the sources of a set would do.
+func (w *World) Plan(set, text string, change ...func(*export.Options)) *export.PlanReport {
+	w.Helper()
+	report, err := export.Plan(w.Context(), w.options(set, text, change))
+	w.Check(err)
+	return report
+}
+
+// options are those of an export of a set, whose spec is written.
+func (w *World) options(set, text string, change []func(*export.Options)) export.Options {
+	w.Helper()
 	spec := filepath.Join(w.Dir, set+".yaml")
 	w.Write(spec, []byte("version: 1\nname: "+set+"\nsigning: {exporter: exporter.key, site: "+siteKeyName+"}\nsources:\n"+text))
 	o := export.Options{
@@ -134,7 +148,7 @@ func (w *World) TryExport(set, text string, change ...func(*export.Options)) (*e
 	for _, c := range change {
 		c(&o)
 	}
-	return export.Run(w.Context(), o)
+	return o
 }
 
 // Receive imports bundles in one go, and asks every kind whether what is published
