@@ -238,9 +238,10 @@ func rehearse(of *state.State, trees *tree.Trees, arrived *arrivals) (*Result, e
 }
 
 // rehearseOne says what would become of a bundle: a refusal that its lists show, or
-// volumes that are missing. The bytes of key files are read by an import alone.
+// volumes that are missing. The bytes of key files and client files are read by an
+// import alone.
 func rehearseOne(of *state.State, a *arrival, helped bool, res *BundleResult) error {
-	if _, err := listKeys(a.Bundle); err != nil {
+	if _, err := lookAt(a.Bundle); err != nil {
 		res.Outcome, res.Reason = outcomeOf(err), err.Error()
 		return err
 	}
@@ -327,7 +328,11 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 	for _, a := range g.Ambiguous {
 		r.res.Notes = append(r.res.Notes, fmt.Sprintf("image name %s: not made, because %s claim it", a.Alias, strings.Join(a.Images, " and ")))
 	}
+	for _, d := range g.Dropped {
+		r.res.Notes = append(r.res.Notes, fmt.Sprintf("image name %s: not made any more, images are asked for as %s; docker.io's alone have a name without the registry", d.Alias, d.Image))
+	}
 	r.res.Notes = append(r.res.Notes, lapses(g, r.state.Now())...)
+	r.res.Notes = append(r.res.Notes, reachNotes(targets)...)
 	for _, c := range choices {
 		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, state.Imported, nil)...)
 	}
@@ -343,6 +348,7 @@ func (r *importing) propose(t *arrival, p *proposal) error {
 	}
 	next := old.Accept(t.Bundle)
 	s := generationSet(t.Bundle, r.state.Now())
+	s.Reach = t.reach
 	p.sets = slices.DeleteFunc(p.sets, func(s tree.GenerationSet) bool { return s.Set == t.set() })
 	p.sets = append(p.sets, s)
 	slices.SortFunc(p.sets, func(a, b tree.GenerationSet) int { return strings.Compare(a.Set, b.Set) })

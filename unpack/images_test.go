@@ -5,12 +5,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/bundletest"
+	"github.com/gapbundle/gapbundle/internal/test/settest"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/unpack/site"
 )
@@ -29,39 +29,27 @@ func imageRepository(tags ...string) bundletest.Repository {
 	return r
 }
 
-// Two sets bring images: tags are united, a short name that both could mean
-// is dropped and said, digests belong to what is published.
+// TestImagesOfTwoSets: two sets bring images, and one of both with one tag. Digests
+// belong to what is published, by the name without docker.io too.
 func TestImagesOfTwoSets(t *testing.T) {
-	one, two := bundletest.New(t, "one"), bundletest.New(t, "two")
-	r := newRig(t, one, two)
-	const tag = "a.example/lib/x/manifests/1"
-	r.receive(one.Export(t, []bundletest.Repository{imageRepository(tag, "a.example/y/manifests/1")}, bundletest.Options{}).Dirs...)
+	w := settest.New(t)
+	r := &rig{Mirror: w.Mirror, t: t, dir: w.Dir}
 	r.intact()
-	link := filepath.Join(r.dir, "current", site.DigestPath("v2/lib/x/manifests/1"))
-	if got, err := os.Readlink(link); err != nil || got != bundle.DigestOf([]byte(tag)).String() {
-		t.Errorf("digest by alias: %q, %v", got, err)
-	}
-	r.receive(two.Export(t, []bundletest.Repository{imageRepository("a.example/y/manifests/2", "b.example/lib/x/manifests/1")}, bundletest.Options{}).Dirs...)
-	r.intact()
-	for _, name := range []string{"a.example/y", "y"} {
-		if got, want := readFile(t, filepath.Join(r.dir, "current/v2", name, "tags/list")), `{"name":"`+name+`","tags":["1","2"]}`+"\n"; got != want {
+	const tag = settest.SharedImage + "/manifests/3"
+	files, _ := settest.Image(settest.SharedImage, "3", "the layer of both")
+	digest := bundle.DigestOf([]byte(files[tag])).String()
+	for _, name := range []string{"docker.io/library/alpine", "library/alpine"} {
+		if got, want := readFile(t, filepath.Join(w.Dir, "current/v2", name, "tags/list")), `{"name":"`+name+`","tags":["3"]}`+"\n"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
+		if got, err := os.Readlink(filepath.Join(w.Dir, "current", site.DigestPath("v2/"+name+"/manifests/3"))); err != nil || got != digest {
+			t.Errorf("digest by %s: %q, %v", name, got, err)
+		}
 	}
-	if _, err := os.Lstat(filepath.Join(r.dir, "current/v2/lib/x")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the alias of two: %v", err)
+	if _, err := os.Lstat(filepath.Join(w.Dir, "current/v2/team/app")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a name without its registry: %v", err)
 	}
-	if _, err := os.Lstat(link); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a digest of the alias of two: %v", err)
-	}
-	status, err := r.Status(t.Context())
-	if err != nil || len(status.Ambiguous) != 1 || status.Ambiguous[0].Alias != "lib/x" || !slices.Equal(status.Ambiguous[0].Images, []string{"a.example/lib/x", "b.example/lib/x"}) {
-		t.Errorf("%+v, %v", status.Ambiguous, err)
-	}
-	if len(status.Notes) != 0 {
-		t.Errorf("said twice: %q", status.Notes)
-	}
-	file := filepath.Join(r.dir, "current", site.DigestsDir, "v2", tag, bundle.DigestOf([]byte(tag)).String())
+	file := filepath.Join(w.Dir, "current", site.DigestsDir, "v2", tag, digest)
 	if err := spoil(file, "sha256:"+bundle.DigestOf(nil).Hex()); err != nil {
 		t.Fatal(err)
 	}

@@ -178,10 +178,7 @@ func (w *writer) sweep() error {
 // and that still lacks volumes is passed over for an older one.
 func (r *importing) choose(ctx context.Context, c *choice) (*arrival, error) {
 	for i, a := range c.candidates {
-		err := r.acquire(ctx, a)
-		if err == nil {
-			err = r.judgeKeys(a.Bundle)
-		}
+		err := r.admit(ctx, a)
 		if err == nil {
 			c.passed = append(c.passed, c.candidates[i+1:]...)
 			c.candidates = c.candidates[i : i+1]
@@ -192,6 +189,18 @@ func (r *importing) choose(ctx context.Context, c *choice) (*arrival, error) {
 		}
 	}
 	return nil, nil
+}
+
+// admit judges a bundle by its lists, gets its blobs, and judges it by those that
+// clients trust.
+func (r *importing) admit(ctx context.Context, a *arrival) (err error) {
+	if a.survey, err = lookAt(a.Bundle); err == nil {
+		err = r.acquire(ctx, a)
+	}
+	if err == nil {
+		err = r.judge(a)
+	}
+	return r.dropRefused(a.Bundle, err)
 }
 
 // acquire gets all blobs of a bundle into the store: from its own volumes, and

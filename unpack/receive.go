@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/reach"
 	"github.com/gapbundle/gapbundle/unpack/state"
+	"github.com/gapbundle/gapbundle/unpack/tree"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -27,6 +29,9 @@ type arrival struct {
 	*verify.Bundle
 	// background: nobody named it; its root was pending.
 	background bool
+	// survey is what its lists show, reach what was judged: set by choose.
+	survey *reach.Survey
+	reach  *tree.Reach
 }
 
 func (a *arrival) set() string     { return a.Manifest().Set }
@@ -113,7 +118,7 @@ func (m *Mirror) gather(ctx context.Context, paths []string, o ImportOptions) (_
 		background := isBackground(m.dir, r)
 		switch {
 		case err == nil:
-			arrived.all = append(arrived.all, &arrival{b, background})
+			arrived.all = append(arrived.all, &arrival{Bundle: b, background: background})
 			if !b.Known() {
 				known.with = append(known.with, b)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/bundletest"
+	"github.com/gapbundle/gapbundle/internal/test/settest"
 	"github.com/gapbundle/gapbundle/unpack"
 )
 
@@ -150,12 +151,12 @@ func TestClockFloor(t *testing.T) {
 func TestPublishedKeysBecomeTrusted(t *testing.T) {
 	e := bundletest.New(t, "site")
 	r := newRig(t, e)
-	upstream := newKey(t, false)
-	key := upstream.at("upstream.asc")
+	upstream := settest.NewKey(t, false)
+	key := upstream.At("upstream.asc", "apt/debs")
 	repos := func(content string) []bundletest.Repository {
 		return []bundletest.Repository{
 			apt(map[string]string{"a": content}),
-			{Name: "keyring", Kind: "apt", Mount: "keys", Files: map[string]string{"upstream.asc": upstream.armored}},
+			{Name: "keyring", Kind: "apt", Mount: "keys", Files: map[string]string{"upstream.asc": upstream.Armored}},
 		}
 	}
 	made := e.Export(t, repos("1"), bundletest.Options{Keys: []bundle.PublishedKey{key}})

@@ -3,6 +3,7 @@ package unpack
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 
@@ -25,6 +26,7 @@ type Status struct {
 	Sets       []SetStatus      `json:"sets"`
 	Pending    []PendingStatus  `json:"pending,omitempty"`
 	Ambiguous  []site.Ambiguous `json:"ambiguous,omitempty"`
+	Dropped    []site.Dropped   `json:"dropped,omitempty"`
 	Notes      []string         `json:"notes,omitempty"`
 	// Waiting are the repositories with files that are not published as long
 	// as the mirror does not know its address.
@@ -55,6 +57,11 @@ type SetStatus struct {
 	Repositories []bundle.Repository `json:"repositories"`
 	// Receipt is the path of the newest receipt.
 	Receipt string `json:"receipt,omitempty"`
+	// Allowed is what its client files do without a signature because the root allows
+	// it, a line each.
+	Allowed []string `json:"allowed,omitempty"`
+	// Outside is what is published and refused when it comes again.
+	Outside []Outside `json:"outside,omitempty"`
 }
 
 // PendingStatus is a bundle that waits for volumes.
@@ -81,7 +88,7 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	}
 	if g != nil {
 		st.Generation, st.Published, st.Reason = g.Number, g.Time, g.Reason
-		st.Ambiguous, st.Notes, st.Waiting = g.Ambiguous, g.Notes, g.Waiting()
+		st.Ambiguous, st.Dropped, st.Notes, st.Waiting = g.Ambiguous, g.Dropped, g.Notes, g.Waiting()
 	}
 	if st.Previous, err = m.trees.Previous(); err != nil {
 		return nil, err
@@ -91,7 +98,13 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 		return nil, err
 	}
 	for _, t := range ratchets {
-		st.Sets = append(st.Sets, setStatus(m.state, t, g.Set(t.Set)))
+		set := setStatus(m.state, t, g.Set(t.Set))
+		if published := g.Set(t.Set); published != nil {
+			if err := m.reachStatus(&set, published); err != nil {
+				return nil, fmt.Errorf("set %s: %w", t.Set, err)
+			}
+		}
+		st.Sets = append(st.Sets, set)
 	}
 	if st.Pending, err = pendingStatus(ctx, m.state); err != nil {
 		return nil, err

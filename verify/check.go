@@ -32,7 +32,10 @@ func (e *MissingVolumesError) Is(target error) bool { return target == bundle.Er
 // report, and gives everything that is wrong: damaged volumes one by one, those
 // that are not at hand in one *MissingVolumesError. It is what the command
 // verify does after Open.
-func (b *Bundle) Check(ctx context.Context, o StreamOptions) error {
+func (b *Bundle) Check(ctx context.Context, o StreamOptions) error { return b.CheckTo(ctx, nil, o) }
+
+// CheckTo is Check with a sink, which may take some of the blobs. nil: nowhere.
+func (b *Bundle) CheckTo(ctx context.Context, sink Sink, o StreamOptions) error {
 	var errs []error
 	missing := &MissingVolumesError{Name: b.Name()}
 	for i, v := range b.volumes {
@@ -40,7 +43,7 @@ func (b *Bundle) Check(ctx context.Context, o StreamOptions) error {
 			missing.Volumes, missing.Bytes = append(missing.Volumes, v.Name), missing.Bytes+v.Size
 			continue
 		}
-		err := b.Stream(ctx, i, nil, o)
+		err := b.Stream(ctx, i, sink, o)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -57,4 +60,20 @@ func (b *Bundle) Check(ctx context.Context, o StreamOptions) error {
 	}
 	b.report.checkedVolumes(b, errs)
 	return errors.Join(errs...)
+}
+
+// Note adds a refusal, or what could not be checked, that somebody else found to the
+// report: rules about what a set may have are none of this package.
+func (b *Bundle) Note(wrong error, checked string, n int64, notChecked ...string) {
+	if n > 0 {
+		b.report.count(checked, n)
+	}
+	for _, what := range notChecked {
+		b.report.notChecked(what)
+	}
+	if wrong != nil {
+		for _, line := range strings.Split(wrong.Error(), "\n") {
+			b.report.Findings = append(b.report.Findings, line)
+		}
+	}
 }

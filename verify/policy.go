@@ -34,10 +34,16 @@ const MaxPolicySize = 1 << 20 // bytes
 
 // Key is a public key that may sign bundles of a set.
 type Key struct {
-	Added time.Time     `json:"added"`
+	Added time.Time `json:"added"`
+	// Hosts are the public names that the set may answer for, as bundle.MatchHost
+	// compares them; nil: any.
+	Hosts []string      `json:"hosts,omitempty"`
 	ID    bundle.Digest `json:"id"`
-	PEM   string        `json:"pem"`
-	Role  Role          `json:"role"`
+	// Mounts are patterns for what the set may own, as bundle.MatchPattern compares
+	// them; nil: what no other set has.
+	Mounts []string `json:"mounts,omitempty"`
+	PEM    string   `json:"pem"`
+	Role   Role     `json:"role"`
 	// Set is the name of a set, or AnySet.
 	Set string `json:"set"`
 }
@@ -109,12 +115,17 @@ func (p *Policy) Add(k Key) error {
 	if !k.ID.IsZero() && k.ID != id {
 		return fmt.Errorf("key: says %s, is %s: %w", k.ID, id, bundle.ErrUsage)
 	}
+	if err := k.checkPatterns(); err != nil {
+		return err
+	}
 	k.ID, k.Added = id, k.Added.UTC().Truncate(time.Second)
 	for _, have := range p.Keys {
 		switch {
 		case have.ID != k.ID:
 		case have.Role != k.Role:
 			return fmt.Errorf("key %s: is %s already and cannot be %s too: %w", k.ID, have.Role, k.Role, bundle.ErrUsage)
+		case have.Set == k.Set && (k.Mounts != nil && !slices.Equal(have.Mounts, k.Mounts) || k.Hosts != nil && !slices.Equal(have.Hosts, k.Hosts)):
+			return fmt.Errorf("key %s: is there for set %s with other patterns, which gapbundle trust set-mounts changes: %w", k.ID, k.Set, bundle.ErrUsage)
 		case have.Set == k.Set:
 			return nil
 		}

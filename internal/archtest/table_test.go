@@ -22,7 +22,7 @@ func table() map[string]row {
 			imports: []string{"cmd/internal/command"},
 		},
 		"cmd/internal/command": {
-			imports: []string{"bundle", "internal/fetch", "internal/pubkeys", "internal/push", "internal/registry", "internal/serve", "internal/spelling", "unpack", "unpack/site", "verify"},
+			imports: []string{"bundle", "bundle/reach", "internal/fetch", "internal/pubkeys", "internal/push", "internal/registry", "internal/serve", "internal/spelling", "unpack", "unpack/site", "verify"},
 		},
 
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
@@ -138,14 +138,15 @@ func table() map[string]row {
 		"bundle/media": {
 			imports: []string{"bundle"},
 		},
+		"bundle/certs": {},
+		"bundle/reach": {
+			imports: []string{"bundle", "bundle/certs"},
+		},
 		"verify": {
 			imports: []string{"bundle"},
 		},
 		"unpack": {
-			imports: []string{"bundle", "verify", "unpack/certs", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
-		},
-		"unpack/certs": {
-			within: "unpack",
+			imports: []string{"bundle", "bundle/reach", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
 		},
 		"unpack/site": {
 			imports: []string{"bundle"},
@@ -243,7 +244,7 @@ func table() map[string]row {
 			imports: []string{"internal/spelling", "bundle", "sources", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/all"},
 		},
 		"sources/export": {
-			imports: []string{"internal/pubkeys", "bundle", "bundle/media", "sources", "sources/collect", "sources/config", "internal/fetch", "sources/keys", "sources/ledger"},
+			imports: []string{"internal/pubkeys", "bundle", "bundle/media", "bundle/reach", "sources", "sources/collect", "sources/config", "internal/fetch", "sources/keys", "sources/ledger"},
 		},
 		"sources/keys": {
 			imports: []string{"internal/pubkeys", "bundle"},

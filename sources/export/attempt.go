@@ -10,6 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/ledger"
 )
@@ -22,6 +23,7 @@ type job struct {
 	seen    map[string]string // repository -> name in scratch
 	created ledger.Pending
 	kept    []ledger.Document
+	own     map[bundle.Digest]sources.Artifact // key files and client files that were made
 }
 
 func newJob(s *session) *job { return &job{session: s, seen: make(map[string]string)} }
@@ -86,6 +88,9 @@ func (j *job) attempt(ctx context.Context) (_ *Result, err error) {
 		return nil, err
 	}
 	m, lists, err := j.manifest(ctx, collected)
+	if err == nil {
+		err = j.checkReach(ctx, m, collected)
+	}
 	if err != nil {
 		return nil, err
 	}

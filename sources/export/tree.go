@@ -268,10 +268,14 @@ func (j *job) site(ctx context.Context, done []collect.Collected) ([]collect.Pla
 		return nil, err
 	}
 	var out []collect.Planned
+	j.own = map[bundle.Digest]sources.Artifact{}
 	for _, own := range []struct {
 		name, mount string
 		files       []sources.Artifact
 	}{{clientsName, clientsMount, clients}, {keysName, keysMount, published}} {
+		for _, a := range own.files {
+			j.own[a.File.Digest] = a
+		}
 		if len(own.files) > 0 {
 			slices.SortFunc(own.files, func(a, b sources.Artifact) int { return bundle.ComparePaths(a.File.Path, b.File.Path) })
 			out = append(out, madeRepository(own.name, own.mount, own.files))
@@ -288,15 +292,26 @@ func (j *job) site(ctx context.Context, done []collect.Collected) ([]collect.Pla
 func (s *session) keyFiles() ([]sources.Artifact, error) {
 	var out []sources.Artifact
 	known := make(map[string]bool)
+	entries := s.keyEntries()
+	add := func(path string, content []byte) error {
+		if known[path] {
+			return nil
+		}
+		known[path] = true
+		a, err := entries.file(path, content)
+		out = append(out, a)
+		return err
+	}
 	for _, p := range s.resolved.Repositories {
 		for _, key := range p.Keys {
-			if !known[key.Path] {
-				known[key.Path] = true
-				out = append(out, made(key.Path, key.Armored))
+			if err := add(key.Path, key.Armored); err != nil {
+				return nil, err
 			}
-			if name := sources.DearmoredPath(key.Path); key.Dearmored != nil && !known[name] {
-				known[name] = true
-				out = append(out, made(name, key.Dearmored))
+			if key.Dearmored == nil {
+				continue
+			}
+			if err := add(sources.DearmoredPath(key.Path), key.Dearmored); err != nil {
+				return nil, err
 			}
 		}
 	}

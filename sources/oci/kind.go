@@ -67,7 +67,6 @@ const (
 // entry is one spec: a repository of the mirror.
 type entry struct {
 	name    string
-	number  int // in the order of the specs
 	pos     strictyaml.Pos
 	dir     string // that paths in the spec are relative to
 	options options
@@ -98,9 +97,6 @@ func newSource(specs []sources.Spec) (sources.Source, error) {
 	entries, err := sources.Entries(specs, newEntry)
 	if err != nil {
 		return nil, err
-	}
-	for i, e := range entries {
-		e.number = i
 	}
 	s := &source{entries}
 	if err := s.checkRegistries(); err != nil {

@@ -126,9 +126,8 @@ func lay(r *reading, entries []*entry, images []*gathering) (*sources.Plan, erro
 			byOwner[g.owner] = append(byOwner[g.owner], a)
 		}
 	}
-	clashes := aliasClashes(images)
 	for _, e := range entries {
-		repo := sources.Repository{Name: e.name, Mount: mount, Notes: e.notes(images, clashes)}
+		repo := sources.Repository{Name: e.name, Mount: mount, Notes: e.notes(images)}
 		if repo.Public, err = e.public(); err != nil {
 			errs = append(errs, err)
 		}
@@ -169,7 +168,7 @@ func (e *entry) public() ([]sources.Public, error) {
 }
 
 // notes are the remarks about the images of a source.
-func (e *entry) notes(images []*gathering, clashes []string) []string {
+func (e *entry) notes(images []*gathering) []string {
 	var notes []string
 	for _, g := range images {
 		if g.owner == e {
@@ -180,26 +179,6 @@ func (e *entry) notes(images []*gathering, clashes []string) []string {
 	}
 	for _, host := range slices.Sorted(slices.Values(e.options.PlainHTTP)) {
 		notes = append(notes, host+": spoken to without TLS: nothing but digests in the spec says that it is the right registry")
-	}
-	if e.number == 0 {
-		notes = append(notes, clashes...)
-	}
-	return notes
-}
-
-// aliasClashes are the names without registry that more than one image has:
-// the mirror makes none of them.
-func aliasClashes(images []*gathering) []string {
-	byAlias := map[string][]string{}
-	for _, g := range images {
-		alias := bundle.ImageAlias(g.dir())
-		byAlias[alias] = append(byAlias[alias], g.String())
-	}
-	var notes []string
-	for _, alias := range slices.Sorted(maps.Keys(byAlias)) {
-		if all := byAlias[alias]; len(all) > 1 {
-			notes = append(notes, fmt.Sprintf("%s: %s have this name without their registry: the mirror makes no alias for them", alias, strings.Join(all, " and ")))
-		}
 	}
 	return notes
 }

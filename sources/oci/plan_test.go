@@ -323,18 +323,6 @@ func TestHeld(t *testing.T) {
 	}
 }
 
-// A clash of names without registry is said by the plan.
-func TestAliasClash(t *testing.T) {
-	w, other := newWorld(t, t.TempDir()), newWorld(t, t.TempDir())
-	for _, one := range []*world{w, other} {
-		one.tagged("team/app", one.image("team/app", "amd64", "a"), "v1")
-	}
-	tr := w.must(nil, w.spec("one", "images: HOST/team/app:v1")+strings.ReplaceAll(other.spec("two", "images: HOST/team/app:v1"), "name: one", "name: two"))
-	if notes := strings.Join(tr.notes, "\n"); !strings.Contains(notes, "team/app: ") || !strings.Contains(notes, w.Host()+"/team/app") || !strings.Contains(notes, "no alias") {
-		t.Errorf("notes: %s", notes)
-	}
-}
-
 // A tag by which something is attached is not there by the one rule of all kinds: 404,
 // 410, and 403, which S3 answers next to what it has. Other answers are errors.
 func TestNothingAttached(t *testing.T) {

@@ -16,10 +16,10 @@ import (
 
 // Each server reads the digest of a tag in its own way; all have to be there.
 func TestDigests(t *testing.T) {
-	in := input(repo("one", "v2", "a.example/x/manifests/1="+index, "a.example/x/manifests/sha256:aa="+index, "a.example/x/blobs/sha256:bb"))
+	in := input(repo("one", "v2", "docker.io/lib/x/manifests/1="+index, "docker.io/lib/x/manifests/sha256:aa="+index, "docker.io/lib/x/blobs/sha256:bb"))
 	dir, _ := write(t, in)
-	want := bundle.DigestOf([]byte("a.example/x/manifests/1")).String()
-	for _, name := range []string{"a.example/x", "x"} {
+	want := bundle.DigestOf([]byte("docker.io/lib/x/manifests/1")).String()
+	for _, name := range []string{"docker.io/lib/x", "lib/x"} {
 		at := filepath.Join(dir, DigestsDir, "v2", name, "manifests")
 		if got := read(t, at, "1/"+want); got != want {
 			t.Errorf("%s: content %q, want %q", name, got, want)
@@ -36,10 +36,10 @@ func TestDigests(t *testing.T) {
 // What is unchanged is linked, what changed is not; the tree is the same.
 func TestDigestsOfTheGenerationBefore(t *testing.T) {
 	repos := func(second string) Input {
-		return input(repo("one", "v2", "a.example/x/manifests/1="+index), repo("two", "v2", second+"="+index))
+		return input(repo("one", "v2", "docker.io/lib/x/manifests/1="+index), repo("two", "v2", second+"="+index))
 	}
-	old, _ := write(t, repos("a.example/x/manifests/2"))
-	again := repos("a.example/x/manifests/3")
+	old, _ := write(t, repos("docker.io/lib/x/manifests/2"))
+	again := repos("docker.io/lib/x/manifests/3")
 	fresh, _ := write(t, again)
 	dir := t.TempDir()
 	root, err := os.OpenRoot(dir)
@@ -74,24 +74,24 @@ func TestDigestsOfTheGenerationBefore(t *testing.T) {
 // no list that is.
 func TestReferrersOfTags(t *testing.T) {
 	one, two, three, four := strings.Repeat("1", 64), strings.Repeat("2", 64), strings.Repeat("3", 64), strings.Repeat("4", 64)
-	m := "a.example/x/manifests/sha256-"
+	m := "docker.io/lib/x/manifests/sha256-"
 	dir, _ := write(t, input(
 		repo("one", "v2", m+one+"="+index, m+two+"="+index, m+three+"=application/vnd.oci.image.manifest.v1+json", m+four+".sig="+index, m+"short="+index,
-			"a.example/x/n/manifests/1="+index, m+strings.Repeat("G", 64)+"="+index),
-		repo("two", "v2", "a.example/x/referrers/sha256:"+two+"="+index),
+			"docker.io/lib/x/n/manifests/1="+index, m+strings.Repeat("G", 64)+"="+index),
+		repo("two", "v2", "docker.io/lib/x/referrers/sha256:"+two+"="+index),
 	))
-	entries, err := os.ReadDir(filepath.Join(dir, "v2/a.example/x/referrers"))
+	entries, err := os.ReadDir(filepath.Join(dir, "v2/docker.io/lib/x/referrers"))
 	if err != nil || len(entries) != 1 || entries[0].Name() != "sha256:"+one {
 		t.Errorf("%v, %v, want that of %s", entries, err, one)
 	}
-	at := "a.example/x/referrers/sha256:" + one
-	if target, err := os.Readlink(filepath.Join(dir, "v2", at)); target != "../../../../v2/a.example/x/manifests/sha256-"+one {
+	at := "docker.io/lib/x/referrers/sha256:" + one
+	if target, err := os.Readlink(filepath.Join(dir, "v2", at)); target != "../../../../../v2/docker.io/lib/x/manifests/sha256-"+one {
 		t.Errorf("link to %q, %v", target, err)
 	}
 	if _, err := os.Lstat(filepath.Join(dir, Type{Extension: extension(index)}.TypedPath("v2/"+at))); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Lstat(filepath.Join(dir, "v2/x/referrers")); err != nil {
+	if _, err := os.Lstat(filepath.Join(dir, "v2/lib/x/referrers")); err != nil {
 		t.Errorf("alias: %v", err)
 	}
 	if _, err := os.Lstat(filepath.Join(dir, DigestsDir, "v2", at)); !errors.Is(err, fs.ErrNotExist) {
@@ -129,7 +129,7 @@ func TestTags(t *testing.T) {
 func BenchmarkManyTags(b *testing.B) {
 	var files []string
 	for i := range 10_000 {
-		files = append(files, fmt.Sprintf("a.example/x/manifests/v1.%d=%s", i, index))
+		files = append(files, fmt.Sprintf("docker.io/lib/x/manifests/v1.%d=%s", i, index))
 	}
 	in := input(repo("one", "v2", files...))
 	b.ReportAllocs()

@@ -91,10 +91,9 @@ func Tags(r io.Reader) iter.Seq2[string, error] {
 }
 
 // images makes, for every image name below /v2/, tags/list, the digest of each
-// tag, referrers from tags, and where just one registry has an image of that
-// name, the name without registry host. What is held in memory is image names,
+// tag, referrers from tags, and for images of docker.io the name without it. What is held in memory is image names,
 // the tags of one image, and the digests that have a tag for their referrers.
-func (w *writer) images() ([]Ambiguous, error) {
+func (w *writer) images() ([]Ambiguous, []Dropped, error) {
 	areas := map[string][]string{} // by image name: the folders it has
 	add := func(p ImagePath) {
 		if have := areas[p.Name]; !slices.Contains(have, p.Area) {
@@ -105,7 +104,7 @@ func (w *writer) images() ([]Ambiguous, error) {
 	tagged := map[ImagePath]bool{} // paths of referrers that a tag stands in for
 	for f, err := range w.imageFiles() {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		add(f.ImagePath)
 		if f.Area == referrers {
@@ -116,7 +115,7 @@ func (w *writer) images() ([]Ambiguous, error) {
 		}
 		if f.Name != list.Name {
 			if err := w.tags(list); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			list = tagList{Name: f.Name}
 		}
@@ -125,19 +124,19 @@ func (w *writer) images() ([]Ambiguous, error) {
 		}
 		list.Tags = append(list.Tags, f.Reference)
 		if err := w.digest(f.File); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if p, ok := f.referrersPath(); ok {
 			tagged[p] = true
 		}
 	}
 	if err := w.tags(list); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for p := range tagged {
 		add(p)
 		if err := w.referrers(p); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	return w.aliases(areas)
@@ -225,32 +224,73 @@ func (w *writer) imageFiles() iter.Seq2[imageFile, error] {
 	}
 }
 
-// aliases makes /v2/<name without host>/ from links to the folders of the
-// one image that has this name; a name that several could mean is not made.
-func (w *writer) aliases(areas map[string][]string) ([]Ambiguous, error) {
-	claims := map[string][]string{} // by alias: the images that could be meant
-	for name := range areas {
-		alias := bundle.ImageAlias(name)
-		claims[alias] = append(claims[alias], name)
-		if areas[alias] != nil && alias != name { // an image that has this as its full name
-			claims[alias] = append(claims[alias], alias)
-		}
+// dockerHub is the one registry that clients ask for by names without a registry:
+// "docker pull alpine" asks a mirror of docker.io for library/alpine.
+const dockerHub = "docker.io/"
+
+// aliasOf is the name of an image of docker.io without that; empty: it has none. A name
+// that would look like one of another registry is no alias.
+func aliasOf(name string) string {
+	rest, ok := strings.CutPrefix(name, dockerHub)
+	if !ok || bundle.ImageAlias(rest) != rest || !strings.Contains(rest, "/") {
+		return ""
 	}
-	var ambiguous []Ambiguous
-	for _, alias := range slices.Sorted(maps.Keys(claims)) {
-		images := slices.Compact(slices.Sorted(slices.Values(claims[alias])))
-		made := images[0] == alias // a name without host in the first place
-		if len(images) == 1 && !made {
-			var err error
-			if made, err = w.alias(alias, images[0], areas[images[0]]); err != nil {
-				return nil, err
+	return rest
+}
+
+// aliases makes /v2/<name without docker.io>/ from links to the folders of the image,
+// unless a list has that name itself: mirrors of before may.
+func (w *writer) aliases(areas map[string][]string) (ambiguous []Ambiguous, dropped []Dropped, err error) {
+	names := slices.Sorted(maps.Keys(areas))
+	for _, name := range names {
+		alias := aliasOf(name)
+		if alias == "" {
+			continue
+		}
+		made := areas[alias] == nil
+		if made {
+			if made, err = w.alias(alias, name, areas[name]); err != nil {
+				return nil, nil, err
 			}
 		}
-		if len(images) > 1 || !made {
-			ambiguous = append(ambiguous, Ambiguous{Alias: alias, Images: images})
+		if !made {
+			ambiguous = append(ambiguous, Ambiguous{Alias: alias, Images: slices.Sorted(slices.Values([]string{alias, name}))})
 		}
 	}
-	return ambiguous, nil
+	for _, name := range names {
+		old, err := w.droppedAlias(name, areas[name])
+		if err != nil {
+			return nil, nil, err
+		}
+		if old != "" && len(dropped) < maxDropped {
+			dropped = append(dropped, Dropped{Alias: old, Image: name})
+		}
+	}
+	return ambiguous, dropped, nil
+}
+
+// maxDropped bounds the names that a report has.
+const maxDropped = 1000
+
+// droppedAlias is the name without its registry that the generation before made for an
+// image; empty: none, or this generation has it too.
+func (w *writer) droppedAlias(name string, areas []string) (string, error) {
+	alias := bundle.ImageAlias(name)
+	if w.in.Previous == nil || alias == name {
+		return "", nil
+	}
+	for _, area := range areas {
+		at := imagesDir + alias + "/" + area
+		target, err := w.in.Previous.Readlink(at)
+		if err != nil || path.Join(path.Dir(at), target) != imagesDir+name+"/"+area {
+			continue // it had none, or that of another image
+		}
+		if _, err := w.root.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		return alias, nil
+	}
+	return "", nil
 }
 
 // alias makes one name, unless a path of it is taken: by an image whose last

@@ -94,6 +94,7 @@ func (w *writer) repositories() (*inventory, error) {
 			Created: s.Created, Imported: s.Imported, Signers: append([]Signer{}, s.Signers...), Overrides: s.Overrides,
 			Repositories: []inventoryRepository{},
 		}
+		clear(w.setTypes)
 		for i := range s.Repositories {
 			ir, err := w.repository(s.Name, &s.Repositories[i], before)
 			if err != nil {

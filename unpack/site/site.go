@@ -76,9 +76,18 @@ type Repository struct {
 // Report says what was made, and what was not for a reason the operator has
 // to know.
 type Report struct {
-	// Ambiguous are the short image names that more than one registry has;
-	// none of those aliases was made.
+	// Ambiguous are the names without docker.io that were not made, because a list
+	// has them.
 	Ambiguous []Ambiguous
+	// Dropped are names without a registry that the generation before had made.
+	Dropped []Dropped
+}
+
+// Dropped is a name of an image without its registry that is not made any more, and the
+// name that takes its place.
+type Dropped struct {
+	Alias string `json:"alias"`
+	Image string `json:"image"`
 }
 
 // Ambiguous is an alias that was not made, and the images that claim it.
@@ -101,14 +110,16 @@ func Write(dst *os.Root, in Input) (*Report, error) {
 			return nil, err
 		}
 	}
-	w := &writer{place: place{root: dst, time: in.Time}, in: &in, types: standingTypes()}
+	w := &writer{place: place{root: dst, time: in.Time}, in: &in, types: standingTypes(), setTypes: map[string]bool{}}
 	inv, err := w.repositories()
 	if err != nil {
 		return nil, err
 	}
-	if inv.Ambiguous, err = w.images(); err != nil {
+	report := &Report{}
+	if report.Ambiguous, report.Dropped, err = w.images(); err != nil {
 		return nil, err
 	}
+	inv.Ambiguous = report.Ambiguous
 	steps := []func() error{
 		func() error { return w.inventory(inv) },
 		w.registry,
@@ -120,7 +131,7 @@ func Write(dst *os.Root, in Input) (*Report, error) {
 			return nil, err
 		}
 	}
-	return &Report{Ambiguous: inv.Ambiguous}, nil
+	return report, nil
 }
 
 // Owns says that path, relative to the web root, is placed by Write although
@@ -139,9 +150,11 @@ func Reserved(path string) bool {
 // writer is one call of Write.
 type writer struct {
 	place
-	in      *Input
-	types   map[string]string // extension to media type
-	clients []string          // paths of the first client files, in the order of the lists
+	in    *Input
+	types map[string]string // extension to media type
+	// setTypes are the extensions of the set whose lists are read.
+	setTypes map[string]bool
+	clients  []string // paths of the first client files, in the order of the lists
 }
 
 // webPath is where a listed path lies, relative to the web root.

@@ -142,7 +142,7 @@ func tree(t *testing.T, dir string) map[string]string {
 
 func TestWriteIsDeterministicAndClosed(t *testing.T) {
 	in := input(
-		repo("gpu/oci", "v2", "r.example/a/manifests/1="+index, "r.example/a/blobs/x"),
+		repo("gpu/oci", "v2", "docker.io/lib/a/manifests/1="+index, "docker.io/lib/a/blobs/x"),
 		repo("tools", "files/example.org", "a.txt", "b/c.json=application/json", "d.bin=application/x-d"),
 		repo("clients", ClientsDir, "apt/demo.sources"),
 	)
@@ -158,25 +158,26 @@ func TestWriteIsDeterministicAndClosed(t *testing.T) {
 			names = append(names, n)
 		}
 	}
-	ext, digest := extension(index), bundle.DigestOf([]byte("r.example/a/manifests/1")).String()
+	ext, digest := extension(index), bundle.DigestOf([]byte("docker.io/lib/a/manifests/1")).String()
 	want := []string{
 		"_gapbundle/clients/apt/demo.sources",
-		"_gapbundle/digests/v2/a/manifests", "_gapbundle/digests/v2/r.example/a/manifests/1/digest", "_gapbundle/digests/v2/r.example/a/manifests/1/" + digest,
+		"_gapbundle/digests/v2/lib/a/manifests", "_gapbundle/digests/v2/docker.io/lib/a/manifests/1/digest", "_gapbundle/digests/v2/docker.io/lib/a/manifests/1/" + digest,
 		"_gapbundle/inventory.json", "_gapbundle/inventory.txt", "_gapbundle/registry/referrers.json", "_gapbundle/registry/v2.json",
 		"_gapbundle/servers/Caddyfile", "_gapbundle/servers/apache.conf", "_gapbundle/servers/nginx.conf", "_gapbundle/servers/types.json",
 		"_gapbundle/typed/files/example.org/d.bin." + extension("application/x-d"),
-		"_gapbundle/typed/v2/a/manifests", "_gapbundle/typed/v2/a/tags/list." + extension(jsonType),
-		"_gapbundle/typed/v2/r.example/a/manifests/1." + ext, "_gapbundle/typed/v2/r.example/a/tags/list." + extension(jsonType),
-		"index.html", "v2/a/blobs", "v2/a/manifests", "v2/a/tags/list", "v2/r.example/a/tags/list",
+		"_gapbundle/typed/v2/lib/a/manifests", "_gapbundle/typed/v2/lib/a/tags/list." + extension(jsonType),
+		"_gapbundle/typed/v2/docker.io/lib/a/manifests/1." + ext, "_gapbundle/typed/v2/docker.io/lib/a/tags/list." + extension(jsonType),
+		"index.html", "v2/lib/a/blobs", "v2/lib/a/manifests", "v2/lib/a/tags/list", "v2/docker.io/lib/a/tags/list",
 	}
+	slices.Sort(want)
 	if !slices.Equal(names, want) {
 		t.Errorf("files:\n%s\nwant:\n%s", strings.Join(names, "\n"), strings.Join(want, "\n"))
 	}
 	for name, target := range map[string]string{
-		"_gapbundle/typed/v2/r.example/a/manifests/1." + ext: "-> ../../../../../../v2/r.example/a/manifests/1",
-		"v2/a/manifests":                                       "-> ../../v2/r.example/a/manifests",
-		"_gapbundle/digests/v2/a/manifests":                    "-> ../../../../_gapbundle/digests/v2/r.example/a/manifests",
-		"_gapbundle/digests/v2/r.example/a/manifests/1/digest": "-> " + digest,
+		"_gapbundle/typed/v2/docker.io/lib/a/manifests/1." + ext: "-> ../../../../../../../v2/docker.io/lib/a/manifests/1",
+		"v2/lib/a/manifests":                                       "-> ../../../v2/docker.io/lib/a/manifests",
+		"_gapbundle/digests/v2/lib/a/manifests":                    "-> ../../../../../_gapbundle/digests/v2/docker.io/lib/a/manifests",
+		"_gapbundle/digests/v2/docker.io/lib/a/manifests/1/digest": "-> " + digest,
 	} {
 		if files[name] != target {
 			t.Errorf("%s %s, want %s", name, files[name], target)
@@ -289,68 +290,120 @@ func TestUnchangedRepositoriesAreLinked(t *testing.T) {
 	}
 }
 
+// TestImages: tags of an image are united; an image of docker.io has its name without
+// it, no other has, and no name that looks like one of another registry.
 func TestImages(t *testing.T) {
 	dir, report := write(t, input(
-		repo("one", "v2", "a.example/lib/x/manifests/2="+index, "a.example/lib/x/manifests/10="+index, "a.example/lib/x/manifests/sha256:aa="+index,
-			"a.example/lib/x/blobs/sha256:bb", "a.example/only/manifests/sha256:cc="+index, "plain/manifests/1="+index, "a.example/lib/manifests/9="+index),
-		repo("two", "v2", "a.example/lib/x/manifests/2="+index, "a.example/lib/x/manifests/3="+index, "b.example/lib/x/manifests/1="+index, "localhost_5000/y/manifests/1="+index,
-			"c.example/plain/manifests/1="+index, "b.example/lib/x/referrers/sha256:dd="+index, "c.example/blobonly/blobs/sha256:aa",
-			"proxy.example/a.example/only/manifests/1="+index),
+		repo("one", "v2", "docker.io/lib/x/manifests/2="+index, "docker.io/lib/x/manifests/10="+index, "docker.io/lib/x/manifests/sha256:aa="+index,
+			"docker.io/lib/x/blobs/sha256:bb", "a.example/only/manifests/sha256:cc="+index, "lib/plain/manifests/1="+index, "docker.io/a.example/lib/manifests/9="+index),
+		repo("two", "v2", "docker.io/lib/x/manifests/2="+index, "docker.io/lib/x/manifests/3="+index, "b.example/lib/x/manifests/1="+index, "localhost_5000/y/manifests/1="+index,
+			"docker.io/lib/plain/manifests/1="+index, "b.example/lib/x/referrers/sha256:dd="+index, "docker.io/lib/blobonly/blobs/sha256:aa", "docker.io/single/manifests/1="+index),
 	))
 	for name, tags := range map[string]string{
-		"a.example/lib/x": `"10","2","3"`, "b.example/lib/x": `"1"`, "a.example/only": ``, "only": ``, "plain": `"1"`,
-		"c.example/plain": `"1"`, "y": `"1"`, "lib": `"9"`, "a.example/lib": `"9"`,
+		"docker.io/lib/x": `"10","2","3"`, "lib/x": `"10","2","3"`, "b.example/lib/x": `"1"`, "a.example/only": ``, "lib/plain": `"1"`, "docker.io/lib/plain": `"1"`,
 	} {
 		want := fmt.Sprintf("{\"name\":%q,\"tags\":[%s]}\n", name, tags)
 		if got := read(t, dir, "v2/"+name+"/tags/list"); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
-	want := []Ambiguous{{"a.example/only", []string{"a.example/only", "proxy.example/a.example/only"}}, {"lib/x", []string{"a.example/lib/x", "b.example/lib/x"}}, {"plain", []string{"c.example/plain", "plain"}}}
+	want := []Ambiguous{{"lib/plain", []string{"docker.io/lib/plain", "lib/plain"}}}
 	if fmt.Sprint(report.Ambiguous) != fmt.Sprint(want) {
 		t.Errorf("ambiguous %v, want %v", report.Ambiguous, want)
 	}
-	for _, absent := range []string{"v2/lib/x", "v2/c.example/blobonly/tags", "v2/plain/blobs"} {
+	for _, absent := range []string{"v2/only", "v2/y", "v2/a.example/lib", "v2/single", "v2/docker.io/lib/blobonly/tags", "v2/lib/plain/blobs"} {
 		if _, err := os.Lstat(filepath.Join(dir, absent)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v, want none", absent, err)
 		}
 	}
-	if target, err := os.Readlink(filepath.Join(dir, "v2/blobonly/blobs")); err != nil || target != "../../v2/c.example/blobonly/blobs" {
+	if target, err := os.Readlink(filepath.Join(dir, "v2/lib/blobonly/blobs")); err != nil || target != "../../../v2/docker.io/lib/blobonly/blobs" {
 		t.Errorf("alias of blobs: %q, %v", target, err)
 	}
-	if !strings.Contains(read(t, dir, "index.html"), "lib/x") || !strings.Contains(read(t, dir, inventoryText), "ambiguous between") {
+	if !strings.Contains(read(t, dir, "index.html"), "lib/plain") || !strings.Contains(read(t, dir, inventoryText), "ambiguous between") {
 		t.Error("ambiguous names are not said")
+	}
+}
+
+// TestDroppedAliases: names without a registry that the generation before had for other
+// registries are not made again, and each is named with what takes its place.
+func TestDroppedAliases(t *testing.T) {
+	in := input(repo("one", "v2", "a.example/lib/x/manifests/1="+index, "a.example/lib/y/manifests/1="+index, "docker.io/lib/z/manifests/1="+index, "b.example/lib/z/manifests/1="+index))
+	before := t.TempDir()
+	for link, target := range map[string]string{ // as the program made them
+		"v2/lib/x/manifests": "../../../v2/a.example/lib/x/manifests", "v2/lib/y/manifests": "../../../v2/other.example/lib/y/manifests",
+		"v2/lib/z/manifests": "../../../v2/b.example/lib/z/manifests",
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(before, link)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, filepath.Join(before, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	previous, err := os.OpenRoot(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer previous.Close()
+	in.Previous = previous
+	dir, report := write(t, in)
+	if want := []Dropped{{"lib/x", "a.example/lib/x"}}; fmt.Sprint(report.Dropped) != fmt.Sprint(want) {
+		t.Errorf("dropped %v, want %v", report.Dropped, want)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "v2/lib/x")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, want none", err)
+	}
+	if got := read(t, dir, "v2/lib/z/tags/list"); !strings.Contains(got, `"name":"lib/z"`) {
+		t.Errorf("docker.io's: %s", got)
 	}
 }
 
 // A name that is taken by the folders of another image is not made, and no
 // part of it.
 func TestAliasIsTaken(t *testing.T) {
-	in := input(repo("one", "v2", "a.example/x/manifests/1="+index, "a.example/x/blobs/b", "x/manifests/manifests/1="+index))
+	in := input(repo("one", "v2", "docker.io/lib/x/manifests/1="+index, "docker.io/lib/x/blobs/b", "lib/x/manifests/manifests/1="+index))
 	dir := t.TempDir()
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	if err := root.MkdirAll("v2/x/manifests/manifests", 0o755); err != nil { // as the publisher does
+	if err := root.MkdirAll("v2/lib/x/manifests/manifests", 0o755); err != nil { // as the publisher does
 		t.Fatal(err)
 	}
 	report, err := Write(root, in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []Ambiguous{{"x", []string{"a.example/x"}}}; fmt.Sprint(report.Ambiguous) != fmt.Sprint(want) {
+	if want := []Ambiguous{{"lib/x", []string{"docker.io/lib/x", "lib/x"}}}; fmt.Sprint(report.Ambiguous) != fmt.Sprint(want) {
 		t.Errorf("ambiguous %v, want %v", report.Ambiguous, want)
 	}
-	if _, err := root.Lstat("v2/x/blobs"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := root.Lstat("v2/lib/x/blobs"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("half an alias: %v", err)
+	}
+}
+
+// TestTypesOfTwoSets: each set has its own share of media types.
+func TestTypesOfTwoSets(t *testing.T) {
+	in := input()
+	in.Sets = nil
+	for _, set := range []string{"one", "two"} {
+		var files []string
+		for i := range maxTypes {
+			files = append(files, fmt.Sprintf("%s/f%03d=application/x-%s-%d", set, i, set, i))
+		}
+		in.Sets = append(in.Sets, Set{Name: set, Repositories: []Repository{repo(set, "files", files...)}})
+	}
+	dir, _ := write(t, in)
+	types, err := ReadTypes(strings.NewReader(read(t, dir, TypesPath)))
+	if err != nil || len(types) < 2*maxTypes {
+		t.Errorf("%d types, %v", len(types), err)
 	}
 }
 
 func TestWriteRefuses(t *testing.T) {
 	many := []string{}
-	for i := range maxTypes {
+	for i := range maxTypes + 1 {
 		many = append(many, fmt.Sprintf("f%03d=application/x-%d", i, i))
 	}
 	with := func(change func(*Input)) Input {

@@ -21,11 +21,11 @@ const (
 	TypedDir = Dir + "/typed"
 	// TypesPath holds the Types of a generation as JSON.
 	TypesPath = ServersDir + "/types.json"
-	// maxTypes bounds the media types of a mirror. A server asks for a name
-	// per type and request, so a bundle must not make that arbitrarily slow.
+	// maxTypes bounds the media types of one set. A server asks for a name per
+	// type and request, so a bundle must not make that arbitrarily slow.
 	maxTypes = 64
-	// maxTypesSize bounds types.json when it is read back.
-	maxTypesSize = 64 << 10 // bytes
+	// maxTypesSize bounds types.json when it is read back: types of many sets.
+	maxTypesSize = 4 << 20 // bytes
 )
 
 // Type is a media type that some file of the mirror is listed with.
@@ -129,9 +129,9 @@ func (w *writer) typed(p, mediaType string) (marked bool, err error) {
 	if have, ok := w.types[t.Extension]; ok && have != mediaType {
 		return false, fmt.Errorf("media types %q and %q share the extension %s: %w", have, mediaType, t.Extension, bundle.ErrUnsupported)
 	}
-	w.types[t.Extension] = mediaType
-	if len(w.types) > maxTypes {
-		return false, fmt.Errorf("file %s: media type %s: more than %d different ones in a mirror: %w", p, mediaType, maxTypes, bundle.ErrUnsupported)
+	w.types[t.Extension], w.setTypes[t.Extension] = mediaType, true
+	if len(w.setTypes) > maxTypes {
+		return false, fmt.Errorf("file %s: media type %s: more than %d different ones in a set: %w", p, mediaType, maxTypes, bundle.ErrUnsupported)
 	}
 	name := t.TypedPath(p)
 	if len(path.Base(name)) > bundle.MaxNameSize {

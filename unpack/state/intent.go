@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -136,4 +137,18 @@ func (w *Writer) keepRoot(name string) error {
 		}
 	}
 	return errors.Join(durable.SyncDir(w.root, to), durable.SyncDir(w.root, rootsDir))
+}
+
+// AcceptedRoot returns the root of an accepted bundle, whose signature was checked when
+// it was imported; an absent one matches fs.ErrNotExist.
+func (s *State) AcceptedRoot(name string) (*bundle.Manifest, error) {
+	b, err := s.root.ReadFile(rootsDir + "/" + name + "/" + bundle.RootName)
+	if err != nil {
+		return nil, err
+	}
+	m, err := bundle.ParseManifest(b)
+	if err != nil {
+		return nil, fmt.Errorf("accepted %s: %w: %w", name, bundle.ErrCorrupt, err)
+	}
+	return m, nil
 }

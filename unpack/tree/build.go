@@ -184,7 +184,7 @@ func (p *placer) generate(g, current *Generation, dir string) error {
 	if err != nil {
 		return err
 	}
-	g.Ambiguous = report.Ambiguous
+	g.Ambiguous, g.Dropped = report.Ambiguous, report.Dropped
 	return durable.WriteFrom(p.b.root, generatedFile(g.Number), state.FileMode, func(out io.Writer) error {
 		return listGenerated(dst, out)
 	})

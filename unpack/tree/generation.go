@@ -35,6 +35,8 @@ type Generation struct {
 	NextTree int `json:"nextTree"`
 	// Ambiguous are short image names that were not made.
 	Ambiguous []site.Ambiguous `json:"ambiguous,omitempty"`
+	// Dropped are image names without a registry that the generation before had.
+	Dropped []site.Dropped `json:"dropped,omitempty"`
 	// Notes are what the operator has to know about how it was made.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -53,6 +55,18 @@ type GenerationSet struct {
 	// Accepted is a copy of the set's ratchet at that time.
 	Accepted     int64                  `json:"accepted"`
 	Repositories []GenerationRepository `json:"repositories"`
+	// Reach is how it was judged at its import; nil: not recorded.
+	Reach *Reach `json:"reach,omitempty"`
+}
+
+// Reach is what was found when a set was judged by the rules of package reach.
+type Reach struct {
+	// Rules is reach.Rules of the program that judged.
+	Rules int `json:"rules"`
+	// Allowed is what its client files do without a signature because the root allows
+	// it, Scripts the web paths of client files that are programs.
+	Allowed []string `json:"allowed,omitempty"`
+	Scripts []string `json:"scripts,omitempty"`
 }
 
 // GenerationRepository is a repository and where its files are.

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/reach"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
 	"github.com/gapbundle/gapbundle/unpack"
@@ -199,6 +200,7 @@ func refusalHint(err error, mirror string) string {
 	var base *verify.MissingBaseError
 	var damage *verify.DamageError
 	var conflict *unpack.ConflictError
+	var beyond *reach.Error
 	switch {
 	case errors.As(err, &unsigned):
 		return "a bundle is signed when its export ends: let it finish there, or copy its bundle.*.sigstore.json too"
@@ -222,6 +224,8 @@ func refusalHint(err error, mirror string) string {
 		return "bring the bundle it builds on, or on the connected side: gapbundle export SPEC " + OtherBase(base.Have)
 	case errors.As(err, &damage):
 		return fmt.Sprintf("copy %s again from the side that made it, with any tool, and repeat the command; nothing else needs to be copied", damage.Volume)
+	case errors.As(err, &beyond):
+		return fmt.Sprintf("nothing of it was published, and no flag admits it: the exporting side has to correct what is named, with its newest gapbundle; if nobody there made this, its key is in other hands: gapbundle trust list --mirror %s", mirror)
 	case errors.As(err, &conflict):
 		return fmt.Sprintf("let one of the two specs alone bring it, or give one of them another path there, or let go of a set: gapbundle forget %s %s", mirror, conflict.Sets[0])
 	}

@@ -159,6 +159,12 @@ func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 	for _, a := range s.Ambiguous {
 		fmt.Fprintf(w, "\nalias /v2/%s not made: claimed by %s\n", a.Alias, strings.Join(a.Images, " and "))
 	}
+	if len(s.Dropped) > 0 {
+		fmt.Fprintf(w, "\nnot made any more since this generation; only images of docker.io have a name without the registry:\n")
+		for _, d := range s.Dropped {
+			fmt.Fprintf(w, "  /v2/%s is now /v2/%s\n", d.Alias, d.Image)
+		}
+	}
 	for _, n := range s.Notes {
 		fmt.Fprintf(w, "\nnote: %s\n", n)
 	}

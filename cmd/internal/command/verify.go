@@ -54,7 +54,7 @@ func verifyBundles(c *cli.Context, o *Output) error {
 		if mirror != nil {
 			options.Receiver = mirror.Receiver(good...)
 		}
-		b, report, err := verifyOne(c, p, r, options)
+		b, report, err := verifyOne(c, p, r, options, mirror)
 		if report != nil {
 			reports = append(reports, report)
 		}
@@ -81,13 +81,12 @@ func verifyBundles(c *cli.Context, o *Output) error {
 	return errors.Join(found...)
 }
 
-func verifyOne(c *cli.Context, p *Progress, r *bundle.Reader, options verify.Options) (*verify.Bundle, *verify.Report, error) {
+func verifyOne(c *cli.Context, p *Progress, r *bundle.Reader, options verify.Options, mirror *unpack.Mirror) (*verify.Bundle, *verify.Report, error) {
 	b, report, err := verify.Open(c.Context, r, options)
 	if err != nil {
 		return nil, report, err
 	}
-	err = b.Check(c.Context, verify.StreamOptions{Jobs: c.Int("jobs"), Progress: p})
-	return b, b.Report(), err
+	return b, b.Report(), unpack.Examine(c.Context, b, mirror, verify.StreamOptions{Jobs: c.Int("jobs"), Progress: p})
 }
 
 // verifyOptions are the rules: the keys of --pub, or the policy of a mirror,

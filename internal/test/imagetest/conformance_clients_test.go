@@ -45,7 +45,7 @@ func conformance(t *testing.T, server, name string, images []Image, blobs []stri
 // TestConformance: a registry for reading, as the specification has it.
 func TestConformance(t *testing.T) {
 	w := NewWorld(t)
-	const name = host + "/team/conformance"
+	const name = hub + "/team/conformance"
 	all := []Image{w.Index(name, "index"), w.Docker(name, "docker"), w.Zstd(name, "zstd"), w.Nested(name, "nested")}
 	w.Attach(all[0], "application/vnd.example.sig", []byte("signature"))
 	w.AttachByTag(all[2], "application/vnd.example.sig", []byte("signature 2"))

@@ -45,7 +45,7 @@ func TestSignatures(t *testing.T) {
 	}
 	all := map[string]Image{}
 	for _, form := range []string{"tag", "referrer"} {
-		all[form] = signed(t, w, r, registry, host+"/signed/"+form, form)
+		all[form] = signed(t, w, r, registry, hub+"/signed/"+form, form)
 	}
 	f := webtest.NewFixture(t)
 	f.Publish(w.Files)

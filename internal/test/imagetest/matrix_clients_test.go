@@ -15,12 +15,17 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/site"
 )
 
-const host = "reg.example_5000"
+// Registries that images come from: one with a port, and the one whose images have a
+// name without it.
+const (
+	host = "reg.example_5000"
+	hub  = "docker.io"
+)
 
 // images are what the matrix is run over; the first by every way of asking.
 func images(w *World) []Image {
 	return []Image{
-		w.Index(host+"/team/app", "1.0"),
+		w.Index(hub+"/team/app", "1.0"),
 		w.Docker(host+"/team/sub/docker", "1.0"),
 		w.Nested(host+"/team/nested", "1.0"),
 		w.Zstd(host+"/team/zstd", "1.0"),
@@ -102,7 +107,7 @@ func testPull(t *testing.T, c Client, p Pull, i Image) {
 func TestCharts(t *testing.T) {
 	w := NewWorld(t)
 	registry := Registry(t)
-	i := w.Chart(registry, host+"/charts/demo")
+	i := w.Chart(registry, hub+"/charts/demo")
 	want := w.Files["v2/"+i.Name+"/blobs/"+chartLayer(w, i)].Content
 	f := webtest.NewFixture(t)
 	f.Publish(w.Files)
@@ -131,10 +136,10 @@ func chartLayer(w *World, i Image) string {
 func TestReferrers(t *testing.T) {
 	w := NewWorld(t)
 	registry := Registry(t)
-	artifact := w.Artifact(registry, host+"/team/artifact", "v1")
-	api := w.Index(host+"/team/api", "1.0")
+	artifact := w.Artifact(registry, hub+"/team/artifact", "v1")
+	api := w.Index(hub+"/team/api", "1.0")
 	byAPI := w.Attach(api, "application/vnd.example.sig", []byte("signature"))
-	none := w.Index(host+"/team/none", "1.0")
+	none := w.Index(hub+"/team/none", "1.0")
 	f := webtest.NewFixture(t)
 	f.Publish(w.Files)
 	r := newRunner(t)
@@ -171,7 +176,7 @@ func TestReferrers(t *testing.T) {
 func TestLists(t *testing.T) {
 	w := NewWorld(t)
 	var want []string
-	i := w.Zstd(host+"/team/app", "1.0")
+	i := w.Zstd(hub+"/team/app", "1.0")
 	for n := range 30 {
 		tag := fmt.Sprintf("t%03d", n)
 		w.Manifest(i.Name, i.MediaType, []byte(w.Files["v2/"+i.Name+"/manifests/1.0"].Content), tag)
@@ -206,7 +211,7 @@ func TestLists(t *testing.T) {
 // TestResolve: the digest of a tag, as clients ask for it without the manifest.
 func TestResolve(t *testing.T) {
 	w := NewWorld(t)
-	i := w.Index(host+"/team/app", "1.0")
+	i := w.Index(hub+"/team/app", "1.0")
 	f := webtest.NewFixture(t)
 	f.Publish(w.Files)
 	r := newRunner(t)

@@ -31,7 +31,7 @@ func withImage(files map[string]File, name, manifest string, tags ...string) {
 
 // testImages: what registries add to files.
 func testImages(t *testing.T, f mirror, start startFunc) {
-	const name, alias = "reg.example_5000/team/sub/tool", "team/sub/tool"
+	const name, alias = "docker.io/team/sub/tool", "team/sub/tool"
 	const old, now, signature = `{"old":1}`, `{"now":1}`, `{"sig":1}`
 	subject := "sha256-" + bundle.DigestOf([]byte(now)).Hex()
 	files := first()
@@ -134,7 +134,7 @@ func testImageHeaders(t *testing.T, s *Server, image, blob string) {
 // testMoving: while a tag is moved, the digest is that of the body, where a
 // request is answered from one generation.
 func testMoving(t *testing.T, f mirror, start startFunc) {
-	const name = "reg.example/moving"
+	const name = "docker.io/lib/moving"
 	generations := []map[string]File{first(), first()}
 	for i, files := range generations {
 		withImage(files, name, fmt.Sprintf(`{"n":%d}`, i), "latest")
@@ -147,7 +147,7 @@ func testMoving(t *testing.T, f mirror, start startFunc) {
 	for range cap(bad) {
 		go func() {
 			for time.Now().Before(deadline) {
-				resp, err := open(s, http.MethodGet, "/v2/moving/manifests/latest")
+				resp, err := open(s, http.MethodGet, "/v2/lib/moving/manifests/latest")
 				if err != nil {
 					bad <- err.Error()
 					return

@@ -93,7 +93,7 @@ func (m *realMirror) kind() sources.Kind {
 		Name: "apt", Doc: "a map in memory",
 		New: func(specs []sources.Spec) (sources.Source, error) { return mapSource{m, specs}, nil },
 		Clients: func(context.Context, []bundle.Repository, sources.Tree) ([]sources.ClientFile, error) {
-			return []sources.ClientFile{{Path: "demo.sources", Content: []byte("URIs: @BASE@/apt/demo\n")}}, nil
+			return []sources.ClientFile{{Path: "apt-demo.sources", Content: []byte("URIs: @BASE@/apt/demo\n")}}, nil
 		},
 	}
 }

@@ -42,7 +42,7 @@ func first() map[string]File {
 		"v2/reg.example/tool/manifests/1.0":                           {Content: `{"a":1}`, MediaType: indexType},
 		"v2/reg.example/tool/manifests/old":                           {Content: `{"a":0}`, MediaType: indexType},
 		"v2/reg.example/tool/blobs/sha256:" + strings.Repeat("a", 64): {Content: "blob"},
-		"_gapbundle/clients/apt/demo.sources":                         {Content: "URIs: @BASE@/apt/demo\n"},
+		"_gapbundle/clients/apt/apt-demo.sources":                         {Content: "URIs: @BASE@/apt/demo\n"},
 	}
 }
 
@@ -157,7 +157,7 @@ func testContent(t *testing.T, f mirror, start startFunc) {
 	testAnswers(t, s, append(answers,
 		answer{"/", 200, "", "text/html; charset=utf-8"},
 		answer{"/index.html", 200, "", "text/html; charset=utf-8"},
-		answer{"/_gapbundle/clients/apt/demo.sources", 200, "URIs: http://mirror.lan/apt/demo\n", text},
+		answer{"/_gapbundle/clients/apt/apt-demo.sources", 200, "URIs: http://mirror.lan/apt/demo\n", text},
 		answer{"/_gapbundle/inventory.json", 200, "", "application/json"},
 		answer{"/_gapbundle/none", 404, "", ""},
 		answer{"/apt/demo/pool/a/g%2b%2b-12_1.0%7erc1%2bb1_amd64.deb", 200, "deb one", "application/vnd.debian.binary-package"},
