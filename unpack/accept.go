@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +47,8 @@ type Result struct {
 	// Waiting are the repositories with files that are not published as long
 	// as the mirror does not know its address.
 	Waiting []string `json:"waiting,omitempty"`
+	// Unbounded are exporters' keys without patterns, in a mirror with several sets.
+	Unbounded []verify.Key `json:"unbounded,omitempty"`
 }
 
 func result(of *state.State, a *arrival, o state.Outcome) BundleResult {
@@ -157,59 +158,6 @@ func (r *importing) entry(a *arrival, o state.Outcome, detail string) state.Entr
 	}
 }
 
-// checkConflicts refuses, before anything is written, what could not be
-// published together with the other sets.
-func checkConflicts(of *state.State, trees *tree.Trees, choices []*choice) error {
-	current, err := trees.Published()
-	if err != nil {
-		return err
-	}
-	coming := map[string]*arrival{}
-	for _, c := range choices {
-		if len(c.candidates) > 0 && !c.candidates[0].background {
-			coming[c.set] = c.candidates[0]
-		}
-	}
-	if len(coming) == 0 {
-		return nil
-	}
-	var sets []tree.GenerationSet
-	var parts []tree.Part
-	owners := map[string]bool{}
-	if current != nil {
-		sets = slices.DeleteFunc(slices.Clone(current.Sets), func(s tree.GenerationSet) bool { return coming[s.Set] != nil })
-		parts = trees.Parts(sets)
-	}
-	for _, set := range slices.Sorted(maps.Keys(coming)) {
-		a := coming[set]
-		sets = append(sets, generationSet(a.Bundle, time.Time{}))
-		for i, r := range a.Manifest().Repositories {
-			if bundle.IsSharedMount(r.Mount) {
-				parts = append(parts, tree.Part{Set: set, Repository: r, Files: a.Files(i)})
-			}
-		}
-	}
-	owned, err := of.Ratchets()
-	if err != nil {
-		return err
-	}
-	if err := tree.CheckMounts(owned, sets); err != nil {
-		return err
-	}
-	for _, p := range parts {
-		owners[p.Set] = true
-	}
-	if len(owners) < 2 {
-		return nil // one set agrees with itself: verify has seen to that
-	}
-	for _, err := range tree.Union(parts) {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // rehearse is importAll without a change.
 func rehearse(of *state.State, trees *tree.Trees, arrived *arrivals) (*Result, error) {
 	res := &Result{}
@@ -241,7 +189,7 @@ func rehearse(of *state.State, trees *tree.Trees, arrived *arrivals) (*Result, e
 // volumes that are missing. The bytes of key files and client files are read by an
 // import alone.
 func rehearseOne(of *state.State, a *arrival, helped bool, res *BundleResult) error {
-	if _, err := lookAt(a.Bundle); err != nil {
+	if _, err := lookAt(of, a.Bundle); err != nil {
 		res.Outcome, res.Reason = outcomeOf(err), err.Error()
 		return err
 	}
@@ -305,6 +253,9 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 		names = append(names, t.Name())
 		bundles = append(bundles, t.Bundle)
 	}
+	if err := r.takeImages(&p, targets, current); err != nil {
+		return err
+	}
 	p.reason = "import of " + strings.Join(names, ", ")
 	for _, c := range choices {
 		for _, a := range c.passed {
@@ -325,6 +276,9 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 		return err
 	}
 	r.res.Generation, r.res.Notes = g.Number, slices.Clone(g.Notes)
+	if r.tookOver != "" {
+		r.res.Notes = append(r.res.Notes, r.tookOver)
+	}
 	for _, a := range g.Ambiguous {
 		r.res.Notes = append(r.res.Notes, fmt.Sprintf("image name %s: not made, because %s claim it", a.Alias, strings.Join(a.Images, " and ")))
 	}
@@ -333,6 +287,9 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 	}
 	r.res.Notes = append(r.res.Notes, lapses(g, r.state.Now())...)
 	r.res.Notes = append(r.res.Notes, reachNotes(targets)...)
+	if policy, err := r.state.Policy(); err == nil && len(g.Sets) > 1 {
+		r.res.Unbounded = policy.Unbounded()
+	}
 	for _, c := range choices {
 		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, state.Imported, nil)...)
 	}
@@ -350,6 +307,11 @@ func (r *importing) propose(t *arrival, p *proposal) error {
 	s := generationSet(t.Bundle, r.state.Now())
 	s.Reach = t.reach
 	p.sets = slices.DeleteFunc(p.sets, func(s tree.GenerationSet) bool { return s.Set == t.set() })
+	given, err := r.state.Given()
+	if err != nil {
+		return err
+	}
+	yieldTo(p.sets, t.set(), given)
 	p.sets = append(p.sets, s)
 	slices.SortFunc(p.sets, func(a, b tree.GenerationSet) int { return strings.Compare(a.Set, b.Set) })
 	if waiting, err := r.state.ReadPending(t.Name()); err == nil && waiting.Time.After(p.at) {

@@ -53,6 +53,8 @@ type importing struct {
 	arrived *arrivals
 	res     *Result
 	stored  atomic.Int64
+	// tookOver says what was taken over from a state of before, empty: nothing.
+	tookOver string
 }
 
 func (w *writer) importAll(ctx context.Context, arrived *arrivals, o ImportOptions) (*Result, error) {
@@ -194,7 +196,7 @@ func (r *importing) choose(ctx context.Context, c *choice) (*arrival, error) {
 // admit judges a bundle by its lists, gets its blobs, and judges it by those that
 // clients trust.
 func (r *importing) admit(ctx context.Context, a *arrival) (err error) {
-	if a.survey, err = lookAt(a.Bundle); err == nil {
+	if a.survey, err = lookAt(r.state.State, a.Bundle); err == nil {
 		err = r.acquire(ctx, a)
 	}
 	if err == nil {

@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/reach"
+	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/unpack/tree"
 	"github.com/gapbundle/gapbundle/verify"
@@ -22,14 +24,69 @@ func setOf(b *verify.Bundle) reach.Set {
 	return reach.Set{Name: m.Set, Keys: m.Keys, Repositories: m.Repositories, Files: func(i int) iter.Seq2[bundle.File, error] { return b.Files(i) }}
 }
 
-// lookAt refuses what the lists of a bundle show: what a set may not have, whatever
-// the content is.
-func lookAt(b *verify.Bundle) (*reach.Survey, error) {
+// lookAt refuses what the lists of a bundle show: what no set may have, whatever the
+// content is, and what this one was not given.
+func lookAt(of *state.State, b *verify.Bundle) (*reach.Survey, error) {
+	policy, err := of.Policy()
+	if err != nil {
+		return nil, err
+	}
 	s, err := reach.Look(setOf(b))
 	if err != nil {
 		return nil, err
 	}
-	return s, errors.Join(s.Wrong()...)
+	return s, errors.Join(append(s.Wrong(), checkGiven(policy, b))...)
+}
+
+// BeyondError: a set has what the keys that signed it were not given. It matches
+// bundle.ErrUntrusted.
+type BeyondError struct {
+	Name, Set string
+	// Keys are the exporters' keys that signed, with the patterns that they have.
+	Keys   []verify.Key
+	Places []reach.Place
+}
+
+func (e *BeyondError) Error() string {
+	var keys, places []string
+	for _, k := range e.Keys {
+		keys = append(keys, k.ID.String())
+	}
+	for _, p := range e.Places {
+		switch {
+		case p.Host != "":
+			places = append(places, "the public name "+p.Host+" at "+p.Path)
+		case p.Files > 1:
+			places = append(places, fmt.Sprintf("%s and %d more", p.Path, p.Files-1))
+		default:
+			places = append(places, p.Path)
+		}
+	}
+	return fmt.Sprintf("%s: set %s may not have %s: not among what key %s was given", e.Name, e.Set, strings.Join(places, ", "), strings.Join(keys, ", "))
+}
+
+// Is makes it bundle.ErrUntrusted.
+func (e *BeyondError) Is(target error) bool { return target == bundle.ErrUntrusted }
+
+// checkGiven refuses a bundle with something that its signers' keys were not given.
+func checkGiven(policy *verify.Policy, b *verify.Bundle) error {
+	m := b.Manifest()
+	places, err := reach.Outside(setOf(b), leaveOf(policy, m.Set, b.Signers()))
+	if err != nil || len(places) == 0 {
+		return err
+	}
+	e := &BeyondError{Name: b.Name(), Set: m.Set, Places: places}
+	for _, s := range b.Signers() {
+		e.Keys = append(e.Keys, policy.Given(s.ID, m.Set)...)
+	}
+	return e
+}
+
+func leaveOf(policy *verify.Policy, set string, signers []verify.Signer) reach.Leave {
+	return reach.Leave{
+		Path: func(path string) bool { return policy.MayOwn(set, signers, path) },
+		Host: func(host string) bool { return policy.MayAnswer(set, signers, host) },
+	}
 }
 
 // judge compares the key files and the client files of a bundle, whose blobs are all in
@@ -121,6 +178,11 @@ func Examine(ctx context.Context, b *verify.Bundle, m *Mirror, o verify.StreamOp
 		return nil, reach.ErrNotAtHand
 	})
 	if m != nil && !b.Known() {
+		policy, err := m.Policy()
+		if err != nil {
+			return err
+		}
+		wrong = errors.Join(wrong, checkGiven(policy, b))
 		wrong = errors.Join(wrong, checkConflicts(m.state, m.trees, []*choice{{set: b.Manifest().Set, candidates: []*arrival{{Bundle: b}}}}))
 	}
 	var absent []string

@@ -158,7 +158,7 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *tree.Generation, er
 			return err
 		}
 		t.Sequence, t.Root, t.Roots = max(0, t.Sequence-1), bundle.Digest{}, nil
-		t.Mounts, t.Newest, t.Acknowledged = nil, nil, nil
+		t.Mounts, t.Images, t.Newest, t.Acknowledged = nil, nil, nil, nil
 		then := state.Record{Ratchets: []state.Ratchet{t}, Journal: []state.Entry{{Time: w.state.Now(), What: "forget", Set: set}}}
 		if then.Settled, err = pendingOf(w.state.State, set); err != nil {
 			return err

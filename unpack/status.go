@@ -11,6 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/site"
 	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/tree"
+	"github.com/gapbundle/gapbundle/verify"
 )
 
 // Status is what a mirror publishes and what it waits for.
@@ -31,6 +32,8 @@ type Status struct {
 	// Waiting are the repositories with files that are not published as long
 	// as the mirror does not know its address.
 	Waiting []string `json:"waiting,omitempty"`
+	// Unbounded are exporters' keys without patterns, in a mirror with several sets.
+	Unbounded []verify.Key `json:"unbounded,omitempty"`
 	// ReceiptKey identifies the key that signs receipts here, zero before the first.
 	ReceiptKey bundle.Digest `json:"receiptKey,omitzero"`
 }
@@ -97,10 +100,17 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	policy, err := m.Policy()
+	if err != nil {
+		return nil, err
+	}
+	if g != nil && len(g.Sets) > 1 {
+		st.Unbounded = policy.Unbounded()
+	}
 	for _, t := range ratchets {
 		set := setStatus(m.state, t, g.Set(t.Set))
 		if published := g.Set(t.Set); published != nil {
-			if err := m.reachStatus(&set, published); err != nil {
+			if err := m.reachStatus(&set, published, policy); err != nil {
 				return nil, fmt.Errorf("set %s: %w", t.Set, err)
 			}
 		}

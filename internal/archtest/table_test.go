@@ -155,7 +155,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "bundle/durable", "unpack/store", "verify"}, within: "unpack",
 		},
 		"unpack/tree": {
-			imports: []string{"bundle", "bundle/durable", "unpack/site", "unpack/state", "unpack/store", "verify"}, within: "unpack",
+			imports: []string{"bundle", "bundle/durable", "bundle/reach", "unpack/site", "unpack/state", "unpack/store", "verify"}, within: "unpack",
 		},
 
 		"sources/galaxy": {

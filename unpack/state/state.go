@@ -51,6 +51,10 @@ type Ratchet struct {
 	Floor time.Time             `json:"floor,omitzero"`
 	// Mounts are owned by the set since its first import that had them.
 	Mounts []string `json:"mounts,omitempty"`
+	// Images are the names below v2/ that belong to the set, sorted: those of its newest
+	// bundle that no other set had. ImagesKnown: they are on record.
+	Images      []string `json:"images,omitempty"`
+	ImagesKnown bool     `json:"imagesKnown,omitempty"`
 	// Newest is what bundle Sequence described and Acknowledged what the
 	// newest receipt does: what the exporter builds the next delta on, so gc
 	// keeps both.

@@ -241,7 +241,7 @@ func (t *Trees) siteSets(sets []GenerationSet) []site.Set {
 		for _, r := range s.Repositories {
 			part.Repositories = append(part.Repositories, site.Repository{
 				Repository: r.Repository,
-				Files:      func() iter.Seq2[bundle.File, error] { return t.Files(r.Repository) },
+				Files:      func() iter.Seq2[bundle.File, error] { return t.Served(&r) },
 				Evidence:   func() iter.Seq2[bundle.Evidence, error] { return t.evidence(r.Repository) },
 			})
 		}

@@ -77,6 +77,9 @@ type GenerationRepository struct {
 	Tree int `json:"tree,omitempty"`
 	// Filled is how many of its files have the mirror's address filled in.
 	Filled int64 `json:"filled,omitempty"`
+	// Without are web paths that an operator gave to another set: what the list has
+	// there is not published. Count and Bytes are of the whole list.
+	Without []string `json:"without,omitempty"`
 }
 
 // Waiting names the repositories whose filled files are not published, because
@@ -209,6 +212,24 @@ func Totals(sets []GenerationSet) (files, bytes int64) {
 // end, so that a damaged list is never taken for a shorter one.
 func (t *Trees) Files(r bundle.Repository) iter.Seq2[bundle.File, error] {
 	return readKept(t, r.Files, "file list of "+r.Name, bundle.ReadList[bundle.File])
+}
+
+// Served is the kept file list of a repository without what is not published.
+func (t *Trees) Served(r *GenerationRepository) iter.Seq2[bundle.File, error] {
+	if len(r.Without) == 0 {
+		return t.Files(r.Repository)
+	}
+	without, mount, files := r.Without, r.Mount, t.Files(r.Repository)
+	return func(yield func(bundle.File, error) bool) {
+		for f, err := range files {
+			if err == nil && slices.ContainsFunc(without, func(path string) bool { return state.Below(path, mount+"/"+f.Path) }) {
+				continue
+			}
+			if !yield(f, err) {
+				return
+			}
+		}
+	}
 }
 
 func (t *Trees) evidence(r bundle.Repository) iter.Seq2[bundle.Evidence, error] {

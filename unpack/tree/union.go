@@ -22,11 +22,24 @@ type ConflictError struct {
 	// Digests are what each would put there, zero when one of them needs a
 	// folder of that name, or for mounts.
 	Digests [2]bundle.Digest
+	// Types are the media types of each, where the content is the same.
+	Types [2]string
+	// Bundles are what each comes from, empty where it is not known.
+	Bundles [2]string
 }
 
 func (e *ConflictError) Error() string {
-	s := fmt.Sprintf("%s: wanted by set %s (%s) and by set %s (%s)", e.Path, e.Sets[0], e.Repositories[0], e.Sets[1], e.Repositories[1])
-	if !e.Digests[0].IsZero() && !e.Digests[1].IsZero() {
+	who := func(i int) string {
+		if e.Bundles[i] == "" {
+			return e.Repositories[i]
+		}
+		return e.Repositories[i] + " of " + e.Bundles[i]
+	}
+	s := fmt.Sprintf("%s: wanted by set %s (%s) and by set %s (%s)", e.Path, e.Sets[0], who(0), e.Sets[1], who(1))
+	switch {
+	case e.Types != [2]string{}:
+		s += fmt.Sprintf(" with different media types, %q and %q", e.Types[0], e.Types[1])
+	case !e.Digests[0].IsZero() && !e.Digests[1].IsZero():
 		s += fmt.Sprintf(" with different content, %s and %s", e.Digests[0], e.Digests[1])
 	}
 	return s
@@ -80,7 +93,7 @@ func (t *Trees) Parts(sets []GenerationSet) []Part {
 	for _, s := range sets {
 		for _, r := range s.Repositories {
 			if bundle.IsSharedMount(r.Mount) {
-				all = append(all, Part{s.Set, r.Repository, t.Files(r.Repository)})
+				all = append(all, Part{s.Set, r.Repository, t.Served(&r)})
 			}
 		}
 	}
@@ -91,7 +104,21 @@ func (t *Trees) Parts(sets []GenerationSet) []Part {
 // path, each path once. Different content at one path, and a file where
 // another needs a folder, end it with a ConflictError. Client files are left
 // out: package site places them.
-func Union(parts []Part) iter.Seq2[bundle.File, error] {
+func Union(parts []Part) iter.Seq2[bundle.File, error] { return union(parts, nil) }
+
+// Agree is whether parts can be published together: Union, and for the sets that are
+// coming also media types, which are part of what a client gets. What is published may
+// differ in them, from before they were compared.
+func Agree(parts []Part, coming map[string]bool) error {
+	for _, err := range union(parts, coming) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func union(parts []Part, typed map[string]bool) iter.Seq2[bundle.File, error] {
 	return func(yield func(bundle.File, error) bool) {
 		due, stop, err := muster(parts)
 		defer stop()
@@ -104,7 +131,7 @@ func Union(parts []Part) iter.Seq2[bundle.File, error] {
 			now := *due[0]
 			more, err := due[0].advance()
 			if err == nil {
-				err = now.conflict(&last)
+				err = now.conflict(&last, typed)
 			}
 			if err != nil {
 				yield(bundle.File{}, err)
@@ -148,12 +175,14 @@ func muster(parts []Part) (due queue, stop func(), err error) {
 	return due, stop, nil
 }
 
-// conflict compares a file with the one before it in the union. Everything
-// below a folder comes directly after a file of the folder's name.
-func (m *member) conflict(before *member) error {
+// conflict compares a file with the one before it in the union, its media type too where
+// one of the sets is in typed. Everything below a folder comes directly after a file of
+// the folder's name.
+func (m *member) conflict(before *member, typed map[string]bool) error {
 	same := m.file.Path == before.file.Path
 	below := before.file.Path != "" && strings.HasPrefix(m.file.Path, before.file.Path+"/")
-	if !below && (!same || m.file.Digest == before.file.Digest) {
+	otherType := same && m.file.MediaType != before.file.MediaType && m.set != before.set && (typed[m.set] || typed[before.set])
+	if !below && (!same || m.file.Digest == before.file.Digest && !otherType) {
 		return nil
 	}
 	e := &ConflictError{
@@ -163,6 +192,9 @@ func (m *member) conflict(before *member) error {
 	}
 	if same {
 		e.Digests = [2]bundle.Digest{before.file.Digest, m.file.Digest}
+	}
+	if same && m.file.Digest == before.file.Digest {
+		e.Types = [2]string{before.file.MediaType, m.file.MediaType}
 	}
 	return e
 }

@@ -201,6 +201,7 @@ func refusalHint(err error, mirror string) string {
 	var damage *verify.DamageError
 	var conflict *unpack.ConflictError
 	var beyond *reach.Error
+	var notGiven *unpack.BeyondError
 	switch {
 	case errors.As(err, &unsigned):
 		return "a bundle is signed when its export ends: let it finish there, or copy its bundle.*.sigstore.json too"
@@ -224,12 +225,63 @@ func refusalHint(err error, mirror string) string {
 		return "bring the bundle it builds on, or on the connected side: gapbundle export SPEC " + OtherBase(base.Have)
 	case errors.As(err, &damage):
 		return fmt.Sprintf("copy %s again from the side that made it, with any tool, and repeat the command; nothing else needs to be copied", damage.Volume)
+	case errors.As(err, &notGiven):
+		return givenHint(notGiven, mirror)
 	case errors.As(err, &beyond):
 		return fmt.Sprintf("nothing of it was published, and no flag admits it: the exporting side has to correct what is named, with its newest gapbundle; if nobody there made this, its key is in other hands: gapbundle trust list --mirror %s", mirror)
 	case errors.As(err, &conflict):
-		return fmt.Sprintf("let one of the two specs alone bring it, or give one of them another path there, or let go of a set: gapbundle forget %s %s", mirror, conflict.Sets[0])
+		return fmt.Sprintf("decide whose it is: gapbundle trust give %[1]s %[2]s --mirror %[3]s, or gapbundle trust set-mounts KEY PATTERN... --mirror %[3]s for what a key may own; or let go of a set: gapbundle forget %[3]s %[4]s; or let one of the two specs alone bring it, or give one of them another path there",
+			placeOf(conflict.Path), conflict.Sets[1], mirror, conflict.Sets[0])
 	}
 	return ""
+}
+
+// givenHint is the line that would give a key what its set has.
+func givenHint(e *unpack.BeyondError, mirror string) string {
+	const advice = "if the set may have it: "
+	if len(e.Keys) == 0 {
+		return ""
+	}
+	k := e.Keys[0]
+	var mounts, hosts []string
+	for _, p := range e.Places {
+		if p.Host != "" {
+			hosts = append(hosts, p.Host)
+		} else {
+			mounts = append(mounts, p.Pattern)
+		}
+	}
+	line := "gapbundle trust set-mounts " + k.ID.Short()
+	if len(mounts) > 0 {
+		line += " " + quoted(append(slices.Clone(k.Mounts), mounts...))
+	}
+	if len(hosts) > 0 {
+		for _, h := range append(slices.Clone(k.Hosts), hosts...) {
+			line += " --host " + quoted([]string{h})
+		}
+	}
+	return advice + line + " --set " + k.Set + " --mirror " + mirror
+}
+
+// placeOf is what would be handed over of a path that two sets want: of a file of an
+// image, the image.
+func placeOf(path string) string {
+	for _, area := range []string{"/manifests/", "/blobs/", "/referrers/"} {
+		if at := strings.LastIndex(path, area); at > 0 && strings.HasPrefix(path, "v2/") {
+			return path[:at]
+		}
+	}
+	return path
+}
+
+// quoted are words for a shell.
+func quoted(words []string) string {
+	for i, word := range words {
+		if strings.ContainsAny(word, "* '\"$&;()<>|") {
+			words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func keysHint(e *verify.KeysError, mirror string) string {

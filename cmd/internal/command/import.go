@@ -102,5 +102,6 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", n)
 	}
+	writeUnbounded(w, r.Unbounded, c.String("to"))
 	writeWaiting(w, r.Waiting)
 }

@@ -152,7 +152,9 @@ func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 			rows = append(rows, []string{"  overrides", strings.Join(set.Overrides, ", ")})
 		}
 		WriteTable(w, rows)
+		writeReach(w, set, s.Dir)
 	}
+	writeUnbounded(w, s.Unbounded, s.Dir)
 	for _, p := range s.Pending {
 		fmt.Fprintf(w, "\npending %s: %d of %d volumes placed, missing %s\n", p.Name, p.Placed, p.Volumes, strings.Join(p.Missing, ", "))
 	}
@@ -169,6 +171,25 @@ func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 		fmt.Fprintf(w, "\nnote: %s\n", n)
 	}
 	writeWaiting(w, s.Waiting)
+}
+
+// writeReach prints what a set's client files do without a signature, and what it has
+// that its next bundle must not have, with the command for it.
+func writeReach(w io.Writer, set unpack.SetStatus, mirror string) {
+	for _, line := range set.Allowed {
+		fmt.Fprintf(w, "  unsigned: %s\n", line)
+	}
+	for _, o := range set.Outside {
+		fmt.Fprintf(w, "  outside: /%s: %s\n", o.Path, o.Problem)
+		switch {
+		case o.Host != "":
+			fmt.Fprintf(w, "    gapbundle trust set-mounts %s --host %s --mirror %s, with the hosts that it has\n", o.Key.Short(), o.Host, mirror)
+		case o.Pattern != "":
+			fmt.Fprintf(w, "    gapbundle trust set-mounts %s %s --mirror %s, with the patterns that it has\n", o.Key.Short(), o.Pattern, mirror)
+		default:
+			fmt.Fprintf(w, "    refused when it comes again: the exporting side has to correct it; gapbundle forget %s %s takes it out now\n", mirror, set.Set)
+		}
+	}
 }
 
 // writeWaiting names the sources whose pages need the mirror's address.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,9 +21,6 @@ func TrustCommand() *cli.Command {
 	changing := func(more ...cli.Flag) []cli.Flag {
 		return append(append([]cli.Flag{mirrorFlag()}, more...), DryRunFlag(), RetryLockFlag())
 	}
-	setFlag := func() cli.Flag {
-		return &cli.StringFlag{Name: "set", Usage: "the `NAME` of the set, or the word any", Value: verify.AnySet}
-	}
 	return &cli.Command{
 		Name:     "trust",
 		Usage:    "whom the mirror trusts: the importing side's policy",
@@ -35,10 +33,12 @@ gapbundle trust list --mirror /srv/mirror`,
 				Description: `FILE is a public key in PEM for the roles exporter and approver, which sign bundles,
 and an OpenPGP certificate for the roles site and upstream, which clients inside
 are told to trust. The mirror's folder is made if it is not there. On a terminal
-the fingerprint is shown and has to be confirmed.`,
+the fingerprint is shown and has to be confirmed. An exporter's key reaches what
+--mount and --host give it; without them, what no other set has.`,
 				UsageText: `gapbundle trust add --mirror /srv/mirror --role exporter --set slurm-site exporter.pub
-gapbundle trust add --mirror /srv/mirror --role upstream --yes slurm.asc`,
-				Flags: changing(append(ConfirmFlags(), setFlag(),
+gapbundle trust add --mirror /srv/mirror --role exporter --set slurm-site --mount 'apt/*' --mount files/download.schedmd.com exporter.pub
+gapbundle trust add --mirror /srv/mirror --role upstream --set slurm-site --yes slurm.asc`,
+				Flags: changing(append(ConfirmFlags(), Needed("set", "the `NAME` of the set, or the word any"), mountsFlag(), hostsFlag(),
 					&cli.GenericFlag{Name: "role", Usage: "`ROLE` of the key", Required: true,
 						Value: &Choice{Of: []string{string(verify.RoleExporter), string(verify.RoleApprover), string(verify.RoleSite), string(verify.RoleUpstream)}}})...),
 			}, trustAdd),
@@ -57,6 +57,24 @@ gapbundle trust add --mirror /srv/mirror --role upstream --yes slurm.asc`,
 				UsageText: "gapbundle trust remove 3fc9b689459d --mirror /srv/mirror",
 				Flags:     changing(),
 			}, trustRemove),
+			Leaf(&cli.Command{
+				Name: "set-mounts", Usage: "what an exporter's key may own, from the next bundle on", ArgsUsage: "KEY [PATTERN]...",
+				Description: `PATTERN is a web path without its first slash, compared by whole components; * stands
+for exactly one, and everything below belongs to it: 'apt/*', v2/nvcr.io,
+git/github.com/NVIDIA. The patterns take the place of those that the key had; the
+word any lets it take what no other set has. What a set has outside of them stays
+published, and status lists it.`,
+				UsageText: "gapbundle trust set-mounts 3fc9b689459d 'apt/*' v2/nvcr.io --mirror /srv/mirror",
+				Flags:     changing(Text("set", "only for this set, where the key has several: its `NAME`"), hostsFlag()),
+			}, trustSetMounts),
+			Leaf(&cli.Command{
+				Name: "give", Usage: "hand a path or a mount over to a set", ArgsUsage: "PATH SET",
+				Description: `PATH is a web path without its first slash. What another set publishes there stays
+until the next bundle of SET is imported; bundles of other sets that have something
+there are refused from now on.`,
+				UsageText: "gapbundle trust give v2/registry.k8s.io/pause k8s-site --mirror /srv/mirror",
+				Flags:     changing(),
+			}, trustGive),
 			Leaf(&cli.Command{
 				Name: "adopt", Usage: "bind a set to another stream, whose numbers begin anew", ArgsUsage: "STREAM",
 				Description: `An exporter that lost its state begins a new stream. Its bundles are refused until
@@ -85,6 +103,9 @@ func trustAdd(c *cli.Context, o *Output) error {
 	role, set, file := verify.Role(ValueOf[*Choice](c, "role").value), c.String("set"), c.Args().First()
 	var fingerprint string
 	var add func(*verify.Policy) error
+	if role != verify.RoleExporter && (patterns(c, "mount") != nil || patterns(c, "host") != nil) {
+		return &UsageError{fmt.Sprintf("role %s: owns nothing in the mirror", role), "--mount and --host are for the role exporter"}
+	}
 	switch role {
 	case verify.RoleSite, verify.RoleUpstream:
 		_, fpr, err := pubkeys.LoadOpenPGP(file)
@@ -102,13 +123,13 @@ func trustAdd(c *cli.Context, o *Output) error {
 		}
 		fingerprint = id.String()
 		add = func(p *verify.Policy) error {
-			return p.Add(verify.Key{Role: role, Set: set, ID: id, PEM: string(pem), Added: time.Now()})
+			return p.Add(verify.Key{Role: role, Set: set, ID: id, PEM: string(pem), Added: time.Now(), Mounts: patterns(c, "mount"), Hosts: patterns(c, "host")})
 		}
 	}
 	if err := ConfirmFingerprint(c, o, fmt.Sprintf("%s: %s key for set %s", file, role, set), fingerprint); err != nil {
 		return err
 	}
-	done := fmt.Sprintf("add %s %s for %s", role, fingerprint, set)
+	done := fmt.Sprintf("add %s %s for %s", role, fingerprint, set) + given(patterns(c, "mount"), patterns(c, "host"))
 	if err := makeMirror(c, o, c.String("mirror")); errors.Is(err, bundle.ErrIncomplete) && c.Bool("dry-run") {
 		showChange(c, o, done) // the mirror would be made
 		return nil
@@ -141,6 +162,57 @@ func trustRemove(c *cli.Context, o *Output) error {
 	})
 }
 
+func mountsFlag() cli.Flag {
+	return List("mount", "`PATTERN` of web paths that the set may own; * is one component; default: what no other set has")
+}
+
+func hostsFlag() cli.Flag {
+	return List("host", "public `NAME` that the set may answer for, or *.NAME; default: any")
+}
+
+// patterns are the values of a flag, nil where it was not given.
+func patterns(c *cli.Context, name string) []string {
+	if !c.IsSet(name) {
+		return nil
+	}
+	return c.StringSlice(name)
+}
+
+// given says, for the journal, what a key was given.
+func given(mounts, hosts []string) string {
+	text := ""
+	if mounts != nil {
+		text += ", mounts " + strings.Join(mounts, " ")
+	}
+	if hosts != nil {
+		text += ", hosts " + strings.Join(hosts, " ")
+	}
+	return text
+}
+
+func trustSetMounts(c *cli.Context, o *Output) error {
+	key, mounts, hosts := c.Args().First(), c.Args().Tail(), patterns(c, "host")
+	done := "set mounts of " + key + given(mounts, hosts)
+	switch {
+	case len(mounts) == 0 && hosts == nil:
+		return &UsageError{"gapbundle trust set-mounts: no PATTERN given", "name what the key may own, or the word any for what no other set has"}
+	case len(mounts) == 0:
+		mounts, done = nil, "set hosts of "+key+given(nil, hosts) // the mounts stay
+	case slices.Equal(mounts, []string{verify.AnySet}):
+		mounts = []string{}
+	}
+	return updatePolicy(c, o, done, func(p *verify.Policy) error {
+		return p.SetPatterns(key, c.String("set"), mounts, hosts)
+	})
+}
+
+func trustGive(c *cli.Context, o *Output) error {
+	path, set := c.Args().Get(0), c.Args().Get(1)
+	return withMirror(c, o, c.String("mirror"), func(m *unpack.Mirror) error {
+		return m.Give(c.Context, path, set)
+	}, fmt.Sprintf("give %s to set %s", path, set))
+}
+
 func trustAdopt(c *cli.Context, o *Output) error {
 	set, stream := c.String("set"), c.Args().First()
 	return withMirror(c, o, c.String("mirror"), func(m *unpack.Mirror) error {
@@ -171,17 +243,42 @@ func trustList(c *cli.Context, o *Output) error {
 	if err != nil {
 		return err
 	}
-	o.Show(policy, func(w io.Writer) { writePolicy(w, policy) })
+	g, err := m.Current()
+	if err != nil && !errors.Is(err, bundle.ErrIncomplete) {
+		return err
+	}
+	o.Show(policy, func(w io.Writer) {
+		writePolicy(w, policy)
+		if g != nil && len(g.Sets) > 1 {
+			writeUnbounded(w, policy.Unbounded(), m.Dir())
+		}
+	})
 	return nil
 }
 
+// writeUnbounded names keys that may take whatever no other set has, in a mirror with
+// several sets.
+func writeUnbounded(w io.Writer, keys []verify.Key, mirror string) {
+	for _, k := range keys {
+		fmt.Fprintf(w, "key %s of set %s has no patterns and may take any path that no other set has (gapbundle trust set-mounts %s PATTERN... --mirror %s)\n",
+			k.ID.Short(), k.Set, k.ID.Short(), mirror)
+	}
+}
+
 func writePolicy(w io.Writer, p *verify.Policy) {
-	rows := [][]string{{"ROLE", "SET", "ADDED", "FINGERPRINT"}}
+	rows := [][]string{{"ROLE", "SET", "ADDED", "FINGERPRINT", "MAY OWN"}}
 	for _, k := range p.Keys {
-		rows = append(rows, []string{string(k.Role), k.Set, HumanTime(k.Added), k.ID.String()})
+		may := ""
+		if k.Role == verify.RoleExporter {
+			may = FirstOf(strings.Join(k.Mounts, " "), "what no other set has")
+		}
+		if len(k.Hosts) > 0 {
+			may += "; answers for " + strings.Join(k.Hosts, " ")
+		}
+		rows = append(rows, []string{string(k.Role), k.Set, HumanTime(k.Added), k.ID.String(), may})
 	}
 	for _, k := range p.OpenPGP {
-		rows = append(rows, []string{string(k.Role), k.Set, HumanTime(k.Added), k.Fingerprint})
+		rows = append(rows, []string{string(k.Role), k.Set, HumanTime(k.Added), k.Fingerprint, ""})
 	}
 	WriteTable(w, rows)
 	fmt.Fprintf(w, "required signatures: exporter %d, approver %d\n", p.Required(verify.RoleExporter), p.Required(verify.RoleApprover))
