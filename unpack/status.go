@@ -110,7 +110,7 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	for _, t := range ratchets {
 		set := setStatus(m.state, t, g.Set(t.Set))
 		if published := g.Set(t.Set); published != nil {
-			if err := m.reachStatus(&set, published, policy); err != nil {
+			if err := reachStatus(m, &set, published, policy); err != nil {
 				return nil, fmt.Errorf("set %s: %w", t.Set, err)
 			}
 		}

@@ -27,12 +27,12 @@ type Outside struct {
 // reachStatus fills in what is known of the reach of a published set. What was judged at
 // its import is on record; what was imported by a program without these rules is judged
 // now, which reads its lists. What its keys were given may change at any time.
-func (m *Mirror) reachStatus(s *SetStatus, g *tree.GenerationSet, policy *verify.Policy) error {
+func reachStatus(m *Mirror, s *SetStatus, g *tree.GenerationSet, policy *verify.Policy) error {
 	of := reach.Set{Name: g.Set, Files: func(i int) iter.Seq2[bundle.File, error] { return m.trees.Served(&g.Repositories[i]) }}
 	for _, r := range g.Repositories {
 		of.Repositories = append(of.Repositories, r.Repository)
 	}
-	if err := m.outsidePatterns(s, g, of, policy); err != nil {
+	if err := outsidePatterns(s, g, of, policy); err != nil {
 		return err
 	}
 	if g.Reach != nil && g.Reach.Rules >= reach.Rules {
@@ -57,7 +57,7 @@ func (m *Mirror) reachStatus(s *SetStatus, g *tree.GenerationSet, policy *verify
 
 // outsidePatterns lists what the set has and its keys are not given. A key that is
 // trusted no longer was given nothing that could be compared.
-func (m *Mirror) outsidePatterns(s *SetStatus, g *tree.GenerationSet, of reach.Set, policy *verify.Policy) error {
+func outsidePatterns(s *SetStatus, g *tree.GenerationSet, of reach.Set, policy *verify.Policy) error {
 	bounded := false
 	var key bundle.Digest
 	for _, signer := range g.Signers {
