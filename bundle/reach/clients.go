@@ -186,8 +186,8 @@ func isSteps(web string) bool {
 // a mount of the set.
 func (c *client) source(field, value string) *bundle.Repository {
 	rest, ok := strings.CutPrefix(value, baseMark)
-	if !ok || !strings.HasPrefix(rest, "/") {
-		c.wrong("%s %.200q: want an address that begins with %s/", field, value, baseMark)
+	if !ok || !strings.HasPrefix(rest, "/") || strings.Trim(rest, "/") == "" {
+		c.wrong("%s %.200q: want an address below %s/", field, value, baseMark)
 		return nil
 	}
 	return c.repository(rest)

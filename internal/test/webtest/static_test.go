@@ -26,23 +26,23 @@ func odd() []string {
 // first is what most tests publish first.
 func first() map[string]File {
 	return map[string]File{
-		"apt/demo/dists/stable/InRelease":                             {Content: "release one\n"},
-		"apt/demo/pool/a/g++-12_1.0~rc1+b1_amd64.deb":                 {Content: "deb one"},
-		"apt/demo/pool/a/gone.deb":                                    {Content: "only in one"},
-		"files/example.org/a b/100% grün.txt":                         {Content: "grün\n"},
-		"files/example.org/page.php":                                  {Content: "<?php echo 1 ?>"},
-		"files/example.org/archive.tar.gz":                            {Content: strings.Repeat("not really gzip ", 1000)},
-		"files/example.org/doc.var":                                   {Content: "URI: doc\n"},
-		"files/example.org/README":                                    {Content: "no extension"},
-		"files/example.org/typed.bin":                                 {Content: "typed", MediaType: "application/x-demo+json"},
-		"files/example.org/sub/file.txt":                              {Content: strings.Repeat("0123456789", 1000)},
-		"files/example.org/simple/index.html":                         {Content: "<p>index</p>"},
-		"files/example.org/.hidden":                                   {Content: "hidden"},
-		"files/example.org/.git/config":                               {Content: "hidden"},
-		"v2/reg.example/tool/manifests/1.0":                           {Content: `{"a":1}`, MediaType: indexType},
-		"v2/reg.example/tool/manifests/old":                           {Content: `{"a":0}`, MediaType: indexType},
-		"v2/reg.example/tool/blobs/sha256:" + strings.Repeat("a", 64): {Content: "blob"},
-		"_gapbundle/clients/apt/apt-demo.sources":                         {Content: "URIs: @BASE@/apt/demo\n"},
+		"apt/demo/dists/stable/InRelease":                               {Content: "release one\n"},
+		"apt/demo/pool/a/g++-12_1.0~rc1+b1_amd64.deb":                   {Content: "deb one"},
+		"apt/demo/pool/a/gone.deb":                                      {Content: "only in one"},
+		"files/example.org/a b/100% grün.txt":                           {Content: "grün\n"},
+		"files/example.org/page.php":                                    {Content: "<?php echo 1 ?>"},
+		"files/example.org/archive.tar.gz":                              {Content: strings.Repeat("not really gzip ", 1000)},
+		"files/example.org/doc.var":                                     {Content: "URI: doc\n"},
+		"files/example.org/README":                                      {Content: "no extension"},
+		"files/example.org/typed.bin":                                   {Content: "typed", MediaType: "application/x-demo+json"},
+		"files/example.org/sub/file.txt":                                {Content: strings.Repeat("0123456789", 1000)},
+		"files/example.org/simple/index.html":                           {Content: "<p>index</p>"},
+		"files/example.org/.hidden":                                     {Content: "hidden"},
+		"files/example.org/.git/config":                                 {Content: "hidden"},
+		"v2/docker.io/lib/tool/manifests/1.0":                           {Content: `{"a":1}`, MediaType: indexType},
+		"v2/docker.io/lib/tool/manifests/old":                           {Content: `{"a":0}`, MediaType: indexType},
+		"v2/docker.io/lib/tool/blobs/sha256:" + strings.Repeat("a", 64): {Content: "blob"},
+		"_gapbundle/clients/apt/apt-demo.sources":                       {Content: "URIs: @BASE@/apt/demo\n"},
 	}
 }
 
@@ -60,7 +60,7 @@ func second() map[string]File {
 	files := first()
 	files["apt/demo/dists/stable/InRelease"] = File{Content: "release two\n"}
 	delete(files, "apt/demo/pool/a/gone.deb")
-	delete(files, "v2/reg.example/tool/manifests/old")
+	delete(files, "v2/docker.io/lib/tool/manifests/old")
 	files["files/example.org/new.txt"] = File{Content: "new"}
 	return files
 }
@@ -172,12 +172,12 @@ func testContent(t *testing.T, f mirror, start startFunc) {
 		answer{"/files/example.org/simple/", 200, "<p>index</p>", "text/html; charset=utf-8"},
 		answer{"/files/example.org/sub/file.txt/", 404, "", ""},
 		answer{"/files/example.org/none", 404, "", ""},
-		answer{"/v2/reg.example/tool/manifests/1.0", 200, `{"a":1}`, indexType},
-		answer{"/v2/tool/manifests/1.0", 200, `{"a":1}`, indexType},
-		answer{"/v2/reg.example/tool/tags/list", 200, "{\"name\":\"reg.example/tool\",\"tags\":[\"1.0\",\"old\"]}\n", "application/json"},
-		answer{"/v2/tool/tags/list", 200, "{\"name\":\"tool\",\"tags\":[\"1.0\",\"old\"]}\n", "application/json"},
+		answer{"/v2/docker.io/lib/tool/manifests/1.0", 200, `{"a":1}`, indexType},
+		answer{"/v2/lib/tool/manifests/1.0", 200, `{"a":1}`, indexType},
+		answer{"/v2/docker.io/lib/tool/tags/list", 200, "{\"name\":\"docker.io/lib/tool\",\"tags\":[\"1.0\",\"old\"]}\n", "application/json"},
+		answer{"/v2/lib/tool/tags/list", 200, "{\"name\":\"lib/tool\",\"tags\":[\"1.0\",\"old\"]}\n", "application/json"},
 		answer{"/v2/", 200, "", ""},
-		answer{"/v2/tool/manifests/none", 404, "", ""},
+		answer{"/v2/lib/tool/manifests/none", 404, "", ""},
 	))
 	testUnreachable(t, s)
 	testFolders(t, s)
@@ -282,7 +282,7 @@ func testRanges(t *testing.T, f mirror, start startFunc) {
 			t.Errorf("%q: status %d, body %.40q, want %d, %.40q", c.header, resp.StatusCode, body, c.status, c.body)
 		}
 	}
-	resp, body := do(t, s, http.MethodGet, "/v2/reg.example/tool/manifests/1.0", "Range", "bytes=1-3")
+	resp, body := do(t, s, http.MethodGet, "/v2/docker.io/lib/tool/manifests/1.0", "Range", "bytes=1-3")
 	if resp.StatusCode != http.StatusPartialContent || body != `"a"` || resp.Header.Get("Content-Type") != indexType {
 		t.Errorf("range of a typed file: status %d, %q, %s", resp.StatusCode, body, resp.Header.Get("Content-Type"))
 	}
@@ -316,9 +316,9 @@ func testSwitch(t *testing.T, f mirror, start startFunc) {
 	check("publish", same, 304, "")
 	testAnswers(t, s, []answer{
 		{"/apt/demo/pool/a/gone.deb", 200, "only in one", "application/vnd.debian.binary-package"},
-		{"/v2/reg.example/tool/manifests/old", 200, `{"a":0}`, indexType},
-		{"/v2/tool/manifests/old", 200, `{"a":0}`, indexType},
-		{"/v2/tool/tags/list", 200, "{\"name\":\"tool\",\"tags\":[\"1.0\"]}\n", "application/json"},
+		{"/v2/docker.io/lib/tool/manifests/old", 200, `{"a":0}`, indexType},
+		{"/v2/lib/tool/manifests/old", 200, `{"a":0}`, indexType},
+		{"/v2/lib/tool/tags/list", 200, "{\"name\":\"lib/tool\",\"tags\":[\"1.0\"]}\n", "application/json"},
 		{"/files/example.org/new.txt", 200, "new", ""},
 		{"/files/example.org/.hidden", 404, "", ""},
 		{"/apt/demo/pool/a/none.deb", 404, "", ""},
@@ -330,7 +330,7 @@ func testSwitch(t *testing.T, f mirror, start startFunc) {
 	check("forward", changed, 200, "release two\n")
 	f.Publish(second())
 	check("again", changed, 304, "")
-	testAnswers(t, s, []answer{{"/apt/demo/pool/a/gone.deb", 404, "", ""}, {"/v2/tool/manifests/old", 404, "", ""}})
+	testAnswers(t, s, []answer{{"/apt/demo/pool/a/gone.deb", 404, "", ""}, {"/v2/lib/tool/manifests/old", 404, "", ""}})
 }
 
 // testSlow: a download that began before a switch ends with what it began with.
