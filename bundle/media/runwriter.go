@@ -116,6 +116,15 @@ func (rw *RunWriter) Done(key string) (Written, bool) {
 	return w, true
 }
 
+// Has returns the size of a blob that this run has already: it need not be read again,
+// and Append of an item with this digest and size does not open it.
+func (rw *RunWriter) Has(d bundle.Digest) (size int64, ok bool) {
+	if d.IsZero() {
+		return 0, false
+	}
+	return rw.written.Size(d)
+}
+
 func (rw *RunWriter) place(size int64) []segment {
 	rw.segments = rw.cut.place(rw.segments[:0], size)
 	return rw.segments

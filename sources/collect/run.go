@@ -61,17 +61,22 @@ func (u *outcome) settle(err error) {
 
 // known asks the artifact about content that is not read. The error names
 // source and path.
-func (c *crew) known(ctx context.Context, u *outcome) (err error) {
+func (c *crew) known(ctx context.Context, u *outcome) error {
+	if err := c.checkKnown(ctx, u); err != nil {
+		return u.named(asUpstream(err, u.artifact))
+	}
+	return nil
+}
+
+// checkKnown is known without the names.
+func (c *crew) checkKnown(ctx context.Context, u *outcome) (err error) {
 	if u.artifact.Known != nil {
 		err = u.artifact.Known(ctx)
 	}
 	if err == nil {
 		err = c.ensureKept(ctx, u)
 	}
-	if err != nil {
-		return u.named(asUpstream(err, u.artifact))
-	}
-	return nil
+	return err
 }
 
 // named puts source and path before an error, and before each of several, so that
@@ -306,6 +311,13 @@ func (c *crew) append(ctx context.Context, w *media.RunWriter, l *loading) (medi
 		}
 		item.Open = sources.InMemory(l.bytes, l.content.Validator)
 	case a.File.Size < 0:
+		if size, ok := w.Has(a.File.Digest); ok { // another source has brought it
+			item.Size = size
+			if err := c.checkKnown(ctx, l.outcome); err != nil {
+				return media.Written{}, err
+			}
+			break
+		}
 		spooled, err := c.spool(ctx, a)
 		if err != nil {
 			return media.Written{}, err

@@ -100,7 +100,7 @@ func of(mounted map[string]map[string]bundle.Digest, source string) map[string]b
 }
 
 // once are the origins of the plan's artifacts that one request is enough for: their
-// size is known, and the kind does not look into them for each source.
+// size or their digest is known, and the kind does not look into them for each source.
 func (r *rig) once() map[string]bool {
 	r.t.Helper()
 	resolved, done := r.resolve()
@@ -111,7 +111,7 @@ func (r *rig) once() map[string]bool {
 			if err != nil {
 				r.t.Fatal(err)
 			}
-			if a.File.Size >= 0 && a.Known == nil {
+			if (a.File.Size >= 0 || !a.File.Digest.IsZero()) && a.Known == nil {
 				all[a.Evidence.Origin] = true
 			}
 		}
