@@ -1,6 +1,7 @@
 package sources
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -23,6 +24,9 @@ type Spec struct {
 	// From is the name of the source that derived this one, empty for one
 	// that stands in the spec file.
 	From string
+	// Reasons say why what a derived source names is in the mirror, by the reference or
+	// URL as its options have it; "" is for all others. nil: its options are the reason.
+	Reasons map[string]string
 	// At is "file:line:column" of the entry in the spec file, for errors;
 	// empty for a derived one.
 	At string
@@ -31,6 +35,12 @@ type Spec struct {
 	// keys, wrong types and bad values are reported, with their positions.
 	// Errors match bundle.ErrUsage.
 	Decode func(into any) error
+}
+
+// Reason is why what the options name is in the mirror: who derived the source says
+// so, otherwise it is the option that names it.
+func (s *Spec) Reason(name, option string) string {
+	return cmp.Or(s.Reasons[name], s.Reasons[""], option)
 }
 
 // Kind is what one folder below sources provides: a value of functions, nil

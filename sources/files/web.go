@@ -51,7 +51,7 @@ func newWeb(spec sources.Spec, o options) (*web, error) {
 	w := &web{name: spec.Name, pos: o.Pos, byURL: map[string]*remote{}}
 	var errs []error
 	for _, e := range o.URLs {
-		errs = append(errs, w.add(e, "urls"))
+		errs = append(errs, w.add(e, spec.Reason(e.URL, "urls")))
 	}
 	if o.List != "" {
 		entries, err := readList(sources.Within(spec.Dir, o.List), o.List)

@@ -14,6 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/galaxy/tarball"
+	"github.com/gapbundle/gapbundle/sources/galaxy/version"
 	"github.com/gapbundle/gapbundle/sources/keyring"
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
@@ -44,7 +45,9 @@ func (e *entry) lay(ctx context.Context, env *sources.Env, c *chosen) (sources.R
 		all = append(all, role(env, p))
 	}
 	for file, archive := range c.archives {
-		all = append(all, local(localRole(file), file, archive.digest, archive.size))
+		a := local(localRole(file), file, archive.digest, archive.size)
+		a.Entries = sources.NewEntries(sources.Entry{Name: filepath.Base(file), Type: bundle.TypeRole})
+		all = append(all, a)
 	}
 	pages, err := c.pages(repo.Mount)
 	if err != nil {
@@ -65,6 +68,32 @@ func (e *entry) lay(ctx context.Context, env *sources.Env, c *chosen) (sources.R
 		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %d archives: nothing but the connection vouches for them; they are pinned from now on", unpinned, len(all)))
 	}
 	return repo, nil
+}
+
+// requires is the versions of Ansible that a collection is for, for people.
+func requires(ansible string) string {
+	if ansible == "" {
+		return ""
+	}
+	return "requires ansible " + ansible
+}
+
+// compareVersions orders collections by semantic versions and roles as ansible-galaxy
+// does. What it cannot compare has no order.
+func compareVersions(typ, a, b string) int {
+	if typ == bundle.TypeRole {
+		order, err := version.CompareTags(a, b)
+		if err != nil {
+			return 0
+		}
+		return order
+	}
+	x, errA := version.Parse(a)
+	y, errB := version.Parse(b)
+	if errA != nil || errB != nil {
+		return strings.Compare(a, b)
+	}
+	return version.Compare(x, y)
 }
 
 // public are the addresses that the mirror can answer for: the API's, and those of the folders that
@@ -94,14 +123,17 @@ func mountOf(source string) string { return Name + "/" + sources.FileName(source
 func (c *chosen) collection(env *sources.Env, t *trust, p *pick) (sources.Artifact, error) {
 	r := p.Release
 	name := artifactPath(p.Name, r.Version.String())
+	entries := sources.NewEntries(sources.Entry{Name: p.Name, Type: bundle.TypeCollection, Version: r.Version.String(), Summary: requires(r.RequiresAnsible)})
 	if r.URL == "" { // on disk, and opened already
-		return local(name, r.Page, r.Digest, r.Size), nil
+		a := local(name, r.Page, r.Digest, r.Size)
+		a.Entries = entries
+		return a, nil
 	}
 	pin, pinned := env.Lock.Lookup(r.Page)
 	a := sources.Artifact{
 		File:      bundle.File{Path: name, Size: r.Size, Digest: r.Digest},
 		Evidence:  bundle.Evidence{Path: name, Origin: fetch.Redact(r.URL), Vouched: t.vouched(p, pinned && pin.Digest == r.Digest), Reason: "asked for by " + p.By},
-		Validator: t.mark(p),
+		Validator: t.mark(p), Entries: entries,
 	}
 	want := upstream.Want{Sum: upstream.SHA256(r.Digest), Size: r.Size, Index: r.Page}
 	a.Open = upstream.Validated(upstream.At(r.URL).OpenChecked(env, want, func(where string) upstream.Verifier {
@@ -149,6 +181,7 @@ func role(env *sources.Env, p *rolePick) sources.Artifact {
 		File:     bundle.File{Path: name, Size: p.size, Digest: p.digest},
 		Evidence: bundle.Evidence{Path: name, Origin: fetch.Redact(p.url), Vouched: vouched, Reason: "asked for by " + p.by},
 		Open:     env.InScratch(p.local),
+		Entries:  sources.NewEntries(sources.Entry{Name: p.full(), Type: bundle.TypeRole, Version: p.tag}),
 	}
 }
 

@@ -26,6 +26,7 @@ func Kind() sources.Kind {
 		Options: func() any { return new(options) },
 		New:     newSource,
 		Check:   check,
+		Compare: compareVersions,
 		Deep:    deep,
 		Clients: clients,
 	}

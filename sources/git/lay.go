@@ -133,6 +133,11 @@ func (m *mirror) files() ([]sources.Artifact, error) {
 			files = append(files, a)
 		}
 	}
+	for i := range files {
+		if files[i].File.Path == m.dir+"/"+namePacked {
+			files[i].Entries = m.entries(files)
+		}
+	}
 	return append(files, m.objects()...), nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 
@@ -88,6 +89,9 @@ func gather(ctx context.Context, env *sources.Env, all []*selection) error {
 type base struct {
 	files map[string]sources.Recorded
 	found map[string]record // images by mark
+
+	entries sync.Once
+	byPath  map[string]sources.EntryList
 }
 
 // checked reports whether the base has this very line, so that the content was looked at

@@ -31,6 +31,7 @@ func Kind() sources.Kind {
 		Options: func() any { return new(options) },
 		New:     newSource,
 		Check:   check,
+		Compare: compareVersions,
 		Clients: clients,
 	}
 }

@@ -51,7 +51,9 @@ func lay(env *sources.Env, all []*selection) (*sources.Plan, error) {
 			plan.Scratch += int64(len(r.page.Content))
 		}
 		if also := s.derived(images); also != nil {
-			plan.Also = append(plan.Also, sources.Derived{Spec: sources.Given(s.entry.spec, ociKind, also)})
+			spec := sources.Given(s.entry.spec, ociKind, also)
+			spec.Reasons = s.reasons()
+			plan.Also = append(plan.Also, sources.Derived{Spec: spec})
 		}
 	}
 	return plan, nil
@@ -147,6 +149,7 @@ func (c *chart) artifacts(env *sources.Env) []sources.Artifact {
 	if !c.told.IsZero() {
 		a.Evidence.Annotations = map[string]string{toldKey: c.told.String()}
 	}
+	a.Entries = c.entries(env)
 	a.Checked = c.base.checked(a.File)
 	if c.prov == nil {
 		return []sources.Artifact{a}

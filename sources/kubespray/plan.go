@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
@@ -200,12 +201,16 @@ func lay(p *sources.Plan, c chosen) error {
 	for _, l := range c.images {
 		images.WriteString(l.text + "\n")
 	}
+	pinned := sources.Made(pinsName, append(content, '\n'), "what the files are pinned by")
+	pinned.Entries = sources.NewEntries(sources.Entry{
+		Name: Name, Type: bundle.TypeDeployment, Version: c.release, Summary: fmt.Sprintf("%d files, %d images", len(c.pins.Files), len(c.images)),
+	})
 	repo := sources.Repository{
 		Name: c.spec.Name, Mount: path.Join(Name, sources.FileName(c.spec.Name)), Notes: c.notes, Annotations: c.annotations(), Lines: c.lines(),
 		Artifacts: sources.List([]sources.Artifact{
 			sources.Made(filesName, []byte(files.String()), "the files that Kubespray downloads"),
 			sources.Made(imagesName, []byte(images.String()), "the images that Kubespray pulls"),
-			sources.Made(pinsName, append(content, '\n'), "what the files are pinned by"),
+			pinned,
 		}),
 	}
 	p.Repositories = append(p.Repositories, repo)
@@ -244,7 +249,9 @@ func folderOf(host string) string { return strings.ReplaceAll(host, ":", "_") }
 func (c *chosen) derived() []sources.Derived {
 	var all []sources.Derived
 	give := func(kind string, value any) {
-		all = append(all, sources.Derived{Spec: sources.Given(c.spec, kind, value)})
+		spec := sources.Given(c.spec, kind, value)
+		spec.Reasons = map[string]string{"": strings.TrimSpace(Name + " " + c.release)}
+		all = append(all, sources.Derived{Spec: spec})
 	}
 	var urls []map[string]string
 	for _, f := range c.pins.Files {

@@ -107,7 +107,7 @@ func newSource(specs []sources.Spec) (sources.Source, error) {
 
 func newEntry(spec sources.Spec, o options) (*entry, error) {
 	e := &entry{name: spec.Name, pos: o.Pos, dir: spec.Dir, options: o}
-	err := strictyaml.Join(e.checkOptions(), e.addImages(), e.addRepositories())
+	err := strictyaml.Join(e.checkOptions(), e.addImages(&spec), e.addRepositories())
 	if err == nil && len(e.wants)+len(e.choices) == 0 {
 		err = e.pos.Errorf("source %s: want images, list or repositories", e.name)
 	}
@@ -180,7 +180,7 @@ func checkMirror(raw string) error {
 	return nil
 }
 
-func (e *entry) addImages() error {
+func (e *entry) addImages(spec *sources.Spec) error {
 	var errs []error
 	add := func(s string, pos strictyaml.Pos, why string) {
 		r, err := parseRef(s)
@@ -191,7 +191,7 @@ func (e *entry) addImages() error {
 		e.wants = append(e.wants, want{ref: r, entry: e, pos: pos, why: why})
 	}
 	for _, s := range e.options.Images {
-		add(s, e.pos, "images")
+		add(s, e.pos, spec.Reason(s, "images"))
 	}
 	if e.options.List != "" {
 		lines, err := readList(sources.Within(e.dir, e.options.List), e.options.List)

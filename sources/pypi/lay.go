@@ -269,6 +269,7 @@ func (r *reader) files(l *laid) []stock.File {
 	}
 	place := upstream.At(f.URL)
 	one := stock.File{Path: l.path(), Size: f.Size, Digest: digest, Place: place, Reason: reason, More: &stock.More{Vouched: vouched, Local: f.local}}
+	one.Entries = l.entries()
 	if l.known == nil {
 		return []stock.File{one}
 	}

@@ -50,8 +50,10 @@ func isRead(kind string, rebuilt, chooses bool) bool {
 	case typeDeltas, typeDeltasOld:
 		return !rebuilt
 	case typeModules:
-		return chooses
-	case typeFilelists, typeOther, typeUpdates, typeGroup, typeGroupGz:
+		return chooses || !rebuilt
+	case typeUpdates: // names what its advisories fix, of whatever is carried
+		return true
+	case typeFilelists, typeOther, typeGroup, typeGroupGz:
 		return rebuilt
 	}
 	return false

@@ -136,7 +136,7 @@ func remake(ctx context.Context, env *sources.Env, r *reading) (*sources.Plan, e
 // repository is everything about a source besides its files. dirs are the folders of its
 // repositories in the mount.
 func (l *loaded) repository(env *sources.Env, dirs []string) (sources.Repository, error) {
-	repo := sources.Repository{Name: l.name, Mode: modeVerbatim, Mount: l.mount, Annotations: map[string]string{}, Notes: l.notes()}
+	repo := sources.Repository{Name: l.name, Mode: modeVerbatim, Mount: l.mount, Annotations: map[string]string{}, Notes: append(l.notes(), l.remarks...)}
 	if l.rebuilt {
 		repo.Mode = modeRebuilt
 	}

@@ -35,6 +35,7 @@ type loaded struct {
 	// repomd.xml was read.
 	unchanged bool
 	scratch   int64 // bytes that are used of it
+	remarks   []string
 }
 
 // loadedRepo is a repository with its metadata.

@@ -40,9 +40,14 @@ func layRebuilt(ctx context.Context, env *sources.Env, l *loaded, chosen *choice
 			return repo, nil, 0, err
 		}
 		more := &stock.More{Vouched: l.trust.vouched(r.head)}
+		about, remarks, err := r.about(env, &rpmmd.Interner{}, c.has())
+		l.remarks = append(l.remarks, remarks...)
+		if err != nil {
+			return repo, nil, 0, err
+		}
 		packages := make([]stock.File, 0, len(c.packages))
 		for _, p := range c.packages {
-			packages = append(packages, r.packageFile(p.Package, p.at, p.why, more))
+			packages = append(packages, r.packageFile(p.Package, p.at, p.why, more, &about))
 		}
 		r.put(packages, dirs[i])
 		files.Add(packages...)

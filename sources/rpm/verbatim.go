@@ -54,13 +54,18 @@ func layVerbatim(env *sources.Env, l *loaded, held *rpmmd.Interner) (repo source
 // below the repository until put gives them those in the mount.
 func (l *loaded) addPayload(env *sources.Env, r *loadedRepo, held *rpmmd.Interner, files *stock.Stock) error {
 	more := &stock.More{Vouched: l.trust.vouched(r.head)}
-	err := r.packages(env, rpmmd.Files, held, func(p *rpmmd.Package, at location) error {
+	about, remarks, err := r.about(env, held, all)
+	l.remarks = append(l.remarks, remarks...)
+	if err != nil {
+		return err
+	}
+	err = r.packages(env, rpmmd.Files, held, func(p *rpmmd.Package, at location) error {
 		if at.isForeign() {
 			return fmt.Errorf("%s: is at %s, where clients without that network cannot go: mode: rebuilt carries it and writes metadata that leads here: %w",
 				p.NEVRA(), fetch.Redact(at.url), bundle.ErrUsage)
 		}
-		files.Add(r.packageFile(p, at, reasonWhole, more))
-		return nil
+		files.Add(r.packageFile(p, at, reasonWhole, more, &about))
+		return held.Hold(costEntry)
 	})
 	if err != nil {
 		return err
@@ -121,12 +126,12 @@ func summed(f stock.File, c rpmmd.Checksum) stock.File {
 
 // packageFile is a package; its path is below the repository. more is shared by all
 // packages whose checksum is SHA-256.
-func (h *head) packageFile(p *rpmmd.Package, at location, reason string, more *stock.More) stock.File {
+func (h *head) packageFile(p *rpmmd.Package, at location, reason string, more *stock.More, about *extra) stock.File {
 	one := *p
 	if one.IsSource() {
 		one.Arch = "src" // headers do not tell nosrc
 	}
-	f := stock.File{Path: at.path, Place: h.place, From: at.path, Size: p.PackageSize, Reason: reason, Tag: string(identityOf(&one)), More: more}
+	f := stock.File{Path: at.path, Place: h.place, From: at.path, Size: p.PackageSize, Reason: reason, Tag: string(identityOf(&one)), More: more, Entries: about.entry(p)}
 	if at.isForeign() {
 		f.Place, f.From = upstream.At(at.url), ""
 	}
@@ -198,6 +203,9 @@ func checkedAdd(p *rpmmd.Package, known *owners, add func(*rpmmd.Package, locati
 	}
 	return nil
 }
+
+// costEntry is how many bytes the names of a package need in a plan, besides its summary.
+const costEntry = 160
 
 // costDelta is how many bytes of memory a delta package needs in a plan, at most,
 // besides its location.

@@ -214,7 +214,7 @@ func (r *reading) carryAll(s *selection, f *chosenFile, p *streams.Product, chos
 	}
 	for _, c := range chosen {
 		at, _ := slices.BinarySearchFunc(p.Versions, c.name, func(v streams.Version, name string) int { return strings.Compare(v.Name, name) })
-		v := &p.Versions[at]
+		v, first := &p.Versions[at], len(s.stock.Files)
 		for i := range v.Items {
 			if !slices.Contains(c.items, v.Items[i].Name) {
 				continue
@@ -223,6 +223,7 @@ func (r *reading) carryAll(s *selection, f *chosenFile, p *streams.Product, chos
 				return err
 			}
 		}
+		name(s.stock.Files[first:], f.productsFile, p, v)
 	}
 	return nil
 }

@@ -309,11 +309,13 @@ func (l *layout) everything(f *productsFile, p *streams.Product) error {
 		return err
 	}
 	for _, v := range p.Versions {
+		first := len(l.stock.Files)
 		for i := range v.Items {
 			if err := l.carry(&l.stock, f, p, &v, &v.Items[i], reasonListed); err != nil {
 				return err
 			}
 		}
+		name(l.stock.Files[first:], f, p, &v)
 	}
 	return nil
 }

@@ -38,7 +38,8 @@ type Entry struct {
 	Digest  string
 	Created time.Time // zero: not told
 	Library bool
-	node    *yaml.Node // the mapping
+	pack.About
+	node *yaml.Node // the mapping
 }
 
 // Read reads the entries of those charts that wanted accepts. Errors match
@@ -88,6 +89,9 @@ type fields struct {
 	URLs    []string `yaml:"urls"`
 	Digest  string   `yaml:"digest"`
 	Created string   `yaml:"created"`
+	// What is of another type than text is left out: it is for people.
+	Description yaml.Node `yaml:"description"`
+	AppVersion  yaml.Node `yaml:"appVersion"`
 }
 
 // entry reads one entry of the chart called name.
@@ -102,7 +106,7 @@ func entry(name string, n *yaml.Node) (*Entry, error) {
 	if f.Name != name {
 		return nil, fmt.Errorf("it is of another chart, %.100q: %w", f.Name, bundle.ErrMalformed)
 	}
-	e := &Entry{Name: f.Name, Version: f.Version, URLs: f.URLs, Digest: f.Digest, Library: f.Type == "library", node: n}
+	e := &Entry{Name: f.Name, Version: f.Version, URLs: f.URLs, Digest: f.Digest, Library: f.Type == "library", node: n, About: pack.About{Description: f.Description.Value, AppVersion: f.AppVersion.Value}}
 	e.Semver, _ = semver.NewVersion(f.Version) // CheckVersion read it
 	for _, form := range []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999 -0700 MST", time.DateOnly} {
 		if at, err := time.Parse(form, f.Created); err == nil {

@@ -38,6 +38,8 @@ type Metadata struct {
 	Requires       []marker.Requirement
 	Extras         []string // in normal form
 	Dynamic        []string // fields that a build may change, in lower case
+	Summary        string   // for people
+	Licence        string   // the expression, or what older metadata say in its place
 }
 
 // ParseMetadata reads the header of METADATA or PKG-INFO. A field that counts
@@ -66,6 +68,14 @@ func ParseMetadata(content []byte) (*Metadata, error) {
 			m.Requires = append(m.Requires, q)
 		case "provides-extra":
 			m.Extras = append(m.Extras, marker.NormalName(value))
+		case "summary":
+			m.Summary = value
+		case "license-expression":
+			m.Licence = value
+		case "license":
+			if m.Licence == "" {
+				m.Licence = value
+			}
 		case "dynamic":
 			m.Dynamic = append(m.Dynamic, strings.ToLower(value))
 		}

@@ -74,6 +74,7 @@ func (in *Interner) Keep(p *Package) (*Package, error) {
 	kept := &Package{Name: in.again(p.Name), Arch: in.again(p.Arch), PackageSize: p.PackageSize, SourceRPM: in.again(p.SourceRPM)}
 	kept.EVR = EVR{Epoch: p.EVR.Epoch, Version: in.again(p.EVR.Version), Release: in.again(p.EVR.Release)}
 	kept.Checksum = Checksum{Type: in.again(p.Checksum.Type), Hex: in.keep([]byte(p.Checksum.Hex))}
+	kept.Summary, kept.Licence = p.Summary, in.again(p.Licence)
 	kept.Location, kept.BaseURL = in.keep([]byte(p.Location)), in.again(p.BaseURL)
 	return kept, in.Hold(costPackage)
 }

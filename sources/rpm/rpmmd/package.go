@@ -20,6 +20,9 @@ type Package struct {
 	Location, BaseURL string
 	// SourceRPM is the file name of the source package.
 	SourceRPM string
+	// Summary is one line for people, of which MaxSummary bytes are kept, and Licence the
+	// expression as upstream has it.
+	Summary, Licence string
 
 	Provides, Requires, Conflicts, Obsoletes    []*Relation
 	Recommends, Supplements, Suggests, Enhances []*Relation

@@ -20,6 +20,8 @@ const (
 	// long is how long the names of relations are, apart from rich ones; what is
 	// longer counts wherever it stands, as each may be told.
 	long = 128 // bytes
+	// MaxSummary is how much of a summary is kept.
+	MaxSummary = 256 // bytes
 	// maxText bounds a name, a path and the like, in bytes.
 	maxText = 16 << 10
 )
@@ -153,12 +155,15 @@ func (r *packageReader) start(path []string, t *token) error {
 	if len(path) == 1 {
 		return r.top(path[0], t)
 	}
-	if path[0] != "format" || r.detail != Relations {
+	if path[0] != "format" {
 		return nil
 	}
 	switch {
+	case len(path) == 2 && path[1] == "rpm:license":
+		r.to = &r.p.Licence
 	case len(path) == 2 && path[1] == "rpm:sourcerpm":
 		r.to = &r.p.SourceRPM
+	case r.detail != Relations:
 	case len(path) == 2 && path[1] == "file":
 		r.end = (*packageReader).file
 	case len(path) == 3 && path[2] == "rpm:entry":
@@ -181,6 +186,13 @@ func (r *packageReader) count() error {
 	return nil
 }
 
+// summary ends the text of a summary.
+func (r *packageReader) summary() error {
+	text := bytes.TrimSpace(r.text)
+	r.p.Summary = string(text[:min(len(text), MaxSummary)])
+	return r.in.Hold(int64(len(r.p.Summary)))
+}
+
 // sum ends the text of a checksum.
 func (r *packageReader) sum() error {
 	c, err := checksum(r.kind, string(r.text))
@@ -200,6 +212,8 @@ func (r *packageReader) top(name string, t *token) (err error) {
 		r.to = &p.Name
 	case "arch":
 		r.to = &p.Arch
+	case "summary":
+		r.end = (*packageReader).summary
 	case "version":
 		p.EVR, err = NewEVR(attr(t, "epoch"), r.in.intern(value(t, "ver")), r.in.intern(value(t, "rel")))
 	case "checksum":
