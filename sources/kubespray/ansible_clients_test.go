@@ -98,6 +98,9 @@ func TestSite(t *testing.T) {
 				if name == "debian" { // both write the same files
 					s.pulled(t, podman, running, filepath.Join(dir, "registries.conf"))
 				}
+				if running.Name == webtest.Nginx && name == "debian" {
+					s.docker(t, running, dir)
+				}
 			})
 		}
 		s.chart(t, "1.18.2")
@@ -140,6 +143,32 @@ func (s *site) pulled(t *testing.T, c imagetest.Client, running *webtest.Server,
 		if got, err := c.Pull(t.Context(), p); err != nil || !slices.Contains(got, want) {
 			t.Errorf("%s pulls %s:%s: has %v, %v; want %s", c.Name, i.Name, i.Tag, got, err, want)
 		}
+	}
+}
+
+// docker has docker's daemon, with the flags that the playbook wrote, pull the images of
+// docker.io: it has mirrors for no other registry. Where the mirror's address has a
+// path, it gets none, and does not end at it.
+func (s *site) docker(t *testing.T, running *webtest.Server, dir string) {
+	t.Helper()
+	flags, err := os.ReadFile(filepath.Join(dir, "docker.flags"))
+	s.Check(err)
+	if !strings.Contains(string(flags), "--registry-mirror="+running.URL+"\n") {
+		t.Errorf("flags of docker:\n%s", flags)
+	}
+	docker := imagetest.Dockerd(t, strings.Fields(string(flags))...)
+	whole := s.images
+	s.images = slices.DeleteFunc(slices.Clone(whole), func(i imagetest.Image) bool { return !strings.HasPrefix(i.Name, "docker.io/") })
+	s.pulled(t, docker, running, "")
+	s.images = whole
+	s.Behind(running.URL + "/below")
+	below := t.TempDir()
+	s.play(t, playbooks(t)["debian"], below, "--tags", "configuration")
+	s.Behind(running.URL)
+	flags, err = os.ReadFile(filepath.Join(below, "docker.flags"))
+	s.Check(err)
+	if strings.Contains(string(flags), "--registry-mirror") {
+		t.Errorf("below a path, flags of docker:\n%s", flags)
 	}
 }
 

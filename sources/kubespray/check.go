@@ -21,7 +21,7 @@ import (
 // pinned, and kubeadm's own images are there in the version of its binaries. That the
 // files and images themselves are there is checked by the kinds that carry them.
 func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
-	counts := []bundle.CheckCount{{Name: "files"}, {Name: "images"}, {Name: "pinned"}}
+	counts := []bundle.CheckCount{{Name: "files"}, {Name: "images"}, {Name: "not pinned"}, {Name: "pinned"}}
 	err := complete.Walk(ctx, t, func(ctx context.Context, r *complete.Repo) error {
 		own, images, err := readOwn(ctx, r)
 		if err != nil {
@@ -29,8 +29,10 @@ func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 		}
 		for _, f := range own.Files {
 			counts[0].Count++
-			if f.Sum != "" {
+			if f.Sum == "" {
 				counts[2].Count++
+			} else {
+				counts[3].Count++
 			}
 		}
 		counts[1].Count += int64(len(images))

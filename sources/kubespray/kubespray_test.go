@@ -104,6 +104,22 @@ func TestDerived(t *testing.T) {
 	}
 }
 
+// TestOldRelease: a release whose files cannot be pointed at a mirror by four variables
+// is named in the plan.
+func TestOldRelease(t *testing.T) {
+	for release, old := range map[string]bool{"2.24.0": true, "1.99.9": true, "2.25.0": false, "2.31.0": false, "10.0.0": false} {
+		c := newCluster(t)
+		c.write("kubespray/galaxy.yml", "version: "+release+"\n")
+		p, err := planOf(t, c.dir, wholeSpec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if notes := strings.Join(p.Repositories[0].Notes, "\n"); strings.Contains(notes, "*_download_url") != old {
+			t.Errorf("%s: notes %s", release, notes)
+		}
+	}
+}
+
 // TestRefusals: what is wrong with the lists or the spec is named with its place.
 func TestRefusals(t *testing.T) {
 	url := "https://dl.k8s.io/release/v1.99.0/bin/linux/amd64/kubelet"
@@ -207,8 +223,13 @@ func TestCheck(t *testing.T) {
 	c := newCluster(t)
 	tr := mustPlan(t, c, wholeSpec)
 	counts, err := check(t.Context(), tr)
-	if err != nil || counts[0].Count != 3 || counts[1].Count != 10 || counts[2].Count != 3 {
+	if err != nil || counts[0].Count != 3 || counts[1].Count != 10 || counts[2].Count != 0 || counts[3].Count != 3 {
 		t.Fatalf("%v, %v", counts, err)
+	}
+	// Without checksums, what the receipt says is that nothing is pinned.
+	counts, err = check(t.Context(), mustPlan(t, c, "files: [files.list]\nunpinned: all\n"))
+	if err != nil || counts[2] != (bundle.CheckCount{Name: "not pinned", Count: 3}) || counts[3].Count != 0 {
+		t.Errorf("unpinned: all: %v, %v", counts, err)
 	}
 	// An image of kubeadm's is missing: named. Dropped by name: not asked for.
 	c.write("images.list", strings.ReplaceAll(images, "kube-proxy:v1.34.1", "kube-proxy:v1.33.0"))
@@ -289,6 +310,26 @@ func TestClients(t *testing.T) {
 	for _, found := range variableName.FindAllStringSubmatch(text, -1) {
 		if !slices.Contains(known, found[1]) {
 			t.Errorf("%s: Kubespray has no such variable", found[1])
+		}
+	}
+}
+
+// TestHostileLists: lists from elsewhere end within their bounds.
+func TestHostileLists(t *testing.T) {
+	many := strings.Repeat("https://dl.k8s.io/release/v1.34.1/bin/linux/amd64/kubelet\n", 15_000)
+	for name, test := range map[string]struct{ list, want string }{
+		"many lines": {many, "more than 5000 lines"},
+		"too large":  {strings.Repeat("#", maxList+1), "more.list"},
+		"no end":     {strings.Repeat("a", maxList), "more.list:1"},
+		"YAML":       {"a: &a [*a, *a]\n", "more.list:1"},
+		"variables":  {strings.Repeat("{{ a }}\n", 100_000), "more.list:1"},
+		"binary":     {"https://a/\x00\x1b[2J\n", "more.list:1"},
+	} {
+		c := newCluster(t)
+		c.write("more.list", test.list)
+		_, err := planOf(t, c.dir, strings.Replace(wholeSpec, "[files.list]", "[more.list]", 1)+"drop: [\"*nothing*\"]\n")
+		if !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), test.want) || len(err.Error()) > 10_000 || strings.ContainsAny(err.Error(), "\x00\x1b") {
+			t.Errorf("%s: %.300v", name, err)
 		}
 	}
 }

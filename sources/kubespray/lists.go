@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -13,8 +14,13 @@ import (
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 )
 
-// maxList bounds a list: Kubespray's have 24 and 57 lines.
-const maxList = 1 << 20 // bytes
+// Bounds of a list: Kubespray's have 24 and 57 lines.
+const (
+	maxList  = 1 << 20 // bytes
+	maxLines = 5_000
+	// maxUnreplaced bounds how many lines with a variable are named.
+	maxUnreplaced = 20
+)
 
 // line is a line of a list, with its place.
 type line struct {
@@ -46,8 +52,14 @@ func parseList(name string, content []byte) ([]line, error) {
 		}
 		pos := strictyaml.Pos{File: name, Line: number, Column: 1}
 		if found := variable.FindStringSubmatch(text); found != nil {
-			errs = append(errs, pos.Errorf("%s: the variable %s was not replaced: run generate_list.sh to its end, with the inventory of the site", text, found[1]))
+			if len(errs) == maxUnreplaced {
+				continue
+			}
+			errs = append(errs, pos.Errorf("%.300s: the variable %s was not replaced: run generate_list.sh to its end, with the inventory of the site", text, found[1]))
 			continue
+		}
+		if len(all) == maxLines {
+			return nil, pos.Errorf("more than %d lines that are no comments", maxLines)
 		}
 		all = append(all, line{pos, text})
 	}
@@ -139,6 +151,23 @@ func parseImage(l line) (imageRef, error) {
 
 // release finds the version in galaxy.yml, which has it on a line of its own.
 var release = regexp.MustCompile(`(?m)^version:[ \t]*["']?([0-9][0-9A-Za-z.+-]{0,60})["']?[ \t]*\r?$`)
+
+// oldestOffline is the first release that has github_url, dl_k8s_io_url and so on.
+const oldestOffline = "2.25"
+
+// before compares the first two numbers of versions.
+func before(version, other string) bool {
+	numbers := func(v string) (n [2]int) {
+		for i, part := range strings.SplitN(v, ".", 3) {
+			if i < len(n) {
+				n[i], _ = strconv.Atoi(part) // what is no number counts as 0
+			}
+		}
+		return n
+	}
+	v, o := numbers(version), numbers(other)
+	return slices.Compare(v[:], o[:]) < 0
+}
 
 func releaseOf(galaxy []byte) string {
 	if found := release.FindSubmatch(galaxy); found != nil {

@@ -174,6 +174,9 @@ func (c *chosen) remarks(unpinned map[string]bool) []string {
 	if c.tables != nil && len(c.tables.Unknown) > 0 {
 		notes = append(notes, "this program does not know these tables of the checksums: "+strings.Join(c.tables.Unknown, ", "))
 	}
+	if c.release != "" && before(c.release, oldestOffline) {
+		notes = append(notes, fmt.Sprintf("Kubespray %s has no variables for the addresses of github.com and its like, which came with %s: set its *_download_url inside, file by file", c.release, oldestOffline))
+	}
 	if c.tagOf("cilium/cilium") != "" && c.cilium == "" {
 		notes = append(notes, "cilium install fetches a chart that the lists lack: cilium-chart: true carries it, drop: [\"*cilium*\"] says that cilium is not used")
 	}

@@ -118,6 +118,22 @@ func mirrorStatus(c *cli.Context, o *Output, m *unpack.Mirror) error {
 	return nil
 }
 
+// unpinned says how many files nothing but a connection vouched for when they were
+// exported, and of which sources.
+func unpinned(repositories []bundle.Repository) string {
+	var total int64
+	var names []string
+	for _, r := range repositories {
+		if total += r.Unpinned; r.Unpinned > 0 {
+			names = append(names, fmt.Sprintf("%s %d", r.Name, r.Unpinned))
+		}
+	}
+	if total == 0 {
+		return "no file"
+	}
+	return fmt.Sprintf("%d files, vouched for by nothing but the connection: %s", total, strings.Join(names, ", "))
+}
+
 func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 	rows := [][]string{{"mirror", s.Dir}, {"base URL", FirstOf(s.BaseURL, "not set (gapbundle config MIRROR --base-url URL)")}}
 	if s.Generation == 0 {
@@ -136,6 +152,7 @@ func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 		fmt.Fprintf(w, "\nset %s: sequence %d of stream %s\n", set.Set, set.Sequence, set.Stream)
 		rows := [][]string{
 			{"  content", fmt.Sprintf("%d files, %s in %d repositories", set.Files, HumanBytes(set.Bytes), len(set.Repositories))},
+			{"  not pinned", unpinned(set.Repositories)},
 			{"  state code", set.Code + "  (gapbundle export SPEC --base " + set.Code + ")"},
 			{"  next", fmt.Sprintf("any bundle above sequence %d", set.Accepted)},
 		}

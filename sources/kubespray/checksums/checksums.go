@@ -152,6 +152,9 @@ func (r *reader) walk(k Key, n *yaml.Node, level int) {
 	for key, value := range pairs(n) {
 		next := k
 		switch {
+		case key.Kind != yaml.ScalarNode:
+			r.bad(key, k, "want a word or a version as a key")
+			continue
 		case key.Value == "darwin", key.Value == "windows": // nodes run Linux
 			continue
 		case value.Kind != yaml.MappingNode:

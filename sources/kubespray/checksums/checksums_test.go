@@ -143,6 +143,8 @@ func TestRefused(t *testing.T) {
 		"a list":         {"x_checksums: [a]\n", "want a digest or a mapping"},
 		"a list below":   {"x_checksums: {amd64: [a]}\n", "x_checksums"},
 		"an alias":       {"a: &a {amd64: {1.0: " + sumA + "}}\nx_checksums: *a\n", "want a digest or a mapping"},
+		"a list as key":  {"x_checksums: {? [amd64] : {1.0: " + sumA + "}}\n", "want a word or a version as a key"},
+		"a bomb":         {"a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nx_checksums: {amd64: *c}\n", "want a digest or a mapping"},
 		"too deep":       {"x_checksums: {a: {b: {c: {d: e}}}}\n", "x_checksums"},
 		"two archs":      {"x_checksums: {amd64: {arm64: {1.0: " + sumA + "}}}\n", "want one architecture"},
 		"two digests":    {"x_checksums: {amd64: {v1.0: " + sumA + ", 1.0: " + sumB + "}}\n", "two digests"},

@@ -1,0 +1,42 @@
+package imagetest
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Dockerd starts docker's daemon with flags as Kubespray gives them, and pulls by the
+// original name into a store of its own. It has no network of its own and needs root.
+// What it has of an image is the digest of its index.
+func Dockerd(t testing.TB, flags ...string) Client {
+	r := newRunner(t)
+	dir := shortDir(t)
+	host := "unix://" + filepath.Join(dir, "s")
+	args := []string{
+		"--host", host, "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "pid"),
+		"--storage-driver", "vfs", "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
+	}
+	ready := func() error {
+		_, err := r.do(context.Background(), "docker", "--host", host, "version")
+		return err
+	}
+	daemon(t, dir, ready, "dockerd", append(args, flags...)...)
+	return Client{Name: "docker", OnePlatform: true, Pull: func(ctx context.Context, p Pull) ([]string, error) {
+		ref := originalRef(p)
+		if _, err := r.do(ctx, "docker", "--host", host, "pull", "--quiet", "--platform", p.Platform, ref); err != nil {
+			return nil, err
+		}
+		out, err := r.do(ctx, "docker", "--host", host, "image", "inspect", "--format", "{{range .RepoDigests}}{{.}} {{end}}", ref)
+		if err != nil {
+			return nil, err
+		}
+		var all []string
+		for _, d := range strings.Fields(out) {
+			_, digest, _ := strings.Cut(d, "@")
+			all = append(all, digest)
+		}
+		return all, nil
+	}}
+}
