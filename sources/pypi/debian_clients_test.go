@@ -85,3 +85,23 @@ func TestDebian(t *testing.T) {
 		}
 	})
 }
+
+// A page that has no form as JSON is HTML for whoever asks, and a project's name without
+// a slash leads to its page at the server's own address.
+func TestPagesOfServers(t *testing.T) {
+	w := newWorld(t).add(piptest.Wheel{Name: "demo-app", Version: "1.0"})
+	g := newGap(t)
+	g.publish("- name: python\n  kind: pypi\n  index: " + w.URL() + "\n  packages: demo-app\n  targets: [{python: \"3.12\", platform: manylinux_2_28_x86_64}]\n")
+	g.check(os.Remove(filepath.Join(g.mirror, "current/pypi/python/simple/demo-app", jsonPage)))
+	webtest.Each(t, g.mirror, func(t *testing.T, s *webtest.Server) {
+		for _, page := range []string{"demo-app/", "demo-app"} {
+			if media, _ := get(t, s.URL+"/pypi/python/simple/"+page, piptest.JSONType+", text/html; q=0.01"); !strings.HasPrefix(media, "text/html") {
+				t.Errorf("%s without JSON: %s", page, media)
+			}
+		}
+		if media, _ := get(t, s.URL+"/pypi/python/simple/", piptest.JSONType); media != piptest.JSONType {
+			t.Errorf("the list of names: %s", media)
+		}
+		install(t, "pip-"+piptest.NewestPip, t.TempDir(), "--index-url", s.URL+"/pypi/python/simple/", "--only-binary=:all:", "demo.app")
+	})
+}
