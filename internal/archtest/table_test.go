@@ -193,7 +193,7 @@ func table() map[string]row {
 
 		// Python packages, and the readers and the resolver below them.
 		"sources/pypi": {
-			imports: []string{"bundle", "sources", "sources/complete", "sources/rebuild", "sources/replay", "sources/stock", "sources/upstream", "sources/pypi/lockfile", "sources/pypi/marker", "sources/pypi/pep440", "sources/pypi/resolve", "sources/pypi/simple", "sources/pypi/tags", "internal/fetch", "internal/strictyaml"},
+			imports: []string{"bundle", "sources", "sources/complete", "sources/rebuild", "sources/replay", "sources/stock", "sources/upstream", "sources/pypi/lockfile", "sources/pypi/marker", "sources/pypi/pages", "sources/pypi/pep440", "sources/pypi/resolve", "sources/pypi/simple", "sources/pypi/tags", "internal/fetch", "internal/strictyaml"},
 			tests:   []string{"sources/collect", "sources/export", "sources/keys", "unpack", "verify"},
 		},
 		"sources/pypi/lockfile": {
@@ -201,6 +201,9 @@ func table() map[string]row {
 		},
 		"sources/pypi/marker": {
 			imports: []string{"sources/pypi/pep440"},
+		},
+		"sources/pypi/pages": {
+			imports: []string{"bundle", "sources", "sources/complete", "sources/pypi/lockfile", "sources/pypi/marker", "sources/pypi/pep440", "sources/pypi/simple", "sources/pypi/tags"},
 		},
 		"sources/pypi/pep440": {},
 		"sources/pypi/resolve": {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
 )
 
@@ -82,7 +83,7 @@ func TestCheck(t *testing.T) {
 	look := func(change func(content map[string]string)) ([]bundle.CheckCount, error) {
 		content := maps.Clone(whole)
 		change(content)
-		return check(t.Context(), &published{bundle.Repository{Name: "python", Kind: Name, Mount: "pypi/python", Annotations: p.repo.Annotations}, content})
+		return pages.Check(t.Context(), &published{bundle.Repository{Name: "python", Kind: Name, Mount: "pypi/python", Annotations: p.repo.Annotations}, content})
 	}
 	counts, err := look(func(map[string]string) {})
 	if err != nil {
@@ -94,7 +95,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	tree := &published{bundle.Repository{Name: "python", Kind: Name, Mount: "pypi/python", Annotations: p.repo.Annotations}, whole}
-	if _, err := check(t.Context(), &fetched{tree, t}); err != nil {
+	if _, err := pages.Check(t.Context(), &fetched{tree, t}); err != nil {
 		t.Error("at export:", err)
 	}
 	without := func(text, name string) string {
@@ -108,10 +109,10 @@ func TestCheck(t *testing.T) {
 		class  error
 		want   string
 	}{
-		"the record is gone":     {func(m map[string]string) { delete(m, recordPath) }, bundle.ErrIncomplete, recordPath},
-		"the record is broken":   {func(m map[string]string) { m[recordPath] = "{" }, bundle.ErrCorrupt, recordPath},
+		"the record is gone":     {func(m map[string]string) { delete(m, pages.RecordPath) }, bundle.ErrIncomplete, pages.RecordPath},
+		"the record is broken":   {func(m map[string]string) { m[pages.RecordPath] = "{" }, bundle.ErrCorrupt, pages.RecordPath},
 		"a wheel is gone":        {func(m map[string]string) { delete(m, lib) }, bundle.ErrIncomplete, "lib-1.0-py3-none-any.whl"},
-		"its metadata is gone":   {func(m map[string]string) { delete(m, lib+metadataEnd) }, bundle.ErrIncomplete, "lib-1.0-py3-none-any.whl.metadata"},
+		"its metadata is gone":   {func(m map[string]string) { delete(m, lib+pages.MetadataEnd) }, bundle.ErrIncomplete, "lib-1.0-py3-none-any.whl.metadata"},
 		"a page is gone":         {func(m map[string]string) { delete(m, "simple/lib/index.html") }, bundle.ErrIncomplete, "simple/lib/index.html"},
 		"a page as JSON is gone": {func(m map[string]string) { delete(m, "simple/lib/index.v1_json") }, bundle.ErrIncomplete, "simple/lib/index.v1_json"},
 		"the lock is gone":       {func(m map[string]string) { delete(m, lock) }, bundle.ErrIncomplete, lock},
@@ -122,15 +123,15 @@ func TestCheck(t *testing.T) {
 			m["simple/lib/index.html"] = strings.ReplaceAll(m["simple/lib/index.html"], "../../files", "../files")
 		}, bundle.ErrCorrupt, "link"},
 		"its metadata is another's": {func(m map[string]string) {
-			before := bundle.DigestOf([]byte(m[lib+metadataEnd])).Hex()
-			m[lib+metadataEnd] += "and more\n"
+			before := bundle.DigestOf([]byte(m[lib+pages.MetadataEnd])).Hex()
+			m[lib+pages.MetadataEnd] += "and more\n"
 			for _, page := range []string{"simple/lib/index.html", "simple/lib/index.v1_json"} {
-				m[page] = strings.ReplaceAll(m[page], before, bundle.DigestOf([]byte(m[lib+metadataEnd])).Hex())
+				m[page] = strings.ReplaceAll(m[page], before, bundle.DigestOf([]byte(m[lib+pages.MetadataEnd])).Hex())
 			}
 		}, bundle.ErrCorrupt, "METADATA of the wheel is"},
 		"a wheel is no zip": {func(m map[string]string) {
 			path, digest := "files/aa/"+strings.Repeat("a", 64)+"/lib-1.0-py3-none-any.whl", bundle.DigestOf([]byte("no zip")).Hex()
-			m[path], m[path+metadataEnd] = "no zip", digest
+			m[path], m[path+pages.MetadataEnd] = "no zip", digest
 		}, bundle.ErrCorrupt, "not a valid zip file"},
 		"the lock lacks a need":   {func(m map[string]string) { m[lock] = without(m[lock], "lib") }, bundle.ErrIncomplete, "app 1.0 wants lib>=1, and there is nothing"},
 		"the lock lacks an extra": {func(m map[string]string) { m[lock] = without(m[lock], "more") }, bundle.ErrIncomplete, "wants more"},

@@ -15,6 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/pypi/lockfile"
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
+	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 	"github.com/gapbundle/gapbundle/sources/pypi/pep440"
 	"github.com/gapbundle/gapbundle/sources/pypi/resolve"
 	"github.com/gapbundle/gapbundle/sources/pypi/simple"
@@ -117,13 +118,13 @@ func (r *reader) resolve(ctx context.Context, at int, label string, requirements
 	t := r.entry.targets[at]
 	var first []marker.Requirement
 	for _, w := range requirements {
-		if holds, err := w.Requirement.Marker.Holds(t.env, marker.Selection{}); err == nil && holds && w.Requirement.URL == "" {
+		if holds, err := w.Requirement.Marker.Holds(t.Env, marker.Selection{}); err == nil && holds && w.Requirement.URL == "" {
 			first = append(first, w.Requirement)
 		}
 	}
 	r.expect(ctx, at, first)
 	result, err := resolve.Resolve(ctx, &provider{r, at}, resolve.Problem{
-		Environment: t.env, Requirements: requirements, Constraints: constraints, PreReleases: r.wanted.preRelease(r.entry),
+		Environment: t.Env, Requirements: requirements, Constraints: constraints, PreReleases: r.wanted.preRelease(r.entry),
 	})
 	switch {
 	case errors.Is(err, resolve.ErrConflict), errors.Is(err, resolve.ErrTooDeep), errors.Is(err, marker.ErrInvalid):
@@ -202,7 +203,7 @@ func (r *reader) takeLock(ctx context.Context, c *chosen, number int, l *lockfil
 	}
 	var errs []error
 	for at, t := range r.entry.targets {
-		packages, err := l.For(t.env)
+		packages, err := l.For(t.Env)
 		if err != nil {
 			errs = append(errs, r.entry.Pos.Errorf("locks: %s: %w", t.Name(), err))
 			continue
@@ -222,7 +223,7 @@ func (r *reader) takeLock(ctx context.Context, c *chosen, number int, l *lockfil
 }
 
 // prefer is the file of a locked package that a target takes.
-func (r *reader) prefer(t target, p *lockfile.Package, find func(*lockfile.Package, lockfile.File) (*file, error)) (*file, error) {
+func (r *reader) prefer(t pages.Target, p *lockfile.Package, find func(*lockfile.Package, lockfile.File) (*file, error)) (*file, error) {
 	var best *file
 	for _, f := range p.Files {
 		one := &file{File: simple.File{Name: f.Name}}
@@ -286,7 +287,7 @@ func (r *reader) newest(ctx context.Context, c *chosen) error {
 		}
 		for _, w := range r.wanted.packages {
 			q := w.Requirement
-			holds, err := q.Marker.Holds(r.entry.targets[g.target].env, marker.Selection{})
+			holds, err := q.Marker.Holds(r.entry.targets[g.target].Env, marker.Selection{})
 			if err != nil || !holds || q.URL != "" {
 				continue
 			}

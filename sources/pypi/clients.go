@@ -2,12 +2,10 @@ package pypi
 
 import (
 	"context"
-	"maps"
-	"net/url"
-	"slices"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 )
 
 // clients are configuration files for each source and program. A source is an
@@ -16,7 +14,7 @@ func clients(_ context.Context, repos []bundle.Repository, _ sources.Tree) ([]so
 	var out []sources.ClientFile
 	for _, r := range repos {
 		name := sources.FileName(r.Name)
-		index := sources.BaseMark + "/" + r.Mount + "/" + simpleDir
+		index := sources.BaseMark + "/" + r.Mount + "/" + pages.SimpleDir
 		add := func(path, text string) {
 			out = append(out, sources.ClientFile{Path: path, Content: []byte(text)})
 		}
@@ -29,7 +27,3 @@ func clients(_ context.Context, repos []bundle.Repository, _ sources.Tree) ([]so
 	}
 	return out, nil
 }
-
-func escaped(path string) string { return (&url.URL{Path: path}).EscapedPath() }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

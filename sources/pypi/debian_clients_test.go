@@ -63,7 +63,7 @@ func TestDebian(t *testing.T) {
 		var jobs []piptest.Job
 		var folders []string
 		for _, target := range entry.targets {
-			m := piptest.Machine{Python: target.Python, Environment: target.env.Values, Platforms: target.Platforms()}
+			m := piptest.Machine{Python: target.Python, Environment: target.Env.Values, Platforms: target.Platforms()}
 			folders = append(folders, t.TempDir())
 			jobs = append(jobs, piptest.Download(m, folders[len(folders)-1], index, "demo-app"))
 		}
@@ -92,7 +92,7 @@ func TestPagesOfServers(t *testing.T) {
 	w := newWorld(t).add(piptest.Wheel{Name: "demo-app", Version: "1.0"})
 	g := newGap(t)
 	g.publish("- name: python\n  kind: pypi\n  index: " + w.URL() + "\n  packages: demo-app\n  targets: [{python: \"3.12\", platform: manylinux_2_28_x86_64}]\n")
-	g.check(os.Remove(filepath.Join(g.mirror, "current/pypi/python/simple/demo-app", jsonPage)))
+	g.check(os.Remove(filepath.Join(g.mirror, "current/pypi/python/simple/demo-app", "index.v1_json")))
 	webtest.Each(t, g.mirror, func(t *testing.T, s *webtest.Server) {
 		for _, page := range []string{"demo-app/", "demo-app"} {
 			if media, _ := get(t, s.URL+"/pypi/python/simple/"+page, piptest.JSONType+", text/html; q=0.01"); !strings.HasPrefix(media, "text/html") {

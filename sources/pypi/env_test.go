@@ -19,6 +19,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
+	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 )
 
 // site is the folder of a spec with what a plan needs.
@@ -145,7 +146,7 @@ func (s *site) must(text string) *planned {
 func (p *planned) names() string {
 	var all []string
 	for _, at := range sortedKeys(p.files) {
-		if strings.HasPrefix(at, filesDir) && !strings.HasSuffix(at, metadataEnd) {
+		if strings.HasPrefix(at, pages.FilesDir) && !strings.HasSuffix(at, pages.MetadataEnd) {
 			all = append(all, filepath.Base(at))
 		}
 	}
@@ -177,3 +178,5 @@ func (p *planned) read(at string) string {
 	}
 	return string(b)
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

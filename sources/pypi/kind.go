@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
-	"github.com/gapbundle/gapbundle/sources/pypi/tags"
+	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 )
 
 // Name is the kind's name in a spec file, and its part of paths in a mirror.
@@ -23,7 +23,7 @@ func Kind() sources.Kind {
 		Doc:     "Python packages for chosen interpreters, with everything they depend on",
 		Options: func() any { return new(options) },
 		New:     newSource,
-		Check:   check,
+		Check:   pages.Check,
 		Compare: compareVersions,
 		Clients: clients,
 	}
@@ -80,19 +80,13 @@ const (
 	maxNewest  = 100
 )
 
-// target is an interpreter of the spec.
-type target struct {
-	*tags.Target
-	env *marker.Environment
-}
-
 // entry is one spec: a repository of the mirror.
 type entry struct {
 	options
 	name    string
 	dir     string // that paths in the spec are relative to
 	indexes []string
-	targets []target
+	targets []pages.Target
 }
 
 func (e *entry) mount() string { return Name + "/" + e.name }
@@ -119,18 +113,12 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 	errs := append(e.checkIndexes(), e.checkWords()...)
 	for _, t := range o.Targets {
 		for _, platform := range t.Platform {
-			made, err := tags.NewTarget(string(t.Python), t.Implementation, platform)
+			one, err := pages.NewTarget(string(t.Python), t.Implementation, platform, t.PlatformRelease, t.PlatformVersion)
 			if err != nil {
 				errs = append(errs, t.Pos.Errorf("targets: %w", err))
 				continue
 			}
-			one := target{made, made.Environment()}
-			for name, value := range map[string]string{marker.PlatformRelease: t.PlatformRelease, marker.PlatformVersion: t.PlatformVersion} {
-				if value != "" {
-					one.env.Values[name] = value
-				}
-			}
-			if slices.ContainsFunc(e.targets, func(t target) bool { return t.Name() == one.Name() }) {
+			if slices.ContainsFunc(e.targets, func(t pages.Target) bool { return t.Name() == one.Name() }) {
 				errs = append(errs, t.Pos.Errorf("targets: %s is named twice", one.Name()))
 			}
 			e.targets = append(e.targets, one)
@@ -232,10 +220,10 @@ func (e *entry) indexOf(name string) string {
 }
 
 // label names a target in messages, with the values of its markers.
-func (t target) label() string {
+func label(t pages.Target) string {
 	var values []string
 	for _, name := range []string{marker.PythonFullVersion, marker.ImplementationName, marker.SysPlatform, marker.PlatformMachine, marker.PlatformRelease, marker.PlatformVersion} {
-		if value, ok := t.env.Values[name]; ok {
+		if value, ok := t.Env.Values[name]; ok {
 			values = append(values, fmt.Sprintf("%s %s", name, value))
 		}
 	}

@@ -11,34 +11,12 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
-	"github.com/gapbundle/gapbundle/sources/pypi/marker"
+	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 	"github.com/gapbundle/gapbundle/sources/pypi/simple"
-	"github.com/gapbundle/gapbundle/sources/pypi/tags"
 	"github.com/gapbundle/gapbundle/sources/rebuild"
 	"github.com/gapbundle/gapbundle/sources/stock"
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
-
-// Paths below the mount.
-const (
-	simpleDir = "simple/"
-	filesDir  = "files/"
-	locksDir  = "locks/"
-	htmlPage  = "index.html"
-	jsonPage  = "index.v1_json" // its ending has the media type
-)
-
-// targetKey begins the annotations that have the targets.
-const targetKey = "target-"
-
-// noted is a target in annotations: Check has no spec.
-type noted struct {
-	Python         string `json:"python"`
-	Implementation string `json:"implementation"`
-	Platform       string `json:"platform"`
-	Release        string `json:"release,omitempty"`
-	Version        string `json:"version,omitempty"`
-}
 
 // Plan reads, chooses and lays each source.
 func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
@@ -88,12 +66,10 @@ func (e *entry) fresh(ctx context.Context, env *sources.Env, w *wanted) (repo so
 // repository is what follows from the spec alone.
 func (e *entry) repository() (sources.Repository, error) {
 	repo := sources.Repository{Name: e.name, Mount: e.mount(), Annotations: map[string]string{}}
-	var targets []noted
 	for _, t := range e.targets {
-		targets = append(targets, noted{t.Python + map[bool]string{true: "t"}[t.Threaded], t.Implementation, t.Platform, t.env.Values[marker.PlatformRelease], t.env.Values[marker.PlatformVersion]})
-		repo.Notes = append(repo.Notes, t.label())
+		repo.Notes = append(repo.Notes, label(t))
 	}
-	if err := sources.Annotate(repo.Annotations, targetKey, targets); err != nil {
+	if err := pages.Annotate(repo.Annotations, e.targets); err != nil {
 		return repo, e.Pos.Wrap(err)
 	}
 	var err error
@@ -108,13 +84,13 @@ func (e *entry) repository() (sources.Repository, error) {
 func (e *entry) public() ([]sources.Public, error) {
 	var all []sources.Public
 	for _, index := range e.indexes {
-		pages, err := bundle.ParsePublic(index, simpleDir)
+		served, err := bundle.ParsePublic(index, pages.SimpleDir)
 		if err != nil {
 			return nil, err
 		}
-		files := pages
-		files.Path, files.At = strings.TrimSuffix(path.Dir("/"+strings.TrimPrefix(pages.Path, "/")), "/")+strings.TrimSuffix("/"+filesDir, "/"), strings.TrimSuffix(filesDir, "/")
-		for _, one := range []sources.Public{pages, files} {
+		files := served
+		files.Path, files.At = strings.TrimSuffix(path.Dir("/"+strings.TrimPrefix(served.Path, "/")), "/")+strings.TrimSuffix("/"+pages.FilesDir, "/"), strings.TrimSuffix(pages.FilesDir, "/")
+		for _, one := range []sources.Public{served, files} {
 			if !slices.ContainsFunc(all, func(p sources.Public) bool { return p.Scheme == one.Scheme && p.Host == one.Host && p.Path == one.Path }) {
 				all = append(all, one)
 			}
@@ -129,10 +105,6 @@ type laid struct {
 	file    *file
 	known   *known
 	reasons []string
-}
-
-func (l *laid) path() string {
-	return filesDir + l.file.SHA256[:2] + "/" + l.file.SHA256 + "/" + l.file.Name
 }
 
 // lay decides the paths and makes the pages.
@@ -157,11 +129,11 @@ func lay(ctx context.Context, r *reader, c *chosen) (sources.Repository, error) 
 			unpinned++
 		}
 	}
-	pages, err := made(all)
+	made, err := made(e, c, all)
 	if err != nil {
 		return repo, err
 	}
-	for _, f := range slices.Concat(pages, locks(e, c)) {
+	for _, f := range made {
 		f.More.Vouched = rebuild.Vouched(vouched...)
 		s.Add(f)
 	}
@@ -177,7 +149,7 @@ func lay(ctx context.Context, r *reader, c *chosen) (sources.Repository, error) 
 	if err != nil {
 		return repo, err
 	}
-	s.Add(stock.File{Path: recordPath, Size: int64(len(content)), Digest: bundle.DigestOf(content), Reason: "which index has what, and in which version", More: stock.InMemory(content, rebuild.Vouched(vouched...))})
+	s.Add(stock.File{Path: pages.RecordPath, Size: int64(len(content)), Digest: bundle.DigestOf(content), Reason: "which index has what, and in which version", More: stock.InMemory(content, rebuild.Vouched(vouched...))})
 	if err := s.Settle(); err != nil {
 		return repo, err
 	}
@@ -268,17 +240,17 @@ func (r *reader) files(l *laid) []stock.File {
 		}
 	}
 	place := upstream.At(f.URL)
-	one := stock.File{Path: l.path(), Size: f.Size, Digest: digest, Place: place, Reason: reason, More: &stock.More{Vouched: vouched, Local: f.local}}
+	one := stock.File{Path: pages.Path(l.file.SHA256, l.file.Name), Size: f.Size, Digest: digest, Place: place, Reason: reason, More: &stock.More{Vouched: vouched, Local: f.local}}
 	one.Entries = l.entries()
 	if l.known == nil {
 		return []stock.File{one}
 	}
 	metadata := stock.File{
-		Path: one.Path + metadataEnd, Size: l.known.size, Digest: l.known.digest, Reason: "metadata of " + f.Name,
+		Path: one.Path + pages.MetadataEnd, Size: l.known.size, Digest: l.known.digest, Reason: "metadata of " + f.Name,
 		More: &stock.More{Vouched: vouched, Local: l.known.local},
 	}
 	if l.known.origin {
-		metadata.Place = upstream.At(f.URL + metadataEnd)
+		metadata.Place = upstream.At(f.URL + pages.MetadataEnd)
 	} else {
 		metadata.More.Vouched = rebuild.Vouched(vouched) // it is a part of the wheel
 	}
@@ -296,53 +268,39 @@ func (r *reader) checked(l *laid, place *upstream.Place, digest bundle.Digest) b
 	}
 }
 
-// made are the pages: of each project, and the list of them.
-func made(all []*laid) ([]stock.File, error) {
-	var out []stock.File
-	add := func(path string, content []byte) {
-		out = append(out, stock.File{Path: path, Size: int64(len(content)), Digest: bundle.DigestOf(content), Reason: "page of an index",
-			More: &stock.More{Vouched: bundle.VouchedMade, Content: content, MediaType: mediaType(path)}})
+// made are the pages and the locks.
+func made(e *entry, c *chosen, all []*laid) ([]stock.File, error) {
+	var files []pages.File
+	for _, l := range all {
+		files = append(files, pages.File{Project: l.project, Version: l.file.name.Version, Link: l.link()})
 	}
-	var names []string
-	for from := 0; from < len(all); {
-		to := from
-		for to < len(all) && all[to].project == all[from].project {
-			to++
-		}
-		name := all[from].project
-		names = append(names, name)
-		var versions []string
-		var links []simple.Link
-		for _, l := range all[from:to] {
-			if v := l.file.name.Version.String(); !slices.Contains(versions, v) {
-				versions = append(versions, v)
-			}
-			links = append(links, l.link())
-		}
-		page, err := simple.JSON(name, versions, links)
-		if err != nil {
-			return nil, err
-		}
-		add(simpleDir+name+"/"+htmlPage, simple.HTML(name, links))
-		add(simpleDir+name+"/"+jsonPage, page)
-		from = to
+	made, err := pages.Make(files)
+	if err != nil {
+		return nil, err
 	}
-	root, err := simple.RootJSON(names)
-	add(simpleDir+htmlPage, simple.RootHTML(names))
-	add(simpleDir+jsonPage, root)
-	return out, err
-}
-
-func mediaType(path string) string {
-	if strings.HasSuffix(path, jsonPage) {
-		return simple.JSONType
+	for _, g := range c.groups {
+		var pins []pages.Pin
+		for _, p := range g.pins {
+			pins = append(pins, pages.Pin{Project: p.name, Extras: p.extras, Version: p.file.name.Version, SHA256: p.file.SHA256})
+		}
+		made = append(made, pages.Lock(e.targets[g.target], g.label, pins))
 	}
-	return ""
+	out := make([]stock.File, len(made))
+	for i, page := range made {
+		more := stock.InMemory(page.Content, bundle.VouchedMade)
+		more.MediaType = page.MediaType
+		reason := "page of an index"
+		if strings.HasPrefix(page.Path, pages.LocksDir) {
+			reason = "everything for a target"
+		}
+		out[i] = stock.File{Path: page.Path, Size: int64(len(page.Content)), Digest: bundle.DigestOf(page.Content), Reason: reason, More: more}
+	}
+	return out, nil
 }
 
 func (l *laid) link() simple.Link {
 	f := l.file
-	link := simple.Link{Name: f.Name, SHA256: f.SHA256, Href: "../../" + l.path(), Size: f.Size, RequiresPython: f.RequiresPython, Yanked: f.Yanked, YankedReason: f.YankedReason}
+	link := simple.Link{Name: f.Name, SHA256: f.SHA256, Size: f.Size, RequiresPython: f.RequiresPython, Yanked: f.Yanked, YankedReason: f.YankedReason}
 	if l.known != nil {
 		link.MetadataSHA256 = l.known.digest.Hex()
 		if link.RequiresPython == "" {
@@ -350,29 +308,4 @@ func (l *laid) link() simple.Link {
 		}
 	}
 	return link
-}
-
-// locks are requirements files with hashes: a client that is given one needs to
-// resolve nothing.
-func locks(e *entry, c *chosen) []stock.File {
-	var out []stock.File
-	for _, g := range c.groups {
-		t := e.targets[g.target]
-		var b strings.Builder
-		fmt.Fprintf(&b, "# %s\n", t.Name())
-		for _, p := range g.pins {
-			fmt.Fprintf(&b, "%s==%s \\\n    --hash=sha256:%s\n", marker.Key(p.name, p.extras), p.file.name.Version, p.file.SHA256)
-		}
-		content := []byte(b.String())
-		out = append(out, stock.File{Path: lockPath(t.Target, g.label), Size: int64(len(content)), Digest: bundle.DigestOf(content), Reason: "everything for a target",
-			More: stock.InMemory(content, bundle.VouchedMade)})
-	}
-	return out
-}
-
-func lockPath(t *tags.Target, label string) string {
-	if label != "" {
-		label = "." + label
-	}
-	return locksDir + t.Name() + label + ".txt"
 }

@@ -80,7 +80,7 @@ func compareLive(t *testing.T, o options, cache string, arguments, lines []strin
 	dir := t.TempDir()
 	var jobs []piptest.Job
 	for i, target := range e.targets {
-		m := piptest.Machine{Python: target.Python, Environment: target.env.Values, Platforms: target.Platforms()}
+		m := piptest.Machine{Python: target.Python, Environment: target.Env.Values, Platforms: target.Platforms()}
 		jobs = append(jobs, piptest.Question(m, dir, i, o.Index, arguments...))
 	}
 	for i, outcome := range piptest.Ask(t, piptest.NewestPip, jobs) {

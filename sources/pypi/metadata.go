@@ -10,12 +10,10 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 	"github.com/gapbundle/gapbundle/sources/pypi/simple"
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
-
-// metadataEnd follows the name of a wheel whose METADATA it is (PEP 658).
-const metadataEnd = ".metadata"
 
 // maxWheel bounds a file that has to be read whole in Plan.
 const maxWheel = upstream.MaxIndex
@@ -66,7 +64,7 @@ func matches(m *simple.Metadata, name string, f *file) error {
 // wheelMetadata reads METADATA from the index if it offers it, otherwise from
 // the end of the wheel.
 func (r *reader) wheelMetadata(ctx context.Context, f *file) (content []byte, origin bool, err error) {
-	where := f.URL + metadataEnd
+	where := f.URL + pages.MetadataEnd
 	if f.HasMetadata {
 		content, _, err := r.env.Fetch.ReadAll(ctx, where, simple.MaxMetadata)
 		switch {

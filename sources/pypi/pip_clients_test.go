@@ -16,6 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/sources/keys"
+	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
@@ -67,7 +68,7 @@ func (g *gap) publish(text string) *export.Result {
 	g.check(err)
 	tree, err := m.Tree(Name)
 	g.check(err)
-	_, err = check(g.t.Context(), tree)
+	_, err = pages.Check(g.t.Context(), tree)
 	g.check(err)
 	return made
 }
@@ -248,7 +249,7 @@ func TestOtherMachines(t *testing.T) {
 		var jobs []piptest.Job
 		dir := t.TempDir()
 		for i, target := range entry.targets {
-			m := piptest.Machine{Python: target.Python, Environment: target.env.Values, Platforms: target.Platforms()}
+			m := piptest.Machine{Python: target.Python, Environment: target.Env.Values, Platforms: target.Platforms()}
 			for j, index := range []string{w.URL(), s.URL + "/pypi/python/simple/"} {
 				jobs = append(jobs, piptest.Question(m, dir, 2*i+j, index, "app"))
 			}

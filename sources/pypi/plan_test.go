@@ -9,6 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
+	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
 	"github.com/gapbundle/gapbundle/sources/pypi/simple"
 )
@@ -57,7 +58,7 @@ func TestPagesAreOfTheSelection(t *testing.T) {
 	w.add(piptest.Wheel{Name: "app", Version: "2.0"}, piptest.Wheel{Name: "app", Version: "1.0", Tag: "cp312-cp312-win32"})
 	after := s.must(spec)
 	for at, a := range before.files {
-		if after.files[at].File.Digest != a.File.Digest && at != recordPath {
+		if after.files[at].File.Digest != a.File.Digest && at != pages.RecordPath {
 			t.Errorf("%s changed", at)
 		}
 	}
@@ -199,7 +200,7 @@ func TestVouched(t *testing.T) {
 		found := false
 		for _, p := range []*planned{lib, others} {
 			for at, a := range p.files {
-				if strings.Contains(at, "/"+name) && !strings.HasSuffix(at, metadataEnd) {
+				if strings.Contains(at, "/"+name) && !strings.HasSuffix(at, pages.MetadataEnd) {
 					found = true
 					if a.Evidence.Vouched != want || a.File.Digest.IsZero() {
 						t.Errorf("%s: %s %s, want %s", at, a.Evidence.Vouched, a.File.Digest, want)
@@ -226,7 +227,7 @@ func TestMetadataByRange(t *testing.T) {
 		t.Errorf("%d bytes read of %d", n, len(big.Content))
 	}
 	at := "files/" + big.Digest()[:2] + "/" + big.Digest() + "/" + big.Name
-	if got := p.read(at + metadataEnd); got != string(big.Metadata) {
+	if got := p.read(at + pages.MetadataEnd); got != string(big.Metadata) {
 		t.Errorf("%.200s", got)
 	}
 	// A server without ranges: the whole wheel, once.

@@ -13,6 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
+	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 	"github.com/gapbundle/gapbundle/sources/pypi/pep440"
 	"github.com/gapbundle/gapbundle/sources/pypi/resolve"
 	"github.com/gapbundle/gapbundle/sources/pypi/simple"
@@ -34,7 +35,7 @@ type reader struct {
 	local   int   // files in scratch so far
 	scratch int64 // and their bytes
 	notes   map[string]bool
-	pages   []asked
+	pages   []pages.Asked
 }
 
 // readAhead is how much is read at once before it is asked for.
@@ -226,7 +227,7 @@ func (p *project) add(e *entry, w *wanted, index string, f simple.File) {
 		one.pinned = w.pinnedBy[p.name]
 	}
 	one.python, _ = pep440.ParseSet(f.RequiresPython) // clients ignore one that is not valid
-	usable := len(e.targets) == 0 || slices.ContainsFunc(e.targets, func(t target) bool { return t.Rank(parsed) >= 0 })
+	usable := len(e.targets) == 0 || slices.ContainsFunc(e.targets, func(t pages.Target) bool { return t.Rank(parsed) >= 0 })
 	if !usable {
 		one.name = &tags.File{Version: parsed.Version} // for explanations alone
 		one.File = simple.File{Name: f.Name}
@@ -264,7 +265,7 @@ func (p *project) view(e *entry, w *wanted) {
 }
 
 // prefers reports whether a target takes a before b, two files of one version.
-func prefers(t target, a, b *file) bool {
+func prefers(t pages.Target, a, b *file) bool {
 	if a.Yanked != b.Yanked {
 		return b.Yanked
 	}
@@ -301,7 +302,7 @@ func (p *provider) Metadata(ctx context.Context, name string, of *resolve.Releas
 	m := &resolve.Metadata{RequiresPython: k.RequiresPython, Requires: k.Requires, Extras: k.Extras}
 	var next []marker.Requirement
 	for _, q := range m.Requires {
-		if holds, err := q.Marker.Holds(p.entry.targets[p.at].env, marker.Selection{}); err == nil && holds && q.URL == "" {
+		if holds, err := q.Marker.Holds(p.entry.targets[p.at].Env, marker.Selection{}); err == nil && holds && q.URL == "" {
 			next = append(next, q)
 		}
 	}

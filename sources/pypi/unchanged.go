@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"iter"
 	"net/http"
@@ -12,42 +11,19 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 	"github.com/gapbundle/gapbundle/sources/pypi/simple"
 	"github.com/gapbundle/gapbundle/sources/replay"
 )
 
-// recordPath is the record of what an index was asked: which one has a name, and
-// in which version its page was read. The exporter keeps it, so that an export asks
-// for each page whether it is still the same, and for nothing else if all are.
-const recordPath = "sources.json"
-
 // maxRecord bounds the record, in bytes.
 const maxRecord = 4 << 20
 
-// record is the content of recordPath.
-type record struct {
-	// Mark identifies what the choice is a function of besides the pages.
-	Mark  string   `json:"mark"`
-	Pages []asked  `json:"pages"`
-	Notes []string `json:"notes"`
-}
-
-// asked is the page of a name on an index. Without a validator nobody can say
-// whether it is still the same.
-type asked struct {
-	Name     string `json:"name"`
-	Index    string `json:"index"` // without secrets
-	Absent   bool   `json:"absent,omitempty"`
-	ETag     string `json:"etag,omitempty"`
-	Modified string `json:"modified,omitempty"`
-}
-
 // remember records a page.
 func (r *reader) remember(index, name string, resp *http.Response) {
-	one := asked{Name: name, Index: fetch.Redact(index), Absent: resp.StatusCode != http.StatusOK}
+	one := pages.Asked{Name: name, Index: fetch.Redact(index), Absent: resp.StatusCode != http.StatusOK}
 	if !one.Absent {
 		one.ETag, one.Modified = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
 	}
@@ -68,16 +44,16 @@ func request(ctx context.Context, index, name string) (*http.Request, error) {
 // record makes the record of a plan. Pages that were read ahead and by chance
 // belong to it: they are read again the next time.
 func (r *reader) record(mark string, notes []string) ([]byte, error) {
-	slices.SortFunc(r.pages, func(a, b asked) int { return strings.Compare(a.Name+" "+a.Index, b.Name+" "+b.Index) })
-	return json.MarshalIndent(record{mark, r.pages, notes}, "", " ")
+	slices.SortFunc(r.pages, func(a, b pages.Asked) int { return strings.Compare(a.Name+" "+a.Index, b.Name+" "+b.Index) })
+	return json.MarshalIndent(pages.Record{Mark: mark, Pages: r.pages, Notes: notes}, "", " ")
 }
 
 // recalled returns the record of the base, if everything that the plan is a
 // function of is what it was: then the base is the plan. nil: it is not.
-func (e *entry) recalled(ctx context.Context, env *sources.Env, w *wanted) (*record, []byte, error) {
+func (e *entry) recalled(ctx context.Context, env *sources.Env, w *wanted) (*pages.Record, []byte, error) {
 	cursor := env.Cursor(e.name)
 	defer cursor.Close()
-	at, ok, err := cursor.Lookup(recordPath)
+	at, ok, err := cursor.Lookup(pages.RecordPath)
 	if err != nil || !ok {
 		return nil, nil, err
 	}
@@ -89,9 +65,12 @@ func (e *entry) recalled(ctx context.Context, env *sources.Env, w *wanted) (*rec
 		return nil, nil, err
 	}
 	mark, err := w.mark(e, env)
-	var have record
-	if err != nil || json.Unmarshal(content, &have) != nil || have.Mark != mark {
+	if err != nil {
 		return nil, nil, err
+	}
+	have, err := pages.ReadRecord(content)
+	if err != nil || have.Mark != mark {
+		return nil, nil, nil //nolint:nilerr // what cannot be read is made again
 	}
 	same := make([]bool, len(have.Pages))
 	err = sources.EachOf(ctx, readAhead, len(same), func(ctx context.Context, i int) (err error) {
@@ -101,11 +80,11 @@ func (e *entry) recalled(ctx context.Context, env *sources.Env, w *wanted) (*rec
 	if err != nil || slices.Contains(same, false) {
 		return nil, nil, err
 	}
-	return &have, content, nil
+	return have, content, nil
 }
 
 // isSame asks whether a page is the one that was read.
-func (e *entry) isSame(ctx context.Context, env *sources.Env, a asked) (bool, error) {
+func (e *entry) isSame(ctx context.Context, env *sources.Env, a pages.Asked) (bool, error) {
 	i := slices.IndexFunc(e.indexes, func(index string) bool { return fetch.Redact(index) == a.Index })
 	if i < 0 || !a.Absent && a.ETag == "" && a.Modified == "" {
 		return false, nil
@@ -133,7 +112,7 @@ func (e *entry) isSame(ctx context.Context, env *sources.Env, a asked) (bool, er
 }
 
 // unchanged plans a source whose base is the plan.
-func (e *entry) unchanged(env *sources.Env, have *record, content []byte) (sources.Repository, error) {
+func (e *entry) unchanged(env *sources.Env, have *pages.Record, content []byte) (sources.Repository, error) {
 	repo, err := e.repository()
 	if err != nil {
 		return repo, err
@@ -157,7 +136,7 @@ func keeping(all func() iter.Seq2[sources.Artifact, error], content []byte) func
 	return func() iter.Seq2[sources.Artifact, error] {
 		return func(yield func(sources.Artifact, error) bool) {
 			for a, err := range all() {
-				if a.File.Path == recordPath && err == nil {
+				if a.File.Path == pages.RecordPath && err == nil {
 					a.Keep = len(content) <= maxRecord
 					a.Open = sources.InMemory(content, "")
 				}
@@ -167,13 +146,4 @@ func keeping(all func() iter.Seq2[sources.Artifact, error], content []byte) func
 			}
 		}
 	}
-}
-
-// checkRecord reads the record, as Check does.
-func checkRecord(content []byte) error {
-	var have record
-	if err := json.Unmarshal(content, &have); err != nil {
-		return fmt.Errorf("%w: %w", err, bundle.ErrMalformed)
-	}
-	return nil
 }

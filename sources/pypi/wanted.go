@@ -16,6 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/pypi/lockfile"
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
+	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 	"github.com/gapbundle/gapbundle/sources/pypi/resolve"
 	"github.com/gapbundle/gapbundle/sources/pypi/simple"
 	"github.com/gapbundle/gapbundle/sources/pypi/tags"
@@ -123,10 +124,10 @@ func (w *wanted) preRelease(e *entry) func(name string) bool {
 }
 
 // excludes says why a target cannot have a file of a project; "": it can.
-func (w *wanted) excludes(e *entry, t target, name string, f *file) string {
+func (w *wanted) excludes(e *entry, t pages.Target, name string, f *file) string {
 	// Where the answer depends on a number that is not known, metadata is read
 	// before it counts, and the resolution says so.
-	if admits, err := t.env.AdmitsPython(f.python); err == nil && !admits {
+	if admits, err := t.Env.AdmitsPython(f.python); err == nil && !admits {
 		return "needs Python " + f.python.String()
 	}
 	named := func(list []string) bool { return slices.Contains(list, name) || slices.Contains(list, ":all:") }

@@ -1,9 +1,11 @@
-package pypi
+package pages
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -21,9 +23,9 @@ import (
 // to it.
 const inside = "https://mirror.invalid/"
 
-// check looks at what clients ask for: every link of every page, and for every
+// Check looks at what clients ask for: every link of every page, and for every
 // target that what its lock names goes together.
-func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
+func Check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 	var names, files, locks, requirements int64
 	err := complete.Walk(ctx, t, func(ctx context.Context, r *complete.Repo) error {
 		c := &checked{repo: r, files: map[string]string{}, metadata: map[string]*simple.Metadata{}}
@@ -43,40 +45,41 @@ type checked struct {
 
 // record reads what says which index a name is from.
 func (c *checked) record(ctx context.Context) error {
-	if !c.repo.Has(recordPath) {
-		return c.repo.Missing(recordPath, "a person who asks where a package is from")
+	if !c.repo.Has(RecordPath) {
+		return c.repo.Missing(RecordPath, "a person who asks where a package is from")
 	}
-	content, err := c.repo.Read(ctx, recordPath, simple.MaxPage)
+	content, err := c.repo.Read(ctx, RecordPath, simple.MaxPage)
 	if err != nil {
 		return err
 	}
-	return c.repo.Corrupt(recordPath, checkRecord(content))
+	_, err = ReadRecord(content)
+	return c.repo.Corrupt(RecordPath, err)
 }
 
 // pages reads the list of projects and the page of each, in both forms.
 func (c *checked) pages(ctx context.Context) error {
-	content, err := c.repo.Read(ctx, simpleDir+jsonPage, simple.MaxPage)
+	content, err := c.repo.Read(ctx, SimpleDir+jsonPage, simple.MaxPage)
 	if err != nil {
 		return err
 	}
 	names, err := simple.ParseRoot(content)
 	if err != nil {
-		return c.repo.Corrupt(simpleDir+jsonPage, err)
+		return c.repo.Corrupt(SimpleDir+jsonPage, err)
 	}
 	errs := []error{}
-	if !c.repo.Has(simpleDir + htmlPage) {
-		errs = append(errs, c.repo.Missing(simpleDir+htmlPage, "a person with a browser"))
+	if !c.repo.Has(SimpleDir + htmlPage) {
+		errs = append(errs, c.repo.Missing(SimpleDir+htmlPage, "a person with a browser"))
 	}
 	for _, name := range names {
 		c.names++
 		var forms [2][]simple.File
 		for i, page := range []string{htmlPage, jsonPage} {
-			forms[i], err = c.page(ctx, name, simpleDir+name+"/"+page)
+			forms[i], err = c.page(ctx, name, SimpleDir+name+"/"+page)
 			errs = append(errs, err)
 		}
 		same := slices.EqualFunc(forms[0], forms[1], func(a, b simple.File) bool { a.Size = b.Size; return a == b })
 		if errors.Join(errs...) == nil && !same {
-			errs = append(errs, c.repo.Corrupt(simpleDir+name+"/"+jsonPage, fmt.Errorf("lists other files than the page as HTML: %w", bundle.ErrMalformed)))
+			errs = append(errs, c.repo.Corrupt(SimpleDir+name+"/"+jsonPage, fmt.Errorf("lists other files than the page as HTML: %w", bundle.ErrMalformed)))
 		}
 	}
 	return errors.Join(errs...)
@@ -117,14 +120,14 @@ func (c *checked) link(page string, f simple.File) error {
 		}
 		return nil
 	}
-	at := filesDir + path.Join(first(f.SHA256), f.SHA256, f.Name)
-	if f.URL != inside+escaped(at) {
+	at := Path(f.SHA256, f.Name)
+	if f.URL != inside+(&url.URL{Path: at}).EscapedPath() {
 		return c.repo.Corrupt(page, fmt.Errorf("link %s, want %s: %w", f.URL, inside+at, bundle.ErrMalformed))
 	}
 	c.files[f.SHA256] = at
 	err := look(at, f.SHA256, "pip install")
 	if f.HasMetadata {
-		err = errors.Join(err, look(at+metadataEnd, f.MetadataSHA256, "pip install"))
+		err = errors.Join(err, look(at+MetadataEnd, f.MetadataSHA256, "pip install"))
 	}
 	return err
 }
@@ -134,8 +137,8 @@ func (c *checked) link(page string, f simple.File) error {
 func (c *checked) wheels(ctx context.Context) error {
 	var errs []error
 	for _, at := range slices.Sorted(c.repo.Paths()) {
-		wheel, ok := strings.CutSuffix(at, metadataEnd)
-		if !ok || !strings.HasPrefix(at, filesDir) || !c.repo.Has(wheel) {
+		wheel, ok := strings.CutSuffix(at, MetadataEnd)
+		if !ok || !strings.HasPrefix(at, FilesDir) || !c.repo.Has(wheel) {
 			continue
 		}
 		switch err := c.wheel(ctx, wheel); {
@@ -160,31 +163,18 @@ func (c *checked) wheel(ctx context.Context, wheel string) error {
 	if err = errors.Join(err, in.Close()); err != nil {
 		return c.repo.Corrupt(wheel, err)
 	}
-	published, _ := c.repo.File(wheel + metadataEnd)
+	published, _ := c.repo.File(wheel + MetadataEnd)
 	if have := bundle.DigestOf(content); have != published.Digest {
-		return c.repo.Corrupt(wheel+metadataEnd, fmt.Errorf("%s, and METADATA of the wheel is %s", published.Digest, have))
+		return c.repo.Corrupt(wheel+MetadataEnd, fmt.Errorf("%s, and METADATA of the wheel is %s", published.Digest, have))
 	}
 	return nil
 }
 
-func first(digest string) string { return digest[:min(2, len(digest))] }
-
 // locks reads the lock of every target.
 func (c *checked) locks(ctx context.Context, t sources.Tree) error {
-	if _, some := c.repo.Annotations[targetKey+"00"]; !some {
-		return nil // files of locks, for no target
-	}
-	all, err := sources.Annotated[noted](c.repo.Repository, targetKey)
+	targets, err := annotated(c.repo.Repository)
 	if err != nil {
-		return err
-	}
-	targets := map[string]target{}
-	for _, n := range all {
-		made, err := n.target()
-		if err != nil {
-			return c.repo.Corrupt(locksDir, fmt.Errorf("%w: %w", err, bundle.ErrMalformed))
-		}
-		targets[made.Name()] = made
+		return c.repo.Corrupt(LocksDir, err)
 	}
 	seen := map[string]bool{}
 	var errs []error
@@ -192,41 +182,26 @@ func (c *checked) locks(ctx context.Context, t sources.Tree) error {
 		if err != nil {
 			return err
 		}
-		base, ok := strings.CutPrefix(f.Path, locksDir)
+		base, ok := strings.CutPrefix(f.Path, LocksDir)
 		if !ok {
 			continue
 		}
-		for name, target := range targets {
-			rest, ok := strings.CutPrefix(base, name)
+		for _, target := range targets {
+			rest, ok := strings.CutPrefix(base, target.Name())
 			if !ok || !strings.HasPrefix(rest, ".") {
 				continue
 			}
-			seen[name] = true
+			seen[target.Name()] = true
 			c.lockFiles++
 			errs = append(errs, c.lock(ctx, f.Path, target))
 		}
 	}
-	for _, n := range all {
-		if made, err := n.target(); err == nil && !seen[made.Name()] {
-			errs = append(errs, c.repo.Missing(lockPath(made.Target, ""), "pip install -r"))
+	for _, target := range targets {
+		if !seen[target.Name()] {
+			errs = append(errs, c.repo.Missing(lockPath(target, ""), "pip install -r"))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (n noted) target() (target, error) {
-	made, err := tags.NewTarget(n.Python, n.Implementation, n.Platform)
-	if err != nil {
-		return target{}, err
-	}
-	t := target{made, made.Environment()}
-	if n.Release != "" {
-		t.env.Values[marker.PlatformRelease] = n.Release
-	}
-	if n.Version != "" {
-		t.env.Values[marker.PlatformVersion] = n.Version
-	}
-	return t, nil
 }
 
 // locked is a line of a lock: the file that it pins.
@@ -240,7 +215,7 @@ type locked struct {
 
 // lock checks that a target can install everything its lock names, and that the
 // requirements of each file are met by another.
-func (c *checked) lock(ctx context.Context, at string, t target) error {
+func (c *checked) lock(ctx context.Context, at string, t Target) error {
 	lines := &lockfile.Requirements{}
 	reader := &lockfile.Reader{Read: func(string) ([]byte, error) { return c.repo.Read(ctx, at, lockfile.MaxFile) }}
 	if err := reader.Requirements(at, lines); err != nil {
@@ -258,7 +233,7 @@ func (c *checked) lock(ctx context.Context, at string, t target) error {
 		p.extras = q.Extras
 		pins[q.Name] = p
 	}
-	for _, name := range sortedKeys(pins) {
+	for _, name := range slices.Sorted(maps.Keys(pins)) {
 		p := pins[name]
 		if p.metadata == nil {
 			continue
@@ -271,13 +246,13 @@ func (c *checked) lock(ctx context.Context, at string, t target) error {
 }
 
 // pin finds the file of a line.
-func (c *checked) pin(ctx context.Context, at string, t target, q *lockfile.Requirement) (*locked, error) {
+func (c *checked) pin(ctx context.Context, at string, t Target, q *lockfile.Requirement) (*locked, error) {
 	if len(q.Hashes) != 1 || !q.Set.IsPin() {
 		return nil, c.repo.Corrupt(at, fmt.Errorf("%s: want one version and one hash: %w", q.From, bundle.ErrMalformed))
 	}
 	where, ok := c.files[q.Hashes[0]]
 	if !ok {
-		return nil, c.repo.Missing(filesDir+path.Join(first(q.Hashes[0]), q.Hashes[0]), "pip install -r "+at+" for "+q.Requirement.String())
+		return nil, c.repo.Missing(Path(q.Hashes[0], ""), "pip install -r "+at+" for "+q.Requirement.String())
 	}
 	f, err := tags.ParseFile(q.Name, path.Base(where))
 	if err != nil {
@@ -294,7 +269,7 @@ func (c *checked) pin(ctx context.Context, at string, t target, q *lockfile.Requ
 }
 
 func (c *checked) metadataOf(ctx context.Context, wheel string) (*simple.Metadata, error) {
-	at := wheel + metadataEnd
+	at := wheel + MetadataEnd
 	if m := c.metadata[at]; m != nil {
 		return m, nil
 	}
@@ -311,14 +286,14 @@ func (c *checked) metadataOf(ctx context.Context, wheel string) (*simple.Metadat
 }
 
 // requirement looks whether a lock meets what one of its files wants.
-func (c *checked) requirement(at string, t target, name string, p *locked, q *marker.Requirement, pins map[string]*locked) error {
+func (c *checked) requirement(at string, t Target, name string, p *locked, q *marker.Requirement, pins map[string]*locked) error {
 	var extras []string
 	for _, e := range p.extras {
 		if slices.Contains(p.metadata.Extras, e) {
 			extras = append(extras, e)
 		}
 	}
-	holds, err := q.Marker.Holds(t.env, marker.Selection{Extras: extras})
+	holds, err := q.Marker.Holds(t.Env, marker.Selection{Extras: extras})
 	if err != nil {
 		return fmt.Errorf("%s: %s %s: %w: %w", at, name, p.version, err, bundle.ErrMalformed)
 	}
