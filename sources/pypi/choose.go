@@ -13,6 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/pypi/index"
 	"github.com/gapbundle/gapbundle/sources/pypi/lockfile"
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
 	"github.com/gapbundle/gapbundle/sources/pypi/pages"
@@ -33,7 +34,7 @@ type group struct {
 type pin struct {
 	name   string
 	extras []string
-	file   *file
+	file   *index.File
 	reason string
 }
 
@@ -141,7 +142,7 @@ func (r *reader) resolve(ctx context.Context, at int, label string, requirements
 		r.note("%s: %s", t.Name(), line)
 	}
 	for _, p := range result.Pins {
-		f := p.Release.File.(*file)
+		f := p.Release.File.(*index.File)
 		if p.Release.Yanked {
 			r.note("%s: %s was taken back by its authors: %s", t.Name(), f.Name, f.YankedReason)
 		}
@@ -159,7 +160,7 @@ func together(groups []group) []resolve.Wanted {
 	oldest, differ := map[string]pep440.Version{}, map[string]bool{}
 	for _, g := range groups {
 		for _, p := range g.pins {
-			v := p.file.name.Version
+			v := p.file.Parsed.Version
 			have, ok := oldest[p.name]
 			if ok && have.Compare(v) != 0 {
 				differ[p.name] = true
@@ -185,9 +186,9 @@ func (r *reader) takeLock(ctx context.Context, c *chosen, number int, l *lockfil
 	if number > 0 || len(c.groups) > 0 {
 		label = fmt.Sprintf("lock%d", number+1)
 	}
-	files := &memo[lockfile.File, *file]{}
-	find := func(p *lockfile.Package, f lockfile.File) (*file, error) {
-		return files.get(f, func() (*file, error) { return r.locked(ctx, l, p, f) })
+	files := &index.Memo[lockfile.File, *index.File]{}
+	find := func(p *lockfile.Package, f lockfile.File) (*index.File, error) {
+		return files.Get(f, func() (*index.File, error) { return r.locked(ctx, l, p, f) })
 	}
 	if len(r.entry.targets) == 0 {
 		for _, p := range l.Packages {
@@ -223,15 +224,15 @@ func (r *reader) takeLock(ctx context.Context, c *chosen, number int, l *lockfil
 }
 
 // prefer is the file of a locked package that a target takes.
-func (r *reader) prefer(t pages.Target, p *lockfile.Package, find func(*lockfile.Package, lockfile.File) (*file, error)) (*file, error) {
-	var best *file
+func (r *reader) prefer(t pages.Target, p *lockfile.Package, find func(*lockfile.Package, lockfile.File) (*index.File, error)) (*index.File, error) {
+	var best *index.File
 	for _, f := range p.Files {
-		one := &file{File: simple.File{Name: f.Name}}
+		one := &index.File{File: simple.File{Name: f.Name}}
 		parsed, err := tags.ParseFile(p.Name, f.Name)
 		if err != nil {
 			continue // a file that no client takes
 		}
-		one.name = parsed
+		one.Parsed = parsed
 		if t.Rank(parsed) < 0 || parsed.Sdist && r.entry.Sdists == sdistsNever {
 			continue
 		}
@@ -248,7 +249,7 @@ func (r *reader) prefer(t pages.Target, p *lockfile.Package, find func(*lockfile
 
 // locked is the file of a lock: from its address there, or, where it has none,
 // from the index, which has to agree about its digest.
-func (r *reader) locked(ctx context.Context, l *lockfile.Lock, p *lockfile.Package, f lockfile.File) (*file, error) {
+func (r *reader) locked(ctx context.Context, l *lockfile.Lock, p *lockfile.Package, f lockfile.File) (*index.File, error) {
 	if f.URL != "" {
 		if f.SHA256 == "" {
 			return nil, fmt.Errorf("%s: the lock has no sha256 of it: %w", f.Name, fetch.ErrRefused)
@@ -259,7 +260,7 @@ func (r *reader) locked(ctx context.Context, l *lockfile.Lock, p *lockfile.Packa
 	if err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(all.files, func(have *file) bool { return have.Name == f.Name })
+	at := slices.IndexFunc(all.files, func(have *index.File) bool { return have.Name == f.Name })
 	if at < 0 {
 		return nil, fmt.Errorf("%s: no index has it, and the lock wants it: %w", f.Name, fetch.ErrUpstream)
 	}
@@ -268,9 +269,9 @@ func (r *reader) locked(ctx context.Context, l *lockfile.Lock, p *lockfile.Packa
 	case f.SHA256 == "" && one.SHA256 == "":
 		return nil, fmt.Errorf("%s: neither the lock nor the index has its sha256: %w", f.Name, fetch.ErrRefused)
 	case f.SHA256 != "" && one.SHA256 != "" && f.SHA256 != one.SHA256:
-		return nil, fmt.Errorf("%s: the lock says sha256:%s, %s says sha256:%s: %w", f.Name, f.SHA256, fetch.Redact(one.index), one.SHA256, fetch.ErrRefused)
+		return nil, fmt.Errorf("%s: the lock says sha256:%s, %s says sha256:%s: %w", f.Name, f.SHA256, fetch.Redact(one.Index), one.SHA256, fetch.ErrRefused)
 	case f.SHA256 != "":
-		one.SHA256, one.pinned = f.SHA256, l.Name
+		one.SHA256, one.Pinned = f.SHA256, l.Name
 	}
 	return &one, nil
 }
@@ -336,7 +337,7 @@ func (r *reader) sdists(ctx context.Context, c *chosen) error {
 		g := c.groups[done]
 		done++
 		for _, p := range g.pins {
-			if p.file.name.Sdist {
+			if p.file.Parsed.Sdist {
 				if err := r.build(ctx, c, g.target, p, built); err != nil {
 					return err
 				}
@@ -345,7 +346,7 @@ func (r *reader) sdists(ctx context.Context, c *chosen) error {
 	}
 	for _, p := range c.loose {
 		for at := range r.entry.targets {
-			if p.file.name.Sdist {
+			if p.file.Parsed.Sdist {
 				if err := r.build(ctx, c, at, p, built); err != nil {
 					return err
 				}
@@ -356,7 +357,7 @@ func (r *reader) sdists(ctx context.Context, c *chosen) error {
 }
 
 func (r *reader) addSdists(ctx context.Context, c *chosen) error {
-	seen := map[*file]bool{}
+	seen := map[*index.File]bool{}
 	for _, g := range c.groups {
 		for _, p := range g.pins {
 			all, err := r.project(ctx, p.name)
@@ -364,7 +365,7 @@ func (r *reader) addSdists(ctx context.Context, c *chosen) error {
 				return err
 			}
 			for _, f := range all.files {
-				if f.name.Sdist && f.name.Version.Compare(p.file.name.Version) == 0 && f != p.file && !seen[f] {
+				if f.Parsed.Sdist && f.Parsed.Version.Compare(p.file.Parsed.Version) == 0 && f != p.file && !seen[f] {
 					seen[f] = true
 					c.loose = append(c.loose, pin{p.name, nil, f, "sdists: always"})
 				}
@@ -376,18 +377,18 @@ func (r *reader) addSdists(ctx context.Context, c *chosen) error {
 
 // build adds a group of what the build of a source archive needs on a target.
 func (r *reader) build(ctx context.Context, c *chosen, at int, p pin, built map[string]bool) error {
-	label := "build-" + p.name + "-" + p.file.name.Version.String()
+	label := "build-" + p.name + "-" + p.file.Parsed.Version.String()
 	key := fmt.Sprintf("%d %s", at, label)
 	if built[key] {
 		return nil
 	}
 	built[key] = true
-	k, err := r.metadata(ctx, p.name, p.file)
+	k, err := r.index.Metadata(ctx, p.name, p.file)
 	if err != nil {
 		return err
 	}
 	var requirements []resolve.Wanted
-	for _, q := range k.sdist.Build {
+	for _, q := range k.Sdist.Build {
 		requirements = append(requirements, resolve.Wanted{Requirement: q, From: "the build of " + p.file.Name})
 	}
 	if len(requirements) == 0 {
@@ -412,7 +413,7 @@ func (c *chosen) compare(e *entry) {
 			if versions[p.name] == nil {
 				versions[p.name] = map[string][]string{}
 			}
-			v := p.file.name.Version.String()
+			v := p.file.Parsed.Version.String()
 			versions[p.name][v] = append(versions[p.name][v], e.targets[g.target].Name())
 		}
 	}

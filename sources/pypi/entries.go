@@ -11,9 +11,9 @@ import (
 
 // entries are what a file is called: its project, and for which interpreters it is.
 func (l *laid) entries() sources.EntryList {
-	name := l.file.name
+	name := l.file.Parsed
 	e := sources.Entry{
-		Name: name.Project, Type: bundle.TypeWheel, Version: name.Version.String(), Arch: strings.Join(name.Tags, "."), Group: fetch.Redact(l.file.index),
+		Name: name.Project, Type: bundle.TypeWheel, Version: name.Version.String(), Arch: strings.Join(name.Tags, "."), Group: fetch.Redact(l.file.Index),
 	}
 	if name.Sdist {
 		e.Type = bundle.TypeSdist

@@ -11,6 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/pypi/index"
 	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 	"github.com/gapbundle/gapbundle/sources/pypi/simple"
 	"github.com/gapbundle/gapbundle/sources/rebuild"
@@ -60,7 +61,7 @@ func (e *entry) fresh(ctx context.Context, env *sources.Env, w *wanted) (repo so
 		return repo, 0, err
 	}
 	repo, err = lay(ctx, r, c)
-	return repo, r.scratch, err
+	return repo, r.index.Scratch(), err
 }
 
 // repository is what follows from the spec alone.
@@ -102,8 +103,8 @@ func (e *entry) public() ([]sources.Public, error) {
 // laid is a file on its way into the repository.
 type laid struct {
 	project string
-	file    *file
-	known   *known
+	file    *index.File
+	known   *index.Known
 	reasons []string
 }
 
@@ -163,7 +164,7 @@ func lay(ctx context.Context, r *reader, c *chosen) (sources.Repository, error) 
 func gather(ctx context.Context, r *reader, c *chosen) ([]*laid, error) {
 	type key struct {
 		name, digest string
-		file         *file // of one whose digest is not known
+		file         *index.File // of one whose digest is not known
 	}
 	by := map[key]*laid{}
 	var all []*laid
@@ -178,8 +179,8 @@ func gather(ctx context.Context, r *reader, c *chosen) ([]*laid, error) {
 			by[k] = l
 			all = append(all, l)
 		}
-		if l.file.pinned == "" {
-			l.file.pinned = p.file.pinned // a lock has it too
+		if l.file.Pinned == "" {
+			l.file.Pinned = p.file.Pinned // a lock has it too
 		}
 		if !slices.Contains(l.reasons, p.reason) {
 			l.reasons = append(l.reasons, p.reason)
@@ -195,17 +196,17 @@ func gather(ctx context.Context, r *reader, c *chosen) ([]*laid, error) {
 	}
 	err := sources.EachOf(ctx, readAhead, len(all), func(ctx context.Context, i int) error {
 		l := all[i]
-		if l.file.SHA256 == "" && !slices.Contains(r.entry.InsecureHashes, l.file.index) {
-			return r.entry.Pos.Wrap(fmt.Errorf("%s: %s names no sha256 of it; insecure-hashes allows that: %w", l.file.Name, fetch.Redact(l.file.index), fetch.ErrRefused))
+		if l.file.SHA256 == "" && !slices.Contains(r.entry.InsecureHashes, l.file.Index) {
+			return r.entry.Pos.Wrap(fmt.Errorf("%s: %s names no sha256 of it; insecure-hashes allows that: %w", l.file.Name, fetch.Redact(l.file.Index), fetch.ErrRefused))
 		}
-		if l.file.SHA256 == "" && l.file.local == "" {
-			if err := r.download(ctx, l.file); err != nil {
+		if l.file.SHA256 == "" && l.file.Local == "" {
+			if err := r.index.Download(ctx, l.file); err != nil {
 				return err
 			}
 		}
 		var err error
-		if !l.file.name.Sdist {
-			l.known, err = r.metadata(ctx, l.project, l.file)
+		if !l.file.Parsed.Sdist {
+			l.known, err = r.index.Metadata(ctx, l.project, l.file)
 		}
 		return err
 	})
@@ -213,7 +214,7 @@ func gather(ctx context.Context, r *reader, c *chosen) ([]*laid, error) {
 		if c := strings.Compare(a.project, b.project); c != 0 {
 			return c
 		}
-		if c := a.file.name.Version.Compare(b.file.name.Version); c != 0 {
+		if c := a.file.Parsed.Version.Compare(b.file.Parsed.Version); c != 0 {
 			return c
 		}
 		return strings.Compare(a.file.Name+a.file.SHA256, b.file.Name+b.file.SHA256)
@@ -233,28 +234,28 @@ func (r *reader) files(l *laid) []stock.File {
 		reason = reason[:maxReason] + "..."
 	}
 	vouched := bundle.VouchedPinned
-	if f.pinned == "" {
+	if f.Pinned == "" {
 		vouched = bundle.VouchedNone
-		if strings.HasPrefix(f.index, "https:") {
+		if strings.HasPrefix(f.Index, "https:") {
 			vouched = bundle.VouchedTLS
 		}
 	}
 	place := upstream.At(f.URL)
-	one := stock.File{Path: pages.Path(l.file.SHA256, l.file.Name), Size: f.Size, Digest: digest, Place: place, Reason: reason, More: &stock.More{Vouched: vouched, Local: f.local}}
+	one := stock.File{Path: pages.Path(l.file.SHA256, l.file.Name), Size: f.Size, Digest: digest, Place: place, Reason: reason, More: &stock.More{Vouched: vouched, Local: f.Local}}
 	one.Entries = l.entries()
 	if l.known == nil {
 		return []stock.File{one}
 	}
 	metadata := stock.File{
-		Path: one.Path + pages.MetadataEnd, Size: l.known.size, Digest: l.known.digest, Reason: "metadata of " + f.Name,
-		More: &stock.More{Vouched: vouched, Local: l.known.local},
+		Path: one.Path + pages.MetadataEnd, Size: l.known.Size, Digest: l.known.Digest, Reason: "metadata of " + f.Name,
+		More: &stock.More{Vouched: vouched, Local: l.known.Local},
 	}
-	if l.known.origin {
+	if l.known.Origin {
 		metadata.Place = upstream.At(f.URL + pages.MetadataEnd)
 	} else {
 		metadata.More.Vouched = rebuild.Vouched(vouched) // it is a part of the wheel
 	}
-	if f.local == "" {
+	if f.Local == "" {
 		one.More.Open = r.checked(l, place, digest)
 	}
 	return []stock.File{one, metadata}
@@ -264,7 +265,7 @@ func (r *reader) files(l *laid) []stock.File {
 func (r *reader) checked(l *laid, place *upstream.Place, digest bundle.Digest) bundle.Open {
 	want := upstream.Want{Sum: upstream.SHA256(digest), Size: l.file.Size}
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
-		return place.OpenChecked(r.env, want, r.verify(ctx, l.file, l.known.digest), "")(ctx, at, validator)
+		return place.OpenChecked(r.env, want, r.index.Verify(ctx, l.file, l.known.Digest), "")(ctx, at, validator)
 	}
 }
 
@@ -272,7 +273,7 @@ func (r *reader) checked(l *laid, place *upstream.Place, digest bundle.Digest) b
 func made(e *entry, c *chosen, all []*laid) ([]stock.File, error) {
 	var files []pages.File
 	for _, l := range all {
-		files = append(files, pages.File{Project: l.project, Version: l.file.name.Version, Link: l.link()})
+		files = append(files, pages.File{Project: l.project, Version: l.file.Parsed.Version, Link: l.link()})
 	}
 	made, err := pages.Make(files)
 	if err != nil {
@@ -281,7 +282,7 @@ func made(e *entry, c *chosen, all []*laid) ([]stock.File, error) {
 	for _, g := range c.groups {
 		var pins []pages.Pin
 		for _, p := range g.pins {
-			pins = append(pins, pages.Pin{Project: p.name, Extras: p.extras, Version: p.file.name.Version, SHA256: p.file.SHA256})
+			pins = append(pins, pages.Pin{Project: p.name, Extras: p.extras, Version: p.file.Parsed.Version, SHA256: p.file.SHA256})
 		}
 		made = append(made, pages.Lock(e.targets[g.target], g.label, pins))
 	}
@@ -302,7 +303,7 @@ func (l *laid) link() simple.Link {
 	f := l.file
 	link := simple.Link{Name: f.Name, SHA256: f.SHA256, Size: f.Size, RequiresPython: f.RequiresPython, Yanked: f.Yanked, YankedReason: f.YankedReason}
 	if l.known != nil {
-		link.MetadataSHA256 = l.known.digest.Hex()
+		link.MetadataSHA256 = l.known.Digest.Hex()
 		if link.RequiresPython == "" {
 			link.RequiresPython = l.known.RequiresPython.String()
 		}

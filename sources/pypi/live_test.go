@@ -89,7 +89,7 @@ func compareLive(t *testing.T, o options, cache string, arguments, lines []strin
 		var have, versions, want []string
 		for _, p := range g.pins {
 			have = append(have, p.file.Name)
-			versions = append(versions, p.name+"=="+p.file.name.Version.String())
+			versions = append(versions, p.name+"=="+p.file.Parsed.Version.String())
 		}
 		for _, one := range outcome.Report {
 			want = append(want, path.Base(one[2]))

@@ -2,23 +2,20 @@ package pypi
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/pypi/index"
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
 	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 	"github.com/gapbundle/gapbundle/sources/pypi/pep440"
 	"github.com/gapbundle/gapbundle/sources/pypi/resolve"
 	"github.com/gapbundle/gapbundle/sources/pypi/simple"
 	"github.com/gapbundle/gapbundle/sources/pypi/tags"
-	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // reader asks the indexes of one source, each thing once.
@@ -26,59 +23,28 @@ type reader struct {
 	env      *sources.Env
 	entry    *entry
 	wanted   *wanted
-	projects memo[string, *project]
-	known    memo[*file, *known]
+	index    *index.Reader
+	projects index.Memo[string, *project]
 
-	ahead   sync.WaitGroup // of pages that are read before anybody asks
-	slots   chan struct{}
-	mu      sync.Mutex
-	local   int   // files in scratch so far
-	scratch int64 // and their bytes
-	notes   map[string]bool
-	pages   []pages.Asked
+	ahead sync.WaitGroup // of pages that are read before anybody asks
+	slots chan struct{}
+	mu    sync.Mutex
+	notes map[string]bool
 }
 
 // readAhead is how much is read at once before it is asked for.
 const readAhead = 16
 
 func newReader(env *sources.Env, e *entry, w *wanted) *reader {
-	return &reader{env: env, entry: e, wanted: w, slots: make(chan struct{}, readAhead), notes: map[string]bool{}}
-}
-
-// memo makes the value of each key once, whoever asks.
-type memo[K comparable, V any] struct {
-	mu    sync.Mutex
-	calls map[K]func() (V, error)
-}
-
-func (m *memo[K, V]) get(key K, read func() (V, error)) (V, error) {
-	m.mu.Lock()
-	call := m.calls[key]
-	if call == nil {
-		if m.calls == nil {
-			m.calls = map[K]func() (V, error){}
-		}
-		call = sync.OnceValues(read)
-		m.calls[key] = call
+	return &reader{
+		env: env, entry: e, wanted: w, index: index.NewReader(env, sources.ScratchName(Name, e.name)), slots: make(chan struct{}, readAhead), notes: map[string]bool{},
 	}
-	m.mu.Unlock()
-	return call()
-}
-
-// file is a file that an index or a lock names.
-type file struct {
-	simple.File
-	name   *tags.File
-	python pep440.Set
-	index  string // of its page; "": a lock or a requirement has its address
-	pinned string // who has its digest, "": the index alone
-	local  string // in scratch, where Plan had to read all of it
 }
 
 // project is a name at its index, as the targets see it.
 type project struct {
 	name, index string
-	files       []*file            // those that some target can install; without targets all
+	files       []*index.File      // those that some target can install; without targets all
 	targets     []*resolve.Project // by target
 }
 
@@ -90,7 +56,7 @@ func (r *reader) note(format string, args ...any) {
 
 // project reads the page of a name.
 func (r *reader) project(ctx context.Context, name string) (*project, error) {
-	return r.projects.get(name, func() (*project, error) { return r.readProject(ctx, name) })
+	return r.projects.Get(name, func() (*project, error) { return r.readProject(ctx, name) })
 }
 
 // expect reads what will be asked for soon: the pages of requirements, and the
@@ -109,9 +75,9 @@ func (r *reader) expect(ctx context.Context, at int, requirements []marker.Requi
 				return
 			}
 			for _, release := range p.targets[at].Releases {
-				if f := release.File.(*file); q.Set.Contains(release.Version) && !release.Yanked && !release.Version.IsPreRelease() {
-					if !f.name.Sdist {
-						_, _ = r.metadata(ctx, q.Name, f)
+				if f := release.File.(*index.File); q.Set.Contains(release.Version) && !release.Yanked && !release.Version.IsPreRelease() {
+					if !f.Parsed.Sdist {
+						_, _ = r.index.Metadata(ctx, q.Name, f)
 					}
 					return
 				}
@@ -127,7 +93,7 @@ func (r *reader) readProject(ctx context.Context, name string) (*project, error)
 	}
 	pages := make([]*simple.Page, len(indexes))
 	err := sources.EachOf(ctx, len(indexes), len(indexes), func(ctx context.Context, i int) (err error) {
-		pages[i], err = r.readPage(ctx, indexes[i], name)
+		pages[i], err = r.index.Page(ctx, indexes[i], name)
 		return err
 	})
 	if err != nil {
@@ -181,55 +147,21 @@ func agree(indexes []string, pages []*simple.Page, have []int, name string) bool
 	return true
 }
 
-// readPage reads the page of a name on an index; nil: it has none.
-func (r *reader) readPage(ctx context.Context, index, name string) (*simple.Page, error) {
-	req, err := request(ctx, index, name)
-	if err != nil {
-		return nil, err
-	}
-	where := fetch.Redact(req.URL.String())
-	resp, err := r.env.Fetch.Exchange(req, simple.MaxPage)
-	if err != nil {
-		return nil, err
-	}
-	switch resp.StatusCode {
-	case http.StatusOK:
-		r.remember(index, name, resp)
-	case http.StatusNotFound, http.StatusGone:
-		r.remember(index, name, resp)
-		return nil, nil
-	default:
-		return nil, fmt.Errorf("%s: status %d, want a page of an index: %w", where, resp.StatusCode, fetch.ErrUpstream)
-	}
-	content, err := bundle.ReadAllBounded(resp.Body, where, simple.MaxPage)
-	if err != nil {
-		return nil, upstream.Blame(where, err)
-	}
-	page, err := simple.Parse(resp.Header.Get("Content-Type"), resp.Request.URL.String(), content)
-	if err != nil {
-		return nil, upstream.Blame(where, err)
-	}
-	if page.Name != "" && marker.NormalName(page.Name) != name {
-		return nil, fmt.Errorf("%s: is the page of %.100q: %w", where, page.Name, fetch.ErrUpstream)
-	}
-	return page, nil
-}
-
 // add takes a file up if its name is that of one of the project. An index may
 // list other files, which clients skip.
-func (p *project) add(e *entry, w *wanted, index string, f simple.File) {
+func (p *project) add(e *entry, w *wanted, from string, f simple.File) {
 	parsed, err := tags.ParseFile(p.name, f.Name)
 	if err != nil {
 		return
 	}
-	one := &file{File: f, name: parsed, index: index}
+	one := &index.File{File: f, Parsed: parsed, Index: from}
 	if slices.Contains(w.hashes[p.name], f.SHA256) {
-		one.pinned = w.pinnedBy[p.name]
+		one.Pinned = w.pinnedBy[p.name]
 	}
-	one.python, _ = pep440.ParseSet(f.RequiresPython) // clients ignore one that is not valid
+	one.Python, _ = pep440.ParseSet(f.RequiresPython) // clients ignore one that is not valid
 	usable := len(e.targets) == 0 || slices.ContainsFunc(e.targets, func(t pages.Target) bool { return t.Rank(parsed) >= 0 })
 	if !usable {
-		one.name = &tags.File{Version: parsed.Version} // for explanations alone
+		one.Parsed = &tags.File{Version: parsed.Version} // for explanations alone
 		one.File = simple.File{Name: f.Name}
 	}
 	p.files = append(p.files, one)
@@ -240,19 +172,19 @@ func (p *project) add(e *entry, w *wanted, index string, f simple.File) {
 func (p *project) view(e *entry, w *wanted) {
 	for _, t := range e.targets {
 		seen := &resolve.Project{Source: fetch.Redact(p.index)}
-		best := map[string]*file{}
+		best := map[string]*index.File{}
 		why := map[string]resolve.Exclusion{}
 		for _, f := range p.files {
-			version := f.name.Version.String()
+			version := f.Parsed.Version.String()
 			if reason := w.excludes(e, t, p.name, f); reason != "" {
-				why[version] = resolve.Exclusion{Version: f.name.Version, Why: reason}
+				why[version] = resolve.Exclusion{Version: f.Parsed.Version, Why: reason}
 			} else if have := best[version]; have == nil || prefers(t, f, have) {
 				best[version] = f
 			}
 		}
 		for version, f := range best {
 			delete(why, version)
-			seen.Releases = append(seen.Releases, &resolve.Release{Version: f.name.Version, Yanked: f.Yanked, File: f})
+			seen.Releases = append(seen.Releases, &resolve.Release{Version: f.Parsed.Version, Yanked: f.Yanked, File: f})
 		}
 		for _, x := range why {
 			seen.Excluded = append(seen.Excluded, x)
@@ -261,18 +193,18 @@ func (p *project) view(e *entry, w *wanted) {
 		slices.SortFunc(seen.Excluded, func(a, b resolve.Exclusion) int { return b.Version.Compare(a.Version) })
 		p.targets = append(p.targets, seen)
 	}
-	p.files = slices.DeleteFunc(p.files, func(f *file) bool { return f.URL == "" })
+	p.files = slices.DeleteFunc(p.files, func(f *index.File) bool { return f.URL == "" })
 }
 
 // prefers reports whether a target takes a before b, two files of one version.
-func prefers(t pages.Target, a, b *file) bool {
+func prefers(t pages.Target, a, b *index.File) bool {
 	if a.Yanked != b.Yanked {
 		return b.Yanked
 	}
-	if x, y := t.Rank(a.name), t.Rank(b.name); x != y {
+	if x, y := t.Rank(a.Parsed), t.Rank(b.Parsed); x != y {
 		return x < y
 	}
-	return a.name.Build.Compare(b.name.Build) > 0
+	return a.Parsed.Build.Compare(b.Parsed.Build) > 0
 }
 
 // provider is what a resolution for one target asks.
@@ -290,12 +222,12 @@ func (p *provider) Project(ctx context.Context, name string) (*resolve.Project, 
 }
 
 func (p *provider) Metadata(ctx context.Context, name string, of *resolve.Release) (*resolve.Metadata, error) {
-	f := of.File.(*file)
-	k, err := p.metadata(ctx, name, f)
+	f := of.File.(*index.File)
+	k, err := p.index.Metadata(ctx, name, f)
 	if err != nil {
 		return nil, err
 	}
-	if f.name.Sdist && !k.StaticDependencies() {
+	if f.Parsed.Sdist && !k.StaticDependencies() {
 		return nil, p.entry.Pos.Errorf("%s %s for %s: there is only a source archive, %s, and what it depends on is known once it is built, which is never done here: "+
 			"take a version that has a wheel (constraints), a lock file that has it, an index with a wheel of it (names), or sdists: never", name, of.Version, p.entry.targets[p.at].Name(), f.Name)
 	}
@@ -315,21 +247,8 @@ func (p *provider) Direct(_ context.Context, q *marker.Requirement) (*resolve.Re
 	if err != nil {
 		return nil, p.entry.Pos.Errorf("%s: %w", q.String(), err)
 	}
-	if p.entry.targets[p.at].Rank(release.File.(*file).name) < 0 {
+	if p.entry.targets[p.at].Rank(release.File.(*index.File).Parsed) < 0 {
 		return nil, p.entry.Pos.Errorf("%s: not for %s", q.String(), p.entry.targets[p.at].Name())
 	}
 	return release, nil
 }
-
-// errDiscard is metadata that clients pass over.
-func errDiscard(name string, f *file, err error) error {
-	return errors.Join(fmt.Errorf("%s: passed over: %w", f.Name, err), &discarded{name})
-}
-
-// discarded makes an error match resolve.ErrDiscard without a word of its own.
-type discarded struct{ name string }
-
-func (d *discarded) Error() string { return "clients pass over this file of " + d.name }
-
-// Unwrap makes it match.
-func (d *discarded) Unwrap() error { return resolve.ErrDiscard }

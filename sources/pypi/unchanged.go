@@ -6,46 +6,24 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/pypi/index"
 	"github.com/gapbundle/gapbundle/sources/pypi/pages"
-	"github.com/gapbundle/gapbundle/sources/pypi/simple"
 	"github.com/gapbundle/gapbundle/sources/replay"
 )
 
 // maxRecord bounds the record, in bytes.
 const maxRecord = 4 << 20
 
-// remember records a page.
-func (r *reader) remember(index, name string, resp *http.Response) {
-	one := pages.Asked{Name: name, Index: fetch.Redact(index), Absent: resp.StatusCode != http.StatusOK}
-	if !one.Absent {
-		one.ETag, one.Modified = resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.pages = append(r.pages, one)
-}
-
-// request is one for the page of a name.
-func request(ctx context.Context, index, name string) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, index+url.PathEscape(name)+"/", nil)
-	if err == nil {
-		req.Header.Set("Accept", simple.Accept)
-	}
-	return req, err
-}
-
 // record makes the record of a plan. Pages that were read ahead and by chance
 // belong to it: they are read again the next time.
 func (r *reader) record(mark string, notes []string) ([]byte, error) {
-	slices.SortFunc(r.pages, func(a, b pages.Asked) int { return strings.Compare(a.Name+" "+a.Index, b.Name+" "+b.Index) })
-	return json.MarshalIndent(pages.Record{Mark: mark, Pages: r.pages, Notes: notes}, "", " ")
+	asked := r.index.Asked()
+	slices.SortFunc(asked, func(a, b pages.Asked) int { return strings.Compare(a.Name+" "+a.Index, b.Name+" "+b.Index) })
+	return json.MarshalIndent(pages.Record{Mark: mark, Pages: asked, Notes: notes}, "", " ")
 }
 
 // recalled returns the record of the base, if everything that the plan is a
@@ -74,41 +52,13 @@ func (e *entry) recalled(ctx context.Context, env *sources.Env, w *wanted) (*pag
 	}
 	same := make([]bool, len(have.Pages))
 	err = sources.EachOf(ctx, readAhead, len(same), func(ctx context.Context, i int) (err error) {
-		same[i], err = e.isSame(ctx, env, have.Pages[i])
+		same[i], err = index.IsSame(ctx, env, e.indexes, have.Pages[i])
 		return err
 	})
 	if err != nil || slices.Contains(same, false) {
 		return nil, nil, err
 	}
 	return have, content, nil
-}
-
-// isSame asks whether a page is the one that was read.
-func (e *entry) isSame(ctx context.Context, env *sources.Env, a pages.Asked) (bool, error) {
-	i := slices.IndexFunc(e.indexes, func(index string) bool { return fetch.Redact(index) == a.Index })
-	if i < 0 || !a.Absent && a.ETag == "" && a.Modified == "" {
-		return false, nil
-	}
-	req, err := request(ctx, e.indexes[i], a.Name)
-	if err != nil {
-		return false, err
-	}
-	if a.ETag != "" {
-		req.Header.Set("If-None-Match", a.ETag)
-	} else if a.Modified != "" {
-		req.Header.Set("If-Modified-Since", a.Modified)
-	}
-	resp, err := env.Fetch.Exchange(req, simple.MaxPage)
-	if err != nil {
-		return false, err
-	}
-	switch resp.StatusCode {
-	case http.StatusNotModified:
-		return !a.Absent, nil
-	case http.StatusNotFound, http.StatusGone:
-		return a.Absent, nil
-	}
-	return false, nil
 }
 
 // unchanged plans a source whose base is the plan.

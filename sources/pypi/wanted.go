@@ -14,6 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/pypi/index"
 	"github.com/gapbundle/gapbundle/sources/pypi/lockfile"
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
 	"github.com/gapbundle/gapbundle/sources/pypi/pages"
@@ -124,19 +125,19 @@ func (w *wanted) preRelease(e *entry) func(name string) bool {
 }
 
 // excludes says why a target cannot have a file of a project; "": it can.
-func (w *wanted) excludes(e *entry, t pages.Target, name string, f *file) string {
+func (w *wanted) excludes(e *entry, t pages.Target, name string, f *index.File) string {
 	// Where the answer depends on a number that is not known, metadata is read
 	// before it counts, and the resolution says so.
-	if admits, err := t.Env.AdmitsPython(f.python); err == nil && !admits {
-		return "needs Python " + f.python.String()
+	if admits, err := t.Env.AdmitsPython(f.Python); err == nil && !admits {
+		return "needs Python " + f.Python.String()
 	}
 	named := func(list []string) bool { return slices.Contains(list, name) || slices.Contains(list, ":all:") }
 	switch {
-	case f.URL == "" || t.Rank(f.name) < 0:
+	case f.URL == "" || t.Rank(f.Parsed) < 0:
 		return "no file for " + t.Name()
-	case f.name.Sdist && (e.Sdists == sdistsNever || named(w.files.OnlyBinary)):
+	case f.Parsed.Sdist && (e.Sdists == sdistsNever || named(w.files.OnlyBinary)):
 		return "only a source archive"
-	case !f.name.Sdist && named(w.files.NoBinary):
+	case !f.Parsed.Sdist && named(w.files.NoBinary):
 		return "a wheel, and --no-binary excludes it"
 	}
 	if hashes, ok := w.hashes[name]; ok && !slices.Contains(hashes, f.SHA256) {
@@ -177,12 +178,12 @@ func (w *wanted) direct(q *marker.Requirement) (*resolve.Release, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.directs[q.URL] = &resolve.Release{Version: f.name.Version, File: f}
+	w.directs[q.URL] = &resolve.Release{Version: f.Parsed.Version, File: f}
 	return w.directs[q.URL], nil
 }
 
 // newFile is a file whose address and digest a lock or a requirement has.
-func newFile(project string, f simple.File, by string) (*file, error) {
+func newFile(project string, f simple.File, by string) (*index.File, error) {
 	if err := fetch.CheckURL(f.URL); err != nil {
 		return nil, err
 	}
@@ -190,7 +191,7 @@ func newFile(project string, f simple.File, by string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{File: f, name: parsed, pinned: by}, nil
+	return &index.File{File: f, Parsed: parsed, Pinned: by}, nil
 }
 
 // isHashed reports whether every file has to have a digest in requirements.

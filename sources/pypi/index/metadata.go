@@ -1,4 +1,4 @@
-package pypi
+package index
 
 import (
 	"bytes"
@@ -9,8 +9,8 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/pypi/pages"
+	"github.com/gapbundle/gapbundle/sources/pypi/resolve"
 	"github.com/gapbundle/gapbundle/sources/pypi/simple"
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
@@ -18,44 +18,44 @@ import (
 // maxWheel bounds a file that has to be read whole in Plan.
 const maxWheel = upstream.MaxIndex
 
-// known is the metadata of a file and what was read for it.
-type known struct {
+// Known is the metadata of a file and what was read for it.
+type Known struct {
 	*simple.Metadata
-	sdist *simple.Sdist
+	Sdist *simple.Sdist // of a source archive
 	// Of a wheel's METADATA: its digest and size, where scratch has it, and
 	// whether it is the index's own file.
-	digest bundle.Digest
-	size   int64
-	local  string
-	origin bool
+	Digest bundle.Digest
+	Size   int64
+	Local  string
+	Origin bool
 }
 
-// metadata reads that of a file of a project.
-func (r *reader) metadata(ctx context.Context, name string, f *file) (*known, error) {
-	return r.known.get(f, func() (*known, error) {
-		if f.name.Sdist {
+// Metadata reads that of a file of a project, once.
+func (r *Reader) Metadata(ctx context.Context, name string, f *File) (*Known, error) {
+	return r.known.Get(f, func() (*Known, error) {
+		if f.Parsed.Sdist {
 			return r.sdistMetadata(ctx, name, f)
 		}
 		content, origin, err := r.wheelMetadata(ctx, f)
 		if err != nil {
 			return nil, err
 		}
-		k := &known{digest: bundle.DigestOf(content), size: int64(len(content)), origin: origin}
+		k := &Known{Digest: bundle.DigestOf(content), Size: int64(len(content)), Origin: origin}
 		if k.Metadata, err = simple.ParseMetadata(content); err != nil {
 			return nil, errDiscard(name, f, err)
 		}
 		if err := matches(k.Metadata, name, f); err != nil {
 			return nil, errDiscard(name, f, err)
 		}
-		k.local, err = r.keep(bytes.NewReader(content), int64(len(content)))
+		k.Local, err = r.keep(bytes.NewReader(content), int64(len(content)))
 		return k, err
 	})
 }
 
 // matches refuses metadata of another project or version than the file's name
 // says.
-func matches(m *simple.Metadata, name string, f *file) error {
-	if m.Name != name || m.Release.Compare(f.name.Version) != 0 {
+func matches(m *simple.Metadata, name string, f *File) error {
+	if m.Name != name || m.Release.Compare(f.Parsed.Version) != 0 {
 		return fmt.Errorf("its metadata is that of %s %s", m.Name, m.Release)
 	}
 	return nil
@@ -63,14 +63,14 @@ func matches(m *simple.Metadata, name string, f *file) error {
 
 // wheelMetadata reads METADATA from the index if it offers it, otherwise from
 // the end of the wheel.
-func (r *reader) wheelMetadata(ctx context.Context, f *file) (content []byte, origin bool, err error) {
+func (r *Reader) wheelMetadata(ctx context.Context, f *File) (content []byte, origin bool, err error) {
 	where := f.URL + pages.MetadataEnd
 	if f.HasMetadata {
 		content, _, err := r.env.Fetch.ReadAll(ctx, where, simple.MaxMetadata)
 		switch {
 		case err == nil:
 			if have := bundle.DigestOf(content).Hex(); f.MetadataSHA256 != "" && have != f.MetadataSHA256 {
-				return nil, false, &upstream.MovedError{File: fetch.Redact(where), Index: fetch.Redact(f.index), Want: "sha256:" + f.MetadataSHA256, Have: "sha256:" + have}
+				return nil, false, &upstream.MovedError{File: fetch.Redact(where), Index: fetch.Redact(f.Index), Want: "sha256:" + f.MetadataSHA256, Have: "sha256:" + have}
 			}
 			return content, true, nil
 		case !upstream.IsAbsent(err):
@@ -84,7 +84,7 @@ func (r *reader) wheelMetadata(ctx context.Context, f *file) (content []byte, or
 // errNoRange says that a server sends whole files alone.
 var errNoRange = errors.New("no ranges")
 
-func (r *reader) fromWheel(ctx context.Context, f *file) ([]byte, error) {
+func (r *Reader) fromWheel(ctx context.Context, f *File) ([]byte, error) {
 	meta, err := r.env.Fetch.Stat(ctx, f.URL)
 	if err != nil {
 		return nil, err
@@ -107,10 +107,10 @@ func (r *reader) fromWheel(ctx context.Context, f *file) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if err := r.download(ctx, f); err != nil {
+	if err := r.Download(ctx, f); err != nil {
 		return nil, err
 	}
-	in, err := r.env.Scratch.Open(f.local)
+	in, err := r.env.Scratch.Open(f.Local)
 	if err != nil {
 		return nil, err
 	}
@@ -118,9 +118,9 @@ func (r *reader) fromWheel(ctx context.Context, f *file) ([]byte, error) {
 	return content, errors.Join(err, in.Close())
 }
 
-// download puts all of a file into scratch, checked by its digest, which it
+// Download puts all of a file into scratch, checked by its digest, which it
 // gets where the index names none.
-func (r *reader) download(ctx context.Context, f *file) error {
+func (r *Reader) Download(ctx context.Context, f *File) error {
 	body, err := r.env.Fetch.Open(ctx, f.URL, 0, "")
 	if err != nil {
 		return err
@@ -143,16 +143,16 @@ func (r *reader) download(ctx context.Context, f *file) error {
 	}
 	if digest != f.SHA256 || n > limit {
 		return &upstream.MovedError{
-			File: fetch.Redact(f.URL), Index: fetch.Redact(f.index),
+			File: fetch.Redact(f.URL), Index: fetch.Redact(f.Index),
 			Want: fmt.Sprintf("sha256:%s (%d bytes)", f.SHA256, f.Size), Have: fmt.Sprintf("sha256:%s (%d bytes)", digest, n),
 		}
 	}
-	f.local, f.Size = local, n
+	f.Local, f.Size = local, n
 	return nil
 }
 
 // keep writes what is held into scratch.
-func (r *reader) keep(in io.Reader, size int64) (string, error) {
+func (r *Reader) keep(in io.Reader, size int64) (string, error) {
 	local, n, err := r.store(in)
 	if err == nil && n != size {
 		err = io.ErrShortWrite
@@ -161,10 +161,10 @@ func (r *reader) keep(in io.Reader, size int64) (string, error) {
 }
 
 // store writes a file into scratch under a name of its own.
-func (r *reader) store(in io.Reader) (local string, n int64, err error) {
+func (r *Reader) store(in io.Reader) (local string, n int64, err error) {
 	r.mu.Lock()
 	r.local++
-	local = fmt.Sprintf("%s-%d", sources.ScratchName(Name, r.entry.name), r.local)
+	local = fmt.Sprintf("%s-%d", r.scratchName, r.local)
 	r.mu.Unlock()
 	out, err := r.env.Scratch.Create(local)
 	if err != nil {
@@ -178,13 +178,13 @@ func (r *reader) store(in io.Reader) (local string, n int64, err error) {
 }
 
 // sdistMetadata reads PKG-INFO and the requirements of the build.
-func (r *reader) sdistMetadata(ctx context.Context, name string, f *file) (*known, error) {
-	if f.local == "" {
-		if err := r.download(ctx, f); err != nil {
+func (r *Reader) sdistMetadata(ctx context.Context, name string, f *File) (*Known, error) {
+	if f.Local == "" {
+		if err := r.Download(ctx, f); err != nil {
 			return nil, err
 		}
 	}
-	in, err := r.env.Scratch.Open(f.local)
+	in, err := r.env.Scratch.Open(f.Local)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (r *reader) sdistMetadata(ctx context.Context, name string, f *file) (*know
 	if err = errors.Join(err, in.Close()); err != nil {
 		return nil, upstream.Blame(fetch.Redact(f.URL), err)
 	}
-	k := &known{sdist: s, Metadata: &simple.Metadata{}}
+	k := &Known{Sdist: s, Metadata: &simple.Metadata{}}
 	if m, err := simple.ParseMetadata(s.PKGInfo); err == nil && matches(m, name, f) == nil {
 		k.Metadata = m
 	}
@@ -244,8 +244,8 @@ func (v *verifier) Verdict() error {
 
 func (v *verifier) Close() {}
 
-// verify makes the verifier of a wheel.
-func (r *reader) verify(ctx context.Context, f *file, want bundle.Digest) func(where string) upstream.Verifier {
+// Verify makes the verifier of a wheel, whose METADATA has to be want.
+func (r *Reader) Verify(ctx context.Context, f *File, want bundle.Digest) func(where string) upstream.Verifier {
 	return func(where string) upstream.Verifier {
 		return &verifier{where: where, want: want, again: func(at int64) (io.ReadCloser, error) {
 			body, err := r.env.Fetch.Open(ctx, f.URL, 0, "")
@@ -257,3 +257,16 @@ func (r *reader) verify(ctx context.Context, f *file, want bundle.Digest) func(w
 		}}
 	}
 }
+
+// errDiscard is metadata that clients pass over.
+func errDiscard(name string, f *File, err error) error {
+	return errors.Join(fmt.Errorf("%s: passed over: %w", f.Name, err), &discarded{name})
+}
+
+// discarded makes an error match resolve.ErrDiscard without a word of its own.
+type discarded struct{ name string }
+
+func (d *discarded) Error() string { return "clients pass over this file of " + d.name }
+
+// Unwrap makes it match.
+func (d *discarded) Unwrap() error { return resolve.ErrDiscard }
