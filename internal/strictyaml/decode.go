@@ -16,8 +16,8 @@ import (
 //	URLs []string `yaml:"url,single"`   // one value alone is a list of one
 //	URL  string   `yaml:"url,scalar"`   // one value alone stands for the struct
 //
-// Field types are string, bool, int, int64, structs, slices, maps with text
-// keys, *Node for what is decoded later, and anything with UnmarshalText. A
+// Field types are string, bool, int, int64 and pointers to them (nil: not given), structs,
+// slices, maps with text keys, *Node for what is decoded later, and anything with UnmarshalText. A
 // field of type Pos gets the struct's place; fields without a tag are left
 // alone. Errors match bundle.ErrUsage and are joined in the order of the file.
 func (n *Node) Decode(into any) error {
@@ -96,6 +96,9 @@ func scalar(n *Node, v reflect.Value) (want string) {
 			return "a whole number"
 		}
 		v.SetInt(i)
+	case reflect.Pointer: // to tell a value from none
+		v.Set(reflect.New(v.Type().Elem()))
+		return scalar(n, v.Elem())
 	default:
 		panic("strictyaml: no rule for " + v.Type().String())
 	}

@@ -127,6 +127,8 @@ func value(t reflect.Type) object {
 			return object{"type": "object", "additionalProperties": object{"type": []string{"string", "number", "boolean"}}}
 		}
 		return object{"type": "object", "additionalProperties": value(t.Elem())}
+	case reflect.Pointer:
+		return value(t.Elem())
 	case reflect.Bool:
 		return object{"type": "boolean"}
 	case reflect.Int, reflect.Int64:

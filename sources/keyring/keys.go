@@ -88,6 +88,12 @@ func (k Keys) ClearSigned(what string, content []byte, now time.Time) (text []by
 	return block.Plaintext, by, nil
 }
 
+// IsSignature reports whether content can be a detached signature: armored, or packets,
+// whose first byte has its highest bit set (RFC 9580 section 4.2).
+func IsSignature(content []byte) bool {
+	return bytes.Contains(content, []byte("-----BEGIN PGP SIGNATURE")) || len(content) > 0 && content[0] >= 0x80 && !bytes.HasPrefix(content, []byte("\xef\xbb\xbf"))
+}
+
 // Detached returns the keys of k that signed content, one or more. signature is
 // armored or not; what names it in errors. Errors match fetch.ErrRefused and name the
 // keys that were wanted.

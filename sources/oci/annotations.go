@@ -20,6 +20,9 @@ const (
 	// absentKey has what an index leads to and is not carried, because its
 	// platform was not chosen: "<hex>=<platform>", separated by ','.
 	absentKey = "absent"
+	// lostAttestation stands there for the platform of an attestation that the registry
+	// does not have.
+	lostAttestation = "attestation"
 	// platformsKey has the choice that was made; without it: all.
 	platformsKey = "platforms"
 	// singleKey has the one image of an index that was chosen, where others
@@ -75,6 +78,13 @@ func partKey(key string, i int) string {
 		return key
 	}
 	return key + "-" + strconv.Itoa(i+1)
+}
+
+// drop takes out what annotate wrote.
+func drop(from map[string]string, key string) {
+	for i := range maxParts {
+		delete(from, partKey(key, i))
+	}
 }
 
 // annotated reads what annotate wrote; ok is false if there is no such list.

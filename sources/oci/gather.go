@@ -199,10 +199,15 @@ func (g *gathering) walk(ctx context.Context, d bundle.Digest, told child, depth
 	g.walked[d] = true
 	g.steps++
 	var errs []error
-	for _, c := range n.children {
-		if c.manifest {
-			errs = append(errs, g.walk(ctx, c.digest, c, depth+1))
+	for _, c := range slices.Clone(n.children) {
+		if !c.manifest {
+			continue
 		}
+		err := g.walk(ctx, c.digest, c, depth+1)
+		if c.aside && !g.walked[c.digest] && isAbsent(err) {
+			err = n.lose(c)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -216,6 +221,9 @@ func (g *gathering) settleTags() {
 		t := g.tags[name]
 		n := g.nodes[t.upstream]
 		t.target = t.upstream
+		if len(n.lost) > 0 {
+			g.notes = append(g.notes, fmt.Sprintf("%s:%s: its index names attestations that the registry does not have, and nobody needs them to run it: left out are %s", g.image, name, strings.Join(n.lost, ", ")))
+		}
 		if n.absent > 0 {
 			if !n.single.IsZero() {
 				t.target = n.single

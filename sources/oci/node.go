@@ -3,6 +3,7 @@ package oci
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,7 +19,9 @@ type node struct {
 	file     bundle.File // without a path; annotations as they are listed
 	index    bool
 	children []child
-	absent   int
+	absent   int // by platforms
+	// lost are attestations that the registry does not have.
+	lost []string
 	// lacking are chosen platforms that the index has no image for.
 	lacking []string
 	// recalled says that the base listed it: its content was not read.
@@ -153,6 +156,28 @@ func (g *gathering) leaveOut(n *node, absent, kept []v1.Descriptor) error {
 	return nil
 }
 
+// lose leaves out an attestation that an index names and the registry does not have. A
+// check inside finds it among what is absent.
+func (n *node) lose(c child) error {
+	n.children = slices.DeleteFunc(n.children, func(o child) bool { return o.digest == c.digest })
+	n.lost = append(n.lost, c.digest.String())
+	n.file.Annotations = maps.Clone(n.file.Annotations) // the base may have it too
+	list, _ := annotated(n.file.Annotations, absentKey, ",")
+	list = append(list, absence{c.digest, lostAttestation}.String())
+	slices.Sort(list)
+	refs, known := annotated(n.file.Annotations, referencesKey, " ")
+	refs = slices.DeleteFunc(refs, func(r string) bool { return strings.TrimSuffix(r, asideMark) == c.digest.Hex() })
+	drop(n.file.Annotations, absentKey)
+	drop(n.file.Annotations, referencesKey)
+	if known {
+		annotate(n.file.Annotations, referencesKey, " ", refs)
+	}
+	if !annotate(n.file.Annotations, absentKey, ",", list) {
+		return fmt.Errorf("an index of %d manifests that are left out: %w", len(list), fetch.ErrUpstream)
+	}
+	return nil
+}
+
 // recall makes a node of what the base lists, if that says all and was chosen
 // as it is chosen now. Then the manifest is not fetched: registries count that.
 func (g *gathering) recall(d bundle.Digest) *node {
@@ -180,7 +205,13 @@ func (g *gathering) recall(d bundle.Digest) *node {
 	if err != nil {
 		return nil
 	}
-	n.absent = len(absent)
+	for _, a := range absent {
+		if a.platform == lostAttestation {
+			n.lost = append(n.lost, a.digest.String())
+		} else {
+			n.absent++
+		}
+	}
 	if hex, ok := f.Annotations[singleKey]; ok {
 		if n.single, err = bundle.ParseHex(hex); err != nil {
 			return nil

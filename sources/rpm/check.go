@@ -65,6 +65,10 @@ func checkFolder(ctx context.Context, r *complete.Repo, l *layout, n *counts) er
 		return err
 	}
 	var errs []error
+	if l.Key != "" { // mirrors of before have none
+		digest, err := bundle.ParseDigest(l.Key)
+		errs = append(errs, r.Corrupt(l.Dir+nameKey, err), r.Want(l.Dir+nameKey, -1, digest, "zypper refresh"))
+	}
 	whole := map[string]bool{}
 	for i := range index.Data {
 		d := &index.Data[i]

@@ -31,7 +31,7 @@ func clients(_ context.Context, repos []bundle.Repository, _ sources.Tree) ([]so
 func repoFile(r bundle.Repository, name string, folders []layout) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# %s, %s. As /etc/yum.repos.d/%s.repo; dnf gets the keys by itself.\n", r.Name, r.Mode, name)
-	unsigned := r.Annotations[bundle.AllowedKey] == allowedUnsigned
+	unsigned := strings.Contains(r.Annotations[bundle.AllowedKey], allowedUnsigned)
 	if unsigned {
 		b.WriteString("# Not all packages have a signature (allow-unsigned), so gpgcheck is off.\n")
 	}

@@ -18,6 +18,8 @@ import (
 const (
 	nameRepomd    = "repodata/repomd.xml"
 	nameSignature = "repodata/repomd.xml.asc"
+	// nameKey is where zypper, RMT, Uyuni and Satellite look for the key of the signature.
+	nameKey = "repodata/repomd.xml.key"
 )
 
 // head is a repository whose repomd.xml holds.
@@ -28,6 +30,8 @@ type head struct {
 	index *rpmmd.Repomd
 	// repomd is what was fetched, signature as well: nil if there is none.
 	repomd, signature []byte
+	// noSignature: what upstream has in the place of a signature is none.
+	noSignature bool
 	// signers are the keys that signed repomd.xml; none: it is not signed.
 	signers keyring.Keys
 	// secure: repomd.xml, or the metalink that has its digest, came by https.
@@ -62,13 +66,8 @@ func readHead(ctx context.Context, env *sources.Env, r *repo, keys keyring.Keys)
 	if err != nil {
 		return nil, err
 	}
-	// A signature goes with the repomd.xml of the same mirror: others may be older.
-	signature, err := upstream.At(h.place.Bases()[0]).Optional(ctx, env, nameSignature, pgpkeys.MaxSignature)
-	if err != nil {
+	if err := h.readSignature(ctx, env); err != nil {
 		return nil, err
-	}
-	if signature != nil {
-		h.signature = signature.Content
 	}
 	if h.signers, err = h.judge(env, keys); err != nil {
 		return nil, err
@@ -77,6 +76,26 @@ func readHead(ctx context.Context, env *sources.Env, r *repo, keys keyring.Keys)
 		return nil, upstream.Blame(h.where(nameRepomd), err)
 	}
 	return h, nil
+}
+
+// readSignature reads the signature of repomd.xml. Content that is no OpenPGP signature at
+// all, such as a page of HTML, counts as none where none is needed: whoever can put it
+// there can also leave it out.
+func (h *head) readSignature(ctx context.Context, env *sources.Env) error {
+	if h.unchecked {
+		return nil
+	}
+	// A signature goes with the repomd.xml of the same mirror: others may be older.
+	signature, err := upstream.At(h.place.Bases()[0]).Optional(ctx, env, nameSignature, pgpkeys.MaxSignature)
+	switch {
+	case err != nil || signature == nil:
+		return err
+	case !h.signed && !keyring.IsSignature(signature.Content):
+		h.noSignature = true
+	default:
+		h.signature = signature.Content
+	}
+	return nil
 }
 
 // judge returns the keys that signed repomd.xml.
@@ -90,7 +109,11 @@ func (h *head) judge(env *sources.Env, keys keyring.Keys) (keyring.Keys, error) 
 	case len(keys) == 0:
 		return nil, fmt.Errorf("%s: repomd.xml is signed, and there is no key to check it by: set gpgkey: %w", where, fetch.ErrRefused)
 	}
-	return keys.Detached(where, h.repomd, h.signature, env.Now)
+	by, err := keys.Detached(where, h.repomd, h.signature, env.Now)
+	if err != nil && !h.signed {
+		err = fmt.Errorf("%w; repo-gpgcheck: false carries the repository without this signature, as dnf uses it with repo_gpgcheck=0", err)
+	}
+	return by, err
 }
 
 // readRepository reads repomd.xml from the first of the repository's addresses that

@@ -33,10 +33,14 @@ func TestRepomdSignature(t *testing.T) {
 		"by another":        {string(rpmtest.Sign(t, eve, repomd, crypto.SHA256, time.Time{})), a.spec(), "want a signature by"},
 		"of something else": {string(rpmtest.Sign(t, a.key, []byte("x"), crypto.SHA256, time.Time{})), a.spec(), "want a signature by"},
 		"nobody to ask":     {right, nobody, "there is no key to check it by: set gpgkey"},
-		"empty":             {"", a.spec(), "not readable"},
-		"a page":            {"<html>", a.spec(), "not readable"},
+		"none at all":       {"<!doctype html><html>", a.spec(), ""},
+		"empty":             {"", a.spec(), ""},
+		"empty, wanted":     {"", a.spec("repo-gpgcheck: true"), "not readable"},
+		"a page, wanted":    {"<html>", a.spec("repo-gpgcheck: true"), "not readable"},
+		"by another, off":   {string(rpmtest.Sign(t, eve, repomd, crypto.SHA256, time.Time{})), a.spec("repo-gpgcheck: false"), ""},
+		"cut off":           {right[:len(right)/2], a.spec(), nameSignature},
 		"clear-signed":      {"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n" + string(repomd) + "\n" + right, a.spec(), nameSignature},
-		"a key":             {string(publicKey(t, a)), a.spec(), "not readable"},
+		"a key":             {string(publicKey(t, a)), a.spec("repo-gpgcheck: true"), "not readable"},
 		"a little ahead":    {signed(now.Add(keyring.ClockSkew / 2)), a.spec(), ""},
 		"of the future":     {signed(now.Add(time.Hour)), a.spec(), "want a signature by"},
 	} {
@@ -55,6 +59,61 @@ func TestRepomdSignature(t *testing.T) {
 	a.server.FailAlways(a.at+"/"+nameSignature, upstreamtest.Status(500))
 	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
 	refused(t, err, fetch.ErrUpstream, nameSignature, "500")
+}
+
+// TestSignatureNotUsed: what is no signature counts as none, and one that the spec switches
+// off is neither asked for nor carried nor demanded because the base had it; both are said.
+func TestSignatureNotUsed(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	_, eve := signers(t)
+	a.publish()
+	base := record(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()))
+	a.server.Put(a.at+"/"+nameSignature, rpmtest.Sign(t, eve, a.files[nameRepomd], crypto.SHA256, time.Time{}))
+	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
+	refused(t, err, fetch.ErrRefused, nameSignature, "repo-gpgcheck: false")
+	a.server.ResetCounts()
+	r := mustPlan(t, newEnv(t, a.dir, base), a.spec("repo-gpgcheck: false"))
+	all := artifacts(t, r, "epel")
+	if _, ok := all[nameSignature]; ok || a.server.Requests(a.at+"/"+nameSignature) > 0 || all[nameRepomd].Evidence.Vouched != bundle.VouchedNone {
+		t.Errorf("%+v", all[nameRepomd].Evidence)
+	}
+	if repo := r.Repositories[0]; repo.Annotations[bundle.AllowedKey] != allowedIndex || !strings.Contains(strings.Join(repo.Notes, "\n"), "is not used (repo-gpgcheck: false)") {
+		t.Errorf("%v %q", repo.Annotations, repo.Notes)
+	}
+	a.server.Put(a.at+"/"+nameSignature, []byte("<html>"))
+	r = mustPlan(t, newEnv(t, a.dir, nil), a.spec())
+	if _, ok := artifacts(t, r, "epel")[nameSignature]; ok || !strings.Contains(strings.Join(r.Repositories[0].Notes, "\n"), "is no signature, and counts as none") {
+		t.Errorf("%q", r.Repositories[0].Notes)
+	}
+	_, err = plan(t, newEnv(t, a.dir, base), a.spec())
+	refused(t, err, fetch.ErrRefused, nameSignature, "the last export had it")
+}
+
+// TestKeyBesideRepomd: clients that look for the key next to repomd.xml find the one that is
+// published below keys/, whatever upstream has there.
+func TestKeyBesideRepomd(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	a.server.Put(a.at+"/"+nameKey, []byte("eve's"))
+	env := newEnv(t, a.dir, nil)
+	env.Site = siteKey(t)
+	for spec, role := range map[string]string{a.spec(): keyring.RoleUpstream, a.spec("packages: [hello]", "architectures: [x86_64]"): keyring.RoleSite} {
+		r := mustPlan(t, env, spec)
+		tr := collectAll(t, r)
+		armored := ""
+		for _, k := range r.Repositories[0].Keys {
+			if k.Role == role {
+				armored = string(k.Armored)
+			}
+		}
+		if got := string(tr.content["epel"][nameKey]); got != armored || armored == "" {
+			t.Errorf("%s: %q, want %q", role, got, armored)
+		}
+	}
+	a.server.Remove(a.at + "/" + nameSignature)
+	if _, ok := artifacts(t, mustPlan(t, env, a.spec()), "epel")[nameKey]; ok {
+		t.Error("there is a key, and no signature that it is for")
+	}
 }
 
 // publicKey is the file of the archive's key.

@@ -37,7 +37,7 @@ type options struct {
 	RepoIDs       []string          `yaml:"repoids,single" doc:"Repositories of the .repo file; absent: those that are enabled there."`
 	Vars          map[string]string `yaml:"vars" doc:"What stands for $releasever, $basearch and other variables."`
 	GPGKey        []keyring.Entry   `yaml:"gpgkey,single" doc:"OpenPGP keys that may sign packages and repomd.xml, and no others."`
-	RepoGPGCheck  bool              `yaml:"repo-gpgcheck" doc:"repomd.xml has to be signed. If it is, the signature has to hold in any case."`
+	RepoGPGCheck  *bool             `yaml:"repo-gpgcheck" doc:"true: repomd.xml has to be signed. false: its signature is not used, as with dnf's repo_gpgcheck=0. Absent: as the .repo file says, and a signature that is there has to hold."`
 	AllowUnsigned bool              `yaml:"allow-unsigned" doc:"Packages without a signature are carried too. A signature that is there has to hold in any case."`
 	Mode          rebuild.Mode      `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
 	Packages      []string          `yaml:"packages,single" doc:"Packages to carry with what they depend on: name, name.arch, name-version, name-version-release.arch, a pattern, or @group."`

@@ -11,8 +11,10 @@ const (
 	layoutKey = "repo-"
 	// keysKey is the annotation that names the files of the keys below keys/.
 	keysKey = "keys"
-	// allowedUnsigned is the value of the annotation bundle.AllowedKey.
+	// allowedUnsigned is a part of the value of the annotation bundle.AllowedKey.
 	allowedUnsigned = "packages without a signature"
+	// allowedIndex is another one: the signatures of repomd.xml are not used.
+	allowedIndex = "metadata without its signature"
 )
 
 // layout is a folder with repodata/, as a client has it in its .repo file.
@@ -24,7 +26,9 @@ type layout struct {
 	// Signed: repomd.xml has a signature, by upstream or by the site.
 	Signed bool `json:"signed,omitempty"`
 	// Evidence: upstream's repomd.xml of a rebuilt one had a signature.
-	Evidence bool     `json:"evidence,omitempty"`
+	Evidence bool `json:"evidence,omitempty"`
+	// Key is the digest of the file of keys next to repomd.xml.
+	Key      string   `json:"key,omitempty"`
 	Hotfixes bool     `json:"hotfixes,omitempty"`
 	Cost     string   `json:"cost,omitempty"`
 	Priority string   `json:"priority,omitempty"`

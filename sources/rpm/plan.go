@@ -146,6 +146,13 @@ func (l *loaded) repository(env *sources.Env, dirs []string) (sources.Repository
 			ID: r.id, Title: r.title, Dir: dirs[i], Signed: r.signature != nil || l.rebuilt, Evidence: l.rebuilt && r.signature != nil,
 			Hotfixes: r.hotfixes, Cost: r.cost, Priority: r.priority, Absent: r.absent,
 		}
+		keys, err := l.signingKeys(env, r)
+		if err != nil {
+			return repo, err
+		}
+		if keys != nil {
+			layouts[i].Key = bundle.DigestOf(keys).String()
+		}
 		public, err := r.public(dirs[i])
 		if err != nil {
 			return repo, l.pos.Errorf("repository %s: %w", r.id, err)
@@ -155,8 +162,15 @@ func (l *loaded) repository(env *sources.Env, dirs []string) (sources.Repository
 	if err := sources.Annotate(repo.Annotations, layoutKey, layouts); err != nil {
 		return repo, err
 	}
+	var allowed []string
 	if l.trust.unsigned {
-		repo.Annotations[bundle.AllowedKey] = allowedUnsigned
+		allowed = append(allowed, allowedUnsigned)
+	}
+	if slices.ContainsFunc(l.repos, func(r *loadedRepo) bool { return r.unchecked }) {
+		allowed = append(allowed, allowedIndex)
+	}
+	if len(allowed) > 0 {
+		repo.Annotations[bundle.AllowedKey] = strings.Join(allowed, ", ")
 	}
 	var names []string
 	if l.rebuilt {

@@ -44,6 +44,8 @@ type loadedRepo struct {
 	metadata []*metadata
 	// absent are types that repomd.xml lists, upstream lacks, and dnf does without.
 	absent []string
+	// faults are remarks on what of the metadata was mended.
+	faults []string
 	// dir is the folder in the mount that the base has the repository in, of a source
 	// that is unchanged. Otherwise it is known when primary is read, because locations
 	// may climb.
@@ -131,7 +133,7 @@ func stillSigned(env *sources.Env, l *loaded) error {
 	}
 	var errs []error
 	for i, repo := range l.repos {
-		if repo.signature == nil && signed[i] {
+		if repo.signature == nil && signed[i] && !repo.unchecked {
 			errs = append(errs, fmt.Errorf("%s: is not there any more: the last export had it, and a repository that was signed stays so: %w", repo.where(nameSignature), fetch.ErrRefused))
 		}
 	}
@@ -231,7 +233,13 @@ func (l *loaded) notes() []string {
 		if len(repo.ignored) > 0 {
 			notes = append(notes, fmt.Sprintf("%s: %s of [%s] are not followed: it is carried whole", name, strings.Join(repo.ignored, ", "), repo.id))
 		}
-		if repo.signature == nil {
+		switch {
+		case repo.unchecked:
+			notes = append(notes, name+": the signature of repomd.xml is not used (repo-gpgcheck: false)")
+		case repo.noSignature:
+			notes = append(notes, fmt.Sprintf("%s: %s is no signature, and counts as none", name, nameSignature))
+		}
+		if repo.signature == nil && !repo.unchecked {
 			how := "packages' own signatures are what is trusted"
 			if l.trust.unsigned {
 				how = "nothing but the connection speaks for it"

@@ -3,6 +3,7 @@ package rpm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/url"
@@ -63,6 +64,12 @@ func layRebuilt(ctx context.Context, env *sources.Env, l *loaded, chosen *choice
 			}
 		}
 		files.Add(metadata...)
+		key, err := l.keyFile(env, r, dirs[i])
+		if err != nil {
+			return repo, nil, 0, err
+		}
+		files.Add(key...)
+		selection.notes = append(selection.notes, r.faults...)
 	}
 	if err := files.Settle(); err != nil {
 		return repo, nil, 0, err
@@ -149,13 +156,35 @@ func filtered(env *sources.Env, made *reindex.Builder, l *loadedRepo, kind, name
 	if err != nil {
 		return err
 	}
+	text, mended := io.Reader(r), (*rpmmd.Mended)(nil)
+	if kind != typePrimary {
+		mended = rpmmd.Mend(r)
+		text = mended
+	}
 	err = made.Put(kind, name, true, func(w io.Writer) error {
-		if err := filter(w, r); err != nil {
+		if err := filter(w, text); err != nil {
 			return upstream.Blame(l.where(m.path), err)
 		}
 		return upstream.Drain(l.where(m.path), r)
 	})
+	if mended != nil && mended.Count > 0 {
+		l.faults = append(l.faults, fmt.Sprintf("%s: %d characters that XML does not have are blanks in what is made of it", l.where(m.path), mended.Count))
+	}
 	return errors.Join(err, r.Close())
+}
+
+// mendedFile is metadata that was opened, without the characters that XML does not have.
+type mendedFile struct {
+	*rpmmd.Mended
+	io.Closer
+}
+
+func (l *loadedRepo) openMended(env *sources.Env, m *metadata) (io.ReadCloser, error) {
+	r, err := l.open(env, m)
+	if err != nil {
+		return nil, err
+	}
+	return mendedFile{rpmmd.Mend(r), r}, nil
 }
 
 // makeGroups makes comps.xml, as it is for yum and packed for dnf.
@@ -166,7 +195,7 @@ func makeGroups(env *sources.Env, made *reindex.Builder, l *loadedRepo, names ma
 	}
 	for _, kind := range []string{typeGroup, typeGroupGz} {
 		err := made.Put(kind, "comps.xml", kind == typeGroupGz, func(w io.Writer) error {
-			_, err := rpmmd.FilterGroups(w, func() (io.ReadCloser, error) { return l.open(env, m) }, func(name string) bool { return names[name] })
+			_, err := rpmmd.FilterGroups(w, func() (io.ReadCloser, error) { return l.openMended(env, m) }, func(name string) bool { return names[name] })
 			return upstream.Blame(l.where(m.path), err)
 		})
 		if err != nil {

@@ -192,6 +192,31 @@ func testRebuilt(t *testing.T, sum string) {
 	}
 }
 
+// TestCharactersThatXMLLacks: a text for people in metadata that dnf does without stops no selection.
+func TestCharactersThatXMLLacks(t *testing.T) {
+	a, spec := selected(t)
+	a.Extra["updateinfo"] = strings.Replace(updatesXML, "&lt;hello&gt;", "&lt;hel\x1blo&gt; &#7;", 1)
+	a.Extra["group"] = strings.Replace(groupsXML, "Grüße", "Gr\xfc\xdfe\x00", 1)
+	a.publish()
+	env := newEnv(t, a.dir, nil)
+	env.Site = siteKey(t)
+	r := mustPlan(t, env, spec)
+	tr := collectAll(t, r)
+	if text := tr.plain(t, "epel", "updateinfo.xml"); !strings.Contains(text, "&lt;hel lo&gt;  ") {
+		t.Error(text)
+	}
+	if text := tr.plain(t, "epel", "comps.xml.gz"); !strings.Contains(text, "Gr  e ") {
+		t.Error(text)
+	}
+	notes := strings.Join(r.Repositories[0].Notes, "\n")
+	if !strings.Contains(notes, "updateinfo") || !strings.Contains(notes, "2 characters that XML does not have") {
+		t.Errorf("%q", r.Repositories[0].Notes)
+	}
+	if _, err := check(t.Context(), tr); err != nil {
+		t.Error(err)
+	}
+}
+
 // The same selection has the same bytes, whatever else upstream has meanwhile.
 func TestRebuiltIsDeterministic(t *testing.T) {
 	a, spec := selected(t)

@@ -19,7 +19,7 @@ const absentKey = "absent"
 
 // planVersion changes when the same repomd.xml and configuration lead to another list of
 // files than before.
-const planVersion = 2
+const planVersion = 3
 
 // configuration identifies what a repository was planned for, and by what.
 func (l *loaded) configuration(h *head) string {
@@ -27,8 +27,8 @@ func (l *loaded) configuration(h *head) string {
 		Version                             int
 		Bases                               []string
 		Mirrorlist, Metalink, Folder, Trust string
-		Signature                           string
-	}{planVersion, h.bases, h.mirrorlist, h.metalink, h.folder, l.trust.mark, bundle.DigestOf(h.signature).Hex()})
+		Signature, Keys                     string
+	}{planVersion, h.bases, h.mirrorlist, h.metalink, h.folder, l.trust.mark, bundle.DigestOf(h.signature).Hex(), bundle.DigestOf(l.trust.published).Hex()})
 }
 
 // recall finds the sources whose files the base has: then its list is the plan, and
@@ -122,6 +122,11 @@ func layUnchanged(env *sources.Env, l *loaded, again *replay.Again) (sources.Rep
 	for i, repo := range l.repos {
 		dirs[i] = repo.dir
 		fresh = append(fresh, repo.signedFiles(under+repo.dir)...)
+		key, err := l.keyFile(env, repo, repo.dir)
+		if err != nil {
+			return sources.Repository{}, err
+		}
+		fresh = append(fresh, key...)
 	}
 	repo, err := l.repository(env, dirs)
 	if l.rebuilt {

@@ -29,8 +29,8 @@ type repo struct {
 	mirrorlist, metalink string
 	// folder is where it is in the mount: "" or ends with a slash.
 	folder string
-	// signed: repomd.xml has to be.
-	signed bool
+	// signed: repomd.xml has to be. unchecked: its signature is not used.
+	signed, unchecked bool
 	// hotfixes is the client's module_hotfixes, cost and priority those of a
 	// client too; "" is dnf's default.
 	hotfixes       bool
@@ -190,11 +190,14 @@ func (e *entry) newRepo(s *section) (*repo, []string, error) {
 	o := &e.options
 	r := &repo{
 		pos: s.pos, id: s.id,
-		signed:   o.RepoGPGCheck || isTrue(s.values["repo_gpgcheck"], false),
+		signed:   isTrue(s.values["repo_gpgcheck"], false),
 		hotfixes: isTrue(s.values["module_hotfixes"], false),
 	}
 	if r.id != "" {
 		r.pos = o.Pos
+	}
+	if o.RepoGPGCheck != nil {
+		r.signed, r.unchecked = *o.RepoGPGCheck, !*o.RepoGPGCheck
 	}
 	for _, key := range []string{"excludepkgs", "exclude", "includepkgs"} {
 		switch {

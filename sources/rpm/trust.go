@@ -23,9 +23,11 @@ import (
 
 // trust is what the packages of a source are checked by.
 type trust struct {
-	keys     keyring.Keys
-	unsigned bool // packages without a signature are let in
-	at       time.Time
+	keys keyring.Keys
+	// published is the text of the keys below keys/ of the mirror; nil: there are none.
+	published []byte
+	unsigned  bool // packages without a signature are let in
+	at        time.Time
 	// mark names keys, those that have lapsed, and rule. It is recorded with
 	// each package as its validator: one that was collected under another mark
 	// is checked again.
@@ -47,7 +49,12 @@ func newTrust(keys keyring.Keys, unsigned bool, at time.Time) *trust {
 	if err != nil {
 		text = nil // strings always marshal
 	}
-	return &trust{keys: keys, unsigned: unsigned, at: at, mark: "rpm:" + bundle.DigestOf(text).Hex()[:16]}
+	published, err := keys.Publish(keyring.RoleUpstream, "")
+	var armored []byte
+	if err == nil && len(published) > 0 { // repository reports an error
+		armored = published[0].Armored
+	}
+	return &trust{keys: keys, published: armored, unsigned: unsigned, at: at, mark: "rpm:" + bundle.DigestOf(text).Hex()[:16]}
 }
 
 // usable refuses keys of which none counts any more: nothing could be carried.

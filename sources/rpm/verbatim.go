@@ -9,6 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/keyring"
 	"github.com/gapbundle/gapbundle/sources/replay"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 	"github.com/gapbundle/gapbundle/sources/stock"
@@ -19,6 +20,7 @@ import (
 const (
 	reasonRepomd   = "index of the repository"
 	reasonMetadata = "metadata of the repository"
+	reasonKey      = "key of the repository's signature"
 	reasonWhole    = "in the metadata of the repository"
 )
 
@@ -42,6 +44,11 @@ func layVerbatim(env *sources.Env, l *loaded, held *rpmmd.Interner) (repo source
 		}
 		r.put(payload, dirs[i])
 		files.Add(l.own(r, dirs[i])...)
+		key, err := l.keyFile(env, r, dirs[i])
+		if err != nil {
+			return repo, nil, err
+		}
+		files.Add(key...)
 	}
 	if err := files.Settle(); err != nil {
 		return repo, nil, err
@@ -107,6 +114,35 @@ func (l *loaded) own(r *loadedRepo, dir string) []stock.File {
 		all = append(all, summed(f, m.Checksum))
 	}
 	return all
+}
+
+// signingKeys are the keys that clients check the signature of repomd.xml by: the very file
+// that is published below keys/. nil: it has no signature.
+func (l *loaded) signingKeys(env *sources.Env, r *loadedRepo) ([]byte, error) {
+	switch {
+	case l.rebuilt:
+		_, site, err := keyring.Site(env)
+		if err != nil || len(site) == 0 {
+			return nil, err
+		}
+		return site[0].Armored, nil
+	case r.signature == nil:
+		return nil, nil
+	}
+	return l.trust.published, nil
+}
+
+// keyFile is the file of those keys in the folder of a repository, whatever upstream has
+// there; none if it has no signature.
+func (l *loaded) keyFile(env *sources.Env, r *loadedRepo, dir string) ([]stock.File, error) {
+	armored, err := l.signingKeys(env, r)
+	if armored == nil || err != nil {
+		return nil, err
+	}
+	return []stock.File{{
+		Path: dir + nameKey, Size: int64(len(armored)), Digest: bundle.DigestOf(armored),
+		Reason: reasonKey, More: stock.InMemory(armored, bundle.VouchedLocal),
+	}}, nil
 }
 
 // summed returns a file with its checksum, unless its digest is known already.
