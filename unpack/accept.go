@@ -42,6 +42,8 @@ type Result struct {
 	Files    int64 `json:"files"`
 	Bytes    int64 `json:"bytes"`
 	NewBytes int64 `json:"newBytes"`
+	// Changes are those of the published repositories that have any.
+	Changes []RepositoryChanges `json:"changes,omitempty"`
 	// Notes are what the operator has to know.
 	Notes []string `json:"notes,omitempty"`
 	// Waiting are the repositories with files that are not published as long
@@ -306,6 +308,13 @@ func (r *importing) propose(t *arrival, p *proposal) error {
 	next := old.Accept(t.Bundle)
 	s := generationSet(t.Bundle, r.state.Now())
 	s.Reach = t.reach
+	if i := slices.IndexFunc(p.sets, func(o tree.GenerationSet) bool { return o.Set == t.set() }); i >= 0 {
+		more, err := compareSets(r.trees.Trees, p.sets[i], s)
+		if err != nil {
+			return err
+		}
+		r.res.Changes = append(r.res.Changes, more...)
+	}
 	p.sets = slices.DeleteFunc(p.sets, func(s tree.GenerationSet) bool { return s.Set == t.set() })
 	given, err := r.state.Given()
 	if err != nil {

@@ -160,6 +160,29 @@ func TestUnchangedRepositoryKeepsItsTree(t *testing.T) {
 	r.intact()
 }
 
+// TestImportTellsChanges: an import says what becomes of the files of each repository.
+func TestImportTellsChanges(t *testing.T) {
+	e := bundletest.New(t, "site")
+	r := newRig(t, e)
+	debs, gone := apt(map[string]string{"pool/a.deb": "a", "pool/b.deb": "b", "pool/c.deb": "c"}), shared("old", map[string]string{"h/x": "x"})
+	if res := r.receive(e.Export(t, []bundletest.Repository{debs, gone}, bundletest.Options{}).Dirs...); len(res.Changes) > 0 {
+		t.Errorf("the first import: %+v", res.Changes)
+	}
+	next := []bundletest.Repository{apt(map[string]string{"pool/a.deb": "A", "pool/d.deb": "d"}), shared("new", map[string]string{"h/y": "y"})}
+	res := r.receive(e.Export(t, next, bundletest.Options{}).Dirs...)
+	want := []unpack.RepositoryChanges{
+		{Set: "site", Repository: next[0].Name, Changes: bundle.Changes{Added: 1, Changed: 1, Removed: 2, Before: 3}},
+		{Set: "site", Repository: "new", Changes: bundle.Changes{Added: 1}},
+		{Set: "site", Repository: "old", Changes: bundle.Changes{Removed: 1, Before: 1}},
+	}
+	if !slices.Equal(res.Changes, want) {
+		t.Errorf("%+v, want %+v", res.Changes, want)
+	}
+	if res := r.receive(e.Export(t, next, bundletest.Options{}).Dirs...); len(res.Changes) > 0 {
+		t.Errorf("the same again: %+v", res.Changes)
+	}
+}
+
 func TestTheSameTwiceIsANoOp(t *testing.T) {
 	e := bundletest.New(t, "site")
 	r := newRig(t, e)

@@ -32,6 +32,7 @@ func exportFlags() []cli.Flag {
 		command.Parsed("expires", "importers refuse the bundle after this `DURATION`, as in 90d", new(command.Span)),
 		command.Text("adopt", "restore a lost state from this `FILE`: a receipt or a bundle"),
 		command.Toggle("update-lock", "accept content that differs from gapbundle.lock, and say what changed"),
+		command.List("allow-shrink", "export this `SOURCE` although it lost more than 40 % of its files (recorded in the bundle)"),
 		command.Toggle("no-readback", "do not read media back past the page cache (recorded in the bundle)"),
 		stateFlag(), passphraseFlag(), sitePassphraseFlag(), command.JobsFlag(), command.RetryLockFlag(),
 	}
@@ -71,7 +72,7 @@ func exportOptions(c *cli.Context, o *command.Output) export.Options {
 		SpecPath: c.Args().First(), Targets: c.StringSlice("to"), Keys: c.StringSlice("key"), SiteKey: c.String("site-key"),
 		VolumeSize: int64(*command.ValueOf[*byteSize](c, "volume-size")), Destination: c.String("destination"), Base: c.String("base"),
 		Full: c.Bool("full"), Only: c.StringSlice("only"), Hold: c.StringSlice("hold"), Expires: command.SpanOf(c, "expires"),
-		Adopt: c.String("adopt"), StateDir: c.String("state"), UpdateLock: c.Bool("update-lock"), NoReadback: c.Bool("no-readback"),
+		Adopt: c.String("adopt"), StateDir: c.String("state"), UpdateLock: c.Bool("update-lock"), AllowShrink: c.StringSlice("allow-shrink"), NoReadback: c.Bool("no-readback"),
 		Jobs: c.Int("jobs"), RetryLock: command.SpanOf(c, "retry-lock"), Now: judgingTime(), Log: o.Log, Kinds: all.Kinds(), Tool: command.ToolName(), Program: programPath(),
 		Passphrase:     passphraseOf(c, o, "passphrase-fd", keys.PassphraseEnv, false),
 		SitePassphrase: passphraseOf(c, o, "site-passphrase-fd", keys.SitePassphraseEnv, false),
@@ -194,6 +195,12 @@ func noteExport(o *command.Output, r *export.Result) {
 	for _, n := range r.Notes {
 		o.Note("%s: %s", n.Source, n.Text)
 	}
+	for _, s := range r.Changes {
+		o.Note("%s: %s", s.Source, command.Changes(s.Changes))
+	}
+	for _, g := range r.Gone {
+		o.Note("%s", gone(g))
+	}
 	if r.Nothing {
 		o.Note("%s", r.Message)
 		return
@@ -255,6 +262,19 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 	}
 	command.WriteTable(w, rows)
 	for _, s := range r.Sources {
+		if r.Base != nil && s.Any() {
+			fmt.Fprintf(w, "%s: %s\n", s.Name, command.Changes(s.Changes))
+		}
+	}
+	for _, g := range r.Gone {
+		fmt.Fprintln(w, gone(g))
+	}
+	for _, s := range r.Shrunk {
+		if !s.Allowed {
+			fmt.Fprintf(w, "%s: has %d files and had %d in the base: an export stops, unless it is meant: --allow-shrink %s\n", s.Source, s.After, s.Before, s.Source)
+		}
+	}
+	for _, s := range r.Sources {
 		for _, note := range s.Notes {
 			fmt.Fprintf(w, "%s: %s\n", s.Name, note)
 		}
@@ -296,6 +316,11 @@ func writeLines(w io.Writer, s export.PlanSource) {
 		rows = append(rows, []string{"  " + command.HumanBytes(l.Bytes) + unsized(l.Unsized), fmt.Sprint(l.Files), l.Line})
 	}
 	command.WriteTable(w, rows)
+}
+
+// gone says what becomes of a source that the spec does not have any more.
+func gone(g export.Gone) string {
+	return fmt.Sprintf("%s: is not in the spec any more: its %d files are removed", g.Source, g.Files)
 }
 
 func unsized(n int64) string {

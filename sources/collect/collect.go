@@ -83,6 +83,8 @@ type Tally struct {
 	Unpinned int64 `json:"unpinned"`
 	// Filled counts those in which import fills in the mirror's address.
 	Filled int64 `json:"filled,omitempty"`
+	// Changes is what became of the files of the base; nothing where there is none.
+	bundle.Changes
 }
 
 // Total sums the tallies.
@@ -96,6 +98,7 @@ func (s *Survey) Total() Tally {
 		t.Unsized += r.Unsized
 		t.Unpinned += r.Unpinned
 		t.Filled += r.Filled
+		t.Changes = t.Changes.Plus(r.Changes)
 	}
 	return t
 }
@@ -162,6 +165,9 @@ type SurveyOptions struct {
 	Room int64
 	// Held are repositories that stay as the base has them.
 	Held []sources.Held
+	// Before returns the files that the base has of a repository of the plan, in order of
+	// paths, without those that are made late; nil: there is no base.
+	Before func(of Planned) iter.Seq2[bundle.File, error]
 }
 
 // Survey looks at every artifact of the plan, fetching nothing, and lays out
@@ -170,6 +176,8 @@ func (r *Resolved) Survey(o SurveyOptions) (*Survey, error) {
 	t := newTriage(o.Have)
 	s := &Survey{planned: t.planned, Tallies: make([]Tally, len(r.Repositories))}
 	d := door{room: o.Room}
+	c := changes{resolved: r, before: o.Before, tallies: s.Tallies}
+	defer c.stop()
 	for _, p := range r.Repositories {
 		d.mounts = append(d.mounts, p.Mount)
 	}
@@ -185,6 +193,10 @@ func (r *Resolved) Survey(o SurveyOptions) (*Survey, error) {
 				continue
 			}
 			f := p.artifact.File
+			if err := c.see(p.repository, f); err != nil {
+				yield(0, err)
+				return
+			}
 			fate := t.decide(&f)
 			s.Tallies[p.repository].add(p.artifact.Evidence, f, fate)
 			if p.artifact.Keep {
@@ -198,6 +210,9 @@ func (r *Resolved) Survey(o SurveyOptions) (*Survey, error) {
 	})
 	if err != nil && laid.source != "" {
 		err = fmt.Errorf("%s: %w", laid.where(), err)
+	}
+	if err == nil {
+		err = c.finish(len(s.Tallies))
 	}
 	if err := errors.Join(d.verdict(), err); err != nil {
 		return nil, err

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources/ledger"
@@ -35,6 +38,34 @@ func (b *base) blobs() (*bundle.DigestSet, error) {
 		}
 	}
 	return set, nil
+}
+
+// listed streams the files that the base has of a repository, in order of paths.
+func (b *base) listed(r bundle.Repository) iter.Seq2[bundle.File, error] {
+	return readBase[bundle.File](b, r, r.Files, bundle.MediaTypeFileList)
+}
+
+// readBase streams a list of the base.
+func readBase[T bundle.File | bundle.Evidence](b *base, r bundle.Repository, of v1.Descriptor, mediaType string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		d, err := bundle.CheckDescriptor(of, mediaType)
+		if err != nil {
+			yield(none, err)
+			return
+		}
+		list, err := b.openList(d)
+		if err != nil {
+			yield(none, fmt.Errorf("base %d, source %s: list: %w", b.manifest.Sequence, r.Name, err))
+			return
+		}
+		defer func() { _ = list.Close() }() // read-only
+		for v, err := range bundle.ReadList[T](list, "base, source "+r.Name) {
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 func (b *base) files(r bundle.Repository, do func(bundle.File)) error {

@@ -246,7 +246,7 @@ func TestOnlyAndHold(t *testing.T) {
 	first := b.must()
 	before := b.expect("one", "two")
 	w.content = map[string][]byte{"urgent": []byte("fix")}
-	r := b.must(func(o *Options) { o.Only = []string{"two"} })
+	r := b.must(func(o *Options) { o.Only, o.AllowShrink = []string{"two"}, []string{"two"} })
 	got := published(t, b, r.Dirs[0], append(first.Dirs, r.Dirs...)...)
 	want := b.expect("two")
 	for p, c := range before {

@@ -57,7 +57,7 @@ func TestRequires(t *testing.T) {
 	}
 	b.acknowledge(2, both...)
 	w.content = map[string][]byte{"other": []byte("x")}
-	if got := requires(func(o *Options) { o.Only = []string{"two"} }); !slices.Equal(got, both) {
+	if got := requires(func(o *Options) { o.Only, o.AllowShrink = []string{"two"}, []string{"two"} }); !slices.Equal(got, both) {
 		t.Errorf("one is held back: requires %v", got)
 	}
 	if p, err = Plan(t.Context(), b.o); err != nil || p.Outdated != nil {

@@ -47,6 +47,8 @@ type Options struct {
 	StateDir string
 	// UpdateLock lets content that differs from its pin replace it.
 	UpdateLock bool
+	// AllowShrink names sources that may have far fewer files than the base has.
+	AllowShrink []string
 	// NoReadback leaves out reading the media back; recorded in the bundle.
 	NoReadback bool
 	// Jobs is how many compressors run; 0: one for each processor.

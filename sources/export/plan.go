@@ -33,6 +33,10 @@ type PlanReport struct {
 	CarryBytes  int64 `json:"carryBytes"`
 	// ScratchBytes is what the sources may need on this machine meanwhile.
 	ScratchBytes int64 `json:"scratchBytes"`
+	// Shrunk are sources that have far fewer files than the base: an export stops at those
+	// that are not allowed. Gone are sources of the base that the spec does not have any more.
+	Shrunk []Shrunk `json:"shrunk,omitempty"`
+	Gone   []Gone   `json:"gone,omitempty"`
 	// Unknown says that the destination was never exported to, while others
 	// were, by name: perhaps a slip of the pen, and a full bundle because of it.
 	Unknown []string `json:"otherDestinations,omitempty"`
@@ -125,6 +129,7 @@ func (s *session) report() (*PlanReport, error) {
 		r.Volumes++ // client files, and what has no size yet, come behind the planned ones
 	}
 	r.MirrorBytes = r.Total.FetchBytes
+	r.Shrunk, r.Gone = s.shrunk(), s.gone()
 	r.Unknown = s.strangeDestination()
 	var err error
 	if r.Requires, err = s.requiredByPlan(); err != nil {

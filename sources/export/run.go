@@ -51,6 +51,10 @@ type Result struct {
 	// enforced from now on; Changed are pins that --update-lock replaced.
 	Pinned  []string         `json:"pinned,omitempty"`
 	Changed []sources.Change `json:"changed,omitempty"`
+	// Changes are those of each source against the base; Gone are the sources of the base
+	// that the spec does not have any more.
+	Changes []SourceChanges `json:"changes,omitempty"`
+	Gone    []Gone          `json:"gone,omitempty"`
 	// Unknown are the destinations exported to before, when this one never was.
 	Unknown []string `json:"otherDestinations,omitempty"`
 	// Left are directories of an earlier export that was given up; they may
@@ -320,7 +324,7 @@ func (j *job) settle(collected []collect.Collected, f *media.Finished) (*Result,
 		return nil, err
 	}
 	r := &j.result
-	r.Notes = j.notes()
+	r.Notes, r.Changes, r.Gone = j.notes(), j.changes(), j.gone()
 	r.Outdated = j.outdated(m.Requires)
 	r.of(m)
 	if m.Base != nil && !j.base.acknowledged {
@@ -406,9 +410,7 @@ func (j *job) manifest(ctx context.Context, collected []collect.Collected) (*bun
 		Format: bundle.Format, Set: j.spec.Set, Destination: j.o.Destination, Full: j.base == nil, Tool: j.o.Tool,
 		Keys: j.publishedKeys(),
 	}
-	if j.o.NoReadback {
-		m.Overrides = []string{"no-readback"}
-	}
+	m.Overrides = j.overrides()
 	if j.base != nil {
 		m.Base = &bundle.State{Sequence: j.base.manifest.Sequence, State: j.base.manifest.State}
 	}

@@ -280,9 +280,14 @@ func (s *session) plan(ctx context.Context, write bool) error {
 	if err != nil {
 		return err
 	}
-	o := collect.SurveyOptions{VolumeSize: s.o.VolumeSize, Have: s.have.Size, Room: room, Held: env.Held}
+	o := collect.SurveyOptions{VolumeSize: s.o.VolumeSize, Have: s.have.Size, Room: room, Held: env.Held, Before: s.filesBefore()}
 	if s.survey, err = s.resolved.Survey(o); err != nil {
 		return err
+	}
+	if write {
+		if err := s.refuseShrunk(); err != nil {
+			return err
+		}
 	}
 	_, err = s.documents(s.survey.Kept)
 	return err

@@ -70,6 +70,20 @@ func confirmKeys(c *cli.Context, o *Output, keys []bundle.PublishedKey) (bool, e
 	return answer == "yes", err
 }
 
+// Changes is how people read counts of changes.
+func Changes(c bundle.Changes) string {
+	var parts []string
+	for _, one := range []struct {
+		n    int64
+		what string
+	}{{c.Added, "added"}, {c.Changed, "changed"}, {c.Removed, "removed"}} {
+		if one.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", one.n, one.what))
+		}
+	}
+	return "files: " + strings.Join(parts, ", ") + fmt.Sprintf(", of %d before", c.Before)
+}
+
 // writeImport prints what became of each bundle; why one was refused only where
 // that is not the error of the command.
 func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
@@ -98,6 +112,9 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 	}
 	if r.Generation > 0 {
 		fmt.Fprintf(w, "%spublished generation %d: %d files, %s; %s new\n", WouldBe(c), r.Generation, r.Files, HumanBytes(r.Bytes), HumanBytes(r.NewBytes))
+	}
+	for _, change := range r.Changes {
+		fmt.Fprintf(w, "  %s of set %s: %s\n", change.Repository, change.Set, Changes(change.Changes))
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", n)
