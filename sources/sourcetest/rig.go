@@ -72,7 +72,8 @@ func (r *rig) next(state int) {
 func (r *rig) options() export.Options {
 	r.signings++
 	return export.Options{
-		SpecPath: filepath.Join(r.dir, specName), Targets: []string{r.medium}, Kinds: r.s.Kinds, Tool: "sourcetest", Program: r.s.Program,
+		AllowShrink: r.names(), // the third state of an upstream is a small one
+		SpecPath:    filepath.Join(r.dir, specName), Targets: []string{r.medium}, Kinds: r.s.Kinds, Tool: "sourcetest", Program: r.s.Program,
 		Now:  time.Date(2026, 11, 1, r.signings, 0, 0, 0, time.UTC),
 		Env:  func(string) string { return "" },
 		Home: r.dir, NoReadback: true,
