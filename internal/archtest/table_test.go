@@ -185,7 +185,10 @@ func table() map[string]row {
 		},
 
 		"sources/simplestreams": {
-			imports: []string{"bundle", "sources", "sources/complete", "sources/keyring", "sources/rebuild", "sources/replay", "sources/stock", "sources/upstream", "sources/simplestreams/streams", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
+			imports: []string{"bundle", "sources", "sources/keyring", "sources/rebuild", "sources/replay", "sources/stock", "sources/upstream", "sources/simplestreams/readers", "sources/simplestreams/streams", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
+		},
+		"sources/simplestreams/readers": {
+			imports: []string{"bundle", "sources", "sources/complete", "sources/rebuild", "sources/simplestreams/streams"},
 		},
 		"sources/simplestreams/streams": {
 			imports: []string{"bundle", "internal/pgpkeys"},

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/simplestreams/readers"
 )
 
 // check notices every file that is gone, and every one that is another.
@@ -21,7 +22,7 @@ func TestCheckNoticesEveryFile(t *testing.T) {
 				}
 				kept := tr.files[p]
 				delete(tr.files, p)
-				if _, err := check(t.Context(), tr); !errors.Is(err, bundle.ErrIncomplete) || !strings.Contains(err.Error(), "simplestreams/images/"+p) {
+				if _, err := readers.Check(t.Context(), tr); !errors.Is(err, bundle.ErrIncomplete) || !strings.Contains(err.Error(), "simplestreams/images/"+p) {
 					t.Errorf("%s gone: got %v", p, err)
 				}
 				tr.files[p] = kept
@@ -34,7 +35,7 @@ func TestCheckNoticesEveryFile(t *testing.T) {
 				changed.Digest, changed.Size = bundle.DigestOf([]byte("x")), 1
 				kept := tr.files[p]
 				tr.files[p], tr.content[p] = changed, bytes.Replace(body, []byte("20261120"), []byte("20261121"), 1)
-				if _, err := check(t.Context(), tr); (p != "streams/v1/index.json" || name != "verbatim") && err == nil && bytes.Contains(body, []byte("20261120")) {
+				if _, err := readers.Check(t.Context(), tr); (p != "streams/v1/index.json" || name != "verbatim") && err == nil && bytes.Contains(body, []byte("20261120")) {
 					t.Errorf("%s changed: not noticed", p)
 				}
 				tr.files[p], tr.content[p] = kept, body

@@ -10,6 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/keyring"
 	"github.com/gapbundle/gapbundle/sources/rebuild"
+	"github.com/gapbundle/gapbundle/sources/simplestreams/readers"
 	"github.com/gapbundle/gapbundle/sources/simplestreams/streams"
 )
 
@@ -23,9 +24,9 @@ func Kind() sources.Kind {
 		Doc:     "images for MAAS with their bootloaders, for LXD and for Incus",
 		Options: func() any { return new(options) },
 		New:     newSource,
-		Check:   check,
+		Check:   readers.Check,
 		Compare: compareVersions,
-		Clients: clients,
+		Clients: readers.Clients,
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/keyring"
 	"github.com/gapbundle/gapbundle/sources/rebuild"
 	"github.com/gapbundle/gapbundle/sources/replay"
+	"github.com/gapbundle/gapbundle/sources/simplestreams/readers"
 	"github.com/gapbundle/gapbundle/sources/simplestreams/streams"
 	"github.com/gapbundle/gapbundle/sources/stock"
 	"github.com/gapbundle/gapbundle/sources/upstream"
@@ -120,15 +121,15 @@ func (e *entry) repository(env *sources.Env, by keyring.Keys) (sources.Repositor
 		return repo, err
 	}
 	if len(by) > 0 {
-		repo.Annotations[keysKey] = keyring.Path(e.name)
+		repo.Annotations[readers.KeysKey] = keyring.Path(e.name)
 	}
 	if e.rebuilt {
-		repo.Mode, repo.Annotations[keysKey] = string(rebuild.Rebuilt), keyring.SitePath(env)
+		repo.Mode, repo.Annotations[readers.KeysKey] = string(rebuild.Rebuilt), keyring.SitePath(env)
 		if _, repo.Keys, err = keyring.Site(env); err != nil {
 			return repo, err
 		}
 	}
-	repo.Annotations[indexKey] = e.index
+	repo.Annotations[readers.IndexKey] = e.index
 	repo.Keys = append(repo.Keys, upstreams...)
 	for i := range repo.Keys { // MAAS gives its keyring to gpgv, which reads no armor
 		if repo.Keys[i].Dearmored, err = pgpkeys.Dearmor(repo.Keys[i].Armored); err != nil {
@@ -292,7 +293,7 @@ func (l *layout) verbatim() error {
 	if l.options.Mode == "" {
 		l.note("nothing is chosen: upstream's streams and all that they list; filters, subarch or newest: 1 carry less")
 	}
-	annotations, err := annotationsOf(v)
+	annotations, err := readers.Annotations(v)
 	if err != nil {
 		return l.pos.Wrap(err)
 	}
@@ -354,7 +355,7 @@ func (l *layout) rebuilt() error {
 		text := strings.TrimSuffix(misfit.Error(), ": "+bundle.ErrIncomplete.Error())
 		return fmt.Errorf("%s: readers would refuse all of what is chosen: %s; leave it out by a filter, as in product_name!=NAME: %w", l.place.Where(l.index.path), text, fetch.ErrUpstream)
 	}
-	annotations, err := annotationsOf(v)
+	annotations, err := readers.Annotations(v)
 	if err != nil {
 		return l.pos.Wrap(err)
 	}

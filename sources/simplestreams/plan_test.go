@@ -26,6 +26,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/config"
 	"github.com/gapbundle/gapbundle/sources/keys"
+	"github.com/gapbundle/gapbundle/sources/simplestreams/readers"
 	"github.com/gapbundle/gapbundle/sources/simplestreams/streams"
 )
 
@@ -156,7 +157,7 @@ func planned(t testing.TB, m *mirror, options ...string) *tree {
 		t.Fatal(err)
 	}
 	tr := collectAll(t, r)
-	if _, err := check(t.Context(), tr); err != nil {
+	if _, err := readers.Check(t.Context(), tr); err != nil {
 		t.Error(err)
 	}
 	return tr
@@ -172,7 +173,7 @@ func TestRebuilt(t *testing.T) {
 		t.Fatal(err)
 	}
 	tr := collectAll(t, r)
-	counts, err := check(t.Context(), tr)
+	counts, err := readers.Check(t.Context(), tr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/sources/keys"
+	"github.com/gapbundle/gapbundle/sources/simplestreams/readers"
 )
 
 // exporter exports a spec again and again, with one ledger.
@@ -188,7 +189,7 @@ func TestMoved(t *testing.T) {
 func TestClients(t *testing.T) {
 	m := newMirror(t, t.TempDir())
 	tr := planned(t, m, wanted)
-	files, err := clients(t.Context(), tr.Repositories(), tr)
+	files, err := readers.Clients(t.Context(), tr.Repositories(), tr)
 	if err != nil || len(files) != 1 || files[0].Path != "maas/images.sh" {
 		t.Fatalf("got %v, %v", files, err)
 	}
@@ -202,7 +203,7 @@ func TestClients(t *testing.T) {
 	}
 	containers(t, m)
 	tr = planned(t, m, "newest: 1")
-	files, err = clients(t.Context(), tr.Repositories(), tr)
+	files, err = readers.Clients(t.Context(), tr.Repositories(), tr)
 	if err != nil || len(files) != 2 {
 		t.Fatalf("got %v, %v", files, err)
 	}
@@ -215,7 +216,7 @@ func TestClients(t *testing.T) {
 	m.publish()
 	if tr := planned(t, m); len(tr.images("tools/")) != 1 {
 		t.Errorf("got %v", tr.images(""))
-	} else if files, err := clients(t.Context(), tr.Repositories(), tr); err != nil || len(files) != 0 {
+	} else if files, err := readers.Clients(t.Context(), tr.Repositories(), tr); err != nil || len(files) != 0 {
 		t.Errorf("a source of tools: %v, %v", files, err)
 	}
 }

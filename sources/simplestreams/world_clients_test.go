@@ -21,6 +21,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 	"github.com/gapbundle/gapbundle/sources/keys"
+	"github.com/gapbundle/gapbundle/sources/simplestreams/readers"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
 )
@@ -112,7 +113,7 @@ func (w *world) ship(options ...string) {
 	}
 	tree, err := m.Tree(Name)
 	if err == nil {
-		_, err = check(w.t.Context(), tree)
+		_, err = readers.Check(w.t.Context(), tree)
 	}
 	if err != nil {
 		w.t.Fatal(err)

@@ -1,4 +1,4 @@
-package simplestreams
+package readers
 
 import (
 	"bytes"
@@ -16,10 +16,10 @@ import (
 	"github.com/gapbundle/gapbundle/sources/simplestreams/streams"
 )
 
-// check reads the streams as MAAS, lxc and sstream-mirror do: each products file
+// Check reads the streams as MAAS, lxc and sstream-mirror do: each products file
 // of the index fits its model, each item is there with its size and digest, and
 // the signed and the unsigned form of a file say the same.
-func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
+func Check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 	c := &checking{}
 	err := complete.Walk(ctx, t, c.repository)
 	return []bundle.CheckCount{
@@ -30,7 +30,7 @@ func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 type checking struct{ bootable, items, products, versions int64 }
 
 func (c *checking) repository(ctx context.Context, r *complete.Repo) error {
-	path := r.Annotations[indexKey]
+	path := r.Annotations[IndexKey]
 	index, err := readIndex(ctx, r, path)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package simplestreams
+package readers
 
 import (
 	"context"
@@ -13,11 +13,11 @@ import (
 	"github.com/gapbundle/gapbundle/sources/simplestreams/streams"
 )
 
-// Annotations. indexKey and keysKey are the repository's, the others those of
+// Annotations. IndexKey and KeysKey are the repository's, the others those of
 // upstream's index, in whose list they are when nothing of it is read again.
 const (
-	indexKey   = "index"
-	keysKey    = "keys"
+	IndexKey   = "index"
+	KeysKey    = "keys"
 	readersKey = "readers"
 	releaseKey = "release-"
 )
@@ -29,8 +29,8 @@ const (
 	maxParts       = 40
 )
 
-// annotationsOf tell Check and Clients what they cannot find out from a list.
-func annotationsOf(v *streams.View) (map[string]string, error) {
+// Annotations tell Check and Clients what they cannot find out from a list.
+func Annotations(v *streams.View) (map[string]string, error) {
 	all := map[string]string{readersKey: v.Readers()}
 	if all[readersKey] != streams.ReadersMAAS {
 		return all, nil
@@ -54,9 +54,9 @@ func releases(annotations map[string]string) ([]streams.Release, error) {
 	return all, err
 }
 
-// clients writes the commands that point MAAS, lxc and incus at each source
+// Clients writes the commands that point MAAS, lxc and incus at each source
 // that is for them.
-func clients(_ context.Context, repos []bundle.Repository, t sources.Tree) ([]sources.ClientFile, error) {
+func Clients(_ context.Context, repos []bundle.Repository, t sources.Tree) ([]sources.ClientFile, error) {
 	var all []sources.ClientFile
 	for _, r := range repos {
 		name := sources.FileName(r.Name)
@@ -82,7 +82,7 @@ func clients(_ context.Context, repos []bundle.Repository, t sources.Tree) ([]so
 
 // ownIndex is the line of upstream's index, which says what the source is.
 func ownIndex(r bundle.Repository, t sources.Tree) (own bundle.File, err error) {
-	path := r.Annotations[indexKey]
+	path := r.Annotations[IndexKey]
 	if r.Mode == string(rebuild.Rebuilt) {
 		path = rebuild.UpstreamFolder + path
 	}
@@ -101,7 +101,7 @@ func ownIndex(r bundle.Repository, t sources.Tree) (own bundle.File, err error) 
 // below it, and takes the URL of another index as it is.
 func address(r bundle.Repository) string {
 	at := sources.BaseMark + "/" + r.Mount + "/"
-	if index := r.Annotations[indexKey]; index != "streams/v1/index.sjson" {
+	if index := r.Annotations[IndexKey]; index != "streams/v1/index.sjson" {
 		return at + index
 	}
 	return at
@@ -112,7 +112,7 @@ func forMAAS(r bundle.Repository, chosen []streams.Release) []byte {
 	fmt.Fprintf(&b, `# %s, %s, for MAAS: on a region controller, with PROFILE of "maas login PROFILE ...".
 : "${PROFILE:=admin}"
 `, r.Name, r.Mode)
-	key := r.Annotations[keysKey]
+	key := r.Annotations[KeysKey]
 	trust := ""
 	if key != "" {
 		file := "/usr/share/keyrings/gapbundle-" + strings.TrimSuffix(key, ".asc") + ".gpg"
