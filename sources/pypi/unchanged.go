@@ -48,7 +48,7 @@ func (e *entry) recalled(ctx context.Context, env *sources.Env, w *wanted) (*pag
 	}
 	have, err := pages.ReadRecord(content)
 	if err != nil || have.Mark != mark {
-		return nil, nil, nil //nolint:nilerr // what cannot be read is made again
+		return nil, nil, nil // what cannot be read is made again
 	}
 	same := make([]bool, len(have.Pages))
 	err = sources.EachOf(ctx, readAhead, len(same), func(ctx context.Context, i int) (err error) {
