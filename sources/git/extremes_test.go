@@ -116,7 +116,7 @@ func TestLargeBlob(t *testing.T) {
 	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &usage); err != nil {
 		t.Fatal(err)
 	}
-	if peak := int64(usage.Maxrss) << 10; peak > size/2 {
+	if peak := usage.Maxrss << 10; peak > size/2 {
 		t.Errorf("a git took %d MiB", peak>>20)
 	}
 }
