@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -68,6 +69,14 @@ type inventoryRepository struct {
 	Inventory string `json:"inventory"`
 	// Typed counts the files that have a link in TypedDir.
 	Typed int64 `json:"typed"`
+	// Entries is how many things have a name, and ContentsList the digest of their list;
+	// empty: there is none. Contents is the web path of the list, Names that of the page
+	// of names to begin with, NamesDir of its folder.
+	Entries      int64  `json:"entries,omitempty"`
+	ContentsList string `json:"contentsList,omitempty"`
+	Contents     string `json:"contents,omitempty"`
+	Names        string `json:"names,omitempty"`
+	NamesDir     string `json:"namesDir,omitempty"`
 }
 
 // inventoryFile is a line of a repository's list of files.
@@ -87,7 +96,7 @@ type inventoryFile struct {
 // repositories goes once over every list that has something new to say.
 func (w *writer) repositories() (*inventory, error) {
 	inv := &inventory{Format: 1, Generation: w.in.Generation, Time: w.in.Time, Base: w.in.Base, Tool: w.in.Tool, Sets: []inventorySet{}}
-	before := w.typedBefore()
+	before := w.before()
 	for _, s := range w.in.Sets {
 		is := inventorySet{
 			Name: s.Name, Stream: s.Stream, Sequence: s.Sequence, Root: s.Root, State: s.State,
@@ -107,34 +116,56 @@ func (w *writer) repositories() (*inventory, error) {
 	return inv, nil
 }
 
-// typedBefore is, by the name of a list of files, how many of them have a
-// media type according to the generation before; empty if there is none or
+// earlier is what the inventory of the generation before says.
+type earlier struct {
+	// typed is, by the name of a list of files, how many of them have a media type.
+	typed map[string]int64
+	// named is, by the folder of pages of names, the repository that it was made of, by
+	// the same program.
+	named map[string]inventoryRepository
+}
+
+// before reads the inventory of the generation before; it is empty if there is none or
 // it cannot be read, which only costs time.
-func (w *writer) typedBefore() map[string]int64 {
-	typed := map[string]int64{}
+func (w *writer) before() earlier {
+	was := earlier{typed: map[string]int64{}, named: map[string]inventoryRepository{}}
 	if w.in.Previous == nil || w.in.Link == nil {
-		return typed
+		return was
 	}
-	f, err := w.in.Previous.Open(inventoryJSON)
+	inv, err := readInventory(w.in.Previous, inventoryJSON)
 	if err != nil {
-		return typed
-	}
-	defer f.Close()
-	b, err := bundle.ReadAllBounded(f, inventoryJSON, maxInventorySize)
-	var inv inventory
-	if err != nil || json.Unmarshal(b, &inv) != nil {
-		return typed
+		return was
 	}
 	for _, s := range inv.Sets {
 		for _, r := range s.Repositories {
-			typed[r.Inventory] = r.Typed
+			was.typed[r.Inventory] = r.Typed
+			if inv.Tool == w.in.Tool && r.NamesDir != "" {
+				was.named[r.NamesDir] = r
+			}
 		}
 	}
-	return typed
+	return was
+}
+
+func readInventory(root *os.Root, name string) (*inventory, error) {
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := bundle.ReadAllBounded(f, name, maxInventorySize)
+	if err != nil {
+		return nil, err
+	}
+	var inv inventory
+	if err := json.Unmarshal(b, &inv); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", name, err, bundle.ErrCorrupt)
+	}
+	return &inv, nil
 }
 
 // repository writes the list of files of r, its types and its client files.
-func (w *writer) repository(set string, r *Repository, before map[string]int64) (inventoryRepository, error) {
+func (w *writer) repository(set string, r *Repository, before earlier) (inventoryRepository, error) {
 	ir := inventoryRepository{
 		Name: r.Name, Kind: r.Kind, Mode: r.Mode, Mount: "/" + r.Mount, Count: r.Count, Bytes: r.Bytes,
 		Unpinned: r.Unpinned, Allowed: r.Annotations[bundle.AllowedKey], UpstreamExpires: r.UpstreamExpires, Checks: r.Checks,
@@ -144,7 +175,10 @@ func (w *writer) repository(set string, r *Repository, before map[string]int64) 
 	name := fmt.Sprintf("%s/%s-%s.jsonl", inventoryDir, strings.ReplaceAll(r.Name, "/", "--"), key.Hex()[:16])
 	ir.Inventory = "/" + name
 
-	typed, linked := before[ir.Inventory]
+	if err := w.contents(set, r, &ir, before); err != nil {
+		return ir, err
+	}
+	typed, linked := before.typed[ir.Inventory]
 	if linked {
 		if err := w.folder(inventoryDir); err != nil {
 			return ir, err

@@ -71,6 +71,8 @@ type Repository struct {
 	bundle.Repository
 	Files    func() iter.Seq2[bundle.File, error]
 	Evidence func() iter.Seq2[bundle.Evidence, error]
+	// Contents reads the contents list; not called where the repository has none.
+	Contents func() iter.Seq2[bundle.Entry, error]
 }
 
 // Report says what was made, and what was not for a reason the operator has

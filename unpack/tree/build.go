@@ -243,6 +243,7 @@ func (t *Trees) siteSets(sets []GenerationSet) []site.Set {
 				Repository: r.Repository,
 				Files:      func() iter.Seq2[bundle.File, error] { return t.Served(&r) },
 				Evidence:   func() iter.Seq2[bundle.Evidence, error] { return t.evidence(r.Repository) },
+				Contents:   func() iter.Seq2[bundle.Entry, error] { return t.Contents(r.Repository) },
 			})
 		}
 		out = append(out, part)
