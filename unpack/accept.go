@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/contents"
 	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/tree"
 	"github.com/gapbundle/gapbundle/verify"
@@ -44,6 +45,9 @@ type Result struct {
 	NewBytes int64 `json:"newBytes"`
 	// Changes are those of the published repositories that have any.
 	Changes []RepositoryChanges `json:"changes,omitempty"`
+	// Names are, for each set that is not in the same state as before, what was
+	// added, changed and removed by name.
+	Names []*contents.Summary `json:"names,omitempty"`
 	// Notes are what the operator has to know.
 	Notes []string `json:"notes,omitempty"`
 	// Waiting are the repositories with files that are not published as long
@@ -161,7 +165,7 @@ func (r *importing) entry(a *arrival, o state.Outcome, detail string) state.Entr
 }
 
 // rehearse is importAll without a change.
-func rehearse(of *state.State, trees *tree.Trees, arrived *arrivals) (*Result, error) {
+func rehearse(ctx context.Context, of *state.State, trees *tree.Trees, arrived *arrivals, keep int) (*Result, error) {
 	res := &Result{}
 	choices, unexcused := arrived.choices()
 	var errs []error
@@ -176,6 +180,9 @@ func rehearse(of *state.State, trees *tree.Trees, arrived *arrivals) (*Result, e
 		for i := range results {
 			if len(c.candidates) > 0 && results[i].Name == c.candidates[0].Name() {
 				err := rehearseOne(of, c.candidates[0], len(arrived.all) > 1, &results[i])
+				if err == nil {
+					err = res.rehearseNames(ctx, trees, c.candidates[0], keep)
+				}
 				if err != nil {
 					errs = append(errs, err)
 				}
@@ -185,6 +192,14 @@ func rehearse(of *state.State, trees *tree.Trees, arrived *arrivals) (*Result, e
 	}
 	errs = append(errs, checkConflicts(of, trees, choices))
 	return res, errors.Join(errs...)
+}
+
+func (r *Result) rehearseNames(ctx context.Context, trees *tree.Trees, a *arrival, keep int) error {
+	s, err := brings(ctx, trees, a.Bundle, keep)
+	if s != nil {
+		r.Names = append(r.Names, s)
+	}
+	return err
 }
 
 // rehearseOne says what would become of a bundle: a refusal that its lists show, or
@@ -277,6 +292,17 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 	if g == nil {
 		return err
 	}
+	r.notePublished(g, targets)
+	r.noteNames(ctx, current, g)
+	for _, c := range choices {
+		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, state.Imported, nil)...)
+	}
+	r.excuse()
+	return err
+}
+
+// notePublished says what the operator has to know of the generation that was published.
+func (r *importing) notePublished(g *tree.Generation, targets []*arrival) {
 	r.res.Generation, r.res.Notes = g.Number, slices.Clone(g.Notes)
 	if r.tookOver != "" {
 		r.res.Notes = append(r.res.Notes, r.tookOver)
@@ -292,11 +318,15 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 	if policy, err := r.state.Policy(); err == nil && len(g.Sets) > 1 {
 		r.res.Unbounded = policy.Unbounded()
 	}
-	for _, c := range choices {
-		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, state.Imported, nil)...)
+}
+
+// noteNames finds by name what was published. That it was published does not depend on
+// it: a list of the generation before may be damaged, and this import is the remedy.
+func (r *importing) noteNames(ctx context.Context, before, after *tree.Generation) {
+	var err error
+	if r.res.Names, err = changesByName(ctx, r.trees.Trees, before, after, r.options.Changes); err != nil {
+		r.res.Notes = append(r.res.Notes, fmt.Sprintf("what was published is complete; what changed by name is not known: %v", err))
 	}
-	r.excuse()
-	return err
 }
 
 // propose puts one bundle into the proposal in the place of what its set has.

@@ -24,7 +24,7 @@ func (r *rig) names() (all []string) {
 	}
 	for _, set := range g.Sets {
 		for _, repo := range set.Repositories {
-			for e, err := range r.Contents(repo.Repository) {
+			for e, err := range r.Names().Contents(repo.Repository) {
 				if err != nil {
 					r.t.Fatal(err)
 				}

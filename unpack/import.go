@@ -34,7 +34,7 @@ func (m *Mirror) Import(ctx context.Context, bundles []*verify.Bundle, o ImportO
 		return int(min(1, max(-1, a.sequence()-b.sequence())))
 	})
 	if m.o.DryRun {
-		return rehearse(m.state, m.trees, arrived)
+		return rehearse(ctx, m.state, m.trees, arrived, o.Changes)
 	}
 	err = m.write(ctx, func(w *writer) error {
 		if err := w.sweep(); err != nil {

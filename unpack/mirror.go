@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -190,18 +189,6 @@ func (m *Mirror) Current() (*tree.Generation, error) { return m.trees.Current() 
 // Generations are all that are still here, in the order of their numbers; the
 // last is the current one.
 func (m *Mirror) Generations() ([]tree.Generation, error) { return m.trees.Generations() }
-
-// Contents reads what a repository of a generation holds by name: r is one of
-// Generation.Sets, of any generation that Generations returns. The entries come in
-// the order of bundle.CompareEntries, each checked by itself; memory does not grow with
-// their number. A repository whose r.Contents is nil has no entries: its bundle was
-// made by a program that knew no contents lists, which is not the same as a list
-// without entries. The list was checked against the lists of files and evidence when it
-// was imported; its bytes are compared with its digest at the end, and an error there
-// (it matches bundle.ErrCorrupt) says that what came before it may be wrong.
-func (m *Mirror) Contents(r bundle.Repository) iter.Seq2[bundle.Entry, error] {
-	return m.trees.Contents(r)
-}
 
 // Tree returns the published part of a kind; of all kinds for "". Where two
 // sets have a repository of one name, it is called "<set>/<name>" there.

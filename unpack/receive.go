@@ -22,6 +22,9 @@ type ImportOptions struct {
 	// The next four are verify.Options of the same names.
 	AllowRollback, AcceptExpired, AcceptKeys bool
 	Confirm                                  func(keys []bundle.PublishedKey) (bool, error)
+	// Changes is how many changes by name the result has of each set; 0: none are
+	// looked for, contents.All: all of them.
+	Changes int
 }
 
 // arrival is a verified bundle that is at hand in one run.
@@ -74,7 +77,7 @@ func (m *Mirror) Receive(ctx context.Context, paths []string, o ImportOptions) (
 		if err != nil {
 			return nil, err
 		}
-		res, err = rehearse(m.state, m.trees, arrived)
+		res, err = rehearse(ctx, m.state, m.trees, arrived, o.Changes)
 		return res, errors.Join(err, arrived.close())
 	}
 	err = m.write(ctx, func(w *writer) error {

@@ -50,6 +50,25 @@ type Change struct {
 	// Stays are versions that both states have, at most maxStays: the newest ones of
 	// the state before if they stay, else any.
 	Stays []string `json:"stays,omitempty"`
+	// Older says that the newest version after is older than the newest one before, by
+	// the rules of its clients. Only an exporter knows those.
+	Older bool `json:"older,omitempty"`
+}
+
+// Direct finds out whether the change goes back to an older version. compare compares
+// two versions of things of a type; nil: nothing is known.
+func (c *Change) Direct(compare func(typ, a, b string) int) {
+	if compare == nil || c.Kind != Changed {
+		return
+	}
+	newest := func(versions []Version) string {
+		all := slices.Clone(c.Stays)
+		for _, v := range versions {
+			all = append(all, v.Version)
+		}
+		return slices.MaxFunc(all, func(a, b string) int { return compare(c.Type, a, b) })
+	}
+	c.Older = compare(c.Type, newest(c.After), newest(c.Before)) < 0
 }
 
 // namesPerLook is how many names are compared before the context is looked at again.

@@ -34,7 +34,7 @@ func exportFlags() []cli.Flag {
 		command.Toggle("update-lock", "accept content that differs from gapbundle.lock, and say what changed"),
 		command.List("allow-shrink", "export this `SOURCE` although it lost more than 40 % of its files (recorded in the bundle)"),
 		command.Toggle("no-readback", "do not read media back past the page cache (recorded in the bundle)"),
-		stateFlag(), passphraseFlag(), sitePassphraseFlag(), command.JobsFlag(), command.RetryLockFlag(),
+		command.ChangesFlag(), stateFlag(), passphraseFlag(), sitePassphraseFlag(), command.JobsFlag(), command.RetryLockFlag(),
 	}
 }
 
@@ -73,7 +73,7 @@ func exportOptions(c *cli.Context, o *command.Output) export.Options {
 		VolumeSize: int64(*command.ValueOf[*byteSize](c, "volume-size")), Destination: c.String("destination"), Base: c.String("base"),
 		Full: c.Bool("full"), Only: c.StringSlice("only"), Hold: c.StringSlice("hold"), Expires: command.SpanOf(c, "expires"),
 		Adopt: c.String("adopt"), StateDir: c.String("state"), UpdateLock: c.Bool("update-lock"), AllowShrink: c.StringSlice("allow-shrink"), NoReadback: c.Bool("no-readback"),
-		Jobs: c.Int("jobs"), RetryLock: command.SpanOf(c, "retry-lock"), Now: judgingTime(), Log: o.Log, Kinds: all.Kinds(), Tool: command.ToolName(), Program: programPath(),
+		Changes: command.ChangesOf(c), Jobs: c.Int("jobs"), RetryLock: command.SpanOf(c, "retry-lock"), Now: judgingTime(), Log: o.Log, Kinds: all.Kinds(), Tool: command.ToolName(), Program: programPath(),
 		Passphrase:     passphraseOf(c, o, "passphrase-fd", keys.PassphraseEnv, false),
 		SitePassphrase: passphraseOf(c, o, "site-passphrase-fd", keys.SitePassphraseEnv, false),
 		Env:            os.Getenv,
@@ -211,6 +211,7 @@ func noteExport(o *command.Output, r *export.Result) {
 	}
 	o.Note("%s, bundle %d of set %s: %d files, %s; %s carried in %d volumes; read back: %s",
 		what, r.Sequence, r.Set, r.Files, command.HumanBytes(r.Bytes), command.HumanBytes(r.Carried), r.Volumes, command.FirstOf(r.Readback, "no"))
+	command.NoteChanges(o, r.Names...)
 	if r.Assumed {
 		o.Note("  assumes that %d arrived; if it was lost: %s", r.Base, command.OtherBase(r.Before))
 	}
@@ -287,6 +288,7 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 	if r.Outdated != nil {
 		fmt.Fprintln(w, outdated(r.Outdated))
 	}
+	command.WriteChanges(w, r.Names...)
 	if r.ScratchBytes > 0 {
 		fmt.Fprintf(w, "needed here meanwhile: %s\n", command.HumanBytes(r.ScratchBytes))
 	}

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -70,12 +71,15 @@ func TestInsideCommands(t *testing.T) {
 			command.Leaves(c, nil, func(path []string, c *cli.Command) {
 				s += fmt.Sprint(path, c.Usage, c.ArgsUsage, c.Description, c.UsageText)
 				for _, f := range c.Flags {
-					if f.Names()[0] != "deep" { // it starts a program, which this side never does
+					switch f.Names()[0] {
+					case "deep": // it starts a program, which this side never does
+					case "state", "site-key": // list plans a spec with them, which this side has none of
+					default:
 						s += fmt.Sprint(f)
 					}
 				}
 			})
-			return s
+			return strings.NewReplacer("|SPEC", "", " A spec is planned first: upstream is asked, and nothing is\nwritten.", "", "\ngapbundle list gapbundle.yaml 'nvidia-*'", "").Replace(s)
 		}
 		if text(got[i]) != text(c) {
 			t.Errorf("%s: texts or flags differ from those of gapbundle", c.Name)

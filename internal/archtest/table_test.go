@@ -22,7 +22,7 @@ func table() map[string]row {
 			imports: []string{"cmd/internal/command"},
 		},
 		"cmd/internal/command": {
-			imports: []string{"bundle", "bundle/reach", "internal/fetch", "internal/pubkeys", "internal/push", "internal/registry", "internal/serve", "internal/spelling", "unpack", "unpack/site", "verify"},
+			imports: []string{"bundle", "bundle/contents", "bundle/reach", "internal/fetch", "internal/pubkeys", "internal/push", "internal/registry", "internal/serve", "internal/spelling", "unpack", "unpack/site", "verify"},
 		},
 
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
@@ -146,7 +146,7 @@ func table() map[string]row {
 			imports: []string{"bundle"},
 		},
 		"unpack": {
-			imports: []string{"bundle", "bundle/reach", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
+			imports: []string{"bundle", "bundle/contents", "bundle/reach", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
 		},
 		"unpack/site": {
 			imports: []string{"bundle"},
@@ -253,7 +253,7 @@ func table() map[string]row {
 			imports: []string{"internal/spelling", "bundle", "sources", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/all"},
 		},
 		"sources/export": {
-			imports: []string{"internal/pubkeys", "bundle", "bundle/media", "bundle/reach", "sources", "sources/collect", "sources/config", "internal/fetch", "sources/keys", "sources/ledger"},
+			imports: []string{"internal/pubkeys", "bundle", "bundle/contents", "bundle/media", "bundle/reach", "sources", "sources/collect", "sources/config", "internal/fetch", "sources/keys", "sources/ledger"},
 		},
 		"sources/keys": {
 			imports: []string{"internal/pubkeys", "bundle"},

@@ -97,6 +97,9 @@ func (j *job) attempt(ctx context.Context) (_ *Result, err error) {
 	if s.base != nil && sameContent(m, s.base.manifest) {
 		return j.nothing()
 	}
+	if j.result.Names, err = s.collectedNames(ctx, m.Repositories, collected); err != nil {
+		return nil, err
+	}
 	if _, err := j.open(); err != nil { // a delta of removals carries no blob
 		return nil, err
 	}

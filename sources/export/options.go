@@ -69,6 +69,8 @@ type Options struct {
 	// Absent is asked about a medium with volumes that was taken out before
 	// the root was written; nil: it stays without (Result.Without).
 	Absent func(ctx context.Context, number int, dir string) (again bool, err error)
+	// Changes is how many changes by name are found; 0: none, contents.All: all of them.
+	Changes int
 	// offline asks nobody; Offline sets it.
 	offline bool
 	// Kinds are the kinds of sources that may be used.

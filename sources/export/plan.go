@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/contents"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/ledger"
 )
@@ -44,6 +45,9 @@ type PlanReport struct {
 	Resumes int64 `json:"resumes,omitempty"`
 	// Requires are the features that an importer has to know.
 	Requires []string `json:"requires,omitempty"`
+	// Names are what is added, changed and removed by name, compared with the base; of
+	// a full bundle, with what a delta would build on.
+	Names []*contents.Summary `json:"names,omitempty"`
 	// Outdated says that the destination's importer has to be updated before
 	// the trip; nil: nothing says so.
 	Outdated *Outdated `json:"outdated,omitempty"`
@@ -84,6 +88,9 @@ func Plan(ctx context.Context, o Options) (*PlanReport, error) {
 		return nil, err
 	}
 	r, err := s.report()
+	if err == nil {
+		r.Names, err = s.planNames(ctx)
+	}
 	return r, errors.Join(err, s.close())
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/contents"
 	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
@@ -65,6 +66,8 @@ type Result struct {
 	// Outdated says that the destination's importer has to be updated before
 	// it can read the bundle; nil: nothing says so.
 	Outdated *Outdated `json:"outdated,omitempty"`
+	// Names are what was added, changed and removed by name, as PlanReport has it.
+	Names []*contents.Summary `json:"names,omitempty"`
 	// Notes are the sources' remarks for the person who exports: what lapses,
 	// what moved, what was left out.
 	Notes []Note `json:"notes,omitempty"`

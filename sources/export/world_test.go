@@ -30,6 +30,8 @@ type world struct {
 	public string
 	// filled is the path of a file that has the mirror's address filled in.
 	filled string
+	// named gives a file a name; nil: none has one.
+	named func(path string, content []byte) sources.Entry
 	// before is called with the path of everything that is opened.
 	before func(path string) error
 	// late, when set, is the content of "zz-index", made last.
@@ -38,7 +40,7 @@ type world struct {
 
 func (w *world) kind() sources.Kind {
 	return sources.Kind{
-		Name: "mem", Doc: "content in memory",
+		Name: "mem", Doc: "content in memory", Compare: func(_, a, b string) int { return strings.Compare(a, b) },
 		New: func(specs []sources.Spec) (sources.Source, error) { return memory{w, specs}, nil },
 		Check: func(_ context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 			var n int64
@@ -109,6 +111,9 @@ func (w *world) artifacts(env *sources.Env, repo string, now map[string][]byte) 
 				File:     bundle.File{Path: path, Size: -1, Filled: path == w.filled},
 				Evidence: bundle.Evidence{Origin: "mem:///" + path, Vouched: bundle.VouchedIndex},
 				Open:     w.open(path),
+			}
+			if w.named != nil {
+				a.Entries = sources.NewEntries(w.named(path, content))
 			}
 			if w.sizes {
 				a.File.Size = int64(len(content))

@@ -181,7 +181,7 @@ func (v *Invocation) checkArgs(getenv func(string) string) error {
 			most = len(v.args)
 		}
 	}
-	if mirror := getenv("GAPBUNDLE_MIRROR"); mirror != "" && least > 0 && words[0] == "MIRROR" && len(v.args) == least-1 {
+	if mirror := getenv("GAPBUNDLE_MIRROR"); mirror != "" && least > 0 && strings.HasPrefix(words[0], "MIRROR") && len(v.args) == least-1 {
 		v.args = append([]string{mirror}, v.args...)
 	}
 	if most == 1 && words[0] == "[SPEC]" && len(v.args) == 0 {

@@ -77,8 +77,8 @@ func writeCandidates(w io.Writer, root *cli.Command, words []string) {
 	switch {
 	case before != nil && !IsSwitch(before):
 		if g, ok := before.(*cli.GenericFlag); ok {
-			if c, ok := g.Value.(*Choice); ok {
-				candidates = c.Of
+			if c, ok := g.Value.(interface{ candidates() []string }); ok {
+				candidates = c.candidates()
 			}
 		}
 	case strings.HasPrefix(last, "-"):

@@ -94,6 +94,8 @@ type Choice struct {
 
 func (c *Choice) String() string { return c.value }
 
+func (c *Choice) candidates() []string { return c.Of }
+
 // Set takes one of the words.
 func (c *Choice) Set(s string) error {
 	for _, w := range c.Of {

@@ -28,7 +28,7 @@ gapbundle import /media/usb /media/disc2 --to /srv/mirror --base-url https://mir
 			Toggle("accept-keys", "let these bundles publish OpenPGP keys that the policy does not hold (recorded)"),
 			Toggle("allow-rollback", "admit a bundle that is older than the last accepted one (recorded)"),
 			Toggle("accept-expired", "admit a bundle that is past its expiry (recorded)"),
-			JobsFlag(), DryRunFlag(), RetryLockFlag(),
+			ChangesFlag(), JobsFlag(), DryRunFlag(), RetryLockFlag(),
 		},
 	}, importBundles)
 }
@@ -44,7 +44,7 @@ func importBundles(c *cli.Context, o *Output) error {
 	defer m.Close()
 	options := unpack.ImportOptions{
 		BaseURL: c.String("base-url"), AllowRollback: c.Bool("allow-rollback"),
-		AcceptExpired: c.Bool("accept-expired"), AcceptKeys: c.Bool("accept-keys"),
+		AcceptExpired: c.Bool("accept-expired"), AcceptKeys: c.Bool("accept-keys"), Changes: ChangesOf(c),
 	}
 	if TerminalOf(c.App.Reader) >= 0 {
 		options.Confirm = func(keys []bundle.PublishedKey) (bool, error) { return confirmKeys(c, o, keys) }
@@ -116,6 +116,7 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 	for _, change := range r.Changes {
 		fmt.Fprintf(w, "  %s of set %s: %s\n", change.Repository, change.Set, Changes(change.Changes))
 	}
+	WriteChanges(w, r.Names...)
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", n)
 	}

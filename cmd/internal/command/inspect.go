@@ -8,9 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/contents"
 	"github.com/urfave/cli/v2"
 )
 
@@ -21,9 +23,11 @@ func InspectCommand() *cli.Command {
 	return Leaf(&cli.Command{
 		Name: "inspect", Usage: "show what bundles say they hold, without keys; verifies nothing", ArgsUsage: "PATH...",
 		UsageText: `gapbundle inspect /media/usb
+gapbundle inspect /media/usb --contents
 gapbundle inspect /media/usb --files
 gapbundle inspect /media/usb --sha256sum | (cd /srv/mirror/current && sha256sum -c)`,
 		Flags: []cli.Flag{
+			Toggle("contents", "each package, image and so on: name, version, architecture, size, how upstream vouched for it, and repository; not verified"),
 			Toggle("files", "each file: path, digest, size, origin, and how upstream vouched for it"),
 			Toggle("sha256sum", "each file in the form of sha256sum"),
 		},
@@ -72,7 +76,7 @@ func inspectOne(c *cli.Context, asJSON bool, out io.Writer, r *bundle.Reader) er
 	if err == nil {
 		b.Root, err = bundle.ParseManifest(raw)
 	}
-	listing := c.Bool("files") || c.Bool("sha256sum")
+	listing := c.Bool("files") || c.Bool("sha256sum") || c.Bool("contents")
 	switch {
 	case asJSON:
 		head, jsonErr := json.Marshal(b)
@@ -90,6 +94,12 @@ func inspectOne(c *cli.Context, asJSON bool, out io.Writer, r *bundle.Reader) er
 	if !listing {
 		return nil
 	}
+	if c.Bool("contents") {
+		err = inspectContents(asJSON, out, r)
+	}
+	if err != nil || !c.Bool("files") && !c.Bool("sha256sum") {
+		return err
+	}
 	if !asJSON {
 		return eachFile(r, b.Root, func(f inspectedFile) error { return writeFile(out, f, c.Bool("sha256sum")) })
 	}
@@ -106,6 +116,67 @@ func inspectOne(c *cli.Context, asJSON bool, out io.Writer, r *bundle.Reader) er
 	return err
 }
 
+// inspectContents prints what a bundle says that it holds by name. Lists that it does not
+// carry are named: the receiver has them.
+func inspectContents(asJSON bool, out io.Writer, r *bundle.Reader) error {
+	_, repos, err := bundleContents(r)
+	if err != nil {
+		return err
+	}
+	absent := []string{}
+	repos = slices.DeleteFunc(repos, func(repo contents.Repository) bool {
+		if repo.Entries == nil {
+			return true
+		}
+		for _, err := range repo.Entries() {
+			if errors.Is(err, bundle.ErrIncomplete) {
+				absent = append(absent, repo.Name)
+				return true
+			}
+			break
+		}
+		return false
+	})
+	if asJSON {
+		return contentsJSON(out, repos, absent)
+	}
+	table := &flowingTable{w: out}
+	fmt.Fprintf(out, "contents, not verified:\n")
+	err = table.row(entryHeadings()...)
+	for f, ferr := range contents.Merge(repos) {
+		if err = errors.Join(err, ferr); err != nil {
+			break
+		}
+		err = table.row(entryRow(&f)...)
+	}
+	if err = errors.Join(err, table.flush()); err == nil && len(absent) > 0 {
+		fmt.Fprintf(out, "contents lists that are not carried, because the receiver has them: %s\n", strings.Join(absent, ", "))
+	}
+	return err
+}
+
+func contentsJSON(out io.Writer, repos []contents.Repository, absent []string) error {
+	names, err := json.Marshal(absent)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, `,"contentsVerified":false,"contentsNotCarried":%s,"contents":[`, names)
+	defer fmt.Fprint(out, "]")
+	separator := ""
+	for f, err := range contents.Merge(repos) {
+		if err != nil {
+			return err
+		}
+		line, err := json.Marshal(listedEntry{f.Repository.Set, f.Repository.Name, f.Repository.Kind, stateUnverified, f.Entry})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s%s", separator, line)
+		separator = ","
+	}
+	return nil
+}
+
 func writeFile(w io.Writer, f inspectedFile, sums bool) error {
 	if sums {
 		_, err := io.WriteString(w, sumLine(f.Digest.Hex(), f.Path))
@@ -118,15 +189,9 @@ func writeFile(w io.Writer, f inspectedFile, sums bool) error {
 // eachFile calls f for every file of the lists that the catalogue carries,
 // with what the evidence list says of it.
 func eachFile(r *bundle.Reader, m *bundle.Manifest, f func(inspectedFile) error) error {
-	catalog, err := bundle.NewCatalog(m, func(name string) (io.ReaderAt, int64, error) {
-		file, err := r.Open(name, -1)
-		if err != nil {
-			return nil, 0, err
-		}
-		return file, file.Size(), nil
-	})
+	catalog, err := openCatalog(r, m)
 	if err != nil {
-		return fmt.Errorf("%s: %w", r.Name(), err)
+		return err
 	}
 	for i, repo := range m.Repositories {
 		files, err := catalog.Files(i)
@@ -158,6 +223,21 @@ func eachFile(r *bundle.Reader, m *bundle.Manifest, f func(inspectedFile) error)
 		}
 	}
 	return nil
+}
+
+// openCatalog opens the catalogue of a bundle as its root describes it.
+func openCatalog(r *bundle.Reader, m *bundle.Manifest) (*bundle.Catalog, error) {
+	catalog, err := bundle.NewCatalog(m, func(name string) (io.ReaderAt, int64, error) {
+		file, err := r.Open(name, -1)
+		if err != nil {
+			return nil, 0, err
+		}
+		return file, file.Size(), nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Name(), err)
+	}
+	return catalog, nil
 }
 
 // evidenceOf looks up evidence by ascending paths; nothing where the list is
@@ -206,10 +286,18 @@ func writeManifest(w io.Writer, r *bundle.Reader, m *bundle.Manifest) {
 		rows = append(rows, []string{"publishes key", k.Fingerprint + " (" + k.Role + ")"})
 	}
 	WriteTable(w, rows)
-	rows = [][]string{{"REPOSITORY", "KIND", "MOUNT", "FILES", "BYTES", "UNPINNED", "LISTS CARRIED"}}
+	rows = [][]string{{"REPOSITORY", "KIND", "MOUNT", "ENTRIES", "FILES", "BYTES", "UNPINNED", "LISTS CARRIED"}}
 	for _, repo := range m.Repositories {
-		rows = append(rows, []string{repo.Name, repo.Kind, "/" + repo.Mount, fmt.Sprint(repo.Count), HumanBytes(repo.Bytes),
+		rows = append(rows, []string{repo.Name, repo.Kind, "/" + repo.Mount, entriesText(&repo), fmt.Sprint(repo.Count), HumanBytes(repo.Bytes),
 			fmt.Sprint(repo.Unpinned), FirstOf(strings.Join(repo.Carried, ", "), "none: expected at the receiver")})
 	}
 	WriteTable(w, rows)
+}
+
+// entriesText is how many things of a repository have a name.
+func entriesText(r *bundle.Repository) string {
+	if r.Contents == nil {
+		return "-"
+	}
+	return fmt.Sprint(r.Entries)
 }

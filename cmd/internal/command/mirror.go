@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/contents"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/urfave/cli/v2"
 )
@@ -98,7 +99,7 @@ func MirrorCommands(complete, deep Completeness) []*cli.Command {
 		one("rollback", "MIRROR", "publish an earlier content again",
 			"gapbundle rollback /srv/mirror --set slurm-site --to 6", mirrorRollback,
 			Text("set", "only this set: its `NAME`"), Text("to", "`N` of the generation whose content is wanted; default: the one before"),
-			DryRunFlag(), RetryLockFlag()),
+			ChangesFlag(), DryRunFlag(), RetryLockFlag()),
 		one("gc", "MIRROR", "remove what no kept generation, receipt or pending import needs",
 			"gapbundle gc /srv/mirror --keep 3 --dry-run", mirrorGC,
 			Number("keep", "`N` newest generations to keep; 0: the usual number", 0), Toggle("force", "also where more than 40 % would go"),
@@ -169,6 +170,7 @@ func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 			rows = append(rows, []string{"  overrides", strings.Join(set.Overrides, ", ")})
 		}
 		WriteTable(w, rows)
+		writeRepositories(w, set.Repositories)
 		writeReach(w, set, s.Dir)
 	}
 	writeUnbounded(w, s.Unbounded, s.Dir)
@@ -206,6 +208,17 @@ func writeReach(w io.Writer, set unpack.SetStatus, mirror string) {
 		default:
 			fmt.Fprintf(w, "    refused when it comes again: the exporting side has to correct it; gapbundle forget %s %s takes it out now\n", mirror, set.Set)
 		}
+	}
+}
+
+// writeRepositories prints a line for each repository.
+func writeRepositories(w io.Writer, repos []bundle.Repository) {
+	rows := [][]string{{"  REPOSITORY", "KIND", "ENTRIES", "FILES", "SIZE"}}
+	for _, r := range repos {
+		rows = append(rows, []string{"  " + r.Name, r.Kind, entriesText(&r), fmt.Sprint(r.Count), HumanBytes(r.Bytes)})
+	}
+	if len(repos) > 0 {
+		WriteTable(w, rows)
 	}
 }
 
@@ -257,7 +270,7 @@ func mirrorConfig(c *cli.Context, o *Output, m *unpack.Mirror) error {
 			showChange(c, o, "base URL "+url+": the next import publishes it")
 			return nil
 		}
-		return showGeneration(c, o, g, err)
+		return showGeneration(c, o, g, nil, err)
 	}
 	s, err := m.Status(c.Context)
 	if err != nil {
@@ -269,18 +282,26 @@ func mirrorConfig(c *cli.Context, o *Output, m *unpack.Mirror) error {
 	return nil
 }
 
+// shownGeneration is what was published.
+type shownGeneration struct {
+	*unpack.Generation
+	// Names are what is different by name from what was published before.
+	Names []*contents.Summary `json:"names,omitempty"`
+}
+
 // showGeneration prints what was published.
-func showGeneration(c *cli.Context, o *Output, g *unpack.Generation, err error) error {
-	if err != nil {
+func showGeneration(c *cli.Context, o *Output, g *unpack.Generation, changes []*contents.Summary, err error) error {
+	if g == nil {
 		return err
 	}
-	o.Show(g, func(w io.Writer) {
+	o.Show(shownGeneration{g, changes}, func(w io.Writer) {
 		fmt.Fprintf(w, "%spublished generation %d: %s\n", WouldBe(c), g.Number, g.Reason)
 		for _, s := range g.Sets {
 			fmt.Fprintf(w, "  %s\n", bundle.DirName(s.Set, s.Sequence))
 		}
+		WriteChanges(w, changes...)
 	})
-	return nil
+	return err
 }
 
 func mirrorRollback(c *cli.Context, o *Output, m *unpack.Mirror) error {
@@ -292,13 +313,21 @@ func mirrorRollback(c *cli.Context, o *Output, m *unpack.Mirror) error {
 		}
 		r.To = n
 	}
+	before, err := m.Current()
+	if err != nil {
+		return err
+	}
 	g, err := m.Rollback(c.Context, r)
-	return showGeneration(c, o, g, err)
+	if err != nil {
+		return err
+	}
+	changes, err := m.Names().Changes(c.Context, before, g, ChangesOf(c))
+	return showGeneration(c, o, g, changes, err)
 }
 
 func mirrorForget(c *cli.Context, o *Output, m *unpack.Mirror) error {
 	g, err := m.Forget(c.Context, c.Args().Get(1))
-	return showGeneration(c, o, g, err)
+	return showGeneration(c, o, g, nil, err)
 }
 
 func mirrorGC(c *cli.Context, o *Output, m *unpack.Mirror) error {

@@ -29,7 +29,8 @@ import (
 type Output struct {
 	stdout, stderr io.Writer
 	json, quiet    bool
-	terminal       int // descriptor of the terminal behind stderr; -1: none
+	lines          bool // the result is one JSON object a line, which the command prints
+	terminal       int  // descriptor of the terminal behind stderr; -1: none
 	Screen         *Screen
 	mirror         string             // the mirror of the command, for hints; empty: none
 	hint           func(error) string // the program's own hints; nil: none
@@ -96,7 +97,7 @@ func (o *Output) finish(ctx context.Context, err error) int {
 	if err != nil {
 		o.report(ctx, err, code)
 	}
-	if o.json && !o.shown {
+	if o.json && !o.shown && (!o.lines || err != nil) {
 		o.writeObject(ctx, err, code)
 	}
 	return code
@@ -149,7 +150,9 @@ func (o *Output) writeObject(ctx context.Context, err error, code int) {
 	}
 	enc := json.NewEncoder(o.stdout)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
+	if !o.lines {
+		enc.SetIndent("", "  ")
+	}
 	_ = enc.Encode(object) // a closed stdout has nobody left to be told
 }
 

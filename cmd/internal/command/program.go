@@ -148,7 +148,11 @@ func act(f func(c *cli.Context, o *Output) error) cli.ActionFunc {
 // Leaf completes a command: every one has the output flags and takes errors
 // of the flag library as errors of usage.
 func Leaf(c *cli.Command, f func(c *cli.Context, o *Output) error) *cli.Command {
-	c.Flags = append(c.Flags, outputFlags()...)
+	for _, flag := range outputFlags() {
+		if findFlag(c.Flags, flag.Names()[0]) == nil { // a command may describe its own
+			c.Flags = append(c.Flags, flag)
+		}
+	}
 	c.Action = act(f)
 	c.HideHelp = true
 	c.OnUsageError = func(ctx *cli.Context, err error, _ bool) error {
@@ -171,7 +175,7 @@ rules of clients was counted at export, and the whole program asks it again.`,
 		UsageText: `gapbundle verify /media/usb --mirror /srv/mirror
 gapbundle import /media/usb --to /srv/mirror`,
 		Subcommands: slices.Concat([]*cli.Command{
-			VerifyCommand(), InspectCommand(), TrustCommand(), ImportCommand(),
+			VerifyCommand(), InspectCommand(), TrustCommand(), ImportCommand(), ListCommand(nil),
 		}, MirrorCommands(nil, nil), []*cli.Command{
 			PushCommand(), ServeCommand(), VersionCommand(), CompletionCommand(), ManCommand(insideTable),
 		}),

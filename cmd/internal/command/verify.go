@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/contents"
 	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
@@ -21,14 +24,15 @@ func VerifyCommand() *cli.Command {
 		Description: `Checks signatures, every list, and every byte of every volume, against the keys given
 with --pub or the policy of a mirror, and says what was checked, how many, and by
 whom it was signed. Without a mirror, what a delta leaves out is reported as
-expected there and not checked here.`,
+expected there and not checked here. With a mirror, what an import would add, change
+and remove there is printed by name.`,
 		UsageText: `gapbundle verify /media/usb --pub exporter.pub
 gapbundle verify /media/usb --mirror /srv/mirror --report report.txt`,
 		Flags: []cli.Flag{
 			List("pub", "exporter's public key `FILE`"),
 			Text("mirror", "check as an import into this mirror would: its `DIR`"),
 			Text("report", "write the report for the auditor to `FILE`"),
-			JobsFlag(),
+			ChangesFlag(), JobsFlag(),
 		},
 	}, verifyBundles)
 }
@@ -63,6 +67,8 @@ func verifyBundles(c *cli.Context, o *Output) error {
 		}
 		found = append(found, err)
 	}
+	changes, err := changesOfBundles(c, mirror, good)
+	found = append(found, err)
 	for _, b := range good {
 		found = append(found, b.Close())
 	}
@@ -73,12 +79,45 @@ func verifyBundles(c *cli.Context, o *Output) error {
 	if path := c.String("report"); path != "" {
 		found = append(found, writeReports(path, reports))
 	}
-	o.Show(map[string]any{"bundles": reports}, func(w io.Writer) {
+	o.Show(verified{reports, changes}, func(w io.Writer) {
 		for _, r := range reports {
 			_ = r.WriteText(w)
 		}
+		WriteChanges(w, changes...)
 	})
 	return errors.Join(found...)
+}
+
+// verified is the result of verify.
+type verified struct {
+	Bundles []*verify.Report `json:"bundles"`
+	// Names are, for each set, what an import into the mirror would change by name.
+	Names []*contents.Summary `json:"names,omitempty"`
+}
+
+// changesOfBundles finds by name what the newest good bundle of each set would change in
+// the mirror. Without a mirror there is nothing to compare with.
+func changesOfBundles(c *cli.Context, mirror *unpack.Mirror, good []*verify.Bundle) ([]*contents.Summary, error) {
+	newest := map[string]*verify.Bundle{}
+	for _, b := range good { // by set and number
+		if !b.Known() {
+			newest[b.Manifest().Set] = b
+		}
+	}
+	if mirror == nil || len(newest) == 0 {
+		return nil, nil
+	}
+	var all []*contents.Summary
+	for _, set := range slices.Sorted(maps.Keys(newest)) {
+		s, err := mirror.Names().Brings(c.Context, newest[set], ChangesOf(c))
+		if err != nil {
+			return nil, err
+		}
+		if s != nil {
+			all = append(all, s)
+		}
+	}
+	return all, nil
 }
 
 func verifyOne(c *cli.Context, p *Progress, r *bundle.Reader, options verify.Options, mirror *unpack.Mirror) (*verify.Bundle, *verify.Report, error) {
