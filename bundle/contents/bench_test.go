@@ -58,7 +58,10 @@ func TestMemoryIsThatOfDifferences(t *testing.T) {
 		runtime.GC()
 		runtime.ReadMemStats(&least)
 		peak, count := least.HeapAlloc, 0
-		for range contents.Compare(t.Context(), []contents.Repository{before}, []contents.Repository{after}) {
+		for _, err := range contents.Compare(t.Context(), []contents.Repository{before}, []contents.Repository{after}) {
+			if err != nil {
+				t.Fatal(err)
+			}
 			runtime.GC()
 			runtime.ReadMemStats(&most)
 			peak = max(peak, most.HeapAlloc)

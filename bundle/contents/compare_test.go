@@ -146,8 +146,8 @@ func history(random *rand.Rand, before []contents.Repository) []contents.Reposit
 		}
 		var entries []bundle.Entry
 		if at >= 0 && random.IntN(3) > 0 {
-			for e := range before[at].Entries() {
-				if random.IntN(4) > 0 {
+			for e, err := range before[at].Entries() {
+				if err == nil && random.IntN(4) > 0 {
 					entries = append(entries, e)
 				}
 			}
@@ -283,7 +283,10 @@ func TestMerge(t *testing.T) {
 	if want := []string{"x1b", "x2a", "x2b", "y1a", "z1b"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	for range contents.Merge(repos) {
+	for _, err := range contents.Merge(repos) {
+		if err != nil {
+			t.Error(err)
+		}
 		break // an early end lets go of the lists
 	}
 }
