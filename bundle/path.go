@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -48,6 +49,26 @@ func checkNames(p string) error {
 			return fmt.Errorf("path %q: component %q: %w", p, name, ErrMalformed)
 		case len(name) > MaxNameSize:
 			return fmt.Errorf("path %q: a component of %d bytes, at most %d: %w", p, len(name), MaxNameSize, ErrMalformed)
+		}
+	}
+	return nil
+}
+
+// reserved are names that web servers take as their own, wherever they are: they read
+// them as configuration and refuse to send them.
+var reserved = []string{".htaccess", ".htpasswd", ".user.ini", "web.config"}
+
+// CheckReserved refuses a path with a component that a web server takes as its own, in
+// any case: Apache refuses what begins with ".ht", PHP reads .user.ini, and IIS
+// web.config. Errors match ErrMalformed.
+func CheckReserved(p string) error {
+	for name := range strings.SplitSeq(p, "/") {
+		if name == "" || name[0] != '.' && name[0] != 'w' && name[0] != 'W' {
+			continue // nearly all
+		}
+		lower := strings.ToLower(name)
+		if strings.HasPrefix(lower, ".ht") || slices.Contains(reserved, lower) {
+			return fmt.Errorf("path %q: %s: a name that web servers take as their own, and do not send: %w", p, name, ErrMalformed)
 		}
 	}
 	return nil

@@ -411,7 +411,7 @@ func TestSignedTables(t *testing.T) {
 	for _, c := range []string{"\x00", "\x1b", "\x7f", "\u0085", "\u009b", "\u061c", "\u202e", "\u2066", "\u2028", "\ufeff", "\n", `\`} {
 		all[fmt.Sprintf("path %+q", c)] = hostile{line(files, "path", "books/"+c), bad, nil}
 	}
-	for _, p := range []string{"", "/etc/passwd", "a//b", "./a", "a/..", "..", strings.Repeat("x", 256), strings.Repeat("x/", 512) + "x"} {
+	for _, p := range []string{"books/.htaccess", "books/b/Web.config", ".user.ini/x", "", "/etc/passwd", "a//b", "./a", "a/..", "..", strings.Repeat("x", 256), strings.Repeat("x/", 512) + "x"} {
 		all[fmt.Sprintf("path %.20q", p)] = hostile{line(files, "path", p), bad, nil}
 	}
 	tryAll(t, all)

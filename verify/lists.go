@@ -207,7 +207,7 @@ func (c *opening) checkedFiles(repo int, paths *bundle.Digest, claims *claims) i
 		for f, err := range c.b.Files(repo) {
 			if err == nil {
 				if err = order.Next(f.Path); err == nil {
-					err = checkFile(r.Mount, &f)
+					err = errors.Join(bundle.CheckReserved(f.Path), checkFile(r.Mount, &f))
 				}
 				if err == nil {
 					err = c.checkFilled(r.Mount, &f)

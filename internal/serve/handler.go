@@ -84,10 +84,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := gitPath(path.Clean("/" + r.URL.Path))
-	if strings.Contains(p, "/.") {
-		refuse(a, r, http.StatusNotFound)
-		return
-	}
 	g, err := h.mirror.acquire(current)
 	if errors.Is(err, fs.ErrNotExist) { // nothing is published yet: not the path's fault
 		refuse(a, r, http.StatusServiceUnavailable)

@@ -37,6 +37,9 @@ func (d *door) pass(p *placed) bool {
 	f := &p.artifact.File
 	err := d.order.Next(f.Path)
 	if err == nil {
+		err = bundle.CheckReserved(f.Path)
+	}
+	if err == nil {
 		err = bundle.CheckFilled(d.mounts[p.repository], f)
 	}
 	if err == nil {
