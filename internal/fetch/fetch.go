@@ -40,6 +40,7 @@ type HostOptions struct {
 	// token, with the registry's credential, besides its own host. See Registry.
 	TokenService []string
 	Proxy        string // URL of the proxy for this host; "direct": none; "": as the environment says
+	UserAgent    string // "": Options.UserAgent
 }
 
 // Options are the settings of a Client. The zero value is a usable one.

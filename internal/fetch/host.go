@@ -27,6 +27,7 @@ type host struct {
 	limiter    *rate.Limiter // nil: no limit
 	redirectTo map[string]bool
 	tokensFrom map[string]bool // token services
+	userAgent  string          // "": Options.UserAgent
 }
 
 // Bytes that a limited body may take at once: small enough for a smooth
@@ -48,7 +49,7 @@ func (c *Client) addHost(key string, o HostOptions, proxy proxyFunc) error {
 	if o.Parallel < 0 || o.Rate < 0 {
 		return fail(fmt.Errorf("parallel %d, rate %d: below zero: %w", o.Parallel, o.Rate, ErrConfig))
 	}
-	h := &host{key: key, port: port, tls: o.CA != "" || o.ClientCert != "", clientCert: o.ClientCert != ""}
+	h := &host{key: key, port: port, tls: o.CA != "" || o.ClientCert != "", clientCert: o.ClientCert != "", userAgent: o.UserAgent}
 	if h.redirectTo, err = hostSet("redirect-to", o.RedirectTo); err != nil {
 		return fail(err)
 	}

@@ -208,6 +208,22 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// TestUserAgent: a host may be told another name of the program; the others are not.
+func TestUserAgent(t *testing.T) {
+	one, other := up.New(t), up.New(t)
+	one.Put("/x", []byte("x"))
+	other.Put("/x", []byte("x"))
+	c, _ := newClient(t, fetch.Options{Hosts: map[string]fetch.HostOptions{one.Host(): {UserAgent: "libdnf/1"}}})
+	for s, want := range map[*up.Server]string{one: "libdnf/1", other: "gapbundle"} {
+		if _, _, err := c.ReadAll(t.Context(), s.URL("/x"), 10); err != nil {
+			t.Fatal(err)
+		}
+		if seen := s.Seen("/x"); len(seen) == 0 || seen[0].Header.Get("User-Agent") != want {
+			t.Errorf("%v, want %s", seen, want)
+		}
+	}
+}
+
 func TestProxy(t *testing.T) {
 	var asked atomic.Value
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

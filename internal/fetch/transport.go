@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func (t *identity) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	out := req.Clone(req.Context())
 	if out.Header.Get("User-Agent") == "" {
-		out.Header.Set("User-Agent", t.c.options.UserAgent)
+		out.Header.Set("User-Agent", cmp.Or(t.c.hostFor(out.URL).userAgent, t.c.options.UserAgent))
 	}
 	out.Header.Set("Accept-Encoding", "identity")
 	// net/http fills in the URL before, with a query that may be a signature.

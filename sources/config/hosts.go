@@ -28,12 +28,16 @@ type host struct {
 	RedirectTo []string `yaml:"redirect-to,single" doc:"Hosts this host may redirect to, as in cdn.example.org, or *.example.org for every name below it."`
 	Tokens     []string `yaml:"token-service,single" doc:"Hosts of the token service that may be sent this registry's login."`
 	Proxy      string   `yaml:"proxy" doc:"URL of the proxy for this host, or direct."`
+	UserAgent  string   `yaml:"user-agent" doc:"What this host is told about the program, where it answers some programs alone; absent: gapbundle."`
 }
 
 // auths are the values of auth.
 var auths = [...]string{"netrc", "docker-config", "basic-env", "bearer-env", "token-env"}
 
-const maxParallel = 64 // requests to one host; more is an attack on it
+const (
+	maxParallel  = 64  // requests to one host; more is an attack on it
+	maxUserAgent = 256 // bytes
+)
 
 func hostOptions(dir string, hosts map[string]host) (map[string]fetch.HostOptions, []error) {
 	options := make(map[string]fetch.HostOptions, len(hosts))
@@ -45,7 +49,7 @@ func hostOptions(dir string, hosts map[string]host) (map[string]fetch.HostOption
 		options[name] = fetch.HostOptions{
 			CA: within(dir, h.CA), ClientCert: within(dir, h.ClientCert), ClientKey: within(dir, h.ClientKey),
 			Auth: h.Auth, BearerEnv: h.BearerEnv, TokenEnv: h.TokenEnv, BasicEnv: h.BasicEnv,
-			Parallel: h.Parallel, Rate: int64(h.Rate), RedirectTo: h.RedirectTo, TokenService: h.Tokens, Proxy: h.Proxy,
+			Parallel: h.Parallel, Rate: int64(h.Rate), RedirectTo: h.RedirectTo, TokenService: h.Tokens, Proxy: h.Proxy, UserAgent: h.UserAgent,
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -89,6 +93,9 @@ func (h host) check(name string) []error {
 	}
 	if h.Proxy != "" && h.Proxy != "direct" {
 		errs = append(errs, checkProxy(h.Proxy))
+	}
+	if strings.ContainsFunc(h.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }) || len(h.UserAgent) > maxUserAgent {
+		errs = append(errs, fmt.Errorf("user-agent: want at most %d printable ASCII characters", maxUserAgent))
 	}
 	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }

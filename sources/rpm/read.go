@@ -233,6 +233,9 @@ func (l *loaded) notes() []string {
 		if len(repo.ignored) > 0 {
 			notes = append(notes, fmt.Sprintf("%s: %s of [%s] are not followed: it is carried whole", name, strings.Join(repo.ignored, ", "), repo.id))
 		}
+		if len(repo.unread) > 0 {
+			notes = append(notes, fmt.Sprintf("%s: of [%s] these are not read, say them under hosts: %s", name, repo.id, strings.Join(repo.unread, ", ")))
+		}
 		switch {
 		case repo.unchecked:
 			notes = append(notes, name+": the signature of repomd.xml is not used (repo-gpgcheck: false)")

@@ -2,6 +2,7 @@ package rpm
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -36,6 +37,8 @@ type repo struct {
 	hotfixes       bool
 	ignored        []string // keys of the .repo file that are not followed
 	cost, priority string
+	// unread are keys of the .repo file about the connection, which belongs under hosts.
+	unread []string
 }
 
 // section is one repository of a .repo file.
@@ -185,6 +188,15 @@ func isTrue(text string, absent bool) bool {
 	return absent
 }
 
+// ofHosts are the keys of a .repo file about the connection (dnf.conf(5)), and what says the
+// same under hosts of the spec. They are not taken over: a credential has no place in a
+// file that the spec only points to, and other sources of the host need them as well.
+var ofHosts = map[string]string{
+	"sslcacert": "ca", "sslclientcert": "client-cert", "sslclientkey": "client-key", "sslverify": "ca: an authority of your own is named there",
+	"username": "auth: netrc, or basic-env", "password": "auth: netrc, or basic-env", "user_agent": "user-agent",
+	"proxy": "proxy", "proxy_username": "HTTPS_PROXY in the environment", "proxy_password": "HTTPS_PROXY in the environment",
+}
+
 // newRepo makes a repository of what a .repo file, or the spec, says about it.
 func (e *entry) newRepo(s *section) (*repo, []string, error) {
 	o := &e.options
@@ -206,6 +218,11 @@ func (e *entry) newRepo(s *section) (*repo, []string, error) {
 			r.ignored = append(r.ignored, key)
 		default:
 			return nil, nil, s.pos.Errorf("[%s]: %s: say it in the spec, with exclude or packages: a .repo file chooses nothing here", s.id, key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(ofHosts)) {
+		if s.values[key] != "" && (key != "sslverify" || !isTrue(s.values[key], true)) {
+			r.unread = append(r.unread, key+" ("+ofHosts[key]+")")
 		}
 	}
 	for _, n := range []struct {

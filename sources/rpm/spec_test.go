@@ -184,13 +184,15 @@ func FuzzLocation(f *testing.F) {
 func TestIgnoredIsNoted(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.publish()
-	text := "[one]\nbaseurl=" + a.server.URL(a.at) + "\nexcludepkgs=hello\nincludepkgs=data\n"
+	text := "[one]\nbaseurl=" + a.server.URL(a.at) + "\nexcludepkgs=hello\nincludepkgs=data\nsslverify=1\nsslclientcert=/etc/x\nusername=me\n"
 	if err := os.WriteFile(filepath.Join(a.dir, "one.repo"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	spec := strings.Replace(a.spec(), "baseurl: "+a.server.URL(a.at), "repofile: one.repo", 1)
 	r := mustPlan(t, newEnv(t, a.dir, nil), spec)
 	if notes := strings.Join(r.Repositories[0].Notes, "\n"); !strings.Contains(notes, "excludepkgs, includepkgs of [one] are not followed") {
+		t.Error(notes)
+	} else if !strings.Contains(notes, "of [one] these are not read, say them under hosts: sslclientcert (client-cert), username (auth: netrc, or basic-env)") {
 		t.Error(notes)
 	}
 	_, err := plan(t, newEnv(t, a.dir, nil), strings.Replace(spec, "gpgkey", "mode: rebuilt\n  gpgkey", 1))
