@@ -329,7 +329,7 @@ func (c *Catalog) reader(what string, place member, digest Digest, hold int64) (
 	if size != f.Size {
 		return nil, fmt.Errorf("%s: %d bytes, want %d: %w", f.Name, size, f.Size, ErrCorrupt)
 	}
-	// The frame in which the first byte lies.
+	// The frame that has the first byte.
 	next, ok := slices.BinarySearch(c.starts[place.file], place.offset)
 	if !ok {
 		next--

@@ -5,9 +5,9 @@ import "fmt"
 // The catalogue is one sequence of members: the volume table; for each volume
 // its frame index and its blob table; the file lists, then the evidence lists,
 // then the contents lists of the repositories in the root's order, those that are carried. Where each
-// lies follows from sizes alone, which the root (and, for the tables of the
+// is follows from sizes alone, which the root (and, for the tables of the
 // volumes, the volume table) names: no reader parses the tar headers, which
-// stand there for people.
+// are there for people.
 
 // Sizes in a tar stream.
 const (

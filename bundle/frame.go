@@ -88,7 +88,7 @@ func checkFrame(raw int64, b []byte) error {
 		at += blockHeader + size
 		if head&1 == 1 { // the last block
 			if at != len(b) {
-				return fmt.Errorf("frame: %d bytes behind its end: %w", len(b)-at, ErrMalformed)
+				return fmt.Errorf("frame: %d bytes after its end: %w", len(b)-at, ErrMalformed)
 			}
 			return nil
 		}

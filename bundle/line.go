@@ -196,7 +196,7 @@ func appendFrame(dst []byte, f *Frame) ([]byte, bool) {
 
 func inRange(n int64) bool { return n >= 0 && n <= MaxInteger }
 
-// plain says that s stands in canonical JSON as it is: UTF-8 that needs no escape.
+// plain reports whether canonical JSON has s as it is: UTF-8 that needs no escape.
 func plain(s string) bool {
 	ascii := true
 	for i := range len(s) {

@@ -84,7 +84,7 @@ func isPlainASCII(p string) bool {
 	return true
 }
 
-// IsPlain reports whether a character may stand in a text that is signed or printed. The
+// IsPlain reports whether a character is allowed in a text that is signed or printed. The
 // others draw on a terminal or make a text look like another one: control characters
 // (C0 and C1, line feeds included), marks of writing direction, separators of lines, and
 // the byte order mark.

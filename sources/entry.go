@@ -10,7 +10,7 @@ import (
 )
 
 // Entry is something that a person would call by a name, and for which an artifact
-// stands: a package, an image's tag, a chart. It becomes a line of the repository's
+// has: a package, an image's tag, a chart. It becomes a line of the repository's
 // contents list. What that has besides (path, digest, origin, how it is vouched for)
 // comes from the artifact's own lines, and a kind cannot set it.
 type Entry struct {

@@ -22,7 +22,7 @@ type Spec struct {
 	// Dir is the folder of the spec file; paths in the spec are relative to it.
 	Dir string
 	// From is the name of the source that derived this one, empty for one
-	// that stands in the spec file.
+	// that is in the spec file.
 	From string
 	// Reasons say why what a derived source names is in the mirror, by the reference or
 	// URL as its options have it; "" is for all others. nil: its options are the reason.

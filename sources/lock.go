@@ -142,7 +142,7 @@ func (l *Lock) Record(url string, d bundle.Digest, size int64) error {
 // PinError is content that is not what was pinned. It matches fetch.ErrRefused.
 type PinError struct {
 	URL string // redacted
-	// Lock is the file the pin stands in, empty for one in the spec.
+	// Lock is the file that has the pin, empty for one in the spec.
 	Lock   string
 	Pinned Pin
 	// Found is what came; without a digest if the size alone told.
@@ -191,7 +191,7 @@ func (l *Lock) Changed() []Change {
 	return slices.SortedFunc(maps.Values(l.changed), func(a, b Change) int { return strings.Compare(a.URL, b.URL) })
 }
 
-// Save writes the file anew, atomically and durably, if there is anything to
+// Save writes the file again, atomically and durably, if there is anything to
 // write. Pins of URLs that no source has any more stay: a source that was
 // taken out and put back must not lose them.
 func (l *Lock) Save() error {

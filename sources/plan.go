@@ -43,7 +43,7 @@ type Repository struct {
 	Public []Public
 	// Artifacts streams them in the order of bundle.ComparePaths. It may be
 	// called again, and concurrently with what an earlier call gave; it reads
-	// metadata only. The sequence ends behind the first error.
+	// metadata only. The sequence ends after the first error.
 	Artifacts func() iter.Seq2[Artifact, error]
 	// Late makes the artifacts that depend on what others turned out to be,
 	// in order; nil: none. Called once, when all others of the repository

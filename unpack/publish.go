@@ -78,7 +78,7 @@ func (w *writer) publish(ctx context.Context, p proposal) (*tree.Generation, err
 	return g, w.complete(in)
 }
 
-// untilPast waits until a T that had to be later than the one before lies no
+// untilPast waits until a T that had to be later than the one before is no
 // longer ahead, which takes a second at most. Servers follow RFC 9110 section
 // 8.8.2.1 and send a Last-Modified that is ahead as "now": two versions that
 // are published within one second would share it, and Apache was seen to

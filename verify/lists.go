@@ -195,8 +195,8 @@ func (c *opening) lack(repo string) {
 	}
 }
 
-// checkedFiles is the file list with every rule about one list. Behind the
-// last file it leaves the digest over all paths. claims are those of the contents
+// checkedFiles is the file list with every rule about one list. After the
+// last file it sets the digest over all paths. claims are those of the contents
 // list about it; nil: there are none.
 func (c *opening) checkedFiles(repo int, paths *bundle.Digest, claims *claims) iter.Seq2[bundle.File, error] {
 	return func(yield func(bundle.File, error) bool) {

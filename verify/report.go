@@ -12,7 +12,7 @@ import (
 )
 
 // Report is for the auditor: what was checked of a bundle, how many, by whom
-// it is signed, and, as plainly, what was not checked. It is JSON as it stands
+// it is signed, and, as plainly, what was not checked. It is JSON as it is
 // and text by WriteText.
 type Report struct {
 	Bundle      string        `json:"bundle"`
@@ -111,7 +111,7 @@ func (r *Report) finish(b *Bundle, findings []error) {
 	}
 	m := b.manifest
 	if m == nil {
-		r.notChecked("anything behind the signatures")
+		r.notChecked("anything beyond the signatures")
 		return
 	}
 	if b.known && b.catalog == nil && len(findings) == 0 {

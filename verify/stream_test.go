@@ -388,7 +388,7 @@ func TestMediumFails(t *testing.T) {
 		err = b.StreamFrom(t.Context(), 0, bytes.NewReader(good[:at]), sink)
 		refused(t, fmt.Sprintf("shrinks to %d", at), err, bundle.ErrCorrupt, ", frame ", "file ends after")
 	}
-	refused(t, "grows", b.StreamFrom(t.Context(), 0, bytes.NewReader(append(good, 0)), nil), bundle.ErrCorrupt, "goes on behind its last frame")
+	refused(t, "grows", b.StreamFrom(t.Context(), 0, bytes.NewReader(append(good, 0)), nil), bundle.ErrCorrupt, "goes on after its last frame")
 	err = b.StreamFrom(t.Context(), 0, io.MultiReader(bytes.NewReader(good), iotest.ErrReader(drive)), nil)
 	if !errors.Is(err, syscall.EIO) {
 		t.Errorf("drive fails at the end: %v", err)

@@ -17,7 +17,7 @@ import (
 )
 
 // tempSuffix ends the name of a file that is being written. A crash leaves it
-// behind; the next write of the same file truncates it.
+// there; the next write of the same file truncates it.
 const tempSuffix = ".tmp"
 
 // WriteFile replaces name below root by data. Readers see the old content or

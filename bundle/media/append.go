@@ -104,7 +104,7 @@ func resumeLarge(p *blobPart, place []segment) (*largeBlob, error) {
 		return nil, fmt.Errorf("resume record: state of a hash: %w: %w", bundle.ErrMalformed, err)
 	}
 	if n := len(l.segments); n == 0 || n > len(place) || place[n-1].volume != l.segments[n-1].Volume || place[n-1].at != l.segments[n-1].At {
-		return nil, fmt.Errorf("resume record: %.200q lies elsewhere than planned: %w", p.Key, bundle.ErrMalformed)
+		return nil, fmt.Errorf("resume record: %.200q is elsewhere than planned: %w", p.Key, bundle.ErrMalformed)
 	}
 	return l, nil
 }

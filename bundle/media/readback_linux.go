@@ -30,7 +30,7 @@ func openCold(root *os.Root, name string) (io.ReadCloser, string, error) {
 	}
 	direct, err := root.OpenFile(name, os.O_RDONLY|unix.O_DIRECT, 0)
 	if err != nil {
-		return f, ReadbackCached, nil //nolint:nilerr // tmpfs and its like: there is no medium behind them
+		return f, ReadbackCached, nil //nolint:nilerr // tmpfs and its like: they have no medium
 	}
 	r := &directFile{file: direct, left: info.Size(), buf: alignedBuffer(1 << 20)}
 	if r.fill(); errors.Is(r.err, unix.EINVAL) {
@@ -80,7 +80,7 @@ func (c *coldFile) Close() error {
 // directFile reads with O_DIRECT, which wants aligned memory and lengths.
 type directFile struct {
 	file *os.File
-	left int64 // behind the last, short piece a read would not be aligned
+	left int64 // after the last, short piece a read would not be aligned
 	buf  []byte
 	data []byte
 	err  error

@@ -13,7 +13,7 @@ import (
 )
 
 // The record of a run is what lets an interrupted export go on: on the
-// exporter's own disk, append-only, one JSON object a line. It says what lies
+// exporter's own disk, append-only, one JSON object a line. It says what is
 // on the media, in the order in which it is there, and is believed up to its
 // last sync line, which is written when everything above it is durable on the
 // medium. Even that much is read again before it is gone on from. The tables
@@ -74,7 +74,7 @@ type snapshot struct {
 	Size   int64  `json:"size"`   // of the volume's file
 	Raw    int64  `json:"raw"`
 	Hash   []byte `json:"hash,omitempty"` // state of the hash of the volume's file; nil: to be computed
-	Ended  bool   `json:"-"`              // behind the end of the volume
+	Ended  bool   `json:"-"`              // after the end of the volume
 }
 
 // blobPart is a large blob of which a part is on the medium.
@@ -144,7 +144,7 @@ func (r *record) truncate(size int64) error {
 // recordScanner reads a record line by line.
 type recordScanner struct {
 	r    *bufio.Reader
-	at   int64 // behind the line that was read last
+	at   int64 // after the line that was read last
 	line []byte
 	// only, if not nil, says which lines are worth decoding: most are items.
 	only func(line []byte) bool

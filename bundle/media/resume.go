@@ -56,7 +56,7 @@ func (t *tape) open(r Run) (*blobPart, error) {
 }
 
 // errRecordEnds says that record and media part here: not an error to anybody.
-var errRecordEnds = errors.New("what lies on the media ends here")
+var errRecordEnds = errors.New("what is on the media ends here")
 
 // checker compares a record with the media.
 type checker struct {
@@ -178,10 +178,10 @@ func (c *checker) endVolume(e *recordEnd) error {
 // to go on after the one that was taken last.
 type replay struct {
 	scan *recordScanner
-	now  snapshot    // behind the frame read last
+	now  snapshot    // after the frame read last
 	next *recordItem // read, and not taken
 	line []byte      // of next
-	at   int64       // in the record, behind the line that was taken last
+	at   int64       // in the record, after the line that was taken last
 
 	// The frame in which the last carried item that was taken ends; nil: none was.
 	frame         *bundle.Frame
@@ -257,7 +257,7 @@ func (r *replay) take() {
 // cutBehind goes back to directly after the item that was taken last. If
 // that is not where a frame ends, the frame is cut off and what of it is still
 // wanted given, raw. lines are of items that were taken and whose lines were
-// cut off with what stood before them.
+// cut off with what was before them.
 func (t *tape) cutBehind(r *replay) (raw, lines []byte, err error) {
 	to := r.after
 	to.Record = r.at

@@ -34,7 +34,7 @@ type tape struct {
 	steps  chan step
 	ended  chan struct{}
 	failed chan struct{} // closed at the first error
-	err    error         // read behind failed or ended
+	err    error         // read after failed or ended is closed
 }
 
 // step is one thing for the tape to do: do, or write a frame and its lines.
@@ -42,7 +42,7 @@ type step struct {
 	do    func() error
 	frame *frameJob // nil: lines only
 	lines []byte    // record lines of the items that end in the frame
-	whole bool      // no blob is cut by the frame's end: a sync may stand behind it
+	whole bool      // no blob is cut by the frame's end: a sync may follow it
 	part  *blobPart // one is, and can be gone on with
 }
 
@@ -149,7 +149,7 @@ func (t *tape) sync(part *blobPart) error {
 // begin opens volume number, which takes at most need bytes.
 func (t *tape) begin(number int, need int64, soft bool) error {
 	if n := len(t.begun); n > 0 && t.begun[n-1].number >= number {
-		return fmt.Errorf("volume %d: begun behind volume %d: %w", number, t.begun[n-1].number, bundle.ErrUsage)
+		return fmt.Errorf("volume %d: begun after volume %d: %w", number, t.begun[n-1].number, bundle.ErrUsage)
 	}
 	m, err := t.w.place(t.ctx, number, need, soft)
 	if err != nil {

@@ -57,7 +57,7 @@ type Writer struct {
 	compressor *compressor
 	frames     chan *frameJob // those not in use
 	placing    sync.Mutex     // one volume at a time looks for its medium
-	noting     sync.Mutex     // and one at a time leaves word there
+	noting     sync.Mutex     // and one at a time writes the note there
 	reading    chan struct{}  // one file at a time is read back
 	syncEvery  int64          // bytes
 	freeSpace  func(dir string) (int64, error)

@@ -13,7 +13,7 @@ import (
 const (
 	clientsMount = "_gapbundle/clients"
 	clientFile   = "client file"
-	// baseMark stands in client files for the address of the mirror.
+	// baseMark is what client files have in place of the address of the mirror.
 	baseMark = "@BASE@"
 )
 

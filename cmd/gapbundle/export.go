@@ -20,7 +20,7 @@ import (
 // exportFlags are the flags of export, and of plan, which takes them all.
 func exportFlags() []cli.Flag {
 	return []cli.Flag{
-		command.List("to", "`DIR` on a medium; its last element is made; several are filled one after the other"),
+		command.List("to", "`DIR` on a medium; the last directory is created if missing; several are filled one after the other"),
 		command.List("key", "private key `FILE` that signs, instead of the spec's"),
 		command.Text("site-key", "OpenPGP key `FILE` of the site, instead of the spec's"),
 		command.Parsed("volume-size", "most bytes of a volume file, as in `1GiB` (the default)", new(byteSize)),

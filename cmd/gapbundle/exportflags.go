@@ -7,7 +7,7 @@ import (
 )
 
 func stateFlag() cli.Flag {
-	return command.Text("state", "`DIR` of the exporter's state; default: .gapbundle beside the spec")
+	return command.Text("state", "`DIR` of the exporter's state; default: .gapbundle next to the spec")
 }
 
 func passphraseFlag() cli.Flag {

@@ -20,12 +20,12 @@ func keygenCommand() *cli.Command {
 		Usage: "make the key pair that signs bundles, or with --site the site's OpenPGP key",
 		Description: `Writes exporter.key (encrypted PEM, as cosign writes it) and exporter.pub, or with
 --site the OpenPGP key site.key and its certificate site.asc, and prints the
-fingerprint, to be compared inside by a second channel. No key is written over.
+fingerprint, to be compared inside by a second channel. Existing keys are never overwritten.
 The passphrase comes from the environment, a descriptor, or the terminal.`,
 		UsageText: `gapbundle keygen --out keys
 gapbundle keygen --site --name Example-site --out keys`,
 		Flags: []cli.Flag{
-			command.Needed("out", "`DIR` for the files; made if only its last element is missing"),
+			command.Needed("out", "`DIR` for the files; created if missing, in a folder that exists"),
 			command.Toggle("site", "make the site key, which re-signs what was rebuilt for a selection"),
 			&cli.StringFlag{Name: "name", Usage: "`NAME` in the site key", Value: "gapbundle site key"},
 			passphraseFlag(), sitePassphraseFlag(), command.DryRunFlag(),

@@ -61,7 +61,7 @@ func exportHint(err error) string {
 	}
 	var other *export.OtherMirrorError
 	if errors.As(err, &other) {
-		return "nothing was recorded; give the destination it came from, or a new name if that mirror was set up anew: --destination NAME"
+		return "nothing was recorded; give the destination it came from, or a new name if that mirror was set up again: --destination NAME"
 	}
 	return ""
 }

@@ -43,7 +43,7 @@ type options struct {
 	program   string // a gapbundle that is built already; empty: it is built
 }
 
-// run plays the demo and cleans up behind it.
+// run plays the demo and cleans up after it.
 func run(ctx context.Context, out io.Writer, o options) (err error) {
 	dir, err := os.MkdirTemp("", "gapbundle-demo-")
 	if err != nil {

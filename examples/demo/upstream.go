@@ -27,7 +27,7 @@ const (
 	handbooks = 300
 )
 
-// upstream is a web server with files, and a folder beside it.
+// upstream is a web server with files, and a folder next to it.
 type upstream struct {
 	url, dir string
 	files    map[string]int64  // name -> bytes

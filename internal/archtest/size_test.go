@@ -147,7 +147,7 @@ func parse(t *testing.T, text string) *file {
 	t.Helper()
 	f := &file{name: "x.go", fset: token.NewFileSet()}
 	var err error
-	if f.ast, err = parser.ParseFile(f.fset, f.name, "package p\n"+text, 0); err != nil {
+	if f.ast, err = parser.ParseFile(f.fset, f.name, "package p\n"+text, parser.ParseComments); err != nil {
 		t.Fatal(err)
 	}
 	return f

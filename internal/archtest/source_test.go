@@ -82,7 +82,7 @@ func (m *module) addFile(name, osName string) error {
 	}
 	f := &file{pkg: path.Dir(name), name: name, test: strings.HasSuffix(name, "_test.go"),
 		lines: bytes.Count(text, []byte("\n")), fset: token.NewFileSet()}
-	f.ast, err = parser.ParseFile(f.fset, name, text, parser.SkipObjectResolution)
+	f.ast, err = parser.ParseFile(f.fset, name, text, parser.SkipObjectResolution|parser.ParseComments)
 	m.files = append(m.files, f)
 	return err
 }

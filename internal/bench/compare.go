@@ -54,7 +54,7 @@ type place struct {
 func (p place) archive() string { return filepath.Join(p.at, "archive.tar.zst") }
 func (p place) stick() string   { return filepath.Join(p.at, "stick") }
 
-// export leaves the archive and the last bundle behind, for receive.
+// export keeps the archive and the last bundle, for receive.
 func (b *bench) export(ctx context.Context, t *table, p place, set, spec, content string) error {
 	if err := os.MkdirAll(p.at, 0o755); err != nil {
 		return err

@@ -114,7 +114,7 @@ type upstream struct {
 	server *http.Server
 }
 
-// serve starts the server; SHA256SUMS lies beside the content.
+// serve starts the server; SHA256SUMS is next to the content.
 func serve(dir string, files []file) (*upstream, error) {
 	sums, err := os.Create(filepath.Join(dir, "SHA256SUMS"))
 	if err != nil {

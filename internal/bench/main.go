@@ -1,6 +1,6 @@
 //go:build linux
 
-// Command bench measures export and import beside general tools on the same
+// Command bench measures export and import against general tools on the same
 // files, in one run on one machine: `tar | zstd -3 -T2` and `zstd -d | tar x`.
 // It drives the real program and reads what the kernel counted for it: wall
 // time, user and system time, peak memory, bytes written.

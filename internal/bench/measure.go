@@ -104,7 +104,7 @@ func syncAt(path string) error {
 	return unix.Syncfs(int(f.Fd()))
 }
 
-// reap ends commands that were started beside one that was not.
+// reap ends commands that were started together with one that was not.
 func reap(started []*exec.Cmd) error {
 	var errs []error
 	for _, cmd := range started {

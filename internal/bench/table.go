@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// How a row stands to the section's first one.
+// How a row compares to the section's first one.
 type relation int
 
 const (

@@ -63,7 +63,7 @@ func (b *Body) Read(p []byte) (int, error) {
 }
 
 // account takes note of bytes that are about to be handed out, and of how the
-// answer ended behind them.
+// answer ended after them.
 func (b *Body) account(p []byte, err error) {
 	b.pos += int64(len(p))
 	if len(p) > 0 {

@@ -111,7 +111,7 @@ func basic(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
-// checkSecret refuses what cannot stand in a header. It does not repeat it.
+// checkSecret refuses what a header cannot have. It does not repeat it.
 func checkSecret(s string) error {
 	if s == "" {
 		return fmt.Errorf("not set or empty: %w", ErrConfig)

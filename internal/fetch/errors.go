@@ -25,7 +25,7 @@ var (
 	// to a host that nobody named, to plain http, or trust in a certificate
 	// that no known authority signed. Repeating does not help.
 	ErrRefused = errors.New("refused")
-	// ErrConfig: an option or a URL that cannot be used as it stands.
+	// ErrConfig: an option or a URL that cannot be used as it is.
 	ErrConfig = errors.New("not a valid configuration")
 )
 

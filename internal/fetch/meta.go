@@ -38,7 +38,7 @@ func (m Meta) Validator() string {
 }
 
 // isValidator says that s has a form that Validator gives. Callers keep
-// validators in files, and those of other kinds of origin beside them.
+// validators in files, and those of other kinds of origin next to them.
 func isValidator(s string) bool {
 	if strings.HasPrefix(s, `"`) {
 		return true

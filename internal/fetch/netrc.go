@@ -27,7 +27,7 @@ func (c *Client) netrcCredential(name, port string) (*credential, error) {
 type login struct{ user, password string }
 
 // readNetrc finds the first entry for a machine, written "name:port" or
-// "name", or the default entry behind them, as ftp(1) and curl read the file.
+// "name", or the default entry after them, as ftp(1) and curl read the file.
 func readNetrc(text, name, port string) (login, bool) {
 	tokens := netrcTokens(text)
 	var found login

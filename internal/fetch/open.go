@@ -69,7 +69,7 @@ func (b *Body) open(at int64, validator string) error {
 	default:
 		return b.c.statusError(resp)
 	}
-	// Another version, or nothing behind at: from the beginning.
+	// Another version, or nothing after at: from the beginning.
 	resp.Body.Close()
 	return b.open(0, "")
 }

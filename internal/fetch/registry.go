@@ -30,7 +30,7 @@ type RegistryOptions struct {
 //     HostOptions.TokenService. An answer from another place that asks for
 //     them is refused (RedirectError); without a login any service will do.
 //   - Tokens, by registry, repository and action, kept as long as they live and
-//     had anew when the registry wants another one.
+//     fetched again when the registry wants another one.
 //   - Redirects. Registries keep blobs in storage whose host changes with
 //     region and time. So GET and HEAD may be sent on to any host by https
 //     on its usual port, unless HostOptions.RedirectTo of the registry has

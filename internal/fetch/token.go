@@ -32,7 +32,7 @@ type tokenKey struct {
 }
 
 type token struct {
-	mu    sync.Mutex // held while it is had anew
+	mu    sync.Mutex // held while it is fetched again
 	value string
 	until time.Time
 }

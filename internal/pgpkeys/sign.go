@@ -37,7 +37,7 @@ func NewSigner(e *openpgp.Entity) (*Signer, error) {
 		e.PrimaryKey.Fingerprint, key.PublicKey.PubKeyAlgo, bundle.ErrUsage)
 }
 
-// earliest is when the key and all it says of itself stood: gpgv refuses a
+// earliest is when the key and all its self-signatures existed: gpgv refuses a
 // signature that is older than its key.
 func (s *Signer) earliest() time.Time {
 	latest := s.entity.PrimaryKey.CreationTime

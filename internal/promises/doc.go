@@ -3,6 +3,6 @@
 // mirror or a machine to which something is done that should not happen.
 // docs/promises.md says which test holds which promise.
 //
-// It is for tests only. Tests that need strace or unshare stand behind the
-// build tag "faults", those that need other people's servers behind "clients".
+// It is for tests only. Tests that need strace or unshare have the
+// build tag "faults", those that need other people's servers the tag "clients".
 package promises

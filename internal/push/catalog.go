@@ -107,7 +107,7 @@ func splitPath(p string) (name, area, reference string, ok bool) {
 	return name, area, reference, ok && name != "" && (area == manifests || area == blobs)
 }
 
-// open opens a file of the image, wherever it lies. Where it is gone the error
+// open opens a file of the image, wherever it is. Where it is gone the error
 // matches bundle.ErrCorrupt.
 func (i *image) open(ctx context.Context, t Tree, area, reference string) (io.ReadCloser, error) {
 	var last error

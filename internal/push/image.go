@@ -83,7 +83,7 @@ func (p *pushing) there(err error) error {
 	return &RegistryError{p.o.Registry, err}
 }
 
-// manifest pushes a manifest behind everything it refers to.
+// manifest pushes a manifest after everything it refers to.
 func (p *pushing) manifest(ctx context.Context, d bundle.Digest, depth int) error {
 	errs := p.try(ctx, d, depth)
 	for i, err := range errs {
@@ -271,7 +271,7 @@ func (p *pushing) send(ctx context.Context, desc ocispec.Descriptor, d bundle.Di
 // watched tells progress of what is read.
 type watched struct {
 	io.ReadCloser
-	passed   *atomic.Int64 // the transport reads, and may be a little behind
+	passed   *atomic.Int64 // the transport reads, and may be a little late
 	progress bundle.Progress
 }
 
@@ -352,7 +352,7 @@ func (p *pushing) tag(ctx context.Context, tag string, d bundle.Digest) error {
 		}
 		desc := p.descriptor(d, len(content))
 		if err == nil && referrersTag.MatchString(tag) {
-			// The site's own signatures may stand there: nothing is taken away.
+			// The site's own signatures may be there: nothing is taken away.
 			if desc, content, err = p.union(ctx, tag, desc, content); err != nil || content == nil {
 				return err
 			}

@@ -1,6 +1,6 @@
 // Package registry is the one way to talk to a container registry (OCI
 // distribution specification 1.1): manifests, blobs, tags and referrers are
-// read from it, with the mirrors that stand before it, and put into it.
+// read from it, with the mirrors that are asked before it, and put into it.
 //
 // Logins, tokens, attempts, certificates, proxies and the rules for redirects
 // are those of internal/fetch; the protocol of uploads, mounts and referrers
@@ -46,7 +46,7 @@ const (
 
 // Options are the settings of a Client. The zero value is right.
 type Options struct {
-	// PlainHTTP are the registries, as they stand in names ("host" or
+	// PlainHTTP are the registries, as they are in names ("host" or
 	// "host:port"), that are spoken to without TLS.
 	PlainHTTP []string
 	// Mirrors are, by registry, the base URLs of others that have the same

@@ -46,7 +46,7 @@ func (r *Repository) has(ctx context.Context, path string) (bool, error) {
 	return false, answerError(resp)
 }
 
-// PushBlob sends a blob, as often as it takes, by opening it anew each time.
+// PushBlob sends a blob, as often as it takes, by opening it again each time.
 // Its bytes are compared with the digest while they are sent; where they
 // differ the upload is broken off before its end and the error matches the one
 // that open's reader returned, or is a *MismatchError. from is the name of

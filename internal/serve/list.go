@@ -86,7 +86,7 @@ type namedInfo struct {
 
 func (i namedInfo) Name() string { return i.name }
 
-// statEntry tells what e is; behind a link, what the link leads to.
+// statEntry tells what e is; of a link, what the link leads to.
 func (h *Handler) statEntry(g *generation, p string, e fs.DirEntry) (fs.FileInfo, error) {
 	if e.Type()&fs.ModeSymlink == 0 {
 		return e.Info()

@@ -68,7 +68,7 @@ func (f findings) Error() string   { return errors.Join(f...).Error() }
 func (f findings) Unwrap() []error { return f }
 
 // Join is errors.Join with the errors in the order of the file, those without
-// a place behind the others. What Join joined before is put in order anew.
+// a place after the others. What Join joined before is put in order again.
 func Join(errs ...error) error {
 	var flat findings
 	for _, err := range errs {

@@ -105,7 +105,7 @@ func checkTokens(file string, b []byte, tokens token.Tokens) error {
 			depth--
 		case token.SequenceEntryType, token.MappingValueType:
 			if gluedColon(t) {
-				errs = append(errs, p.Errorf("a ':' without a space behind it: put text that holds one in quotes"))
+				errs = append(errs, p.Errorf("a ':' without a space after it: put text that holds one in quotes"))
 			}
 			if t.Position.IndentNum > maxDepth || t.Type == token.SequenceEntryType && p.Column > maxDepth {
 				return p.Errorf("nested deeper than column %d", maxDepth)
@@ -195,7 +195,7 @@ func (c *converter) mapping(n *Node, values []*ast.MappingValueNode) {
 			continue
 		}
 		if first, ok := seen[key.text]; ok {
-			c.errs = append(c.errs, key.pos.Errorf("key %q: stands in line %d already", key.text, first.Line))
+			c.errs = append(c.errs, key.pos.Errorf("key %q: is in line %d already", key.text, first.Line))
 			continue
 		}
 		seen[key.text] = key.pos

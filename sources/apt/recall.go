@@ -17,7 +17,7 @@ import (
 const planVersion = 3
 
 // recall finds the sources whose files the base has: then its list is the plan, and
-// nothing more is asked of upstream. Where packages are chosen, the choice in one
+// upstream is asked for nothing more. Where packages are chosen, the choice in one
 // source depends on every other: all of them are recalled, or none.
 func recall(env *sources.Env, r *reading) (err error) {
 	if r.mark, err = markOf(env, r.all); err != nil || env.Base == nil {

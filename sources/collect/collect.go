@@ -109,7 +109,7 @@ type fate int
 const (
 	fateKnown fate = iota // nothing to fetch: base or another artifact has it
 	fateSized             // goes to its planned place
-	fateTail              // size not known: behind everything planned
+	fateTail              // size not known: after everything planned
 )
 
 // triage decides what becomes of artifacts in the order of the plan, and fills
@@ -407,7 +407,7 @@ func (c *crew) start(ctx context.Context, run media.Run) (chan *outcome, error) 
 	return in, nil
 }
 
-// toTail gives u to the open-ended run behind all planned volumes. It does
+// toTail gives u to the open-ended run after all planned volumes. It does
 // not count as one of openRuns: the others may wait for it to make room.
 func (c *crew) toTail(ctx context.Context, u *outcome) error {
 	if c.tail == nil {

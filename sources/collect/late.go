@@ -9,7 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// merge lists outcomes, in path order, of repository i into its lists: anew
+// merge lists outcomes, in path order, of repository i into its lists: new ones
 // where it has none yet, otherwise by merging two sorted lists into new ones.
 func (ls *listing) merge(i int, outcomes []*outcome) error {
 	for _, u := range outcomes {

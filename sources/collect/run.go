@@ -140,7 +140,7 @@ func (c *crew) have(d bundle.Digest) (int64, bool) {
 
 // fill writes the artifacts that come along in to one run of volumes, in
 // order, and settles each. It returns an error only if nothing more can be
-// written; a refused artifact is a finding, and those behind it in this run
+// written; a refused artifact is a finding, and those after it in this run
 // are left for the next attempt, so that the record of the run stays a prefix
 // of its plan. They are looked at all the same (suspect): all that are bad are
 // findings.
@@ -339,7 +339,7 @@ func (c *crew) append(ctx context.Context, w *media.RunWriter, l *loading) (medi
 
 // asUpstream says whose fault a wrong digest or size is: a pin that differs
 // is a refusal, everything else is an upstream that contradicts itself. What
-// lies on the medium is not corrupt, so bundle.ErrCorrupt ends here.
+// is on the medium is not corrupt, so bundle.ErrCorrupt ends here.
 func asUpstream(err error, a sources.Artifact) error {
 	var status *fetch.StatusError
 	var changed *fetch.ChangedError

@@ -1,5 +1,5 @@
 // Package config reads the spec file: the envelope that is the same for every
-// kind. What stands in an entry of sources besides name and kind is handed on,
+// kind. What an entry of sources has besides name and kind is handed on,
 // undecoded, to the kind; errors of both have file, line and column.
 // docs/spec.schema.json describes the file for editors.
 //

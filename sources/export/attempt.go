@@ -108,7 +108,7 @@ func (j *job) attempt(ctx context.Context) (_ *Result, err error) {
 		t := m.Created.Add(s.o.Expires)
 		m.Expires = &t
 	}
-	// Before the bundle is finished, so that no crash behind it loses them. If
+	// Before the bundle is finished, so that no later crash loses them. If
 	// it does not get finished, what was seen first stays what was seen first.
 	if err := errors.Join(j.saveLock(), j.keepSeen()); err != nil {
 		return nil, err

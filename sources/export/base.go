@@ -249,7 +249,7 @@ func (s *session) signedByUs(r *bundle.Reader, root bundle.Digest) error {
 	for _, f := range files {
 		sig, err := bundle.ParseSignature(f.Data)
 		if err != nil {
-			continue // a bad signature does no harm beside a good one
+			continue // a bad signature does no harm next to a good one
 		}
 		for _, signer := range s.signers {
 			public, _, err := bundle.ParsePublicKey(signer.PublicPEM())

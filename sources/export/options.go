@@ -43,7 +43,7 @@ type Options struct {
 	Expires time.Duration
 	// Adopt is a receipt or a bundle from which a lost ledger is restored.
 	Adopt string
-	// StateDir is the ledger's folder; empty: .gapbundle/<set> beside the spec.
+	// StateDir is the ledger's folder; empty: .gapbundle/<set> next to the spec.
 	StateDir string
 	// UpdateLock lets content that differs from its pin replace it.
 	UpdateLock bool
@@ -100,7 +100,7 @@ func (o *Options) withDefaults() Options {
 	return d
 }
 
-// stateDir is where the ledger of set lies.
+// stateDir is where the ledger of a set is.
 func (o *Options) stateDir(specDir, set string) string {
 	if o.StateDir != "" {
 		return o.StateDir

@@ -133,7 +133,7 @@ func (s *session) report() (*PlanReport, error) {
 		r.CarryBytes += run.Raw
 	}
 	if r.Total.Fetch > 0 {
-		r.Volumes++ // client files, and what has no size yet, come behind the planned ones
+		r.Volumes++ // client files, and what has no size yet, come after the planned ones
 	}
 	r.MirrorBytes = r.Total.FetchBytes
 	r.Shrunk, r.Gone = s.shrunk(), s.gone()

@@ -172,7 +172,7 @@ type walk struct {
 	found func(name string, info fs.FileInfo) (more bool, err error)
 }
 
-// directory walks the directory name; above are those that it lies in.
+// directory walks the directory name; above are those that it is in.
 func (w *walk) directory(name string, above []fs.FileInfo) (more bool, err error) {
 	d, err := w.root.Open(name)
 	if err != nil {
@@ -182,7 +182,7 @@ func (w *walk) directory(name string, above []fs.FileInfo) (more bool, err error
 	if err == nil {
 		for _, a := range above {
 			if os.SameFile(a, info) {
-				err = fmt.Errorf("%s: a link to a folder that it lies in: %w", name, bundle.ErrUsage)
+				err = fmt.Errorf("%s: a link to a folder that it is in: %w", name, bundle.ErrUsage)
 			}
 		}
 	}

@@ -63,7 +63,7 @@ func TestFolderErrors(t *testing.T) {
 		"link to itself":      {func(_ *testing.T, dir string) error { return os.Symlink("x", filepath.Join(dir, "x")) }, "x: a link has to lead to something inside"},
 		"loop": {func(_ *testing.T, dir string) error {
 			return errors.Join(os.Mkdir(filepath.Join(dir, "x"), 0o755), os.Symlink("..", filepath.Join(dir, "x/y")))
-		}, "x/y: a link to a folder that it lies in"},
+		}, "x/y: a link to a folder that it is in"},
 		"pipe": {func(_ *testing.T, dir string) error { return unix.Mkfifo(filepath.Join(dir, "x"), 0o644) }, "x: neither a file nor a folder"},
 		"link to pipe": {func(_ *testing.T, dir string) error {
 			return errors.Join(unix.Mkfifo(filepath.Join(dir, "x"), 0o644), os.Symlink("x", filepath.Join(dir, "a")))

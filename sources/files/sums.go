@@ -184,14 +184,14 @@ func newSums(e sumsEntry) (*sums, error) {
 		return nil, err
 	}
 	if e.Signature != "" {
-		s.signature, err = newRemote(urlEntry{Pos: e.Pos, URL: e.Signature, Path: beside(e.Path, ".sig")}, "signature of the checksums")
+		s.signature, err = newRemote(urlEntry{Pos: e.Pos, URL: e.Signature, Path: suffixed(e.Path, ".sig")}, "signature of the checksums")
 		return s, err
 	}
 	for _, suffix := range signatureNames {
 		if s.file.url.RawQuery != "" {
 			break // what a suffix would mean there, nobody knows
 		}
-		guess, err := newRemote(urlEntry{Pos: e.Pos, URL: e.URL + suffix, Path: beside(e.Path, suffix)}, "signature of the checksums")
+		guess, err := newRemote(urlEntry{Pos: e.Pos, URL: e.URL + suffix, Path: suffixed(e.Path, suffix)}, "signature of the checksums")
 		if err != nil {
 			return nil, err
 		}
@@ -200,8 +200,8 @@ func newSums(e sumsEntry) (*sums, error) {
 	return s, nil
 }
 
-// beside is a configured path with a suffix, and empty without one.
-func beside(path, suffix string) string {
+// suffixed is a configured path with a suffix, and empty without one.
+func suffixed(path, suffix string) string {
 	if path == "" {
 		return ""
 	}
@@ -258,7 +258,7 @@ func (m match) contradicts(s upstream.Sum) bool {
 	return m.sum.Algorithm == s.Algorithm && m.sum != s
 }
 
-// with returns m and a checksum: the longest counts beside the digest.
+// with returns m and a checksum: the longest counts in addition to the digest.
 func (m match) with(s upstream.Sum) match {
 	if digest, ok := s.Digest(); ok {
 		m.digest = digest

@@ -125,7 +125,7 @@ func (r *remote) merge(other *remote) error {
 		return other.pos.Errorf("%s: %s has it already, with another sha256", fetch.Redact(r.raw), r.pos)
 	}
 	if !r.sum.IsZero() && !other.sum.IsZero() && r.sum != other.sum {
-		return other.pos.Errorf("%s: stands in %s already, with another sha512", fetch.Redact(r.raw), r.pos)
+		return other.pos.Errorf("%s: is in %s already, with another sha512", fetch.Redact(r.raw), r.pos)
 	}
 	if r.pinned.IsZero() {
 		r.pinned = other.pinned

@@ -1,4 +1,4 @@
-// Package helm carries Helm charts, and sees to it that the images that they name
+// Package helm carries Helm charts, and makes sure that the images that they name
 // are carried with them.
 //
 // Charts come from chart repositories (index.yaml over HTTP,

@@ -100,7 +100,7 @@ func (p Passphrase) askOnce(prompt string) ([]byte, error) {
 	return b, nil
 }
 
-// readLine reads byte by byte, so that nothing behind the line is taken from
+// readLine reads byte by byte, so that nothing after the line is taken from
 // a descriptor that somebody else goes on reading.
 func readLine(r io.Reader) ([]byte, error) {
 	var line []byte

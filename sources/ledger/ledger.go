@@ -2,7 +2,7 @@
 // number comes next, what each destination has acknowledged, and the lists of
 // every state that may be the base of a delta.
 //
-// It lies in one directory beside the spec (.gapbundle/<set>), is locked
+// It is one directory next to the spec (.gapbundle/<set>), is locked
 // while an export uses it, holds no secret and no absolute path, and may be
 // copied. Losing it costs a full export (see Adopt), never trust: importers
 // accept nothing because of it. It is not a cache of content.

@@ -14,13 +14,13 @@ const (
 	// referencesKey has what a manifest's line in the list leads to and is
 	// carried: digests as hexadecimal digits, in the order of the manifest.
 	// What does not fit goes on in referencesKey-2 and so on.
-	// asideMark ends a digest there that is an attestation beside an image.
+	// asideMark ends a digest there that is an attestation of an image.
 	referencesKey = "references"
 	asideMark     = "-"
 	// absentKey has what an index leads to and is not carried, because its
 	// platform was not chosen: "<hex>=<platform>", separated by ','.
 	absentKey = "absent"
-	// lostAttestation stands there for the platform of an attestation that the registry
+	// lostAttestation is there for the platform of an attestation that the registry
 	// does not have.
 	lostAttestation = "attestation"
 	// platformsKey has the choice that was made; without it: all.

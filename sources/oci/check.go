@@ -55,7 +55,7 @@ type checking struct {
 	tags, manifests, blobs, absent int64
 }
 
-// file checks what stands under one name.
+// file checks what is published under one name.
 func (c *checking) file(r bundle.Repository, f bundle.File) error {
 	dir, area, reference, ok := splitPath(f.Path)
 	if !ok {

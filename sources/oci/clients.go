@@ -13,7 +13,7 @@ import (
 )
 
 // clients points clients at the mirror by the names that images have at their
-// registries, in a way that nothing is asked of the outside for those. Each
+// registries, in a way that the outside is asked for none of those. Each
 // client has a folder of its name.
 func clients(_ context.Context, repos []bundle.Repository, t sources.Tree) ([]sources.ClientFile, error) {
 	hosts := map[string]bool{}
@@ -108,7 +108,7 @@ func dockerReadme(hosts []string) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, `What dockerd can do with a mirror
 
-daemon.json beside this file goes into /etc/docker/daemon.json. It is for docker.io alone: dockerd has mirrors for no
+daemon.json next to this file goes into /etc/docker/daemon.json. It is for docker.io alone: dockerd has mirrors for no
 other registry. It asks for names without a registry (library/nginx), which the mirror has where they are unambiguous,
 and where the mirror has no such image it goes on to docker.io; a closed network is what keeps it from that.
 A mirror without TLS: "insecure-registries": ["%[1]s"] in the same file.

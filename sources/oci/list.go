@@ -30,7 +30,7 @@ func readList(file, name string) ([]line, error) {
 }
 
 // parseList reads one reference per line, as Kubespray's and Zarf's lists have
-// them. A '#' at the beginning or behind a blank begins a comment.
+// them. A '#' at the beginning or after a blank begins a comment.
 func parseList(r io.Reader, name string) ([]line, error) {
 	var all []line
 	lines := bufio.NewScanner(r)

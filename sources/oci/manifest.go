@@ -49,7 +49,7 @@ type manifest struct {
 	layers       []v1.Descriptor
 }
 
-// document is the union of everything that may stand in a manifest.
+// document is the union of everything that a manifest may have.
 type document struct {
 	SchemaVersion int               `json:"schemaVersion"`
 	MediaType     string            `json:"mediaType"`
@@ -96,7 +96,7 @@ func parseManifest(b []byte, told string) (*manifest, error) {
 		return nil, fmt.Errorf("%w: %w", errFormat, err)
 	}
 	if dec.More() {
-		return nil, fmt.Errorf("%w: something behind its end", errFormat)
+		return nil, fmt.Errorf("%w: something after its end", errFormat)
 	}
 	if err := oneReading(json.NewDecoder(bytes.NewReader(b)), true); err != nil {
 		return nil, err

@@ -240,7 +240,7 @@ func TestHostile(t *testing.T) {
 		"digest of words": {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":{"mediaType":"x/y","digest":"sha256:../../x","size":1},"layers":[]}`, fetch.ErrUpstream, "want sha256"},
 		"negative size":   {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + strings.Replace(config, `"size":2`, `"size":-2`, 1) + `}`, fetch.ErrUpstream, "-2 bytes"},
 		"no config":       {v1.MediaTypeImageManifest, `{"schemaVersion":2,"layers":[]}`, fetch.ErrUpstream, "no config"},
-		"more behind":     {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + config + `}{}`, fetch.ErrUpstream, "behind its end"},
+		"more behind":     {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + config + `}{}`, fetch.ErrUpstream, "after its end"},
 		"too large":       {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + config + `}` + strings.Repeat(" ", registry.MaxManifest), fetch.ErrUpstream, "4194304"},
 		"a name twice":    {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + config + `,"config":` + config + `}`, fetch.ErrUpstream, "two ways"},
 		"other letters":   {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + config + `,"Layers":[]}`, fetch.ErrUpstream, `"Layers"`},

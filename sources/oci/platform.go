@@ -94,7 +94,7 @@ func (p platforms) takes(of *v1.Platform) bool {
 }
 
 // isUnknown says that a platform is how BuildKit marks what is not an image:
-// an attestation beside the image that it is about.
+// an attestation next to the image that it is about.
 func isUnknown(of *v1.Platform) bool {
 	return of != nil && of.OS == "unknown" && of.Architecture == "unknown"
 }

@@ -21,7 +21,7 @@ func (i image) String() string { return i.host + "/" + i.name }
 func (i image) dir() string { return hostFolder(i.host) + "/" + i.name }
 
 // hostFolder is a registry's host as a component of image names: a name holds
-// no colon, so the port stands behind '_'.
+// no colon, so the port follows '_'.
 func hostFolder(host string) string { return strings.ReplaceAll(host, ":", "_") }
 
 // ref is an image by tag, by digest or by both. With both the digest decides

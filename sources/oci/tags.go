@@ -38,7 +38,7 @@ func (r *tagRule) UnmarshalText(b []byte) error {
 		return nil
 	}
 	if r.within, err = semver.NewConstraint(r.text); err != nil {
-		return fmt.Errorf("version range %q: %w; a pattern stands between slashes", r.text, err)
+		return fmt.Errorf("version range %q: %w; a pattern is written between slashes", r.text, err)
 	}
 	return nil
 }

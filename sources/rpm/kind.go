@@ -46,7 +46,7 @@ type options struct {
 	Newest        int               `yaml:"newest" doc:"How many versions of each package are carried."`
 	Recommends    bool              `yaml:"recommends" doc:"Recommended packages too, as dnf installs them by default."`
 	Architectures []string          `yaml:"architectures,single" doc:"Architectures whose packages are chosen; noarch is implied. Absent: that of $basearch, or all."`
-	Sources       bool              `yaml:"sources" doc:"Source packages that a repository has beside the others: in a selection, those of what was chosen."`
+	Sources       bool              `yaml:"sources" doc:"Source packages that a repository has next to the others: in a selection, those of what was chosen."`
 }
 
 const (

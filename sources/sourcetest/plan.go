@@ -32,7 +32,7 @@ import (
 var entry = regexp.MustCompile(`(?m)^(\s*)- (name: \S+)$`)
 
 // strictConfig: an option that a kind does not know is refused with its place,
-// and nothing is asked of the upstream.
+// and the upstream is asked for nothing.
 func strictConfig(t *testing.T, s Suite) {
 	r := newRig(t, s)
 	at := entry.FindStringSubmatchIndex(r.up.Sources)
@@ -151,7 +151,7 @@ func (r *rig) env() (*sources.Env, func()) {
 }
 
 // cancels: an export that is cancelled while a plan asks, or while payload
-// comes, ends and leaves no goroutine behind.
+// comes, ends and leaves no goroutine running.
 func cancels(t *testing.T, s Suite) {
 	for name, test := range map[string]struct {
 		method string

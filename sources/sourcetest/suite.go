@@ -18,9 +18,9 @@ import (
 
 // Suite is what a kind gives.
 type Suite struct {
-	// Kinds are the kind under test and, behind it, those it derives.
+	// Kinds are the kind under test and, after it, those it derives.
 	Kinds sources.Kinds
-	// New starts an upstream in its first state. It is called anew for every
+	// New starts an upstream in its first state. It is called again for every
 	// test; dir is the folder of the spec file, where keyrings and the like
 	// may be put.
 	New func(t *testing.T, dir string) *Upstream

@@ -23,7 +23,7 @@ import (
 
 // World is what a test with a real client needs around it: an upstream's web root,
 // an exporter with its keys, a mirror that trusts it, and the servers that a mirror
-// may stand behind. The clock is the real one: real clients look at it.
+// may be served by. The clock is the real one: real clients look at it.
 //
 // One is made for all clients of a kind; each client is a subtest with a state of
 // its own.
@@ -185,7 +185,7 @@ func (w *World) Behind(baseURL string) {
 	w.Check(err)
 }
 
-// Each runs f for every server that a mirror may stand behind, which serves it then:
+// Each runs f for every server that may serve a mirror, which serves it then:
 // gapbundle's own, nginx, Apache and Caddy. The mirror knows the server's address.
 func (w *World) Each(t *testing.T, f func(t *testing.T, s *webtest.Server)) {
 	webtest.Each(t, w.Mirror, func(t *testing.T, s *webtest.Server) {

@@ -59,7 +59,7 @@ func (f imageFile) referrersPath() (ImagePath, bool) {
 	return ImagePath{f.Name, referrers, "sha256:" + digest}, ok
 }
 
-// referrers makes p of the tag that stands in for it. A registry that answers
+// referrers makes p of the tag that is its substitute. A registry that answers
 // referrers has to count those in ("Enabling the Referrers API"): a client
 // that gets an answer there does not look for the tag.
 func (w *writer) referrers(p ImagePath) error {

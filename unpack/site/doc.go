@@ -1,7 +1,7 @@
 // Package site writes the files that an import itself makes: the portal, pages of
 // names, the inventory, the web servers' configuration, client files with the mirror's
 // address filled in, and for images the tag lists and the names without a
-// registry host. They are a closed list, they stand in no file list, and they
+// registry host. They are a closed list, they are in no file list, and they
 // are a function of names and lists alone: the same Input gives the same
 // bytes, and no package metadata is parsed.
 //

@@ -101,7 +101,7 @@ func (w *writer) images() ([]Ambiguous, []Dropped, error) {
 		}
 	}
 	list := tagList{}
-	tagged := map[ImagePath]bool{} // paths of referrers that a tag stands in for
+	tagged := map[ImagePath]bool{} // paths of referrers that a tag is the substitute of
 	for f, err := range w.imageFiles() {
 		if err != nil {
 			return nil, nil, err

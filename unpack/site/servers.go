@@ -43,15 +43,15 @@ type serverData struct {
 // index.html of by/<owner>/<name>/. Nothing else becomes part of a path.
 const RoleQuery = `^owner__username=([A-Za-z0-9_][A-Za-z0-9_.-]*)&name=([A-Za-z0-9_][A-Za-z0-9_-]*)$`
 
-// checkDir allows paths that stand between quotes in every server's
-// configuration and mean themselves there. Errors match bundle.ErrUsage.
+// checkDir allows paths that mean themselves between quotes in every
+// server's configuration. Errors match bundle.ErrUsage.
 func checkDir(dir string) error {
 	if !path.IsAbs(dir) || path.Clean(dir) != dir || dir == "/" {
 		return fmt.Errorf("mirror path %q: want an absolute, clean path below /: %w", dir, bundle.ErrUsage)
 	}
 	for _, r := range dir {
 		if r == unicode.ReplacementChar || !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-+~@:,= ", r) {
-			return fmt.Errorf("mirror path %q: %q cannot stand in a web server's configuration: %w", dir, r, bundle.ErrUsage)
+			return fmt.Errorf("mirror path %q: %q cannot be in a web server's configuration: %w", dir, r, bundle.ErrUsage)
 		}
 	}
 	return nil

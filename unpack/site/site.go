@@ -141,7 +141,7 @@ func Write(dst *os.Root, in Input) (*Report, error) {
 func Owns(path string) bool { return strings.HasPrefix(path, ClientsDir+"/") }
 
 // Reserved says that path, relative to the web root, is generated and may
-// stand in no list.
+// are in no list.
 func Reserved(path string) bool {
 	if path == "index.html" || path == Dir || strings.HasPrefix(path, Dir+"/") {
 		return !Owns(path)
@@ -159,7 +159,7 @@ type writer struct {
 	clients  []string // paths of the first client files, in the order of the lists
 }
 
-// webPath is where a listed path lies, relative to the web root.
+// webPath is where a listed path is, relative to the web root.
 func webPath(mount, path string) string {
 	if mount == "" {
 		return path

@@ -52,7 +52,7 @@ type Entry struct {
 }
 
 // History is the journal from its beginning. A line that does not continue the
-// one before ends it with an error that matches bundle.ErrCorrupt; what stands
+// one before ends it with an error that matches bundle.ErrCorrupt; what is
 // before is returned all the same.
 func (s *State) History() ([]Entry, error) {
 	b, err := s.root.ReadFile(journalFile)

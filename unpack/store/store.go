@@ -10,7 +10,7 @@
 // partial and nowhere else. The package does not compute digests: whoever
 // writes has hashed, and says which blob it was.
 //
-// It takes no lock. One process at a time may write; its owner sees to that.
+// It takes no lock. One process at a time may write; its owner makes sure of that.
 // Readers need nothing.
 package store
 
@@ -87,7 +87,7 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// Path is where blob d lies or would lie, relative to the root.
+// Path is where blob d is or would be, relative to the root.
 func (s *Store) Path(d bundle.Digest) string {
 	h := d.Hex()
 	return shelfDir + "/" + h[:2] + "/" + h

@@ -178,7 +178,7 @@ func hintFor(err error, mirror string, program func(error) string) string {
 	}
 	var none *bundle.NoBundleError
 	if errors.As(err, &none) {
-		return "is the medium mounted? PATH is the directory of a bundle, such as site-000007, or the folder it lies in"
+		return "is the medium mounted? PATH is the directory of a bundle, such as site-000007, or the folder it is in"
 	}
 	if h := FirstOf(pushHint(err), upstreamHint(err)); h != "" {
 		return h
@@ -210,7 +210,7 @@ func refusalHint(err error, mirror string) string {
 	case errors.As(err, &quorum):
 		return fmt.Sprintf("let the missing %s sign bundle.json, or trust the key for this set: gapbundle trust add --mirror %s --role %s --set %s FILE", quorum.Role, mirror, quorum.Role, quorum.Set)
 	case errors.As(err, &stream):
-		return fmt.Sprintf("ask the exporting side by a second channel whether it began anew; if so: gapbundle trust adopt --mirror %s --set %s %s", mirror, stream.Set, stream.Got)
+		return fmt.Sprintf("ask the exporting side by a second channel whether it began again; if so: gapbundle trust adopt --mirror %s --set %s %s", mirror, stream.Set, stream.Got)
 	case errors.As(err, &replay):
 		return "what is published is newer; if this one is wanted all the same, --allow-rollback admits it once, which is recorded"
 	case errors.As(err, &jump):

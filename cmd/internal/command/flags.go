@@ -56,7 +56,7 @@ func JobsFlag() cli.Flag {
 
 // DryRunFlag is --dry-run.
 func DryRunFlag() cli.Flag {
-	return Toggle("dry-run", "do everything but change something: not one byte is written")
+	return Toggle("dry-run", "show what would happen; write nothing")
 }
 
 // RetryLockFlag is --retry-lock.
@@ -135,10 +135,10 @@ func (d *Span) Set(s string) error {
 	return nil
 }
 
-// Share is a flag value that stands alone (everything) or with a percentage.
+// Share is a flag value without a number (everything) or with a percentage.
 type Share float64
 
-// IsBoolFlag reports that the flag may stand alone.
+// IsBoolFlag reports that the flag needs no value.
 func (f *Share) IsBoolFlag() bool { return true }
 func (f *Share) String() string {
 	if *f == 0 {

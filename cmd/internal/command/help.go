@@ -22,11 +22,11 @@ const ExitCodes = `  0    done and complete
   7    upstream unreachable or inconsistent
   8    busy: another gapbundle is at work (--retry-lock waits)
   130  interrupted (143: told to terminate); the same command goes on
-Several findings: the first of 130/143, 1, 2, 8, 4, 3, 6, 5, 7.
+With several problems, the exit code is the first of 130/143, 1, 2, 8, 4, 3, 6, 5, 7 that applies.
 Worth repeating unchanged: 6, 7, 8, 130, 143; 5 after bringing what it names.
 `
 
-const flagRules = `Flags may stand before, between and after arguments; -- ends them. A flag that is
+const flagRules = `Flags may come before, between and after arguments; -- ends them. A flag that is
 not given is read from GAPBUNDLE_<FLAG> (--volume-size: GAPBUNDLE_VOLUME_SIZE; a
 list has one value a line), then from the spec. MIRROR may come from
 GAPBUNDLE_MIRROR, SPEC from GAPBUNDLE_SPEC; it is gapbundle.yaml otherwise.

@@ -23,11 +23,11 @@ the mirror, to be carried back.`,
 		UsageText: `gapbundle import /media/usb --to /srv/mirror
 gapbundle import /media/usb /media/disc2 --to /srv/mirror --base-url https://mirror.lan`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "to", Usage: "the `MIRROR`; its last element is made", Required: true, EnvVars: []string{"GAPBUNDLE_MIRROR"}},
+			&cli.StringFlag{Name: "to", Usage: "the `MIRROR`; the last directory is created if missing", Required: true, EnvVars: []string{"GAPBUNDLE_MIRROR"}},
 			Text("base-url", "`URL` at which clients reach the mirror; goes into the client files"),
 			Toggle("accept-keys", "let these bundles publish OpenPGP keys that the policy does not hold (recorded)"),
-			Toggle("allow-rollback", "admit a bundle that is older than the last accepted one (recorded)"),
-			Toggle("accept-expired", "admit a bundle that is past its expiry (recorded)"),
+			Toggle("allow-rollback", "accept a bundle that is older than the last accepted one (recorded)"),
+			Toggle("accept-expired", "accept a bundle that is past its expiry (recorded)"),
 			ChangesFlag(), JobsFlag(), DryRunFlag(), RetryLockFlag(),
 		},
 	}, importBundles)

@@ -267,7 +267,7 @@ func writeManifest(w io.Writer, r *bundle.Reader, m *bundle.Manifest) {
 	}
 	rows := [][]string{
 		{"bundle", r.Name() + "  " + nothingVerified},
-		{"lies in", strings.Join(r.Dirs(), ", ")},
+		{"stored in", strings.Join(r.Dirs(), ", ")},
 		{"kind", what},
 		{"stream", m.Stream},
 		{"created", HumanTime(m.Created) + " by " + m.Tool},

@@ -87,14 +87,14 @@ func MirrorCommands(complete, deep Completeness) []*cli.Command {
 			})
 	}
 	return []*cli.Command{
-		one("status", "MIRROR", "print what is published, what lapses, and what is waited for",
+		one("status", "MIRROR", "print what is published, what expires, and what is still missing",
 			"gapbundle status /srv/mirror", mirrorStatus),
 		one("history", "MIRROR", "print the journal: every import, refusals included, and every change",
 			"gapbundle history /srv/mirror --json", mirrorHistory),
 		one("config", "MIRROR", "print the mirror's settings, or publish it with another base URL",
 			"gapbundle config /srv/mirror --base-url https://mirror.lan", mirrorConfig,
 			Text("base-url", "`URL` at which clients reach the mirror; goes into the client files"), DryRunFlag(), RetryLockFlag()),
-		one("check", "MIRROR", "look whether everything that is published is there, and complete for its clients",
+		one("check", "MIRROR", "check that everything published is present and complete for its clients",
 			"gapbundle check /srv/mirror --data=5%", mirrorCheck(complete, deep), checkFlags...),
 		one("rollback", "MIRROR", "publish an earlier content again",
 			"gapbundle rollback /srv/mirror --set slurm-site --to 6", mirrorRollback,
@@ -102,7 +102,7 @@ func MirrorCommands(complete, deep Completeness) []*cli.Command {
 			ChangesFlag(), DryRunFlag(), RetryLockFlag()),
 		one("gc", "MIRROR", "remove what no kept generation, receipt or pending import needs",
 			"gapbundle gc /srv/mirror --keep 3 --dry-run", mirrorGC,
-			Number("keep", "`N` newest generations to keep; 0: the usual number", 0), Toggle("force", "also where more than 40 % would go"),
+			Number("keep", "`N` newest generations to keep; 0: the usual number", 0), Toggle("force", "allow it to remove more than 40 % of the store"),
 			DryRunFlag(), RetryLockFlag()),
 		one("forget", "MIRROR SET", "publish without a set, and let go of its paths",
 			"gapbundle forget /srv/mirror slurm-site --dry-run", mirrorForget, DryRunFlag(), RetryLockFlag()),

@@ -30,7 +30,7 @@ type Output struct {
 	stdout, stderr io.Writer
 	json, quiet    bool
 	lines          bool // the result is one JSON object a line, which the command prints
-	terminal       int  // descriptor of the terminal behind stderr; -1: none
+	terminal       int  // descriptor of the terminal that stderr is; -1: none
 	Screen         *Screen
 	mirror         string             // the mirror of the command, for hints; empty: none
 	hint           func(error) string // the program's own hints; nil: none
@@ -262,7 +262,7 @@ type Progress struct {
 
 	mu          sync.Mutex
 	total, done int64
-	items       [2]string // what was begun last, the newest behind
+	items       [2]string // what was begun last, the newest last
 	started     time.Time
 	lastDone    int64
 	lastTime    time.Time

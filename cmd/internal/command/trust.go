@@ -76,14 +76,14 @@ there are refused from now on.`,
 				Flags:     changing(),
 			}, trustGive),
 			Leaf(&cli.Command{
-				Name: "adopt", Usage: "bind a set to another stream, whose numbers begin anew", ArgsUsage: "STREAM",
+				Name: "adopt", Usage: "bind a set to another stream, whose numbers begin again", ArgsUsage: "STREAM",
 				Description: `An exporter that lost its state begins a new stream. Its bundles are refused until
 the stream is adopted here; ask the other side for the stream by a second channel.`,
 				UsageText: "gapbundle trust adopt --mirror /srv/mirror --set slurm-site 00112233445566778899aabbccddeeff",
 				Flags:     changing(Needed("set", "the `NAME` of the set, or the word any")),
 			}, trustAdopt),
 			Leaf(&cli.Command{
-				Name: "set-time", Usage: "move the time below which the clock is not believed", ArgsUsage: "TIME",
+				Name: "set-time", Usage: "set the earliest date that the mirror accepts as now", ArgsUsage: "TIME",
 				Description: "TIME is in the form of RFC 3339, or the word now.",
 				UsageText:   "gapbundle trust set-time 2027-01-31T12:00:00Z --mirror /srv/mirror",
 				Flags:       changing(),

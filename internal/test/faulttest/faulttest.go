@@ -1,6 +1,6 @@
 // Package faulttest runs the real program while the kernel refuses to do what
 // it is asked to, or kills it at a chosen call. It needs strace, which reaches
-// a static Go binary, so no layer for faults stands in the program itself.
+// a static Go binary, so the program itself has no layer for faults.
 //
 // It is for tests under the build tag "faults".
 package faulttest
@@ -67,7 +67,7 @@ type Outcome struct {
 	Output string
 }
 
-// Run runs the program with args and env (beside the process's own) under f.
+// Run runs the program with args and env (in addition to the process's own) under f.
 func Run(t testing.TB, f Fault, env []string, program string, args ...string) Outcome {
 	t.Helper()
 	inject := fmt.Sprintf("inject=%s:error=%s:when=%d", f.Call, f.Errno, f.N)

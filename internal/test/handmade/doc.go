@@ -4,7 +4,7 @@
 //
 // Everything that is JSON is an Object until the moment it is written, and every piece
 // has a hook: a test changes one thing, and all digests, sizes and signatures that
-// follow from it are made anew. It is for tests only.
+// follow from it are made again. It is for tests only.
 package handmade
 
 // Test is what a testing.TB has of use here; a program that makes bundles for a test

@@ -32,7 +32,7 @@ func Platforms() []string { return []string{"linux/amd64", "linux/arm64"} }
 
 // Image is something that a client can ask for.
 type Image struct {
-	// Name begins with the registry's host, its port behind '_'. Alias is
+	// Name begins with the registry's host, its port after '_'. Alias is
 	// the name without.
 	Name, Alias string
 	Tag         string

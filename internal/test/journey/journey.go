@@ -20,11 +20,11 @@ import (
 // Example is a spec of the folder examples.
 type Example struct {
 	Spec string
-	// Start makes what stands in for its upstreams, anew for each journey.
+	// Start makes what plays its upstreams, for each journey another one.
 	Start func(t *testing.T) Upstream
 }
 
-// Upstream stands in for every host that a spec names. The zero Upstream serves files,
+// Upstream plays every host that a spec names. The zero Upstream serves files,
 // whose content is Content.
 type Upstream struct {
 	// Hosts answers for every host: the first part of a path is the host it stands

@@ -41,7 +41,7 @@ type universe struct {
 	byName        map[string][]*entry // in apt's order of preference, whatever the architecture
 	providers     map[string][]provider
 	excluded      map[string]bool // names, for errors
-	rank          map[string]int  // when apt comes to know a name; made when first needed
+	rank          map[string]int  // when apt first sees a name; made when first needed
 }
 
 func newUniverse(indexes []Index, requests []Request) (*universe, error) {
@@ -202,7 +202,7 @@ func priorityRank(p *deb.Package) int {
 	return 5
 }
 
-// known is when apt comes to know a name, as a package or in a relation,
+// known is when apt first sees a name, as a package or in a relation,
 // while it reads the indexes: among providers that are equal otherwise it
 // takes the one it came to know last (seen with apt 2.6).
 func (u *universe) known(name string) int {

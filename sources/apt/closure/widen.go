@@ -112,7 +112,7 @@ func (s *solver) upgrades(chosen []*node) {
 		for _, r := range s.negative(n.pkg) {
 			for _, p := range s.installed[r.Name] {
 				if p.Name != n.pkg.Name && admitsPackage(r, p) {
-					s.upgrade(p, instead, n.pkg.ID()+" cannot stand beside the installed "+p.ID())
+					s.upgrade(p, instead, n.pkg.ID()+" cannot be installed with the installed "+p.ID())
 				}
 			}
 		}

@@ -34,7 +34,7 @@ func (p *Package) CheckForClient() error {
 
 const (
 	aptBlanks = " \t\n\v\f\r"
-	// shortest is how much apt wants behind an opening bracket before it looks at it.
+	// shortest is how much apt wants after an opening bracket before it looks at it.
 	shortest = len(">=1") + 1
 )
 

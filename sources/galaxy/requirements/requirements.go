@@ -250,7 +250,7 @@ func typeOf(name string, isName bool) Type {
 	return Local
 }
 
-// repository takes apart what may stand in one text: "git+address#folder,ref".
+// repository takes apart what may be in one text: "git+address#folder,ref".
 func repository(origin, ref string) (address, commit string) {
 	if before, after, ok := strings.Cut(origin, ","); ok {
 		origin, ref = before, after

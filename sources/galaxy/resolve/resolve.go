@@ -1,6 +1,6 @@
 // Package resolve chooses versions of collections that go together, as ansible-galaxy does.
 //
-// Every collection gets one version, which all ranges have that are asked of it: by the spec and by the
+// Every collection gets one version, which is in every range that is asked for: by the spec and by the
 // versions chosen of other collections. The newest is tried first, and where it leads to a conflict the
 // next one, back to the first choice that was open. Collections with few candidates are decided first.
 package resolve

@@ -7,7 +7,7 @@ import (
 )
 
 // CompareTags orders versions of roles. The error says that the two cannot be compared: a number in
-// one stands where the other has letters, and ansible-galaxy stops at such a pair.
+// one is where the other has letters, and ansible-galaxy stops at such a pair.
 func CompareTags(a, b string) (int, error) {
 	x, y := pieces(a), pieces(b)
 	for i := range min(len(x), len(y)) {

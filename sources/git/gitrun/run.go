@@ -47,7 +47,7 @@ const (
 	waitDelay = 5 * time.Second
 )
 
-// Oldest is the first release of git that has all that is asked of it.
+// Oldest is the first release of git that has everything used here.
 const Oldest = "2.39"
 
 // Git is the git program.

@@ -5,7 +5,7 @@
 // reported:
 //
 //  1. pod: image of the entries of containers, initContainers and
-//     ephemeralContainers, and volumes[].image.reference beside them, in any
+//     ephemeralContainers, and volumes[].image.reference next to them, in any
 //     map that has such a list, whatever the kind of the document.
 //  2. reference: a whole reference (registry host, name, and tag or digest)
 //     anywhere in a string: in custom resources, arguments, ConfigMaps, text.

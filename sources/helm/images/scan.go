@@ -291,7 +291,7 @@ func (s *Scanner) pulled(d document, at []string, written string) {
 	}
 }
 
-// wholeReference matches what has the form of a reference; what stands before
+// wholeReference matches what has the form of a reference; what is before
 // and after it is looked at by references.
 var wholeReference = regexp.MustCompile(`[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?` + // registry
 	`(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)+` + // name
@@ -330,7 +330,7 @@ func isWord(c byte) bool {
 	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
-// mayFollow reports whether a reference may begin behind this text: not in the
+// mayFollow reports whether a reference may begin after this text: not in the
 // middle of a word, a path or a URL, but in "docker://".
 func mayFollow(before string) bool {
 	if before == "" || strings.HasSuffix(before, "docker://") {

@@ -32,7 +32,7 @@ func Examples() []journey.Example {
 	}}}
 }
 
-// lists are those of the checkout that stands in for Kubespray.
+// lists are those of the checkout that plays Kubespray.
 const lists = "kubespray/contrib/offline/temp/"
 
 // adopt leaves the example's addresses as they are, since Kubespray's checksums

@@ -174,7 +174,7 @@ func (p *parser) versions() (pep440.Set, error) {
 	return pep440.ParseSet(list)
 }
 
-// Key identifies what is asked of a project: its name and its extras, as in
+// Key identifies what is wanted of a project: its name and its extras, as in
 // "name[a,b]".
 func (r *Requirement) Key() string { return Key(r.Name, r.Extras) }
 

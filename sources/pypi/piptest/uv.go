@@ -25,7 +25,7 @@ type CompileOptions struct {
 	Python, Platform          string
 	PreReleases               bool
 	Requirements, Constraints []string
-	// Cache is a folder where what was read is kept; "": none, the index is read anew.
+	// Cache is a folder where what was read is kept; "": none, the index is read again.
 	Cache string
 }
 

@@ -10,7 +10,7 @@ import (
 // maxConflicts bounds the notes about conflicts.
 const maxConflicts = 1000
 
-// blocking is one look for packages that cannot stand beside something that is
+// blocking is one look for packages that cannot be installed together with something that is
 // reached. A package is blocked if it is in a conflict, or if it has a need all
 // of whose choices are blocked and that has no other.
 type blocking struct {
@@ -73,7 +73,7 @@ func (w *widening) next(d *need) bool {
 	return true
 }
 
-// conflicting blocks all packages that cannot stand beside another one.
+// conflicting blocks all packages that cannot be installed together with another one.
 func (b *blocking) conflicting() {
 	b.conflicts = nil
 	pins := b.pins()

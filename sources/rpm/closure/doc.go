@@ -25,7 +25,7 @@
 //
 // That dnf can install from what is carried all that it can install from the
 // whole does not rest on this: a SAT solver is asked, wherever the first choices
-// for something do not simply stand beside each other. It is asked for each thing
+// for something do not obviously go together. It is asked for each thing
 // that was asked for, for each two, and for all together. What it finds missing
 // is carried as well, and what cannot be installed from the whole is known, and
 // why: relations of which each can be met and not all.

@@ -9,7 +9,7 @@ import (
 	"github.com/go-air/gini/z"
 )
 
-// ensure sees to it that dnf can install from what is reached whatever it
+// ensure makes sure that dnf can install from what is reached whatever it
 // could install from the whole: each thing that was asked for, each two that
 // were asked for by name, and all of these, or as many of them as go together.
 // Where the first choices do not show it, a SAT solver is asked. What it finds

@@ -22,7 +22,7 @@ const maxLiterals = 1 << 25
 // time. Those of real repositories take milliseconds.
 const maxTime = time.Minute
 
-// formula is what rpm demands of packages that are to stand beside each other,
+// formula is what rpm demands of packages that are to be installed together,
 // in conjunctive normal form: a variable for each node, true if it is chosen.
 type formula struct {
 	s     *solver
@@ -38,7 +38,7 @@ type formula struct {
 }
 
 // set is a set of packages that clauses speak of, by two chains of variables:
-// before[i] is true if one of the first i is chosen, after[i] if one behind the
+// before[i] is true if one of the first i is chosen, after[i] if one after the
 // i-th is. So what conflicts with a set, or with all others of a set that it is
 // in, costs two literals, however large the set.
 type set struct {
@@ -231,7 +231,7 @@ func (f *formula) need(n *node, d *need) {
 	f.of(n, d.field, d.relation.String(), clause...)
 }
 
-// conflicts adds what n must not stand beside. That installed packages conflict
+// conflicts adds what n must not be installed with. That installed packages conflict
 // with each other does not count.
 func (f *formula) conflicts(n *node) {
 	for _, r := range n.pkg.Conflicts {
@@ -336,7 +336,7 @@ func (f *formula) atMostOne(all []*entry) {
 	}
 }
 
-// isInstallOnly says whether dnf keeps several versions of p beside each other:
+// isInstallOnly reports whether dnf keeps several versions of p:
 // its default of installonlypkgs.
 func isInstallOnly(p *rpmmd.Package) bool {
 	return slices.ContainsFunc(p.Provides, func(r *rpmmd.Relation) bool {
@@ -368,7 +368,7 @@ func (f *formula) lits(nodes []*node) []z.Lit {
 	return all
 }
 
-// refused are those of roots that cannot be had beside with.
+// refused are those of roots that cannot be installed together with with.
 func (f *formula) refused(with, roots []*node) []*node {
 	if len(roots) == 0 || f.can(append(slices.Clone(with), roots...)...) {
 		return nil

@@ -65,13 +65,13 @@ func (s *solver) enemiesAmong(nodes []*node) (*enemies, error) {
 	return x, nil
 }
 
-// exclusive says whether two packages of a name cannot stand beside each other.
+// exclusive reports whether two packages of a name cannot be installed together.
 func exclusive(a, b *entry) bool {
 	return !isInstallOnly(a.pkg) && (a.rank == 0 || b.rank == 0 || (a.rank == 1) == (b.rank == 1))
 }
 
 // plain says whether the first choices for roots, all the way down, stand
-// beside each other. Nearly always they do, and no SAT solver need be asked.
+// together. Nearly always they do, and no SAT solver need be asked.
 func (s *solver) plain(x *enemies, roots ...*node) bool {
 	if len(s.u.hosts) > 0 {
 		return false

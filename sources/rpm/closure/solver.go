@@ -28,7 +28,7 @@ type solver struct {
 	// and sameOrder have made a root, so that none gets two of a kind.
 	supplementing, updating, newer map[*entry]bool
 	// conflicts and apart are notes: conflicts among what is carried, and what
-	// was asked for and cannot be installed beside the rest of it.
+	// was asked for and cannot be installed together with the rest of it.
 	conflicts, apart []string
 	// proven are known to be installable: packages from the whole, roots from
 	// what is reached, as long as that has not shrunk since.
@@ -161,7 +161,7 @@ func (s *solver) settle() {
 // expand looks at the relations of n for the first time.
 func (s *solver) expand(n *node) {
 	s.follow(n, "requires", n.pkg.Requires, false)
-	s.beside(n)
+	s.sibling(n)
 	if n.at.index < 0 {
 		return
 	}
@@ -170,9 +170,9 @@ func (s *solver) expand(n *node) {
 	}
 }
 
-// beside asks for the package of the same version and the best architecture
+// sibling asks for the package of the same version and the best architecture
 // if there is one: without it, dnf does not install the inferior one.
-func (s *solver) beside(n *node) {
+func (s *solver) sibling(n *node) {
 	if n.entry.rank < 2 || n.installed {
 		return
 	}
@@ -181,7 +181,7 @@ func (s *solver) beside(n *node) {
 	if len(all) == 0 {
 		return
 	}
-	d := &need{of: n, field: "stands beside", relation: &rpmmd.Relation{Name: n.pkg.Name, Op: rpmmd.EQ, EVR: n.pkg.EVR}, candidates: all}
+	d := &need{of: n, field: "is installed with", relation: &rpmmd.Relation{Name: n.pkg.Name, Op: rpmmd.EQ, EVR: n.pkg.EVR}, candidates: all}
 	n.needs = append(n.needs, d)
 	if d.met = slices.ContainsFunc(all, isInstalled); !d.met {
 		s.advance(d)
@@ -253,7 +253,7 @@ func (s *solver) addNeed(n *node, d *need, c clause) {
 
 func isInstalled(e *entry) bool { return e.installed }
 
-// advance makes the choice of d anew, as far as it is known what is broken.
+// advance makes the choice of d again, as far as it is known what is broken.
 // That has to be known of all candidates, not of the first alone: their order
 // depends on who else there is.
 func (s *solver) advance(d *need) {

@@ -124,7 +124,7 @@ func (w *widening) anchor(relations []*rpmmd.Relation) *node {
 	return found
 }
 
-// updates adds newer versions of what is installed and could not stay beside
+// updates adds newer versions of what is installed and could not stay next to
 // what is reached: it needs what is replaced.
 func (w *widening) updates() bool {
 	replaced := w.replaced()

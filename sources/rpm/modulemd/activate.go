@@ -40,7 +40,7 @@ type state struct {
 	chosen map[string]*build // by module
 	order  []*build          // of chosen
 	refuse map[*build]int    // how many of chosen refuse it
-	failed map[*build]bool   // tried, and not to be had beside what is chosen
+	failed map[*build]bool   // tried, and not possible with what is chosen
 	trail  []*build          // of failed
 }
 
@@ -240,7 +240,7 @@ func (s *solver) left(at *state, one []*build) []*build {
 	return left
 }
 
-// can says whether a build can be chosen beside what is.
+// can reports whether a build can be chosen in addition to what is.
 func (s *solver) can(at *state, b *build) bool {
 	if s.dead[b] || at.failed[b] || at.refuse[b] > 0 || at.chosen[b.of.module] != nil {
 		return false

@@ -4,7 +4,7 @@
 //
 // A client sees of each module one stream: the one that is enabled, otherwise
 // the module's default, otherwise none, and the streams that these need.
-// libdnf lets libsolv find them; here a search does, which comes to the same in
+// libdnf lets libsolv find them; here a search does, with the same result in
 // all but a few worlds full of conflicts (a test has 300 made-up ones, and 4 differ).
 // Packages of other streams are hidden, and so are packages outside of modules that
 // have the name of one that is seen, or provide it.

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// maxFile bounds a modules.yaml, which is held in memory, and beside it lists
+	// maxFile bounds a modules.yaml, which is held in memory, and next to it lists
 	// of what it has, up to six times as large; RHEL 8's have 30 MB.
 	maxFile = 96 << 20 // bytes
 	// maxDocument bounds one document of it, maxDocuments how many there are.
@@ -69,7 +69,7 @@ type Stream struct {
 	Requires []map[string][]string
 }
 
-// document is one of the file, as it stands there.
+// document is one of the file, as it is there.
 type document struct {
 	raw    []byte
 	kind   string
@@ -180,7 +180,7 @@ func (x *Index) document(raw []byte) (*document, error) {
 	return d, err
 }
 
-// marks counts the characters that stand between keys and values, at least.
+// marks counts the characters between keys and values, at least.
 func marks(raw []byte) int {
 	n := 0
 	for i, c := range raw {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Ask is "name:stream" or "name", and perhaps "/profile" behind it.
+// Ask is "name:stream" or "name", and perhaps "/profile" after it.
 type Ask struct{ Module, Stream, Profile string }
 
 // ParseAsk reads one as people write it for dnf.

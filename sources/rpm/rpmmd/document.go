@@ -41,8 +41,8 @@ func newDocument(r io.Reader, root string) (*document, error) {
 	}
 }
 
-// next gives the next child of the root; io.EOF behind the last, when the root
-// is closed and nothing but blanks and comments stand behind it.
+// next returns the next child of the root; io.EOF after the last, when the root
+// is closed and nothing but blanks and comments follow it.
 func (d *document) next() (*token, error) {
 	for len(d.in.open) > 1 {
 		if _, err := d.token(); err != nil {
@@ -113,7 +113,7 @@ func (d *document) skip() error {
 // the next is asked for.
 func (d *document) raw() []byte { return d.in.buf[d.in.keep:d.in.at] }
 
-// span is where in raw the token lies that was read last.
+// span is where raw has the token that was read last.
 func (d *document) span() (from, to int) {
 	return d.in.from - d.in.keep, d.in.at - d.in.keep
 }

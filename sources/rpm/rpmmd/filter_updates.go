@@ -16,7 +16,7 @@ type cutter struct {
 
 func (c *cutter) begin(d *document) { c.from, _ = d.span() }
 
-// end leaves out what stands between the tag that begin saw and the one that
+// end leaves out what is between the tag that begin saw and the one that
 // was read last, with the blanks before it.
 func (c *cutter) end(d *document) {
 	_, to := d.span()
@@ -76,7 +76,7 @@ func FilterUpdates(w io.Writer, r io.Reader, keep func(name string, e EVR, arch 
 
 // FilterGroups copies a comps.xml: of each group the packages that are kept,
 // and those groups that have any; of environments and categories the groups
-// that there still are. open is called twice: an environment may stand before
+// that there still are. open is called twice: an environment may come before
 // its groups. n is how many groups there are.
 func FilterGroups(w io.Writer, open func() (io.ReadCloser, error), keep func(name string) bool) (n int, err error) {
 	groups := map[string]bool{}

@@ -16,7 +16,7 @@ import (
 // needs 1 GB if it is everything.
 const MaxHeld = 2 << 30 // bytes
 
-// What is counted beside the bytes of texts, in bytes: the values here with their
+// What is counted in addition to the bytes of texts, in bytes: the values here with their
 // places in the indexes, and what a choice among them needs besides
 // (TestMemory measures it).
 const (

@@ -114,7 +114,7 @@ func (s *scanner) readDoctype(i int) error {
 	}
 }
 
-// where text stands decides what is escaped in it.
+// where text is decides what is escaped in it.
 type where uint8
 
 const (

@@ -18,7 +18,7 @@ const (
 	// its relations is told with it.
 	maxPackageName = 512 // bytes
 	// long is how long the names of relations are, apart from rich ones; what is
-	// longer counts wherever it stands, as each may be told.
+	// longer counts wherever it is, as each may be told.
 	long = 128 // bytes
 	// MaxSummary is how much of a summary is kept.
 	MaxSummary = 256 // bytes

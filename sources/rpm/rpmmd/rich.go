@@ -100,7 +100,7 @@ func ParseRich(text string) (*Rich, error) {
 	p := richParser{rest: text}
 	rich, err := p.group(0)
 	if err == nil && p.skip() != "" {
-		err = fmt.Errorf("%.30q behind its end", p.rest)
+		err = fmt.Errorf("%.30q after its end", p.rest)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("rich dependency %.200q: %w: %w", text, err, bundle.ErrMalformed)
@@ -187,7 +187,7 @@ func (r *Rich) join(word string) error {
 	case r.Op == Leaf:
 		r.Op = op
 	case r.Op != op || (op != And && op != Or && op != With):
-		return fmt.Errorf("%s behind %s without parentheses", op, r.Op)
+		return fmt.Errorf("%s after %s without parentheses", op, r.Op)
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func (s *scanner) has(i, n int) bool {
 	return true
 }
 
-// find is where sep stands, from i on; -1: nowhere.
+// find returns where sep is, from i on; -1: nowhere.
 func (s *scanner) find(i int, sep string) int {
 	for {
 		if j := bytes.Index(s.buf[i:], []byte(sep)); j >= 0 {
@@ -154,7 +154,7 @@ func (s *scanner) cut() error {
 	return s.bad("unexpected end")
 }
 
-// next reads a token; io.EOF behind the last one of a document that is whole.
+// next reads a token; io.EOF after the last one of a document that is whole.
 func (s *scanner) next() (*token, error) {
 	t := &s.token
 	*t = token{attrs: t.attrs[:0]}
@@ -238,7 +238,7 @@ func (s *scanner) readName(i int) (end int, err error) {
 	return end, nil
 }
 
-// blanks passes over blanks; it gives the byte behind them and where it is.
+// blanks skips blanks; it returns the byte after them and where it is.
 func (s *scanner) blanks(i int) (c byte, at int, err error) {
 	for ; ; i++ {
 		if !s.has(i, 1) {
@@ -258,7 +258,7 @@ func (s *scanner) readStart(t *token) error {
 	e := s.element(s.buf[s.at+1 : end])
 	switch {
 	case len(s.open) == 0 && s.rooted:
-		return s.bad("<%s> behind the end", e)
+		return s.bad("<%s> after the end", e)
 	case len(s.open) == maxDepth:
 		return s.bad("elements nested deeper than %d", maxDepth)
 	}

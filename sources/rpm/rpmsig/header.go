@@ -74,7 +74,7 @@ func sizes(intro []byte) (n int, err error) {
 	return int(entries)*entrySize + int(data), nil
 }
 
-// parseHeader reads a header as it stands in the file, its intro included. The
+// parseHeader reads a header as it is in the file, its intro included. The
 // first of two entries of one tag counts, as in rpm.
 func parseHeader(blob []byte) (*header, error) {
 	entries := int(binary.BigEndian.Uint32(blob[8:]))
@@ -84,7 +84,7 @@ func parseHeader(blob []byte) (*header, error) {
 		tag := binary.BigEndian.Uint32(index)
 		e := entry{binary.BigEndian.Uint32(index[4:]), binary.BigEndian.Uint32(index[8:]), binary.BigEndian.Uint32(index[12:])}
 		if e.offset > uint32(len(data)) {
-			return nil, fmt.Errorf("header entry %d lies behind its end", tag)
+			return nil, fmt.Errorf("header entry %d is beyond its end", tag)
 		}
 		if _, ok := h.entries[tag]; !ok {
 			h.entries[tag] = e

@@ -107,7 +107,7 @@ func (v *Verifier) advance() (err error) {
 			return err
 		}
 		if v.stage == atSigIntro {
-			n = (n + 7) &^ 7 // the header behind it is aligned
+			n = (n + 7) &^ 7 // the header after it is aligned
 		}
 		v.stage++
 		if v.need += n; n == 0 {

@@ -162,7 +162,7 @@ type Entry struct {
 	Data             []byte
 }
 
-// change takes entries off whose tags stand in changes, and adds those of changes
+// change removes entries whose tags are in changes, and adds those of changes
 // that have Data.
 func change(entries, changes []Entry) []Entry {
 	for _, c := range changes {

@@ -1,0 +1,84 @@
+package archtest
+
+import (
+	"go/ast"
+	"go/token"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// dialect are words that readers of this code stumbled over, because the field uses others,
+// with the ones to use. docs and tests are not looked at.
+func dialect() map[string]*regexp.Regexp {
+	word := func(pattern string) *regexp.Regexp { return regexp.MustCompile(`(?i)\b(?:` + pattern + `)\b`) }
+	return map[string]*regexp.Regexp{
+		"again, or a new one": word(`anew`),
+		"next to":             word(`beside`),
+		"is, or is stored at": word(`lies|lay in`),
+		"is, or is listed in": word(`stood|stands? (?:alone|as it|at|before|behind|between|in|next|on|there)`),
+		"after, or follows":   word(`behind`),
+		"makes sure that":     word(`sees? to (?:it|that)`),
+		"writes a note":       word(`leaves? word`),
+		"becomes, or sees":    word(`comes? to know|comes to the same`),
+		"is wanted of":        word(`asked of (?:it|them|the)`),
+	}
+}
+
+// proper are uses of these words that the field has too: a server behind a proxy, and what
+// stands in for another.
+var proper = regexp.MustCompile(`(?i)\bbehind (?:a proxy|a relay|git http-backend|one address)\b|\bBehind tells\b|\bstands? in for\b`)
+
+// foreign finds the words of the dialect in the comments and the texts of a file.
+func (f *file) foreign() (found []string) {
+	look := func(n ast.Node, text string) {
+		text = proper.ReplaceAllString(strings.ReplaceAll(text, "\n// ", " "), "")
+		for better, words := range dialect() {
+			if word := words.FindString(text); word != "" {
+				found = append(found, f.at(n)+": "+word+": better: "+better)
+			}
+		}
+	}
+	for _, group := range f.ast.Comments {
+		for _, c := range group.List {
+			look(c, c.Text)
+		}
+	}
+	ast.Inspect(f.ast, func(n ast.Node) bool {
+		if text, ok := n.(*ast.BasicLit); ok && text.Kind == token.STRING && strings.Contains(text.Value, " ") {
+			look(n, text.Value)
+		}
+		return true
+	})
+	return found
+}
+
+// TestProse: comments, errors and messages are written in the words of the field.
+func TestProse(t *testing.T) {
+	for _, f := range load(t).files {
+		if f.test {
+			continue
+		}
+		for _, why := range f.foreign() {
+			t.Error(why)
+		}
+	}
+}
+
+// TestProseIsSeen: what TestProse looks for is found where it is.
+func TestProseIsSeen(t *testing.T) {
+	for text, want := range map[string]int{
+		"// a lies beside b and stands in c.\nvar a int":        3,
+		"// a is next to b, understands c and relies on d.":     0,
+		"// a mirror behind a proxy, and the file behind it.":   1,
+		"// a mirror behind a proxy.":                           0,
+		"func f() { /* made anew */ }":                          1,
+		"var e = errors.New(\"nothing stands there\")":          1,
+		"var e = map[string]int{\"behind\": 1}":                 0,
+		"var e = errors.New(`the rest is left behind` + \"x\")": 1,
+	} {
+		if got := parse(t, text).foreign(); len(got) != want {
+			t.Errorf("%s: %q, want %d", text, got, want)
+		}
+	}
+}
