@@ -39,7 +39,10 @@ func testImages(t *testing.T, f mirror, start startFunc) {
 	blob := "v2/" + name + "/blobs/" + digest("blob")
 	files[blob] = File{Content: "blob"}
 	long := "sha512:" + strings.Repeat("0123456789abcdef", 8)
-	files["v2/"+name+"/manifests/"+long] = File{Content: old, MediaType: imageType}
+	_, byHand := f.(*Fixture)
+	if byHand { // import takes digests of SHA-256 alone
+		files["v2/"+name+"/manifests/"+long] = File{Content: old, MediaType: imageType}
+	}
 	f.Publish(files)
 	s := start(t, f.Path())
 	checkDigest := func(path, digest string) {
@@ -56,7 +59,9 @@ func testImages(t *testing.T, f mirror, start startFunc) {
 	checkDigest("manifests/1.0", digest(old))
 	checkDigest("manifests/latest", digest(old))
 	checkDigest("manifests/"+digest(old), digest(old))
-	checkDigest("manifests/"+long, long)
+	if byHand {
+		checkDigest("manifests/"+long, long)
+	}
 	checkDigest("blobs/"+digest("blob"), digest("blob"))
 
 	files = second()
