@@ -146,6 +146,25 @@ func reachNotes(targets []*arrival) (notes []string) {
 	return slices.Clip(notes)
 }
 
+// listsAtHand is setOf where a delta's lists may be missing.
+func listsAtHand(b *verify.Bundle) reach.Set {
+	s := setOf(b)
+	files := s.Files
+	s.Files = func(i int) iter.Seq2[bundle.File, error] {
+		return func(yield func(bundle.File, error) bool) {
+			for f, err := range files(i) {
+				if errors.Is(err, bundle.ErrIncomplete) {
+					err = reach.ErrNotAtHand
+				}
+				if !yield(f, err) {
+					return
+				}
+			}
+		}
+	}
+	return s
+}
+
 // maxExamined bounds the key files and client files of one bundle that Examine holds in
 // memory: what package reach allows a set of both.
 const maxExamined = 128 << 20 // bytes
@@ -155,11 +174,7 @@ const maxExamined = 128 << 20 // bytes
 // none) it says what an import into it would besides. It is the command verify, after
 // verify.Open.
 func Examine(ctx context.Context, b *verify.Bundle, m *Mirror, o verify.StreamOptions) error {
-	survey, err := reach.Look(setOf(b))
-	if errors.Is(err, bundle.ErrIncomplete) {
-		b.Note(nil, "", 0, "what the set may have: not all lists are here")
-		return b.Check(ctx, o)
-	}
+	survey, err := reach.Look(listsAtHand(b))
 	if err != nil {
 		return err
 	}
@@ -187,7 +202,7 @@ func Examine(ctx context.Context, b *verify.Bundle, m *Mirror, o verify.StreamOp
 	}
 	var absent []string
 	if n := len(survey.NotJudged()); n > 0 {
-		absent = []string{fmt.Sprintf("the content of %d key files and client files, which is not here", n)}
+		absent = []string{fmt.Sprintf("what the set may have: %d key files, client files or lists are not here", n)}
 	}
 	b.Note(wrong, "key files and client files", int64(len(survey.Contents())), absent...)
 	return errors.Join(err, wrong)

@@ -10,6 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/settest"
 	"github.com/gapbundle/gapbundle/unpack"
+	"github.com/gapbundle/gapbundle/verify"
 )
 
 // attack is what beta's exporter does with its key, and what is said of it.
@@ -118,7 +119,7 @@ func TestASetsReach(t *testing.T) {
 	for name, a := range attacks() {
 		t.Run(name, func(t *testing.T) {
 			c := w.Content(settest.Beta)
-			c.Options.Base = 1
+			c.Options.Full = true // verify without a mirror has every list then
 			a.do(c)
 			bad := w.Export(c)
 			w.Reopen(unpack.Options{DryRun: true})
@@ -126,6 +127,11 @@ func TestASetsReach(t *testing.T) {
 				t.Errorf("dry run: %v, refused there: %v", err, a.dry)
 			}
 			w.Reopen(unpack.Options{})
+			for _, m := range []*unpack.Mirror{w.Mirror, nil} {
+				if err := examined(t, w, m, bad.Dirs); !errors.Is(err, a.class) {
+					t.Errorf("verify, with a mirror %v: %v", m != nil, err)
+				}
+			}
 			res, err := w.Import(bad.Dirs...)
 			if !errors.Is(err, a.class) {
 				t.Fatalf("%v, want %v", err, a.class)
@@ -157,6 +163,34 @@ func TestASetsReach(t *testing.T) {
 	if _, err := w.Check(t.Context(), unpack.CheckOptions{}); err != nil {
 		t.Error(err)
 	}
+}
+
+// examined is what the command verify says, with a mirror or without.
+func examined(t *testing.T, w *settest.World, m *unpack.Mirror, paths []string) error {
+	t.Helper()
+	policy, err := w.Policy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	readers, err := bundle.Discover(paths)
+	if err != nil || len(readers) != 1 {
+		t.Fatal(err)
+	}
+	defer readers[0].Close()
+	o := verify.Options{Policy: policy, Now: w.Now, CheckKnown: true}
+	if m != nil {
+		o.Receiver = m.Receiver()
+	}
+	b, _, err := verify.Open(t.Context(), readers[0], o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	err = unpack.Examine(t.Context(), b, m, verify.StreamOptions{})
+	if (err == nil) != (len(b.Report().Findings) == 0) {
+		t.Errorf("report %q, %v", b.Report().Findings, err)
+	}
+	return err
 }
 
 // TestWhatARootAllows: unsigned packages are in order where the root says that the source

@@ -72,8 +72,6 @@ func (b *Bundle) Note(wrong error, checked string, n int64, notChecked ...string
 		b.report.notChecked(what)
 	}
 	if wrong != nil {
-		for _, line := range strings.Split(wrong.Error(), "\n") {
-			b.report.Findings = append(b.report.Findings, line)
-		}
+		b.report.Findings = append(b.report.Findings, strings.Split(wrong.Error(), "\n")...)
 	}
 }

@@ -162,13 +162,18 @@ func (c *client) address(rest string) *bundle.Repository {
 		if web != r.Mount && !strings.HasPrefix(web, r.Mount+"/") {
 			continue
 		}
-		if r.Mount == keysMount && !c.published[web] {
+		if r.Mount == keysMount && !c.isKey(web) {
 			c.wrong("the address %s%.200s: the set publishes no such key file", baseMark, rest)
 		}
 		return r
 	}
 	c.wrong("the address %s%.200s: below no mount of the set", baseMark, rest)
 	return nil
+}
+
+// isKey reports whether a web path is a key file of the set, as far as is known here.
+func (c *client) isKey(web string) bool {
+	return c.published[web] || c.noKeys && strings.HasPrefix(web, keysMount+"/")
 }
 
 // isSteps reports whether a path has a component that leads upwards, escaped or not.

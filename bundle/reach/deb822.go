@@ -100,7 +100,7 @@ func (c *client) signedBy(value string) {
 	for _, key := range all {
 		name, isFile := strings.CutPrefix(key, keyrings)
 		fingerprint := strings.ToUpper(strings.TrimSuffix(key, "!"))
-		if !(isFile && c.published[keysMount+"/"+name]) && !c.Survey.keys.declared[fingerprint] {
+		if !(isFile && c.isKey(keysMount+"/"+name)) && !c.Survey.keys.declared[fingerprint] {
 			c.wrong("Signed-By: %.200s: want %sFILE of a file below %s/ of the set", key, keyrings, keysMount)
 		}
 	}

@@ -28,6 +28,7 @@ type Set struct {
 	Keys         []bundle.PublishedKey
 	Repositories []bundle.Repository
 	// Files is the list of a repository, by its index; it may be read more than once.
+	// It yields ErrNotAtHand where the list cannot be had here.
 	Files func(repository int) iter.Seq2[bundle.File, error]
 }
 
@@ -36,7 +37,8 @@ type Set struct {
 // content cannot be had here.
 type Open func(f bundle.File) ([]byte, error)
 
-// ErrNotAtHand is for an Open on a side that has not all content.
+// ErrNotAtHand is for a side that has not all lists or not all content. What would be
+// compared with that is not judged.
 var ErrNotAtHand = errors.New("not at hand here")
 
 // Rules numbers the rules of this package: what was judged by fewer is judged again
@@ -79,7 +81,8 @@ type Survey struct {
 	errs    []error
 	allowed []string
 	scripts []string
-	absent  []string // paths of files that were not at hand
+	absent  []string // files and lists that were not at hand
+	noKeys  bool     // the list of key files was not
 }
 
 // Look reads the lists of a set once. The error is of reading them; what is wrong with
@@ -93,7 +96,9 @@ func Look(of Set) (*Survey, error) {
 			return nil, err
 		}
 	}
-	s.lookAtKeys()
+	if !s.noKeys {
+		s.lookAtKeys()
+	}
 	return s, nil
 }
 
@@ -101,6 +106,11 @@ func Look(of Set) (*Survey, error) {
 func (s *Survey) look(repository int) error {
 	r := &s.set.Repositories[repository]
 	for f, err := range s.set.Files(repository) {
+		if errors.Is(err, ErrNotAtHand) {
+			s.absent = append(s.absent, r.Mount)
+			s.noKeys = s.noKeys || r.Mount == keysMount
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -156,7 +166,8 @@ func (s *Survey) Allowed() []string { return s.allowed }
 // do is the exporter's word.
 func (s *Survey) Scripts() []string { return s.scripts }
 
-// NotJudged are, after Judge, the web paths of the files that were not at hand.
+// NotJudged are, after Judge, the web paths of the files that were not at hand, and the
+// mounts whose lists were not.
 func (s *Survey) NotJudged() []string { return s.absent }
 
 // read opens a file; nil without an error: it is not at hand.

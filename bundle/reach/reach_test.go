@@ -11,10 +11,10 @@ import (
 
 // setOf is a set with sources of apt and rpm, images, and one client file.
 func setOf(files map[string][]bundle.File) Set {
-	s := Set{Name: "site"}
-	for _, r := range []bundle.Repository{{Name: "debs", Kind: "apt", Mount: "apt/debs"}, {Name: "rpms", Kind: "rpm", Mount: "rpm/rpms"}, {Name: "images", Kind: "oci", Mount: "v2"}, {Name: "_clients", Kind: "gapbundle", Mount: clientsMount}} {
-		s.Repositories = append(s.Repositories, r)
-	}
+	s := Set{Name: "site", Repositories: []bundle.Repository{
+		{Name: "debs", Kind: "apt", Mount: "apt/debs"}, {Name: "rpms", Kind: "rpm", Mount: "rpm/rpms"},
+		{Name: "images", Kind: "oci", Mount: "v2"}, {Name: "_clients", Kind: "gapbundle", Mount: clientsMount},
+	}}
 	s.Files = func(i int) iter.Seq2[bundle.File, error] {
 		return func(yield func(bundle.File, error) bool) {
 			for _, f := range files[s.Repositories[i].Mount] {

@@ -75,7 +75,7 @@ func (c *client) section(options []field) {
 		case o.name == "baseurl", slices.Contains(repoPlain, o.name):
 		case o.name == "gpgkey":
 			for _, key := range splitList(o.value) {
-				if web, ok := strings.CutPrefix(key, baseMark+"/"); !ok || !c.published[web] {
+				if web, ok := strings.CutPrefix(key, baseMark+"/"); !ok || !c.isKey(web) {
 					c.wrong("gpgkey %.200q: want %s/%s/FILE, a file of the set", key, baseMark, keysMount)
 				}
 			}

@@ -28,6 +28,10 @@ type world struct {
 	opened, plans              atomic.Int64
 	// public is the public address of every repository.
 	public string
+	// clients is the path and content of one more client file, keys what each source
+	// publishes.
+	clients [2]string
+	keys    func(source string) []sources.Key
 	// filled is the path of a file that has the mirror's address filled in.
 	filled string
 	// named gives a file a name; nil: none has one.
@@ -62,7 +66,11 @@ func (w *world) kind() sources.Kind {
 			for _, r := range repos {
 				fmt.Fprintf(&b, "%s/%s\n", sources.BaseMark, r.Mount)
 			}
-			return []sources.ClientFile{{Path: "mounts.txt", Content: []byte(b.String())}}, nil
+			files := []sources.ClientFile{{Path: "mounts.txt", Content: []byte(b.String())}}
+			if w.clients[0] != "" {
+				files = append(files, sources.ClientFile{Path: w.clients[0], Content: []byte(w.clients[1])})
+			}
+			return files, nil
 		},
 	}
 }
@@ -86,6 +94,9 @@ func (m memory) Plan(_ context.Context, env *sources.Env) (*sources.Plan, error)
 				return nil, err
 			}
 			r.Public = []sources.Public{public}
+		}
+		if m.w.keys != nil {
+			r.Keys = m.w.keys(s.Name)
 		}
 		if m.w.late != nil {
 			r.Late = m.w.index
