@@ -57,12 +57,15 @@ func (w *Writer) SignReceipt(b *verify.Bundle) ([]byte, error) {
 	for _, signer := range b.Signers() {
 		r.Signers = append(r.Signers, signer.ID)
 	}
+	var unpinned int64
 	for _, repo := range m.Repositories {
 		r.Files += repo.Count
 		r.Bytes += repo.Bytes
+		unpinned += repo.Unpinned
 	}
 	r.Checks = []bundle.CheckCount{
 		{Name: "files", Count: r.Files},
+		{Name: "files not pinned", Count: unpinned},
 		{Name: "repositories", Count: int64(len(m.Repositories))},
 		{Name: "signatures", Count: int64(len(b.Signers()))},
 		{Name: "volumes", Count: r.Volumes},
