@@ -20,7 +20,7 @@ const (
 	// absentKey has what an index leads to and is not carried, because its
 	// platform was not chosen: "<hex>=<platform>", separated by ','.
 	absentKey = "absent"
-	// lostAttestation is there for the platform of an attestation that the registry
+	// lostAttestation is written there in place of the platform of an attestation that the registry
 	// does not have.
 	lostAttestation = "attestation"
 	// platformsKey has the choice that was made; without it: all.
