@@ -98,6 +98,9 @@ func IsPlain(r rune) bool {
 // CheckText reports whether a signed text is UTF-8 and has plain characters alone.
 // Errors match ErrMalformed.
 func CheckText(s string) error {
+	if isPlainASCII(s) {
+		return nil
+	}
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("text %.80q: not UTF-8: %w", s, ErrMalformed)
 	}

@@ -13,7 +13,7 @@ import (
 
 func TestSuite(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind()},
+		Kinds: sources.Kinds{Kind()}, Counted: "packages",
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			a := newArchive(t, dir)
 			a.publish()
@@ -66,8 +66,8 @@ func TestSuite(t *testing.T) {
 // with what they depend on.
 func TestSuiteRebuilt(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind()},
-		Site:  true, FirstAlone: true,
+		Kinds: sources.Kinds{Kind()}, Counted: "packages",
+		Site: true, FirstAlone: true,
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			r := newTwoReleases(t, dir)
 			return &sourcetest.Upstream{

@@ -47,14 +47,7 @@ type namer struct {
 // add adds the entries of an artifact, whose line of the file list is f.
 func (n *namer) add(f *bundle.File, e *bundle.Evidence, entries sources.EntryList) error {
 	for entry := range entries.All() {
-		line := bundle.Entry{
-			Arch: entry.Arch, Digest: f.Digest, Fixes: entry.Fixes, Group: entry.Group, Licence: entry.Licence, Name: entry.Name, Origin: e.Origin,
-			Path: f.Path, Reason: e.Reason, Revision: entry.Revision, Size: entry.Size, Source: entry.Source, Summary: entry.Summary,
-			Type: entry.Type, Version: entry.Version, Vouched: e.Vouched,
-		}
-		if line.Size == 0 {
-			line.Size = max(f.Size, 0)
-		}
+		line := entryLine(f, e, &entry)
 		if err := n.check(line); err != nil {
 			// The class is upstream's: the names are.
 			return fmt.Errorf("source %s, %s: %s: %w", n.source, f.Path, err.Error(), fetch.ErrUpstream)
@@ -65,6 +58,31 @@ func (n *namer) add(f *bundle.File, e *bundle.Evidence, entries sources.EntryLis
 			if err := n.spill(); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// entryLine is the line of a contents list for an entry of an artifact.
+func entryLine(f *bundle.File, e *bundle.Evidence, entry *sources.Entry) bundle.Entry {
+	line := bundle.Entry{
+		Arch: entry.Arch, Digest: f.Digest, Fixes: entry.Fixes, Group: entry.Group, Licence: entry.Licence, Name: entry.Name, Origin: e.Origin,
+		Path: f.Path, Reason: e.Reason, Revision: entry.Revision, Size: entry.Size, Source: entry.Source, Summary: entry.Summary,
+		Type: entry.Type, Version: entry.Version, Vouched: e.Vouched,
+	}
+	if line.Size == 0 {
+		line.Size = max(f.Size, 0)
+	}
+	return line
+}
+
+// checkEntries checks what a planned artifact is called, whose digest may not be known yet.
+func checkEntries(a *sources.Artifact) error {
+	for entry := range a.Entries.All() {
+		line := entryLine(&a.File, &a.Evidence, &entry)
+		line.Digest, line.Size = bundle.Digest{1}, max(0, entry.Size)
+		if err := line.Check(); err != nil {
+			return err
 		}
 	}
 	return nil

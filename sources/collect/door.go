@@ -60,7 +60,7 @@ func (d *door) pass(p *placed) bool {
 }
 
 // checkTexts refuses texts that would draw on the terminal of whoever reads the lists:
-// reasons have names of upstream's in them.
+// reasons and entries have names of upstream's in them.
 func checkTexts(a *sources.Artifact) error {
 	for _, text := range []string{a.Evidence.Origin, a.Evidence.Reason} {
 		if err := bundle.CheckText(text); err != nil {
@@ -74,7 +74,7 @@ func checkTexts(a *sources.Artifact) error {
 			}
 		}
 	}
-	return nil
+	return checkEntries(a)
 }
 
 func (d *door) add(err error) {

@@ -44,7 +44,7 @@ func (r *release) publish() string {
 
 func TestSuite(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind()}, FirstAlone: true,
+		Kinds: sources.Kinds{Kind()}, Counted: "files", FirstAlone: true,
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			alice, eve := plantest.NewSigner(t, "alice", 0), plantest.NewSigner(t, "eve", 0)
 			r := &release{

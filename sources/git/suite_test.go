@@ -44,7 +44,7 @@ func pgpKey(t *testing.T, name string) func(text string) string {
 
 func TestSuite(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind()}, FirstAlone: true,
+		Kinds: sources.Kinds{Kind()}, Counted: "refs", FirstAlone: true,
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			host := gittest.NewHost(t, true)
 			objects := host.LFS()

@@ -14,7 +14,7 @@ import (
 // TestSuite runs the shared suite without images: no package is read by a plan.
 func TestSuite(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind(), oci.Kind()},
+		Kinds: sources.Kinds{Kind(), oci.Kind()}, Counted: "charts",
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			w := newWorld(t, dir)
 			w.simple("app", "1.0.0", "quay.io/a/b:c")
@@ -55,7 +55,7 @@ func TestSuite(t *testing.T) {
 func TestSuiteImages(t *testing.T) {
 	program := helmtest.Program(t)
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind(), oci.Kind()}, Program: program,
+		Kinds: sources.Kinds{Kind(), oci.Kind()}, Counted: "charts", Program: program,
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			w := withRegistry(t, dir)
 			layer := w.image("team/app", "v1")

@@ -14,7 +14,7 @@ import (
 
 func TestSuite(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind()}, FirstAlone: true,
+		Kinds: sources.Kinds{Kind()}, Counted: "tags", FirstAlone: true,
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			w := newWorld(t, dir)
 			amd := w.image("team/app", "amd64", "base", "one")

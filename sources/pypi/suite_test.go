@@ -43,7 +43,7 @@ func (w *world) payload() map[string][]byte {
 
 func TestSuite(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds:   sources.Kinds{Kind()},
+		Kinds: sources.Kinds{Kind()}, Counted: "files",
 		Renamed: true,
 		New: func(t *testing.T, _ string) *sourcetest.Upstream {
 			w := newWorld(t).add(

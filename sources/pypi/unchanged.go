@@ -29,6 +29,9 @@ func (r *reader) record(mark string, notes []string) ([]byte, error) {
 // recalled returns the record of the base, if everything that the plan is a
 // function of is what it was: then the base is the plan. nil: it is not.
 func (e *entry) recalled(ctx context.Context, env *sources.Env, w *wanted) (*pages.Record, []byte, error) {
+	if _, named := env.Entries(e.name); !named { // the base does not say what its files are called
+		return nil, nil, nil
+	}
 	cursor := env.Cursor(e.name)
 	defer cursor.Close()
 	at, ok, err := cursor.Lookup(pages.RecordPath)

@@ -13,7 +13,7 @@ import (
 
 func TestSuite(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind()},
+		Kinds: sources.Kinds{Kind()}, Counted: "packages",
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			return newTwoReleases(t, dir).upstream("", "")
 		},
@@ -24,8 +24,8 @@ func TestSuite(t *testing.T) {
 // they depend on.
 func TestSuiteRebuilt(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind()},
-		Site:  true, FirstAlone: true,
+		Kinds: sources.Kinds{Kind()}, Counted: "packages",
+		Site: true, FirstAlone: true,
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			return newTwoReleases(t, dir).upstream("  architectures: [x86_64]\n  packages: [hello, data]\n", "  architectures: [x86_64]\n  packages: data\n")
 		},

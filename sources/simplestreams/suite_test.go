@@ -15,8 +15,8 @@ func TestSuiteVerbatim(t *testing.T) { suite(t, false) }
 
 func suite(t *testing.T, site bool, options ...string) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind()},
-		Site:  site,
+		Kinds: sources.Kinds{Kind()}, Counted: "versions",
+		Site: site,
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			m := newMirror(t, dir)
 			noble := productName("24.04", "amd64", "ga")

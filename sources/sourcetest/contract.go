@@ -39,6 +39,10 @@ func hostilePlans(t *testing.T, s Suite) {
 		"2^53-1":       {sized(bundle.MaxInteger), "size 9007199254740991"},
 		"above 16 TiB": {sized(collect.MaxArtifact + 1), "at most 17592186044416"},
 		"twice":        {func(a sources.Artifact) []sources.Artifact { return []sources.Artifact{a, a} }, "listed twice"},
+		"draws":        {named(sources.Entry{Name: "a\x1b[2Jb", Type: bundle.TypeFile}), "U+001B"},
+		"turns":        {named(sources.Entry{Name: "a", Version: "1\u202e2", Type: bundle.TypeFile}), "U+202E"},
+		"no name":      {named(sources.Entry{Type: bundle.TypeFile}), "no name"},
+		"a long name":  {named(sources.Entry{Name: strings.Repeat("a", bundle.MaxEntryText+1), Type: bundle.TypeFile}), "1025 bytes"},
 		"outside": {func(a sources.Artifact) []sources.Artifact {
 			a.File.Path = "../" + a.File.Path
 			return []sources.Artifact{a}
@@ -78,6 +82,14 @@ func hostilePlans(t *testing.T, s Suite) {
 func sized(size int64) func(sources.Artifact) []sources.Artifact {
 	return func(a sources.Artifact) []sources.Artifact {
 		a.File.Size = size
+		return []sources.Artifact{a}
+	}
+}
+
+// named calls an artifact something else.
+func named(e sources.Entry) func(sources.Artifact) []sources.Artifact {
+	return func(a sources.Artifact) []sources.Artifact {
+		a.Entries = sources.NewEntries(e)
 		return []sources.Artifact{a}
 	}
 }

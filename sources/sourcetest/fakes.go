@@ -148,6 +148,7 @@ func manifestFiles(env *sources.Env, url string, m *Manifest) iter.Seq2[sources.
 				File:     bundle.File{Path: "files/" + p, Size: -1, Digest: m.Files[p]},
 				Evidence: bundle.Evidence{Origin: base(url) + p, Vouched: bundle.VouchedIndex, Reason: "in the manifest"},
 				Open:     download(env, base(url)+p),
+				Entries:  sources.NewEntries(sources.Entry{Name: p, Type: bundle.TypeFile}),
 			}
 			if !yield(a, nil) {
 				return
@@ -315,6 +316,7 @@ func (p parcels) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 				File:      bundle.File{Path: name, Size: -1},
 				Evidence:  bundle.Evidence{Origin: url, Vouched: bundle.VouchedNone, Reason: "named"},
 				Validator: meta.Validator(), Open: download(env, url),
+				Entries: sources.NewEntries(sources.Entry{Name: name, Type: bundle.TypeFile}),
 			})
 		}
 		public, err := bundle.ParsePublic(p.options[i].Base, "")

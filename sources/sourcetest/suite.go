@@ -36,6 +36,9 @@ type Suite struct {
 	// it, as of two that have their files at one place.
 	FirstAlone bool
 
+	// Counted is the number of Check that counts what the kind has entries for.
+	Counted string
+
 	key  keyPair
 	site keyPair // if Site is set
 }
@@ -101,6 +104,7 @@ func Run(t *testing.T, s Suite) {
 		{"hold and only", holding},
 		{"shared content", sharing},
 		{"client files", clientFiles},
+		{"names", names},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
 	}
