@@ -95,7 +95,10 @@ func TestKeyFilesOfHostileBundles(t *testing.T) {
 		more  []bundletest.Repository
 		want  []string // in the error
 		dry   bool     // the lists alone show it
+		entry []string // of extra.asc
 	}{
+		"more keys than the entry says":             {files: with("extra.asc", debian.Armored+"\n"+other.Armored), entry: []string{debian.Fingerprint}, want: []string{"keys/extra.asc", debian.Fingerprint, other.Fingerprint}},
+		"fewer keys than the entry says":            {files: with("extra.asc", debian.Armored), entry: []string{debian.Fingerprint, other.Fingerprint}, want: []string{"keys/extra.asc", other.Fingerprint}},
 		"another key under a trusted fingerprint":   {files: with("debian.asc", evil.Armored), want: []string{"keys/debian.asc", debian.Fingerprint, evil.Fingerprint}},
 		"another key of version 6":                  {files: with("six.asc", evil6.Armored), want: []string{"keys/six.asc", six.Fingerprint, evil6.Fingerprint}},
 		"a file that no entry names":                {files: with("unlisted.asc", evil.Armored), want: []string{"keys/unlisted.asc", "no entry names"}, dry: true},
@@ -126,7 +129,7 @@ func TestKeyFilesOfHostileBundles(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := r.served()
-			bad := e.Export(t, append(keyed(c.files), c.more...), keyedOptions(declared...))
+			bad := e.Export(t, append(keyed(c.files, map[string]map[string]string{"extra.asc": reach.Entry(c.entry)}), c.more...), keyedOptions(declared...))
 			r.reopen(unpack.Options{DryRun: true})
 			if _, err := r.Receive(t.Context(), bad.Dirs, unpack.ImportOptions{}); (err != nil) != c.dry {
 				t.Errorf("dry run: %v, refused there: %v", err, c.dry)
