@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -123,20 +122,7 @@ func inspectContents(asJSON bool, out io.Writer, r *bundle.Reader) error {
 	if err != nil {
 		return err
 	}
-	absent := []string{}
-	repos = slices.DeleteFunc(repos, func(repo contents.Repository) bool {
-		if repo.Entries == nil {
-			return true
-		}
-		for _, err := range repo.Entries() {
-			if errors.Is(err, bundle.ErrIncomplete) {
-				absent = append(absent, repo.Name)
-				return true
-			}
-			break
-		}
-		return false
-	})
+	repos, absent := carriedLists(repos)
 	if asJSON {
 		return contentsJSON(out, repos, absent)
 	}
@@ -153,6 +139,27 @@ func inspectContents(asJSON bool, out io.Writer, r *bundle.Reader) error {
 		fmt.Fprintf(out, "contents lists that are not carried, because the receiver has them: %s\n", strings.Join(absent, ", "))
 	}
 	return err
+}
+
+// carriedLists leaves out the repositories whose contents list a bundle does not carry, and
+// returns their names: the receiver has those lists.
+func carriedLists(repos []contents.Repository) (carried []contents.Repository, absent []string) {
+	absent = []string{}
+	for _, repo := range repos {
+		there := true
+		if repo.Entries != nil {
+			for _, err := range repo.Entries() {
+				there = !errors.Is(err, bundle.ErrIncomplete)
+				break
+			}
+		}
+		if there {
+			carried = append(carried, repo)
+		} else {
+			absent = append(absent, repo.Name)
+		}
+	}
+	return carried, absent
 }
 
 func contentsJSON(out io.Writer, repos []contents.Repository, absent []string) error {

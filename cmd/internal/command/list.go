@@ -94,6 +94,12 @@ func list(c *cli.Context, o *Output, spec func(*cli.Context, *Output) (*Listed, 
 			o.Log.Warn(fmt.Sprintf("repository %s: has no contents list, because its bundle was made by an earlier version of gapbundle; the next export brings one", r.Name))
 		}
 	}
+	if l.State == stateUnverified {
+		var absent []string
+		if s.repos, absent = carriedLists(s.repos); len(absent) > 0 {
+			o.Log.Warn("not on this medium, because the receiver has them: the contents lists of " + strings.Join(absent, ", "))
+		}
+	}
 	if err := s.print(o, l.State); err != nil || s.printed > 0 {
 		return err
 	}
