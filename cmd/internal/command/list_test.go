@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
 
@@ -51,6 +52,48 @@ func TestArchitectures(t *testing.T) {
 		}
 		if got := s.allowsArch(x.arch); got != x.want {
 			t.Errorf("--arch %q, %q: %t", x.wanted, x.arch, got)
+		}
+	}
+}
+
+// TestSearch: the newest version of each architecture and part, unless all are wanted; a
+// kind without an order of versions has no newest one.
+func TestSearch(t *testing.T) {
+	thing := func(name, typ, version, arch string, rank int64) bundle.Entry {
+		return bundle.Entry{Name: name, Type: typ, Version: version, Arch: arch, Rank: rank, Path: name + version + arch}
+	}
+	repo := func(name string, entries ...bundle.Entry) contents.Repository {
+		return contents.Repository{Set: "demo", Name: name, Kind: "apt", Entries: func() iter.Seq2[bundle.Entry, error] {
+			return func(yield func(bundle.Entry, error) bool) {
+				for _, e := range entries {
+					if !yield(e, nil) {
+						return
+					}
+				}
+			}
+		}}
+	}
+	repos := []contents.Repository{
+		repo("debian", thing("bash", "deb", "1", "amd64", 2), thing("bash", "deb", "2", "amd64", 1), thing("bash", "deb", "1", "arm64", 1), thing("bash", "dsc", "2", "", 1)),
+		repo("tags", thing("bash", "image", "latest", "", 0), thing("bash", "image", "v1", "", 0)),
+	}
+	for want, s := range map[string]search{
+		"2/amd64 1/arm64 2/ latest/ v1/":         {},
+		"1/amd64 2/amd64 1/arm64 2/ latest/ v1/": {all: true},
+		"2/amd64 1/arm64":                        {types: []string{"deb"}},
+		"1/amd64 2/amd64":                        {types: []string{"deb"}, archs: []string{"amd64"}, all: true},
+		"2/ latest/ v1/":                         {types: []string{"dsc", "image"}},
+	} {
+		s.repos = repos
+		var got []string
+		for f, err := range s.found() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, f.Version+"/"+f.Arch)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
