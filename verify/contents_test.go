@@ -44,8 +44,8 @@ func TestContents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range b.Contents(0) {
-		t.Error("an entry of a bundle that has no contents lists")
+	for e, err := range b.Contents(0) {
+		t.Errorf("an entry of a bundle that has no contents lists: %+v, %v", e, err)
 	}
 }
 

@@ -254,8 +254,8 @@ func (r recorded) Files(repo string) iter.Seq2[sources.Recorded, error] {
 
 func (r recorded) Entries(repo string) (iter.Seq2[sources.NamedPath, error], bool) {
 	return func(yield func(sources.NamedPath, error) bool) {
-		for f := range r.tr.Files(repo) {
-			if e := r.tr.named[f.Path]; e != "" && !yield(sources.NamedPath{Path: f.Path, Entries: e}, nil) {
+		for f, err := range r.tr.Files(repo) {
+			if e := r.tr.named[f.Path]; (e != "" || err != nil) && !yield(sources.NamedPath{Path: f.Path, Entries: e}, err) {
 				return
 			}
 		}
