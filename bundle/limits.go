@@ -44,6 +44,10 @@ const (
 	MaxChecks = 65_536
 	// MaxFiles bounds the files of one bundle over all repositories.
 	MaxFiles = 20_000_000
+	// SomeFolders and FoldersPerFile bound the folders that the paths of a bundle need:
+	// so many, and so many more for each file. A path of 1,024 bytes has 512.
+	SomeFolders    = 4096
+	FoldersPerFile = 16
 	// MaxFilledSize bounds one filled file, and MaxFilled their number in one
 	// bundle: import writes all of them again whenever the address changes.
 	MaxFilledSize = 1 << 20 // bytes

@@ -48,6 +48,8 @@ type Result struct {
 	// Names are, for each set that is not in the same state as before, what was
 	// added, changed and removed by name.
 	Names []*contents.Summary `json:"names,omitempty"`
+	// Need is what the new bundles take of the file system, and what was free before.
+	Need *Need `json:"need,omitempty"`
 	// Notes are what the operator has to know.
 	Notes []string `json:"notes,omitempty"`
 	// Waiting are the repositories with files that are not published as long
@@ -70,8 +72,8 @@ func result(of *state.State, a *arrival, o state.Outcome) BundleResult {
 	return r
 }
 
-// unpublished are the results of a set of which nothing is published.
-func unpublished(of *state.State, c *choice, became state.Outcome, err error) []BundleResult {
+// unpublished are the results of a set: became is what became of its newest candidate.
+func unpublished(of *state.State, c *choice, became state.Outcome) []BundleResult {
 	var out []BundleResult
 	for _, a := range c.known {
 		out = append(out, result(of, a, state.AlreadyImported))
@@ -79,17 +81,19 @@ func unpublished(of *state.State, c *choice, became state.Outcome, err error) []
 	for _, a := range c.passed {
 		out = append(out, result(of, a, state.Superseded))
 	}
+	for _, f := range c.failed {
+		res := result(of, f.arrival, outcomeOf(f.err))
+		res.Reason = f.err.Error()
+		var missing *verify.MissingVolumesError
+		if errors.As(f.err, &missing) && missing.Name == f.Name() {
+			res.MissingVolumes = missing.Volumes
+		}
+		out = append(out, res)
+	}
 	for i, a := range c.candidates {
 		res := result(of, a, became)
 		if i > 0 {
 			res.Outcome = state.Superseded
-		}
-		if err != nil {
-			res.Reason = err.Error()
-		}
-		var missing *verify.MissingVolumesError
-		if errors.As(err, &missing) && missing.Name == a.Name() {
-			res.MissingVolumes = missing.Volumes
 		}
 		out = append(out, res)
 	}
@@ -100,11 +104,12 @@ func unpublished(of *state.State, c *choice, became state.Outcome, err error) []
 // is still published.
 func (r *importing) nothingNew(ctx context.Context, choices []*choice) error {
 	for _, c := range choices {
-		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, state.Pending, nil)...)
+		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, state.Pending)...)
 	}
 	r.excuse()
 	s, err := r.state.Settings()
-	if err != nil || r.options.BaseURL == "" || r.options.BaseURL == s.BaseURL {
+	refused := slices.ContainsFunc(r.res.Bundles, func(b BundleResult) bool { return b.Outcome == state.Refused })
+	if err != nil || refused || r.options.BaseURL == "" || r.options.BaseURL == s.BaseURL {
 		return err
 	}
 	g, err := r.publishBase(ctx, r.options.BaseURL)
@@ -116,9 +121,10 @@ func (r *importing) nothingNew(ctx context.Context, choices []*choice) error {
 
 // excuse adds the refusals that did not matter.
 func (r *importing) excuse() {
-	for _, f := range r.arrived.refused {
+	for _, f := range r.arrived.excused {
 		r.res.Bundles = append(r.res.Bundles, refusalResult(f))
 	}
+	r.arrived.excused = nil
 }
 
 // outcomeOf is what an error makes of the bundles it was met with.
@@ -134,27 +140,24 @@ func outcomeOf(err error) state.Outcome {
 	return state.Failed
 }
 
-// fail records what an import could not do.
-func (r *importing) fail(_ context.Context, choices []*choice, err error) error {
+// fail records an import that the machine did not let happen.
+func (r *importing) fail(choices []*choice, err error) error {
 	outcome := outcomeOf(err)
 	var entries []state.Entry
 	for _, c := range choices {
-		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, outcome, err)...)
 		if len(c.candidates) > 0 {
 			entries = append(entries, r.entry(c.candidates[0], outcome, err.Error()))
 		}
+		results := unpublished(r.state.State, c, outcome)
+		for i := range results {
+			if results[i].Outcome == outcome && results[i].Reason == "" {
+				results[i].Reason = err.Error()
+			}
+		}
+		r.res.Bundles = append(r.res.Bundles, results...)
 	}
 	r.excuse()
-	return r.state.Note(entries...)
-}
-
-func (r *importing) conflictEntries(choices []*choice, err error) (entries []state.Entry) {
-	for _, c := range choices {
-		if len(c.candidates) > 0 {
-			entries = append(entries, r.entry(c.candidates[0], state.Refused, err.Error()))
-		}
-	}
-	return entries
+	return errors.Join(r.recordFailures(choices), r.state.Note(entries...))
 }
 
 func (r *importing) entry(a *arrival, o state.Outcome, detail string) state.Entry {
@@ -165,8 +168,8 @@ func (r *importing) entry(a *arrival, o state.Outcome, detail string) state.Entr
 }
 
 // rehearse is importAll without a change.
-func rehearse(ctx context.Context, of *state.State, trees *tree.Trees, arrived *arrivals, keep int) (*Result, error) {
-	res := &Result{}
+func rehearse(ctx context.Context, m *Mirror, arrived *arrivals, keep int) (*Result, error) {
+	of, trees, res := m.state, m.trees, &Result{}
 	choices, unexcused := arrived.choices()
 	var errs []error
 	for _, f := range arrived.refused {
@@ -176,7 +179,7 @@ func rehearse(ctx context.Context, of *state.State, trees *tree.Trees, arrived *
 		errs = append(errs, f.err)
 	}
 	for _, c := range choices {
-		results := unpublished(of, c, state.Imported, nil)
+		results := unpublished(of, c, state.Imported)
 		for i := range results {
 			if len(c.candidates) > 0 && results[i].Name == c.candidates[0].Name() {
 				err := rehearseOne(of, c.candidates[0], len(arrived.all) > 1, &results[i])
@@ -190,8 +193,12 @@ func rehearse(ctx context.Context, of *state.State, trees *tree.Trees, arrived *
 		}
 		res.Bundles = append(res.Bundles, results...)
 	}
-	errs = append(errs, checkConflicts(of, trees, choices))
-	return res, errors.Join(errs...)
+	errs = append(errs, checkConflicts(of, m.trees, choices))
+	current, err := m.trees.Published()
+	if err == nil {
+		res.Need, err = measure(ctx, m.o, m.dir, of, m.blobs, current, choices)
+	}
+	return res, errors.Join(append(errs, err)...)
 }
 
 func (r *Result) rehearseNames(ctx context.Context, trees *tree.Trees, a *arrival, keep int) error {
@@ -279,7 +286,7 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 			p.then.Journal = append(p.then.Journal, r.entry(a, state.Superseded, ""))
 		}
 	}
-	for _, f := range r.arrived.refused {
+	for _, f := range r.arrived.excused {
 		p.then.Journal = append(p.then.Journal, refusalEntry(f, r.state.Now()))
 	}
 	if err := r.passOver(choices, &p.then); err != nil {
@@ -295,7 +302,7 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 	r.notePublished(g, targets)
 	r.noteNames(ctx, current, g)
 	for _, c := range choices {
-		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, state.Imported, nil)...)
+		r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, state.Imported)...)
 	}
 	r.excuse()
 	return err
@@ -413,4 +420,29 @@ func lapses(g *tree.Generation, now time.Time) []string {
 		}
 	}
 	return notes
+}
+
+// noteForward says of a bundle that was accepted before, and is not what is published,
+// how it is published again.
+func (r *importing) noteForward() error {
+	g, err := r.trees.Published()
+	if err != nil || g == nil {
+		return err
+	}
+	for i := range r.res.Bundles {
+		b := &r.res.Bundles[i]
+		if b.Outcome != state.AlreadyImported {
+			continue
+		}
+		t, err := r.state.Ratchet(b.Set)
+		if err != nil {
+			return err
+		}
+		if b.Sequence == t.Sequence {
+			if b.Reason, _, err = forward(r.trees.Trees, t, g.Set(b.Set)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -27,14 +26,9 @@ func (m *Mirror) Import(ctx context.Context, bundles []*verify.Bundle, o ImportO
 	for _, b := range bundles {
 		arrived.all = append(arrived.all, &arrival{Bundle: b})
 	}
-	slices.SortStableFunc(arrived.all, func(a, b *arrival) int {
-		if c := strings.Compare(a.set(), b.set()); c != 0 {
-			return c
-		}
-		return int(min(1, max(-1, a.sequence()-b.sequence())))
-	})
+	slices.SortStableFunc(arrived.all, compareArrivals)
 	if m.o.DryRun {
-		return rehearse(ctx, m.state, m.trees, arrived, o.Changes)
+		return rehearse(ctx, m, arrived, o.Changes)
 	}
 	err = m.write(ctx, func(w *writer) error {
 		if err := w.sweep(); err != nil {
@@ -64,7 +58,7 @@ func (w *writer) importAll(ctx context.Context, arrived *arrivals, o ImportOptio
 		}
 	}
 	r := &importing{writer: w, options: o, arrived: arrived, res: &Result{}}
-	err := r.run(ctx)
+	err := errors.Join(r.run(ctx), r.noteForward())
 	r.res.NewBytes = r.stored.Load()
 	if g, gerr := w.trees.Published(); gerr == nil && g != nil {
 		r.res.Files, r.res.Bytes = tree.Totals(g.Sets)
@@ -73,44 +67,119 @@ func (w *writer) importAll(ctx context.Context, arrived *arrivals, o ImportOptio
 	return r.res, err
 }
 
+// run publishes what can be published and returns what could not, each set by itself.
 func (r *importing) run(ctx context.Context) error {
 	choices, unexcused := r.arrived.choices()
-	if len(unexcused) > 0 {
-		return r.refuse(unexcused)
-	}
+	errs := []error{r.refuse(unexcused)}
 	if err := r.checkRatchets(choices); err != nil {
 		return err
 	}
-	if err := checkConflicts(r.state.State, r.trees.Trees, choices); err != nil {
-		return errors.Join(err, r.state.Note(r.conflictEntries(choices, err)...))
+	if err := r.settleConflicts(choices); err != nil {
+		return err
+	}
+	if err := r.checkSpace(ctx, choices); err != nil {
+		return errors.Join(err, r.fail(choices, err))
 	}
 	var targets []*arrival
-	var errs []error
 	for _, c := range choices {
 		target, err := r.choose(ctx, c)
 		if err != nil {
-			errs = append(errs, err)
-		} else if target != nil {
+			return errors.Join(err, r.fail(choices, err))
+		}
+		if target != nil {
 			targets = append(targets, target)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return errors.Join(err, r.fail(ctx, choices, err))
+	if err := r.publishTargets(ctx, choices, targets); err != nil {
+		return err
 	}
+	return errors.Join(append(errs, r.recordFailures(choices), r.discardFailed(ctx, choices))...)
+}
+
+// checkSpace refuses before anything is written what the file system has no room for.
+func (r *importing) checkSpace(ctx context.Context, choices []*choice) error {
+	current, err := r.trees.Published()
+	if err != nil {
+		return err
+	}
+	r.res.Need, err = measure(ctx, r.o, r.dir, r.state.State, r.blobs, current, choices)
+	var space *SpaceError
+	if err == nil || !errors.As(err, &space) || len(choices) < 2 {
+		return err
+	}
+	// A set that has no room by itself does not take it from the others.
+	for _, c := range choices {
+		_, alone := measure(ctx, r.o, r.dir, r.state.State, r.blobs, current, []*choice{c})
+		switch {
+		case alone == nil:
+		case errors.As(alone, &space):
+			c.drop(alone)
+		default:
+			return alone
+		}
+	}
+	r.res.Need, err = measure(ctx, r.o, r.dir, r.state.State, r.blobs, current, choices)
+	return err
+}
+
+// publishTargets publishes the targets together. Where something about one of them is in
+// the way, each is published by itself, so that it does no harm to the others.
+func (r *importing) publishTargets(ctx context.Context, choices []*choice, targets []*arrival) error {
 	if len(targets) == 0 {
 		return r.nothingNew(ctx, choices)
 	}
 	err := r.publishAll(ctx, choices, targets)
-	if errors.Is(err, bundle.ErrIncomplete) || errors.Is(err, bundle.ErrCorrupt) {
-		// The store does not have what was recorded as placed: read it again.
-		for _, t := range targets {
-			err = errors.Join(err, r.state.ForgetPlaced(t.Name()))
+	if err == nil || outcomeOf(err) == state.Failed {
+		return err
+	}
+	for _, t := range targets {
+		i := slices.IndexFunc(choices, func(c *choice) bool { return slices.Contains(c.candidates, t) })
+		alone := err
+		if len(targets) > 1 {
+			alone = r.publishAll(ctx, choices[i:i+1], []*arrival{t})
+		}
+		if alone == nil {
+			continue
+		}
+		if outcomeOf(alone) == state.Failed {
+			return alone
+		}
+		if errors.Is(alone, bundle.ErrIncomplete) || errors.Is(alone, bundle.ErrCorrupt) {
+			// The store does not have what was recorded as placed: read it again.
+			alone = errors.Join(alone, r.state.ForgetPlaced(t.Name()))
+		}
+		choices[i].drop(alone)
+	}
+	for _, c := range choices {
+		if !slices.ContainsFunc(targets, func(t *arrival) bool { return slices.Contains(c.candidates, t) }) {
+			r.res.Bundles = append(r.res.Bundles, unpublished(r.state.State, c, state.Pending)...)
 		}
 	}
-	return err
+	r.excuse()
+	return nil
 }
 
-// checkRatchets asks again, now that the lock is held.
+// recordFailures puts on record what could not be published, and returns the errors.
+func (r *importing) recordFailures(choices []*choice) error {
+	var errs []error
+	var entries []state.Entry
+	for _, c := range choices {
+		told := map[error]bool{}
+		for _, f := range c.failed {
+			if !told[f.err] {
+				told[f.err] = true
+				errs = append(errs, f.err)
+			}
+			entries = append(entries, r.entry(f.arrival, outcomeOf(f.err), f.err.Error()))
+		}
+	}
+	if len(entries) > 0 {
+		errs = append(errs, r.state.Note(entries...))
+	}
+	return errors.Join(errs...)
+}
+
+// checkRatchets asks again, now that the lock is held. The error is of reading them.
 func (r *importing) checkRatchets(choices []*choice) error {
 	for _, c := range choices {
 		t, err := r.state.Ratchet(c.set)
@@ -120,21 +189,59 @@ func (r *importing) checkRatchets(choices []*choice) error {
 		for _, a := range c.candidates {
 			switch {
 			case t.Stream != "" && t.Stream != a.Manifest().Stream:
-				return &verify.StreamError{Set: c.set, Have: t.Stream, Got: a.Manifest().Stream}
+				c.drop(&verify.StreamError{Set: c.set, Have: t.Stream, Got: a.Manifest().Stream})
 			case t.Has(a.Root()) || a.sequence() <= t.Sequence && !slices.Contains(a.Overrides(), verify.OverrideRollback):
-				return &verify.ReplayError{Set: c.set, Have: t.Sequence, Got: a.sequence()}
+				c.drop(&verify.ReplayError{Set: c.set, Have: t.Sequence, Got: a.sequence()})
+			}
+			if len(c.candidates) == 0 {
+				break
 			}
 		}
 	}
 	return nil
 }
 
+// settleConflicts gives up what could not be published together with the other sets.
+// Of two sets that come in one run and want the same place, the one that wants it
+// although another set has it already; where neither has it, both: nobody here knows
+// whose it is.
+func (r *importing) settleConflicts(choices []*choice) error {
+	for {
+		err := checkConflicts(r.state.State, r.trees.Trees, choices)
+		var conflict *tree.ConflictError
+		if err == nil || !errors.As(err, &conflict) {
+			return err
+		}
+		var both, alone []*choice
+		for _, c := range choices {
+			if slices.Contains(conflict.Sets[:], c.set) && len(c.candidates) > 0 {
+				both = append(both, c)
+				if checkConflicts(r.state.State, r.trees.Trees, []*choice{c}) != nil {
+					alone = append(alone, c)
+				}
+			}
+		}
+		if len(both) == 0 {
+			return err
+		}
+		if len(alone) > 0 {
+			both = alone
+		}
+		for _, c := range both {
+			c.drop(err)
+		}
+	}
+}
+
 // refuse puts refusals on record and gives their errors.
 func (r *importing) refuse(refused []refusal) error {
+	if len(refused) == 0 {
+		return nil
+	}
 	var errs []error
 	var entries []state.Entry
 	for _, f := range refused {
-		errs = append(errs, f.err)
+		errs = append(errs, f.named())
 		entries = append(entries, refusalEntry(f, r.state.Now()))
 		r.res.Bundles = append(r.res.Bundles, refusalResult(f))
 	}
@@ -175,21 +282,28 @@ func (w *writer) sweep() error {
 	return w.blobs.Sweep(func(d bundle.Digest) bool { return claimed[d] })
 }
 
-// choose places what is at hand of a set and gives the bundle that is to be
-// published, nil if there is none that is new. A candidate that nobody named
-// and that still lacks volumes is passed over for an older one.
+// choose places what is at hand of a set and returns the bundle that is to be published,
+// nil if there is none. A candidate that cannot be published is passed over for an older
+// one, and is a failure unless nobody named it and it still lacks volumes. An error is of
+// the machine, and ends the run.
 func (r *importing) choose(ctx context.Context, c *choice) (*arrival, error) {
 	for i, a := range c.candidates {
 		err := r.admit(ctx, a)
-		if err == nil {
+		switch {
+		case err == nil:
 			c.passed = append(c.passed, c.candidates[i+1:]...)
 			c.candidates = c.candidates[i : i+1]
 			return a, nil
-		}
-		if !a.background || !errors.Is(err, bundle.ErrIncomplete) {
+		case ctx.Err() != nil || outcomeOf(err) == state.Failed:
 			return nil, err
+		case a.background && errors.Is(err, bundle.ErrIncomplete):
+		default:
+			c.failed = append(c.failed, failed{a, err})
 		}
 	}
+	c.candidates = slices.DeleteFunc(c.candidates, func(a *arrival) bool {
+		return slices.ContainsFunc(c.failed, func(f failed) bool { return f.arrival == a })
+	})
 	return nil, nil
 }
 

@@ -30,6 +30,9 @@ type Options struct {
 	RetryLock time.Duration
 	// DryRun changes not one byte; results say what would be done.
 	DryRun bool
+	// Free returns what is free on the file system of the mirror, -1: not known; nil: the
+	// operating system is asked.
+	Free func(dir string) (bytes, inodes int64, err error)
 	// Log gets what is worth knowing when something is looked into; nil: nobody.
 	Log *slog.Logger
 	// Tool is the name and version of the program, Built when it was built:

@@ -61,6 +61,11 @@ func (w *writer) publish(ctx context.Context, p proposal) (*tree.Generation, err
 	if current != nil {
 		g.Number, g.NextTree = current.Number+1, current.NextTree
 	}
+	if p.then.Withdraw {
+		if g.Withdrawn, err = w.trees.Withdrawn(current, g.Sets); err != nil {
+			return nil, err
+		}
+	}
 	g.Time = publishTime(p.at, w.state.Now(), current)
 	if err := w.copyRatchets(g.Sets, p.then.Ratchets); err != nil {
 		return nil, err
@@ -119,7 +124,7 @@ func (w *writer) copyRatchets(sets []tree.GenerationSet, next []state.Ratchet) e
 
 // complete switches to the generation and puts everything on record.
 func (w *writer) complete(in *state.Intent) error {
-	if err := w.trees.Switch(in.Generation); err != nil {
+	if err := w.trees.Switch(in.Generation, in.Withdraw); err != nil {
 		return fmt.Errorf("generation %d: switch: %w", in.Generation, err)
 	}
 	return w.state.Complete(in)

@@ -1,8 +1,10 @@
 package unpack
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,9 +21,12 @@ type ImportOptions struct {
 	// BaseURL is the address of the mirror for clients, as site.CheckBase
 	// allows it, and is remembered; empty: as before.
 	BaseURL string
-	// The next four are verify.Options of the same names.
+	// The next three are verify.Options of the same names, for the one bundle that For
+	// says.
 	AllowRollback, AcceptExpired, AcceptKeys bool
-	Confirm                                  func(keys []bundle.PublishedKey) (bool, error)
+	For                                      For
+	// Confirm is verify.Options.Confirm for the bundle of that name.
+	Confirm func(bundle string, keys []bundle.PublishedKey) (bool, error)
 	// Changes is how many changes by name the result has of each set; 0: none are
 	// looked for, contents.All: all of them.
 	Changes int
@@ -48,11 +53,21 @@ type refusal struct {
 	err       error
 }
 
+// named is the error with the name of the bundle, where it has none: several may have come.
+func (f refusal) named() error {
+	if text := f.err.Error(); strings.Contains(text, f.name) || strings.Contains(text, "set "+f.set) {
+		return f.err
+	}
+	return fmt.Errorf("%s: %w", f.name, f.err)
+}
+
 // arrivals are all bundles of one run, by set and sequence.
 type arrivals struct {
 	readers []*bundle.Reader
 	all     []*arrival
 	refused []refusal
+	// excused are refusals that something newer of the set makes up for.
+	excused []refusal
 }
 
 func (a *arrivals) close() error {
@@ -64,20 +79,23 @@ func (a *arrivals) close() error {
 }
 
 // Receive imports what is in paths, each a bundle or a folder that holds
-// some. Bundles that waited for volumes are taken along when those have come.
+// some. Bundles that waited for volumes are taken along when those have come, or when
+// another bundle of their set has.
 //
-// Either everything at hand that is wanted gets published, in one generation,
-// or nothing does. Of several bundles of a set the newest is published; older
-// ones help out with blobs, and one that is damaged or refused is an error
-// only if the newest cannot do without it. The Result says what became of
-// each, also where there is an error.
+// Sets fail apart: everything at hand that is wanted and can be published is published,
+// in one generation, and the error tells what could not, each set once. Of several
+// bundles of a set the newest is published; older ones help out with blobs or, where the
+// newest cannot be published, take its place. One that is damaged or refused is an error
+// only if nothing newer makes up for it. Where the machine is in the way, such as a full
+// disk, nothing is published. The Result says what became of each, also where there is
+// an error.
 func (m *Mirror) Receive(ctx context.Context, paths []string, o ImportOptions) (res *Result, err error) {
 	if m.o.DryRun {
 		arrived, err := m.gather(ctx, paths, o)
 		if err != nil {
 			return nil, err
 		}
-		res, err = rehearse(ctx, m.state, m.trees, arrived, o.Changes)
+		res, err = rehearse(ctx, m, arrived, o.Changes)
 		return res, errors.Join(err, arrived.close())
 	}
 	err = m.write(ctx, func(w *writer) error {
@@ -106,20 +124,28 @@ func (m *Mirror) gather(ctx context.Context, paths []string, o ImportOptions) (_
 			err = errors.Join(err, arrived.close())
 		}
 	}()
-	if arrived.readers, err = discover(m.state, m.dir, paths); err != nil {
+	named, waiting, err := discover(m.state, m.dir, paths)
+	arrived.readers = named
+	if err != nil {
+		return nil, err
+	}
+	admits, err := admits(m.state, named, o)
+	if err != nil {
 		return nil, err
 	}
 	known := m.receiver(nil)
-	for _, r := range arrived.readers {
-		b, report, err := verify.Open(ctx, r, verify.Options{
-			Policy: policy, Receiver: known, Now: m.state.Now(),
-			AllowRollback: o.AllowRollback, AcceptExpired: o.AcceptExpired, AcceptKeys: o.AcceptKeys, Confirm: o.Confirm,
-		})
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+	open := func(r *bundle.Reader, background bool) error {
+		v := verify.Options{
+			Policy: policy, Receiver: known, Now: m.state.Now(), AllowRollback: admits[verify.OverrideRollback] == r.Name(),
+			AcceptExpired: admits[verify.OverrideExpired] == r.Name(), AcceptKeys: admits[verify.OverrideKeys] == r.Name(),
 		}
-		background := isBackground(m.dir, r)
+		if o.Confirm != nil {
+			v.Confirm = func(keys []bundle.PublishedKey) (bool, error) { return o.Confirm(r.Name(), keys) }
+		}
+		b, report, err := verify.Open(ctx, r, v)
 		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case err == nil:
 			arrived.all = append(arrived.all, &arrival{Bundle: b, background: background})
 			if !b.Known() {
@@ -129,37 +155,92 @@ func (m *Mirror) gather(ctx context.Context, paths []string, o ImportOptions) (_
 			set, sequence, _, _ := bundle.SplitDirName(r.Name())
 			arrived.refused = append(arrived.refused, refusal{r.Name(), set, sequence, report, err})
 		}
-	}
-	return arrived, nil
-}
-
-// discover finds the bundles in paths, and joins to them what is pending.
-func discover(of *state.State, dir string, paths []string) ([]*bundle.Reader, error) {
-	named, err := bundle.Discover(paths)
-	if err != nil {
-		return nil, err
-	}
-	waiting, err := of.Pendings()
-	if err != nil || len(waiting) == 0 {
-		return named, err
+		return nil
 	}
 	for _, r := range named {
-		if err := r.Close(); err != nil {
+		if err := open(r, false); err != nil {
 			return nil, err
 		}
 	}
-	all := slices.Clone(paths)
-	for _, name := range waiting {
-		all = append(all, filepath.Join(dir, filepath.FromSlash(state.PendingPath(name))))
-	}
-	return bundle.Discover(all)
+	return arrived, arrived.addWaiting(m.dir, waiting, open)
 }
 
-// isBackground reports whether nothing of the bundle is outside the mirror in
-// mirrorDir.
-func isBackground(mirrorDir string, r *bundle.Reader) bool {
-	inside := filepath.Join(mirrorDir, filepath.FromSlash(state.PendingDir)) + string(filepath.Separator)
-	return !slices.ContainsFunc(r.Dirs(), func(dir string) bool { return !strings.HasPrefix(dir, inside) })
+// addWaiting opens the bundles that wait and of whose set another bundle has come: what
+// a set has on a medium does not publish what another one waits with.
+func (a *arrivals) addWaiting(dir string, waiting []string, open func(*bundle.Reader, bool) error) error {
+	sets := map[string]bool{}
+	for _, b := range a.all {
+		sets[b.set()] = true
+	}
+	var paths []string
+	for _, name := range waiting {
+		if set, _, _, _ := bundle.SplitDirName(name); sets[set] {
+			paths = append(paths, pendingDir(dir, name))
+		}
+	}
+	if len(paths) == 0 {
+		return nil
+	}
+	readers, err := bundle.Discover(paths)
+	if err != nil {
+		return err
+	}
+	a.readers = append(a.readers, readers...)
+	for _, r := range readers {
+		if err := open(r, true); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(a.all, compareArrivals)
+	return nil
+}
+
+func compareArrivals(a, b *arrival) int {
+	return cmp.Or(strings.Compare(a.set(), b.set()), cmp.Compare(a.sequence(), b.sequence()))
+}
+
+func pendingDir(dir, name string) string {
+	return filepath.Join(dir, filepath.FromSlash(state.PendingPath(name)))
+}
+
+// discover finds the bundles in paths, and joins to each what waits of it. waiting are
+// the other bundles that wait.
+func discover(of *state.State, dir string, paths []string) (named []*bundle.Reader, waiting []string, err error) {
+	if named, err = bundle.Discover(paths); err != nil {
+		return nil, nil, err
+	}
+	if waiting, err = of.Pendings(); err != nil || len(waiting) == 0 {
+		return named, nil, err
+	}
+	all := slices.Clone(paths)
+	waiting = slices.DeleteFunc(waiting, func(name string) bool {
+		i := slices.IndexFunc(named, func(r *bundle.Reader) bool { return r.Name() == name })
+		if i < 0 || !bringsFiles(named[i]) {
+			return false
+		}
+		all = append(all, pendingDir(dir, name))
+		return true
+	})
+	if len(all) == len(paths) {
+		return named, waiting, nil
+	}
+	for _, r := range named {
+		err = errors.Join(err, r.Close())
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	named, err = bundle.Discover(all)
+	return named, waiting, err
+}
+
+// bringsFiles reports whether there is a file of a bundle in its directories: an empty folder
+// with the name of one does not name it.
+func bringsFiles(r *bundle.Reader) bool {
+	files, err := r.Files()
+	return err == nil && slices.ContainsFunc(files, func(f bundle.FileInfo) bool {
+		return f.Regular && f.Size > 0 && (f.Name == bundle.RootName || strings.HasSuffix(f.Name, ".tar.zst"))
+	})
 }
 
 // choice is what there is of one set in one run.
@@ -168,8 +249,25 @@ type choice struct {
 	// candidates were never accepted and none accepted is newer at hand;
 	// newest first.
 	candidates []*arrival
-	// known were accepted before; passed are older than one that is known.
+	// known were accepted before; passed are older than one that is known, or than one
+	// that is published.
 	known, passed []*arrival
+	// failed could not be published.
+	failed []failed
+}
+
+// failed is a bundle that was verified and could not be published.
+type failed struct {
+	*arrival
+	err error
+}
+
+// drop gives up everything of the set that could be published.
+func (c *choice) drop(err error) {
+	for _, a := range c.candidates {
+		c.failed = append(c.failed, failed{a, err})
+	}
+	c.candidates = nil
 }
 
 // choices sorts what is at hand by set, and returns the refusals that nothing
@@ -193,9 +291,12 @@ func (a *arrivals) choices() (all []*choice, unexcused []refusal) {
 		}
 		newest[b.set()] = max(newest[b.set()], b.sequence())
 	}
+	a.excused = nil
 	for _, r := range a.refused {
 		if newest[r.set] < r.sequence {
 			unexcused = append(unexcused, r)
+		} else {
+			a.excused = append(a.excused, r)
 		}
 	}
 	slices.SortFunc(all, func(a, b *choice) int { return strings.Compare(a.set, b.set) })

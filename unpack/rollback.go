@@ -2,6 +2,7 @@ package unpack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,8 +18,11 @@ type RollbackOptions struct {
 	// Set is the one set whose content changes; empty: all.
 	Set string
 	// To is the generation whose content it is; 0: the newest that has other
-	// content than the current one.
+	// content than the current one and was not withdrawn.
 	To int
+	// Withdraw takes what is published now out of reach at once: servers do not fall
+	// back to it, and no later rollback chooses it by itself.
+	Withdraw bool
 }
 
 // Rollback publishes the content of another generation as a new one: with a
@@ -46,12 +50,14 @@ func (m *Mirror) Rollback(ctx context.Context, o RollbackOptions) (g *tree.Gener
 			return err
 		}
 		if sets == nil {
-			g, err = w.trees.Current()
-			return err
+			if g, err = w.trees.Current(); err != nil || !o.Withdraw {
+				return err
+			}
+			sets = unplanted(g.Sets) // published already: what servers fall back to goes
 		}
 		reason := rollbackReason(o, from)
 		g, err = w.publish(ctx, proposal{sets: sets, reason: reason, then: state.Record{
-			Journal: []state.Entry{{Time: w.state.Now(), What: "rollback", Set: o.Set, Detail: reason}},
+			Withdraw: o.Withdraw, Journal: []state.Entry{{Time: w.state.Now(), What: "rollback", Set: o.Set, Detail: reason}},
 		}})
 		return err
 	})
@@ -59,10 +65,15 @@ func (m *Mirror) Rollback(ctx context.Context, o RollbackOptions) (g *tree.Gener
 }
 
 func rollbackReason(o RollbackOptions, from int) string {
+	what := "rollback"
 	if o.Set != "" {
-		return fmt.Sprintf("rollback of %s to generation %d", o.Set, from)
+		what += " of " + o.Set
 	}
-	return fmt.Sprintf("rollback to generation %d", from)
+	what += fmt.Sprintf(" to generation %d", from)
+	if o.Withdraw {
+		what += ", what was published is withdrawn"
+	}
+	return what
 }
 
 // rolledBack is the content that Rollback is going to publish, and the number
@@ -89,15 +100,32 @@ func rolledBack(of *state.State, trees *tree.Trees, o RollbackOptions) ([]tree.G
 	if sameContent(sets, current.Sets) {
 		return nil, from.Number, nil
 	}
-	for i := range sets {
-		// Planting writes tree numbers: not into what current holds.
-		sets[i].Repositories = slices.Clone(sets[i].Repositories)
-	}
+	sets = unplanted(sets)
 	owned, err := of.Ratchets()
 	if err != nil {
 		return nil, 0, err
 	}
 	return sets, from.Number, tree.CheckMounts(owned, sets)
+}
+
+// unplanted is a copy of sets: planting writes tree numbers, not into what current holds.
+func unplanted(sets []tree.GenerationSet) []tree.GenerationSet {
+	sets = slices.Clone(sets)
+	for i := range sets {
+		sets[i].Repositories = slices.Clone(sets[i].Repositories)
+	}
+	return sets
+}
+
+// withdrawn are the roots that generations took out of reach.
+func withdrawn(all []tree.Generation) map[bundle.Digest]bool {
+	gone := map[bundle.Digest]bool{}
+	for _, g := range all {
+		for _, root := range g.Withdrawn {
+			gone[root] = true
+		}
+	}
+	return gone
 }
 
 func rollbackTarget(trees *tree.Trees, current *tree.Generation, o RollbackOptions) (*tree.Generation, error) {
@@ -111,8 +139,10 @@ func rollbackTarget(trees *tree.Trees, current *tree.Generation, o RollbackOptio
 	if err != nil {
 		return nil, err
 	}
+	gone := withdrawn(all)
 	for _, g := range slices.Backward(all) {
 		switch {
+		case slices.ContainsFunc(g.Sets, func(s tree.GenerationSet) bool { return gone[s.Root] && (o.Set == "" || o.Set == s.Set) }):
 		case o.Set == "" && !slices.EqualFunc(g.Sets, current.Sets, sameState):
 			return &g, nil
 		case o.Set != "" && g.Set(o.Set) != nil && (current.Set(o.Set) == nil || !sameState(*g.Set(o.Set), *current.Set(o.Set))):
@@ -134,7 +164,8 @@ func sameSet(a, b *tree.GenerationSet) bool {
 // one state have different roots.
 func sameState(a, b tree.GenerationSet) bool { return a.Set == b.Set && a.State == b.State }
 
-// Forget takes a set out of the mirror: what it publishes, and what it owns.
+// Forget takes a set out of the mirror: what it publishes, also where servers fall back
+// to it, what it owns, and what waits of it.
 // Its stream stays bound and older bundles stay refused; the one that was
 // accepted last may be imported again. Blobs go with the next gc.
 func (m *Mirror) Forget(ctx context.Context, set string) (g *tree.Generation, err error) {
@@ -142,7 +173,14 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *tree.Generation, er
 	if err != nil {
 		return nil, err
 	}
+	waiting, err := pendingOf(m.state, set)
+	if err != nil {
+		return nil, err
+	}
 	if known.Stream == "" {
+		if len(waiting) > 0 {
+			return nil, fmt.Errorf("set %s: nothing of it was imported, %d bundles wait: let go of those alone: %w", set, len(waiting), bundle.ErrUsage)
+		}
 		return nil, fmt.Errorf("set %s: not known here: %w", set, bundle.ErrUsage)
 	}
 	if m.o.DryRun {
@@ -159,7 +197,7 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *tree.Generation, er
 		}
 		t.Sequence, t.Root, t.Roots = max(0, t.Sequence-1), bundle.Digest{}, nil
 		t.Mounts, t.Images, t.Newest, t.Acknowledged = nil, nil, nil, nil
-		then := state.Record{Ratchets: []state.Ratchet{t}, Journal: []state.Entry{{Time: w.state.Now(), What: "forget", Set: set}}}
+		then := state.Record{Withdraw: true, Ratchets: []state.Ratchet{t}, Journal: []state.Entry{{Time: w.state.Now(), What: "forget", Set: set}}}
 		if then.Settled, err = pendingOf(w.state.State, set); err != nil {
 			return err
 		}
@@ -171,6 +209,34 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *tree.Generation, er
 		return err
 	})
 	return g, err
+}
+
+// ForgetPending lets go of what waits of a set, and returns the names of the bundles.
+// What is published stays. Nothing that waits matches bundle.ErrUsage.
+func ForgetPending(ctx context.Context, m *Mirror, set string) (names []string, err error) {
+	if names, err = pendingOf(m.state, set); err == nil && len(names) == 0 {
+		err = fmt.Errorf("set %.80q: nothing waits: %w", set, bundle.ErrUsage)
+	}
+	if err != nil || m.o.DryRun {
+		return names, err
+	}
+	return names, m.write(ctx, func(w *writer) error {
+		brought, err := waitingBlobs(ctx, w.state.State, names)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			s, sequence, _, _ := bundle.SplitDirName(name)
+			line := state.Entry{Time: w.state.Now(), What: "forget", Set: s, Sequence: sequence, Detail: "what waited of " + name}
+			if err := errors.Join(w.state.Note(line), w.state.DropPending(name)); err != nil {
+				return err
+			}
+		}
+		return w.discard(ctx, func(d bundle.Digest) bool {
+			_, ok := brought.Size(d)
+			return ok
+		})
+	})
 }
 
 // nextOf is, for a dry run, the generation that would follow with the sets that

@@ -34,6 +34,8 @@ type Status struct {
 	Waiting []string `json:"waiting,omitempty"`
 	// Unbounded are exporters' keys without patterns, in a mirror with several sets.
 	Unbounded []verify.Key `json:"unbounded,omitempty"`
+	// Distrusted are sets that are published under keys which are not trusted any more.
+	Distrusted []Distrusted `json:"distrusted,omitempty"`
 	// ReceiptKey identifies the key that signs receipts here, zero before the first.
 	ReceiptKey bundle.Digest `json:"receiptKey,omitzero"`
 }
@@ -46,6 +48,10 @@ type SetStatus struct {
 	// newest that was accepted.
 	Sequence int64 `json:"sequence"`
 	Accepted int64 `json:"accepted"`
+	// Forward says how to publish what was accepted, where something older is published;
+	// ForwardTo is the generation that has it, 0: none that is kept.
+	Forward   string `json:"forward,omitempty"`
+	ForwardTo int    `json:"forwardTo,omitempty"`
 	// State is what the newest receipt says: what the next delta may build
 	// on. Code is its beginning, short enough for the telephone.
 	State     bundle.Digest `json:"state,omitzero"`
@@ -114,7 +120,13 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 				return nil, fmt.Errorf("set %s: %w", t.Set, err)
 			}
 		}
+		if set.Forward, set.ForwardTo, err = forward(m.trees, t, g.Set(t.Set)); err != nil {
+			return nil, err
+		}
 		st.Sets = append(st.Sets, set)
+	}
+	if st.Distrusted, err = FindDistrusted(m); err != nil {
+		return nil, err
 	}
 	if st.Pending, err = pendingStatus(ctx, m.state); err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 // something below the mirror is a method of it, or of something that it holds.
 type writer struct {
 	o            Options
+	dir          string // absolute
 	state        *state.Writer
 	trees        *tree.Builder
 	blobs, lists *store.Store // which can be written to
@@ -26,7 +27,7 @@ func (m *Mirror) write(ctx context.Context, change func(w *writer) error) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	w := &writer{o: m.o, state: state}
+	w := &writer{o: m.o, dir: m.dir, state: state}
 	if w.blobs, err = store.Open(m.blobsRoot); err != nil {
 		return err
 	}

@@ -417,6 +417,22 @@ func TestSignedTables(t *testing.T) {
 	tryAll(t, all)
 }
 
+// TestFoldersOfPaths: a bundle of a few hundred KiB does not make a million folders.
+func TestFoldersOfPaths(t *testing.T) {
+	tryAll(t, map[string]hostile{
+		"deep paths": {func(b *handmade.Bundle) {
+			files := map[string]string{}
+			for i := range 300 {
+				files[fmt.Sprintf("h%03d/%sx", i, strings.Repeat("a/", 400))] = ""
+			}
+			b.Repositories = []handmade.Repository{{Name: "deep", Mount: "files", Files: handmade.Files(files)}}
+		}, bundle.ErrMalformed, []string{"120300 folders for 300 files"}},
+		"as deep as they may be": {func(b *handmade.Bundle) {
+			b.Repositories = []handmade.Repository{{Name: "deep", Mount: "files", Files: handmade.Files(map[string]string{strings.Repeat("a/", 500) + "x": ""})}}
+		}, nil, nil},
+	})
+}
+
 // TestFilesOfAMedium: what is on a medium besides what was signed, and what is not.
 func TestFilesOfAMedium(t *testing.T) {
 	without := func(names ...string) func(*handmade.Bundle) {

@@ -37,6 +37,7 @@ func (c *opening) checkLists() error {
 		}
 	}
 	c.b.report.count("repositories", int64(len(repos)))
+	c.checkFolders()
 	if slices.Contains(paths, bundle.Digest{}) {
 		c.b.report.notChecked("whether every blob carried is named by a list: not all lists were read")
 	} else if err := c.checkStrangers(); err != nil {
@@ -82,12 +83,14 @@ func (c *opening) checkMount(group []int, paths []bundle.Digest) error {
 		}
 	}
 	var last *head
+	var folders bundle.Folders
 	for n := 0; len(heads) > 0; n++ {
 		if n%4096 == 0 && c.ctx.Err() != nil {
 			return c.ctx.Err()
 		}
 		h := heads[0]
 		heads = heads[1:]
+		folders.Add(h.file.Path)
 		if last != nil && last.repo != h.repo {
 			c.checkNeighbours(last, h)
 		}
@@ -98,7 +101,23 @@ func (c *opening) checkMount(group []int, paths []bundle.Digest) error {
 			}
 		}
 	}
+	c.b.folders[c.b.manifest.Repositories[group[0]].Mount] = folders.Count()
 	return nil
+}
+
+// checkFolders: each folder is an inode of the receiver, which has to know how many.
+func (c *opening) checkFolders() {
+	var folders, files int64
+	for _, n := range c.b.folders {
+		folders += n
+	}
+	for _, r := range c.b.manifest.Repositories {
+		files += r.Count
+	}
+	c.b.report.count("folders", folders)
+	if err := bundle.CheckFolders(folders, files); err != nil {
+		c.add(err)
+	}
 }
 
 // head is a file list and its next file.

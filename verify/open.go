@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -76,6 +77,8 @@ type Bundle struct {
 	volumes    []Volume
 	carried    *bundle.DigestSet
 	report     *Report
+	// folders are those that the paths of a mount need.
+	folders map[string]int64
 
 	mu     sync.Mutex
 	splits map[bundle.Digest]splitHash   // of split blobs that go to no sink
@@ -121,7 +124,7 @@ func Open(ctx context.Context, r *bundle.Reader, o Options) (*Bundle, *Report, e
 		o.Policy = &Policy{}
 	}
 	b := &Bundle{reader: r, receiver: o.Receiver, report: &Report{Bundle: r.Name()},
-		splits: map[bundle.Digest]splitHash{}, files: map[string]*bundle.MediumFile{}}
+		folders: map[string]int64{}, splits: map[bundle.Digest]splitHash{}, files: map[string]*bundle.MediumFile{}}
 	c := &opening{ctx: ctx, o: o, b: b, contents: map[int]bool{}, lacking: map[string]bool{}}
 	if err := c.run(); err != nil && !errors.Is(err, errStop) {
 		c.add(err)
@@ -238,6 +241,15 @@ func (b *Bundle) NewKeys() []bundle.PublishedKey { return b.newKeys }
 
 // Volumes are the volumes in order, with what is at hand of each.
 func (b *Bundle) Volumes() []Volume { return b.volumes }
+
+// Blobs are the lines of the blob table of a volume, an index of Volumes.
+func (b *Bundle) Blobs(volume int) iter.Seq2[bundle.Blob, error] {
+	return b.catalog.Blobs(b.volumes[volume].Volume)
+}
+
+// Folders is how many folders the paths below a mount need, the mount itself not counted,
+// as far as the lists were at hand.
+func (b *Bundle) Folders(mount string) int64 { return b.folders[mount] }
 
 // Carries reports whether every byte of the blob is in the volumes.
 func (b *Bundle) Carries(d bundle.Digest) bool {

@@ -253,8 +253,15 @@ func (t trusted) forSet(set string) bool {
 	return slices.Contains(t.sets, set) || slices.Contains(t.sets, AnySet)
 }
 
-// publishes reports whether bundles of the set may publish the OpenPGP key.
-func (p *Policy) publishes(set string, k bundle.PublishedKey) bool {
+// Holds reports whether the policy has the key in that role for the set.
+func (p *Policy) Holds(role Role, id bundle.Digest, set string) bool {
+	return slices.ContainsFunc(p.Keys, func(k Key) bool {
+		return k.Role == role && k.ID == id && (k.Set == set || k.Set == AnySet)
+	})
+}
+
+// Publishes reports whether bundles of the set may publish the OpenPGP key.
+func (p *Policy) Publishes(set string, k bundle.PublishedKey) bool {
 	return slices.ContainsFunc(p.OpenPGP, func(t OpenPGPKey) bool {
 		return t.Fingerprint == k.Fingerprint && string(t.Role) == k.Role && (t.Set == set || t.Set == AnySet)
 	})

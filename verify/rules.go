@@ -85,7 +85,7 @@ func (c *opening) judgeKeys() error {
 	c.b.report.count("published OpenPGP keys", int64(len(m.Keys)))
 	var unknown []bundle.PublishedKey
 	for _, k := range m.Keys {
-		if !c.o.Policy.publishes(m.Set, k) {
+		if !c.o.Policy.Publishes(m.Set, k) {
 			unknown = append(unknown, k)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 
 // exportFlags are the flags of export, and of plan, which takes them all.
 func exportFlags() []cli.Flag {
-	return []cli.Flag{
+	return append(command.ConfirmFlags(), []cli.Flag{
 		command.List("to", "`DIR` on a medium; the last directory is created if missing; several are filled one after the other"),
 		command.List("key", "private key `FILE` that signs, instead of the spec's"),
 		command.Text("site-key", "OpenPGP key `FILE` of the site, instead of the spec's"),
@@ -35,7 +35,7 @@ func exportFlags() []cli.Flag {
 		command.List("allow-shrink", "export this `SOURCE` although it lost more than 40 % of its files (recorded in the bundle)"),
 		command.Toggle("no-readback", "do not read media back past the page cache (recorded in the bundle)"),
 		command.ChangesFlag(), stateFlag(), passphraseFlag(), sitePassphraseFlag(), command.JobsFlag(), command.RetryLockFlag(),
-	}
+	}...)
 }
 
 func planCommand() *cli.Command {
@@ -77,6 +77,9 @@ func exportOptions(c *cli.Context, o *command.Output) export.Options {
 		Passphrase:     passphraseOf(c, o, "passphrase-fd", keys.PassphraseEnv, false),
 		SitePassphrase: passphraseOf(c, o, "site-passphrase-fd", keys.SitePassphraseEnv, false),
 		Env:            os.Getenv,
+		ConfirmReceipt: func(fingerprint string) (bool, error) {
+			return true, command.ConfirmFingerprint(c, o, "receipt key of destination "+strconv.Quote(c.String("destination")), fingerprint)
+		},
 	}
 }
 

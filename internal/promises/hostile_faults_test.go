@@ -22,7 +22,7 @@ const (
 	hostileTime = 20 * time.Second
 )
 
-// P27: memory and time stay within bounds for what a medium says before anything of it is
+// P28: memory and time stay within bounds for what a medium says before anything of it is
 // trusted, and for what a trusted key signed.
 func TestMemoryOfHostileBundles(t *testing.T) {
 	for name := range large() {
@@ -82,7 +82,7 @@ func (s *site) size(name string) int64 {
 	return info.Size()
 }
 
-// P27: so it is for a medium with more names than any bundle has.
+// P28: so it is for a medium with more names than any bundle has.
 func TestMemoryOfManyNames(t *testing.T) {
 	key := handmade.NewKey(t)
 	s := &site{t: t, dir: t.TempDir()}

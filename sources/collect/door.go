@@ -24,6 +24,8 @@ type door struct {
 	mounts     []string
 	repository int // whose artifacts pass
 	order      bundle.PathOrder
+	folders    bundle.Folders // of all repositories
+	files      int64
 	findings   []error
 	unnamed    int // findings beyond maxFindings
 }
@@ -33,12 +35,15 @@ type door struct {
 func (d *door) pass(p *placed) bool {
 	if p.repository != d.repository {
 		d.repository, d.order = p.repository, bundle.PathOrder{}
+		d.folders.Begin()
 	}
 	f := &p.artifact.File
 	err := d.order.Next(f.Path)
 	if err == nil {
 		err = bundle.CheckReserved(f.Path)
 	}
+	d.folders.Add(f.Path)
+	d.files++
 	if err == nil {
 		err = bundle.CheckFilled(d.mounts[p.repository], f)
 	}
@@ -88,6 +93,9 @@ func (d *door) add(err error) {
 // verdict is everything that was found.
 func (d *door) verdict() error {
 	all := d.findings
+	if err := bundle.CheckFolders(d.folders.Count(), d.files); err != nil {
+		all = append(slices.Clip(all), fmt.Errorf("the paths of all sources: %w", err))
+	}
 	if d.unnamed > 0 {
 		all = append(slices.Clip(all), fmt.Errorf("sources: %d more artifacts like these: %w", d.unnamed, fetch.ErrUpstream))
 	}

@@ -134,7 +134,7 @@ func (s *session) chooseBase() error {
 }
 
 func (s *session) baseFromReceipt(path string) (*ledger.Base, error) {
-	r, err := readReceipt(path, s.ledger.Destinations()[s.o.Destination].ReceiptKey)
+	r, err := readReceipt(path, s.ledger.Destinations()[s.o.Destination].ReceiptKey, s.o.ConfirmReceipt)
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +295,7 @@ func (s *session) adopt(ctx context.Context) error {
 		return err
 	}
 	if !info.IsDir() {
-		r, err := readReceipt(s.o.Adopt, s.ledger.Destinations()[s.o.Destination].ReceiptKey)
+		r, err := readReceipt(s.o.Adopt, s.ledger.Destinations()[s.o.Destination].ReceiptKey, s.o.ConfirmReceipt)
 		if err != nil {
 			return err
 		}

@@ -41,6 +41,9 @@ type Options struct {
 	Only, Hold []string
 	// Expires is how long importers accept the bundle; 0: for ever.
 	Expires time.Duration
+	// ConfirmReceipt is asked whether the fingerprint of a receipt's key is right, where a
+	// base or what is adopted is a receipt whose key the destination has not pinned; nil: no.
+	ConfirmReceipt func(fingerprint string) (bool, error)
 	// Adopt is a receipt or a bundle from which a lost ledger is restored.
 	Adopt string
 	// StateDir is the ledger's folder; empty: .gapbundle/<set> next to the spec.

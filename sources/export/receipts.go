@@ -58,21 +58,8 @@ func addReceipt(l *ledger.Ledger, o ReceiptOptions) (*bundle.Receipt, error) {
 	}
 	key := []byte(pinned)
 	if pinned == "" {
-		public, id, err := signed.Key()
-		if err != nil {
-			return nil, err
-		}
-		ok := false
-		if o.Confirm != nil {
-			if ok, err = o.Confirm(id.String()); err != nil {
-				return nil, err
-			}
-		}
-		if !ok {
-			return nil, fmt.Errorf("receipt key %s of destination %q: not confirmed: %w", id, o.Destination, bundle.ErrUntrusted)
-		}
-		if key, err = cryptoutils.MarshalPublicKeyToPEM(public); err != nil {
-			return nil, err
+		if key, err = confirmedKey(signed, o.Confirm); err != nil {
+			return nil, fmt.Errorf("destination %q: %w", o.Destination, err)
 		}
 	}
 	r, err := verifyReceipt(signed, key)
@@ -158,28 +145,43 @@ func verifyReceipt(signed *bundle.SignedReceipt, key []byte) (*bundle.Receipt, e
 	return signed.Verify(public)
 }
 
-// readReceipt reads a receipt that the operator names as a base or to adopt:
-// verified by the pinned key, or by the one it brings along where the
-// operator's word is all there is.
-func readReceipt(path, pinned string) (*bundle.Receipt, error) {
+// readReceipt reads a receipt that the operator names as a base or to adopt: verified by
+// the pinned key, or by the one that it brings along, after confirm said that its
+// fingerprint is right. A receipt whose key nobody has compared proves nothing: anybody
+// can sign one with a key of their own.
+func readReceipt(path, pinned string, confirm func(fingerprint string) (bool, error)) (*bundle.Receipt, error) {
 	signed, err := parseReceiptFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if pinned != "" {
-		r, err := verifyReceipt(signed, []byte(pinned))
-		if err != nil {
+	key := []byte(pinned)
+	if pinned == "" {
+		if key, err = confirmedKey(signed, confirm); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		return r, nil
 	}
-	public, _, err := signed.Key()
-	if err != nil {
-		return nil, err
-	}
-	r, err := signed.Verify(public)
+	r, err := verifyReceipt(signed, key)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return r, nil
+}
+
+// confirmedKey is the key that a receipt brings along, in PEM, once confirm said yes to
+// its fingerprint. nil: no.
+func confirmedKey(signed *bundle.SignedReceipt, confirm func(fingerprint string) (bool, error)) ([]byte, error) {
+	public, id, err := signed.Key()
+	if err != nil {
+		return nil, err
+	}
+	ok := false
+	if confirm != nil {
+		if ok, err = confirm(id.String()); err != nil {
+			return nil, err
+		}
+	}
+	if !ok {
+		return nil, fmt.Errorf("receipt key %s: not confirmed: %w", id, bundle.ErrUntrusted)
+	}
+	return cryptoutils.MarshalPublicKeyToPEM(public)
 }

@@ -417,3 +417,36 @@ func TestCheckDocuments(t *testing.T) {
 		t.Errorf("too many: %v", err)
 	}
 }
+
+// TestAdoptIsBounded: a number that no importer would accept next is not adopted.
+func TestAdoptIsBounded(t *testing.T) {
+	for _, x := range []struct {
+		given, sequence int64
+		class           error
+	}{
+		{0, 1, nil}, {0, MaxJump, nil}, {0, MaxJump + 1, bundle.ErrUntrusted}, {5, MaxJump + 5, nil}, {5, MaxJump + 6, bundle.ErrUntrusted},
+		{0, bundle.MaxInteger - 1, bundle.ErrUntrusted}, {0, bundle.MaxInteger, bundle.ErrMalformed},
+	} {
+		l, err := Open(t.Context(), t.TempDir(), "site", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream := strings.Repeat("ab", 16)
+		if x.given > 0 {
+			if err := l.Adopt(stream, x.given); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := l.Next()
+		err = l.Adopt(stream, x.sequence)
+		if x.class == nil && err != nil || x.class != nil && !errors.Is(err, x.class) {
+			t.Errorf("%d after %d: %v", x.sequence, x.given, err)
+		}
+		if x.class != nil && l.Next() != before {
+			t.Errorf("%d after %d: the next is %d", x.sequence, x.given, l.Next())
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

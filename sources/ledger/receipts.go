@@ -33,6 +33,10 @@ func (l *Ledger) Acknowledge(destination string, sequence int64, receiptKey stri
 	return l.save()
 }
 
+// MaxJump is how far ahead of what a ledger has given out a number may be that is
+// adopted: as far as importers let a bundle be ahead.
+const MaxJump = 1_000_000
+
 // Adopt sets stream and number of a ledger that was lost, from a receipt or a
 // bundle that the caller has verified. A ledger that already has a stream
 // takes the number of the same stream only, and never a lower one.
@@ -42,6 +46,11 @@ func (l *Ledger) Adopt(stream string, sequence int64) error {
 	}
 	if sequence < 1 || sequence >= bundle.MaxInteger {
 		return fmt.Errorf("adopt: sequence %d: %w", sequence, bundle.ErrMalformed)
+	}
+	// As on import: whoever gets a forged number in here would use up all numbers, and no
+	// mirror would take what is exported next.
+	if given := l.state.Next - 1; sequence-given > MaxJump {
+		return fmt.Errorf("adopt: sequence %d, this ledger has given out %d: a jump of more than %d: %w", sequence, given, int64(MaxJump), bundle.ErrUntrusted)
 	}
 	l.state.Stream = stream
 	l.state.Next = max(l.state.Next, sequence+1)

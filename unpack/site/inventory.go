@@ -275,7 +275,7 @@ func (w *writer) inventory(inv *inventory) error {
 	if err != nil {
 		return err
 	}
-	return w.file(inventoryText, func(out io.Writer) error { return writeText(out, inv) })
+	return w.plainFile(inventoryText, func(out io.Writer) error { return writeText(out, inv) })
 }
 
 // writeText is the inventory for people and for paper.

@@ -1,12 +1,15 @@
 package site
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"io"
 	"net/url"
 	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 //go:embed portal.html.tmpl
@@ -49,7 +52,7 @@ func (w *writer) portal(inv *inventory) error {
 	if err != nil {
 		return err
 	}
-	return w.file("index.html", func(out io.Writer) error { return t.Execute(out, data) })
+	return w.plainFile("index.html", func(out io.Writer) error { return t.Execute(out, data) })
 }
 
 // linkPath makes a web path relative, so that the portal also works below
@@ -76,4 +79,17 @@ func sizeText(n int64) string {
 func clientName(p string) string {
 	_, name, _ := strings.Cut(strings.TrimPrefix(p, ClientsDir+"/"), "/")
 	return name
+}
+
+// plainFile writes a page for people of a few MiB at most. Whatever bundle.IsPlain refuses is
+// written out: a mirror of before has names that a bundle may not have any more.
+func (w *writer) plainFile(name string, write func(io.Writer) error) error {
+	var page bytes.Buffer
+	if err := write(&page); err != nil {
+		return err
+	}
+	return w.file(name, func(out io.Writer) error {
+		_, err := out.Write(bundle.Plain(page.Bytes(), "\n\t"))
+		return err
+	})
 }

@@ -23,6 +23,8 @@ type Record struct {
 	Receipts map[string][]byte `json:"receipts,omitempty"`
 	// Journal are lines without their place in the chain.
 	Journal []Entry `json:"journal"`
+	// Withdraw takes what was published before from where servers fall back to.
+	Withdraw bool `json:"withdraw,omitempty"`
 	// Settled bundles wait no longer; Kept are those of them whose root is kept.
 	Settled []string `json:"settled,omitempty"`
 	Kept    []string `json:"kept,omitempty"`

@@ -165,6 +165,7 @@ func (w *Writer) head() (bundle.Digest, error) {
 // line is the entry as it follows the line of this digest.
 func (e Entry) line(previous bundle.Digest) ([]byte, error) {
 	e.Previous = previous
+	e.Detail = string(bundle.Plain([]byte(e.Detail), "\n")) // it quotes what others wrote
 	if len(e.Detail) > maxDetail {
 		e.Detail = strings.ToValidUTF8(e.Detail[:maxDetail], "") + " ..."
 	}

@@ -293,6 +293,22 @@ func (b *Builder) Collect(ctx context.Context, s *Needs) error {
 	return errors.Join(b.lists.Sweep(nil), b.blobs.Sweep(func(d bundle.Digest) bool { return s.claimed[d] }))
 }
 
+// Discard removes the blobs that carries reports and that Survey found nothing to need.
+func (b *Builder) Discard(ctx context.Context, s *Needs, carries func(bundle.Digest) bool) error {
+	for blob, err := range b.blobs.All() {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		if _, needed := s.blobs.Size(blob.Digest); needed || !carries(blob.Digest) {
+			continue
+		}
+		if err := b.blobs.Remove(blob.Digest); err != nil {
+			return err
+		}
+	}
+	return b.blobs.Sweep(func(d bundle.Digest) bool { return s.claimed[d] })
+}
+
 func (b *Builder) collectGeneration(n int) error {
 	for _, file := range []string{recordFile(n), generatedFile(n)} {
 		if err := durable.Remove(b.root, file); err != nil {

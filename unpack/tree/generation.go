@@ -31,6 +31,8 @@ type Generation struct {
 	Reason  string          `json:"reason"`
 	BaseURL string          `json:"baseURL,omitempty"`
 	Sets    []GenerationSet `json:"sets"` // by name
+	// Withdrawn are the roots of bundles that it took out of reach at once.
+	Withdrawn []bundle.Digest `json:"withdrawn,omitempty"`
 	// NextTree is the first number below trees/ that was never published.
 	NextTree int `json:"nextTree"`
 	// Ambiguous are short image names that were not made.
@@ -183,6 +185,32 @@ func (t *Trees) Generations() ([]Generation, error) {
 	}
 	slices.SortFunc(all, func(a, b Generation) int { return a.Number - b.Number })
 	return all, nil
+}
+
+// Withdrawn are the roots of what servers deliver now, or fall back to, and sets do not have.
+func (t *Trees) Withdrawn(current *Generation, sets []GenerationSet) (roots []bundle.Digest, err error) {
+	all := []*Generation{current}
+	if n, err := t.Previous(); err != nil {
+		return nil, err
+	} else if n != 0 {
+		previous, err := t.Generation(n)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, previous)
+	}
+	next := &Generation{Sets: sets}
+	for _, g := range all {
+		if g == nil {
+			continue
+		}
+		for _, s := range g.Sets {
+			if now := next.Set(s.Set); (now == nil || now.Root != s.Root) && !slices.Contains(roots, s.Root) {
+				roots = append(roots, s.Root)
+			}
+		}
+	}
+	return roots, nil
 }
 
 // Set is the part of a set; nil: the generation has none.

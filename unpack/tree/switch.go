@@ -9,13 +9,21 @@ import (
 )
 
 // Switch makes generation n the one that is served, and the one before it the
-// one that servers fall back to.
-func (b *Builder) Switch(n int) error {
+// one that servers fall back to; none, where withdraw takes that one out of reach.
+func (b *Builder) Switch(n int, withdraw bool) error {
 	current, err := b.linked(currentLink)
-	if err != nil || current == n {
+	if err != nil {
 		return err
 	}
-	if current != 0 {
+	if withdraw {
+		if err := durable.Remove(b.root, previousLink); err != nil {
+			return err
+		}
+	}
+	if current == n {
+		return nil
+	}
+	if current != 0 && !withdraw {
 		if err := b.point(previousLink, current); err != nil {
 			return err
 		}

@@ -53,7 +53,8 @@ func (v *Invocation) given(flag cli.Flag) bool {
 // stops looking for flags at the first argument and hands the rest on as
 // arguments and reports nothing; here flags stand where they like, "--" ends them,
 // and whatever is unknown, too much or too little is refused with the nearest
-// valid form. Flags that were not given are taken from GAPBUNDLE_<FLAG>.
+// valid form. Flags that were not given are taken from GAPBUNDLE_<FLAG>, apart from those
+// that set a rule of trust aside.
 func Parse(root *cli.Command, argv []string, getenv func(string) string) (*Invocation, error) {
 	v := &Invocation{}
 	at := root
@@ -140,7 +141,7 @@ func (v *Invocation) complete(getenv func(string) string) error {
 		}
 	}
 	for _, flag := range v.leaf.Flags {
-		if v.given(flag) {
+		if v.given(flag) || byHandOnly(flag.Names()[0]) {
 			continue
 		}
 		for _, value := range fromEnvironment(flag, getenv) {

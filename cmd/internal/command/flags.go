@@ -175,3 +175,35 @@ func SpanOf(c *cli.Context, name string) time.Duration {
 	}
 	return 0
 }
+
+// whichBundle is a flag value that stands alone, or says which bundle is meant.
+type whichBundle struct {
+	given bool
+	name  string
+}
+
+// IsBoolFlag reports that the flag may stand alone.
+func (w *whichBundle) IsBoolFlag() bool { return true }
+func (w *whichBundle) String() string   { return w.name }
+
+// Set takes the name or the number of a bundle; true for the only one at hand.
+func (w *whichBundle) Set(s string) error {
+	if s == "" || s == "false" {
+		return fmt.Errorf("want the folder or the number of a bundle, as in site-000007 or 7")
+	}
+	w.given = true
+	if s != "true" {
+		w.name = s
+	}
+	return nil
+}
+
+// byHandOnly reports whether a flag sets a rule of trust aside: it counts where somebody
+// types it, and not where an environment has had it for a year.
+func byHandOnly(name string) bool {
+	switch name {
+	case "accept-keys", "allow-rollback", "accept-expired", "yes":
+		return true
+	}
+	return false
+}

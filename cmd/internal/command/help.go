@@ -28,7 +28,8 @@ Worth repeating unchanged: 6, 7, 8, 130, 143; 5 after bringing what it names.
 
 const flagRules = `Flags may come before, between and after arguments; -- ends them. A flag that is
 not given is read from GAPBUNDLE_<FLAG> (--volume-size: GAPBUNDLE_VOLUME_SIZE; a
-list has one value a line), then from the spec. MIRROR may come from
+list has one value a line), then from the spec; --yes, --accept-keys, --accept-expired
+and --allow-rollback only from the command line. MIRROR may come from
 GAPBUNDLE_MIRROR, SPEC from GAPBUNDLE_SPEC; it is gapbundle.yaml otherwise.
 Passphrases: GAPBUNDLE_PASSPHRASE, GAPBUNDLE_SITE_PASSPHRASE, a descriptor, or asked.
 `

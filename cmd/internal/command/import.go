@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -25,9 +26,9 @@ gapbundle import /media/usb /media/disc2 --to /srv/mirror --base-url https://mir
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "the `MIRROR`; the last directory is created if missing", Required: true, EnvVars: []string{"GAPBUNDLE_MIRROR"}},
 			Text("base-url", "`URL` at which clients reach the mirror; goes into the client files"),
-			Toggle("accept-keys", "let these bundles publish OpenPGP keys that the policy does not hold (recorded)"),
-			Toggle("allow-rollback", "accept a bundle that is older than the last accepted one (recorded)"),
-			Toggle("accept-expired", "accept a bundle that is past its expiry (recorded)"),
+			Parsed("accept-keys", "let a bundle publish OpenPGP keys that the policy does not hold (recorded): with =`BUNDLE`, its folder or number; alone, the only new one at hand", new(whichBundle)),
+			Parsed("allow-rollback", "accept a bundle that is older than the last accepted one (recorded): `BUNDLE` as above", new(whichBundle)),
+			Parsed("accept-expired", "accept a bundle that is past its expiry (recorded): `BUNDLE` as above", new(whichBundle)),
 			ChangesFlag(), JobsFlag(), DryRunFlag(), RetryLockFlag(),
 		},
 	}, importBundles)
@@ -42,12 +43,14 @@ func importBundles(c *cli.Context, o *Output) error {
 		return err
 	}
 	defer m.Close()
+	rollback, expired, keys := ValueOf[*whichBundle](c, "allow-rollback"), ValueOf[*whichBundle](c, "accept-expired"), ValueOf[*whichBundle](c, "accept-keys")
 	options := unpack.ImportOptions{
-		BaseURL: c.String("base-url"), AllowRollback: c.Bool("allow-rollback"),
-		AcceptExpired: c.Bool("accept-expired"), AcceptKeys: c.Bool("accept-keys"), Changes: ChangesOf(c),
+		BaseURL: c.String("base-url"), AllowRollback: rollback.given, AcceptExpired: expired.given, AcceptKeys: keys.given,
+		For:     unpack.For{Rollback: rollback.name, Expired: expired.name, Keys: keys.name},
+		Changes: ChangesOf(c),
 	}
 	if TerminalOf(c.App.Reader) >= 0 {
-		options.Confirm = func(keys []bundle.PublishedKey) (bool, error) { return confirmKeys(c, o, keys) }
+		options.Confirm = func(name string, keys []bundle.PublishedKey) (bool, error) { return confirmKeys(c, o, name, keys) }
 	}
 	result, err := m.Receive(c.Context, c.Args().Slice(), options)
 	p.Stop()
@@ -61,8 +64,8 @@ func importBundles(c *cli.Context, o *Output) error {
 }
 
 // confirmKeys asks once about all OpenPGP keys that the first bundle of a set publishes.
-func confirmKeys(c *cli.Context, o *Output, keys []bundle.PublishedKey) (bool, error) {
-	question := "The bundle publishes OpenPGP keys for clients that the mirror does not know yet:\n"
+func confirmKeys(c *cli.Context, o *Output, name string, keys []bundle.PublishedKey) (bool, error) {
+	question := "Bundle " + name + " publishes OpenPGP keys for clients that the mirror does not know yet:\n"
 	for _, k := range keys {
 		question += fmt.Sprintf("  %s  %s, for %s\n", k.Fingerprint, k.Role, strings.Join(k.Mounts, ", "))
 	}
@@ -96,7 +99,7 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 			}
 			fmt.Fprintf(w, "%s%s %s", sep, s.Role, s.ID.Short())
 		}
-		if b.Reason != "" && err == nil {
+		if b.Reason != "" && (err == nil || b.Outcome == unpack.AlreadyImported) {
 			fmt.Fprintf(w, " (%s)", b.Reason)
 		}
 		if len(b.Overrides) > 0 {
@@ -109,6 +112,9 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 		if b.Receipt != "" {
 			fmt.Fprintf(w, "  receipt: %s\n", b.Receipt)
 		}
+	}
+	if n := r.Need; n != nil && n.Inodes > 0 && c.Bool("dry-run") {
+		fmt.Fprintf(w, "needs up to %s and %d files and folders in the mirror; free: %s, %s\n", HumanBytes(n.Bytes), n.Inodes, orUnknown(n.FreeBytes, HumanBytes), orUnknown(n.FreeInodes, decimal))
 	}
 	if r.Generation > 0 {
 		fmt.Fprintf(w, "%spublished generation %d: %d files, %s; %s new\n", WouldBe(c), r.Generation, r.Files, HumanBytes(r.Bytes), HumanBytes(r.NewBytes))
@@ -123,3 +129,12 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 	writeUnbounded(w, r.Unbounded, c.String("to"))
 	writeWaiting(w, r.Waiting)
 }
+
+func orUnknown(n int64, form func(int64) string) string {
+	if n < 0 {
+		return "not known"
+	}
+	return form(n)
+}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }

@@ -99,13 +99,15 @@ func MirrorCommands(complete, deep Completeness) []*cli.Command {
 		one("rollback", "MIRROR", "publish an earlier content again",
 			"gapbundle rollback /srv/mirror --set slurm-site --to 6", mirrorRollback,
 			Text("set", "only this set: its `NAME`"), Text("to", "`N` of the generation whose content is wanted; default: the one before"),
+			Toggle("withdraw", "take what is published now out of reach at once: servers do not fall back to it"),
 			ChangesFlag(), DryRunFlag(), RetryLockFlag()),
 		one("gc", "MIRROR", "remove what no kept generation, receipt or pending import needs",
 			"gapbundle gc /srv/mirror --keep 3 --dry-run", mirrorGC,
 			Number("keep", "`N` newest generations to keep; 0: the usual number", 0), Toggle("force", "allow it to remove more than 40 % of the store"),
 			DryRunFlag(), RetryLockFlag()),
 		one("forget", "MIRROR SET", "publish without a set, and let go of its paths",
-			"gapbundle forget /srv/mirror slurm-site --dry-run", mirrorForget, DryRunFlag(), RetryLockFlag()),
+			"gapbundle forget /srv/mirror slurm-site --dry-run", mirrorForget,
+			Toggle("pending", "let go of bundles of the set that wait for volumes, and of nothing else"), DryRunFlag(), RetryLockFlag()),
 		clientsCommand(),
 	}
 }
@@ -160,6 +162,9 @@ func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 		if !set.Imported.IsZero() {
 			rows = append(rows, []string{"  imported", HumanTime(set.Imported) + ", made " + HumanTime(set.Created)})
 		}
+		if set.Forward != "" {
+			rows = append(rows, []string{"  ROLLED BACK", set.Forward})
+		}
 		if set.Expires != nil {
 			rows = append(rows, []string{"  upstream lapses", HumanTime(*set.Expires) + lapse(*set.Expires, now) + "; the client files have the option that deals with it"})
 		}
@@ -177,6 +182,7 @@ func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 	for _, p := range s.Pending {
 		fmt.Fprintf(w, "\npending %s: %d of %d volumes placed, missing %s\n", p.Name, p.Placed, p.Volumes, strings.Join(p.Missing, ", "))
 	}
+	writeDistrusted(w, s.Distrusted)
 	for _, a := range s.Ambiguous {
 		fmt.Fprintf(w, "\nalias /v2/%s not made: claimed by %s\n", a.Alias, strings.Join(a.Images, " and "))
 	}
@@ -219,6 +225,14 @@ func writeRepositories(w io.Writer, repos []bundle.Repository) {
 	}
 	if len(repos) > 0 {
 		WriteTable(w, rows)
+	}
+}
+
+// writeDistrusted names what is published under keys that are trusted no longer.
+func writeDistrusted(w io.Writer, all []unpack.Distrusted) {
+	for _, d := range all {
+		fmt.Fprintf(w, "NOT TRUSTED ANY MORE: %s is published, %s (gapbundle rollback or forget takes it away, trust add trusts the key again)\n",
+			bundle.DirName(d.Set, d.Sequence), d.Key)
 	}
 }
 
@@ -305,7 +319,7 @@ func showGeneration(c *cli.Context, o *Output, g *unpack.Generation, changes []*
 }
 
 func mirrorRollback(c *cli.Context, o *Output, m *unpack.Mirror) error {
-	r := unpack.RollbackOptions{Set: c.String("set")}
+	r := unpack.RollbackOptions{Set: c.String("set"), Withdraw: c.Bool("withdraw")}
 	if to := c.String("to"); to != "" {
 		n, err := strconv.Atoi(to)
 		if err != nil || n < 1 {
@@ -326,6 +340,13 @@ func mirrorRollback(c *cli.Context, o *Output, m *unpack.Mirror) error {
 }
 
 func mirrorForget(c *cli.Context, o *Output, m *unpack.Mirror) error {
+	if c.Bool("pending") {
+		names, err := unpack.ForgetPending(c.Context, m, c.Args().Get(1))
+		if err == nil {
+			showChange(c, o, "let go of what waited: "+strings.Join(names, ", "))
+		}
+		return err
+	}
 	g, err := m.Forget(c.Context, c.Args().Get(1))
 	return showGeneration(c, o, g, nil, err)
 }
@@ -352,6 +373,8 @@ func mirrorCheck(complete, deep Completeness) func(*cli.Context, *Output, *unpac
 			return err
 		}
 		result := checked{CheckResult: files}
+		distrusted, trustErr := unpack.FindDistrusted(m)
+		result.Distrusted = distrusted
 		var kindErr error
 		if complete != nil {
 			result.Checks, kindErr = complete(c.Context, m)
@@ -364,7 +387,7 @@ func mirrorCheck(complete, deep Completeness) func(*cli.Context, *Output, *unpac
 			result.Checks, kindErr = append(result.Checks, more...), errors.Join(kindErr, deepErr)
 		}
 		o.Show(result, func(w io.Writer) { writeCheck(w, result) })
-		return errors.Join(err, kindErr)
+		return errors.Join(err, kindErr, trustErr)
 	}
 }
 
@@ -376,6 +399,8 @@ type checked struct {
 	Checks  []bundle.CheckCount `json:"checks,omitempty"`
 	Counted []counted           `json:"countedAtExport,omitempty"`
 	Note    string              `json:"note,omitempty"`
+	// Distrusted is published under keys that are not trusted any more.
+	Distrusted []unpack.Distrusted `json:"distrusted,omitempty"`
 }
 
 // counted is what the export of a repository counted.
@@ -420,5 +445,6 @@ func writeCheck(w io.Writer, r checked) {
 	if r.Note != "" {
 		fmt.Fprintf(w, "%s\n", r.Note)
 	}
+	writeDistrusted(w, r.Distrusted)
 	writeWaiting(w, r.Waiting)
 }

@@ -156,10 +156,43 @@ func trustRequire(c *cli.Context, o *Output) error {
 }
 
 func trustRemove(c *cli.Context, o *Output) error {
-	return updatePolicy(c, o, "remove "+c.Args().First(), func(p *verify.Policy) error {
-		_, err := p.Remove(c.Args().First())
+	m, err := unpack.Open(c.String("mirror"), mirrorOptions(c, o, bundle.NoProgress))
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	id := ""
+	err = m.UpdatePolicy(c.Context, "remove "+c.Args().First(), func(p *verify.Policy) (err error) {
+		id, err = p.Remove(c.Args().First())
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	under, err := unpack.PublishedUnder(m, id)
+	if err != nil {
+		return err
+	}
+	done := "remove " + id
+	o.Show(map[string]any{"done": done, "dryRun": c.Bool("dry-run"), "published": under}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s%s\n", WouldBe(c), done)
+		for _, u := range under {
+			now := "not any more"
+			if u.Current {
+				now = "still; gapbundle rollback --withdraw or gapbundle forget takes it away"
+			}
+			fmt.Fprintf(w, "published under this key: set %s in generations %s (%s)\n", u.Set, numbers(u.Generations), now)
+		}
+	})
+	return nil
+}
+
+func numbers(all []int) string {
+	var words []string
+	for _, n := range all {
+		words = append(words, strconv.Itoa(n))
+	}
+	return strings.Join(words, ", ")
 }
 
 func mountsFlag() cli.Flag {
