@@ -86,7 +86,7 @@ func spaceFor(ctx context.Context, of *state.State, blobs *store.Store, current 
 	return n, nil
 }
 
-// add counts the lists that are kept and the folders of what is published anew.
+// add counts the lists that are kept and the folders of what is published.
 func (n *Need) add(a *arrival, now *tree.GenerationSet) {
 	same := map[string]bool{}
 	if now != nil {

@@ -176,13 +176,13 @@ func SpanOf(c *cli.Context, name string) time.Duration {
 	return 0
 }
 
-// whichBundle is a flag value that stands alone, or says which bundle is meant.
+// whichBundle is a flag value that is given without a value, or names a bundle.
 type whichBundle struct {
 	given bool
 	name  string
 }
 
-// IsBoolFlag reports that the flag may stand alone.
+// IsBoolFlag reports that the flag needs no value.
 func (w *whichBundle) IsBoolFlag() bool { return true }
 func (w *whichBundle) String() string   { return w.name }
 
