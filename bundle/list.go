@@ -86,7 +86,6 @@ func ReadList[T Line](r io.Reader, what string) iter.Seq2[T, error] {
 				yield(zero, fmt.Errorf("%s, line %d: %w", what, n, err))
 				return
 			}
-			line = nil // a long one is not held while others are read side by side
 			if !yield(v, nil) {
 				return
 			}
