@@ -26,15 +26,18 @@ const (
 type Version struct {
 	Version string `json:"version,omitempty"`
 	Arch    string `json:"arch,omitempty"`
-	// Digest is zero where it is known only after the file was fetched.
-	Digest     bundle.Digest `json:"digest,omitzero"`
-	Repository string        `json:"repository"`
+	// Digest is zero where it is known only after the file was fetched, and of a branch
+	// or tag with a Revision: all refs of a git repository are in one file.
+	Digest bundle.Digest `json:"digest,omitzero"`
+	// Revision is the commit of a branch or tag.
+	Revision   string `json:"revision,omitempty"`
+	Repository string `json:"repository"`
 }
 
 // CompareVersions orders versions by their texts, which is no order of age.
 func CompareVersions(a, b Version) int {
 	return cmp.Or(strings.Compare(a.Version, b.Version), strings.Compare(a.Arch, b.Arch),
-		strings.Compare(a.Repository, b.Repository), slices.Compare(a.Digest[:], b.Digest[:]))
+		strings.Compare(a.Repository, b.Repository), strings.Compare(a.Revision, b.Revision), slices.Compare(a.Digest[:], b.Digest[:]))
 }
 
 // Change is what became of one name of one type between two states of a set.

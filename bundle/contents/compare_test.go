@@ -219,6 +219,31 @@ func TestCompare(t *testing.T) {
 
 // TestCompareReadsLittle: nothing is read where all lists are the same, and a list that
 // is the same is read once, for the names that another one changes.
+// TestRefs: all refs of a git repository are in one file. A branch has changed where its
+// commit has.
+func TestRefs(t *testing.T) {
+	refs := func(file string, commits ...string) contents.Repository {
+		var all []bundle.Entry
+		for i, commit := range commits {
+			all = append(all, bundle.Entry{Name: "git.example.org/a", Type: []string{bundle.TypeBranch, bundle.TypeTag}[i%2], Version: fmt.Sprint("ref", i),
+				Revision: commit, Path: "packed-refs", Digest: bundle.DigestOf([]byte(file))})
+		}
+		return listed("code", all...)
+	}
+	var got []contents.Change
+	for c, err := range contents.Compare(t.Context(), []contents.Repository{refs("one", "aa", "bb", "cc")}, []contents.Repository{refs("two", "aa", "bb", "dd")}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, c)
+	}
+	want := []contents.Change{{Kind: contents.Changed, Type: bundle.TypeBranch, Name: "git.example.org/a", Stays: []string{"ref0"},
+		Before: []contents.Version{{Version: "ref2", Revision: "cc", Repository: "code"}}, After: []contents.Version{{Version: "ref2", Revision: "dd", Repository: "code"}}}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestCompareReadsLittle(t *testing.T) {
 	reads := map[string]int{}
 	counted := func(r contents.Repository) contents.Repository {

@@ -129,17 +129,23 @@ func (p *pair) take(name, typ string) error {
 // step takes the entry of the state before (order is negative), after (positive), or
 // one of each that have the same place in the order of entries.
 func (p *pair) step(order int) error {
-	if order == 0 && p.before.entry.Digest == p.after.entry.Digest {
+	var was, is Version
+	if order <= 0 {
+		was = p.version(&p.before.entry)
+	}
+	if order >= 0 {
+		is = p.version(&p.after.entry)
+	}
+	switch {
+	case order == 0 && was == is:
 		p.keep(&p.before.entry)
-		v := p.version(&p.before.entry)
-		p.common = append(p.common, hashOf(&v))
-	} else {
-		if order <= 0 {
-			p.removed = append(p.removed, p.version(&p.before.entry))
-		}
-		if order >= 0 {
-			p.added = append(p.added, p.version(&p.after.entry))
-		}
+		p.common = append(p.common, hashOf(&was))
+	case order == 0:
+		p.removed, p.added = append(p.removed, was), append(p.added, is)
+	case order < 0:
+		p.removed = append(p.removed, was)
+	default:
+		p.added = append(p.added, is)
 	}
 	if order <= 0 {
 		if err := p.before.advance(); err != nil {
@@ -153,7 +159,11 @@ func (p *pair) step(order int) error {
 }
 
 func (p *pair) version(e *bundle.Entry) Version {
-	return Version{Version: e.Version, Arch: e.Arch, Digest: e.Digest, Repository: p.name}
+	v := Version{Version: e.Version, Arch: e.Arch, Digest: e.Digest, Repository: p.name}
+	if e.Revision != "" && (e.Type == bundle.TypeBranch || e.Type == bundle.TypeTag) {
+		v.Revision, v.Digest = e.Revision, bundle.Digest{}
+	}
+	return v
 }
 
 // keep notes an entry that both states have.

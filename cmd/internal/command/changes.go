@@ -112,6 +112,9 @@ func changeRow(c *contents.Change) []string {
 	return []string{"  " + string(c.Kind), c.Name, what, where}
 }
 
+// shortCommit is how many digits of a commit's name are printed.
+const shortCommit = 12
+
 // changeText says which versions went and came. Where versions do not tell the two
 // states apart it says what does.
 func changeText(c *contents.Change) string {
@@ -136,8 +139,8 @@ func changeText(c *contents.Change) string {
 		return text
 	}
 	text := []string{}
-	if before != "" {
-		text = append(text, before+":")
+	if changed := some(slices.Concat(c.Before, c.After), version); changed != "" {
+		text = append(text, changed+":")
 	}
 	for _, part := range []struct {
 		what string
@@ -145,6 +148,7 @@ func changeText(c *contents.Change) string {
 	}{
 		{"", arch},
 		{"repository", func(v contents.Version) string { return v.Repository }},
+		{"commit", func(v contents.Version) string { return v.Revision[:min(len(v.Revision), shortCommit)] }},
 		{"content", func(v contents.Version) string {
 			if v.Digest.IsZero() {
 				return "known after it is fetched"

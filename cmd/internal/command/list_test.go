@@ -110,24 +110,27 @@ func versions(all ...string) (out []contents.Version) {
 func TestChangeText(t *testing.T) {
 	one, two := bundle.DigestOf([]byte("1")), bundle.DigestOf([]byte("2"))
 	for want, c := range map[string]contents.Change{
-		"1 amd64":                          {Kind: contents.Removed, Before: versions("1/amd64")},
-		"1, 2 amd64, arm64":                {Kind: contents.Added, After: versions("1/amd64", "2/amd64", "2/arm64")},
-		"1, 2, 3 and 2 more":               {Kind: contents.Added, After: versions("1", "2", "3", "4", "5")},
-		"1 -> 2":                           {Kind: contents.Changed, Before: versions("1/amd64"), After: versions("2/amd64")},
-		"2 -> 1 (older)":                   {Kind: contents.Changed, Before: versions("2"), After: versions("1"), Older: true},
-		"1 -> 1, 2":                        {Kind: contents.Changed, After: versions("2"), Stays: []string{"1"}},
-		"2, 1 -> 2":                        {Kind: contents.Changed, Before: versions("1"), Stays: []string{"2"}},
-		"1: amd64 -> arm64":                {Kind: contents.Changed, Before: versions("1/amd64"), After: versions("1/arm64")},
-		"1: repository a -> b":             {Kind: contents.Changed, Before: versions("1/x@a"), After: versions("1/x@b")},
-		"1: none -> arm64":                 {Kind: contents.Changed, After: versions("1/arm64"), Stays: []string{"1"}},
-		"content known after":              {Kind: contents.Changed, Before: []contents.Version{{Digest: one}}, After: []contents.Version{{}}},
-		"latest: content ":                 {Kind: contents.Changed, Before: []contents.Version{{Version: "latest", Digest: one}}, After: []contents.Version{{Version: "latest", Digest: two}}},
+		"1 amd64":              {Kind: contents.Removed, Before: versions("1/amd64")},
+		"1, 2 amd64, arm64":    {Kind: contents.Added, After: versions("1/amd64", "2/amd64", "2/arm64")},
+		"1, 2, 3 and 2 more":   {Kind: contents.Added, After: versions("1", "2", "3", "4", "5")},
+		"1 -> 2":               {Kind: contents.Changed, Before: versions("1/amd64"), After: versions("2/amd64")},
+		"2 -> 1 (older)":       {Kind: contents.Changed, Before: versions("2"), After: versions("1"), Older: true},
+		"1 -> 1, 2":            {Kind: contents.Changed, After: versions("2"), Stays: []string{"1"}},
+		"2, 1 -> 2":            {Kind: contents.Changed, Before: versions("1"), Stays: []string{"2"}},
+		"1: amd64 -> arm64":    {Kind: contents.Changed, Before: versions("1/amd64"), After: versions("1/arm64")},
+		"1: repository a -> b": {Kind: contents.Changed, Before: versions("1/x@a"), After: versions("1/x@b")},
+		"1: none -> arm64":     {Kind: contents.Changed, After: versions("1/arm64"), Stays: []string{"1"}},
+		"content known after":  {Kind: contents.Changed, Before: []contents.Version{{Digest: one}}, After: []contents.Version{{}}},
+		"latest: content ":     {Kind: contents.Changed, Before: []contents.Version{{Version: "latest", Digest: one}}, After: []contents.Version{{Version: "latest", Digest: two}}},
+		"^main: commit 0123456789ab -> ff": {Kind: contents.Changed, Before: []contents.Version{{Version: "main", Revision: "0123456789abcdef"}},
+			After: []contents.Version{{Version: "main", Revision: "ff"}}, Stays: []string{"other"}},
 		one.Short() + " -> " + two.Short(): {Kind: contents.Changed, Before: []contents.Version{{Digest: one}}, After: []contents.Version{{Digest: two}}},
 	} {
 		if want == "content known after" {
 			want = one.Short() + " -> known after it is fetched"
 		}
-		if got := changeText(&c); !strings.Contains(got, want) {
+		want, begins := strings.CutPrefix(want, "^")
+		if got := changeText(&c); !strings.Contains(got, want) || begins && !strings.HasPrefix(got, want) {
 			t.Errorf("got %q, want %q in it", got, want)
 		}
 	}
