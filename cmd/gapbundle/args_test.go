@@ -29,6 +29,8 @@ func sampleValues(f cli.Flag) ([]string, string) {
 			return []string{v.Of[len(v.Of)-1]}, v.Of[len(v.Of)-1]
 		case *command.Share:
 			return []string{"5%"}, "5%"
+		case *command.ChangeCount:
+			return []string{"7"}, "7"
 		case *command.Span:
 			return []string{"10m"}, "10m0s"
 		case *byteSize:
