@@ -217,8 +217,6 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestCompareReadsLittle: nothing is read where all lists are the same, and a list that
-// is the same is read once, for the names that another one changes.
 // TestRefs: all refs of a git repository are in one file. A branch has changed where its
 // commit has.
 func TestRefs(t *testing.T) {
@@ -244,6 +242,8 @@ func TestRefs(t *testing.T) {
 	}
 }
 
+// TestCompareReadsLittle: nothing is read where all lists are the same, and a list that
+// is the same is read once, for the names that another one changes.
 func TestCompareReadsLittle(t *testing.T) {
 	reads := map[string]int{}
 	counted := func(r contents.Repository) contents.Repository {
