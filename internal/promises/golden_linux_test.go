@@ -56,7 +56,7 @@ func TestGolden(t *testing.T) {
 	s.fails(4, []string{"keys/0123456789ABCDEF0123456789ABCDEF01234567.asc"}, "import", "refused", "--to", "mirror", "--accept-keys")
 	s.fails(4, []string{bundletest.Fingerprint}, "verify", "medium/keyed-000001", "--mirror", "mirror")
 	s.ok("verify", "medium/site-000001", "--pub", "site.pub")
-	s.ok("import", "medium/site-000001", "medium/keyed-000001", "--to", "mirror", "--accept-keys")
+	s.ok("import", "medium/site-000001", "medium/keyed-000001", "--to", "mirror", "--accept-keys=keyed-000001")
 	s.expect("mirror", "served-1")
 	s.ok("import", "medium", "--to", "mirror", "--accept-keys")
 	s.expect("mirror", "served-2")

@@ -22,12 +22,12 @@ func registry(t *testing.T) http.Handler {
 	f := webtest.NewFixture(t)
 	files := files()
 	for i := range 7 {
-		files[fmt.Sprintf("v2/r.example/i/manifests/t%d", i)] = webtest.File{Content: "{}", MediaType: indexType}
+		files[fmt.Sprintf("v2/docker.io/lib/i/manifests/t%d", i)] = webtest.File{Content: "{}", MediaType: indexType}
 	}
-	files["v2/r.example/i/referrers/"+subject] = webtest.File{
+	files["v2/docker.io/lib/i/referrers/"+subject] = webtest.File{
 		Content: `{"schemaVersion":2,"x":1,"manifests":[{"artifactType":"a/b","y":2},{"artifactType":"c/d"},{"artifactType":"a/b"}]}`, MediaType: indexType,
 	}
-	files["v2/r.example/bad/referrers/"+subject] = webtest.File{Content: `{"manifests":`, MediaType: indexType}
+	files["v2/docker.io/lib/bad/referrers/"+subject] = webtest.File{Content: `{"manifests":`, MediaType: indexType}
 	f.Publish(files)
 	return handler(t, f.Dir, serve.Options{})
 }
@@ -35,7 +35,7 @@ func registry(t *testing.T) http.Handler {
 // Parts of a tag list, each from where the Link of the one before leads.
 func TestTagsByParts(t *testing.T) {
 	h := registry(t)
-	for _, name := range []string{"r.example/i", "i"} {
+	for _, name := range []string{"docker.io/lib/i", "lib/i"} {
 		var got []string
 		next, answers := "/v2/"+name+"/tags/list?n=3", 0
 		for ; next != ""; answers++ {
@@ -58,16 +58,16 @@ func TestTagsByParts(t *testing.T) {
 		"n=0": `[]`, "n=100": `["1","t0","t1","t2","t3","t4","t5","t6"]`, "n=1&last=t3": `["t4"]`, "last=t4": `["t5","t6"]`, "last=t6&n=5": `[]`,
 		"last=t45": `["t5","t6"]`, "n=8": `["1","t0","t1","t2","t3","t4","t5","t6"]`,
 	} {
-		w := get(h, "GET", "/v2/i/tags/list?"+query)
+		w := get(h, "GET", "/v2/lib/i/tags/list?"+query)
 		if w.Code != 200 || !strings.Contains(w.Body.String(), `"tags":`+want) || w.Header().Get("Content-Type") != "application/json" || (w.Header().Get("Link") != "") != (query == "n=1&last=t3") {
 			t.Errorf("%s: %d %q, %v", query, w.Code, w.Body, w.Header())
 		}
-		if w := get(h, "HEAD", "/v2/i/tags/list?"+query); w.Body.Len() != 0 || w.Header().Get("Content-Length") == "" {
+		if w := get(h, "HEAD", "/v2/lib/i/tags/list?"+query); w.Body.Len() != 0 || w.Header().Get("Content-Length") == "" {
 			t.Errorf("HEAD: %q %v", w.Body, w.Header())
 		}
 	}
 	for _, query := range []string{"n=-1", "n=x", "n=99999999999999999999", "n="} {
-		if w := get(h, "GET", "/v2/i/tags/list?"+query); w.Code != 400 || !strings.Contains(w.Body.String(), `"UNSUPPORTED"`) {
+		if w := get(h, "GET", "/v2/lib/i/tags/list?"+query); w.Code != 400 || !strings.Contains(w.Body.String(), `"UNSUPPORTED"`) {
 			t.Errorf("%s: %d %q", query, w.Code, w.Body)
 		}
 	}
@@ -87,20 +87,20 @@ func TestReferrers(t *testing.T) {
 		status int
 		body   string
 	}{
-		{"i/referrers/" + other, 200, `"manifests":[]}`},
-		{"i/referrers/sha512:" + strings.Repeat("0", 128), 200, `"manifests":[]}`},
-		{"i/referrers/" + subject, 200, `"x":1`},
-		{"i/referrers/" + subject + "?artifactType=" + url.QueryEscape("c/d"), 200, `{"manifests":[{"artifactType":"c/d"}],"schemaVersion":2,"x":1}`},
-		{"i/referrers/" + subject + "?artifactType=e%2Ff", 200, `"manifests":[]`},
-		{"i/referrers/" + other + "?artifactType=e%2Ff", 200, `"manifests":[]`},
+		{"lib/i/referrers/" + other, 200, `"manifests":[]}`},
+		{"lib/i/referrers/sha512:" + strings.Repeat("0", 128), 200, `"manifests":[]}`},
+		{"lib/i/referrers/" + subject, 200, `"x":1`},
+		{"lib/i/referrers/" + subject + "?artifactType=" + url.QueryEscape("c/d"), 200, `{"manifests":[{"artifactType":"c/d"}],"schemaVersion":2,"x":1}`},
+		{"lib/i/referrers/" + subject + "?artifactType=e%2Ff", 200, `"manifests":[]`},
+		{"lib/i/referrers/" + other + "?artifactType=e%2Ff", 200, `"manifests":[]`},
 		{"none/referrers/" + other, 404, "NAME_UNKNOWN"},
-		{"i/referrers/latest", 400, "DIGEST_INVALID"},
-		{"i/referrers/sha256:" + strings.Repeat("A", 64), 400, "DIGEST_INVALID"},
-		{"i/referrers/" + subject + "0", 400, "DIGEST_INVALID"},
-		{"bad/referrers/" + subject, 200, ""},
-		{"bad/referrers/" + subject + "?artifactType=x", 500, "UNAVAILABLE"},
+		{"lib/i/referrers/latest", 400, "DIGEST_INVALID"},
+		{"lib/i/referrers/sha256:" + strings.Repeat("A", 64), 400, "DIGEST_INVALID"},
+		{"lib/i/referrers/" + subject + "0", 400, "DIGEST_INVALID"},
+		{"lib/bad/referrers/" + subject, 200, ""},
+		{"lib/bad/referrers/" + subject + "?artifactType=x", 500, "UNAVAILABLE"},
 	} {
-		w := get(h, "GET", "/v2/r.example/"+c.path)
+		w := get(h, "GET", "/v2/docker.io/"+c.path)
 		if w.Code != c.status || !strings.Contains(w.Body.String(), c.body) {
 			t.Errorf("%s: %d %s, want %d %s", c.path, w.Code, w.Body, c.status, c.body)
 		}

@@ -62,10 +62,10 @@ func get(h http.Handler, method, target string, header ...string) *httptest.Resp
 
 func files() map[string]webtest.File {
 	return map[string]webtest.File{
-		"files/x/a.txt":              {Content: "content"},
-		"apt/demo/InRelease":         {Content: "release"},
-		"v2/r.example/i/blobs/b":     {Content: "blob"},
-		"v2/r.example/i/manifests/1": {Content: "{}", MediaType: "application/vnd.oci.image.manifest.v1+json"},
+		"files/x/a.txt":                  {Content: "content"},
+		"apt/demo/InRelease":             {Content: "release"},
+		"v2/docker.io/lib/i/blobs/b":     {Content: "blob"},
+		"v2/docker.io/lib/i/manifests/1": {Content: "{}", MediaType: "application/vnd.oci.image.manifest.v1+json"},
 	}
 }
 
@@ -141,10 +141,10 @@ func TestRegistryErrors(t *testing.T) {
 		method, path, code string
 		status             int
 	}{
-		{"GET", "/v2/r.example/i/manifests/none", "MANIFEST_UNKNOWN", 404},
-		{"GET", "/v2/r.example/i/blobs/none", "BLOB_UNKNOWN", 404},
+		{"GET", "/v2/docker.io/lib/i/manifests/none", "MANIFEST_UNKNOWN", 404},
+		{"GET", "/v2/docker.io/lib/i/blobs/none", "BLOB_UNKNOWN", 404},
 		{"GET", "/v2/none/tags/list", "NAME_UNKNOWN", 404},
-		{"PUT", "/v2/r.example/i/manifests/1", "UNSUPPORTED", 405},
+		{"PUT", "/v2/docker.io/lib/i/manifests/1", "UNSUPPORTED", 405},
 	} {
 		w := get(h, c.method, c.path)
 		var body struct {
