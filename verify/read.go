@@ -54,11 +54,12 @@ func (b *Bundle) Contents(repo int) iter.Seq2[bundle.Entry, error] {
 // carried or at the receiver; fs.ErrNotExist if it is not. Its end is io.EOF
 // only if the digest was right. The caller closes it.
 func (b *Bundle) OpenList(d bundle.Digest) (io.ReadCloser, error) {
+	want := d.String()
 	found, kind := -1, ""
 	for i := range b.manifest.Repositories {
 		r := &b.manifest.Repositories[i]
 		for _, k := range []string{bundle.CarriedFiles, bundle.CarriedEvidence, bundle.CarriedContents} {
-			if string(listOf(r, k).Digest) != d.String() {
+			if string(listOf(r, k).Digest) != want {
 				continue
 			}
 			if found, kind = i, k; slices.Contains(r.Carried, k) {
