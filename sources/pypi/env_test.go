@@ -54,6 +54,17 @@ func (s *site) Files(string) iter.Seq2[sources.Recorded, error] {
 }
 
 // Document and Content have the record that the base keeps.
+// Entries are those that exported was given.
+func (s *site) Entries(string) (iter.Seq2[sources.NamedPath, error], bool) {
+	return func(yield func(sources.NamedPath, error) bool) {
+		for _, r := range s.base {
+			if r.Entries != "" && !yield(sources.NamedPath{Path: r.File.Path, Entries: r.Entries}, nil) {
+				return
+			}
+		}
+	}, s.base != nil
+}
+
 func (s *site) Document(string, string) ([]byte, error) { return s.document, nil }
 
 func (s *site) Content(d bundle.Digest) ([]byte, error) {
@@ -68,7 +79,7 @@ func (s *site) exported(p *planned) {
 	s.base = nil
 	for _, at := range slices.SortedFunc(maps.Keys(p.files), bundle.ComparePaths) {
 		a := p.files[at]
-		s.base = append(s.base, sources.Recorded{File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Reason: a.Evidence.Reason, Validator: a.Validator})
+		s.base = append(s.base, sources.Recorded{File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Reason: a.Evidence.Reason, Validator: a.Validator, Entries: a.Entries})
 		if a.Keep {
 			s.document = []byte(p.read(at))
 		}
