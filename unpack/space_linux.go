@@ -9,9 +9,9 @@ func freeOn(dir string) (bytes, inodes int64, err error) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return -1, -1, err
 	}
-	bytes, inodes = int64(s.Bavail)*s.Bsize, -1 //nolint:gosec // below 2^63 on any disk
+	bytes, inodes = int64(s.Bavail)*s.Bsize, -1 // below 2^63 on any disk
 	if s.Files > 0 {
-		inodes = int64(s.Ffree) //nolint:gosec // the same
+		inodes = int64(s.Ffree)
 	}
 	return bytes, inodes, nil
 }
