@@ -299,6 +299,7 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 	if g == nil {
 		return err
 	}
+	r.res.Changes = append(r.res.Changes, p.changes...)
 	r.notePublished(g, targets)
 	r.noteNames(ctx, current, g)
 	for _, c := range choices {
@@ -309,19 +310,28 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 }
 
 // notePublished says what the operator has to know of the generation that was published.
+// There may have been one before it in this run, of another set.
 func (r *importing) notePublished(g *tree.Generation, targets []*arrival) {
-	r.res.Generation, r.res.Notes = g.Number, slices.Clone(g.Notes)
+	r.res.Generation = g.Number
+	tell := func(lines ...string) {
+		for _, line := range lines {
+			if !slices.Contains(r.res.Notes, line) {
+				r.res.Notes = append(r.res.Notes, line)
+			}
+		}
+	}
+	tell(g.Notes...)
 	if r.tookOver != "" {
-		r.res.Notes = append(r.res.Notes, r.tookOver)
+		tell(r.tookOver)
 	}
 	for _, a := range g.Ambiguous {
-		r.res.Notes = append(r.res.Notes, fmt.Sprintf("image name %s: not made, because %s claim it", a.Alias, strings.Join(a.Images, " and ")))
+		tell(fmt.Sprintf("image name %s: not made, because %s claim it", a.Alias, strings.Join(a.Images, " and ")))
 	}
 	for _, d := range g.Dropped {
-		r.res.Notes = append(r.res.Notes, fmt.Sprintf("image name %s: not made any more, images are asked for as %s; docker.io's alone have a name without the registry", d.Alias, d.Image))
+		tell(fmt.Sprintf("image name %s: not made any more, images are asked for as %s; docker.io's alone have a name without the registry", d.Alias, d.Image))
 	}
-	r.res.Notes = append(r.res.Notes, lapses(g, r.state.Now())...)
-	r.res.Notes = append(r.res.Notes, reachNotes(targets)...)
+	tell(lapses(g, r.state.Now())...)
+	tell(reachNotes(targets)...)
 	if policy, err := r.state.Policy(); err == nil && len(g.Sets) > 1 {
 		r.res.Unbounded = policy.Unbounded()
 	}
@@ -330,8 +340,9 @@ func (r *importing) notePublished(g *tree.Generation, targets []*arrival) {
 // noteNames finds by name what was published. That it was published does not depend on
 // it: a list of the generation before may be damaged, and this import is the remedy.
 func (r *importing) noteNames(ctx context.Context, before, after *tree.Generation) {
-	var err error
-	if r.res.Names, err = changesByName(ctx, r.trees.Trees, before, after, r.options.Changes); err != nil {
+	names, err := changesByName(ctx, r.trees.Trees, before, after, r.options.Changes)
+	r.res.Names = append(r.res.Names, names...)
+	if err != nil {
 		r.res.Notes = append(r.res.Notes, fmt.Sprintf("what was published is complete; what changed by name is not known: %v", err))
 	}
 }
@@ -350,7 +361,7 @@ func (r *importing) propose(t *arrival, p *proposal) error {
 		if err != nil {
 			return err
 		}
-		r.res.Changes = append(r.res.Changes, more...)
+		p.changes = append(p.changes, more...)
 	}
 	p.sets = slices.DeleteFunc(p.sets, func(s tree.GenerationSet) bool { return s.Set == t.set() })
 	given, err := r.state.Given()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/contents"
 	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 	"github.com/gapbundle/gapbundle/internal/test/settest"
 	"github.com/gapbundle/gapbundle/unpack"
@@ -111,6 +112,37 @@ func TestEmptyFolderOfTheSameSet(t *testing.T) {
 	}
 	if got := sequenceOf(t, w, settest.Beta); got != 2 {
 		t.Errorf("published %d", got)
+	}
+}
+
+// TestOneIsPublishedAfterTheOtherFailed: where publishing both together fails, what is
+// told is what was published, once.
+func TestOneIsPublishedAfterTheOtherFailed(t *testing.T) {
+	w, stick, later := settest.New(t), t.TempDir(), t.TempDir()
+	c := w.Content(settest.Alpha)
+	c.Put("tools", "beta.example/tool", "what beta has otherwise")
+	c.Options.Targets = []string{stick}
+	w.Export(c)
+	c = w.Content(settest.Alpha)
+	c.Put("tools", "alpha.example/more", "more")
+	c.Options.Targets, c.Options.Full = []string{later}, true
+	remove(t, volumesOf(t, w.Export(c).Dirs[0])[0])
+	if _, err := w.Import(later); !errors.Is(err, bundle.ErrIncomplete) {
+		t.Fatal(err)
+	}
+	// Alpha's newest waits, so that its older one is compared with beta only when both
+	// are published.
+	next(w, settest.Beta, stick)
+	w.Now = w.Now.Add(time.Hour)
+	res, err := w.Receive(t.Context(), []string{stick}, unpack.ImportOptions{Changes: contents.All})
+	if !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), "beta.example/tool") {
+		t.Errorf("error %v", err)
+	}
+	if a, b := sequenceOf(t, w, settest.Alpha), sequenceOf(t, w, settest.Beta); a != 1 || b != 2 {
+		t.Errorf("published: alpha %d, beta %d", a, b)
+	}
+	if len(res.Changes) != 1 || res.Changes[0].Set != settest.Beta || len(res.Names) != 1 || res.Names[0].Set != settest.Beta {
+		t.Errorf("changes %+v, names %+v", res.Changes, res.Names)
 	}
 }
 

@@ -20,6 +20,8 @@ type proposal struct {
 	at time.Time
 	// then is what has to be on record before the publish counts.
 	then state.Record
+	// changes are those of the sets in it, told once it is published.
+	changes []RepositoryChanges
 }
 
 // publishTime is T: whole seconds, later than any publish before, whatever the

@@ -59,7 +59,8 @@ func TestClientForms(t *testing.T) {
 		}
 	}
 	for content, good := range map[string]bool{
-		baseurl: true, baseurl + "gpgcheck = 1\n": true, "; gpgcheck=0\n" + baseurl: true, baseurl + "gpgcheck=TRUE\n": true,
+		baseurl + "gpgcheck = 1\n": true, "; gpgcheck=0\n" + baseurl + "gpgcheck=1\n": true, baseurl + "gpgcheck=TRUE\n": true,
+		baseurl: false, baseurl + "repo_gpgcheck=1\n": false, baseurl + "#gpgcheck=1\n": false, baseurl + "gpgcheck=1\n[rpms-2]\nbaseurl=@BASE@/rpm/rpms/\n": false,
 		baseurl + "gpgcheck=0\n": false, baseurl + "gpgcheck=1\ngpgcheck = no\n": false, baseurl + "gpgcheck=\n": false, baseurl + "gpgcheck=\n  0\n": false, baseurl + "pkg_gpgcheck=0\n": false,
 		baseurl + "sslverify=0\n": false, baseurl + "include=/x\n": false, baseurl + "mirrorlist=@BASE@/rpm/rpms/x\n": false, "[other]\nbaseurl=@BASE@/rpm/rpms/\n": false,
 		"[rpms]\nbaseurl=@BASE@/rpm/rpms/ https://evil.example/\n": false, "[rpms]\nbaseurl=@BASE@/rpm/other/\n": false, "no option\n": false, " x=1\n": false,

@@ -70,6 +70,7 @@ func (c *client) section(options []field) {
 			}
 		}
 	}
+	checked := len(from) == 0
 	for _, o := range options {
 		switch {
 		case o.name == "baseurl", slices.Contains(repoPlain, o.name):
@@ -80,12 +81,16 @@ func (c *client) section(options []field) {
 				}
 			}
 		case slices.Contains(repoChecks, o.name):
+			checked = checked || o.name == repoChecks[0]
 			if value := strings.ToLower(strings.TrimSpace(o.value)); !slices.Contains(repoYes, value) {
 				c.unsigned(o.name+"="+value, from)
 			}
 		default:
 			c.wrong("option %.80q: not one of those that are known", o.name)
 		}
+	}
+	if !checked {
+		c.unsigned("no gpgcheck", from) // dnf's own default is not to check
 	}
 }
 
