@@ -99,7 +99,7 @@ func (w *writer) judge(a *arrival) error {
 	return nil
 }
 
-// dropRefused lets go of a pending bundle that nothing could make good.
+// dropRefused removes a pending bundle that nothing could make good.
 func (w *writer) dropRefused(b *verify.Bundle, err error) error {
 	if errors.Is(err, bundle.ErrUntrusted) || errors.Is(err, bundle.ErrMalformed) {
 		return errors.Join(err, w.state.DropPending(b.Name()))

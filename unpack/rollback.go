@@ -211,7 +211,7 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *tree.Generation, er
 	return g, err
 }
 
-// ForgetPending lets go of what waits of a set, and returns the names of the bundles.
+// ForgetPending drops what waits of a set, and returns the names of the bundles.
 // What is published stays. Nothing that waits matches bundle.ErrUsage.
 func ForgetPending(ctx context.Context, m *Mirror, set string) (names []string, err error) {
 	if names, err = pendingOf(m.state, set); err == nil && len(names) == 0 {

@@ -312,7 +312,7 @@ func TestMerge(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		break // an early end lets go of the lists
+		break // an early end releases the lists
 	}
 }
 

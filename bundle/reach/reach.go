@@ -28,13 +28,13 @@ type Set struct {
 	Keys         []bundle.PublishedKey
 	Repositories []bundle.Repository
 	// Files is the list of a repository, by its index; it may be read more than once.
-	// It yields ErrNotAtHand where the list cannot be had here.
+	// It yields ErrNotAtHand where the list is not available here.
 	Files func(repository int) iter.Seq2[bundle.File, error]
 }
 
 // Open returns the whole content of a listed file, compared with its digest. The size
 // that the list says was looked at before: at most MaxFile. ErrNotAtHand says that the
-// content cannot be had here.
+// content is not available here.
 type Open func(f bundle.File) ([]byte, error)
 
 // ErrNotAtHand is for a side that has not all lists or not all content. What would be

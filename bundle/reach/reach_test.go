@@ -75,7 +75,7 @@ func TestClientForms(t *testing.T) {
 	}
 }
 
-// TestNotAtHand: a file whose content cannot be had is named, and is no refusal.
+// TestNotAtHand: a file whose content is not available is named, and is no refusal.
 func TestNotAtHand(t *testing.T) {
 	s, err := Look(setOf(map[string][]bundle.File{clientsMount: {{Path: "apt/debs.sources"}}}))
 	if err != nil {

@@ -178,7 +178,7 @@ func TestLaterRedirects(t *testing.T) {
 	}
 }
 
-// A repository of SHA-256 objects is refused by name, behind a smart server too.
+// A repository of SHA-256 objects is refused by name, also where the server is a smart one.
 func TestSHA256(t *testing.T) {
 	host, s := gittest.NewHost(t, true), newSite(t)
 	work := t.TempDir()

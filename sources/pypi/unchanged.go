@@ -70,7 +70,7 @@ func (e *entry) unchanged(env *sources.Env, have *pages.Record, content []byte) 
 	if err != nil {
 		return repo, err
 	}
-	repo.Notes = append(repo.Notes, "nothing changed since the last export: what it chose stands")
+	repo.Notes = append(repo.Notes, "nothing changed since the last export: its choice is used again")
 	repo.Notes = append(repo.Notes, have.Notes...)
 	again := replay.NewAgain(func(ctx context.Context) (*sources.Plan, error) {
 		w, err := readWanted(e)

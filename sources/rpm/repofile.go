@@ -118,7 +118,7 @@ func (e *entry) sections() ([]*section, error) {
 			return nil, o.Pos.Errorf("repoids: %s: not in %s, which has %s", id, o.RepoFile, strings.Join(ids, ", "))
 		}
 		if slices.Contains(chosen, all[i]) {
-			return nil, o.Pos.Errorf("repoids: %s: stands twice", id)
+			return nil, o.Pos.Errorf("repoids: %s: is there twice", id)
 		}
 		chosen = append(chosen, all[i])
 	}
@@ -151,7 +151,7 @@ func parseRepoFile(text, name string) ([]*section, error) {
 				return nil, pos.Errorf("%.80q: not the name of a repository", trimmed)
 			}
 			if slices.ContainsFunc(all, func(s *section) bool { return s.id == id }) {
-				return nil, pos.Errorf("[%s]: stands twice", id)
+				return nil, pos.Errorf("[%s]: is there twice", id)
 			}
 			all, last = append(all, &section{pos: pos, id: id, values: map[string]string{}}), ""
 			continue

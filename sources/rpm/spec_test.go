@@ -104,7 +104,7 @@ func TestSpecErrors(t *testing.T) {
 		"repofile: lines.repo\ngpgkey: k":                                                    "lines.repo:2:1",
 		"repofile: head.repo\ngpgkey: k":                                                     "before the first",
 		"repofile: goes.repo\ngpgkey: k":                                                     "goes on with nothing",
-		"repofile: twice.repo\ngpgkey: k":                                                    "stands twice",
+		"repofile: twice.repo\ngpgkey: k":                                                    "is there twice",
 		"repofile: none.repo\ngpgkey: k":                                                     "want baseurl, mirrorlist or metalink",
 		"repofile: less.repo\ngpgkey: k\npackages: a":                                        "excludepkgs: say it in the spec",
 		"repofile: cost.repo\ngpgkey: k":                                                     "cost: want a number",

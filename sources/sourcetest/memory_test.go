@@ -117,7 +117,7 @@ func heapPeak(f func()) int64 {
 // memory, and take no more above what a tenth of them takes than what each blob may.
 func TestMemory(t *testing.T) {
 	const few, many = 10_000, 100_000
-	const besides = 16 << 20 // bytes: what garbage comes to differs from run to run
+	const besides = 16 << 20 // bytes: how much garbage there is differs from run to run
 	defer debug.SetGCPercent(debug.SetGCPercent(20))
 	peaks := map[int]int64{}
 	for _, n := range []int{few, many} {

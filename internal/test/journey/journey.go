@@ -27,7 +27,7 @@ type Example struct {
 // Upstream plays every host that a spec names. The zero Upstream serves files,
 // whose content is Content.
 type Upstream struct {
-	// Hosts answers for every host: the first part of a path is the host it stands
+	// Hosts answers for every host: the first part of a path is the host that it stands
 	// for. nil: files.
 	Hosts http.Handler
 	// Adopt changes the copy of the spec, and of what belongs to it, to fit the

@@ -1,5 +1,5 @@
 // Package standin plays the upstreams of the examples of the kind git: a repository for each
-// address, behind git http-backend.
+// address, served by git http-backend.
 package standin
 
 import (

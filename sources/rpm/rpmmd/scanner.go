@@ -89,7 +89,7 @@ func (s *scanner) bad(format string, args ...any) error {
 	return fmt.Errorf("XML, byte %d: %s: %w", s.dropped+int64(s.from), fmt.Sprintf(format, args...), bundle.ErrMalformed)
 }
 
-// forget lets go of everything before the next token: a child begins.
+// forget drops everything before the next token: a child begins.
 func (s *scanner) forget() {
 	if s.at > cap(s.buf)/2 {
 		s.dropped += int64(s.at)
@@ -321,7 +321,7 @@ func (s *scanner) readAttribute(t *token, i int) (end int, err error) {
 	}
 	for i := range t.attrs {
 		if bytes.Equal(t.attrs[i].name, name) {
-			return at, s.bad("attribute %s stands twice", name)
+			return at, s.bad("attribute %s is there twice", name)
 		}
 	}
 	if len(t.attrs) == maxAttributes {
