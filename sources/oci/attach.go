@@ -30,7 +30,7 @@ type attachments struct {
 // attach finds what is attached to the manifests that are carried: to what is
 // asked for, and to each image of an index. Attestations that lie in an index
 // themselves have nothing attached.
-func (g *gathering) attach(ctx context.Context, roots []root) error {
+func (g *gatherer) attach(ctx context.Context, roots []root) error {
 	var subjects []bundle.Digest
 	seen := map[bundle.Digest]bool{}
 	add := func(d bundle.Digest) {
@@ -46,7 +46,7 @@ func (g *gathering) attach(ctx context.Context, roots []root) error {
 		var next []bundle.Digest
 		for _, d := range depth {
 			before := len(subjects)
-			for _, c := range g.nodes[d].children {
+			for _, c := range g.found.nodes[d].children {
 				if c.manifest && !c.aside {
 					add(c.digest)
 				}
@@ -57,7 +57,7 @@ func (g *gathering) attach(ctx context.Context, roots []root) error {
 	}
 	for depth := 0; len(subjects) > 0; depth++ {
 		if depth == maxAttachment {
-			g.notes = append(g.notes, fmt.Sprintf("%s: what is attached to attachments is followed %d deep and no further", g.image, maxAttachment))
+			g.found.notes = append(g.found.notes, fmt.Sprintf("%s: what is attached to attachments is followed %d deep and no further", g.of.image, maxAttachment))
 			return nil
 		}
 		found := make([]attachments, len(subjects))
@@ -87,11 +87,11 @@ func (g *gathering) attach(ctx context.Context, roots []root) error {
 }
 
 // attachedTo asks for the tags by which cosign attaches, and for referrers.
-func (g *gathering) attachedTo(ctx context.Context, d bundle.Digest) (attachments, error) {
+func (g *gatherer) attachedTo(ctx context.Context, d bundle.Digest) (attachments, error) {
 	found := attachments{tags: map[string]v1.Descriptor{}}
 	for _, suffix := range []string{suffixSignature, suffixAttestation, suffixSBOM} {
 		name := attachedTag(d, suffix)
-		at, err := g.repo.Resolve(ctx, name)
+		at, err := g.of.repo.Resolve(ctx, name)
 		switch {
 		case err == nil:
 			found.tags[name] = at
@@ -100,7 +100,7 @@ func (g *gathering) attachedTo(ctx context.Context, d bundle.Digest) (attachment
 		}
 	}
 	var err error
-	found.referrers, err = g.repo.Referrers(ctx, digest.NewDigestFromEncoded(digest.SHA256, d.Hex()), "")
+	found.referrers, err = g.of.repo.Referrers(ctx, digest.NewDigestFromEncoded(digest.SHA256, d.Hex()), "")
 	return found, err
 }
 
@@ -116,24 +116,24 @@ func isAbsent(err error) bool {
 
 // addAttachments walks what was found attached to d, and gives the referrers:
 // things may be attached to them again.
-func (g *gathering) addAttachments(ctx context.Context, d bundle.Digest, found attachments) ([]bundle.Digest, error) {
-	why := want{ref: ref{image: g.image}, entry: g.owner, pos: g.owner.pos, why: "attached to " + d.String()}
+func (g *gatherer) addAttachments(ctx context.Context, d bundle.Digest, found attachments) ([]bundle.Digest, error) {
+	why := want{ref: ref{image: g.of.image}, entry: g.of.owner, pos: g.of.owner.pos, why: "attached to " + d.String()}
 	for name, at := range found.tags {
 		if err := checkDescriptor(&at); err != nil {
-			return nil, upstream.Blame(g.address(name), err)
+			return nil, upstream.Blame(g.of.address(name), err)
 		}
 		target := digestOf(at)
 		g.steps = 0
 		if err := g.walk(ctx, target, child{digest: target, size: at.Size, mediaType: at.MediaType, manifest: true}, 0); err != nil {
 			return nil, err
 		}
-		g.tags[name] = &tag{name: name, upstream: target, target: target, want: why}
+		g.found.tags[name] = &tag{name: name, upstream: target, target: target, want: why}
 	}
 	var next []bundle.Digest
 	var kept []v1.Descriptor
 	for _, r := range found.referrers {
 		if err := checkDescriptor(&r); err != nil {
-			return nil, upstream.Blame(g.image.String()+": referrers of "+d.String(), err)
+			return nil, upstream.Blame(g.of.image.String()+": referrers of "+d.String(), err)
 		}
 		target := digestOf(r)
 		g.steps = 0
@@ -148,7 +148,7 @@ func (g *gathering) addAttachments(ctx context.Context, d bundle.Digest, found a
 	slices.SortFunc(kept, func(a, b v1.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
 	kept = slices.CompactFunc(kept, func(a, b v1.Descriptor) bool { return a.Digest == b.Digest })
 	if len(kept) > 0 {
-		g.referrers[d] = kept
+		g.found.referrers[d] = kept
 	}
 	return next, nil
 }

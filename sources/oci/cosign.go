@@ -17,6 +17,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/registry"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/upstream"
@@ -65,30 +66,37 @@ func (e *entry) loadKeys() ([]cosignKey, error) {
 // verify requires a signature by one of the source's keys for everything that
 // a source with signatures: verify asks for. What is signed is what the
 // reference leads to: of an index the index, whatever is chosen of it.
-func (g *gathering) verify(ctx context.Context, roots []root) error {
+func (g *gatherer) verify(ctx context.Context, roots []root) error {
+	signatures := cosign{g.of.image, g.of.repo}
 	var errs []error
 	for _, r := range roots {
 		e := r.want.entry
 		if e.options.Signatures != signaturesVerify {
 			continue
 		}
-		id, err := g.signedBy(ctx, r.digest, g.r.keys[e])
+		id, err := signatures.signedBy(ctx, r.digest, g.r.keys[e])
 		if err != nil {
 			errs = append(errs, r.want.at(err))
 			continue
 		}
-		if t := g.tags[r.want.tag]; t != nil {
+		if t := g.found.tags[r.want.tag]; t != nil {
 			t.signed = bundle.VouchedCosign + id.Hex()
 		}
 	}
 	return strictyaml.Join(errs...)
 }
 
+// cosign reads the signatures of an image.
+type cosign struct {
+	image
+	repo *registry.Repository
+}
+
 // signedBy finds a signature over d by one of keys. All that was found instead
 // is reported.
-func (g *gathering) signedBy(ctx context.Context, d bundle.Digest, keys []cosignKey) (bundle.Digest, error) {
+func (c cosign) signedBy(ctx context.Context, d bundle.Digest, keys []cosignKey) (bundle.Digest, error) {
 	var found []error
-	for _, look := range []func(context.Context, bundle.Digest, []cosignKey) (bundle.Digest, []error, error){g.signedByTag, g.signedByReferrer} {
+	for _, look := range []func(context.Context, bundle.Digest, []cosignKey) (bundle.Digest, []error, error){c.signedByTag, c.signedByReferrer} {
 		id, others, err := look(ctx, d, keys)
 		if err != nil || !id.IsZero() {
 			return id, err
@@ -107,8 +115,8 @@ func (g *gathering) signedBy(ctx context.Context, d bundle.Digest, keys []cosign
 }
 
 // signedByTag looks at the signatures under the tag of d.
-func (g *gathering) signedByTag(ctx context.Context, d bundle.Digest, keys []cosignKey) (id bundle.Digest, found []error, err error) {
-	m, err := g.repo.Manifest(ctx, attachedTag(d, suffixSignature))
+func (c cosign) signedByTag(ctx context.Context, d bundle.Digest, keys []cosignKey) (id bundle.Digest, found []error, err error) {
+	m, err := c.repo.Manifest(ctx, attachedTag(d, suffixSignature))
 	if isAbsent(err) {
 		return id, nil, nil
 	}
@@ -126,7 +134,7 @@ func (g *gathering) signedByTag(ctx context.Context, d bundle.Digest, keys []cos
 		if layer.MediaType != typeSimpleSigning {
 			continue
 		}
-		payload, err := g.fetchBlob(ctx, layer)
+		payload, err := c.fetchBlob(ctx, layer)
 		if unreadable(err) { // another one may hold
 			found = append(found, err)
 			continue
@@ -177,8 +185,8 @@ func checkSimple(payload []byte, signed string, d bundle.Digest, keys []cosignKe
 }
 
 // signedByReferrer looks at the Sigstore bundles that refer to d.
-func (g *gathering) signedByReferrer(ctx context.Context, d bundle.Digest, keys []cosignKey) (id bundle.Digest, found []error, err error) {
-	referrers, err := g.repo.Referrers(ctx, digest.NewDigestFromEncoded(digest.SHA256, d.Hex()), "")
+func (c cosign) signedByReferrer(ctx context.Context, d bundle.Digest, keys []cosignKey) (id bundle.Digest, found []error, err error) {
+	referrers, err := c.repo.Referrers(ctx, digest.NewDigestFromEncoded(digest.SHA256, d.Hex()), "")
 	if err != nil {
 		return id, nil, err
 	}
@@ -190,7 +198,7 @@ func (g *gathering) signedByReferrer(ctx context.Context, d bundle.Digest, keys 
 		if looked++; looked > maxSignaturesOfImage {
 			break
 		}
-		if id, err = g.checkBundle(ctx, r, d, keys); err == nil {
+		if id, err = c.checkBundle(ctx, r, d, keys); err == nil {
 			return id, nil, nil
 		}
 		if !errors.Is(err, errNotThis) && !unreadable(err) {
@@ -209,8 +217,8 @@ func unreadable(err error) bool { return isAbsent(err) || errors.Is(err, errBadB
 var errNotThis = errors.New("a bundle")
 
 // checkBundle checks the bundle that a referrer holds.
-func (g *gathering) checkBundle(ctx context.Context, r v1.Descriptor, d bundle.Digest, keys []cosignKey) (bundle.Digest, error) {
-	m, err := g.repo.Manifest(ctx, r.Digest.String())
+func (c cosign) checkBundle(ctx context.Context, r v1.Descriptor, d bundle.Digest, keys []cosignKey) (bundle.Digest, error) {
+	m, err := c.repo.Manifest(ctx, r.Digest.String())
 	if err != nil {
 		return bundle.Digest{}, err
 	}
@@ -221,7 +229,7 @@ func (g *gathering) checkBundle(ctx context.Context, r v1.Descriptor, d bundle.D
 	if len(parsed.layers) != 1 || parsed.layers[0].MediaType != typeSigstoreBundle {
 		return bundle.Digest{}, fmt.Errorf("%w of another form", errNotThis)
 	}
-	text, err := g.fetchBlob(ctx, parsed.layers[0])
+	text, err := c.fetchBlob(ctx, parsed.layers[0])
 	if err != nil {
 		return bundle.Digest{}, err
 	}
@@ -260,4 +268,27 @@ func checkSigstore(text []byte, d bundle.Digest, keys []cosignKey) (bundle.Diges
 		return k.id, nil
 	}
 	return bundle.Digest{}, fmt.Errorf("%w by another key", errNotThis)
+}
+
+// errBadBlob: a blob that is not what its descriptor says, or too large.
+var errBadBlob = errors.New("not what its descriptor says")
+
+// fetchBlob reads a small blob, checked.
+func (c cosign) fetchBlob(ctx context.Context, d v1.Descriptor) (_ []byte, err error) {
+	if d.Size > maxSignature {
+		return nil, fmt.Errorf("%s: blob %s: %d bytes, at most %d: %w: %w", c.image, d.Digest, d.Size, maxSignature, errBadBlob, fetch.ErrUpstream)
+	}
+	body, err := c.repo.Blob(ctx, d.Digest, 0, "")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, body.Close()) }()
+	b, err := bundle.ReadAllBounded(body, d.Digest.String(), maxSignature)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w: %w", c.image, err, errBadBlob, fetch.ErrUpstream)
+	}
+	if have := digest.FromBytes(b); have != d.Digest {
+		return nil, fmt.Errorf("%s: blob: want %s, got %s: %w: %w", c.image, d.Digest, have, errBadBlob, fetch.ErrUpstream)
+	}
+	return b, nil
 }

@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -74,107 +73,6 @@ func (r *reading) recallNames(e *entry) error {
 		}
 	}
 	return nil
-}
-
-// entry is what the image is called by a tag, or by a digest where no tag leads to it.
-// upstream is what the registry has under the name, target what the mirror has.
-func (g *gathering) entry(upstream, target bundle.Digest, version string) sources.EntryList {
-	if isAttachedTag(version) {
-		return "" // belongs to another image, whose entry has a note of it
-	}
-	n := g.nodes[upstream]
-	e := sources.Entry{
-		Name: g.String(), Type: bundle.TypeImage, Version: version, Arch: strings.Join(n.platforms, ","), Licence: n.licence,
-		Summary: withNote(n.title, g.attachedNote(target)), Size: g.blobBytes(target),
-	}
-	if n.artifact {
-		e.Type = bundle.TypeArtifact
-	}
-	return sources.NewEntries(e)
-}
-
-// isTagged reports whether a tag leads to a manifest.
-func (g *gathering) isTagged(d bundle.Digest) bool {
-	for _, t := range g.tags {
-		if t.target == d || t.upstream == d {
-			return true
-		}
-	}
-	return false
-}
-
-// below calls visit for a manifest and everything that it leads to, each once.
-func (g *gathering) below(d bundle.Digest, visit func(d bundle.Digest, n *node)) {
-	seen := map[bundle.Digest]bool{}
-	var walk func(d bundle.Digest)
-	walk = func(d bundle.Digest) {
-		n := g.nodes[d]
-		if n == nil || seen[d] {
-			return
-		}
-		seen[d] = true
-		visit(d, n)
-		for _, c := range n.children {
-			if c.manifest {
-				walk(c.digest)
-			}
-		}
-	}
-	walk(d)
-}
-
-// blobBytes is the size of the distinct blobs of an image.
-func (g *gathering) blobBytes(d bundle.Digest) (size int64) {
-	seen := map[bundle.Digest]bool{}
-	g.below(d, func(_ bundle.Digest, n *node) {
-		for _, c := range n.children {
-			if !c.manifest && !seen[c.digest] {
-				seen[c.digest] = true
-				size += c.size
-			}
-		}
-	})
-	return size
-}
-
-// attachedNote counts what is attached to an image and to what it leads to.
-func (g *gathering) attachedNote(d bundle.Digest) string {
-	var signatures, sboms, others int
-	g.below(d, func(d bundle.Digest, n *node) {
-		for suffix, count := range map[string]*int{suffixSignature: &signatures, suffixSBOM: &sboms, suffixAttestation: &others} {
-			if g.tags[attachedTag(d, suffix)] != nil {
-				*count++
-			}
-		}
-		for _, r := range g.referrers[d] {
-			switch kind := strings.ToLower(r.ArtifactType); {
-			case strings.Contains(kind, "spdx"), strings.Contains(kind, "cyclonedx"), strings.Contains(kind, "sbom"):
-				sboms++
-			case strings.Contains(kind, "signature"), strings.Contains(kind, "cosign"), strings.Contains(kind, "notary"):
-				signatures++
-			default:
-				others++
-			}
-		}
-		for _, c := range n.children {
-			if c.aside {
-				others++
-			}
-		}
-	})
-	var parts []string
-	for _, part := range []struct {
-		n    int
-		what string
-	}{{signatures, "signature"}, {sboms, "SBOM"}, {others, "attestation"}} {
-		switch {
-		case part.n == 1:
-			parts = append(parts, "1 "+part.what)
-		case part.n > 1:
-			parts = append(parts, fmt.Sprintf("%d %ss", part.n, part.what))
-		}
-	}
-	return strings.Join(parts, ", ")
 }
 
 const noteBegin, noteEnd = " (attached: ", ")"

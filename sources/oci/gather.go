@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,60 +8,36 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/registry"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// gathering is one image on its way: what all sources of the set want of it,
-// and what that leads to.
-type gathering struct {
-	r *reading
-	image
-	repo      *registry.Repository
-	owner     *entry // the first source that names the image: its files are that one's
-	wants     []want
-	choices   []choice
-	platforms platforms
-	foreign   bool // foreign layers are fetched
-	attached  bool // what is attached is carried
+// gatherer reads one image from its registry, or from what the base recorded of it.
+type gatherer struct {
+	r     *reading
+	of    *request
+	found *graph
 
-	nodes     map[bundle.Digest]*node
-	walked    map[bundle.Digest]bool
-	asked     map[bundle.Digest]bool // by tag or digest: they have a name
-	tags      map[string]*tag
-	referrers map[bundle.Digest][]v1.Descriptor
+	walked map[bundle.Digest]bool
+	asked  map[bundle.Digest]bool // by tag or digest: they have a name
 	// steps counts the manifests below the reference that is walked.
 	steps int
-	// plan remarks, in the order in which they came up.
-	notes []string
 }
 
-// tag is a tag of an image, and why it is here.
-type tag struct {
-	name string
-	// upstream is what the registry has under the tag; target what the mirror
-	// has: the same, unless one platform was chosen of several.
-	upstream, target bundle.Digest
-	want             want
-	pinned           bool   // the digest is the spec's
-	signed           string // vouched for by a signature, see bundle.VouchedCosign
+// gather finds everything that belongs to an image.
+func gather(ctx context.Context, r *reading, of *request) (*graph, error) {
+	g := &gatherer{
+		r: r, of: of, walked: map[bundle.Digest]bool{}, asked: map[bundle.Digest]bool{},
+		found: &graph{nodes: map[bundle.Digest]*node{}, tags: map[string]*tag{}, referrers: map[bundle.Digest][]v1.Descriptor{}},
+	}
+	return g.found, g.gather(ctx)
 }
 
-// root is a manifest that is asked for by tag or digest.
-type root struct {
-	digest bundle.Digest
-	told   child
-	want   want
-}
-
-// gather finds everything that belongs to the image.
-func (g *gathering) gather(ctx context.Context) error {
+func (g *gatherer) gather(ctx context.Context) error {
 	wants, err := g.chooseTags(ctx)
 	if err != nil {
 		return err
@@ -88,43 +63,38 @@ func (g *gathering) gather(ctx context.Context) error {
 	if err := g.verify(ctx, roots); err != nil {
 		return err
 	}
-	if g.attached {
+	if g.of.attached {
 		return g.attach(ctx, roots)
 	}
 	return nil
 }
 
-// at gives an error the place of the reference that it came up for.
-func (w want) at(err error) error {
-	return w.pos.Wrap(fmt.Errorf("source %s: %s: %w", w.entry.name, w.ref, err))
-}
-
 // chooseTags adds the tags that are chosen by rules to those that are named.
-func (g *gathering) chooseTags(ctx context.Context) ([]want, error) {
-	wants := slices.Clone(g.wants)
-	if len(g.choices) == 0 {
+func (g *gatherer) chooseTags(ctx context.Context) ([]want, error) {
+	wants := slices.Clone(g.of.wants)
+	if len(g.of.choices) == 0 {
 		return wants, nil
 	}
-	tags, err := g.repo.Tags(ctx)
+	tags, err := g.of.repo.Tags(ctx)
 	if err != nil {
-		c := g.choices[0]
-		return nil, c.pos.Wrap(fmt.Errorf("source %s: %s: %w", c.entry.name, g.image, err))
+		c := g.of.choices[0]
+		return nil, c.pos.Wrap(fmt.Errorf("source %s: %s: %w", c.entry.name, g.of.image, err))
 	}
 	var errs []error
-	for _, c := range g.choices {
+	for _, c := range g.of.choices {
 		chosen := c.choose(tags)
 		if len(chosen) == 0 {
-			errs = append(errs, c.pos.Errorf("source %s: %s: no tag of its %d is chosen by %s", c.entry.name, g.image, len(tags), c.selection))
+			errs = append(errs, c.pos.Errorf("source %s: %s: no tag of its %d is chosen by %s", c.entry.name, g.of.image, len(tags), c.selection))
 		}
 		for _, name := range chosen {
-			wants = append(wants, want{ref: ref{image: g.image, tag: name}, entry: c.entry, pos: c.pos, why: "tags " + c.selection.String()})
+			wants = append(wants, want{ref: ref{image: g.of.image, tag: name}, entry: c.entry, pos: c.pos, why: "tags " + c.selection.String()})
 		}
 	}
 	return wants, strictyaml.Join(errs...)
 }
 
 // resolve asks what each tag is now, once, and gives what is wanted by digest.
-func (g *gathering) resolve(ctx context.Context, wants []want) ([]root, error) {
+func (g *gatherer) resolve(ctx context.Context, wants []want) ([]root, error) {
 	roots := make([]root, len(wants))
 	first := map[ref]int{} // what several sources name is asked for once
 	var once []int
@@ -149,9 +119,9 @@ func (g *gathering) resolve(ctx context.Context, wants []want) ([]root, error) {
 		if w.tag == "" {
 			continue
 		}
-		known := g.tags[w.tag]
+		known := g.found.tags[w.tag]
 		if known == nil {
-			g.tags[w.tag] = &tag{name: w.tag, upstream: roots[i].digest, want: w, pinned: !w.digest.IsZero()}
+			g.found.tags[w.tag] = &tag{name: w.tag, upstream: roots[i].digest, want: w, pinned: !w.digest.IsZero()}
 		} else if known.upstream != roots[i].digest {
 			// Two names for one tag, pinned to different digests, or one that moved between two looks.
 			twice = append(twice, w.at(fmt.Errorf("is %s, and %s by %s: %w", roots[i].digest, known.upstream, known.want.why, bundle.ErrUsage)))
@@ -160,12 +130,12 @@ func (g *gathering) resolve(ctx context.Context, wants []want) ([]root, error) {
 	return roots, strictyaml.Join(twice...)
 }
 
-func (g *gathering) resolveOne(ctx context.Context, w want) (root, error) {
+func (g *gatherer) resolveOne(ctx context.Context, w want) (root, error) {
 	r := root{digest: w.digest, told: child{size: -1}, want: w}
 	if !w.digest.IsZero() {
 		return r, nil
 	}
-	d, err := g.repo.Resolve(ctx, w.tag)
+	d, err := g.of.repo.Resolve(ctx, w.tag)
 	if err != nil {
 		return r, w.at(err)
 	}
@@ -173,24 +143,24 @@ func (g *gathering) resolveOne(ctx context.Context, w want) (root, error) {
 		return r, w.at(fmt.Errorf("%w: %w", errSchema1, bundle.ErrUsage))
 	}
 	if r.digest, err = bundle.ParseDigest(d.Digest.String()); err != nil {
-		return r, w.at(fmt.Errorf("%s: digest %.80q: want sha256: %w", g.image, d.Digest, fetch.ErrUpstream))
+		return r, w.at(fmt.Errorf("%s: digest %.80q: want sha256: %w", g.of.image, d.Digest, fetch.ErrUpstream))
 	}
 	r.told = child{digest: r.digest, size: d.Size, mediaType: d.MediaType, manifest: true}
 	return r, nil
 }
 
 // walk reads a manifest and everything below it.
-func (g *gathering) walk(ctx context.Context, d bundle.Digest, told child, depth int) error {
+func (g *gatherer) walk(ctx context.Context, d bundle.Digest, told child, depth int) error {
 	switch {
 	case g.walked[d]:
-		if err := g.nodes[d].agrees(told); err != nil {
-			return fmt.Errorf("%s: manifest %s: %w", g.image, d, err)
+		if err := g.found.nodes[d].agrees(told); err != nil {
+			return fmt.Errorf("%s: manifest %s: %w", g.of.image, d, err)
 		}
 		return nil
 	case depth > maxDepth:
-		return fmt.Errorf("%s: indexes within indexes, more than %d deep: %w", g.image, maxDepth, fetch.ErrUpstream)
+		return fmt.Errorf("%s: indexes within indexes, more than %d deep: %w", g.of.image, maxDepth, fetch.ErrUpstream)
 	case g.steps > maxManifests:
-		return fmt.Errorf("%s: more than %d manifests: %w", g.image, maxManifests, fetch.ErrUpstream)
+		return fmt.Errorf("%s: more than %d manifests: %w", g.of.image, maxManifests, fetch.ErrUpstream)
 	}
 	n, err := g.node(ctx, d, told)
 	if err != nil {
@@ -213,37 +183,37 @@ func (g *gathering) walk(ctx context.Context, d bundle.Digest, told child, depth
 }
 
 // settleTags decides what the mirror has under each tag.
-func (g *gathering) settleTags() {
-	if status := g.repo.NoReferrers(); status != 0 {
-		g.notes = append(g.notes, fmt.Sprintf("%s: the registry answers %d to the question for referrers: only those under the tag sha256-<digest> were found; signatures: none does not ask", g.image, status))
+func (g *gatherer) settleTags() {
+	if status := g.of.repo.NoReferrers(); status != 0 {
+		g.found.notes = append(g.found.notes, fmt.Sprintf("%s: the registry answers %d to the question for referrers: only those under the tag sha256-<digest> were found; signatures: none does not ask", g.of.image, status))
 	}
-	for _, name := range slices.Sorted(maps.Keys(g.tags)) {
-		t := g.tags[name]
-		n := g.nodes[t.upstream]
+	for _, name := range slices.Sorted(maps.Keys(g.found.tags)) {
+		t := g.found.tags[name]
+		n := g.found.nodes[t.upstream]
 		t.target = t.upstream
 		if len(n.lost) > 0 {
-			g.notes = append(g.notes, fmt.Sprintf("%s:%s: its index names attestations that the registry does not have, and nobody needs them to run it: left out are %s", g.image, name, strings.Join(n.lost, ", ")))
+			g.found.notes = append(g.found.notes, fmt.Sprintf("%s:%s: its index names attestations that the registry does not have, and nobody needs them to run it: left out are %s", g.of.image, name, strings.Join(n.lost, ", ")))
 		}
 		if n.absent > 0 {
 			if !n.single.IsZero() {
 				t.target = n.single
 			}
-			left := fmt.Sprintf("%s:%s: %d of its images are left out by platforms %s", g.image, name, n.absent, g.platforms)
+			left := fmt.Sprintf("%s:%s: %d of its images are left out by platforms %s", g.of.image, name, n.absent, g.of.platforms)
 			if t.target != t.upstream {
 				left += fmt.Sprintf("; the tag is %s here, that of the one platform", t.target)
 			}
-			g.notes = append(g.notes, left)
+			g.found.notes = append(g.found.notes, left)
 		}
 		if len(n.lacking) > 0 {
-			g.notes = append(g.notes, fmt.Sprintf("%s:%s: has no image for %s", g.image, name, strings.Join(n.lacking, ", ")))
+			g.found.notes = append(g.found.notes, fmt.Sprintf("%s:%s: has no image for %s", g.of.image, name, strings.Join(n.lacking, ", ")))
 		}
-		if before, ok := g.r.base[g.manifestPath(name)]; ok {
+		if before, ok := g.r.base[g.of.manifestPath(name)]; ok {
 			was := before.File.Digest
 			if hex, ok := before.File.Annotations[resolvedKey]; ok {
 				was, _ = bundle.ParseHex(hex) // zero differs
 			}
 			if was != t.upstream {
-				g.notes = append(g.notes, fmt.Sprintf("%s:%s: moved from %s to %s", g.image, name, was, t.upstream))
+				g.found.notes = append(g.found.notes, fmt.Sprintf("%s:%s: moved from %s to %s", g.of.image, name, was, t.upstream))
 			}
 		}
 	}
@@ -251,10 +221,10 @@ func (g *gathering) settleTags() {
 
 // node gives the manifest with a digest: one that was read already, one that
 // the base has listed with all it leads to, or else the registry's.
-func (g *gathering) node(ctx context.Context, d bundle.Digest, told child) (*node, error) {
+func (g *gatherer) node(ctx context.Context, d bundle.Digest, told child) (*node, error) {
 	n := g.recall(d)
 	if n == nil {
-		m, err := g.repo.Manifest(ctx, d.String())
+		m, err := g.of.repo.Manifest(ctx, d.String())
 		if err != nil {
 			return nil, err
 		}
@@ -267,77 +237,8 @@ func (g *gathering) node(ctx context.Context, d bundle.Digest, told child) (*nod
 		}
 	}
 	if err := n.agrees(told); err != nil {
-		return nil, fmt.Errorf("%s: manifest %s: %w", g.image, d, err)
+		return nil, fmt.Errorf("%s: manifest %s: %w", g.of.image, d, err)
 	}
-	g.nodes[d] = n
+	g.found.nodes[d] = n
 	return n, nil
-}
-
-// errBadBlob: a blob that is not what its descriptor says, or too large.
-var errBadBlob = errors.New("not what its descriptor says")
-
-// fetchBlob reads a small blob, checked.
-func (g *gathering) fetchBlob(ctx context.Context, d v1.Descriptor) (_ []byte, err error) {
-	if d.Size > maxSignature {
-		return nil, fmt.Errorf("%s: blob %s: %d bytes, at most %d: %w: %w", g.image, d.Digest, d.Size, maxSignature, errBadBlob, fetch.ErrUpstream)
-	}
-	body, err := g.repo.Blob(ctx, d.Digest, 0, "")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, body.Close()) }()
-	b, err := bundle.ReadAllBounded(body, d.Digest.String(), maxSignature)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w: %w", g.image, err, errBadBlob, fetch.ErrUpstream)
-	}
-	if have := digest.FromBytes(b); have != d.Digest {
-		return nil, fmt.Errorf("%s: blob: want %s, got %s: %w: %w", g.image, d.Digest, have, errBadBlob, fetch.ErrUpstream)
-	}
-	return b, nil
-}
-
-// imagesOf makes a gathering of everything that the set wants of each image, in
-// the order of their names.
-func imagesOf(r *reading, entries []*entry) ([]*gathering, error) {
-	byImage := map[image]*gathering{}
-	of := func(i image, e *entry) *gathering {
-		g := byImage[i]
-		if g == nil {
-			g = &gathering{
-				r: r, image: i, owner: e, platforms: e.options.Platforms,
-				nodes: map[bundle.Digest]*node{}, walked: map[bundle.Digest]bool{}, asked: map[bundle.Digest]bool{}, tags: map[string]*tag{},
-				referrers: map[bundle.Digest][]v1.Descriptor{},
-			}
-			byImage[i] = g
-		} else {
-			g.platforms = g.platforms.union(e.options.Platforms)
-		}
-		g.foreign = g.foreign || e.options.ForeignLayers == foreignFetch
-		g.attached = g.attached || e.options.Signatures != signaturesNone
-		return g
-	}
-	for _, e := range entries {
-		for _, w := range e.wants {
-			g := of(w.image, e)
-			g.wants = append(g.wants, w)
-		}
-		for _, c := range e.choices {
-			g := of(c.image, e)
-			g.choices = append(g.choices, c)
-		}
-	}
-	all := slices.SortedFunc(maps.Values(byImage), func(a, b *gathering) int {
-		return cmp.Or(strings.Compare(a.dir(), b.dir()), strings.Compare(a.String(), b.String()))
-	})
-	var errs []error
-	for i, g := range all {
-		var err error
-		if g.repo, err = r.client.Repository(g.String()); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w: %w", g.image, err, bundle.ErrUsage))
-		}
-		if i > 0 && all[i-1].dir() == g.dir() {
-			errs = append(errs, fmt.Errorf("%s and %s: would have one name in the mirror: %w", all[i-1].image, g.image, bundle.ErrUsage))
-		}
-	}
-	return all, strictyaml.Join(errs...)
 }

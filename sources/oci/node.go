@@ -50,7 +50,7 @@ func (n *node) agrees(told child) error {
 }
 
 // read makes a node of the bytes of a manifest, and keeps them.
-func (g *gathering) read(content []byte, told string) (*node, error) {
+func (g *gatherer) read(content []byte, told string) (*node, error) {
 	m, err := parseManifest(content, told)
 	switch {
 	case errors.Is(err, errSchema1):
@@ -62,7 +62,7 @@ func (g *gathering) read(content []byte, told string) (*node, error) {
 		file:  bundle.File{Size: int64(len(content)), Digest: bundle.DigestOf(content), MediaType: m.mediaType, Annotations: map[string]string{}},
 		index: m.index, said: m.said(),
 	}
-	if err := g.choose(n, m); err != nil {
+	if err := g.of.choose(n, m); err != nil {
 		return nil, err
 	}
 	if len(n.lacking) > 0 {
@@ -79,23 +79,23 @@ func (g *gathering) read(content []byte, told string) (*node, error) {
 }
 
 // choose decides what of a manifest's content is carried.
-func (g *gathering) choose(n *node, m *manifest) error {
+func (q *request) choose(n *node, m *manifest) error {
 	kept := m.children
 	places := make(map[bundle.Digest]int, len(kept))
-	if m.index && len(g.platforms) > 0 {
+	if m.index && len(q.platforms) > 0 {
 		var absent []v1.Descriptor
-		kept, absent = m.chosen(g.platforms)
-		n.file.Annotations[platformsKey] = g.platforms.String()
-		if err := g.leaveOut(n, absent, kept); err != nil {
+		kept, absent = m.chosen(q.platforms)
+		n.file.Annotations[platformsKey] = q.platforms.String()
+		if err := q.leaveOut(n, absent, kept); err != nil {
 			return err
 		}
-		n.lacking = g.platforms.lacking(kept)
+		n.lacking = q.platforms.lacking(kept)
 	}
 	n.platforms = platformsOf(kept)
 	for _, d := range kept {
 		c := child{digest: digestOf(d), size: d.Size, mediaType: d.MediaType, manifest: m.index && leadsToManifest(d), aside: isUnknown(d.Platform)}
 		if !m.index && isForeign(d) {
-			if !g.foreign {
+			if !q.foreign {
 				return fmt.Errorf("layer %s is a foreign one (%s), which registries need not have; foreign-layers: fetch carries it from its URLs: %w", d.Digest, d.MediaType, bundle.ErrUsage)
 			}
 			c.urls = d.URLs
@@ -116,7 +116,7 @@ func (g *gathering) choose(n *node, m *manifest) error {
 }
 
 // leaveOut records what was not chosen, and which one image was.
-func (g *gathering) leaveOut(n *node, absent, kept []v1.Descriptor) error {
+func (q *request) leaveOut(n *node, absent, kept []v1.Descriptor) error {
 	if len(absent) == 0 {
 		return nil
 	}
@@ -146,7 +146,7 @@ func (g *gathering) leaveOut(n *node, absent, kept []v1.Descriptor) error {
 			}
 		}
 		slices.Sort(names)
-		return fmt.Errorf("platforms %s: it has %s: %w", g.platforms, strings.Join(slices.Compact(names), ", "), bundle.ErrUsage)
+		return fmt.Errorf("platforms %s: it has %s: %w", q.platforms, strings.Join(slices.Compact(names), ", "), bundle.ErrUsage)
 	case 1:
 	default:
 		n.single = bundle.Digest{}
@@ -180,8 +180,8 @@ func (n *node) lose(c child) error {
 
 // recall makes a node of what the base lists, if that says all and was chosen
 // as it is chosen now. Then the manifest is not fetched: registries count that.
-func (g *gathering) recall(d bundle.Digest) *node {
-	recorded, ok := g.r.base[g.manifestPath(d.String())]
+func (g *gatherer) recall(d bundle.Digest) *node {
+	recorded, ok := g.r.base[g.of.manifestPath(d.String())]
 	if !ok || recorded.File.Digest != d {
 		return nil
 	}
@@ -198,7 +198,7 @@ func (g *gathering) recall(d bundle.Digest) *node {
 	if lacking := f.Annotations[lackingKey]; lacking != "" {
 		n.lacking = strings.Split(lacking, ",")
 	}
-	if n.index && f.Annotations[platformsKey] != g.platforms.String() {
+	if n.index && f.Annotations[platformsKey] != g.of.platforms.String() {
 		return nil
 	}
 	absent, err := absences(f.Annotations)
@@ -227,22 +227,22 @@ func (g *gathering) recall(d bundle.Digest) *node {
 	return n
 }
 
-func (g *gathering) recallChild(reference string) (child, bool) {
+func (g *gatherer) recallChild(reference string) (child, bool) {
 	hex, aside := strings.CutSuffix(reference, asideMark)
 	d, err := bundle.ParseHex(hex)
 	if err != nil {
 		return child{}, false
 	}
-	if f, ok := g.r.base[g.manifestPath(d.String())]; ok {
+	if f, ok := g.r.base[g.of.manifestPath(d.String())]; ok {
 		return child{digest: d, size: f.File.Size, mediaType: f.File.MediaType, manifest: true, aside: aside}, true
 	}
-	f, ok := g.r.base[g.blobPath(d)]
+	f, ok := g.r.base[g.of.blobPath(d)]
 	if !ok {
 		return child{}, false
 	}
 	c := child{digest: d, size: f.File.Size}
 	c.urls, _ = annotated(f.File.Annotations, urlsKey, " ")
-	if len(c.urls) > 0 && !g.foreign {
+	if len(c.urls) > 0 && !g.of.foreign {
 		return child{}, false // read again, and refused by name
 	}
 	return c, true

@@ -175,7 +175,7 @@ func TestPlainIsRecorded(t *testing.T) {
 	}
 	e := &entry{options: options{Mirrors: map[string][]string{"a.example": {"http://cache.lan"}}}}
 	for host, want := range map[string]bool{"a.example": true, "b.example": false} {
-		if g := (&gathering{image: image{host: host, name: "x"}, owner: e}); g.unprotected() != want {
+		if q := (&request{image: image{host: host, name: "x"}, owner: e}); q.unprotected() != want {
 			t.Errorf("%s: %v", host, !want)
 		}
 	}
