@@ -23,6 +23,9 @@ type Public struct {
 	Path string `json:"path,omitempty"`
 	// Scheme is http or https.
 	Scheme string `json:"scheme"`
+	// Key says that At is relative to keys/ instead: it is a file of keys of the set, at
+	// the address that its users know.
+	Key bool `json:"key,omitempty"`
 }
 
 const (
@@ -31,6 +34,9 @@ const (
 	// PublicKey begins the names of the annotations that hold them; two digits
 	// follow.
 	PublicKey = "public-"
+	// PublicFirstKey is the annotation of a repository that answers where several stand for
+	// one address; its value is "true".
+	PublicFirstKey = "public"
 	// MaxPublicParts is how many of those annotations there are at most: most
 	// annotations are left to the kind.
 	MaxPublicParts = 16
@@ -70,6 +76,9 @@ func (p Public) check() error {
 	}
 	if p.Path != "" && (p.Path[0] != '/' || p.Path == "/") {
 		return fmt.Errorf("public address of %s: path %.80q: want one that begins with a slash: %w", p.Host, p.Path, ErrMalformed)
+	}
+	if p.Key && (p.At == "" || p.Path == "") {
+		return fmt.Errorf("public address of %s: a key without a path or a place: %w", p.Host, ErrMalformed)
 	}
 	return nil
 }

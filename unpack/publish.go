@@ -72,7 +72,11 @@ func (w *writer) publish(ctx context.Context, p proposal) (*tree.Generation, err
 	if err := w.copyRatchets(g.Sets, p.then.Ratchets); err != nil {
 		return nil, err
 	}
-	if err := w.trees.Build(ctx, g, current); err != nil {
+	policy, err := w.state.Policy()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.trees.Build(ctx, g, current, policy); err != nil {
 		return nil, fmt.Errorf("generation %d: %w", g.Number, err)
 	}
 	if err := untilPast(ctx, g.Time); err != nil {

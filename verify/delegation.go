@@ -95,6 +95,14 @@ func (p *Policy) MayAnswer(set string, signers []Signer, host string) bool {
 	})
 }
 
+// Named reports whether the keys were given the public name itself: not only that nothing
+// bounds them.
+func (p *Policy) Named(set string, signers []Signer, host string) bool {
+	return p.given(set, signers, func(k Key) bool {
+		return slices.ContainsFunc(k.Hosts, func(h string) bool { return bundle.MatchHost(h, host) })
+	})
+}
+
 func (p *Policy) given(set string, signers []Signer, allows func(Key) bool) bool {
 	n := 0
 	for _, s := range signers {

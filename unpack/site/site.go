@@ -57,6 +57,8 @@ type Set struct {
 	// Overrides are the checks switched off by name, on either side.
 	Overrides    []string
 	Repositories []Repository
+	// Answers returns what the set may do with a host; nil: nobody bounds it.
+	Answers func(host string) Answer
 }
 
 // Signer is one valid signature over a bundle.
@@ -122,8 +124,12 @@ func Write(dst *os.Root, in Input) (*Report, error) {
 		return nil, err
 	}
 	inv.Ambiguous = report.Ambiguous
+	if w.public, err = MergePublic(in.Sets, in.Base); err != nil {
+		return nil, err
+	}
 	steps := []func() error{
 		func() error { return w.inventory(inv) },
+		w.hosts,
 		w.registry,
 		w.servers,
 		func() error { return w.portal(inv) },
@@ -156,7 +162,9 @@ type writer struct {
 	types map[string]string // extension to media type
 	// setTypes are the extensions of the set whose lists are read.
 	setTypes map[string]bool
-	clients  []string // paths of the first client files, in the order of the lists
+	// public is what the mirror answers for.
+	public  *PublicNames
+	clients []string // paths of the first client files, in the order of the lists
 }
 
 // webPath is where a listed path is, relative to the web root.

@@ -16,6 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/site"
 	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/store"
+	"github.com/gapbundle/gapbundle/verify"
 )
 
 // SweepBuilds removes what was built and never published.
@@ -55,10 +56,10 @@ func (b *Builder) sweepAbove(dir string, first int) error {
 
 // Build makes the generation g out of the stores, durably: its trees, its
 // folder under a temporary name that becomes the final one, and its record.
-// current is the generation that is published; nil: none. An error leaves
-// rubbish that SweepBuilds removes.
-func (b *Builder) Build(ctx context.Context, g, current *Generation) (err error) {
-	p := &placer{b: b, ctx: ctx, at: g.Time, base: g.BaseURL, spares: map[spare]string{}}
+// current is the generation that is published; nil: none. The policy says which public
+// names the sets may answer for. An error leaves rubbish that SweepBuilds removes.
+func (b *Builder) Build(ctx context.Context, g, current *Generation, policy *verify.Policy) (err error) {
+	p := &placer{b: b, policy: policy, ctx: ctx, at: g.Time, base: g.BaseURL, spares: map[spare]string{}}
 	if current != nil {
 		p.baseBefore = current.BaseURL
 	}
@@ -168,7 +169,7 @@ func (p *placer) generate(g, current *Generation, dir string) error {
 	defer dst.Close()
 	in := site.Input{
 		Dir: p.b.dir, Base: g.BaseURL, Generation: g.Number, Time: g.Time, Tool: p.b.tool,
-		Sets: p.b.siteSets(g.Sets),
+		Sets: p.b.siteSets(g.Sets, p.policy),
 		Open: func(d bundle.Digest) (io.ReadCloser, error) { return p.b.blobs.Open(d) },
 	}
 	if current != nil {
@@ -228,12 +229,13 @@ func describe(root *os.Root, name string, mode fs.FileMode) (bundle.File, error)
 }
 
 // siteSets is what package site has to know of the sets.
-func (t *Trees) siteSets(sets []GenerationSet) []site.Set {
+func (t *Trees) siteSets(sets []GenerationSet, policy *verify.Policy) []site.Set {
 	var out []site.Set
 	for _, s := range sets {
 		part := site.Set{
 			Name: s.Set, Stream: s.Stream, Sequence: s.Sequence, Root: s.Root, State: s.State,
 			Created: s.Created, Imported: s.Imported, Overrides: s.Overrides,
+			Answers: func(host string) site.Answer { return answerOf(policy, &s, host) },
 		}
 		for _, k := range s.Signers {
 			part.Signers = append(part.Signers, site.Signer{Role: string(k.Role), ID: k.ID})
@@ -249,4 +251,15 @@ func (t *Trees) siteSets(sets []GenerationSet) []site.Set {
 		out = append(out, part)
 	}
 	return out
+}
+
+// answerOf returns what the keys that signed a set let it do with a public name.
+func answerOf(policy *verify.Policy, s *GenerationSet, host string) site.Answer {
+	switch {
+	case policy.Named(s.Set, s.Signers, host):
+		return site.AnswerNamed
+	case policy.MayAnswer(s.Set, s.Signers, host):
+		return site.AnswerAlone
+	}
+	return site.AnswerNo
 }

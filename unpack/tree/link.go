@@ -14,15 +14,18 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/site"
 	"github.com/gapbundle/gapbundle/unpack/store"
+	"github.com/gapbundle/gapbundle/verify"
 )
 
 // placer puts files into trees that nobody sees yet. Web servers build
 // validators from modification time and size, so a path whose content changes
 // has to get a later time, and one that does not change keeps its own.
 type placer struct {
-	b   *Builder
-	ctx context.Context // of the one publish that the placer is for
-	at  time.Time       // T: the time of everything that is new
+	b *Builder
+	// policy says which public names the sets may answer for.
+	policy *verify.Policy
+	ctx    context.Context // of the one publish that the placer is for
+	at     time.Time       // T: the time of everything that is new
 	// base is the address that is published, baseBefore the one of the
 	// generation before; empty: not known.
 	base, baseBefore string
