@@ -5,12 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/test/memtest"
 )
 
 // numbered is content without a copy of it: a number, repeated or not.
@@ -60,35 +59,12 @@ func writeNumbered(t testing.TB, n, size int64) {
 // bytes for each blob of a run.
 func TestMemoryOfSmallItems(t *testing.T) {
 	const few, many = 40_000, 120_000 // both fill all buffers
-	before := heapPeak(func() { writeNumbered(t, few, 100) })
-	after := heapPeak(func() { writeNumbered(t, many, 100) })
+	before := memtest.HeapPeak(func() { writeNumbered(t, few, 100) })
+	after := memtest.HeapPeak(func() { writeNumbered(t, many, 100) })
 	t.Logf("heap: %d items %d MiB, %d items %d MiB", few, before>>20, many, after>>20)
 	if grown := after - before; grown > 64*(many-few)+16<<20 {
 		t.Errorf("heap grew by %d bytes for %d more items", grown, many-few)
 	}
-}
-
-// heapPeak is the largest heap in use that was seen while f ran.
-func heapPeak(f func()) (peak int64) {
-	stop, done := make(chan struct{}), make(chan int64)
-	look := time.NewTicker(time.Millisecond)
-	defer look.Stop()
-	go func() {
-		var m runtime.MemStats
-		for most := int64(0); ; {
-			select {
-			case <-stop:
-				done <- most
-				return
-			case <-look.C:
-				runtime.ReadMemStats(&m)
-				most = max(most, int64(m.HeapInuse))
-			}
-		}
-	}()
-	f()
-	close(stop)
-	return <-done
 }
 
 func BenchmarkWriteLarge(b *testing.B) {

@@ -107,13 +107,13 @@ func table() map[string]row {
 			imports: []string{"bundle"},
 		},
 		"sources/rpm": {
-			imports: []string{"bundle", "sources", "sources/upstream", "sources/keyring", "sources/stock", "sources/replay", "sources/rebuild", "sources/complete", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
+			imports: []string{"bundle", "sources", "sources/upstream", "sources/keyring", "sources/stock", "sources/replay", "sources/rebuild", "sources/complete", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export", "sources/keys", "unpack", "verify"},
 		},
 		"sources/rpm/closure": {
 			imports: []string{"bundle", "sources/closure", "sources/rpm/rpmmd"}, tests: []string{"sources/rpm/rpmtest"},
 		},
 		"sources/rpm/modulemd": {
-			imports: []string{"bundle"}, tests: []string{"sources/rpm/rpmtest"},
+			imports: []string{"bundle", "internal/foreignyaml"}, tests: []string{"sources/rpm/rpmtest"},
 		},
 		"sources/rpm/reindex": {
 			imports: []string{"bundle", "sources/rebuild", "sources/stock", "sources/rpm/rpmmd", "internal/pgpkeys"},
@@ -172,8 +172,9 @@ func table() map[string]row {
 			imports: []string{"bundle"},
 		},
 		"sources/galaxy/requirements": {
-			imports: []string{"bundle", "sources/galaxy/api", "sources/galaxy/version"},
+			imports: []string{"bundle", "sources/galaxy/api", "sources/galaxy/version", "internal/foreignyaml"},
 		},
+		"internal/foreignyaml": {},
 		"sources/galaxy/resolve": {
 			imports: []string{"bundle", "sources/galaxy/api", "sources/galaxy/version"},
 		},
@@ -185,7 +186,7 @@ func table() map[string]row {
 		},
 
 		"sources/simplestreams": {
-			imports: []string{"bundle", "sources", "sources/keyring", "sources/rebuild", "sources/replay", "sources/stock", "sources/upstream", "sources/simplestreams/readers", "sources/simplestreams/streams", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
+			imports: []string{"bundle", "sources", "sources/keyring", "sources/rebuild", "sources/replay", "sources/stock", "sources/upstream", "sources/simplestreams/readers", "sources/simplestreams/streams", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export", "sources/keys", "unpack", "verify"},
 		},
 		"sources/simplestreams/readers": {
 			imports: []string{"bundle", "sources", "sources/complete", "sources/rebuild", "sources/simplestreams/streams"},
@@ -298,8 +299,9 @@ func table() map[string]row {
 		"internal/test/faulttest": {
 			test: true,
 		},
+		"internal/test/memtest": {test: true},
 		"internal/test/plantest": {
-			test: true, imports: []string{"sources", "sources/collect", "sources/config", "internal/fetch", "internal/pgpkeys"},
+			test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
 		},
 		"internal/test/upstreamtest": {
 			test: true,

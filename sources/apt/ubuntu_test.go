@@ -84,7 +84,7 @@ func TestUbuntuVerbatim(t *testing.T) {
 	if _, err := check(t.Context(), tr); err != nil {
 		t.Error(err)
 	}
-	files, err := clients(t.Context(), tr.repos, tr)
+	files, err := clients(t.Context(), tr.Repos, tr)
 	if err != nil || len(files) != 1 || !strings.Contains(string(files[0].Content),
 		"Types: deb\nURIs: @BASE@/apt/os/\nSuites: noble noble-updates noble-security\nComponents: main universe\nArchitectures: amd64\nSigned-By: ") {
 		t.Errorf("%v\n%s", err, files[0].Content)

@@ -14,7 +14,6 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
@@ -89,29 +88,7 @@ var unquoted = regexp.MustCompile(`(^|[\s\[{,])(http://127[^\s,\]}"]*)`)
 // each with a name.
 func (s *site) specs(text string) []sources.Spec {
 	s.t.Helper()
-	text = unquoted.ReplaceAllString(text, `$1"$2"`)
-	root, err := strictyaml.Parse("spec.yaml", []byte("sources:\n"+text))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var doc struct {
-		Sources []*strictyaml.Node `yaml:"sources"`
-	}
-	if err := root.Decode(&doc); err != nil {
-		s.t.Fatal(err)
-	}
-	var specs []sources.Spec
-	for _, n := range doc.Sources {
-		own, rest := n.Split("name")
-		var named struct {
-			Name string `yaml:"name,required"`
-		}
-		if err := own.Decode(&named); err != nil {
-			s.t.Fatal(err)
-		}
-		specs = append(specs, sources.Spec{Name: named.Name, Kind: Name, Dir: s.dir, At: n.Pos().String(), Decode: rest.Decode})
-	}
-	return specs
+	return plantest.SourcesOf(s.t, Name, s.dir, unquoted.ReplaceAllString(text, `$1"$2"`))
 }
 
 // plan plans the sources and returns their artifacts by repository.

@@ -20,7 +20,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
@@ -74,28 +74,7 @@ func (s *site) Content(d bundle.Digest) ([]byte, error) {
 // specs are sources of this kind as a spec file has them.
 func (s *site) specs(text string) []sources.Spec {
 	s.t.Helper()
-	root, err := strictyaml.Parse("spec.yaml", []byte("sources:\n"+text))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var doc struct {
-		Sources []*strictyaml.Node `yaml:"sources"`
-	}
-	if err := root.Decode(&doc); err != nil {
-		s.t.Fatal(err)
-	}
-	var specs []sources.Spec
-	for _, n := range doc.Sources {
-		own, rest := n.Split("name")
-		var named struct {
-			Name string `yaml:"name,required"`
-		}
-		if err := own.Decode(&named); err != nil {
-			s.t.Fatal(err)
-		}
-		specs = append(specs, sources.Spec{Name: named.Name, Kind: Name, Dir: s.dir, At: n.Pos().String(), Decode: rest.Decode})
-	}
-	return specs
+	return plantest.SourcesOf(s.t, Name, s.dir, text)
 }
 
 func (s *site) env() *sources.Env {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
@@ -21,11 +22,12 @@ func mirrored(t *testing.T, r *rpmtest.Repository, l layout) *tree {
 	if err := sources.Annotate(annotations, layoutKey, []layout{l}); err != nil {
 		t.Fatal(err)
 	}
-	tr := &tree{
-		repos:   []bundle.Repository{{Name: "epel", Kind: Name, Mode: modeVerbatim, Mount: "rpm/epel", Annotations: annotations}},
-		files:   map[string]map[string]bundle.File{"epel": {}},
-		content: map[string]map[string][]byte{"epel": {}},
+	c := &plantest.Tree{
+		Repos:    []bundle.Repository{{Name: "epel", Kind: Name, Mode: modeVerbatim, Mount: "rpm/epel", Annotations: annotations}},
+		Lists:    map[string]map[string]bundle.File{"epel": {}},
+		Contents: map[string]map[string][]byte{"epel": {}},
 	}
+	tr := &tree{Tree: c, files: c.Lists, content: c.Contents}
 	for name, content := range r.Build(t) {
 		tr.put(name, content)
 	}
@@ -115,14 +117,14 @@ func TestCheck(t *testing.T) {
 	})
 	t.Run("two", func(t *testing.T) {
 		tr := mirrored(t, repository(), layout{})
-		tr.repos[0].Annotations[layoutKey+"01"] = `{"id":"b","dir":"b/","signed":true}`
+		tr.Repos[0].Annotations[layoutKey+"01"] = `{"id":"b","dir":"b/","signed":true}`
 		ask(t, tr, bundle.ErrIncomplete, "source epel", "rpm/epel/b/repodata/repomd.xml")
 	})
 	t.Run("evidence", func(t *testing.T) {
 		r := repository()
 		r.Extra = map[string]string{"primary_db": "x"}
 		tr := mirrored(t, r, layout{Evidence: true, Absent: []string{"other"}})
-		tr.repos[0].Mode = modeRebuilt
+		tr.Repos[0].Mode = modeRebuilt
 		for name, content := range r.Build(t) {
 			if !strings.Contains(name, "primary_db") && !strings.Contains(name, "-other.xml") && strings.HasPrefix(name, "repodata/") {
 				tr.put(upstreamFolder+name, bytes.Clone(content))

@@ -9,12 +9,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/test/memtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
@@ -68,37 +67,6 @@ func (s *swarm) publish(t testing.TB) string {
 	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
 	t.Cleanup(server.Close)
 	return server.URL
-}
-
-// heapPeak is how many bytes more than before live in the heap at most, while f
-// runs, garbage included that is not yet collected.
-func heapPeak(f func()) int64 {
-	defer debug.SetGCPercent(debug.SetGCPercent(10))
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	runtime.GC()
-	runtime.GC() // pools
-	metrics.Read(sample)
-	before := sample[0].Value.Uint64()
-	most := before
-	done, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				metrics.Read(sample)
-				most = max(most, sample[0].Value.Uint64())
-			}
-		}
-	}()
-	f()
-	close(done)
-	<-stopped
-	return int64(most - before)
 }
 
 // limited is the kind with another bound than rpmmd.MaxHeld.
@@ -166,7 +134,8 @@ func TestMemory(t *testing.T) {
 			env.Site = siteKey(t)
 			text := "- name: swarm\n  kind: rpm\n  baseurl: " + url + "\n  gpgkey: archive.asc\n  " + test.spec + "\n"
 			var err error
-			peak := heapPeak(func() {
+			defer debug.SetGCPercent(debug.SetGCPercent(10))
+			peak := memtest.HeapPeak(func() {
 				var r *collect.Resolved
 				r, err = collect.Resolve(t.Context(), sources.Kinds{limited(limit)}, specs(t, env.Dir, text), env)
 				runtime.KeepAlive(r)

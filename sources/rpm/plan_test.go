@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
-	"iter"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,45 +12,29 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
-	"github.com/gapbundle/gapbundle/sources/config"
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // specs loads the sources of a spec file.
 func specs(t testing.TB, dir, text string) []sources.Spec {
 	t.Helper()
-	name := filepath.Join(dir, "gapbundle.yaml")
-	if err := os.WriteFile(name, []byte("version: 1\nname: demo\nsigning: {exporter: k}\nsources:\n"+text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	c, err := config.Load(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c.Sources
+	return plantest.Load(t, dir, text)
 }
 
 func newEnv(t testing.TB, dir string, base sources.Base) *sources.Env {
 	t.Helper()
-	client, err := fetch.New(fetch.Options{Env: func(string) string { return "" }, Home: dir, Retries: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	scratch, err := os.OpenRoot(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = scratch.Close() }) // a folder of the test
-	return &sources.Env{Set: "demo", Fetch: client, Base: base, Dir: dir, Now: now, Scratch: scratch, Log: slog.New(slog.DiscardHandler)}
+	env := plantest.NewEnv(t, dir, base)
+	env.Now = now
+	return env
 }
 
 func plan(t testing.TB, env *sources.Env, text string) (*collect.Resolved, error) {
 	t.Helper()
-	return collect.Resolve(t.Context(), sources.Kinds{Kind()}, specs(t, env.Dir, text), env)
+	return plantest.Plan(t, Kind(), env, text)
 }
 
 func mustPlan(t testing.TB, env *sources.Env, text string) *collect.Resolved {
@@ -68,19 +49,7 @@ func mustPlan(t testing.TB, env *sources.Env, text string) *collect.Resolved {
 // artifacts are those of a planned repository, by path.
 func artifacts(t testing.TB, r *collect.Resolved, name string) map[string]sources.Artifact {
 	t.Helper()
-	all := map[string]sources.Artifact{}
-	for _, repo := range r.Repositories {
-		if repo.Name != name {
-			continue
-		}
-		for a, err := range repo.Artifacts() {
-			if err != nil {
-				t.Fatal(err)
-			}
-			all[a.File.Path] = a
-		}
-	}
-	return all
+	return plantest.Artifacts(t, r, name)
 }
 
 func pathsOf(all map[string]sources.Artifact) []string {
@@ -95,12 +64,7 @@ func pathsOf(all map[string]sources.Artifact) []string {
 // readArtifact is the content of an artifact.
 func readArtifact(t testing.TB, a sources.Artifact) ([]byte, error) {
 	t.Helper()
-	c, err := a.Open(t.Context(), 0, "")
-	if err != nil {
-		return nil, err
-	}
-	b, err := io.ReadAll(c.Body)
-	return b, errors.Join(err, c.Body.Close())
+	return plantest.ReadArtifact(t, a)
 }
 
 // refused wants an error of a class that names everything.
@@ -119,47 +83,16 @@ func refused(t *testing.T, err error, class error, names ...string) {
 	}
 }
 
-// recorded is a base of what a plan gave.
-type recorded map[string][]sources.Recorded
-
-func (b recorded) Files(repo string) iter.Seq2[sources.Recorded, error] {
-	return func(yield func(sources.Recorded, error) bool) {
-		for _, r := range b[repo] {
-			if !yield(r, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (b recorded) Entries(repo string) (iter.Seq2[sources.NamedPath, error], bool) {
-	return func(yield func(sources.NamedPath, error) bool) {
-		for _, r := range b[repo] {
-			if r.Entries != "" && !yield(sources.NamedPath{Path: r.File.Path, Entries: r.Entries}, nil) {
-				return
-			}
-		}
-	}, true
-}
-
-// record reads everything that was planned.
-func record(t testing.TB, r *collect.Resolved) recorded {
+// record is the base that an export of a plan leaves, with the digest of everything.
+func record(t testing.TB, r *collect.Resolved) plantest.Base {
 	t.Helper()
-	b := recorded{}
-	for _, repo := range r.Repositories {
-		for a, err := range repo.Artifacts() {
-			if err != nil {
-				t.Fatal(err)
-			}
-			content, err := readArtifact(t, a)
-			if err != nil {
-				t.Fatal(err)
-			}
-			a.File.Digest, a.File.Size = bundle.DigestOf(content), int64(len(content))
-			b[repo.Name] = append(b[repo.Name], sources.Recorded{File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Reason: a.Evidence.Reason, Validator: a.Validator, Entries: a.Entries})
+	c, base := plantest.CollectAll(t, r), plantest.Record(t, r)
+	for repo, all := range base {
+		for i := range all {
+			all[i].File.Size, all[i].File.Digest = c.Lists[repo][all[i].File.Path].Size, c.Lists[repo][all[i].File.Path].Digest
 		}
 	}
-	return b
+	return base
 }
 
 func TestVerbatim(t *testing.T) {

@@ -3,12 +3,9 @@ package rpm
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"errors"
 	"io"
-	"iter"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
@@ -40,55 +38,17 @@ func siteKey(t testing.TB) *openpgp.Entity {
 	return ring[0]
 }
 
-// tree is what a plan amounts to once it is collected.
+// tree is what a plan becomes when it is collected.
 type tree struct {
-	repos   []bundle.Repository
+	*plantest.Tree
 	files   map[string]map[string]bundle.File
 	content map[string]map[string][]byte
 }
 
 func collectAll(t testing.TB, r *collect.Resolved) *tree {
 	t.Helper()
-	tr := &tree{files: map[string]map[string]bundle.File{}, content: map[string]map[string][]byte{}}
-	for _, repo := range r.Repositories {
-		tr.repos = append(tr.repos, bundle.Repository{Name: repo.Name, Kind: repo.Kind, Mode: repo.Mode, Mount: repo.Mount, Annotations: repo.Annotations})
-		files, content := map[string]bundle.File{}, map[string][]byte{}
-		tr.files[repo.Name], tr.content[repo.Name] = files, content
-		for a, err := range repo.Artifacts() {
-			if err != nil {
-				t.Fatal(err)
-			}
-			b, err := readArtifact(t, a)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if a.File.Size >= 0 && (a.File.Size != int64(len(b)) || !a.File.Digest.IsZero() && a.File.Digest != bundle.DigestOf(b)) {
-				t.Errorf("%s: %d bytes %s, planned as %d bytes %s", a.File.Path, len(b), bundle.DigestOf(b), a.File.Size, a.File.Digest)
-			}
-			a.File.Size, a.File.Digest = int64(len(b)), bundle.DigestOf(b)
-			files[a.File.Path], content[a.File.Path] = a.File, b
-		}
-	}
-	return tr
-}
-
-func (tr *tree) Repositories() []bundle.Repository { return tr.repos }
-
-func (tr *tree) Files(repo string) iter.Seq2[bundle.File, error] {
-	return func(yield func(bundle.File, error) bool) {
-		for _, p := range slices.SortedFunc(maps.Keys(tr.files[repo]), bundle.ComparePaths) {
-			if !yield(tr.files[repo][p], nil) {
-				return
-			}
-		}
-	}
-}
-
-func (tr *tree) Open(_ context.Context, repo, path string) (io.ReadCloser, error) {
-	if b, ok := tr.content[repo][path]; ok {
-		return io.NopCloser(bytes.NewReader(b)), nil
-	}
-	return nil, os.ErrNotExist
+	c := plantest.CollectAll(t, r)
+	return &tree{Tree: c, files: c.Lists, content: c.Contents}
 }
 
 // plain is a metadata file of the mirror, unpacked.

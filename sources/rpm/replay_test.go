@@ -12,6 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
@@ -86,7 +87,7 @@ func TestSignaturesOfSeveral(t *testing.T) {
 		t.Fatal(err)
 	}
 	site := siteKey(t)
-	env := func(base recorded) *sources.Env {
+	env := func(base plantest.Base) *sources.Env {
 		e := newEnv(t, a.dir, nil)
 		if base != nil {
 			e.Base = base
@@ -134,7 +135,7 @@ func TestAllOrNone(t *testing.T) {
 	b.publish()
 	spec := a.spec() + strings.Replace(b.spec("packages: [tool]", "architectures: [x86_64]"), "name: epel", "name: tools", 1)
 	site := siteKey(t)
-	env := func(base recorded) *sources.Env {
+	env := func(base plantest.Base) *sources.Env {
 		e := newEnv(t, a.dir, nil)
 		if base != nil {
 			e.Base = base

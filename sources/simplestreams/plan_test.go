@@ -2,16 +2,10 @@ package simplestreams
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
-	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,9 +16,9 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
-	"github.com/gapbundle/gapbundle/sources/config"
 	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources/simplestreams/readers"
 	"github.com/gapbundle/gapbundle/sources/simplestreams/streams"
@@ -35,16 +29,6 @@ var now = time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
 // newEnv is what an export gets, with an open key of the site.
 func newEnv(t testing.TB, dir string) *sources.Env {
 	t.Helper()
-	client, err := fetch.New(fetch.Options{Env: func(string) string { return "" }, Home: dir, Retries: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	scratch, err := os.OpenRoot(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = scratch.Close() }) // a folder of the test
 	private, _, _, err := keys.GenerateSite("site", []byte("x"), signedOn)
 	if err != nil {
 		t.Fatal(err)
@@ -56,25 +40,19 @@ func newEnv(t testing.TB, dir string) *sources.Env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &sources.Env{Set: "demo", Tool: "test", Fetch: client, Dir: dir, Now: now, Site: ring[0], Scratch: scratch, Log: slog.New(slog.DiscardHandler)}
+	env := plantest.NewEnv(t, dir, nil)
+	env.Tool, env.Now, env.Site = "test", now, ring[0]
+	return env
 }
 
 func plan(t testing.TB, env *sources.Env, text string) (*collect.Resolved, error) {
 	t.Helper()
-	name := filepath.Join(env.Dir, "spec.yaml")
-	if err := os.WriteFile(name, []byte("version: 1\nname: demo\nsources:\n"+text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	spec, err := config.Load(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return collect.Resolve(t.Context(), sources.Kinds{Kind()}, spec.Sources, env)
+	return plantest.Plan(t, Kind(), env, text)
 }
 
-// tree is what a plan amounts to once it is collected.
+// tree is what a plan of one repository becomes when it is collected.
 type tree struct {
-	repo    bundle.Repository
+	*plantest.Tree
 	files   map[string]bundle.File
 	content map[string][]byte
 	notes   string
@@ -84,49 +62,12 @@ type tree struct {
 
 func collectAll(t testing.TB, r *collect.Resolved) *tree {
 	t.Helper()
-	repo := r.Repositories[0]
-	tr := &tree{
-		repo:  bundle.Repository{Name: repo.Name, Kind: repo.Kind, Mode: repo.Mode, Mount: repo.Mount, Annotations: repo.Annotations},
-		files: map[string]bundle.File{}, content: map[string][]byte{}, vouched: map[string]string{}, notes: strings.Join(repo.Notes, "\n"), keys: repo.Keys,
-	}
-	for a, err := range repo.Artifacts() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := a.Open(t.Context(), 0, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(c.Body)
-		if err := errors.Join(err, c.Body.Close()); err != nil {
-			t.Fatal(err)
-		}
-		if a.File.Size >= 0 && (a.File.Size != int64(len(b)) || a.File.Digest != bundle.DigestOf(b)) {
-			t.Errorf("%s: %d bytes %s, planned as %d bytes %s", a.File.Path, len(b), bundle.DigestOf(b), a.File.Size, a.File.Digest)
-		}
-		a.File.Size, a.File.Digest = int64(len(b)), bundle.DigestOf(b)
-		tr.files[a.File.Path], tr.content[a.File.Path], tr.vouched[a.File.Path] = a.File, b, a.Evidence.Vouched
+	c, repo := plantest.CollectAll(t, r), r.Repositories[0]
+	tr := &tree{Tree: c, files: c.Lists[repo.Name], content: c.Contents[repo.Name], vouched: map[string]string{}, notes: strings.Join(repo.Notes, "\n"), keys: repo.Keys}
+	for path, a := range plantest.Artifacts(t, r, repo.Name) {
+		tr.vouched[path] = a.Evidence.Vouched
 	}
 	return tr
-}
-
-func (tr *tree) Repositories() []bundle.Repository { return []bundle.Repository{tr.repo} }
-
-func (tr *tree) Files(string) iter.Seq2[bundle.File, error] {
-	return func(yield func(bundle.File, error) bool) {
-		for _, p := range tr.images("") {
-			if !yield(tr.files[p], nil) {
-				return
-			}
-		}
-	}
-}
-
-func (tr *tree) Open(_ context.Context, _, path string) (io.ReadCloser, error) {
-	if b, ok := tr.content[path]; ok {
-		return io.NopCloser(bytes.NewReader(b)), nil
-	}
-	return nil, os.ErrNotExist
 }
 
 // images are the paths with a prefix; without one all.
@@ -210,8 +151,8 @@ func TestRebuilt(t *testing.T) {
 	if index["updated"] != m.updated || !strings.Contains(string(tr.content["streams/v1/index.sjson"]), imagesID+".sjson") || !strings.Contains(string(tr.content["streams/v1/index.json"]), imagesID+".json") {
 		t.Errorf("index\n%s\n%s", tr.content["streams/v1/index.json"], tr.content["streams/v1/index.sjson"])
 	}
-	if tr.repo.Mode != "rebuilt" || len(tr.keys) != 2 || tr.keys[0].Role != "site" || tr.keys[1].Role != "upstream" {
-		t.Errorf("mode %s, keys %v", tr.repo.Mode, tr.keys)
+	if tr.Repos[0].Mode != "rebuilt" || len(tr.keys) != 2 || tr.keys[0].Role != "site" || tr.keys[1].Role != "upstream" {
+		t.Errorf("mode %s, keys %v", tr.Repos[0].Mode, tr.keys)
 	}
 	again := planned(t, m, `filters: ["arch=amd64", "release~noble"]`)
 	for p, b := range tr.content {
@@ -414,8 +355,8 @@ func TestVerbatim(t *testing.T) {
 			t.Errorf("%s: the unsigned form is another text, or it is vouched %s", path, tr.vouched[path])
 		}
 	}
-	if !strings.Contains(string(tr.content["streams/v1/index.json"]), imagesID+`.json"`) || tr.repo.Mode != "verbatim" || len(tr.keys) != 1 || tr.keys[0].Path != "images.asc" {
-		t.Errorf("%s\n%s %v", tr.content["streams/v1/index.json"], tr.repo.Mode, tr.keys)
+	if !strings.Contains(string(tr.content["streams/v1/index.json"]), imagesID+`.json"`) || tr.Repos[0].Mode != "verbatim" || len(tr.keys) != 1 || tr.keys[0].Path != "images.asc" {
+		t.Errorf("%s\n%s %v", tr.content["streams/v1/index.json"], tr.Repos[0].Mode, tr.keys)
 	}
 	// Upstream that MAAS refuses is carried as it is, and this is said.
 	delete(m.items(imagesID, productName("24.04", "amd64", "ga"), "20261101"), "manifest")

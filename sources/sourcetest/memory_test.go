@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"iter"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/test/memtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/config"
@@ -83,36 +81,6 @@ func member(repo string, i int) sources.Artifact {
 	return a
 }
 
-// heapPeak is how many bytes live in the heap at most while f runs, garbage included
-// that is not yet collected, above what was there before.
-func heapPeak(f func()) int64 {
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	runtime.GC()
-	runtime.GC() // pools
-	metrics.Read(sample)
-	before := sample[0].Value.Uint64()
-	most := before
-	done, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				metrics.Read(sample)
-				most = max(most, sample[0].Value.Uint64())
-			}
-		}
-	}()
-	f()
-	close(done)
-	<-stopped
-	return int64(most - before)
-}
-
 // TestMemory: 100,000 artifacts pass the survey and an export within the promise about
 // memory, and take no more above what a tenth of them takes than what each blob may.
 func TestMemory(t *testing.T) {
@@ -131,7 +99,7 @@ func TestMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		survey := heapPeak(func() {
+		survey := memtest.HeapPeak(func() {
 			s, err := resolved.Survey(collect.SurveyOptions{})
 			if err != nil {
 				t.Fatal(err)
@@ -142,7 +110,7 @@ func TestMemory(t *testing.T) {
 		})
 		done()
 		var res *export.Result
-		peaks[n] = heapPeak(func() {
+		peaks[n] = memtest.HeapPeak(func() {
 			if res, err = r.export(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/config"
@@ -115,4 +116,32 @@ func Record(t testing.TB, r *collect.Resolved) Base {
 		}
 	}
 	return all
+}
+
+// SourcesOf reads sources of one kind, lines of YAML as in a spec file but without the
+// kind. dir is the folder of the spec file.
+func SourcesOf(t testing.TB, kind, dir, text string) []sources.Spec {
+	t.Helper()
+	root, err := strictyaml.Parse("spec.yaml", []byte("sources:\n"+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Sources []*strictyaml.Node `yaml:"sources"`
+	}
+	if err := root.Decode(&doc); err != nil {
+		t.Fatal(err)
+	}
+	var specs []sources.Spec
+	for _, n := range doc.Sources {
+		own, rest := n.Split("name")
+		var named struct {
+			Name string `yaml:"name,required"`
+		}
+		if err := own.Decode(&named); err != nil {
+			t.Fatal(err)
+		}
+		specs = append(specs, sources.Spec{Name: named.Name, Kind: kind, Dir: dir, At: n.Pos().String(), Decode: rest.Decode})
+	}
+	return specs
 }

@@ -1,18 +1,13 @@
 package requirements
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/foreignyaml"
 )
 
 const (
@@ -26,83 +21,19 @@ const (
 
 // parse reads one document; nil for one that is empty. Errors match bundle.ErrMalformed.
 func parse(b []byte) (ast.Node, error) {
-	if len(b) > MaxFile {
-		return nil, fmt.Errorf("%d bytes, at most %d: %w", len(b), MaxFile, bundle.ErrMalformed)
+	docs, err := foreignyaml.Parse(b, foreignyaml.Limits{Bytes: MaxFile, Marks: maxMarks, Depth: maxDepth})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", err, bundle.ErrMalformed)
+	case len(docs) == 0:
+		return nil, nil
+	case len(docs) > 1:
+		return nil, fmt.Errorf("more than one document: %w", bundle.ErrMalformed)
 	}
-	if n := marks(b); n > maxMarks {
-		return nil, fmt.Errorf("%d keys and values, at most %d: %w", n, maxMarks, bundle.ErrMalformed)
-	}
-	tokens := lexer.Tokenize(string(bytes.TrimPrefix(b, []byte("\ufeff"))))
-	if err := checkTokens(tokens); err != nil {
-		return nil, err
-	}
-	file, err := parser.Parse(tokens, 0)
-	if err != nil {
-		return nil, fmt.Errorf("not YAML: %.200s: %w", strings.ReplaceAll(message(err), "\n", " "), bundle.ErrMalformed)
-	}
-	var root ast.Node
-	for _, d := range file.Docs {
-		if d.Body == nil {
-			continue
-		}
-		if root != nil {
-			return nil, fmt.Errorf("more than one document: %w", bundle.ErrMalformed)
-		}
-		root = d.Body
-	}
-	if _, ok := root.(*ast.NullNode); ok {
+	if _, ok := docs[0].(*ast.NullNode); ok {
 		return nil, nil
 	}
-	return root, nil
-}
-
-// marks counts the characters that are between keys and values, at least.
-func marks(b []byte) int {
-	n := 0
-	for i, c := range b {
-		switch c {
-		case '\n', ',', '[', ']', '{', '}', '"', '\'', '#', '!', '&', '*', '?', '|', '>':
-			n++
-		case ':', '-':
-			if i+1 == len(b) || b[i+1] <= ' ' {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// message is the text of an error without the parser's picture of the document, which takes the square
-// of its length to draw.
-func message(err error) string {
-	var syntax yaml.Error
-	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
-		return err.Error()
-	}
-	return fmt.Sprintf("line %d: %s", syntax.GetToken().Position.Line, syntax.GetMessage())
-}
-
-// checkTokens refuses what would take the parser deep, and what makes much of a few lines.
-func checkTokens(tokens token.Tokens) error {
-	depth := 0
-	for _, t := range tokens {
-		switch t.Type {
-		case token.AnchorType, token.AliasType, token.MergeKeyType, token.TagType:
-			return fmt.Errorf("line %d: anchors, aliases and tags are not read: %w", t.Position.Line, bundle.ErrMalformed)
-		case token.SequenceStartType, token.MappingStartType:
-			depth++
-		case token.SequenceEndType, token.MappingEndType:
-			depth--
-		case token.SequenceEntryType, token.MappingValueType, token.MappingKeyType:
-			if t.Position.IndentNum > maxDepth || t.Type != token.MappingValueType && t.Position.Column > maxDepth {
-				depth = maxDepth + 1
-			}
-		}
-		if depth > maxDepth {
-			return fmt.Errorf("line %d: nested deeper than %d: %w", t.Position.Line, maxDepth, bundle.ErrMalformed)
-		}
-	}
-	return nil
+	return docs[0], nil
 }
 
 // line is where a value begins.

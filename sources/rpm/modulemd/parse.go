@@ -9,13 +9,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/foreignyaml"
 )
 
 const (
@@ -132,24 +129,11 @@ func split(text []byte) [][]byte {
 
 // document reads one; nil is one that says nothing about packages.
 func (x *Index) document(raw []byte) (*document, error) {
-	if len(raw) > maxDocument {
-		return nil, fmt.Errorf("%d bytes, at most %d", len(raw), maxDocument)
-	}
-	if n := marks(raw); n > maxMarks {
-		return nil, fmt.Errorf("%d keys and values, at most %d", n, maxMarks)
-	}
-	tokens := lexer.Tokenize(string(raw))
-	if err := checkDepth(tokens); err != nil {
+	docs, err := foreignyaml.Parse(raw, foreignyaml.Limits{Bytes: maxDocument, Marks: maxMarks, Depth: maxDepth, Tags: true})
+	if err != nil || len(docs) == 0 {
 		return nil, err
 	}
-	file, err := parser.Parse(tokens, 0)
-	if err != nil {
-		return nil, fmt.Errorf("not YAML: %.200s", strings.ReplaceAll(message(err), "\n", " "))
-	}
-	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
-		return nil, nil
-	}
-	root, err := mapping(file.Docs[0].Body)
+	root, err := mapping(docs[0])
 	if err != nil {
 		return nil, err
 	}
@@ -178,56 +162,6 @@ func (x *Index) document(raw []byte) (*document, error) {
 		err = fmt.Errorf("%s without the name of a module", d.kind)
 	}
 	return d, err
-}
-
-// marks counts the characters between keys and values, at least.
-func marks(raw []byte) int {
-	n := 0
-	for i, c := range raw {
-		switch c {
-		case '\n', ',', '[', ']', '{', '}', '"', '\'', '#', '!', '&', '*', '?', '|', '>':
-			n++
-		case ':', '-':
-			if i+1 == len(raw) || raw[i+1] <= ' ' {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// message is what an error says, without the picture of the document that it has
-// besides: to draw that takes the square of the document's length.
-func message(err error) string {
-	var syntax yaml.Error
-	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
-		return err.Error()
-	}
-	return fmt.Sprintf("line %d: %s", syntax.GetToken().Position.Line, syntax.GetMessage())
-}
-
-// checkDepth refuses what would take the parser deep, and aliases, by which a
-// few lines become many.
-func checkDepth(tokens token.Tokens) error {
-	depth := 0
-	for _, t := range tokens {
-		switch t.Type {
-		case token.AnchorType, token.AliasType, token.MergeKeyType:
-			return fmt.Errorf("line %d: anchors and aliases are not read", t.Position.Line)
-		case token.SequenceStartType, token.MappingStartType:
-			depth++
-		case token.SequenceEndType, token.MappingEndType:
-			depth--
-		case token.SequenceEntryType, token.MappingValueType, token.MappingKeyType:
-			if t.Position.IndentNum > maxDepth || t.Type != token.MappingValueType && t.Position.Column > maxDepth {
-				return fmt.Errorf("line %d: nested deeper than column %d", t.Position.Line, maxDepth)
-			}
-		}
-		if depth > maxDepth {
-			return fmt.Errorf("line %d: nested deeper than %d", t.Position.Line, maxDepth)
-		}
-	}
-	return nil
 }
 
 // standard is what a document of defaults says.

@@ -1,0 +1,87 @@
+package plantest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/collect"
+)
+
+// Tree is what a plan becomes when it is collected, in memory: what a kind's check and
+// a test read.
+type Tree struct {
+	Repos []bundle.Repository
+	// Lists are the files of each repository by their paths, Contents their bytes.
+	Lists    map[string]map[string]bundle.File
+	Contents map[string]map[string][]byte
+}
+
+// CollectAll opens every artifact of a plan. A size or a digest that was planned and does
+// not match what comes fails the test.
+func CollectAll(t testing.TB, r *collect.Resolved) *Tree {
+	t.Helper()
+	tree := &Tree{Lists: map[string]map[string]bundle.File{}, Contents: map[string]map[string][]byte{}}
+	for _, repo := range r.Repositories {
+		tree.Repos = append(tree.Repos, bundle.Repository{Name: repo.Name, Kind: repo.Kind, Mode: repo.Mode, Mount: repo.Mount, Annotations: repo.Annotations})
+		list, contents := map[string]bundle.File{}, map[string][]byte{}
+		tree.Lists[repo.Name], tree.Contents[repo.Name] = list, contents
+		for a, err := range repo.Artifacts() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := ReadArtifact(t, a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			size, digest := int64(len(content)), bundle.DigestOf(content)
+			if a.File.Size >= 0 && a.File.Size != size || !a.File.Digest.IsZero() && a.File.Digest != digest {
+				t.Errorf("%s: %d bytes %s, planned as %d bytes %s", a.File.Path, size, digest, a.File.Size, a.File.Digest)
+			}
+			a.File.Size, a.File.Digest = size, digest
+			list[a.File.Path], contents[a.File.Path] = a.File, content
+		}
+	}
+	return tree
+}
+
+// ReadArtifact returns the content of an artifact.
+func ReadArtifact(t testing.TB, a sources.Artifact) ([]byte, error) {
+	t.Helper()
+	c, err := a.Open(t.Context(), 0, "")
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(c.Body)
+	return content, errors.Join(err, c.Body.Close())
+}
+
+// Repositories returns the repositories of the plan.
+func (t *Tree) Repositories() []bundle.Repository { return t.Repos }
+
+// Files streams the files of a repository in the order of their paths.
+func (t *Tree) Files(repo string) iter.Seq2[bundle.File, error] {
+	return func(yield func(bundle.File, error) bool) {
+		for _, path := range slices.SortedFunc(maps.Keys(t.Lists[repo]), bundle.ComparePaths) {
+			if !yield(t.Lists[repo][path], nil) {
+				return
+			}
+		}
+	}
+}
+
+// Open returns the content of a file; os.ErrNotExist: there is none.
+func (t *Tree) Open(_ context.Context, repo, path string) (io.ReadCloser, error) {
+	if content, ok := t.Contents[repo][path]; ok {
+		return io.NopCloser(bytes.NewReader(content)), nil
+	}
+	return nil, os.ErrNotExist
+}
