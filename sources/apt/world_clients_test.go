@@ -7,10 +7,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,16 +21,13 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
-	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
-	"github.com/gapbundle/gapbundle/sources/export"
-	"github.com/gapbundle/gapbundle/sources/keys"
-	"github.com/gapbundle/gapbundle/unpack"
-	"github.com/gapbundle/gapbundle/verify"
+	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
 // world is an upstream of real packages, an exporter and a mirror.
 type world struct {
+	*sourcetest.World
 	t      *testing.T
 	www    string // upstream's web root
 	url    string
@@ -44,11 +38,8 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, www: t.TempDir(), dir: t.TempDir()}
-	w.mirror = filepath.Join(t.TempDir(), "mirror")
-	server := httptest.NewServer(http.FileServer(http.Dir(w.www)))
-	t.Cleanup(server.Close)
-	w.url = server.URL
+	s := sourcetest.NewWorld(t, Kind())
+	w := &world{World: s, t: t, www: s.WWW, url: s.URL, dir: s.Dir, mirror: s.Mirror}
 	made := time.Now().Add(-time.Hour)
 	var err error
 	w.signer, err = openpgp.NewEntity("upstream", "", "upstream@a.example", &packet.Config{
@@ -56,46 +47,23 @@ func newWorld(t *testing.T) *world {
 	})
 	w.check(err)
 	plantest.WriteKeys(t, filepath.Join(w.dir, "upstream.asc"), w.signer)
-	private, public, id, err := keys.GenerateExporter([]byte("x"))
-	w.check(err)
-	w.write(filepath.Join(w.dir, "exporter.key"), private)
-	site, _, _, err := keys.GenerateSite("site", []byte("y"), made)
-	w.check(err)
-	w.write(filepath.Join(w.dir, "site.key"), site)
-	m, err := unpack.Create(w.mirror, unpack.Options{})
-	w.check(err)
-	defer m.Close()
-	w.check(m.UpdatePolicy(t.Context(), "test", func(p *verify.Policy) error {
-		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
-	}))
 	return w
 }
 
 func (w *world) check(err error) {
 	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.Check(err)
 }
 
 func (w *world) write(name string, content []byte) {
 	w.t.Helper()
-	w.check(os.MkdirAll(filepath.Dir(name), 0o755))
-	w.check(os.WriteFile(name, content, 0o644))
+	w.Write(name, content)
 }
 
-// run runs a tool in dir and gives its output.
+// run runs a tool in dir and returns its output.
 func (w *world) run(dir, name string, args ...string) []byte {
 	w.t.Helper()
-	cmd := exec.CommandContext(w.t.Context(), name, args...)
-	cmd.Dir = dir
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		w.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, stderr.String())
-	}
-	return out
+	return w.Run(dir, nil, name, args...)
 }
 
 // deb builds a real package into a folder of the upstream, below repo.
@@ -215,41 +183,20 @@ func (w *world) translation(packages []byte) []byte {
 // publish exports the sources of a set and imports them.
 func (w *world) publish(set, text string) {
 	w.t.Helper()
-	w.receive(w.export(set, text))
+	w.Publish(set, text)
 }
 
 // export exports the sources of a set; there has to be something new. What is
 // in two sets is chosen for each by itself, as for two clients.
 func (w *world) export(set, text string) (dirs []string) {
 	w.t.Helper()
-	spec := filepath.Join(w.dir, set+".yaml")
-	w.write(spec, []byte("version: 1\nname: "+set+"\nsigning: {exporter: exporter.key, site: site.key}\nsources:\n"+text))
-	made, err := export.Run(w.t.Context(), export.Options{
-		SpecPath: spec, Targets: []string{w.dir}, NoReadback: true, Now: time.Now(),
-		Passphrase:     func(string) ([]byte, error) { return []byte("x"), nil },
-		SitePassphrase: func(string) ([]byte, error) { return []byte("y"), nil },
-		Kinds:          sources.Kinds{Kind()}, Tool: "test", Env: func(string) string { return "" },
-	})
-	w.check(err)
-	if made.Nothing {
-		w.t.Fatalf("set %s: nothing new", set)
-	}
-	return made.Dirs
+	return w.Export(set, text)
 }
 
 // receive imports bundles in one go, and checks what is there then.
 func (w *world) receive(dirs []string) {
 	w.t.Helper()
-	m, err := unpack.Open(w.mirror, unpack.Options{})
-	w.check(err)
-	defer m.Close()
-	// Keys are accepted for one bundle at a time. Several come later and bring no other keys.
-	_, err = m.Receive(w.t.Context(), dirs, unpack.ImportOptions{AcceptKeys: len(dirs) == 1})
-	w.check(err)
-	tree, err := m.Tree(Name)
-	w.check(err)
-	_, err = check(w.t.Context(), tree)
-	w.check(err)
+	w.Receive(dirs)
 }
 
 // apt is a real apt with its own empty state, date and validity checks on.
@@ -287,15 +234,7 @@ Acquire::Check-Date "1"; Acquire::Check-Valid-Until "1"; Acquire::http::Proxy "D
 
 func (w *world) get(url string) []byte {
 	w.t.Helper()
-	resp, err := http.Get(url)
-	w.check(err)
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	w.check(err)
-	if resp.StatusCode != http.StatusOK {
-		w.t.Fatalf("%s: %s", url, resp.Status)
-	}
-	return b
+	return w.Get(url)
 }
 
 func (a *apt) try(program string, args ...string) (string, error) {

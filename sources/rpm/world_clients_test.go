@@ -6,11 +6,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,13 +15,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/export"
-	"github.com/gapbundle/gapbundle/sources/keys"
-	"github.com/gapbundle/gapbundle/unpack"
-	"github.com/gapbundle/gapbundle/verify"
+	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
 // TestMain removes what the tests share.
@@ -151,6 +144,7 @@ func tool(home, dir, name string, args ...string) ([]byte, error) {
 
 // world is an upstream of real packages, an exporter and a mirror.
 type world struct {
+	*sourcetest.World
 	t      *testing.T
 	home   string // of packages and key
 	www    string // upstream's web root
@@ -165,40 +159,22 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, home: home, www: t.TempDir(), dir: t.TempDir()}
-	w.mirror = filepath.Join(t.TempDir(), "mirror")
-	server := httptest.NewServer(http.FileServer(http.Dir(w.www)))
-	t.Cleanup(server.Close)
-	w.url = server.URL
+	base := sourcetest.NewWorld(t, Kind())
+	w := &world{World: base, t: t, home: home, www: base.WWW, url: base.URL, dir: base.Dir, mirror: base.Mirror}
 	key, err := os.ReadFile(filepath.Join(home, "upstream.asc"))
 	w.check(err)
 	w.write(filepath.Join(w.dir, "upstream.asc"), key)
-	private, public, id, err := keys.GenerateExporter([]byte("x"))
-	w.check(err)
-	w.write(filepath.Join(w.dir, "exporter.key"), private)
-	site, _, _, err := keys.GenerateSite("site", []byte("y"), time.Now().Add(-time.Hour))
-	w.check(err)
-	w.write(filepath.Join(w.dir, "site.key"), site)
-	m, err := unpack.Create(w.mirror, unpack.Options{})
-	w.check(err)
-	defer m.Close()
-	w.check(m.UpdatePolicy(t.Context(), "test", func(p *verify.Policy) error {
-		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
-	}))
 	return w
 }
 
 func (w *world) check(err error) {
 	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.Check(err)
 }
 
 func (w *world) write(name string, content []byte) {
 	w.t.Helper()
-	w.check(os.MkdirAll(filepath.Dir(name), 0o755))
-	w.check(os.WriteFile(name, content, 0o644))
+	w.Write(name, content)
 }
 
 func (w *world) run(dir, name string, args ...string) []byte {
@@ -243,41 +219,18 @@ func (w *world) sign(folder string) {
 // publish exports the sources of a set and imports them.
 func (w *world) publish(set, text string) *export.Result {
 	w.t.Helper()
-	spec := filepath.Join(w.dir, set+".yaml")
-	w.write(spec, []byte("version: 1\nname: "+set+"\nsigning: {exporter: exporter.key, site: site.key}\nsources:\n"+text))
-	made, err := export.Run(w.t.Context(), export.Options{
-		SpecPath: spec, Targets: []string{w.dir}, NoReadback: true, Now: time.Now(),
-		Passphrase:     func(string) ([]byte, error) { return []byte("x"), nil },
-		SitePassphrase: func(string) ([]byte, error) { return []byte("y"), nil },
-		Kinds:          sources.Kinds{Kind()}, Tool: "test", Env: func(string) string { return "" },
-	})
+	made, err := w.TryExport(set, text)
 	w.check(err)
 	if made.Nothing {
 		w.t.Fatalf("set %s: nothing new", set)
 	}
-	m, err := unpack.Open(w.mirror, unpack.Options{})
-	w.check(err)
-	defer m.Close()
-	_, err = m.Receive(w.t.Context(), made.Dirs, unpack.ImportOptions{AcceptKeys: true})
-	w.check(err)
-	tree, err := m.Tree(Name)
-	w.check(err)
-	_, err = check(w.t.Context(), tree)
-	w.check(err)
+	w.Receive(made.Dirs)
 	return made
 }
 
 func (w *world) get(url string) []byte {
 	w.t.Helper()
-	resp, err := http.Get(url)
-	w.check(err)
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	w.check(err)
-	if resp.StatusCode != http.StatusOK {
-		w.t.Fatalf("%s: %s", url, resp.Status)
-	}
-	return b
+	return w.Get(url)
 }
 
 // dnf is a real dnf with its own install root, cache and key database.

@@ -3,6 +3,7 @@ package sourcetest
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -158,7 +159,8 @@ func (w *World) Receive(dirs []string) {
 	m, err := unpack.Open(w.Mirror, unpack.Options{})
 	w.Check(err)
 	defer m.Close()
-	_, err = m.Receive(w.Context(), dirs, unpack.ImportOptions{AcceptKeys: true})
+	// Keys are accepted for one bundle at a time. Several come later and bring no other keys.
+	_, err = m.Receive(w.Context(), dirs, unpack.ImportOptions{AcceptKeys: len(dirs) == 1})
 	w.Check(err)
 	_, err = m.Check(w.Context(), unpack.CheckOptions{})
 	w.Check(err)
@@ -200,6 +202,19 @@ func (w *World) Client(kind, name string) []byte {
 	w.Helper()
 	b, err := os.ReadFile(filepath.Join(w.Mirror, "current", filepath.FromSlash(sources.ClientsDir(kind)), filepath.FromSlash(name)))
 	w.Check(err)
+	return b
+}
+
+// Get returns what a server answers at a URL, which has to be 200.
+func (w *World) Get(url string) []byte {
+	w.Helper()
+	resp, err := http.Get(url)
+	w.Check(err)
+	b, err := io.ReadAll(resp.Body)
+	w.Check(errors.Join(err, resp.Body.Close()))
+	if resp.StatusCode != http.StatusOK {
+		w.Fatalf("%s: %s", url, resp.Status)
+	}
 	return b
 }
 
