@@ -1,6 +1,6 @@
 module github.com/gapbundle/gapbundle
 
-go 1.26.0
+go 1.26.5
 
 require (
 	github.com/Masterminds/semver/v3 v3.5.0

@@ -40,6 +40,8 @@ type Env struct {
 	Dir string
 	// Now is the judging time for upstream's signatures and validity.
 	Now time.Time
+	// Dates are those of the states that were exported; nil: nothing is compared.
+	Dates *Dates
 	// Site signs rebuilt indexes; nil: there is no site key.
 	Site *openpgp.Entity
 	// Scratch is a folder that is emptied at the end of the export.

@@ -10,6 +10,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/sources/helm/child"
 	chart "github.com/gapbundle/gapbundle/sources/helm/render"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 	"github.com/gapbundle/gapbundle/unpack"
 )
 
@@ -62,6 +64,10 @@ func exportHint(err error) string {
 	var other *export.OtherMirrorError
 	if errors.As(err, &other) {
 		return "nothing was recorded; give the destination it came from, or a new name if that mirror was set up again: --destination NAME"
+	}
+	var older *upstream.OlderError
+	if errors.As(err, &older) {
+		return fmt.Sprintf("--hold %[1]s carries on with what the base has of this source; --allow-older %[1]s takes the older state, which is recorded; somebody between here and upstream may be replaying it", older.Source)
 	}
 	return ""
 }

@@ -96,6 +96,9 @@ func retryAfter(h http.Header) time.Duration {
 	return max(at.Sub(now), 0)
 }
 
+// Pause waits for d or the end of ctx, as before another attempt: Options.Wait decides how.
+func (c *Client) Pause(ctx context.Context, d time.Duration) error { return c.options.Wait(ctx, d) }
+
 func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

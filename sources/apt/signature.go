@@ -38,11 +38,23 @@ type signedFile struct {
 
 func (f *signedFile) digest() bundle.Digest { return bundle.DigestOf(f.content) }
 
-// readRelease reads the Release of a suite and judges it. InRelease comes before
+// readRelease reads the Release of a suite that is not older than the one that was
+// exported before.
+func readRelease(ctx context.Context, env *sources.Env, s *suite, keys keyring.Keys) (found *signed, err error) {
+	err = upstream.Forward(ctx, env, s.entry.name, func() int { return len(s.root.place.Bases()) }, func(mirror int) (sources.Dated, error) {
+		if found, err = readReleaseOf(ctx, env, s, s.root.place.Prefer(mirror), keys); err != nil {
+			return nil, err
+		}
+		return sources.Dated{s.at(nameRelease): found.release.Date}, nil
+	})
+	return found, err
+}
+
+// readReleaseOf reads the Release of a suite and judges it. InRelease comes before
 // Release.gpg, as in apt, and one that exists and does not hold is refused: only its
 // absence leads to the other.
-func readRelease(ctx context.Context, env *sources.Env, s *suite, keys keyring.Keys) (*signed, error) {
-	page, err := s.root.place.First(ctx, env, s.dir+nameInRelease, maxRelease)
+func readReleaseOf(ctx context.Context, env *sources.Env, s *suite, place *upstream.Place, keys keyring.Keys) (*signed, error) {
+	page, err := place.First(ctx, env, s.dir+nameInRelease, maxRelease)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +64,7 @@ func readRelease(ctx context.Context, env *sources.Env, s *suite, keys keyring.K
 		text, found.signers, err = keys.ClearSigned(where, page.Content, env.Now)
 	} else {
 		where = s.where(nameRelease)
-		text, found, err = readDetached(ctx, env, s, keys)
+		text, found, err = readDetached(ctx, env, s, place, keys)
 	}
 	if err != nil {
 		return nil, err
@@ -67,12 +79,12 @@ func readRelease(ctx context.Context, env *sources.Env, s *suite, keys keyring.K
 }
 
 // readDetached reads Release and Release.gpg.
-func readDetached(ctx context.Context, env *sources.Env, s *suite, keys keyring.Keys) ([]byte, *signed, error) {
-	release, err := s.root.place.Read(ctx, env, s.dir+nameRelease, maxRelease)
+func readDetached(ctx context.Context, env *sources.Env, s *suite, place *upstream.Place, keys keyring.Keys) ([]byte, *signed, error) {
+	release, err := place.Read(ctx, env, s.dir+nameRelease, maxRelease)
 	if err != nil {
 		return nil, nil, err
 	}
-	signature, err := s.root.place.Optional(ctx, env, s.dir+nameDetached, pgpkeys.MaxSignature)
+	signature, err := place.Optional(ctx, env, s.dir+nameDetached, pgpkeys.MaxSignature)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -52,6 +52,9 @@ type Options struct {
 	UpdateLock bool
 	// AllowShrink names sources that may have far fewer files than the base has.
 	AllowShrink []string
+	// AllowOlder names sources whose upstream may show an older state than the one that
+	// was exported before.
+	AllowOlder []string
 	// NoReadback leaves out reading the media back; recorded in the bundle.
 	NoReadback bool
 	// Jobs is how many compressors run; 0: one for each processor.
@@ -87,6 +90,8 @@ type Options struct {
 	// the process's own.
 	Env  func(string) string
 	Home string
+	// Wait waits before another attempt at an upstream; nil: by the clock.
+	Wait func(ctx context.Context, d time.Duration) error
 }
 
 func (o *Options) withDefaults() Options {

@@ -417,7 +417,7 @@ func (j *job) manifest(ctx context.Context, collected []collect.Collected) (*bun
 	if j.base != nil {
 		m.Base = &bundle.State{Sequence: j.base.manifest.Sequence, State: j.base.manifest.State}
 	}
-	if err := j.check(ctx, collected); err != nil {
+	if err := errors.Join(j.check(ctx, collected), j.keepDates()); err != nil {
 		return nil, nil, err
 	}
 	var lists []media.Lists

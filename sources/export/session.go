@@ -39,6 +39,7 @@ type session struct {
 	signers  []*bundle.Signer
 	specs    []sources.Spec // of the sources that are planned
 	client   *fetch.Client
+	dates    *sources.Dates
 	site     *openpgp.Entity // nil: there is no key
 	resolved *collect.Resolved
 	survey   *collect.Survey
@@ -230,7 +231,7 @@ func (s *session) prepare(write bool) (err error) {
 	if s.site, err = s.siteKey(write); err != nil {
 		return err
 	}
-	s.client, err = fetch.New(fetch.Options{Hosts: s.spec.Hosts, Env: s.o.Env, Home: s.o.Home, Log: s.o.Log, Offline: s.o.offline})
+	s.client, err = fetch.New(fetch.Options{Hosts: s.spec.Hosts, Env: s.o.Env, Home: s.o.Home, Log: s.o.Log, Offline: s.o.offline, Wait: s.o.Wait})
 	if err != nil {
 		return err
 	}
@@ -251,8 +252,14 @@ func (s *session) env(write bool) (env *sources.Env, err error) {
 	if err != nil {
 		return nil, err
 	}
+	before, err := s.ledger.Dates()
+	if err != nil {
+		return nil, err
+	}
+	s.dates = sources.NewDates(before, s.o.AllowOlder)
 	env = &sources.Env{
-		Set: s.spec.Set, Tool: s.o.Tool, Program: s.o.Program, Fetch: s.client, Base: memory, Dir: s.spec.Dir, Now: s.o.Now, Site: s.site,
+		Dates: s.dates,
+		Set:   s.spec.Set, Tool: s.o.Tool, Program: s.o.Program, Fetch: s.client, Base: memory, Dir: s.spec.Dir, Now: s.o.Now, Site: s.site,
 		Scratch: s.scratch, Lock: s.lock, Log: s.o.Log,
 	}
 	if s.base != nil {
@@ -271,6 +278,9 @@ func (s *session) env(write bool) (env *sources.Env, err error) {
 func (s *session) plan(ctx context.Context, write bool) error {
 	env, err := s.env(write)
 	if err != nil {
+		return err
+	}
+	if err := s.unknownAllowed(); err != nil {
 		return err
 	}
 	if s.resolved, err = collect.Resolve(ctx, s.o.Kinds, s.specs, env); err != nil {

@@ -135,15 +135,26 @@ func (s *session) gone() []Gone {
 	return all
 }
 
+// unknownAllowed refuses what --allow-shrink and --allow-older name and the spec does not have.
+func (s *session) unknownAllowed() error {
+	var errs []error
+	for _, option := range []struct {
+		flag  string
+		names []string
+	}{{"--allow-shrink", s.o.AllowShrink}, {"--allow-older", s.o.AllowOlder}} {
+		for _, name := range option.names {
+			known := func(p sources.Spec) bool { return p.Name == name || strings.HasPrefix(name, p.Name+"/") }
+			if !slices.ContainsFunc(s.spec.Sources, known) {
+				errs = append(errs, fmt.Errorf("%s %s: no such source in the spec: %w", option.flag, name, bundle.ErrUsage))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // refuseShrunk stops an export that would carry far less than the base has.
 func (s *session) refuseShrunk() error {
 	var errs []error
-	for _, name := range s.o.AllowShrink {
-		known := func(p sources.Spec) bool { return p.Name == name || strings.HasPrefix(name, p.Name+"/") }
-		if !slices.ContainsFunc(s.spec.Sources, known) {
-			errs = append(errs, fmt.Errorf("--allow-shrink %s: no such source in the spec: %w", name, bundle.ErrUsage))
-		}
-	}
 	for _, r := range s.shrunk() {
 		if !r.Allowed {
 			errs = append(errs, fmt.Errorf("source %s: has %d files and had %d in the base, %d %% are gone (more than %d %%); if upstream or the spec meant that: --allow-shrink %s: %w",
@@ -164,6 +175,9 @@ func (s *session) overrides() []string {
 		if r.Allowed {
 			all = append(all, "allow-shrink "+r.Source)
 		}
+	}
+	for _, source := range s.dates.WentBack() {
+		all = append(all, "allow-older "+source)
 	}
 	slices.Sort(all)
 	return all

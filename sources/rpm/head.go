@@ -60,9 +60,26 @@ func (h *head) vouchedIndex() string {
 	return h.vouched()
 }
 
-// readHead finds a repository's repomd.xml and judges it.
-func readHead(ctx context.Context, env *sources.Env, r *repo, keys keyring.Keys) (*head, error) {
-	h, err := readRepository(ctx, env, r)
+// readForward is readHead for a repomd.xml that is not older than the one that was
+// exported before.
+func readForward(ctx context.Context, env *sources.Env, source string, r *repo, keys keyring.Keys) (h *head, err error) {
+	mirrors := 1
+	err = upstream.Forward(ctx, env, source, func() int { return mirrors }, func(mirror int) (sources.Dated, error) {
+		if h, err = readHead(ctx, env, r, keys, mirror); err != nil {
+			return nil, err
+		}
+		if r.metalink == "" { // which names the one repomd.xml that all its mirrors have
+			mirrors = len(h.place.Bases())
+		}
+		return sources.Dated{r.folder + nameRepomd: h.index.Date(), r.folder + nameRepomd + " (revision)": h.index.RevisionDate()}, nil
+	})
+	return h, err
+}
+
+// readHead finds a repository's repomd.xml and judges it. The mirror with a number is
+// asked first.
+func readHead(ctx context.Context, env *sources.Env, r *repo, keys keyring.Keys, mirror int) (*head, error) {
+	h, err := readRepository(ctx, env, r, mirror)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +135,7 @@ func (h *head) judge(env *sources.Env, keys keyring.Keys) (keyring.Keys, error) 
 
 // readRepository reads repomd.xml from the first of the repository's addresses that
 // has it.
-func readRepository(ctx context.Context, env *sources.Env, r *repo) (*head, error) {
+func readRepository(ctx context.Context, env *sources.Env, r *repo, mirror int) (*head, error) {
 	if r.metalink != "" {
 		return readByMetalink(ctx, env, r)
 	}
@@ -130,6 +147,7 @@ func readRepository(ctx context.Context, env *sources.Env, r *repo) (*head, erro
 		}
 	}
 	place := upstream.At(bases...)
+	place = place.Prefer(mirror % len(place.Bases()))
 	page, err := place.Read(ctx, env, nameRepomd, rpmmd.MaxRepomd)
 	if err != nil {
 		return nil, err

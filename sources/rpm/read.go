@@ -100,7 +100,7 @@ func readSource(ctx context.Context, env *sources.Env, e *entry) (*loaded, error
 func readHeads(ctx context.Context, env *sources.Env, e *entry, trust *trust) (*loaded, error) {
 	l := &loaded{entry: e, trust: trust, repos: make([]*loadedRepo, len(e.repos))}
 	err := sources.Each(ctx, len(e.repos), func(ctx context.Context, i int) error {
-		h, err := readHead(ctx, env, e.repos[i], trust.keys)
+		h, err := readForward(ctx, env, e.name, e.repos[i], trust.keys)
 		l.repos[i] = &loadedRepo{head: h}
 		return err
 	})

@@ -76,22 +76,39 @@ func (r *reading) close() error {
 // meanwhile. The caller closes it.
 func (e *entry) read(ctx context.Context, env *sources.Env, keys keyring.Keys) (*reading, error) {
 	var r *reading
-	err := upstream.Steady(ctx, env, e.name, func() error {
-		if r != nil {
-			if err := r.close(); err != nil {
+	err := upstream.Forward(ctx, env, e.name, func() int { return 1 }, func(int) (sources.Dated, error) {
+		err := upstream.Steady(ctx, env, e.name, func() error {
+			if r != nil {
+				if err := r.close(); err != nil {
+					return err
+				}
+			}
+			r = &reading{entry: e, keys: keys, place: upstream.At(e.root)}
+			if err := r.readIndex(ctx, env); err != nil {
 				return err
 			}
-		}
-		r = &reading{entry: e, keys: keys, place: upstream.At(e.root)}
-		if err := r.readIndex(ctx, env); err != nil {
-			return err
-		}
-		return r.readProducts(ctx, env)
+			return r.readProducts(ctx, env)
+		})
+		return r.dated(), err
 	})
 	if err != nil && r != nil {
 		err = errors.Join(err, r.close())
 	}
 	return r, err
+}
+
+// dated are the dates of the index and of its products files.
+func (r *reading) dated() sources.Dated {
+	dated := sources.Dated{}
+	if r.index.Index != nil {
+		dated[r.index.path] = streams.Updated(r.index.Fields)
+	}
+	for _, f := range r.files {
+		if f != nil && f.File != nil {
+			dated[f.entry.Path] = streams.Updated(f.Header)
+		}
+	}
+	return dated
 }
 
 func (r *reading) readIndex(ctx context.Context, env *sources.Env) error {

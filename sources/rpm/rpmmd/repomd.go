@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
 )
@@ -60,6 +61,33 @@ func (r *Repomd) Newest() int64 {
 		latest = max(latest, d.Timestamp)
 	}
 	return latest
+}
+
+// Revisions that are numbers between these are taken for seconds since 1970: 2001 to 2096.
+const (
+	firstDate = 1_000_000_000
+	lastDate  = 4_000_000_000
+)
+
+// Date is the latest timestamp of a listed file, which is when upstream made this state, as
+// yum and dnf take it; zero: no file has one that can be a date.
+func (r *Repomd) Date() time.Time { return date(r.Newest()) }
+
+// RevisionDate is the revision as a date, as createrepo_c writes it; zero: upstream counts
+// in another way.
+func (r *Repomd) RevisionDate() time.Time {
+	seconds, err := strconv.ParseInt(r.Revision, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return date(seconds)
+}
+
+func date(seconds int64) time.Time {
+	if seconds < firstDate || seconds > lastDate {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
 }
 
 // ParseRepomd reads a repomd.xml. Errors match bundle.ErrMalformed.
