@@ -55,7 +55,8 @@ type Entry struct {
 	// ranks. 0: the kind has no comparison.
 	Rank   int64  `json:"rank,omitempty"`
 	Reason string `json:"reason,omitempty"`
-	// Revision is the commit that it was made of or stands for.
+	// Revision is the commit that it was made of or stands for; of a folder the digest of
+	// the repository's file list up to Path, which is the folder's last file.
 	Revision string `json:"revision,omitempty"`
 	// Size is what a client downloads, in bytes: for most the size of the file at Path,
 	// for an image that of its distinct blobs on all carried platforms.

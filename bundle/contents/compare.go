@@ -27,7 +27,8 @@ type Version struct {
 	Version string `json:"version,omitempty"`
 	Arch    string `json:"arch,omitempty"`
 	// Digest is zero where it is known only after the file was fetched, and of a branch
-	// or tag with a Revision: all refs of a git repository are in one file.
+	// or tag with a Revision: all refs of a git repository are in one file. Of a folder
+	// it is that of all its files, where both states have such a digest.
 	Digest bundle.Digest `json:"digest,omitzero"`
 	// Revision is the commit of a branch or tag.
 	Revision   string `json:"revision,omitempty"`

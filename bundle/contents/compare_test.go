@@ -344,6 +344,45 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+// TestFolders: a folder has changed where the digest of all its files has, whichever file
+// stands for it. Where a state has no such digest, what it has is compared.
+func TestFolders(t *testing.T) {
+	all := func(content string) string {
+		if content == "" {
+			return ""
+		}
+		return bundle.DigestOf([]byte(content)).String()
+	}
+	folder := func(last, revision string) contents.Repository {
+		return listed("local", bundle.Entry{Name: "local", Type: bundle.TypeFolder, Path: "local/z", Digest: bundle.DigestOf([]byte(last)), Revision: all(revision)})
+	}
+	unknown := listed("local", bundle.Entry{Name: "local", Type: bundle.TypeFolder, Path: "local/z"})
+	for name, test := range map[string]struct {
+		before, after contents.Repository
+		changed       bool
+	}{
+		"the same":             {folder("z", "1"), folder("z", "1"), false},
+		"another file":         {folder("z", "1"), folder("z", "2"), true},
+		"of before":            {folder("z", ""), folder("z", "1"), false},
+		"of before, changed":   {folder("z", ""), folder("y", "1"), true},
+		"both of before":       {folder("z", ""), folder("y", ""), true},
+		"not known in a plan":  {folder("z", "1"), unknown, true},
+		"of before, not known": {folder("z", ""), unknown, true},
+		"then of before":       {folder("z", "1"), folder("z", ""), false},
+	} {
+		changed := false
+		for c, err := range contents.Compare(t.Context(), []contents.Repository{test.before}, []contents.Repository{test.after}) {
+			if err != nil || c.Kind != contents.Changed {
+				t.Errorf("%s: %+v, %v", name, c, err)
+			}
+			changed = true
+		}
+		if changed != test.changed {
+			t.Errorf("%s: changed: %v, want %v", name, changed, test.changed)
+		}
+	}
+}
+
 // TestWithoutList: a repository that a program without contents lists described is summed
 // up by its files, and is not taken for one in which everything is new.
 func TestWithoutList(t *testing.T) {

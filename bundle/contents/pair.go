@@ -136,6 +136,10 @@ func (p *pair) step(order int) error {
 	if order >= 0 {
 		is = p.version(&p.after.entry)
 	}
+	if order == 0 && p.after.entry.Type == bundle.TypeFolder && (p.before.entry.Revision == "" || p.after.entry.Revision == "") {
+		// A folder of a list from before folders had a digest of their own.
+		was.Digest, is.Digest = p.before.entry.Digest, p.after.entry.Digest
+	}
 	switch {
 	case order == 0 && was == is:
 		p.keep(&p.before.entry)
@@ -160,8 +164,14 @@ func (p *pair) step(order int) error {
 
 func (p *pair) version(e *bundle.Entry) Version {
 	v := Version{Version: e.Version, Arch: e.Arch, Digest: e.Digest, Repository: p.name}
-	if e.Revision != "" && (e.Type == bundle.TypeBranch || e.Type == bundle.TypeTag) {
+	switch {
+	case e.Revision == "":
+	case e.Type == bundle.TypeBranch, e.Type == bundle.TypeTag:
 		v.Revision, v.Digest = e.Revision, bundle.Digest{}
+	case e.Type == bundle.TypeFolder:
+		if all, err := bundle.ParseDigest(e.Revision); err == nil {
+			v.Digest = all
+		}
 	}
 	return v
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"slices"
@@ -44,10 +45,14 @@ type namer struct {
 	most int
 }
 
-// add adds the entries of an artifact, whose line of the file list is f.
-func (n *namer) add(f *bundle.File, e *bundle.Evidence, entries sources.EntryList) error {
+// add adds the entries of an artifact, whose line of the file list is f. list is the file
+// list up to that line; nil: not all of it is known.
+func (n *namer) add(f *bundle.File, e *bundle.Evidence, entries sources.EntryList, list *bundle.ListWriter[bundle.File]) error {
 	for entry := range entries.All() {
 		line := entryLine(f, e, &entry)
+		if line.Type == bundle.TypeFolder {
+			describeFolder(&line, list)
+		}
 		if err := n.check(line); err != nil {
 			// The class is upstream's: the names are.
 			return fmt.Errorf("source %s, %s: %s: %w", n.source, f.Path, err.Error(), fetch.ErrUpstream)
@@ -74,6 +79,17 @@ func entryLine(f *bundle.File, e *bundle.Evidence, entry *sources.Entry) bundle.
 		line.Size = max(f.Size, 0)
 	}
 	return line
+}
+
+// describeFolder sets the digest by which a folder is compared, that of all its files: the
+// entry's own is that of the last file alone, which stands for the folder.
+func describeFolder(line *bundle.Entry, list *bundle.ListWriter[bundle.File]) {
+	line.Revision = ""
+	if list == nil {
+		line.Digest = bundle.Digest{}
+		return
+	}
+	line.Revision = string(list.Descriptor(bundle.MediaTypeFileList).Digest)
 }
 
 // checkEntries checks what a planned artifact is called, whose digest may not be known yet.
@@ -313,6 +329,7 @@ func (n *namer) ranks(typ string, versions []string) map[string]int64 {
 func (r *Resolved) Contents(scratch *os.Root) ([]Collected, error) {
 	all := make([]Collected, len(r.Repositories))
 	namers := make([]*namer, len(all))
+	lists := make([]plannedList, len(all))
 	for i, p := range r.Repositories {
 		name := fmt.Sprintf("planned-contents-%d", i)
 		namers[i] = &namer{scratch: scratch, source: p.Name, list: name, compare: p.Compare, planned: true}
@@ -331,13 +348,31 @@ func (r *Resolved) Contents(scratch *os.Root) ([]Collected, error) {
 		}
 		if err == nil {
 			f := p.artifact.File
-			err = namers[p.repository].add(&f, &p.artifact.Evidence, p.artifact.Entries)
+			err = namers[p.repository].add(&f, &p.artifact.Evidence, p.artifact.Entries, lists[p.repository].with(f))
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	return all, end(len(all))
+}
+
+// plannedList is the file list of a planned repository as long as all of it is known.
+type plannedList struct {
+	lines   *bundle.ListWriter[bundle.File]
+	unknown bool
+}
+
+// with adds a line, and returns nil where the content of any so far is not known.
+func (l *plannedList) with(f bundle.File) *bundle.ListWriter[bundle.File] {
+	if l.unknown = l.unknown || f.Digest.IsZero() || f.Size < 0; l.unknown {
+		return nil
+	}
+	if l.lines == nil {
+		l.lines = bundle.NewListWriter[bundle.File](io.Discard)
+	}
+	l.unknown = l.lines.Write(f) != nil
+	return l.lines
 }
 
 // named ends the contents list of a repository.

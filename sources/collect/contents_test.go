@@ -77,7 +77,7 @@ func TestContentsAreSorted(t *testing.T) {
 				Name: rapid.SampledFrom([]string{"a", "b", "bb"}).Draw(r, "name"), Type: bundle.TypeDeb,
 				Arch: rapid.SampledFrom([]string{"", "x"}).Draw(r, "arch"), Version: strconv.Itoa(rapid.IntRange(0, 20).Draw(r, "version")),
 			}
-			if err := n.add(f, &bundle.Evidence{Vouched: bundle.VouchedIndex, Origin: "http://u/" + f.Path, Reason: "why"}, sources.NewEntries(e, e)); err != nil {
+			if err := n.add(f, &bundle.Evidence{Vouched: bundle.VouchedIndex, Origin: "http://u/" + f.Path, Reason: "why"}, sources.NewEntries(e, e), nil); err != nil {
 				r.Fatal(err)
 			}
 			line := bundle.Entry{Name: e.Name, Type: e.Type, Arch: e.Arch, Version: e.Version, Path: f.Path, Digest: f.Digest, Size: f.Size,
@@ -113,7 +113,7 @@ func TestContentsOfManyRuns(t *testing.T) {
 	n := newNamer(t, 1)
 	const many = 3*maxRuns + 5
 	for i := range many {
-		if err := n.add(file(fmt.Sprint(i)), &bundle.Evidence{Vouched: bundle.VouchedIndex}, sources.NewEntries(sources.Entry{Name: "one", Type: bundle.TypeRPM, Version: strconv.Itoa(i * 7919 % many)})); err != nil {
+		if err := n.add(file(fmt.Sprint(i)), &bundle.Evidence{Vouched: bundle.VouchedIndex}, sources.NewEntries(sources.Entry{Name: "one", Type: bundle.TypeRPM, Version: strconv.Itoa(i * 7919 % many)}), nil); err != nil {
 			t.Fatal(err)
 		}
 		if len(n.runs) > maxRuns {
@@ -140,7 +140,7 @@ func TestEntriesThatAreRefused(t *testing.T) {
 		"no type":       {Name: "a"},
 		"too long":      {Name: strings.Repeat("a", bundle.MaxEntryText+1), Type: bundle.TypeFile},
 	} {
-		err := newNamer(t, 0).add(file("path"), &bundle.Evidence{Vouched: bundle.VouchedIndex}, sources.NewEntries(e))
+		err := newNamer(t, 0).add(file("path"), &bundle.Evidence{Vouched: bundle.VouchedIndex}, sources.NewEntries(e), nil)
 		if !errors.Is(err, fetch.ErrUpstream) || errors.Is(err, bundle.ErrMalformed) || !strings.Contains(fmt.Sprint(err), "source src, path: ") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -151,7 +151,7 @@ func TestEntriesThatAreRefused(t *testing.T) {
 		Name: `<b>&"x"`, Type: bundle.TypeFile, Size: 99, Summary: "first\u202e line\nsecond", Licence: "MIT\x00",
 		Fixes: []string{"b", "a", "b"}, Source: "s", Revision: "c0ffee", Group: "g",
 	}
-	if err := n.add(file("path"), &bundle.Evidence{Vouched: bundle.VouchedIndex}, sources.NewEntries(entry)); err != nil {
+	if err := n.add(file("path"), &bundle.Evidence{Vouched: bundle.VouchedIndex}, sources.NewEntries(entry), nil); err != nil {
 		t.Fatal(err)
 	}
 	got := finished(t, n)[0]

@@ -124,11 +124,11 @@ func (l *lists) write(f bundle.File, e bundle.Evidence, validator string, entrie
 		return fmt.Errorf("source %s: %w", r.Name, err)
 	}
 	e.Path = f.Path
-	if err := l.names.add(&f, &e, entries); err != nil {
-		return err
-	}
 	if err := errors.Join(l.files.Write(f), l.evidence.Write(e)); err != nil {
 		return fmt.Errorf("source %s, %s: %w", r.Name, f.Path, err)
+	}
+	if err := l.names.add(&f, &e, entries, l.files); err != nil {
+		return err
 	}
 	if f.Filled {
 		if err := bundle.CheckFilled(r.Mount, &f); err != nil {

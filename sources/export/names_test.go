@@ -100,3 +100,34 @@ func TestContentsOfASpec(t *testing.T) {
 		t.Error("something was fetched")
 	}
 }
+
+// TestFolderChanges: a folder has changed where any of its files has, for the plan too, and
+// not otherwise.
+func TestFolderChanges(t *testing.T) {
+	w := &world{content: map[string][]byte{"a": []byte("1"), "b": []byte("2"), "z": []byte("1")}, digests: true, sizes: true}
+	w.named = func(path string, content []byte) sources.Entry {
+		if path == "z" {
+			return sources.Entry{Name: "all", Type: bundle.TypeFolder, Summary: "3 files"}
+		}
+		return sources.Entry{Name: path, Type: bundle.TypeFile, Version: "1"}
+	}
+	b := newBench(t, w, "one")
+	b.o.Changes = 20
+	said := func() (plan, export []string) {
+		t.Helper()
+		p, err := Plan(t.Context(), b.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return told(p.Names), told(b.must().Names)
+	}
+	said()
+	w.content["a"] = []byte("2") // the last file, sizes and numbers are as before
+	want := []string{"site: 0 removed, 2 changed, 0 added", "changed a -1@one +1@one", "changed all -@one +@one"}
+	if plan, export := said(); !slices.Equal(plan, want) || !slices.Equal(export, want) {
+		t.Errorf("plan: %q, export: %q, want %q", plan, export, want)
+	}
+	if plan, export := said(); len(export) > 0 || !slices.Equal(plan, []string{"site: 0 removed, 0 changed, 0 added"}) {
+		t.Errorf("nothing has changed; plan: %q, export: %q", plan, export)
+	}
+}

@@ -105,7 +105,7 @@ func (r *rig) spec() string {
 
 func TestSuite(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind()},
+		Kinds: sources.Kinds{Kind()}, Counted: "collections+roles",
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			r := newRig(t, dir)
 			page := func(c *galaxytest.Collection) string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
@@ -46,6 +47,7 @@ type past struct {
 	commits [][]gitfile.ID        // of each pack
 	lists   map[gitfile.ID][]byte // the files that commits were read from, by packs
 	ids     map[gitfile.ID]bool   // that refs named
+	dates   map[datedRef]time.Time
 	// have reports whether the base of this delta has all packs: then none is
 	// carried, and none has to be made again.
 	have bool
@@ -57,6 +59,12 @@ func pasts(env *sources.Env, entries []*entry) (map[string]*past, error) {
 	if env.Base == nil {
 		return all, nil
 	}
+	of := func(source, dir string) *past {
+		if all[dir] == nil {
+			all[dir] = &past{source: source, files: map[string]sources.Recorded{}, dates: map[datedRef]time.Time{}}
+		}
+		return all[dir]
+	}
 	for _, e := range entries {
 		for r, err := range env.Base.Files(e.name) {
 			if err != nil {
@@ -66,12 +74,10 @@ func pasts(env *sources.Env, entries []*entry) (map[string]*past, error) {
 			if !ok {
 				continue
 			}
-			p := all[dir]
-			if p == nil {
-				p = &past{source: e.name, files: map[string]sources.Recorded{}}
-				all[dir] = p
-			}
-			p.files[name] = r
+			of(e.name, dir).files[name] = r
+		}
+		if err := recallDates(env, e.name, func(dir string) *past { return of(e.name, dir) }); err != nil {
+			return nil, err
 		}
 	}
 	return all, nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
@@ -14,9 +15,23 @@ import (
 // maxNamedRefs is how many refs of one git repository have names in the contents list.
 const maxNamedRefs = 1000
 
+// dateForm is the date of a ref as the summary of its entry has it, after dateMark: when
+// the tag was made, or else the commit was.
+const (
+	dateForm = time.RFC3339
+	dateMark = "dated "
+)
+
+// named is an entry, and the date of its ref; the zero time where it is not known.
+type named struct {
+	sources.Entry
+	date time.Time
+}
+
 // entries are the branches and tags of a git repository; the file that lists them stands
-// for all. Of more than maxNamedRefs there are those that compareVersions calls the
-// newest: upstream's list of refs has no dates. files are those that a clone reads.
+// for all. Of more than maxNamedRefs there are the newest by date. Refs without a known
+// date count as older than all others, and are ordered by the numbers in their names.
+// files are those that a clone reads.
 func (m *mirror) entries(files []sources.Artifact) sources.EntryList {
 	size := int64(0)
 	for _, a := range files {
@@ -25,9 +40,9 @@ func (m *mirror) entries(files []sources.Artifact) sources.EntryList {
 		}
 	}
 	_, name, _ := strings.Cut(fetch.Redact(m.url), "://")
-	var all []sources.Entry
+	var all []named
 	for _, ref := range m.chosen {
-		e := sources.Entry{Name: name, Type: bundle.TypeBranch, Revision: ref.Commit().String(), Size: size}
+		e := named{Entry: sources.Entry{Name: name, Type: bundle.TypeBranch, Revision: ref.Commit().String(), Size: size}}
 		var ok bool
 		if e.Version, ok = strings.CutPrefix(ref.Name, "refs/heads/"); !ok {
 			e.Type = bundle.TypeTag
@@ -35,15 +50,61 @@ func (m *mirror) entries(files []sources.Artifact) sources.EntryList {
 				continue
 			}
 		}
+		if e.date = m.dateOf(ref, &e.Entry); !e.date.IsZero() {
+			e.Summary = dateMark + e.date.Format(dateForm)
+		}
 		all = append(all, e)
 	}
 	if len(all) > maxNamedRefs {
-		slices.SortStableFunc(all, func(a, b sources.Entry) int { // branches first
-			return cmp.Or(strings.Compare(a.Type, b.Type), compareVersions(a.Type, b.Version, a.Version))
+		slices.SortStableFunc(all, func(a, b named) int { // of one date branches first
+			return cmp.Or(b.date.Compare(a.date), strings.Compare(a.Type, b.Type), compareVersions(a.Type, b.Version, a.Version))
 		})
 		all = all[:maxNamedRefs]
 	}
-	return sources.NewEntries(all...)
+	entries := make([]sources.Entry, len(all))
+	for i := range all {
+		entries[i] = all[i].Entry
+	}
+	return sources.NewEntries(entries...)
+}
+
+// dateOf is the date of a ref: of what was fetched, or as the base recorded it.
+func (m *mirror) dateOf(ref gitfile.Ref, e *sources.Entry) time.Time {
+	if seconds, ok := m.dates[ref.ID]; ok {
+		return time.Unix(seconds, 0).UTC()
+	}
+	if m.past == nil {
+		return time.Time{}
+	}
+	return m.past.dates[datedRef{e.Type, e.Version, e.Revision}]
+}
+
+// datedRef is a ref as the base recorded it.
+type datedRef struct{ typ, name, revision string }
+
+// recallDates reads the dates that the base recorded of a source's refs.
+func recallDates(env *sources.Env, source string, of func(dir string) *past) error {
+	entries, ok := env.Entries(source)
+	if !ok {
+		return nil
+	}
+	for at, err := range entries {
+		if err != nil {
+			return err
+		}
+		dir, _, ok := cutDir(at.Path)
+		if !ok {
+			continue
+		}
+		p := of(dir)
+		for e := range at.Entries.All() {
+			text, ok := strings.CutPrefix(e.Summary, dateMark)
+			if date, err := time.Parse(dateForm, text); ok && err == nil {
+				p.dates[datedRef{e.Type, e.Version, e.Revision}] = date
+			}
+		}
+	}
+	return nil
 }
 
 // compareVersions orders tags by the numbers in their names, as git does for

@@ -33,7 +33,7 @@ func (m *mirror) finish(ctx context.Context) error {
 		pack := func(ctx context.Context) error {
 			return m.during("making packs", func() error { return m.pack(ctx) })
 		}
-		for _, step := range []func(context.Context) error{m.examine, m.steady, m.verify, pack, m.pointers} {
+		for _, step := range []func(context.Context) error{m.examine, m.steady, m.verify, m.date, pack, m.pointers} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -66,6 +66,12 @@ func (m *mirror) examine(ctx context.Context) error {
 	for _, n := range faults.Notes() {
 		m.note("%s", n)
 	}
+	return err
+}
+
+// date finds out how old the refs are that were fetched.
+func (m *mirror) date(ctx context.Context) (err error) {
+	m.dates, err = m.repo.Dates(ctx)
 	return err
 }
 

@@ -34,6 +34,7 @@ type mirror struct {
 	folder string        // of repo and the packs
 	whole  bool          // everything that is chosen is in repo
 	fresh  map[gitfile.ID]bool
+	dates  map[gitfile.ID]int64         // of fetched objects that refs name, Unix time
 	sub    map[gitfile.ID][]gitfile.Pin // submodules of commits that refs lead to
 	notes  []string
 

@@ -41,8 +41,10 @@ type site struct {
 	full  bool                          // nothing is taken to be there
 	taken map[bundle.Digest]bool        // blobs that this export carried
 	held  []string                      // sources that are held back
-	notes []string                      // of the last export
-	carry int64                         // bytes of blobs that the last export carried
+	// nameless says that a program exported that recorded no names.
+	nameless bool
+	notes    []string // of the last export
+	carry    int64    // bytes of blobs that the last export carried
 }
 
 func newSite(t testing.TB) *site {
@@ -59,6 +61,17 @@ func (s *site) Files(repo string) iter.Seq2[sources.Recorded, error] {
 			}
 		}
 	}
+}
+
+// Entries is what the last export recorded by name; a site that forgot it has none.
+func (s *site) Entries(repo string) (iter.Seq2[sources.NamedPath, error], bool) {
+	return func(yield func(sources.NamedPath, error) bool) {
+		for _, r := range s.files[repo] {
+			if r.Entries != "" && !yield(sources.NamedPath{Path: r.File.Path, Entries: r.Entries}, nil) {
+				return
+			}
+		}
+	}, !s.nameless
 }
 
 func (s *site) Document(string, string) ([]byte, error) { return nil, fs.ErrNotExist }
@@ -175,6 +188,7 @@ func (s *site) collect(repo string, a sources.Artifact) error {
 	}
 	s.files[repo] = append(s.files[repo], sources.Recorded{
 		File: a.File, Origin: a.Evidence.Origin, Vouched: a.Evidence.Vouched, Reason: a.Evidence.Reason, Validator: a.Validator,
+		Entries: a.Entries,
 	})
 	return nil
 }

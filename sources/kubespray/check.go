@@ -21,24 +21,28 @@ import (
 // pinned, and kubeadm's own images are there in the version of its binaries. That the
 // files and images themselves are there is checked by the kinds that carry them.
 func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
-	counts := []bundle.CheckCount{{Name: "files"}, {Name: "images"}, {Name: "not pinned"}, {Name: "pinned"}}
+	var deployments, files, images, notPinned, pinned int64
 	err := complete.Walk(ctx, t, func(ctx context.Context, r *complete.Repo) error {
-		own, images, err := readOwn(ctx, r)
+		own, refs, err := readOwn(ctx, r)
 		if err != nil {
 			return err
 		}
 		for _, f := range own.Files {
-			counts[0].Count++
+			files++
 			if f.Sum == "" {
-				counts[2].Count++
+				notPinned++
 			} else {
-				counts[3].Count++
+				pinned++
 			}
 		}
-		counts[1].Count += int64(len(images))
-		return kubeadm(r, own, images)
+		deployments++
+		images += int64(len(refs))
+		return kubeadm(r, own, refs)
 	})
-	return counts, err
+	return []bundle.CheckCount{
+		{Name: "deployments", Count: deployments}, {Name: "files", Count: files}, {Name: "images", Count: images},
+		{Name: "not pinned", Count: notPinned}, {Name: "pinned", Count: pinned},
+	}, err
 }
 
 // readOwn reads the lists and the pins, and compares them with each other.

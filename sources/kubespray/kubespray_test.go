@@ -223,12 +223,12 @@ func TestCheck(t *testing.T) {
 	c := newCluster(t)
 	tr := mustPlan(t, c, wholeSpec)
 	counts, err := check(t.Context(), tr)
-	if err != nil || counts[0].Count != 3 || counts[1].Count != 10 || counts[2].Count != 0 || counts[3].Count != 3 {
+	if err != nil || counts[0].Count != 1 || counts[1].Count != 3 || counts[2].Count != 10 || counts[3].Count != 0 || counts[4].Count != 3 {
 		t.Fatalf("%v, %v", counts, err)
 	}
 	// Without checksums, what the receipt says is that nothing is pinned.
 	counts, err = check(t.Context(), mustPlan(t, c, "files: [files.list]\nunpinned: all\n"))
-	if err != nil || counts[2] != (bundle.CheckCount{Name: "not pinned", Count: 3}) || counts[3].Count != 0 {
+	if err != nil || counts[3] != (bundle.CheckCount{Name: "not pinned", Count: 3}) || counts[4].Count != 0 {
 		t.Errorf("unpinned: all: %v, %v", counts, err)
 	}
 	// An image of kubeadm's is missing: named. Dropped by name: not asked for.

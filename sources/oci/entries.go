@@ -13,8 +13,8 @@ import (
 // said is what a manifest says of itself for people. It is kept with the names that the
 // base recorded, so that a manifest that has not changed is not read for it.
 type said struct {
-	// platforms are those of the images of an index that are carried. A manifest of
-	// one image does not say its own: its config does, which a plan does not read.
+	// platforms are those of the images of an index that are carried, or that of the
+	// one image: readPlatforms.
 	platforms      []string
 	title, licence string
 	artifact       bool // no image: a chart, a policy and the like

@@ -59,6 +59,9 @@ func (g *gatherer) gather(ctx context.Context) error {
 	if err := strictyaml.Join(errs...); err != nil {
 		return err
 	}
+	if err := readPlatforms(ctx, g, roots); err != nil {
+		return err
+	}
 	g.settleTags()
 	if err := g.verify(ctx, roots); err != nil {
 		return err

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -234,12 +233,8 @@ func (l layout) listing(d bundle.Digest) sources.Artifact {
 // did not read it.
 func (l layout) openManifest(d bundle.Digest) bundle.Open {
 	return func(ctx context.Context, _ int64, _ string) (*bundle.Content, error) {
-		f, err := l.r.env.Scratch.Open(scratchName(d))
-		if err == nil {
-			return &bundle.Content{Body: f}, nil
-		}
-		if !errors.Is(err, os.ErrNotExist) {
-			return nil, err
+		if kept, err := l.r.readAgain(d); kept != nil || err != nil {
+			return kept, err
 		}
 		m, err := l.of.repo.Manifest(ctx, d.String())
 		if err != nil {
@@ -249,10 +244,13 @@ func (l layout) openManifest(d bundle.Digest) bundle.Open {
 	}
 }
 
-// openBlob reads a blob from the registry; a foreign layer from where its
-// manifest says, if the registry does not have it.
+// openBlob reads a blob from scratch where plan read it, else from the registry; a foreign
+// layer from where its manifest says, if the registry does not have it.
 func (l layout) openBlob(c child) bundle.Open {
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
+		if kept, err := l.r.readAgain(c.digest); kept != nil || err != nil {
+			return kept, err
+		}
 		body, err := l.of.repo.Blob(ctx, digest.NewDigestFromEncoded(digest.SHA256, c.digest.Hex()), at, validator)
 		errs := []error{err}
 		for _, u := range c.urls {

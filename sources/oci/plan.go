@@ -2,7 +2,9 @@ package oci
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"sync"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -23,8 +25,8 @@ type reading struct {
 	keys map[*entry][]cosignKey
 
 	mu sync.Mutex
-	// kept are the manifests in scratch, with their sizes: they were read to
-	// plan, and are not read again.
+	// kept are the manifests and configs in scratch, with their sizes: they were read
+	// to plan, and are not read again.
 	kept map[bundle.Digest]int64
 }
 
@@ -82,7 +84,7 @@ func begin(env *sources.Env, entries []*entry) (*reading, error) {
 	return r, err
 }
 
-// keep puts a manifest into scratch.
+// keep puts a manifest or a config into scratch.
 func (r *reading) keep(d bundle.Digest, content []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -91,6 +93,18 @@ func (r *reading) keep(d bundle.Digest, content []byte) error {
 	}
 	r.kept[d] = int64(len(content))
 	return r.env.Scratch.WriteFile(scratchName(d), content, 0o600)
+}
+
+// readAgain opens what keep has put into scratch; nil: nothing under that digest.
+func (r *reading) readAgain(d bundle.Digest) (*bundle.Content, error) {
+	f, err := r.env.Scratch.Open(scratchName(d))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return &bundle.Content{Body: f}, nil
 }
 
 func scratchName(d bundle.Digest) string { return Name + "-" + d.Hex() }

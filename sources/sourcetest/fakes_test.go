@@ -109,8 +109,8 @@ func (w *warehouse) upstream() *Upstream {
 
 func fakeSuite() Suite {
 	return Suite{
-		Kinds: sources.Kinds{Manifests(), Parcels()},
-		New:   func(t *testing.T, _ string) *Upstream { return newWarehouse(t).upstream() },
+		Kinds: sources.Kinds{Manifests(), Parcels()}, Counted: "index entries",
+		New: func(t *testing.T, _ string) *Upstream { return newWarehouse(t).upstream() },
 	}
 }
 

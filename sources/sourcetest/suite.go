@@ -36,7 +36,8 @@ type Suite struct {
 	// it, as of two that have their files at one place.
 	FirstAlone bool
 
-	// Counted is the number of Check that counts what the kind has entries for.
+	// Counted is the number of Check that counts what the kind has entries for; several
+	// are joined by "+".
 	Counted string
 
 	key  keyPair

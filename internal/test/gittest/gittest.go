@@ -162,6 +162,24 @@ func (r *Repo) SignTag(name string, sign func(text string) string) {
 	r.Git("update-ref", "refs/tags/"+name, r.Object("tag", []byte(text+sign(text))))
 }
 
+// DatedTags makes a commit for each date, in seconds of Unix time, and an annotated tag
+// of it. The names of the tags are name and the place of the date among all.
+func (r *Repo) DatedTags(name string, dates []int64) {
+	r.t.Helper()
+	var stream bytes.Buffer
+	const by = "C O Mitter <committer@example.org>"
+	for i, date := range dates {
+		fmt.Fprintf(&stream, "commit refs/heads/dated\nmark :%d\ncommitter %s %d +0000\ndata 1\nx\n", i+1, by, date)
+		fmt.Fprintf(&stream, "tag %s%d\nfrom :%d\ntagger %s %d +0000\ndata 1\nx\n", name, i, i+1, by, date+1)
+	}
+	stream.WriteString("reset refs/heads/dated\nfrom 0000000000000000000000000000000000000000\n\ndone\n")
+	cmd := exec.Command("git", "fast-import", "--quiet", "--done")
+	cmd.Dir, cmd.Env, cmd.Stdin = r.Dir, environment(), &stream
+	if out, err := cmd.CombinedOutput(); err != nil {
+		r.t.Fatalf("git fast-import: %v\n%s", err, out)
+	}
+}
+
 // Pointer is the text of a pointer of Git LFS.
 func Pointer(oid string, size int) string {
 	return fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", oid, size)

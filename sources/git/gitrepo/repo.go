@@ -113,7 +113,9 @@ type Want struct {
 
 // localRef is the ref of this repository that holds on to an object. It is
 // named for the object: upstream's names are no names for files.
-func localRef(id gitfile.ID) string { return "refs/fetched/" + id.String() }
+func localRef(id gitfile.ID) string { return localRefs + id.String() }
+
+const localRefs = "refs/fetched/"
 
 // Fetch fetches what is wanted and is not there. It returns before the objects
 // were examined, see Examine.
@@ -191,6 +193,32 @@ func (r *Repo) SetBoundary(commits []gitfile.ID) error {
 		fmt.Fprintln(&b, c)
 	}
 	return os.WriteFile(name, b.Bytes(), 0o600)
+}
+
+// maxDate is the last date that Dates returns: what is after it is nobody's clock.
+const maxDate = 253402300799 // seconds: the end of the year 9999
+
+// Dates returns the dates of the objects that were fetched, in Unix time: when a tag was
+// made, or else when the commit was that it leads to. An object without a date that can
+// be read is left out. The dates are upstream's word.
+func (r *Repo) Dates(ctx context.Context) (map[gitfile.ID]int64, error) {
+	all := map[gitfile.ID]int64{}
+	call := gitrun.Call{Args: []string{"for-each-ref", "--format=%(objectname) %(creatordate:unix) %(*committerdate:unix)", localRefs}}
+	err := r.lines(ctx, call, func(line string) error {
+		f := strings.Fields(line)
+		if len(f) < 2 {
+			return nil // a tree or a blob, or a date that git cannot read
+		}
+		id, err := gitfile.ParseID(f[0])
+		if err != nil {
+			return err
+		}
+		if seconds, err := strconv.ParseInt(f[1], 10, 64); err == nil && seconds > 0 && seconds <= maxDate {
+			all[id] = seconds
+		}
+		return nil
+	})
+	return all, err
 }
 
 // Object is what git says of an object's name.

@@ -1,0 +1,85 @@
+package oci
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// maxConfig is the largest config that a plan reads. Of an image with a larger one the
+// contents list says no platform; the config is carried like every blob.
+const maxConfig = 1 << 20 // bytes
+
+// readPlatforms reads what an image that no index leads to was built for: its config
+// says so and nothing else does (image specification, "Image Configuration"). The
+// configs are kept, so that they are not fetched again. An image whose platform the base
+// has recorded is not asked for it.
+func readPlatforms(ctx context.Context, g *gatherer, roots []root) error {
+	type image struct {
+		of     *node
+		config child
+		want   want
+	}
+	var images []image
+	seen := map[bundle.Digest]bool{}
+	for _, r := range roots {
+		n := g.found.nodes[r.digest]
+		if seen[r.digest] || !n.isImage() || len(n.platforms) > 0 || isAttachedTag(r.want.tag) {
+			continue
+		}
+		seen[r.digest] = true
+		if config := n.children[0]; config.size <= maxConfig {
+			images = append(images, image{of: n, config: config, want: r.want})
+		}
+	}
+	return sources.Each(ctx, len(images), func(ctx context.Context, i int) error {
+		content, err := readConfig(ctx, g, images[i].config)
+		if err != nil {
+			return images[i].want.at(err)
+		}
+		if name := configPlatform(content); name != "" {
+			images[i].of.platforms = []string{name}
+		}
+		return nil
+	})
+}
+
+// isImage reports whether a manifest has the config of an image as its first child.
+func (n *node) isImage() bool {
+	return n != nil && !n.index && !n.artifact && n.file.MediaType != mediaTypeArtifact && len(n.children) > 0
+}
+
+// readConfig reads a config from the registry and keeps it.
+func readConfig(ctx context.Context, g *gatherer, c child) (_ []byte, err error) {
+	body, err := g.of.repo.Blob(ctx, digest.NewDigestFromEncoded(digest.SHA256, c.digest.Hex()), 0, "")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, body.Close()) }()
+	content, err := bundle.ReadAllBounded(body, c.digest.String(), maxConfig)
+	if err != nil {
+		return nil, fmt.Errorf("%s: config: %w: %w", g.of.image, err, fetch.ErrUpstream)
+	}
+	if have := bundle.DigestOf(content); have != c.digest || int64(len(content)) != c.size {
+		return nil, fmt.Errorf("%s: config: want %s of %d bytes, got %s of %d bytes: %w", g.of.image, c.digest, c.size, have, len(content), fetch.ErrUpstream)
+	}
+	return content, g.r.keep(c.digest, content)
+}
+
+// configPlatform returns the platform that a config states, "" where it states none that
+// can be read.
+func configPlatform(content []byte) string {
+	var config struct{ v1.Platform }
+	if json.Unmarshal(content, &config) != nil || config.OS == "" || config.Architecture == "" {
+		return ""
+	}
+	return platformName(&config.Platform)
+}
