@@ -73,6 +73,9 @@ func (a *answer) ReadFrom(r io.Reader) (total int64, err error) {
 // refuse answers without a file: in the form of the OCI distribution
 // specification ("Error Codes") below /v2/, in one line of text elsewhere.
 func refuse(a *answer, r *http.Request, status int) {
+	if status == http.StatusMethodNotAllowed {
+		a.Header().Set("Allow", "GET, HEAD")
+	}
 	text := fmt.Sprintf("%d %s\n", status, strings.ToLower(http.StatusText(status)))
 	a.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if strings.HasPrefix(r.URL.Path, "/v2/") && status >= 400 {

@@ -19,6 +19,8 @@ type generation struct {
 	name  string // generations/<number>
 	root  *os.Root
 	types []site.Type
+	// public are the names that it can answer for; nil: one of before, or nobody asks.
+	public *site.PublicNames
 	// refs counts the mirror's own hold and the requests that use it.
 	refs int // guarded by mirror.mu
 
@@ -28,7 +30,8 @@ type generation struct {
 
 // mirror opens generations by the links that name them.
 type mirror struct {
-	root *os.Root
+	root  *os.Root
+	hosts bool // public names are answered
 
 	mu   sync.Mutex
 	open map[string]*generation // by the link that led there: current, previous
@@ -57,7 +60,10 @@ func (m *mirror) acquire(link string) (*generation, error) {
 		return nil, err
 	}
 	g := &generation{name: name, root: root, refs: 2, trees: map[string]*os.Root{}}
-	if g.types, err = readTypes(root); err != nil {
+	if g.types, err = readTypes(root); err == nil && m.hosts {
+		g.public, err = readPublic(root)
+	}
+	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
 	m.open[link] = g
@@ -117,6 +123,14 @@ func readTypes(root *os.Root) ([]site.Type, error) {
 	}
 	defer f.Close()
 	return site.ReadTypes(f)
+}
+
+func readPublic(root *os.Root) (*site.PublicNames, error) {
+	names, err := site.ReadPublicNames(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return names, err
 }
 
 // openFile opens p, a clean path relative to the web root. A mount may be a

@@ -33,6 +33,9 @@ type Options struct {
 	AccessLog io.Writer
 	// Metrics counts requests; nil: nobody asks.
 	Metrics *Metrics
+	// Hosts answers requests by the public names that the mirror can answer for; by every
+	// other name it is itself.
+	Hosts bool
 }
 
 // Handler serves what a mirror publishes. Each request looks up "current"
@@ -42,6 +45,7 @@ type Options struct {
 type Handler struct {
 	mirror  *mirror
 	metrics *Metrics
+	hosts   bool
 	logMu   sync.Mutex
 	log     io.Writer
 	// piece is writeTime; a test's is shorter.
@@ -55,7 +59,7 @@ func New(dir string, o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{mirror: &mirror{root: root, open: map[string]*generation{}}, metrics: cmp.Or(o.Metrics, &Metrics{}), log: o.AccessLog, piece: writeTime}
+	h := &Handler{mirror: &mirror{root: root, hosts: o.Hosts, open: map[string]*generation{}}, hosts: o.Hosts, metrics: cmp.Or(o.Metrics, &Metrics{}), log: o.AccessLog, piece: writeTime}
 	h.metrics.watch(h.mirror)
 	return h, nil
 }
@@ -74,17 +78,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.logLine(a, r)
 	}()
 	a.Header().Set("X-Content-Type-Options", "nosniff")
+	g, err := h.mirror.acquire(current)
+	if err == nil {
+		defer h.mirror.release(g)
+		if public, ok := h.publicName(g, r); ok {
+			h.public(a, r, g, public)
+			return
+		}
+	}
 	if repository, ok := batchOf(r); ok {
 		h.batch(a, r, repository)
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		a.Header().Set("Allow", "GET, HEAD")
 		refuse(a, r, http.StatusMethodNotAllowed)
 		return
 	}
-	p := gitPath(path.Clean("/" + r.URL.Path))
-	g, err := h.mirror.acquire(current)
 	if errors.Is(err, fs.ErrNotExist) { // nothing is published yet: not the path's fault
 		refuse(a, r, http.StatusServiceUnavailable)
 		return
@@ -93,7 +102,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(a, r, statusOf(err))
 		return
 	}
-	defer h.mirror.release(g)
+	h.answer(a, r, g, gitPath(path.Clean("/"+r.URL.Path)))
+}
+
+// answer answers with what is at p.
+func (h *Handler) answer(a *answer, r *http.Request, g *generation, p string) {
 	if strings.HasSuffix(r.URL.Path, "/") {
 		h.folder(a, r, g, p)
 		return
@@ -126,7 +139,7 @@ func (h *Handler) file(a *answer, r *http.Request, g *generation, p string) {
 	case info.IsDir() && f.of != g:
 		refuse(a, r, http.StatusNotFound)
 	case info.IsDir():
-		to := url.URL{Path: p + "/", RawQuery: r.URL.RawQuery}
+		to := url.URL{Path: path.Clean("/"+r.URL.Path) + "/", RawQuery: r.URL.RawQuery}
 		a.Header().Set("Location", to.String())
 		refuse(a, r, http.StatusMovedPermanently)
 	case special(a, r, p, f.File):

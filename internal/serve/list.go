@@ -50,7 +50,7 @@ func (h *Handler) list(a *answer, r *http.Request, g *generation, p string, dir 
 	if r.Method == http.MethodHead {
 		return
 	}
-	writeList(a, p, infos, cut)
+	writeList(a, path.Clean("/"+r.URL.Path), infos, cut)
 }
 
 func writeList(a *answer, p string, infos []fs.FileInfo, cut bool) {

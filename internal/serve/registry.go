@@ -102,7 +102,7 @@ func someTags(a *answer, r *http.Request, p string, f io.Reader) {
 		list.Tags = append(list.Tags, tag)
 	}
 	if more && limit > 0 {
-		next := url.URL{Path: p, RawQuery: url.Values{"n": {strconv.Itoa(n)}, "last": {list.Tags[limit-1]}}.Encode()}
+		next := url.URL{Path: path.Clean("/" + r.URL.Path), RawQuery: url.Values{"n": {strconv.Itoa(n)}, "last": {list.Tags[limit-1]}}.Encode()}
 		a.Header().Set("Link", "<"+next.String()+`>; rel="next"`)
 	}
 	sendJSON(a, r, "application/json", list)

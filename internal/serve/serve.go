@@ -29,10 +29,27 @@ type Server struct {
 	// Listener is closed by Run.
 	Listener net.Listener
 	Handler  http.Handler
-	// TLSCert and TLSKey are PEM files, both or neither.
-	TLSCert, TLSKey string
+	// TLS are certificates with their keys; empty: plain HTTP. Of several the one is used
+	// that is valid for the name that a client asks for, otherwise the first.
+	TLS []KeyPair
 	// Grace is GracePeriod if 0.
 	Grace time.Duration
+}
+
+// KeyPair are the PEM files of a certificate and its private key.
+type KeyPair struct{ Cert, Key string }
+
+// tlsConfig loads the certificates.
+func tlsConfig(pairs []KeyPair) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	for _, p := range pairs {
+		pair, err := tls.LoadX509KeyPair(p.Cert, p.Key)
+		if err != nil {
+			return nil, fmt.Errorf("TLS certificate %s, key %s: %w", p.Cert, p.Key, err)
+		}
+		config.Certificates = append(config.Certificates, pair)
+	}
+	return config, nil
 }
 
 // Run serves until ctx ends, then accepts nothing more, lets requests in
@@ -45,12 +62,12 @@ func (s Server) Run(ctx context.Context) error {
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    32 << 10,
 	}
-	if s.TLSCert != "" || s.TLSKey != "" {
-		pair, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey)
+	if len(s.TLS) > 0 {
+		config, err := tlsConfig(s.TLS)
 		if err != nil {
-			return errors.Join(fmt.Errorf("TLS certificate %s, key %s: %w", s.TLSCert, s.TLSKey, err), s.Listener.Close())
+			return errors.Join(err, s.Listener.Close())
 		}
-		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		server.TLSConfig = config
 	}
 	ended := make(chan error, 1)
 	go func() {

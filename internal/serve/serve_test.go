@@ -301,7 +301,7 @@ func TestTLS(t *testing.T) {
 	cert, key, pool := selfSigned(t)
 	f := webtest.NewFixture(t)
 	f.Publish(files())
-	address, stop := start(t, serve.Server{Handler: handler(t, f.Dir, serve.Options{}), TLSCert: cert, TLSKey: key})
+	address, stop := start(t, serve.Server{Handler: handler(t, f.Dir, serve.Options{}), TLS: []serve.KeyPair{{Cert: cert, Key: key}}})
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
 	resp, err := (&http.Client{Transport: transport}).Get("https://" + address + "/files/x/a.txt")
 	if err != nil {
@@ -316,7 +316,7 @@ func TestTLS(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	_, stop = start(t, serve.Server{Handler: http.NotFoundHandler(), TLSCert: cert, TLSKey: cert + "none"})
+	_, stop = start(t, serve.Server{Handler: http.NotFoundHandler(), TLS: []serve.KeyPair{{Cert: cert, Key: cert + "none"}}})
 	if err := stop(); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none") {
 		t.Errorf("missing key: %v", err)
 	}

@@ -18,6 +18,11 @@ import (
 // HostsPath holds the PublicNames of a generation as JSON.
 const HostsPath = Dir + "/hosts.json"
 
+// PrivateDir holds an empty file for each file in a folder that several sets share, and that a
+// public name leads to, where the set that has the file may not answer for that name. Servers
+// look whether there is one.
+const PrivateDir = Dir + "/private"
+
 const (
 	hostsFormat = 1
 	// maxSetNames bounds the prefixes that one set answers for. They are rules that a
@@ -290,12 +295,17 @@ func servablePath(p string) bool {
 func (names *PublicNames) Lookup(host, p string) (line PublicName, at string, ok bool) {
 	i, _ := slices.BinarySearchFunc(names.Names, host, func(n PublicName, host string) int { return strings.Compare(n.Host, host) })
 	for ; i < len(names.Names) && names.Names[i].Host == host; i++ {
-		rest, below := strings.CutPrefix(p, names.Names[i].Path)
-		if below && (rest == "" || rest[0] == '/') {
-			return names.Names[i], names.Names[i].At + rest, true
+		if at, ok := names.Names[i].covers(p); ok {
+			return names.Names[i], at, true
 		}
 	}
 	return PublicName{}, "", false
+}
+
+// Has reports whether a host is one of the names.
+func (names *PublicNames) Has(host string) bool {
+	_, ok := slices.BinarySearchFunc(names.Names, host, func(n PublicName, host string) int { return strings.Compare(n.Host, host) })
+	return ok
 }
 
 // LookupURL is Lookup for an address as documentation and programs have it. The query and

@@ -197,3 +197,35 @@ func TestHostsFile(t *testing.T) {
 		t.Errorf("hosts.json has %+v", names)
 	}
 }
+
+// TestPrivateFiles: what a set has in a folder that a public name of another set leads to.
+func TestPrivateFiles(t *testing.T) {
+	named := func(host string) Answer {
+		if host == "both.example" {
+			return AnswerNamed
+		}
+		return AnswerAlone
+	}
+	in := input()
+	in.Sets = []Set{
+		{Name: "one", Answers: func(string) Answer { return AnswerNamed }, Repositories: []Repository{
+			standsFor(t, repo("a", "files", "github.com/a", "github.com/same", "both.example/x"), false, "https://github.com github.com", "https://both.example both.example"),
+			standsFor(t, repo("i", "v2", "nvcr.io/a/blobs/1", "nvcr.io/a/manifests/1"), false, "https://nvcr.io/v2 nvcr.io"),
+		}},
+		{Name: "two", Answers: named, Repositories: []Repository{
+			standsFor(t, repo("b", "files", "github.com/b", "github.com/same", "both.example/y", "own.example/z"), false, "https://github.com github.com", "https://both.example both.example", "https://own.example own.example"),
+			standsFor(t, repo("j", "v2", "nvcr.io/b/blobs/1", "nvcr.io/b/manifests/1"), false, "https://nvcr.io/v2 nvcr.io"),
+		}},
+	}
+	dir, _ := write(t, in)
+	var got []string
+	for name := range tree(t, dir) {
+		if rest, ok := strings.CutPrefix(name, PrivateDir+"/"); ok {
+			got = append(got, rest)
+		}
+	}
+	slices.Sort(got)
+	if want := []string{"files/github.com/b", "v2/nvcr.io/b/blobs/1", "v2/nvcr.io/b/manifests/1", "v2/nvcr.io/b/tags/list"}; !slices.Equal(got, want) {
+		t.Errorf("marked %q, want %q", got, want)
+	}
+}

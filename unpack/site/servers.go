@@ -36,6 +36,7 @@ type serverData struct {
 	Extensions  []extensionType
 	Default     string
 	RoleQuery   string // RoleQuery
+	hostData
 }
 
 // RoleQuery is the form of a query that asks for one role of Ansible, as
@@ -63,12 +64,13 @@ func (w *writer) servers() error {
 		Dir: w.in.Dir, Typed: "/" + TypedDir, Digests: "/" + DigestsDir, DigestLink: DigestLink, Ping: "/" + PingPath, NoReferrers: "/" + NoReferrersPath, Own: "/" + Dir + "/",
 		IndexType: v1.MediaTypeImageIndex, JSONType: jsonType,
 		Types: w.sortedTypes(), Extensions: extensionTypes(), Default: OctetStream, RoleQuery: RoleQuery,
+		hostData: hostData{HostsPath: HostsPath, Private: "/" + PrivateDir, Hosts: w.public.rules(), GitFiles: GitFiles, RawGitFiles: strings.ReplaceAll(GitFiles, ".", "[^?]")},
 	}
 	t, err := template.New("").Funcs(template.FuncMap{"fields": strings.Fields, "compact": compactType}).ParseFS(serverFiles, "servers/*.tmpl")
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"Caddyfile", "apache.conf", "nginx.conf"} {
+	for _, name := range []string{"Caddyfile", "apache.conf", "hosts-Caddyfile", "hosts-apache.conf", "hosts-nginx.conf", "nginx.conf"} {
 		err := w.file(ServersDir+"/"+name, func(out io.Writer) error { return t.ExecuteTemplate(out, name+".tmpl", data) })
 		if err != nil {
 			return err

@@ -130,6 +130,7 @@ func Write(dst *os.Root, in Input) (*Report, error) {
 	steps := []func() error{
 		func() error { return w.inventory(inv) },
 		w.hosts,
+		w.private,
 		w.registry,
 		w.servers,
 		func() error { return w.portal(inv) },

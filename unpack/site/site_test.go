@@ -163,7 +163,7 @@ func TestWriteIsDeterministicAndClosed(t *testing.T) {
 		"_gapbundle/clients/apt/demo.sources",
 		"_gapbundle/digests/v2/lib/a/manifests", "_gapbundle/digests/v2/docker.io/lib/a/manifests/1/digest", "_gapbundle/digests/v2/docker.io/lib/a/manifests/1/" + digest,
 		"_gapbundle/hosts.json", "_gapbundle/inventory.json", "_gapbundle/inventory.txt", "_gapbundle/registry/referrers.json", "_gapbundle/registry/v2.json",
-		"_gapbundle/servers/Caddyfile", "_gapbundle/servers/apache.conf", "_gapbundle/servers/nginx.conf", "_gapbundle/servers/types.json",
+		"_gapbundle/servers/Caddyfile", "_gapbundle/servers/apache.conf", "_gapbundle/servers/hosts-Caddyfile", "_gapbundle/servers/hosts-apache.conf", "_gapbundle/servers/hosts-nginx.conf", "_gapbundle/servers/nginx.conf", "_gapbundle/servers/types.json",
 		"_gapbundle/typed/files/example.org/d.bin." + extension("application/x-d"),
 		"_gapbundle/typed/v2/lib/a/manifests", "_gapbundle/typed/v2/lib/a/tags/list." + extension(jsonType),
 		"_gapbundle/typed/v2/docker.io/lib/a/manifests/1." + ext, "_gapbundle/typed/v2/docker.io/lib/a/tags/list." + extension(jsonType),

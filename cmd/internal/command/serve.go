@@ -25,11 +25,13 @@ this one needs none. It follows every import at once, falls back to the generati
 before for content that a client still asks for, and lets requests in flight finish
 when it is told to stop.`,
 		UsageText: `gapbundle serve /srv/mirror
-gapbundle serve /srv/mirror --listen :443 --tls-cert cert.pem --tls-key key.pem --metrics-listen 127.0.0.1:9100`,
+gapbundle serve /srv/mirror --listen :443 --tls-cert cert.pem --tls-key key.pem --metrics-listen 127.0.0.1:9100
+gapbundle serve /srv/mirror --listen :443 --tls-cert mirror.pem --tls-key mirror.key --hosts --tls-cert names.pem --tls-key names.key`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Usage: "`ADDRESS` to listen on", Value: "127.0.0.1:8080"},
-			Text("tls-cert", "certificate `FILE` in PEM; with --tls-key"),
-			Text("tls-key", "private key `FILE` in PEM"),
+			List("tls-cert", "certificate `FILE` in PEM; with --tls-key; of several the one is used that a client asks for by name"),
+			List("tls-key", "private key `FILE` in PEM, one for each certificate, in their order"),
+			Toggle("hosts", "answer by the public names that the mirror can answer for, too (clients MIRROR --for hosts)"),
 			Text("access-log", "`FILE` that gets a line for each request; - is standard error"),
 			Text("metrics-listen", "`ADDRESS` for metrics in Prometheus' text form"),
 		},
@@ -37,8 +39,9 @@ gapbundle serve /srv/mirror --listen :443 --tls-cert cert.pem --tls-key key.pem 
 }
 
 func serveMirror(c *cli.Context, o *Output) (err error) {
-	if (c.String("tls-cert") == "") != (c.String("tls-key") == "") {
-		return &UsageError{"TLS: certificate and key are needed both", "give --tls-cert FILE --tls-key FILE"}
+	certs, keys := c.StringSlice("tls-cert"), c.StringSlice("tls-key")
+	if len(certs) != len(keys) {
+		return &UsageError{fmt.Sprintf("TLS: certificate and key are needed both: got %d and %d", len(certs), len(keys)), "give --tls-cert FILE --tls-key FILE"}
 	}
 	dir := c.Args().First()
 	if _, err := os.Stat(filepath.Join(dir, "generations")); errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +53,7 @@ func serveMirror(c *cli.Context, o *Output) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
 	metrics := &serve.Metrics{}
-	handler, err := serve.New(dir, serve.Options{AccessLog: log, Metrics: metrics})
+	handler, err := serve.New(dir, serve.Options{AccessLog: log, Metrics: metrics, Hosts: c.Bool("hosts")})
 	if err != nil {
 		return err
 	}
@@ -59,11 +62,11 @@ func serveMirror(c *cli.Context, o *Output) (err error) {
 	if err != nil {
 		return err
 	}
-	servers := []serve.Server{{Listener: listener, Handler: handler, TLSCert: c.String("tls-cert"), TLSKey: c.String("tls-key")}}
-	scheme := "http"
-	if c.String("tls-cert") != "" {
-		scheme = "https"
+	mirror, scheme := serve.Server{Listener: listener, Handler: handler}, "http"
+	for i := range certs {
+		mirror.TLS, scheme = append(mirror.TLS, serve.KeyPair{Cert: certs[i], Key: keys[i]}), "https"
 	}
+	servers := []serve.Server{mirror}
 	at := map[string]string{"url": scheme + "://" + listener.Addr().String() + "/"}
 	if address := c.String("metrics-listen"); address != "" {
 		l, err := listen(address)

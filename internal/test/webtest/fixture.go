@@ -30,6 +30,8 @@ type File struct {
 type Fixture struct {
 	Dir  string
 	Base string
+	// Change is given the input of site.Write; nil: it stays as it is.
+	Change func(in *site.Input)
 	// Report is what site.Write said last.
 	Report *site.Report
 
@@ -86,7 +88,11 @@ func (f *Fixture) Publish(files map[string]File) {
 	root, err := os.OpenRoot(dir)
 	f.check(err)
 	defer root.Close()
-	f.Report, err = site.Write(root, f.input(files))
+	in := f.input(files)
+	if f.Change != nil {
+		f.Change(&in)
+	}
+	f.Report, err = site.Write(root, in)
 	f.check(err)
 	f.readable()
 	f.switchTo(name)

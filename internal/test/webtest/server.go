@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,7 +50,7 @@ func Each(t *testing.T, dir string, f func(t *testing.T, s *Server)) {
 // published, until the test ends.
 func Start(t testing.TB, name, dir string) *Server {
 	t.Helper()
-	return start(t, name, dir, Pair{})
+	return start(t, name, dir, setup{})
 }
 
 // Pair are the PEM files of a server's certificate and its key.
@@ -63,32 +62,55 @@ func StartTLS(t testing.TB, name, dir string, pair Pair) *Server {
 	if name != Nginx && name != Serve {
 		t.Fatalf("server %q over https: want %s or %s", name, Nginx, Serve)
 	}
-	s := start(t, name, dir, pair)
-	s.URL = "https" + strings.TrimPrefix(s.URL, "http")
-	return s
+	return start(t, name, dir, setup{pair: pair})
 }
 
-func start(t testing.TB, name, dir string, pair Pair) *Server {
+// StartNames is Start for the public names that the mirror can answer for. With a
+// certificate it is over https. A port of "" is any.
+func StartNames(t testing.TB, name, dir, port string, pair Pair) *Server {
 	t.Helper()
+	return start(t, name, dir, setup{pair: pair, names: "hosts-", port: port})
+}
+
+// setup is how a server is started.
+type setup struct {
+	pair Pair
+	// names is the beginning of the name of the snippet: "hosts-" for public names.
+	names string
+	port  string
+}
+
+// scheme is what clients ask with.
+func (s setup) scheme() string {
+	if s.pair.Cert != "" {
+		return "https"
+	}
+	return "http"
+}
+
+func start(t testing.TB, name, dir string, s setup) *Server {
+	t.Helper()
+	if s.port == "" {
+		s.port = freePort(t)
+	}
 	if name == Serve {
-		return startServe(t, dir, pair)
+		return startServe(t, dir, s)
 	}
 	work := t.TempDir()
-	port := freePort(t)
 	snippets := filepath.Join(dir, "current", filepath.FromSlash(site.ServersDir))
 	var config string
 	var args []string
 	file := filepath.Join(work, name+".conf")
 	switch name {
 	case Nginx:
-		config = nginxConfig(work, filepath.Join(snippets, "nginx.conf"), port, pair)
+		config = nginxConfig(work, filepath.Join(snippets, s.names+"nginx.conf"), s)
 		args = []string{"-p", work, "-c", file, "-e", "stderr"}
 	case Apache:
-		config = apacheConfig(work, filepath.Join(snippets, "apache.conf"), port)
+		config = apacheConfig(work, filepath.Join(snippets, s.names+"apache.conf"), s)
 		args = []string{"-d", work, "-f", file, "-D", "FOREGROUND"}
 		reachable(t, dir)
 	case Caddy:
-		config = caddyConfig(work, filepath.Join(snippets, "Caddyfile"), port)
+		config = caddyConfig(work, filepath.Join(snippets, s.names+"Caddyfile"), s)
 		args = []string{"run", "--adapter", "caddyfile", "--config", file}
 	default:
 		t.Fatalf("server %q: want one of %v", name, Names())
@@ -96,22 +118,26 @@ func start(t testing.TB, name, dir string, pair Pair) *Server {
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return startProgram(t, name, args, work, port)
+	return startProgram(t, name, args, work, s)
 }
 
-func startServe(t testing.TB, dir string, pair Pair) *Server {
+func startServe(t testing.TB, dir string, s setup) *Server {
 	var log bytes.Buffer
-	h, err := serve.New(dir, serve.Options{AccessLog: &log})
+	h, err := serve.New(dir, serve.Options{AccessLog: &log, Hosts: s.names != ""})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:"+s.port)
 	if err != nil {
 		t.Fatal(err)
+	}
+	var pairs []serve.KeyPair
+	if s.pair.Cert != "" {
+		pairs = []serve.KeyPair{{Cert: s.pair.Cert, Key: s.pair.Key}}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- serve.Server{Listener: l, Handler: h, TLSCert: pair.Cert, TLSKey: pair.Key}.Run(ctx) }()
+	go func() { ended <- serve.Server{Listener: l, Handler: h, TLS: pairs}.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -121,11 +147,11 @@ func startServe(t testing.TB, dir string, pair Pair) *Server {
 			t.Errorf("%s: %v", Serve, err)
 		}
 	})
-	return &Server{Name: Serve, URL: "http://" + l.Addr().String(), Log: func() string { return "" }}
+	return &Server{Name: Serve, URL: s.scheme() + "://" + l.Addr().String(), Log: func() string { return "" }}
 }
 
 // startProgram runs a server as a child and waits until it answers.
-func startProgram(t testing.TB, name string, args []string, work, port string) *Server {
+func startProgram(t testing.TB, name string, args []string, work string, setup setup) *Server {
 	t.Helper()
 	program, err := lookPath(name)
 	if err != nil {
@@ -155,27 +181,27 @@ func startProgram(t testing.TB, name string, args []string, work, port string) *
 		<-ended
 		_ = logFile.Close()
 	})
-	s := &Server{Name: name, URL: "http://127.0.0.1:" + port, Log: func() string {
+	s := &Server{Name: name, URL: setup.scheme() + "://127.0.0.1:" + setup.port, Log: func() string {
 		b, err := os.ReadFile(logFile.Name())
 		if err != nil {
 			return err.Error()
 		}
 		return string(b)
 	}}
-	waitUntilUp(t, s, ended)
+	waitUntilUp(t, s, setup.port, ended)
 	return s
 }
 
-// waitUntilUp asks until the server answers, or has ended.
-func waitUntilUp(t testing.TB, s *Server, ended <-chan struct{}) {
+// waitUntilUp tries until the server takes connections, or has ended.
+func waitUntilUp(t testing.TB, s *Server, port string, ended <-chan struct{}) {
 	t.Helper()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	late := time.After(startTime)
 	for {
-		resp, err := http.Get(s.URL + "/")
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
-			_ = resp.Body.Close()
+			_ = conn.Close()
 			return
 		}
 		select {
@@ -220,9 +246,9 @@ func reachable(t testing.TB, dir string) {
 	}
 }
 
-func nginxConfig(work, snippet, port string, pair Pair) string {
-	user := ""
-	if pair.Cert != "" {
+func nginxConfig(work, snippet string, s setup) string {
+	user, port := "", s.port
+	if pair := s.pair; pair.Cert != "" {
 		port += fmt.Sprintf(" ssl;\n\t\tssl_protocols TLSv1.2 TLSv1.3;\n\t\tssl_certificate %q;\n\t\tssl_certificate_key %q", pair.Cert, pair.Key)
 	}
 	if os.Geteuid() == 0 {
@@ -247,9 +273,9 @@ http {
 `, user, work, temp.String(), port, snippet)
 }
 
-func apacheConfig(work, snippet, port string) string {
+func apacheConfig(work, snippet string, s setup) string {
 	var b strings.Builder
-	for _, module := range []string{"mpm_event", "authz_core", "alias", "autoindex", "deflate", "dir", "filter", "headers", "mime", "negotiation", "rewrite"} {
+	for _, module := range []string{"mpm_event", "authz_core", "alias", "autoindex", "deflate", "dir", "filter", "headers", "mime", "negotiation", "rewrite", "ssl", "socache_shmcb"} {
 		fmt.Fprintf(&b, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", module, module)
 	}
 	if os.Geteuid() == 0 {
@@ -257,11 +283,24 @@ func apacheConfig(work, snippet, port string) string {
 	}
 	// What Debian switches on for every host, and may not disturb a mirror.
 	b.WriteString("TypesConfig /etc/mime.types\nAddHandler type-map var\nAddOutputFilterByType DEFLATE text/html text/plain\nAddEncoding x-gzip .gz .tgz\n")
-	fmt.Fprintf(&b, "ServerName localhost\nDefaultRuntimeDir %[1]s\nPidFile %[1]s/pid\nErrorLog /dev/stderr\nListen 127.0.0.1:%[2]s\n", work, port)
-	fmt.Fprintf(&b, "<VirtualHost 127.0.0.1:%s>\nInclude %q\n</VirtualHost>\n", port, snippet)
+	fmt.Fprintf(&b, "ServerName localhost\nDefaultRuntimeDir %[1]s\nPidFile %[1]s/pid\nErrorLog /dev/stderr\nListen 127.0.0.1:%[2]s\n", work, s.port)
+	tls := ""
+	if s.pair.Cert != "" {
+		tls = fmt.Sprintf("ServerName names.invalid\nSSLEngine on\nSSLCertificateFile %q\nSSLCertificateKeyFile %q\n", s.pair.Cert, s.pair.Key)
+	}
+	fmt.Fprintf(&b, "<VirtualHost 127.0.0.1:%s>\n%sInclude %q\n</VirtualHost>\n", s.port, tls, snippet)
 	return b.String()
 }
 
-func caddyConfig(work, snippet, port string) string {
-	return fmt.Sprintf("{\n\tadmin off\n\tauto_https off\n\tstorage file_system %q\n}\nhttp://127.0.0.1:%s {\n\timport %q\n}\n", work, port, snippet)
+func caddyConfig(work, snippet string, s setup) string {
+	address := "http://127.0.0.1:" + s.port
+	switch {
+	case s.pair.Cert != "":
+		address = fmt.Sprintf("https://:%s {\n\tbind 127.0.0.1\n\ttls %q %q", s.port, s.pair.Cert, s.pair.Key)
+	case s.names != "":
+		address = fmt.Sprintf("http://:%s {\n\tbind 127.0.0.1", s.port)
+	default:
+		address += " {"
+	}
+	return fmt.Sprintf("{\n\tadmin off\n\tauto_https off\n\tstorage file_system %q\n}\n%s\n\timport %q\n}\n", work, address, snippet)
 }

@@ -96,6 +96,9 @@ func open(s *Server, method, path string, header ...string) (*http.Response, err
 	req.URL.Opaque = path
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
+		if header[i] == "Host" {
+			req.Host = header[i+1]
+		}
 	}
 	transport := &http.Transport{DisableCompression: true, DisableKeepAlives: true}
 	return transport.RoundTrip(req)

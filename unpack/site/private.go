@@ -1,0 +1,150 @@
+package site
+
+import (
+	"iter"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// heldFile is a file of a shared mount and the sets that have it.
+type heldFile struct {
+	path string // relative to the web root
+	sets []string
+}
+
+// private marks what a public name would lead to although the set that has it may not answer
+// for that name: in folders that sets share, a prefix says too little.
+func (w *writer) private() error {
+	byMount := map[string][]PublicName{}
+	for _, n := range w.public.Names {
+		mount, _, _ := strings.Cut(strings.TrimPrefix(n.At, "/"), "/")
+		if bundle.IsSharedMount(mount) && mount != keysMount {
+			byMount[mount] = append(byMount[mount], n)
+		}
+	}
+	for mount, names := range byMount {
+		if w.setsWith(mount) < 2 {
+			continue
+		}
+		answering := map[string][]string{} // sets, by web path
+		for _, n := range names {
+			answering[n.At] = append(answering[n.At], n.Set)
+		}
+		if err := w.privateFiles(mount, answering); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setsWith counts the sets that have something in a shared mount.
+func (w *writer) setsWith(mount string) (n int) {
+	for _, s := range w.in.Sets {
+		if slices.ContainsFunc(s.Repositories, func(r Repository) bool { return r.Mount == mount }) {
+			n++
+		}
+	}
+	return n
+}
+
+// privateFiles marks files of one shared mount. The tags of an image are listed where one of
+// its manifests is answered.
+func (w *writer) privateFiles(mount string, answering map[string][]string) error {
+	image, hidden, shown := "", false, false
+	endImage := func() error {
+		if image == "" || !hidden || shown {
+			return nil
+		}
+		return w.bytes(PrivateDir+"/"+imagesDir+image+"/"+tagsList, nil)
+	}
+	for f, err := range w.held(mount) {
+		if err != nil {
+			return err
+		}
+		if p, ok := SplitImagePath(f.path); ok && p.Name != image {
+			if err := endImage(); err != nil {
+				return err
+			}
+			image, hidden, shown = p.Name, false, false
+		}
+		if !f.mustHide(answering) {
+			shown = true
+			continue
+		}
+		hidden = true
+		if err := w.bytes(PrivateDir+"/"+f.path, nil); err != nil {
+			return err
+		}
+	}
+	return endImage()
+}
+
+// mustHide reports whether there is a web path above the file, or its own, that is answered
+// for sets which do not have the file.
+func (f *heldFile) mustHide(answering map[string][]string) bool {
+	for at := "/" + f.path; at != "/"; at = path.Dir(at) {
+		sets := answering[at]
+		if sets != nil && !slices.ContainsFunc(f.sets, func(s string) bool { return slices.Contains(sets, s) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// held are the files of a shared mount in the order of their paths, each once.
+func (w *writer) held(mount string) iter.Seq2[heldFile, error] {
+	type list struct {
+		set  string
+		next func() (bundle.File, error, bool)
+		head bundle.File
+	}
+	return func(yield func(heldFile, error) bool) {
+		var live []*list
+		advance := func(l *list) (more bool, err error) {
+			l.head, err, more = l.next()
+			return more, err
+		}
+		for _, s := range w.in.Sets {
+			for i := range s.Repositories {
+				if s.Repositories[i].Mount != mount {
+					continue
+				}
+				next, stop := iter.Pull2(s.Repositories[i].Files())
+				defer stop()
+				live = append(live, &list{set: s.Name, next: next})
+			}
+		}
+		for first := true; ; first = false {
+			var file heldFile
+			if !first {
+				at := slices.MinFunc(live, func(a, b *list) int { return bundle.ComparePaths(a.head.Path, b.head.Path) }).head.Path
+				file.path = mount + "/" + at
+			}
+			kept := live[:0]
+			for _, l := range live {
+				if !first && mount+"/"+l.head.Path != file.path {
+					kept = append(kept, l)
+					continue
+				}
+				if !first {
+					file.sets = append(file.sets, l.set)
+				}
+				more, err := advance(l)
+				if err != nil {
+					yield(heldFile{}, err)
+					return
+				}
+				if more {
+					kept = append(kept, l)
+				}
+			}
+			live = kept
+			if !first && !yield(file, nil) || len(live) == 0 {
+				return
+			}
+		}
+	}
+}
