@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"bytes"
 	"crypto"
 	"encoding/hex"
 	"encoding/json"
@@ -91,20 +90,13 @@ func ParseReceipt(b []byte) (*SignedReceipt, error) {
 	if len(b) > MaxReceiptSize {
 		return nil, fmt.Errorf("receipt: %d bytes, at most %d: %w", len(b), MaxReceiptSize, ErrMalformed)
 	}
-	if err := checkKeys(json.NewDecoder(bytes.NewReader(b)), nil); err != nil {
+	var f receiptFile
+	if err := readStrictly(b, &f); err != nil {
 		return nil, fmt.Errorf("receipt: %w", err)
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	var f receiptFile
-	if err := dec.Decode(&f); err != nil {
-		return nil, fmt.Errorf("receipt: %w: %w", ErrMalformed, err)
-	}
 	s := SignedReceipt{key: []byte(f.Key)}
-	dec = json.NewDecoder(bytes.NewReader(f.Receipt))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s.Claims); err != nil {
-		return nil, fmt.Errorf("receipt: %w: %w", ErrMalformed, err)
+	if err := readStrictly(f.Receipt, &s.Claims); err != nil {
+		return nil, fmt.Errorf("receipt: %w", err)
 	}
 	var err error
 	if s.canonical, err = MarshalCanonical(&s.Claims); err != nil {

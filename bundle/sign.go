@@ -24,6 +24,7 @@ import (
 const (
 	PredicateBundle  = "https://gapbundle.dev/predicate/bundle/v1"
 	PredicateReceipt = "https://gapbundle.dev/predicate/receipt/v1"
+	PredicateRepair  = "https://gapbundle.dev/predicate/repair/v1"
 	PredicateTrust   = "https://gapbundle.dev/predicate/trust/v1"
 )
 

@@ -41,6 +41,8 @@ func act(m *unpack.Mirror) (err error) {
 	switch os.Args[1] {
 	case "import":
 		_, err = m.Receive(ctx, os.Args[3:], unpack.ImportOptions{BaseURL: "http://mirror.lan"})
+	case "repair":
+		_, err = unpack.Repair(ctx, m, os.Args[3:])
 	case "rollback":
 		_, err = m.Rollback(ctx, unpack.RollbackOptions{To: 1})
 	case "gc":

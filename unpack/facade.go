@@ -28,6 +28,8 @@ type (
 	CheckOptions = tree.CheckOptions
 	// CheckResult is what was looked at, and what was wrong.
 	CheckResult = tree.CheckResult
+	// DamagedError: what is published is not as it was published.
+	DamagedError = tree.DamagedError
 	// Damage is something that is not as it was published.
 	Damage = tree.Damage
 

@@ -31,7 +31,7 @@ func (m *Mirror) Import(ctx context.Context, bundles []*verify.Bundle, o ImportO
 		return rehearse(ctx, m, arrived, o.Changes)
 	}
 	err = m.write(ctx, func(w *writer) error {
-		if err := w.sweep(); err != nil {
+		if err := w.tidy(ctx); err != nil {
 			return err
 		}
 		res, err = w.importAll(ctx, arrived, o)
@@ -89,6 +89,13 @@ func (r *importing) run(ctx context.Context) error {
 		if target != nil {
 			targets = append(targets, target)
 		}
+	}
+	mended, err := r.mendDamaged(ctx)
+	if err != nil {
+		return errors.Join(err, r.fail(choices, err))
+	}
+	if mended != nil {
+		r.res.Notes = append(r.res.Notes, fmt.Sprintf("%d published names had damaged content and have that of the bundle now", int64(len(mended.Mended))+mended.More))
 	}
 	if err := r.publishTargets(ctx, choices, targets); err != nil {
 		return err
@@ -282,6 +289,15 @@ func (w *writer) sweep() error {
 	return w.blobs.Sweep(func(d bundle.Digest) bool { return claimed[d] })
 }
 
+// tidy removes what crashes left, and finishes what an import that was interrupted had begun to put right.
+func (w *writer) tidy(ctx context.Context) error {
+	if err := w.sweep(); err != nil {
+		return err
+	}
+	_, err := w.mendDamaged(ctx)
+	return err
+}
+
 // choose places what is at hand of a set and returns the bundle that is to be published,
 // nil if there is none. A candidate that cannot be published is passed over for an older
 // one, and is a failure unless nobody named it and it still lacks volumes. An error is of
@@ -418,9 +434,18 @@ func (w *writer) keepList(b *verify.Bundle, batch *store.Batch, desc v1.Descript
 	if err != nil {
 		return err
 	}
-	if ok, err := w.lists.Has(d, desc.Size); ok || err != nil {
+	ok, err := w.lists.Has(d, desc.Size)
+	if err != nil {
 		return err
 	}
+	if ok && (!b.CarriesList(d) || w.lists.Verify(d) == nil) {
+		return nil
+	}
+	return copyList(b, batch, d)
+}
+
+// copyList puts a list of a bundle into a batch.
+func copyList(b *verify.Bundle, batch *store.Batch, d bundle.Digest) error {
 	in, err := b.OpenList(d)
 	if err != nil {
 		return err

@@ -50,7 +50,7 @@ func (w *writer) place(ctx context.Context, b *verify.Bundle, p *state.Waiting, 
 }
 
 func (w *writer) placeVolume(ctx context.Context, b *verify.Bundle, i int, p *state.Waiting, stored *atomic.Int64) error {
-	sink := &shelver{ctx: ctx, store: w.blobs, batch: w.blobs.Begin(), stored: stored}
+	sink := &shelver{ctx: ctx, store: w.blobs, batch: w.blobs.Begin(), stored: stored, log: w.state.DamagedLog()}
 	err := b.Stream(ctx, i, sink, verify.StreamOptions{Jobs: w.o.Jobs, Progress: w.o.Progress})
 	if err != nil {
 		sink.batch.Discard()
@@ -107,16 +107,45 @@ type shelver struct {
 	store  *store.Store
 	batch  *store.Batch
 	stored *atomic.Int64 // bytes written, over all volumes
+	log    *state.DamagedLog
 
 	mu       sync.Mutex
 	segments []state.Segment
 }
 
-// Create is called concurrently, once for each line of the blob table.
+// Create is called concurrently, once for each line of the blob table. A blob that is in the
+// store already is read again, because its bytes are at hand now: one that was damaged since
+// gets them.
 func (s *shelver) Create(b bundle.Blob) (verify.BlobWriter, error) {
-	if ok, err := s.store.Has(b.Digest, b.Size); ok || err != nil {
+	ok, err := s.vouched(b)
+	if ok || err != nil {
 		return nil, err
 	}
+	return s.write(b)
+}
+
+// vouched reports whether the blob is in the store, and right. One that is not is removed
+// from the shelf if its segments come one by one: joinSegments puts a blob there that is
+// not.
+func (s *shelver) vouched(b bundle.Blob) (bool, error) {
+	ok, err := s.store.Has(b.Digest, b.Size)
+	if !ok || err != nil {
+		return false, err
+	}
+	if s.store.Verify(b.Digest) == nil {
+		return true, nil
+	}
+	if err := s.log.Add(b.Digest); err != nil {
+		return false, err
+	}
+	if !b.Whole() {
+		return false, s.store.Remove(b.Digest)
+	}
+	return false, nil
+}
+
+// write takes the bytes of a blob or of a segment.
+func (s *shelver) write(b bundle.Blob) (verify.BlobWriter, error) {
 	if b.Whole() {
 		f, err := s.batch.Create()
 		if err != nil {

@@ -26,16 +26,22 @@ type proposal struct {
 
 // publishTime is T: whole seconds, later than any publish before, whatever the
 // local clock says.
-func publishTime(at, now time.Time, current *tree.Generation) time.Time {
+//
+// mended is when files were put right last.
+func publishTime(at, now time.Time, current *tree.Generation, mended time.Time) time.Time {
+	last := mended
+	if current != nil && current.Time.After(last) {
+		last = current.Time
+	}
 	if at.IsZero() {
 		at = now
 	}
 	at = at.UTC().Truncate(time.Second)
-	if current != nil && !at.After(current.Time) {
+	if !at.After(last) {
 		at = now.UTC().Truncate(time.Second)
-		if !at.After(current.Time) {
-			at = current.Time.Add(time.Second)
-		}
+	}
+	if !at.After(last) {
+		at = last.Add(time.Second)
 	}
 	return at
 }
@@ -68,7 +74,7 @@ func (w *writer) publish(ctx context.Context, p proposal) (*tree.Generation, err
 			return nil, err
 		}
 	}
-	g.Time = publishTime(p.at, w.state.Now(), current)
+	g.Time = publishTime(p.at, w.state.Now(), current, s.Mended)
 	if err := w.copyRatchets(g.Sets, p.then.Ratchets); err != nil {
 		return nil, err
 	}

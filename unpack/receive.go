@@ -99,7 +99,7 @@ func (m *Mirror) Receive(ctx context.Context, paths []string, o ImportOptions) (
 		return res, errors.Join(err, arrived.close())
 	}
 	err = m.write(ctx, func(w *writer) error {
-		if err := w.sweep(); err != nil {
+		if err := w.tidy(ctx); err != nil {
 			return err
 		}
 		arrived, err := m.gather(ctx, paths, o)

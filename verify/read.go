@@ -73,6 +73,19 @@ func (b *Bundle) OpenList(d bundle.Digest) (io.ReadCloser, error) {
 	return b.openList(found, kind)
 }
 
+// CarriesList reports whether the bundle itself has the list of that digest.
+func (b *Bundle) CarriesList(d bundle.Digest) bool {
+	for i := range b.manifest.Repositories {
+		r := &b.manifest.Repositories[i]
+		for _, k := range r.Carried {
+			if string(listOf(r, k).Digest) == d.String() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func listOf(r *bundle.Repository, kind string) v1.Descriptor {
 	switch {
 	case kind == bundle.CarriedEvidence:

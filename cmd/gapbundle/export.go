@@ -26,6 +26,7 @@ func exportFlags() []cli.Flag {
 		command.Parsed("volume-size", "most bytes of a volume file, as in `1GiB` (the default)", new(byteSize)),
 		command.Text("destination", "`NAME` of the mirror this is for, in the ledger"),
 		command.Text("base", "build the delta on this `BASE`: a receipt, a bundle, a number, or a state code that status prints"),
+		command.Text("repair", "carry again what a damaged mirror asks for in this `FILE`, which gapbundle repair wrote there"),
 		command.Toggle("full", "carry everything: a bundle that needs no base"),
 		command.List("only", "export this `SOURCE`; the others stay as the base has them"),
 		command.List("hold", "leave this `SOURCE` as the base has it"),
@@ -72,7 +73,7 @@ func exportOptions(c *cli.Context, o *command.Output) export.Options {
 	return export.Options{
 		SpecPath: c.Args().First(), Targets: c.StringSlice("to"), Keys: c.StringSlice("key"), SiteKey: c.String("site-key"),
 		VolumeSize: int64(*command.ValueOf[*byteSize](c, "volume-size")), Destination: c.String("destination"), Base: c.String("base"),
-		Full: c.Bool("full"), Only: c.StringSlice("only"), Hold: c.StringSlice("hold"), Expires: command.SpanOf(c, "expires"),
+		Repair: c.String("repair"), Full: c.Bool("full"), Only: c.StringSlice("only"), Hold: c.StringSlice("hold"), Expires: command.SpanOf(c, "expires"),
 		Adopt: c.String("adopt"), StateDir: c.String("state"), UpdateLock: c.Bool("update-lock"), AllowShrink: c.StringSlice("allow-shrink"), AllowOlder: c.StringSlice("allow-older"), NoReadback: c.Bool("no-readback"),
 		Changes: command.ChangesOf(c), Jobs: c.Int("jobs"), RetryLock: command.SpanOf(c, "retry-lock"), Now: judgingTime(), Log: o.Log, Kinds: all.Kinds(), Tool: command.ToolName(), Program: programPath(),
 		Passphrase:     passphraseOf(c, o, "passphrase-fd", keys.PassphraseEnv, false),
@@ -208,6 +209,9 @@ func noteExport(o *command.Output, r *export.Result) {
 	if r.Nothing {
 		o.Note("%s", r.Message)
 		return
+	}
+	if r.Asked > 0 {
+		o.Note("the mirror asked for %d blobs and lists, the bundle carries %d; what no list names any more is not needed there", r.Asked, r.Answered)
 	}
 	what := "full"
 	if !r.Full {

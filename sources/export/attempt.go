@@ -94,7 +94,10 @@ func (j *job) attempt(ctx context.Context) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.base != nil && sameContent(m, s.base.manifest) {
+	if err := j.answered(collected, carriedLists(m.Repositories)); err != nil {
+		return nil, err
+	}
+	if s.base != nil && j.result.Answered == 0 && sameContent(m, s.base.manifest) {
 		return j.nothing()
 	}
 	if j.result.Names, err = s.collectedNames(ctx, m.Repositories, collected); err != nil {

@@ -22,8 +22,8 @@ type base struct {
 	openList     func(d bundle.Digest) (io.ReadCloser, error)
 }
 
-// blobs are all blobs of the base with their sizes.
-func (b *base) blobs() (*bundle.DigestSet, error) {
+// blobs are all blobs of the base with their sizes, without those that a mirror asks for.
+func (b *base) blobs(without *asked) (*bundle.DigestSet, error) {
 	if b == nil {
 		return bundle.NewDigestSet(0), nil
 	}
@@ -33,7 +33,12 @@ func (b *base) blobs() (*bundle.DigestSet, error) {
 	}
 	set := bundle.NewDigestSet(min(count, bundle.MaxFiles))
 	for _, r := range b.manifest.Repositories {
-		if err := b.files(r, func(f bundle.File) { set.Add(f.Digest, f.Size) }); err != nil {
+		err := b.files(r, func(f bundle.File) {
+			if !without.wants(f.Digest) {
+				set.Add(f.Digest, f.Size)
+			}
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -108,6 +113,11 @@ func (b *base) lists() map[bundle.Digest]bool {
 
 // chooseBase sets the base: what was asked for, or what the ledger says.
 func (s *session) chooseBase() error {
+	if s.o.Repair != "" {
+		if err := s.readRequest(); err != nil {
+			return err
+		}
+	}
 	if s.o.Full {
 		if s.o.Base != "" {
 			return fmt.Errorf("--full and --base: give one of them: %w", bundle.ErrUsage)
@@ -117,6 +127,8 @@ func (s *session) chooseBase() error {
 	var b *ledger.Base
 	var err error
 	switch info, statErr := os.Stat(s.o.Base); {
+	case s.asked != nil:
+		b, err = s.requestBase()
 	case s.o.Base == "":
 		b, err = s.ledger.Base(s.o.Destination)
 	case statErr == nil && info.IsDir():

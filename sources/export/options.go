@@ -35,6 +35,9 @@ type Options struct {
 	// Base is what a delta is to be made against: a receipt, a bundle, a
 	// sequence or a state code; empty: what the ledger says.
 	Base string
+	// Repair is a signed request of a mirror for what is damaged there: the delta carries
+	// that again.
+	Repair string
 	// Full makes a bundle that needs no base.
 	Full bool
 	// Only and Hold name sources; the others, or these, keep the base's lists.

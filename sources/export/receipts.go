@@ -2,6 +2,7 @@ package export
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"maps"
@@ -169,7 +170,9 @@ func readReceipt(path, pinned string, confirm func(fingerprint string) (bool, er
 
 // confirmedKey is the key that a receipt brings along, in PEM, once confirm said yes to
 // its fingerprint. nil: no.
-func confirmedKey(signed *bundle.SignedReceipt, confirm func(fingerprint string) (bool, error)) ([]byte, error) {
+func confirmedKey(signed interface {
+	Key() (crypto.PublicKey, bundle.Digest, error)
+}, confirm func(fingerprint string) (bool, error)) ([]byte, error) {
 	public, id, err := signed.Key()
 	if err != nil {
 		return nil, err

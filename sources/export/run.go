@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,6 +69,11 @@ type Result struct {
 	Outdated *Outdated `json:"outdated,omitempty"`
 	// Names are what was added, changed and removed by name, as PlanReport has it.
 	Names []*contents.Summary `json:"names,omitempty"`
+	// Asked is how much a repair request asks for, Answered how much of it the bundle
+	// carries: the rest is named by no list any more, and the mirror does not need it once
+	// the bundle is imported.
+	Asked    int `json:"asked,omitempty"`
+	Answered int `json:"answered,omitempty"`
 	// Notes are the sources' remarks for the person who exports: what lapses,
 	// what moved, what was left out.
 	Notes []Note `json:"notes,omitempty"`
@@ -125,7 +131,7 @@ var errCarries = errors.New("there is something to carry")
 // before, by a bundle that no receipt has acknowledged yet: then a delta on
 // the acknowledged state would be the same bundle once more. nil: it was not.
 func (s *session) alreadyExported(ctx context.Context) (*Result, error) {
-	if s.base == nil || s.o.Base != "" || len(s.o.Only)+len(s.o.Hold) > 0 {
+	if s.base == nil || s.o.Base != "" || s.asked != nil || len(s.o.Only)+len(s.o.Hold) > 0 {
 		return nil, nil
 	}
 	newest := s.ledger.Destinations()[s.o.Destination].Exported
@@ -138,7 +144,7 @@ func (s *session) alreadyExported(ctx context.Context) (*Result, error) {
 	}
 	sent := *s
 	sent.base = &base{manifest: m, openList: s.ledger.OpenList}
-	if sent.have, err = sent.base.blobs(); err != nil {
+	if sent.have, err = sent.base.blobs(nil); err != nil {
 		return nil, err
 	}
 	if sent.survey, err = s.resolved.Survey(collect.SurveyOptions{VolumeSize: s.o.VolumeSize, Have: sent.have.Size}); err != nil || sent.survey.Total().Fetch > 0 {
@@ -216,9 +222,13 @@ func (j *job) request() (bundle.Digest, error) {
 	for _, s := range j.signers {
 		ids = append(ids, s.KeyID().Hex())
 	}
-	b, err := json.Marshal([]any{
+	of := []any{
 		j.spec.Digest, baseState, j.o.Destination, j.o.VolumeSize, j.o.Only, j.o.Hold, j.o.Expires, j.o.Targets[0], ids, j.o.Tool,
-	})
+	}
+	if j.asked != nil {
+		of = append(of, j.asked.request)
+	}
+	b, err := json.Marshal(of)
 	return bundle.DigestOf(b), err
 }
 
@@ -435,6 +445,7 @@ const shortContents = 4 << 20 // bytes
 // describe returns the repositories, sorted by name, and their lists that are carried.
 func (j *job) describe(collected []collect.Collected) (repos []bundle.Repository, lists []media.Lists) {
 	has := j.base.lists()
+	maps.DeleteFunc(has, func(d bundle.Digest, _ bool) bool { return j.asked.wantsList(d) })
 	names := map[string]collect.Collected{}
 	for _, c := range collected {
 		repos, names[c.Repository.Name] = append(repos, c.Repository), c

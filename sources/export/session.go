@@ -33,6 +33,7 @@ type session struct {
 	have    *bundle.DigestSet
 	lock    *sources.Lock
 	held    []bundle.Repository // of the base, kept as they are
+	asked   *asked              // nil: no mirror asks for anything
 	scratch *os.Root
 	closers []func() error
 
@@ -236,7 +237,7 @@ func (s *session) prepare(write bool) (err error) {
 		return err
 	}
 	s.closers = append(s.closers, func() error { s.client.Close(); return nil })
-	s.have, err = s.base.blobs()
+	s.have, err = s.base.blobs(s.asked)
 	return err
 }
 

@@ -23,7 +23,8 @@ const (
 
 	setsDir    = Dir + "/sets" // what was accepted, by set
 	receiptDir = Dir + "/receipts"
-	rootsDir   = Dir + "/bundles" // signed roots of what was accepted
+	requestDir = Dir + "/requests" // repair requests, by set; made at the first
+	rootsDir   = Dir + "/bundles"  // signed roots of what was accepted
 
 	policyFile     = Dir + "/trust.json"
 	journalFile    = Dir + "/journal.jsonl"

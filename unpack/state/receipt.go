@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/durable"
+	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -71,6 +73,46 @@ func (w *Writer) SignReceipt(b *verify.Bundle) ([]byte, error) {
 		{Name: "volumes", Count: r.Volumes},
 	}
 	return bundle.SignReceipt(r, key)
+}
+
+func requestFile(set string) string { return requestDir + "/" + set + ".repair.json" }
+
+// WriteRequest signs a repair request with the key of receipts and writes it in the place
+// of the one before of its set. It returns its name, relative to the mirror.
+func (w *Writer) WriteRequest(q *bundle.RepairRequest) (name string, err error) {
+	key, err := w.receiptKey()
+	if err != nil {
+		return "", err
+	}
+	content, err := bundle.SignRequest(q, key)
+	if err != nil {
+		return "", err
+	}
+	if err := store.MakeDir(w.root, requestDir, privateDirMode); err != nil {
+		return "", err
+	}
+	return requestFile(q.Set), durable.WriteFile(w.root, requestFile(q.Set), content, FileMode)
+}
+
+// SweepRequests removes the repair requests of sets that keep does not report.
+func (w *Writer) SweepRequests(keep func(set string) bool) error {
+	entries, err := fs.ReadDir(w.root.FS(), requestDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		set, _, _ := strings.Cut(e.Name(), ".")
+		if keep(set) {
+			continue
+		}
+		if err := durable.Remove(w.root, requestDir+"/"+e.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ReceiptKeyID identifies the key that signs receipts here, zero before the

@@ -102,10 +102,30 @@ func (s *Store) place(ctx context.Context, files []staged) error {
 		}
 		touched[f.digest[0]] = true
 		if err := f.folder.rename(f.name, shelf, f.digest.Hex()); err != nil {
-			return err
+			if err := errors.Join(err, s.clear(f.digest)); !errors.Is(err, errCleared) {
+				return err
+			}
+			if err := f.folder.rename(f.name, shelf, f.digest.Hex()); err != nil {
+				return err
+			}
 		}
 	}
 	return s.sync.shelves(&touched)
+}
+
+// errCleared says that what was in the place of a blob is gone.
+var errCleared = errors.New("cleared")
+
+// clear removes a folder that is in the place of blob d, which no rename replaces.
+func (s *Store) clear(d bundle.Digest) error {
+	fi, err := s.Lstat(d)
+	if err != nil || !fi.IsDir() {
+		return nil //nolint:nilerr // what the rename said is told
+	}
+	if err := s.root.RemoveAll(s.Path(d)); err != nil {
+		return err
+	}
+	return errCleared
 }
 
 // Writer is one blob on its way into a batch.

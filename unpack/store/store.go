@@ -31,12 +31,17 @@ import (
 const (
 	shelfDir   = "sha256"
 	partialDir = "partial"
-	stagingDir = "staging"
+	// StagingDir holds what is being written. Whoever opens the store for writing next
+	// sweeps it.
+	StagingDir = "staging"
 
 	// Mode is that of every blob: nothing but gc has a reason to touch one.
 	Mode    = 0o444
 	dirMode = 0o755
 )
+
+// IsOwn reports whether a name directly in the directory of a store is the store's.
+func IsOwn(name string) bool { return name == shelfDir || name == partialDir || name == StagingDir }
 
 // Store is a directory of blobs.
 type Store struct {
@@ -52,7 +57,7 @@ type Store struct {
 // Open uses root, which stays the caller's to close, and makes the three
 // directories that are missing.
 func Open(root *os.Root) (*Store, error) {
-	for _, dir := range []string{shelfDir, partialDir, stagingDir} {
+	for _, dir := range []string{shelfDir, partialDir, StagingDir} {
 		if err := MakeDir(root, dir, dirMode); err != nil {
 			return nil, err
 		}
@@ -61,7 +66,7 @@ func Open(root *os.Root) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	staging, err := OpenFolder(root, stagingDir)
+	staging, err := OpenFolder(root, StagingDir)
 	if err != nil {
 		return nil, errors.Join(err, syncer.Close())
 	}
@@ -196,6 +201,15 @@ func (s *Store) shelf(dir string, yield func(Info, error) bool) bool {
 		}
 	}
 	return true
+}
+
+// MakeReadable gives blob d the mode that every blob has, if not everybody can read it.
+func (s *Store) MakeReadable(d bundle.Digest) error {
+	fi, err := s.Lstat(d)
+	if err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&Mode == Mode {
+		return err
+	}
+	return s.root.Chmod(s.Path(d), Mode)
 }
 
 // Remove takes blob d off the shelf; an absent one is no error.

@@ -172,7 +172,7 @@ func (p *placer) generate(g, current *Generation, dir string) error {
 		Sets: p.b.siteSets(g.Sets, p.policy),
 		Open: func(d bundle.Digest) (io.ReadCloser, error) { return p.b.blobs.Open(d) },
 	}
-	if current != nil {
+	if current != nil && !p.b.Fresh {
 		if in.Previous, err = p.b.root.OpenRoot(generationDir(current.Number)); err != nil {
 			return err
 		}

@@ -20,6 +20,8 @@ type CheckOptions struct {
 	// Data is the part of the files that is hashed again, from 0 to 1, chosen
 	// at random: 0.05 every night reads everything within weeks.
 	Data float64
+	// Made hashes what the publish itself made, whatever Data says.
+	Made bool
 }
 
 // Damage is something that is not as it was published.
@@ -68,10 +70,15 @@ func (t *Trees) Check(ctx context.Context, o CheckOptions) (*CheckResult, error)
 		return nil, err
 	}
 	c := &checker{
-		Trees: t, ctx: ctx, data: o.Data, generation: g,
+		Trees: t, ctx: ctx, data: o.Data, hashMade: o.Made || o.Data > 0, generation: g,
 		res: &CheckResult{Generation: g.Number, Damage: []Damage{}, Waiting: g.Waiting()},
 		bad: map[bundle.Digest]string{}, good: bundle.NewDigestSet(0),
 	}
+	fi, err := t.root.Lstat(".")
+	if err != nil {
+		return nil, err
+	}
+	c.owner = ownerOf(fi)
 	defer c.folder.close()
 	defer c.typed.close()
 	for _, s := range g.Sets {
@@ -84,9 +91,11 @@ func (t *Trees) Check(ctx context.Context, o CheckOptions) (*CheckResult, error)
 	if err := c.generated(); err != nil {
 		return nil, err
 	}
+	if err := c.shelves(); err != nil {
+		return nil, err
+	}
 	if n := int64(len(c.res.Damage)) + c.res.More; n > 0 {
-		d := c.res.Damage[0]
-		return c.res, fmt.Errorf("generation %d: %d things damaged, the first: %s: %s: %w", g.Number, n, d.Path, d.Problem, bundle.ErrCorrupt)
+		return c.res, NewDamagedError(g.Number, n, c.res.Damage[0])
 	}
 	return c.res, nil
 }
@@ -95,6 +104,8 @@ type checker struct {
 	*Trees
 	ctx        context.Context // of the one Check
 	data       float64
+	hashMade   bool
+	owner      int64 // of the mirror's directory
 	generation *Generation
 	res        *CheckResult
 	// bad are blobs that were found damaged, with what is wrong; good were
@@ -164,7 +175,10 @@ func (c *checker) link(set string, r GenerationRepository) {
 // the disk, not of the file.
 func (c *checker) file(name, web string, f bundle.File) (problem string, err error) {
 	bfi, err := c.blobs.Lstat(f.Digest)
-	if problem = wrong(bfi, err, f.Size); problem != "" {
+	if problem = wrong(bfi, err, f.Size); problem == "" {
+		problem = c.foreign(bfi)
+	}
+	if problem != "" {
 		return "blob in the store: " + problem, nil
 	}
 	if f.Filled && c.generation.BaseURL == "" {
@@ -176,7 +190,10 @@ func (c *checker) file(name, web string, f bundle.File) (problem string, err err
 	if filled && err == nil {
 		size = fi.Size() // hashed below
 	}
-	if problem = wrong(fi, err, size); problem != "" {
+	if problem = wrong(fi, err, size); problem == "" {
+		problem = c.foreign(fi)
+	}
+	if problem != "" {
 		return problem, nil
 	}
 	if problem = c.untyped(web, f.MediaType); problem != "" {
@@ -192,7 +209,7 @@ func (c *checker) file(name, web string, f bundle.File) (problem string, err err
 	if problem = c.bad[f.Digest]; problem != "" || os.SameFile(fi, bfi) {
 		return problem, nil
 	}
-	return c.compare(name, f.Digest, filled)
+	return c.compare(name, f.Digest, filled, c.generation.BaseURL)
 }
 
 // untyped returns what is wrong with the link by which web servers know the
@@ -261,34 +278,6 @@ func (c *checker) published(r *GenerationRepository) iter.Seq2[bundle.File, erro
 			}
 		}
 	}
-}
-
-// compare reads a published copy next to its blob, whose content is right. A
-// client file and a filled one have the mirror's address where the blob has a
-// word for it.
-func (c *checker) compare(name string, d bundle.Digest, filled bool) (problem string, err error) {
-	want, err := c.blobs.Open(d)
-	if err != nil {
-		return "", err
-	}
-	defer want.Close()
-	h := bundle.NewHash()
-	if filled {
-		err = site.Substitute(h, want, c.generation.BaseURL)
-	} else {
-		_, err = io.Copy(h, want)
-	}
-	if err != nil {
-		return err.Error(), nil
-	}
-	got, err := hashOf(c.root, name)
-	if err != nil {
-		return err.Error(), nil
-	}
-	if w := bundle.SumOf(h); got != w {
-		return fmt.Sprintf("digest mismatch: want %s, got %s", w, got), nil
-	}
-	return "", nil
 }
 
 func hashOf(root *os.Root, name string) (bundle.Digest, error) {

@@ -18,6 +18,15 @@ func linkCount(_ *os.Root, _ string, fi fs.FileInfo) (int64, error) {
 	return int64(st.Nlink), nil // narrower on some systems
 }
 
+// ownerOf is the number of the user who owns a file.
+func ownerOf(fi fs.FileInfo) int64 {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	return int64(st.Uid)
+}
+
 // isTooManyLinks reports whether the file has as many names as it can have.
 func isTooManyLinks(err error) bool { return errors.Is(err, syscall.EMLINK) }
 

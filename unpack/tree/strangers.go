@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/site"
+	"github.com/gapbundle/gapbundle/unpack/store"
 )
 
 // generated checks what the publish itself made, and that the generation holds
@@ -56,7 +58,7 @@ func (c *checker) made(name string, f bundle.File) (problem string) {
 		}
 		return ""
 	}
-	if problem := wrong(fi, err, f.Size); problem != "" || c.data == 0 {
+	if problem := wrong(fi, err, f.Size); problem != "" || !c.hashMade {
 		return problem
 	}
 	c.res.Hashed++
@@ -90,9 +92,67 @@ func (c *checker) mounts() iter.Seq2[bundle.File, error] {
 	}
 }
 
+// stranger is the problem of a file that no list names, strangeFolder of a folder.
+const (
+	stranger      = "in no list"
+	strangeFolder = "a folder that no list needs"
+)
+
+// looks returns what is wrong with the mode and the owner of a folder or a file.
+func (c *checker) looks(e fs.DirEntry, mode fs.FileMode) string {
+	fi, err := e.Info()
+	switch {
+	case err != nil:
+		return err.Error()
+	case fi.Mode().Perm()&mode&readableAll != mode&readableAll:
+		return fmt.Sprintf("mode %04o: not readable for everybody", fi.Mode().Perm())
+	}
+	return c.foreign(fi)
+}
+
+// readableAll is what a web server that runs as another user needs.
+const readableAll = 0o555
+
+// foreign returns what is wrong with who may write a file: its owner is that of the
+// mirror, and nobody else may.
+func (c *checker) foreign(fi fs.FileInfo) string {
+	if fi.Mode().Perm()&0o002 != 0 {
+		return fmt.Sprintf("mode %04o: everybody may write it", fi.Mode().Perm())
+	}
+	if uid := ownerOf(fi); uid != c.owner {
+		return fmt.Sprintf("owned by user %d, the mirror by user %d", uid, c.owner)
+	}
+	return ""
+}
+
+// shelves names what is in the store and is no blob.
+func (c *checker) shelves() error {
+	for _, err := range c.blobs.All() {
+		if err == nil {
+			err = c.ctx.Err()
+		}
+		if errors.Is(err, bundle.ErrCorrupt) {
+			c.damage(Damage{Problem: err.Error()})
+		} else if err != nil {
+			return err
+		}
+	}
+	entries, err := fs.ReadDir(c.root.FS(), BlobsDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !store.IsOwn(e.Name()) || !e.IsDir() {
+			c.damage(Damage{Problem: "store: " + BlobsDir + "/" + e.Name() + ": does not belong there"})
+		}
+	}
+	return nil
+}
+
 // strangers names every file below dir that is in none of the sorted lists;
-// prefix makes its web path. Folders alone are no matter. What is wrong with
-// a list itself was found by whoever checked its files.
+// prefix makes its web path. So is every folder that no list needs, and one that web
+// servers cannot look into. What is wrong with a list itself was found by whoever checked
+// its files.
 func (c *checker) strangers(dir, prefix string, lists ...iter.Seq2[bundle.File, error]) {
 	var expected []*cursor
 	for _, l := range lists {
@@ -104,16 +164,30 @@ func (c *checker) strangers(dir, prefix string, lists ...iter.Seq2[bundle.File, 
 		if err == nil {
 			err = c.ctx.Err()
 		}
-		if err != nil || e.IsDir() {
+		if err != nil || name == dir {
 			return err
 		}
 		path := strings.TrimPrefix(name, dir+"/")
+		if e.IsDir() {
+			if problem := c.looks(e, DirMode); problem != "" {
+				c.damage(Damage{Path: prefix + path, Problem: problem})
+			}
+			needed := false
+			for _, l := range expected {
+				needed = l.below(path) || needed
+			}
+			if !needed {
+				c.damage(Damage{Path: prefix + path, Problem: strangeFolder})
+				return fs.SkipDir
+			}
+			return nil
+		}
 		known := false
 		for _, l := range expected {
 			known = l.has(path) || known
 		}
 		if !known {
-			c.damage(Damage{Path: prefix + path, Problem: "in no list"})
+			c.damage(Damage{Path: prefix + path, Problem: stranger})
 		}
 		return nil
 	})
@@ -130,9 +204,19 @@ type cursor struct {
 }
 
 func (c *cursor) has(path string) bool {
+	c.advance(path)
+	return !c.done && c.path == path
+}
+
+// below reports whether the list has a path below a folder.
+func (c *cursor) below(folder string) bool {
+	c.advance(folder)
+	return !c.done && (c.path == folder || strings.HasPrefix(c.path, folder+"/"))
+}
+
+func (c *cursor) advance(path string) {
 	for !c.done && (c.path == "" || bundle.ComparePaths(c.path, path) < 0) {
 		f, err, more := c.next()
 		c.path, c.done = f.Path, err != nil || !more
 	}
-	return !c.done && c.path == path
 }

@@ -42,11 +42,14 @@ func New(root *os.Root, dir, tool string, blobs, lists *store.Store) *Trees {
 type Builder struct {
 	*Trees
 	sync *store.Syncer
+	// Fresh makes everything that a publish makes itself again, and takes nothing of it from
+	// the generation before.
+	Fresh bool
 }
 
 // NewBuilder returns a Builder for the mirror of t; sync has to be older than
 // anything that is written.
-func NewBuilder(t *Trees, sync *store.Syncer) *Builder { return &Builder{t, sync} }
+func NewBuilder(t *Trees, sync *store.Syncer) *Builder { return &Builder{Trees: t, sync: sync} }
 
 // Names are the entries that a new mirror may have already: an interrupted
 // Create left them.

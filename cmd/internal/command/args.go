@@ -178,7 +178,7 @@ func (v *Invocation) checkArgs(getenv func(string) string) error {
 		if !strings.HasPrefix(w, "[") {
 			least++
 		}
-		if strings.HasSuffix(w, "...") {
+		if strings.HasSuffix(strings.TrimSuffix(w, "]"), "...") {
 			most = len(v.args)
 		}
 	}

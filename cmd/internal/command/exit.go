@@ -200,6 +200,8 @@ func refusalHint(err error, mirror string) string {
 	var base *verify.MissingBaseError
 	var damage *verify.DamageError
 	var conflict *unpack.ConflictError
+	var lacking *unpack.MissingError
+	var damaged *unpack.DamagedError
 	var beyond *reach.Error
 	var notGiven *unpack.BeyondError
 	switch {
@@ -225,6 +227,10 @@ func refusalHint(err error, mirror string) string {
 		return "bring the bundle it builds on, or on the connected side: gapbundle export SPEC " + OtherBase(base.Have)
 	case errors.As(err, &damage):
 		return fmt.Sprintf("copy %s again from the side that made it, with any tool, and repeat the command; nothing else needs to be copied", damage.Volume)
+	case errors.As(err, &lacking):
+		return missingHint(lacking, mirror)
+	case errors.As(err, &damaged):
+		return fmt.Sprintf("gapbundle repair %s PATH... puts it right with what any bundle at hand has, whichever bundles those are", mirror)
 	case errors.As(err, &notGiven):
 		return givenHint(notGiven, mirror)
 	case errors.As(err, &beyond):

@@ -69,13 +69,17 @@ type Completeness func(ctx context.Context, m *unpack.Mirror) ([]bundle.CheckCou
 // that knows kinds, and deep what check --deep does besides; nil: this program
 // has none.
 func MirrorCommands(complete, deep Completeness) []*cli.Command {
-	checkFlags := []cli.Flag{Parsed("data", "hash the content again, or a share of it such as `5%`", new(Share)), JobsFlag()}
+	checkFlags := []cli.Flag{
+		Parsed("data", "hash the content again, or a share of it such as `5%`", new(Share)),
+		Toggle("repair", "where something is damaged, go on as gapbundle repair MIRROR does"), JobsFlag(), RetryLockFlag(),
+	}
 	if deep != nil {
 		checkFlags = append(checkFlags, Toggle("deep", "have the git program follow every link of every git repository; needs git on this machine"))
 	}
 	one := func(name, args, usage, example string, f func(*cli.Context, *Output, *unpack.Mirror) error, flags ...cli.Flag) *cli.Command {
 		return Leaf(&cli.Command{Name: name, Usage: usage, ArgsUsage: args, UsageText: example, Flags: flags},
 			func(c *cli.Context, o *Output) error {
+				o.mirror = c.Args().First()
 				p := o.StartProgress()
 				defer p.Stop()
 				m, err := unpack.Open(c.Args().First(), mirrorOptions(c, o, p))
@@ -96,6 +100,8 @@ func MirrorCommands(complete, deep Completeness) []*cli.Command {
 			Text("base-url", "`URL` at which clients reach the mirror; goes into the client files"), DryRunFlag(), RetryLockFlag()),
 		one("check", "MIRROR", "check that everything published is present and complete for its clients",
 			"gapbundle check /srv/mirror --data=5%", mirrorCheck(complete, deep), checkFlags...),
+		one("repair", "MIRROR [PATH...]", "read everything again and put right what is damaged, from any bundle at hand",
+			"gapbundle repair /srv/mirror /media/usb", mirrorRepair, JobsFlag(), DryRunFlag(), RetryLockFlag()),
 		one("rollback", "MIRROR", "publish an earlier content again",
 			"gapbundle rollback /srv/mirror --set slurm-site --to 6", mirrorRollback,
 			Text("set", "only this set: its `NAME`"), Text("to", "`N` of the generation whose content is wanted; default: the one before"),
@@ -373,6 +379,10 @@ func mirrorCheck(complete, deep Completeness) func(*cli.Context, *Output, *unpac
 			return err
 		}
 		result := checked{CheckResult: files}
+		if err != nil && c.Bool("repair") {
+			noteDamage(o, files)
+			return repairMirror(c, o, m, nil)
+		}
 		distrusted, trustErr := unpack.FindDistrusted(m)
 		result.Distrusted = distrusted
 		var kindErr error
@@ -434,6 +444,12 @@ func countedAtExport(m *unpack.Mirror) ([]counted, error) {
 func writeCheck(w io.Writer, r checked) {
 	fmt.Fprintf(w, "generation %d: %d files, %s looked at, %d hashed again, %d damaged\n",
 		r.Generation, r.Files, HumanBytes(r.Bytes), r.Hashed, len(r.Damage))
+	for _, d := range r.Damage {
+		fmt.Fprintf(w, "  DAMAGED: %s\n", damageText(d))
+	}
+	if r.More > 0 {
+		fmt.Fprintf(w, "  DAMAGED: %d more\n", r.More)
+	}
 	for _, n := range r.Checks {
 		fmt.Fprintf(w, "complete: %d %s\n", n.Count, n.Name)
 	}
