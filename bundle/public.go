@@ -3,6 +3,7 @@ package bundle
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -83,16 +84,23 @@ func (p Public) check() error {
 	return nil
 }
 
+// Compare orders public addresses by host.
+func (p Public) Compare(o Public) int {
+	return cmp.Or(cmp.Compare(p.Host, o.Host), cmp.Compare(p.Scheme, o.Scheme), cmp.Compare(p.Path, o.Path), cmp.Compare(p.At, o.At))
+}
+
+// ErrTooManyPublic says that public addresses have no room in the annotations of one
+// repository.
+var ErrTooManyPublic = errors.New("too many public addresses")
+
 // AnnotatePublic writes public addresses into annotations, sorted and each once.
-// Errors match ErrMalformed; more than MaxPublic is one.
+// Errors match ErrMalformed, and ErrTooManyPublic where there is no room.
 func AnnotatePublic(to map[string]string, all []Public) error {
 	all = slices.Clone(all)
-	slices.SortFunc(all, func(a, b Public) int {
-		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Scheme, b.Scheme), cmp.Compare(a.Path, b.Path), cmp.Compare(a.At, b.At))
-	})
+	slices.SortFunc(all, Public.Compare)
 	all = slices.Compact(all)
 	if len(all) > MaxPublic {
-		return fmt.Errorf("%d public addresses, at most %d: %w", len(all), MaxPublic, ErrMalformed)
+		return fmt.Errorf("%d public addresses, at most %d: %w: %w", len(all), MaxPublic, ErrMalformed, ErrTooManyPublic)
 	}
 	var parts []string
 	for _, p := range all {
@@ -114,7 +122,7 @@ func AnnotatePublic(to map[string]string, all []Public) error {
 		parts = append(parts, "["+string(text))
 	}
 	if len(parts) > MaxPublicParts {
-		return fmt.Errorf("public addresses take %d annotations, at most %d: %w", len(parts), MaxPublicParts, ErrMalformed)
+		return fmt.Errorf("public addresses take %d annotations, at most %d: %w: %w", len(parts), MaxPublicParts, ErrMalformed, ErrTooManyPublic)
 	}
 	for i, part := range parts {
 		to[fmt.Sprintf("%s%02d", PublicKey, i)] = part + "]"

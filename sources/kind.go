@@ -19,6 +19,8 @@ type Spec struct {
 	// "<source>/<kind>" for a derived one.
 	Name string
 	Kind string
+	// Public says that it answers for a public address that other sources stand for, too.
+	Public bool
 	// Dir is the folder of the spec file; paths in the spec are relative to it.
 	Dir string
 	// From is the name of the source that derived this one, empty for one
@@ -173,7 +175,7 @@ func (k Kinds) Names() []string {
 // kind's part of a spec file has. Its name is "<from>/<kind>", its folder
 // that of from.
 func Given(from Spec, kind string, value any) Spec {
-	s := Spec{Name: from.Name + "/" + kind, Kind: kind, Dir: from.Dir, From: from.Name}
+	s := Spec{Name: from.Name + "/" + kind, Kind: kind, Public: from.Public, Dir: from.Dir, From: from.Name}
 	s.Decode = func(into any) error {
 		n, err := strictyaml.FromValue("source "+s.Name, value)
 		if err != nil {

@@ -330,6 +330,12 @@ func (r *importing) notePublished(g *tree.Generation, targets []*arrival) {
 	for _, d := range g.Dropped {
 		tell(fmt.Sprintf("image name %s: not made any more, images are asked for as %s; docker.io's alone have a name without the registry", d.Alias, d.Image))
 	}
+	for _, u := range g.Unanswered {
+		tell("public name " + u.String())
+	}
+	if g.PublicChanged {
+		tell("the public names that the mirror can answer for have changed: a web server that includes them has to be reloaded (clients MIRROR --for hosts)")
+	}
 	tell(lapses(g, r.state.Now())...)
 	tell(reachNotes(targets)...)
 	if policy, err := r.state.Policy(); err == nil && len(g.Sets) > 1 {

@@ -29,6 +29,9 @@ type Status struct {
 	Ambiguous  []site.Ambiguous `json:"ambiguous,omitempty"`
 	Dropped    []site.Dropped   `json:"dropped,omitempty"`
 	Notes      []string         `json:"notes,omitempty"`
+	// Public is what the mirror can answer for by public names; nil: it was published by a
+	// program that did not say so.
+	Public *site.PublicNames `json:"public,omitempty"`
 	// Waiting are the repositories with files that are not published as long
 	// as the mirror does not know its address.
 	Waiting []string `json:"waiting,omitempty"`
@@ -98,6 +101,9 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	if g != nil {
 		st.Generation, st.Published, st.Reason = g.Number, g.Time, g.Reason
 		st.Ambiguous, st.Dropped, st.Notes, st.Waiting = g.Ambiguous, g.Dropped, g.Notes, g.Waiting()
+		if st.Public, err = m.trees.PublicNames(); err != nil {
+			return nil, err
+		}
 	}
 	if st.Previous, err = m.trees.Previous(); err != nil {
 		return nil, err

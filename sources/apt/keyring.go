@@ -52,6 +52,7 @@ func loadKeys(ctx context.Context, env *sources.Env, entries []*entry) (map[stri
 				byID[id] = s.keys
 				refs = append(refs, s.keys)
 			}
+			s.keys = byID[s.keys.ID()] // what is loaded knows the form of the keys
 		}
 	}
 	loaded := make([]keyring.Keys, len(refs))

@@ -103,7 +103,9 @@ func (l *loaded) repository(env *sources.Env) (sources.Repository, error) {
 	repo := sources.Repository{Name: l.name, Mode: modeVerbatim, Mount: l.mount, Annotations: map[string]string{}, Notes: l.notes(env.Now)}
 	layouts := make([]layout, len(l.suites))
 	var signers keyring.Keys
+	var refs []*keyring.Ref
 	for i, s := range l.suites {
+		refs = append(refs, s.keys)
 		public, err := bundle.ParsePublic(s.root.url, s.root.prefix)
 		if err != nil {
 			return repo, s.pos.Errorf("suite %s: %w", s.name, err)
@@ -119,6 +121,7 @@ func (l *loaded) repository(env *sources.Env) (sources.Repository, error) {
 	upstreams, err := signers.Publish(keyring.RoleUpstream, path)
 	if err != nil || !l.rebuilt {
 		repo.Annotations[keysKey], repo.Keys, repo.Expires = path, upstreams, l.expires()
+		repo.Public = append(repo.Public, keyring.Public(path, refs...)...)
 		return repo, err
 	}
 	repo.Mode = modeRebuilt
@@ -127,6 +130,8 @@ func (l *loaded) repository(env *sources.Env) (sources.Repository, error) {
 	}
 	_, site, err := keyring.Site(env)
 	repo.Annotations[keysKey] = keyring.SitePath(env)
+	// A client that asks for upstream's key needs the one that signs what it gets.
+	repo.Public = append(repo.Public, keyring.Public(keyring.SitePath(env), refs...)...)
 	repo.Keys = append(site, upstreams...) // upstream's are evidence, and the root names what they signed
 	return repo, err
 }

@@ -217,7 +217,7 @@ func checkPlan(kind sources.Kind, specs []sources.Spec, p *sources.Plan) error {
 		if err := bundle.CheckRepositoryName(repo.Name); err != nil {
 			return fmt.Errorf("source %s: %w", repo.Name, err)
 		}
-		if err := annotate(&p.Repositories[i]); err != nil {
+		if err := annotate(&p.Repositories[i], specs[i].Public); err != nil {
 			return fmt.Errorf("source %s: %w: %s", repo.Name, bundle.ErrUsage, err.Error())
 		}
 	}
@@ -229,13 +229,16 @@ func checkPlan(kind sources.Kind, specs []sources.Spec, p *sources.Plan) error {
 
 // annotate puts the public addresses of a repository into its annotations, and
 // checks all of them. They are told apart from the kind's own by their names.
-func annotate(repo *sources.Repository) error {
+func annotate(repo *sources.Repository, first bool) error {
 	annotations := maps.Clone(repo.Annotations)
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	if err := bundle.AnnotatePublic(annotations, repo.Public); err != nil {
+	if err := annotatePublic(annotations, repo); err != nil {
 		return err
+	}
+	if first {
+		annotations[bundle.PublicFirstKey] = "true"
 	}
 	if len(annotations) == 0 {
 		return nil
@@ -260,6 +263,7 @@ func (r *resolver) result() (*Resolved, error) {
 	if len(res.Repositories) > bundle.MaxRepositories {
 		return nil, fmt.Errorf("sources: %d repositories, at most %d: %w", len(res.Repositories), bundle.MaxRepositories, bundle.ErrUsage)
 	}
+	notePublic(res.Repositories)
 	return &res, checkMounts(res.Repositories)
 }
 

@@ -60,6 +60,8 @@ type envelope struct {
 	Pos  strictyaml.Pos
 	Name string `yaml:"name,required" doc:"Name of the source: a-z, 0-9 and '-', at most 40 characters."`
 	Kind string `yaml:"kind,required" doc:"Kind of the source."`
+	// Public is looked at by the mirror.
+	Public bool `yaml:"public" doc:"Where several sources stand for one public address: this one answers for it."`
 }
 
 // Load reads a spec file. Errors of its content match bundle.ErrUsage and
@@ -150,7 +152,7 @@ func specs(dir string, doc document) ([]sources.Spec, []error) {
 	lines := map[string]strictyaml.Pos{}
 	used := map[string]bool{}
 	for _, node := range doc.Sources {
-		own, rest := node.Split("name", "kind")
+		own, rest := node.Split("name", "kind", "public")
 		var e envelope
 		if err := own.Decode(&e); err != nil {
 			errs = append(errs, err)
@@ -165,7 +167,7 @@ func specs(dir string, doc document) ([]sources.Spec, []error) {
 		}
 		lines[e.Name] = e.Pos
 		all = append(all, sources.Spec{
-			Name: e.Name, Kind: e.Kind, Dir: dir, At: e.Pos.String(),
+			Name: e.Name, Kind: e.Kind, Public: e.Public, Dir: dir, At: e.Pos.String(),
 			Decode: rest.Over(doc.Defaults[e.Kind]).Decode,
 		})
 	}

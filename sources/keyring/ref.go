@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -74,6 +75,30 @@ type Ref struct {
 	// Fingerprints are those that count, as pgpkeys.ParseFingerprint returns them;
 	// none: all keys that are found.
 	Fingerprints []string
+	// binary says, after Load, that what was found is not armored.
+	binary bool
+}
+
+// Public are the addresses at which upstream has the keys that a mirror publishes in the file
+// at path below keys/: clients that ask there get them in the form that upstream has.
+func Public(path string, refs ...*Ref) (all []sources.Public) {
+	for _, ref := range refs {
+		if ref == nil || ref.URL == "" {
+			continue
+		}
+		place := path
+		if ref.binary {
+			place = sources.DearmoredPath(path)
+		}
+		p, err := bundle.ParsePublic(ref.URL, place)
+		if err != nil {
+			continue // one with a query, for one: nothing that a file could answer
+		}
+		if p.Key = p.Path != ""; p.Key && !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // ID is equal for two references to the same keys.
@@ -135,6 +160,7 @@ func (r *Ref) load(ctx context.Context, env *sources.Env) (openpgp.EntityList, e
 	default:
 		where, content = "the spec's block", []byte(r.Block)
 	}
+	r.binary = !bytes.Contains(content, []byte(pgpkeys.Armored))
 	keys, err := pgpkeys.Parse(content)
 	switch {
 	case err != nil && r.URL != "":

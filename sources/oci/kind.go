@@ -170,6 +170,9 @@ const dockerHub = "docker.io"
 // dockerHubAddress is where clients ask it.
 const dockerHubAddress = "registry-1.docker.io"
 
+// dockerHubIndex is what older clients and image names call it.
+const dockerHubIndex = "index.docker.io"
+
 func checkMirror(raw string) error {
 	if err := fetch.CheckURL(raw); err != nil {
 		return err

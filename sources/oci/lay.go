@@ -71,18 +71,21 @@ func (e *entry) public() ([]sources.Public, error) {
 	var all []sources.Public
 	var errs []error
 	add := func(host string) {
-		scheme, address := "https", host
+		scheme := "https"
 		if slices.Contains(e.options.PlainHTTP, host) {
 			scheme = "http"
 		}
+		addresses := []string{host}
 		if host == dockerHub {
-			address = dockerHubAddress
+			addresses = []string{dockerHubAddress, dockerHubIndex}
 		}
-		public, err := bundle.ParsePublic(scheme+"://"+address+"/v2", hostFolder(host))
-		if err != nil {
-			errs = append(errs, e.pos.Errorf("registry %s: %w", host, err))
+		for _, address := range addresses {
+			public, err := bundle.ParsePublic(scheme+"://"+address+"/v2", hostFolder(host))
+			if err != nil {
+				errs = append(errs, e.pos.Errorf("registry %s: %w", host, err))
+			}
+			all = append(all, public)
 		}
-		all = append(all, public)
 	}
 	for _, w := range e.wants {
 		add(w.host)

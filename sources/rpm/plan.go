@@ -184,6 +184,7 @@ func (l *loaded) repository(env *sources.Env, dirs []string) (sources.Repository
 	upstreams, err := l.trust.keys.Publish(keyring.RoleUpstream, keyring.Path(l.name))
 	if len(upstreams) > 0 {
 		names, repo.Keys = append(names, keyring.Path(l.name)), append(repo.Keys, upstreams...)
+		repo.Public = append(repo.Public, keyring.Public(keyring.Path(l.name), l.keys...)...)
 	}
 	if len(names) > 0 {
 		repo.Annotations[keysKey] = strings.Join(names, " ")

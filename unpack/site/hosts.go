@@ -65,6 +65,15 @@ type Unanswered struct {
 	Claims []Claim `json:"claims"`
 }
 
+// String is for people.
+func (u *Unanswered) String() string {
+	claims := make([]string, len(u.Claims))
+	for i, c := range u.Claims {
+		claims[i] = c.Source + " of " + c.Set
+	}
+	return fmt.Sprintf("%s%s: not answered: %s (%s)", u.Host, u.Path, u.Reason, strings.Join(claims, ", "))
+}
+
 // PublicNames is /_gapbundle/hosts.json: for which public names the mirror can answer. Whether
 // it does is decided by whoever configures the web server and the names inside.
 type PublicNames struct {
@@ -94,8 +103,9 @@ const (
 // claimed is a prefix that a source claims.
 type claimed struct {
 	PublicName
-	first bool   // the spec says "public: true"
-	wrong string // why it is nobody's to answer; empty: nothing
+	first bool          // the spec says "public: true"
+	wrong string        // why it is nobody's to answer; empty: nothing
+	key   bundle.Digest // the content of a key file; zero: it is none
 }
 
 // MergePublic returns what the mirror answers for, from the signed annotations of all sets.
@@ -141,34 +151,35 @@ func (s *Set) claims() (all []claimed, left int, err error) {
 				continue
 			}
 			name := PublicName{Scheme: p.Scheme, Host: p.Host, Path: p.Path, At: "/" + path.Join(r.Mount, p.At), Set: s.Name, Source: r.Name, Kind: r.Kind}
-			wrong := ""
+			c := claimed{PublicName: name, first: r.Annotations[bundle.PublicFirstKey] == "true"}
 			if p.Key {
-				name.At = "/" + path.Join(keysMount, p.At)
-				if has, err := s.hasKey(p.At); err != nil {
+				c.At = "/" + path.Join(keysMount, p.At)
+				if c.key, err = s.keyFile(p.At); err != nil {
 					return nil, 0, err
-				} else if !has {
-					wrong = "the set has no such key"
+				}
+				if c.key.IsZero() {
+					c.wrong = "the set has no such key"
 				}
 			}
-			all = append(all, claimed{name, r.Annotations[bundle.PublicFirstKey] == "true", wrong})
+			all = append(all, c)
 		}
 	}
 	return all, left, nil
 }
 
-// hasKey reports whether a file below keys/ is in the list of the set.
-func (s *Set) hasKey(name string) (bool, error) {
+// keyFile is the content of a file below keys/ in the list of the set; zero: there is none.
+func (s *Set) keyFile(name string) (bundle.Digest, error) {
 	for i := range s.Repositories {
 		if s.Repositories[i].Mount != keysMount {
 			continue
 		}
 		for f, err := range s.Repositories[i].Files() {
 			if err != nil || f.Path == name {
-				return err == nil, err
+				return f.Digest, err
 			}
 		}
 	}
-	return false, nil
+	return bundle.Digest{}, nil
 }
 
 // compare puts longer paths of a host before shorter ones.
@@ -235,6 +246,7 @@ func (names *PublicNames) decide(all []claimed, own string, refused map[[2]strin
 		}
 		if len(kept) > 0 && sameAt(kept) {
 			for _, c := range kept {
+				c.At = kept[0].At // of several files with the same keys one
 				names.Names = append(names.Names, c.PublicName)
 			}
 			return
@@ -249,8 +261,9 @@ func (names *PublicNames) decide(all []claimed, own string, refused map[[2]strin
 
 const reasonQuote = "characters that a web server's configuration would have to quote"
 
+// sameAt reports whether all are at one place, or are files with the same keys.
 func sameAt(all []claimed) bool {
-	return !slices.ContainsFunc(all, func(c claimed) bool { return c.At != all[0].At })
+	return !slices.ContainsFunc(all, func(c claimed) bool { return c.At != all[0].At && (c.key.IsZero() || c.key != all[0].key) })
 }
 
 // hostOnly is host without a port.
@@ -362,6 +375,19 @@ func ReadPublicNames(root *os.Root) (*PublicNames, error) {
 		return nil, fmt.Errorf("%s: format %d, this program knows %d: %w", HostsPath, names.Format, hostsFormat, bundle.ErrUnsupported)
 	}
 	return &names, nil
+}
+
+// publicChanged compares with the generation before. Of one that has no such file, or none
+// that can be read, nobody uses the names.
+func (w *writer) publicChanged() bool {
+	if w.in.Previous == nil {
+		return len(w.public.Names) > 0
+	}
+	before, err := ReadPublicNames(w.in.Previous)
+	if err != nil {
+		return len(w.public.Names) > 0
+	}
+	return !slices.Equal(before.Names, w.public.Names)
 }
 
 // hosts writes hosts.json.

@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -107,6 +108,33 @@ func TestPublicFirst(t *testing.T) {
 		if c.want == "" && (len(names.Unanswered) != 1 || len(names.Unanswered[0].Claims) != 3 || !strings.Contains(names.Unanswered[0].Reason, "public: true")) {
 			t.Errorf("%s: unanswered %+v", name, names.Unanswered)
 		}
+	}
+}
+
+// TestSameKeyTwice: two sources whose keys are at one address have a file each.
+func TestSameKeyTwice(t *testing.T) {
+	keys := repo("keys", "keys", "a.asc", "b.asc", "c.asc")
+	list := slices.Collect(func(yield func(bundle.File) bool) {
+		for f := range keys.Files() {
+			if f.Path != "c.asc" {
+				f.Digest = bundle.DigestOf([]byte("the key"))
+			}
+			if !yield(f) {
+				return
+			}
+		}
+	})
+	keys.Files = func() iter.Seq2[bundle.File, error] { return seq(list, nil) }
+	names := merged(t, "", Set{Name: "demo", Repositories: []Repository{
+		standsFor(t, repo("a", "apt/a"), false, "https://one.example/key keys/a.asc", "https://two.example/key keys/a.asc"),
+		standsFor(t, repo("b", "apt/b"), false, "https://one.example/key keys/b.asc"),
+		standsFor(t, repo("c", "apt/c"), false, "https://two.example/key keys/c.asc"), keys,
+	}})
+	if _, at, _ := names.Lookup("one.example", "/key"); at != "/keys/a.asc" || len(names.Names) != 2 {
+		t.Errorf("at %q, %+v", at, names.Names)
+	}
+	if _, at, ok := names.Lookup("two.example", "/key"); ok {
+		t.Errorf("another key: at %q", at)
 	}
 }
 

@@ -275,11 +275,11 @@ func (w *writer) inventory(inv *inventory) error {
 	if err != nil {
 		return err
 	}
-	return w.plainFile(inventoryText, func(out io.Writer) error { return writeText(out, inv) })
+	return w.plainFile(inventoryText, func(out io.Writer) error { return writeText(out, inv, w.public) })
 }
 
 // writeText is the inventory for people and for paper.
-func writeText(out io.Writer, inv *inventory) error {
+func writeText(out io.Writer, inv *inventory, names *PublicNames) error {
 	b := bufio.NewWriter(out)
 	fmt.Fprintf(b, "Mirror, generation %d, published %s by %s\n", inv.Generation, timeText(inv.Time), inv.Tool)
 	for _, s := range inv.Sets {
@@ -313,6 +313,12 @@ func writeText(out io.Writer, inv *inventory) error {
 	}
 	for _, a := range inv.Ambiguous {
 		fmt.Fprintf(b, "\nimage name %s not made: ambiguous between %s\n", a.Alias, strings.Join(a.Images, ", "))
+	}
+	for i, host := range names.Hosts() {
+		if i == 0 {
+			fmt.Fprint(b, "\nanswers for these public names where the web server is told to, by hosts.json\n")
+		}
+		fmt.Fprintf(b, "  %s\n", host)
 	}
 	return b.Flush()
 }

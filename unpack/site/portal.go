@@ -19,11 +19,19 @@ var portalTemplate string
 // more are reached through their folder.
 const maxPortalClients = 200
 
+// maxPortalNames bounds the public names that the portal lists; hosts.json has all.
+const maxPortalNames = 500
+
 type portalData struct {
 	*inventory
 	Clients     []portalClients
 	ClientsDir  string
 	MoreClients bool
+	// Public are the names that the mirror can answer for, MorePublic how many more there are.
+	Public     []string
+	MorePublic int
+	Unanswered []Unanswered
+	HostsPath  string
 }
 
 // portalClients are the client files of one folder.
@@ -35,7 +43,11 @@ type portalClients struct {
 // portal writes /index.html: what is here and how to use it, for a person
 // with a browser that may not load anything else.
 func (w *writer) portal(inv *inventory) error {
-	data := portalData{inventory: inv, ClientsDir: ClientsDir}
+	data := portalData{inventory: inv, ClientsDir: ClientsDir, Public: w.public.Hosts(), HostsPath: HostsPath}
+	data.Unanswered = w.public.Unanswered[:min(len(w.public.Unanswered), maxPortalNames)]
+	if more := len(data.Public) - maxPortalNames; more > 0 {
+		data.Public, data.MorePublic = data.Public[:maxPortalNames], more
+	}
 	for i, p := range w.clients {
 		if i == maxPortalClients {
 			data.MoreClients = true

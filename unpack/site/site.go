@@ -85,6 +85,10 @@ type Report struct {
 	Ambiguous []Ambiguous
 	// Dropped are names without a registry that the generation before had made.
 	Dropped []Dropped
+	// Public is what the mirror answers for, PublicChanged that the generation before
+	// answers for something else: web servers that have the names read them again.
+	Public        *PublicNames
+	PublicChanged bool
 }
 
 // Dropped is a name of an image without its registry that is not made any more, and the
@@ -127,9 +131,11 @@ func Write(dst *os.Root, in Input) (*Report, error) {
 	if w.public, err = MergePublic(in.Sets, in.Base); err != nil {
 		return nil, err
 	}
+	report.Public, report.PublicChanged = w.public, w.publicChanged()
 	steps := []func() error{
 		func() error { return w.inventory(inv) },
 		w.hosts,
+		w.hostClients,
 		w.private,
 		w.registry,
 		w.servers,

@@ -186,6 +186,11 @@ func (p *placer) generate(g, current *Generation, dir string) error {
 		return err
 	}
 	g.Ambiguous, g.Dropped = report.Ambiguous, report.Dropped
+	g.Unanswered = report.Public.Unanswered[:min(len(report.Public.Unanswered), maxUnanswered)]
+	g.PublicChanged = report.PublicChanged
+	if n := report.Public.LeftOut; n > 0 {
+		g.Notes = append(g.Notes, fmt.Sprintf("%d public addresses are beyond what one set may have, and are not answered for", n))
+	}
 	return durable.WriteFrom(p.b.root, generatedFile(g.Number), state.FileMode, func(out io.Writer) error {
 		return listGenerated(dst, out)
 	})

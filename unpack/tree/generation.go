@@ -39,9 +39,17 @@ type Generation struct {
 	Ambiguous []site.Ambiguous `json:"ambiguous,omitempty"`
 	// Dropped are image names without a registry that the generation before had.
 	Dropped []site.Dropped `json:"dropped,omitempty"`
+	// Unanswered are public names that the mirror does not answer for though it has the
+	// content, maxUnanswered of them at most. PublicChanged says that it answers for others
+	// than the generation before.
+	Unanswered    []site.Unanswered `json:"unanswered,omitempty"`
+	PublicChanged bool              `json:"publicChanged,omitempty"`
 	// Notes are what the operator has to know about how it was made.
 	Notes []string `json:"notes,omitempty"`
 }
+
+// maxUnanswered bounds what a generation's record has of public names; hosts.json has all.
+const maxUnanswered = 100
 
 // GenerationSet is the part of one set in a generation.
 type GenerationSet struct {

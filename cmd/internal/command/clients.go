@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path"
 	"strings"
@@ -18,13 +19,14 @@ import (
 func clientsCommand() *cli.Command {
 	return Leaf(&cli.Command{
 		Name: "clients", Usage: "print the client configuration for a kind or a client", ArgsUsage: "MIRROR",
-		UsageText: "gapbundle clients /srv/mirror --for apt\ngapbundle clients /srv/mirror --for containerd --base-url https://mirror.lan",
+		UsageText: "gapbundle clients /srv/mirror --for apt\ngapbundle clients /srv/mirror --for hosts --address 10.0.0.5\ngapbundle clients /srv/mirror --for containerd --base-url https://mirror.lan",
 		Description: `Prints what is published below /_gapbundle/clients/: all files of a kind
 (apt, oci), or those of one program where a kind has a folder for each (for
 images: containerd, docker, podman, k3s, crio).`,
 		Flags: []cli.Flag{
 			Needed("for", "`NAME` of a kind of repository, or of a client"),
 			Text("base-url", "`URL` at which clients reach the mirror, where it does not know that itself"),
+			Text("address", "`IP` address at which clients reach the mirror by public names; with --for hosts"),
 		},
 	}, printClients)
 }
@@ -52,7 +54,11 @@ func printClients(c *cli.Context, o *Output) error {
 		return err
 	}
 	var files []clientFile
-	unknownBase := false
+	unknownBase, unknownAddress := false, false
+	address, err := addressOf(c)
+	if err != nil {
+		return err
+	}
 	for _, dir := range dirs {
 		err = errors.Join(err, fs.WalkDir(current.FS(), dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
@@ -66,10 +72,15 @@ func printClients(c *cli.Context, o *Output) error {
 			if err := site.Substitute(&out, bytes.NewReader(content), c.String("base-url")); err != nil {
 				return err
 			}
+			text := out.String()
 			for _, word := range site.Words() {
-				unknownBase = unknownBase || bytes.Contains(out.Bytes(), []byte(word))
+				unknownBase = unknownBase || strings.Contains(text, word)
 			}
-			files = append(files, clientFile{path, out.String()})
+			if address.IsValid() {
+				text = site.FillAddress(text, address)
+			}
+			unknownAddress = unknownAddress || strings.Contains(text, site.AddressWord())
+			files = append(files, clientFile{path, text})
 			return nil
 		}))
 	}
@@ -79,12 +90,28 @@ func printClients(c *cli.Context, o *Output) error {
 	if unknownBase {
 		o.Log.Warn("the mirror does not know its address: " + site.Words()[0] + " and the like stand for it (--base-url URL, or gapbundle config MIRROR --base-url URL)")
 	}
+	if unknownAddress {
+		o.Log.Warn("the address for public names is not known: " + site.AddressWord() + " stands for it (--address IP)")
+	}
 	o.Show(map[string]any{"files": files}, func(w io.Writer) {
 		for _, f := range files {
 			fmt.Fprintf(w, "# /%s\n%s\n", f.Path, strings.TrimRight(f.Content, "\n"))
 		}
 	})
 	return nil
+}
+
+// addressOf is --address; not valid: it was not given.
+func addressOf(c *cli.Context) (netip.Addr, error) {
+	text := c.String("address")
+	if text == "" {
+		return netip.Addr{}, nil
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil || address.Zone() != "" {
+		return address, &UsageError{fmt.Sprintf("address %q: not an IP address", text), "as in --address 10.0.0.5"}
+	}
+	return address, nil
 }
 
 // clientDirs are the folders for name: a kind's, and those that kinds have

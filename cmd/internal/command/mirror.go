@@ -184,6 +184,7 @@ func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 		writeRepositories(w, set.Repositories)
 		writeReach(w, set, s.Dir)
 	}
+	writePublic(w, s.Public)
 	writeUnbounded(w, s.Unbounded, s.Dir)
 	for _, p := range s.Pending {
 		fmt.Fprintf(w, "\npending %s: %d of %d volumes placed, missing %s\n", p.Name, p.Placed, p.Volumes, strings.Join(p.Missing, ", "))

@@ -1,0 +1,100 @@
+package collect
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
+)
+
+// publicStep is how many addresses less are tried where they do not fit.
+const publicStep = 10
+
+// annotatePublic puts as many of the public addresses of a repository into annotations as
+// there is room for. The others are not answered for inside, which the plan says.
+func annotatePublic(annotations map[string]string, repo *sources.Repository) error {
+	all := slices.SortedFunc(slices.Values(repo.Public), bundle.Public.Compare)
+	all = slices.Compact(all)
+	room := min(len(all), bundle.MaxPublic)
+	var err error
+	for ; room >= 0; room -= publicStep {
+		if err = bundle.AnnotatePublic(annotations, all[:room]); !errors.Is(err, bundle.ErrTooManyPublic) {
+			break
+		}
+	}
+	if left := len(all) - room; err == nil && left > 0 {
+		repo.Notes = append(slices.Clip(repo.Notes), fmt.Sprintf("%d of %d public addresses are not recorded, and the mirror does not answer by them: make several sources of it", left, len(all)))
+		repo.Public = all[:room]
+	}
+	return err
+}
+
+// standing is a source that stands for a public address at a place of the mirror.
+type standing struct {
+	repository int
+	at         string
+}
+
+// notePublic notes public addresses that several sources stand for at different places. Inside
+// the gap such a name is answered by the place that alone says "public: true", or by none.
+func notePublic(repos []Planned) {
+	all := map[string][]standing{}
+	var order []string
+	for i, repo := range repos {
+		for _, p := range repo.Public {
+			address := p.Host + p.Path
+			if all[address] == nil {
+				order = append(order, address)
+			}
+			all[address] = append(all[address], standing{i, publicPlace(&repo, p)})
+		}
+	}
+	for _, address := range order {
+		noteAddress(repos, address, all[address])
+	}
+}
+
+// publicPlace is where a source has an address. Files with the same keys are one place.
+func publicPlace(repo *Planned, p bundle.Public) string {
+	if !p.Key {
+		return path.Join(repo.Mount, p.At)
+	}
+	for _, key := range repo.Keys {
+		if key.Path == p.At || sources.DearmoredPath(key.Path) == p.At {
+			return "keys/" + bundle.DigestOf(key.Armored).Hex() + path.Ext(p.At)
+		}
+	}
+	return path.Join("keys", p.At)
+}
+
+func noteAddress(repos []Planned, address string, all []standing) {
+	places := map[string]bool{}
+	first := map[string]bool{}
+	var names []string
+	for _, s := range all {
+		places[s.at] = true
+		if repos[s.repository].Annotations[bundle.PublicFirstKey] == "true" {
+			first[s.at] = true
+		}
+		if name := repos[s.repository].Name; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(places) < 2 {
+		return
+	}
+	answer := "the mirror does not answer by this public name; say public: true in one of them"
+	if len(first) == 1 {
+		answer = "the mirror answers by this public name with what says public: true"
+	}
+	note := fmt.Sprintf("%s: sources %s stand for it at different places: %s", address, strings.Join(names, ", "), answer)
+	for i := range repos {
+		if slices.Contains(names, repos[i].Name) {
+			repos[i].Notes = append(slices.Clip(repos[i].Notes), note)
+		}
+	}
+}
