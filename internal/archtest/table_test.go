@@ -269,6 +269,9 @@ func table() map[string]row {
 		// Tests, tools, examples.
 		"internal/archtest": {},
 		"internal/bench":    {},
+		"internal/release": {
+			imports: []string{"internal/pgpkeys", "sources/keys"}, tests: []string{"sources/apt", "sources/rpm"},
+		},
 		"sources/helm/helmtest": {
 			test: true,
 		},

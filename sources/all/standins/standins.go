@@ -27,7 +27,7 @@ func All() map[string][]journey.Example {
 		"kubespray":     kubespray.Examples(),
 		"oci":           oci.Examples(),
 		"pypi":          pypi.Examples(),
-		"rpm":           rpm.Examples(),
+		"rpm":           append(rpm.Examples(), own()),
 		"simplestreams": simplestreams.Examples(),
 	}
 }
