@@ -116,6 +116,8 @@ func TestNameServers(t *testing.T) {
 // lookUp asks until the server is up.
 func lookUp(t *testing.T, r *net.Resolver, name, want string) (got string) {
 	t.Helper()
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
 	for range 50 {
 		addresses, err := r.LookupHost(t.Context(), name+".")
 		if err == nil {
@@ -124,7 +126,7 @@ func lookUp(t *testing.T, r *net.Resolver, name, want string) (got string) {
 		if got = ""; want == "" {
 			return ""
 		}
-		time.Sleep(100 * time.Millisecond)
+		<-again.C
 	}
 	return got
 }
