@@ -31,6 +31,7 @@ type catalogWriter struct {
 	root   *os.Root
 	placer bundle.Placer
 	files  []bundle.CatalogFile
+	sums   []checksum // of files, for reading them back
 	file   *os.File
 	hash   hash.Hash
 	job    *frameJob // being filled
@@ -131,6 +132,7 @@ func (c *catalogWriter) writeOldest() error {
 		return err
 	}
 	_, _ = c.hash.Write(j.coded)
+	c.sums[len(c.sums)-1].add(j.coded)
 	f := &c.files[len(c.files)-1]
 	f.Frames = append(f.Frames, j.frame)
 	if f.Size += j.frame.Compressed; f.Size >= bundle.MaxFileSize {
@@ -153,7 +155,7 @@ func (c *catalogWriter) next() error {
 		return err
 	}
 	c.file, c.hash = f, bundle.NewHash()
-	c.files = append(c.files, bundle.CatalogFile{Name: name})
+	c.files, c.sums = append(c.files, bundle.CatalogFile{Name: name}), append(c.sums, 0)
 	return nil
 }
 
@@ -194,8 +196,17 @@ func (c *catalogWriter) close() {
 }
 
 // writeCatalog writes the catalogue files into root and fills in what m says of them.
-func (w *Writer) writeCatalog(ctx context.Context, root *os.Root, m *bundle.Manifest, volumes []*recordedVolume, lists []Lists) error {
+// It returns their checksums.
+func (w *Writer) writeCatalog(ctx context.Context, root *os.Root, m *bundle.Manifest, volumes []*recordedVolume, lists []Lists) ([]checksum, error) {
 	c := &catalogWriter{w: w, root: root}
+	if err := c.write(ctx, m, volumes, lists); err != nil {
+		return nil, err
+	}
+	m.Catalog = c.files
+	return c.sums, syncDir(root)
+}
+
+func (c *catalogWriter) write(ctx context.Context, m *bundle.Manifest, volumes []*recordedVolume, lists []Lists) error {
 	defer c.close()
 	table := func(to *bundle.ListWriter[bundle.Volume]) error {
 		for _, v := range volumes {
@@ -238,11 +249,7 @@ func (w *Writer) writeCatalog(ctx context.Context, root *os.Root, m *bundle.Mani
 	if err := c.addContents(ctx, m.Repositories, lists); err != nil {
 		return err
 	}
-	if err := c.finish(); err != nil {
-		return err
-	}
-	m.Catalog = c.files
-	return syncDir(root)
+	return c.finish()
 }
 
 func (c *catalogWriter) addContents(ctx context.Context, repos []bundle.Repository, lists []Lists) error {

@@ -64,10 +64,11 @@ func (w *Writer) Finish(ctx context.Context, m bundle.Manifest, lists []Lists, s
 	}
 	defer shelves.close()
 	last := shelves[len(shelves)-1]
-	if err := w.writeCatalog(ctx, last.root, &m, volumes, lists); err != nil {
+	checksums, err := w.writeCatalog(ctx, last.root, &m, volumes, lists)
+	if err != nil {
 		return nil, err
 	}
-	if err := w.copyCatalog(ctx, shelves, m.Catalog); err != nil {
+	if err := w.copyCatalog(ctx, shelves, m.Catalog, checksums); err != nil {
 		return nil, err
 	}
 	sums := w.sums(&m, volumes)
@@ -244,10 +245,10 @@ func (m *medium) removeStrays(root *os.Root) error {
 
 // copyCatalog copies the catalogue from the last shelf to the others, and
 // reads it back from all.
-func (w *Writer) copyCatalog(ctx context.Context, all shelves, files []bundle.CatalogFile) error {
+func (w *Writer) copyCatalog(ctx context.Context, all shelves, files []bundle.CatalogFile, checksums []checksum) error {
 	last := all[len(all)-1]
 	for _, s := range all {
-		for _, c := range files {
+		for i, c := range files {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -260,7 +261,7 @@ func (w *Writer) copyCatalog(ctx context.Context, all shelves, files []bundle.Ca
 				w.noteReadback(ReadbackNone)
 				continue
 			}
-			if err := w.readBack(s.medium, c.Name, c.Digest); err != nil {
+			if err := w.readBack(s.medium, c.Name, checksums[i]); err != nil {
 				return err
 			}
 		}

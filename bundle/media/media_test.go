@@ -104,7 +104,7 @@ func TestMediumTakenOut(t *testing.T) {
 		if _, err := j.write(w); err != nil {
 			t.Fatal(err)
 		}
-		w.waitReads()
+		w.waitEnding()
 		if err := os.Rename(first, drawer); err != nil {
 			t.Fatal(err)
 		}

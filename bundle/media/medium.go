@@ -143,7 +143,7 @@ func (w *Writer) place(ctx context.Context, number int, need int64, soft bool) (
 		if w.o.NextMedium == nil {
 			return nil, fmt.Errorf("volume %d: needs %d bytes, at most %d are free on %s: %w", number, need, max(0, most), w.targets(), bundle.ErrIncomplete)
 		}
-		w.waitReads() // what the person may take out has been read back
+		w.waitEnding() // what the person may take out is durable and was read back
 		dir, err := w.o.NextMedium(ctx, need+catalogReserve(w.o.VolumeSize))
 		if err != nil {
 			return nil, err

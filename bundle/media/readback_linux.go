@@ -68,6 +68,18 @@ func resident(f *os.File, size int64) bool {
 	return false
 }
 
+// beginWriteback has the system write out what is cached of f, and waits for nothing.
+// A file system that cannot is left to its own pace; what fails is reported by fsync.
+func beginWriteback(f *os.File) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = conn.Control(func(fd uintptr) {
+		_ = unix.SyncFileRange(int(fd), 0, 0, unix.SYNC_FILE_RANGE_WRITE)
+	})
+}
+
 // coldFile frees the part of the cache that reading took, for those who need it.
 type coldFile struct{ *os.File }
 

@@ -13,11 +13,12 @@ import (
 )
 
 // The record of a run is what lets an interrupted export go on: on the
-// exporter's own disk, append-only, one JSON object a line. It says what is
-// on the media, in the order in which it is there, and is believed up to its
-// last sync line, which is written when everything above it is durable on the
-// medium. Even that much is read again before it is gone on from. The tables
-// of the catalogue are made from it, so no table is ever held in memory.
+// exporter's own disk, append-only, one JSON object a line. It says what was
+// written to the media, in the order in which it was. It is believed up to the
+// last sync line before the first frame that is not on the medium: every frame
+// is read again before it is gone on from, so nothing has to be durable when a
+// line is added. The tables of the catalogue are made from it, so no table is
+// ever held in memory.
 
 // recordLine has exactly one of its fields.
 type recordLine struct {
@@ -60,8 +61,8 @@ type recordEnd struct {
 	Digest bundle.Digest `json:"digest"`
 }
 
-// recordSync says that all above it is durable. In the middle of a large blob
-// it has what is needed to go on in there.
+// recordSync is a place that can be gone on from, if everything above it is on the
+// media. In the middle of a large blob it has what is needed to go on in there.
 type recordSync struct {
 	Part *blobPart `json:"part,omitempty"`
 	Mark *snapshot `json:"mark,omitempty"` // where the blob began
@@ -74,7 +75,9 @@ type snapshot struct {
 	Size   int64  `json:"size"`   // of the volume's file
 	Raw    int64  `json:"raw"`
 	Hash   []byte `json:"hash,omitempty"` // state of the hash of the volume's file; nil: to be computed
-	Ended  bool   `json:"-"`              // after the end of the volume
+	// Sum is that of the volume's file; nil in records of before.
+	Sum   *checksum `json:"crc32c,omitempty"`
+	Ended bool      `json:"-"` // after the end of the volume
 }
 
 // blobPart is a large blob of which a part is on the medium.

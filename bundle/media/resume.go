@@ -98,7 +98,8 @@ func (c *checker) check(l recordLine, behind int64) error {
 		if err != nil {
 			return fmt.Errorf("state of a hash: %w: %w", bundle.ErrUsage, err)
 		}
-		c.good = snapshot{Record: behind, Volume: last.number, Size: last.size, Raw: last.raw, Hash: state, Ended: c.file == nil}
+		sum := last.sum
+		c.good = snapshot{Record: behind, Volume: last.number, Size: last.size, Raw: last.raw, Hash: state, Sum: &sum, Ended: c.file == nil}
 	}
 	return nil
 }
@@ -146,8 +147,7 @@ func (c *checker) readFrame(f *bundle.Frame) error {
 	if bundle.DigestOf(b) != f.Digest {
 		return errRecordEnds
 	}
-	_, _ = v.hash.Write(b)
-	v.size, v.raw = v.size+f.Compressed, v.raw+f.Raw
+	v.take(b, f.Raw)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func written(t testing.TB) (j *job, finished string) {
 	t.Helper()
 	j = mixed(t)
 	w := j.writer()
-	w.syncEvery = 1
+	w.noteEvery = 1
 	if _, err := j.write(w); err != nil {
 		t.Fatal(err)
 	}
@@ -90,9 +91,10 @@ func written(t testing.TB) (j *job, finished string) {
 	return j, done.finish(w).Dirs[0]
 }
 
-// A crash leaves a prefix of each record and, of the volumes, at least what the
-// record's last sync line stands for, and possibly more or garbage behind it.
-// Wherever it happens, the same export gives the same bytes.
+// A crash leaves a prefix of each record and, of the volumes, more or less than the
+// record's last sync line stands for: garbage after the end, or after a power cut an
+// end that is missing or reads as zeros. Wherever it happens, the same export gives the
+// same bytes.
 func TestResumeAnywhere(t *testing.T) {
 	j, finished := written(t)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -104,7 +106,7 @@ func TestResumeAnywhere(t *testing.T) {
 		c := j.clone(t)
 		cut := c.crash(r)
 		w := c.writer()
-		w.syncEvery = 1
+		w.noteEvery = 1
 		done, err := c.write(w)
 		if err != nil {
 			t.Fatalf("%s: %v", cut, err)
@@ -153,7 +155,16 @@ func (j *job) crash(r *rand.Rand) string {
 			j.t.Fatal(err)
 		}
 	}
+	if r.IntN(2) == 0 { // as records of before are; the places in it stay
+		record = bytes.ReplaceAll(record[:size], []byte(`"crc32c":`), []byte(`"before":`))
+		if err := os.WriteFile(name, record, 0o600); err != nil {
+			j.t.Fatal(err)
+		}
+	}
 	volumes, _ := filepath.Glob(filepath.Join(j.targets[0], "*", "volume-*"))
+	if r.IntN(2) == 0 {
+		powerCut(j.t, volumes[r.IntN(len(volumes))], r)
+	}
 	for _, v := range volumes[len(volumes)-r.IntN(2):] {
 		f, err := os.OpenFile(v, os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
@@ -163,6 +174,22 @@ func (j *job) crash(r *rand.Rand) string {
 		f.Close()
 	}
 	return fmt.Sprintf("%s cut at %d of %d", filepath.Base(name), size, len(record))
+}
+
+// powerCut takes the end of a volume away, or all of it, or leaves zeros in its place.
+func powerCut(t testing.TB, path string, r *rand.Rand) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = os.Truncate(path, r.Int64N(info.Size()+1))
+	if err == nil && r.IntN(2) == 0 {
+		err = os.Truncate(path, info.Size())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // What was recorded and is no longer on the medium, or no longer the same, is
@@ -226,13 +253,13 @@ func TestResumeWithOtherItems(t *testing.T) {
 		}
 		j.tail[12].data = j.tail[3].data
 		w := j.writer()
-		w.syncEvery = 1
+		w.noteEvery = 1
 		if _, err := j.write(w); err != nil {
 			t.Fatal(err)
 		}
 		j.tail = append(append(j.tail[:at:at], testItem{key: "new", data: content(99, 700_005)}), j.tail[at+1:]...)
 		w = j.writer()
-		w.syncEvery = 1
+		w.noteEvery = 1
 		if done, err := j.write(w); err != nil || done != at {
 			t.Fatalf("other item at %d: %d done, %v", at, done, err)
 		}
@@ -277,7 +304,7 @@ func TestInterruptedHistories(t *testing.T) {
 		want := one.finish(w).Dirs[0]
 		for tries := 0; ; tries++ {
 			w = many.writer()
-			w.syncEvery = 1 + r.Int64N(2)*1_000_000
+			w.noteEvery = 1 + r.Int64N(2)*1_000_000
 			left := 1 + r.IntN(25)
 			err := many.writeUntil(w, &left, r)
 			if err == nil {
@@ -338,7 +365,7 @@ func TestLargeBlobGoesOnAndIsWrong(t *testing.T) {
 	j := newJob(t, 100<<20)
 	j.tail = []testItem{{key: "a", data: content(1, 1000)}, {key: "large", data: content(2, bundle.SplitBlob+12345), known: true}}
 	w := j.writer()
-	w.syncEvery = 1
+	w.noteEvery = 1
 	src := &breaking{data: slices.Clone(j.tail[1].data), validator: "v", breakAt: 41 << 20}
 	it := j.tail[1].item()
 	it.Open = src.open
@@ -376,7 +403,7 @@ func TestLargeBlobGoesOn(t *testing.T) {
 			j := newJob(t, 100<<20)
 			j.tail = []testItem{{key: "a", data: content(1, 1000)}, {key: "large", data: content(2, bundle.SplitBlob+12345)}, {key: "z", data: content(3, 99)}}
 			w := j.writer()
-			w.syncEvery = 1
+			w.noteEvery = 1
 			src := &breaking{data: j.tail[1].data, validator: validator, breakAt: 41 << 20}
 			ctx := context.Background()
 			rw, err := w.Run(ctx, Run{First: 1})

@@ -385,7 +385,9 @@ func TestReadBackFindsWhatChanged(t *testing.T) {
 	if err := writeSmall(root, "f", data); err != nil {
 		t.Fatal(err)
 	}
-	method, err := readBack(root, "f", bundle.DigestOf(data))
+	var sum checksum
+	sum.add(data)
+	method, err := readBack(root, "f", sum)
 	if err != nil || method == "" {
 		t.Fatal(method, err)
 	}
@@ -393,7 +395,7 @@ func TestReadBackFindsWhatChanged(t *testing.T) {
 	if err := flipBit(filepath.Join(dir, "f"), int64(len(data))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readBack(root, "f", bundle.DigestOf(data)); !errors.Is(err, bundle.ErrCorrupt) || !strings.Contains(err.Error(), dir) {
+	if _, err := readBack(root, "f", sum); !errors.Is(err, bundle.ErrCorrupt) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("changed: %v", err)
 	}
 }

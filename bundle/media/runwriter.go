@@ -340,7 +340,7 @@ func (rw *RunWriter) leave(part *blobPart) error {
 		}
 	}
 	rw.job.raw = append(rw.job.raw, make([]byte, bundle.TarTrailer)...)
-	if err := rw.flush(false, nil); err != nil { // end makes it durable
+	if err := rw.flush(false, nil); err != nil { // end notes it
 		return err
 	}
 	rw.volume, rw.raw = 0, 0
@@ -383,7 +383,11 @@ func (rw *RunWriter) Close(ctx context.Context) error {
 		}
 	default:
 	}
-	err = errors.Join(err, rw.tape.waitReads())
+	for _, ended := range rw.tape.endErrors() { // stop has waited for all of them
+		if err == nil || !errors.Is(err, ended) {
+			err = errors.Join(err, ended)
+		}
+	}
 	rw.complete = complete && err == nil
 	rw.job, rw.small, rw.written, rw.large = nil, nil, nil, nil
 	return err
@@ -420,5 +424,5 @@ func (rw *RunWriter) finish() error {
 	} else if err := rw.leave(nil); err != nil {
 		return err
 	}
-	return rw.do(func() error { return rw.tape.sync(nil) })
+	return rw.do(func() error { return rw.tape.finish() })
 }

@@ -9,7 +9,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gapbundle/gapbundle/bundle"
 )
@@ -19,17 +21,19 @@ import (
 // the blobs after those read. All that it holds belongs to the one goroutine
 // that executes steps; others reach it by handing over a step.
 type tape struct {
-	w        *Writer
-	ctx      context.Context
-	record   record
-	volume   *volumeFile // nil: none is open
-	begun    []*volumeFile
-	mark     snapshot // where the current large blob began
-	unsynced int64    // bytes of frames since the last sync line
+	w       *Writer
+	ctx     context.Context
+	record  record
+	volume  *volumeFile // nil: none is open
+	begun   []*volumeFile
+	mark    snapshot // where the current large blob began
+	unnoted int64    // bytes of frames since the last sync line
 
-	reads    sync.WaitGroup // of this run's volumes
-	readMu   sync.Mutex
-	readErrs []error
+	ending  sync.WaitGroup // volumes that are made durable and read back
+	pushing atomic.Bool    // the medium is told to begin writing what it has
+	durable chan struct{}  // closed when the volume that was finished last is; nil: none was
+	endMu   sync.Mutex
+	endErrs []error
 
 	steps  chan step
 	ended  chan struct{}
@@ -42,7 +46,7 @@ type step struct {
 	do    func() error
 	frame *frameJob // nil: lines only
 	lines []byte    // record lines of the items that end in the frame
-	whole bool      // no blob is cut by the frame's end: a sync may follow it
+	whole bool      // no blob is cut by the frame's end: a sync line may follow it
 	part  *blobPart // one is, and can be gone on with
 }
 
@@ -60,13 +64,16 @@ type volumeFile struct {
 	medium    *medium
 	file      *os.File
 	hash      hash.Hash
+	sum       checksum // of the file, for reading it back
 	size, raw int64
 	promised  int64 // what is left of Writer.place's reservation
 }
 
-// syncEvery is how much may have to be written again after a crash, against
-// how often a medium is made to write out what it has.
-const syncEvery = 32 << 20 // bytes
+// noteEvery is how much may have to be written again after the program was killed.
+// After a power cut it is what the system had not written yet: nothing is waited for
+// while a volume is written, and only one finished volume of a run may not be durable
+// yet, so it is less than two volumes of each run.
+const noteEvery = 32 << 20 // bytes
 
 func newTape(ctx context.Context, w *Writer, f *os.File) *tape {
 	const ahead = 8 // steps; frames among them are bounded by their own number
@@ -108,10 +115,11 @@ func (t *tape) execute(s step) error {
 			return err
 		}
 	}
-	if t.unsynced < t.w.syncEvery || !s.whole && s.part == nil {
+	if t.unnoted < t.w.noteEvery || !s.whole && s.part == nil {
 		return nil
 	}
-	return t.sync(s.part)
+	t.push()
+	return t.note(s.part)
 }
 
 func (t *tape) write(j *frameJob) error {
@@ -119,22 +127,38 @@ func (t *tape) write(j *frameJob) error {
 	if _, err := v.file.Write(j.coded); err != nil {
 		return err
 	}
-	_, _ = v.hash.Write(j.coded)
-	v.size, v.raw = v.size+j.frame.Compressed, v.raw+j.frame.Raw
-	t.unsynced += j.frame.Compressed
+	v.take(j.coded, j.frame.Raw)
+	t.unnoted += j.frame.Compressed
 	released := min(v.promised, j.frame.Compressed)
 	v.promised -= released
 	t.w.written(v.medium, released)
 	return t.record.add(recordLine{Frame: &j.frame})
 }
 
-// sync makes the volume durable, then notes that in the record.
-func (t *tape) sync(part *blobPart) error {
-	if t.volume != nil {
-		if err := t.volume.file.Sync(); err != nil {
-			return err
-		}
+// take counts and sums bytes that were written, or read again.
+func (v *volumeFile) take(coded []byte, raw int64) {
+	_, _ = v.hash.Write(coded)
+	v.sum.add(coded)
+	v.size, v.raw = v.size+int64(len(coded)), v.raw+raw
+}
+
+// push has the system begin to write out what the medium was given, so that little is
+// left to be waited for at the volume's end. Nothing is waited for here, and an error
+// is one of the end too.
+func (t *tape) push() {
+	if t.volume == nil || !t.pushing.CompareAndSwap(false, true) {
+		return
 	}
+	file := t.volume.file
+	t.ending.Go(func() {
+		defer t.pushing.Store(false)
+		beginWriteback(file)
+	})
+}
+
+// note adds a sync line to the record: an export that goes on believes the record up to
+// there, once it has read every frame of it from the medium again.
+func (t *tape) note(part *blobPart) error {
 	line := recordSync{Part: part}
 	if part != nil {
 		line.Mark = &t.mark
@@ -142,14 +166,17 @@ func (t *tape) sync(part *blobPart) error {
 	if err := t.record.add(recordLine{Sync: &line}); err != nil {
 		return err
 	}
-	t.unsynced = 0
-	return t.record.sync()
+	t.unnoted = 0
+	return t.record.flush()
 }
 
 // begin opens volume number, which takes at most need bytes.
 func (t *tape) begin(number int, need int64, soft bool) error {
 	if n := len(t.begun); n > 0 && t.begun[n-1].number >= number {
 		return fmt.Errorf("volume %d: begun after volume %d: %w", number, t.begun[n-1].number, bundle.ErrUsage)
+	}
+	if err := errors.Join(t.endErrors()...); err != nil { // nothing more will be durable there
+		return err
 	}
 	m, err := t.w.place(t.ctx, number, need, soft)
 	if err != nil {
@@ -175,58 +202,82 @@ func (t *tape) begin(number int, need int64, soft bool) error {
 }
 
 // end finishes the current volume, whose last frame is written, and has it
-// read back while the next one is written.
+// made durable and read back while the next one is written.
 func (t *tape) end(part *blobPart) error {
 	v := t.volume
 	digest := bundle.SumOf(v.hash)
 	if err := t.record.add(recordLine{End: &recordEnd{Size: v.size, Raw: v.raw, Digest: digest}}); err != nil {
 		return err
 	}
-	if err := t.sync(part); err != nil {
-		return err
-	}
-	if err := t.close(v); err != nil {
+	if err := t.note(part); err != nil {
 		return err
 	}
 	t.volume = nil
+	file := t.release(v)
 	if v.size >= bundle.MaxFileSize {
-		return fmt.Errorf("%s: %d bytes, compressed worse than foreseen: %w", bundle.VolumeName(v.number), v.size, bundle.ErrMalformed)
+		return errors.Join(fmt.Errorf("%s: %d bytes, compressed worse than foreseen: %w", bundle.VolumeName(v.number), v.size, bundle.ErrMalformed), file.Close())
 	}
-	t.readBackLater(v.medium, bundle.VolumeName(v.number), digest)
+	if t.durable != nil {
+		<-t.durable
+	}
+	durable := make(chan struct{})
+	t.durable = durable
+	t.w.countEnding(1)
+	t.ending.Go(func() {
+		defer t.w.countEnding(-1)
+		err := t.settle(file)
+		close(durable)
+		if err == nil {
+			err = t.readBack(v)
+		}
+		if err != nil {
+			t.endMu.Lock()
+			defer t.endMu.Unlock()
+			t.endErrs = append(t.endErrs, err)
+		}
+	})
 	return nil
 }
 
-// readBackLater reads a finished volume back in the background.
-func (t *tape) readBackLater(m *medium, name string, want bundle.Digest) {
+// settle makes a finished volume durable, then the record up to its end.
+func (t *tape) settle(file *os.File) error {
+	if err := errors.Join(file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return t.record.file.Sync()
+}
+
+func (t *tape) readBack(v *volumeFile) error {
 	if t.w.o.NoReadback {
 		t.w.noteReadback(ReadbackNone)
-		return
+		return nil
 	}
-	t.w.countReads(1)
-	t.reads.Go(func() {
-		defer t.w.countReads(-1)
-		if err := t.w.readBack(m, name, want); err != nil {
-			t.readMu.Lock()
-			defer t.readMu.Unlock()
-			t.readErrs = append(t.readErrs, err)
-		}
-	})
+	return t.w.readBack(v.medium, bundle.VolumeName(v.number), v.sum)
 }
 
-// waitReads returns what was wrong with the volumes that were read back.
-func (t *tape) waitReads() error {
-	t.reads.Wait()
-	t.readMu.Lock()
-	defer t.readMu.Unlock()
-	return errors.Join(t.readErrs...)
+// endErrors returns what is wrong with finished volumes so far.
+func (t *tape) endErrors() []error {
+	t.endMu.Lock()
+	defer t.endMu.Unlock()
+	return slices.Clone(t.endErrs)
 }
 
-func (t *tape) close(v *volumeFile) error {
+// finish makes the record durable, after all volumes that it names.
+func (t *tape) finish() error {
+	t.ending.Wait()
+	if err := t.note(nil); err != nil {
+		return err
+	}
+	return t.record.file.Sync()
+}
+
+// release takes the open file from a volume, and its promise from the medium.
+func (t *tape) release(v *volumeFile) *os.File {
 	t.w.written(v.medium, v.promised)
 	v.promised = 0
 	f := v.file
 	v.file = nil
-	return f.Close()
+	return f
 }
 
 // snapshot is the present place: in an open volume, or before the first.
@@ -234,11 +285,12 @@ func (t *tape) snapshot() (snapshot, error) {
 	if t.volume == nil {
 		return snapshot{Record: t.record.size}, nil
 	}
+	sum := t.volume.sum
 	state, err := t.volume.hash.(encoding.BinaryMarshaler).MarshalBinary()
 	if err != nil {
 		return snapshot{}, fmt.Errorf("%s: state of its hash: %w: %w", bundle.VolumeName(t.volume.number), bundle.ErrUsage, err)
 	}
-	return snapshot{Record: t.record.size, Volume: t.volume.number, Size: t.volume.size, Raw: t.volume.raw, Hash: state}, nil
+	return snapshot{Record: t.record.size, Volume: t.volume.number, Size: t.volume.size, Raw: t.volume.raw, Hash: state, Sum: &sum}, nil
 }
 
 // setMark notes where a large blob begins.
@@ -249,7 +301,7 @@ func (t *tape) setMark() (err error) {
 
 // rewind goes back to s: what is after it is gone from media and record.
 func (t *tape) rewind(s snapshot) error {
-	t.reads.Wait()
+	t.ending.Wait()
 	var v *volumeFile
 	for len(t.begun) > 0 {
 		last := t.begun[len(t.begun)-1]
@@ -258,7 +310,7 @@ func (t *tape) rewind(s snapshot) error {
 			break
 		}
 		if last.file != nil {
-			if err := t.close(last); err != nil {
+			if err := t.release(last).Close(); err != nil {
 				return err
 			}
 		}
@@ -277,7 +329,7 @@ func (t *tape) rewind(s snapshot) error {
 	if err := t.record.truncate(s.Record); err != nil {
 		return err
 	}
-	t.unsynced = 0
+	t.unnoted = 0
 	return t.record.sync()
 }
 
@@ -300,26 +352,28 @@ func (t *tape) reopen(v *volumeFile, s snapshot) (err error) {
 	if err := v.file.Sync(); err != nil {
 		return err
 	}
-	v.hash, v.size, v.raw = bundle.NewHash(), s.Size, s.Raw
-	if s.Hash != nil {
+	v.hash, v.sum, v.size, v.raw = bundle.NewHash(), 0, s.Size, s.Raw
+	if s.Hash != nil && s.Sum != nil {
+		v.sum = *s.Sum
 		if err := v.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(s.Hash); err != nil {
 			return fmt.Errorf("%s: state of its hash: %w: %w", bundle.VolumeName(v.number), bundle.ErrMalformed, err)
 		}
-	} else if err := copyToHash(v.hash, io.NewSectionReader(v.file, 0, s.Size)); err != nil {
+	} else if err := copyPieces(io.MultiWriter(v.hash, &v.sum), io.NewSectionReader(v.file, 0, s.Size)); err != nil {
 		return err
 	}
 	_, err = v.file.Seek(s.Size, io.SeekStart)
 	return err
 }
 
-// stop ends the goroutine, makes durable what can be gone on from, and
-// closes what is open.
+// stop ends the goroutine, waits for the volumes that it finished, and closes what is
+// open.
 func (t *tape) stop() error {
 	close(t.steps)
 	<-t.ended
+	t.ending.Wait()
 	var errs []error
 	if t.volume != nil && t.volume.file != nil {
-		errs = append(errs, t.close(t.volume))
+		errs = append(errs, t.release(t.volume).Close())
 	}
 	errs = append(errs, t.record.flush(), t.record.file.Close())
 	if err := errors.Join(errs...); err != nil && !errors.Is(err, fs.ErrClosed) {

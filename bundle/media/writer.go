@@ -25,6 +25,9 @@ type WriterOptions struct {
 	// Jobs is how many frames are compressed at once; 0: GOMAXPROCS. The
 	// bytes written do not depend on it.
 	Jobs int
+	// Compression is how hard frames are compressed. Frames that are on the media
+	// already, of an interrupted export, stay as they are.
+	Compression Compression
 	// Records is a directory on the exporter's own disk for what an
 	// interrupted export goes on from. It is the caller's to empty, once it
 	// has noted durably that the bundle is finished.
@@ -59,14 +62,14 @@ type Writer struct {
 	placing    sync.Mutex     // one volume at a time looks for its medium
 	noting     sync.Mutex     // and one at a time writes the note there
 	reading    chan struct{}  // one file at a time is read back
-	syncEvery  int64          // bytes
+	noteEvery  int64          // bytes
 	freeSpace  func(dir string) (int64, error)
 
 	mu       sync.Mutex // guards what follows
 	media    []*medium
 	runs     []*RunWriter
 	readback string // the weakest so far
-	reads    int    // files being read back, or waiting for it
+	ending   int    // volumes that are not yet durable and read back
 	idle     *sync.Cond
 }
 
@@ -90,10 +93,10 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	if o.Progress == nil {
 		o.Progress = bundle.NoProgress
 	}
-	w := &Writer{o: o, name: bundle.DirName(o.Set, o.Sequence), reading: make(chan struct{}, 1), syncEvery: syncEvery, freeSpace: freeSpace}
+	w := &Writer{o: o, name: bundle.DirName(o.Set, o.Sequence), reading: make(chan struct{}, 1), noteEvery: noteEvery, freeSpace: freeSpace}
 	w.partial = w.name + bundle.PartialSuffix
 	w.idle = sync.NewCond(&w.mu)
-	if w.compressor, err = newCompressor(o.Jobs); err != nil {
+	if w.compressor, err = newCompressor(o.Jobs, o.Compression); err != nil {
 		return nil, err
 	}
 	// One frame each for the compressors, one being written, one being handed over.
@@ -136,7 +139,7 @@ func (w *Writer) Run(ctx context.Context, r Run) (*RunWriter, error) {
 
 // readBack reads a durable file back, one at a time: two at once would only
 // make a medium seek.
-func (w *Writer) readBack(m *medium, name string, want bundle.Digest) error {
+func (w *Writer) readBack(m *medium, name string, want checksum) error {
 	w.reading <- struct{}{}
 	defer func() { <-w.reading }()
 	root, err := m.open(w.partial)
@@ -159,17 +162,17 @@ func (w *Writer) noteReadback(method string) {
 	w.mu.Unlock()
 }
 
-func (w *Writer) countReads(n int) {
+func (w *Writer) countEnding(n int) {
 	w.mu.Lock()
-	w.reads += n
+	w.ending += n
 	w.mu.Unlock()
 	w.idle.Broadcast()
 }
 
-// waitReads waits until no file is being read back.
-func (w *Writer) waitReads() {
+// waitEnding waits until all finished volumes are durable and read back.
+func (w *Writer) waitEnding() {
 	w.mu.Lock()
-	for w.reads > 0 {
+	for w.ending > 0 {
 		w.idle.Wait()
 	}
 	w.mu.Unlock()
@@ -210,7 +213,7 @@ func writeSmall(root *os.Root, name string, data []byte) (err error) {
 
 // Abort removes what was written and the records. All runs have to be closed.
 func (w *Writer) Abort() error {
-	w.waitReads()
+	w.waitEnding()
 	var errs []error
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -235,7 +238,7 @@ func (w *Writer) Abort() error {
 // stays, so that the same export can go on later. Needed where neither Finish
 // nor Abort was called; all runs have to be closed.
 func (w *Writer) Close() error {
-	w.waitReads()
+	w.waitEnding()
 	return nil
 }
 

@@ -35,6 +35,7 @@ func exportFlags() []cli.Flag {
 		command.Toggle("update-lock", "accept content that differs from gapbundle.lock, and say what changed"),
 		command.List("allow-shrink", "export this `SOURCE` although it lost more than 40 % of its files (recorded in the bundle)"),
 		command.List("allow-older", "export this `SOURCE` although upstream shows an older state than before (recorded in the bundle)"),
+		compressFlag(),
 		command.Toggle("no-readback", "do not read media back past the page cache (recorded in the bundle)"),
 		command.ChangesFlag(), stateFlag(), passphraseFlag(), sitePassphraseFlag(), command.JobsFlag(), command.RetryLockFlag(),
 	}...)
@@ -75,6 +76,7 @@ func exportOptions(c *cli.Context, o *command.Output) export.Options {
 		VolumeSize: int64(*command.ValueOf[*byteSize](c, "volume-size")), Destination: c.String("destination"), Base: c.String("base"),
 		Repair: c.String("repair"), Full: c.Bool("full"), Only: c.StringSlice("only"), Hold: c.StringSlice("hold"), Expires: command.SpanOf(c, "expires"),
 		Adopt: c.String("adopt"), StateDir: c.String("state"), UpdateLock: c.Bool("update-lock"), AllowShrink: c.StringSlice("allow-shrink"), AllowOlder: c.StringSlice("allow-older"), NoReadback: c.Bool("no-readback"),
+		Compression: compressions[command.ValueOf[*command.Choice](c, "compress").Value()],
 		Changes: command.ChangesOf(c), Jobs: c.Int("jobs"), RetryLock: command.SpanOf(c, "retry-lock"), Now: judgingTime(), Log: o.Log, Kinds: all.Kinds(), Tool: command.ToolName(), Program: programPath(),
 		Passphrase:     passphraseOf(c, o, "passphrase-fd", keys.PassphraseEnv, false),
 		SitePassphrase: passphraseOf(c, o, "site-passphrase-fd", keys.SitePassphraseEnv, false),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/sources/config"
 	"github.com/urfave/cli/v2"
@@ -32,4 +33,13 @@ func (b *byteSize) Set(s string) error {
 	n, err := config.ParseSize(s)
 	*b = byteSize(n)
 	return err
+}
+
+// compressions are the levels of --compress by name.
+var compressions = map[string]media.Compression{
+	"fast": media.CompressionFast, "default": media.CompressionDefault, "best": media.CompressionBest,
+}
+
+func compressFlag() cli.Flag {
+	return command.Parsed("compress", "`LEVEL` of compression; the default level is chosen for each part by what is in it", command.NewChoice("default", "fast", "best"))
 }

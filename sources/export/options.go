@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/keys"
 )
@@ -60,6 +61,8 @@ type Options struct {
 	AllowOlder []string
 	// NoReadback leaves out reading the media back; recorded in the bundle.
 	NoReadback bool
+	// Compression is how hard volumes and catalogue are compressed.
+	Compression media.Compression
 	// Jobs is how many compressors run; 0: one for each processor.
 	Jobs int
 	// RetryLock is how long to wait for another export to end.

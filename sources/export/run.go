@@ -204,7 +204,7 @@ func (j *job) open() (*media.Writer, error) {
 	}
 	j.closers = append(j.closers, records.Close)
 	j.writer, err = media.NewWriter(media.WriterOptions{
-		Set: j.spec.Set, Sequence: j.created.Sequence, Targets: j.o.Targets, VolumeSize: j.o.VolumeSize, Jobs: j.o.Jobs,
+		Set: j.spec.Set, Sequence: j.created.Sequence, Targets: j.o.Targets, VolumeSize: j.o.VolumeSize, Jobs: j.o.Jobs, Compression: j.o.Compression,
 		Records: records, NoReadback: j.o.NoReadback, Progress: j.o.Progress, NextMedium: j.o.NextMedium, Absent: j.o.Absent,
 	})
 	return j.writer, err

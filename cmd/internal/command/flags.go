@@ -92,6 +92,14 @@ type Choice struct {
 	value string
 }
 
+// NewChoice is a choice with a default.
+func NewChoice(standard string, others ...string) *Choice {
+	return &Choice{Of: append([]string{standard}, others...), value: standard}
+}
+
+// Value is the word that was chosen.
+func (c *Choice) Value() string { return c.value }
+
 func (c *Choice) String() string { return c.value }
 
 func (c *Choice) candidates() []string { return c.Of }
