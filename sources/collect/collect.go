@@ -13,7 +13,6 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/media"
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
 )
 
@@ -307,7 +306,7 @@ func lastVolume(runs []media.Run) int {
 
 // everything collects everything that the plan names, and lists it.
 func (c *crew) everything(ctx context.Context, runs []media.Run, ls *listing) error {
-	ordered := make(chan *outcome, aheadItems*(openRuns+1))
+	ordered := make(chan []*outcome, openRuns+1)
 	listed := make(chan error, 1)
 	go func() { listed <- ls.follow(ctx, ordered) }()
 	err := c.dispatch(ctx, runs, ordered)
@@ -328,94 +327,6 @@ func firstCause(ctx context.Context, errs ...error) error {
 		}
 	}
 	return nil
-}
-
-// dispatch hands the artifacts out in plan order: each to the listing, and
-// what has to be fetched to its run or to the tail. It closes ordered.
-func (c *crew) dispatch(ctx context.Context, runs []media.Run, ordered chan<- *outcome) error {
-	defer close(ordered)
-	t := newTriage(c.o.Have)
-	var run chan *outcome
-	var left int64
-	defer func() {
-		if run != nil {
-			close(run)
-		}
-	}()
-	for p, err := range c.resolved.artifacts() {
-		if err != nil {
-			return err
-		}
-		u := c.outcome(p)
-		fate := t.decide(&u.file)
-		if err := send(ctx, ordered, u); err != nil {
-			return err
-		}
-		switch fate {
-		case fateKnown:
-			u.settle(c.known(ctx, u))
-		case fateTail:
-			err = c.toTail(ctx, u)
-		case fateSized:
-			if left == 0 {
-				if len(runs) == 0 {
-					return errPlanMoved
-				}
-				if run, err = c.start(ctx, runs[0]); err != nil {
-					return err
-				}
-				left, runs = runs[0].Count, runs[1:]
-			}
-			err = send(ctx, run, u)
-			if left--; left == 0 {
-				close(run)
-				run = nil
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if left > 0 || len(runs) > 0 {
-		return errPlanMoved
-	}
-	return nil
-}
-
-// errPlanMoved: two looks at the sources' metadata did not name the same artifacts.
-var errPlanMoved = &movedError{fmt.Errorf("sources: what there is to collect changed after it was planned: %w", fetch.ErrUpstream)}
-
-func send(ctx context.Context, to chan<- *outcome, u *outcome) error {
-	select {
-	case to <- u:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// start begins to fill a run, when fewer than openRuns are being filled.
-func (c *crew) start(ctx context.Context, run media.Run) (chan *outcome, error) {
-	if err := c.running.Acquire(ctx, 1); err != nil {
-		return nil, err
-	}
-	in := make(chan *outcome, aheadItems)
-	c.runs.Go(func() error {
-		defer c.running.Release(1)
-		return c.fill(ctx, run, in)
-	})
-	return in, nil
-}
-
-// toTail gives u to the open-ended run after all planned volumes. It does
-// not count as one of openRuns: the others may wait for it to make room.
-func (c *crew) toTail(ctx context.Context, u *outcome) error {
-	if c.tail == nil {
-		in := make(chan *outcome, aheadItems)
-		c.tail = in
-		c.runs.Go(func() error { return c.fill(ctx, media.Run{First: c.last + 1}, in) })
-	}
-	return send(ctx, c.tail, u)
 }
 
 // late collects what depends on what others turned out to be.

@@ -63,21 +63,23 @@ func (ls *listing) add(p Planned) int {
 }
 
 // follow lists outcomes as they settle, in the order they come.
-func (ls *listing) follow(ctx context.Context, ordered <-chan *outcome) error {
+func (ls *listing) follow(ctx context.Context, ordered <-chan []*outcome) error {
 	at := 0
-	for u := range ordered {
-		select {
-		case <-u.settled:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		for ; at < u.repository; at++ {
-			if err := ls.close(at); err != nil {
+	for batch := range ordered {
+		for _, u := range batch {
+			select {
+			case <-u.settled:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			for ; at < u.repository; at++ {
+				if err := ls.close(at); err != nil {
+					return err
+				}
+			}
+			if err := ls.list(u); err != nil {
 				return err
 			}
-		}
-		if err := ls.list(u); err != nil {
-			return err
 		}
 	}
 	if ctx.Err() != nil {

@@ -55,7 +55,12 @@ func newSite(t *testing.T) *site {
 	}
 	t.Cleanup(client.Close)
 	s := &site{t: t, dir: dir, base: base{}}
-	s.env = &sources.Env{Fetch: client, Base: s.base, Dir: dir, Now: now, Log: slog.New(slog.DiscardHandler)}
+	scratch, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = scratch.Close() }) // read by nobody any more
+	s.env = &sources.Env{Fetch: client, Base: s.base, Dir: dir, Scratch: scratch, Now: now, Log: slog.New(slog.DiscardHandler)}
 	s.lock(false)
 	return s
 }

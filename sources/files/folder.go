@@ -23,10 +23,13 @@ type folder struct {
 	pos       strictyaml.Pos
 	dir       string
 	allowKeys []string // paths in dir
+	walked    walked
+	near      near
 }
 
 func newFolder(spec sources.Spec, o options) (*folder, error) {
 	f := &folder{name: spec.Name, pos: o.Pos, dir: sources.Within(spec.Dir, o.Dir), allowKeys: o.AllowPrivateKeys}
+	f.near.dir = f.dir
 	if len(o.URLs) > 0 || o.List != "" || len(o.Checksums) > 0 || o.Keyring != "" {
 		return f, o.Pos.Errorf("source %s: dir: no urls, list, checksums or keyring next to it", spec.Name)
 	}
@@ -57,31 +60,13 @@ func (f *folder) plan(env *sources.Env) (sources.Repository, error) {
 	}, errors.Join(errs...)
 }
 
-// artifacts walks the folder. A file that the base recorded with the same
-// validator is not read again.
+// artifacts are the files of the folder as the first walk found them.
 func (f *folder) artifacts(env *sources.Env) iter.Seq2[sources.Artifact, error] {
 	return func(yield func(sources.Artifact, error) bool) {
-		root, err := os.OpenRoot(f.dir)
-		if err != nil {
-			yield(sources.Artifact{}, err)
-			return
-		}
-		defer root.Close()
-		base := env.Cursor(f.name)
-		defer base.Close()
 		names := folderNames{folder: f, yield: yield}
-		w := walk{root: root, found: func(name string, info fs.FileInfo) (bool, error) {
-			a := f.artifact(name, info)
-			recorded, ok, err := base.Lookup(a.File.Path)
-			if err != nil {
-				return false, err
-			}
-			if ok && recorded.Validator == a.Validator && recorded.File.Size == a.File.Size {
-				a.File.Digest = recorded.File.Digest
-			}
-			return names.add(a), nil
-		}}
-		more, err := w.directory(".", nil)
+		more, err := f.walked.each(env.Scratch, func(found func(seen) (bool, error)) (bool, error) {
+			return f.walk(env, found)
+		}, func(s seen) (bool, error) { return names.add(f.artifact(s)), nil })
 		if err != nil {
 			yield(sources.Artifact{}, err)
 		} else if more {
@@ -90,14 +75,38 @@ func (f *folder) artifacts(env *sources.Env) iter.Seq2[sources.Artifact, error] 
 	}
 }
 
-func (f *folder) artifact(name string, info fs.FileInfo) sources.Artifact {
-	p := f.name + "/" + name
+// walk walks the folder. A file that the base recorded with the same validator is not
+// read again.
+func (f *folder) walk(env *sources.Env, found func(seen) (bool, error)) (more bool, err error) {
+	root, err := os.OpenRoot(f.dir)
+	if err != nil {
+		return false, err
+	}
+	defer root.Close()
+	base := env.Cursor(f.name)
+	defer base.Close()
+	w := walk{root: root, found: func(name string, info fs.FileInfo) (bool, error) {
+		s := seen{name: name, size: info.Size(), validator: validatorOf(info)}
+		recorded, ok, err := base.Lookup(f.name + "/" + name)
+		if err != nil {
+			return false, err
+		}
+		if ok && recorded.Validator == s.validator && recorded.File.Size == s.size {
+			s.digest = recorded.File.Digest
+		}
+		return found(s)
+	}}
+	return w.directory(".", nil)
+}
+
+func (f *folder) artifact(s seen) sources.Artifact {
+	p, name := f.name+"/"+s.name, s.name
 	return sources.Artifact{
-		File:      bundle.File{Path: p, Size: info.Size()},
+		File:      bundle.File{Path: p, Size: s.size, Digest: s.digest},
 		Evidence:  bundle.Evidence{Path: p, Vouched: bundle.VouchedLocal, Reason: "dir"},
-		Validator: validatorOf(info),
+		Validator: s.validator,
 		Open: func(_ context.Context, at int64, validator string) (*bundle.Content, error) {
-			c, err := f.open(name, info, at, validator)
+			c, err := f.open(name, s.validator, at, validator)
 			if err != nil || c.At > 0 || slices.Contains(f.allowKeys, name) {
 				return c, err
 			}
@@ -108,25 +117,22 @@ func (f *folder) artifact(name string, info fs.FileInfo) sources.Artifact {
 
 // open opens the version of a file that the plan saw; another one is an error
 // of the environment, because a list was made of the planned ones.
-func (f *folder) open(name string, planned fs.FileInfo, at int64, validator string) (*bundle.Content, error) {
-	root, err := os.OpenRoot(f.dir)
+func (f *folder) open(name, planned string, at int64, validator string) (*bundle.Content, error) {
+	file, err := f.near.open(name)
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	file, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	u := &unchanging{File: file, name: path.Join(f.dir, name), validator: validatorOf(planned)}
+	u := &unchanging{File: file, name: path.Join(f.dir, name), validator: planned}
 	if err := u.check(); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	if validator != u.validator {
 		at = 0
 	}
-	if _, err := file.Seek(at, io.SeekStart); err != nil {
-		return nil, errors.Join(err, file.Close())
+	if at > 0 {
+		if _, err := file.Seek(at, io.SeekStart); err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
 	}
 	return &bundle.Content{Body: u, At: at, Validator: u.validator}, nil
 }
@@ -162,112 +168,6 @@ func (u *unchanging) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-// walk goes through a folder in the order of bundle.ComparePaths, which is
-// that of names within each directory. Links inside are followed; os.Root
-// keeps the rest out. It holds the names of the directories it is in, and
-// nothing else.
-type walk struct {
-	root  *os.Root
-	found func(name string, info fs.FileInfo) (more bool, err error)
-}
-
-// directory walks the directory name; above are those that it is in.
-func (w *walk) directory(name string, above []fs.FileInfo) (more bool, err error) {
-	d, err := w.root.Open(name)
-	if err != nil {
-		return false, w.refusedLink(name, err)
-	}
-	info, err := d.Stat()
-	if err == nil {
-		for _, a := range above {
-			if os.SameFile(a, info) {
-				err = fmt.Errorf("%s: a link to a folder that it is in: %w", name, bundle.ErrUsage)
-			}
-		}
-	}
-	var list names
-	if err == nil {
-		list, err = readNames(d)
-	}
-	if err := errors.Join(err, d.Close()); err != nil {
-		return false, err
-	}
-	above = append(above[:len(above):len(above)], info)
-	for i := range list.at {
-		if more, err := w.entry(path.Join(name, list.name(i)), above); !more || err != nil {
-			return more, err
-		}
-	}
-	return true, nil
-}
-
-func (w *walk) entry(name string, above []fs.FileInfo) (more bool, err error) {
-	if err := bundle.CheckPath(name); err != nil {
-		return false, fmt.Errorf("%w: %w", err, bundle.ErrUsage)
-	}
-	info, err := w.root.Stat(name)
-	switch {
-	case err != nil:
-		return false, w.refusedLink(name, err)
-	case info.IsDir():
-		return w.directory(name, above)
-	case !info.Mode().IsRegular():
-		return false, fmt.Errorf("%s: neither a file nor a folder (%s): %w", name, info.Mode().Type(), bundle.ErrUsage)
-	}
-	return w.found(name, info)
-}
-
-// refusedLink turns the error about a link that leads out of the folder, or
-// nowhere, into one about the request; all others stay the system's.
-func (w *walk) refusedLink(name string, err error) error {
-	info, lerr := w.root.Lstat(name)
-	if lerr != nil || info.Mode().Type() != fs.ModeSymlink {
-		return err
-	}
-	return fmt.Errorf("%s: a link has to lead to something inside the folder, by a relative path: %w: %w", name, bundle.ErrUsage, err)
-}
-
-// names are the sorted names of a directory, packed: a flat directory of a
-// million files costs 30 MB here, and 150 MB as fs.DirEntry values.
-type names struct {
-	text []byte
-	at   []span
-}
-
-type span struct {
-	start  uint32
-	length uint16
-}
-
-// maxNames bounds the names of one directory to what a span can address.
-const maxNames = 1<<32 - 1 // bytes
-
-func readNames(d *os.File) (names, error) {
-	var n names
-	for {
-		batch, err := d.Readdirnames(4096)
-		for _, name := range batch {
-			if len(n.text)+len(name) > maxNames {
-				return n, fmt.Errorf("%s: too many files in one folder: %w", d.Name(), bundle.ErrUsage)
-			}
-			n.at = append(n.at, span{uint32(len(n.text)), uint16(len(name))})
-			n.text = append(n.text, name...)
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return n, err
-		}
-	}
-	slices.SortFunc(n.at, func(a, b span) int { return slices.Compare(n.of(a), n.of(b)) })
-	return n, nil
-}
-
-func (n *names) of(s span) []byte { return n.text[s.start : s.start+uint32(s.length)] }
-
-func (n *names) name(i int) string { return string(n.of(n.at[i])) }
 
 // maxNamedFiles is how many files of a folder have names of their own. A larger folder
 // is one thing.

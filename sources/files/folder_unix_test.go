@@ -3,6 +3,8 @@
 package files
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -171,6 +173,64 @@ func TestFolderResume(t *testing.T) {
 		}
 		if err := c.Body.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// A folder is walked once for a plan: every later look has the same files, whatever
+// became of the folder, and one that changed is refused when it is read.
+func TestFolderIsWalkedOnce(t *testing.T) {
+	s := newSite(t)
+	deep := "d/" + strings.Repeat("x/", 2*openDirectories) + "end"
+	s.write(deep, "deep")
+	for _, name := range []string{"a", "b/c", "b/d"} {
+		s.write("d/"+name, name)
+	}
+	r, err := collect.Resolve(t.Context(), sources.Kinds{Kind()}, s.specs("- {name: h, dir: d}\n"), s.env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func() (all []sources.Artifact) {
+		for a, err := range r.Repositories[0].Artifacts() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, a)
+		}
+		return all
+	}
+	first := look()
+	s.write("d/b/new", "new")
+	s.write("d/b/c", "changed")
+	again := look()
+	if want := []string{"h/a", "h/b/c", "h/b/d", "h" + strings.TrimPrefix(deep, "d")}; !slices.Equal(paths(first), want) || !slices.Equal(paths(again), want) {
+		t.Errorf("want %v, got %v and then %v", want, paths(first), paths(again))
+	}
+	for i, a := range again {
+		if a.Validator != first[i].Validator || a.File.Size != first[i].File.Size || a.File.Digest != first[i].File.Digest {
+			t.Errorf("%s: %+v and then %+v", a.File.Path, first[i].File, a.File)
+		}
+		switch b, _, err := read(t, a); {
+		case a.File.Path == "h/b/c":
+			if !errors.Is(err, errChanged) {
+				t.Errorf("%s: want %v, got %v", a.File.Path, errChanged, err)
+			}
+		case err != nil || len(b) != int(a.File.Size):
+			t.Errorf("%s: %q, %v", a.File.Path, b, err)
+		}
+	}
+}
+
+// What is kept of a walk is cut off in the middle of a file only where the disk lost it.
+func TestSeen(t *testing.T) {
+	want := seen{name: "a/b", size: 1 << 40, validator: "1.2 3.4", digest: bundle.DigestOf([]byte("x"))}
+	line := want.append(nil)
+	for cut := range len(line) + 1 {
+		got, err := readSeen(bufio.NewReader(bytes.NewReader(line[:cut])))
+		switch {
+		case cut == 0 && err == io.EOF, cut == len(line) && err == nil && got == want, cut > 0 && cut < len(line) && errors.Is(err, io.ErrUnexpectedEOF):
+		default:
+			t.Errorf("%d of %d bytes: %+v, %v", cut, len(line), got, err)
 		}
 	}
 }

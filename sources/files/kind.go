@@ -115,6 +115,7 @@ func newSource(specs []sources.Spec) (sources.Source, error) {
 		s.names = append(s.names, spec.Name)
 		if o.Dir != "" {
 			f, err := newFolder(spec, o)
+			f.walked.file = fmt.Sprintf("walk-%d", len(s.folders))
 			s.folders, errs = append(s.folders, f), append(errs, err)
 			continue
 		}
