@@ -31,7 +31,7 @@ type compressor struct {
 // worker has what one compression needs. Encoders allocate when they are first used.
 type worker struct {
 	fast, thorough *zstd.Encoder // fast is nil where no frame chooses
-	coded          []byte // of samples
+	coded          []byte        // of samples
 }
 
 func newCompressor(jobs int, level Compression) (*compressor, error) {

@@ -77,7 +77,7 @@ func exportOptions(c *cli.Context, o *command.Output) export.Options {
 		Repair: c.String("repair"), Full: c.Bool("full"), Only: c.StringSlice("only"), Hold: c.StringSlice("hold"), Expires: command.SpanOf(c, "expires"),
 		Adopt: c.String("adopt"), StateDir: c.String("state"), UpdateLock: c.Bool("update-lock"), AllowShrink: c.StringSlice("allow-shrink"), AllowOlder: c.StringSlice("allow-older"), NoReadback: c.Bool("no-readback"),
 		Compression: compressions[command.ValueOf[*command.Choice](c, "compress").Value()],
-		Changes: command.ChangesOf(c), Jobs: c.Int("jobs"), RetryLock: command.SpanOf(c, "retry-lock"), Now: judgingTime(), Log: o.Log, Kinds: all.Kinds(), Tool: command.ToolName(), Program: programPath(),
+		Changes:     command.ChangesOf(c), Jobs: c.Int("jobs"), RetryLock: command.SpanOf(c, "retry-lock"), Now: judgingTime(), Log: o.Log, Kinds: all.Kinds(), Tool: command.ToolName(), Program: programPath(),
 		Passphrase:     passphraseOf(c, o, "passphrase-fd", keys.PassphraseEnv, false),
 		SitePassphrase: passphraseOf(c, o, "site-passphrase-fd", keys.SitePassphraseEnv, false),
 		Env:            os.Getenv,
