@@ -235,6 +235,10 @@ type Evidence struct {
 // spec let in that is refused otherwise.
 const AllowedKey = "allowed"
 
+// ClientIDsKey is the annotation of a repository with the names, separated by blanks, by
+// which client files may call it besides those that begin with its own.
+const ClientIDsKey = "client-ids"
+
 // KeptKey is the annotation, with KeptValue, of an evidence line whose file the
 // exporter keeps between exports: what an adopted bundle gives back to it.
 const (

@@ -23,10 +23,11 @@ const (
 	maxClientBytes = 64 << 20 // of all client files of a set together
 )
 
-// Endings of the two forms of client files that are read. They are told apart by their
-// endings and by no kind, as apt and dnf do.
+// Endings of the forms of client files that are read. They are told apart by their endings
+// and by no kind, as apt and dnf do.
 const (
 	sourcesEnding = ".sources" // deb822: sources.list(5)
+	listEnding    = ".list"    // one-line entries: sources.list(5)
 	repoEnding    = ".repo"    // dnf.conf(5)
 )
 
@@ -57,8 +58,8 @@ func (s *Survey) noteClientFile(f bundle.File, relative string) {
 	case !deeper || !c.kinds[kind]:
 		s.refuse(clientFile, f.Path, "want the folder of a kind that a source of the set has, found %q", kind)
 		return
-	case isRead(relative) && !c.named(path.Base(relative)):
-		s.refuse(clientFile, f.Path, "want a name that begins with the name of a source of the set")
+	case isRead(relative) && !c.named(path.Base(relative)) && !c.inFolder(relative):
+		s.refuse(clientFile, f.Path, "want a name that begins with the name of a source of the set, or a folder with such a name")
 	}
 	switch {
 	case f.Size > MaxFile:
@@ -71,7 +72,15 @@ func (s *Survey) noteClientFile(f bundle.File, relative string) {
 }
 
 func isRead(name string) bool {
-	return strings.HasSuffix(name, sourcesEnding) || strings.HasSuffix(name, repoEnding)
+	return strings.HasSuffix(name, sourcesEnding) || strings.HasSuffix(name, listEnding) || strings.HasSuffix(name, repoEnding)
+}
+
+// inFolder reports whether a file below the client files is in a folder that is named after
+// a source, below that of its kind. There it has whatever name a client needs, as that of a
+// vendor's own.
+func (c *clientFiles) inFolder(relative string) bool {
+	folder := path.Dir(relative)
+	return strings.Contains(folder, "/") && c.named(path.Base(folder)+".")
 }
 
 // named reports whether a file's name begins with that of a source.
@@ -85,7 +94,7 @@ func (c *clientFiles) named(name string) bool {
 	return false
 }
 
-// judgeClients reads every client file: the addresses in it, and, in the two forms that
+// judgeClients reads every client file: the addresses in it, and, in the forms that
 // are read, every field.
 func (s *Survey) judgeClients(open Open) error {
 	keys := map[string]bool{}
@@ -105,6 +114,8 @@ func (s *Survey) judgeClients(open Open) error {
 		switch {
 		case strings.HasSuffix(f.Path, sourcesEnding):
 			c.deb822(content)
+		case strings.HasSuffix(f.Path, listEnding):
+			c.lines(content)
 		case strings.HasSuffix(f.Path, repoEnding):
 			c.repo(content)
 		case strings.HasSuffix(f.Path, ".sh"), bytes.HasPrefix(content, []byte("#!")):

@@ -77,15 +77,24 @@ func (c *client) stanza(fields []field) {
 	for _, f := range fields {
 		switch {
 		case f.name == "uris", slices.Contains(aptPlain, f.name):
-		case f.name == "signed-by":
-			c.signedBy(f.value)
-		case slices.Contains(aptUnsigned, f.name):
-			if value := strings.ToLower(strings.TrimSpace(f.value)); !slices.Contains(aptNo, value) {
-				c.unsigned(f.name+": "+value, from)
-			}
 		default:
-			c.wrong("field %.80q: not one of those that are known", f.name)
+			c.aptOption(f, from)
 		}
+	}
+}
+
+// aptOption judges a field that is about trust, or one that is not known. from are the
+// repositories that the entry leads to.
+func (c *client) aptOption(f field, from []*bundle.Repository) {
+	switch {
+	case f.name == "signed-by":
+		c.signedBy(f.value)
+	case slices.Contains(aptUnsigned, f.name):
+		if value := strings.ToLower(strings.TrimSpace(f.value)); !slices.Contains(aptNo, value) {
+			c.unsigned(f.name+": "+value, from)
+		}
+	default:
+		c.wrong("field %.80q: not one of those that are known", f.name)
 	}
 }
 

@@ -43,7 +43,7 @@ var ErrNotAtHand = errors.New("not at hand here")
 
 // Rules numbers the rules of this package: what was judged by fewer is judged again
 // where it matters.
-const Rules = 1
+const Rules = 2
 
 // MaxFile bounds the key files and client files whose bytes are judged; each is in
 // memory as a whole.

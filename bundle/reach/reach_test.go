@@ -12,7 +12,8 @@ import (
 // setOf is a set with sources of apt and rpm, images, and one client file.
 func setOf(files map[string][]bundle.File) Set {
 	s := Set{Name: "site", Repositories: []bundle.Repository{
-		{Name: "debs", Kind: "apt", Mount: "apt/debs"}, {Name: "rpms", Kind: "rpm", Mount: "rpm/rpms"},
+		{Name: "debs", Kind: "apt", Mount: "apt/debs"}, {Name: "rpms", Kind: "rpm", Mount: "rpm/rpms", Annotations: map[string]string{bundle.ClientIDsKey: "powertools crb"}},
+		{Name: "more", Kind: "rpm", Mount: "rpm/more"}, {Name: "open", Kind: "apt", Mount: "apt/open", Annotations: map[string]string{bundle.AllowedKey: "anything"}},
 		{Name: "images", Kind: "oci", Mount: "v2"}, {Name: "_clients", Kind: "gapbundle", Mount: clientsMount},
 	}}
 	s.Files = func(i int) iter.Seq2[bundle.File, error] {
@@ -58,8 +59,28 @@ func TestClientForms(t *testing.T) {
 			t.Errorf("%q: %v", content, err)
 		}
 	}
+	const line = "deb @BASE@/apt/debs/ s main"
 	for content, good := range map[string]bool{
-		baseurl + "gpgcheck = 1\n": true, "; gpgcheck=0\n" + baseurl + "gpgcheck=1\n": true, baseurl + "gpgcheck=TRUE\n": true,
+		line: true, "\t deb-src\t@BASE@/apt/debs s\n\n# deb http://x s\n": true, "deb [ arch=amd64,arm64 lang=en by-hash=yes check-valid-until=no ] @BASE@/apt/debs/stable/$(ARCH)/ / \n": true,
+		"deb [trusted=no] @BASE@/apt/debs s": true, "deb [trusted=yes] @BASE@/apt/open s": true, "deb [trusted=yes] @BASE@/apt/debs s": false, "deb [TRUSTED=yes] @BASE@/apt/debs s": false,
+		line + "\ndeb [arch=amd64 allow-insecure=1] @BASE@/apt/debs s\n": false, "deb [trusted=] @BASE@/apt/debs s": false, "deb [trusted+=yes] @BASE@/apt/debs s": false, "deb [snapshot=x] @BASE@/apt/debs s": false,
+		"deb [arch=amd64 trusted] @BASE@/apt/debs s": false, "deb [a=b][trusted=yes] @BASE@/apt/debs s": false, "deb [arch=amd64]@BASE@/apt/debs s": false, "deb[trusted=yes] @BASE@/apt/debs s": false,
+		"deb [signed-by=/usr/share/keyrings/other.gpg] @BASE@/apt/debs s": false, "deb http://a.example/ s": false, "deb @BASE@/apt/other/ s": false, "deb @BASE@/apt/debs/../open s": false,
+		"deb \"@BASE@/apt/debs/\" s": false, "deb @BASE@/apt/debs/%2e%2e/open s": false, "deb @BASE@/apt/debs/": false, "rpm @BASE@/apt/debs/ s": false, line + " # trusted": false, line + "\v": false,
+		"deb cdrom:[x]/ s": false, "deb mirror+file:/x s": false, "deb @BASE@.evil.example/apt/debs s": false, "Types: deb": false, line + "\x00": false,
+	} {
+		if err := judged(t, "apt/debs.list", []byte(content)); (err == nil) != good {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+	for content, good := range map[string]bool{
+		"[powertools]\nbaseurl=@BASE@/rpm/rpms/\ngpgcheck=1\n[crb]\ngpgcheck=1\nbaseurl=@BASE@/rpm/rpms/x/\n[rpms]\nbaseurl=@BASE@/rpm/rpms/\ngpgcheck=1\n": true,
+		"[powertools]\nbaseurl=@BASE@/rpm/more/\ngpgcheck=1\n":                                                 false,
+		"[powertools]\nbaseurl=@BASE@/rpm/rpms/ @BASE@/rpm/more/\ngpgcheck=1\n":                                false,
+		"[powertools]\ngpgcheck=1\n":                                                                           false,
+		"[power]\nbaseurl=@BASE@/rpm/rpms/\ngpgcheck=1\n":                                                      false,
+		"[powertools]\nbaseurl=@BASE@/rpm/rpms/\ngpgcheck=1\n[baseos]\nbaseurl=@BASE@/rpm/rpms/\ngpgcheck=1\n": false,
+		baseurl + "gpgcheck = 1\n":                                                                             true, "; gpgcheck=0\n" + baseurl + "gpgcheck=1\n": true, baseurl + "gpgcheck=TRUE\n": true,
 		baseurl: false, baseurl + "repo_gpgcheck=1\n": false, baseurl + "#gpgcheck=1\n": false, baseurl + "gpgcheck=1\n[rpms-2]\nbaseurl=@BASE@/rpm/rpms/\n": false,
 		baseurl + "gpgcheck=0\n": false, baseurl + "gpgcheck=1\ngpgcheck = no\n": false, baseurl + "gpgcheck=\n": false, baseurl + "gpgcheck=\n  0\n": false, baseurl + "pkg_gpgcheck=0\n": false,
 		baseurl + "sslverify=0\n": false, baseurl + "include=/x\n": false, baseurl + "mirrorlist=@BASE@/rpm/rpms/x\n": false, "[other]\nbaseurl=@BASE@/rpm/rpms/\n": false,
@@ -72,6 +93,14 @@ func TestClientForms(t *testing.T) {
 	}
 	if err := judged(t, "rpm/dnf/debs-x.repo", []byte("[rpms-2]\n")); err != nil {
 		t.Error(err)
+	}
+	for path, good := range map[string]bool{
+		"rpm/dnf/rpms/epel.repo": true, "rpm/dnf/rpms-x86_64/epel.repo": true, "apt/debs/cuda.list": true, "apt/debs/x.sources": true, "apt/debs-2.list": true,
+		"rpm/dnf/other/epel.repo": false, "rpm/dnf/rpmsx/epel.repo": false, "apt/cuda.list": false, "apt/other.sources": false, "apt/debs/elsewhere/x.list": false,
+	} {
+		if err := judged(t, path, []byte("\n")); (err == nil) != good {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 
@@ -114,24 +143,28 @@ func TestImageNames(t *testing.T) {
 // FuzzClientFile: a file that is in order has no line by which apt or dnf would go
 // elsewhere or take what nobody signed, read in the plainest way.
 func FuzzClientFile(f *testing.F) {
-	f.Add("URIs: @BASE@/apt/debs/\nTrusted: no\n", true)
-	f.Add("[rpms]\nbaseurl=@BASE@/rpm/rpms/\ngpgcheck=1\n", false)
-	f.Add("URIs: @BASE@/apt/debs/../x\n Trusted: yes\n", true)
-	f.Fuzz(func(t *testing.T, content string, apt bool) {
-		path := "rpm/dnf/rpms.repo"
-		if apt {
-			path = "apt/debs.sources"
-		}
+	f.Add("URIs: @BASE@/apt/debs/\nTrusted: no\n", uint8(1))
+	f.Add("[rpms]\nbaseurl=@BASE@/rpm/rpms/\ngpgcheck=1\n", uint8(0))
+	f.Add("URIs: @BASE@/apt/debs/../x\n Trusted: yes\n", uint8(1))
+	f.Add("deb [arch=amd64 trusted=no signed-by=/usr/share/keyrings/x] @BASE@/apt/debs/$(ARCH) s main\n", uint8(2))
+	f.Add("deb [ trusted=yes ] @BASE@/apt/debs s\n#deb http://a.example s\n", uint8(2))
+	f.Fuzz(func(t *testing.T, content string, form uint8) {
+		path := []string{"rpm/dnf/rpms.repo", "apt/debs.sources", "apt/debs.list"}[form%3]
 		if judged(t, path, []byte(content)) != nil {
 			return
 		}
 		for line := range strings.SplitSeq(content, "\n") {
 			line = strings.ToLower(line)
-			switch {
-			case apt && strings.HasPrefix(line, "trusted:") && strings.Contains(line, "yes"),
-				!apt && strings.HasPrefix(line, "gpgcheck=0"),
-				apt && strings.HasPrefix(line, "uris:") && strings.Contains(line, "://"),
-				!apt && strings.HasPrefix(line, "baseurl=") && strings.Contains(line, "://"):
+			var bad bool
+			switch form % 3 {
+			case 0:
+				bad = strings.HasPrefix(line, "gpgcheck=0") || strings.HasPrefix(line, "baseurl=") && strings.Contains(line, "://")
+			case 1:
+				bad = strings.HasPrefix(line, "trusted:") && strings.Contains(line, "yes") || strings.HasPrefix(line, "uris:") && strings.Contains(line, "://")
+			default:
+				bad = !strings.HasPrefix(strings.Trim(line, " \t"), "#") && (strings.Contains(line, "trusted=yes") || strings.Contains(line, "://"))
+			}
+			if bad {
 				t.Errorf("%q is taken", line)
 			}
 		}

@@ -24,6 +24,7 @@ var (
 // repo judges a .repo file.
 func (c *client) repo(content []byte) {
 	var section []field
+	id := ""
 	lines := bufio.NewScanner(bytes.NewReader(content))
 	lines.Buffer(nil, MaxFile+1)
 	for lines.Scan() {
@@ -37,11 +38,8 @@ func (c *client) repo(content []byte) {
 			}
 			section[len(section)-1].value += "\n" + line
 		case trimmed[0] == '[':
-			c.section(section)
-			section = nil
-			if !c.clients.named(strings.TrimSuffix(trimmed[1:], "]") + ".") {
-				c.wrong("section %.80q: want a name that begins with the name of a source of the set", trimmed)
-			}
+			c.section(id, section)
+			section, id = nil, trimmed
 		default:
 			name, value, ok := strings.Cut(line, "=")
 			if !ok {
@@ -54,11 +52,11 @@ func (c *client) repo(content []byte) {
 	if err := lines.Err(); err != nil {
 		c.wrong("%w", err)
 	}
-	c.section(section)
+	c.section(id, section)
 }
 
-// section judges one repository of a .repo file.
-func (c *client) section(options []field) {
+// section judges one repository of a .repo file. id is its line; "": there was none yet.
+func (c *client) section(id string, options []field) {
 	var from []*bundle.Repository
 	for _, o := range options {
 		if o.name != "baseurl" {
@@ -69,6 +67,9 @@ func (c *client) section(options []field) {
 				from = append(from, r)
 			}
 		}
+	}
+	if name := strings.TrimSuffix(strings.TrimPrefix(id, "["), "]"); id != "" && !c.clients.named(name+".") && !called(name, from) {
+		c.wrong("section %.80q: want a name that begins with the name of a source of the set, or that the root has for the source it leads to", id)
 	}
 	checked := len(from) == 0
 	for _, o := range options {
@@ -92,6 +93,16 @@ func (c *client) section(options []field) {
 	if !checked {
 		c.unsigned("no gpgcheck", from) // dnf's own default is not to check
 	}
+}
+
+// called reports whether the root says of all repositories that clients call them so.
+func called(name string, repositories []*bundle.Repository) bool {
+	for _, r := range repositories {
+		if !slices.Contains(strings.Fields(r.Annotations[bundle.ClientIDsKey]), name) {
+			return false
+		}
+	}
+	return len(repositories) > 0
 }
 
 func splitList(value string) []string {

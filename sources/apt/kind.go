@@ -42,6 +42,9 @@ type options struct {
 	SourcesFile   string        `yaml:"sources-file" doc:"A deb822 .sources file, instead of url and suites."`
 	MirrorList    string        `yaml:"mirror-list" doc:"A mirror.list of apt-mirror, instead of url and suites."`
 	Sources       bool          `yaml:"sources" doc:"Source packages too (deb-src)."`
+	At            string        `yaml:"at" doc:"Folder of the source's mount in which the address is; $(ARCH) stands for each architecture. Absent: no folder, or the address's own path where that has $(ARCH)."`
+	Base          string        `yaml:"base" doc:"Folder below apt/ of the mirror, instead of the source's name. Sources may share one if their folders there (at) differ."`
+	As            string        `yaml:"as" doc:"Name of the client file, as the vendor's own package has it: NAME.list or NAME.sources."`
 	Mode          rebuild.Mode  `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
 	ValidFor      lifetime      `yaml:"valid-for" doc:"How long rebuilt indexes are valid, as in 30d; absent: for ever."`
 	AllowExpired  bool          `yaml:"allow-expired" doc:"Carry a repository whose Valid-Until is over, such as a snapshot; its client files do not ask either."`
@@ -107,7 +110,7 @@ func newSource(specs []sources.Spec) (sources.Source, error) {
 
 func newEntry(spec sources.Spec, o options) (*entry, error) {
 	e := &entry{name: spec.Name, mount: Name + "/" + spec.Name, pos: o.Pos, dir: spec.Dir, options: o}
-	errs := []error{e.checkMode(), e.checkNames()}
+	errs := []error{e.checkMode(), e.checkNames(), e.checkPlacement()}
 	stanzas, err := e.stanzas()
 	errs = append(errs, err)
 	if err == nil {

@@ -35,12 +35,14 @@ type layout struct {
 	Until string `json:"until,omitempty"`
 	// Unlimited: clients shall not ask for Until.
 	Unlimited bool `json:"unlimited,omitempty"`
+	// As is the name of the client file; "": that of the source.
+	As string `json:"as,omitempty"`
 }
 
 func (s *loadedSuite) layout() layout {
 	l := layout{
 		URI: s.root.pattern, Prefix: s.root.prefix, Dir: s.dir, Suite: s.name, Flat: s.flat,
-		Architectures: s.want.Architectures, Languages: s.want.Languages, Binary: s.want.Binary, Source: s.want.Source,
+		Architectures: s.want.Architectures, Languages: s.want.Languages, Binary: s.want.Binary, Source: s.want.Source, As: s.entry.options.As,
 	}
 	if !s.flat {
 		l.Components = s.want.components(s.release)

@@ -46,10 +46,12 @@ type suite struct {
 // root is an address of a repository: one of a source's, or one for each
 // architecture.
 type root struct {
-	url    string // ends with a slash
-	place  *upstream.Place
-	prefix string // in the mount; "" or ends with a slash
-	// pattern is the part of prefix in a client's entry: $(ARCH) or prefix itself.
+	url   string // ends with a slash
+	place *upstream.Place
+	// raw is url as it was written, with $(ARCH), and arch what stands for that in url.
+	raw, arch string
+	prefix    string // in the mount; "" or ends with a slash
+	// pattern is prefix in a client's entry, where $(ARCH) may be a part of it.
 	pattern string
 }
 
@@ -324,26 +326,10 @@ func (e *entry) expand(stanzas []stanza) ([]*suite, error) {
 	if len(all) == 0 && len(errs) == 0 {
 		errs = append(errs, e.pos.Errorf("source %s: no entry in the list", e.name))
 	}
-	placeRoots(all)
-	return all, strictyaml.Join(append(errs, checkRoots(all))...)
-}
-
-// checkRoots refuses two addresses that would share a folder of the mirror.
-func checkRoots(all []*suite) error {
-	owners := map[string]*root{}
-	for _, s := range all {
-		if owner := owners[s.root.prefix]; owner != nil && owner != s.root {
-			return s.pos.Errorf("%s and %s: would be in one folder: make two sources of them", fetch.Redact(owner.url), fetch.Redact(s.root.url))
-		}
-		owners[s.root.prefix] = s.root
-		if s.root.prefix == "" {
-			continue
-		}
-		if err := bundle.CheckPath(strings.TrimSuffix(s.root.prefix, "/")); err != nil {
-			return s.pos.Errorf("%s: %w", fetch.Redact(s.root.url), err)
-		}
+	if err := strictyaml.Join(errs...); err != nil {
+		return all, err
 	}
-	return nil
+	return all, e.place(all)
 }
 
 // maxSuites bounds a source: each of its suites is an annotation of the repository.
@@ -392,7 +378,7 @@ func (e *entry) split(s stanza, raw, name string) ([]*suite, error) {
 			return nil, err
 		}
 		if strings.Contains(raw, archMark) {
-			one.root.prefix, one.root.pattern = arch+"/", archMark+"/"
+			one.root.raw, one.root.arch = strings.TrimSuffix(raw, "/")+"/", arch
 		}
 		all = append(all, one)
 	}
@@ -410,7 +396,7 @@ func (e *entry) newSuite(s stanza, raw, name string) (*suite, error) {
 		return nil, s.pos.Errorf("URL %q: a repository has no query", fetch.Redact(raw))
 	}
 	one := &suite{
-		pos: s.pos, root: &root{url: raw, place: upstream.At(raw)}, name: name, entry: e,
+		pos: s.pos, root: &root{url: raw, raw: raw, place: upstream.At(raw)}, name: name, entry: e,
 		flat: strings.HasSuffix(name, "/"),
 		want: configuration{
 			Components: s.components, Architectures: slices.Sorted(slices.Values(s.architectures)),
@@ -462,31 +448,4 @@ func (s *suite) join(other *suite) error {
 	w.Architectures = slices.Sorted(slices.Values(union(w.Architectures, o.Architectures)))
 	w.Binary, w.Source = w.Binary || o.Binary, w.Source || o.Source
 	return nil
-}
-
-// placeRoots makes suites of one address share their root. Where there are several
-// addresses, each gets a folder of its own, which has the name that apt-mirror uses:
-// host and path.
-func placeRoots(all []*suite) {
-	known := map[string]*root{}
-	several := false
-	for _, s := range all {
-		if r := known[s.root.url]; r != nil {
-			s.root = r
-			continue
-		}
-		known[s.root.url] = s.root
-		several = several || s.root.pattern == "" && s.root != all[0].root || all[0].root.pattern == "" && len(known) > 1
-	}
-	for _, r := range known {
-		if r.pattern == "" && several {
-			u, err := url.Parse(r.url)
-			if err != nil {
-				continue // checked when it was read
-			}
-			host := strings.ReplaceAll(strings.ToLower(u.Host), ":", "_")
-			r.prefix = host + strings.TrimSuffix(u.Path, "/") + "/"
-			r.pattern = r.prefix
-		}
-	}
 }

@@ -73,7 +73,7 @@ func lay(ctx context.Context, env *sources.Env, r *reading, chosen []*selection)
 func remake(ctx context.Context, env *sources.Env, r *reading) (*sources.Plan, error) {
 	fresh := &reading{keys: r.keys, mark: r.mark}
 	for _, l := range r.all {
-		fresh.all = append(fresh.all, &loaded{entry: l.entry, suites: l.suites})
+		fresh.all = append(fresh.all, &loaded{entry: l.entry, suites: l.suites, moved: l.moved})
 	}
 	fresh, err := readIndexes(ctx, env, fresh)
 	if err != nil {
@@ -153,6 +153,9 @@ func (l *loaded) expires() *time.Time {
 // notes are remarks that hold whatever is done with the source.
 func (l *loaded) notes(now time.Time) []string {
 	notes := slices.Clone(l.remarks)
+	if l.moved != "" {
+		notes = append(notes, l.moved)
+	}
 	if has := l.translated(); len(l.options.Languages) > 0 && !slices.Contains(l.options.Languages, noLanguage) && len(has) == 0 {
 		notes = append(notes, "languages is set, and upstream has no translations")
 	}

@@ -301,13 +301,13 @@ func TestFlatAndArchitectureInAddress(t *testing.T) {
 	got := plantest.Artifacts(t, r, "os")
 	for _, arch := range []string{"amd64", "arm64"} {
 		for _, p := range []string{"/InRelease", "/Packages.gz", "/pool/main/hello/hello_2.10-3_amd64.deb"} {
-			if a, ok := got[arch+p]; !ok || !strings.HasSuffix(a.Evidence.Origin, "/nv/"+arch+p) {
-				t.Errorf("%s: not in the plan, or from %s", arch+p, a.Evidence.Origin)
+			if a, ok := got["nv/"+arch+p]; !ok || !strings.HasSuffix(a.Evidence.Origin, "/nv/"+arch+p) {
+				t.Errorf("nv/%s: not in the plan, or from %s", arch+p, a.Evidence.Origin)
 			}
 		}
 	}
 	files, err := clients(t.Context(), []bundle.Repository{{Name: "os", Mount: "apt/os", Annotations: r.Repositories[0].Annotations}}, nil)
-	if err != nil || strings.Count(string(files[0].Content), "URIs: @BASE@/apt/os/$(ARCH)/\nSuites: /\n") != 1 {
+	if err != nil || strings.Count(string(files[0].Content), "URIs: @BASE@/apt/os/nv/$(ARCH)/\nSuites: /\n") != 1 {
 		t.Errorf("%v\n%s", err, files[0].Content)
 	}
 }

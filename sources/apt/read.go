@@ -26,7 +26,8 @@ type loaded struct {
 	// unchanged: the base has this very state, and its list is the plan. Nothing but
 	// the signed Releases was read.
 	unchanged bool
-	scratch   int64 // bytes that are used of it
+	scratch   int64  // bytes that are used of it
+	moved     string // a remark, where its folders are others than those of the base
 }
 
 // loadedSuite is a suite whose Release holds, and its indexes.
@@ -102,6 +103,7 @@ func readIndexes(ctx context.Context, env *sources.Env, r *reading) (*reading, e
 				if releases, err = readReleases(ctx, env, r.all[i].entry, r.keys); err != nil {
 					return err
 				}
+				releases.moved = r.all[i].moved
 			}
 			with.all[i], err = withIndexes(ctx, env, releases)
 			return err
@@ -113,7 +115,7 @@ func readIndexes(ctx context.Context, env *sources.Env, r *reading) (*reading, e
 
 // withIndexes returns a source with its indexes.
 func withIndexes(ctx context.Context, env *sources.Env, releases *loaded) (*loaded, error) {
-	l := &loaded{entry: releases.entry, suites: make([]*loadedSuite, len(releases.suites))}
+	l := &loaded{entry: releases.entry, suites: make([]*loadedSuite, len(releases.suites)), moved: releases.moved}
 	err := sources.Each(ctx, len(l.suites), func(ctx context.Context, i int) (err error) {
 		prefix := fmt.Sprintf("%s-%d", sources.ScratchName(Name, l.name), i)
 		l.suites[i], err = readSuite(ctx, env, releases.suites[i], prefix)

@@ -2,8 +2,10 @@ package apt
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -54,10 +56,16 @@ func (l *loaded) recall(env *sources.Env, mark string) error {
 				decisive[s.configuration()] = f.digest()
 			}
 		}
+		paths = append(paths, s.oldPath(), s.at(s.files[0].name))
 	}
 	memory, err := replay.Recall(env, l.name, reasonIndex, paths...)
 	if err != nil {
 		return err
+	}
+	for _, s := range l.suites {
+		if memory.Knows(s.oldPath()) && !memory.Knows(s.at(s.files[0].name)) {
+			l.moved = fmt.Sprintf("its folders in the mirror are %s/%s, no longer %[1]s/%[3]s: clients need the client files of this bundle; at: %[3]s keeps them where they were", l.mount, s.root.pattern, archMark)
+		}
 	}
 	if l.rebuilt {
 		if l.unchanged = memory.Made(mark, len(l.suites)); l.unchanged {
@@ -70,6 +78,16 @@ func (l *loaded) recall(env *sources.Env, mark string) error {
 		l.unchanged = l.unchanged && memory.Has(path, digest)
 	}
 	return nil
+}
+
+// oldPath is where a suite's signed file was when an address with $(ARCH) had a folder that
+// was called as the architecture alone; "": that is no other folder, or it has no such address.
+func (s *loadedSuite) oldPath() string {
+	r := s.root
+	if r.arch == "" || s.entry.options.At != "" || r.prefix == r.arch+"/" {
+		return ""
+	}
+	return path.Join(r.arch, s.dir, s.files[0].name)
 }
 
 // configuration identifies what a suite was planned for.

@@ -57,7 +57,7 @@ func TestForms(t *testing.T) {
 		"every option": {"sources-file: every.sources", "deb http://a.example/x/  dists/noble/ main amd64\n"},
 		"flat line":    {"keyring: k.asc\n  line: deb https://a.example/cuda/ubuntu2404/x86_64/ /", "deb https://a.example/cuda/ubuntu2404/x86_64/    \n"},
 		"flat below":   {"keyring: k.asc\n  line: deb https://a.example/r sub/x/", "deb https://a.example/r/  sub/x/  \n"},
-		"architecture": {"keyring: k.asc\n  architectures: [amd64, arm64]\n  line: deb https://a.example/deb/$(ARCH) /", "deb https://a.example/deb/amd64/ amd64/   amd64\ndeb https://a.example/deb/arm64/ arm64/   arm64\n"},
+		"architecture": {"keyring: k.asc\n  architectures: [amd64, arm64]\n  line: deb https://a.example/deb/$(ARCH) /", "deb https://a.example/deb/amd64/ deb/amd64/   amd64\ndeb https://a.example/deb/arm64/ deb/arm64/   arm64\n"},
 		"sources-file": {"sources-file: os.sources", "deb src http://a.example/ubuntu/  dists/noble/ main,universe amd64\ndeb src http://a.example/ubuntu/  dists/noble-updates/ main,universe amd64\n"},
 		"mirror-list": {"keyring: k.asc\n  mirror-list: mirror.list",
 			"deb src http://a.example/ubuntu/ a.example/ubuntu/ dists/noble/ main amd64,arm64\ndeb http://b.example:8080/d/ b.example_8080/d/ dists/x/ y i386\n"},

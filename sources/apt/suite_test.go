@@ -112,7 +112,7 @@ func (r *twoReleases) publish() {
 func (r *twoReleases) spec(packages ...string) string {
 	lines := []string{"packages: [" + strings.Join(packages, ", ") + "]"}
 	return r.new.spec(append(lines, "suites: trixie")...) +
-		strings.Replace(r.old.spec(append(lines, "suites: bookworm")...), "name: os", "name: old", 1)
+		strings.Replace(r.old.spec(append(lines, "suites: bookworm", "base: vendors", "at: old/deb", "as: old.list")...), "name: os", "name: old", 1)
 }
 
 func (r *twoReleases) payload() map[string][]byte {

@@ -161,7 +161,7 @@ func TestVendors(t *testing.T) {
 	}
 	tr := collectAll(t, r)
 	for repo, want := range map[string]string{
-		"cuda": "pool/main/cuda/cuda_13.0-1_amd64.deb", "toolkit": "amd64/pool/main/nvidia-container-toolkit/nvidia-container-toolkit_1.18.0-1_amd64.deb",
+		"cuda": "pool/main/cuda/cuda_13.0-1_amd64.deb", "toolkit": strings.TrimPrefix(toolkit.at, "/") + "/pool/main/nvidia-container-toolkit/nvidia-container-toolkit_1.18.0-1_amd64.deb",
 		"ppa": "pool/main/maas/maas_1:3.6.1_all.deb", "dgx": "pool/dgx/dgx-conf/dgx-conf_7.0_amd64.deb",
 	} {
 		if f, ok := tr.files[repo][want]; !ok || f.Digest == (bundle.Digest{}) {

@@ -206,7 +206,8 @@ type apt struct {
 	config string
 }
 
-// newApt sets a client up by nothing but what the mirror publishes at base.
+// newApt sets a client up by nothing but what the mirror publishes at base. names are sources, or
+// client files below that of the kind.
 func (w *world) newApt(base string, arch string, names ...string) *apt {
 	w.t.Helper()
 	a := &apt{w: w, root: w.t.TempDir()}
@@ -215,14 +216,17 @@ func (w *world) newApt(base string, arch string, names ...string) *apt {
 	}
 	w.write(filepath.Join(a.root, "var/lib/dpkg/status"), nil)
 	for _, name := range names {
-		text := strings.ReplaceAll(string(w.get(base+"/_gapbundle/clients/apt/"+name+".sources")), "@BASE@", base)
+		if !strings.Contains(name, "/") {
+			name += ".sources"
+		}
+		text := strings.ReplaceAll(string(w.get(base+"/_gapbundle/clients/apt/"+name)), "@BASE@", base)
 		fetched := regexp.MustCompile(`(?m)^#   curl -f -o (\S+) (\S+)$`).FindStringSubmatch(text)
 		if fetched == nil {
 			w.t.Fatalf("no line that gets the keys:\n%s", text)
 		}
 		local := filepath.Join(a.root, filepath.Base(fetched[1]))
 		w.write(local, w.get(fetched[2]))
-		w.write(filepath.Join(a.root, "etc/apt/sources.list.d", name+".sources"), []byte(strings.ReplaceAll(text, fetched[1], local)))
+		w.write(filepath.Join(a.root, "etc/apt/sources.list.d", filepath.Base(name)), []byte(strings.ReplaceAll(text, fetched[1], local)))
 	}
 	a.config = filepath.Join(a.root, "apt.conf")
 	w.write(a.config, fmt.Appendf(nil, `Dir %q; Dir::State::status "%s/var/lib/dpkg/status"; Dir::Etc::Parts "%s/etc/apt/apt.conf.d";

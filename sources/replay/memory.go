@@ -131,6 +131,15 @@ func (m *Memory) Has(path string, digest bundle.Digest) bool {
 	return ok && r.File.Digest == digest
 }
 
+// Knows reports whether the base has a file under a path that Recall was asked for.
+func (m *Memory) Knows(path string) bool {
+	if m == nil {
+		return false
+	}
+	_, ok := m.at[path]
+	return ok
+}
+
 // Made reports whether the base has exactly n files that were made of the choice with
 // this mark.
 func (m *Memory) Made(mark string, n int) bool {

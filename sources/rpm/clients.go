@@ -22,47 +22,60 @@ func clients(_ context.Context, repos []bundle.Repository, _ sources.Tree) ([]so
 			return nil, err
 		}
 		name := sources.FileName(r.Name)
-		all = append(all, sources.ClientFile{Path: clientFolder + name + ".repo", Content: repoFile(r, name, folders)})
+		file, at := name+".repo", name+".repo"
+		if as := folders[0].As; as != "" {
+			file, at = as, sources.ClientName(name, as)
+		}
+		all = append(all, sources.ClientFile{Path: clientFolder + at, Content: repoFile(r, file, folders)})
 	}
 	return all, nil
 }
 
 // repoFile is a .repo file (dnf.conf(5)).
-func repoFile(r bundle.Repository, name string, folders []layout) []byte {
+func repoFile(r bundle.Repository, file string, folders []layout) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# %s, %s. As /etc/yum.repos.d/%s.repo; dnf gets the keys by itself.\n", r.Name, r.Mode, name)
+	fmt.Fprintf(&b, "# %s, %s. As /etc/yum.repos.d/%s; dnf gets the keys by itself.\n", r.Name, r.Mode, file)
 	unsigned := strings.Contains(r.Annotations[bundle.AllowedKey], allowedUnsigned)
 	if unsigned {
 		b.WriteString("# Not all packages have a signature (allow-unsigned), so gpgcheck is off.\n")
 	}
+	for _, l := range folders {
+		for i, id := range sectionIDs(r.Name, l.ID, l.IDs, len(folders) > 1) {
+			b.WriteString("\n")
+			if i > 0 {
+				b.WriteString("# The same repository under another name, for --enablerepo.\n")
+			}
+			writeSection(&b, r, &l, id, i == 0, !unsigned)
+		}
+	}
+	return b.Bytes()
+}
+
+// writeSection writes one repository. dnf would read one that is enabled under two names
+// twice.
+func writeSection(b *bytes.Buffer, r bundle.Repository, l *layout, id string, enabled, checked bool) {
+	title := oneLine(l.Title)
+	if title == "" {
+		title = id
+	}
+	fmt.Fprintf(b, "[%s]\nname=%s\nbaseurl=%s/%s/%s\nenabled=%d\n", id, title, sources.BaseMark, r.Mount, l.Dir, digit(enabled))
+	fmt.Fprintf(b, "gpgcheck=%d\nrepo_gpgcheck=%d\n", digit(checked), digit(l.Signed))
 	var keys []string
 	for _, k := range strings.Fields(r.Annotations[keysKey]) {
 		keys = append(keys, sources.BaseMark+"/keys/"+k)
 	}
-	for _, l := range folders {
-		id, title := name, oneLine(l.Title)
-		if len(folders) > 1 {
-			id += "-" + l.ID
-		}
-		if title == "" {
-			title = id
-		}
-		fmt.Fprintf(&b, "\n[%s]\nname=%s\nbaseurl=%s/%s/%s\nenabled=1\n", id, title, sources.BaseMark, r.Mount, l.Dir)
-		fmt.Fprintf(&b, "gpgcheck=%d\nrepo_gpgcheck=%d\n", digit(!unsigned), digit(l.Signed))
-		if len(keys) > 0 {
-			fmt.Fprintf(&b, "gpgkey=%s\n", strings.Join(keys, "\n       "))
-		}
-		if l.Hotfixes {
-			b.WriteString("module_hotfixes=1\n")
-		}
-		if l.Cost != "" {
-			fmt.Fprintf(&b, "cost=%s\n", l.Cost)
-		}
-		if l.Priority != "" {
-			fmt.Fprintf(&b, "priority=%s\n", l.Priority)
-		}
+	if len(keys) > 0 {
+		fmt.Fprintf(b, "gpgkey=%s\n", strings.Join(keys, "\n       "))
 	}
-	return b.Bytes()
+	if l.Hotfixes {
+		b.WriteString("module_hotfixes=1\n")
+	}
+	if l.Cost != "" {
+		fmt.Fprintf(b, "cost=%s\n", l.Cost)
+	}
+	if l.Priority != "" {
+		fmt.Fprintf(b, "priority=%s\n", l.Priority)
+	}
 }
 
 // oneLine is a title that cannot end its line, nor hold a variable of dnf's or

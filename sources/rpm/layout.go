@@ -33,6 +33,10 @@ type layout struct {
 	Cost     string   `json:"cost,omitempty"`
 	Priority string   `json:"priority,omitempty"`
 	Absent   []string `json:"absent,omitempty"` // types that upstream lists and lacks
+	// IDs are what the repository is called in the client file; none: by the source's name.
+	IDs []string `json:"ids,omitempty"`
+	// As is the name of the client file; "": that of the source.
+	As string `json:"as,omitempty"`
 }
 
 // layouts reads the annotations of a repository. Errors match bundle.ErrMalformed.

@@ -48,6 +48,7 @@ func lay(ctx context.Context, env *sources.Env, r *reading, chosen *choice) (*so
 	plan := &sources.Plan{}
 	again := replay.NewAgain(func(ctx context.Context) (*sources.Plan, error) { return remake(ctx, env, r) })
 	var made []stocked
+	shared := sharedIDs(r.all)
 	for _, l := range r.all {
 		scratch := l.scratch
 		var repo sources.Repository
@@ -70,6 +71,7 @@ func lay(ctx context.Context, env *sources.Env, r *reading, chosen *choice) (*so
 			made = append(made, stocked{l, files})
 			repo.Artifacts = files.Artifacts(env, l.name)
 		}
+		repo.Notes = append(repo.Notes, shared[l.name]...)
 		plan.Repositories = append(plan.Repositories, repo)
 		plan.Scratch += scratch
 	}
@@ -140,12 +142,13 @@ func (l *loaded) repository(env *sources.Env, dirs []string) (sources.Repository
 	if l.rebuilt {
 		repo.Mode = modeRebuilt
 	}
-	layouts := make([]layout, len(l.repos))
+	layouts, ids := make([]layout, len(l.repos)), []string(nil)
 	for i, r := range l.repos {
 		layouts[i] = layout{
 			ID: r.id, Title: r.title, Dir: dirs[i], Signed: r.signature != nil || l.rebuilt, Evidence: l.rebuilt && r.signature != nil,
-			Hotfixes: r.hotfixes, Cost: r.cost, Priority: r.priority, Absent: r.absent,
+			Hotfixes: r.hotfixes, Cost: r.cost, Priority: r.priority, Absent: r.absent, IDs: r.ids, As: l.options.As,
 		}
+		ids = append(ids, r.ids...)
 		keys, err := l.signingKeys(env, r)
 		if err != nil {
 			return repo, err
@@ -161,6 +164,9 @@ func (l *loaded) repository(env *sources.Env, dirs []string) (sources.Repository
 	}
 	if err := sources.Annotate(repo.Annotations, layoutKey, layouts); err != nil {
 		return repo, err
+	}
+	if len(ids) > 0 {
+		repo.Annotations[bundle.ClientIDsKey] = strings.Join(ids, " ")
 	}
 	var allowed []string
 	if l.trust.unsigned {

@@ -24,7 +24,8 @@ const (
 // repo is one repository of a source: a folder that has repodata/.
 type repo struct {
 	pos                  strictyaml.Pos
-	id                   string // repoid; "" without a .repo file
+	id                   string   // repoid; "" without a .repo file
+	ids                  []string // in the client file; none: by the source's name
 	title                string
 	bases                []string // addresses, each with a slash at the end
 	mirrorlist, metalink string

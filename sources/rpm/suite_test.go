@@ -54,7 +54,7 @@ func (r *twoReleases) spec(more string) string {
 	one := func(name, release string) string {
 		return "- name: " + name + "\n  kind: rpm\n  baseurl: " + r.new.server.URL("/epel/$releasever") + "\n  vars: {releasever: \"" + release + "\"}\n  gpgkey: archive.asc\n" + more
 	}
-	return one("epel", "9") + one("epel8", "8")
+	return one("epel", "9") + one("epel8", "8") + "  base: fedora\n  at: epel/$releasever\n  repoid: [epel, powertools]\n  as: epel.repo\n"
 }
 
 // upstream is what the suite asks for: more are further lines of each source,

@@ -100,6 +100,7 @@ func specFiles() map[string]string {
 		"twin":    one("twin", "1", "URL: https://one.example"),
 		"twin2":   one("twin", "1", "URL: https://two.example"),
 		"tool":    one("tool", "3^git1", "Requires: hello"),
+		"release": releasePackage,
 	}
 	maps.Copy(all, modularSpecs())
 	maps.Copy(all, nextSpecs())
@@ -246,7 +247,7 @@ func (w *world) newDNF(base string, names ...string) *dnf {
 	d := &dnf{w: w, root: w.t.TempDir()}
 	for _, name := range names {
 		text := strings.ReplaceAll(string(w.get(base+"/_gapbundle/clients/rpm/dnf/"+name+".repo")), "@BASE@", base)
-		w.write(filepath.Join(d.root, "etc/yum.repos.d", name+".repo"), []byte(text))
+		w.write(filepath.Join(d.root, "etc/yum.repos.d", filepath.Base(name)+".repo"), []byte(text))
 	}
 	d.configure(filepath.Join(d.root, "etc/yum.repos.d"))
 	return d
