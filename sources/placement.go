@@ -35,7 +35,7 @@ func CheckFolder(pos strictyaml.Pos, key, folder string) error {
 	return nil
 }
 
-// CheckBase says what is wrong with a name that stands in place of a source's own in the
+// CheckBase says what is wrong with a name that replaces a source's own in the
 // paths of the mirror.
 func CheckBase(pos strictyaml.Pos, key, name string) error {
 	if err := bundle.CheckLabel(name); err != nil {

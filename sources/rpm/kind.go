@@ -39,7 +39,7 @@ type options struct {
 	GPGKey        []keyring.Entry   `yaml:"gpgkey,single" doc:"OpenPGP keys that may sign packages and repomd.xml, and no others."`
 	RepoGPGCheck  *bool             `yaml:"repo-gpgcheck" doc:"true: repomd.xml has to be signed. false: its signature is not used, as with dnf's repo_gpgcheck=0. Absent: as the .repo file says, and a signature that is there has to hold."`
 	AllowUnsigned bool              `yaml:"allow-unsigned" doc:"Packages without a signature are carried too. A signature that is there has to hold in any case."`
-	At            string            `yaml:"at" doc:"Folder of the source's mount in which the repository is, or the folders of several; variables stand in it as in baseurl, and $(ARCH) for $basearch."`
+	At            string            `yaml:"at" doc:"Folder of the source's mount in which the repository is, or the folders of several; variables are replaced as in baseurl, and $(ARCH) by $basearch."`
 	Base          string            `yaml:"base" doc:"Folder below rpm/ of the mirror, instead of the source's name. Sources may share one if their folders there (at) differ."`
 	RepoID        []string          `yaml:"repoid,single" doc:"Repository ids in the client file, as in dnf --enablerepo; the first is enabled, further ones are other names of it. Of a repofile with several repositories: REPOID of the file, which keeps it, or REPOID=ID."`
 	As            string            `yaml:"as" doc:"Name of the client file, as the vendor's own package has it: NAME.repo."`

@@ -82,6 +82,9 @@ func (e *entry) ofID(text string) (*repo, string, error) {
 	}
 	var known []string
 	for _, r := range e.repos {
+		if r.id == "" {
+			return nil, "", fmt.Errorf("%.60q: want a name alone, because there is one repository", text)
+		}
 		if r.id == of {
 			return r, id, nil
 		}

@@ -54,13 +54,13 @@ func TestPlacement(t *testing.T) {
 		one + "repoid: '[x]'":                      "repoid: \"[x]\"",
 		one + "repoid: a@b":                        "repoid: \"a@b\"",
 		one + "repoid: [a, a]":                     "a: is there twice",
-		one + "repoid: x=y":                        "want one of",
+		one + "repoid: x=y":                        "want a name alone",
 		several + "repoid: powertools":             "want one of baseos, crb, or REPOID=ID",
 		several + "repoid: [baseos=x, crb=x]":      "x: is there twice",
 		one + "repoid: [" + many("id", 17) + "]":   "more than 16",
 		one + "repoid: " + strings.Repeat("a", 81): "repoid: ",
 	} {
-		if _, err := newOne(t, dir, spec); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "gapbundle.yaml:") {
+		if _, err := newOne(t, dir, spec); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "spec.yaml:") {
 			t.Errorf("%s\ngot %v, want %s", spec, err, want)
 		}
 	}
