@@ -138,10 +138,11 @@ func (s *listed) present(forms []*deb.ReleaseFile) []*deb.ReleaseFile {
 
 // want checks that the list has an index as Release has it.
 func (s *listed) want(path string, f *deb.ReleaseFile, who string) error {
-	digest, err := digestOf(f)
+	sum, err := sumOf(f)
 	if err != nil {
 		return s.repo.Corrupt(path, err)
 	}
+	digest, _ := sum.Digest() // content was compared with another sum when it was collected
 	return s.repo.Want(path, f.Size, digest, who)
 }
 

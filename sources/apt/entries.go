@@ -13,7 +13,7 @@ import (
 // packageFile is the file of a binary package, which is what apt calls by the package's
 // name. Those of the debian-installer are a type of their own.
 func (s *loadedSuite) packageFile(p *deb.Package, component, reason string) (stock.File, error) {
-	file, err := s.pool(p.Filename, p.Size, p.SHA256, reason)
+	file, err := s.pool(p.Filename, p.Size, p.SHA256, p.SHA512, reason)
 	if err != nil {
 		return file, err
 	}
@@ -33,7 +33,7 @@ func (s *loadedSuite) packageFile(p *deb.Package, component, reason string) (sto
 func (s *loadedSuite) sourceFiles(src *deb.Source, component, reason string) ([]stock.File, error) {
 	all := make([]stock.File, 0, len(src.Files))
 	for _, part := range src.Files {
-		file, err := s.pool(part.Path, part.Size, part.SHA256, reason)
+		file, err := s.pool(part.Path, part.Size, part.SHA256, part.SHA512, reason)
 		if err != nil {
 			return nil, err
 		}

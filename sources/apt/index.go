@@ -8,21 +8,22 @@ import (
 	"path"
 	"slices"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
-// digestOf is the digest by which an index is known. Archives have had SHA-256 since
-// 2008; without it apt would refuse too.
-func digestOf(f *deb.ReleaseFile) (bundle.Digest, error) {
-	d, err := bundle.ParseHex(f.SHA256)
-	if err != nil {
-		return d, fmt.Errorf("%s: Release lists no SHA256 for it: %w", f.Path, fetch.ErrUpstream)
+// sumOf is the checksum by which an index is known: SHA-256, or SHA-512 where Release lists
+// that alone. apt takes neither SHA-1 nor MD5.
+func sumOf(f *deb.ReleaseFile) (upstream.Sum, error) {
+	switch {
+	case f.SHA256 != "":
+		return upstream.Sum{Algorithm: "sha256", Hex: f.SHA256}, nil
+	case f.SHA512 != "":
+		return upstream.Sum{Algorithm: "sha512", Hex: f.SHA512}, nil
 	}
-	return d, nil
+	return upstream.Sum{}, fmt.Errorf("%s: Release lists neither SHA256 nor SHA512 for it: %w", f.Path, fetch.ErrUpstream)
 }
 
 // locations are the names of an index below the root: the one that names the content first.
@@ -35,7 +36,11 @@ func (s *loadedSuite) byHash(f *deb.ReleaseFile) []string {
 	if !s.release.AcquireByHash {
 		return nil
 	}
-	return []string{s.dir + path.Join(path.Dir(f.Path), "by-hash/SHA256", f.SHA256)}
+	folder, name := "SHA256", f.SHA256
+	if name == "" {
+		folder, name = "SHA512", f.SHA512
+	}
+	return []string{s.dir + path.Join(path.Dir(f.Path), "by-hash", folder, name)}
 }
 
 // at is a path of the suite's folder, in the mount.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
@@ -49,6 +50,8 @@ type form struct {
 	group *group
 	file  *deb.ReleaseFile
 	local string // name in scratch, if it was read
+	// digest is zero if it was not read and Release does not have it.
+	digest bundle.Digest
 }
 
 // read reads the Releases of all sources, and the indexes of those that the base does
@@ -164,21 +167,22 @@ func (s *loadedSuite) readForms(ctx context.Context, env *sources.Env, g *group,
 			return nil, nil, nil // a client of the rebuilt suite does not get to know of it
 		}
 	}
-	var read *deb.ReleaseFile
+	var read *form
 	var cause error // of the first form that is not there
 	if names {
 		if read, cause, err = s.readEasiest(ctx, env, g, local); err != nil {
 			return nil, nil, err
 		}
 		if read != nil {
-			found = append(found, &form{group: g, file: read, local: local})
+			found = append(found, read)
 		}
 	}
 	for _, f := range g.candidates() {
-		if _, err := digestOf(f); err != nil {
+		sum, err := sumOf(f)
+		if err != nil {
 			return nil, nil, err
 		}
-		if read != nil && (read == f || s.entry.rebuilt) {
+		if read != nil && (read.file == f || s.entry.rebuilt) {
 			continue
 		}
 		ok, err := s.root.place.Has(ctx, env, s.locations(f)...)
@@ -186,7 +190,8 @@ func (s *loadedSuite) readForms(ctx context.Context, env *sources.Env, g *group,
 		case err != nil:
 			return nil, nil, err
 		case ok:
-			found = append(found, &form{group: g, file: f})
+			digest, _ := sum.Digest()
+			found = append(found, &form{group: g, file: f, digest: digest})
 		default:
 			absent = append(absent, f.Path)
 		}
@@ -199,16 +204,16 @@ func (s *loadedSuite) readForms(ctx context.Context, env *sources.Env, g *group,
 
 // readEasiest puts the form of an index that is cheapest to read into scratch, of those
 // that upstream has; nil: it has none, as absent says.
-func (s *loadedSuite) readEasiest(ctx context.Context, env *sources.Env, g *group, local string) (read *deb.ReleaseFile, absent, err error) {
+func (s *loadedSuite) readEasiest(ctx context.Context, env *sources.Env, g *group, local string) (read *form, absent, err error) {
 	for _, f := range byEase(g.candidates()) {
-		digest, err := digestOf(f)
+		sum, err := sumOf(f)
 		if err != nil {
 			return nil, nil, err
 		}
-		want := upstream.Want{Sum: upstream.SHA256(digest), Size: f.Size, Index: s.fetched()}
-		_, _, err = s.root.place.Download(ctx, env, local, want, s.locations(f)...)
+		want := upstream.Want{Sum: sum, Size: f.Size, Index: s.fetched()}
+		digest, _, err := s.root.place.Download(ctx, env, local, want, s.locations(f)...)
 		if err == nil {
-			return f, nil, nil
+			return &form{group: g, file: f, local: local, digest: digest}, nil, nil
 		}
 		if !upstream.IsAbsent(err) {
 			return nil, nil, err

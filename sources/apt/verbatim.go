@@ -14,6 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 	"github.com/gapbundle/gapbundle/sources/replay"
 	"github.com/gapbundle/gapbundle/sources/stock"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // Why a file is in a verbatim mirror.
@@ -73,9 +74,12 @@ func (s *loadedSuite) own(under string) ([]stock.File, error) {
 		all[0].More.Annotations = annotations // the file that lists the indexes
 	}
 	for _, form := range s.forms {
-		digest, err := digestOf(form.file)
-		if err != nil {
-			return nil, err
+		more := &stock.More{Local: form.local, Also: s.byHash(form.file)}
+		if form.digest.IsZero() {
+			var err error
+			if more.Sum, err = sumOf(form.file); err != nil {
+				return nil, err
+			}
 		}
 		names := []string{form.file.Path}
 		if s.release.AcquireByHash && under == "" {
@@ -84,7 +88,7 @@ func (s *loadedSuite) own(under string) ([]stock.File, error) {
 		for _, name := range names {
 			all = append(all, stock.File{
 				Path: under + s.at(name), Place: s.root.place, From: path.Join(s.dir, form.file.Path),
-				Size: form.file.Size, Digest: digest, Reason: reasonIndex, More: &stock.More{Local: form.local, Also: s.byHash(form.file)},
+				Size: form.file.Size, Digest: form.digest, Reason: reasonIndex, More: more,
 			})
 		}
 	}
@@ -117,14 +121,20 @@ func clientsPackages(r io.Reader, l deb.Limits) iter.Seq2[*deb.Package, error] {
 	return deb.Packages(r, l)
 }
 
-// pool is a file that an index names. It holds a copy of the name: the whole stanza
-// is not to be held by it.
-func (s *loadedSuite) pool(name string, size int64, digest bundle.Digest, reason string) (stock.File, error) {
-	if digest.IsZero() {
-		return stock.File{}, fmt.Errorf("%s: without SHA256: apt refuses it: %w", s.root.place.Where(name), fetch.ErrUpstream)
-	}
+// pool is a file that an index names, by its SHA-256, or by its SHA-512 where the index has
+// that alone. It holds a copy of the name: the whole stanza is not to be held by it.
+func (s *loadedSuite) pool(name string, size int64, digest bundle.Digest, sha512, reason string) (stock.File, error) {
 	path := s.root.prefix + strings.Clone(name)
-	return stock.File{Path: path, Place: s.root.place, From: path[len(s.root.prefix):], Size: size, Digest: digest, Reason: reason}, nil
+	file := stock.File{Path: path, Place: s.root.place, From: path[len(s.root.prefix):], Size: size, Digest: digest, Reason: reason}
+	switch {
+	case !digest.IsZero():
+	case sha512 == "":
+		return stock.File{}, fmt.Errorf("%s: neither SHA256 nor SHA512: apt refuses it: %w", s.root.place.Where(name), fetch.ErrUpstream)
+	default:
+		file.More = &stock.More{Sum: upstream.Sum{Algorithm: "sha512", Hex: strings.Clone(sha512)}}
+		return file, file.More.Sum.Check(s.root.place.Where(name))
+	}
+	return file, nil
 }
 
 // absentKey is the annotation of a suite's signed file that has the paths of what

@@ -55,8 +55,9 @@ type Package struct {
 	Filename string
 	// Size is that of the file in bytes, -1 in a status file.
 	Size int64
-	// SHA256 is zero where the index does not have it.
+	// SHA256 is zero, and SHA512 "", where the index does not have it.
 	SHA256 bundle.Digest
+	SHA512 string // hexadecimal digits, as upstream wrote them
 }
 
 // The fields that a Package has as members. One that occurs twice in a stanza
@@ -73,6 +74,7 @@ const (
 	fieldFilename
 	fieldSize
 	fieldSHA256
+	fieldSHA512
 	fieldDepends
 	fieldPreDepends
 	fieldRecommends
@@ -83,10 +85,10 @@ const (
 )
 
 // packageFields are the names of the bits above, by their position.
-func packageFields() [18]string {
+func packageFields() [19]string {
 	return [...]string{
 		"Package", "Version", "Architecture", "Multi-Arch", "Essential", "Important", "Protected", "Provides",
-		"Filename", "Size", "SHA256", "Depends", "Pre-Depends", "Recommends", "Source", "Status", "Description", "Description-md5",
+		"Filename", "Size", "SHA256", "SHA512", "Depends", "Pre-Depends", "Recommends", "Source", "Status", "Description", "Description-md5",
 	}
 }
 
@@ -153,6 +155,8 @@ func (p *Package) set(field uint, value string) error {
 		p.Size, err = parseSize(value)
 	case fieldSHA256:
 		p.SHA256, err = bundle.ParseHex(value)
+	case fieldSHA512:
+		p.SHA512 = value
 	}
 	return err
 }

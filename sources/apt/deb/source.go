@@ -27,8 +27,9 @@ type SourceFile struct {
 	// Path is relative to the repository's root.
 	Path string
 	Size int64
-	// SHA256 is zero where the index has only weaker ones.
+	// SHA256 is zero, and SHA512 "", where the index does not have it.
 	SHA256 bundle.Digest
+	SHA512 string // lower-case hexadecimal digits
 }
 
 // maxSourceFiles bounds one source package; the largest real one has about 30.
@@ -57,12 +58,12 @@ func Sources(r io.Reader, l Limits) iter.Seq2[*Source, error] {
 	}
 }
 
-// ParseSource reads a stanza of a Sources file. Files that Checksums-Sha256
-// does not have are taken from Files, without a digest. Errors match
+// ParseSource reads a stanza of a Sources file. Files that neither Checksums-Sha256 nor
+// Checksums-Sha512 has are taken from Files, without a digest. Errors match
 // bundle.ErrMalformed.
 func ParseSource(text Paragraph) (*Source, error) {
 	s := &Source{Paragraph: text}
-	values, err := uniqueFields(text, "Package", "Version", "Directory", "Files", "Checksums-Sha256")
+	values, err := uniqueFields(text, "Package", "Version", "Directory", "Files", "Checksums-Sha256", "Checksums-Sha512")
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +83,7 @@ func ParseSource(text Paragraph) (*Source, error) {
 	for _, table := range []struct {
 		value  string
 		digits int
-	}{{values[4], 64}, {values[3], 32}} {
+	}{{values[4], 64}, {values[5], 128}, {values[3], 32}} {
 		if err := s.table(table.value, table.digits); err != nil {
 			return nil, fmt.Errorf("source package %s: %w", s.Name, err)
 		}
@@ -132,10 +133,13 @@ func (s *Source) table(value string, digits int) error {
 		if err := bundle.CheckPath(f.Path); err != nil {
 			return err
 		}
-		if digits == 64 {
+		switch digits {
+		case 64:
 			if f.SHA256, err = bundle.ParseHex(words[0]); err != nil {
 				return err
 			}
+		case 128:
+			f.SHA512 = words[0]
 		}
 		if err := s.addFile(f); err != nil {
 			return err
@@ -145,11 +149,15 @@ func (s *Source) table(value string, digits int) error {
 }
 
 func (s *Source) addFile(f SourceFile) error {
-	for _, have := range s.Files {
+	for i := range s.Files {
+		have := &s.Files[i]
 		if have.Path != f.Path {
 			continue
 		}
-		if have.Size != f.Size || (!f.SHA256.IsZero() && have.SHA256 != f.SHA256) {
+		if have.SHA512 == "" {
+			have.SHA512 = f.SHA512
+		}
+		if have.Size != f.Size || !f.SHA256.IsZero() && have.SHA256 != f.SHA256 || f.SHA512 != "" && have.SHA512 != f.SHA512 {
 			return fmt.Errorf("file %.160q: two sizes or two hashes: %w", f.Path, bundle.ErrMalformed)
 		}
 		return nil

@@ -213,7 +213,7 @@ func sortedPackages(packages []*deb.Package) ([]*deb.Package, error) {
 			continue
 		}
 		// Stanzas of two suites may differ in remarks; not in the file.
-		if last := kept[len(kept)-1]; last.Size != p.Size || last.SHA256 != p.SHA256 || last.Filename != p.Filename {
+		if last := kept[len(kept)-1]; last.Size != p.Size || last.SHA256 != p.SHA256 || last.SHA256.IsZero() && last.SHA512 != p.SHA512 || last.Filename != p.Filename {
 			return nil, fmt.Errorf("package %s: two files, %s and %s: %w", p.ID(), last.Filename, p.Filename, bundle.ErrMalformed)
 		}
 	}
