@@ -100,8 +100,11 @@ func table() map[string]row {
 		"sources/kubespray/checksums": {
 			imports: []string{"bundle"},
 		},
+		"sources/oci/local": {
+			imports: []string{"bundle", "internal/decompress", "internal/fetch", "internal/registry"},
+		},
 		"sources/oci": {
-			imports: []string{"bundle", "sources", "sources/complete", "sources/upstream", "internal/fetch", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
+			imports: []string{"bundle", "sources", "sources/complete", "sources/oci/local", "sources/upstream", "internal/fetch", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
 		},
 		"sources/rpm/rpmmd": {
 			imports: []string{"bundle"},

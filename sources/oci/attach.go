@@ -88,6 +88,9 @@ func (g *gatherer) attach(ctx context.Context, roots []root) error {
 
 // attachedTo asks for the tags by which cosign attaches, and for referrers.
 func (g *gatherer) attachedTo(ctx context.Context, d bundle.Digest) (attachments, error) {
+	if len(g.of.stores) > 0 {
+		return g.of.attachedInStores(d), nil
+	}
 	found := attachments{tags: map[string]v1.Descriptor{}}
 	for _, suffix := range []string{suffixSignature, suffixAttestation, suffixSBOM} {
 		name := attachedTag(d, suffix)

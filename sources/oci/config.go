@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -57,14 +56,14 @@ func (n *node) isImage() bool {
 	return n != nil && !n.index && !n.artifact && n.file.MediaType != mediaTypeArtifact && len(n.children) > 0
 }
 
-// readConfig reads a config from the registry and keeps it.
+// readConfig reads a config from where the image is, and keeps it.
 func readConfig(ctx context.Context, g *gatherer, c child) (_ []byte, err error) {
-	body, err := g.of.repo.Blob(ctx, digest.NewDigestFromEncoded(digest.SHA256, c.digest.Hex()), 0, "")
+	blob, err := g.of.blobOf(ctx, c.digest, 0, "")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, body.Close()) }()
-	content, err := bundle.ReadAllBounded(body, c.digest.String(), maxConfig)
+	defer func() { err = errors.Join(err, blob.Body.Close()) }()
+	content, err := bundle.ReadAllBounded(blob.Body, c.digest.String(), maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("%s: config: %w: %w", g.of.image, err, fetch.ErrUpstream)
 	}

@@ -59,6 +59,9 @@ func (g *gatherer) gather(ctx context.Context) error {
 	if err := strictyaml.Join(errs...); err != nil {
 		return err
 	}
+	if err := g.whole(); err != nil {
+		return err
+	}
 	if err := readPlatforms(ctx, g, roots); err != nil {
 		return err
 	}
@@ -138,7 +141,7 @@ func (g *gatherer) resolveOne(ctx context.Context, w want) (root, error) {
 	if !w.digest.IsZero() {
 		return r, nil
 	}
-	d, err := g.of.repo.Resolve(ctx, w.tag)
+	d, err := g.of.descriptorOf(ctx, w)
 	if err != nil {
 		return r, w.at(err)
 	}
@@ -227,7 +230,7 @@ func (g *gatherer) settleTags() {
 func (g *gatherer) node(ctx context.Context, d bundle.Digest, told child) (*node, error) {
 	n := g.recall(d)
 	if n == nil {
-		m, err := g.of.repo.Manifest(ctx, d.String())
+		m, err := g.of.manifestOf(ctx, d)
 		if err != nil {
 			return nil, err
 		}

@@ -35,6 +35,8 @@ type options struct {
 	Pos           strictyaml.Pos
 	Images        []string            `yaml:"images,single" doc:"References by tag or digest; without a registry they are docker.io's."`
 	List          string              `yaml:"list" doc:"Text file with one reference per line; # begins a comment."`
+	Layouts       []layoutEntry       `yaml:"layout,single" doc:"OCI image layouts on this computer whose images are carried."`
+	Archives      []archiveEntry      `yaml:"archive,single" doc:"Archives on this computer, as docker save writes them, whose images are carried."`
 	Repositories  []repositoryEntry   `yaml:"repositories" doc:"Repositories from which tags are chosen."`
 	Platforms     platforms           `yaml:"platforms,single" doc:"Platforms as in linux/amd64 or linux/arm/v7; absent: all."`
 	Signatures    string              `yaml:"signatures" doc:"carry, verify or none: what is attached to an image; absent: carry."`
@@ -72,6 +74,7 @@ type entry struct {
 	options options
 	wants   []want
 	choices []choice
+	stored  []stored
 }
 
 // want is a reference that an entry names.
@@ -80,6 +83,7 @@ type want struct {
 	entry *entry
 	pos   strictyaml.Pos
 	why   string
+	held  *held // in a layout or an archive; nil: at its registry
 }
 
 // choice is a repository from which an entry chooses tags.
@@ -107,9 +111,9 @@ func newSource(specs []sources.Spec) (sources.Source, error) {
 
 func newEntry(spec sources.Spec, o options) (*entry, error) {
 	e := &entry{name: spec.Name, pos: o.Pos, dir: spec.Dir, options: o}
-	err := strictyaml.Join(e.checkOptions(), e.addImages(&spec), e.addRepositories())
-	if err == nil && len(e.wants)+len(e.choices) == 0 {
-		err = e.pos.Errorf("source %s: want images, list or repositories", e.name)
+	err := strictyaml.Join(e.checkOptions(), e.addImages(&spec), e.addRepositories(), e.addStored())
+	if err == nil && len(e.wants)+len(e.choices)+len(e.stored) == 0 {
+		err = e.pos.Errorf("source %s: want images, list, repositories, layout or archive", e.name)
 	}
 	return e, err
 }

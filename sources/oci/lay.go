@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -205,7 +204,7 @@ func (l layout) blob(c child) sources.Artifact {
 	path := l.of.blobPath(c.digest)
 	a := sources.Artifact{
 		File:     bundle.File{Path: path, Size: c.size, Digest: c.digest},
-		Evidence: bundle.Evidence{Path: path, Origin: l.of.origin() + "/" + areaBlobs + "/" + c.digest.String(), Vouched: bundle.VouchedIndex, Reason: "part of " + l.of.String()},
+		Evidence: bundle.Evidence{Path: path, Origin: l.of.within(areaBlobs, c.digest.String()), Vouched: bundle.VouchedIndex, Reason: "part of " + l.of.String()},
 	}
 	if len(c.urls) > 0 {
 		a.File.Annotations = map[string]string{}
@@ -239,7 +238,7 @@ func (l layout) openManifest(d bundle.Digest) bundle.Open {
 		if kept, err := l.r.readAgain(d); kept != nil || err != nil {
 			return kept, err
 		}
-		m, err := l.of.repo.Manifest(ctx, d.String())
+		m, err := l.of.manifestOf(ctx, d)
 		if err != nil {
 			return nil, err
 		}
@@ -247,26 +246,29 @@ func (l layout) openManifest(d bundle.Digest) bundle.Open {
 	}
 }
 
-// openBlob reads a blob from scratch where plan read it, else from the registry; a foreign
+// openBlob reads a blob from scratch where plan read it, else from where the image is; a foreign
 // layer from where its manifest says, if the registry does not have it.
 func (l layout) openBlob(c child) bundle.Open {
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
 		if kept, err := l.r.readAgain(c.digest); kept != nil || err != nil {
 			return kept, err
 		}
-		body, err := l.of.repo.Blob(ctx, digest.NewDigestFromEncoded(digest.SHA256, c.digest.Hex()), at, validator)
+		content, err := l.of.blobOf(ctx, c.digest, at, validator)
+		if err == nil {
+			return content, nil
+		}
 		errs := []error{err}
 		for _, u := range c.urls {
-			if err == nil || ctx.Err() != nil {
+			if ctx.Err() != nil {
 				break
 			}
-			body, err = l.r.env.Fetch.Open(ctx, u, at, validator)
+			body, err := l.r.env.Fetch.Open(ctx, u, at, validator)
+			if err == nil {
+				return &bundle.Content{Body: body, At: body.At, Validator: body.Meta.Validator()}, nil
+			}
 			errs = append(errs, err)
 		}
-		if err != nil {
-			return nil, errors.Join(errs...)
-		}
-		return &bundle.Content{Body: body, At: body.At, Validator: body.Meta.Validator()}, nil
+		return nil, errors.Join(errs...)
 	}
 }
 

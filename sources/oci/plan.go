@@ -33,11 +33,15 @@ type reading struct {
 // Plan asks what each tag is, reads the manifests that the base does not have,
 // and names every blob they lead to.
 func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
-	r, err := begin(env, s.entries)
+	entries, scratch, err := withStored(env, s.entries)
 	if err != nil {
 		return nil, err
 	}
-	requests, err := requestsOf(r.client, s.entries)
+	r, err := begin(env, entries)
+	if err != nil {
+		return nil, err
+	}
+	requests, err := requestsOf(r.client, entries)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +54,12 @@ func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 	if err != nil {
 		return nil, err
 	}
-	return lay(r, s.entries, images)
+	plan, err := lay(r, entries, images)
+	if err != nil {
+		return nil, err
+	}
+	plan.Scratch += scratch
+	return plan, nil
 }
 
 // begin reads the base and the keys, and makes the client.

@@ -10,13 +10,15 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/registry"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources/oci/local"
 )
 
 // request is what all sources of the set want of one image.
 type request struct {
 	image
 	repo      *registry.Repository
-	owner     *entry // the first source that names the image: its files are that one's
+	stores    []*local.Store // layouts and archives that the image is in, instead of a registry
+	owner     *entry         // the first source that names the image: its files are that one's
 	wants     []want
 	choices   []choice
 	platforms platforms
@@ -44,6 +46,9 @@ func requestsOf(client *registry.Client, entries []*entry) ([]*request, error) {
 		for _, w := range e.wants {
 			q := of(w.image, e)
 			q.wants = append(q.wants, w)
+			if w.held != nil && !slices.Contains(q.stores, w.held.store) {
+				q.stores = append(q.stores, w.held.store)
+			}
 		}
 		for _, c := range e.choices {
 			q := of(c.image, e)
@@ -55,6 +60,7 @@ func requestsOf(client *registry.Client, entries []*entry) ([]*request, error) {
 	})
 	var errs []error
 	for i, q := range all {
+		errs = append(errs, q.oneOrigin())
 		var err error
 		if q.repo, err = client.Repository(q.String()); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w: %w", q.image, err, bundle.ErrUsage))
@@ -73,7 +79,16 @@ func (w want) at(err error) error {
 
 // address is where something of the image is at its registry, without secrets.
 func (q *request) address(reference string) string {
-	return q.origin() + "/" + areaManifests + "/" + reference
+	return q.within(areaManifests, reference)
+}
+
+// within is the address of a manifest or a blob; "" of one that is in a layout or an archive,
+// which nobody else could ask for.
+func (q *request) within(area, reference string) string {
+	if len(q.stores) > 0 {
+		return ""
+	}
+	return q.origin() + "/" + area + "/" + reference
 }
 
 func (q *request) origin() string {
@@ -89,7 +104,10 @@ func (q *request) origin() string {
 
 // connection is how content is vouched for that no pin and no signature covers.
 func (q *request) connection() string {
-	if q.unprotected() {
+	switch {
+	case len(q.stores) > 0:
+		return bundle.VouchedLocal
+	case q.unprotected():
 		return bundle.VouchedNone
 	}
 	return bundle.VouchedTLS

@@ -15,7 +15,7 @@ func TestSpecRefuses(t *testing.T) {
 	w.write("images.list", []byte("# images\nnginx:1.27\n\nhttps://a.example/a/b\n"))
 	const base = "  images: nginx\n"
 	for name, test := range map[string]struct{ spec, want string }{
-		"nothing":        {"  platforms: linux/amd64\n", "want images, list or repositories"},
+		"nothing":        {"  platforms: linux/amd64\n", "want images, list, repositories, layout or archive"},
 		"a URL":          {"  images: https://nvcr.io/nvidia/cuda\n", "without https://"},
 		"sha512":         {"  images: nginx@sha512:" + strings.Repeat("ab", 64) + "\n", "want a sha256 digest"},
 		"a pin of zeros": {"  images: nginx@sha256:" + strings.Repeat("00", 32) + "\n", "the digest 0"},

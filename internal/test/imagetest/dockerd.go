@@ -2,7 +2,9 @@ package imagetest
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -11,18 +13,7 @@ import (
 // original name into a store of its own. It has no network of its own and needs root.
 // What it has of an image is the digest of its index.
 func Dockerd(t testing.TB, flags ...string) Client {
-	r := newRunner(t)
-	dir := shortDir(t)
-	host := "unix://" + filepath.Join(dir, "s")
-	args := []string{
-		"--host", host, "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "pid"),
-		"--storage-driver", "vfs", "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
-	}
-	ready := func() error {
-		_, err := r.do(context.Background(), "docker", "--host", host, "version")
-		return err
-	}
-	daemon(t, dir, ready, "dockerd", append(args, flags...)...)
+	r, host := dockerd(t, flags...)
 	return Client{Name: "docker", OnePlatform: true, Pull: func(ctx context.Context, p Pull) ([]string, error) {
 		ref := originalRef(p)
 		if _, err := r.do(ctx, "docker", "--host", host, "pull", "--quiet", "--platform", p.Platform, ref); err != nil {
@@ -39,4 +30,41 @@ func Dockerd(t testing.TB, flags ...string) Client {
 		}
 		return all, nil
 	}}
+}
+
+// dockerd starts docker's daemon and returns its address.
+func dockerd(t testing.TB, flags ...string) (r *runner, host string) {
+	r = newRunner(t)
+	dir := shortDir(t)
+	host = "unix://" + filepath.Join(dir, "s")
+	args := []string{
+		"--host", host, "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "pid"),
+		"--storage-driver", "vfs", "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
+	}
+	ready := func() error {
+		_, err := r.do(context.Background(), "docker", "--host", host, "version")
+		return err
+	}
+	daemon(t, dir, ready, "dockerd", append(args, flags...)...)
+	return r, host
+}
+
+// DockerSave has docker pull images from a registry on loopback, gives them names, and saves
+// them all into one file. names are by the images' references.
+func DockerSave(t testing.TB, file string, names map[string]string) {
+	t.Helper()
+	r, host := dockerd(t)
+	do := func(args ...string) {
+		t.Helper()
+		if _, err := r.do(context.Background(), "docker", append([]string{"--host", host}, args...)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := []string{"save", "--output", file}
+	for _, ref := range slices.Sorted(maps.Keys(names)) {
+		do("pull", "--quiet", ref)
+		do("tag", ref, names[ref])
+		args = append(args, names[ref])
+	}
+	do(args...)
 }
