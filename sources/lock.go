@@ -120,6 +120,15 @@ func (l *Lock) Lookup(url string) (Pin, bool) {
 // Record pins a URL whose content was collected, or compares it with its pin.
 // A difference matches fetch.ErrRefused, unless the lock updates.
 func (l *Lock) Record(url string, d bundle.Digest, size int64) error {
+	return l.record(url, d, size, l.update)
+}
+
+// Follow is Record for a URL whose content is meant to change: a difference replaces its pin.
+func (l *Lock) Follow(url string, d bundle.Digest, size int64) error {
+	return l.record(url, d, size, true)
+}
+
+func (l *Lock) record(url string, d bundle.Digest, size int64, update bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	found, key := Pin{d, size}, lockKey(url)
@@ -127,7 +136,7 @@ func (l *Lock) Record(url string, d bundle.Digest, size int64) error {
 	switch {
 	case known && old == found:
 		return nil
-	case known && !l.update:
+	case known && !update:
 		return &PinError{URL: fetch.Redact(url), Lock: l.path, Pinned: old, Found: found}
 	case known:
 		l.changed[key] = Change{URL: fetch.Redact(url), Old: old, New: found}

@@ -40,7 +40,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "sources", "internal/decompress", "internal/fetch"},
 		},
 		"sources/keyring": {
-			imports: []string{"bundle", "sources", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
+			imports: []string{"bundle", "sources", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"internal/pubkeys"},
 		},
 		"sources/stock": {
 			imports: []string{"bundle", "sources", "sources/upstream", "internal/fetch"},
@@ -236,7 +236,7 @@ func table() map[string]row {
 		"bundle/durable": {},
 		"internal/fetch": {},
 		"internal/pgpkeys": {
-			imports: []string{"bundle"},
+			imports: []string{"bundle", "internal/pubkeys"},
 		},
 		"internal/push": {
 			imports: []string{"bundle", "internal/fetch", "internal/registry"}, tests: []string{"unpack"},

@@ -128,11 +128,11 @@ func checkSecret(s string) error {
 // were found for: by https, or in the clear where the port was named and
 // nothing else speaks of https. An upstream's index that names the same host
 // by http must not be able to draw the credential out into the open.
-func (h *host) sendsTo(o origin) bool {
-	switch {
-	case h.credential == nil:
-		return false
-	case h.port == "":
+func (h *host) sendsTo(o origin) bool { return h.credential != nil && h.mayKnow(o) }
+
+// mayKnow says that what the settings hold in secret may be sent to o.
+func (h *host) mayKnow(o origin) bool {
+	if h.port == "" {
 		return o.scheme == "https" && o.port == "443"
 	}
 	return o.scheme == "https" || !h.tls

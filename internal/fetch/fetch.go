@@ -41,6 +41,9 @@ type HostOptions struct {
 	TokenService []string
 	Proxy        string // URL of the proxy for this host; "direct": none; "": as the environment says
 	UserAgent    string // "": Options.UserAgent
+	// Cookies is a file of cookies in Netscape's form. Those of this host are sent as its
+	// credential would be.
+	Cookies string
 }
 
 // Options are the settings of a Client. The zero value is a usable one.

@@ -28,6 +28,7 @@ type host struct {
 	redirectTo map[string]bool
 	tokensFrom map[string]bool // token services
 	userAgent  string          // "": Options.UserAgent
+	cookies    []cookie
 }
 
 // Bytes that a limited body may take at once: small enough for a smooth
@@ -58,6 +59,11 @@ func (c *Client) addHost(key string, o HostOptions, proxy proxyFunc) error {
 	}
 	if h.credential, err = c.newCredential(o, name, port); err != nil {
 		return fail(err)
+	}
+	if o.Cookies != "" {
+		if h.cookies, err = readCookies(o.Cookies, name, time.Now()); err != nil {
+			return fail(err)
+		}
 	}
 	settings, err := tlsConfig(o)
 	if err != nil {

@@ -88,8 +88,14 @@ var ownStores = map[string]map[string]bool{
 	"github.com": {
 		"codeload.github.com": true, "objects.githubusercontent.com": true, "raw.githubusercontent.com": true, "release-assets.githubusercontent.com": true,
 	},
-	"dl.k8s.io":      {"cdn.dl.k8s.io": true},
-	"huggingface.co": {"*.huggingface.co": true, "*.hf.co": true},
+	"dl.k8s.io":           {"cdn.dl.k8s.io": true},
+	"ghcr.io":             {"pkg-containers.githubusercontent.com": true},
+	"huggingface.co":      {"*.huggingface.co": true, "*.hf.co": true},
+	"quay.io":             {"*.quay.io": true},
+	"nvcr.io":             {"*.nvcr.io": true, "*.ngc.nvidia.com": true},
+	"ngc.nvidia.com":      {"*.ngc.nvidia.com": true},
+	"api.ngc.nvidia.com":  {"*.ngc.nvidia.com": true},
+	"helm.ngc.nvidia.com": {"*.ngc.nvidia.com": true},
 }
 
 // ownStore reports whether a redirect leads to a store of the host that was asked.

@@ -21,6 +21,14 @@ func TestOwnStores(t *testing.T) {
 		{https("dl.k8s.io"), https("cdn.dl.k8s.io"), true},
 		{https("huggingface.co"), https("cas-bridge.xethub.hf.co"), true},
 		{https("huggingface.co"), https("hf.co"), false},
+		{https("ghcr.io"), https("pkg-containers.githubusercontent.com"), true},
+		{https("ghcr.io"), https("raw.githubusercontent.com"), false},
+		{https("quay.io"), https("cdn02.quay.io"), true},
+		{https("quay.io"), https("quay.io.evil.example"), false},
+		{https("nvcr.io"), https("layers.nvcr.io"), true},
+		{https("helm.ngc.nvidia.com"), https("xfiles.ngc.nvidia.com"), true},
+		{https("api.ngc.nvidia.com"), https("evil.nvidia.com.example"), false},
+		{https("xfiles.ngc.nvidia.com"), https("api.ngc.nvidia.com"), false},
 		{https("other.example"), https("codeload.github.com"), false},
 	} {
 		if got := ownStore(row.from, row.to); got != row.want {

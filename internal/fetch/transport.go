@@ -36,8 +36,11 @@ func (t *identity) RoundTrip(req *http.Request) (*http.Response, error) {
 		// net/http keeps these on the way to another port or a subdomain.
 		out.Header.Del("Authorization")
 		out.Header.Del("Cookie")
-	} else if err := t.authorize(out); err != nil {
-		return nil, abandon(req, err)
+	} else {
+		if err := t.authorize(out); err != nil {
+			return nil, abandon(req, err)
+		}
+		t.c.hostFor(out.URL).addCookies(out)
 	}
 	resp, err := t.next.RoundTrip(out)
 	if err != nil {

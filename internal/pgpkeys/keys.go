@@ -9,6 +9,8 @@ import (
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
+
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 )
 
 // MaxKeyring bounds a keyring, which is parsed before anything is checked;
@@ -20,6 +22,9 @@ const Armored = "-----BEGIN PGP "
 
 // Parse reads public keys, armored (one block or several) or not.
 func Parse(b []byte) (openpgp.EntityList, error) {
+	if err := pubkeys.CheckKeybox(b); err != nil {
+		return nil, err
+	}
 	if !bytes.Contains(b, []byte(Armored)) {
 		keys, err := openpgp.ReadKeyRing(bytes.NewReader(b))
 		if err == nil && len(keys) == 0 {

@@ -4,6 +4,7 @@ package pubkeys
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -35,6 +36,9 @@ func LoadOpenPGP(path string) (*openpgp.Entity, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	if err := CheckKeybox(b); err != nil {
+		return nil, "", fmt.Errorf("%s: %w: %w", path, err, bundle.ErrUsage)
+	}
 	read := openpgp.ReadKeyRing
 	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("-----BEGIN")) {
 		read = openpgp.ReadArmoredKeyRing
@@ -47,6 +51,16 @@ func LoadOpenPGP(path string) (*openpgp.Entity, string, error) {
 		return nil, "", fmt.Errorf("%s: %d OpenPGP keys, want 1: %w", path, len(ring), bundle.ErrUsage)
 	}
 	return ring[0], Fingerprint(ring[0]), nil
+}
+
+// CheckKeybox refuses a keybox (GnuPG, doc/KEYFORMAT and kbx/keybox-blob.c): its first blob has
+// the magic "KBXf" at offset 8. It is GnuPG's own database, which nothing else reads, apt
+// and rpm included.
+func CheckKeybox(b []byte) error {
+	if len(b) >= 12 && string(b[8:12]) == "KBXf" {
+		return errors.New("is a keybox, which GnuPG alone reads: gpg --no-default-keyring --keyring ./FILE --export --armor > FILE.asc makes a keyring of it")
+	}
+	return nil
 }
 
 // Fingerprint is the primary key's, in upper-case hexadecimal digits.

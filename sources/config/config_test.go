@@ -27,7 +27,7 @@ const full = `version: 1
 name: slurm-site                 # the set
 signing: {exporter: keys/exporter.key, site: keys/site.key}
 hosts:
-  repo.lan:8443: {ca: ca.pem, client-cert: c.pem, client-key: /etc/c.key, bearer-env: REPO_TOKEN, parallel: 4, rate: 20MB/s, redirect-to: [cdn.lan]}
+  repo.lan:8443: {ca: ca.pem, client-cert: c.pem, client-key: /etc/c.key, bearer-env: REPO_TOKEN, parallel: 4, rate: 20MB/s, redirect-to: [cdn.lan, "*.mirrors.example"], cookies: cookies.txt}
   images.lan: {auth: docker-config}
 defaults: {files: {keyring: keys/upstream.asc}}
 sources:
@@ -60,7 +60,7 @@ func TestLoad(t *testing.T) {
 	hosts := map[string]fetch.HostOptions{
 		"repo.lan:8443": {
 			CA: filepath.Join(dir, "ca.pem"), ClientCert: filepath.Join(dir, "c.pem"), ClientKey: "/etc/c.key",
-			BearerEnv: "REPO_TOKEN", Parallel: 4, Rate: 20_000_000, RedirectTo: []string{"cdn.lan"},
+			BearerEnv: "REPO_TOKEN", Parallel: 4, Rate: 20_000_000, RedirectTo: []string{"cdn.lan", "*.mirrors.example"}, Cookies: filepath.Join(dir, "cookies.txt"),
 		},
 		"images.lan": {Auth: "docker-config"},
 	}
@@ -111,6 +111,7 @@ func TestLoadErrors(t *testing.T) {
 		{"parallel", head + "hosts: {a.example: {parallel: 65}}\n" + tail, []string{"parallel: 65: want 1 to 64"}},
 		{"rate", head + "hosts: {a.example: {rate: 20MB}}\n" + tail, []string{`:3:27: rate: rate "20MB": want bytes a second`}},
 		{"proxy with password", head + "hosts: {a.example: {proxy: \"http://me:secret@p.lan\"}}\n" + tail, []string{"a credential in the spec"}},
+		{"redirect pattern", head + "hosts: {a.example: {redirect-to: [\"*.lan\", \"a.*.example\", \"*.b.example:8443\"]}}\n" + tail, []string{"redirect-to: want host or host:port"}},
 		{"redirect", head + "hosts: {a.example: {redirect-to: \"*\"}}\n" + tail, []string{"redirect-to: want host or host:port"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

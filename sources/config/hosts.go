@@ -28,6 +28,7 @@ type host struct {
 	RedirectTo []string `yaml:"redirect-to,single" doc:"Hosts this host may redirect to, as in cdn.example.org, or *.example.org for every name below it."`
 	Tokens     []string `yaml:"token-service,single" doc:"Hosts of the token service that may be sent this registry's login."`
 	Proxy      string   `yaml:"proxy" doc:"URL of the proxy for this host, or direct."`
+	Cookies    string   `yaml:"cookies" doc:"File of cookies in Netscape's form, as curl and browsers' add-ons write it; those of this host are sent to it, where its credential would be sent."`
 	UserAgent  string   `yaml:"user-agent" doc:"What this host is told about the program, where it answers some programs alone; absent: gapbundle."`
 }
 
@@ -49,7 +50,7 @@ func hostOptions(dir string, hosts map[string]host) (map[string]fetch.HostOption
 		options[name] = fetch.HostOptions{
 			CA: within(dir, h.CA), ClientCert: within(dir, h.ClientCert), ClientKey: within(dir, h.ClientKey),
 			Auth: h.Auth, BearerEnv: h.BearerEnv, TokenEnv: h.TokenEnv, BasicEnv: h.BasicEnv,
-			Parallel: h.Parallel, Rate: int64(h.Rate), RedirectTo: h.RedirectTo, TokenService: h.Tokens, Proxy: h.Proxy, UserAgent: h.UserAgent,
+			Parallel: h.Parallel, Rate: int64(h.Rate), RedirectTo: h.RedirectTo, TokenService: h.Tokens, Proxy: h.Proxy, UserAgent: h.UserAgent, Cookies: within(dir, h.Cookies),
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -59,7 +60,7 @@ func hostOptions(dir string, hosts map[string]host) (map[string]fetch.HostOption
 func (h host) check(name string) []error {
 	errs := []error{checkHost(name)}
 	for _, to := range h.RedirectTo {
-		if err := checkHost(to); err != nil {
+		if err := checkHost(withoutPattern(to)); err != nil {
 			errs = append(errs, fmt.Errorf("redirect-to: %w", err))
 		}
 	}
@@ -98,6 +99,15 @@ func (h host) check(name string) []error {
 		errs = append(errs, fmt.Errorf("user-agent: want at most %d printable ASCII characters", maxUserAgent))
 	}
 	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+}
+
+// withoutPattern cuts "*." off a pattern for the names below a domain; fetch refuses one
+// that has a port, or is no domain.
+func withoutPattern(s string) string {
+	if domain, ok := strings.CutPrefix(s, "*."); ok && strings.Contains(domain, ".") && !strings.Contains(domain, ":") {
+		return domain
+	}
+	return s
 }
 
 // checkHost wants "host" or "host:port", as fetch.Options.Hosts has them.

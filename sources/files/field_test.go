@@ -62,7 +62,7 @@ func TestBareSum(t *testing.T) {
 	up.Put("/bin/x", []byte("x"))
 	up.Put("/bin/z", []byte("z"))
 	for name, content := range map[string]string{
-		"x.sha256": sumX.Hex(), "x.sha512": "\ufeff" + strings.ToUpper(hex512("x")) + "\r\n",
+		"x.sha256": sumX.Hex(), "x.sha512": "\ufeff" + strings.ToUpper(hex512("x")) + "\r\n", "x.sha512sum": hex512("x") + "  -\n", "x.sha": "(stdin)= " + sumX.Hex() + "\n", "x.sum": "SHA2-256(stdin)= " + sumX.Hex() + "\n",
 	} {
 		up.Put("/bin/"+name, []byte(content))
 		text := "- {name: s, urls: [" + up.URL("/bin/x") + "], checksums: " + up.URL("/bin/"+name) + "}\n"
@@ -99,5 +99,41 @@ func TestPage(t *testing.T) {
 	up.Put("/x.tar.gz", []byte("\x1f\x8b<html>"))
 	if _, _, err := read(t, s.mustPlan("- {name: s, urls: [" + up.URL("/x.tar.gz") + "]}\n")["s"][0]); err != nil {
 		t.Errorf("an archive: %v", err)
+	}
+}
+
+// TestMoving: content of a URL that is meant to change is taken as it is, without any
+// flag, and the change is said; the others stay pinned.
+func TestMoving(t *testing.T) {
+	s, up := newSite(t), upstreamtest.New(t)
+	up.Put("/latest", []byte("x"))
+	up.Put("/fixed", []byte("x"))
+	text := "- {name: s, urls: [{url: " + up.URL("/latest") + ", moving: true}, " + up.URL("/fixed") + "]}\n"
+	if err := s.collect(s.mustPlan(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.env.Lock.Save(); err != nil {
+		t.Fatal(err)
+	}
+	s.lock(false)
+	if a := find(t, s.mustPlan(text)["s"], hostPath(up)+"/latest"); a.Evidence.Vouched != bundle.VouchedNone || a.File.Digest != sumX {
+		t.Errorf("unchanged: %+v %+v", a.File, a.Evidence)
+	}
+	up.Put("/latest", []byte("another"))
+	if err := s.collect(s.mustPlan(text)); err != nil {
+		t.Fatal(err)
+	}
+	changed := s.env.Lock.Changed()
+	if len(changed) != 1 || changed[0].URL != up.URL("/latest") || changed[0].Old.Digest != sumX {
+		t.Errorf("changed: %+v", changed)
+	}
+	up.Put("/fixed", []byte("another"))
+	if _, err := s.plan(text); !errors.Is(err, fetch.ErrRefused) || !strings.Contains(err.Error(), "/fixed") {
+		t.Errorf("a pinned one: %v", err)
+	}
+	for _, pin := range []string{"sha256: " + sumX.Hex(), "sha512: " + hex512("x")} {
+		if _, err := s.plan("- {name: s, urls: [{url: " + up.URL("/latest") + ", moving: true, " + pin + "}]}\n"); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), "moving") {
+			t.Errorf("%s: %v", pin, err)
+		}
 	}
 }

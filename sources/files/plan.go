@@ -302,7 +302,11 @@ func pin(lock *sources.Lock, a *planned, secure bool) error {
 	r, artifact := a.remote, &a.artifact
 	told := artifact.File.Size
 	artifact.Evidence.Vouched = unvouched(secure)
-	artifact.Collected = func(f bundle.File) error { return lock.Record(r.raw, f.Digest, f.Size) }
+	record, updates := lock.Record, lock.Updates() || r.moving
+	if r.moving {
+		record = lock.Follow
+	}
+	artifact.Collected = func(f bundle.File) error { return record(r.raw, f.Digest, f.Size) }
 	pin, pinned := lock.Lookup(r.raw)
 	exact := r.where() == r.raw || pinned && pin.Digest == a.recorded.File.Digest
 	unchanged := a.known && exact && a.recorded.Origin == artifact.Evidence.Origin &&
@@ -313,10 +317,10 @@ func pin(lock *sources.Lock, a *planned, secure bool) error {
 	if !pinned {
 		return nil
 	}
-	if !lock.Updates() || unchanged && pin.Digest == artifact.File.Digest {
+	if !updates || unchanged && !r.moving && pin.Digest == artifact.File.Digest {
 		artifact.Evidence.Vouched = bundle.VouchedPinned
 	}
-	if lock.Updates() {
+	if updates {
 		return nil
 	}
 	if told >= 0 && told != pin.Size {

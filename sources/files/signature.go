@@ -57,13 +57,16 @@ func readSums(ctx context.Context, env *sources.Env, webs []*web) ([]reading, er
 	})
 }
 
-// read reads the lines of a SHA256SUMS file. One that is a checksum and nothing else is
-// about the file that it is called after.
+// read reads the lines of a SHA256SUMS file. One that is a checksum and nothing else, or a
+// checksum of standard input, is about the file that it is called after.
 func (s *sums) read(text []byte) ([]sumsLine, error) {
 	sum, bare := bareSum(text)
 	if !bare {
 		lines, err := parseSums(text)
-		return lines, upstream.Blame(s.file.where(), err)
+		if err != nil || len(lines) != 1 || lines[0].Name != "-" && lines[0].Name != "stdin" {
+			return lines, upstream.Blame(s.file.where(), err)
+		}
+		sum = lines[0].Sum
 	}
 	own := path.Base(s.file.url.Path)
 	name := strings.TrimSuffix(own, path.Ext(own))

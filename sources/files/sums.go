@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"net/url"
@@ -26,26 +27,81 @@ type sumsLine struct {
 }
 
 // parseSums reads the forms that sha256sum of coreutils 9 writes and checks
-// (text, binary, escaped, --tag) and BSD's. Blank lines, comments and lines
-// of other digests are skipped; any other line is an error, because it
-// could be the one that counts.
+// (text, binary, escaped, --tag), BSD's, openssl's, and those of "gpg --print-md". Blank
+// lines, comments and lines of other digests are skipped; any other line is an error,
+// because it could be the one that counts.
 func parseSums(b []byte) ([]sumsLine, error) {
 	var all []sumsLine
+	var open *printed
 	number := 0
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
 	for raw := range bytes.Lines(b) {
 		number++
 		line := strings.TrimRight(string(raw), "\r\n")
-		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
+		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") || open.more(line) {
 			continue
 		}
 		l, ours, err := parseSumsLine(line)
+		if p := cutPrinted(line); err != nil && p != nil {
+			p.number = number
+			all, err = open.end(all)
+			open, ours = p, false
+		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
 		if ours {
 			all = append(all, l)
 		}
+	}
+	return open.end(all)
+}
+
+// printed is what "gpg --print-md" and "--print-mds" write, which Apache's projects
+// publish: the name, a colon, maybe an algorithm, and digits in groups, over several lines.
+type printed struct {
+	name, algorithm, digits string
+	number                  int // of the first line
+}
+
+// cutPrinted reads the first line of that form, nil for any other line.
+func cutPrinted(line string) *printed {
+	at := strings.LastIndex(line, ":")
+	if at <= 0 {
+		return nil
+	}
+	p := &printed{name: strings.TrimSpace(line[:at]), digits: line[at+1:]}
+	if algorithm, digits, ok := strings.Cut(p.digits, "="); ok {
+		p.algorithm, p.digits = strings.TrimSpace(algorithm), digits
+	}
+	p.digits = strings.ReplaceAll(p.digits, " ", "")
+	if p.name == "" || strings.Trim(p.digits, "0123456789abcdefABCDEF") != "" {
+		return nil
+	}
+	return p
+}
+
+// more adds a further line of digits; false for any other line.
+func (p *printed) more(line string) bool {
+	digits := strings.NewReplacer(" ", "", "\t", "").Replace(line)
+	if p == nil || len(line) == len(strings.TrimLeft(line, " \t")) && p.digits != "" || strings.Trim(digits, "0123456789abcdefABCDEF") != "" {
+		return false
+	}
+	p.digits += digits
+	return true
+}
+
+// end adds what was read, unless it is by another algorithm.
+func (p *printed) end(all []sumsLine) ([]sumsLine, error) {
+	if p == nil {
+		return all, nil
+	}
+	l, ours, err := parseSumsLine(cmp.Or(p.algorithm, tagByLength[len(p.digits)], "unknown") + " (" + p.name + ") = " + p.digits)
+	if err != nil {
+		return nil, fmt.Errorf("line %d: %w", p.number, err)
+	}
+	if ours {
+		all = append(all, l)
 	}
 	return all, nil
 }
@@ -60,6 +116,9 @@ func bareSum(b []byte) (s upstream.Sum, ok bool) {
 	s = upstream.Sum{Algorithm: byLength[len(digits)], Hex: digits}
 	return s, s.Algorithm != "" && strings.Trim(digits, "0") != ""
 }
+
+// tagByLength is the tag of BSD's form, by the number of hexadecimal digits.
+var tagByLength = map[int]string{32: "MD5", 40: "SHA1", 56: "SHA224", 64: "SHA256", 96: "SHA384", 128: "SHA512"}
 
 // byLength is the algorithm of a checksum without a name, by its hexadecimal digits.
 var byLength = map[int]string{64: "sha256", 96: "sha384", 128: "sha512"}
@@ -112,7 +171,7 @@ func parseSumsLine(line string) (l sumsLine, ours bool, err error) {
 func cutTag(line string) (tag, rest string, ok bool) {
 	tag, rest, ok = strings.Cut(line, "(")
 	tag = strings.TrimSuffix(tag, " ")
-	return tag, rest, ok && isAlgorithm(tag)
+	return tag, rest, ok && (isAlgorithm(tag) || line == "("+rest && strings.HasPrefix(rest, "stdin)= "))
 }
 
 // tagged is the algorithm of a tag, empty without a tag. Those that do not count are all

@@ -32,20 +32,33 @@ func TestParseSums(t *testing.T) {
 		{"tab", x + "\ta\n", "a"},
 		{"openssl", "SHA256(a b)= " + x + "\n", "a b"},
 		{"openssl 3", "SHA2-256(a)= " + x + "\n", "a"},
+		{"gpg --print-md", "a b.tar.gz: " + groups(strings.ToUpper(x)) + "\n", "a b.tar.gz"},
+		{"gpg --print-md, over lines", "a:\n" + groups(x[:32]) + "\n " + groups(x[32:]) + "\n", "a"},
+		{"gpg --print-md, over lines with the first next to the name", "a: " + groups(x[:32]) + "\r\n   " + groups(x[32:]) + "\r\n", "a"},
+		{"gpg --print-mds", "a:    MD5 = " + groups(strings.Repeat("A1", 16)) + "\na:   SHA1 = " + groups(strings.Repeat("A1", 20)) + "\na: SHA256 = " + groups(x[:40]) + "\n    " + groups(x[40:]) + "\na: SHA224 = " + groups(strings.Repeat("A1", 28)) + "\n", "a"},
 		{"CRLF", x + "  a\r\n", "a"},
 		{"no newline at the end", x + "  a", "a"},
-		{"comments, blanks, other digests", "# c\n\n" + strings.Repeat("0", 32) + "  a\nMD5 (a) = 00\nSHA1 (a) = " + strings.Repeat("0", 40) + "\nSHA512/256 (a) = " + strings.Repeat("1", 64) + "\n" + x + "  a\n", "a"},
+		{"comments, blanks, other digests", "# c\n\n" + strings.Repeat("0", 32) + "  a\nMD5 (a) = 00\nb: " + groups(strings.Repeat("A1", 16)) + "\nSHA1 (a) = " + strings.Repeat("0", 40) + "\nSHA512/256 (a) = " + strings.Repeat("1", 64) + "\n" + x + "  a\n", "a"},
 	} {
 		lines, err := parseSums([]byte(test.text))
 		if err != nil || len(lines) != 1 || lines[0] != (sumsLine{test.want, upstream.SHA256(sumX)}) {
 			t.Errorf("%s: got %q, %v, want %q", test.name, lines, err, test.want)
 		}
 	}
-	for _, text := range []string{"hello", x, x + " ", x[1:] + "z  a", "SHA256 (a = " + x, "SHA256 (a) = zz", `\` + x + `  a\`, `\` + x + `  a\t`, "<html><body>", strings.Repeat("0", 64) + "  a"} {
+	for _, text := range []string{"hello", x, x + " ", x[1:] + "z  a", "SHA256 (a = " + x, "SHA256 (a) = zz", `\` + x + `  a\`, `\` + x + `  a\t`, "<html><body>", "a: " + x[2:], "a: SHA512 = " + x[1:], "a: 12\n", "key: value", strings.Repeat("0", 64) + "  a"} {
 		if lines, err := parseSums([]byte("# one\n" + text + "\n")); err == nil || !strings.HasPrefix(err.Error(), "line 2: ") {
 			t.Errorf("%q: got %q, %v, want an error in line 2", text, lines, err)
 		}
 	}
+}
+
+// groups writes digits as gpg does.
+func groups(digits string) string {
+	var all []string
+	for i := 0; i < len(digits); i += 8 {
+		all = append(all, digits[i:i+8])
+	}
+	return strings.Join(all, " ")
 }
 
 func TestMatch(t *testing.T) {

@@ -39,6 +39,8 @@ type remote struct {
 	reason string
 	// allowKey lets a private key through.
 	allowKey bool
+	// moving lets the content change.
+	moving bool
 	// html lets a page through under the name of an archive.
 	html bool
 	// first is the entry of another source that has the same URL and path, and
@@ -133,7 +135,7 @@ func (r *remote) merge(other *remote) error {
 	if r.sum.IsZero() {
 		r.sum = other.sum
 	}
-	r.allowKey, r.html = r.allowKey || other.allowKey, r.html || other.html
+	r.allowKey, r.html, r.moving = r.allowKey || other.allowKey, r.html || other.html, r.moving || other.moving
 	return nil
 }
 
@@ -142,7 +144,7 @@ func (r *remote) where() string { return fetch.Redact(r.raw) }
 
 // newRemote takes an entry of the spec; errors have its place.
 func newRemote(e urlEntry, reason string) (*remote, error) {
-	r := &remote{pos: e.Pos, raw: e.URL, reason: reason, pinned: bundle.Digest(e.SHA256), sum: upstream.Sum(e.SHA512), html: e.HTML}
+	r := &remote{pos: e.Pos, raw: e.URL, reason: reason, pinned: bundle.Digest(e.SHA256), sum: upstream.Sum(e.SHA512), html: e.HTML, moving: e.Moving}
 	var err error
 	if r.url, err = parseURL(e.URL); err != nil {
 		return nil, e.Pos.Errorf("%w", err)
@@ -152,6 +154,9 @@ func newRemote(e urlEntry, reason string) (*remote, error) {
 		err = bundle.CheckPath(e.Path)
 	} else {
 		r.path, err = mirrorPath(r.url)
+	}
+	if err == nil && r.moving && (!r.pinned.IsZero() || !r.sum.IsZero()) {
+		err = fmt.Errorf("%s: moving: its content cannot change, since a checksum is next to it: %w", r.where(), bundle.ErrUsage)
 	}
 	if err != nil {
 		return nil, e.Pos.Errorf("%w", err)

@@ -55,7 +55,7 @@ func Classes() []Class {
 		{sentinel(bundle.ErrCorrupt), ExitCorrupt, "copy the named file again from the side that made it, with any tool, and repeat the command"},
 		{sentinel(bundle.ErrUnsupported), ExitCorrupt, "use the gapbundle that made this, or a newer one"},
 		{sentinel(fetch.ErrConfig), ExitUsage, "correct the host's entry in the spec, or the address"},
-		{sentinel(fetch.ErrRefused), ExitUntrusted, "nothing of it was kept; if upstream changed on purpose, correct the digest in the spec, or take the new one with --update-lock; an authority of your own is named under hosts: ca"},
+		{sentinel(fetch.ErrRefused), ExitUntrusted, "nothing of it was kept; if upstream changed on purpose, correct the digest in the spec, or take the new one with --update-lock (moving: true for a URL that always changes); an authority of your own is named under hosts: ca"},
 		{sentinel(bundle.ErrIncomplete), ExitIncomplete, "bring what is named and repeat the command; where a medium is full, with one more --to"},
 		{sentinel(fetch.ErrUpstream), ExitUpstream, "repeat the command later: what was downloaded is kept"},
 		{isEnvironment, ExitEnvironment, ""},
