@@ -362,12 +362,12 @@ func (r *importing) propose(t *arrival, p *proposal) error {
 	next := old.Accept(t.Bundle)
 	s := generationSet(t.Bundle, r.state.Now())
 	s.Reach = t.reach
+	changes := allNew(s)
 	if i := slices.IndexFunc(p.sets, func(o tree.GenerationSet) bool { return o.Set == t.set() }); i >= 0 {
-		more, err := compareSets(r.trees.Trees, p.sets[i], s)
-		if err != nil {
+		if changes, err = compareSets(r.trees.Trees, p.sets[i], s); err != nil {
 			return err
 		}
-		p.changes = append(p.changes, more...)
+		p.changes = append(p.changes, changes...)
 	}
 	p.sets = slices.DeleteFunc(p.sets, func(s tree.GenerationSet) bool { return s.Set == t.set() })
 	given, err := r.state.Given()
@@ -380,7 +380,7 @@ func (r *importing) propose(t *arrival, p *proposal) error {
 	if waiting, err := r.state.ReadPending(t.Name()); err == nil && waiting.Time.After(p.at) {
 		p.at = waiting.Time
 	}
-	receipt, err := r.state.SignReceipt(t.Bundle)
+	receipt, err := r.state.SignReceipt(t.Bundle, changeCounts(changes)...)
 	if err != nil {
 		return err
 	}

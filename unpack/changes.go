@@ -62,3 +62,39 @@ func compareSets(trees *tree.Trees, before, after tree.GenerationSet) ([]Reposit
 	slices.SortFunc(all, func(a, b RepositoryChanges) int { return cmp.Compare(a.Repository, b.Repository) })
 	return all, nil
 }
+
+// allNew are the changes of a set that was not published before.
+func allNew(s tree.GenerationSet) []RepositoryChanges {
+	var all []RepositoryChanges
+	for _, r := range s.Repositories {
+		if r.Kind != ownKind && r.Count > 0 {
+			all = append(all, RepositoryChanges{s.Set, r.Name, bundle.Changes{Added: r.Count}})
+		}
+	}
+	return all
+}
+
+// maxTold bounds the repositories whose changes a receipt has by name: a receipt is small,
+// since people look at it before it goes out (bundle.MaxReceiptSize).
+const maxTold = 50
+
+// changeCounts are the changes of a set as counts of a receipt: all together, and by
+// repository those that changed most.
+func changeCounts(changes []RepositoryChanges) []bundle.CheckCount {
+	var total bundle.Changes
+	for _, c := range changes {
+		total = total.Plus(c.Changes)
+	}
+	all := []bundle.CheckCount{{Name: "files added", Count: total.Added}, {Name: "files changed", Count: total.Changed}, {Name: "files removed", Count: total.Removed}}
+	most := slices.SortedFunc(slices.Values(changes), func(a, b RepositoryChanges) int {
+		return cmp.Or(cmp.Compare(b.Added+b.Changed+b.Removed, a.Added+a.Changed+a.Removed), cmp.Compare(a.Repository, b.Repository))
+	})
+	for _, c := range most[:min(len(most), maxTold)] {
+		for _, one := range []bundle.CheckCount{{Name: "added", Count: c.Added}, {Name: "changed", Count: c.Changed}, {Name: "removed", Count: c.Removed}} {
+			if one.Count > 0 {
+				all = append(all, bundle.CheckCount{Name: "files " + one.Name + " in " + c.Repository, Count: one.Count})
+			}
+		}
+	}
+	return all
+}

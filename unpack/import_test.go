@@ -1,9 +1,11 @@
 package unpack_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -168,6 +170,7 @@ func TestImportTellsChanges(t *testing.T) {
 	if res := r.receive(e.Export(t, []bundletest.Repository{debs, gone}, bundletest.Options{}).Dirs...); len(res.Changes) > 0 {
 		t.Errorf("the first import: %+v", res.Changes)
 	}
+	r.receipted("files added=4", "files added in old=1", "files changed=0", "files removed=0", "files added in "+debs.Name+"=3")
 	next := []bundletest.Repository{apt(map[string]string{"pool/a.deb": "A", "pool/d.deb": "d"}), shared("new", map[string]string{"h/y": "y"})}
 	res := r.receive(e.Export(t, next, bundletest.Options{}).Dirs...)
 	want := []unpack.RepositoryChanges{
@@ -178,8 +181,34 @@ func TestImportTellsChanges(t *testing.T) {
 	if !slices.Equal(res.Changes, want) {
 		t.Errorf("%+v, want %+v", res.Changes, want)
 	}
+	r.receipted("files added=2", "files changed=1", "files removed=3", "files added in new=1", "files removed in old=1", "files changed in "+debs.Name+"=1", "files removed in "+debs.Name+"=2")
 	if res := r.receive(e.Export(t, next, bundletest.Options{}).Dirs...); len(res.Changes) > 0 {
 		t.Errorf("the same again: %+v", res.Changes)
+	}
+}
+
+// receipted looks for counts in the newest receipt.
+func (r *rig) receipted(want ...string) {
+	r.t.Helper()
+	receipt, err := r.Receipt("site")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	signed, err := bundle.ParseReceipt(receipt)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var have []string
+	for _, c := range signed.Claims.Checks {
+		have = append(have, fmt.Sprintf("%s=%d", c.Name, c.Count))
+	}
+	if !slices.IsSortedFunc(signed.Claims.Checks, func(a, b bundle.CheckCount) int { return strings.Compare(a.Name, b.Name) }) {
+		r.t.Errorf("not in order: %q", have)
+	}
+	for _, one := range want {
+		if !slices.Contains(have, one) {
+			r.t.Errorf("the receipt has %q, not %s", have, one)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -44,8 +45,8 @@ func (w *Writer) receiptKey() (*bundle.Signer, error) {
 }
 
 // SignReceipt returns the signed receipt for a bundle that is about to be
-// published.
-func (w *Writer) SignReceipt(b *verify.Bundle) ([]byte, error) {
+// published. more are counts that it has besides its own.
+func (w *Writer) SignReceipt(b *verify.Bundle, more ...bundle.CheckCount) ([]byte, error) {
 	key, err := w.receiptKey()
 	if err != nil {
 		return nil, err
@@ -65,13 +66,14 @@ func (w *Writer) SignReceipt(b *verify.Bundle) ([]byte, error) {
 		r.Bytes += repo.Bytes
 		unpinned += repo.Unpinned
 	}
-	r.Checks = []bundle.CheckCount{
+	r.Checks = append([]bundle.CheckCount{
 		{Name: "files", Count: r.Files},
 		{Name: "files not pinned", Count: unpinned},
 		{Name: "repositories", Count: int64(len(m.Repositories))},
 		{Name: "signatures", Count: int64(len(b.Signers()))},
 		{Name: "volumes", Count: r.Volumes},
-	}
+	}, more...)
+	slices.SortFunc(r.Checks, func(a, b bundle.CheckCount) int { return strings.Compare(a.Name, b.Name) })
 	return bundle.SignReceipt(r, key)
 }
 
