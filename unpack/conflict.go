@@ -2,8 +2,11 @@ package unpack
 
 import (
 	"errors"
+	"iter"
 	"maps"
+	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -54,7 +57,10 @@ func (c *conflicts) check() error {
 	if err != nil {
 		return err
 	}
-	sets, parts := c.together(given)
+	sets, parts, err := c.together(given)
+	if err != nil {
+		return err
+	}
 	owned, err := c.of.Ratchets()
 	if err != nil {
 		return err
@@ -78,8 +84,18 @@ func (c *conflicts) check() error {
 	for set := range c.coming {
 		new[set] = true
 	}
-	if err := tree.Agree(parts, new); err != nil {
+	var published []tree.GenerationSet
+	for set := range c.coming {
+		if s := c.current.Set(set); s != nil {
+			published = append(published, *s)
+		}
+	}
+	differs, err := tree.Agree(parts, new, c.trees.Parts(published))
+	if err != nil {
 		return err
+	}
+	for _, a := range c.coming {
+		a.differs = differs
 	}
 	images, err := imageOwners(c.of, c.trees, c.current, owned)
 	if err != nil {
@@ -89,24 +105,60 @@ func (c *conflicts) check() error {
 }
 
 // together are the sets as they would be published, and their parts of what is shared.
-func (c *conflicts) together(given []state.Given) (sets []tree.GenerationSet, parts []tree.Part) {
+func (c *conflicts) together(given []state.Given) (sets []tree.GenerationSet, parts []tree.Part, err error) {
 	if c.current != nil {
 		sets = slices.DeleteFunc(slices.Clone(c.current.Sets), func(s tree.GenerationSet) bool { return c.coming[s.Set] != nil })
 		for set := range c.coming {
 			yieldTo(sets, set, given)
 		}
-		parts = c.trees.Parts(sets)
 	}
+	published := len(sets)
 	for _, set := range slices.Sorted(maps.Keys(c.coming)) {
-		a := c.coming[set]
-		sets = append(sets, generationSet(a.Bundle, time.Time{}))
-		for i, r := range a.Manifest().Repositories {
+		sets = append(sets, generationSet(c.coming[set].Bundle, time.Time{}))
+	}
+	lists := func(set string, repository int) iter.Seq2[bundle.File, error] {
+		if a := c.coming[set]; a != nil {
+			return a.Files(repository)
+		}
+		return nil
+	}
+	if _, err := c.trees.StepAside(sets, c.current, lists, seniority(c.of)); err != nil {
+		return nil, nil, err
+	}
+	parts = c.trees.Parts(sets[:published])
+	for _, s := range sets[published:] {
+		for i, r := range s.Repositories {
 			if bundle.IsSharedMount(r.Mount) {
-				parts = append(parts, tree.Part{Set: set, Repository: r, Files: a.Files(i)})
+				parts = append(parts, tree.Part{Set: s.Set, Repository: r.Repository, Files: tree.WithAside(s.Set, lists(s.Set, i), r.Aside)})
 			}
 		}
 	}
-	return sets, parts
+	return sets, parts, nil
+}
+
+// seniority returns the order in which sets were first imported: lower came earlier. It
+// reads the journal when it is asked for the first time. Where that cannot be read sets
+// are of one rank.
+func seniority(of *state.State) func(set string) int {
+	ranks := sync.OnceValue(func() map[string]int {
+		all := map[string]int{}
+		history, err := of.History()
+		if err != nil {
+			return all
+		}
+		for _, e := range history {
+			if _, known := all[e.Set]; e.Outcome == state.Imported && !known {
+				all[e.Set] = len(all)
+			}
+		}
+		return all
+	})
+	return func(set string) int {
+		if rank, ok := ranks()[set]; ok {
+			return rank
+		}
+		return math.MaxInt
+	}
 }
 
 // checkGiven refuses what was given to another set.

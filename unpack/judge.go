@@ -95,7 +95,7 @@ func (w *writer) judge(a *arrival) error {
 	if err := a.survey.Judge(func(f bundle.File) ([]byte, error) { return readBlob(w.blobs, f) }); err != nil {
 		return err
 	}
-	a.reach = &tree.Reach{Rules: reach.Rules, Allowed: a.survey.Allowed(), Scripts: a.survey.Scripts()}
+	a.reach = &tree.Reach{Rules: reach.Rules, Allowed: a.survey.Allowed(), Scripts: a.survey.Scripts(), Differs: a.differs}
 	return nil
 }
 

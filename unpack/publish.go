@@ -82,7 +82,7 @@ func (w *writer) publish(ctx context.Context, p proposal) (*tree.Generation, err
 	if err != nil {
 		return nil, err
 	}
-	if err := w.trees.Build(ctx, g, current, policy); err != nil {
+	if err := w.trees.Build(ctx, g, current, policy, seniority(w.state.State)); err != nil {
 		return nil, fmt.Errorf("generation %d: %w", g.Number, err)
 	}
 	if err := untilPast(ctx, g.Time); err != nil {

@@ -131,6 +131,9 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 		}
 		st.Sets = append(st.Sets, set)
 	}
+	if err := overlapStatus(m, st.Sets, g, ratchets); err != nil {
+		return nil, err
+	}
 	if st.Distrusted, err = FindDistrusted(m); err != nil {
 		return nil, err
 	}

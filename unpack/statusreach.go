@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"slices"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/reach"
+	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/tree"
 	"github.com/gapbundle/gapbundle/verify"
 )
@@ -22,13 +24,49 @@ type Outside struct {
 	Pattern string        `json:"pattern,omitempty"`
 	Host    string        `json:"host,omitempty"`
 	Key     bundle.Digest `json:"key,omitzero"`
+	// Give says that the path can be given to a set ("trust give").
+	Give bool `json:"give,omitempty"`
+}
+
+// overlapStatus lists what sets publish that they could not agree on today, where they
+// were imported by a program that did not compare it.
+func overlapStatus(m *Mirror, all []SetStatus, g *tree.Generation, ratchets []state.Ratchet) error {
+	if g == nil || len(g.Sets) < 2 || !slices.ContainsFunc(g.Sets, func(s tree.GenerationSet) bool {
+		return s.Reach == nil || s.Reach.Rules < reach.Rules || s.Reach.Differs
+	}) {
+		return nil
+	}
+	given, err := m.state.Given()
+	if err != nil {
+		return err
+	}
+	owned, err := imageOwners(m.state, m.trees, g, ratchets)
+	if err != nil {
+		return err
+	}
+	overlaps, err := tree.Overlaps(m.trees.Parts(g.Sets), owned.owner(given), seniority(m.state))
+	if err != nil {
+		return err
+	}
+	for _, o := range overlaps {
+		problem := fmt.Sprintf("a tag in an image of set %s", o.Other)
+		if o.Types[0] != o.Types[1] {
+			problem = fmt.Sprintf("media type %q, and %q by set %s", o.Types[0], o.Types[1], o.Other)
+		}
+		for i := range all {
+			if all[i].Set == o.Set {
+				all[i].Outside = append(all[i].Outside, Outside{Path: o.Path, Problem: problem, Give: true})
+			}
+		}
+	}
+	return nil
 }
 
 // reachStatus fills in what is known of the reach of a published set. What was judged at
 // its import is on record; what was imported by a program without these rules is judged
 // now, which reads its lists. What its keys were given may change at any time.
 func reachStatus(m *Mirror, s *SetStatus, g *tree.GenerationSet, policy *verify.Policy) error {
-	of := reach.Set{Name: g.Set, Files: func(i int) iter.Seq2[bundle.File, error] { return m.trees.Served(&g.Repositories[i]) }}
+	of := reach.Set{Name: g.Set, Files: func(i int) iter.Seq2[bundle.File, error] { return m.trees.Served(g.Set, &g.Repositories[i]) }}
 	for _, r := range g.Repositories {
 		of.Repositories = append(of.Repositories, r.Repository)
 	}

@@ -54,6 +54,9 @@ func (w *writer) portal(inv *inventory) error {
 			break
 		}
 		kind, _, _ := strings.Cut(strings.TrimPrefix(p, ClientsDir+"/"), "/")
+		if kind == AsideDir {
+			kind = "of sets whose files have the names of others"
+		}
 		if n := len(data.Clients); n == 0 || data.Clients[n-1].Kind != kind {
 			data.Clients = append(data.Clients, portalClients{Kind: kind})
 		}

@@ -18,6 +18,9 @@ const (
 	// Write alone places them, with the address of the mirror filled in: a
 	// publisher leaves out every path for which Owns is true.
 	ClientsDir = Dir + "/clients"
+	// AsideDir is the folder in ClientsDir of files in whose place another set has one. No
+	// kind has a name that begins so.
+	AsideDir = "_sets"
 )
 
 // Input is all that the generated files are made from.

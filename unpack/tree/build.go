@@ -57,8 +57,13 @@ func (b *Builder) sweepAbove(dir string, first int) error {
 // Build makes the generation g out of the stores, durably: its trees, its
 // folder under a temporary name that becomes the final one, and its record.
 // current is the generation that is published; nil: none. The policy says which public
-// names the sets may answer for. An error leaves rubbish that SweepBuilds removes.
-func (b *Builder) Build(ctx context.Context, g, current *Generation, policy *verify.Policy) (err error) {
+// names the sets may answer for, and rank in which order they came. An error leaves rubbish that SweepBuilds removes.
+func (b *Builder) Build(ctx context.Context, g, current *Generation, policy *verify.Policy, rank func(set string) int) (err error) {
+	moved, err := b.StepAside(g.Sets, current, NoLists, rank)
+	if err != nil {
+		return err
+	}
+	g.Notes = append(g.Notes, asideNotes(moved)...)
 	p := &placer{b: b, policy: policy, ctx: ctx, at: g.Time, base: g.BaseURL, spares: map[spare]string{}}
 	if current != nil {
 		p.baseBefore = current.BaseURL
@@ -248,7 +253,7 @@ func (t *Trees) siteSets(sets []GenerationSet, policy *verify.Policy) []site.Set
 		for _, r := range s.Repositories {
 			part.Repositories = append(part.Repositories, site.Repository{
 				Repository: r.Repository,
-				Files:      func() iter.Seq2[bundle.File, error] { return t.Served(&r) },
+				Files:      func() iter.Seq2[bundle.File, error] { return t.Served(s.Set, &r) },
 				Evidence:   func() iter.Seq2[bundle.Evidence, error] { return t.evidence(r.Repository) },
 				Contents:   func() iter.Seq2[bundle.Entry, error] { return t.Contents(r.Repository) },
 			})

@@ -132,9 +132,9 @@ func (c *checker) repository(set string, r GenerationRepository) error {
 	dir := r.webRoot(generationDir(c.generation.Number))
 	if r.Tree != 0 {
 		c.link(set, r)
-		c.strangers(dir, r.Mount+"/", c.published(&r))
+		c.strangers(dir, r.Mount+"/", c.published(set, &r))
 	}
-	for f, err := range c.Served(&r) {
+	for f, err := range c.Served(set, &r) {
 		if err == nil {
 			err = c.ctx.Err()
 		}
@@ -267,9 +267,9 @@ func (c *checker) hashBlob(f bundle.File) error {
 }
 
 // published is the file list without the files that wait for the address.
-func (c *checker) published(r *GenerationRepository) iter.Seq2[bundle.File, error] {
+func (c *checker) published(set string, r *GenerationRepository) iter.Seq2[bundle.File, error] {
 	return func(yield func(bundle.File, error) bool) {
-		for f, err := range c.Served(r) {
+		for f, err := range c.Served(set, r) {
 			if err == nil && f.Filled && c.generation.BaseURL == "" {
 				continue
 			}

@@ -77,6 +77,9 @@ type Reach struct {
 	// it, Scripts the web paths of client files that are programs.
 	Allowed []string `json:"allowed,omitempty"`
 	Scripts []string `json:"scripts,omitempty"`
+	// Differs says that another set had something of it with another media type, from
+	// before these were compared.
+	Differs bool `json:"differs,omitempty"`
 }
 
 // GenerationRepository is a repository and where its files are.
@@ -90,6 +93,9 @@ type GenerationRepository struct {
 	// Without are web paths that an operator gave to another set: what the list has
 	// there is not published. Count and Bytes are of the whole list.
 	Without []string `json:"without,omitempty"`
+	// Aside are the client files, by their paths in the list and sorted, that another set
+	// has at the same place: they are published below site.AsideDir.
+	Aside []string `json:"aside,omitempty"`
 }
 
 // Waiting names the repositories whose filled files are not published, because
@@ -250,8 +256,13 @@ func (t *Trees) Files(r bundle.Repository) iter.Seq2[bundle.File, error] {
 	return readKept(t, r.Files, "file list of "+r.Name, bundle.ReadList[bundle.File])
 }
 
-// Served is the kept file list of a repository without what is not published.
-func (t *Trees) Served(r *GenerationRepository) iter.Seq2[bundle.File, error] {
+// Served is the kept file list of a set's repository as it is published.
+func (t *Trees) Served(set string, r *GenerationRepository) iter.Seq2[bundle.File, error] {
+	return WithAside(set, t.listed(r), r.Aside)
+}
+
+// listed is the kept file list of a repository without what is not published.
+func (t *Trees) listed(r *GenerationRepository) iter.Seq2[bundle.File, error] {
 	if len(r.Without) == 0 {
 		return t.Files(r.Repository)
 	}

@@ -1,7 +1,9 @@
 package tree
 
 import (
-	"container/heap"
+	"cmp"
+	"errors"
+	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -38,39 +40,73 @@ func CheckTags(parts []Part, coming map[string]bool, owner func(image string) st
 			images = append(images, p)
 		}
 	}
-	due, stop, err := muster(images)
+	return eachPath(images, func(same []member) error { return checkTag(same, coming, owner) })
+}
+
+// Overlap is something of a published set that its next bundle may not have because of
+// another set: it was published before there was the rule.
+type Overlap struct {
+	Path       string // web path
+	Set, Other string
+	// Types are the media types of Set and Other; equal where it is a tag in an image of
+	// Other.
+	Types [2]string
+}
+
+// maxOverlaps bounds what Overlaps returns.
+const maxOverlaps = 20
+
+// Overlaps finds what published sets have in common with different media types, and tags
+// in images of other sets. owner is that of CheckTags, rank orders sets by the time at
+// which they came: a difference is that of the later one.
+func Overlaps(parts []Part, owner func(image string) string, rank func(set string) int) (all []Overlap, err error) {
+	err = eachPath(parts, func(same []member) error {
+		var tag *ConflictError
+		coming := map[string]bool{}
+		for _, m := range same {
+			coming[m.set] = true
+		}
+		if err := checkTag(same, coming, owner); errors.As(err, &tag) && len(all) < maxOverlaps {
+			all = append(all, Overlap{Path: tag.Path, Set: tag.Sets[1], Other: tag.Sets[0]})
+		}
+		slices.SortStableFunc(same, func(a, b member) int {
+			return cmp.Or(cmp.Compare(rank(a.set), rank(b.set)), strings.Compare(a.set, b.set))
+		})
+		for _, m := range same[1:] {
+			if first := same[0]; m.set != first.set && m.file.MediaType != first.file.MediaType && len(all) < maxOverlaps {
+				all = append(all, Overlap{Path: m.file.Path, Set: m.set, Other: first.set, Types: [2]string{m.file.MediaType, first.file.MediaType}})
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// eachPath calls look with the files of each path of parts.
+func eachPath(parts []Part, look func(same []member) error) error {
+	due, stop, err := muster(parts)
 	defer stop()
 	if err != nil {
 		return err
 	}
-	var same []member // files of one path
+	var same []member
 	for len(due) > 0 {
-		now := *due[0]
-		if len(same) > 0 && same[0].file.Path != now.file.Path {
-			if err := checkTag(same, coming, owner); err != nil {
+		path := due[0].file.Path
+		for same = same[:0]; len(due) > 0 && due[0].file.Path == path; {
+			same = append(same, *due[0])
+			if err := due.advance(); err != nil {
 				return err
 			}
-			same = same[:0]
 		}
-		same = append(same, now)
-		more, err := due[0].advance()
-		if err != nil {
+		if err := look(same); err != nil {
 			return err
 		}
-		if more {
-			heap.Fix(&due, 0)
-		} else {
-			heap.Pop(&due)
-		}
 	}
-	return checkTag(same, coming, owner)
+	return nil
 }
 
 // checkTag is for the files of one path.
 func checkTag(same []member, coming map[string]bool, owner func(image string) string) error {
-	if len(same) == 0 {
-		return nil
-	}
 	i, ok := reach.SplitImage(strings.TrimPrefix(same[0].file.Path, imagesMount+"/"))
 	if !ok || !i.IsTag() {
 		return nil

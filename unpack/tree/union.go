@@ -93,7 +93,7 @@ func (t *Trees) Parts(sets []GenerationSet) []Part {
 	for _, s := range sets {
 		for _, r := range s.Repositories {
 			if bundle.IsSharedMount(r.Mount) {
-				all = append(all, Part{s.Set, r.Repository, t.Served(&r)})
+				all = append(all, Part{s.Set, r.Repository, t.Served(s.Set, &r)})
 			}
 		}
 	}
@@ -107,18 +107,56 @@ func (t *Trees) Parts(sets []GenerationSet) []Part {
 func Union(parts []Part) iter.Seq2[bundle.File, error] { return union(parts, nil) }
 
 // Agree is whether parts can be published together: Union, and for the sets that are
-// coming also media types, which are part of what a client gets. What is published may
-// differ in them, from before they were compared.
-func Agree(parts []Part, coming map[string]bool) error {
-	for _, err := range union(parts, coming) {
+// coming also media types, which are part of what a client gets. before are the parts of
+// the coming sets as they are published: what differs there already, from before media
+// types were compared, is no reason to refuse the next bundle of either. It reports
+// whether there is any such difference.
+func Agree(parts []Part, coming map[string]bool, before []Part) (differs bool, err error) {
+	have, stop, err := muster(before)
+	defer stop()
+	if err != nil {
+		return false, err
+	}
+	t := &typing{coming: coming, have: have}
+	for _, err := range union(parts, t) {
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return t.tolerated, nil
 }
 
-func union(parts []Part, typed map[string]bool) iter.Seq2[bundle.File, error] {
+// typing compares the media types of sets that are coming.
+type typing struct {
+	coming map[string]bool
+	have   queue // what they publish now
+	// at is the last path that was looked up in have, and what each set has there.
+	at        string
+	known     map[string]bundle.File
+	tolerated bool
+}
+
+// refuses reports whether two files of one content and different types cannot be
+// published together: where either is of a coming set and is new.
+func (t *typing) refuses(a, b *member) (bool, error) {
+	if a.file.Path != t.at {
+		known, err := t.have.upTo(a.file.Path)
+		if err != nil {
+			return false, err
+		}
+		t.at, t.known = a.file.Path, known
+	}
+	for _, m := range []*member{a, b} {
+		f, published := t.known[m.set]
+		if t.coming[m.set] && !(published && f.MediaType == m.file.MediaType && f.Digest == m.file.Digest) {
+			return true, nil
+		}
+	}
+	t.tolerated = t.tolerated || t.coming[a.set] || t.coming[b.set]
+	return false, nil
+}
+
+func union(parts []Part, types *typing) iter.Seq2[bundle.File, error] {
 	return func(yield func(bundle.File, error) bool) {
 		due, stop, err := muster(parts)
 		defer stop()
@@ -131,7 +169,7 @@ func union(parts []Part, typed map[string]bool) iter.Seq2[bundle.File, error] {
 			now := *due[0]
 			more, err := due[0].advance()
 			if err == nil {
-				err = now.conflict(&last, typed)
+				err = now.conflict(&last, types)
 			}
 			if err != nil {
 				yield(bundle.File{}, err)
@@ -175,13 +213,18 @@ func muster(parts []Part) (due queue, stop func(), err error) {
 	return due, stop, nil
 }
 
-// conflict compares a file with the one before it in the union, its media type too where
-// one of the sets is in typed. Everything below a folder comes directly after a file of
-// the folder's name.
-func (m *member) conflict(before *member, typed map[string]bool) error {
+// conflict compares a file with the one before it in the union, its media type too by
+// types, nil: not compared. Everything below a folder comes directly after a file of the
+// folder's name.
+func (m *member) conflict(before *member, types *typing) (err error) {
 	same := m.file.Path == before.file.Path
 	below := before.file.Path != "" && strings.HasPrefix(m.file.Path, before.file.Path+"/")
-	otherType := same && m.file.MediaType != before.file.MediaType && m.set != before.set && (typed[m.set] || typed[before.set])
+	otherType := types != nil && same && m.file.MediaType != before.file.MediaType && m.set != before.set
+	if otherType && m.file.Digest == before.file.Digest {
+		if otherType, err = types.refuses(m, before); err != nil {
+			return err
+		}
+	}
 	if !below && (!same || m.file.Digest == before.file.Digest && !otherType) {
 		return nil
 	}

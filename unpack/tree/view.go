@@ -71,7 +71,7 @@ func (v *View) Files(repo string) iter.Seq2[bundle.File, error] {
 			yield(bundle.File{}, fmt.Errorf("repository %q: not published: %w", repo, bundle.ErrUsage))
 		}
 	}
-	return v.trees.Served(&r)
+	return v.trees.Served(v.sets[repo], &r)
 }
 
 // Open opens a file as clients get it, a filled one as the bundle has it: with
@@ -124,7 +124,7 @@ func (v *View) filled(r GenerationRepository, path string) (d bundle.Digest, ok 
 	known, read := v.fills[r.Name]
 	if !read {
 		known = make(map[bundle.Digest]bundle.Digest, min(r.Filled, bundle.MaxFilled))
-		for f, err := range v.trees.Served(&r) {
+		for f, err := range v.trees.Served(v.sets[r.Name], &r) {
 			if err != nil {
 				return d, false, err
 			}

@@ -22,7 +22,8 @@ func clientsCommand() *cli.Command {
 		UsageText: "gapbundle clients /srv/mirror --for apt\ngapbundle clients /srv/mirror --for hosts --address 10.0.0.5\ngapbundle clients /srv/mirror --for containerd --base-url https://mirror.lan",
 		Description: `Prints what is published below /_gapbundle/clients/: all files of a kind
 (apt, oci), or those of one program where a kind has a folder for each (for
-images: containerd, docker, podman, k3s, crio).`,
+images: containerd, docker, podman, k3s, crio). Files of a set that has not
+the first file of their name are below _sets/<set>/ there.`,
 		Flags: []cli.Flag{
 			Needed("for", "`NAME` of a kind of repository, or of a client"),
 			Text("base-url", "`URL` at which clients reach the mirror, where it does not know that itself"),
@@ -117,29 +118,30 @@ func addressOf(c *cli.Context) (netip.Addr, error) {
 // clientDirs are the folders for name: a kind's, and those that kinds have
 // for a client of that name.
 func clientDirs(current *os.Root, name string) ([]string, error) {
-	kinds, err := fs.ReadDir(current.FS(), site.ClientsDir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	roots := []string{site.ClientsDir}
+	sets, err := readDir(current, path.Join(site.ClientsDir, site.AsideDir))
+	if err != nil {
 		return nil, err
 	}
+	for _, set := range sets {
+		roots = append(roots, path.Join(site.ClientsDir, site.AsideDir, set.Name()))
+	}
 	var known, dirs []string
-	for _, kind := range kinds {
-		dir := path.Join(site.ClientsDir, kind.Name())
-		known = append(known, kind.Name())
-		if kind.Name() == name {
-			dirs = append(dirs, dir)
-			continue
-		}
-		clients, err := fs.ReadDir(current.FS(), dir)
+	for _, root := range roots {
+		kinds, err := readDir(current, root)
 		if err != nil {
 			return nil, err
 		}
-		for _, client := range clients {
-			if !client.IsDir() {
+		for _, kind := range kinds {
+			if kind.Name() == site.AsideDir {
 				continue
 			}
-			known = append(known, client.Name())
-			if client.Name() == name {
-				dirs = append(dirs, path.Join(dir, name))
+			names, found, err := clientDirsOf(current, path.Join(root, kind.Name()), name)
+			if err != nil {
+				return nil, err
+			}
+			if dirs = append(dirs, found...); root == site.ClientsDir {
+				known = append(known, names...)
 			}
 		}
 	}
@@ -148,4 +150,35 @@ func clientDirs(current *os.Root, name string) ([]string, error) {
 			"published: " + FirstOf(strings.Join(known, ", "), "none")}
 	}
 	return dirs, nil
+}
+
+// clientDirsOf looks into the folder of a kind: known are its name and those of clients.
+func clientDirsOf(current *os.Root, dir, name string) (known, dirs []string, err error) {
+	known = []string{path.Base(dir)}
+	if path.Base(dir) == name {
+		return known, []string{dir}, nil
+	}
+	clients, err := fs.ReadDir(current.FS(), dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, client := range clients {
+		if !client.IsDir() {
+			continue
+		}
+		known = append(known, client.Name())
+		if client.Name() == name {
+			dirs = append(dirs, path.Join(dir, name))
+		}
+	}
+	return known, dirs, nil
+}
+
+// readDir reads a folder, which may be missing.
+func readDir(root *os.Root, name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(root.FS(), name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return entries, err
 }

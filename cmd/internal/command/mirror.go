@@ -218,6 +218,8 @@ func writeReach(w io.Writer, set unpack.SetStatus, mirror string) {
 			fmt.Fprintf(w, "    gapbundle trust set-mounts %s --host %s --mirror %s, with the hosts that it has\n", o.Key.Short(), o.Host, mirror)
 		case o.Pattern != "":
 			fmt.Fprintf(w, "    gapbundle trust set-mounts %s %s --mirror %s, with the patterns that it has\n", o.Key.Short(), o.Pattern, mirror)
+		case o.Give:
+			fmt.Fprintf(w, "    gapbundle trust give %s SET --mirror %s decides whose it is\n", o.Path, mirror)
 		default:
 			fmt.Fprintf(w, "    refused when it comes again: the exporting side has to correct it; gapbundle forget %s %s takes it out now\n", mirror, set.Set)
 		}
