@@ -69,28 +69,47 @@ const lineBuffer = 2 << 10 // bytes
 // Errors match ErrMalformed, or are r's own.
 func ReadList[T Line](r io.Reader, what string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		br := bufio.NewReaderSize(r, lineBuffer)
-		var zero T
-		for n := int64(1); ; n++ {
-			line, err := readLine(br)
-			if err == io.EOF && len(line) == 0 {
-				return
-			}
-			var v T
-			if err == nil {
-				v, err = ParseLine[T](bytes.TrimSuffix(line, []byte{'\n'}))
-			} else if err == io.EOF {
-				err = fmt.Errorf("no newline at the end: %w", ErrMalformed)
-			}
-			if err != nil {
-				yield(zero, fmt.Errorf("%s, line %d: %w", what, n, err))
-				return
-			}
-			if !yield(v, nil) {
+		l := NewListReader[T](r, what)
+		for {
+			v, err, more := l.Next()
+			if !more || !yield(v, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// ListReader is ReadList for a caller that has very many lists open: between two lines
+// nothing is held of one but a small buffer.
+type ListReader[T Line] struct {
+	r     *bufio.Reader
+	what  string
+	lines int64
+}
+
+// NewListReader reads from r, which it does not close.
+func NewListReader[T Line](r io.Reader, what string) *ListReader[T] {
+	return &ListReader[T]{r: bufio.NewReaderSize(r, lineBuffer), what: what}
+}
+
+// Next returns the next line; more is false after the last one. After an error it must
+// not be called again.
+func (l *ListReader[T]) Next() (v T, err error, more bool) { //nolint:revive,staticcheck // the order is that of iter.Pull2
+	line, err := readLine(l.r)
+	if err == io.EOF && len(line) == 0 {
+		return v, nil, false
+	}
+	l.lines++
+	if err == nil {
+		v, err = ParseLine[T](bytes.TrimSuffix(line, []byte{'\n'}))
+	} else if err == io.EOF {
+		err = fmt.Errorf("no newline at the end: %w", ErrMalformed)
+	}
+	if err != nil {
+		var zero T
+		return zero, fmt.Errorf("%s, line %d: %w", l.what, l.lines, err), true
+	}
+	return v, nil, true
 }
 
 // readLine returns the next line, of at most MaxLineSize bytes, with its line feed. It is

@@ -15,9 +15,6 @@ import (
 const (
 	// hostileMemory is what a command takes of a medium that somebody made to exhaust it.
 	hostileMemory = 160 << 20 // bytes
-	// sharingMemory is what an import takes besides for 4,000 repositories of one shared
-	// mount, whose lists it reads side by side.
-	sharingMemory = 4000 * 16 << 10 // bytes
 	// hostileTime is the time of processors that it takes for one of a few MiB.
 	hostileTime = 20 * time.Second
 )
@@ -60,11 +57,7 @@ func (s *site) bounded(args ...string) {
 	if r.code == 1 || r.code > 8 {
 		s.t.Errorf("%s: exit %d\n%.2000s", strings.Join(args, " "), r.code, s.read("errors"))
 	}
-	most := int64(hostileMemory)
-	if args[0] == "import" {
-		most += sharingMemory
-	}
-	if peak > most {
+	if peak > hostileMemory {
 		s.t.Errorf("%s: %d MiB of memory", strings.Join(args, " "), peak>>20)
 	}
 	if spent > hostileTime {

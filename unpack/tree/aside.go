@@ -57,7 +57,7 @@ func (t *Trees) StepAside(sets []GenerationSet, before *Generation, lists Lists,
 			if list := lists(sets[i].Set, j); list != nil {
 				files = list
 			}
-			now = append(now, Part{sets[i].Set, r.Repository, files})
+			now = append(now, Part{Set: sets[i].Set, Repository: r.Repository, Files: files})
 		}
 	}
 	if len(now) < 2 {
@@ -97,7 +97,7 @@ func (t *Trees) heldClientFiles(g *Generation, was map[string]bool) (held []Part
 				was[asidePath(s.Set, path)] = true
 			}
 			aside, files := r.Aside, t.listed(r)
-			held = append(held, Part{s.Set, r.Repository, func(yield func(bundle.File, error) bool) {
+			held = append(held, Part{Set: s.Set, Repository: r.Repository, Files: func(yield func(bundle.File, error) bool) {
 				for f, err := range files {
 					if _, is := slices.BinarySearchFunc(aside, f.Path, bundle.ComparePaths); !is && !yield(f, err) {
 						return

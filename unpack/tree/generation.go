@@ -321,3 +321,29 @@ func readKept[T bundle.Line](t *Trees, d v1.Descriptor, what string, read func(i
 		}
 	}
 }
+
+// openFiles is Files for union: next returns the lines, and between them holds as little
+// as can be.
+func (t *Trees) openFiles(r bundle.Repository) (next func() (bundle.File, error, bool), stop func(), err error) {
+	what := "file list of " + r.Name
+	want, err := bundle.ParseDigest(string(r.Files.Digest))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", what, err)
+	}
+	f, err := t.lists.Open(want)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", what, err)
+	}
+	h := bundle.NewHash()
+	list := bundle.NewListReader[bundle.File](io.TeeReader(f, h), what)
+	next = func() (line bundle.File, err error, more bool) { //nolint:revive,staticcheck // as iter.Pull2 has it
+		if line, err, more = list.Next(); more {
+			return line, err, true
+		}
+		if got := bundle.SumOf(h); got != want {
+			return line, fmt.Errorf("%s: digest mismatch: want %s, got %s: %w", what, want, got, bundle.ErrCorrupt), true
+		}
+		return line, nil, false
+	}
+	return next, func() { _ = f.Close() }, nil // read-only
+}

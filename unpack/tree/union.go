@@ -85,6 +85,9 @@ type Part struct {
 	Set        string
 	Repository bundle.Repository
 	Files      iter.Seq2[bundle.File, error]
+	// open opens Files for a reader that has thousands of lists open; nil: there is
+	// no better way than iter.Pull2.
+	open func() (next func() (bundle.File, error, bool), stop func(), err error)
 }
 
 // Parts returns the repositories of sets that have a part in the shared areas.
@@ -93,7 +96,11 @@ func (t *Trees) Parts(sets []GenerationSet) []Part {
 	for _, s := range sets {
 		for _, r := range s.Repositories {
 			if bundle.IsSharedMount(r.Mount) {
-				all = append(all, Part{s.Set, r.Repository, t.Served(s.Set, &r)})
+				p := Part{Set: s.Set, Repository: r.Repository, Files: t.Served(s.Set, &r)}
+				if len(r.Without)+len(r.Aside) == 0 {
+					p.open = func() (func() (bundle.File, error, bool), func(), error) { return t.openFiles(r.Repository) }
+				}
+				all = append(all, p)
 			}
 		}
 	}
@@ -189,6 +196,14 @@ func union(parts []Part, types *typing) iter.Seq2[bundle.File, error] {
 	}
 }
 
+func (p *Part) pull() (next func() (bundle.File, error, bool), stop func(), err error) {
+	if p.open != nil {
+		return p.open()
+	}
+	next, stop = iter.Pull2(p.Files)
+	return next, stop, nil
+}
+
 // muster opens every list at its first file. stop, never nil, closes them.
 func muster(parts []Part) (due queue, stop func(), err error) {
 	var stops []func()
@@ -198,7 +213,10 @@ func muster(parts []Part) (due queue, stop func(), err error) {
 		}
 	}
 	for _, p := range parts {
-		next, end := iter.Pull2(p.Files)
+		next, end, err := p.pull()
+		if err != nil {
+			return nil, stop, err
+		}
 		stops = append(stops, end)
 		m := &member{set: p.Set, repository: p.Repository.Name, mount: p.Repository.Mount, next: next}
 		more, err := m.advance()
