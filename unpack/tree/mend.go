@@ -92,7 +92,7 @@ func (t *Trees) eachName(ctx context.Context, each func(s *spot) error) error {
 
 func (t *Trees) eachNameOf(ctx context.Context, g *Generation, s spot, r *GenerationRepository, each func(s *spot) error) error {
 	dir := r.webRoot(generationDir(g.Number))
-	for f, err := range t.Served(r) {
+	for f, err := range t.Served(s.set, r) {
 		switch {
 		case IsListDamage(err):
 			return nil
