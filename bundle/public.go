@@ -3,7 +3,6 @@ package bundle
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -89,45 +88,66 @@ func (p Public) Compare(o Public) int {
 	return cmp.Or(cmp.Compare(p.Host, o.Host), cmp.Compare(p.Scheme, o.Scheme), cmp.Compare(p.Path, o.Path), cmp.Compare(p.At, o.At))
 }
 
-// ErrTooManyPublic says that public addresses have no room in the annotations of one
-// repository.
-var ErrTooManyPublic = errors.New("too many public addresses")
-
 // AnnotatePublic writes public addresses into annotations, sorted and each once.
-// Errors match ErrMalformed, and ErrTooManyPublic where there is no room.
+// Errors match ErrMalformed; more than MaxPublic is one, and so is what has no room.
 func AnnotatePublic(to map[string]string, all []Public) error {
-	all = slices.Clone(all)
-	slices.SortFunc(all, Public.Compare)
-	all = slices.Compact(all)
-	if len(all) > MaxPublic {
-		return fmt.Errorf("%d public addresses, at most %d: %w: %w", len(all), MaxPublic, ErrMalformed, ErrTooManyPublic)
-	}
-	var parts []string
-	for _, p := range all {
-		if err := p.check(); err != nil {
-			return err
-		}
-		text, err := MarshalCanonical(p)
-		if err != nil {
-			return err
-		}
-		if len(text)+len("[]") > MaxAnnotationSize {
-			return fmt.Errorf("public address of %s: takes %d bytes, at most %d: %w", p.Host, len(text), MaxAnnotationSize-len("[]"), ErrMalformed)
-		}
-		last := len(parts) - 1
-		if last >= 0 && len(parts[last])+len(text)+len(",]") <= MaxAnnotationSize {
-			parts[last] += "," + string(text)
-			continue
-		}
-		parts = append(parts, "["+string(text))
-	}
-	if len(parts) > MaxPublicParts {
-		return fmt.Errorf("public addresses take %d annotations, at most %d: %w: %w", len(parts), MaxPublicParts, ErrMalformed, ErrTooManyPublic)
+	all = sortedPublic(all)
+	parts, n, err := publicParts(all)
+	switch {
+	case err != nil:
+		return err
+	case len(all) > MaxPublic:
+		return fmt.Errorf("%d public addresses, at most %d: %w", len(all), MaxPublic, ErrMalformed)
+	case n < len(all):
+		return fmt.Errorf("public addresses take more than %d annotations: %w", MaxPublicParts, ErrMalformed)
 	}
 	for i, part := range parts {
 		to[fmt.Sprintf("%s%02d", PublicKey, i)] = part + "]"
 	}
 	return nil
+}
+
+// FitPublic returns as many public addresses as there is room for in the annotations of one
+// repository, sorted and each once, and how many are left out.
+func FitPublic(all []Public) (fit []Public, left int) {
+	all = sortedPublic(all)
+	_, n, err := publicParts(all)
+	if err != nil {
+		return all, 0 // AnnotatePublic says what is wrong
+	}
+	return all[:n], len(all) - n
+}
+
+func sortedPublic(all []Public) []Public {
+	return slices.Compact(slices.SortedFunc(slices.Values(all), Public.Compare))
+}
+
+// publicParts are the annotations of the first n addresses, as many as there is room for, each
+// without the bracket at its end.
+func publicParts(all []Public) (parts []string, n int, err error) {
+	for _, p := range all {
+		if err := p.check(); err != nil {
+			return nil, 0, err
+		}
+		text, err := MarshalCanonical(p)
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(text)+len("[]") > MaxAnnotationSize {
+			return nil, 0, fmt.Errorf("public address of %s: takes %d bytes, at most %d: %w", p.Host, len(text), MaxAnnotationSize-len("[]"), ErrMalformed)
+		}
+		last := len(parts) - 1
+		fits := last >= 0 && len(parts[last])+len(text)+len(",]") <= MaxAnnotationSize
+		if n == MaxPublic || !fits && len(parts) == MaxPublicParts {
+			return parts, n, nil
+		}
+		if n++; fits {
+			parts[last] += "," + string(text)
+		} else {
+			parts = append(parts, "["+string(text))
+		}
+	}
+	return parts, n, nil
 }
 
 // PublicOf reads back what AnnotatePublic wrote; none is no error. Errors match

@@ -1,7 +1,6 @@
 package collect
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -11,26 +10,15 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// publicStep is how many addresses less are tried where they do not fit.
-const publicStep = 10
-
 // annotatePublic puts as many of the public addresses of a repository into annotations as
 // there is room for. The others are not answered for inside, which the plan says.
 func annotatePublic(annotations map[string]string, repo *sources.Repository) error {
-	all := slices.SortedFunc(slices.Values(repo.Public), bundle.Public.Compare)
-	all = slices.Compact(all)
-	room := min(len(all), bundle.MaxPublic)
-	var err error
-	for ; room >= 0; room -= publicStep {
-		if err = bundle.AnnotatePublic(annotations, all[:room]); !errors.Is(err, bundle.ErrTooManyPublic) {
-			break
-		}
+	fit, left := bundle.FitPublic(repo.Public)
+	if left > 0 {
+		repo.Notes = append(slices.Clip(repo.Notes), fmt.Sprintf("%d of %d public addresses are not recorded, and the mirror does not answer by them: make several sources of it", left, len(fit)+left))
+		repo.Public = fit
 	}
-	if left := len(all) - room; err == nil && left > 0 {
-		repo.Notes = append(slices.Clip(repo.Notes), fmt.Sprintf("%d of %d public addresses are not recorded, and the mirror does not answer by them: make several sources of it", left, len(all)))
-		repo.Public = all[:room]
-	}
-	return err
+	return bundle.AnnotatePublic(annotations, fit)
 }
 
 // standing is a source that stands for a public address at a place of the mirror.

@@ -20,7 +20,7 @@ import (
 func TestCertificateOfPublicNames(t *testing.T) {
 	f := newPublicMirror(t)
 	dir := t.TempDir()
-	issueNames(t, f.Dir, dir)
+	IssueNames(t, f.Dir, dir)
 	text := runIn(t, dir, "openssl", "x509", "-in", "names.pem", "-noout", "-ext", "subjectAltName")
 	for _, name := range []string{"github.com", "nvcr.io", "index.docker.io", "ported.example"} {
 		if !strings.Contains(text, "DNS:"+name) {
@@ -42,38 +42,6 @@ func TestCertificateOfPublicNames(t *testing.T) {
 			t.Errorf("%s by the names' CA: %v\n%s", other, err, out)
 		}
 	}
-}
-
-// issueNames types the lines of certificate.txt in dir, with a passphrase.
-func issueNames(t *testing.T, mirror, dir string) {
-	t.Helper()
-	published := filepath.Join(mirror, "current", filepath.FromSlash(site.HostClientsDir))
-	for _, name := range []string{"names.cnf", "certificate.txt"} {
-		b, err := os.ReadFile(filepath.Join(published, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	script, err := os.ReadFile(filepath.Join(dir, "certificate.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := strings.NewReplacer("-aes256", "-aes256 -pass pass:test", "-key ca.key", "-key ca.key -passin pass:test", "-CAkey ca.key", "-CAkey ca.key -passin pass:test").Replace(string(script))
-	runIn(t, dir, "sh", "-euc", text)
-}
-
-func runIn(t *testing.T, dir, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
 }
 
 // TestNameServers: dnsmasq and unbound take what the mirror publishes, answer by its address

@@ -50,6 +50,7 @@ func publicFiles() map[string]File {
 		"files/github.com/o/tool/releases/v1/a?b.txt":    {Content: "question"},
 		"files/github.com/o/tool/releases/v1/index.htm":  {Content: "typed", MediaType: "application/x-demo+json"},
 		"files/other.example/x":                          {Content: "nobody stands for this host"},
+		"files/github.com/o/page/index.html":             {Content: "<p>a page</p>"},
 		"files/plus.example/c++~1,a=b@c:d/x":             {Content: "escaped"},
 		"git/github.com/o/tool.git/HEAD":                 {Content: "ref: refs/heads/main\n"},
 		"git/github.com/o/tool.git/info/refs":            {Content: "refs"},
@@ -148,6 +149,7 @@ func questions() []asked {
 		{"nvidia.github.io", "/_gapbundle/public/github.com/o/tool.git/HEAD", 404, ""},
 		{"nvidia.github.io", "/index.html", 404, ""},
 		{"github.com", "/o/tool/releases/v1/tool.tgz", 200, "tool"},
+		{"github.com", "/o/page/", 200, "<p>a page</p>"},
 		{"github.com", "/o/tool.git/HEAD", 200, "ref: refs/heads/main\n"},
 		{"github.com", "/o/tool.git/info/refs?service=git-upload-pack", 200, "refs"},
 		{"github.com", "/o/tool/info/refs?service=git-upload-pack", 200, "refs"},
@@ -189,7 +191,7 @@ func TestPublicNames(t *testing.T) {
 	f := newPublicMirror(t)
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
-			s := StartNames(t, name, f.Dir, "", Pair{})
+			s := StartNames(t, name, f.Dir)
 			for _, q := range questions() {
 				for _, method := range []string{http.MethodGet, http.MethodHead} {
 					resp, body := askPublic(t, s, method, q.host, q.path)
@@ -280,7 +282,7 @@ func TestManyPublicNames(t *testing.T) {
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
 			from := time.Now()
-			s := StartNames(t, name, f.Dir, "", Pair{})
+			s := StartNames(t, name, f.Dir)
 			up := time.Since(from)
 			for _, path := range []string{"/r00/p000/x", "/r24/p000/x"} {
 				if resp, body := askPublic(t, s, http.MethodGet, "h0.example", path); resp.StatusCode != 200 || body != fmt.Sprint(strings.TrimPrefix(path[:4], "/r")) && body != "0" {

@@ -65,12 +65,21 @@ func StartTLS(t testing.TB, name, dir string, pair Pair) *Server {
 	return start(t, name, dir, setup{pair: pair})
 }
 
-// StartNames is Start for the public names that the mirror can answer for. With a
-// certificate it is over https. A port of "" is any.
-func StartNames(t testing.TB, name, dir, port string, pair Pair) *Server {
+// StartNames is Start for the public names that the mirror can answer for.
+func StartNames(t testing.TB, name, dir string) *Server {
 	t.Helper()
-	return start(t, name, dir, setup{pair: pair, names: "hosts-", port: port})
+	return start(t, name, dir, setup{names: "hosts-"})
 }
+
+// StartNamesTLS is StartNames over https, at the port that clients ask without saying so.
+// By the name OwnName, for which own is, the server is the mirror itself.
+func StartNamesTLS(t testing.TB, name, dir string, names, own Pair) *Server {
+	t.Helper()
+	return start(t, name, dir, setup{names: "hosts-", port: "443", pair: names, own: own})
+}
+
+// OwnName is the mirror's own name where it is served by public names, too.
+const OwnName = "localhost"
 
 // setup is how a server is started.
 type setup struct {
@@ -78,6 +87,8 @@ type setup struct {
 	// names is the beginning of the name of the snippet: "hosts-" for public names.
 	names string
 	port  string
+	// own is the certificate for OwnName.
+	own Pair
 }
 
 // scheme is what clients ask with.
@@ -103,14 +114,14 @@ func start(t testing.TB, name, dir string, s setup) *Server {
 	file := filepath.Join(work, name+".conf")
 	switch name {
 	case Nginx:
-		config = nginxConfig(work, filepath.Join(snippets, s.names+"nginx.conf"), s)
+		config = nginxConfig(work, snippets, s)
 		args = []string{"-p", work, "-c", file, "-e", "stderr"}
 	case Apache:
-		config = apacheConfig(work, filepath.Join(snippets, s.names+"apache.conf"), s)
+		config = apacheConfig(work, snippets, s)
 		args = []string{"-d", work, "-f", file, "-D", "FOREGROUND"}
 		reachable(t, dir)
 	case Caddy:
-		config = caddyConfig(work, filepath.Join(snippets, s.names+"Caddyfile"), s)
+		config = caddyConfig(work, snippets, s)
 		args = []string{"run", "--adapter", "caddyfile", "--config", file}
 	default:
 		t.Fatalf("server %q: want one of %v", name, Names())
@@ -134,6 +145,9 @@ func startServe(t testing.TB, dir string, s setup) *Server {
 	var pairs []serve.KeyPair
 	if s.pair.Cert != "" {
 		pairs = []serve.KeyPair{{Cert: s.pair.Cert, Key: s.pair.Key}}
+	}
+	if s.own.Cert != "" {
+		pairs = append(pairs, serve.KeyPair{Cert: s.own.Cert, Key: s.own.Key})
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -246,10 +260,14 @@ func reachable(t testing.TB, dir string) {
 	}
 }
 
-func nginxConfig(work, snippet string, s setup) string {
+func nginxConfig(work, snippets string, s setup) string {
 	user, port := "", s.port
 	if pair := s.pair; pair.Cert != "" {
 		port += fmt.Sprintf(" ssl;\n\t\tssl_protocols TLSv1.2 TLSv1.3;\n\t\tssl_certificate %q;\n\t\tssl_certificate_key %q", pair.Cert, pair.Key)
+	}
+	own := ""
+	if s.own.Cert != "" {
+		own = fmt.Sprintf("\tserver {\n\t\tlisten 127.0.0.1:%s ssl;\n\t\tserver_name %s;\n\t\tssl_certificate %q;\n\t\tssl_certificate_key %q;\n\t\tinclude %q;\n\t}\n", s.port, OwnName, s.own.Cert, s.own.Key, filepath.Join(snippets, "nginx.conf"))
 	}
 	if os.Geteuid() == 0 {
 		user = "user root;"
@@ -269,11 +287,11 @@ http {
 		listen 127.0.0.1:%s;
 		include %q;
 	}
-}
-`, user, work, temp.String(), port, snippet)
+%s}
+`, user, work, temp.String(), port, filepath.Join(snippets, s.names+"nginx.conf"), own)
 }
 
-func apacheConfig(work, snippet string, s setup) string {
+func apacheConfig(work, snippets string, s setup) string {
 	var b strings.Builder
 	for _, module := range []string{"mpm_event", "authz_core", "alias", "autoindex", "deflate", "dir", "filter", "headers", "mime", "negotiation", "rewrite", "ssl", "socache_shmcb"} {
 		fmt.Fprintf(&b, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", module, module)
@@ -288,11 +306,14 @@ func apacheConfig(work, snippet string, s setup) string {
 	if s.pair.Cert != "" {
 		tls = fmt.Sprintf("ServerName names.invalid\nSSLEngine on\nSSLCertificateFile %q\nSSLCertificateKeyFile %q\n", s.pair.Cert, s.pair.Key)
 	}
-	fmt.Fprintf(&b, "<VirtualHost 127.0.0.1:%s>\n%sInclude %q\n</VirtualHost>\n", s.port, tls, snippet)
+	fmt.Fprintf(&b, "<VirtualHost 127.0.0.1:%s>\n%sInclude %q\n</VirtualHost>\n", s.port, tls, filepath.Join(snippets, s.names+"apache.conf"))
+	if s.own.Cert != "" {
+		fmt.Fprintf(&b, "<VirtualHost 127.0.0.1:%s>\nServerName %s\nSSLEngine on\nSSLCertificateFile %q\nSSLCertificateKeyFile %q\nInclude %q\n</VirtualHost>\n", s.port, OwnName, s.own.Cert, s.own.Key, filepath.Join(snippets, "apache.conf"))
+	}
 	return b.String()
 }
 
-func caddyConfig(work, snippet string, s setup) string {
+func caddyConfig(work, snippets string, s setup) string {
 	address := "http://127.0.0.1:" + s.port
 	switch {
 	case s.pair.Cert != "":
@@ -302,5 +323,9 @@ func caddyConfig(work, snippet string, s setup) string {
 	default:
 		address += " {"
 	}
-	return fmt.Sprintf("{\n\tadmin off\n\tauto_https off\n\tstorage file_system %q\n}\n%s\n\timport %q\n}\n", work, address, snippet)
+	config := fmt.Sprintf("{\n\tadmin off\n\tauto_https off\n\tstorage file_system %q\n}\n%s\n\timport %q\n}\n", work, address, filepath.Join(snippets, s.names+"Caddyfile"))
+	if s.own.Cert != "" {
+		config += fmt.Sprintf("https://%s:%s {\n\tbind 127.0.0.1\n\ttls %q %q\n\timport %q\n}\n", OwnName, s.port, s.own.Cert, s.own.Key, filepath.Join(snippets, "Caddyfile"))
+	}
+	return config
 }
