@@ -21,7 +21,6 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
-	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/test/gittest"
 	"github.com/gapbundle/gapbundle/internal/test/imagetest"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
@@ -267,7 +266,7 @@ func (w *internet) plantGalaxy() {
 // spec carries something of every host.
 func (w *internet) spec() string {
 	up := upstreamtest.NewPublic(w, w.hosts)
-	print := pgpkeys.Fingerprint(w.signer)
+	print := strings.ToUpper(hex.EncodeToString(w.signer.PrimaryKey.Fingerprint))
 	var b strings.Builder
 	fmt.Fprintf(&b, `- {name: tools, kind: files, urls: [%q, %q]}
 - {name: ctk, kind: apt, url: %q, suites: /, architectures: [amd64], keyring: {url: %q, fingerprint: %s}}
