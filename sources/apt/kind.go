@@ -32,7 +32,7 @@ func Kind() sources.Kind {
 // options are the kind's own part of an entry of the spec file.
 type options struct {
 	Pos           strictyaml.Pos
-	URL           string        `yaml:"url" doc:"Address of the repository, as in sources.list; $(ARCH) stands for each architecture."`
+	URL           string        `yaml:"url" doc:"Address of the repository, as in sources.list, or a folder here (file:///mnt/dvd); $(ARCH) stands for each architecture."`
 	Suites        []string      `yaml:"suites,single" doc:"Suites; one that ends with a slash is a flat repository."`
 	Components    []string      `yaml:"components,single" doc:"Components; absent: all."`
 	Architectures []string      `yaml:"architectures,single" doc:"Architectures; all is implied."`

@@ -360,6 +360,9 @@ const archMark = "$(ARCH)"
 // split makes the suites of one address and one name: several if the
 // architecture is part of it.
 func (e *entry) split(s stanza, raw, name string) ([]*suite, error) {
+	if address, err := upstream.CheckAddress(raw); err == nil { // otherwise newSuite says what is wrong
+		raw = address
+	}
 	if !strings.Contains(raw+name, archMark) {
 		one, err := e.newSuite(s, raw, name)
 		if err != nil {
@@ -389,7 +392,8 @@ func (e *entry) newSuite(s stanza, raw, name string) (*suite, error) {
 	if !strings.HasSuffix(raw, "/") {
 		raw += "/"
 	}
-	if err := fetch.CheckURL(raw); err != nil {
+	raw, err := upstream.CheckAddress(raw)
+	if err != nil {
 		return nil, s.pos.Errorf("%w", err)
 	}
 	if u, err := url.Parse(raw); err != nil || u.RawQuery != "" || u.Fragment != "" {
@@ -424,7 +428,6 @@ func (e *entry) newSuite(s stanza, raw, name string) (*suite, error) {
 			return nil, s.pos.Errorf("suite %q: %q is no name", name, n)
 		}
 	}
-	var err error
 	one.keys, err = e.keyRef(s)
 	return one, err
 }

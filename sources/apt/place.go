@@ -63,6 +63,9 @@ func (e *entry) place(all []*suite) error {
 // path. It is "", or ends with a slash.
 func (r *root) folder(several bool) string {
 	host, folder, _ := strings.Cut(r.raw[strings.Index(r.raw, "//")+2:], "/")
+	if host == "" { // a folder of the exporting machine
+		host = "localhost"
+	}
 	switch {
 	case strings.Contains(folder, archMark):
 		return path.Clean(folder) + "/"

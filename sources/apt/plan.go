@@ -11,6 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/keyring"
 	"github.com/gapbundle/gapbundle/sources/replay"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // Plan reads the Releases of all suites and the indexes that it needs, chooses over all
@@ -106,13 +107,16 @@ func (l *loaded) repository(env *sources.Env) (sources.Repository, error) {
 	var refs []*keyring.Ref
 	for i, s := range l.suites {
 		refs = append(refs, s.keys)
+		layouts[i] = s.layout()
+		signers = signers.Union(s.signers)
+		if upstream.IsLocalAddress(s.root.url) {
+			continue
+		}
 		public, err := bundle.ParsePublic(s.root.url, s.root.prefix)
 		if err != nil {
 			return repo, s.pos.Errorf("suite %s: %w", s.name, err)
 		}
 		repo.Public = append(repo.Public, public)
-		layouts[i] = s.layout()
-		signers = signers.Union(s.signers)
 	}
 	if err := sources.Annotate(repo.Annotations, layoutKey, layouts); err != nil {
 		return repo, err

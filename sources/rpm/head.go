@@ -46,6 +46,8 @@ func (h *head) vouched() string {
 	switch {
 	case len(h.signers) > 0:
 		return h.signers.Vouched()
+	case upstream.IsLocalAddress(h.place.Bases()[0]):
+		return bundle.VouchedLocal
 	case h.secure:
 		return bundle.VouchedTLS
 	}

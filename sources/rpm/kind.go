@@ -9,6 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/keyring"
 	"github.com/gapbundle/gapbundle/sources/rebuild"
 	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // Name is the kind's name in a spec file, and its part of paths in a mirror.
@@ -30,7 +31,7 @@ func Kind() sources.Kind {
 // options are the kind's own part of an entry of the spec file.
 type options struct {
 	Pos           strictyaml.Pos
-	BaseURL       []string          `yaml:"baseurl,single" doc:"Address of the repository: the folder that has repodata/. Several are mirrors of one another."`
+	BaseURL       []string          `yaml:"baseurl,single" doc:"Address of the repository: the folder that has repodata/, also one here (file:///mnt/dvd). Several are mirrors of one another."`
 	MirrorList    string            `yaml:"mirrorlist" doc:"Address of a list of mirrors, instead of baseurl."`
 	Metalink      string            `yaml:"metalink" doc:"Address of a metalink of repomd.xml, instead of baseurl."`
 	RepoFile      string            `yaml:"repofile" doc:"A .repo file, as in /etc/yum.repos.d, instead of baseurl."`
@@ -146,7 +147,20 @@ func isURL(s string) bool {
 	return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
 }
 
-// checkBase checks the address of a repository.
+// checkAddress checks the address of a repository in the spec or a .repo file, which may be a
+// folder of this machine.
+func checkAddress(pos strictyaml.Pos, raw string) (string, error) {
+	address, err := upstream.CheckAddress(raw)
+	if err != nil {
+		return "", pos.Errorf("baseurl: %w", err)
+	}
+	if upstream.IsLocalAddress(address) {
+		return strings.TrimSuffix(address, "/") + "/", nil
+	}
+	return checkBase(pos, address)
+}
+
+// checkBase checks the address of a repository that an upstream may have named.
 func checkBase(pos strictyaml.Pos, raw string) (string, error) {
 	if !strings.HasSuffix(raw, "/") {
 		raw += "/"

@@ -13,6 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/keyring"
 	"github.com/gapbundle/gapbundle/sources/replay"
 	"github.com/gapbundle/gapbundle/sources/stock"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // Plan reads repomd.xml of all repositories and the metadata that it needs, chooses over
@@ -204,6 +205,9 @@ func (l *loaded) repository(env *sources.Env, dirs []string) (sources.Repository
 func (h *head) public(dir string) ([]sources.Public, error) {
 	var all []sources.Public
 	for _, base := range h.bases {
+		if upstream.IsLocalAddress(base) {
+			continue
+		}
 		u, err := url.Parse(base)
 		if err != nil {
 			return nil, err

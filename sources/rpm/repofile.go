@@ -244,7 +244,7 @@ func (e *entry) newRepo(s *section) (*repo, []string, error) {
 	}
 	r.title = values["name"]
 	for _, raw := range list(values["baseurl"]) {
-		base, err := checkBase(s.pos, raw)
+		base, err := checkAddress(s.pos, raw)
 		if err != nil {
 			return nil, nil, err
 		}

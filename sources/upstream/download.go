@@ -64,7 +64,7 @@ func downloadFrom(ctx context.Context, env *sources.Env, url, local string, want
 	if limit < 0 {
 		limit = MaxIndex
 	}
-	body, err := env.Fetch.Open(ctx, url, 0, "")
+	body, err := openURL(ctx, env, url, 0, "")
 	if err != nil {
 		return digest, 0, err
 	}
@@ -193,9 +193,9 @@ func Validated(open bundle.Open, validator string) bundle.Open {
 }
 
 // openFirst opens the first of the addresses that has the file.
-func openFirst(ctx context.Context, env *sources.Env, urls []string, at int64, validator string) (body *fetch.Body, err error) {
+func openFirst(ctx context.Context, env *sources.Env, urls []string, at int64, validator string) (body *content, err error) {
 	err = firstOf(ctx, urls, func(_ int, url string) (err error) {
-		body, err = env.Fetch.Open(ctx, url, at, validator)
+		body, err = openURL(ctx, env, url, at, validator)
 		return err
 	})
 	return body, err
@@ -220,7 +220,7 @@ func rotation(p *Place, names []string) func(at int64) []string {
 
 // ending returns a body that has an end although upstream tells no size: whoever
 // reads it to find its size would fill a disk.
-func ending(body *fetch.Body, want Want) (io.ReadCloser, error) {
+func ending(body *content, want Want) (io.ReadCloser, error) {
 	limit := cmp.Or(want.Limit, MaxIndex)
 	switch {
 	case want.Size >= 0:

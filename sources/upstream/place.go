@@ -21,7 +21,8 @@ type Place struct{ bases []string }
 // At is the place at one address or at several that are mirrors of one another,
 // the preferred one first. A file's URL is a base followed by the file's name,
 // so the base of a folder ends with a slash; a base that is the URL of a file
-// goes with the name "". fetch.CheckURL has accepted the bases.
+// goes with the name "". CheckAddress has accepted the bases that a person wrote,
+// fetch.CheckURL those that an upstream named.
 func At(bases ...string) *Place {
 	return &Place{slices.Clone(bases[:min(len(bases), MaxMirrors)])}
 }
@@ -77,7 +78,7 @@ type Page struct {
 func (p *Place) Read(ctx context.Context, env *sources.Env, name string, limit int64) (*Page, error) {
 	var page *Page
 	err := firstOf(ctx, p.urls([]string{name}), func(i int, url string) error {
-		content, meta, err := env.Fetch.ReadAll(ctx, url, limit)
+		content, meta, err := readURL(ctx, env, url, limit)
 		if err == nil {
 			page = &Page{Content: content, Meta: *meta, Base: i}
 		}
@@ -111,7 +112,7 @@ func (p *Place) Optional(ctx context.Context, env *sources.Env, name string, lim
 // or several that are tried in turn.
 func (p *Place) Stat(ctx context.Context, env *sources.Env, names ...string) (meta *fetch.Meta, err error) {
 	err = firstOf(ctx, p.urls(names), func(_ int, url string) (err error) {
-		meta, err = env.Fetch.Stat(ctx, url)
+		meta, err = statURL(ctx, env, url)
 		return err
 	})
 	return meta, err
