@@ -176,9 +176,15 @@ func rehearse(ctx context.Context, m *Mirror, arrived *arrivals, keep int) (*Res
 		res.Bundles = append(res.Bundles, refusalResult(f))
 	}
 	for _, f := range unexcused {
-		errs = append(errs, f.err)
+		errs = append(errs, f.named())
+	}
+	if err := settleConflicts(of, trees, choices); err != nil {
+		return res, errors.Join(append(errs, err)...)
 	}
 	for _, c := range choices {
+		if len(c.failed) > 0 { // each set once
+			errs = append(errs, c.failed[0].err)
+		}
 		results := unpublished(of, c, state.Imported)
 		for i := range results {
 			if len(c.candidates) > 0 && results[i].Name == c.candidates[0].Name() {
@@ -189,11 +195,13 @@ func rehearse(ctx context.Context, m *Mirror, arrived *arrivals, keep int) (*Res
 				if err != nil {
 					errs = append(errs, err)
 				}
+				if err != nil && outcomeOf(err) == state.Refused {
+					c.drop(err)
+				}
 			}
 		}
 		res.Bundles = append(res.Bundles, results...)
 	}
-	errs = append(errs, checkConflicts(of, m.trees, choices))
 	current, err := m.trees.Published()
 	if err == nil {
 		res.Need, err = measure(ctx, m.o, m.dir, of, m.blobs, current, choices)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -173,5 +174,46 @@ func TestClientFilesOfRandomHistories(t *testing.T) {
 		if res, err := w.Check(t.Context(), unpack.CheckOptions{}); err != nil {
 			t.Fatalf("step %d: %v: %+v", step, err, res.Damage)
 		}
+	}
+}
+
+// TestDryRunOfSeveralSets: a dry run says of each set at hand what would become of it, with
+// one refusal for each that could not be published.
+func TestDryRunOfSeveralSets(t *testing.T) {
+	evil := func(c *settest.Content) { c.Put("tools", "alpha.example/tool", "evil") }
+	both := func(c *settest.Content) { c.Put("tools", "new.example/tool", "of "+c.Set) }
+	script := func(c *settest.Content) { evil(c); c.Put("_clients", "pypi/beta-debs.txt", "x") }
+	for name, x := range map[string]struct {
+		alpha, beta func(c *settest.Content)
+		want        []string
+		conflicts   int
+	}{
+		"a conflict":               {func(*settest.Content) {}, evil, []string{"alpha-000002 imported", "beta-000002 refused"}, 1},
+		"a conflict and a rule":    {func(*settest.Content) {}, script, []string{"alpha-000002 imported", "beta-000002 refused"}, 1},
+		"what neither has had":     {both, both, []string{"alpha-000002 refused", "beta-000002 refused"}, 2},
+		"nothing in anybody's way": {func(*settest.Content) {}, func(*settest.Content) {}, []string{"alpha-000002 imported", "beta-000002 imported"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, stick := settest.New(t), t.TempDir()
+			for set, change := range map[string]func(c *settest.Content){settest.Alpha: x.alpha, settest.Beta: x.beta} {
+				c := w.Content(set)
+				c.Put("debs", "next", "next")
+				change(c)
+				c.Options.Targets = []string{stick}
+				w.Export(c)
+			}
+			for _, dry := range []bool{true, false} {
+				w.Reopen(unpack.Options{DryRun: dry})
+				res, err := w.Import(stick)
+				got := outcomes(res)
+				slices.Sort(got)
+				if !slices.Equal(got, x.want) || (err == nil) != !strings.Contains(strings.Join(x.want, " "), "refused") {
+					t.Errorf("dry run %v: %v, %v, want %v", dry, got, err, x.want)
+				}
+				if n := strings.Count(fmt.Sprint(err), "wanted by set alpha"); n != x.conflicts {
+					t.Errorf("dry run %v: %d conflicts, want %d: %v", dry, n, x.conflicts, err)
+				}
+			}
+		})
 	}
 }

@@ -74,7 +74,7 @@ func (r *importing) run(ctx context.Context) error {
 	if err := r.checkRatchets(choices); err != nil {
 		return err
 	}
-	if err := r.settleConflicts(choices); err != nil {
+	if err := settleConflicts(r.state.State, r.trees.Trees, choices); err != nil {
 		return err
 	}
 	if err := r.checkSpace(ctx, choices); err != nil {
@@ -212,9 +212,9 @@ func (r *importing) checkRatchets(choices []*choice) error {
 // Of two sets that come in one run and want the same place, the one that wants it
 // although another set has it already; where neither has it, both: nobody here knows
 // whose it is.
-func (r *importing) settleConflicts(choices []*choice) error {
+func settleConflicts(of *state.State, trees *tree.Trees, choices []*choice) error {
 	for {
-		err := checkConflicts(r.state.State, r.trees.Trees, choices)
+		err := checkConflicts(of, trees, choices)
 		var conflict *tree.ConflictError
 		if err == nil || !errors.As(err, &conflict) {
 			return err
@@ -223,7 +223,7 @@ func (r *importing) settleConflicts(choices []*choice) error {
 		for _, c := range choices {
 			if slices.Contains(conflict.Sets[:], c.set) && len(c.candidates) > 0 {
 				both = append(both, c)
-				if checkConflicts(r.state.State, r.trees.Trees, []*choice{c}) != nil {
+				if checkConflicts(of, trees, []*choice{c}) != nil {
 					alone = append(alone, c)
 				}
 			}
