@@ -11,6 +11,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/settest"
+	"github.com/gapbundle/gapbundle/unpack"
 )
 
 // TestASetsReach: whoever has beta's key publishes an image by a name without a registry,
@@ -80,5 +81,68 @@ func TestASetsReach(t *testing.T) {
 			t.Error(err)
 		}
 		testAnswers(t, s, []answer{{fmt.Sprintf("/apt/alpha-debs/pool/main/%s.deb", s.Name), 200, s.Name, "application/vnd.debian.binary-package"}})
+	})
+}
+
+// TestWithdrawn: on every server what was withdrawn or forgotten is answered with 404 from
+// then on, although servers fall back to what was published before, and what the other set
+// has is answered as ever. Client files of two sets with one name are both there.
+func TestWithdrawn(t *testing.T) {
+	w := settest.New(t)
+	if _, err := w.SetBaseURL(t.Context(), "http://mirror.lan"); err != nil {
+		t.Fatal(err)
+	}
+	const podman, clients = "oci/podman/registries.conf", "/_gapbundle/clients/"
+	bring := func(t *testing.T, set, name string) {
+		t.Helper()
+		c := w.Content(set)
+		c.Put("debs", "pool/main/"+name+".deb", name)
+		c.Put("tools", set+".example/"+name, name)
+		c.Put("_clients", podman, "of "+set+" @BASE@\n")
+		c.PutImage("registry."+set+".example/team/app", name, name)
+		c.Options.Full = true
+		if _, err := w.Import(w.Export(c).Dirs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	Each(t, w.Dir, func(t *testing.T, s *Server) {
+		name := filepath.Base(s.Name)
+		bring(t, settest.Alpha, "first-"+name)
+		bring(t, settest.Beta, "of-"+name)
+		bring(t, settest.Alpha, "bad-"+name)
+		places := func(set, name string) []string {
+			return []string{"/apt/" + set + "-debs/pool/main/" + name + ".deb", "/files/" + set + ".example/" + name, "/v2/registry." + set + ".example/team/app/manifests/" + name}
+		}
+		expect := func(status int, paths ...string) {
+			t.Helper()
+			for _, path := range paths {
+				if resp, _ := do(t, s, http.MethodGet, path); resp.StatusCode != status {
+					t.Errorf("%s: %d, want %d", path, resp.StatusCode, status)
+				}
+			}
+		}
+		good, bad, other := places(settest.Alpha, "first-"+name), places(settest.Alpha, "bad-"+name), places(settest.Beta, "of-"+name)
+		expect(http.StatusOK, bad...)
+		testAnswers(t, s, []answer{
+			{clients + podman, 200, "of alpha http://mirror.lan\n", "text/plain; charset=utf-8"},
+			{clients + "_sets/beta/" + podman, 200, "of beta http://mirror.lan\n", "text/plain; charset=utf-8"},
+		})
+		if _, err := w.Rollback(t.Context(), unpack.RollbackOptions{Set: settest.Alpha, Withdraw: true}); err != nil {
+			t.Fatal(err)
+		}
+		expect(http.StatusNotFound, bad...)
+		expect(http.StatusOK, good...)
+		expect(http.StatusOK, other...)
+		if _, err := w.Forget(t.Context(), settest.Alpha); err != nil {
+			t.Fatal(err)
+		}
+		expect(http.StatusNotFound, good...)
+		expect(http.StatusNotFound, clients+"_sets/beta/"+podman)
+		expect(http.StatusOK, other...)
+		testAnswers(t, s, []answer{{clients + podman, 200, "of beta http://mirror.lan\n", "text/plain; charset=utf-8"}})
+		if _, err := w.Forget(t.Context(), settest.Beta); err != nil { // the next server begins with alpha
+			t.Fatal(err)
+		}
+		expect(http.StatusNotFound, other...)
 	})
 }
