@@ -152,7 +152,10 @@ func table() map[string]row {
 			imports: []string{"bundle", "bundle/contents", "bundle/reach", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
 		},
 		"unpack/site": {
-			imports: []string{"bundle"},
+			imports: []string{"bundle", "unpack/site/settings"},
+		},
+		"unpack/site/settings": {
+			imports: []string{"bundle", "bundle/reach"},
 		},
 		"unpack/state": {
 			imports: []string{"bundle", "bundle/durable", "unpack/store", "verify"}, within: "unpack",
@@ -358,7 +361,7 @@ func table() map[string]row {
 			test: true,
 		},
 		"examples": {
-			tests: []string{"sources/config"},
+			tests: []string{"sources/config", "unpack/site"},
 		},
 		"examples/demo": {},
 	}

@@ -140,6 +140,7 @@ func Write(dst *os.Root, in Input) (*Report, error) {
 		w.hosts,
 		w.hostClients,
 		w.private,
+		w.settings,
 		w.registry,
 		w.servers,
 		func() error { return w.portal(inv) },

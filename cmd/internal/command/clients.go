@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path"
+	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/site"
@@ -18,23 +21,29 @@ import (
 
 func clientsCommand() *cli.Command {
 	return Leaf(&cli.Command{
-		Name: "clients", Usage: "print the client configuration for a kind or a client", ArgsUsage: "MIRROR",
-		UsageText: "gapbundle clients /srv/mirror --for apt\ngapbundle clients /srv/mirror --for hosts --address 10.0.0.5\ngapbundle clients /srv/mirror --for containerd --base-url https://mirror.lan",
-		Description: `Prints what is published below /_gapbundle/clients/: all files of a kind
-(apt, oci), or those of one program where a kind has a folder for each (for
-images: containerd, docker, podman, k3s, crio). Files of a set that has not
-the first file of their name are below _sets/<set>/ there.`,
+		Name: "clients", Usage: "print or write the configuration of the programs that use a mirror", ArgsUsage: "MIRROR",
+		UsageText: "gapbundle clients /srv/mirror\ngapbundle clients /srv/mirror --for apt\ngapbundle clients /srv/mirror --for hosts --address 10.0.0.5\ngapbundle clients /srv/mirror --for containerd --base-url https://mirror.lan\ngapbundle clients /srv/mirror --for deepops --out site",
+		Description: `Without --for it lists the names for which there is configuration. A name is that
+of a kind (apt, oci: all its files), of one program (containerd, pip, helm, maas),
+or of what is made over everything that the mirror holds: deepops and kubespray
+(variables), ansible (a role for every node), env (environment variables),
+gpu-operator (objects for its driver containers), hosts (public names). Files of
+a set that has not the first file of their name are below _sets/<set>/ there.`,
 		Flags: []cli.Flag{
-			Needed("for", "`NAME` of a kind of repository, or of a client"),
+			List("for", "`NAME` of a kind of repository, of a program, or of a project"),
 			Text("base-url", "`URL` at which clients reach the mirror, where it does not know that itself"),
 			Text("address", "`IP` address at which clients reach the mirror by public names; with --for hosts"),
+			Text("out", "write the files into `DIR` instead of printing them; files of the same names are replaced"),
 		},
 	}, printClients)
 }
 
+// clientFile is a file of configuration. Its name is the path below the folder of what was
+// asked for.
 type clientFile struct {
 	Path    string `json:"path"`
 	Content string `json:"content"`
+	name    string
 }
 
 // printClients prints what is published; the mirror put the base URL in place
@@ -50,49 +59,49 @@ func printClients(c *cli.Context, o *Output) error {
 		return fmt.Errorf("%s: nothing published: %w", c.Args().First(), bundle.ErrIncomplete)
 	}
 	defer current.Close()
-	dirs, err := clientDirs(current, c.String("for"))
+	folders, err := clientFolders(current)
 	if err != nil {
 		return err
 	}
-	var files []clientFile
-	unknownBase, unknownAddress := false, false
+	names := c.StringSlice("for")
+	if len(names) == 0 {
+		if c.IsSet("out") {
+			return &UsageError{"--out wants --for: which configuration to write", "there is: " + listOf(folders)}
+		}
+		return listClients(current, folders, o)
+	}
 	address, err := addressOf(c)
 	if err != nil {
 		return err
 	}
-	for _, dir := range dirs {
-		err = errors.Join(err, fs.WalkDir(current.FS(), dir, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			content, err := current.ReadFile(path)
+	fill := filling{c.String("base-url"), address}
+	var files []clientFile
+	for _, name := range names {
+		dirs, ok := folders[name]
+		if !ok {
+			return &UsageError{fmt.Sprintf("client configuration for %q: none is published", name), "published: " + listOf(folders)}
+		}
+		for _, dir := range dirs {
+			found, err := readClients(current, dir, fill)
 			if err != nil {
 				return err
 			}
-			var out bytes.Buffer
-			if err := site.Substitute(&out, bytes.NewReader(content), c.String("base-url")); err != nil {
-				return err
+			for _, f := range found {
+				if len(names) > 1 {
+					f.name = path.Join(name, f.name)
+				}
+				files = append(files, f)
 			}
-			text := out.String()
-			for _, word := range site.Words() {
-				unknownBase = unknownBase || strings.Contains(text, word)
-			}
-			if address.IsValid() {
-				text = site.FillAddress(text, address)
-			}
-			unknownAddress = unknownAddress || strings.Contains(text, site.AddressWord())
-			files = append(files, clientFile{path, text})
-			return nil
-		}))
+		}
 	}
-	if err != nil {
-		return err
-	}
-	if unknownBase {
+	if slices.ContainsFunc(files, clientFile.unfilled) {
 		o.Log.Warn("the mirror does not know its address: " + site.Words()[0] + " and the like stand for it (--base-url URL, or gapbundle config MIRROR --base-url URL)")
 	}
-	if unknownAddress {
+	if slices.ContainsFunc(files, func(f clientFile) bool { return strings.Contains(f.Content, site.AddressWord()) }) {
 		o.Log.Warn("the address for public names is not known: " + site.AddressWord() + " stands for it (--address IP)")
+	}
+	if c.IsSet("out") {
+		return writeClients(c.String("out"), files, o)
 	}
 	o.Show(map[string]any{"files": files}, func(w io.Writer) {
 		for _, f := range files {
@@ -100,6 +109,17 @@ func printClients(c *cli.Context, o *Output) error {
 		}
 	})
 	return nil
+}
+
+// unfilled reports whether a word still stands for the address of the mirror.
+func (f clientFile) unfilled() bool {
+	return slices.ContainsFunc(site.Words(), func(word string) bool { return strings.Contains(f.Content, word) })
+}
+
+// filling is what takes the place of words in client files.
+type filling struct {
+	base    string // empty: what the mirror put there stays
+	address netip.Addr
 }
 
 // addressOf is --address; not valid: it was not given.
@@ -115,9 +135,112 @@ func addressOf(c *cli.Context) (netip.Addr, error) {
 	return address, nil
 }
 
-// clientDirs are the folders for name: a kind's, and those that kinds have
-// for a client of that name.
-func clientDirs(current *os.Root, name string) ([]string, error) {
+// readClients reads the files below a folder, with the address of the mirror in place.
+func readClients(current *os.Root, dir string, fill filling) (files []clientFile, err error) {
+	return files, fs.WalkDir(current.FS(), dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := current.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		var out bytes.Buffer
+		if err := site.Substitute(&out, bytes.NewReader(content), fill.base); err != nil {
+			return err
+		}
+		text := out.String()
+		if fill.address.IsValid() {
+			text = site.FillAddress(text, fill.address)
+		}
+		files = append(files, clientFile{name, text, path.Join(asideOf(dir), strings.TrimPrefix(name, dir+"/"))})
+		return nil
+	})
+}
+
+// asideOf is the folder of a set whose files are next to those of another; empty: none.
+func asideOf(dir string) string {
+	rest, aside := strings.CutPrefix(dir, path.Join(site.ClientsDir, site.AsideDir)+"/")
+	if !aside {
+		return ""
+	}
+	set, _, _ := strings.Cut(rest, "/")
+	return path.Join(site.AsideDir, set)
+}
+
+// writeClients writes the files below a folder.
+func writeClients(dir string, files []clientFile, o *Output) error {
+	from := map[string]string{}
+	for _, f := range files {
+		if other, taken := from[f.name]; taken {
+			return &UsageError{fmt.Sprintf("/%s and /%s would both be %s", other, f.Path, f.name), "give --for twice: each name then has a folder of its own, or name one program"}
+		}
+		from[f.name] = f.Path
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	written := []string{}
+	for _, f := range files {
+		if err := root.MkdirAll(path.Dir(f.name), 0o755); err != nil {
+			return err
+		}
+		if err := root.WriteFile(f.name, []byte(f.Content), 0o644); err != nil {
+			return err
+		}
+		written = append(written, path.Join(dir, f.name))
+	}
+	o.Show(map[string]any{"written": written}, func(w io.Writer) {
+		for _, name := range written {
+			fmt.Fprintln(w, name)
+		}
+	})
+	return nil
+}
+
+// listClients lists what there is.
+func listClients(current *os.Root, folders map[string][]string, o *Output) error {
+	type line struct {
+		Name  string `json:"name"`
+		Files int    `json:"files"`
+	}
+	lines := []line{}
+	for _, name := range slices.Sorted(maps.Keys(folders)) {
+		n := 0
+		for _, dir := range folders[name] {
+			files, err := readClients(current, dir, filling{})
+			if err != nil {
+				return err
+			}
+			n += len(files)
+		}
+		lines = append(lines, line{name, n})
+	}
+	o.Show(map[string]any{"clients": lines}, func(w io.Writer) {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "name\tfiles")
+		for _, l := range lines {
+			fmt.Fprintf(t, "%s\t%d\n", l.Name, l.Files)
+		}
+		_ = t.Flush()
+		fmt.Fprintln(w, "gapbundle clients MIRROR --for NAME prints one, with --out DIR writes it")
+	})
+	return nil
+}
+
+func listOf(folders map[string][]string) string {
+	return FirstOf(strings.Join(slices.Sorted(maps.Keys(folders)), ", "), "none")
+}
+
+// clientFolders are the folders by the names that people ask for: those of a kind, those
+// that kinds have for a program, and those that are made over everything.
+func clientFolders(current *os.Root) (map[string][]string, error) {
+	folders := map[string][]string{}
 	roots := []string{site.ClientsDir}
 	sets, err := readDir(current, path.Join(site.ClientsDir, site.AsideDir))
 	if err != nil {
@@ -126,57 +249,49 @@ func clientDirs(current *os.Root, name string) ([]string, error) {
 	for _, set := range sets {
 		roots = append(roots, path.Join(site.ClientsDir, site.AsideDir, set.Name()))
 	}
-	var known, dirs []string
 	for _, root := range roots {
-		kinds, err := readDir(current, root)
-		if err != nil {
+		if err := addKinds(current, root, folders); err != nil {
 			return nil, err
 		}
-		for _, kind := range kinds {
-			if kind.Name() == site.AsideDir {
-				continue
-			}
-			names, found, err := clientDirsOf(current, path.Join(root, kind.Name()), name)
-			if err != nil {
-				return nil, err
-			}
-			if dirs = append(dirs, found...); root == site.ClientsDir {
-				known = append(known, names...)
-			}
-		}
 	}
-	if dirs == nil {
-		return nil, &UsageError{fmt.Sprintf("client configuration for %q: none is published", name),
-			"published: " + FirstOf(strings.Join(known, ", "), "none")}
+	made, err := readDir(current, site.SettingsDir)
+	if err != nil {
+		return nil, err
 	}
-	return dirs, nil
+	for _, e := range made {
+		folders[e.Name()] = append(folders[e.Name()], path.Join(site.SettingsDir, e.Name()))
+	}
+	return folders, nil
 }
 
-// clientDirsOf looks into the folder of a kind: known are its name and those of clients.
-func clientDirsOf(current *os.Root, dir, name string) (known, dirs []string, err error) {
-	known = []string{path.Base(dir)}
-	if path.Base(dir) == name {
-		return known, []string{dir}, nil
-	}
-	clients, err := fs.ReadDir(current.FS(), dir)
+// addKinds adds the folders of kinds, and of their programs, below root.
+func addKinds(current *os.Root, root string, folders map[string][]string) error {
+	kinds, err := readDir(current, root)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	for _, client := range clients {
-		if !client.IsDir() {
+	for _, kind := range kinds {
+		if kind.Name() == site.AsideDir {
 			continue
 		}
-		known = append(known, client.Name())
-		if client.Name() == name {
-			dirs = append(dirs, path.Join(dir, name))
+		dir := path.Join(root, kind.Name())
+		folders[kind.Name()] = append(folders[kind.Name()], dir)
+		programs, err := readDir(current, dir)
+		if err != nil {
+			return err
+		}
+		for _, program := range programs {
+			if program.IsDir() && program.Name() != kind.Name() {
+				folders[program.Name()] = append(folders[program.Name()], path.Join(dir, program.Name()))
+			}
 		}
 	}
-	return known, dirs, nil
+	return nil
 }
 
-// readDir reads a folder, which may be missing.
-func readDir(root *os.Root, name string) ([]fs.DirEntry, error) {
-	entries, err := fs.ReadDir(root.FS(), name)
+// readDir returns what is in a folder; nothing where there is none.
+func readDir(current *os.Root, dir string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(current.FS(), dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

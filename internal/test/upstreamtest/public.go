@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// Public plays hosts of the Internet by https until the test ends: they are reached by
-// their own names, through a proxy on loopback that knows them and nobody else.
+// Public plays hosts of the Internet until the test ends, by https and by plain http: they
+// are reached by their own names, through a proxy on loopback that knows them and nobody else.
 type Public struct {
 	// Proxy is the URL of the proxy.
 	Proxy string
@@ -38,6 +38,10 @@ func NewPublic(t testing.TB, hosts map[string]http.Handler) *Public {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect && r.URL.Scheme == "http" && hosts[r.URL.Host] != nil {
+			hosts[r.URL.Host].ServeHTTP(w, r)
+			return
+		}
 		host, known := strings.CutSuffix(r.Host, ":443")
 		if r.Method != http.MethodConnect || !known || hosts[host] == nil {
 			t.Errorf("%s %s is asked for, which is not played", r.Method, r.Host)

@@ -15,7 +15,7 @@ import (
 // Examples are those of the kind.
 func Examples() []journey.Example {
 	start := func(*testing.T) journey.Upstream { return journey.Upstream{Check: check} }
-	return []journey.Example{{Spec: "files.yaml", Start: start}, {Spec: "deepops-slurm-files.yaml", Start: start}}
+	return []journey.Example{{Spec: "files.yaml", Start: start}}
 }
 
 var listed = regexp.MustCompile(`\blist: *(\S+)`)

@@ -1,0 +1,287 @@
+package examples
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gapbundle/gapbundle/internal/test/gittest"
+	"github.com/gapbundle/gapbundle/internal/test/journey"
+	"github.com/gapbundle/gapbundle/internal/test/registrytest"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
+	"github.com/gapbundle/gapbundle/sources/galaxy/galaxytest"
+	"github.com/gapbundle/gapbundle/sources/helm/helmtest"
+	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
+)
+
+// internet plays every host that the specs of sites name, each by its own name: packages,
+// files, images, charts, Python packages, collections and roles, repositories.
+type internet struct {
+	t      *testing.T
+	signer *journey.Signer
+	spec   string
+	hosts  map[string]http.Handler
+}
+
+// play starts what a spec needs and makes the spec of a journey lead there.
+func play(t *testing.T, j *journey.Journey) {
+	t.Helper()
+	in := &internet{t: t, signer: journey.NewSigner(t), spec: string(j.Read(j.Spec)), hosts: map[string]http.Handler{}}
+	files := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "", time.Unix(1_700_000_000, 0), bytes.NewReader(journey.Content(r.Host+r.URL.Path)))
+	})
+	for _, host := range []string{"download.schedmd.com", "download.open-mpi.org", "dl.k8s.io", "get.helm.sh", "raw.githubusercontent.com", "charts.helm.sh"} {
+		in.hosts[host] = files
+	}
+	for _, host := range []string{"archive.ubuntu.com", "download.docker.com", "nvidia.github.io", "developer.download.nvidia.com"} {
+		in.hosts[host] = http.HandlerFunc(in.archive)
+	}
+	in.images(j)
+	in.charts()
+	in.python()
+	in.galaxy()
+	in.repositories(files)
+	public := upstreamtest.NewPublic(t, in.hosts)
+	in.signer.Trust(j, j.Spec)
+	j.Rewrite(j.Spec, func(text string) string {
+		head, rest, found := strings.Cut(text, "\nhosts:\n")
+		_, after, follows := strings.Cut(rest, "\ndefaults:\n")
+		if !found || !follows {
+			t.Fatal("the spec has no hosts, or no defaults after them")
+		}
+		hosts := "\nhosts:\n"
+		for _, host := range slices.Sorted(maps.Keys(in.hosts)) {
+			hosts += fmt.Sprintf("  %s: {proxy: %q, ca: %q}\n", host, public.Proxy, public.CA)
+		}
+		return head + hosts + "\ndefaults:\n" + after
+	})
+}
+
+var names = regexp.MustCompile(`(?m)^      - ([a-z0-9][a-z0-9.+-]*)$`)
+
+// packages are those of one host.
+func (in *internet) packages(host string) []string {
+	vendors := map[string][]string{
+		"download.docker.com": {"containerd.io", "docker-ce"}, "nvidia.github.io": {"nvidia-container-toolkit"},
+		"developer.download.nvidia.com": {"cuda-keyring", "cuda-toolkit", "datacenter-gpu-manager"},
+	}
+	if all, ok := vendors[host]; ok {
+		return all
+	}
+	all := []string{"dpkg"}
+	for _, m := range names.FindAllStringSubmatch(in.spec, -1) {
+		all = append(all, m[1])
+	}
+	return slices.Compact(slices.Sorted(slices.Values(all)))
+}
+
+// archive is a repository of packages at each address: the same packages in every suite, in
+// indexes that are signed by one key; and files at every other address.
+func (in *internet) archive(w http.ResponseWriter, r *http.Request) {
+	var body []byte
+	switch base := path.Base(r.URL.Path); {
+	case base == "InRelease":
+		body = in.release(r.Host, path.Dir(r.URL.Path))
+	case base == "Release", base == "Release.gpg":
+		http.NotFound(w, r)
+		return
+	case base == "gpg", base == "gpgkey", strings.HasSuffix(base, ".pub"), strings.HasSuffix(base, "keyring.gpg"):
+		body = in.signer.Key()
+	case base == "Packages":
+		body = in.index(r.Host, r.URL.Path)
+	case strings.Contains(r.URL.Path, "/dists/") || strings.HasPrefix(base, "Packages."):
+		http.NotFound(w, r)
+		return
+	case strings.HasSuffix(base, ".deb"):
+		body = journey.Content(base)
+	default:
+		body = journey.Content(r.Host + r.URL.Path)
+	}
+	http.ServeContent(w, r, "", in.signer.Date, bytes.NewReader(body))
+}
+
+func (in *internet) index(host, url string) []byte {
+	var b strings.Builder
+	folder := "pool/"
+	if !strings.Contains(url, "binary-") {
+		folder = "./" // of a flat repository
+	}
+	if strings.Contains(url, "/restricted/") || strings.Contains(url, "/universe/") || strings.Contains(url, "/multiverse/") {
+		return nil
+	}
+	for _, name := range in.packages(host) {
+		version, arch := "1.0-1", "amd64"
+		if name == "cuda-keyring" {
+			version, arch = "1.1-1", "all"
+		}
+		file := name + "_" + version + "_" + arch + ".deb"
+		content := journey.Content(file)
+		fmt.Fprintf(&b, "Package: %s\nVersion: %s\nArchitecture: %s\nFilename: %s\nSize: %d\nSHA256: %s\n\n", name, version, arch, folder+file, len(content), journey.Digest(content))
+	}
+	return []byte(b.String())
+}
+
+func (in *internet) release(host, folder string) []byte {
+	files := []string{"Packages"}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "Date: %s\n", in.signer.Date.UTC().Format("Mon, 02 Jan 2006 15:04:05 UTC"))
+	if _, suite, ok := strings.Cut(folder, "/dists/"); ok {
+		components := []string{"main", "restricted", "universe", "multiverse", "stable"}
+		fmt.Fprintf(&b, "Suite: %s\nCodename: noble\nComponents: %s\nArchitectures: amd64\n", suite, strings.Join(components, " "))
+		files = nil
+		for _, c := range components {
+			files = append(files, c+"/binary-amd64/Packages")
+		}
+	}
+	b.WriteString("SHA256:\n")
+	for _, name := range files {
+		text := in.index(host, "/"+name)
+		fmt.Fprintf(&b, " %s %d %s\n", journey.Digest(text), len(text), name)
+	}
+	return in.signer.ClearSign(b.Bytes())
+}
+
+var reference = regexp.MustCompile(`(?m)^(?:      - )?((?:nvcr\.io|docker\.io|quay\.io|registry\.k8s\.io)/[a-z0-9./-]+):([\w.-]+)`)
+
+// images has an image for every reference of the spec and of its list, at its registry.
+func (in *internet) images(j *journey.Journey) {
+	r := registrytest.New(in.t, registrytest.Options{Plain: true})
+	text := in.spec
+	if strings.Contains(text, "images.list") {
+		text += "\n" + string(j.Read("images.list"))
+	}
+	for _, m := range reference.FindAllStringSubmatch(text, -1) {
+		r.PutImage(in.t, m[1], m[2])
+		registry, _, _ := strings.Cut(m[1], "/")
+		in.hosts[strings.Replace(registry, "docker.io", "registry-1.docker.io", 1)] = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if rest, found := strings.CutPrefix(req.URL.Path, "/v2/"); found && rest != "" {
+				req.URL.Path = "/v2/" + registry + "/" + rest
+			}
+			r.ServeHTTP(w, req)
+		})
+	}
+}
+
+var chartEntry = regexp.MustCompile(`repo: https://([a-z0-9./-]+)\n\s+chart: (\S+)\n\s+version: (\S+)`)
+
+// charts has the charts of the spec, each with one image.
+func (in *internet) charts() {
+	for _, m := range chartEntry.FindAllStringSubmatch(in.spec, -1) {
+		host, repo, _ := strings.Cut(m[1], "/")
+		image := map[string]string{"gpu-operator": "nvcr.io/nvidia/gpu-operator:v26.3.3"}[m[2]]
+		if image == "" {
+			image = "registry.k8s.io/sig-storage/nfs-subdir-external-provisioner:v4.0.2"
+		}
+		content := helmtest.Package(in.t, m[2], map[string]string{
+			"Chart.yaml":         fmt.Sprintf("apiVersion: v2\nname: %s\nversion: %s\n", m[2], m[3]),
+			"templates/pod.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: pod}\nspec: {containers: [{image: \"" + image + "\"}]}\n",
+		})
+		index := fmt.Appendf(nil, "apiVersion: v1\nentries:\n  %[1]s:\n  - {name: %[1]s, version: %[2]s, created: \"2026-03-01T00:00:00Z\", digest: %[3]x, urls: [%[1]s-%[2]s.tgz]}\n", m[2], m[3], sha256.Sum256(content))
+		in.hosts[host] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/" + repo + "/index.yaml":
+				_, _ = w.Write(index)
+			case "/" + repo + "/" + m[2] + "-" + m[3] + ".tgz":
+				_, _ = w.Write(content)
+			default:
+				http.NotFound(w, r)
+			}
+		})
+	}
+}
+
+var requirement = regexp.MustCompile(`\b([A-Za-z][\w.-]*)==([0-9][\w.]*)`)
+
+// python is an index that has what the spec pins.
+func (in *internet) python() {
+	index := &piptest.Index{Server: upstreamtest.New(in.t), Projects: map[string][]*piptest.File{}}
+	seen := map[string]bool{}
+	for _, m := range requirement.FindAllStringSubmatch(in.spec, -1) {
+		name := strings.ToLower(regexp.MustCompile(`[-_.]+`).ReplaceAllString(m[1], "-"))
+		if !seen[name+m[2]] {
+			index.Projects[name] = append(index.Projects[name], piptest.Wheel{Name: name, Version: m[2]}.Build(in.t))
+		}
+		seen[name+m[2]] = true
+	}
+	index.Put()
+	in.hosts["packages.example.org"] = relay(in.t, index.Server.URL(""), "https://packages.example.org")
+}
+
+// galaxy has the collections and roles of the spec.
+func (in *internet) galaxy() {
+	g := galaxytest.New(in.t)
+	for _, m := range regexp.MustCompile(`"([a-z]+)\.([a-z]+):([0-9.]+)"`).FindAllStringSubmatch(in.spec, -1) {
+		g.Add(&galaxytest.Collection{Namespace: m[1], Name: m[2], Version: m[3], RequiresAnsible: ">=2.16.0"})
+	}
+	for _, m := range regexp.MustCompile(`(?m)^      - ([a-z]+)\.([a-z_]+),(\S+)$`).FindAllStringSubmatch(in.spec, -1) {
+		g.AddRoles(&galaxytest.Role{Owner: m[1], Name: m[2], Tag: m[3]})
+	}
+	in.hosts["galaxy.ansible.com"] = relay(in.t, strings.TrimSuffix(g.Root(), "/"), "https://galaxy.ansible.com")
+}
+
+// relay answers what a stand-in answers, under another name in its texts.
+func relay(t *testing.T, from, to string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		req, err := http.NewRequestWithContext(r.Context(), r.Method, from+r.URL.RequestURI(), nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header = r.Header.Clone()
+		req.Header.Del("Range") // texts change their length
+		answer, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		body = bytes.ReplaceAll(body, []byte(from), []byte(to))
+		for _, name := range []string{"Content-Type", "ETag", "Last-Modified"} {
+			if v := answer.Header.Get(name); v != "" {
+				w.Header().Set(name, v)
+			}
+		}
+		w.WriteHeader(answer.StatusCode)
+		_, _ = w.Write(body)
+	})
+}
+
+// repositories plays github.com: DeepOps with its submodules, and files.
+func (in *internet) repositories(files http.Handler) {
+	host := gittest.NewHost(in.t, true)
+	pins := map[string]string{}
+	for _, name := range []string{"kubernetes-sigs/kubespray", "DeepOps/packer-maas"} {
+		r := gittest.New(in.t)
+		pins[name] = r.Commit(name, map[string]string{"README.md": name + "\n"})
+		host.Publish("github.com/"+name, r)
+	}
+	deepops := gittest.New(in.t)
+	deepops.Submodule("submodules/kubespray", "https://github.com/kubernetes-sigs/kubespray.git", pins["kubernetes-sigs/kubespray"])
+	deepops.Submodule("submodules/packer-maas", "https://github.com/DeepOps/packer-maas.git", pins["DeepOps/packer-maas"])
+	deepops.Commit("first", map[string]string{"README.md": "DeepOps\n"})
+	deepops.Git("tag", "26.07")
+	host.Publish("github.com/NVIDIA/deepops", deepops)
+	backend := gittest.Backend(in.t, host.Dir)
+	in.hosts["github.com"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, ".git/") {
+			r.URL.Path = "/github.com" + r.URL.Path
+			backend.ServeHTTP(w, r)
+			return
+		}
+		files.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,138 @@
+package site
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/site/settings"
+)
+
+// SettingsDir holds what points programs at everything that the mirror holds, over all sets.
+// Each folder has the name by which people ask for it.
+const SettingsDir = Dir + "/settings"
+
+// settings writes them. Of each list it keeps what the tables of names ask for; a list that
+// did not change is not read again.
+func (w *writer) settings() error {
+	clients, err := fs.Sub(w.root.FS(), ClientsDir)
+	if err != nil {
+		return err
+	}
+	m := &settings.Mirror{
+		Lookup: w.lookup, Base: baseWord, Host: hostWord, Insecure: insecureWord,
+		Names: w.public.hostNames(), Clients: clients, ClientsAt: ClientsDir, Open: w.in.Open,
+	}
+	index := m.Index()
+	questions, err := index.Questions()
+	if err != nil {
+		return err
+	}
+	for i := range w.in.Sets {
+		s := &w.in.Sets[i]
+		for j := range s.Repositories {
+			r := &s.Repositories[j]
+			answers, err := w.answers(s.Name, r, index, questions)
+			if err != nil {
+				return fmt.Errorf("set %s, repository %s: %w", s.Name, r.Name, err)
+			}
+			index.Merge(answers)
+		}
+	}
+	for _, text := range settings.Write(m) {
+		name, _, _ := strings.Cut(text.Path, "/")
+		if _, err := fs.Stat(clients, name); err == nil {
+			continue // a kind of that name knows more
+		}
+		err := w.file(SettingsDir+"/"+text.Path, func(out io.Writer) error {
+			return Substitute(out, bytes.NewReader(text.Content), w.in.Base)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxAnswersSize bounds the answers of a repository when they are read back.
+const maxAnswersSize = 16 << 20 // bytes
+
+// answers are those of one repository. Their file has a name that is a function of all that
+// they follow from, so that the one of the generation before is as good as a new one.
+func (w *writer) answers(set string, r *Repository, index *settings.Index, questions bundle.Digest) (settings.Answers, error) {
+	list := string(r.Repository.Files.Digest)
+	key := bundle.DigestOf([]byte(strings.Join([]string{set, r.Name, r.Mount, list, w.in.Base, questions.String()}, "\x00")))
+	name := fmt.Sprintf("%s/%s-%s.answers.json", inventoryDir, strings.ReplaceAll(r.Name, "/", "--"), key.Hex()[:16])
+	if w.in.Link != nil && w.folder(inventoryDir) == nil && w.in.Link(name) == nil {
+		if known, err := w.readAnswers(name); err == nil {
+			return known, nil
+		}
+		if err := w.root.Remove(name); err != nil {
+			return settings.Answers{}, err
+		}
+	}
+	reader := index.Read()
+	for f, err := range r.Files() {
+		if err != nil {
+			return settings.Answers{}, err
+		}
+		reader.Add(webPath(r.Mount, f.Path), f.Digest)
+	}
+	found := reader.Answers()
+	b, err := json.Marshal(found)
+	if err != nil {
+		return found, err
+	}
+	return found, w.bytes(name, b)
+}
+
+func (w *writer) readAnswers(name string) (found settings.Answers, err error) {
+	f, err := w.root.Open(name)
+	if err != nil {
+		return found, err
+	}
+	defer f.Close()
+	b, err := bundle.ReadAllBounded(f, name, maxAnswersSize)
+	if err != nil {
+		return found, err
+	}
+	return found, json.Unmarshal(b, &found)
+}
+
+// lookup returns where a public address is: by the names that the mirror can answer under,
+// or else by the first of the sources that stand for it.
+func (w *writer) lookup(address string) (p settings.Place, answered, ok bool) {
+	if line, at, ok := w.public.LookupURL(address); ok {
+		return settings.Place{At: at, Source: line.Source}, true, true
+	}
+	for _, scheme := range []string{"https://", "http://"} {
+		rest, is := strings.CutPrefix(address, scheme)
+		if !is {
+			continue
+		}
+		host, path, _ := strings.Cut(rest, "/")
+		for _, u := range w.public.Unanswered {
+			below, fits := strings.CutPrefix("/"+path, u.Path)
+			if u.Host == PublicHost(host) && fits && (below == "" || below[0] == '/') && len(u.Claims) > 0 {
+				return settings.Place{At: u.Claims[0].At + below, Source: u.Claims[0].Source}, false, true
+			}
+		}
+	}
+	return settings.Place{}, false, false
+}
+
+// hostNames are the names, without ports and addresses, each once and sorted.
+func (names *PublicNames) hostNames() (all []string) {
+	for _, n := range names.Names {
+		if name := hostOnly(n.Host); !isAddress(n.Host) && !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}

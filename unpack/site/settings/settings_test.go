@@ -1,0 +1,280 @@
+package settings
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+const base = "https://mirror.lan/sub"
+
+// mirror is one with these files, and with public names that lead to them: address to web
+// path; a path that begins with '!' is not answered under its name.
+func mirror(t *testing.T, public map[string]string, clients fstest.MapFS, paths ...string) *Mirror {
+	t.Helper()
+	contents := map[bundle.Digest]string{}
+	m := &Mirror{
+		Base: base, Host: "mirror.lan", Insecure: "false", Clients: clients, ClientsAt: "_gapbundle/clients", Names: []string{"github.com"},
+		Lookup: func(address string) (p Place, answered, ok bool) {
+			best := ""
+			for prefix := range public {
+				rest, below := strings.CutPrefix(address, prefix)
+				if below && (rest == "" || rest[0] == '/') && len(prefix) > len(best) {
+					best = prefix
+				}
+			}
+			if best == "" {
+				return Place{}, false, false
+			}
+			at, hidden := strings.CutPrefix(public[best], "!")
+			return Place{At: "/" + at + strings.TrimPrefix(address, best), Source: "source"}, !hidden, true
+		},
+		Open: func(d bundle.Digest) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(contents[d])), nil
+		},
+	}
+	index := m.Index()
+	reader := index.Read()
+	slices.SortFunc(paths, bundle.ComparePaths)
+	for _, path := range paths {
+		content := "content of " + path
+		if strings.HasPrefix(path, "keys/") {
+			content = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nabc\n-----END PGP PUBLIC KEY BLOCK-----\n"
+		}
+		contents[bundle.DigestOf([]byte(content))] = content
+		reader.Add(path, bundle.DigestOf([]byte(content)))
+	}
+	index.Merge(reader.Answers())
+	return m
+}
+
+// setting is the one of a name.
+func setting(t *testing.T, m *Mirror, name string) Setting {
+	t.Helper()
+	all := Settle(m, DeepOps())
+	i := slices.IndexFunc(all, func(s Setting) bool { return s.Name == name })
+	if i < 0 {
+		t.Fatalf("no variable %s", name)
+	}
+	return all[i]
+}
+
+// TestNames: the table has every name of the list, and each once.
+func TestNames(t *testing.T) {
+	text, err := os.ReadFile("testdata/deepops.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]int{}
+	for _, v := range DeepOps() {
+		if v.Name == "" && v.Where != Written || v.Name != "" && v.Where == Written || v.By == "" {
+			t.Errorf("%+v: want a name, or an address that is written somewhere, and who reads it", v)
+		}
+		if v.Name != "" {
+			have[v.Name]++
+		}
+		if v.Vary != "" && !slices.ContainsFunc(v.Public, func(p string) bool { return strings.Contains(p, v.Vary) }) {
+			t.Errorf("%s: the version %s is no part of %v", v.Name, v.Vary, v.Public)
+		}
+	}
+	for line := range strings.Lines(string(text)) {
+		if name := strings.TrimSpace(line); !strings.HasPrefix(name, "#") && have[name] != 1 {
+			t.Errorf("%s is in the table %d times", name, have[name])
+		}
+		delete(have, strings.TrimSpace(line))
+	}
+	more := []string{"GIT_CONFIG_COUNT", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "UV_DEFAULT_INDEX", "UV_INDEX", "crio_insecure_registries", "nvidia_driver_ubuntu_cuda_repo_baseurl", "registry_host"}
+	for name, n := range have {
+		if !slices.Contains(more, name) || n != 1 {
+			t.Errorf("%s is in the table %d times, and not in the list", name, n)
+		}
+	}
+}
+
+// TestStates: served, served in another version, answered by the public name alone, missing.
+func TestStates(t *testing.T) {
+	m := mirror(t, map[string]string{
+		"https://download.schedmd.com": "files/download.schedmd.com", "https://github.com": "files/github.com",
+		"https://nvidia.github.io/libnvidia-container/stable/deb/amd64": "apt/toolkit/amd64",
+		"https://helm.ngc.nvidia.com/nvidia":                            "!helm/charts",
+		"https://registry-1.docker.io":                                  "v2",
+	}, nil,
+		"files/download.schedmd.com/slurm/slurm-26.05.1.tar.bz2", "files/github.com/openpmix/openpmix/releases/download/v3.2.3/other",
+		"files/github.com/openpmix/openpmix/releases/download/v4.9.2/pmix-4.9.2.tar.bz2", "files/github.com/openpmix/openpmix/releases/download/v4.10.0/pmix-4.10.0.tar.bz2",
+		"files/github.com/NVIDIA/nccl-tests/archive/f773748b46.tar.gz",
+		"apt/toolkit/amd64/InRelease", "helm/charts/index.yaml", "helm/charts/gpu-operator-v26.3.3.tgz",
+		"v2/docker.io/prom/prometheus/manifests/v3.13.0", "v2/docker.io/grafana/grafana/manifests/13.2.0", "v2/localhost_5000/x/manifests/1", "v2/library/x/manifests/1",
+	)
+	for _, want := range []struct {
+		name  string
+		state State
+		value any
+		other string
+	}{
+		{"slurm_src_url", Served, base + "/files/download.schedmd.com/slurm/slurm-26.05.1.tar.bz2", ""},
+		{"pmix_src_url", Served, base + "/files/github.com/openpmix/openpmix/releases/download/v4.10.0/pmix-4.10.0.tar.bz2", "4.10.0"},
+		{"nhc_src_url", Missing, nil, ""},
+		{"nvidia_container_toolkit_repo_base_url", Answered, nil, ""},
+		{"gpu_operator_helm_repo", Served, base + "/helm/charts", ""},
+		{"k8s_nfs_client_helm_repo", Missing, nil, ""},
+		{"prometheus_container", Served, "mirror.lan/docker.io/prom/prometheus:v3.13.0", ""},
+		{"grafana_container", Served, "mirror.lan/docker.io/grafana/grafana:13.2.0", "13.2.0"},
+		{"github_url", Served, base + "/files/github.com", ""},
+		{"dl_k8s_io_url", Missing, nil, ""},
+		{"standalone_container_registry_cache_upstream", Served, base, ""},
+	} {
+		got := setting(t, m, want.name)
+		if got.State != want.state || got.Value != want.value || got.Other != want.other {
+			t.Errorf("%s: %s %v %q, want %s %v %q", want.name, got.State, got.Value, got.Other, want.state, want.value, want.other)
+		}
+	}
+	if got := m.registries(); !slices.Equal(got, []string{"docker.io", "localhost_5000"}) {
+		t.Errorf("registries %v", got)
+	}
+	text := string(textOf(t, m, "deepops/group_vars.yml"))
+	for _, want := range []string{
+		"# served: https://download.schedmd.com/slurm/slurm-26.05.1.tar.bz2 (role slurm)\nslurm_src_url: \"" + base,
+		"# version 4.10.0, where the project's own is 3.2.3\npmix_version: \"4.10.0\"\npmix_src_url:",
+		"# public name alone: https://nvidia.github.io/libnvidia-container/stable/deb/amd64", "# nvidia_container_toolkit_repo_base_url:",
+		"# not in this mirror: https://github.com/mej/nhc/releases/download/1.4.3/lbnl-nhc-1.4.3.tar.xz (role nhc)\n# These lines of the spec bring it:\n#   - {name: nhc-src-url, kind: files, urls: [\"https://github.com/mej",
+		"# public name: https://github.com/NVIDIA/nccl-tests/archive/f773748b46.tar.gz (playbooks/slurm-cluster/slurm-validation.yml)",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("group_vars.yml has no\n%s\n\n%s", want, text)
+		}
+	}
+	var values map[string]any
+	if err := yaml.Unmarshal([]byte(text), &values); err != nil || values["pmix_version"] != "4.10.0" || values["nhc_src_url"] != nil {
+		t.Errorf("%v %v", err, values)
+	}
+}
+
+// textOf is a file that is written for a mirror.
+func textOf(t *testing.T, m *Mirror, path string) []byte {
+	t.Helper()
+	for _, f := range Write(m) {
+		if f.Path == path {
+			return f.Content
+		}
+	}
+	t.Fatalf("no %s", path)
+	return nil
+}
+
+// TestNothing: a mirror that has nothing of a project has no file for it.
+func TestNothing(t *testing.T) {
+	m := mirror(t, nil, nil, "rpm/x/repodata/repomd.xml")
+	m.Names = nil
+	for _, f := range Write(m) {
+		t.Errorf("%s:\n%s", f.Path, f.Content)
+	}
+}
+
+// hostile are names that mean something to a syntax that values are written in.
+var hostile = []string{
+	"{{ lookup('pipe', 'id') }}", "{% raw %}", "{# x #}", "a\"b", `a\b`, "a'b", "$(id)", "`id`", "a b", "#x", "a: b", "!unsafe x", "&a", "*a", "- a", "%41", "a\u2028b", "a\u0085b", "\ufeffa", "é", "@BASE@",
+}
+
+// TestHostileNames: a name that a bundle chose is a part of a value and nothing else, in
+// YAML, for Ansible, for a shell and for git.
+func TestHostileNames(t *testing.T) {
+	for _, name := range hostile {
+		text := "key:" + yamlValue(name) + "\nother:" + yamlValue([]string{name, "b"}) + "\n"
+		var got struct {
+			Key   string
+			Other []string
+		}
+		if err := yaml.Unmarshal([]byte(strings.NewReplacer(": !unsafe \"", ": \"", "- !unsafe \"", "- \"").Replace(text)), &got); err != nil || got.Key != name || len(got.Other) != 2 || got.Other[0] != name {
+			t.Errorf("%q becomes %q, %q: %v\n%s", name, got.Key, got.Other, err, text)
+		}
+		if strings.Contains(name, "{") != strings.Contains(text, ": !unsafe \"") {
+			t.Errorf("%q: kept from templates or not: %s", name, text)
+		}
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", "printf %s "+shellText(name)).Output()
+		if err != nil || string(out) != name {
+			t.Errorf("%q is %q for a shell: %v", name, out, err)
+		}
+		if line := oneLine(name); strings.ContainsAny(line, "\n\r\u2028\u0085") {
+			t.Errorf("%q ends a line", line)
+		}
+	}
+	m := mirror(t, map[string]string{"https://download.schedmd.com": "files/{{ x }}'\"\n"}, nil, "files/{{ x }}'\"\n/slurm/slurm-26.05.1.tar.bz2", "pypi/{{ x }}/simple/index.html", "git/a'b/c.git/HEAD")
+	for _, f := range Write(m) {
+		if bytes.Contains(f.Content, []byte("{{ x")) || bytes.Contains(f.Content, []byte("'\"\n")) {
+			t.Errorf("%s:\n%s", f.Path, f.Content)
+		}
+	}
+}
+
+// TestIndex: patterns find names of files and of folders, and nothing below or above.
+func TestIndex(t *testing.T) {
+	x := newIndex()
+	x.ask("a/b")
+	x.ask("a/c")
+	x.ask("files/x")
+	x.askGlob("v2/*")
+	x.askGlob("files/h/v*/pmix-*.tar")
+	r := x.Read()
+	for _, at := range []string{"a/b/c/d", "files/h/v1/pmix-1.tar", "files/h/v1/pmix-1.tar.sig", "files/h/v2/x/pmix-2.tar", "files/x", "keys/a.asc", "keys/b/c", "v2/docker.io/a/b", "v2/docker.io/c", "v2/quay.io/c"} {
+		r.Add(at, bundle.DigestOf(nil))
+	}
+	x.Merge(r.Answers())
+	if !x.has("a/b") || x.has("a/c") || !x.has("files/x") {
+		t.Errorf("exact %v", x.exact)
+	}
+	if got := x.glob("v2/*"); !slices.Equal(got, []string{"v2/docker.io", "v2/quay.io"}) {
+		t.Errorf("folders %v", got)
+	}
+	if got := x.glob("files/h/v*/pmix-*.tar"); !slices.Equal(got, []string{"files/h/v1/pmix-1.tar"}) {
+		t.Errorf("files %v", got)
+	}
+	if _, ok := x.keys["keys/a.asc"]; !ok || len(x.keys) != 1 {
+		t.Errorf("keys %v", x.keys)
+	}
+}
+
+// TestLaterVersion: numbers are compared as numbers.
+func TestLaterVersion(t *testing.T) {
+	for _, pair := range [][2]string{{"1.10", "1.9"}, {"26.05.10", "26.05.2"}, {"2.0", "1.99"}, {"1.0.1", "1.0"}, {"010", "9"}, {"v2", "v1"}} {
+		if !laterVersion(pair[0], pair[1]) || laterVersion(pair[1], pair[0]) {
+			t.Errorf("%s is not later than %s", pair[0], pair[1])
+		}
+	}
+}
+
+// TestGPUOperator: the containers get source lists with the keys in them.
+func TestGPUOperator(t *testing.T) {
+	m := mirror(t, nil, fstest.MapFS{
+		"apt/ubuntu.sources":       {Data: []byte("# note\nTypes: deb\nURIs: @BASE@/apt/ubuntu\nSigned-By: /usr/share/keyrings/gapbundle-site.asc\n")},
+		"apt/ubuntu-amd64.sources": {Data: []byte("Types: deb\n")},
+		"rpm/dnf/base.repo":        {Data: []byte("[base]\nbaseurl=@BASE@/rpm/base\n")},
+	}, "keys/site.asc")
+	text := textOf(t, m, "gpu-operator/repo-config.yaml")
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	found := map[string]string{}
+	for {
+		var object struct{ Data map[string]string }
+		if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		for name, content := range object.Data {
+			found[name] = content
+		}
+	}
+	want := "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n -----END PGP PUBLIC KEY BLOCK-----\n"
+	if len(found) != 2 || !strings.HasSuffix(found["ubuntu.sources"], want) || !strings.Contains(found["base.repo"], "[base]") {
+		t.Errorf("%q", found)
+	}
+}
