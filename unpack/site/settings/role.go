@@ -78,17 +78,24 @@ func (m *Mirror) clientFiles(f func(name string, content []byte)) {
 func (m *Mirror) onNodes() (all []placed) {
 	names := map[string]bool{}
 	m.clientFiles(func(name string, _ []byte) { names[belowKind(name)] = true })
+	var aside []placed
 	m.clientFiles(func(name string, content []byte) {
 		rest := belowKind(name)
 		if oneArchitecture(names, rest) {
 			return
 		}
 		for _, p := range placements {
-			if p.file.MatchString(rest) {
-				all = append(all, placed{p.system, p.file.ReplaceAllString(rest, p.to), content})
+			file := placed{p.system, p.file.ReplaceAllString(rest, p.to), content}
+			switch {
+			case !p.file.MatchString(rest):
+			case strings.HasPrefix(name, "_"):
+				aside = append(aside, file)
+			default:
+				all = append(all, file)
 			}
 		}
 	})
+	all = append(all, aside...)
 	for _, p := range slices.Clone(all) {
 		if p.system != debian {
 			continue

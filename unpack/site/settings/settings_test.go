@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -249,6 +250,22 @@ func TestLaterVersion(t *testing.T) {
 		if !laterVersion(pair[0], pair[1]) || laterVersion(pair[1], pair[0]) {
 			t.Errorf("%s is not later than %s", pair[0], pair[1])
 		}
+	}
+}
+
+// TestFilesAside: where two sets have a client file of one name, nodes get that of the first.
+func TestFilesAside(t *testing.T) {
+	m := mirror(t, nil, fstest.MapFS{
+		"_sets/b/apt/ubuntu.sources": {Data: []byte("second\n")}, "apt/ubuntu.sources": {Data: []byte("first\n")}, "_sets/b/apt/more.sources": {Data: []byte("more\n")},
+		"apt/cuda/cuda.list": {Data: []byte("all\n")}, "apt/cuda-amd64/cuda.list": {Data: []byte("one\n")},
+	})
+	got := map[string]string{}
+	for _, p := range m.onNodes() {
+		got[p.to] = strings.TrimSpace(string(p.content))
+	}
+	want := map[string]string{"/etc/apt/sources.list.d/ubuntu.sources": "first", "/etc/apt/sources.list.d/more.sources": "more", "/etc/apt/sources.list.d/cuda.list": "all"}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v", got)
 	}
 }
 
