@@ -147,3 +147,12 @@ func (u *upstream) urls() string {
 	}
 	return b.String()
 }
+
+// curl is the same list as a configuration of curl, which also says where each goes.
+func (u *upstream) curl() string {
+	var b strings.Builder
+	for _, f := range u.files {
+		fmt.Fprintf(&b, "url = \"%s/%s\"\noutput = \"%s\"\n", u.url, f.path, f.path)
+	}
+	return b.String()
+}

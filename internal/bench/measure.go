@@ -62,6 +62,11 @@ func measure(sync string, pipeline ...*exec.Cmd) (usage, error) {
 	return u, errors.Join(errs...)
 }
 
+// add adds what ran afterwards.
+func (u *usage) add(v usage) {
+	u.wall, u.cpu, u.rss, u.written = u.wall+v.wall, u.cpu+v.cpu, max(u.rss, v.rss), u.written+v.written
+}
+
 // wait adds what a command used. Its I/O is read after its end and before it is
 // reaped, when the counts are whole and still there.
 func (u *usage) wait(cmd *exec.Cmd) error {

@@ -53,7 +53,7 @@ type Options struct {
 	// https to port 443 alone: who wants them sent elsewhere, or in the clear,
 	// says so by naming the port.
 	Hosts     map[string]HostOptions
-	Parallel  int                 // requests to one host at a time; 0: 4
+	Parallel  int                 // requests to one host at a time; 0: 6
 	Stall     time.Duration       // how long no byte may arrive; 0: a minute
 	Retries   int                 // further attempts without progress; 0: 6; negative: none
 	Env       func(string) string // nil: the process's environment
@@ -68,7 +68,7 @@ type Options struct {
 }
 
 const (
-	defaultParallel  = 4
+	defaultParallel  = 6
 	defaultStall     = time.Minute
 	defaultRetries   = 6
 	defaultUserAgent = "gapbundle"

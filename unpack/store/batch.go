@@ -36,7 +36,7 @@ func (s *Store) Begin() *Batch { return &Batch{store: s} }
 func (b *Batch) Create() (*Writer, error) {
 	for {
 		name := strconv.FormatInt(b.store.next.Add(1), 36)
-		f, err := b.store.staging.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, Mode)
+		f, err := b.store.staging.create(name)
 		if errors.Is(err, fs.ErrExist) {
 			continue // rubbish of a run before
 		}
@@ -138,7 +138,7 @@ type Writer struct {
 // Commit ends the file as blob d, which the caller has computed from what it
 // wrote. It is on the shelf after the batch's Flush.
 func (w *Writer) Commit(d bundle.Digest) error {
-	err := w.Chmod(Mode) // whatever the umask left of it
+	err := w.setMode()
 	if err == nil {
 		err = w.batch.store.sync.finish(w.File)
 	}
@@ -149,6 +149,20 @@ func (w *Writer) Commit(d bundle.Digest) error {
 	}
 	w.batch.add(staged{w.batch.store.staging, w.name, d})
 	return nil
+}
+
+// setMode gives the file its mode, whatever the umask left of it. The umask of a program
+// stays: where the first file came out right, all do.
+func (w *Writer) setMode() error {
+	s := w.batch.store
+	if s.modeIsRight.Load() {
+		return nil
+	}
+	if fi, err := w.Stat(); err == nil && fi.Mode() == Mode {
+		s.modeIsRight.Store(true)
+		return nil
+	}
+	return w.Chmod(Mode)
 }
 
 func (b *Batch) add(f staged) {

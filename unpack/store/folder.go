@@ -44,8 +44,12 @@ func (f *Folder) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, er
 	return f.root.OpenFile(name, flag, perm)
 }
 
-// Chtimes is os.Root.Chtimes, for one time.
-func (f *Folder) Chtimes(name string, t time.Time) error { return f.root.Chtimes(name, t, t) }
+// create makes a file that is not there yet, for writing. It is no file that can be
+// waited for, so nobody tries to.
+func (f *Folder) create(name string) (*os.File, error) { return create(f, name) }
+
+// Chtimes sets both times of a file; a symbolic link is not followed.
+func (f *Folder) Chtimes(name string, t time.Time) error { return chtimes(f, name, t) }
 
 // Remove is os.Root.Remove.
 func (f *Folder) Remove(name string) error { return f.root.Remove(name) }

@@ -5,9 +5,36 @@ package store
 import (
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+func create(f *Folder, name string) (*os.File, error) {
+	for {
+		const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+		fd, err := unix.Openat(int(f.fd), name, flags, Mode)
+		if err == unix.EINTR {
+			continue
+		}
+		path := filepath.Join(f.path, name)
+		if err != nil {
+			return nil, &os.PathError{Op: "openat", Path: path, Err: err}
+		}
+		return os.NewFile(uintptr(fd), path), nil
+	}
+}
+
+func chtimes(f *Folder, name string, t time.Time) error {
+	at, err := unix.TimeToTimespec(t)
+	if err == nil {
+		err = unix.UtimesNanoAt(int(f.fd), name, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	if err != nil {
+		return &os.PathError{Op: "chtimesat", Path: filepath.Join(f.path, name), Err: err}
+	}
+	return nil
+}
 
 func link(from *Folder, name string, to *Folder, newName string) error {
 	err := unix.Linkat(int(from.fd), name, int(to.fd), newName, 0)

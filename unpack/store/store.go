@@ -49,6 +49,8 @@ type Store struct {
 	sync    *Syncer
 	staging *Folder
 	next    atomic.Int64 // number of the next staging file
+	// modeIsRight says that a file of staging has Mode without being given it.
+	modeIsRight atomic.Bool
 
 	mu      sync.Mutex // guards shelves
 	shelves [256]*Folder
