@@ -37,6 +37,10 @@ func TestSuite(t *testing.T) {
 						return a.spec()
 					},
 				},
+				Nothing: []sourcetest.Nothing{
+					{Sources: a.spec("components: [nosuch]"), Names: []string{"nosuch", "main"}},
+					{Sources: a.spec("architectures: [s390x]"), Names: []string{"s390x", "amd64"}},
+				},
 				Forgeries: []sourcetest.Forgery{
 					{Name: "signed by somebody else", Do: func() {
 						trusted := a.signer
@@ -73,7 +77,7 @@ func TestSuiteRebuilt(t *testing.T) {
 			return &sourcetest.Upstream{
 				Server: r.new.server, Sources: r.spec("hello", "data"), Payload: r.payload(),
 				Next:      [2]func() string{r.second, r.third},
-				Forgeries: r.forgeries(),
+				Forgeries: r.forgeries(), Nothing: r.nothing(),
 			}
 		},
 	})
@@ -144,6 +148,21 @@ func (r *twoReleases) third() string {
 	r.old.packages["main amd64"] = r.old.packages["main amd64"][:3]
 	r.publish()
 	return r.spec("data")
+}
+
+// nothing are choices of packages that match none.
+func (r *twoReleases) nothing() []sourcetest.Nothing {
+	one := func(names []string, lines ...string) sourcetest.Nothing {
+		return sourcetest.Nothing{Sources: r.new.spec(append(lines, "suites: trixie")...), Names: names}
+	}
+	return []sourcetest.Nothing{
+		one([]string{"nosuch*", "there are data, dpkg"}, "packages: [hello, \"nosuch*\"]"),
+		one([]string{"hello=9.9", "2.10"}, "packages: [hello=9.9]"),
+		one([]string{"section nosuch"}, "sections: [nosuch]"),
+		one([]string{"exclude", "*"}, "packages: [hello]", "exclude: [\"*\"]"),
+		one([]string{"nosuch", "main"}, "components: [nosuch]"),
+		one([]string{"s390x", "amd64"}, "architectures: [s390x]"),
+	}
 }
 
 func (r *twoReleases) forgeries() []sourcetest.Forgery {

@@ -53,6 +53,12 @@ func (f *folder) plan(env *sources.Env) (sources.Repository, error) {
 			errs = append(errs, f.pos.Errorf("allow-private-keys: %w", err))
 		}
 	}
+	if len(errs) == 0 {
+		w := walk{root: root, found: func(string, fs.FileInfo) (bool, error) { return false, nil }}
+		if empty, err := w.directory(".", nil); err == nil && empty {
+			errs = append(errs, f.pos.Errorf("source %s: dir %s: no file is in it", f.name, f.dir))
+		}
+	}
 	return sources.Repository{
 		Name: f.name, Mount: mount,
 		Annotations: map[string]string{formKey: formFolder},

@@ -3,6 +3,8 @@ package files
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +57,10 @@ func TestSuite(t *testing.T) {
 			r.site.keyring("keys.asc", true, alice)
 			r.site.write("local/notes/readme.txt", "notes")
 			r.site.write("local/z", "z")
+			r.site.write("nothing.list", "# all of it was taken out\n")
+			if err := os.MkdirAll(filepath.Join(dir, "empty", "below"), 0o755); err != nil {
+				t.Fatal(err)
+			}
 			sums := r.server.URL("/r/SHA256SUMS")
 			return &sourcetest.Upstream{
 				Server: r.server, Sources: r.publish(),
@@ -69,6 +75,10 @@ func TestSuite(t *testing.T) {
 						delete(r.files, "v1/b.iso")
 						return r.publish()
 					},
+				},
+				Nothing: []sourcetest.Nothing{
+					{Sources: "- name: s\n  kind: files\n  list: nothing.list\n", Names: []string{"list nothing.list", "no URL"}},
+					{Sources: "- name: s\n  kind: files\n  dir: empty\n", Names: []string{"dir ", "empty: no file"}},
 				},
 				Forgeries: []sourcetest.Forgery{
 					{Name: "signed by somebody else", Do: func() {

@@ -60,6 +60,9 @@ func newWeb(spec sources.Spec, o options) (*web, error) {
 		if err != nil {
 			errs = append(errs, o.Pos.Errorf("list: %w", err))
 		}
+		if err == nil && len(entries) == 0 {
+			errs = append(errs, o.Pos.Errorf("source %s: list %s: no URL is in it", spec.Name, o.List))
+		}
 		for _, e := range entries {
 			errs = append(errs, w.add(e, "list "+o.List))
 		}

@@ -129,6 +129,11 @@ func TestSuite(t *testing.T) {
 						return r.spec()
 					},
 				},
+				Nothing: []sourcetest.Nothing{
+					{Sources: r.spec() + "  collections: \"nosuch.*\"\n", Names: []string{"nosuch.*"}},
+					{Sources: r.spec() + "  collections: \"acme.tools:>=9\"\n", Names: []string{">=9", "3.0.0, 1.1.0, 1.0.0"}},
+					{Sources: r.spec() + "  roles: \"acme.ntp,v9\"\n", Names: []string{"acme.ntp", "v9"}},
+				},
 				Forgeries: []sourcetest.Forgery{
 					{Name: "signed by somebody else", Do: replace(signed(t, tool("1.1.0", ">=1.0.0"), r.eve)), Class: fetch.ErrRefused, Names: []string{artifact, pgpkeys.Fingerprint(r.alice)}},
 					{Name: "not signed", Do: replace(tool("1.1.0", ">=1.0.0")), Class: fetch.ErrRefused, Names: []string{artifact, "0 valid signatures"}},

@@ -157,6 +157,14 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 	return e, strictyaml.Join(errs...)
 }
 
+// signedRefs are the patterns of refs that have to be signed.
+func (e *entry) signedRefs() []string {
+	if e.signed == nil {
+		return nil
+	}
+	return e.signed.refs
+}
+
 // checkPattern checks a pattern of refs: at most one star, as in git's refspecs.
 func checkPattern(p string) error {
 	if !strings.HasPrefix(p, "refs/") {

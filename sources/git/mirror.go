@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -127,7 +128,7 @@ func (m *mirror) choose() error {
 	}
 	slices.SortFunc(m.chosen, func(a, b gitfile.Ref) int { return strings.Compare(a.Name, b.Name) })
 	if len(m.chosen) == 0 {
-		return m.wants[0].pos.Errorf("source %s: %s: no ref of it is chosen; upstream has %d", m.owner().name, m.url, len(m.refs))
+		return m.wants[0].pos.Errorf("source %s: %s: no ref of it is chosen by %s; it has %d: %s", m.owner().name, m.url, m.wants[0].choice(), len(m.refs), m.someRefs())
 	}
 	m.main = m.headOf(refs)
 	return nil
@@ -155,9 +156,59 @@ func (m *mirror) take(w want, patterns []string, refs map[string]gitfile.Ref) er
 			refs[r.Name] = r
 		}
 	}
+	if err := m.everyPattern(w); err != nil {
+		return err
+	}
 	for _, p := range w.refs {
 		if _, ok := refs[p]; !ok && !strings.Contains(p, "*") && !matchesAny(w.exclude, p) {
 			return fmt.Errorf("%s: has no %s: %w", m.url, p, fetch.ErrUpstream)
+		}
+	}
+	return nil
+}
+
+// choice is what a want says of refs, for people.
+func (w want) choice() string {
+	var parts []string
+	for _, one := range []struct {
+		option string
+		list   []string
+	}{{"refs", w.refs}, {"exclude", w.exclude}} {
+		if len(one.list) > 0 {
+			parts = append(parts, one.option+" "+strings.Join(one.list, ", "))
+		}
+	}
+	return cmp.Or(strings.Join(parts, " and "), "the default, HEAD's branch and all tags")
+}
+
+// someRefs are refs of upstream, for people.
+func (m *mirror) someRefs() string {
+	const most = 10
+	var names []string
+	for _, r := range m.refs[:min(len(m.refs), most)] {
+		names = append(names, r.Name)
+	}
+	if more := len(m.refs) - most; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+// everyPattern refuses a pattern of an entry of one repository that matches no ref: it is not
+// what its writer meant. Of several repositories each may have other refs.
+func (m *mirror) everyPattern(w want) error {
+	if !w.alone {
+		return nil
+	}
+	for _, one := range []struct {
+		option string
+		list   []string
+	}{{"refs", w.refs}, {"exclude", w.exclude}, {"signed", w.signedRefs}} {
+		for _, p := range one.list {
+			found := func(r gitfile.Ref) bool { return matchesAny([]string{p}, r.Name) }
+			if strings.Contains(p, "*") && !slices.ContainsFunc(m.refs, found) {
+				return w.pos.Errorf("%s: %s %s: no ref matches it; it has %d: %s", m.url, one.option, p, len(m.refs), m.someRefs())
+			}
 		}
 	}
 	return nil

@@ -37,8 +37,12 @@ type want struct {
 	depth   int    // 0: the spec names it
 	refs    []string
 	exclude []string
-	every   bool       // all branches and tags
-	pin     gitfile.ID // zero: none
+	every   bool // all branches and tags
+	// alone says that the entry names one repository, and signedRefs which of its refs have to be
+	// signed: each pattern then has to match.
+	alone      bool
+	signedRefs []string
+	pin        gitfile.ID // zero: none
 }
 
 // planner is one plan of all sources of the kind.
@@ -153,7 +157,7 @@ func (p *planner) named() ([]want, error) {
 				errs = append(errs, e.pos.Errorf("%w", err))
 				continue
 			}
-			all = append(all, want{entry: e, pos: e.pos, by: raw, refs: e.refs, exclude: e.exclude})
+			all = append(all, want{entry: e, pos: e.pos, by: raw, refs: e.refs, exclude: e.exclude, alone: len(e.urls) == 1, signedRefs: e.signedRefs()})
 		}
 	}
 	return all, strictyaml.Join(errs...)

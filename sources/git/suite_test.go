@@ -75,6 +75,13 @@ func TestSuite(t *testing.T) {
 					},
 					func() string { return spec("") },
 				},
+				Nothing: []sourcetest.Nothing{
+					{Sources: second + "  refs: \"refs/tags/nosuch*\"\n", Names: []string{"refs/tags/nosuch*", "refs/heads/main"}},
+					{Sources: second + "  refs: [\"refs/heads/*\", \"refs/tags/nosuch*\"]\n", Names: []string{"refs/tags/nosuch*", "refs/heads/main"}},
+					{Sources: second + "  exclude: \"refs/heads/nosuch*\"\n", Names: []string{"exclude", "refs/heads/nosuch*"}},
+					{Sources: second + "  exclude: \"refs/*\"\n", Names: []string{"refs/*"}},
+					{Sources: strings.Replace(spec(""), "refs/tags/*", "refs/tags/nosuch*", 1), Names: []string{"signed", "refs/tags/nosuch*"}},
+				},
 				Forgeries: []sourcetest.Forgery{
 					{Name: "a tag that nobody signed", Do: func() {
 						up.Git("tag", "-f", "-a", "-m", "v1", "v1")

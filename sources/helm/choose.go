@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -81,6 +82,9 @@ func (s *selection) add(o *offers, r *request) error {
 	if !slices.Contains(s.indexes, repo) {
 		s.indexes = append(s.indexes, repo)
 	}
+	if len(repo.Charts[r.Chart]) == 0 {
+		return r.Pos.Errorf("%s: upstream has no such chart; it has %s", r.what(), someOf(slices.Sorted(maps.Keys(repo.Charts))))
+	}
 	return s.addVersions(r, repo.Charts[r.Chart], func(e *index.Entry) *chart {
 		return &chart{Entry: e, repo: repo, from: upstream.At(repo.url).Where("")}
 	})
@@ -107,6 +111,15 @@ func describe(constraint string) string {
 		return "a release"
 	}
 	return fmt.Sprintf("%q", constraint)
+}
+
+// someOf names a few charts, for people.
+func someOf(names []string) string {
+	const most = 10
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // newest names a few versions, for people.

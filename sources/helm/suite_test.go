@@ -30,6 +30,10 @@ func TestSuite(t *testing.T) {
 						return w.spec("charts:", "- {repo: REPO, chart: app, newest: 2}", "images: {mode: none}")
 					},
 				},
+				Nothing: []sourcetest.Nothing{
+					{Sources: w.spec("charts: {repo: REPO, chart: nosuch}", "images: {mode: none}"), Names: []string{"nosuch", "app, tool"}},
+					{Sources: w.spec("charts: {repo: REPO, chart: app, version: \">=9\"}", "images: {mode: none}"), Names: []string{">=9", "1.1.0, 1.0.0"}},
+				},
 				Forgeries: []sourcetest.Forgery{
 					{Name: "other bytes", Do: func() { w.server.Put(root+"app-1.1.0.tgz", helmtest.Simple(t, "app", "1.1.0", "quay.io/evil/b:c")) },
 						Class: fetch.ErrUpstream, Names: []string{w.url("app-1.1.0.tgz"), "want", "got"}},
@@ -76,6 +80,10 @@ func TestSuiteImages(t *testing.T) {
 					func() string {
 						return w.spec("charts: {repo: REPO, chart: app}", "images: {plain-http: [\"HOST\"]}")
 					},
+				},
+				Nothing: []sourcetest.Nothing{
+					{Sources: w.spec("charts: {repo: REPO, chart: app}", "images: {plain-http: [\"HOST\"], drop: [\"nosuch*\"]}"), Names: []string{"drop", "nosuch*", w.host() + "/team/app:v1"}},
+					{Sources: w.spec("charts: {repo: REPO, chart: app}", "images: {plain-http: [\"HOST\"], accept: [\"nosuch*\"]}"), Names: []string{"accept", "nosuch*"}},
 				},
 				Forgeries: []sourcetest.Forgery{
 					{Name: "image gone", Do: func() { w.registry.RemoveTag("team/app", "v1") }, Class: fetch.ErrUpstream, Names: []string{w.host(), "team/app"}},

@@ -90,6 +90,10 @@ func keep(pos strictyaml.Pos, patterns []string, lists ...[]line) (kept [][]line
 			errs = append(errs, pos.Errorf("drop: %q: matches no line of the lists", p))
 		}
 	}
+	left := slices.ContainsFunc(kept, func(list []line) bool { return len(list) > 0 })
+	if len(dropped) > 0 && !left {
+		errs = append(errs, pos.Errorf("drop: %q: leaves nothing of %d lines, of which the first is %s", patterns, len(dropped), fetch.Redact(dropped[0])))
+	}
 	slices.Sort(dropped)
 	return kept, slices.Compact(dropped), strictyaml.Join(errs...)
 }

@@ -100,6 +100,11 @@ func TestSuite(t *testing.T) {
 						return c.publish()
 					},
 				},
+				Nothing: []sourcetest.Nothing{
+					{Sources: c.publish() + "  drop: \"*/nosuch\"\n", Names: []string{"drop", "*/nosuch"}},
+					{Sources: c.publish() + "  drop: \"*\"\n", Names: []string{"drop", "*"}},
+					{Sources: c.publish() + "  unpinned: http://nosuch.example/x\n", Names: []string{"unpinned", "nosuch.example/x"}},
+				},
 				Forgeries: []sourcetest.Forgery{
 					{Name: "another kubelet", Do: func() { c.server.Put(kubelet, []byte("forged")) }, Class: fetch.ErrRefused, Names: []string{c.server.URL(kubelet)}},
 					{Name: "another runsc", Do: func() { c.server.Put(runsc, []byte("RUNSC")) }, Class: fetch.ErrRefused, Names: []string{c.server.URL(runsc), "sha512:"}},

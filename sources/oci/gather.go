@@ -90,7 +90,7 @@ func (g *gatherer) chooseTags(ctx context.Context) ([]want, error) {
 	for _, c := range g.of.choices {
 		chosen := c.choose(tags)
 		if len(chosen) == 0 {
-			errs = append(errs, c.pos.Errorf("source %s: %s: no tag of its %d is chosen by %s", c.entry.name, g.of.image, len(tags), c.selection))
+			errs = append(errs, c.pos.Errorf("source %s: %s: no tag is chosen by %s; it has %d: %s", c.entry.name, g.of.image, c.selection, len(tags), someOf(tags)))
 		}
 		for _, name := range chosen {
 			wants = append(wants, want{ref: ref{image: g.of.image, tag: name}, entry: c.entry, pos: c.pos, why: "tags " + c.selection.String()})

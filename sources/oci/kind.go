@@ -205,6 +205,9 @@ func (e *entry) addImages(spec *sources.Spec) error {
 		if err != nil {
 			errs = append(errs, e.pos.Errorf("list: %w", err))
 		}
+		if err == nil && len(lines) == 0 {
+			errs = append(errs, e.pos.Errorf("source %s: list %s: no image is in it", e.name, e.options.List))
+		}
 		for _, l := range lines {
 			add(l.text, l.pos, "list "+e.options.List)
 		}

@@ -21,6 +21,7 @@ func TestSuite(t *testing.T) {
 			app := w.index("team/app", []v1.Descriptor{amd, w.image("team/app", "arm64", "base-arm", "one")}, "v1", "latest")
 			w.refer("team/app", app, "application/x-sbom", noise("sbom", 500))
 			w.tagged("tool", w.image("tool", "amd64", "tool-base", "tool"), "v1")
+			w.write("nothing.list", []byte("# all of it was taken out\n"))
 			spec := w.spec("images", "images: [HOST/team/app:v1, HOST/team/app:latest, HOST/tool:v1]")
 			at := func(name, area, reference string) string { return fmt.Sprintf("/v2/%s/%s/%s", name, area, reference) }
 			layer := func(name string) (string, []byte) {
@@ -43,6 +44,12 @@ func TestSuite(t *testing.T) {
 						return w.spec("images", "images: [HOST/team/app:v1, HOST/team/app:latest, HOST/tool:v1, HOST/more:v1]")
 					},
 					func() string { return w.spec("images", "images: [HOST/team/app:latest, HOST/more:v1]") },
+				},
+				Nothing: []sourcetest.Nothing{
+					{Sources: w.spec("images", "repositories: [{repository: HOST/team/app, tags: /nosuch/}]"), Names: []string{"/nosuch/", "latest, v1"}},
+					{Sources: w.spec("images", "repositories: [{repository: HOST/team/app, tags: \">=9\"}]"), Names: []string{">=9", "latest, v1"}},
+					{Sources: w.spec("images", "images: HOST/team/app:v1", "platforms: linux/s390x"), Names: []string{"linux/s390x", "linux/amd64, linux/arm64"}},
+					{Sources: w.spec("images", "list: nothing.list"), Names: []string{"list nothing.list", "no image"}},
 				},
 				Forgeries: []sourcetest.Forgery{
 					{Name: "manifest replaced", Do: func() { w.Put(manifest, []byte(`{"schemaVersion":2}`)) },

@@ -65,6 +65,10 @@ func TestSuite(t *testing.T) {
 						return spec
 					},
 				},
+				Nothing: []sourcetest.Nothing{
+					{Sources: strings.Replace(spec, "packages: app", "packages: [app, nosuch]", 1), Names: []string{"packages wants nosuch", "no index has it"}},
+					{Sources: strings.Replace(spec, "packages: app", "packages: app>=9", 1), Names: []string{"packages wants app>=9", "no version meets >=9"}},
+				},
 				Forgeries: []sourcetest.Forgery{
 					{Name: "other metadata", Do: func() { w.Server.Put(metadata, []byte("Name: lib\nVersion: 1.0\n")) }, Class: fetch.ErrUpstream, Names: []string{metadata, "sha256:"}},
 					{Name: "a page of something else", Do: func() {

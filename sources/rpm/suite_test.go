@@ -15,7 +15,10 @@ func TestSuite(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
 		Kinds: sources.Kinds{Kind()}, Counted: "packages",
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
-			return newTwoReleases(t, dir).upstream("", "")
+			r := newTwoReleases(t, dir)
+			up := r.upstream("", "")
+			up.Nothing = []sourcetest.Nothing{{Sources: r.spec("  packages: hello\n  mode: verbatim\n"), Names: []string{"packages", "verbatim"}}}
+			return up
 		},
 	})
 }
@@ -86,7 +89,21 @@ func (r *twoReleases) upstream(more, last string) *sourcetest.Upstream {
 				return r.spec(last)
 			},
 		},
-		Forgeries: r.forgeries(),
+		Forgeries: r.forgeries(), Nothing: r.nothing(),
+	}
+}
+
+// nothing are choices of packages that match none.
+func (r *twoReleases) nothing() []sourcetest.Nothing {
+	one := func(more string, names ...string) sourcetest.Nothing {
+		return sourcetest.Nothing{Sources: r.spec("  " + strings.ReplaceAll(more, "; ", "\n  ") + "\n"), Names: names}
+	}
+	return []sourcetest.Nothing{
+		one("architectures: [x86_64]; packages: [hello, \"nosuch*\"]", "nosuch*", "hello"),
+		one("architectures: [x86_64]; packages: [hello-9.9]", "hello-9.9", "hello-1.8"),
+		one("architectures: [x86_64]; packages: hello; exclude: [\"*\"]", "exclude", "*"),
+		one("architectures: [x86_64]; modules: [nosuch]", "nosuch", "modules"),
+		one("architectures: [s390x]; packages: hello", "s390x", "x86_64"),
 	}
 }
 

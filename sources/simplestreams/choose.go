@@ -18,9 +18,10 @@ type selection struct {
 	stock stock.Stock
 	// arches are those of the images, boots those that a bootloader is there for.
 	arches, boots map[string]bool
-	subarches     map[string]bool // that upstream has
-	pathless      int             // items that name no file
-	images        int             // products that are no bootloaders
+	subarches     map[string]bool            // that upstream has
+	values        map[string]map[string]bool // of the fields that filters ask for
+	pathless      int                        // items that name no file
+	images        int                        // products that are no bootloaders
 }
 
 // chosenFile is what is chosen of a products file; none is none.
@@ -47,7 +48,7 @@ func (r *reading) choose() (*selection, error) {
 	if err := r.checkKeys(); err != nil {
 		return nil, err
 	}
-	s := &selection{arches: map[string]bool{}, boots: map[string]bool{}, subarches: map[string]bool{}}
+	s := &selection{arches: map[string]bool{}, boots: map[string]bool{}, subarches: map[string]bool{}, values: map[string]map[string]bool{}}
 	for _, f := range r.files {
 		s.files = append(s.files, chosenFile{productsFile: f, products: map[string][]chosenVersion{}})
 	}
@@ -82,6 +83,21 @@ func (r *reading) checkKeys() error {
 		}
 	}
 	return nil
+}
+
+// see remembers some values of the fields that the filters ask for: where no item passes, they
+// say what there is.
+func (s *selection) see(filters []streams.Filter, get func(string) (any, bool)) {
+	const most = 50
+	for i := range filters {
+		key := filters[i].Key
+		if s.values[key] == nil {
+			s.values[key] = map[string]bool{}
+		}
+		if v, ok := get(key); ok && len(s.values[key]) < most {
+			s.values[key][fmt.Sprintf("%.100v", v)] = true
+		}
+	}
 }
 
 // some lists names for people.
@@ -197,6 +213,7 @@ func (r *reading) lets(s *selection, item *streams.Item, get func(string) (any, 
 	}
 	path, _ := item.Fields["path"].(string)
 	difference := strings.HasSuffix(path, ".vcdiff")
+	s.see(r.options.Filters, get)
 	for i := range r.options.Filters {
 		if !r.options.Filters[i].Matches(get) {
 			return false
@@ -251,7 +268,11 @@ func (r *reading) checkChoice(s *selection) error {
 		}
 	}
 	if s.images == 0 && (len(r.options.Filters)+len(r.options.Subarch) > 0 || len(s.files) == 0) {
-		return r.options.Pos.Errorf("source %s: filters: no item passes all of them", r.name)
+		var filters []string
+		for _, f := range r.options.Filters {
+			filters = append(filters, fmt.Sprintf("%s (there are %s)", f.Text, some(s.values[f.Key])))
+		}
+		return r.options.Pos.Errorf("source %s: filters: no item passes all of them: %s", r.name, strings.Join(filters, ", "))
 	}
 	maas := false
 	for i := range s.files {

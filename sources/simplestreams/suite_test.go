@@ -40,6 +40,7 @@ func suite(t *testing.T, site bool, options ...string) {
 						return m.spec(options...)
 					},
 				},
+				Nothing: nothing(m, site),
 				Forgeries: []sourcetest.Forgery{
 					{Name: "signed by somebody else", Do: func() {
 						m.sign = signBy(t, newSigner(t, "eve", 0), crypto.SHA512)
@@ -90,4 +91,17 @@ func suite(t *testing.T, site bool, options ...string) {
 			}
 		},
 	})
+}
+
+// nothing are choices that match nothing; without a site key nothing can be chosen at all.
+func nothing(m *mirror, site bool) []sourcetest.Nothing {
+	if !site {
+		return []sourcetest.Nothing{{Sources: m.spec("mode: verbatim", "filters: arch=s390x"), Names: []string{"filters"}}}
+	}
+	return []sourcetest.Nothing{
+		{Sources: m.spec("filters: arch=s390x"), Names: []string{"arch=s390x", "amd64"}},
+		{Sources: m.spec("filters: [\"arch=amd64\", \"release~nosuch\"]"), Names: []string{"release~nosuch", "noble"}},
+		{Sources: m.spec("filters: \"nosuch=1\""), Names: []string{"nosuch=1"}},
+		{Sources: m.spec("subarch: nosuch"), Names: []string{"nosuch", "ga-24.04"}},
+	}
 }

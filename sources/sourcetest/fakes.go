@@ -289,7 +289,11 @@ func newParcels(specs []sources.Spec) (sources.Source, error) {
 	p := parcels{specs: specs, options: make([]parcelOptions, len(specs))}
 	var errs []error
 	for i, s := range specs {
-		errs = append(errs, s.Decode(&p.options[i]))
+		err := s.Decode(&p.options[i])
+		if err == nil && len(p.options[i].Names) == 0 {
+			err = fmt.Errorf("source %s: names: none of the parcels below %s: %w", s.Name, p.options[i].Base, bundle.ErrUsage)
+		}
+		errs = append(errs, err)
 	}
 	return p, errors.Join(errs...)
 }

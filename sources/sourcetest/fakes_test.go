@@ -95,6 +95,7 @@ func (w *warehouse) upstream() *Upstream {
 				return w.sources()
 			},
 		},
+		Nothing: []Nothing{{strings.Replace(w.sources(), "[p/1, p/3]", "[]", 1), []string{"names", w.server.URL("/r/")}}},
 		Forgeries: []Forgery{
 			{"no manifest", func() { w.server.Put("/r/manifest.json", []byte("<html>")) }, fetch.ErrUpstream, []string{url}},
 			{"truncated", func() { w.server.Put("/r/manifest.json", []byte(`{"files":{"a/one.txt":`)) }, fetch.ErrUpstream, []string{url}},

@@ -60,6 +60,9 @@ type Upstream struct {
 	Payload map[string][]byte
 	// Forgeries are what must be refused.
 	Forgeries []Forgery
+	// Nothing are choices that match nothing in the first state: one of every option of the
+	// kind that chooses.
+	Nothing []Nothing
 }
 
 // victim is one payload.
@@ -94,6 +97,7 @@ func Run(t *testing.T, s Suite) {
 		{"public addresses", publicAddresses},
 		{"hostile plans", hostilePlans},
 		{"unsigned", unsigned},
+		{"matches nothing", matchesNothing},
 		{"forgeries", forgeries},
 		{"payload faults", payloadFaults},
 		{"transport", transport},

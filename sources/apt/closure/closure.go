@@ -128,6 +128,32 @@ func Select(indexes []Index, requests []Request) (*Selection, error) {
 	return s, nil
 }
 
+// instead says for people what the source has in the place of a package or pattern that is not
+// found: other versions, other names, or that exclude leaves it out.
+func (u *universe) instead(r *Request, name string) string {
+	var versions, names []string
+	for _, x := range u.indexes {
+		if x.Source != r.Source {
+			continue
+		}
+		for _, p := range x.Packages {
+			switch {
+			case p.Name != name:
+				names = append(names, p.Name)
+			case r.excludes(p):
+				return ", left out by exclude " + strings.Join(r.Exclude, ", ")
+			default:
+				versions = append(versions, p.Version+" "+p.Architecture)
+			}
+		}
+	}
+	slices.Sort(names)
+	if closure.IsPattern(name) {
+		return closure.Hint("there are", names)
+	}
+	return closure.Hint("there are", versions)
+}
+
 // notFound is what is asked for and is there for no architecture.
 func notFound(u *universe, r *Request, found map[string]bool) (all []Missing) {
 	for _, want := range r.Packages {
@@ -136,7 +162,7 @@ func notFound(u *universe, r *Request, found map[string]bool) (all []Missing) {
 		}
 		name, _, _ := strings.Cut(want, "=")
 		name, _, _ = strings.Cut(name, ":")
-		hint := cmp.Or(closure.Hint("provided by", u.providerNames(name)), closure.Hint("there are", u.versions(name)))
+		hint := cmp.Or(closure.Hint("provided by", u.providerNames(name)), u.instead(r, name))
 		all = append(all, Missing{Source: r.Source, Name: want, Err: closure.NotFound(r.Source, want, hint)})
 	}
 	for _, p := range r.Reproduce {

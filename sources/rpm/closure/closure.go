@@ -113,7 +113,7 @@ func Select(indexes []Index, requests []Request) (*Selection, error) {
 	for i := range requests {
 		for _, want := range requests[i].Packages {
 			if !found[want] {
-				errs = append(errs, closure.NotFound(requests[i].Source, want, hint(indexes, want)))
+				errs = append(errs, closure.NotFound(requests[i].Source, want, hint(indexes, &requests[i], want)))
 			}
 		}
 	}
@@ -139,18 +139,36 @@ func bases(requests []Request) []string {
 }
 
 // hint names what there is of that name all the same: for other
-// architectures, or excluded.
-func hint(indexes []Index, want string) string {
-	var have []string
+// architectures, or excluded. Of a pattern it is what the source has at all.
+func hint(indexes []Index, r *Request, want string) string {
+	var have, all []string
+	var exclude []form
+	for _, spec := range r.Exclude {
+		exclude = append(exclude, forms(spec)...)
+	}
+	wanted := forms(want)
 	for i := range indexes {
 		for _, p := range indexes[i].Packages {
+			if indexes[i].Source == r.Source {
+				if matchesAny(exclude, p) && matchesAny(wanted, p) {
+					return ", left out by exclude " + strings.Join(r.Exclude, ", ")
+				}
+				all = append(all, p.NEVRA())
+			}
 			if p.Name == want || strings.HasPrefix(want, p.Name+".") || strings.HasPrefix(want, p.Name+"-") {
 				have = append(have, p.NEVRA())
 			}
 		}
 	}
+	if closure.IsPattern(want) {
+		have = all
+	}
 	slices.Sort(have)
-	return closure.Hint("there are", have)
+	text := closure.Hint("there are", have)
+	if len(r.Architectures) > 0 && text != "" {
+		text = " for " + strings.Join(r.Architectures, ", ") + text
+	}
+	return text
 }
 
 // place is a package's place in the indexes.
