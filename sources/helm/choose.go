@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path"
 	"slices"
@@ -83,7 +82,7 @@ func (s *selection) add(o *offers, r *request) error {
 		s.indexes = append(s.indexes, repo)
 	}
 	if len(repo.Charts[r.Chart]) == 0 {
-		return r.Pos.Errorf("%s: upstream has no such chart; it has %s", r.what(), someOf(slices.Sorted(maps.Keys(repo.Charts))))
+		return r.Pos.Errorf("%s: upstream has no such chart; it has %s", r.what(), someOf(repo.Names))
 	}
 	return s.addVersions(r, repo.Charts[r.Chart], func(e *index.Entry) *chart {
 		return &chart{Entry: e, repo: repo, from: upstream.At(repo.url).Where("")}

@@ -3,6 +3,7 @@ package index
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ const (
 type Index struct {
 	// Charts are the entries by name, in the order of the index.
 	Charts map[string][]*Entry
+	// Names are all charts of the index, sorted.
+	Names []string
 	// Skipped are remarks on entries that are no charts.
 	Skipped []string
 }
@@ -70,6 +73,7 @@ func Read(content []byte, wanted func(name string) bool) (*Index, error) {
 			}
 		}
 	}
+	x.Names = slices.Sorted(maps.Keys(top.Entries))
 	slices.Sort(x.Skipped)
 	return x, nil
 }

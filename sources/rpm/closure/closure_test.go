@@ -185,7 +185,7 @@ func TestErrors(t *testing.T) {
 		text []string
 	}{
 		{"broken", bundle.ErrIncomplete, []string{"broken is asked for by source s", "broken-1-1.x86_64 requires nopick", "nopick-1-1.x86_64 requires missing: in no index"}},
-		{"arm", bundle.ErrUsage, []string{"package arm: in no index, there are arm-1-1.aarch64"}},
+		{"arm", bundle.ErrUsage, []string{"package arm: in no index for x86_64, there are arm-1-1.aarch64"}},
 		{"fight", bundle.ErrIncomplete, []string{"fight is asked for by source s: no choice of packages meets all of these: fight-1-1.x86_64 requires zeta; fight-1-1.x86_64 conflicts with zeta"}},
 		{"twover", bundle.ErrIncomplete, []string{"twover-1-1.x86_64 requires lib = 1-1; twover-1-1.x86_64 requires lib = 2-1"}},
 		{"needex", bundle.ErrIncomplete, []string{"ex1-1-1.x86_64 conflicts with excl"}},
