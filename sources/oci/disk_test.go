@@ -183,7 +183,10 @@ func TestNamesInStores(t *testing.T) {
 	} {
 		tr := w.must(nil, "- {name: ours, kind: oci, "+spec+"}\n")
 		var have []string
-		for f := range tr.Files("ours") {
+		for f, err := range tr.Files("ours") {
+			if err != nil {
+				t.Fatal(err)
+			}
 			if dir, area, tag, ok := splitPath(f.Path); ok && area == areaManifests && !strings.Contains(tag, ":") {
 				have = append(have, dir+":"+tag)
 			}
