@@ -367,6 +367,10 @@ func ReadPublicNames(root *os.Root) (*PublicNames, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parsePublicNames(b)
+}
+
+func parsePublicNames(b []byte) (*PublicNames, error) {
 	var names PublicNames
 	if err := json.Unmarshal(b, &names); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", HostsPath, err, bundle.ErrCorrupt)

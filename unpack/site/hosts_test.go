@@ -114,16 +114,16 @@ func TestPublicFirst(t *testing.T) {
 // TestSameKeyTwice: two sources whose keys are at one address have a file each.
 func TestSameKeyTwice(t *testing.T) {
 	keys := repo("keys", "keys", "a.asc", "b.asc", "c.asc")
-	list := slices.Collect(func(yield func(bundle.File) bool) {
-		for f := range keys.Files() {
-			if f.Path != "c.asc" {
-				f.Digest = bundle.DigestOf([]byte("the key"))
-			}
-			if !yield(f) {
-				return
-			}
+	var list []bundle.File
+	for f, err := range keys.Files() {
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		if f.Path != "c.asc" {
+			f.Digest = bundle.DigestOf([]byte("the key"))
+		}
+		list = append(list, f)
+	}
 	keys.Files = func() iter.Seq2[bundle.File, error] { return seq(list, nil) }
 	names := merged(t, "", Set{Name: "demo", Repositories: []Repository{
 		standsFor(t, repo("a", "apt/a"), false, "https://one.example/key keys/a.asc", "https://two.example/key keys/a.asc"),
@@ -256,4 +256,20 @@ func TestPrivateFiles(t *testing.T) {
 	if want := []string{"files/github.com/b", "v2/nvcr.io/b/blobs/1", "v2/nvcr.io/b/manifests/1", "v2/nvcr.io/b/tags/list"}; !slices.Equal(got, want) {
 		t.Errorf("marked %q, want %q", got, want)
 	}
+}
+
+// FuzzPublicNames: a hosts.json is read or refused, and looking something up in it ends.
+func FuzzPublicNames(f *testing.F) {
+	f.Add(`{"format":1,"names":[{"scheme":"https","host":"a.example","path":"/x.git","at":"/git/a.example/x.git"}]}`, "a.example", "/x/info/refs")
+	f.Add(`{"format":1,"names":[{"host":"a.example","path":"/v2","at":"/v2/a.example"}]}`, "a.example", "/v2/")
+	f.Add(`{"format":2}`, "", "")
+	f.Fuzz(func(t *testing.T, text, host, path string) {
+		names, err := parsePublicNames([]byte(text))
+		if err != nil {
+			return
+		}
+		if line, at, ok := names.Lookup(PublicHost(host), path); ok && line.Host != PublicHost(host) {
+			t.Errorf("%q %q: %+v at %q", host, path, line, at)
+		}
+	})
 }

@@ -94,19 +94,24 @@ func (f *heldFile) mustHide(answering map[string][]string) bool {
 	return false
 }
 
+// list is a file list that is read along with others.
+type list struct {
+	set  string
+	next func() (bundle.File, error, bool)
+	head bundle.File
+	err  error
+}
+
+// advance reads the next line; false: there is none. An error is in err.
+func (l *list) advance() (more bool) {
+	l.head, l.err, more = l.next()
+	return more
+}
+
 // held are the files of a shared mount in the order of their paths, each once.
 func (w *writer) held(mount string) iter.Seq2[heldFile, error] {
-	type list struct {
-		set  string
-		next func() (bundle.File, error, bool)
-		head bundle.File
-	}
 	return func(yield func(heldFile, error) bool) {
 		var live []*list
-		advance := func(l *list) (more bool, err error) {
-			l.head, err, more = l.next()
-			return more, err
-		}
 		for _, s := range w.in.Sets {
 			for i := range s.Repositories {
 				if s.Repositories[i].Mount != mount {
@@ -117,34 +122,24 @@ func (w *writer) held(mount string) iter.Seq2[heldFile, error] {
 				live = append(live, &list{set: s.Name, next: next})
 			}
 		}
-		for first := true; ; first = false {
+		live = slices.DeleteFunc(live, func(l *list) bool { return !l.advance() })
+		for len(live) > 0 {
 			var file heldFile
-			if !first {
-				at := slices.MinFunc(live, func(a, b *list) int { return bundle.ComparePaths(a.head.Path, b.head.Path) }).head.Path
-				file.path = mount + "/" + at
-			}
-			kept := live[:0]
+			first := slices.MinFunc(live, func(a, b *list) int { return bundle.ComparePaths(a.head.Path, b.head.Path) }).head.Path
+			file.path = mount + "/" + first
 			for _, l := range live {
-				if !first && mount+"/"+l.head.Path != file.path {
-					kept = append(kept, l)
-					continue
-				}
-				if !first {
-					file.sets = append(file.sets, l.set)
-				}
-				more, err := advance(l)
-				if err != nil {
-					yield(heldFile{}, err)
+				if l.err != nil {
+					yield(heldFile{}, l.err)
 					return
 				}
-				if more {
-					kept = append(kept, l)
+				if l.head.Path == first {
+					file.sets = append(file.sets, l.set)
 				}
 			}
-			live = kept
-			if !first && !yield(file, nil) || len(live) == 0 {
+			if !yield(file, nil) {
 				return
 			}
+			live = slices.DeleteFunc(live, func(l *list) bool { return l.head.Path == first && !l.advance() })
 		}
 	}
 }

@@ -210,12 +210,12 @@ func TestPublicNames(t *testing.T) {
 					continue // an address that is rewritten has no question mark in it there: 404
 				}
 				resp, body := askPublic(t, s, http.MethodGet, "github.com", escaped("odd/"+odd))
-				if resp.StatusCode != 200 || body != fmt.Sprint("odd ", i) {
+				if resp.StatusCode != http.StatusOK || body != fmt.Sprint("odd ", i) {
 					t.Errorf("odd name %q: %d %.100q", odd, resp.StatusCode, body)
 				}
 			}
 			for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
-				if resp, _ := askPublic(t, s, method, "github.com", "/o/tool.git/git-upload-pack"); resp.StatusCode != 405 {
+				if resp, _ := askPublic(t, s, method, "github.com", "/o/tool.git/git-upload-pack"); resp.StatusCode != http.StatusMethodNotAllowed {
 					t.Errorf("%s: status %d", method, resp.StatusCode)
 				}
 			}
@@ -284,12 +284,12 @@ func TestManyPublicNames(t *testing.T) {
 			from := time.Now()
 			s := StartNames(t, name, f.Dir)
 			up := time.Since(from)
-			for _, path := range []string{"/r00/p000/x", "/r24/p000/x"} {
-				if resp, body := askPublic(t, s, http.MethodGet, "h0.example", path); resp.StatusCode != 200 || body != fmt.Sprint(strings.TrimPrefix(path[:4], "/r")) && body != "0" {
+			for path, want := range map[string]string{"/r00/p000/x": "0", "/r24/p000/x": "24"} {
+				if resp, body := askPublic(t, s, http.MethodGet, "h0.example", path); resp.StatusCode != http.StatusOK || body != want {
 					t.Errorf("%s: %d %q", path, resp.StatusCode, body)
 				}
 			}
-			if resp, _ := askPublic(t, s, http.MethodGet, "h0.example", "/r24/p999/x"); resp.StatusCode != 404 {
+			if resp, _ := askPublic(t, s, http.MethodGet, "h0.example", "/r24/p999/x"); resp.StatusCode != http.StatusNotFound {
 				t.Errorf("status %d", resp.StatusCode)
 			}
 			t.Logf("%d prefixes: up in %v", repositories*each, up)
