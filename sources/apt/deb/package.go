@@ -99,13 +99,19 @@ const (
 
 // ParsePackage reads a stanza of a Packages file. Errors match
 // bundle.ErrMalformed.
-func ParsePackage(text Paragraph) (*Package, error) { return parsePackage(text, wantedInIndex) }
+func ParsePackage(text Paragraph) (*Package, error) { return parsePackage(text, wantedInIndex, false) }
 
-func parsePackage(text Paragraph, want uint) (*Package, error) {
+// parsePackage reads a stanza that has the fields want. client: it is also checked as by
+// CheckForClient, in the same pass over the fields, which is most of the work.
+func parsePackage(text Paragraph, want uint, client bool) (*Package, error) {
 	p := &Package{Paragraph: text, Size: -1}
 	names := packageFields()
 	var seen uint
+	var unreadable relationFault
 	for name, value := range text.Fields() {
+		if client {
+			unreadable.look(name, value)
+		}
 		for i, known := range names {
 			if len(name) != len(known) || !strings.EqualFold(name, known) {
 				continue
@@ -126,7 +132,7 @@ func parsePackage(text Paragraph, want uint) (*Package, error) {
 			return nil, fmt.Errorf("package %.80q: no field %s: %w", p.Name, known, bundle.ErrMalformed)
 		}
 	}
-	return p, nil
+	return p, unreadable.of(p)
 }
 
 func (p *Package) set(field uint, value string) error {
@@ -227,10 +233,7 @@ func packages(r io.Reader, l Limits, want uint) iter.Seq2[*Package, error] {
 			}
 			var p *Package
 			if err == nil {
-				if p, err = parsePackage(text, want); err == nil && l.Client {
-					err = p.CheckForClient()
-				}
-				if err != nil {
+				if p, err = parsePackage(text, want, l.Client); err != nil {
 					err = fmt.Errorf("line %d: %w", s.Line(), err)
 				}
 			}
@@ -259,7 +262,7 @@ func Installed(r io.Reader, l Limits) iter.Seq2[*Package, error] {
 				}
 				if len(state) != 3 {
 					err = fmt.Errorf("line %d: package %.80q: no field Status of three words: %w", s.Line(), text.Field("Package"), bundle.ErrMalformed)
-				} else if p, err = parsePackage(text, wantedInStatus); err != nil {
+				} else if p, err = parsePackage(text, wantedInStatus, false); err != nil {
 					err = fmt.Errorf("line %d: %w", s.Line(), err)
 				}
 			}

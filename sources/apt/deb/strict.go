@@ -9,27 +9,44 @@ import (
 
 // relationFields are those whose relations apt reads into its cache. It knows no package
 // of an index in which one of them cannot be read.
-func relationFields() []string {
-	return []string{"Breaks", "Conflicts", "Depends", "Enhances", "Pre-Depends", "Provides", "Recommends", "Replaces", "Suggests"}
-}
+var relationFields = [...]string{"Breaks", "Conflicts", "Depends", "Enhances", "Pre-Depends", "Provides", "Recommends", "Replaces", "Suggests"}
 
 // CheckForClient refuses a stanza of an index for which apt gives up the whole index, and
 // names the package. apt is stricter than ParseRelations in some things and less strict in
 // others; this follows what debListParser::ParseDepends of apt 2.6 does, and a test
 // compares the two. Errors match bundle.ErrMalformed.
 func (p *Package) CheckForClient() error {
-	all := relationFields()
+	var f relationFault
 	for name, value := range p.Fields() {
-		for _, known := range all {
-			if len(name) != len(known) || !strings.EqualFold(name, known) {
-				continue
-			}
+		f.look(name, value)
+	}
+	return f.of(p)
+}
+
+// relationFault is the first field of a stanza that apt cannot read.
+type relationFault struct{ field, bad string }
+
+// look checks a field, unless there is a fault already.
+func (f *relationFault) look(name, value string) {
+	if f.field != "" || len(name) < len("Breaks") || len(name) > len("Pre-Depends") {
+		return
+	}
+	for _, known := range relationFields {
+		if len(name) == len(known) && strings.EqualFold(name, known) {
 			if bad, ok := readableRelations(value); !ok {
-				return fmt.Errorf("package %s: field %s: %.80q: apt cannot read it, and gives up the whole index: %w", p.ID(), known, bad, bundle.ErrMalformed)
+				f.field, f.bad = known, bad
 			}
+			return
 		}
 	}
-	return nil
+}
+
+// of is the error of the package that has the fault; nil: there is none.
+func (f *relationFault) of(p *Package) error {
+	if f.field == "" {
+		return nil
+	}
+	return fmt.Errorf("package %s: field %s: %.80q: apt cannot read it, and gives up the whole index: %w", p.ID(), f.field, f.bad, bundle.ErrMalformed)
 }
 
 const (
