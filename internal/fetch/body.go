@@ -75,6 +75,8 @@ func (b *Body) account(p []byte, err error) {
 	switch {
 	case b.size >= 0 && b.pos > b.size:
 		b.err = fmt.Errorf("%s: more than the %d bytes that were announced: %w", b.Meta.URL, b.size, ErrUpstream)
+	case b.size < 0 && b.pos > b.c.options.MostBytes:
+		b.err = fmt.Errorf("%s: no length was announced, and more than %d bytes came: %w", b.Meta.URL, b.c.options.MostBytes, ErrUpstream)
 	case err == nil:
 	case b.ctx.Err() != nil:
 		b.err = failure(b.ctx, b.url, err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -207,6 +208,7 @@ func (c *Client) ask(ctx context.Context, helper string, name registryName) (sec
 	defer cancel()
 	cmd := exec.CommandContext(patience, where, "get")
 	cmd.Stdin = strings.NewReader(name.server)
+	cmd.Env = helperEnvironment(os.Environ())
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	var exit *exec.ExitError
@@ -230,6 +232,32 @@ func (c *Client) ask(ctx context.Context, helper string, name registryName) (sec
 		return secret{identity: answer.Secret}, nil
 	}
 	return secret{header: basic(answer.Username, answer.Secret)}, nil
+}
+
+// What of the environment a credential helper gets: what it needs to find its store, the
+// user's session, and the clouds whose helpers take logins from variables. Passphrases and
+// credentials of other hosts, which are in variables too, are not among it.
+var (
+	helperNames = []string{
+		"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM", "DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS",
+		"GNUPGHOME", "GPG_TTY", "GPG_AGENT_INFO", "SSH_AUTH_SOCK", "PASSWORD_STORE_DIR", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE",
+		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR",
+		"SYSTEMROOT", "WINDIR", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "TEMP", "TMP", "COMSPEC", "PATHEXT", // Windows
+	}
+	helperPrefixes = []string{"LC_", "XDG_", "AWS_", "ECR_", "GOOGLE_", "CLOUDSDK_", "AZURE_", "ACR_"}
+)
+
+func helperEnvironment(all []string) []string {
+	kept := []string{}
+	for _, entry := range all {
+		name, _, _ := strings.Cut(entry, "=")
+		name = strings.ToUpper(name)
+		begins := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
+		if slices.Contains(helperNames, name) || slices.ContainsFunc(helperPrefixes, begins) {
+			kept = append(kept, entry)
+		}
+	}
+	return kept
 }
 
 // find looks program up in the PATH of Options.Env.

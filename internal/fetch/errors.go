@@ -122,7 +122,10 @@ func failure(ctx context.Context, u string, err error) error {
 		}
 		err = outer.Err
 	}
+	var address *AddressError
 	switch {
+	case errors.As(err, &address):
+		return address // without the address that the dialer puts before it
 	case errors.Is(err, ErrUpstream), errors.As(err, new(*RedirectError)):
 		return err
 	case errors.Is(err, ErrConfig):

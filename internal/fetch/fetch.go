@@ -44,6 +44,10 @@ type HostOptions struct {
 	// Cookies is a file of cookies in Netscape's form. Those of this host are sent as its
 	// credential would be.
 	Cookies string
+	// Addresses: "private" lets a name lead to private addresses and those of a carrier's
+	// network, on any port; "": only to those of the public Internet, unless somebody on
+	// this side named host and port. It is all that a key "*.example.org" may have.
+	Addresses string
 }
 
 // Options are the settings of a Client. The zero value is a usable one.
@@ -51,10 +55,12 @@ type Options struct {
 	// Hosts holds settings by "host", which is good for every port, or by
 	// "host:port", which goes before it. Credentials of a "host" are sent by
 	// https to port 443 alone: who wants them sent elsewhere, or in the clear,
-	// says so by naming the port.
+	// says so by naming the port. A key "*.example.org" is for HostOptions.Addresses alone.
 	Hosts     map[string]HostOptions
 	Parallel  int                 // requests to one host at a time; 0: 6
 	Stall     time.Duration       // how long no byte may arrive; 0: a minute
+	Lowest    Lowest              // how slow upstreams may be; zero: the defaults
+	MostBytes int64               // of content whose length is not announced; 0: 64 GiB
 	Retries   int                 // further attempts without progress; 0: 6; negative: none
 	Env       func(string) string // nil: the process's environment
 	Home      string              // where .netrc and .docker are; "": the user's home directory
@@ -71,6 +77,7 @@ const (
 	defaultParallel  = 6
 	defaultStall     = time.Minute
 	defaultRetries   = 6
+	defaultMost      = 64 << 30 // bytes
 	defaultUserAgent = "gapbundle"
 )
 
@@ -82,8 +89,12 @@ type Client struct {
 	plain   *http.Transport
 	hosts   map[string]*host // by key of Options.Hosts
 	others  *others
-	options Options     // defaults filled in
-	logins  *registries // nil: not a client for registries
+	proxy   proxyFunc       // of the environment; nil: none
+	named   *names          // hosts that somebody on this side named
+	private map[string]bool // patterns of hosts that may have private addresses
+	pace    *pace           // of all requests
+	options Options         // defaults filled in
+	logins  *registries     // nil: not a client for registries
 }
 
 // others are the hosts without settings that were used, by address.
@@ -95,12 +106,13 @@ type others struct {
 // New makes a Client and reads what Options.Hosts name: certificates, keys,
 // credentials. Errors match ErrConfig.
 func New(o Options) (*Client, error) {
-	c := &Client{options: o.filled(), hosts: map[string]*host{}, others: &others{hosts: map[string]*host{}}}
+	c := &Client{options: o.filled(), hosts: map[string]*host{}, others: &others{hosts: map[string]*host{}},
+		named: &names{all: map[string]bool{}}, private: map[string]bool{}, pace: &pace{}}
 	proxy, err := environmentProxy(c.options.Env)
 	if err != nil {
 		return nil, err
 	}
-	c.plain = newTransport(proxy, nil)
+	c.plain, c.proxy = newTransport(proxy, nil), proxy
 	for _, key := range slices.Sorted(maps.Keys(o.Hosts)) {
 		if err := c.addHost(key, o.Hosts[key], proxy); err != nil {
 			return nil, err
@@ -140,6 +152,10 @@ func (o Options) filled() Options {
 	}
 	if o.Stall <= 0 {
 		o.Stall = defaultStall
+	}
+	o.Lowest = o.Lowest.filled()
+	if o.MostBytes <= 0 {
+		o.MostBytes = defaultMost
 	}
 	if o.Retries == 0 {
 		o.Retries = defaultRetries

@@ -72,6 +72,7 @@ func newClient(t *testing.T, o fetch.Options) (*fetch.Client, *pauses) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	c.Name(up.Running())
 	return c, p
 }
 
@@ -99,6 +100,7 @@ func TestZeroOptionsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Name(s.URL(""))
 	defer c.Close()
 	content, meta, err := c.ReadAll(t.Context(), s.URL("/a?token=secret"), 100)
 	if err != nil || string(content) != "content" {
@@ -464,6 +466,7 @@ func TestCancel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			c.Name(s.URL(""))
 			b, err := c.Open(ctx, s.URL("/a?sig=secret"), 0, "")
 			if err == nil {
 				_, err = io.ReadAll(b)

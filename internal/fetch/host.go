@@ -4,10 +4,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"reflect"
 	"strings"
 	"time"
 
@@ -21,7 +23,9 @@ type host struct {
 	port       string // "": the key names none
 	credential *credential
 	transport  *http.Transport
-	tls        bool // has settings that only make sense with https
+	proxy      proxyFunc // of transport; nil: none
+	private    bool      // may have private addresses
+	tls        bool      // has settings that only make sense with https
 	clientCert bool
 	slots      chan struct{}
 	limiter    *rate.Limiter // nil: no limit
@@ -40,6 +44,15 @@ const (
 
 func (c *Client) addHost(key string, o HostOptions, proxy proxyFunc) error {
 	fail := func(err error) error { return fmt.Errorf("host %.100q: %w", key, err) }
+	if o.Addresses != "" && o.Addresses != privateAddresses {
+		return fail(fmt.Errorf("addresses %.20q: want %s: %w", o.Addresses, privateAddresses, ErrConfig))
+	}
+	if strings.HasPrefix(key, "*.") {
+		if err := c.addPattern(key, o); err != nil {
+			return fail(err)
+		}
+		return nil
+	}
 	name, port, err := splitHost(key)
 	if err != nil {
 		return fail(err)
@@ -74,9 +87,25 @@ func (c *Client) addHost(key string, o HostOptions, proxy proxyFunc) error {
 			return fail(err)
 		}
 	}
-	h.transport = newTransport(proxy, settings)
+	h.transport, h.proxy, h.private = newTransport(proxy, settings), proxy, o.Addresses == privateAddresses
+	c.named.add(name, port)
+	c.named.addSet(h.redirectTo)
+	c.named.addSet(h.tokensFrom)
 	h.limit(o, c.options.Parallel)
 	c.hosts[mapKey(name, port)] = h
+	return nil
+}
+
+// addPattern adds a key that stands for every name below a domain.
+func (c *Client) addPattern(key string, o HostOptions) error {
+	set, err := hostSet("pattern", []string{key})
+	if err != nil {
+		return err
+	}
+	if only := (HostOptions{Addresses: o.Addresses}); o.Addresses == "" || !reflect.DeepEqual(o, only) {
+		return fmt.Errorf("a pattern is for addresses: %s, and for nothing else: %w", privateAddresses, ErrConfig)
+	}
+	maps.Copy(c.private, set)
 	return nil
 }
 
@@ -122,7 +151,7 @@ func (c *Client) hostFor(u *url.URL) *host {
 	defer c.others.mu.Unlock()
 	h := c.others.hosts[o.address()]
 	if h == nil {
-		h = &host{transport: c.plain}
+		h = &host{transport: c.plain, proxy: c.proxy}
 		h.limit(HostOptions{}, c.options.Parallel)
 		c.others.hosts[o.address()] = h
 	}
@@ -201,7 +230,7 @@ func newTransport(proxy proxyFunc, settings *tls.Config) *http.Transport {
 	}
 	return &http.Transport{
 		Proxy:                  proxy,
-		DialContext:            (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:            (&net.Dialer{KeepAlive: 30 * time.Second, ControlContext: checkDial}).DialContext,
 		TLSClientConfig:        settings,
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true, // content is what the server holds, byte for byte

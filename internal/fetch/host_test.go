@@ -114,6 +114,7 @@ func TestCertificates(t *testing.T) {
 	}
 	plainServer := up.New(t)
 	secure := strings.Replace(plainServer.URL("/x"), "http:", "https:", 1)
+	c.Name(secure)
 	if _, err := c.Stat(t.Context(), secure); !errors.Is(err, fetch.ErrUpstream) || len(p.all) > 0 {
 		t.Errorf("https to an http port: %v, %v", err, p.all)
 	}

@@ -22,6 +22,7 @@ const (
 type attempts struct {
 	c      *Client
 	failed int
+	slow   int // how many of them were too slow: what little they brought is no progress
 }
 
 // progress forgets the failures: something arrived.
@@ -33,6 +34,10 @@ func (a *attempts) again(ctx context.Context, err error) error {
 	after, ok := transient(err)
 	if !ok {
 		return err
+	}
+	if errors.As(err, new(*slowError)) {
+		a.slow++
+		a.failed = max(a.failed, a.slow-1)
 	}
 	if a.failed >= a.c.options.Retries {
 		if a.failed == 0 {
@@ -55,6 +60,9 @@ func (a *attempts) again(ctx context.Context, err error) error {
 // transient says whether another attempt may cure err, and how long the server
 // wants to be left alone before.
 func transient(err error) (after time.Duration, ok bool) {
+	if errors.As(err, new(*endlessError)) {
+		return 0, false
+	}
 	var status *StatusError
 	if errors.As(err, &status) {
 		return status.after, transientStatus(status.Status)

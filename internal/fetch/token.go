@@ -313,24 +313,25 @@ func readToken(resp *http.Response) (string, time.Duration, error) {
 	case len(text) > maxTokenAnswer:
 		return fail(fmt.Sprintf("more than %d bytes for a token", maxTokenAnswer))
 	}
-	var answer struct {
-		Token       string  `json:"token"`
-		AccessToken string  `json:"access_token"`
-		ExpiresIn   float64 `json:"expires_in"` // seconds
-	}
+	// A struct would take fields of any case: what is secret in one service's answer must
+	// not be sent as a token because its name is like that.
+	var answer map[string]json.RawMessage
 	if json.Unmarshal(text, &answer) != nil {
 		return fail("answer of the token service not readable")
 	}
-	value := answer.Token
-	if value == "" {
-		value = answer.AccessToken
+	var value string
+	for _, name := range []string{"token", "access_token"} {
+		if field, ok := answer[name]; ok && value == "" && json.Unmarshal(field, &value) != nil {
+			return fail("answer of the token service not readable")
+		}
 	}
 	if checkSecret(value) != nil {
 		return fail("no usable token in the answer of the token service")
 	}
 	life := tokenLife
-	if answer.ExpiresIn > 0 && answer.ExpiresIn < 1e6 {
-		life = time.Duration(answer.ExpiresIn * float64(time.Second))
+	var seconds float64
+	if field, ok := answer["expires_in"]; ok && json.Unmarshal(field, &seconds) == nil && seconds > 0 && seconds < 1e6 {
+		life = time.Duration(seconds * float64(time.Second))
 	}
 	return value, life, nil
 }

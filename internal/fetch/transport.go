@@ -186,8 +186,13 @@ func (t *watch) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil && req.Body != http.NoBody {
 		req.Body = &sentBody{ReadCloser: req.Body, timer: timer, stall: stall}
 	}
+	began := time.Now()
 	resp, err := t.next.RoundTrip(req)
 	timer.Stop()
+	if slow := t.c.pace.count(answerBytes, time.Since(began), t.c.options.Lowest.all()); slow != nil && err == nil && req.Body == nil {
+		resp.Body.Close()
+		err = slow
+	}
 	if err != nil {
 		err = stalled(ctx, stall, err)
 		cancel(nil)
@@ -197,7 +202,7 @@ func (t *watch) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return resp, nil
 	}
-	resp.Body = &watchedBody{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, timer: timer, stall: stall}
+	resp.Body = &watchedBody{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, timer: timer, stall: stall, c: t.c}
 	return resp, nil
 }
 
@@ -237,12 +242,22 @@ type watchedBody struct {
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	stall  time.Duration
+	c      *Client
+	pace   pace
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	b.timer.Reset(b.stall)
+	began := time.Now()
 	n, err := b.ReadCloser.Read(p)
 	b.timer.Stop()
+	waited := time.Since(began) // for the network alone: what the reader does with it is its own time
+	if slow := b.c.pace.count(n, waited, b.c.options.Lowest.all()); slow != nil && err == nil {
+		return n, slow
+	}
+	if slow := b.pace.count(n, waited, b.c.options.Lowest.one()); slow != nil && err == nil {
+		return n, slow
+	}
 	if err != nil && err != io.EOF {
 		err = stalled(b.ctx, b.stall, err)
 	}
@@ -260,5 +275,10 @@ func (b *watchedBody) Close() error {
 type dispatch struct{ c *Client }
 
 func (t *dispatch) RoundTrip(req *http.Request) (*http.Response, error) {
-	return t.c.hostFor(req.URL).transport.RoundTrip(req)
+	h := t.c.hostFor(req.URL)
+	rule, err := t.c.ruleOf(req, h)
+	if err != nil {
+		return nil, abandon(req, err)
+	}
+	return h.transport.RoundTrip(req.WithContext(context.WithValue(req.Context(), ruleKey{}, rule)))
 }

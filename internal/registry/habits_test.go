@@ -49,6 +49,7 @@ func (o *odd) open(t *testing.T) *registry.Repository {
 		t.Fatal(err)
 	}
 	t.Cleanup(f.Close)
+	f.Name(server.URL)
 	c, err := registry.New(f, registry.Options{PlainHTTP: []string{host}})
 	if err != nil {
 		t.Fatal(err)

@@ -90,6 +90,7 @@ func unnamed(t *testing.T, r *rig) *registry.Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	c.Name(r.Host() + "/a")
 	client, err := registry.New(c, registry.Options{PlainHTTP: []string{"else.test"}})
 	if err != nil {
 		t.Fatal(err)

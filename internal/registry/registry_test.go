@@ -91,6 +91,7 @@ func (r *rig) connect(t *testing.T, s setup) *registry.Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	c.Name(r.Host() + "/app")
 	s.options.Log = log
 	if s.registry.Plain {
 		s.options.PlainHTTP = append(s.options.PlainHTTP, r.Host())

@@ -44,6 +44,7 @@ type Options struct {
 // "previous". A Handler is safe for concurrent use.
 type Handler struct {
 	mirror  *mirror
+	listing chan struct{} // as many as are made at the same time
 	metrics *Metrics
 	hosts   bool
 	logMu   sync.Mutex
@@ -59,7 +60,7 @@ func New(dir string, o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{mirror: &mirror{root: root, hosts: o.Hosts, open: map[string]*generation{}}, hosts: o.Hosts, metrics: cmp.Or(o.Metrics, &Metrics{}), log: o.AccessLog, piece: writeTime}
+	h := &Handler{listing: make(chan struct{}, maxListings), mirror: &mirror{root: root, hosts: o.Hosts, open: map[string]*generation{}}, hosts: o.Hosts, metrics: cmp.Or(o.Metrics, &Metrics{}), log: o.AccessLog, piece: writeTime}
 	h.metrics.watch(h.mirror)
 	return h, nil
 }
@@ -78,6 +79,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.logLine(a, r)
 	}()
 	a.Header().Set("X-Content-Type-Options", "nosniff")
+	a.Header().Set("Content-Security-Policy", site.ContentPolicy)
 	g, err := h.mirror.acquire(current)
 	if err == nil {
 		defer h.mirror.release(g)
@@ -266,7 +268,7 @@ func send(a *answer, r *http.Request, f *os.File, info fs.FileInfo, contentType 
 	}
 	a.Header().Set("Content-Type", contentType)
 	a.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().Unix(), info.Size()))
-	http.ServeContent(a, r, "", info.ModTime(), f)
+	http.ServeContent(a, withRanges(r, info.Size()), "", info.ModTime(), f)
 }
 
 // relative is p, a clean path with '/' before it, for a root.

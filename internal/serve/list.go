@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // maxListed bounds a listing: what is held in memory to sort it, and what a
@@ -20,6 +21,12 @@ const maxListed = 10_000
 
 // list answers with the names in dir, folders first.
 func (h *Handler) list(a *answer, r *http.Request, g *generation, p string, dir *os.File) {
+	select {
+	case h.listing <- struct{}{}:
+		defer func() { <-h.listing }()
+	case <-r.Context().Done():
+		return
+	}
 	entries, err := dir.ReadDir(maxListed + 1)
 	if err != nil && len(entries) == 0 && err != io.EOF {
 		refuse(a, r, statusOf(err))
@@ -28,9 +35,16 @@ func (h *Handler) list(a *answer, r *http.Request, g *generation, p string, dir 
 	cut := len(entries) > maxListed
 	entries = entries[:min(len(entries), maxListed)]
 	var infos []fs.FileInfo
+	links := 0
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") {
 			continue
+		}
+		if e.Type()&fs.ModeSymlink != 0 {
+			if links++; links > maxResolved {
+				infos = append(infos, unresolved{e.Name()})
+				continue
+			}
 		}
 		if info, err := h.statEntry(g, p, e); err == nil {
 			infos = append(infos, info)
@@ -61,14 +75,17 @@ func writeList(a *answer, p string, infos []fs.FileInfo, cut bool) {
 		fmt.Fprintln(b, `<a href="../">../</a>`)
 	}
 	for _, info := range infos {
-		name, size := info.Name(), fmt.Sprint(info.Size())
-		if info.IsDir() {
+		name, size, date := info.Name(), fmt.Sprint(info.Size()), info.ModTime().UTC().Format("2006-01-02 15:04")
+		switch _, isLink := info.(unresolved); {
+		case isLink:
+			size, date = "-", "-"
+		case info.IsDir():
 			name, size = name+"/", "-"
 		}
 		// "./": a name with ':' must not read as a scheme.
 		href := "./" + (&url.URL{Path: name}).EscapedPath()
-		fmt.Fprintf(b, "<a href=\"%s\">%s</a>%*s  %s %15s\n", html.EscapeString(href), html.EscapeString(name),
-			max(0, 60-len(name)), "", info.ModTime().UTC().Format("2006-01-02 15:04"), size)
+		fmt.Fprintf(b, "<a href=\"%s\">%s</a>%*s  %16s %15s\n", html.EscapeString(href), html.EscapeString(name),
+			max(0, 60-len(name)), "", date, size)
 	}
 	fmt.Fprintln(b, "</pre>")
 	if cut {
@@ -85,6 +102,16 @@ type namedInfo struct {
 }
 
 func (i namedInfo) Name() string { return i.name }
+
+// unresolved is a link that is not followed for size and date.
+type unresolved struct{ name string }
+
+func (u unresolved) Name() string     { return u.name }
+func (unresolved) Size() int64        { return 0 }
+func (unresolved) Mode() fs.FileMode  { return fs.ModeSymlink }
+func (unresolved) ModTime() time.Time { return time.Time{} }
+func (unresolved) IsDir() bool        { return false }
+func (unresolved) Sys() any           { return nil }
 
 // statEntry tells what e is; of a link, what the link leads to.
 func (h *Handler) statEntry(g *generation, p string, e fs.DirEntry) (fs.FileInfo, error) {

@@ -60,6 +60,7 @@ func (m *Metrics) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	m.mu.Unlock()
 	metric(&b, "gapbundle_mirror_generation", "gauge", "Number of the published generation, 0 if there is none.")
 	fmt.Fprintf(&b, "gapbundle_mirror_generation %s\n", publishedNumber(mirror))
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	_, _ = w.Write([]byte(b.String()))
 }

@@ -57,7 +57,7 @@ func tlsConfig(pairs []KeyPair) (*tls.Config, error) {
 // cut off by its end are an error.
 func (s Server) Run(ctx context.Context) error {
 	server := &http.Server{
-		Handler:           s.Handler,
+		Handler:           bounded(s.Handler, bodyTime),
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    32 << 10,
@@ -69,13 +69,14 @@ func (s Server) Run(ctx context.Context) error {
 		}
 		server.TLSConfig = config
 	}
+	listener := limit(s.Listener, maxConnections, maxOfOne)
 	ended := make(chan error, 1)
 	go func() {
 		if server.TLSConfig != nil {
-			ended <- server.ServeTLS(s.Listener, "", "")
+			ended <- server.ServeTLS(listener, "", "")
 			return
 		}
-		ended <- server.Serve(s.Listener)
+		ended <- server.Serve(listener)
 	}()
 	select {
 	case err := <-ended:

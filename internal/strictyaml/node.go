@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"sort"
 	"strconv"
@@ -143,6 +144,31 @@ func (n *Node) what() string {
 		return "a list"
 	}
 	return "nothing"
+}
+
+// Texts are the plain values below the node, in the order of the file.
+func (n *Node) Texts() iter.Seq[string] {
+	return func(yield func(string) bool) { n.texts(yield) }
+}
+
+func (n *Node) texts(yield func(string) bool) bool {
+	switch n.form {
+	case mapping:
+		for _, e := range n.entries {
+			if !e.value.texts(yield) {
+				return false
+			}
+		}
+	case sequence:
+		for _, item := range n.items {
+			if !item.texts(yield) {
+				return false
+			}
+		}
+	case text:
+		return yield(n.text)
+	}
+	return true
 }
 
 // Split takes the entries with the given keys out of a mapping: both results

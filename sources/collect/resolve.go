@@ -53,6 +53,7 @@ type Planned struct {
 // Conflicts of names and mounts are refused. Errors of several sources are
 // joined; a plan is all or nothing.
 func Resolve(ctx context.Context, kinds sources.Kinds, specs []sources.Spec, env *sources.Env) (*Resolved, error) {
+	sources.NameHosts(env, specs)
 	r := &resolver{kinds: kinds, env: env, given: specs, planned: map[string]*sources.Plan{}}
 	if err := checkSpecs(kinds, specs); err != nil {
 		_, refused := r.accept(func(sources.Kind) bool { return true })

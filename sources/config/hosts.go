@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ type host struct {
 	Tokens     []string `yaml:"token-service,single" doc:"Hosts of the token service that may be sent this registry's login."`
 	Proxy      string   `yaml:"proxy" doc:"URL of the proxy for this host, or direct."`
 	Cookies    string   `yaml:"cookies" doc:"File of cookies in Netscape's form, as curl and browsers' add-ons write it; those of this host are sent to it, where its credential would be sent."`
+	Addresses  string   `yaml:"addresses" doc:"private: names may lead to private addresses, as where a network's own name service answers for public names. All that *.example.org may have."`
 	UserAgent  string   `yaml:"user-agent" doc:"What this host is told about the program, where it answers some programs alone; absent: gapbundle."`
 }
 
@@ -50,7 +52,7 @@ func hostOptions(dir string, hosts map[string]host) (map[string]fetch.HostOption
 		options[name] = fetch.HostOptions{
 			CA: within(dir, h.CA), ClientCert: within(dir, h.ClientCert), ClientKey: within(dir, h.ClientKey),
 			Auth: h.Auth, BearerEnv: h.BearerEnv, TokenEnv: h.TokenEnv, BasicEnv: h.BasicEnv,
-			Parallel: h.Parallel, Rate: int64(h.Rate), RedirectTo: h.RedirectTo, TokenService: h.Tokens, Proxy: h.Proxy, UserAgent: h.UserAgent, Cookies: within(dir, h.Cookies),
+			Parallel: h.Parallel, Rate: int64(h.Rate), RedirectTo: h.RedirectTo, TokenService: h.Tokens, Proxy: h.Proxy, UserAgent: h.UserAgent, Cookies: within(dir, h.Cookies), Addresses: h.Addresses,
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -58,7 +60,13 @@ func hostOptions(dir string, hosts map[string]host) (map[string]fetch.HostOption
 }
 
 func (h host) check(name string) []error {
-	errs := []error{checkHost(name)}
+	errs := []error{checkHost(strings.TrimPrefix(name, "*."))}
+	if pattern := (host{Pos: h.Pos, Addresses: h.Addresses}); strings.HasPrefix(name, "*.") && (h.Addresses == "" || !reflect.DeepEqual(h, pattern)) {
+		errs = append(errs, fmt.Errorf("a pattern is for addresses: private, and for nothing else"))
+	}
+	if h.Addresses != "" && h.Addresses != "private" {
+		errs = append(errs, fmt.Errorf("addresses: unknown %q: want private", h.Addresses))
+	}
 	for _, to := range h.RedirectTo {
 		if err := checkHost(withoutPattern(to)); err != nil {
 			errs = append(errs, fmt.Errorf("redirect-to: %w", err))

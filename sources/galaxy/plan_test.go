@@ -11,6 +11,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/galaxy/galaxytest"
 )
@@ -57,6 +58,7 @@ func (b *bench) plan(options map[string]any) (*sources.Plan, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	b.env.Fetch.Name(upstreamtest.Running()) // no spec file names them
 	p, err := source.Plan(b.t.Context(), b.env)
 	if err != nil {
 		return nil, nil, err

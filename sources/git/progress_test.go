@@ -36,6 +36,7 @@ func TestProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
+	client.Name(up.URL(""))
 	to, err := relay.New(t.Context(), client, up.URL("/a.git"))
 	if err != nil {
 		t.Fatal(err)

@@ -58,6 +58,7 @@ func TestEntry(t *testing.T) {
 func TestLoad(t *testing.T) {
 	dir, server := t.TempDir(), upstreamtest.New(t)
 	env := plantest.NewEnv(t, dir, nil)
+	env.Fetch.Name(server.URL(""))
 	a, b := plantest.NewSigner(t, "a", 0), plantest.NewSigner(t, "b", 0)
 	server.Put("/k", plantest.Armor(t, a, b))
 	server.Put("/none", []byte("no key"))

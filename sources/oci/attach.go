@@ -21,6 +21,10 @@ import (
 // SBOM has a signature, and hardly anything is attached to that.
 const maxAttachment = 3
 
+// maxAttached bounds the referrers of one image, of all its manifests and of what refers to
+// them: each manifest's list has a bound of its own, and a registry can make up manifests.
+const maxAttached = 10_000
+
 // attachments are what is found attached to one manifest.
 type attachments struct {
 	tags      map[string]v1.Descriptor
@@ -134,6 +138,9 @@ func (g *gatherer) addAttachments(ctx context.Context, d bundle.Digest, found at
 	}
 	var next []bundle.Digest
 	var kept []v1.Descriptor
+	if g.attached += len(found.referrers); g.attached > maxAttached {
+		return nil, fmt.Errorf("%s: more than %d referrers of it and of what refers to it: %w", g.of.image, maxAttached, fetch.ErrUpstream)
+	}
 	for _, r := range found.referrers {
 		if err := checkDescriptor(&r); err != nil {
 			return nil, upstream.Blame(g.of.image.String()+": referrers of "+d.String(), err)

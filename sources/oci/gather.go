@@ -26,6 +26,8 @@ type gatherer struct {
 	asked  map[bundle.Digest]bool // by tag or digest: they have a name
 	// steps counts the manifests below the reference that is walked.
 	steps int
+	// attached counts the referrers of the image.
+	attached int
 }
 
 // gather finds everything that belongs to an image.

@@ -24,6 +24,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
 	"github.com/gapbundle/gapbundle/internal/test/registrytest"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/config"
@@ -152,6 +153,7 @@ func (w *world) env(base sources.Base) *sources.Env {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(client.Close)
+	client.Name(upstreamtest.Running()) // layers elsewhere, which no spec of these tests names
 	scratch, err := os.OpenRoot(w.t.TempDir())
 	if err != nil {
 		w.t.Fatal(err)

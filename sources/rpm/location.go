@@ -1,6 +1,7 @@
 package rpm
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"path"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/sources"
 )
 
 // foreignFolder is where packages are stored that upstream has on another host.
@@ -72,6 +74,23 @@ func locateForeign(href, base string) (location, error) {
 		return at, fmt.Errorf("%s: %w", err.Error(), fetch.ErrUpstream)
 	}
 	return at, nil
+}
+
+// mayBeAt refuses a package on a host that the spec does not allow: its redirect-to names
+// hosts that the repository's may send on to, and what it names itself is allowed as well.
+func (h *head) mayBeAt(env *sources.Env, at location) error {
+	if !at.isForeign() || env.Fetch.IsNamed(at.url) {
+		return nil
+	}
+	var first error
+	for _, base := range h.place.Bases() {
+		err := env.Fetch.MayFollow(base, at.url)
+		if err == nil {
+			return nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return first
 }
 
 // climbs is how many folders above the repository a path begins.

@@ -216,6 +216,13 @@ func TestDuplicates(t *testing.T) {
 	refused(t, err, fetch.ErrUpstream, "by one entry")
 }
 
+// naming is newEnv for a spec that names a server besides those of its URLs.
+func naming(t testing.TB, s *upstreamtest.Server, dir string, base sources.Base) *sources.Env {
+	env := newEnv(t, dir, base)
+	env.Fetch.Name(s.URL(""))
+	return env
+}
+
 func TestMirrors(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.publish()
@@ -233,7 +240,7 @@ func TestMirrors(t *testing.T) {
 		}
 	}
 	a.server.Put("/list", []byte(other.URL("/")+"\n"+a.server.URL(a.at)+"\n"))
-	all = artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
+	all = artifacts(t, mustPlan(t, naming(t, other, a.dir, nil), spec), "epel")
 	hello := a.find("Packages/hello")
 	for _, fault := range []upstreamtest.Fault{nil, upstreamtest.Status(503)} {
 		if fault != nil {
@@ -247,17 +254,17 @@ func TestMirrors(t *testing.T) {
 	filelists := "/" + a.find("filelists")
 	for _, fault := range []upstreamtest.Fault{upstreamtest.Status(404), upstreamtest.Status(503)} {
 		other.FailAlways(filelists, fault)
-		all = artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
+		all = artifacts(t, mustPlan(t, naming(t, other, a.dir, nil), spec), "epel")
 		if _, err := readArtifact(t, all[filelists[1:]]); err != nil {
 			t.Error(err)
 		}
 	}
 	// What the base has of a mirror that is gone is to be had of the others.
-	base := record(t, mustPlan(t, newEnv(t, a.dir, nil), spec))
+	base := record(t, mustPlan(t, naming(t, other, a.dir, nil), spec))
 	for name := range a.files {
 		other.FailAlways("/"+name, upstreamtest.Status(503))
 	}
-	for name, x := range artifacts(t, mustPlan(t, newEnv(t, a.dir, base), spec), "epel") {
+	for name, x := range artifacts(t, mustPlan(t, naming(t, other, a.dir, base), spec), "epel") {
 		if got, err := readArtifact(t, x); err != nil || name != nameKey && !bytes.Equal(got, a.files[name]) {
 			t.Errorf("%s, unchanged: %v", name, err)
 		}
@@ -272,7 +279,7 @@ func TestMirrors(t *testing.T) {
 	}
 	spoilt.Put("/"+nameSignature, a.files[nameSignature])
 	a.server.Put("/list", []byte(spoilt.URL("/")+"\n"+a.server.URL(a.at)+"\n"))
-	all = artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), spec), "epel")
+	all = artifacts(t, mustPlan(t, naming(t, spoilt, a.dir, nil), spec), "epel")
 	for _, name := range []string{hello, filelists[1:]} {
 		first, _ := readArtifact(t, all[name])
 		if again, err := readArtifact(t, all[name]); err != nil || bytes.Equal(first, a.files[name]) || !bytes.Equal(again, a.files[name]) {
@@ -281,10 +288,10 @@ func TestMirrors(t *testing.T) {
 	}
 	a.server.Put("/list", []byte(other.URL("/")+"\n"+a.server.URL(a.at)+"\n"))
 	a.server.FailAlways(a.at+filelists, upstreamtest.Status(404))
-	_, err := plan(t, newEnv(t, a.dir, nil), spec)
+	_, err := plan(t, naming(t, other, a.dir, nil), spec)
 	refused(t, err, fetch.ErrUpstream, filelists, "503")
 	a.server.Put("/list", []byte("# none\n"))
-	_, err = plan(t, newEnv(t, a.dir, nil), spec)
+	_, err = plan(t, naming(t, other, a.dir, nil), spec)
 	refused(t, err, fetch.ErrUpstream, "/list", "no mirror")
 }
 

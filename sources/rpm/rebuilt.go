@@ -48,6 +48,9 @@ func layRebuilt(ctx context.Context, env *sources.Env, l *loaded, chosen *choice
 		}
 		packages := make([]stock.File, 0, len(c.packages))
 		for _, p := range c.packages {
+			if err := r.mayBeAt(env, p.at); err != nil {
+				return repo, nil, 0, fmt.Errorf("%s: %w", p.NEVRA(), err)
+			}
 			packages = append(packages, r.packageFile(p.Package, p.at, p.why, more, &about))
 		}
 		r.put(packages, dirs[i])

@@ -18,6 +18,11 @@ import (
 // ServersDir holds the configuration of web servers.
 const ServersDir = Dir + "/servers"
 
+// ContentPolicy is the Content-Security-Policy of every answer of every server: whatever is
+// in a file that somebody else wrote, a browser runs nothing of it, and gives it no origin.
+// Downloads are what a page of links is for. Pages of gapbundle's own need no more.
+const ContentPolicy = "sandbox allow-downloads"
+
 //go:embed servers/*.tmpl
 var serverFiles embed.FS
 
@@ -36,6 +41,7 @@ type serverData struct {
 	Extensions  []extensionType
 	Default     string
 	RoleQuery   string // RoleQuery
+	Policy      string // ContentPolicy
 	hostData
 }
 
@@ -63,7 +69,7 @@ func (w *writer) servers() error {
 	data := serverData{
 		Dir: w.in.Dir, Typed: "/" + TypedDir, Digests: "/" + DigestsDir, DigestLink: DigestLink, Ping: "/" + PingPath, NoReferrers: "/" + NoReferrersPath, Own: "/" + Dir + "/",
 		IndexType: v1.MediaTypeImageIndex, JSONType: jsonType,
-		Types: w.sortedTypes(), Extensions: extensionTypes(), Default: OctetStream, RoleQuery: RoleQuery,
+		Types: w.sortedTypes(), Extensions: extensionTypes(), Default: OctetStream, RoleQuery: RoleQuery, Policy: ContentPolicy,
 		hostData: hostData{HostsPath: HostsPath, Private: "/" + PrivateDir, Hosts: w.public.rules(), GitFiles: GitFiles, RawGitFiles: strings.ReplaceAll(GitFiles, ".", "[^?]")},
 	}
 	t, err := template.New("").Funcs(template.FuncMap{"fields": strings.Fields, "compact": compactType}).ParseFS(serverFiles, "servers/*.tmpl")

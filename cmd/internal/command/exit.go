@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -301,11 +302,14 @@ func keysHint(e *verify.KeysError, mirror string) string {
 // upstreamHint is what to do about a typed refusal of package fetch.
 func upstreamHint(err error) string {
 	var redirect *fetch.RedirectError
+	var address *fetch.AddressError
 	var status *fetch.StatusError
 	var answer *registry.AnswerError
 	switch {
 	case errors.As(err, &answer) && answer.Status == 404:
 		return "the registry has no such image or tag, or shows it to nobody without a login: correct the reference in the spec, or log in with docker login or podman login"
+	case errors.As(err, &address):
+		return addressHint(address)
 	case errors.As(err, &redirect) && redirect.TokenService:
 		return fmt.Sprintf("if that host may have the registry's login, name it in the spec under hosts: token-service: [%q]", bareHost(redirect.To))
 	case errors.As(err, &redirect):
@@ -318,6 +322,19 @@ func upstreamHint(err error) string {
 		return "it speaks no TLS; if that is meant: http:// in its address, or for a registry its host under plain-http"
 	}
 	return ""
+}
+
+// addressHint is the line of a spec that lets a request go where it leads.
+func addressHint(e *fetch.AddressError) string {
+	named := net.JoinHostPort(e.Host, e.Port)
+	if !e.Private || e.Address == "" || e.Address == e.Host {
+		return fmt.Sprintf("no upstream may lead there; if it is a host of yours, name it with its port in the spec: hosts: {%q: {}}", named)
+	}
+	pattern := e.Host
+	if _, domain, ok := strings.Cut(e.Host, "."); ok && strings.Contains(domain, ".") {
+		pattern = "*." + domain
+	}
+	return fmt.Sprintf("if the name service of your network answers so for public names, say it in the spec: hosts: {%q: {addresses: private}}; if it is a host of yours: hosts: {%q: {}}", pattern, named)
 }
 
 // bareHost is an address without its scheme.

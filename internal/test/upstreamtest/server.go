@@ -58,6 +58,20 @@ func New(t testing.TB) *Server {
 	return s
 }
 
+// running has the servers of all tests of this process.
+var running sync.Map
+
+// Running returns the addresses of all servers that tests of this process have, separated
+// by blanks: what fetch.Client.Name takes, since no spec names them.
+func Running() string {
+	var all []string
+	running.Range(func(s, _ any) bool {
+		all = append(all, s.(*Server).http.URL)
+		return true
+	})
+	return strings.Join(all, " ")
+}
+
 // NewTLS starts a server by https with a certificate of an authority of its
 // own, for 127.0.0.1 and localhost.
 func NewTLS(t testing.TB) *Server { return newTLS(t, false) }
@@ -81,7 +95,9 @@ func newServer(t testing.TB) *Server {
 	s.ResetCounts()
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that tests break
+	running.Store(s, true)
 	t.Cleanup(func() {
+		running.Delete(s)
 		close(s.done) // lets stalled answers go
 		s.http.CloseClientConnections()
 		s.http.Close()

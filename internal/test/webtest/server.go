@@ -300,7 +300,7 @@ func apacheConfig(work, snippets string, s setup) string {
 		b.WriteString("User www-data\nGroup www-data\n")
 	}
 	// What Debian switches on for every host, and may not disturb a mirror.
-	b.WriteString("TypesConfig /etc/mime.types\nAddHandler type-map var\nAddOutputFilterByType DEFLATE text/html text/plain\nAddEncoding x-gzip .gz .tgz\n")
+	b.WriteString("TypesConfig /etc/mime.types\nAddHandler type-map var\nAddOutputFilterByType DEFLATE text/html text/plain\nAddEncoding x-gzip .gz .tgz\nHeaderName HEADER.html\nReadmeName README.html\n")
 	fmt.Fprintf(&b, "ServerName localhost\nDefaultRuntimeDir %[1]s\nPidFile %[1]s/pid\nErrorLog /dev/stderr\nListen 127.0.0.1:%[2]s\n", work, s.port)
 	tls := ""
 	if s.pair.Cert != "" {

@@ -36,6 +36,8 @@ func first() map[string]File {
 		"files/example.org/README":                      {Content: "no extension"},
 		"files/example.org/typed.bin":                   {Content: "typed", MediaType: "application/x-demo+json"},
 		"files/example.org/sub/file.txt":                {Content: strings.Repeat("0123456789", 1000)},
+		"files/example.org/listed/HEADER.html":          {Content: "<script>acts()</script>"},
+		"files/example.org/listed/README.html":          {Content: "<script>acts()</script>"},
 		"files/example.org/simple/index.html":           {Content: "<p>index</p>"},
 		"files/example.org/.hidden":                     {Content: "hidden"},
 		"files/example.org/.git/config":                 {Content: "hidden"},
@@ -136,6 +138,9 @@ func testAnswers(t *testing.T, s *Server, answers []answer) {
 			if got := strings.Join(resp.Header.Values("Content-Type"), ", "); want.kind != "" && compact(got) != compact(want.kind) {
 				t.Errorf("%s %s: type %q, want %q", method, want.path, got, want.kind)
 			}
+			if resp.StatusCode < 400 {
+				confined(t, method+" "+want.path, resp)
+			}
 			if e := resp.Header.Get("Content-Encoding"); e != "" {
 				t.Errorf("%s %s: content encoding %q", method, want.path, e)
 			}
@@ -212,11 +217,12 @@ func testFolders(t *testing.T, s *Server) {
 		t.Errorf("folder without slash: status %d, location %q", resp.StatusCode, location)
 	}
 	for path, names := range map[string][]string{
-		"/files/example.org/":       {"README", "sub/", "a b/"},
-		"/apt/":                     {"demo/"},
-		"/apt/demo/":                {"dists/", "pool/"},
-		"/apt/demo/pool/a/":         {"g++-12_1.0~rc1+b1_amd64.deb"},
-		"/files/example.org/a%20b/": {"100% grün.txt"},
+		"/files/example.org/":        {"README", "sub/", "a b/"},
+		"/apt/":                      {"demo/"},
+		"/apt/demo/":                 {"dists/", "pool/"},
+		"/apt/demo/pool/a/":          {"g++-12_1.0~rc1+b1_amd64.deb"},
+		"/files/example.org/a%20b/":  {"100% grün.txt"},
+		"/files/example.org/listed/": nil,
 	} {
 		resp, body := do(t, s, http.MethodGet, path)
 		if resp.StatusCode != http.StatusOK {
@@ -230,6 +236,10 @@ func testFolders(t *testing.T, s *Server) {
 		if strings.Contains(body, ".hidden") || strings.Contains(body, ".git") {
 			t.Errorf("listing of %s shows dot files", path)
 		}
+		if strings.Contains(body, "acts()") {
+			t.Errorf("listing of %s has what a file of it says", path)
+		}
+		confined(t, "listing of "+path, resp)
 	}
 }
 

@@ -21,6 +21,7 @@ func newClient(t *testing.T) *fetch.Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	c.Name(upstreamtest.Running())
 	return c
 }
 

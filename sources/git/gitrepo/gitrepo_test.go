@@ -43,6 +43,7 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) relay(url string) *relay.Relay {
 	r.t.Helper()
+	r.client.Name(url)
 	l, err := relay.New(r.t.Context(), r.client, url)
 	if err != nil {
 		r.t.Fatal(err)

@@ -25,6 +25,7 @@ func newStore(t *testing.T, up *upstreamtest.Server) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
+	client.Name(up.URL(""))
 	return New(client, up.URL("/o/r"))
 }
 

@@ -23,6 +23,7 @@ func newRelay(t *testing.T, up *upstreamtest.Server) *Relay {
 	if err != nil {
 		t.Fatal(err)
 	}
+	client.Name(up.URL(""))
 	r, err := New(t.Context(), client, up.URL("/o/r.git/"))
 	if err != nil {
 		t.Fatal(err)
