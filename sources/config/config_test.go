@@ -199,3 +199,23 @@ func FuzzSpec(f *testing.F) {
 		}
 	})
 }
+
+// TestPublic: a source may answer where several stand for one address; other values are errors.
+func TestPublic(t *testing.T) {
+	load := func(value string) (*Spec, error) {
+		path := filepath.Join(t.TempDir(), "site.yaml")
+		text := "version: 1\nname: site\nsources:\n- {name: a, kind: files, urls: [\"https://a.example/x\"]" + value + "}\n"
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return Load(path)
+	}
+	for value, want := range map[string]bool{"": false, ", public: true": true, ", public: false": false} {
+		if s, err := load(value); err != nil || s.Sources[0].Public != want {
+			t.Errorf("%q: %v, want %v", value, err, want)
+		}
+	}
+	if _, err := load(", public: perhaps"); !errors.Is(err, bundle.ErrUsage) {
+		t.Errorf("got %v", err)
+	}
+}
