@@ -5,11 +5,15 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/handmade"
+	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -83,8 +87,36 @@ func tryAll(t *testing.T, all map[string]hostile) {
 	for name, x := range all {
 		b := byHand(key)
 		x.change(&b)
-		err := whole(t, b.Write(t, t.TempDir()), verify.Options{Policy: trusting(t, key), Receiver: &mirror{}})
+		dir := b.Write(t, t.TempDir())
+		err := whole(t, dir, verify.Options{Policy: trusting(t, key), Receiver: &mirror{}})
 		refused(t, name, err, x.class, x.want...)
+		importAll(t, name, filepath.Dir(dir), key, x)
+	}
+}
+
+// importAll imports what is in a folder into a new mirror. What verify refuses is refused
+// there by the same class, and nothing of it is published; what is only not there waits.
+func importAll(t *testing.T, name, folder string, key handmade.Key, x hostile) {
+	t.Helper()
+	dir := t.TempDir()
+	m, err := unpack.Create(dir, unpack.Options{Now: func() time.Time { return now }, Tool: "test", Built: now.AddDate(0, -6, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	err = m.UpdatePolicy(t.Context(), "add", func(p *verify.Policy) error {
+		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "demo", PEM: key.PEM()})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.Receive(t.Context(), []string{folder}, unpack.ImportOptions{})
+	if x.class == nil && err != nil || x.class != nil && !errors.Is(err, x.class) {
+		t.Errorf("import of %s: %v, want %v", name, err, x.class)
+	}
+	_, statErr := os.Lstat(filepath.Join(dir, "current"))
+	if published := statErr == nil; published != (x.class == nil) {
+		t.Errorf("import of %s: published: %v", name, published)
 	}
 }
 

@@ -146,7 +146,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "bundle/certs"},
 		},
 		"verify": {
-			imports: []string{"bundle"},
+			imports: []string{"bundle"}, tests: []string{"unpack"},
 		},
 		"unpack": {
 			imports: []string{"bundle", "bundle/contents", "bundle/reach", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
