@@ -88,8 +88,3 @@ func oneLine(s string) string {
 		return r
 	}, s)
 }
-
-// gitText is a value in a file of git's configuration (git-config(1), Syntax).
-func gitText(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(oneLine(s)) + `"`
-}
