@@ -24,7 +24,8 @@ func exportFlags() []cli.Flag {
 		command.List("key", "private key `FILE` that signs, instead of the spec's"),
 		command.Text("site-key", "OpenPGP key `FILE` of the site, instead of the spec's"),
 		command.Parsed("volume-size", "most bytes of a volume file, as in `1GiB` (the default)", new(byteSize)),
-		command.Text("destination", "`NAME` of the mirror this is for, in the ledger"),
+		command.Text("destination", "`NAME` of the mirror this is for, in the ledger; absent: the only one that the ledger knows by a name"),
+		command.Toggle("new-destination", "the destination is a new one, although others are known"),
 		command.Text("base", "build the delta on this `BASE`: a receipt, a bundle, a number, or a state code that status prints"),
 		command.Text("repair", "carry again what a damaged mirror asks for in this `FILE`, which gapbundle repair wrote there"),
 		command.Toggle("full", "carry everything: a bundle that needs no base"),
@@ -73,7 +74,7 @@ gapbundle export --to /media/usb --only slurm --destination ship-2`,
 func exportOptions(c *cli.Context, o *command.Output) export.Options {
 	return export.Options{
 		SpecPath: c.Args().First(), Targets: c.StringSlice("to"), Keys: c.StringSlice("key"), SiteKey: c.String("site-key"),
-		VolumeSize: int64(*command.ValueOf[*byteSize](c, "volume-size")), Destination: c.String("destination"), Base: c.String("base"),
+		VolumeSize: int64(*command.ValueOf[*byteSize](c, "volume-size")), Destination: c.String("destination"), NewDestination: c.Bool("new-destination"), Base: c.String("base"),
 		Repair: c.String("repair"), Full: c.Bool("full"), Only: c.StringSlice("only"), Hold: c.StringSlice("hold"), Expires: command.SpanOf(c, "expires"),
 		Adopt: c.String("adopt"), StateDir: c.String("state"), UpdateLock: c.Bool("update-lock"), AllowShrink: c.StringSlice("allow-shrink"), AllowOlder: c.StringSlice("allow-older"), NoReadback: c.Bool("no-readback"),
 		Compression: compressions[command.ValueOf[*command.Choice](c, "compress").Value()],
@@ -123,6 +124,7 @@ func plan(c *cli.Context, o *command.Output) error {
 	if err != nil {
 		return err
 	}
+	noteDestination(c, o, report.Destination)
 	noteStrange(o, report.Unknown)
 	o.Show(planResult{report, targets}, func(w io.Writer) { writePlan(w, report, targets, time.Now()) })
 	return nil
@@ -172,6 +174,7 @@ func runExport(c *cli.Context, o *command.Output) error {
 	if err != nil {
 		return err
 	}
+	noteDestination(c, o, r.Destination)
 	noteExport(o, r)
 	o.Show(r, func(w io.Writer) {
 		for _, dir := range r.Dirs {
@@ -227,6 +230,13 @@ func noteExport(o *command.Output, r *export.Result) {
 	}
 	if r.Unpinned > 0 {
 		o.Log.Warn(fmt.Sprintf("%d files are vouched for by nothing but the connection", r.Unpinned))
+	}
+}
+
+// noteDestination says which destination was taken where none was named.
+func noteDestination(c *cli.Context, o *command.Output, taken string) {
+	if c.String("destination") == "" && taken != "" {
+		o.Note("for destination %s, the only one that is known by a name", taken)
 	}
 }
 

@@ -69,6 +69,10 @@ func exportHint(err error) string {
 	if errors.As(err, &older) {
 		return fmt.Sprintf("--hold %[1]s carries on with what the base has of this source; --allow-older %[1]s takes the older state, which is recorded; somebody between here and upstream may be replaying it", older.Source)
 	}
+	var strange *export.NewDestinationError
+	if errors.As(err, &strange) {
+		return "is it spelled right? for a site that gets its first bundle: --new-destination"
+	}
 	return ""
 }
 

@@ -184,7 +184,7 @@ func TestDestinations(t *testing.T) {
 	s := newSite(t, map[string]string{"static": noise(1, 200<<10)})
 	for _, ship := range []string{"north", "south"} {
 		s.mirror(ship)
-		bundle := s.export("to-"+ship, "--destination", ship)
+		bundle := s.export("to-"+ship, "--destination", ship, "--new-destination")
 		s.ok("import", bundle, "--to", ship)
 		s.ok("receipts", "add", s.receipt(ship), "--destination", ship, "--yes")
 	}
@@ -205,7 +205,7 @@ func TestDestinations(t *testing.T) {
 	// Without receipts the last export counts as arrived; when it did not, the
 	// operator says so.
 	s.write("data/index", "5")
-	s.export("nowhere", "--destination", "east", "--full")
+	s.export("nowhere", "--destination", "east", "--full", "--new-destination")
 	s.write("data/index", "6")
 	assumed := s.export("to-east", "--destination", "east")
 	s.mirror("east")

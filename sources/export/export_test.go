@@ -486,7 +486,7 @@ func TestSentButNotAcknowledged(t *testing.T) {
 	if r := b.must(); r.Nothing || r.Base != 1 {
 		t.Fatalf("with something new: %+v", r)
 	}
-	elsewhere := b.must(func(o *Options) { o.Destination = "ship" })
+	elsewhere := b.must(func(o *Options) { o.Destination, o.NewDestination = "ship", true })
 	if !elsewhere.Full || len(elsewhere.Unknown) != 1 || elsewhere.Unknown[0] != "(none)" {
 		t.Fatalf("another destination: %+v", elsewhere)
 	}

@@ -31,8 +31,12 @@ type Options struct {
 	SiteKey string
 	// VolumeSize is in bytes; 0: bundle.DefaultVolumeSize.
 	VolumeSize int64
-	// Destination is the name of a receiving mirror in the ledger.
+	// Destination is the name of a receiving mirror in the ledger. Empty: the one that the
+	// ledger knows by a name, if there is one and no other.
 	Destination string
+	// NewDestination allows a Destination that the ledger does not know although it knows
+	// others.
+	NewDestination bool
 	// Base is what a delta is to be made against: a receipt, a bundle, a
 	// sequence or a state code; empty: what the ledger says.
 	Base string

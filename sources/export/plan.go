@@ -3,8 +3,6 @@ package export
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -38,6 +36,8 @@ type PlanReport struct {
 	// that are not allowed. Gone are sources of the base that the spec does not have any more.
 	Shrunk []Shrunk `json:"shrunk,omitempty"`
 	Gone   []Gone   `json:"gone,omitempty"`
+	// Destination is the one that the export is for; empty: it has no name.
+	Destination string `json:"destination,omitempty"`
 	// Unknown says that the destination was never exported to, while others
 	// were, by name: perhaps a slip of the pen, and a full bundle because of it.
 	Unknown []string `json:"otherDestinations,omitempty"`
@@ -137,30 +137,13 @@ func (s *session) report() (*PlanReport, error) {
 	}
 	r.MirrorBytes = r.Total.FetchBytes
 	r.Shrunk, r.Gone = s.shrunk(), s.gone()
-	r.Unknown = s.strangeDestination()
+	r.Destination, r.Unknown = s.o.Destination, s.strangeDestination()
 	var err error
 	if r.Requires, err = s.requiredByPlan(); err != nil {
 		return nil, err
 	}
 	r.Outdated = s.outdated(r.Requires)
 	return r, nil
-}
-
-// strangeDestination are the known destinations, when the one asked for is
-// not among them.
-func (s *session) strangeDestination() []string {
-	known := s.ledger.Destinations()
-	if _, ok := known[s.o.Destination]; ok || len(known) == 0 {
-		return nil
-	}
-	var names []string
-	for _, n := range slices.Sorted(maps.Keys(known)) {
-		if n == "" {
-			n = "(none)"
-		}
-		names = append(names, n)
-	}
-	return names
 }
 
 // Interrupted says that err ended an export that the same command continues.

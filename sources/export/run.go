@@ -57,6 +57,8 @@ type Result struct {
 	// that the spec does not have any more.
 	Changes []SourceChanges `json:"changes,omitempty"`
 	Gone    []Gone          `json:"gone,omitempty"`
+	// Destination is the one that the bundle is for; empty: it has no name.
+	Destination string `json:"destination,omitempty"`
 	// Unknown are the destinations exported to before, when this one never was.
 	Unknown []string `json:"otherDestinations,omitempty"`
 	// Left are directories of an earlier export that was given up; they may
@@ -113,6 +115,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	if r == nil && err == nil {
 		r, err = s.write(ctx)
+	}
+	if r != nil {
+		r.Destination = s.o.Destination
 	}
 	return r, errors.Join(err, s.close())
 }

@@ -145,6 +145,9 @@ func (s *session) openLedger(ctx context.Context, write bool) (err error) {
 		return err
 	}
 	s.closers = append(s.closers, s.ledger.Close)
+	if err := s.settleDestination(); err != nil {
+		return err
+	}
 	if s.o.Adopt == "" {
 		return s.refuseOldLedger()
 	}

@@ -47,7 +47,7 @@ func notebookUpstream(w *warehouse) *Upstream {
 func TestNotebooks(t *testing.T) { Run(t, notebookSuite(nil)) }
 
 func to(destination string) func(*export.Options) {
-	return func(o *export.Options) { o.Destination = destination }
+	return func(o *export.Options) { o.Destination, o.NewDestination = destination, true }
 }
 
 // TestDocuments: each of two destinations gets the document of the state that it
