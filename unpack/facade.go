@@ -37,6 +37,15 @@ type (
 	GCOptions = tree.GCOptions
 	// GCResult is what was removed, or would be.
 	GCResult = tree.GCResult
+	// KeepReason is why gc keeps a generation.
+	KeepReason = tree.KeepReason
+)
+
+// The reasons why gc keeps a generation.
+const (
+	KeptNewest   = tree.KeptNewest
+	KeptPrevious = tree.KeptPrevious
+	KeptYoung    = tree.KeptYoung
 )
 
 // DefaultKeep is how many generations gc keeps when it is not told.

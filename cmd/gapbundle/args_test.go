@@ -193,7 +193,7 @@ func TestBadLines(t *testing.T) {
 	for _, c := range []struct {
 		line, env, what, hint string
 	}{
-		{"", "", "no command", "commands: "},
+		{"--json", "", "no command", "commands: "},
 		{"versoin", "", `command "versoin"`, "did you mean version?"},
 		{"xyzzyplugh", "", `command "xyzzyplugh"`, "valid: check, "},
 		{"version --jsom", "", "flag --jsom", "--json"},

@@ -138,6 +138,7 @@ func (r *release) contents(ctx context.Context, name, goarch, work string) ([]co
 		if made[target], err = r.print(ctx, name, "completion", shell); err != nil {
 			return nil, err
 		}
+		made[target] = bytes.ReplaceAll(made[target], []byte("gapbundle"), []byte(name))
 	}
 	all := []content{
 		{r.program(name, "linux", goarch), "/usr/bin/" + name, "", &info{0o755}},

@@ -29,19 +29,20 @@ func (r *Rate) UnmarshalText(b []byte) error {
 	return err
 }
 
-// units are powers of 1000 and of 1024. A single letter is not among them: it
-// means one to some programs and the other to the rest.
+// units are powers of 1000 and of 1024. A single letter is a power of 1024, as dd, split and
+// tar have it.
 var units = [...]struct {
 	name  string
 	bytes int64
 }{
 	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
 	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+	{"k", 1 << 10}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40},
 	{"B", 1},
 }
 
 // ParseSize reads an amount of bytes: a number and a unit, decimal (kB, MB,
-// GB, TB) or binary (KiB, MiB, GiB, TiB), or a whole number of bytes. The
+// GB, TB) or binary (KiB, MiB, GiB, TiB, or K, M, G, T), or a whole number of bytes. The
 // number may have a fraction if the amount is whole. Errors match
 // bundle.ErrUsage.
 func ParseSize(s string) (int64, error) {

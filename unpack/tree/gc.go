@@ -44,7 +44,29 @@ type GCResult struct {
 	Bytes     int64 `json:"bytes"`
 	KeptBlobs int64 `json:"keptBlobs"`
 	KeptBytes int64 `json:"keptBytes"`
+	// Kept are the generations that stay, and why.
+	Kept []Kept `json:"kept"`
+	// Pending are the bundles that are not whole yet, whose content stays.
+	Pending []string `json:"pending,omitempty"`
 }
+
+// Kept is a generation that gc leaves, with the reason.
+type Kept struct {
+	Number int        `json:"number"`
+	Why    KeepReason `json:"why"`
+	// Until is when the generation may go, where that is a matter of time.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// KeepReason is why gc keeps a generation.
+type KeepReason string
+
+// The reasons.
+const (
+	KeptNewest   KeepReason = "newest"   // one of the newest, by GCOptions.Keep
+	KeptPrevious KeepReason = "previous" // what clients fall back to
+	KeptYoung    KeepReason = "young"    // replaced less than a day ago: a client may be in the middle of it
+)
 
 // Needs is what has to stay and, counted, what has not.
 type Needs struct {
@@ -70,14 +92,15 @@ func (t *Trees) Survey(ctx context.Context, of *state.State, o GCOptions) (*Need
 	}
 	var keep [][]bundle.Repository
 	for i, g := range all {
-		stays, err := t.stays(all, i, o.Keep, of.Now())
+		kept, err := t.stays(all, i, o.Keep, of.Now())
 		if err != nil {
 			return nil, err
 		}
-		if !stays {
+		if kept.Why == "" {
 			s.Result.Generations = append(s.Result.Generations, g.Number)
 			continue
 		}
+		s.Result.Kept = append(s.Result.Kept, kept)
 		s.current = &all[i] // the last one that stays is the newest
 		for _, set := range g.Sets {
 			var repos []bundle.Repository
@@ -110,16 +133,24 @@ func (t *Trees) Survey(ctx context.Context, of *state.State, o GCOptions) (*Need
 	return s, t.count(ctx, s, o.Force)
 }
 
-// stays reports whether the i-th of all generations is kept whatever its blobs.
-func (t *Trees) stays(all []Generation, i, keep int, now time.Time) (bool, error) {
+// stays returns why the i-th of all generations is kept whatever its blobs; no reason:
+// it is not.
+func (t *Trees) stays(all []Generation, i, keep int, now time.Time) (Kept, error) {
+	k := Kept{Number: all[i].Number}
 	if i >= len(all)-keep {
-		return true, nil
+		k.Why = KeptNewest
+		return k, nil
 	}
 	previous, err := t.linked(previousLink)
-	if err != nil {
-		return false, err
+	switch {
+	case err != nil:
+		return k, err
+	case all[i].Number == previous:
+		k.Why = KeptPrevious
+	case now.Sub(all[i+1].Time) < keepReplaced:
+		k.Why, k.Until = KeptYoung, all[i+1].Time.Add(keepReplaced).UTC()
 	}
-	return all[i].Number == previous || now.Sub(all[i+1].Time) < keepReplaced, nil
+	return k, nil
 }
 
 // mark marks the lists of repositories and the blobs that they name.
@@ -168,6 +199,7 @@ func markPending(ctx context.Context, of *state.State, s *Needs) error {
 	if err != nil {
 		return err
 	}
+	s.Result.Pending = names
 	for _, name := range names {
 		p, err := of.ReadPending(name)
 		if err != nil {

@@ -91,11 +91,11 @@ func Parse(root *cli.Command, argv []string, getenv func(string) string) (*Invoc
 	if len(at.Subcommands) == 0 {
 		v.leaf = at
 	}
-	if v.help {
-		return v, nil
-	}
-	if v.leaf == nil {
+	if v.leaf == nil && len(v.flags) > 0 && !v.help {
 		return v, &UsageError{"no command given", "commands: " + strings.Join(names(at.Subcommands), ", ")}
+	}
+	if v.help = v.help || v.leaf == nil; v.help { // a name alone asks what there is
+		return v, nil
 	}
 	return v, v.complete(getenv)
 }
