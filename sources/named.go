@@ -14,7 +14,8 @@ const maxNaming = 4 << 20 // bytes
 // NameHosts tells the client which hosts the spec names, with their ports: an upstream leads
 // nobody to another address of this machine or of a network within (fetch.AddressError).
 // What counts is every value of the entries, and the content of the lists that they name:
-// of apt's and dnf's own files, and of lists of URLs and images, Kubespray's too. A derived source names
+// of apt's and dnf's own files, and of lists of URLs and images,
+// Kubespray's too, and of Ansible's requirements. A derived source names
 // nothing, because what it has is upstream's word.
 func NameHosts(env *Env, specs []Spec) {
 	if env.Fetch == nil {
@@ -40,7 +41,7 @@ func NameHosts(env *Env, specs []Spec) {
 // listOf returns the content of a list that a value names; empty where it is something else.
 func listOf(s Spec, name string) string {
 	switch s.Kind {
-	case "apt", "files", "kubespray", "oci", "rpm":
+	case "apt", "files", "galaxy", "kubespray", "oci", "rpm":
 	default: // a lock file of pip or uv is made from what an index says
 		return ""
 	}
