@@ -94,7 +94,7 @@ func NewListReader[T Line](r io.Reader, what string) *ListReader[T] {
 
 // Next returns the next line; more is false after the last one. After an error it must
 // not be called again.
-func (l *ListReader[T]) Next() (v T, err error, more bool) { //nolint:revive,staticcheck // the order is that of iter.Pull2
+func (l *ListReader[T]) Next() (v T, err error, more bool) { //nolint:revive // the order is that of iter.Pull2
 	line, err := readLine(l.r)
 	if err == io.EOF && len(line) == 0 {
 		return v, nil, false
