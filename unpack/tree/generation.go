@@ -336,7 +336,7 @@ func (t *Trees) openFiles(r bundle.Repository) (next func() (bundle.File, error,
 	}
 	h := bundle.NewHash()
 	list := bundle.NewListReader[bundle.File](io.TeeReader(f, h), what)
-	next = func() (line bundle.File, err error, more bool) { //nolint:staticcheck // as iter.Pull2 has it
+	next = func() (line bundle.File, err error, more bool) {
 		if line, err, more = list.Next(); more {
 			return line, err, true
 		}
