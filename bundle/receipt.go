@@ -39,6 +39,15 @@ type Receipt struct {
 	Stream   string   `json:"stream"`
 	Tool     string   `json:"tool"`
 	Volumes  int64    `json:"volumes"`
+	// Journal is the digest of the last line of the mirror's journal before the import:
+	// what was written until then cannot be cut off unseen. It is in the signed statement
+	// and not in the JSON, because exporters of before know no such field. Zero: not said.
+	Journal Digest `json:"-"`
+}
+
+// receiptPredicate is what the signed statement says besides.
+type receiptPredicate struct {
+	Journal Digest `json:"journal,omitzero"`
 }
 
 type receiptFile struct {
@@ -70,7 +79,7 @@ func SignReceipt(r *Receipt, s *Signer) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("receipt: %w", err)
 	}
-	sig, err := s.Sign(PredicateReceipt, receiptName, DigestOf(canonical), nil)
+	sig, err := s.Sign(PredicateReceipt, receiptName, DigestOf(canonical), receiptPredicate{r.Journal})
 	if err != nil {
 		return nil, fmt.Errorf("receipt: %w", err)
 	}
@@ -130,7 +139,12 @@ func (s *SignedReceipt) Verify(pub crypto.PublicKey) (*Receipt, error) {
 	if d := DigestOf(s.canonical); st.Subject != d {
 		return nil, fmt.Errorf("receipt: signed for %s, this is %s: %w", st.Subject, d, ErrUntrusted)
 	}
-	return &s.Claims, nil
+	r := s.Claims
+	var more receiptPredicate
+	if json.Unmarshal(st.Predicate, &more) == nil { // another program's may say anything
+		r.Journal = more.Journal
+	}
+	return &r, nil
 }
 
 func checkReceipt(r *Receipt) error {

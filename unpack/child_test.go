@@ -20,6 +20,13 @@ func child() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
+	if os.Args[1] == "rebuild" {
+		if _, err = unpack.RebuildState(context.Background(), os.Args[2], unpack.Options{Now: func() time.Time { return at }, Tool: "test"}); err == nil {
+			return 0
+		}
+		fmt.Fprintln(os.Stderr, err)
+		return 6
+	}
 	m, err := unpack.Open(os.Args[2], unpack.Options{Jobs: 1, Now: func() time.Time { return at }, Tool: "test"})
 	if err == nil {
 		err = errors.Join(act(m), m.Close())

@@ -60,6 +60,8 @@ type bench struct {
 	at  time.Time // the clock of the commands
 	// each says that every name is what it was or what it is to be, by itself.
 	each bool
+	// restored looks at the state after the command; nil: no matter.
+	restored func(t *testing.T)
 
 	saved       string // the mirror before the command
 	before, now map[string]stat
@@ -109,6 +111,9 @@ func (b *bench) under(t *testing.T, f faulttest.Fault, args ...string) bool {
 		t.Errorf("%s: the same command again does not complete: %s\n%s", f, difference(is, b.now), o.Output)
 	}
 	sound(t, b.dir, f)
+	if b.restored != nil {
+		b.restored(t)
+	}
 	return o.Hit
 }
 

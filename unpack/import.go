@@ -70,6 +70,7 @@ func (w *writer) importAll(ctx context.Context, arrived *arrivals, o ImportOptio
 // run publishes what can be published and returns what could not, each set by itself.
 func (r *importing) run(ctx context.Context) error {
 	choices, unexcused := r.arrived.choices()
+	r.res.Notes = append(r.res.Notes, arrivalNotes(r.arrived.all)...)
 	errs := []error{r.refuse(unexcused)}
 	if err := r.checkRatchets(choices); err != nil {
 		return err

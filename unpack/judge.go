@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 	"slices"
 	"strings"
@@ -180,18 +179,10 @@ func Examine(ctx context.Context, b *verify.Bundle, m *Mirror, o verify.StreamOp
 	}
 	keep := verify.NewKeep(survey.Contents(), maxExamined)
 	err = b.CheckTo(ctx, keep, o)
-	wrong := survey.Judge(func(f bundle.File) ([]byte, error) {
-		if content, ok := keep.Content(f.Digest); ok {
-			return content, nil
-		}
-		if m != nil {
-			content, err := readBlob(m.blobs, f)
-			if !errors.Is(err, fs.ErrNotExist) {
-				return content, err
-			}
-		}
-		return nil, reach.ErrNotAtHand
-	})
+	wrong := survey.Judge(keptOrStored(m, keep))
+	if m != nil {
+		wrong = errors.Join(wrong, audit(m.state, m.trees))
+	}
 	if m != nil && !b.Known() {
 		policy, err := m.Policy()
 		if err != nil {

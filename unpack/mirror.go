@@ -92,6 +92,9 @@ func layOut(root *os.Root) error {
 	if err != nil {
 		return err
 	}
+	if kept, err := fs.ReadDir(root.FS(), state.GenerationsDir); err == nil && len(kept) > 0 {
+		return &StateError{state.SettingsFile, "gone, and there are generations"}
+	}
 	for _, e := range entries {
 		if !slices.Contains(append(tree.Names(), state.Dir, "lost+found"), e.Name()) {
 			return fmt.Errorf("holds %q and is no mirror: want an empty or new folder: %w", e.Name(), bundle.ErrUsage)
@@ -138,7 +141,13 @@ func open(dir string, root *os.Root, o Options) (_ *Mirror, err error) {
 	m.state = state.New(root, m.dir, state.Options{Now: m.o.Now, RetryLock: o.RetryLock, Tool: o.Tool, Built: o.Built})
 	s, err := m.state.Settings()
 	if errors.Is(err, fs.ErrNotExist) {
+		if kept, kerr := fs.ReadDir(root.FS(), state.GenerationsDir); kerr == nil && len(kept) > 0 {
+			return nil, fmt.Errorf("mirror %s: %w", dir, &StateError{state.SettingsFile, "gone, and there are generations"})
+		}
 		return nil, fmt.Errorf("mirror %s: no mirror there (no %s): %w", dir, state.SettingsFile, bundle.ErrIncomplete)
+	}
+	if damaged(err) {
+		err = &StateError{state.SettingsFile, err.Error()}
 	}
 	if err != nil {
 		return nil, err

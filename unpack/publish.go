@@ -2,6 +2,7 @@ package unpack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -82,6 +83,12 @@ func (w *writer) publish(ctx context.Context, p proposal) (*tree.Generation, err
 	if err != nil {
 		return nil, err
 	}
+	if err := w.state.Probe(); err != nil {
+		return nil, err
+	}
+	if g.Journal, err = w.state.HeadAfter(g.Number, p.then.Journal); err != nil {
+		return nil, err
+	}
 	if err := w.trees.Build(ctx, g, current, policy, seniority(w.state.State)); err != nil {
 		return nil, fmt.Errorf("generation %d: %w", g.Number, err)
 	}
@@ -92,8 +99,34 @@ func (w *writer) publish(ctx context.Context, p proposal) (*tree.Generation, err
 	if err != nil {
 		return nil, err
 	}
-	return g, w.complete(in)
+	if err := w.complete(in); err != nil {
+		return w.published(g, err)
+	}
+	return g, nil
 }
+
+// published tells what became of a generation whose publish did not end well.
+func (w *writer) published(g *tree.Generation, err error) (*tree.Generation, error) {
+	now, perr := w.trees.Published()
+	if perr != nil || now == nil || now.Number != g.Number {
+		return nil, fmt.Errorf("generation %d: the next command that changes the mirror publishes it: %w", g.Number, errors.Join(err, perr))
+	}
+	return g, &UnrecordedError{Generation: g.Number, Err: err}
+}
+
+// UnrecordedError: a generation is published, and not everything about it could be put on
+// record. The next command that changes the mirror does that first.
+type UnrecordedError struct {
+	Generation int
+	Err        error
+}
+
+func (e *UnrecordedError) Error() string {
+	return fmt.Sprintf("generation %d is published; what is left to be put on record is done by the next command that changes the mirror: %v", e.Generation, e.Err)
+}
+
+// Unwrap is what was in the way.
+func (e *UnrecordedError) Unwrap() error { return e.Err }
 
 // untilPast waits until a T that had to be later than the one before is no
 // longer ahead, which takes a second at most. Servers follow RFC 9110 section
@@ -129,7 +162,7 @@ func (w *writer) copyRatchets(sets []tree.GenerationSet, next []state.Ratchet) e
 				t = n
 			}
 		}
-		sets[i].Accepted = t.Sequence
+		sets[i].Accepted, sets[i].AcceptedStream, sets[i].Floor = t.Sequence, t.Stream, t.Floor
 	}
 	return nil
 }

@@ -94,6 +94,9 @@ func (a *arrivals) close() error {
 // an error.
 func (m *Mirror) Receive(ctx context.Context, paths []string, o ImportOptions) (res *Result, err error) {
 	if m.o.DryRun {
+		if err := audit(m.state, m.trees); err != nil {
+			return nil, err
+		}
 		arrived, err := m.gather(ctx, paths, o)
 		if err != nil {
 			return nil, err

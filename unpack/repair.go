@@ -166,7 +166,7 @@ func (r *repair) readLists() error {
 			return r.ctx.Err()
 		}
 		r.res.Lists++
-		bad, err := damaged(r.lists, d, desc.Size)
+		bad, err := isDamaged(r.lists, d, desc.Size)
 		if bad {
 			r.badLists.Add(d, desc.Size)
 			r.res.BadLists++
@@ -192,9 +192,9 @@ func eachList(holdings []tree.Holding, each func(v1.Descriptor, bundle.Digest) e
 	return nil
 }
 
-// damaged reads a blob again and reports whether it is gone or not what it should be. An
+// isDamaged reads a blob again and reports whether it is gone or not what it should be. An
 // error is of the context or of the machine as a whole.
-func damaged(s *store.Store, d bundle.Digest, size int64) (bool, error) {
+func isDamaged(s *store.Store, d bundle.Digest, size int64) (bool, error) {
 	ok, err := s.Has(d, size)
 	if err != nil {
 		return false, err
@@ -230,7 +230,7 @@ func (r *repair) readBlobs() error {
 				err := r.makeReadable(f.Digest)
 				bad := false
 				if err == nil {
-					bad, err = damaged(r.blobs, f.Digest, f.Size)
+					bad, err = isDamaged(r.blobs, f.Digest, f.Size)
 				}
 				if err != nil {
 					return err

@@ -4,9 +4,11 @@ package unpack_test
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/test/bundletest"
+	"github.com/gapbundle/gapbundle/unpack"
 )
 
 // P34: whatever call of a repair fails, or is the last, what is served is for each name what
@@ -29,4 +31,26 @@ func TestHealingImportSurvivesFaults(t *testing.T) {
 	made := r.e.Export(t, illRepositories(), bundletest.Options{Full: true})
 	b := &bench{dir: r.dir, at: r.clock.t, each: true}
 	b.torture(t, append([]string{"import"}, made.Dirs...)...)
+}
+
+// The same of state rebuild: whatever call fails, or is the last, what is served stays, and
+// the same command then restores everything.
+func TestRebuildSurvivesFaults(t *testing.T) {
+	r := newIll(t)
+	was := r.ratchet()
+	for _, name := range []string{"sets/site.json", "mirror.json", "trust.json", "receipt.key", "journal.jsonl"} {
+		must(t, os.Remove(filepath.Join(r.dir, "state", name)))
+	}
+	b := &bench{dir: r.dir, at: r.clock.t, restored: func(t *testing.T) {
+		m, err := unpack.Open(r.dir, unpack.Options{})
+		must(t, err)
+		defer m.Close()
+		if err := unpack.Audit(m); err != nil {
+			t.Error(err)
+		}
+		if got := r.ratchet(); !sameJSON(t, got, was) {
+			t.Errorf("restored %+v\nwas %+v", got, was)
+		}
+	}}
+	b.torture(t, "rebuild")
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -136,6 +138,9 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	}
 	if st.Distrusted, err = FindDistrusted(m); err != nil {
 		return nil, err
+	}
+	if err := audit(m.state, m.trees); err != nil {
+		st.Notes = append(slices.Clone(st.Notes), strings.Split(err.Error(), "\n")...)
 	}
 	if st.Pending, err = pendingStatus(ctx, m.state); err != nil {
 		return nil, err

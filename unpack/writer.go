@@ -19,9 +19,21 @@ type writer struct {
 	blobs, lists *store.Store // which can be written to
 }
 
-// write takes the lock, completes what an interrupted run had begun to publish,
-// and runs change.
+// write takes the lock, completes what an interrupted run had begun to publish, compares
+// the state with what the mirror proves, and runs change.
 func (m *Mirror) write(ctx context.Context, change func(w *writer) error) (err error) {
+	return m.writeUnaudited(ctx, func(w *writer) error {
+		if err := w.resume(); err != nil {
+			return err
+		}
+		if err := audit(w.state.State, w.trees.Trees); err != nil {
+			return err
+		}
+		return change(w)
+	})
+}
+
+func (m *Mirror) writeUnaudited(ctx context.Context, change func(w *writer) error) (err error) {
 	state, unlock, err := m.state.Lock(ctx)
 	if err != nil {
 		return err
@@ -42,8 +54,5 @@ func (m *Mirror) write(ctx context.Context, change func(w *writer) error) (err e
 	}
 	defer func() { err = errors.Join(err, sync.Close()) }()
 	w.trees = tree.NewBuilder(tree.New(m.root, m.dir, m.o.Tool, w.blobs, w.lists), sync)
-	if err := w.resume(); err != nil {
-		return err
-	}
 	return change(w)
 }

@@ -120,9 +120,14 @@ type EquivocationError struct {
 	Set       string
 	Sequence  int64
 	Have, Got bundle.Digest // of bundle.json
+	// AtHand says that neither was accepted: both are on the media at hand.
+	AtHand bool
 }
 
 func (e *EquivocationError) Error() string {
+	if e.AtHand {
+		return fmt.Sprintf("set %s: two different bundles have sequence %d, both signed: one is %s, the other %s", e.Set, e.Sequence, e.Have, e.Got)
+	}
 	return fmt.Sprintf("set %s: two different bundles have sequence %d: accepted was %s, this is %s", e.Set, e.Sequence, e.Have, e.Got)
 }
 

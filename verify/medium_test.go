@@ -77,5 +77,5 @@ func TestCopiesOfAMedium(t *testing.T) {
 	refused(t, "each has what the other lacks", open(), nil)
 	b.Root = func(o object) { o["tool"] = "another" }
 	b.Write(t, second)
-	refused(t, "two roots", open(), bundle.ErrCorrupt, "bundle.json")
+	refused(t, "two roots", open(), bundle.ErrUntrusted, "two different bundles have sequence", "both signed")
 }

@@ -183,16 +183,22 @@ func (c *opening) openRoot() error {
 	if !b.reader.HasRoot() {
 		return fmt.Errorf("%s: no %s on the media at hand: %w", b.Name(), bundle.RootName, bundle.ErrIncomplete)
 	}
+	files, unread, err := b.reader.SomeSignatures(c.o.Policy.signatureNames()...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.Name(), err)
+	}
+	for _, name := range unread {
+		b.report.note(fmt.Sprintf("%q: not read, because a bundle has at most %d signature files", name, bundle.MaxSignatures))
+	}
+	b.signatures = files
 	root, err := b.reader.Root()
 	if err != nil {
+		if twice := c.equivocation(files); twice != nil {
+			return twice
+		}
 		return fmt.Errorf("%s: %w", b.Name(), err)
 	}
 	b.root = bundle.DigestOf(root)
-	files, err := b.reader.Signatures()
-	if err != nil {
-		return fmt.Errorf("%s: %w", b.Name(), err)
-	}
-	b.signatures = files
 	found, err := c.verifySignatures(files)
 	if err != nil {
 		return err

@@ -249,6 +249,15 @@ func (p *Policy) distinct() ([]trusted, error) {
 	return out, nil
 }
 
+// signatureNames are the names that signature files of the policy's keys usually have.
+func (p *Policy) signatureNames() []string {
+	var names []string
+	for _, k := range p.Keys {
+		names = append(names, bundle.SignatureName(k.ID))
+	}
+	return names
+}
+
 func (t trusted) forSet(set string) bool {
 	return slices.Contains(t.sets, set) || slices.Contains(t.sets, AnySet)
 }

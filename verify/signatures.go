@@ -45,6 +45,34 @@ func (c *opening) verifySignatures(files []bundle.NamedFile) (*signatures, error
 	return &s, nil
 }
 
+// equivocation is the error of two roots at hand that have one number and were both signed by a
+// key of the policy; nil: there are no such two.
+func (c *opening) equivocation(files []bundle.NamedFile) error {
+	roots, err := c.b.reader.Roots()
+	if err != nil || len(roots) < 2 {
+		return err
+	}
+	keys, err := c.o.Policy.distinct()
+	if err != nil {
+		return err
+	}
+	var signedRoots []bundle.Digest
+	for _, root := range roots {
+		var s signatures
+		for _, f := range files[:min(len(files), bundle.MaxSignatures)] {
+			s.look(f, keys, bundle.DigestOf(root))
+		}
+		if len(s.good) > 0 {
+			signedRoots = append(signedRoots, bundle.DigestOf(root))
+		}
+	}
+	if len(signedRoots) < 2 {
+		return nil
+	}
+	set, sequence, _, _ := bundle.SplitDirName(c.b.Name())
+	return &EquivocationError{Set: set, Sequence: sequence, Have: signedRoots[0], Got: signedRoots[1], AtHand: true}
+}
+
 func (s *signatures) look(f bundle.NamedFile, keys []trusted, root bundle.Digest) {
 	sig, err := bundle.ParseSignature(f.Data)
 	if err != nil {

@@ -85,7 +85,8 @@ type stream struct {
 	v        bundle.Volume
 	sink     Sink
 	progress bundle.Progress
-	current  *longBlob // a blob that goes on in the next frame
+	current  *longBlob     // a blob that goes on in the next frame
+	whole    bundle.Digest // of the file as it was read
 }
 
 // job is a frame on its way. Its buffers are used again.
@@ -163,15 +164,25 @@ func (s *stream) run(ctx context.Context, r io.Reader, jobs, slots int) error {
 		}
 		return nil
 	})
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if s.whole != s.v.Digest {
+		return fmt.Errorf("%s: its frames are right and the whole is not: the volume table says %s, it is %s: %w", s.v.Name, s.v.Digest, s.whole, bundle.ErrMalformed)
+	}
+	return nil
 }
 
 // read fills jobs with frames and what is in them, until the end of the
 // file. A frame that cannot be read takes its place in the order, so that
 // what is wrong before it is told first.
-func (s *stream) read(ctx context.Context, r io.Reader, free <-chan *job, work, order chan<- *job) error {
+func (s *stream) read(ctx context.Context, file io.Reader, free <-chan *job, work, order chan<- *job) error {
 	blobs, stop := iter.Pull2(s.b.catalog.Blobs(s.v))
 	defer stop()
+	// The digest of the whole is in the volume table and in SHA256SUMS, by which people
+	// check: it has to be right as well as those of the frames.
+	whole := bundle.NewHash()
+	r := io.TeeReader(file, whole)
 	next := &tableCursor{next: blobs}
 	if err := next.advance(); err != nil {
 		return err
@@ -206,6 +217,7 @@ func (s *stream) read(ctx context.Context, r io.Reader, free <-chan *job, work, 
 	} else if err != nil && err != io.EOF {
 		return fmt.Errorf("%s: %w", s.v.Name, err)
 	}
+	s.whole = bundle.SumOf(whole)
 	return nil
 }
 

@@ -26,15 +26,21 @@ const (
 	requestDir = Dir + "/requests" // repair requests, by set; made at the first
 	rootsDir   = Dir + "/bundles"  // signed roots of what was accepted
 
-	policyFile     = Dir + "/trust.json"
-	journalFile    = Dir + "/journal.jsonl"
-	lockFile       = Dir + "/lock"
-	receiptKeyFile = Dir + "/receipt.key"
-	intentFile     = Dir + "/publishing.json"
+	// PolicyFile is whom the mirror trusts, JournalFile what was done to it,
+	// ReceiptKeyFile the key that signs receipts, GivenFile what operators gave to sets.
+	PolicyFile     = Dir + "/trust.json"
+	JournalFile    = Dir + "/journal.jsonl"
+	ReceiptKeyFile = Dir + "/receipt.key"
+	GivenFile      = Dir + "/given.json"
+
+	lockFile   = Dir + "/lock"
+	intentFile = Dir + "/publishing.json"
 
 	privateDirMode = 0o700
 	// FileMode is that of every file of the state.
 	FileMode = 0o600
+	// openAppend finds out whether a file can be written.
+	openAppend = os.O_RDWR | os.O_CREATE
 )
 
 // StateOptions are what the state has to know of the process.

@@ -16,11 +16,9 @@ type Given struct {
 	Time time.Time `json:"time"`
 }
 
-const givenFile = Dir + "/given.json"
-
 // Given returns what operators gave to sets, sorted by path. The more exact path counts.
 func (s *State) Given() (all []Given, err error) {
-	err = ReadJSON(s.root, givenFile, &all)
+	err = ReadJSON(s.root, GivenFile, &all)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -56,7 +54,7 @@ func (w *Writer) Give(path, set string) error {
 	if err := w.Note(Entry{Time: w.Now(), What: "trust", Set: set, Detail: "give " + path}); err != nil {
 		return err
 	}
-	if err := WriteJSON(w.root, givenFile, all); err != nil {
+	if err := WriteJSON(w.root, GivenFile, all); err != nil {
 		return err
 	}
 	owned, err := w.Ratchets()

@@ -81,7 +81,7 @@ func (w *Writer) Complete(in *Intent) error {
 		}
 	}
 	if len(in.Policy) > 0 {
-		if err := durable.WriteFile(w.root, policyFile, in.Policy, FileMode); err != nil {
+		if err := durable.WriteFile(w.root, PolicyFile, in.Policy, FileMode); err != nil {
 			return err
 		}
 	}

@@ -37,7 +37,7 @@ type Entry struct {
 	// that was changed or taken out shows in the next.
 	Previous bundle.Digest `json:"previous"`
 	Time     time.Time     `json:"time"`
-	// What is "import", "rollback", "gc", "forget", "config" or "trust".
+	// What is "import", "rollback", "gc", "forget", "config", "trust", "repair" or "state".
 	What string `json:"what"`
 	// Outcome is what became of an import.
 	Outcome  Outcome       `json:"outcome,omitempty"`
@@ -49,13 +49,16 @@ type Entry struct {
 	Signers    []verify.Signer `json:"signers,omitempty"`
 	Overrides  []string        `json:"overrides,omitempty"`
 	Detail     string          `json:"detail,omitempty"`
+	// Lost is the last line that the journal is known to have had, where its end was cut
+	// and this line says so.
+	Lost bundle.Digest `json:"lost,omitzero"`
 }
 
 // History is the journal from its beginning. A line that does not continue the
 // one before ends it with an error that matches bundle.ErrCorrupt; what is
 // before is returned all the same.
 func (s *State) History() ([]Entry, error) {
-	b, err := s.root.ReadFile(journalFile)
+	b, err := s.root.ReadFile(JournalFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -109,7 +112,7 @@ func journalHead(f *os.File) (head bundle.Digest, end int64, err error) {
 
 // Note appends entries to the journal, durably and all at once.
 func (w *Writer) Note(entries ...Entry) error {
-	f, err := w.root.OpenFile(journalFile, os.O_RDWR|os.O_CREATE, FileMode)
+	f, err := w.root.OpenFile(JournalFile, os.O_RDWR|os.O_CREATE, FileMode)
 	if err != nil {
 		return err
 	}
@@ -150,7 +153,7 @@ func appendEntries(f *os.File, at int64, head bundle.Digest, entries []Entry) er
 
 // head is the digest of the journal's last line, zero when there is none.
 func (w *Writer) head() (bundle.Digest, error) {
-	f, err := w.root.Open(journalFile)
+	f, err := w.root.Open(JournalFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return bundle.Digest{}, nil
 	}

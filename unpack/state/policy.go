@@ -14,7 +14,7 @@ import (
 
 // Policy returns what this mirror trusts; at first nobody.
 func (s *State) Policy() (*verify.Policy, error) {
-	b, err := s.root.ReadFile(policyFile)
+	b, err := s.root.ReadFile(PolicyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &verify.Policy{}, nil
 	}
@@ -42,7 +42,7 @@ func (w *Writer) ChangePolicy(what string, change func(*verify.Policy) error) er
 	if err := w.Note(Entry{Time: w.Now(), What: "trust", Detail: what}); err != nil {
 		return err
 	}
-	return durable.WriteFile(w.root, policyFile, b, FileMode)
+	return durable.WriteFile(w.root, PolicyFile, b, FileMode)
 }
 
 // PolicyWith returns the policy with the OpenPGP keys that came with the

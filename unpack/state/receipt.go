@@ -14,7 +14,9 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-func receiptFile(name string) string { return receiptDir + "/" + name + ".receipt.json" }
+func receiptFile(name string) string { return receiptDir + "/" + name + receiptSuffix }
+
+const receiptSuffix = ".receipt.json"
 
 // Receipt is the signed receipt of the newest bundle that was imported of a
 // set; the error matches bundle.ErrIncomplete where there is none.
@@ -32,10 +34,10 @@ func (s *State) Receipt(set string) ([]byte, error) {
 // receiptKey opens the key that signs receipts, made at the first need. It has
 // no passphrase, because imports run unattended, and can do nothing else.
 func (w *Writer) receiptKey() (*bundle.Signer, error) {
-	b, err := w.root.ReadFile(receiptKeyFile)
+	b, err := w.root.ReadFile(ReceiptKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		if b, _, err = bundle.GenerateKey(); err == nil {
-			err = durable.WriteFile(w.root, receiptKeyFile, b, FileMode)
+			err = durable.WriteFile(w.root, ReceiptKeyFile, b, FileMode)
 		}
 	}
 	if err != nil {
@@ -56,6 +58,9 @@ func (w *Writer) SignReceipt(b *verify.Bundle, more ...bundle.CheckCount) ([]byt
 		Set: m.Set, Stream: m.Stream, Sequence: m.Sequence, Root: b.Root(), State: m.State,
 		Destination: m.Destination, Overrides: b.Overrides(), Imported: w.Now(), Tool: w.o.Tool,
 		Formats: []int{bundle.Format}, Features: bundle.Features(), Volumes: int64(len(b.Volumes())),
+	}
+	if r.Journal, err = w.head(); err != nil {
+		return nil, err
 	}
 	for _, signer := range b.Signers() {
 		r.Signers = append(r.Signers, signer.ID)
@@ -120,7 +125,7 @@ func (w *Writer) SweepRequests(keep func(set string) bool) error {
 // ReceiptKeyID identifies the key that signs receipts here, zero before the
 // first receipt.
 func (s *State) ReceiptKeyID() (bundle.Digest, error) {
-	b, err := s.root.ReadFile(receiptKeyFile)
+	b, err := s.root.ReadFile(ReceiptKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return bundle.Digest{}, nil
 	}

@@ -83,17 +83,22 @@ func (s *State) Ratchet(set string) (Ratchet, error) {
 	r := Ratchet{Set: set}
 	err := ReadJSON(s.root, ratchetFile(set), &r)
 	if errors.Is(err, fs.ErrNotExist) {
-		settings, err := s.Settings()
-		if err != nil {
-			return Ratchet{}, err
-		}
-		r.Floor = s.o.Built.UTC()
-		if !settings.Floor.IsZero() {
-			r.Floor = settings.Floor
-		}
-		return r, nil
+		return s.NewRatchet(set)
 	}
 	return r, err
+}
+
+// NewRatchet is the ratchet of a set before its first bundle.
+func (s *State) NewRatchet(set string) (Ratchet, error) {
+	settings, err := s.Settings()
+	if err != nil {
+		return Ratchet{}, err
+	}
+	r := Ratchet{Set: set, Floor: s.o.Built.UTC()}
+	if !settings.Floor.IsZero() {
+		r.Floor = settings.Floor
+	}
+	return r, nil
 }
 
 // Ratchets returns those of all sets, by name.

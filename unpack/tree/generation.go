@@ -44,6 +44,9 @@ type Generation struct {
 	// than the generation before.
 	Unanswered    []site.Unanswered `json:"unanswered,omitempty"`
 	PublicChanged bool              `json:"publicChanged,omitempty"`
+	// Journal is the digest of the last line of the journal that is written with it. Zero:
+	// it was made by a program that did not say.
+	Journal bundle.Digest `json:"journal,omitzero"`
 	// Notes are what the operator has to know about how it was made.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -63,7 +66,12 @@ type GenerationSet struct {
 	Signers   []verify.Signer `json:"signers,omitempty"`
 	Overrides []string        `json:"overrides,omitempty"`
 	// Accepted is a copy of the set's ratchet at that time.
-	Accepted     int64                  `json:"accepted"`
+	Accepted int64 `json:"accepted"`
+	// AcceptedStream is the stream that the ratchet was bound to, Floor its clock floor.
+	// Empty: made by a program that did not say.
+	AcceptedStream string    `json:"acceptedStream,omitempty"`
+	Floor          time.Time `json:"floor,omitzero"`
+
 	Repositories []GenerationRepository `json:"repositories"`
 	// Reach is how it was judged at its import; nil: not recorded.
 	Reach *Reach `json:"reach,omitempty"`

@@ -201,6 +201,8 @@ func refusalHint(err error, mirror string) string {
 	var base *verify.MissingBaseError
 	var damage *verify.DamageError
 	var conflict *unpack.ConflictError
+	var lost *unpack.StateError
+	var unrecorded *unpack.UnrecordedError
 	var lacking *unpack.MissingError
 	var damaged *unpack.DamagedError
 	var beyond *reach.Error
@@ -228,6 +230,10 @@ func refusalHint(err error, mirror string) string {
 		return "bring the bundle it builds on, or on the connected side: gapbundle export SPEC " + OtherBase(base.Have)
 	case errors.As(err, &damage):
 		return fmt.Sprintf("copy %s again from the side that made it, with any tool, and repeat the command; nothing else needs to be copied", damage.Volume)
+	case errors.As(err, &unrecorded):
+		return "put right what is named; the same command, or any other that changes the mirror, finishes it"
+	case errors.As(err, &lost):
+		return fmt.Sprintf("nothing was changed; find out what happened to the file, or put it back from a backup that is no older than the newest import; otherwise gapbundle state rebuild %s restores what generations, receipts and accepted bundles prove", mirror)
 	case errors.As(err, &lacking):
 		return missingHint(lacking, mirror)
 	case errors.As(err, &damaged):

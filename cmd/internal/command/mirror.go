@@ -102,6 +102,7 @@ func MirrorCommands(complete, deep Completeness) []*cli.Command {
 			"gapbundle check /srv/mirror --data=5%", mirrorCheck(complete, deep), checkFlags...),
 		one("repair", "MIRROR [PATH...]", "read everything again and put right what is damaged, from any bundle at hand",
 			"gapbundle repair /srv/mirror /media/usb", mirrorRepair, JobsFlag(), DryRunFlag(), RetryLockFlag()),
+		stateCommand(),
 		one("rollback", "MIRROR", "publish an earlier content again",
 			"gapbundle rollback /srv/mirror --set slurm-site --to 6", mirrorRollback,
 			Text("set", "only this set: its `NAME`"), Text("to", "`N` of the generation whose content is wanted; default: the one before"),
@@ -388,7 +389,8 @@ func mirrorCheck(complete, deep Completeness) func(*cli.Context, *Output, *unpac
 			result.Checks, kindErr = append(result.Checks, more...), errors.Join(kindErr, deepErr)
 		}
 		o.Show(result, func(w io.Writer) { writeCheck(w, result) })
-		return errors.Join(err, kindErr, trustErr)
+		_, journalErr := m.History()
+		return errors.Join(err, kindErr, trustErr, journalErr, unpack.Audit(m))
 	}
 }
 

@@ -1,0 +1,48 @@
+package command
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack"
+	"github.com/urfave/cli/v2"
+)
+
+// stateCommand is gapbundle state.
+func stateCommand() *cli.Command {
+	return &cli.Command{
+		Name: "state", Usage: "the mirror's own state: what was accepted, and from whom", HideHelp: true,
+		UsageText: "gapbundle state rebuild /srv/mirror --dry-run",
+		Subcommands: []*cli.Command{
+			Leaf(&cli.Command{
+				Name: "rebuild", Usage: "restore a state that is gone, cut or older than what the mirror proves", ArgsUsage: "MIRROR",
+				Description: `Every command that changes a mirror compares its state with what generations, receipts
+and the signed roots of accepted bundles say, and stops (exit 4) where the state
+knows less. This restores it, never below what they prove, and leaves alone what is
+sound. Whom the mirror trusts cannot be restored: then nobody is trusted.`,
+				UsageText: "gapbundle state rebuild /srv/mirror --dry-run",
+				Flags:     []cli.Flag{DryRunFlag(), RetryLockFlag()},
+			}, stateRebuild),
+		},
+	}
+}
+
+func stateRebuild(c *cli.Context, o *Output) error {
+	o.mirror = c.Args().First()
+	r, err := unpack.RebuildState(c.Context, c.Args().First(), mirrorOptions(c, o, bundle.NoProgress))
+	if r != nil {
+		o.Show(r, func(w io.Writer) {
+			if len(r.Restored) == 0 && err == nil {
+				fmt.Fprintln(w, "nothing is missing")
+			}
+			for _, line := range r.Restored {
+				fmt.Fprintf(w, "%srestored %s\n", WouldBe(c), line)
+			}
+			for _, line := range r.Notes {
+				fmt.Fprintf(w, "note: %s\n", line)
+			}
+		})
+	}
+	return err
+}

@@ -1,0 +1,501 @@
+package unpack
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/unpack/state"
+	"github.com/gapbundle/gapbundle/unpack/tree"
+	"github.com/gapbundle/gapbundle/verify"
+)
+
+// RebuildResult is what RebuildState restored.
+type RebuildResult struct {
+	// Restored says of each file what it was restored from, Notes what could not be.
+	Restored []string `json:"restored"`
+	Notes    []string `json:"notes,omitempty"`
+}
+
+// rebuild is one run of RebuildState.
+type rebuild struct {
+	*writer
+	res         *RebuildResult
+	generations []tree.Generation // in order
+	journal     []state.Entry
+}
+
+// RebuildState restores what of the mirror's own state is gone, cut, or older than its
+// generations, receipts and signed roots of accepted bundles prove, never below that. What
+// is sound stays as it is. Whom the mirror trusts cannot be restored: nobody is trusted
+// then.
+func RebuildState(ctx context.Context, dir string, o Options) (res *RebuildResult, err error) {
+	res = &RebuildResult{Restored: []string{}}
+	if err := restoreSettings(ctx, dir, o, res); err != nil {
+		return res, err
+	}
+	m, err := Open(dir, o)
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	if m.o.DryRun {
+		r := &rebuild{writer: &writer{o: m.o, dir: m.dir, state: &state.Writer{State: m.state}, trees: tree.NewBuilder(m.trees, nil)}, res: res}
+		return res, r.run()
+	}
+	return res, m.writeUnaudited(ctx, func(w *writer) error {
+		if err := w.resume(); damaged(err) {
+			if err := w.state.DropIntent(); err != nil {
+				return err
+			}
+			res.Notes = append(res.Notes, "what an interrupted run had decided to publish cannot be read; import the bundle again")
+		} else if err != nil {
+			return err
+		}
+		r := &rebuild{writer: w, res: res}
+		if err := r.run(); err != nil {
+			return err
+		}
+		return audit(w.state.State, w.trees.Trees)
+	})
+}
+
+// restoreSettings writes settings where there are none, or none that can be read, in a
+// folder that has generations.
+func restoreSettings(ctx context.Context, dir string, o Options, res *RebuildResult) (err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	of := state.New(root, dir, state.Options{Now: o.Now, RetryLock: o.RetryLock})
+	was, err := of.Settings()
+	if err == nil || !errors.Is(err, fs.ErrNotExist) && !damaged(err) {
+		return err
+	}
+	all, err := tree.New(root, dir, o.Tool, nil, nil).Generations()
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(all) == 0 {
+		return fmt.Errorf("mirror %s: no mirror there: nothing was ever published: %w", dir, bundle.ErrIncomplete)
+	}
+	if err != nil {
+		return err
+	}
+	last := all[len(all)-1]
+	res.Restored = append(res.Restored, fmt.Sprintf("%s: base URL of generation %d", state.SettingsFile, last.Number))
+	if o.DryRun {
+		return fmt.Errorf("mirror %s: %s is gone; the rest is known once it is there, without --dry-run: %w", dir, state.SettingsFile, bundle.ErrUntrusted)
+	}
+	w, unlock, err := of.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	was.Format, was.BaseURL, was.Mended = state.Format, last.BaseURL, last.Time
+	return errors.Join(w.SetSettings(was), unlock())
+}
+
+func (r *rebuild) run() (err error) {
+	if r.generations, err = r.trees.Generations(); err != nil {
+		return err
+	}
+	if r.journal, err = r.state.History(); damaged(err) {
+		r.res.Notes = append(r.res.Notes, err.Error())
+	} else if err != nil {
+		return err
+	}
+	for _, step := range []func() error{r.journalEnd, r.baseURL, r.key, r.given, r.sets, r.policy} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restore writes what was restored, and puts it on record before.
+func (r *rebuild) restore(line state.Entry, write func() error) error {
+	r.res.Restored = append(r.res.Restored, line.Detail)
+	if r.o.DryRun {
+		return nil
+	}
+	line.Time, line.What = r.state.Now(), "state"
+	return errors.Join(r.state.Note(line), write())
+}
+
+func nothing() error { return nil }
+
+func (r *rebuild) newest() *tree.Generation {
+	if len(r.generations) == 0 {
+		return nil
+	}
+	return &r.generations[len(r.generations)-1]
+}
+
+// journalEnd says in the journal that its end was cut. What was in it is lost.
+func (r *rebuild) journalEnd() error {
+	g := r.newest()
+	if g == nil {
+		return nil
+	}
+	err := auditJournal(r.state.State, g)
+	var lost *StateError
+	if !errors.As(err, &lost) {
+		return err
+	}
+	return r.restore(state.Entry{Detail: lost.Error() + ": the journal goes on from here", Lost: g.Journal}, nothing)
+}
+
+func (r *rebuild) baseURL() error {
+	g := r.newest()
+	if g == nil || auditSettings(r.state.State, g) == nil {
+		return nil
+	}
+	s, err := r.state.Settings()
+	if err != nil {
+		return err
+	}
+	s.BaseURL = g.BaseURL
+	return r.restore(state.Entry{Detail: fmt.Sprintf("%s: base URL of generation %d", state.SettingsFile, g.Number)}, func() error { return r.state.SetSettings(s) })
+}
+
+func (r *rebuild) key() error {
+	err := auditKey(r.state.State)
+	var lost *StateError
+	if !errors.As(err, &lost) {
+		return err
+	}
+	return r.restore(state.Entry{Detail: state.ReceiptKeyFile + ": a new key, which the exporting side has to be told: receipts were signed with another"}, r.state.NewReceiptKey)
+}
+
+// given restores what operators gave to sets from the journal.
+func (r *rebuild) given() error {
+	if r.newest() == nil || auditGiven(r.state.State, r.newest()) == nil {
+		return nil
+	}
+	var all []state.Given
+	for _, e := range r.journal {
+		if path, ok := strings.CutPrefix(e.Detail, "give "); ok && e.What == "trust" {
+			all = slices.DeleteFunc(all, func(g state.Given) bool { return state.Below(path, g.Path) })
+			all = append(all, state.Given{Path: path, Set: e.Set, Time: e.Time})
+		}
+	}
+	slices.SortFunc(all, func(a, b state.Given) int { return strings.Compare(a.Path, b.Path) })
+	return r.restore(state.Entry{Detail: fmt.Sprintf("%s: %d paths, from the journal", state.GivenFile, len(all))}, func() error { return r.state.SetGiven(all) })
+}
+
+// policy: nobody is trusted, and as many approvers are asked for as all sets have.
+func (r *rebuild) policy() error {
+	err := auditPolicy(r.state.State, r.generations)
+	var lost *StateError
+	if !errors.As(err, &lost) {
+		return err
+	}
+	approvers := -1
+	for _, s := range r.newest().Sets {
+		n := 0
+		for _, k := range s.Signers {
+			if k.Role == verify.RoleApprover {
+				n++
+			}
+		}
+		if approvers < 0 || n < approvers {
+			approvers = n
+		}
+	}
+	p := &verify.Policy{}
+	if approvers > 0 {
+		if err := p.SetRequire(verify.RoleApprover, approvers); err != nil {
+			return err
+		}
+	}
+	r.res.Notes = append(r.res.Notes, "nobody is trusted now: add the keys again with gapbundle trust add, and what was asked for with gapbundle trust require")
+	return r.restore(state.Entry{Detail: fmt.Sprintf("%s: empty; %d approvers asked for", state.PolicyFile, max(0, approvers))}, func() error { return r.state.SetPolicy(p) })
+}
+
+// sets restores what was accepted of each set.
+func (r *rebuild) sets() error {
+	bySet, bound := proofs(r.generations)
+	receipts, err := r.state.KeptReceipts()
+	if err != nil {
+		return err
+	}
+	roots, err := r.state.KeptRoots()
+	if err != nil {
+		return err
+	}
+	for _, k := range append(receipts, roots...) {
+		bySet[k.Set] = append(bySet[k.Set], proof{"", k.Sequence, k.File})
+	}
+	names := make([]string, 0, len(bySet))
+	for set := range bySet {
+		names = append(names, set)
+	}
+	slices.Sort(names)
+	for _, set := range names {
+		err := auditSet(r.state.State, set, bySet[set], bound[set])
+		var lost *StateError
+		if err == nil {
+			continue
+		}
+		if !errors.As(err, &lost) {
+			return err
+		}
+		next, from, err := r.proven(set, bound[set], receipts, roots)
+		if err != nil {
+			return err
+		}
+		if next.Stream == "" {
+			r.res.Notes = append(r.res.Notes, fmt.Sprintf("%s: nothing that can be read proves of which stream it was", state.RatchetFile(set)))
+			continue
+		}
+		detail := fmt.Sprintf("%s: bundle %d of stream %s and %d before, from %s", state.RatchetFile(set), next.Sequence, next.Stream, max(0, len(next.Roots)-1), from)
+		if err := r.restore(state.Entry{Set: set, Detail: detail}, func() error { return r.state.SetRatchet(next) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accepted is one bundle that was accepted, as far as it is known.
+type accepted struct {
+	root     bundle.Digest
+	manifest *bundle.Manifest // nil: not kept
+	content  *state.Content
+}
+
+// proven is the ratchet that everything which is kept proves.
+func (r *rebuild) proven(set, bound string, receipts, roots []state.Kept) (state.Ratchet, string, error) {
+	old, err := r.state.KnownRatchet(set)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !damaged(err) {
+		return old, "", err
+	}
+	if err != nil {
+		if old, err = r.state.NewRatchet(set); err != nil {
+			return old, "", err
+		}
+	}
+	p := &proving{set: set, stream: bound, all: map[int64]*accepted{}}
+	for _, k := range receipts {
+		if k.Set == set {
+			if err := p.receipt(r.state.State, k); err != nil {
+				return old, "", err
+			}
+		}
+	}
+	for _, k := range roots {
+		if k.Set == set {
+			if err := p.root(r.state.State, k); err != nil {
+				return old, "", err
+			}
+		}
+	}
+	p.generationsOf(r.generations)
+	p.fromJournal(r.journal)
+	next := p.ratchet(old)
+	next.Mounts = r.mounts(set, next)
+	return next, strings.Join(p.from, ", "), nil
+}
+
+// mounts are what the set publishes or has published and no other set owns.
+func (r *rebuild) mounts(set string, next state.Ratchet) []string {
+	all := slices.Clone(next.Mounts)
+	add := func(mount string) {
+		if !bundle.IsSharedMount(mount) && !slices.Contains(all, mount) {
+			all = append(all, mount)
+		}
+	}
+	for _, g := range r.generations {
+		if s := g.Set(set); s != nil {
+			for _, repo := range s.Repositories {
+				add(repo.Mount)
+			}
+		}
+	}
+	if next.Newest != nil {
+		for _, repo := range next.Newest.Repositories {
+			add(repo.Mount)
+		}
+	}
+	given, err := r.state.Given()
+	if err != nil {
+		given = nil
+	}
+	others, err := r.state.Ratchets()
+	if err != nil {
+		others = nil // they are restored too
+	}
+	all = slices.DeleteFunc(all, func(mount string) bool {
+		if to, _ := state.GivenTo(given, mount); to != "" && to != set {
+			return true
+		}
+		return slices.ContainsFunc(others, func(o state.Ratchet) bool { return o.Set != set && slices.Contains(o.Mounts, mount) })
+	})
+	slices.Sort(all)
+	return all
+}
+
+// proving collects what proves that bundles of a set were accepted.
+type proving struct {
+	set, stream string
+	all         map[int64]*accepted
+	least       int64 // the highest number that something proves, whatever is known of it
+	last        int64 // the number of the newest receipt
+	lastTime    int64
+	floors      []state.Ratchet // of generations
+	forgotten   bool
+	from        []string
+}
+
+func (p *proving) source(what string) {
+	if len(p.from) < 8 && !slices.Contains(p.from, what) {
+		p.from = append(p.from, what)
+	}
+}
+
+func (p *proving) add(n int64, root bundle.Digest) *accepted {
+	p.least = max(p.least, n)
+	a := p.all[n]
+	if a == nil {
+		a = &accepted{}
+		p.all[n] = a
+	}
+	if a.root.IsZero() {
+		a.root = root
+	}
+	return a
+}
+
+func (p *proving) receipt(of *state.State, k state.Kept) error {
+	c, err := of.ReceiptIn(k.File)
+	if damaged(err) || errors.Is(err, bundle.ErrUntrusted) || errors.Is(err, bundle.ErrUsage) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if p.stream == "" {
+		p.stream = c.Stream
+	}
+	if c.Stream != p.stream || c.Set != p.set {
+		return nil
+	}
+	p.add(c.Sequence, c.Root)
+	if at := c.Imported.Unix(); at >= p.lastTime {
+		p.last, p.lastTime = c.Sequence, at
+	}
+	p.source(k.File)
+	return nil
+}
+
+func (p *proving) root(of *state.State, k state.Kept) error {
+	m, d, err := of.RootIn(k.File)
+	if damaged(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if p.stream == "" {
+		p.stream = m.Stream
+	}
+	if m.Stream != p.stream || m.Set != p.set {
+		return nil
+	}
+	a := p.add(m.Sequence, d)
+	a.manifest = m
+	a.content = &state.Content{Sequence: m.Sequence, State: m.State, Repositories: m.Repositories}
+	p.source(k.File)
+	return nil
+}
+
+func (p *proving) generationsOf(all []tree.Generation) {
+	for _, g := range slices.Backward(all) {
+		s := g.Set(p.set)
+		if s == nil {
+			continue
+		}
+		if p.stream == "" {
+			p.stream = cmp.Or(s.AcceptedStream, s.Stream)
+		}
+		if cmp.Or(s.AcceptedStream, s.Stream) == p.stream {
+			p.least = max(p.least, s.Accepted)
+			p.floors = append(p.floors, state.Ratchet{Floor: s.Floor})
+		}
+		if s.Stream != p.stream {
+			continue
+		}
+		a := p.add(s.Sequence, s.Root)
+		if a.content == nil {
+			a.content = &state.Content{Sequence: s.Sequence, State: s.State}
+			for _, r := range s.Repositories {
+				a.content.Repositories = append(a.content.Repositories, r.Repository)
+			}
+		}
+		p.source(fmt.Sprintf("generation %d", g.Number))
+	}
+}
+
+// fromJournal adds the roots that the journal has since the set was last adopted or
+// forgotten.
+func (p *proving) fromJournal(all []state.Entry) {
+	for i, e := range slices.Backward(all) {
+		if e.Set != p.set {
+			continue
+		}
+		if e.What == "trust" && strings.HasPrefix(e.Detail, "adopt stream ") {
+			return
+		}
+		if e.What == "forget" && e.Sequence == 0 {
+			p.forgotten = !slices.ContainsFunc(all[i:], func(l state.Entry) bool {
+				return l.Set == p.set && l.What == "import" && l.Outcome == state.Imported
+			})
+			return
+		}
+		if e.What == "import" && (e.Outcome == state.Imported || e.Outcome == state.Superseded) && !e.Root.IsZero() {
+			p.add(e.Sequence, e.Root)
+			p.source("the journal")
+		}
+	}
+}
+
+func (p *proving) ratchet(old state.Ratchet) state.Ratchet {
+	next := old
+	if old.Stream != p.stream {
+		next = state.Ratchet{Set: p.set, Floor: old.Floor}
+	}
+	next.Stream = p.stream
+	next.Sequence = max(next.Sequence, p.least)
+	for n, a := range p.all {
+		if !a.root.IsZero() && !next.Has(a.root) {
+			next.Roots = append(next.Roots, verify.AcceptedRoot{Sequence: n, Root: a.root})
+		}
+	}
+	slices.SortFunc(next.Roots, func(a, b verify.AcceptedRoot) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	if a := p.all[next.Sequence]; a != nil {
+		next.Root, next.Newest = a.root, a.content
+	}
+	next.Acknowledged = next.Newest
+	if a := p.all[p.last]; a != nil && a.content != nil {
+		next.Acknowledged = a.content
+	}
+	for _, f := range p.floors {
+		if f.Floor.After(next.Floor) {
+			next.Floor = f.Floor
+		}
+	}
+	for _, r := range next.Roots {
+		if a := p.all[r.Sequence]; a != nil && a.manifest != nil {
+			next.Floor = verify.NextFloor(next.Floor, a.manifest.Created)
+		}
+	}
+	next.Images, next.ImagesKnown = nil, false // taken from what is published by the next import
+	if p.forgotten {
+		next.Sequence = max(0, next.Sequence-1)
+		next.Root, next.Roots, next.Newest, next.Acknowledged, next.Mounts = bundle.Digest{}, nil, nil, nil, nil
+	}
+	return next
+}
