@@ -48,7 +48,7 @@ func RebuildState(ctx context.Context, dir string, o Options) (res *RebuildResul
 		r := &rebuild{writer: &writer{o: m.o, dir: m.dir, state: &state.Writer{State: m.state}, trees: tree.NewBuilder(m.trees, nil)}, res: res}
 		return res, r.run()
 	}
-	return res, m.writeUnaudited(ctx, func(w *writer) error {
+	return res, writeUnaudited(ctx, m, func(w *writer) error {
 		if err := w.resume(); damaged(err) {
 			if err := w.state.DropIntent(); err != nil {
 				return err

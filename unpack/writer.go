@@ -22,7 +22,7 @@ type writer struct {
 // write takes the lock, completes what an interrupted run had begun to publish, compares
 // the state with what the mirror proves, and runs change.
 func (m *Mirror) write(ctx context.Context, change func(w *writer) error) (err error) {
-	return m.writeUnaudited(ctx, func(w *writer) error {
+	return writeUnaudited(ctx, m, func(w *writer) error {
 		if err := w.resume(); err != nil {
 			return err
 		}
@@ -33,7 +33,7 @@ func (m *Mirror) write(ctx context.Context, change func(w *writer) error) (err e
 	})
 }
 
-func (m *Mirror) writeUnaudited(ctx context.Context, change func(w *writer) error) (err error) {
+func writeUnaudited(ctx context.Context, m *Mirror, change func(w *writer) error) (err error) {
 	state, unlock, err := m.state.Lock(ctx)
 	if err != nil {
 		return err
