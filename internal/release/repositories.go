@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -24,7 +25,7 @@ const keyName = "gapbundle-release.asc"
 // aptRepository makes a flat repository of the deb packages: its suite is "./".
 func (r *release) aptRepository(ctx context.Context, _ []string) error {
 	dir := filepath.Join(r.dir, "apt")
-	if _, err := os.Stat(dir); err != nil {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil // no system of the release has packages
 	}
 	packages, err := outputIn(ctx, dir, nil, "apt-ftparchive", "packages", ".")
@@ -70,7 +71,7 @@ func (r *release) aptRepository(ctx context.Context, _ []string) error {
 // rpmRepository makes the repodata of the rpm packages.
 func (r *release) rpmRepository(ctx context.Context, _ []string) error {
 	dir := filepath.Join(r.dir, "rpm")
-	if _, err := os.Stat(dir); err != nil {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	revision := fmt.Sprint(r.date.Unix())
