@@ -137,7 +137,7 @@ func (s *DigestSet) Mark(d Digest) (first, ok bool) {
 	return first, true
 }
 
-// Marked says that d is in the set and was marked.
+// Marked reports whether d is in the set and was marked.
 func (s *DigestSet) Marked(d Digest) bool {
 	slot := s.find(d)
 	return !d.IsZero() && slot.digest == d && slot.size&marked != 0

@@ -59,7 +59,7 @@ type Manifest struct {
 	// Expires is the time after which importers refuse; nil: never.
 	Expires *time.Time `json:"expires,omitempty"`
 	Format  int        `json:"format"`
-	// Full says that every blob of every list is in the volumes.
+	// Full means that every blob of every list is in the volumes.
 	Full bool `json:"full"`
 	// Keys are the OpenPGP keys this bundle publishes for clients.
 	Keys []PublishedKey `json:"keys,omitempty"`
@@ -200,7 +200,7 @@ type Blob struct {
 	Size int64 `json:"size"`
 }
 
-// Whole says that the blob is not split.
+// Whole reports whether the blob is not split.
 func (b Blob) Whole() bool { return b.At == 0 && b.Length == b.Size }
 
 // File is a line of a file list.
@@ -259,5 +259,5 @@ const (
 	VouchedMade    = "made"     // made by gapbundle from vouched content
 )
 
-// Unpinned says that nothing but the connection vouches for the file.
+// Unpinned reports whether nothing but the connection vouches for the file.
 func (e Evidence) Unpinned() bool { return e.Vouched == VouchedTLS || e.Vouched == VouchedNone }

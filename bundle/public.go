@@ -23,7 +23,7 @@ type Public struct {
 	Path string `json:"path,omitempty"`
 	// Scheme is http or https.
 	Scheme string `json:"scheme"`
-	// Key says that At is relative to keys/ instead: it is a file of keys of the set, at
+	// Key means that At is relative to keys/ instead: it is a file of keys of the set, at
 	// the address that its users know.
 	Key bool `json:"key,omitempty"`
 }

@@ -72,7 +72,7 @@ type NamedFile struct {
 // MaxVolumes volumes, and a medium may hold other things besides bundles.
 const maxDirEntries = 2 * MaxVolumes
 
-// NoBundleError says that nothing that was named holds a bundle. It matches
+// NoBundleError means that nothing that was named holds a bundle. It matches
 // ErrIncomplete.
 type NoBundleError struct{ Paths []string }
 

@@ -26,7 +26,7 @@ type RepairRequest struct {
 	// Blobs and Lists are what is damaged or gone.
 	Blobs   []Digest  `json:"blobs,omitempty"`
 	Created time.Time `json:"created"`
-	// Full says that more is missing than a request can name.
+	// Full means that more is missing than a request can name.
 	Full  bool     `json:"full,omitempty"`
 	Lists []Digest `json:"lists,omitempty"`
 	// Sequence and State are those of the newest receipt: what a delta can build on, apart

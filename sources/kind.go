@@ -19,7 +19,7 @@ type Spec struct {
 	// "<source>/<kind>" for a derived one.
 	Name string
 	Kind string
-	// Public says that it answers for a public address that other sources stand for, too.
+	// Public means that it answers for a public address that other sources stand for, too.
 	Public bool
 	// Dir is the folder of the spec file; paths in the spec are relative to it.
 	Dir string
@@ -51,7 +51,7 @@ type Kind struct {
 	Name string
 	// Doc is one line for people.
 	Doc string
-	// Derives says that plans of this kind may have Also; such kinds are
+	// Derives means that plans of this kind may have Also; such kinds are
 	// planned first.
 	Derives bool
 	// Options makes the empty struct that the kind's part of a spec is decoded
@@ -61,7 +61,7 @@ type Kind struct {
 	// included, because what one of them needs may be in another. It reads
 	// nothing but the specs. Errors match bundle.ErrUsage; all are reported.
 	New func([]Spec) (Source, error)
-	// Check says whether the repositories of this kind in t are complete by
+	// Check reports whether the repositories of this kind in t are complete by
 	// the rules of this kind's clients, and what it looked at. It runs at
 	// export over what was collected and inside over what is published.
 	// Errors match bundle.ErrIncomplete or bundle.ErrCorrupt and are joined.

@@ -96,7 +96,7 @@ func (l *Lock) parse(b []byte) error {
 	return nil
 }
 
-// Updates says that content that differs replaces its pin.
+// Updates reports whether content that differs replaces its pin.
 func (l *Lock) Updates() bool { return l.update }
 
 // lockKey is how the file names a URL: as it is, unless it holds what may be
@@ -109,7 +109,7 @@ func lockKey(url string) string {
 	return url
 }
 
-// Lookup gives the pin of a URL as the file has it.
+// Lookup returns the pin of a URL as the file has it.
 func (l *Lock) Lookup(url string) (Pin, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

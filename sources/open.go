@@ -8,7 +8,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// InMemory gives content that is held already; validator is bundle.Content's,
+// InMemory returns content that is held already; validator is bundle.Content's,
 // "" unknown.
 func InMemory(content []byte, validator string) bundle.Open {
 	return func(context.Context, int64, string) (*bundle.Content, error) {
@@ -16,7 +16,7 @@ func InMemory(content []byte, validator string) bundle.Open {
 	}
 }
 
-// InScratch gives the content of a file that the source put into Env.Scratch.
+// InScratch returns the content of a file that the source put into Env.Scratch.
 func (e *Env) InScratch(name string) bundle.Open {
 	return func(context.Context, int64, string) (*bundle.Content, error) {
 		f, err := e.Scratch.Open(name)

@@ -81,11 +81,11 @@ type Artifact struct {
 	Validator string
 	// Open fetches the content; it may be called again.
 	Open bundle.Open
-	// Checked says that the base has this very line of the list, so that it was
+	// Checked means that the base has this very line of the list, so that it was
 	// looked at when that was made: a check by the same version of the program
 	// gets ErrNotAtHand for its content.
 	Checked bool
-	// Keep says that the exporter keeps the content between exports, with the state
+	// Keep means that the exporter keeps the content between exports, with the state
 	// that it belongs to: Env.Document returns it to a plan that builds on that
 	// state. For what spares work and is small: at most 4 MiB, and 64 MiB a set.
 	Keep bool

@@ -58,7 +58,7 @@ func TestLostState(t *testing.T) {
 	at := func(r *ill, name string) string { return filepath.Join(r.dir, "state", name) }
 	losses := map[string]struct {
 		lose func(r *ill, older string)
-		// trusted says that keys are still trusted after the state is restored.
+		// trusted means that keys are still trusted after the state is restored.
 		trusted bool
 	}{
 		"a set gone":       {func(r *ill, _ string) { must(t, os.Remove(at(r, "sets/site.json"))) }, true},

@@ -58,7 +58,7 @@ func TestFaults(t *testing.T) {
 type bench struct {
 	dir string
 	at  time.Time // the clock of the commands
-	// each says that every name is what it was or what it is to be, by itself.
+	// each means that every name is what it was or what it is to be, by itself.
 	each bool
 	// restored looks at the state after the command; nil: no matter.
 	restored func(t *testing.T)

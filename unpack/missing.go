@@ -18,7 +18,7 @@ type MissingBlob struct {
 	Digest bundle.Digest `json:"digest"`
 	Size   int64         `json:"size"`
 	Set    string        `json:"set"`
-	// List says that it is a list; what it names is then not known.
+	// List means that it is a list; what it names is then not known.
 	List bool `json:"list,omitempty"`
 	// Bundles are the numbers of those bundles of the set of which one has it, as far as
 	// they are on record: from the newest full one before it was named.
@@ -33,7 +33,7 @@ type RequestFile struct {
 	Set  string `json:"set"`
 	Path string `json:"path"`
 	// Asked is how many blobs and lists it names. More than bundle.MaxRequest are missing:
-	// Full says that a full bundle is what helps.
+	// Full means that a full bundle is what helps.
 	Asked int  `json:"asked"`
 	Full  bool `json:"full,omitempty"`
 }

@@ -40,7 +40,7 @@ type arrival struct {
 	// survey is what its lists show, reach what was judged: set by choose.
 	survey *reach.Survey
 	reach  *tree.Reach
-	// differs says that another set has something of it with another media type, and
+	// differs means that another set has something of it with another media type, and
 	// both publish it so already.
 	differs bool
 }

@@ -24,7 +24,7 @@ type Outside struct {
 	Pattern string        `json:"pattern,omitempty"`
 	Host    string        `json:"host,omitempty"`
 	Key     bundle.Digest `json:"key,omitzero"`
-	// Give says that the path can be given to a set ("trust give").
+	// Give means that the path can be given to a set ("trust give").
 	Give bool `json:"give,omitempty"`
 }
 

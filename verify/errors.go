@@ -120,7 +120,7 @@ type EquivocationError struct {
 	Set       string
 	Sequence  int64
 	Have, Got bundle.Digest // of bundle.json
-	// AtHand says that neither was accepted: both are on the media at hand.
+	// AtHand means that neither was accepted: both are on the media at hand.
 	AtHand bool
 }
 

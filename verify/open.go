@@ -51,7 +51,7 @@ type Signer struct {
 // Volume is a volume of a bundle and what is at hand of it.
 type Volume struct {
 	bundle.Volume
-	// Present says that a file of that name and size is at hand; its bytes
+	// Present means that a file of that name and size is at hand; its bytes
 	// are checked by Stream alone.
 	Present bool
 	// Found is the size of the file at hand, -1 when there is none. A file
@@ -226,7 +226,7 @@ func (b *Bundle) Manifest() *bundle.Manifest { return b.manifest }
 // Root is the digest of bundle.json, the identity of the bundle.
 func (b *Bundle) Root() bundle.Digest { return b.root }
 
-// Known says that the receiver accepted this very bundle before: importing it
+// Known reports whether the receiver accepted this very bundle before: importing it
 // again changes nothing. Unless Options.CheckKnown was set nothing after its
 // signatures was checked, and it has no lists and volumes to give.
 func (b *Bundle) Known() bool { return b.known }

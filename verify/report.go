@@ -29,7 +29,7 @@ type Report struct {
 	Expires     *time.Time    `json:"expires,omitempty"`
 	// Judged is the time by which expiry was judged.
 	Judged time.Time `json:"judged,omitzero"`
-	// Known says that the receiver accepted this bundle before.
+	// Known means that the receiver accepted this bundle before.
 	Known   bool     `json:"known,omitempty"`
 	Signers []Signer `json:"signers"`
 	// ExporterOverrides are checks that were switched off when it was made.
@@ -76,7 +76,7 @@ func (r *Report) note(what string) {
 	}
 }
 
-// volumeBytes says that nobody has looked into n volumes; Check takes it back.
+// volumeBytes means that nobody has looked into n volumes; Check takes it back.
 func volumeBytes(n int) string { return fmt.Sprintf("the bytes of %d volumes", n) }
 
 // checkedVolumes notes that Check has looked into the volumes.

@@ -25,11 +25,11 @@ type Sink interface {
 // time. Every BlobWriter is ended by Commit or Abort, once.
 type BlobWriter interface {
 	io.Writer
-	// Commit says that everything was written and, of a whole blob, that its
+	// Commit means that everything was written and, of a whole blob, that its
 	// digest is right. The bytes of a segment are authenticated as those of
 	// the volume; whoever joins segments checks the digest of the blob.
 	Commit() error
-	// Abort says that it is not going to be committed.
+	// Abort means that it is not going to be committed.
 	Abort()
 }
 
@@ -110,7 +110,7 @@ type piece struct {
 	first, last bool
 }
 
-// alone says that nothing but this frame is needed to check the blob.
+// alone reports whether nothing but this frame is needed to check the blob.
 func (p *piece) alone() bool { return p.first && p.last && p.blob.Whole() }
 
 // slots is how many frames may be in memory at once: the jobs and two that are

@@ -54,7 +54,7 @@ type Change struct {
 	// Stays are versions that both states have, at most maxStays: the newest ones of
 	// the state before if they stay, else any.
 	Stays []string `json:"stays,omitempty"`
-	// Older says that the newest version after is older than the newest one before, by
+	// Older means that the newest version after is older than the newest one before, by
 	// the rules of its clients. Only an exporter knows those.
 	Older bool `json:"older,omitempty"`
 }

@@ -55,7 +55,7 @@ func (t *tape) open(r Run) (*blobPart, error) {
 	return c.part, t.rewind(c.good)
 }
 
-// errRecordEnds says that record and media part here: not an error to anybody.
+// errRecordEnds means that record and media part here: not an error to anybody.
 var errRecordEnds = errors.New("what is on the media ends here")
 
 // checker compares a record with the media.

@@ -73,7 +73,7 @@ func (j *job) clone(t testing.TB) *job {
 	return &c
 }
 
-// written gives a mixed job with all its runs written and not finished, synced
+// written returns a mixed job with all its runs written and not finished, synced
 // as often as possible, and what finishing gives.
 func written(t testing.TB) (j *job, finished string) {
 	t.Helper()

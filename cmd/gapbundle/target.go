@@ -18,7 +18,7 @@ type target struct {
 	Device     string `json:"device,omitempty"`
 	// Free is in bytes; -1: not known here.
 	Free int64 `json:"free"`
-	// SameAsRoot says that it is on the device of /: a stick that was
+	// SameAsRoot means that it is on the device of /: a stick that was
 	// forgotten to be mounted looks like this.
 	SameAsRoot bool `json:"sameAsRoot,omitempty"`
 }

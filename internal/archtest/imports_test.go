@@ -123,7 +123,7 @@ func TestHeavy(t *testing.T) {
 	}
 }
 
-// hasCode says that pkg is more than tests.
+// hasCode reports whether pkg is more than tests.
 func (m *module) hasCode(pkg string) bool {
 	return slices.ContainsFunc(m.files, func(f *file) bool { return f.pkg == pkg && !f.test })
 }

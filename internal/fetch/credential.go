@@ -124,13 +124,13 @@ func checkSecret(s string) error {
 	return nil
 }
 
-// sendsTo says that the host's credential may be sent to o, which its settings
+// sendsTo reports whether the host's credential may be sent to o, which its settings
 // were found for: by https, or in the clear where the port was named and
 // nothing else speaks of https. An upstream's index that names the same host
 // by http must not be able to draw the credential out into the open.
 func (h *host) sendsTo(o origin) bool { return h.credential != nil && h.mayKnow(o) }
 
-// mayKnow says that what the settings hold in secret may be sent to o.
+// mayKnow reports whether what the settings hold in secret may be sent to o.
 func (h *host) mayKnow(o origin) bool {
 	if h.port == "" {
 		return o.scheme == "https" && o.port == "443"

@@ -77,7 +77,7 @@ func (e *RedirectError) Error() string {
 // Unwrap is ErrRefused.
 func (e *RedirectError) Unwrap() error { return ErrRefused }
 
-// ChangedError says that a URL's content became another one while it was read:
+// ChangedError means that a URL's content became another one while it was read:
 // what was read so far belongs to a version that is gone. It matches
 // ErrUpstream; who reads it once more from its first byte gets the new one.
 type ChangedError struct {
@@ -145,14 +145,14 @@ func isCertificate(err error) bool {
 		errors.As(err, new(x509.CertificateInvalidError))
 }
 
-// isAlert says that the other side ended the TLS handshake with a reason: it
+// isAlert reports whether the other side ended the TLS handshake with a reason: it
 // wants a client certificate, or another version.
 func isAlert(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "remote error"
 }
 
-// noHost says that the name service is sure that there is no such host.
+// noHost reports whether the name service is sure that there is no such host.
 func noHost(err error) bool {
 	var dns *net.DNSError
 	return errors.As(err, &dns) && dns.IsNotFound

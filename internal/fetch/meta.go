@@ -37,7 +37,7 @@ func (m Meta) Validator() string {
 	return ""
 }
 
-// isValidator says that s has a form that Validator gives. Callers keep
+// isValidator reports whether s has a form that Validator gives. Callers keep
 // validators in files, and those of other kinds of origin next to them.
 func isValidator(s string) bool {
 	if strings.HasPrefix(s, `"`) {
@@ -67,7 +67,7 @@ func ifRange(validator string) string {
 	return date
 }
 
-// denies says that m is the description of another version than validator
+// denies reports whether m is the description of another version than validator
 // names. A partial answer need not repeat what it was asked by (RFC 9110
 // section 15.3.7), so silence denies nothing.
 func (m Meta) denies(validator string) bool {

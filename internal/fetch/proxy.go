@@ -88,7 +88,7 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// goesAround says whether an entry of NO_PROXY covers o: "*", an address, a
+// goesAround reports whether an entry of NO_PROXY covers o: "*", an address, a
 // network, a domain with all below it, or only what is below it if it begins
 // with a dot; each but the network with a port if it ends with one.
 func goesAround(entries []string, o origin) bool {

@@ -53,7 +53,7 @@ func (c *Client) MayFollow(from, to string) error {
 	return refuse(end.String(), "a host that redirect-to of "+start.String()+" does not name")
 }
 
-// upgrade says that to is the same host by https, both on the usual ports.
+// upgrade reports whether to is the same host by https, both on the usual ports.
 func upgrade(from, to origin) bool {
 	return from == origin{"http", to.host, "80"} && to == origin{"https", from.host, "443"}
 }
@@ -105,7 +105,7 @@ func ownStore(from, to origin) bool {
 	return usual && (stores[to.host] || below(stores, to.host))
 }
 
-// strayed says that req is the follow-up of a redirect that has left the
+// strayed reports whether req is the follow-up of a redirect that has left the
 // origin which was asked first, even if it leads back there: what belongs to
 // that origin must not be sent any more.
 func strayed(req *http.Request) bool {

@@ -157,7 +157,7 @@ func tokenServices() map[string]string {
 	}
 }
 
-// mayAsk says whether the token service at realm may be asked with the login.
+// mayAsk reports whether the token service at realm may be asked with the login.
 func (r *registries) mayAsk(o origin, realm *url.URL, login secret) error {
 	refuse := func(why string) error {
 		return &RedirectError{URL: o.String(), To: originOf(realm).String(), Why: why, TokenService: true}

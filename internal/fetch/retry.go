@@ -57,7 +57,7 @@ func (a *attempts) again(ctx context.Context, err error) error {
 	return nil
 }
 
-// transient says whether another attempt may cure err, and how long the server
+// transient reports whether another attempt may cure err, and how long the server
 // wants to be left alone before.
 func transient(err error) (after time.Duration, ok bool) {
 	if errors.As(err, new(*endlessError)) {

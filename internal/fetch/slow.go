@@ -98,7 +98,7 @@ func (e *slowError) Error() string {
 	return fmt.Sprintf("too slow: %d bytes in %v of waiting, want at least %d a second", e.got, e.over.Round(time.Second), e.rate)
 }
 
-// endlessError says that all requests together bring too little. No attempt cures that. It
+// endlessError means that all requests together bring too little. No attempt cures that. It
 // matches ErrUpstream.
 type endlessError struct{ slowError }
 

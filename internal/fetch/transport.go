@@ -94,7 +94,7 @@ func isBlob(name string) bool {
 	return strings.HasPrefix(name, "/v2/") && strings.Contains(name, "/blobs/sha256:")
 }
 
-// ownCoding says that the bytes of an answer are those of the file: it has no
+// ownCoding reports whether the bytes of an answer are those of the file: it has no
 // content coding, or one that only repeats what the file's name says, which is
 // how some servers label files that are stored compressed.
 func ownCoding(coding, name string) bool {

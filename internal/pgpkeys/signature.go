@@ -36,7 +36,7 @@ func Dearmor(sig []byte) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// Signers gives the keys whose signatures over content hold at the time at: one is
+// Signers returns the keys whose signatures over content hold at the time at: one is
 // enough, as archives sign with the key before and the one after a change.
 // Expired and revoked keys count for nothing.
 func Signers(content, signatures []byte, keys openpgp.EntityList, at time.Time) (openpgp.EntityList, error) {

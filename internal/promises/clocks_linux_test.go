@@ -105,7 +105,7 @@ func TestNamesAndSizesOfMedia(t *testing.T) {
 	}
 }
 
-// reserved says that Windows keeps the name for a device.
+// reserved reports whether Windows keeps the name for a device.
 func reserved(name string) bool {
 	stem, _, _ := strings.Cut(strings.ToUpper(name), ".")
 	switch stem {

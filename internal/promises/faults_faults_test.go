@@ -242,7 +242,7 @@ func stoppedChild(parent int) int {
 	return 0
 }
 
-// groupStopped says that all threads of a process stand still.
+// groupStopped reports whether all threads of a process stand still.
 func groupStopped(pid int) bool {
 	names, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 	if err != nil {

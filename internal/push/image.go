@@ -314,7 +314,7 @@ func (p *pushing) descriptor(d bundle.Digest, size int) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: p.img.manifests[d].mediaType, Digest: digest.Digest(d.String()), Size: int64(size)}
 }
 
-// listed says whether the registry names a manifest among those that refer to
+// listed reports whether the registry names a manifest among those that refer to
 // its subject.
 func (p *pushing) listed(ctx context.Context, subject digest.Digest, d bundle.Digest) (bool, error) {
 	found, err := p.to.Referrers(ctx, subject, "")

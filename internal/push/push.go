@@ -72,7 +72,7 @@ type ImageReport struct {
 	Complete  bool     `json:"complete"`
 }
 
-// ClashError says that images of two registries would get one name. It matches
+// ClashError means that images of two registries would get one name. It matches
 // bundle.ErrUsage.
 type ClashError struct {
 	Name   string
@@ -86,7 +86,7 @@ func (e *ClashError) Error() string {
 // Unwrap is bundle.ErrUsage.
 func (e *ClashError) Unwrap() error { return bundle.ErrUsage }
 
-// SparseError says that a registry did not take an index because platforms
+// SparseError means that a registry did not take an index because platforms
 // that it names were left out of the mirror on purpose. It matches
 // bundle.ErrIncomplete.
 type SparseError struct {
@@ -197,7 +197,7 @@ func (r *run) all(ctx context.Context, images []*image) (*Report, error) {
 	return report, errors.Join(errs...)
 }
 
-// hopeless says that what stopped one image will stop all others.
+// hopeless reports whether what stopped one image will stop all others.
 func hopeless(err error) bool {
 	var at *RegistryError
 	var status *fetch.StatusError
@@ -211,7 +211,7 @@ func hopeless(err error) bool {
 	return !errors.As(err, &answer) // no answer at all, or not one of a registry
 }
 
-// wants says whether a name of the mirror is asked for.
+// wants reports whether a name of the mirror is asked for.
 func (o Options) wants(name string) bool {
 	if len(o.Images) == 0 {
 		return true

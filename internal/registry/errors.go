@@ -37,7 +37,7 @@ func (e *AnswerError) Error() string {
 // Unwrap is fetch.ErrUpstream.
 func (e *AnswerError) Unwrap() error { return fetch.ErrUpstream }
 
-// NotFound says that err, of this package, is a 404: no such repository,
+// NotFound reports whether err, of this package, is a 404: no such repository,
 // manifest or blob, or none that whoever asks may see.
 func NotFound(err error) bool {
 	var answer *AnswerError

@@ -113,7 +113,7 @@ func (r *Repository) PushManifest(ctx context.Context, d ocispec.Descriptor, con
 	return p.fault(ctx, p.repo.Manifests().PushReference(ctx, d, bytes.NewReader(content), reference))
 }
 
-// MismatchError says that what was to be sent is not what it is called. It is
+// MismatchError means that what was to be sent is not what it is called. It is
 // about our own bytes, and matches no class of fetch.
 type MismatchError struct {
 	What       string

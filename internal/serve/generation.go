@@ -37,7 +37,7 @@ type mirror struct {
 	open map[string]*generation // by the link that led there: current, previous
 }
 
-// acquire gives the generation that link points to now; the caller releases
+// acquire returns the generation that link points to now; the caller releases
 // it. It is opened once for as long as the link stays. Absent: fs.ErrNotExist.
 func (m *mirror) acquire(link string) (*generation, error) {
 	m.mu.Lock()
@@ -106,7 +106,7 @@ func (g *generation) close() {
 	}
 }
 
-// isNumbered says that name is parent and digits: the only places in a
+// isNumbered reports whether name is parent and digits: the only places in a
 // mirror that a link is followed to.
 func isNumbered(name, parent string) bool {
 	n, ok := strings.CutPrefix(name, parent)
@@ -154,7 +154,7 @@ func (g *generation) openFile(m *mirror, p string) (*os.File, error) {
 	return tree.Open(rest)
 }
 
-// mounted gives the open tree that holds p, and p's place in it; nil if none
+// mounted returns the open tree that holds p, and p's place in it; nil if none
 // of those opened so far does.
 func (g *generation) mounted(p string) (*os.Root, string) {
 	g.mu.RLock()

@@ -184,7 +184,7 @@ func (h *Handler) find(g *generation, p string) (*found, error) {
 	}}, nil
 }
 
-// fallsBack says that p is content, which the generation before may still
+// fallsBack reports whether p is content, which the generation before may still
 // have, and not what describes the generation that is current.
 func fallsBack(p string) bool {
 	return p != "/index.html" && !strings.HasPrefix(p, "/"+site.Dir+"/")

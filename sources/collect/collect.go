@@ -21,7 +21,7 @@ type Options struct {
 	// Writer is asked once, when the first blob has to be carried: an export
 	// that finds nothing new takes no number and touches no medium.
 	Writer func() (*media.Writer, error)
-	// Have gives the size of a blob that the base of a delta has; nil: there
+	// Have returns the size of a blob that the base of a delta has; nil: there
 	// is no base.
 	Have func(d bundle.Digest) (size int64, ok bool)
 	// Scratch receives the lists.
@@ -157,7 +157,7 @@ func (t *triage) size(d bundle.Digest) (int64, bool) {
 // SurveyOptions are what a survey has to know.
 type SurveyOptions struct {
 	VolumeSize int64 // bytes; 0: bundle.DefaultVolumeSize
-	// Have gives the size of a blob that the base of a delta has; nil: no base.
+	// Have returns the size of a blob that the base of a delta has; nil: no base.
 	Have func(d bundle.Digest) (size int64, ok bool)
 	// Room is what the file systems of the targets have together, in bytes: nothing
 	// larger can be carried. 0: not known, or more targets may come.

@@ -39,7 +39,7 @@ type namer struct {
 	bytes   int
 	runs    []string // files in scratch, each sorted
 	made    int      // how many files there were
-	// planned says that files are not collected: what is not known of them is left out.
+	// planned means that files are not collected: what is not known of them is left out.
 	planned bool
 	// most is how much is sorted in memory; 0: entryChunk.
 	most int

@@ -37,7 +37,7 @@ type lists struct {
 	evidence  *bundle.ListWriter[bundle.Evidence]
 	seen      SeenSink
 	names     *namer
-	// made says that the files are made here, so there is nothing seen upstream.
+	// made means that the files are made here, so there is nothing seen upstream.
 	made bool
 }
 
@@ -149,7 +149,7 @@ func (l *lists) write(f bundle.File, e bundle.Evidence, validator string, entrie
 	return l.seen.Write(sources.Recorded{File: f, Origin: e.Origin, Validator: validator, Vouched: e.Vouched, Reason: e.Reason, Entries: entries})
 }
 
-// use gives the lists of repository i, opened.
+// use returns the lists of repository i, opened.
 func (ls *listing) use(i int) (*lists, error) {
 	l := ls.lists[i]
 	if l.files != nil {

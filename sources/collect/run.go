@@ -119,7 +119,7 @@ type crew struct {
 	last int
 }
 
-// drop says that content which turned out to be d need not be carried.
+// drop reports whether content which turned out to be d need not be carried.
 func (c *crew) drop(d bundle.Digest) bool {
 	_, ok := c.have(d)
 	return ok
@@ -199,7 +199,7 @@ func (c *crew) open(ctx context.Context, run media.Run) (*media.RunWriter, error
 	return w.Run(ctx, run)
 }
 
-// refusal says that err is about one artifact and not about the export.
+// refusal reports whether err is about one artifact and not about the export.
 func refusal(err error) bool {
 	return errors.Is(err, fetch.ErrUpstream) || errors.Is(err, fetch.ErrRefused) || errors.Is(err, bundle.ErrCorrupt)
 }
@@ -207,7 +207,7 @@ func refusal(err error) bool {
 // loading is an outcome whose content may be in memory already.
 type loading struct {
 	*outcome
-	// recorded says that an interrupted export has it on its medium.
+	// recorded means that an interrupted export has it on its medium.
 	recorded *media.Written
 	// loaded is closed when content and failed are final; nil: not loaded ahead.
 	loaded  chan struct{}
@@ -360,7 +360,7 @@ type movedError struct{ err error }
 func (e *movedError) Error() string { return e.err.Error() }
 func (e *movedError) Unwrap() error { return e.err }
 
-// Moved says that Collect was refused something that is gone, or not what
+// Moved reports whether Collect was refused something that is gone, or not what
 // upstream's metadata said: upstream may have changed in between, and a plan
 // from newer metadata may be free of it.
 func Moved(err error) bool {

@@ -38,17 +38,17 @@ type PlanReport struct {
 	Gone   []Gone   `json:"gone,omitempty"`
 	// Destination is the one that the export is for; empty: it has no name.
 	Destination string `json:"destination,omitempty"`
-	// Unknown says that the destination was never exported to, while others
+	// Unknown means that the destination was never exported to, while others
 	// were, by name: perhaps a slip of the pen, and a full bundle because of it.
 	Unknown []string `json:"otherDestinations,omitempty"`
-	// Resumes says that an interrupted export waits to be finished.
+	// Resumes means that an interrupted export waits to be finished.
 	Resumes int64 `json:"resumes,omitempty"`
 	// Requires are the features that an importer has to know.
 	Requires []string `json:"requires,omitempty"`
 	// Names are what is added, changed and removed by name, compared with the base; of
 	// a full bundle, with what a delta would build on.
 	Names []*contents.Summary `json:"names,omitempty"`
-	// Outdated says that the destination's importer has to be updated before
+	// Outdated means that the destination's importer has to be updated before
 	// the trip; nil: nothing says so.
 	Outdated *Outdated `json:"outdated,omitempty"`
 }
@@ -69,7 +69,7 @@ type PlanSource struct {
 	Kind  string `json:"kind"`
 	Mode  string `json:"mode,omitempty"`
 	Mount string `json:"mount"`
-	// Held says that the base's lists are kept as they are.
+	// Held means that the base's lists are kept as they are.
 	Held bool `json:"held,omitempty"`
 	collect.Tally
 	// Expires is when upstream's own signatures lapse.
@@ -146,7 +146,7 @@ func (s *session) report() (*PlanReport, error) {
 	return r, nil
 }
 
-// Interrupted says that err ended an export that the same command continues.
+// Interrupted reports whether err ended an export that the same command continues.
 func Interrupted(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, bundle.ErrIncomplete)
 }

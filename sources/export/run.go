@@ -22,7 +22,7 @@ import (
 
 // Result is what an export did.
 type Result struct {
-	// Nothing says that there was nothing new: no bundle was made. Message
+	// Nothing means that there was nothing new: no bundle was made. Message
 	// says since when.
 	Nothing bool   `json:"nothing,omitempty"`
 	Message string `json:"message,omitempty"`
@@ -66,7 +66,7 @@ type Result struct {
 	Left []string `json:"left,omitempty"`
 	// Unpinned counts files that nothing but the connection vouches for.
 	Unpinned int64 `json:"unpinned"`
-	// Outdated says that the destination's importer has to be updated before
+	// Outdated means that the destination's importer has to be updated before
 	// it can read the bundle; nil: nothing says so.
 	Outdated *Outdated `json:"outdated,omitempty"`
 	// Names are what was added, changed and removed by name, as PlanReport has it.

@@ -206,7 +206,7 @@ func (s *session) check(ctx context.Context, collected []collect.Collected) erro
 	return errors.Join(errs...)
 }
 
-// checkedBefore gives the counts of the base if all repositories of a kind have
+// checkedBefore returns the counts of the base if all repositories of a kind have
 // the very lists that it has: they were checked when it was made, and another
 // look would ask upstream for indexes that did not change.
 func (s *session) checkedBefore(repos []bundle.Repository) ([]bundle.CheckCount, bool) {

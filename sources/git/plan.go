@@ -38,7 +38,7 @@ type want struct {
 	refs    []string
 	exclude []string
 	every   bool // all branches and tags
-	// alone says that the entry names one repository, and signedRefs which of its refs have to be
+	// alone means that the entry names one repository, and signedRefs which of its refs have to be
 	// signed: each pattern then has to match.
 	alone      bool
 	signedRefs []string

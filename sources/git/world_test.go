@@ -41,7 +41,7 @@ type site struct {
 	full  bool                          // nothing is taken to be there
 	taken map[bundle.Digest]bool        // blobs that this export carried
 	held  []string                      // sources that are held back
-	// nameless says that a program exported that recorded no names.
+	// nameless means that a program exported that recorded no names.
 	nameless bool
 	notes    []string // of the last export
 	carry    int64    // bytes of blobs that the last export carried

@@ -45,7 +45,7 @@ type record struct {
 	// Digest is that of the package, Mark of all that the images are a function of.
 	Digest string `json:"digest"`
 	Mark   string `json:"mark"`
-	// Registry says that the chart takes global.imageRegistry.
+	// Registry means that the chart takes global.imageRegistry.
 	Registry bool       `json:"globalImageRegistry,omitempty"`
 	Images   []decision `json:"images"`
 }

@@ -20,7 +20,7 @@ const (
 // maxPassphrase bounds what is read from a descriptor.
 const maxPassphrase = 4096 // bytes
 
-// PassphraseFunc gives a passphrase. prompt says which, without a colon; only
+// PassphraseFunc returns a passphrase. prompt says which, without a colon; only
 // a terminal shows it. The caller may overwrite what it gets.
 type PassphraseFunc func(prompt string) ([]byte, error)
 

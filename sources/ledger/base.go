@@ -24,7 +24,7 @@ func StateCode(state bundle.Digest) string { return state.Hex()[:StateCodeSize] 
 // Base is the state that a delta builds on.
 type Base struct {
 	Manifest *bundle.Manifest
-	// Acknowledged says that a receipt of the destination named this state;
+	// Acknowledged means that a receipt of the destination named this state;
 	// otherwise the delta assumes that the bundle arrived.
 	Acknowledged bool
 }
@@ -123,7 +123,7 @@ func (l *Ledger) OpenList(d bundle.Digest) (io.ReadCloser, error) {
 	return l.root.Open(listsDir + "/" + d.Hex())
 }
 
-// HasList says whether OpenList would find the list.
+// HasList reports whether OpenList would find the list.
 func (l *Ledger) HasList(d bundle.Digest) (bool, error) {
 	if l.root == nil {
 		return false, nil

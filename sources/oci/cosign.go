@@ -209,7 +209,7 @@ func (c cosign) signedByReferrer(ctx context.Context, d bundle.Digest, keys []co
 	return bundle.Digest{}, found, nil
 }
 
-// unreadable says that what an attachment leads to is gone, or is not what it
+// unreadable reports whether what an attachment leads to is gone, or is not what it
 // should be: somebody's bad signature, which does a good one no harm.
 func unreadable(err error) bool { return isAbsent(err) || errors.Is(err, errBadBlob) }
 

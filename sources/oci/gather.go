@@ -227,7 +227,7 @@ func (g *gatherer) settleTags() {
 	}
 }
 
-// node gives the manifest with a digest: one that was read already, one that
+// node returns the manifest with a digest: one that was read already, one that
 // the base has listed with all it leads to, or else the registry's.
 func (g *gatherer) node(ctx context.Context, d bundle.Digest, told child) (*node, error) {
 	n := g.recall(d)

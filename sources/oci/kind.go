@@ -162,7 +162,7 @@ func (e *entry) checkOptions() error {
 	return strictyaml.Join(errs...)
 }
 
-// isHost says that s is the registry of some reference.
+// isHost reports whether s is the registry of some reference.
 func isHost(s string) bool {
 	i, err := parseImage(s + "/x")
 	return err == nil && i.host == s && (i.name == "x" || i.host == dockerHub)

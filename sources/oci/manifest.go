@@ -229,12 +229,12 @@ func digestOf(d v1.Descriptor) bundle.Digest {
 	return digest
 }
 
-// isForeign says that a layer need not be in the registry.
+// isForeign reports whether a layer need not be in the registry.
 func isForeign(d v1.Descriptor) bool {
 	return d.MediaType == mediaTypeForeignLayer || strings.HasPrefix(d.MediaType, prefixNonDistributable)
 }
 
-// leadsToManifest says that a descriptor of an index is a manifest: an index
+// leadsToManifest reports whether a descriptor of an index is a manifest: an index
 // may hold other things, which are blobs then (image specification, "Image
 // Index").
 func leadsToManifest(d v1.Descriptor) bool { return isManifestType(d.MediaType) }

@@ -24,7 +24,7 @@ type node struct {
 	lost []string
 	// lacking are chosen platforms that the index has no image for.
 	lacking []string
-	// recalled says that the base listed it: its content was not read.
+	// recalled means that the base listed it: its content was not read.
 	recalled bool
 	single   bundle.Digest // see singleKey
 	said

@@ -49,7 +49,7 @@ func archName(s string) string {
 	return s
 }
 
-// takes says that p asks for the platform of an image. A 64-bit ARM image
+// takes reports whether p asks for the platform of an image. A 64-bit ARM image
 // without variant is v8: there is no other.
 func (p platform) takes(of v1.Platform) bool {
 	if p.os != strings.ToLower(of.OS) || p.arch != archName(strings.ToLower(of.Architecture)) {
@@ -86,14 +86,14 @@ func (p platforms) String() string {
 	return strings.Join(names, ",")
 }
 
-// takes says that a descriptor of an index is chosen. One without a platform
+// takes reports whether a descriptor of an index is chosen. One without a platform
 // is, because only its config would tell what it is.
 func (p platforms) takes(of *v1.Platform) bool {
 	return len(p) == 0 || of == nil || of.OS == "" && of.Architecture == "" ||
 		slices.ContainsFunc(p, func(q platform) bool { return q.takes(*of) })
 }
 
-// isUnknown says that a platform is how BuildKit marks what is not an image:
+// isUnknown reports whether a platform is how BuildKit marks what is not an image:
 // an attestation next to the image that it is about.
 func isUnknown(of *v1.Platform) bool {
 	return of != nil && of.OS == "unknown" && of.Architecture == "unknown"

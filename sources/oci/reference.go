@@ -129,7 +129,7 @@ const (
 // empty suffix that of the referrers tag schema of the distribution specification.
 func attachedTag(d bundle.Digest, suffix string) string { return "sha256-" + d.Hex() + suffix }
 
-// isAttachedTag says that a tag has the form of attachedTag.
+// isAttachedTag reports whether a tag has the form of attachedTag.
 func isAttachedTag(tag string) bool {
 	hex, ok := strings.CutPrefix(tag, "sha256-")
 	if !ok || len(hex) < 64 {

@@ -253,7 +253,7 @@ func TestCosign(t *testing.T) {
 	}
 }
 
-// hasAll says that err is of a class and names all of words.
+// hasAll reports whether err is of a class and names all of words.
 func hasAll(err, class error, words ...string) bool {
 	return errors.Is(err, class) &&
 		!slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(err.Error(), w) })

@@ -43,7 +43,7 @@ func (r *tagRule) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// takes says that a tag is chosen. A range takes no version with a prerelease
+// takes reports whether a tag is chosen. A range takes no version with a prerelease
 // part ("1.2.3-alpine") unless it names one itself, and none of one number:
 // "2" moves, and "20240101" is a date.
 func (r *tagRule) takes(tag string) bool {
@@ -66,7 +66,7 @@ type selection struct {
 	newest int // how many versions; 0: all
 }
 
-// choose gives the chosen tags, sorted. Tags of attached signatures never are.
+// choose returns the chosen tags, sorted. Tags of attached signatures never are.
 // A tag is chosen if any rule takes it; without rules every version of three
 // numbers is.
 func (s selection) choose(tags []string) []string {

@@ -28,11 +28,11 @@ type Suite struct {
 	Program string
 	// Site gives the exporter a site key: for a kind that rebuilds indexes.
 	Site bool
-	// Renamed says that files have other paths than upstream's, on a mount of the
+	// Renamed means that files have other paths than upstream's, on a mount of the
 	// repository's own: a public address stands for what is below its place, not for
 	// the very paths.
 	Renamed bool
-	// FirstAlone says that of two sources that want the same content the first carries
+	// FirstAlone means that of two sources that want the same content the first carries
 	// it, as of two that have their files at one place.
 	FirstAlone bool
 

@@ -24,7 +24,7 @@ type fault struct {
 func (e *fault) Error() string { return e.text }
 func (e *fault) Unwrap() error { return e.class }
 
-// MovedError says that a file is not what an index says, or is gone although the
+// MovedError means that a file is not what an index says, or is gone although the
 // index lists it. Upstream may have changed between the two. It matches
 // fetch.ErrUpstream.
 type MovedError struct {

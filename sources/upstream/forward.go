@@ -13,7 +13,7 @@ import (
 // content network disagree for a while after each publication.
 const laterAttempt = 20 * time.Second
 
-// OlderError says that upstream shows an older state than one that was exported before:
+// OlderError means that upstream shows an older state than one that was exported before:
 // what is replayed is signed as well as what is new. It matches fetch.ErrRefused.
 type OlderError struct {
 	Source string

@@ -31,7 +31,7 @@ type hostRule struct {
 	// GitPath is the path without ".git", Git and RawGit match it; empty: it is no
 	// repository of git.
 	GitPath, Git, RawGit string
-	// Registry says that Path itself is the question whether there is a registry.
+	// Registry means that Path itself is the question whether there is a registry.
 	Registry bool
 }
 

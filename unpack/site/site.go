@@ -153,11 +153,11 @@ func Write(dst *os.Root, in Input) (*Report, error) {
 	return report, nil
 }
 
-// Owns says that path, relative to the web root, is placed by Write although
+// Owns reports whether path, relative to the web root, is placed by Write although
 // a list names it.
 func Owns(path string) bool { return strings.HasPrefix(path, ClientsDir+"/") }
 
-// Reserved says that path, relative to the web root, is generated and may
+// Reserved reports whether path, relative to the web root, is generated and may
 // are in no list.
 func Reserved(path string) bool {
 	if path == "index.html" || path == Dir || strings.HasPrefix(path, Dir+"/") {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Given says that a web path belongs to a set, by the word of an operator. It goes
+// Given means that a web path belongs to a set, by the word of an operator. It goes
 // before who came first.
 type Given struct {
 	Path string    `json:"path"`

@@ -30,7 +30,7 @@ type Record struct {
 	Kept    []string `json:"kept,omitempty"`
 }
 
-// Intent says that a generation is built and durable, and what is left to do.
+// Intent means that a generation is built and durable, and what is left to do.
 // Once it is on disk the publish happens: whoever takes the lock next does
 // what is left before anything else. Each step may be done again.
 type Intent struct {

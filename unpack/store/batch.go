@@ -54,7 +54,7 @@ func (b *Batch) Len() int {
 	return len(b.files)
 }
 
-// Full says that Flush is due, to bound memory.
+// Full reports whether Flush is due, to bound memory.
 func (b *Batch) Full() bool { return b.Len() >= flushEvery }
 
 // Flush makes every committed blob durable and puts it on the shelf. After an
@@ -113,7 +113,7 @@ func (s *Store) place(ctx context.Context, files []staged) error {
 	return s.sync.shelves(&touched)
 }
 
-// errCleared says that what was in the place of a blob is gone.
+// errCleared means that what was in the place of a blob is gone.
 var errCleared = errors.New("cleared")
 
 // clear removes a folder that is in the place of blob d, which no rename replaces.
@@ -151,7 +151,7 @@ func (w *Writer) Commit(d bundle.Digest) error {
 	return nil
 }
 
-// setMode gives the file its mode, whatever the umask left of it. The umask of a program
+// setMode returns the file its mode, whatever the umask left of it. The umask of a program
 // stays: where the first file came out right, all do.
 func (w *Writer) setMode() error {
 	s := w.batch.store

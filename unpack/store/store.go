@@ -49,7 +49,7 @@ type Store struct {
 	sync    *Syncer
 	staging *Folder
 	next    atomic.Int64 // number of the next staging file
-	// modeIsRight says that a file of staging has Mode without being given it.
+	// modeIsRight means that a file of staging has Mode without being given it.
 	modeIsRight atomic.Bool
 
 	mu      sync.Mutex // guards shelves
@@ -205,7 +205,7 @@ func (s *Store) shelf(dir string, yield func(Info, error) bool) bool {
 	return true
 }
 
-// MakeReadable gives blob d the mode that every blob has, if not everybody can read it.
+// MakeReadable returns blob d the mode that every blob has, if not everybody can read it.
 func (s *Store) MakeReadable(d bundle.Digest) error {
 	fi, err := s.Lstat(d)
 	if err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&Mode == Mode {

@@ -85,7 +85,7 @@ type Reach struct {
 	// it, Scripts the web paths of client files that are programs.
 	Allowed []string `json:"allowed,omitempty"`
 	Scripts []string `json:"scripts,omitempty"`
-	// Differs says that another set had something of it with another media type, from
+	// Differs means that another set had something of it with another media type, from
 	// before these were compared.
 	Differs bool `json:"differs,omitempty"`
 }

@@ -36,7 +36,7 @@ type Mender struct {
 }
 
 // NewMender returns a Mender. Before it changes anything it asks begin for the time that
-// it gives to files. The caller closes it.
+// it returns to files. The caller closes it.
 func (b *Builder) NewMender(ctx context.Context, begin func() (time.Time, error)) *Mender {
 	return &Mender{begin: begin, p: &placer{b: b, ctx: ctx, spares: map[spare]string{}}}
 }
@@ -56,7 +56,7 @@ type spot struct {
 	// name is relative to the mirror, web to the web root.
 	name, web string
 	file      bundle.File
-	// filled says that the address base takes the place of words in the content.
+	// filled means that the address base takes the place of words in the content.
 	filled bool
 	base   string
 }

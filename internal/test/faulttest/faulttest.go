@@ -58,9 +58,9 @@ func (f Fault) String() string {
 
 // Outcome is how a run under a fault ended.
 type Outcome struct {
-	// Hit says that the fault was reached; otherwise the run was a plain one.
+	// Hit means that the fault was reached; otherwise the run was a plain one.
 	Hit bool
-	// Killed says that the process was killed, Exit is its status otherwise.
+	// Killed means that the process was killed, Exit is its status otherwise.
 	Killed bool
 	Exit   int
 	// Output is what it wrote to stdout and stderr.

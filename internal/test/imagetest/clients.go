@@ -69,7 +69,7 @@ func newRunner(t testing.TB) *runner {
 	return &runner{t: t, dir: dir, env: env}
 }
 
-// do gives what the program wrote to stdout. An error has what it said.
+// do returns what the program wrote to stdout. An error has what it said.
 func (r *runner) do(ctx context.Context, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir, cmd.Env = r.dir, r.env
@@ -94,7 +94,7 @@ func (r *runner) with(env ...string) *runner {
 // fresh makes a new folder.
 func (r *runner) fresh() (string, error) { return os.MkdirTemp(r.dir, "pull") }
 
-// Clients gives every client that pulls images. Daemons that they need run
+// Clients returns every client that pulls images. Daemons that they need run
 // until the test ends. They may be used in parallel.
 func Clients(t testing.TB) []Client {
 	return []Client{Crane(t), Skopeo(t), Oras(t), Podman(t), Containerd(t)}

@@ -265,7 +265,7 @@ func (r *Registry) allowed(w http.ResponseWriter, req *http.Request, parts []str
 	return false
 }
 
-// covers says that every scope of want is among those of have.
+// covers reports whether every scope of want is among those of have.
 func covers(have, want string) bool {
 	for _, w := range strings.Fields(want) {
 		i := strings.LastIndexByte(w, ':')

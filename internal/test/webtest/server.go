@@ -25,7 +25,7 @@ const (
 	Serve  = "gapbundle"
 )
 
-// Names gives all of them.
+// Names returns all of them.
 func Names() []string { return []string{Serve, Nginx, Apache, Caddy} }
 
 // startTime is how long a server may take until it answers, on a busy machine.
@@ -35,7 +35,7 @@ const startTime = 60 * time.Second
 type Server struct {
 	Name string
 	URL  string // without '/' at the end
-	// Log gives what the server has said so far, for a failing test.
+	// Log returns what the server has said so far, for a failing test.
 	Log func() string
 }
 

@@ -51,7 +51,7 @@ type Reply struct {
 	Error string `json:"error,omitempty"`
 	// Images are those that the chart names.
 	Images []images.Found `json:"images,omitempty"`
-	// Registry says that the chart takes global.imageRegistry.
+	// Registry means that the chart takes global.imageRegistry.
 	Registry bool `json:"registry,omitempty"`
 	// Documents are sorted by the names of their templates, if asked for.
 	Documents []Document `json:"documents,omitempty"`

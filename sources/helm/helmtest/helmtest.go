@@ -52,7 +52,7 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// built says that there is something to remove.
+// built means that there is something to remove.
 var built bool
 
 // Program is the path of the program whose child renders charts.

@@ -36,7 +36,7 @@ type Found struct {
 	Where []string `json:"where"`
 	// Maybe is why it is not certain that a cluster pulls the image; "": it does.
 	Maybe string `json:"maybe,omitempty"`
-	// NodeOS says that an operator appends "-" and the system of the node to
+	// NodeOS means that an operator appends "-" and the system of the node to
 	// the tag: the image as it is written does not exist.
 	NodeOS bool `json:"nodeOS,omitempty"`
 }

@@ -81,7 +81,7 @@ func (r *Reader) wheelMetadata(ctx context.Context, f *File) (content []byte, or
 	return content, false, upstream.Blame(fetch.Redact(f.URL), err)
 }
 
-// errNoRange says that a server sends whole files alone.
+// errNoRange means that a server sends whole files alone.
 var errNoRange = errors.New("no ranges")
 
 func (r *Reader) fromWheel(ctx context.Context, f *File) ([]byte, error) {

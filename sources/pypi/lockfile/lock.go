@@ -40,7 +40,7 @@ type Package struct {
 	RequiresPython pep440.Set
 	// Index is the one that the lock took it from; "": not told.
 	Index string
-	// Direct says that its files are no index's.
+	// Direct means that its files are no index's.
 	Direct bool
 	Files  []File
 

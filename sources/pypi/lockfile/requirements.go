@@ -36,9 +36,9 @@ type Requirement struct {
 // Requirements is what requirements files ask for.
 type Requirements struct {
 	Wanted, Constraints []Requirement
-	// Hashed says that every file has to have a digest in the files: one has.
+	// Hashed means that every file has to have a digest in the files: one has.
 	Hashed bool
-	// Pre says that pre-releases count, of every project.
+	// Pre means that pre-releases count, of every project.
 	Pre bool
 	// OnlyBinary and NoBinary are projects in normal form, or ":all:".
 	OnlyBinary, NoBinary []string
@@ -46,7 +46,7 @@ type Requirements struct {
 
 // Reader reads requirements files.
 type Reader struct {
-	// Read gives the content of a file.
+	// Read returns the content of a file.
 	Read func(name string) ([]byte, error)
 	// Vars are the values of ${NAME}.
 	Vars map[string]string

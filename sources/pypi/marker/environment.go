@@ -46,7 +46,7 @@ var variables = map[string]string{
 type Environment struct {
 	// Values by variable; a variable that is absent is unknown.
 	Values map[string]string
-	// Partial says that python_full_version and implementation_version have
+	// Partial means that python_full_version and implementation_version have
 	// two numbers, and stand for every version that begins with them.
 	Partial bool
 	// Groups is the value of dependency_groups.

@@ -18,7 +18,7 @@ const JSONType = "application/vnd.pypi.simple.v1+json"
 // /simple/<name>/, files at /files/<name>.
 type Index struct {
 	Server *upstreamtest.Server
-	// HTML says that the index knows no JSON.
+	// HTML means that the index knows no JSON.
 	HTML     bool
 	Projects map[string][]*File // by name in normal form
 }

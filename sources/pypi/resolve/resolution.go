@@ -63,7 +63,7 @@ type resolution struct {
 	saved      []*state // before the first jump without care
 }
 
-// conflicting says that a criterion has no candidate.
+// conflicting means that a criterion has no candidate.
 type conflicting struct{ criterion *criterion }
 
 func (c *conflicting) Error() string { return ErrConflict.Error() }

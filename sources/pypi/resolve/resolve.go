@@ -19,7 +19,7 @@ const MaxRounds = 200_000
 var (
 	// ErrConflict is matched by a Conflict.
 	ErrConflict = errors.New("no versions meet all requirements")
-	// ErrTooDeep says that MaxRounds were not enough.
+	// ErrTooDeep means that MaxRounds were not enough.
 	ErrTooDeep = errors.New("gave up looking for versions that meet all requirements")
 	// ErrDiscard is matched by errors of Provider.Metadata about a release that
 	// clients pass over: its metadata is not valid, or is that of another.

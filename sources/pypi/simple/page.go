@@ -53,7 +53,7 @@ type File struct {
 	RequiresPython string
 	Yanked         bool
 	YankedReason   string
-	// HasMetadata says that URL with ".metadata" is there, of the digest
+	// HasMetadata means that URL with ".metadata" is there, of the digest
 	// MetadataSHA256 if that is not "".
 	HasMetadata    bool
 	MetadataSHA256 string

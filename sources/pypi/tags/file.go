@@ -28,7 +28,7 @@ type File struct {
 	Name    string // of the file
 	Project string // in normal form
 	Version pep440.Version
-	// Sdist says that it is a source archive; it has no tags.
+	// Sdist means that it is a source archive; it has no tags.
 	Sdist bool
 	Tags  []string
 	Build Build

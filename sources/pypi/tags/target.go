@@ -18,7 +18,7 @@ const (
 type Target struct {
 	// Python is the version: "3.12", or "3.12.4" in full.
 	Python string
-	// Threaded says that it is a build without the global lock ("3.13t").
+	// Threaded means that it is a build without the global lock ("3.13t").
 	Threaded       bool
 	Implementation string
 	// Platform is the newest platform tag of the machine.

@@ -73,7 +73,7 @@ type dnfWorld struct {
 	Requests     []dnfRequest    `json:"requests"`
 }
 
-// dnf gives what dnf chooses for all requests of all worlds.
+// dnf returns what dnf chooses for all requests of all worlds.
 func dnf(t *testing.T, worlds []dnfWorld) [][][]string {
 	t.Helper()
 	return rpmtest.DNF[[][][]string](t, dnfScript, worlds)

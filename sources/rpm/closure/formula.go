@@ -344,7 +344,7 @@ func isInstallOnly(p *rpmmd.Package) bool {
 	})
 }
 
-// solve says whether the formula can be true with what is assumed.
+// solve reports whether the formula can be true with what is assumed.
 func (f *formula) solve(assumed []z.Lit) bool {
 	if f.err != nil {
 		return true
@@ -357,7 +357,7 @@ func (f *formula) solve(assumed []z.Lit) bool {
 	return answer >= 0
 }
 
-// can says whether all of roots can be had at the same time.
+// can reports whether all of roots can be had at the same time.
 func (f *formula) can(roots ...*node) bool { return f.solve(f.lits(roots)) }
 
 func (f *formula) lits(nodes []*node) []z.Lit {

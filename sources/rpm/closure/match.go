@@ -12,7 +12,7 @@ import (
 // pattern of path.Match, "" stands for anything.
 type form struct{ name, epoch, version, release, arch string }
 
-// justName says that nothing but the name was given.
+// justName reports whether nothing but the name was given.
 func (f form) justName() bool { return f.epoch+f.version+f.release+f.arch == "" }
 
 func (f form) matches(p *rpmmd.Package) bool {
@@ -77,7 +77,7 @@ func cutEpoch(s string) (epoch, version string) {
 	return "", s
 }
 
-// matchesAny says whether one of the forms stands for p.
+// matchesAny reports whether one of the forms stands for p.
 func matchesAny(all []form, p *rpmmd.Package) bool {
 	return slices.ContainsFunc(all, func(f form) bool { return f.matches(p) })
 }

@@ -70,7 +70,7 @@ func exclusive(a, b *entry) bool {
 	return !isInstallOnly(a.pkg) && (a.rank == 0 || b.rank == 0 || (a.rank == 1) == (b.rank == 1))
 }
 
-// plain says whether the first choices for roots, all the way down, stand
+// plain reports whether the first choices for roots, all the way down, stand
 // together. Nearly always they do, and no SAT solver need be asked.
 func (s *solver) plain(x *enemies, roots ...*node) bool {
 	if len(s.u.hosts) > 0 {

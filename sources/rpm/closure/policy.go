@@ -106,7 +106,7 @@ func (u *universe) order(all []*entry, in func(*entry) bool) []*entry {
 	return all
 }
 
-// isOld says whether there is a newer version, or one in a repository of
+// isOld reports whether there is a newer version, or one in a repository of
 // better priority.
 func (u *universe) isOld(e *entry, in func(*entry) bool) bool {
 	return slices.ContainsFunc(u.byName[e.pkg.Name], func(o *entry) bool {
@@ -163,7 +163,7 @@ func newestFirst(a, b *rpmmd.Relation) int {
 	return 0
 }
 
-// looksLikeHash says whether libsolv takes a version for a hash and does not
+// looksLikeHash reports whether libsolv takes a version for a hash and does not
 // compare it.
 func looksLikeHash(s string) bool {
 	return len(s) >= 4 && strings.Trim(s, "0123456789abcdef") == ""

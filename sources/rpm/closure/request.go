@@ -61,7 +61,7 @@ func (s *solver) asks(f form, matched []*entry, why string, r rank, newest int) 
 	}
 }
 
-// hostHas says whether the reference host has the choice that would be made,
+// hostHas reports whether the reference host has the choice that would be made,
 // or a newer one.
 func (s *solver) hostHas(candidates []*entry) bool {
 	for _, e := range prune(candidates) {

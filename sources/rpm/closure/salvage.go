@@ -55,7 +55,7 @@ func (s *solver) follows(n *node, why *closure.Reason) {
 	}
 }
 
-// isCarried says whether e is reached, or carried without being installable.
+// isCarried reports whether e is reached, or carried without being installable.
 func (s *solver) isCarried(e *entry) bool {
 	return s.isReached(e.node) || s.bare[e] != nil
 }

@@ -254,7 +254,7 @@ func WantedFiles(indexes []Index, requests []Request) []string {
 	return slices.Sorted(maps.Keys(wanted))
 }
 
-// inPrimary says whether createrepo puts a path into primary.
+// inPrimary reports whether createrepo puts a path into primary.
 func inPrimary(path string) bool {
 	return strings.HasPrefix(path, "/etc/") || strings.Contains(path, "bin/") || path == "/usr/lib/sendmail"
 }
@@ -342,7 +342,7 @@ func (u *universe) members(r *rpmmd.Rich) []*entry {
 	return all
 }
 
-// obsoletes says whether a obsoletes b: by name, not by what b provides.
+// obsoletes reports whether a obsoletes b: by name, not by what b provides.
 func obsoletes(a, b *entry) bool {
 	return a.pkg.Name != b.pkg.Name && slices.ContainsFunc(a.pkg.Obsoletes, func(r *rpmmd.Relation) bool {
 		return r.Name == b.pkg.Name && r.Meets(&rpmmd.Relation{Op: rpmmd.EQ, EVR: b.pkg.EVR})

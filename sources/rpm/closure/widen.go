@@ -30,12 +30,12 @@ type widening struct {
 	nodes []*node
 }
 
-// has says whether e is reached.
+// has reports whether e is reached.
 func (w *widening) has(e *entry) bool {
 	return w.isReached(e.node) && !e.node.isBroken()
 }
 
-// hasOne says whether one of a set is reached or installed.
+// hasOne reports whether one of a set is reached or installed.
 func (w *widening) hasOne(set []*entry) bool {
 	return slices.ContainsFunc(set, func(e *entry) bool { return e.installed || w.has(e) })
 }
@@ -93,7 +93,7 @@ func (w *widening) triggered(relations []*rpmmd.Relation) *rpmmd.Relation {
 	return nil
 }
 
-// may says whether a relation can come true, whatever is chosen of what is
+// may reports whether a relation can come true, whatever is chosen of what is
 // reached.
 func (w *widening) may(r *rpmmd.Rich) bool {
 	switch r.Op {

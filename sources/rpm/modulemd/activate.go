@@ -71,7 +71,7 @@ func (at *state) back(chosen, failed int) {
 	at.order, at.trail = at.order[:chosen], at.trail[:failed]
 }
 
-// activate gives what is active. Strong rules have to hold: errors are errApart
+// activate returns what is active. Strong rules have to hold: errors are errApart
 // with the first that does not go with those before it, or errKnot.
 func activate(dead map[*build]bool, strong, weak []rule) (map[string]*build, error) {
 	s := &solver{dead: dead}

@@ -339,7 +339,7 @@ func TestKnot(t *testing.T) {
 	}
 }
 
-// sees says whether a package is seen that provides nothing but its name.
+// sees reports whether a package is seen that provides nothing but its name.
 func sees(v *View, nevra string, hotfixes bool) bool {
 	return v.Sees(nevra, nevra[strings.LastIndexByte(nevra, '.')+1:], slices.Values([]string{nameOf(nevra)}), hotfixes)
 }

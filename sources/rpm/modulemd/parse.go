@@ -50,7 +50,7 @@ type Default struct {
 type Stream struct {
 	Module, Name, Context, Arch string
 	Version                     uint64
-	// Static says that the context is upstream's own name for this variant of
+	// Static means that the context is upstream's own name for this variant of
 	// the stream. Otherwise it was made up, and variants are told apart by what
 	// they require.
 	Static bool
@@ -263,7 +263,7 @@ func isNoNEVRA(artifact string) bool {
 	return !ok || !hasEpoch || strings.Trim(epoch, "0123456789") != "" || epoch == "" || !strings.Contains(evr, ".")
 }
 
-// mapping gives the values of a mapping by their keys; nothing for a value that
+// mapping returns the values of a mapping by their keys; nothing for a value that
 // is not there.
 func mapping(node ast.Node) (map[string]ast.Node, error) {
 	var values []*ast.MappingValueNode

@@ -154,7 +154,7 @@ func defaults(indexes []*Index) map[string]string {
 	return streams
 }
 
-// same says whether two lists have the same elements.
+// same reports whether two lists have the same elements.
 func same(a, b []string) bool {
 	return maps.Equal(set(a), set(b))
 }
@@ -245,7 +245,7 @@ func nameOf(nevra string) string {
 	return nevra
 }
 
-// Sees says whether a client sees a package of an architecture: names are its
+// Sees reports whether a client sees a package of an architecture: names are its
 // own, first, and what it provides. hotfixes: its repository has module_hotfixes, which
 // takes it out of all this.
 func (v *View) Sees(nevra, arch string, names iter.Seq[string], hotfixes bool) bool {
@@ -264,7 +264,7 @@ func (v *View) Sees(nevra, arch string, names iter.Seq[string], hotfixes bool) b
 	return true
 }
 
-// isHidden says whether packages of a name are hidden: source packages by any
+// isHidden reports whether packages of a name are hidden: source packages by any
 // that has it; others not by source packages, those of an architecture that
 // modules are for by modules for it, and the rest by whichever module.
 func (v *View) isHidden(name, arch string) bool {
@@ -278,13 +278,13 @@ func (v *View) isHidden(name, arch string) bool {
 	return by&(v.arches[arch]|v.arches["noarch"]|v.arches[""]) != 0
 }
 
-// Lists says whether a package is of a module, of whatever stream.
+// Lists reports whether a package is of a module, of whatever stream.
 func (v *View) Lists(nevra string) bool {
 	_, ok := v.artifacts[nevra]
 	return ok
 }
 
-// Builds gives the artifacts of each variant of each stream: by build, the
+// Builds returns the artifacts of each variant of each stream: by build, the
 // newest first.
 func (v *View) Builds() iter.Seq[[][]string] {
 	return func(yield func([][]string) bool) {
@@ -388,7 +388,7 @@ func (v *View) Needed(carried func(nevra string) bool) map[*Stream]bool {
 	return needed
 }
 
-// has says whether something of it is carried.
+// has reports whether something of it is carried.
 func (s *Stream) has(carried func(nevra string) bool) bool {
 	return slices.ContainsFunc(s.Artifacts, carried)
 }

@@ -64,7 +64,7 @@ func (d *document) next() (*token, error) {
 	}
 }
 
-// token gives the next token within a child.
+// token returns the next token within a child.
 func (d *document) token() (*token, error) {
 	t, err := d.in.next()
 	if err != nil {

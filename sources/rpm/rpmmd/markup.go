@@ -123,7 +123,7 @@ const (
 	inCDATA
 )
 
-// unescape gives the text that raw stands for: raw itself, if it is the same.
+// unescape returns the text that raw stands for: raw itself, if it is the same.
 func (s *scanner) unescape(raw []byte, at where) ([]byte, error) {
 	from := 0   // what was not yet copied
 	start := -1 // of the copy; -1: there is none

@@ -61,5 +61,5 @@ func (p *Package) ModuleNEVRA() string {
 	return p.Name + "-" + p.EVR.WithEpoch() + "." + p.Arch
 }
 
-// IsSource says whether it is a source package.
+// IsSource reports whether it is a source package.
 func (p *Package) IsSource() bool { return p.Arch == "src" || p.Arch == "nosrc" }

@@ -73,13 +73,13 @@ func (r *Relation) String() string {
 	return r.Name + " " + r.Op.String() + " " + r.EVR.String()
 }
 
-// IsRich says whether Name is a rich dependency.
+// IsRich reports whether Name is a rich dependency.
 func (r *Relation) IsRich() bool { return strings.HasPrefix(r.Name, "(") }
 
-// IsFile says whether Name is a path: files provide it as well as Provides.
+// IsFile reports whether Name is a path: files provide it as well as Provides.
 func (r *Relation) IsFile() bool { return strings.HasPrefix(r.Name, "/") }
 
-// Meets says whether something that provides p is what r asks for, as libsolv
+// Meets reports whether something that provides p is what r asks for, as libsolv
 // decides it. Names are not looked at. A side without an operator stands for
 // all versions; a version without a release stands for all of its releases on
 // its own side alone: "foo = 1" is met by 1-2, and who provides "foo = 1" meets

@@ -44,7 +44,7 @@ type Data struct {
 // Tag is a word about a repository: Kind is "content", "repo" or "distro".
 type Tag struct{ Kind, CPE, Text string }
 
-// Find gives the first file of a type; nil: there is none.
+// Find returns the first file of a type; nil: there is none.
 func (r *Repomd) Find(kind string) *Data {
 	for i := range r.Data {
 		if r.Data[i].Type == kind {

@@ -123,7 +123,7 @@ func (s *scanner) fill() bool {
 	return false
 }
 
-// has says whether there are n bytes from i on.
+// has reports whether there are n bytes from i on.
 func (s *scanner) has(i, n int) bool {
 	for len(s.buf) < i+n {
 		if !s.fill() {

@@ -8,7 +8,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Fix says that a package is part of an advisory.
+// Fix means that a package is part of an advisory.
 type Fix struct {
 	ID   string // of the advisory
 	Name string

@@ -59,7 +59,7 @@ func checkSignature(sig, content []byte, keys openpgp.EntityList, at time.Time) 
 	return check(sig, bytes.NewReader(content), keys, at)
 }
 
-// check gives the key whose signature over content holds. There has to be one
+// check returns the key whose signature over content holds. There has to be one
 // signature, alone: rpm takes no more.
 func check(sig []byte, content io.Reader, keys openpgp.EntityList, at time.Time) (*openpgp.Entity, error) {
 	if len(sig) > pgpkeys.MaxSignature {
@@ -87,7 +87,7 @@ func check(sig []byte, content io.Reader, keys openpgp.EntityList, at time.Time)
 	return signer, nil
 }
 
-// version3 gives the body of a signature of version 3 (RFC 4880 section 5.2.2),
+// version3 returns the body of a signature of version 3 (RFC 4880 section 5.2.2),
 // which rpmsign made until it no longer asked gpg for them: packages of EL7 have it.
 // The OpenPGP library has given them up.
 func version3(sig []byte) (body []byte, ok bool) {

@@ -227,7 +227,7 @@ func header(region uint32, items []Entry) []byte {
 	return append(append(out, index...), data...)
 }
 
-// Build gives the file.
+// Build returns the file.
 func (p *Package) Build(t testing.TB) []byte {
 	t.Helper()
 	payload := p.Payload

@@ -66,7 +66,7 @@ func (r *Repository) sum(b []byte) (kind, digits string) {
 	}
 }
 
-// Build gives all files of the repository by path, packages at their locations.
+// Build returns all files of the repository by path, packages at their locations.
 func (r *Repository) Build(t testing.TB) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}

@@ -94,7 +94,7 @@ func (f *File) expand(fields *Object) error {
 	return nil
 }
 
-// Lookup gives the field of an item that a reader sees: its own, otherwise the
+// Lookup returns the field of an item that a reader sees: its own, otherwise the
 // version's, the product's, the file's.
 func Lookup(header Object, p *Product, v *Version, i *Item) func(key string) (any, bool) {
 	levels := []struct {

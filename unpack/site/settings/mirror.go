@@ -19,7 +19,7 @@ type Place struct {
 // Mirror is what a generation holds, as its clients see it.
 type Mirror struct {
 	// Lookup returns where a public address is; false: no source stands for it.
-	// answered says that the public name itself is answered, too.
+	// answered means that the public name itself is answered, too.
 	Lookup func(address string) (p Place, answered, ok bool)
 	// Base, Host and Insecure stand for the address of the mirror, its host with the port,
 	// and true where it has no TLS.
