@@ -2,6 +2,7 @@ package unpack_test
 
 import (
 	"errors"
+	"slices"
 	"fmt"
 	"maps"
 	"strings"
@@ -123,8 +124,8 @@ func TestASetsReach(t *testing.T) {
 			a.do(c)
 			bad := w.Export(c)
 			w.Reopen(unpack.Options{DryRun: true})
-			if _, err := w.Import(bad.Dirs...); errors.Is(err, a.class) != a.dry || (err != nil) != a.dry {
-				t.Errorf("dry run: %v, refused there: %v", err, a.dry)
+			if _, err := w.Import(bad.Dirs...); !errors.Is(err, a.class) { // a dry run reads what an import reads
+				t.Errorf("dry run: %v", err)
 			}
 			w.Reopen(unpack.Options{})
 			for _, m := range []*unpack.Mirror{w.Mirror, nil} {
@@ -156,7 +157,7 @@ func TestASetsReach(t *testing.T) {
 		next := w.Content(set)
 		next.Put("debs", "pool/main/next.deb", "next")
 		next.Options.Base = 1
-		if res, err := w.Import(w.Export(next).Dirs...); err != nil || len(res.Notes) > 0 {
+		if res, err := w.Import(w.Export(next).Dirs...); err != nil || slices.ContainsFunc(res.Notes, func(n string) bool { return !strings.Contains(n, "hours apart") }) {
 			t.Errorf("%s: %v, notes %q", set, err, res.Notes)
 		}
 	}

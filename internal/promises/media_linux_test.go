@@ -250,7 +250,7 @@ func TestTwoBundlesWithOneNumber(t *testing.T) {
 	one, two := s.shell("sha256sum one/site-000001/bundle.json"), s.shell("sha256sum two/site-000001/bundle.json")
 	s.mirror("mirror")
 	// Both at hand at once.
-	s.fails(3, []string{one[:64], two[:64]}, "import", "one", "two", "--to", "mirror")
+	s.fails(4, []string{one[:64], two[:64]}, "import", "one", "two", "--to", "mirror")
 	if got := s.served("mirror"); got != nil {
 		t.Errorf("something was published: %v", got)
 	}
