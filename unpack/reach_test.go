@@ -2,9 +2,9 @@ package unpack_test
 
 import (
 	"errors"
-	"slices"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
