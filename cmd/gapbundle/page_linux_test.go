@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// pages are those of docs whose every block of commands has to be run by a script.
+var pages = []string{"recipes.md"}
+
+// testFolder is the folder of this test; a script's own is another one.
+var testFolder, _ = os.Getwd()
+
+// blocks returns the blocks of shell commands of a page, by section and number as in
+// "first-stick 1". A section is called as in links to it.
+func blocks(page string) (map[string]string, error) {
+	b, err := os.ReadFile(filepath.Join(testFolder, "../../docs", page))
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]string{}
+	section, count := "", 0
+	for _, part := range regexp.MustCompile("(?ms)^## [^\n]*$|^```sh\n.*?^```$").FindAllString(string(b), -1) {
+		if title, ok := strings.CutPrefix(part, "## "); ok {
+			section, count = strings.ReplaceAll(strings.ToLower(title), " ", "-"), 0
+			continue
+		}
+		count++
+		all[fmt.Sprintf("%s %d", section, count)] = strings.TrimSuffix(strings.TrimPrefix(part, "```sh\n"), "```")
+	}
+	return all, nil
+}
+
+// page FILE SECTION N CODE runs the commands of the section's Nth block in a shell that
+// stops at the first failure, on a terminal where a person answers every question by
+// yes, and compares the exit code. The folders /media and /srv are those of the script.
+// Its variables KEY and STREAM take the place of these words, and the upstream UP that
+// of download.example.org. What was printed goes to the files screen and out, as
+// terminal says.
+func page(ts *testscript.TestScript, _ bool, args []string) {
+	all, err := blocks(args[0])
+	ts.Check(err)
+	text := all[args[1]+" "+args[2]]
+	if text == "" {
+		ts.Fatalf("%s has no block %s %s", args[0], args[1], args[2])
+	}
+	work := ts.Getenv("WORK")
+	text = strings.NewReplacer(
+		"/media/", work+"/media/", "/srv/", work+"/srv/", " KEY ", " "+ts.Getenv("KEY")+" ", " STREAM ", " "+ts.Getenv("STREAM")+" ",
+		"https://download.example.org", ts.Getenv("UP"), "download.example.org", ts.Getenv("UP_HOST"),
+	).Replace(text)
+	answers := filepath.Join(work, "answers")
+	ts.Check(os.WriteFile(answers, []byte(strings.Repeat("yes\n", 8)), 0o644))
+	terminal(ts, false, []string{args[3], answers, "env", insideEnv + "=" + ts.Getenv(insideEnv), "sh", "-e", "-c", text})
+}
+
+// TestPages: every block of commands of the pages is run by a script.
+func TestPages(t *testing.T) {
+	scripts, err := filepath.Glob("testdata/*/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := map[string]bool{}
+	for _, name := range scripts {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range regexp.MustCompile(`(?m)^page (\S+ \S+ \d+) \d+$`).FindAllStringSubmatch(string(b), -1) {
+			ran[line[1]] = true
+		}
+	}
+	for _, name := range pages {
+		all, err := blocks(name)
+		if err != nil || len(all) == 0 {
+			t.Fatalf("%s: %d blocks, %v", name, len(all), err)
+		}
+		for block := range all {
+			if !ran[name+" "+block] {
+				t.Errorf("no script in testdata runs: page %s %s CODE", name, block)
+			}
+		}
+	}
+}
