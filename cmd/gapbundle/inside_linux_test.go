@@ -28,7 +28,7 @@ func TestScriptsInside(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	runScripts(t, path)
+	runScripts(t, "script", path)
 }
 
 // either is gapbundle, or gapbundle-inside where a script is about that.

@@ -4,23 +4,23 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // pages are those of docs whose every block of commands has to be run by a script.
-var pages = []string{"recipes.md"}
-
-// testFolder is the folder of this test; a script's own is another one.
-var testFolder, _ = os.Getwd()
+var pages = []string{"recipes.md", "security-desk.md"}
 
 // blocks returns the blocks of shell commands of a page, by section and number as in
 // "first-stick 1". A section is called as in links to it.
 func blocks(page string) (map[string]string, error) {
-	b, err := os.ReadFile(filepath.Join(testFolder, "../../docs", page))
+	b, err := os.ReadFile(filepath.Join("../../docs", page))
 	if err != nil {
 		return nil, err
 	}
@@ -86,5 +86,30 @@ func TestPages(t *testing.T) {
 				t.Errorf("no script in testdata runs: page %s %s CODE", name, block)
 			}
 		}
+	}
+}
+
+// TestReceiptFields: docs/security-desk.md names every field of a receipt, and no other.
+func TestReceiptFields(t *testing.T) {
+	b, err := os.ReadFile("../../docs/security-desk.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(b), "\n## What leaves the site\n")
+	var got []string
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\|").FindAllStringSubmatch(section, -1) {
+		got = append(got, strings.Split(strings.Trim(row[1], "`"), "`, `")...)
+	}
+	want := []string{"key", "signature"} // of the file around it
+	for i := range reflect.TypeFor[bundle.Receipt]().NumField() {
+		name, _, _ := strings.Cut(reflect.TypeFor[bundle.Receipt]().Field(i).Tag.Get("json"), ",")
+		if name != "-" {
+			want = append(want, name)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("the page has\n%v, a receipt has\n%v", got, want)
 	}
 }

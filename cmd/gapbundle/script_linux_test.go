@@ -34,14 +34,14 @@ func TestMain(m *testing.M) {
 // TestScripts drives the real program. Each script in testdata/script is a
 // session at a shell; what its commands beyond testscript's own do is said at
 // the functions below.
-func TestScripts(t *testing.T) { runScripts(t, "") }
+func TestScripts(t *testing.T) { runScripts(t, "script", "") }
 
-// runScripts runs every script; inside is the path of gapbundle-inside, which
+// runScripts runs every script of a folder of testdata; inside is the path of gapbundle-inside, which
 // then does what it has commands for.
-func runScripts(t *testing.T, inside string) {
+func runScripts(t *testing.T, folder, inside string) {
 	w := &world{t: t, upstreams: map[string]*upstreamtest.Server{}, servers: map[string]*exec.Cmd{}, locks: map[string]*os.File{}}
 	testscript.Run(t, testscript.Params{
-		Dir:      filepath.Join("testdata", "script"),
+		Dir:      filepath.Join("testdata", folder),
 		Deadline: time.Now().Add(8 * time.Minute), // a program that should have ended is ended
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GAPBUNDLE_PASSPHRASE", "open sesame")
