@@ -3,8 +3,11 @@
 package media
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,6 +30,19 @@ func freeSpace(dir string) (int64, error) {
 	}
 	free := float64(st.Bavail) * float64(st.Bsize) // types differ between systems
 	return int64(min(free, math.MaxInt64/4)), nil
+}
+
+// deviceOf returns the device that an open directory is on.
+func deviceOf(dir *os.Root) (uint64, error) {
+	info, err := dir.Stat(".")
+	if err != nil {
+		return 0, err
+	}
+	at, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, fmt.Errorf("%s: its device cannot be told: %w", dir.Name(), errors.ErrUnsupported)
+	}
+	return uint64(at.Dev), nil //nolint:unconvert // Dev has another type on other systems
 }
 
 // fileSystem returns the device below dir, and how many bytes it has in all.

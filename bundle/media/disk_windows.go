@@ -27,6 +27,12 @@ func freeSpace(dir string) (int64, error) {
 	return int64(min(free, math.MaxInt64/4)), nil
 }
 
+// deviceOf returns a number that stands for the volume that an open directory is on.
+func deviceOf(dir *os.Root) (uint64, error) {
+	device, _, err := fileSystem(dir.Name())
+	return device, err
+}
+
 // fileSystem returns a number that stands for the volume of dir, and how many bytes
 // it has in all.
 func fileSystem(dir string) (device uint64, size int64, err error) {

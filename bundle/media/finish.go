@@ -193,9 +193,10 @@ func (w *Writer) openShelves(ctx context.Context, volumes []*recordedVolume) (al
 // the medium as long as it is not there; nil: it stays away.
 func (w *Writer) bring(ctx context.Context, m *medium, volumes map[int]*recordedVolume) (*os.Root, error) {
 	for {
-		root, err := m.open(w.partial)
+		root, device, err := m.openAgain(w.partial)
 		switch {
 		case err == nil && m.has(root, volumes):
+			m.device = device
 			return root, nil
 		case err == nil: // another medium is in its place
 			root.Close()
@@ -423,7 +424,7 @@ func (w *Writer) finishShelf(s shelf, all shelves, files []bundle.NamedFile) err
 			return err
 		}
 	}
-	target, err := os.OpenRoot(s.medium.dir)
+	target, err := s.medium.target()
 	if err != nil {
 		return err
 	}

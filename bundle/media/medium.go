@@ -19,15 +19,51 @@ import (
 type medium struct {
 	number int    // from 1, for people
 	dir    string // the target
+	// device is the file system that the target was on when it was named. When a stick
+	// is gone, its mount point is a folder of the system disk, and nothing is to be
+	// written there.
+	device uint64
+	// released means that a person may have taken the medium out.
+	released bool
 	// Under Writer.mu:
 	reserved int64            // what the volumes that are being written may still take
 	volumes  map[int]struct{} // by number, begun or finished here
 }
 
+// GoneError means that a target is on another file system than when the export began: the
+// medium was taken out, or another one is mounted there. It matches bundle.ErrIncomplete.
+type GoneError struct {
+	Number int // of the medium, from 1
+	Dir    string
+}
+
+func (e *GoneError) Error() string {
+	return fmt.Sprintf("medium %d: %s is not on the file system that it was on: the medium was taken out, or another one is in its place", e.Number, e.Dir)
+}
+
+// Unwrap returns bundle.ErrIncomplete.
+func (e *GoneError) Unwrap() error { return bundle.ErrIncomplete }
+
+// target opens the target directory, which has to be on the device that it was on.
+func (m *medium) target() (*os.Root, error) {
+	target, err := os.OpenRoot(m.dir)
+	if err != nil {
+		return nil, err
+	}
+	device, err := deviceOf(target)
+	if err == nil && device != m.device {
+		err = &GoneError{m.number, m.dir}
+	}
+	if err != nil {
+		return nil, errors.Join(err, target.Close())
+	}
+	return target, nil
+}
+
 // open returns the bundle's directory on the medium, under its final name if it
 // has that already.
 func (m *medium) open(name string) (*os.Root, error) {
-	target, err := os.OpenRoot(m.dir)
+	target, err := m.target()
 	if err != nil {
 		return nil, err
 	}
@@ -35,9 +71,25 @@ func (m *medium) open(name string) (*os.Root, error) {
 	return target.OpenRoot(name)
 }
 
+// openAgain is open for a medium that was mounted once more: then it can be on another
+// device, and the caller looks whether it is the right one.
+func (m *medium) openAgain(name string) (*os.Root, uint64, error) {
+	target, err := os.OpenRoot(m.dir)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer target.Close()
+	device, err := deviceOf(target)
+	if err != nil {
+		return nil, 0, err
+	}
+	root, err := target.OpenRoot(name)
+	return root, device, err
+}
+
 // make makes and opens the bundle's directory, durably.
 func (m *medium) make(name string) (*os.Root, error) {
-	target, err := os.OpenRoot(m.dir)
+	target, err := m.target()
 	if err != nil {
 		return nil, err
 	}
@@ -92,9 +144,13 @@ func (w *Writer) addMedium(dir string) error {
 	if err := w.takeBack(target); err != nil {
 		return err
 	}
+	device, err := deviceOf(target)
+	if err != nil {
+		return err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.media = append(w.media, &medium{number: len(w.media) + 1, dir: dir, volumes: make(map[int]struct{})})
+	w.media = append(w.media, &medium{number: len(w.media) + 1, dir: dir, device: device, volumes: make(map[int]struct{})})
 	return nil
 }
 
@@ -144,6 +200,7 @@ func (w *Writer) place(ctx context.Context, number int, need int64, soft bool) (
 			return nil, fmt.Errorf("volume %d: needs %d bytes, at most %d are free on %s: %w", number, need, max(0, most), w.targets(), bundle.ErrIncomplete)
 		}
 		w.waitEnding() // what the person may take out is durable and was read back
+		w.release()
 		dir, err := w.o.NextMedium(ctx, need+catalogReserve(w.o.VolumeSize))
 		if err != nil {
 			return nil, err
@@ -154,14 +211,24 @@ func (w *Writer) place(ctx context.Context, number int, need int64, soft bool) (
 	}
 }
 
+// release notes that every medium so far may be taken out.
+func (w *Writer) release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.media {
+		m.released = true
+	}
+}
+
 // roomiest returns the first medium with need bytes free or else the one with
 // most, and how much that is.
 func (w *Writer) roomiest(need int64) (best *medium, most int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range w.media {
-		free, err := w.freeSpace(m.dir)
-		if errors.Is(err, fs.ErrNotExist) && len(m.volumes) > 0 {
+		free, err := w.freeOn(m)
+		var gone *GoneError
+		if errors.Is(err, fs.ErrNotExist) && len(m.volumes) > 0 || m.released && errors.As(err, &gone) {
 			continue // taken out
 		}
 		if err != nil {
@@ -176,6 +243,17 @@ func (w *Writer) roomiest(need int64) (best *medium, most int64, err error) {
 		}
 	}
 	return best, most, nil
+}
+
+func (w *Writer) freeOn(m *medium) (int64, error) {
+	target, err := m.target()
+	if err != nil {
+		return 0, err
+	}
+	if err := target.Close(); err != nil {
+		return 0, err
+	}
+	return w.freeSpace(m.dir)
 }
 
 func (w *Writer) targets() string {
@@ -195,7 +273,8 @@ func (w *Writer) find(name string) (*medium, *os.File, error) {
 	w.mu.Unlock()
 	for _, m := range media {
 		root, err := m.open(w.partial)
-		if errors.Is(err, fs.ErrNotExist) {
+		var gone *GoneError
+		if errors.Is(err, fs.ErrNotExist) || m.released && errors.As(err, &gone) {
 			continue
 		}
 		if err != nil {

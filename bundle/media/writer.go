@@ -218,7 +218,7 @@ func (w *Writer) Abort() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range w.media {
-		target, err := os.OpenRoot(m.dir)
+		target, err := m.target()
 		if err == nil {
 			err = errors.Join(target.RemoveAll(w.partial), syncDir(target), target.Close())
 		}

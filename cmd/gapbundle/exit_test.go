@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
@@ -79,10 +80,11 @@ func TestHints(t *testing.T) {
 		&verify.DamageError{Volume: "volume-00002.tar.zst", Err: bundle.ErrCorrupt},
 		fmt.Errorf("a: %w", bundle.ErrBusy), fmt.Errorf("b: %w", bundle.ErrBusy),
 		&verify.UnknownKeyError{Name: "tools-000007", Set: "tools"},
+		&media.GoneError{Number: 1, Dir: "/media/usb"},
 	)
 	got := command.HintsFor(t.Context(), err, "/srv/mirror", exportHint)
 	want := []string{"gapbundle export SPEC --base 5", "copy volume-00002.tar.zst again", "--retry-lock 10m",
-		"gapbundle trust add --mirror /srv/mirror --role exporter --set tools exporter.pub"}
+		"gapbundle trust add --mirror /srv/mirror --role exporter --set tools exporter.pub", "plug the medium in again, mount it at /media/usb"}
 	if len(got) != len(want) {
 		t.Fatalf("%d hints %q, want %d", len(got), got, len(want))
 	}
@@ -159,8 +161,11 @@ func TestEverySentinelHasItsScript(t *testing.T) {
 	}
 	// plan --offline counts this one and never shows it: sources/collect.
 	// A file system that is too small needs a mount of its own: TestSpaceHint, and
-	// internal/promises.TestFullDisks.
-	sentinels = slices.DeleteFunc(sentinels, func(name string) bool { return name == "fetch.OfflineError" || name == "unpack.SpaceError" })
+	// internal/promises.TestFullDisks. A medium that is pulled out: bundle/media.TestMediumGone,
+	// and TestHints.
+	sentinels = slices.DeleteFunc(sentinels, func(name string) bool {
+		return name == "fetch.OfflineError" || name == "unpack.SpaceError" || name == "media.GoneError"
+	})
 	if len(sentinels) < 20 {
 		t.Fatalf("%d sentinels found, want at least the 20 there were", len(sentinels))
 	}

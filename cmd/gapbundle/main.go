@@ -18,6 +18,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/all"
@@ -68,6 +69,10 @@ func exportHint(err error) string {
 	var older *upstream.OlderError
 	if errors.As(err, &older) {
 		return fmt.Sprintf("--hold %[1]s carries on with what the base has of this source; --allow-older %[1]s takes the older state, which is recorded; somebody between here and upstream may be replaying it", older.Source)
+	}
+	var gone *media.GoneError
+	if errors.As(err, &gone) {
+		return "nothing was written in its place; plug the medium in again, mount it at " + gone.Dir + " and repeat the same command: it goes on where it stopped"
 	}
 	var strange *export.NewDestinationError
 	if errors.As(err, &strange) {

@@ -65,8 +65,8 @@ var running sync.Map
 // by blanks: what fetch.Client.Name takes, since no spec names them.
 func Running() string {
 	var all []string
-	running.Range(func(s, _ any) bool {
-		all = append(all, s.(*Server).http.URL)
+	running.Range(func(_, address any) bool {
+		all = append(all, address.(string))
 		return true
 	})
 	return strings.Join(all, " ")
@@ -95,7 +95,7 @@ func newServer(t testing.TB) *Server {
 	s.ResetCounts()
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that tests break
-	running.Store(s, true)
+	running.Store(s, "http://"+s.http.Listener.Addr().String())
 	t.Cleanup(func() {
 		running.Delete(s)
 		close(s.done) // lets stalled answers go

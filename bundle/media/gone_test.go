@@ -1,0 +1,65 @@
+package media
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/bundle"
+)
+
+// TestMediumGone: a stick that is pulled out leaves its mount point, a folder of the
+// system disk. Nothing is written there, and the export goes on when the stick is back.
+// A link to another file system stands in for the mount.
+func TestMediumGone(t *testing.T) {
+	stick, err := os.MkdirTemp("/dev/shm", "gapbundle-media-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(stick) })
+	j := newJob(t, bundle.MinVolumeSize)
+	disk := t.TempDir()
+	target := j.targets[0]
+	mount := func(dir string) {
+		t.Helper()
+		if err := errors.Join(os.RemoveAll(target), os.Symlink(dir, target)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mount(stick)
+	data := content(3, 4*bundle.MinVolumeSize)
+	j.tail = []testItem{{key: "a", data: data[:len(data)/2]}, {key: "b", data: data[len(data)/2:]}}
+	w := j.writer()
+	rw, err := w.Run(t.Context(), Run{First: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rw.Append(t.Context(), j.tail[0].item()); err != nil {
+		t.Fatal(err)
+	}
+	mount(disk)
+	_, err = rw.Append(t.Context(), j.tail[1].item())
+	err = errors.Join(err, rw.Close(context.Background()), w.Close())
+	var gone *GoneError
+	if !errors.As(err, &gone) || gone.Dir != target || gone.Number != 1 || !errors.Is(err, bundle.ErrIncomplete) {
+		t.Fatalf("got %v, want a GoneError of %s", err, target)
+	}
+	if left, err := os.ReadDir(disk); err != nil || len(left) != 0 {
+		t.Errorf("written to the system disk: %v %v", left, err)
+	}
+	mount(stick)
+	w = j.writer()
+	if _, err := j.write(w); err != nil {
+		t.Fatal(err)
+	}
+	j.finish(w)
+	if _, err := os.Stat(filepath.Join(stick, bundle.DirName("lab", 7), bundle.RootName)); err != nil {
+		t.Error(err)
+	}
+	if bytes.Equal(data[:8], data[8:16]) {
+		t.Error("the content compresses") // then one volume would do
+	}
+}
