@@ -60,7 +60,8 @@ func page(ts *testscript.TestScript, _ bool, args []string) {
 	terminal(ts, false, []string{args[3], answers, "env", insideEnv + "=" + ts.Getenv(insideEnv), "sh", "-e", "-c", text})
 }
 
-// TestPages: every block of commands of the pages is run by a script.
+// TestPages: every block of commands of the pages is run by a script, and a command in
+// the text is one of them.
 func TestPages(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/*/*.txtar")
 	if err != nil {
@@ -81,9 +82,22 @@ func TestPages(t *testing.T) {
 		if err != nil || len(all) == 0 {
 			t.Fatalf("%s: %d blocks, %v", name, len(all), err)
 		}
-		for block := range all {
+		lines := map[string]bool{}
+		for block, text := range all {
+			for line := range strings.Lines(text) {
+				lines[strings.TrimSpace(line)] = true
+			}
 			if !ran[name+" "+block] {
 				t.Errorf("no script in testdata runs: page %s %s CODE", name, block)
+			}
+		}
+		b, err := os.ReadFile(filepath.Join("../../docs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, span := range regexp.MustCompile("`(gapbundle [^`\\s]+ [^`]+)`").FindAllStringSubmatch(string(b), -1) {
+			if !lines[span[1]] {
+				t.Errorf("%s: %q in the text is in no block", name, span[1])
 			}
 		}
 	}

@@ -16,7 +16,8 @@ import (
 const pageFile = "../../docs/spec.md"
 
 // TestPage: docs/spec.md has a row with meaning, default and example for every key that
-// the decoder reads outside of the kinds' own options, and for no other.
+// the decoder reads outside of the kinds' own options, and for no other; and it links the
+// page of every kind.
 func TestPage(t *testing.T) {
 	b, err := os.ReadFile(pageFile)
 	if err != nil {
@@ -47,6 +48,11 @@ func TestPage(t *testing.T) {
 		slices.Sort(want)
 		if !slices.Equal(keys, want) {
 			t.Errorf("%s\nhas  %v\nwant %v", strings.TrimSpace(heading), keys, want)
+		}
+	}
+	for _, kind := range all.Kinds() {
+		if !strings.Contains(page, "](sources/"+kind.Name+".md)") {
+			t.Errorf("%s: no link to the page of kind %s", pageFile, kind.Name)
 		}
 	}
 }
