@@ -106,12 +106,20 @@ func layOut(root *os.Root) error {
 	return state.Create(root)
 }
 
-// Open opens the mirror in dir; where there is none the error matches
+// NoMirrorError means that the folder of a mirror does not exist. It matches
 // bundle.ErrIncomplete.
+type NoMirrorError struct{ Dir string }
+
+func (e *NoMirrorError) Error() string { return "mirror " + e.Dir + ": does not exist" }
+
+// Unwrap returns bundle.ErrIncomplete.
+func (e *NoMirrorError) Unwrap() error { return bundle.ErrIncomplete }
+
+// Open opens the mirror in dir. A folder that does not exist is a *NoMirrorError.
 func Open(dir string, o Options) (*Mirror, error) {
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("mirror %s: does not exist: %w", dir, bundle.ErrIncomplete)
+		return nil, &NoMirrorError{dir}
 	}
 	if err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ type Planned struct {
 func Resolve(ctx context.Context, kinds sources.Kinds, specs []sources.Spec, env *sources.Env) (*Resolved, error) {
 	sources.NameHosts(env, specs)
 	r := &resolver{kinds: kinds, env: env, given: specs, planned: map[string]*sources.Plan{}}
-	if err := checkSpecs(kinds, specs); err != nil {
+	if err := CheckSpecs(kinds, specs); err != nil {
 		_, refused := r.accept(func(sources.Kind) bool { return true })
 		return nil, strictyaml.Join(err, refused)
 	}
@@ -76,8 +76,9 @@ type resolver struct {
 	planned map[string]*sources.Plan // by kind
 }
 
-// checkSpecs refuses unknown kinds and names that stand twice.
-func checkSpecs(kinds sources.Kinds, specs []sources.Spec) error {
+// CheckSpecs refuses unknown kinds, and names that two sources have. Errors match
+// bundle.ErrUsage.
+func CheckSpecs(kinds sources.Kinds, specs []sources.Spec) error {
 	var errs []error
 	names := make(map[string]bool, len(specs))
 	for _, s := range specs {
@@ -130,7 +131,7 @@ func (r *resolver) derive(ctx context.Context) error {
 				}
 			}
 		}
-		if err := checkSpecs(r.kinds, slices.Concat(r.given, r.derived)); err != nil {
+		if err := CheckSpecs(r.kinds, slices.Concat(r.given, r.derived)); err != nil {
 			return err
 		}
 		again := false

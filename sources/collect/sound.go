@@ -18,7 +18,7 @@ import (
 // asked is how many requests were not made.
 func Sound(ctx context.Context, kinds sources.Kinds, specs []sources.Spec, env *sources.Env) (asked int, err error) {
 	r := &resolver{kinds: kinds, env: env, given: specs, planned: map[string]*sources.Plan{}}
-	unknown := checkSpecs(kinds, specs)
+	unknown := CheckSpecs(kinds, specs)
 	all, err := r.accept(func(sources.Kind) bool { return true })
 	if err := strictyaml.Join(unknown, err); err != nil {
 		return 0, err

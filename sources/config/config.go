@@ -117,7 +117,7 @@ type MissingError struct{ Err error }
 func (e *MissingError) Error() string   { return "spec: " + e.Err.Error() }
 func (e *MissingError) Unwrap() []error { return []error{e.Err, bundle.ErrUsage} }
 
-// read reads at most one byte more than strictyaml accepts.
+// read reads at most what strictyaml accepts.
 func read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -127,7 +127,11 @@ func read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return bundle.ReadAllBounded(f, path, strictyaml.MaxSize+1)
+	b, err := bundle.ReadAllBounded(f, path, strictyaml.MaxSize)
+	if errors.Is(err, bundle.ErrMalformed) {
+		return nil, fmt.Errorf("%s: larger than a spec may be, which is %d bytes: %w", path, strictyaml.MaxSize, bundle.ErrUsage)
+	}
+	return b, err
 }
 
 func labelled(pos strictyaml.Pos, key, name string) error {

@@ -70,6 +70,9 @@ func open(ctx context.Context, o Options, write bool) (s *session, err error) {
 	if s.spec, err = config.Load(o.SpecPath); err != nil {
 		return s, err
 	}
+	if err := collect.CheckSpecs(s.o.Kinds, s.spec.Sources); err != nil {
+		return s, err // before the folder of the state is made
+	}
 	if write {
 		if err := s.loadSigners(); err != nil {
 			return s, err

@@ -207,7 +207,10 @@ func refusalHint(err error, mirror string) string {
 	var damaged *unpack.DamagedError
 	var beyond *reach.Error
 	var notGiven *unpack.BeyondError
+	var noMirror *unpack.NoMirrorError
 	switch {
+	case errors.As(err, &noMirror):
+		return fmt.Sprintf("check the path; a mirror is made by the first gapbundle trust add --mirror %s", noMirror.Dir)
 	case errors.As(err, &unsigned):
 		return "a bundle is signed when its export ends: let it finish there, or copy its bundle.*.sigstore.json too"
 	case errors.As(err, &unknown):

@@ -40,7 +40,25 @@ gapbundle push /srv/mirror --registry quay.lan/ops --image 'nvidia/*' --dry-run`
 	}, pushImages)
 }
 
+// registryFlag takes HOST[/PREFIX] apart. A login in it is refused and not repeated.
+func registryFlag(text string) (host, prefix string, err error) {
+	if strings.Contains(text, "@") {
+		return "", "", &UsageError{"registry: has a user name or a password in it, which is not shown here",
+			"name the host alone, and log in with docker login or podman login"}
+	}
+	host, prefix, _ = strings.Cut(strings.TrimSuffix(text, "/"), "/")
+	if _, _, err := registry.SplitName(host + "/" + FirstOf(prefix, "x")); err != nil {
+		return "", "", &UsageError{fmt.Sprintf("registry %q: not HOST[/PREFIX]", text),
+			"name it without a scheme, in lower case, as in registry.lan:5000 or harbor.lan/mirror"}
+	}
+	return host, prefix, nil
+}
+
 func pushImages(c *cli.Context, o *Output) error {
+	host, prefix, err := registryFlag(c.String("registry"))
+	if err != nil {
+		return err
+	}
 	p := o.StartProgress()
 	defer p.Stop()
 	m, err := unpack.Open(c.Args().First(), mirrorOptions(c, o, p))
@@ -51,11 +69,6 @@ func pushImages(c *cli.Context, o *Output) error {
 	published, err := publishedImages(m, c.StringSlice("set"))
 	if err != nil {
 		return err
-	}
-	host, prefix, _ := strings.Cut(strings.TrimSuffix(c.String("registry"), "/"), "/")
-	if _, _, err := registry.SplitName(host + "/" + FirstOf(prefix, "x")); err != nil {
-		return &UsageError{fmt.Sprintf("registry %q: not HOST[/PREFIX]", c.String("registry")),
-			"name it without a scheme, in lower case, as in registry.lan:5000 or harbor.lan/mirror"}
 	}
 	to, closeClient, err := registryClient(c, o, host)
 	if err != nil {
