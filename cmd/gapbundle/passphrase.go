@@ -13,6 +13,9 @@ import (
 // descriptor that the flag names, or the terminal.
 func passphraseOf(c *cli.Context, o *command.Output, flag, env string, twice bool) keys.PassphraseFunc {
 	p := keys.Passphrase{Env: env, LookupEnv: os.LookupEnv, Prompt: o.Screen, Twice: twice}
+	if env == keys.SitePassphraseEnv {
+		p.Instead = keys.PassphraseEnv
+	}
 	if fd := c.Int(flag); fd >= 0 {
 		p.Input = os.NewFile(uintptr(fd), fmt.Sprintf("descriptor %d", fd))
 	}

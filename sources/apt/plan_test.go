@@ -172,7 +172,7 @@ func TestHostile(t *testing.T) {
 		"newline":        {stanza("pool/a\n /../b", "1", ""), nil, "Filename"},
 		"dots inside":    {stanza("pool/../../x", "1", ""), nil, "Filename"},
 		"negative":       {stanza("pool/x.deb", "-1", ""), nil, "Size"},
-		"no digest":      {pkg("evil", "1", "amd64", "") + "Filename: pool/x.deb\nSize: 1\n", nil, "without SHA256"},
+		"no digest":      {pkg("evil", "1", "amd64", "") + "Filename: pool/x.deb\nSize: 1\n", nil, "neither SHA256 nor SHA512"},
 		"over InRelease": {stanza("dists/stable/InRelease", "1", ""), nil, "by another"},
 		"two contents":   {stanza("pool/main/hello/hello_2.10-3_amd64.deb", "1", ""), nil, "by another"},
 		"index bomb": {"", func(r string) string {

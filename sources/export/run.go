@@ -227,8 +227,12 @@ func (j *job) request() (bundle.Digest, error) {
 	for _, s := range j.signers {
 		ids = append(ids, s.KeyID().Hex())
 	}
+	target, err := filepath.Abs(j.o.Targets[0]) // however it is written
+	if err != nil {
+		return bundle.Digest{}, err
+	}
 	of := []any{
-		j.spec.Digest, baseState, j.o.Destination, j.o.VolumeSize, j.o.Only, j.o.Hold, j.o.Expires, j.o.Targets[0], ids, j.o.Tool,
+		j.spec.Digest, baseState, j.o.Destination, j.o.VolumeSize, j.o.Only, j.o.Hold, j.o.Expires, target, ids, j.o.Tool,
 	}
 	if j.asked != nil {
 		of = append(of, j.asked.request)

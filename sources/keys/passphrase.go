@@ -25,13 +25,16 @@ const maxPassphrase = 4096 // bytes
 type PassphraseFunc func(prompt string) ([]byte, error)
 
 // Passphrase says where a passphrase comes from: the first of environment,
-// descriptor and terminal that there is.
+// descriptor, another key's environment and terminal that there is.
 //
 // An empty passphrase is refused, except when the environment variable is set
 // and empty: nobody types that by mistake, and keys for tests need it.
 type Passphrase struct {
 	// Env is the name of an environment variable, "" for none.
 	Env string
+	// Instead is the variable that counts where Env is not set and there is no Input:
+	// one passphrase for two keys. "": none.
+	Instead string
 	// LookupEnv is os.LookupEnv in programs.
 	LookupEnv func(string) (string, bool)
 	// Input is read up to its first newline, or its end; nil: there is none.
@@ -63,6 +66,11 @@ func (p Passphrase) Func() PassphraseFunc {
 				kept = line
 			}
 			return bytes.Clone(kept), nil
+		}
+		if p.Instead != "" && p.LookupEnv != nil {
+			if v, ok := p.LookupEnv(p.Instead); ok {
+				return []byte(v), nil
+			}
 		}
 		if p.Terminal == nil || !term.IsTerminal(int(p.Terminal.Fd())) {
 			return nil, fmt.Errorf("%s: no %s, no descriptor and no terminal to ask on: %w", prompt, p.Env, bundle.ErrUsage)

@@ -24,6 +24,8 @@ func TestPassphraseSources(t *testing.T) {
 		"environment":           {p: keys.Passphrase{Env: keys.PassphraseEnv, LookupEnv: env(set)}, want: "from env"},
 		"environment first":     {p: keys.Passphrase{Env: keys.PassphraseEnv, LookupEnv: env(set), Input: strings.NewReader("x\n")}, want: "from env"},
 		"another's environment": {p: keys.Passphrase{Env: keys.SitePassphraseEnv, LookupEnv: env(set)}, fail: "no GAPBUNDLE_SITE_PASSPHRASE"},
+		"the other key's":       {p: keys.Passphrase{Env: keys.SitePassphraseEnv, Instead: keys.PassphraseEnv, LookupEnv: env(set)}, want: "from env"},
+		"descriptor before it":  {p: keys.Passphrase{Env: keys.SitePassphraseEnv, Instead: keys.PassphraseEnv, LookupEnv: env(set), Input: strings.NewReader("x\n")}, want: "x"},
 		"set to empty":          {p: keys.Passphrase{Env: "E", LookupEnv: env(map[string]string{"E": ""})}, want: ""},
 		"descriptor":            {p: keys.Passphrase{Input: strings.NewReader("a b \nmore")}, want: "a b "},
 		"descriptor, no line":   {p: keys.Passphrase{Input: strings.NewReader("ab")}, want: "ab"},

@@ -31,7 +31,8 @@ not given is read from GAPBUNDLE_<FLAG> (--volume-size: GAPBUNDLE_VOLUME_SIZE; a
 list has one value a line), then from the spec; --yes, --accept-keys, --accept-expired
 and --allow-rollback only from the command line. MIRROR may come from
 GAPBUNDLE_MIRROR, SPEC from GAPBUNDLE_SPEC; it is gapbundle.yaml otherwise.
-Passphrases: GAPBUNDLE_PASSPHRASE, GAPBUNDLE_SITE_PASSPHRASE, a descriptor, or asked.
+Passphrases: GAPBUNDLE_PASSPHRASE, GAPBUNDLE_SITE_PASSPHRASE (if it is not set, the
+first serves the site key too), a descriptor, or asked.
 `
 
 // WriteHelp prints the help of the command at the end of path; the program's
