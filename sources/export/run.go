@@ -2,7 +2,6 @@ package export
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -213,32 +212,6 @@ func (j *job) open() (*media.Writer, error) {
 		Records: records, NoReadback: j.o.NoReadback, Progress: j.o.Progress, NextMedium: j.o.NextMedium, Absent: j.o.Absent,
 	})
 	return j.writer, err
-}
-
-// request is a digest over everything that decides what the bundle holds and
-// where it goes, upstream apart. Another set of targets does not matter: a
-// full medium is what makes people repeat an export with one more.
-func (j *job) request() (bundle.Digest, error) {
-	var baseState bundle.Digest
-	if j.base != nil {
-		baseState = j.base.manifest.State
-	}
-	var ids []string
-	for _, s := range j.signers {
-		ids = append(ids, s.KeyID().Hex())
-	}
-	target, err := filepath.Abs(j.o.Targets[0]) // however it is written
-	if err != nil {
-		return bundle.Digest{}, err
-	}
-	of := []any{
-		j.spec.Digest, baseState, j.o.Destination, j.o.VolumeSize, j.o.Only, j.o.Hold, j.o.Expires, target, ids, j.o.Tool,
-	}
-	if j.asked != nil {
-		of = append(of, j.asked.request)
-	}
-	b, err := json.Marshal(of)
-	return bundle.DigestOf(b), err
 }
 
 func (j *job) newSeen(repository string) (collect.SeenSink, error) {
