@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -125,5 +126,42 @@ func TestReceiptFields(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("the page has\n%v, a receipt has\n%v", got, want)
+	}
+}
+
+// TestPageCommands: every gapbundle command in the code of every page and example is one
+// that the program accepts. (cli.md has the help's text, which TestHelp looks at.)
+func TestPageCommands(t *testing.T) {
+	var names []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/sources/*.md", "examples/*.yaml", "examples/*/*.yaml"} {
+		found, err := filepath.Glob("../../" + pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(found), err)
+		}
+		names = append(names, found...)
+	}
+	code := regexp.MustCompile("(?ms)^```sh\n.*?^```$|^(?:    |#   )[^\n]*$")
+	call := regexp.MustCompile(`(?:^(?:    |#   )?|[;&|(] *|-- |do )gapbundle(?:-inside)? +([^|>#;&)\n]*)`)
+	count := 0
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(string(b), "\\\n", " ")
+		for _, part := range code.FindAllString(text, -1) {
+			for line := range strings.Lines(part) {
+				for _, found := range call.FindAllStringSubmatch(line, -1) {
+					count++
+					args := strings.Fields(strings.NewReplacer("'", "", `"`, "").Replace(found[1]))
+					if _, err := command.Parse(program(), args, noEnv); err != nil {
+						t.Errorf("%s: gapbundle %s: %v", name, found[1], err)
+					}
+				}
+			}
+		}
+	}
+	if count < 100 {
+		t.Errorf("%d commands found, want 100 or more", count)
 	}
 }
