@@ -99,5 +99,15 @@ func openTerminal() (master, slave *os.File, err error) {
 	if slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
 		return nil, nil, err
 	}
+	// An interrupt that is typed would discard what stands unread on the screen, and with it
+	// what the program said right after the signal.
+	settings, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return nil, nil, err
+	}
+	settings.Lflag |= unix.NOFLSH
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, settings); err != nil {
+		return nil, nil, err
+	}
 	return master, slave, unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 120})
 }
