@@ -165,3 +165,51 @@ func TestPageCommands(t *testing.T) {
 		t.Errorf("%d commands found, want 100 or more", count)
 	}
 }
+
+// TestPageLinks: a link from a page to a file here, and to a place in it, leads somewhere.
+func TestPageLinks(t *testing.T) {
+	var names []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/sources/*.md"} {
+		found, err := filepath.Glob("../../" + pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(found), err)
+		}
+		names = append(names, found...)
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(string(b), -1) {
+			file, place, _ := strings.Cut(link[1], "#")
+			if strings.Contains(file, "://") {
+				continue
+			}
+			to := name
+			if file != "" {
+				to = filepath.Join(filepath.Dir(name), file)
+			}
+			if _, err := os.Stat(to); err != nil {
+				t.Errorf("%s: link to %s: %v", name, link[1], err)
+			} else if place != "" && !places(t, to)[place] {
+				t.Errorf("%s: link to %s: no such heading", name, link[1])
+			}
+		}
+	}
+}
+
+// places returns what a link to a page can name after #.
+func places(t *testing.T, page string) map[string]bool {
+	t.Helper()
+	b, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]bool{}
+	for _, found := range regexp.MustCompile(`(?m)^#+ (.*)$|<a id="([^"]*)">`).FindAllStringSubmatch(string(b), -1) {
+		title := regexp.MustCompile(`[^\pL\pN_\- ]`).ReplaceAllString(strings.ToLower(found[1]), "")
+		all[strings.ReplaceAll(title, " ", "-")+found[2]] = true
+	}
+	return all
+}
