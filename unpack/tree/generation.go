@@ -182,7 +182,8 @@ func (t *Trees) Published() (*Generation, error) {
 }
 
 // Generations are all that are still here, in the order of their numbers; the
-// last is the current one.
+// last is the current one. Where the current one is not on record the error matches
+// bundle.ErrCorrupt.
 func (t *Trees) Generations() ([]Generation, error) {
 	current, err := t.linked(currentLink)
 	if err != nil {
@@ -206,6 +207,10 @@ func (t *Trees) Generations() ([]Generation, error) {
 		all = append(all, *g)
 	}
 	slices.SortFunc(all, func(a, b Generation) int { return a.Number - b.Number })
+	if n := len(all); current != 0 && (n == 0 || all[n-1].Number != current) {
+		// Nothing may be swept by what is on record then: what is served is not.
+		return nil, fmt.Errorf("generation %d is served and not on record: this state is older than that generation: %w", current, bundle.ErrCorrupt)
+	}
 	return all, nil
 }
 
