@@ -27,13 +27,13 @@ func exportFlags() []cli.Flag {
 		command.Text("destination", "`NAME` of the mirror this is for, in the ledger; absent: the only one that the ledger knows by a name"),
 		command.Toggle("new-destination", "the destination is a new one, although others are known"),
 		command.Text("base", "build the delta on this `BASE`: a receipt, a bundle, a number, or a state code that status prints"),
-		command.Text("repair", "carry again what a damaged mirror asks for in this `FILE`, which gapbundle repair wrote there"),
+		command.Text("repair", "include the content that a damaged mirror requests in this `FILE`, which gapbundle repair wrote there"),
 		command.Toggle("full", "carry everything: a bundle that needs no base"),
 		command.List("only", "export this `SOURCE`; the others stay as the base has them"),
-		command.List("hold", "leave this `SOURCE` as the base has it"),
+		command.List("hold", "keep this `SOURCE` as it is in the base"),
 		command.Parsed("expires", "importers refuse the bundle after this `DURATION`, as in 90d", new(command.Span)),
 		command.Text("adopt", "restore a lost state from this `FILE`: a receipt or a bundle"),
-		command.Toggle("update-lock", "accept content that differs from gapbundle.lock, and say what changed"),
+		command.Toggle("update-lock", "accept content that differs from gapbundle.lock, and report changes"),
 		command.List("allow-shrink", "export this `SOURCE` although it lost more than 40 % of its files (recorded in the bundle)"),
 		command.List("allow-older", "export this `SOURCE` although upstream shows an older state than before (recorded in the bundle)"),
 		compressFlag(),
@@ -44,7 +44,7 @@ func exportFlags() []cli.Flag {
 
 func planCommand() *cli.Command {
 	return command.Leaf(&cli.Command{
-		Name: "plan", Usage: "say what an export would carry; writes nothing", ArgsUsage: "[SPEC]",
+		Name: "plan", Usage: "show what an export would carry; writes nothing", ArgsUsage: "[SPEC]",
 		Description: `Asks upstream for what the spec names: per source the files, how much of it is new,
 and what vouches for it; the base and its age; the volumes, the free space of the
 targets, and what the mirror will need. No payload is read and nothing is written.
@@ -60,9 +60,9 @@ gapbundle plan site.yaml --offline`,
 
 func exportCommand() *cli.Command {
 	return command.Leaf(&cli.Command{
-		Name: "export", Usage: "gather what the spec names into a signed bundle", ArgsUsage: "[SPEC]",
+		Name: "export", Usage: "download everything that the spec names into a signed bundle", ArgsUsage: "[SPEC]",
 		Description: `Makes DIR/<set>-<six digits>/ and prints its path; prints nothing when there is
-nothing new. An export that was interrupted goes on where it stopped when the same
+nothing new. An interrupted export goes on where it stopped when the same
 command is given again. What the base has is neither downloaded nor carried.`,
 		UsageText: `gapbundle export gapbundle.yaml --to /media/usb
 gapbundle export --to /media/usb1 --to /media/usb2 --volume-size 4000MiB

@@ -26,7 +26,7 @@ The passphrase comes from the environment, a descriptor, or the terminal.`,
 gapbundle keygen --site --name Example-site --out keys`,
 		Flags: []cli.Flag{
 			command.Needed("out", "`DIR` for the files; created if missing, in a folder that exists"),
-			command.Toggle("site", "make the site key, which re-signs what was rebuilt for a selection"),
+			command.Toggle("site", "make the site key, which signs metadata that is rebuilt for a selection"),
 			&cli.StringFlag{Name: "name", Usage: "`NAME` in the site key", Value: "gapbundle site key"},
 			passphraseFlag(), sitePassphraseFlag(), command.DryRunFlag(),
 		},

@@ -82,7 +82,7 @@ func plainDigits(s string) string {
 // ConfirmFlags are the flags of a command that calls ConfirmFingerprint.
 func ConfirmFlags() []cli.Flag {
 	return []cli.Flag{
-		Text("fingerprint", "the `FINGERPRINT` that was told by a second channel; another one is refused"),
+		Text("fingerprint", "the `FINGERPRINT` that came by a second channel; any other is refused"),
 		Toggle("yes", "do not ask: the fingerprint was compared"),
 	}
 }

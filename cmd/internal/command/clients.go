@@ -31,7 +31,7 @@ gpu-operator (objects for its driver containers), hosts (public names). Files of
 a set that has not the first file of their name are below _sets/<set>/ there.`,
 		Flags: []cli.Flag{
 			List("for", "`NAME` of a kind of repository, of a program, or of a project"),
-			Text("base-url", "`URL` at which clients reach the mirror, where it does not know that itself"),
+			Text("base-url", "`URL` at which clients reach the mirror, if the mirror has none"),
 			Text("address", "`IP` address at which clients reach the mirror by public names; with --for hosts"),
 			Text("out", "write the files into `DIR` instead of printing them; files of the same names are replaced"),
 		},

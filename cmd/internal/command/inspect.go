@@ -20,7 +20,7 @@ const nothingVerified = "NOTHING WAS VERIFIED: this is what the medium says of i
 // InspectCommand is gapbundle inspect.
 func InspectCommand() *cli.Command {
 	return Leaf(&cli.Command{
-		Name: "inspect", Usage: "show what bundles say they hold, without keys; verifies nothing", ArgsUsage: "PATH...",
+		Name: "inspect", Usage: "show a bundle's own claims, without keys; verifies nothing", ArgsUsage: "PATH...",
 		UsageText: `gapbundle inspect /media/usb
 gapbundle inspect /media/usb --contents
 gapbundle inspect /media/usb --files

@@ -34,7 +34,7 @@ gapbundle push /srv/mirror --registry quay.lan/ops --image 'nvidia/*' --dry-run`
 			Text("ca", "PEM `FILE` of an authority that is trusted besides the system's"),
 			List("token-service", "`HOST` of a token service that the registry may send its login to, besides its own host"),
 			Toggle("plain-http", "speak to the registry without TLS, and send it the login in the clear"),
-			Toggle("dry-run", "ask the registry what is missing, and send nothing"),
+			Toggle("dry-run", "check what the registry lacks, and send nothing"),
 			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Usage: "`N` requests at once; 0: 4"},
 		},
 	}, pushImages)

@@ -32,7 +32,7 @@ gapbundle trust list --mirror /srv/mirror`,
 				Name: "add", Usage: "trust a key, after its fingerprint was compared", ArgsUsage: "FILE",
 				Description: `FILE is a public key in PEM for the roles exporter and approver, which sign bundles,
 and an OpenPGP certificate for the roles site and upstream, which clients inside
-are told to trust. The mirror's folder is made if it is not there. On a terminal
+are told to trust. The mirror's folder is created if missing. On a terminal
 the fingerprint is shown and has to be confirmed. An exporter's key reaches what
 --mount and --host give it; without them, what no other set has.`,
 				UsageText: `gapbundle trust add --mirror /srv/mirror --role exporter --set slurm-site exporter.pub
@@ -61,7 +61,7 @@ gapbundle trust add --mirror /srv/mirror --role upstream --set slurm-site --yes 
 				Name: "set-mounts", Usage: "what an exporter's key may own, from the next bundle on", ArgsUsage: "KEY [PATTERN]...",
 				Description: `PATTERN is a web path without its first slash, compared by whole components; * stands
 for exactly one, and everything below belongs to it: 'apt/*', v2/nvcr.io,
-git/github.com/NVIDIA. The patterns take the place of those that the key had; the
+git/github.com/NVIDIA. The patterns replace those that the key had; the
 word any lets it take what no other set has. What a set has outside of them stays
 published, and status lists it.`,
 				UsageText: "gapbundle trust set-mounts 3fc9b689459d 'apt/*' v2/nvcr.io --mirror /srv/mirror",
