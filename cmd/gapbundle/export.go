@@ -175,6 +175,7 @@ func runExport(c *cli.Context, o *command.Output) error {
 		return err
 	}
 	noteDestination(c, o, r.Destination)
+	noteAdopted(o, r.Adopted)
 	noteExport(o, r)
 	o.Show(r, func(w io.Writer) {
 		for _, dir := range r.Dirs {
@@ -237,6 +238,17 @@ func noteExport(o *command.Output, r *export.Result) {
 func noteDestination(c *cli.Context, o *command.Output, taken string) {
 	if c.String("destination") == "" && taken != "" {
 		o.Note("for destination %s, the only one that is known by a name", taken)
+	}
+}
+
+// noteAdopted says what was taken over from a bundle or a receipt.
+func noteAdopted(o *command.Output, a *export.Adopted) {
+	switch {
+	case a == nil:
+	case a.State:
+		o.Note("taken over: stream %s up to bundle %d, and what that bundle describes: deltas build on it", a.Stream, a.Sequence)
+	default:
+		o.Note("taken over: stream %s up to bundle %d, and no lists: a bundle that builds on nothing comes next", a.Stream, a.Sequence)
 	}
 }
 

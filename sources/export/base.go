@@ -314,6 +314,7 @@ func (s *session) adopt(ctx context.Context) error {
 		if r.Set != s.spec.Set {
 			return fmt.Errorf("receipt %s: for set %s, the spec is set %s: %w", s.o.Adopt, r.Set, s.spec.Set, bundle.ErrUsage)
 		}
+		s.adopted = &Adopted{Stream: r.Stream, Sequence: r.Sequence}
 		return s.ledger.Adopt(r.Stream, r.Sequence)
 	}
 	r, m, err := s.openOwnBundle(s.o.Adopt)
@@ -327,7 +328,21 @@ func (s *session) adopt(ctx context.Context) error {
 	if err := s.ledger.Adopt(m.Stream, m.Sequence); err != nil {
 		return err
 	}
+	s.adopted = &Adopted{Stream: m.Stream, Sequence: m.Sequence}
+	if s.o.Destination == "" {
+		s.o.Destination = m.Destination
+	}
 	return s.adoptState(ctx, r, m)
+}
+
+// Adopted is what an export took over from a bundle or a receipt, because the ledger was
+// lost.
+type Adopted struct {
+	Stream   string `json:"stream"`
+	Sequence int64  `json:"sequence"`
+	// State means that the lists were taken over too: the next delta builds on them.
+	// A receipt has none, and a delta does not have all.
+	State bool `json:"state"`
 }
 
 func (s *session) adoptState(ctx context.Context, r *bundle.Reader, m *bundle.Manifest) error {
@@ -350,6 +365,7 @@ func (s *session) adoptState(ctx context.Context, r *bundle.Reader, m *bundle.Ma
 	if err := s.restoreDocuments(ctx, r, catalog, documents); err != nil {
 		return err
 	}
+	s.adopted.State = true
 	return s.ledger.KeepState(m, documents)
 }
 

@@ -333,6 +333,15 @@ func TestLostLedgerIsAdopted(t *testing.T) {
 	if r.Full || r.Base != 1 || r.Sequence != 2 {
 		t.Fatalf("result %+v", r)
 	}
+	medium := t.TempDir()
+	again := func(o *Options) { o.StateDir, o.Targets = filepath.Join(b.dir, "elsewhere too"), []string{medium} }
+	if r := b.must(again, func(o *Options) { o.Adopt = first.Dirs[0] }); r.Full || r.Base != 1 || !r.Assumed || r.Adopted == nil || !r.Adopted.State || r.Adopted.Sequence != 1 {
+		t.Fatalf("without a base: %+v, took over %+v", r, r.Adopted)
+	}
+	w.content["newer"] = []byte("newer")
+	if r := b.must(again); r.Full || r.Base != 2 {
+		t.Fatalf("the one after that: %+v", r)
+	}
 	other := newBench(t, w)
 	if _, err := other.run(func(o *Options) { o.Adopt = first.Dirs[0] }); !errors.Is(err, bundle.ErrUntrusted) {
 		t.Fatalf("a bundle signed by somebody else was adopted: %v", err)

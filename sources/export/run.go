@@ -56,6 +56,8 @@ type Result struct {
 	// that the spec does not have any more.
 	Changes []SourceChanges `json:"changes,omitempty"`
 	Gone    []Gone          `json:"gone,omitempty"`
+	// Adopted is what was taken over from Options.Adopt.
+	Adopted *Adopted `json:"adopted,omitempty"`
 	// Destination is the one that the bundle is for; empty: it has no name.
 	Destination string `json:"destination,omitempty"`
 	// Unknown are the destinations exported to before, when this one never was.
@@ -116,7 +118,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		r, err = s.write(ctx)
 	}
 	if r != nil {
-		r.Destination = s.o.Destination
+		r.Destination, r.Adopted = s.o.Destination, s.adopted
 	}
 	return r, errors.Join(err, s.close())
 }

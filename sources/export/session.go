@@ -41,6 +41,7 @@ type session struct {
 	specs    []sources.Spec // of the sources that are planned
 	client   *fetch.Client
 	dates    *sources.Dates
+	adopted  *Adopted        // nil: nothing was
 	site     *openpgp.Entity // nil: there is no key
 	resolved *collect.Resolved
 	survey   *collect.Survey

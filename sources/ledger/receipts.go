@@ -59,7 +59,8 @@ func (l *Ledger) Adopt(stream string, sequence int64) error {
 
 // KeepState makes a state selectable as a base that another ledger exported:
 // its root, whose lists have been kept by KeepList, and the documents whose
-// content has been kept by KeepDocument.
+// content has been kept by KeepDocument. It was exported to the destination that it
+// names, so the next delta for that one builds on it.
 func (l *Ledger) KeepState(m *bundle.Manifest, documents []Document) error {
 	if err := l.keepIndex(m.Sequence, documents); err != nil {
 		return err
@@ -72,5 +73,8 @@ func (l *Ledger) KeepState(m *bundle.Manifest, documents []Document) error {
 		return err
 	}
 	l.addState(m.Sequence)
+	d := l.state.Destinations[m.Destination]
+	d.Exported = max(d.Exported, m.Sequence)
+	l.setDestination(m.Destination, d)
 	return l.save()
 }
