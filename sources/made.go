@@ -1,6 +1,9 @@
 package sources
 
 import (
+	"crypto/rand"
+	"errors"
+	"io"
 	"iter"
 	"path/filepath"
 	"slices"
@@ -72,6 +75,23 @@ type Owner struct {
 // FileName returns the name of a source as one part of a path: derived sources
 // have a slash in theirs.
 func FileName(source string) string { return strings.ReplaceAll(source, "/", "-") }
+
+// KeepScratch writes a file of Env.Scratch that several sources may ask for and write at
+// the same time: whoever reads it sees it whole or not at all.
+func (e *Env) KeepScratch(name string, write func(io.Writer) error) (err error) {
+	temp := name + "." + rand.Text()
+	out, err := e.Scratch.Create(temp)
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(write(out), out.Close()); err == nil {
+		err = e.Scratch.Rename(temp, name)
+	}
+	if err != nil {
+		return errors.Join(err, e.Scratch.Remove(temp))
+	}
+	return nil
+}
 
 // ScratchName begins the names of a source's files in Env.Scratch. No two sources
 // of a set share one.

@@ -251,6 +251,14 @@ func (c *chart) fetch(ctx context.Context, env *sources.Env) error {
 	return nil
 }
 
+// written returns a function that writes content.
+func written(content []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	}
+}
+
 // download fetches the package once in an export.
 func (c *chart) download(ctx context.Context, env *sources.Env) (got fetched, err error) {
 	about, err := env.Scratch.ReadFile(c.scratch + ".json")
@@ -265,13 +273,12 @@ func (c *chart) download(ctx context.Context, env *sources.Env) (got fetched, er
 		return got, err
 	}
 	defer func() { err = errors.Join(err, content.Body.Close()) }()
-	out, err := env.Scratch.Create(c.scratch)
-	if err != nil {
-		return got, err
-	}
 	hash := bundle.NewHash()
-	got.Size, err = io.Copy(io.MultiWriter(out, hash), io.LimitReader(content.Body, pack.MaxPackage+1))
-	if err = errors.Join(err, out.Close()); err != nil {
+	err = env.KeepScratch(c.scratch, func(out io.Writer) (err error) {
+		got.Size, err = io.Copy(io.MultiWriter(out, hash), io.LimitReader(content.Body, pack.MaxPackage+1))
+		return err
+	})
+	if err != nil {
 		return got, err
 	}
 	if got.Size > pack.MaxPackage {
@@ -281,7 +288,7 @@ func (c *chart) download(ctx context.Context, env *sources.Env) (got fetched, er
 	if about, err = json.Marshal(got); err != nil {
 		return got, err
 	}
-	return got, env.Scratch.WriteFile(c.scratch+".json", about, 0o600)
+	return got, env.KeepScratch(c.scratch+".json", written(about))
 }
 
 // prove reads the provenance file, verifies it if there is a keyring, and compares the

@@ -151,7 +151,7 @@ func (r *rendering) render(ctx context.Context, env *sources.Env) error {
 	if err != nil {
 		return err
 	}
-	return env.Scratch.WriteFile(scratch, kept, 0o600)
+	return env.KeepScratch(scratch, written(kept))
 }
 
 // checkImages checks what the spec says about images.

@@ -76,10 +76,10 @@ func once(env *sources.Env, what, id string, get func() (*page, error)) (*page, 
 		p = &page{Absent: true}
 	}
 	if about, err = json.Marshal(p); err == nil {
-		err = env.Scratch.WriteFile(name, p.Content, 0o600)
+		err = env.KeepScratch(name, written(p.Content))
 	}
 	if err == nil {
-		err = env.Scratch.WriteFile(name+".json", about, 0o600)
+		err = env.KeepScratch(name+".json", written(about))
 	}
 	return p, err
 }
