@@ -36,7 +36,7 @@ func testBase(origin string) plantest.Base {
 }
 
 func TestMemory(t *testing.T) {
-	env := plantest.NewEnv(t, t.TempDir(), testBase("http://u/x"))
+	env := plantest.NewNamedEnv(t, t.TempDir(), testBase("http://u/x"))
 	m, err := Recall(env, "os", "an index", "pool/x")
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func TestMemory(t *testing.T) {
 // A mark is another one for whatever the choice is a function of.
 func TestMark(t *testing.T) {
 	type of struct{ Packages []string }
-	env := plantest.NewEnv(t, t.TempDir(), nil)
+	env := plantest.NewNamedEnv(t, t.TempDir(), nil)
 	seen := map[string]bool{}
 	add := func(what string, of any) {
 		mark, err := Mark(env, of)
@@ -112,7 +112,7 @@ func TestMark(t *testing.T) {
 func TestPlan(t *testing.T) {
 	server := upstreamtest.New(t)
 	server.Put("/x", []byte("x"))
-	env := plantest.NewEnv(t, t.TempDir(), testBase(server.URL("/x")))
+	env := plantest.NewNamedEnv(t, t.TempDir(), testBase(server.URL("/x")))
 	remade := 0
 	again := NewAgain(func(context.Context) (*sources.Plan, error) {
 		if remade++; remade == 1 {

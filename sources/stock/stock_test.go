@@ -58,7 +58,7 @@ func TestArtifacts(t *testing.T) {
 	server.Put("/r/pool/a+b", []byte("pool"))
 	server.Put("/r/by-hash/1", []byte("index"))
 	server.Put("/r/summed", []byte("summed"))
-	env := plantest.NewEnv(t, t.TempDir(), nil)
+	env := plantest.NewNamedEnv(t, t.TempDir(), nil)
 	if err := env.Scratch.WriteFile("l", []byte("local"), 0o600); err != nil {
 		t.Fatal(err)
 	}

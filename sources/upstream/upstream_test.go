@@ -25,7 +25,7 @@ func TestAbsent(t *testing.T) {
 	} {
 		server := upstreamtest.New(t)
 		server.FailAlways("/r/x", upstreamtest.Status(status))
-		env, p := plantest.NewEnv(t, t.TempDir(), nil), At(server.URL("/r/"))
+		env, p := plantest.NewNamedEnv(t, t.TempDir(), nil), At(server.URL("/r/"))
 		first, err := p.First(t.Context(), env, "x", 100)
 		if first != nil || (err == nil) != want.first {
 			t.Errorf("%d, First: %v, %v", status, first, err)
@@ -44,7 +44,7 @@ func TestAbsent(t *testing.T) {
 	}
 	server := upstreamtest.New(t)
 	server.Put("/r/empty", nil)
-	page, err := At(server.URL("/r/")).Optional(t.Context(), plantest.NewEnv(t, t.TempDir(), nil), "empty", 0)
+	page, err := At(server.URL("/r/")).Optional(t.Context(), plantest.NewNamedEnv(t, t.TempDir(), nil), "empty", 0)
 	if err != nil || page == nil || page.Content == nil {
 		t.Errorf("an empty file: %v, %v", page, err)
 	}
@@ -54,7 +54,7 @@ func TestAbsent(t *testing.T) {
 func TestMirrors(t *testing.T) {
 	bad, good := upstreamtest.New(t), upstreamtest.New(t)
 	good.Put("/m/a b", []byte("text"))
-	env := plantest.NewEnv(t, t.TempDir(), nil)
+	env := plantest.NewNamedEnv(t, t.TempDir(), nil)
 	p := At(bad.URL("/m/"), good.URL("/m/"))
 	page, err := p.Read(t.Context(), env, "a b", 100)
 	if err != nil || string(page.Content) != "text" || page.Base != 1 {
@@ -85,7 +85,7 @@ func TestDownload(t *testing.T) {
 	server := upstreamtest.New(t)
 	server.Put("/r/x", content)
 	server.Put("/r/other", []byte("contenT"))
-	env, p := plantest.NewEnv(t, t.TempDir(), nil), At(server.URL("/r/"))
+	env, p := plantest.NewNamedEnv(t, t.TempDir(), nil), At(server.URL("/r/"))
 	for name, test := range map[string]struct {
 		want  Want
 		names []string
@@ -123,7 +123,7 @@ func TestDownload(t *testing.T) {
 
 // Upstream that moved is read once more, not twice, and nothing else is.
 func TestSteady(t *testing.T) {
-	env := plantest.NewEnv(t, t.TempDir(), nil)
+	env := plantest.NewNamedEnv(t, t.TempDir(), nil)
 	gone := &fetch.StatusError{URL: "u", Status: 404}
 	for name, test := range map[string]struct {
 		errs  []error
@@ -176,7 +176,7 @@ func TestBlame(t *testing.T) {
 
 // An error of the own disk is the disk's, also below a decoder.
 func TestUnpacked(t *testing.T) {
-	env := plantest.NewEnv(t, t.TempDir(), nil)
+	env := plantest.NewNamedEnv(t, t.TempDir(), nil)
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
 	_, _ = z.Write([]byte("0123456789"))
@@ -232,7 +232,7 @@ func TestOpen(t *testing.T) {
 	bad, good := upstreamtest.New(t), upstreamtest.New(t)
 	bad.Put("/x", []byte("contenT"))
 	good.Put("/x", []byte("content"))
-	env, p := plantest.NewEnv(t, t.TempDir(), nil), At(bad.URL("/"), good.URL("/"))
+	env, p := plantest.NewNamedEnv(t, t.TempDir(), nil), At(bad.URL("/"), good.URL("/"))
 	want := Want{Sum: Sum{Algorithm: "sha512"}.Of([]byte("content")), Size: 7}
 	open := p.Open(env, want, "x")
 	if got, err := all(t, open); !errors.Is(err, bundle.ErrCorrupt) || len(got) >= 7 || !strings.Contains(err.Error(), bad.URL("/x")) {
@@ -268,7 +268,7 @@ func TestCheckedEnds(t *testing.T) {
 func TestUnsized(t *testing.T) {
 	server := upstreamtest.New(t)
 	server.Put("/x", []byte("endless"))
-	env := plantest.NewEnv(t, t.TempDir(), nil)
+	env := plantest.NewNamedEnv(t, t.TempDir(), nil)
 	open := At(server.URL("/")).Open(env, Want{Size: -1, Limit: 5}, "x")
 	if got, err := all(t, open); !errors.Is(err, fetch.ErrUpstream) || len(got) > 5 || !strings.Contains(err.Error(), "at most 5") {
 		t.Errorf("got %q, %v", got, err)
@@ -284,7 +284,7 @@ func TestUnsized(t *testing.T) {
 func TestReadThrough(t *testing.T) {
 	server := upstreamtest.New(t)
 	server.Put("/x", []byte("content"))
-	env, p := plantest.NewEnv(t, t.TempDir(), nil), At(server.URL("/"))
+	env, p := plantest.NewNamedEnv(t, t.TempDir(), nil), At(server.URL("/"))
 	want := Want{Sum: Sum{Algorithm: "sha512"}.Of([]byte("content")), Size: 7}
 	if err := ReadThrough(p.Open(env, want, "x"))(t.Context()); err != nil {
 		t.Error(err)
@@ -335,7 +335,7 @@ func FuzzUnpacked(f *testing.F) {
 	f.Add("", []byte("plain"))
 	f.Fuzz(func(t *testing.T, suffix string, b []byte) {
 		const limit = 100
-		env := plantest.NewEnv(t, t.TempDir(), nil)
+		env := plantest.NewNamedEnv(t, t.TempDir(), nil)
 		if err := env.Scratch.WriteFile("l", b, 0o600); err != nil {
 			t.Fatal(err)
 		}

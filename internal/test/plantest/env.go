@@ -14,6 +14,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/config"
@@ -37,6 +38,15 @@ func NewEnv(t testing.TB, dir string, base sources.Base) *sources.Env {
 	}
 	t.Cleanup(func() { _ = scratch.Close() }) // a folder of the test
 	return &sources.Env{Set: "demo", Fetch: client, Base: base, Dir: dir, Now: Now(), Scratch: scratch, Log: slog.New(slog.DiscardHandler)}
+}
+
+// NewNamedEnv is NewEnv for tests that ask servers without a spec: those of the test's
+// process that are up already count as named by it.
+func NewNamedEnv(t testing.TB, dir string, base sources.Base) *sources.Env {
+	t.Helper()
+	env := NewEnv(t, dir, base)
+	env.Fetch.Name(upstreamtest.Running())
+	return env
 }
 
 // Load reads a spec of these sources, lines of YAML.
