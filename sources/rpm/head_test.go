@@ -219,7 +219,9 @@ func TestManyMirrors(t *testing.T) {
 	_, err := plan(t, newEnv(t, a.dir, nil), spec)
 	refused(t, err, fetch.ErrUpstream, "/gone")
 	a.server.Put("/list", []byte(strings.Repeat(a.server.URL(a.at)+"\n", 3*upstream.MaxMirrors)))
-	h, err := readHead(t.Context(), newEnv(t, a.dir, nil), &repo{mirrorlist: a.server.URL("/list")}, a.keys(), 0)
+	env := newEnv(t, a.dir, nil)
+	env.Fetch.Name(a.server.URL("")) // no spec does
+	h, err := readHead(t.Context(), env, &repo{mirrorlist: a.server.URL("/list")}, a.keys(), 0)
 	if err != nil || len(h.place.Bases()) != upstream.MaxMirrors {
 		t.Errorf("%v, %v", h, err)
 	}

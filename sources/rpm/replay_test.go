@@ -111,7 +111,9 @@ func TestSignaturesOfSeveral(t *testing.T) {
 				}
 			}
 			a.server.Put("/list", []byte(moved.URL("/")+"\n"))
-			_, elsewhere := plan(t, env(base), spec)
+			there := env(base)
+			there.Fetch.Name(moved.URL("")) // a mirror that the spec may lead to
+			_, elsewhere := plan(t, there, spec)
 			refused(t, elsewhere, fetch.ErrRefused, moved.URL("/"), "the last export had it")
 			a.server.Put("/list", []byte(a.server.URL(a.at)+"\n"))
 			if strings.Contains(err.Error(), plain.server.URL("")) {

@@ -114,7 +114,9 @@ func TestSignatureTakenOff(t *testing.T) {
 		}
 	}
 	a.server.Put("/list", []byte(other.URL("/")))
-	_, err = plan(t, newEnv(t, a.dir, base), strings.Replace(a.spec(), "baseurl: "+a.server.URL(a.at), "mirrorlist: "+a.server.URL("/list"), 1))
+	there := newEnv(t, a.dir, base)
+	there.Fetch.Name(other.URL("")) // a mirror that the spec may lead to
+	_, err = plan(t, there, strings.Replace(a.spec(), "baseurl: "+a.server.URL(a.at), "mirrorlist: "+a.server.URL("/list"), 1))
 	refused(t, err, fetch.ErrRefused, other.URL("/"), "the last export had it")
 	// Several addresses: whoever can make the first one fail does not choose.
 	first := upstreamtest.New(t)

@@ -25,8 +25,8 @@ func notebookRig(t *testing.T) (r *rig, w *warehouse, found *string) {
 
 func notebookSuite(seen func(string, []byte)) Suite {
 	return Suite{
-		Kinds: sources.Kinds{Notebooks(seen)},
-		New:   func(t *testing.T, _ string) *Upstream { return notebookUpstream(newWarehouse(t)) },
+		Kinds: sources.Kinds{Notebooks(seen)}, NoChoice: true,
+		New: func(t *testing.T, _ string) *Upstream { return notebookUpstream(newWarehouse(t)) },
 	}
 }
 
@@ -40,7 +40,7 @@ func notebookUpstream(w *warehouse) *Upstream {
 	for i, next := range u.Next {
 		u.Next[i] = func() string { next(); return text() }
 	}
-	u.Forgeries = nil
+	u.Forgeries, u.Nothing = nil, nil
 	return u
 }
 

@@ -20,6 +20,12 @@ type Nothing struct {
 // written, by its name and with what there is. Nobody asks for nothing.
 func matchesNothing(t *testing.T, s Suite) {
 	r := newRig(t, s)
+	if s.NoChoice {
+		if len(r.up.Nothing) != 0 {
+			t.Fatal("a kind without a choice has one that matches nothing")
+		}
+		return
+	}
 	if len(r.up.Nothing) == 0 {
 		t.Fatal("want a choice of the kind that matches nothing")
 	}

@@ -36,6 +36,9 @@ type Suite struct {
 	// it, as of two that have their files at one place.
 	FirstAlone bool
 
+	// NoChoice means that no option of the kind chooses from what upstream has.
+	NoChoice bool
+
 	// Counted is the number of Check that counts what the kind has entries for; several
 	// are joined by "+".
 	Counted string
