@@ -299,10 +299,10 @@ func TestBaseURLIsFilledInAndNothingElse(t *testing.T) {
 	const client = "deb [signed-by=/k] @BASE@/apt/debs stable main\n"
 	repos := []bundletest.Repository{
 		apt(map[string]string{"doc": "not here: @BASE@"}),
-		{Name: "_clients", Kind: "clients", Mount: "_gapbundle/clients", Files: map[string]string{"apt/debs.list": client}},
+		{Name: "_clients", Kind: "clients", Mount: "_gapbundle/clients", Files: map[string]string{"apt/debs.conf": client}},
 	}
 	r.receive(e.Export(t, repos, bundletest.Options{}).Dirs...)
-	file := filepath.Join(r.dir, "current/_gapbundle/clients/apt/debs.list")
+	file := filepath.Join(r.dir, "current/_gapbundle/clients/apt/debs.conf")
 	if got := readFile(t, file); got != client {
 		t.Errorf("without an address: %q", got)
 	}
