@@ -140,7 +140,7 @@ func (r *rig) cutJournal(n int) {
 }
 
 // What an operator does to a state is no loss: after forget the last bundle may come
-// again, and after adopt a stream begins anew.
+// again, and after adopt a stream begins again.
 func TestOperatorsChangeTheState(t *testing.T) {
 	r := newIll(t)
 	if _, err := r.Forget(t.Context(), "site"); err != nil {

@@ -38,7 +38,7 @@ type RequestFile struct {
 	Full  bool `json:"full,omitempty"`
 }
 
-// MissingError: something is damaged and cannot be had. It matches bundle.ErrIncomplete.
+// MissingError: something is damaged, and nothing at hand has it. It matches bundle.ErrIncomplete.
 type MissingError struct {
 	// Count and Bytes are of blobs and lists.
 	Count, Bytes int64
@@ -67,7 +67,7 @@ const (
 	maxMissingPaths = 4
 )
 
-// missing collects what could not be had.
+// missing collects what was not found.
 type missing struct {
 	all   map[bundle.Digest]*MissingBlob
 	order []bundle.Digest
@@ -76,7 +76,7 @@ type missing struct {
 	asked map[string]*bundle.RepairRequest // by set
 }
 
-// findMissing names what could not be had, and writes the requests for it.
+// findMissing names what was not found, and writes the requests for it.
 func (r *repair) findMissing() error {
 	m := &missing{all: map[bundle.Digest]*MissingBlob{}, asked: map[string]*bundle.RepairRequest{}}
 	seen := bundle.NewDigestSet(0)
@@ -247,7 +247,7 @@ func (r *repair) writeRequests(m *missing) error {
 	return nil
 }
 
-// missingError is the error of what could not be had; nil: everything is right. What is
+// missingError is the error of what was not found; nil: everything is right. What is
 // still wrong otherwise is bundle.ErrCorrupt.
 func (r *repair) missingError() error {
 	var errs []error

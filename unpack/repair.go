@@ -38,7 +38,7 @@ type RepairResult struct {
 	// besides.
 	Mended []tree.Damage `json:"mended"`
 	More   int64         `json:"more,omitempty"`
-	// Missing is what could not be had; MoreMissing is how much there is besides.
+	// Missing is what was not found; MoreMissing is how much there is besides.
 	Missing     []MissingBlob `json:"missing"`
 	MoreMissing int64         `json:"moreMissing,omitempty"`
 	// Requests are the files that ask the other side for what is missing, one for each set.
@@ -69,7 +69,7 @@ type repair struct {
 // of it is named by a list that was accepted. Every published name of what was replaced is
 // put right in every kept generation.
 //
-// What cannot be had is in the result, with a signed request for the exporting side, and
+// What is not found is in the result, with a signed request for the exporting side, and
 // in the error, a *MissingError.
 func Repair(ctx context.Context, m *Mirror, paths []string) (res *RepairResult, err error) {
 	if m.o.DryRun {

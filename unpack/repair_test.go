@@ -212,7 +212,7 @@ func TestRepairWithoutBundles(t *testing.T) {
 	}
 }
 
-// What cannot be had is named with its bundles, and a signed request is written.
+// What is not found is named with its bundles, and a signed request is written.
 func TestRepairAsks(t *testing.T) {
 	r := newIll(t)
 	overwrite(t, r.blobOf("one"))

@@ -193,10 +193,10 @@ func (w *internet) plantCharts() {
 
 func (w *internet) plantWheels() {
 	w.wheel = piptest.Wheel{Name: "demo-tool", Version: "1.0"}.Build(w)
-	w.static("files.pythonhosted.org")
-	w.Put("files.pythonhosted.org/packages/ab/cd/"+w.wheel.Name, w.wheel.Content)
-	dir := w.static("pypi.org")
-	w.Write(filepath.Join(dir, "simple/demo-tool/index.html"), fmt.Appendf(nil, "<!DOCTYPE html><html><body><a href=\"https://files.pythonhosted.org/packages/ab/cd/%[1]s#sha256=%[2]s\">%[1]s</a></body></html>\n", w.wheel.Name, w.wheel.Digest()))
+	w.static("files.python.example")
+	w.Put("files.python.example/packages/ab/cd/"+w.wheel.Name, w.wheel.Content)
+	dir := w.static("index.python.example")
+	w.Write(filepath.Join(dir, "simple/demo-tool/index.html"), fmt.Appendf(nil, "<!DOCTYPE html><html><body><a href=\"https://files.python.example/packages/ab/cd/%[1]s#sha256=%[2]s\">%[1]s</a></body></html>\n", w.wheel.Name, w.wheel.Digest()))
 }
 
 func (w *internet) plantStreams() {
@@ -273,7 +273,7 @@ func (w *internet) spec() string {
 - {name: grafana, kind: rpm, baseurl: "https://%s", gpgkey: {url: "https://%s/gpg.key", fingerprint: %s}, allow-unsigned: true}
 - {name: images, kind: oci, images: ["docker.io/library/alpine:3", "nvcr.io/nvidia/cuda:13"], platforms: [linux/amd64, linux/arm64]}
 - {name: charts, kind: helm, charts: [{repo: "https://%s/nvidia", chart: operator, version: 1.0.0}], images: {mode: none}}
-- {name: python, kind: pypi, index: "https://pypi.org/simple", packages: [demo-tool], targets: [{python: "3.11", platform: manylinux_2_28_x86_64}]}
+- {name: python, kind: pypi, index: "https://index.python.example/simple", packages: [demo-tool], targets: [{python: "3.11", platform: manylinux_2_28_x86_64}]}
 - {name: boot, kind: simplestreams, url: "https://%s/ephemeral-v3/stable/streams/v1/index.json", unsigned: true}
 - {name: code, kind: git, repositories: [%q, %q]}
 - {name: collections, kind: galaxy, collections: ["acme.tools"]}
@@ -373,7 +373,7 @@ func (w *internet) askHelm(t *testing.T) {
 
 func (w *internet) askPip(t *testing.T) {
 	dir := t.TempDir()
-	w.run(t, piptest.DebianPython, "-m", "pip", "--isolated", "download", "--no-deps", "--dest", dir, "--cert", w.ca, "--index-url", "https://pypi.org/simple/", "demo-tool")
+	w.run(t, piptest.DebianPython, "-m", "pip", "--isolated", "download", "--no-deps", "--dest", dir, "--cert", w.ca, "--index-url", "https://index.python.example/simple/", "demo-tool")
 	if _, err := os.Stat(filepath.Join(dir, w.wheel.Name)); err != nil {
 		t.Error(err)
 	}

@@ -62,7 +62,7 @@ func writeRepair(w io.Writer, c *cli.Context, r *unpack.RepairResult) {
 	}
 }
 
-// missingText is what is known of a blob that could not be had.
+// missingText is what is known of a blob that was not found.
 func missingText(b unpack.MissingBlob) string {
 	what := "blob"
 	if b.List {
@@ -88,7 +88,7 @@ func missingText(b unpack.MissingBlob) string {
 	return text + "; is in one of " + strings.Join(bundles, ", ")
 }
 
-// missingHint is how to get what could not be had.
+// missingHint is how to get what was not found.
 func missingHint(e *unpack.MissingError, mirror string) string {
 	bring := fmt.Sprintf("bring one of the bundles that are named and repeat: gapbundle repair %s PATH...", mirror)
 	full := len(e.Requests) == 0

@@ -88,7 +88,7 @@ func newPublicMirror(t *testing.T) *Fixture {
 		standFor(t, set, "apt/demo", "https://nvidia.github.io/libnvidia-container/stable stable", "https://nvidia.github.io/libnvidia-container/gpgkey keys/demo.asc")
 		standFor(t, set, "files", "https://github.com github.com", "https://plus.example/c++~1,a=b@c:d plus.example/c++~1,a=b@c:d", "https://ported.example:8443/x github.com/o")
 		standFor(t, set, "git", "https://github.com/o/tool.git github.com/o/tool.git")
-		standFor(t, set, "pypi", "https://pypi.org/simple py/simple")
+		standFor(t, set, "pypi", "https://index.python.example/simple py/simple")
 		standFor(t, set, "v2", "https://nvcr.io/v2 nvcr.io", "https://registry-1.docker.io/v2 docker.io", "https://index.docker.io/v2 docker.io")
 		two := f.input(others).Sets[0]
 		two.Name = "two"
@@ -166,8 +166,8 @@ func questions() []asked {
 		{"ported.example", "/x/tool/releases/v1/tool.tgz", 404, ""},
 		{"other.example", "/x", 404, ""},
 		{"evil.example", "/x", 404, ""},
-		{"pypi.org", "/simple/tool/", 200, "page"},
-		{"pypi.org", "/simple/none/", 404, ""},
+		{"index.python.example", "/simple/tool/", 200, "page"},
+		{"index.python.example", "/simple/none/", 404, ""},
 		{"nvcr.io", "/v2/", 200, "{}\n"},
 		{"nvcr.io", "/v2/nvidia/cuda/manifests/13", 200, `{"m":13}`},
 		{"nvcr.io", "/v2/nvidia/cuda/blobs/" + digest("blob"), 200, "blob"},
@@ -234,7 +234,7 @@ func testPublicHeaders(t *testing.T, s *Server) {
 		{"nvcr.io", "/v2/nvidia/cuda/manifests/13", digestOf, bundle.DigestOf([]byte(`{"m":13}`)).String()},
 		{"nvcr.io", "/v2/nvidia/cuda/blobs/" + digest("blob"), digestOf, digest("blob")},
 		{"github.com", "/o/tool/releases/v1/index.htm", "Content-Type", "application/x-demo+json"},
-		{"pypi.org", "/simple/tool", "Location", "/simple/tool/"},
+		{"index.python.example", "/simple/tool", "Location", "/simple/tool/"},
 		{"github.com", "/o/tool/releases", "Location", "/o/tool/releases/"},
 	} {
 		resp, _ := askPublic(t, s, http.MethodGet, want.host, want.path)
@@ -248,7 +248,7 @@ func testPublicHeaders(t *testing.T, s *Server) {
 			t.Errorf("%s %s: %s is %q (%d), want %q", want.host, want.path, want.header, got, resp.StatusCode, want.value)
 		}
 	}
-	resp, body := askPublic(t, s, http.MethodGet, "pypi.org", "/simple/tool/", "Accept", site.JSONPageType)
+	resp, body := askPublic(t, s, http.MethodGet, "index.python.example", "/simple/tool/", "Accept", site.JSONPageType)
 	if body != "{}" || resp.Header.Get("Content-Type") != site.JSONPageType {
 		t.Errorf("a page as JSON: %q as %s", body, resp.Header.Get("Content-Type"))
 	}
