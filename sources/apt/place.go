@@ -30,7 +30,7 @@ func (e *entry) checkPlacement() error {
 	return strictyaml.Join(errs...)
 }
 
-// place returns each address of a source its folder in the mirror. Suites of one address
+// place gives each address of a source its folder in the mirror. Suites of one address
 // share its root.
 func (e *entry) place(all []*suite) error {
 	known := map[string]*root{}

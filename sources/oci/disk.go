@@ -227,7 +227,7 @@ func someOf(names []string) string {
 }
 
 // isAttached reports whether an image of a layout belongs to another one: by the tag that
-// cosign returns it, or by its subject.
+// cosign gives it, or by its subject.
 func isAttached(store *local.Store, i local.Image) bool {
 	if i.Name != "" {
 		return isAttachedTag(i.Name)

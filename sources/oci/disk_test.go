@@ -102,7 +102,7 @@ func (w *world) layout(name string, manifests []v1.Descriptor, blobs ...[]byte) 
 	w.write(filepath.Join(name, v1.ImageIndexFile), w.json(index))
 }
 
-// called returns a descriptor the name that a layout has for it.
+// called gives a descriptor the name that a layout has for it.
 func called(d v1.Descriptor, name string) v1.Descriptor {
 	if name != "" {
 		d.Annotations = map[string]string{v1.AnnotationRefName: name}

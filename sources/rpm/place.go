@@ -43,7 +43,7 @@ func (e *entry) place() error {
 	return strictyaml.Join(append(errs, e.readIDs())...)
 }
 
-// readIDs returns repositories the ids that the spec has for them.
+// readIDs gives repositories the ids that the spec has for them.
 func (e *entry) readIDs() error {
 	o := &e.options
 	var errs []error

@@ -181,7 +181,7 @@ func (h *head) dirOf(climb int) (string, error) {
 	return h.folder + dir, err
 }
 
-// put returns files whose paths are below the repository those in the mount.
+// put gives files whose paths are below the repository those in the mount.
 func (h *head) put(files []stock.File, dir string) {
 	for i := range files {
 		f := &files[i]

@@ -151,7 +151,7 @@ func (w *Writer) Commit(d bundle.Digest) error {
 	return nil
 }
 
-// setMode returns the file its mode, whatever the umask left of it. The umask of a program
+// setMode gives the file its mode, whatever the umask left of it. The umask of a program
 // stays: where the first file came out right, all do.
 func (w *Writer) setMode() error {
 	s := w.batch.store

@@ -36,7 +36,7 @@ type Mender struct {
 }
 
 // NewMender returns a Mender. Before it changes anything it asks begin for the time that
-// it returns to files. The caller closes it.
+// it gives to files. The caller closes it.
 func (b *Builder) NewMender(ctx context.Context, begin func() (time.Time, error)) *Mender {
 	return &Mender{begin: begin, p: &placer{b: b, ctx: ctx, spares: map[spare]string{}}}
 }
