@@ -3,9 +3,9 @@ package bundle
 // Progress is told how work advances. Implementations are safe for concurrent
 // use. nil is never passed on: use NoProgress.
 type Progress interface {
-	// Grow means that the total is larger by that many bytes.
+	// Grow reports that the total is larger by that many bytes.
 	Grow(bytes int64)
-	// Add means that this many bytes more are done; negative when work turned
+	// Add reports that this many bytes more are done; negative when work turned
 	// out to be in vain and is done again.
 	Add(bytes int64)
 	// Item names what is worked on now.

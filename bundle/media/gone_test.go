@@ -15,6 +15,11 @@ import (
 // system disk. Nothing is written there, and the export goes on when the stick is back.
 // A link to another file system stands in for the mount.
 func TestMediumGone(t *testing.T) {
+	t.Run("its mount point stays", func(t *testing.T) { testMediumGone(t, true) })
+	t.Run("its mount point goes too", func(t *testing.T) { testMediumGone(t, false) })
+}
+
+func testMediumGone(t *testing.T, stays bool) {
 	stick, err := os.MkdirTemp("/dev/shm", "gapbundle-media-")
 	if err != nil {
 		t.Fatal(err)
@@ -29,6 +34,13 @@ func TestMediumGone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	pull := func() {
+		if mount(disk); !stays {
+			if err := os.Remove(target); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	mount(stick)
 	data := content(3, 4*bundle.MinVolumeSize)
 	j.tail = []testItem{{key: "a", data: data[:len(data)/2]}, {key: "b", data: data[len(data)/2:]}}
@@ -40,7 +52,7 @@ func TestMediumGone(t *testing.T) {
 	if _, err := rw.Append(t.Context(), j.tail[0].item()); err != nil {
 		t.Fatal(err)
 	}
-	mount(disk)
+	pull()
 	_, err = rw.Append(t.Context(), j.tail[1].item())
 	err = errors.Join(err, rw.Close(context.Background()), w.Close())
 	var gone *GoneError

@@ -225,10 +225,14 @@ func (w *Writer) release() {
 func (w *Writer) roomiest(need int64) (best *medium, most int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	var lost *medium
 	for _, m := range w.media {
 		free, err := w.freeOn(m)
 		var gone *GoneError
 		if errors.Is(err, fs.ErrNotExist) && len(m.volumes) > 0 || m.released && errors.As(err, &gone) {
+			if !m.released && lost == nil {
+				lost = m
+			}
 			continue // taken out
 		}
 		if err != nil {
@@ -241,6 +245,9 @@ func (w *Writer) roomiest(need int64) (best *medium, most int64, err error) {
 		if free >= need {
 			break
 		}
+	}
+	if best == nil && lost != nil {
+		return nil, 0, &GoneError{lost.number, lost.dir} // with its mount point, as desktops do
 	}
 	return best, most, nil
 }

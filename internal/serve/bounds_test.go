@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -93,4 +94,26 @@ func TestConnections(t *testing.T) {
 		_ = conn.Close()
 	}
 	<-accepted
+}
+
+// TestAllConnections: however many addresses they come from, connections together are
+// bounded, and one that ends makes room.
+func TestAllConnections(t *testing.T) {
+	l, ok := limit(nil, 3, 2).(*limited)
+	if !ok {
+		t.Fatal("another listener")
+	}
+	at := func(n byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, n}) }
+	for n := range byte(3) {
+		if !l.take(at(n)) {
+			t.Fatalf("connection %d is refused", n)
+		}
+	}
+	if l.take(at(9)) {
+		t.Error("a fourth connection is taken")
+	}
+	l.give(at(1))
+	if !l.take(at(9)) || len(l.one) != 3 {
+		t.Errorf("after one ended: %v", l.one)
+	}
 }
