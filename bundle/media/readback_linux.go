@@ -12,8 +12,8 @@ import (
 )
 
 // openCold opens a durable file so that what is read comes from the medium:
-// its pages are dropped from the cache and seen to be gone; where that is not
-// to be had (some are held by others, or cannot be looked at), it is read past
+// its pages are dropped from the cache and seen to be gone. If that fails
+// (some are held by others, or cannot be looked at), it is read past
 // the cache; where that is not possible either, it returns ReadbackCached.
 func openCold(root *os.Root, name string) (io.ReadCloser, string, error) {
 	f, err := bundle.OpenRegular(root, name)

@@ -9,7 +9,7 @@ import (
 
 // Exchange makes a request and reads the answer's body, at most limit bytes of
 // it, so that an answer that was cut off is fetched again as well. It repeats a
-// request whose body, if it has one, can be had again (http.Request.GetBody).
+// request whose body, if it has one, can be read again (http.Request.GetBody).
 //
 // The Body of the answer is in memory. A status that another attempt might
 // have cured, and did not, and one that is about credentials (401, 403, 407),

@@ -202,7 +202,7 @@ func sortedTips(tips []gitfile.Tip) []gitfile.Tip {
 
 // again makes the packs of the last export once more: a full bundle carries
 // them, and so does one for a destination that lacks some. Its error is why
-// they are not to be had.
+// they are not there.
 func (m *mirror) again(ctx context.Context) error {
 	var expressions []string
 	for _, t := range m.past.record.Tips() {

@@ -132,7 +132,7 @@ func (s *solver) ensureAll(named []*node) (changed bool, err error) {
 
 func anything(*node) bool { return true }
 
-// pairs are those of roots that can be had together of the whole and not of
+// pairs are those of roots that can be installed together from the whole and not from
 // what there is, two by two and as many as go together.
 func (s *solver) pairs(have, whole *formula, roots []*node) [][]*node {
 	var demands [][]*node

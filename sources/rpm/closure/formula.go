@@ -48,7 +48,7 @@ type set struct {
 	before, after []z.Lit
 }
 
-// newFormula is the formula of nodes; other packages are not to be had. It is
+// newFormula is the formula of nodes; other packages do not exist in it. It is
 // the same whatever the order of nodes.
 func newFormula(s *solver, nodes []*node, guarded bool) *formula {
 	f := &formula{s: s, sat: gini.New(), nodes: slices.Clone(nodes), vars: map[*node]z.Lit{}, sets: map[**entry]*set{}}
@@ -87,7 +87,7 @@ func compareNodes(a, b *node) int {
 	return cmp.Compare(a.order, b.order)
 }
 
-// lit is the variable of a package; ok is false if it is not to be had.
+// lit is the variable of a package; ok is false if the formula does not have it.
 func (f *formula) lit(e *entry) (l z.Lit, ok bool) {
 	l, ok = f.vars[e.node]
 	return l, ok
@@ -147,7 +147,7 @@ func (f *formula) setOf(all []*entry) *set {
 }
 
 // oneOf is a literal that is true only if one of all is chosen; ok is false if
-// none is to be had.
+// none can be installed.
 func (f *formula) oneOf(all []*entry) (l z.Lit, ok bool) {
 	s := f.setOf(all)
 	switch {
@@ -357,7 +357,7 @@ func (f *formula) solve(assumed []z.Lit) bool {
 	return answer >= 0
 }
 
-// can reports whether all of roots can be had at the same time.
+// can reports whether all of roots can be installed at the same time.
 func (f *formula) can(roots ...*node) bool { return f.solve(f.lits(roots)) }
 
 func (f *formula) lits(nodes []*node) []z.Lit {
@@ -380,7 +380,7 @@ func (f *formula) refused(with, roots []*node) []*node {
 	return append(f.refused(with, roots[:half]), f.refused(with, roots[half:])...)
 }
 
-// most are so many of roots that no other one can be had besides; the first are
+// most are so many of roots that no other one can be installed with them; the first are
 // preferred.
 func (f *formula) most(roots []*node) []*node {
 	roots = slices.Clone(roots)

@@ -16,7 +16,7 @@ const maxSteps = 100_000_000
 // errKnot: the search was given up.
 var errKnot = fmt.Errorf("modules depend on each other in too many ways: %w", bundle.ErrMalformed)
 
-// errApart: not all of it can be had.
+// errApart: not all of it can be active.
 var errApart = errors.New("cannot be had together")
 
 // rule is that one of these builds is active.
