@@ -28,7 +28,10 @@ func (w *writer) settings() error {
 		Lookup: w.lookup, Base: baseWord, Host: hostWord, Insecure: insecureWord,
 		Names: w.public.hostNames(), Clients: clients, ClientsAt: ClientsDir, Open: w.in.Open,
 	}
-	index := m.Index()
+	index, err := m.Index()
+	if err != nil {
+		return fmt.Errorf("client files, read for the settings over all sets: %w", err)
+	}
 	questions, err := index.Questions()
 	if err != nil {
 		return err
@@ -44,7 +47,12 @@ func (w *writer) settings() error {
 			index.Merge(answers)
 		}
 	}
-	for _, text := range settings.Write(m) {
+	files, notes, err := settings.Write(m)
+	if err != nil {
+		return fmt.Errorf("settings over all sets: %w", err)
+	}
+	w.notes = append(w.notes, notes...)
+	for _, text := range files {
 		name, _, _ := strings.Cut(text.Path, "/")
 		if _, err := fs.Stat(clients, name); err == nil {
 			continue // a kind of that name knows more
@@ -59,14 +67,18 @@ func (w *writer) settings() error {
 	return nil
 }
 
-// maxAnswersSize bounds the answers of a repository when they are read back.
-const maxAnswersSize = 16 << 20 // bytes
+const (
+	// maxAnswersSize bounds the answers of a repository when they are read back.
+	maxAnswersSize = 16 << 20 // bytes
+	// answersForm is a part of the names of their files: those of another form are not read.
+	answersForm = "2"
+)
 
 // answers are those of one repository. Their file has a name that is a function of all that
 // they follow from, so that the one of the generation before is as good as a new one.
 func (w *writer) answers(set string, r *Repository, index *settings.Index, questions bundle.Digest) (settings.Answers, error) {
 	list := string(r.Repository.Files.Digest)
-	key := bundle.DigestOf([]byte(strings.Join([]string{set, r.Name, r.Mount, list, w.in.Base, questions.String()}, "\x00")))
+	key := bundle.DigestOf([]byte(strings.Join([]string{answersForm, set, r.Name, r.Mount, list, w.in.Base, questions.String()}, "\x00")))
 	name := fmt.Sprintf("%s/%s-%s.answers.json", inventoryDir, strings.ReplaceAll(r.Name, "/", "--"), key.Hex()[:16])
 	if w.in.Link != nil && w.folder(inventoryDir) == nil && w.in.Link(name) == nil {
 		if known, err := w.readAnswers(name); err == nil {

@@ -92,6 +92,8 @@ type Report struct {
 	// answers for something else: web servers that have the names read them again.
 	Public        *PublicNames
 	PublicChanged bool
+	// Notes are what settings lack, and why.
+	Notes []string
 }
 
 // Dropped is a name of an image without its registry that is not made any more, and the
@@ -150,6 +152,7 @@ func Write(dst *os.Root, in Input) (*Report, error) {
 			return nil, err
 		}
 	}
+	report.Notes = w.notes
 	return report, nil
 }
 
@@ -158,7 +161,7 @@ func Write(dst *os.Root, in Input) (*Report, error) {
 func Owns(path string) bool { return strings.HasPrefix(path, ClientsDir+"/") }
 
 // Reserved reports whether path, relative to the web root, is generated and may
-// are in no list.
+// be in no list.
 func Reserved(path string) bool {
 	if path == "index.html" || path == Dir || strings.HasPrefix(path, Dir+"/") {
 		return !Owns(path)
@@ -176,6 +179,7 @@ type writer struct {
 	// public is what the mirror answers for.
 	public  *PublicNames
 	clients []string // paths of the first client files, in the order of the lists
+	notes   []string // of Report
 }
 
 // webPath is where a listed path is, relative to the web root.

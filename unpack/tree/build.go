@@ -196,6 +196,7 @@ func (p *placer) generate(g, current *Generation, dir string) error {
 	if n := report.Public.LeftOut; n > 0 {
 		g.Notes = append(g.Notes, fmt.Sprintf("%d public addresses are beyond what one set may have, and are not answered for", n))
 	}
+	g.Notes = append(g.Notes, report.Notes...)
 	return durable.WriteFrom(p.b.root, generatedFile(g.Number), state.FileMode, func(out io.Writer) error {
 		return listGenerated(dst, out)
 	})

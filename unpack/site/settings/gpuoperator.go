@@ -8,10 +8,10 @@ import (
 
 // gpuOperator returns the objects by which NVIDIA's GPU Operator is told where its driver
 // containers find packages (repoConfig) and which authority to believe (certConfig).
-func gpuOperator(m *Mirror) []Text {
+func gpuOperator(m *Mirror, files []placed) []Text {
 	var maps string
 	for _, system := range []string{debian, redHat} {
-		if data := repoData(m, system); data != "" {
+		if data := repoData(m, files, system); data != "" {
 			maps += "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: gapbundle-repo-" + strings.ToLower(system) + "\ndata:\n" + data
 		}
 	}
@@ -31,16 +31,19 @@ func gpuOperator(m *Mirror) []Text {
 
 // repoData are the source lists of a family, with their keys in them: the containers have no
 // other place for keys.
-func repoData(m *Mirror, system string) string {
+func repoData(m *Mirror, files []placed, system string) string {
 	var b strings.Builder
-	for _, p := range m.onNodes() {
+	for _, p := range files {
 		name := path.Base(p.to)
 		if p.system != system || !strings.Contains(p.to, "/sources.list.d/") && !strings.Contains(p.to, "/yum.repos.d/") {
 			continue
 		}
 		content := p.content
-		if strings.HasSuffix(name, ".sources") {
-			content = m.withKeys(content)
+		switch {
+		case strings.HasSuffix(name, ".sources"):
+			content = m.withKeys(name, content)
+		case localKeys.Match(content):
+			m.note("%s in the ConfigMap of the GPU Operator names a file of keys, and its containers have none: a list in the form .sources has its keys in it", name)
 		}
 		b.WriteString("  " + yamlText(name) + ": " + yamlText(string(content)) + "\n")
 	}
@@ -48,7 +51,7 @@ func repoData(m *Mirror, system string) string {
 }
 
 // withKeys puts the keys of a deb822 source list into its field Signed-By (sources.list(5)).
-func (m *Mirror) withKeys(list []byte) []byte {
+func (m *Mirror) withKeys(name string, list []byte) []byte {
 	var out bytes.Buffer
 	for line := range bytes.Lines(list) {
 		match := localKeys.FindSubmatch(line)
@@ -58,6 +61,7 @@ func (m *Mirror) withKeys(list []byte) []byte {
 		}
 		keys, err := m.key("keys/" + string(match[1]))
 		if err != nil || !bytes.Contains(keys, []byte("-----BEGIN PGP")) {
+			m.note("%s in the ConfigMap of the GPU Operator names %s, and its containers have no such file: /keys/%s is no armored key of this mirror", name, match[0], match[1])
 			out.Write(line)
 			continue
 		}

@@ -20,18 +20,20 @@ type Index struct {
 	exact    map[string]bool     // asked: whether it is there, as a file or a folder
 	patterns map[string][]string // by the folders before the first star: patterns of names
 	hits     map[string][]string // by pattern
+	cut      map[string]bool     // patterns that more names fit than are kept
 	keys     map[string]bundle.Digest
 }
 
 const (
 	// maxGlob bounds the names that are kept for one pattern.
 	maxGlob = 1000
-	// maxKeys bounds the published keys that are kept.
-	maxKeys = 1000
+	// maxKeys bounds the published keys of a repository that are kept; a set may have as
+	// many files of keys (package reach).
+	maxKeys = 4096
 )
 
 func newIndex() *Index {
-	return &Index{exact: map[string]bool{}, patterns: map[string][]string{}, hits: map[string][]string{}, keys: map[string]bundle.Digest{}}
+	return &Index{exact: map[string]bool{}, patterns: map[string][]string{}, hits: map[string][]string{}, cut: map[string]bool{}, keys: map[string]bundle.Digest{}}
 }
 
 // ask notes an exact path.
@@ -66,6 +68,8 @@ type Answers struct {
 	Exact []string                 `json:"exact,omitempty"`
 	Hits  map[string][]string      `json:"hits,omitempty"`
 	Keys  map[string]bundle.Digest `json:"keys,omitempty"`
+	// Cut are the patterns that more names fit than are in Hits.
+	Cut []string `json:"cut,omitempty"`
 }
 
 // Merge adds the answers of a repository.
@@ -78,15 +82,18 @@ func (x *Index) Merge(a Answers) {
 	for pattern, found := range a.Hits {
 		x.hits[pattern] = append(x.hits[pattern], found...)
 	}
+	for _, pattern := range a.Cut {
+		x.cut[pattern] = true
+	}
 	maps.Copy(x.keys, a.Keys)
 }
 
 func (x *Index) has(at string) bool { return x.exact[at] }
 
-// glob returns what fits a pattern, sorted and each once.
-func (x *Index) glob(pattern string) []string {
+// glob returns what fits a pattern, sorted and each once; more: there is more than that.
+func (x *Index) glob(pattern string) (found []string, more bool) {
 	all := slices.Compact(slices.Sorted(slices.Values(x.hits[pattern])))
-	return all[:min(len(all), maxGlob)]
+	return all[:min(len(all), maxGlob)], x.cut[pattern] || len(all) > maxGlob
 }
 
 // Reader goes over the list of one repository.
@@ -156,10 +163,17 @@ func (r *Reader) match(pattern, at string) {
 		return
 	}
 	hits := r.answers.Hits[pattern]
-	if n := len(hits); n == maxGlob || n > 0 && hits[n-1] == at {
+	if n := len(hits); n > 0 && hits[n-1] == at {
 		return
 	}
-	if ok, err := path.Match(pattern, at); err == nil && ok && !slices.Contains(hits, at) {
-		r.answers.Hits[pattern] = append(hits, at)
+	if ok, err := path.Match(pattern, at); err != nil || !ok || slices.Contains(hits, at) {
+		return
 	}
+	if len(hits) == maxGlob {
+		if !slices.Contains(r.answers.Cut, pattern) {
+			r.answers.Cut = append(r.answers.Cut, pattern)
+		}
+		return
+	}
+	r.answers.Hits[pattern] = append(hits, at)
 }

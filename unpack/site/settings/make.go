@@ -22,10 +22,12 @@ func fingerprintOf(address string) func(m *Mirror) (any, string, bool) {
 		}
 		content, err := m.key(f.At)
 		if err != nil {
+			m.note("the fingerprint of the key of %s is not known: /%s: %v", address, f.At, err)
 			return nil, "", false
 		}
 		keys, err := reach.Fingerprints(content)
 		if err != nil || len(keys) == 0 {
+			m.note("the fingerprint of the key of %s is not known: /%s has no key that can be read", address, f.At)
 			return nil, "", false
 		}
 		return keys[0], "the key of /" + f.At, true
@@ -41,11 +43,11 @@ func repoFileOf(address string) func(m *Mirror) (any, string, bool) {
 		}
 		plain := strings.ReplaceAll(f.Source, "/", "-")
 		var value any
-		m.clientFiles(func(name string, _ []byte) {
-			if path.Base(name) == plain+".repo" {
-				value = m.url(path.Join(m.ClientsAt, name))
+		for _, c := range m.clients {
+			if value == nil && path.Base(c.name) == plain+".repo" {
+				value = m.url(path.Join(m.ClientsAt, c.name))
 			}
-		})
+		}
 		return value, "the mirror's own file", value != nil
 	}
 }

@@ -1,10 +1,12 @@
 package settings
 
 import (
+	"fmt"
 	"io"
 	"io/fs"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -33,13 +35,28 @@ type Mirror struct {
 	// Open opens content by digest.
 	Open func(bundle.Digest) (io.ReadCloser, error)
 
-	index  *Index
-	asking bool
+	index   *Index
+	asking  bool
+	clients []client
+	notes   []string
+}
+
+// maxNotes bounds what is said about settings that lack something.
+const maxNotes = 20
+
+// note says what the settings lack, each once.
+func (m *Mirror) note(format string, args ...any) {
+	if line := fmt.Sprintf(format, args...); len(m.notes) < maxNotes && !slices.Contains(m.notes, line) {
+		m.notes = append(m.notes, line)
+	}
 }
 
 // Index returns an index that knows what the tables ask of this mirror. The answers of every
-// repository have to be merged into it before Write.
-func (m *Mirror) Index() *Index {
+// repository have to be merged into it before Write. An error is that of reading Clients.
+func (m *Mirror) Index() (*Index, error) {
+	if err := m.readClients(); err != nil {
+		return nil, err
+	}
 	m.index, m.asking = newIndex(), true
 	Settle(m, DeepOps())
 	m.pythonIndexes()
@@ -47,7 +64,7 @@ func (m *Mirror) Index() *Index {
 	m.rewrites()
 	m.registries()
 	m.asking = false
-	return m.index
+	return m.index, nil
 }
 
 // has reports whether there is a file or a folder at a web path.
@@ -63,7 +80,11 @@ func (m *Mirror) glob(pattern string) []string {
 	if m.asking {
 		m.index.askGlob(pattern)
 	}
-	return m.index.glob(pattern)
+	found, more := m.index.glob(pattern)
+	if more {
+		m.note("more than %d names in the mirror are like %s; the settings know that many", maxGlob, pattern)
+	}
+	return found
 }
 
 // url is the address of a web path in the mirror.
@@ -203,7 +224,17 @@ func (m *Mirror) registryAnswers(repository string) bool {
 	return ok && answered
 }
 
-// key reads a file of published keys.
+// client reads a client file. One that is longer than maxSmall is errTooLong.
+func (m *Mirror) client(name string) ([]byte, error) {
+	f, err := m.Clients.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return bounded(f)
+}
+
+// key reads a file of published keys. One that is longer than maxSmall is errTooLong.
 func (m *Mirror) key(at string) ([]byte, error) {
 	digest, ok := m.index.keys[at]
 	if !ok {
@@ -220,10 +251,12 @@ func (m *Mirror) key(at string) ([]byte, error) {
 // maxSmall bounds client files and keys that become a part of others.
 const maxSmall = 1 << 20 // bytes
 
+var errTooLong = fmt.Errorf("longer than %d bytes", maxSmall)
+
 func bounded(r io.Reader) ([]byte, error) {
 	content, err := io.ReadAll(io.LimitReader(r, maxSmall+1))
 	if err == nil && len(content) > maxSmall {
-		err = fs.ErrInvalid
+		err = errTooLong
 	}
 	return content, err
 }

@@ -3,6 +3,7 @@ package settings
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"io/fs"
 	"path"
 	"regexp"
@@ -15,8 +16,9 @@ var roleFiles embed.FS
 
 const (
 	roleDir = "ansible/roles/gapbundle_mirror/"
-	// maxRoleFiles bounds the client files in the role.
-	maxRoleFiles = 2000
+	// maxRoleFiles bounds the client files in the role. More of them are told of, not only
+	// left out.
+	maxRoleFiles = 20_000
 )
 
 // The families of systems, as Ansible names them.
@@ -32,15 +34,21 @@ type placement struct {
 	file   *regexp.Regexp // on the path below the folder of a kind
 	system string
 	to     string // $1 is what the brackets of file found
+	// beside is the place of a file that another set has with other content: the program
+	// reads both. SET is the name of the set. Empty: the program reads one file of a name.
+	beside string
 }
 
 var placements = []placement{
-	{regexp.MustCompile(`^(?:[^/]+/)?([^/]+\.(?:sources|list))$`), debian, "/etc/apt/sources.list.d/$1"},
-	{regexp.MustCompile(`^(?:[^/]+/){0,2}([^/]+\.repo)$`), redHat, "/etc/yum.repos.d/$1"},
-	{regexp.MustCompile(`^containerd/([^/]+)/hosts\.toml$`), everySystem, "/etc/containerd/certs.d/$1/hosts.toml"},
-	{regexp.MustCompile(`^podman/registries\.conf$`), everySystem, "/etc/containers/registries.conf.d/gapbundle.conf"},
-	{regexp.MustCompile(`^git/gitconfig$`), everySystem, "/etc/gapbundle/gitconfig"},
+	{regexp.MustCompile(`^(?:[^/]+/)?([^/]+\.(?:sources|list))$`), debian, "/etc/apt/sources.list.d/$1", "/etc/apt/sources.list.d/gapbundle-SET-$1"},
+	{regexp.MustCompile(`^(?:[^/]+/){0,2}([^/]+\.repo)$`), redHat, "/etc/yum.repos.d/$1", "/etc/yum.repos.d/gapbundle-SET-$1"},
+	{regexp.MustCompile(`^containerd/([^/]+)/hosts\.toml$`), everySystem, "/etc/containerd/certs.d/$1/hosts.toml", ""},
+	{regexp.MustCompile(`^podman/registries\.conf$`), everySystem, "/etc/containers/registries.conf.d/gapbundle.conf", "/etc/containers/registries.conf.d/gapbundle-SET.conf"},
+	{regexp.MustCompile(`^git/gitconfig$`), everySystem, gitSettings, gitSettings + "-SET"},
 }
+
+// gitSettings is the place of git's settings, which /etc/gitconfig includes.
+const gitSettings = "/etc/gapbundle/gitconfig"
 
 // localKeys finds the keys that a source list names, at the place where client files expect
 // them.
@@ -52,75 +60,123 @@ type placed struct {
 	content    []byte
 }
 
-// clientFiles are those of the kinds, the first maxRoleFiles of them.
-func (m *Mirror) clientFiles(f func(name string, content []byte)) {
-	n := 0
-	_ = fs.WalkDir(m.Clients, ".", func(name string, d fs.DirEntry, err error) error {
+// client is a client file that belongs on nodes.
+type client struct {
+	name string // below Mirror.Clients
+	set  string // whose file it is, if it is aside because another set has one of that name
+	rest string // the path below the folder of its kind
+	placement
+}
+
+// readClients finds the client files that belong on nodes: those that have their own path
+// before those that are aside.
+func (m *Mirror) readClients() error {
+	var own, aside []client
+	err := fs.WalkDir(m.Clients, ".", func(name string, d fs.DirEntry, err error) error {
+		if name == "." && errors.Is(err, fs.ErrNotExist) {
+			return fs.SkipAll // no source has client files
+		}
 		if err != nil || d.IsDir() {
-			return nil // a folder that cannot be read has no file
+			return err
 		}
-		if n++; n > maxRoleFiles {
-			return fs.SkipAll
+		c := client{name: name}
+		if strings.HasPrefix(name, "_") { // _sets/SET/KIND/FILE: no kind has a name that begins so
+			parts := strings.SplitN(name, "/", 3)
+			if len(parts) < 3 {
+				return nil
+			}
+			c.set, name = parts[1], parts[2]
 		}
-		file, err := m.Clients.Open(name)
-		if err != nil {
-			return nil
-		}
-		defer file.Close()
-		if content, err := bounded(file); err == nil {
-			f(name, content)
+		_, c.rest, _ = strings.Cut(name, "/")
+		for _, p := range placements {
+			if !p.file.MatchString(c.rest) {
+				continue
+			}
+			c.placement = p
+			if c.set == "" {
+				own = append(own, c)
+			} else {
+				aside = append(aside, c)
+			}
 		}
 		return nil
 	})
+	m.clients = append(own, aside...)
+	return err
+}
+
+// place is where a client file goes, beside that of another set or not.
+func (c *client) place(beside bool) string {
+	if !beside {
+		return c.file.ReplaceAllString(c.rest, c.to)
+	}
+	return strings.Replace(c.file.ReplaceAllString(c.rest, c.beside), "SET", c.set, 1)
 }
 
 // onNodes are the files that belong on nodes, in the order of their places.
-func (m *Mirror) onNodes() (all []placed) {
+func (m *Mirror) onNodes() (all []placed, err error) {
 	names := map[string]bool{}
-	m.clientFiles(func(name string, _ []byte) { names[belowKind(name)] = true })
-	var aside []placed
-	m.clientFiles(func(name string, content []byte) {
-		rest := belowKind(name)
-		if oneArchitecture(names, rest) {
-			return
+	for _, c := range m.clients {
+		names[c.rest] = true
+	}
+	at := map[string][]byte{}
+	for i := range m.clients {
+		c := &m.clients[i]
+		if oneArchitecture(names, c.rest) {
+			continue
 		}
-		for _, p := range placements {
-			file := placed{p.system, p.file.ReplaceAllString(rest, p.to), content}
-			switch {
-			case !p.file.MatchString(rest):
-			case strings.HasPrefix(name, "_"):
-				aside = append(aside, file)
-			default:
-				all = append(all, file)
+		if len(all) == maxRoleFiles {
+			m.note("the role for Ansible has %d client files, and no more of them", maxRoleFiles)
+			break
+		}
+		content, err := m.client(c.name)
+		if errors.Is(err, errTooLong) {
+			m.note("/%s/%s is not in the role for Ansible: %v", m.ClientsAt, c.name, err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		to := c.place(false)
+		if first, taken := at[to]; taken {
+			if bytes.Equal(first, content) {
+				continue
 			}
+			if c.beside == "" || c.set == "" {
+				m.note("/%s/%s is not in the role for Ansible: %s has one place on a node, and another file is there", m.ClientsAt, c.name, to)
+				continue
+			}
+			to = c.place(true)
 		}
-	})
-	all = append(all, aside...)
+		at[to] = content
+		all = append(all, placed{c.system, to, content})
+	}
+	if all, err = m.withLocalKeys(all); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(all, func(a, b placed) int { return strings.Compare(a.system+a.to, b.system+b.to) })
+	return slices.CompactFunc(all, func(a, b placed) bool { return a.system == b.system && a.to == b.to }), nil
+}
+
+// withLocalKeys adds the files of keys that source lists name.
+func (m *Mirror) withLocalKeys(all []placed) ([]placed, error) {
 	for _, p := range slices.Clone(all) {
 		if p.system != debian {
 			continue
 		}
 		for _, k := range localKeys.FindAllSubmatch(p.content, -1) {
 			content, err := m.key("keys/" + string(k[1]))
-			if err == nil {
+			switch {
+			case err == nil:
 				all = append(all, placed{debian, string(k[0]), content})
+			case errors.Is(err, fs.ErrNotExist), errors.Is(err, errTooLong):
+				m.note("%s names %s, which is not in the role for Ansible: /keys/%s: %v", p.to, k[0], k[1], err)
+			default:
+				return nil, err
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b placed) int { return strings.Compare(a.system+a.to, b.system+b.to) })
-	return slices.CompactFunc(all, func(a, b placed) bool { return a.system == b.system && a.to == b.to })
-}
-
-// belowKind is the path of a client file below the folder of its kind. Files of a set whose
-// names another set has are aside, in a folder of the set that begins with an underscore; nodes
-// get the first of a name.
-func belowKind(name string) string {
-	if strings.HasPrefix(name, "_") {
-		parts := strings.SplitN(name, "/", 3)
-		name = parts[len(parts)-1]
-	}
-	_, rest, _ := strings.Cut(name, "/")
-	return rest
+	return all, nil
 }
 
 // oneArchitecture reports whether a source list is that of one architecture, where there is
@@ -136,8 +192,7 @@ func oneArchitecture(names map[string]bool, name string) bool {
 }
 
 // role returns the files of the role, where nodes have something to be told.
-func role(m *Mirror) []Text {
-	files := m.onNodes()
+func role(m *Mirror, files []placed) []Text {
 	if len(files)+len(m.pythonIndexes())+len(m.Names) == 0 {
 		return nil
 	}
@@ -192,8 +247,13 @@ func (m *Mirror) roleVars(files []placed) []byte {
 		}
 		b.WriteString("\n")
 	}
-	git := slices.ContainsFunc(files, func(p placed) bool { return p.to == "/etc/gapbundle/gitconfig" })
-	b.WriteString("gapbundle_git: " + map[bool]string{true: "true", false: "false"}[git] + "\n")
+	var git []string
+	for _, p := range files {
+		if strings.HasPrefix(p.to, gitSettings) {
+			git = append(git, p.to)
+		}
+	}
+	list("gapbundle_git", "", git)
 	list("gapbundle_indexes", "", m.pythonIndexes())
 	list("gapbundle_names", "", m.Names)
 	b.WriteString("gapbundle_authorities:\n" +

@@ -56,7 +56,7 @@ func play(t *testing.T, program, dir string, args ...string) (changed int, outpu
 func put(t *testing.T, m *Mirror) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	for _, f := range Write(m) {
+	for _, f := range written(t, m) {
 		name := filepath.Join(dir, filepath.FromSlash(f.Path))
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			t.Fatal(err)
@@ -76,6 +76,8 @@ func TestRole(t *testing.T) {
 		"rpm/dnf/epel.repo":                  {Data: []byte("[epel]\nbaseurl=" + base + "/rpm/epel\n")},
 		"oci/containerd/quay.io/hosts.toml":  {Data: []byte("server = \"" + base + "/v2/quay.io\"\n")},
 		"oci/podman/registries.conf":         {Data: []byte("[[registry]]\n")},
+		"_sets/b/git/git/gitconfig":          {Data: []byte("[url \"" + base + "/git/gitlab.com/\"]\n\tinsteadOf = \"https://gitlab.com/\"\n")},
+		"_sets/b/oci/podman/registries.conf": {Data: []byte("# b\n")},
 		"git/git/gitconfig":                  {Data: []byte("[url \"" + base + "/git/github.com/\"]\n\tinsteadOf = \"https://github.com/\"\n")},
 	}
 	m := mirror(t, nil, clients, "keys/site.asc", "pypi/setup/simple/index.html", "pypi/{{ x }}/simple/index.html")
@@ -127,7 +129,8 @@ func checkRoot(t *testing.T, root, family string) {
 	t.Helper()
 	want := map[string]string{
 		"etc/pip.conf": "index-url = " + base + "/pypi/setup/simple/\nextra-index-url =\n    " + base + "/pypi/%7B%7B%20x%20%7D%7D/simple/\n",
-		"etc/hosts":    "10.0.0.2 github.com\n10.0.0.2 nvcr.io\n", "etc/gitconfig": "path = /etc/gapbundle/gitconfig",
+		"etc/hosts":    "10.0.0.2 github.com\n10.0.0.2 nvcr.io\n", "etc/gitconfig": "[include]\npath = /etc/gapbundle/gitconfig\npath = /etc/gapbundle/gitconfig-b\n",
+		"etc/gapbundle/gitconfig-b": "gitlab.com", "etc/containers/registries.conf.d/gapbundle-b.conf": "# b",
 		"etc/gapbundle/gitconfig": "insteadOf", "etc/containerd/certs.d/quay.io/hosts.toml": "server = ", "etc/containers/registries.conf.d/gapbundle.conf": "[[registry]]",
 	}
 	mine := map[string]map[string]string{

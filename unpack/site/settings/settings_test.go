@@ -3,7 +3,9 @@ package settings
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -44,7 +46,10 @@ func mirror(t *testing.T, public map[string]string, clients fstest.MapFS, paths 
 			return io.NopCloser(strings.NewReader(contents[d])), nil
 		},
 	}
-	index := m.Index()
+	index, err := m.Index()
+	if err != nil {
+		t.Fatal(err)
+	}
 	reader := index.Read()
 	slices.SortFunc(paths, bundle.ComparePaths)
 	for _, path := range paths {
@@ -160,10 +165,20 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// written is everything that is written for a mirror.
+func written(t *testing.T, m *Mirror) []Text {
+	t.Helper()
+	files, _, err := Write(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
 // textOf is a file that is written for a mirror.
 func textOf(t *testing.T, m *Mirror, path string) []byte {
 	t.Helper()
-	for _, f := range Write(m) {
+	for _, f := range written(t, m) {
 		if f.Path == path {
 			return f.Content
 		}
@@ -176,7 +191,7 @@ func textOf(t *testing.T, m *Mirror, path string) []byte {
 func TestNothing(t *testing.T) {
 	m := mirror(t, nil, nil, "rpm/x/repodata/repomd.xml")
 	m.Names = nil
-	for _, f := range Write(m) {
+	for _, f := range written(t, m) {
 		t.Errorf("%s:\n%s", f.Path, f.Content)
 	}
 }
@@ -210,7 +225,7 @@ func TestHostileNames(t *testing.T) {
 		}
 	}
 	m := mirror(t, map[string]string{"https://download.schedmd.com": "files/{{ x }}'\"\n"}, nil, "files/{{ x }}'\"\n/slurm/slurm-26.05.1.tar.bz2", "pypi/{{ x }}/simple/index.html", "git/a'b/c.git/HEAD")
-	for _, f := range Write(m) {
+	for _, f := range written(t, m) {
 		if bytes.Contains(f.Content, []byte("{{ x")) || bytes.Contains(f.Content, []byte("'\"\n")) {
 			t.Errorf("%s:\n%s", f.Path, f.Content)
 		}
@@ -233,10 +248,10 @@ func TestIndex(t *testing.T) {
 	if !x.has("a/b") || x.has("a/c") || !x.has("files/x") {
 		t.Errorf("exact %v", x.exact)
 	}
-	if got := x.glob("v2/*"); !slices.Equal(got, []string{"v2/docker.io", "v2/quay.io"}) {
+	if got, _ := x.glob("v2/*"); !slices.Equal(got, []string{"v2/docker.io", "v2/quay.io"}) {
 		t.Errorf("folders %v", got)
 	}
-	if got := x.glob("files/h/v*/pmix-*.tar"); !slices.Equal(got, []string{"files/h/v1/pmix-1.tar"}) {
+	if got, _ := x.glob("files/h/v*/pmix-*.tar"); !slices.Equal(got, []string{"files/h/v1/pmix-1.tar"}) {
 		t.Errorf("files %v", got)
 	}
 	if _, ok := x.keys["keys/a.asc"]; !ok || len(x.keys) != 1 {
@@ -253,20 +268,86 @@ func TestLaterVersion(t *testing.T) {
 	}
 }
 
-// TestFilesAside: where two sets have a client file of one name, nodes get that of the first.
+// TestFilesAside: where two sets have a client file of one name, nodes get both.
 func TestFilesAside(t *testing.T) {
 	m := mirror(t, nil, fstest.MapFS{
 		"_sets/b/apt/ubuntu.sources": {Data: []byte("second\n")}, "apt/ubuntu.sources": {Data: []byte("first\n")}, "_sets/b/apt/more.sources": {Data: []byte("more\n")},
+		"apt/same.sources": {Data: []byte("same\n")}, "_sets/b/apt/same.sources": {Data: []byte("same\n")},
 		"apt/cuda/cuda.list": {Data: []byte("all\n")}, "apt/cuda-amd64/cuda.list": {Data: []byte("one\n")},
+		"rpm/dnf/epel.repo": {Data: []byte("first\n")}, "_sets/b/rpm/dnf/epel.repo": {Data: []byte("second\n")},
+		"oci/podman/registries.conf": {Data: []byte("first\n")}, "_sets/b/oci/podman/registries.conf": {Data: []byte("second\n")},
+		"git/git/gitconfig": {Data: []byte("first\n")}, "_sets/b/git/git/gitconfig": {Data: []byte("second\n")}, "_sets/c/git/git/gitconfig": {Data: []byte("third\n")},
+		"oci/containerd/a/hosts.toml": {Data: []byte("first\n")}, "_sets/b/oci/containerd/a/hosts.toml": {Data: []byte("second\n")},
 	})
+	nodes, err := m.onNodes()
+	if err != nil {
+		t.Fatal(err)
+	}
 	got := map[string]string{}
-	for _, p := range m.onNodes() {
+	for _, p := range nodes {
 		got[p.to] = strings.TrimSpace(string(p.content))
 	}
-	want := map[string]string{"/etc/apt/sources.list.d/ubuntu.sources": "first", "/etc/apt/sources.list.d/more.sources": "more", "/etc/apt/sources.list.d/cuda.list": "all"}
+	const apt, rpm, podman = "/etc/apt/sources.list.d/", "/etc/yum.repos.d/", "/etc/containers/registries.conf.d/"
+	want := map[string]string{
+		apt + "ubuntu.sources": "first", apt + "gapbundle-b-ubuntu.sources": "second", apt + "more.sources": "more", apt + "cuda.list": "all", apt + "same.sources": "same",
+		rpm + "epel.repo": "first", rpm + "gapbundle-b-epel.repo": "second", podman + "gapbundle.conf": "first", podman + "gapbundle-b.conf": "second",
+		"/etc/gapbundle/gitconfig": "first", "/etc/gapbundle/gitconfig-b": "second", "/etc/gapbundle/gitconfig-c": "third",
+		"/etc/containerd/certs.d/a/hosts.toml": "first",
+	}
 	if !maps.Equal(got, want) {
 		t.Errorf("%v", got)
 	}
+	if len(m.notes) != 1 || !strings.Contains(m.notes[0], "_sets/b/oci/containerd/a/hosts.toml is not in the role") {
+		t.Errorf("notes %q", m.notes)
+	}
+}
+
+// TestLacks: what the settings lack of what the mirror has is told, and what cannot be read
+// is an error.
+func TestLacks(t *testing.T) {
+	m := mirror(t, nil, fstest.MapFS{
+		"apt/long.sources": {Data: bytes.Repeat([]byte("#"), maxSmall+1)},
+		"apt/a.sources":    {Data: []byte("Signed-By: /usr/share/keyrings/gapbundle-none.asc\n")},
+		"apt/b.list":       {Data: []byte("deb [signed-by=/usr/share/keyrings/gapbundle-site.asc] x y\n")},
+	}, "keys/site.asc")
+	files, notes, err := Write(m)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, want := range []string{
+		"apt/long.sources is not in the role for Ansible: longer than 1048576 bytes",
+		"/etc/apt/sources.list.d/a.sources names /usr/share/keyrings/gapbundle-none.asc, which is not in the role for Ansible",
+		"a.sources in the ConfigMap of the GPU Operator names /usr/share/keyrings/gapbundle-none.asc",
+		"b.list in the ConfigMap of the GPU Operator names a file of keys",
+	} {
+		if n := len(slices.DeleteFunc(slices.Clone(notes), func(s string) bool { return !strings.Contains(s, want) })); n != 1 {
+			t.Errorf("%d notes say %q: %q", n, want, notes)
+		}
+	}
+	paths := make([]string, 0, maxGlob+1)
+	for i := range maxGlob + 1 {
+		paths = append(paths, fmt.Sprintf("git/h%d.example/a.git/HEAD", i))
+	}
+	m = mirror(t, nil, nil, paths...)
+	if _, notes, err := Write(m); err != nil || len(notes) != 1 || !strings.Contains(notes[0], "more than 1000 names in the mirror are like git/*") {
+		t.Errorf("%q %v", notes, err)
+	}
+	m = mirror(t, nil, fstest.MapFS{"apt/a.sources": {Data: []byte("Types: deb\n")}})
+	m.Clients = fstest.MapFS{}
+	if _, _, err := Write(m); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is gone: %v", err)
+	}
+	m = &Mirror{Clients: unreadable{}, Lookup: func(string) (Place, bool, bool) { return Place{}, false, false }}
+	if _, err := m.Index(); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("a folder that cannot be read: %v", err)
+	}
+}
+
+// unreadable is a file system that opens nothing.
+type unreadable struct{}
+
+func (unreadable) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
 }
 
 // TestGPUOperator: the containers get source lists with the keys in them.

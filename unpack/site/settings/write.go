@@ -14,8 +14,13 @@ type Text struct {
 
 // Write returns the files for one mirror, in no order. They have the words of Mirror in
 // place of its address. Programs and projects of which the mirror has nothing get none.
-func Write(m *Mirror) []Text {
-	var files []Text
+// notes say what the files lack of what the mirror has, and why; an error is that of reading
+// Clients or keys.
+func Write(m *Mirror) (files []Text, notes []string, err error) {
+	nodes, err := m.onNodes()
+	if err != nil {
+		return nil, nil, err
+	}
 	if common := Settle(m, Common()); serves(common) {
 		files = append(files, Text{"env/mirror.env", []byte(environmentFile("Environment variables of programs that ask an index.", common))})
 	}
@@ -29,8 +34,9 @@ func Write(m *Mirror) []Text {
 		files = append(files, Text{"kubespray/mirror.yml", []byte("# Kubespray, from everything that this mirror holds: inventory/<site>/group_vars/all/offline.yml.\n" +
 			"# Names of Kubespray v2.31.0.\n---\n" + yamlSettings(kube, GroupVars))})
 	}
-	files = append(files, role(m)...)
-	return append(files, gpuOperator(m)...)
+	files = append(files, role(m, nodes)...)
+	files = append(files, gpuOperator(m, nodes)...)
+	return files, m.notes, nil
 }
 
 // serves reports whether the mirror has anything of a table.
