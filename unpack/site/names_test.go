@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"os"
@@ -216,5 +217,19 @@ func BenchmarkNames(b *testing.B) {
 			b.Fatal(err)
 		}
 		_ = root.Close()
+	}
+}
+
+// TestNotesOfSettings: a setting that lacks something is told to whoever imports.
+func TestNotesOfSettings(t *testing.T) {
+	in := input(repo("clients", ClientsDir, "apt/demo.sources"))
+	in.Open = func(bundle.Digest) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader("Types: deb\nURIs: @BASE@/apt\nSuites: ./\nSigned-By: /usr/share/keyrings/gapbundle-gone.asc\n")), nil
+	}
+	_, report := write(t, in)
+	if !slices.ContainsFunc(report.Notes, func(note string) bool {
+		return strings.Contains(note, "demo.sources names /usr/share/keyrings/gapbundle-gone.asc")
+	}) {
+		t.Errorf("notes %q", report.Notes)
 	}
 }

@@ -467,20 +467,6 @@ func TestClientsOfTwoSets(t *testing.T) {
 	}
 }
 
-// TestNotesOfSettings: a setting that lacks something is told to whoever imports.
-func TestNotesOfSettings(t *testing.T) {
-	in := input(repo("clients", ClientsDir, "apt/demo.sources"))
-	in.Open = func(bundle.Digest) (io.ReadCloser, error) {
-		return io.NopCloser(strings.NewReader("Types: deb\nURIs: @BASE@/apt\nSuites: ./\nSigned-By: /usr/share/keyrings/gapbundle-gone.asc\n")), nil
-	}
-	_, report := write(t, in)
-	if !slices.ContainsFunc(report.Notes, func(note string) bool {
-		return strings.Contains(note, "demo.sources names /usr/share/keyrings/gapbundle-gone.asc")
-	}) {
-		t.Errorf("notes %q", report.Notes)
-	}
-}
-
 func TestReadTypes(t *testing.T) {
 	dir, _ := write(t, input(repo("x", "files", "a=application/x-d")))
 	types, err := ReadTypes(strings.NewReader(read(t, dir, TypesPath)))

@@ -34,9 +34,9 @@ type placement struct {
 	file   *regexp.Regexp // on the path below the folder of a kind
 	system string
 	to     string // $1 is what the brackets of file found
-	// beside is the place of a file that another set has with other content: the program
+	// second is the place of a file when another set has one of its name with other content: the program
 	// reads both. SET is the name of the set. Empty: the program reads one file of a name.
-	beside string
+	second string
 }
 
 var placements = []placement{
@@ -105,12 +105,12 @@ func (m *Mirror) readClients() error {
 	return err
 }
 
-// place is where a client file goes, beside that of another set or not.
-func (c *client) place(beside bool) string {
-	if !beside {
+// place is where a client file goes: its own place, or its second one.
+func (c *client) place(second bool) string {
+	if !second {
 		return c.file.ReplaceAllString(c.rest, c.to)
 	}
-	return strings.Replace(c.file.ReplaceAllString(c.rest, c.beside), "SET", c.set, 1)
+	return strings.Replace(c.file.ReplaceAllString(c.rest, c.second), "SET", c.set, 1)
 }
 
 // onNodes are the files that belong on nodes, in the order of their places.
@@ -142,7 +142,7 @@ func (m *Mirror) onNodes() (all []placed, err error) {
 			if bytes.Equal(first, content) {
 				continue
 			}
-			if c.beside == "" || c.set == "" {
+			if c.second == "" || c.set == "" {
 				m.note("/%s/%s is not in the role for Ansible: %s has one place on a node, and another file is there", m.ClientsAt, c.name, to)
 				continue
 			}
