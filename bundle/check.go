@@ -32,7 +32,15 @@ func StateDigest(repos []Repository) Digest {
 // every rule of the format that needs nothing but the root. A root of another
 // format, or one that requires what this program does not know, matches
 // ErrUnsupported and is looked at no further; any other fault ErrMalformed.
-func ParseManifest(b []byte) (*Manifest, error) {
+func ParseManifest(b []byte) (*Manifest, error) { return parseManifest(b, false) }
+
+// ParseKept reads a root that this side accepted or made before, perhaps with a program
+// that had fewer rules. Texts that are not plain, and tables that are larger than a reader
+// takes from a medium, are no faults in it: what is published or made already goes on.
+// Every other rule is that of ParseManifest.
+func ParseKept(b []byte) (*Manifest, error) { return parseManifest(b, true) }
+
+func parseManifest(b []byte, kept bool) (*Manifest, error) {
 	if len(b) > MaxRootSize {
 		return nil, fmt.Errorf("%s: %d bytes, at most %d: %w", RootName, len(b), MaxRootSize, ErrMalformed)
 	}
@@ -46,14 +54,16 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	if err := checkSupported(first.Format, first.Requires, Features()); err != nil {
 		return nil, err
 	}
-	if err := checkShape(b); err != nil {
-		return nil, err
+	if !kept {
+		if err := checkShape(b); err != nil {
+			return nil, err
+		}
 	}
 	m := new(Manifest)
 	if err := UnmarshalCanonical(b, m); err != nil {
 		return nil, fmt.Errorf("%s: %w", RootName, err)
 	}
-	if err := CheckManifest(m); err != nil {
+	if err := checkManifest(m, kept); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -76,11 +86,13 @@ func checkSupported(format int, requires, known []string) error {
 // CheckManifest says everything that is wrong with a root by itself: what
 // ParseManifest checks apart from the JSON. Errors match ErrMalformed or
 // ErrUnsupported.
-func CheckManifest(m *Manifest) error {
+func CheckManifest(m *Manifest) error { return checkManifest(m, false) }
+
+func checkManifest(m *Manifest, kept bool) error {
 	if err := checkSupported(m.Format, m.Requires, Features()); err != nil {
 		return err
 	}
-	var f findings
+	f := findings{kept: kept}
 	f.checkIdentity(m)
 	f.checkAnnotations("", m.Annotations)
 	f.checkRepositories(m.Repositories)
@@ -88,36 +100,40 @@ func CheckManifest(m *Manifest) error {
 	f.checkKeys(m)
 	f.checkCatalog(m.Catalog)
 	f.descriptor("volume table", m.Volumes, MediaTypeVolumeTable)
-	if m.Volumes.Size > MaxVolumeTable {
+	if m.Volumes.Size > MaxVolumeTable && !kept {
 		f.add("volume table of %d bytes, at most %d", m.Volumes.Size, MaxVolumeTable)
 	}
 	f.descriptor(SumsName, m.Sums, MediaTypeSums)
 	if want := StateDigest(m.Repositories); m.State != want {
 		f.add("state: want %s over the repositories, got %s", want, m.State)
 	}
-	return errors.Join(f...)
+	return errors.Join(f.all...)
 }
 
 // findings collects all faults, because whoever wrote the root wants to know
 // all of them at once.
-type findings []error
+type findings struct {
+	all []error
+	// kept is that of ParseKept.
+	kept bool
+}
 
 const maxFindings = 100
 
 func (f *findings) add(format string, args ...any) {
-	if len(*f) < maxFindings {
-		*f = append(*f, fmt.Errorf(RootName+": "+format+": %w", append(args, ErrMalformed)...))
+	if len(f.all) < maxFindings {
+		f.all = append(f.all, fmt.Errorf(RootName+": "+format+": %w", append(args, ErrMalformed)...))
 	}
 }
 
 func (f *findings) wrap(what string, err error) {
-	if err != nil && len(*f) < maxFindings {
-		*f = append(*f, fmt.Errorf("%s: %s: %w", RootName, what, err))
+	if err != nil && len(f.all) < maxFindings {
+		f.all = append(f.all, fmt.Errorf("%s: %s: %w", RootName, what, err))
 	}
 }
 
 func (f *findings) text(what, s string) {
-	if len(s) > maxText || CheckText(s) != nil {
+	if len(s) > maxText || !f.kept && CheckText(s) != nil {
 		f.add("%s %.80q: want at most %d bytes of text", what, s, maxText)
 	}
 }
@@ -141,25 +157,36 @@ func (f *findings) descriptor(what string, d v1.Descriptor, mediaType string) {
 }
 
 func (f *findings) checkAnnotations(what string, a map[string]string) {
-	if err := CheckAnnotations(a); err != nil {
-		f.wrap(what+"annotations", err)
+	check := CheckAnnotations
+	if f.kept {
+		check = checkSizes
 	}
+	f.wrap(what+"annotations", check(a))
 }
 
 // CheckAnnotations reports whether an annotations map, of a root or of a list
-// line, is within its bounds. Errors match ErrMalformed.
+// line, is within its bounds and has plain texts. Errors match ErrMalformed.
 func CheckAnnotations(a map[string]string) error {
+	if err := checkSizes(a); err != nil {
+		return err
+	}
+	for k, v := range a {
+		for _, text := range []string{k, v} {
+			if err := CheckText(text); err != nil {
+				return fmt.Errorf("entry %.80q: %w", k, err)
+			}
+		}
+	}
+	return nil
+}
+
+func checkSizes(a map[string]string) error {
 	if a != nil && len(a) == 0 || len(a) > MaxAnnotations {
 		return fmt.Errorf("%d entries, want 1 to %d: %w", len(a), MaxAnnotations, ErrMalformed)
 	}
 	for k, v := range a {
 		if k == "" || len(k) > MaxAnnotationSize || len(v) > MaxAnnotationSize || !utf8.ValidString(k) || !utf8.ValidString(v) {
 			return fmt.Errorf("entry %.80q: want a key and at most %d bytes of text each: %w", k, MaxAnnotationSize, ErrMalformed)
-		}
-		for _, text := range []string{k, v} {
-			if err := CheckText(text); err != nil {
-				return fmt.Errorf("entry %.80q: %w", k, err)
-			}
 		}
 	}
 	return nil
@@ -229,7 +256,7 @@ func (f *findings) checkRepositories(repos []Repository) {
 		}
 		files, bytes, checks = files+max(0, r.Count), bytes+max(0, r.Bytes), checks+len(r.Checks)
 	}
-	if checks > MaxChecks {
+	if checks > MaxChecks && !f.kept {
 		f.add("%d checks, at most %d", checks, MaxChecks)
 	}
 	f.checkMounts(repos)

@@ -163,6 +163,41 @@ func TestCheckManifestRefuses(t *testing.T) {
 	}
 }
 
+// TestParseKept: what a program of before took is read; every other rule is the same.
+func TestParseKept(t *testing.T) {
+	for name, change := range map[string]func(*Manifest){
+		"tool":        func(m *Manifest) { m.Tool = "a\u202eb" },
+		"annotations": func(m *Manifest) { m.Annotations = map[string]string{"k": "a\u2028b"} },
+		"repository":  func(m *Manifest) { m.Repositories[0].Annotations = map[string]string{"\ufeffk": "v"} },
+		"volumes":     func(m *Manifest) { m.Volumes.Size = MaxVolumeTable + 1 },
+		"checks": func(m *Manifest) {
+			for i := range MaxChecks + 1 {
+				m.Repositories[0].Checks = append(m.Repositories[0].Checks, CheckCount{1, fmt.Sprintf("z%07d", i)})
+			}
+		},
+	} {
+		m := goodManifest()
+		change(m)
+		b, err := MarshalCanonical(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseManifest(b); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: ParseManifest: %v, want ErrMalformed", name, err)
+		}
+		if _, err := ParseKept(b); err != nil {
+			t.Errorf("%s: ParseKept: %v", name, err)
+		}
+		m.State = DigestOf(nil)
+		if b, err = MarshalCanonical(m); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseKept(b); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s, and another state: ParseKept: %v, want ErrMalformed", name, err)
+		}
+	}
+}
+
 func TestParseManifestOfANewerVersion(t *testing.T) {
 	for _, c := range []struct{ root, names string }{
 		{`{"format":2,"something":{"else":true}}`, "format 2"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"path"
 	"slices"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -17,7 +18,7 @@ import (
 // Outside is something that a set publishes and that its next bundle must not have: it
 // was imported before there was the rule, or before the policy was changed.
 type Outside struct {
-	// Path is the web path, or a mount.
+	// Path is the web path, or a mount; empty: the texts of the set's root.
 	Path    string `json:"path"`
 	Problem string `json:"problem"`
 	// Pattern or Host is what Key would have to be given; empty: no pattern helps.
@@ -73,17 +74,21 @@ func reachStatus(m *Mirror, s *SetStatus, g *tree.GenerationSet, policy *verify.
 	if err := outsidePatterns(s, g, of, policy); err != nil {
 		return err
 	}
-	if g.Reach != nil && g.Reach.Rules >= reach.Rules {
-		s.Allowed = g.Reach.Allowed
-		return nil
-	}
 	root, err := m.state.AcceptedRoot(bundle.DirName(g.Set, g.Sequence))
 	switch {
 	case err == nil:
 		of.Keys = root.Keys
+		if err := bundle.CheckManifest(root); err != nil {
+			s.Outside = append(s.Outside, Outside{Problem: err.Error()})
+		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
+	if g.Reach != nil && g.Reach.Rules >= reach.Rules {
+		s.Allowed = g.Reach.Allowed
+		return nil
+	}
+	of.Files = s.pathsAndTexts(of.Files)
 	survey, err := reach.Look(of)
 	if err != nil {
 		return err
@@ -91,6 +96,34 @@ func reachStatus(m *Mirror, s *SetStatus, g *tree.GenerationSet, policy *verify.
 	err = survey.Judge(func(f bundle.File) ([]byte, error) { return readBlob(m.blobs, f) })
 	s.Allowed = survey.Allowed()
 	return s.outside(err)
+}
+
+// maxLines bounds what is listed of one set's paths and texts.
+const maxLines = 100
+
+// pathsAndTexts passes the files of a set on, and lists those that have a path or a text
+// which no bundle may have any more.
+func (s *SetStatus) pathsAndTexts(files func(int) iter.Seq2[bundle.File, error]) func(int) iter.Seq2[bundle.File, error] {
+	lines := 0
+	return func(i int) iter.Seq2[bundle.File, error] {
+		return func(yield func(bundle.File, error) bool) {
+			for f, err := range files(i) {
+				if err == nil && lines < maxLines {
+					problem := bundle.CheckReserved(f.Path)
+					if problem == nil && f.Annotations != nil {
+						problem = bundle.CheckAnnotations(f.Annotations)
+					}
+					if problem != nil {
+						lines++
+						s.Outside = append(s.Outside, Outside{Path: path.Join(s.Repositories[i].Mount, f.Path), Problem: problem.Error()})
+					}
+				}
+				if !yield(f, err) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // outsidePatterns lists what the set has and its keys are not given. A key that is

@@ -250,7 +250,7 @@ func (s *session) ownManifest(r *bundle.Reader) (*bundle.Manifest, error) {
 			return nil, err
 		}
 	}
-	return bundle.ParseManifest(root)
+	return bundle.ParseKept(root)
 }
 
 func (s *session) signedByUs(r *bundle.Reader, root bundle.Digest) error {

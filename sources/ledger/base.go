@@ -99,7 +99,7 @@ func (l *Ledger) manifest(n int64) (*bundle.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := bundle.ParseManifest(b)
+	m, err := bundle.ParseKept(b)
 	if err != nil {
 		return nil, fmt.Errorf("ledger, %s: %w", rootName(n), err)
 	}

@@ -148,7 +148,7 @@ func (s *State) AcceptedRoot(name string) (*bundle.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := bundle.ParseManifest(b)
+	m, err := bundle.ParseKept(b)
 	if err != nil {
 		return nil, fmt.Errorf("accepted %s: %w: %w", name, bundle.ErrCorrupt, err)
 	}

@@ -250,7 +250,7 @@ func (s *State) PendingCatalog(ctx context.Context, name string, each func(bundl
 	if err != nil {
 		return err
 	}
-	manifest, err := bundle.ParseManifest(b)
+	manifest, err := bundle.ParseKept(b)
 	if err != nil {
 		return fmt.Errorf("pending %s: %w", name, err)
 	}

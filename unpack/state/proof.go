@@ -96,7 +96,7 @@ func (s *State) RootIn(dir string) (*bundle.Manifest, bundle.Digest, error) {
 	if err != nil {
 		return nil, bundle.Digest{}, err
 	}
-	m, err := bundle.ParseManifest(b)
+	m, err := bundle.ParseKept(b)
 	if err != nil {
 		return nil, bundle.Digest{}, fmt.Errorf("%s: %w: %w", dir, bundle.ErrCorrupt, err)
 	}

@@ -213,7 +213,11 @@ func writeReach(w io.Writer, set unpack.SetStatus, mirror string) {
 		fmt.Fprintf(w, "  unsigned: %s\n", line)
 	}
 	for _, o := range set.Outside {
-		fmt.Fprintf(w, "  outside: /%s: %s\n", o.Path, o.Problem)
+		if o.Path == "" {
+			fmt.Fprintf(w, "  outside: %s\n", strings.ReplaceAll(o.Problem, "\n", "\n           "))
+		} else {
+			fmt.Fprintf(w, "  outside: /%s: %s\n", o.Path, o.Problem)
+		}
 		switch {
 		case o.Host != "":
 			fmt.Fprintf(w, "    gapbundle trust set-mounts %s --host %s --mirror %s, with the hosts that it has\n", o.Key.Short(), o.Host, mirror)
