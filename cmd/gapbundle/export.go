@@ -124,6 +124,9 @@ func plan(c *cli.Context, o *command.Output) error {
 	if err != nil {
 		return err
 	}
+	if c.String("adopt") != "" {
+		o.Note("a plan takes nothing over: number and base are those of the state without %s", c.String("adopt"))
+	}
 	noteDestination(c, o, report.Destination)
 	noteStrange(o, report.Unknown)
 	o.Show(planResult{report, targets}, func(w io.Writer) { writePlan(w, report, targets, time.Now()) })
@@ -248,7 +251,7 @@ func noteAdopted(o *command.Output, a *export.Adopted) {
 	case a.State:
 		o.Note("taken over: stream %s up to bundle %d, and what that bundle describes: deltas build on it", a.Stream, a.Sequence)
 	default:
-		o.Note("taken over: stream %s up to bundle %d, and no lists: a bundle that builds on nothing comes next", a.Stream, a.Sequence)
+		o.Note("taken over: stream %s up to bundle %d, and no lists to build on, so this bundle carries everything: a receipt has no lists, and a delta has them all only together with the bundles before it, next to it", a.Stream, a.Sequence)
 	}
 }
 

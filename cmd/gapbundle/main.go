@@ -26,6 +26,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/sources/helm/child"
 	chart "github.com/gapbundle/gapbundle/sources/helm/render"
+	"github.com/gapbundle/gapbundle/sources/ledger"
 	"github.com/gapbundle/gapbundle/sources/upstream"
 	"github.com/gapbundle/gapbundle/unpack"
 )
@@ -78,7 +79,22 @@ func exportHint(err error) string {
 	if errors.As(err, &strange) {
 		return "is it spelled right? for a site that gets its first bundle: --new-destination"
 	}
+	var notKept *ledger.NotKeptError
+	if errors.As(err, &notKept) {
+		return notKeptHint(notKept)
+	}
 	return ""
+}
+
+// notKeptHint names what a delta can build on in place of a state that the ledger does not have.
+func notKeptHint(e *ledger.NotKeptError) string {
+	hint := fmt.Sprintf("build on bundle %d from its medium: --base DIR (a full bundle, or one that export --adopt took over); or carry everything: --full", e.Sequence)
+	for _, n := range slices.Backward(e.Kept) {
+		if n < e.Sequence {
+			return hint + fmt.Sprintf("; or on an earlier one that the destination has, too: --base %d", n)
+		}
+	}
+	return hint
 }
 
 // checkKinds asks every kind whether its clients would find what they need.

@@ -1,7 +1,6 @@
 package export
 
 import (
-	"context"
 	"crypto"
 	"errors"
 	"fmt"
@@ -297,101 +296,4 @@ func readManifest(path string) (*bundle.Manifest, error) {
 		err = errors.Join(err, r.Close())
 	}
 	return m, err
-}
-
-// adopt restores stream and number of a lost ledger, and from a bundle also
-// the state, when the bundle has all its lists.
-func (s *session) adopt(ctx context.Context) error {
-	info, err := os.Stat(s.o.Adopt)
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() {
-		r, err := readReceipt(s.o.Adopt, s.ledger.Destinations()[s.o.Destination].ReceiptKey, s.o.ConfirmReceipt)
-		if err != nil {
-			return err
-		}
-		if r.Set != s.spec.Set {
-			return fmt.Errorf("receipt %s: for set %s, the spec is set %s: %w", s.o.Adopt, r.Set, s.spec.Set, bundle.ErrUsage)
-		}
-		s.adopted = &Adopted{Stream: r.Stream, Sequence: r.Sequence}
-		return s.ledger.Adopt(r.Stream, r.Sequence)
-	}
-	r, m, err := s.openOwnBundle(s.o.Adopt)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = r.Close() }() // read-only
-	if m.Set != s.spec.Set {
-		return fmt.Errorf("bundle %s: of set %s, the spec is set %s: %w", s.o.Adopt, m.Set, s.spec.Set, bundle.ErrUsage)
-	}
-	if err := s.ledger.Adopt(m.Stream, m.Sequence); err != nil {
-		return err
-	}
-	s.adopted = &Adopted{Stream: m.Stream, Sequence: m.Sequence}
-	if s.o.Destination == "" {
-		s.o.Destination = m.Destination
-	}
-	return s.adoptState(ctx, r, m)
-}
-
-// Adopted is what an export took over from a bundle or a receipt, because the ledger was
-// lost.
-type Adopted struct {
-	Stream   string `json:"stream"`
-	Sequence int64  `json:"sequence"`
-	// State means that the lists were taken over too: the next delta builds on them.
-	// A receipt has none, and a delta does not have all.
-	State bool `json:"state"`
-}
-
-func (s *session) adoptState(ctx context.Context, r *bundle.Reader, m *bundle.Manifest) error {
-	for _, repo := range m.Repositories {
-		if len(repo.Carried) < len(repo.Lists()) {
-			return nil // a delta: not all lists are here, the next export is a full one
-		}
-	}
-	if err := s.keepLists(r, m); err != nil {
-		return err
-	}
-	documents, err := listedDocuments(m, s.ledger.OpenList)
-	if err != nil {
-		return err
-	}
-	catalog, err := openCatalog(r, m)
-	if err != nil {
-		return err
-	}
-	if err := s.restoreDocuments(ctx, r, catalog, documents); err != nil {
-		return err
-	}
-	s.adopted.State = true
-	return s.ledger.KeepState(m, documents)
-}
-
-// keepLists keeps the lists that a bundle carries.
-func (s *session) keepLists(r *bundle.Reader, m *bundle.Manifest) error {
-	catalog, err := openCatalog(r, m)
-	if err != nil {
-		return err
-	}
-	for i, repo := range m.Repositories {
-		for _, c := range repo.Carried {
-			open := catalog.Files
-			switch c {
-			case bundle.CarriedEvidence:
-				open = catalog.Evidence
-			case bundle.CarriedContents:
-				open = catalog.Contents
-			}
-			list, err := open(i)
-			if err != nil {
-				return err
-			}
-			if err := errors.Join(s.ledger.KeepList(list), list.Close()); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -323,6 +323,32 @@ func TestOldCopyOfTheLedger(t *testing.T) {
 	}
 }
 
+// A delta has only the lists that changed. Those that it leaves out are in the bundles
+// before it, on the same medium.
+func TestLostLedgerIsAdoptedFromADelta(t *testing.T) {
+	w := &world{content: mixed(), digests: true, sizes: true}
+	b := newBench(t, w)
+	b.must()
+	w.content["new"] = []byte("new")
+	second := b.must()
+	if second.Full {
+		t.Fatalf("the second is full: %+v", second)
+	}
+	lost := func(o *Options) { o.StateDir = filepath.Join(b.dir, "elsewhere") }
+	w.content["newer"] = []byte("newer")
+	if r := b.must(lost, func(o *Options) { o.Adopt = second.Dirs[0] }); r.Full || r.Base != 2 || r.Adopted == nil || !r.Adopted.State {
+		t.Fatalf("with the first next to it: %+v, took over %+v", r, r.Adopted)
+	}
+	alone := filepath.Join(t.TempDir(), filepath.Base(second.Dirs[0]))
+	if err := os.CopyFS(alone, os.DirFS(second.Dirs[0])); err != nil {
+		t.Fatal(err)
+	}
+	lost = func(o *Options) { o.StateDir, o.Targets = filepath.Join(b.dir, "elsewhere too"), []string{t.TempDir()} }
+	if r := b.must(lost, func(o *Options) { o.Adopt = alone }); !r.Full || r.Adopted == nil || r.Adopted.State || r.Sequence != 3 {
+		t.Fatalf("a delta alone: %+v, took over %+v", r, r.Adopted)
+	}
+}
+
 func TestLostLedgerIsAdopted(t *testing.T) {
 	w := &world{content: mixed(), digests: true, sizes: true}
 	b := newBench(t, w)

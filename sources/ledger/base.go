@@ -81,10 +81,25 @@ func isHex(s string) bool {
 // States are the sequences of the kept states, ascending.
 func (l *Ledger) States() []int64 { return slices.Clone(l.state.States) }
 
-// Manifest is the root of a kept state.
+// NotKeptError: the ledger does not have a state that a delta is to build on, because the
+// ledger was lost, or the state is too old. It matches bundle.ErrIncomplete.
+type NotKeptError struct {
+	Sequence int64
+	// Kept are the sequences of the states that the ledger has, ascending.
+	Kept []int64
+}
+
+func (e *NotKeptError) Error() string {
+	return fmt.Sprintf("state %d: not kept in the ledger", e.Sequence)
+}
+
+// Is makes it bundle.ErrIncomplete.
+func (e *NotKeptError) Is(target error) bool { return target == bundle.ErrIncomplete }
+
+// Manifest is the root of a kept state; one that is not kept is a *NotKeptError.
 func (l *Ledger) Manifest(n int64) (*bundle.Manifest, error) {
 	if !slices.Contains(l.state.States, n) {
-		return nil, fmt.Errorf("state %d: not kept in the ledger: %w", n, bundle.ErrIncomplete)
+		return nil, &NotKeptError{n, l.States()}
 	}
 	return l.manifest(n)
 }
