@@ -54,6 +54,9 @@ type Result struct {
 	// Waiting are the repositories with files that are not published as long
 	// as the mirror does not know its address.
 	Waiting []string `json:"waiting,omitempty"`
+	// Unaddressed means that this import published for the first time in this mirror, and
+	// that files for clients do not have its address, because nobody said what it is.
+	Unaddressed bool `json:"unaddressed,omitempty"`
 	// Unbounded are exporters' keys without patterns, in a mirror with several sets.
 	Unbounded []verify.Key `json:"unbounded,omitempty"`
 }
@@ -238,6 +241,7 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 // There may have been one before it in this run, of another set.
 func (r *importing) notePublished(g *tree.Generation, targets []*arrival) {
 	r.res.Generation = g.Number
+	r.res.Unaddressed = r.res.Unaddressed || g.Number == 1 && g.BaseURL == ""
 	tell := func(lines ...string) {
 		for _, line := range lines {
 			if !slices.Contains(r.res.Notes, line) {

@@ -269,7 +269,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "bundle/durable"},
 		},
 		"internal/serve": {
-			imports: []string{"unpack/site"},
+			imports: []string{"bundle", "unpack/site"},
 		},
 
 		// Tests, tools, examples.

@@ -121,10 +121,7 @@ func (h *Handler) locate(r *http.Request, g *generation, repository string, o *l
 		return
 	}
 	o.Size, o.Authenticated = info.Size(), true
-	address := url.URL{Scheme: "http", Host: r.Host, Path: p}
-	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
-		address.Scheme = "https"
-	}
+	address := url.URL{Scheme: schemeOf(r), Host: r.Host, Path: p}
 	o.Actions = map[string]lfsAddress{"download": {address.String()}}
 }
 

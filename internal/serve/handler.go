@@ -145,6 +145,8 @@ func (h *Handler) file(a *answer, r *http.Request, g *generation, p string) {
 		a.Header().Set("Location", to.String())
 		refuse(a, r, http.StatusMovedPermanently)
 	case special(a, r, p, f.File):
+	case fills(p, info):
+		sendFilled(a, r, f.File, info, f.of.contentType(relative(p)))
 	default:
 		if digest := f.of.digestOf(p); digest != "" {
 			a.Header().Set("Docker-Content-Digest", digest)

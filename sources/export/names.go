@@ -10,6 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/contents"
 	"github.com/gapbundle/gapbundle/sources/collect"
+	"github.com/gapbundle/gapbundle/sources/ledger"
 )
 
 // Contents plans what a spec names, as Plan does, and returns what each source would
@@ -93,7 +94,8 @@ func (s *session) compareNames(ctx context.Context, after []contents.Repository)
 	before := s.base
 	if before == nil {
 		b, err := s.ledger.Base(s.o.Destination)
-		if err != nil {
+		var notKept *ledger.NotKeptError
+		if err != nil && !errors.As(err, &notKept) { // a full bundle is the remedy then
 			return nil, err
 		}
 		if b != nil {

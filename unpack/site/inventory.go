@@ -147,6 +147,16 @@ func (w *writer) before() earlier {
 	return was
 }
 
+// PublishedBase is the address that was filled in when the generation in root was published;
+// empty: none was known, and files for clients have words in its place.
+func PublishedBase(root *os.Root) (string, error) {
+	inv, err := readInventory(root, inventoryJSON)
+	if err != nil {
+		return "", err
+	}
+	return inv.Base, nil
+}
+
 func readInventory(root *os.Root, name string) (*inventory, error) {
 	f, err := root.Open(name)
 	if err != nil {

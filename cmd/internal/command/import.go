@@ -126,6 +126,9 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", n)
 	}
+	if r.Unaddressed {
+		fmt.Fprintf(w, "files for clients do not have the mirror's address yet: gapbundle config %[1]s --base-url URL puts it in, and gapbundle serve %[1]s fills in its own; gapbundle clients %[1]s lists them\n", c.String("to"))
+	}
 	writeUnbounded(w, r.Unbounded, c.String("to"))
 	writeWaiting(w, r.Waiting)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/serve"
+	"github.com/gapbundle/gapbundle/unpack/site"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 )
@@ -23,7 +24,8 @@ func ServeCommand() *cli.Command {
 		Description: `Any static web server can do it with the configuration in /_gapbundle/ of the mirror;
 this one needs none. It follows every import at once, falls back to the generation
 before for content that a client still asks for, and lets requests in flight finish
-when it is told to stop.`,
+when it is told to stop. In a mirror without a base URL, files for clients get the
+address by which the client requests them.`,
 		UsageText: `gapbundle serve /srv/mirror
 gapbundle serve /srv/mirror --listen :443 --tls-cert cert.pem --tls-key key.pem --metrics-listen 127.0.0.1:9100
 gapbundle serve /srv/mirror --listen :443 --tls-cert mirror.pem --tls-key mirror.key --hosts --tls-cert names.pem --tls-key names.key`,
@@ -83,6 +85,7 @@ func serveMirror(c *cli.Context, o *Output) (err error) {
 			fmt.Fprintln(w, at["metrics"])
 		}
 	})
+	noteAddress(o, dir)
 	group, ctx := errgroup.WithContext(c.Context)
 	for _, s := range servers {
 		group.Go(func() error { return s.Run(ctx) })
@@ -91,6 +94,19 @@ func serveMirror(c *cli.Context, o *Output) (err error) {
 		return err
 	}
 	return nil
+}
+
+// noteAddress says what a mirror without a base URL sends in the place of its address.
+// Nothing is said where that is not known, as before the first import.
+func noteAddress(o *Output, mirror string) {
+	root, err := os.OpenRoot(filepath.Join(mirror, "current"))
+	if err != nil {
+		return
+	}
+	defer root.Close()
+	if base, err := site.PublishedBase(root); err == nil && base == "" {
+		o.Note("the mirror has no base URL: files below /%s/ get the address that each client uses; to settle one: gapbundle config %s --base-url URL", site.ClientsDir, mirror)
+	}
 }
 
 // listen takes an address; one that cannot be one is an error of usage.
