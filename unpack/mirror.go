@@ -35,6 +35,9 @@ type Options struct {
 	Free func(dir string) (bytes, inodes int64, err error)
 	// Log gets what is worth knowing when something is looked into; nil: nobody.
 	Log *slog.Logger
+	// Group is the number of the group that may read the state of a mirror that is made; 0:
+	// nobody but its owner.
+	Group int
 	// Tool is the name and version of the program, Built when it was built:
 	// where the clock floor of a set begins.
 	Tool  string
@@ -76,15 +79,57 @@ func Create(dir string, o Options) (*Mirror, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := layOut(root); err != nil {
+	if err := layOut(root, o.group()); err != nil {
 		return nil, errors.Join(fmt.Errorf("mirror %s: %w", dir, err), root.Close())
 	}
-	return open(dir, root, o)
+	m, err := open(dir, root, o)
+	if err != nil {
+		return nil, err
+	}
+	if group, err := m.state.Group(); err != nil || o.Group != 0 && group != o.Group {
+		if err == nil {
+			err = &OtherGroupError{dir}
+		}
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// OtherGroupError means that a mirror exists and its state is not readable for the group
+// that Options name. It matches bundle.ErrUsage.
+type OtherGroupError struct{ Dir string }
+
+func (e *OtherGroupError) Error() string {
+	return "mirror " + e.Dir + ": exists, and its state is not that group's to read"
+}
+
+// Is makes it bundle.ErrUsage.
+func (e *OtherGroupError) Is(target error) bool { return target == bundle.ErrUsage }
+
+func (o *Options) group() int {
+	if o.Group == 0 {
+		return state.NoGroup
+	}
+	return o.Group
+}
+
+// SetGroup lets a group, by its number, read the state of the mirror, private keys
+// excepted. what goes into the journal.
+func SetGroup(ctx context.Context, m *Mirror, group int, what string) error {
+	if m.o.DryRun {
+		return nil
+	}
+	return m.write(ctx, func(w *writer) error {
+		if err := w.state.Note(state.Entry{Time: w.state.Now(), What: "config", Detail: what}); err != nil {
+			return err
+		}
+		return w.state.SetGroup(group)
+	})
 }
 
 // layOut makes what is missing of a mirror; the settings, whose presence says
 // that it is one, come last.
-func layOut(root *os.Root) error {
+func layOut(root *os.Root, group int) error {
 	if _, err := root.Lstat(state.SettingsFile); !errors.Is(err, fs.ErrNotExist) {
 		return err // also where it cannot be seen: it may be one, with settings
 	}
@@ -103,7 +148,7 @@ func layOut(root *os.Root) error {
 	if err := tree.Create(root); err != nil {
 		return err
 	}
-	return state.Create(root)
+	return state.Create(root, group)
 }
 
 // NoMirrorError means that the folder of a mirror does not exist. It matches

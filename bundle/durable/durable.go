@@ -30,8 +30,17 @@ func WriteFile(root *os.Root, name string, data []byte, perm fs.FileMode) error 
 	})
 }
 
+// NoGroup leaves a file to the group that the operating system gives it.
+const NoGroup = -1
+
 // WriteFrom is WriteFile for content that write produces piece by piece.
-func WriteFrom(root *os.Root, name string, perm fs.FileMode, write func(io.Writer) error) (err error) {
+func WriteFrom(root *os.Root, name string, perm fs.FileMode, write func(io.Writer) error) error {
+	return WriteFor(root, name, perm, NoGroup, write)
+}
+
+// WriteFor is WriteFrom for a file that belongs to a group, by its number, before anybody
+// sees it under its name.
+func WriteFor(root *os.Root, name string, perm fs.FileMode, group int, write func(io.Writer) error) (err error) {
 	temp := name + tempSuffix
 	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, perm)
 	if err != nil {
@@ -42,7 +51,10 @@ func WriteFrom(root *os.Root, name string, perm fs.FileMode, write func(io.Write
 			err = errors.Join(err, root.Remove(temp))
 		}
 	}()
-	if err := errors.Join(write(f), f.Chmod(perm), f.Sync(), f.Close()); err != nil {
+	if group != NoGroup {
+		err = f.Chown(-1, group)
+	}
+	if err := errors.Join(err, write(f), f.Chmod(perm), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if err := root.Rename(temp, name); err != nil {

@@ -30,7 +30,7 @@ func (w *Writer) DamagedLog() *DamagedLog { return &DamagedLog{root: w.root} }
 func (l *DamagedLog) Add(d bundle.Digest) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f, err := l.root.OpenFile(damagedFile, os.O_RDWR|os.O_CREATE, FileMode)
+	f, err := openFile(l.root, damagedFile)
 	if err != nil {
 		return err
 	}
@@ -64,5 +64,5 @@ func (w *Writer) SetDamaged(all []bundle.Digest) error {
 	for _, d := range all {
 		b = append(append(b, d.Hex()...), '\n')
 	}
-	return durable.WriteFile(w.root, damagedFile, b, FileMode)
+	return WriteFile(w.root, damagedFile, b)
 }

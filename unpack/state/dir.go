@@ -33,14 +33,12 @@ const (
 	ReceiptKeyFile = Dir + "/receipt.key"
 	GivenFile      = Dir + "/given.json"
 
+	// receiptPublicFile is the public half of ReceiptKeyFile, for readers who may not read
+	// the private one.
+	receiptPublicFile = Dir + "/receipt.pub"
+
 	lockFile   = Dir + "/lock"
 	intentFile = Dir + "/publishing.json"
-
-	privateDirMode = 0o700
-	// FileMode is that of every file of the state.
-	FileMode = 0o600
-	// openAppend finds out whether a file can be written.
-	openAppend = os.O_RDWR | os.O_CREATE
 )
 
 // StateOptions are what the state has to know of the process.
@@ -73,10 +71,18 @@ func New(root *os.Root, dir string, o Options) *State { return &State{root, dir,
 // Now is the local clock in UTC, in whole seconds.
 func (s *State) Now() time.Time { return s.o.Now().UTC().Truncate(time.Second) }
 
-// Create makes what is missing of the state; the settings come last.
-func Create(root *os.Root) error {
-	for _, d := range []string{Dir, ListsDir, setsDir, GenerationsDir, receiptDir, PendingDir, rootsDir} {
-		if err := store.MakeDir(root, d, privateDirMode); err != nil {
+// Create makes what is missing of the state; the settings come last. group is the number
+// of the group that may read it, NoGroup: none.
+func Create(root *os.Root, group int) error {
+	err := store.MakeDir(root, Dir, privateDirMode)
+	if err == nil && group != NoGroup {
+		err = giveDir(root, group)
+	}
+	if err != nil {
+		return err
+	}
+	for _, d := range []string{ListsDir, setsDir, GenerationsDir, receiptDir, PendingDir, rootsDir} {
+		if err := makeDir(root, d); err != nil {
 			return err
 		}
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/durable"
-	"github.com/gapbundle/gapbundle/unpack/store"
 )
 
 // Record is what a publish puts on record besides the generation.
@@ -81,12 +80,12 @@ func (w *Writer) Complete(in *Intent) error {
 		}
 	}
 	if len(in.Policy) > 0 {
-		if err := durable.WriteFile(w.root, PolicyFile, in.Policy, FileMode); err != nil {
+		if err := WriteFile(w.root, PolicyFile, in.Policy); err != nil {
 			return err
 		}
 	}
 	for name, b := range in.Receipts {
-		if err := durable.WriteFile(w.root, receiptFile(name), b, FileMode); err != nil {
+		if err := WriteFile(w.root, receiptFile(name), b); err != nil {
 			return err
 		}
 	}
@@ -127,7 +126,7 @@ func (w *Writer) keepRoot(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := store.MakeDir(w.root, to, privateDirMode); err != nil {
+	if err := makeDir(w.root, to); err != nil {
 		return err
 	}
 	for _, e := range entries {

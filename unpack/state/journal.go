@@ -112,7 +112,7 @@ func journalHead(f *os.File) (head bundle.Digest, end int64, err error) {
 
 // Note appends entries to the journal, durably and all at once.
 func (w *Writer) Note(entries ...Entry) error {
-	f, err := w.root.OpenFile(JournalFile, os.O_RDWR|os.O_CREATE, FileMode)
+	f, err := openFile(w.root, JournalFile)
 	if err != nil {
 		return err
 	}

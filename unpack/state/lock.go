@@ -10,6 +10,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/durable"
 )
 
 // lockPoll is how often a lock that another process holds is asked for.
@@ -36,5 +37,21 @@ func (s *State) Lock(ctx context.Context) (w *Writer, unlock func() error, err e
 	if !locked {
 		return nil, nil, fmt.Errorf("mirror %s: another process is changing it: %w", s.dir, bundle.ErrBusy)
 	}
+	if err := s.settleLock(); err != nil {
+		return nil, nil, errors.Join(err, l.Unlock())
+	}
 	return &Writer{s}, l.Unlock, nil
+}
+
+// settleLock gives the file of the lock, which another package makes, to the state's group.
+func (s *State) settleLock() error {
+	a, err := accessOf(s.root)
+	if err != nil || a.group == durable.NoGroup {
+		return err
+	}
+	f, err := openFile(s.root, lockFile)
+	if err != nil {
+		return fmt.Errorf("mirror %s: lock: %w", s.dir, err)
+	}
+	return f.Close()
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/durable"
-	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -121,7 +120,7 @@ func (w *Writer) Await(b *verify.Bundle, at time.Time) (*Waiting, error) {
 		return nil, err
 	}
 	dir := PendingPath(b.Name())
-	if err := store.MakeDir(w.root, dir, privateDirMode); err != nil {
+	if err := makeDir(w.root, dir); err != nil {
 		return nil, err
 	}
 	if err := w.copyRoot(b, dir); err != nil {
@@ -132,7 +131,7 @@ func (w *Writer) Await(b *verify.Bundle, at time.Time) (*Waiting, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p, durable.WriteFile(w.root, placedFile(b.Name()), append(line, '\n'), FileMode)
+	return p, WriteFile(w.root, placedFile(b.Name()), append(line, '\n'))
 }
 
 func (w *Writer) copyRoot(b *verify.Bundle, dir string) error {
@@ -140,8 +139,12 @@ func (w *Writer) copyRoot(b *verify.Bundle, dir string) error {
 	if err != nil {
 		return err
 	}
+	a, err := accessOf(w.root)
+	if err != nil {
+		return errors.Join(err, dst.Close())
+	}
 	err = b.CopyRoot(func(name string, content io.Reader) error {
-		return durable.WriteFrom(dst, name, FileMode, func(out io.Writer) error {
+		return durable.WriteFor(dst, name, a.file, a.group, func(out io.Writer) error {
 			_, err := io.Copy(out, content)
 			return err
 		})

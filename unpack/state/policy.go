@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/bundle/durable"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -42,7 +41,7 @@ func (w *Writer) ChangePolicy(what string, change func(*verify.Policy) error) er
 	if err := w.Note(Entry{Time: w.Now(), What: "trust", Detail: what}); err != nil {
 		return err
 	}
-	return durable.WriteFile(w.root, PolicyFile, b, FileMode)
+	return WriteFile(w.root, PolicyFile, b)
 }
 
 // PolicyWith returns the policy with the OpenPGP keys that came with the

@@ -168,7 +168,7 @@ func (w *Writer) HeadAfter(generation int, entries []Entry) (bundle.Digest, erro
 // Probe makes sure, as far as can be known, that what a publish puts on record can be
 // written: nothing is published otherwise.
 func (w *Writer) Probe() error {
-	f, err := w.root.OpenFile(JournalFile, openAppend, FileMode)
+	f, err := openFile(w.root, JournalFile)
 	if err == nil {
 		err = f.Close()
 	}
@@ -177,7 +177,7 @@ func (w *Writer) Probe() error {
 	}
 	for _, dir := range []string{Dir, setsDir, receiptDir, rootsDir, PendingDir} {
 		name := dir + "/.probe"
-		f, err := w.root.OpenFile(name, openAppend, FileMode)
+		f, err := openFile(w.root, name)
 		if err != nil {
 			return err
 		}
@@ -198,7 +198,7 @@ func (w *Writer) SetPolicy(p *verify.Policy) error {
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(w.root, PolicyFile, b, FileMode)
+	return WriteFile(w.root, PolicyFile, b)
 }
 
 // SetGiven is like SetRatchet.
@@ -206,8 +206,10 @@ func (w *Writer) SetGiven(all []Given) error { return WriteJSON(w.root, GivenFil
 
 // NewReceiptKey makes the key of receipts where it is gone or cannot be read.
 func (w *Writer) NewReceiptKey() error {
-	if err := durable.Remove(w.root, ReceiptKeyFile); err != nil {
-		return err
+	for _, name := range []string{receiptPublicFile, ReceiptKeyFile} {
+		if err := durable.Remove(w.root, name); err != nil {
+			return err
+		}
 	}
 	_, err := w.receiptKey()
 	return err

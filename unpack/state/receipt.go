@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/durable"
-	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -37,13 +37,38 @@ func (w *Writer) receiptKey() (*bundle.Signer, error) {
 	b, err := w.root.ReadFile(ReceiptKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		if b, _, err = bundle.GenerateKey(); err == nil {
-			err = durable.WriteFile(w.root, ReceiptKeyFile, b, FileMode)
+			err = durable.WriteFile(w.root, ReceiptKeyFile, b, privateMode)
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("receipt key: %w", err)
 	}
-	return bundle.ParseSigner(b)
+	key, err := bundle.ParseSigner(b)
+	if err != nil {
+		return nil, err
+	}
+	return key, w.writePublicKey(key)
+}
+
+// writePublicKey keeps the public half of the key of receipts next to it.
+func (w *Writer) writePublicKey(key *bundle.Signer) error {
+	want := key.PublicPEM()
+	if have, err := w.root.ReadFile(receiptPublicFile); err == nil && bytes.Equal(have, want) {
+		return nil
+	}
+	if err := WriteFile(w.root, receiptPublicFile, want); err != nil {
+		return fmt.Errorf("receipt key: %w", err)
+	}
+	return nil
+}
+
+// publishReceiptKey keeps the public half of the key of receipts, if there is a key.
+func (w *Writer) publishReceiptKey() error {
+	if _, err := w.root.Lstat(ReceiptKeyFile); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	_, err := w.receiptKey()
+	return err
 }
 
 // SignReceipt returns the signed receipt for a bundle that is about to be
@@ -95,10 +120,10 @@ func (w *Writer) WriteRequest(q *bundle.RepairRequest) (name string, err error) 
 	if err != nil {
 		return "", err
 	}
-	if err := store.MakeDir(w.root, requestDir, privateDirMode); err != nil {
+	if err := makeDir(w.root, requestDir); err != nil {
 		return "", err
 	}
-	return requestFile(q.Set), durable.WriteFile(w.root, requestFile(q.Set), content, FileMode)
+	return requestFile(q.Set), WriteFile(w.root, requestFile(q.Set), content)
 }
 
 // SweepRequests removes the repair requests of sets that keep does not report.
@@ -123,11 +148,17 @@ func (w *Writer) SweepRequests(keep func(set string) bool) error {
 }
 
 // ReceiptKeyID identifies the key that signs receipts here, zero before the
-// first receipt.
+// first receipt. Who may not read the private key reads the public half.
 func (s *State) ReceiptKeyID() (bundle.Digest, error) {
 	b, err := s.root.ReadFile(ReceiptKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return bundle.Digest{}, nil
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		if public, perr := s.root.ReadFile(receiptPublicFile); perr == nil {
+			_, id, err := bundle.ParsePublicKey(public)
+			return id, err
+		}
 	}
 	if err != nil {
 		return bundle.Digest{}, err

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/bundle/durable"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -171,5 +170,5 @@ func WriteJSON(root *os.Root, name string, v any) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return durable.WriteFile(root, name, append(b, '\n'), FileMode)
+	return WriteFile(root, name, append(b, '\n'))
 }

@@ -197,7 +197,7 @@ func (p *placer) generate(g, current *Generation, dir string) error {
 		g.Notes = append(g.Notes, fmt.Sprintf("%d public addresses are beyond what one set may have, and are not answered for", n))
 	}
 	g.Notes = append(g.Notes, report.Notes...)
-	return durable.WriteFrom(p.b.root, generatedFile(g.Number), state.FileMode, func(out io.Writer) error {
+	return state.WriteFrom(p.b.root, generatedFile(g.Number), func(out io.Writer) error {
 		return listGenerated(dst, out)
 	})
 }

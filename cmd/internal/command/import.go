@@ -29,7 +29,7 @@ gapbundle import /media/usb /media/disc2 --to /srv/mirror --base-url https://mir
 			Parsed("accept-keys", "let a bundle publish OpenPGP keys that the policy does not hold (recorded): with =`BUNDLE`, its folder or number; alone, the only new one at hand", new(whichBundle)),
 			Parsed("allow-rollback", "accept a bundle that is older than the last accepted one (recorded): `BUNDLE` as above", new(whichBundle)),
 			Parsed("accept-expired", "accept a bundle that is past its expiry (recorded): `BUNDLE` as above", new(whichBundle)),
-			ChangesFlag(), JobsFlag(), DryRunFlag(), RetryLockFlag(),
+			newGroupFlag(), ChangesFlag(), JobsFlag(), DryRunFlag(), RetryLockFlag(),
 		},
 	}, importBundles)
 }
@@ -38,7 +38,7 @@ func importBundles(c *cli.Context, o *Output) error {
 	o.mirror = c.String("to")
 	p := o.StartProgress()
 	defer p.Stop()
-	m, err := unpack.Create(c.String("to"), mirrorOptions(c, o, p))
+	m, err := createMirror(c, o, c.String("to"), p)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func mirrorOptions(c *cli.Context, o *Output, p bundle.Progress) unpack.Options 
 
 // makeMirror makes the folder of a mirror if it is not there.
 func makeMirror(c *cli.Context, o *Output, dir string) error {
-	m, err := unpack.Create(dir, mirrorOptions(c, o, bundle.NoProgress))
+	m, err := createMirror(c, o, dir, bundle.NoProgress)
 	if err != nil {
 		return err
 	}
@@ -95,9 +95,10 @@ func MirrorCommands(complete, deep Completeness) []*cli.Command {
 			"gapbundle status /srv/mirror", mirrorStatus),
 		one("history", "MIRROR", "print the journal: every import, refusals included, and every change",
 			"gapbundle history /srv/mirror --json", mirrorHistory),
-		one("config", "MIRROR", "print the mirror's settings, or publish it with another base URL",
-			"gapbundle config /srv/mirror --base-url https://mirror.lan", mirrorConfig,
-			Text("base-url", "`URL` at which clients reach the mirror; goes into the client files"), DryRunFlag(), RetryLockFlag()),
+		one("config", "MIRROR", "print the mirror's settings, or change one of them",
+			"gapbundle config /srv/mirror --base-url https://mirror.lan\ngapbundle config /srv/mirror --group mirror", mirrorConfig,
+			Text("base-url", "`URL` at which clients reach the mirror; goes into the client files"),
+			groupFlag("let the group `NAME` read the state: status, check, history, trust list; private keys stay the owner's"), DryRunFlag(), RetryLockFlag()),
 		one("check", "MIRROR", "check that everything published is present and complete for its clients",
 			"gapbundle check /srv/mirror --data=5%", mirrorCheck(complete, deep), checkFlags...),
 		one("repair", "MIRROR [PATH...]", "read everything again and repair what is damaged, from any bundle at hand",
@@ -292,6 +293,12 @@ func mirrorHistory(_ *cli.Context, o *Output, m *unpack.Mirror) error {
 }
 
 func mirrorConfig(c *cli.Context, o *Output, m *unpack.Mirror) error {
+	if c.String("group") != "" {
+		if c.IsSet("base-url") {
+			return &UsageError{"--group and --base-url: one at a time", "give the command twice"}
+		}
+		return setGroup(c, o, m)
+	}
 	if url := c.String("base-url"); url != "" {
 		g, err := m.SetBaseURL(c.Context, url)
 		if err == nil && g == nil {

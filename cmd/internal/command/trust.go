@@ -38,7 +38,7 @@ the fingerprint is shown and has to be confirmed. An exporter's key reaches what
 				UsageText: `gapbundle trust add --mirror /srv/mirror --role exporter --set slurm-site exporter.pub
 gapbundle trust add --mirror /srv/mirror --role exporter --set slurm-site --mount 'apt/*' --mount files/download.schedmd.com exporter.pub
 gapbundle trust add --mirror /srv/mirror --role upstream --set slurm-site --yes slurm.asc`,
-				Flags: changing(append(ConfirmFlags(), Needed("set", "the `NAME` of the set, or the word any"), mountsFlag(), hostsFlag(),
+				Flags: changing(append(ConfirmFlags(), Needed("set", "the `NAME` of the set, or the word any"), mountsFlag(), hostsFlag(), newGroupFlag(),
 					&cli.GenericFlag{Name: "role", Usage: "`ROLE` of the key", Required: true,
 						Value: &Choice{Of: []string{string(verify.RoleExporter), string(verify.RoleApprover), string(verify.RoleSite), string(verify.RoleUpstream)}}})...),
 			}, trustAdd),
