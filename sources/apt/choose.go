@@ -156,9 +156,9 @@ func (s *suite) skips(p *deb.Package) string {
 func (l *loaded) request() (closure.Request, error) {
 	o := &l.options
 	r := closure.Request{
-		Source: l.name, Packages: o.Packages, Sections: o.Sections, Newest: o.Newest, Exclude: o.Exclude,
+		Source: l.name, Packages: slices.Concat(o.Packages, o.BootstrapInclude), Bootstrap: l.bootstrap(), Sections: o.Sections, Newest: o.Newest, Exclude: o.Exclude,
 		Recommends: o.Recommends, Architectures: l.architectures(),
-		All: len(o.Packages)+len(o.Sections) == 0 && o.Reproduce == "",
+		All: len(o.Packages)+len(o.Sections) == 0 && o.Reproduce == "" && o.Bootstrap == "",
 	}
 	var err error
 	if r.Installed, err = l.status("installed", o.Installed); err != nil {

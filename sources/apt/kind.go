@@ -31,34 +31,36 @@ func Kind() sources.Kind {
 
 // options are the kind's own part of an entry of the spec file.
 type options struct {
-	Pos           strictyaml.Pos
-	URL           string        `yaml:"url" doc:"Address of the repository, as in sources.list, or a folder here (file:///mnt/dvd); $(ARCH) stands for each architecture."`
-	Suites        []string      `yaml:"suites,single" doc:"Suites; one that ends with a slash is a flat repository."`
-	Components    []string      `yaml:"components,single" doc:"Components; absent: all."`
-	Architectures []string      `yaml:"architectures,single" doc:"Architectures; all is implied."`
-	Languages     []string      `yaml:"languages,single" doc:"Languages of translated descriptions; absent: all, none: none."`
-	Keyring       keyring.Entry `yaml:"keyring" doc:"OpenPGP keys that may sign the repository, and no others."`
-	Line          []string      `yaml:"line,single" doc:"One-line entries of a sources.list, instead of url and suites."`
-	SourcesFile   string        `yaml:"sources-file" doc:"A deb822 .sources file, instead of url and suites."`
-	MirrorList    string        `yaml:"mirror-list" doc:"A mirror.list of apt-mirror, instead of url and suites."`
-	Sources       bool          `yaml:"sources" doc:"Source packages too (deb-src)."`
-	At            string        `yaml:"at" doc:"Folder of the source's mount in which the address is; $(ARCH) stands for each architecture. Absent: no folder, or the address's own path where that has $(ARCH)."`
-	Base          string        `yaml:"base" doc:"Folder below apt/ of the mirror, instead of the source's name. Sources may share one if their folders there (at) differ."`
-	As            string        `yaml:"as" doc:"Name of the client file, as the vendor's own package has it: NAME.list or NAME.sources."`
-	Mode          rebuild.Mode  `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
-	ValidFor      lifetime      `yaml:"valid-for" doc:"How long rebuilt indexes are valid, as in 30d; absent: for ever."`
-	AllowExpired  bool          `yaml:"allow-expired" doc:"Carry a repository whose Valid-Until is over, such as a snapshot; its client files do not ask either."`
-	ReleaseIs     []string      `yaml:"release-is,single" doc:"What the Release files call themselves (Suite or Codename) where that is not the suite's name."`
-	Packages      []string      `yaml:"packages,single" doc:"Packages to carry with what they depend on: name[:arch][=version] or a pattern."`
-	Sections      []string      `yaml:"sections,single" doc:"Sections to carry with what their packages depend on."`
-	Exclude       []string      `yaml:"exclude,single" doc:"Packages that are never chosen: name[:arch][=version], where name and version may be patterns."`
-	Absent        string        `yaml:"absent" doc:"skip: leave out packages whose stanzas apt cannot read. Absent: such a package is an error if it is chosen."`
-	Newest        int           `yaml:"newest" doc:"How many versions of each package are carried."`
-	Recommends    bool          `yaml:"recommends" doc:"Recommended packages too."`
-	Contents      bool          `yaml:"contents" doc:"In rebuilt indexes: Contents too, which apt-file reads; large to download."`
-	Installed     string        `yaml:"installed" doc:"A dpkg status file of a reference host: what is installed there is left out."`
-	Release       string        `yaml:"release" doc:"Release of the system that clients of this source have; any: of every one. Absent: what its own Release file says."`
-	Reproduce     string        `yaml:"reproduce" doc:"A dpkg status file of a reference host: exactly what is installed there is carried."`
+	Pos              strictyaml.Pos
+	URL              string        `yaml:"url" doc:"Address of the repository, as in sources.list, or a folder here (file:///mnt/dvd); $(ARCH) stands for each architecture."`
+	Suites           []string      `yaml:"suites,single" doc:"Suites; one that ends with a slash is a flat repository."`
+	Components       []string      `yaml:"components,single" doc:"Components; absent: all."`
+	Architectures    []string      `yaml:"architectures,single" doc:"Architectures; all is implied."`
+	Languages        []string      `yaml:"languages,single" doc:"Languages of translated descriptions; absent: all, none: none."`
+	Keyring          keyring.Entry `yaml:"keyring" doc:"OpenPGP keys that may sign the repository, and no others."`
+	Line             []string      `yaml:"line,single" doc:"One-line entries of a sources.list, instead of url and suites."`
+	SourcesFile      string        `yaml:"sources-file" doc:"A deb822 .sources file, instead of url and suites."`
+	MirrorList       string        `yaml:"mirror-list" doc:"A mirror.list of apt-mirror, instead of url and suites."`
+	Sources          bool          `yaml:"sources" doc:"Source packages too (deb-src)."`
+	At               string        `yaml:"at" doc:"Folder of the source's mount in which the address is; $(ARCH) stands for each architecture. Absent: no folder, or the address's own path where that has $(ARCH)."`
+	Base             string        `yaml:"base" doc:"Folder below apt/ of the mirror, instead of the source's name. Sources may share one if their folders there (at) differ."`
+	As               string        `yaml:"as" doc:"Name of the client file, as the vendor's own package has it: NAME.list or NAME.sources."`
+	Mode             rebuild.Mode  `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
+	ValidFor         lifetime      `yaml:"valid-for" doc:"How long rebuilt indexes are valid, as in 30d; absent: for ever."`
+	AllowExpired     bool          `yaml:"allow-expired" doc:"Carry a repository whose Valid-Until is over, such as a snapshot; its client files do not ask either."`
+	ReleaseIs        []string      `yaml:"release-is,single" doc:"What the Release files call themselves (Suite or Codename) where that is not the suite's name."`
+	Packages         []string      `yaml:"packages,single" doc:"Packages to carry with what they depend on: name[:arch][=version] or a pattern."`
+	Sections         []string      `yaml:"sections,single" doc:"Sections to carry with what their packages depend on."`
+	Exclude          []string      `yaml:"exclude,single" doc:"Packages that are never chosen: name[:arch][=version], where name and version may be patterns."`
+	Bootstrap        bootstrap     `yaml:"bootstrap" doc:"minbase or standard: each release suite is complete by itself for debootstrap, mmdebstrap and the Debian installer, chosen by Essential and Priority."`
+	BootstrapInclude []string      `yaml:"bootstrap-include,single" doc:"Packages that bootstrap makes available in the release suite itself too, as for debootstrap's --include."`
+	Absent           string        `yaml:"absent" doc:"skip: leave out packages whose stanzas apt cannot read. Absent: such a package is an error if it is chosen."`
+	Newest           int           `yaml:"newest" doc:"How many versions of each package are carried."`
+	Recommends       bool          `yaml:"recommends" doc:"Recommended packages too."`
+	Contents         bool          `yaml:"contents" doc:"In rebuilt indexes: Contents too, which apt-file reads; large to download."`
+	Installed        string        `yaml:"installed" doc:"A dpkg status file of a reference host: what is installed there is left out."`
+	Release          string        `yaml:"release" doc:"Release of the system that clients of this source have; any: of every one. Absent: what its own Release file says."`
+	Reproduce        string        `yaml:"reproduce" doc:"A dpkg status file of a reference host: exactly what is installed there is carried."`
 }
 
 // lifetime is a time in days or hours, as people write it.
@@ -125,7 +127,7 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 
 // selects reports whether the spec chooses packages.
 func (o *options) selects() bool {
-	return len(o.Packages)+len(o.Sections)+len(o.Exclude) > 0 || o.Newest != 0 || o.Installed != "" || o.Reproduce != ""
+	return len(o.Packages)+len(o.Sections)+len(o.Exclude) > 0 || o.Bootstrap != "" || o.Newest != 0 || o.Installed != "" || o.Reproduce != ""
 }
 
 func (e *entry) checkMode() error {
@@ -133,7 +135,7 @@ func (e *entry) checkMode() error {
 	var errs []error
 	refuse := func(format string, args ...any) { errs = append(errs, o.Pos.Errorf(format, args...)) }
 	var err error
-	e.rebuilt, err = o.Mode.Decide(o.Pos, o.selects(), "packages, sections, exclude, newest, installed and reproduce")
+	e.rebuilt, err = o.Mode.Decide(o.Pos, o.selects(), "packages, sections, exclude, newest, bootstrap, installed and reproduce")
 	errs = append(errs, err)
 	if o.ValidFor != 0 && !e.rebuilt {
 		refuse("valid-for: upstream's own index says how long it is valid; mode rebuilt has one of its own")
@@ -153,11 +155,14 @@ func (e *entry) checkMode() error {
 	if o.Release != "" && !isWord(o.Release) {
 		refuse("release: %q is no name", o.Release)
 	}
+	if len(o.BootstrapInclude) > 0 && o.Bootstrap == "" {
+		refuse("bootstrap-include: bootstrap is not set")
+	}
 	if o.Recommends && !o.selects() {
 		refuse("recommends: no packages are chosen")
 	}
-	if o.Reproduce != "" && (len(o.Packages)+len(o.Sections) > 0 || o.Newest != 0 || o.Installed != "") {
-		refuse("reproduce: is exactly what the file says: no packages, sections, newest or installed next to it")
+	if o.Reproduce != "" && (len(o.Packages)+len(o.Sections) > 0 || o.Newest != 0 || o.Installed != "" || o.Bootstrap != "") {
+		refuse("reproduce: is exactly what the file says: no packages, sections, newest, bootstrap or installed next to it")
 	}
 	return strictyaml.Join(errs...)
 }

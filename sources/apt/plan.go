@@ -123,21 +123,27 @@ func (l *loaded) repository(env *sources.Env) (sources.Repository, error) {
 	}
 	path := keyring.Path(l.name)
 	upstreams, err := signers.Publish(keyring.RoleUpstream, path)
-	if err != nil || !l.rebuilt {
+	if err != nil {
+		return repo, err
+	}
+	if !l.rebuilt {
 		repo.Annotations[keysKey], repo.Keys, repo.Expires = path, upstreams, l.expires()
 		repo.Public = append(repo.Public, keyring.Public(path, refs...)...)
-		return repo, err
+		return repo, keyring.WithoutArmor(repo.Keys) // debootstrap's gpgv reads no armor
 	}
 	repo.Mode = modeRebuilt
 	if until := l.validUntil(env.Now); !until.IsZero() {
 		repo.Expires = &until
 	}
 	_, site, err := keyring.Site(env)
+	if err != nil {
+		return repo, err
+	}
 	repo.Annotations[keysKey] = keyring.SitePath(env)
 	// A client that asks for upstream's key needs the one that signs what it gets.
 	repo.Public = append(repo.Public, keyring.Public(keyring.SitePath(env), refs...)...)
 	repo.Keys = append(site, upstreams...) // upstream's are evidence, and the root names what they signed
-	return repo, err
+	return repo, keyring.WithoutArmor(repo.Keys)
 }
 
 // expires is when the first of a source's Releases lapses for its clients; nil: never.

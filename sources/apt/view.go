@@ -17,8 +17,11 @@ import (
 type view struct {
 	release  string
 	releases []string // of the set; empty: there is one kind of client
-	chosen   []int    // places in choices.all
-	notes    []string
+	// alone is the one suite that is seen by those who set up a system from it; nil: v is
+	// a client of a system.
+	alone  *loadedSuite
+	chosen []int // places in choices.all
+	notes  []string
 }
 
 // views are those of all clients that a set is for. One that sees everything
@@ -37,9 +40,12 @@ func views(all []*loaded) []*view {
 
 // mixed reports whether v sees several releases: it may be that nobody has such a
 // client.
-func (v *view) mixed() bool { return v.release == "" && len(v.releases) > 0 }
+func (v *view) mixed() bool { return v.alone == nil && v.release == "" && len(v.releases) > 0 }
 
 func (v *view) sees(s *loadedSuite) bool {
+	if v.alone != nil {
+		return s == v.alone
+	}
 	if v.release == "" {
 		return true
 	}
@@ -50,6 +56,9 @@ func (v *view) sees(s *loadedSuite) bool {
 func (v *view) seesAny(l *loaded) bool { return slices.ContainsFunc(l.suites, v.sees) }
 
 func (v *view) String() string {
+	if v.alone != nil {
+		return "suite " + v.alone.name + " by itself"
+	}
 	if v.release == "" {
 		return "clients of all releases at once"
 	}
@@ -58,7 +67,12 @@ func (v *view) String() string {
 
 // wrap adds to an error which clients it is about.
 func (v *view) wrap(err error) error {
-	if v.release == "" || err == nil {
+	switch {
+	case err == nil:
+		return nil
+	case v.alone != nil:
+		return fmt.Errorf("bootstrap, %s: %w", v, err)
+	case v.release == "":
 		return err
 	}
 	return fmt.Errorf("%s, who use all sources that belong to no other one (release: in the spec sets it): %w", v, err)
@@ -66,7 +80,8 @@ func (v *view) wrap(err error) error {
 
 // choices are what all clients of a set take.
 type choices struct {
-	views   []*view
+	views   []*view // of clients, and then of those who set up systems
+	clients int
 	all     []closure.Choice
 	why     []string             // what precedes the reason of each
 	at      map[*deb.Package]int // places in all
@@ -84,13 +99,18 @@ type missing struct {
 // those, and the other release would stay incomplete.
 func chooseForClients(all []*loaded, listings []listing) (*choices, error) {
 	c := &choices{views: views(all), at: map[*deb.Package]int{}}
+	systems, err := bootstraps(all, listings)
+	if err != nil {
+		return nil, err
+	}
+	c.clients = len(c.views)
+	c.views = append(c.views, systems...)
 	requests := make([]closure.Request, len(all))
 	var unmatched []error
 	for i, l := range all {
 		if !l.rebuilt {
 			continue
 		}
-		var err error
 		if requests[i], err = l.request(); err != nil {
 			return nil, err
 		}
@@ -127,6 +147,9 @@ func (c *choices) choose(v *view, all []*loaded, listings []listing, requests []
 			r := requests[i]
 			r.Tolerant = v.mixed()
 			r.Elsewhere = v.mixed() || c.users(l) > 1
+			if v.alone != nil {
+				r = alone(r, l.options.BootstrapInclude)
+			}
 			asked = append(asked, r)
 		}
 	}
@@ -135,7 +158,7 @@ func (c *choices) choose(v *view, all []*loaded, listings []listing, requests []
 		return sources.Unresolved(upstream.Blame("package lists", err))
 	}
 	why := ""
-	if v.mixed() {
+	if v.mixed() || v.alone != nil {
 		why = v.String() + ": "
 	} else {
 		c.miss(v, sel.Missing)
@@ -199,12 +222,13 @@ func (c *choices) of(v *view) []closure.Choice {
 
 // notesOf are remarks for a source.
 func (c *choices) notesOf(l *loaded) []string {
-	if len(c.views) == 1 {
-		return c.views[0].notes
+	systems := c.systemsOf(l)
+	if c.clients == 1 {
+		return append(systems, c.views[0].notes...)
 	}
-	var notes, users []string
+	notes, users := systems, []string(nil)
 	told := map[string]bool{}
-	for _, v := range c.views {
+	for _, v := range c.views[:c.clients] {
 		if !v.seesAny(l) {
 			continue
 		}
@@ -224,6 +248,19 @@ func (c *choices) notesOf(l *loaded) []string {
 		}
 	}
 	return append([]string{"chosen for clients of release " + strings.Join(users, ", ")}, notes...)
+}
+
+// systemsOf are remarks on the suites of a source that are complete by themselves.
+func (c *choices) systemsOf(l *loaded) (notes []string) {
+	for _, v := range c.views[c.clients:] {
+		if v.seesAny(l) {
+			notes = append(notes, fmt.Sprintf("bootstrap %s: %s is complete, %d packages", l.options.Bootstrap, v, len(v.chosen)))
+			for _, note := range v.notes {
+				notes = append(notes, v.String()+": "+note)
+			}
+		}
+	}
+	return notes
 }
 
 // elsewhere are remarks on what a source is asked for and has, and apt takes

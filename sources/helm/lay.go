@@ -10,7 +10,6 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/helm/index"
 	"github.com/gapbundle/gapbundle/sources/keyring"
@@ -125,12 +124,7 @@ func (s *selection) publish(repo *sources.Repository) (err error) {
 	if repo.Keys, err = by.Publish(keyring.RoleUpstream, keyring.Path(repo.Name)); err != nil {
 		return err
 	}
-	for i := range repo.Keys { // helm reads no armor
-		if repo.Keys[i].Dearmored, err = pgpkeys.Dearmor(repo.Keys[i].Armored); err != nil {
-			return err
-		}
-	}
-	return nil
+	return keyring.WithoutArmor(repo.Keys) // helm reads no armor
 }
 
 // artifacts are the package and its provenance file.

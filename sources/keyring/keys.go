@@ -154,6 +154,17 @@ func (k Keys) Publish(role, path string) ([]sources.Key, error) {
 	return all, nil
 }
 
+// WithoutArmor adds to published keys their form without armor, which gpgv reads and no
+// other: keyrings of helm and MAAS, and what debootstrap is called with.
+func WithoutArmor(keys []sources.Key) (err error) {
+	for i := range keys {
+		if keys[i].Dearmored, err = pgpkeys.Dearmor(keys[i].Armored); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // SitePath is the file of the site's key below keys/ of the mirror.
 func SitePath(env *sources.Env) string { return env.Set + "-site.asc" }
 

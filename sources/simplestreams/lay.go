@@ -131,12 +131,7 @@ func (e *entry) repository(env *sources.Env, by keyring.Keys) (sources.Repositor
 	}
 	repo.Annotations[readers.IndexKey] = e.index
 	repo.Keys = append(repo.Keys, upstreams...)
-	for i := range repo.Keys { // MAAS gives its keyring to gpgv, which reads no armor
-		if repo.Keys[i].Dearmored, err = pgpkeys.Dearmor(repo.Keys[i].Armored); err != nil {
-			return repo, err
-		}
-	}
-	return repo, nil
+	return repo, keyring.WithoutArmor(repo.Keys) // MAAS gives its keyring to gpgv, which reads no armor
 }
 
 // mark identifies what a source is planned for.

@@ -34,8 +34,10 @@ type Request struct {
 	Sections, Priorities []string
 	// All asks for every package of the source.
 	All bool
+	// Bootstrap asks for what a new system is set up from; nil: nothing.
+	Bootstrap *Bootstrap
 	// Newest is how many versions of what is asked for are carried; 0: of
-	// Packages one, of the rest all.
+	// Packages and Bootstrap one, of the rest all.
 	Newest int
 	// Exclude are packages of this source that are not chosen whatever depends on
 	// them: "name[:arch][=version]", where name and version may be patterns. In
@@ -53,6 +55,19 @@ type Request struct {
 	// Tolerant: what is asked for and cannot be installed is carried all the
 	// same, with a note, and is no error.
 	Tolerant bool
+}
+
+// Bootstrap is what a new system is set up from: the packages of the source that are
+// Essential or of one of Priorities, and With, as far as the source has them.
+type Bootstrap struct {
+	Priorities, With []string
+	// Why precedes the name of a package in its reason.
+	Why string
+}
+
+// Wants reports whether a package is one of them.
+func (b *Bootstrap) Wants(p *deb.Package) bool {
+	return p.Essential || slices.Contains(b.Priorities, p.Field("Priority")) || slices.Contains(b.With, p.Name)
 }
 
 // Missing is something that a request asks for and no index has.
@@ -140,7 +155,7 @@ func (u *universe) instead(r *Request, name string) string {
 			switch {
 			case p.Name != name:
 				names = append(names, p.Name)
-			case r.excludes(p):
+			case r.Excludes(p):
 				return ", left out by exclude " + strings.Join(r.Exclude, ", ")
 			default:
 				versions = append(versions, p.Version+" "+p.Architecture)
@@ -166,7 +181,7 @@ func notFound(u *universe, r *Request, found map[string]bool) (all []Missing) {
 		all = append(all, Missing{Source: r.Source, Name: want, Err: closure.NotFound(r.Source, want, hint)})
 	}
 	for _, p := range r.Reproduce {
-		if !found[r.Source+" "+p.ID()] && !r.excludes(p) {
+		if !found[r.Source+" "+p.ID()] && !r.Excludes(p) {
 			err := closure.NotFound(r.Source, p.ID()+" of the status file", "")
 			all = append(all, Missing{Source: r.Source, Name: p.ID(), Reproduce: true, Err: err})
 		}

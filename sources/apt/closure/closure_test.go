@@ -164,6 +164,8 @@ func TestSelect(t *testing.T) {
 		{"section", closure.Request{Source: "s", Sections: []string{"libs"}, Architectures: []string{"amd64"}}, "lib 1.10, lib 1.9, tool 1"},
 		{"section, newest", closure.Request{Source: "s", Sections: []string{"universe/libs", "libs"}, Newest: 1, Architectures: []string{"amd64"}}, "lib 1.10, tool 1"},
 		{"priority", closure.Request{Source: "s", Priorities: []string{"required"}, Architectures: []string{"amd64"}}, "e2 1, n2 1, p1 1"},
+		{"bootstrap", closure.Request{Source: "s", Bootstrap: &closure.Bootstrap{}, Architectures: []string{"amd64"}}, "e1 1, pvreal 1"},
+		{"bootstrap with names and priorities", closure.Request{Source: "s", Bootstrap: &closure.Bootstrap{Priorities: []string{"required"}, With: []string{"lib", "nobody"}}, Architectures: []string{"amd64"}}, "e1 1, e2 1, lib 1.10, n2 1, p1 1, pvreal 1"},
 		{"excluded", closure.Request{Source: "s", Packages: []string{"either"}, Exclude: []string{"a*"}, Architectures: []string{"amd64"}}, "bb 1, either 1"},
 		{"installed meets it", closure.Request{Source: "s", Packages: []string{"either"}, Installed: parse("bb 1"), Architectures: []string{"amd64"}}, "either 1"},
 		{"installed provides it", closure.Request{Source: "s", Packages: []string{"cons"}, Installed: parse("local 1; Provides: virt"), Architectures: []string{"amd64"}}, "cons 1"},

@@ -34,7 +34,8 @@ func (x exclusion) matches(p *deb.Package) bool {
 	return deb.CompareVersions(x.version, p.Version) == 0
 }
 
-func (r *Request) excludes(p *deb.Package) bool {
+// Excludes reports whether Exclude has a package.
+func (r *Request) Excludes(p *deb.Package) bool {
 	return r != nil && slices.ContainsFunc(r.Exclude, func(text string) bool { return parseExclusion(text).matches(p) })
 }
 
@@ -68,7 +69,7 @@ func (r *Request) CheckFilters(own []Index) error {
 				names[p.Name] = append(names[p.Name], p.Version)
 			}
 			total++
-			if (p.Architecture == "all" || slices.Contains(r.Architectures, p.Architecture)) && r.wants(p) && !r.excludes(p) {
+			if (p.Architecture == "all" || slices.Contains(r.Architectures, p.Architecture)) && r.wants(p) && !r.Excludes(p) {
 				left++
 			}
 		}

@@ -19,6 +19,25 @@ func (s *solver) request(r *Request, found map[string]bool) {
 	if r.All || len(r.Sections)+len(r.Priorities) > 0 {
 		s.wholesale(r)
 	}
+	if r.Bootstrap != nil {
+		s.bootstrap(r)
+	}
+}
+
+// bootstrap adds what a new system is set up from: of each package that one version in the
+// source makes part of it, the version that apt would take of all sources.
+func (s *solver) bootstrap(r *Request) {
+	rank := strict
+	if r.Tolerant {
+		rank = whatever
+	}
+	for _, name := range s.namesOf(r.Source) {
+		if slices.ContainsFunc(s.u.byName[name], func(e *entry) bool {
+			return e.on(s.native) == s.native && s.u.indexes[e.index].Source == r.Source && r.Bootstrap.Wants(e.pkg)
+		}) {
+			s.versions(name, s.native, "", max(r.Newest, 1), r.Bootstrap.Why+name, rank)
+		}
+	}
 }
 
 // named adds one element of Packages; false: there is nothing of it here. A

@@ -83,7 +83,7 @@ func (u *universe) add(pins map[string][]string) error {
 		r := u.requests[x.Source]
 		priority := cmp.Or(x.Priority, defaultPriority)
 		for _, p := range x.Packages {
-			if r.excludes(p) {
+			if r.Excludes(p) {
 				u.excluded[p.Name] = true
 				continue
 			}
