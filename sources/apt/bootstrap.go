@@ -25,10 +25,10 @@ const (
 	standard bootstrap = "standard"
 )
 
-// UnmarshalText reads the name of a variant.
-func (b *bootstrap) UnmarshalText(text []byte) error {
-	if *b = bootstrap(text); *b != minbase && *b != standard {
-		return fmt.Errorf("want %s or %s, got %.40q", minbase, standard, text)
+// check refuses what is no name of one.
+func (b bootstrap) check() error {
+	if b != "" && b != minbase && b != standard {
+		return fmt.Errorf("bootstrap: want %s or %s, got %.40q", minbase, standard, string(b))
 	}
 	return nil
 }

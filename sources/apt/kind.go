@@ -155,6 +155,9 @@ func (e *entry) checkMode() error {
 	if o.Release != "" && !isWord(o.Release) {
 		refuse("release: %q is no name", o.Release)
 	}
+	if err := o.Bootstrap.check(); err != nil {
+		refuse("%w", err)
+	}
 	if len(o.BootstrapInclude) > 0 && o.Bootstrap == "" {
 		refuse("bootstrap-include: bootstrap is not set")
 	}
