@@ -1,6 +1,7 @@
 package unpack
 
 import (
+	"github.com/gapbundle/gapbundle/bundle/durable"
 	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/tree"
 )
@@ -37,6 +38,8 @@ type (
 	GCOptions = tree.GCOptions
 	// GCResult is what was removed, or would be.
 	GCResult = tree.GCResult
+	// FolderError: something else is where the mirror has a folder.
+	FolderError = durable.FolderError
 	// KeepReason is why gc keeps a generation.
 	KeepReason = tree.KeepReason
 )

@@ -5,6 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -80,6 +82,37 @@ func TestRemoveTwice(t *testing.T) {
 	for range 2 {
 		if err := Remove(r, "name"); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// Nothing is made through a link, wherever it leads, and the error names it.
+func TestMakeDirDoesNotFollowLinks(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := MakeDir(root, "new", 0o755); err != nil {
+		t.Error(err)
+	}
+	if err := MakeDir(root, "new", 0o755); err != nil {
+		t.Errorf("a folder that is there: %v", err)
+	}
+	for name, target := range map[string]string{"out": t.TempDir(), "in": "new", "nowhere": "gone"} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"out", "in", "nowhere", "file"} {
+		err := MakeDir(root, name, 0o755)
+		var other *FolderError
+		if !errors.As(err, &other) || other.Path != filepath.Join(dir, name) || !errors.Is(err, syscall.ENOTDIR) {
+			t.Errorf("%s instead of a folder: %v", name, err)
 		}
 	}
 }

@@ -14,18 +14,31 @@ import (
 // unpacked FILE unpacks an archive of testdata into the script's directory,
 // with its links, modes and times.
 func unpacked(ts *testscript.TestScript, _ bool, args []string) {
-	f, err := os.Open(filepath.Join("testdata", args[0]))
-	ts.Check(err)
+	ts.Check(unpackAll(filepath.Join("testdata", args[0]), ts.MkAbs))
+}
+
+// unpackAll unpacks an archive; in returns where a name of it is put.
+func unpackAll(name string, in func(string) string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
 	defer f.Close()
 	packed, err := gzip.NewReader(f)
-	ts.Check(err)
+	if err != nil {
+		return err
+	}
 	for archive := tar.NewReader(packed); ; {
 		h, err := archive.Next()
 		if err == io.EOF {
-			return
+			return nil
 		}
-		ts.Check(err)
-		ts.Check(unpackOne(archive, h, ts.MkAbs(h.Name), ts.MkAbs(h.Linkname)))
+		if err == nil {
+			err = unpackOne(archive, h, in(h.Name), in(h.Linkname))
+		}
+		if err != nil {
+			return err
+		}
 	}
 }
 

@@ -149,7 +149,7 @@ func table() map[string]row {
 			imports: []string{"bundle"}, tests: []string{"unpack"},
 		},
 		"unpack": {
-			imports: []string{"bundle", "bundle/contents", "bundle/reach", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
+			imports: []string{"bundle", "bundle/contents", "bundle/durable", "bundle/reach", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
 		},
 		"unpack/site": {
 			imports: []string{"bundle", "unpack/site/settings"},
@@ -158,7 +158,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "bundle/reach"},
 		},
 		"unpack/state": {
-			imports: []string{"bundle", "bundle/durable", "unpack/store", "verify"}, within: "unpack",
+			imports: []string{"bundle", "bundle/durable", "verify"}, within: "unpack",
 		},
 		"unpack/tree": {
 			imports: []string{"bundle", "bundle/durable", "bundle/reach", "unpack/site", "unpack/state", "unpack/store", "verify"}, within: "unpack",

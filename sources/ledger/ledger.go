@@ -124,7 +124,7 @@ func Open(ctx context.Context, dir, set string, wait time.Duration) (*Ledger, er
 		return nil, errors.Join(err, l.Close())
 	}
 	for _, d := range []string{rootsDir, listsDir, seenDir, documentsDir, recordsDir, scratchDir} {
-		if err := l.root.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := durable.MakeDir(l.root, d, 0o700); err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
 	}

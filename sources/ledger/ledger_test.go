@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/durable"
 )
 
 var created = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -447,6 +448,28 @@ func TestAdoptIsBounded(t *testing.T) {
 		}
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A link in the place of a folder of the ledger is named, and nothing is written through it.
+func TestPlantedLinks(t *testing.T) {
+	for _, name := range []string{"roots", "lists", "seen", "documents", "records", "scratch"} {
+		dir, away := t.TempDir(), t.TempDir()
+		l, err := Open(t.Context(), dir, "site", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.Remove(path), os.Symlink(away, path)); err != nil {
+			t.Fatal(err)
+		}
+		var other *durable.FolderError
+		if _, err := Open(t.Context(), dir, "site", 0); !errors.As(err, &other) || other.Path != path {
+			t.Errorf("%s is a link: %v", name, err)
 		}
 	}
 }

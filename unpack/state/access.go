@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"github.com/gapbundle/gapbundle/bundle/durable"
-	"github.com/gapbundle/gapbundle/unpack/store"
 )
 
 // Modes of the state's folders and files. A group may read them, if the mirror was given
@@ -53,7 +52,7 @@ func makeDir(root *os.Root, name string) error {
 		return err
 	}
 	_, there := root.Lstat(name)
-	if err := store.MakeDir(root, name, a.dir); err != nil || there == nil || a.group == NoGroup {
+	if err := durable.MakeDir(root, name, a.dir); err != nil || there == nil || a.group == NoGroup {
 		return err
 	}
 	return root.Chown(name, -1, a.group)

@@ -4,7 +4,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/gapbundle/gapbundle/unpack/store"
+	"github.com/gapbundle/gapbundle/bundle/durable"
 )
 
 // The names of the mirror's own state, in the directory of the mirror.
@@ -74,7 +74,7 @@ func (s *State) Now() time.Time { return s.o.Now().UTC().Truncate(time.Second) }
 // Create makes what is missing of the state; the settings come last. group is the number
 // of the group that may read it, NoGroup: none.
 func Create(root *os.Root, group int) error {
-	err := store.MakeDir(root, Dir, privateDirMode)
+	err := durable.MakeDir(root, Dir, privateDirMode)
 	if err == nil && group != NoGroup {
 		err = giveDir(root, group)
 	}

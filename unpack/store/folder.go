@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/gapbundle/gapbundle/bundle/durable"
 )
 
 // Folder is an open directory below an os.Root. Its methods take names of
@@ -20,8 +22,12 @@ type Folder struct {
 	path  string
 }
 
-// OpenFolder opens the directory path below root. The caller closes it.
+// OpenFolder opens the directory path below root. The caller closes it. A link is not
+// followed: it is a *durable.FolderError.
 func OpenFolder(root *os.Root, path string) (*Folder, error) {
+	if err := durable.CheckFolder(root, path); err != nil {
+		return nil, err
+	}
 	r, err := root.OpenRoot(path)
 	if err != nil {
 		return nil, err

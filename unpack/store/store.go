@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/durable"
 )
 
 const (
@@ -60,7 +61,7 @@ type Store struct {
 // directories that are missing.
 func Open(root *os.Root) (*Store, error) {
 	for _, dir := range []string{shelfDir, partialDir, StagingDir} {
-		if err := MakeDir(root, dir, dirMode); err != nil {
+		if err := durable.MakeDir(root, dir, dirMode); err != nil {
 			return nil, err
 		}
 	}
@@ -141,7 +142,7 @@ func (s *Store) Shelf(d bundle.Digest) (*Folder, error) {
 	}
 	name := fmt.Sprintf("%s/%02x", shelfDir, d[0])
 	if s.sync != nil { // not a View
-		if err := MakeDir(s.root, name, dirMode); err != nil {
+		if err := durable.MakeDir(s.root, name, dirMode); err != nil {
 			return nil, err
 		}
 	}
@@ -165,6 +166,10 @@ type Info struct {
 // no digests are an error that matches bundle.ErrCorrupt; the walk goes on.
 func (s *Store) All() iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
+		if err := durable.CheckFolder(s.root, shelfDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			yield(Info{}, err)
+			return
+		}
 		for i := range 256 {
 			dir := fmt.Sprintf("%s/%02x", shelfDir, i)
 			if !s.shelf(dir, yield) {
@@ -176,10 +181,14 @@ func (s *Store) All() iter.Seq2[Info, error] {
 
 // shelf yields the blobs of one of the 256 folders; false: stop.
 func (s *Store) shelf(dir string, yield func(Info, error) bool) bool {
-	entries, err := fs.ReadDir(s.root.FS(), dir)
+	err := durable.CheckFolder(s.root, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true
 	}
+	if err != nil {
+		return yield(Info{}, err)
+	}
+	entries, err := fs.ReadDir(s.root.FS(), dir)
 	if err != nil {
 		return yield(Info{}, err)
 	}

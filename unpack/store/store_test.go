@@ -300,24 +300,3 @@ func TestRemove(t *testing.T) {
 		t.Error("still there")
 	}
 }
-
-func TestMakeDirDoesNotFollowLinks(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Symlink(t.TempDir(), filepath.Join(dir, "out")); err != nil {
-		t.Fatal(err)
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	if err := store.MakeDir(root, "out", 0o755); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("a link instead of a folder: %v", err)
-	}
-	if err := store.MakeDir(root, "new", 0o755); err != nil {
-		t.Error(err)
-	}
-	if err := store.MakeDir(root, "new", 0o755); err != nil {
-		t.Errorf("a folder that is there: %v", err)
-	}
-}

@@ -15,7 +15,6 @@ import (
 	"github.com/gapbundle/gapbundle/bundle/durable"
 	"github.com/gapbundle/gapbundle/unpack/site"
 	"github.com/gapbundle/gapbundle/unpack/state"
-	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -70,7 +69,7 @@ func (b *Builder) Build(ctx context.Context, g, current *Generation, policy *ver
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	dir := generationDir(g.Number) + tempSuffix
-	if err := store.MakeDir(b.root, dir, DirMode); err != nil {
+	if err := durable.MakeDir(b.root, dir, DirMode); err != nil {
 		return err
 	}
 	if err := p.generate(g, current, dir); err != nil {

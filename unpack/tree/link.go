@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/durable"
 	"github.com/gapbundle/gapbundle/unpack/site"
 	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/verify"
@@ -286,7 +287,7 @@ func (p *placer) makeParents(dst string) error {
 		} else {
 			i += 1 + next
 		}
-		if err := store.MakeDir(p.b.root, dir[:i], DirMode); err != nil {
+		if err := durable.MakeDir(p.b.root, dir[:i], DirMode); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/durable"
 	"github.com/gapbundle/gapbundle/unpack/site"
 	"github.com/gapbundle/gapbundle/unpack/store"
 )
@@ -257,12 +258,12 @@ func (m *Mender) folder(s *spot, dir string) error {
 		fi, err := root.Lstat(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			err = store.MakeDir(root, name, DirMode)
+			err = durable.MakeDir(root, name, DirMode)
 		case err != nil:
 		case !fi.IsDir():
 			m.note(s.damage(fmt.Sprintf("%s: not a folder: %s", name, fi.Mode())))
 			if err = m.away(name); err == nil {
-				err = store.MakeDir(root, name, DirMode)
+				err = durable.MakeDir(root, name, DirMode)
 			}
 		case fi.Mode().Perm()&DirMode != DirMode:
 			m.note(s.damage(fmt.Sprintf("%s: folder of mode %04o", name, fi.Mode().Perm())))

@@ -3,6 +3,7 @@ package tree
 import (
 	"os"
 
+	"github.com/gapbundle/gapbundle/bundle/durable"
 	"github.com/gapbundle/gapbundle/unpack/store"
 )
 
@@ -58,7 +59,7 @@ func Names() []string { return []string{generationsDir, treesDir, BlobsDir} }
 // Create makes what is missing of the folders.
 func Create(root *os.Root) error {
 	for _, d := range Names() {
-		if err := store.MakeDir(root, d, DirMode); err != nil {
+		if err := durable.MakeDir(root, d, DirMode); err != nil {
 			return err
 		}
 	}

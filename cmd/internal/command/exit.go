@@ -208,7 +208,10 @@ func refusalHint(err error, mirror string) string {
 	var beyond *reach.Error
 	var notGiven *unpack.BeyondError
 	var noMirror *unpack.NoMirrorError
+	var folder *unpack.FolderError
 	switch {
+	case errors.As(err, &folder):
+		return fmt.Sprintf("find out who put it there; put the folder back in its place, or remove what is there and run gapbundle repair %s PATH... for what was in it", mirror)
 	case errors.As(err, &noMirror):
 		return fmt.Sprintf("check the path; a mirror is made by the first gapbundle trust add --mirror %s", noMirror.Dir)
 	case errors.As(err, &unsigned):
