@@ -385,7 +385,7 @@ func KeyID(pub crypto.PublicKey) (Digest, error) {
 			return Digest{}, fmt.Errorf("public key: ECDSA on another curve than P-256: %w", ErrUsage)
 		}
 	case ed25519.PublicKey:
-		if isSmallOrder(k) {
+		if IsSmallOrder(k) {
 			return Digest{}, fmt.Errorf("public key: Ed25519 point of small order, by which anybody can sign: %w", ErrUsage)
 		}
 	default:

@@ -21,9 +21,9 @@ func smallOrder() []string {
 	}
 }
 
-// isSmallOrder reports whether anybody can sign by the key. A key of another length is
+// IsSmallOrder reports whether anybody can sign by the key. A key of another length is
 // none.
-func isSmallOrder(k ed25519.PublicKey) bool {
+func IsSmallOrder(k ed25519.PublicKey) bool {
 	if len(k) != ed25519.PublicKeySize {
 		return true
 	}

@@ -40,7 +40,7 @@ func TestKeysOfSmallOrder(t *testing.T) {
 		t.Error("no signature was forged: the list is of no use")
 	}
 	pub, _, err := ed25519.GenerateKey(nil)
-	if err != nil || isSmallOrder(pub) {
+	if err != nil || IsSmallOrder(pub) {
 		t.Errorf("a key that was just made: %v", err)
 	}
 }

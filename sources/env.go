@@ -42,6 +42,8 @@ type Env struct {
 	Now time.Time
 	// Dates are those of the states that were exported; nil: nothing is compared.
 	Dates *Dates
+	// Weak are the weak keys that the spec allows; nil: none.
+	Weak *WeakKeys
 	// Site signs rebuilt indexes; nil: there is no site key.
 	Site *openpgp.Entity
 	// Scratch is a folder that is emptied at the end of the export.

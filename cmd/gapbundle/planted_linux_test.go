@@ -44,11 +44,17 @@ func TestPlantedLinks(t *testing.T) {
 	for _, name := range folders(t, in("mirror")) {
 		away, path := in("away"), in("mirror/"+name)
 		for what, run := range map[string]func(*unpack.Mirror) error{
-			"check":    func(m *unpack.Mirror) error { _, err := m.Check(t.Context(), unpack.CheckOptions{Data: 1}); return err },
-			"status":   func(m *unpack.Mirror) error { _, err := m.Status(t.Context()); return err },
-			"gc":       func(m *unpack.Mirror) error { _, err := m.GC(t.Context(), unpack.GCOptions{Keep: 1}); return err },
-			"rollback": func(m *unpack.Mirror) error { _, err := m.Rollback(t.Context(), unpack.RollbackOptions{To: 1}); return err },
-			"repair":   func(m *unpack.Mirror) error { _, err := unpack.Repair(t.Context(), m, []string{in("after")}); return err },
+			"check":  func(m *unpack.Mirror) error { _, err := m.Check(t.Context(), unpack.CheckOptions{Data: 1}); return err },
+			"status": func(m *unpack.Mirror) error { _, err := m.Status(t.Context()); return err },
+			"gc":     func(m *unpack.Mirror) error { _, err := m.GC(t.Context(), unpack.GCOptions{Keep: 1}); return err },
+			"rollback": func(m *unpack.Mirror) error {
+				_, err := m.Rollback(t.Context(), unpack.RollbackOptions{To: 1})
+				return err
+			},
+			"repair": func(m *unpack.Mirror) error {
+				_, err := unpack.Repair(t.Context(), m, []string{in("after")})
+				return err
+			},
 		} {
 			if err := os.Rename(path, away); err != nil {
 				t.Fatal(err)

@@ -40,7 +40,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "sources", "internal/decompress", "internal/fetch"},
 		},
 		"sources/keyring": {
-			imports: []string{"bundle", "sources", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"internal/pubkeys"},
+			imports: []string{"bundle", "sources", "internal/fetch", "internal/pgpkeys", "internal/pubkeys", "internal/strictyaml"},
 		},
 		"sources/stock": {
 			imports: []string{"bundle", "sources", "sources/upstream", "internal/fetch"},
@@ -89,7 +89,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "sources/git/gitfile", "sources/git/gitrun", "sources/git/relay"}, tests: []string{"internal/fetch"},
 		},
 		"sources/git/gitsig": {
-			imports: []string{"bundle", "internal/fetch", "internal/pgpkeys"},
+			imports: []string{"bundle", "internal/fetch", "internal/pgpkeys", "internal/pubkeys"},
 		},
 		"sources/git/lfs": {
 			imports: []string{"bundle", "internal/fetch", "sources/git/gitfile"},
@@ -257,7 +257,7 @@ func table() map[string]row {
 
 		// What the program needs around them.
 		"sources/config": {
-			imports: []string{"internal/spelling", "bundle", "sources", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/all"},
+			imports: []string{"internal/spelling", "internal/pgpkeys", "bundle", "sources", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/all"},
 		},
 		"sources/export": {
 			imports: []string{"internal/pubkeys", "bundle", "bundle/contents", "bundle/media", "bundle/reach", "sources", "sources/collect", "sources/config", "internal/fetch", "sources/keys", "sources/ledger"},

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,9 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
@@ -30,6 +34,8 @@ type Spec struct {
 	Set     string
 	Signing Signing
 	Hosts   map[string]fetch.HostOptions
+	// AllowWeakKeys are the fingerprints of weak keys of upstreams that count all the same.
+	AllowWeakKeys []string
 	// Sources are the entries, in their order.
 	Sources []sources.Spec
 }
@@ -46,6 +52,7 @@ type document struct {
 	Name     string                      `yaml:"name,required" doc:"Name of the set: a-z, 0-9 and '-', at most 40 characters."`
 	Signing  signing                     `yaml:"signing" doc:"Files of private keys, relative to this file."`
 	Hosts    map[string]host             `yaml:"hosts" doc:"Settings by host or host:port, for every source."`
+	Weak     []string                    `yaml:"allow-weak-key,single" doc:"Fingerprints of upstream's keys that count although they are weak (RSA below 2048 bits); recorded in the bundle."`
 	Defaults map[string]*strictyaml.Node `yaml:"defaults" doc:"Per kind: keys that every source of the kind has unless it says otherwise."`
 	Sources  []*strictyaml.Node          `yaml:"sources,required" doc:"What the set consists of."`
 }
@@ -97,6 +104,13 @@ func parse(path, dir string, b []byte) (*Spec, error) {
 	for _, key := range doc.Signing.Exporter {
 		spec.Signing.Exporter = append(spec.Signing.Exporter, within(dir, key))
 	}
+	for _, text := range doc.Weak {
+		fingerprint, err := weakKey(text)
+		if err != nil {
+			errs = append(errs, root.Pos().Errorf("allow-weak-key: %w", err))
+		}
+		spec.AllowWeakKeys = append(spec.AllowWeakKeys, fingerprint)
+	}
 	var more []error
 	spec.Hosts, more = hostOptions(dir, doc.Hosts)
 	errs = append(errs, more...)
@@ -109,6 +123,18 @@ func parse(path, dir string, b []byte) (*Spec, error) {
 		return nil, err
 	}
 	return spec, nil
+}
+
+// weakKey is a fingerprint as sources compare it: one of an OpenPGP key, or of a key for SSH
+// as ssh-keygen -l prints it.
+func weakKey(text string) (string, error) {
+	if hash, ok := strings.CutPrefix(text, "SHA256:"); ok {
+		if b, err := base64.RawStdEncoding.DecodeString(hash); err != nil || len(b) != sha256.Size {
+			return "", fmt.Errorf("fingerprint %.80q: want SHA256: and 43 letters", text)
+		}
+		return text, nil
+	}
+	return pgpkeys.ParseFingerprint(text)
 }
 
 // MissingError is a spec file that is not there. It matches bundle.ErrUsage.

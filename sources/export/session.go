@@ -41,6 +41,7 @@ type session struct {
 	specs    []sources.Spec // of the sources that are planned
 	client   *fetch.Client
 	dates    *sources.Dates
+	weak     *sources.WeakKeys
 	adopted  *Adopted        // nil: nothing was
 	site     *openpgp.Entity // nil: there is no key
 	resolved *collect.Resolved
@@ -265,9 +266,10 @@ func (s *session) env(write bool) (env *sources.Env, err error) {
 		return nil, err
 	}
 	s.dates = sources.NewDates(before, s.o.AllowOlder)
+	s.weak = sources.NewWeakKeys(s.spec.AllowWeakKeys)
 	env = &sources.Env{
-		Dates: s.dates,
-		Set:   s.spec.Set, Tool: s.o.Tool, Program: s.o.Program, Fetch: s.client, Base: memory, Dir: s.spec.Dir, Now: s.o.Now, Site: s.site,
+		Dates: s.dates, Weak: s.weak,
+		Set: s.spec.Set, Tool: s.o.Tool, Program: s.o.Program, Fetch: s.client, Base: memory, Dir: s.spec.Dir, Now: s.o.Now, Site: s.site,
 		Scratch: s.scratch, Lock: s.lock, Log: s.o.Log,
 	}
 	if s.base != nil {

@@ -179,6 +179,9 @@ func (s *session) overrides() []string {
 	for _, source := range s.dates.WentBack() {
 		all = append(all, "allow-older "+source)
 	}
+	for _, key := range s.weak.Used() {
+		all = append(all, "allow-weak-key "+key)
+	}
 	slices.Sort(all)
 	return all
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
 )
 
 // numbered are n files.
@@ -100,5 +101,31 @@ func TestShrunk(t *testing.T) {
 	}
 	if m, err = readManifest(r.Dirs[0]); err != nil || len(m.Overrides) > 0 {
 		t.Errorf("recorded without need: %v %v", m.Overrides, err)
+	}
+}
+
+// TestWeakKeysAreRecorded: a weak key that the spec allows is on record in the root, while a
+// source has it.
+func TestWeakKeysAreRecorded(t *testing.T) {
+	print := strings.Repeat("0A", 20)
+	w := &world{content: numbered(2), digests: true, sizes: true, weak: print}
+	b := newBench(t, w)
+	if _, err := b.run(); !errors.Is(err, fetch.ErrRefused) {
+		t.Fatalf("a weak key that the spec does not have: %v", err)
+	}
+	spec, err := os.ReadFile(b.o.SpecPath)
+	if err == nil {
+		err = os.WriteFile(b.o.SpecPath, append(spec, "allow-weak-key: "+strings.ToLower(print)+"\n"...), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for weak, want := range map[string][]string{print: {"allow-weak-key " + print}, "": nil} {
+		w.weak = weak
+		w.content["new"] = []byte("new" + weak)
+		m, err := readManifest(b.must().Dirs[0])
+		if err != nil || !slices.Equal(m.Overrides, want) {
+			t.Errorf("overrides %q, %v; want %q", m.Overrides, err, want)
+		}
 	}
 }

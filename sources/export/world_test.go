@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
 )
 
@@ -32,6 +33,8 @@ type world struct {
 	// publishes.
 	clients [2]string
 	keys    func(source string) []sources.Key
+	// weak is a weak key that the sources have, if the spec allows it.
+	weak string
 	// filled is the path of a file that has the mirror's address filled in.
 	filled string
 	// named gives a file a name; nil: none has one.
@@ -86,6 +89,9 @@ func (m memory) Plan(_ context.Context, env *sources.Env) (*sources.Plan, error)
 	now := maps.Clone(m.w.content)
 	m.w.mu.Unlock()
 	m.w.plans.Add(1)
+	if m.w.weak != "" && !env.Weak.Allow(m.w.weak) {
+		return nil, fmt.Errorf("key %s: not allowed: %w", m.w.weak, fetch.ErrRefused)
+	}
 	for _, s := range m.specs {
 		r := sources.Repository{Name: s.Name, Mount: "mem/" + s.Name, Notes: []string{"a remark"}, Artifacts: func() iter.Seq2[sources.Artifact, error] { return m.w.artifacts(env, s.Name, now) }}
 		if m.w.public != "" {

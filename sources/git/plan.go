@@ -65,7 +65,7 @@ func (s *source) Plan(ctx context.Context, env *sources.Env) (plan *sources.Plan
 	if err != nil {
 		return nil, err
 	}
-	if err := s.loadKeys(); err != nil {
+	if err := s.loadKeys(env); err != nil {
 		return nil, err
 	}
 	err = upstream.Steady(ctx, env, Name, func() error {

@@ -12,6 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/git/gitfile"
 	"github.com/gapbundle/gapbundle/sources/git/gitsig"
 	"github.com/gapbundle/gapbundle/sources/replay"
@@ -47,14 +48,14 @@ func (m *mirror) rules() []*rule {
 }
 
 // loadKeys reads the files of keys that the spec names.
-func (s *source) loadKeys() error {
+func (s *source) loadKeys(env *sources.Env) error {
 	var errs []error
 	for _, e := range s.entries {
 		if e.signed == nil {
 			continue
 		}
 		var mark strings.Builder
-		e.signed.keys = gitsig.Keys{}
+		e.signed.keys = gitsig.Keys{Weak: env.Weak.Allow}
 		for _, file := range e.signed.files {
 			name := file
 			if !filepath.IsAbs(name) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
@@ -17,6 +18,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
+	"github.com/gapbundle/gapbundle/sources"
 )
 
 func TestEntry(t *testing.T) {
@@ -226,4 +228,44 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("%d keys, %v", len(keys), err)
 		}
 	})
+}
+
+// A weak key counts only if the spec allows it: alone or named it is refused with the line
+// that would, among others it is left out.
+func TestWeakKeys(t *testing.T) {
+	dir := t.TempDir()
+	weak, err := openpgp.NewEntity("old", "", "", &packet.Config{Algorithm: packet.PubKeyAlgoRSA, RSABits: 1024, Time: func() time.Time { return plantest.Now().AddDate(-1, 0, 0) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := plantest.NewSigner(t, "a", 0)
+	alone, both := filepath.Join(dir, "weak.asc"), filepath.Join(dir, "both.asc")
+	plantest.WriteKeys(t, alone, weak)
+	plantest.WriteKeys(t, both, weak, good)
+	print := pgpkeys.Fingerprint(weak)
+	env := plantest.NewEnv(t, dir, nil)
+	for _, ref := range []*Ref{{File: alone}, {File: both, Fingerprints: []string{print}}, {File: both, Fingerprints: []string{pgpkeys.Fingerprint(good), print}}} {
+		_, err := Load(t.Context(), env, ref)
+		if !errors.Is(err, fetch.ErrRefused) || !strings.Contains(err.Error(), "RSA with 1024 bits, want 2048 or more") || !strings.Contains(err.Error(), "allow-weak-key: "+print) {
+			t.Errorf("%+v: %v", ref, err)
+		}
+	}
+	text := []byte("text")
+	keys, err := Load(t.Context(), env, &Ref{File: both})
+	if err != nil || len(keys) != 1 {
+		t.Fatalf("one weak key of two: %s, %v", keys, err)
+	}
+	if _, err := keys.Detached("it", text, plantest.Detach(t, text, weak), plantest.Now()); !errors.Is(err, fetch.ErrRefused) {
+		t.Errorf("a signature by the weak key: %v", err)
+	}
+	env.Weak = sources.NewWeakKeys([]string{print})
+	if keys, err = Load(t.Context(), env, &Ref{File: alone}); err != nil || len(keys) != 1 {
+		t.Fatalf("allowed: %s, %v", keys, err)
+	}
+	if by, err := keys.Detached("it", text, plantest.Detach(t, text, weak), plantest.Now()); err != nil || by.String() != print {
+		t.Errorf("a signature by the weak key that is allowed: %s, %v", by, err)
+	}
+	if used := env.Weak.Used(); len(used) != 1 || used[0] != print {
+		t.Errorf("used: %v", used)
+	}
 }

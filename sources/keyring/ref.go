@@ -3,6 +3,7 @@ package keyring
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 )
@@ -110,7 +112,8 @@ func (r *Ref) ID() string {
 // counts that says most: a revocation, then the newest self-signature. Errors match
 // bundle.ErrUsage for a file or text that the spec names, fetch.ErrUpstream for an
 // address, and fetch.ErrRefused if a key that was named by its fingerprint is not
-// there; all are reported.
+// there; all are reported. A weak key counts for nothing unless the spec allows it by its
+// fingerprint; where no other is left, or the spec names it, that is fetch.ErrRefused too.
 func Load(ctx context.Context, env *sources.Env, refs ...*Ref) (Keys, error) {
 	var all Keys
 	var errs []error
@@ -168,13 +171,32 @@ func (r *Ref) load(ctx context.Context, env *sources.Env) (openpgp.EntityList, e
 	case err != nil:
 		return nil, r.Pos.Errorf("%s %s: %w", r.Option, where, err)
 	case len(r.Fingerprints) == 0:
-		return keys, nil
+		return r.strong(env, where, keys)
 	}
 	some, missing := pgpkeys.Narrow(keys, r.Fingerprints)
 	if missing != "" {
 		return nil, r.Pos.Wrap(fmt.Errorf("%s %s: want the key %s, it has %s: %w", r.Option, where, missing, pgpkeys.Fingerprints(keys), fetch.ErrRefused))
 	}
-	return some, nil
+	return r.strong(env, where, some)
+}
+
+// strong leaves out weak keys that the spec does not allow.
+func (r *Ref) strong(env *sources.Env, where string, keys openpgp.EntityList) (openpgp.EntityList, error) {
+	strong, weak := pubkeys.Strong(keys, env.Weak.Allow)
+	if len(weak) == 0 {
+		return keys, nil
+	}
+	if len(strong) < len(keys) && (len(strong) == 0 || len(r.Fingerprints) > 0) {
+		var first *pubkeys.WeakError
+		errors.As(weak[0], &first)
+		return nil, r.Pos.Wrap(fmt.Errorf("%s %s: key %s is weak: %s; %s: %w", r.Option, where, first.Fingerprint, first.Why, sources.WeakKeyAdvice(first.Fingerprint), fetch.ErrRefused))
+	}
+	for _, err := range weak {
+		if env.Log != nil {
+			env.Log.Warn("a weak key does not count", "source", r.Option+" "+where, "why", err)
+		}
+	}
+	return strong, nil
 }
 
 func readFile(name string) ([]byte, error) {

@@ -68,6 +68,9 @@ func LoadSite(path string, pass PassphraseFunc) (*openpgp.Entity, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := pubkeys.Weak(e); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	switch {
 	case e.PrivateKey == nil:
 		return nil, fmt.Errorf("%s: is a public key, want the private one: %w", path, bundle.ErrUsage)

@@ -14,6 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/reach"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/internal/registry"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
@@ -209,7 +210,10 @@ func refusalHint(err error, mirror string) string {
 	var notGiven *unpack.BeyondError
 	var noMirror *unpack.NoMirrorError
 	var folder *unpack.FolderError
+	var weak *pubkeys.WeakError
 	switch {
+	case errors.As(err, &weak):
+		return "use a better key; one of an upstream can be added with --role upstream --allow-weak-key, where the exporting side's spec has it under allow-weak-key"
 	case errors.As(err, &folder):
 		return fmt.Sprintf("find out who put it there; put the folder back in its place, or remove what is there and run gapbundle repair %s PATH... for what was in it", mirror)
 	case errors.As(err, &noMirror):

@@ -39,6 +39,7 @@ the fingerprint is shown and has to be confirmed. An exporter's key reaches what
 gapbundle trust add --mirror /srv/mirror --role exporter --set slurm-site --mount 'apt/*' --mount files/download.schedmd.com exporter.pub
 gapbundle trust add --mirror /srv/mirror --role upstream --set slurm-site --yes slurm.asc`,
 				Flags: changing(append(ConfirmFlags(), Needed("set", "the `NAME` of the set, or the word any"), mountsFlag(), hostsFlag(), newGroupFlag(),
+					Toggle("allow-weak-key", "role upstream: add the key although it is weak (RSA below 2048 bits)"),
 					&cli.GenericFlag{Name: "role", Usage: "`ROLE` of the key", Required: true,
 						Value: &Choice{Of: []string{string(verify.RoleExporter), string(verify.RoleApprover), string(verify.RoleSite), string(verify.RoleUpstream)}}})...),
 			}, trustAdd),
@@ -108,9 +109,12 @@ func trustAdd(c *cli.Context, o *Output) error {
 	}
 	switch role {
 	case verify.RoleSite, verify.RoleUpstream:
-		_, fpr, err := pubkeys.LoadOpenPGP(file)
+		key, fpr, err := pubkeys.LoadOpenPGP(file)
 		if err != nil {
 			return err
+		}
+		if err := pubkeys.Weak(key); err != nil && (role != verify.RoleUpstream || !c.Bool("allow-weak-key")) {
+			return fmt.Errorf("%s: %w", file, err)
 		}
 		fingerprint = fpr
 		add = func(p *verify.Policy) error {

@@ -18,6 +18,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 )
 
 // MaxSigned bounds a tag or commit whose signature is checked, in bytes.
@@ -30,6 +31,10 @@ const (
 
 // Keys are those that may sign.
 type Keys struct {
+	// Weak reports whether a weak key counts, by its fingerprint: 40 or 64 hexadecimal digits,
+	// or SHA256:... of a key for SSH. nil: none does.
+	Weak func(fingerprint string) bool
+
 	pgp openpgp.EntityList
 	ssh []allowed
 }
@@ -88,7 +93,11 @@ func (k *Keys) verifyPGP(payload, armored []byte, now time.Time) (string, error)
 	if err != nil {
 		return "", err
 	}
-	return bundle.VouchedOpenPGP + pgpkeys.Fingerprint(signers[0]), nil
+	strong, weak := pubkeys.Strong(signers, k.Weak)
+	if len(strong) == 0 {
+		return "", fmt.Errorf("by a key that does not count: %w", errors.Join(weak...))
+	}
+	return bundle.VouchedOpenPGP + pgpkeys.Fingerprint(strong[0]), nil
 }
 
 // splitTag cuts a tag where its signature begins: the last line that begins an

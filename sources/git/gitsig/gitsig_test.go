@@ -2,7 +2,10 @@ package gitsig
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/binary"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
@@ -43,9 +47,11 @@ type signer struct {
 	sign func(text string) string
 }
 
-func pgpSigner(t testing.TB) signer {
+func pgpSigner(t testing.TB) signer { return pgpSignerBy(t, nil) }
+
+func pgpSignerBy(t testing.TB, c *packet.Config) signer {
 	t.Helper()
-	e, err := openpgp.NewEntity("a", "", "a@b", nil)
+	e, err := openpgp.NewEntity("a", "", "a@b", c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,14 +71,23 @@ func pgpSigner(t testing.TB) signer {
 
 func sshSigner(t testing.TB, namespace, options string) signer {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(nil)
+	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err1 := ssh.NewPublicKey(public)
-	s, err2 := ssh.NewSignerFromKey(private)
+	return sshSignerBy(t, private, ssh.KeyAlgoED25519, namespace, options)
+}
+
+func sshSignerBy(t testing.TB, private crypto.Signer, algorithm, namespace, options string) signer {
+	t.Helper()
+	key, err1 := ssh.NewPublicKey(private.Public())
+	any, err2 := ssh.NewSignerFromKey(private)
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
+	}
+	s, ok := any.(ssh.AlgorithmSigner)
+	if !ok {
+		t.Fatalf("%T signs by one algorithm alone", any)
 	}
 	file := "# signers\na@b,c@d " + options + string(ssh.MarshalAuthorizedKey(key))
 	return signer{[]byte(file), func(text string) string {
@@ -83,7 +98,7 @@ func sshSigner(t testing.TB, namespace, options string) signer {
 			}
 			return b
 		}
-		signature, err := s.Sign(nil, fields([]byte(sshMagic), []byte(namespace), nil, []byte("sha512"), sum[:]))
+		signature, err := s.SignWithAlgorithm(nil, fields([]byte(sshMagic), []byte(namespace), nil, []byte("sha512"), sum[:]), algorithm)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,4 +217,26 @@ func FuzzVerify(f *testing.F) {
 func FuzzAllowedSigners(f *testing.F) {
 	f.Add(sshSigner(f, "git", `valid-before="20200101Z" `).file)
 	f.Fuzz(func(_ *testing.T, b []byte) { _, _ = parseAllowed(b) })
+}
+
+// A weak key counts only if it is allowed by its fingerprint.
+func TestWeakKeys(t *testing.T) {
+	private, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, from := range map[string]signer{
+		"openpgp": pgpSignerBy(t, &packet.Config{Algorithm: packet.PubKeyAlgoRSA, RSABits: 1024}),
+		"ssh":     sshSignerBy(t, private, ssh.KeyAlgoRSASHA512, "git", ""),
+	} {
+		k := keysOf(t, from.file)
+		if by, err := k.Verify("tag", []byte(tag+from.sign(tag)), time.Now()); !errors.Is(err, fetch.ErrRefused) || !strings.Contains(err.Error(), "RSA with 1024 bits") {
+			t.Errorf("%s: %q, %v", name, by, err)
+		}
+		var asked string
+		k.Weak = func(fingerprint string) bool { asked = fingerprint; return true }
+		if by, err := k.Verify("tag", []byte(tag+from.sign(tag)), time.Now()); err != nil || asked == "" || !strings.HasSuffix(by, asked) {
+			t.Errorf("%s, allowed as %q: %q, %v", name, asked, by, err)
+		}
+	}
 }

@@ -3,6 +3,8 @@ package gitsig
 import (
 	"bufio"
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
@@ -16,6 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 )
 
 const (
@@ -164,6 +167,23 @@ func parseSSHSignature(armored []byte) (s sshSignature, err error) {
 	return s, ssh.Unmarshal(inner, &s.signature)
 }
 
+// weakSSH is what is wrong with a key; empty: nothing.
+func weakSSH(key ssh.PublicKey) string {
+	public, ok := key.(ssh.CryptoPublicKey)
+	if !ok {
+		return ""
+	}
+	switch k := public.CryptoPublicKey().(type) {
+	case *rsa.PublicKey:
+		return pubkeys.WeakLength("RSA", k.N.BitLen())
+	case ed25519.PublicKey:
+		if bundle.IsSmallOrder(k) {
+			return "an Ed25519 point of small order, by which anybody can sign"
+		}
+	}
+	return ""
+}
+
 // cutString cuts a string with its length off (RFC 4251, section 5).
 func cutString(b []byte) (s, rest []byte, err error) {
 	if len(b) < 4 || int64(binary.BigEndian.Uint32(b)) > int64(len(b)-4) {
@@ -205,6 +225,9 @@ func (k *Keys) verifySSH(payload, armored []byte, now time.Time) (string, error)
 	a := k.ssh[i]
 	if !a.after.IsZero() && now.Before(a.after) || !a.before.IsZero() && !now.Before(a.before) {
 		return "", fmt.Errorf("by the key %s, which is not valid at %s", ssh.FingerprintSHA256(a.key), now.UTC().Format(time.RFC3339))
+	}
+	if why, print := weakSSH(a.key), ssh.FingerprintSHA256(a.key); why != "" && (k.Weak == nil || !k.Weak(print)) {
+		return "", fmt.Errorf("by the key %s, which is weak: %s", print, why)
 	}
 	signed := []byte(sshMagic)
 	for _, field := range [][]byte{[]byte(s.namespace), []byte(s.reserved), []byte(s.hash), sum} {
