@@ -75,7 +75,7 @@ func checkFolder(ctx context.Context, r *complete.Repo, l *layout, n *counts) er
 		if slices.Contains(l.Absent, d.Type) {
 			continue
 		}
-		err := wantFile(r, l.Dir, d.Location, d.BaseURL, d.Size, d.Checksum, fmt.Sprintf("%s (%s)", who, d.Type))
+		err := wantMetadata(r, l.Dir, d, fmt.Sprintf("%s (%s)", who, d.Type))
 		errs, whole[d.Type] = append(errs, err), err == nil
 		n.metadata++
 	}
@@ -102,16 +102,33 @@ func checkEvidence(ctx context.Context, r *complete.Repo, l *layout) error {
 	var errs []error
 	for _, d := range index.Data {
 		if isCarried(d.Type, true) && !slices.Contains(l.Absent, d.Type) {
-			errs = append(errs, wantFile(r, dir, d.Location, d.BaseURL, d.Size, d.Checksum, who))
+			errs = append(errs, wantMetadata(r, dir, &d, who))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// wantFile checks that the list has a file as an index has it. A checksum that is not
-// SHA-256 was checked when the file was collected.
-func wantFile(r *complete.Repo, dir, href, base string, size int64, sum rpmmd.Checksum, who string) error {
+// wantMetadata checks that the list has a file as repomd.xml has it.
+func wantMetadata(r *complete.Repo, dir string, d *rpmmd.Data, who string) error {
+	at, err := locateMetadata(d.Location, d.BaseURL)
+	return wantFile(r, dir, at, err, d.Size, d.Checksum, who)
+}
+
+// wantPackage checks that the list has a package as an index has it. A mirror of before may
+// have one whose location is escaped as yum of EL7 takes it, which is not escaped.
+func wantPackage(r *complete.Repo, dir, href, base string, size int64, sum rpmmd.Checksum, who string) error {
 	at, err := locate(href, base)
+	if err == nil && !at.isForeign() && !r.Has(path.Join(dir, at.path)) {
+		if older, plainErr := locateMetadata(href, base); plainErr == nil && r.Has(path.Join(dir, older.path)) {
+			at = older
+		}
+	}
+	return wantFile(r, dir, at, err, size, sum, who)
+}
+
+// wantFile checks that the list has a file. A checksum that is not SHA-256 was checked when
+// the file was collected.
+func wantFile(r *complete.Repo, dir string, at location, err error, size int64, sum rpmmd.Checksum, who string) error {
 	switch {
 	case err != nil:
 		return r.Corrupt(dir, err)
@@ -124,7 +141,7 @@ func wantFile(r *complete.Repo, dir, href, base string, size int64, sum rpmmd.Ch
 
 // checkPayload checks that every file that primary or prestodelta names is there.
 func checkPayload(ctx context.Context, r *complete.Repo, l *layout, d *rpmmd.Data, n *counts) error {
-	at, err := locate(d.Location, d.BaseURL)
+	at, err := locateMetadata(d.Location, d.BaseURL)
 	if err != nil {
 		return err
 	}
@@ -137,11 +154,11 @@ func checkPayload(ctx context.Context, r *complete.Repo, l *layout, d *rpmmd.Dat
 	if d.Type == typePrimary {
 		err = visit(rpmmd.Primary(in, rpmmd.Files, &rpmmd.Interner{}), func(p *rpmmd.Package) {
 			n.packages++
-			errs = append(errs, wantFile(r, l.Dir, p.Location, p.BaseURL, p.PackageSize, p.Checksum, "dnf install "+p.NEVRA()))
+			errs = append(errs, wantPackage(r, l.Dir, p.Location, p.BaseURL, p.PackageSize, p.Checksum, "dnf install "+p.NEVRA()))
 		})
 	} else {
 		err = visit(rpmmd.Deltas(in), func(d rpmmd.Delta) {
-			errs = append(errs, wantFile(r, l.Dir, d.Location, d.BaseURL, d.Size, d.Checksum, "dnf upgrade by a delta"))
+			errs = append(errs, wantPackage(r, l.Dir, d.Location, d.BaseURL, d.Size, d.Checksum, "dnf upgrade by a delta"))
 		})
 	}
 	return errors.Join(append(errs, r.Corrupt(name, err), in.Close())...)

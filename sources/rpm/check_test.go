@@ -89,8 +89,8 @@ func TestCheck(t *testing.T) {
 		r := repository()
 		r.Packages[0].Base = "http://h.example"
 		ask(t, mirrored(t, r, layout{}), bundle.ErrIncomplete, "http://h.example/Packages/hello-1-1.x86_64.rpm", "cannot go")
-		r.Packages[0].Base, r.Edit = "", replace("Packages/hello", "/etc/hello")
-		ask(t, mirrored(t, r, layout{}), bundle.ErrCorrupt, "/etc/hello")
+		r.Packages[0].Base, r.Edit = "", replace("Packages/hello", "Packages/?hello")
+		ask(t, mirrored(t, r, layout{}), bundle.ErrCorrupt, "/?hello")
 	})
 	t.Run("size", func(t *testing.T) {
 		r := repository()

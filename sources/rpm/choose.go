@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
@@ -97,10 +98,13 @@ func readListings(env *sources.Env, r *reading, in *rpmmd.Interner) ([]listing, 
 		for i, repo := range l.repos {
 			one := listing{source: l, repo: i, index: closure.Index{Source: l.name, Priority: priority(repo.priority)}}
 			err := repo.packages(env, rpmmd.Relations, in, func(p *rpmmd.Package, at location) error {
+				if err := l.readable(p); err != nil {
+					return err
+				}
 				one.climb = max(one.climb, climbs(at.path))
 				one.index.Packages = append(one.index.Packages, p)
 				return nil
-			})
+			}, l.leaving())
 			if err == nil {
 				one.modules, err = readModules(env, repo)
 			}
@@ -111,6 +115,45 @@ func readListings(env *sources.Env, r *reading, in *rpmmd.Interner) ([]listing, 
 		}
 	}
 	return all, nil
+}
+
+// absentSkip is the value of the option absent.
+const absentSkip = "skip"
+
+// maxLeft bounds the remarks on packages that are left out.
+const maxLeft = 100
+
+// leaving returns what notes a package that is left out because it cannot be used; nil: it
+// is an error.
+func (l *loaded) leaving() func(error) {
+	if l.options.Absent != absentSkip {
+		return nil
+	}
+	left := 0
+	return func(err error) {
+		if left++; left <= maxLeft {
+			l.remarks = append(l.remarks, "left out: "+strings.TrimSuffix(err.Error(), ": "+fetch.ErrUpstream.Error()))
+		}
+	}
+}
+
+// readable refuses a package whose rich dependencies cannot be read, where such ones are
+// left out. Otherwise that is an error if the package takes part in a choice.
+func (l *loaded) readable(p *rpmmd.Package) error {
+	if l.options.Absent != absentSkip {
+		return nil
+	}
+	for _, list := range [][]*rpmmd.Relation{p.Provides, p.Requires, p.Conflicts, p.Obsoletes, p.Recommends, p.Supplements, p.Suggests, p.Enhances} {
+		for _, relation := range list {
+			if !relation.IsRich() {
+				continue
+			}
+			if _, err := rpmmd.ParseRich(relation.Name); err != nil {
+				return upstream.Blame("rich dependency", err)
+			}
+		}
+	}
+	return nil
 }
 
 // addRelease chooses among the sources of one release.

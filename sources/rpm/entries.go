@@ -18,9 +18,10 @@ type extra struct {
 	streams map[string]string   // of modules, as "name:stream"
 }
 
-// about reads what updateinfo and modules say of the packages that has reports. A file
-// that cannot be read leaves its part out, with a remark: nothing that a client installs
-// depends on it here. held bounds what is known.
+// about reads what updateinfo and modules say of the packages that has reports. Advisories
+// that cannot be read are left out, with a remark: nothing that a client installs depends
+// on them here, and dnf does without. It uses no repository whose modules it cannot read.
+// held bounds what is known.
 func (l *loadedRepo) about(env *sources.Env, held *rpmmd.Interner, has func(nevra string) bool) (x extra, remarks []string, err error) {
 	x = extra{fixes: map[string][]string{}, streams: map[string]string{}}
 	note := func(what string, failed error) error {
@@ -39,7 +40,10 @@ func (l *loadedRepo) about(env *sources.Env, held *rpmmd.Interner, has func(nevr
 	if m := l.find(typeModules); m != nil && m.local != "" && err == nil {
 		index, failed := readModules(env, l)
 		if failed != nil {
-			return x, remarks, note("module streams", failed)
+			return x, remarks, failed
+		}
+		for _, skipped := range index.Skipped {
+			remarks = append(remarks, l.where(m.path)+": "+skipped)
 		}
 		for _, s := range index.Streams {
 			for _, nevra := range s.Artifacts {

@@ -29,29 +29,35 @@ type location struct {
 
 func (l location) isForeign() bool { return l.url != "" }
 
-// locate reads a location's href and xml:base. An href is part of a URL: what is
-// escaped in it is not escaped on a disk.
+// locate reads a package's href and xml:base. The href is the file's path as it is on a
+// disk: dnf escapes it itself, so that one that is escaped already leads nowhere. With a
+// slash in front it is below the repository all the same.
 func locate(href, base string) (location, error) {
 	if base != "" || isURL(href) {
 		return locateForeign(href, base)
 	}
-	name := href
-	if strings.Contains(href, "%") {
-		plain, err := url.PathUnescape(href)
-		if err != nil {
-			return location{}, fmt.Errorf("location %.200q: not readable: %w", href, fetch.ErrUpstream)
-		}
-		name = plain
-	}
-	clean := path.Clean(name)
+	clean := path.Clean(strings.TrimLeft(href, "/"))
 	climb := strings.Count(clean, "../")
 	switch {
-	case strings.HasPrefix(name, "/"), strings.Contains(href, "://"), strings.ContainsAny(href, "?#\\"), clean == ".", clean == "..", strings.HasSuffix(clean, "/.."):
+	case strings.Contains(href, "://"), strings.ContainsAny(href, "?#\\"), clean == ".", clean == "..", strings.HasSuffix(clean, "/.."):
 		return location{}, fmt.Errorf("location %.200q: not a path below the repository: %w", href, fetch.ErrUpstream)
 	case climb > maxClimb:
 		return location{}, fmt.Errorf("location %.200q: climbs more than %d folders: %w", href, maxClimb, fetch.ErrUpstream)
 	}
 	return location{path: clean}, nil
+}
+
+// locateMetadata reads the href and xml:base of a file that repomd.xml lists: there dnf takes
+// the href as part of a URL.
+func locateMetadata(href, base string) (location, error) {
+	if base == "" && !isURL(href) && strings.Contains(href, "%") {
+		plain, err := url.PathUnescape(href)
+		if err != nil || strings.ContainsAny(href, "?#") {
+			return location{}, fmt.Errorf("location %.200q: not readable: %w", href, fetch.ErrUpstream)
+		}
+		href = plain
+	}
+	return locate(href, base)
 }
 
 func locateForeign(href, base string) (location, error) {

@@ -18,15 +18,17 @@ func TestLocations(t *testing.T) {
 	}{
 		{href: "Packages/a.rpm", path: "Packages/a.rpm", from: "Packages/a.rpm"},
 		{href: "./Packages//a.rpm", path: "Packages/a.rpm", from: "Packages/a.rpm"},
-		{href: "a%2Bb~c%5E1.rpm", path: "a+b~c^1.rpm", from: "a+b~c%5E1.rpm"},
+		{href: "a+b~c^1.rpm", path: "a+b~c^1.rpm", from: "a+b~c%5E1.rpm"},
+		{href: "a%2Bb.rpm", path: "a%2Bb.rpm", from: "a%252Bb.rpm"},
 		{href: "a b.rpm", path: "a b.rpm", from: "a%20b.rpm"},
 		{href: "x/../../a.rpm", path: "../a.rpm", from: "../a.rpm"},
-		{href: "%2e%2e/a.rpm", path: "../a.rpm", from: "../a.rpm"},
+		{href: "%2e%2e/a.rpm", path: "%2e%2e/a.rpm", from: "%252e%252e/a.rpm"},
 		{href: "../../../../../../../../a.rpm", path: "../../../../../../../../a.rpm", from: "../../../../../../../../a.rpm"},
 		{href: "../../../../../../../../../a.rpm"},
-		{href: "a%zz.rpm"},
-		{href: "/etc/passwd"},
-		{href: "%2Fetc/passwd"},
+		{href: "a%zz.rpm", path: "a%zz.rpm", from: "a%25zz.rpm"},
+		{href: "/Packages/a.rpm", path: "Packages/a.rpm", from: "Packages/a.rpm"},
+		{href: "/../a.rpm", path: "../a.rpm", from: "../a.rpm"},
+		{href: "/"},
 		{href: "file:///etc/passwd"},
 		{href: "HTTP://h.example/a.rpm"},
 		{href: "a.rpm?b"},
@@ -62,6 +64,15 @@ func TestLocations(t *testing.T) {
 			t.Errorf("%q below %q: got %+v, %v", test.href, test.base, at, err)
 		case !test.foreign && upstream.At("http://u.example/").URL(at.path) != "http://u.example/"+test.from:
 			t.Errorf("%q: is asked for as %s", test.href, upstream.At("http://u.example/").URL(at.path))
+		}
+	}
+}
+
+// TestMetadataLocations: what repomd.xml lists is part of a URL.
+func TestMetadataLocations(t *testing.T) {
+	for href, want := range map[string]string{"repodata/a%2Bb.xml": "repodata/a+b.xml", "/repodata/a.xml": "repodata/a.xml", "%2e%2e/a.xml": "../a.xml", "a%zz.xml": "", "a.xml?b": "", "a%3f.xml": ""} {
+		if at, err := locateMetadata(href, ""); at.path != want || (want == "") != errors.Is(err, fetch.ErrUpstream) {
+			t.Errorf("%q: got %+v, %v", href, at, err)
 		}
 	}
 }

@@ -75,7 +75,7 @@ func (h *head) want(d *rpmmd.Data) upstream.Want {
 // readFile finds a file of repomd.xml, and reads it into scratch as local; "" only asks
 // whether upstream has it. nil: it is not there, and dnf does without.
 func (h *head) readFile(ctx context.Context, env *sources.Env, d *rpmmd.Data, local string) (*metadata, error) {
-	at, err := locate(d.Location, d.BaseURL)
+	at, err := locateMetadata(d.Location, d.BaseURL)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", h.where(nameRepomd), err)

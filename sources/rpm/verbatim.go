@@ -73,7 +73,7 @@ func (l *loaded) addPayload(env *sources.Env, r *loadedRepo, held *rpmmd.Interne
 		}
 		files.Add(r.packageFile(p, at, reasonWhole, more, &about))
 		return held.Hold(costEntry)
-	})
+	}, nil)
 	if err != nil {
 		return err
 	}
@@ -197,8 +197,9 @@ func (h *head) put(files []stock.File, dir string) {
 	}
 }
 
-// packages reads primary, and where its packages are.
-func (l *loadedRepo) packages(env *sources.Env, detail rpmmd.Detail, in *rpmmd.Interner, add func(*rpmmd.Package, location) error) error {
+// packages reads primary, and where its packages are. leave, unless it is nil, is told of
+// each package that cannot be used: it is left out.
+func (l *loadedRepo) packages(env *sources.Env, detail rpmmd.Detail, in *rpmmd.Interner, add func(*rpmmd.Package, location) error, leave func(error)) error {
 	m := l.find(typePrimary)
 	what := l.where(m.path)
 	r, err := l.open(env, m)
@@ -207,11 +208,18 @@ func (l *loadedRepo) packages(env *sources.Env, detail rpmmd.Detail, in *rpmmd.I
 	}
 	known := newOwners()
 	for p, perr := range rpmmd.Primary(r, detail, in) {
-		if err = upstream.Blame(what, perr); err != nil {
-			break
+		unusable := errors.As(perr, new(*rpmmd.PackageError))
+		if err = upstream.Blame(what, perr); err == nil {
+			if err = checkedAdd(p, known, add); err != nil {
+				err = fmt.Errorf("%s: %w", what, err)
+				unusable = errors.Is(err, fetch.ErrUpstream)
+			}
 		}
-		if err = checkedAdd(p, known, add); err != nil {
-			err = fmt.Errorf("%s: %w", what, err)
+		if err != nil && unusable && leave != nil {
+			leave(err)
+			err = nil
+		}
+		if err != nil {
 			break
 		}
 	}

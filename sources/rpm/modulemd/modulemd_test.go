@@ -78,7 +78,7 @@ data:
   message: gone
 ...
 ---
-document: something-else
+document: modulemd-packager
 data: {}
 `
 
@@ -114,14 +114,25 @@ func TestParse(t *testing.T) {
 		"dashes":        "data:\n  " + strings.Repeat("- ", 100_000) + "a\n",
 		"not YAML":      "a: [b\n",
 		"a list":        "- a\n",
-		"no name":       "document: modulemd\ndata: {stream: a}\n",
-		"version":       "document: modulemd\ndata: {name: a, stream: b, version: c}\n",
-		"no list":       "document: modulemd\ndata: {name: a, artifacts: {rpms: a}}\n",
-		"mapping":       "document: modulemd\ndata: {name: a, artifacts: {rpms: [a: b]}}\n",
 		"twice":         "document: modulemd\ndata:\n  name: a\n  name: b\n",
+		"another type":  "document: something-else\ndata: {}\n",
 	} {
 		if _, err := Parse(strings.NewReader(text)); !errors.Is(err, bundle.ErrMalformed) {
 			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	for name, text := range map[string]string{
+		"no name":          "document: modulemd\ndata: {stream: a}\n",
+		"version":          "document: modulemd\ndata: {name: a, stream: b, version: c}\n",
+		"no list":          "document: modulemd\ndata: {name: a, artifacts: {rpms: a}}\n",
+		"mapping":          "document: modulemd\ndata: {name: a, artifacts: {rpms: [a: b]}}\n",
+		"no data":          "document: modulemd\n",
+		"data of a list":   "document: modulemd\ndata: [a]\n",
+		"no package":       "document: modulemd\ndata: {name: a, artifacts: {rpms: [a]}}\n",
+		"date of defaults": "document: modulemd-defaults\ndata: {module: a, modified: soon}\n",
+	} {
+		if x, err := Parse(strings.NewReader(text)); err != nil || len(x.Streams)+len(x.Defaults)+len(x.docs) != 0 || len(x.Skipped) != 1 {
+			t.Errorf("%s: got %v, %+v", name, err, x)
 		}
 	}
 }

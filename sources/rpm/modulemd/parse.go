@@ -34,7 +34,10 @@ const (
 type Index struct {
 	Streams  []*Stream
 	Defaults map[string]Default // by module
-	docs     []*document
+	// Skipped are remarks on documents that libmodulemd passes over, and so are these: the
+	// first few.
+	Skipped []string
+	docs    []*document
 }
 
 // Default is what a file says of a module.
@@ -75,7 +78,10 @@ type document struct {
 	of     *Stream // of a stream
 }
 
-// Parse reads a modules.yaml. Errors match bundle.ErrMalformed, or are those of r.
+// Parse reads a modules.yaml as libmodulemd does. It gives up a file with a document that
+// is no YAML, no mapping, or of a type that it does not know, and dnf with it. What else is
+// wrong with a document makes it pass over that one. Errors match bundle.ErrMalformed, or
+// are those of r.
 func Parse(r io.Reader) (*Index, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
@@ -87,10 +93,13 @@ func Parse(r io.Reader) (*Index, error) {
 	x := &Index{Defaults: map[string]Default{}}
 	for number, raw := range split(text) {
 		d, err := x.document(raw)
-		if err != nil {
+		var skipped *skippedError
+		switch {
+		case errors.As(err, &skipped):
+			x.skip(number, err)
+		case err != nil:
 			return nil, fmt.Errorf("document %d: %w: %w", number+1, err, bundle.ErrMalformed)
-		}
-		if d != nil {
+		case d != nil:
 			x.docs = append(x.docs, d)
 		}
 		if number == maxDocuments {
@@ -99,6 +108,21 @@ func Parse(r io.Reader) (*Index, error) {
 	}
 	return x, nil
 }
+
+// skippedError is what is wrong with a document that is passed over.
+type skippedError struct{ error }
+
+// maxSkipped bounds the remarks on documents that are passed over.
+const maxSkipped = 5
+
+func (x *Index) skip(number int, err error) {
+	if len(x.Skipped) < maxSkipped {
+		x.Skipped = append(x.Skipped, fmt.Sprintf("document %d is left out, as dnf does: %v", number+1, err))
+	}
+}
+
+// otherTypes are types of documents that say nothing about packages.
+var otherTypes = []string{"", "modulemd-packager"}
 
 // split cuts a file at the lines that begin or end documents.
 func split(text []byte) [][]byte {
@@ -138,34 +162,54 @@ func (x *Index) document(raw []byte) (*document, error) {
 		return nil, err
 	}
 	d := &document{raw: raw, kind: text(root["document"])}
-	data, err := mapping(root["data"])
-	if err != nil {
-		return nil, err
+	if slices.Contains(otherTypes, d.kind) {
+		return nil, nil
 	}
+	data, err := mapping(root["data"])
 	switch d.kind {
 	case "modulemd", "modulemd-stream":
-		d.of, err = stream(data)
-		if err != nil || slices.ContainsFunc(d.of.Artifacts, isNoNEVRA) {
-			return nil, err // as by clients: libmodulemd passes over such a stream
+		if err == nil {
+			err = x.stream(d, data)
 		}
-		d.module = d.of.Module
-		x.Streams = append(x.Streams, d.of)
 	case "modulemd-defaults":
 		d.module = text(data["module"])
-		x.Defaults[d.module], err = standard(data)
+		var of Default
+		if of, err = standard(data, err); err == nil && d.module != "" {
+			x.Defaults[d.module] = of
+		}
 	case "modulemd-obsoletes", "modulemd-translations":
 		d.module, d.stream = text(data["module"]), text(data["stream"])
 	default:
-		return nil, nil
+		return nil, fmt.Errorf("the type %.60q is not known", d.kind)
 	}
 	if err == nil && d.module == "" {
 		err = fmt.Errorf("%s without the name of a module", d.kind)
 	}
-	return d, err
+	if err != nil {
+		return nil, &skippedError{err}
+	}
+	return d, nil
+}
+
+// stream adds the stream of a document.
+func (x *Index) stream(d *document, data map[string]ast.Node) (err error) {
+	if d.of, err = stream(data); err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(d.of.Artifacts, isNoNEVRA); i >= 0 {
+		return fmt.Errorf("%.60s:%.60s: %.100q is no package", d.of.Module, d.of.Name, d.of.Artifacts[i])
+	}
+	if d.module = d.of.Module; d.module != "" {
+		x.Streams = append(x.Streams, d.of)
+	}
+	return nil
 }
 
 // standard is what a document of defaults says.
-func standard(data map[string]ast.Node) (d Default, err error) {
+func standard(data map[string]ast.Node, failed error) (d Default, err error) {
+	if failed != nil {
+		return d, failed
+	}
 	d = Default{Stream: text(data["stream"]), Profiles: map[string][]string{}}
 	if v := text(data["modified"]); v != "" {
 		if d.Modified, err = strconv.ParseUint(v, 10, 64); err != nil {

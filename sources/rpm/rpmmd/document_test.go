@@ -133,7 +133,6 @@ func TestRepomd(t *testing.T) {
 		"twice":       strings.Replace(repomdXML, `type="other"`, `type="primary"`, 1),
 		"no location": strings.Replace(repomdXML, `href="o"`, "", 1),
 		"no checksum": strings.Replace(repomdXML, "00bb<", "00b<", 1),
-		"no number":   strings.Replace(repomdXML, "<size>12", "<size>-12", 1),
 		"cut off":     repomdXML[:300],
 		"nothing":     "",
 		"html":        "<html><body>404</body></html>",

@@ -29,7 +29,7 @@ func (s *scanner) readInstruction() error {
 		return nil
 	}
 	switch {
-	case s.rooted || target != "xml":
+	case !s.atBeginning() || target != "xml":
 		return s.bad("an XML declaration that is not at the beginning")
 	case pseudo(rest, "version") != "1.0":
 		return s.bad("version %.20q of XML", pseudo(rest, "version"))
@@ -38,6 +38,13 @@ func (s *scanner) readInstruction() error {
 		return s.bad("encoding %.20q, want UTF-8", encoding)
 	}
 	return nil
+}
+
+// atBeginning reports whether nothing but a byte order mark precedes the present token:
+// libxml2 and expat, by which dnf reads, refuse an XML declaration after so much as an
+// empty line.
+func (s *scanner) atBeginning() bool {
+	return s.dropped == 0 && (s.from == 0 || string(s.buf[:s.from]) == byteOrderMark)
 }
 
 // pseudo is a value in an XML declaration.

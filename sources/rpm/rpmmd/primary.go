@@ -2,6 +2,7 @@ package rpmmd
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -36,9 +37,19 @@ const (
 	Relations
 )
 
+// PackageError is what is wrong with one package of a document that is well-formed: those
+// after it can be read.
+type PackageError struct{ Err error }
+
+func (e *PackageError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *PackageError) Unwrap() error { return e.Err }
+
 // Primary streams the packages of a primary.xml. Strings are kept by in, which
 // may be shared by several lists that are read one after the other, and which
-// bounds what all of them need. Errors match bundle.ErrMalformed, or are those of r.
+// bounds what all of them need. Errors match bundle.ErrMalformed, or are those of r. After
+// a PackageError it goes on, after another one it ends.
 func Primary(r io.Reader, detail Detail, in *Interner) iter.Seq2[*Package, error] {
 	return func(yield func(*Package, error) bool) {
 		d, err := newDocument(r, "metadata")
@@ -59,7 +70,7 @@ func Primary(r io.Reader, detail Detail, in *Interner) iter.Seq2[*Package, error
 			if err == nil {
 				p, err = read.read(d)
 			}
-			if !yield(p, err) || err != nil {
+			if !yield(p, err) || err != nil && !errors.As(err, new(*PackageError)) {
 				return
 			}
 		}
@@ -88,14 +99,20 @@ func (r *packageReader) read(d *document) (*Package, error) {
 		r.lists[i] = r.lists[i][:0]
 	}
 	depth := 0
+	of := func(err error) error { // of the package, not of the document
+		if err != nil && errors.Is(err, bundle.ErrMalformed) {
+			return &PackageError{err}
+		}
+		return err
+	}
 	err := d.each("package", func(path []string, t *token) error {
 		switch t.kind {
 		case startTag:
 			if err := r.finish(); err != nil {
-				return err
+				return of(err)
 			}
 			depth = len(path)
-			return r.start(path[1:], t)
+			return of(r.start(path[1:], t))
 		case charData:
 			if (r.to != nil || r.end != nil) && len(path) == depth {
 				if r.text = append(r.text, t.text...); len(r.text) > maxText {
@@ -106,10 +123,10 @@ func (r *packageReader) read(d *document) (*Package, error) {
 		return nil
 	})
 	if err == nil {
-		err = r.finish()
-	}
-	if err == nil {
-		err = r.check()
+		if err = r.finish(); err == nil {
+			err = r.check()
+		}
+		err = of(err)
 	}
 	if err == nil {
 		err = r.in.Hold(costPackage + costListed*int64(r.size))

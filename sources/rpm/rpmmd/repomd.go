@@ -193,18 +193,19 @@ func readData(d *document, start *token) (Data, error) {
 			return data, fmt.Errorf("%.60s: %w", data.Type, err)
 		}
 	}
-	for _, n := range []struct {
-		text string
-		to   *int64
-	}{{text.size, &data.Size}, {text.openSize, &data.OpenSize}} {
-		if *n.to, err = size(n.text, -1); err != nil {
-			return data, fmt.Errorf("%.60s: %w", data.Type, err)
-		}
-	}
 	// Some write fractions of a second.
-	whole, _, _ := strings.Cut(strings.TrimSpace(text.time), ".")
-	data.Timestamp, err = size(whole, 0)
-	return data, err
+	whole, _, _ := strings.Cut(text.time, ".")
+	data.Size, data.OpenSize, data.Timestamp = told(text.size, -1), told(text.openSize, -1), told(whole, 0)
+	return data, nil
+}
+
+// told reads a number that dnf does without: one that cannot be read is absent.
+func told(text string, absent int64) int64 {
+	n, err := size(text, absent)
+	if err != nil {
+		return absent
+	}
+	return n
 }
 
 // checksum checks one of upstream's.

@@ -24,6 +24,8 @@ const (
 	// maxNames bounds how many names of elements are remembered; a document
 	// that invents them makes the scanner forget.
 	maxNames = 1024
+	// byteOrderMark may precede a document.
+	byteOrderMark = "\ufeff"
 	// chunk is how much is read at a time.
 	chunk = 64 << 10 // bytes
 )
@@ -205,7 +207,7 @@ func (s *scanner) readText(t *token) error {
 	}
 	raw := s.buf[s.at:end]
 	if s.dropped+int64(s.at) == 0 {
-		raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
+		raw = bytes.TrimPrefix(raw, []byte(byteOrderMark))
 	}
 	s.at = end
 	if len(s.open) == 0 && len(bytes.TrimLeft(raw, " \t\r\n")) > 0 {
