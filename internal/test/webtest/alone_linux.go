@@ -41,11 +41,17 @@ func Resolve(t testing.TB, names []string) {
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mount(file, "/etc/hosts", "", syscall.MS_BIND, ""); err != nil {
-		t.Fatal(err)
+	Bind(t, file, "/etc/hosts")
+}
+
+// Bind has every program of a test that is Alone find a file or a folder where another one is.
+func Bind(t testing.TB, from, at string) {
+	t.Helper()
+	if err := syscall.Mount(from, at, "", syscall.MS_BIND, ""); err != nil {
+		t.Fatalf("%s in the place of %s: %v", from, at, err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount("/etc/hosts", syscall.MNT_DETACH); err != nil {
+		if err := syscall.Unmount(at, syscall.MNT_DETACH); err != nil {
 			t.Error(err)
 		}
 	})

@@ -36,12 +36,12 @@ func DeepOps() []Variable {
 
 func deepOpsPackages() []Variable {
 	return []Variable{
-		{Name: "docker_ubuntu_repo_base_url", By: "Kubespray's role docker", Form: Folder, Public: []string{"https://download.docker.com/linux/ubuntu"}, Probe: "dists/*/InRelease", Spec: specDocker},
+		{Name: "docker_ubuntu_repo_base_url", By: "Kubespray's role docker", Form: Folder, Public: []string{"https://download.docker.com/linux/ubuntu"}, Probe: "dists/*/InRelease", Spec: specDocker, Lists: true},
 		{Name: "docker_ubuntu_repo_gpgkey", By: "Kubespray's role docker", Form: PublishedKey, Public: []string{"https://download.docker.com/linux/ubuntu/gpg"}, Spec: specDocker},
 		{Name: "docker_ubuntu_repo_repokey", By: "Kubespray's role docker", Form: Custom, Make: fingerprintOf("https://download.docker.com/linux/ubuntu/gpg"), Spec: specDocker, Note: "the role compares the id of the key; of a rebuilt repository it is the site's"},
 		{Name: "docker_rh_repo_base_url", By: "Kubespray's role docker", Form: Folder, Public: []string{"https://download.docker.com/linux/rhel/9/x86_64/stable", "https://download.docker.com/linux/centos/9/x86_64/stable"}, Probe: "repodata/repomd.xml", Spec: specDockerE},
 		{Name: "docker_rh_repo_gpgkey", By: "Kubespray's role docker", Form: PublishedKey, Public: []string{"https://download.docker.com/linux/rhel/gpg", "https://download.docker.com/linux/centos/gpg"}, Spec: specDockerE},
-		{Name: "nvidia_container_toolkit_repo_base_url", By: "role nvidia_container_toolkit", Form: Prefix, Public: []string{"https://nvidia.github.io/libnvidia-container"}, Probe: "stable/deb/amd64", Spec: specToolkit, Note: "the role appends /stable/deb/<architecture>"},
+		{Name: "nvidia_container_toolkit_repo_base_url", By: "role nvidia_container_toolkit", Form: Prefix, Public: []string{"https://nvidia.github.io/libnvidia-container"}, Probe: "stable/deb/amd64", Spec: specToolkit, Note: "the role appends /stable/deb/<architecture>", Lists: true},
 		{Name: "nvidia_container_toolkit_repo_gpg_url", By: "role nvidia_container_toolkit", Form: PublishedKey, Public: []string{"https://nvidia.github.io/libnvidia-container/gpgkey"}, Spec: specToolkit},
 		{Name: "nvidia_container_toolkit_rpm_repo_url", By: "role nvidia_container_toolkit", Form: Custom, Make: repoFileOf("https://nvidia.github.io/libnvidia-container/stable/rpm/x86_64"), Spec: specToolE, Note: "a .repo file: the mirror's, since upstream's leads to the public host"},
 		{Name: "epel_package", By: "roles lmod, slurm, nvidia_cuda and others", Form: File, Public: []string{epel + "epel-release-latest-9.noarch.rpm"}, Note: "put the mirror's epel.repo into /etc/yum.repos.d first (clients --for ansible): this package brings one with the public host, and rpm keeps what is there"},

@@ -230,7 +230,7 @@ func (m *Mirror) roleDefaults() []byte {
 	return []byte("---\n" +
 		"gapbundle_base: " + yamlText(m.Base) + "\n" +
 		"gapbundle_host: " + yamlText(m.Host) + "\n" +
-		"gapbundle_ca: \"\"\ngapbundle_address: \"\"\ngapbundle_absent: []\ngapbundle_root: \"\"\n")
+		"gapbundle_ca: \"\"\ngapbundle_address: \"\"\ngapbundle_absent: []\ngapbundle_deepops: false\ngapbundle_root: \"\"\n")
 }
 
 // roleVars are what follows from the mirror.
@@ -256,6 +256,7 @@ func (m *Mirror) roleVars(files []placed) []byte {
 	list("gapbundle_git", "", git)
 	list("gapbundle_indexes", "", m.pythonIndexes())
 	list("gapbundle_names", "", m.Names)
+	list("gapbundle_deepops_lists", "", m.listedByRoles(files))
 	b.WriteString("gapbundle_authorities:\n" +
 		"  Debian: {file: /usr/local/share/ca-certificates/gapbundle-site.crt, command: [update-ca-certificates]}\n" +
 		"  RedHat: {file: /etc/pki/ca-trust/source/anchors/gapbundle-site.pem, command: [update-ca-trust]}\n")
@@ -282,6 +283,28 @@ func (m *Mirror) roleVars(files []placed) []byte {
 	entries(debian, "  ", debian)
 	entries(redHat, "  ", redHat)
 	return b.Bytes()
+}
+
+// listedByRoles are the places of the source lists whose repositories roles of DeepOps list
+// themselves.
+func (m *Mirror) listedByRoles(files []placed) (all []string) {
+	for _, s := range Settle(m, DeepOps()) {
+		address, ok := s.Value.(string)
+		if !ok || !s.Lists {
+			continue
+		}
+		// The address of the mirror may be filled in already: what follows it is compared.
+		below := strings.TrimPrefix(address, m.Base) + "/"
+		for _, f := range files {
+			named := slices.ContainsFunc(strings.Fields(string(f.content)), func(word string) bool {
+				return strings.Contains(strings.TrimSuffix(word, "/")+"/", below)
+			})
+			if f.system == debian && named && !slices.Contains(all, f.to) {
+				all = append(all, f.to)
+			}
+		}
+	}
+	return all
 }
 
 // foldersOf are the folders of the files of one family.

@@ -124,6 +124,41 @@ func TestRole(t *testing.T) {
 	}
 }
 
+// TestRoleForDeepOps: source lists that roles of DeepOps write are left out, and removed where
+// the role has put them before.
+func TestRoleForDeepOps(t *testing.T) {
+	clients := fstest.MapFS{
+		"apt/docker.sources": {Data: []byte("Types: deb\nURIs: " + base + "/apt/docker\nSuites: noble\n")},
+		"apt/ubuntu.sources": {Data: []byte("Types: deb\nURIs: " + base + "/apt/ubuntu\nSuites: noble\n")},
+		"apt/docker2.list":   {Data: []byte("deb " + base + "/apt/docker2 noble stable\n")},
+	}
+	m := mirror(t, map[string]string{"https://download.docker.com/linux/ubuntu": "apt/docker"}, clients, "apt/docker/dists/noble/InRelease", "apt/ubuntu/dists/noble/InRelease")
+	dir, root := filepath.Join(put(t, m), "ansible"), t.TempDir()
+	args := []string{"mirror.yml", "-e", "gapbundle_root=" + root, "-e", "gapbundle_family=Debian"}
+	lists := func() string {
+		found, err := filepath.Glob(filepath.Join(root, "etc/apt/sources.list.d/*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range found {
+			found[i] = filepath.Base(found[i])
+		}
+		return strings.Join(found, " ")
+	}
+	program := playbooks(t)["2.17"]
+	play(t, program, dir, args...)
+	if got := lists(); got != "docker.sources docker2.list ubuntu.sources" {
+		t.Errorf("source lists: %s", got)
+	}
+	play(t, program, dir, append(args, "-e", "gapbundle_deepops=true")...)
+	if got := lists(); got != "docker2.list ubuntu.sources" {
+		t.Errorf("source lists next to DeepOps' own: %s", got)
+	}
+	if n, out := play(t, program, dir, append(args, "-e", "gapbundle_deepops=true")...); n != 0 {
+		t.Errorf("again: %d tasks changed something\n%s", n, out)
+	}
+}
+
 // checkRoot looks for what a node has to have.
 func checkRoot(t *testing.T, root, family string) {
 	t.Helper()

@@ -62,6 +62,9 @@ type Variable struct {
 	Spec string
 	// Note is said in any case.
 	Note string
+	// Lists means that the role writes a source list of apt with it. apt refuses two lists of
+	// one repository that name different keys.
+	Lists bool
 }
 
 // State is what becomes of a variable.
