@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"net/url"
 	"slices"
@@ -18,13 +19,70 @@ import (
 // client bounds each host.
 const parallel = 64
 
-// planned is an artifact on its way.
+// planned is a file on its way. A plan may have very many, so it holds what upstream, the
+// checksums, the lock file and the base say of each, and makes the artifact on demand.
 type planned struct {
-	artifact sources.Artifact
-	remote   *remote // nil: it is complete, nothing has to be asked
-	match    match
-	recorded sources.Recorded
-	known    bool // recorded is from the base
+	ready  *sources.Artifact // complete: nothing has to be asked; nil: it is of remote
+	remote *remote
+	by     *vouching // the checksums that name it; nil: none do
+	// digest is what the content has to have, zero: not known. sum checks content that
+	// is known by another checksum alone.
+	digest bundle.Digest
+	sum    upstream.Sum
+	size   int64
+	// validator and vouched are those of the artifact.
+	validator, vouched string
+	base               recorded
+	listed             bool // by vouches for it
+	held               bool // the base's content was checked by sum
+	pinned             bool // the lock file learns its digest
+}
+
+// recorded is what the base has of a file.
+type recorded struct {
+	known     bool
+	origin    bool // the URL is the same
+	digest    bundle.Digest
+	size      int64
+	validator string
+}
+
+func (p *planned) path() string {
+	if p.ready != nil {
+		return p.ready.File.Path
+	}
+	return p.remote.path
+}
+
+// unpinned reports whether nothing but the connection vouches for it.
+func (p *planned) unpinned() bool {
+	e := bundle.Evidence{Vouched: p.vouched}
+	return e.Unpinned()
+}
+
+// artifact makes the artifact.
+func (p *planned) artifact(env *sources.Env) sources.Artifact {
+	if p.ready != nil {
+		return *p.ready
+	}
+	r := p.remote
+	a := artifactOf(r, p.vouched)
+	a.File.Size, a.File.Digest, a.Validator = p.size, p.digest, p.validator
+	a.Open = opener(env, r, p.sum)
+	if !p.sum.IsZero() && !p.held {
+		a.Known = upstream.ReadThrough(a.Open)
+	}
+	if p.listed {
+		a.Evidence.Reason += ", listed in " + p.by.where()
+	}
+	if p.pinned {
+		record := env.Lock.Record
+		if r.moving {
+			record = env.Lock.Follow
+		}
+		a.Collected = func(f bundle.File) error { return record(r.raw, f.Digest, f.Size) }
+	}
+	return a
 }
 
 // webPlan is what a source carries.
@@ -72,12 +130,15 @@ func choose(env *sources.Env, webs []*web, read []reading) ([]*webPlan, error) {
 	sheets := map[string]bool{} // paths of SHA256SUMS files and signatures
 	plans := make([]*webPlan, len(webs))
 	for i, w := range webs {
-		plans[i] = &webPlan{web: w, elsewhere: map[string]int{}}
+		plans[i] = &webPlan{web: w, elsewhere: map[string]int{}, all: make([]planned, 0, len(read[i].carried)+len(w.files))}
 		for _, a := range read[i].carried {
 			if path := a.File.Path; !sheets[path] {
 				sheets[path] = true
-				plans[i].all = append(plans[i].all, planned{artifact: a})
+				plans[i].all = append(plans[i].all, planned{ready: &a, vouched: a.Evidence.Vouched})
 			}
+		}
+		for _, v := range read[i].vouchings {
+			v.forget()
 		}
 	}
 	for _, p := range plans {
@@ -86,17 +147,18 @@ func choose(env *sources.Env, webs []*web, read []reading) ([]*webPlan, error) {
 			case r.first != nil:
 				p.elsewhere[r.first.source]++
 			case !sheets[r.path]:
-				p.all = append(p.all, planned{remote: r, match: matches[r], artifact: artifactOf(r, "")})
+				m := matches[r]
+				p.all = append(p.all, planned{remote: r, by: m.by, digest: m.digest, sum: m.sum, size: -1})
 			}
 		}
 		p.all = slices.DeleteFunc(p.all, func(a planned) bool {
-			owner, held := taken[a.artifact.File.Path]
+			owner, held := taken[a.path()]
 			if held {
 				p.elsewhere[owner.Source]++
 			}
 			return held
 		})
-		slices.SortFunc(p.all, func(a, b planned) int { return bundle.ComparePaths(a.artifact.File.Path, b.artifact.File.Path) })
+		slices.SortFunc(p.all, func(a, b planned) int { return bundle.ComparePaths(a.path(), b.path()) })
 	}
 	return plans, nil
 }
@@ -164,20 +226,17 @@ func lay(ctx context.Context, env *sources.Env, p *webPlan) (sources.Repository,
 		return repo, err
 	}
 	err := sources.EachOf(ctx, parallel, len(p.all), func(ctx context.Context, i int) error { return ask(ctx, env, &p.all[i]) })
-	artifacts := make([]sources.Artifact, len(p.all))
 	unpinned, listed := 0, 0
 	for i := range p.all {
-		artifacts[i] = p.all[i].artifact
-		artifacts[i].Entries = sources.NewEntries(sources.Entry{Name: nameOf(&artifacts[i]), Type: bundle.TypeFile})
-		switch {
-		case !artifacts[i].Evidence.Unpinned():
-		case p.all[i].match.by != nil:
+		switch one := &p.all[i]; {
+		case !one.unpinned():
+		case one.by != nil:
 			listed++
 		default:
 			unpinned++
 		}
 	}
-	repo.Artifacts = sources.List(artifacts)
+	repo.Artifacts = func() iter.Seq2[sources.Artifact, error] { return p.artifacts(env) }
 	if repo.Public = p.web.public(); len(repo.Public) > bundle.MaxPublic {
 		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %d public addresses are not recorded: make several sources of it", len(repo.Public)-bundle.MaxPublic, len(repo.Public)))
 		repo.Public = repo.Public[:bundle.MaxPublic]
@@ -192,6 +251,19 @@ func lay(ctx context.Context, env *sources.Env, p *webPlan) (sources.Repository,
 		repo.Notes = append(repo.Notes, fmt.Sprintf("%d files: carried by source %s already", p.elsewhere[name], name))
 	}
 	return repo, err
+}
+
+// artifacts makes the artifacts, in the order of paths.
+func (p *webPlan) artifacts(env *sources.Env) iter.Seq2[sources.Artifact, error] {
+	return func(yield func(sources.Artifact, error) bool) {
+		for i := range p.all {
+			a := p.all[i].artifact(env)
+			a.Entries = sources.NewEntries(sources.Entry{Name: nameOf(&a), Type: bundle.TypeFile})
+			if !yield(a, nil) {
+				return
+			}
+		}
+	}
 }
 
 // nameOf is the name of a file for people: host and path of its URL. A version is never
@@ -224,66 +296,62 @@ func recall(env *sources.Env, p *webPlan) error {
 	base := env.Cursor(p.web.name)
 	defer base.Close()
 	for i := range p.all {
-		var err error
-		if p.all[i].recorded, p.all[i].known, err = base.Lookup(p.all[i].artifact.File.Path); err != nil {
+		one := &p.all[i]
+		r, known, err := base.Lookup(one.path())
+		if err != nil {
 			return err
+		}
+		if known && one.ready == nil {
+			one.base = recorded{known, r.Origin == one.remote.where(), r.File.Digest, r.File.Size, r.Validator}
 		}
 	}
 	return nil
 }
 
-// ask completes a planned artifact: its digest by spec, checksums, lock or base, its
+// ask completes a planned file: its digest by spec, checksums, lock or base, its
 // size and version by upstream, unless the base has that very digest.
-func ask(ctx context.Context, env *sources.Env, a *planned) error {
-	r, artifact := a.remote, &a.artifact
+func ask(ctx context.Context, env *sources.Env, p *planned) error {
+	r := p.remote
 	if r == nil {
 		return nil
 	}
-	digest := r.pinned
-	if digest.IsZero() {
-		digest = a.match.digest
+	if !r.pinned.IsZero() {
+		p.digest = r.pinned
 	}
-	sum := r.sum
-	if sum.IsZero() && digest.IsZero() {
-		sum = a.match.sum
+	if !p.digest.IsZero() || !r.sum.IsZero() {
+		p.sum = r.sum
 	}
 	// The base recorded by which checksum its content was checked.
-	held := a.known && !sum.IsZero() && a.recorded.Validator == sum.String()
-	if digest.IsZero() && held {
-		digest = a.recorded.File.Digest
+	p.held = p.base.known && !p.sum.IsZero() && p.base.validator == p.sum.String()
+	if p.digest.IsZero() && p.held {
+		p.digest = p.base.digest
 	}
 	secure := false
-	if a.known && !digest.IsZero() && a.recorded.File.Digest == digest {
-		artifact.File.Size = a.recorded.File.Size
+	if p.base.known && !p.digest.IsZero() && p.base.digest == p.digest {
+		p.size = p.base.size
 	} else {
 		meta, err := upstream.At(r.raw).Stat(ctx, env)
 		if err != nil {
 			return r.pos.Wrap(err)
 		}
 		secure = meta.Secure
-		artifact.File.Size, artifact.Validator = meta.Size, meta.Validator()
+		p.size, p.validator = meta.Size, meta.Validator()
 	}
-	artifact.Open = opener(env, r, sum)
-	artifact.File.Digest = digest
-	if !sum.IsZero() {
-		artifact.Validator = sum.String()
-		if !held {
-			artifact.Known = upstream.ReadThrough(artifact.Open)
-		}
+	if !p.sum.IsZero() {
+		p.validator = p.sum.String()
 	}
 	switch {
 	case !r.pinned.IsZero(), !r.sum.IsZero():
-		artifact.Evidence.Vouched = bundle.VouchedPinned
+		p.vouched = bundle.VouchedPinned
 		return nil
-	case !digest.IsZero(), !sum.IsZero():
-		artifact.Evidence.Vouched = a.match.by.vouched
-		if artifact.Evidence.Unpinned() {
-			artifact.Evidence.Vouched = unvouched(a.match.by.secure || secure)
+	case !p.digest.IsZero(), !p.sum.IsZero():
+		p.listed, p.vouched = true, p.by.vouched
+		if p.unpinned() {
+			p.vouched = unvouched(p.by.secure || secure)
 		}
-		artifact.Evidence.Reason += ", listed in " + a.match.by.where()
 		return nil
 	}
-	return pin(env.Lock, a, secure)
+	return p.pin(env.Lock, secure)
 }
 
 // unvouched is how content is vouched for that nothing but the connection speaks for.
@@ -294,31 +362,24 @@ func unvouched(secure bool) string {
 	return bundle.VouchedNone
 }
 
-// pin completes an artifact to which neither spec nor checksums give a digest: the lock
+// pin completes a file to which neither spec nor checksums give a digest: the lock
 // file has one, or will have one. Content that upstream says is the one that was
 // recorded is not fetched again. Other content of a pinned URL is fetched, so that the
 // pin is seen to hold.
-func pin(lock *sources.Lock, a *planned, secure bool) error {
-	r, artifact := a.remote, &a.artifact
-	told := artifact.File.Size
-	artifact.Evidence.Vouched = unvouched(secure)
-	record, updates := lock.Record, lock.Updates() || r.moving
-	if r.moving {
-		record = lock.Follow
-	}
-	artifact.Collected = func(f bundle.File) error { return record(r.raw, f.Digest, f.Size) }
+func (p *planned) pin(lock *sources.Lock, secure bool) error {
+	r, told, updates := p.remote, p.size, lock.Updates() || p.remote.moving
+	p.pinned, p.vouched = true, unvouched(secure)
 	pin, pinned := lock.Lookup(r.raw)
-	exact := r.where() == r.raw || pinned && pin.Digest == a.recorded.File.Digest
-	unchanged := a.known && exact && a.recorded.Origin == artifact.Evidence.Origin &&
-		artifact.Validator != "" && artifact.Validator == a.recorded.Validator
+	exact := r.where() == r.raw || pinned && pin.Digest == p.base.digest
+	unchanged := p.base.known && exact && p.base.origin && p.validator != "" && p.validator == p.base.validator
 	if unchanged {
-		artifact.File.Digest, artifact.File.Size = a.recorded.File.Digest, a.recorded.File.Size
+		p.digest, p.size = p.base.digest, p.base.size
 	}
 	if !pinned {
 		return nil
 	}
-	if !updates || unchanged && !r.moving && pin.Digest == artifact.File.Digest {
-		artifact.Evidence.Vouched = bundle.VouchedPinned
+	if !updates || unchanged && !r.moving && pin.Digest == p.digest {
+		p.vouched = bundle.VouchedPinned
 	}
 	if updates {
 		return nil
@@ -326,8 +387,8 @@ func pin(lock *sources.Lock, a *planned, secure bool) error {
 	if told >= 0 && told != pin.Size {
 		return r.pos.Wrap(&sources.PinError{URL: r.where(), Lock: sources.LockName, Pinned: pin, Found: sources.Pin{Size: told}})
 	}
-	if !a.known || a.recorded.File.Digest != pin.Digest {
-		artifact.File.Digest, artifact.File.Size = pin.Digest, pin.Size
+	if !p.base.known || p.base.digest != pin.Digest {
+		p.digest, p.size = pin.Digest, pin.Size
 	}
 	return nil
 }

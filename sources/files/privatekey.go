@@ -53,8 +53,8 @@ func (r *remote) refuses(head []byte) string {
 			return why
 		}
 	}
-	if !r.html && isBinaryName(r.url.Path) && isPage(head) {
-		return "want " + path.Ext(r.url.Path) + ", got an HTML page: a page to sign in, or one that says the file is not there; html: true carries it"
+	if name := r.url().Path; !r.html && isBinaryName(name) && isPage(head) {
+		return "want " + path.Ext(name) + ", got an HTML page: a page to sign in, or one that says the file is not there; html: true carries it"
 	}
 	return ""
 }

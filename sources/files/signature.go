@@ -48,7 +48,7 @@ func readSums(ctx context.Context, env *sources.Env, webs []*web) ([]reading, er
 				errs = append(errs, s.pos.Wrap(fmt.Errorf("checksums: %w", err)))
 				continue
 			}
-			v := newVouching(s.file.url, lines)
+			v := newVouching(s.file.url(), lines)
 			v.vouched, v.secure = sh.vouched(s), sh.page.Meta.Secure
 			all[i].vouchings = append(all[i].vouchings, v)
 			all[i].carried = append(all[i].carried, sh.carried(s)...)
@@ -68,7 +68,7 @@ func (s *sums) read(text []byte) ([]sumsLine, error) {
 		}
 		sum = lines[0].Sum
 	}
-	own := path.Base(s.file.url.Path)
+	own := path.Base(s.file.url().Path)
 	name := strings.TrimSuffix(own, path.Ext(own))
 	if name == "" || name == own {
 		return nil, s.pos.Errorf("%s: is one checksum without a name, and is not called after a file as in file.sha256: set sha256 or sha512 for the URL", s.file.where())

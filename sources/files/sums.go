@@ -247,7 +247,7 @@ func newSums(e sumsEntry) (*sums, error) {
 		return s, err
 	}
 	for _, suffix := range signatureNames {
-		if s.file.url.RawQuery != "" {
+		if s.file.url().RawQuery != "" {
 			break // what a suffix would mean there, nobody knows
 		}
 		guess, err := newRemote(urlEntry{Pos: e.Pos, URL: e.URL + suffix, Path: suffixed(e.Path, suffix)}, "signature of the checksums")
@@ -301,6 +301,9 @@ func newVouching(origin *url.URL, lines []sumsLine) *vouching {
 	return v
 }
 
+// forget lets go of the lines, once every URL knows its own.
+func (v *vouching) forget() { v.lines, v.byName = nil, nil }
+
 // match is what a SHA256SUMS file has for a URL: a digest, or another checksum where
 // it has no digest.
 type match struct {
@@ -343,11 +346,14 @@ func matchAll(files []*remote, all []*vouching) (map[*remote]match, error) {
 	var errs []error
 	for _, v := range all {
 		taken[v] = map[int]bool{}
-		for _, r := range files {
-			if !sameHost(r.url, v.origin) {
+	}
+	for _, r := range files {
+		u := r.url()
+		for _, v := range all {
+			if !sameHost(u, v.origin) {
 				continue
 			}
-			lines := v.byName[path.Clean("/"+r.url.Path)]
+			lines := v.byName[path.Clean("/"+u.Path)]
 			for _, i := range lines {
 				taken[v][i] = true
 			}
@@ -359,12 +365,13 @@ func matchAll(files []*remote, all []*vouching) (map[*remote]match, error) {
 		if _, ok := found[r]; ok {
 			continue
 		}
-		base := "*/" + path.Base(r.url.Path)
+		name := path.Base(r.url().Path)
+		base := "*/" + name
 		for _, v := range all {
 			lines := slices.DeleteFunc(slices.Clone(v.byName[base]), func(i int) bool { return taken[v][i] })
 			if len(lines) > 0 && wanted[base] != nil && wanted[base] != r {
 				errs = append(errs, r.pos.Errorf("%s: %s names %s without a path, and %s is called so too: set sha256 for both",
-					r.where(), v.where(), path.Base(r.url.Path), wanted[base].where()))
+					r.where(), v.where(), name, wanted[base].where()))
 				continue
 			}
 			if len(lines) > 0 {

@@ -32,7 +32,6 @@ type web struct {
 type remote struct {
 	pos    strictyaml.Pos
 	raw    string // the URL as configured
-	url    *url.URL
 	path   string // below the mount
 	pinned bundle.Digest
 	sum    upstream.Sum // the spec's checksum by SHA-512; zero: none
@@ -63,8 +62,9 @@ func newWeb(spec sources.Spec, o options) (*web, error) {
 		if err == nil && len(entries) == 0 {
 			errs = append(errs, o.Pos.Errorf("source %s: list %s: no URL is in it", spec.Name, o.List))
 		}
+		reason := "list " + o.List
 		for _, e := range entries {
-			errs = append(errs, w.add(e, "list "+o.List))
+			errs = append(errs, w.add(e, reason))
 		}
 	}
 	for _, e := range o.Checksums {
@@ -142,21 +142,30 @@ func (r *remote) merge(other *remote) error {
 	return nil
 }
 
+// url is the URL in parts. A list may have very many, so they are not held.
+func (r *remote) url() *url.URL {
+	u, err := url.Parse(r.raw)
+	if err != nil {
+		panic(err) // newRemote has parsed it
+	}
+	return u
+}
+
 // where is the URL without secrets, for errors and evidence.
 func (r *remote) where() string { return fetch.Redact(r.raw) }
 
 // newRemote takes an entry of the spec; errors have its place.
 func newRemote(e urlEntry, reason string) (*remote, error) {
 	r := &remote{pos: e.Pos, raw: e.URL, reason: reason, pinned: bundle.Digest(e.SHA256), sum: upstream.Sum(e.SHA512), html: e.HTML, moving: e.Moving}
-	var err error
-	if r.url, err = parseURL(e.URL); err != nil {
+	u, err := parseURL(e.URL)
+	if err != nil {
 		return nil, e.Pos.Errorf("%w", err)
 	}
 	if e.Path != "" {
 		r.path = e.Path
 		err = bundle.CheckPath(e.Path)
 	} else {
-		r.path, err = mirrorPath(r.url)
+		r.path, err = mirrorPath(u)
 	}
 	if err == nil && r.moving && (!r.pinned.IsZero() || !r.sum.IsZero()) {
 		err = fmt.Errorf("%s: moving: its content cannot change, since a checksum is next to it: %w", r.where(), bundle.ErrUsage)
@@ -173,15 +182,16 @@ func (w *web) public() []sources.Public {
 	hosts := map[sources.Public]bool{}
 	var others []sources.Public
 	for _, r := range w.files {
-		p, err := bundle.ParsePublic(r.url.String(), r.path)
+		u := r.url()
+		p, err := bundle.ParsePublic(u.String(), r.path)
 		if err != nil {
 			continue // with a query: no place on the disk stands for it
 		}
-		if own, err := mirrorPath(r.url); err != nil || own != r.path {
+		if own, err := mirrorPath(u); err != nil || own != r.path {
 			others = append(others, p)
 			continue
 		}
-		hosts[sources.Public{Scheme: p.Scheme, Host: p.Host, At: hostDir(r.url)}] = true
+		hosts[sources.Public{Scheme: p.Scheme, Host: p.Host, At: hostDir(u)}] = true
 	}
 	all := slices.SortedFunc(maps.Keys(hosts), func(a, b sources.Public) int {
 		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Scheme, b.Scheme))
