@@ -93,6 +93,17 @@ func (l *largeBlob) is(it Item) bool {
 	return l.key == it.Key && l.size == it.Size && l.digest == it.Digest
 }
 
+// begun is what the segments that were begun take in tar streams.
+func (l *largeBlob) begun() (raw int64) {
+	if l == nil {
+		return 0
+	}
+	for i := range l.segments {
+		raw += bundle.TarBlock + bundle.Padded(l.place[i].length)
+	}
+	return raw
+}
+
 func (p *blobPart) is(it Item) bool {
 	return p.Key == it.Key && p.Size == it.Size && p.Digest == it.Digest
 }

@@ -45,6 +45,23 @@ func deviceOf(dir *os.Root) (uint64, error) {
 	return uint64(at.Dev), nil //nolint:unconvert // Dev has another type on other systems
 }
 
+// spaceOf returns the room on the file system of dir.
+func spaceOf(dir string) (Space, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return Space{}, &os.PathError{Op: "statfs", Path: dir, Err: err}
+	}
+	device, _, err := fileSystem(dir)
+	if err != nil {
+		return Space{}, err
+	}
+	bytes := func(blocks uint64) int64 { // types differ between systems
+		return int64(min(float64(blocks)*float64(st.Bsize), math.MaxInt64/64))
+	}
+	kept := uint64(st.Bfree) - uint64(st.Bavail)                                                                 //nolint:unconvert // the same
+	return Space{Free: bytes(uint64(st.Bavail)), Capacity: bytes(uint64(st.Blocks) - kept), device: device}, nil //nolint:unconvert // the same
+}
+
 // fileSystem returns the device below dir, and how many bytes it has in all.
 func fileSystem(dir string) (device uint64, size int64, err error) {
 	var st unix.Statfs_t

@@ -33,6 +33,17 @@ func deviceOf(dir *os.Root) (uint64, error) {
 	return device, err
 }
 
+// spaceOf returns the room on the volume of dir.
+func spaceOf(dir string) (Space, error) {
+	device, size, err := fileSystem(dir)
+	if err != nil {
+		return Space{}, err
+	}
+	free, err := freeSpace(dir)
+	const most = math.MaxInt64 / 64
+	return Space{Free: min(free, most), Capacity: min(max(size, free), most), device: device}, err
+}
+
 // fileSystem returns a number that stands for the volume of dir, and how many bytes
 // it has in all.
 func fileSystem(dir string) (device uint64, size int64, err error) {

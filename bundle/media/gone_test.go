@@ -19,12 +19,19 @@ func TestMediumGone(t *testing.T) {
 	t.Run("its mount point goes too", func(t *testing.T) { testMediumGone(t, false) })
 }
 
-func testMediumGone(t *testing.T, stays bool) {
-	stick, err := os.MkdirTemp("/dev/shm", "gapbundle-media-")
+// otherDisk is a folder on another file system than that of t.TempDir.
+func otherDisk(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "gapbundle-media-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(stick) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func testMediumGone(t *testing.T, stays bool) {
+	stick := otherDisk(t)
 	j := newJob(t, bundle.MinVolumeSize)
 	disk := t.TempDir()
 	target := j.targets[0]

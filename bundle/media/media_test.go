@@ -38,9 +38,9 @@ func TestSeveralMedia(t *testing.T) {
 	j := mixed(t)
 	dir := filepath.Dir(j.targets[0])
 	j.targets = append(j.targets, filepath.Join(dir, "second"))
-	j.next = func(_ context.Context, need int64) (string, error) {
-		if need < 1<<20 {
-			t.Errorf("a medium for %d bytes is asked for", need)
+	j.next = func(_ context.Context, q NextMedium) (string, error) {
+		if q.Need < 1<<20 {
+			t.Errorf("a medium for %d bytes is asked for", q.Need)
 		}
 		next := filepath.Join(dir, fmt.Sprintf("asked-%d", len(j.targets)))
 		j.targets = append(j.targets, next)

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 )
@@ -23,10 +22,13 @@ type medium struct {
 	// is gone, its mount point is a folder of the system disk, and nothing is to be
 	// written there.
 	device uint64
-	// released means that a person may have taken the medium out.
-	released bool
+	// mounted means that it was another file system than that of the folder it is in.
+	mounted bool
 	// Under Writer.mu:
+	released bool             // a person may have taken the medium out
+	away     bool             // another one is in its place
 	reserved int64            // what the volumes that are being written may still take
+	writing  int              // volumes that are being written
 	volumes  map[int]struct{} // by number, begun or finished here
 }
 
@@ -105,9 +107,12 @@ func (m *medium) make(name string) (*os.Root, error) {
 	return target.OpenRoot(name)
 }
 
-// catalogReserve is kept free on every medium for catalogue, root and sums:
-// a thirty-second of a volume is more than the lists of its blobs take.
+// catalogReserve is kept free on every medium for catalogue, root and sums where nobody
+// says how long its lists are: a thirty-second of a volume is more than the lists of its
+// blobs take.
 func catalogReserve(volumeSize int64) int64 { return volumeSize / 32 }
+
+func (w *Writer) reserve() int64 { return max(catalogReserve(w.o.VolumeSize), w.o.Lists) }
 
 // openTargets looks at the target directories; the last element of one that
 // does not exist is made. A bundle that was finished except for what its
@@ -150,7 +155,7 @@ func (w *Writer) addMedium(dir string) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.media = append(w.media, &medium{number: len(w.media) + 1, dir: dir, device: device, volumes: make(map[int]struct{})})
+	w.media = append(w.media, &medium{number: len(w.media) + 1, dir: dir, device: device, mounted: isMounted(dir, device), volumes: make(map[int]struct{})})
 	return nil
 }
 
@@ -193,40 +198,33 @@ func (w *Writer) place(ctx context.Context, number int, need int64, soft bool) (
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			m.reserved += need
+			m.writing++
 			m.volumes[number] = struct{}{}
 			return m, nil
 		}
 		if w.o.NextMedium == nil {
-			return nil, fmt.Errorf("volume %d: needs %d bytes, at most %d are free on %s: %w", number, need, max(0, most), w.targets(), bundle.ErrIncomplete)
+			return nil, w.full(number, need, most)
 		}
-		w.waitEnding() // what the person may take out is durable and was read back
-		w.release()
-		dir, err := w.o.NextMedium(ctx, need+catalogReserve(w.o.VolumeSize))
-		if err != nil {
+		if taken, err := w.askNext(ctx, need); err != nil {
 			return nil, err
+		} else if !taken {
+			return nil, w.full(number, need, most)
 		}
-		if err := w.addMedium(dir); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// release notes that every medium so far may be taken out.
-func (w *Writer) release() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, m := range w.media {
-		m.released = true
 	}
 }
 
 // roomiest returns the first medium with need bytes free or else the one with
 // most, and how much that is.
 func (w *Writer) roomiest(need int64) (best *medium, most int64, err error) {
+	w.taking.Lock()
+	defer w.taking.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var lost *medium
 	for _, m := range w.media {
+		if m.away {
+			continue
+		}
 		free, err := w.freeOn(m)
 		var gone *GoneError
 		if errors.Is(err, fs.ErrNotExist) && len(m.volumes) > 0 || m.released && errors.As(err, &gone) {
@@ -238,7 +236,7 @@ func (w *Writer) roomiest(need int64) (best *medium, most int64, err error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		free -= m.reserved + catalogReserve(w.o.VolumeSize)
+		free -= w.promised(m) + w.reserve()
 		if best == nil || free > most {
 			best, most = m, free
 		}
@@ -252,6 +250,17 @@ func (w *Writer) roomiest(need int64) (best *medium, most int64, err error) {
 	return best, most, nil
 }
 
+// promised is what volumes that are being written may still take of a medium, or of
+// another target on its file system. The caller holds mu.
+func (w *Writer) promised(m *medium) (all int64) {
+	for _, other := range w.media {
+		if !other.away && other.device == m.device {
+			all += other.reserved
+		}
+	}
+	return all
+}
+
 func (w *Writer) freeOn(m *medium) (int64, error) {
 	target, err := m.target()
 	if err != nil {
@@ -261,16 +270,6 @@ func (w *Writer) freeOn(m *medium) (int64, error) {
 		return 0, err
 	}
 	return w.freeSpace(m.dir)
-}
-
-func (w *Writer) targets() string {
-	var dirs []string
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, m := range w.media {
-		dirs = append(dirs, m.dir)
-	}
-	return strings.Join(dirs, ", ")
 }
 
 // find returns the medium that has a file of the bundle, open for reading and writing.
@@ -313,6 +312,16 @@ func openVolume(root *os.Root, name string, flag int) (*os.File, error) {
 func (w *Writer) written(m *medium, n int64) {
 	w.mu.Lock()
 	m.reserved -= n
+	w.mu.Unlock()
+}
+
+// opened counts a volume that is written to, closed one that is not any more.
+func (w *Writer) opened(m *medium) { w.countOpen(m, 1) }
+func (w *Writer) closed(m *medium) { w.countOpen(m, -1) }
+
+func (w *Writer) countOpen(m *medium, n int) {
+	w.mu.Lock()
+	m.writing += n
 	w.mu.Unlock()
 }
 

@@ -147,7 +147,7 @@ func (c *checker) readFrame(f *bundle.Frame) error {
 	if bundle.DigestOf(b) != f.Digest {
 		return errRecordEnds
 	}
-	v.take(b, f.Raw)
+	c.tape.w.count(v, b, f.Raw)
 	return nil
 }
 

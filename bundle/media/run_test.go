@@ -163,7 +163,8 @@ func TestNothingIsReadTwice(t *testing.T) {
 // Free space is promised to one volume only, and some is kept for the catalogue.
 func TestPlaceKeepsItsPromises(t *testing.T) {
 	j := newJob(t, 32<<20)
-	j.targets = append(j.targets, filepath.Join(filepath.Dir(j.targets[0]), "second"))
+	second := filepath.Join(otherDisk(t), "second")
+	j.targets = append(j.targets, second, filepath.Join(filepath.Dir(j.targets[0]), "on the first disk too"))
 	w := j.writer()
 	w.freeSpace = func(string) (int64, error) { return 100 << 20, nil }
 	ctx := context.Background()

@@ -319,10 +319,11 @@ func (rw *RunWriter) enter(volume int, part *blobPart) error {
 		return err
 	}
 	need, soft := rw.w.o.VolumeSize, rw.run.Volumes == 0
-	if rw.run.Raw > 0 {
-		// What is left of the run is the most that can come into this volume.
-		left := max(0, rw.run.Raw-rw.planned) + bundle.TarTrailer
-		need, soft = min(need, left+left/1024+bundle.TarTrailer), false
+	switch {
+	case rw.run.Raw > 0: // what is left of the run is the most that can come into this volume
+		need, soft = needOf(need, rw.run.Raw-rw.planned-rw.large.begun()), false
+	case soft && rw.w.o.Tail > 0:
+		need = min(need, rw.w.o.Tail)
 	}
 	rw.volume, rw.raw = volume, 0
 	t := rw.tape

@@ -124,15 +124,26 @@ func (t *tape) execute(s step) error {
 
 func (t *tape) write(j *frameJob) error {
 	v := t.volume
-	if _, err := v.file.Write(j.coded); err != nil {
+	if err := t.writeCoded(v, j.coded); err != nil {
 		return err
 	}
-	v.take(j.coded, j.frame.Raw)
+	t.w.count(v, j.coded, j.frame.Raw)
 	t.unnoted += j.frame.Compressed
-	released := min(v.promised, j.frame.Compressed)
+	return t.record.add(recordLine{Frame: &j.frame})
+}
+
+// writeCoded writes to a volume and takes as much off its promise, so that what is free on
+// the medium and what is promised there are of one moment to roomiest.
+func (t *tape) writeCoded(v *volumeFile, coded []byte) error {
+	t.w.taking.RLock()
+	defer t.w.taking.RUnlock()
+	if _, err := v.file.Write(coded); err != nil {
+		return err
+	}
+	released := min(v.promised, int64(len(coded)))
 	v.promised -= released
 	t.w.written(v.medium, released)
-	return t.record.add(recordLine{Frame: &j.frame})
+	return nil
 }
 
 // take counts and sums bytes that were written, or read again.
@@ -140,6 +151,19 @@ func (v *volumeFile) take(coded []byte, raw int64) {
 	_, _ = v.hash.Write(coded)
 	v.sum.add(coded)
 	v.size, v.raw = v.size+int64(len(coded)), v.raw+raw
+}
+
+// count is take, and counts the bytes for the whole bundle.
+func (w *Writer) count(v *volumeFile, coded []byte, raw int64) {
+	v.take(coded, raw)
+	w.raw.Add(raw)
+	w.coded.Add(int64(len(coded)))
+}
+
+// uncount takes back what was counted of a volume after a place in it.
+func (w *Writer) uncount(v *volumeFile, size, raw int64) {
+	w.raw.Add(raw - v.raw)
+	w.coded.Add(size - v.size)
 }
 
 // push has the system begin to write out what the medium was given, so that little is
@@ -274,6 +298,7 @@ func (t *tape) finish() error {
 // release takes the open file from a volume, and its promise from the medium.
 func (t *tape) release(v *volumeFile) *os.File {
 	t.w.written(v.medium, v.promised)
+	t.w.closed(v.medium)
 	v.promised = 0
 	f := v.file
 	v.file = nil
@@ -314,6 +339,7 @@ func (t *tape) rewind(s snapshot) error {
 				return err
 			}
 		}
+		t.w.uncount(last, 0, 0)
 		if err := t.w.discard(last.medium, last.number); err != nil {
 			return err
 		}
@@ -345,6 +371,7 @@ func (t *tape) reopen(v *volumeFile, s snapshot) (err error) {
 		if err != nil {
 			return err
 		}
+		t.w.opened(v.medium)
 	}
 	if err := v.file.Truncate(s.Size); err != nil {
 		return err
@@ -352,6 +379,7 @@ func (t *tape) reopen(v *volumeFile, s snapshot) (err error) {
 	if err := v.file.Sync(); err != nil {
 		return err
 	}
+	t.w.uncount(v, s.Size, s.Raw)
 	v.hash, v.sum, v.size, v.raw = bundle.NewHash(), 0, s.Size, s.Raw
 	if s.Hash != nil && s.Sum != nil {
 		v.sum = *s.Sum

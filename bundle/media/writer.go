@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gapbundle/gapbundle/bundle"
 )
@@ -37,10 +38,13 @@ type WriterOptions struct {
 	// Progress is told the bytes of content as they are taken in (Add); what
 	// the total is (Grow), the caller knows. nil: NoProgress.
 	Progress bundle.Progress
-	// NextMedium is asked for another target when all are full, with the
-	// bytes that are needed at least; nil: that is an error matching
-	// ErrIncomplete.
-	NextMedium func(ctx context.Context, need int64) (dir string, err error)
+	// NextMedium is asked for another target when all are full; "": there is none. nil, or
+	// none: a *FullError.
+	NextMedium func(ctx context.Context, q NextMedium) (dir string, err error)
+	// Raw is what the planned runs take in tar streams, and Lists what catalogue, root and
+	// sums take at most on each medium, both in bytes; 0: not known. Tail is what an
+	// open-ended run has to have free before it begins a volume; 0: VolumeSize.
+	Raw, Lists, Tail int64
 	// Absent is asked about each medium that has volumes of the bundle and was
 	// taken out before the root could be written: true when it is there again,
 	// false to leave it without root and catalogue, which an import then takes
@@ -60,10 +64,12 @@ type Writer struct {
 	compressor *compressor
 	frames     chan *frameJob // those not in use
 	placing    sync.Mutex     // one volume at a time looks for its medium
+	taking     sync.RWMutex   // held while promised room is written to
 	noting     sync.Mutex     // and one at a time writes the note there
 	reading    chan struct{}  // one file at a time is read back
 	noteEvery  int64          // bytes
 	freeSpace  func(dir string) (int64, error)
+	raw, coded atomic.Int64 // bytes of volumes so far: of tar streams, and of files
 
 	mu       sync.Mutex // guards what follows
 	media    []*medium
@@ -181,8 +187,6 @@ func (w *Writer) waitEnding() {
 // noteMedium writes MEDIUM.txt, which tells a person that this medium is still
 // being written.
 func (w *Writer) noteMedium(root *os.Root, m *medium) error {
-	w.placing.Lock() // runs begin volumes side by side
-	defer w.placing.Unlock()
 	w.noting.Lock()
 	defer w.noting.Unlock()
 	if _, err := root.Lstat(bundle.MediumName); err == nil {

@@ -73,7 +73,7 @@ type job struct {
 	jobs       int
 	targets    []string
 	records    string
-	next       func(ctx context.Context, need int64) (string, error)
+	next       func(ctx context.Context, q NextMedium) (string, error)
 	absent     func(ctx context.Context, number int, dir string) (bool, error)
 	noReadback bool
 	signer     *bundle.Signer // nil: a new one

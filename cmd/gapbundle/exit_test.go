@@ -132,6 +132,26 @@ func TestSpaceHint(t *testing.T) {
 	}
 }
 
+// TestFullHint: where media are full, the hint says what works.
+func TestFullHint(t *testing.T) {
+	full := media.FullError{Volume: 9, Need: 100, Free: 3, Targets: []string{"/media/a", "/media/b"}, Left: 1000}
+	if text := full.Error(); text != "volume 9: needs 100 bytes, at most 3 are free on /media/a, /media/b; still to be placed: at most 1000 bytes" {
+		t.Error(text)
+	}
+	large, one, more := full, full, full
+	large.TooLarge, one.More, more.More = true, 1, 3
+	for want, e := range map[string]*media.FullError{
+		"with one more --to; what": &full, "without --volume-size": &large, "about 1 more medium like": &one, "about 3 more media like": &more,
+	} {
+		if got := command.HintsFor(t.Context(), fmt.Errorf("x: %w", e), "", exportHint); len(got) != 1 || !strings.Contains(got[0], want) {
+			t.Errorf("hints %q, want one with %q", got, want)
+		}
+		if code := command.ExitCode(t.Context(), e); code != command.ExitIncomplete {
+			t.Errorf("exit code %d", code)
+		}
+	}
+}
+
 // TestEverySentinelHasItsScript: whatever error value or type the packages
 // export, a script shows what a person is told: it comes after a line
 // "# sentinel: <name>" and asserts exit code, error and hint. A new error
@@ -160,11 +180,11 @@ func TestEverySentinelHasItsScript(t *testing.T) {
 		sentinels = append(sentinels, exportedErrors(t, dir)...)
 	}
 	// plan --offline counts this one and never shows it: sources/collect.
-	// A file system that is too small needs a mount of its own: TestSpaceHint, and
-	// internal/promises.TestFullDisks. A medium that is pulled out: bundle/media.TestMediumGone,
+	// A file system that is too small needs a mount of its own: TestSpaceHint, TestFullHint, and
+	// internal/promises.TestFullDisks and TestSmallSticks. A medium that is pulled out: bundle/media.TestMediumGone,
 	// and TestHints.
 	sentinels = slices.DeleteFunc(sentinels, func(name string) bool {
-		return name == "fetch.OfflineError" || name == "unpack.SpaceError" || name == "media.GoneError"
+		return name == "fetch.OfflineError" || name == "unpack.SpaceError" || name == "media.GoneError" || name == "media.FullError"
 	})
 	if len(sentinels) < 20 {
 		t.Fatalf("%d sentinels found, want at least the 20 there were", len(sentinels))

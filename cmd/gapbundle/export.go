@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/sources/all"
 	"github.com/gapbundle/gapbundle/sources/export"
@@ -23,7 +24,7 @@ func exportFlags() []cli.Flag {
 		command.List("to", "`DIR` on a medium; the last directory is created if missing; several are filled one after the other"),
 		command.List("key", "private key `FILE` that signs, instead of the spec's"),
 		command.Text("site-key", "OpenPGP key `FILE` of the site, instead of the spec's"),
-		command.Parsed("volume-size", "most bytes of a volume file, as in `1GiB` (the default)", new(byteSize)),
+		command.Parsed("volume-size", "most bytes of a volume file, as in `1GiB`, which is the default; absent: less if the free space of the targets needs it", new(byteSize)),
 		command.Text("destination", "`NAME` of the mirror this is for, in the ledger; absent: the only one that the ledger knows by a name"),
 		command.Toggle("new-destination", "the destination is a new one, although others are known"),
 		command.Text("base", "build the delta on this `BASE`: a receipt, a bundle, a number, or a state code that status prints"),
@@ -46,8 +47,8 @@ func planCommand() *cli.Command {
 	return command.Leaf(&cli.Command{
 		Name: "plan", Usage: "show what an export would carry; writes nothing", ArgsUsage: "[SPEC]",
 		Description: `Asks upstream for what the spec names: per source the files, how much of it is new,
-and what vouches for it; the base and its age; the volumes, the free space of the
-targets, and what the mirror will need. No payload is read and nothing is written.
+and what vouches for it; the base and its age; the volumes, what of them fits on which
+target, and how many media it takes; what the mirror will need. No payload is read and nothing is written.
 
 With --offline nobody is asked: the spec, the keys and lists that it names, the lock
 and the base are read, and every kind begins its plan. Exit 0 says that they are sound.`,
@@ -63,7 +64,9 @@ func exportCommand() *cli.Command {
 		Name: "export", Usage: "download everything that the spec names into a signed bundle", ArgsUsage: "[SPEC]",
 		Description: `Makes DIR/<set>-<six digits>/ and prints its path; prints nothing when there is
 nothing new. An interrupted export goes on where it stopped when the same
-command is given again. What the base has is neither downloaded nor carried.`,
+command is given again. What the base has is neither downloaded nor carried.
+When all targets are full, a terminal is asked for the next medium; elsewhere the
+export ends (exit 5), and the same command with one more --to goes on.`,
 		UsageText: `gapbundle export gapbundle.yaml --to /media/usb
 gapbundle export --to /media/usb1 --to /media/usb2 --volume-size 4000MiB
 gapbundle export --to /media/usb --only slurm --destination ship-2`,
@@ -162,11 +165,13 @@ func runExport(c *cli.Context, o *command.Output) error {
 	p := o.StartProgress()
 	defer p.Stop()
 	options.Progress = p
-	if command.TerminalOf(c.App.Reader) >= 0 {
-		options.NextMedium = func(_ context.Context, need int64) (string, error) {
-			answer, _, err := command.Ask(c, o, fmt.Sprintf("All targets are full, %s more are needed. Mount the next medium and type its directory (nothing: stop): ", command.HumanBytes(need)))
-			return answer, err
+	options.Media = func(m *export.MediaPlan) {
+		for _, line := range mediaLines(m) {
+			o.Note("%s", line)
 		}
+	}
+	if command.TerminalOf(c.App.Reader) >= 0 {
+		options.NextMedium = func(_ context.Context, q media.NextMedium) (string, error) { return nextMedium(c, o, q) }
 		options.Absent = func(_ context.Context, number int, dir string) (bool, error) {
 			answer, _, err := command.Ask(c, o, fmt.Sprintf("Medium %d was taken out of %s. Mount it again for its copy of the signed root and type y (nothing: it goes without one): ", number, dir))
 			return answer == "y", err
@@ -327,17 +332,14 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 	if r.ScratchBytes > 0 {
 		fmt.Fprintf(w, "needed here meanwhile: %s\n", command.HumanBytes(r.ScratchBytes))
 	}
-	free := int64(0)
 	for _, t := range targets {
 		fmt.Fprintf(w, "target %s\n", t.String())
 		if t.SameAsRoot {
 			fmt.Fprintf(w, "  %s\n", sameAsRoot)
 		}
-		free += max(t.Free, 0)
 	}
-	if len(targets) > 0 && free < r.CarryBytes {
-		fmt.Fprintf(w, "the targets may be too small: %s before compression, %s free; a further --to takes what does not fit, volume by volume (--volume-size)\n",
-			command.HumanBytes(r.CarryBytes), command.HumanBytes(free))
+	for _, line := range mediaLines(r.Media) {
+		fmt.Fprintln(w, line)
 	}
 }
 

@@ -75,6 +75,10 @@ func exportHint(err error) string {
 	if errors.As(err, &gone) {
 		return "nothing was written in its place; plug the medium in again, mount it at " + gone.Dir + " and repeat the same command: it goes on where it stopped"
 	}
+	var full *media.FullError
+	if errors.As(err, &full) {
+		return fullHint(full)
+	}
 	var strange *export.NewDestinationError
 	if errors.As(err, &strange) {
 		return "is it spelled right? for a site that gets its first bundle: --new-destination"

@@ -17,7 +17,7 @@ import (
 
 // terminal CODE ANSWERS PROGRAM ARG... runs a program on a terminal of 120
 // columns: ANSWERS is a file with what a person types, a line whenever the
-// program asks (a question ends in ": "), ^C for an interrupt; - for nothing. What stood on the
+// program asks (a question ends in ": "), ^C for an interrupt, ^D for the end of the input; - for nothing. What stood on the
 // terminal goes to the file screen, standard output to the file out.
 func terminal(ts *testscript.TestScript, _ bool, args []string) {
 	var answers []string
@@ -60,8 +60,11 @@ func converse(master *os.File, answers []string) []byte {
 				waitSilent(int(master.Fd()))
 			}
 			answer := answers[0] + "\n"
-			if answers[0] == "^C" {
+			switch answers[0] {
+			case "^C":
 				answer = "\x03"
+			case "^D":
+				answer = "\x04"
 			}
 			fmt.Fprint(master, answer)
 			answers = answers[1:]

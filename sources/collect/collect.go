@@ -35,6 +35,9 @@ type Options struct {
 	// Site makes the repositories of gapbundle's own (client files, keys)
 	// from what was collected; their artifacts are collected last. nil: none.
 	Site func(ctx context.Context, done []Collected) ([]Planned, error)
+	// InOrder fills one run of volumes after the other, where media have little room: then
+	// no medium is waited for while others are being written.
+	InOrder bool
 }
 
 // SeenSink is told every file of a repository with its validator.
@@ -273,9 +276,13 @@ func (r *Resolved) artifacts() iter.Seq2[placed, error] {
 func Collect(ctx context.Context, r *Resolved, s *Survey, o Options) ([]Collected, error) {
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
+	running := int64(openRuns)
+	if o.InOrder {
+		running = 1
+	}
 	c := &crew{
 		resolved: r, o: o, planned: s.planned, abort: abort,
-		memory: semaphore.NewWeighted(aheadBytes), running: semaphore.NewWeighted(openRuns),
+		memory: semaphore.NewWeighted(aheadBytes), running: semaphore.NewWeighted(running),
 		runs: new(errgroup.Group), last: lastVolume(s.Runs), writer: sync.OnceValues(o.Writer),
 	}
 	o.Progress.Grow(s.Total().FetchBytes)

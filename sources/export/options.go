@@ -29,7 +29,7 @@ type Options struct {
 	// Keys are exporter keys, instead of the spec's; SiteKey likewise.
 	Keys    []string
 	SiteKey string
-	// VolumeSize is in bytes; 0: bundle.DefaultVolumeSize.
+	// VolumeSize is in bytes; 0: bundle.DefaultVolumeSize, or less if that fits the targets.
 	VolumeSize int64
 	// Destination is the name of a receiving mirror in the ledger. Empty: the one that the
 	// ledger knows by a name, if there is one and no other.
@@ -79,9 +79,11 @@ type Options struct {
 	// Progress is told what is done; nil: nobody.
 	Progress bundle.Progress
 	Log      *slog.Logger
-	// NextMedium is asked for another directory when all targets are full;
-	// nil: the export stops and can be repeated with another --to.
-	NextMedium func(ctx context.Context, need int64) (string, error)
+	// NextMedium is asked for another directory when all targets are full, "": there is
+	// none; nil: the export stops and can be repeated with another --to.
+	NextMedium func(ctx context.Context, q media.NextMedium) (string, error)
+	// Media is told what fits on which target before the first byte is written; nil: nobody.
+	Media func(*MediaPlan)
 	// Absent is asked about a medium with volumes that was taken out before
 	// the root was written; nil: it stays without (Result.Without).
 	Absent func(ctx context.Context, number int, dir string) (again bool, err error)
@@ -106,9 +108,6 @@ type Options struct {
 
 func (o *Options) withDefaults() Options {
 	d := *o
-	if d.VolumeSize == 0 {
-		d.VolumeSize = bundle.DefaultVolumeSize
-	}
 	if d.Progress == nil {
 		d.Progress = bundle.NoProgress
 	}

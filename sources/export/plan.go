@@ -26,6 +26,8 @@ type PlanReport struct {
 	Total collect.Tally `json:"total"`
 	// Volumes is how many volumes what is sized fills at most.
 	Volumes int `json:"volumes"`
+	// Media is what fits on which target; nil: no targets are given.
+	Media *MediaPlan `json:"media,omitempty"`
 	// MirrorBytes is what the receiving mirror's store will need at most, as
 	// far as sizes are known; CarryBytes what the media will.
 	MirrorBytes int64 `json:"mirrorBytes"`
@@ -135,7 +137,7 @@ func (s *session) report() (*PlanReport, error) {
 	if r.Total.Fetch > 0 {
 		r.Volumes++ // client files, and what has no size yet, come after the planned ones
 	}
-	r.MirrorBytes = r.Total.FetchBytes
+	r.MirrorBytes, r.Media = r.Total.FetchBytes, s.mediaPlan()
 	r.Shrunk, r.Gone = s.shrunk(), s.gone()
 	r.Destination, r.Unknown = s.o.Destination, s.strangeDestination()
 	var err error

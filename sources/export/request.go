@@ -23,8 +23,12 @@ func (j *job) request() (bundle.Digest, error) {
 	if err != nil {
 		return bundle.Digest{}, err
 	}
+	size := j.o.VolumeSize
+	if size == 0 { // what is chosen then, the ledger knows: the space of the media changes
+		size = bundle.DefaultVolumeSize
+	}
 	of := []any{
-		j.spec.Digest, baseState, j.o.Destination, j.o.VolumeSize, j.o.Only, j.o.Hold, j.o.Expires, target, ids, j.o.Tool,
+		j.spec.Digest, baseState, j.o.Destination, size, j.o.Only, j.o.Hold, j.o.Expires, target, ids, j.o.Tool,
 	}
 	if j.asked != nil {
 		of = append(of, j.asked.request)

@@ -126,7 +126,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 func (j *job) collect(ctx context.Context, open func() (*media.Writer, error)) ([]collect.Collected, error) {
 	return collect.Collect(ctx, j.resolved, j.survey, collect.Options{
 		Writer: open, Have: j.have.Size, Scratch: j.scratch, Seen: j.newSeen, Progress: j.o.Progress, Site: j.site,
-		Documents: keeper{j.ledger},
+		Documents: keeper{j.ledger}, InOrder: j.layout.inOrder,
 	})
 }
 
@@ -153,7 +153,7 @@ func (s *session) alreadyExported(ctx context.Context) (*Result, error) {
 	if sent.have, err = sent.base.blobs(nil); err != nil {
 		return nil, err
 	}
-	if sent.survey, err = s.resolved.Survey(collect.SurveyOptions{VolumeSize: s.o.VolumeSize, Have: sent.have.Size}); err != nil || sent.survey.Total().Fetch > 0 {
+	if sent.survey, err = s.resolved.Survey(collect.SurveyOptions{VolumeSize: s.layout.load.VolumeSize, Have: sent.have.Size}); err != nil || sent.survey.Total().Fetch > 0 {
 		return nil, err
 	}
 	j := newJob(&sent)
@@ -177,14 +177,17 @@ func (j *job) open() (*media.Writer, error) {
 	if j.writer != nil {
 		return j.writer, nil
 	}
+	request, err := j.request()
+	if err != nil {
+		return nil, err
+	}
+	if err := j.sameMedia(request); err != nil {
+		return nil, err
+	}
 	for _, t := range j.o.Targets {
 		if err := os.Mkdir(t, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
-	}
-	request, err := j.request()
-	if err != nil {
-		return nil, err
 	}
 	if p := j.ledger.Pending(); p != nil && p.Request != request {
 		for _, t := range p.Targets {
@@ -202,6 +205,12 @@ func (j *job) open() (*media.Writer, error) {
 			return nil, err
 		}
 	}
+	if err := j.recordLayout(); err != nil {
+		return nil, err
+	}
+	if m := j.mediaPlan(); m != nil && j.o.Media != nil {
+		j.o.Media(m)
+	}
 	j.created = *j.ledger.Pending()
 	j.result.Unknown = j.strangeDestination()
 	records, err := j.ledger.Records()
@@ -209,9 +218,10 @@ func (j *job) open() (*media.Writer, error) {
 		return nil, err
 	}
 	j.closers = append(j.closers, records.Close)
+	load := j.layout.load
 	j.writer, err = media.NewWriter(media.WriterOptions{
-		Set: j.spec.Set, Sequence: j.created.Sequence, Targets: j.o.Targets, VolumeSize: j.o.VolumeSize, Jobs: j.o.Jobs, Compression: j.o.Compression,
-		Records: records, NoReadback: j.o.NoReadback, Progress: j.o.Progress, NextMedium: j.o.NextMedium, Absent: j.o.Absent,
+		Set: j.spec.Set, Sequence: j.created.Sequence, Targets: j.o.Targets, VolumeSize: load.VolumeSize, Jobs: j.o.Jobs, Compression: j.o.Compression,
+		Raw: load.Raw(), Lists: load.Lists, Tail: load.Tail, Records: records, NoReadback: j.o.NoReadback, Progress: j.o.Progress, NextMedium: j.o.NextMedium, Absent: j.o.Absent,
 	})
 	return j.writer, err
 }

@@ -46,6 +46,7 @@ type session struct {
 	site     *openpgp.Entity // nil: there is no key
 	resolved *collect.Resolved
 	survey   *collect.Survey
+	layout   *layout
 }
 
 // begin does everything that comes before the first byte of payload. With
@@ -296,12 +297,12 @@ func (s *session) plan(ctx context.Context, write bool) error {
 	if s.resolved, err = collect.Resolve(ctx, s.o.Kinds, s.specs, env); err != nil {
 		return err
 	}
-	room, err := s.room()
+	room, err := s.room(write)
 	if err != nil {
 		return err
 	}
-	o := collect.SurveyOptions{VolumeSize: s.o.VolumeSize, Have: s.have.Size, Room: room, Held: env.Held, Before: s.filesBefore()}
-	if s.survey, err = s.resolved.Survey(o); err != nil {
+	o := collect.SurveyOptions{Have: s.have.Size, Room: room, Held: env.Held, Before: s.filesBefore()}
+	if err := s.layOut(o, write); err != nil {
 		return err
 	}
 	if write {
@@ -314,9 +315,10 @@ func (s *session) plan(ctx context.Context, write bool) error {
 }
 
 // room is what the file systems of the targets have together; 0 where a further
-// medium can be asked for, and where nothing is known.
-func (s *session) room() (int64, error) {
-	if s.o.NextMedium != nil || len(s.o.Targets) == 0 {
+// medium can be asked for, in a plan, which says how many more it takes, and where nothing
+// is known.
+func (s *session) room(write bool) (int64, error) {
+	if !write || s.o.NextMedium != nil || len(s.o.Targets) == 0 {
 		return 0, nil
 	}
 	return media.FileSystems(s.o.Targets)

@@ -88,12 +88,17 @@ type Pending struct {
 	// Created is the time the bundle will bear, so that an export that is
 	// finished in two goes has one root.
 	Created time.Time `json:"created"`
+	// Mounted are those of the targets, as absolute paths, that were not on the file system
+	// that the machine runs from.
+	Mounted []string `json:"mounted,omitempty"`
 	// Request is a digest over everything that decides what the bundle will
 	// hold and where; only the same request continues.
 	Request  bundle.Digest `json:"request"`
 	Sequence int64         `json:"sequence"`
 	// Targets are the directories given, for the message about what is left.
 	Targets []string `json:"targets"`
+	// VolumeSize is that of the bundle, in bytes; 0: bundle.DefaultVolumeSize.
+	VolumeSize int64 `json:"volumeSize,omitempty"`
 }
 
 // Open opens the ledger of set in dir, makes it where it is not there yet and
@@ -231,6 +236,20 @@ func (l *Ledger) Take(request bundle.Digest, targets []string, created time.Time
 	l.state.Next = n + 1
 	l.state.Pending = &Pending{Created: created.UTC().Truncate(time.Second), Request: request, Sequence: n, Targets: targets}
 	return n, l.save()
+}
+
+// LayOut records how the pending export is written: its volume size in bytes, and which
+// targets are mounted (Pending).
+func (l *Ledger) LayOut(volumeSize int64, mounted []string) error {
+	p := l.state.Pending
+	if p == nil {
+		return fmt.Errorf("ledger: no export was begun: %w", bundle.ErrUsage)
+	}
+	if p.VolumeSize == volumeSize && slices.Equal(p.Mounted, mounted) {
+		return nil
+	}
+	p.VolumeSize, p.Mounted = volumeSize, mounted
+	return l.save()
 }
 
 // Settle ends the pending export without a bundle and forgets its records.

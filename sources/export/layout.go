@@ -1,0 +1,243 @@
+package export
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/media"
+	"github.com/gapbundle/gapbundle/sources/collect"
+)
+
+// layout is how a bundle is cut into volumes, and what fits on which target.
+type layout struct {
+	load   media.Load
+	spaces []media.Space // of the targets; nil: not known
+	fit    media.Fit
+	// chosen means that the volume size follows from the free space.
+	chosen bool
+	// inOrder means that volumes are written one after the other: then media with little
+	// room can be filled, and a full one is done with when the next is asked for.
+	inOrder bool
+}
+
+const (
+	// tailNeed is what the last volume needs at least where every artifact has a size: it
+	// holds client files and made indexes.
+	tailNeed = 4 << 20 // bytes
+	// listsOfFile is what the lists take at most of each file, compressed: 87 bytes were
+	// measured for short paths, and digests do not shrink.
+	listsOfFile = 192 // bytes
+	// listsLeast is what catalogue, root and sums take of a small bundle.
+	listsLeast = 256 << 10 // bytes
+	// atOnce is how many volumes are written at once where there is room for them.
+	atOnce = 5
+	// mostSizes is how many volume sizes are tried where the usual one does not fit.
+	mostSizes = 3
+)
+
+// layOut surveys the plan. Where no volume size is asked for and volumes of the usual one do
+// not fit on the targets, it is chosen so that they do, or if they cannot, so that media
+// like the last target are filled.
+func (s *session) layOut(o collect.SurveyOptions, write bool) error {
+	l := &layout{}
+	own, begun, err := s.ownVolumes(write)
+	if err != nil {
+		return err
+	}
+	if l.spaces, err = media.Spaces(s.o.Targets); err != nil {
+		return err
+	}
+	for i := range l.spaces {
+		l.spaces[i].Free += own[i]
+	}
+	size, fixed := s.o.VolumeSize, s.o.VolumeSize > 0
+	if begun > 0 && !fixed && slices.ContainsFunc(l.spaces, func(at media.Space) bool { return at.Capacity > begun+begun/32 }) {
+		size, fixed = begun, true
+	}
+	if size == 0 {
+		size = bundle.DefaultVolumeSize
+	}
+	l.chosen = fixed && s.o.VolumeSize == 0 && size != bundle.DefaultVolumeSize
+	if err := s.surveyed(o, l, size); err != nil {
+		return err
+	}
+	if !fixed && l.fit.Left > 0 {
+		if err := s.chooseSize(o, l); err != nil {
+			return err
+		}
+	}
+	l.inOrder = l.spaces != nil && !l.load.Roomy(l.spaces, atOnce)
+	s.layout = l
+	return nil
+}
+
+// chooseSize tries smaller volumes than those of l: the first with which everything fits,
+// or else those that leave least.
+func (s *session) chooseSize(o collect.SurveyOptions, l *layout) error {
+	sizes := l.load.Sizes(l.spaces)
+	if len(sizes) > mostSizes { // each size is a look at every artifact
+		sizes = []int64{sizes[0], sizes[len(sizes)/2], sizes[len(sizes)-1]}
+	}
+	best, left := int64(0), int64(0)
+	for _, size := range sizes {
+		if err := s.surveyed(o, l, size); err != nil {
+			return err
+		}
+		if l.chosen = true; l.fit.Left == 0 {
+			return nil
+		}
+		if best == 0 || l.fit.Left < left {
+			best, left = size, l.fit.Left
+		}
+	}
+	if best == 0 || best == l.load.VolumeSize {
+		return nil
+	}
+	return s.surveyed(o, l, best)
+}
+
+// surveyed looks at every artifact, with volumes of one size.
+func (s *session) surveyed(o collect.SurveyOptions, l *layout, size int64) (err error) {
+	o.VolumeSize = size
+	if s.survey, err = s.resolved.Survey(o); err != nil {
+		return err
+	}
+	total := s.survey.Total()
+	l.load = media.Load{VolumeSize: size, Runs: s.survey.Runs}
+	l.load.Lists = listsLeast + listsOfFile*total.Files + l.load.Raw()>>16
+	switch {
+	case total.Unsized > 0:
+		l.load.Tail = size
+	case total.Fetch > 0:
+		l.load.Tail = min(size, tailNeed)
+	}
+	l.fit = l.load.Fit(l.spaces)
+	return nil
+}
+
+// ownVolumes returns what volumes of an interrupted export take on each target that this
+// one goes on with, and their volume size; 0: there are none.
+func (s *session) ownVolumes(write bool) (bytes []int64, size int64, err error) {
+	bytes = make([]int64, len(s.o.Targets))
+	p := s.ledger.Pending()
+	if p == nil || len(s.o.Targets) == 0 {
+		return bytes, 0, nil
+	}
+	if write { // a plan has no keys, which are part of the request
+		request, err := newJob(s).request()
+		if err != nil || request != p.Request {
+			return bytes, 0, err
+		}
+	}
+	for i, target := range s.o.Targets {
+		entries, err := os.ReadDir(filepath.Join(target, bundle.DirName(s.spec.Set, p.Sequence)+bundle.PartialSuffix))
+		if err != nil {
+			continue // none was begun there; what cannot be read is named when it is written to
+		}
+		for _, e := range entries {
+			info, err := e.Info()
+			if err != nil || !info.Mode().IsRegular() || !strings.HasPrefix(e.Name(), "volume-") {
+				continue
+			}
+			bytes[i] += info.Size()
+			if size = p.VolumeSize; size == 0 {
+				size = bundle.DefaultVolumeSize
+			}
+		}
+	}
+	return bytes, size, nil
+}
+
+// recordLayout notes in the ledger how the bundle is cut, and which targets are mounted.
+func (j *job) recordLayout() error {
+	size := j.layout.load.VolumeSize
+	if size == bundle.DefaultVolumeSize {
+		size = 0
+	}
+	var mounted []string
+	for _, target := range j.o.Targets {
+		yes, err := media.Removable(target)
+		if err != nil {
+			return err
+		}
+		if yes {
+			abs, err := filepath.Abs(target)
+			if err != nil {
+				return err
+			}
+			mounted = append(mounted, abs)
+		}
+	}
+	return j.ledger.LayOut(size, mounted)
+}
+
+// sameMedia refuses a target that was a mounted medium when the export began and is a
+// folder of the system's disk now, or not there: then the medium is not plugged in.
+func (j *job) sameMedia(request bundle.Digest) error {
+	p := j.ledger.Pending()
+	if p == nil || p.Request != request {
+		return nil
+	}
+	for i, target := range j.o.Targets {
+		abs, err := filepath.Abs(target)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(p.Mounted, abs) {
+			continue
+		}
+		there, err := media.Removable(target)
+		if err != nil {
+			return err
+		}
+		if !there {
+			return &media.GoneError{Number: i + 1, Dir: target}
+		}
+	}
+	return nil
+}
+
+// MediaPlan is what fits on which target if nothing shrinks when it is compressed.
+type MediaPlan struct {
+	// VolumeSize is what no volume reaches, in bytes; Chosen: it follows from the free
+	// space of the targets.
+	VolumeSize int64 `json:"volumeSize"`
+	Chosen     bool  `json:"chosen,omitempty"`
+	// Targets are in the order in which they were given.
+	Targets []TargetShare `json:"targets"`
+	// LeftBytes is what fits on none of them, and MoreMedia how many media of the
+	// capacity of the last target (MediumBytes) that takes. Media counts all.
+	LeftBytes   int64 `json:"leftBytes,omitempty"`
+	MoreMedia   int   `json:"moreMedia,omitempty"`
+	MediumBytes int64 `json:"mediumBytes"`
+	Media       int   `json:"media"`
+}
+
+// TargetShare is what one target gets.
+type TargetShare struct {
+	Dir string `json:"dir"`
+	media.Share
+}
+
+// mediaPlan is nil where there are no targets, or their room is not known.
+func (s *session) mediaPlan() *MediaPlan {
+	l := s.layout
+	if len(l.fit.Shares) == 0 {
+		return nil
+	}
+	m := &MediaPlan{
+		VolumeSize: l.load.VolumeSize, Chosen: l.chosen, LeftBytes: l.fit.Left, MoreMedia: l.fit.More,
+		MediumBytes: l.spaces[len(l.spaces)-1].Capacity,
+	}
+	for i, share := range l.fit.Shares {
+		m.Targets = append(m.Targets, TargetShare{s.o.Targets[i], share})
+		if share.Volumes > 0 {
+			m.Media++
+		}
+	}
+	m.Media += m.MoreMedia
+	return m
+}
