@@ -118,7 +118,7 @@ func readBlob(blobs *store.Store, f bundle.File) (_ []byte, err error) {
 		return nil, err
 	}
 	if got := bundle.DigestOf(content); got != f.Digest {
-		return nil, fmt.Errorf("digest mismatch: want %s, got %s: %w", f.Digest, got, bundle.ErrCorrupt)
+		return nil, fmt.Errorf("digest mismatch: want %s, got %s: %w", f.Digest, got, errDamaged)
 	}
 	return content, nil
 }

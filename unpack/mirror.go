@@ -17,6 +17,9 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/tree"
 )
 
+// errDamaged is content of a mirror that is not what it was.
+var errDamaged = bundle.About(bundle.AboutMirror, bundle.ErrCorrupt)
+
 // Options are how a mirror is worked with. The zero value is right.
 type Options struct {
 	// Jobs is how many frames are decoded at a time; 0: GOMAXPROCS.
@@ -151,11 +154,20 @@ func layOut(root *os.Root, group int) error {
 	return state.Create(root, group)
 }
 
-// NoMirrorError means that the folder of a mirror does not exist. It matches
+// NoMirrorError means that there is no mirror in a folder. It matches
 // bundle.ErrIncomplete.
-type NoMirrorError struct{ Dir string }
+type NoMirrorError struct {
+	Dir string
+	// Lacks is the file whose absence tells; empty: the folder does not exist.
+	Lacks string
+}
 
-func (e *NoMirrorError) Error() string { return "mirror " + e.Dir + ": does not exist" }
+func (e *NoMirrorError) Error() string {
+	if e.Lacks == "" {
+		return "mirror " + e.Dir + ": does not exist"
+	}
+	return "mirror " + e.Dir + ": no mirror there (no " + e.Lacks + ")"
+}
 
 // Unwrap returns bundle.ErrIncomplete.
 func (e *NoMirrorError) Unwrap() error { return bundle.ErrIncomplete }
@@ -164,7 +176,7 @@ func (e *NoMirrorError) Unwrap() error { return bundle.ErrIncomplete }
 func Open(dir string, o Options) (*Mirror, error) {
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &NoMirrorError{dir}
+		return nil, &NoMirrorError{Dir: dir}
 	}
 	if err != nil {
 		return nil, err
@@ -197,7 +209,7 @@ func open(dir string, root *os.Root, o Options) (_ *Mirror, err error) {
 		if kept, kerr := fs.ReadDir(root.FS(), state.GenerationsDir); kerr == nil && len(kept) > 0 {
 			return nil, fmt.Errorf("mirror %s: %w", dir, &StateError{state.SettingsFile, "gone, and there are generations"})
 		}
-		return nil, fmt.Errorf("mirror %s: no mirror there (no %s): %w", dir, state.SettingsFile, bundle.ErrIncomplete)
+		return nil, &NoMirrorError{dir, state.SettingsFile}
 	}
 	if damaged(err) {
 		err = &StateError{state.SettingsFile, err.Error()}

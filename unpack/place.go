@@ -98,7 +98,7 @@ func corrupt(err error) error {
 	if errors.Is(err, bundle.ErrCorrupt) {
 		return err
 	}
-	return fmt.Errorf("segments that were placed are gone: %w: %w", bundle.ErrCorrupt, err)
+	return fmt.Errorf("segments that were placed are gone: %w: %w", errDamaged, err)
 }
 
 // shelver is the verify.Sink of one volume.

@@ -80,7 +80,7 @@ func restoreSettings(ctx context.Context, dir string, o Options, res *RebuildRes
 	}
 	all, err := tree.New(root, dir, o.Tool, nil, nil).Generations()
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(all) == 0 {
-		return fmt.Errorf("mirror %s: no mirror there: nothing was ever published: %w", dir, bundle.ErrIncomplete)
+		return &NoMirrorError{dir, state.SettingsFile}
 	}
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func restoreSettings(ctx context.Context, dir string, o Options, res *RebuildRes
 	last := all[len(all)-1]
 	res.Restored = append(res.Restored, fmt.Sprintf("%s: base URL of generation %d", state.SettingsFile, last.Number))
 	if o.DryRun {
-		return fmt.Errorf("mirror %s: %s is gone; the rest is known once it is there, without --dry-run: %w", dir, state.SettingsFile, bundle.ErrUntrusted)
+		return bundle.About(bundle.AboutMirrorState, fmt.Errorf("mirror %s: %s is gone; the rest is known once it is there, without --dry-run: %w", dir, state.SettingsFile, bundle.ErrUntrusted))
 	}
 	w, unlock, err := of.Lock(ctx)
 	if err != nil {

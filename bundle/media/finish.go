@@ -176,7 +176,7 @@ func (w *Writer) openShelves(ctx context.Context, volumes []*recordedVolume) (al
 	}
 	if len(all) == 0 {
 		if len(volumes) > 0 {
-			return nil, nil, fmt.Errorf("no medium that holds volumes of %s is at hand: %w", w.name, bundle.ErrIncomplete)
+			return nil, nil, bundle.About(bundle.AboutTargets, fmt.Errorf("no medium that holds volumes of %s is at hand: %w", w.name, bundle.ErrIncomplete))
 		}
 		m := w.media[0]
 		root, err := m.make(w.partial)

@@ -57,7 +57,8 @@ func readBack(root *os.Root, name string, want checksum) (method string, err err
 		return "", err
 	}
 	if got != want {
-		return "", fmt.Errorf("%s in %s: read back: checksum mismatch: want CRC-32C %08x, got %08x: %w", name, root.Name(), uint32(want), uint32(got), bundle.ErrCorrupt)
+		err := fmt.Errorf("%s in %s: read back: checksum mismatch: want CRC-32C %08x, got %08x: %w", name, root.Name(), uint32(want), uint32(got), bundle.ErrCorrupt)
+		return "", bundle.About(bundle.AboutTargets, err)
 	}
 	return method, nil
 }

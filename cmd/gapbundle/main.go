@@ -87,7 +87,7 @@ func exportHint(err error) string {
 	if errors.As(err, &notKept) {
 		return notKeptHint(notKept)
 	}
-	return ""
+	return thingHint(err)
 }
 
 // notKeptHint names what a delta can build on in place of a state that the ledger does not have.
@@ -135,7 +135,7 @@ func eachKind(m *unpack.Mirror, look func(sources.Kind, sources.AtHand) ([]bundl
 			continue
 		}
 		n, err := look(kind, tree)
-		counts, found = append(counts, n...), append(found, err)
+		counts, found = append(counts, n...), append(found, bundle.About(bundle.AboutMirror, err))
 	}
 	return counts, errors.Join(found...)
 }

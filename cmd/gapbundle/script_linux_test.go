@@ -59,7 +59,7 @@ func runScripts(t *testing.T, folder, inside string) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "upstream": w.upstream, "put": w.put, "fails": w.fails, "requests": w.requests,
 			"flip": flip, "let": let, "serve": w.serve, "halt": w.halt, "get": get, "terminal": terminal,
-			"interrupted": w.interrupted, "hold": w.hold, "release": w.release, "certificate": w.certificate, "cut": cut, "render": render, "field": field, "forge": w.forge, "registry": w.registry, "images": w.images, "unchanged": unchanged, "unpacked": unpacked, "page": page,
+			"interrupted": w.interrupted, "hold": w.hold, "release": w.release, "certificate": w.certificate, "cut": cut, "render": render, "field": field, "heed": heed, "forge": w.forge, "registry": w.registry, "images": w.images, "unchanged": unchanged, "unpacked": unpacked, "page": page,
 		},
 	})
 }

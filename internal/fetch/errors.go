@@ -68,6 +68,10 @@ type RedirectError struct {
 	// TokenService: it was a registry that named a token service on another
 	// host, which HostOptions.TokenService would allow.
 	TokenService bool
+	// Loop: there were too many redirects, which may be the same ones again and again.
+	Loop bool
+	// Final: no option allows it, whatever the reason.
+	Final bool
 }
 
 func (e *RedirectError) Error() string {
@@ -152,10 +156,30 @@ func isAlert(err error) bool {
 	return errors.As(err, &op) && op.Op == "remote error"
 }
 
+// Unreachable reports whether err is that of a connection or of a server in trouble, which
+// another attempt may cure, and not about what an upstream sent.
+func Unreachable(err error) bool {
+	var status *StatusError
+	return errors.As(err, new(*brokenError)) || errors.As(err, new(*OfflineError)) ||
+		errors.As(err, &status) && (status.Status == http.StatusTooManyRequests || status.Status >= 500)
+}
+
+// UnknownHost returns the name that the name service does not know, "" if err is about
+// something else.
+func UnknownHost(err error) string {
+	var dns *net.DNSError
+	if errors.As(err, &dns) && dns.IsNotFound {
+		return dns.Name
+	}
+	return ""
+}
+
+// UntrustedCertificate reports whether err is about the certificate of a server.
+func UntrustedCertificate(err error) bool { return isCertificate(err) }
+
 // noHost reports whether the name service is sure that there is no such host.
 func noHost(err error) bool {
-	var dns *net.DNSError
-	return errors.As(err, &dns) && dns.IsNotFound
+	return UnknownHost(err) != ""
 }
 
 // RedactError is err with a text that went through Redact where a *url.Error

@@ -12,45 +12,52 @@ const maxRedirects = 10
 // decides where its answer may come from; a host on the way adds nothing.
 func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	first, last := via[0], via[len(via)-1]
-	refuse := func(to, why string) error {
-		return &RedirectError{URL: Redact(last.URL.String()), To: to, Why: why}
-	}
+	refused := &RedirectError{URL: Redact(last.URL.String())}
 	if err := checkURL(req.URL); err != nil {
-		return refuse("an unusable URL", err.Error())
+		refused.To, refused.Why, refused.Final = "an unusable URL", err.Error(), true
+		return refused
 	}
 	from, to := originOf(first.URL), originOf(req.URL)
+	refused.To = to.String()
 	switch {
 	case last.URL.Scheme == "https" && to.scheme != "https":
-		return refuse(to.String(), "from https to http")
+		refused.Why, refused.Final = "from https to http", true
+		return refused
 	case len(via) > maxRedirects:
-		return refuse(to.String(), fmt.Sprintf("one more than %d on the way", maxRedirects))
+		refused.Why, refused.Final, refused.Loop = fmt.Sprintf("one more than %d on the way", maxRedirects), true, true
+		return refused
 	case to == from, upgrade(from, to), c.hostFor(first.URL).mayRedirect(to), ownStore(from, to), c.registryRedirect(first, to):
 		return nil
 	}
-	return refuse(to.String(), "a host that redirect-to of "+from.String()+" does not name")
+	refused.Why = "a host that redirect-to of " + from.String() + " does not name"
+	return refused
 }
 
 // MayFollow reports whether what the URL from answered may send its reader on
 // to the URL to, by the rules for redirects: for services that name another
 // address in their answer (Git LFS). The error is a *RedirectError.
 func (c *Client) MayFollow(from, to string) error {
-	refuse := func(to, why string) error { return &RedirectError{URL: Redact(from), To: to, Why: why} }
+	refused := &RedirectError{URL: Redact(from)}
 	first, err := parseURL(from)
 	if err != nil {
 		return err
 	}
 	next, err := parseURL(to)
 	if err != nil {
-		return refuse("an unusable URL", err.Error())
+		refused.To, refused.Why, refused.Final = "an unusable URL", err.Error(), true
+		return refused
 	}
 	start, end := originOf(first), originOf(next)
+	refused.To = end.String()
 	switch {
 	case first.Scheme == "https" && next.Scheme != "https":
-		return refuse(end.String(), "from https to http")
+		refused.Why, refused.Final = "from https to http", true
+		return refused
 	case start == end, upgrade(start, end), c.hostFor(first).mayRedirect(end), ownStore(start, end):
 		return nil
 	}
-	return refuse(end.String(), "a host that redirect-to of "+start.String()+" does not name")
+	refused.Why = "a host that redirect-to of " + start.String() + " does not name"
+	return refused
 }
 
 // upgrade reports whether to is the same host by https, both on the usual ports.

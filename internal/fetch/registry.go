@@ -54,7 +54,7 @@ func (c *Client) Registry(o RegistryOptions) (*Client, error) {
 func sameOriginOnly(req *http.Request, via []*http.Request) error {
 	first, last := via[0], via[len(via)-1]
 	if originOf(first.URL) != originOf(req.URL) || len(via) > maxRedirects {
-		return &RedirectError{URL: Redact(last.URL.String()), To: originOf(req.URL).String(), Why: "a token service has to answer by itself"}
+		return &RedirectError{URL: Redact(last.URL.String()), To: originOf(req.URL).String(), Why: "a token service has to answer by itself", Final: true}
 	}
 	return nil
 }
@@ -159,21 +159,21 @@ func tokenServices() map[string]string {
 
 // mayAsk reports whether the token service at realm may be asked with the login.
 func (r *registries) mayAsk(o origin, realm *url.URL, login secret) error {
-	refuse := func(why string) error {
-		return &RedirectError{URL: o.String(), To: originOf(realm).String(), Why: why, TokenService: true}
-	}
+	refused := &RedirectError{URL: o.String(), To: originOf(realm).String(), TokenService: true}
 	h := r.c.hostFor(&url.URL{Scheme: o.scheme, Host: o.address()})
 	to := originOf(realm)
 	switch {
 	case to.scheme != "https" && o.scheme == "https":
-		return refuse("a token service without TLS")
+		refused.Why, refused.Final = "a token service without TLS", true
+		return refused
 	case login == (secret{}), to.host == o.host, h.tokensFrom[to.address()]:
 		return nil
 	case to.port == defaultPort(to.scheme) && (h.tokensFrom[to.host] || to.scheme == "https" && tokenServices()[o.host] == to.host):
 		return nil
 	}
-	return refuse("a token service on another host, which would get the login of " + nameOf(o, "").String() +
-		"; token-service of that host does not name it")
+	refused.Why = "a token service on another host, which would get the login of " + nameOf(o, "").String() +
+		"; token-service of that host does not name it"
+	return refused
 }
 
 // repositoryOf is the repository that a URL of the distribution API is about;

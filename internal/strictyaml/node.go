@@ -87,6 +87,24 @@ func Join(errs ...error) error {
 	return flat
 }
 
+// Each is err with f's answer in the place of each of the errors that Join, or
+// errors.Join, put together. nil stays nil.
+func Each(err error, f func(error) error) error {
+	if err == nil {
+		return nil
+	}
+	//nolint:errorlint // what wraps several errors says something about all of them
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || errors.Join(joined.Unwrap()...).Error() != err.Error() {
+		return f(err)
+	}
+	parts := slices.Clone(joined.Unwrap())
+	for i := range parts {
+		parts[i] = Each(parts[i], f)
+	}
+	return findings(parts)
+}
+
 func placeOf(err error) Pos {
 	var at *positioned
 	if errors.As(err, &at) {

@@ -2,12 +2,10 @@ package strictyaml
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
@@ -42,7 +40,7 @@ func Parse(file string, b []byte) (*Node, error) {
 	}
 	tree, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return nil, syntaxError(file, err)
+		return nil, syntaxError(file, b, err)
 	}
 	if len(tree.Docs) == 0 || tree.Docs[0].Body == nil {
 		return nil, top.Errorf("empty")
@@ -137,14 +135,6 @@ func place(file string, t *token.Token) Pos {
 		return Pos{File: file, Line: 1, Column: 1}
 	}
 	return Pos{File: file, Line: t.Position.Line, Column: t.Position.Column}
-}
-
-func syntaxError(file string, err error) error {
-	var known yaml.Error
-	if errors.As(err, &known) {
-		return place(file, known.GetToken()).Errorf("%s", known.GetMessage())
-	}
-	return Pos{File: file, Line: 1, Column: 1}.Errorf("%w", err)
 }
 
 // converter turns the parser's tree into nodes and collects what it refuses.

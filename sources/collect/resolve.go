@@ -177,7 +177,7 @@ func (r *resolver) accept(chosen func(sources.Kind) bool) ([]*planning, error) {
 			continue
 		}
 		source, err := kind.New(specs)
-		errs = append(errs, err)
+		errs = append(errs, inSpec(kind.Name, err))
 		all = append(all, &planning{kind: kind, specs: specs, source: source})
 	}
 	return all, strictyaml.Join(errs...)
@@ -196,6 +196,7 @@ func (r *resolver) plan(ctx context.Context, chosen func(sources.Kind) bool) err
 			if p.plan, p.err = p.source.Plan(ctx, r.env); p.err == nil {
 				p.err = checkPlan(p.kind, p.specs, p.plan)
 			}
+			p.err = inPlan(p.kind.Name, p.err)
 		})
 	}
 	group.Wait()

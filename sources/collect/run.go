@@ -262,7 +262,7 @@ func (c *crew) ahead(ctx context.Context, group *errgroup.Group, w *media.RunWri
 // load reads a small artifact whole; one byte more than promised is kept, so
 // that the writer sees that it is too long.
 func load(ctx context.Context, a sources.Artifact, size int64) (*bundle.Content, []byte, error) {
-	content, err := a.Open(ctx, 0, "")
+	content, err := opened(a)(ctx, 0, "")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -301,7 +301,7 @@ func (c *crew) append(ctx context.Context, w *media.RunWriter, l *loading) (medi
 	a := l.artifact
 	item := media.Item{
 		Key:    l.key(),
-		Digest: a.File.Digest, Size: a.File.Size, Open: a.Open, Drop: c.drop,
+		Digest: a.File.Digest, Size: a.File.Size, Open: opened(a), Drop: c.drop,
 	}
 	switch {
 	case l.loaded != nil:
@@ -332,7 +332,7 @@ func (c *crew) append(ctx context.Context, w *media.RunWriter, l *loading) (medi
 	}
 	// Upstream may have changed between its index and the file: one more look.
 	if a.File.Size >= 0 {
-		item.Open = a.Open
+		item.Open = opened(a)
 	}
 	return w.Append(ctx, item)
 }
@@ -349,7 +349,7 @@ func asUpstream(err error, a sources.Artifact) error {
 	case !errors.Is(err, bundle.ErrCorrupt):
 		return err
 	case a.Evidence.Vouched == bundle.VouchedPinned:
-		return fmt.Errorf("%s: %s: %w", a.Evidence.Origin, err.Error(), fetch.ErrRefused)
+		return bundle.About(bundle.AboutPin, fmt.Errorf("%s: %s: %w", a.Evidence.Origin, err.Error(), fetch.ErrRefused))
 	}
 	return &movedError{fmt.Errorf("%s: %s: %w", a.Evidence.Origin, err.Error(), fetch.ErrUpstream)}
 }
@@ -378,7 +378,7 @@ type spooled struct {
 // spool reads content of unknown size: into memory, or into a file in scratch
 // when it is larger than bundle.SpoolBlob.
 func (c *crew) spool(ctx context.Context, a sources.Artifact) (_ *spooled, err error) {
-	content, err := a.Open(ctx, 0, "")
+	content, err := opened(a)(ctx, 0, "")
 	if err != nil {
 		return nil, err
 	}

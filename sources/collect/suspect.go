@@ -59,7 +59,7 @@ func unlike(a sources.Artifact, content []byte, failed error) error {
 
 // probe asks whether there is content at all.
 func probe(ctx context.Context, a sources.Artifact) error {
-	content, err := a.Open(ctx, 0, "")
+	content, err := opened(a)(ctx, 0, "")
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,8 @@ func (b *base) files(r bundle.Repository, do func(bundle.File)) error {
 		do(f)
 	}
 	if got := bundle.SumOf(h); got != d {
-		return errors.Join(fmt.Errorf("base %d, source %s: file list: want %s, got %s: %w", b.manifest.Sequence, r.Name, d, got, bundle.ErrCorrupt), list.Close())
+		err := fmt.Errorf("base %d, source %s: file list: want %s, got %s: %w", b.manifest.Sequence, r.Name, d, got, bundle.ErrCorrupt)
+		return errors.Join(bundle.About(bundle.AboutBase, err), list.Close())
 	}
 	return list.Close()
 }
@@ -114,7 +115,7 @@ func (b *base) lists() map[bundle.Digest]bool {
 func (s *session) chooseBase() error {
 	if s.o.Repair != "" {
 		if err := s.readRequest(); err != nil {
-			return err
+			return bundle.About(bundle.AboutReceipt, err)
 		}
 	}
 	if s.o.Full {

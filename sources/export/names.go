@@ -155,7 +155,7 @@ func (b *base) named(r bundle.Repository) contents.Repository {
 				}
 			}
 			if got := bundle.SumOf(h); got != d {
-				yield(bundle.Entry{}, fmt.Errorf("%s: want %s, got %s: %w", what, d, got, bundle.ErrCorrupt))
+				yield(bundle.Entry{}, bundle.About(bundle.AboutBase, fmt.Errorf("%s: want %s, got %s: %w", what, d, got, bundle.ErrCorrupt)))
 			}
 		}
 	})

@@ -48,7 +48,7 @@ func AddReceipt(ctx context.Context, o ReceiptOptions) (*bundle.Receipt, error) 
 		return nil, err
 	}
 	r, err := addReceipt(l, o)
-	return r, errors.Join(err, l.Close())
+	return r, errors.Join(bundle.About(bundle.AboutReceipt, err), l.Close())
 }
 
 func addReceipt(l *ledger.Ledger, o ReceiptOptions) (*bundle.Receipt, error) {

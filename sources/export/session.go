@@ -71,10 +71,10 @@ func open(ctx context.Context, o Options, write bool) (s *session, err error) {
 		}
 	}()
 	if s.spec, err = config.Load(o.SpecPath); err != nil {
-		return s, err
+		return s, bundle.About(bundle.AboutSpec, err)
 	}
 	if err := collect.CheckSpecs(s.o.Kinds, s.spec.Sources); err != nil {
-		return s, err // before the folder of the state is made
+		return s, bundle.About(bundle.AboutSpec, err) // before the folder of the state is made
 	}
 	if write {
 		if err := s.loadSigners(); err != nil {
@@ -82,10 +82,10 @@ func open(ctx context.Context, o Options, write bool) (s *session, err error) {
 		}
 	}
 	if err := s.openLedger(ctx, write); err != nil {
-		return s, err
+		return s, bundle.About(bundle.AboutState, err)
 	}
 	if err := s.chooseBase(); err != nil {
-		return s, err
+		return s, bundle.About(bundle.AboutBase, err)
 	}
 	if s.specs, err = s.selected(); err != nil {
 		return s, err
@@ -108,7 +108,7 @@ func (s *session) loadSigners() error {
 		paths = s.spec.Signing.Exporter
 	}
 	if len(paths) == 0 {
-		return fmt.Errorf("exporter key: none given: name one in the spec (signing: exporter:) or with --key: %w", bundle.ErrUsage)
+		return bundle.About(bundle.AboutKey, fmt.Errorf("exporter key: none given: name one in the spec (signing: exporter:) or with --key: %w", bundle.ErrUsage))
 	}
 	for _, p := range paths {
 		signer, err := keys.LoadSigner(p, s.o.Passphrase)
@@ -134,7 +134,10 @@ func (s *session) siteKey(write bool) (*openpgp.Entity, error) {
 		return keys.LoadSite(path, s.o.SitePassphrase)
 	}
 	e, _, err := pubkeys.LoadOpenPGP(path)
-	return e, err
+	if err != nil {
+		return nil, &bundle.AboutError{Thing: bundle.AboutKey, Name: keys.KeySite, Err: err}
+	}
+	return e, nil
 }
 
 func (s *session) openLedger(ctx context.Context, write bool) (err error) {

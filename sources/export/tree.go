@@ -193,7 +193,7 @@ func (s *session) check(ctx context.Context, collected []collect.Collected) erro
 		if !known {
 			var err error
 			if counts, err = k.Check(ctx, t); err != nil {
-				errs = append(errs, fmt.Errorf("kind %s: completeness: %w", k.Name, err))
+				errs = append(errs, &bundle.AboutError{Thing: bundle.AboutCollected, Name: k.Name, Err: fmt.Errorf("kind %s: completeness: %w", k.Name, err)})
 				continue
 			}
 		}

@@ -190,5 +190,5 @@ func inMemory(r *remote, content []byte, vouched string) sources.Artifact {
 
 // refused is an error that matches fetch.ErrRefused.
 func refused(format string, args ...any) error {
-	return fmt.Errorf(format+": %w", append(args, fetch.ErrRefused)...)
+	return fmt.Errorf(format+": %w", append(args, bundle.About(bundle.AboutSigner, fetch.ErrRefused))...)
 }

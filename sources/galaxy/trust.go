@@ -122,7 +122,7 @@ func (t *trust) signed(where string, manifest []byte, signatures []string) error
 		for _, err := range wrong {
 			text += "; " + err.Error()
 		}
-		return fmt.Errorf("%s: %w", text, fetch.ErrRefused)
+		return fmt.Errorf("%s: %w", text, bundle.About(bundle.AboutSigner, fetch.ErrRefused))
 	}
 	return nil
 }

@@ -124,7 +124,7 @@ func (k Keys) Unsigned(what string, asked ...string) error {
 }
 
 func (k Keys) refuse(what, why string) error {
-	return fmt.Errorf("%s: %s, want a signature by %s: %w", what, why, k, fetch.ErrRefused)
+	return bundle.About(bundle.AboutSigner, fmt.Errorf("%s: %s, want a signature by %s: %w", what, why, k, fetch.ErrRefused))
 }
 
 // Roles of published keys.

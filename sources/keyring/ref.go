@@ -175,7 +175,7 @@ func (r *Ref) load(ctx context.Context, env *sources.Env) (openpgp.EntityList, e
 	}
 	some, missing := pgpkeys.Narrow(keys, r.Fingerprints)
 	if missing != "" {
-		return nil, r.Pos.Wrap(fmt.Errorf("%s %s: want the key %s, it has %s: %w", r.Option, where, missing, pgpkeys.Fingerprints(keys), fetch.ErrRefused))
+		return nil, r.Pos.Wrap(bundle.About(bundle.AboutSigner, fmt.Errorf("%s %s: want the key %s, it has %s: %w", r.Option, where, missing, pgpkeys.Fingerprints(keys), fetch.ErrRefused)))
 	}
 	return r.strong(env, where, some)
 }

@@ -61,10 +61,15 @@ func encodePair(key crypto.PrivateKey, public crypto.PublicKey, passphrase []byt
 }
 
 // LoadSigner opens an exporter's or approver's private key. pass is called
-// once. A key that is not encrypted is refused: a file that anybody can sign
+// once, and again after a wrong one, if it has another answer then. A key that is not encrypted is refused: a file that anybody can sign
 // with who reads it once must not come about by accident. Errors match
 // bundle.ErrUsage, or are the operating system's.
 func LoadSigner(path string, pass PassphraseFunc) (*bundle.Signer, error) {
+	s, err := loadSigner(path, pass)
+	return s, bundle.About(bundle.AboutKey, err)
+}
+
+func loadSigner(path string, pass PassphraseFunc) (*bundle.Signer, error) {
 	b, err := pubkeys.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -78,17 +83,16 @@ func LoadSigner(path string, pass PassphraseFunc) (*bundle.Signer, error) {
 	case block.Type == string(cryptoutils.PublicKeyPEMType):
 		return nil, fmt.Errorf("%s: is a public key, want the private one: %w", path, bundle.ErrUsage)
 	}
-	passphrase, err := pass("passphrase of " + path)
+	var key crypto.PrivateKey
+	err = opened(KeyExporter, path, pass, func(passphrase []byte) (err error) {
+		if passphrase == nil {
+			passphrase = []byte{}
+		}
+		key, err = cryptoutils.UnmarshalPEMToPrivateKey(b, cryptoutils.StaticPasswordFunc(passphrase))
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if passphrase == nil {
-		passphrase = []byte{}
-	}
-	defer clear(passphrase)
-	key, err := cryptoutils.UnmarshalPEMToPrivateKey(b, cryptoutils.StaticPasswordFunc(passphrase))
-	if err != nil {
-		return nil, fmt.Errorf("%s: wrong passphrase, or damaged: %w: %w", path, bundle.ErrUsage, err)
+		return nil, err
 	}
 	s, err := bundle.SignerOf(key)
 	if err != nil {

@@ -17,6 +17,12 @@ const (
 	SitePassphraseEnv = "GAPBUNDLE_SITE_PASSPHRASE"
 )
 
+// The names of keys in errors (bundle.AboutError).
+const (
+	KeyExporter = "exporter"
+	KeySite     = "site"
+)
+
 // maxPassphrase bounds what is read from a descriptor.
 const maxPassphrase = 4096 // bytes
 
@@ -106,6 +112,44 @@ func (p Passphrase) askOnce(prompt string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: empty: %w", prompt, bundle.ErrUsage)
 	}
 	return b, nil
+}
+
+// maxTries bounds how often a passphrase is asked for.
+const maxTries = 3
+
+// opened calls open with the passphrase of a key file. key is KeyExporter or KeySite. After a wrong one it asks again:
+// a person at a terminal has another answer then. The same answer twice is final, as it
+// is from an environment variable. open may not keep the passphrase.
+func opened(key, path string, pass PassphraseFunc, open func(passphrase []byte) error) error {
+	var last []byte
+	var why error
+	defer func() { clear(last) }()
+	for try, prompt := 1, "passphrase of "+path; ; try++ {
+		passphrase, err := pass(prompt)
+		if err != nil {
+			return &bundle.AboutError{Thing: bundle.AboutPassphrase, Name: key, Err: fmt.Errorf("%s: %w", path, err)}
+		}
+		if try > 1 && bytes.Equal(passphrase, last) {
+			clear(passphrase)
+			return wrong(key, path, why)
+		}
+		clear(last)
+		last = bytes.Clone(passphrase)
+		why = open(passphrase)
+		clear(passphrase)
+		if why == nil || try == maxTries {
+			return wrong(key, path, why)
+		}
+		prompt = fmt.Sprintf("wrong, or the key is damaged; passphrase of %s", path)
+	}
+}
+
+func wrong(key, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%s: wrong passphrase, or damaged: %w: %w", path, bundle.ErrUsage, err)
+	return &bundle.AboutError{Thing: bundle.AboutPassphrase, Name: key, Err: err}
 }
 
 // readLine reads byte by byte, so that nothing after the line is taken from

@@ -59,3 +59,39 @@ func TestPassphraseSources(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// TestWrongPassphraseAsksAgain: a person is asked again, three times at most; an
+// environment variable, which has no other answer, is not.
+func TestWrongPassphraseAsksAgain(t *testing.T) {
+	private, _, _, err := keys.GenerateExporter([]byte("right"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, "exporter.key", private)
+	for _, c := range []struct {
+		typed []string
+		asked int
+		ok    bool
+	}{
+		{[]string{"right"}, 1, true},
+		{[]string{"wrong", "right"}, 2, true},
+		{[]string{"wrong", "other", "right"}, 3, true},
+		{[]string{"wrong", "other", "third", "right"}, 3, false},
+		{[]string{"wrong", "wrong", "right"}, 2, false},
+	} {
+		asked := 0
+		signer, err := keys.LoadSigner(path, func(prompt string) ([]byte, error) {
+			asked++
+			if again := strings.HasPrefix(prompt, "wrong"); again != (asked > 1) {
+				t.Errorf("%q: prompt %d is %q", c.typed, asked, prompt)
+			}
+			return []byte(c.typed[asked-1]), nil
+		})
+		if (err == nil) != c.ok || asked != c.asked || (signer != nil) != c.ok {
+			t.Errorf("%q: asked %d times, %v", c.typed, asked, err)
+		}
+		if about, _ := bundle.ThingOf(err); !c.ok && (about != bundle.AboutPassphrase || !errors.Is(err, bundle.ErrUsage)) {
+			t.Errorf("%q: %v is about %d", c.typed, err, about)
+		}
+	}
+}

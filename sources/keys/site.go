@@ -64,6 +64,14 @@ func GenerateSite(name string, passphrase []byte, now time.Time) (private, publi
 // LoadSite opens the site's private key. Errors match bundle.ErrUsage, or are
 // the operating system's.
 func LoadSite(path string, pass PassphraseFunc) (*openpgp.Entity, error) {
+	e, err := loadSite(path, pass)
+	if err != nil {
+		return nil, &bundle.AboutError{Thing: bundle.AboutKey, Name: KeySite, Err: err}
+	}
+	return e, nil
+}
+
+func loadSite(path string, pass PassphraseFunc) (*openpgp.Entity, error) {
 	e, _, err := pubkeys.LoadOpenPGP(path)
 	if err != nil {
 		return nil, err
@@ -77,13 +85,8 @@ func LoadSite(path string, pass PassphraseFunc) (*openpgp.Entity, error) {
 	case !e.PrivateKey.Encrypted:
 		return nil, fmt.Errorf("%s: the private key is not encrypted: %w", path, bundle.ErrUsage)
 	}
-	passphrase, err := pass("passphrase of " + path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	defer clear(passphrase)
-	if err := e.DecryptPrivateKeys(passphrase); err != nil {
-		return nil, fmt.Errorf("%s: wrong passphrase, or damaged: %w: %w", path, bundle.ErrUsage, err)
+	if err := opened(KeySite, path, pass, e.DecryptPrivateKeys); err != nil {
+		return nil, err
 	}
 	return e, nil
 }

@@ -111,7 +111,7 @@ func (c cosign) signedBy(ctx context.Context, d bundle.Digest, keys []cosignKey)
 	for i, k := range keys {
 		ids[i] = k.id.Short()
 	}
-	return bundle.Digest{}, fmt.Errorf("%s: not signed by the key %s: %s: %w", d, strings.Join(ids, " or "), why, fetch.ErrRefused)
+	return bundle.Digest{}, fmt.Errorf("%s: not signed by the key %s: %s: %w", d, strings.Join(ids, " or "), why, bundle.About(bundle.AboutSigner, fetch.ErrRefused))
 }
 
 // signedByTag looks at the signatures under the tag of d.

@@ -126,7 +126,7 @@ func (h *head) judge(env *sources.Env, keys keyring.Keys) (keyring.Keys, error) 
 	case h.signature == nil:
 		return nil, nil
 	case len(keys) == 0:
-		return nil, fmt.Errorf("%s: repomd.xml is signed, and there is no key to check it by: set gpgkey: %w", where, fetch.ErrRefused)
+		return nil, fmt.Errorf("%s: repomd.xml is signed, and there is no key to check it by: set gpgkey: %w", where, bundle.About(bundle.AboutSigner, fetch.ErrRefused))
 	}
 	by, err := keys.Detached(where, h.repomd, h.signature, env.Now)
 	if err != nil && !h.signed {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/keyring"
@@ -134,7 +135,7 @@ func stillSigned(env *sources.Env, l *loaded) error {
 	var errs []error
 	for i, repo := range l.repos {
 		if repo.signature == nil && signed[i] && !repo.unchecked {
-			errs = append(errs, fmt.Errorf("%s: is not there any more: the last export had it, and a repository that was signed stays so: %w", repo.where(nameSignature), fetch.ErrRefused))
+			errs = append(errs, fmt.Errorf("%s: is not there any more: the last export had it, and a repository that was signed stays so: %w", repo.where(nameSignature), bundle.About(bundle.AboutSigner, fetch.ErrRefused)))
 		}
 	}
 	return errors.Join(errs...)

@@ -164,7 +164,7 @@ func (r *reading) refuse(what string, why error) error {
 		return why
 	}
 	text := strings.TrimSuffix(why.Error(), ": "+bundle.ErrMalformed.Error())
-	return fmt.Errorf("%s: %s, want a signature by %s: %w", what, text, r.keys, fetch.ErrRefused)
+	return fmt.Errorf("%s: %s, want a signature by %s: %w", what, text, r.keys, bundle.About(bundle.AboutSigner, fetch.ErrRefused))
 }
 
 // readProducts reads the products files of the index that are of use.

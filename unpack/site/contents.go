@@ -102,7 +102,7 @@ func (p *Published) Read(root *os.Root) iter.Seq2[bundle.Entry, error] {
 			}
 		}
 		if got := bundle.SumOf(h); got.String() != p.ContentsList {
-			yield(bundle.Entry{}, fmt.Errorf("contents list of %s: digest mismatch: want %s, got %s: %w", p.Name, p.ContentsList, got, bundle.ErrCorrupt))
+			yield(bundle.Entry{}, fmt.Errorf("contents list of %s: digest mismatch: want %s, got %s: %w", p.Name, p.ContentsList, got, errDamaged))
 		}
 	}
 }

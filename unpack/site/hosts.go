@@ -373,7 +373,7 @@ func ReadPublicNames(root *os.Root) (*PublicNames, error) {
 func parsePublicNames(b []byte) (*PublicNames, error) {
 	var names PublicNames
 	if err := json.Unmarshal(b, &names); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", HostsPath, err, bundle.ErrCorrupt)
+		return nil, fmt.Errorf("%s: %w: %w", HostsPath, err, errDamaged)
 	}
 	if names.Format != hostsFormat {
 		return nil, fmt.Errorf("%s: format %d, this program knows %d: %w", HostsPath, names.Format, hostsFormat, bundle.ErrUnsupported)

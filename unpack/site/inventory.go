@@ -169,7 +169,7 @@ func readInventory(root *os.Root, name string) (*inventory, error) {
 	}
 	var inv inventory
 	if err := json.Unmarshal(b, &inv); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", name, err, bundle.ErrCorrupt)
+		return nil, fmt.Errorf("%s: %w: %w", name, err, errDamaged)
 	}
 	return &inv, nil
 }

@@ -10,6 +10,9 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
+// errDamaged is a generated file that is not what it was.
+var errDamaged = bundle.About(bundle.AboutMirror, bundle.ErrCorrupt)
+
 // Where the generated files are, relative to the web root.
 const (
 	// Dir holds everything generated but /index.html and what is below /v2/.

@@ -149,7 +149,7 @@ func (s *State) AcceptedRoot(name string) (*bundle.Manifest, error) {
 	}
 	m, err := bundle.ParseKept(b)
 	if err != nil {
-		return nil, fmt.Errorf("accepted %s: %w: %w", name, bundle.ErrCorrupt, err)
+		return nil, fmt.Errorf("accepted %s: %w: %w", name, errDamaged, err)
 	}
 	return m, nil
 }

@@ -74,11 +74,11 @@ func (s *State) History() ([]Entry, error) {
 		}
 		var e Entry
 		if err := bundle.UnmarshalCanonical(line, &e); err != nil {
-			return entries, fmt.Errorf("journal, line %d: %w: %w", n, bundle.ErrCorrupt, err)
+			return entries, fmt.Errorf("journal, line %d: %w: %w", n, errDamaged, err)
 		}
 		if e.Previous != head {
 			return entries, fmt.Errorf("journal, line %d: does not continue line %d: says %s, that is %s: %w",
-				n, n-1, e.Previous, head, bundle.ErrCorrupt)
+				n, n-1, e.Previous, head, errDamaged)
 		}
 		entries, head, b = append(entries, e), bundle.DigestOf(line), rest
 	}

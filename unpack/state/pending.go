@@ -72,7 +72,7 @@ func (s *State) ReadPending(name string) (*Waiting, error) {
 		}
 		var l PlacedLine
 		if err := json.Unmarshal(line, &l); err != nil {
-			return nil, fmt.Errorf("%s, line %d: %w: %w", placedFile(name), n, bundle.ErrCorrupt, err)
+			return nil, fmt.Errorf("%s, line %d: %w: %w", placedFile(name), n, errDamaged, err)
 		}
 		if n == 1 {
 			p.Root, p.Time = l.Root, l.Time

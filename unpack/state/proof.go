@@ -74,7 +74,7 @@ func (s *State) ReceiptIn(file string) (*bundle.Receipt, error) {
 	}
 	key, id, err := signed.Key()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", file, bundle.ErrCorrupt, err)
+		return nil, fmt.Errorf("%s: %w: %w", file, errDamaged, err)
 	}
 	own, err := s.ReceiptKeyID()
 	if err != nil && !errors.Is(err, bundle.ErrUsage) {
@@ -91,14 +91,14 @@ func (s *State) ReceiptIn(file string) (*bundle.Receipt, error) {
 func (s *State) RootIn(dir string) (*bundle.Manifest, bundle.Digest, error) {
 	b, err := s.root.ReadFile(dir + "/" + bundle.RootName)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%s: %w: %w", dir, bundle.ErrCorrupt, err)
+		err = fmt.Errorf("%s: %w: %w", dir, errDamaged, err)
 	}
 	if err != nil {
 		return nil, bundle.Digest{}, err
 	}
 	m, err := bundle.ParseKept(b)
 	if err != nil {
-		return nil, bundle.Digest{}, fmt.Errorf("%s: %w: %w", dir, bundle.ErrCorrupt, err)
+		return nil, bundle.Digest{}, fmt.Errorf("%s: %w: %w", dir, errDamaged, err)
 	}
 	return m, bundle.DigestOf(b), nil
 }

@@ -26,7 +26,7 @@ func (s *State) Receipt(set string) ([]byte, error) {
 		return nil, err
 	}
 	if t.Acknowledged == nil {
-		return nil, fmt.Errorf("set %s: nothing was imported yet: %w", set, bundle.ErrIncomplete)
+		return nil, bundle.About(bundle.AboutEmptyMirror, fmt.Errorf("set %s: nothing was imported yet: %w", set, bundle.ErrIncomplete))
 	}
 	return s.root.ReadFile(receiptFile(bundle.DirName(set, t.Acknowledged.Sequence)))
 }

@@ -15,6 +15,9 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
+// errDamaged is a file of a mirror's state that is not what it was.
+var errDamaged = bundle.About(bundle.AboutMirrorState, bundle.ErrCorrupt)
+
 // Format is the version of the layout of a mirror's directory.
 const Format = 1
 
@@ -159,7 +162,7 @@ func ReadJSON(root *os.Root, name string, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
-		return fmt.Errorf("%s: %w: %w", name, bundle.ErrCorrupt, err)
+		return fmt.Errorf("%s: %w: %w", name, errDamaged, err)
 	}
 	return nil
 }

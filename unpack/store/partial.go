@@ -51,7 +51,7 @@ func (s *Store) checkPartial(ctx context.Context, d bundle.Digest, size int64) e
 		return fmt.Errorf("blob %s: %w", d, err)
 	}
 	if got := bundle.SumOf(h); got != d || n != size {
-		return fmt.Errorf("blob %s: digest mismatch in the sum of its segments: got %s, %d bytes of %d: %w", d, got, n, size, bundle.ErrCorrupt)
+		return fmt.Errorf("blob %s: digest mismatch in the sum of its segments: got %s, %d bytes of %d: %w", d, got, n, size, errDamaged)
 	}
 	return nil
 }

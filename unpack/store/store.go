@@ -29,6 +29,9 @@ import (
 	"github.com/gapbundle/gapbundle/bundle/durable"
 )
 
+// errDamaged is content of a store that is not what it was.
+var errDamaged = bundle.About(bundle.AboutMirror, bundle.ErrCorrupt)
+
 const (
 	shelfDir   = "sha256"
 	partialDir = "partial"
@@ -195,7 +198,7 @@ func (s *Store) shelf(dir string, yield func(Info, error) bool) bool {
 	for _, e := range entries {
 		d, err := bundle.ParseHex(e.Name())
 		if err != nil || s.Path(d) != dir+"/"+e.Name() || !e.Type().IsRegular() {
-			if !yield(Info{}, fmt.Errorf("store: %s/%s: not a blob: %w", dir, e.Name(), bundle.ErrCorrupt)) {
+			if !yield(Info{}, fmt.Errorf("store: %s/%s: not a blob: %w", dir, e.Name(), errDamaged)) {
 				return false
 			}
 			continue
@@ -246,7 +249,7 @@ func (s *Store) Verify(d bundle.Digest) error {
 		return fmt.Errorf("blob %s: %w", d, err)
 	}
 	if got := bundle.SumOf(h); got != d {
-		return fmt.Errorf("blob %s: digest mismatch: got %s: %w", d, got, bundle.ErrCorrupt)
+		return fmt.Errorf("blob %s: digest mismatch: got %s: %w", d, got, errDamaged)
 	}
 	return nil
 }

@@ -20,6 +20,9 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
+// errDamaged is content of a mirror that is not what it was.
+var errDamaged = bundle.About(bundle.AboutMirror, bundle.ErrCorrupt)
+
 // Generation is the record of one published state of the mirror.
 type Generation struct {
 	// Number counts publishes from 1 and is never used again.
@@ -144,7 +147,7 @@ func (t *Trees) linked(link string) (int, error) {
 	}
 	n, err := strconv.Atoi(path.Base(target))
 	if err != nil || target != generationDir(n) {
-		return 0, fmt.Errorf("mirror %s: %s points to %q, want a generation: %w", t.dir, link, target, bundle.ErrCorrupt)
+		return 0, fmt.Errorf("mirror %s: %s points to %q, want a generation: %w", t.dir, link, target, errDamaged)
 	}
 	return n, nil
 }
@@ -167,7 +170,7 @@ func (t *Trees) Generation(n int) (*Generation, error) {
 func (t *Trees) Current() (*Generation, error) {
 	g, err := t.Published()
 	if err == nil && g == nil {
-		return nil, fmt.Errorf("mirror %s: nothing was published yet: %w", t.dir, bundle.ErrIncomplete)
+		return nil, bundle.About(bundle.AboutEmptyMirror, fmt.Errorf("mirror %s: nothing was published yet: %w", t.dir, bundle.ErrIncomplete))
 	}
 	return g, err
 }
@@ -209,7 +212,7 @@ func (t *Trees) Generations() ([]Generation, error) {
 	slices.SortFunc(all, func(a, b Generation) int { return a.Number - b.Number })
 	if n := len(all); current != 0 && (n == 0 || all[n-1].Number != current) {
 		// Nothing may be swept by what is on record then: what is served is not.
-		return nil, fmt.Errorf("generation %d is served and not on record: this state is older than that generation: %w", current, bundle.ErrCorrupt)
+		return nil, fmt.Errorf("generation %d is served and not on record: this state is older than that generation: %w", current, errDamaged)
 	}
 	return all, nil
 }
@@ -330,7 +333,7 @@ func readKept[T bundle.Line](t *Trees, d v1.Descriptor, what string, read func(i
 			}
 		}
 		if got := bundle.SumOf(h); got != want {
-			yield(zero, fmt.Errorf("%s: digest mismatch: want %s, got %s: %w", what, want, got, bundle.ErrCorrupt))
+			yield(zero, fmt.Errorf("%s: digest mismatch: want %s, got %s: %w", what, want, got, errDamaged))
 		}
 	}
 }
@@ -354,7 +357,7 @@ func (t *Trees) openFiles(r bundle.Repository) (next func() (bundle.File, error,
 			return line, err, true
 		}
 		if got := bundle.SumOf(h); got != want {
-			return line, fmt.Errorf("%s: digest mismatch: want %s, got %s: %w", what, want, got, bundle.ErrCorrupt), true
+			return line, fmt.Errorf("%s: digest mismatch: want %s, got %s: %w", what, want, got, errDamaged), true
 		}
 		return line, nil, false
 	}

@@ -134,7 +134,7 @@ func (p *placer) writeFilled(f bundle.File, dst string) (err error) {
 	}
 	in, err := p.b.blobs.Open(f.Digest)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: blob %s is not in the store: %w", f.Path, f.Digest, bundle.ErrIncomplete)
+		return bundle.About(bundle.AboutMirror, fmt.Errorf("%s: blob %s is not in the store: %w", f.Path, f.Digest, bundle.ErrIncomplete))
 	}
 	if err != nil {
 		return err
@@ -155,13 +155,13 @@ func (p *placer) writeFilled(f bundle.File, dst string) (err error) {
 func (p *placer) stock(f bundle.File, dst string) error {
 	fi, err := p.b.blobs.Lstat(f.Digest)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: blob %s is not in the store: %w", f.Path, f.Digest, bundle.ErrIncomplete)
+		return bundle.About(bundle.AboutMirror, fmt.Errorf("%s: blob %s is not in the store: %w", f.Path, f.Digest, bundle.ErrIncomplete))
 	}
 	if err != nil {
 		return err
 	}
 	if !fi.Mode().IsRegular() || fi.Size() != f.Size {
-		return fmt.Errorf("%s: blob %s in the store: want %d bytes, got %d: %w", f.Path, f.Digest, f.Size, fi.Size(), bundle.ErrCorrupt)
+		return fmt.Errorf("%s: blob %s in the store: want %d bytes, got %d: %w", f.Path, f.Digest, f.Size, fi.Size(), errDamaged)
 	}
 	shelf, err := p.b.blobs.Shelf(f.Digest)
 	if err != nil {

@@ -92,7 +92,7 @@ func (v *View) Open(_ context.Context, repo, path string) (io.ReadCloser, error)
 	}
 	f, err := v.trees.root.Open(r.webRoot(v.dir) + "/" + path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s/%s: not there: %w: %w", r.Mount, path, bundle.ErrCorrupt, err)
+		return nil, fmt.Errorf("%s/%s: not there: %w: %w", r.Mount, path, errDamaged, err)
 	}
 	if err != nil {
 		return nil, err

@@ -49,14 +49,18 @@ type clientFile struct {
 // printClients prints what is published; the mirror put the base URL in place
 // when it knew one.
 func printClients(c *cli.Context, o *Output) error {
-	root, err := os.OpenRoot(c.Args().First())
+	o.mirror = c.Args().First()
+	if err := mirrorIn(o.mirror); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(o.mirror)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
 	current, err := root.OpenRoot("current")
 	if err != nil {
-		return fmt.Errorf("%s: nothing published: %w", c.Args().First(), bundle.ErrIncomplete)
+		return bundle.About(bundle.AboutEmptyMirror, fmt.Errorf("mirror %s: nothing was published yet: %w", o.mirror, bundle.ErrIncomplete))
 	}
 	defer current.Close()
 	folders, err := clientFolders(current)

@@ -56,10 +56,10 @@ func Classes() []Class {
 		{sentinel(bundle.ErrMalformed), ExitCorrupt, "copy the named file again from where it came; if it stays so, it was not made by gapbundle"},
 		{sentinel(bundle.ErrCorrupt), ExitCorrupt, "copy the named file again from the side that made it, with any tool, and repeat the command"},
 		{sentinel(bundle.ErrUnsupported), ExitCorrupt, "use the gapbundle that made this, or a newer one"},
-		{sentinel(fetch.ErrConfig), ExitUsage, "correct the host's entry in the spec, or the address"},
-		{sentinel(fetch.ErrRefused), ExitUntrusted, "nothing of it was kept; if upstream changed on purpose, correct the digest in the spec, or take the new one with --update-lock (moving: true for a URL that always changes); an authority of your own is named under hosts: ca"},
-		{sentinel(bundle.ErrIncomplete), ExitIncomplete, "bring what is named and repeat the command; where a medium is full, with one more --to"},
-		{sentinel(fetch.ErrUpstream), ExitUpstream, "repeat the command later: what was downloaded is kept"},
+		{sentinel(fetch.ErrConfig), ExitUsage, "correct the entry of the host under hosts in the spec (docs/spec.md), the address, or the variable, file or login that the entry names"},
+		{sentinel(fetch.ErrRefused), ExitUntrusted, "nothing of it was kept; an option that admits it is named above, where there is one: docs/trust.md"},
+		{sentinel(bundle.ErrIncomplete), ExitIncomplete, "bring what is named and repeat the command"},
+		{sentinel(fetch.ErrUpstream), ExitUpstream, "upstream contradicts itself, or changed while it was read: repeat the command later; if it stays so, tell those who run it, or take another mirror of it"},
 		{isEnvironment, ExitEnvironment, ""},
 	}
 }
@@ -130,11 +130,23 @@ func findings(err error) []error {
 	case interface{ Unwrap() error }:
 		if inner := e.Unwrap(); inner != nil {
 			if all := findings(inner); len(all) > 1 {
-				return all
+				return marked(err, all)
 			}
 		}
 	}
 	return []error{err}
+}
+
+// marked puts what a wrapper says about all findings on each of them.
+func marked(wrapper error, all []error) []error {
+	about, ok := wrapper.(*bundle.AboutError) //nolint:errorlint // the tree itself is walked
+	if !ok {
+		return all
+	}
+	for i := range all {
+		all[i] = &bundle.AboutError{Thing: about.Thing, Name: about.Name, Err: all[i]}
+	}
+	return all
 }
 
 // errorLines returns what is printed after "error:", a line for each finding.
@@ -175,14 +187,15 @@ func hintFor(err error, mirror string, program func(error) string) string {
 			return h
 		}
 	}
-	if h := refusalHint(err, FirstOf(mirror, "DIR")); h != "" {
+	mirror = FirstOf(mirror, "DIR")
+	if h := FirstOf(refusalHint(err, mirror), thingHint(err, mirror)); h != "" {
 		return h
 	}
 	var none *bundle.NoBundleError
 	if errors.As(err, &none) {
 		return "is the medium mounted? PATH is the directory of a bundle, such as site-000007, or the folder it is in"
 	}
-	if h := FirstOf(pushHint(err), upstreamHint(err)); h != "" {
+	if h := FirstOf(pushHint(err), upstreamHint(err), networkHint(err)); h != "" {
 		return h
 	}
 	return FirstOf(classOf(err).Hint, environmentHint(err))
@@ -217,7 +230,7 @@ func refusalHint(err error, mirror string) string {
 	case errors.As(err, &folder):
 		return fmt.Sprintf("find out who put it there; put the folder back in its place, or remove what is there and run gapbundle repair %s PATH... for what was in it", mirror)
 	case errors.As(err, &noMirror):
-		return fmt.Sprintf("check the path; a mirror is made by the first gapbundle trust add --mirror %s", noMirror.Dir)
+		return fmt.Sprintf("check the path; a mirror is made by the first gapbundle trust add --mirror %s --role exporter --set SET exporter.pub", noMirror.Dir)
 	case errors.As(err, &unsigned):
 		return "a bundle is signed when its export ends: let it finish there, or copy its bundle.*.sigstore.json too"
 	case errors.As(err, &unknown):
@@ -233,7 +246,7 @@ func refusalHint(err error, mirror string) string {
 	case errors.As(err, &twice):
 		return "somebody signed both: compare the two digests with the exporting side before anything else"
 	case errors.As(err, &expired):
-		return fmt.Sprintf("ask for a newer bundle; --accept-expired admits this one, which is recorded; a wrong clock floor is moved by gapbundle trust set-time --mirror %s", mirror)
+		return fmt.Sprintf("ask for a newer bundle; --accept-expired admits this one, which is recorded; a wrong clock floor is moved by gapbundle trust set-time now --mirror %s", mirror)
 	case errors.As(err, &published):
 		return keysHint(published, mirror)
 	case errors.As(err, &base):
@@ -326,6 +339,10 @@ func upstreamHint(err error) string {
 		return "the registry has no such image or tag, or shows it to nobody without a login: correct the reference in the spec, or log in with docker login or podman login"
 	case errors.As(err, &address):
 		return addressHint(address)
+	case errors.As(err, &redirect) && redirect.Loop:
+		return "upstream sends its readers around in circles: open the address in a browser, and name in the spec where it ends"
+	case errors.As(err, &redirect) && redirect.Final:
+		return "no option allows this: name the address that is redirected to in the spec itself, if it may be trusted"
 	case errors.As(err, &redirect) && redirect.TokenService:
 		return fmt.Sprintf("if that host may have the registry's login, name it in the spec under hosts: token-service: [%q]", bareHost(redirect.To))
 	case errors.As(err, &redirect):
@@ -370,7 +387,7 @@ func environmentHint(err error) string {
 		{syscall.EROFS, "the target is mounted read-only: remount it, or name another"},
 		{fs.ErrPermission, "check who owns the path and who runs this command"},
 		{syscall.EIO, "the drive reports an error: try another drive or port; nothing that could not be written was counted"},
-		{fs.ErrNotExist, "check the path"},
+		{fs.ErrNotExist, pathHint(err)},
 	} {
 		if errors.Is(err, h.is) {
 			return h.hint

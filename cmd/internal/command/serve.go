@@ -10,8 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/serve"
+	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/unpack/site"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
@@ -46,8 +46,8 @@ func serveMirror(c *cli.Context, o *Output) (err error) {
 		return &UsageError{fmt.Sprintf("TLS: certificate and key are needed both: got %d and %d", len(certs), len(keys)), "give --tls-cert FILE --tls-key FILE"}
 	}
 	dir := c.Args().First()
-	if _, err := os.Stat(filepath.Join(dir, "generations")); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("mirror %s: no mirror there: %w", dir, bundle.ErrIncomplete)
+	if err := mirrorIn(dir); err != nil {
+		return err
 	}
 	log, closeLog, err := accessLog(c, o)
 	if err != nil {
@@ -107,6 +107,14 @@ func noteAddress(o *Output, mirror string) {
 	if base, err := site.PublishedBase(root); err == nil && base == "" {
 		o.Note("the mirror has no base URL: files below /%s/ get the address that each client uses; to settle one: gapbundle config %s --base-url URL", site.ClientsDir, mirror)
 	}
+}
+
+// mirrorIn makes sure that a folder is one of a mirror.
+func mirrorIn(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "generations")); errors.Is(err, fs.ErrNotExist) {
+		return &unpack.NoMirrorError{Dir: dir, Lacks: "generations"}
+	}
+	return nil
 }
 
 // listen takes an address; one that cannot be one is an error of usage.

@@ -67,7 +67,7 @@ func (k *Keys) Verify(kind string, object []byte, now time.Time) (vouched string
 	}
 	switch {
 	case len(signature) == 0:
-		return "", fmt.Errorf("no signature: %w", fetch.ErrRefused)
+		return "", fmt.Errorf("no signature: %w", bundle.About(bundle.AboutSigner, fetch.ErrRefused))
 	case bytes.HasPrefix(signature, []byte(sshArmor)):
 		vouched, err = k.verifySSH(payload, signature, now)
 	case bytes.HasPrefix(signature, []byte(pgpArmor)):
@@ -76,7 +76,7 @@ func (k *Keys) Verify(kind string, object []byte, now time.Time) (vouched string
 		err = errors.New("a signature that is neither OpenPGP nor SSH (X.509 is not supported)")
 	}
 	if err != nil {
-		return "", fmt.Errorf("signature: %w: %w", err, fetch.ErrRefused)
+		return "", fmt.Errorf("signature: %w: %w", err, bundle.About(bundle.AboutSigner, fetch.ErrRefused))
 	}
 	return vouched, nil
 }

@@ -113,7 +113,7 @@ func (s *Store) blob(d bundle.Digest) (*member, error) {
 	}
 	m, err := s.open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: has no %s: %w: %w", s.where, d, fs.ErrNotExist, fetch.ErrUpstream)
+		return nil, fmt.Errorf("%s: has no %s: %w: %w", s.where, d, fs.ErrNotExist, bundle.About(bundle.AboutInput, fetch.ErrUpstream))
 	}
 	return m, err
 }
@@ -142,7 +142,7 @@ func (s *Store) read(m *member, what string, limit int64) (content []byte, err e
 
 // fault is an error about what the layout or the archive holds.
 func (s *Store) fault(format string, args ...any) error {
-	return fmt.Errorf("%s: %w: %w", s.where, fmt.Errorf(format, args...), fetch.ErrUpstream)
+	return fmt.Errorf("%s: %w: %w", s.where, fmt.Errorf(format, args...), bundle.About(bundle.AboutInput, fetch.ErrUpstream))
 }
 
 // regular opens a file that is no folder, device or pipe.
