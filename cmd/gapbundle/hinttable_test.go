@@ -87,7 +87,6 @@ func hintTable() []hintRow {
 		// What an exporter remembers, and what came back to it.
 		{"sources/ledger", "ErrMalformed", "AboutState", "gapbundle export SPEC --adopt FILE"},
 		{"sources/ledger", "ErrUsage", "AboutState", "gapbundle export SPEC --adopt FILE"},
-		{"sources/ledger", "ErrIncomplete", "AboutBase", "--full builds on nothing"},
 		{"sources/ledger", "ErrUnsupported", "AboutState", "use the gapbundle that made this, or a newer one"},
 		{"sources/ledger sources/export", "ErrUntrusted", "AboutReceipt", "compare key and destination: gapbundle receipts list"},
 		{"sources/ledger unpack/state", "ErrBusy", "", "wait for it with --retry-lock 10m"},

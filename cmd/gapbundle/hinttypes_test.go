@@ -158,6 +158,7 @@ func innerErrors() map[string]string {
 		"tags.ErrName":           "clients pass over such a file; in a lock it is one of usage",
 		"registry.MismatchError": "internal/push compares what it reads before it is sent",
 		"push.RegistryError":     "around the registry's own errors, for their hints: TestRegistryHints and push.txtar",
+		"unpack.OtherGroupError": "cmd/internal/command names the command that changes the group",
 		"command.Interrupted":    "the cause of a context; TestExitCode",
 	}
 }
