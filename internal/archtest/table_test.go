@@ -33,7 +33,7 @@ func table() map[string]row {
 			imports: []string{"sources", "sources/apt", "sources/files", "sources/galaxy", "sources/git", "sources/helm", "sources/kubespray", "sources/oci", "sources/pypi", "sources/rpm", "sources/simplestreams"}, tests: []string{"unpack/site"},
 		},
 		"sources/collect": {
-			imports: []string{"internal/spelling", "bundle", "bundle/media", "sources", "sources/upstream", "internal/fetch", "internal/strictyaml"},
+			imports: []string{"internal/spelling", "bundle", "bundle/media", "sources", "internal/fetch", "internal/strictyaml"},
 		},
 		// The rooms that kinds share.
 		"sources/upstream": {

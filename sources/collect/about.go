@@ -3,11 +3,13 @@ package collect
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
-	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // inSpec marks what a kind refuses of its entries in the spec.
@@ -33,15 +35,24 @@ func inPlan(kind string, err error) error {
 }
 
 // ofUpstream is err with the class of upstream's faults if it is one about content that
-// nobody has taken for something else.
+// nobody has taken for something else. Kinds do that by upstream.Blame; this is the net below.
 func ofUpstream(what string, err error) error {
 	if !errors.Is(err, bundle.ErrMalformed) && !errors.Is(err, bundle.ErrCorrupt) {
 		return err
 	}
+	for _, class := range []error{fetch.ErrUpstream, fetch.ErrRefused, fetch.ErrConfig} {
+		if errors.Is(err, class) {
+			return err
+		}
+	}
 	if thing, _ := bundle.ThingOf(err); thing != 0 {
 		return err
 	}
-	return upstream.Blame(what, err)
+	text := err.Error()
+	for _, class := range []error{bundle.ErrMalformed, bundle.ErrCorrupt} {
+		text = strings.TrimSuffix(text, ": "+class.Error())
+	}
+	return fmt.Errorf("%s: %s: %w", what, text, fetch.ErrUpstream)
 }
 
 // opened is a.Open, whose errors of content are upstream's.
