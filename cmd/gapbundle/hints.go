@@ -45,7 +45,7 @@ func thingHint(err error) string {
 	case thing == bundle.AboutTargets && errors.Is(err, bundle.ErrCorrupt):
 		return "the medium does not keep what is written to it: repeat the command with another medium, port or reader"
 	case thing == bundle.AboutTargets:
-		return "give a further medium with one more --to; what is written stays, and the command goes on from there"
+		return "plug a medium with volumes of this bundle in again, name it with --to, and repeat the command"
 	}
 	return ledgerHint(err, thing)
 }

@@ -52,7 +52,7 @@ func hintTable() []hintRow {
 		{"bundle/reach", "ErrMalformed", "", notOurs},
 		{"bundle verify unpack", "ErrIncomplete", "", "bring what is named and repeat the command"},
 		{"bundle/media", "ErrIncomplete", "", "bring what is named and repeat the command"},
-		{"bundle/media", "ErrIncomplete", "AboutTargets", "give a further medium with one more --to"},
+		{"bundle/media", "ErrIncomplete", "AboutTargets", "plug a medium with volumes of this bundle in again"},
 		{"bundle/media", "ErrCorrupt", "AboutTargets", "the medium does not keep what is written to it"},
 		// What somebody asked for.
 		{"bundle bundle/media cmd/internal/command internal/pgpkeys internal/pubkeys internal/push sources sources/collect sources/config sources/export sources/ledger unpack unpack/site unpack/state unpack/tree verify",

@@ -19,6 +19,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle/reach"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/internal/push"
 	"github.com/gapbundle/gapbundle/internal/registry"
 	"github.com/gapbundle/gapbundle/sources"
@@ -67,6 +68,7 @@ func mirrorErrors() []typedError {
 	return []typedError{
 		{"unpack.NoMirrorError", &unpack.NoMirrorError{Dir: "/srv/mirror"}, "check the path; a mirror is made by the first gapbundle trust add --mirror /srv/mirror --role exporter"},
 		{"unpack.NoMirrorError", &unpack.NoMirrorError{Dir: "/srv/mirror", Lacks: "state/mirror.json"}, "check the path"},
+		{"durable.FolderError", &unpack.FolderError{Path: "/srv/mirror/blobs"}, "find out who put it there"},
 		{"unpack.UnrecordedError", &unpack.UnrecordedError{Generation: 7, Err: syscall.ENOSPC}, "put right what is named"},
 		{"unpack.StateError", &unpack.StateError{File: "state/journal", Problem: "gone"}, "gapbundle state rebuild /srv/mirror"},
 		{"unpack.SpaceError", &unpack.SpaceError{Dir: "/srv/mirror"}, "make room"},
@@ -84,6 +86,9 @@ func mirrorErrors() []typedError {
 func connectedErrors() []typedError {
 	return []typedError{
 		{"media.GoneError", &media.GoneError{Number: 1, Dir: "/media/usb"}, "plug the medium in again, mount it at /media/usb"},
+		{"media.FullError", &media.FullError{Volume: 2, More: 1}, "about 1 more medium like the last one is needed"},
+		{"media.FullError", &media.FullError{Volume: 2, TooLarge: true}, "repeat the command without --volume-size"},
+		{"pubkeys.WeakError", &pubkeys.WeakError{Fingerprint: "AA"}, "use a better key"},
 		{"config.MissingError", &config.MissingError{Err: fs.ErrNotExist}, "name the spec file"},
 		{"sources.PinError", &sources.PinError{URL: "https://up.example/a", Lock: "gapbundle.lock"}, "--update-lock takes the new content"},
 		{"sources.PinError", &sources.PinError{URL: "https://up.example/a"}, "correct the digest where it is pinned"},
@@ -144,6 +149,7 @@ func innerErrors() map[string]string {
 		"sources.ErrNotAtHand":   "checks leave out what was checked before",
 		"images.ErrTooMuch":      "the chart's images are not known: sources/helm names the chart, as upstream's",
 		"gitrun.Error":           "sources/git says whose fault it is: upstream.Blame",
+		"rpmmd.PackageError":     "sources/rpm names the package, as upstream's, or leaves it out",
 		"child.Limit":            "sources/helm names the chart and the template, as upstream's",
 		"lockfile.ErrInvalid":    "a file of the spec: sources/pypi gives its place and the class of usage",
 		"resolve.ErrConflict":    "sources/pypi makes it one of the selection, with the requirements that conflict",
