@@ -7,6 +7,7 @@
 package closure
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -105,6 +106,20 @@ func Hint(words string, names []string) string {
 		return ""
 	}
 	return ", " + words + " " + strings.Join(some, ", ")
+}
+
+// Nearest orders names by how long a beginning they share with a name, the longest first:
+// most mistakes are near a name's end.
+func Nearest(name string, names []string) []string {
+	shared := func(other string) int {
+		n := 0
+		for n < len(name) && n < len(other) && name[n] == other[n] {
+			n++
+		}
+		return n
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(shared(b), shared(a)) })
+	return names
 }
 
 // IsPattern reports whether a name is a pattern of path.Match.

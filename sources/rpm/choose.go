@@ -69,10 +69,15 @@ func choose(ctx context.Context, env *sources.Env, r *reading) (*choice, error) 
 	if err != nil {
 		return nil, err
 	}
+	var errs []error
 	for _, l := range r.all {
 		if l.rebuilt {
 			c.selections[l.name] = &selection{repos: make([]repoChoice, len(l.repos))}
+			errs = append(errs, l.checkFilters(listings))
 		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	for i := range listings {
 		if s := c.selections[listings[i].source.name]; s != nil {
@@ -89,6 +94,18 @@ func choose(ctx context.Context, env *sources.Env, r *reading) (*choice, error) 
 		}
 	}
 	return c, nil
+}
+
+// checkFilters refuses exclusions that match nothing in any repository of the source.
+func (l *loaded) checkFilters(listings []listing) error {
+	var own []closure.Index
+	for i := range listings {
+		if listings[i].source == l {
+			own = append(own, listings[i].index)
+		}
+	}
+	r := l.request()
+	return r.CheckFilters(own)
 }
 
 // readListings reads primary and the modules of all repositories.

@@ -102,6 +102,11 @@ func (r *twoReleases) nothing() []sourcetest.Nothing {
 		one("architectures: [x86_64]; packages: [hello, \"nosuch*\"]", "nosuch*", "hello"),
 		one("architectures: [x86_64]; packages: [hello-9.9]", "hello-9.9", "hello-1.8"),
 		one("architectures: [x86_64]; packages: hello; exclude: [\"*\"]", "exclude", "*"),
+		one("architectures: [x86_64]; exclude: [\"*\"]", "exclude", "*"),
+		one("architectures: [x86_64]; packages: hello; exclude: [helo]", "exclude helo", "hello"),
+		one("architectures: [x86_64]; exclude: [hello, \"nosuch*\"]", "exclude nosuch*", "hello"),
+		one("architectures: [x86_64]; exclude: [hello-9.9]", "exclude hello-9.9", "hello-1.8"),
+		one("architectures: [x86_64]; exclude: [hello=9.9]", "exclude hello=9.9", "hello-1.8"),
 		one("architectures: [x86_64]; modules: [nosuch]", "nosuch", "modules"),
 		one("architectures: [s390x]; packages: hello", "s390x", "x86_64"),
 	}

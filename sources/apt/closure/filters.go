@@ -81,7 +81,7 @@ func (r *Request) CheckFilters(own []Index) error {
 	}
 	for _, want := range r.Sections {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(sections)), func(has string) bool { return inSection(want, has) }) {
-			refuse("section "+want, cmp.Or(closure.Hint("there are", nearest(want, slices.Sorted(maps.Keys(sections)))), ", none of them has a section"))
+			refuse("section "+want, cmp.Or(closure.Hint("there are", closure.Nearest(want, slices.Sorted(maps.Keys(sections)))), ", none of them has a section"))
 		}
 	}
 	for _, text := range r.Exclude {
@@ -90,7 +90,7 @@ func (r *Request) CheckFilters(own []Index) error {
 		if slices.ContainsFunc(own, func(i Index) bool { return slices.ContainsFunc(i.Packages, matches) }) || slices.ContainsFunc(r.Reproduce, matches) {
 			continue
 		}
-		hint := closure.Hint("there are", nearest(x.name, slices.Sorted(maps.Keys(names))))
+		hint := closure.Hint("there are", closure.Nearest(x.name, slices.Sorted(maps.Keys(names))))
 		if versions := names[x.name]; len(versions) > 0 {
 			hint = closure.Hint("there are "+x.name+" of version", versions)
 		}
@@ -106,18 +106,4 @@ func (r *Request) CheckFilters(own []Index) error {
 // means "universe/net".
 func inSection(want, has string) bool {
 	return want == has || want == has[strings.LastIndexByte(has, '/')+1:]
-}
-
-// nearest orders names by how long a beginning they share with a name, the longest first:
-// most mistakes are near a name's end.
-func nearest(name string, names []string) []string {
-	shared := func(other string) int {
-		n := 0
-		for n < len(name) && n < len(other) && name[n] == other[n] {
-			n++
-		}
-		return n
-	}
-	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(shared(b), shared(a)) })
-	return names
 }
