@@ -3,6 +3,7 @@
 package apt
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -183,4 +184,49 @@ func TestBootstrapClients(t *testing.T) {
 			f(&here)
 		})
 	}
+}
+
+// TestInstallerClients: apt, as the builds of the Debian installer use it, gets udebs of a verbatim
+// and of a rebuilt source, and gpgv finds that Release is signed.
+func TestInstallerClients(t *testing.T) {
+	w := newWorld(t)
+	arch := strings.TrimSpace(string(w.run("", "dpkg", "--print-architecture")))
+	w.deb("os", "pool/main/h/hello", "hello", "1", arch)
+	w.udeb("os", "pool/udebs", "anna", "9", arch)
+	w.suite("os", "bookworm", []string{"main"}, []string{arch})
+	spec := func(name, more string) string {
+		return fmt.Sprintf("- name: %s\n  kind: apt\n  url: %s/os\n  suites: bookworm\n  architectures: %s\n  keyring: upstream.asc\n  installer: true\n  %s\n", name, w.url, arch, more)
+	}
+	w.publish("whole", spec("whole", "mode: verbatim"))
+	w.publish("part", spec("part", "packages: [hello]"))
+	s := webtest.Start(t, webtest.Serve, w.mirror)
+	for source, key := range map[string]string{"whole": "whole", "part": "part-site"} {
+		a, base := w.newApt(s.URL, arch), s.URL+"/apt/"+source
+		w.write(filepath.Join(a.root, "key.asc"), w.get(s.URL+"/keys/"+key+".asc"))
+		a.line("installer", "deb [signed-by=KEY] "+base+" bookworm main main/debian-installer")
+		a.update()
+		a.must("apt-get", "download", "anna", "hello")
+		if _, err := os.Stat(filepath.Join(a.root, "anna_9_"+arch+".udeb")); err != nil {
+			t.Errorf("%s: %v", source, err)
+		}
+		for _, name := range []string{"Release", "Release.gpg"} {
+			w.write(filepath.Join(a.root, name), w.get(base+"/dists/bookworm/"+name))
+		}
+		w.write(filepath.Join(a.root, "key.gpg"), w.get(s.URL+"/keys/"+key+".gpg"))
+		a.must("gpgv", "--keyring", filepath.Join(a.root, "key.gpg"), "Release.gpg", "Release")
+		if label := string(w.get(base + "/dists/bookworm/main/binary-" + arch + "/Release")); !strings.Contains(label, "Component: main\n") {
+			t.Errorf("%s: binary-%s/Release is %q", source, arch, label)
+		}
+	}
+}
+
+// udeb builds a real package for the installer, and the index that it is in.
+func (w *world) udeb(repo, folder, name, version, arch string) {
+	w.t.Helper()
+	w.deb(repo, folder, name, version, arch)
+	root := filepath.Join(w.www, repo)
+	index := w.run(root, "apt-ftparchive", "--arch", arch, "packages", folder)
+	file := filepath.Join(root, folder, name+"_"+version+"_"+arch)
+	w.check(os.Rename(file+".deb", file+".udeb"))
+	w.udebs = bytes.ReplaceAll(index, []byte(".deb\n"), []byte(".udeb\n"))
 }

@@ -101,6 +101,8 @@ func readListed(ctx context.Context, r *complete.Repo, l *layout, at, who string
 	switch detached := r.Has(at+nameRelease) || r.Has(at+nameDetached); {
 	case detached && made:
 		names = []string{nameRelease, nameDetached, nameInRelease}
+	case l.Installer && !l.Detached && !strings.HasPrefix(at, upstreamFolder):
+		names = []string{nameInRelease, nameRelease, nameDetached}
 	case detached:
 		names = []string{nameRelease, nameDetached}
 	}

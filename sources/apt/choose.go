@@ -72,6 +72,14 @@ func choose(ctx context.Context, env *sources.Env, r *reading) ([]*selection, er
 			chosen[at.source].add(at, choice, c.why[i])
 		}
 	}
+	for i, l := range all {
+		if chosen[i] == nil {
+			continue
+		}
+		if err := chosen[i].addInstaller(env, l); err != nil {
+			return nil, sources.InSource(l.pos, l.name, err)
+		}
+	}
 	return chosen, sourcePackages(env, all, chosen, listings, c)
 }
 
@@ -82,7 +90,7 @@ func list(env *sources.Env, all []*loaded) ([]listing, error) {
 	for i, l := range all {
 		for j, s := range l.suites {
 			for _, f := range s.forms {
-				if f.group.target != targetPackages || f.local == "" {
+				if f.group.target != targetPackages || f.local == "" || isInstaller(f.group.component) {
 					continue
 				}
 				packages, err := slimPackages(env, s, f)
@@ -200,7 +208,7 @@ func (l *loaded) nothing() *selection {
 	for i, s := range l.suites {
 		names := []string{""}
 		if !s.flat {
-			names = s.want.components(s.release)
+			names = s.want.parts(s.release)
 		}
 		for _, name := range names {
 			sel.suites[i].components = append(sel.suites[i].components, &componentChoice{name: name, why: map[*deb.Package]string{}})
@@ -212,14 +220,16 @@ func (l *loaded) nothing() *selection {
 // add adds what was chosen, and why: prefix names the clients that it is for, if not
 // all have it.
 func (sel *selection) add(at listing, c closure.Choice, prefix string) {
-	for _, component := range sel.suites[at.suite].components {
-		if component.name == at.component {
-			component.packages = append(component.packages, c.Package)
-			why := c.Reason.Why()
-			why[0] = prefix + why[0]
-			component.why[c.Package] = shared.Clip(why, bundle.MaxAnnotationSize)
-		}
-	}
+	component := sel.suites[at.suite].component(at.component)
+	component.packages = append(component.packages, c.Package)
+	why := c.Reason.Why()
+	why[0] = prefix + why[0]
+	component.why[c.Package] = shared.Clip(why, bundle.MaxAnnotationSize)
+}
+
+// component is what was chosen of the one with that name.
+func (c *suiteChoice) component(name string) *componentChoice {
+	return c.components[slices.IndexFunc(c.components, func(one *componentChoice) bool { return one.name == name })]
 }
 
 // sourcePackages adds the source packages of what was chosen, where they are
@@ -271,9 +281,6 @@ func sourcePackages(env *sources.Env, all []*loaded, chosen []*selection, listin
 
 // addSource may add one several times: indexes have it once.
 func (sel *selection) addSource(at listing, s *deb.Source) {
-	for _, component := range sel.suites[at.suite].components {
-		if component.name == at.component {
-			component.sources = append(component.sources, s)
-		}
-	}
+	component := sel.suites[at.suite].component(at.component)
+	component.sources = append(component.sources, s)
 }

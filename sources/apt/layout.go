@@ -31,6 +31,10 @@ type layout struct {
 	Languages     []string `json:"languages,omitempty"`
 	Binary        bool     `json:"binary,omitempty"`
 	Source        bool     `json:"source,omitempty"`
+	// Installer: what the Debian installer reads is there, too.
+	Installer bool `json:"installer,omitempty"`
+	// Detached: upstream has Release and Release.gpg and no InRelease.
+	Detached bool `json:"detached,omitempty"`
 	// Until is the Valid-Until of the Release, RFC 3339.
 	Until string `json:"until,omitempty"`
 	// Unlimited: clients shall not ask for Until.
@@ -42,7 +46,7 @@ type layout struct {
 func (s *loadedSuite) layout() layout {
 	l := layout{
 		URI: s.root.pattern, Prefix: s.root.prefix, Dir: s.dir, Suite: s.name, Flat: s.flat,
-		Architectures: s.want.Architectures, Languages: s.want.Languages, Binary: s.want.Binary, Source: s.want.Source, As: s.entry.options.As,
+		Architectures: s.want.Architectures, Languages: s.want.Languages, Binary: s.want.Binary, Source: s.want.Source, Installer: s.want.Installer, As: s.entry.options.As,
 	}
 	if !s.flat {
 		l.Components = s.want.components(s.release)
@@ -50,6 +54,7 @@ func (s *loadedSuite) layout() layout {
 	if until := s.release.ValidUntil; !s.entry.rebuilt && !until.IsZero() {
 		l.Until = until.UTC().Format(timeForm)
 	}
+	l.Detached = !s.entry.rebuilt && s.files[0].name == nameRelease
 	l.Unlimited = !s.entry.rebuilt && s.entry.options.AllowExpired
 	return l
 }
@@ -59,5 +64,5 @@ func layouts(r bundle.Repository) ([]layout, error) { return sources.Annotated[l
 
 // configuration is what was asked for, as wanted takes it.
 func (l *layout) configuration() *configuration {
-	return &configuration{Components: l.Components, Architectures: l.Architectures, Languages: l.Languages, Binary: l.Binary, Source: l.Source}
+	return &configuration{Components: l.Components, Architectures: l.Architectures, Languages: l.Languages, Binary: l.Binary, Source: l.Source, Installer: l.Installer}
 }

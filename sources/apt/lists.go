@@ -62,6 +62,7 @@ type configuration struct {
 	Languages     []string // empty: all
 	Binary        bool
 	Source        bool
+	Installer     bool `json:",omitempty"` // what the Debian installer reads, too
 }
 
 // maxList bounds a list of sources that is read from the spec's folder.
@@ -404,7 +405,7 @@ func (e *entry) newSuite(s stanza, raw, name string) (*suite, error) {
 		flat: strings.HasSuffix(name, "/"),
 		want: configuration{
 			Components: s.components, Architectures: slices.Sorted(slices.Values(s.architectures)),
-			Languages: s.languages, Binary: s.binary, Source: s.source,
+			Languages: s.languages, Binary: s.binary, Source: s.source, Installer: e.options.Installer,
 		},
 	}
 	one.dir = strings.Trim(strings.TrimPrefix(name, "./"), "/")

@@ -2,6 +2,7 @@ package apt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -87,7 +88,7 @@ func readReleases(ctx context.Context, env *sources.Env, e *entry, keys map[stri
 	if err != nil {
 		return nil, err
 	}
-	return l, l.checkLanguages()
+	return l, errors.Join(l.checkLanguages(), l.checkInstaller())
 }
 
 // readIndexes returns the reading with the indexes of all sources that changed. Where

@@ -115,7 +115,7 @@ func addChosen(files *stock.Stock, s *loadedSuite, chosen *suiteChoice) error {
 func suiteOf(env *sources.Env, s *loadedSuite, chosen *suiteChoice, date time.Time) (reindex.Suite, error) {
 	r := s.release
 	made := reindex.Suite{
-		Flat: s.flat,
+		Flat: s.flat, Labels: s.want.Installer,
 		Release: deb.Release{
 			Origin: r.Origin, Label: r.Label, Suite: r.Suite, Version: r.Version, Codename: r.Codename, Description: r.Description,
 			Date: date, ValidUntil: s.entry.validUntil(env.Now), Architectures: s.want.Architectures,
@@ -124,7 +124,7 @@ func suiteOf(env *sources.Env, s *loadedSuite, chosen *suiteChoice, date time.Ti
 		Contents: contents(env, s, chosen),
 	}
 	for _, c := range chosen.components {
-		component := reindex.Component{Name: c.name, Packages: c.packages}
+		component := reindex.Component{Name: c.name, Packages: c.packages, Installer: isInstaller(c.name)}
 		if s.want.Source {
 			component.Sources = append([]*deb.Source{}, c.sources...)
 		}

@@ -68,9 +68,12 @@ func isSigned(p string) bool {
 // named; so does any one that is another than the index says.
 func TestCheckNoticesEveryFile(t *testing.T) {
 	for name, spec := range map[string]func(a *archive) string{
-		"verbatim": func(a *archive) string { return a.spec() },
-		"rebuilt":  func(a *archive) string { return a.spec("packages: [hello]") },
-		"contents": func(a *archive) string { return a.spec("packages: [hello]", "contents: true") },
+		"verbatim":            func(a *archive) string { return a.spec() },
+		"rebuilt":             func(a *archive) string { return a.spec("packages: [hello]") },
+		"contents":            func(a *archive) string { return a.spec("packages: [hello]", "contents: true") },
+		"installer":           func(a *archive) string { a.installer(); return a.spec("installer: true") },
+		"installer, rebuilt":  func(a *archive) string { a.installer(); return a.spec("packages: [hello]", "installer: true") },
+		"installer, detached": func(a *archive) string { a.installer(); return a.spec("installer: true") },
 		"flat": func(a *archive) string {
 			a.flat, a.extra, a.byHash = true, map[string]string{}, false
 			delete(a.packages, "contrib amd64")
@@ -87,7 +90,7 @@ func TestCheckNoticesEveryFile(t *testing.T) {
 			a := newArchive(t, t.TempDir())
 			text := spec(a)
 			a.publish()
-			if name == "Release.gpg" {
+			if name == "Release.gpg" || name == "installer, detached" {
 				a.server.Remove(a.base() + "InRelease")
 			}
 			env := plantest.NewEnv(t, a.dir, nil)

@@ -49,7 +49,7 @@ func (l *loaded) recall(env *sources.Env, mark string) error {
 	var paths []string
 	for _, s := range l.suites {
 		for i := range s.files {
-			if f := &s.files[i]; f.name == nameDetached {
+			if f := &s.files[i]; i > 0 {
 				detached[s.at(f.name)] = f.digest()
 				paths = append(paths, s.at(f.name))
 			} else {

@@ -62,6 +62,9 @@ func readReleaseOf(ctx context.Context, env *sources.Env, s *suite, place *upstr
 	if page != nil {
 		found.files = []signedFile{{nameInRelease, page.Content}}
 		text, found.signers, err = keys.ClearSigned(where, page.Content, env.Now)
+		if err == nil && s.want.Installer && !s.entry.rebuilt {
+			err = found.addDetached(ctx, env, s, place, text, keys)
+		}
 	} else {
 		where = s.where(nameRelease)
 		text, found, err = readDetached(ctx, env, s, place, keys)

@@ -91,7 +91,7 @@ func (c *configuration) wanted(r *deb.Release, flat bool) []*group {
 // classify reports whether the index g.name is wanted, and sets what it is.
 func (c *configuration) classify(g *group, r *deb.Release) bool {
 	rest := g.name
-	for _, component := range c.components(r) {
+	for _, component := range c.parts(r) {
 		if after, found := strings.CutPrefix(g.name, component+"/"); found && len(component) > len(g.component) {
 			g.component, rest = component, after
 		}

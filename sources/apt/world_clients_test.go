@@ -34,6 +34,7 @@ type world struct {
 	dir    string // of spec, keys and media
 	mirror string
 	signer *openpgp.Entity
+	udebs  []byte // index of what is for the installer, in the suites that are made; empty: none
 }
 
 func newWorld(t *testing.T) *world {
@@ -110,6 +111,9 @@ func (w *world) suite(repo, suite string, components, archs []string) {
 		for _, arch := range archs {
 			packages := w.run(root, "apt-ftparchive", "-o", "APT::FTPArchive::LongDescription=false", "--arch", arch, "packages", pool)
 			w.index(filepath.Join(dists, component, "binary-"+arch, "Packages"), packages, "gz", "xz")
+			if len(w.udebs) > 0 {
+				w.installer(filepath.Join(dists, component), component, arch)
+			}
 			w.index(filepath.Join(dists, component, "Contents-"+arch), w.run(root, "apt-ftparchive", "--arch", arch, "contents", pool), "gz")
 			w.index(filepath.Join(dists, component, "i18n/Translation-en"), w.translation(packages), "xz")
 		}
@@ -117,6 +121,13 @@ func (w *world) suite(repo, suite string, components, archs []string) {
 	}
 	w.sign(dists, "-o", "APT::FTPArchive::Release::Suite="+suite, "-o", "APT::FTPArchive::Release::Codename="+suite, "-o", "APT::FTPArchive::Release::Acquire-By-Hash=yes",
 		"-o", "APT::FTPArchive::Release::Components="+strings.Join(components, " "), "-o", "APT::FTPArchive::Release::Architectures="+strings.Join(archs, " "))
+}
+
+// installer makes what archives have for the installer, and the small Release of the packages.
+func (w *world) installer(dir, component, arch string) {
+	w.t.Helper()
+	w.index(filepath.Join(dir, "debian-installer/binary-"+arch, "Packages"), w.udebs, "gz")
+	w.write(filepath.Join(dir, "binary-"+arch, "Release"), []byte("Component: "+component+"\nArchitecture: "+arch+"\n"))
 }
 
 // flat makes the indexes of a flat repository.
@@ -140,6 +151,12 @@ func (w *world) sign(dir string, options ...string) {
 	var b bytes.Buffer
 	enc, err := clearsign.Encode(&b, w.signer.PrivateKey, &packet.Config{Time: func() time.Time { return time.Now().Add(-time.Minute) }})
 	w.check(err)
+	if len(w.udebs) > 0 {
+		var detached bytes.Buffer
+		w.check(openpgp.DetachSign(&detached, w.signer, bytes.NewReader(release), &packet.Config{Time: func() time.Time { return time.Now().Add(-time.Minute) }}))
+		w.write(filepath.Join(dir, "Release"), release)
+		w.write(filepath.Join(dir, "Release.gpg"), detached.Bytes())
+	}
 	_, err = enc.Write(release)
 	w.check(err)
 	w.check(enc.Close())

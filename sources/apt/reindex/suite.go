@@ -27,6 +27,9 @@ type Suite struct {
 	// Flat puts the indexes next to the Release; there is one component then,
 	// and what it has for all architectures is in one list.
 	Flat bool
+	// Labels puts a small Release next to each index of packages, which tells what the
+	// index is of: makers of install media read it.
+	Labels bool
 	// Components are at least one, in the order in which Release names them.
 	Components []Component
 	// Contents write the lines of Contents indexes, by their names relative to
@@ -37,8 +40,11 @@ type Suite struct {
 // Component is what one component holds. The order of its lists is of no
 // meaning; what is there twice is written once.
 type Component struct {
-	Name     string
-	Packages []*deb.Package
+	Name string
+	// Installer: it is the Debian installer's part of another one, of which Release does
+	// not list it as a component.
+	Installer bool
+	Packages  []*deb.Package
 	// Sources is nil in all components where no source packages are asked
 	// for; otherwise each has an index of them, and it may be an empty one.
 	Sources []*deb.Source
@@ -104,13 +110,15 @@ func (b *builder) component(c *Component) error {
 			return err
 		}
 	} else {
-		b.release.Components = append(b.release.Components, c.Name)
+		if !c.Installer {
+			b.release.Components = append(b.release.Components, c.Name)
+		}
 		folder = c.Name + "/"
 		if err := b.architectures(folder, packages); err != nil {
 			return err
 		}
 	}
-	if b.sources {
+	if b.sources && !c.Installer {
 		name := folder + "source/Sources"
 		if b.suite.Flat {
 			name = "Sources"
@@ -145,6 +153,11 @@ func (b *builder) architectures(folder string, packages []*deb.Package) error {
 		if err := b.index(folder+"binary-"+arch+"/Packages", paragraphs(here, func(p *deb.Package) deb.Paragraph { return p.Paragraph })); err != nil {
 			return err
 		}
+		if b.suite.Labels {
+			if err := b.listed(File{folder + "binary-" + arch + "/Release", b.label(strings.TrimSuffix(folder, "/"), arch)}); err != nil {
+				return err
+			}
+		}
 	}
 	for _, p := range packages {
 		if p.Architecture != "all" && !slices.Contains(b.release.Architectures, p.Architecture) {
@@ -152,6 +165,20 @@ func (b *builder) architectures(folder string, packages []*deb.Package) error {
 		}
 	}
 	return nil
+}
+
+// label is the small Release of an index of packages.
+func (b *builder) label(component, arch string) []byte {
+	var text strings.Builder
+	for _, f := range [][2]string{
+		{"Archive", b.release.Suite}, {"Origin", b.release.Origin}, {"Label", b.release.Label}, {"Version", b.release.Version},
+		{"Acquire-By-Hash", "yes"}, {"Component", component}, {"Architecture", arch},
+	} {
+		if f[1] != "" {
+			fmt.Fprintf(&text, "%s: %s\n", f[0], f[1])
+		}
+	}
+	return []byte(text.String())
 }
 
 // index puts an index, plain and compressed, under its names and by hash.

@@ -1,0 +1,84 @@
+package apt
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	"github.com/gapbundle/gapbundle/sources/keyring"
+	"github.com/gapbundle/gapbundle/sources/upstream"
+)
+
+// installerPart follows a component in the path of what the Debian installer reads of it.
+const installerPart = "/debian-installer"
+
+// reasonInstaller is why a udeb is in a rebuilt mirror: the installer chooses by the machine.
+const reasonInstaller = "part of the installer"
+
+func isInstaller(component string) bool { return strings.HasSuffix(component, installerPart) }
+
+// parts are the components and, where the installer's are wanted, those of the Release.
+func (c *configuration) parts(r *deb.Release) []string {
+	all := c.components(r)
+	if !c.Installer {
+		return all
+	}
+	var own []string
+	for _, component := range all {
+		part := component + installerPart
+		has := func(f deb.ReleaseFile) bool { return strings.HasPrefix(f.Path, part+"/binary-") }
+		if !slices.Contains(all, part) && slices.ContainsFunc(r.Files, has) {
+			own = append(own, part)
+		}
+	}
+	return union(all, own)
+}
+
+// checkInstaller refuses installer: true where no suite has anything of it.
+func (l *loaded) checkInstaller() error {
+	if !l.options.Installer || slices.ContainsFunc(l.suites, func(s *loadedSuite) bool { return slices.ContainsFunc(s.want.parts(s.release), isInstaller) }) {
+		return nil
+	}
+	return l.pos.Errorf("source %s: installer: no suite has udebs (COMPONENT%s)", l.name, installerPart)
+}
+
+// addInstaller adds all udebs to what was chosen: which of them a machine needs is known
+// when it is installed.
+func (sel *selection) addInstaller(env *sources.Env, l *loaded) error {
+	for j, s := range l.suites {
+		for _, f := range s.forms {
+			if f.group.target != targetPackages || f.local == "" || !isInstaller(f.group.component) {
+				continue
+			}
+			component := sel.suites[j].component(f.group.component)
+			err := stanzas(env, s, f, deb.Packages, func(p *deb.Package) error {
+				component.packages = append(component.packages, p)
+				component.why[p] = reasonInstaller
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// addDetached adds Release and Release.gpg, which the installer reads, to an InRelease that
+// holds. They have to say the same.
+func (found *signed) addDetached(ctx context.Context, env *sources.Env, s *suite, place *upstream.Place, text []byte, keys keyring.Keys) error {
+	detached, other, err := readDetached(ctx, env, s, place, keys)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(bytes.TrimSpace(detached), bytes.TrimSpace(text)) {
+		return fmt.Errorf("%s: is of another state than %s: %w", s.where(nameRelease), nameInRelease, fetch.ErrUpstream)
+	}
+	found.files = append(found.files, other.files...)
+	return nil
+}
