@@ -26,7 +26,7 @@ type ImportOptions struct {
 	AllowRollback, AcceptExpired, AcceptKeys bool
 	For                                      For
 	// Confirm is verify.Options.Confirm for the bundle of that name.
-	Confirm func(bundle string, keys []bundle.PublishedKey) (bool, error)
+	Confirm func(bundle string, keys []verify.OfferedKey) (bool, error)
 	// Changes is how many changes by name the result has of each set; 0: none are
 	// looked for, contents.All: all of them.
 	Changes int
@@ -146,7 +146,7 @@ func (m *Mirror) gather(ctx context.Context, paths []string, o ImportOptions) (_
 			AcceptExpired: admits[verify.OverrideExpired] == r.Name(), AcceptKeys: admits[verify.OverrideKeys] == r.Name(),
 		}
 		if o.Confirm != nil {
-			v.Confirm = func(keys []bundle.PublishedKey) (bool, error) { return o.Confirm(r.Name(), keys) }
+			v.Confirm = func(keys []verify.OfferedKey) (bool, error) { return o.Confirm(r.Name(), keys) }
 		}
 		b, report, err := verify.Open(ctx, r, v)
 		switch {

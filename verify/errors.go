@@ -151,13 +151,13 @@ func (e *ExpiredError) Is(target error) bool { return target == bundle.ErrUntrus
 // KeysError: the bundle publishes OpenPGP keys that the policy does not hold.
 type KeysError struct {
 	Set  string
-	Keys []bundle.PublishedKey
+	Keys []OfferedKey
 }
 
 func (e *KeysError) Error() string {
 	var keys []string
 	for _, k := range e.Keys {
-		keys = append(keys, fmt.Sprintf("%s (%s, for %s)", k.Fingerprint, k.Role, strings.Join(k.Mounts, ", ")))
+		keys = append(keys, k.Text)
 	}
 	return fmt.Sprintf("set %s: publishes OpenPGP keys that the policy does not hold: %s", e.Set, strings.Join(keys, "; "))
 }

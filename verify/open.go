@@ -27,7 +27,7 @@ type Options struct {
 	AllowRollback, AcceptExpired, AcceptKeys bool
 	// Confirm is asked about all OpenPGP keys at once that the policy does
 	// not hold, if nothing of the set was accepted yet. nil: refused.
-	Confirm func(keys []bundle.PublishedKey) (bool, error)
+	Confirm func(keys []OfferedKey) (bool, error)
 	// CheckKnown checks a bundle that was accepted before like any other;
 	// what it leaves out may be gone by now and is not asked for. Otherwise
 	// Open stops as soon as it is recognized.
@@ -165,16 +165,25 @@ func (c *opening) run() error {
 	if c.b.known && !c.o.CheckKnown {
 		return nil
 	}
+	err := c.openTables()
+	if err := c.judgeKeys(err == nil); err != nil {
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return c.checkLists()
+}
+
+// openTables opens what tells where everything of the bundle is.
+func (c *opening) openTables() error {
 	if err := c.openCatalog(); err != nil {
 		return err
 	}
 	if err := c.checkFiles(); err != nil {
 		return err
 	}
-	if err := c.checkTables(); err != nil {
-		return err
-	}
-	return c.checkLists()
+	return c.checkTables()
 }
 
 // openRoot authenticates bundle.json and only then parses it.

@@ -28,7 +28,7 @@ func (c *opening) judge() error {
 		return nil
 	}
 	c.judgeTime()
-	return c.judgeKeys()
+	return nil
 }
 
 // judgeSequence is the rule against replay: newer than all before, or one of
@@ -79,8 +79,12 @@ func (c *opening) judgeTime() {
 }
 
 // judgeKeys requires that the policy holds every OpenPGP key that the bundle
-// publishes: inside, clients trust what they find there.
-func (c *opening) judgeKeys() error {
+// publishes: inside, clients trust what they find there. Tables say where the keys are, so
+// that whoever is asked sees whose they are; without them nobody is asked.
+func (c *opening) judgeKeys(tables bool) error {
+	if c.b.known || c.o.Receiver == nil {
+		return nil
+	}
 	m := c.b.manifest
 	c.b.report.count("published OpenPGP keys", int64(len(m.Keys)))
 	var unknown []bundle.PublishedKey
@@ -92,22 +96,25 @@ func (c *opening) judgeKeys() error {
 	if len(unknown) == 0 {
 		return nil
 	}
-	first := c.accepted.Sequence == 0
+	asks := c.accepted.Sequence == 0 && c.o.Confirm != nil && len(c.findings) == 0
 	switch {
 	case c.o.AcceptKeys:
 		c.override(OverrideKeys)
-	case first && c.o.Confirm != nil && len(c.findings) == 0:
-		yes, err := c.o.Confirm(unknown)
-		if err != nil {
-			return err
+	case asks && !tables:
+		return nil // what keeps the tables away is the finding
+	default:
+		offered := c.offered(unknown, tables)
+		yes := false
+		if asks {
+			var err error
+			if yes, err = c.o.Confirm(offered); err != nil {
+				return err
+			}
 		}
 		if !yes {
-			c.add(&KeysError{Set: m.Set, Keys: unknown})
+			c.add(&KeysError{Set: m.Set, Keys: offered})
 			return nil
 		}
-	default:
-		c.add(&KeysError{Set: m.Set, Keys: unknown})
-		return nil
 	}
 	if err := c.conflictingKeys(unknown); err != nil {
 		c.add(err)

@@ -143,23 +143,23 @@ func TestPublishedKeys(t *testing.T) {
 	f := forgery{sequence: 5, repos: some(), signers: []*bundle.Signer{signer}, root: func(m *bundle.Manifest) { m.Keys = keys }}
 	dir := f.make(t, t.TempDir())
 	before := verify.Accepted{Sequence: 1, Root: digest("x")}
-	yes := func(k []bundle.PublishedKey) (bool, error) { return len(k) == 2, nil }
-	no := func([]bundle.PublishedKey) (bool, error) { return false, nil }
-	never := func([]bundle.PublishedKey) (bool, error) { t.Error("asked"); return true, nil }
+	yes := func(k []verify.OfferedKey) (bool, error) { return len(k) == 2, nil }
+	no := func([]verify.OfferedKey) (bool, error) { return false, nil }
+	never := func([]verify.OfferedKey) (bool, error) { t.Error("asked"); return true, nil }
 	site := verify.OpenPGPKey{Role: verify.RoleSite, Set: "demo", Fingerprint: fingerprint}
 	upstream := verify.OpenPGPKey{Role: verify.RoleUpstream, Set: verify.AnySet, Fingerprint: second}
 	for name, x := range map[string]struct {
 		known    []verify.OpenPGPKey
 		accepted verify.Accepted
 		accept   bool
-		confirm  func([]bundle.PublishedKey) (bool, error)
+		confirm  func([]verify.OfferedKey) (bool, error)
 		class    error
 		text     string
 		new      int
 		override bool
 	}{
 		"all known":              {known: []verify.OpenPGPKey{site, upstream}, confirm: never},
-		"none known":             {class: bundle.ErrUntrusted, text: fingerprint + " (site, for apt/own); " + second},
+		"none known":             {class: bundle.ErrUntrusted, text: fingerprint + " (site, for own); " + second},
 		"one known":              {known: []verify.OpenPGPKey{site}, accepted: before, class: bundle.ErrUntrusted, text: second},
 		"accepted":               {accept: true, new: 2, override: true, confirm: never},
 		"one known, accepted":    {known: []verify.OpenPGPKey{site}, accept: true, new: 1, override: true},

@@ -146,7 +146,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "bundle/certs"},
 		},
 		"verify": {
-			imports: []string{"bundle"}, tests: []string{"unpack"},
+			imports: []string{"bundle", "bundle/certs"}, tests: []string{"unpack"},
 		},
 		"unpack": {
 			imports: []string{"bundle", "bundle/contents", "bundle/durable", "bundle/reach", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
@@ -248,7 +248,7 @@ func table() map[string]row {
 			imports: []string{"internal/fetch"},
 		},
 		"internal/pubkeys": {
-			imports: []string{"bundle"},
+			imports: []string{"bundle", "bundle/certs"},
 		},
 		"internal/spelling": {},
 		"internal/strictyaml": {

@@ -2,7 +2,6 @@ package pgpkeys
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,36 +17,10 @@ import (
 const MaxKeyring = 8 << 20 // bytes
 
 // Armored is what an armored block begins with.
-const Armored = "-----BEGIN PGP "
+const Armored = pubkeys.Armored
 
 // Parse reads public keys, armored (one block or several) or not.
-func Parse(b []byte) (openpgp.EntityList, error) {
-	if err := pubkeys.CheckKeybox(b); err != nil {
-		return nil, err
-	}
-	if !bytes.Contains(b, []byte(Armored)) {
-		keys, err := openpgp.ReadKeyRing(bytes.NewReader(b))
-		if err == nil && len(keys) == 0 {
-			err = errors.New("no key in it")
-		}
-		return keys, err
-	}
-	var all openpgp.EntityList
-	for _, part := range bytes.SplitAfter(b, []byte("-----END PGP PUBLIC KEY BLOCK-----")) {
-		if !bytes.Contains(part, []byte(Armored)) {
-			continue
-		}
-		keys, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(part))
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, keys...)
-	}
-	if len(all) == 0 {
-		return nil, errors.New("no key in it")
-	}
-	return all, nil
-}
+func Parse(b []byte) (openpgp.EntityList, error) { return pubkeys.ParseKeyring(b) }
 
 // Fingerprint is the form in which evidence names a key: upper-case
 // hexadecimal digits of the primary key's.

@@ -6,11 +6,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/certs"
 )
 
 // maxFile bounds a key file that is read; real ones are under 10 KiB.
@@ -28,29 +30,95 @@ func Load(path string) (text []byte, id bundle.Digest, err error) {
 	return text, id, nil
 }
 
+// maxRing is how many keys a keyring has that is read; Debian's and Ubuntu's have up to 30.
+const maxRing = 128
+
 // LoadOpenPGP reads a file with one OpenPGP key, armored or not, and returns
 // its fingerprint too. Errors match bundle.ErrUsage, or are the operating
 // system's.
 func LoadOpenPGP(path string) (*openpgp.Entity, string, error) {
-	b, err := ReadFile(path)
+	ring, err := readRing(path)
 	if err != nil {
 		return nil, "", err
-	}
-	if err := CheckKeybox(b); err != nil {
-		return nil, "", fmt.Errorf("%s: %w: %w", path, err, bundle.ErrUsage)
-	}
-	read := openpgp.ReadKeyRing
-	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("-----BEGIN")) {
-		read = openpgp.ReadArmoredKeyRing
-	}
-	ring, err := read(bytes.NewReader(b))
-	if err != nil {
-		return nil, "", fmt.Errorf("%s: OpenPGP key: %w: %w", path, bundle.ErrUsage, err)
 	}
 	if len(ring) != 1 {
 		return nil, "", fmt.Errorf("%s: %d OpenPGP keys, want 1: %w", path, len(ring), bundle.ErrUsage)
 	}
 	return ring[0], Fingerprint(ring[0]), nil
+}
+
+// Key is a key of a keyring. Weak is what Weak says of it.
+type Key struct {
+	certs.Certificate
+	Weak error
+}
+
+// LoadKeyring reads a file with one OpenPGP key or several, armored in one block or in
+// several, or not armored. Errors are those of LoadOpenPGP.
+func LoadKeyring(path string) ([]Key, error) {
+	ring, err := readRing(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(ring) > maxRing {
+		return nil, fmt.Errorf("%s: %d OpenPGP keys, at most %d: %w", path, len(ring), maxRing, bundle.ErrUsage)
+	}
+	var all []Key
+	for _, e := range ring {
+		if e.PrivateKey != nil {
+			return nil, fmt.Errorf("%s: has a secret key, want public keys: %w", path, bundle.ErrUsage)
+		}
+		k := Key{certs.Of(e), Weak(e)}
+		if !slices.ContainsFunc(all, func(have Key) bool { return have.Fingerprint == k.Fingerprint }) {
+			all = append(all, k)
+		}
+	}
+	return all, nil
+}
+
+// readRing reads the OpenPGP keys of a file, at least one.
+func readRing(path string) (openpgp.EntityList, error) {
+	b, err := ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := ParseKeyring(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: OpenPGP key: %w: %w", path, err, bundle.ErrUsage)
+	}
+	return ring, nil
+}
+
+// Armored is what an armored block begins with.
+const Armored = "-----BEGIN PGP "
+
+// ParseKeyring reads keys, armored (one block or several) or not.
+func ParseKeyring(b []byte) (openpgp.EntityList, error) {
+	if err := CheckKeybox(b); err != nil {
+		return nil, err
+	}
+	if !bytes.Contains(b, []byte(Armored)) {
+		keys, err := openpgp.ReadKeyRing(bytes.NewReader(b))
+		if err == nil && len(keys) == 0 {
+			err = errors.New("no key in it")
+		}
+		return keys, err
+	}
+	var all openpgp.EntityList
+	for _, part := range bytes.SplitAfter(b, []byte("-----END PGP PUBLIC KEY BLOCK-----")) {
+		if !bytes.Contains(part, []byte(Armored)) {
+			continue
+		}
+		keys, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(part))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, keys...)
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no key in it")
+	}
+	return all, nil
 }
 
 // CheckKeybox refuses a keybox (GnuPG, doc/KEYFORMAT and kbx/keybox-blob.c): its first blob has

@@ -121,28 +121,29 @@ func (l *loaded) repository(env *sources.Env) (sources.Repository, error) {
 	if err := sources.Annotate(repo.Annotations, layoutKey, layouts); err != nil {
 		return repo, err
 	}
-	path := keyring.Path(l.name)
-	upstreams, err := signers.Publish(keyring.RoleUpstream, path)
-	if err != nil {
-		return repo, err
-	}
 	if !l.rebuilt {
-		repo.Annotations[keysKey], repo.Keys, repo.Expires = path, upstreams, l.expires()
+		path := keyring.Path(l.name)
+		repo.Annotations[keysKey], repo.Expires = path, l.expires()
 		repo.Public = append(repo.Public, keyring.Public(path, refs...)...)
+		var err error
+		if repo.Keys, err = signers.Publish(keyring.RoleUpstream, path); err != nil {
+			return repo, err
+		}
 		return repo, keyring.WithoutArmor(repo.Keys) // debootstrap's gpgv reads no armor
 	}
 	repo.Mode = modeRebuilt
 	if until := l.validUntil(env.Now); !until.IsZero() {
 		repo.Expires = &until
 	}
-	_, site, err := keyring.Site(env)
-	if err != nil {
+	// The site's key alone signs what clients get. Upstream's is not published: nobody inside
+	// has to trust it. The evidence names it by its fingerprint.
+	var err error
+	if _, repo.Keys, err = keyring.Site(env); err != nil {
 		return repo, err
 	}
 	repo.Annotations[keysKey] = keyring.SitePath(env)
 	// A client that asks for upstream's key needs the one that signs what it gets.
 	repo.Public = append(repo.Public, keyring.Public(keyring.SitePath(env), refs...)...)
-	repo.Keys = append(site, upstreams...) // upstream's are evidence, and the root names what they signed
 	return repo, keyring.WithoutArmor(repo.Keys)
 }
 

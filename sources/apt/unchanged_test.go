@@ -231,7 +231,7 @@ func TestReplayedOpens(t *testing.T) {
 	if _, err := plan(t, again, a.spec("packages: [hello]")); err != nil || a.server.AllRequests() < 2 {
 		t.Errorf("what was made of another Release was taken over: %v, %d requests", err, a.server.AllRequests())
 	}
-	if r := third.Repositories[0]; r.Mode != modeRebuilt || len(r.Keys) != 2 || r.Keys[0].Role != "site" || bundle.CheckAnnotations(r.Annotations) != nil {
+	if r := third.Repositories[0]; r.Mode != modeRebuilt || len(r.Keys) != 1 || r.Keys[0].Role != "site" || bundle.CheckAnnotations(r.Annotations) != nil {
 		t.Errorf("repository %+v", r)
 	}
 }

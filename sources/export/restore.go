@@ -2,8 +2,6 @@ package export
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -29,7 +27,7 @@ func (s *session) restoreDocuments(ctx context.Context, r *bundle.Reader, catalo
 		if err != nil {
 			return err
 		}
-		if err := readBlobs(r, catalog, v, wanted, parts); err != nil {
+		if err := catalog.ReadSmall(r, v, wanted, parts); err != nil {
 			return err
 		}
 	}
@@ -39,63 +37,6 @@ func (s *session) restoreDocuments(ctx context.Context, r *bundle.Reader, catalo
 				return err
 			}
 		}
-	}
-	return nil
-}
-
-// readBlobs reads what one volume has of the wanted blobs into parts; nothing if the
-// volume is not at hand. Every frame is authenticated by the catalogue's index.
-func readBlobs(r *bundle.Reader, catalog *bundle.Catalog, v bundle.Volume, wanted map[bundle.Digest]int64, parts map[bundle.Digest][]byte) error {
-	var segments []bundle.Blob // by their offsets
-	for b, err := range catalog.Blobs(v) {
-		if err != nil {
-			return err
-		}
-		if size, ok := wanted[b.Digest]; ok && size == b.Size {
-			segments = append(segments, b)
-		}
-	}
-	if len(segments) == 0 {
-		return nil
-	}
-	file, err := r.Open(v.Name, v.Size)
-	if errors.Is(err, bundle.ErrIncomplete) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { _ = file.Close() }() // read-only
-	decoder := bundle.NewDecoder()
-	defer decoder.Close()
-	var raw, at int64 // where the frame begins: in the tar stream and in the file
-	for f, err := range catalog.Frames(v) {
-		if err != nil {
-			return err
-		}
-		for len(segments) > 0 && segments[0].Offset+segments[0].Length <= raw {
-			segments = segments[1:]
-		}
-		if len(segments) > 0 && segments[0].Offset < raw+f.Raw {
-			compressed := make([]byte, f.Compressed)
-			if _, err := file.ReadAt(compressed, at); err != nil {
-				return fmt.Errorf("%s in %s: %w", v.Name, file.Dir(), err)
-			}
-			content, err := decoder.Decode(nil, f, compressed)
-			if err != nil {
-				return fmt.Errorf("%s in %s: %w", v.Name, file.Dir(), err)
-			}
-			for _, b := range segments {
-				if b.Offset >= raw+f.Raw {
-					break
-				}
-				from, to := max(b.Offset, raw), min(b.Offset+b.Length, raw+f.Raw)
-				if from < to {
-					parts[b.Digest] = append(parts[b.Digest], content[from-raw:to-raw]...)
-				}
-			}
-		}
-		raw, at = raw+f.Raw, at+f.Compressed
 	}
 	return nil
 }

@@ -116,21 +116,19 @@ func (e *entry) repository(env *sources.Env, by keyring.Keys) (sources.Repositor
 		return repo, err
 	}
 	repo.Public = []sources.Public{public}
-	upstreams, err := by.Publish(keyring.RoleUpstream, keyring.Path(e.name))
+	if e.rebuilt { // the site's key alone signs what clients get
+		repo.Mode, repo.Annotations[readers.KeysKey] = string(rebuild.Rebuilt), keyring.SitePath(env)
+		_, repo.Keys, err = keyring.Site(env)
+	} else {
+		if len(by) > 0 {
+			repo.Annotations[readers.KeysKey] = keyring.Path(e.name)
+		}
+		repo.Keys, err = by.Publish(keyring.RoleUpstream, keyring.Path(e.name))
+	}
 	if err != nil {
 		return repo, err
 	}
-	if len(by) > 0 {
-		repo.Annotations[readers.KeysKey] = keyring.Path(e.name)
-	}
-	if e.rebuilt {
-		repo.Mode, repo.Annotations[readers.KeysKey] = string(rebuild.Rebuilt), keyring.SitePath(env)
-		if _, repo.Keys, err = keyring.Site(env); err != nil {
-			return repo, err
-		}
-	}
 	repo.Annotations[readers.IndexKey] = e.index
-	repo.Keys = append(repo.Keys, upstreams...)
 	return repo, keyring.WithoutArmor(repo.Keys) // MAAS gives its keyring to gpgv, which reads no armor
 }
 

@@ -151,7 +151,7 @@ func TestRebuilt(t *testing.T) {
 	if index["updated"] != m.updated || !strings.Contains(string(tr.content["streams/v1/index.sjson"]), imagesID+".sjson") || !strings.Contains(string(tr.content["streams/v1/index.json"]), imagesID+".json") {
 		t.Errorf("index\n%s\n%s", tr.content["streams/v1/index.json"], tr.content["streams/v1/index.sjson"])
 	}
-	if tr.Repos[0].Mode != "rebuilt" || len(tr.keys) != 2 || tr.keys[0].Role != "site" || tr.keys[1].Role != "upstream" {
+	if tr.Repos[0].Mode != "rebuilt" || len(tr.keys) != 1 || tr.keys[0].Role != "site" {
 		t.Errorf("mode %s, keys %v", tr.Repos[0].Mode, tr.keys)
 	}
 	again := planned(t, m, `filters: ["arch=amd64", "release~noble"]`)

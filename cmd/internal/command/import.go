@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack"
+	"github.com/gapbundle/gapbundle/verify"
 	"github.com/urfave/cli/v2"
 )
 
@@ -50,7 +52,7 @@ func importBundles(c *cli.Context, o *Output) error {
 		Changes: ChangesOf(c),
 	}
 	if TerminalOf(c.App.Reader) >= 0 {
-		options.Confirm = func(name string, keys []bundle.PublishedKey) (bool, error) { return confirmKeys(c, o, name, keys) }
+		options.Confirm = func(name string, keys []verify.OfferedKey) (bool, error) { return confirmKeys(c, o, name, keys) }
 	}
 	result, err := m.Receive(c.Context, c.Args().Slice(), options)
 	p.Stop()
@@ -64,11 +66,17 @@ func importBundles(c *cli.Context, o *Output) error {
 }
 
 // confirmKeys asks once about all OpenPGP keys that the first bundle of a set publishes.
-func confirmKeys(c *cli.Context, o *Output, name string, keys []bundle.PublishedKey) (bool, error) {
+func confirmKeys(c *cli.Context, o *Output, name string, keys []verify.OfferedKey) (bool, error) {
 	question := "Bundle " + name + " publishes OpenPGP keys for clients that the mirror does not know yet:\n"
 	for _, k := range keys {
-		question += fmt.Sprintf("  %s  %s, for %s\n", k.Fingerprint, k.Role, strings.Join(k.Mounts, ", "))
+		question += fmt.Sprintf("  %s  %s key, for source %s\n", k.Fingerprint, k.Role, strings.Join(k.Sources, ", "))
+		if k.Certificate != nil {
+			question += "    " + bundle.PlainText(k.Certificate.Text(time.Now())) + "\n"
+		} else {
+			question += "    whose it is can be read when the medium with its file is at hand\n"
+		}
 	}
+	question += "Names in a key prove nothing: compare fingerprints with what upstream publishes, or by a second channel.\n"
 	answer, _, err := Ask(c, o, question+"Trust them for this set? Type yes: ")
 	return answer == "yes", err
 }

@@ -31,13 +31,14 @@ gapbundle trust list --mirror /srv/mirror`,
 			Leaf(&cli.Command{
 				Name: "add", Usage: "trust a key, after its fingerprint was compared", ArgsUsage: "FILE",
 				Description: `FILE is a public key in PEM for the roles exporter and approver, which sign bundles,
-and an OpenPGP certificate for the roles site and upstream, which clients inside
-are told to trust. The mirror's folder is created if missing. On a terminal
-the fingerprint is shown and has to be confirmed. An exporter's key reaches what
+and for the roles site and upstream, which clients inside are told to trust, an OpenPGP
+key or a whole keyring. The mirror's folder is created if missing. On a terminal the
+fingerprint, or each key of a keyring, is shown and has to be confirmed, once. With
+--fingerprint only that key of a keyring is added. An exporter's key reaches what
 --mount and --host give it; without them, what no other set has.`,
 				UsageText: `gapbundle trust add --mirror /srv/mirror --role exporter --set slurm-site exporter.pub
 gapbundle trust add --mirror /srv/mirror --role exporter --set slurm-site --mount 'apt/*' --mount files/download.schedmd.com exporter.pub
-gapbundle trust add --mirror /srv/mirror --role upstream --set slurm-site --yes slurm.asc`,
+gapbundle trust add --mirror /srv/mirror --role upstream --set slurm-site /usr/share/keyrings/debian-archive-keyring.gpg`,
 				Flags: changing(append(ConfirmFlags(), Needed("set", "the `NAME` of the set, or the word any"), mountsFlag(), hostsFlag(), newGroupFlag(),
 					Toggle("allow-weak-key", "role upstream: add the key although it is weak (RSA below 2048 bits)"),
 					&cli.GenericFlag{Name: "role", Usage: "`ROLE` of the key", Required: true,
@@ -102,38 +103,26 @@ func updatePolicy(c *cli.Context, o *Output, what string, change func(*verify.Po
 
 func trustAdd(c *cli.Context, o *Output) error {
 	role, set, file := verify.Role(ValueOf[*Choice](c, "role").value), c.String("set"), c.Args().First()
-	var fingerprint string
-	var add func(*verify.Policy) error
 	if role != verify.RoleExporter && (patterns(c, "mount") != nil || patterns(c, "host") != nil) {
 		return &UsageError{fmt.Sprintf("role %s: owns nothing in the mirror", role), "--mount and --host are for the role exporter"}
 	}
-	switch role {
-	case verify.RoleSite, verify.RoleUpstream:
-		key, fpr, err := pubkeys.LoadOpenPGP(file)
-		if err != nil {
-			return err
-		}
-		if err := pubkeys.Weak(key); err != nil && (role != verify.RoleUpstream || !c.Bool("allow-weak-key")) {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-		fingerprint = fpr
-		add = func(p *verify.Policy) error {
-			return p.AddOpenPGP(verify.OpenPGPKey{Role: role, Set: set, Fingerprint: fpr, Added: time.Now()})
-		}
-	default:
-		pem, id, err := pubkeys.Load(file)
-		if err != nil {
-			return err
-		}
-		fingerprint = id.String()
-		add = func(p *verify.Policy) error {
-			return p.Add(verify.Key{Role: role, Set: set, ID: id, PEM: string(pem), Added: time.Now(), Mounts: patterns(c, "mount"), Hosts: patterns(c, "host")})
-		}
+	if role == verify.RoleSite || role == verify.RoleUpstream {
+		return trustKeyring(c, o, role, set, file)
 	}
-	if err := ConfirmFingerprint(c, o, fmt.Sprintf("%s: %s key for set %s", file, role, set), fingerprint); err != nil {
+	pem, id, err := pubkeys.Load(file)
+	if err != nil {
 		return err
 	}
-	done := fmt.Sprintf("add %s %s for %s", role, fingerprint, set) + given(patterns(c, "mount"), patterns(c, "host"))
+	if err := ConfirmFingerprint(c, o, fmt.Sprintf("%s: %s key for set %s", file, role, set), id.String()); err != nil {
+		return err
+	}
+	return addTrust(c, o, fmt.Sprintf("add %s %s for %s", role, id, set)+given(patterns(c, "mount"), patterns(c, "host")), func(p *verify.Policy) error {
+		return p.Add(verify.Key{Role: role, Set: set, ID: id, PEM: string(pem), Added: time.Now(), Mounts: patterns(c, "mount"), Hosts: patterns(c, "host")})
+	})
+}
+
+// addTrust adds to the policy of a mirror, which is made if it is not there.
+func addTrust(c *cli.Context, o *Output, done string, add func(*verify.Policy) error) error {
 	if err := makeMirror(c, o, c.String("mirror")); errors.Is(err, bundle.ErrIncomplete) && c.Bool("dry-run") {
 		showChange(c, o, done) // the mirror would be made
 		return nil
