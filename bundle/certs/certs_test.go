@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
@@ -180,6 +181,13 @@ func FuzzEach(f *testing.F) {
 		}
 		if len(got) == 0 {
 			t.Fatal("no key, and no error")
+		}
+		described, _ := Describe(file)
+		for _, c := range described {
+			if !slices.Contains(got, c.Fingerprint) {
+				t.Fatalf("described %s, which Each does not report", c.Fingerprint)
+			}
+			_ = c.Text(time.Now())
 		}
 		read := openpgp.ReadArmoredKeyRing
 		if file[0] >= firstBit {
