@@ -235,3 +235,21 @@ func TestLinksOfTheDocuments(t *testing.T) {
 		}
 	}
 }
+
+// TestFirstUse: the spec of the README's first use is first.yaml, which TestExamples takes along.
+func TestFirstUse(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("first.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "    cat > gapbundle.yaml <<'EOF'\n")
+	text, _, ok := strings.Cut(rest, "    EOF\n")
+	_, spec, _ := strings.Cut(string(want), "\nversion: ")
+	if got := regexp.MustCompile(`(?m)^    `).ReplaceAllString(text, ""); !ok || got != "version: "+spec {
+		t.Errorf("the README has\n%s\nfirst.yaml has\nversion: %s", got, spec)
+	}
+}

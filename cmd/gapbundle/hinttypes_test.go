@@ -53,7 +53,7 @@ func trustErrors() []typedError {
 		{"verify.JumpError", &verify.JumpError{}, "ask the exporting side"},
 		{"verify.EquivocationError", &verify.EquivocationError{}, "compare the two digests"},
 		{"verify.ExpiredError", &verify.ExpiredError{}, "ask for a newer bundle"},
-		{"verify.KeysError", &verify.KeysError{Set: "tools", Keys: []bundle.PublishedKey{{Role: "site"}}}, "gapbundle trust add --mirror /srv/mirror --role site --set tools KEYFILE"},
+		{"verify.KeysError", &verify.KeysError{Set: "tools", Keys: []verify.OfferedKey{{PublishedKey: bundle.PublishedKey{Role: "site"}}}}, "gapbundle trust add --mirror /srv/mirror --role site --set tools KEYFILE"},
 		{"verify.MissingBaseError", &verify.MissingBaseError{Set: "tools", Have: 5}, "gapbundle export SPEC --base 5"},
 		{"verify.MissingBaseError", &verify.MissingBaseError{Set: "tools"}, "gapbundle export SPEC --full"},
 		{"verify.MissingVolumesError", &verify.MissingVolumesError{Name: "tools-000001", Volumes: []string{"volume-00002.tar.zst"}}, "bring the media that hold the volumes named"},

@@ -36,7 +36,7 @@ func main() {
 		command.SetMemory()
 		os.Exit(chart.Main(os.Stdin, os.Stdout))
 	}
-	command.Program{Table: program, Hint: exportHint}.Main()
+	command.Program{Table: program, Hint: exportHint, Values: flagValues()}.Main()
 }
 
 // program is the whole command line as a table.

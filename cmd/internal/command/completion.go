@@ -3,7 +3,6 @@ package command
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -15,8 +14,9 @@ const completeCommand = "__complete"
 func completionScripts() map[string]string {
 	return map[string]string{
 		"bash": `_gapbundle() {
-    local IFS=$'\n'
-    COMPREPLY=($(compgen -W "$(gapbundle ` + completeCommand + ` "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}"))
+    local IFS=$'\n' word=${COMP_WORDS[COMP_CWORD]}
+    [ "$word" != = ] || word=
+    COMPREPLY=($(compgen -W "$(gapbundle ` + completeCommand + ` "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "$word"))
 }
 complete -o default -F _gapbundle gapbundle
 `,
@@ -55,45 +55,4 @@ gapbundle completion fish > ~/.config/fish/completions/gapbundle.fish`,
 		_, err := io.WriteString(o.stdout, script)
 		return err
 	})
-}
-
-// writeCandidates prints what the last of words may become, one a line;
-// nothing where a path is wanted, which shells know better.
-func writeCandidates(w io.Writer, root *cli.Command, words []string) {
-	if len(words) == 0 {
-		words = []string{""}
-	}
-	at, last := root, words[len(words)-1]
-	var before cli.Flag
-	for _, word := range words[:len(words)-1] {
-		before = nil
-		if next := at.Command(word); next != nil {
-			at = next
-		} else if strings.HasPrefix(word, "-") {
-			before = findFlag(flagsBelow(at), strings.TrimLeft(word, "-"))
-		}
-	}
-	var candidates []string
-	switch {
-	case before != nil && !IsSwitch(before):
-		if g, ok := before.(*cli.GenericFlag); ok {
-			if c, ok := g.Value.(interface{ candidates() []string }); ok {
-				candidates = c.candidates()
-			}
-		}
-	case strings.HasPrefix(last, "-"):
-		for _, f := range at.Flags {
-			candidates = append(candidates, "--"+f.Names()[0])
-		}
-		candidates = append(candidates, "--help")
-	case len(at.Subcommands) > 0:
-		candidates = names(at.Subcommands)
-	case at.Name == "completion":
-		candidates = []string{"bash", "zsh", "fish"}
-	}
-	for _, c := range candidates {
-		if strings.HasPrefix(c, last) {
-			fmt.Fprintln(w, c)
-		}
-	}
 }

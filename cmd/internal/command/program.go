@@ -29,6 +29,9 @@ type Program struct {
 	// Hint returns what to do about an error that only this program knows;
 	// empty: nothing special. nil: there are none.
 	Hint func(err error) string
+	// Values are what shells complete after flags that only this program has, by their
+	// names. nil: there are none.
+	Values map[string]Values
 }
 
 // Main is the whole program; it does not return.
@@ -79,7 +82,7 @@ func (p Program) run(ctx context.Context, argv []string, getenv func(string) str
 	}()
 	root := p.Table()
 	if len(argv) > 1 && argv[1] == completeCommand {
-		writeCandidates(stdout, root, argv[2:])
+		p.writeCandidates(stdout, argv[2:], getenv)
 		return ExitDone
 	}
 	inv, err := Parse(root, argv[1:], getenv)

@@ -22,7 +22,7 @@ func Examples() []journey.Example {
 		a := &archives{journey.NewSigner(t)}
 		return journey.Upstream{Hosts: a, Adopt: a.adopt}
 	}
-	return []journey.Example{{Spec: "apt.yaml", Start: start}, {Spec: "apt-lists.yaml", Start: start}}
+	return []journey.Example{{Spec: "apt.yaml", Start: start}, {Spec: "apt-lists.yaml", Start: start}, {Spec: "first.yaml", Start: start}}
 }
 
 // archives stands for every package repository: whatever the address, it has
@@ -37,7 +37,7 @@ var (
 
 // adopt makes the specs trust the stand-in's key.
 func (a *archives) adopt(j *journey.Journey) {
-	for _, name := range []string{"apt.yaml", "apt-lists.yaml", "apt/ubuntu.sources"} {
+	for _, name := range []string{"apt.yaml", "apt-lists.yaml", "first.yaml", "apt/ubuntu.sources"} {
 		a.Trust(j, name)
 	}
 	j.Rewrite("apt/ubuntu.sources", func(text string) string {
