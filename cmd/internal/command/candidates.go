@@ -74,13 +74,13 @@ func mirrorValues() map[string]Values {
 			}
 			return generationNumbers(t)
 		},
-		"kind":       func(t *Typed) []string { return published(t, func(p site.Published) string { return p.Kind }) },
-		"repository": func(t *Typed) []string { return published(t, func(p site.Published) string { return p.Name }) },
+		"kind":       func(t *Typed) []string { return ofPublished(t, func(p site.Published) string { return p.Kind }) },
+		"repository": func(t *Typed) []string { return ofPublished(t, func(p site.Published) string { return p.Name }) },
 	}
 }
 
-// published is one property of all repositories that are published in the mirror.
-func published(t *Typed, of func(site.Published) string) (all []string) {
+// ofPublished returns one property of all repositories that are published in the mirror.
+func ofPublished(t *Typed, of func(site.Published) string) (all []string) {
 	root, err := os.OpenRoot(filepath.Join(t.mirror(), "current"))
 	if err != nil {
 		return nil
@@ -98,7 +98,7 @@ func published(t *Typed, of func(site.Published) string) (all []string) {
 
 // setNames are the sets that a mirror publishes, and those that it trusts somebody for.
 func setNames(t *Typed) []string {
-	all := published(t, func(p site.Published) string { return p.Set })
+	all := ofPublished(t, func(p site.Published) string { return p.Set })
 	m, err := unpack.Open(t.mirror(), unpack.Options{})
 	if err != nil {
 		return all
