@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Public is an address on the Internet that a part of a repository stands for:
@@ -59,6 +61,22 @@ func ParsePublic(address, at string) (Public, error) {
 	}
 	return p, p.check()
 }
+
+// Answerable reports whether web servers can answer for a path, in a public address or in the
+// mirror: whether its characters can be written into their configuration. Those that end a text
+// there, or that a server replaces, cannot.
+func Answerable(path string) bool {
+	return !strings.ContainsFunc(path, func(r rune) bool {
+		switch {
+		case r < utf8.RuneSelf:
+			return r <= 0x1f || r == 0x7f || strings.ContainsRune(unanswerable, r)
+		}
+		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) || r == utf8.RuneError
+	})
+}
+
+// unanswerable are the characters of ASCII that Answerable refuses, besides controls.
+const unanswerable = "\"\\$?#{}<>|^`"
 
 func (p Public) check() error {
 	host := strings.TrimRight(strings.TrimSuffix(p.Host, ":"), "0123456789")

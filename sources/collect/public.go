@@ -11,8 +11,13 @@ import (
 )
 
 // annotatePublic puts as many of the public addresses of a repository into annotations as
-// there is room for. The others are not answered for inside, which the plan says.
+// there is room for. The plan says which ones no mirror will answer for.
 func annotatePublic(annotations map[string]string, repo *sources.Repository) error {
+	for _, p := range repo.Public {
+		if !bundle.Answerable(p.Path) || !bundle.Answerable(p.At) {
+			repo.Notes = append(slices.Clip(repo.Notes), fmt.Sprintf("%s://%s%s: the mirror does not answer by this public name: it has characters that cannot be written into a web server's configuration", p.Scheme, p.Host, p.Path))
+		}
+	}
 	fit, left := bundle.FitPublic(repo.Public)
 	if left > 0 {
 		repo.Notes = append(slices.Clip(repo.Notes), fmt.Sprintf("%d of %d public addresses are not recorded, and the mirror does not answer by them: make several sources of it", left, len(fit)+left))

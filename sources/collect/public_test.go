@@ -50,6 +50,14 @@ func TestNotePublic(t *testing.T) {
 	}
 }
 
+// TestUnanswerable: the plan names a public address that no web server's configuration can have.
+func TestUnanswerable(t *testing.T) {
+	p := planned(t, "a", "apt/a", false, "https://archive.example/a%20(b)", "https://archive.example/a$b")
+	if got := strings.Join(p.Notes, "\n"); !strings.HasPrefix(got, "https://archive.example/a$b: ") || strings.Contains(got, "\n") {
+		t.Errorf("notes %q", got)
+	}
+}
+
 // TestTooManyPublic: what has no room is told, and the rest travels.
 func TestTooManyPublic(t *testing.T) {
 	var all []string

@@ -227,14 +227,14 @@ func (names *PublicNames) decide(all []claimed, own string, refused map[[2]strin
 		reason = "not the form of a public name"
 	case hostOnly(host) == own:
 		reason = "the mirror's own name"
-	case !servablePath(all[0].Path):
+	case !bundle.Answerable(all[0].Path):
 		reason = reasonQuote
 	}
 	kept := slices.Clone(all)
 	if reason == "" {
 		kept = slices.DeleteFunc(kept, func(c claimed) bool {
 			why := cmp.Or(c.wrong, refused[[2]string{c.Set, c.Host}])
-			if why == "" && !servablePath(c.At) {
+			if why == "" && !bundle.Answerable(c.At) {
 				why = reasonQuote
 			}
 			reason = cmp.Or(reason, why)
@@ -259,7 +259,7 @@ func (names *PublicNames) decide(all []claimed, own string, refused map[[2]strin
 	names.Unanswered = append(names.Unanswered, u)
 }
 
-const reasonQuote = "characters that a web server's configuration would have to quote"
+const reasonQuote = "characters that cannot be written into a web server's configuration"
 
 // sameAt reports whether all are at one place, or are files with the same keys.
 func sameAt(all []claimed) bool {
@@ -294,12 +294,6 @@ func servableHost(host string) bool {
 func isAddress(host string) bool {
 	_, err := netip.ParseAddr(hostOnly(host))
 	return err == nil
-}
-
-// servablePath allows paths that mean themselves between quotes, but for the dot and the
-// plus, in the rules of web servers.
-func servablePath(p string) bool {
-	return !strings.ContainsFunc(p, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("/._~+@:,=-", r) })
 }
 
 // Lookup returns the line that answers for a path of a host, and the web path in the mirror

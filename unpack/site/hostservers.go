@@ -1,8 +1,11 @@
 package site
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // GitFiles are the addresses that a git client asks for below a repository, by a name that may
@@ -69,30 +72,55 @@ func (names *PublicNames) rules() (all []hostRules) {
 	return all
 }
 
-// rawPattern matches a path of servablePath as clients may write it: apt for one escapes
-// characters that need none.
+// rawPattern matches an answerable path as clients may write it: apt for one escapes characters
+// that need none.
 func rawPattern(p string) string {
 	var b strings.Builder
-	for _, r := range p {
-		switch r {
-		case '+':
-			b.WriteString(`(?:\+|%2[bB])`)
-		case '~':
-			b.WriteString(`(?:~|%7[eE])`)
-		case '@':
-			b.WriteString(`(?:@|%40)`)
-		case ':':
-			b.WriteString(`(?::|%3[aA])`)
-		case ',':
-			b.WriteString(`(?:,|%2[cC])`)
-		case '=':
-			b.WriteString(`(?:=|%3[dD])`)
+	for _, c := range []byte(p) {
+		switch {
+		case c == '/' || c == '.' || c == '-' || c == '_' || isAlphanumeric(rune(c)):
+			b.WriteString(regexp.QuoteMeta(string(rune(c))))
+		case c <= ' ' || c == '%' || c >= utf8.RuneSelf:
+			b.WriteString(escapedByte(c)) // an address has them escaped
 		default:
-			b.WriteString(regexp.QuoteMeta(string(r)))
+			b.WriteString("(?:" + regexp.QuoteMeta(string(rune(c))) + "|" + escapedByte(c) + ")")
 		}
 	}
 	return b.String()
 }
+
+// escapedByte matches a byte in the percent encoding, in lower and upper case (RFC 3986
+// section 2.1).
+func escapedByte(c byte) string {
+	var b strings.Builder
+	b.WriteByte('%')
+	for _, digit := range fmt.Sprintf("%02x", c) {
+		if upper := unicode.ToUpper(digit); upper != digit {
+			b.WriteString("[" + string(digit) + string(upper) + "]")
+		} else {
+			b.WriteRune(digit)
+		}
+	}
+	return b.String()
+}
+
+// caddyPrefix is an answerable path for Caddy's strip_prefix: an escaped byte is compared with the
+// same in the address, any other one with both of its forms.
+func caddyPrefix(p string) string {
+	var b strings.Builder
+	for _, c := range []byte(p) {
+		if c == '%' || c == ' ' || c >= utf8.RuneSelf {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// apacheText is an answerable path in a substitution of mod_rewrite, where a percent sign begins
+// what is replaced.
+func apacheText(p string) string { return strings.ReplaceAll(p, "%", `\%`) }
 
 // isRegistry reports whether Path itself is where clients of images ask whether there is a
 // registry (OCI distribution specification, "Endpoints", end-1).

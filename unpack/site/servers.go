@@ -72,7 +72,7 @@ func (w *writer) servers() error {
 		Types: w.sortedTypes(), Extensions: extensionTypes(), Default: OctetStream, RoleQuery: RoleQuery, Policy: ContentPolicy,
 		hostData: hostData{HostsPath: HostsPath, Private: "/" + PrivateDir, Hosts: w.public.rules(), GitFiles: GitFiles, RawGitFiles: strings.ReplaceAll(GitFiles, ".", "[^?]")},
 	}
-	t, err := template.New("").Funcs(template.FuncMap{"fields": strings.Fields, "compact": compactType}).ParseFS(serverFiles, "servers/*.tmpl")
+	t, err := template.New("").Funcs(template.FuncMap{"fields": strings.Fields, "compact": compactType, "prefix": caddyPrefix, "apache": apacheText}).ParseFS(serverFiles, "servers/*.tmpl")
 	if err != nil {
 		return err
 	}

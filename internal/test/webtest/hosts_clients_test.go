@@ -46,23 +46,26 @@ func publicFiles() map[string]File {
 		"apt/demo/stable/deb/amd64/InRelease":                  {Content: "release"},
 		"apt/demo/stable/deb/amd64/g++_1%3a2~rc1+b1_amd64.deb": {Content: "deb"},
 		"apt/demo/secret": {Content: "not below the public address"},
-		"files/github.com/o/tool/releases/v1/tool.tgz":   {Content: "tool"},
-		"files/github.com/o/tool/releases/v1/a?b.txt":    {Content: "question"},
-		"files/github.com/o/tool/releases/v1/index.htm":  {Content: "typed", MediaType: "application/x-demo+json"},
-		"files/other.example/x":                          {Content: "nobody stands for this host"},
-		"files/github.com/o/page/index.html":             {Content: "<p>a page</p>"},
-		"files/plus.example/c++~1,a=b@c:d/x":             {Content: "escaped"},
-		"git/github.com/o/tool.git/HEAD":                 {Content: "ref: refs/heads/main\n"},
-		"git/github.com/o/tool.git/info/refs":            {Content: "refs"},
-		"git/github.com/o/tool.git/objects/info/packs":   {Content: "P pack-1.pack\n"},
-		"git/github.com/o/private.git/HEAD":              {Content: "private"},
-		"keys/demo.asc":                                  {Content: "key"},
-		"keys/other.asc":                                 {Content: "another key"},
-		"pypi/py/simple/tool/index.html":                 {Content: "page"},
-		"pypi/py/simple/tool/index.v1_json":              {Content: "{}"},
-		"v2/docker.io/library/alpine/manifests/3":        {Content: `{"m":3}`, MediaType: indexType},
-		"v2/nvcr.io/nvidia/cuda/manifests/13":            {Content: `{"m":13}`, MediaType: indexType},
-		"v2/nvcr.io/nvidia/cuda/blobs/" + digest("blob"): {Content: "blob"},
+		"files/github.com/o/tool/releases/v1/tool.tgz":       {Content: "tool"},
+		"files/github.com/o/tool/releases/v1/a?b.txt":        {Content: "question"},
+		"files/github.com/o/tool/releases/v1/index.htm":      {Content: "typed", MediaType: "application/x-demo+json"},
+		"files/other.example/x":                              {Content: "nobody stands for this host"},
+		"files/github.com/o/page/index.html":                 {Content: "<p>a page</p>"},
+		"files/plus.example/c++~1,a=b@c:d/x":                 {Content: "escaped"},
+		"files/strange.example/a b!(c)[d]*/100%41;e'f&g/ü/x": {Content: "strange"},
+		"files/strange.example/a bB(c)[d]*/100A;e'f&g/ü/x":   {Content: "another address"},
+		"git/strange.example/a (1).git/HEAD":                 {Content: "strange ref"},
+		"git/github.com/o/tool.git/HEAD":                     {Content: "ref: refs/heads/main\n"},
+		"git/github.com/o/tool.git/info/refs":                {Content: "refs"},
+		"git/github.com/o/tool.git/objects/info/packs":       {Content: "P pack-1.pack\n"},
+		"git/github.com/o/private.git/HEAD":                  {Content: "private"},
+		"keys/demo.asc":                                      {Content: "key"},
+		"keys/other.asc":                                     {Content: "another key"},
+		"pypi/py/simple/tool/index.html":                     {Content: "page"},
+		"pypi/py/simple/tool/index.v1_json":                  {Content: "{}"},
+		"v2/docker.io/library/alpine/manifests/3":            {Content: `{"m":3}`, MediaType: indexType},
+		"v2/nvcr.io/nvidia/cuda/manifests/13":                {Content: `{"m":13}`, MediaType: indexType},
+		"v2/nvcr.io/nvidia/cuda/blobs/" + digest("blob"):     {Content: "blob"},
 	}
 	for i, name := range odd() {
 		files["files/github.com/odd/"+name] = File{Content: fmt.Sprint("odd ", i)}
@@ -86,8 +89,9 @@ func newPublicMirror(t *testing.T) *Fixture {
 		set := &in.Sets[0]
 		set.Answers = func(string) site.Answer { return site.AnswerNamed }
 		standFor(t, set, "apt/demo", "https://nvidia.github.io/libnvidia-container/stable stable", "https://nvidia.github.io/libnvidia-container/gpgkey keys/demo.asc")
-		standFor(t, set, "files", "https://github.com github.com", "https://plus.example/c++~1,a=b@c:d plus.example/c++~1,a=b@c:d", "https://ported.example:8443/x github.com/o")
-		standFor(t, set, "git", "https://github.com/o/tool.git github.com/o/tool.git")
+		standFor(t, set, "files", "https://github.com github.com", "https://plus.example/c++~1,a=b@c:d plus.example/c++~1,a=b@c:d", "https://ported.example:8443/x github.com/o",
+			"https://strange.example/"+strangePath+" strange.example/a b!(c)[d]*/100%41;e'f&g/ü")
+		standFor(t, set, "git", "https://github.com/o/tool.git github.com/o/tool.git", "https://strange.example/a%20(1).git strange.example/a (1).git")
 		standFor(t, set, "pypi", "https://index.python.example/simple py/simple")
 		standFor(t, set, "v2", "https://nvcr.io/v2 nvcr.io", "https://registry-1.docker.io/v2 docker.io", "https://index.docker.io/v2 docker.io")
 		two := f.input(others).Sets[0]
@@ -115,6 +119,10 @@ func (f *Fixture) publishOnly(all, listed map[string]File) {
 	f.Publish(all)
 	f.Change = change
 }
+
+// strangePath is a path with characters that a server's configuration could take for something
+// else, as addresses have it.
+const strangePath = "a%20b!(c)%5Bd%5D*/100%2541;e'f&g/%C3%BC"
 
 // asked is a question to a public name.
 type asked struct {
@@ -162,6 +170,15 @@ func questions() []asked {
 		{"third.example", "/own/of/two", 200, "another set's own"},
 		{"plus.example", "/c++~1,a=b@c:d/x", 200, "escaped"},
 		{"plus.example", "/c%2b%2b%7e1%2Ca%3db%40c%3Ad/x", 200, "escaped"},
+		{"strange.example", "/" + strangePath + "/x", 200, "strange"},
+		{"strange.example", "/a%20b%21%28c%29%5bd%5d%2a/100%2541%3be%27f%26g/%c3%bc/x", 200, "strange"},
+		{"strange.example", "/a%20b!(c)%5Bd%5D*/100%2541;e'f&g/%C3%BC/none", 404, ""},
+		{"strange.example", "/a%20bB(c)%5Bd%5D*/100%2541;e'f&g/%C3%BC/x", 404, ""},
+		{"strange.example", "/a%20b!c%5Bd%5D*/100%2541;e'f&g/%C3%BC/x", 404, ""},
+		{"strange.example", "/a%20b!(c)%5Bd%5D*/100A;e'f&g/%C3%BC/x", 404, ""},
+		{"strange.example", "/a%20(1).git/HEAD", 200, "strange ref"},
+		{"strange.example", "/a%20(1)/HEAD", 200, "strange ref"},
+		{"strange.example", "/a%20%281%29/HEAD", 200, "strange ref"},
 		{"ported.example:8443", "/x/tool/releases/v1/tool.tgz", 200, "tool"},
 		{"ported.example", "/x/tool/releases/v1/tool.tgz", 404, ""},
 		{"other.example", "/x", 404, ""},
