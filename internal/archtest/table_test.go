@@ -204,7 +204,7 @@ func table() map[string]row {
 		// Python packages, and the readers and the resolver below them.
 		"sources/pypi": {
 			imports: []string{"bundle", "sources", "sources/rebuild", "sources/replay", "sources/stock", "sources/upstream", "sources/pypi/index", "sources/pypi/lockfile", "sources/pypi/marker", "sources/pypi/pages", "sources/pypi/pep440", "sources/pypi/resolve", "sources/pypi/simple", "sources/pypi/tags", "internal/fetch", "internal/strictyaml"},
-			tests:   []string{"sources/collect", "sources/export", "sources/keys", "unpack", "verify"},
+			tests:   []string{"sources/collect", "sources/export", "sources/files", "sources/keys", "unpack", "verify"},
 		},
 		"sources/pypi/index": {
 			imports: []string{"bundle", "sources", "sources/upstream", "sources/pypi/marker", "sources/pypi/pages", "sources/pypi/pep440", "sources/pypi/resolve", "sources/pypi/simple", "sources/pypi/tags", "internal/fetch"},

@@ -236,11 +236,26 @@ const installed = "demo_tool-1.%d.dist-info/INSTALLER"
 func askPip(c *client) {
 	c.run(piptest.Python(c.t, "pip-"+piptest.NewestPip), "-m", "pip", "install", "--target", "site", "--index-url", c.at(indexURL)+"/", "demo-tool")
 	c.file("site/"+fmt.Sprintf(installed, last), "pip")
+	// What is pinned is at the address of its host, too.
+	requirements := c.write("requirements.txt", "demo-tool @ "+c.at(fmt.Sprintf(wheelURL, last))+"#sha256="+c.Wheel+"\n")
+	c.run(piptest.Python(c.t, "pip-"+piptest.NewestPip), "-m", "pip", "install", "--target", "direct", "--no-index", "-r", requirements)
+	c.file("direct/"+fmt.Sprintf(installed, last), "pip")
 }
 
 func askUV(c *client) {
 	c.run(piptest.Program(c.t, "uv", "uv"), "pip", "install", "--python", "/usr/bin/python3", "--target", "site", "--index-url", c.at(indexURL)+"/", "demo-tool")
 	c.file("site/"+fmt.Sprintf(installed, last), "uv")
+	if c.own {
+		return // a lock has public addresses
+	}
+	c.write("pyproject.toml", "[project]\nname = \"app\"\nversion = \"0.1\"\nrequires-python = \">=3.11\"\ndependencies = [\"demo-tool\"]\n")
+	c.write("uv.lock", fmt.Sprintf("version = 1\nrequires-python = \">=3.11\"\n\n[[package]]\nname = \"app\"\nversion = \"0.1\"\nsource = { virtual = \".\" }\ndependencies = [{ name = \"demo-tool\" }]\n\n"+
+		"[package.metadata]\nrequires-dist = [{ name = \"demo-tool\" }]\n\n[[package]]\nname = \"demo-tool\"\nversion = \"1.%d\"\nsource = { registry = %q }\nwheels = [{ url = %q, hash = \"sha256:%s\" }]\n",
+		last, indexURL, fmt.Sprintf(wheelURL, last), c.Wheel))
+	c.run(piptest.Program(c.t, "uv", "uv"), "sync", "--frozen", "--no-cache", "--python", "/usr/bin/python3")
+	if found, _ := filepath.Glob(filepath.Join(c.home, ".venv/lib/python3*/site-packages", fmt.Sprintf(installed, last))); len(found) != 1 {
+		c.t.Errorf("installed from the lock: %q", found)
+	}
 }
 
 func askStreams(c *client) {

@@ -37,6 +37,7 @@ type internet struct {
 	git        *gittest.Host
 	deepops    *gittest.Repo
 	commit     string // of deepops in the last month
+	wheel      string // digest of the last month's
 	galaxy     *galaxytest.Server
 }
 
@@ -55,6 +56,7 @@ const (
 	slurmURL   = "https://download.schedmd.com/slurm/slurm-26.05.%d.tar.bz2" // of a month
 	notesURL   = "https://github.com/NVIDIA/deepops/releases/download/26.07/notes.txt"
 	chartsURL  = "https://helm.ngc.nvidia.com/nvidia"
+	wheelURL   = "https://files.python.example/packages/ab/cd/demo_tool-1.%d-py3-none-any.whl" // of a month
 	indexURL   = "https://packages.example.org/simple"
 	streamsURL = "https://images.maas.io/ephemeral-v3/stable/streams/v1/index.json"
 	galaxyURL  = "https://galaxy.ansible.com"
@@ -230,11 +232,11 @@ sources:
 - {name: kubespray, kind: kubespray, checkout: kubespray, files: files.list, images: images.list, platforms: [linux/amd64, linux/arm64]}
 - {name: charts, kind: helm, charts: [{repo: %q, chart: gpu-operator, version: v26.3.%d, kube-version: "1.35"}], images: {platforms: [linux/amd64, linux/arm64]}}
 - {name: images, kind: oci, images: ["%s"], platforms: [linux/amd64, linux/arm64]}
-- {name: setup, kind: pypi, index: %q, packages: [demo-tool==1.%d], targets: [{python: "3.11", platform: manylinux_2_28_x86_64}]}
+- {name: setup, kind: pypi, index: %q, requirements: requirements.txt, targets: [{python: "3.11", platform: manylinux_2_28_x86_64}]}
 - {name: boot, kind: simplestreams, url: %q, unsigned: true}
 - {name: deepops, kind: git, url: %q}
 - {name: galaxy, kind: galaxy, collections: ["community.general"], roles: ["geerlingguy.ntp,4.0.0", "geerlingguy.other,1.0.0"]}
-`, epelURL, epelKey, print, fmt.Sprintf(slurmURL, month), notesURL, chartsURL, month+1, strings.Join(images, `", "`), indexURL, month, streamsURL, deepopsURL)
+`, epelURL, epelKey, print, fmt.Sprintf(slurmURL, month), notesURL, chartsURL, month+1, strings.Join(images, `", "`), indexURL, streamsURL, deepopsURL)
 	return b.Bytes()
 }
 

@@ -127,9 +127,12 @@ func (w *internet) plantWheels(month int) {
 	page := "<!DOCTYPE html><html><body>\n"
 	for m := range month {
 		wheel := piptest.Wheel{Name: "demo-tool", Version: fmt.Sprint("1.", m+1)}.Build(w)
-		w.Write(w.static("https://files.python.example/packages/ab/cd/"+wheel.Name), wheel.Content)
-		page += fmt.Sprintf("<a href=\"https://files.python.example/packages/ab/cd/%[1]s#sha256=%[2]s\">%[1]s</a>\n", wheel.Name, wheel.Digest())
+		url := fmt.Sprintf(wheelURL, m+1)
+		w.Write(w.static(url), wheel.Content)
+		w.wheel = wheel.Digest()
+		page += fmt.Sprintf("<a href=\"%s#sha256=%s\">%s</a>\n", url, w.wheel, wheel.Name)
 	}
+	w.Write(filepath.Join(w.Dir, "requirements.txt"), fmt.Appendf(nil, "demo-tool==1.%d --hash=sha256:%s\n", month, w.wheel))
 	w.Write(filepath.Join(dir, "demo-tool/index.html"), []byte(page+"</body></html>\n"))
 }
 

@@ -32,6 +32,7 @@ type place struct {
 	Settings string
 	Images   []imagetest.Image
 	Commit   string
+	Wheel    string // digest
 
 	public *site.PublicNames
 }
@@ -109,7 +110,7 @@ func carried(t *testing.T) string {
 		}
 	}
 	run("check", w.Mirror, "--data")
-	p := &place{Mirror: w.Mirror, Node: filepath.Join(w.Dir, "node"), DeepOps: filepath.Join(w.Dir, "deepops-node"), Settings: filepath.Join(w.Dir, "settings"), Images: w.images, Commit: w.commit}
+	p := &place{Mirror: w.Mirror, Node: filepath.Join(w.Dir, "node"), DeepOps: filepath.Join(w.Dir, "deepops-node"), Settings: filepath.Join(w.Dir, "settings"), Images: w.images, Commit: w.commit, Wheel: w.wheel}
 	run("clients", w.Mirror, "--for", "deepops", "--out", p.Settings)
 	run("clients", w.Mirror, "--for", "ansible", "--out", filepath.Join(w.Dir, "role"))
 	p.certify(w)

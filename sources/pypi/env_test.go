@@ -19,6 +19,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
+	"github.com/gapbundle/gapbundle/sources/files"
 	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 )
 
@@ -124,17 +125,31 @@ func (s *site) spec(text string) []sources.Spec {
 type planned struct {
 	repo  sources.Repository
 	files map[string]sources.Artifact
-	t     testing.TB
+	// atHosts are the paths of files that are at the addresses of their hosts, too.
+	atHosts []string
+	t       testing.TB
 }
 
 // plan plans one source of this kind.
 func (s *site) plan(text string) (*planned, error) {
 	s.t.Helper()
-	r, err := collect.Resolve(s.t.Context(), sources.Kinds{Kind()}, s.spec(text), s.env())
+	r, err := collect.Resolve(s.t.Context(), sources.Kinds{Kind(), files.Kind()}, s.spec(text), s.env())
 	if err != nil {
 		return nil, err
 	}
-	p := &planned{repo: r.Repositories[0].Repository, files: map[string]sources.Artifact{}, t: s.t}
+	p := &planned{files: map[string]sources.Artifact{}, t: s.t}
+	for _, repo := range r.Repositories {
+		if repo.Kind == Name {
+			p.repo = repo.Repository
+			continue
+		}
+		for a, err := range repo.Artifacts() {
+			if err != nil {
+				return nil, err
+			}
+			p.atHosts = append(p.atHosts, a.File.Path)
+		}
+	}
 	for a, err := range p.repo.Artifacts() {
 		if err != nil {
 			return nil, err

@@ -26,6 +26,7 @@ func Kind() sources.Kind {
 		Check:   pages.Check,
 		Compare: compareVersions,
 		Clients: clients,
+		Derives: true,
 	}
 }
 
@@ -83,6 +84,7 @@ const (
 // entry is one spec: a repository of the mirror.
 type entry struct {
 	options
+	spec    sources.Spec
 	name    string
 	dir     string // that paths in the spec are relative to
 	indexes []string
@@ -103,7 +105,7 @@ func newSource(specs []sources.Spec) (sources.Source, error) {
 }
 
 func newEntry(spec sources.Spec, o options) (*entry, error) {
-	e := &entry{options: o, name: spec.Name, dir: spec.Dir}
+	e := &entry{options: o, spec: spec, name: spec.Name, dir: spec.Dir}
 	if e.Sdists == "" {
 		e.Sdists = sdistsWhenNeeded
 	}

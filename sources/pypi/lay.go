@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -23,17 +24,44 @@ import (
 func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
 	plan := &sources.Plan{Repositories: make([]sources.Repository, len(s.entries))}
 	scratch := make([]int64, len(s.entries))
+	also := make([][]sources.Derived, len(s.entries))
 	err := sources.Each(ctx, len(s.entries), func(ctx context.Context, i int) error {
 		e := s.entries[i]
 		return upstream.Steady(ctx, env, e.name, func() (err error) {
 			plan.Repositories[i], scratch[i], err = e.plan(ctx, env)
+			if err == nil {
+				also[i], err = e.atHosts(&plan.Repositories[i])
+			}
 			return err
 		})
 	})
-	for _, n := range scratch {
+	for i, n := range scratch {
 		plan.Scratch += n
+		plan.Also = append(plan.Also, also[i]...)
 	}
 	return plan, err
+}
+
+// atHosts derives a source of kind files from the files that requirements or locks pin: a lock
+// names them by their own addresses too, and its tool asks for them there.
+func (e *entry) atHosts(repo *sources.Repository) ([]sources.Derived, error) {
+	var urls []any
+	for a, err := range repo.Artifacts() {
+		if err != nil {
+			return nil, err
+		}
+		name, isFile := strings.CutPrefix(a.File.Path, pages.FilesDir)
+		if !isFile || strings.HasSuffix(name, pages.MetadataEnd) || a.Evidence.Vouched != bundle.VouchedPinned {
+			continue
+		}
+		if u, err := url.Parse(a.Evidence.Origin); err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.RawQuery == "" && u.User == nil {
+			urls = append(urls, map[string]any{"url": a.Evidence.Origin, "sha256": a.File.Digest.Hex()})
+		}
+	}
+	if len(urls) == 0 {
+		return nil, nil
+	}
+	return []sources.Derived{{Spec: sources.Given(e.spec, "files", map[string]any{"urls": urls})}}, nil
 }
 
 func (e *entry) plan(ctx context.Context, env *sources.Env) (repo sources.Repository, scratch int64, err error) {

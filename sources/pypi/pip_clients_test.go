@@ -15,6 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/export"
+	"github.com/gapbundle/gapbundle/sources/files"
 	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
@@ -58,7 +59,7 @@ func (g *gap) publish(text string) *export.Result {
 	made, err := export.Run(g.t.Context(), export.Options{
 		SpecPath: spec, Targets: []string{g.dir}, NoReadback: true, Now: time.Now(),
 		Passphrase: func(string) ([]byte, error) { return []byte("x"), nil },
-		Kinds:      sources.Kinds{Kind()}, Tool: "test", Env: func(string) string { return "" },
+		Kinds:      sources.Kinds{Kind(), files.Kind()}, Tool: "test", Env: func(string) string { return "" },
 	})
 	g.check(err)
 	m, err := unpack.Open(g.mirror, unpack.Options{})

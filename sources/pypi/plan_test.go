@@ -196,6 +196,9 @@ func TestVouched(t *testing.T) {
 	s.write("r.txt", "lib==1.0 --hash=sha256:"+w.Projects["lib"][0].Digest()+"\n")
 	lib := s.must("kind: pypi\nindex: " + w.URL() + "\nrequirements: r.txt\n" + two)
 	others := s.must("kind: pypi\nindex: " + w.URL() + "\ninsecure-hashes: " + w.URL() + "\npackages: [app, bare]\n" + for312)
+	if len(lib.atHosts) != 1 || len(others.atHosts) != 0 {
+		t.Errorf("at the addresses of their hosts: %q of what is pinned, %q of what is not", lib.atHosts, others.atHosts)
+	}
 	for name, want := range map[string]string{"lib-1.0": bundle.VouchedPinned, "app-1.0": bundle.VouchedNone, "bare-1.0": bundle.VouchedNone} {
 		found := false
 		for _, p := range []*planned{lib, others} {
@@ -304,6 +307,14 @@ func TestLocksAreTakenAsTheyAre(t *testing.T) {
 	p := s.must(base + for312)
 	if got := p.names(); got != one.Name {
 		t.Error(got)
+	}
+	host := strings.ReplaceAll(strings.TrimPrefix(w.Server.URL(""), "http://"), ":", "_")
+	if got := strings.Join(p.atHosts, " "); got != host+"/files/"+one.Name {
+		t.Errorf("at the address that the lock has: %q", got)
+	}
+	s.exported(p)
+	if got := s.must(base + for312).atHosts; len(got) != 1 {
+		t.Errorf("of what has not changed: %q", got)
 	}
 	for _, lock := range []string{"locks/cp312-manylinux_2_28_x86_64.txt", "locks/cp312-manylinux_2_28_x86_64.lock2.txt"} {
 		if got := p.read(lock); !strings.Contains(got, "lib==1.0") {
