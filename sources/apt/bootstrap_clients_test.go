@@ -195,7 +195,7 @@ func TestInstallerClients(t *testing.T) {
 	w.udeb("os", "pool/udebs", "anna", "9", arch)
 	w.suite("os", "bookworm", []string{"main"}, []string{arch})
 	spec := func(name, more string) string {
-		return fmt.Sprintf("- name: %s\n  kind: apt\n  url: %s/os\n  suites: bookworm\n  architectures: %s\n  keyring: upstream.asc\n  installer: true\n  %s\n", name, w.url, arch, more)
+		return fmt.Sprintf("- name: %s\n  kind: apt\n  url: %s/os\n  suites: bookworm\n  architectures: %s\n  keyring: upstream.asc\n  installer: bookworm\n  %s\n", name, w.url, arch, more)
 	}
 	w.publish("whole", spec("whole", "mode: verbatim"))
 	w.publish("part", spec("part", "packages: [hello]"))

@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
+	shared "github.com/gapbundle/gapbundle/sources/closure"
 	"github.com/gapbundle/gapbundle/sources/keyring"
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
@@ -39,12 +41,23 @@ func (c *configuration) parts(r *deb.Release) []string {
 	return union(all, own)
 }
 
-// checkInstaller refuses installer: true where no suite has anything of it.
+// checkInstaller refuses suites of installer that the source does not have, or that have
+// nothing of it.
 func (l *loaded) checkInstaller() error {
-	if !l.options.Installer || slices.ContainsFunc(l.suites, func(s *loadedSuite) bool { return slices.ContainsFunc(s.want.parts(s.release), isInstaller) }) {
-		return nil
+	var errs []error
+	var names []string
+	for _, s := range l.suites {
+		names = append(names, s.name)
+		if s.want.Installer && !slices.ContainsFunc(s.want.parts(s.release), isInstaller) {
+			errs = append(errs, l.pos.Errorf("source %s: installer: %s %s has no udebs (COMPONENT%s)", l.name, fetch.Redact(s.root.url), s.name, installerPart))
+		}
 	}
-	return l.pos.Errorf("source %s: installer: no suite has udebs (COMPONENT%s)", l.name, installerPart)
+	for _, name := range l.options.Installer {
+		if !slices.Contains(names, name) {
+			errs = append(errs, l.pos.Errorf("source %s: installer: %s: no suite of the source%s", l.name, name, shared.Hint("there are", names)))
+		}
+	}
+	return strictyaml.Join(errs...)
 }
 
 // addInstaller adds all udebs to what was chosen: which of them a machine needs is known

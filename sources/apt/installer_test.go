@@ -34,7 +34,7 @@ func (a *archive) detached() {
 	a.server.Put(a.base()+"Release.gpg", plantest.Detach(a.t, r, a.signer))
 }
 
-// TestInstaller: with installer: true udebs are carried, and no package is chosen among them.
+// TestInstaller: of suites in installer udebs are carried, and no package is chosen among them.
 func TestInstaller(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.installer()
@@ -45,8 +45,8 @@ func TestInstaller(t *testing.T) {
 		there, gone []string
 	}{
 		"without":          {nil, []string{"dists/stable/InRelease"}, []string{part + "Packages.gz", "dists/stable/Release", "pool/main/anna_9_amd64.udeb"}},
-		"verbatim":         {[]string{"installer: true"}, []string{part + "Packages.gz", "dists/stable/InRelease", "dists/stable/Release", "dists/stable/Release.gpg", "pool/main/anna_9_amd64.udeb"}, nil},
-		"rebuilt":          {[]string{"installer: true", "packages: [hello]"}, []string{part + "Packages", part + "Packages.gz", part + "Release", "dists/stable/main/binary-amd64/Release", "dists/stable/Release", "pool/main/anna_9_amd64.udeb", "pool/main/libhello_9_amd64.udeb", "pool/main/libhello/libhello_2.10-3_amd64.deb"}, []string{"pool/main/other/other_1_amd64.deb"}},
+		"verbatim":         {[]string{"installer: stable"}, []string{part + "Packages.gz", "dists/stable/InRelease", "dists/stable/Release", "dists/stable/Release.gpg", "pool/main/anna_9_amd64.udeb"}, nil},
+		"rebuilt":          {[]string{"installer: stable", "packages: [hello]"}, []string{part + "Packages", part + "Packages.gz", part + "Release", "dists/stable/main/binary-amd64/Release", "dists/stable/Release", "pool/main/anna_9_amd64.udeb", "pool/main/libhello_9_amd64.udeb", "pool/main/libhello/libhello_2.10-3_amd64.deb"}, []string{"pool/main/other/other_1_amd64.deb"}},
 		"rebuilt, without": {[]string{"packages: [hello]"}, []string{"dists/stable/Release"}, []string{part + "Packages", "dists/stable/main/binary-amd64/Release", "pool/main/anna_9_amd64.udeb"}},
 	} {
 		paths, _, client := mustPlan(t, a, strings.HasPrefix(name, "rebuilt"), test.more...)
@@ -64,7 +64,7 @@ func TestInstaller(t *testing.T) {
 			t.Errorf("%s: apt reads no udebs:\n%s", name, client)
 		}
 	}
-	if text := madeRelease(t, a, "installer: true", "packages: [hello]"); !strings.Contains(text, "\nComponents: contrib main\n") {
+	if text := madeRelease(t, a, "installer: stable", "packages: [hello]"); !strings.Contains(text, "\nComponents: contrib main\n") {
 		t.Errorf("Release is\n%s", text)
 	}
 }
@@ -74,18 +74,19 @@ func TestInstallerRefuses(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.publish()
 	a.detached()
-	refused(t, a, false, bundle.ErrUsage, []string{"source os: installer: no suite has udebs"}, "installer: true")
+	refused(t, a, false, bundle.ErrUsage, []string{"source os: installer: ", "debian/ stable has no udebs"}, "installer: stable")
+	refused(t, a, false, bundle.ErrUsage, []string{"source os: installer: forky: no suite of the source, there are stable"}, "installer: forky")
 	a.installer()
 	a.packages["main amd64"] = a.packages["main amd64"][:3]
 	a.publish()
-	refused(t, a, false, fetch.ErrUpstream, []string{"dists/stable/Release: is of another state than InRelease"}, "installer: true")
+	refused(t, a, false, fetch.ErrUpstream, []string{"dists/stable/Release: is of another state than InRelease"}, "installer: stable")
 	a.detached()
-	mustPlan(t, a, false, "installer: true")
+	mustPlan(t, a, false, "installer: stable")
 	a.server.Put(a.base()+"Release.gpg", plantest.Detach(t, []byte("x"), a.signer))
-	refused(t, a, false, fetch.ErrRefused, []string{"Release.gpg"}, "installer: true")
+	refused(t, a, false, fetch.ErrRefused, []string{"Release.gpg"}, "installer: stable")
 	a.server.Remove(a.base() + "Release.gpg")
 	env := plantest.NewEnv(t, a.dir, nil)
-	if _, err := plan(t, env, a.spec("installer: true")); !errors.Is(err, fetch.ErrRefused) {
+	if _, err := plan(t, env, a.spec("installer: stable")); !errors.Is(err, fetch.ErrRefused) {
 		t.Errorf("no signature: got %v", err)
 	}
 }

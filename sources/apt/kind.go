@@ -54,7 +54,7 @@ type options struct {
 	Exclude          []string      `yaml:"exclude,single" doc:"Packages that are never chosen: name[:arch][=version], where name and version may be patterns."`
 	Bootstrap        bootstrap     `yaml:"bootstrap" doc:"minbase or standard: each release suite is complete by itself for debootstrap, mmdebstrap and the Debian installer, chosen by Essential and Priority."`
 	BootstrapInclude []string      `yaml:"bootstrap-include,single" doc:"Packages that bootstrap makes available in the release suite itself too, as for debootstrap's --include."`
-	Installer        bool          `yaml:"installer" doc:"What the Debian installer and makers of install media read as well: udebs, Release with Release.gpg, and binary-*/Release."`
+	Installer        []string      `yaml:"installer,single" doc:"Suites of which the mirror has what the Debian installer and makers of install media read as well: udebs, Release with Release.gpg, and binary-*/Release."`
 	Absent           string        `yaml:"absent" doc:"skip: leave out packages whose stanzas apt cannot read. Absent: such a package is an error if it is chosen."`
 	Newest           int           `yaml:"newest" doc:"How many versions of each package are carried."`
 	Recommends       bool          `yaml:"recommends" doc:"Recommended packages too."`

@@ -405,7 +405,7 @@ func (e *entry) newSuite(s stanza, raw, name string) (*suite, error) {
 		flat: strings.HasSuffix(name, "/"),
 		want: configuration{
 			Components: s.components, Architectures: slices.Sorted(slices.Values(s.architectures)),
-			Languages: s.languages, Binary: s.binary, Source: s.source, Installer: e.options.Installer,
+			Languages: s.languages, Binary: s.binary, Source: s.source, Installer: slices.Contains(e.options.Installer, name),
 		},
 	}
 	one.dir = strings.Trim(strings.TrimPrefix(name, "./"), "/")

@@ -71,9 +71,9 @@ func TestCheckNoticesEveryFile(t *testing.T) {
 		"verbatim":            func(a *archive) string { return a.spec() },
 		"rebuilt":             func(a *archive) string { return a.spec("packages: [hello]") },
 		"contents":            func(a *archive) string { return a.spec("packages: [hello]", "contents: true") },
-		"installer":           func(a *archive) string { a.installer(); return a.spec("installer: true") },
-		"installer, rebuilt":  func(a *archive) string { a.installer(); return a.spec("packages: [hello]", "installer: true") },
-		"installer, detached": func(a *archive) string { a.installer(); return a.spec("installer: true") },
+		"installer":           func(a *archive) string { a.installer(); return a.spec("installer: stable") },
+		"installer, rebuilt":  func(a *archive) string { a.installer(); return a.spec("packages: [hello]", "installer: stable") },
+		"installer, detached": func(a *archive) string { a.installer(); return a.spec("installer: stable") },
 		"flat": func(a *archive) string {
 			a.flat, a.extra, a.byHash = true, map[string]string{}, false
 			delete(a.packages, "contrib amd64")
