@@ -50,7 +50,7 @@ inside the gap.`,
 gapbundle import /media/usb --to /srv/mirror`,
 		Subcommands: slices.Concat([]*cli.Command{
 			keygenCommand(), planCommand(), exportCommand(), command.VerifyCommand(), command.InspectCommand(),
-			command.TrustCommand(), command.ImportCommand(), receiptsCommand(), listCommand(),
+			command.TrustCommand(), command.ImportCommand(), receiptsCommand(), listCommand(), mediaCommand(),
 		}, command.MirrorCommands(checkKinds, checkDeep), []*cli.Command{
 			command.PushCommand(), command.ServeCommand(), command.VersionCommand(), command.CompletionCommand(), command.ManCommand(program),
 		}),

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle/media"
@@ -11,6 +13,26 @@ import (
 	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/urfave/cli/v2"
 )
+
+func mediaCommand() *cli.Command {
+	return command.MediaCommand(acknowledged,
+		&cli.StringFlag{Name: "spec", Usage: "the spec `FILE` whose state says what was acknowledged", Value: command.DefaultSpec}, stateFlag(),
+		command.Text("destination", "`NAME` of the mirror whose receipts count; absent: each bundle's own, and --tidy does not go by receipts"))
+}
+
+// acknowledged is what the exporter's state knows of bundles. Where no spec is named or at
+// hand it knows nothing.
+func acknowledged(c *cli.Context) (command.Side, error) {
+	name := c.String("destination")
+	if _, err := os.Stat(c.String("spec")); name == "" && !c.IsSet("spec") && errors.Is(err, fs.ErrNotExist) {
+		return command.Side{}, nil
+	}
+	a, err := export.OpenAcknowledged(c.Context, export.ReceiptOptions{SpecPath: c.String("spec"), StateDir: c.String("state"), Destination: name})
+	if err != nil {
+		return command.Side{}, err
+	}
+	return command.Side{Witness: a.Of, Named: name != "", Close: a.Close}, nil
+}
 
 // nextMedium asks for a further medium; "": there is none.
 func nextMedium(c *cli.Context, o *command.Output, q media.NextMedium) (string, error) {

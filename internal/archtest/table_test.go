@@ -22,7 +22,7 @@ func table() map[string]row {
 			imports: []string{"cmd/internal/command"},
 		},
 		"cmd/internal/command": {
-			imports: []string{"bundle", "bundle/contents", "bundle/reach", "internal/fetch", "internal/pubkeys", "internal/push", "internal/registry", "internal/serve", "internal/spelling", "unpack", "unpack/site", "verify"},
+			imports: []string{"bundle", "bundle/contents", "bundle/reach", "bundle/tidy", "internal/fetch", "internal/pubkeys", "internal/push", "internal/registry", "internal/serve", "internal/spelling", "unpack", "unpack/site", "verify"},
 		},
 
 		// The pipeline: sources -> bundle => (media) => verify -> unpack.
@@ -237,6 +237,9 @@ func table() map[string]row {
 			imports: []string{"internal/fetch"},
 		},
 		"bundle/durable": {},
+		"bundle/tidy": {
+			imports: []string{"bundle", "bundle/durable"},
+		},
 		"internal/fetch": {},
 		"internal/pgpkeys": {
 			imports: []string{"bundle", "internal/pubkeys"},

@@ -209,6 +209,9 @@ func (l *Ledger) save() error {
 	return durable.WriteFile(l.root, stateName, b, 0o600)
 }
 
+// Set is the name of the set that the ledger is of.
+func (l *Ledger) Set() string { return l.state.Set }
+
 // Stream is the identity of the counter, empty before the first export.
 func (l *Ledger) Stream() string { return l.state.Stream }
 

@@ -178,7 +178,7 @@ rules of clients was counted at export, and the whole program asks it again.`,
 		UsageText: `gapbundle verify /media/usb --mirror /srv/mirror
 gapbundle import /media/usb --to /srv/mirror`,
 		Subcommands: slices.Concat([]*cli.Command{
-			VerifyCommand(), InspectCommand(), TrustCommand(), ImportCommand(), ListCommand(nil),
+			VerifyCommand(), InspectCommand(), TrustCommand(), ImportCommand(), ListCommand(nil), MediaCommand(nil),
 		}, MirrorCommands(nil, nil), []*cli.Command{
 			PushCommand(), ServeCommand(), VersionCommand(), CompletionCommand(), ManCommand(insideTable),
 		}),
