@@ -34,7 +34,10 @@ func (w *writer) place(ctx context.Context, b *verify.Bundle, p *state.Waiting, 
 			continue // of a wrong size: read all the same, to say where it is cut
 		}
 		w.o.Progress.Item(b.Name() + "/" + v.Name)
-		err := w.placeVolume(ctx, b, i, p, stored)
+		err := w.there()
+		if err == nil {
+			err = w.placeVolume(ctx, b, i, p, stored)
+		}
 		if err == nil {
 			err = w.joinSegments(ctx, p)
 		}

@@ -92,7 +92,7 @@ func (w *writer) publish(ctx context.Context, p proposal) (*tree.Generation, err
 	if err := w.trees.Build(ctx, g, current, policy, seniority(w.state.State)); err != nil {
 		return nil, fmt.Errorf("generation %d: %w", g.Number, err)
 	}
-	if err := untilPast(ctx, g.Time); err != nil {
+	if err := errors.Join(untilPast(ctx, g.Time), w.there()); err != nil {
 		return nil, err
 	}
 	in, err := w.state.Intend(g.Number, p.then)

@@ -17,6 +17,7 @@ type writer struct {
 	state        *state.Writer
 	trees        *tree.Builder
 	blobs, lists *store.Store // which can be written to
+	there        func() error // a *GoneError if the mirror's disk was taken out
 }
 
 // write takes the lock, completes what an interrupted run had begun to publish, compares
@@ -34,12 +35,15 @@ func (m *Mirror) write(ctx context.Context, change func(w *writer) error) (err e
 }
 
 func writeUnaudited(ctx context.Context, m *Mirror, change func(w *writer) error) (err error) {
+	if err := there(m.root, m.dir); err != nil {
+		return err
+	}
 	state, unlock, err := m.state.Lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	w := &writer{o: m.o, dir: m.dir, state: state}
+	w := &writer{o: m.o, dir: m.dir, state: state, there: func() error { return there(m.root, m.dir) }}
 	if w.blobs, err = store.Open(m.blobsRoot); err != nil {
 		return err
 	}

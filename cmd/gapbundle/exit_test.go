@@ -80,11 +80,11 @@ func TestHints(t *testing.T) {
 		&verify.DamageError{Volume: "volume-00002.tar.zst", Err: bundle.ErrCorrupt},
 		fmt.Errorf("a: %w", bundle.ErrBusy), fmt.Errorf("b: %w", bundle.ErrBusy),
 		&verify.UnknownKeyError{Name: "tools-000007", Set: "tools"},
-		&media.GoneError{Number: 1, Dir: "/media/usb"},
+		&media.GoneError{Number: 1, Dir: "/media/usb"}, &unpack.GoneError{Dir: "/srv/mirror"},
 	)
 	got := command.HintsFor(t.Context(), err, "/srv/mirror", exportHint)
 	want := []string{"gapbundle export SPEC --base 5", "copy volume-00002.tar.zst again", "--retry-lock 10m",
-		"gapbundle trust add --mirror /srv/mirror --role exporter --set tools exporter.pub", "plug the medium in again, mount it at /media/usb"}
+		"gapbundle trust add --mirror /srv/mirror --role exporter --set tools exporter.pub", "plug the medium in again, mount it at /media/usb", "mount the disk again at /srv/mirror and repeat"}
 	if len(got) != len(want) {
 		t.Fatalf("%d hints %q, want %d", len(got), got, len(want))
 	}
@@ -182,9 +182,9 @@ func TestEverySentinelHasItsScript(t *testing.T) {
 	// plan --offline counts this one and never shows it: sources/collect.
 	// A mark is around other errors: TestHintOfEveryPlace. A group needs root to change.
 	// A file system that is too small needs a mount of its own: TestSpaceHint, TestFullHint, and
-	// internal/promises.TestFullDisks and TestSmallSticks. A medium that is pulled out: bundle/media.TestMediumGone,
-	// and TestHints.
-	elsewhere := []string{"fetch.OfflineError", "unpack.SpaceError", "media.GoneError", "media.FullError", "bundle.AboutError", "unpack.OtherGroupError"}
+	// internal/promises.TestFullDisks. A medium or a mirror's disk that is pulled out:
+	// bundle/media.TestMediumGone, unpack.TestMirrorGone, and TestHints.
+	elsewhere := []string{"fetch.OfflineError", "unpack.SpaceError", "media.GoneError", "media.FullError", "bundle.AboutError", "unpack.OtherGroupError", "unpack.GoneError"}
 	sentinels = slices.DeleteFunc(sentinels, func(name string) bool {
 		return slices.Contains(elsewhere, name)
 	})

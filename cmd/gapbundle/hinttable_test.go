@@ -45,12 +45,12 @@ func hintTable() []hintRow {
 	return []hintRow{
 		// What was read from a medium, by both sides.
 		{"bundle bundle/media internal/push verify", "ErrMalformed", "", notOurs},
-		{"bundle bundle/media verify unpack", "ErrCorrupt", "", copyAgain},
+		{"bundle bundle/media bundle/tidy verify unpack", "ErrCorrupt", "", copyAgain},
 		{"bundle", "ErrUnsupported", "", "use the gapbundle that made this, or a newer one"},
 		{"bundle bundle/reach unpack/state verify", "ErrUntrusted", "", "gapbundle trust list --mirror DIR"},
 		{"cmd/internal/command", "ErrUntrusted", "", "gapbundle trust list --mirror DIR"},
 		{"bundle/reach", "ErrMalformed", "", notOurs},
-		{"bundle verify unpack", "ErrIncomplete", "", "bring what is named and repeat the command"},
+		{"bundle bundle/tidy verify unpack", "ErrIncomplete", "", "bring what is named and repeat the command"},
 		{"bundle/media", "ErrIncomplete", "", "bring what is named and repeat the command"},
 		{"bundle/media", "ErrIncomplete", "AboutTargets", "plug a medium with volumes of this bundle in again"},
 		{"bundle/media", "ErrCorrupt", "AboutTargets", "the medium does not keep what is written to it"},

@@ -71,6 +71,7 @@ func mirrorErrors() []typedError {
 		{"durable.FolderError", &unpack.FolderError{Path: "/srv/mirror/blobs"}, "find out who put it there"},
 		{"unpack.UnrecordedError", &unpack.UnrecordedError{Generation: 7, Err: syscall.ENOSPC}, "put right what is named"},
 		{"unpack.StateError", &unpack.StateError{File: "state/journal", Problem: "gone"}, "gapbundle state rebuild /srv/mirror"},
+		{"unpack.GoneError", &unpack.GoneError{Dir: "/srv/mirror"}, "mount the disk again at /srv/mirror and repeat the same command"},
 		{"unpack.SpaceError", &unpack.SpaceError{Dir: "/srv/mirror"}, "make room"},
 		{"unpack.MissingError", &unpack.MissingError{}, "gapbundle repair /srv/mirror PATH..."},
 		{"unpack.MissingError", &unpack.MissingError{Requests: []unpack.RequestFile{{Path: "r.json"}}}, "gapbundle export SPEC --repair r.json"},

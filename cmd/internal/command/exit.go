@@ -224,7 +224,10 @@ func refusalHint(err error, mirror string) string {
 	var noMirror *unpack.NoMirrorError
 	var folder *unpack.FolderError
 	var weak *pubkeys.WeakError
+	var gone *unpack.GoneError
 	switch {
+	case errors.As(err, &gone):
+		return "nothing was written in its place; mount the disk again at " + gone.Dir + " and repeat the same command: it goes on where it stopped"
 	case errors.As(err, &weak):
 		return "use a better key; one of an upstream can be added with --role upstream --allow-weak-key, where the exporting side's spec has it under allow-weak-key"
 	case errors.As(err, &folder):
