@@ -37,12 +37,21 @@ func (b *Bundle) Check(ctx context.Context, o StreamOptions) error { return b.Ch
 // CheckTo is Check with a sink, which may take some of the blobs. nil: nowhere.
 func (b *Bundle) CheckTo(ctx context.Context, sink Sink, o StreamOptions) error {
 	var errs []error
+	if o.Progress == nil {
+		o.Progress = bundle.NoProgress
+	}
+	for _, v := range b.volumes {
+		if v.Found >= 0 {
+			o.Progress.Grow(v.Size)
+		}
+	}
 	missing := &MissingVolumesError{Name: b.Name()}
 	for i, v := range b.volumes {
 		if v.Found < 0 {
 			missing.Volumes, missing.Bytes = append(missing.Volumes, v.Name), missing.Bytes+v.Size
 			continue
 		}
+		o.Progress.Item(b.Name() + "/" + v.Name)
 		err := b.Stream(ctx, i, sink, o)
 		if ctx.Err() != nil {
 			return ctx.Err()

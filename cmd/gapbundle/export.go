@@ -123,7 +123,12 @@ func plan(c *cli.Context, o *command.Output) error {
 	if c.Bool("offline") {
 		return planOffline(c, o)
 	}
-	report, err := export.Plan(c.Context, exportOptions(c, o))
+	options := exportOptions(c, o)
+	p := o.StartProgress()
+	defer p.Stop()
+	showProgress(&options, p)
+	report, err := export.Plan(c.Context, options)
+	p.Stop()
 	if err != nil {
 		return err
 	}
@@ -134,6 +139,18 @@ func plan(c *cli.Context, o *command.Output) error {
 	noteStrange(o, report.Unknown)
 	o.Show(planResult{report, targets}, func(w io.Writer) { writePlan(w, report, targets, time.Now()) })
 	return nil
+}
+
+// showProgress lets an export or a plan show what it does, and what it reads of which source.
+func showProgress(options *export.Options, p *command.Progress) {
+	options.Progress = p
+	options.Reading = func(source, file string, size int64) {
+		text := fmt.Sprintf("reading index of %s: %s", source, file)
+		if size >= 0 {
+			text += ", " + command.HumanBytes(size)
+		}
+		p.Item(text)
+	}
 }
 
 func planOffline(c *cli.Context, o *command.Output) error {
@@ -164,7 +181,7 @@ func runExport(c *cli.Context, o *command.Output) error {
 	options := exportOptions(c, o)
 	p := o.StartProgress()
 	defer p.Stop()
-	options.Progress = p
+	showProgress(&options, p)
 	options.Media = func(m *export.MediaPlan) {
 		for _, line := range mediaLines(m) {
 			o.Note("%s", line)

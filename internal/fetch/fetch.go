@@ -128,7 +128,7 @@ func (c *Client) hop() http.RoundTripper {
 	if c.options.Offline {
 		return offline{}
 	}
-	return &identity{c: c, next: &limits{c: c, next: &watch{c: c, next: &dispatch{c: c}}}}
+	return &told{next: &identity{c: c, next: &limits{c: c, next: &watch{c: c, next: &dispatch{c: c}}}}}
 }
 
 // offline asks nobody.

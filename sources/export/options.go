@@ -78,7 +78,11 @@ type Options struct {
 	Passphrase, SitePassphrase keys.PassphraseFunc
 	// Progress is told what is done; nil: nobody.
 	Progress bundle.Progress
-	Log      *slog.Logger
+	// Reading is told which file of which source is read while the sources are planned, and its size in
+	// bytes, -1 if it is not known. In the place of a source that is not known is the host.
+	// It may be called by many goroutines at once. nil: nobody is told.
+	Reading func(source, file string, size int64)
+	Log     *slog.Logger
 	// NextMedium is asked for another directory when all targets are full, "": there is
 	// none; nil: the export stops and can be repeated with another --to.
 	NextMedium func(ctx context.Context, q media.NextMedium) (string, error)

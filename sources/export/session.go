@@ -297,7 +297,11 @@ func (s *session) plan(ctx context.Context, write bool) error {
 	if err := s.unknownAllowed(); err != nil {
 		return err
 	}
-	if s.resolved, err = collect.Resolve(ctx, s.o.Kinds, s.specs, env); err != nil {
+	reading := ctx
+	if s.o.Reading != nil {
+		reading = fetch.WithReading(ctx, newReading(s.o, s.specs))
+	}
+	if s.resolved, err = collect.Resolve(reading, s.o.Kinds, s.specs, env); err != nil {
 		return err
 	}
 	room, err := s.room(write)

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -50,16 +51,16 @@ type clientFile struct {
 // when it knew one.
 func printClients(c *cli.Context, o *Output) error {
 	o.mirror = c.Args().First()
-	if err := mirrorIn(o.mirror); err != nil {
-		return err
-	}
 	root, err := os.OpenRoot(o.mirror)
 	if err != nil {
-		return err
+		return cmp.Or(mirrorIn(o.mirror), err)
 	}
 	defer root.Close()
 	current, err := root.OpenRoot("current")
 	if err != nil {
+		if err := mirrorIn(o.mirror); err != nil {
+			return err
+		}
 		return bundle.About(bundle.AboutEmptyMirror, fmt.Errorf("mirror %s: nothing was published yet: %w", o.mirror, bundle.ErrIncomplete))
 	}
 	defer current.Close()

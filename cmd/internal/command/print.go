@@ -8,14 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path"
 	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
-	"github.com/cheggaaa/pb/v3"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 )
@@ -190,6 +187,19 @@ func (s *Screen) setBar(on bool) {
 	s.mu.Unlock()
 }
 
+// wipe clears the line of the bar and so many lines above it, into which it was broken.
+func (s *Screen) wipe(above int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asking {
+		return
+	}
+	if above > 0 {
+		fmt.Fprintf(s.w, "\x1b[%dA", above)
+	}
+	fmt.Fprint(s.w, "\r\x1b[J")
+}
+
 // ask keeps the bar away while f puts a question and waits for the answer.
 func (s *Screen) ask(f func()) {
 	set := func(asking bool) {
@@ -247,172 +257,6 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	b.WriteByte('\n')
 	_, err := io.WriteString(h.w, b.String())
 	return err
-}
-
-// progressInterval is the time between two lines of progress where there is
-// no terminal.
-const progressInterval = 5 * time.Second
-
-// Progress shows how work advances; it is a bundle.Progress.
-type Progress struct {
-	out *Output
-	bar *pb.ProgressBar // nil: lines
-	// room is how many columns of the bar's line are left for items.
-	room int
-
-	mu          sync.Mutex
-	total, done int64
-	items       [2]string // what was begun last, the newest last
-	started     time.Time
-	lastDone    int64
-	lastTime    time.Time
-
-	stopOnce sync.Once
-	quit     chan struct{}
-	ended    chan struct{}
-}
-
-// StartProgress shows progress until stop is called: nothing with --quiet, a
-// bar on a terminal, a line every few seconds elsewhere.
-func (o *Output) StartProgress() *Progress {
-	now := time.Now()
-	p := &Progress{out: o, started: now, lastTime: now, quit: make(chan struct{}), ended: make(chan struct{})}
-	if o.quiet {
-		close(p.ended)
-		return p
-	}
-	if o.terminal >= 0 && !o.logJSON {
-		p.startBar()
-		close(p.ended)
-		return p
-	}
-	go func() {
-		defer close(p.ended)
-		tick := time.NewTicker(progressInterval)
-		defer tick.Stop()
-		for {
-			select {
-			case now := <-tick.C:
-				p.line(now)
-			case <-p.quit:
-				return
-			}
-		}
-	}()
-	return p
-}
-
-// barWidth is the most columns that everything but the items takes, with a
-// bar of a few.
-const barWidth = 68
-
-const barTemplate = `{{counters .}} {{bar .}} {{percent .}} {{speed .}} {{rtime . "%s left" "%s" "?"}} {{string . "items"}}`
-
-func (p *Progress) startBar() {
-	width, _, err := term.GetSize(p.out.terminal)
-	if err != nil || width < 20 {
-		width = 80
-	}
-	p.out.Screen.setBar(true)
-	p.room = max(width-barWidth, 8)
-	p.bar = pb.ProgressBarTemplate(barTemplate).New(0)
-	p.bar.SetWriter(barLine{p.out.Screen}).SetWidth(width-1).Set(pb.Bytes, true).Set(pb.Terminal, true).
-		Set(pb.ReturnSymbol, "\r").Set(pb.CleanOnFinish, true).Start()
-}
-
-// Grow counts bytes that are to be done. Grow, Add and Item are bundle.Progress.
-func (p *Progress) Grow(bytes int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	first := p.total == 0
-	p.total += bytes
-	if p.bar != nil {
-		p.bar.SetTotal(p.total)
-	}
-	if p.bar != nil && first {
-		p.bar.Write() // before its first refresh: short work shows one too
-	}
-}
-
-// Add counts bytes that are done.
-func (p *Progress) Add(bytes int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.done += bytes
-	if p.bar != nil {
-		p.bar.SetCurrent(p.done)
-	}
-}
-
-// Item names what is worked on.
-func (p *Progress) Item(name string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.items[1] == name { // what is not plain is shown again, which does no harm
-		return
-	}
-	p.items[0], p.items[1] = p.items[1], string(plainText([]byte(name)))
-	if p.bar != nil {
-		p.bar.Set("items", p.current())
-	}
-}
-
-// current names what is worked on, the newest first, as far as there is room.
-func (p *Progress) current() string {
-	newest := shorten(path.Base(p.items[1]), p.room)
-	left := p.room - utf8.RuneCountInString(newest) - 1
-	if older := path.Base(p.items[0]); p.items[0] != "" && left >= 12 {
-		newest += " " + shorten(older, left)
-	}
-	return newest
-}
-
-// line prints one line of progress.
-func (p *Progress) line(now time.Time) {
-	p.mu.Lock()
-	done, total, item := p.done, p.total, p.items[1]
-	rate := perSecond(done-p.lastDone, now.Sub(p.lastTime))
-	overall := perSecond(done, now.Sub(p.started))
-	p.lastDone, p.lastTime = done, now
-	p.mu.Unlock()
-	if total == 0 && item == "" {
-		return
-	}
-	percent, left := 0.0, time.Duration(-1)
-	if total > 0 {
-		percent = 100 * float64(done) / float64(total)
-	}
-	if overall > 0 && total >= done {
-		left = (time.Duration(float64(total-done)/overall) * time.Second).Round(time.Second)
-	}
-	if p.out.logJSON {
-		p.out.Log.Info("progress", "done", done, "total", total, "percent", percent, "rate", int64(rate), "left_seconds", int64(left.Seconds()), "item", item)
-		return
-	}
-	eta := "?"
-	if left >= 0 {
-		eta = left.String()
-	}
-	p.out.Note("%s of %s, %.0f%%, %s/s, %s left, %s", HumanBytes(done), HumanBytes(total), percent, HumanBytes(int64(rate)), eta, item)
-}
-
-func perSecond(n int64, d time.Duration) float64 {
-	if d <= 0 {
-		return 0
-	}
-	return float64(n) / d.Seconds()
-}
-
-// Stop ends the display; it may be called again.
-func (p *Progress) Stop() {
-	p.stopOnce.Do(func() {
-		close(p.quit)
-		<-p.ended
-		if p.bar != nil {
-			p.bar.Finish()
-			p.out.Screen.setBar(false)
-		}
-	})
 }
 
 // shorten keeps the end of s, which tells more of a path than its beginning.

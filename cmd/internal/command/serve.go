@@ -79,13 +79,13 @@ func serveMirror(c *cli.Context, o *Output) (err error) {
 		servers = append(servers, serve.Server{Listener: l, Handler: metrics})
 		at["metrics"] = "http://" + l.Addr().String() + "/metrics"
 	}
+	noteAddress(o, dir) // before the address, on which somebody may wait
 	o.showNow(at, func(w io.Writer) {
 		fmt.Fprintln(w, at["url"])
 		if at["metrics"] != "" {
 			fmt.Fprintln(w, at["metrics"])
 		}
 	})
-	noteAddress(o, dir)
 	group, ctx := errgroup.WithContext(c.Context)
 	for _, s := range servers {
 		group.Go(func() error { return s.Run(ctx) })

@@ -1,0 +1,105 @@
+package command
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+// pty opens a terminal: the side of a person, and that of a program.
+func pty(t *testing.T) (person, tty *os.File) {
+	t.Helper()
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { person.Close() })
+	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tty.Close() })
+	return person, tty
+}
+
+func setWidth(t *testing.T, f *os.File, columns uint16) {
+	t.Helper()
+	if err := unix.IoctlSetWinsize(int(f.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBarSurvivesResize: after the terminal became narrower, what was left of the old bar
+// is wiped and no line of the bar is wider than the terminal; wider again, it grows.
+func TestBarSurvivesResize(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	person, tty := pty(t)
+	setWidth(t, tty, 120)
+	var mu sync.Mutex
+	var shown strings.Builder
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		buf := make([]byte, 4096)
+		for {
+			n, err := person.Read(buf)
+			mu.Lock()
+			shown.Write(buf[:n])
+			mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	o := &Output{stdout: os.Stdout, stderr: tty}
+	o.useLog("text", "info")
+	p := o.StartProgress()
+	p.Grow(100 << 20)
+	p.Item("reading index of debian: Packages.xz, 34.0 MiB")
+	// drawn waits for a bar of another width that names what is read.
+	drawn := func(narrowest, widest int) {
+		t.Helper()
+		for range 500 {
+			p.Add(1)
+			mu.Lock()
+			bars := regexp.MustCompile(`[^\r\n\x1b]*\[[^\r\n\x1b]*`).FindAllString(shown.String(), -1)
+			mu.Unlock()
+			if len(bars) > 1 {
+				last := bars[len(bars)-2] // whole in any case
+				if n := utf8.RuneCountInString(last); n >= narrowest && n <= widest && strings.Contains(last, "4.0 MiB") {
+					return
+				}
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		t.Fatalf("no bar of %d to %d columns: %q", narrowest, widest, shown.String())
+	}
+	drawn(100, 119)
+	setWidth(t, tty, 72)
+	drawn(40, 71)
+	mu.Lock()
+	if !strings.Contains(shown.String(), "\x1b[1A\r\x1b[J") {
+		t.Errorf("the second line of the old bar was not wiped: %q", shown.String())
+	}
+	mu.Unlock()
+	setWidth(t, tty, 140)
+	drawn(120, 139)
+	p.Stop()
+	tty.Close()
+	person.Close()
+	<-ended
+}
