@@ -5,9 +5,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"go.uber.org/goleak"
@@ -49,22 +47,19 @@ func TestBarSurvivesResize(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	person, tty := pty(t)
 	setWidth(t, tty, 120)
-	var mu sync.Mutex
-	var shown strings.Builder
-	ended := make(chan struct{})
+	pieces := make(chan string)
 	go func() {
-		defer close(ended)
+		defer close(pieces)
 		buf := make([]byte, 4096)
 		for {
 			n, err := person.Read(buf)
-			mu.Lock()
-			shown.Write(buf[:n])
-			mu.Unlock()
+			pieces <- string(buf[:n])
 			if err != nil {
 				return
 			}
 		}
 	}()
+	var shown string
 	o := &Output{stdout: os.Stdout, stderr: tty}
 	o.useLog("text", "info")
 	p := o.StartProgress()
@@ -73,33 +68,35 @@ func TestBarSurvivesResize(t *testing.T) {
 	// drawn waits for a bar of another width that names what is read.
 	drawn := func(narrowest, widest int) {
 		t.Helper()
-		for range 500 {
+		for piece := range pieces { // the bar is drawn again and again
 			p.Add(1)
-			mu.Lock()
-			bars := regexp.MustCompile(`[^\r\n\x1b]*\[[^\r\n\x1b]*`).FindAllString(shown.String(), -1)
-			mu.Unlock()
-			if len(bars) > 1 {
-				last := bars[len(bars)-2] // whole in any case
-				if n := utf8.RuneCountInString(last); n >= narrowest && n <= widest && strings.Contains(last, "4.0 MiB") {
-					return
-				}
+			shown += piece
+			bars := regexp.MustCompile(`[^\r\n\x1b]*\[[^\r\n\x1b]*`).FindAllString(shown, -1)
+			if len(bars) < 2 {
+				continue
 			}
-			time.Sleep(20 * time.Millisecond)
+			last := bars[len(bars)-2] // whole in any case
+			if n := utf8.RuneCountInString(last); n >= narrowest && n <= widest && strings.Contains(last, "4.0 MiB") {
+				return
+			}
+			if len(shown) > 64<<10 {
+				break
+			}
 		}
-		t.Fatalf("no bar of %d to %d columns: %q", narrowest, widest, shown.String())
+		t.Fatalf("no bar of %d to %d columns: %q", narrowest, widest, shown)
 	}
 	drawn(100, 119)
 	setWidth(t, tty, 72)
 	drawn(40, 71)
-	mu.Lock()
-	if !strings.Contains(shown.String(), "\x1b[1A\r\x1b[J") {
-		t.Errorf("the second line of the old bar was not wiped: %q", shown.String())
+	if !strings.Contains(shown, "\x1b[1A\r\x1b[J") {
+		t.Errorf("the second line of the old bar was not wiped: %q", shown)
 	}
-	mu.Unlock()
 	setWidth(t, tty, 140)
 	drawn(120, 139)
-	p.Stop()
-	tty.Close()
-	person.Close()
-	<-ended
+	go func() {
+		p.Stop()
+		tty.Close() // which ends the reading
+	}()
+	for range pieces {
+	}
 }
