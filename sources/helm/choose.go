@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/registry"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
@@ -81,12 +82,25 @@ func (s *selection) add(o *offers, r *request) error {
 	if !slices.Contains(s.indexes, repo) {
 		s.indexes = append(s.indexes, repo)
 	}
+	if len(repo.Charts[r.Chart]) == 0 && slices.Contains(repo.Names, r.Chart) {
+		return fmt.Errorf("%s: helm can use none of its entries%s: %w", r.what(), repo.whyNot(r.Chart), fetch.ErrUpstream)
+	}
 	if len(repo.Charts[r.Chart]) == 0 {
 		return r.Pos.Errorf("%s: upstream has no such chart; it has %s", r.what(), someOf(repo.Names))
 	}
 	return s.addVersions(r, repo.Charts[r.Chart], func(e *index.Entry) *chart {
 		return &chart{Entry: e, repo: repo, from: upstream.At(repo.url).Where("")}
 	})
+}
+
+// whyNot is why an entry of a chart was left out, as far as it is known.
+func (x *repository) whyNot(chart string) string {
+	for _, skipped := range x.Skipped {
+		if strings.HasPrefix(skipped, chart+", ") {
+			return " (" + skipped + ")"
+		}
+	}
+	return ""
 }
 
 // addVersions chooses among the versions that an upstream has.

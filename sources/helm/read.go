@@ -289,7 +289,12 @@ func (r *repository) resolved(env *sources.Env, urls []string) (web []string, oc
 		if err == nil {
 			base, err = base.Parse(u)
 		}
-		if err == nil {
+		if err == nil && base.Scheme != "http" && base.Scheme != "https" {
+			err = fmt.Errorf("want http or https")
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: %w", err, fetch.ErrUpstream)
+		} else {
 			err = env.Fetch.MayFollow(r.url, base.String())
 		}
 		if err != nil {

@@ -70,7 +70,10 @@ func (w *world) edit(id, from, to string) {
 }
 
 // publish writes the index.
-func (w *world) publish() {
+func (w *world) publish() { w.server.Put(root+"index.yaml", []byte(w.index())) }
+
+// index is the index of what was published.
+func (w *world) index() string {
 	byName := map[string][]string{}
 	for _, id := range slices.Sorted(maps.Keys(w.entries)) {
 		name := strings.TrimPrefix(strings.SplitN(w.entries[id], "\n", 2)[0], "name: ")
@@ -85,7 +88,7 @@ func (w *world) publish() {
 		}
 	}
 	b.WriteString("generated: \"2026-03-09T10:00:00Z\"\n")
-	w.server.Put(root+"index.yaml", []byte(b.String()))
+	return b.String()
 }
 
 // prove signs the provenance file of a package.

@@ -1,16 +1,12 @@
 package rpm
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 
-	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
@@ -332,24 +328,8 @@ func planMalformed(t *testing.T, m malformedIn, more ...string) (*collect.Resolv
 	if err != nil {
 		return nil, err
 	}
-	for _, repo := range r.Repositories {
-		for x, err := range repo.Artifacts() {
-			if err != nil {
-				return nil, err
-			}
-			content, err := readArtifact(t, x)
-			if err == nil && !x.File.Digest.IsZero() && x.File.Digest != bundle.DigestOf(content) {
-				err = fmt.Errorf("%s: not what was planned: %w", x.File.Path, bundle.ErrCorrupt)
-			}
-			if errors.Is(err, bundle.ErrCorrupt) { // a collection takes it for upstream's fault
-				err = fmt.Errorf("%s: %w", err.Error(), fetch.ErrUpstream)
-			}
-			if err != nil {
-				return nil, err
-			}
-		}
-	}
-	return r, nil
+	_, err = plantest.Collect(t, r)
+	return r, err
 }
 
 // TestMalformed: a repository that dnf cannot use is refused, and named.

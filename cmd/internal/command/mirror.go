@@ -381,10 +381,13 @@ func mirrorCheck(complete, deep Completeness) func(*cli.Context, *Output, *unpac
 		if files == nil {
 			return err
 		}
-		result := checked{CheckResult: files}
 		if err != nil && c.Bool("repair") {
 			noteDamage(o, files)
 			return repairMirror(c, o, m, nil)
+		}
+		result, answerErr := checked{CheckResult: files}, error(nil)
+		if err == nil { // what is damaged is not asked for as well
+			result.Answered, answerErr = askServer(c.Context, c.Args().First(), m)
 		}
 		distrusted, trustErr := unpack.FindDistrusted(m)
 		result.Distrusted = distrusted
@@ -401,13 +404,16 @@ func mirrorCheck(complete, deep Completeness) func(*cli.Context, *Output, *unpac
 		}
 		o.Show(result, func(w io.Writer) { writeCheck(w, result) })
 		_, journalErr := m.History()
-		return errors.Join(err, kindErr, trustErr, journalErr, unpack.Audit(m))
+		return errors.Join(err, answerErr, kindErr, trustErr, journalErr, unpack.Audit(m))
 	}
 }
 
 // checked is the result of check.
 type checked struct {
 	*unpack.CheckResult
+	// Answered is how the server answers to what is listed; nil: something is damaged, and
+	// it was not asked.
+	Answered *answers `json:"answered,omitempty"`
 	// Checks are what the kinds counted now, Counted what the roots say that the
 	// export counted.
 	Checks  []bundle.CheckCount `json:"checks,omitempty"`
@@ -453,6 +459,11 @@ func writeCheck(w io.Writer, r checked) {
 	}
 	if r.More > 0 {
 		fmt.Fprintf(w, "  DAMAGED: %d more\n", r.More)
+	}
+	if r.Answered != nil {
+		for _, d := range r.Answered.Wrong {
+			fmt.Fprintf(w, "  NOT SERVED: %s\n", damageText(d))
+		}
 	}
 	for _, n := range r.Checks {
 		fmt.Fprintf(w, "complete: %d %s\n", n.Count, n.Name)

@@ -1,6 +1,7 @@
 package plantest
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"testing"
@@ -16,6 +17,8 @@ type Row[D any] struct {
 	// Reads reports whether the client can use it. A test with the tag clients asks the
 	// real client (Table.Client).
 	Reads bool
+	// Class is that of the error by which a plan refuses it; nil: fetch.ErrUpstream.
+	Class error
 	// Names are words of the error by which a plan refuses it: what is wrong, and where.
 	Names []string
 	// Unlike is why a plan decides otherwise than the client. A document that the client
@@ -42,7 +45,7 @@ func (rows Table[D]) Plan(t *testing.T, plan func(t *testing.T, document D) erro
 				}
 				return
 			}
-			upstream := errors.Is(err, fetch.ErrUpstream) || row.Unlike != "" && errors.Is(err, fetch.ErrRefused)
+			upstream := errors.Is(err, cmp.Or(row.Class, fetch.ErrUpstream)) || row.Unlike != "" && errors.Is(err, fetch.ErrRefused)
 			if !upstream || errors.Is(err, bundle.ErrMalformed) {
 				t.Fatalf("got %v, want it refused as upstream's fault", err)
 			}

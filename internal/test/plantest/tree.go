@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
@@ -29,28 +31,71 @@ type Tree struct {
 // not match what comes fails the test.
 func CollectAll(t testing.TB, r *collect.Resolved) *Tree {
 	t.Helper()
+	tree, err := Collect(t, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+// Collect opens every artifact of a plan up to the first that fails. Content that is not
+// what was planned is upstream's fault, as a collection takes it.
+func Collect(t testing.TB, r *collect.Resolved) (*Tree, error) {
+	t.Helper()
 	tree := &Tree{Lists: map[string]map[string]bundle.File{}, Contents: map[string]map[string][]byte{}}
 	for _, repo := range r.Repositories {
 		tree.Repos = append(tree.Repos, bundle.Repository{Name: repo.Name, Kind: repo.Kind, Mode: repo.Mode, Mount: repo.Mount, Annotations: repo.Annotations})
-		list, contents := map[string]bundle.File{}, map[string][]byte{}
-		tree.Lists[repo.Name], tree.Contents[repo.Name] = list, contents
+		list := map[string]bundle.File{}
+		tree.Lists[repo.Name], tree.Contents[repo.Name] = list, map[string][]byte{}
 		for a, err := range repo.Artifacts() {
+			if err == nil {
+				err = tree.take(t, repo.Name, a)
+			}
 			if err != nil {
-				t.Fatal(err)
+				return nil, err
 			}
-			content, err := ReadArtifact(t, a)
-			if err != nil {
-				t.Fatal(err)
+		}
+		if repo.Late == nil {
+			continue
+		}
+		late, err := repo.Late(t.Context(), results(list))
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range late {
+			if err := tree.take(t, repo.Name, a); err != nil {
+				return nil, err
 			}
-			size, digest := int64(len(content)), bundle.DigestOf(content)
-			if a.File.Size >= 0 && a.File.Size != size || !a.File.Digest.IsZero() && a.File.Digest != digest {
-				t.Errorf("%s: %d bytes %s, planned as %d bytes %s", a.File.Path, size, digest, a.File.Size, a.File.Digest)
-			}
-			a.File.Size, a.File.Digest = size, digest
-			list[a.File.Path], contents[a.File.Path] = a.File, content
 		}
 	}
-	return tree
+	return tree, nil
+}
+
+// take reads an artifact of a repository.
+func (t *Tree) take(tb testing.TB, repo string, a sources.Artifact) error {
+	content, err := ReadArtifact(tb, a)
+	size, digest := int64(len(content)), bundle.DigestOf(content)
+	if err == nil && (a.File.Size >= 0 && a.File.Size != size || !a.File.Digest.IsZero() && a.File.Digest != digest) {
+		err = fmt.Errorf("%s: %d bytes %s, planned as %d bytes %s: %w", a.File.Path, size, digest, a.File.Size, a.File.Digest, fetch.ErrUpstream)
+	}
+	if errors.Is(err, bundle.ErrCorrupt) {
+		err = fmt.Errorf("%s: %w", err.Error(), fetch.ErrUpstream)
+	}
+	if err != nil {
+		return err
+	}
+	a.File.Size, a.File.Digest = size, digest
+	t.Lists[repo][a.File.Path], t.Contents[repo][a.File.Path] = a.File, content
+	return nil
+}
+
+// results are what was collected of a repository so far.
+type results map[string]bundle.File
+
+// Lookup implements sources.Results.
+func (r results) Lookup(_ context.Context, path string) (bundle.File, bool, error) {
+	f, ok := r[path]
+	return f, ok, nil
 }
 
 // ReadArtifact returns the content of an artifact.

@@ -110,6 +110,9 @@ func entry(name string, n *yaml.Node) (*Entry, error) {
 	if f.Name != name {
 		return nil, fmt.Errorf("it is of another chart, %.100q: %w", f.Name, bundle.ErrMalformed)
 	}
+	if f.Type != "" && f.Type != "application" && f.Type != "library" {
+		return nil, fmt.Errorf("type %.60q, want application or library: %w", f.Type, bundle.ErrMalformed)
+	}
 	e := &Entry{Name: f.Name, Version: f.Version, URLs: f.URLs, Digest: f.Digest, Library: f.Type == "library", node: n, About: pack.About{Description: f.Description.Value, AppVersion: f.AppVersion.Value}}
 	e.Semver, _ = semver.NewVersion(f.Version) // CheckVersion read it
 	for _, form := range []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999 -0700 MST", time.DateOnly} {

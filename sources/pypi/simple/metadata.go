@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -45,6 +46,9 @@ type Metadata struct {
 // ParseMetadata reads the header of METADATA or PKG-INFO. A field that counts
 // and is not valid is an error, except for Requires-Python: clients ignore one.
 func ParseMetadata(content []byte) (*Metadata, error) {
+	if !utf8.Valid(content) { // pip gives up with an exception
+		return nil, fmt.Errorf("metadata: not UTF-8: %w", ErrInvalid)
+	}
 	m := &Metadata{}
 	fields := 0
 	for key, value := range header(string(content)) {

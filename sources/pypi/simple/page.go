@@ -1,6 +1,7 @@
 package simple
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -142,7 +143,7 @@ func parseJSON(base *url.URL, content []byte) (*Page, error) {
 			Dist           *digests          `json:"dist-info-metadata"`
 		} `json:"files"`
 	}
-	if err := json.Unmarshal(content, &top); err != nil {
+	if err := json.Unmarshal(bytes.TrimPrefix(content, []byte("\ufeff")), &top); err != nil {
 		return nil, err
 	}
 	if err := checkVersion(top.Meta.Version); err != nil {
