@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/bundle/certs"
 	"github.com/gapbundle/gapbundle/bundle/reach"
 	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/tree"
@@ -145,6 +147,7 @@ func (m *Mirror) gather(ctx context.Context, paths []string, o ImportOptions) (_
 			Policy: policy, Receiver: known, Now: m.state.Now(), AllowRollback: admits[verify.OverrideRollback] == r.Name(),
 			AcceptExpired: admits[verify.OverrideExpired] == r.Name(), AcceptKeys: admits[verify.OverrideKeys] == r.Name(),
 		}
+		v.Describe = DescribeKey
 		if o.Confirm != nil {
 			v.Confirm = func(keys []verify.OfferedKey) (bool, error) { return o.Confirm(r.Name(), keys) }
 		}
@@ -307,4 +310,18 @@ func (a *arrivals) choices() (all []*choice, unexcused []refusal) {
 	}
 	slices.SortFunc(all, func(a, b *choice) int { return strings.Compare(a.set, b.set) })
 	return all, unexcused
+}
+
+// DescribeKey is verify.Options.Describe: the names in a key and its validity.
+func DescribeKey(file []byte, fingerprint string, now time.Time) string {
+	all, err := certs.Describe(file)
+	if err != nil {
+		return ""
+	}
+	for _, c := range all {
+		if c.Fingerprint == fingerprint {
+			return c.Text(now)
+		}
+	}
+	return ""
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/bundle/certs"
 )
 
 // OfferedKey is an OpenPGP key that a bundle publishes and the policy does not hold, with
@@ -15,33 +14,34 @@ type OfferedKey struct {
 	bundle.PublishedKey
 	// Sources are the repositories that want it, by name.
 	Sources []string
-	// Certificate is what the key says of itself; nil: its file is not at hand.
-	Certificate *certs.Certificate
+	// About is what the key says of itself, by Options.Describe; empty: not known.
+	About string
 	// Text is all of it in one line.
 	Text string
 }
 
-// maxOffered bounds how much of key files is read to describe keys.
-const maxOffered = 64 << 20 // bytes
+// Bounds of what is read to describe keys.
+const (
+	maxOffered    = 64 << 20 // bytes of all files
+	maxOfferedOne = 16 << 20 // bytes of one
+)
 
 // offered describes keys: from their files in the volumes at hand, if tables say where.
 // What cannot be read is left out; the import reads every key file again and judges it.
 func (c *opening) offered(keys []bundle.PublishedKey, tables bool) []OfferedKey {
 	var files map[string][]byte
-	if tables {
+	if tables && c.o.Describe != nil {
 		files = c.keyFiles(keys)
 	}
 	all := make([]OfferedKey, len(keys))
 	for i, k := range keys {
 		all[i] = OfferedKey{PublishedKey: k, Sources: c.sourcesOf(k)}
-		if found, err := certs.Describe(files[k.Path]); err == nil {
-			if at := slices.IndexFunc(found, func(f certs.Certificate) bool { return f.Fingerprint == k.Fingerprint }); at >= 0 {
-				all[i].Certificate = &found[at]
-			}
-		}
 		all[i].Text = fmt.Sprintf("%s (%s, for %s)", k.Fingerprint, k.Role, strings.Join(all[i].Sources, ", "))
-		if described := all[i].Certificate; described != nil {
-			all[i].Text += ": " + bundle.PlainText(described.Text(c.o.Now))
+		if file, ok := files[k.Path]; ok {
+			all[i].About = bundle.PlainText(c.o.Describe(file, k.Fingerprint, c.o.Now))
+		}
+		if all[i].About != "" {
+			all[i].Text += ": " + all[i].About
 		}
 	}
 	return all
@@ -75,7 +75,7 @@ func (c *opening) keyFiles(keys []bundle.PublishedKey) map[string][]byte {
 				return nil // checkLists reports it
 			}
 			p := mount + f.Path
-			if f.Size <= certs.MaxFile && left >= f.Size && slices.ContainsFunc(keys, func(k bundle.PublishedKey) bool { return k.Path == p }) {
+			if f.Size <= maxOfferedOne && left >= f.Size && slices.ContainsFunc(keys, func(k bundle.PublishedKey) bool { return k.Path == p }) {
 				wanted[f.Digest], paths[p], left = f.Size, f.Digest, left-f.Size
 			}
 		}

@@ -28,6 +28,9 @@ type Options struct {
 	// Confirm is asked about all OpenPGP keys at once that the policy does
 	// not hold, if nothing of the set was accepted yet. nil: refused.
 	Confirm func(keys []OfferedKey) (bool, error)
+	// Describe says, for people, what an OpenPGP key in a key file says of itself, by its
+	// fingerprint, as of now; empty: nothing is known. nil: nobody can say.
+	Describe func(file []byte, fingerprint string, now time.Time) string
 	// CheckKnown checks a bundle that was accepted before like any other;
 	// what it leaves out may be gone by now and is not asked for. Otherwise
 	// Open stops as soon as it is recognized.

@@ -48,7 +48,7 @@ func newPeople(t *testing.T) *people {
 // as runs the program as the user, with only the group given, and returns its exit code.
 func (p *people) as(who *syscall.Credential, args ...string) (code int, output string) {
 	p.t.Helper()
-	cmd := exec.Command(filepath.Join(p.dir, "gapbundle"), args...) //nolint:gosec // the program under test
+	cmd := exec.Command(filepath.Join(p.dir, "gapbundle"), args...)
 	cmd.Dir, cmd.Env = p.dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir, "GAPBUNDLE_PASSPHRASE=open sesame"}
 	if os.Geteuid() == 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
@@ -125,7 +125,7 @@ func TestGroupReadsTheState(t *testing.T) {
 		group = os.Getegid() // nobody else can be asked: what is proven then are the modes
 	}
 	name := strconv.Itoa(group)
-	reader := &syscall.Credential{Uid: otherUser, Gid: uint32(group)} //nolint:gosec // small
+	reader := &syscall.Credential{Uid: otherUser, Gid: uint32(group)}
 	stranger := &syscall.Credential{Uid: otherUser, Gid: otherUser}
 	old := syscall.Umask(0o077) // the strictest one that people have
 	defer syscall.Umask(old)

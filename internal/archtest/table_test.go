@@ -146,10 +146,10 @@ func table() map[string]row {
 			imports: []string{"bundle", "bundle/certs"},
 		},
 		"verify": {
-			imports: []string{"bundle", "bundle/certs"}, tests: []string{"unpack"},
+			imports: []string{"bundle"}, tests: []string{"unpack"},
 		},
 		"unpack": {
-			imports: []string{"bundle", "bundle/contents", "bundle/durable", "bundle/reach", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
+			imports: []string{"bundle", "bundle/certs", "bundle/contents", "bundle/durable", "bundle/reach", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
 		},
 		"unpack/site": {
 			imports: []string{"bundle", "unpack/site/settings"},

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack"
@@ -70,8 +69,8 @@ func confirmKeys(c *cli.Context, o *Output, name string, keys []verify.OfferedKe
 	question := "Bundle " + name + " publishes OpenPGP keys for clients that the mirror does not know yet:\n"
 	for _, k := range keys {
 		question += fmt.Sprintf("  %s  %s key, for source %s\n", k.Fingerprint, k.Role, strings.Join(k.Sources, ", "))
-		if k.Certificate != nil {
-			question += "    " + bundle.PlainText(k.Certificate.Text(time.Now())) + "\n"
+		if k.About != "" {
+			question += "    " + k.About + "\n"
 		} else {
 			question += "    whose it is can be read when the medium with its file is at hand\n"
 		}

@@ -131,7 +131,7 @@ func verifyOne(c *cli.Context, p *Progress, r *bundle.Reader, options verify.Opt
 // verifyOptions are the rules: the keys of --pub, or the policy of a mirror,
 // which the caller closes.
 func verifyOptions(c *cli.Context, o *Output) (verify.Options, *unpack.Mirror, error) {
-	options := verify.Options{Now: time.Now(), CheckKnown: true}
+	options := verify.Options{Now: time.Now(), CheckKnown: true, Describe: unpack.DescribeKey}
 	pubs, mirror := c.StringSlice("pub"), c.String("mirror")
 	if (len(pubs) > 0) == (mirror != "") {
 		what := "verify: neither --pub nor --mirror given"
