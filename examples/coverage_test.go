@@ -168,7 +168,7 @@ func TestSites(t *testing.T) {
 	for _, c := range []struct {
 		name, deployment string
 		count, reachable int
-	}{{"deepops-slurm", "slurm", 55, 54}, {"deepops-k8s", "k8s", 74, 74}} {
+	}{{"deepops-slurm", "slurm", 55, 55}, {"deepops-k8s", "k8s", 74, 74}} {
 		t.Run(c.name, func(t *testing.T) {
 			j := siteJourney(t, c.name)
 			play(t, j)

@@ -1,6 +1,8 @@
 package examples
 
 import (
+	"archive/tar"
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,9 +56,38 @@ func siteJourney(t *testing.T, name string) *journey.Journey {
 		j.Write("deepops/submodules/kubespray/roles/kubespray_defaults/vars/main/checksums.yml", []byte(checksums(t, list)))
 		j.Write("deepops/submodules/kubespray/galaxy.yml", []byte("namespace: kubernetes_sigs\nname: kubespray\nversion: 2.31.0\n"))
 	}
+	if name == "deepops-slurm" {
+		j.Write("slurm-exporter.tar", savedImage(t, "deepops/prometheus-slurm-exporter:2.0.0"))
+	}
 	run(j, "keygen", "--out", "keys")
 	run(j, "keygen", "--site", "--out", "keys")
 	return j
+}
+
+// savedImage is what "docker save" writes of an image of one layer.
+func savedImage(t *testing.T, name string) []byte {
+	t.Helper()
+	pack := func(files ...[2]string) []byte {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for _, f := range files {
+			err := w.WriteHeader(&tar.Header{Name: f[0], Mode: 0o644, Size: int64(len(f[1])), Typeflag: tar.TypeReg})
+			if err == nil {
+				_, err = w.Write([]byte(f[1]))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	layer := pack([2]string{"etc/os-release", "ID=ubuntu\n"})
+	config := fmt.Sprintf(`{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}`, journey.Digest(layer))
+	return pack([2]string{"config.json", config}, [2]string{"layer.tar", string(layer)},
+		[2]string{"manifest.json", fmt.Sprintf(`[{"Config":"config.json","RepoTags":[%q],"Layers":["layer.tar"]}]`, name)})
 }
 
 // TestSitesOffline: the specs of whole sites are sound: schema, references, keys, versions.

@@ -59,11 +59,7 @@ func TestWholeSite(t *testing.T) {
 		webtest.Resolve(t, nil)
 		p.serve(t, webtest.Nginx, true)
 	})
-	var names []string
-	for _, host := range p.public.Hosts() {
-		names = append(names, host)
-	}
-	webtest.Resolve(t, append(names, "index.docker.io"))
+	webtest.Resolve(t, append(p.public.Hosts(), "index.docker.io"))
 	for _, server := range webtest.Names() {
 		t.Run(server, func(t *testing.T) { p.serve(t, server, false) })
 	}

@@ -111,6 +111,35 @@ func get(t *testing.T, url, accept string) (contentType, vary string) {
 	return resp.Header.Get("Content-Type"), strings.Join(resp.Header.Values("Vary"), ",")
 }
 
+// TestPinnedOnce: a file that a lock pins is at two places of the mirror, and is fetched once; of an
+// unchanged one nothing is fetched.
+func TestPinnedOnce(t *testing.T) {
+	w := newWorld(t).add(piptest.Wheel{Name: "lib", Version: "1.0"})
+	lib := w.Projects["lib"][0]
+	g := newGap(t)
+	g.check(os.WriteFile(filepath.Join(g.dir, "r.txt"), []byte("lib==1.0 --hash=sha256:"+lib.Digest()+"\n"), 0o600))
+	spec := "- name: python\n  kind: pypi\n  index: " + w.URL() + "\n  requirements: r.txt\n" + indented(for312)
+	g.publish(spec)
+	host := strings.ReplaceAll(strings.TrimPrefix(w.Server.URL(""), "http://"), ":", "_")
+	if content, err := os.ReadFile(filepath.Join(g.mirror, "current/files", host, "files", lib.Name)); err != nil || piptest.Digest(content) != lib.Digest() {
+		t.Errorf("at the address of its host: %v", err)
+	}
+	if n := w.Server.Bytes("/files/" + lib.Name); n != int64(len(lib.Content)) {
+		t.Errorf("%d bytes of the file were fetched, want its %d once", n, len(lib.Content))
+	}
+	w.add(piptest.Wheel{Name: "other", Version: "1.0"})
+	g.check(os.WriteFile(filepath.Join(g.dir, "r.txt"), []byte("lib==1.0 --hash=sha256:"+lib.Digest()+"\nother==1.0 --hash=sha256:"+w.Projects["other"][0].Digest()+"\n"), 0o600))
+	g.publish(spec)
+	if n := w.Server.Bytes("/files/" + lib.Name); n != int64(len(lib.Content)) {
+		t.Errorf("the second time: %d bytes of the file were fetched in all, want its %d once", n, len(lib.Content))
+	}
+}
+
+// indented is a part of a source's options as a list entry has them.
+func indented(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ") + "\n"
+}
+
 // Real pips and uv install from every server, by name and by lock, and take
 // JSON where they ask for it.
 func TestInstallFromEveryServer(t *testing.T) {
