@@ -210,4 +210,4 @@ func auditGiven(of *state.State, newest *tree.Generation) error {
 // Audit compares the mirror's own state with what its generations, its receipts and the
 // signed roots of accepted bundles prove. What is wrong matches bundle.ErrUntrusted, a
 // *StateError each. Every command that changes something does it first.
-func Audit(m *Mirror) error { return audit(m.state, m.trees) }
+func Audit(m *Mirror) error { return errors.Join(guard(m.root, m.dir), audit(m.state, m.trees)) }

@@ -181,7 +181,7 @@ func Examine(ctx context.Context, b *verify.Bundle, m *Mirror, o verify.StreamOp
 	err = b.CheckTo(ctx, keep, o)
 	wrong := survey.Judge(keptOrStored(m, keep))
 	if m != nil {
-		wrong = errors.Join(wrong, audit(m.state, m.trees))
+		wrong = errors.Join(wrong, guard(m.root, m.dir), audit(m.state, m.trees))
 	}
 	if m != nil && !b.Known() {
 		policy, err := m.Policy()

@@ -136,6 +136,9 @@ func layOut(root *os.Root, group int) error {
 	if _, err := root.Lstat(state.SettingsFile); !errors.Is(err, fs.ErrNotExist) {
 		return err // also where it cannot be seen: it may be one, with settings
 	}
+	if err := errors.Join(guard(root, root.Name()), guardOwner(root, root.Name())); err != nil {
+		return err
+	}
 	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
 		return err

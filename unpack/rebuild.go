@@ -73,6 +73,9 @@ func restoreSettings(ctx context.Context, dir string, o Options, res *RebuildRes
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
+	if err := errors.Join(guard(root, dir), guardOwner(root, dir)); err != nil {
+		return err
+	}
 	of := state.New(root, dir, state.Options{Now: o.Now, RetryLock: o.RetryLock})
 	was, err := of.Settings()
 	if err == nil || !errors.Is(err, fs.ErrNotExist) && !damaged(err) {

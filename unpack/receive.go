@@ -96,7 +96,7 @@ func (a *arrivals) close() error {
 // an error.
 func (m *Mirror) Receive(ctx context.Context, paths []string, o ImportOptions) (res *Result, err error) {
 	if m.o.DryRun {
-		if err := audit(m.state, m.trees); err != nil {
+		if err := errors.Join(guard(m.root, m.dir), audit(m.state, m.trees)); err != nil {
 			return nil, err
 		}
 		arrived, err := m.gather(ctx, paths, o)

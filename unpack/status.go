@@ -139,7 +139,7 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	if st.Distrusted, err = FindDistrusted(m); err != nil {
 		return nil, err
 	}
-	if err := audit(m.state, m.trees); err != nil {
+	if err := errors.Join(guard(m.root, m.dir), audit(m.state, m.trees)); err != nil {
 		st.Notes = append(slices.Clone(st.Notes), strings.Split(err.Error(), "\n")...)
 	}
 	if st.Pending, err = pendingStatus(ctx, m.state); err != nil {

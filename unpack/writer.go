@@ -30,12 +30,18 @@ func (m *Mirror) write(ctx context.Context, change func(w *writer) error) (err e
 		if err := audit(w.state.State, w.trees.Trees); err != nil {
 			return err
 		}
+		if err := w.settle(m.root); err != nil {
+			return err
+		}
 		return change(w)
 	})
 }
 
 func writeUnaudited(ctx context.Context, m *Mirror, change func(w *writer) error) (err error) {
 	if err := there(m.root, m.dir); err != nil {
+		return err
+	}
+	if err := errors.Join(guard(m.root, m.dir), guardOwner(m.root, m.dir)); err != nil {
 		return err
 	}
 	state, unlock, err := m.state.Lock(ctx)

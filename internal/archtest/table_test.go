@@ -149,7 +149,7 @@ func table() map[string]row {
 			imports: []string{"bundle"}, tests: []string{"unpack"},
 		},
 		"unpack": {
-			imports: []string{"bundle", "bundle/certs", "bundle/contents", "bundle/durable", "bundle/reach", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
+			imports: []string{"bundle", "bundle/certs", "bundle/contents", "bundle/durable", "bundle/reach", "internal/access", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
 		},
 		"unpack/site": {
 			imports: []string{"bundle", "unpack/site/settings"},
@@ -250,6 +250,9 @@ func table() map[string]row {
 		"internal/registry": {
 			imports: []string{"internal/fetch"},
 		},
+		"internal/access": {
+			imports: []string{"bundle"},
+		},
 		"internal/pubkeys": {
 			imports: []string{"bundle", "bundle/certs"},
 		},
@@ -266,10 +269,10 @@ func table() map[string]row {
 			imports: []string{"internal/pubkeys", "bundle", "bundle/contents", "bundle/media", "bundle/reach", "sources", "sources/collect", "sources/config", "internal/fetch", "internal/strictyaml", "sources/keys", "sources/ledger"},
 		},
 		"sources/keys": {
-			imports: []string{"internal/pubkeys", "bundle"},
+			imports: []string{"internal/access", "internal/pubkeys", "bundle"},
 		},
 		"sources/ledger": {
-			imports: []string{"bundle", "bundle/durable"},
+			imports: []string{"bundle", "bundle/durable", "internal/access"},
 		},
 		"internal/serve": {
 			imports: []string{"bundle", "unpack/site"},

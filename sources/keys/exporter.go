@@ -12,6 +12,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/access"
 	"github.com/gapbundle/gapbundle/internal/pubkeys"
 )
 
@@ -70,6 +71,9 @@ func LoadSigner(path string, pass PassphraseFunc) (*bundle.Signer, error) {
 }
 
 func loadSigner(path string, pass PassphraseFunc) (*bundle.Signer, error) {
+	if err := access.Key(path); err != nil {
+		return nil, err
+	}
 	b, err := pubkeys.ReadFile(path)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/s2k"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/access"
 	"github.com/gapbundle/gapbundle/internal/pubkeys"
 )
 
@@ -72,6 +73,9 @@ func LoadSite(path string, pass PassphraseFunc) (*openpgp.Entity, error) {
 }
 
 func loadSite(path string, pass PassphraseFunc) (*openpgp.Entity, error) {
+	if err := access.Key(path); err != nil {
+		return nil, err
+	}
 	e, _, err := pubkeys.LoadOpenPGP(path)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/durable"
+	"github.com/gapbundle/gapbundle/internal/access"
 )
 
 // Names in the directory of a ledger.
@@ -155,6 +156,13 @@ func emptyState(set string) state { return state{Format: stateFormat, Set: set, 
 
 func (l *Ledger) load(dir, set string) (err error) {
 	if l.root, err = os.OpenRoot(dir); err != nil {
+		return err
+	}
+	fi, err := l.root.Stat(".")
+	if err == nil {
+		err = errors.Join(access.Writers(dir, fi), access.Owner(dir, fi))
+	}
+	if err != nil {
 		return err
 	}
 	f, err := l.root.Open(stateName)

@@ -128,7 +128,7 @@ func (w *world) tagged(name string, d v1.Descriptor, tag string) {
 
 func (w *world) write(name string, content []byte) {
 	w.t.Helper()
-	if err := os.WriteFile(filepath.Join(w.dir, name), content, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(w.dir, name), content, 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -75,11 +76,16 @@ func (w *World) Check(err error) {
 	}
 }
 
-// Write writes a file and makes the folders above it.
+// Write writes a file and makes the folders above it. Private keys end in .key, and nobody else
+// reads them.
 func (w *World) Write(name string, content []byte) {
 	w.Helper()
 	w.Check(os.MkdirAll(filepath.Dir(name), 0o755))
-	w.Check(os.WriteFile(name, content, 0o644))
+	mode := fs.FileMode(0o644)
+	if strings.HasSuffix(name, ".key") {
+		mode = 0o600
+	}
+	w.Check(os.WriteFile(name, content, mode))
 }
 
 // Put writes a file of the upstream; path is relative to its web root.

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -61,13 +62,18 @@ func (j *Journey) Read(name string) []byte {
 	return b
 }
 
-// Write writes a file below Dir, whose folder is made if it is missing.
+// Write writes a file below Dir, whose folder is made if it is missing. Private keys end in .key, and
+// nobody else reads them.
 func (j *Journey) Write(name string, content []byte) {
 	j.T.Helper()
 	file := filepath.Join(j.Dir, filepath.FromSlash(name))
 	err := os.MkdirAll(filepath.Dir(file), 0o755)
 	if err == nil {
-		err = os.WriteFile(file, content, 0o644)
+		mode := fs.FileMode(0o644)
+		if strings.HasSuffix(name, ".key") {
+			mode = 0o600
+		}
+		err = os.WriteFile(file, content, mode)
 	}
 	if err != nil {
 		j.T.Fatal(err)
