@@ -61,6 +61,7 @@ func (o *Output) useLog(format, level string) {
 	} else {
 		o.Log = slog.New(&lineHandler{w: o.Screen, least: least})
 	}
+	adoptLibraries(o.Log)
 }
 
 // TerminalOf is the descriptor of w if that is a terminal, -1 otherwise.
