@@ -21,6 +21,8 @@ type proposal struct {
 	at time.Time
 	// then is what has to be on record before the publish counts.
 	then state.Record
+	// instead stands in for the published generation if its record is lost; nil: it is not.
+	instead *tree.Generation
 	// changes are those of the sets in it, told once it is published.
 	changes []RepositoryChanges
 }
@@ -51,7 +53,11 @@ func publishTime(at, now time.Time, current *tree.Generation, mended time.Time) 
 // and then switches to it. Until the switch nothing that a client can see
 // changes; an error before it leaves rubbish that the next run sweeps.
 func (w *writer) publish(ctx context.Context, p proposal) (*tree.Generation, error) {
-	current, err := w.trees.Published()
+	current := p.instead
+	var err error
+	if current == nil {
+		current, err = w.trees.Published()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,9 @@ type RebuildResult struct {
 type rebuild struct {
 	*writer
 	res         *RebuildResult
+	ctx         context.Context   // of the one run
 	generations []tree.Generation // in order
+	unknown     int               // the generation that is served, if its record is lost; 0: it is not
 	journal     []state.Entry
 }
 
@@ -45,7 +47,7 @@ func RebuildState(ctx context.Context, dir string, o Options) (res *RebuildResul
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	if m.o.DryRun {
-		r := &rebuild{writer: &writer{o: m.o, dir: m.dir, state: &state.Writer{State: m.state}, trees: tree.NewBuilder(m.trees, nil)}, res: res}
+		r := &rebuild{ctx: ctx, writer: &writer{o: m.o, dir: m.dir, state: &state.Writer{State: m.state}, trees: tree.NewBuilder(m.trees, nil)}, res: res}
 		return res, r.run()
 	}
 	return res, writeUnaudited(ctx, m, func(w *writer) error {
@@ -57,7 +59,7 @@ func RebuildState(ctx context.Context, dir string, o Options) (res *RebuildResul
 		} else if err != nil {
 			return err
 		}
-		r := &rebuild{writer: w, res: res}
+		r := &rebuild{ctx: ctx, writer: w, res: res}
 		if err := r.run(); err != nil {
 			return err
 		}
@@ -81,14 +83,14 @@ func restoreSettings(ctx context.Context, dir string, o Options, res *RebuildRes
 	if err == nil || !errors.Is(err, fs.ErrNotExist) && !damaged(err) {
 		return err
 	}
-	all, err := tree.New(root, dir, o.Tool, nil, nil).Generations()
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(all) == 0 {
-		return &NoMirrorError{dir, state.SettingsFile}
-	}
+	kept, err := tree.New(root, dir, o.Tool, nil, nil).Records()
 	if err != nil {
 		return err
 	}
-	last := all[len(all)-1]
+	if len(kept.Generations) == 0 {
+		return &NoMirrorError{dir, state.SettingsFile}
+	}
+	last := kept.Generations[len(kept.Generations)-1]
 	res.Restored = append(res.Restored, fmt.Sprintf("%s: base URL of generation %d", state.SettingsFile, last.Number))
 	if o.DryRun {
 		return bundle.About(bundle.AboutMirrorState, fmt.Errorf("mirror %s: %s is gone; the rest is known once it is there, without --dry-run: %w", dir, state.SettingsFile, bundle.ErrUntrusted))
@@ -102,7 +104,7 @@ func restoreSettings(ctx context.Context, dir string, o Options, res *RebuildRes
 }
 
 func (r *rebuild) run() (err error) {
-	if r.generations, err = r.trees.Generations(); err != nil {
+	if err := r.records(); err != nil {
 		return err
 	}
 	if r.journal, err = r.state.History(); damaged(err) {
@@ -110,7 +112,7 @@ func (r *rebuild) run() (err error) {
 	} else if err != nil {
 		return err
 	}
-	for _, step := range []func() error{r.journalEnd, r.baseURL, r.key, r.given, r.sets, r.policy} {
+	for _, step := range []func() error{r.journalEnd, r.baseURL, r.key, r.given, r.sets, r.policy, r.served} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -130,8 +132,9 @@ func (r *rebuild) restore(line state.Entry, write func() error) error {
 
 func nothing() error { return nil }
 
+// newest is the generation that is served; nil: none is, or its record is lost.
 func (r *rebuild) newest() *tree.Generation {
-	if len(r.generations) == 0 {
+	if len(r.generations) == 0 || r.unknown != 0 {
 		return nil
 	}
 	return &r.generations[len(r.generations)-1]
@@ -197,7 +200,7 @@ func (r *rebuild) policy() error {
 		return err
 	}
 	approvers := -1
-	for _, s := range r.newest().Sets {
+	for _, s := range r.lastSets() {
 		n := 0
 		for _, k := range s.Signers {
 			if k.Role == verify.RoleApprover {
@@ -216,6 +219,14 @@ func (r *rebuild) policy() error {
 	}
 	r.res.Notes = append(r.res.Notes, "nobody is trusted now: add the keys again with gapbundle trust add, and what was asked for with gapbundle trust require")
 	return r.restore(state.Entry{Detail: fmt.Sprintf("%s: empty; %d approvers asked for", state.PolicyFile, max(0, approvers))}, func() error { return r.state.SetPolicy(p) })
+}
+
+// lastSets are those of the newest generation that is on record.
+func (r *rebuild) lastSets() []tree.GenerationSet {
+	if n := len(r.generations); n > 0 {
+		return r.generations[n-1].Sets
+	}
+	return nil
 }
 
 // sets restores what was accepted of each set.

@@ -38,7 +38,7 @@ func TestHealingImportSurvivesFaults(t *testing.T) {
 func TestRebuildSurvivesFaults(t *testing.T) {
 	r := newIll(t)
 	was := r.ratchet()
-	for _, name := range []string{"sets/site.json", "mirror.json", "trust.json", "receipt.key", "journal.jsonl"} {
+	for _, name := range []string{"sets/site.json", "mirror.json", "trust.json", "receipt.key", "journal.jsonl", "generations/000001.json"} {
 		must(t, os.Remove(filepath.Join(r.dir, "state", name)))
 	}
 	b := &bench{dir: r.dir, at: r.clock.t, restored: func(t *testing.T) {
@@ -50,6 +50,24 @@ func TestRebuildSurvivesFaults(t *testing.T) {
 		}
 		if got := r.ratchet(); !sameJSON(t, got, was) {
 			t.Errorf("restored %+v\nwas %+v", got, was)
+		}
+	}}
+	b.torture(t, "rebuild")
+}
+
+// The same where the record of what is served is lost with its copy, as in a mirror that an
+// earlier program wrote: it is published again.
+func TestRebuildOfWhatIsServedSurvivesFaults(t *testing.T) {
+	r := newIll(t)
+	for _, name := range []string{"generations/000002.json", "generations/000002.copy"} {
+		must(t, os.Remove(filepath.Join(r.dir, "state", name)))
+	}
+	b := &bench{dir: r.dir, at: r.clock.t, restored: func(t *testing.T) {
+		m, err := unpack.Open(r.dir, unpack.Options{})
+		must(t, err)
+		defer m.Close()
+		if err := unpack.Audit(m); err != nil {
+			t.Error(err)
 		}
 	}}
 	b.torture(t, "rebuild")

@@ -18,6 +18,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/bundle/reach"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
+	"github.com/gapbundle/gapbundle/internal/access"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/internal/push"
@@ -68,6 +69,7 @@ func mirrorErrors() []typedError {
 	return []typedError{
 		{"unpack.NoMirrorError", &unpack.NoMirrorError{Dir: "/srv/mirror"}, "check the path; a mirror is made by the first gapbundle trust add --mirror /srv/mirror --role exporter"},
 		{"unpack.NoMirrorError", &unpack.NoMirrorError{Dir: "/srv/mirror", Lacks: "state/mirror.json"}, "check the path"},
+		{"access.Error", &access.Error{Path: "/srv/mirror/state", Problem: "mode 0777", Mend: "chmod go-w /srv/mirror/state"}, "chmod go-w /srv/mirror/state"},
 		{"durable.FolderError", &unpack.FolderError{Path: "/srv/mirror/blobs"}, "find out who put it there"},
 		{"unpack.UnrecordedError", &unpack.UnrecordedError{Generation: 7, Err: syscall.ENOSPC}, "put right what is named"},
 		{"unpack.StateError", &unpack.StateError{File: "state/journal", Problem: "gone"}, "gapbundle state rebuild /srv/mirror"},

@@ -98,7 +98,7 @@ func (b *Builder) Build(ctx context.Context, g, current *Generation, policy *ver
 	if err := durable.SyncDir(b.root, generationsDir); err != nil {
 		return err
 	}
-	return state.WriteJSON(b.root, recordFile(g.Number), g)
+	return b.writeRecord(g)
 }
 
 // plantSet makes the trees of one set and links them into the generation; it

@@ -342,7 +342,7 @@ func (b *Builder) Discard(ctx context.Context, s *Needs, carries func(bundle.Dig
 }
 
 func (b *Builder) collectGeneration(n int) error {
-	for _, file := range []string{recordFile(n), generatedFile(n)} {
+	for _, file := range []string{recordFile(n), copyFile(n), generatedFile(n)} {
 		if err := durable.Remove(b.root, file); err != nil {
 			return err
 		}
