@@ -47,7 +47,7 @@ func hintTable() []hintRow {
 		{"bundle bundle/media internal/push verify", "ErrMalformed", "", notOurs},
 		{"bundle bundle/media bundle/tidy verify unpack", "ErrCorrupt", "", copyAgain},
 		{"bundle", "ErrUnsupported", "", "use the gapbundle that made this, or a newer one"},
-		{"bundle bundle/reach unpack/state verify", "ErrUntrusted", "", "gapbundle trust list --mirror DIR"},
+		{"bundle bundle/reach internal/access unpack/state verify", "ErrUntrusted", "", "gapbundle trust list --mirror DIR"},
 		{"cmd/internal/command", "ErrUntrusted", "", "gapbundle trust list --mirror DIR"},
 		{"bundle/reach", "ErrMalformed", "", notOurs},
 		{"bundle bundle/tidy verify unpack", "ErrIncomplete", "", "bring what is named and repeat the command"},
