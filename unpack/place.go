@@ -127,15 +127,19 @@ func (s *shelver) Create(b bundle.Blob) (verify.BlobWriter, error) {
 	return s.write(b)
 }
 
-// vouched reports whether the blob is in the store, and right. One that is not is removed
-// from the shelf if its segments come one by one: joinSegments puts a blob there that is
-// not.
+// vouched reports whether the blob is in the store, and right. One that is there and is not
+// right, a shorter one among them, is put on record, because published names may be names of the same
+// file. It is removed from the shelf if its segments come one by one: joinSegments puts a
+// blob there that is not.
 func (s *shelver) vouched(b bundle.Blob) (bool, error) {
-	ok, err := s.store.Has(b.Digest, b.Size)
-	if !ok || err != nil {
+	fi, err := s.store.Lstat(b.Digest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
 		return false, err
 	}
-	if s.store.Verify(b.Digest) == nil {
+	if fi.Mode().IsRegular() && fi.Size() == b.Size && s.store.Verify(b.Digest) == nil {
 		return true, nil
 	}
 	if err := s.log.Add(b.Digest); err != nil {
