@@ -339,11 +339,8 @@ func (r *importing) admit(ctx context.Context, a *arrival) (err error) {
 // acquire gets all blobs of a bundle into the store: from its own volumes, and
 // where those do not have them from the other bundles at hand.
 func (r *importing) acquire(ctx context.Context, a *arrival) error {
-	p, err := r.state.Await(a.Bundle, r.state.Now())
+	p, err := r.bring(ctx, a.Bundle)
 	if err != nil {
-		return err
-	}
-	if err := r.place(ctx, a.Bundle, p, &r.stored); err != nil {
 		return err
 	}
 	absent := r.absent(a, p)
@@ -372,11 +369,8 @@ func (r *importing) acquire(ctx context.Context, a *arrival) error {
 
 // borrow places the volumes of a bundle that another one builds on.
 func (r *importing) borrow(ctx context.Context, a *arrival) error {
-	p, err := r.state.Await(a.Bundle, r.state.Now())
+	p, err := r.bring(ctx, a.Bundle)
 	if err != nil {
-		return err
-	}
-	if err := r.place(ctx, a.Bundle, p, &r.stored); err != nil {
 		return err
 	}
 	return r.absent(a, p)
