@@ -11,7 +11,7 @@ import (
 
 // bring places what is at hand of a bundle's volumes. What an earlier run placed is read
 // again in the store, because nothing that is published names it yet, so neither check nor
-// repair looks at it: if a disk has damaged it since, the volumes are placed anew, and those
+// repair looks at it: if a disk has damaged it since, the volumes are placed again, and those
 // that are not at hand are missing again.
 func (r *importing) bring(ctx context.Context, b *verify.Bundle) (*state.Waiting, error) {
 	p, err := r.state.Await(b, r.state.Now())

@@ -311,6 +311,9 @@ func table() map[string]row {
 		"internal/promises": {
 			test: true, tests: []string{"bundle"},
 		},
+		"internal/simulation": {
+			test: true, tests: []string{"bundle", "internal/serve", "sources", "sources/export", "unpack", "verify"},
+		},
 		"internal/test/faulttest": {
 			test: true,
 		},

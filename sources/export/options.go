@@ -29,6 +29,8 @@ type Options struct {
 	// Keys are exporter keys, instead of the spec's; SiteKey likewise.
 	Keys    []string
 	SiteKey string
+	// Signers are exporter keys that are open already; files of keys are not read then.
+	Signers []*bundle.Signer
 	// VolumeSize is in bytes; 0: bundle.DefaultVolumeSize, or less if that fits the targets.
 	VolumeSize int64
 	// Destination is the name of a receiving mirror in the ledger. Empty: the one that the

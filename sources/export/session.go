@@ -103,6 +103,9 @@ func (s *session) close() error {
 }
 
 func (s *session) loadSigners() error {
+	if s.signers = s.o.Signers; len(s.signers) > 0 {
+		return nil
+	}
 	paths := s.o.Keys
 	if len(paths) == 0 {
 		paths = s.spec.Signing.Exporter

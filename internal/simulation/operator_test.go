@@ -1,0 +1,503 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/export"
+	"github.com/gapbundle/gapbundle/unpack"
+)
+
+// act is one step.
+func (w *world) act() {
+	w.clock = w.clock.Add(time.Duration(1+w.r.IntN(40)) * time.Hour)
+	if w.one(12) { // somebody sets it
+		w.clock = w.clock.Add(time.Duration(w.r.IntN(400)-200) * 24 * time.Hour)
+		w.note("the clock inside is %s", w.clock.Format(time.DateTime))
+	}
+	w.touched = false
+	w.keepState()
+	if w.step <= 2 {
+		e := w.exporters[w.step-1]
+		if w.export(e); w.one(2) {
+			w.keepLedger(e)
+		}
+		return
+	}
+	if w.model.stateLost && !w.one(3) {
+		w.rebuild()
+		return
+	}
+	if len(w.model.sick) > 0 && w.one(4) {
+		w.repair()
+		return
+	}
+	acts := []struct {
+		weight int
+		do     func()
+	}{
+		{22, func() { w.export(pick(w.r, w.exporters)) }}, {34, w.receive}, {9, w.readOn}, {8, w.collectGarbage}, {6, w.rollback},
+		{1, w.forget}, {3, w.receipt}, {2, w.address}, {3, w.harmDisk}, {3, w.harmState}, {5, w.loseExporter}, {1, w.stranger}, {4, w.adopt}, {1, w.setTime},
+	}
+	total := 0
+	for _, a := range acts {
+		total += a.weight
+	}
+	n := w.r.IntN(total)
+	for _, a := range acts {
+		if n -= a.weight; n < 0 {
+			a.do()
+			return
+		}
+	}
+}
+
+// collectGarbage is the command gc. What has to stay is in the model, so that inspect misses it.
+func (w *world) collectGarbage() {
+	m, keep := w.model, 1+w.r.IntN(3)
+	if m.current == 0 {
+		return
+	}
+	previous := w.linked("previous")
+	if w.one(2) {
+		keep = 1
+	}
+	err, killed := w.command(fmt.Sprintf("gc --keep %d", keep), func(ctx context.Context, mirror *unpack.Mirror) error {
+		o := unpack.GCOptions{Keep: keep, Force: true}
+		if w.sabotage.eager {
+			o.Keep = 1
+		}
+		_, err := mirror.GC(ctx, o)
+		return err
+	})
+	if err == nil {
+		w.count("gc")
+	}
+	numbers := slices.Sorted(maps.Keys(m.gens))
+	for i, n := range numbers {
+		young := i+1 < len(numbers) && w.clock.Sub(m.gens[numbers[i+1]].at) < 24*time.Hour
+		if stays := i >= len(numbers)-keep || n == previous || young; !stays && !m.stateLost {
+			delete(m.gens, n)
+			w.count("gc of a generation")
+		}
+	}
+	if err != nil && !killed && !errors.Is(err, context.Canceled) && !m.stateLost && len(m.sick) == 0 {
+		w.fail("gc: %v", err)
+	}
+}
+
+// rollback publishes earlier content as a new generation.
+func (w *world) rollback() {
+	m := w.model
+	if m.current == 0 {
+		return
+	}
+	o := unpack.RollbackOptions{Withdraw: w.one(4)}
+	if w.one(3) {
+		o.To = pick(w.r, slices.Sorted(maps.Keys(m.gens)))
+	}
+	if w.one(3) {
+		o.Set = pick(w.r, w.exporters).name
+	}
+	was := m.published()
+	_, _ = w.command(fmt.Sprintf("rollback %+v", o), func(ctx context.Context, mirror *unpack.Mirror) error {
+		_, err := mirror.Rollback(ctx, o)
+		return err
+	})
+	current := w.linked("current")
+	if current != m.current+1 {
+		if current != m.current {
+			w.fail("rollback: generation %d is served, it was %d", current, m.current)
+		}
+		return
+	}
+	record := w.generation(current)
+	next := &generation{sets: map[string]*made{}, base: m.base, at: record.Time}
+	for _, s := range record.Sets {
+		i := slices.IndexFunc(w.known(), func(b *made) bool { return b.root == s.Root.Hex() })
+		if i < 0 {
+			w.fail("rollback: set %s: bundle %d, which nobody made", s.Set, s.Sequence)
+		}
+		next.sets[s.Set] = w.known()[i]
+	}
+	w.judgeRollback(o, was, next)
+	w.count("rollback")
+	if o.Withdraw {
+		for set, b := range was {
+			if next.sets[set] != b {
+				m.withdrawn[b] = true
+				w.count("withdraw")
+			}
+		}
+	}
+	m.alone = o.Withdraw
+	m.gens[current], m.current = next, current
+}
+
+// judgeRollback: it is what a kept generation has, and of other sets what there was.
+func (w *world) judgeRollback(o unpack.RollbackOptions, was map[string]*made, next *generation) {
+	same := func(g *generation) bool {
+		if o.Set != "" {
+			return g.sets[o.Set] == next.sets[o.Set]
+		}
+		return maps.Equal(g.sets, next.sets)
+	}
+	if o.To != 0 && !same(w.model.gens[o.To]) {
+		w.fail("rollback to %d: published %v, want %v", o.To, next.sets, w.model.gens[o.To].sets)
+	}
+	if !slices.ContainsFunc(slices.Collect(maps.Values(w.model.gens)), same) {
+		w.fail("rollback: no kept generation has %v", next.sets)
+	}
+	for set, b := range next.sets {
+		if o.Set != "" && set != o.Set && was[set] != b {
+			w.fail("rollback of set %s: set %s had %v and has %v", o.Set, set, was[set], b)
+		}
+		if o.To == 0 && w.model.withdrawn[b] && was[set] != b {
+			w.fail("rollback: %v was withdrawn and came back by itself", b)
+		}
+	}
+}
+
+// forget takes a set out.
+func (w *world) forget() {
+	m, set := w.model, pick(w.r, w.exporters).name
+	if m.streams[set] == "" || m.stateLost {
+		return
+	}
+	err, killed := w.command("forget "+set, func(ctx context.Context, mirror *unpack.Mirror) error {
+		_, err := mirror.Forget(ctx, set)
+		return err
+	})
+	if current := w.linked("current"); current != m.current {
+		g := &generation{sets: maps.Clone(m.published()), base: m.base, at: w.generation(current).Time}
+		delete(g.sets, set)
+		if b := m.published()[set]; b != nil {
+			m.withdrawn[b] = true
+		}
+		m.gens[current], m.current, m.alone = g, current, true
+		w.count("forget")
+		m.accepted[set] = max(0, m.accepted[set]-1)
+		delete(m.roots, set)
+		delete(m.newest, set)
+		delete(m.acked, set)
+		for b := range m.waiting {
+			if b.set == set {
+				delete(m.waiting, b)
+			}
+		}
+		return
+	}
+	if err == nil && !killed {
+		w.fail("forget %s: exit 0, and nothing was published", set)
+	}
+}
+
+// receipt carries the newest receipt out.
+func (w *world) receipt() {
+	e := pick(w.r, w.exporters)
+	b := w.model.acked[e.name]
+	if b == nil || w.model.stateLost {
+		return
+	}
+	file := filepath.Join(w.mirror(), "state/receipts", fmt.Sprintf("%s-%06d.receipt.json", e.name, b.seq))
+	_, err := export.AddReceipt(ctx(), export.ReceiptOptions{
+		SpecPath: filepath.Join(e.dir, "gapbundle.yaml"), File: file, Destination: "inside", Confirm: func(string) (bool, error) { return true, nil },
+	})
+	w.note("receipt of %v: %v", b, brief(err))
+	if err == nil {
+		w.count("receipt")
+		e.destination = true
+	}
+}
+
+// address gives the mirror another address for clients.
+func (w *world) address() {
+	m, base := w.model, fmt.Sprintf("https://mirror.example/%d", w.step)
+	if m.current == 0 {
+		return
+	}
+	_, _ = w.command("config --base-url "+base, func(ctx context.Context, mirror *unpack.Mirror) error {
+		_, err := mirror.SetBaseURL(ctx, base)
+		return err
+	})
+	if current := w.linked("current"); current == m.current+1 {
+		m.base = base
+		w.count("address")
+		m.gens[current], m.current, m.alone = &generation{sets: m.published(), base: base, at: w.generation(current).Time}, current, false
+	}
+}
+
+// setTime moves the clock floor of every set.
+func (w *world) setTime() {
+	to := w.clock.Add(-time.Duration(w.r.IntN(1000)) * time.Hour).Truncate(time.Second)
+	err, killed := w.command("trust set-time "+to.Format(time.DateTime), func(ctx context.Context, m *unpack.Mirror) error { return m.SetTime(ctx, to) })
+	if err != nil || killed {
+		if !killed && !errors.Is(err, context.Canceled) && !w.model.stateLost {
+			w.fail("set-time: %v", err)
+		}
+		if w.with(ctx(), func(m *unpack.Mirror) error { return m.SetTime(ctx(), to) }) != nil {
+			return
+		}
+	}
+	for set := range w.model.streams {
+		w.model.floors[set] = to
+	}
+}
+
+// harmDisk damages a stored blob, with all of its names.
+func (w *world) harmDisk() {
+	blobs, err := filepath.Glob(filepath.Join(w.mirror(), "blobs/sha256/*/*"))
+	w.must(err)
+	if len(blobs) == 0 {
+		return
+	}
+	name := pick(w.r, blobs)
+	fi, err := os.Stat(name)
+	w.must(err)
+	how := w.r.IntN(3)
+	switch {
+	case how == 0:
+		w.must(os.Remove(name))
+	case fi.Size() == 0:
+		return
+	case how == 1:
+		w.must(os.Truncate(name, fi.Size()/2))
+	default:
+		content, err := os.ReadFile(name)
+		w.must(err)
+		content[len(content)/2] ^= 4
+		w.must(os.Chmod(name, 0o644))
+		w.must(os.WriteFile(name, content, 0o644))
+		w.must(os.Chmod(name, fi.Mode()))
+	}
+	w.must(ignoreGone(os.Chtimes(name, fi.ModTime(), fi.ModTime())))
+	w.model.sick[filepath.Base(name)] = true
+	for _, r := range w.readers {
+		r.harmed = r.harmed || hexOf(r.want) == filepath.Base(name)
+	}
+	w.touched = true
+	w.note("the disk damages blob %.12s in way %d", filepath.Base(name), how)
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// repair puts everything right from all bundles that there ever were.
+func (w *world) repair() {
+	var paths []string
+	given := map[string]*made{} // two of one number are of no use to repair
+	for _, b := range w.bundles() {
+		given[filepath.Base(b.dir)] = b
+	}
+	part := w.one(3)
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if part && len(paths) > 0 {
+			delete(given, name)
+			continue
+		}
+		paths = append(paths, given[name].dir)
+	}
+	if w.one(2) {
+		w.harmDisk() // and once more, before
+	}
+	var missing *unpack.MissingError
+	var res *unpack.RepairResult
+	err, killed := w.command("repair", func(ctx context.Context, m *unpack.Mirror) (err error) {
+		res, err = unpack.Repair(ctx, m, paths)
+		return err
+	})
+	switch {
+	case killed || errors.Is(err, context.Canceled) || w.model.stateLost:
+	case err == nil:
+		if len(w.model.sick) > 0 {
+			w.count("repair")
+		}
+		clear(w.model.sick)
+		if res.Generation > 0 { // what a publish makes was damaged
+			m := w.model
+			m.gens[res.Generation], m.current = &generation{sets: m.published(), base: m.base, at: w.generation(res.Generation).Time}, res.Generation
+		}
+	case errors.As(err, &missing) && !w.recoverable(given):
+	default:
+		w.fail("repair from %d bundles (part: %v): %v; %q", len(paths), part, err, res.Notes)
+	}
+	w.follow()
+}
+
+// recoverable reports whether one of the bundles carries each of the damaged blobs.
+func (w *world) recoverable(given map[string]*made) bool {
+	carried := map[string]bool{}
+	for _, b := range given {
+		for c := range b.carried {
+			carried[hexOf(c)] = true
+		}
+	}
+	for h := range w.model.sick {
+		if !carried[h] {
+			return false
+		}
+	}
+	return true
+}
+
+// follow takes over a generation with the same content.
+func (w *world) follow() {
+	m := w.model
+	if current := w.linked("current"); current == m.current+1 {
+		record := w.generation(current)
+		for _, s := range record.Sets {
+			if b := m.published()[s.Set]; b == nil || b.root != s.Root.Hex() {
+				w.fail("generation %d: set %s has other content than before", current, s.Set)
+			}
+		}
+		m.gens[current], m.current = &generation{sets: m.published(), base: m.base, at: record.Time}, current
+	}
+}
+
+const stateFiles = "state/sets/alpha.json state/sets/beta.json state/journal.jsonl state/mirror.json state/trust.json state/receipt.key"
+
+// keepState keeps older copies of the state's files.
+func (w *world) keepState() {
+	if w.model.stateLost || !w.one(3) {
+		return
+	}
+	for name := range strings.FieldsSeq(stateFiles) {
+		if b, err := os.ReadFile(filepath.Join(w.mirror(), name)); err == nil {
+			w.stateful[name] = b
+		}
+	}
+}
+
+// harmState loses a file of the state, cuts it, or puts an older one in its place.
+func (w *world) harmState() {
+	name := pick(w.r, strings.Fields(stateFiles))
+	file := filepath.Join(w.mirror(), name)
+	now, err := os.ReadFile(file)
+	if err != nil || w.model.current == 0 || w.model.stateLost {
+		return
+	}
+	var how string
+	switch older := w.stateful[name]; w.r.IntN(3) {
+	case 0:
+		how = "lost"
+		w.must(os.Remove(file))
+	case 1:
+		how = "cut"
+		w.must(os.WriteFile(file, now[:len(now)*2/3], 0o600))
+	default:
+		if older == nil || name == "state/receipt.key" || name == "state/trust.json" || string(older) == string(now) {
+			return
+		}
+		how = "replaced by an older one"
+		w.must(os.WriteFile(file, older, 0o600))
+	}
+	w.model.stateLost = true
+	w.note("%s is %s", name, how)
+	if w.one(2) {
+		w.receive()
+	}
+}
+
+// rebuild is the command state rebuild; then nobody may have gone back.
+func (w *world) rebuild() {
+	killed, err := w.interrupted("state rebuild", func(ctx context.Context) error {
+		_, err := unpack.RebuildState(ctx, w.mirror(), w.options(ctx))
+		return err
+	}, w.mirror())
+	w.touched = true
+	w.note("state rebuild killed=%v: %v", killed, brief(err))
+	if killed {
+		w.serve()
+	}
+	if killed || errors.Is(err, context.Canceled) {
+		return
+	}
+	if err != nil {
+		w.fail("state rebuild: %v", err)
+	}
+	w.must(w.with(ctx(), func(m *unpack.Mirror) error { return trustBoth(w, m) }))
+	w.count("state rebuild")
+	w.model.stateLost = false
+	w.stateful = map[string][]byte{}
+}
+
+// loseExporter puts an older copy of an exporter's own state in place, or none.
+func (w *world) loseExporter() {
+	e := pick(w.r, w.exporters)
+	ledger := filepath.Join(e.dir, ".gapbundle")
+	switch {
+	case e.backup == "":
+		w.keepLedger(e)
+		return
+	case w.one(3):
+		w.must(os.RemoveAll(ledger))
+		w.note("%s has lost its ledger", e.name)
+		e.destination = false
+	default:
+		w.must(os.RemoveAll(ledger))
+		w.must(copyTree(e.backup, ledger))
+		w.note("%s's ledger is the one of the backup", e.name)
+	}
+	e.target = ""
+}
+
+// keepLedger makes a backup.
+func (w *world) keepLedger(e *exporter) {
+	ledger := filepath.Join(e.dir, ".gapbundle")
+	if _, err := os.Stat(ledger); err == nil {
+		e.backup = w.fresh("backup") + "/ledger"
+		w.must(copyTree(ledger, e.backup))
+		w.note("a backup of %s's ledger", e.name)
+	}
+}
+
+// adopt is what an operator does when an exporter has lost its ledger.
+func (w *world) adopt() {
+	m := w.model
+	for _, e := range w.exporters {
+		if len(e.made) == 0 || m.streams[e.name] == "" || m.stateLost {
+			continue
+		}
+		newest := e.made[len(e.made)-1]
+		if newest.stream == m.streams[e.name] {
+			continue
+		}
+		err, killed := w.command("trust adopt "+e.name, func(ctx context.Context, mirror *unpack.Mirror) error {
+			return mirror.AdoptStream(ctx, e.name, newest.stream)
+		})
+		if err != nil || killed {
+			if err := w.with(ctx(), func(mirror *unpack.Mirror) error { return mirror.AdoptStream(ctx(), e.name, newest.stream) }); err != nil && !errors.Is(err, bundle.ErrUsage) {
+				w.fail("adopt: %v", err)
+			}
+		}
+		w.count("adopt")
+		m.streams[e.name], m.accepted[e.name] = newest.stream, 0
+		delete(m.roots, e.name)
+		return
+	}
+}
+
+// stranger makes a bundle for a set with a key that nobody trusts.
+func (w *world) stranger() {
+	w.evil.change(w)
+	w.evil.publish(w)
+	target := w.fresh("stick")
+	o := w.exportOptions(ctx(), w.evil, target)
+	o.Full = true
+	_, err := export.Run(ctx(), o)
+	w.must(err)
+	w.note("a stranger signs %v", w.collect(w.evil, target))
+}
