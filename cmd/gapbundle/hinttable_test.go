@@ -94,7 +94,7 @@ func hintTable() []hintRow {
 		{"sources/export", "ErrIncomplete", "AboutBase", "--full builds on nothing"},
 		{"sources/export", "ErrMalformed", "AboutBase", "--full builds on nothing"},
 		// The mirror.
-		{"unpack unpack/site unpack/store unpack/tree", "ErrCorrupt", "AboutMirror", repairs},
+		{"cmd/internal/command unpack unpack/site unpack/store unpack/tree", "ErrCorrupt", "AboutMirror", repairs},
 		{"unpack/tree", "ErrIncomplete", "AboutMirror", repairs},
 		{"cmd/internal/command unpack/state unpack/tree", "ErrIncomplete", "AboutEmptyMirror", "gapbundle import PATH --to /srv/mirror"},
 		{"unpack/state", "ErrCorrupt", "AboutMirrorState", "gapbundle state rebuild /srv/mirror"},
