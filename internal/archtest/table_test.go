@@ -297,7 +297,7 @@ func table() map[string]row {
 			test: true, imports: []string{"internal/test/upstreamtest"},
 		},
 		"sources/sourcetest": {
-			test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "sources/export", "internal/fetch", "internal/test/webtest", "sources/keys", "unpack", "verify"},
+			test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "sources/export", "internal/fetch", "internal/serve", "internal/test/webtest", "sources/keys", "unpack", "verify"},
 		},
 		"internal/test/bundletest": {
 			test: true, imports: []string{"bundle", "bundle/media", "verify"},

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -14,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/serve"
 	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
@@ -254,6 +258,23 @@ func (in *inside) served(paths map[string]bundle.Digest) map[string]bundle.Diges
 	return all
 }
 
+// answered asks the handler of serve for every path.
+func (in *inside) answered(paths map[string]bundle.Digest) {
+	in.t.Helper()
+	h, err := serve.New(in.dir, serve.Options{})
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	defer h.Close()
+	for p := range paths {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodHead, (&url.URL{Path: "/" + p}).String(), http.NoBody))
+		if w.Code != http.StatusOK {
+			in.t.Errorf("%s: serve answers %d", p, w.Code)
+		}
+	}
+}
+
 // complete checks that what is served is what is listed, in the mirror's and
 // in each kind's own view, and returns it.
 func (in *inside) complete(s Suite) map[string]bundle.Digest {
@@ -262,6 +283,7 @@ func (in *inside) complete(s Suite) map[string]bundle.Digest {
 	if served := in.served(listed); !maps.Equal(served, listed) {
 		in.t.Errorf("served %v\nlisted %v", served, listed)
 	}
+	in.answered(listed)
 	if _, err := in.Check(in.t.Context(), unpack.CheckOptions{Data: 1}); err != nil {
 		in.t.Error(err)
 	}
