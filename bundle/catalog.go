@@ -97,7 +97,7 @@ func (c *Catalog) placeLists(p *Placer, repos []Repository) {
 // the sizes add up to: nothing may hide after them.
 func (c *Catalog) checkEnd(p Placer) error {
 	if len(c.files) != p.file+1 {
-		return fmt.Errorf("catalogue: %d files, the sizes of its lists ask for %d: %w", len(c.files), p.file+1, ErrMalformed)
+		return fmt.Errorf("catalogue: %s, the sizes of its lists ask for %d: %w", Count(len(c.files), "file"), p.file+1, ErrMalformed)
 	}
 	raw := c.starts[p.file]
 	if got, want := raw[len(raw)-1], p.raw+TarTrailer; got != want {
@@ -146,7 +146,7 @@ func checkVolume(v *Volume) error {
 		return fmt.Errorf("role %.80q: %w", v.Role, ErrUnsupported)
 	}
 	if v.Size < 1 || v.Size >= MaxFileSize || v.Raw < TarTrailer || v.Raw > MaxInteger || v.BlobCount < 0 || v.BlobCount > v.Raw/TarBlock {
-		return fmt.Errorf("size %d, raw %d, %d blobs: out of range: %w", v.Size, v.Raw, v.BlobCount, ErrMalformed)
+		return fmt.Errorf("size %d, raw %d, %s: out of range: %w", v.Size, v.Raw, Count(v.BlobCount, "blob"), ErrMalformed)
 	}
 	if v.Annotations != nil {
 		if err := CheckAnnotations(v.Annotations); err != nil {
@@ -233,7 +233,7 @@ func (c *Catalog) Blobs(v Volume) iter.Seq2[Blob, error] {
 			}
 		}
 		if count != t.volume.BlobCount {
-			yield(Blob{}, fmt.Errorf("%s: %d blobs, the volume table says %d: %w", what, count, t.volume.BlobCount, ErrMalformed))
+			yield(Blob{}, fmt.Errorf("%s: %s, the volume table says %d: %w", what, Count(count, "blob"), t.volume.BlobCount, ErrMalformed))
 		}
 	}
 }

@@ -182,7 +182,7 @@ func CheckAnnotations(a map[string]string) error {
 
 func checkSizes(a map[string]string) error {
 	if a != nil && len(a) == 0 || len(a) > MaxAnnotations {
-		return fmt.Errorf("%d entries, want 1 to %d: %w", len(a), MaxAnnotations, ErrMalformed)
+		return fmt.Errorf("%s, want 1 to %d: %w", Count(len(a), "entry"), MaxAnnotations, ErrMalformed)
 	}
 	for k, v := range a {
 		if k == "" || len(k) > MaxAnnotationSize || len(v) > MaxAnnotationSize || !utf8.ValidString(k) || !utf8.ValidString(v) {
@@ -239,7 +239,7 @@ func (f *findings) checkRepositories(repos []Repository) {
 		f.add("repositories: null")
 	}
 	if len(repos) > MaxRepositories {
-		f.add("%d repositories, at most %d", len(repos), MaxRepositories)
+		f.add("%s, at most %d", Count(len(repos), "repository"), MaxRepositories)
 		return
 	}
 	var files, bytes int64
@@ -279,7 +279,7 @@ func (f *findings) checkRepository(r *Repository) {
 	f.descriptor(what+"file list", r.Files, MediaTypeFileList)
 	f.descriptor(what+"evidence list", r.Evidence, MediaTypeEvidence)
 	if (r.Count == 0) != (r.Files.Size == 0) {
-		f.add(what+"%d files in a list of %d bytes", r.Count, r.Files.Size)
+		f.add(what+"%s in a list of %d bytes", Count(r.Count, "file"), r.Files.Size)
 	}
 	if r.Unpinned < 0 || r.Unpinned > r.Count {
 		f.add(what+"%d of %d files not pinned", r.Unpinned, r.Count)
@@ -315,14 +315,14 @@ func (f *findings) checkContents(m *Manifest) {
 		f.count(what+"entries", r.Entries)
 		if r.Contents == nil {
 			if r.Entries != 0 {
-				f.add(what+"%d entries and no contents list", r.Entries)
+				f.add(what+"%s and no contents list", Count(r.Entries, "entry"))
 			}
 			continue
 		}
 		has = true
 		f.descriptor(what+"contents list", *r.Contents, MediaTypeContents)
 		if (r.Entries == 0) != (r.Contents.Size == 0) {
-			f.add(what+"%d entries in a list of %d bytes", r.Entries, r.Contents.Size)
+			f.add(what+"%s in a list of %d bytes", Count(r.Entries, "entry"), r.Contents.Size)
 		}
 		if r.Entries > MaxEntries-entries {
 			f.add("more than %d entries in all contents lists", MaxEntries)

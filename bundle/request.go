@@ -145,7 +145,7 @@ func checkRequest(r *RepairRequest) error {
 	case r.State.IsZero():
 		return fmt.Errorf("repair request: no digest of a state: %w", ErrMalformed)
 	case len(r.Blobs)+len(r.Lists) == 0 || len(r.Blobs)+len(r.Lists) > MaxRequest:
-		return fmt.Errorf("repair request: %d blobs and %d lists, want 1 to %d: %w", len(r.Blobs), len(r.Lists), MaxRequest, ErrMalformed)
+		return fmt.Errorf("repair request: %s and %s, want 1 to %d: %w", Count(len(r.Blobs), "blob"), Count(len(r.Lists), "list"), MaxRequest, ErrMalformed)
 	case r.Created.IsZero() || r.Created.Format("Z07:00") != "Z":
 		return fmt.Errorf("repair request: time %s: want UTC: %w", r.Created.Format(time.RFC3339), ErrMalformed)
 	}

@@ -21,7 +21,7 @@ const maxParts = bundle.MaxAnnotations - 4
 // no place yet. Annotated reads it back.
 func Annotate[T any](to map[string]string, key string, parts []T) error {
 	if len(parts) > maxParts {
-		return fmt.Errorf("%d entries, at most %d: make several sources of it: %w", len(parts), maxParts, bundle.ErrUsage)
+		return fmt.Errorf("%s, at most %d: make several sources of it: %w", bundle.Count(len(parts), "entry"), maxParts, bundle.ErrUsage)
 	}
 	for i, part := range parts {
 		text, err := json.Marshal(part)

@@ -16,7 +16,7 @@ import (
 // because the next delta leaves that out.
 func (m *Mirror) GC(ctx context.Context, o tree.GCOptions) (res *tree.GCResult, err error) {
 	if o.Keep < 0 {
-		return nil, fmt.Errorf("gc: keep %d generations: want 1 or more: %w", o.Keep, bundle.ErrUsage)
+		return nil, fmt.Errorf("gc: keep %s: want 1 or more: %w", bundle.Count(o.Keep, "generation"), bundle.ErrUsage)
 	}
 	if o.Keep == 0 {
 		o.Keep = tree.DefaultKeep
@@ -34,7 +34,7 @@ func (m *Mirror) GC(ctx context.Context, o tree.GCOptions) (res *tree.GCResult, 
 			return err
 		}
 		res = &needs.Result
-		detail := fmt.Sprintf("generations %v, %d blobs, %d bytes", res.Generations, res.Blobs, res.Bytes)
+		detail := fmt.Sprintf("generations %v, %s, %d bytes", res.Generations, bundle.Count(res.Blobs, "blob"), res.Bytes)
 		if err := w.state.Note(state.Entry{Time: w.state.Now(), What: "gc", Detail: detail}); err != nil {
 			return err
 		}

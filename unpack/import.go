@@ -364,7 +364,7 @@ func (r *importing) acquire(ctx context.Context, a *arrival) error {
 	if absent != nil {
 		return errors.Join(append(errs, absent)...)
 	}
-	return errors.Join(append(errs, fmt.Errorf("%s: %d blobs are not here: %w", a.Name(), len(lacking), bundle.ErrIncomplete))...)
+	return errors.Join(append(errs, fmt.Errorf("%s: %s are not here: %w", a.Name(), bundle.Count(len(lacking), "blob"), bundle.ErrIncomplete))...)
 }
 
 // borrow places the volumes of a bundle that another one builds on.

@@ -57,7 +57,7 @@ func oneOf(found []string, named []*bundle.Reader) error {
 		}
 		return fmt.Errorf("no such bundle at hand, there are %s: %w", strings.Join(found, ", "), bundle.ErrUsage)
 	}
-	return fmt.Errorf("%d bundles at hand: %s: %w", len(found), strings.Join(found, ", "), bundle.ErrUsage)
+	return fmt.Errorf("%s at hand: %s: %w", bundle.Count(len(found), "bundle"), strings.Join(found, ", "), bundle.ErrUsage)
 }
 
 // meant are the bundles of that name or number; for "" those that were not accepted yet.

@@ -365,7 +365,7 @@ func (w *writer) mendDamaged(ctx context.Context) (*RepairResult, error) {
 	if err := w.mendNames(ctx, func(d bundle.Digest) bool { return good[d] }, res, nothing); err != nil {
 		return nil, err
 	}
-	detail := fmt.Sprintf("%d blobs were damaged; %d published names put right", len(good), int64(len(res.Mended))+res.More)
+	detail := fmt.Sprintf("%s were damaged; %d published names put right", bundle.Count(len(good), "blob"), int64(len(res.Mended))+res.More)
 	if err := w.state.Note(state.Entry{Time: w.state.Now(), What: "repair", Detail: detail}); err != nil {
 		return nil, err
 	}
@@ -432,7 +432,7 @@ func (r *repair) note() error {
 	if n+r.res.NewBlobs+r.res.NewLists+r.res.Rescued+int64(len(r.res.Missing)) == 0 {
 		return nil
 	}
-	detail := fmt.Sprintf("%d lists and %d blobs damaged; %d lists and %d blobs from bundles, %d blobs from published names; %d names put right; %d blobs missing",
-		r.res.BadLists, r.res.BadBlobs, r.res.NewLists, r.res.NewBlobs, r.res.Rescued, n, int64(len(r.res.Missing))+r.res.MoreMissing)
+	detail := fmt.Sprintf("%s and %s damaged; %s and %s from bundles, %s from published names; %s put right; %s missing",
+		bundle.Count(r.res.BadLists, "list"), bundle.Count(r.res.BadBlobs, "blob"), bundle.Count(r.res.NewLists, "list"), bundle.Count(r.res.NewBlobs, "blob"), bundle.Count(r.res.Rescued, "blob"), bundle.Count(n, "name"), bundle.Count(int64(len(r.res.Missing))+r.res.MoreMissing, "blob"))
 	return r.state.Note(state.Entry{Time: r.state.Now(), What: "repair", Detail: detail})
 }

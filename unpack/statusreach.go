@@ -145,7 +145,7 @@ func outsidePatterns(s *SetStatus, g *tree.GenerationSet, of reach.Set, policy *
 	for _, p := range places {
 		o := Outside{Path: p.Path, Problem: "not among what its key was given", Pattern: p.Pattern, Host: p.Host, Key: key}
 		if p.Files > 1 {
-			o.Problem += fmt.Sprintf(", with %d files", p.Files)
+			o.Problem += fmt.Sprintf(", with %s", bundle.Count(p.Files, "file"))
 		}
 		s.Outside = append(s.Outside, o)
 	}

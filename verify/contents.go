@@ -171,8 +171,8 @@ func (c *opening) unsettled(repo int, made *claims, key func(*bundle.Entry) clai
 			return err
 		}
 		if i, ok := made.find(key(&e)); !ok || !made.settled[i] {
-			return fmt.Errorf("repository %s: entry %.80q %.80q: path %q with %s, %s, origin %.200q, reason %.80q: %d entries are not as the lists of files and evidence have them: %w",
-				r.Name, e.Name, e.Version, e.Path, e.Digest, e.Vouched, e.Origin, e.Reason, made.left, bundle.ErrMalformed)
+			return fmt.Errorf("repository %s: entry %.80q %.80q: path %q with %s, %s, origin %.200q, reason %.80q: %s are not as the lists of files and evidence have them: %w",
+				r.Name, e.Name, e.Version, e.Path, e.Digest, e.Vouched, e.Origin, e.Reason, bundle.Count(made.left, "entry"), bundle.ErrMalformed)
 		}
 	}
 	return io.ErrUnexpectedEOF // the list was longer before

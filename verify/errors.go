@@ -59,7 +59,7 @@ type QuorumError struct {
 }
 
 func (e *QuorumError) Error() string {
-	s := fmt.Sprintf("%s: signed by %d keys of role %s for set %s, the policy asks for %d", e.Name, e.Have, e.Role, e.Set, e.Want)
+	s := fmt.Sprintf("%s: signed by %s of role %s for set %s, the policy asks for %d", e.Name, bundle.Count(e.Have, "key"), e.Role, e.Set, e.Want)
 	for _, id := range e.OtherSet {
 		s += fmt.Sprintf("; key %s is trusted for other sets only", id)
 	}
@@ -185,10 +185,10 @@ type MissingBaseError struct {
 func (e *MissingBaseError) Error() string {
 	var what []string
 	if e.Lists > 0 {
-		what = append(what, fmt.Sprintf("%d lists", e.Lists))
+		what = append(what, bundle.Count(e.Lists, "list"))
 	}
 	if e.Count > 0 {
-		what = append(what, fmt.Sprintf("%d blobs (%d bytes)", e.Count, e.Bytes))
+		what = append(what, fmt.Sprintf("%s (%d bytes)", bundle.Count(e.Count, "blob"), e.Bytes))
 	}
 	base := "none named"
 	if e.Base != nil {

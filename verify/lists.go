@@ -366,7 +366,7 @@ func (c *opening) noteBase() {
 	switch n := c.fromBase; {
 	case n.count == 0:
 	case c.o.Receiver == nil || c.b.known:
-		c.b.report.notChecked(fmt.Sprintf("%d blobs (%d bytes) that are expected at the receiver", n.count, n.bytes))
+		c.b.report.notChecked(fmt.Sprintf("%s (%d bytes) that are expected at the receiver", bundle.Count(n.count, "blob"), n.bytes))
 	default:
 		c.b.report.count("blobs of the base, by name and size", n.count)
 	}

@@ -251,7 +251,7 @@ func TestCopyRoot(t *testing.T) {
 	if err := copied.Stream(t.Context(), 0, nil, verify.StreamOptions{}); !errors.Is(err, bundle.ErrIncomplete) {
 		t.Errorf("a volume that is not there: want ErrIncomplete, got %v", err)
 	}
-	refused(t, "Check", copied.Check(t.Context(), verify.StreamOptions{}), bundle.ErrIncomplete, "1 volumes", "volume-00001.tar.zst")
+	refused(t, "Check", copied.Check(t.Context(), verify.StreamOptions{}), bundle.ErrIncomplete, "1 volume", "volume-00001.tar.zst")
 	both, _, err := verify.Open(t.Context(), discover(t, to, dir), o)
 	if err != nil {
 		t.Fatal(err)

@@ -204,7 +204,7 @@ func (p *Policy) SetRequire(r Role, n int) error {
 		return fmt.Errorf("require: role %.40q signs no bundles, want %s or %s: %w", r, RoleExporter, RoleApprover, bundle.ErrUsage)
 	}
 	if n < low || n > bundle.MaxSignatures {
-		return fmt.Errorf("require: %d keys of role %s, want %d to %d: %w", n, r, low, bundle.MaxSignatures, bundle.ErrUsage)
+		return fmt.Errorf("require: %s of role %s, want %d to %d: %w", bundle.Count(n, "key"), r, low, bundle.MaxSignatures, bundle.ErrUsage)
 	}
 	if p.Require == nil {
 		p.Require = map[Role]int{}

@@ -191,7 +191,7 @@ func (r *Report) writeRoot(line func(name, format string, args ...any)) {
 }
 
 func (p *ReportRepository) text() string {
-	s := fmt.Sprintf("%s (%s) at /%s/: %d files, %d bytes", p.Name, p.Kind, p.Mount, p.Files, p.Bytes)
+	s := fmt.Sprintf("%s (%s) at /%s/: %s, %d bytes", p.Name, p.Kind, p.Mount, bundle.Count(p.Files, "file"), p.Bytes)
 	if p.Unpinned > 0 {
 		s += fmt.Sprintf(", %d not pinned", p.Unpinned)
 	}

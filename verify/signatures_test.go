@@ -86,8 +86,8 @@ func TestTrust(t *testing.T) {
 		"key of another set":          {signers{a}, policyOf(t, verify.RoleExporter, "other", a), bundle.ErrUntrusted, []string{"for other sets only", a.KeyID().String(), "set demo"}},
 		"key of any set":              {signers{a}, policyOf(t, verify.RoleExporter, verify.AnySet, a), nil, nil},
 		"two of two":                  {signers{a, b}, two(demo(a, b)), nil, nil},
-		"one where two are asked for": {signers{a}, two(demo(a, b)), bundle.ErrUntrusted, []string{"signed by 1 keys of role exporter", "asks for 2"}},
-		"an unknown one is no second": {signers{a, c}, two(demo(a, b)), bundle.ErrUntrusted, []string{"signed by 1 keys", "by no key of the policy"}},
+		"one where two are asked for": {signers{a}, two(demo(a, b)), bundle.ErrUntrusted, []string{"signed by 1 key of role exporter", "asks for 2"}},
+		"an unknown one is no second": {signers{a, c}, two(demo(a, b)), bundle.ErrUntrusted, []string{"signed by 1 key", "by no key of the policy"}},
 		"exporter and approver":       {signers{a, b}, approved(demo(a), b, "demo"), nil, nil},
 		"no approver":                 {signers{a}, approved(demo(a), b, "demo"), bundle.ErrUntrusted, []string{"0 keys of role approver"}},
 		"an approver for another set": {signers{a, b}, approved(demo(a), b, "other"), bundle.ErrUntrusted, []string{"0 keys of role approver", "other sets"}},
@@ -160,10 +160,10 @@ func TestOtherSignatureFiles(t *testing.T) {
 	// The same key twice, under two names, is one key.
 	put(name, good)
 	put(bundle.SignatureName(a.KeyID()), sign(a, bundle.PredicateBundle, bundle.RootName, d))
-	refused(t, "one key twice", verdict(t, dir, verify.Options{Policy: two, Receiver: &mirror{}}), bundle.ErrUntrusted, "signed by 1 keys")
+	refused(t, "one key twice", verdict(t, dir, verify.Options{Policy: two, Receiver: &mirror{}}), bundle.ErrUntrusted, "signed by 1 key")
 	// A name proves nothing: a's signature under b's name is still a's.
 	put(bundle.SignatureName(b.KeyID()), good)
-	refused(t, "another's name", verdict(t, dir, verify.Options{Policy: two, Receiver: &mirror{}}), bundle.ErrUntrusted, "signed by 1 keys")
+	refused(t, "another's name", verdict(t, dir, verify.Options{Policy: two, Receiver: &mirror{}}), bundle.ErrUntrusted, "signed by 1 key")
 	put(bundle.SignatureName(b.KeyID()), sign(b, bundle.PredicateBundle, bundle.RootName, d))
 	refused(t, "two keys", verdict(t, dir, verify.Options{Policy: two, Receiver: &mirror{}}), nil)
 }

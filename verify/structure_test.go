@@ -56,7 +56,7 @@ func TestDelta(t *testing.T) {
 		t.Fatal(err)
 	}
 	left := strings.Join(report.NotChecked, "\n")
-	for _, want := range []string{"repository own: its list of files", "repository own: its list of evidence", "1 blobs (3000 bytes) that are expected at the receiver"} {
+	for _, want := range []string{"repository own: its list of files", "repository own: its list of evidence", "1 blob (3000 bytes) that are expected at the receiver"} {
 		if !strings.Contains(left, want) {
 			t.Errorf("want %q in %q", want, left)
 		}
@@ -90,9 +90,9 @@ func TestDeltaDoesNotApply(t *testing.T) {
 		lists int
 	}{
 		"all there":        {&mirror{blobs: full.blobs, lists: full.lists}, nil, nil, 0, 0},
-		"no blob":          {&mirror{lists: full.lists, accepted: full.accepted}, bundle.ErrIncomplete, []string{"1 blobs (3000 bytes) of books, own", "made against sequence 1"}, 1, 0},
+		"no blob":          {&mirror{lists: full.lists, accepted: full.accepted}, bundle.ErrIncomplete, []string{"1 blob (3000 bytes) of books, own", "made against sequence 1"}, 1, 0},
 		"no list":          {&mirror{blobs: full.blobs}, bundle.ErrIncomplete, []string{"2 lists of own"}, 0, 2},
-		"nothing":          {&mirror{}, bundle.ErrIncomplete, []string{"2 lists and 1 blobs (3000 bytes) of"}, 1, 2},
+		"nothing":          {&mirror{}, bundle.ErrIncomplete, []string{"2 lists and 1 blob (3000 bytes) of"}, 1, 2},
 		"blob, other size": {&mirror{blobs: []string{full.blobs[0][1:]}, lists: full.lists}, bundle.ErrIncomplete, nil, 1, 0},
 		"list damaged":     {&mirror{blobs: full.blobs, lists: wrong}, bundle.ErrCorrupt, []string{"own: list of files at the receiver", "digest mismatch"}, 0, 0},
 		"list too long":    {&mirror{blobs: full.blobs, lists: longer}, bundle.ErrCorrupt, []string{"longer than it should be"}, 0, 0},

@@ -157,7 +157,7 @@ func (rw *RunWriter) Append(ctx context.Context, it Item) (Written, error) {
 	case it.Size < 0 || it.Size > bundle.MaxInteger || it.Open == nil:
 		return Written{}, fmt.Errorf("item %.200q: size %d: want a size and a source: %w", it.Key, it.Size, bundle.ErrUsage)
 	case rw.run.Volumes > 0 && rw.count == rw.run.Count:
-		return Written{}, fmt.Errorf("item %.200q: the run has its %d blobs: %w", it.Key, rw.run.Count, bundle.ErrUsage)
+		return Written{}, fmt.Errorf("item %.200q: the run has its %s: %w", it.Key, bundle.Count(rw.run.Count, "blob"), bundle.ErrUsage)
 	}
 	if err := ctx.Err(); err != nil {
 		return Written{}, err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/sources/all"
@@ -248,14 +249,14 @@ func noteExport(o *command.Output, r *export.Result) {
 	if !r.Full {
 		what = fmt.Sprintf("delta on %d", r.Base)
 	}
-	o.Note("%s, bundle %d of set %s: %d files, %s; %s carried in %d volumes; read back: %s",
-		what, r.Sequence, r.Set, r.Files, command.HumanBytes(r.Bytes), command.HumanBytes(r.Carried), r.Volumes, command.FirstOf(r.Readback, "no"))
+	o.Note("%s, bundle %d of set %s: %s, %s; %s carried in %s; read back: %s",
+		what, r.Sequence, r.Set, bundle.Count(r.Files, "file"), command.HumanBytes(r.Bytes), command.HumanBytes(r.Carried), bundle.Count(r.Volumes, "volume"), command.FirstOf(r.Readback, "no"))
 	command.NoteChanges(o, r.Names...)
 	if r.Assumed {
 		o.Note("  assumes that %d arrived; if it was lost: %s", r.Base, command.OtherBase(r.Before))
 	}
 	if r.Unpinned > 0 {
-		o.Log.Warn(fmt.Sprintf("%d files are vouched for by nothing but the connection", r.Unpinned))
+		o.Log.Warn("vouched for by nothing but the connection: " + bundle.Count(r.Unpinned, "file"))
 	}
 }
 
@@ -338,7 +339,7 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 		}
 		writeLines(w, s)
 	}
-	fmt.Fprintf(w, "to carry: %s in %d volumes%s; the mirror will need %s\n", command.HumanBytes(r.CarryBytes), r.Volumes, unsized(r.Total.Unsized), command.HumanBytes(r.MirrorBytes))
+	fmt.Fprintf(w, "to carry: %s in %s%s; the mirror will need %s\n", command.HumanBytes(r.CarryBytes), bundle.Count(r.Volumes, "volume"), unsized(r.Total.Unsized), command.HumanBytes(r.MirrorBytes))
 	if len(r.Requires) > 0 {
 		fmt.Fprintf(w, "requires inside: a gapbundle that reads %s\n", strings.Join(r.Requires, ", "))
 	}

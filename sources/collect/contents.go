@@ -397,7 +397,7 @@ func (ls *listing) name() error {
 // entriesWithin refuses more entries than a set may have.
 func entriesWithin(total int64) error {
 	if total > bundle.MaxEntries {
-		return fmt.Errorf("contents lists: %d entries, at most %d in a set: make several sets of it: %w", total, bundle.MaxEntries, bundle.ErrUsage)
+		return fmt.Errorf("contents lists: %s, at most %d in a set: make several sets of it: %w", bundle.Count(total, "entry"), bundle.MaxEntries, bundle.ErrUsage)
 	}
 	return nil
 }

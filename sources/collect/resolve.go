@@ -211,7 +211,7 @@ func (r *resolver) plan(ctx context.Context, chosen func(sources.Kind) bool) err
 // checkPlan holds a kind to its contract.
 func checkPlan(kind sources.Kind, specs []sources.Spec, p *sources.Plan) error {
 	if len(p.Repositories) != len(specs) {
-		return fmt.Errorf("kind %s: %d repositories for %d sources", kind.Name, len(p.Repositories), len(specs))
+		return fmt.Errorf("kind %s: %s for %s", kind.Name, bundle.Count(len(p.Repositories), "repository"), bundle.Count(len(specs), "source"))
 	}
 	for i, repo := range p.Repositories {
 		if repo.Name != specs[i].Name {
@@ -264,7 +264,7 @@ func (r *resolver) result() (*Resolved, error) {
 	}
 	slices.SortFunc(res.Repositories, func(a, b Planned) int { return strings.Compare(a.Name, b.Name) })
 	if len(res.Repositories) > bundle.MaxRepositories {
-		return nil, fmt.Errorf("sources: %d repositories, at most %d: %w", len(res.Repositories), bundle.MaxRepositories, bundle.ErrUsage)
+		return nil, fmt.Errorf("sources: %s, at most %d: %w", bundle.Count(len(res.Repositories), "repository"), bundle.MaxRepositories, bundle.ErrUsage)
 	}
 	notePublic(res.Repositories)
 	return &res, checkMounts(res.Repositories)

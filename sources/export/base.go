@@ -228,7 +228,7 @@ func (s *session) openOwnBundle(path string) (*bundle.Reader, *bundle.Manifest, 
 	}
 	r := readers[0]
 	if len(readers) > 1 {
-		errs = append(errs, fmt.Errorf("%s: holds %d bundles, name one of them: %w", path, len(readers), bundle.ErrUsage))
+		errs = append(errs, fmt.Errorf("%s: holds %s, name one of them: %w", path, bundle.Count(len(readers), "bundle"), bundle.ErrUsage))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, errors.Join(err, r.Close())

@@ -157,8 +157,8 @@ func (s *session) refuseShrunk() error {
 	var errs []error
 	for _, r := range s.shrunk() {
 		if !r.Allowed {
-			errs = append(errs, fmt.Errorf("source %s: has %d files and had %d in the base, %d %% are gone (more than %d %%); if upstream or the spec meant that: --allow-shrink %s: %w",
-				r.Source, r.After, r.Before, (r.Before-r.After)*100/r.Before, maxShrink, r.Source, bundle.ErrUsage))
+			errs = append(errs, fmt.Errorf("source %s: has %s and had %d in the base, %d %% are gone (more than %d %%); if upstream or the spec meant that: --allow-shrink %s: %w",
+				r.Source, bundle.Count(r.After, "file"), r.Before, (r.Before-r.After)*100/r.Before, maxShrink, r.Source, bundle.ErrUsage))
 		}
 	}
 	return errors.Join(errs...)

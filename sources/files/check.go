@@ -43,7 +43,7 @@ func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 			listed++
 		}
 		if r.Count != 0 && listed != r.Count {
-			errs = append(errs, fmt.Errorf("source %s: %d files listed, want %d: %w", r.Name, listed, r.Count, bundle.ErrIncomplete))
+			errs = append(errs, fmt.Errorf("source %s: %s listed, want %d: %w", r.Name, bundle.Count(listed, "file"), r.Count, bundle.ErrIncomplete))
 		}
 		count += listed
 	}

@@ -248,7 +248,7 @@ func lay(ctx context.Context, env *sources.Env, p *webPlan) (sources.Repository,
 		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %d files: their checksums are in a file that nothing but the connection vouches for", listed, len(p.all)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.elsewhere)) {
-		repo.Notes = append(repo.Notes, fmt.Sprintf("%d files: carried by source %s already", p.elsewhere[name], name))
+		repo.Notes = append(repo.Notes, fmt.Sprintf("%s: carried by source %s already", bundle.Count(p.elsewhere[name], "file"), name))
 	}
 	return repo, err
 }

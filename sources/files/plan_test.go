@@ -238,7 +238,7 @@ func TestSharedURL(t *testing.T) {
 	if len(all["a"]) != 1 {
 		t.Errorf("second: %v", paths(all["a"]))
 	}
-	if notes := strings.Join(r.Repositories[0].Notes, "\n"); !strings.Contains(notes, "1 files: carried by source b already") {
+	if notes := strings.Join(r.Repositories[0].Notes, "\n"); !strings.Contains(notes, "1 file: carried by source b already") {
 		t.Errorf("notes: %s", notes)
 	}
 }

@@ -245,7 +245,7 @@ func (c *checker) pack(ctx context.Context, r *complete.Repo, p *published, pack
 	err := c.open(ctx, r, pathIndex, func(in io.Reader) (err error) {
 		index, err = gitfile.ReadIndex(in, func(id gitfile.ID) error { delete(p.wanted, id); return nil })
 		if err == nil && (index.Pack != pack.Name || index.Count != pack.Count || index.Names != pack.Names) {
-			err = fmt.Errorf("%d objects of pack %s, want the %d of pack %s that the record names", index.Count, index.Pack, pack.Count, pack.Name)
+			err = fmt.Errorf("%s of pack %s, want the %d of pack %s that the record names", bundle.Count(index.Count, "object"), index.Pack, pack.Count, pack.Name)
 		}
 		return err
 	})
@@ -258,7 +258,7 @@ func (c *checker) pack(ctx context.Context, r *complete.Repo, p *published, pack
 	err = c.open(ctx, r, path, func(in io.Reader) error {
 		trailer, count, err := gitfile.ReadPack(in)
 		if err == nil && (trailer != pack.Name || count != pack.Count) {
-			err = fmt.Errorf("%d objects and checksum %s, want %d and %s", count, trailer, pack.Count, pack.Name)
+			err = fmt.Errorf("%s and checksum %s, want %d and %s", bundle.Count(count, "object"), trailer, pack.Count, pack.Name)
 		}
 		return err
 	})

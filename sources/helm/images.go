@@ -282,9 +282,9 @@ func (l *list) notes(mode string) []string {
 	if mode == modeList {
 		verb = "are listed and not carried"
 	}
-	notes = append(notes, fmt.Sprintf("%d images %s", len(l.Images), verb))
+	notes = append(notes, fmt.Sprintf("%s %s", bundle.Count(len(l.Images), "image"), verb))
 	if len(maybe) > 0 {
-		notes = append(notes, fmt.Sprintf("%d images may be needed besides and are not carried: %s lists them; accept takes them in", len(maybe), listName))
+		notes = append(notes, fmt.Sprintf("%s may be needed besides and are not carried: %s lists them; accept takes them in", bundle.Count(len(maybe), "image"), listName))
 	}
 	return notes
 }

@@ -44,8 +44,8 @@ func CheckDocuments(all []Document) error {
 	}
 	if total > MaxDocuments || len(all) > maxDocumentCount {
 		largest := slices.MaxFunc(all, func(a, b Document) int { return cmp.Compare(a.Size, b.Size) })
-		errs = append(errs, fmt.Errorf("%d documents with %d bytes to keep between exports, at most %d with %d in a set; the largest is %s of source %s: make several sets of it: %w",
-			len(all), total, maxDocumentCount, MaxDocuments, largest.Path, largest.Repository, bundle.ErrUsage))
+		errs = append(errs, fmt.Errorf("%s with %d bytes to keep between exports, at most %d with %d in a set; the largest is %s of source %s: make several sets of it: %w",
+			bundle.Count(len(all), "document"), total, maxDocumentCount, MaxDocuments, largest.Path, largest.Repository, bundle.ErrUsage))
 	}
 	return errors.Join(errs...)
 }

@@ -127,7 +127,7 @@ func (e *entry) sections() ([]*section, error) {
 	case len(chosen) == 0:
 		return nil, o.Pos.Errorf("repofile: %s: no repository is enabled there; name some with repoids: it has %s", o.RepoFile, strings.Join(ids, ", "))
 	case len(chosen) > maxRepos:
-		return nil, o.Pos.Errorf("repofile: %s: %d repositories, at most %d: make several sources of it", o.RepoFile, len(chosen), maxRepos)
+		return nil, o.Pos.Errorf("repofile: %s: %s, at most %d: make several sources of it", o.RepoFile, bundle.Count(len(chosen), "repository"), maxRepos)
 	}
 	return chosen, nil
 }

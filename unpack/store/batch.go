@@ -72,7 +72,7 @@ func (b *Batch) Flush(ctx context.Context) error {
 		for _, f := range files {
 			_ = f.folder.Remove(f.name) // best effort; Sweep takes the rest
 		}
-		return fmt.Errorf("store: %d blobs: %w", len(files), err)
+		return fmt.Errorf("store: %s: %w", bundle.Count(len(files), "blob"), err)
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ func (b *Builder) Build(ctx context.Context, g, current *Generation, policy *ver
 		return err
 	}
 	if p.linkless {
-		g.Notes = append(g.Notes, fmt.Sprintf("no hard links on this file system: %d files were copied, and the mirror needs twice the space", p.copies))
+		g.Notes = append(g.Notes, fmt.Sprintf("no hard links on this file system: %s were copied, and the mirror needs twice the space", bundle.Count(p.copies, "file")))
 	}
 	if err := b.sync.Trees(built...); err != nil {
 		return err

@@ -69,7 +69,7 @@ func NewDamagedError(generation int, count int64, first Damage) *DamagedError {
 }
 
 func (e *DamagedError) Error() string {
-	what := fmt.Sprintf("%d things damaged, the first: %s: %s", e.Count, e.First.Path, e.First.Problem)
+	what := fmt.Sprintf("%s damaged, the first: %s: %s", bundle.Count(e.Count, "thing"), e.First.Path, e.First.Problem)
 	if e.Generation == 0 {
 		return what
 	}

@@ -97,7 +97,7 @@ func Changes(c bundle.Changes) string {
 // writeImport prints what became of each bundle; why one was refused only where
 // that is not the error of the command.
 func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
-	for _, b := range r.Bundles {
+	for _, b := range bundlesToShow(w, WouldBe(c), r.Bundles) {
 		fmt.Fprintf(w, "%s%s: %s", WouldBe(c), b.Name, b.Outcome)
 		for i, s := range b.Signers {
 			sep := ", "
@@ -124,7 +124,7 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 		fmt.Fprintf(w, "needs up to %s and %d files and folders in the mirror; free: %s, %s\n", HumanBytes(n.Bytes), n.Inodes, orUnknown(n.FreeBytes, HumanBytes), orUnknown(n.FreeInodes, decimal))
 	}
 	if r.Generation > 0 {
-		fmt.Fprintf(w, "%spublished generation %d: %d files, %s; %s new\n", WouldBe(c), r.Generation, r.Files, HumanBytes(r.Bytes), HumanBytes(r.NewBytes))
+		fmt.Fprintf(w, "%spublished generation %d: %s, %s; %s new\n", WouldBe(c), r.Generation, bundle.Count(r.Files, "file"), HumanBytes(r.Bytes), HumanBytes(r.NewBytes))
 	}
 	for _, change := range r.Changes {
 		fmt.Fprintf(w, "  %s of set %s: %s\n", change.Repository, change.Set, Changes(change.Changes))
@@ -138,6 +138,29 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 	}
 	writeUnbounded(w, r.Unbounded, c.String("to"))
 	writeWaiting(w, r.Waiting)
+}
+
+// bundlesToShow prints the old bundles of each set on one line together, as a stick
+// collects them, and returns those that have a line of their own.
+func bundlesToShow(w io.Writer, would string, all []unpack.BundleResult) (rest []unpack.BundleResult) {
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && isOld(all[0]) && isOld(all[n]) && all[n].Set == all[0].Set && all[n].Outcome == all[0].Outcome {
+			n++
+		}
+		if n < 2 {
+			rest = append(rest, all[0])
+		} else {
+			fmt.Fprintf(w, "%s%s to %s: %s (%s)\n", would, all[0].Name, all[n-1].Name, all[0].Outcome, bundle.Count(n, "bundle"))
+		}
+		all = all[n:]
+	}
+	return rest
+}
+
+// isOld reports whether there is nothing more to say about a bundle than that it came before.
+func isOld(b unpack.BundleResult) bool {
+	return (b.Outcome == unpack.AlreadyImported || b.Outcome == unpack.Superseded) && len(b.Overrides) == 0 && len(b.MissingVolumes) == 0 && b.Reason == ""
 }
 
 func orUnknown(n int64, form func(int64) string) string {

@@ -47,7 +47,7 @@ func confirmKeyring(c *cli.Context, o *Output, what, set string, keys []pubkeys.
 	if given := c.String("fingerprint"); given != "" && len(keys) > 1 {
 		at := slices.IndexFunc(keys, func(k pubkeys.Key) bool { return plainDigits(given) == plainDigits(k.Fingerprint) })
 		if at < 0 {
-			return nil, fmt.Errorf("%s: none of its %d keys has the fingerprint %s: %w", what, len(keys), given, bundle.ErrUntrusted)
+			return nil, fmt.Errorf("%s: none of its %s has the fingerprint %s: %w", what, bundle.Count(len(keys), "key"), given, bundle.ErrUntrusted)
 		}
 		return keys[at : at+1], nil
 	}
@@ -57,7 +57,7 @@ func confirmKeyring(c *cli.Context, o *Output, what, set string, keys []pubkeys.
 	if c.Bool("yes") {
 		return keys, nil
 	}
-	list := fmt.Sprintf("%s keyring for set %s, %d keys:\n", what, set, len(keys))
+	list := fmt.Sprintf("%s keyring for set %s, %s:\n", what, set, bundle.Count(len(keys), "key"))
 	for _, k := range keys {
 		list += fmt.Sprintf("  %s\n    %s\n", k.Fingerprint, bundle.PlainText(k.Text(time.Now())))
 	}
@@ -68,7 +68,7 @@ func confirmKeyring(c *cli.Context, o *Output, what, set string, keys []pubkeys.
 	case !ok:
 		return nil, &UsageError{strings.TrimSuffix(list, "\n") + "\nno terminal to confirm them on", "compare them by a second channel, then add --yes, or --fingerprint FINGERPRINT for one of them"}
 	case answer != "yes":
-		return nil, fmt.Errorf("%s: %d keys were not confirmed: %w", what, len(keys), bundle.ErrUntrusted)
+		return nil, fmt.Errorf("%s: %s were not confirmed: %w", what, bundle.Count(len(keys), "key"), bundle.ErrUntrusted)
 	}
 	return keys, nil
 }

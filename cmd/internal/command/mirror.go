@@ -142,7 +142,7 @@ func unpinned(repositories []bundle.Repository) string {
 	if total == 0 {
 		return "no file"
 	}
-	return fmt.Sprintf("%d files, vouched for by nothing but the connection: %s", total, strings.Join(names, ", "))
+	return fmt.Sprintf("%s, vouched for by nothing but the connection: %s", bundle.Count(total, "file"), strings.Join(names, ", "))
 }
 
 func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
@@ -162,7 +162,7 @@ func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 	for _, set := range s.Sets {
 		fmt.Fprintf(w, "\nset %s: sequence %d of stream %s\n", set.Set, set.Sequence, set.Stream)
 		rows := [][]string{
-			{"  content", fmt.Sprintf("%d files, %s in %d repositories", set.Files, HumanBytes(set.Bytes), len(set.Repositories))},
+			{"  content", fmt.Sprintf("%s, %s in %s", bundle.Count(set.Files, "file"), HumanBytes(set.Bytes), bundle.Count(len(set.Repositories), "repository"))},
 			{"  not pinned", unpinned(set.Repositories)},
 			{"  state code", set.Code + "  (gapbundle export SPEC --base " + set.Code + ")"},
 			{"  next", fmt.Sprintf("any bundle above sequence %d", set.Accepted)},
@@ -263,7 +263,7 @@ func lapse(t, now time.Time) string {
 	if !t.After(now) {
 		return " (LAPSED by the local clock)"
 	}
-	return fmt.Sprintf(" (in %d days by the local clock)", int(t.Sub(now).Hours()/24))
+	return fmt.Sprintf(" (in %s by the local clock)", bundle.Count(int(t.Sub(now).Hours()/24), "day"))
 }
 
 func mirrorHistory(_ *cli.Context, o *Output, m *unpack.Mirror) error {
@@ -452,8 +452,8 @@ func countedAtExport(m *unpack.Mirror) ([]counted, error) {
 }
 
 func writeCheck(w io.Writer, r checked) {
-	fmt.Fprintf(w, "generation %d: %d files, %s looked at, %d hashed again, %d damaged\n",
-		r.Generation, r.Files, HumanBytes(r.Bytes), r.Hashed, len(r.Damage))
+	fmt.Fprintf(w, "generation %d: %s, %s looked at, %d hashed again, %d damaged\n",
+		r.Generation, bundle.Count(r.Files, "file"), HumanBytes(r.Bytes), r.Hashed, len(r.Damage))
 	for _, d := range r.Damage {
 		fmt.Fprintf(w, "  DAMAGED: %s\n", damageText(d))
 	}

@@ -133,8 +133,8 @@ func writePush(w io.Writer, c *cli.Context, r *push.Report) {
 			fmt.Fprintf(w, "  tags that pointed to something else: %s\n", strings.Join(i.Moved, ", "))
 		}
 	}
-	fmt.Fprintf(w, "%s%d images to %s: %d blobs (%s), %d mounted, %d manifests, %d tags; there before: %d\n",
-		WouldBe(c), len(r.Images), r.Registry, r.Blobs, HumanBytes(r.Bytes), r.Mounted, r.Manifests, r.Tags, r.Present)
+	fmt.Fprintf(w, "%s%s to %s: %s (%s), %d mounted, %s, %s; there before: %d\n",
+		WouldBe(c), bundle.Count(len(r.Images), "image"), r.Registry, bundle.Count(r.Blobs, "blob"), HumanBytes(r.Bytes), r.Mounted, bundle.Count(r.Manifests, "manifest"), bundle.Count(r.Tags, "tag"), r.Present)
 }
 
 // pushHint is what to do about a refusal of package push.

@@ -32,15 +32,15 @@ func noteDamage(o *Output, found *unpack.CheckResult) {
 const maxShown = 20
 
 func writeRepair(w io.Writer, c *cli.Context, r *unpack.RepairResult) {
-	fmt.Fprintf(w, "read again: %d lists, %d blobs, %s; damaged: %d lists, %d blobs\n", r.Lists, r.Blobs, HumanBytes(r.Bytes), r.BadLists, r.BadBlobs)
+	fmt.Fprintf(w, "read again: %s, %s, %s; damaged: %s, %s\n", bundle.Count(r.Lists, "list"), bundle.Count(r.Blobs, "blob"), HumanBytes(r.Bytes), bundle.Count(r.BadLists, "list"), bundle.Count(r.BadBlobs, "blob"))
 	if r.NewLists+r.NewBlobs+r.Rescued > 0 {
-		fmt.Fprintf(w, "%sput right: %d lists and %d blobs from bundles, %d blobs from published names\n", WouldBe(c), r.NewLists, r.NewBlobs, r.Rescued)
+		fmt.Fprintf(w, "%sput right: %s and %s from bundles, %s from published names\n", WouldBe(c), bundle.Count(r.NewLists, "list"), bundle.Count(r.NewBlobs, "blob"), bundle.Count(r.Rescued, "blob"))
 	}
 	for _, d := range r.Mended[:min(maxShown, len(r.Mended))] {
 		fmt.Fprintf(w, "  put right: /%s (%s)\n", d.Path, d.Problem)
 	}
 	if more := int64(len(r.Mended)-min(maxShown, len(r.Mended))) + r.More; more > 0 {
-		fmt.Fprintf(w, "  put right: %d more names\n", more)
+		fmt.Fprintf(w, "  put right: %s\n", bundle.Count(more, "more name"))
 	}
 	if r.Generation > 0 {
 		fmt.Fprintf(w, "published generation %d: the same sets, with what a publish makes itself made again\n", r.Generation)

@@ -82,7 +82,7 @@ func parseList(b []byte) (map[string]member, error) {
 		return nil, err
 	}
 	if len(entries) > maxEntries {
-		return nil, fmt.Errorf("%d files, at most %d: %w", len(entries), maxEntries, bundle.ErrMalformed)
+		return nil, fmt.Errorf("%s, at most %d: %w", bundle.Count(len(entries), "file"), maxEntries, bundle.ErrMalformed)
 	}
 	files := make(map[string]member, len(entries))
 	for _, e := range entries {

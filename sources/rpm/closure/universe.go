@@ -194,7 +194,7 @@ func (u *universe) checkPairs(indexes []Index, requests []Request) error {
 		}
 	})
 	if pairs > maxPairs {
-		return fmt.Errorf("relations with %d packages that may meet them, at most %d: %w", pairs, maxPairs, bundle.ErrMalformed)
+		return fmt.Errorf("relations with %s that may meet them, at most %d: %w", bundle.Count(pairs, "package"), maxPairs, bundle.ErrMalformed)
 	}
 	return nil
 }
