@@ -341,7 +341,7 @@ func applies(in *imports, b *made) bool {
 
 // command runs another command that changes the mirror. check is told how the model has to be if it
 // went well.
-func (w *world) command(what string, f func(ctx context.Context, m *unpack.Mirror) error) (err error, killed bool) {
+func (w *world) command(what string, f func(ctx context.Context, m *unpack.Mirror) error) (killed bool, err error) {
 	killed, err = w.interrupted(strings.Fields(what)[0], func(ctx context.Context) error {
 		return w.with(ctx, func(m *unpack.Mirror) error { return f(ctx, m) })
 	}, w.mirror())
@@ -353,5 +353,5 @@ func (w *world) command(what string, f func(ctx context.Context, m *unpack.Mirro
 		w.count("killed command")
 	}
 	w.note("%s killed=%v: %v", what, killed, brief(err))
-	return err, killed
+	return killed, err
 }

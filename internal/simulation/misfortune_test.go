@@ -140,7 +140,7 @@ func (w *world) adopt() {
 		if newest.stream == m.streams[e.name] {
 			continue
 		}
-		err, killed := w.command("trust adopt "+e.name, func(ctx context.Context, mirror *unpack.Mirror) error {
+		killed, err := w.command("trust adopt "+e.name, func(ctx context.Context, mirror *unpack.Mirror) error {
 			return mirror.AdoptStream(ctx, e.name, newest.stream)
 		})
 		if err != nil || killed {

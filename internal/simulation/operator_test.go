@@ -67,7 +67,7 @@ func (w *world) collectGarbage() {
 	if w.one(2) {
 		keep = 1
 	}
-	err, killed := w.command(fmt.Sprintf("gc --keep %d", keep), func(ctx context.Context, mirror *unpack.Mirror) error {
+	killed, err := w.command(fmt.Sprintf("gc --keep %d", keep), func(ctx context.Context, mirror *unpack.Mirror) error {
 		o := unpack.GCOptions{Keep: keep, Force: true}
 		if w.sabotage.eager {
 			o.Keep = 1
@@ -169,7 +169,7 @@ func (w *world) forget() {
 	if m.streams[set] == "" || m.stateLost {
 		return
 	}
-	err, killed := w.command("forget "+set, func(ctx context.Context, mirror *unpack.Mirror) error {
+	killed, err := w.command("forget "+set, func(ctx context.Context, mirror *unpack.Mirror) error {
 		_, err := mirror.Forget(ctx, set)
 		return err
 	})
@@ -235,7 +235,7 @@ func (w *world) address() {
 // setTime moves the clock floor of every set.
 func (w *world) setTime() {
 	to := w.clock.Add(-time.Duration(w.r.IntN(1000)) * time.Hour).Truncate(time.Second)
-	err, killed := w.command("trust set-time "+to.Format(time.DateTime), func(ctx context.Context, m *unpack.Mirror) error { return m.SetTime(ctx, to) })
+	killed, err := w.command("trust set-time "+to.Format(time.DateTime), func(ctx context.Context, m *unpack.Mirror) error { return m.SetTime(ctx, to) })
 	if err != nil || killed {
 		if !killed && !errors.Is(err, context.Canceled) && !w.model.stateLost {
 			w.fail("set-time: %v", err)
@@ -269,7 +269,7 @@ func (w *world) repair() {
 	}
 	var missing *unpack.MissingError
 	var res *unpack.RepairResult
-	err, killed := w.command("repair", func(ctx context.Context, m *unpack.Mirror) (err error) {
+	killed, err := w.command("repair", func(ctx context.Context, m *unpack.Mirror) (err error) {
 		res, err = unpack.Repair(ctx, m, paths)
 		return err
 	})

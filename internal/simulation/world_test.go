@@ -130,13 +130,6 @@ func (w *world) options(ctx context.Context) unpack.Options {
 	}}
 }
 
-// open opens the mirror as every command does.
-func (w *world) open(ctx context.Context) *unpack.Mirror {
-	m, err := unpack.Open(w.mirror(), w.options(ctx))
-	w.must(err)
-	return m
-}
-
 // with runs a command.
 func (w *world) with(ctx context.Context, f func(m *unpack.Mirror) error) error {
 	m, err := unpack.Open(w.mirror(), w.options(ctx))

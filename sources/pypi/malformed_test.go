@@ -24,7 +24,6 @@ type malformedPage struct {
 	edit     func(page string) string
 	media    string // "": that of the form
 	metadata func(text string) string
-	name     string // of the wheel; "": as it is
 	files    map[string][]byte
 }
 

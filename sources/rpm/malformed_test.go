@@ -85,7 +85,6 @@ data:
 // malformed are documents of a repository, and whether dnf can use it: it makes its cache,
 // and every package can be downloaded by its name.
 func malformed() plantest.Table[malformedIn] {
-	type row = plantest.Row[malformedIn]
 	const hello = `<name>hello</name><arch>x86_64</arch><version epoch="0" ver="2.10" rel="1.el9"/>`
 	return plantest.Table[malformedIn]{
 		"nothing":                                {Document: in("primary", "x", "x"), Reads: true},
