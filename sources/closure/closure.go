@@ -80,6 +80,12 @@ func Asked(want, source string) string { return want + " is asked for by source 
 // chooses with others.
 func Selected(name, source string) string { return Asked(name, source+"'s selection") }
 
+// NoArchitecture is the error of a request that names a package and no architecture that
+// it is for. It matches bundle.ErrUsage.
+func NoArchitecture(source, want string) error {
+	return fmt.Errorf("source %s: package %s: architectures is missing: want those of the clients, as in architectures: [x86_64]: %w", source, want, bundle.ErrUsage)
+}
+
 // NotFound is the error of a request for what no index has. hint is Hint's, or empty.
 // It matches bundle.ErrUsage.
 func NotFound(source, want, hint string) error {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 )
 
 // TestRealAptReadsTheSame asks the real apt about each row.
@@ -34,19 +36,21 @@ func TestRealAptReadsTheSame(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	rows := map[string]bool{}
+	rows := plantest.Table[string]{}
 	for depends, reads := range relationsForClient() {
-		rows[string(stanzaWith(depends))] = reads
+		rows["Depends: "+depends] = plantest.Row[string]{Document: string(stanzaWith(depends)), Reads: reads}
 	}
-	rows["\n"+string(stanzaWith("world"))] = true
-	rows["\n\n"+string(stanzaWith("world"))] = false
-	rows[string(stanzaWith("world"))+"\n\n\n"+strings.Replace(string(stanzaWith("world")), "tool", "next", 1)] = true
-	for text, reads := range rows {
-		write("repo/Packages", text)
-		updated, err := run("apt-get", "update")
-		out, policyErr := run("apt-cache", "policy", "tool")
-		if got := err == nil && policyErr == nil && strings.Contains(out, "Candidate: 1\n"); got != reads {
-			t.Errorf("%q: apt reads it: %v, want %v\n%s%s", text, got, reads, updated, out)
+	rows["one empty line"] = plantest.Row[string]{Document: "\n" + string(stanzaWith("world")), Reads: true}
+	rows["two empty lines"] = plantest.Row[string]{Document: "\n\n" + string(stanzaWith("world"))}
+	rows["empty lines between"] = plantest.Row[string]{Document: string(stanzaWith("world")) + "\n\n\n" + strings.Replace(string(stanzaWith("world")), "tool", "next", 1), Reads: true}
+	rows.Client(t, func(_ *testing.T, documents map[string]string) map[string]plantest.Answer {
+		answers := map[string]plantest.Answer{}
+		for name, text := range documents {
+			write("repo/Packages", text)
+			updated, err := run("apt-get", "update")
+			out, policyErr := run("apt-cache", "policy", "tool")
+			answers[name] = plantest.Answer{Reads: err == nil && policyErr == nil && strings.Contains(out, "Candidate: 1\n"), Said: updated + out}
 		}
-	}
+		return answers
+	})
 }

@@ -113,6 +113,10 @@ func Select(indexes []Index, requests []Request) (*Selection, error) {
 	for i := range requests {
 		for _, want := range requests[i].Packages {
 			if !found[want] {
+				if len(requests[i].Architectures) == 0 {
+					errs = append(errs, closure.NoArchitecture(requests[i].Source, want))
+					continue
+				}
 				errs = append(errs, closure.NotFound(requests[i].Source, want, hint(indexes, &requests[i], want)))
 			}
 		}

@@ -210,6 +210,14 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestArchitecturesMissing: a selection for no architecture says so, whatever there is.
+func TestArchitecturesMissing(t *testing.T) {
+	_, err := closure.Select([]closure.Index{parse("top-2-1.x86_64")}, []closure.Request{{Source: "s", Packages: []string{"top"}}})
+	if !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), "source s: package top: architectures is missing") || strings.Contains(err.Error(), "in no index") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestCarriedAllTheSame: what a pattern or a whole source asks for is carried
 // also if it needs what no source of the set has, with everything that is there.
 func TestCarriedAllTheSame(t *testing.T) {
