@@ -1,0 +1,101 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gapbundle/gapbundle/cmd/internal/command"
+)
+
+// shapes are the gapbundle commands in a text, each as its name and its flags without
+// their values: "export --to". What the program does not accept is no command.
+func shapes(text string) map[string]bool {
+	all := map[string]bool{}
+	text = strings.ReplaceAll(text, "\\\n", " ")
+	for _, found := range regexp.MustCompile(`\bgapbundle(?:-inside)? +([^|>#;&)\n]*)`).FindAllStringSubmatch(text, -1) {
+		args := strings.Fields(strings.NewReplacer("'", "", `"`, "").Replace(found[1]))
+		v, err := command.Parse(program(), args, noEnv)
+		if err != nil || len(v.Path) == 0 {
+			continue
+		}
+		words := slices.Clone(v.Path)
+		var flags []string
+		for _, arg := range args {
+			if name, _, _ := strings.Cut(arg, "="); strings.HasPrefix(name, "--") {
+				flags = append(flags, name)
+			}
+		}
+		slices.Sort(flags)
+		all[strings.Join(append(words, slices.Compact(flags)...), " ")] = true
+	}
+	return all
+}
+
+// notInScripts are commands of pages that no script runs in that form, and why.
+func notInScripts() map[string]string {
+	return map[string]string{
+		"serve --hosts --listen --tls-cert --tls-key": "port 443 needs root; internal/serve and the tests of examples run it with other ports",
+		"push --dry-run --image --registry":           "needs a registry with images: internal/push",
+		"clients --address --for":                     "needs sources with public addresses: the tests of examples have them",
+		"config --group":                              "needs root and a second group: cmd/internal/command and unpack",
+		"trust add --group --mirror --role --set":     "as config --group",
+	}
+}
+
+// runBy reports whether one of the commands that ran is this one, perhaps with more flags.
+func runBy(ran map[string]bool, shape string) bool {
+	for other := range ran {
+		have := strings.Fields(other)
+		all := true
+		for _, word := range strings.Fields(shape) {
+			all = all && slices.Contains(have, word)
+		}
+		if name, _, _ := strings.Cut(shape, " --"); all && (other == name || strings.HasPrefix(other, name+" --")) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestPageCommandsRun: what a page tells to run is run by a script, with the same flags.
+// Blocks of recipes.md and security-desk.md are run word by word: TestPages.
+func TestPageCommandsRun(t *testing.T) {
+	ran := map[string]bool{}
+	read := func(pattern string) []string {
+		names, err := filepath.Glob("../../" + pattern)
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(names), err)
+		}
+		return names
+	}
+	text := func(name string) string {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	for _, name := range slices.Concat(read("cmd/gapbundle/testdata/*/*.txtar"), read("docs/recipes.md"), read("docs/security-desk.md")) {
+		for shape := range shapes(text(name)) {
+			ran[shape] = true
+		}
+	}
+	code := regexp.MustCompile("(?ms)^```sh\n.*?^```$|^    [^\n]*$")
+	unused := notInScripts()
+	for _, name := range slices.Concat(read("README.md"), read("docs/*.md"), read("docs/sources/*.md")) {
+		for shape := range shapes(strings.Join(code.FindAllString(text(name), -1), "\n")) {
+			_, reason := notInScripts()[shape]
+			delete(unused, shape)
+			if runBy(ran, shape) == reason {
+				t.Errorf("%s: gapbundle %s: want a script that runs it so, or a reason in notInScripts, and not both", name, shape)
+			}
+		}
+	}
+	for shape := range unused {
+		t.Errorf("%s: is in notInScripts and on no page", shape)
+	}
+}
