@@ -93,7 +93,6 @@ func Each(err error, f func(error) error) error {
 	if err == nil {
 		return nil
 	}
-	//nolint:errorlint // what wraps several errors says something about all of them
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || errors.Join(joined.Unwrap()...).Error() != err.Error() {
 		return f(err)
