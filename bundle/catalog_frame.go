@@ -31,13 +31,12 @@ func (c *Catalog) decode(d *Decoder, from io.ReaderAt, file, number int, raw, co
 	return raw, coded, nil
 }
 
-// lastFrames are the frames of the catalogue that were used last, for members that do
-// not hold one of their own. One for each kind of list, because the file list, the evidence
-// list and the list of names of one repository after the other are read by turns, and the
-// lists of a kind follow each other: so each frame is read once.
+// lastFrames are the two frames of the catalogue that were used last, for members that do
+// not hold one of their own. Two, because the file list and the evidence list of one
+// repository after the other are read by turns.
 type lastFrames struct {
 	mu     sync.Mutex
-	frames [3]lastFrame // the one that was used last first
+	frames [2]lastFrame // the one that was used last first
 	coded  []byte
 }
 
@@ -53,13 +52,9 @@ func (c *Catalog) take(dst []byte, from io.ReaderAt, file, number int, skip, n i
 	c.last.mu.Lock()
 	defer c.last.mu.Unlock()
 	l := &c.last.frames
-	at := slices.IndexFunc(l[:], func(f lastFrame) bool { return f.holds(file, number) })
-	if at < 0 {
-		at = len(l) - 1
+	if !l[0].holds(file, number) {
+		l[0], l[1] = l[1], l[0]
 	}
-	used := l[at]
-	copy(l[1:at+1], l[:at])
-	l[0] = used
 	if !l[0].holds(file, number) {
 		d := NewDecoder()
 		defer d.Close()
