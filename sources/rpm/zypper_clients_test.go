@@ -4,7 +4,9 @@ package rpm
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -20,10 +22,16 @@ func TestZypper(t *testing.T) {
 	w.publish("whole", fmt.Sprintf("- name: os\n  kind: rpm\n  baseurl: %s/os\n  gpgkey: upstream.asc\n", w.url))
 	w.publish("part", fmt.Sprintf("- name: some\n  kind: rpm\n  baseurl: %s/os\n  gpgkey: upstream.asc\n  architectures: [x86_64]\n  packages: [hello]\n", w.url))
 	base := webtest.Start(t, webtest.Serve, w.mirror).URL
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Its package cannot be installed next to dnf's plugins.
+	program := filepath.Join(cache, "gapbundle/zypper/usr/bin/zypper")
 	for _, name := range []string{"os", "some"} {
 		root := t.TempDir()
 		zypper := func(args ...string) (string, error) {
-			cmd := exec.CommandContext(t.Context(), "zypper", append([]string{"--non-interactive", "--root", root}, args...)...)
+			cmd := exec.CommandContext(t.Context(), program, append([]string{"--non-interactive", "--root", root}, args...)...)
 			cmd.Env = append(cmd.Environ(), "LC_ALL=C", "HOME="+root)
 			out, err := cmd.CombinedOutput()
 			if cmd.ProcessState == nil {
