@@ -31,45 +31,67 @@ func (c *Catalog) decode(d *Decoder, from io.ReaderAt, file, number int, raw, co
 	return raw, coded, nil
 }
 
-// lastFrames are the two frames of the catalogue that were used last, for members that do
-// not hold one of their own. Two, because the file list and the evidence list of one
-// repository after the other are read by turns.
+// Bounds of lastFrames. Our own catalogues have frames of 1 MiB, so three of them are kept;
+// of the largest that the format allows there is room for two.
+const (
+	mostLastFrames = 3
+	maxLastFrames  = 2 * MaxFrameRaw // bytes
+)
+
+// lastFrames are the frames of the catalogue that were used last, for members that do
+// not hold one of their own: one for each kind of list, because the files, the evidence and
+// the names of one repository after the other are read by turns, and lists of one kind
+// follow each other in the catalogue.
 type lastFrames struct {
 	mu     sync.Mutex
-	frames [2]lastFrame // the one that was used last first
+	frames []lastFrame // the one that was used last first
 	coded  []byte
 }
 
 type lastFrame struct {
-	held         bool
 	file, number int
 	raw          []byte
+}
+
+// makeRoom lets go of the frames that were used longest ago, until another one of n bytes
+// may be kept, and returns the memory of one to be used again.
+func (l *lastFrames) makeRoom(n int64) (memory []byte) {
+	for {
+		kept := n
+		for i := range l.frames {
+			kept += int64(cap(l.frames[i].raw))
+		}
+		last := len(l.frames) - 1
+		if last < 0 || last+1 < mostLastFrames && kept <= maxLastFrames {
+			return memory
+		}
+		memory, l.frames[last].raw = l.frames[last].raw, nil
+		l.frames = l.frames[:last]
+	}
 }
 
 // take appends to dst up to n raw bytes of a frame, from byte skip on, and returns how
 // many the frame has.
 func (c *Catalog) take(dst []byte, from io.ReaderAt, file, number int, skip, n int64) (out []byte, size int64, err error) {
-	c.last.mu.Lock()
-	defer c.last.mu.Unlock()
-	l := &c.last.frames
-	if !l[0].holds(file, number) {
-		l[0], l[1] = l[1], l[0]
-	}
-	if !l[0].holds(file, number) {
+	l := &c.last
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := slices.IndexFunc(l.frames, func(f lastFrame) bool { return f.file == file && f.number == number })
+	var used lastFrame
+	if at >= 0 {
+		used = l.frames[at]
+		l.frames = slices.Delete(l.frames, at, at+1)
+	} else {
 		d := NewDecoder()
 		defer d.Close()
-		l[0].held = false
-		if l[0].raw, c.last.coded, err = c.decode(d, from, file, number, l[0].raw, c.last.coded); err != nil {
+		used = lastFrame{file: file, number: number, raw: l.makeRoom(c.files[file].Frames[number].Raw)}
+		if used.raw, l.coded, err = c.decode(d, from, file, number, used.raw, l.coded); err != nil {
 			return dst, 0, err
 		}
-		l[0].held, l[0].file, l[0].number = true, file, number
 	}
-	size = int64(len(l[0].raw))
-	return append(dst, l[0].raw[skip:min(skip+n, size)]...), size, nil
-}
-
-func (f *lastFrame) holds(file, number int) bool {
-	return f.held && f.file == file && f.number == number
+	l.frames = slices.Insert(l.frames, 0, used)
+	size = int64(len(used.raw))
+	return append(dst, used.raw[skip:min(skip+n, size)]...), size, nil
 }
 
 // sharingReader reads a member through the frame that was decompressed last. It holds
