@@ -94,6 +94,29 @@ func TestSetOwnsItsMountsUntilItIsForgotten(t *testing.T) {
 	r.expect(map[string]string{"apt/debs/p": "beta", "files/h/x": "x"})
 }
 
+// TestOlderAfterForget: an older bundle that is let in on purpose after its set was forgotten
+// is in nobody's way, and what was accepted last may still come.
+func TestOlderAfterForget(t *testing.T) {
+	a, b := bundletest.New(t, "alpha"), bundletest.New(t, "beta")
+	r := newRig(t, a, b)
+	of := func(e *bundletest.Exporter, content string) []string {
+		return e.Export(t, []bundletest.Repository{shared(e.Set, map[string]string{e.Set + "/x": content})}, bundletest.Options{Full: true}).Dirs
+	}
+	first, second, last := of(a, "1"), of(a, "2"), of(a, "3")
+	r.receive(last...)
+	if _, err := r.Forget(t.Context(), "alpha"); err != nil {
+		t.Fatal(err)
+	}
+	r.refused(bundle.ErrUntrusted, unpack.ImportOptions{}, second...)
+	if _, err := r.Receive(t.Context(), first, unpack.ImportOptions{AllowRollback: true}); err != nil {
+		t.Fatal(err)
+	}
+	r.receive(of(b, "beta")...)
+	r.refused(bundle.ErrUntrusted, unpack.ImportOptions{}, second...)
+	r.receive(last...)
+	r.expect(map[string]string{"files/alpha/x": "3", "files/beta/x": "beta"})
+}
+
 func TestConflictWithinOneRun(t *testing.T) {
 	a, b := bundletest.New(t, "alpha"), bundletest.New(t, "beta")
 	r := newRig(t, a, b)

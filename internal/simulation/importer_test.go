@@ -76,6 +76,11 @@ func (w *world) judge(in *imports) {
 		w.judgeGeneration(in, n)
 		m.current, m.alone = n, false
 	}
+	for _, d := range in.all {
+		if b := m.published()[d.set]; b != nil && b.root == d.root {
+			m.again[d.set] = d.root
+		}
+	}
 	if current < in.before.current {
 		w.fail("generation %d is served after %d", current, in.before.current)
 	}

@@ -27,12 +27,14 @@ type model struct {
 	// newest is what was accepted last, acked what the newest receipt describes: the exporter
 	// leaves out of the next delta what one of them has.
 	newest, acked map[string]*made
-	waiting       map[*made]bool  // may be in parts in the mirror, and wait for the rest
-	passed        map[*made]bool  // were brought together with something newer, and may count as accepted
-	withdrawn     map[*made]bool  // must not come back by itself
-	sick          map[string]bool // digests of blobs that a disk has damaged
-	alone         bool            // servers have nothing to fall back to
-	stateLost     bool            // a file of the state was damaged
+	waiting       map[*made]bool      // may be in parts in the mirror, and wait for the rest
+	passed        map[*made]bool      // were brought together with something newer, and may count as accepted
+	withdrawn     map[*made]bool      // must not come back by itself
+	sick          map[string]bool     // digests of blobs that a disk has damaged
+	again         map[string]string   // roots that were brought while a rollback had published them: they may count as accepted
+	left          map[int]*generation // that a gc which was stopped may have left
+	alone         bool                // servers have nothing to fall back to
+	stateLost     bool                // a file of the state was damaged
 }
 
 // generation is one published state.
@@ -47,6 +49,7 @@ func newModel() *model {
 		base: "https://mirror.example/a", gens: map[int]*generation{}, accepted: map[string]int64{}, roots: map[string]map[string]bool{},
 		streams: map[string]string{}, floors: map[string]time.Time{}, newest: map[string]*made{}, acked: map[string]*made{},
 		waiting: map[*made]bool{}, passed: map[*made]bool{}, withdrawn: map[*made]bool{}, sick: map[string]bool{},
+		again: map[string]string{}, left: map[int]*generation{},
 	}
 }
 
@@ -55,6 +58,7 @@ func (m *model) clone() *model {
 	c.gens, c.accepted, c.streams, c.floors = maps.Clone(m.gens), maps.Clone(m.accepted), maps.Clone(m.streams), maps.Clone(m.floors)
 	c.newest, c.acked, c.waiting = maps.Clone(m.newest), maps.Clone(m.acked), maps.Clone(m.waiting)
 	c.withdrawn, c.sick, c.passed = maps.Clone(m.withdrawn), maps.Clone(m.sick), maps.Clone(m.passed)
+	c.left, c.again = maps.Clone(m.left), maps.Clone(m.again)
 	c.roots = map[string]map[string]bool{}
 	for set, roots := range m.roots {
 		c.roots[set] = maps.Clone(roots)
@@ -278,9 +282,13 @@ func (w *world) inspectStatus() {
 			}
 			continue
 		}
-		if got := status.Sets[i].Accepted; got < want {
+		published := w.model.published()[set]
+		switch got := status.Sets[i].Accepted; {
+		case got < want:
 			w.fail("set %s: the ratchet went back from %d to %d", set, want, got)
-		} else if got > want {
+		case got > want && published != nil && published.seq == got && w.model.again[set] == published.root:
+			w.model.accept(published)
+		case got > want:
 			w.fail("set %s: the ratchet is at %d, and nothing above %d was accepted", set, got, want)
 		}
 		if b := w.model.published()[set]; b != nil && status.Sets[i].Sequence != b.seq {

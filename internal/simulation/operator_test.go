@@ -75,13 +75,18 @@ func (w *world) collectGarbage() {
 		_, err := mirror.GC(ctx, o)
 		return err
 	})
-	if err == nil {
+	whole := err == nil && !killed
+	if whole {
 		w.count("gc")
+		clear(m.left)
 	}
 	numbers := slices.Sorted(maps.Keys(m.gens))
 	for i, n := range numbers {
 		young := i+1 < len(numbers) && w.clock.Sub(m.gens[numbers[i+1]].at) < 24*time.Hour
 		if stays := i >= len(numbers)-keep || n == previous || young; !stays && !m.stateLost {
+			if !whole {
+				m.left[n] = m.gens[n]
+			}
 			delete(m.gens, n)
 			w.count("gc of a generation")
 		}
@@ -150,7 +155,7 @@ func (w *world) judgeRollback(o unpack.RollbackOptions, was map[string]*made, ne
 	if o.To != 0 && !same(w.model.gens[o.To]) {
 		w.fail("rollback to %d: published %v, want %v", o.To, next.sets, w.model.gens[o.To].sets)
 	}
-	if !slices.ContainsFunc(slices.Collect(maps.Values(w.model.gens)), same) {
+	if !slices.ContainsFunc(slices.AppendSeq(slices.Collect(maps.Values(w.model.gens)), maps.Values(w.model.left)), same) {
 		w.fail("rollback: no kept generation has %v", next.sets)
 	}
 	for set, b := range next.sets {

@@ -70,7 +70,14 @@ func TestSeeds(t *testing.T) {
 // happened: of 1,000 seeds each of these has some, or the simulation has become one of something else.
 func happened(t *testing.T, total map[string]int) {
 	t.Helper()
-	for _, what := range []string{} {
+	for _, what := range []string{
+		"address", "export", "export that was stopped", "forget", "gc", "gc of a generation", "import",
+		"import next to a harmed one", "import of a delta", "import of a number used twice", "import of what waited",
+		"import that heals", "import with a damaged state", "killed command", "killed export", "killed import",
+		"known bundle", "reader that goes on: 206", "receipt", "refusal of an expired bundle",
+		"refusal of an older bundle", "refusal of another stream", "repair", "rollback", "state rebuild",
+		"two bundles of one number at hand", "withdraw",
+	} {
 		if total[what] < 5 {
 			t.Errorf("%q happened %d times: nothing of it was checked", what, total[what])
 		}

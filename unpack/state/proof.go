@@ -112,11 +112,9 @@ func (s *State) KnownRatchet(set string) (Ratchet, error) {
 	return s.Ratchet(set)
 }
 
-// Forgotten reports whether the ratchet is as forget leaves it: the bundle that was
-// accepted last may come again.
-func (r *Ratchet) Forgotten() bool {
-	return r.Stream != "" && len(r.Roots) == 0 && r.Newest == nil && r.Acknowledged == nil
-}
+// Forgotten reports whether the set was forgotten, and no newer bundle was accepted since:
+// the one that was accepted last may come again.
+func (r *Ratchet) Forgotten() bool { return r.Stream != "" && r.Root.IsZero() && r.Newest == nil }
 
 // RatchetFile is the file of what was accepted of a set, relative to the mirror.
 func RatchetFile(set string) string { return ratchetFile(set) }
