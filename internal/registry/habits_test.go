@@ -17,6 +17,7 @@ import (
 // odd is a registry with one manifest and habits of its own.
 type odd struct {
 	head, referrers int // statuses; 0: as the specification has it
+	noLength        bool
 	requests        []string
 }
 
@@ -33,6 +34,10 @@ func (o *odd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(r.URL.Path, "/manifests/v1"), strings.HasSuffix(r.URL.Path, "/manifests/"+d.String()):
 		w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
 		w.Header().Set("Docker-Content-Digest", d.String())
+		if o.noLength && r.Method == http.MethodHead {
+			w.(http.Flusher).Flush() // before its length is known
+			return
+		}
 		_, _ = io.WriteString(w, oddManifest)
 	default:
 		http.NotFound(w, r)
@@ -89,6 +94,15 @@ func TestWithoutHEAD(t *testing.T) {
 	}
 	if _, err := (&odd{head: 500}).open(t).Resolve(t.Context(), "v1"); err == nil {
 		t.Error("HEAD answers 500: resolved")
+	}
+}
+
+// TestHEADWithoutLength: what HEAD does not say, GET does.
+func TestHEADWithoutLength(t *testing.T) {
+	o := &odd{noLength: true}
+	d, err := o.open(t).Resolve(t.Context(), "v1")
+	if err != nil || d.Digest != digest.FromString(oddManifest) || d.Size != int64(len(oddManifest)) || len(o.requests) != 2 {
+		t.Errorf("%v, %v after %v", d, err, o.requests)
 	}
 }
 
