@@ -55,12 +55,17 @@ func ofUpstream(what string, err error) error {
 	return fmt.Errorf("%s: %s: %w", what, text, fetch.ErrUpstream)
 }
 
-// opened is a.Open, whose errors of content are upstream's.
+// opened is a.Open, whose errors of malformed content are upstream's. Whose fault content is
+// that differs from what was promised, asUpstream decides, also where a kind reads so much
+// of a short file when it opens it.
 func opened(a sources.Artifact) bundle.Open {
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
 		content, err := a.Open(ctx, at, validator)
+		if err != nil && !errors.Is(err, bundle.ErrCorrupt) {
+			err = ofUpstream(a.File.Path, err)
+		}
 		if err != nil {
-			return nil, ofUpstream(a.File.Path, err)
+			return nil, err
 		}
 		return content, nil
 	}
