@@ -138,8 +138,7 @@ func (c *Catalog) readVolumes(place member, d v1.Descriptor) error {
 }
 
 func checkVolume(v *Volume) error {
-	var n int
-	if _, err := fmt.Sscanf(v.Name, "volume-%05d.tar.zst", &n); err != nil || n < 1 || n > MaxVolumes || v.Name != VolumeName(n) {
+	if n, ok := VolumeNumber(v.Name); !ok || n > MaxVolumes {
 		return fmt.Errorf("not a name of a volume: %w", ErrMalformed)
 	}
 	if v.Role != RoleData {

@@ -53,8 +53,8 @@ type lastFrame struct {
 	raw          []byte
 }
 
-// makeRoom lets go of the frames that were used longest ago, until another one of n bytes
-// may be kept, and returns the memory of one to be used again.
+// makeRoom drops the frames that were used longest ago, until another one of n bytes may be
+// kept, and returns the memory of one to be used again.
 func (l *lastFrames) makeRoom(n int64) (memory []byte) {
 	for {
 		kept := n

@@ -29,10 +29,26 @@ const (
 )
 
 // CatalogName returns the name of the nth catalogue file, from 1.
-func CatalogName(n int) string { return fmt.Sprintf("catalog-%02d.tar.zst", n) }
+func CatalogName(n int) string { return fmt.Sprintf(catalogForm, n) }
 
 // VolumeName returns the name of the nth volume, from 1.
-func VolumeName(n int) string { return fmt.Sprintf("volume-%05d.tar.zst", n) }
+func VolumeName(n int) string { return fmt.Sprintf(volumeForm, n) }
+
+const (
+	catalogForm = "catalog-%02d.tar.zst"
+	volumeForm  = "volume-%05d.tar.zst"
+)
+
+// VolumeNumber is VolumeName backwards; false: name is not one of a volume.
+func VolumeNumber(name string) (n int, ok bool) { return numberIn(name, volumeForm) }
+
+// CatalogNumber is CatalogName backwards; false: name is not one of a catalogue file.
+func CatalogNumber(name string) (n int, ok bool) { return numberIn(name, catalogForm) }
+
+func numberIn(name, form string) (n int, ok bool) {
+	_, err := fmt.Sscanf(name, form, &n)
+	return n, err == nil && n > 0 && name == fmt.Sprintf(form, n)
+}
 
 // member is where a list is in the catalogue.
 type member struct {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 )
 
-// ReadSmall reads what one volume has of the wanted blobs, by their sizes, into memory: it
-// appends to parts, whose digests the caller compares; nothing if the volume is not at hand. Every frame is authenticated by the catalogue's index.
+// ReadSmall reads what one volume has of the wanted blobs into memory, and appends it to
+// parts: nothing if the volume is not at hand. wanted has their sizes, which the caller
+// bounds. Every frame is authenticated by the catalogue's index; the digests of whole blobs
+// are compared by the caller.
 func (c *Catalog) ReadSmall(r *Reader, v Volume, wanted map[Digest]int64, parts map[Digest][]byte) error {
 	var segments []Blob // by their offsets
 	for b, err := range c.Blobs(v) {

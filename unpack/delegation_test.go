@@ -3,12 +3,10 @@ package unpack_test
 import (
 	"errors"
 	"maps"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/bundletest"
@@ -243,12 +241,7 @@ func TestConflictsOfTwoSets(t *testing.T) {
 // What is published stays and is listed; it is refused when it comes again; alpha and a
 // corrected beta go on.
 func TestSetsOfAMirrorOfBefore(t *testing.T) {
-	dir := t.TempDir()
-	if out, err := exec.Command("tar", "-xzf", "testdata/sets-before.tar.gz", "-C", dir).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	r := &rig{t: t, dir: filepath.Join(dir, "mirror"), clock: &clock{time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)}}
-	r.reopen(unpack.Options{})
+	dir, r := rigOfBefore(t, "sets-before")
 	r.intact()
 	before := r.served()
 	st, err := r.Status(t.Context())

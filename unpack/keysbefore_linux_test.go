@@ -3,11 +3,9 @@ package unpack_test
 import (
 	"errors"
 	"maps"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack"
@@ -18,12 +16,7 @@ import (
 // below keys/ are no keys, and the next bundle of that set. What is published stays
 // and can be published again; the next bundle is refused.
 func TestKeyFilesOfAMirrorOfBefore(t *testing.T) {
-	dir := t.TempDir()
-	if out, err := exec.Command("tar", "-xzf", "testdata/keys-before.tar.gz", "-C", dir).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	r := &rig{t: t, dir: filepath.Join(dir, "mirror"), clock: &clock{time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)}}
-	r.reopen(unpack.Options{})
+	dir, r := rigOfBefore(t, "keys-before")
 	want := func(a string) map[string]string {
 		return map[string]string{"apt/debs/a": a, "keys/upstream.asc": "another key", "keys/unlisted.asc": "unlisted"}
 	}

@@ -21,7 +21,8 @@ type proposal struct {
 	at time.Time
 	// then is what has to be on record before the publish counts.
 	then state.Record
-	// instead stands in for the published generation if its record is lost; nil: it is not.
+	// instead is used in place of the published generation if the record of that is lost; nil:
+	// it is not.
 	instead *tree.Generation
 	// changes are those of the sets in it, told once it is published.
 	changes []RepositoryChanges

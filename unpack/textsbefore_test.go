@@ -13,16 +13,24 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/tree"
 )
 
+// rigOfBefore is a mirror that an earlier program wrote, and the folder that it is in, where
+// the bundles for it are.
+func rigOfBefore(t *testing.T, name string) (dir string, r *rig) {
+	t.Helper()
+	dir = t.TempDir()
+	if out, err := exec.Command("tar", "-xzf", "testdata/"+name+".tar.gz", "-C", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	r = &rig{t: t, dir: filepath.Join(dir, "mirror"), clock: &clock{time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)}}
+	r.reopen(unpack.Options{})
+	return dir, r
+}
+
 // TestTextsOfAMirrorOfBefore: testdata/texts-before.tar.gz has a mirror that was written
 // before texts had to be plain and .htaccess was refused. What beta has of both goes on,
 // is listed, and is refused when it comes again; alpha and a corrected beta go on.
 func TestTextsOfAMirrorOfBefore(t *testing.T) {
-	dir := t.TempDir()
-	if out, err := exec.Command("tar", "-xzf", "testdata/texts-before.tar.gz", "-C", dir).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	r := &rig{t: t, dir: filepath.Join(dir, "mirror"), clock: &clock{time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)}}
-	r.reopen(unpack.Options{})
+	dir, r := rigOfBefore(t, "texts-before")
 	r.intact()
 	before := r.served()
 	listed := func() string {

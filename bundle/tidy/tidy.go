@@ -113,15 +113,13 @@ func (b *Bundle) look() error {
 }
 
 func isVolume(name string) bool {
-	var n int
-	_, err := fmt.Sscanf(name, "volume-%05d.tar.zst", &n)
-	return err == nil && name == bundle.VolumeName(n)
+	_, ok := bundle.VolumeNumber(name)
+	return ok
 }
 
 func isCatalog(name string) bool {
-	var n int
-	_, err := fmt.Sscanf(name, "catalog-%02d.tar.zst", &n)
-	return err == nil && name == bundle.CatalogName(n)
+	_, ok := bundle.CatalogNumber(name)
+	return ok
 }
 
 // isOurs reports whether the format has files of this name.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"github.com/gapbundle/gapbundle/internal/test/pty"
 )
 
 // terminal CODE ANSWERS PROGRAM ARG... runs a program on a terminal of 120
@@ -88,21 +90,11 @@ func waitSilent(fd int) {
 }
 
 func openTerminal() (master, slave *os.File, err error) {
-	if master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+	if master, slave, err = pty.Pair(); err != nil {
 		return nil, nil, err
 	}
 	fd := int(master.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		return nil, nil, err
-	}
-	n, err := unix.IoctlGetUint32(fd, unix.TIOCGPTN)
-	if err != nil {
-		return nil, nil, err
-	}
-	if slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
-		return nil, nil, err
-	}
-	// An interrupt that is typed would discard what stands unread on the screen, and with it
+	// An interrupt that is typed would discard what is unread on the screen, and with it
 	// what the program said right after the signal.
 	settings, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {

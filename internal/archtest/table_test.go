@@ -291,7 +291,7 @@ func table() map[string]row {
 			test: true,
 		},
 		"sources/pypi/piptest": {
-			test: true,
+			test: true, imports: []string{"internal/test/prepared"},
 		},
 		"internal/test/gittest": {
 			test: true, imports: []string{"internal/test/upstreamtest"},
@@ -317,7 +317,9 @@ func table() map[string]row {
 		"internal/test/faulttest": {
 			test: true,
 		},
-		"internal/test/memtest": {test: true},
+		"internal/test/memtest":  {test: true},
+		"internal/test/prepared": {test: true},
+		"internal/test/pty":      {test: true},
 		"internal/test/plantest": {
 			test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
 		},

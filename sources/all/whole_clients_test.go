@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/test/imagetest"
+	"github.com/gapbundle/gapbundle/internal/test/prepared"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 	"github.com/gapbundle/gapbundle/unpack/site"
@@ -166,16 +167,5 @@ func play(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// ansible is a program of the release of ansible-core that setup.sh pins; .ci/ansible installs it.
-func ansible(t testing.TB, program string) string {
-	t.Helper()
-	dir := os.Getenv("GAPBUNDLE_ANSIBLE")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir = filepath.Join(cache, "gapbundle/ansible-core")
-	}
-	return filepath.Join(dir, "2.17.14/bin", program)
-}
+// ansible is a program of the release of ansible-core that setup.sh pins.
+func ansible(t testing.TB, name string) string { return prepared.Ansible(t, "2.17.14", name) }

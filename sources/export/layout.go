@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/media"
@@ -139,7 +138,7 @@ func (s *session) ownVolumes(write bool) (bytes []int64, size int64, err error) 
 		}
 		for _, e := range entries {
 			info, err := e.Info()
-			if err != nil || !info.Mode().IsRegular() || !strings.HasPrefix(e.Name(), "volume-") {
+			if _, ours := bundle.VolumeNumber(e.Name()); err != nil || !info.Mode().IsRegular() || !ours {
 				continue
 			}
 			bytes[i] += info.Size()

@@ -301,7 +301,7 @@ func newVouching(origin *url.URL, lines []sumsLine) *vouching {
 	return v
 }
 
-// forget lets go of the lines, once every URL knows its own.
+// forget drops the lines: every URL has its own by then.
 func (v *vouching) forget() { v.lines, v.byName = nil, nil }
 
 // match is what a SHA256SUMS file has for a URL: a digest, or another checksum where

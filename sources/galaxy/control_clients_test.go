@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gapbundle/gapbundle/internal/test/prepared"
 )
 
 // ansible is a release of ansible-core: Debian's, and those that .ci/ansible set up.
@@ -18,17 +20,9 @@ type ansible struct{ name, program string }
 
 func releases(t *testing.T) []ansible {
 	t.Helper()
-	dir := os.Getenv("GAPBUNDLE_ANSIBLE")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir = filepath.Join(cache, "gapbundle/ansible-core")
-	}
 	all := []ansible{{"debian", "/usr/bin/ansible-galaxy"}}
 	for _, v := range []string{"2.17.14", "2.18.19", "newest"} {
-		all = append(all, ansible{v, filepath.Join(dir, v, "bin/ansible-galaxy")})
+		all = append(all, ansible{v, prepared.Ansible(t, v, "ansible-galaxy")})
 	}
 	for _, a := range all {
 		out, err := exec.Command(a.program, "--version").Output()

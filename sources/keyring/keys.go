@@ -154,8 +154,8 @@ func (k Keys) Publish(role, path string) ([]sources.Key, error) {
 	return all, nil
 }
 
-// WithoutArmor adds to published keys their form without armor, which gpgv reads and no
-// other: keyrings of helm and MAAS, and what debootstrap is called with.
+// WithoutArmor adds to published keys their form without armor. Helm, MAAS and debootstrap
+// read keys by gpgv or as it does, and gpgv reads no armor.
 func WithoutArmor(keys []sources.Key) (err error) {
 	for i := range keys {
 		if keys[i].Dearmored, err = pgpkeys.Dearmor(keys[i].Armored); err != nil {

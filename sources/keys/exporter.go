@@ -61,10 +61,10 @@ func encodePair(key crypto.PrivateKey, public crypto.PublicKey, passphrase []byt
 	return cryptoutils.PEMEncode(cryptoutils.EncryptedSigstorePrivateKeyPEMType, der), publicPEM, id, nil
 }
 
-// LoadSigner opens an exporter's or approver's private key. pass is called
-// once, and again after a wrong one, if it has another answer then. A key that is not encrypted is refused: a file that anybody can sign
-// with who reads it once must not come about by accident. Errors match
-// bundle.ErrUsage, or are the operating system's.
+// LoadSigner opens an exporter's or approver's private key. pass is called again after a
+// wrong passphrase. A key that is not encrypted is refused: a file with which everybody can
+// sign who has read it once must not come about by accident. So is one that others may read.
+// Errors match bundle.ErrUsage or bundle.ErrUntrusted, or are the operating system's.
 func LoadSigner(path string, pass PassphraseFunc) (*bundle.Signer, error) {
 	s, err := loadSigner(path, pass)
 	return s, bundle.About(bundle.AboutKey, err)

@@ -117,9 +117,10 @@ func (p Passphrase) askOnce(prompt string) ([]byte, error) {
 // maxTries bounds how often a passphrase is asked for.
 const maxTries = 3
 
-// opened calls open with the passphrase of a key file. key is KeyExporter or KeySite. After a wrong one it asks again:
-// a person at a terminal has another answer then. The same answer twice is final, as it
-// is from an environment variable. open may not keep the passphrase.
+// opened calls open with the passphrase of a key file; key is KeyExporter or KeySite. After
+// a wrong one it asks again: a person at a terminal has another answer then. The same
+// answer twice is final, as it is from an environment variable. open may not keep the
+// passphrase.
 func opened(key, path string, pass PassphraseFunc, open func(passphrase []byte) error) error {
 	var last []byte
 	var why error

@@ -4,40 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/test/pty"
 	"github.com/gapbundle/gapbundle/sources/keys"
 )
-
-// terminal is a pseudo-terminal: the master is the person's side.
-func terminal(t *testing.T) (person, tty *os.File) {
-	t.Helper()
-	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { person.Close() })
-	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tty.Close() })
-	return person, tty
-}
 
 func TestPassphraseFromTerminal(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -51,7 +26,7 @@ func TestPassphraseFromTerminal(t *testing.T) {
 		"empty":      {typed: []string{""}, fail: "empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			person, tty := terminal(t)
+			person, tty := pty.Open(t)
 			prompts, shown := io.Pipe()
 			defer shown.Close()
 			typing := make(chan error, 1)

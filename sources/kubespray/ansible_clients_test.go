@@ -23,6 +23,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/imagetest"
+	"github.com/gapbundle/gapbundle/internal/test/prepared"
 	"github.com/gapbundle/gapbundle/internal/test/registrytest"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
@@ -389,15 +390,7 @@ func (s *site) play(t *testing.T, program, dir string, more ...string) {
 // playbooks are Debian's ansible-playbook and the newest that .ci/ansible sets up.
 func playbooks(t *testing.T) map[string]string {
 	t.Helper()
-	dir := os.Getenv("GAPBUNDLE_ANSIBLE")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir = filepath.Join(cache, "gapbundle/ansible-core")
-	}
-	all := map[string]string{"debian": "/usr/bin/ansible-playbook", "newest": filepath.Join(dir, "newest/bin/ansible-playbook")}
+	all := map[string]string{"debian": "/usr/bin/ansible-playbook", "newest": prepared.Ansible(t, "newest", "ansible-playbook")}
 	for _, program := range all {
 		out, err := exec.Command(program, "--version").Output()
 		if err != nil {

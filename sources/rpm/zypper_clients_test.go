@@ -4,12 +4,11 @@ package rpm
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/gapbundle/gapbundle/internal/test/prepared"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 )
 
@@ -22,12 +21,7 @@ func TestZypper(t *testing.T) {
 	w.publish("whole", fmt.Sprintf("- name: os\n  kind: rpm\n  baseurl: %s/os\n  gpgkey: upstream.asc\n", w.url))
 	w.publish("part", fmt.Sprintf("- name: some\n  kind: rpm\n  baseurl: %s/os\n  gpgkey: upstream.asc\n  architectures: [x86_64]\n  packages: [hello]\n", w.url))
 	base := webtest.Start(t, webtest.Serve, w.mirror).URL
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Its package cannot be installed next to dnf's plugins.
-	program := filepath.Join(cache, "gapbundle/zypper/usr/bin/zypper")
+	program := prepared.Zypper(t)
 	for _, name := range []string{"os", "some"} {
 		root := t.TempDir()
 		zypper := func(args ...string) (string, error) {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gapbundle/gapbundle/internal/test/prepared"
 )
 
 // A selection for MAAS, behind nginx and gapbundle serve: gpgv accepts every
@@ -58,7 +60,7 @@ func TestMAASMirror(t *testing.T) {
 func (w *world) copyAll(t *testing.T, mirror, keyring string, lines []string, large string, file *repeated) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "copy")
-	w.run(nil, nil, program(t, "sstream-mirror"), "--keyring", keyring, mirror, out)
+	w.run(nil, nil, prepared.Python(t, "simplestreams", "sstream-mirror"), "--keyring", keyring, mirror, out)
 	for _, line := range lines {
 		path := strings.Fields(line)[3]
 		info, err := os.Stat(filepath.Join(out, filepath.FromSlash(path)))

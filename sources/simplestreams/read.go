@@ -171,7 +171,7 @@ func (r *reading) refuse(what string, why error) error {
 func (r *reading) readProducts(ctx context.Context, env *sources.Env) error {
 	entries := r.useful()
 	if len(entries) > maxFiles {
-		return fmt.Errorf("%s: %s files, at most %d: %w", r.place.Where(r.entry.index), bundle.Count(len(entries), "product"), maxFiles, fetch.ErrUpstream)
+		return fmt.Errorf("%s: %s, at most %d: %w", r.place.Where(r.entry.index), bundle.Count(len(entries), "products file"), maxFiles, fetch.ErrUpstream)
 	}
 	r.files = make([]*productsFile, len(entries))
 	err := sources.Each(ctx, len(entries), func(ctx context.Context, i int) (err error) {

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gapbundle/gapbundle/internal/test/prepared"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 	"github.com/gapbundle/gapbundle/sources/keys"
@@ -137,25 +138,11 @@ func (w *world) curl(args ...string) []byte {
 	return w.run(nil, nil, "curl", append([]string{"--silent", "--show-error", "--fail", "--cacert", w.ca}, args...)...)
 }
 
-// program is one of python-simplestreams, which .ci/python-clients installs.
-func program(t testing.TB, name string) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(cache, "gapbundle-clients", "python", "simplestreams", "bin", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%v: .ci/clients installs it", err)
-	}
-	return path
-}
-
 // query returns what sstream-query finds: product, version, item, path, digest.
 func (w *world) query(url, keyring string, filters ...string) []string {
 	w.t.Helper()
 	const form = "%(product_name)s %(version_name)s %(item_name)s %(path)s %(sha256)s"
-	out := w.run(nil, nil, program(w.t, "sstream-query"), append([]string{"--max", w.max(filters), "--keyring", keyring, "--output-format", form, url + "/streams/v1/index.sjson"}, filters...)...)
+	out := w.run(nil, nil, prepared.Python(w.t, "simplestreams", "sstream-query"), append([]string{"--max", w.max(filters), "--keyring", keyring, "--output-format", form, url + "/streams/v1/index.sjson"}, filters...)...)
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	slices.Sort(lines)
 	return lines

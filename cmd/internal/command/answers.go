@@ -94,14 +94,14 @@ type question struct {
 	size                  int64 // -1: the file has the mirror's address in it
 }
 
-// eachQuestion calls ask with all paths that are published, some at a time. A list that
-// cannot be read is what Check names: it ends here. addressed: the mirror has an address.
+// eachQuestion calls ask with all paths that are published, some at a time. addressed: the
+// mirror has an address.
 func eachQuestion(ctx context.Context, view *unpack.Tree, addressed bool, ask func([]question)) error {
 	var some []question
 	for _, r := range view.Repositories() {
 		for f, err := range view.Files(r.Name) {
 			if err != nil {
-				break
+				return err
 			}
 			if f.Filled && !addressed {
 				continue // waits for the address

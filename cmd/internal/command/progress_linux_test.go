@@ -1,7 +1,6 @@
 package command
 
 import (
-	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -10,29 +9,9 @@ import (
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
-)
 
-// pty opens a terminal: the side of a person, and that of a program.
-func pty(t *testing.T) (person, tty *os.File) {
-	t.Helper()
-	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { person.Close() })
-	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tty.Close() })
-	return person, tty
-}
+	"github.com/gapbundle/gapbundle/internal/test/pty"
+)
 
 func setWidth(t *testing.T, f *os.File, columns uint16) {
 	t.Helper()
@@ -45,7 +24,7 @@ func setWidth(t *testing.T, f *os.File, columns uint16) {
 // is wiped and no line of the bar is wider than the terminal; wider again, it grows.
 func TestBarSurvivesResize(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	person, tty := pty(t)
+	person, tty := pty.Open(t)
 	setWidth(t, tty, 120)
 	pieces := make(chan string)
 	go func() {

@@ -6,8 +6,9 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"github.com/gapbundle/gapbundle/internal/test/prepared"
 )
 
 // Pips are the versions of pip that tests drive, the newest last. The first knows
@@ -17,26 +18,8 @@ func Pips() []string { return []string{"18.1", "23.0.1", "23.2.1", "24.2", "25.3
 // NewestPip is the oracle of choices.
 const NewestPip = "26.3"
 
-// Program is the path of a program in the virtual environment env, such as
-// "pip-26.3".
-func Program(t testing.TB, env, name string) string {
-	t.Helper()
-	path := filepath.Join(folder(t), env, "bin", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%v: .ci/clients installs it", err)
-	}
-	return path
-}
-
-// folder is where .ci/clients makes the environments.
-func folder(t testing.TB) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(cache, "gapbundle-clients", "python")
-}
+// Program is the path of a program in the virtual environment env, such as "pip-26.3".
+func Program(t testing.TB, env, name string) string { return prepared.Python(t, env, name) }
 
 // Python is the interpreter in the virtual environment env.
 func Python(t testing.TB, env string) string { return Program(t, env, "python") }

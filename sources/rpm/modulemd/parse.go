@@ -173,9 +173,8 @@ func (x *Index) document(raw []byte) (*document, error) {
 		}
 	case "modulemd-defaults":
 		d.module = text(data["module"])
-		var of Default
-		if of, err = standard(data, err); err == nil && d.module != "" {
-			x.Defaults[d.module] = of
+		if err == nil {
+			err = x.standard(d, data)
 		}
 	case "modulemd-obsoletes", "modulemd-translations":
 		d.module, d.stream = text(data["module"]), text(data["stream"])
@@ -205,11 +204,17 @@ func (x *Index) stream(d *document, data map[string]ast.Node) (err error) {
 	return nil
 }
 
-// standard is what a document of defaults says.
-func standard(data map[string]ast.Node, failed error) (d Default, err error) {
-	if failed != nil {
-		return d, failed
+// standard adds what a document of defaults says.
+func (x *Index) standard(d *document, data map[string]ast.Node) error {
+	of, err := standard(data)
+	if err == nil && d.module != "" {
+		x.Defaults[d.module] = of
 	}
+	return err
+}
+
+// standard is what a document of defaults says.
+func standard(data map[string]ast.Node) (d Default, err error) {
 	d = Default{Stream: text(data["stream"]), Profiles: map[string][]string{}}
 	if v := text(data["modified"]); v != "" {
 		if d.Modified, err = strconv.ParseUint(v, 10, 64); err != nil {

@@ -12,22 +12,16 @@ import (
 	"testing/fstest"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/gapbundle/gapbundle/internal/test/prepared"
 )
 
 // playbooks are Debian's ansible-playbook and the releases that .ci/ansible sets up.
 func playbooks(t *testing.T) map[string]string {
 	t.Helper()
-	dir := os.Getenv("GAPBUNDLE_ANSIBLE")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir = filepath.Join(cache, "gapbundle/ansible-core")
-	}
 	return map[string]string{
-		"debian": "/usr/bin/ansible-playbook", "2.17": filepath.Join(dir, "2.17.14/bin/ansible-playbook"),
-		"2.18": filepath.Join(dir, "2.18.19/bin/ansible-playbook"), "newest": filepath.Join(dir, "newest/bin/ansible-playbook"),
+		"debian": "/usr/bin/ansible-playbook", "2.17": prepared.Ansible(t, "2.17.14", "ansible-playbook"),
+		"2.18": prepared.Ansible(t, "2.18.19", "ansible-playbook"), "newest": prepared.Ansible(t, "newest", "ansible-playbook"),
 	}
 }
 

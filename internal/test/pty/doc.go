@@ -1,0 +1,3 @@
+// Package pty opens pseudo-terminals, for tests of what a person sees and types. It is
+// for tests only.
+package pty
