@@ -7,9 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
-	"github.com/urfave/cli/v2"
 )
 
 func noEnv(string) string { return "" }
@@ -229,6 +230,25 @@ func TestBadLines(t *testing.T) {
 
 // TestArgumentsFromEnvironment: MIRROR and SPEC may come from the
 // environment, and what is given on the line goes before it.
+// TestByHandAlone: what overrides a rule, or confirms it, is typed: an environment that was
+// set once would do so for every bundle.
+func TestByHandAlone(t *testing.T) {
+	const imports, trusts = "import usb --to m", "trust add --mirror m --role exporter --set s x.pub"
+	for flag, c := range map[string]struct{ line, value string }{
+		"accept-keys": {imports, "7"}, "allow-rollback": {imports, "7"}, "accept-expired": {imports, "7"}, "yes": {trusts, "true"},
+	} {
+		env := map[string]string{command.EnvName(flag): c.value}
+		got, _, err := seen(strings.Fields(c.line), func(k string) string { return env[k] }, flag)
+		if err != nil || got == c.value {
+			t.Errorf("%s: %q from the environment, %v", flag, got, err)
+		}
+		typed := append(strings.Fields(c.line), "--"+flag+"="+c.value)
+		if got, _, err = seen(typed, func(string) string { return "" }, flag); err != nil || got != c.value {
+			t.Errorf("%s: %q from the command line, %v", flag, got, err)
+		}
+	}
+}
+
 func TestArgumentsFromEnvironment(t *testing.T) {
 	env := map[string]string{"GAPBUNDLE_MIRROR": "/srv/mirror", "GAPBUNDLE_SPEC": "site.yaml"}
 	for line, want := range map[string]string{
