@@ -40,6 +40,10 @@ const (
 	MediaTypeSums        = "text/plain; charset=utf-8"
 )
 
+// OverrideWeakKey precedes, in Manifest.Overrides, the fingerprint of a weak key of an
+// upstream that counts because the spec allows it.
+const OverrideWeakKey = "allow-weak-key "
+
 // Manifest is the root of a bundle, bundle.json: what is signed. Everything
 // else of the bundle is reached from it by digest. Field order here is the
 // alphabetical order of the JSON.
@@ -64,7 +68,7 @@ type Manifest struct {
 	// Keys are the OpenPGP keys this bundle publishes for clients.
 	Keys []PublishedKey `json:"keys,omitempty"`
 	// Overrides are the checks that the operator of the exporter switched
-	// off by name, sorted ("no-readback", "readback-cached").
+	// off by name, sorted ("no-readback", "readback-cached", OverrideWeakKey).
 	Overrides    []string     `json:"overrides,omitempty"`
 	Repositories []Repository `json:"repositories"`
 	// Requires are names of features that a reader must know, sorted: of those

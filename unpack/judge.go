@@ -11,6 +11,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/reach"
+	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/unpack/state"
 	"github.com/gapbundle/gapbundle/unpack/store"
 	"github.com/gapbundle/gapbundle/unpack/tree"
@@ -91,10 +92,72 @@ func leaveOf(policy *verify.Policy, set string, signers []verify.Signer) reach.L
 // judge compares the key files and the client files of a bundle, whose blobs are all in
 // the store, with what its root declares, which verify has compared with the policy.
 func (w *writer) judge(a *arrival) error {
-	if err := a.survey.Judge(func(f bundle.File) ([]byte, error) { return readBlob(w.blobs, f) }); err != nil {
+	if err := judgeFiles(a.survey, a.Bundle, func(f bundle.File) ([]byte, error) { return readBlob(w.blobs, f) }); err != nil {
 		return err
 	}
 	a.reach = &tree.Reach{Rules: reach.Rules, Allowed: a.survey.Allowed(), Scripts: a.survey.Scripts(), Differs: a.differs}
+	return nil
+}
+
+// judgeFiles compares the key files and the client files of a bundle with what its root
+// declares, and looks at the keys that are new. read returns a file of the set.
+func judgeFiles(s *reach.Survey, b *verify.Bundle, read func(bundle.File) ([]byte, error)) error {
+	return errors.Join(s.Judge(read), judgeStrength(b, read))
+}
+
+// judgeStrength refuses weak keys among those that the policy would hold from now on, unless
+// the exporting side's spec allows them, which its root has among the overrides. Those that
+// the policy holds already were added by somebody who was told. What is not at hand is left
+// out.
+func judgeStrength(b *verify.Bundle, read func(bundle.File) ([]byte, error)) error {
+	var errs []error
+	for i, r := range b.Manifest().Repositories {
+		for _, k := range b.NewKeys() {
+			name, ok := strings.CutPrefix(k.Path, r.Mount+"/")
+			if !ok || slices.Contains(b.Manifest().Overrides, bundle.OverrideWeakKey+k.Fingerprint) {
+				continue
+			}
+			content, err := readListed(b, i, name, read)
+			if err == nil {
+				err = weakKey(k, content)
+			}
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// readListed reads a file of a repository by its path; nil: it is not at hand.
+func readListed(b *verify.Bundle, repository int, path string, read func(bundle.File) ([]byte, error)) ([]byte, error) {
+	for f, err := range b.Files(repository) {
+		if err == nil && f.Path == path {
+			var content []byte
+			if content, err = read(f); err == nil {
+				return content, nil
+			}
+		}
+		if errors.Is(err, bundle.ErrIncomplete) || errors.Is(err, reach.ErrNotAtHand) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// weakKey refuses a weak key. What no library reads has no length to look at: reach has
+// judged the file.
+func weakKey(k bundle.PublishedKey, file []byte) error {
+	ring, err := pubkeys.ParseKeyring(file)
+	if err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	for _, e := range ring {
+		if weak := pubkeys.Weak(e); weak != nil && pubkeys.Fingerprint(e) == k.Fingerprint {
+			return fmt.Errorf("%s: %v; the exporting side's spec does not have it under allow-weak-key: %w", k.Path, weak, bundle.ErrUntrusted)
+		}
+	}
 	return nil
 }
 
@@ -179,7 +242,7 @@ func Examine(ctx context.Context, b *verify.Bundle, m *Mirror, o verify.StreamOp
 	}
 	keep := verify.NewKeep(survey.Contents(), maxExamined)
 	err = b.CheckTo(ctx, keep, o)
-	wrong := survey.Judge(keptOrStored(m, keep))
+	wrong := judgeFiles(survey, b, keptOrStored(m, keep))
 	if m != nil {
 		wrong = errors.Join(wrong, guard(m.root, m.dir), audit(m.state, m.trees))
 	}

@@ -116,7 +116,7 @@ func rehearseReading(ctx context.Context, m *Mirror, a *arrival, survey *reach.S
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	return survey.Judge(keptOrStored(m, keep))
+	return judgeFiles(survey, a.Bundle, keptOrStored(m, keep))
 }
 
 // keptOrStored reads a key file or a client file from what was streamed, or else from the

@@ -11,6 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 	"github.com/gapbundle/gapbundle/internal/test/settest"
 	"github.com/gapbundle/gapbundle/unpack"
+	"github.com/gapbundle/gapbundle/verify"
 )
 
 func TestTwoSets(t *testing.T) {
@@ -199,6 +200,55 @@ func TestPublishedKeysBecomeTrusted(t *testing.T) {
 		t.Errorf("policy %+v", p.OpenPGP)
 	}
 	r.receive(e.Export(t, repos("2"), bundletest.Options{Keys: []bundle.PublishedKey{key}}).Dirs...)
+}
+
+// TestWeakKeysOfABundle: a key that is too short is not trusted because a person, or an
+// option, accepts what a bundle publishes: the spec has to allow it, or the policy has it.
+func TestWeakKeysOfABundle(t *testing.T) {
+	weak := settest.NewWeakKey(t)
+	repos := []bundletest.Repository{
+		apt(map[string]string{"a": "1"}),
+		{Name: "keyring", Kind: "apt", Mount: "keys", Files: map[string]string{"old.asc": weak.Armored}},
+	}
+	keys := []bundle.PublishedKey{weak.At("old.asc", "apt/debs")}
+	for name, c := range map[string]struct {
+		allowed, held, dry bool
+	}{"neither": {}, "neither, looked at": {dry: true}, "the spec allows it": {allowed: true}, "the policy has it": {held: true}} {
+		t.Run(name, func(t *testing.T) {
+			e := bundletest.New(t, "site")
+			r := newRig(t, e)
+			o := bundletest.Options{Keys: keys}
+			if c.allowed {
+				o.Change = func(m *bundle.Manifest) { m.Overrides = append(m.Overrides, bundle.OverrideWeakKey+weak.Fingerprint) }
+			}
+			made := e.Export(t, repos, o)
+			if c.held {
+				err := r.UpdatePolicy(t.Context(), "add", func(p *verify.Policy) error {
+					return p.AddOpenPGP(verify.OpenPGPKey{Role: verify.RoleUpstream, Set: "site", Fingerprint: weak.Fingerprint, Added: r.clock.t})
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.dry {
+				r.reopen(unpack.Options{DryRun: true})
+			}
+			_, err := r.Receive(t.Context(), made.Dirs, unpack.ImportOptions{AcceptKeys: true})
+			if c.allowed || c.held {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if !errors.Is(err, bundle.ErrUntrusted) || !strings.Contains(err.Error(), "keys/old.asc") || !strings.Contains(err.Error(), "RSA with 1024 bits") {
+				t.Errorf("%v", err)
+			}
+			p, err := r.Policy()
+			if err != nil || len(p.OpenPGP) > 0 {
+				t.Errorf("the policy has %v, %v", p.OpenPGP, err)
+			}
+		})
+	}
 }
 
 // TestLapsesAreSaid: who imports is told until when clients take what upstream

@@ -149,7 +149,7 @@ func table() map[string]row {
 			imports: []string{"bundle"}, tests: []string{"unpack"},
 		},
 		"unpack": {
-			imports: []string{"bundle", "bundle/certs", "bundle/contents", "bundle/durable", "bundle/reach", "internal/access", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
+			imports: []string{"bundle", "bundle/certs", "bundle/contents", "bundle/durable", "bundle/reach", "internal/access", "internal/pubkeys", "verify", "unpack/site", "unpack/state", "unpack/store", "unpack/tree"},
 		},
 		"unpack/site": {
 			imports: []string{"bundle", "unpack/site/settings"},

@@ -180,7 +180,7 @@ func (s *session) overrides() []string {
 		all = append(all, "allow-older "+source)
 	}
 	for _, key := range s.weak.Used() {
-		all = append(all, "allow-weak-key "+key)
+		all = append(all, bundle.OverrideWeakKey+key)
 	}
 	slices.Sort(all)
 	return all

@@ -19,7 +19,18 @@ type Key struct{ Fingerprint, Armored, Binary, Secret string }
 // NewKey makes a key of version 4 or 6.
 func NewKey(t testing.TB, v6 bool) Key {
 	t.Helper()
-	e, err := openpgp.NewEntity("Example", "", "a@example.org", &packet.Config{Algorithm: packet.PubKeyAlgoEd25519, V6Keys: v6})
+	return newKey(t, &packet.Config{Algorithm: packet.PubKeyAlgoEd25519, V6Keys: v6})
+}
+
+// NewWeakKey makes a key that is too short.
+func NewWeakKey(t testing.TB) Key {
+	t.Helper()
+	return newKey(t, &packet.Config{Algorithm: packet.PubKeyAlgoRSA, RSABits: 1024})
+}
+
+func newKey(t testing.TB, c *packet.Config) Key {
+	t.Helper()
+	e, err := openpgp.NewEntity("Example", "", "a@example.org", c)
 	if err != nil {
 		t.Fatal(err)
 	}
