@@ -155,7 +155,7 @@ func weakKey(k bundle.PublishedKey, file []byte) error {
 	}
 	for _, e := range ring {
 		if weak := pubkeys.Weak(e); weak != nil && pubkeys.Fingerprint(e) == k.Fingerprint {
-			return fmt.Errorf("%s: %v; the exporting side's spec does not have it under allow-weak-key: %w", k.Path, weak, bundle.ErrUntrusted)
+			return fmt.Errorf("%s: %s; the exporting side's spec does not have it under allow-weak-key: %w", k.Path, weak.Error(), bundle.ErrUntrusted)
 		}
 	}
 	return nil
