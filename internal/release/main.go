@@ -1,6 +1,7 @@
 // Command release makes what users install: the two programs for every system, deb and
 // rpm packages for Linux with an apt and an rpm repository of them, an SBOM of each
-// program, and SHA256SUMS signed by the release key.
+// program, and SHA256SUMS signed by the release key, whose public half is in the README:
+// another key is refused. A rehearsal signs with a key of its own, and has a file that states it.
 //
 // It runs in the root of a checkout, and needs nfpm and cyclonedx-gomod (.ci/tools), and
 // apt-ftparchive and createrepo_c (.ci/clients). The programs, packages and SBOMs of one
@@ -8,6 +9,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -23,8 +25,6 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
-
-	"github.com/gapbundle/gapbundle/sources/keys"
 )
 
 // systems are those that a release has programs for.
@@ -35,8 +35,11 @@ func main() {
 	flag.StringVar(&o.out, "out", "dist", "folder of the release; it must not exist")
 	flag.StringVar(&o.systems, "systems", systems, "systems, as in linux/amd64, separated by commas")
 	flag.StringVar(&o.key, "key", "", "the release key, made by gapbundle keygen --site; its passphrase is in GAPBUNDLE_PASSPHRASE")
-	flag.BoolVar(&o.unsigned, "unsigned", false, "make a release that nobody signs, for a comparison of bytes")
+	flag.BoolVar(&o.rehearsal, "rehearsal", false, "sign with a key that is made for this once: the result is not a release")
+	flag.BoolVar(&o.unsigned, "unsigned", false, "sign nothing, for a comparison of bytes: the result is not a release")
+	flag.StringVar(&o.adopt, "adopt-key", "", "only write this public key into README.md as the release key")
 	flag.Parse()
+	o.readme = "README.md"
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Stdout, o); err != nil {
@@ -47,8 +50,9 @@ func main() {
 }
 
 type options struct {
-	out, systems, key string
-	unsigned          bool
+	out, systems, key, adopt string
+	rehearsal, unsigned      bool
+	readme                   string // the page that has the release key
 }
 
 // release is one that is being made.
@@ -58,29 +62,41 @@ type release struct {
 	version string // of the programs, without a leading v
 	date    time.Time
 	signer  *openpgp.Entity // nil: nobody signs
-	key     string
-	log     io.Writer
+
+	key, passphrase, keyName string // of signer: its private key, and the name of its public half
+
+	log io.Writer
 }
 
 func run(ctx context.Context, log io.Writer, o options) (err error) {
-	if o.unsigned == (o.key != "") {
-		return errors.New("want --key FILE, or --unsigned")
+	if err := o.oneMode(); err != nil {
+		return err
 	}
-	r := &release{dir: o.out, key: o.key, log: log}
-	if !o.unsigned {
-		pass := keys.Passphrase{Env: keys.PassphraseEnv, LookupEnv: os.LookupEnv}
-		if r.signer, err = keys.LoadSite(o.key, pass.Func()); err != nil {
-			return err
+	if o.adopt != "" {
+		old, adopted, err := adoptKey(o.adopt, o.readme)
+		if err == nil {
+			fmt.Fprintf(log, "%s: the release key is %s; before: %s\n", o.readme, adopted, cmp.Or(old, "none"))
 		}
+		return err
 	}
-	if err := os.Mkdir(r.dir, 0o755); err != nil {
+	r := &release{dir: o.out, keyName: "gapbundle-release.asc", log: log}
+	if o.rehearsal {
+		r.keyName = "gapbundle-rehearsal.asc"
+	}
+	if r.date, err = commitDate(ctx); err != nil {
 		return err
 	}
 	if r.work, err = os.MkdirTemp("", "gapbundle-release-"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(r.work)) }()
-	if r.date, err = commitDate(ctx); err != nil {
+	if err := r.sign(o); err != nil {
+		return err
+	}
+	if err := os.Mkdir(r.dir, 0o755); err != nil {
+		return err
+	}
+	if err := r.confess(o); err != nil {
 		return err
 	}
 	for _, step := range []func(context.Context, []string) error{r.programs, r.boms, r.packages, r.aptRepository, r.rpmRepository, r.sums} {
@@ -176,7 +192,7 @@ func tool(name string) string {
 	return filepath.Join(home, "go", "bin", name)
 }
 
-// output runs a program and returns what it writes. An error has what it says.
+// output runs a program and returns its output. An error has its standard error.
 func output(ctx context.Context, env []string, name string, args ...string) (string, error) {
 	return outputIn(ctx, "", env, name, args...)
 }

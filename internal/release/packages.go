@@ -60,7 +60,7 @@ func (r *release) packages(ctx context.Context, systems []string) error {
 				if err := os.MkdirAll(dir, 0o755); err != nil {
 					return err
 				}
-				env := []string{"SOURCE_DATE_EPOCH=" + fmt.Sprint(r.date.Unix()), "NFPM_RPM_PASSPHRASE=" + os.Getenv("GAPBUNDLE_PASSPHRASE")}
+				env := []string{"SOURCE_DATE_EPOCH=" + fmt.Sprint(r.date.Unix()), "NFPM_RPM_PASSPHRASE=" + r.passphrase}
 				if _, err := output(ctx, env, tool("nfpm"), "package", "--config", config, "--packager", format, "--target", dir+"/"); err != nil {
 					return err
 				}

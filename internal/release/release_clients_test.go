@@ -16,11 +16,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 	"github.com/gapbundle/gapbundle/sources/apt"
-	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources/rpm"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
@@ -31,33 +29,30 @@ import (
 func TestRelease(t *testing.T) {
 	t.Chdir("../..") // as task release does
 	work := t.TempDir()
-	private, _, _, err := keys.GenerateSite("gapbundle release", []byte("x"), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
-	if err != nil {
+	readme := emptyReadme(t, work)
+	key, public, _ := releaseKey(t, work)
+	if _, _, err := adoptKey(public, readme); err != nil {
 		t.Fatal(err)
 	}
-	key := filepath.Join(work, "release.key")
-	if err := os.WriteFile(key, private, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv(keys.PassphraseEnv, "x")
-	signed, plain := filepath.Join(work, "signed"), filepath.Join(work, "plain")
-	for dir, o := range map[string]options{signed: {key: key}, plain: {unsigned: true}} {
-		o.out, o.systems = dir, "linux/amd64"
+	signed, plain, rehearsed := filepath.Join(work, "signed"), filepath.Join(work, "plain"), filepath.Join(work, "rehearsed")
+	for dir, o := range map[string]options{signed: {key: key}, plain: {unsigned: true}, rehearsed: {rehearsal: true}} {
+		o.out, o.systems, o.readme = dir, "linux/amd64", readme
 		if err := run(t.Context(), io.Discard, o); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Run("the same bytes", func(t *testing.T) { same(t, signed, plain) })
-	t.Run("SHA256SUMS", func(t *testing.T) { sumsHold(t, signed) })
+	t.Run("SHA256SUMS", func(t *testing.T) { sumsHold(t, signed, readme) })
+	t.Run("what is not a release", func(t *testing.T) { notReleased(t, signed, plain, rehearsed) })
 	t.Run("SBOM", func(t *testing.T) { bom(t, signed) })
 
 	w := sourcetest.NewWorld(t, apt.Kind(), rpm.Kind())
 	if err := os.CopyFS(filepath.Join(w.WWW, "packages"), os.DirFS(signed)); err != nil {
 		t.Fatal(err)
 	}
-	public, err := os.ReadFile(filepath.Join(signed, keyName))
+	published, err := os.ReadFile(filepath.Join(signed, "gapbundle-release.asc"))
 	w.Check(err)
-	w.Write(filepath.Join(w.Dir, "keys", keyName), public)
+	w.Write(filepath.Join(w.Dir, "keys/gapbundle-release.asc"), published)
 	spec, err := os.ReadFile("examples/self.yaml")
 	w.Check(err)
 	_, text, _ := strings.Cut(string(spec), "sources:\n")
@@ -83,6 +78,9 @@ func same(t *testing.T, a, b string) {
 	for _, name := range tree(t, b) {
 		if strings.HasPrefix(name, "rpm/repodata/") || name == "SHA256SUMS" {
 			continue // they have the digests of signed packages
+		}
+		if name == notRelease {
+			continue
 		}
 		compared++
 		if strings.HasSuffix(name, ".rpm") {
@@ -121,11 +119,34 @@ func tree(t *testing.T, dir string) (all []string) {
 	return all
 }
 
-// sumsHold checks a release as a person does who downloaded it.
-func sumsHold(t *testing.T, dir string) {
+// notReleased looks at what a rehearsal and a release without signatures state about themselves.
+func notReleased(t *testing.T, signed, plain, rehearsed string) {
+	sumsHold(t, rehearsed, filepath.Join(rehearsed, "gapbundle-rehearsal.asc"))
+	for _, dir := range []string{plain, rehearsed} {
+		if text, err := os.ReadFile(filepath.Join(dir, notRelease)); err != nil || !bytes.HasPrefix(text, []byte("These files are not a release")) {
+			t.Errorf("%s: %s: %q %v", dir, notRelease, text, err)
+		}
+		if sums, err := os.ReadFile(filepath.Join(dir, "SHA256SUMS")); err != nil || !bytes.Contains(sums, []byte("  "+notRelease+"\n")) {
+			t.Errorf("%s: SHA256SUMS does not list %s: %v", dir, notRelease, err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "gapbundle-release.asc")); err == nil {
+			t.Errorf("%s: has a release key", dir)
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), "gpg", "--homedir", t.TempDir(), "--batch", "--show-keys", filepath.Join(rehearsed, "gapbundle-rehearsal.asc")).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), rehearsalID) {
+		t.Errorf("the key of a rehearsal: %v\n%s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(signed, notRelease)); err == nil {
+		t.Errorf("a release has %s", notRelease)
+	}
+}
+
+// sumsHold checks a release as a person does who downloaded it, with the key of a page.
+func sumsHold(t *testing.T, dir, page string) {
 	home := t.TempDir()
 	for _, args := range [][]string{
-		{"gpg", "--homedir", home, "--batch", "--quiet", "--import", keyName},
+		{"gpg", "--homedir", home, "--batch", "--quiet", "--import", page},
 		{"gpg", "--homedir", home, "--batch", "--quiet", "--trust-model", "always", "--verify", "SHA256SUMS.asc", "SHA256SUMS"},
 		{"sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"},
 	} {

@@ -19,9 +19,6 @@ import (
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 )
 
-// keyName is the file that has the public half of the release key.
-const keyName = "gapbundle-release.asc"
-
 // aptRepository makes a flat repository of the deb packages: its suite is "./".
 func (r *release) aptRepository(ctx context.Context, _ []string) error {
 	dir := filepath.Join(r.dir, "apt")
@@ -107,7 +104,7 @@ func (r *release) sums(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(r.dir, keyName), public, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(r.dir, r.keyName), public, 0o644); err != nil {
 			return err
 		}
 	}
