@@ -64,6 +64,11 @@ func parseAddress(raw string, knows func(host string) bool) (address, error) {
 	return address{url: strings.TrimRight(text, "/"), dir: dir}, nil
 }
 
+// address is where a repository is that the spec or a commit names.
+func (t *tools) address(raw string) (address, error) {
+	return parseAddress(raw, t.env.Fetch.Configured)
+}
+
 // overSSH maps ssh://[user@]host[:port]/path and [user@]host:path to https.
 func overSSH(raw string) (mapped, host string, ok bool) {
 	if rest, found := strings.CutPrefix(raw, "ssh://"); found {

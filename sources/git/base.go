@@ -113,7 +113,7 @@ func (p *past) load(env *sources.Env) (ok bool, err error) {
 		p.ids[r.ID] = true
 	}
 	for _, pack := range p.record.Packs {
-		list, err := p.document(env, packName(pack.Name, ".commits"))
+		list, err := p.document(env, packName(pack.Name, endCommits))
 		if err != nil || list == nil {
 			return false, err
 		}
@@ -138,8 +138,14 @@ func has(env *sources.Env, d bundle.Digest) bool {
 	return ok
 }
 
-// packEnds are the ends of the names of a pack's files.
-func packEnds() []string { return []string{".pack", ".idx", ".commits"} }
+// Ends of the names of a pack's files.
+const (
+	endPack    = ".pack"
+	endIndex   = ".idx"
+	endCommits = ".commits"
+)
+
+func packEnds() []string { return []string{endPack, endIndex, endCommits} }
 
 func packName(id gitfile.ID, end string) string { return packFolder + "pack-" + id.String() + end }
 
@@ -160,13 +166,34 @@ func (p *past) document(env *sources.Env, name string) ([]byte, error) {
 // maxKept is the most that the ledger keeps of one document, in bytes.
 const maxKept = 4 << 20
 
-// keep marks a document that the next export reads.
-func (m *mirror) keep(a sources.Artifact) sources.Artifact {
-	a.Keep = a.File.Size <= maxKept
-	if !a.Keep {
-		m.note("%s has %d bytes, which is too much to keep: the next change is fetched whole; choose fewer refs", a.File.Path, a.File.Size)
+// Bounds of the automatic repack.
+const (
+	maxPacks  = 20
+	minRepack = 10 << 20 // bytes in later packs below which their share does not matter
+)
+
+// repackDue reports whether the packs become one, by the option repack.
+func (p *past) repackDue(repack string) bool {
+	packs := p.record.Packs
+	if len(packs) < 2 {
+		return false
 	}
-	return a
+	switch repack {
+	case repackNow:
+		return true
+	case repackNever:
+		return false
+	}
+	first, later := int64(0), int64(0)
+	for i, pack := range packs {
+		size := p.files[packName(pack.Name, endPack)].File.Size
+		if i == 0 {
+			first = size
+		} else {
+			later += size
+		}
+	}
+	return len(packs) >= maxPacks || later >= minRepack && later*3 >= first
 }
 
 func readCommits(list []byte) ([]gitfile.ID, error) {

@@ -241,7 +241,7 @@ func (c *checker) pack(ctx context.Context, r *complete.Repo, p *published, pack
 			return r.Missing(path, "git clone "+p.dir)
 		}
 	}
-	index, pathIndex := gitfile.Index{}, base+packName(pack.Name, ".idx")
+	index, pathIndex := gitfile.Index{}, base+packName(pack.Name, endIndex)
 	err := c.open(ctx, r, pathIndex, func(in io.Reader) (err error) {
 		index, err = gitfile.ReadIndex(in, func(id gitfile.ID) error { delete(p.wanted, id); return nil })
 		if err == nil && (index.Pack != pack.Name || index.Count != pack.Count || index.Names != pack.Names) {
@@ -254,7 +254,7 @@ func (c *checker) pack(ctx context.Context, r *complete.Repo, p *published, pack
 	} else if err != nil {
 		return r.Corrupt(pathIndex, err)
 	}
-	path := base + packName(pack.Name, ".pack")
+	path := base + packName(pack.Name, endPack)
 	err = c.open(ctx, r, path, func(in io.Reader) error {
 		trailer, count, err := gitfile.ReadPack(in)
 		if err == nil && (trailer != pack.Name || count != pack.Count) {

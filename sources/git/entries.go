@@ -32,16 +32,16 @@ type named struct {
 // for all. Of more than maxNamedRefs there are the newest by date. Refs without a known
 // date count as older than all others, and are ordered by the numbers in their names.
 // files are those that a clone reads.
-func (m *mirror) entries(files []sources.Artifact) sources.EntryList {
+func entries(p *packed, files []sources.Artifact) sources.EntryList {
 	size := int64(0)
 	for _, a := range files {
-		if strings.HasSuffix(a.File.Path, ".pack") {
+		if strings.HasSuffix(a.File.Path, endPack) {
 			size += max(0, a.File.Size)
 		}
 	}
-	_, name, _ := strings.Cut(fetch.Redact(m.url), "://")
+	_, name, _ := strings.Cut(fetch.Redact(p.of.url), "://")
 	var all []named
-	for _, ref := range m.chosen {
+	for _, ref := range p.of.chosen.refs {
 		e := named{Entry: sources.Entry{Name: name, Type: bundle.TypeBranch, Revision: ref.Commit().String(), Size: size}}
 		var ok bool
 		if e.Version, ok = strings.CutPrefix(ref.Name, "refs/heads/"); !ok {
@@ -50,7 +50,7 @@ func (m *mirror) entries(files []sources.Artifact) sources.EntryList {
 				continue
 			}
 		}
-		if e.date = m.dateOf(ref, &e.Entry); !e.date.IsZero() {
+		if e.date = dateOf(p, ref, &e.Entry); !e.date.IsZero() {
 			e.Summary = dateMark + e.date.Format(dateForm)
 		}
 		all = append(all, e)
@@ -69,14 +69,14 @@ func (m *mirror) entries(files []sources.Artifact) sources.EntryList {
 }
 
 // dateOf is the date of a ref: of what was fetched, or as the base recorded it.
-func (m *mirror) dateOf(ref gitfile.Ref, e *sources.Entry) time.Time {
-	if seconds, ok := m.dates[ref.ID]; ok {
+func dateOf(p *packed, ref gitfile.Ref, e *sources.Entry) time.Time {
+	if seconds, ok := p.dates[ref.ID]; ok {
 		return time.Unix(seconds, 0).UTC()
 	}
-	if m.past == nil {
+	if p.past == nil {
 		return time.Time{}
 	}
-	return m.past.dates[datedRef{e.Type, e.Version, e.Revision}]
+	return p.past.dates[datedRef{e.Type, e.Version, e.Revision}]
 }
 
 // datedRef is a ref as the base recorded it.

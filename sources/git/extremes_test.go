@@ -54,7 +54,7 @@ func TestLongChain(t *testing.T) {
 	s.must(spec)
 	dir := t.TempDir()
 	s.mustGit(dir, nil, "clone", "-q", s.serve()+"/git/"+hostDir(host.Server.Host())+"/a.git", "c")
-	if got, want := read(t, fmt.Sprintf("%s/c/f%05d", dir, length-1)), string(content(length-1)); got != want {
+	if got, want := readFile(t, fmt.Sprintf("%s/c/f%05d", dir, length-1)), string(content(length-1)); got != want {
 		t.Errorf("the last of the chain is %q, want %q", got, want)
 	}
 }
@@ -197,7 +197,7 @@ func TestManySubmodules(t *testing.T) {
 	up, host, s := gittest.New(t), gittest.NewHost(t, true), newSite(t)
 	var modules strings.Builder
 	entries := map[string]string{}
-	for i := range maxMirrors {
+	for i := range maxRepositories {
 		fmt.Fprintf(&modules, "[submodule \"m%[1]d\"]\n\tpath = m%[1]d\n\turl = ../m%[1]d.git\n", i)
 		entries[fmt.Sprintf("m%d", i)] = strings.Repeat("1", 40)
 	}

@@ -1,8 +1,6 @@
 package git
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +15,18 @@ import (
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
+// fetched is what was fetched of one git repository.
+type fetched struct {
+	repo    *gitrepo.Repo
+	folder  string                    // in scratch, of repo and the packs that are made of it
+	whole   bool                      // everything that is chosen is in repo
+	ids     map[gitfile.ID]bool       // that chosen refs name
+	commits map[gitfile.ID]gitfile.ID // that they lead to; other objects are left out
+}
+
+// has reports whether the object that a chosen ref names was fetched.
+func (f *fetched) has(id gitfile.ID) bool { return f != nil && f.ids[id] }
+
 // Why a repository is fetched whole although a part of it is new.
 const (
 	wholeFirst  = "nothing of it was published before"
@@ -28,131 +38,100 @@ const (
 
 // needsAll is why everything that is chosen has to be fetched, empty if what
 // is new is enough.
-func (m *mirror) needsAll() string {
+func needsAll(r *repository) string {
 	switch {
-	case m.past == nil:
+	case r.past == nil:
 		return wholeFirst
-	case m.past.record.Mark != m.mark():
+	case r.past.record.Mark != r.wants.mark():
 		return wholeMark
-	case !m.past.have:
+	case !r.past.have:
 		return wholeCarry
-	case m.repackDue():
+	case r.past.repackDue(r.wants.owner().repack):
 		return wholeRepack
 	}
 	return ""
 }
 
-// Bounds of the automatic repack.
-const (
-	maxPacks  = 20
-	minRepack = 10 << 20 // bytes in later packs below which their share does not matter
-)
-
-// repackDue reports whether the packs of the last export become one.
-func (m *mirror) repackDue() bool {
-	packs := m.past.record.Packs
-	if len(packs) < 2 {
-		return false
-	}
-	switch m.owner().repack {
-	case repackNow:
-		return true
-	case repackNever:
-		return false
-	}
-	first, later := int64(0), int64(0)
-	for i, p := range packs {
-		size := m.past.files[packName(p.Name, ".pack")].File.Size
-		if i == 0 {
-			first = size
-		} else {
-			later += size
-		}
-	}
-	return len(packs) >= maxPacks || later >= minRepack && later*3 >= first
-}
-
-// fetch fetches what is chosen and is not there: all of it, or down to what
-// the base has.
-func (m *mirror) fetch(ctx context.Context) error {
-	reason := m.needsAll()
-	changed := slices.ContainsFunc(m.chosen, func(r gitfile.Ref) bool { return reason != "" || !m.past.ids[r.ID] })
-	if changed && reason == "" && !m.relay.Smart() {
+// fetchNew fetches what is chosen and is not there: all of it, or down to what
+// the base has. It returns nil if nothing has to be fetched.
+func fetchNew(ctx context.Context, t *tools, r *repository) (*fetched, error) {
+	reason, got := needsAll(r), r.fetched
+	changed := slices.ContainsFunc(r.chosen.refs, func(ref gitfile.Ref) bool { return reason != "" || !r.past.ids[ref.ID] })
+	if changed && reason == "" && !r.relay.Smart() {
 		reason = wholeDumb
 	}
-	if m.repo != nil && reason != "" && !m.whole {
-		m.repo = nil // what was fetched so far ends at the boundary
+	if got != nil && reason != "" && !got.whole {
+		got = nil // what was fetched so far ends at the boundary
 	}
-	if m.repo == nil && changed {
-		if err := m.open(ctx, reason); err != nil {
-			return err
+	if got == nil && !changed {
+		return nil, nil
+	}
+	var err error
+	if got == nil {
+		if got, err = begin(ctx, t, r, reason); err != nil {
+			return nil, err
 		}
 	}
-	var named, pins []gitrepo.Want
-	for _, r := range m.chosen {
-		switch {
-		case m.fresh[r.ID] || reason == "" && m.past.ids[r.ID]:
-		case strings.HasPrefix(r.Name, pinRefs):
-			pins = append(pins, m.pinned(r.ID))
-		default:
-			named = append(named, gitrepo.Want{ID: r.ID, Ref: r.Name})
-		}
+	missing := func(ref gitfile.Ref) bool { return !got.has(ref.ID) && (reason != "" || !r.past.ids[ref.ID]) }
+	if got, err = fetchNamed(ctx, t, r, got, missing); err != nil {
+		return nil, err
 	}
-	if err := m.fetchNamed(ctx, named); err != nil {
-		return err
-	}
-	if err := m.fetchPins(ctx, pins); err != nil {
-		return err
-	}
-	for _, w := range slices.Concat(named, pins) {
-		m.fresh[w.ID] = true
-	}
-	return nil
+	return got, fetchPins(ctx, t, r, got, missing)
 }
 
-// open makes the repository in scratch.
-func (m *mirror) open(ctx context.Context, reason string) (err error) {
-	m.whole, m.fresh = reason != "", map[gitfile.ID]bool{}
-	if m.folder, err = os.MkdirTemp(m.scratch, "repository-"); err != nil {
-		return err
+// begin makes an empty repository in scratch.
+func begin(ctx context.Context, t *tools, r *repository, reason string) (*fetched, error) {
+	got := &fetched{whole: reason != "", ids: map[gitfile.ID]bool{}, commits: map[gitfile.ID]gitfile.ID{}}
+	var err error
+	if got.folder, err = os.MkdirTemp(t.scratch, "repository-"); err != nil {
+		return nil, err
 	}
-	if m.repo, err = gitrepo.Init(ctx, m.git, filepath.Join(m.folder, "objects")); err != nil || m.whole {
-		return err
+	if got.repo, err = gitrepo.Init(ctx, t.git, filepath.Join(got.folder, "objects")); err != nil || got.whole {
+		return got, err
 	}
-	return m.repo.SetBoundary(boundary(m.past.record.Packs, m.past.commits))
+	return got, got.repo.SetBoundary(boundary(r.past.record.Packs, r.past.commits))
 }
 
-func (m *mirror) fetchNamed(ctx context.Context, wants []gitrepo.Want) error {
-	err := m.try(ctx, wants)
-	if err == nil || m.whole || hasClass(ctx, err) {
-		return err
+// fetchNamed fetches refs of upstream into got, or into a repository that takes its place.
+func fetchNamed(ctx context.Context, t *tools, r *repository, got *fetched, missing func(gitfile.Ref) bool) (*fetched, error) {
+	err := try(ctx, t, r, got, namedOf(r.chosen.refs, missing))
+	if err == nil || got.whole || hasClass(ctx, err) {
+		return got, err
 	}
 	// A server that does not know of shallow histories: all of it, then.
-	m.env.Log.Info("git: upstream refused a part of the history, all of it is fetched", "repository", m.url, "cause", err.Error())
-	if err := m.open(ctx, wholeDumb); err != nil {
-		return err
+	t.env.Log.Info("git: upstream refused a part of the history, all of it is fetched", "repository", r.url, "cause", err.Error())
+	if got, err = begin(ctx, t, r, wholeDumb); err != nil {
+		return nil, err
 	}
-	wants = nil
-	for _, r := range m.chosen {
-		if !strings.HasPrefix(r.Name, pinRefs) {
-			wants = append(wants, gitrepo.Want{ID: r.ID, Ref: r.Name})
-		}
-	}
-	for _, w := range wants {
-		m.fresh[w.ID] = true
-	}
-	return m.try(ctx, wants)
+	return got, try(ctx, t, r, got, namedOf(r.chosen.refs, func(gitfile.Ref) bool { return true }))
 }
 
-func (m *mirror) try(ctx context.Context, wants []gitrepo.Want) error {
-	if len(wants) == 0 {
+func namedOf(refs []gitfile.Ref, missing func(gitfile.Ref) bool) (all []gitrepo.Want) {
+	for _, ref := range refs {
+		if !strings.HasPrefix(ref.Name, pinRefs) && missing(ref) {
+			all = append(all, gitrepo.Want{ID: ref.ID, Ref: ref.Name})
+		}
+	}
+	return all
+}
+
+// try fetches into got.
+func try(ctx context.Context, t *tools, r *repository, got *fetched, all []gitrepo.Want) error {
+	if len(all) == 0 {
 		return nil
 	}
-	m.env.Log.Info("git: fetching", "repository", m.url, "refs", len(wants), "whole", m.whole)
-	return m.during("fetching", func() error {
+	t.env.Log.Info("git: fetching", "repository", r.url, "refs", len(all), "whole", got.whole)
+	err := t.during(r, "fetching", func() error {
 		// A pack cannot be taken up where it broke off: all of it once more.
-		return m.env.Fetch.Attempts(ctx, func() error { return m.repo.Fetch(ctx, m.relay, wants) })
+		return t.env.Fetch.Attempts(ctx, func() error { return got.repo.Fetch(ctx, r.relay, all) })
 	})
+	if err != nil {
+		return err
+	}
+	for _, w := range all {
+		got.ids[w.ID] = true
+	}
+	return nil
 }
 
 // hasClass reports whether an error is of upstream, the machine or the end of
@@ -161,133 +140,47 @@ func hasClass(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || upstream.IsLocal(err) || errors.Is(err, fetch.ErrUpstream) || errors.Is(err, fetch.ErrRefused) || errors.Is(err, fetch.ErrConfig)
 }
 
-// pinned is how a commit that is recorded as a submodule is asked for: by a
-// ref that names it, if there is one.
-func (m *mirror) pinned(id gitfile.ID) gitrepo.Want {
-	for _, r := range m.refs {
-		if r.ID == id {
-			return gitrepo.Want{ID: id, Ref: r.Name}
-		}
-	}
-	return gitrepo.Want{ID: id}
-}
-
 // fetchPins fetches commits by their names. Not every server sends what no ref
 // names; then all branches and tags are fetched, and the commits have to be in them.
-func (m *mirror) fetchPins(ctx context.Context, pins []gitrepo.Want) error {
-	err := m.try(ctx, pins)
+func fetchPins(ctx context.Context, t *tools, r *repository, got *fetched, missing func(gitfile.Ref) bool) error {
+	var pins []gitrepo.Want
+	var expressions []string
+	for _, ref := range r.chosen.refs {
+		if strings.HasPrefix(ref.Name, pinRefs) && missing(ref) {
+			pins, expressions = append(pins, pinned(ref.ID, r.up.Refs)), append(expressions, ref.ID.String())
+		}
+	}
+	err := try(ctx, t, r, got, pins)
 	if err == nil || hasClass(ctx, err) {
 		return err
 	}
-	if err := m.repo.FetchPattern(ctx, m.relay); err != nil {
+	if err := got.repo.FetchPattern(ctx, r.relay); err != nil {
 		return err
 	}
-	var expressions []string
-	for _, w := range pins {
-		expressions = append(expressions, w.ID.String())
-	}
-	there, err := m.repo.Look(ctx, expressions)
+	there, err := got.repo.Look(ctx, expressions)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for i, o := range there {
-		if o.Type == "commit" {
-			errs = append(errs, m.repo.Hold(ctx, o.ID))
+		id := pins[i].ID
+		if o.Type != "commit" {
+			errs = append(errs, fmt.Errorf("%s: has no commit %s, which %s wants: %w", r.url, id, r.wants.whoPins(id), fetch.ErrUpstream))
 			continue
 		}
-		errs = append(errs, fmt.Errorf("%s: has no commit %s, which %s wants: %w", m.url, pins[i].ID, m.whoPins(pins[i].ID), fetch.ErrUpstream))
+		got.ids[id] = true
+		errs = append(errs, got.repo.Hold(ctx, id))
 	}
 	return errors.Join(errs...)
 }
 
-func (m *mirror) whoPins(id gitfile.ID) string {
-	for _, w := range m.wants {
-		if w.pin == id {
-			return w.why
+// pinned is how a commit that is recorded as a submodule is asked for: by a
+// ref that names it, if there is one.
+func pinned(id gitfile.ID, refs []gitfile.Ref) gitrepo.Want {
+	for _, r := range refs {
+		if r.ID == id {
+			return gitrepo.Want{ID: id, Ref: r.Name}
 		}
 	}
-	return "a submodule"
-}
-
-// submodules returns what the chosen commits record as submodules. Those of
-// commits that were published before are known.
-func (m *mirror) submodules(ctx context.Context) ([]want, error) {
-	if !m.hasSubmodules() {
-		return nil, nil
-	}
-	known := map[gitfile.ID]bool{}
-	if m.past != nil && m.needsAll() != wholeMark {
-		for _, r := range m.past.refs {
-			known[r.Commit()] = true
-		}
-		for _, s := range m.past.record.Submodules {
-			if _, done := m.sub[s.Commit]; !done || !slices.Contains(m.sub[s.Commit], s) {
-				m.sub[s.Commit] = append(m.sub[s.Commit], s)
-			}
-		}
-	}
-	var unknown []gitfile.ID
-	for _, r := range m.chosen {
-		if c := r.Commit(); !known[c] {
-			known[c] = true
-			if _, done := m.sub[c]; !done {
-				unknown = append(unknown, c)
-			}
-		}
-	}
-	if len(unknown) > 0 {
-		pins, unnamed, err := m.repo.Submodules(ctx, unknown)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range unknown {
-			m.sub[c] = pins[c]
-		}
-		if unnamed > 0 {
-			m.note("%d paths in .gitmodules are no submodules of their commit, or have no URL: git passes over them, too", unnamed)
-		}
-	}
-	return m.children()
-}
-
-// children are the wants that the submodules of all chosen commits make.
-func (m *mirror) children() ([]want, error) {
-	var all []want
-	for _, r := range m.chosen {
-		for _, s := range m.sub[r.Commit()] {
-			child, err := resolve(m.url, s.URL)
-			if err != nil {
-				return nil, fmt.Errorf("%w: %w", err, fetch.ErrUpstream)
-			}
-			why := fmt.Sprintf("the submodule %s of %s at commit %s", s.Path, m.url, s.Commit)
-			for _, parent := range m.wantsOf(r) {
-				if parent.entry.submodules == modeNone {
-					continue
-				}
-				if parent.depth == maxDepth {
-					return nil, fmt.Errorf("%s: more than %d submodules in one another: %w", why, maxDepth, fetch.ErrUpstream)
-				}
-				all = append(all, want{
-					entry: parent.entry, pos: parent.pos, by: child, why: why, depth: parent.depth + 1, pin: s.Pin,
-					every: parent.entry.submodules == modeAll,
-				})
-			}
-		}
-	}
-	slices.SortFunc(all, func(a, b want) int {
-		return cmp.Or(cmp.Compare(a.entry.number, b.entry.number), strings.Compare(a.by, b.by), bytes.Compare(a.pin[:], b.pin[:]), cmp.Compare(a.depth, b.depth))
-	})
-	return slices.CompactFunc(all, func(a, b want) bool { return a.entry == b.entry && a.by == b.by && a.pin == b.pin }), nil
-}
-
-// wantsOf are the wants that choose a ref.
-func (m *mirror) wantsOf(r gitfile.Ref) []want {
-	var all []want
-	for _, w := range m.wants {
-		if w.pin == r.Commit() || w.depth == 0 && takes(m.patterns(w), w.exclude, r.Name) || w.every && !strings.HasPrefix(r.Name, pinRefs) {
-			all = append(all, w)
-		}
-	}
-	return all
+	return gitrepo.Want{ID: id}
 }

@@ -2,7 +2,6 @@ package git
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -145,11 +144,7 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 	if len(o.Signed.Keys) > 0 {
 		e.signed = &rule{pos: o.Signed.Pos, files: o.Signed.Keys, refs: o.Signed.Refs}
 		for _, file := range o.Signed.Keys {
-			name := file
-			if !filepath.IsAbs(name) {
-				name = filepath.Join(spec.Dir, name)
-			}
-			if _, err := os.Stat(name); err != nil {
+			if _, err := os.Stat(sources.Within(spec.Dir, file)); err != nil {
 				errs = append(errs, o.Signed.Pos.Errorf("signed: keys: %w", err))
 			}
 		}

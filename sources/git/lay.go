@@ -13,7 +13,6 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/git/gitfile"
-	"github.com/gapbundle/gapbundle/sources/git/gitrepo"
 )
 
 // config is the content of every repository's config: a bare repository, and
@@ -22,166 +21,189 @@ const config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare
 
 // lay makes the plan: one repository of the mirror for each source, with all
 // git repositories that it brings.
-func (p *planner) lay() (*sources.Plan, error) {
+func lay(t *tools, r *reading, made []*packed) (*sources.Plan, error) {
 	plan := &sources.Plan{}
-	of := map[*entry][]*mirror{}
-	for _, m := range p.sorted() {
-		of[m.owner()] = append(of[m.owner()], m)
-	}
-	for _, e := range p.entries {
+	for _, e := range r.entries {
 		repo := sources.Repository{Name: e.name, Mount: mount}
-		var files []sources.Artifact
-		for _, m := range of[e] {
-			own, err := m.files()
-			if err != nil {
-				return nil, m.blame(err)
+		var all []sources.Artifact
+		for _, p := range made {
+			if p.of.wants.owner() != e {
+				continue
 			}
-			files = append(files, own...)
-			public, err := bundle.ParsePublic(strings.TrimSuffix(m.url, suffix)+suffix, m.dir)
+			own, err := files(t, p)
 			if err != nil {
-				return nil, m.blame(err)
+				return nil, p.of.blame(err)
 			}
-			repo.Public = append(repo.Public, public)
-			repo.Notes = append(repo.Notes, m.notes...)
+			public, err := bundle.ParsePublic(strings.TrimSuffix(p.of.url, suffix)+suffix, p.of.dir)
+			if err != nil {
+				return nil, p.of.blame(err)
+			}
+			all = append(all, own...)
+			repo.Public, repo.Notes = append(repo.Public, public), append(repo.Notes, p.notes...)
 		}
-		for _, raw := range e.urls {
-			a, err := parseAddress(raw, p.env.Fetch.Configured)
-			if err != nil {
-				return nil, err
-			}
-			if m := p.mirrors[a.dir]; m != nil && m.owner() != e {
-				repo.Notes = append(repo.Notes, fmt.Sprintf("%s: published with source %s, with the refs of both", a.dir, m.owner().name))
-			} else if held, ok := p.held[a.dir]; ok {
-				repo.Notes = append(repo.Notes, fmt.Sprintf("%s: stays as it is with source %s, which is held back", a.dir, held))
-			}
+		elsewhere, err := elsewhere(t, r, e)
+		if err != nil {
+			return nil, err
 		}
-		repo.Artifacts = sources.List(files)
+		repo.Notes = append(repo.Notes, elsewhere...)
+		repo.Artifacts = sources.List(all)
 		plan.Repositories = append(plan.Repositories, repo)
 	}
 	var err error
-	plan.Scratch, err = scratchSize(p.scratch)
+	plan.Scratch, err = scratchSize(t.scratch)
 	return plan, err
 }
 
-// vouchedFor is how what upstream sent is vouched for.
-func (m *mirror) vouchedFor() string {
+// elsewhere are notes about git repositories that an entry names and another
+// source publishes.
+func elsewhere(t *tools, r *reading, e *entry) (notes []string, err error) {
+	for _, url := range e.urls {
+		a, err := t.address(url)
+		if err != nil {
+			return nil, err
+		}
+		if one := r.all[a.dir]; one != nil && one.wants.owner() != e {
+			notes = append(notes, fmt.Sprintf("%s: published with source %s, with the refs of both", a.dir, one.wants.owner().name))
+		} else if held := r.held(a.dir); held != "" {
+			notes = append(notes, fmt.Sprintf("%s: stays as it is with source %s, which is held back", a.dir, held))
+		}
+	}
+	return notes, nil
+}
+
+// vouched is how what upstream sent is vouched for.
+func (p *packed) vouched() string {
 	switch {
-	case m.vouched != "":
-		return m.vouched
-	case strings.HasPrefix(m.url, "http:"):
+	case p.signer != "":
+		return p.signer
+	case strings.HasPrefix(p.of.url, "http:"):
 		return bundle.VouchedNone
 	}
 	return bundle.VouchedTLS
 }
 
 // madeVouched is how what is made here of it is vouched for: no better than it.
-func (m *mirror) madeVouched() string {
-	if m.vouched == "" {
-		return m.vouchedFor()
+func (p *packed) madeVouched() string {
+	if p.signer == "" {
+		return p.vouched()
 	}
 	return bundle.VouchedMade
 }
 
 // refsVouched is how the refs are vouched for: by a signature only if all of
 // them are.
-func (m *mirror) refsVouched() string {
-	if m.past == nil || m.whole {
-		return m.vouchedFor()
+func (p *packed) refsVouched() string {
+	got := p.of.fetched
+	if p.past == nil || got != nil && got.whole {
+		return p.vouched()
 	}
-	before := m.past.files[nameInfoRefs].Vouched
-	if m.repo == nil || m.vouched == "" || before == bundle.VouchedNone || before == bundle.VouchedTLS {
+	before := p.past.files[nameInfoRefs].Vouched
+	if got == nil || p.signer == "" || before == bundle.VouchedNone || before == bundle.VouchedTLS {
 		return before
 	}
-	return m.vouched
+	return p.signer
+}
+
+// recorded is a file as the last export published it.
+func (p *packed) recorded(name string) (r sources.Recorded, ok bool) {
+	if p.past != nil {
+		r, ok = p.past.files[name]
+	}
+	return r, ok
 }
 
 // files are the artifacts of one git repository.
-func (m *mirror) files() ([]sources.Artifact, error) {
-	var packed, refs, packs, record bytes.Buffer
-	for _, p := range m.record.Packs {
-		fmt.Fprintf(&packs, "P pack-%s.pack\n", p.Name)
-	}
-	packs.WriteByte('\n')
-	err := errors.Join(gitfile.WritePackedRefs(&packed, m.chosen), gitfile.WriteInfoRefs(&refs, m.chosen), m.record.Write(&record))
+func files(t *tools, p *packed) ([]sources.Artifact, error) {
+	all, err := documents(p)
 	if err != nil {
 		return nil, err
 	}
-	if record.Len() > gitfile.MaxRecord {
-		return nil, m.owner().pos.Errorf("source %s: %s: %d bytes to record its packs, submodules and LFS objects, at most %d: choose fewer refs", m.owner().name, m.url, record.Len(), gitfile.MaxRecord)
+	for _, one := range p.record.Packs {
+		for _, end := range packEnds() {
+			a, err := packFile(t, p, one.Name, end)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, a)
+		}
+	}
+	for i := range all {
+		a := &all[i]
+		switch name := strings.TrimPrefix(a.File.Path, p.of.dir+"/"); {
+		case name == namePacked:
+			a.Entries = entries(p, all)
+		case name != nameHead && name != nameRecord && !strings.HasSuffix(name, endCommits):
+			continue
+		}
+		// The next export reads it.
+		if a.Keep = a.File.Size <= maxKept; !a.Keep {
+			p.note("%s has %d bytes, which is too much to keep: the next change is fetched whole; choose fewer refs", a.File.Path, a.File.Size)
+		}
+	}
+	return append(all, objects(p)...), nil
+}
+
+// documents are the small files of a git repository, which are made here.
+func documents(p *packed) ([]sources.Artifact, error) {
+	var named, refs, packs, record bytes.Buffer
+	for _, one := range p.record.Packs {
+		fmt.Fprintf(&packs, "P pack-%s.pack\n", one.Name)
+	}
+	packs.WriteByte('\n')
+	err := errors.Join(gitfile.WritePackedRefs(&named, p.of.chosen.refs), gitfile.WriteInfoRefs(&refs, p.of.chosen.refs), p.record.Write(&record))
+	if err != nil {
+		return nil, err
+	}
+	if owner := p.of.wants.owner(); record.Len() > gitfile.MaxRecord {
+		return nil, owner.pos.Errorf("source %s: %s: %d bytes to record its packs, submodules and LFS objects, at most %d: choose fewer refs", owner.name, p.of.url, record.Len(), gitfile.MaxRecord)
 	}
 	made := func(name string, content []byte, reason string) sources.Artifact {
-		a := sources.Made(m.dir+"/"+name, content, reason)
-		a.Evidence.Vouched = m.madeVouched()
+		a := sources.Made(p.of.dir+"/"+name, content, reason)
+		a.Evidence.Vouched = p.madeVouched()
 		return a
 	}
 	said := func(name string, content []byte) sources.Artifact {
 		a := made(name, content, reasonRefs)
-		a.Evidence.Vouched, a.Evidence.Origin = m.refsVouched(), m.url+"/"+nameInfoRefs
+		a.Evidence.Vouched, a.Evidence.Origin = p.refsVouched(), p.of.url+"/"+nameInfoRefs
 		return a
 	}
-	files := []sources.Artifact{
-		m.keep(said(nameHead, []byte(m.main))), made(nameConfig, []byte(config), reasonRefs),
-		m.keep(said(namePacked, packed.Bytes())), said(nameInfoRefs, refs.Bytes()),
-		made(namePacks, packs.Bytes(), reasonPack), m.keep(made(nameRecord, record.Bytes(), reasonRecord)),
-	}
-	for _, p := range m.record.Packs {
-		for _, end := range packEnds() {
-			a, err := m.packFile(p.Name, end)
-			if err != nil {
-				return nil, err
-			}
-			files = append(files, a)
-		}
-	}
-	for i := range files {
-		if files[i].File.Path == m.dir+"/"+namePacked {
-			files[i].Entries = m.entries(files)
-		}
-	}
-	return append(files, m.objects()...), nil
+	return []sources.Artifact{
+		said(nameHead, []byte(p.of.chosen.head)), made(nameConfig, []byte(config), reasonRefs),
+		said(namePacked, named.Bytes()), said(nameInfoRefs, refs.Bytes()),
+		made(namePacks, packs.Bytes(), reasonPack), made(nameRecord, record.Bytes(), reasonRecord),
+	}, nil
 }
 
 // packFile is one file of a pack: made here, or as the last export published it.
-func (m *mirror) packFile(id gitfile.ID, end string) (sources.Artifact, error) {
+func packFile(t *tools, p *packed, id gitfile.ID, end string) (a sources.Artifact, err error) {
 	name := packName(id, end)
-	a := sources.Artifact{File: bundle.File{Path: m.dir + "/" + name}, Evidence: bundle.Evidence{Path: m.dir + "/" + name, Reason: reasonPack, Vouched: m.madeVouched()}}
-	if end == ".pack" {
-		a.Evidence.Vouched, a.Evidence.Origin = m.vouchedFor(), m.url
+	a.File.Path = p.of.dir + "/" + name
+	a.Evidence = bundle.Evidence{Path: a.File.Path, Reason: reasonPack, Vouched: p.madeVouched()}
+	if end == endPack {
+		a.Evidence.Vouched, a.Evidence.Origin = p.vouched(), p.of.url
 	}
-	var recorded sources.Recorded
-	if m.past != nil {
-		if r, ok := m.past.files[name]; ok {
-			recorded = r
-			a.Evidence.Vouched, a.Evidence.Origin = r.Vouched, r.Origin
-		}
+	recorded, ok := p.recorded(name)
+	if ok {
+		a.Evidence.Vouched, a.Evidence.Origin = recorded.Vouched, recorded.Origin
 	}
-	var err error
-	if made := m.packs[id]; made != nil {
-		a.Open, a.File.Size, a.File.Digest, err = m.local(made, end)
-	} else {
-		a.File, a.Checked = recorded.File, true
-		if end == ".commits" {
-			a.Open = sources.InMemory(m.past.lists[id], "")
-			return m.keep(a), nil
-		}
-		a.Open = func(context.Context, int64, string) (*bundle.Content, error) {
-			return nil, fmt.Errorf("%s: the base has it: %w", a.File.Path, sources.ErrNotAtHand)
-		}
+	if made := p.packs[id]; made != nil {
+		a.Open, a.File.Size, a.File.Digest, err = local(t, made.Prefix+end)
+		return a, err
 	}
-	if end == ".commits" {
-		a = m.keep(a)
+	a.File, a.Checked = recorded.File, true
+	if end == endCommits {
+		a.Open = sources.InMemory(p.past.lists[id], "")
+		return a, nil
 	}
-	return a, err
+	a.Open = func(context.Context, int64, string) (*bundle.Content, error) {
+		return nil, fmt.Errorf("%s: the base has it: %w", recorded.File.Path, sources.ErrNotAtHand)
+	}
+	return a, nil
 }
 
-// local is a file of a pack that was made in scratch.
-func (m *mirror) local(made *gitrepo.Packed, end string) (open bundle.Open, size int64, digest bundle.Digest, err error) {
-	name := made.Prefix + end
-	folder, err := filepath.Abs(m.env.Scratch.Name())
-	if err != nil {
-		return nil, 0, digest, err
-	}
-	rel, err := filepath.Rel(folder, name)
+// local is a file that was made in scratch.
+func local(t *tools, name string) (open bundle.Open, size int64, digest bundle.Digest, err error) {
+	rel, err := filepath.Rel(t.folder, name)
 	if err != nil {
 		return nil, 0, digest, err
 	}
@@ -191,5 +213,20 @@ func (m *mirror) local(made *gitrepo.Packed, end string) (open bundle.Open, size
 	}
 	h := bundle.NewHash()
 	size, err = io.Copy(h, f)
-	return m.env.InScratch(rel), size, bundle.SumOf(h), errors.Join(err, f.Close())
+	return t.env.InScratch(rel), size, bundle.SumOf(h), errors.Join(err, f.Close())
+}
+
+// scratchSize is how many bytes the files below a folder have.
+func scratchSize(folder string) (total int64, err error) {
+	err = filepath.WalkDir(folder, func(_ string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			total += info.Size()
+		}
+		return err
+	})
+	return total, err
 }

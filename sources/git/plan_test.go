@@ -3,6 +3,7 @@ package git
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -95,7 +96,7 @@ func TestSubmodules(t *testing.T) {
 	dir := t.TempDir()
 	s.mustGit(dir, []string{"url." + base + ".insteadOf=" + host.Server.URL("/")}, "clone", "-q", "--recurse-submodules", host.URL("o/super"), "c")
 	for path, want := range map[string]string{"one/sub": "sub\n", "two/inner": "inner\n", "one/deep/inner": "inner\n", "super": "super\n"} {
-		if got := read(t, dir+"/c/"+path); got != want {
+		if got := readFile(t, dir+"/c/"+path); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
 	}
@@ -105,7 +106,7 @@ func TestSubmodules(t *testing.T) {
 	host.Publish("o/super", super)
 	after := s.must(spec)
 	s.mustGit(dir+"/c", []string{"url." + base + ".insteadOf=" + host.Server.URL("/")}, "pull", "-q", "--recurse-submodules")
-	if got := read(t, dir+"/c/one/sub"); got != "more\n" {
+	if got := readFile(t, dir+"/c/one/sub"); got != "more\n" {
 		t.Errorf("after the pull: %q", got)
 	}
 	if got := s.another().must(spec); !maps.Equal(got, after) {
@@ -118,9 +119,9 @@ func TestSubmodules(t *testing.T) {
 	}
 }
 
-func read(t *testing.T, name string) string {
+func readFile(t *testing.T, name string) string {
 	t.Helper()
-	b, err := readKeys(name)
+	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}

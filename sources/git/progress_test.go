@@ -42,13 +42,10 @@ func TestProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := &watched{line: line, want: `received="3.0 MiB"`}
-	m := &mirror{
-		planner: &planner{interval: time.Millisecond, env: &sources.Env{Log: slog.New(slog.NewTextHandler(log, nil))}},
-		address: address{url: up.URL("/a.git")}, relay: to,
-	}
-	defer m.close()
+	defer to.Close()
+	steps := &tools{interval: time.Millisecond, env: &sources.Env{Log: slog.New(slog.NewTextHandler(log, nil))}}
 	failed := errors.New("as the step ends")
-	err = m.during("fetching", func() error {
+	err = steps.during(&repository{address: address{url: up.URL("/a.git")}, relay: to}, "fetching", func() error {
 		ask, err := http.NewRequestWithContext(t.Context(), http.MethodPost, to.URL()+"/git-upload-pack", nil)
 		if err != nil {
 			return err

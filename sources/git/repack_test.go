@@ -41,8 +41,7 @@ func TestRepackDue(t *testing.T) {
 			p.record.Packs = append(p.record.Packs, gitfile.Pack{Name: id})
 			p.files[packName(id, ".pack")] = sources.Recorded{File: bundle.File{Size: size}}
 		}
-		mirror := &mirror{past: p, wants: []want{{entry: &entry{repack: test.repack}}}}
-		if got := mirror.repackDue(); got != test.want {
+		if got := p.repackDue(test.repack); got != test.want {
 			t.Errorf("repack: %s, %d packs of %v bytes: %v, want %v", test.repack, len(test.packs), test.packs, got, test.want)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,54 +15,21 @@ import (
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/git/gitfile"
+	"github.com/gapbundle/gapbundle/sources/git/gitrepo"
 	"github.com/gapbundle/gapbundle/sources/git/gitsig"
-	"github.com/gapbundle/gapbundle/sources/replay"
 )
 
-// planVersion changes when the same refs and options give other files.
-const planVersion = 1
-
-// markOf identifies what of the spec the content of a mirror depends on, apart
-// from refs: where it changes, refs that did not are looked at again.
-func markOf(lfs mode, submodules bool, rules []*rule) string {
-	var signed []string
-	for _, r := range rules {
-		signed = append(signed, r.mark)
-	}
-	return replay.Configuration(struct {
-		Version    int
-		LFS        mode
-		Submodules bool
-		Signed     []string
-	}{planVersion, lfs, submodules, signed})
-}
-
-// rules are those of the sources that name the mirror.
-func (m *mirror) rules() []*rule {
-	var all []*rule
-	for _, w := range m.wants {
-		if w.depth == 0 && w.entry.signed != nil && !slices.Contains(all, w.entry.signed) {
-			all = append(all, w.entry.signed)
-		}
-	}
-	return all
-}
-
 // loadKeys reads the files of keys that the spec names.
-func (s *source) loadKeys(env *sources.Env) error {
+func loadKeys(env *sources.Env, entries []*entry) error {
 	var errs []error
-	for _, e := range s.entries {
+	for _, e := range entries {
 		if e.signed == nil {
 			continue
 		}
 		var mark strings.Builder
 		e.signed.keys = gitsig.Keys{Weak: env.Weak.Allow}
 		for _, file := range e.signed.files {
-			name := file
-			if !filepath.IsAbs(name) {
-				name = filepath.Join(e.dir, name)
-			}
-			content, err := readKeys(name)
+			content, err := readKeys(sources.Within(e.dir, file))
 			if err == nil {
 				err = e.signed.keys.Add(content)
 			}
@@ -84,60 +52,53 @@ func readKeys(name string) ([]byte, error) {
 	return content, errors.Join(err, f.Close())
 }
 
-// verify checks the signatures of the refs that have to be signed, of those
-// that were fetched. The others were checked when they were.
-func (m *mirror) verify(ctx context.Context) error {
-	if len(m.rules()) == 0 {
-		return nil
+// signer checks the signatures of the refs that have to be signed, of those
+// that were fetched: the others were checked when they were. It returns one who
+// signed, as bundle.Evidence.Vouched has it, if all are signed, and else "".
+func signer(ctx context.Context, t *tools, r *repository) (string, error) {
+	if len(r.wants.rules()) == 0 {
+		return "", nil
 	}
 	var errs []error
 	by := map[string]bool{}
 	all := true
-	for _, r := range m.chosen {
-		if !m.fresh[r.ID] {
+	for _, ref := range r.chosen.refs {
+		if !r.fetched.has(ref.ID) {
 			continue
 		}
 		signed := false
-		for _, w := range m.wants {
+		for _, w := range r.wants {
 			rule := w.entry.signed
-			if rule == nil || w.depth > 0 || !takes(m.patterns(w), w.exclude, r.Name) || len(rule.refs) > 0 && !matchesAny(rule.refs, r.Name) {
+			if rule == nil || w.depth > 0 || !w.takes(ref.Name, r.up.Symref) || len(rule.refs) > 0 && !matchesAny(rule.refs, ref.Name) {
 				continue
 			}
-			who, err := m.signature(ctx, rule, r)
+			who, err := signature(ctx, t, r.fetched.repo, rule, ref)
 			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %s: %w", m.url, r.Name, err))
+				errs = append(errs, fmt.Errorf("%s: %s: %w", r.url, ref.Name, err))
 				continue
 			}
 			by[who], signed = true, true
 		}
 		all = all && signed
 	}
-	if all && len(by) > 0 {
-		m.vouched = slices.Min(keysOf(by))
+	if len(errs) > 0 || !all || len(by) == 0 {
+		return "", errors.Join(errs...)
 	}
-	return errors.Join(errs...)
-}
-
-func keysOf(set map[string]bool) []string {
-	var all []string
-	for k := range set {
-		all = append(all, k)
-	}
-	return all
+	return slices.Min(slices.Collect(maps.Keys(by))), nil
 }
 
 // signature checks the tag that a ref names, or the commit where it names none.
-func (m *mirror) signature(ctx context.Context, rule *rule, r gitfile.Ref) (by string, err error) {
+func signature(ctx context.Context, t *tools, repo *gitrepo.Repo, rule *rule, r gitfile.Ref) (by string, err error) {
 	kind := "tag"
 	if r.Peeled.IsZero() {
 		kind = "commit"
 	}
-	content, err := m.repo.Read(ctx, kind, gitsig.MaxSigned, []string{r.ID.String()})
+	content, err := repo.Read(ctx, kind, gitsig.MaxSigned, []string{r.ID.String()})
 	if err != nil {
 		return "", err
 	}
 	if len(content) != 1 || content[0] == nil {
 		return "", fmt.Errorf("object %s: not a %s of at most %d bytes", r.ID, kind, gitsig.MaxSigned)
 	}
-	return rule.keys.Verify(kind, content[0], m.env.Now)
+	return rule.keys.Verify(kind, content[0], t.env.Now)
 }

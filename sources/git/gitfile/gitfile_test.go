@@ -139,9 +139,9 @@ func TestRefs(t *testing.T) {
 		t.Errorf("info/refs: %v, %v", got, err)
 	}
 	text := "ref: refs/heads/a\tHEAD\n" + id(1).String() + "\tHEAD\nref: refs/heads/a\trefs/heads/x\n" + info.String()
-	got, symref, head, err := ReadAdvertised(strings.NewReader(text))
-	if err != nil || symref != "refs/heads/a" || head != id(1) || !slices.Equal(got, refs) {
-		t.Errorf("advertised: %v, %s, %s, %v", got, symref, head, err)
+	want := &Advertised{Refs: refs, Symref: "refs/heads/a", Head: id(1)}
+	if got, err := ReadAdvertised(strings.NewReader(text)); err != nil || !got.Equal(want) {
+		t.Errorf("advertised: %v, %v, want %v", got, err, want)
 	}
 	one := id(1).String()
 	for name, bad := range map[string]string{
@@ -313,7 +313,7 @@ func FuzzReadPackedRefs(f *testing.F) {
 
 func FuzzReadAdvertised(f *testing.F) {
 	f.Add([]byte("ref: refs/heads/a\tHEAD\n" + id(1).String() + "\tHEAD\n" + id(1).String() + "\trefs/heads/a\n"))
-	f.Fuzz(func(_ *testing.T, b []byte) { _, _, _, _ = ReadAdvertised(bytes.NewReader(b)) })
+	f.Fuzz(func(_ *testing.T, b []byte) { _, _ = ReadAdvertised(bytes.NewReader(b)) })
 }
 
 func FuzzParsePointer(f *testing.F) {

@@ -77,7 +77,7 @@ type Stored struct {
 // Sort brings the record into the order in which it is written.
 func (r *Record) Sort() {
 	for _, p := range r.Packs {
-		slices.SortFunc(p.Tips, func(a, b Tip) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+		SortTips(p.Tips)
 	}
 	slices.SortFunc(r.Submodules, func(a, b Pin) int {
 		if c := bytes.Compare(a.Commit[:], b.Commit[:]); c != 0 {
@@ -86,6 +86,11 @@ func (r *Record) Sort() {
 		return strings.Compare(a.Path, b.Path)
 	})
 	slices.SortFunc(r.Objects, func(a, b Stored) int { return bytes.Compare(a.OID[:], b.OID[:]) })
+}
+
+// SortTips brings tips into the order in which a record has them.
+func SortTips(tips []Tip) {
+	slices.SortFunc(tips, func(a, b Tip) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 }
 
 // Write writes the record, which has to be sorted.

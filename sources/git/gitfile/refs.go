@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -124,28 +125,41 @@ func ReadInfoRefs(r io.Reader) ([]Ref, error) {
 	return l.refs, err
 }
 
+// Advertised is what a server says it has.
+type Advertised struct {
+	Refs   []Ref
+	Symref string // the branch that HEAD names; empty: the server does not say
+	Head   ID     // HEAD's object; zero: there is none
+}
+
 // ReadAdvertised reads the output of "git ls-remote --symref": the lines of
-// info/refs, and before them what HEAD is a symbolic ref to, empty if the
-// server does not say, and the object of HEAD, zero if it has none.
-func ReadAdvertised(r io.Reader) (refs []Ref, symref string, head ID, err error) {
+// info/refs, and before them HEAD's branch and object.
+func ReadAdvertised(r io.Reader) (*Advertised, error) {
 	l := refList{what: "refs of upstream"}
-	err = l.lines(r, func(line string) error {
+	up := &Advertised{}
+	err := l.lines(r, func(line string) error {
 		value, name, _ := strings.Cut(line, "\t")
 		target, isSymref := strings.CutPrefix(value, "ref: ")
 		switch {
 		case name == "HEAD" && isSymref:
-			symref = target
+			up.Symref = target
 			return CheckRefName(target)
 		case isSymref:
 			return nil // a symbolic ref elsewhere; its own line has its object
 		case name == "HEAD":
 			var err error
-			head, err = ParseID(value)
+			up.Head, err = ParseID(value)
 			return err
 		}
 		return l.advertised(line)
 	})
-	return l.refs, symref, head, err
+	up.Refs = l.refs
+	return up, err
+}
+
+// Equal reports whether a server says the same once more.
+func (a *Advertised) Equal(b *Advertised) bool {
+	return a.Head == b.Head && a.Symref == b.Symref && slices.Equal(a.Refs, b.Refs)
 }
 
 type refList struct {

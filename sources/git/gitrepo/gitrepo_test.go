@@ -60,7 +60,7 @@ func (r *rig) relay(url string) *relay.Relay {
 func (r *rig) fetched(url string, boundary []gitfile.ID, only ...string) (*Repo, []gitfile.Tip, *relay.Relay) {
 	r.t.Helper()
 	from := r.relay(url)
-	refs, _, _, err := Advertised(r.t.Context(), r.git, from)
+	up, err := Advertised(r.t.Context(), r.git, from)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func (r *rig) fetched(url string, boundary []gitfile.ID, only ...string) (*Repo,
 	}
 	var wants []Want
 	var tips []gitfile.Tip
-	for _, ref := range refs {
+	for _, ref := range up.Refs {
 		if len(only) > 0 && !strings.Contains(strings.Join(only, " "), ref.Name) {
 			continue
 		}
@@ -206,7 +206,7 @@ func TestSubmodulesAndPointers(t *testing.T) {
 func TestErrorsAreUpstreams(t *testing.T) {
 	r := newRig(t)
 	host := gittest.NewHost(t, true)
-	_, _, _, err := Advertised(t.Context(), r.git, r.relay(host.URL("nothing")))
+	_, err := Advertised(t.Context(), r.git, r.relay(host.URL("nothing")))
 	if !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), host.URL("nothing")) {
 		t.Errorf("got %v, want ErrUpstream with the URL", err)
 	}

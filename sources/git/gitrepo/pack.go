@@ -56,7 +56,7 @@ func (r *Repo) Pack(ctx context.Context, tips []gitfile.Tip, boundary []gitfile.
 	if err != nil {
 		return nil, err
 	}
-	objects, err := r.list(ctx, revisions)
+	objects, err := list(ctx, r.dir, revisions)
 	if err != nil || len(objects) == 0 {
 		return nil, err
 	}
@@ -70,10 +70,10 @@ func (r *Repo) Pack(ctx context.Context, tips []gitfile.Tip, boundary []gitfile.
 		return nil, err
 	}
 	made = &Packed{Prefix: filepath.Join(into, "pack-"+name)}
-	if err := r.verify(ctx, made, fresh); err != nil {
+	if err := verify(ctx, r.git, made, fresh); err != nil {
 		return nil, err
 	}
-	if made.Commits, err = r.newest(ctx, revisions); err != nil {
+	if made.Commits, err = newest(ctx, r.dir, revisions); err != nil {
 		return nil, err
 	}
 	made.Tips = tips
@@ -108,9 +108,9 @@ type named struct {
 // list lists the objects in the order of git's walk, newest first, which tells
 // pack-objects what to compare with what. The walk depends on commits and their
 // dates, and not on how objects are stored.
-func (r *Repo) list(ctx context.Context, revisions string) ([]named, error) {
+func list(ctx context.Context, dir *gitrun.Dir, revisions string) ([]named, error) {
 	var all []named
-	err := r.lines(ctx, gitrun.Call{
+	err := dir.Lines(ctx, gitrun.Call{
 		Args: []string{"rev-list", "--objects", "--stdin"}, Stdin: strings.NewReader(revisions),
 	}, func(line string) error {
 		name, path, _ := strings.Cut(line, " ")
@@ -125,13 +125,13 @@ func (r *Repo) list(ctx context.Context, revisions string) ([]named, error) {
 }
 
 // newest lists the newest commits, by their dates and then by their names.
-func (r *Repo) newest(ctx context.Context, revisions string) ([]gitfile.ID, error) {
+func newest(ctx context.Context, dir *gitrun.Dir, revisions string) ([]gitfile.ID, error) {
 	type dated struct {
 		at int64
 		id gitfile.ID
 	}
 	var all []dated
-	err := r.lines(ctx, gitrun.Call{Args: []string{"rev-list", "--timestamp", "--stdin"}, Stdin: strings.NewReader(revisions)}, func(line string) error {
+	err := dir.Lines(ctx, gitrun.Call{Args: []string{"rev-list", "--timestamp", "--stdin"}, Stdin: strings.NewReader(revisions)}, func(line string) error {
 		at, name, _ := strings.Cut(line, " ")
 		seconds, err := strconv.ParseInt(at, 10, 64)
 		if err != nil {
@@ -202,9 +202,9 @@ func (r *Repo) pack(ctx context.Context, all []named, fresh, into string) (name 
 }
 
 // verify has git read the whole pack again, and compares its index.
-func (r *Repo) verify(ctx context.Context, made *Packed, fresh string) error {
+func verify(ctx context.Context, git *gitrun.Git, made *Packed, fresh string) error {
 	again := filepath.Join(fresh, "again.idx")
-	if err := r.git.In("", nil).Run(ctx, gitrun.Call{Args: []string{"index-pack", "-o", again, made.Prefix + ".pack"}}); err != nil {
+	if err := git.In("", nil).Run(ctx, gitrun.Call{Args: []string{"index-pack", "-o", again, made.Prefix + ".pack"}}); err != nil {
 		return err
 	}
 	var have [2]gitfile.Index
@@ -234,33 +234,4 @@ func writeCommits(name string, ids []gitfile.ID) error {
 		fmt.Fprintln(&b, id)
 	}
 	return os.WriteFile(name, b.Bytes(), 0o600)
-}
-
-// lines calls each for every line that a call writes.
-func (r *Repo) lines(ctx context.Context, c gitrun.Call, each func(string) error) error {
-	reader, writer := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		err := eachLine(reader, each)
-		reader.CloseWithError(err)
-		done <- err
-	}()
-	c.Stdout = writer
-	err := r.dir.Run(ctx, c)
-	writer.Close()
-	if read := <-done; read != nil {
-		return read
-	}
-	return err
-}
-
-func eachLine(r io.Reader, each func(string) error) error {
-	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		if err := each(scanner.Text()); err != nil {
-			return err
-		}
-	}
-	return scanner.Err()
 }

@@ -69,25 +69,19 @@ func Over(ctx context.Context, git *gitrun.Git, path, published string) (*Repo, 
 	return r, os.WriteFile(filepath.Join(path, "objects", "info", "alternates"), []byte(filepath.Join(published, "objects")+"\n"), 0o600)
 }
 
-// Advertised asks the upstream behind a relay for its refs. symref is the
-// branch that HEAD names, empty if the server does not say; head is HEAD's object.
-func Advertised(ctx context.Context, git *gitrun.Git, from *relay.Relay) (refs []gitfile.Ref, symref string, head gitfile.ID, err error) {
-	reader, writer := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		var err error
-		refs, symref, head, err = gitfile.ReadAdvertised(reader)
-		reader.CloseWithError(err)
-		done <- err
-	}()
+// Advertised asks the upstream behind a relay for its refs.
+func Advertised(ctx context.Context, git *gitrun.Git, from *relay.Relay) (up *gitfile.Advertised, err error) {
 	// By protocol 0 the refs come with the first answer.
 	config := append(from.Config(), "protocol.version", "0")
-	err = git.In("", config).Run(ctx, gitrun.Call{Args: []string{"ls-remote", "--symref", from.URL()}, Stdout: writer})
-	writer.Close()
-	if read := <-done; read != nil {
-		return nil, "", head, read
+	var malformed error
+	err = git.In("", config).Read(ctx, gitrun.Call{Args: []string{"ls-remote", "--symref", from.URL()}}, func(r io.Reader) error {
+		up, malformed = gitfile.ReadAdvertised(r)
+		return malformed
+	})
+	if malformed != nil {
+		return nil, malformed
 	}
-	return refs, symref, head, cause(from, err)
+	return up, cause(from, err)
 }
 
 // cause is why the relay could not answer git, or what git says.
@@ -169,7 +163,7 @@ func (r *Repo) Examine(ctx context.Context) (gitrun.Faults, error) {
 // bounded reports the first object of more than limit bytes. git reads its
 // size from the pack, without the content.
 func (r *Repo) bounded(ctx context.Context, limit int64) error {
-	return r.lines(ctx, gitrun.Call{Args: []string{"cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname) %(objecttype) %(objectsize)"}}, func(line string) error {
+	return r.dir.Lines(ctx, gitrun.Call{Args: []string{"cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname) %(objecttype) %(objectsize)"}}, func(line string) error {
 		o, err := parseObject(line)
 		if err == nil && o.Size > limit {
 			err = fmt.Errorf("%s %s has %d bytes, at most %d", o.Type, o.ID, o.Size, limit)
@@ -204,7 +198,7 @@ const maxDate = 253402300799 // seconds: the end of the year 9999
 func (r *Repo) Dates(ctx context.Context) (map[gitfile.ID]int64, error) {
 	all := map[gitfile.ID]int64{}
 	call := gitrun.Call{Args: []string{"for-each-ref", "--format=%(objectname) %(creatordate:unix) %(*committerdate:unix)", localRefs}}
-	err := r.lines(ctx, call, func(line string) error {
+	err := r.dir.Lines(ctx, call, func(line string) error {
 		f := strings.Fields(line)
 		if len(f) < 2 {
 			return nil // a tree or a blob, or a date that git cannot read
@@ -281,19 +275,9 @@ func (r *Repo) Read(ctx context.Context, kind string, limit int64, expressions [
 // contents calls each for the objects that names has a line for; content is
 // nil where the object is not there or is larger than limit.
 func (r *Repo) contents(ctx context.Context, names io.Reader, limit int64, each func(o Object, content []byte) error) error {
-	reader, writer := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		err := readBatch(bufio.NewReader(reader), limit, each)
-		reader.CloseWithError(err)
-		done <- err
-	}()
-	err := r.dir.Run(ctx, gitrun.Call{Args: []string{"cat-file", "--batch"}, Stdin: names, Stdout: writer})
-	writer.Close()
-	if read := <-done; read != nil {
-		return read
-	}
-	return err
+	return r.dir.Read(ctx, gitrun.Call{Args: []string{"cat-file", "--batch"}, Stdin: names}, func(out io.Reader) error {
+		return readBatch(bufio.NewReader(out), limit, each)
+	})
 }
 
 // readBatch reads the output of "git cat-file --batch".

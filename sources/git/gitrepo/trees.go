@@ -164,7 +164,7 @@ func (r *Repo) listSmall(ctx context.Context, args []string, commits []gitfile.I
 const smallest = 100
 
 func filterSmall(r io.Reader, out *bytes.Buffer) error {
-	return eachLine(r, func(line string) error {
+	return gitrun.EachLine(r, func(line string) error {
 		var size int
 		var id string
 		if n, _ := fmt.Sscanf(line, "blob %d %s", &size, &id); n != 2 || size < smallest || size > gitfile.MaxPointer {

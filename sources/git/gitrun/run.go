@@ -12,6 +12,7 @@
 package gitrun
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -44,6 +45,7 @@ const (
 	BigFile = 32 << 20
 
 	maxStderr = 16 << 10 // bytes that an error repeats from
+	maxLine   = 1 << 20  // bytes
 	waitDelay = 5 * time.Second
 )
 
@@ -104,9 +106,6 @@ type Dir struct {
 // values in turn. The configuration reaches git by its environment, which
 // other users of the machine cannot read, unlike a command line.
 func (g *Git) In(path string, config []string) *Dir { return &Dir{git: g, path: path, config: config} }
-
-// Path is the folder.
-func (d *Dir) Path() string { return d.path }
 
 // Call is one call of git.
 type Call struct {
@@ -187,6 +186,42 @@ func (d *Dir) Output(ctx context.Context, limit int64, c Call) ([]byte, error) {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// Read runs git and has read read what it writes, whose error comes first and
+// ends the call.
+func (d *Dir) Read(ctx context.Context, c Call, read func(io.Reader) error) error {
+	reader, writer := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := read(reader)
+		reader.CloseWithError(err)
+		done <- err
+	}()
+	c.Stdout = writer
+	err := d.Run(ctx, c)
+	writer.Close()
+	if unread := <-done; unread != nil {
+		return unread
+	}
+	return err
+}
+
+// Lines runs git and calls each for every line that it writes.
+func (d *Dir) Lines(ctx context.Context, c Call, each func(string) error) error {
+	return d.Read(ctx, c, func(r io.Reader) error { return EachLine(r, each) })
+}
+
+// EachLine calls each for every line of r; a line has at most 1 MiB.
+func EachLine(r io.Reader, each func(string) error) error {
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(nil, maxLine)
+	for scanner.Scan() {
+		if err := each(scanner.Text()); err != nil {
+			return err
+		}
+	}
+	return scanner.Err()
 }
 
 func (d *Dir) environment() []string {
