@@ -19,7 +19,8 @@ import (
 // store. A volume is placed once its blobs are durable; that is recorded, and
 // it is not read again by a later run.
 func (w *writer) place(ctx context.Context, b *verify.Bundle, p *state.Waiting, stored *atomic.Int64) error {
-	if err := w.joinSegments(ctx, p); err != nil {
+	written := segmentsWritten{}
+	if err := w.joinSegments(ctx, b, p, written); err != nil {
 		return err
 	}
 	volumes := b.Volumes()
@@ -36,10 +37,10 @@ func (w *writer) place(ctx context.Context, b *verify.Bundle, p *state.Waiting, 
 		w.o.Progress.Item(b.Name() + "/" + v.Name)
 		err := w.there()
 		if err == nil {
-			err = w.placeVolume(ctx, b, i, p, stored)
+			err = w.placeVolume(ctx, b, i, p, stored, written)
 		}
 		if err == nil {
-			err = w.joinSegments(ctx, p)
+			err = w.joinSegments(ctx, b, p, written)
 		}
 		if err == nil {
 			continue
@@ -52,7 +53,19 @@ func (w *writer) place(ctx context.Context, b *verify.Bundle, p *state.Waiting, 
 	return errors.Join(errs...)
 }
 
-func (w *writer) placeVolume(ctx context.Context, b *verify.Bundle, i int, p *state.Waiting, stored *atomic.Int64) error {
+// segmentsWritten is how many bytes of split blobs this run has written, from the first
+// one on and without a gap.
+type segmentsWritten map[bundle.Digest]int64
+
+func (w segmentsWritten) add(s state.Segment) {
+	if s.At == w[s.Digest] {
+		w[s.Digest] += s.Length
+	} else {
+		delete(w, s.Digest)
+	}
+}
+
+func (w *writer) placeVolume(ctx context.Context, b *verify.Bundle, i int, p *state.Waiting, stored *atomic.Int64, written segmentsWritten) error {
 	sink := &shelver{ctx: ctx, store: w.blobs, batch: w.blobs.Begin(), stored: stored, log: w.state.DamagedLog()}
 	err := b.Stream(ctx, i, sink, verify.StreamOptions{Jobs: w.o.Jobs, Progress: w.o.Progress})
 	if err != nil {
@@ -67,14 +80,18 @@ func (w *writer) placeVolume(ctx context.Context, b *verify.Bundle, i int, p *st
 			return err
 		}
 	}
+	for _, s := range sink.segments {
+		written.add(s)
+	}
 	w.o.Log.Debug("volume placed", "bundle", b.Name(), "volume", i+1, "segments", len(sink.segments))
 	return w.state.RecordPlaced(p, state.PlacedLine{Volume: i + 1, Segments: sink.segments})
 }
 
 // joinSegments puts every split blob on the shelf whose segments are all
 // there. Bytes of segments were authenticated as bytes of their volumes; the
-// digest of the whole is checked here.
-func (w *writer) joinSegments(ctx context.Context, p *state.Waiting) error {
+// digest of the whole is checked while this run streams it, or here. What an earlier run
+// wrote is read again: a disk may have damaged it since.
+func (w *writer) joinSegments(ctx context.Context, b *verify.Bundle, p *state.Waiting, written segmentsWritten) error {
 	for d := range p.Segments {
 		size, whole := p.Whole(d)
 		if !whole {
@@ -83,7 +100,11 @@ func (w *writer) joinSegments(ctx context.Context, p *state.Waiting) error {
 		if ok, err := w.blobs.Has(d, size); err != nil {
 			return err
 		} else if !ok {
-			err := w.blobs.FinishPartial(ctx, d, size)
+			finish := w.blobs.FinishPartial
+			if written[d] == size && b.Hashed(d) {
+				finish = w.blobs.ShelvePartial
+			}
+			err := finish(ctx, d, size)
 			if errors.Is(err, bundle.ErrCorrupt) || errors.Is(err, fs.ErrNotExist) {
 				return errors.Join(fmt.Errorf("%s: %w", p.Name, corrupt(err)), w.state.ForgetPlaced(p.Name))
 			}

@@ -11,19 +11,18 @@ import (
 // longBlob is a blob, or a segment of one, that is in several frames.
 type longBlob struct {
 	blob bundle.Blob
-	w    BlobWriter // nil: goes nowhere
-	hash hash.Hash  // nil: a segment that is not hashed here
+	hash hash.Hash // nil: a segment that is not hashed here
 }
 
-// splitHash is a split blob that goes to no sink, hashed up to byte at.
+// splitHash is a split blob, hashed up to byte at.
 type splitHash struct {
 	hash hash.Hash
 	at   int64
 }
 
-// join takes the frames in order: it reports what was wrong with one, and puts
-// together the blobs that are in several.
-func (s *stream) join(ctx context.Context, j *job) error {
+// join takes the frames in order: it reports what was wrong with one, and hashes the blobs
+// that are in several. Their bytes are written by deliver at the same time.
+func (s *stream) join(ctx context.Context, j *job, out chan<- delivery) error {
 	if j.err != nil {
 		return s.explain(ctx, j)
 	}
@@ -33,12 +32,17 @@ func (s *stream) join(ctx context.Context, j *job) error {
 			continue
 		}
 		if p.first {
-			if err := s.begin(p.blob); err != nil {
+			s.begin(p.blob)
+			if err := hand(ctx, out, delivery{begin: &p.blob}); err != nil {
 				return err
 			}
 		}
-		if err := s.current.write(j.raw[p.from:p.to]); err != nil {
+		content := j.raw[p.from:p.to]
+		if err := hand(ctx, out, delivery{content: content}); err != nil {
 			return err
+		}
+		if h := s.current.hash; h != nil {
+			_, _ = h.Write(content)
 		}
 		if !p.last {
 			continue
@@ -47,46 +51,22 @@ func (s *stream) join(ctx context.Context, j *job) error {
 			j.damaged, j.bad, j.err = true, &p.blob, mismatch(got)
 			return s.explain(ctx, j)
 		}
-		l := s.current
 		s.current = nil
-		if l.w == nil {
-			continue
-		}
-		if err := l.w.Commit(); err != nil {
+		if err := hand(ctx, out, delivery{commit: true}); err != nil {
 			return err
 		}
 	}
-	return nil
+	return hand(ctx, out, delivery{done: j})
 }
 
-func (s *stream) begin(b bundle.Blob) error {
+func (s *stream) begin(b bundle.Blob) {
 	l := &longBlob{blob: b}
-	if s.sink != nil {
-		w, err := s.sink.Create(b)
-		if err != nil {
-			return err
-		}
-		l.w = w
-	}
-	switch {
-	case b.Whole():
+	if b.Whole() {
 		l.hash = bundle.NewHash()
-	case l.w == nil:
+	} else {
 		l.hash = s.b.resumeSplit(b)
 	}
 	s.current = l
-	return nil
-}
-
-func (l *longBlob) write(content []byte) error {
-	if l.hash != nil {
-		_, _ = l.hash.Write(content)
-	}
-	if l.w == nil {
-		return nil
-	}
-	_, err := l.w.Write(content)
-	return err
 }
 
 // sum reports whether the blob that ended here is the one it should be, as far as
@@ -101,14 +81,22 @@ func (s *stream) sum() (got bundle.Digest, ok bool) {
 		return got, true
 	}
 	got = bundle.SumOf(l.hash)
-	return got, got == l.blob.Digest
+	if got != l.blob.Digest {
+		return got, false
+	}
+	if !l.blob.Whole() {
+		s.b.keepSplit(l.blob, nil)
+	}
+	return got, true
 }
 
-// abandon gives up a blob whose end was not reached.
-func (s *stream) abandon() {
-	if s.current != nil && s.current.w != nil {
-		s.current.w.Abort()
-	}
+// Hashed reports whether the segments of blob d, which is split, were streamed in order, from
+// its first byte to its last, and had its digest.
+func (b *Bundle) Hashed(d bundle.Digest) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	kept, ok := b.splits[d]
+	return ok && kept.hash == nil
 }
 
 // resumeSplit returns the hash of a split blob up to this segment, if the
@@ -128,6 +116,8 @@ func (b *Bundle) resumeSplit(seg bundle.Blob) hash.Hash {
 	return kept.hash
 }
 
+// keepSplit keeps the hash of a split blob up to the end of seg; nil: seg is its last one,
+// and the digest was right.
 func (b *Bundle) keepSplit(seg bundle.Blob, h hash.Hash) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -84,7 +84,7 @@ type Bundle struct {
 	folders map[string]int64
 
 	mu     sync.Mutex
-	splits map[bundle.Digest]splitHash   // of split blobs that go to no sink
+	splits map[bundle.Digest]splitHash   // of split blobs; a nil hash: all of it was right
 	files  map[string]*bundle.MediumFile // of the catalogue, open
 }
 

@@ -27,7 +27,8 @@ type BlobWriter interface {
 	io.Writer
 	// Commit means that everything was written and, of a whole blob, that its
 	// digest is right. The bytes of a segment are authenticated as those of
-	// the volume; whoever joins segments checks the digest of the blob.
+	// the volume; whoever joins segments checks the digest of the blob, unless
+	// Bundle.Hashed reports that it was right.
 	Commit() error
 	// Abort means that it is not going to be committed.
 	Abort()
@@ -113,8 +114,8 @@ type piece struct {
 // alone reports whether nothing but this frame is needed to check the blob.
 func (p *piece) alone() bool { return p.first && p.last && p.blob.Whole() }
 
-// slots is how many frames may be in memory at once: the jobs and two that are
-// read or waited for, but not more than streamMemory holds.
+// slots is how many frames may be in memory at once: the jobs and three that are read,
+// hashed or written, but not more than streamMemory holds.
 func (s *stream) slots(jobs int) (int, error) {
 	largest := int64(1)
 	for f, err := range s.b.catalog.Frames(s.v) {
@@ -123,12 +124,12 @@ func (s *stream) slots(jobs int) (int, error) {
 		}
 		largest = max(largest, f.Raw+f.Compressed)
 	}
-	return int(max(2, min(int64(jobs)+2, streamMemory/largest))), nil
+	return int(max(2, min(int64(jobs)+3, streamMemory/largest))), nil
 }
 
 // run is a pipeline: this goroutine's group has one reader of the file, which
-// sends every frame both to the workers and, in order, to the one that joins
-// long blobs; free buffers flow back.
+// sends every frame both to the workers and, in order, to the one that hashes
+// long blobs, which passes them on to the one that writes them; free buffers flow back.
 func (s *stream) run(ctx context.Context, r io.Reader, jobs, slots int) error {
 	g, ctx := errgroup.WithContext(ctx)
 	free := make(chan *job, slots)
@@ -152,18 +153,18 @@ func (s *stream) run(ctx context.Context, r io.Reader, jobs, slots int) error {
 			return nil
 		})
 	}
+	deliveries := make(chan delivery, slots)
 	g.Go(func() error {
-		defer s.abandon()
+		defer close(deliveries)
 		for j := range order {
 			<-j.done
-			if err := s.join(ctx, j); err != nil {
+			if err := s.join(ctx, j, deliveries); err != nil {
 				return err
 			}
-			s.progress.Add(j.frame.Compressed)
-			free <- j
 		}
 		return nil
 	})
+	g.Go(func() error { return s.deliver(deliveries, free) })
 	if err := g.Wait(); err != nil {
 		return err
 	}

@@ -29,6 +29,24 @@ func (s *Store) FinishPartial(ctx context.Context, d bundle.Digest, size int64) 
 		}
 		return err
 	}
+	return s.shelvePartial(ctx, d)
+}
+
+// ShelvePartial is FinishPartial for a caller that wrote all of d since it opened the
+// store, and hashed what it wrote: the file is not read again.
+func (s *Store) ShelvePartial(ctx context.Context, d bundle.Digest, size int64) error {
+	fi, err := s.root.Lstat(partialDir + "/" + d.Hex())
+	if err != nil {
+		return err
+	}
+	if !fi.Mode().IsRegular() || fi.Size() != size {
+		err := fmt.Errorf("blob %s: the file of its segments has %d bytes, want %d: %w", d, fi.Size(), size, errDamaged)
+		return errors.Join(err, s.RemovePartial(d))
+	}
+	return s.shelvePartial(ctx, d)
+}
+
+func (s *Store) shelvePartial(ctx context.Context, d bundle.Digest) error {
 	if err := s.root.Chmod(partialDir+"/"+d.Hex(), Mode); err != nil {
 		return err
 	}

@@ -234,6 +234,41 @@ func TestSegmentsInAnyOrder(t *testing.T) {
 	}
 }
 
+// TestShelvePartial: what its caller hashed is not read again; a file of another length is
+// not what was hashed.
+func TestShelvePartial(t *testing.T) {
+	s := open(t, t.TempDir())
+	content := []byte("written and hashed")
+	d, size := bundle.DigestOf(content), int64(len(content))
+	for name, c := range map[string]struct {
+		written string
+		want    error
+	}{
+		"cut": {"written", bundle.ErrCorrupt}, "longer": {"written and hashed twice", bundle.ErrCorrupt}, "whole": {string(content), nil},
+	} {
+		f, err := s.OpenPartial(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.WriteString(c.written)
+		if err := errors.Join(err, f.Close(), s.Sync()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.ShelvePartial(t.Context(), d, size); !errors.Is(err, c.want) {
+			t.Errorf("%s: want %v, got %v", name, c.want, err)
+		}
+		if here := has(t, s, d, size); here != (c.want == nil) {
+			t.Errorf("%s: on the shelf: %v", name, here)
+		}
+		if err := s.ShelvePartial(t.Context(), d, size); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: once more: %v, want ErrNotExist", name, err)
+		}
+		if err := s.Remove(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestDamageIsFound(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
