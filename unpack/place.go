@@ -153,6 +153,11 @@ func (s *shelver) Create(b bundle.Blob) (verify.BlobWriter, error) {
 // file. It is removed from the shelf if its segments come one by one: joinSegments puts a
 // blob there that is not.
 func (s *shelver) vouched(b bundle.Blob) (bool, error) {
+	if b.Whole() { // a second copy of one takes the place of the first; segments would be left over
+		if vacant, err := s.store.Vacant(b.Digest); vacant || err != nil {
+			return false, err
+		}
+	}
 	fi, err := s.store.Lstat(b.Digest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strconv"
 	"sync"
 
@@ -43,7 +42,7 @@ func (b *Batch) Create() (*Writer, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Writer{File: f, batch: b, name: name}, nil
+		return &Writer{file: f, batch: b, name: name}, nil
 	}
 }
 
@@ -130,7 +129,7 @@ func (s *Store) clear(d bundle.Digest) error {
 
 // Writer is one blob on its way into a batch.
 type Writer struct {
-	*os.File
+	*file
 	batch *Batch
 	name  string
 }
@@ -140,7 +139,7 @@ type Writer struct {
 func (w *Writer) Commit(d bundle.Digest) error {
 	err := w.setMode()
 	if err == nil {
-		err = w.batch.store.sync.finish(w.File)
+		err = w.batch.store.sync.finish(w.file)
 	}
 	if err != nil {
 		_ = w.Close()
@@ -158,7 +157,7 @@ func (w *Writer) setMode() error {
 	if s.modeIsRight.Load() {
 		return nil
 	}
-	if fi, err := w.Stat(); err == nil && fi.Mode() == Mode {
+	if hasMode(w.file) {
 		s.modeIsRight.Store(true)
 		return nil
 	}

@@ -52,7 +52,7 @@ func (f *Folder) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, er
 
 // create makes a file that is not there yet, for writing. It is no file that can be
 // waited for, so nobody tries to.
-func (f *Folder) create(name string) (*os.File, error) { return create(f, name) }
+func (f *Folder) create(name string) (*file, error) { return create(f, name) }
 
 // Chtimes sets both times of a file; a symbolic link is not followed.
 func (f *Folder) Chtimes(name string, t time.Time) error { return chtimes(f, name, t) }

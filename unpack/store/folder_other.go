@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func create(f *Folder, name string) (*os.File, error) {
+func create(f *Folder, name string) (*file, error) {
 	return f.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, Mode)
 }
 

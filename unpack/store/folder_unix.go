@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func create(f *Folder, name string) (*os.File, error) {
+func create(f *Folder, name string) (*file, error) {
 	for {
 		const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
 		fd, err := unix.Openat(int(f.fd), name, flags, Mode)
@@ -21,7 +21,7 @@ func create(f *Folder, name string) (*os.File, error) {
 		if err != nil {
 			return nil, &os.PathError{Op: "openat", Path: path, Err: err}
 		}
-		return os.NewFile(uintptr(fd), path), nil
+		return newFile(fd, path), nil
 	}
 }
 

@@ -56,8 +56,10 @@ type Store struct {
 	// modeIsRight means that a file of staging has Mode without being given it.
 	modeIsRight atomic.Bool
 
-	mu      sync.Mutex // guards shelves
+	mu      sync.Mutex // guards the next two
 	shelves [256]*Folder
+	// made are the shelves that were not there when the store was opened.
+	made [256]bool
 }
 
 // Open uses root, which stays the caller's to close, and makes the three
@@ -145,6 +147,8 @@ func (s *Store) Shelf(d bundle.Digest) (*Folder, error) {
 	}
 	name := fmt.Sprintf("%s/%02x", shelfDir, d[0])
 	if s.sync != nil { // not a View
+		_, err := s.root.Lstat(name)
+		s.made[d[0]] = errors.Is(err, fs.ErrNotExist)
 		if err := durable.MakeDir(s.root, name, dirMode); err != nil {
 			return nil, err
 		}
@@ -155,6 +159,17 @@ func (s *Store) Shelf(d bundle.Digest) (*Folder, error) {
 	}
 	s.shelves[d[0]] = f
 	return f, nil
+}
+
+// Vacant reports whether the store had no place for blob d, and so not the blob, when it was
+// opened: no need to look. What is there now was written and checked since.
+func (s *Store) Vacant(d bundle.Digest) (bool, error) {
+	if _, err := s.Shelf(d); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.made[d[0]], nil
 }
 
 // Info is one file of the shelf.

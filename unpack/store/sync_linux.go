@@ -24,7 +24,7 @@ func NewSyncer(root *os.Root) (*Syncer, error) {
 func (s *Syncer) Close() error { return s.dir.Close() }
 
 // finish closes a file whose content files will make durable.
-func (s *Syncer) finish(f *os.File) error { return f.Close() }
+func (s *Syncer) finish(f *file) error { return f.Close() }
 
 func (s *Syncer) files([]staged) error { return s.all() }
 

@@ -22,7 +22,7 @@ func NewSyncer(root *os.Root) (*Syncer, error) { return &Syncer{root}, nil }
 func (s *Syncer) Close() error { return nil }
 
 // finish makes the content of one file durable and closes it.
-func (s *Syncer) finish(f *os.File) error { return errors.Join(f.Sync(), f.Close()) }
+func (s *Syncer) finish(f *file) error { return errors.Join(f.Sync(), f.Close()) }
 
 func (s *Syncer) files([]staged) error { return nil }
 
