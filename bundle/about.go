@@ -1,13 +1,13 @@
 package bundle
 
-// Thing is what an error is about. A class says whether a command can go on and
+// Thing is what an error is about. A class states whether a command can go on and
 // how it ends; what a person has to do about it follows from the thing: a damaged
 // volume is copied again, a damaged file of a mirror is repaired.
 type Thing int
 
 // The things that hints are written for, in cmd/internal/command. Zero is none of them.
 const (
-	// AboutSpec is what a spec file says.
+	// AboutSpec is what a spec file states.
 	AboutSpec Thing = iota + 1
 	// AboutKey is the file of a private key.
 	AboutKey
@@ -62,7 +62,7 @@ func (e *AboutError) Error() string { return e.Err.Error() }
 // Unwrap returns the error that was marked.
 func (e *AboutError) Unwrap() error { return e.Err }
 
-// ThingOf returns what err is about and its name, zero and "" if nothing says so. Of
+// ThingOf returns what err is about and its name, zero and "" if nothing states it. Of
 // several marks the innermost counts: the code that met the error first knew it best.
 func ThingOf(err error) (t Thing, name string) {
 	switch e := err.(type) { //nolint:errorlint // the tree itself is walked

@@ -41,7 +41,7 @@ type repositoryLists struct {
 }
 
 // NewCatalog prepares to read the catalogue of the bundle that m, a checked
-// root, describes. open gives a catalogue file and its length; it is called
+// root, describes. open returns a catalogue file and its length; it is called
 // for a file each time one of its lists is opened, and whoever gave it closes
 // what it gave. The volume table is read and checked here.
 // Errors match ErrMalformed, ErrCorrupt or ErrUnsupported, or are open's own.
@@ -212,7 +212,7 @@ func (c *Catalog) Frames(v Volume) iter.Seq2[Frame, error] {
 }
 
 // Blobs returns the blob table of v: each blob or segment within itself, within
-// the volume and after the one before, and as many as the volume table says.
+// the volume and after the one before, and as many as the volume table states.
 func (c *Catalog) Blobs(v Volume) iter.Seq2[Blob, error] {
 	return func(yield func(Blob, error) bool) {
 		t, err := c.tablesOf(v)

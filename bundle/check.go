@@ -17,7 +17,7 @@ const maxText = 1024 // bytes
 
 // StateDigest names the state that repositories are in: the SHA-256 over one
 // line for each, "<mount> NUL <digest of the file list> LF", sorted as bytes.
-// Nothing else goes in, so the same files give the same state whoever
+// Nothing else goes in, so the same files have the same state whoever
 // exported them, when, and how they were vouched for.
 func StateDigest(repos []Repository) Digest {
 	lines := make([]string, 0, len(repos))
@@ -83,7 +83,7 @@ func checkSupported(format int, requires, known []string) error {
 	return nil
 }
 
-// CheckManifest says everything that is wrong with a root by itself: what
+// CheckManifest reports everything that is wrong with a root by itself: what
 // ParseManifest checks apart from the JSON. Errors match ErrMalformed or
 // ErrUnsupported.
 func CheckManifest(m *Manifest) error { return checkManifest(m, false) }
@@ -305,7 +305,7 @@ func (f *findings) checkRepository(r *Repository) {
 	}
 }
 
-// checkContents checks what the root says of contents lists: a reader that does not
+// checkContents checks what the root states about contents lists: a reader that does not
 // know them must not get as far as the repositories.
 func (f *findings) checkContents(m *Manifest) {
 	has, entries := false, int64(0)
@@ -385,7 +385,7 @@ func CheckFilled(mount string, f *File) error {
 	return nil
 }
 
-// CheckMount says what is wrong with one mount by itself: the rules of
+// CheckMount reports what is wrong with one mount by itself: the rules of
 // CheckPath, no component that begins with a dot (web servers hide those), and
 // none of the names that the mirror makes itself. Errors match ErrMalformed.
 func CheckMount(mount string) error {

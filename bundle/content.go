@@ -16,5 +16,5 @@ type Content struct {
 }
 
 // Open opens content at byte at, if it still is the version that validator
-// names; otherwise from byte 0, which Content.At says. It may be called again.
+// names; otherwise from byte 0, which Content.At states. It may be called again.
 type Open func(ctx context.Context, at int64, validator string) (*Content, error)

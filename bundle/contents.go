@@ -17,7 +17,7 @@ const (
 	// 16 bytes for each, and people search and compare them.
 	MaxEntries = 2_000_000
 	// MaxEntryText bounds each text of an entry but its summary: as long as a path,
-	// which is the longest name that a kind gives.
+	// which is the longest name that a kind makes.
 	MaxEntryText = MaxPathSize // bytes
 	// MaxSummary bounds the summary of an entry: one line of a table.
 	MaxSummary = 200 // bytes

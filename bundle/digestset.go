@@ -83,7 +83,7 @@ func (s *digestShard) find(d Digest, h uint64) *digestSlot {
 	}
 }
 
-// Add puts d in. False says that it was there already, whose size then stays.
+// Add puts d in. False means that it was there already, whose size then stays.
 func (s *DigestSet) Add(d Digest, size int64) (added bool) {
 	if d.IsZero() {
 		added = !s.zero
@@ -125,7 +125,7 @@ func (s *DigestSet) Size(d Digest) (size int64, ok bool) {
 	return slot.size &^ marked, slot.digest == d
 }
 
-// Mark notes something about d, at no cost in memory. first says that it was
+// Mark notes something about d, at no cost in memory. first reports whether it was
 // not marked before; ok that d, which is not the zero digest, is in the set.
 func (s *DigestSet) Mark(d Digest) (first, ok bool) {
 	slot := s.find(d)

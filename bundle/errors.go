@@ -9,7 +9,7 @@ var (
 	// ErrUsage: the caller asked for something that cannot be asked for:
 	// a bad name, a volume size out of range, a key in two roles.
 	ErrUsage = errors.New("not a valid request")
-	// ErrMalformed: bytes that are not what the format says, whoever made them.
+	// ErrMalformed: bytes that are not what the format states, whoever made them.
 	ErrMalformed = errors.New("malformed")
 	// ErrCorrupt: bytes whose digest or length is not the one that was promised.
 	ErrCorrupt = errors.New("corrupt")

@@ -110,7 +110,7 @@ func validText(annotations map[string]string, texts ...string) bool {
 	return true
 }
 
-// The appenders say false where the value has something that only
+// The appenders return false where the value has something that only
 // MarshalCanonical knows how to write; what they appended is then void.
 
 func appendFile(dst []byte, f *File) ([]byte, bool) {

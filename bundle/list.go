@@ -137,7 +137,7 @@ func Descriptor(mediaType string, d Digest, size int64) v1.Descriptor {
 }
 
 // CheckDescriptor requires that d has the media type, a SHA-256, a size within
-// 0..MaxInteger and nothing else, and gives the digest. Errors match ErrMalformed.
+// 0..MaxInteger and nothing else, and returns the digest. Errors match ErrMalformed.
 func CheckDescriptor(d v1.Descriptor, mediaType string) (Digest, error) {
 	if d.MediaType != mediaType {
 		return Digest{}, fmt.Errorf("descriptor: media type %.80q, want %s: %w", d.MediaType, mediaType, ErrMalformed)

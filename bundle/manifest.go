@@ -119,7 +119,7 @@ type PublishedKey struct {
 // whole, whatever the bundle carries of it.
 type Repository struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
-	// Carried says which of the lists are members of this bundle's
+	// Carried states which of the lists are members of this bundle's
 	// catalogue: "contents", "evidence", "files", sorted. A list that the base
 	// has is not carried again, apart from short contents lists.
 	Carried []string `json:"carried,omitempty"`
@@ -235,7 +235,7 @@ type Evidence struct {
 	Vouched string `json:"vouched"`
 }
 
-// AllowedKey is the annotation of a repository that says, for people, what its
+// AllowedKey is the annotation of a repository that states, for people, what its
 // spec let in that is refused otherwise.
 const AllowedKey = "allowed"
 
@@ -244,7 +244,7 @@ const AllowedKey = "allowed"
 const ClientIDsKey = "client-ids"
 
 // KeptKey is the annotation, with KeptValue, of an evidence line whose file the
-// exporter keeps between exports: what an adopted bundle gives back to it.
+// exporter keeps between exports: what an adopted bundle restores in it.
 const (
 	KeptKey   = "kept"
 	KeptValue = "document"

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// CheckPath says what is wrong with p as a path inside a repository: relative,
+// CheckPath reports what is wrong with p as a path inside a repository: relative,
 // clean, UTF-8, '/'-separated, within MaxPathSize and MaxNameSize, without
 // control or bidirectional-override characters, backslashes and the
 // components "." and "..". Nothing is ever repaired: two readers that repair
@@ -163,7 +163,7 @@ func (o *PathOrder) Next(p string) error {
 // and parts of web paths.
 const maxLabel = 40
 
-// CheckLabel says what is wrong with s as the name of a set or a source:
+// CheckLabel reports what is wrong with s as the name of a set or a source:
 // [a-z0-9][a-z0-9-]{0,39}. Errors match ErrUsage.
 func CheckLabel(s string) error {
 	ok := len(s) >= 1 && len(s) <= maxLabel && s[0] != '-'
@@ -177,7 +177,7 @@ func CheckLabel(s string) error {
 	return nil
 }
 
-// CheckRepositoryName says what is wrong with s as the name of a repository:
+// CheckRepositoryName reports what is wrong with s as the name of a repository:
 // the label of a source, or labels joined by '/' for what was derived from it
 // ("gpu/oci"), or one of gapbundle's own that begin with '_'. Errors match
 // ErrMalformed.

@@ -8,7 +8,7 @@ import (
 // MaxPatterns bounds the patterns of one key.
 const MaxPatterns = 256
 
-// CheckPattern says what is wrong with p as a pattern for what a key may own: a web path
+// CheckPattern reports what is wrong with p as a pattern for what a key may own: a web path
 // without its first slash, in which a component may be "*". Errors match ErrUsage.
 func CheckPattern(p string) error {
 	if err := CheckPath(p); err != nil {
@@ -41,7 +41,7 @@ func MatchPattern(pattern, path string) bool {
 	}
 }
 
-// CheckHostPattern says what is wrong with h as a public name that a key may answer for:
+// CheckHostPattern reports what is wrong with h as a public name that a key may answer for:
 // a host in lower case, with its port where it is not the scheme's own; "*." before it
 // stands for every name below. Errors match ErrUsage.
 func CheckHostPattern(h string) error {

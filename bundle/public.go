@@ -131,7 +131,7 @@ func FitPublic(all []Public) (fit []Public, left int) {
 	all = sortedPublic(all)
 	_, n, err := publicParts(all)
 	if err != nil {
-		return all, 0 // AnnotatePublic says what is wrong
+		return all, 0 // AnnotatePublic reports what is wrong
 	}
 	return all[:n], len(all) - n
 }

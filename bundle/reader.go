@@ -186,8 +186,8 @@ func openSameFolder(root *os.Root, name string, before fs.FileInfo) (*os.Root, e
 	return sub, nil
 }
 
-// bundleName tells which bundle a directory is of: by its name or, where a
-// person renamed or copied it, by what its root says. It is a label for
+// bundleName returns which bundle a directory is of: by its name or, where a
+// person renamed or copied it, by what its root states. It is a label for
 // grouping and proves nothing.
 func bundleName(root *os.Root, dir string) (name string, partial, ok bool) {
 	if set, sequence, partial, ok := SplitDirName(dir); ok {

@@ -10,7 +10,7 @@ import (
 
 const receiptName = "receipt.json"
 
-// Receipt is what a mirror tells the connected side about one import: the
+// Receipt is what a mirror reports to the connected side about one import: the
 // only thing that ever travels back. Field order is that of the JSON.
 type Receipt struct {
 	// Bytes and Files are what the mirror publishes of the set; Volumes is
@@ -45,7 +45,7 @@ type Receipt struct {
 	Journal Digest `json:"-"`
 }
 
-// receiptPredicate is what the signed statement says besides.
+// receiptPredicate is what the signed statement states besides.
 type receiptPredicate struct {
 	Journal Digest `json:"journal,omitzero"`
 }
@@ -58,7 +58,7 @@ type receiptFile struct {
 	Signature json.RawMessage `json:"signature"`
 }
 
-// SignedReceipt is a receipt file that was read. Claims is what it says, which
+// SignedReceipt is a receipt file that was read. Claims is what it states, which
 // nobody vouches for before Verify; the connected side has to know set and
 // destination to find the key to verify with.
 type SignedReceipt struct {
@@ -141,7 +141,7 @@ func (s *SignedReceipt) Verify(pub crypto.PublicKey) (*Receipt, error) {
 	}
 	r := s.Claims
 	var more receiptPredicate
-	if json.Unmarshal(st.Predicate, &more) == nil { // another program's may say anything
+	if json.Unmarshal(st.Predicate, &more) == nil { // another program's may have anything
 		r.Journal = more.Journal
 	}
 	return &r, nil

@@ -18,7 +18,7 @@ const (
 )
 
 // RepairRequest is what a mirror asks the connected side for, because it is damaged there.
-// Like a receipt it says what state the mirror holds, and is signed by the same key. Field
+// Like a receipt it states what state the mirror holds, and is signed by the same key. Field
 // order is that of the JSON.
 type RepairRequest struct {
 	// Accepted is the number of the newest bundle that the mirror accepted.
@@ -44,7 +44,7 @@ type requestFile struct {
 	Signature json.RawMessage `json:"signature"`
 }
 
-// SignedRequest is a request file that was read. Claims is what it says, which nobody
+// SignedRequest is a request file that was read. Claims is what it states, which nobody
 // vouches for before Verify.
 type SignedRequest struct {
 	Claims    RepairRequest

@@ -108,7 +108,7 @@ func (s *shape) count(key string, object bool) error {
 func (s *shape) takeKey() error {
 	s.key = s.last
 	if s.depth == 0 || !s.stack[s.depth-1].object {
-		return nil // no JSON: the decoder says so
+		return nil // no JSON: the decoder reports it
 	}
 	top := &s.stack[s.depth-1]
 	if top.keys++; top.keys > maxObjectKeys {

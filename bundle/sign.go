@@ -150,7 +150,7 @@ func (s *Signer) KeyID() Digest { return s.id }
 func (s *Signer) PublicPEM() []byte { return bytes.Clone(s.publicPEM) }
 
 // Sign states that the file subject has digest d, with a predicate (nil: an
-// empty one), and gives the signature file.
+// empty one), and returns the signature file.
 func (s *Signer) Sign(predicateType, subjectName string, d Digest, predicate any) ([]byte, error) {
 	if predicate == nil {
 		predicate = struct{}{}
@@ -200,7 +200,7 @@ func pae(payloadType string, payload []byte) []byte {
 	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
 }
 
-// Signature is a signature file whose envelope was read. What it says is out
+// Signature is a signature file whose envelope was read. What it states is out
 // of reach until Verify found it signed.
 type Signature struct {
 	hint    Digest
@@ -264,7 +264,7 @@ func (s *Signature) Verify(pub crypto.PublicKey) (*Statement, error) {
 	return parseStatement(payload)
 }
 
-// Payload checks the signature by pub and gives the bytes that it is over: an
+// Payload checks the signature by pub and returns the bytes that it is over: an
 // in-toto statement, for whoever reads the statements of others. Errors as
 // those of Verify.
 func (s *Signature) Payload(pub crypto.PublicKey) ([]byte, error) {
@@ -398,7 +398,7 @@ func KeyID(pub crypto.PublicKey) (Digest, error) {
 	return DigestOf(der), nil
 }
 
-// ParsePublicKey reads a public key in PEM and gives its KeyID. Errors match ErrUsage.
+// ParsePublicKey reads a public key in PEM and returns its KeyID. Errors match ErrUsage.
 func ParsePublicKey(publicPEM []byte) (crypto.PublicKey, Digest, error) {
 	pub, err := cryptoutils.UnmarshalPEMToPublicKey(publicPEM)
 	if err != nil {

@@ -71,7 +71,7 @@ func (r *Reader) Roots() (roots [][]byte, err error) {
 		}
 		f, err := OpenRegular(d.root, RootName)
 		if err != nil {
-			continue // Root says what is wrong
+			continue // Root reports what is wrong
 		}
 		b, err := ReadAllBounded(f, filepath.Join(d.path, RootName), MaxRootSize)
 		f.Close()

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Dated are the dates of a source's state as upstream gives them, by what bears them:
+// Dated are the dates of a source's state as upstream has them, by what bears them:
 // the path of a Release, of repomd.xml, of an index. A zero date is none.
 type Dated = map[string]time.Time
 

@@ -4,7 +4,7 @@
 //
 // A source thinks so that the disconnected side need not: it authenticates
 // upstream's metadata, decides the final path of every file of the mirror and
-// says how each file is vouched for. It moves no payload: Collect does, and
+// states how each file is vouched for. It moves no payload: Collect does, and
 // only Collect decides whether what came is what was promised.
 //
 // Kinds live in one folder each and never know each other; package

@@ -26,7 +26,7 @@ type Spec struct {
 	// From is the name of the source that derived this one, empty for one
 	// that is in the spec file.
 	From string
-	// Reasons say why what a derived source names is in the mirror, by the reference or
+	// Reasons state why what a derived source names is in the mirror, by the reference or
 	// URL as its options have it; "" is for all others. nil: its options are the reason.
 	Reasons map[string]string
 	// At is "file:line:column" of the entry in the spec file, for errors;
@@ -39,7 +39,7 @@ type Spec struct {
 	Decode func(into any) error
 }
 
-// Reason is why what the options name is in the mirror: who derived the source says
+// Reason is why what the options name is in the mirror: who derived the source states
 // so, otherwise it is the option that names it.
 func (s *Spec) Reason(name, option string) string {
 	return cmp.Or(s.Reasons[name], s.Reasons[""], option)
@@ -68,10 +68,10 @@ type Kind struct {
 	Check func(ctx context.Context, t Tree) ([]bundle.CheckCount, error)
 	// Deep has the client's own program look at what is published below the web
 	// root, more closely than Check does; nil: there is no such program. Errors
-	// are those of Check, or say that the program is missing.
+	// are those of Check, or state that the program is missing.
 	Deep func(ctx context.Context, web string, t Tree) ([]bundle.CheckCount, error)
 	// Compare compares two versions of things of one type as the kind's clients do:
-	// negative if a is older, 0 if none is newer. It gives the ranks in contents lists
+	// negative if a is older, 0 if none is newer. It sets the ranks in contents lists
 	// and the direction of a change. nil: versions of this kind have no order.
 	Compare func(typ, a, b string) int
 	// Clients makes the client configuration for the repositories of this
@@ -82,7 +82,7 @@ type Kind struct {
 // Source plans all specs of one kind.
 type Source interface {
 	// Plan reads and authenticates upstream's metadata and names every
-	// artifact, one repository for each spec. The same upstream gives the
+	// artifact, one repository for each spec. The same upstream leads to the
 	// same plan. No payload is read.
 	Plan(ctx context.Context, env *Env) (*Plan, error)
 }
@@ -116,7 +116,7 @@ const (
 	InsecureMark = "@INSECURE@"
 )
 
-// ErrNotAtHand is what Tree.Open gives for content that does not have to be
+// ErrNotAtHand is what Tree.Open returns for content that does not have to be
 // looked at again: of a source that is held back, or Artifact.Checked.
 var ErrNotAtHand = errors.New("not at hand on this side")
 

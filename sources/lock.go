@@ -100,7 +100,7 @@ func (l *Lock) parse(b []byte) error {
 func (l *Lock) Updates() bool { return l.update }
 
 // lockKey is how the file names a URL: as it is, unless it holds what may be
-// a secret. Then that is left out, and a fragment of the URL's digest tells
+// a secret. Then that is left out, and a fragment of the URL's digest distinguishes
 // it from others like it.
 func lockKey(url string) string {
 	if r := fetch.Redact(url); r != url {

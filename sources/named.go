@@ -11,7 +11,7 @@ import (
 // maxNaming bounds a file of the spec's folder that is looked through for hosts.
 const maxNaming = 4 << 20 // bytes
 
-// NameHosts tells the client which hosts the spec names, with their ports: an upstream leads
+// NameHosts records in the client which hosts the spec names, with their ports: an upstream leads
 // nobody to another address of this machine or of a network within (fetch.AddressError).
 // What counts is every value of the entries, and the content of the lists that they name:
 // of apt's and dnf's own files, and of lists of URLs and images,
@@ -42,7 +42,7 @@ func NameHosts(env *Env, specs []Spec) {
 func listOf(s Spec, name string) string {
 	switch s.Kind {
 	case "apt", "files", "galaxy", "kubespray", "oci", "rpm":
-	default: // a lock file of pip or uv is made from what an index says
+	default: // a lock file of pip or uv is made from what an index states
 		return ""
 	}
 	path := Within(s.Dir, name)

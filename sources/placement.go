@@ -16,7 +16,7 @@ const (
 // maxChosenName bounds the name of a client file, in bytes.
 const maxChosenName = 128
 
-// CheckFolder says what is wrong with a folder of a mount that the option named key has:
+// CheckFolder reports what is wrong with a folder of a mount that the option named key has:
 // a relative path of plain characters that needs no escaping in a URL. A component does not
 // begin with a dot, which web servers hide, or with "_", which is for folders made here.
 func CheckFolder(pos strictyaml.Pos, key, folder string) error {
@@ -35,7 +35,7 @@ func CheckFolder(pos strictyaml.Pos, key, folder string) error {
 	return nil
 }
 
-// CheckBase says what is wrong with a name that replaces a source's own in the
+// CheckBase reports what is wrong with a name that replaces a source's own in the
 // paths of the mirror.
 func CheckBase(pos strictyaml.Pos, key, name string) error {
 	if err := bundle.CheckLabel(name); err != nil {
@@ -44,7 +44,7 @@ func CheckBase(pos strictyaml.Pos, key, name string) error {
 	return nil
 }
 
-// CheckClientName says what is wrong with the name of a client file that the option named
+// CheckClientName reports what is wrong with the name of a client file that the option named
 // key has. It has one of the endings. Its characters are those that apt reads a file for
 // (sources.list(5)): it skips others.
 func CheckClientName(pos strictyaml.Pos, key, name string, endings ...string) error {

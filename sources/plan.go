@@ -57,7 +57,7 @@ type Repository struct {
 	// Notes are remarks for the person who reads the plan.
 	Notes []string
 	// Lines are what a person asked for line by line, and what sources of other
-	// kinds carry; nil: nothing of that kind. The plan says how large each is.
+	// kinds carry; nil: nothing of that kind. The plan states how large each is.
 	Lines []Line
 }
 
@@ -72,7 +72,7 @@ type Line struct {
 // Artifact is one file of the mirror and how to get it.
 type Artifact struct {
 	// File is what is known before its bytes move: Size is -1 and Digest is
-	// zero where upstream does not tell.
+	// zero where upstream does not state it.
 	File     bundle.File
 	Evidence bundle.Evidence
 	// Entries are what the file stands for, by name; "": it has no name of its own.

@@ -11,7 +11,7 @@ type unresolved struct{ error }
 
 func (e *unresolved) Unwrap() error { return e.error }
 
-// Hint says what to do about it.
+// Hint reports what to do about it.
 func (*unresolved) Hint() string {
 	return "add the repository that has what is missing to the set, as a source with some packages of it; or ask for something else"
 }

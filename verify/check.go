@@ -29,7 +29,7 @@ func (e *MissingVolumesError) Error() string {
 func (e *MissingVolumesError) Is(target error) bool { return target == bundle.ErrIncomplete }
 
 // Check streams every volume at hand to nowhere, adds what was checked to the
-// report, and gives everything that is wrong: damaged volumes one by one, those
+// report, and returns everything that is wrong: damaged volumes one by one, those
 // that are not at hand in one *MissingVolumesError. It is what the command
 // verify does after Open.
 func (b *Bundle) Check(ctx context.Context, o StreamOptions) error { return b.CheckTo(ctx, nil, o) }

@@ -8,7 +8,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// The refusals below carry what a program needs to say what to do next. Each
+// The refusals below carry what a program needs to state what to do next. Each
 // matches one class of package bundle by errors.Is.
 
 // UnsignedError: no file of the bundle is a signature.
@@ -31,7 +31,7 @@ type UnknownKeyError struct {
 	Claimed []bundle.Digest
 	// Trusted is how many keys the policy holds.
 	Trusted int
-	// Details says of each signature file what is wrong with it.
+	// Details has for each signature file what is wrong with it.
 	Details []string
 }
 
@@ -54,7 +54,7 @@ type QuorumError struct {
 	Want, Have int
 	// OtherSet are keys that did sign, and are trusted for other sets only.
 	OtherSet []bundle.Digest
-	// Details says of each signature that did not count why.
+	// Details has for each signature that did not count why.
 	Details []string
 }
 
@@ -201,7 +201,7 @@ func (e *MissingBaseError) Error() string {
 // Is makes it bundle.ErrIncomplete.
 func (e *MissingBaseError) Is(target error) bool { return target == bundle.ErrIncomplete }
 
-// DamageError: bytes of a volume are not what was promised. Unwrap gives the
+// DamageError: bytes of a volume are not what was promised. Unwrap returns the
 // class: bundle.ErrCorrupt, or what the operating system said.
 type DamageError struct {
 	Volume string
@@ -212,7 +212,7 @@ type DamageError struct {
 	// Blob is the first blob that is in it, zero if there is none.
 	Blob bundle.Digest
 	// Paths are files that need what is damaged, with their mounts; More
-	// says how many others there are.
+	// states how many others there are.
 	Paths []string
 	More  int64
 	Err   error

@@ -24,7 +24,7 @@ func (p pathHash) add(path string) {
 func (p pathHash) sum() bundle.Digest { return bundle.SumOf(p.h) }
 
 // checkEvidence requires that the evidence list has one line for each file and
-// as many that nothing vouches for as the root says. paths is the digest over
+// as many that nothing vouches for as the root states. paths is the digest over
 // the paths of the file list, zero if that is not known.
 func (c *opening) checkEvidence(repo int, paths bundle.Digest) error {
 	if !c.atHand(repo, bundle.CarriedEvidence) {

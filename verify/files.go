@@ -14,7 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// errStop ends an Open whose findings say everything already.
+// errStop ends an Open whose findings state everything already.
 var errStop = errors.New("nothing more to check")
 
 // readSize is how much is read of a medium at a time.
@@ -100,8 +100,8 @@ func (b *Bundle) openCatalogFile(name string) (io.ReaderAt, int64, error) {
 	return f, f.Size(), nil
 }
 
-// checkFiles looks at what is in the directories: SHA256SUMS says the same as
-// the root, small files are what it says, and what volumes are at hand.
+// checkFiles looks at what is in the directories: SHA256SUMS states the same as
+// the root, small files are what it states, and what volumes are at hand.
 func (c *opening) checkFiles() error {
 	here, err := c.b.reader.Files()
 	if err != nil {
@@ -146,7 +146,7 @@ func (c *opening) findVolumes(here []bundle.FileInfo) {
 }
 
 // checkSums requires that SHA256SUMS is the file that the root names, and that
-// it says of every file what root and volume table say: people check with it.
+// it states about every file what root and volume table state: people check with it.
 // It returns the digest of the README.
 func (c *opening) checkSums() (readme bundle.Digest, err error) {
 	m := c.b.manifest
@@ -213,7 +213,7 @@ func nextName(want []bundle.Sum) string {
 // maxReadme bounds README.txt, which is about a page.
 const maxReadme = 1 << 20 // bytes
 
-// checkReadme: people act on what it says.
+// checkReadme: people act on what it states.
 func (c *opening) checkReadme(want bundle.Digest) {
 	f, err := c.b.reader.Open(bundle.ReadmeName, -1)
 	if errors.Is(err, bundle.ErrIncomplete) {

@@ -167,7 +167,7 @@ func (c *opening) checkNeighbours(a, b *head) {
 	}
 }
 
-// fault adds what is wrong with the bundle to the findings, and gives back
+// fault adds what is wrong with the bundle to the findings, and returns
 // what is not about the bundle.
 func (c *opening) fault(err error) error {
 	for _, class := range []error{bundle.ErrMalformed, bundle.ErrCorrupt, bundle.ErrUnsupported, bundle.ErrIncomplete} {
@@ -373,7 +373,7 @@ func (c *opening) noteBase() {
 }
 
 // checkStrangers refuses blobs that no list names: they would be stored, and
-// nothing would ever say why.
+// nothing would ever show why.
 func (c *opening) checkStrangers() error {
 	if c.named == c.b.carried.Len() {
 		return nil

@@ -14,7 +14,7 @@ type OfferedKey struct {
 	bundle.PublishedKey
 	// Sources are the repositories that want it, by name.
 	Sources []string
-	// About is what the key says of itself, by Options.Describe; empty: not known.
+	// About is what the key states about itself, by Options.Describe; empty: not known.
 	About string
 	// Text is all of it in one line.
 	Text string
@@ -26,7 +26,7 @@ const (
 	maxOfferedOne = 16 << 20 // bytes of one
 )
 
-// offered describes keys: from their files in the volumes at hand, if tables say where.
+// offered describes keys: from their files in the volumes at hand, if tables state where.
 // What cannot be read is left out; the import reads every key file again and judges it.
 func (c *opening) offered(keys []bundle.PublishedKey, tables bool) []OfferedKey {
 	var files map[string][]byte

@@ -28,8 +28,8 @@ type Options struct {
 	// Confirm is asked about all OpenPGP keys at once that the policy does
 	// not hold, if nothing of the set was accepted yet. nil: refused.
 	Confirm func(keys []OfferedKey) (bool, error)
-	// Describe says, for people, what an OpenPGP key in a key file says of itself, by its
-	// fingerprint, as of now; empty: nothing is known. nil: nobody can say.
+	// Describe returns, for people, what an OpenPGP key in a key file states about itself, by its
+	// fingerprint, as of now; empty: nothing is known. nil: nobody can know.
 	Describe func(file []byte, fingerprint string, now time.Time) string
 	// CheckKnown checks a bundle that was accepted before like any other;
 	// what it leaves out may be gone by now and is not asked for. Otherwise
@@ -178,7 +178,7 @@ func (c *opening) run() error {
 	return c.checkLists()
 }
 
-// openTables opens what tells where everything of the bundle is.
+// openTables opens what states where everything of the bundle is.
 func (c *opening) openTables() error {
 	if err := c.openCatalog(); err != nil {
 		return err
@@ -240,7 +240,7 @@ func (b *Bundle) Root() bundle.Digest { return b.root }
 
 // Known reports whether the receiver accepted this very bundle before: importing it
 // again changes nothing. Unless Options.CheckKnown was set nothing after its
-// signatures was checked, and it has no lists and volumes to give.
+// signatures was checked, and it has no lists and volumes to return.
 func (b *Bundle) Known() bool { return b.known }
 
 // Signers are the keys of the policy that signed, each once, exporters first.

@@ -168,7 +168,7 @@ func (p *Policy) AddOpenPGP(k OpenPGPKey) error {
 
 // Remove takes away every entry of one key, named by its whole identity, with
 // or without "sha256:", or by a unique beginning of at least 12 digits;
-// OpenPGP keys by fingerprint. It gives what was removed. None, or several
+// OpenPGP keys by fingerprint. It returns what was removed. None, or several
 // keys: bundle.ErrUsage.
 func (p *Policy) Remove(id string) (string, error) {
 	id = strings.TrimPrefix(id, "sha256:")

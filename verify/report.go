@@ -90,7 +90,7 @@ func (r *Report) checkedVolumes(b *Bundle, errs []error) {
 // maxClockSkew is from which difference on the time of a bundle is pointed out.
 const maxClockSkew = 48 * time.Hour
 
-// noteClock says where clocks do not agree. It is for people: nobody inside
+// noteClock reports where clocks do not agree. It is for people: nobody inside
 // the gap knows which of them is right.
 func (r *Report) noteClock(now, floor, created time.Time) {
 	form := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -102,7 +102,7 @@ func (r *Report) noteClock(now, floor, created time.Time) {
 	}
 }
 
-// finish fills in what the root says, if it was believed.
+// finish fills in what the root states, if it was believed.
 func (r *Report) finish(b *Bundle, findings []error) {
 	r.Root, r.Signers, r.Known = b.root, b.signers, b.known
 	r.Overrides = b.overrides

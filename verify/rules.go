@@ -9,7 +9,7 @@ import (
 )
 
 // judge applies the rules about stream, sequence, time and published keys to a
-// root that was authenticated. It gives an error only if the receiver's state
+// root that was authenticated. It returns an error only if the receiver's state
 // could not be read.
 func (c *opening) judge() error {
 	m := c.b.manifest
@@ -79,7 +79,7 @@ func (c *opening) judgeTime() {
 }
 
 // judgeKeys requires that the policy holds every OpenPGP key that the bundle
-// publishes: inside, clients trust what they find there. Tables say where the keys are, so
+// publishes: inside, clients trust what they find there. Tables state where the keys are, so
 // that whoever is asked sees whose they are; without them nobody is asked.
 func (c *opening) judgeKeys(tables bool) error {
 	if c.b.known || c.o.Receiver == nil {

@@ -1,4 +1,4 @@
-// Package certs says which OpenPGP certificates a key file has, for the import,
+// Package certs reads which OpenPGP certificates a key file has, for the import,
 // which compares them with what a signed root declares.
 //
 // It cuts the packets itself: a library that reads keys skips what it does not know,

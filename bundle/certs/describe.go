@@ -11,7 +11,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp"
 )
 
-// Certificate is what a certificate says of itself, for people: nothing is decided by it.
+// Certificate is what a certificate states about itself, for people: nothing is decided by it.
 type Certificate struct {
 	// Fingerprint is 40 or 64 upper-case hexadecimal digits.
 	Fingerprint string `json:"fingerprint"`

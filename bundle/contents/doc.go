@@ -8,5 +8,5 @@
 // bytes for each entry that this one name has on both sides.
 //
 // Both sides of the gap use it. It knows no kind and compares no versions: which
-// version is the newest is what the lists say (bundle.Entry.Rank).
+// version is the newest is what the lists state (bundle.Entry.Rank).
 package contents

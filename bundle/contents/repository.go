@@ -20,7 +20,7 @@ type Repository struct {
 }
 
 // Of returns a repository as a root describes it. entries reads its contents list, and
-// is not called where the root says that there is none.
+// is not called where the root states that there is none.
 func Of(set string, r bundle.Repository, entries func() iter.Seq2[bundle.Entry, error]) Repository {
 	out := Repository{Set: set, Name: r.Name, Kind: r.Kind, Files: r.Count, Bytes: r.Bytes, Content: string(r.Files.Digest)}
 	if r.Contents != nil {

@@ -39,7 +39,7 @@ const All = -1
 // Total is the number of names that are not as they were.
 func (s *Summary) Total() int64 { return s.Removed + s.Changed + s.Added }
 
-// Empty reports whether there is nothing to say.
+// Empty reports whether there is nothing to report.
 func (s *Summary) Empty() bool { return s.Total() == 0 && len(s.WithoutList) == 0 }
 
 // Summarise compares two states of a set and keeps the first changes, at most keep of

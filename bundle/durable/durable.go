@@ -30,7 +30,7 @@ func WriteFile(root *os.Root, name string, data []byte, perm fs.FileMode) error 
 	})
 }
 
-// NoGroup leaves a file to the group that the operating system gives it.
+// NoGroup leaves a file to the group that the operating system assigns.
 const NoGroup = -1
 
 // WriteFrom is WriteFile for content that write produces piece by piece.

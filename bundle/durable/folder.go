@@ -33,7 +33,7 @@ func (e *FolderError) Unwrap() error { return syscall.ENOTDIR }
 func CheckFolder(root *os.Root, name string) error {
 	fi, err := root.Lstat(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		// os.Root does not tell which part of a path leads out.
+		// os.Root does not report which part of a path leads out.
 		for i, c := range name {
 			if c != '/' {
 				continue

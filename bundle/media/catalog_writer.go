@@ -38,7 +38,7 @@ type catalogWriter struct {
 	jobs   []*frameJob
 }
 
-// add writes a member. Content that is not what the descriptor says matches
+// add writes a member. Content that is not what the descriptor states matches
 // ErrCorrupt.
 func (c *catalogWriter) add(ctx context.Context, m catalogMember) error {
 	if err := ctx.Err(); err != nil {
@@ -195,7 +195,7 @@ func (c *catalogWriter) close() {
 	}
 }
 
-// writeCatalog writes the catalogue files into root and fills in what m says of them.
+// writeCatalog writes the catalogue files into root and fills in what m states about them.
 // It returns their checksums.
 func (w *Writer) writeCatalog(ctx context.Context, root *os.Root, m *bundle.Manifest, volumes []*recordedVolume, lists []Lists) ([]checksum, error) {
 	c := &catalogWriter{w: w, root: root}

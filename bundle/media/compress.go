@@ -8,7 +8,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Compression says how hard a bundle is compressed.
+// Compression states how hard a bundle is compressed.
 type Compression int
 
 const (
@@ -74,7 +74,7 @@ func newEncoder(level zstd.EncoderLevel, window int) (*zstd.Encoder, error) {
 }
 
 // frame compresses raw, which is not empty, into dst from its beginning. The same bytes
-// give the same frame, whoever compresses it.
+// produce the same frame, whoever compresses it.
 func (c *compressor) frame(dst, raw []byte) ([]byte, bundle.Frame) {
 	w := <-c.workers
 	defer func() { c.workers <- w }()
@@ -94,7 +94,7 @@ const (
 
 // worthIt reports whether the thorough level would make a part of raw noticeably smaller
 // than the fast one. Much of what sites carry is compressed already, or is mostly so.
-// Samples tell: they are taken evenly over the frame, and one is enough.
+// Samples decide: they are taken evenly over the frame, and one is enough.
 func (w *worker) worthIt(raw []byte) bool {
 	if len(raw) < probeFrom {
 		return true

@@ -3,8 +3,8 @@
 //
 // The order of work is: PlanRuns decides which blobs go into which volume;
 // Writer.Run writes the volumes of one run, in order; Writer.Finish writes the
-// catalogue, the root and its signatures, and only then gives the directory
-// its final name. docs/format.md says what the files look like.
+// catalogue, the root and its signatures, and only then renames the directory to
+// its final name. docs/format.md states what the files look like.
 //
 // Everything is durable before anything refers to it, and every file is read
 // back from the medium. What was written is recorded on the exporter's own

@@ -40,15 +40,15 @@ type Finished struct {
 }
 
 // Finish writes catalogue, README.txt, SHA256SUMS, the root, its signatures
-// and MEDIUM.txt to every medium of the bundle that is at hand, and gives the
+// and MEDIUM.txt to every medium of the bundle that is at hand, and returns the
 // directories their final name. All runs have to be closed, and complete. m
 // has everything but Catalog, Volumes and Sums; lists has one entry for each
-// repository, as its Carried says. What the writer knows of read-back is added
+// repository, as its Carried states. What the writer knows of read-back is added
 // to Overrides.
 //
 // The records stay, and with them the root and its signatures: called again
 // with the same m (times aside), by a process that did not get to note that
-// the bundle is finished, Finish gives the same root.
+// the bundle is finished, Finish returns the same root.
 func (w *Writer) Finish(ctx context.Context, m bundle.Manifest, lists []Lists, signers []bundle.Signer) (*Finished, error) {
 	if len(lists) != len(m.Repositories) || len(signers) == 0 || m.Set != w.o.Set || m.Sequence != w.o.Sequence {
 		return nil, fmt.Errorf("root: %s %d, %s with %s, %d signers: %w", m.Set, m.Sequence, bundle.Count(len(m.Repositories), "repository"), bundle.Count(len(lists), "list"), len(signers), bundle.ErrUsage)
@@ -332,7 +332,7 @@ func (w *Writer) addOverrides(m *bundle.Manifest) {
 
 // signedFiles returns the root and one signature file for each signer. They are
 // kept among the records before they go anywhere, so that a process that dies
-// in between is followed by one that gives out the same root, not another one
+// in between is followed by one that returns the same root, not another one
 // with the same number.
 func (w *Writer) signedFiles(m *bundle.Manifest, signers []bundle.Signer) ([]bundle.NamedFile, error) {
 	if m.Repositories == nil {
@@ -368,7 +368,7 @@ func (w *Writer) signedFiles(m *bundle.Manifest, signers []bundle.Signer) ([]bun
 }
 
 // rootOf is the root's bytes; kept: those that were signed already, which
-// differ from what m gives in times at most.
+// differ from what m has in times at most.
 func (w *Writer) rootOf(m *bundle.Manifest) (root []byte, kept bool, err error) {
 	if before, err := readSmall(w.o.Records, bundle.RootName, bundle.MaxRootSize); err == nil {
 		if old, err := bundle.ParseManifest(before); err == nil {
@@ -416,7 +416,7 @@ func readSmall(root *os.Root, name string, limit int64) ([]byte, error) {
 }
 
 // finishShelf writes the small files, the root and its signatures last, and
-// gives the directory its final name.
+// renames the directory to its final name.
 func (w *Writer) finishShelf(s shelf, all shelves, files []bundle.NamedFile) error {
 	text := []byte(mediumText(w.name, s.medium, len(w.media), all))
 	for _, f := range append([]bundle.NamedFile{{Name: bundle.MediumName, Data: text}}, files...) {

@@ -63,7 +63,7 @@ type Share struct {
 	device  uint64
 }
 
-// Fit says what fits where if nothing shrinks when it is compressed.
+// Fit reports what fits where if nothing shrinks when it is compressed.
 type Fit struct {
 	// Shares are those of the targets, in order.
 	Shares []Share

@@ -93,7 +93,7 @@ func (c *cutter) next() { c.volume, c.used = c.volume+1, 0 }
 
 // PlanRuns returns the runs for blobs whose sizes are known, in the order in
 // which they will be appended. A run ends where no blob spans two volumes.
-// It is pure: the same sizes give the same runs. Errors match ErrUsage, or
+// It is pure: the same sizes produce the same runs. Errors match ErrUsage, or
 // are those of sizes.
 func PlanRuns(volumeSize int64, sizes iter.Seq2[int64, error]) ([]Run, error) {
 	volumeSize, err := checkVolumeSize(volumeSize)

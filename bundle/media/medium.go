@@ -108,7 +108,7 @@ func (m *medium) make(name string) (*os.Root, error) {
 }
 
 // catalogReserve is kept free on every medium for catalogue, root and sums where nobody
-// says how long its lists are: a thirty-second of a volume is more than the lists of its
+// states how long its lists are: a thirty-second of a volume is more than the lists of its
 // blobs take.
 func catalogReserve(volumeSize int64) int64 { return volumeSize / 32 }
 

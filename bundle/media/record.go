@@ -13,7 +13,7 @@ import (
 )
 
 // The record of a run is what lets an interrupted export go on: on the
-// exporter's own disk, append-only, one JSON object a line. It says what was
+// exporter's own disk, append-only, one JSON object a line. It states what was
 // written to the media, in the order in which it was. It is believed up to the
 // last sync line before the first frame that is not on the medium: every frame
 // is read again before it is gone on from, so nothing has to be durable when a
@@ -149,7 +149,7 @@ type recordScanner struct {
 	r    *bufio.Reader
 	at   int64 // after the line that was read last
 	line []byte
-	// only, if not nil, says which lines are worth decoding: most are items.
+	// only, if not nil, states which lines are worth decoding: most are items.
 	only func(line []byte) bool
 }
 

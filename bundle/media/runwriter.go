@@ -148,7 +148,7 @@ func (rw *RunWriter) taken(w Written, before cutter) {
 
 // Append reads the item once, through one hash, into frames. Errors do not
 // name the item, whose key is not for people: the caller does. Content that is
-// not as Digest and Size say matches ErrCorrupt and is cut off again; other
+// not as Digest and Size state matches ErrCorrupt and is cut off again; other
 // errors are those of Open, of the content and of the media.
 func (rw *RunWriter) Append(ctx context.Context, it Item) (Written, error) {
 	switch {

@@ -81,7 +81,7 @@ func newTape(ctx context.Context, w *Writer, f *os.File) *tape {
 		steps: make(chan step, ahead), ended: make(chan struct{}), failed: make(chan struct{})}
 }
 
-// run executes steps until there are no more; after an error it only gives
+// run executes steps until there are no more; after an error it only returns
 // the frames back.
 func (t *tape) run() {
 	defer close(t.ended)

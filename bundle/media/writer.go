@@ -13,7 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// WriterOptions say what bundle is written where.
+// WriterOptions define what bundle is written where.
 type WriterOptions struct {
 	Set      string
 	Sequence int64
@@ -184,7 +184,7 @@ func (w *Writer) waitEnding() {
 	w.mu.Unlock()
 }
 
-// noteMedium writes MEDIUM.txt, which tells a person that this medium is still
+// noteMedium writes MEDIUM.txt, which informs a person that this medium is still
 // being written.
 func (w *Writer) noteMedium(root *os.Root, m *medium) error {
 	w.noting.Lock()

@@ -218,7 +218,7 @@ func (c *client) repository(rest string) *bundle.Repository {
 }
 
 // unsigned judges a field that has clients take packages without a signature: the root
-// has to say of the source that it allows it.
+// has to state for the source that it allows it.
 func (c *client) unsigned(field string, repositories []*bundle.Repository) {
 	if len(repositories) == 0 {
 		c.wrong("%s: for no source of the set", field)

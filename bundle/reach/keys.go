@@ -25,7 +25,7 @@ const (
 	repomdKey = "/repodata/repomd.xml.key"
 )
 
-// EntryKey begins the names of the annotations of a line below keys/ that say which
+// EntryKey begins the names of the annotations of a line below keys/ that state which
 // keys the file has, by their fingerprints, separated by spaces; two digits follow.
 // The root names one file for each key. Where two sources have a key in common, the
 // other files are named by these.

@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Options of a one-line entry (sources.list(5)) that say nothing of trust, in lower case.
+// Options of a one-line entry (sources.list(5)) that have nothing to do with trust, in lower case.
 // Those of aptUnsigned and signed-by have the same names as in deb822. Any other is refused.
 var linePlain = []string{"arch", "lang", "target", "pdiffs", "by-hash", "check-valid-until", "valid-until-min", "valid-until-max", "check-date", "date-max-future"}
 

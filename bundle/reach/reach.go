@@ -1,10 +1,10 @@
-// Package reach says what a set may have: of what its signed root and its lists
+// Package reach determines what a set may have: of what its signed root and its lists
 // claim, which files a client would take as somebody's word, and whether they are the
 // set's own.
 //
 //   - Files below keys/ are OpenPGP keys that the root declares, judged by their bytes
 //     (keys.go).
-//   - Client files tell clients of the set's own mounts and keys (clients.go).
+//   - Client files name to clients the set's own mounts and keys (clients.go).
 //   - Below v2/ there is nothing but what a registry has, at names with a registry
 //     (images.go).
 //   - Media types are few, and of a form that web servers take (types.go).
@@ -22,7 +22,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Set is what a signed root says of its set, with the file lists that it names.
+// Set is what a signed root states about its set, with the file lists that it names.
 type Set struct {
 	Name         string
 	Keys         []bundle.PublishedKey
@@ -33,7 +33,7 @@ type Set struct {
 }
 
 // Open returns the whole content of a listed file, compared with its digest. The size
-// that the list says was looked at before: at most MaxFile. ErrNotAtHand says that the
+// that the list states was looked at before: at most MaxFile. ErrNotAtHand means that the
 // content is not available here.
 type Open func(f bundle.File) ([]byte, error)
 
@@ -55,7 +55,7 @@ type Error struct {
 	Set string
 	// Path is the web path of the file.
 	Path string
-	// Problem says what was expected and what was found.
+	// Problem states what was expected and what was found.
 	Problem error
 
 	what  string // the file, for people
@@ -159,7 +159,7 @@ func (s *Survey) Contents() map[bundle.Digest]bool {
 }
 
 // Allowed are, after Judge, what client files do without a signature because the root
-// says that the source allows it: a line for people each.
+// states that the source allows it: a line for people each.
 func (s *Survey) Allowed() []string { return s.allowed }
 
 // Scripts are, after Judge, the web paths of client files that are programs. What they

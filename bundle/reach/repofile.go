@@ -95,7 +95,7 @@ func (c *client) section(id string, options []field) {
 	}
 }
 
-// called reports whether the root says of all repositories that clients call them so.
+// called reports whether the root states about all repositories that clients call them so.
 func called(name string, repositories []*bundle.Repository) bool {
 	for _, r := range repositories {
 		if !slices.Contains(strings.Fields(r.Annotations[bundle.ClientIDsKey]), name) {

@@ -13,7 +13,7 @@ import (
 // slow, for itself or for others.
 const MaxMediaTypes = 64
 
-// markSize is how long the ending is that a mirror gives to the name of a file for its
+// markSize is how long the ending is that a mirror adds to the name of a file for its
 // media type: the file is marked by a link of that name.
 const markSize = len(".t0123456789")
 

@@ -18,8 +18,8 @@ import (
 // Bundle is a bundle on the media at hand. Nothing of it was verified.
 type Bundle struct {
 	Name string
-	// Manifest is what its bundle.json says, Root the digest of that; nil and zero: there is
-	// none at hand, or it cannot be read, and Err says why.
+	// Manifest is what its bundle.json states, Root the digest of that; nil and zero: there is
+	// none at hand, or it cannot be read, and Err states why.
 	Manifest *bundle.Manifest
 	Root     bundle.Digest
 	Err      error
@@ -133,7 +133,7 @@ func isOurs(name string) bool {
 
 // Remove removes a bundle whose root the caller has proven to be needless, from every
 // directory at hand, and then the directories that are empty. It returns the paths of what
-// it left, because it is strange or not as the catalogue says.
+// it left, because it is strange or not as the catalogue states.
 func (b *Bundle) Remove(ctx context.Context) (left []string, err error) {
 	if b.Manifest == nil {
 		return nil, fmt.Errorf("%s: no readable %s: %w", b.Name, bundle.RootName, bundle.ErrIncomplete)

@@ -93,7 +93,7 @@ func exportOptions(c *cli.Context, o *command.Output) export.Options {
 }
 
 // programPath is where this program is, for kinds that run it as a child; "" where the
-// system cannot tell.
+// system does not know.
 func programPath() string {
 	path, err := os.Executable()
 	if err != nil {
@@ -103,7 +103,7 @@ func programPath() string {
 }
 
 // judgingTime is the time that a bundle bears: the local clock, or what
-// SOURCE_DATE_EPOCH says, so that an export can be made again byte for byte.
+// SOURCE_DATE_EPOCH states, so that an export can be made again byte for byte.
 func judgingTime() time.Time {
 	if epoch, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
 		return time.Unix(epoch, 0).UTC()
@@ -211,7 +211,7 @@ func runExport(c *cli.Context, o *command.Output) error {
 	return nil
 }
 
-// noteExport says what was done; the path alone is the result.
+// noteExport reports what was done; the path alone is the result.
 func noteExport(o *command.Output, r *export.Result) {
 	for _, url := range r.Pinned {
 		o.Note("pinned on first sight: %s", url)
@@ -260,14 +260,14 @@ func noteExport(o *command.Output, r *export.Result) {
 	}
 }
 
-// noteDestination says which destination was taken where none was named.
+// noteDestination reports which destination was taken where none was named.
 func noteDestination(c *cli.Context, o *command.Output, taken string) {
 	if c.String("destination") == "" && taken != "" {
 		o.Note("for destination %s, the only one that is known by a name", taken)
 	}
 }
 
-// noteAdopted says what was taken over from a bundle or a receipt.
+// noteAdopted reports what was taken over from a bundle or a receipt.
 func noteAdopted(o *command.Output, a *export.Adopted) {
 	switch {
 	case a == nil:
@@ -375,7 +375,7 @@ func writeLines(w io.Writer, s export.PlanSource) {
 	command.WriteTable(w, rows)
 }
 
-// gone says what becomes of a source that the spec does not have any more.
+// gone reports what becomes of a source that the spec does not have any more.
 func gone(g export.Gone) string {
 	return fmt.Sprintf("%s: is not in the spec any more: its %d files are removed", g.Source, g.Files)
 }

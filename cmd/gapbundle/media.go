@@ -61,7 +61,7 @@ func nextMedium(c *cli.Context, o *command.Output, q media.NextMedium) (string, 
 	return command.FirstOf(answer, q.Dir), err
 }
 
-// mediaLines say what fits where.
+// mediaLines state what fits where.
 func mediaLines(m *export.MediaPlan) []string {
 	if m == nil {
 		return nil

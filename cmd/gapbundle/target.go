@@ -23,7 +23,7 @@ type target struct {
 	SameAsRoot bool `json:"sameAsRoot,omitempty"`
 }
 
-// sameAsRoot says what target.SameAsRoot may mean.
+// sameAsRoot states what target.SameAsRoot may mean.
 const sameAsRoot = "on the same device as /; is the medium mounted?"
 
 func (t target) String() string {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// look fills in what the kernel knows of dir. What it does not tell stays
+// look fills in what the kernel knows of dir. What it does not report stays
 // unknown: these are facts for a person, nothing depends on them.
 func (t *target) look(dir string) {
 	var fs unix.Statfs_t

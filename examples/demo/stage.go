@@ -102,7 +102,7 @@ type server struct {
 
 var listening = regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+`)
 
-// serve starts the web server inside and waits until it says where it listens.
+// serve starts the web server inside and waits until it prints where it listens.
 func (s *stage) serve(ctx context.Context, args ...string) (*server, error) {
 	s.prompt("inside", "gapbundle "+strings.Join(args, " ")+" &")
 	cmd := s.command(ctx, "inside", args...)

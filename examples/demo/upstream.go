@@ -68,7 +68,7 @@ func startUpstream(dir string, size int64) (*upstream, error) {
 			pool.ServeHTTP(&counter{ResponseWriter: w, sent: &u.sent}, r)
 		}),
 	}
-	go u.server.Serve(listener) //nolint:errcheck // it ends with stop, and says nothing else
+	go u.server.Serve(listener) //nolint:errcheck // it ends with stop, and returns nothing else
 	return u, nil
 }
 

@@ -8,7 +8,7 @@ func mode(fi fs.FileInfo) string { return fi.Mode().String() }
 
 func isOwn(fs.FileInfo) bool { return false }
 
-// Writers finds nothing: modes say nothing here.
+// Writers finds nothing: modes have no meaning here.
 func Writers(string, fs.FileInfo) error { return nil }
 
 // Owner finds nothing: files have no numbers of users here.

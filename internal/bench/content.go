@@ -30,7 +30,7 @@ const (
 )
 
 // makeMixed writes size bytes below dir: small files first, large ones for the
-// rest, every second one compressible. The same arguments give the same bytes.
+// rest, every second one compressible. The same arguments produce the same bytes.
 func makeMixed(dir string, size int64, small int) ([]file, error) {
 	g := &generator{dir: dir}
 	for i := 0; i < small && g.bytes < size; i++ {
@@ -133,7 +133,7 @@ func serve(dir string, files []file) (*upstream, error) {
 	}
 	u := &upstream{url: "http://" + listener.Addr().String(), files: files}
 	u.server = &http.Server{Handler: http.FileServer(http.Dir(dir)), ReadHeaderTimeout: time.Minute}
-	go u.server.Serve(listener) //nolint:errcheck // it ends with stop, and says nothing else
+	go u.server.Serve(listener) //nolint:errcheck // it ends with stop, and returns nothing else
 	return u, nil
 }
 
@@ -148,7 +148,7 @@ func (u *upstream) urls() string {
 	return b.String()
 }
 
-// curl is the same list as a configuration of curl, which also says where each goes.
+// curl is the same list as a configuration of curl, which also states where each goes.
 func (u *upstream) curl() string {
 	var b strings.Builder
 	for _, f := range u.files {

@@ -6,7 +6,7 @@
 // time, user and system time, peak memory, bytes written.
 //
 // It is not a test: it prints a table with the project's aims next to what was
-// measured, docs/benchmarks.md says what was reached and why not more. Numbers of two runs, or of two machines, are not to
+// measured, docs/benchmarks.md states what was reached and why not more. Numbers of two runs, or of two machines, are not to
 // be compared with each other.
 package main
 

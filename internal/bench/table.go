@@ -126,7 +126,7 @@ func (t *table) print(out io.Writer) error {
 	return err
 }
 
-// aim says what a row aims at, and whether it got there.
+// aim reports what a row aims at, and whether it got there.
 func (t *table) aim(r row) string {
 	var parts []string
 	add := func(reached bool, format string, a ...any) {

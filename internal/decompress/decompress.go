@@ -1,5 +1,5 @@
 // Package decompress reads what upstreams pack: indexes whose compression
-// their name tells. Everything about them is hostile until its digest was
+// their name shows. Everything about them is hostile until its digest was
 // checked, and what they unpack to after that as well: both are bounded.
 package decompress
 
@@ -21,7 +21,7 @@ import (
 // maxWindow bounds what a header of zstd or xz may ask for.
 const maxWindow = 64 << 20 // bytes
 
-// Reader unpacks packed, whose compression the end of name says, at most limit bytes
+// Reader unpacks packed, whose compression the end of name states, at most limit bytes
 // of it. Beyond those the error matches fetch.ErrUpstream, as does every other error
 // about the content; all name what. An error of reading packed itself keeps its
 // class: the own disk is not upstream's fault. Close does not close packed.
@@ -79,7 +79,7 @@ func (s *source) blame(what string, err error) error {
 	return fmt.Errorf("%s: %w: %w", what, err, fetch.ErrUpstream)
 }
 
-// bounded is unpacked content that ends where upstream's index says.
+// bounded is unpacked content that ends where upstream's index states.
 type bounded struct {
 	r           io.Reader
 	from        *source

@@ -40,7 +40,7 @@ func (e *AddressError) Unwrap() error { return ErrRefused }
 const privateAddresses = "private"
 
 // names are the hosts that somebody on this side named, with their ports: what an upstream
-// says adds nothing to them. They are safe for concurrent use.
+// states adds nothing to them. They are safe for concurrent use.
 type names struct {
 	mu  sync.RWMutex
 	all map[string]bool // "host:port"
@@ -115,7 +115,7 @@ func (c *Client) IsNamed(raw string) bool {
 	return err == nil && c.named.has(originOf(u))
 }
 
-// rule says where the connections of one request may lead.
+// rule states where the connections of one request may lead.
 type rule struct {
 	url     *url.URL
 	at      origin

@@ -87,7 +87,7 @@ func (b *Body) account(p []byte, err error) {
 	}
 }
 
-// broken says how far an answer got.
+// broken reports how far an answer got.
 func (b *Body) broken(err error) error {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
@@ -128,7 +128,7 @@ func (b *Body) reopen() error {
 	validator := b.Meta.Validator()
 	from := b.pos
 	if validator == "" {
-		from = 0 // nothing but the bytes themselves can tell that they are the same
+		from = 0 // nothing but the bytes themselves can show that they are the same
 	}
 	resp, err := b.get(from, validator)
 	if err != nil {
@@ -171,7 +171,7 @@ func (b *Body) sameWhole(meta Meta, validator string) error {
 }
 
 // skip reads n bytes that were handed out before, and compares them where
-// nothing else says that the version is the same.
+// nothing else states that the version is the same.
 func (b *Body) skip(n int64) error {
 	seen, w := sha256.New(), io.Discard
 	if b.read != nil {
@@ -203,7 +203,7 @@ func (b *Body) changed(now Meta) error {
 	return &ChangedError{URL: b.Meta.URL, Want: version(b.Meta), Have: have}
 }
 
-// Close gives the request back. Reading further is an error.
+// Close releases the request. Reading further is an error.
 func (b *Body) Close() error {
 	if b.err == nil {
 		b.err = fmt.Errorf("%s: read after close: %w", b.Meta.URL, ErrConfig)

@@ -17,7 +17,7 @@ const (
 	authTokenEnv  = "token-env"
 )
 
-// credential is what tells a host who asks.
+// credential is what identifies to a host who asks.
 type credential struct {
 	source string // where it comes from, for people; never what it is
 	value  func(ctx context.Context) (secret, error)
@@ -138,7 +138,7 @@ func (h *host) mayKnow(o origin) bool {
 	return o.scheme == "https" || !h.tls
 }
 
-// credentialSource says for a refused request which credential it carried.
+// credentialSource reports for a refused request which credential it carried.
 func (c *Client) credentialSource(req *http.Request) string {
 	h := c.hostFor(req.URL)
 	switch {

@@ -168,7 +168,7 @@ func (c *Client) readLogin(ctx context.Context, file string, name registryName) 
 	return secret{}, errNoLogin
 }
 
-// secret is the zero value for an entry that holds none: it only says that a
+// secret is the zero value for an entry that holds none: it only states that a
 // helper does.
 func (a dockerAuth) secret() (secret, error) {
 	switch {

@@ -8,7 +8,7 @@
 // credentials by reference that reach their origin and nothing else.
 //
 // It is not a cache and knows no digests: content is what the upstream sent,
-// all of it and from one version, and only its reader can say whether it is
+// all of it and from one version, and only its reader can know whether it is
 // the right content.
 package fetch
 
@@ -29,7 +29,7 @@ type HostOptions struct {
 	CA         string   // PEM file of authorities that are trusted besides the system's
 	ClientCert string   // PEM file; with ClientKey
 	ClientKey  string   // PEM file
-	Auth       string   // netrc | docker-config | basic-env | bearer-env; "": what the two fields below say
+	Auth       string   // netrc | docker-config | basic-env | bearer-env; "": what the two fields below have
 	BearerEnv  string   // name of a variable that holds a bearer token
 	TokenEnv   string   // name of a variable that holds a token, sent as "Authorization: Token"
 	BasicEnv   string   // name of a variable that holds user:password
@@ -55,7 +55,7 @@ type Options struct {
 	// Hosts holds settings by "host", which is good for every port, or by
 	// "host:port", which goes before it. Credentials of a "host" are sent by
 	// https to port 443 alone: who wants them sent elsewhere, or in the clear,
-	// says so by naming the port. A key "*.example.org" is for HostOptions.Addresses alone.
+	// states it by naming the port. A key "*.example.org" is for HostOptions.Addresses alone.
 	Hosts     map[string]HostOptions
 	Parallel  int                 // requests to one host at a time; 0: 6
 	Stall     time.Duration       // how long no byte may arrive; 0: a minute

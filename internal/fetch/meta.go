@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Meta is what an upstream tells about some content besides its bytes. It is
+// Meta is what an upstream reports about some content besides its bytes. It is
 // the upstream's word: only a digest proves anything.
 type Meta struct {
 	URL          string // where it came from in the end, redacted
@@ -37,7 +37,7 @@ func (m Meta) Validator() string {
 	return ""
 }
 
-// isValidator reports whether s has a form that Validator gives. Callers keep
+// isValidator reports whether s has a form that Validator returns. Callers keep
 // validators in files, and those of other kinds of origin next to them.
 func isValidator(s string) bool {
 	if strings.HasPrefix(s, `"`) {

@@ -11,7 +11,7 @@ import (
 )
 
 // Open opens url at byte at if the content is still the version that validator
-// names (see Meta.Validator), otherwise from its first byte; Body.At says
+// names (see Meta.Validator), otherwise from its first byte; Body.At states
 // which. The Body asks again by itself, as long as ctx lives, when its
 // connection breaks.
 func (c *Client) Open(ctx context.Context, url string, at int64, validator string) (*Body, error) {
@@ -142,7 +142,7 @@ func (c *Client) Stat(ctx context.Context, url string) (*Meta, error) {
 	}
 }
 
-// refusesHead: servers that know no HEAD say so in many ways, and signed URLs
+// refusesHead: servers that know no HEAD answer in many ways, and signed URLs
 // are often signed for GET alone.
 func refusesHead(status int) bool {
 	switch status {
@@ -168,7 +168,7 @@ func (c *Client) stat(ctx context.Context, method, url string) (meta *Meta, stat
 		return &m, resp.StatusCode, nil
 	case method == http.MethodGet && resp.StatusCode == http.StatusPartialContent,
 		method == http.MethodGet && resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
-		// Not satisfiable: the content is empty, or the server says nothing.
+		// Not satisfiable: the content is empty, or the server does not state it.
 		defer resp.Body.Close()
 		if _, _, m.Size, err = contentRange(resp.Header.Get("Content-Range")); err != nil {
 			return nil, resp.StatusCode, fmt.Errorf("%s: %w", m.URL, err)

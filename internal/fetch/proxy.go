@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// proxyFunc says which proxy a request goes through; nil: none. It is
+// proxyFunc returns which proxy a request goes through; nil: none. It is
 // http.Transport's Proxy.
 type proxyFunc = func(*http.Request) (*url.URL, error)
 

@@ -22,12 +22,12 @@ type Reading interface {
 
 type readingKey struct{}
 
-// WithReading returns a context whose requests tell r what they read.
+// WithReading returns a context whose requests report to r what they read.
 func WithReading(ctx context.Context, r Reading) context.Context {
 	return context.WithValue(ctx, readingKey{}, r)
 }
 
-// told tells a Reading in a request's context about the answer's content.
+// told informs a Reading in a request's context about the answer's content.
 type told struct{ next http.RoundTripper }
 
 func (t *told) RoundTrip(req *http.Request) (*http.Response, error) {

@@ -139,7 +139,7 @@ func nameOf(o origin, repository string) registryName {
 	return nameRegistry(o.host, port, repository)
 }
 
-// source says for a refused request which credential it had, see StatusError.
+// source reports for a refused request which credential it had, see StatusError.
 func (r *registries) source(req *http.Request) string {
 	_, source, err := r.login(req.Context(), originOf(req.URL), repositoryOf(req.URL))
 	if err != nil {

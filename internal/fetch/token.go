@@ -16,7 +16,7 @@ const (
 	// maxTokenAnswer bounds what a token service may send: tokens have to fit
 	// into a header.
 	maxTokenAnswer = 128 << 10
-	// tokenLife is how long a token lives that does not say so (distribution,
+	// tokenLife is how long a token lives that does not state it (distribution,
 	// "Token Authentication Specification").
 	tokenLife = time.Minute
 	// maxTokens is from when on expired tokens are cleared away: there may be
@@ -24,7 +24,7 @@ const (
 	maxTokens = 256
 )
 
-// tokenKey says what a token is for.
+// tokenKey identifies what a token is for.
 type tokenKey struct {
 	registry              origin
 	realm, service, scope string
@@ -110,7 +110,7 @@ func (r *registries) authorization(req *http.Request) (string, error) {
 	ask, met := r.asks[o]
 	r.mu.Unlock()
 	if !met && login != (secret{}) {
-		// Some registries show less to whoever says nothing, instead of asking.
+		// Some registries show less to whoever sends no credential, instead of asking.
 		if ask, err = r.ping(ctx, o); err != nil {
 			return "", err
 		}

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// identity is the outermost layer of one hop: what the request says about us,
+// identity is the outermost layer of one hop: what the request reveals about us,
 // and what the answer may be wrapped in.
 type identity struct {
 	c    *Client
@@ -80,7 +80,7 @@ func abandon(req *http.Request, err error) error {
 }
 
 // asked is the URL that was asked first: a store that redirects lead to has names that
-// say nothing.
+// state nothing.
 func asked(req *http.Request) *url.URL {
 	for req.Response != nil {
 		req = req.Response.Request
@@ -95,7 +95,7 @@ func isBlob(name string) bool {
 }
 
 // ownCoding reports whether the bytes of an answer are those of the file: it has no
-// content coding, or one that only repeats what the file's name says, which is
+// content coding, or one that only repeats what the file's name states, which is
 // how some servers label files that are stored compressed.
 func ownCoding(coding, name string) bool {
 	switch strings.ToLower(coding) {

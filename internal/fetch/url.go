@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// CheckURL says what is wrong with raw as the URL of something to fetch:
+// CheckURL reports what is wrong with raw as the URL of something to fetch:
 // absolute, http or https, with a host, without control characters or blanks,
 // and without userinfo, because credentials never come from the text of a spec
 // or of an upstream's index. Errors match ErrConfig.
@@ -50,7 +50,7 @@ const redacted = "***"
 // Redact is raw without what may be a secret: userinfo, the values of query
 // parameters (signed URLs carry their signature there; the names stay) and the
 // fragment. It works on any string, so that even a URL that cannot be parsed
-// is safe in an error, and gives the same result for the same URL always.
+// is safe in an error, and returns the same result for the same URL always.
 func Redact(raw string) string {
 	s, _, _ := strings.Cut(raw, "#")
 	s, query, hasQuery := strings.Cut(s, "?")

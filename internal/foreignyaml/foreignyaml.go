@@ -32,7 +32,7 @@ type Limits struct {
 	Tags bool
 }
 
-// Parse returns the documents of a text that are not empty. An error does not say whose
+// Parse returns the documents of a text that are not empty. An error does not state whose
 // fault it is; the caller knows where the text comes from.
 func Parse(text []byte, limits Limits) ([]ast.Node, error) {
 	if len(text) > limits.Bytes {

@@ -58,7 +58,7 @@ func Narrow(keys openpgp.EntityList, wanted []string) (some openpgp.EntityList, 
 }
 
 // Armor writes the public keys into one armored block, in order of their
-// fingerprints: the same keys give the same bytes.
+// fingerprints: the same keys have the same bytes.
 func Armor(keys openpgp.EntityList) ([]byte, error) {
 	keys = slices.Clone(keys)
 	slices.SortFunc(keys, func(a, b *openpgp.Entity) int { return strings.Compare(Fingerprint(a), Fingerprint(b)) })

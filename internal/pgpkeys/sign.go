@@ -65,7 +65,7 @@ func (s *Signer) at(date time.Time) (*packet.Config, time.Time) {
 	if earliest := s.earliest(); date.Before(earliest) {
 		date = earliest
 	}
-	salted := false // by a notation; the same content has to give the same bytes
+	salted := false // by a notation; the same content has to have the same signature
 	return &packet.Config{
 		DefaultHash:                           crypto.SHA512,
 		Time:                                  func() time.Time { return date },

@@ -103,7 +103,7 @@ func (w *watchedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Forgeable says of a signature that it counts for nothing, whoever made it: two
+// Forgeable reports for a signature that it counts for nothing, whoever made it: two
 // contents with one MD5, SHA-1 or RIPEMD-160 are made to order, and a signature
 // of the one is a signature of the other. The OpenPGP library checks those
 // over SHA-1 like any.
@@ -115,7 +115,7 @@ func Forgeable(sig *packet.Signature) error {
 	return nil
 }
 
-// Issuer is who a signature says it is by, for an error: nothing of it is verified.
+// Issuer is who a signature states it is by, for an error: nothing of it is verified.
 func Issuer(sig *packet.Signature) string {
 	switch {
 	case len(sig.IssuerFingerprint) > 0:

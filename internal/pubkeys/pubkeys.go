@@ -47,7 +47,7 @@ func LoadOpenPGP(path string) (*openpgp.Entity, string, error) {
 	return ring[0], Fingerprint(ring[0]), nil
 }
 
-// Key is a key of a keyring. Weak is what Weak says of it.
+// Key is a key of a keyring. Weak is what Weak states about it.
 type Key struct {
 	certs.Certificate
 	Weak error

@@ -83,7 +83,7 @@ func signs(sub openpgp.Subkey) bool {
 	return sub.PublicKey.PubKeyAlgo.CanSign() && (sub.Sig == nil || !sub.Sig.FlagsValid || sub.Sig.FlagSign)
 }
 
-// Strong returns the keys that are not weak, or that allowed says may be. A weak subkey that
+// Strong returns the keys that are not weak, or that allowed states may be. A weak subkey that
 // signs is taken out of a copy of its certificate. weak are the reasons of what is missing.
 func Strong(keys openpgp.EntityList, allowed func(fingerprint string) bool) (strong openpgp.EntityList, weak []error) {
 	for _, e := range keys {

@@ -2,7 +2,7 @@
 // the site runs already: manifests byte for byte, so that no digest changes,
 // and only what is missing there.
 //
-// It reads one generation through a Tree, whose lists say what there is, and
+// It reads one generation through a Tree, whose lists state what there is, and
 // writes through internal/registry. It decides nothing about trust: what a
 // mirror publishes was checked on its way in. Still every byte is compared with
 // its digest while it is sent. It deletes nothing, and moves a tag only to what

@@ -268,7 +268,7 @@ func (p *pushing) send(ctx context.Context, desc ocispec.Descriptor, d bundle.Di
 	return nil
 }
 
-// watched tells progress of what is read.
+// watched reports to progress what is read.
 type watched struct {
 	io.ReadCloser
 	passed   *atomic.Int64 // the transport reads, and may be a little late

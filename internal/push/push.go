@@ -136,7 +136,7 @@ type blob struct {
 }
 
 // Run pushes. It goes on where an image cannot be pushed, and returns all that
-// went wrong, each with the image's name; the Report then says what was done.
+// went wrong, each with the image's name; the Report then states what was done.
 func Run(ctx context.Context, p Published, to *registry.Client, o Options) (*Report, error) {
 	if o.Jobs <= 0 {
 		o.Jobs = defaultJobs

@@ -35,7 +35,7 @@ type Manifest struct {
 }
 
 // Manifest reads the manifest of a tag or digest, MaxManifest bytes at most.
-// Where there is none the error matches as NotFound says; a digest that is
+// Where there is none the error matches as NotFound states; a digest that is
 // another one than asked for matches fetch.ErrUpstream.
 func (r *Repository) Manifest(ctx context.Context, reference string) (*Manifest, error) {
 	var m *Manifest
@@ -48,7 +48,7 @@ func (r *Repository) Manifest(ctx context.Context, reference string) (*Manifest,
 }
 
 // Resolve asks for media type, digest and size of the manifest of a tag or
-// digest, without its content where the registry can tell. It is the
+// digest, without its content where the registry knows it. It is the
 // registry's word. A registry or proxy that refuses HEAD is asked by GET, as docker
 // does.
 func (r *Repository) Resolve(ctx context.Context, reference string) (ocispec.Descriptor, error) {
@@ -165,7 +165,7 @@ func checkReference(s string) error {
 	return nil
 }
 
-// Blob opens a blob at byte at, see fetch.Client.Open; Body.At says where it
+// Blob opens a blob at byte at, see fetch.Client.Open; Body.At states where it
 // begins. The bytes are as they come: whoever reads them compares the digest.
 func (r *Repository) Blob(ctx context.Context, d digest.Digest, at int64, validator string) (*fetch.Body, error) {
 	if err := d.Validate(); err != nil {
@@ -207,8 +207,8 @@ func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 // none is believed of the registry itself alone: caches know what they were
 // asked for, and many of them nothing of referrers.
 //
-// The API is optional, and registries that lack it say so in many ways: 400, 403, 405,
-// 406 and 501 count as 404 does, for a manifest that was read. NoReferrers tells.
+// The API is optional, and registries that lack it answer in many ways: 400, 403, 405,
+// 406 and 501 count as 404 does, for a manifest that was read. NoReferrers reports it.
 func (r *Repository) Referrers(ctx context.Context, d digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
 	var all []ocispec.Descriptor
 	err := r.each(func(p place) error {

@@ -8,7 +8,7 @@
 // it is wanted, its callers decide.
 //
 // What comes out of Manifest was compared with its digest. What comes out of
-// Blob was not: it streams, and only its reader can say.
+// Blob was not: it streams, and only its reader can know.
 package registry
 
 import (

@@ -51,7 +51,7 @@ func (r *Repository) has(ctx context.Context, path string) (bool, error) {
 // differ the upload is broken off before its end and the error matches the one
 // that open's reader returned, or is a *MismatchError. from is the name of
 // another repository of the same registry, without host, that may have the
-// blob: then it is mounted if the registry can, and sent says so.
+// blob: then it is mounted if the registry can, and sent reports it.
 func (r *Repository) PushBlob(ctx context.Context, d ocispec.Descriptor, from string, open func() (io.ReadCloser, error)) (sent bool, err error) {
 	p, again := r.own(), false
 	err = r.c.fetch.Attempts(ctx, func() error {

@@ -28,7 +28,7 @@ func newAnswer(w http.ResponseWriter, piece time.Duration) *answer {
 	return a
 }
 
-// extend gives the next piece its time. A writer without deadlines is a test's.
+// extend sets the deadline of the next piece. A writer without deadlines is a test's.
 func (a *answer) extend() { _ = a.control.SetWriteDeadline(time.Now().Add(a.piece)) }
 
 func (a *answer) code() int { return cmp.Or(a.status, http.StatusOK) }

@@ -118,7 +118,7 @@ func (l *limited) give(from netip.Addr) {
 	}
 }
 
-// counted gives its place back when it is closed.
+// counted releases its place when it is closed.
 type counted struct {
 	net.Conn
 	release func()

@@ -98,7 +98,7 @@ func (m *mirror) close() error {
 	return m.root.Close()
 }
 
-// close errors of handles that were only read from say nothing to anybody.
+// close errors of handles that were only read from matter to nobody.
 func (g *generation) close() {
 	_ = g.root.Close()
 	for _, t := range g.trees {

@@ -19,7 +19,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/site"
 )
 
-// The links in a mirror that say what is published.
+// The links in a mirror that state what is published.
 const (
 	current  = "current"
 	previous = "previous"
@@ -222,7 +222,7 @@ func (h *Handler) folder(a *answer, r *http.Request, g *generation, p string) {
 	h.list(a, r, g, p, dir)
 }
 
-// The folder that answers for roles of Ansible, and the query that says which.
+// The folder that answers for roles of Ansible, and the query that states which.
 var (
 	rolesFolder = regexp.MustCompile(`^/galaxy/[^/]+/v1/roles$`)
 	roleQuery   = regexp.MustCompile(site.RoleQuery)

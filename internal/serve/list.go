@@ -113,7 +113,7 @@ func (unresolved) ModTime() time.Time { return time.Time{} }
 func (unresolved) IsDir() bool        { return false }
 func (unresolved) Sys() any           { return nil }
 
-// statEntry tells what e is; of a link, what the link leads to.
+// statEntry returns what e is; of a link, what the link leads to.
 func (h *Handler) statEntry(g *generation, p string, e fs.DirEntry) (fs.FileInfo, error) {
 	if e.Type()&fs.ModeSymlink == 0 {
 		return e.Info()

@@ -37,7 +37,7 @@ var digestForm = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})
 func imageOf(p string) (site.ImagePath, bool) { return site.SplitImagePath(relative(p)) }
 
 // digestOf is the digest of what p, a path of an image, leads to in g; "" if
-// nothing says it.
+// nothing states it.
 func (g *generation) digestOf(p string) string {
 	image, ok := imageOf(p)
 	if !ok || image.Area == "referrers" {
@@ -137,7 +137,7 @@ func someReferrers(a *answer, r *http.Request, f io.Reader, artifactType string)
 }
 
 // noReferrers answers for a manifest that nothing refers to. Nobody but a
-// registry that has the name can say so.
+// registry that has the name can report it.
 func (h *Handler) noReferrers(a *answer, r *http.Request, g *generation, image site.ImagePath) {
 	f, err := h.find(g, path.Join("/v2", image.Name, "manifests"))
 	if err != nil {

@@ -96,7 +96,7 @@ func scalar(n *Node, v reflect.Value) (want string) {
 			return "a whole number"
 		}
 		v.SetInt(i)
-	case reflect.Pointer: // to tell a value from none
+	case reflect.Pointer: // to distinguish a value from none
 		v.Set(reflect.New(v.Type().Elem()))
 		return scalar(n, v.Elem())
 	default:

@@ -43,7 +43,7 @@ func (p Pos) Errorf(format string, args ...any) error {
 	return &positioned{pos: p, err: fmt.Errorf(format, args...), class: bundle.ErrUsage}
 }
 
-// Wrap says for which place of a file an error came up that is not the
+// Wrap records for which place of a file an error came up that is not the
 // file's: it matches what err matches, and nothing else.
 func (p Pos) Wrap(err error) error { return &positioned{pos: p, err: err} }
 
@@ -73,7 +73,7 @@ func (f findings) Unwrap() []error { return f }
 func Join(errs ...error) error {
 	var flat findings
 	for _, err := range errs {
-		//nolint:errorlint // what wraps findings says something about all of them
+		//nolint:errorlint // what wraps findings states something about all of them
 		if joined, ok := err.(findings); ok {
 			flat = append(flat, joined...)
 		} else if err != nil {

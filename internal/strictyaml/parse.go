@@ -75,7 +75,7 @@ func checkText(file string, b []byte) error {
 }
 
 // checkTokens refuses what is valid YAML and not wanted, before the parser
-// gives it a meaning.
+// defines it.
 func checkTokens(file string, b []byte, tokens token.Tokens) error {
 	var errs []error
 	comments := map[int]int{} // line: column

@@ -38,7 +38,7 @@ func clients(_ context.Context, repos []bundle.Repository, _ sources.Tree) ([]so
 	return all, nil
 }
 
-// clientFile is a client file that is called name, or has the name that the spec says in a
+// clientFile is a client file that is called name, or has the name that the spec states in a
 // folder that is called so. arch "" is for all.
 func clientFile(r bundle.Repository, name string, suites []layout, arch string) sources.ClientFile {
 	file, at := name+".sources", name+".sources"
@@ -49,7 +49,7 @@ func clientFile(r bundle.Repository, name string, suites []layout, arch string) 
 }
 
 // entries is the content of a client file (sources.list(5)), in the form that its ending
-// says; arch "" is for all.
+// states; arch "" is for all.
 func entries(r bundle.Repository, file string, suites []layout, arch string) []byte {
 	var b bytes.Buffer
 	keys := r.Annotations[keysKey]

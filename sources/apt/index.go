@@ -67,7 +67,7 @@ func byEase(files []*deb.ReleaseFile) []*deb.ReleaseFile {
 	return readable
 }
 
-// open opens an index in scratch, unpacked: as long as Release says. apt knows no
+// open opens an index in scratch, unpacked: as long as Release states. apt knows no
 // package of an index whose plain form is not listed.
 func (s *loadedSuite) open(env *sources.Env, f *form) (io.ReadCloser, error) {
 	plain := f.group.plain

@@ -83,7 +83,7 @@ func (sel *selection) addInstaller(env *sources.Env, l *loaded) error {
 }
 
 // addDetached adds Release and Release.gpg, which the installer reads, to an InRelease that
-// holds. They have to say the same.
+// holds. They have to be the same.
 func (found *signed) addDetached(ctx context.Context, env *sources.Env, s *suite, place *upstream.Place, text []byte, keys keyring.Keys) error {
 	detached, other, err := readDetached(ctx, env, s, place, keys)
 	if err != nil {

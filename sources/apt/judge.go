@@ -52,7 +52,7 @@ func (s *suite) isCalled(name string) bool {
 
 // isAlias reports whether a suite's name stands for another release from time to time:
 // "devel", "stable-security". A Release under it that has such a name too is of another
-// suite, any other one says which release it stands for.
+// suite, any other one states which release it stands for.
 func isAlias(name string) bool {
 	head, _, _ := strings.Cut(strings.Trim(name, "/"), "/")
 	head, _, _ = strings.Cut(head, "-")
@@ -61,7 +61,7 @@ func isAlias(name string) bool {
 	}, head)
 }
 
-// oddities are remarks on what a Release says and apt takes in spite of it.
+// oddities are remarks on what a Release states and apt takes in spite of it.
 func (s *loadedSuite) oddities(now time.Time) []string {
 	r, where := s.release, s.fetched()
 	var notes []string

@@ -97,7 +97,7 @@ type entry struct {
 	options options
 	rebuilt bool
 	suites  []*suite
-	remarks []string // on what the list of sources says
+	remarks []string // on what the list of sources states
 }
 
 // source is all sources of this kind in a set.

@@ -361,7 +361,7 @@ const archMark = "$(ARCH)"
 // split makes the suites of one address and one name: several if the
 // architecture is part of it.
 func (e *entry) split(s stanza, raw, name string) ([]*suite, error) {
-	if address, err := upstream.CheckAddress(raw); err == nil { // otherwise newSuite says what is wrong
+	if address, err := upstream.CheckAddress(raw); err == nil { // otherwise newSuite reports what is wrong
 		raw = address
 	}
 	if !strings.Contains(raw+name, archMark) {

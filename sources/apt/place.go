@@ -30,7 +30,7 @@ func (e *entry) checkPlacement() error {
 	return strictyaml.Join(errs...)
 }
 
-// place gives each address of a source its folder in the mirror. Suites of one address
+// place assigns to each address of a source its folder in the mirror. Suites of one address
 // share its root.
 func (e *entry) place(all []*suite) error {
 	known := map[string]*root{}
@@ -57,7 +57,7 @@ func (e *entry) place(all []*suite) error {
 	return checkRoots(all)
 }
 
-// folder is that of an address in the mirror, where the spec does not say it. An address with
+// folder is that of an address in the mirror, where the spec does not state it. An address with
 // $(ARCH) keeps its path: a client that adds the rest of the path to a base address by
 // itself finds it. One of several addresses has the folder that apt-mirror uses: host and
 // path. It is "", or ends with a slash.
@@ -87,7 +87,7 @@ func (r *root) setPattern(folder string) error {
 }
 
 // placeAt puts the only address of a source, or those of its architectures, into the
-// folder that the spec says. What is the same for all architectures belongs to the mount,
+// folder that the spec states. What is the same for all architectures belongs to the mount,
 // so that several sources can share a base.
 func (e *entry) placeAt(roots []*root) error {
 	o := &e.options

@@ -204,7 +204,7 @@ func (s *loadedSuite) readForms(ctx context.Context, env *sources.Env, g *group,
 }
 
 // readEasiest puts the form of an index that is cheapest to read into scratch, of those
-// that upstream has; nil: it has none, as absent says.
+// that upstream has; nil: it has none, as absent reports.
 func (s *loadedSuite) readEasiest(ctx context.Context, env *sources.Env, g *group, local string) (read *form, absent, err error) {
 	for _, f := range byEase(g.candidates()) {
 		sum, err := sumOf(f)

@@ -64,7 +64,7 @@ func layRebuilt(ctx context.Context, env *sources.Env, l *loaded, chosen *select
 }
 
 // newestDate is the newest date that upstream signed: the date of what is made of it.
-// Where upstream says none, it is the day of the export.
+// Where upstream has none, it is the day of the export.
 func newestDate(l *loaded, now time.Time) time.Time {
 	var date time.Time
 	for _, s := range l.suites {

@@ -54,7 +54,7 @@ func restore(env *sources.Env, s *loadedSuite, f *form, choices []*closure.Choic
 	})
 }
 
-// key tells the packages of one index apart.
+// key distinguishes the packages of one index.
 func key(p *deb.Package) string {
 	return strings.Join([]string{p.Name, p.Version, p.Architecture, p.Filename}, " ")
 }

@@ -21,7 +21,7 @@ func inSpec(kind string, err error) error {
 
 // inPlan marks what the plan of a kind fails with: what its entries ask for, or what
 // upstream wrote. No bundle is read while a kind plans, so content that is malformed is
-// upstream's, unless a mark says otherwise.
+// upstream's, unless a mark states otherwise.
 func inPlan(kind string, err error) error {
 	return strictyaml.Each(err, func(err error) error {
 		switch {

@@ -16,7 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// Options say where Collect puts things.
+// Options define where Collect puts things.
 type Options struct {
 	// Writer is asked once, when the first blob has to be carried: an export
 	// that finds nothing new takes no number and touches no medium.
@@ -115,7 +115,7 @@ const (
 )
 
 // triage decides what becomes of artifacts in the order of the plan, and fills
-// in the size where the digest tells it. The same order gives the same
+// in the size where the digest decides it. The same order produces the same
 // decisions, so the survey and the collection agree.
 type triage struct {
 	have    func(bundle.Digest) (int64, bool)

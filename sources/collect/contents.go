@@ -201,7 +201,7 @@ func (r *entryRun) advance() (err error) {
 }
 
 // merged streams the entries of runs in their order. Of those with one place in the
-// order it has the first: what two indexes say of one file is said once.
+// order it has the first: what two indexes state about one file is said once.
 func (n *namer) merged(names []string) iter.Seq2[bundle.Entry, error] {
 	return func(yield func(bundle.Entry, error) bool) {
 		runs := make([]*entryRun, 0, len(names))
@@ -323,8 +323,8 @@ func (n *namer) ranks(typ string, versions []string) map[string]int64 {
 
 // Contents makes the contents lists of a plan in scratch, before anything is fetched,
 // and returns them in the order of Repositories: Repository.Contents and Entries are
-// set, and the list is in scratch under ContentsName. What only the content tells is
-// not in it: the digest is zero and the size 0 where upstream does not tell them, and
+// set, and the list is in scratch under ContentsName. What only the content has is
+// not in it: the digest is zero and the size 0 where upstream does not state them, and
 // entries of late artifacts are missing.
 func (r *Resolved) Contents(scratch *os.Root) ([]Collected, error) {
 	all := make([]Collected, len(r.Repositories))

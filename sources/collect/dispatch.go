@@ -89,7 +89,7 @@ func (c *crew) start(ctx context.Context, run media.Run) (chan *outcome, error) 
 	return in, nil
 }
 
-// toTail gives u to the open-ended run after all planned volumes. It does
+// toTail sends u to the open-ended run after all planned volumes. It does
 // not count as one of openRuns: the others may wait for it to make room.
 func (c *crew) toTail(ctx context.Context, u *outcome) error {
 	if c.tail == nil {

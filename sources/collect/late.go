@@ -129,7 +129,7 @@ func (k *lookup) Lookup(ctx context.Context, path string) (bundle.File, bool, er
 	return k.at.file, k.at.file.Path == path, nil
 }
 
-// close gives back the open list.
+// close releases the open list.
 func (k *lookup) close() {
 	if k.stop != nil {
 		k.stop()

@@ -49,7 +49,7 @@ func newListing(r *Resolved, o Options) *listing {
 	return ls
 }
 
-// add makes room for the lists of a repository and gives its index.
+// add makes room for the lists of a repository and returns its index.
 func (ls *listing) add(p Planned) int {
 	i := len(ls.lists)
 	contents := fmt.Sprintf("contents-%d", i)
@@ -212,7 +212,7 @@ func (ls *listing) done() []Collected {
 	return out
 }
 
-// finish closes what an error left open and gives the result.
+// finish closes what an error left open and returns the result.
 func (ls *listing) finish(err error) ([]Collected, error) {
 	for _, l := range ls.lists {
 		err = errors.Join(err, l.end())

@@ -11,7 +11,7 @@ import (
 )
 
 // annotatePublic puts as many of the public addresses of a repository into annotations as
-// there is room for. The plan says which ones no mirror will answer for.
+// there is room for. The plan states which ones no mirror will answer for.
 func annotatePublic(annotations map[string]string, repo *sources.Repository) error {
 	for _, p := range repo.Public {
 		if !bundle.Answerable(p.Path) || !bundle.Answerable(p.At) {
@@ -33,7 +33,7 @@ type standing struct {
 }
 
 // notePublic notes public addresses that several sources stand for at different places. Inside
-// the gap such a name is answered by the place that alone says "public: true", or by none.
+// the gap such a name is answered by the place that alone has "public: true", or by none.
 func notePublic(repos []Planned) {
 	all := map[string][]standing{}
 	var order []string

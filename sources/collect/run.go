@@ -80,7 +80,7 @@ func (c *crew) checkKnown(ctx context.Context, u *outcome) (err error) {
 }
 
 // named puts source and path before an error, and before each of several, so that
-// every line of a report says what it is about.
+// every line of a report states what it is about.
 func (u *outcome) named(err error) error {
 	parts := joined(err)
 	if len(parts) < 2 {
@@ -214,7 +214,7 @@ type loading struct {
 	content *bundle.Content
 	bytes   []byte
 	failed  error
-	// free gives back the memory that was reserved; once.
+	// free releases the memory that was reserved; once.
 	free func()
 }
 
@@ -337,7 +337,7 @@ func (c *crew) append(ctx context.Context, w *media.RunWriter, l *loading) (medi
 	return w.Append(ctx, item)
 }
 
-// asUpstream says whose fault a wrong digest or size is: a pin that differs
+// asUpstream decides whose fault a wrong digest or size is: a pin that differs
 // is a refusal, everything else is an upstream that contradicts itself. What
 // is on the medium is not corrupt, so bundle.ErrCorrupt ends here.
 func asUpstream(err error, a sources.Artifact) error {

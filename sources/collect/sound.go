@@ -42,7 +42,7 @@ func Sound(ctx context.Context, kinds sources.Kinds, specs []sources.Spec, env *
 	return asked, strictyaml.Join(errs...)
 }
 
-// notOffline is err without those of its joined parts that say nothing but that
+// notOffline is err without those of its joined parts that state nothing but that
 // nobody was asked, and how many these are.
 func notOffline(err error) (asked int, rest error) {
 	if err == nil {

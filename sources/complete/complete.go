@@ -59,7 +59,7 @@ func open(t sources.Tree, repo bundle.Repository) (*Repo, error) {
 	return r, nil
 }
 
-// inSource gives each of joined errors the name of the source, so that each is one
+// inSource adds to each of joined errors the name of the source, so that each is one
 // finding.
 func inSource(name string, err error) []error {
 	if err == nil {
@@ -153,7 +153,7 @@ func (r *Repo) Read(ctx context.Context, path string, limit int64) ([]byte, erro
 	return content, errors.Join(err, in.Close())
 }
 
-// Unpacked opens a file and unpacks it as the end of its name says, at most limit
+// Unpacked opens a file and unpacks it as the end of its name states, at most limit
 // bytes; the caller closes it.
 func (r *Repo) Unpacked(ctx context.Context, path string, limit int64) (io.ReadCloser, error) {
 	packed, err := r.Open(ctx, path)

@@ -4,5 +4,5 @@
 // Signatures are not verified again. Bytes are compared with the signed root of the
 // bundle, and clients verify by themselves. A file that somebody would miss is an
 // error that matches bundle.ErrIncomplete and names the client; a file that is not
-// what an index says matches bundle.ErrCorrupt. All are reported, with the source.
+// what an index states matches bundle.ErrCorrupt. All are reported, with the source.
 package complete

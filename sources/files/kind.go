@@ -62,7 +62,7 @@ func (s *sha256) UnmarshalText(b []byte) error {
 	return err
 }
 
-// sha512 is a checksum that upstream tells in place of a SHA-256.
+// sha512 is a checksum that upstream publishes in place of a SHA-256.
 type sha512 upstream.Sum
 
 // UnmarshalText reads 128 hexadecimal digits, in either case.

@@ -20,7 +20,7 @@ import (
 const parallel = 64
 
 // planned is a file on its way. A plan may have very many, so it holds what upstream, the
-// checksums, the lock file and the base say of each, and makes the artifact on demand.
+// checksums, the lock file and the base state about each, and makes the artifact on demand.
 type planned struct {
 	ready  *sources.Artifact // complete: nothing has to be asked; nil: it is of remote
 	remote *remote
@@ -113,7 +113,7 @@ func planWebs(ctx context.Context, env *sources.Env, webs []*web) ([]sources.Rep
 }
 
 // choose decides which source carries which file, and which digest the checksums
-// give it. A path is carried once.
+// name it. A path is carried once.
 func choose(env *sources.Env, webs []*web, read []reading) ([]*webPlan, error) {
 	matches := map[*remote]match{}
 	var errs []error
@@ -163,8 +163,8 @@ func choose(env *sources.Env, webs []*web, read []reading) ([]*webPlan, error) {
 	return plans, nil
 }
 
-// matchWeb finds what the checksums of a source say about its URLs, into all; what two
-// sources say about one URL has to agree.
+// matchWeb finds what the checksums of a source state about its URLs, into all; what two
+// sources state about one URL has to agree.
 func matchWeb(w *web, vouchings []*vouching, all map[*remote]match) error {
 	found, err := matchAll(w.files, vouchings)
 	errs := []error{err}
@@ -362,8 +362,8 @@ func unvouched(secure bool) string {
 	return bundle.VouchedNone
 }
 
-// pin completes a file to which neither spec nor checksums give a digest: the lock
-// file has one, or will have one. Content that upstream says is the one that was
+// pin completes a file to which neither spec nor checksums have a digest: the lock
+// file has one, or will have one. Content that upstream states is the one that was
 // recorded is not fetched again. Other content of a pinned URL is fetched, so that the
 // pin is seen to hold.
 func (p *planned) pin(lock *sources.Lock, secure bool) error {

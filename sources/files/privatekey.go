@@ -45,8 +45,8 @@ func refusesKey(head []byte) string {
 	return ""
 }
 
-// refuses refuses a private key, and a page where the name says that it is none: sites
-// answer 200 with a page to sign in, or with one that says "not found".
+// refuses refuses a private key, and a page where the name states that it is none: sites
+// answer 200 with a page to sign in, or with one that reads "not found".
 func (r *remote) refuses(head []byte) string {
 	if !r.allowKey {
 		if why := refusesKey(head); why != "" {
@@ -70,7 +70,7 @@ func isBinaryName(name string) bool {
 }
 
 // isPage reports whether content begins as a browser takes a page to begin (WHATWG MIME
-// Sniffing, section 7.1), whatever its type says.
+// Sniffing, section 7.1), whatever its type states.
 func isPage(head []byte) bool {
 	return strings.HasPrefix(http.DetectContentType(head), "text/html")
 }

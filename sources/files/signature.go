@@ -16,7 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
-// reading is what was read for a source: what its SHA256SUMS files say, and they
+// reading is what was read for a source: what its SHA256SUMS files state, and they
 // themselves with their signatures, which travel with the content as its proof.
 type reading struct {
 	vouchings []*vouching

@@ -16,7 +16,7 @@ import (
 type catalog struct {
 	env     *sources.Env
 	core    *pep440.Version
-	address string // of the server that is asked unless at says another one
+	address string // of the server that is asked unless at states another one
 	servers map[string]*api.Server
 	at      map[string]string // address of the server of a collection
 	local   map[string][]*api.Release
@@ -88,7 +88,7 @@ func (c *catalog) Versions(ctx context.Context, full string) ([]version.Version,
 	return all, nil
 }
 
-// runs reports whether a collection runs with the ansible-core of the spec. What cannot be read says
+// runs reports whether a collection runs with the ansible-core of the spec. What cannot be read states
 // nothing, as to ansible-core itself.
 func (c *catalog) runs(specifiers string) bool {
 	if c.core == nil {

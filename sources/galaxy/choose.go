@@ -169,7 +169,7 @@ func (c *chosen) newest(ctx context.Context, name string, within version.Range, 
 	if found > 0 {
 		return nil
 	}
-	if first == nil { // says what there is
+	if first == nil { // states what there is
 		_, first = resolve.Solve(ctx, c.catalog, []resolve.Want{{Name: name, Range: within, By: "the spec"}})
 	}
 	return first

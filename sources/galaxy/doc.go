@@ -5,7 +5,7 @@
 // go together, as "ansible-galaxy install -r" chooses them; each collection of the spec goes together
 // with what it depends on by itself, in its newest versions. Dependencies are carried in any case.
 //
-// A collection's archive has the SHA-256 that the server says, and is opened: see package tarball. With
+// A collection's archive has the SHA-256 that the server states, and is opened: see package tarball. With
 // a keyring it has to have signatures of MANIFEST.json. What is not signed is pinned in gapbundle.lock
 // on first sight, as archives of roles are, for which the server has no digest.
 //

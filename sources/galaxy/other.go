@@ -69,7 +69,7 @@ func (c *chosen) archive(ctx context.Context, f file, r requirements.Collection)
 	return []resolve.Want{{Name: found.FullName(), Range: exact, By: f.name}}, err
 }
 
-// releaseOf is what an archive says of itself, as a server would say it. Errors match bundle.ErrMalformed.
+// releaseOf is what an archive states about itself, as a server would return it. Errors match bundle.ErrMalformed.
 func releaseOf(found *tarball.Collection) (*api.Release, error) {
 	if err := api.CheckName(found.FullName()); err != nil {
 		return nil, err
@@ -171,7 +171,7 @@ type onDisk struct {
 	size   int64
 }
 
-// need asks for what a role says that it needs which came over the network. It may name roles, and
+// need asks for what a role states that it needs which came over the network. It may name roles, and
 // addresses where archives of the server may be, but nothing on this machine or in its network.
 func (c *chosen) need(e *entry, server *api.Server, needs []requirements.Role, by string) error {
 	for _, n := range needs {

@@ -66,7 +66,7 @@ func (p *press) putFrom(origin, path string, filled bool, content any) error {
 	return nil
 }
 
-// pages are a function of what was chosen: nothing else that the server says gets into them.
+// pages are a function of what was chosen: nothing else that the server states gets into them.
 func (c *chosen) pages(mount string) ([]sources.Artifact, error) {
 	p := &press{base: sources.BaseMark + "/" + mount + "/"}
 	versions := object{"v3": "v3/"}
@@ -140,7 +140,7 @@ func date(created string) string {
 
 var specifierForm = regexp.MustCompile(`^[0-9A-Za-z<>=!~.,* +-]{1,256}$`)
 
-// specifiers is what a collection says about ansible-core, if that is its form.
+// specifiers is what a collection states about ansible-core, if that is its form.
 func specifiers(text string) any {
 	if !specifierForm.MatchString(text) {
 		return nil

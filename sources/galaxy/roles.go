@@ -21,7 +21,7 @@ import (
 const (
 	// maxRoles bounds how many roles, and other things, roles ask for.
 	maxRoles = 5000
-	// maxArchive bounds the archive of a role, whose size nobody tells.
+	// maxArchive bounds the archive of a role, whose size nobody states.
 	maxArchive = 256 << 20 // bytes
 	// maxNamed bounds how many versions an error lists.
 	maxNamed = 20
@@ -44,7 +44,7 @@ type rolePick struct {
 // full is "owner.name".
 func (p *rolePick) full() string { return p.role.Owner + "." + p.role.Name }
 
-// chooseRoles looks up the roles that are wanted, and those that they need, and so on. An archive says
+// chooseRoles looks up the roles that are wanted, and those that they need, and so on. An archive states
 // what its role needs, so it is fetched here.
 func (c *chosen) chooseRoles(ctx context.Context, env *sources.Env, e *entry) error {
 	known, seen := map[string]*api.Role{}, map[wanted]bool{}

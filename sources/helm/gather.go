@@ -26,7 +26,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
-// gathered is what is known of a chart besides what its upstream's index says.
+// gathered is what is known of a chart besides what its upstream's index states.
 type gathered struct {
 	artifact  *artifact // in a registry
 	digest    bundle.Digest
@@ -35,8 +35,8 @@ type gathered struct {
 	validator string // identifies the entry of the index
 	scratch   string // its package, if it was fetched
 	info      *pack.Chart
-	told      bundle.Digest // what an index says that is wrong
-	excused   bool          // the spec says that the index is wrong, and it is right
+	told      bundle.Digest // what an index states that is wrong
+	excused   bool          // the spec states that the index is wrong, and it is right
 	prov      *provenance   // nil: there is none
 	base      *base
 	renders   []*rendering // one for each request
@@ -132,7 +132,7 @@ func (c *chart) learn(ctx context.Context, env *sources.Env, base *base) error {
 	return c.prove(ctx, env)
 }
 
-// locate resolves the addresses of the package, and reads what the index says of it.
+// locate resolves the addresses of the package, and reads what the index states about it.
 func (c *chart) locate(ctx context.Context, env *sources.Env) (err error) {
 	if c.local != "" {
 		return nil

@@ -154,7 +154,7 @@ func (r *rendering) render(ctx context.Context, env *sources.Env) error {
 	return env.KeepScratch(scratch, written(kept))
 }
 
-// checkImages checks what the spec says about images.
+// checkImages checks what the spec states about images.
 func (e *entry) checkImages() error {
 	o := e.options.Images
 	var errs []error
@@ -180,7 +180,7 @@ func (e *entry) checkImages() error {
 	return strictyaml.Join(errs...)
 }
 
-// decide says what becomes of each image of a rendering.
+// decide reports what becomes of each image of a rendering.
 func (r *rendering) decide() error {
 	o := r.request.entry.options.Images
 	var errs []error
@@ -251,7 +251,7 @@ func (s *selection) listed() (*list, error) {
 	return l, strictyaml.Join(errs...)
 }
 
-// notes say which image comes of which chart by which rule, and how many are not certain.
+// notes state which image comes of which chart by which rule, and how many are not certain.
 func (l *list) notes(mode string) []string {
 	var notes []string
 	maybe := map[string]bool{}

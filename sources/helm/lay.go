@@ -26,7 +26,7 @@ const (
 	versionKey  = "version"        // its version
 	fromKey     = "upstream"       // where it is from
 	registryKey = "image-registry" // "global": it takes global.imageRegistry
-	toldKey     = "index-digest"   // what upstream's index says wrongly
+	toldKey     = "index-digest"   // what upstream's index states wrongly
 	modeKey     = "images"         // what becomes of images
 	keysKey     = "keys"           // path of the published keys, below keys/
 	ociKind     = "oci"            // kind of the derived source

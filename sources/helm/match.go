@@ -64,7 +64,7 @@ func (r *rendering) instead(image string) []string {
 // shown is how many images an error names.
 const shown = 20
 
-// unmatched refuses what the spec says about images that the charts do not name: it is a
+// unmatched refuses what the spec states about images that the charts do not name: it is a
 // mistake in writing, or of an image that another version of the chart has.
 func (s *selection) unmatched(l *list) error {
 	named := map[string]bool{}
@@ -100,7 +100,7 @@ func (s *selection) unmatched(l *list) error {
 	return strictyaml.Join(errs...)
 }
 
-// unread refuses what the spec says about the images of charts that are not rendered.
+// unread refuses what the spec states about the images of charts that are not rendered.
 func (e *entry) unread() error {
 	o := e.options.Images
 	if o.Mode != modeNone {

@@ -1,9 +1,9 @@
 // Package keyring answers which OpenPGP keys may sign for a source: where the spec
-// says that they are, whether a signature by one of them holds, and what of them is
+// states that they are, whether a signature by one of them holds, and what of them is
 // published for clients.
 //
 // The rules are the same for every kind. A key that is fetched counts only by its
-// fingerprint, because an address says nothing about who is to be trusted. No key
+// fingerprint, because an address proves nothing about who is to be trusted. No key
 // of the system, and none that upstream sends along, counts. Of several signatures
 // one is enough. An expired or revoked key counts for nothing, and neither does a
 // signature over MD5, SHA-1 or RIPEMD-160 (package pgpkeys). A signer's clock may be

@@ -19,7 +19,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// Entry is what the spec says about keys. It goes into a kind's options as it is,
+// Entry is what the spec states about keys. It goes into a kind's options as it is,
 // alone or as a list.
 type Entry struct {
 	Pos         strictyaml.Pos
@@ -28,7 +28,7 @@ type Entry struct {
 	Fingerprint []string `yaml:"fingerprint,single" doc:"Fingerprints of those keys that count: 40 or 64 hexadecimal digits."`
 }
 
-// IsZero reports whether the spec says nothing.
+// IsZero reports whether the spec states nothing.
 func (e *Entry) IsZero() bool { return e.File == "" && e.URL == "" && len(e.Fingerprint) == 0 }
 
 // Ref checks the entry and returns where its keys are. option is its name in the
@@ -77,7 +77,7 @@ type Ref struct {
 	// Fingerprints are those that count, as pgpkeys.ParseFingerprint returns them;
 	// none: all keys that are found.
 	Fingerprints []string
-	// binary says, after Load, that what was found is not armored.
+	// binary states, after Load, that what was found is not armored.
 	binary bool
 }
 
@@ -109,7 +109,7 @@ func (r *Ref) ID() string {
 }
 
 // Load reads the keys of all references. Of a key that is there twice the copy
-// counts that says most: a revocation, then the newest self-signature. Errors match
+// counts that states most: a revocation, then the newest self-signature. Errors match
 // bundle.ErrUsage for a file or text that the spec names, fetch.ErrUpstream for an
 // address, and fetch.ErrRefused if a key that was named by its fingerprint is not
 // there; all are reported. A weak key counts for nothing unless the spec allows it by its

@@ -26,11 +26,11 @@ const (
 // maxPassphrase bounds what is read from a descriptor.
 const maxPassphrase = 4096 // bytes
 
-// PassphraseFunc returns a passphrase. prompt says which, without a colon; only
+// PassphraseFunc returns a passphrase. prompt states which, without a colon; only
 // a terminal shows it. The caller may overwrite what it gets.
 type PassphraseFunc func(prompt string) ([]byte, error)
 
-// Passphrase says where a passphrase comes from: the first of environment,
+// Passphrase states where a passphrase comes from: the first of environment,
 // descriptor, another key's environment and terminal that there is.
 //
 // An empty passphrase is refused, except when the environment variable is set

@@ -17,7 +17,7 @@ import (
 )
 
 // s2kCount is the number of bytes hashed to turn a passphrase into a key: the
-// most that OpenPGP can say (RFC 9580, section 3.7.1.3). Argon2 would be
+// most that OpenPGP can encode (RFC 9580, section 3.7.1.3). Argon2 would be
 // better, and GnuPG 2.2 and 2.4 do not read it.
 const s2kCount = 65011712
 

@@ -52,7 +52,7 @@ type fileEntry struct {
 	SHA512 string `yaml:"sha512" doc:"Digest, 128 hexadecimal digits."`
 }
 
-// entry is one source, with everything that its checkout and lists say.
+// entry is one source, with everything that its checkout and lists state.
 type entry struct {
 	spec    sources.Spec
 	o       options
@@ -143,7 +143,7 @@ func (e *entry) unpinnedAll() bool {
 	return len(e.o.Unpinned) == 1 && e.o.Unpinned[0] == "all"
 }
 
-// maxGalaxy bounds galaxy.yml, which says the release.
+// maxGalaxy bounds galaxy.yml, which states the release.
 const maxGalaxy = 1 << 20 // bytes
 
 // readRelease takes the version from galaxy.yml; a checkout without it has none.

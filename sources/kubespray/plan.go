@@ -221,7 +221,7 @@ func lay(p *sources.Plan, c chosen) error {
 	return nil
 }
 
-// lines are the lines of the lists, with the places that the kinds files and oci give
+// lines are the lines of the lists, with the places that the kinds files and oci report
 // them. Images of one name in several versions have one place, and one line.
 func (c *chosen) lines() []sources.Line {
 	var all []sources.Line

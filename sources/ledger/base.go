@@ -44,7 +44,7 @@ func (l *Ledger) Base(destination string) (*Base, error) {
 	return &Base{Manifest: m, Acknowledged: d.Acknowledged == n}, nil
 }
 
-// Select finds a base by what a person gives: a sequence number or a state
+// Select finds a base by what a person enters: a sequence number or a state
 // code. Errors match bundle.ErrUsage and list what could be given.
 func (l *Ledger) Select(destination, what string) (*Base, error) {
 	acknowledged := l.state.Destinations[destination].Acknowledged

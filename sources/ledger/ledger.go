@@ -223,7 +223,7 @@ func (l *Ledger) Set() string { return l.state.Set }
 // Stream is the identity of the counter, empty before the first export.
 func (l *Ledger) Stream() string { return l.state.Stream }
 
-// Next is the number that Take would give.
+// Next is the number that Take would return.
 func (l *Ledger) Next() int64 { return l.state.Next }
 
 // Pending is the export that was begun and not finished, or nil.

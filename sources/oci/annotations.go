@@ -9,7 +9,7 @@ import (
 )
 
 // Annotations of files. They spare the next export a look at a manifest that
-// has not changed, and tell a check what is absent on purpose.
+// has not changed, and inform a check of what is absent on purpose.
 const (
 	// referencesKey has what a manifest's line in the list leads to and is
 	// carried: digests as hexadecimal digits, in the order of the manifest.

@@ -121,7 +121,7 @@ func isAbsent(err error) bool {
 	return upstream.IsAbsent(err)
 }
 
-// addAttachments walks what was found attached to d, and gives the referrers:
+// addAttachments walks what was found attached to d, and returns the referrers:
 // things may be attached to them again.
 func (g *gatherer) addAttachments(ctx context.Context, d bundle.Digest, found attachments) ([]bundle.Digest, error) {
 	why := want{ref: ref{image: g.of.image}, entry: g.of.owner, pos: g.of.owner.pos, why: "attached to " + d.String()}

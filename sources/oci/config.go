@@ -14,11 +14,11 @@ import (
 )
 
 // maxConfig is the largest config that a plan reads. Of an image with a larger one the
-// contents list says no platform; the config is carried like every blob.
+// contents list states no platform; the config is carried like every blob.
 const maxConfig = 1 << 20 // bytes
 
 // readPlatforms reads what an image that no index leads to was built for: its config
-// says so and nothing else does (image specification, "Image Configuration"). The
+// states it and nothing else does (image specification, "Image Configuration"). The
 // configs are kept, so that they are not fetched again. An image whose platform the base
 // has recorded is not asked for it.
 func readPlatforms(ctx context.Context, g *gatherer, roots []root) error {

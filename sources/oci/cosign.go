@@ -270,7 +270,7 @@ func checkSigstore(text []byte, d bundle.Digest, keys []cosignKey) (bundle.Diges
 	return bundle.Digest{}, fmt.Errorf("%w by another key", errNotThis)
 }
 
-// errBadBlob: a blob that is not what its descriptor says, or too large.
+// errBadBlob: a blob that is not what its descriptor states, or too large.
 var errBadBlob = errors.New("not what its descriptor says")
 
 // fetchBlob reads a small blob, checked.

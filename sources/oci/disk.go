@@ -45,7 +45,7 @@ type stored struct {
 	open  func(env *sources.Env, scratch string) (*local.Store, error)
 }
 
-// addStored checks what the spec says of layouts and archives.
+// addStored checks what the spec states about layouts and archives.
 func (e *entry) addStored() error {
 	var errs []error
 	add := func(s stored, as string) {
@@ -178,7 +178,7 @@ func (s *stored) wants(e *entry, store *local.Store) ([]want, error) {
 	return all, strictyaml.Join(errs...)
 }
 
-// name is what an image is called in the mirror. only says that there is no other one.
+// name is what an image is called in the mirror. only states that there is no other one.
 func (s *stored) name(i local.Image, only bool) (ref, error) {
 	if s.as != nil && s.as.tag != "" {
 		return *s.as, nil
@@ -227,7 +227,7 @@ func someOf(names []string) string {
 }
 
 // isAttached reports whether an image of a layout belongs to another one: by the tag that
-// cosign gives it, or by its subject.
+// cosign writes it, or by its subject.
 func isAttached(store *local.Store, i local.Image) bool {
 	if i.Name != "" {
 		return isAttachedTag(i.Name)
@@ -236,7 +236,7 @@ func isAttached(store *local.Store, i local.Image) bool {
 	return err == nil && subject != nil
 }
 
-// subjectIn reads the manifest of an image of a layout, and what it says that it is about.
+// subjectIn reads the manifest of an image of a layout, and what it states that it is about.
 func subjectIn(store *local.Store, i local.Image) (*manifest, *v1.Descriptor, error) {
 	content, err := store.Manifest(digestOf(i.Descriptor))
 	if err != nil {

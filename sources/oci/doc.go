@@ -5,7 +5,7 @@
 // what the OCI image specification 1.1 and Docker's manifest version 2, schema 2
 // describe. Manifests and indexes are carried byte for byte, so that every digest
 // inside is the one that upstream has. A tag is resolved once, by HEAD where the
-// registry tells the digest, and everything below a digest is found by digest.
+// registry reports the digest, and everything below a digest is found by digest.
 //
 // What is chosen: references, lists of references, and tags of a repository by
 // version range, pattern or age; then platforms. What cannot be carried without

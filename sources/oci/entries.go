@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// said is what a manifest says of itself for people. It is kept with the names that the
+// said is what a manifest states about itself for people. It is kept with the names that the
 // base recorded, so that a manifest that has not changed is not read for it.
 type said struct {
 	// platforms are those of the images of an index that are carried, or that of the
@@ -20,7 +20,7 @@ type said struct {
 	artifact       bool // no image: a chart, a policy and the like
 }
 
-// said reads what a manifest says. What a config's media type does not call an image is
+// said reads what a manifest states. What a config's media type does not call an image is
 // an artifact (image specification, "Guidelines for Artifact Usage").
 func (m *manifest) said() said {
 	s := said{title: m.annotations[v1.AnnotationTitle], licence: m.annotations[v1.AnnotationLicenses]}
@@ -97,7 +97,7 @@ func cutNote(summary string) (title, note string, ok bool) {
 }
 
 // compareVersions orders tags as semantic versions, where both are; other tags are older
-// than those: "latest" says nothing of its age.
+// than those: "latest" does not show its age.
 func compareVersions(_, a, b string) int {
 	x, errA := version(a)
 	y, errB := version(b)

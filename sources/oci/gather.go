@@ -101,7 +101,7 @@ func (g *gatherer) chooseTags(ctx context.Context) ([]want, error) {
 	return wants, strictyaml.Join(errs...)
 }
 
-// resolve asks what each tag is now, once, and gives what is wanted by digest.
+// resolve asks what each tag is now, once, and returns what is wanted by digest.
 func (g *gatherer) resolve(ctx context.Context, wants []want) ([]root, error) {
 	roots := make([]root, len(wants))
 	first := map[ref]int{} // what several sources name is asked for once

@@ -53,14 +53,14 @@ type repositoryEntry struct {
 	Newest     int       `yaml:"newest" doc:"How many of the highest versions of those are carried; absent: all."`
 }
 
-// What a spec says about attached signatures.
+// What a spec states about attached signatures.
 const (
 	signaturesCarry  = "carry"
 	signaturesVerify = "verify"
 	signaturesNone   = "none"
 )
 
-// What a spec says about foreign layers.
+// What a spec states about foreign layers.
 const (
 	foreignRefuse = "refuse"
 	foreignFetch  = "fetch"

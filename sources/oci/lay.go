@@ -144,7 +144,7 @@ func (l layout) artifacts() []sources.Artifact {
 	for _, d := range slices.SortedFunc(maps.Keys(l.found.referrers), compareDigests) {
 		a := l.listing(d)
 		for _, attached := range l.found.referrers[d] {
-			if !vouched[digestOf(attached)] { // made, of what the registry alone says
+			if !vouched[digestOf(attached)] { // made, of what the registry alone states
 				a.Evidence.Vouched = l.of.connection()
 			}
 		}
@@ -247,7 +247,7 @@ func (l layout) openManifest(d bundle.Digest) bundle.Open {
 }
 
 // openBlob reads a blob from scratch where plan read it, else from where the image is; a foreign
-// layer from where its manifest says, if the registry does not have it.
+// layer from where its manifest states, if the registry does not have it.
 func (l layout) openBlob(c child) bundle.Open {
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
 		if kept, err := l.r.readAgain(c.digest); kept != nil || err != nil {

@@ -178,7 +178,7 @@ func (n *node) lose(c child) error {
 	return nil
 }
 
-// recall makes a node of what the base lists, if that says all and was chosen
+// recall makes a node of what the base lists, if that states all and was chosen
 // as it is chosen now. Then the manifest is not fetched: registries count that.
 func (g *gatherer) recall(d bundle.Digest) *node {
 	recorded, ok := g.r.base[g.of.manifestPath(d.String())]

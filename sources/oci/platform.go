@@ -87,7 +87,7 @@ func (p platforms) String() string {
 }
 
 // takes reports whether a descriptor of an index is chosen. One without a platform
-// is, because only its config would tell what it is.
+// is, because only its config would reveal what it is.
 func (p platforms) takes(of *v1.Platform) bool {
 	return len(p) == 0 || of == nil || of.OS == "" && of.Architecture == "" ||
 		slices.ContainsFunc(p, func(q platform) bool { return q.takes(*of) })

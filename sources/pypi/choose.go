@@ -26,7 +26,7 @@ import (
 // group is what one target gets at once: what can be installed together.
 type group struct {
 	target int
-	label  string // tells groups of one target apart; "": the first
+	label  string // distinguishes groups of one target; "": the first
 	pins   []pin
 }
 

@@ -29,7 +29,7 @@ func (r *reader) record(mark string, notes []string) ([]byte, error) {
 // recalled returns the record of the base, if everything that the plan is a
 // function of is what it was: then the base is the plan. nil: it is not.
 func (e *entry) recalled(ctx context.Context, env *sources.Env, w *wanted) (*pages.Record, []byte, error) {
-	if _, named := env.Entries(e.name); !named { // the base does not say what its files are called
+	if _, named := env.Entries(e.name); !named { // the base does not state what its files are called
 		return nil, nil, nil
 	}
 	cursor := env.Cursor(e.name)

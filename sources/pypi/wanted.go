@@ -124,10 +124,10 @@ func (w *wanted) preRelease(e *entry) func(name string) bool {
 	return func(name string) bool { return w.files.Pre || slices.Contains(e.PreReleases, name) }
 }
 
-// excludes says why a target cannot have a file of a project; "": it can.
+// excludes reports why a target cannot have a file of a project; "": it can.
 func (w *wanted) excludes(e *entry, t pages.Target, name string, f *index.File) string {
 	// Where the answer depends on a number that is not known, metadata is read
-	// before it counts, and the resolution says so.
+	// before it counts, and the resolution states it.
 	if admits, err := t.Env.AdmitsPython(f.Python); err == nil && !admits {
 		return "needs Python " + f.Python.String()
 	}
@@ -211,5 +211,5 @@ func (w *wanted) mark(e *entry, env *sources.Env) (string, error) {
 	}{planVersion, o, w.digests})
 }
 
-// planVersion changes when the same indexes give another plan.
+// planVersion changes when the same indexes lead to another plan.
 const planVersion = 1

@@ -146,7 +146,7 @@ func (m *Memory) Made(mark string, n int) bool {
 	return m != nil && n > 0 && m.made[mark] == n
 }
 
-// Plan says how the files of a repository whose base is the plan are opened.
+// Plan states how the files of a repository whose base is the plan are opened.
 type Plan struct {
 	// Fresh are the files that decide, which were just read: their content is at hand
 	// and how it is vouched for was just found out.

@@ -24,5 +24,5 @@
 // lay lays out a repository for each source.
 //
 // The specification is what createrepo_c writes and dnf reads: docs/sources/rpm.md
-// says what was measured.
+// states what was measured.
 package rpm

@@ -12,13 +12,13 @@ import (
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
-// extra is what other metadata of a repository say of its packages, by ModuleNEVRA.
+// extra is what other metadata of a repository state about its packages, by ModuleNEVRA.
 type extra struct {
 	fixes   map[string][]string // advisories
 	streams map[string]string   // of modules, as "name:stream"
 }
 
-// about reads what updateinfo and modules say of the packages that has reports. Advisories
+// about reads what updateinfo and modules state about the packages that has reports. Advisories
 // that cannot be read are left out, with a remark: nothing that a client installs depends
 // on them here, and dnf does without. It uses no repository whose modules it cannot read.
 // held bounds what is known.

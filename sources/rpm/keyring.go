@@ -9,7 +9,7 @@ import (
 )
 
 // keyRefs are the spec's gpgkey, otherwise what the .repo file names: files on this
-// machine. An address there says nothing about who is to be trusted.
+// machine. An address there proves nothing about who is to be trusted.
 func (e *entry) keyRefs(fromFile []string) ([]*keyring.Ref, error) {
 	var refs []*keyring.Ref
 	var errs []error

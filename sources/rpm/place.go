@@ -18,7 +18,7 @@ const archMark = "$(ARCH)"
 const maxIDs = 16
 
 // place reads at, base, as and repoid: where the repositories are in the mirror, and what
-// clients call them. The folder that at says is a part of the mount, so that several sources
+// clients call them. The folder that at states is a part of the mount, so that several sources
 // can share a base.
 func (e *entry) place() error {
 	o := &e.options
@@ -43,7 +43,7 @@ func (e *entry) place() error {
 	return strictyaml.Join(append(errs, e.readIDs())...)
 }
 
-// readIDs gives repositories the ids that the spec has for them.
+// readIDs sets for repositories the ids that the spec has for them.
 func (e *entry) readIDs() error {
 	o := &e.options
 	var errs []error

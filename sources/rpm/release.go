@@ -8,7 +8,7 @@ import (
 // releases are what $releasever stands for in the sources, sorted, of "9" and
 // "9.4" the longer one alone. A client is of one release: it never sees the
 // packages of another one, which often have the same names. One empty release
-// stands for sources that say none.
+// stands for sources that name none.
 func releases(all []*loaded) []string {
 	var found []string
 	for _, l := range all {
@@ -26,7 +26,7 @@ func releases(all []*loaded) []string {
 }
 
 // isOf reports whether clients of a release use the source: those of every release
-// do, if it says none.
+// do, if it names none.
 func (e *entry) isOf(release string) bool { return isWithin(release, e.releasever()) }
 
 func (e *entry) releasever() string { return e.options.Vars["releasever"] }

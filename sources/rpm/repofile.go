@@ -189,7 +189,7 @@ func isTrue(text string, absent bool) bool {
 	return absent
 }
 
-// ofHosts are the keys of a .repo file about the connection (dnf.conf(5)), and what says the
+// ofHosts are the keys of a .repo file about the connection (dnf.conf(5)), and what states the
 // same under hosts of the spec. They are not taken over: a credential has no place in a
 // file that the spec only points to, and other sources of the host need them as well.
 var ofHosts = map[string]string{
@@ -198,7 +198,7 @@ var ofHosts = map[string]string{
 	"proxy": "proxy", "proxy_username": "HTTPS_PROXY in the environment", "proxy_password": "HTTPS_PROXY in the environment",
 }
 
-// newRepo makes a repository of what a .repo file, or the spec, says about it.
+// newRepo makes a repository of what a .repo file, or the spec, states about it.
 func (e *entry) newRepo(s *section) (*repo, []string, error) {
 	o := &e.options
 	r := &repo{

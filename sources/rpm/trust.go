@@ -75,7 +75,7 @@ func (t *trust) usable() error {
 }
 
 // validator is the mark of a package's file: what it was checked by, and which package
-// the index says that it is.
+// the index states that it is.
 func (t *trust) validator(f *stock.File) string {
 	mark := t.mark + ":" + bundle.DigestOf([]byte(f.Tag)).Hex()[:16]
 	if f.Digest.IsZero() {
@@ -97,7 +97,7 @@ func (t *trust) vouched(h *head) string {
 }
 
 // open returns the function that opens a package and checks its signature while it is
-// read. The validator that is recorded says what it was checked by. An empty identity is
+// read. The validator that is recorded states what it was checked by. An empty identity is
 // not compared: that was done when the base was made.
 func (t *trust) open(env *sources.Env, place *upstream.Place, name string, want upstream.Want, who identity, validator string) bundle.Open {
 	verify := func(where string) upstream.Verifier {
@@ -106,7 +106,7 @@ func (t *trust) open(env *sources.Env, place *upstream.Place, name string, want 
 	return upstream.Validated(place.OpenChecked(env, want, verify, name), validator)
 }
 
-// verifier checks the signature of a package, and that it is the one that the index says.
+// verifier checks the signature of a package, and that it is the one that the index states.
 type verifier struct {
 	signature *rpmsig.Verifier
 	trust     *trust
@@ -153,7 +153,7 @@ func (t *trust) finish(env *sources.Env, f *stock.File, recorded *sources.Record
 }
 
 // identity is which package a file is: epoch, version, release, architecture and name,
-// a line each. A NEVRA tells less: "a-1-2-3.noarch" is version 2 of "a-1", and
+// a line each. A NEVRA has less: "a-1-2-3.noarch" is version 2 of "a-1", and
 // version "1-2" of "a".
 type identity string
 

@@ -58,7 +58,7 @@ func layVerbatim(env *sources.Env, l *loaded, held *rpmmd.Interner) (repo source
 }
 
 // addPayload adds the packages of a repository and what its deltas need. Their paths are
-// below the repository until put gives them those in the mount.
+// below the repository until put replaces them by those in the mount.
 func (l *loaded) addPayload(env *sources.Env, r *loadedRepo, held *rpmmd.Interner, files *stock.Stock) error {
 	more := &stock.More{Vouched: l.trust.vouched(r.head)}
 	about, remarks, err := r.about(env, held, all)
@@ -165,7 +165,7 @@ func summed(f stock.File, c rpmmd.Checksum) stock.File {
 func (h *head) packageFile(p *rpmmd.Package, at location, reason string, more *stock.More, about *extra) stock.File {
 	one := *p
 	if one.IsSource() {
-		one.Arch = "src" // headers do not tell nosrc
+		one.Arch = "src" // headers do not distinguish nosrc
 	}
 	f := stock.File{Path: at.path, Place: h.place, From: at.path, Size: p.PackageSize, Reason: reason, Tag: string(identityOf(&one)), More: more, Entries: about.entry(p)}
 	if at.isForeign() {
@@ -181,7 +181,7 @@ func (h *head) dirOf(climb int) (string, error) {
 	return h.folder + dir, err
 }
 
-// put gives files whose paths are below the repository those in the mount.
+// put replaces the paths of files below the repository by those in the mount.
 func (h *head) put(files []stock.File, dir string) {
 	for i := range files {
 		f := &files[i]

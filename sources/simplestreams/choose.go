@@ -86,7 +86,7 @@ func (r *reading) checkKeys() error {
 }
 
 // see remembers some values of the fields that the filters ask for: where no item passes, they
-// say what there is.
+// state what there is.
 func (s *selection) see(filters []streams.Filter, get func(string) (any, bool)) {
 	const most = 50
 	for i := range filters {
@@ -259,7 +259,7 @@ func (r *reading) carry(to *stock.Stock, f *productsFile, p *streams.Product, v 
 	return nil
 }
 
-// checkChoice refuses what no reader could use, and says what a person would
+// checkChoice refuses what no reader could use, and notes what a person would
 // not expect.
 func (r *reading) checkChoice(s *selection) error {
 	for _, name := range r.options.Subarch {

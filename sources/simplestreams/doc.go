@@ -12,7 +12,7 @@
 // a whole source whose products files name what is not there, so new ones are
 // made and signed by the site's key, with upstream's own below _upstream/.
 // Bootloaders are chosen for the architectures of the images, whatever the
-// filters say: without them no machine boots.
+// filters state: without them no machine boots.
 //
 // Paths are upstream's own below simplestreams/<source>/. Each signed file
 // (.sjson) has an unsigned form (.json) next to it, which lxc and incus read.

@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/stock"
 )
 
-// name gives the files of one version of a product its name: the largest of them stands
+// name sets the name of the files of one version of a product: the largest of them stands
 // for all.
 func name(files []stock.File, f *productsFile, p *streams.Product, v *streams.Version) {
 	if len(files) == 0 {

@@ -33,7 +33,7 @@ const (
 	reasonForm     = "unsigned form of a signed file, which lxc and incus read"
 )
 
-// planVersion changes when the same index and options give another list of
+// planVersion changes when the same index and options lead to another list of
 // files than before.
 const planVersion = 1
 
@@ -129,7 +129,7 @@ func (e *entry) repository(env *sources.Env, by keyring.Keys) (sources.Repositor
 		return repo, err
 	}
 	repo.Annotations[readers.IndexKey] = e.index
-	return repo, keyring.WithoutArmor(repo.Keys) // MAAS gives its keyring to gpgv, which reads no armor
+	return repo, keyring.WithoutArmor(repo.Keys) // MAAS passes its keyring to gpgv, which reads no armor
 }
 
 // mark identifies what a source is planned for.
@@ -148,7 +148,7 @@ func (e *entry) mark(env *sources.Env) (string, error) {
 	return replay.Configuration(of), nil
 }
 
-// unchanged plans a source whose index is, by what upstream says about it, the
+// unchanged plans a source whose index is, by what upstream states about it, the
 // one that the base was made of for the same options. Whoever signed it then
 // has to be trusted still.
 func (e *entry) unchanged(ctx context.Context, env *sources.Env, keys keyring.Keys, mark string) (repo sources.Repository, scratch int64, same bool, err error) {
@@ -184,7 +184,7 @@ func (e *entry) stands(ctx context.Context, env *sources.Env, index sources.Reco
 	return err == nil && meta.Validator() == index.Validator && (meta.Secure || index.Vouched != bundle.VouchedTLS)
 }
 
-// finish gives a file that was not read the validator that it had.
+// finish sets the validator of a file that was not read to the one that it had.
 func finish(r sources.Recorded, a *sources.Artifact) error {
 	if r.File.Annotations[replay.MarkKey] != "" {
 		a.Validator = r.Validator
@@ -426,7 +426,7 @@ func (l *layout) sign(path string, date time.Time, text func() (io.ReadCloser, e
 	return err
 }
 
-// putIndex makes an index whose products files have the paths that form gives.
+// putIndex makes an index whose products files have the paths that form returns.
 func (l *layout) putIndex(fields streams.Object, entries []streams.Entry, form func(string) string, reason string) error {
 	x := &streams.Index{Fields: fields, Entries: slices.Clone(entries)}
 	for i := range x.Entries {

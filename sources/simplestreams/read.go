@@ -264,7 +264,7 @@ func (r *reading) products(ctx context.Context, env *sources.Env, e streams.Entr
 	return f, nil
 }
 
-// download puts a products file into scratch. Nothing says what it has to be
+// download puts a products file into scratch. Nothing defines what it has to be
 // but its signature.
 func (r *reading) download(ctx context.Context, env *sources.Env, f *productsFile) (err error) {
 	body, err := env.Fetch.Open(ctx, r.place.URL(f.entry.Path), 0, "")

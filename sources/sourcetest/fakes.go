@@ -263,7 +263,7 @@ func clientsOf(kind string) func(context.Context, []bundle.Repository, sources.T
 }
 
 // Parcels is a fake kind that knows least: neither sizes nor digests, only
-// that upstream says a version. It looks at all of its sources together (a
+// that upstream reports a version. It looks at all of its sources together (a
 // parcel that two of them want is carried by the first alone) and uses
 // scratch.
 func Parcels() sources.Kind {

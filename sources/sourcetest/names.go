@@ -15,7 +15,7 @@ import (
 
 // names: a kind has an entry for each thing that its Check counts, of a file that is
 // there, and with all of its versions ranked or none. A plan that the base stands for
-// gives the list that a plan from upstream's metadata gives.
+// returns the list that a plan from upstream's metadata has.
 func names(t *testing.T, s Suite) {
 	r := newRig(t, s)
 	in := newInside(r)

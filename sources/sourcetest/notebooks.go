@@ -20,7 +20,7 @@ const (
 )
 
 // Notebooks is a fake kind that keeps a document: the manifest, which it does not
-// fetch again where upstream says that it is the one that was kept. seen, if it is
+// fetch again where upstream states that it is the one that was kept. seen, if it is
 // not nil, is told the document of the state that each plan builds on; nil: none.
 func Notebooks(seen func(source string, document []byte)) sources.Kind {
 	return sources.Kind{

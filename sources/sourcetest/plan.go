@@ -49,7 +49,7 @@ func strictConfig(t *testing.T, s Suite) {
 	}
 }
 
-// seen is what a plan says about an artifact.
+// seen is what a plan states about an artifact.
 type seen struct {
 	File      bundle.File
 	Evidence  bundle.Evidence
@@ -57,7 +57,7 @@ type seen struct {
 	Kind      string
 }
 
-// planTwice: the same upstream gives the same plan, and no payload is read.
+// planTwice: the same upstream leads to the same plan, and no payload is read.
 func planTwice(t *testing.T, s Suite) {
 	r := newRig(t, s)
 	first := r.plan()

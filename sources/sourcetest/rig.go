@@ -156,7 +156,7 @@ type inside struct {
 // mirrorURL is the address that mirrors are given.
 const mirrorURL = "https://mirror.example:8443/site"
 
-// fill puts the address into what a bundle has, as docs/format.md says.
+// fill puts the address into what a bundle has, as docs/format.md defines.
 func fill(content []byte) []byte {
 	return []byte(strings.NewReplacer("@BASE@", mirrorURL, "@HOST@", "mirror.example:8443", "@INSECURE@", "false").Replace(string(content)))
 }

@@ -1,5 +1,5 @@
 // Package sourcetest is the shared suite that every kind of source passes:
-// a kind's own test says how its upstream looks in three states, what a plan
+// a kind's own test states how its upstream looks in three states, what a plan
 // must not read, and how its metadata can be forged; the suite does the rest,
 // through the real export and the real import.
 //
@@ -16,7 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// Suite is what a kind gives.
+// Suite is what a kind provides.
 type Suite struct {
 	// Kinds are the kind under test and, after it, those it derives.
 	Kinds sources.Kinds
@@ -26,7 +26,7 @@ type Suite struct {
 	New func(t *testing.T, dir string) *Upstream
 	// Program is the program that a kind runs as a child; "": none.
 	Program string
-	// Site gives the exporter a site key: for a kind that rebuilds indexes.
+	// Site makes a site key for the exporter: for a kind that rebuilds indexes.
 	Site bool
 	// Renamed means that files have other paths than upstream's, on a mount of the
 	// repository's own: a public address stands for what is below its place, not for

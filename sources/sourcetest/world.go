@@ -183,7 +183,7 @@ func (w *World) Receive(dirs []string) {
 	}
 }
 
-// Behind tells the mirror that clients reach it at a base URL.
+// Behind records in the mirror that clients reach it at a base URL.
 func (w *World) Behind(baseURL string) {
 	w.Helper()
 	m, err := unpack.Open(w.Mirror, unpack.Options{})

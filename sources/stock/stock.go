@@ -14,7 +14,7 @@ import (
 // File is a path of a repository and how to get it.
 type File struct {
 	Path   string        // below the repository's mount
-	Size   int64         // bytes; -1: upstream does not tell
+	Size   int64         // bytes; -1: upstream does not state it
 	Digest bundle.Digest // zero: not known, or More.Sum is what is known
 	// Place has the file under the name From, which is not escaped; nil: it is made
 	// here. From may be a part of Path, so that one string is held.
@@ -103,7 +103,7 @@ func (s *Stock) Settle() error {
 	return nil
 }
 
-// want is what upstream's index says of the file.
+// want is what upstream's index states about the file.
 func (f *File) want() upstream.Want {
 	if f.Digest.IsZero() && f.More != nil {
 		return upstream.Want{Sum: f.More.Sum, Size: f.Size}

@@ -5,11 +5,11 @@
 //
 //   - Which address? A Place has one base or several that are mirrors of one
 //     another. They are tried in turn, at most MaxMirrors of them.
-//   - Is a file not there? 404 and 410 say so. 403 says so too for a file next to
+//   - Is a file not there? 404 and 410 mean that. 403 means it too for a file next to
 //     one that was read: S3 answers 403 for a missing object when listing is not
 //     allowed. The first file of a repository has nothing next to it, and 403
 //     there is a refusal. See IsAbsent, First and Optional.
-//   - Did upstream move? A file that is not what its index says, or that is gone
+//   - Did upstream move? A file that is not what its index states, or that is gone
 //     although the index lists it, is a MovedError. Steady reads the whole once
 //     more then, and a second MovedError is final.
 //   - Whose fault is an error? Blame decides: the own disk (exit 6), upstream

@@ -17,11 +17,11 @@ import (
 )
 
 // MaxIndex bounds a metadata file, packed or not, and payload whose size upstream
-// does not tell: Fedora's filelists unpack to 800 MB, and a bomb would fill the
+// does not state: Fedora's filelists unpack to 800 MB, and a bomb would fill the
 // disk or never end.
 const MaxIndex = 4 << 30 // bytes
 
-// Want is what an index says about a file.
+// Want is what an index states about a file.
 type Want struct {
 	Sum Sum
 	// Size is in bytes, -1 if it is not known.
@@ -101,7 +101,7 @@ func Gone(file, index string, cause error) error {
 }
 
 // Unpacked opens a file that Download put into scratch, and unpacks it as the end
-// of name says, at most limit bytes. what names it in errors. Close closes both.
+// of name states, at most limit bytes. what names it in errors. Close closes both.
 func Unpacked(env *sources.Env, local, name, what string, limit int64) (io.ReadCloser, error) {
 	in, err := env.Scratch.Open(local)
 	if err != nil {
@@ -181,7 +181,7 @@ func (p *Place) OpenChecked(env *sources.Env, want Want, verify func(where strin
 }
 
 // Validated returns open with a validator of the kind's own in place of upstream's:
-// what is recorded with the file says what it was checked by.
+// what is recorded with the file states what it was checked by.
 func Validated(open bundle.Open, validator string) bundle.Open {
 	return func(ctx context.Context, at int64, known string) (*bundle.Content, error) {
 		c, err := open(ctx, at, known)
@@ -218,7 +218,7 @@ func rotation(p *Place, names []string) func(at int64) []string {
 	}
 }
 
-// ending returns a body that has an end although upstream tells no size: whoever
+// ending returns a body that has an end although upstream states no size: whoever
 // reads it to find its size would fill a disk.
 func ending(body *content, want Want) (io.ReadCloser, error) {
 	limit := cmp.Or(want.Limit, MaxIndex)
@@ -249,7 +249,7 @@ func (c *capped) Read(p []byte) (int, error) {
 }
 
 // ReadThrough returns an Artifact's Known: it reads what open returns to its end, for the
-// sake of its checks. Content that is not what an index says is upstream's doing, because
+// sake of its checks. Content that is not what an index states is upstream's doing, because
 // there is no copy in the mirror that could be corrupt.
 func ReadThrough(open bundle.Open) func(context.Context) error {
 	return func(ctx context.Context) error {
@@ -261,7 +261,7 @@ func ReadThrough(open bundle.Open) func(context.Context) error {
 		if err == nil {
 			err = c.Body.Close()
 		} else {
-			_ = c.Body.Close() // the first error says more
+			_ = c.Body.Close() // the first error explains more
 		}
 		if errors.Is(err, bundle.ErrCorrupt) {
 			err = &fault{strings.TrimSuffix(err.Error(), ": "+bundle.ErrCorrupt.Error()), fetch.ErrUpstream}

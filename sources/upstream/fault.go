@@ -24,13 +24,13 @@ type fault struct {
 func (e *fault) Error() string { return e.text }
 func (e *fault) Unwrap() error { return e.class }
 
-// MovedError means that a file is not what an index says, or is gone although the
+// MovedError means that a file is not what an index states, or is gone although the
 // index lists it. Upstream may have changed between the two. It matches
 // fetch.ErrUpstream.
 type MovedError struct {
 	// File and Index are URLs without secrets; Index is empty if it is not known.
 	File, Index string
-	// Want and Have are what the index says and what came, for people. Want is empty
+	// Want and Have are what the index states and what came, for people. Want is empty
 	// if nothing came.
 	Want, Have string
 }

@@ -33,7 +33,7 @@ func (e *OlderError) Unwrap() error { return fetch.ErrRefused }
 
 // Forward calls read until it returns a state that is not older than the one that was
 // exported before. read reads a state from the mirror with a number, or from the next
-// ones where that fails, and returns the dates that upstream gives it. Mirrors are asked
+// ones where that fails, and returns the dates that upstream has for it. Mirrors are asked
 // in turn, and after a pause the first once more; mirrors is asked after the first
 // read how many there are. If all have an older state, the error is an
 // *OlderError, unless somebody allowed it for this source.

@@ -84,7 +84,7 @@ func readURL(ctx context.Context, env *sources.Env, raw string, limit int64) ([]
 	return text, &c.Meta, nil
 }
 
-// statURL returns what an address tells without its content.
+// statURL returns what an address reports without its content.
 func statURL(ctx context.Context, env *sources.Env, raw string) (*fetch.Meta, error) {
 	if !IsLocalAddress(raw) {
 		return env.Fetch.Stat(ctx, raw)
@@ -128,7 +128,7 @@ func openLocal(raw string, at int64, validator string) (*content, error) {
 		}
 	}
 	if err != nil {
-		_ = f.Close() // the first error says more
+		_ = f.Close() // the first error explains more
 		return failed(err)
 	}
 	return c, nil

@@ -66,7 +66,7 @@ func (p *Place) urls(names []string) []string {
 // Page is a file that is held in memory.
 type Page struct {
 	Content []byte // not nil
-	// Meta is what upstream says about it: its final URL without secrets, whether
+	// Meta is what upstream states about it: its final URL without secrets, whether
 	// every hop was https, and by Meta.Validator the version.
 	Meta fetch.Meta
 	// Base is the index of the address that it came from. See Prefer.
@@ -108,7 +108,7 @@ func (p *Place) Optional(ctx context.Context, env *sources.Env, name string, lim
 	return page, err
 }
 
-// Stat returns what upstream tells about a file without its content. It has one name,
+// Stat returns what upstream reports about a file without its content. It has one name,
 // or several that are tried in turn.
 func (p *Place) Stat(ctx context.Context, env *sources.Env, names ...string) (meta *fetch.Meta, err error) {
 	err = firstOf(ctx, p.urls(names), func(_ int, url string) (err error) {
@@ -119,7 +119,7 @@ func (p *Place) Stat(ctx context.Context, env *sources.Env, names ...string) (me
 }
 
 // Has reports whether upstream has a file next to one that was read from the same
-// place, under one of its names. An upstream that cannot tell is an error.
+// place, under one of its names. An upstream that does not know is an error.
 func (p *Place) Has(ctx context.Context, env *sources.Env, names ...string) (bool, error) {
 	_, err := p.Stat(ctx, env, names...)
 	if IsAbsent(err) {
@@ -128,7 +128,7 @@ func (p *Place) Has(ctx context.Context, env *sources.Env, names ...string) (boo
 	return err == nil, err
 }
 
-// IsAbsent reports whether an error says that a file is not there which is next to
+// IsAbsent reports whether an error states that a file is not there which is next to
 // a file that was read: 404, 410, or 403, which S3 answers for a missing object
 // when listing is not allowed. An upstream that refuses everything is noticed by
 // the file that was to be read first.

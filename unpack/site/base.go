@@ -47,7 +47,7 @@ func firstWord(b []byte, words [][2]string) (at int, word [2]string) {
 	}
 }
 
-// CheckBase says what is wrong with s as the address of a mirror: http or
+// CheckBase reports what is wrong with s as the address of a mirror: http or
 // https, a host, no user, query or fragment, no '/' at the end, and only
 // characters that no client's configuration has to quote. Errors match
 // bundle.ErrUsage.
@@ -79,7 +79,7 @@ func isAlphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-// Substitute copies src to dst with every word replaced by what base says,
+// Substitute copies src to dst with every word replaced by what base states,
 // and nothing else changed: what replaced a word is not looked at again. With
 // an empty base it is a plain copy. Memory does not grow with the size.
 func Substitute(dst io.Writer, src io.Reader, base string) error {

@@ -32,7 +32,7 @@ const (
 // at path, if that is one with a tag.
 func DigestPath(path string) string { return DigestsDir + "/" + path + "/" + DigestLink }
 
-// digest says which digest the manifest at f.Path has.
+// digest reports which digest the manifest at f.Path has.
 func (w *writer) digest(f bundle.File) error {
 	dir, digest := DigestsDir+"/"+f.Path, f.Digest.String()
 	if err := w.folder(dir); err != nil {

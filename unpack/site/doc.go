@@ -2,7 +2,7 @@
 // names, the inventory, the web servers' configuration, client files with the mirror's
 // address filled in, and for images the tag lists and the names without a
 // registry host. They are a closed list, they are in no file list, and they
-// are a function of names and lists alone: the same Input gives the same
+// are a function of names and lists alone: the same Input produces the same
 // bytes, and no package metadata is parsed.
 //
 // It is not the publisher: it writes into a generation that nobody sees yet
@@ -10,7 +10,7 @@
 //
 // # Content types
 //
-// Where a list says that a file has a media type, the generation holds a
+// Where a list states that a file has a media type, the generation holds a
 // symbolic link /_gapbundle/typed/<path>.<extension> to it, with one
 // extension per media type. A server finds the type by asking whether that
 // name exists, so its configuration holds the few media types and no paths:

@@ -44,7 +44,7 @@ type PublicName struct {
 	Path string `json:"path"`
 	// At is a web path of the mirror in the same form.
 	At string `json:"at"`
-	// Set, Source and Kind say whose it is.
+	// Set, Source and Kind state whose it is.
 	Set    string `json:"set"`
 	Source string `json:"source"`
 	Kind   string `json:"kind"`
@@ -103,7 +103,7 @@ const (
 // claimed is a prefix that a source claims.
 type claimed struct {
 	PublicName
-	first bool          // the spec says "public: true"
+	first bool          // the spec has "public: true"
 	wrong string        // why it is nobody's to answer; empty: nothing
 	key   bundle.Digest // the content of a key file; zero: it is none
 }
@@ -188,7 +188,7 @@ func (n PublicName) compare(o PublicName) int {
 		strings.Compare(o.Scheme, n.Scheme), strings.Compare(n.Set, o.Set), strings.Compare(n.Source, o.Source))
 }
 
-// hostsRefused says, by set and host, why a set may not answer for a host of its own.
+// hostsRefused reports, by set and host, why a set may not answer for a host of its own.
 func hostsRefused(sets []Set, all []claimed) map[[2]string]string {
 	answer := map[[2]string]Answer{}
 	having := map[string][]string{} // the sets that could, by host

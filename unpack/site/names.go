@@ -16,7 +16,7 @@ import (
 )
 
 // For each repository there are plain pages with the names of what it holds, for a
-// person with a browser. A page ends before a name whose hash says so, and its address
+// person with a browser. A page ends before a name whose hash states it, and its address
 // is that hash. So a name that is added changes the page that it is on and moves no
 // other one, and pages that stay keep their bytes, their address and their time. The
 // pages are listed on index.html; where that would be too long, on pages between, which
@@ -190,7 +190,7 @@ td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8886; vertical-a
 )
 
 // page writes a page. One that the generation before has with the same bytes stays the
-// same file, so that its time says when it changed.
+// same file, so that its time shows when it changed.
 func (w *writer) page(name, title string, rows []nameRow) error {
 	var page bytes.Buffer
 	fmt.Fprintf(&page, pageHead, html.EscapeString(title))

@@ -16,7 +16,7 @@ type heldFile struct {
 }
 
 // private marks what a public name would lead to although the set that has it may not answer
-// for that name: in folders that sets share, a prefix says too little.
+// for that name: in folders that sets share, a prefix is not enough.
 func (w *writer) private() error {
 	byMount := map[string][]PublicName{}
 	for _, n := range w.public.Names {

@@ -83,7 +83,7 @@ type Repository struct {
 	Contents func() iter.Seq2[bundle.Entry, error]
 }
 
-// Report says what was made, and what was not for a reason the operator has
+// Report states what was made, and what was not for a reason the operator has
 // to know.
 type Report struct {
 	// Ambiguous are the names without docker.io that were not made, because a list

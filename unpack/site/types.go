@@ -35,11 +35,11 @@ type Type struct {
 	MediaType string `json:"mediaType"`
 }
 
-// TypedPath is the name whose existence says that the file at path has type t.
+// TypedPath is the name whose existence states that the file at path has type t.
 func (t Type) TypedPath(path string) string { return TypedDir + "/" + path + "." + t.Extension }
 
 // TypedName returns the name of the link that marks the file at path with its
-// media type; false: the extension of its name says the same, or its list says
+// media type; false: the extension of its name has the same meaning, or its list states
 // nothing, so that there is none.
 func TypedName(path, mediaType string) (name string, marked bool) {
 	if mediaType == "" || mediaType == DefaultType(path) {
@@ -117,7 +117,7 @@ func isToken(s string) bool {
 }
 
 // typed marks the file at path with its media type, where the extension of
-// its name does not say the same.
+// its name has another meaning.
 func (w *writer) typed(p, mediaType string) (marked bool, err error) {
 	if mediaType == "" || mediaType == DefaultType(p) {
 		return false, nil
@@ -155,7 +155,7 @@ func (w *writer) sortedTypes() []Type {
 
 const jsonType = "application/json"
 
-// OctetStream is the type of whatever no list and no extension says more about.
+// OctetStream is the type of whatever no list and no extension describes better.
 const OctetStream = "application/octet-stream"
 
 // extensionTypes is what a file without a media type in its list is sent as,
@@ -193,7 +193,7 @@ type extensionType struct {
 }
 
 // DefaultType is the type of the file at path by the extension of its name,
-// OctetStream if that says nothing.
+// OctetStream if that is not known.
 func DefaultType(p string) string {
 	name := path.Base(p)
 	if i := strings.LastIndexByte(name, '.'); i > 0 {

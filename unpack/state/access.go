@@ -17,7 +17,7 @@ const (
 	groupDirMode   = 0o750
 	groupMode      = 0o640
 
-	// othersReads are the bits of the state's own folder that say who reads it besides its
+	// othersReads are the bits of the state's own folder that state who reads it besides its
 	// owner, and groupReads what they are if that is a group and nobody else.
 	othersReads = 0o077
 	groupReads  = 0o050

@@ -7,7 +7,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// homeFile says where the mirror was when it was changed last.
+// homeFile states where the mirror was when it was changed last.
 const homeFile = Dir + "/home.json"
 
 // Home is the place of a mirror. Another path or another folder means that it was moved, copied

@@ -19,7 +19,7 @@ import (
 type Outcome string
 
 // The outcomes. Refused is an error of the whole import only when nothing
-// newer of the set made up for it. Failed says that the machine, not the
+// newer of the set made up for it. Failed states that the machine, not the
 // bundle, was in the way: a full disk, an interrupt.
 const (
 	Imported        Outcome = "imported"
@@ -50,7 +50,7 @@ type Entry struct {
 	Overrides  []string        `json:"overrides,omitempty"`
 	Detail     string          `json:"detail,omitempty"`
 	// Lost is the last line that the journal is known to have had, where its end was cut
-	// and this line says so.
+	// and this line states it.
 	Lost bundle.Digest `json:"lost,omitzero"`
 }
 

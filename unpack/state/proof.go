@@ -13,7 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// Kept is a file of the state that says that a bundle was accepted.
+// Kept is a file of the state which proves that a bundle was accepted.
 type Kept struct {
 	Set      string
 	Sequence int64
@@ -128,7 +128,7 @@ func (s *State) HasPolicy() (bool, error) {
 	return err == nil, err
 }
 
-// HasHead reports whether the journal has a line with this digest, or says that this line
+// HasHead reports whether the journal has a line with this digest, or states that this line
 // was lost.
 func (s *State) HasHead(head bundle.Digest) (bool, error) {
 	b, err := s.root.ReadFile(JournalFile)

@@ -80,7 +80,7 @@ func (s *Store) RemovePartial(d bundle.Digest) error {
 }
 
 // Sweep removes what crashes left in staging, and every partial blob that keep
-// says nothing of (nil: none is kept). Only for the one process that writes.
+// states nothing about (nil: none is kept). Only for the one process that writes.
 func (s *Store) Sweep(keep func(bundle.Digest) bool) error {
 	if err := s.sweep(StagingDir, func(string) bool { return false }); err != nil {
 		return err

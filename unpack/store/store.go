@@ -8,7 +8,7 @@
 // A name below sha256 appears only after its content is durable, so a file of
 // the right size there is the blob; a crash leaves rubbish in staging and
 // partial and nowhere else. The package does not compute digests: whoever
-// writes has hashed, and says which blob it was.
+// writes has hashed, and reports which blob it was.
 //
 // It takes no lock. One process at a time may write; its owner makes sure of that.
 // Readers need nothing.
@@ -251,8 +251,8 @@ func removeIfThere(root *os.Root, name string) error {
 	return nil
 }
 
-// Verify reads blob d and says whether its content is still what its name
-// says; errors match bundle.ErrCorrupt, or are the operating system's.
+// Verify reads blob d and reports whether its content is still what its name
+// states; errors match bundle.ErrCorrupt, or are the operating system's.
 func (s *Store) Verify(d bundle.Digest) error {
 	f, err := s.Open(d)
 	if err != nil {

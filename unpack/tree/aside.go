@@ -28,7 +28,7 @@ type Lists func(set string, repository int) iter.Seq2[bundle.File, error]
 // NoLists is where all lists are kept.
 func NoLists(string, int) iter.Seq2[bundle.File, error] { return nil }
 
-// asideNotes say which client files are not where their set has them.
+// asideNotes state which client files are not where their set has them.
 func asideNotes(moved []string) (notes []string) {
 	const some = 5
 	for _, path := range moved[:min(some, len(moved))] {
@@ -159,7 +159,7 @@ func (s *sorter) sort(now, held []Part) error {
 	return nil
 }
 
-// decide is for the files of one path; below says that others need a folder there.
+// decide is for the files of one path; below states that others need a folder there.
 func (s *sorter) decide(claims []claim, below bool) {
 	slices.SortStableFunc(claims, func(a, b claim) int {
 		if a.held != b.held {

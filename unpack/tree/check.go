@@ -15,12 +15,12 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/site"
 )
 
-// CheckOptions say how closely to look.
+// CheckOptions define how closely to look.
 type CheckOptions struct {
 	// Data is the part of the files that is hashed again, from 0 to 1, chosen
 	// at random: 0.05 every night reads everything within weeks.
 	Data float64
-	// Made hashes what the publish itself made, whatever Data says.
+	// Made hashes what the publish itself made, whatever Data states.
 	Made bool
 }
 

@@ -26,7 +26,7 @@ const (
 	maxSweep = 40
 )
 
-// GCOptions say what may go.
+// GCOptions define what may go.
 type GCOptions struct {
 	// Keep is how many generations stay, the current one among them; 0: DefaultKeep.
 	Keep int

@@ -43,12 +43,12 @@ type Generation struct {
 	// Dropped are image names without a registry that the generation before had.
 	Dropped []site.Dropped `json:"dropped,omitempty"`
 	// Unanswered are public names that the mirror does not answer for though it has the
-	// content, maxUnanswered of them at most. PublicChanged says that it answers for others
+	// content, maxUnanswered of them at most. PublicChanged states that it answers for others
 	// than the generation before.
 	Unanswered    []site.Unanswered `json:"unanswered,omitempty"`
 	PublicChanged bool              `json:"publicChanged,omitempty"`
 	// Journal is the digest of the last line of the journal that is written with it. Zero:
-	// it was made by a program that did not say.
+	// it was made by a program that did not record it.
 	Journal bundle.Digest `json:"journal,omitzero"`
 	// Notes are what the operator has to know about how it was made.
 	Notes []string `json:"notes,omitempty"`
@@ -71,7 +71,7 @@ type GenerationSet struct {
 	// Accepted is a copy of the set's ratchet at that time.
 	Accepted int64 `json:"accepted"`
 	// AcceptedStream is the stream that the ratchet was bound to, Floor its clock floor.
-	// Empty: made by a program that did not say.
+	// Empty: made by a program that did not record it.
 	AcceptedStream string    `json:"acceptedStream,omitempty"`
 	Floor          time.Time `json:"floor,omitzero"`
 
@@ -303,7 +303,7 @@ func (t *Trees) evidence(r bundle.Repository) iter.Seq2[bundle.Evidence, error] 
 // entries in the order of bundle.CompareEntries, each checked by itself. A repository
 // whose bundle had no such list (Repository.Contents is nil: it was made by a program
 // that knew none) has no entries. Memory does not grow with the list. Its bytes are
-// compared with its digest at the end: an error there says that what came before it
+// compared with its digest at the end: an error there means that what came before it
 // may be wrong, and matches bundle.ErrCorrupt.
 func (t *Trees) Contents(r bundle.Repository) iter.Seq2[bundle.Entry, error] {
 	if r.Contents == nil {

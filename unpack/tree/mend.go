@@ -37,7 +37,7 @@ type Mender struct {
 }
 
 // NewMender returns a Mender. Before it changes anything it asks begin for the time that
-// it gives to files. The caller closes it.
+// it has for files. The caller closes it.
 func (b *Builder) NewMender(ctx context.Context, begin func() (time.Time, error)) *Mender {
 	return &Mender{begin: begin, p: &placer{b: b, ctx: ctx, spares: map[spare]string{}}}
 }
@@ -113,7 +113,7 @@ func (t *Trees) eachNameOf(ctx context.Context, g *Generation, s spot, r *Genera
 	return nil
 }
 
-// IsListDamage reports whether an error of reading a kept list says that the list is
+// IsListDamage reports whether an error of reading a kept list states that the list is
 // damaged or gone.
 func IsListDamage(err error) bool {
 	return errors.Is(err, bundle.ErrCorrupt) || errors.Is(err, bundle.ErrMalformed) || errors.Is(err, fs.ErrNotExist)

@@ -132,7 +132,7 @@ func isFlag(at *cli.Command, s string) bool {
 }
 
 // complete checks flags and arguments against the leaf and adds what the
-// environment says.
+// environment has.
 func (v *Invocation) complete(getenv func(string) string) error {
 	for _, f := range v.flags {
 		name, _, _ := strings.Cut(f[2:], "=")

@@ -47,7 +47,7 @@ func Ask(c *cli.Context, o *Output, question string) (answer string, ok bool, er
 	return strings.TrimSpace(line), true, nil
 }
 
-// ConfirmFingerprint makes sure that a person, or --fingerprint, says of a
+// ConfirmFingerprint makes sure that a person, or --fingerprint, confirms of a
 // key that it is the one that was told by a second channel.
 func ConfirmFingerprint(c *cli.Context, o *Output, what, fingerprint string) error {
 	if given := c.String("fingerprint"); given != "" {

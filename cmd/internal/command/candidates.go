@@ -23,7 +23,7 @@ type Typed struct {
 	getenv  func(string) string
 }
 
-// Arg is the first argument, or else what the environment says; empty: neither.
+// Arg is the first argument, or else what the environment has; empty: neither.
 func (t *Typed) Arg(env string) string {
 	if len(t.args) > 0 {
 		return t.home(t.args[0])
@@ -31,7 +31,7 @@ func (t *Typed) Arg(env string) string {
 	return t.getenv(env)
 }
 
-// Flag is the value of a flag, or else what the environment says.
+// Flag is the value of a flag, or else what the environment has.
 func (t *Typed) Flag(name string) string {
 	if v, ok := t.flags[name]; ok {
 		return t.home(v)

@@ -11,7 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// How many changes by name are printed of each set, unless --changes says it.
+// How many changes by name are printed of each set, unless --changes sets it.
 const (
 	changeLines = 20   // for people
 	changesJSON = 1000 // with --json
@@ -115,8 +115,8 @@ func changeRow(c *contents.Change) []string {
 // shortCommit is how many digits of a commit's name are printed.
 const shortCommit = 12
 
-// changeText says which versions went and came. Where versions do not tell the two
-// states apart it says what does.
+// changeText reports which versions went and came. Where versions do not distinguish the two
+// states apart it states what does.
 func changeText(c *contents.Change) string {
 	version := func(v contents.Version) string { return v.Version }
 	arch := func(v contents.Version) string { return v.Arch }

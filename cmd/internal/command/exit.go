@@ -137,7 +137,7 @@ func findings(err error) []error {
 	return []error{err}
 }
 
-// marked puts what a wrapper says about all findings on each of them.
+// marked puts what a wrapper states about all findings on each of them.
 func marked(wrapper error, all []error) []error {
 	about, ok := wrapper.(*bundle.AboutError) //nolint:errorlint // the tree itself is walked
 	if !ok {
@@ -154,7 +154,7 @@ func errorLines(ctx context.Context, err error) []string {
 	if i, ok := wasInterrupted(ctx); ok {
 		return []string{i.Error()}
 	}
-	text := strings.ReplaceAll(err.Error(), ": "+bundle.ErrUsage.Error(), "") // exit code and hint say so
+	text := strings.ReplaceAll(err.Error(), ": "+bundle.ErrUsage.Error(), "") // exit code and hint show it
 	return strings.Split(strings.TrimRight(text, "\n"), "\n")
 }
 
@@ -275,7 +275,7 @@ func refusalHint(err error, mirror string) string {
 	return ""
 }
 
-// givenHint is the line that would give a key what its set has.
+// givenHint is the line that would allow a key what its set has.
 func givenHint(e *unpack.BeyondError, mirror string) string {
 	const advice = "if the set may have it: "
 	if len(e.Keys) == 0 {
@@ -399,7 +399,7 @@ func environmentHint(err error) string {
 	return "see what the operating system says about the path, then repeat the command"
 }
 
-// OtherBase is the flag of an export for a mirror that has what before says.
+// OtherBase is the flag of an export for a mirror that has what before states.
 func OtherBase(before int64) string {
 	if before > 0 {
 		return fmt.Sprintf("--base %d", before)

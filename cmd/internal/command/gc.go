@@ -26,7 +26,7 @@ func mirrorGC(c *cli.Context, o *Output, m *unpack.Mirror) error {
 	return nil
 }
 
-// whyKept says for what generations and content gc left what it left.
+// whyKept reports for what generations and content gc left what it left.
 func whyKept(r *unpack.GCResult) []string {
 	count := map[unpack.KeepReason]int{}
 	var first time.Time

@@ -158,7 +158,7 @@ func bundlesToShow(w io.Writer, would string, all []unpack.BundleResult) (rest [
 	return rest
 }
 
-// isOld reports whether there is nothing more to say about a bundle than that it came before.
+// isOld reports whether there is nothing more to report about a bundle than that it came before.
 func isOld(b unpack.BundleResult) bool {
 	return (b.Outcome == unpack.AlreadyImported || b.Outcome == unpack.Superseded) && len(b.Overrides) == 0 && len(b.MissingVolumes) == 0 && b.Reason == ""
 }

@@ -115,7 +115,7 @@ func inspectOne(c *cli.Context, asJSON bool, out io.Writer, r *bundle.Reader) er
 	return err
 }
 
-// inspectContents prints what a bundle says that it holds by name. Lists that it does not
+// inspectContents prints what a bundle states that it holds by name. Lists that it does not
 // carry are named: the receiver has them.
 func inspectContents(asJSON bool, out io.Writer, r *bundle.Reader) error {
 	_, repos, err := bundleContents(r)
@@ -194,7 +194,7 @@ func writeFile(w io.Writer, f inspectedFile, sums bool) error {
 }
 
 // eachFile calls f for every file of the lists that the catalogue carries,
-// with what the evidence list says of it.
+// with what the evidence list states about it.
 func eachFile(r *bundle.Reader, m *bundle.Manifest, f func(inspectedFile) error) error {
 	catalog, err := openCatalog(r, m)
 	if err != nil {

@@ -38,7 +38,7 @@ func trustKeyring(c *cli.Context, o *Output, role verify.Role, set, file string)
 	})
 }
 
-// confirmKeyring makes sure that a person, or --fingerprint, says of keys that they are the
+// confirmKeyring makes sure that a person, or --fingerprint, confirms of keys that they are the
 // right ones, and returns those.
 func confirmKeyring(c *cli.Context, o *Output, what, set string, keys []pubkeys.Key) ([]pubkeys.Key, error) {
 	one := func(k pubkeys.Key) string {

@@ -24,7 +24,7 @@ import (
 // Listed is what can be listed: a mirror, a bundle, or what a spec would bring.
 type Listed struct {
 	Repositories []contents.Repository
-	// State says what is known of it: one of the words below.
+	// State states what is known of it: one of the words below.
 	State string
 	// Close releases what Repositories read from; nil: nothing.
 	Close func() error
@@ -33,7 +33,7 @@ type Listed struct {
 // How far what list prints can be trusted.
 const (
 	StatePublished  = "published"    // imported, and so verified
-	stateUnverified = "not verified" // what a medium says of itself
+	stateUnverified = "not verified" // what a medium states about itself
 	StatePlanned    = "planned"      // what upstream has now
 )
 
@@ -201,7 +201,7 @@ func listedBundles(where string) (_ *Listed, err error) {
 	return l, nil
 }
 
-// bundleContents returns what a bundle says that its repositories hold by name. A list
+// bundleContents returns what a bundle states that its repositories hold by name. A list
 // that the bundle does not carry is an error when it is read, which matches
 // bundle.ErrIncomplete.
 func bundleContents(r *bundle.Reader) (*bundle.Manifest, []contents.Repository, error) {
@@ -344,7 +344,7 @@ func partOf(f *contents.Found) string {
 	return f.Repository.Name + " (" + f.Group + ")"
 }
 
-// noteClose says what is close to a search that found nothing.
+// noteClose reports what is close to a search that found nothing.
 func (s *search) noteClose(o *Output) error {
 	what := "nothing found"
 	if s.pattern.text != "" {

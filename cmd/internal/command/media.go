@@ -16,7 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// Witness says what one side knows of a bundle by its manifest and the digest of its root,
+// Witness states what one side knows of a bundle by its manifest and the digest of its root,
 // and whether it is proven there that the bundle is not needed any more.
 type Witness func(m *bundle.Manifest, root bundle.Digest) (state string, needless bool, err error)
 

@@ -53,7 +53,7 @@ func showChange(c *cli.Context, o *Output, done string) {
 	})
 }
 
-// WouldBe begins the line that says what was done where nothing was.
+// WouldBe begins the line that states what was done where nothing was.
 func WouldBe(c *cli.Context) string {
 	if c.Bool("dry-run") {
 		return "dry run, nothing changed: "
@@ -129,7 +129,7 @@ func mirrorStatus(c *cli.Context, o *Output, m *unpack.Mirror) error {
 	return nil
 }
 
-// unpinned says how many files nothing but a connection vouched for when they were
+// unpinned reports how many files nothing but a connection vouched for when they were
 // exported, and of which sources.
 func unpinned(repositories []bundle.Repository) string {
 	var total int64
@@ -414,7 +414,7 @@ type checked struct {
 	// Answered is how the server answers to what is listed; nil: something is damaged, and
 	// it was not asked.
 	Answered *answers `json:"answered,omitempty"`
-	// Checks are what the kinds counted now, Counted what the roots say that the
+	// Checks are what the kinds counted now, Counted what the roots state that the
 	// export counted.
 	Checks  []bundle.CheckCount `json:"checks,omitempty"`
 	Counted []counted           `json:"countedAtExport,omitempty"`
@@ -431,7 +431,7 @@ type counted struct {
 	Checks     []bundle.CheckCount `json:"checks"`
 }
 
-// notAskedAgain says what this program's check cannot do.
+// notAskedAgain states what this program's check cannot do.
 const notAskedAgain = "completeness by the clients' rules was counted at export; gapbundle check, the whole program, asks it again"
 
 // countedAtExport returns the counts that the roots of what is published have.

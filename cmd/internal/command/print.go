@@ -20,7 +20,7 @@ import (
 // The printing rules. Standard output holds the result and nothing else, in
 // text or, with --json, as one object. Everything else goes to standard error:
 // notes, progress (a bar on a terminal, lines elsewhere), and at the end
-// "error:" lines that say what is and "hint:" lines that say what to do.
+// "error:" lines that state what is and "hint:" lines that state what to do.
 
 // Output is where one command prints.
 type Output struct {
@@ -260,7 +260,7 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	return err
 }
 
-// shorten keeps the end of s, which tells more of a path than its beginning.
+// shorten keeps the end of s, which identifies a path better than its beginning.
 func shorten(s string, most int) string {
 	r := []rune(s)
 	if len(r) <= most {

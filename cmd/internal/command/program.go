@@ -41,7 +41,7 @@ func (p Program) Main() {
 	os.Exit(p.run(ctx, os.Args, os.Getenv, os.Stdin, os.Stdout, os.Stderr))
 }
 
-// SetMemory lets the collector run as gcPercent says.
+// SetMemory lets the collector run as gcPercent sets.
 func SetMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

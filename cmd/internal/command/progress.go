@@ -84,7 +84,7 @@ func (p *Progress) startBar() {
 		Set(pb.ReturnSymbol, "\r").Set(pb.CleanOnFinish, true).Start()
 }
 
-// resizeInterval is how often the width of the terminal is looked at: no signal tells it
+// resizeInterval is how often the width of the terminal is looked at: no signal reports it
 // on every system.
 const resizeInterval = 200 * time.Millisecond
 

@@ -40,7 +40,7 @@ func writePublic(w io.Writer, names *site.PublicNames) {
 	}
 }
 
-// hostPrefixes says of which sources a host's prefixes are.
+// hostPrefixes reports of which sources a host's prefixes are.
 func hostPrefixes(names *site.PublicNames, host string) string {
 	var sources []string
 	n, last := 0, ""

@@ -23,7 +23,7 @@ func repairMirror(c *cli.Context, o *Output, m *unpack.Mirror, paths []string) e
 	return err
 }
 
-// noteDamage says what a check found, before it is put right.
+// noteDamage reports what a check found, before it is put right.
 func noteDamage(o *Output, found *unpack.CheckResult) {
 	o.Note("generation %d: %d damaged; putting it right", found.Generation, int64(len(found.Damage))+found.More)
 }

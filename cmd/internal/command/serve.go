@@ -96,7 +96,7 @@ func serveMirror(c *cli.Context, o *Output) (err error) {
 	return nil
 }
 
-// noteAddress says what a mirror without a base URL sends in the place of its address.
+// noteAddress reports what a mirror without a base URL sends in the place of its address.
 // Nothing is said where that is not known, as before the first import.
 func noteAddress(o *Output, mirror string) {
 	root, err := os.OpenRoot(filepath.Join(mirror, "current"))

@@ -204,7 +204,7 @@ func patterns(c *cli.Context, name string) []string {
 	return c.StringSlice(name)
 }
 
-// given says, for the journal, what a key was given.
+// given reports, for the journal, what a key was given.
 func given(mounts, hosts []string) string {
 	text := ""
 	if mounts != nil {

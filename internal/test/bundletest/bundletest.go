@@ -88,7 +88,7 @@ func (e *Exporter) Trust(p *verify.Policy) error {
 	return p.Add(verify.Key{Role: verify.RoleExporter, Set: e.Set, PEM: string(e.Signer.PublicPEM())})
 }
 
-// Options say how one bundle is made. The zero value: a delta against the
+// Options define how one bundle is made. The zero value: a delta against the
 // bundle before, or a full one if there is none, in one place.
 type Options struct {
 	Full bool

@@ -23,7 +23,7 @@ import (
 // test has to report, not wait for.
 const runLimit = 2 * time.Minute
 
-// Program builds the real program once for the test and gives its path.
+// Program builds the real program once for the test and returns its path.
 func Program(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "gapbundle")

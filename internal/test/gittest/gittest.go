@@ -22,7 +22,7 @@ import (
 type Repo struct {
 	t   testing.TB
 	Dir string
-	// clock makes the dates of commits: the same calls give the same names.
+	// clock makes the dates of commits: the same calls produce the same names.
 	clock int
 	Env   []string // besides the fixed environment
 }
@@ -186,7 +186,7 @@ func Pointer(oid string, size int) string {
 }
 
 // Grow adds n commits, each with one changed and one new file of some size, in
-// a tree of folders. The same calls give the same commits.
+// a tree of folders. The same calls produce the same commits.
 func (r *Repo) Grow(n int) {
 	r.t.Helper()
 	var b bytes.Buffer

@@ -46,7 +46,7 @@ func (o *Objects) Put(content string) (pointer, path string) {
 	return Pointer(oid, len(content)), "/lfs/" + oid
 }
 
-// Forget makes the server say that it does not have an object.
+// Forget makes the server answer that it does not have an object.
 func (o *Objects) Forget(path string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -43,8 +43,8 @@ func (p Pull) Ref() string {
 // Client is a program that pulls images.
 type Client struct {
 	Name string
-	// Pull takes everything that p names and gives the digests of the
-	// manifests that the client holds afterwards, as the client says it.
+	// Pull takes everything that p names and returns the digests of the
+	// manifests that the client holds afterwards, as the client reports it.
 	Pull func(ctx context.Context, p Pull) ([]string, error)
 	// OnePlatform: the client has no way to take all platforms at once.
 	OnePlatform bool

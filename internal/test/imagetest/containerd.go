@@ -80,7 +80,7 @@ func originalRef(p Pull) string {
 	return p.Ref()
 }
 
-// writeHosts tells containerd to ask the mirror, and nobody else.
+// writeHosts configures containerd to ask the mirror, and nobody else.
 func writeHosts(dir string, p Pull) error {
 	host, _, _ := strings.Cut(originalRef(p), "/")
 	path := "/v2"

@@ -2,5 +2,5 @@
 // programs that pull them, for tests of what a mirror has below /v2/.
 //
 // It is for tests only. What the programs are told is what an operator would
-// tell them, apart from flags for plain http on loopback.
+// explain them, apart from flags for plain http on loopback.
 package imagetest

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Dockerd starts docker's daemon with flags as Kubespray gives them, and pulls by the
+// Dockerd starts docker's daemon with flags as Kubespray sets them, and pulls by the
 // original name into a store of its own. It has no network of its own and needs root.
 // What it has of an image is the digest of its index.
 func Dockerd(t testing.TB, flags ...string) Client {
@@ -49,7 +49,7 @@ func dockerd(t testing.TB, flags ...string) (r *runner, host string) {
 	return r, host
 }
 
-// DockerSave has docker pull images from a registry on loopback, gives them names, and saves
+// DockerSave has docker pull images from a registry on loopback, names them, and saves
 // them all into one file. names are by the images' references.
 func DockerSave(t testing.TB, file string, names map[string]string) {
 	t.Helper()

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Helm pulls a chart that NewWorld's Chart made and gives the archive. A tag
+// Helm pulls a chart that NewWorld's Chart made and returns the archive. A tag
 // is turned back into the version that it stands for, as helm wants it.
 func Helm(t testing.TB) func(ctx context.Context, p Pull) ([]byte, error) {
 	r := newRunner(t)

@@ -38,7 +38,7 @@ func daemon(t testing.TB, dir string, ready func() error, program string, args .
 	}
 	ended := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // told to stop, it need not say 0
+		_ = cmd.Wait() // told to stop, it need not return 0
 		close(ended)
 	}()
 	t.Cleanup(func() {
@@ -62,7 +62,7 @@ func daemon(t testing.TB, dir string, ready func() error, program string, args .
 }
 
 // Registry starts Debian's docker-registry, empty, without TLS, until the
-// test ends, and gives its host and port.
+// test ends, and returns its host and port.
 func Registry(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -184,7 +184,7 @@ func (w *World) Schema2(name, tag string) Image {
 }
 
 // Attach adds an artifact that refers to subject, and the list of referrers
-// with it alone, as a registry that has the referrers API gives it.
+// with it alone, as a registry that has the referrers API sends it.
 func (w *World) Attach(subject Image, artifactType string, content []byte) v1.Descriptor {
 	m := v1.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageManifest, ArtifactType: artifactType,

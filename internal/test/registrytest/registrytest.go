@@ -396,7 +396,7 @@ func (r *Registry) upload(w http.ResponseWriter, req *http.Request, name string)
 	w.WriteHeader(http.StatusCreated)
 }
 
-// listTags is paginated as the specification says ("Listing Tags").
+// listTags is paginated as the specification states ("Listing Tags").
 func (r *Registry) listTags(w http.ResponseWriter, req *http.Request, name string) {
 	tags := r.Tags(name)
 	if tags == nil {

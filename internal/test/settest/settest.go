@@ -133,7 +133,7 @@ func (c *Content) Repository(name string) *bundletest.Repository {
 	panic("settest: no repository " + name)
 }
 
-// Put gives a repository one more file, or another content.
+// Put adds to a repository one more file, or another content.
 func (c *Content) Put(repository, path, content string) {
 	c.Repository(repository).Files[path] = content
 }
@@ -145,7 +145,7 @@ func (c *Content) Drop(name string) {
 	})
 }
 
-// PutImage gives the repository "images" a tag of an image, with all that it needs.
+// PutImage adds to the repository "images" a tag of an image, with all that it needs.
 func (c *Content) PutImage(name, tag, layer string) {
 	r := c.Repository("images")
 	files, types := Image(name, tag, layer)

@@ -68,7 +68,7 @@ func (a *authority) issue(t testing.TB, template *x509.Certificate) ([]byte, *ec
 }
 
 // ServerCert makes an authority and a certificate of it for a server on
-// loopback that is another program, and gives the paths of their PEM files.
+// loopback that is another program, and returns the paths of their PEM files.
 func ServerCert(t testing.TB) (ca, cert, key string) {
 	t.Helper()
 	a := newAuthority(t)

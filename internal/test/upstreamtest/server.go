@@ -1,6 +1,6 @@
 // Package upstreamtest is an upstream on loopback for tests: a real HTTP
 // server that keeps HTTP's rules (ranges, validators, conditions) until a test
-// tells it to break one, and that counts what it was asked and what it sent.
+// orders it to break one, and that counts what it was asked and what it sent.
 //
 // It is not a mock of our own code: what it answers is what a client of any
 // kind would see.

@@ -30,7 +30,7 @@ func Alone(t *testing.T) bool {
 	return false
 }
 
-// Resolve gives names the address 127.0.0.1 for every program of a test that is Alone.
+// Resolve maps names to the address 127.0.0.1 for every program of a test that is Alone.
 func Resolve(t testing.TB, names []string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "hosts")

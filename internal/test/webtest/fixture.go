@@ -25,7 +25,7 @@ type File struct {
 	MediaType string
 }
 
-// Fixture is a mirror laid out by hand, as docs/design says: "current" and
+// Fixture is a mirror laid out by hand, as docs/design describes: "current" and
 // "previous", trees for what is below apt/, times that are unique per publish.
 type Fixture struct {
 	Dir  string
@@ -98,7 +98,7 @@ func (f *Fixture) Publish(files map[string]File) {
 	f.switchTo(name)
 }
 
-// readable gives every folder and file the mode that a mirror's have,
+// readable sets for every folder and file the mode that a mirror's have,
 // whatever the umask: a server may run as somebody else.
 func (f *Fixture) readable() {
 	f.t.Helper()
@@ -168,7 +168,7 @@ func mountOf(p string) string {
 	return first
 }
 
-// input says about files what lists and evidence would.
+// input states about files what lists and evidence would.
 func (f *Fixture) input(files map[string]File) site.Input {
 	mounts := map[string][]bundle.File{}
 	for p, file := range files {

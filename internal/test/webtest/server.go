@@ -187,7 +187,7 @@ func startProgram(t testing.TB, name string, args []string, work string, setup s
 	}
 	ended := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // a server that was told to stop need not say 0
+		_ = cmd.Wait() // a server that was told to stop need not return 0
 		close(ended)
 	}()
 	t.Cleanup(func() {
@@ -249,7 +249,7 @@ func freePort(t testing.TB) string {
 	return port
 }
 
-// reachable lets a server that gives root up pass through the test's own
+// reachable lets a server that drops root pass through the test's own
 // folders above dir.
 func reachable(t testing.TB, dir string) {
 	top := filepath.Clean(os.TempDir())

@@ -143,7 +143,7 @@ func Select(indexes []Index, requests []Request) (*Selection, error) {
 	return s, nil
 }
 
-// instead says for people what the source has in the place of a package or pattern that is not
+// instead reports for people what the source has in the place of a package or pattern that is not
 // found: other versions, other names, or that exclude leaves it out.
 func (u *universe) instead(r *Request, name string) string {
 	var versions, names []string

@@ -25,6 +25,6 @@
 // Essential packages are carried only if something depends on them, as apt
 // does; a client that is installed has them.
 //
-// It is pure: no network, no clock; the same lists and requests give the same
+// It is pure: no network, no clock; the same lists and requests lead to the same
 // selection.
 package closure

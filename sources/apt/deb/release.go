@@ -17,17 +17,17 @@ type Release struct {
 	Paragraph
 
 	Origin, Label, Suite, Version, Codename, Description string
-	// Date and ValidUntil are zero where the field is missing or says no moment.
+	// Date and ValidUntil are zero where the field is missing or names no moment.
 	Date, ValidUntil time.Time
 	// BadDate and BadValidUntil are the values that apt cannot read: those in another
-	// zone than universal time, whose moment is known, and those that say none. apt
+	// zone than universal time, whose moment is known, and those that name none. apt
 	// warns of such a Date and goes on; it refuses such a Valid-Until.
 	BadDate, BadValidUntil    string
 	Components, Architectures []string
 	AcquireByHash             bool
 	// NotAutomatic is an archive of priority 1, with ButAutomaticUpgrades 100.
 	NotAutomatic, ButAutomaticUpgrades bool
-	// ArchitectureAll is what No-Support-for-Architecture-all says: "Packages"
+	// ArchitectureAll is what No-Support-for-Architecture-all states: "Packages"
 	// means that packages for all architectures are in every other one's
 	// index as well, and binary-all is not to be fetched.
 	ArchitectureAll string
@@ -159,7 +159,7 @@ func isYes(value string) bool { return strings.EqualFold(value, "yes") }
 
 // parseDate reads a date and time of RFC 5322, section 3.3, with the zones by name of
 // section 4.3. bad is the value if apt does not read it, which knows universal time
-// alone; the time is zero if the value says no moment.
+// alone; the time is zero if the value names no moment.
 func parseDate(value string) (t time.Time, bad string) {
 	at := strings.LastIndexByte(value, ' ')
 	if at < 0 {
@@ -186,8 +186,8 @@ func parseDate(value string) (t time.Time, bad string) {
 	return time.Time{}, value
 }
 
-// namedZones are the zones whose names RFC 5322 gives a meaning, with their hours east
-// of universal time. Other names, as CET, say no moment.
+// namedZones are the zones whose names RFC 5322 defines, with their hours east
+// of universal time. Other names, as CET, name no moment.
 func namedZones() map[string]int {
 	return map[string]int{"UT": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
 }

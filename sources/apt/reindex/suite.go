@@ -27,7 +27,7 @@ type Suite struct {
 	// Flat puts the indexes next to the Release; there is one component then,
 	// and what it has for all architectures is in one list.
 	Flat bool
-	// Labels puts a small Release next to each index of packages, which tells what the
+	// Labels puts a small Release next to each index of packages, which states what the
 	// index is of: makers of install media read it.
 	Labels bool
 	// Components are at least one, in the order in which Release names them.

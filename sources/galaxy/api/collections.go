@@ -22,7 +22,7 @@ const maxSignatures = 64
 // Name is the full name of a collection, as "namespace.name".
 var collectionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}\.[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 
-// CheckName says what is wrong with the full name of a collection. Errors match bundle.ErrMalformed.
+// CheckName reports what is wrong with the full name of a collection. Errors match bundle.ErrMalformed.
 func CheckName(full string) error {
 	if !collectionName.MatchString(full) {
 		return fmt.Errorf("%.140q is no name of a collection (namespace.name): %w", full, bundle.ErrMalformed)
@@ -121,7 +121,7 @@ func parseListed(o record.Object) (Listed, error) {
 	return Listed{Version: v, RequiresAnsible: o.Text("requires_ansible")}, err
 }
 
-// Release reads what the server says of one version.
+// Release reads what the server states about one version.
 func (s *Server) Release(ctx context.Context, full string, v version.Version) (*Release, error) {
 	folder, _, err := s.collections()
 	if err != nil {
@@ -156,7 +156,7 @@ func (s *Server) Release(ctx context.Context, full string, v version.Version) (*
 	return &r.Release, nil
 }
 
-// described is a release and whose it says that it is.
+// described is a release and whose it states that it is.
 type described struct {
 	Release
 	namespace, name string

@@ -31,7 +31,7 @@ func SplitRole(full string) (owner, name string, err error) {
 	return full[:at], full[at+1:], nil
 }
 
-// CheckTag says what is wrong with the version of a role. Errors match bundle.ErrMalformed.
+// CheckTag reports what is wrong with the version of a role. Errors match bundle.ErrMalformed.
 func CheckTag(tag string) error {
 	if !tagName.MatchString(tag) || bundle.CheckPath(tag) != nil {
 		return fmt.Errorf("%.140q cannot be the version of a role: %w", tag, bundle.ErrMalformed)

@@ -21,7 +21,7 @@ const (
 	// maxPages bounds how many pages a list has, maxEntries how many entries.
 	maxPages   = 1000
 	maxEntries = 20_000
-	// pageSize is what is asked for. Servers may give less.
+	// pageSize is what is asked for. Servers may send less.
 	pageSize = "100"
 )
 
@@ -62,7 +62,7 @@ func Discover(ctx context.Context, client *fetch.Client, address string) (*Serve
 	return nil, fmt.Errorf("no Galaxy API: %w: %w", errors.Join(none...), fetch.ErrUpstream)
 }
 
-// missing reports whether a status says that there is nothing.
+// missing reports whether a status states that there is nothing.
 func missing(s *fetch.StatusError) bool {
 	return s.Status == http.StatusNotFound || s.Status == http.StatusGone
 }
@@ -127,7 +127,7 @@ func (s *Server) collections() (folder string, old bool, err error) {
 	return "", false, fmt.Errorf("%s: has no API of version 3 or 2, which have collections: %w", fetch.Redact(s.Root()), fetch.ErrUpstream)
 }
 
-// errMissing is an answer that says that there is no such thing.
+// errMissing is an answer that states that there is no such thing.
 var errMissing = errors.New("not there")
 
 // get reads an answer. The error is errMissing for one that is not there; all others name the address.

@@ -1,7 +1,7 @@
 // Package record reads JSON objects whose keys count exactly as they are written.
 //
 // encoding/json takes a key in another case for the field of a struct as well, and Python, which the
-// clients of Galaxy are written in, does not: a file could say one thing to each of them. Of a key that
+// clients of Galaxy are written in, does not: a file could have one meaning for each of them. Of a key that
 // occurs twice both take the last one.
 package record
 

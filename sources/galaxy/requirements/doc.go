@@ -1,4 +1,4 @@
-// Package requirements reads requirements.yml and what a role says of the roles that it needs, as
+// Package requirements reads requirements.yml and what a role states about the roles that it needs, as
 // ansible-galaxy reads them.
 //
 // A requirements file is a list of roles, or a mapping with the keys "collections" and "roles". A

@@ -237,7 +237,7 @@ func newCollection(f map[string]string, signatures []string) (Collection, error)
 	return c, nil
 }
 
-// typeOf is what a name stands for, where nothing else says it.
+// typeOf is what a name stands for, where nothing else states it.
 func typeOf(name string, isName bool) Type {
 	switch {
 	case isName:

@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/galaxy/record"
 )
 
-// collection compares the archive with what it says of itself.
+// collection compares the archive with what it states about itself.
 func (a *archive) collection() (*Collection, error) {
 	for name, content := range map[string][]byte{manifestName: a.manifest, listName: a.list} {
 		if content == nil {

@@ -20,7 +20,7 @@ const (
 	maxMetas = 256
 )
 
-// Role is what the archive of a role says of it.
+// Role is what the archive of a role states about it.
 type Role struct {
 	// Main is meta/main.yml, and More meta/requirements.yml; nil: there is none.
 	Main, More []byte
@@ -72,7 +72,7 @@ func readRole(in io.Reader) (*Role, error) {
 	return roleOf(found)
 }
 
-// keepMeta keeps the files that say what a role needs.
+// keepMeta keeps the files that state what a role needs.
 func keepMeta(found map[string][]byte, name string, content io.Reader) error {
 	folder, file := path.Split(name)
 	switch file {

@@ -1,6 +1,6 @@
 // Package tarball opens what Galaxy calls an artifact: a collection as a gzipped tar archive.
 //
-// The archive is what "ansible-galaxy collection build" makes. MANIFEST.json says which collection it
+// The archive is what "ansible-galaxy collection build" makes. MANIFEST.json states which collection it
 // is, what it depends on, and the SHA-256 of FILES.json; FILES.json lists every folder and file of the
 // archive but those two, each file with its SHA-256. A detached signature of a collection is one of
 // MANIFEST.json, so what holds for that file holds for all of them.
@@ -185,7 +185,7 @@ func linked(name, dir, to string) (string, error) {
 	return target, nil
 }
 
-// file hashes a file's content, and keeps that of the two that say what the others are.
+// file hashes a file's content, and keeps that of the two that state what the others are.
 func (a *archive) file(name string, content io.Reader) (bundle.Digest, error) {
 	sum := sha256.New()
 	var kept *[]byte

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// CompareTags orders versions of roles. The error says that the two cannot be compared: a number in
+// CompareTags orders versions of roles. The error states that the two cannot be compared: a number in
 // one is where the other has letters, and ansible-galaxy stops at such a pair.
 func CompareTags(a, b string) (int, error) {
 	x, y := pieces(a), pieces(b)

@@ -11,7 +11,7 @@
 // the parent keeps (time, size of the answer; everywhere).
 //
 // The request is one line of JSON on standard input, the answer the last line on
-// standard output. The lines before it say which template is rendered, so that the
+// standard output. The lines before it state which template is rendered, so that the
 // error about a child that had to be killed can name it. This package holds both and links nothing of helm; the child's side is
 // package render.
 package child

@@ -64,12 +64,12 @@ type Document struct {
 }
 
 // progress is a line that the child writes before its answer: what it begins to do.
-// A child that is killed says no more than that.
+// A child that is killed reports no more than that.
 type progress struct {
 	Rendering *string `json:"rendering"` // a template; "": something else
 }
 
-// Rendering tells the parent which template is rendered from here on; "": none of them is.
+// Rendering reports to the parent which template is rendered from here on; "": none of them is.
 func Rendering(w io.Writer, template string) error {
 	return json.NewEncoder(w).Encode(progress{&template})
 }

@@ -70,7 +70,7 @@ func Program(tb testing.TB) string {
 var modified = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // Package packs a chart as "helm package" does: all files below a folder with
-// the chart's name. The same files give the same bytes.
+// the chart's name. The same files have the same bytes.
 func Package(tb testing.TB, name string, files map[string]string) []byte {
 	tb.Helper()
 	var headers []tar.Header

@@ -9,7 +9,7 @@ import (
 	"github.com/distribution/reference"
 )
 
-// Rule says how an image was found.
+// Rule states how an image was found.
 type Rule string
 
 // The rules in their order: an image that several of them find is reported by the first.
@@ -64,7 +64,7 @@ func (s *Scanner) add(f Found) {
 	}
 }
 
-// better reports whether a says more about an image than b: certain before maybe, then the order of the rules.
+// better reports whether a states more about an image than b: certain before maybe, then the order of the rules.
 func better(a, b Found) bool {
 	if (a.Maybe == "") != (b.Maybe == "") {
 		return a.Maybe == ""
@@ -123,7 +123,7 @@ func Union(all ...[]Found) []Found {
 }
 
 // normalize is a reference in full: with registry, and with library/ where
-// docker.io's names lack it. whole says that it has a tag or a digest.
+// docker.io's names lack it. whole means that it has a tag or a digest.
 func normalize(text string) (full string, whole, ok bool) {
 	named, err := reference.ParseNormalizedNamed(text)
 	if err != nil {

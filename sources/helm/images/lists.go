@@ -13,7 +13,7 @@ import (
 var listAnnotations = []string{"artifacthub.io/images", "helm.sh/images"}
 
 // On reports whether the condition of an entry of a list, a path into the
-// values as that of a dependency, is met; known is false where the values say nothing.
+// values as that of a dependency, is met; known is false where the values state nothing.
 type On func(condition string) (met, known bool)
 
 // Annotations is the part of rule 5 about the annotations of Chart.yaml:

@@ -53,7 +53,7 @@ func Read(content []byte, wanted func(name string) bool) (*Index, error) {
 		Entries    map[string]yaml.Node `yaml:"entries"`
 	}
 	if err := yaml.Unmarshal(content, &top); err != nil {
-		// The library says what is wrong in several lines.
+		// The library reports what is wrong in several lines.
 		return nil, fmt.Errorf("index: %s: %w", strings.Join(strings.Fields(err.Error()), " "), bundle.ErrMalformed)
 	}
 	if top.APIVersion == "" {

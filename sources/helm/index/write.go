@@ -24,7 +24,7 @@ type Published struct {
 	Package bundle.Digest
 }
 
-// Write writes an index of these charts. The same ones give the same bytes:
+// Write writes an index of these charts. The same ones have the same bytes:
 // "generated" is the newest "created".
 func Write(all []Published) ([]byte, error) {
 	byName := map[string][]Published{}

@@ -2,7 +2,7 @@ package pack
 
 import "go.yaml.in/yaml/v3"
 
-// About is what a chart says of itself for people.
+// About is what a chart states about itself for people.
 type About struct{ Description, AppVersion string }
 
 // About reads it from Chart.yaml; what is of another type than text is left out.

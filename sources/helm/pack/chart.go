@@ -33,10 +33,10 @@ const (
 	maxName     = 200     // bytes of a chart's name
 )
 
-// Chart is what a package says of itself.
+// Chart is what a package states about itself.
 type Chart struct {
 	Name, Version string
-	// Library charts give others their templates and are never installed.
+	// Library charts provide templates to others and are never installed.
 	Library bool
 	// Metadata is Chart.yaml as it is, Made when that file was last changed.
 	Metadata []byte
@@ -210,7 +210,7 @@ func (c *contents) add(h *tar.Header, r io.Reader, left *int64, nesting int) err
 	return c.file(name, h, r, left, nesting)
 }
 
-// file reads the files that say something about the chart.
+// file reads the files that state something about the chart.
 func (c *contents) file(name string, h *tar.Header, r io.Reader, left *int64, nesting int) error {
 	below, isBelow := strings.CutPrefix(name, "charts/")
 	sub, rest, inFolder := strings.Cut(below, "/")

@@ -9,6 +9,6 @@
 //   - values.schema.json is checked here. Helm's own check follows a $ref to
 //     http:, https: and file:, so that a chart can ask the network and read the
 //     exporter's files. Here no reference leaves the schema.
-//   - There is no cluster and no name server: lookup gives an empty map and
+//   - There is no cluster and no name server: lookup returns an empty map and
 //     getHostByName an empty string, as with "helm template".
 package render

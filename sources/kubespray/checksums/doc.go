@@ -7,7 +7,7 @@
 // which are not looked at, and one of their tables has the system before the
 // architecture.
 //
-// A URL leads to an entry by a pattern for each table, which also says where in the
+// A URL leads to an entry by a pattern for each table, which also states where in the
 // URL the architecture and the version are. Architecture and version alone would not
 // do: kubelet, kubectl and kubeadm share them.
 package checksums

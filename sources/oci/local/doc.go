@@ -11,7 +11,7 @@
 // layout, which skopeo calls oci-archive. manifest.json goes before index.json, as for
 // skopeo's docker-archive. An archive of "docker save" has no manifest as registries
 // have them: one of Docker's schema 2 is made of its configuration and its layers, which
-// stay as they are, packed with gzip or not, so the same archive always gives the same
+// stay as they are, packed with gzip or not, so the same archive always has the same
 // digests.
 //
 // Everything in them is hostile. Names are looked up and never written to; links lead

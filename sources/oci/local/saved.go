@@ -108,7 +108,7 @@ func (s *Store) make(image savedImage, layers map[string]v1.Descriptor) (v1.Desc
 	return describe(registry.DockerManifest, made), nil
 }
 
-// layer describes a layer. One that is not packed is what its diff ID says: it is read
+// layer describes a layer. One that is not packed is what its diff ID states: it is read
 // once, when it is collected. One that is packed has to be read to know its digest.
 func (s *Store) layer(name string, id digest.Digest) (d v1.Descriptor, err error) {
 	want, err := bundle.ParseDigest(string(id))

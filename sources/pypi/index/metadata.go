@@ -53,7 +53,7 @@ func (r *Reader) Metadata(ctx context.Context, name string, f *File) (*Known, er
 }
 
 // matches refuses metadata of another project or version than the file's name
-// says.
+// states.
 func matches(m *simple.Metadata, name string, f *File) error {
 	if m.Name != name || m.Release.Compare(f.Parsed.Version) != 0 {
 		return fmt.Errorf("its metadata is that of %s %s", m.Name, m.Release)

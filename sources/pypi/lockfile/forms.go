@@ -120,7 +120,7 @@ type poetryPackage struct {
 	Source *struct{ Type, URL, Reference string } `toml:"source"`
 }
 
-// poetry reads poetry.lock 2.1, which Poetry 2 writes. Earlier ones do not say
+// poetry reads poetry.lock 2.1, which Poetry 2 writes. Earlier ones do not state
 // for which machines a package is.
 func (l *Lock) poetry(content []byte) error {
 	var top struct {

@@ -24,7 +24,7 @@ const (
 type Lock struct {
 	Name           string // of the file
 	RequiresPython pep440.Set
-	// Environments are those that it was made for, where it tells.
+	// Environments are those that it was made for, if it names them.
 	Environments []*marker.Marker
 	Packages     []*Package
 
@@ -268,7 +268,7 @@ func (p *Package) add(name, address, digest string, size *int64) error {
 	return nil
 }
 
-// digestOf takes the sha256 of "sha256:<hex>"; other algorithms say nothing.
+// digestOf takes the sha256 of "sha256:<hex>"; other algorithms do not count.
 func digestOf(hash string) string {
 	digest, _ := strings.CutPrefix(hash, "sha256:")
 	if digest == hash {

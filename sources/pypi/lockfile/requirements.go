@@ -194,7 +194,7 @@ func (r *Reader) line(file, line, from string, all *Requirements, constraint boo
 		case ok || !strings.Contains(o.value, ":"):
 			return refuse("--hash %.100q: want sha256: and 64 hexadecimal digits", o.value)
 		default:
-			q.Hashes = append(q.Hashes, "") // of another algorithm: says nothing here
+			q.Hashes = append(q.Hashes, "") // of another algorithm: does not count here
 		}
 	}
 	if len(q.Hashes) > 0 {

@@ -7,7 +7,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/pypi/pep440"
 )
 
-// Variables of a marker that an environment gives values to.
+// Variables of a marker that an environment has values for.
 const (
 	OSName                       = "os_name"
 	SysPlatform                  = "sys_platform"
@@ -112,7 +112,7 @@ func (e *Environment) AdmitsPython(set pep440.Set) (bool, error) {
 	return result == yes, nil
 }
 
-// agreement is what holds says of value, or of all that value stands for.
+// agreement is what holds returns for value, or of all that value stands for.
 func (e *Environment) agreement(value, bound string, holds func(string) bool) truth {
 	points := []string{value}
 	if e.Partial {

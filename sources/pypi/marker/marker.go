@@ -22,7 +22,7 @@ var (
 	// requirement.
 	ErrInvalid = errors.New("not valid by the dependency specifier specification")
 	// ErrUnknown is matched by the error of an evaluation whose result depends
-	// on what the environment does not tell.
+	// on what the environment does not have.
 	ErrUnknown = errors.New("not known for this target")
 )
 
@@ -97,7 +97,7 @@ func (m *Marker) String() string {
 	return m.text
 }
 
-// Holds evaluates m. Where it depends on what env does not tell the error
+// Holds evaluates m. Where it depends on what env does not have the error
 // is an UnknownError.
 func (m *Marker) Holds(env *Environment, of Selection) (bool, error) {
 	if m == nil {

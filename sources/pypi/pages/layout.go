@@ -84,7 +84,7 @@ type Pin struct {
 }
 
 // Lock writes a requirements file with hashes: a client that is given one needs to
-// resolve nothing. label tells locks of one target apart; "": the first.
+// resolve nothing. label distinguishes locks of one target; "": the first.
 func Lock(t Target, label string, pins []Pin) Page {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n", t.Name())

@@ -20,7 +20,7 @@ type Record struct {
 	Notes []string `json:"notes"`
 }
 
-// Asked is the page of a name on an index. Without a validator nobody can say whether it
+// Asked is the page of a name on an index. Without a validator nobody can know whether it
 // is still the same.
 type Asked struct {
 	Name     string `json:"name"`

@@ -8,6 +8,6 @@
 // specification has no meaning for, such as "<1.0+local" or "~=1".
 //
 // The published Go library for this was tried first. It parses again for every
-// comparison, takes specifiers that pip refuses ("=1", ">=1<2", "||") and gives
+// comparison, takes specifiers that pip refuses ("=1", ">=1<2", "||") and returns
 // other answers than pip for "<V" with a pre-release of V and for "===".
 package pep440

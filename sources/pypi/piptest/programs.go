@@ -38,7 +38,7 @@ func Clean(home string, more ...string) []string {
 //go:embed packaging.py
 var packagingScript string
 
-// Answer is what packaging says to one question, or that it raises.
+// Answer is what packaging answers to one question, or that it raises.
 type Answer struct {
 	Answer json.RawMessage
 	Error  string

@@ -19,7 +19,7 @@ type File struct {
 	Name     string
 	Content  []byte
 	Metadata []byte // the METADATA of a wheel
-	// What an index says of it.
+	// What an index states about it.
 	RequiresPython string
 	Yanked         *string
 	NoMetadata     bool // the index offers no .metadata

@@ -36,7 +36,7 @@ type Release struct {
 	File any
 }
 
-// Exclusion says why a version of a project cannot be installed on a target.
+// Exclusion states why a version of a project cannot be installed on a target.
 type Exclusion struct {
 	Version pep440.Version
 	Why     string
@@ -52,7 +52,7 @@ type Project struct {
 	Excluded []Exclusion
 }
 
-// Metadata is what a release says about itself.
+// Metadata is what a release states about itself.
 type Metadata struct {
 	RequiresPython pep440.Set
 	Requires       []marker.Requirement
@@ -246,7 +246,7 @@ func (r *resolution) explain(s *state, causes []*information) error {
 	return conflict
 }
 
-// excluded says what of a project would do and cannot be installed, or that
+// excluded reports what of a project would do and cannot be installed, or that
 // there is nothing.
 func excluded(name string, project *Project, set pep440.Set) []string {
 	var lines []string

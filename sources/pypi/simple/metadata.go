@@ -40,7 +40,7 @@ type Metadata struct {
 	Extras         []string // in normal form
 	Dynamic        []string // fields that a build may change, in lower case
 	Summary        string   // for people
-	Licence        string   // the expression, or what older metadata say in its place
+	Licence        string   // the expression, or what older metadata state in its place
 }
 
 // ParseMetadata reads the header of METADATA or PKG-INFO. A field that counts

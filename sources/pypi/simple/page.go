@@ -33,13 +33,13 @@ var ErrInvalid = errors.New("not valid")
 
 // Page is a project's page.
 type Page struct {
-	Name  string // as the page tells it; "": not told
+	Name  string // as the page has it; "": not there
 	Files []File
 	// Status of the project (PEP 792): "", active, archived, quarantined or
 	// deprecated; Reason is for people.
 	Status, Reason string
 	// Tracks and Alternates are project pages of other indexes that this one
-	// says belong to the same project (PEP 708).
+	// states belong to the same project (PEP 708).
 	Tracks, Alternates []string
 }
 
@@ -176,7 +176,7 @@ func parseJSON(base *url.URL, content []byte) (*Page, error) {
 }
 
 // checkVersion refuses another major version than 1; pages from before PEP 629
-// tell none.
+// have none.
 func checkVersion(version string) error {
 	if major, _, _ := strings.Cut(version, "."); version != "" && major != "1" {
 		return fmt.Errorf("version %.20q of the index API, want 1", version)

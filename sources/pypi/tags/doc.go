@@ -1,4 +1,4 @@
-// Package tags says which files of a project an interpreter can install, and
+// Package tags determines which files of a project an interpreter can install, and
 // which of them it prefers. It reads the names of wheels and source archives
 // ("Binary distribution format", PEP 427 and 425) and lists the tags of a
 // Target as packaging.tags does for a machine of that kind: CPython with its

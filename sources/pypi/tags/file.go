@@ -23,7 +23,7 @@ const (
 // source archive's. Indexes list other files too; clients skip them.
 var ErrName = errors.New("not the name of a wheel or a source archive")
 
-// File is what the name of a project's file says.
+// File is what the name of a project's file states.
 type File struct {
 	Name    string // of the file
 	Project string // in normal form

@@ -175,7 +175,7 @@ func (t *Target) Environment() *marker.Environment {
 		marker.ImplementationName: t.Implementation,
 	}
 	if t.Implementation == PyPy {
-		values[marker.PlatformPythonImplementation] = "PyPy" // whose own version the target does not tell
+		values[marker.PlatformPythonImplementation] = "PyPy" // whose own version the target does not have
 	} else {
 		values[marker.PlatformPythonImplementation], values[marker.ImplementationVersion] = "CPython", t.Python
 	}

@@ -20,7 +20,7 @@ type Index struct {
 	Priority int
 	Packages []*rpmmd.Package
 	// Files has for paths of WantedFiles the places in Packages of those that
-	// filelists say have them.
+	// filelists state have them.
 	Files map[string][]int
 }
 

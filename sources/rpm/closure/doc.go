@@ -47,5 +47,5 @@
 // carried all the same, with what it needs and is there.
 //
 // It is pure: no network, no clock but for a bound on the SAT solver's time; the
-// same lists and requests give the same selection.
+// same lists and requests lead to the same selection.
 package closure

@@ -333,7 +333,7 @@ func (s *solver) lifters(n *node) (found []*entry) {
 // maxCore bounds the relations that an error names.
 const maxCore = 12
 
-// quarrel says why n cannot be installed: relations of which each can be met,
+// quarrel reports why n cannot be installed: relations of which each can be met,
 // and not all.
 func (s *solver) quarrel(n *node) string {
 	f := newFormula(s, s.within(anything, n), true)

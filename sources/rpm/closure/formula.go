@@ -286,7 +286,7 @@ func (f *formula) conflict(n *node, r *rpmmd.Relation, c clause) {
 	f.of(n, "conflicts with", r.String(), clause...)
 }
 
-// stays says of an installed package that it does, or another takes its place.
+// stays reports for an installed package that it does, or another takes its place.
 func (f *formula) stays(n *node) {
 	if !n.installed {
 		return

@@ -83,7 +83,7 @@ func pruneObsoleted(all []*entry) []*entry {
 
 // order sorts what prune left by libsolv's preference: packages of which there
 // is a newer version last, then by the versions of what they provide in common,
-// then by name. in says which packages there are.
+// then by name. in states which packages there are.
 func (u *universe) order(all []*entry, in func(*entry) bool) []*entry {
 	if len(all) < 2 {
 		return all

@@ -156,7 +156,7 @@ func (u *universe) obsoleters(all []*entry) []*entry {
 	return found
 }
 
-// notes tells the collector what a person should know about what is carried.
+// notes reports to the collector what a person should know about what is carried.
 func (s *solver) notes(c *collector) {
 	for _, n := range s.reached {
 		for _, d := range n.needs {

@@ -301,7 +301,7 @@ func (s *solver) pick(d *need, e *entry) bool {
 	return true
 }
 
-// solve settles everything and tells the collector what is reached.
+// solve settles everything and reports to the collector what is reached.
 func (s *solver) solve(c *collector) error {
 	var errs []error
 	for changed := true; changed; {
@@ -390,7 +390,7 @@ func (s *solver) step(n *node) {
 const maxExplain = 30
 
 // explain follows a broken node to what is missing, or to what excludes each
-// other; full says what that is, which takes its time.
+// other; full states what that is, which takes its time.
 func (s *solver) explain(n *node, full bool) string {
 	var b strings.Builder
 	if n.broken == nil {

@@ -303,7 +303,7 @@ func (u *universe) providersOf(r *rpmmd.Relation) []*entry {
 	return all
 }
 
-// setOf says what is in all, which may be long.
+// setOf reports what is in all, which may be long.
 func setOf(all []*entry) func(*entry) bool {
 	if len(all) <= few {
 		return func(e *entry) bool { return slices.Contains(all, e) }

@@ -185,7 +185,7 @@ func prefer(open []*build) []*build {
 	return append(first, rest...)
 }
 
-// propagate chooses what alone will do until nothing more follows, and gives
+// propagate chooses what alone will do until nothing more follows, and returns
 // those of the first rule that leaves a choice; nil: there is none left.
 func (s *solver) propagate(at *state, rules []rule) ([]*build, error) {
 	for {

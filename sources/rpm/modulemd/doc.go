@@ -10,5 +10,5 @@
 // have the name of one that is seen, or provide it.
 //
 // The specification is libmodulemd's, documents of version 1 and 2, and libdnf
-// 0.69 where it says what is seen.
+// 0.69 where it states what is seen.
 package modulemd

@@ -40,7 +40,7 @@ type Index struct {
 	docs    []*document
 }
 
-// Default is what a file says of a module.
+// Default is what a file states about a module.
 type Default struct {
 	Stream string // "": the module has none
 	// Modified is a date as a number; of two files the later one counts.
@@ -121,7 +121,7 @@ func (x *Index) skip(number int, err error) {
 	}
 }
 
-// otherTypes are types of documents that say nothing about packages.
+// otherTypes are types of documents that state nothing about packages.
 var otherTypes = []string{"", "modulemd-packager"}
 
 // split cuts a file at the lines that begin or end documents.
@@ -151,7 +151,7 @@ func split(text []byte) [][]byte {
 	return all
 }
 
-// document reads one; nil is one that says nothing about packages.
+// document reads one; nil is one that states nothing about packages.
 func (x *Index) document(raw []byte) (*document, error) {
 	docs, err := foreignyaml.Parse(raw, foreignyaml.Limits{Bytes: maxDocument, Marks: maxMarks, Depth: maxDepth, Tags: true})
 	if err != nil || len(docs) == 0 {
@@ -204,7 +204,7 @@ func (x *Index) stream(d *document, data map[string]ast.Node) (err error) {
 	return nil
 }
 
-// standard adds what a document of defaults says.
+// standard adds what a document of defaults states.
 func (x *Index) standard(d *document, data map[string]ast.Node) error {
 	of, err := standard(data)
 	if err == nil && d.module != "" {
@@ -213,7 +213,7 @@ func (x *Index) standard(d *document, data map[string]ast.Node) error {
 	return err
 }
 
-// standard is what a document of defaults says.
+// standard is what a document of defaults states.
 func standard(data map[string]ast.Node) (d Default, err error) {
 	d = Default{Stream: text(data["stream"]), Profiles: map[string][]string{}}
 	if v := text(data["modified"]); v != "" {

@@ -85,7 +85,7 @@ func variants(indexes []*Index) []*variant {
 	return all
 }
 
-// required says what a stream needs of other modules, but for the platform, in
+// required reports what a stream needs of other modules, but for the platform, in
 // the words of libdnf.
 func (s *Stream) required() string {
 	var all []string
@@ -104,7 +104,7 @@ func (s *Stream) required() string {
 	return strings.Join(all, ";")
 }
 
-// tie finds out which builds need and refuse which. It gives those that cannot be: their
+// tie finds out which builds need and refuse which. It returns those that cannot be: their
 // platform is another one, or nobody has what they need. host is the client's
 // platform; "": whichever is needed.
 func tie(all []*variant, host string) (dead map[*build]bool, err error) {
@@ -163,7 +163,7 @@ func streams(all []string) (wanted, refused []string) {
 
 // platformOf is the platform that modules are for: the only one that any of them
 // names, or the one of a release, "el9" of "9" and "9.4". "": there are
-// several, and the release does not say.
+// several, and the release does not state.
 func platformOf(indexes []*Index, release string) string {
 	found := map[string]bool{}
 	for _, x := range indexes {

@@ -46,7 +46,7 @@ const (
 // NewView activates what is asked for, the defaults of all other modules, and
 // what these streams need of others, as libdnf does: of a module one stream, of
 // a stream one of its variants, of defaults that cannot be together the first
-// ones. release is what $releasever stands for, which tells the platform; "":
+// ones. release is what $releasever stands for, which names the platform; "":
 // not known.
 func NewView(indexes []*Index, asked []Ask, release string) (*View, error) {
 	v := &View{variants: variants(indexes), modules: map[string][]*variant{}, standard: defaults(indexes)}
@@ -191,7 +191,7 @@ func (v *View) look() {
 	v.artifacts, v.hides, v.arches = map[string]bool{}, map[string]uint64{}, map[string]uint64{}
 	for _, one := range v.variants {
 		active := v.isActive(one)
-		free := map[string]map[string]bool{} // no longer the module's, by architecture: its newest build says so
+		free := map[string]map[string]bool{} // no longer the module's, by architecture: its newest build states it
 		newest := map[string]*build{}
 		for _, b := range one.builds {
 			for _, d := range b.docs {

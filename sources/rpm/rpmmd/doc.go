@@ -1,4 +1,4 @@
-// Package rpmmd holds what an rpm repository's metadata say about packages:
+// Package rpmmd holds what an rpm repository's metadata state about packages:
 // names, versions, relations, and how rpm compares them.
 //
 // A repository has up to some 60,000 packages with nearly two million

@@ -30,7 +30,7 @@ func NewEVR(epoch, version, release string) (EVR, error) {
 	return EVR{Epoch: n, Version: version, Release: release}, nil
 }
 
-// checkEVR reports whether the three make an EVR, and gives its epoch.
+// checkEVR reports whether the three make an EVR, and returns its epoch.
 func checkEVR[text string | []byte](epoch, version, release text) (n uint32, err error) {
 	if len(epoch) > 0 {
 		whole, err := strconv.ParseUint(string(epoch), 10, 32)

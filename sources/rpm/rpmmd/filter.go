@@ -71,7 +71,7 @@ func FilterByID(w io.Writer, r io.Reader, count int, keep func(pkgid string) boo
 	})
 }
 
-// filter copies what one gives of each package, within the root's own tags. A
+// filter copies what one returns of each package, within the root's own tags. A
 // root of "" may be any of those that list packages.
 func filter(w io.Writer, r io.Reader, root string, count int, one func(*document, *token) ([]byte, error)) error {
 	d, err := newDocument(r, root)
@@ -79,7 +79,7 @@ func filter(w io.Writer, r io.Reader, root string, count int, one func(*document
 		return err
 	}
 	out := bufio.NewWriter(w)
-	_, _ = fmt.Fprintf(out, "%s<%s%s packages=\"%d\">\n", xml.Header, d.root, d.head, count) // Flush tells
+	_, _ = fmt.Fprintf(out, "%s<%s%s packages=\"%d\">\n", xml.Header, d.root, d.head, count) // Flush reports it
 	copied := 0
 	for {
 		start, err := d.next()
@@ -109,7 +109,7 @@ func filter(w io.Writer, r io.Reader, root string, count int, one func(*document
 	return out.Flush()
 }
 
-// FindFiles reads a filelists.xml for the paths that wanted has, and tells
+// FindFiles reads a filelists.xml for the paths that wanted has, and reports
 // which package has each.
 func FindFiles(r io.Reader, wanted map[string]bool, found func(pkgid, path string) error) error {
 	d, err := newDocument(r, "filelists")

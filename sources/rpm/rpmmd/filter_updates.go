@@ -152,14 +152,14 @@ func filterGroup(d *document, start *token, groups map[string]bool, keep func(st
 	return cut.rest(d), id, nil
 }
 
-// copyChildren copies what one gives of each child of the root. n is how many.
+// copyChildren copies what one returns of each child of the root. n is how many.
 func copyChildren(w io.Writer, r io.Reader, root string, one func(*document, *token) ([]byte, error)) (n int, err error) {
 	d, err := newDocument(r, root)
 	if err != nil {
 		return 0, err
 	}
 	out := bufio.NewWriter(w)
-	_, _ = fmt.Fprintf(out, "%s<%s%s>\n", xml.Header, root, d.head) // Flush tells
+	_, _ = fmt.Fprintf(out, "%s<%s%s>\n", xml.Header, root, d.head) // Flush reports it
 	for {
 		start, err := d.next()
 		if err == io.EOF {

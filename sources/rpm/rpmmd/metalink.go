@@ -18,7 +18,7 @@ const (
 	maxMirrors = 256
 )
 
-// Metalink is what a metalink (version 3, as mirror managers write it) says of
+// Metalink is what a metalink (version 3, as mirror managers write it) states about
 // a repomd.xml.
 type Metalink struct {
 	// Current is the repomd.xml of today, Alternates are older ones that

@@ -27,7 +27,7 @@ const (
 	maxText = 16 << 10
 )
 
-// Detail says how much of a package is read.
+// Detail states how much of a package is read.
 type Detail int
 
 const (
@@ -310,7 +310,7 @@ func listOf(name string) int {
 	return -1
 }
 
-// fit gives the package its lists, in no more memory than they need: a
+// fit sets the lists of the package, in no more memory than they need: a
 // repository has millions of entries.
 func (r *packageReader) fit() {
 	p := r.p

@@ -18,7 +18,7 @@ const (
 	maxData   = 256     // entries of a repomd.xml; each is a file to fetch
 )
 
-// Repomd is what a repomd.xml says.
+// Repomd is what a repomd.xml states.
 type Repomd struct {
 	// Revision is upstream's name of this state: most often seconds since 1970.
 	Revision string

@@ -111,7 +111,7 @@ func (s *scanner) fill() bool {
 		return false
 	}
 	s.buf = slices.Grow(s.buf, chunk)
-	for range 100 { // as bufio does: a reader that gives nothing is at fault
+	for range 100 { // as bufio does: a reader that returns nothing is at fault
 		n, err := s.r.Read(s.buf[len(s.buf):cap(s.buf)])
 		s.buf, s.err = s.buf[:len(s.buf)+n], err
 		if n > 0 {
@@ -219,7 +219,7 @@ func (s *scanner) readText(t *token) error {
 	return err
 }
 
-// readName reads a name that begins at i, and says where it ends.
+// readName reads a name that begins at i, and returns where it ends.
 func (s *scanner) readName(i int) (end int, err error) {
 	for end = i; ; end++ {
 		if !s.has(end, 1) {
@@ -294,7 +294,7 @@ func (s *scanner) readStart(t *token) error {
 	}
 }
 
-// readAttribute reads one that begins at i, and says where it ends.
+// readAttribute reads one that begins at i, and returns where it ends.
 func (s *scanner) readAttribute(t *token, i int) (end int, err error) {
 	if end, err = s.readName(i); err != nil {
 		return end, err

@@ -164,7 +164,7 @@ func (h *header) number(tag uint32) (uint32, bool, error) {
 	return 0, false, fmt.Errorf("header entry %d: not readable", tag)
 }
 
-// Identity is what a package says it is.
+// Identity is what a package states it is.
 type Identity struct {
 	Name, Version, Release, Arch string
 	Epoch                        uint32
@@ -182,7 +182,7 @@ func (h *header) identity() (id Identity, err error) {
 	if id.Epoch, _, err = h.number(tagEpoch); err != nil {
 		return id, err
 	}
-	if !h.has(tagSourceRPM) { // as rpm tells a source package; nosrc is one as well
+	if !h.has(tagSourceRPM) { // as rpm recognizes a source package; nosrc is one as well
 		id.Arch = "src"
 	}
 	return id, nil

@@ -171,7 +171,7 @@ func hash3(algorithm byte) crypto.Hash {
 	return 0
 }
 
-// valid says what is wrong with a key for a signature of the time made.
+// valid reports what is wrong with a key for a signature of the time made.
 func valid(key *openpgp.Key, made, at time.Time) error {
 	if err := lapsed(key.Entity, at); err != nil {
 		return err
@@ -187,7 +187,7 @@ func valid(key *openpgp.Key, made, at time.Time) error {
 	return nil
 }
 
-// lapsed says why a key as a whole counts for nothing.
+// lapsed reports why a key as a whole counts for nothing.
 func lapsed(e *openpgp.Entity, at time.Time) error {
 	self, id := e.PrimarySelfSignature()
 	switch {

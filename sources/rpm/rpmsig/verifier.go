@@ -62,7 +62,7 @@ func New(keys openpgp.EntityList, at time.Time) *Verifier {
 	return &Verifier{keys: keys, at: at, need: leadSize}
 }
 
-// Write takes the next bytes. It never fails: Verdict tells what is wrong.
+// Write takes the next bytes. It never fails: Verdict returns what is wrong.
 func (v *Verifier) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 && v.err == nil {
@@ -82,7 +82,7 @@ func (v *Verifier) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// pass gives bytes of header or payload to what reaches over both.
+// pass writes bytes of header or payload to what reaches over both.
 func (v *Verifier) pass(p []byte) {
 	if v.whole != nil {
 		v.whole.Write(p)
@@ -179,7 +179,7 @@ func payloadHash(algo uint32) hash.Hash {
 	return nil
 }
 
-// Verdict is asked when all bytes were told. An error says what does not hold:
+// Verdict is asked when all bytes were told. An error states what does not hold:
 // a digest, a signature, or a signature by nobody known.
 func (v *Verifier) Verdict() (*Verdict, error) {
 	defer v.Close()

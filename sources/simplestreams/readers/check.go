@@ -18,7 +18,7 @@ import (
 
 // Check reads the streams as MAAS, lxc and sstream-mirror do: each products file
 // of the index fits its model, each item is there with its size and digest, and
-// the signed and the unsigned form of a file say the same.
+// the signed and the unsigned form of a file have the same content.
 func Check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 	c := &checking{}
 	err := complete.Walk(ctx, t, c.repository)

@@ -29,7 +29,7 @@ const (
 	maxParts       = 40
 )
 
-// Annotations tell Check and Clients what they cannot find out from a list.
+// Annotations have for Check and Clients what they cannot find out from a list.
 func Annotations(v *streams.View) (map[string]string, error) {
 	all := map[string]string{readersKey: v.Readers()}
 	if all[readersKey] != streams.ReadersMAAS {
@@ -80,7 +80,7 @@ func Clients(_ context.Context, repos []bundle.Repository, t sources.Tree) ([]so
 	return all, nil
 }
 
-// ownIndex is the line of upstream's index, which says what the source is.
+// ownIndex is the line of upstream's index, which states what the source is.
 func ownIndex(r bundle.Repository, t sources.Tree) (own bundle.File, err error) {
 	path := r.Annotations[IndexKey]
 	if r.Mode == string(rebuild.Rebuilt) {

@@ -124,7 +124,7 @@ type Place struct {
 
 // Locate reads the place of an item. ok is false for one that names no file, as
 // the images of a cloud do. An item without sha256 is an error: nothing else
-// says what its content has to be.
+// states what its content has to be.
 func Locate(header Object, p *Product, v *Version, i *Item) (place Place, ok bool, err error) {
 	get := Lookup(header, p, v, i)
 	path, ok := i.Fields["path"].(string)

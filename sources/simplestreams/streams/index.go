@@ -33,7 +33,7 @@ type Index struct {
 	Entries []Entry
 }
 
-// Entry is what an index says about a products file.
+// Entry is what an index states about a products file.
 type Entry struct {
 	ID string
 	// Path is where the products file is, relative to the root of the mirror.
@@ -114,7 +114,7 @@ func checkFormat(fields Object, want string) error {
 // streamsFolder is the folder of indexes and products files.
 const streamsFolder = "streams/"
 
-// CheckStreamPath says what is wrong with the path of an index or a products
+// CheckStreamPath reports what is wrong with the path of an index or a products
 // file: it has to be below streams/ and end with .json or .sjson.
 func CheckStreamPath(p string) error {
 	if err := checkPath(p); err != nil {
@@ -126,7 +126,7 @@ func CheckStreamPath(p string) error {
 	return nil
 }
 
-// CheckItemPath says what is wrong with the path of an item: it is a place
+// CheckItemPath reports what is wrong with the path of an item: it is a place
 // below the mirror's root, and not one that the mirror itself uses.
 func CheckItemPath(p string) error {
 	if err := checkPath(p); err != nil {
@@ -181,7 +181,7 @@ func Updated(fields Object) time.Time {
 }
 
 // Marshal writes an index with sorted keys, two blanks for each level and a
-// newline at the end: equal content gives equal bytes.
+// newline at the end: equal content has equal bytes.
 func (x *Index) Marshal() ([]byte, error) {
 	all := maps.Clone(x.Fields)
 	entries := Object{}

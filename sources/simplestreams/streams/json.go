@@ -67,13 +67,13 @@ func newReader(in io.Reader) *reader {
 	return r
 }
 
-// malformed says where the text is wrong.
+// malformed reports where the text is wrong.
 func (r *reader) malformed(format string, args ...any) error {
 	return fmt.Errorf("byte %d: %w: %w", r.tokens.InputOffset(), fmt.Errorf(format, args...), bundle.ErrMalformed)
 }
 
-// next returns a token. What the decoder says about the text becomes
-// bundle.ErrMalformed; what the disk says stays what it is.
+// next returns a token. What the decoder states about the text becomes
+// bundle.ErrMalformed; what the disk reports stays what it is.
 func (r *reader) next() (json.Token, error) {
 	t, err := r.tokens.Token()
 	var syntax *json.SyntaxError
@@ -205,7 +205,7 @@ func (r *reader) end() error {
 	}
 }
 
-// checkName says what is wrong with the name of a product, a version, an item
+// checkName reports what is wrong with the name of a product, a version, an item
 // or a content id. The decoder puts U+FFFD in place of what is no UTF-8, so two
 // names could become one.
 func checkName(what, name string) error {

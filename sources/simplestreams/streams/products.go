@@ -227,7 +227,7 @@ func (f *File) Product(name string) (*Product, error) {
 
 // Write writes a products file with the header and the products that are
 // named, which edit may change (nil of edit: as they are). Keys are sorted,
-// each level has two blanks: equal content gives equal bytes.
+// each level has two blanks: equal content has equal bytes.
 func (f *File) Write(w io.Writer, header Object, names []string, edit func(*Product) error) error {
 	out := bufio.NewWriter(w)
 	keys := slices.Sorted(maps.Keys(header))

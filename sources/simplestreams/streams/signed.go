@@ -57,7 +57,7 @@ func notSigned(format string, args ...any) error {
 	return fmt.Errorf("clear-signed text: %w: %w", fmt.Errorf(format, args...), bundle.ErrMalformed)
 }
 
-// part reads up to the end of a line, at most lineSize bytes; whole says that
+// part reads up to the end of a line, at most lineSize bytes; whole means that
 // the line ends with it.
 func (u *unsigning) part() (line []byte, whole bool, err error) {
 	line, err = u.in.ReadSlice('\n')

@@ -7,7 +7,7 @@
 // is in this mirror is looked up among the public names of the mirror, and whether it is
 // there at all in the generation that is written. So nothing here knows a kind.
 //
-// Every line says what it is: served by the mirror's address, answered under the public name
+// Every line states what it is: served by the mirror's address, answered under the public name
 // alone, or not in this mirror, with the lines of a spec that would bring it.
 //
 // Values come from file names and addresses that a bundle chose. They are quoted for the

@@ -13,7 +13,7 @@ import (
 
 // Index answers whether a mirror holds what variables stand for. Lists of files are too long
 // to be held, and those that did not change are not read again, so it is made in steps: the
-// tables say what they will ask, a Reader goes over the list of one repository, and its
+// tables state what they will ask, a Reader goes over the list of one repository, and its
 // Answers are merged. Memory grows with the tables, and with the folders of registries,
 // repositories and indexes up to a bound.
 type Index struct {

@@ -44,7 +44,7 @@ type Mirror struct {
 // maxNotes bounds what is said about settings that lack something.
 const maxNotes = 20
 
-// note says what the settings lack, each once.
+// note reports what the settings lack, each once.
 func (m *Mirror) note(format string, args ...any) {
 	if line := fmt.Sprintf(format, args...); len(m.notes) < maxNotes && !slices.Contains(m.notes, line) {
 		m.notes = append(m.notes, line)

@@ -28,7 +28,7 @@ const (
 	redHat      = "RedHat"
 )
 
-// placement says where a client file belongs on a node. It goes by the name of the file,
+// placement states where a client file belongs on a node. It goes by the name of the file,
 // which is that of the program.
 type placement struct {
 	file   *regexp.Regexp // on the path below the folder of a kind

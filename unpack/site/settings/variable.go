@@ -2,7 +2,7 @@ package settings
 
 import "strings"
 
-// Where says what a variable is set by.
+// Where states what a variable is set by.
 type Where int
 
 // The files of a project, in the order in which they are written.
@@ -18,7 +18,7 @@ const (
 	Written
 )
 
-// Form says how the value of a variable is made.
+// Form states how the value of a variable is made.
 type Form int
 
 // The forms.
@@ -74,7 +74,7 @@ type State int
 const (
 	// Missing: not in this mirror.
 	Missing State = iota
-	// Answered: the mirror answers under the public name, and the variable cannot say it.
+	// Answered: the mirror answers under the public name, and the variable cannot express it.
 	Answered
 	// Served: the value leads to the mirror.
 	Served
@@ -92,7 +92,7 @@ type Setting struct {
 	From []string
 	// Other is the version that is there instead of the table's.
 	Other string
-	// Remark is what the value's own rule says.
+	// Remark is what the value's own rule states.
 	Remark string
 }
 

@@ -14,7 +14,7 @@ type Text struct {
 
 // Write returns the files for one mirror, in no order. They have the words of Mirror in
 // place of its address. Programs and projects of which the mirror has nothing get none.
-// notes say what the files lack of what the mirror has, and why; an error is that of reading
+// notes state what the files lack of what the mirror has, and why; an error is that of reading
 // Clients or keys.
 func Write(m *Mirror) (files []Text, notes []string, err error) {
 	nodes, err := m.onNodes()
@@ -114,7 +114,7 @@ func yamlSettings(all []Setting, where Where) string {
 	return b.String()
 }
 
-// comment says what a setting is and where it comes from.
+// comment reports what a setting is and where it comes from.
 func (s *Setting) comment(b *strings.Builder) {
 	from := strings.Join(s.From, ", ")
 	if from == "" {
