@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -25,9 +26,18 @@ func dialect() map[string]*regexp.Regexp {
 	}
 }
 
+// spoken are verbs that documents and functions do not do in the field's words. Texts for people may have
+// them; comments may not.
+var spoken = regexp.MustCompile(`\b(?:gives?|says?|tells?)\b`)
+
+// saying are the packages whose comments still have the spoken verbs. None is to be added.
+func saying() []string {
+	return []string{"sources/export", "sources/git", "sources/git/gitfile", "sources/git/gitrepo", "sources/git/gitrun", "sources/git/gitsig", "sources/git/lfs", "sources/git/relay", "unpack"}
+}
+
 // proper are uses of these words that the field has too: a server behind a proxy, and what
 // stands in for another.
-var proper = regexp.MustCompile(`(?i)\bbehind (?:a proxy|a relay|git http-backend|one address)\b|\bBehind tells\b|\bstands? in for\b`)
+var proper = regexp.MustCompile(`(?i)\bbehind (?:a proxy|a relay|git http-backend|one address)\b|\bBehind records\b|\bstands? in for\b|\bgives? up\b|"trust give"`)
 
 // foreign finds the words of the dialect in the comments and the texts of a file.
 func (f *file) foreign() (found []string) {
@@ -42,6 +52,10 @@ func (f *file) foreign() (found []string) {
 	for _, group := range f.ast.Comments {
 		for _, c := range group.List {
 			look(c, c.Text)
+			text := proper.ReplaceAllString(strings.ReplaceAll(c.Text, "\n// ", " "), "")
+			if word := spoken.FindString(text); word != "" && !slices.Contains(saying(), f.pkg) {
+				found = append(found, f.at(c)+": "+word+": better: returns, reports, states, has")
+			}
 		}
 	}
 	ast.Inspect(f.ast, func(n ast.Node) bool {
@@ -72,6 +86,9 @@ func TestProseIsSeen(t *testing.T) {
 		"// a is next to b, understands c and relies on d.":     0,
 		"// a mirror behind a proxy, and the file behind it.":   1,
 		"// a mirror behind a proxy.":                           0,
+		"// f gives a.\nfunc f() {}":                            1,
+		"// f gives up, as the file states.\nfunc f() {}":       0,
+		"var e = errors.New(\"the index says nothing\")":        0,
 		"func f() { /* made anew */ }":                          1,
 		"var e = errors.New(\"nothing stands there\")":          1,
 		"var e = map[string]int{\"behind\": 1}":                 0,

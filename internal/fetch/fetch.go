@@ -39,7 +39,7 @@ type HostOptions struct {
 	// TokenService names hosts that a container registry may send on to for a
 	// token, with the registry's credential, besides its own host. See Registry.
 	TokenService []string
-	Proxy        string // URL of the proxy for this host; "direct": none; "": as the environment says
+	Proxy        string // URL of the proxy for this host; "direct": none; "": as the environment has it
 	UserAgent    string // "": Options.UserAgent
 	// Cookies is a file of cookies in Netscape's form. Those of this host are sent as its
 	// credential would be.

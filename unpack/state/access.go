@@ -91,7 +91,7 @@ func openFile(root *os.Root, name string) (*os.File, error) {
 	return f, nil
 }
 
-// settle gives an open file to the group, if it does not have it yet.
+// settle assigns an open file to the group, if it does not have it yet.
 func (a access) settle(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil || groupOf(info) == a.group && info.Mode().Perm() == a.file {

@@ -43,7 +43,7 @@ func (s *State) Lock(ctx context.Context) (w *Writer, unlock func() error, err e
 	return &Writer{s}, l.Unlock, nil
 }
 
-// settleLock gives the file of the lock, which another package makes, to the state's group.
+// settleLock assigns the file of the lock, which another package makes, to the state's group.
 func (s *State) settleLock() error {
 	a, err := accessOf(s.root)
 	if err != nil || a.group == durable.NoGroup {

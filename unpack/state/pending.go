@@ -95,7 +95,7 @@ func (p *Waiting) add(l PlacedLine) {
 
 // Whole returns the size of a blob and reports whether all its segments are
 // there. Segments do not overlap, which verify has checked, so their lengths
-// tell.
+// decide.
 func (p *Waiting) Whole(d bundle.Digest) (size int64, whole bool) {
 	var sum int64
 	for _, s := range p.Segments[d] {

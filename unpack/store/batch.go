@@ -150,7 +150,7 @@ func (w *Writer) Commit(d bundle.Digest) error {
 	return nil
 }
 
-// setMode gives the file its mode, whatever the umask left of it. The umask of a program
+// setMode sets the mode of the file, whatever the umask left of it. The umask of a program
 // stays: where the first file came out right, all do.
 func (w *Writer) setMode() error {
 	s := w.batch.store

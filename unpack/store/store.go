@@ -232,7 +232,7 @@ func (s *Store) shelf(dir string, yield func(Info, error) bool) bool {
 	return true
 }
 
-// MakeReadable gives blob d the mode that every blob has, if not everybody can read it.
+// MakeReadable sets for blob d the mode that every blob has, if not everybody can read it.
 func (s *Store) MakeReadable(d bundle.Digest) error {
 	fi, err := s.Lstat(d)
 	if err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&Mode == Mode {

@@ -102,7 +102,7 @@ func (b *Builder) Build(ctx context.Context, g, current *Generation, policy *ver
 }
 
 // plantSet makes the trees of one set and links them into the generation; it
-// gives the new ones.
+// returns the new ones.
 func (p *placer) plantSet(s, now *GenerationSet, nextTree *int, dir string) (made []string, err error) {
 	for i := range s.Repositories {
 		r := &s.Repositories[i]
