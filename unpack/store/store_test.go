@@ -234,6 +234,46 @@ func TestSegmentsInAnyOrder(t *testing.T) {
 	}
 }
 
+// TestVacant: a shelf that was there when the store was opened is looked at. A blob that
+// comes twice into one that was not is written twice.
+func TestVacant(t *testing.T) {
+	dir := t.TempDir()
+	s, d := open(t, dir), bundle.DigestOf([]byte("content"))
+	vacant := func(s *store.Store) bool {
+		t.Helper()
+		v, err := s.Vacant(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	if !vacant(s) {
+		t.Error("a store that was just made: not vacant")
+	}
+	for range 2 {
+		b := s.Begin()
+		put(t, b, "content")
+		if err := b.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Verify(d); err != nil || !vacant(s) {
+			t.Errorf("after it was stored: %v, vacant: %v", err, vacant(s))
+		}
+	}
+	if fi, err := s.Lstat(d); err != nil || fi.Mode() != store.Mode {
+		t.Errorf("stored: %v, %v", fi, err)
+	}
+	if again := open(t, dir); vacant(again) {
+		t.Error("a store that has the blob: vacant")
+	}
+	if err := s.Remove(d); err != nil {
+		t.Fatal(err)
+	}
+	if again := open(t, dir); vacant(again) {
+		t.Error("a store with an empty shelf, at which nobody has looked: vacant")
+	}
+}
+
 // TestShelvePartial: what its caller hashed is not read again; a file of another length is
 // not what was hashed.
 func TestShelvePartial(t *testing.T) {
