@@ -10,7 +10,8 @@ import (
 	"github.com/gapbundle/gapbundle/sources/closure"
 )
 
-// solver chooses for clients of one architecture.
+// solver chooses for clients of one architecture. It is one algorithm over one state, the choices so
+// far, which every step reads and may change: so it has more methods than other types.
 type solver struct {
 	u         *universe
 	native    string

@@ -44,7 +44,8 @@ func (s *state) satisfied(key string) bool {
 	return pin != nil && !slices.ContainsFunc(s.criteria[key].information, func(i *information) bool { return !i.wants.meets(pin) })
 }
 
-// resolution is one run of the algorithm.
+// resolution is one run of the algorithm, over one state that every step reads and may change: so it
+// has more methods than other types. They follow those of resolvelib.
 type resolution struct {
 	ctx      context.Context // of the one call that it lives for
 	provider Provider

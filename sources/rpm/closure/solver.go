@@ -11,7 +11,8 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
-// solver chooses for clients of one base architecture.
+// solver chooses for clients of one base architecture. It is one algorithm over one state, the choices
+// so far, which every step reads and may change: so it has more methods than other types.
 type solver struct {
 	u       *universe
 	all     []*node // in the order in which they were found

@@ -60,7 +60,8 @@ type attribute struct{ name, value []byte }
 // with next to none (BenchmarkScanner). What it takes is well-formed, and means
 // to it what it means to encoding/xml (FuzzScanner compares them). It is
 // stricter: names are ASCII, a document type may declare nothing, so that no
-// entity ever grows, and outside of the root there are only blanks.
+// entity ever grows, and outside of the root there are only blanks. It has a
+// method for each construct of the grammar, all over one place in one buffer.
 type scanner struct {
 	r   io.Reader
 	err error // of r; io.EOF
