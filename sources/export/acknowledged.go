@@ -26,7 +26,7 @@ func OpenAcknowledged(ctx context.Context, o ReceiptOptions) (*Acknowledged, err
 	}
 	a := &Acknowledged{l, l.Set(), o.Destination}
 	if _, known := l.Destinations()[o.Destination]; o.Destination != "" && !known {
-		others := (&session{ledger: l, o: Options{Destination: o.Destination}}).strangeDestination()
+		others := destination{l, o.Destination}.others()
 		return nil, errors.Join(&NewDestinationError{o.Destination, others}, l.Close())
 	}
 	return a, nil

@@ -9,42 +9,56 @@ import (
 	"slices"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/ledger"
 )
 
-// adopt restores stream and number of a lost ledger, and from a bundle also
-// the state, when all its lists are in the bundle or in bundles of the stream next to it.
-func (s *session) adopt(ctx context.Context) error {
-	info, err := os.Stat(s.o.Adopt)
+// adoption restores a lost ledger from what Options.Adopt names.
+type adoption struct {
+	o      Options
+	set    string
+	ledger *ledger.Ledger
+	own    ownKeys
+}
+
+// restore restores stream and number, and from a bundle also the state, when all its lists
+// are in the bundle or in bundles of the stream next to it. A bundle names the destination
+// where the operator does not.
+func (a adoption) restore(ctx context.Context, to destination) (*Adopted, destination, error) {
+	info, err := os.Stat(a.o.Adopt)
 	if err != nil {
-		return err
+		return nil, to, err
 	}
 	if !info.IsDir() {
-		r, err := readReceipt(s.o.Adopt, s.ledger.Destinations()[s.o.Destination].ReceiptKey, s.o.ConfirmReceipt)
-		if err != nil {
-			return err
-		}
-		if r.Set != s.spec.Set {
-			return fmt.Errorf("receipt %s: for set %s, the spec is set %s: %w", s.o.Adopt, r.Set, s.spec.Set, bundle.ErrUsage)
-		}
-		s.adopted = &Adopted{Stream: r.Stream, Sequence: r.Sequence}
-		return s.ledger.Adopt(r.Stream, r.Sequence)
+		adopted, err := a.fromReceipt(to)
+		return adopted, to, err
 	}
-	r, m, err := s.openOwnBundle(s.o.Adopt)
+	r, m, err := a.own.openBundle(a.o.Adopt)
 	if err != nil {
-		return err
+		return nil, to, err
 	}
 	defer func() { _ = r.Close() }() // read-only
-	if m.Set != s.spec.Set {
-		return fmt.Errorf("bundle %s: of set %s, the spec is set %s: %w", s.o.Adopt, m.Set, s.spec.Set, bundle.ErrUsage)
+	if m.Set != a.set {
+		return nil, to, fmt.Errorf("bundle %s: of set %s, the spec is set %s: %w", a.o.Adopt, m.Set, a.set, bundle.ErrUsage)
 	}
-	if err := s.ledger.Adopt(m.Stream, m.Sequence); err != nil {
-		return err
+	if err := a.ledger.Adopt(m.Stream, m.Sequence); err != nil {
+		return nil, to, err
 	}
-	s.adopted = &Adopted{Stream: m.Stream, Sequence: m.Sequence}
-	if s.o.Destination == "" {
-		s.o.Destination = m.Destination
+	if to.name == "" {
+		to.name = m.Destination
 	}
-	return s.adoptState(ctx, r, m)
+	whole, err := a.state(ctx, r, m)
+	return &Adopted{Stream: m.Stream, Sequence: m.Sequence, State: whole}, to, err
+}
+
+func (a adoption) fromReceipt(to destination) (*Adopted, error) {
+	r, err := readReceipt(a.o.Adopt, to.known().ReceiptKey, a.o.ConfirmReceipt)
+	if err != nil {
+		return nil, err
+	}
+	if r.Set != a.set {
+		return nil, fmt.Errorf("receipt %s: for set %s, the spec is set %s: %w", a.o.Adopt, r.Set, a.set, bundle.ErrUsage)
+	}
+	return &Adopted{Stream: r.Stream, Sequence: r.Sequence}, a.ledger.Adopt(r.Stream, r.Sequence)
 }
 
 // Adopted is what an export took over from a bundle or a receipt, because the ledger was
@@ -57,34 +71,34 @@ type Adopted struct {
 	State bool `json:"state"`
 }
 
-func (s *session) adoptState(ctx context.Context, r *bundle.Reader, m *bundle.Manifest) error {
-	if err := s.keepLists(r, m); err != nil {
-		return err
+// state keeps the lists and documents of a bundle. Without all its lists the state is not
+// kept, and the next export is a full one.
+func (a adoption) state(ctx context.Context, r *bundle.Reader, m *bundle.Manifest) (whole bool, err error) {
+	if err := keepLists(a.ledger, r, m); err != nil {
+		return false, err
 	}
-	if whole, err := s.hasLists(m); err != nil {
-		return err
-	} else if !whole {
-		if whole, err = s.keepNeighbours(m); err != nil || !whole {
-			return err // not all lists are at hand: the next export is a full one
-		}
+	if whole, err = hasLists(a.ledger, m); err == nil && !whole {
+		whole, err = a.keepNeighbours(m)
 	}
-	documents, err := listedDocuments(m, s.ledger.OpenList)
+	if err != nil || !whole {
+		return false, err
+	}
+	documents, err := listedDocuments(m, a.ledger.OpenList)
 	if err != nil {
-		return err
+		return false, err
 	}
 	catalog, err := openCatalog(r, m)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if err := s.restoreDocuments(ctx, r, catalog, documents); err != nil {
-		return err
+	if err := restoreDocuments(ctx, a.ledger, r, catalog, documents); err != nil {
+		return false, err
 	}
-	s.adopted.State = true
-	return s.ledger.KeepState(m, documents)
+	return true, a.ledger.KeepState(m, documents)
 }
 
 // keepLists keeps the lists that a bundle carries.
-func (s *session) keepLists(r *bundle.Reader, m *bundle.Manifest) error {
+func keepLists(l *ledger.Ledger, r *bundle.Reader, m *bundle.Manifest) error {
 	catalog, err := openCatalog(r, m)
 	if err != nil {
 		return err
@@ -102,7 +116,7 @@ func (s *session) keepLists(r *bundle.Reader, m *bundle.Manifest) error {
 			if err != nil {
 				return err
 			}
-			if err := errors.Join(s.ledger.KeepList(list), list.Close()); err != nil {
+			if err := errors.Join(l.KeepList(list), list.Close()); err != nil {
 				return err
 			}
 		}
@@ -110,15 +124,15 @@ func (s *session) keepLists(r *bundle.Reader, m *bundle.Manifest) error {
 	return nil
 }
 
-// hasLists reports whether the ledger has every list of a bundle.
-func (s *session) hasLists(m *bundle.Manifest) (bool, error) {
+// hasLists reports whether a ledger has every list of a bundle.
+func hasLists(l *ledger.Ledger, m *bundle.Manifest) (bool, error) {
 	for _, repo := range m.Repositories {
 		for _, list := range repo.Lists() {
 			d, err := bundle.ParseDigest(string(list.Digest))
 			if err != nil {
 				return false, err
 			}
-			if there, err := s.ledger.HasList(d); err != nil || !there {
+			if there, err := l.HasList(d); err != nil || !there {
 				return false, err
 			}
 		}
@@ -129,8 +143,8 @@ func (s *session) hasLists(m *bundle.Manifest) (bool, error) {
 // keepNeighbours keeps the lists of earlier bundles of the same stream in the folder of the
 // adopted one, the newest first, until every list that m names is there. A delta leaves out
 // the lists that its base has, and the bundles before it are often on the same medium.
-func (s *session) keepNeighbours(m *bundle.Manifest) (whole bool, err error) {
-	folder := filepath.Dir(filepath.Clean(s.o.Adopt))
+func (a adoption) keepNeighbours(m *bundle.Manifest) (whole bool, err error) {
+	folder := filepath.Dir(filepath.Clean(a.o.Adopt))
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return false, err
@@ -140,19 +154,19 @@ func (s *session) keepNeighbours(m *bundle.Manifest) (whole bool, err error) {
 		if !ok || partial || set != m.Set || n >= m.Sequence {
 			continue
 		}
-		if err := s.keepNeighbour(filepath.Join(folder, e.Name()), m.Stream); err != nil {
-			s.o.Log.Warn(fmt.Sprintf("%s: not used for the lists that %s leaves out: %v", e.Name(), bundle.DirName(m.Set, m.Sequence), err))
+		if err := a.keepNeighbour(filepath.Join(folder, e.Name()), m.Stream); err != nil {
+			a.o.Log.Warn(fmt.Sprintf("%s: not used for the lists that %s leaves out: %v", e.Name(), bundle.DirName(m.Set, m.Sequence), err))
 			continue
 		}
-		if whole, err := s.hasLists(m); err != nil || whole {
+		if whole, err := hasLists(a.ledger, m); err != nil || whole {
 			return whole, err
 		}
 	}
 	return false, nil
 }
 
-func (s *session) keepNeighbour(path, stream string) error {
-	r, m, err := s.openOwnBundle(path)
+func (a adoption) keepNeighbour(path, stream string) error {
+	r, m, err := a.own.openBundle(path)
 	if err != nil {
 		return err
 	}
@@ -160,5 +174,5 @@ func (s *session) keepNeighbour(path, stream string) error {
 	if m.Stream != stream {
 		return fmt.Errorf("of another stream: %w", bundle.ErrUsage)
 	}
-	return s.keepLists(r, m)
+	return keepLists(a.ledger, r, m)
 }

@@ -1,17 +1,14 @@
 package export
 
 import (
-	"crypto"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"os"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/sources/ledger"
 )
 
 // base is the state that a delta builds on. A nil *base is an empty one.
@@ -19,6 +16,7 @@ type base struct {
 	manifest     *bundle.Manifest
 	acknowledged bool
 	openList     func(d bundle.Digest) (io.ReadCloser, error)
+	close        func() error // nil: nothing is open
 }
 
 // blobs are all blobs of the base with their sizes, without those that a mirror asks for.
@@ -111,96 +109,6 @@ func (b *base) lists() map[bundle.Digest]bool {
 	return out
 }
 
-// chooseBase sets the base: what was asked for, or what the ledger says.
-func (s *session) chooseBase() error {
-	if s.o.Repair != "" {
-		if err := s.readRequest(); err != nil {
-			return bundle.About(bundle.AboutReceipt, err)
-		}
-	}
-	if s.o.Full {
-		if s.o.Base != "" {
-			return fmt.Errorf("--full and --base: give one of them: %w", bundle.ErrUsage)
-		}
-		return nil
-	}
-	var b *ledger.Base
-	var err error
-	switch info, statErr := os.Stat(s.o.Base); {
-	case s.asked != nil:
-		b, err = s.requestBase()
-	case s.o.Base == "":
-		b, err = s.ledger.Base(s.o.Destination)
-	case statErr == nil && info.IsDir():
-		return s.baseFromBundle(s.o.Base)
-	case statErr == nil:
-		b, err = s.baseFromReceipt(s.o.Base)
-	default:
-		b, err = s.ledger.Select(s.o.Destination, s.o.Base)
-	}
-	if err != nil || b == nil {
-		return err
-	}
-	s.base = &base{manifest: b.Manifest, acknowledged: b.Acknowledged, openList: s.ledger.OpenList}
-	return nil
-}
-
-func (s *session) baseFromReceipt(path string) (*ledger.Base, error) {
-	r, err := readReceipt(path, s.ledger.Destinations()[s.o.Destination].ReceiptKey, s.o.ConfirmReceipt)
-	if err != nil {
-		return nil, err
-	}
-	if r.Set != s.spec.Set || r.Stream != s.ledger.Stream() {
-		return nil, fmt.Errorf("receipt %s: for set %s, stream %s; this is set %s, stream %s: %w",
-			path, r.Set, r.Stream, s.spec.Set, s.ledger.Stream(), bundle.ErrUsage)
-	}
-	m, err := s.ledger.Manifest(r.Sequence)
-	if err != nil {
-		return nil, fmt.Errorf("receipt %s: %w", path, err)
-	}
-	if m.State != r.State {
-		return nil, fmt.Errorf("receipt %s: state %s of bundle %d, the ledger has %s: %w",
-			path, r.State.Short(), r.Sequence, m.State.Short(), bundle.ErrUntrusted)
-	}
-	return &ledger.Base{Manifest: m, Acknowledged: true}, nil
-}
-
-// baseFromBundle takes an earlier bundle, of this exporter, as the base. What
-// importers accept does not depend on it: a wrong base costs an import that
-// is refused as incomplete.
-func (s *session) baseFromBundle(path string) error {
-	r, m, err := s.openOwnBundle(path)
-	if err != nil {
-		return err
-	}
-	s.closers = append(s.closers, r.Close)
-	if m.Set != s.spec.Set {
-		return fmt.Errorf("base %s: of set %s, the spec is set %s: %w", path, m.Set, s.spec.Set, bundle.ErrUsage)
-	}
-	catalog, err := openCatalog(r, m)
-	if err != nil {
-		return err
-	}
-	s.base = &base{manifest: m, openList: func(d bundle.Digest) (io.ReadCloser, error) {
-		if ok, err := s.ledger.HasList(d); ok || err != nil {
-			return s.ledger.OpenList(d)
-		}
-		for i, repo := range m.Repositories {
-			if string(repo.Files.Digest) == d.String() {
-				return catalog.Files(i)
-			}
-			if string(repo.Evidence.Digest) == d.String() {
-				return catalog.Evidence(i)
-			}
-			if repo.Contents != nil && string(repo.Contents.Digest) == d.String() {
-				return catalog.Contents(i)
-			}
-		}
-		return nil, fmt.Errorf("list %s: in no repository of %s: %w", d, path, bundle.ErrIncomplete)
-	}}
-	return nil
-}
-
 func openCatalog(r *bundle.Reader, m *bundle.Manifest) (*bundle.Catalog, error) {
 	sizes := make(map[string]int64, len(m.Catalog))
 	for _, c := range m.Catalog {
@@ -213,72 +121,6 @@ func openCatalog(r *bundle.Reader, m *bundle.Manifest) (*bundle.Catalog, error) 
 		}
 		return f, f.Size(), nil
 	})
-}
-
-// openOwnBundle opens one bundle and, when keys are at hand (an export, not a
-// plan), requires that one of them signed it.
-func (s *session) openOwnBundle(path string) (*bundle.Reader, *bundle.Manifest, error) {
-	readers, err := bundle.Discover([]string{path})
-	if err != nil {
-		return nil, nil, err
-	}
-	var errs []error
-	for _, r := range readers[1:] {
-		errs = append(errs, r.Close())
-	}
-	r := readers[0]
-	if len(readers) > 1 {
-		errs = append(errs, fmt.Errorf("%s: holds %s, name one of them: %w", path, bundle.Count(len(readers), "bundle"), bundle.ErrUsage))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, nil, errors.Join(err, r.Close())
-	}
-	m, err := s.ownManifest(r)
-	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("%s: %w", path, err), r.Close())
-	}
-	return r, m, nil
-}
-
-func (s *session) ownManifest(r *bundle.Reader) (*bundle.Manifest, error) {
-	root, err := r.Root()
-	if err != nil {
-		return nil, err
-	}
-	if len(s.signers) > 0 {
-		if err := s.signedByUs(r, bundle.DigestOf(root)); err != nil {
-			return nil, err
-		}
-	}
-	return bundle.ParseKept(root)
-}
-
-func (s *session) signedByUs(r *bundle.Reader, root bundle.Digest) error {
-	files, err := r.Signatures()
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		sig, err := bundle.ParseSignature(f.Data)
-		if err != nil {
-			continue // a bad signature does no harm next to a good one
-		}
-		for _, signer := range s.signers {
-			public, _, err := bundle.ParsePublicKey(signer.PublicPEM())
-			if err != nil {
-				return err
-			}
-			if signs(sig, public, root) {
-				return nil
-			}
-		}
-	}
-	return fmt.Errorf("not signed by a key of this export: %w", bundle.ErrUntrusted)
-}
-
-func signs(sig *bundle.Signature, public crypto.PublicKey, root bundle.Digest) bool {
-	st, err := sig.Verify(public)
-	return err == nil && st.PredicateType == bundle.PredicateBundle && st.Subject == root
 }
 
 func readManifest(path string) (*bundle.Manifest, error) {

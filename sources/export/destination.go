@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/ledger"
 )
 
 // NewDestinationError means that a destination was named that nothing was exported to or
@@ -25,33 +26,41 @@ func (e *NewDestinationError) Error() string {
 // Unwrap returns bundle.ErrUsage.
 func (e *NewDestinationError) Unwrap() error { return bundle.ErrUsage }
 
+// destination is a receiving mirror, as the ledger knows it.
+type destination struct {
+	ledger *ledger.Ledger
+	name   string // empty: it has none
+}
+
 // settleDestination takes the one destination that the ledger knows by a name where the
 // operator names none, and refuses a new one where others are known. Bundles that were
 // exported without a name went to that destination if none was ever exported to it by its
 // name: a receipt gave it the name. Otherwise they went elsewhere, and still do.
-func (s *session) settleDestination() error {
-	known := s.ledger.Destinations()
-	if s.o.Destination == "" {
+func settleDestination(o Options, l *ledger.Ledger) (name string, err error) {
+	if o.Destination == "" {
+		known := l.Destinations()
 		_, unnamed := known[""]
 		delete(known, "")
-		for name, d := range known {
+		for n, d := range known {
 			if len(known) == 1 && (!unnamed || d.Exported == 0) {
-				s.o.Destination = name
+				name = n
 			}
 		}
-		return nil
+		return name, nil
 	}
-	if others := s.strangeDestination(); others != nil && !s.o.NewDestination {
-		return &NewDestinationError{s.o.Destination, others}
+	if others := (destination{l, o.Destination}).others(); others != nil && !o.NewDestination {
+		return "", &NewDestinationError{o.Destination, others}
 	}
-	return nil
+	return o.Destination, nil
 }
 
-// strangeDestination are the known destinations, when the one asked for is
-// not among them.
-func (s *session) strangeDestination() []string {
-	known := s.ledger.Destinations()
-	if _, ok := known[s.o.Destination]; ok || len(known) == 0 {
+// known is what the ledger has of it.
+func (d destination) known() ledger.Destination { return d.ledger.Destinations()[d.name] }
+
+// others are the known destinations, when this one is not among them.
+func (d destination) others() []string {
+	known := d.ledger.Destinations()
+	if _, ok := known[d.name]; ok || len(known) == 0 {
 		return nil
 	}
 	var names []string
@@ -62,4 +71,37 @@ func (s *session) strangeDestination() []string {
 		names = append(names, n)
 	}
 	return names
+}
+
+// before is the newest kept state older than n that the destination was sent
+// or acknowledged; 0: none. What others were sent it does not have.
+func (d destination) before(n int64) (int64, error) {
+	acknowledged := d.known().Acknowledged
+	for _, k := range slices.Backward(d.ledger.States()) {
+		if k >= n {
+			continue
+		}
+		m, err := d.ledger.Manifest(k)
+		if err != nil {
+			return 0, err
+		}
+		if k == acknowledged || m.Destination == d.name {
+			return k, nil
+		}
+	}
+	return 0, nil
+}
+
+// outdated compares what a bundle requires with what the destination's last
+// receipt says. Without a receipt nothing is known.
+func (d destination) outdated(requires []string) *Outdated {
+	known := d.known()
+	if known.Acknowledged == 0 || known.ReceiptKey == "" {
+		return nil
+	}
+	unknown := slices.DeleteFunc(slices.Clone(requires), func(name string) bool { return slices.Contains(known.Features, name) })
+	if len(unknown) == 0 {
+		return nil
+	}
+	return &Outdated{Destination: d.name, Sequence: known.Acknowledged, Features: unknown}
 }

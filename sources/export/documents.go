@@ -22,22 +22,23 @@ type recollection struct {
 
 type place struct{ repository, path string }
 
-// memory returns what sources may look up. A base that came with a bundle, and is in
+// recollect returns what sources may look up. A base that came with a bundle, and is in
 // no ledger, has no documents.
-func (s *session) memory() (*recollection, error) {
-	m := &recollection{ledger: s.ledger, documents: map[place]bundle.Digest{}}
-	known, err := s.baseDocuments()
+func recollect(l *ledger.Ledger, b *base) (*recollection, error) {
+	m := &recollection{ledger: l, documents: map[place]bundle.Digest{}}
+	known, err := b.documents(l)
 	for _, d := range known {
 		m.documents[place{d.Repository, d.Path}] = d.Digest
 	}
 	return m, err
 }
 
-func (s *session) baseDocuments() ([]ledger.Document, error) {
-	if s.base == nil || !slices.Contains(s.ledger.States(), s.base.manifest.Sequence) {
+// documents are those that a ledger has of the base.
+func (b *base) documents(l *ledger.Ledger) ([]ledger.Document, error) {
+	if b == nil || !slices.Contains(l.States(), b.manifest.Sequence) {
 		return nil, nil
 	}
-	return s.ledger.Documents(s.base.manifest.Sequence)
+	return l.Documents(b.manifest.Sequence)
 }
 
 // Files streams what the newest export saw of a repository.
@@ -106,13 +107,13 @@ func (k keeper) Limit() int64                         { return ledger.MaxDocumen
 
 // documents are those of the state that was collected: those of the sources that
 // are held back are the base's.
-func (s *session) documents(kept []collect.Kept) ([]ledger.Document, error) {
-	known, err := s.baseDocuments()
+func (in *opened) documents(kept []collect.Kept) ([]ledger.Document, error) {
+	known, err := in.base.documents(in.ledger)
 	if err != nil {
 		return nil, err
 	}
 	all := slices.DeleteFunc(known, func(d ledger.Document) bool {
-		return !slices.ContainsFunc(s.held, func(r bundle.Repository) bool { return r.Name == d.Repository })
+		return !slices.ContainsFunc(in.held, func(r bundle.Repository) bool { return r.Name == d.Repository })
 	})
 	for _, k := range kept {
 		all = append(all, ledger.Document{Digest: k.File.Digest, Path: k.File.Path, Repository: k.Repository, Size: k.File.Size})
@@ -120,13 +121,12 @@ func (s *session) documents(kept []collect.Kept) ([]ledger.Document, error) {
 	return all, ledger.CheckDocuments(all)
 }
 
-// collectedDocuments is documents for what was collected.
-func (s *session) collectedDocuments(collected []collect.Collected) ([]ledger.Document, error) {
-	var kept []collect.Kept
+// keptOf are the documents that were collected.
+func keptOf(collected []collect.Collected) (kept []collect.Kept) {
 	for _, c := range collected {
 		kept = append(kept, c.Kept...)
 	}
-	return s.documents(kept)
+	return kept
 }
 
 // listedDocuments are those that the lists of a state name.

@@ -400,12 +400,14 @@ func TestFinishedButNotNoted(t *testing.T) {
 	// The export died between the last rename on the medium and its own note.
 	state := filepath.Join(b.dir, ".gapbundle", "site")
 	stream := readState(t, state)
-	s, err := begin(t.Context(), func() Options { o := b.o; o.StateDir = t.TempDir(); return o }(), true)
+	o := b.o
+	o.StateDir, o.writes = t.TempDir(), true
+	in, err := open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := newJob(s).request()
-	if err := errors.Join(err, s.close()); err != nil {
+	request, err := in.request()
+	if err := errors.Join(err, in.close()); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(state); err != nil {

@@ -40,72 +40,71 @@ const (
 // layOut surveys the plan. Where no volume size is asked for and volumes of the usual one do
 // not fit on the targets, it is chosen so that they do, or if they cannot, so that media
 // like the last target are filled.
-func (s *session) layOut(o collect.SurveyOptions, write bool) error {
+func layOut(in *opened, resolved *collect.Resolved, o collect.SurveyOptions) (*collect.Survey, *layout, error) {
 	l := &layout{}
-	own, begun, err := s.ownVolumes(write)
+	own, begun, err := in.ownVolumes()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	if l.spaces, err = media.Spaces(s.o.Targets); err != nil {
-		return err
+	if l.spaces, err = media.Spaces(in.o.Targets); err != nil {
+		return nil, nil, err
 	}
 	for i := range l.spaces {
 		l.spaces[i].Free += own[i]
 	}
-	size, fixed := s.o.VolumeSize, s.o.VolumeSize > 0
+	size, fixed := in.o.VolumeSize, in.o.VolumeSize > 0
 	if begun > 0 && !fixed && slices.ContainsFunc(l.spaces, func(at media.Space) bool { return at.Capacity > begun+begun/32 }) {
 		size, fixed = begun, true
 	}
 	if size == 0 {
 		size = bundle.DefaultVolumeSize
 	}
-	l.chosen = fixed && s.o.VolumeSize == 0 && size != bundle.DefaultVolumeSize
-	if err := s.surveyed(o, l, size); err != nil {
-		return err
+	l.chosen = fixed && in.o.VolumeSize == 0 && size != bundle.DefaultVolumeSize
+	survey, err := l.survey(resolved, o, size)
+	if err == nil && !fixed && l.fit.Left > 0 {
+		survey, err = l.chooseSize(resolved, o, survey)
 	}
-	if !fixed && l.fit.Left > 0 {
-		if err := s.chooseSize(o, l); err != nil {
-			return err
-		}
+	if err != nil {
+		return nil, nil, err
 	}
 	l.inOrder = l.spaces != nil && !l.load.Roomy(l.spaces, atOnce)
-	s.layout = l
-	return nil
+	return survey, l, nil
 }
 
-// chooseSize tries smaller volumes than those of l: the first with which everything fits,
+// chooseSize tries smaller volumes than those of survey: the first with which everything fits,
 // or else those that leave least.
-func (s *session) chooseSize(o collect.SurveyOptions, l *layout) error {
+func (l *layout) chooseSize(resolved *collect.Resolved, o collect.SurveyOptions, survey *collect.Survey) (_ *collect.Survey, err error) {
 	sizes := l.load.Sizes(l.spaces)
 	if len(sizes) > mostSizes { // each size is a look at every artifact
 		sizes = []int64{sizes[0], sizes[len(sizes)/2], sizes[len(sizes)-1]}
 	}
 	best, left := int64(0), int64(0)
 	for _, size := range sizes {
-		if err := s.surveyed(o, l, size); err != nil {
-			return err
+		if survey, err = l.survey(resolved, o, size); err != nil {
+			return nil, err
 		}
 		if l.chosen = true; l.fit.Left == 0 {
-			return nil
+			return survey, nil
 		}
 		if best == 0 || l.fit.Left < left {
 			best, left = size, l.fit.Left
 		}
 	}
 	if best == 0 || best == l.load.VolumeSize {
-		return nil
+		return survey, nil
 	}
-	return s.surveyed(o, l, best)
+	return l.survey(resolved, o, best)
 }
 
-// surveyed looks at every artifact, with volumes of one size.
-func (s *session) surveyed(o collect.SurveyOptions, l *layout, size int64) (err error) {
+// survey looks at every artifact, with volumes of one size.
+func (l *layout) survey(resolved *collect.Resolved, o collect.SurveyOptions, size int64) (*collect.Survey, error) {
 	o.VolumeSize = size
-	if s.survey, err = s.resolved.Survey(o); err != nil {
-		return err
+	survey, err := resolved.Survey(o)
+	if err != nil {
+		return nil, err
 	}
-	total := s.survey.Total()
-	l.load = media.Load{VolumeSize: size, Runs: s.survey.Runs}
+	total := survey.Total()
+	l.load = media.Load{VolumeSize: size, Runs: survey.Runs}
 	l.load.Lists = listsLeast + listsOfFile*total.Files + l.load.Raw()>>16
 	switch {
 	case total.Unsized > 0:
@@ -114,25 +113,25 @@ func (s *session) surveyed(o collect.SurveyOptions, l *layout, size int64) (err 
 		l.load.Tail = min(size, tailNeed)
 	}
 	l.fit = l.load.Fit(l.spaces)
-	return nil
+	return survey, nil
 }
 
 // ownVolumes returns what volumes of an interrupted export take on each target that this
 // one goes on with, and their volume size; 0: there are none.
-func (s *session) ownVolumes(write bool) (bytes []int64, size int64, err error) {
-	bytes = make([]int64, len(s.o.Targets))
-	p := s.ledger.Pending()
-	if p == nil || len(s.o.Targets) == 0 {
+func (in *opened) ownVolumes() (bytes []int64, size int64, err error) {
+	bytes = make([]int64, len(in.o.Targets))
+	p := in.ledger.Pending()
+	if p == nil || len(in.o.Targets) == 0 {
 		return bytes, 0, nil
 	}
-	if write { // a plan has no keys, which are part of the request
-		request, err := newJob(s).request()
+	if in.o.writes { // a plan has no keys, which are part of the request
+		request, err := in.request()
 		if err != nil || request != p.Request {
 			return bytes, 0, err
 		}
 	}
-	for i, target := range s.o.Targets {
-		entries, err := os.ReadDir(filepath.Join(target, bundle.DirName(s.spec.Set, p.Sequence)+bundle.PartialSuffix))
+	for i, target := range in.o.Targets {
+		entries, err := os.ReadDir(filepath.Join(target, bundle.DirName(in.spec.Set, p.Sequence)+bundle.PartialSuffix))
 		if err != nil {
 			continue // none was begun there; what cannot be read is named when it is written to
 		}
@@ -148,55 +147,6 @@ func (s *session) ownVolumes(write bool) (bytes []int64, size int64, err error) 
 		}
 	}
 	return bytes, size, nil
-}
-
-// recordLayout notes in the ledger how the bundle is cut, and which targets are mounted.
-func (j *job) recordLayout() error {
-	size := j.layout.load.VolumeSize
-	if size == bundle.DefaultVolumeSize {
-		size = 0
-	}
-	var mounted []string
-	for _, target := range j.o.Targets {
-		yes, err := media.Removable(target)
-		if err != nil {
-			return err
-		}
-		if yes {
-			abs, err := filepath.Abs(target)
-			if err != nil {
-				return err
-			}
-			mounted = append(mounted, abs)
-		}
-	}
-	return j.ledger.LayOut(size, mounted)
-}
-
-// sameMedia refuses a target that was a mounted medium when the export began and is a
-// folder of the system's disk now, or not there: then the medium is not plugged in.
-func (j *job) sameMedia(request bundle.Digest) error {
-	p := j.ledger.Pending()
-	if p == nil || p.Request != request {
-		return nil
-	}
-	for i, target := range j.o.Targets {
-		abs, err := filepath.Abs(target)
-		if err != nil {
-			return err
-		}
-		if !slices.Contains(p.Mounted, abs) {
-			continue
-		}
-		there, err := media.Removable(target)
-		if err != nil {
-			return err
-		}
-		if !there {
-			return &media.GoneError{Number: i + 1, Dir: target}
-		}
-	}
-	return nil
 }
 
 // MediaPlan is what fits on which target if nothing shrinks when it is compressed.
@@ -222,8 +172,7 @@ type TargetShare struct {
 }
 
 // mediaPlan is nil where there are no targets, or their room is not known.
-func (s *session) mediaPlan() *MediaPlan {
-	l := s.layout
+func (l *layout) mediaPlan(targets []string) *MediaPlan {
 	if len(l.fit.Shares) == 0 {
 		return nil
 	}
@@ -232,7 +181,7 @@ func (s *session) mediaPlan() *MediaPlan {
 		MediumBytes: l.spaces[len(l.spaces)-1].Capacity,
 	}
 	for i, share := range l.fit.Shares {
-		m.Targets = append(m.Targets, TargetShare{s.o.Targets[i], share})
+		m.Targets = append(m.Targets, TargetShare{targets[i], share})
 		if share.Volumes > 0 {
 			m.Media++
 		}

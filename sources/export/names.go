@@ -9,6 +9,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/contents"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/ledger"
 )
@@ -17,55 +18,59 @@ import (
 // hold by name. close releases what the repositories read from; it is nil with an error.
 // What only a file's content tells is not known yet: digests and sizes may be missing.
 func Contents(ctx context.Context, o Options) (repos []contents.Repository, close func() error, err error) {
-	s, err := begin(ctx, o, false)
+	in, err := open(ctx, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	if repos, err = s.plannedContents(); err != nil {
-		return nil, nil, errors.Join(err, s.close())
+	p, err := newPlan(ctx, in)
+	if err == nil {
+		repos, err = p.contents()
 	}
-	return repos, s.close, nil
+	if err != nil {
+		return nil, nil, errors.Join(err, in.close())
+	}
+	return repos, in.close, nil
 }
 
-// plannedContents are the repositories of a plan: those that are planned, whose lists are
+// contents are the repositories of a plan: those that are planned, whose lists are
 // made in scratch, and those that stay as the base has them.
-func (s *session) plannedContents() ([]contents.Repository, error) {
-	planned, err := s.resolved.Contents(s.scratch)
+func (p *plan) contents() ([]contents.Repository, error) {
+	planned, err := p.resolved.Contents(p.env.Scratch)
 	if err != nil {
 		return nil, err
 	}
 	var all []contents.Repository
-	for i, p := range planned {
-		r := contents.Of(s.spec.Set, p.Repository, func() iter.Seq2[bundle.Entry, error] {
-			return readEntries(func() (io.ReadCloser, error) { return s.scratch.Open(p.ContentsName) }, func(in io.Reader) iter.Seq2[bundle.Entry, error] {
+	for i, of := range planned {
+		r := contents.Of(p.spec.Set, of.Repository, func() iter.Seq2[bundle.Entry, error] {
+			return readEntries(func() (io.ReadCloser, error) { return p.env.Scratch.Open(of.ContentsName) }, func(in io.Reader) iter.Seq2[bundle.Entry, error] {
 				// Not ReadContents: a digest that is not known yet is refused there.
-				return bundle.ReadList[bundle.Entry](in, "source "+p.Repository.Name)
+				return bundle.ReadList[bundle.Entry](in, "source "+of.Repository.Name)
 			})
 		})
-		r.Files, r.Bytes = s.survey.Tallies[i].Files, s.survey.Tallies[i].Bytes
+		r.Files, r.Bytes = p.survey.Tallies[i].Files, p.survey.Tallies[i].Bytes
 		all = append(all, r)
 	}
-	for _, r := range s.held {
-		all = append(all, s.base.named(r))
+	for _, r := range p.held {
+		all = append(all, p.base.named(r))
 	}
 	return all, nil
 }
 
-// planNames finds by name what a planned export would change.
-func (s *session) planNames(ctx context.Context) ([]*contents.Summary, error) {
-	if s.o.Changes == 0 {
+// names finds by name what a planned export would change.
+func (p *plan) names(ctx context.Context) ([]*contents.Summary, error) {
+	if p.o.Changes == 0 {
 		return nil, nil
 	}
-	after, err := s.plannedContents()
+	after, err := p.contents()
 	if err != nil {
 		return nil, err
 	}
-	return s.compareNames(ctx, after)
+	return p.compareNames(ctx, after)
 }
 
 // collectedNames finds by name what the repositories of an export change.
-func (s *session) collectedNames(ctx context.Context, repos []bundle.Repository, collected []collect.Collected) ([]*contents.Summary, error) {
-	if s.o.Changes == 0 {
+func (p *plan) collectedNames(ctx context.Context, repos []bundle.Repository, collected []collect.Collected) ([]*contents.Summary, error) {
+	if p.o.Changes == 0 {
 		return nil, nil
 	}
 	lists := map[string]string{}
@@ -76,30 +81,30 @@ func (s *session) collectedNames(ctx context.Context, repos []bundle.Repository,
 	for _, r := range repos {
 		name, fresh := lists[r.Name]
 		if !fresh {
-			after = append(after, s.base.named(r))
+			after = append(after, p.base.named(r))
 			continue
 		}
-		after = append(after, contents.Of(s.spec.Set, r, func() iter.Seq2[bundle.Entry, error] {
-			return readEntries(func() (io.ReadCloser, error) { return s.scratch.Open(name) }, func(in io.Reader) iter.Seq2[bundle.Entry, error] {
+		after = append(after, contents.Of(p.spec.Set, r, func() iter.Seq2[bundle.Entry, error] {
+			return readEntries(func() (io.ReadCloser, error) { return p.env.Scratch.Open(name) }, func(in io.Reader) iter.Seq2[bundle.Entry, error] {
 				return bundle.ReadContents(in, "source "+r.Name)
 			})
 		}))
 	}
-	return s.compareNames(ctx, after)
+	return p.compareNames(ctx, after)
 }
 
 // compareNames compares with what the destination is taken to have: the base, or for a full
 // bundle what a delta would build on.
-func (s *session) compareNames(ctx context.Context, after []contents.Repository) ([]*contents.Summary, error) {
-	before := s.base
+func (in *opened) compareNames(ctx context.Context, after []contents.Repository) ([]*contents.Summary, error) {
+	before := in.base
 	if before == nil {
-		b, err := s.ledger.Base(s.o.Destination)
+		b, err := in.ledger.Base(in.to.name)
 		var notKept *ledger.NotKeptError
 		if err != nil && !errors.As(err, &notKept) { // a full bundle is the remedy then
 			return nil, err
 		}
 		if b != nil {
-			before = &base{manifest: b.Manifest, openList: s.ledger.OpenList}
+			before = &base{manifest: b.Manifest, openList: in.ledger.OpenList}
 		}
 	}
 	var was []contents.Repository
@@ -108,18 +113,18 @@ func (s *session) compareNames(ctx context.Context, after []contents.Repository)
 			was = append(was, before.named(r))
 		}
 	}
-	summary, err := contents.Summarise(ctx, s.spec.Set, was, after, s.o.Changes)
+	summary, err := contents.Summarise(ctx, in.spec.Set, was, after, in.o.Changes)
 	if err != nil {
 		return nil, fmt.Errorf("what changes by name: %w", err)
 	}
-	s.direct(summary, was, after)
+	direct(in.o.Kinds, summary, was, after)
 	return []*contents.Summary{summary}, nil
 }
 
 // direct says which changes go back to an older version, by the rules of the kind.
-func (s *session) direct(summary *contents.Summary, states ...[]contents.Repository) {
+func direct(all sources.Kinds, summary *contents.Summary, states ...[]contents.Repository) {
 	kinds := map[string]func(typ, a, b string) int{}
-	for _, k := range s.o.Kinds {
+	for _, k := range all {
 		kinds[k.Name] = k.Compare
 	}
 	compare := map[string]func(typ, a, b string) int{}

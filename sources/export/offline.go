@@ -25,23 +25,23 @@ type OfflineReport struct {
 // need the exporter's private key. Without an error the spec is sound.
 func Offline(ctx context.Context, o Options) (*OfflineReport, error) {
 	o.offline = true
-	s, err := open(ctx, o, false)
+	in, err := open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.offline(ctx)
-	return r, errors.Join(err, s.close())
+	r, err := in.sound(ctx)
+	return r, errors.Join(err, in.close())
 }
 
-func (s *session) offline(ctx context.Context) (*OfflineReport, error) {
-	env, err := s.env(false)
+func (in *opened) sound(ctx context.Context) (*OfflineReport, error) {
+	env, err := in.env()
 	if err != nil {
 		return nil, err
 	}
-	r := &OfflineReport{Set: s.spec.Set, Sources: len(s.specs), Held: len(s.held)}
-	if s.base != nil {
-		r.Base = s.base.manifest.Sequence
+	r := &OfflineReport{Set: in.spec.Set, Sources: len(in.specs), Held: len(in.held)}
+	if in.base != nil {
+		r.Base = in.base.manifest.Sequence
 	}
-	r.NotAsked, err = collect.Sound(ctx, s.o.Kinds, s.specs, env)
+	r.NotAsked, err = collect.Sound(ctx, in.o.Kinds, in.specs, env)
 	return r, err
 }

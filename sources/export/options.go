@@ -95,8 +95,8 @@ type Options struct {
 	Absent func(ctx context.Context, number int, dir string) (again bool, err error)
 	// Changes is how many changes by name are found; 0: none, contents.All: all of them.
 	Changes int
-	// offline asks nobody; Offline sets it.
-	offline bool
+	// offline asks nobody; Offline sets it. writes lets the disk change; Run sets it.
+	offline, writes bool
 	// Kinds are the kinds of sources that may be used.
 	Kinds sources.Kinds
 	// Tool is the name and version that the bundle bears.

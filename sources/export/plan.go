@@ -3,152 +3,201 @@ package export
 import (
 	"context"
 	"errors"
-	"time"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/bundle/contents"
+	"github.com/gapbundle/gapbundle/bundle/media"
+	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
-	"github.com/gapbundle/gapbundle/sources/ledger"
 )
 
-// PlanReport is what an export would do, as far as upstream tells before a
-// byte of payload moves.
-type PlanReport struct {
-	Set string `json:"set"`
-	// Sequence is the number the bundle would bear.
-	Sequence int64 `json:"sequence"`
-	Full     bool  `json:"full"`
-	// Base is what the delta builds on; nil: full.
-	Base *PlanBase `json:"base,omitempty"`
-	// Sources are in order of their names.
-	Sources []PlanSource `json:"sources"`
-	// Total sums Sources.
-	Total collect.Tally `json:"total"`
-	// Volumes is how many volumes what is sized fills at most.
-	Volumes int `json:"volumes"`
-	// Media is what fits on which target; nil: no targets are given.
-	Media *MediaPlan `json:"media,omitempty"`
-	// MirrorBytes is what the receiving mirror's store will need at most, as
-	// far as sizes are known; CarryBytes what the media will.
-	MirrorBytes int64 `json:"mirrorBytes"`
-	CarryBytes  int64 `json:"carryBytes"`
-	// ScratchBytes is what the sources may need on this machine meanwhile.
-	ScratchBytes int64 `json:"scratchBytes"`
-	// Shrunk are sources that have far fewer files than the base: an export stops at those
-	// that are not allowed. Gone are sources of the base that the spec does not have any more.
-	Shrunk []Shrunk `json:"shrunk,omitempty"`
-	Gone   []Gone   `json:"gone,omitempty"`
-	// Destination is the one that the export is for; empty: it has no name.
-	Destination string `json:"destination,omitempty"`
-	// Unknown means that the destination was never exported to, while others
-	// were, by name: perhaps a slip of the pen, and a full bundle because of it.
-	Unknown []string `json:"otherDestinations,omitempty"`
-	// Resumes means that an interrupted export waits to be finished.
-	Resumes int64 `json:"resumes,omitempty"`
-	// Requires are the features that an importer has to know.
-	Requires []string `json:"requires,omitempty"`
-	// Names are what is added, changed and removed by name, compared with the base; of
-	// a full bundle, with what a delta would build on.
-	Names []*contents.Summary `json:"names,omitempty"`
-	// Outdated means that the destination's importer has to be updated before
-	// the trip; nil: nothing says so.
-	Outdated *Outdated `json:"outdated,omitempty"`
+// plan is what upstreams have, what of it is carried, and how that is cut into volumes.
+// newPlan sets all of it.
+type plan struct {
+	*opened
+	env      *sources.Env // what the sources were given: the lock, the dates, scratch
+	resolved *collect.Resolved
+	survey   *collect.Survey
+	layout   *layout
+	losses   losses
 }
 
-// PlanBase is the base of a planned delta.
-type PlanBase struct {
-	Sequence     int64     `json:"sequence"`
-	Code         string    `json:"code"`
-	Created      time.Time `json:"created"`
-	Acknowledged bool      `json:"acknowledged"`
-	// Before is the state to build on if this one was lost; 0: none.
-	Before int64 `json:"before,omitempty"`
-}
-
-// PlanSource is one source in a plan.
-type PlanSource struct {
-	Name  string `json:"name"`
-	Kind  string `json:"kind"`
-	Mode  string `json:"mode,omitempty"`
-	Mount string `json:"mount"`
-	// Held means that the base's lists are kept as they are.
-	Held bool `json:"held,omitempty"`
-	collect.Tally
-	// Expires is when upstream's own signatures lapse.
-	Expires *time.Time `json:"expires,omitempty"`
-	Notes   []string   `json:"notes,omitempty"`
-	// Lines are how large each line of the source's lists is, the largest first,
-	// where the source is of a kind whose lists name what others carry.
-	Lines []collect.Weight `json:"lines,omitempty"`
-}
-
-// Plan says what Run would do. It changes nothing: no number is taken, no
-// folder made, no pin written.
-func Plan(ctx context.Context, o Options) (*PlanReport, error) {
-	s, err := begin(ctx, o, false)
+// newPlan reads upstream's metadata, lays out the volumes, and compares with the base.
+func newPlan(ctx context.Context, in *opened) (p *plan, err error) {
+	p = &plan{opened: in}
+	if p.env, err = in.env(); err != nil {
+		return nil, err
+	}
+	if err := unknownAllowed(in.o, in.spec.Sources); err != nil {
+		return nil, err
+	}
+	if in.o.Reading != nil {
+		ctx = fetch.WithReading(ctx, newReading(in.o, in.specs))
+	}
+	if p.resolved, err = collect.Resolve(ctx, in.o.Kinds, in.specs, p.env); err != nil {
+		return nil, err
+	}
+	room, err := in.room()
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.report()
-	if err == nil {
-		r.Names, err = s.planNames(ctx)
-	}
-	return r, errors.Join(err, s.close())
-}
-
-func (s *session) report() (*PlanReport, error) {
-	r := &PlanReport{
-		Set: s.spec.Set, Sequence: s.ledger.Next(), Full: s.base == nil,
-		Total: s.survey.Total(), ScratchBytes: s.resolved.Scratch,
-	}
-	if p := s.ledger.Pending(); p != nil {
-		r.Resumes = p.Sequence
-	}
-	if s.base != nil {
-		m := s.base.manifest
-		before, err := s.before(m.Sequence)
-		if err != nil {
-			return nil, err
-		}
-		r.Base = &PlanBase{
-			Sequence: m.Sequence, Code: ledger.StateCode(m.State), Created: m.Created,
-			Acknowledged: s.base.acknowledged, Before: before,
-		}
-	}
-	for i, p := range s.resolved.Repositories {
-		lines, err := s.resolved.Weigh(p.Lines)
-		if err != nil {
-			return nil, err
-		}
-		r.Sources = append(r.Sources, PlanSource{
-			Name: p.Name, Kind: p.Kind, Mode: p.Mode, Mount: p.Mount, Tally: s.survey.Tallies[i], Expires: p.Expires, Notes: p.Notes, Lines: lines,
-		})
-	}
-	for _, h := range s.held {
-		r.Sources = append(r.Sources, PlanSource{
-			Name: h.Name, Kind: h.Kind, Mode: h.Mode, Mount: h.Mount, Held: true,
-			Tally: collect.Tally{Files: h.Count, Bytes: h.Bytes, Unpinned: h.Unpinned}, Expires: h.UpstreamExpires,
-		})
-	}
-	for _, run := range s.survey.Runs {
-		r.Volumes += run.Volumes
-		r.CarryBytes += run.Raw
-	}
-	if r.Total.Fetch > 0 {
-		r.Volumes++ // client files, and what has no size yet, come after the planned ones
-	}
-	r.MirrorBytes, r.Media = r.Total.FetchBytes, s.mediaPlan()
-	r.Shrunk, r.Gone = s.shrunk(), s.gone()
-	r.Destination, r.Unknown = s.o.Destination, s.strangeDestination()
-	var err error
-	if r.Requires, err = s.requiredByPlan(); err != nil {
+	o := collect.SurveyOptions{Have: in.have.Size, Room: room, Held: p.env.Held, Before: in.base.before()}
+	if p.survey, p.layout, err = layOut(in, p.resolved, o); err != nil {
 		return nil, err
 	}
-	r.Outdated = s.outdated(r.Requires)
-	return r, nil
+	p.losses = compare(in, p.resolved, p.survey)
+	if in.o.writes {
+		if err := p.losses.refuse(); err != nil {
+			return nil, err
+		}
+	}
+	_, err = in.documents(p.survey.Kept)
+	return p, err
 }
 
-// Interrupted reports whether err ended an export that the same command continues.
-func Interrupted(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, bundle.ErrIncomplete)
+// again plans once more, and reports whether upstream's metadata is another than before.
+func (p *plan) again(ctx context.Context) (_ *plan, changed bool, err error) {
+	before, err := p.resolved.Digest()
+	if err != nil {
+		return nil, false, err
+	}
+	next, err := newPlan(ctx, p.opened)
+	if err != nil {
+		return nil, false, err
+	}
+	now, err := next.resolved.Digest()
+	return next, now != before, err
+}
+
+// env is what sources get: everything is opened from the top.
+func (in *opened) env() (*sources.Env, error) {
+	lock, err := sources.OpenLock(filepath.Join(in.spec.Dir, sources.LockName), in.o.UpdateLock)
+	if err != nil {
+		return nil, err
+	}
+	scratch, err := in.scratch()
+	if err != nil {
+		return nil, err
+	}
+	memory, err := recollect(in.ledger, in.base)
+	if err != nil {
+		return nil, err
+	}
+	before, err := in.ledger.Dates()
+	if err != nil {
+		return nil, err
+	}
+	env := &sources.Env{
+		Dates: sources.NewDates(before, in.o.AllowOlder), Weak: sources.NewWeakKeys(in.spec.AllowWeakKeys),
+		Set: in.spec.Set, Tool: in.o.Tool, Program: in.o.Program, Fetch: in.client, Base: memory, Dir: in.spec.Dir, Now: in.o.Now, Site: in.site,
+		Scratch: scratch, Lock: lock, Log: in.o.Log,
+	}
+	if in.base != nil {
+		env.Have = in.have.Size
+	}
+	for _, r := range in.held {
+		lists := &tree{base: in.base, held: []bundle.Repository{r}}
+		env.Held = append(env.Held, sources.Held{
+			Repository: r, Files: func() iter.Seq2[bundle.File, error] { return lists.Files(r.Name) },
+		})
+	}
+	return env, nil
+}
+
+// scratch opens the ledger's, or for a plan a folder outside of everything
+// that a plan promises to leave alone.
+func (in *opened) scratch() (*os.Root, error) {
+	if in.o.writes {
+		scratch, err := in.ledger.Scratch()
+		if err == nil {
+			in.atEnd(scratch.Close)
+		}
+		return scratch, err
+	}
+	dir, err := os.MkdirTemp("", "gapbundle-plan-")
+	if err != nil {
+		return nil, err
+	}
+	in.atEnd(func() error { return os.RemoveAll(dir) })
+	scratch, err := os.OpenRoot(dir)
+	if err == nil {
+		in.atEnd(scratch.Close)
+	}
+	return scratch, err
+}
+
+// room is what the file systems of the targets have together; 0 where a further
+// medium can be asked for, in a plan, which says how many more it takes, and where nothing
+// is known.
+func (in *opened) room() (int64, error) {
+	if !in.o.writes || in.o.NextMedium != nil || len(in.o.Targets) == 0 {
+		return 0, nil
+	}
+	return media.FileSystems(in.o.Targets)
+}
+
+// unknownAllowed refuses what --allow-shrink and --allow-older name and the spec does not have.
+func unknownAllowed(o Options, specs []sources.Spec) error {
+	var errs []error
+	for _, option := range []struct {
+		flag  string
+		names []string
+	}{{"--allow-shrink", o.AllowShrink}, {"--allow-older", o.AllowOlder}} {
+		for _, name := range option.names {
+			known := func(p sources.Spec) bool { return p.Name == name || strings.HasPrefix(name, p.Name+"/") }
+			if !slices.ContainsFunc(specs, known) {
+				errs = append(errs, fmt.Errorf("%s %s: no such source in the spec: %w", option.flag, name, bundle.ErrUsage))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// notes are what the plan says to people.
+func (p *plan) notes() []Note {
+	var all []Note
+	for _, of := range p.resolved.Repositories {
+		for _, text := range of.Notes {
+			all = append(all, Note{of.Name, text})
+		}
+	}
+	return all
+}
+
+// overrides are the checks that were switched off and would have stopped the export,
+// as the root has them.
+func (p *plan) overrides() []string {
+	var all []string
+	if p.o.NoReadback {
+		all = append(all, "no-readback")
+	}
+	for _, r := range p.losses.Shrunk {
+		if r.Allowed {
+			all = append(all, "allow-shrink "+r.Source)
+		}
+	}
+	for _, source := range p.env.Dates.WentBack() {
+		all = append(all, "allow-older "+source)
+	}
+	for _, key := range p.env.Weak.Used() {
+		all = append(all, bundle.OverrideWeakKey+key)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// keepDates keeps the dates that upstreams gave what is exported: the next export refuses
+// an older state. Sources that were not read keep theirs as long as the spec has them.
+func (p *plan) keepDates() error {
+	return p.ledger.KeepDates(p.env.Dates.After(func(source string) bool {
+		return slices.ContainsFunc(p.spec.Sources, func(of sources.Spec) bool {
+			return of.Name == source || strings.HasPrefix(source, of.Name+"/")
+		})
+	}))
 }

@@ -10,28 +10,24 @@ import (
 // request is a digest over everything that decides what the bundle holds and
 // where it goes, upstream apart. Another set of targets does not matter: a
 // full medium is what makes people repeat an export with one more.
-func (j *job) request() (bundle.Digest, error) {
+func (in *opened) request() (bundle.Digest, error) {
 	var baseState bundle.Digest
-	if j.base != nil {
-		baseState = j.base.manifest.State
+	if in.base != nil {
+		baseState = in.base.manifest.State
 	}
-	var ids []string
-	for _, s := range j.signers {
-		ids = append(ids, s.KeyID().Hex())
-	}
-	target, err := filepath.Abs(j.o.Targets[0]) // however it is written
+	target, err := filepath.Abs(in.o.Targets[0]) // however it is written
 	if err != nil {
 		return bundle.Digest{}, err
 	}
-	size := j.o.VolumeSize
+	size := in.o.VolumeSize
 	if size == 0 { // what is chosen then, the ledger knows: the space of the media changes
 		size = bundle.DefaultVolumeSize
 	}
 	of := []any{
-		j.spec.Digest, baseState, j.o.Destination, size, j.o.Only, j.o.Hold, j.o.Expires, target, ids, j.o.Tool,
+		in.spec.Digest, baseState, in.to.name, size, in.o.Only, in.o.Hold, in.o.Expires, target, in.own.ids(), in.o.Tool,
 	}
-	if j.asked != nil {
-		of = append(of, j.asked.request)
+	if in.asked != nil {
+		of = append(of, in.asked.request)
 	}
 	b, err := json.Marshal(of)
 	return bundle.DigestOf(b), err

@@ -12,10 +12,10 @@ import (
 // restoreDocuments reads from the volumes of an adopted bundle the content of those
 // documents that it carries. What is on a medium that is not at hand is not
 // restored: a plan does once more what it would have spared.
-func (s *session) restoreDocuments(ctx context.Context, r *bundle.Reader, catalog *bundle.Catalog, all []ledger.Document) error {
+func restoreDocuments(ctx context.Context, l *ledger.Ledger, r *bundle.Reader, catalog *bundle.Catalog, all []ledger.Document) error {
 	wanted := map[bundle.Digest]int64{}
 	for _, d := range all {
-		if !s.ledger.HasDocument(d.Digest, d.Size) {
+		if !l.HasDocument(d.Digest, d.Size) {
 			wanted[d.Digest] = d.Size
 		}
 	}
@@ -33,7 +33,7 @@ func (s *session) restoreDocuments(ctx context.Context, r *bundle.Reader, catalo
 	}
 	for _, d := range slices.SortedFunc(maps.Keys(parts), func(a, b bundle.Digest) int { return slices.Compare(a[:], b[:]) }) {
 		if content := parts[d]; int64(len(content)) == wanted[d] && bundle.DigestOf(content) == d {
-			if err := s.ledger.KeepDocument(content); err != nil {
+			if err := l.KeepDocument(content); err != nil {
 				return err
 			}
 		}

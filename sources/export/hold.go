@@ -1,0 +1,59 @@
+package export
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/config"
+)
+
+// selectSources applies Only and Hold: it returns the spec's sources that are planned, and
+// what the base has of the others.
+func selectSources(o Options, spec *config.Spec, b *base) (planned []sources.Spec, held []bundle.Repository, err error) {
+	if len(o.Only) > 0 && len(o.Hold) > 0 {
+		return nil, nil, fmt.Errorf("--only and --hold: give one of them: %w", bundle.ErrUsage)
+	}
+	names := append(slices.Clone(o.Only), o.Hold...)
+	if len(names) == 0 {
+		return spec.Sources, nil, nil
+	}
+	if b == nil {
+		return nil, nil, fmt.Errorf("--only and --hold: there is no base whose lists the other sources could keep: %w", bundle.ErrUsage)
+	}
+	var errs []error
+	for _, n := range names {
+		if !slices.ContainsFunc(spec.Sources, func(p sources.Spec) bool { return p.Name == n }) {
+			errs = append(errs, fmt.Errorf("source %q: not in the spec: %w", n, bundle.ErrUsage))
+		}
+	}
+	if len(errs) > 0 {
+		return nil, nil, errors.Join(errs...)
+	}
+	for _, p := range spec.Sources {
+		if slices.Contains(o.Hold, p.Name) || len(o.Only) > 0 && !slices.Contains(o.Only, p.Name) {
+			kept, err := b.hold(p.Name)
+			held, errs = append(held, kept...), append(errs, err)
+			continue
+		}
+		planned = append(planned, p)
+	}
+	return planned, held, errors.Join(errs...)
+}
+
+// hold returns what the base has of a source and of what was derived from it.
+func (b *base) hold(name string) (held []bundle.Repository, err error) {
+	for _, r := range b.manifest.Repositories {
+		if r.Name == name || strings.HasPrefix(r.Name, name+"/") {
+			r.Carried = nil
+			held = append(held, r)
+		}
+	}
+	if len(held) == 0 {
+		err = fmt.Errorf("source %q: held back, but base %d does not have it: %w", name, b.manifest.Sequence, bundle.ErrUsage)
+	}
+	return held, err
+}
