@@ -181,6 +181,57 @@ func TestSites(t *testing.T) {
 			run(j, "clients", "mirror")
 			run(j, "clients", "mirror", "--for", "deepops", "--out", "config")
 			cover(j, c.deployment, c.count, c.reachable)
+			listed(j, c.deployment)
+			audited(j)
 		})
+	}
+}
+
+// listed reports what a deployment installs by name and the mirror does not have: packages of
+// Ubuntu, and what DeepOps' list of roles and collections names.
+func listed(j *journey.Journey, deployment string) {
+	h := hold(j)
+	text, err := os.ReadFile("testdata/packages.txt")
+	if err != nil {
+		j.T.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(cells) != 3 || !slices.Contains(strings.Split(cells[0], ","), deployment) {
+			continue
+		}
+		for name := range strings.FieldsSeq(cells[2]) {
+			if !h.entries["ubuntu "+name] {
+				j.T.Errorf("%s: the package %s, which %s installs, is not in the mirror", deployment, name, cells[1])
+			}
+		}
+	}
+	wanted := string(j.Read("deepops/roles/requirements.yml"))
+	for _, of := range []*regexp.Regexp{collection, role} {
+		for _, m := range of.FindAllStringSubmatch(wanted, -1) {
+			if x := (thing{kind: "galaxy", address: m[1] + "." + m[2] + " " + m[3]}); !h.carried(x) {
+				j.T.Errorf("%s: %s of DeepOps' list is not in the mirror", deployment, x.address)
+			}
+		}
+	}
+	for _, m := range roleByGit.FindAllStringSubmatch(wanted, -1) {
+		if x := (thing{kind: "git", address: "https://github.com/" + m[1] + ".git"}); !h.carried(x) {
+			j.T.Errorf("%s: the role %s of DeepOps' list is not in the mirror", deployment, m[1])
+		}
+	}
+}
+
+// audited looks for every public name that the mirror answers for where an auditor looks: in what
+// status prints, and in the portal.
+func audited(j *journey.Journey) {
+	public := hold(j).public
+	status, portal := output(j, "status", "mirror"), string(j.Read("mirror/current/index.html"))
+	if len(public.Hosts()) < 10 {
+		j.T.Errorf("public names: %v", public.Hosts())
+	}
+	for _, host := range public.Hosts() {
+		if !strings.Contains(status, "  "+host) || !strings.Contains(portal, "<code>"+host+"</code>") {
+			j.T.Errorf("status or the portal does not have the public name %s\n%s", host, status)
+		}
 	}
 }

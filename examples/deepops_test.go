@@ -52,6 +52,11 @@ func siteJourney(t *testing.T, name string) *journey.Journey {
 	if err := os.CopyFS(j.Dir, os.DirFS(name)); err != nil {
 		t.Fatal(err)
 	}
+	roles, err := os.ReadFile("testdata/requirements.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Write("deepops/roles/requirements.yml", roles)
 	if list := filepath.Join(name, "files.list"); name == "deepops-k8s" {
 		j.Write("deepops/submodules/kubespray/roles/kubespray_defaults/vars/main/checksums.yml", []byte(checksums(t, list)))
 		j.Write("deepops/submodules/kubespray/galaxy.yml", []byte("namespace: kubernetes_sigs\nname: kubespray\nversion: 2.31.0\n"))

@@ -114,6 +114,12 @@ func trip(t *testing.T, spec string, e journey.Upstream) {
 // run runs the program in the journey's folder.
 func run(j *journey.Journey, args ...string) {
 	j.T.Helper()
+	output(j, args...)
+}
+
+// output is run, and returns what the program printed.
+func output(j *journey.Journey, args ...string) string {
+	j.T.Helper()
 	program, err := program()
 	if err != nil {
 		j.T.Fatal(err)
@@ -121,9 +127,11 @@ func run(j *journey.Journey, args ...string) {
 	cmd := exec.CommandContext(j.T.Context(), program, args...)
 	cmd.Dir = j.Dir
 	cmd.Env = append(os.Environ(), "GAPBUNDLE_PASSPHRASE=for a test", "GAPBUNDLE_SITE_PASSPHRASE=for a test", "GAPBUNDLE_QUIET=true")
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		j.T.Fatalf("gapbundle %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
+	return string(out)
 }
 
 // built is the folder of the program, once it is needed.

@@ -48,8 +48,8 @@ func play(t *testing.T, j *journey.Journey) {
 	in.images(j)
 	in.charts()
 	in.python()
-	in.galaxy()
-	in.repositories(files)
+	in.galaxy(j)
+	in.repositories(j, files)
 	public := upstreamtest.NewPublic(t, in.hosts)
 	in.signer.Trust(j, j.Spec)
 	j.Rewrite(j.Spec, func(text string) string {
@@ -216,13 +216,20 @@ func (in *internet) python() {
 	in.hosts["packages.example.org"] = relay(in.t, index.Server.URL(""), "https://packages.example.org")
 }
 
-// galaxy has the collections and roles of the spec.
-func (in *internet) galaxy() {
+var (
+	collection = regexp.MustCompile(`\{name: ([a-z]+)\.([a-z]+), version: ([0-9.]+)\}`)
+	role       = regexp.MustCompile(`\{src: ([a-z]+)\.([a-z_]+), version: (v?[0-9.]+)\}`)
+	roleByGit  = regexp.MustCompile(`src: "https://github\.com/([A-Za-z]+/[a-z-]+)(?:\.git)?", version: (\S+)\}`)
+)
+
+// galaxy has the collections and roles of the requirements file.
+func (in *internet) galaxy(j *journey.Journey) {
+	text := string(j.Read("deepops/roles/requirements.yml"))
 	g := galaxytest.New(in.t)
-	for _, m := range regexp.MustCompile(`"([a-z]+)\.([a-z]+):([0-9.]+)"`).FindAllStringSubmatch(in.spec, -1) {
+	for _, m := range collection.FindAllStringSubmatch(text, -1) {
 		g.Add(&galaxytest.Collection{Namespace: m[1], Name: m[2], Version: m[3], RequiresAnsible: ">=2.16.0"})
 	}
-	for _, m := range regexp.MustCompile(`(?m)^      - ([a-z]+)\.([a-z_]+),(\S+)$`).FindAllStringSubmatch(in.spec, -1) {
+	for _, m := range role.FindAllStringSubmatch(text, -1) {
 		g.AddRoles(&galaxytest.Role{Owner: m[1], Name: m[2], Tag: m[3]})
 	}
 	in.hosts["galaxy.ansible.com"] = relay(in.t, strings.TrimSuffix(g.Root(), "/"), "https://galaxy.ansible.com")
@@ -260,9 +267,21 @@ func relay(t *testing.T, from, to string) http.Handler {
 	})
 }
 
-// repositories plays github.com: DeepOps with its submodules, and files.
-func (in *internet) repositories(files http.Handler) {
+// gitPath is what git asks for: the repository may be named without .git.
+var gitPath = regexp.MustCompile(`^/([^/]+/[^/]+?)(?:\.git)?/(info/refs|git-upload-pack|HEAD|objects/.*)$`)
+
+// repositories plays github.com: DeepOps with its submodules, roles that its list names by their
+// repositories, and files.
+func (in *internet) repositories(j *journey.Journey, files http.Handler) {
 	host := gittest.NewHost(in.t, true)
+	for _, m := range roleByGit.FindAllStringSubmatch(string(j.Read("deepops/roles/requirements.yml")), -1) {
+		r := gittest.New(in.t)
+		r.Commit(m[1], map[string]string{"tasks/main.yml": "[]\n"})
+		if strings.HasPrefix(m[2], "v") {
+			r.Git("tag", m[2])
+		}
+		host.Publish("github.com/"+m[1], r)
+	}
 	pins := map[string]string{}
 	for _, name := range []string{"kubernetes-sigs/kubespray", "DeepOps/packer-maas"} {
 		r := gittest.New(in.t)
@@ -277,8 +296,8 @@ func (in *internet) repositories(files http.Handler) {
 	host.Publish("github.com/NVIDIA/deepops", deepops)
 	backend := gittest.Backend(in.t, host.Dir)
 	in.hosts["github.com"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.URL.Path, ".git/") {
-			r.URL.Path = "/github.com" + r.URL.Path
+		if asks := gitPath.FindStringSubmatch(r.URL.Path); asks != nil {
+			r.URL.Path = "/github.com/" + asks[1] + ".git/" + asks[2]
 			backend.ServeHTTP(w, r)
 			return
 		}

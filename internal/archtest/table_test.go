@@ -320,6 +320,9 @@ func table() map[string]row {
 		"internal/test/memtest":  {test: true},
 		"internal/test/prepared": {test: true},
 		"internal/test/pty":      {test: true},
+		"internal/test/systemtest": {
+			test: true,
+		},
 		"internal/test/plantest": {
 			test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
 		},

@@ -154,9 +154,9 @@ func askDNF(c *client) {
 	c.file("usr/share/rpm-tool/version", fmt.Sprint(last))
 }
 
-// askDebootstrap makes the first stage of a system of noble: everything that debootstrap
-// fetches. The second stage runs the programs of the real packages. The script is the one that all
-// releases of Ubuntu share; Debian 12's debootstrap has no link to it for noble.
+// askDebootstrap sets a system of noble up, in which its own dpkg and apt then run. The script is
+// the one that all releases of Ubuntu share; Debian 12's debootstrap has no link to it for noble.
+// What it mounts is gone with the namespace of the program.
 func askDebootstrap(c *client) {
 	keyring := filepath.Join(c.home, "site.gpg")
 	c.run("gpg", "--dearmor", "--output", keyring, filepath.Join("/usr/share/keyrings", c.siteKey()))
@@ -166,12 +166,17 @@ func askDebootstrap(c *client) {
 			c.t.Logf("debootstrap.log:\n%s", log)
 		}
 	})
-	c.run("debootstrap", "--foreign", "--variant=minbase", "--arch=amd64", "--keyring="+keyring, "noble", system, c.at(ubuntuURL), "/usr/share/debootstrap/scripts/gutsy")
-	c.file("system/usr/share/doc/base-files/version", fmt.Sprint(last, ".0"))
-	c.file("system/debootstrap/suite", "noble")
-	if found, _ := filepath.Glob(c.home + "/system/var/cache/apt/archives/apt_*.deb"); len(found) != 1 {
-		c.t.Errorf("packages of the second stage: %q", found)
+	c.run("unshare", "--mount", "debootstrap", "--variant=minbase", "--arch=amd64", "--keyring="+keyring, "noble", system, c.at(ubuntuURL), "/usr/share/debootstrap/scripts/gutsy")
+	version := fmt.Sprint(last, ".0")
+	for _, name := range []string{"apt", "base-files", "ca-certificates", "dpkg", "libc6"} {
+		if got := c.run("chroot", system, "dpkg-query", "--show", "--showformat=${Version} ${db:Status-Status}", name); got != version+" installed" {
+			c.t.Errorf("%s in the new system: %s, want %s installed", name, got, version)
+		}
 	}
+	if out := c.run("chroot", system, "dpkg", "--audit"); out != "" {
+		c.t.Errorf("the new system is not whole: %s", out)
+	}
+	c.run("chroot", system, "apt-get", "--version")
 }
 
 // siteKey is the name of the file with the key of the site.

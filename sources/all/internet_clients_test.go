@@ -222,7 +222,7 @@ func (w *internet) spec(month int, up *upstreamtest.Public) []byte {
 	fmt.Fprintf(&b, `defaults:
   apt: {architectures: [amd64]}
 sources:
-- {name: ubuntu, kind: apt, url: %q, suites: noble, components: main, packages: [apt, base-files, ca-certificates, dpkg, git], newest: 1, keyring: {url: %q, fingerprint: %s}}
+- {name: ubuntu, kind: apt, url: %q, suites: noble, components: main, bootstrap: minbase, packages: [git], newest: 1, keyring: {url: %q, fingerprint: %s}}
 - {name: docker, kind: apt, url: %q, suites: noble, components: stable, keyring: {url: %q, fingerprint: %s}}
 - {name: container-toolkit, kind: apt, url: "https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)", suites: /, release: noble, packages: [nvidia-container-toolkit], newest: 1, keyring: {url: %q, fingerprint: %s}}
 - {name: cuda, kind: apt, url: %q, as: cuda-ubuntu2404-x86_64.list, suites: /, release: noble, packages: [cuda-keyring, cuda-toolkit], newest: 1, keyring: {url: %q, fingerprint: %s}}

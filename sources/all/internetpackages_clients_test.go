@@ -16,6 +16,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
+	"github.com/gapbundle/gapbundle/internal/test/systemtest"
 	"github.com/gapbundle/gapbundle/sources/helm/helmtest"
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
 )
@@ -82,9 +83,9 @@ func (w *internet) plantDebs(month int) {
 	const binary = "Architecture: amd64\n"
 	ubuntu := w.static(ubuntuURL)
 	pool := filepath.Join(ubuntu, "pool")
-	w.deb(pool, "base-files", version, binary+"Essential: yes\nPriority: required\n", map[string]string{"usr/lib/os-release": "VERSION_CODENAME=noble\n", "dev/README": "devices\n"})
-	w.deb(pool, "dpkg", version, binary+"Essential: yes\nPriority: required\nDepends: base-files\n", nil)
-	w.deb(pool, "apt", version, binary+"Priority: required\nDepends: ca-certificates\n", nil)
+	for _, p := range systemtest.Of(w).Minimal(version) {
+		p.Build(w, filepath.Join(pool, p.Name), "amd64")
+	}
 	w.deb(pool, "ca-certificates", version, "Architecture: all\nPriority: standard\n", nil)
 	w.deb(pool, "git", "1:"+version+"~rc1+b1", binary+"Priority: optional\nDepends: ca-certificates\n", nil)
 	w.suite(ubuntu, "main")

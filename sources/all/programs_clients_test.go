@@ -29,7 +29,7 @@ func programs() []program {
 		{name: "curl", ask: askFiles, system: "files by URL"},
 		{name: "apt-get", ask: askAPT, system: "packages of Debian and Ubuntu"},
 		{name: "dnf", ask: askDNF, system: "packages of Enterprise Linux"},
-		{name: "debootstrap", ask: askDebootstrap, system: "a new system of Ubuntu, first stage"},
+		{name: "debootstrap", ask: askDebootstrap, system: "a new system of Ubuntu"},
 		{name: "containerd", ask: askContainerd, system: "images, as Kubernetes pulls them"},
 		{name: "podman", ask: askPodman, system: "images"},
 		{name: "skopeo", ask: askSkopeo, system: "images, digests unchanged"},

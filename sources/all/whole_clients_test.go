@@ -107,6 +107,11 @@ func carried(t *testing.T) string {
 		}
 	}
 	run("check", w.Mirror, "--data")
+	for _, name := range []string{"deepops", "ansible", "env", "hosts", "kubespray", "gpu-operator", "helm", "pip", "uv", "galaxy", "maas", "git", "argo-cd", "flux"} {
+		if out := run("clients", w.Mirror, "--for", name); len(out) == 0 {
+			t.Errorf("clients --for %s prints nothing", name)
+		}
+	}
 	p := &place{Mirror: w.Mirror, Node: filepath.Join(w.Dir, "node"), DeepOps: filepath.Join(w.Dir, "deepops-node"), Settings: filepath.Join(w.Dir, "settings"), Images: w.images, Commit: w.commit, Wheel: w.wheel}
 	run("clients", w.Mirror, "--for", "deepops", "--out", p.Settings)
 	run("clients", w.Mirror, "--for", "ansible", "--out", filepath.Join(w.Dir, "role"))

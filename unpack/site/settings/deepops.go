@@ -10,18 +10,25 @@ const (
 	epel       = "https://dl.fedoraproject.org/pub/epel/"
 	ngcCharts  = "https://helm.ngc.nvidia.com/nvidia"
 
-	specDocker  = `- {name: docker, kind: apt, url: "https://download.docker.com/linux/ubuntu", suites: noble, components: stable, architectures: amd64, keyring: {url: "https://download.docker.com/linux/ubuntu/gpg", fingerprint: 9DC858229FC7DD38854AE2D88D81803C0EBFCD88}}`
-	specDockerE = `- {name: docker-el9, kind: rpm, url: "https://download.docker.com/linux/rhel/9/x86_64/stable", gpgkey: {url: "https://download.docker.com/linux/rhel/gpg", fingerprint: 060A61C51B558A7F742B77AAC52FEB6B621E9F35}}`
-	specToolkit = `- {name: container-toolkit, kind: apt, url: "https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)", suites: /, architectures: amd64, keyring: {url: "https://nvidia.github.io/libnvidia-container/gpgkey", fingerprint: C95B321B61E88C1809C4F759DDCAE044F796ECB0}}`
-	specToolE   = `- {name: container-toolkit-el, kind: rpm, url: "https://nvidia.github.io/libnvidia-container/stable/rpm/x86_64", gpgkey: {url: "https://nvidia.github.io/libnvidia-container/gpgkey", fingerprint: C95B321B61E88C1809C4F759DDCAE044F796ECB0}}`
-	specCUDA    = `- {name: cuda, kind: apt, url: "` + cudaUbuntu + `", suites: /, packages: [cuda-keyring, cuda-toolkit, datacenter-gpu-manager], newest: 1, keyring: {url: "` + cudaUbuntu + `/3bf863cc.pub", fingerprint: EB693B3035CD5710E231E123A4B469963BF863CC}}`
-	specCUDAE   = `- {name: cuda-el9, kind: rpm, url: "` + cudaRHEL + `", packages: [cuda-toolkit, datacenter-gpu-manager], newest: 1, gpgkey: {url: "` + cudaRHEL + `/D42D0685.pub", fingerprint: 610C7B14E068A878070DA4E99CD0A493D42D0685}}`
-	specMAAS    = `- {name: maas, kind: apt, url: "https://ppa.launchpadcontent.net/maas/3.7/ubuntu", suites: noble, components: main, architectures: amd64, keyring: keys/maas.asc}`
-	specUbuntu  = `- {name: ubuntu, kind: apt, url: "http://archive.ubuntu.com/ubuntu", suites: [noble, noble-updates, noble-security], components: [main, restricted, universe, multiverse], architectures: amd64, packages: [git], keyring: keys/ubuntu-archive-keyring.gpg}`
+	specDocker    = `- {name: docker, kind: apt, url: "https://download.docker.com/linux/ubuntu", suites: noble, components: stable, architectures: amd64, keyring: {url: "https://download.docker.com/linux/ubuntu/gpg", fingerprint: 9DC858229FC7DD38854AE2D88D81803C0EBFCD88}}`
+	specDockerE   = `- {name: docker-el9, kind: rpm, baseurl: "https://download.docker.com/linux/rhel/9/x86_64/stable", gpgkey: {url: "https://download.docker.com/linux/rhel/gpg", fingerprint: 060A61C51B558A7F742B77AAC52FEB6B621E9F35}}`
+	specToolkit   = `- {name: container-toolkit, kind: apt, url: "https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)", suites: /, architectures: amd64, keyring: {url: "https://nvidia.github.io/libnvidia-container/gpgkey", fingerprint: C95B321B61E88C1809C4F759DDCAE044F796ECB0}}`
+	specToolE     = `- {name: container-toolkit-el, kind: rpm, baseurl: "https://nvidia.github.io/libnvidia-container/stable/rpm/x86_64", gpgkey: {url: "https://nvidia.github.io/libnvidia-container/gpgkey", fingerprint: C95B321B61E88C1809C4F759DDCAE044F796ECB0}}`
+	specCUDA      = `- {name: cuda, kind: apt, url: "` + cudaUbuntu + `", suites: /, release: noble, architectures: amd64, packages: [cuda-keyring, cuda-toolkit, datacenter-gpu-manager], newest: 1, keyring: {url: "` + cudaUbuntu + `/3bf863cc.pub", fingerprint: EB693B3035CD5710E231E123A4B469963BF863CC}}`
+	specCUDAE     = `- {name: cuda-el9, kind: rpm, baseurl: "` + cudaRHEL + `", packages: [cuda-toolkit, datacenter-gpu-manager], newest: 1, architectures: x86_64, gpgkey: {url: "` + cudaRHEL + `/D42D0685.pub", fingerprint: 610C7B14E068A878070DA4E99CD0A493D42D0685}}`
+	specMAAS      = `- {name: maas, kind: apt, url: "https://ppa.launchpadcontent.net/maas/3.7/ubuntu", suites: noble, components: main, architectures: amd64, keyring: keys/maas.asc}`
+	specDockerHub = `- {name: docker-hub, kind: oci, images: ["docker.io/library/ubuntu:24.04"], platforms: [linux/amd64]}`
+	specKubespray = `- {name: kubespray, kind: kubespray, checkout: deepops/submodules/kubespray, files: files.list, images: images.list, platforms: [linux/amd64]}`
+	specPython    = `- {name: setup, kind: pypi, index: "https://packages.example.org/simple", packages: ["ansible==10.7.0"], targets: [{python: "3.12", platform: manylinux_2_39_x86_64}]}`
+	specPython218 = `- {name: kubespray-python, kind: pypi, index: "https://packages.example.org/simple", packages: ["ansible==11.13.0"], targets: [{python: "3.12", platform: manylinux_2_39_x86_64}]}`
+	specUbuntu    = `- {name: ubuntu, kind: apt, url: "http://archive.ubuntu.com/ubuntu", suites: [noble, noble-updates, noble-security], components: [main, restricted, universe, multiverse], architectures: amd64, packages: [git], newest: 1, keyring: {url: "http://archive.ubuntu.com/ubuntu/project/ubuntu-archive-keyring.gpg", fingerprint: F6ECB3762474EDA9D21B7022871920D1991BC93C}}`
 )
 
-func chart(repo, name, version string) string {
-	return `- {name: charts, kind: helm, charts: [{repo: "` + repo + `", chart: ` + name + `, version: "` + version + `"}]}`
+func chart(repo, name, version string) string { return chartAs(name, repo, name, version) }
+
+// chartAs is chart with a name for the source: two repositories may have charts of one name.
+func chartAs(source, repo, name, version string) string {
+	return `- {name: ` + source + `, kind: helm, charts: [{repo: "` + repo + `", chart: ` + name + `, version: "` + version + `"}]}`
 }
 
 // DeepOps are the variables of DeepOps and of the roles and playbooks that it uses, and the
@@ -84,7 +91,7 @@ func deepOpsImages() []Variable {
 	}
 	return []Variable{
 		image("standalone_container_registry_image", "role standalone-container-registry", "docker.io/library/registry:3.1.1", "3.1.1"),
-		{Name: "standalone_container_registry_cache_upstream", By: "role standalone-container-registry", Form: Custom, Make: dockerHub, Note: "the registry of the head node fetches from there what it has not", Spec: `- {name: images, kind: oci, images: ["docker.io/library/ubuntu:24.04"], platforms: [linux/amd64]}`},
+		{Name: "standalone_container_registry_cache_upstream", By: "role standalone-container-registry", Form: Custom, Make: dockerHub, Note: "the registry of the head node fetches from there what it has not", Spec: specDockerHub},
 		image("prometheus_container", "role prometheus", "docker.io/prom/prometheus:v3.13.0", "3.13.0"),
 		image("grafana_container", "role grafana", "docker.io/grafana/grafana:13.1.0", "13.1.0"),
 		image("alertmanager_container", "role alertmanager", "docker.io/prom/alertmanager:v0.33.0", "0.33.0"),
@@ -104,10 +111,10 @@ func deepOpsCharts() []Variable {
 		return Variable{Name: name, By: by, Form: Folder, Public: []string{url}, Probe: chartName + "-*.tgz", Spec: chart(url, chartName, version)}
 	}
 	nfs := "https://kubernetes-sigs.github.io/nfs-subdir-external-provisioner"
-	plugin := "https://nvidia.github.io/k8s-device-plugin"
+	plugin, nvaie := "https://nvidia.github.io/k8s-device-plugin", "https://helm.ngc.nvidia.com/nvaie"
 	return []Variable{
 		repo("gpu_operator_helm_repo", "role nvidia-gpu-operator", ngcCharts, "gpu-operator", "v26.3.3"),
-		repo("gpu_operator_nvaie_helm_repo", "role nvidia-gpu-operator", "https://helm.ngc.nvidia.com/nvaie", "gpu-operator-*", "26.3.3"),
+		{Name: "gpu_operator_nvaie_helm_repo", By: "role nvidia-gpu-operator", Form: Folder, Public: []string{nvaie}, Probe: "gpu-operator-*.tgz", Spec: chartAs("nvaie", nvaie, "gpu-operator", "v26.3.3")},
 		repo("k8s_nfs_client_helm_repo", "role nfs-client-provisioner", nfs, "nfs-subdir-external-provisioner", "4.0.18"),
 		repo("k8s_gpu_plugin_helm_repo", "role nvidia-k8s-gpu-device-plugin", plugin, "nvidia-device-plugin", "0.19.3"),
 		repo("k8s_gpu_feature_discovery_helm_repo", "role nvidia-k8s-gpu-feature-discovery", plugin, "gpu-feature-discovery", "0.19.3"),

@@ -8,9 +8,9 @@ func deepOpsExtra() []Variable {
 		return v
 	}
 	return []Variable{
-		extra(Variable{Name: "docker_registry_mirrors", By: "Kubespray's role docker; group_vars of DeepOps set it", Form: Custom, Make: dockerMirrors, Note: "dockerd mirrors docker.io alone, and by an address without a path"}),
-		extra(Variable{Name: "docker_insecure_registries", By: "Kubespray's role docker; group_vars of DeepOps set it", Form: Custom, Make: insecureRegistries}),
-		extra(Variable{Name: "crio_insecure_registries", By: "Kubespray's role cri-o; group_vars of DeepOps set it", Form: Custom, Make: insecureRegistries}),
+		extra(Variable{Name: "docker_registry_mirrors", By: "Kubespray's role docker; group_vars of DeepOps set it", Form: Custom, Make: dockerMirrors, Spec: specDockerHub, Note: "dockerd mirrors docker.io alone, and by an address without a path"}),
+		extra(Variable{Name: "docker_insecure_registries", By: "Kubespray's role docker; group_vars of DeepOps set it", Form: Custom, Make: insecureRegistries, Spec: specDockerHub}),
+		extra(Variable{Name: "crio_insecure_registries", By: "Kubespray's role cri-o; group_vars of DeepOps set it", Form: Custom, Make: insecureRegistries, Spec: specDockerHub}),
 		extra(Variable{Name: "sm_files_url", By: "role easy-build-packages; group_vars of DeepOps set it", Form: Repository, Public: []string{"https://github.com/DeepOps/easybuild_files.git"}}),
 		extra(Variable{Name: "trident_helm_repo_url", By: "role netapp-trident; group_vars of DeepOps set it", Form: Folder, Public: []string{"https://netapp.github.io/trident-helm-chart"}, Probe: "trident-operator-*.tgz", Spec: chart("https://netapp.github.io/trident-helm-chart", "trident-operator", "100.2602.1")}),
 		extra(Variable{Name: "trident_installer_url", By: "role netapp-trident; group_vars of DeepOps set it", Public: []string{"https://github.com/NetApp/trident/releases/download/v26.02.1/trident-installer-26.02.1.tar.gz"}, Vary: "26.02.1", With: "trident_version"}),
@@ -36,7 +36,7 @@ func deepOpsEnvironment() []Variable {
 		return environment(Variable{Name: name, By: by, Form: Folder, Public: []string{url}, Probe: chartName + "-*.tgz", Spec: chart(url, chartName, version)})
 	}
 	return append(Common(),
-		environment(Variable{Name: "ANSIBLE_VERSION", By: "scripts/setup.sh", Form: Custom, Make: never, Note: "setup.sh pins ansible 10.7.0 (core 2.17), and Kubespray's playbooks accept core 2.18 alone: for k8s-cluster.yml, export ANSIBLE_VERSION=11.13.0 before setup.sh"}),
+		environment(Variable{Name: "ANSIBLE_VERSION", By: "scripts/setup.sh", Form: Custom, Make: newerAnsible, Spec: specPython218, Note: "setup.sh pins ansible 10.7.0 (core 2.17), and Kubespray's playbooks accept core 2.18 alone: for k8s-cluster.yml, export ANSIBLE_VERSION=11.13.0 before setup.sh"}),
 		environment(Variable{Name: "HELM_INSTALL_SCRIPT_URL", By: "scripts/k8s/install_helm.sh", Public: []string{"https://raw.githubusercontent.com/helm/helm/master/scripts/get-helm-3"}, Note: "the script fetches helm from get.helm.sh, which has no variable; it is not asked for where helm is installed"}),
 		repo("HELM_CHARTS_REPO_PROMETHEUS", "scripts/k8s/deploy_monitoring.sh", "https://prometheus-community.github.io/helm-charts", "kube-prometheus-stack", "87.5.1"),
 		repo("HELM_CHARTS_REPO_INGRESS", "scripts/k8s/deploy_ingress.sh", "https://kubernetes.github.io/ingress-nginx", "ingress-nginx", "4.15.1"),
@@ -69,10 +69,11 @@ func deepOpsWritten() []Variable {
 		file("playbooks/slurm-cluster/slurm-validation.yml", "https://github.com/NVIDIA/nccl-tests/archive/f773748b46.tar.gz"),
 		written("role nvidia-gpu-tests", Repository, "", "", "https://github.com/NVIDIA/cuda-samples.git"),
 		written("role nvidia-gpu-tests", Custom, "", `- {name: gpu-tests, kind: oci, images: ["nvcr.io/nvidia/tensorflow:18.07-py3"], platforms: [linux/amd64]}`, "nvcr.io/nvidia/tensorflow:18.07-py3").made(imageAnswered("nvcr.io/nvidia/tensorflow:18.07-py3")),
+		written("base_container in playbooks/slurm-cluster/slurm-validation.yml, which enroot asks for by its public name", Custom, "", `- {name: slurm-validation, kind: oci, images: ["nvcr.io/nvidia/pytorch:26.04-py3"], platforms: [linux/amd64]}`, "nvcr.io/nvidia/pytorch:26.04-py3").made(imageAnswered("nvcr.io/nvidia/pytorch:26.04-py3")),
 		file("role docker-rootless", "https://get.docker.com/rootless"),
 		file("role roce_backend", "https://raw.githubusercontent.com/Mellanox/dhcp-cni/master/k8s-1.16/dhcp-cni-ds.yaml"),
 		file("scripts/k8s/setup_remote_k8s.sh", "https://storage.googleapis.com/kubernetes-release/release/stable.txt"),
-		file("scripts/generic/install_docker.sh", "https://get.docker.com/"),
+		written("scripts/generic/install_docker.sh", File, "", `- {name: get-docker, kind: files, urls: [{url: "https://get.docker.com/", path: get.docker.com/index.html}]}`, "https://get.docker.com/"),
 	}
 }
 
@@ -84,19 +85,19 @@ func (v Variable) made(make func(m *Mirror) (any, string, bool)) Variable {
 // kubespray are the variables of Kubespray that are no part of another table.
 func kubespray() []Variable {
 	prefix := func(name, host string) Variable {
-		return Variable{Name: name, By: "Kubespray's role download", Form: Custom, Make: filesOf(host), Public: []string{"https://" + host}, Spec: `- {name: kubespray, kind: kubespray, checkout: deepops/submodules/kubespray, files: files.list, images: images.list}`}
+		return Variable{Name: name, By: "Kubespray's role download", Form: Custom, Make: filesOf(host), Public: []string{"https://" + host}, Spec: specKubespray}
 	}
 	repo := func(name, registry string) Variable {
-		return Variable{Name: name, By: "Kubespray's role download", Form: Custom, Make: never, Note: "not needed where containerd_registries_mirrors is set: images keep their names. For another runtime: \"{{ registry_host }}/" + registry + "\""}
+		return Variable{Name: name, By: "Kubespray's role download", Form: Custom, Make: renamed(registry), Spec: specKubespray, Note: "not needed where containerd_registries_mirrors is set: images keep their names. The value is for another runtime"}
 	}
 	return []Variable{
-		{Name: "files_repo", By: "Kubespray's role download", Form: Custom, Make: filesOf(""), Spec: `- {name: kubespray, kind: kubespray, checkout: deepops/submodules/kubespray, files: files.list, images: images.list}`},
+		{Name: "files_repo", By: "Kubespray's role download", Form: Custom, Make: filesOf(""), Spec: specKubespray},
 		prefix("github_url", "github.com"),
 		prefix("dl_k8s_io_url", "dl.k8s.io"),
 		prefix("get_helm_url", "get.helm.sh"),
 		prefix("storage_googleapis_url", "storage.googleapis.com"),
-		{Name: "registry_host", By: "Kubespray's role download", Form: Custom, Make: registryHost},
-		{Name: "containerd_registries_mirrors", By: "Kubespray's role containerd", Form: Custom, Make: containerdMirrors, Spec: `- {name: images, kind: oci, images: ["registry.k8s.io/pause:3.10.1"], platforms: [linux/amd64]}`},
+		{Name: "registry_host", By: "Kubespray's role download", Form: Custom, Make: registryHost, Spec: specKubespray},
+		{Name: "containerd_registries_mirrors", By: "Kubespray's role containerd", Form: Custom, Make: containerdMirrors, Spec: specKubespray},
 		repo("kube_image_repo", "registry.k8s.io"),
 		repo("gcr_image_repo", "gcr.io"),
 		repo("docker_image_repo", "docker.io"),

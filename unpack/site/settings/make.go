@@ -167,3 +167,16 @@ func imageAnswered(ref string) func(m *Mirror) (any, string, bool) {
 		return nil, f.public, ok && f.answered
 	}
 }
+
+// renamed is the name by which a runtime without mirrors of registries finds the images of one.
+func renamed(registry string) func(m *Mirror) (any, string, bool) {
+	return func(m *Mirror) (any, string, bool) {
+		return unset("{{ registry_host }}/" + registry), registry, slices.Contains(m.registries(), registry)
+	}
+}
+
+// newerAnsible is the release for Kubespray's playbooks, if there is an index that has it.
+func newerAnsible(m *Mirror) (any, string, bool) {
+	const release = "11.13.0"
+	return unset(release), "ansible " + release, len(m.glob("pypi/*/files/*/*/ansible-"+release+"-*.whl")) > 0
+}

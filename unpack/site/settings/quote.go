@@ -58,11 +58,16 @@ func yamlValue(v any) string {
 			b.WriteString("\n  " + yamlText(k) + ": " + ansibleText(v[k]))
 		}
 		return b.String()
+	case unset:
+		return " " + yamlText(string(v))
 	case lines:
 		return string(v)
 	}
 	return " null"
 }
+
+// unset is a value that is right for some sites only: its line is a comment.
+type unset string
 
 // lines are lines of YAML that were written already.
 type lines string

@@ -120,6 +120,7 @@ func TestStates(t *testing.T) {
 		"files/github.com/NVIDIA/nccl-tests/archive/f773748b46.tar.gz",
 		"apt/toolkit/amd64/InRelease", "helm/charts/index.yaml", "helm/charts/gpu-operator-v26.3.3.tgz",
 		"v2/docker.io/prom/prometheus/manifests/v3.13.0", "v2/docker.io/grafana/grafana/manifests/13.2.0", "v2/localhost_5000/x/manifests/1", "v2/library/x/manifests/1",
+		"pypi/kubespray/files/00/abc/ansible-11.13.0-py3-none-any.whl",
 	)
 	for _, want := range []struct {
 		name  string
@@ -138,6 +139,9 @@ func TestStates(t *testing.T) {
 		{"github_url", Served, base + "/files/github.com", ""},
 		{"dl_k8s_io_url", Missing, nil, ""},
 		{"standalone_container_registry_cache_upstream", Served, base, ""},
+		{"docker_image_repo", Served, unset("{{ registry_host }}/docker.io"), ""},
+		{"quay_image_repo", Missing, nil, ""},
+		{"ANSIBLE_VERSION", Served, unset("11.13.0"), ""},
 	} {
 		got := setting(t, m, want.name)
 		if got.State != want.state || got.Value != want.value || got.Other != want.other {
@@ -153,6 +157,7 @@ func TestStates(t *testing.T) {
 		"# version 4.10.0, where the project's own is 3.2.3\npmix_version: \"4.10.0\"\npmix_src_url:",
 		"# public name alone: https://nvidia.github.io/libnvidia-container/stable/deb/amd64", "# nvidia_container_toolkit_repo_base_url:",
 		"# not in this mirror: https://github.com/mej/nhc/releases/download/1.4.3/lbnl-nhc-1.4.3.tar.xz (role nhc)\n# These lines of the spec bring it:\n#   - {name: nhc-src-url, kind: files, urls: [\"https://github.com/mej",
+		"# served: docker.io (Kubespray's role download)", "\n# docker_image_repo: \"{{ registry_host }}/docker.io\"\n",
 		"# public name: https://github.com/NVIDIA/nccl-tests/archive/f773748b46.tar.gz (playbooks/slurm-cluster/slurm-validation.yml)",
 	} {
 		if !strings.Contains(text, want) {
@@ -160,7 +165,10 @@ func TestStates(t *testing.T) {
 		}
 	}
 	var values map[string]any
-	if err := yaml.Unmarshal([]byte(text), &values); err != nil || values["pmix_version"] != "4.10.0" || values["nhc_src_url"] != nil {
+	if environment := string(textOf(t, m, "deepops/environment.sh")); !strings.Contains(environment, "\n# export ANSIBLE_VERSION='11.13.0'\n") {
+		t.Errorf("environment.sh:\n%s", environment)
+	}
+	if err := yaml.Unmarshal([]byte(text), &values); err != nil || values["docker_image_repo"] != nil || values["pmix_version"] != "4.10.0" || values["nhc_src_url"] != nil {
 		t.Errorf("%v %v", err, values)
 	}
 }

@@ -1,6 +1,9 @@
 package settings
 
-import "strings"
+import (
+	"path"
+	"strings"
+)
 
 // Where states what a variable is set by.
 type Where int
@@ -210,10 +213,11 @@ func (v *Variable) bring() string {
 	if len(v.Public) == 0 {
 		return ""
 	}
-	name := strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(v.Name))
+	name := v.Name
 	if name == "" {
-		name = "more"
+		name = path.Base(strings.TrimSuffix(v.Public[0], ".git"))
 	}
+	name = strings.NewReplacer("_", "-", ".", "-", ":", "-").Replace(strings.ToLower(name))
 	switch v.Form {
 	case File:
 		return "- {name: " + name + ", kind: files, urls: [" + yamlText(v.Public[0]) + "]}"

@@ -101,6 +101,9 @@ func yamlSettings(all []Setting, where Where) string {
 			if s.Other != "" && s.With != "" {
 				fmt.Fprintf(&b, "%s: %s\n", s.With, ansibleText(s.Other))
 			}
+			if _, off := s.Value.(unset); off {
+				b.WriteString("# ")
+			}
 			fmt.Fprintf(&b, "%s:%s\n", s.Name, yamlValue(s.Value))
 		case Answered:
 			fmt.Fprintf(&b, "# %s: %s\n", s.Name, yamlText(s.Public[0]))
@@ -164,6 +167,8 @@ func environmentFile(what string, all []Setting) string {
 			b.WriteString(string(v) + "\n")
 		case string:
 			fmt.Fprintf(&b, "export %s=%s\n", s.Name, shellText(v))
+		case unset:
+			fmt.Fprintf(&b, "# export %s=%s\n", s.Name, shellText(string(v)))
 		default:
 			fmt.Fprintf(&b, "# export %s=\n", s.Name)
 		}
