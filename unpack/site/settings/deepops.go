@@ -21,6 +21,7 @@ const (
 	specKubespray = `- {name: kubespray, kind: kubespray, checkout: deepops/submodules/kubespray, files: files.list, images: images.list, platforms: [linux/amd64]}`
 	specPython    = `- {name: setup, kind: pypi, index: "https://packages.example.org/simple", packages: ["ansible==10.7.0"], targets: [{python: "3.12", platform: manylinux_2_39_x86_64}]}`
 	specPython218 = `- {name: kubespray-python, kind: pypi, index: "https://packages.example.org/simple", packages: ["ansible==11.13.0"], targets: [{python: "3.12", platform: manylinux_2_39_x86_64}]}`
+	specExporter  = `- {name: slurm-exporter, kind: oci, archive: {file: slurm-exporter.tar, as: "docker.io/deepops/prometheus-slurm-exporter:2.0.0"}}`
 	specUbuntu    = `- {name: ubuntu, kind: apt, url: "http://archive.ubuntu.com/ubuntu", suites: [noble, noble-updates, noble-security], components: [main, restricted, universe, multiverse], architectures: amd64, packages: [git], newest: 1, keyring: {url: "http://archive.ubuntu.com/ubuntu/project/ubuntu-archive-keyring.gpg", fingerprint: F6ECB3762474EDA9D21B7022871920D1991BC93C}}`
 )
 
@@ -97,8 +98,8 @@ func deepOpsImages() []Variable {
 		image("alertmanager_container", "role alertmanager", "docker.io/prom/alertmanager:v0.33.0", "0.33.0"),
 		image("node_exporter_container", "role prometheus-node-exporter", "quay.io/prometheus/node-exporter:v1.11.1", "1.11.1"),
 		image("nvidia_dcgm_container", "role nvidia-dcgm-exporter", "nvcr.io/nvidia/k8s/dcgm-exporter:4.5.3-4.8.2-distroless", "4.5.3-4.8.2-distroless"),
-		image("slurm_exporter_container", "role prometheus-slurm-exporter", "docker.io/deepops/prometheus-slurm-exporter:2.0.0", "2.0.0"),
-		{Name: "slurm_exporter_build_image", By: "role prometheus-slurm-exporter", Form: Custom, Make: prebuilt, Note: "the role builds its image on the node, which asks archive.ubuntu.com: build it outside, by docker build and docker save, and carry it", Spec: `- {name: slurm-exporter, kind: oci, archive: {file: slurm-exporter.tar, as: "docker.io/deepops/prometheus-slurm-exporter:2.0.0"}}`},
+		{Name: "slurm_exporter_container", By: "role prometheus-slurm-exporter", Form: Image, Public: []string{"docker.io/deepops/prometheus-slurm-exporter:2.0.0"}, Vary: "2.0.0", Spec: specExporter},
+		{Name: "slurm_exporter_build_image", By: "role prometheus-slurm-exporter", Form: Custom, Make: prebuilt, Note: "the role builds its image on the node, which asks archive.ubuntu.com: build it outside, by docker build and docker save, and carry it", Spec: specExporter},
 		image("nginx_docker_cache_image", "role nginx-docker-registry-cache", "docker.io/rpardini/docker-registry-proxy:0.6.5", "0.6.5"),
 		image("ngc_ready_cuda_container", "playbook ngc-ready-server.yml", "nvcr.io/nvidia/cuda:12.4.1-base-ubuntu22.04", "12.4.1-base-ubuntu22.04"),
 		image("ngc_ready_pytorch", "playbook ngc-ready-server.yml", "nvcr.io/nvidia/pytorch:26.04-py3", "26.04-py3"),
