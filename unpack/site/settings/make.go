@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -179,4 +180,15 @@ func renamed(registry string) func(m *Mirror) (any, string, bool) {
 func newerAnsible(m *Mirror) (any, string, bool) {
 	const release = "11.13.0"
 	return unset(release), "ansible " + release, len(m.glob("pypi/*/files/*/*/ansible-"+release+"-*.whl")) > 0
+}
+
+// hostsEntries has the public names for a role that writes /etc/hosts. The address of the mirror
+// is given to the play; without one there are no entries.
+func hostsEntries(m *Mirror) (any, string, bool) {
+	var b strings.Builder
+	b.WriteString(` "{{ dict(gapbundle_names | zip_longest([], fillvalue=gapbundle_address)) | dict2items(key_name='name', value_name='ip') if gapbundle_address | default('') else [] }}"` + "\ngapbundle_names:")
+	for _, name := range m.Names {
+		b.WriteString("\n  - " + ansibleText(name))
+	}
+	return lines(b.String()), fmt.Sprintf("%d public names", len(m.Names)), len(m.Names) > 0
 }

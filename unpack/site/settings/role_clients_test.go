@@ -188,13 +188,13 @@ func TestVariablesOfAnsible(t *testing.T) {
 	m := mirror(t, map[string]string{"https://download.schedmd.com": "files/{{ 1 + 1 }}", "https://registry-1.docker.io": "v2"}, nil,
 		"files/{{ 1 + 1 }}/slurm/slurm-26.05.1.tar.bz2", "v2/docker.io/prom/prometheus/manifests/v3.13.0", "v2/quay.io/a/manifests/1", "files/github.com/a")
 	dir := put(t, m)
-	book := "- hosts: all\n  gather_facts: false\n  vars_files: [deepops/group_vars.yml, deepops/extra-vars.yml]\n  tasks:\n    - ansible.builtin.copy:\n        dest: \"{{ out }}\"\n        content: \"{{ {'slurm': slurm_src_url, 'image': prometheus_container, 'mirrors': docker_registry_mirrors, 'insecure': docker_insecure_registries, 'containerd': containerd_registries_mirrors, 'github': github_url} | to_json }}\"\n"
+	book := "- hosts: all\n  gather_facts: false\n  vars_files: [deepops/group_vars.yml, deepops/extra-vars.yml]\n  tasks:\n    - ansible.builtin.copy:\n        dest: \"{{ out }}\"\n        content: \"{{ {'slurm': slurm_src_url, 'image': prometheus_container, 'mirrors': docker_registry_mirrors, 'insecure': docker_insecure_registries, 'containerd': containerd_registries_mirrors, 'github': github_url, 'entries': hosts_entries} | to_json }}\"\n"
 	if err := os.WriteFile(filepath.Join(dir, "book.yml"), []byte(book), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for name, program := range playbooks(t) {
 		out := filepath.Join(t.TempDir(), "out.json")
-		play(t, program, dir, "book.yml", "-e", "out="+out)
+		play(t, program, dir, "book.yml", "-e", "out="+out, "-e", "gapbundle_address=10.0.0.2")
 		text, err := os.ReadFile(out)
 		if err != nil {
 			t.Fatal(err)
@@ -202,6 +202,7 @@ func TestVariablesOfAnsible(t *testing.T) {
 		var got struct {
 			Slurm, Image, Github string
 			Mirrors, Insecure    []string
+			Entries              []struct{ Name, IP string }
 			Containerd           []struct {
 				Prefix  string
 				Mirrors []struct{ Host string }
@@ -211,7 +212,7 @@ func TestVariablesOfAnsible(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", name, err, text)
 		}
 		if got.Slurm != base+"/files/%7B%7B%201%20+%201%20%7D%7D/slurm/slurm-26.05.1.tar.bz2" || got.Image != "mirror.lan/docker.io/prom/prometheus:v3.13.0" || got.Github != base+"/files/github.com" ||
-			len(got.Mirrors) != 0 || len(got.Insecure) != 0 || len(got.Containerd) != 2 || got.Containerd[1].Mirrors[0].Host != base+"/v2/quay.io" {
+			len(got.Entries) != 1 || got.Entries[0].Name != "github.com" || got.Entries[0].IP != "10.0.0.2" || len(got.Mirrors) != 0 || len(got.Insecure) != 0 || len(got.Containerd) != 2 || got.Containerd[1].Mirrors[0].Host != base+"/v2/quay.io" {
 			t.Errorf("%s: %s", name, text)
 		}
 	}
