@@ -222,10 +222,15 @@ func TestMetadataByRange(t *testing.T) {
 	big := piptest.Wheel{Name: "big", Version: "1.0", Requires: []string{"lib"}, Module: "# " + noise(4<<20) + "\n"}.Build(t)
 	big.NoMetadata = true
 	w.Projects["big"] = []*piptest.File{big}
+	w.HTML = true // such a page has no sizes
 	w.add(piptest.Wheel{Name: "lib", Version: "1.0"})
 	s := newSite(t)
 	spec := "kind: pypi\nindex: " + w.URL() + "\npackages: big\n" + for312
 	p := s.must(spec)
+	page := p.read("simple/big/index.v1_json")
+	if !strings.Contains(page, fmt.Sprintf("\"size\":%d", len(big.Content))) && !strings.Contains(page, fmt.Sprintf("\"size\": %d", len(big.Content))) {
+		t.Errorf("no size in\n%s", page)
+	}
 	if n := w.Server.Bytes("/files/" + big.Name); n > 600<<10 {
 		t.Errorf("%d bytes read of %d", n, len(big.Content))
 	}

@@ -100,6 +100,9 @@ func (r *Reader) fromWheel(ctx context.Context, f *File) ([]byte, error) {
 		if err == nil {
 			var content []byte
 			if content, err = simple.WheelMetadata(tail, meta.Size); err == nil {
+				if f.Size < 0 {
+					f.Size = meta.Size
+				}
 				return content, nil
 			}
 		}

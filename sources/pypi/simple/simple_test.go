@@ -94,11 +94,14 @@ func TestWrite(t *testing.T) {
 	links := []Link{
 		{Name: "foo-1.0+x-py3-none-any.whl", SHA256: digest, Href: "../../files/ab/" + digest + "/foo-1.0+x-py3-none-any.whl", Size: 7, RequiresPython: ">=3.8,<4", MetadataSHA256: digest},
 		{Name: "foo-2!1.0.tar.gz", SHA256: digest, Href: "../../files/ab/" + digest + "/foo-2!1.0.tar.gz", Size: 8, Yanked: true, YankedReason: `"<&>'`},
-		{Name: "foo-3.tar.gz", SHA256: digest, Href: "../../files/ab/" + digest + "/foo-3.tar.gz", Size: 9, Yanked: true},
+		{Name: "foo-3.tar.gz", SHA256: digest, Href: "../../files/ab/" + digest + "/foo-3.tar.gz", Size: -1, Yanked: true},
 	}
 	page, err := JSON("foo", []string{"1.0+x", "2!1.0", "3"}, links)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if strings.Count(string(page), `"size"`) != 2 {
+		t.Errorf("a size that is not known is on the page:\n%s", page)
 	}
 	fromJSON, err := Parse(JSONType, "https://m.example/pypi/s/simple/foo/", page)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 type Link struct {
 	Name, SHA256   string
 	Href           string // relative to the page
-	Size           int64
+	Size           int64  // -1: not known
 	RequiresPython string
 	Yanked         bool
 	YankedReason   string
@@ -72,7 +72,7 @@ type writtenFile struct {
 	Name           string            `json:"filename"`
 	URL            string            `json:"url"`
 	Hashes         map[string]string `json:"hashes"`
-	Size           int64             `json:"size"`
+	Size           *int64            `json:"size,omitempty"`
 	RequiresPython string            `json:"requires-python,omitempty"`
 	Metadata       map[string]string `json:"core-metadata,omitempty"`
 	Yanked         any               `json:"yanked,omitempty"`
@@ -88,7 +88,10 @@ func JSON(name string, versions []string, links []Link) ([]byte, error) {
 		Files    []writtenFile `json:"files"`
 	}{writtenMeta{apiVersion}, name, versions, []writtenFile{}}
 	for _, l := range links {
-		f := writtenFile{Name: l.Name, URL: escape(l.Href), Hashes: map[string]string{"sha256": l.SHA256}, Size: l.Size, RequiresPython: l.RequiresPython}
+		f := writtenFile{Name: l.Name, URL: escape(l.Href), Hashes: map[string]string{"sha256": l.SHA256}, RequiresPython: l.RequiresPython}
+		if l.Size >= 0 { // uv refuses a page with a negative one
+			f.Size = &l.Size
+		}
 		if l.MetadataSHA256 != "" {
 			f.Metadata = map[string]string{"sha256": l.MetadataSHA256}
 		}
