@@ -61,7 +61,7 @@ func deepOpsPackages() []Variable {
 		{Name: "nvidia_driver_rhel_cuda_repo_baseurl", By: "roles nvidia_cuda, nvidia_dcgm, nvidia.nvidia_driver", Form: Folder, Public: []string{cudaRHEL}, Probe: "repodata/repomd.xml", Spec: specCUDAE},
 		{Name: "nvidia_driver_rhel_cuda_repo_gpgkey", By: "roles nvidia_cuda, nvidia_dcgm, nvidia.nvidia_driver", Form: PublishedKey, Public: []string{cudaRHEL + "/D42D0685.pub"}, Spec: specCUDAE},
 		{Name: "maas_repo", By: "role maas-controller", Form: Custom, Make: maasLine, Spec: specMAAS, Note: "a deb line: for the form ppa: Ansible asks Launchpad"},
-		{Name: "hosts_entries", By: "roles DeepOps.hosts, deepops_hosts", Form: Custom, Make: hostsEntries, Spec: `- {name: deepops, kind: git, url: "https://github.com/NVIDIA/deepops.git"}`, Note: "the role writes /etc/hosts anew, without the public names that were there. Where they are not in DNS: ansible-playbook -e gapbundle_address=IP, the mirror's"},
+		{Name: "hosts_entries", By: "roles DeepOps.hosts, deepops_hosts", Form: Custom, Make: hostsEntries, Spec: `- {name: deepops, kind: git, url: "https://github.com/NVIDIA/deepops.git"}`, Note: "the role replaces /etc/hosts, and the public names that were in it are gone. Where they are not in DNS: ansible-playbook -e gapbundle_address=IP, the mirror's"},
 		{Name: "chrony_config_server", By: "role deepops_chrony", Form: Custom, Make: never, Note: "a service, not content: name a time server of the site, chrony_config_server: [ntp.lan]"},
 	}
 }

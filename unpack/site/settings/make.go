@@ -182,7 +182,7 @@ func newerAnsible(m *Mirror) (any, string, bool) {
 	return unset(release), "ansible " + release, len(m.glob("pypi/*/files/*/*/ansible-"+release+"-*.whl")) > 0
 }
 
-// hostsEntries has the public names for a role that writes /etc/hosts. The address of the mirror
+// hostsEntries has the public names for a role that replaces /etc/hosts. The address of the mirror
 // is given to the play; without one there are no entries.
 func hostsEntries(m *Mirror) (any, string, bool) {
 	var b strings.Builder
