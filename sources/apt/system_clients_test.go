@@ -15,25 +15,28 @@ import (
 func (w *world) systemOf(arch string) {
 	w.t.Helper()
 	s := systemtest.Of(w.t)
+	packaged := func(name, version, priority, fields string, files []string) systemtest.Package {
+		return systemtest.Package{Name: name, Version: version, Priority: priority, Fields: fields, Files: files}
+	}
 	const required = systemtest.Essential + "\nPre-Depends: libc6 (>= 2), libnew"
 	for repo, packages := range map[string][]systemtest.Package{
 		"os": append(s.Minimal("1"), []systemtest.Package{
-			{"debconf", "1", "important", "", nil},
-			{"manual", "1", "standard", "Depends: pager", nil},
-			{"pager", "1", "optional", "", nil},
-			{"hello", "1", "optional", "Depends: libc6 (>= 1)", nil},
-			{"unwanted", "1", "optional", "", nil},
+			packaged("debconf", "1", "important", "", nil),
+			packaged("manual", "1", "standard", "Depends: pager", nil),
+			packaged("pager", "1", "optional", "", nil),
+			packaged("hello", "1", "optional", "Depends: libc6 (>= 1)", nil),
+			packaged("unwanted", "1", "optional", "", nil),
 		}...),
 		"updates": {
-			{"hello", "2", "optional", "Depends: libhello", nil},
-			{"libhello", "2", "optional", "Depends: libc6 (>= 2)", nil},
+			packaged("hello", "2", "optional", "Depends: libhello", nil),
+			packaged("libhello", "2", "optional", "Depends: libc6 (>= 2)", nil),
 		},
 		"security": {
-			{"libc6", "2", "optional", "", s.LibC},
-			{"dpkg", "2", "required", required, s.Packager},
-			{"libnew", "2", "optional", "", nil},
-			{"apt", "2", "required", "Depends: libapt-pkg (= 2), gpgv | gpgv2", s.Fetcher},
-			{"libapt-pkg", "2", "optional", "", s.LibAPT},
+			packaged("libc6", "2", "optional", "", s.LibC),
+			packaged("dpkg", "2", "required", required, s.Packager),
+			packaged("libnew", "2", "optional", "", nil),
+			packaged("apt", "2", "required", "Depends: libapt-pkg (= 2), gpgv | gpgv2", s.Fetcher),
+			packaged("libapt-pkg", "2", "optional", "", s.LibAPT),
 		},
 	} {
 		for _, p := range packages {
