@@ -34,6 +34,11 @@ type EntryList string
 
 // NewEntries returns entries in the order given, each once.
 func NewEntries(all ...Entry) EntryList {
+	if len(all) == 1 { // of nearly every file
+		one := all[0].pack()
+		packed := make([]byte, 0, binary.MaxVarintLen32+len(one))
+		return EntryList(append(binary.AppendUvarint(packed, uint64(len(one))), one...))
+	}
 	var packed []byte
 	seen := make(map[string]bool, len(all))
 	for i := range all {
@@ -102,7 +107,11 @@ func (e *Entry) texts() []*string {
 func (e *Entry) pack() string {
 	short := *e
 	short.Summary, short.Licence = OneLine(e.Summary, bundle.MaxSummary), OneLine(e.Licence, bundle.MaxEntryText)
-	packed := binary.AppendVarint(nil, e.Size)
+	length := binary.MaxVarintLen64
+	for _, text := range short.texts() {
+		length += binary.MaxVarintLen16 + len(*text)
+	}
+	packed := binary.AppendVarint(make([]byte, 0, length), e.Size)
 	for _, text := range short.texts() {
 		packed = append(binary.AppendUvarint(packed, uint64(len(*text))), *text...)
 	}

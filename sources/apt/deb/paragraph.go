@@ -169,7 +169,7 @@ func (p Paragraph) Fields() iter.Seq2[string, string] {
 			var field string
 			field, rest = cutField(rest)
 			name, value, _ := strings.Cut(field, ":")
-			if !yield(name, strings.Trim(value, " \t\n")) {
+			if !yield(name, trimValue(value)) {
 				return
 			}
 		}
@@ -193,12 +193,27 @@ func cutField(text string) (field, rest string) {
 // Field is the value of the first field of that name, in whatever case; ""
 // if there is none.
 func (p Paragraph) Field(name string) string {
-	for n, value := range p.Fields() {
-		if len(n) == len(name) && strings.EqualFold(n, name) {
-			return value
+	for rest := string(p); rest != ""; {
+		var field string
+		field, rest = cutField(rest)
+		if len(field) > len(name) && field[len(name)] == ':' && strings.EqualFold(field[:len(name)], name) {
+			return trimValue(field[len(name)+1:])
 		}
 	}
 	return ""
+}
+
+// trimValue returns a value without blanks around it. It is called for each field of an
+// index, and strings.Trim first makes a set of the characters.
+func trimValue(value string) string {
+	blank := func(c byte) bool { return c == ' ' || c == '\t' || c == '\n' }
+	for value != "" && blank(value[0]) {
+		value = value[1:]
+	}
+	for value != "" && blank(value[len(value)-1]) {
+		value = value[:len(value)-1]
+	}
+	return value
 }
 
 // lines returns the lines of a value that are not blank, trimmed: the form of

@@ -49,16 +49,22 @@ func (f *relationFault) of(p *Package) error {
 	return fmt.Errorf("package %s: field %s: %.80q: apt cannot read it, and gives up the whole index: %w", p.ID(), f.field, f.bad, bundle.ErrMalformed)
 }
 
-const (
-	aptBlanks = " \t\n\v\f\r"
-	// shortest is how much apt wants after an opening bracket before it looks at it.
-	shortest = len(">=1") + 1
-)
+// shortest is how much apt wants after an opening bracket before it looks at it.
+const shortest = len(">=1") + 1
+
+// afterBlanks returns text without what isspace of C counts as blanks in front. It is called
+// for each relation of an index, and strings.TrimLeft first makes a set of the characters.
+func afterBlanks(text string) string {
+	for text != "" && (text[0] == ' ' || '\t' <= text[0] && text[0] <= '\r') {
+		text = text[1:]
+	}
+	return text
+}
 
 // readableRelations reports whether apt reads a list of relations to its end; otherwise
 // bad is what is left of it at the relation that it does not read.
 func readableRelations(value string) (bad string, ok bool) {
-	for rest := strings.TrimLeft(value, aptBlanks); rest != ""; {
+	for rest := afterBlanks(value); rest != ""; {
 		next, ok := afterRelation(rest)
 		if !ok {
 			return rest, false
@@ -80,18 +86,18 @@ func afterRelation(text string) (rest string, ok bool) {
 	if end == 0 || text[end] == ')' {
 		return "", false
 	}
-	rest = strings.TrimLeft(text[end:], aptBlanks)
+	rest = afterBlanks(text[end:])
 	if strings.HasPrefix(rest, "(") {
-		inner := strings.TrimLeft(rest[1:], aptBlanks)
+		inner := afterBlanks(rest[1:])
 		if len(inner) < shortest {
 			return "", false
 		}
-		inner = strings.TrimLeft(afterOperator(inner), aptBlanks)
+		inner = afterBlanks(afterOperator(inner))
 		closing := strings.IndexByte(inner, ')')
 		if closing <= 0 {
 			return "", false
 		}
-		rest = strings.TrimLeft(inner[closing+1:], aptBlanks)
+		rest = afterBlanks(inner[closing+1:])
 	}
 	if rest == "" {
 		return "", true
@@ -99,7 +105,7 @@ func afterRelation(text string) (rest string, ok bool) {
 	if rest[0] != ',' && rest[0] != '|' {
 		return "", false
 	}
-	return strings.TrimLeft(rest[1:], aptBlanks), true
+	return afterBlanks(rest[1:]), true
 }
 
 // nameEnds are the characters that end a package's name.
