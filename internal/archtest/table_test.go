@@ -165,7 +165,7 @@ func table() map[string]row {
 		},
 
 		"sources/galaxy": {
-			imports: []string{"bundle", "sources", "sources/complete", "sources/keyring", "sources/upstream", "sources/galaxy/api", "sources/galaxy/record", "sources/galaxy/requirements", "sources/galaxy/resolve", "sources/galaxy/tarball", "sources/galaxy/version", "sources/pypi/pep440", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
+			imports: []string{"bundle", "sources", "sources/complete", "sources/keyring", "sources/rebuild", "sources/upstream", "sources/galaxy/api", "sources/galaxy/record", "sources/galaxy/requirements", "sources/galaxy/resolve", "sources/galaxy/tarball", "sources/galaxy/version", "sources/pypi/pep440", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
 			tests:   []string{"sources/files", "sources/git"},
 		},
 		"sources/galaxy/api": {
@@ -297,7 +297,7 @@ func table() map[string]row {
 			test: true, imports: []string{"internal/test/upstreamtest"},
 		},
 		"sources/sourcetest": {
-			test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "sources/export", "internal/fetch", "internal/serve", "internal/test/webtest", "sources/keys", "unpack", "verify"},
+			test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "sources/export", "internal/decompress", "internal/fetch", "internal/serve", "internal/test/webtest", "sources/keys", "unpack", "verify"},
 		},
 		"internal/test/bundletest": {
 			test: true, imports: []string{"bundle", "bundle/media", "verify"},

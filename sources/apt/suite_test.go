@@ -11,9 +11,12 @@ import (
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
+// signedAlways is why the suite has no unsigned form of an archive.
+const signedAlways = "a Release without a signature by one of signed-by is refused, and no option allows it"
+
 func TestSuite(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind()}, Counted: "packages",
+		Kinds: sources.Kinds{Kind()}, Counted: "packages", Signed: signedAlways,
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			a := newArchive(t, dir)
 			a.publish()
@@ -70,7 +73,7 @@ func TestSuite(t *testing.T) {
 // with what they depend on.
 func TestSuiteRebuilt(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind()}, Counted: "packages",
+		Kinds: sources.Kinds{Kind()}, Counted: "packages", Signed: signedAlways,
 		Site: true, FirstAlone: true,
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			r := newTwoReleases(t, dir)

@@ -49,7 +49,7 @@ func (e *entry) lay(ctx context.Context, env *sources.Env, c *chosen) (sources.R
 		a.Entries = sources.NewEntries(sources.Entry{Name: filepath.Base(file), Type: bundle.TypeRole})
 		all = append(all, a)
 	}
-	pages, err := c.pages(repo.Mount)
+	pages, err := c.pages(repo.Mount, all)
 	if err != nil {
 		return repo, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/galaxy/requirements"
 	"github.com/gapbundle/gapbundle/sources/galaxy/version"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 )
 
 // index is what a web server answers with for a folder.
@@ -45,8 +46,21 @@ type object = map[string]any
 
 // press makes pages.
 type press struct {
-	base string // address of the mount, with the word in place of the mirror's
-	all  []sources.Artifact
+	base    string // address of the mount, with the word in place of the mirror's
+	all     []sources.Artifact
+	vouched map[string]string // how an archive is vouched for, by its path
+	from    []string          // how those are that the next pages are made of
+}
+
+// of begins pages that are made of these archives; none: of all.
+func (p *press) of(archives ...string) {
+	p.from = nil
+	if len(archives) == 0 {
+		p.from = slices.Sorted(maps.Values(p.vouched))
+	}
+	for _, path := range archives {
+		p.from = append(p.from, p.vouched[path])
+	}
 }
 
 // put adds a page. Filled are those with addresses in them.
@@ -61,14 +75,19 @@ func (p *press) putFrom(origin, path string, filled bool, content any) error {
 		return err
 	}
 	a := sources.Made(path, append(b, '\n'), made)
-	a.File.Filled, a.Evidence.Origin = filled, origin
+	a.File.Filled, a.Evidence.Origin, a.Evidence.Vouched = filled, origin, rebuild.Vouched(p.from...)
 	p.all = append(p.all, a)
 	return nil
 }
 
 // pages are a function of what was chosen: nothing else that the server states gets into them.
-func (c *chosen) pages(mount string) ([]sources.Artifact, error) {
-	p := &press{base: sources.BaseMark + "/" + mount + "/"}
+// A page is vouched for as the archives that it leads to.
+func (c *chosen) pages(mount string, archives []sources.Artifact) ([]sources.Artifact, error) {
+	p := &press{base: sources.BaseMark + "/" + mount + "/", vouched: map[string]string{}}
+	for _, a := range archives {
+		p.vouched[a.File.Path] = a.Evidence.Vouched
+	}
+	p.of()
 	versions := object{"v3": "v3/"}
 	if len(c.roles) > 0 { // of several servers, clients ask the first that has roles
 		versions["v1"] = "v1/"
@@ -85,6 +104,7 @@ func (c *chosen) pages(mount string) ([]sources.Artifact, error) {
 	if err := p.roles(c.roles); err != nil {
 		return nil, err
 	}
+	p.of()
 	return p.all, c.rewrite(p)
 }
 
@@ -104,14 +124,18 @@ func (p *press) collection(full string, picks []*pick) error {
 	namespace, name, _ := strings.Cut(full, ".")
 	var entries, names []any
 	created := ""
+	var archives []string
 	for _, pick := range picks {
 		v := pick.Release.Version.String()
+		archives = append(archives, artifactPath(full, v))
+		p.of(artifactPath(full, v))
 		entry := object{"version": v, "href": p.base + versionPage(full, v) + "/", "created_at": date(pick.Release.Created), "updated_at": date(pick.Release.Created), "requires_ansible": specifiers(pick.Release.RequiresAnsible), "marks": []any{}}
 		entries, names, created = append(entries, entry), append(names, v), max(created, date(pick.Release.Created))
 		if err := p.version(full, pick); err != nil {
 			return err
 		}
 	}
+	p.of(archives...)
 	list := object{"meta": object{"count": len(entries)}, "links": object{"first": nil, "previous": nil, "next": nil, "last": nil}, "data": entries}
 	if err := p.put(collectionPage(full)+"/versions"+index, true, list); err != nil {
 		return err
@@ -189,6 +213,7 @@ func (p *press) roles(all map[string]*rolePick) error {
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		by[all[key].full()] = append(by[all[key].full()], all[key])
 	}
+	p.of()
 	if err := p.put("v1/roles"+index, false, listOf(nil)); err != nil {
 		return err
 	}
@@ -199,7 +224,9 @@ func (p *press) roles(all map[string]*rolePick) error {
 			"github_branch": r.Branch, "summary_fields": object{"namespace": object{"name": r.Owner}},
 		}
 		var versions []any
+		var archives []string
 		for _, pick := range picks {
+			archives = append(archives, rolePath(full, pick.tag))
 			needs := []string{}
 			for _, n := range pick.needs {
 				if n.Type == requirements.Galaxy {
@@ -208,6 +235,7 @@ func (p *press) roles(all map[string]*rolePick) error {
 			}
 			versions = append(versions, object{"name": pick.tag, "version": pick.tag, "download_url": p.base + rolePath(full, pick.tag), "dependencies": needs})
 		}
+		p.of(archives...)
 		if err := p.put(roleAnswer(r.Owner, r.Name), false, listOf([]any{answer})); err != nil {
 			return err
 		}

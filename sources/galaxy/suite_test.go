@@ -129,6 +129,7 @@ func TestSuite(t *testing.T) {
 						return r.spec()
 					},
 				},
+				Unsigned: func() string { return strings.Replace(r.spec(), "  keyring: keys.asc\n", "", 1) },
 				Nothing: []sourcetest.Nothing{
 					{Sources: r.spec() + "  collections: \"nosuch.*\"\n", Names: []string{"nosuch.*"}},
 					{Sources: r.spec() + "  collections: \"acme.tools:>=9\"\n", Names: []string{">=9", "3.0.0, 1.1.0, 1.0.0"}},

@@ -75,6 +75,9 @@ func TestSuite(t *testing.T) {
 					},
 					func() string { return spec("") },
 				},
+				Unsigned: func() string {
+					return fmt.Sprintf("- name: code\n  kind: git\n  url: %q\n  lfs: tips\n", host.URL("o/up")) + second
+				},
 				Nothing: []sourcetest.Nothing{
 					{Sources: second + "  refs: \"refs/tags/nosuch*\"\n", Names: []string{"refs/tags/nosuch*", "refs/heads/main"}},
 					{Sources: second + "  refs: [\"refs/heads/*\", \"refs/tags/nosuch*\"]\n", Names: []string{"refs/tags/nosuch*", "refs/heads/main"}},

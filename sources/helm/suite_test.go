@@ -30,6 +30,7 @@ func TestSuite(t *testing.T) {
 						return w.spec("charts:", "- {repo: REPO, chart: app, newest: 2}", "images: {mode: none}")
 					},
 				},
+				Unsigned: func() string { return spec },
 				Nothing: []sourcetest.Nothing{
 					{Sources: w.spec("charts: {repo: REPO, chart: nosuch}", "images: {mode: none}"), Names: []string{"nosuch", "app, tool"}},
 					{Sources: w.spec("charts: {repo: REPO, chart: app, version: \">=9\"}", "images: {mode: none}"), Names: []string{">=9", "1.1.0, 1.0.0"}},
@@ -81,6 +82,7 @@ func TestSuiteImages(t *testing.T) {
 						return w.spec("charts: {repo: REPO, chart: app}", "images: {plain-http: [\"HOST\"]}")
 					},
 				},
+				Unsigned: func() string { return spec },
 				Nothing: []sourcetest.Nothing{
 					{Sources: w.spec("charts: {repo: REPO, chart: app}", "images: {plain-http: [\"HOST\"], drop: [\"nosuch*\"]}"), Names: []string{"drop", "nosuch*", w.host() + "/team/app:v1"}},
 					{Sources: w.spec("charts: {repo: REPO, chart: app}", "images: {plain-http: [\"HOST\"], accept: [\"nosuch*\"]}"), Names: []string{"accept", "nosuch*"}},

@@ -82,7 +82,7 @@ func newCheckout(t *testing.T, dir string) *checkout {
 
 func TestSuite(t *testing.T) {
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind(), files.Kind()}, Counted: "deployments",
+		Kinds: sources.Kinds{Kind(), files.Kind()}, Counted: "deployments", Signed: "what is made here is made of a checkout on the exporter's own disk",
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			c := newCheckout(t, dir)
 			return &sourcetest.Upstream{

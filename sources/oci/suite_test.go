@@ -45,6 +45,7 @@ func TestSuite(t *testing.T) {
 					},
 					func() string { return w.spec("images", "images: [HOST/team/app:latest, HOST/more:v1]") },
 				},
+				Unsigned: func() string { return spec },
 				Nothing: []sourcetest.Nothing{
 					{Sources: w.spec("images", "repositories: [{repository: HOST/team/app, tags: /nosuch/}]"), Names: []string{"/nosuch/", "latest, v1"}},
 					{Sources: w.spec("images", "repositories: [{repository: HOST/team/app, tags: \">=9\"}]"), Names: []string{">=9", "latest, v1"}},

@@ -65,6 +65,7 @@ func TestSuite(t *testing.T) {
 						return spec
 					},
 				},
+				Unsigned: func() string { return spec },
 				Nothing: []sourcetest.Nothing{
 					{Sources: strings.Replace(spec, "packages: app", "packages: [app, nosuch]", 1), Names: []string{"packages wants nosuch", "no index has it"}},
 					{Sources: strings.Replace(spec, "packages: app", "packages: app>=9", 1), Names: []string{"packages wants app>=9", "no version meets >=9"}},

@@ -89,6 +89,12 @@ func (r *twoReleases) upstream(more, last string) *sourcetest.Upstream {
 				return r.spec(last)
 			},
 		},
+		Unsigned: func() string {
+			r.new.Signer, r.old.Signer = nil, nil
+			r.new.publish()
+			r.old.publish()
+			return r.spec(more)
+		},
 		Forgeries: r.forgeries(), Nothing: r.nothing(),
 	}
 }

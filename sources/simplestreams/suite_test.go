@@ -9,19 +9,31 @@ import (
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
-func TestSuite(t *testing.T) { suite(t, true, wanted, `newest: 1`) }
+func TestSuite(t *testing.T) { suite(t, "", wanted, `newest: 1`) }
 
-func TestSuiteVerbatim(t *testing.T) { suite(t, false) }
+func TestSuiteVerbatim(t *testing.T) {
+	suite(t, "verbatim, only the unsigned form of a signed index is made here")
+}
 
-func suite(t *testing.T, site bool, options ...string) {
+// suite runs the suite; signed is why there is no unsigned form, and then there is no site key.
+func suite(t *testing.T, signed string, options ...string) {
+	site := signed == ""
 	sourcetest.Run(t, sourcetest.Suite{
-		Kinds: sources.Kinds{Kind()}, Counted: "versions",
+		Kinds: sources.Kinds{Kind()}, Counted: "versions", Signed: signed,
 		Site: site,
 		New: func(t *testing.T, dir string) *sourcetest.Upstream {
 			m := newMirror(t, dir)
 			noble := productName("24.04", "amd64", "ga")
 			squashfs := "noble/amd64/20261120/squashfs"
 			products := m.url("streams/v1/" + imagesID + ".sjson")
+			unsigned := func() string {
+				m.sign = nil
+				m.publish()
+				return m.spec(options...)
+			}
+			if !site {
+				unsigned = nil
+			}
 			return &sourcetest.Upstream{
 				Server: m.server, Sources: m.spec(options...),
 				Payload: map[string][]byte{root + squashfs: m.content[squashfs], root + "noble/amd64/20261120/ga/boot-kernel": m.content["noble/amd64/20261120/ga/boot-kernel"]},
@@ -40,7 +52,7 @@ func suite(t *testing.T, site bool, options ...string) {
 						return m.spec(options...)
 					},
 				},
-				Nothing: nothing(m, site),
+				Unsigned: unsigned, Nothing: nothing(m, site),
 				Forgeries: []sourcetest.Forgery{
 					{Name: "signed by somebody else", Do: func() {
 						m.sign = signBy(t, newSigner(t, "eve", 0), crypto.SHA512)

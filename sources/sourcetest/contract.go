@@ -126,35 +126,6 @@ func spoiled(all func() iter.Seq2[sources.Artifact, error], url string, spoil fu
 	}
 }
 
-// unsigned: what is made of nothing but input that nobody vouches for is counted as
-// unpinned too, also what is made late, when everything else was collected.
-func unsigned(t *testing.T, s Suite) {
-	r := newRig(t, s)
-	b := r.open(r.must())
-	for i, repo := range b.Manifest().Repositories {
-		if !slices.Contains(kindNames(s.Kinds), repo.Kind) {
-			continue // client files and keys
-		}
-		vouched, unpinned := false, false // of what was not made here
-		var made []string
-		for e, err := range b.Evidence(i) {
-			switch {
-			case err != nil:
-				t.Fatal(err)
-			case e.Vouched == bundle.VouchedMade:
-				made = append(made, e.Path)
-			case e.Unpinned():
-				unpinned = true
-			default:
-				vouched = true
-			}
-		}
-		if unpinned && !vouched && len(made) > 0 {
-			t.Errorf("source %s: nothing of it is vouched for, and %v would count as vouched", repo.Name, made)
-		}
-	}
-}
-
 func kindNames(kinds sources.Kinds) []string {
 	var names []string
 	for _, kind := range kinds {

@@ -40,7 +40,7 @@ func notebookUpstream(w *warehouse) *Upstream {
 	for i, next := range u.Next {
 		u.Next[i] = func() string { next(); return text() }
 	}
-	u.Forgeries, u.Nothing = nil, nil
+	u.Forgeries, u.Nothing, u.Unsigned = nil, nil, text
 	return u
 }
 

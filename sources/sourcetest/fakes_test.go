@@ -78,7 +78,7 @@ func (w *warehouse) upstream() *Upstream {
 	}
 	url := w.server.URL("/r/manifest.json")
 	return &Upstream{
-		Server: w.server, Sources: w.sources(), Payload: files,
+		Server: w.server, Sources: w.sources(), Payload: files, Unsigned: w.sources,
 		Next: [2]func() string{
 			func() string {
 				w.file("b.txt", "the second file, changed")
