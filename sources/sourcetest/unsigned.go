@@ -20,6 +20,14 @@ import (
 // upstream's unsigned form, in which nothing vouches for what the kind reads, no file at all
 // may be counted as made of vouched content, or as named by a vouched index.
 func unsigned(t *testing.T, s Suite) {
+	for _, claim := range overstated(t, s) {
+		t.Error(claim)
+	}
+}
+
+// overstated are the files that count as more than what they are made of, and why.
+func overstated(t *testing.T, s Suite) (claims []string) {
+	t.Helper()
 	r := newRig(t, s)
 	in := newInside(r)
 	dirs := r.must()
@@ -27,15 +35,13 @@ func unsigned(t *testing.T, s Suite) {
 	makes := false
 	for _, repo := range r.evidenced(dirs) {
 		makes = makes || len(repo.made) > 0
-		for _, name := range repo.claims(t, in) {
-			t.Errorf("source %s: %s", repo.name, name)
-		}
+		claims = append(claims, repo.claims(t, in)...)
 	}
 	switch {
 	case r.up.Unsigned == nil && makes && s.Signed == "":
 		t.Fatal("the kind makes files: the upstream has to have an Unsigned form, or the suite has to say in Signed why there is none")
 	case r.up.Unsigned == nil:
-		return
+		return claims
 	case s.Signed != "":
 		t.Error("there is an Unsigned form, and Signed says that there can be none")
 	}
@@ -46,13 +52,14 @@ func unsigned(t *testing.T, s Suite) {
 		made += len(repo.made)
 		for _, e := range repo.all {
 			if e.Vouched == bundle.VouchedMade || e.Vouched == bundle.VouchedIndex {
-				t.Errorf("source %s: %s: nothing vouches for what the kind read, and it counts as %q", repo.name, e.Path, e.Vouched)
+				claims = append(claims, "source "+repo.name+": "+e.Path+": nothing vouches for what the kind read, and it counts as "+e.Vouched)
 			}
 		}
 	}
 	if makes && made == 0 {
 		t.Error("the unsigned form has no file that is made here")
 	}
+	return claims
 }
 
 // evidenced is a repository of the kind with its evidence.
@@ -108,7 +115,7 @@ func (e evidenced) claims(t *testing.T, in *inside) []string {
 			d := in.listed()[path.Join(e.mount, u.Path)]
 			name := path.Base(u.Path)
 			if bytes.Contains(content, []byte(d.Hex())) || len(name) >= leastName && bytes.Contains(content, []byte(name)) {
-				all = append(all, m.Path+" counts as "+cmp.Or(m.Vouched, "nothing")+" and names "+u.Path+", which counts as "+u.Vouched)
+				all = append(all, "source "+e.name+": "+m.Path+" counts as "+cmp.Or(m.Vouched, "nothing")+" and names "+u.Path+", which counts as "+u.Vouched)
 				break
 			}
 		}
