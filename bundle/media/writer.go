@@ -56,6 +56,9 @@ type WriterOptions struct {
 // before anything refers to it, and nothing is called a bundle before it is
 // signed. A Writer that is made again with the same options and the same
 // Records goes on where the first was interrupted.
+//
+// Its one job is what its volumes have in common: which medium has room for the next one, and
+// when all of them are durable. What is written into one volume is RunWriter's.
 type Writer struct {
 	o       WriterOptions
 	name    string // <set>-<six digits>

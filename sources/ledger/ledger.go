@@ -51,6 +51,11 @@ const (
 )
 
 // Ledger is an open ledger. One goroutine uses it at a time.
+//
+// It has many methods and one job: state.json and the files that it names change together, so
+// that a crash at any point leaves one whole state. The methods are that state's transitions
+// (Take, Commit, Settle, Adopt, Acknowledge) and what reads it. States, documents, dates, and
+// what was seen upstream have a file of this package each.
 type Ledger struct {
 	root  *os.Root // nil: read-only, and nothing there yet
 	lock  *flock.Flock
