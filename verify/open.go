@@ -89,7 +89,7 @@ type Bundle struct {
 }
 
 // opening is the state of one Open: what was found wrong so far, and what was read that later
-// checks compare with. Its methods are those checks, each called once, in the order in which
+// checks compare with. Its methods are the checks that Open makes, in the order in which
 // trust is won: signatures, root, rules, catalogue, lists, tables, and what the receiver has.
 type opening struct {
 	ctx      context.Context
