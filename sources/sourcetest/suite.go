@@ -39,7 +39,7 @@ type Suite struct {
 	// NoChoice means that no option of the kind chooses from what upstream has.
 	NoChoice bool
 
-	// Signed says why nothing that the kind reads can be without a signature or a pinned
+	// Signed is why nothing that the kind reads can be without a signature or a pinned
 	// digest; "": it can, and an upstream of a kind that makes files has an Unsigned form.
 	Signed string
 
@@ -69,7 +69,7 @@ type Upstream struct {
 	Forgeries []Forgery
 	// Unsigned brings the upstream, from its first state, into a form in which no signature
 	// and no pinned digest vouches for what files are made of here. It returns the sources
-	// of the spec. nil: the kind makes no files, or Suite.Signed says why there is none.
+	// of the spec. nil: the kind makes no files, or Suite.Signed has the reason why there is none.
 	Unsigned func() string
 	// Nothing are choices that match nothing in the first state: one of every option of the
 	// kind that chooses.
