@@ -23,7 +23,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
-// TestRelease makes a release for this machine twice, once signed, and compares the two.
+// TestRelease makes a release for both architectures of packages twice, once signed, and compares the two.
 // Then the signed one is a site's upstream: gapbundle carries it by the example
 // self.yaml, and apt and dnf install, use and remove the packages from the mirror.
 func TestRelease(t *testing.T) {
@@ -36,7 +36,10 @@ func TestRelease(t *testing.T) {
 	}
 	signed, plain, rehearsed := filepath.Join(work, "signed"), filepath.Join(work, "plain"), filepath.Join(work, "rehearsed")
 	for dir, o := range map[string]options{signed: {key: key}, plain: {unsigned: true}, rehearsed: {rehearsal: true}} {
-		o.out, o.systems, o.readme = dir, "linux/amd64", readme
+		o.out, o.systems, o.readme = dir, "linux/amd64,linux/arm64", readme
+		if o.rehearsal {
+			o.systems = "linux/amd64"
+		}
 		if err := run(t.Context(), io.Discard, o); err != nil {
 			t.Fatal(err)
 		}
@@ -44,6 +47,7 @@ func TestRelease(t *testing.T) {
 	t.Run("the same bytes", func(t *testing.T) { same(t, signed, plain) })
 	t.Run("SHA256SUMS", func(t *testing.T) { sumsHold(t, signed, readme) })
 	t.Run("what is not a release", func(t *testing.T) { notReleased(t, signed, plain, rehearsed) })
+	t.Run("both architectures", func(t *testing.T) { bothArchitectures(t, signed) })
 	t.Run("SBOM", func(t *testing.T) { bom(t, signed) })
 
 	w := sourcetest.NewWorld(t, apt.Kind(), rpm.Kind())
@@ -98,7 +102,7 @@ func same(t *testing.T, a, b string) {
 			t.Errorf("%s: other bytes", name)
 		}
 	}
-	if compared < 10 {
+	if compared < 19 {
 		t.Errorf("%d files compared", compared)
 	}
 }
@@ -223,6 +227,7 @@ APT::Sandbox::User "root"; Debug::NoLocking "1"; Acquire::http::Proxy "DIRECT"; 
 	w.Run(root, env, "apt-get", "update")
 	w.Run(root, env, "apt-get", "install", "-y", "gapbundle", "gapbundle-inside")
 	installedWell(t, root)
+	unattended(t, root)
 	changed := []byte("MIRROR=/srv/other\n")
 	w.Write(filepath.Join(root, "etc/gapbundle/serve.env"), changed)
 	w.Run(root, env, "apt-get", "install", "-y", "--reinstall", "gapbundle-inside")
@@ -250,6 +255,7 @@ func dnfInstalls(t *testing.T, w *sourcetest.World, base string) {
 	}
 	dnf("install", "gapbundle", "gapbundle-inside")
 	installedWell(t, root)
+	unattended(t, root)
 	dnf("remove", "gapbundle", "gapbundle-inside")
 	removedWell(t, root)
 }
