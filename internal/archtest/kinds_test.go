@@ -33,7 +33,7 @@ const (
 // engines are the types of kinds with more than maxTypeMethods methods: each is one algorithm
 // over one state, and its comment says so.
 func engines() []string {
-	return []string{"sources/apt/closure.solver", "sources/pypi/resolve.resolution", "sources/rpm/closure.solver", "sources/rpm/rpmmd.scanner"}
+	return []string{"sources/pypi/resolve.resolution", "sources/rpm/closure.solver", "sources/rpm/rpmmd.scanner"}
 }
 
 // kindFigures is a row of the table of kinds.

@@ -31,7 +31,7 @@ func (s *solver) bootstrap(r *Request) {
 	if r.Tolerant {
 		rank = whatever
 	}
-	for _, name := range s.namesOf(r.Source) {
+	for _, name := range s.u.namesOf(r.Source) {
 		if slices.ContainsFunc(s.u.byName[name], func(e *entry) bool {
 			return e.on(s.native) == s.native && s.u.indexes[e.index].Source == r.Source && r.Bootstrap.Wants(e.pkg)
 		}) {
@@ -67,7 +67,7 @@ func (s *solver) named(r *Request, want string) bool {
 		return s.versions(name, arch, version, max(r.Newest, 1), why, rank) || version == "" && s.onlyProvider(name, arch, why, rank)
 	}
 	any := false
-	for _, n := range s.namesOf(r.Source) {
+	for _, n := range s.u.namesOf(r.Source) {
 		if closure.Matches(name, n) {
 			any = s.versions(n, arch, version, max(r.Newest, 1), why, rank) || any
 		}
@@ -76,10 +76,10 @@ func (s *solver) named(r *Request, want string) bool {
 }
 
 // namesOf are the names of a source's packages, sorted.
-func (s *solver) namesOf(source string) []string {
+func (u *universe) namesOf(source string) []string {
 	var names []string
-	for i := range s.u.entries {
-		if e := &s.u.entries[i]; s.u.indexes[e.index].Source == source {
+	for i := range u.entries {
+		if e := &u.entries[i]; u.indexes[e.index].Source == source {
 			names = append(names, e.pkg.Name)
 		}
 	}
@@ -121,17 +121,10 @@ func (s *solver) onlyProvider(name, arch, why string, rank rank) bool {
 	return true
 }
 
-// isInstalled reports whether the reference host has e, or a newer one.
-func (s *solver) isInstalled(e *entry) bool {
-	return slices.ContainsFunc(s.installed[e.pkg.Name], func(p *deb.Package) bool {
-		return p.Name == e.pkg.Name && effective(p, s.native) == e.on(s.native) && deb.CompareVersions(p.Version, e.pkg.Version) >= 0
-	})
-}
-
 // wholesale adds what r asks for by section and priority, or everything. That
 // some of it cannot be installed is no error: archives hold such packages.
 func (s *solver) wholesale(r *Request) {
-	for _, name := range s.namesOf(r.Source) {
+	for _, name := range s.u.namesOf(r.Source) {
 		var versions []string
 		for _, e := range s.u.byName[name] {
 			if e.on(s.native) != s.native || s.u.indexes[e.index].Source != r.Source || !r.wants(e.pkg) || s.isInstalled(e) {

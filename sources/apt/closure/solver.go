@@ -10,17 +10,14 @@ import (
 	"github.com/gapbundle/gapbundle/sources/closure"
 )
 
-// solver chooses for clients of one architecture. It is one algorithm over one state, the choices so
-// far, which every step reads and may change: so it has more methods than other types.
+// solver chooses for clients of one architecture. It is one algorithm over the choices so far.
 type solver struct {
-	u         *universe
-	native    string
-	installed map[string][]*deb.Package
-	nodes     map[*entry]*node
-	roots     []root
-	queue     []*node // chosen, clauses not yet looked at
-	broken    []*node // found to be, users not yet told
-	err       error   // of a package's own relations
+	*client
+	nodes  map[*entry]*node
+	roots  []root
+	queue  []*node // chosen, clauses not yet looked at
+	broken []*node // found to be, users not yet told
+	err    error   // of a package's own relations
 }
 
 // root is something that was asked for.
@@ -62,7 +59,7 @@ type need struct {
 }
 
 func newSolver(u *universe, native string) *solver {
-	s := &solver{u: u, native: native, installed: map[string][]*deb.Package{}, nodes: map[*entry]*node{}}
+	s := &solver{client: &client{u, native, map[string][]*deb.Package{}}, nodes: map[*entry]*node{}}
 	for _, source := range u.requestOrder() {
 		r := u.requests[source]
 		if !slices.ContainsFunc(r.Installed, func(p *deb.Package) bool { return p.Architecture == native }) {
@@ -89,12 +86,6 @@ func (u *universe) requestOrder() []string {
 	}
 	slices.Sort(all)
 	return all
-}
-
-func (s *solver) addInstalled(name string, p *deb.Package) {
-	if !slices.Contains(s.installed[name], p) {
-		s.installed[name] = append(s.installed[name], p)
-	}
 }
 
 // choose makes e part of the selection.
@@ -226,10 +217,6 @@ func (s *solver) solve(c *collector) error {
 		}
 	})
 	return errors.Join(errs...)
-}
-
-func (s *solver) isCandidate(e *entry) bool {
-	return s.u.candidate(e.pkg.Name, e.on(s.native), s.native) == e
 }
 
 // reach visits what is chosen in the end, nearest to the roots first: what

@@ -6,29 +6,54 @@ import (
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 )
 
+// client is a machine of one architecture that installs from the indexes.
+type client struct {
+	u         *universe
+	native    string                    // its architecture
+	installed map[string][]*deb.Package // by the names that they have and provide
+}
+
+func (x *client) addInstalled(name string, p *deb.Package) {
+	if !slices.Contains(x.installed[name], p) {
+		x.installed[name] = append(x.installed[name], p)
+	}
+}
+
+// isInstalled reports whether the reference host has e, or a newer one.
+func (x *client) isInstalled(e *entry) bool {
+	return slices.ContainsFunc(x.installed[e.pkg.Name], func(p *deb.Package) bool {
+		return p.Name == e.pkg.Name && effective(p, x.native) == e.on(x.native) && deb.CompareVersions(p.Version, e.pkg.Version) >= 0
+	})
+}
+
+// isCandidate reports whether apt would take e of all versions of its package.
+func (x *client) isCandidate(e *entry) bool {
+	return x.u.candidate(e.pkg.Name, e.on(x.native), x.native) == e
+}
+
 // targets are the entries that meet a clause of a package of architecture
 // arch, in the order in which apt would try them; after those, versions that
 // are nobody's candidate, which apt would take only if told.
-func (s *solver) targets(c deb.Clause, arch string) []*entry {
+func (x *client) targets(c deb.Clause, arch string) []*entry {
 	var first, second []*entry
 	seen := map[*entry]bool{}
 	for _, r := range c {
 		var group []*entry
-		for _, e := range s.u.byName[r.Name] {
-			if r.Admits(e.pkg.Version) && s.serves(e.pkg, r.Arch, arch) {
+		for _, e := range x.u.byName[r.Name] {
+			if r.Admits(e.pkg.Version) && x.serves(e.pkg, r.Arch, arch) {
 				group = append(group, e)
 			}
 		}
 		slices.SortStableFunc(group, func(a, b *entry) int { // apt takes the client's own, even for a foreign package
-			return boolRank(a.on(s.native) != s.native) - boolRank(b.on(s.native) != s.native)
+			return boolRank(a.on(x.native) != x.native) - boolRank(b.on(x.native) != x.native)
 		})
-		group = append(group, s.provide(r, arch)...)
+		group = append(group, x.provide(r, arch)...)
 		for _, e := range group {
 			if seen[e] {
 				continue
 			}
 			seen[e] = true
-			if s.isCandidate(e) {
+			if x.isCandidate(e) {
 				first = append(first, e)
 			} else {
 				second = append(second, e)
@@ -39,19 +64,19 @@ func (s *solver) targets(c deb.Clause, arch string) []*entry {
 }
 
 // provide are those who provide what r names, best first.
-func (s *solver) provide(r deb.Relation, arch string) []*entry {
+func (x *client) provide(r deb.Relation, arch string) []*entry {
 	var all []*entry
-	for _, p := range s.u.providers[r.Name] {
-		if (r.Op == deb.Any || p.version != "" && r.Admits(p.version)) && p.pkg.Name != r.Name && s.serves(p.pkg, r.Arch, arch) {
+	for _, p := range x.u.providers[r.Name] {
+		if (r.Op == deb.Any || p.version != "" && r.Admits(p.version)) && p.pkg.Name != r.Name && x.serves(p.pkg, r.Arch, arch) {
 			all = append(all, p.entry)
 		}
 	}
 	if len(all) > 1 {
 		slices.SortStableFunc(all, func(a, b *entry) int {
-			if c := boolRank(a.on(s.native) != s.native) - boolRank(b.on(s.native) != s.native); c != 0 {
+			if c := boolRank(a.on(x.native) != x.native) - boolRank(b.on(x.native) != x.native); c != 0 {
 				return c
 			}
-			return s.u.compareProviders(a, b)
+			return x.u.compareProviders(a, b)
 		})
 	}
 	return all
@@ -61,37 +86,37 @@ func (s *solver) provide(r deb.Relation, arch string) []*entry {
 // in a package of architecture arch (policy 7.1 and Multi-Arch's own
 // specification). A native package's unqualified relations are met by native
 // ones alone: a client need not know the other architectures of a mirror.
-func (s *solver) serves(p *deb.Package, qualifier, arch string) bool {
-	on := effective(p, s.native)
+func (x *client) serves(p *deb.Package, qualifier, arch string) bool {
+	on := effective(p, x.native)
 	switch qualifier {
 	case "":
-		return on == arch || (on == s.native && p.MultiArch == deb.MultiArchForeign)
+		return on == arch || (on == x.native && p.MultiArch == deb.MultiArchForeign)
 	case "any":
-		return (on == arch || on == s.native) && p.MultiArch == deb.MultiArchAllowed
+		return (on == arch || on == x.native) && p.MultiArch == deb.MultiArchAllowed
 	case "native":
-		return on == s.native
+		return on == x.native
 	default:
 		return on == qualifier
 	}
 }
 
 // installedMeets reports whether something that is installed meets the clause.
-func (s *solver) installedMeets(c deb.Clause, arch string) bool {
-	return s.meets(c, arch, s.installed, nil)
+func (x *client) installedMeets(c deb.Clause, arch string) bool {
+	return x.meets(c, arch, x.installed, nil)
 }
 
 // meets reports whether something in have meets the clause; what instead has of a
 // package takes its place.
-func (s *solver) meets(c deb.Clause, arch string, have map[string][]*deb.Package, instead map[string]*deb.Package) bool {
+func (x *client) meets(c deb.Clause, arch string, have map[string][]*deb.Package, instead map[string]*deb.Package) bool {
 	if len(have) == 0 {
 		return false
 	}
 	for _, r := range c {
 		for _, p := range have[r.Name] {
-			if q := instead[p.Name+":"+effective(p, s.native)]; q != nil {
+			if q := instead[p.Name+":"+effective(p, x.native)]; q != nil {
 				p = q
 			}
-			if s.serves(p, r.Arch, arch) && admitsPackage(r, p) {
+			if x.serves(p, r.Arch, arch) && admitsPackage(r, p) {
 				return true
 			}
 		}

@@ -101,27 +101,27 @@ func (s *solver) upgrades(chosen []*node) {
 	if len(s.installed) == 0 {
 		return
 	}
-	instead := map[string]*deb.Package{}
+	g := &upgrading{s: s, chosen: chosen, instead: map[string]*deb.Package{}}
 	for _, n := range chosen {
 		key := n.pkg.Name + ":" + n.on(s.native)
-		if old := instead[key]; old == nil || deb.CompareVersions(old.Version, n.pkg.Version) < 0 {
-			instead[key] = n.pkg
+		if old := g.instead[key]; old == nil || deb.CompareVersions(old.Version, n.pkg.Version) < 0 {
+			g.instead[key] = n.pkg
 		}
 	}
 	for _, n := range chosen {
 		for _, r := range s.negative(n.pkg) {
 			for _, p := range s.installed[r.Name] {
 				if p.Name != n.pkg.Name && admitsPackage(r, p) {
-					s.upgrade(p, instead, n.pkg.ID()+" cannot be installed with the installed "+p.ID())
+					g.upgrade(p, n.pkg.ID()+" cannot be installed with the installed "+p.ID())
 				}
 			}
 		}
 	}
-	s.siblings(chosen, instead)
-	have := s.withChoices(chosen)
+	g.siblings()
+	have := g.withChoices()
 	for _, name := range sortedNames(s.installed) {
 		for _, p := range s.installed[name] {
-			if p.Name != name || instead[p.Name+":"+effective(p, s.native)] != nil {
+			if p.Name != name || g.instead[p.Name+":"+effective(p, s.native)] != nil {
 				continue
 			}
 			for _, field := range [...]string{"Pre-Depends", "Depends"} {
@@ -131,8 +131,8 @@ func (s *solver) upgrades(chosen []*node) {
 				}
 				for _, c := range clauses {
 					on := effective(p, s.native)
-					if s.installedMeets(c, on) && !s.meets(c, on, have, instead) {
-						s.upgrade(p, instead, "the installed "+p.ID()+" "+"depends on "+c.String())
+					if s.installedMeets(c, on) && !s.meets(c, on, have, g.instead) {
+						g.upgrade(p, "the installed "+p.ID()+" "+"depends on "+c.String())
 					}
 				}
 			}
@@ -140,12 +140,19 @@ func (s *solver) upgrades(chosen []*node) {
 	}
 }
 
+// upgrading is what the choices make of what is installed.
+type upgrading struct {
+	s       *solver
+	chosen  []*node
+	instead map[string]*deb.Package // what takes the place of an installed package, by name and architecture
+}
+
 // siblings upgrades with an installed package the others that were built from
 // the same source, as apt does by APT::Get::Upgrade-By-Source-Package.
-func (s *solver) siblings(chosen []*node, instead map[string]*deb.Package) {
+func (g *upgrading) siblings() {
 	versions := map[string]*deb.Package{} // by source package: one that replaces an installed one
-	for _, n := range chosen {
-		replaces := slices.ContainsFunc(s.installed[n.pkg.Name], func(p *deb.Package) bool { return p.Name == n.pkg.Name })
+	for _, n := range g.chosen {
+		replaces := slices.ContainsFunc(g.s.installed[n.pkg.Name], func(p *deb.Package) bool { return p.Name == n.pkg.Name })
 		if name, version := n.pkg.Source(); replaces {
 			versions[name+" "+version] = n.pkg
 		}
@@ -153,18 +160,18 @@ func (s *solver) siblings(chosen []*node, instead map[string]*deb.Package) {
 	if len(versions) == 0 {
 		return
 	}
-	for _, name := range sortedNames(s.installed) {
-		for _, p := range s.installed[name] {
+	for _, name := range sortedNames(g.s.installed) {
+		for _, p := range g.s.installed[name] {
 			if p.Name != name {
 				continue
 			}
-			e := s.u.candidate(p.Name, effective(p, s.native), s.native)
+			e := g.s.u.candidate(p.Name, effective(p, g.s.native), g.s.native)
 			if e == nil {
 				continue
 			}
 			source, version := e.pkg.Source()
 			if with := versions[source+" "+version]; with != nil {
-				s.upgrade(p, instead, with.ID()+" is built from the source of the installed "+p.ID())
+				g.upgrade(p, with.ID()+" is built from the source of the installed "+p.ID())
 			}
 		}
 	}
@@ -172,12 +179,12 @@ func (s *solver) siblings(chosen []*node, instead map[string]*deb.Package) {
 
 // withChoices is what is installed and what is chosen, by the names they have
 // and provide.
-func (s *solver) withChoices(chosen []*node) map[string][]*deb.Package {
-	have := make(map[string][]*deb.Package, len(s.installed))
-	for name, all := range s.installed {
+func (g *upgrading) withChoices() map[string][]*deb.Package {
+	have := make(map[string][]*deb.Package, len(g.s.installed))
+	for name, all := range g.s.installed {
 		have[name] = slices.Clone(all)
 	}
-	for _, n := range chosen {
+	for _, n := range g.chosen {
 		have[n.pkg.Name] = append(have[n.pkg.Name], n.pkg)
 		clauses, _ := deb.ParseRelations(n.pkg.Provides) // was read before
 		for _, c := range clauses {
@@ -197,13 +204,13 @@ func sortedNames(m map[string][]*deb.Package) []string {
 }
 
 // upgrade adds the candidate of an installed package, if it is newer.
-func (s *solver) upgrade(p *deb.Package, instead map[string]*deb.Package, why string) {
-	on := effective(p, s.native)
-	if instead[p.Name+":"+on] != nil {
+func (g *upgrading) upgrade(p *deb.Package, why string) {
+	on := effective(p, g.s.native)
+	if g.instead[p.Name+":"+on] != nil {
 		return
 	}
-	if e := s.u.candidate(p.Name, on, s.native); e != nil && !s.isInstalled(e) {
-		instead[p.Name+":"+on] = e.pkg
-		s.addRoot(e, why, whatever)
+	if e := g.s.u.candidate(p.Name, on, g.s.native); e != nil && !g.s.isInstalled(e) {
+		g.instead[p.Name+":"+on] = e.pkg
+		g.s.addRoot(e, why, whatever)
 	}
 }
