@@ -3,6 +3,7 @@ package sources
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"path/filepath"
@@ -36,6 +37,19 @@ func Made(path string, content []byte, reason string) Artifact {
 		Evidence: bundle.Evidence{Path: path, Vouched: bundle.VouchedMade, Reason: reason},
 		Open:     InMemory(content, ""),
 	}
+}
+
+// MadeError means that a file which was made here does not read as what it was made of.
+// It is of no class: it is a mistake in gapbundle, whatever upstream has.
+type MadeError struct {
+	Path string // below the repository's mount
+	// Err is what reading it back found. It is not unwrapped, because its class would be
+	// that of a file which somebody else has made.
+	Err error
+}
+
+func (e *MadeError) Error() string {
+	return fmt.Sprintf("%s: it was made here, and is not what was meant when it is read back: %v", e.Path, e.Err)
 }
 
 // Within returns where a file of the spec is: dir is the folder of the spec file, which

@@ -75,7 +75,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "internal/pgpkeys", "sources/apt/deb"}, tests: []string{"sources/keys"},
 		},
 		"sources/git": {
-			imports: []string{"bundle", "sources", "sources/complete", "sources/replay", "sources/upstream", "sources/git/gitfile", "sources/git/gitrepo", "sources/git/gitrun", "sources/git/gitsig", "sources/git/lfs", "sources/git/relay", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
+			imports: []string{"bundle", "sources", "sources/complete", "sources/replay", "sources/upstream", "sources/git/gitfile", "sources/git/gitrepo", "sources/git/gitrun", "sources/git/gitsig", "sources/git/lfs", "sources/git/relay", "internal/fetch", "internal/pgpkeys", "internal/strictyaml", "sources/rebuild"},
 			tests:   []string{"sources/collect", "sources/export", "sources/keys", "unpack", "verify"},
 		},
 		"sources/git/gitfile": {
@@ -95,7 +95,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "internal/fetch", "sources/git/gitfile"},
 		},
 		"sources/kubespray": {
-			imports: []string{"bundle", "sources", "sources/complete", "sources/kubespray/checksums", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/files", "sources/helm", "sources/helm/helmtest", "sources/oci"},
+			imports: []string{"bundle", "sources", "sources/complete", "sources/kubespray/checksums", "internal/fetch", "internal/strictyaml", "sources/rebuild"}, tests: []string{"sources/collect", "sources/files", "sources/helm", "sources/helm/helmtest", "sources/oci"},
 		},
 		"sources/kubespray/checksums": {
 			imports: []string{"bundle"},
@@ -104,7 +104,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "internal/decompress", "internal/fetch", "internal/registry"},
 		},
 		"sources/oci": {
-			imports: []string{"bundle", "sources", "sources/complete", "sources/oci/local", "sources/upstream", "internal/fetch", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
+			imports: []string{"bundle", "sources", "sources/complete", "sources/oci/local", "sources/upstream", "internal/fetch", "internal/registry", "internal/strictyaml", "sources/rebuild"}, tests: []string{"sources/collect", "sources/config", "sources/export", "sources/keys", "unpack", "verify"},
 		},
 		"sources/rpm/rpmmd": {
 			imports: []string{"bundle"},
@@ -297,7 +297,7 @@ func table() map[string]row {
 			test: true, imports: []string{"internal/test/upstreamtest"},
 		},
 		"sources/sourcetest": {
-			test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "sources/export", "internal/decompress", "internal/fetch", "internal/serve", "internal/test/webtest", "sources/keys", "unpack", "verify"},
+			test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "sources/export", "sources/rebuild", "internal/decompress", "internal/fetch", "internal/serve", "internal/test/webtest", "sources/keys", "unpack", "verify"},
 		},
 		"internal/test/bundletest": {
 			test: true, imports: []string{"bundle", "bundle/media", "verify"},

@@ -3,6 +3,7 @@ package pgpkeys
 import (
 	"bytes"
 	"crypto"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -98,6 +99,42 @@ func (s *Signer) ClearSignTo(out io.Writer, text io.Reader, date time.Time) erro
 		return fmt.Errorf("site key %X: %w", s.entity.PrimaryKey.Fingerprint, err)
 	}
 	_, err = out.Write([]byte{'\n'})
+	return err
+}
+
+// CheckClear reads a clear-signed text of ClearSign back: it has to be text, signed by
+// the key as of date.
+func (s *Signer) CheckClear(text, signed []byte, date time.Time) error {
+	block, rest := clearsign.Decode(signed)
+	if block == nil || len(bytes.TrimSpace(rest)) > 0 {
+		return errors.New("not one signed text")
+	}
+	if !bytes.Equal(bytes.TrimRight(block.Plaintext, "\n"), bytes.TrimRight(text, "\n")) {
+		return errors.New("the text that is signed is another one")
+	}
+	var raw bytes.Buffer
+	if _, err := raw.ReadFrom(block.ArmoredSignature.Body); err != nil {
+		return err
+	}
+	return s.check(block.Bytes, raw.Bytes(), date)
+}
+
+// CheckDetached reads a signature of Detach back: it has to be one of content by the
+// key, as of date.
+func (s *Signer) CheckDetached(content, signature []byte, date time.Time) error {
+	if bytes.Count(signature, []byte(Armored)) != 1 {
+		return errors.New("not one armored signature")
+	}
+	raw, err := Dearmor(signature)
+	if err != nil {
+		return err
+	}
+	return s.check(content, raw, date)
+}
+
+func (s *Signer) check(content, raw []byte, date time.Time) error {
+	_, date = s.at(date)
+	_, err := Signers(content, raw, openpgp.EntityList{s.entity}, date)
 	return err
 }
 

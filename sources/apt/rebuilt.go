@@ -141,7 +141,7 @@ func suiteOf(env *sources.Env, s *loadedSuite, chosen *suiteChoice, date time.Ti
 // does not open the site's key leaves out what these turn out to be.
 func addIndexes(files *stock.Stock, press *rebuild.Press, s *loadedSuite, made reindex.Suite, signer *pgpkeys.Signer, mark string) error {
 	err := reindex.Build(made, signer, func(f reindex.File) error {
-		file, err := press.PutBytes(s.at(f.Path), f.Content)
+		file, err := press.PutBytes(s.at(f.Path), f.Content, f.Read)
 		if err == nil && f.Path == nameRelease {
 			file.More.Validator = mark
 		}

@@ -103,7 +103,7 @@ func (c *chosen) rewrite(p *press) error {
 		for _, r := range f.Roles {
 			roles = append(roles, roleInside(p.base, r))
 		}
-		if err := p.put("requirements/"+name, true, object{"collections": collections, "roles": roles}); err != nil {
+		if err := p.put("requirements/"+name, true, object{"collections": collections, "roles": roles}, readRequirements(len(collections), len(roles))); err != nil {
 			return err
 		}
 	}

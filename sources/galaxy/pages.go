@@ -63,18 +63,22 @@ func (p *press) of(archives ...string) {
 	}
 }
 
-// put adds a page. Filled are those with addresses in them.
-func (p *press) put(path string, filled bool, content any) error {
-	return p.putFrom("", path, filled, content)
+// put adds a page, which read reads back. Filled are those with addresses in them.
+func (p *press) put(path string, filled bool, content any, read rebuild.Read) error {
+	return p.putFrom("", path, filled, content, read)
 }
 
 // putFrom is put for a page that stands for one of the server's.
-func (p *press) putFrom(origin, path string, filled bool, content any) error {
+func (p *press) putFrom(origin, path string, filled bool, content any, read rebuild.Read) error {
 	b, err := json.Marshal(content) // which also makes a page that cannot be taken for HTML
 	if err != nil {
 		return err
 	}
-	a := sources.Made(path, append(b, '\n'), made)
+	b = append(b, '\n')
+	if err := rebuild.ReadBack(path, b, read); err != nil {
+		return err
+	}
+	a := sources.Made(path, b, made)
 	a.File.Filled, a.Evidence.Origin, a.Evidence.Vouched = filled, origin, rebuild.Vouched(p.from...)
 	p.all = append(p.all, a)
 	return nil
@@ -92,7 +96,7 @@ func (c *chosen) pages(mount string, archives []sources.Artifact) ([]sources.Art
 	if len(c.roles) > 0 { // of several servers, clients ask the first that has roles
 		versions["v1"] = "v1/"
 	}
-	err := p.put("index.html", false, object{"available_versions": versions, "server_version": "gapbundle"})
+	err := p.put("index.html", false, object{"available_versions": versions, "server_version": "gapbundle"}, readRoot(versions))
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +141,7 @@ func (p *press) collection(full string, picks []*pick) error {
 	}
 	p.of(archives...)
 	list := object{"meta": object{"count": len(entries)}, "links": object{"first": nil, "previous": nil, "next": nil, "last": nil}, "data": entries}
-	if err := p.put(collectionPage(full)+"/versions"+index, true, list); err != nil {
+	if err := p.put(collectionPage(full)+"/versions"+index, true, list, readEntries("data", "version", names)); err != nil {
 		return err
 	}
 	return p.put(collectionPage(full)+index, true, object{
@@ -145,7 +149,7 @@ func (p *press) collection(full string, picks []*pick) error {
 		"versions_url":    p.base + collectionPage(full) + "/versions/",
 		"highest_version": object{"href": p.base + versionPage(full, picks[0].Release.Version.String()) + "/", "version": names[0]},
 		"created_at":      created, "updated_at": selectionTime(created, names),
-	})
+	}, readNamed(namespace, name))
 }
 
 // selectionTime is a time that differs where the versions do: a client that keeps the list of versions
@@ -201,7 +205,7 @@ func (p *press) version(full string, pick *pick) error {
 		"created_at": date(r.Created), "updated_at": date(r.Created), "requires_ansible": specifiers(r.RequiresAnsible), "marks": []any{},
 		"download_url": p.base + file, "artifact": artifact,
 		"metadata": object{"dependencies": dependencies, "authors": []any{}, "contents": []any{}, "tags": []any{}}, "signatures": signatures,
-	})
+	}, readRelease(full, r, len(signatures)))
 }
 
 // roles makes the answers for roles. Which of them a query means, the web server has to see: see docs/serving.md.
@@ -214,7 +218,7 @@ func (p *press) roles(all map[string]*rolePick) error {
 		by[all[key].full()] = append(by[all[key].full()], all[key])
 	}
 	p.of()
-	if err := p.put("v1/roles"+index, false, listOf(nil)); err != nil {
+	if err := p.put("v1/roles"+index, false, listOf(nil), readEntries("results", "name", nil)); err != nil {
 		return err
 	}
 	for full, picks := range by {
@@ -223,7 +227,7 @@ func (p *press) roles(all map[string]*rolePick) error {
 			"id": full, "name": r.Name, "username": r.Owner, "github_user": cmp.Or(r.User, r.Owner), "github_repo": cmp.Or(r.Repository, r.Name),
 			"github_branch": r.Branch, "summary_fields": object{"namespace": object{"name": r.Owner}},
 		}
-		var versions []any
+		var versions, tags []any
 		var archives []string
 		for _, pick := range picks {
 			archives = append(archives, rolePath(full, pick.tag))
@@ -234,12 +238,13 @@ func (p *press) roles(all map[string]*rolePick) error {
 				}
 			}
 			versions = append(versions, object{"name": pick.tag, "version": pick.tag, "download_url": p.base + rolePath(full, pick.tag), "dependencies": needs})
+			tags = append(tags, pick.tag)
 		}
 		p.of(archives...)
-		if err := p.put(roleAnswer(r.Owner, r.Name), false, listOf([]any{answer})); err != nil {
+		if err := p.put(roleAnswer(r.Owner, r.Name), false, listOf([]any{answer}), readEntries("results", "name", []any{r.Name})); err != nil {
 			return err
 		}
-		if err := p.put(rolePage(full)+index, true, listOf(versions)); err != nil {
+		if err := p.put(rolePage(full)+index, true, listOf(versions), readEntries("results", "name", tags)); err != nil {
 			return err
 		}
 	}

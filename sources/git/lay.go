@@ -167,6 +167,12 @@ func documents(p *packed) ([]sources.Artifact, error) {
 		a.Evidence.Vouched, a.Evidence.Origin = p.refsVouched(), p.of.url+"/"+nameInfoRefs
 		return a
 	}
+	err = readBack(p, map[string][]byte{
+		nameHead: []byte(p.of.chosen.head), nameConfig: []byte(config), namePacked: named.Bytes(), nameInfoRefs: refs.Bytes(), namePacks: packs.Bytes(), nameRecord: record.Bytes(),
+	})
+	if err != nil {
+		return nil, err
+	}
 	return []sources.Artifact{
 		said(nameHead, []byte(p.of.chosen.head)), made(nameConfig, []byte(config), reasonRefs),
 		said(namePacked, named.Bytes()), said(nameInfoRefs, refs.Bytes()),

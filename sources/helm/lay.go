@@ -91,7 +91,11 @@ func (s *selection) lay(env *sources.Env) (repo sources.Repository, images []str
 		if err != nil {
 			return repo, nil, err
 		}
-		made := sources.Made(listName, append(content, '\n'), reasonMade)
+		content = append(content, '\n')
+		if err := rebuild.ReadBack(listName, content, readList(l)); err != nil {
+			return repo, nil, err
+		}
+		made := sources.Made(listName, content, reasonMade)
 		made.Keep = made.File.Size <= maxKept
 		made.Evidence.Vouched = s.vouched()
 		artifacts = append(artifacts, made)
@@ -203,6 +207,9 @@ func (s *selection) index(ctx context.Context, done sources.Results) ([]sources.
 	content, err := index.Write(all)
 	if err != nil {
 		return nil, upstream.Blame("index", err)
+	}
+	if err := rebuild.ReadBack(indexName, content, readIndex(all)); err != nil {
+		return nil, err
 	}
 	a := sources.Made(indexName, content, reasonMade)
 	a.Evidence.Vouched = s.vouched()

@@ -1,9 +1,7 @@
 package kubespray
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -56,9 +54,7 @@ func readOwn(ctx context.Context, r *complete.Repo) (own pins, images []imageRef
 	if err != nil {
 		return own, nil, err
 	}
-	d := json.NewDecoder(bytes.NewReader(content))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&own); err != nil {
+	if own, err = parsePins(content); err != nil {
 		return own, nil, r.Corrupt(pinsName, err)
 	}
 	urls, err := parseList(filesName, listed)

@@ -204,7 +204,11 @@ func lay(p *sources.Plan, c chosen) error {
 	for _, l := range c.images {
 		images.WriteString(l.text + "\n")
 	}
-	pinned := sources.Made(pinsName, append(content, '\n'), "what the files are pinned by")
+	content = append(content, '\n')
+	if err := c.readBack(content, []byte(files.String()), []byte(images.String())); err != nil {
+		return sources.InSource(c.o.Pos, c.spec.Name, err)
+	}
+	pinned := sources.Made(pinsName, content, "what the files are pinned by")
 	pinned.Entries = sources.NewEntries(sources.Entry{
 		Name: Name, Type: bundle.TypeDeployment, Version: c.release, Summary: fmt.Sprintf("%d files, %d images", len(c.pins.Files), len(c.images)),
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 )
 
 // layout is one image, read: what was asked for and what that led to. Its methods lay
@@ -221,6 +222,9 @@ func (l layout) listing(d bundle.Digest) sources.Artifact {
 	index.SchemaVersion = 2
 	content, err := json.Marshal(index)
 	path, open := l.of.referrersPath(d), sources.InMemory(content, "")
+	if err == nil {
+		err = rebuild.ReadBack(path, content, readReferrers(index.Manifests))
+	}
 	if err != nil {
 		open = func(context.Context, int64, string) (*bundle.Content, error) { return nil, err }
 	}

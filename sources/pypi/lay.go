@@ -160,7 +160,7 @@ func lay(ctx context.Context, r *reader, c *chosen) (sources.Repository, error) 
 	}
 	made, err := made(e, c, all)
 	if err != nil {
-		return repo, err
+		return repo, sources.InSource(e.Pos, e.name, err)
 	}
 	for _, f := range made {
 		f.More.Vouched = rebuild.Vouched(vouched...)
@@ -177,6 +177,9 @@ func lay(ctx context.Context, r *reader, c *chosen) (sources.Repository, error) 
 	content, err := r.record(mark, notes)
 	if err != nil {
 		return repo, err
+	}
+	if err := rebuild.ReadBack(pages.RecordPath, content, rebuild.Whole(pages.CheckRecord)); err != nil {
+		return repo, sources.InSource(e.Pos, e.name, err)
 	}
 	s.Add(stock.File{Path: pages.RecordPath, Size: int64(len(content)), Digest: bundle.DigestOf(content), Reason: "which index has what, and in which version", More: stock.InMemory(content, rebuild.Vouched(vouched...))})
 	if err := s.Settle(); err != nil {
@@ -316,6 +319,9 @@ func made(e *entry, c *chosen, all []*laid) ([]stock.File, error) {
 	}
 	out := make([]stock.File, len(made))
 	for i, page := range made {
+		if err := rebuild.ReadBack(page.Path, page.Content, rebuild.Whole(page.Read)); err != nil {
+			return nil, err
+		}
 		more := stock.InMemory(page.Content, bundle.VouchedMade)
 		more.MediaType = page.MediaType
 		reason := "page of an index"

@@ -34,8 +34,9 @@ func NewPress(env *sources.Env, kind, repo, reason string, inputs ...string) *Pr
 	}
 }
 
-// Put returns a file that write writes. Nothing is held in memory.
-func (p *Press) Put(path string, write func(io.Writer) error) (f stock.File, err error) {
+// Put returns a file that write writes, after read has read it back. Nothing is held in
+// memory.
+func (p *Press) Put(path string, write func(io.Writer) error, read Read) (f stock.File, err error) {
 	name := p.next()
 	out, err := p.env.Scratch.Create(name)
 	if err != nil {
@@ -50,13 +51,16 @@ func (p *Press) Put(path string, write func(io.Writer) error) (f stock.File, err
 	if ok {
 		return p.file(path, digest, m.n, known), p.env.Scratch.Remove(name)
 	}
+	if err := readBack(path, func() (io.ReadCloser, error) { return p.env.Scratch.Open(name) }, read); err != nil {
+		return f, err
+	}
 	p.known[digest] = name
 	p.Bytes += m.n
 	return p.file(path, digest, m.n, name), nil
 }
 
 // PutBytes is Put for content that is in memory.
-func (p *Press) PutBytes(path string, content []byte) (stock.File, error) {
+func (p *Press) PutBytes(path string, content []byte, read Read) (stock.File, error) {
 	digest := bundle.DigestOf(content)
 	if name, ok := p.known[digest]; ok {
 		return p.file(path, digest, int64(len(content)), name), nil
@@ -64,7 +68,7 @@ func (p *Press) PutBytes(path string, content []byte) (stock.File, error) {
 	return p.Put(path, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
-	})
+	}, read)
 }
 
 // Closed returns the file of a signature that only an export makes: a plan does not

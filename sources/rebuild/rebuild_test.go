@@ -2,13 +2,16 @@ package rebuild
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
+	"github.com/gapbundle/gapbundle/sources"
 )
 
 func TestMode(t *testing.T) {
@@ -46,10 +49,10 @@ func TestPress(t *testing.T) {
 	env := plantest.NewEnv(t, t.TempDir(), nil)
 	p := NewPress(env, "apt", "a/b", "index of the selection", "openpgp:AB")
 	other := NewPress(env, "apt", "a-b", "")
-	one, err1 := p.PutBytes("x", []byte("one"))
-	two, err2 := p.Put("y", func(w io.Writer) error { _, err := w.Write([]byte("one")); return err })
-	three, err3 := p.Put("z", func(w io.Writer) error { _, err := io.WriteString(w, "three"); return err })
-	foreign, err4 := other.PutBytes("x", []byte("foreign"))
+	one, err1 := p.PutBytes("x", []byte("one"), wants("one"))
+	two, err2 := p.Put("y", func(w io.Writer) error { _, err := w.Write([]byte("one")); return err }, nil) // the content was read before
+	three, err3 := p.Put("z", func(w io.Writer) error { _, err := io.WriteString(w, "three"); return err }, wants("three"))
+	foreign, err4 := other.PutBytes("x", []byte("foreign"), wants("foreign"))
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		t.Fatal(err)
 	}
@@ -62,12 +65,73 @@ func TestPress(t *testing.T) {
 	if b, err := env.Scratch.ReadFile(three.More.Local); err != nil || string(b) != "three" {
 		t.Errorf("got %q, %v", b, err)
 	}
-	if _, err := p.Put("w", func(io.Writer) error { return io.ErrShortWrite }); !errors.Is(err, io.ErrShortWrite) {
+	if _, err := p.Put("w", func(io.Writer) error { return io.ErrShortWrite }, wants("")); !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("got %v", err)
 	}
 	closed := p.Closed("InRelease")
 	a := closed.Artifact(env)
 	if _, err := a.Open(t.Context(), 0, ""); a.File.Size != -1 || !a.File.Digest.IsZero() || !errors.Is(err, bundle.ErrUsage) {
 		t.Errorf("a signature of a plan: %+v, %v", a.File, err)
+	}
+}
+
+func wants(text string) Read {
+	return Whole(func(content []byte) error {
+		if string(content) != text {
+			return fmt.Errorf("want %q, got %q: %w", text, content, bundle.ErrMalformed)
+		}
+		return nil
+	})
+}
+
+// What was made and does not read as it was meant, or not to its end, is a mistake of this
+// program, of no other class; an error of the disk stays one.
+func TestReadBack(t *testing.T) {
+	p := NewPress(plantest.NewEnv(t, t.TempDir(), nil), "rpm", "r", "made")
+	for name, test := range map[string]struct {
+		read Read
+		says string
+	}{
+		"as meant":    {wants("one\n"), ""},
+		"refused":     {wants("two\n"), `want "two\n", got "one\n"`},
+		"not all":     {func(r io.Reader) error { _, err := io.ReadFull(r, make([]byte, 2)); return err }, "2 bytes follow its end"},
+		"more wanted": {func(r io.Reader) error { _, err := io.ReadFull(r, make([]byte, 9)); return err }, "unexpected EOF"},
+	} {
+		_, pressed := p.Put("repodata/"+name, func(w io.Writer) error { _, err := io.WriteString(w, "one\n"); return err }, test.read)
+		clear(p.known)
+		for _, err := range []error{pressed, ReadBack("repodata/"+name, []byte("one\n"), test.read)} {
+			var made *sources.MadeError
+			switch {
+			case test.says == "" && err == nil:
+			case !errors.As(err, &made) || made.Path != "repodata/"+name || test.says == "" || !strings.Contains(err.Error(), test.says):
+				t.Errorf("%s: got %v", name, err)
+			case errors.Is(err, bundle.ErrMalformed):
+				t.Errorf("%s: %v has the class of what somebody else made", name, err)
+			}
+		}
+	}
+	full := errors.New("disk")
+	err := readBack("x", func() (io.ReadCloser, error) { return io.NopCloser(iotest.ErrReader(full)), nil }, wants(""))
+	if !errors.Is(err, full) || errors.As(err, new(*sources.MadeError)) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The suite of kinds sees each file with its reader, and may refuse it.
+func TestWatch(t *testing.T) {
+	no := errors.New("no")
+	stop := Watch(func(path string, open func() (io.ReadCloser, error), read Read) error {
+		in, err := open()
+		if err != nil || read(in) != nil || path != "x" {
+			t.Errorf("%s: %v", path, err)
+		}
+		return errors.Join(no, in.Close())
+	})
+	if err := ReadBack("x", []byte("one"), wants("one")); !errors.As(err, new(*sources.MadeError)) || !strings.Contains(err.Error(), "no") {
+		t.Errorf("got %v", err)
+	}
+	stop()
+	if err := ReadBack("x", []byte("one"), wants("one")); err != nil {
+		t.Error(err)
 	}
 }

@@ -250,5 +250,5 @@ func makeModules(made *reindex.Builder, modules *modulemd.Index, carried *carrie
 	return made.Put(typeModules, "modules.yaml", true, func(w io.Writer) error {
 		_, err := modules.Filter(w, carried.has, carried.needed)
 		return err
-	})
+	}, readModulesOf(modules, carried))
 }

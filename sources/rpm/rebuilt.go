@@ -120,7 +120,7 @@ func fill(env *sources.Env, made *reindex.Builder, l *loadedRepo, dir string, c 
 			delete(left, key)
 			return hrefs[key], ok
 		})
-	})
+	}, readPrimary(hrefs, nevras))
 	ids := map[string]bool{}
 	for _, pkg := range c.packages {
 		ids[pkg.Checksum.Hex] = true
@@ -133,15 +133,20 @@ func fill(env *sources.Env, made *reindex.Builder, l *loadedRepo, dir string, c 
 				delete(left, id)
 				return ok
 			})
-		}))
+		}, readIDs(ids)))
 	}
+	fixes := 0
 	err = errors.Join(err, filtered(env, made, l, typeUpdates, "updateinfo.xml", func(w io.Writer, r io.Reader) error {
 		_, err := rpmmd.FilterUpdates(w, r, func(name string, e rpmmd.EVR, arch string) bool {
 			one := rpmmd.Package{Name: name, EVR: e, Arch: arch}
-			return nevras[one.NEVRA()]
+			if !nevras[one.NEVRA()] {
+				return false
+			}
+			fixes++
+			return true
 		})
 		return err
-	}))
+	}, readUpdates(&fixes, nevras)))
 	return errors.Join(err, makeGroups(env, made, l, names), makeModules(made, c.modules, carried))
 }
 
@@ -150,7 +155,7 @@ func hrefKey(sum rpmmd.Checksum, href, base string) string {
 }
 
 // filtered makes a metadata file of upstream's, if it has one.
-func filtered(env *sources.Env, made *reindex.Builder, l *loadedRepo, kind, name string, filter func(io.Writer, io.Reader) error) error {
+func filtered(env *sources.Env, made *reindex.Builder, l *loadedRepo, kind, name string, filter func(io.Writer, io.Reader) error, read rebuild.Read) error {
 	m := l.find(kind)
 	if m == nil {
 		return nil
@@ -169,7 +174,7 @@ func filtered(env *sources.Env, made *reindex.Builder, l *loadedRepo, kind, name
 			return upstream.Blame(l.where(m.path), err)
 		}
 		return upstream.Drain(l.where(m.path), r)
-	})
+	}, read)
 	if mended != nil && mended.Count > 0 {
 		l.faults = append(l.faults, fmt.Sprintf("%s: %d characters that XML does not have are blanks in what is made of it", l.where(m.path), mended.Count))
 	}
@@ -196,11 +201,12 @@ func makeGroups(env *sources.Env, made *reindex.Builder, l *loadedRepo, names ma
 	if m == nil {
 		return nil
 	}
+	groups := 0
 	for _, kind := range []string{typeGroup, typeGroupGz} {
-		err := made.Put(kind, "comps.xml", kind == typeGroupGz, func(w io.Writer) error {
-			_, err := rpmmd.FilterGroups(w, func() (io.ReadCloser, error) { return l.openMended(env, m) }, func(name string) bool { return names[name] })
+		err := made.Put(kind, "comps.xml", kind == typeGroupGz, func(w io.Writer) (err error) {
+			groups, err = rpmmd.FilterGroups(w, func() (io.ReadCloser, error) { return l.openMended(env, m) }, func(name string) bool { return names[name] })
 			return upstream.Blame(l.where(m.path), err)
-		})
+		}, readGroupsOf(&groups, names))
 		if err != nil {
 			return err
 		}

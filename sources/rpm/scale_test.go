@@ -3,6 +3,7 @@ package rpm
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -173,4 +174,48 @@ func count(t testing.TB, r *collect.Resolved) int {
 		}
 	}
 	return n
+}
+
+// BenchmarkReadBack compares making the primary.xml of 72,000 packages, 300 MB, with
+// reading it back.
+func BenchmarkReadBack(b *testing.B) {
+	const n = 72_000
+	dir, size := bigRepository(b, n)
+	hrefs, nevras, ids := map[string]string{}, map[string]bool{}, map[string]bool{}
+	for i := range n {
+		href, sum := fmt.Sprintf("Packages/p/package-%06d-1.2.3-4.el9.x86_64.rpm", i), rpmmd.Checksum{Type: "sha256", Hex: digestOf(i)}
+		hrefs[hrefKey(sum, href, "")], ids[sum.Hex] = href, true
+		nevras[fmt.Sprintf("package-%06d-1.2.3-4.el9.x86_64", i)] = true
+	}
+	for _, one := range []struct {
+		name, kind string
+		run        func(io.Reader) error
+	}{
+		{"make primary", typePrimary, func(r io.Reader) error {
+			z := gzip.NewWriter(io.Discard)
+			return errors.Join(rpmmd.FilterPrimary(z, r, n, func(sum rpmmd.Checksum, href, base string) (string, bool) {
+				href, ok := hrefs[hrefKey(sum, href, base)]
+				return href, ok
+			}), z.Close())
+		}},
+		{"read primary back", typePrimary, readPrimary(hrefs, nevras)},
+		{"read filelists back", typeFilelists, readIDs(ids)},
+	} {
+		b.Run(one.name, func(b *testing.B) {
+			b.SetBytes(size)
+			for b.Loop() {
+				f, err := os.Open(filepath.Join(dir, "repodata", one.kind+".xml.gz"))
+				if err != nil {
+					b.Fatal(err)
+				}
+				z, err := gzip.NewReader(f)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := errors.Join(one.run(z), f.Close()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -273,7 +273,7 @@ func (l *layout) verbatim() error {
 		form, err := l.press.Put(streams.Unsigned(f.entry.Path), func(w io.Writer) error {
 			_, err := io.Copy(w, io.NewSectionReader(f.text, 0, info.Size()))
 			return err
-		})
+		}, readProducts(f.Names))
 		if err != nil {
 			return err
 		}
@@ -389,13 +389,14 @@ func dated(fields streams.Object, date time.Time) streams.Object {
 func (l *layout) products(f *chosenFile, v *streams.View, date time.Time) error {
 	header := dated(f.Header, date)
 	v.Begin(header)
+	names := slices.Sorted(maps.Keys(f.products))
 	made, err := l.press.Put(streams.Unsigned(f.entry.Path), func(w io.Writer) error {
-		return f.Write(w, header, slices.Collect(maps.Keys(f.products)), func(p *streams.Product) error {
+		return f.Write(w, header, names, func(p *streams.Product) error {
 			keep(p, f.products[p.Name])
 			v.Product(p)
 			return nil
 		})
-	})
+	}, readProducts(names))
 	if err != nil {
 		return err
 	}
@@ -421,7 +422,7 @@ func (l *layout) sign(path string, date time.Time, text func() (io.ReadCloser, e
 		}
 		defer func() { err = errors.Join(err, in.Close()) }()
 		return signer.ClearSignTo(w, in, date)
-	})
+	}, readSigned(text))
 	l.stock.Add(made)
 	return err
 }
@@ -436,7 +437,7 @@ func (l *layout) putIndex(fields streams.Object, entries []streams.Entry, form f
 	if err != nil {
 		return err
 	}
-	made, err := l.press.PutBytes(form(l.index.path), text)
+	made, err := l.press.PutBytes(form(l.index.path), text, readIndex(x.Entries))
 	made.Reason = reason
 	l.stock.Add(made)
 	return err

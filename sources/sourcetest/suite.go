@@ -42,6 +42,9 @@ type Suite struct {
 	// Signed is why nothing that the kind reads can be without a signature or a pinned
 	// digest; "": it can, and an upstream of a kind that makes files has an Unsigned form.
 	Signed string
+	// ReadByCheck reports whether a file that is made here is read whole by the kind's own
+	// Check and nowhere before: it was not made by this program. nil: none is.
+	ReadByCheck func(path string) bool
 
 	// Counted is the number of Check that counts what the kind has entries for; several
 	// are joined by "+".
@@ -108,6 +111,7 @@ func Run(t *testing.T, s Suite) {
 		{"public addresses", publicAddresses},
 		{"hostile plans", hostilePlans},
 		{"unsigned", unsigned},
+		{"made is read back", madeIsReadBack},
 		{"matches nothing", matchesNothing},
 		{"forgeries", forgeries},
 		{"payload faults", payloadFaults},

@@ -70,7 +70,7 @@ func Steady(ctx context.Context, env *sources.Env, source string, read func() er
 // place that decides whose fault it is. An error of the own disk and the end of a
 // context stay what they are, and so does one that already has the class of the
 // spec (bundle.ErrUsage), of a set that lacks something (bundle.ErrIncomplete), or
-// of package fetch. All others, bundle.ErrMalformed above all, are about content
+// of package fetch; so does a sources.MadeError, which is a mistake of this program. All others, bundle.ErrMalformed above all, are about content
 // that upstream wrote, and match fetch.ErrUpstream alone: no bundle is malformed.
 // what names the file and begins the text, unless the error begins with it.
 func Blame(what string, err error) error {
@@ -86,7 +86,7 @@ func Blame(what string, err error) error {
 			return err
 		}
 	}
-	if IsLocal(err) {
+	if IsLocal(err) || errors.As(err, new(*sources.MadeError)) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	for _, class := range []error{bundle.ErrMalformed, bundle.ErrCorrupt} {

@@ -21,6 +21,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,8 @@ import (
 var errDamaged = bundle.About(bundle.AboutMirror, bundle.ErrCorrupt)
 
 const (
-	shelfDir   = "sha256"
+	// ShelfDir has the blobs, in 256 folders.
+	ShelfDir   = "sha256"
 	partialDir = "partial"
 	// StagingDir holds what is being written. Whoever opens the store for writing next
 	// sweeps it.
@@ -45,7 +47,11 @@ const (
 )
 
 // IsOwn reports whether a name directly in the directory of a store is the store's.
-func IsOwn(name string) bool { return name == shelfDir || name == partialDir || name == StagingDir }
+func IsOwn(name string) bool { return name == ShelfDir || name == partialDir || name == StagingDir }
+
+// IsShelf reports whether a name directly in ShelfDir is that of one of its folders: the
+// first two digits of the digests of what is in it.
+func IsShelf(name string) bool { return len(name) == 2 && strings.Trim(name, "0123456789abcdef") == "" }
 
 // Store is a directory of blobs.
 type Store struct {
@@ -65,7 +71,7 @@ type Store struct {
 // Open uses root, which stays the caller's to close, and makes the three
 // directories that are missing.
 func Open(root *os.Root) (*Store, error) {
-	for _, dir := range []string{shelfDir, partialDir, StagingDir} {
+	for _, dir := range []string{ShelfDir, partialDir, StagingDir} {
 		if err := durable.MakeDir(root, dir, dirMode); err != nil {
 			return nil, err
 		}
@@ -103,7 +109,7 @@ func (s *Store) Close() error {
 // Path is where blob d is or would be, relative to the root.
 func (s *Store) Path(d bundle.Digest) string {
 	h := d.Hex()
-	return shelfDir + "/" + h[:2] + "/" + h
+	return ShelfDir + "/" + h[:2] + "/" + h
 }
 
 // Has reports whether blob d is here. A file of another size is not the blob: it
@@ -145,7 +151,7 @@ func (s *Store) Shelf(d bundle.Digest) (*Folder, error) {
 	if f := s.shelves[d[0]]; f != nil {
 		return f, nil
 	}
-	name := fmt.Sprintf("%s/%02x", shelfDir, d[0])
+	name := fmt.Sprintf("%s/%02x", ShelfDir, d[0])
 	if s.sync != nil { // not a View
 		_, err := s.root.Lstat(name)
 		s.made[d[0]] = errors.Is(err, fs.ErrNotExist)
@@ -184,12 +190,12 @@ type Info struct {
 // no digests are an error that matches bundle.ErrCorrupt; the walk goes on.
 func (s *Store) All() iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
-		if err := durable.CheckFolder(s.root, shelfDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := durable.CheckFolder(s.root, ShelfDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			yield(Info{}, err)
 			return
 		}
 		for i := range 256 {
-			dir := fmt.Sprintf("%s/%02x", shelfDir, i)
+			dir := fmt.Sprintf("%s/%02x", ShelfDir, i)
 			if !s.shelf(dir, yield) {
 				return
 			}

@@ -29,12 +29,12 @@ func (s *Syncer) files([]staged) error { return nil }
 func (s *Syncer) shelves(made *[256]bool) error {
 	for i, m := range made {
 		if m {
-			if err := durable.SyncDir(s.root, fmt.Sprintf("%s/%02x", shelfDir, i)); err != nil {
+			if err := durable.SyncDir(s.root, fmt.Sprintf("%s/%02x", ShelfDir, i)); err != nil {
 				return err
 			}
 		}
 	}
-	return errors.Join(durable.SyncDir(s.root, shelfDir), durable.SyncDir(s.root, partialDir))
+	return errors.Join(durable.SyncDir(s.root, ShelfDir), durable.SyncDir(s.root, partialDir))
 }
 
 func (s *Syncer) partials() error { return s.Trees(partialDir) }

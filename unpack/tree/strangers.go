@@ -137,13 +137,25 @@ func (c *checker) shelves() error {
 			return err
 		}
 	}
-	entries, err := fs.ReadDir(c.root.FS(), BlobsDir)
+	if err := c.strays(BlobsDir, store.IsOwn); err != nil {
+		return err
+	}
+	err := c.strays(BlobsDir+"/"+store.ShelfDir, store.IsShelf)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // its blobs were found missing
+	}
+	return err
+}
+
+// strays names what is in a folder of the store and is none of its own folders.
+func (c *checker) strays(dir string, isOwn func(name string) bool) error {
+	entries, err := fs.ReadDir(c.root.FS(), dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if !store.IsOwn(e.Name()) || !e.IsDir() {
-			c.damage(Damage{Problem: "store: " + BlobsDir + "/" + e.Name() + ": does not belong there"})
+		if !isOwn(e.Name()) || !e.IsDir() {
+			c.damage(Damage{Problem: "store: " + dir + "/" + e.Name() + ": does not belong there"})
 		}
 	}
 	return nil

@@ -76,7 +76,13 @@ func (b *builder) contents(name string, write func(io.Writer) error) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	b.release.Files = append(b.release.Files, deb.ReleaseFile{Path: name, Size: plain.n, SHA256: bundle.SumOf(hash).Hex()})
-	return b.listed(File{name + ".gz", packed.Bytes()})
+	names := map[string]bool{}
+	for _, c := range b.suite.Components {
+		for _, p := range c.Packages {
+			names[p.Name] = true
+		}
+	}
+	return b.listed(File{name + ".gz", packed.Bytes(), unpacked(bundle.SumOf(hash), readContents(names))})
 }
 
 // counter counts what is written.

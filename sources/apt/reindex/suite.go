@@ -58,6 +58,8 @@ type File struct {
 	// Path is relative to the folder of the Release.
 	Path    string
 	Content []byte
+	// Read reads the content back, and returns what is not as it was meant.
+	Read func(io.Reader) error
 }
 
 // Build hands every file of the suite to put, indexes and their by-hash
@@ -106,7 +108,7 @@ func (b *builder) component(c *Component) error {
 	}
 	folder := ""
 	if b.suite.Flat {
-		if err := b.index("Packages", paragraphs(packages, func(p *deb.Package) deb.Paragraph { return p.Paragraph })); err != nil {
+		if err := b.packages("Packages", packages); err != nil {
 			return err
 		}
 	} else {
@@ -127,13 +129,14 @@ func (b *builder) component(c *Component) error {
 		if err != nil {
 			return err
 		}
-		if err := b.index(name, paragraphs(sources, func(s *deb.Source) deb.Paragraph { return s.Paragraph })); err != nil {
+		if err := b.index(name, paragraphs(sources, func(s *deb.Source) deb.Paragraph { return s.Paragraph }), readSources(sources)); err != nil {
 			return err
 		}
 	}
 	wanted := descriptions(packages)
 	for _, language := range sortedKeys(c.Translations) {
-		if err := b.index(folder+"i18n/Translation-"+language, translation(c.Translations[language], wanted)); err != nil {
+		content, n := translation(c.Translations[language], wanted)
+		if err := b.index(folder+"i18n/Translation-"+language, content, readStanzas(descriptionField, n)); err != nil {
 			return err
 		}
 	}
@@ -150,11 +153,12 @@ func (b *builder) architectures(folder string, packages []*deb.Package) error {
 				here = append(here, p)
 			}
 		}
-		if err := b.index(folder+"binary-"+arch+"/Packages", paragraphs(here, func(p *deb.Package) deb.Paragraph { return p.Paragraph })); err != nil {
+		if err := b.packages(folder+"binary-"+arch+"/Packages", here); err != nil {
 			return err
 		}
 		if b.suite.Labels {
-			if err := b.listed(File{folder + "binary-" + arch + "/Release", b.label(strings.TrimSuffix(folder, "/"), arch)}); err != nil {
+			label := File{folder + "binary-" + arch + "/Release", b.label(strings.TrimSuffix(folder, "/"), arch), readStanzas("Architecture", 1)}
+			if err := b.listed(label); err != nil {
 				return err
 			}
 		}
@@ -181,13 +185,18 @@ func (b *builder) label(component, arch string) []byte {
 	return []byte(text.String())
 }
 
+// packages puts an index of packages.
+func (b *builder) packages(name string, all []*deb.Package) error {
+	return b.index(name, paragraphs(all, func(p *deb.Package) deb.Paragraph { return p.Paragraph }), readPackages(all))
+}
+
 // index puts an index, plain and compressed, under its names and by hash.
-func (b *builder) index(name string, content []byte) error {
+func (b *builder) index(name string, content []byte, read read) error {
 	compressed, err := compress(content)
 	if err != nil {
 		return err
 	}
-	return errors.Join(b.listed(File{name, content}), b.listed(File{name + ".gz", compressed}))
+	return errors.Join(b.listed(File{name, content, read}), b.listed(File{name + ".gz", compressed, unpacked(bundle.DigestOf(content), nil)}))
 }
 
 // listed puts a file that Release lists, under its name and by hash.
@@ -195,7 +204,7 @@ func (b *builder) listed(f File) error {
 	listed := deb.ReleaseFile{Path: f.Path, Size: int64(len(f.Content)), SHA256: bundle.DigestOf(f.Content).Hex()}
 	b.release.Files = append(b.release.Files, listed)
 	for _, path := range append(listed.ByHash(), f.Path) {
-		if err := b.put(File{path, f.Content}); err != nil {
+		if err := b.put(File{path, f.Content, f.Read}); err != nil {
 			return err
 		}
 	}
@@ -271,28 +280,32 @@ func sortedSources(sources []*deb.Source) ([]*deb.Source, error) {
 	return kept, nil
 }
 
+// descriptionField has the digest of a description: a Translation names by it what it translates.
+const descriptionField = "Description-md5"
+
 // descriptions are the digests by which a Translation names what it
 // translates.
 func descriptions(packages []*deb.Package) map[string]bool {
 	wanted := make(map[string]bool, len(packages))
 	for _, p := range packages {
-		if sum := p.Field("Description-md5"); sum != "" {
+		if sum := p.Field(descriptionField); sum != "" {
 			wanted[sum] = true
 		}
 	}
 	return wanted
 }
 
-// translation is an index of the stanzas that are wanted.
-func translation(stanzas []deb.Paragraph, wanted map[string]bool) []byte {
+// translation is an index of the n stanzas that are wanted.
+func translation(stanzas []deb.Paragraph, wanted map[string]bool) (content []byte, n int) {
 	var all []deb.Paragraph
 	for _, p := range stanzas {
-		if wanted[p.Field("Description-md5")] {
+		if wanted[p.Field(descriptionField)] {
 			all = append(all, p)
 		}
 	}
 	slices.Sort(all)
-	return paragraphs(slices.Compact(all), func(p deb.Paragraph) deb.Paragraph { return p })
+	all = slices.Compact(all)
+	return paragraphs(all, func(p deb.Paragraph) deb.Paragraph { return p }), len(all)
 }
 
 // Translations reads the stanzas of a Translation index whose digest of the
@@ -309,7 +322,7 @@ func Translations(r io.Reader, packages []*deb.Package) ([]deb.Paragraph, error)
 			return all, nil
 		case err != nil:
 			return nil, err
-		case wanted[p.Field("Description-md5")]:
+		case wanted[p.Field(descriptionField)]:
 			all = append(all, p)
 		}
 	}

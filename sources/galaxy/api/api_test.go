@@ -261,7 +261,7 @@ func FuzzAnswers(f *testing.F) {
 				t.Error(err)
 			}
 		}
-		versions, err := parseRoot(b)
+		versions, err := ParseRoot(b)
 		check(err)
 		for _, folder := range versions {
 			check(bundle.CheckPath(strings.TrimSuffix(folder, "/")))

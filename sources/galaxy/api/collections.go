@@ -162,6 +162,16 @@ type described struct {
 	namespace, name string
 }
 
+// ParseRelease reads the page of a version, and returns the collection that it is of and
+// what it states, with its address as it is written. Errors match bundle.ErrMalformed.
+func ParseRelease(o record.Object) (full string, r *Release, err error) {
+	d, err := parseRelease(o)
+	if err != nil {
+		return "", nil, err
+	}
+	return d.namespace + "." + d.name, &d.Release, nil
+}
+
 // parseRelease reads the page of a version. Errors match bundle.ErrMalformed.
 func parseRelease(o record.Object) (*described, error) {
 	listed, err := parseListed(o)

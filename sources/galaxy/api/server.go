@@ -76,12 +76,12 @@ func discover(ctx context.Context, client *fetch.Client, root string) (*Server, 
 	if s.root, err = url.Parse(root); err != nil {
 		return nil, err
 	}
-	s.versions, err = parseRoot(content)
+	s.versions, err = ParseRoot(content)
 	return s, err
 }
 
-// parseRoot reads "available_versions". Errors match bundle.ErrMalformed.
-func parseRoot(content []byte) (map[string]string, error) {
+// ParseRoot reads "available_versions". Errors match bundle.ErrMalformed.
+func ParseRoot(content []byte) (map[string]string, error) {
 	o, err := record.Parse(content)
 	if err != nil {
 		return nil, err

@@ -35,6 +35,8 @@ type Page struct {
 	Path      string
 	MediaType string // "": that of the path's ending
 	Content   []byte
+	// Read reads the content back, and returns what is not as it was meant.
+	Read func(content []byte) error
 }
 
 // File is a file on the page of a project.
@@ -68,11 +70,15 @@ func Make(files []File) ([]Page, error) {
 			return nil, err
 		}
 		at := SimpleDir + name + "/"
-		all = append(all, Page{Path: at + htmlPage, Content: simple.HTML(name, links)}, Page{at + jsonPage, simple.JSONType, content})
+		all = append(all,
+			Page{Path: at + htmlPage, Content: simple.HTML(name, links), Read: readPage(simple.TextHTML, at, links)},
+			Page{at + jsonPage, simple.JSONType, content, readPage(simple.JSONType, at, links)})
 		from = to
 	}
 	root, err := simple.RootJSON(names)
-	return append(all, Page{Path: SimpleDir + htmlPage, Content: simple.RootHTML(names)}, Page{SimpleDir + jsonPage, simple.JSONType, root}), err
+	return append(all,
+		Page{Path: SimpleDir + htmlPage, Content: simple.RootHTML(names), Read: readRoot(names, parseRootHTML)},
+		Page{SimpleDir + jsonPage, simple.JSONType, root, readRoot(names, simple.ParseRoot)}), err
 }
 
 // Pin is a line of a lock.
@@ -91,7 +97,7 @@ func Lock(t Target, label string, pins []Pin) Page {
 	for _, p := range pins {
 		fmt.Fprintf(&b, "%s==%s \\\n    --hash=sha256:%s\n", marker.Key(p.Project, p.Extras), p.Version, p.SHA256)
 	}
-	return Page{Path: lockPath(t, label), Content: []byte(b.String())}
+	return Page{Path: lockPath(t, label), Content: []byte(b.String()), Read: readLock(lockPath(t, label), pins)}
 }
 
 func lockPath(t Target, label string) string {

@@ -2,6 +2,7 @@ package modulemd
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"strings"
 )
@@ -18,17 +19,8 @@ func (x *Index) Filter(w io.Writer, carried func(nevra string) bool, needed map[
 		if d.of == nil {
 			continue
 		}
-		gone := map[string]bool{}
-		for _, a := range d.of.Artifacts {
-			if !carried(a) {
-				gone[a] = true
-			}
-		}
-		switch {
-		case len(gone) < len(d.of.Artifacts):
-		case needed[d.of]: // as it is: a list without elements would be none
-			gone = nil
-		default:
+		gone, ok := d.of.without(carried, needed)
+		if !ok {
 			continue
 		}
 		if kept[d.module] == nil {
@@ -49,6 +41,39 @@ func (x *Index) Filter(w io.Writer, carried func(nevra string) bool, needed map[
 		}
 	}
 	return n, nil
+}
+
+// Kept returns the streams that Filter writes, in the order in which it does.
+func (x *Index) Kept(carried func(nevra string) bool, needed map[*Stream]bool) []*Stream {
+	var all []*Stream
+	for _, s := range x.Streams {
+		if _, ok := s.without(carried, needed); ok {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// without returns the packages of a stream that are left out; ok: the stream is kept.
+func (s *Stream) without(carried func(nevra string) bool, needed map[*Stream]bool) (gone map[string]bool, ok bool) {
+	gone = map[string]bool{}
+	for _, a := range s.Artifacts {
+		if !carried(a) {
+			gone[a] = true
+		}
+	}
+	switch {
+	case len(gone) < len(s.Artifacts):
+		return gone, true
+	case needed[s]: // as it is: a list without elements would be none
+		return nil, true
+	}
+	return nil, false
+}
+
+// String returns name, stream, version, context and architecture, as dnf writes them.
+func (s *Stream) String() string {
+	return fmt.Sprintf("%s:%s:%d:%s:%s", s.Module, s.Name, s.Version, s.Context, s.Arch)
 }
 
 // without leaves out the lines of a list that name what is gone. Lists in

@@ -1,10 +1,13 @@
 package reindex
 
 import (
+	"bufio"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -36,12 +39,34 @@ func New(press *rebuild.Press, dir, revision string, tags []rpmmd.Tag, date time
 }
 
 // Put adds a metadata file of a type, whose name ends like "primary.xml", and if packed
-// like "primary.xml.gz". Its content is what write writes.
-func (b *Builder) Put(kind, name string, packed bool, write func(io.Writer) error) error {
+// like "primary.xml.gz". Its content is what write writes, and read reads it back,
+// unpacked.
+func (b *Builder) Put(kind, name string, packed bool, write func(io.Writer) error, read rebuild.Read) error {
 	d := rpmmd.Data{Type: kind, OpenSize: -1, Timestamp: b.date.Unix()}
-	to := write
+	to, from := write, read
 	if packed {
 		name += ".gz"
+		from = func(r io.Reader) error {
+			packed := bufio.NewReader(r)
+			z, err := gzip.NewReader(packed)
+			if err != nil {
+				return err
+			}
+			z.Multistream(false)
+			if err := read(z); err != nil {
+				return err
+			}
+			switch n, err := io.Copy(io.Discard, z); {
+			case err != nil:
+				return err
+			case n > 0:
+				return fmt.Errorf("%d bytes follow what was read", n)
+			}
+			if _, err := packed.ReadByte(); !errors.Is(err, io.EOF) {
+				return errors.New("something follows its end")
+			}
+			return nil
+		}
 		to = func(w io.Writer) error {
 			z := gzip.NewWriter(w)
 			open := &meter{w: z, hash: bundle.NewHash()}
@@ -50,7 +75,7 @@ func (b *Builder) Put(kind, name string, packed bool, write func(io.Writer) erro
 			return err
 		}
 	}
-	f, err := b.press.Put("", to)
+	f, err := b.press.Put(b.dir+"repodata/"+name, to, from)
 	if err != nil {
 		return err
 	}
@@ -65,7 +90,7 @@ func (b *Builder) Put(kind, name string, packed bool, write func(io.Writer) erro
 // is nil, the signature is not known: a plan does not open the site's key.
 func (b *Builder) Finish(signer *pgpkeys.Signer) ([]stock.File, error) {
 	text := b.index.Marshal()
-	index, err := b.press.PutBytes(b.dir+nameRepomd, text)
+	index, err := b.press.PutBytes(b.dir+nameRepomd, text, rebuild.Whole(b.read))
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +101,22 @@ func (b *Builder) Finish(signer *pgpkeys.Signer) ([]stock.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	signed, err := b.press.PutBytes(b.dir+nameSignature, signature)
+	signed, err := b.press.PutBytes(b.dir+nameSignature, signature, rebuild.Whole(func(signature []byte) error {
+		return signer.CheckDetached(text, signature, b.date)
+	}))
 	return append(b.files, index, signed), err
+}
+
+// read reads a repomd.xml that has to list what was put.
+func (b *Builder) read(text []byte) error {
+	index, err := rpmmd.ParseRepomd(text)
+	if err != nil {
+		return err
+	}
+	if index.Revision != b.index.Revision || !slices.Equal(index.Data, b.index.Data) {
+		return fmt.Errorf("want revision %q and %d files, got %q and %d, or other ones", b.index.Revision, len(b.index.Data), index.Revision, len(index.Data))
+	}
+	return nil
 }
 
 func checksum(d bundle.Digest) rpmmd.Checksum {

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -107,6 +108,28 @@ func filter(w io.Writer, r io.Reader, root string, count int, one func(*document
 	}
 	_, _ = fmt.Fprintf(out, "</%s>\n", d.root)
 	return out.Flush()
+}
+
+// PackageIDs streams the pkgid of each package of a filelists.xml or other.xml, in lower
+// case. Errors match bundle.ErrMalformed, or are those of r.
+func PackageIDs(r io.Reader) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		d, err := newDocument(r, "")
+		for err == nil {
+			var start *token
+			if start, err = d.next(); err == io.EOF {
+				return
+			}
+			if err != nil || start.name != "package" {
+				continue
+			}
+			id := strings.ToLower(attr(start, "pkgid"))
+			if err = d.skip(); err == nil && !yield(id, nil) {
+				return
+			}
+		}
+		yield("", err)
+	}
 }
 
 // FindFiles reads a filelists.xml for the paths that wanted has, and reports

@@ -101,14 +101,14 @@ func (c *checking) file(ctx context.Context, r *complete.Repo, v *streams.View, 
 	if !r.Has(e.Path) {
 		return r.Missing(e.Path, "every reader of "+e.ID)
 	}
-	text := newTextSum()
+	text := NewTextSum()
 	header, err := scan(ctx, r, e.Path, text, func(*streams.Product) error { return nil })
 	if err != nil {
 		return err
 	}
 	var errs []error
 	if made := streams.Unsigned(e.Path); made != e.Path {
-		errs = append(errs, sameText(ctx, r, made, text.sum()))
+		errs = append(errs, sameText(ctx, r, made, text.Sum()))
 	}
 	v.Begin(header)
 	f, err := streams.NewFile(header)
@@ -184,26 +184,28 @@ func sameText(ctx context.Context, r *complete.Repo, path string, want bundle.Di
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	text := newTextSum()
+	text := NewTextSum()
 	if _, err := io.Copy(text, in); err != nil {
 		return err
 	}
-	if text.sum() != want {
+	if text.Sum() != want {
 		return r.Corrupt(path, errors.New("is not the text of the signed file next to it"))
 	}
 	return nil
 }
 
-// textSum is the digest of a text without newlines at its end: whether the last
+// TextSum makes the digest of a text without newlines at its end: whether the last
 // one is signed differs from program to program.
-type textSum struct {
+type TextSum struct {
 	hash  hash.Hash
 	lines int // newlines that were not written yet
 }
 
-func newTextSum() *textSum { return &textSum{hash: bundle.NewHash()} }
+// NewTextSum returns one of an empty text.
+func NewTextSum() *TextSum { return &TextSum{hash: bundle.NewHash()} }
 
-func (s *textSum) Write(p []byte) (int, error) {
+// Write adds to the text.
+func (s *TextSum) Write(p []byte) (int, error) {
 	rest := bytes.TrimRight(p, "\n")
 	if len(rest) > 0 {
 		for ; s.lines > 0; s.lines-- {
@@ -215,4 +217,5 @@ func (s *textSum) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *textSum) sum() bundle.Digest { return bundle.SumOf(s.hash) }
+// Sum returns the digest of what was written so far.
+func (s *TextSum) Sum() bundle.Digest { return bundle.SumOf(s.hash) }
