@@ -39,11 +39,9 @@ const (
 
 // past is what the last export published of one git repository.
 type past struct {
-	source  string
 	files   map[string]sources.Recorded // by name in the git repository
 	record  *gitfile.Record
 	refs    []gitfile.Ref
-	head    string                // content of HEAD
 	commits [][]gitfile.ID        // of each pack
 	lists   map[gitfile.ID][]byte // the files that commits were read from, by packs
 	ids     map[gitfile.ID]bool   // that refs named
@@ -59,9 +57,9 @@ func pasts(env *sources.Env, entries []*entry) (map[string]*past, error) {
 	if env.Base == nil {
 		return all, nil
 	}
-	of := func(source, dir string) *past {
+	of := func(dir string) *past {
 		if all[dir] == nil {
-			all[dir] = &past{source: source, files: map[string]sources.Recorded{}, dates: map[datedRef]time.Time{}}
+			all[dir] = &past{files: map[string]sources.Recorded{}, dates: map[datedRef]time.Time{}}
 		}
 		return all[dir]
 	}
@@ -74,9 +72,9 @@ func pasts(env *sources.Env, entries []*entry) (map[string]*past, error) {
 			if !ok {
 				continue
 			}
-			of(e.name, dir).files[name] = r
+			of(dir).files[name] = r
 		}
-		if err := recallDates(env, e.name, func(dir string) *past { return of(e.name, dir) }); err != nil {
+		if err := recallDates(env, e.name, of); err != nil {
 			return nil, err
 		}
 	}
@@ -92,16 +90,14 @@ func cutDir(path string) (dir, name string, ok bool) {
 // load reads the documents of the last export. ok is false if one is not there
 // any more, or is not the one that was recorded.
 func (p *past) load(env *sources.Env) (ok bool, err error) {
-	var record, packed, head []byte
-	for _, d := range []struct {
-		name string
-		to   *[]byte
-	}{{nameRecord, &record}, {namePacked, &packed}, {nameHead, &head}} {
-		if *d.to, err = p.document(env, d.name); err != nil || *d.to == nil {
-			return false, err
-		}
+	record, err := p.document(env, nameRecord)
+	if err != nil || record == nil {
+		return false, err
 	}
-	p.head = string(head)
+	packed, err := p.document(env, namePacked)
+	if err != nil || packed == nil {
+		return false, err
+	}
 	if p.record, err = gitfile.ReadRecord(bytes.NewReader(record)); err != nil {
 		return false, nil //nolint:nilerr // another version of this program wrote it: as if it were lost
 	}
@@ -127,15 +123,12 @@ func (p *past) load(env *sources.Env) (ok bool, err error) {
 			if !known {
 				return false, nil
 			}
-			p.have = p.have && has(env, r.File.Digest)
+			if p.have {
+				_, p.have = env.Have(r.File.Digest)
+			}
 		}
 	}
 	return len(p.record.Packs) > 0, nil
-}
-
-func has(env *sources.Env, d bundle.Digest) bool {
-	_, ok := env.Have(d)
-	return ok
 }
 
 // Ends of the names of a pack's files.
