@@ -41,13 +41,13 @@ func newCompressor(jobs int, level Compression) (*compressor, error) {
 		var err error
 		switch level {
 		case CompressionFast:
-			w.thorough, err = newEncoder(zstd.SpeedFastest, frameRaw)
+			w.thorough, err = newEncoder(zstd.SpeedFastest)
 		case CompressionBest:
-			w.thorough, err = newEncoder(zstd.SpeedBetterCompression, frameRaw)
+			w.thorough, err = newEncoder(zstd.SpeedBetterCompression)
 		case CompressionDefault:
-			w.thorough, err = newEncoder(zstd.SpeedDefault, frameRaw)
+			w.thorough, err = newEncoder(zstd.SpeedDefault)
 			if err == nil {
-				w.fast, err = newEncoder(zstd.SpeedFastest, fastWindow)
+				w.fast, err = newEncoder(zstd.SpeedFastest)
 			}
 		default:
 			err = fmt.Errorf("compression %d: %w", level, bundle.ErrUsage)
@@ -60,13 +60,12 @@ func newCompressor(jobs int, level Compression) (*compressor, error) {
 	return c, nil
 }
 
-// fastWindow is how far back the encoder looks in frames that hardly shrink anyway. It
-// holds so much of them in memory.
-const fastWindow = 1 << 20 // bytes
-
-func newEncoder(level zstd.EncoderLevel, window int) (*zstd.Encoder, error) {
+// newEncoder makes an encoder whose window is a whole frame. With a smaller one it would
+// move what it remembers for each block of 128 KiB: a window of 1 MiB takes 1.4 times the
+// processor time for text, and four times that for what does not shrink.
+func newEncoder(level zstd.EncoderLevel) (*zstd.Encoder, error) {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(level),
-		zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true))
+		zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithWindowSize(frameRaw), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, fmt.Errorf("compressor: %w: %w", err, bundle.ErrUsage)
 	}
