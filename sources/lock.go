@@ -1,9 +1,10 @@
 package sources
 
 import (
-	"bytes"
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -21,8 +22,12 @@ import (
 // per line, sorted by URL, to be kept under version control with the spec.
 const LockName = "gapbundle.lock"
 
-// maxLockSize bounds the file, which is held in memory: some 100,000 pins.
-const maxLockSize = 32 << 20 // bytes
+// Bounds of the file, which is read line by line. Its pins are held in memory, some 200 bytes
+// for each and its URL.
+const (
+	maxPins     = bundle.MaxFiles
+	maxLockLine = 64 << 10 // bytes
+)
 
 // Pin is what a URL's content was when it was first seen.
 type Pin struct {
@@ -72,26 +77,35 @@ func OpenLock(path string, update bool) (*Lock, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := bundle.ReadAllBounded(f, path, maxLockSize)
-	if err != nil {
-		return nil, err
-	}
-	return l, l.parse(b)
+	return l, l.parse(f)
 }
 
-func (l *Lock) parse(b []byte) error {
-	for number, line := range bytes.Split(bytes.TrimSuffix(b, []byte{'\n'}), []byte{'\n'}) {
+func (l *Lock) parse(file io.Reader) error {
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, maxLockLine)
+	number := 0
+	for lines.Scan() {
+		number++
+		line := lines.Bytes()
 		if len(line) == 0 {
 			continue
 		}
 		var v lockLine
 		if err := bundle.UnmarshalCanonical(line, &v); err != nil {
-			return fmt.Errorf("%s:%d: %w: %w", l.path, number+1, bundle.ErrUsage, err)
+			return fmt.Errorf("%s:%d: %w: %w", l.path, number, bundle.ErrUsage, err)
 		}
 		if _, twice := l.pins[v.URL]; twice || v.URL == "" || v.Digest.IsZero() || v.Size < 0 {
-			return fmt.Errorf("%s:%d: %s: no valid pin, or pinned twice: %w", l.path, number+1, fetch.Redact(v.URL), bundle.ErrUsage)
+			return fmt.Errorf("%s:%d: %s: no valid pin, or pinned twice: %w", l.path, number, fetch.Redact(v.URL), bundle.ErrUsage)
+		}
+		if len(l.pins) == maxPins {
+			return fmt.Errorf("%s:%d: more than %d pins: %w", l.path, number, maxPins, bundle.ErrUsage)
 		}
 		l.pins[v.URL] = Pin{v.Digest, v.Size}
+	}
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return fmt.Errorf("%s:%d: a line of more than %d bytes: %w", l.path, number+1, maxLockLine, bundle.ErrUsage)
+	} else if err != nil {
+		return fmt.Errorf("%s: %w", l.path, err)
 	}
 	return nil
 }
@@ -209,24 +223,47 @@ func (l *Lock) Save() error {
 	if len(l.added) == 0 {
 		return nil
 	}
-	pins := maps.Clone(l.pins)
-	maps.Copy(pins, l.added)
-	var file bytes.Buffer
-	for _, key := range slices.Sorted(maps.Keys(pins)) {
-		line, err := bundle.MarshalCanonical(lockLine{Digest: pins[key].Digest, Size: pins[key].Size, URL: key})
-		if err != nil {
-			return err
+	urls := slices.AppendSeq(make([]string, 0, len(l.pins)+len(l.added)), maps.Keys(l.pins))
+	for url := range l.added {
+		if _, known := l.pins[url]; !known {
+			urls = append(urls, url)
 		}
-		file.Write(append(line, '\n'))
 	}
+	if len(urls) > maxPins {
+		return fmt.Errorf("%s: %d pins, at most %d are possible: %w", l.path, len(urls), maxPins, bundle.ErrUsage)
+	}
+	slices.Sort(urls)
 	root, err := os.OpenRoot(filepath.Dir(l.path))
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	if err := durable.WriteFile(root, filepath.Base(l.path), file.Bytes(), 0o644); err != nil {
+	err = durable.WriteFrom(root, filepath.Base(l.path), 0o644, func(w io.Writer) error { return l.write(w, urls) })
+	if err != nil {
 		return fmt.Errorf("%s: %w", l.path, err)
 	}
-	l.pins, l.added, l.changed = pins, map[string]Pin{}, map[string]Change{}
+	maps.Copy(l.pins, l.added)
+	clear(l.added)
+	clear(l.changed)
 	return nil
+}
+
+// write writes a line for each URL.
+func (l *Lock) write(w io.Writer, urls []string) error {
+	file := bufio.NewWriter(w)
+	for _, url := range urls {
+		pin, added := l.added[url]
+		if !added {
+			pin = l.pins[url]
+		}
+		line, err := bundle.MarshalCanonical(lockLine{Digest: pin.Digest, Size: pin.Size, URL: url})
+		if err == nil && len(line) >= maxLockLine {
+			err = fmt.Errorf("%.200s: a line of %d bytes, at most %d are possible: %w", fetch.Redact(url), len(line), maxLockLine, bundle.ErrUsage)
+		}
+		if err != nil {
+			return err
+		}
+		_, _ = file.Write(append(line, '\n')) // Flush reports it
+	}
+	return file.Flush()
 }

@@ -2,6 +2,7 @@ package sources_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,5 +112,31 @@ func TestLockRefusals(t *testing.T) {
 		if _, err := sources.OpenLock(path, false); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), path+":") {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+}
+
+// TestLockOfManyPins: a lock that an export wrote can be read by the next, however long it is.
+func TestLockOfManyPins(t *testing.T) {
+	path := filepath.Join(t.TempDir(), sources.LockName)
+	l := openLock(t, path, false)
+	const pins = 20_000 // of 2 kB: 40 MB
+	long := strings.Repeat("a/", 1000)
+	for i := range pins {
+		if err := l.Record(fmt.Sprintf("https://a.example/%s%05d", long, i), digestX, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Save(); err != nil {
+		t.Fatal(err)
+	}
+	again := openLock(t, path, false)
+	if pin, ok := again.Lookup(fmt.Sprintf("https://a.example/%s%05d", long, pins-1)); !ok || pin.Digest != digestX {
+		t.Errorf("the last pin: %v, %v", pin, ok)
+	}
+	if err := os.WriteFile(path, []byte(strings.Repeat("x", 70<<10)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sources.OpenLock(path, false); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), ":1: a line of more than 65536 bytes") {
+		t.Errorf("a long line: %v", err)
 	}
 }

@@ -37,24 +37,34 @@ type medium struct {
 type GoneError struct {
 	Number int // of the medium, from 1
 	Dir    string
+	// cause is fs.ErrNotExist where the mount point went with the medium, as on desktops.
+	cause error
 }
 
 func (e *GoneError) Error() string {
 	return fmt.Sprintf("medium %d: %s is not on the file system that it was on: the medium was taken out, or another one is in its place", e.Number, e.Dir)
 }
 
-// Unwrap returns bundle.ErrIncomplete.
-func (e *GoneError) Unwrap() error { return bundle.ErrIncomplete }
+// Unwrap returns bundle.ErrIncomplete, and fs.ErrNotExist where the mount point is gone too.
+func (e *GoneError) Unwrap() []error {
+	if e.cause == nil {
+		return []error{bundle.ErrIncomplete}
+	}
+	return []error{bundle.ErrIncomplete, e.cause}
+}
 
 // target opens the target directory, which has to be on the device that it was on.
 func (m *medium) target() (*os.Root, error) {
 	target, err := os.OpenRoot(m.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &GoneError{m.number, m.dir, fs.ErrNotExist}
+	}
 	if err != nil {
 		return nil, err
 	}
 	device, err := deviceOf(target)
 	if err == nil && device != m.device {
-		err = &GoneError{m.number, m.dir}
+		err = &GoneError{m.number, m.dir, nil}
 	}
 	if err != nil {
 		return nil, errors.Join(err, target.Close())
@@ -245,7 +255,7 @@ func (w *Writer) roomiest(need int64) (best *medium, most int64, err error) {
 		}
 	}
 	if best == nil && lost != nil {
-		return nil, 0, &GoneError{lost.number, lost.dir} // with its mount point, as desktops do
+		return nil, 0, &GoneError{lost.number, lost.dir, fs.ErrNotExist}
 	}
 	return best, most, nil
 }

@@ -148,15 +148,23 @@ func (b *bench) receive(ctx context.Context, t *table, p place, set string, a ai
 		if err := remove(mirror); err != nil {
 			return usage{}, err
 		}
-		if err := b.gapbundle(ctx, "trust", "add", "--mirror", mirror, "--role", "exporter", "--set", set, "--yes", "--quiet",
-			b.path("keys", "exporter.pub")).Run(); err != nil {
-			return usage{}, fmt.Errorf("trust add: %w", err)
+		if err := b.trust(ctx, mirror, set); err != nil {
+			return usage{}, err
 		}
 		return measure("", b.gapbundle(ctx, "import", p.stick(), "--to", mirror, "--quiet"))
 	})
 	t.row("verify", alone, a.verify, func(int) (usage, error) {
 		return measure("", b.gapbundle(ctx, "verify", p.stick(), "--pub", b.path("keys", "exporter.pub"), "--quiet"))
 	})
+}
+
+// trust makes a mirror that takes the bundles of a set.
+func (b *bench) trust(ctx context.Context, mirror, set string) error {
+	cmd := b.gapbundle(ctx, "trust", "add", "--mirror", mirror, "--role", "exporter", "--set", set, "--yes", "--quiet", b.path("keys", "exporter.pub"))
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("trust add: %w", err)
+	}
+	return nil
 }
 
 // The aims of the project, for two cores.

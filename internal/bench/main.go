@@ -28,6 +28,8 @@ func main() {
 	flag.Int64Var(&o.megabytes, "mb", 1200, "MB of mixed content; 0: none of that part")
 	flag.IntVar(&o.small, "small", 3000, "of these, number of small files")
 	flag.IntVar(&o.tiny, "tiny", 200_000, "number of tiny files of the second part; 0: none of it")
+	flag.IntVar(&o.many, "many", 100_000, "number of files, of URLs and, three fifths of it, of packages of the part about nothing new; 0: none of it")
+	flag.Int64Var(&o.peers, "peers", 400, "MB for each comparison with another program, if that is on PATH; 0: none")
 	flag.IntVar(&o.runs, "runs", 3, "rounds: each command runs once in every one, in turn; the middle counts")
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "where to work: several times the content")
 	flag.StringVar(&o.memory, "memory", "/dev/shm", "a file system in memory, for rows without the cost of sync; empty: no such rows")
@@ -44,7 +46,9 @@ func main() {
 
 type options struct {
 	megabytes         int64
-	small, tiny, runs int
+	peers             int64
+	small, tiny, many int
+	runs              int
 	dir, memory       string
 	program           string
 }
@@ -72,6 +76,16 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if o.tiny > 0 {
 		if err := b.tinyFiles(ctx); err != nil {
 			return fmt.Errorf("tiny files: %w", err)
+		}
+	}
+	if o.many > 0 {
+		if err := b.unchanged(ctx); err != nil {
+			return fmt.Errorf("nothing new: %w", err)
+		}
+	}
+	if o.peers > 0 {
+		if err := b.others(ctx); err != nil {
+			return fmt.Errorf("other programs: %w", err)
 		}
 	}
 	return nil

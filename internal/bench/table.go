@@ -25,6 +25,8 @@ type limit struct {
 	wall, cpu float64       // times the baseline's
 	span      time.Duration // wall time by itself
 	rate      float64       // least bytes of content a second
+	rss       int64         // peak memory, bytes
+	least     float64       // times the baseline's wall time at least: another program's
 }
 
 // table is what is printed at the end of a comparison.
@@ -144,6 +146,12 @@ func (t *table) aim(r row) string {
 	}
 	if l := r.limit.span; l > 0 {
 		add(r.usage.wall <= l, "<= %v", l)
+	}
+	if l := r.limit.rss; l > 0 {
+		add(r.rss <= l, "<= %s", mega(l))
+	}
+	if l := r.limit.least; l > 0 {
+		add(r.wall >= l, "wall >= %.2f", l)
 	}
 	if l := r.limit.rate; l > 0 {
 		rate := float64(t.content) / r.usage.wall.Seconds()
