@@ -40,11 +40,11 @@ func BenchmarkIndex(b *testing.B) {
 	b.ReportMetric(float64(m.HeapSys)/(1<<20), "MiB-heap")
 }
 
-// many is a source of 200 charts.
-func many(b *testing.B) (w *world, options []string) {
-	w = newWorld(b, b.TempDir())
+// many is a source of n charts; dir is the folder of the spec.
+func many(b *testing.B, dir string, n int) (w *world, options []string) {
+	w = newWorld(b, dir)
 	options = []string{"charts:"}
-	for i := range 200 {
+	for i := range n {
 		name := fmt.Sprintf("app-%d", i)
 		content := helmtest.Simple(b, name, "1.0.0", fmt.Sprintf("quay.io/team/app-%d:v1", i))
 		w.packages[name+"-1.0.0"] = content
@@ -58,7 +58,7 @@ func many(b *testing.B) (w *world, options []string) {
 
 // BenchmarkPlan plans 200 charts that are all rendered: a child for each.
 func BenchmarkPlan(b *testing.B) {
-	w, options := many(b)
+	w, options := many(b, b.TempDir(), 200)
 	helmtest.Program(b)
 	for b.Loop() {
 		r, _ := w.mustPlan(options...)
@@ -70,7 +70,7 @@ func BenchmarkPlan(b *testing.B) {
 
 // BenchmarkUnchanged plans them again on a base that has them.
 func BenchmarkUnchanged(b *testing.B) {
-	w, options := many(b)
+	w, options := many(b, b.TempDir(), 200)
 	r, _ := w.mustPlan(options...)
 	base := kept{plantest.Record(b, r), map[bundle.Digest][]byte{}}
 	list := plantest.Artifacts(b, r, "charts")[listName]
