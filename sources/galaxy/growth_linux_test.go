@@ -11,7 +11,7 @@ import (
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, sources.Kinds{Kind()}, 50, func(w *sourcetest.World, n int) string {
+	sourcetest.Growth(b, sources.Kinds{Kind()}, 190, func(w *sourcetest.World, n int) string {
 		server := galaxytest.New(b)
 		var list strings.Builder
 		list.WriteString("collections:\n")

@@ -10,7 +10,7 @@ import (
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, sources.Kinds{Kind()}, 50, func(to *sourcetest.World, n int) string {
+	sourcetest.Growth(b, sources.Kinds{Kind()}, 400, func(to *sourcetest.World, n int) string {
 		w := newWorld(b, to.Dir)
 		var images []string
 		for i := range n {
