@@ -2,15 +2,25 @@ package export
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// seeker finds elements of a sequence that is sorted by path. Paths that are
-// asked for in ascending order cost one pass over it: a kind's check opens its
-// files so, and there can be a hundred thousand. The zero value is ready; close
-// gives back what it holds.
+// maxCursors is how many places of a sequence a seeker keeps. A check that goes from pages to
+// what they name and back asks for paths of several folders in turn, and each turn is in order.
+const maxCursors = 8
+
+// seeker finds elements of sequences that are sorted by path. Paths that are asked for in
+// ascending order cost one pass over the sequence, and so do those of a few such orders in
+// turn: a kind's check opens its files so, and there can be a hundred thousand. The zero
+// value is ready; close gives back what it holds.
 type seeker[T any] struct {
+	cursors []*cursor[T] // the one that was used last is the last
+}
+
+// cursor is a place in a sequence.
+type cursor[T any] struct {
 	repo string
 	next func() (T, error, bool)
 	stop func()
@@ -20,28 +30,45 @@ type seeker[T any] struct {
 
 // find looks for path in the sequence that open gives for repo.
 func (s *seeker[T]) find(repo, path string, open func(repo string) iter.Seq2[T, error], pathOf func(T) string) (found T, ok bool, err error) {
-	if s.next == nil || s.repo != repo || s.path != "" && bundle.ComparePaths(path, s.path) < 0 {
-		s.close()
-		s.repo = repo
-		s.next, s.stop = iter.Pull2(open(repo))
+	c := s.before(repo, path)
+	if c == nil {
+		if len(s.cursors) == maxCursors {
+			s.cursors[0].stop()
+			s.cursors = slices.Delete(s.cursors, 0, 1)
+		}
+		c = &cursor[T]{repo: repo}
+		c.next, c.stop = iter.Pull2(open(repo))
+	} else {
+		s.cursors = slices.DeleteFunc(s.cursors, func(other *cursor[T]) bool { return other == c })
 	}
-	for s.path == "" || bundle.ComparePaths(s.path, path) < 0 {
-		at, err, more := s.next()
+	for c.path == "" || bundle.ComparePaths(c.path, path) < 0 {
+		at, err, more := c.next()
 		if err != nil || !more {
-			s.close()
+			c.stop()
 			return found, false, err
 		}
-		s.at, s.path = at, pathOf(at)
+		c.at, c.path = at, pathOf(at)
 	}
-	if s.path != path {
+	s.cursors = append(s.cursors, c)
+	if c.path != path {
 		return found, false, nil
 	}
-	return s.at, true, nil
+	return c.at, true, nil
+}
+
+// before is the cursor that is next before path, or at it; nil: there is none.
+func (s *seeker[T]) before(repo, path string) (best *cursor[T]) {
+	for _, c := range s.cursors {
+		if c.repo == repo && bundle.ComparePaths(c.path, path) <= 0 && (best == nil || bundle.ComparePaths(best.path, c.path) < 0) {
+			best = c
+		}
+	}
+	return best
 }
 
 func (s *seeker[T]) close() {
-	if s.stop != nil {
-		s.stop()
+	for _, c := range s.cursors {
+		c.stop()
 	}
-	*s = seeker[T]{}
+	s.cursors = nil
 }

@@ -2,11 +2,12 @@ package export
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"testing"
 )
 
-// Paths in ascending order cost one pass; what stands before costs another.
+// Paths in ascending order cost one pass; one that is before them costs another.
 func TestSeeker(t *testing.T) {
 	passes := 0
 	fails := false
@@ -42,5 +43,40 @@ func TestSeeker(t *testing.T) {
 	fails = true
 	if _, ok, err := s.find("z", "zd", open, func(p string) string { return p }); ok || !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("%v, %v", ok, err)
+	}
+}
+
+// A check that asks for paths of several folders in turn, each in order, costs as many passes
+// as there are folders, however long they are.
+func TestSeekerOfSeveralOrders(t *testing.T) {
+	const folders, files = 6, 200
+	var all []string
+	for d := range folders {
+		for f := range files {
+			all = append(all, fmt.Sprintf("d%d/%03d", d, f))
+		}
+	}
+	read := 0
+	open := func(string) iter.Seq2[string, error] {
+		return func(yield func(string, error) bool) {
+			for _, p := range all {
+				if read++; !yield(p, nil) {
+					return
+				}
+			}
+		}
+	}
+	var s seeker[string]
+	defer s.close()
+	for f := range files {
+		for d := range folders {
+			want := fmt.Sprintf("d%d/%03d", d, f)
+			if got, ok, err := s.find("x", want, open, func(p string) string { return p }); err != nil || !ok || got != want {
+				t.Fatalf("%s: %q, %v, %v", want, got, ok, err)
+			}
+		}
+	}
+	if read > folders*len(all) {
+		t.Errorf("%d elements of %d were read", read, len(all))
 	}
 }

@@ -57,7 +57,7 @@ type Choice struct {
 // bundle.ErrUsage where there is no choice, and name the chain that leads to the conflict; others are
 // those of the server.
 func Solve(ctx context.Context, server Server, wants []Want) ([]Choice, error) {
-	s := &search{server: server, wants: map[string][]Want{}, chosen: map[string]Choice{}, all: map[string][]version.Version{}}
+	s := &search{server: server, wants: map[string][]Want{}, chosen: map[string]Choice{}, all: map[string][]version.Version{}, open: map[string][]version.Version{}}
 	for _, w := range wants {
 		s.wants[w.Name] = append(s.wants[w.Name], w)
 	}
@@ -89,6 +89,7 @@ func (c *conflict) Is(target error) bool { return target == errConflict || targe
 type search struct {
 	server Server
 	all    map[string][]version.Version // that were looked up
+	open   map[string][]version.Version // of these, those that all wants of now have, as far as they were looked for
 	wants  map[string][]Want
 	chosen map[string]Choice
 	first  error // the conflict that the newest versions lead to
@@ -97,6 +98,9 @@ type search struct {
 
 // candidates are the versions that all wants of a collection have.
 func (s *search) candidates(ctx context.Context, name string) ([]version.Version, error) {
+	if some, known := s.open[name]; known {
+		return some, nil
+	}
 	if _, known := s.all[name]; !known {
 		all, err := s.server.Versions(ctx, name)
 		if err != nil {
@@ -108,7 +112,8 @@ func (s *search) candidates(ctx context.Context, name string) ([]version.Version
 	for _, w := range s.wants[name] {
 		ranges = append(ranges, w.Range)
 	}
-	return version.Select(s.all[name], ranges...), nil
+	s.open[name] = version.Select(s.all[name], ranges...)
+	return s.open[name], nil
 }
 
 // possible reports a conflict about a collection: its version, or that none is left.
@@ -153,28 +158,19 @@ func (s *search) conflict(name string) error {
 
 // next is the collection to decide: the one with the fewest candidates.
 func (s *search) next(ctx context.Context) (name string, some []version.Version, err error) {
-	type open struct {
-		name string
-		some []version.Version
-	}
-	var all []open
-	for name := range s.wants {
-		if _, done := s.chosen[name]; done {
+	for other := range s.wants {
+		if _, done := s.chosen[other]; done {
 			continue
 		}
-		some, err := s.candidates(ctx, name)
+		candidates, err := s.candidates(ctx, other)
 		if err != nil {
 			return "", nil, err
 		}
-		all = append(all, open{name, some})
+		if name == "" || cmp.Or(cmp.Compare(len(candidates), len(some)), strings.Compare(other, name)) < 0 {
+			name, some = other, candidates
+		}
 	}
-	if len(all) == 0 {
-		return "", nil, nil
-	}
-	o := slices.MinFunc(all, func(a, b open) int {
-		return cmp.Or(cmp.Compare(len(a.some), len(b.some)), strings.Compare(a.name, b.name))
-	})
-	return o.name, o.some, nil
+	return name, some, nil
 }
 
 // decide chooses a version for every collection that has none, or none at all and an error.
@@ -204,25 +200,37 @@ func (s *search) try(ctx context.Context, name string, v version.Version) error 
 		return err
 	}
 	by := s.wants[name][0].By
-	chosen, wants := maps.Clone(s.chosen), maps.Clone(s.wants)
 	s.chosen[name] = Choice{Name: name, Release: r, By: by}
-	err = s.depend(ctx, r, fmt.Sprintf("%s %s, which is asked for by %s", name, v, by))
+	before := map[string][]Want{}
+	err = s.depend(ctx, r, fmt.Sprintf("%s %s, which is asked for by %s", name, v, by), before)
 	if err == nil {
 		err = s.decide(ctx)
 	}
-	if err != nil {
-		s.chosen, s.wants = chosen, wants
+	if err != nil { // decide has taken its own choices back
+		delete(s.chosen, name)
+		for on, wants := range before {
+			s.want(on, wants)
+		}
 	}
 	return err
 }
 
-// depend adds what a release depends on.
-func (s *search) depend(ctx context.Context, r *api.Release, by string) error {
+// depend adds what a release depends on. The wants that it changes go to before.
+func (s *search) depend(ctx context.Context, r *api.Release, by string, before map[string][]Want) error {
 	for _, on := range slices.Sorted(maps.Keys(r.Dependencies)) {
-		s.wants[on] = append(slices.Clip(s.wants[on]), Want{Name: on, Range: r.Dependencies[on], By: by})
+		before[on] = s.wants[on]
+		s.want(on, append(slices.Clip(s.wants[on]), Want{Name: on, Range: r.Dependencies[on], By: by}))
 		if err := s.possible(ctx, on); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// want replaces the wants of a collection; none: it is not wanted.
+func (s *search) want(name string, wants []Want) {
+	delete(s.open, name)
+	if s.wants[name] = wants; len(wants) == 0 {
+		delete(s.wants, name)
+	}
 }
