@@ -35,7 +35,7 @@ func serveMade(size int) (*made, error) {
 	host := listener.Addr().String()
 	m := &made{url: "http://" + host, host: host, size: size, index: map[string][]byte{}, types: map[string]string{}, layers: map[string]int{}}
 	m.server = &http.Server{Handler: m, ReadHeaderTimeout: time.Minute}
-	go m.server.Serve(listener) //nolint:errcheck // it ends with stop, and says nothing else
+	go m.server.Serve(listener) //nolint:errcheck // it ends with stop
 	return m, nil
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // others compares with programs that carry one kind of content each, where they are on PATH.
-// They are given what they need, and nothing is asked of them that gapbundle does besides.
+// They do what they are made for, and nothing that gapbundle does besides.
 // A row's "times" are gapbundle's: 2.5 is two and a half times as long.
 func (b *bench) others(ctx context.Context) error {
 	for _, one := range []func(context.Context) error{b.otherImages, b.otherArchives, b.otherRPMs} {
