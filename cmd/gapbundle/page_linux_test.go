@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,38 +11,34 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
+	"github.com/gapbundle/gapbundle/internal/test/pages"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// pages are those of docs whose every block of commands has to be run by a script.
-var pages = []string{"recipes.md", "security-desk.md"}
+// wholePages are those of docs whose every block of commands has to be run by a script.
+var wholePages = []string{"recipes.md", "security-desk.md"}
 
 // blocks returns the blocks of shell commands of a page, by section and number as in
 // "first-stick 1". A section is called as in links to it.
 func blocks(page string) (map[string]string, error) {
-	b, err := os.ReadFile(filepath.Join("../../docs", page))
-	if err != nil {
-		return nil, err
+	if page != "README.md" {
+		page = "docs/" + page
 	}
+	read, err := pages.Read(page)
 	all := map[string]string{}
-	section, count := "", 0
-	for _, part := range regexp.MustCompile("(?ms)^## [^\n]*$|^```sh\n.*?^```$").FindAllString(string(b), -1) {
-		if title, ok := strings.CutPrefix(part, "## "); ok {
-			section, count = strings.ReplaceAll(strings.ToLower(title), " ", "-"), 0
-			continue
-		}
-		count++
-		all[fmt.Sprintf("%s %d", section, count)] = strings.TrimSuffix(strings.TrimPrefix(part, "```sh\n"), "```")
+	for _, b := range read {
+		all[b.Name()] = b.Text
 	}
-	return all, nil
+	return all, err
 }
 
 // page FILE SECTION N CODE runs the commands of the section's Nth block in a shell that
 // stops at the first failure, on a terminal where a person answers every question by
 // yes, and compares the exit code. The folders /media and /srv are those of the script.
 // Its variables KEY and STREAM take the place of these words, and the upstream UP that
-// of download.example.org. What was printed goes to the files screen and out, as
-// terminal says.
+// of download.example.org and archive.ubuntu.com. If WITHIN is set, that program gets the
+// commands as an argument instead of the shell. What was printed goes to the files screen
+// and out, as terminal says.
 func page(ts *testscript.TestScript, _ bool, args []string) {
 	all, err := blocks(args[0])
 	ts.Check(err)
@@ -55,10 +50,15 @@ func page(ts *testscript.TestScript, _ bool, args []string) {
 	text = strings.NewReplacer(
 		"/media/", work+"/media/", "/srv/", work+"/srv/", " KEY ", " "+ts.Getenv("KEY")+" ", " STREAM ", " "+ts.Getenv("STREAM")+" ",
 		"https://download.example.org", ts.Getenv("UP"), "download.example.org", ts.Getenv("UP_HOST"),
+		"/usr/share/keyrings/", work+"/keyrings/", "http://archive.ubuntu.com", ts.Getenv("UP"),
 	).Replace(text)
 	answers := filepath.Join(work, "answers")
 	ts.Check(os.WriteFile(answers, []byte(strings.Repeat("yes\n", 8)), 0o644))
-	terminal(ts, false, []string{args[3], answers, "env", insideEnv + "=" + ts.Getenv(insideEnv), "sh", "-e", "-c", text})
+	shell := []string{"sh", "-e", "-c"}
+	if within := ts.Getenv("WITHIN"); within != "" {
+		shell = []string{"sh", "-e", ts.MkAbs(within)}
+	}
+	terminal(ts, false, append(append([]string{args[3], answers, "env", insideEnv + "=" + ts.Getenv(insideEnv)}, shell...), text))
 }
 
 // TestPages: every block of commands of the pages is run by a script, and a command in
@@ -78,7 +78,7 @@ func TestPages(t *testing.T) {
 			ran[line[1]] = true
 		}
 	}
-	for _, name := range pages {
+	for _, name := range wholePages {
 		all, err := blocks(name)
 		if err != nil || len(all) == 0 {
 			t.Fatalf("%s: %d blocks, %v", name, len(all), err)

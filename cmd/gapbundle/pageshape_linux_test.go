@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
+	"github.com/gapbundle/gapbundle/internal/test/pages"
 )
 
 // shapes are the gapbundle commands in a text, each as its name and its flags without
@@ -41,8 +42,6 @@ func notInScripts() map[string]string {
 		"serve --hosts --listen --tls-cert --tls-key": "port 443 needs root; internal/serve and the tests of examples run it with other ports",
 		"push --dry-run --image --registry":           "needs a registry with images: internal/push",
 		"clients --address --for":                     "needs sources with public addresses: the tests of examples have them",
-		"config --group":                              "needs root and a second group: cmd/internal/command and unpack",
-		"trust add --group --mirror --role --set":     "as config --group",
 	}
 }
 
@@ -59,6 +58,27 @@ func runBy(ran map[string]bool, shape string) bool {
 		}
 	}
 	return false
+}
+
+// blocksRun are the shapes of the commands in blocks that scripts take from pages.
+func blocksRun(t *testing.T) map[string]bool {
+	t.Helper()
+	ran := map[string]bool{}
+	blocks := runsBlocks(t)
+	for _, page := range markdown(t) {
+		all, err := pages.Read(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range all {
+			if blocks[page+" "+b.Name()] && page != "docs/deepops.md" { // there another program takes the place of gapbundle
+				for shape := range shapes(b.Text) {
+					ran[shape] = true
+				}
+			}
+		}
+	}
+	return ran
 }
 
 // TestPageCommandsRun: what a page tells to run is run by a script, with the same flags.
@@ -83,6 +103,9 @@ func TestPageCommandsRun(t *testing.T) {
 		for shape := range shapes(text(name)) {
 			ran[shape] = true
 		}
+	}
+	for shape := range blocksRun(t) {
+		ran[shape] = true
 	}
 	code := regexp.MustCompile("(?ms)^```sh\n.*?^```$|^    [^\n]*$")
 	unused := notInScripts()
