@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 )
 
 // clientFolder is where the files for dnf are among those of this kind.
@@ -39,6 +41,9 @@ func repoFile(r bundle.Repository, file string, folders []layout) []byte {
 	if unsigned {
 		b.WriteString("# Not all packages have a signature (allow-unsigned), so gpgcheck is off.\n")
 	}
+	if site, packages := keysOf(r, !unsigned); len(packages) > 0 && len(site) > 0 {
+		fmt.Fprintf(&b, "# Of the keys, /keys/%s signs repomd.xml (repo_gpgcheck), and /keys/%s the packages (gpgcheck).\n", site[0], strings.Join(packages, ", /keys/"))
+	}
 	for _, l := range folders {
 		for i, id := range sectionIDs(r.Name, l.ID, l.IDs, len(folders) > 1) {
 			b.WriteString("\n")
@@ -61,7 +66,8 @@ func writeSection(b *bytes.Buffer, r bundle.Repository, l *layout, id string, en
 	fmt.Fprintf(b, "[%s]\nname=%s\nbaseurl=%s/%s/%s\nenabled=%d\n", id, title, sources.BaseMark, r.Mount, l.Dir, digit(enabled))
 	fmt.Fprintf(b, "gpgcheck=%d\nrepo_gpgcheck=%d\n", digit(checked), digit(l.Signed))
 	var keys []string
-	for _, k := range strings.Fields(r.Annotations[keysKey]) {
+	site, packages := keysOf(r, checked)
+	for _, k := range slices.Concat(site, packages) {
 		keys = append(keys, sources.BaseMark+"/keys/"+k)
 	}
 	if len(keys) > 0 {
@@ -76,6 +82,20 @@ func writeSection(b *bytes.Buffer, r bundle.Repository, l *layout, id string, en
 	if l.Priority != "" {
 		fmt.Fprintf(b, "priority=%s\n", l.Priority)
 	}
+}
+
+// keysOf returns the names of the key files that dnf needs: of a rebuilt source the site's,
+// which signs repomd.xml, and upstream's as far as packages are checked by them. Of a
+// verbatim one both signatures are upstream's. dnf has one list, gpgkey, for both.
+func keysOf(r bundle.Repository, checked bool) (site, packages []string) {
+	names := strings.Fields(r.Annotations[keysKey])
+	if rebuild.Mode(r.Mode) != rebuild.Rebuilt || len(names) == 0 {
+		return nil, names
+	}
+	if !checked {
+		return names[:1], nil
+	}
+	return names[:1], names[1:]
 }
 
 // oneLine is a title that cannot end its line, nor hold a variable of dnf's or

@@ -125,7 +125,8 @@ func TestClientFile(t *testing.T) {
 	for more, want := range map[string]string{
 		"":                     "\n[epel]\nname=epel\nbaseurl=@BASE@/rpm/epel/\nenabled=1\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=@BASE@/keys/epel.asc\n",
 		"allow-unsigned: true": "gpgcheck is off.\n\n[epel]\nname=epel\nbaseurl=@BASE@/rpm/epel/\nenabled=1\ngpgcheck=0\nrepo_gpgcheck=1\ngpgkey=@BASE@/keys/epel.asc\n",
-		"mode: rebuilt\n  architectures: [x86_64]": "gpgcheck=1\nrepo_gpgcheck=1\ngpgkey=@BASE@/keys/demo-site.asc\n       @BASE@/keys/epel.asc\n",
+		"mode: rebuilt\n  architectures: [x86_64]\n  allow-unsigned: true": "gpgcheck is off.\n\n[epel]\nname=epel\nbaseurl=@BASE@/rpm/epel/\nenabled=1\ngpgcheck=0\nrepo_gpgcheck=1\ngpgkey=@BASE@/keys/demo-site.asc\n",
+		"mode: rebuilt\n  architectures: [x86_64]":                         "# Of the keys, /keys/demo-site.asc signs repomd.xml (repo_gpgcheck), and /keys/epel.asc the packages (gpgcheck).\n\n[epel]\nname=epel\nbaseurl=@BASE@/rpm/epel/\nenabled=1\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=@BASE@/keys/demo-site.asc\n       @BASE@/keys/epel.asc\n",
 	} {
 		var repos []bundle.Repository
 		for _, r := range mustPlan(t, env, a.spec(more)).Repositories {
