@@ -149,7 +149,7 @@ func ReadAllBounded(r io.Reader, what string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("%s: more than %d bytes: %w", what, limit, ErrMalformed)
+		return nil, fmt.Errorf("%s: more than %s: %w", what, Count(limit, "byte"), ErrMalformed)
 	}
 	return b, nil
 }

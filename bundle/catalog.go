@@ -101,7 +101,7 @@ func (c *Catalog) checkEnd(p Placer) error {
 	}
 	raw := c.starts[p.file]
 	if got, want := raw[len(raw)-1], p.raw+TarTrailer; got != want {
-		return fmt.Errorf("%s: %d raw bytes, the sizes of its lists ask for %d: %w", c.files[p.file].Name, got, want, ErrMalformed)
+		return fmt.Errorf("%s: %s, the sizes of its lists ask for %d: %w", c.files[p.file].Name, Count(got, "raw byte"), want, ErrMalformed)
 	}
 	return nil
 }
@@ -198,7 +198,7 @@ func (c *Catalog) Frames(v Volume) iter.Seq2[Frame, error] {
 		var size, raw int64
 		for f, err := range readMember[Frame](c, what, t.frames, t.volume.Frames.Digest.String()) {
 			if err == nil && (f.Raw < 1 || f.Raw > MaxFrameRaw || f.Compressed < 1 || f.Compressed > min(t.volume.Size-size, MaxFrameCompressed)) {
-				err = fmt.Errorf("%s: frame of %d bytes, %d raw, at %d: out of range: %w", what, f.Compressed, f.Raw, size, ErrMalformed)
+				err = fmt.Errorf("%s: frame of %s, %d raw, at %d: out of range: %w", what, Count(f.Compressed, "byte"), f.Raw, size, ErrMalformed)
 			}
 			size, raw = size+f.Compressed, raw+f.Raw
 			if !yield(f, err) || err != nil {
@@ -206,7 +206,7 @@ func (c *Catalog) Frames(v Volume) iter.Seq2[Frame, error] {
 			}
 		}
 		if size != t.volume.Size || raw != t.volume.Raw {
-			yield(Frame{}, fmt.Errorf("%s: frames of %d bytes, %d raw; the volume has %d, %d: %w", what, size, raw, t.volume.Size, t.volume.Raw, ErrMalformed))
+			yield(Frame{}, fmt.Errorf("%s: frames of %s, %d raw; the volume has %d, %d: %w", what, Count(size, "byte"), raw, t.volume.Size, t.volume.Raw, ErrMalformed))
 		}
 	}
 }
@@ -241,7 +241,7 @@ func checkBlob(b *Blob, what string, end, raw int64) error {
 	switch {
 	case b.Length < 0 || b.At < 0 || b.Size < 0 || b.Length > b.Size || b.At > b.Size-b.Length,
 		b.Length == 0 && b.Size != 0:
-		return fmt.Errorf("%s: %s: %d bytes at %d of %d: out of range: %w", what, b.Digest, b.Length, b.At, b.Size, ErrMalformed)
+		return fmt.Errorf("%s: %s: %s at %d of %d: out of range: %w", what, b.Digest, Count(b.Length, "byte"), b.At, b.Size, ErrMalformed)
 	case b.Offset < end || b.Length > raw || b.Offset > raw-b.Length:
 		return fmt.Errorf("%s: %s: offset %d: overlaps the one before or leaves the volume: %w", what, b.Digest, b.Offset, ErrMalformed)
 	}
@@ -318,7 +318,7 @@ func readMember[T Line](c *Catalog, what string, place member, digest string) it
 // be thousands of them in one frame.
 func (c *Catalog) reader(what string, place member, digest Digest, hold int64) (io.ReadCloser, error) {
 	if place.file >= len(c.files) || place.size > MaxTarSize || place.offset+place.size > c.starts[place.file][len(c.starts[place.file])-1] {
-		return nil, fmt.Errorf("%s: %d bytes are not in the catalogue: %w", what, place.size, ErrMalformed)
+		return nil, fmt.Errorf("%s: %s not in the catalogue: %w", what, Count(place.size, "byte"), ErrMalformed)
 	}
 	f := c.files[place.file]
 	r, size, err := c.open(f.Name)
@@ -326,7 +326,7 @@ func (c *Catalog) reader(what string, place member, digest Digest, hold int64) (
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
 	if size != f.Size {
-		return nil, fmt.Errorf("%s: %d bytes, want %d: %w", f.Name, size, f.Size, ErrCorrupt)
+		return nil, fmt.Errorf("%s: %s, want %d: %w", f.Name, Count(size, "byte"), f.Size, ErrCorrupt)
 	}
 	// The frame that has the first byte.
 	next, ok := slices.BinarySearch(c.starts[place.file], place.offset)

@@ -42,7 +42,7 @@ func ParseKept(b []byte) (*Manifest, error) { return parseManifest(b, true) }
 
 func parseManifest(b []byte, kept bool) (*Manifest, error) {
 	if len(b) > MaxRootSize {
-		return nil, fmt.Errorf("%s: %d bytes, at most %d: %w", RootName, len(b), MaxRootSize, ErrMalformed)
+		return nil, fmt.Errorf("%s: %s, at most %d: %w", RootName, Count(len(b), "byte"), MaxRootSize, ErrMalformed)
 	}
 	var first struct {
 		Format   int      `json:"format"`
@@ -101,7 +101,7 @@ func checkManifest(m *Manifest, kept bool) error {
 	f.checkCatalog(m.Catalog)
 	f.descriptor("volume table", m.Volumes, MediaTypeVolumeTable)
 	if m.Volumes.Size > MaxVolumeTable && !kept {
-		f.add("volume table of %d bytes, at most %d", m.Volumes.Size, MaxVolumeTable)
+		f.add("volume table of %s, at most %d", Count(m.Volumes.Size, "byte"), MaxVolumeTable)
 	}
 	f.descriptor(SumsName, m.Sums, MediaTypeSums)
 	if want := StateDigest(m.Repositories); m.State != want {
@@ -257,7 +257,7 @@ func (f *findings) checkRepositories(repos []Repository) {
 		files, bytes, checks = files+max(0, r.Count), bytes+max(0, r.Bytes), checks+len(r.Checks)
 	}
 	if checks > MaxChecks && !f.kept {
-		f.add("%d checks, at most %d", checks, MaxChecks)
+		f.add("%s, at most %d", Count(checks, "check"), MaxChecks)
 	}
 	f.checkMounts(repos)
 }
@@ -279,10 +279,10 @@ func (f *findings) checkRepository(r *Repository) {
 	f.descriptor(what+"file list", r.Files, MediaTypeFileList)
 	f.descriptor(what+"evidence list", r.Evidence, MediaTypeEvidence)
 	if (r.Count == 0) != (r.Files.Size == 0) {
-		f.add(what+"%s in a list of %d bytes", Count(r.Count, "file"), r.Files.Size)
+		f.add(what+"%s in a list of %s", Count(r.Count, "file"), Count(r.Files.Size, "byte"))
 	}
 	if r.Unpinned < 0 || r.Unpinned > r.Count {
-		f.add(what+"%d of %d files not pinned", r.Unpinned, r.Count)
+		f.add(what+"%d of %s not pinned", r.Unpinned, Count(r.Count, "file"))
 	}
 	f.names(what+"carried", r.Carried)
 	for _, c := range r.Carried {
@@ -322,7 +322,7 @@ func (f *findings) checkContents(m *Manifest) {
 		has = true
 		f.descriptor(what+"contents list", *r.Contents, MediaTypeContents)
 		if (r.Entries == 0) != (r.Contents.Size == 0) {
-			f.add(what+"%s in a list of %d bytes", Count(r.Entries, "entry"), r.Contents.Size)
+			f.add(what+"%s in a list of %s", Count(r.Entries, "entry"), Count(r.Contents.Size, "byte"))
 		}
 		if r.Entries > MaxEntries-entries {
 			f.add("more than %d entries in all contents lists", MaxEntries)
@@ -380,7 +380,7 @@ func CheckFilled(mount string, f *File) error {
 	case IsSharedMount(mount):
 		return fmt.Errorf("path %q: filled in the shared mount %s: %w", f.Path, mount, ErrMalformed)
 	case f.Size > MaxFilledSize:
-		return fmt.Errorf("path %q: filled, with %d bytes, at most %d: %w", f.Path, f.Size, MaxFilledSize, ErrMalformed)
+		return fmt.Errorf("path %q: filled, with %s, at most %d: %w", f.Path, Count(f.Size, "byte"), MaxFilledSize, ErrMalformed)
 	}
 	return nil
 }
@@ -462,7 +462,7 @@ func isFingerprint(s string) bool {
 
 func (f *findings) checkCatalog(files []CatalogFile) {
 	if len(files) < 1 || len(files) > MaxCatalogFiles {
-		f.add("%d catalogue files, want 1 to %d", len(files), MaxCatalogFiles)
+		f.add("%s, want 1 to %d", Count(len(files), "catalogue file"), MaxCatalogFiles)
 		return
 	}
 	for i, c := range files {
@@ -481,7 +481,7 @@ func (f *findings) checkCatalog(files []CatalogFile) {
 			sum += frame.Compressed
 		}
 		if sum != c.Size {
-			f.add("%s: frames of %d bytes in a file of %d", c.Name, sum, c.Size)
+			f.add("%s: frames of %s in a file of %d", c.Name, Count(sum, "byte"), c.Size)
 		}
 	}
 }

@@ -159,7 +159,7 @@ func (e *Entry) check() error {
 
 func checkEntryText(what, text string, most int) error {
 	if len(text) > most {
-		return fmt.Errorf("%s of %d bytes, at most %d: %w", what, len(text), most, ErrMalformed)
+		return fmt.Errorf("%s of %s, at most %d: %w", what, Count(len(text), "byte"), most, ErrMalformed)
 	}
 	if err := CheckText(text); err != nil {
 		return fmt.Errorf("%s: %w", what, err)

@@ -1,26 +1,6 @@
 package bundle
 
-import (
-	"fmt"
-	"strings"
-)
+import "github.com/gapbundle/gapbundle/internal/spelling"
 
-// Count is a number of things for people: "1 volume", "2 volumes", "0 entries". one is the
-// noun for one thing.
-func Count[N int | int64](n N, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, several(one))
-}
-
-// several is the plural of a noun that ends in the word that changes.
-func several(one string) string {
-	switch {
-	case strings.HasSuffix(one, "medium"):
-		return strings.TrimSuffix(one, "um") + "a"
-	case strings.HasSuffix(one, "y") && !strings.HasSuffix(one, "ey") && !strings.HasSuffix(one, "ay"):
-		return strings.TrimSuffix(one, "y") + "ies"
-	}
-	return one + "s"
-}
+// Count is a number of things for people, as spelling.Count: "1 volume", "2 volumes".
+func Count[N spelling.Integer](n N, one string) string { return spelling.Count(n, one) }

@@ -34,7 +34,7 @@ func (f *Folders) Count() int64 { return f.count }
 // ErrMalformed.
 func CheckFolders(folders, files int64) error {
 	if most := int64(SomeFolders) + FoldersPerFile*files; folders > most {
-		return fmt.Errorf("%d folders for %s, at most %d: %w", folders, Count(files, "file"), most, ErrMalformed)
+		return fmt.Errorf("%s for %s, at most %d: %w", Count(folders, "folder"), Count(files, "file"), most, ErrMalformed)
 	}
 	return nil
 }

@@ -33,10 +33,10 @@ func (d *Decoder) Decode(dst []byte, f Frame, compressed []byte) ([]byte, error)
 		return nil, fmt.Errorf("frame: raw length %d: want 1 to %d: %w", f.Raw, MaxFrameRaw, ErrMalformed)
 	}
 	if f.Compressed > MaxFrameCompressed {
-		return nil, fmt.Errorf("frame: %d bytes, at most %d: %w", f.Compressed, MaxFrameCompressed, ErrMalformed)
+		return nil, fmt.Errorf("frame: %s, at most %d: %w", Count(f.Compressed, "byte"), MaxFrameCompressed, ErrMalformed)
 	}
 	if int64(len(compressed)) != f.Compressed {
-		return nil, fmt.Errorf("frame: %d bytes, want %d: %w", len(compressed), f.Compressed, ErrCorrupt)
+		return nil, fmt.Errorf("frame: %s, want %d: %w", Count(len(compressed), "byte"), f.Compressed, ErrCorrupt)
 	}
 	if got := DigestOf(compressed); got != f.Digest {
 		return nil, fmt.Errorf("frame: digest mismatch: want %s, got %s: %w", f.Digest, got, ErrCorrupt)
@@ -52,7 +52,7 @@ func (d *Decoder) Decode(dst []byte, f Frame, compressed []byte) ([]byte, error)
 		return nil, fmt.Errorf("frame: %w: %w", err, ErrMalformed)
 	}
 	if int64(len(out)) != f.Raw {
-		return nil, fmt.Errorf("frame: decompresses to %d bytes, want %d: %w", len(out), f.Raw, ErrMalformed)
+		return nil, fmt.Errorf("frame: decompresses to %s, want %d: %w", Count(len(out), "byte"), f.Raw, ErrMalformed)
 	}
 	return out, nil
 }
@@ -74,9 +74,9 @@ func checkFrame(raw int64, b []byte) error {
 	case h.HasCheckSum:
 		return fmt.Errorf("frame: has a checksum: %w", ErrMalformed)
 	case !h.HasFCS || h.FrameContentSize != uint64(raw):
-		return fmt.Errorf("frame: header says %d raw bytes, want %d: %w", h.FrameContentSize, raw, ErrMalformed)
+		return fmt.Errorf("frame: header says %s, want %d: %w", Count(h.FrameContentSize, "raw byte"), raw, ErrMalformed)
 	case h.WindowSize > MaxWindow:
-		return fmt.Errorf("frame: window of %d bytes, at most %d: %w", h.WindowSize, MaxWindow, ErrMalformed)
+		return fmt.Errorf("frame: window of %s, at most %d: %w", Count(h.WindowSize, "byte"), MaxWindow, ErrMalformed)
 	}
 	const blockHeader, blockRLE = 3, 1 // bytes; block type, section 3.1.1.2.2
 	for at := h.HeaderSize; at+blockHeader <= len(b); {
@@ -88,7 +88,7 @@ func checkFrame(raw int64, b []byte) error {
 		at += blockHeader + size
 		if head&1 == 1 { // the last block
 			if at != len(b) {
-				return fmt.Errorf("frame: %d bytes after its end: %w", len(b)-at, ErrMalformed)
+				return fmt.Errorf("frame: %s after its end: %w", Count(len(b)-at, "byte"), ErrMalformed)
 			}
 			return nil
 		}

@@ -43,7 +43,7 @@ func (l *ListWriter[T]) Write(v T) error {
 	}
 	l.buf = append(l.buf, '\n')
 	if len(l.buf) > MaxLineSize {
-		return fmt.Errorf("list line of %d bytes, at most %d: %w", len(l.buf), MaxLineSize, ErrMalformed)
+		return fmt.Errorf("list line of %s, at most %d: %w", Count(len(l.buf), "byte"), MaxLineSize, ErrMalformed)
 	}
 	_, _ = l.hash.Write(l.buf)
 	l.size += int64(len(l.buf))

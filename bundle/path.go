@@ -18,7 +18,7 @@ func CheckPath(p string) error {
 		return fmt.Errorf("path: empty: %w", ErrMalformed)
 	}
 	if len(p) > MaxPathSize {
-		return fmt.Errorf("path %.64q...: %d bytes, at most %d: %w", p, len(p), MaxPathSize, ErrMalformed)
+		return fmt.Errorf("path %.64q...: %s, at most %d: %w", p, Count(len(p), "byte"), MaxPathSize, ErrMalformed)
 	}
 	if isPlainASCII(p) { // most are
 		return checkNames(p)
@@ -48,7 +48,7 @@ func checkNames(p string) error {
 		case name == "." || name == "..":
 			return fmt.Errorf("path %q: component %q: %w", p, name, ErrMalformed)
 		case len(name) > MaxNameSize:
-			return fmt.Errorf("path %q: a component of %d bytes, at most %d: %w", p, len(name), MaxNameSize, ErrMalformed)
+			return fmt.Errorf("path %q: a component of %s, at most %d: %w", p, Count(len(name), "byte"), MaxNameSize, ErrMalformed)
 		}
 	}
 	return nil

@@ -115,7 +115,7 @@ func AnnotatePublic(to map[string]string, all []Public) error {
 	case err != nil:
 		return err
 	case len(all) > MaxPublic:
-		return fmt.Errorf("%d public addresses, at most %d: %w", len(all), MaxPublic, ErrMalformed)
+		return fmt.Errorf("%s, at most %d: %w", Count(len(all), "public address"), MaxPublic, ErrMalformed)
 	case n < len(all):
 		return fmt.Errorf("public addresses take more than %d annotations: %w", MaxPublicParts, ErrMalformed)
 	}
@@ -152,7 +152,7 @@ func publicParts(all []Public) (parts []string, n int, err error) {
 			return nil, 0, err
 		}
 		if len(text)+len("[]") > MaxAnnotationSize {
-			return nil, 0, fmt.Errorf("public address of %s: takes %d bytes, at most %d: %w", p.Host, len(text), MaxAnnotationSize-len("[]"), ErrMalformed)
+			return nil, 0, fmt.Errorf("public address of %s: takes %s, at most %d: %w", p.Host, Count(len(text), "byte"), MaxAnnotationSize-len("[]"), ErrMalformed)
 		}
 		last := len(parts) - 1
 		fits := last >= 0 && len(parts[last])+len(text)+len(",]") <= MaxAnnotationSize

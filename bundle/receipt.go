@@ -88,7 +88,7 @@ func SignReceipt(r *Receipt, s *Signer) ([]byte, error) {
 		return nil, fmt.Errorf("receipt: %w: %w", ErrMalformed, err)
 	}
 	if len(out)+1 > MaxReceiptSize {
-		return nil, fmt.Errorf("receipt: %d bytes, at most %d: %w", len(out)+1, MaxReceiptSize, ErrMalformed)
+		return nil, fmt.Errorf("receipt: %s, at most %d: %w", Count(len(out)+1, "byte"), MaxReceiptSize, ErrMalformed)
 	}
 	return append(out, '\n'), nil
 }
@@ -97,7 +97,7 @@ func SignReceipt(r *Receipt, s *Signer) ([]byte, error) {
 // match ErrMalformed.
 func ParseReceipt(b []byte) (*SignedReceipt, error) {
 	if len(b) > MaxReceiptSize {
-		return nil, fmt.Errorf("receipt: %d bytes, at most %d: %w", len(b), MaxReceiptSize, ErrMalformed)
+		return nil, fmt.Errorf("receipt: %s, at most %d: %w", Count(len(b), "byte"), MaxReceiptSize, ErrMalformed)
 	}
 	var f receiptFile
 	if err := readStrictly(b, &f); err != nil {

@@ -77,7 +77,7 @@ func SignRequest(r *RepairRequest, s *Signer) ([]byte, error) {
 // ErrMalformed.
 func ParseRequest(b []byte) (*SignedRequest, error) {
 	if len(b) > MaxRequestSize {
-		return nil, fmt.Errorf("repair request: %d bytes, at most %d: %w", len(b), MaxRequestSize, ErrMalformed)
+		return nil, fmt.Errorf("repair request: %s, at most %d: %w", Count(len(b), "byte"), MaxRequestSize, ErrMalformed)
 	}
 	var f requestFile
 	if err := readStrictly(b, &f); err != nil {

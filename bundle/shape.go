@@ -100,7 +100,7 @@ func (s *shape) count(key string, object bool) error {
 	}
 	s.entries[key]++
 	if s.entries[key] > most {
-		return fmt.Errorf("%s: %.80q: more than %d entries in %d bytes: %w", RootName, key, most, len(s.text), ErrMalformed)
+		return fmt.Errorf("%s: %.80q: more than %s in %s: %w", RootName, key, Count(most, "entry"), Count(len(s.text), "byte"), ErrMalformed)
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func (s *shape) skipString() error {
 	s.at++
 	if s.depth > 0 && !s.stack[s.depth-1].object {
 		if s.names++; s.names > someNames+len(s.text)/leastName {
-			return fmt.Errorf("%s: more than %d names in arrays: %w", RootName, s.names-1, ErrMalformed)
+			return fmt.Errorf("%s: more than %s in arrays: %w", RootName, Count(s.names-1, "name"), ErrMalformed)
 		}
 	}
 	return nil

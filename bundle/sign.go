@@ -213,7 +213,7 @@ type Signature struct {
 // Errors match ErrMalformed.
 func ParseSignature(b []byte) (*Signature, error) {
 	if len(b) > MaxSignatureSize {
-		return nil, fmt.Errorf("signature: %d bytes, at most %d: %w", len(b), MaxSignatureSize, ErrMalformed)
+		return nil, fmt.Errorf("signature: %s, at most %d: %w", Count(len(b), "byte"), MaxSignatureSize, ErrMalformed)
 	}
 	var f sigstoreBundle
 	if err := json.Unmarshal(b, &f); err != nil {
@@ -227,7 +227,7 @@ func ParseSignature(b []byte) (*Signature, error) {
 	case f.Envelope.PayloadType != inTotoPayload:
 		return nil, fmt.Errorf("signature: payload type %.80q, want %s: %w", f.Envelope.PayloadType, inTotoPayload, ErrMalformed)
 	case len(f.Envelope.Signatures) != 1:
-		return nil, fmt.Errorf("signature: %d signatures in one envelope, want 1: %w", len(f.Envelope.Signatures), ErrMalformed)
+		return nil, fmt.Errorf("signature: %s in one envelope, want 1: %w", Count(len(f.Envelope.Signatures), "signature"), ErrMalformed)
 	}
 	s := &Signature{payload: f.Envelope.Payload, sig: f.Envelope.Signatures[0].Sig}
 	if h, err := base64.StdEncoding.DecodeString(f.Material.PublicKey.Hint); err == nil && len(h) == len(s.hint) {
@@ -296,7 +296,7 @@ func parseStatement(payload []byte) (*Statement, error) {
 		return nil, fmt.Errorf("statement: type %.80q, want %s: %w", st.Type, inTotoStatement, ErrMalformed)
 	}
 	if len(st.Subject) != 1 {
-		return nil, fmt.Errorf("statement: %d subjects, want 1: %w", len(st.Subject), ErrMalformed)
+		return nil, fmt.Errorf("statement: %s, want 1: %w", Count(len(st.Subject), "subject"), ErrMalformed)
 	}
 	d, err := ParseHex(st.Subject[0].Digest.SHA256)
 	if err != nil {

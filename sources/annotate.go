@@ -29,7 +29,7 @@ func Annotate[T any](to map[string]string, key string, parts []T) error {
 			return err
 		}
 		if len(text) > bundle.MaxAnnotationSize {
-			return fmt.Errorf("entry %d: %d bytes to describe it, at most %d: make several sources of it: %w", i+1, len(text), bundle.MaxAnnotationSize, bundle.ErrUsage)
+			return fmt.Errorf("entry %d: %s to describe it, at most %d: make several sources of it: %w", i+1, bundle.Count(len(text), "byte"), bundle.MaxAnnotationSize, bundle.ErrUsage)
 		}
 		to[fmt.Sprintf("%s%02d", key, i)] = string(text)
 	}

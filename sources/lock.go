@@ -185,12 +185,12 @@ func (e *PinError) Unwrap() error { return fetch.ErrRefused }
 
 func (p Pin) String() string {
 	if p.Digest.IsZero() {
-		return fmt.Sprintf("%d bytes", p.Size)
+		return fmt.Sprintf("%s", bundle.Count(p.Size, "byte"))
 	}
 	if p.Size < 0 {
 		return p.Digest.String()
 	}
-	return fmt.Sprintf("%s, %d bytes", p.Digest, p.Size)
+	return fmt.Sprintf("%s, %s", p.Digest, bundle.Count(p.Size, "byte"))
 }
 
 // Added are the URLs that Save would pin for the first time, redacted and sorted.

@@ -60,7 +60,7 @@ func TestLockFile(t *testing.T) {
 	// Pins that no source asks for stay; a difference is refused, or taken and said.
 	l = openLock(t, path, false)
 	err = l.Record("https://b.example/x", digestY, 1)
-	want := "https://b.example/x: not what gapbundle.lock pins: want " + digestX.String() + ", 1 bytes, got " + digestY.String() + ", 1 bytes"
+	want := "https://b.example/x: not what gapbundle.lock pins: want " + digestX.String() + ", 1 byte, got " + digestY.String() + ", 1 byte"
 	if !errors.Is(err, fetch.ErrRefused) || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

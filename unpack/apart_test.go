@@ -380,7 +380,7 @@ func TestSpaceIsToldBefore(t *testing.T) {
 		before := stored(t, w.Dir)
 		res, err := w.Import(made.Dirs...)
 		var space *unpack.SpaceError
-		if !errors.As(err, &space) || !errors.Is(err, syscall.ENOSPC) || space.Bytes == 0 || space.Inodes == 0 || !strings.Contains(err.Error(), "are free") {
+		if !errors.As(err, &space) || !errors.Is(err, syscall.ENOSPC) || space.Bytes == 0 || space.Inodes == 0 || !strings.Contains(err.Error(), " free") {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if stored(t, w.Dir) != before || len(pendingIn(t, w.Dir)) > 0 {

@@ -34,7 +34,7 @@ func (m *Mirror) GC(ctx context.Context, o tree.GCOptions) (res *tree.GCResult, 
 			return err
 		}
 		res = &needs.Result
-		detail := fmt.Sprintf("generations %v, %s, %d bytes", res.Generations, bundle.Count(res.Blobs, "blob"), res.Bytes)
+		detail := fmt.Sprintf("generations %v, %s, %s", res.Generations, bundle.Count(res.Blobs, "blob"), bundle.Count(res.Bytes, "byte"))
 		if err := w.state.Note(state.Entry{Time: w.state.Now(), What: "gc", Detail: detail}); err != nil {
 			return err
 		}

@@ -96,7 +96,7 @@ func (r *importing) run(ctx context.Context) error {
 		return errors.Join(err, r.fail(choices, err))
 	}
 	if mended != nil {
-		r.res.Notes = append(r.res.Notes, fmt.Sprintf("%d published names had damaged content and have that of the bundle now", int64(len(mended.Mended))+mended.More))
+		r.res.Notes = append(r.res.Notes, fmt.Sprintf("%s with damaged content, now with that of the bundle", bundle.Count(int64(len(mended.Mended))+mended.More, "published name")))
 	}
 	if err := r.publishTargets(ctx, choices, targets); err != nil {
 		return err

@@ -196,7 +196,7 @@ func reachNotes(targets []*arrival) (notes []string) {
 		if len(scripts) == 0 {
 			continue
 		}
-		text := fmt.Sprintf("%s: %d client files are scripts, whose content is the exporter's word:", t.Name(), len(scripts))
+		text := fmt.Sprintf("%s: %s among the client files, whose content is the exporter's word:", t.Name(), bundle.Count(len(scripts), "script"))
 		for _, path := range scripts[:min(some, len(scripts))] {
 			text += " /" + path
 		}
@@ -256,7 +256,7 @@ func Examine(ctx context.Context, b *verify.Bundle, m *Mirror, o verify.StreamOp
 	}
 	var absent []string
 	if n := len(survey.NotJudged()); n > 0 {
-		absent = []string{fmt.Sprintf("what the set may have: %d key files, client files or lists are not here", n)}
+		absent = []string{fmt.Sprintf("what the set may have: %d of its key files, client files and lists not here", n)}
 	}
 	b.Note(wrong, "key files and client files", int64(len(survey.Contents())), absent...)
 	return errors.Join(err, wrong)

@@ -54,7 +54,7 @@ func (e *MissingError) Error() string {
 	case len(e.First.Paths) > 0:
 		what = e.First.Paths[0] + " (" + what + ")"
 	}
-	return fmt.Sprintf("%d damaged blobs and lists (%d bytes) are in no bundle at hand, the first: %s of set %s", e.Count, e.Bytes, what, e.First.Set)
+	return fmt.Sprintf("%d of the damaged blobs and lists (%s) in no bundle at hand, the first: %s of set %s", e.Count, bundle.Count(e.Bytes, "byte"), what, e.First.Set)
 }
 
 // Is makes it bundle.ErrIncomplete.

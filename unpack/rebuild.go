@@ -189,7 +189,7 @@ func (r *rebuild) given() error {
 		}
 	}
 	slices.SortFunc(all, func(a, b state.Given) int { return strings.Compare(a.Path, b.Path) })
-	return r.restore(state.Entry{Detail: fmt.Sprintf("%s: %d paths, from the journal", state.GivenFile, len(all))}, func() error { return r.state.SetGiven(all) })
+	return r.restore(state.Entry{Detail: fmt.Sprintf("%s: %s, from the journal", state.GivenFile, bundle.Count(len(all), "path"))}, func() error { return r.state.SetGiven(all) })
 }
 
 // policy: nobody is trusted, and as many approvers are asked for as all sets have.
@@ -218,7 +218,7 @@ func (r *rebuild) policy() error {
 		}
 	}
 	r.res.Notes = append(r.res.Notes, "nobody is trusted now: add the keys again with gapbundle trust add, and what was asked for with gapbundle trust require")
-	return r.restore(state.Entry{Detail: fmt.Sprintf("%s: empty; %d approvers asked for", state.PolicyFile, max(0, approvers))}, func() error { return r.state.SetPolicy(p) })
+	return r.restore(state.Entry{Detail: fmt.Sprintf("%s: empty; %s asked for", state.PolicyFile, bundle.Count(max(0, approvers), "approver"))}, func() error { return r.state.SetPolicy(p) })
 }
 
 // lastSets are those of the newest generation that is on record.

@@ -365,7 +365,7 @@ func (w *writer) mendDamaged(ctx context.Context) (*RepairResult, error) {
 	if err := w.mendNames(ctx, func(d bundle.Digest) bool { return good[d] }, res, nothing); err != nil {
 		return nil, err
 	}
-	detail := fmt.Sprintf("%s were damaged; %d published names put right", bundle.Count(len(good), "blob"), int64(len(res.Mended))+res.More)
+	detail := fmt.Sprintf("%s were damaged; %s put right", bundle.Count(len(good), "blob"), bundle.Count(int64(len(res.Mended))+res.More, "published name"))
 	if err := w.state.Note(state.Entry{Time: w.state.Now(), What: "repair", Detail: detail}); err != nil {
 		return nil, err
 	}

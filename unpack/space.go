@@ -33,9 +33,9 @@ type SpaceError struct {
 }
 
 func (e *SpaceError) Error() string {
-	s := fmt.Sprintf("mirror %s: the import needs %d bytes, %d are free", e.Dir, e.Bytes, e.FreeBytes)
+	s := fmt.Sprintf("mirror %s: the import needs %s, %d free", e.Dir, bundle.Count(e.Bytes, "byte"), e.FreeBytes)
 	if e.FreeInodes >= 0 {
-		s += fmt.Sprintf("; it needs %d inodes (files and folders), %d are free", e.Inodes, e.FreeInodes)
+		s += fmt.Sprintf("; it needs %s (files and folders), %d free", bundle.Count(e.Inodes, "inode"), e.FreeInodes)
 	}
 	return s
 }

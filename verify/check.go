@@ -22,7 +22,7 @@ func (e *MissingVolumesError) Error() string {
 	if more := len(e.Volumes) - some; more > 0 {
 		names += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("%s: %s (%d bytes) are not at hand: %s", e.Name, bundle.Count(len(e.Volumes), "volume"), e.Bytes, names)
+	return fmt.Sprintf("%s: %s (%s) not at hand: %s", e.Name, bundle.Count(len(e.Volumes), "volume"), bundle.Count(e.Bytes, "byte"), names)
 }
 
 // Is makes it bundle.ErrIncomplete.

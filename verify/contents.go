@@ -154,7 +154,7 @@ func (c *opening) claim(repo int, key func(*bundle.Entry) claimKey) (*claims, er
 		}
 	}
 	if count != r.Entries {
-		return nil, fmt.Errorf("repository %s: contents list of %d entries, the root says %d: %w", r.Name, count, r.Entries, bundle.ErrMalformed)
+		return nil, fmt.Errorf("repository %s: contents list of %s, the root says %d: %w", r.Name, bundle.Count(count, "entry"), r.Entries, bundle.ErrMalformed)
 	}
 	made.ready()
 	return made, nil

@@ -34,7 +34,7 @@ func TestContents(t *testing.T) {
 		t.Errorf("got %q, want %q", names, want)
 	}
 	var out strings.Builder
-	if err := report.WriteText(&out); err != nil || !strings.Contains(out.String(), "5 entries") {
+	if err := report.WriteText(&out); err != nil || !strings.Contains(out.String(), "checked        entries: 5\n") {
 		t.Errorf("report: %s, %v", &out, err)
 	}
 	// A bundle without such lists has no entries.

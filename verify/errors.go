@@ -188,7 +188,7 @@ func (e *MissingBaseError) Error() string {
 		what = append(what, bundle.Count(e.Lists, "list"))
 	}
 	if e.Count > 0 {
-		what = append(what, fmt.Sprintf("%s (%d bytes)", bundle.Count(e.Count, "blob"), e.Bytes))
+		what = append(what, fmt.Sprintf("%s (%s)", bundle.Count(e.Count, "blob"), bundle.Count(e.Bytes, "byte")))
 	}
 	base := "none named"
 	if e.Base != nil {
@@ -221,7 +221,7 @@ type DamageError struct {
 func (e *DamageError) Error() string {
 	s := e.Volume
 	if e.Frame > 0 {
-		s += fmt.Sprintf(", frame %d (%d bytes at offset %d)", e.Frame, e.Length, e.Offset)
+		s += fmt.Sprintf(", frame %d (%s at offset %d)", e.Frame, bundle.Count(e.Length, "byte"), e.Offset)
 	}
 	if !e.Blob.IsZero() {
 		s += fmt.Sprintf(", blob %s", e.Blob)

@@ -62,9 +62,9 @@ func (c *opening) checkEvidence(repo int, paths bundle.Digest) error {
 	}
 	switch {
 	case unpinned != r.Unpinned:
-		c.add(fmt.Errorf("repository %s: evidence of %d files that nothing vouches for, the root says %d: %w", r.Name, unpinned, r.Unpinned, bundle.ErrMalformed))
+		c.add(fmt.Errorf("repository %s: evidence of %s that nothing vouches for, the root says %d: %w", r.Name, bundle.Count(unpinned, "file"), r.Unpinned, bundle.ErrMalformed))
 	case !paths.IsZero() && h.sum() != paths:
-		c.add(fmt.Errorf("repository %s: evidence of %d paths that are not those of the %s: %w", r.Name, count, bundle.Count(r.Count, "file"), bundle.ErrMalformed))
+		c.add(fmt.Errorf("repository %s: evidence of %s, not those of the %s: %w", r.Name, bundle.Count(count, "path"), bundle.Count(r.Count, "file"), bundle.ErrMalformed))
 	}
 	if err := c.unsettled(repo, claims, evidenceClaim); err != nil {
 		return c.fault(err)

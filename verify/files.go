@@ -59,7 +59,7 @@ func (b *Bundle) checkCatalogFile(f *bundle.CatalogFile) error {
 	}
 	defer file.Close()
 	if file.Size() != f.Size {
-		return fmt.Errorf("%s in %s: %d bytes, want %d: %w", f.Name, file.Dir(), file.Size(), f.Size, bundle.ErrCorrupt)
+		return fmt.Errorf("%s in %s: %s, want %d: %w", f.Name, file.Dir(), bundle.Count(file.Size(), "byte"), f.Size, bundle.ErrCorrupt)
 	}
 	whole := bundle.NewHash()
 	r := io.TeeReader(bufio.NewReaderSize(file, readSize), whole)
@@ -186,7 +186,7 @@ const maxSums = 8 << 20 // bytes
 
 func (c *opening) readSums(want v1.Descriptor) ([]byte, error) {
 	if want.Size > maxSums {
-		return nil, fmt.Errorf("%s: %d bytes, at most %d: %w", bundle.SumsName, want.Size, maxSums, bundle.ErrMalformed)
+		return nil, fmt.Errorf("%s: %s, at most %d: %w", bundle.SumsName, bundle.Count(want.Size, "byte"), maxSums, bundle.ErrMalformed)
 	}
 	r, err := c.b.reader.Sums()
 	if err != nil {

@@ -146,7 +146,7 @@ func (s *stream) explain(ctx context.Context, j *job) error {
 // checkSize reports a file that is cut or extended before anything of it is
 // read, and what that damages.
 func (s *stream) checkSize(found int64) error {
-	d := &DamageError{Volume: s.v.Name, Err: fmt.Errorf("file of %d bytes, want %d: %w", found, s.v.Size, bundle.ErrCorrupt)}
+	d := &DamageError{Volume: s.v.Name, Err: fmt.Errorf("file of %s, want %d: %w", bundle.Count(found, "byte"), s.v.Size, bundle.ErrCorrupt)}
 	if found == s.v.Size {
 		return nil
 	}

@@ -253,8 +253,8 @@ func (c *opening) checkedFiles(repo int, paths *bundle.Digest, claims *claims) i
 			}
 		}
 		if count != r.Count || bytes != r.Bytes {
-			yield(bundle.File{}, fmt.Errorf("repository %s: list of %d files with %d bytes, the root says %d with %d: %w",
-				r.Name, count, bytes, r.Count, r.Bytes, bundle.ErrMalformed))
+			yield(bundle.File{}, fmt.Errorf("repository %s: list of %s with %s, the root says %d with %d: %w",
+				r.Name, bundle.Count(count, "file"), bundle.Count(bytes, "byte"), r.Count, r.Bytes, bundle.ErrMalformed))
 			return
 		}
 		if err := c.unsettled(repo, claims, fileClaim); err != nil {
@@ -366,7 +366,7 @@ func (c *opening) noteBase() {
 	switch n := c.fromBase; {
 	case n.count == 0:
 	case c.o.Receiver == nil || c.b.known:
-		c.b.report.notChecked(fmt.Sprintf("%s (%d bytes) that are expected at the receiver", bundle.Count(n.count, "blob"), n.bytes))
+		c.b.report.notChecked(fmt.Sprintf("%s (%s) expected at the receiver", bundle.Count(n.count, "blob"), bundle.Count(n.bytes, "byte")))
 	default:
 		c.b.report.count("blobs of the base, by name and size", n.count)
 	}
@@ -384,7 +384,7 @@ func (c *opening) checkStrangers() error {
 				return err
 			}
 			if first, _ := c.b.carried.Mark(blob.Digest); first {
-				c.add(fmt.Errorf("%s: blob %s (%d bytes): named by no list: %w", v.Name, blob.Digest, blob.Size, bundle.ErrMalformed))
+				c.add(fmt.Errorf("%s: blob %s (%s): named by no list: %w", v.Name, blob.Digest, bundle.Count(blob.Size, "byte"), bundle.ErrMalformed))
 			}
 		}
 	}

@@ -168,8 +168,8 @@ func checkReport(t *testing.T, r *verify.Report, alone bool) {
 	if err := r.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"checked        5 files\n", "checked        4 blobs carried\n", "checked        3 repositories\n", "checked        1 volumes, every byte\n",
-		"checked        5 evidence lines\n", "signed by      " + r.Signers[0].ID.String() + " (exporter)", "nothing wrong in what was checked", "full "} {
+	for _, want := range []string{"checked        files: 5\n", "checked        blobs carried: 4\n", "checked        repositories: 3\n", "checked        volumes, every byte: 1\n",
+		"checked        evidence lines: 5\n", "signed by      " + r.Signers[0].ID.String() + " (exporter)", "nothing wrong in what was checked", "full "} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("report lacks %q:\n%s", want, &text)
 		}
@@ -177,7 +177,7 @@ func checkReport(t *testing.T, r *verify.Report, alone bool) {
 	if got := strings.Contains(text.String(), "not checked    stream, sequence"); got != alone {
 		t.Errorf("without a mirror replay is not checked; the report:\n%s", &text)
 	}
-	if strings.Contains(text.String(), "the bytes of 1 volumes") {
+	if strings.Contains(text.String(), "the bytes of 1 volume") {
 		t.Errorf("volumes were checked, the report says they were not:\n%s", &text)
 	}
 	if b, err := json.Marshal(r); err != nil || !strings.Contains(string(b), `{"count":5,"name":"files"}`) {

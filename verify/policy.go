@@ -71,7 +71,7 @@ type Policy struct {
 // Errors match bundle.ErrMalformed or bundle.ErrUsage.
 func ParsePolicy(b []byte) (*Policy, error) {
 	if len(b) > MaxPolicySize {
-		return nil, fmt.Errorf("policy: %d bytes, at most %d: %w", len(b), MaxPolicySize, bundle.ErrMalformed)
+		return nil, fmt.Errorf("policy: %s, at most %d: %w", bundle.Count(len(b), "byte"), MaxPolicySize, bundle.ErrMalformed)
 	}
 	var read, p Policy
 	if err := bundle.UnmarshalCanonical(b, &read); err != nil {

@@ -77,7 +77,7 @@ func (r *Report) note(what string) {
 }
 
 // volumeBytes means that nobody has looked into n volumes; Check takes it back.
-func volumeBytes(n int) string { return fmt.Sprintf("the bytes of %d volumes", n) }
+func volumeBytes(n int) string { return fmt.Sprintf("the bytes of %s", bundle.Count(n, "volume")) }
 
 // checkedVolumes notes that Check has looked into the volumes.
 func (r *Report) checkedVolumes(b *Bundle, errs []error) {
@@ -98,7 +98,7 @@ func (r *Report) noteClock(now, floor, created time.Time) {
 		r.note(fmt.Sprintf("the local clock says %s; %s has passed already, by the bundles accepted before", form(now), form(floor)))
 	}
 	if skew := created.Sub(now); skew > maxClockSkew || skew < -maxClockSkew {
-		r.note(fmt.Sprintf("made at %s by the exporter's clock, the local clock says %s: %d hours apart", form(created), form(now), int64(skew.Abs().Hours())))
+		r.note(fmt.Sprintf("made at %s by the exporter's clock, the local clock says %s: %s apart", form(created), form(now), bundle.Count(int64(skew.Abs().Hours()), "hour")))
 	}
 }
 
@@ -152,7 +152,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		line("publishes key", "%s (%s) for %s", k.Fingerprint, k.Role, strings.Join(k.Mounts, ", "))
 	}
 	for _, c := range r.Checked {
-		line("checked", "%d %s", c.Count, c.Name)
+		line("checked", "%s: %d", c.Name, c.Count)
 	}
 	for _, part := range []struct {
 		name  string
@@ -165,7 +165,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	if len(r.Findings) == 0 {
 		line("result", "nothing wrong in what was checked")
 	} else {
-		line("result", "REFUSED, %d findings", len(r.Findings))
+		line("result", "REFUSED, %s", bundle.Count(len(r.Findings), "finding"))
 	}
 	return out.Flush()
 }
@@ -191,7 +191,7 @@ func (r *Report) writeRoot(line func(name, format string, args ...any)) {
 }
 
 func (p *ReportRepository) text() string {
-	s := fmt.Sprintf("%s (%s) at /%s/: %s, %d bytes", p.Name, p.Kind, p.Mount, bundle.Count(p.Files, "file"), p.Bytes)
+	s := fmt.Sprintf("%s (%s) at /%s/: %s, %s", p.Name, p.Kind, p.Mount, bundle.Count(p.Files, "file"), bundle.Count(p.Bytes, "byte"))
 	if p.Unpinned > 0 {
 		s += fmt.Sprintf(", %d not pinned", p.Unpinned)
 	}

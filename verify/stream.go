@@ -214,7 +214,7 @@ func (s *stream) read(ctx context.Context, file io.Reader, free <-chan *job, wor
 		offset, start = offset+f.Compressed, start+f.Raw
 	}
 	if n, err := r.Read(make([]byte, 1)); n > 0 {
-		return &DamageError{Volume: s.v.Name, Offset: offset, Err: fmt.Errorf("goes on after its last frame, want %d bytes: %w", s.v.Size, bundle.ErrCorrupt)}
+		return &DamageError{Volume: s.v.Name, Offset: offset, Err: fmt.Errorf("goes on after its last frame, want %s: %w", bundle.Count(s.v.Size, "byte"), bundle.ErrCorrupt)}
 	} else if err != nil && err != io.EOF {
 		return fmt.Errorf("%s: %w", s.v.Name, err)
 	}

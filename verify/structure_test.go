@@ -45,7 +45,7 @@ func TestDelta(t *testing.T) {
 		t.Errorf("%d files, want 1", n)
 	}
 	var out strings.Builder
-	if err := report.WriteText(&out); err != nil || !strings.Contains(out.String(), "checked        1 blobs of the base") || !strings.Contains(out.String(), "delta          against sequence 1") {
+	if err := report.WriteText(&out); err != nil || !strings.Contains(out.String(), "checked        blobs of the base, by name and size: 1\n") || !strings.Contains(out.String(), "delta          against sequence 1") {
 		t.Errorf("report: %s, %v", &out, err)
 	}
 
@@ -56,7 +56,7 @@ func TestDelta(t *testing.T) {
 		t.Fatal(err)
 	}
 	left := strings.Join(report.NotChecked, "\n")
-	for _, want := range []string{"repository own: its list of files", "repository own: its list of evidence", "1 blob (3000 bytes) that are expected at the receiver"} {
+	for _, want := range []string{"repository own: its list of files", "repository own: its list of evidence", "1 blob (3000 bytes) expected at the receiver"} {
 		if !strings.Contains(left, want) {
 			t.Errorf("want %q in %q", want, left)
 		}
@@ -190,7 +190,7 @@ func TestSignedAndWrong(t *testing.T) {
 			root:  func(m *bundle.Manifest) { m.Requires = []string{bundle.FeatureFilled} },
 		}, bundle.ErrMalformed, []string{"filled in the shared mount files"}},
 		"evidence: one less": {forgery{evidence: func(n string, l []bundle.Evidence) []bundle.Evidence { return l[1:] }},
-			bundle.ErrMalformed, []string{"repository books: evidence of 3 paths that are not those of the 4 files"}},
+			bundle.ErrMalformed, []string{"repository books: evidence of 3 paths, not those of the 4 files"}},
 		"evidence: of other files": {forgery{evidence: func(n string, l []bundle.Evidence) []bundle.Evidence { l[0].Path = "a"; return l }},
 			bundle.ErrMalformed, []string{"not those of"}},
 		"evidence: not sorted": {forgery{evidence: func(n string, l []bundle.Evidence) []bundle.Evidence { slices.Reverse(l); return l }},
@@ -198,7 +198,7 @@ func TestSignedAndWrong(t *testing.T) {
 		"evidence: unpinned, unsaid": {forgery{evidence: func(n string, l []bundle.Evidence) []bundle.Evidence {
 			l[0].Vouched = bundle.VouchedTLS
 			return l
-		}}, bundle.ErrMalformed, []string{"evidence of 1 files that nothing vouches for, the root says 0"}},
+		}}, bundle.ErrMalformed, []string{"evidence of 1 file that nothing vouches for, the root says 0"}},
 		"evidence: no such word": {forgery{evidence: func(n string, l []bundle.Evidence) []bundle.Evidence { l[0].Vouched = "trust me"; return l }},
 			bundle.ErrMalformed, []string{`"trust me"`}},
 
@@ -217,7 +217,7 @@ func TestSignedAndWrong(t *testing.T) {
 		"blobs: begins in the middle": {forgery{blobs: func(v int, l []bundle.Blob) []bundle.Blob { first(l).At, first(l).Size = 1, first(l).Size+1; return l }},
 			bundle.ErrMalformed, []string{"begins with byte 1"}},
 		"blobs: not all of it": {forgery{blobs: func(v int, l []bundle.Blob) []bundle.Blob { l[len(l)-1].Length--; return l }},
-			bundle.ErrMalformed, []string{"the last 1 bytes are in no volume"}},
+			bundle.ErrMalformed, []string{"the last 1 byte in no volume"}},
 		"segments: one is gone": {forgery{volume: 16 << 10, table: func(l []bundle.Volume) []bundle.Volume { return slices.Delete(l, 1, 2) }},
 			bundle.ErrMalformed, nil},
 		"segments: another blob between": {forgery{volume: 16 << 10, blobs: func(v int, l []bundle.Blob) []bundle.Blob {

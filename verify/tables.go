@@ -39,7 +39,7 @@ func (c *opening) checkTables() error {
 		}
 	}
 	if rest(open) > 0 {
-		return fmt.Errorf("blob %s: the last %d bytes are in no volume: %w", open.Digest, rest(open), bundle.ErrMalformed)
+		return fmt.Errorf("blob %s: the last %s in no volume: %w", open.Digest, bundle.Count(rest(open), "byte"), bundle.ErrMalformed)
 	}
 	c.b.report.count("blobs carried", c.b.carried.Len())
 	return nil
@@ -62,7 +62,7 @@ func (c *opening) checkBlob(open, b bundle.Blob) error {
 	}
 	if !c.b.carried.Add(b.Digest, b.Size) {
 		if size, _ := c.b.carried.Size(b.Digest); size != b.Size {
-			return fmt.Errorf("blob %s: %d bytes here, %d before: %w", b.Digest, b.Size, size, bundle.ErrMalformed)
+			return fmt.Errorf("blob %s: %s here, %d before: %w", b.Digest, bundle.Count(b.Size, "byte"), size, bundle.ErrMalformed)
 		}
 	}
 	return nil

@@ -20,6 +20,7 @@ import (
 	"regexp"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // MaxFile bounds a key file, which is in memory as a whole, armored and not.
@@ -50,7 +51,7 @@ const (
 // key or several, armored or not. An error of found is returned as it is.
 func Each(file []byte, found func(fingerprint string) error) error {
 	if len(file) > MaxFile {
-		return fmt.Errorf("%d bytes, at most %d", len(file), MaxFile)
+		return fmt.Errorf("%s, at most %d", spelling.Count(len(file), "byte"), MaxFile)
 	}
 	if len(file) > 0 && file[0] >= firstBit {
 		return packets(file, found)
@@ -151,7 +152,7 @@ func frame(b []byte) (kind byte, body, rest []byte, err error) {
 	copy(octets[8-width:], b[at:at+width])
 	size := binary.BigEndian.Uint64(octets[:])
 	if size > MaxFile {
-		return 0, nil, nil, fmt.Errorf("of %d bytes, at most %d", size, MaxFile)
+		return 0, nil, nil, fmt.Errorf("of %s, at most %d", spelling.Count(size, "byte"), MaxFile)
 	}
 	return cut(kind, b[at+width:], int(size))
 }
@@ -169,7 +170,7 @@ func cut(kind byte, b []byte, size int) (_ byte, body, rest []byte, err error) {
 func fingerprint(whole, body []byte) (string, error) {
 	const v4, v6 = 4, 6
 	if len(body) < minKey {
-		return "", fmt.Errorf("a public key of %d bytes", len(body))
+		return "", fmt.Errorf("a public key of %s", spelling.Count(len(body), "byte"))
 	}
 	var h hash.Hash
 	var head []byte
@@ -179,7 +180,7 @@ func fingerprint(whole, body []byte) (string, error) {
 	case version == v6:
 		h, head = sha256.New(), binary.BigEndian.AppendUint32([]byte{0x9b}, uint32(len(body)))
 	default:
-		return "", fmt.Errorf("a public key of version %d with %d bytes, want version 4 or 6", version, len(body))
+		return "", fmt.Errorf("a public key of version %d with %s, want version 4 or 6", version, spelling.Count(len(body), "byte"))
 	}
 	h.Write(head)
 	h.Write(body)

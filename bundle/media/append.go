@@ -27,11 +27,11 @@ func (rw *RunWriter) appendSmall(ctx context.Context, it Item, place segment) (W
 	case content.At != 0:
 		return Written{}, fmt.Errorf("content opened at byte %d: %w", content.At, bundle.ErrUsage)
 	case err == nil:
-		return Written{}, fmt.Errorf("more than %d bytes: %w", it.Size, bundle.ErrCorrupt)
+		return Written{}, fmt.Errorf("more than %s: %w", bundle.Count(it.Size, "byte"), bundle.ErrCorrupt)
 	case err != io.EOF && err != io.ErrUnexpectedEOF:
 		return Written{}, err
 	case int64(n) != it.Size:
-		return Written{}, fmt.Errorf("%d bytes, want %d: %w", n, it.Size, bundle.ErrCorrupt)
+		return Written{}, fmt.Errorf("%s, want %d: %w", bundle.Count(n, "byte"), it.Size, bundle.ErrCorrupt)
 	}
 	b := rw.small[:n]
 	w := Written{Digest: bundle.DigestOf(b), Size: it.Size, Validator: content.Validator}
@@ -221,7 +221,7 @@ func (rw *RunWriter) stream(ctx context.Context, body io.Reader) error {
 		}
 		switch n, err := io.ReadFull(body, make([]byte, 1)); {
 		case n > 0:
-			return fmt.Errorf("more than %d bytes: %w", l.size, bundle.ErrCorrupt)
+			return fmt.Errorf("more than %s: %w", bundle.Count(l.size, "byte"), bundle.ErrCorrupt)
 		case err != io.EOF:
 			return err
 		}
@@ -280,7 +280,7 @@ func (rw *RunWriter) fill(ctx context.Context, body io.Reader, end int64) error 
 		l.at += int64(n)
 		rw.w.o.Progress.Add(int64(n))
 		if err == io.EOF {
-			return fmt.Errorf("%d bytes, want %d: %w", l.at, l.size, bundle.ErrCorrupt)
+			return fmt.Errorf("%s, want %d: %w", bundle.Count(l.at, "byte"), l.size, bundle.ErrCorrupt)
 		}
 		if err != nil {
 			return err

@@ -45,7 +45,7 @@ func (c *catalogWriter) add(ctx context.Context, m catalogMember) error {
 		return err
 	}
 	if m.d.Size > bundle.MaxTarSize {
-		return fmt.Errorf("%s: %d bytes, a list of at most %d can be carried: %w", m.what, m.d.Size, int64(bundle.MaxTarSize), bundle.ErrUsage)
+		return fmt.Errorf("%s: %s, a list of at most %d can be carried: %w", m.what, bundle.Count(m.d.Size, "byte"), int64(bundle.MaxTarSize), bundle.ErrUsage)
 	}
 	if begins := c.placer.Add(m.d.Size); begins || c.file == nil {
 		if err := c.next(); err != nil {
@@ -64,7 +64,7 @@ func (c *catalogWriter) add(ctx context.Context, m catalogMember) error {
 		return fmt.Errorf("%s: %w", m.what, err)
 	}
 	if got := bundle.Descriptor(m.d.MediaType, bundle.SumOf(in.hash), in.size); got.Digest != m.d.Digest || got.Size != m.d.Size {
-		return fmt.Errorf("%s: want %s, %d bytes, got %s, %d bytes: %w", m.what, m.d.Digest, m.d.Size, got.Digest, got.Size, bundle.ErrCorrupt)
+		return fmt.Errorf("%s: want %s, %s, got %s, %s: %w", m.what, m.d.Digest, bundle.Count(m.d.Size, "byte"), got.Digest, bundle.Count(got.Size, "byte"), bundle.ErrCorrupt)
 	}
 	_, err := c.Write(tarPadding(nil, m.d.Size))
 	return err

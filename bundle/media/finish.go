@@ -51,7 +51,7 @@ type Finished struct {
 // the bundle is finished, Finish returns the same root.
 func (w *Writer) Finish(ctx context.Context, m bundle.Manifest, lists []Lists, signers []bundle.Signer) (*Finished, error) {
 	if len(lists) != len(m.Repositories) || len(signers) == 0 || m.Set != w.o.Set || m.Sequence != w.o.Sequence {
-		return nil, fmt.Errorf("root: %s %d, %s with %s, %d signers: %w", m.Set, m.Sequence, bundle.Count(len(m.Repositories), "repository"), bundle.Count(len(lists), "list"), len(signers), bundle.ErrUsage)
+		return nil, fmt.Errorf("root: %s %d, %s with %s, %s: %w", m.Set, m.Sequence, bundle.Count(len(m.Repositories), "repository"), bundle.Count(len(lists), "list"), bundle.Count(len(signers), "signer"), bundle.ErrUsage)
 	}
 	volumes, closeRecords, err := w.recorded()
 	if err != nil {

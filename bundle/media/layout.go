@@ -110,7 +110,7 @@ func PlanRuns(volumeSize int64, sizes iter.Seq2[int64, error]) ([]Run, error) {
 			return nil, err
 		}
 		if size < 0 || size > bundle.MaxInteger {
-			return nil, fmt.Errorf("blob of %d bytes: %w", size, bundle.ErrUsage)
+			return nil, fmt.Errorf("blob of %s: %w", bundle.Count(size, "byte"), bundle.ErrUsage)
 		}
 		// Before it is cut: the segments of what no volumes hold would fill the memory.
 		if size/cut.usable > bundle.MaxVolumes {
@@ -119,7 +119,7 @@ func PlanRuns(volumeSize int64, sizes iter.Seq2[int64, error]) ([]Run, error) {
 			segs = cut.place(segs[:0], size)
 		}
 		if cut.volume > bundle.MaxVolumes {
-			return nil, fmt.Errorf("more than %d volumes of %d bytes; a larger volume size is needed: %w", bundle.MaxVolumes, volumeSize, bundle.ErrUsage)
+			return nil, fmt.Errorf("more than %d volumes of %s; a larger volume size is needed: %w", bundle.MaxVolumes, bundle.Count(volumeSize, "byte"), bundle.ErrUsage)
 		}
 		if n := len(runs); n == 0 || segs[0].volume >= runs[n-1].First+runs[n-1].Volumes {
 			runs = append(runs, Run{First: segs[0].volume})

@@ -45,9 +45,9 @@ type FullError struct {
 }
 
 func (e *FullError) Error() string {
-	text := fmt.Sprintf("volume %d: needs %d bytes, at most %d are free on %s", e.Volume, e.Need, e.Free, strings.Join(e.Targets, ", "))
+	text := fmt.Sprintf("volume %d: needs %s, at most %d free on %s", e.Volume, bundle.Count(e.Need, "byte"), e.Free, strings.Join(e.Targets, ", "))
 	if e.Left > 0 {
-		text += fmt.Sprintf("; still to be placed: at most %d bytes", e.Left)
+		text += fmt.Sprintf("; still to be placed: at most %s", bundle.Count(e.Left, "byte"))
 	}
 	return text
 }
@@ -148,7 +148,7 @@ func (w *Writer) take(dir string, need int64) error {
 		return err
 	}
 	if free < need {
-		return fmt.Errorf("%s: %d bytes are free, %d are needed", dir, free, need)
+		return fmt.Errorf("%s: %s free, %d needed", dir, bundle.Count(free, "byte"), need)
 	}
 	if err := w.addMedium(dir); err != nil {
 		return err

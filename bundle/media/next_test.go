@@ -125,7 +125,7 @@ func TestNextMedium(t *testing.T) {
 		{file, "not a directory"},
 		{s.mount, "medium 1 is still there"},
 		{filepath.Join(s.dir, "one"), "medium 1 is still there"},
-		{"too small", "bytes are free"},
+		{"too small", "bytes free"},
 	}
 	asked, changes := 0, 0
 	var refused error

@@ -94,7 +94,7 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	}
 	o.VolumeSize = size
 	if o.Sequence < 1 || len(o.Targets) == 0 || o.Records == nil {
-		return nil, fmt.Errorf("writer: sequence %d, %d targets: want a sequence from 1, a target and records: %w", o.Sequence, len(o.Targets), bundle.ErrUsage)
+		return nil, fmt.Errorf("writer: sequence %d, %s: want a sequence from 1, a target and records: %w", o.Sequence, bundle.Count(len(o.Targets), "target"), bundle.ErrUsage)
 	}
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
@@ -126,7 +126,7 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 // RunWriter is closed.
 func (w *Writer) Run(ctx context.Context, r Run) (*RunWriter, error) {
 	if r.First < 1 || r.Volumes < 0 || r.First+r.Volumes > bundle.MaxVolumes+1 {
-		return nil, fmt.Errorf("run of %d volumes from %d: %w", r.Volumes, r.First, bundle.ErrUsage)
+		return nil, fmt.Errorf("run of %s from %d: %w", bundle.Count(r.Volumes, "volume"), r.First, bundle.ErrUsage)
 	}
 	w.mu.Lock()
 	for _, other := range w.runs {

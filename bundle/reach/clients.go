@@ -63,7 +63,7 @@ func (s *Survey) noteClientFile(f bundle.File, relative string) {
 	}
 	switch {
 	case f.Size > MaxFile:
-		s.refuse(clientFile, f.Path, "%d bytes, at most %d", f.Size, MaxFile)
+		s.refuse(clientFile, f.Path, "%s, at most %d", bundle.Count(f.Size, "byte"), MaxFile)
 	case len(c.files) == maxClientFiles || c.bytes+f.Size > maxClientBytes:
 		s.refuse(clientFile, f.Path, "a set has at most %d client files, of %d bytes together", maxClientFiles, int64(maxClientBytes))
 	default:

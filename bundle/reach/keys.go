@@ -87,7 +87,7 @@ func (s *Survey) noteKeyFile(f bundle.File) {
 	k := &s.keys
 	switch {
 	case f.Size > certs.MaxFile:
-		s.refuse(keyFile, f.Path, "%d bytes, at most %d", f.Size, certs.MaxFile)
+		s.refuse(keyFile, f.Path, "%s, at most %d", bundle.Count(f.Size, "byte"), certs.MaxFile)
 	case len(k.files) == maxKeyFiles || k.bytes+f.Size > maxKeyBytes:
 		s.refuse(keyFile, f.Path, "a set has at most %d key files, of %d bytes together", maxKeyFiles, int64(maxKeyBytes))
 	default:

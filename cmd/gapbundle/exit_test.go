@@ -119,7 +119,7 @@ func TestRegistryHints(t *testing.T) {
 // TestSpaceHint: an import that does not fit is the environment's fault, and says what to do.
 func TestSpaceHint(t *testing.T) {
 	err := fmt.Errorf("import: %w", &unpack.SpaceError{Dir: "/srv/mirror", Need: unpack.Need{Bytes: 10, Inodes: 3, FreeBytes: 9, FreeInodes: 2}})
-	for _, want := range []string{"needs 10 bytes, 9 are free", "needs 3 inodes (files and folders), 2 are free"} {
+	for _, want := range []string{"needs 10 bytes, 9 free", "needs 3 inodes (files and folders), 2 free"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: want %q", err, want)
 		}
@@ -135,7 +135,7 @@ func TestSpaceHint(t *testing.T) {
 // TestFullHint: where media are full, the hint says what works.
 func TestFullHint(t *testing.T) {
 	full := media.FullError{Volume: 9, Need: 100, Free: 3, Targets: []string{"/media/a", "/media/b"}, Left: 1000}
-	if text := full.Error(); text != "volume 9: needs 100 bytes, at most 3 are free on /media/a, /media/b; still to be placed: at most 1000 bytes" {
+	if text := full.Error(); text != "volume 9: needs 100 bytes, at most 3 free on /media/a, /media/b; still to be placed: at most 1000 bytes" {
 		t.Error(text)
 	}
 	large, one, more := full, full, full

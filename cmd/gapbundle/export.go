@@ -160,7 +160,7 @@ func planOffline(c *cli.Context, o *command.Output) error {
 		return err
 	}
 	o.Show(r, func(w io.Writer) {
-		fmt.Fprintf(w, "set %s: %d sources are sound as far as can be known offline; upstream was asked nothing\n", r.Set, r.Sources+r.Held)
+		fmt.Fprintf(w, "set %s: %s checked, sound as far as can be known offline; upstream was asked nothing\n", r.Set, bundle.Count(r.Sources+r.Held, "source"))
 	})
 	return nil
 }
@@ -229,9 +229,11 @@ func noteExport(o *command.Output, r *export.Result) {
 	for _, dir := range r.Left {
 		o.Note("left over from an export that was given up, may be deleted: %s", dir)
 	}
+	var notes []string
 	for _, n := range r.Notes {
-		o.Note("%s: %s", n.Source, n.Text)
+		notes = append(notes, n.Source+": "+n.Text)
 	}
+	defer func() { o.Notes(notes) }() // at the end, whatever there is to say of the bundle
 	for _, s := range r.Changes {
 		o.Note("%s: %s", s.Source, command.Changes(s.Changes))
 	}
@@ -243,7 +245,7 @@ func noteExport(o *command.Output, r *export.Result) {
 		return
 	}
 	if r.Asked > 0 {
-		o.Note("the mirror asked for %d blobs and lists, the bundle carries %d; what no list names any more is not needed there", r.Asked, r.Answered)
+		o.Note("blobs and lists that the mirror asked for: %d, carried: %d; what no list names any more is not needed there", r.Asked, r.Answered)
 	}
 	what := "full"
 	if !r.Full {
@@ -296,7 +298,7 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 	case r.Base == nil:
 		fmt.Fprintf(w, "set %s, bundle %d: full\n", r.Set, r.Sequence)
 	default:
-		fmt.Fprintf(w, "set %s, bundle %d: delta on %d (state %s, %d days old)\n", r.Set, r.Sequence, r.Base.Sequence, r.Base.Code, int(now.Sub(r.Base.Created).Hours()/24))
+		fmt.Fprintf(w, "set %s, bundle %d: delta on %d (state %s, %s old)\n", r.Set, r.Sequence, r.Base.Sequence, r.Base.Code, bundle.Count(int(now.Sub(r.Base.Created).Hours()/24), "day"))
 		if !r.Base.Acknowledged {
 			fmt.Fprintf(w, "  assumes that %d arrived; if it was lost: %s\n", r.Base.Sequence, command.OtherBase(r.Base.Before))
 		}
@@ -330,12 +332,13 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 	}
 	for _, s := range r.Shrunk {
 		if !s.Allowed {
-			fmt.Fprintf(w, "%s: has %d files and had %d in the base: an export stops, unless it is meant: --allow-shrink %s\n", s.Source, s.After, s.Before, s.Source)
+			fmt.Fprintf(w, "%s: has %s and had %d in the base: an export stops, unless it is meant: --allow-shrink %s\n", s.Source, bundle.Count(s.After, "file"), s.Before, s.Source)
 		}
 	}
+	var notes []string
 	for _, s := range r.Sources {
 		for _, note := range s.Notes {
-			fmt.Fprintf(w, "%s: %s\n", s.Name, note)
+			notes = append(notes, s.Name+": "+note)
 		}
 		writeLines(w, s)
 	}
@@ -359,6 +362,7 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 	for _, line := range mediaLines(r.Media) {
 		fmt.Fprintln(w, line)
 	}
+	command.WriteNotes(w, notes)
 }
 
 // writeLines prints how large each line of a source's lists is: what is not used can
@@ -377,7 +381,7 @@ func writeLines(w io.Writer, s export.PlanSource) {
 
 // gone reports what becomes of a source that the spec does not have any more.
 func gone(g export.Gone) string {
-	return fmt.Sprintf("%s: is not in the spec any more: its %d files are removed", g.Source, g.Files)
+	return fmt.Sprintf("%s: is not in the spec any more, which removes %s", g.Source, bundle.Count(g.Files, "file"))
 }
 
 func unsized(n int64) string {

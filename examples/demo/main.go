@@ -106,7 +106,7 @@ func play(ctx context.Context, s *stage, up *upstream) error {
 // prepare shows the upstream, makes the keys and writes the spec.
 func prepare(ctx context.Context, s *stage, up *upstream) error {
 	s.title("The connected side")
-	s.say("An upstream runs on %s with %s in %d files, and there is a folder of local files.",
+	s.say("An upstream runs on %s with %s (files: %d), and there is a folder of local files.",
 		up.url, megabytes(up.bytes()), up.count())
 	s.prompt("connected", "export GAPBUNDLE_PASSPHRASE='only for this demo'")
 	if err := s.gapbundle(ctx, "connected", "keygen", "--out", "keys"); err != nil {

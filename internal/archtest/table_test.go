@@ -122,7 +122,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "sources/rebuild", "sources/stock", "sources/rpm/rpmmd", "internal/pgpkeys"},
 		},
 		"sources/rpm/rpmsig": {
-			imports: []string{"internal/pgpkeys"},
+			imports: []string{"internal/spelling", "internal/pgpkeys"},
 		},
 		"sources/helm":        {imports: []string{"bundle", "sources", "sources/complete", "sources/helm/child", "sources/helm/images", "sources/helm/index", "sources/helm/pack", "sources/keyring", "sources/rebuild", "sources/replay", "sources/upstream", "internal/fetch", "internal/pgpkeys", "internal/registry", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export", "sources/keys", "sources/oci", "unpack", "verify"}},
 		"sources/helm/index":  {imports: []string{"bundle", "sources/helm/pack"}},
@@ -134,14 +134,18 @@ func table() map[string]row {
 		"sources/helm/render": {
 			imports: []string{"sources/helm/child", "sources/helm/images"},
 		},
-		"bundle": {},
+		"bundle": {
+			imports: []string{"internal/spelling"},
+		},
 		"bundle/contents": {
 			imports: []string{"bundle"},
 		},
 		"bundle/media": {
 			imports: []string{"bundle"},
 		},
-		"bundle/certs": {},
+		"bundle/certs": {
+			imports: []string{"internal/spelling"},
+		},
 		"bundle/reach": {
 			imports: []string{"bundle", "bundle/certs"},
 		},
@@ -180,7 +184,9 @@ func table() map[string]row {
 		"sources/galaxy/requirements": {
 			imports: []string{"bundle", "sources/galaxy/api", "sources/galaxy/version", "internal/foreignyaml"},
 		},
-		"internal/foreignyaml": {},
+		"internal/foreignyaml": {
+			imports: []string{"internal/spelling"},
+		},
 		"sources/galaxy/resolve": {
 			imports: []string{"bundle", "sources/galaxy/api", "sources/galaxy/version"},
 		},
@@ -210,15 +216,17 @@ func table() map[string]row {
 			imports: []string{"bundle", "sources", "sources/upstream", "sources/pypi/marker", "sources/pypi/pages", "sources/pypi/pep440", "sources/pypi/resolve", "sources/pypi/simple", "sources/pypi/tags", "internal/fetch"},
 		},
 		"sources/pypi/lockfile": {
-			imports: []string{"sources/pypi/marker", "sources/pypi/pep440"},
+			imports: []string{"internal/spelling", "sources/pypi/marker", "sources/pypi/pep440"},
 		},
 		"sources/pypi/marker": {
-			imports: []string{"sources/pypi/pep440"},
+			imports: []string{"internal/spelling", "sources/pypi/pep440"},
 		},
 		"sources/pypi/pages": {
 			imports: []string{"bundle", "sources", "sources/complete", "sources/pypi/lockfile", "sources/pypi/marker", "sources/pypi/pep440", "sources/pypi/simple", "sources/pypi/tags"},
 		},
-		"sources/pypi/pep440": {},
+		"sources/pypi/pep440": {
+			imports: []string{"internal/spelling"},
+		},
 		"sources/pypi/resolve": {
 			imports: []string{"sources/pypi/marker", "sources/pypi/pep440"}, tests: []string{"sources/pypi/tags"},
 		},
@@ -226,7 +234,7 @@ func table() map[string]row {
 			imports: []string{"sources/pypi/marker", "sources/pypi/pep440"},
 		},
 		"sources/pypi/tags": {
-			imports: []string{"sources/pypi/marker", "sources/pypi/pep440"},
+			imports: []string{"internal/spelling", "sources/pypi/marker", "sources/pypi/pep440"},
 		},
 
 		// What they stand on.
@@ -234,13 +242,15 @@ func table() map[string]row {
 			imports: []string{"bundle", "bundle/durable"}, within: "unpack",
 		},
 		"internal/decompress": {
-			imports: []string{"internal/fetch"},
+			imports: []string{"internal/spelling", "internal/fetch"},
 		},
 		"bundle/durable": {},
 		"bundle/tidy": {
 			imports: []string{"bundle", "bundle/durable"},
 		},
-		"internal/fetch": {},
+		"internal/fetch": {
+			imports: []string{"internal/spelling"},
+		},
 		"internal/pgpkeys": {
 			imports: []string{"bundle", "internal/pubkeys"},
 		},
@@ -248,7 +258,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "internal/fetch", "internal/registry"}, tests: []string{"unpack"},
 		},
 		"internal/registry": {
-			imports: []string{"internal/fetch"},
+			imports: []string{"internal/spelling", "internal/fetch"},
 		},
 		"internal/access": {
 			imports: []string{"bundle"},
@@ -280,7 +290,9 @@ func table() map[string]row {
 
 		// Tests, tools, examples.
 		"internal/archtest": {},
-		"internal/bench":    {},
+		"internal/bench": {
+			imports: []string{"internal/spelling"},
+		},
 		"internal/release": {
 			imports: []string{"internal/pgpkeys", "sources/keys"}, tests: []string{"sources/apt", "sources/rpm"},
 		},
@@ -318,6 +330,7 @@ func table() map[string]row {
 			test: true,
 		},
 		"internal/test/memtest":  {test: true},
+		"internal/test/pages":    {test: true},
 		"internal/test/prepared": {test: true},
 		"internal/test/pty":      {test: true},
 		"internal/test/systemtest": {

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"io"
 	"os"
 	"os/exec"
@@ -129,7 +130,7 @@ func (b *bench) gapbundle(ctx context.Context, args ...string) *exec.Cmd {
 // mixed measures content, half compressible and half not, with many small files.
 func (b *bench) mixed(ctx context.Context) error {
 	content := b.path("mixed")
-	fmt.Fprintf(b.out, "making %d MB of mixed content, %d small files among it\n", b.megabytes, b.small)
+	fmt.Fprintf(b.out, "making %d MB of mixed content, %s among it\n", b.megabytes, spelling.Count(b.small, "small file"))
 	files, err := makeMixed(content, b.megabytes*1e6, b.small)
 	if err != nil {
 		return err
@@ -169,7 +170,7 @@ func (b *bench) mixed(ctx context.Context) error {
 // tinyFiles measures what a file costs that is nearly nothing by itself.
 func (b *bench) tinyFiles(ctx context.Context) error {
 	content := b.path("tiny")
-	fmt.Fprintf(b.out, "\nmaking %d tiny files\n", b.tiny)
+	fmt.Fprintf(b.out, "\nmaking %s\n", spelling.Count(b.tiny, "tiny file"))
 	if err := makeTiny(content, b.tiny); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"io"
 	"slices"
 	"strings"
@@ -110,7 +111,7 @@ func median(a, b []usage, of func(usage) time.Duration) float64 {
 func (t *table) print(out io.Writer) error {
 	var b strings.Builder
 	line := func(columns ...any) { fmt.Fprintf(&b, "%-30s %9s %6s %9s %6s %6s %12s %10s  %s\n", columns...) }
-	fmt.Fprintf(&b, "\n%s (%d rounds, in turn; a gapbundle process may take %s of memory)\n\n", t.title, t.runs, mega(t.memory))
+	fmt.Fprintf(&b, "\n%s (%s, in turn; a gapbundle process may take %s of memory)\n\n", t.title, spelling.Count(t.runs, "round"), mega(t.memory))
 	line("", "wall", "times", "user+sys", "times", "cores", "peak memory", "written", "aim")
 	for _, r := range t.rows {
 		if r.section != "" {

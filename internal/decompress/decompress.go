@@ -16,6 +16,7 @@ import (
 	"github.com/therootcompany/xz"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // maxWindow bounds what a header of zstd or xz may ask for.
@@ -94,7 +95,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	}
 	n, err := b.r.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return 0, fmt.Errorf("%s: unpacks to more than the %d bytes that its index says: %w", b.what, b.limit, fetch.ErrUpstream)
+		return 0, fmt.Errorf("%s: unpacks to more than %s, as its index says: %w", b.what, spelling.Count(b.limit, "byte"), fetch.ErrUpstream)
 	}
 	if err != nil && err != io.EOF {
 		err = b.from.blame(b.what, err)

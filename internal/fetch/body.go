@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"hash"
 	"io"
 	"net/http"
@@ -74,9 +75,9 @@ func (b *Body) account(p []byte, err error) {
 	}
 	switch {
 	case b.size >= 0 && b.pos > b.size:
-		b.err = fmt.Errorf("%s: more than the %d bytes that were announced: %w", b.Meta.URL, b.size, ErrUpstream)
+		b.err = fmt.Errorf("%s: more came than %s, as announced: %w", b.Meta.URL, spelling.Count(b.size, "byte"), ErrUpstream)
 	case b.size < 0 && b.pos > b.c.options.MostBytes:
-		b.err = fmt.Errorf("%s: no length was announced, and more than %d bytes came: %w", b.Meta.URL, b.c.options.MostBytes, ErrUpstream)
+		b.err = fmt.Errorf("%s: no length was announced, and more than %s came: %w", b.Meta.URL, spelling.Count(b.c.options.MostBytes, "byte"), ErrUpstream)
 	case err == nil:
 	case b.ctx.Err() != nil:
 		b.err = failure(b.ctx, b.url, err)
@@ -164,7 +165,7 @@ func (b *Body) sameWhole(meta Meta, validator string) error {
 	case meta.denies(validator):
 		return b.changed(meta)
 	case b.size >= 0 && meta.Size != b.size:
-		return fmt.Errorf("%s: a part of %d bytes in all, want of %d: %w", b.Meta.URL, meta.Size, b.size, ErrUpstream)
+		return fmt.Errorf("%s: a part of %s in all, want of %d: %w", b.Meta.URL, spelling.Count(meta.Size, "byte"), b.size, ErrUpstream)
 	}
 	b.size = meta.Size
 	return nil
@@ -194,7 +195,7 @@ func (b *Body) changed(now Meta) error {
 		if v := m.Validator(); v != "" {
 			return fmt.Sprintf("version %.80q", v)
 		}
-		return fmt.Sprintf("the same first %d bytes", b.pos)
+		return fmt.Sprintf("the same first %s", spelling.Count(b.pos, "byte"))
 	}
 	have := version(now)
 	if now.Validator() == "" {

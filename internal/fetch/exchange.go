@@ -3,6 +3,7 @@ package fetch
 import (
 	"bytes"
 	"fmt"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"io"
 	"net/http"
 )
@@ -50,9 +51,9 @@ func (c *Client) exchange(req *http.Request, limit int64) (*http.Response, error
 	case err != nil && req.Context().Err() != nil:
 		return nil, failure(req.Context(), url, err)
 	case err != nil:
-		return nil, &brokenError{url: last, err: fmt.Errorf("ended after %d bytes: %w", len(text), err)}
+		return nil, &brokenError{url: last, err: fmt.Errorf("ended after %s: %w", spelling.Count(len(text), "byte"), err)}
 	case int64(len(text)) > limit:
-		return nil, fmt.Errorf("%s: more than %d bytes: %w", last, limit, ErrUpstream)
+		return nil, fmt.Errorf("%s: more than %s: %w", last, spelling.Count(limit, "byte"), ErrUpstream)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(text))
 	return resp, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"io"
 	"maps"
 	"net/http"
@@ -115,7 +116,7 @@ func checkRange(resp *http.Response, at int64) (size int64, err error) {
 	case first != at || last != total-1:
 		return 0, fmt.Errorf("%s: range %d-%d of %d, want from byte %d to the end: %w", url, first, last, total, at, ErrUpstream)
 	case resp.ContentLength >= 0 && resp.ContentLength != total-at:
-		return 0, fmt.Errorf("%s: %d bytes for range %d-%d: %w", url, resp.ContentLength, first, last, ErrUpstream)
+		return 0, fmt.Errorf("%s: %s for range %d-%d: %w", url, spelling.Count(resp.ContentLength, "byte"), first, last, ErrUpstream)
 	}
 	return total, nil
 }
@@ -196,14 +197,14 @@ func (c *Client) readAll(ctx context.Context, url string, limit int64) ([]byte, 
 	}
 	defer body.Close()
 	if body.Meta.Size > limit {
-		return nil, nil, fmt.Errorf("%s: %d bytes, want at most %d: %w", body.Meta.URL, body.Meta.Size, limit, ErrUpstream)
+		return nil, nil, fmt.Errorf("%s: %s, want at most %d: %w", body.Meta.URL, spelling.Count(body.Meta.Size, "byte"), limit, ErrUpstream)
 	}
 	content, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil {
 		return nil, nil, err
 	}
 	if int64(len(content)) > limit {
-		return nil, nil, fmt.Errorf("%s: more than %d bytes: %w", body.Meta.URL, limit, ErrUpstream)
+		return nil, nil, fmt.Errorf("%s: more than %s: %w", body.Meta.URL, spelling.Count(limit, "byte"), ErrUpstream)
 	}
 	return content, &body.Meta, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -43,7 +44,7 @@ func (a *attempts) again(ctx context.Context, err error) error {
 		if a.failed == 0 {
 			return err
 		}
-		return fmt.Errorf("%w (%d attempts)", err, a.failed+1)
+		return fmt.Errorf("%w (%s)", err, spelling.Count(a.failed+1, "attempt"))
 	}
 	if after > maxRetryAfter {
 		return fmt.Errorf("%w: asks to come again in %v, at most %v are waited", err, after, maxRetryAfter)

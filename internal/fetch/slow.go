@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"fmt"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"sync"
 	"time"
 )
@@ -95,7 +96,7 @@ type slowError struct {
 }
 
 func (e *slowError) Error() string {
-	return fmt.Sprintf("too slow: %d bytes in %v of waiting, want at least %d a second", e.got, e.over.Round(time.Second), e.rate)
+	return fmt.Sprintf("too slow: %s in %v of waiting, want at least %d a second", spelling.Count(e.got, "byte"), e.over.Round(time.Second), e.rate)
 }
 
 // endlessError means that all requests together bring too little. No attempt cures that. It

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
@@ -36,10 +37,10 @@ type Limits struct {
 // fault it is; the caller knows where the text comes from.
 func Parse(text []byte, limits Limits) ([]ast.Node, error) {
 	if len(text) > limits.Bytes {
-		return nil, fmt.Errorf("%d bytes, at most %d", len(text), limits.Bytes)
+		return nil, fmt.Errorf("%s, at most %d", spelling.Count(len(text), "byte"), limits.Bytes)
 	}
 	if n := marks(text); n > limits.Marks {
-		return nil, fmt.Errorf("%d keys and values, at most %d", n, limits.Marks)
+		return nil, fmt.Errorf("%s and values, at most %d", spelling.Count(n, "key"), limits.Marks)
 	}
 	tokens := lexer.Tokenize(string(bytes.TrimPrefix(text, []byte("\ufeff"))))
 	if err := checkTokens(tokens, limits); err != nil {

@@ -54,7 +54,7 @@ func TestFullDisks(t *testing.T) {
 			cp -a full/mirror/generations before
 			COMMAND="$P import good --to full/mirror"
 			$COMMAND 2>err; test $? = 6 || { cat err; exit 91; }
-			grep -Eq 'the import needs [0-9]+ bytes, [0-9]+ are free' err || { cat err; exit 92; }
+			grep -Eq 'the import needs [0-9]+ bytes, [0-9]+ free' err || { cat err; exit 92; }
 			diff -r before full/mirror/generations && cmp full/mirror/current/files/data/old data-old || exit 93
 			mount -o remount,size=64m full
 			$COMMAND && diff -r data full/mirror/current/files/data && $P check full/mirror --data`},
@@ -69,7 +69,7 @@ func TestFullDisks(t *testing.T) {
 		{"medium", `mkdir -p full && mount -t tmpfs -o size=4m none full && head -c 2097152 /dev/zero >full/filler
 			COMMAND="$P export --full --to full --volume-size 1MiB --state st"
 			$COMMAND 2>err; test $? = 5 || { cat err; exit 91; }
-			grep -q 'needs 1048576 bytes, at most .* are free on full' err || { cat err; exit 92; }
+			grep -q 'needs 1048576 bytes, at most .* free on full' err || { cat err; exit 92; }
 			test ! -e full/site-000001 || exit 93
 			mount -o remount,size=64m full
 			$COMMAND && $P verify full --pub keys/exporter.pub`},

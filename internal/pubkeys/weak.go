@@ -35,7 +35,7 @@ func WeakLength(algorithm string, bits int) string {
 	if bits >= MinBits {
 		return ""
 	}
-	return fmt.Sprintf("%s with %d bits, want %d or more", algorithm, bits, MinBits)
+	return fmt.Sprintf("%s with %s, want %d or more", algorithm, bundle.Count(bits, "bit"), MinBits)
 }
 
 // weakness is what is wrong with one key; empty: nothing.

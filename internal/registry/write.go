@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // HasBlob asks the registry itself, not its mirrors, whether it has a blob.
@@ -142,7 +143,7 @@ func (b *checkedBody) Read(p []byte) (int, error) {
 	if b.n >= b.d.Size || err == io.EOF {
 		have := digest.NewDigest(digest.SHA256, b.hash)
 		if b.n != b.d.Size {
-			return 0, b.fail(&MismatchError{What: fmt.Sprintf("blob of %d bytes, want %d", b.n, b.d.Size), Want: b.d.Digest, Have: have})
+			return 0, b.fail(&MismatchError{What: fmt.Sprintf("blob of %s, want %d", spelling.Count(b.n, "byte"), b.d.Size), Want: b.d.Digest, Have: have})
 		}
 		if have != b.d.Digest {
 			return 0, b.fail(&MismatchError{What: "blob", Want: b.d.Digest, Have: have})

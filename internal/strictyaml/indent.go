@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/goccy/go-yaml"
 )
 
@@ -113,5 +114,5 @@ func spaces(n int) string {
 	if n == 1 {
 		return "1 space"
 	}
-	return fmt.Sprintf("%d spaces", n)
+	return fmt.Sprintf("%s", bundle.Count(n, "space"))
 }

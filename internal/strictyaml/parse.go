@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
@@ -27,7 +28,7 @@ const (
 func Parse(file string, b []byte) (*Node, error) {
 	top := Pos{File: file, Line: 1, Column: 1}
 	if len(b) > MaxSize {
-		return nil, top.Errorf("%d bytes, at most %d", len(b), MaxSize)
+		return nil, top.Errorf("%s, at most %d", bundle.Count(len(b), "byte"), MaxSize)
 	}
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
 	b = bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")) // the parser counts lines wrongly otherwise

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
@@ -75,7 +76,7 @@ func (s *loadedSuite) open(env *sources.Env, f *form) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("%s: lists %s only compressed: apt would find it empty: %w", s.fetched(), f.group.name, fetch.ErrUpstream)
 	}
 	if plain.Size > upstream.MaxIndex {
-		return nil, fmt.Errorf("%s: %s: %d bytes, at most %d: %w", s.fetched(), f.group.name, plain.Size, int64(upstream.MaxIndex), fetch.ErrUpstream)
+		return nil, fmt.Errorf("%s: %s: %s, at most %d: %w", s.fetched(), f.group.name, bundle.Count(plain.Size, "byte"), int64(upstream.MaxIndex), fetch.ErrUpstream)
 	}
 	return upstream.Unpacked(env, f.local, f.file.Path, s.where(f.file.Path), plain.Size)
 }

@@ -322,7 +322,7 @@ func (e *entry) expand(stanzas []stanza) ([]*suite, error) {
 		}
 	}
 	if len(all) > maxSuites {
-		errs = append(errs, e.pos.Errorf("source %s: %d suites, at most %d: make several sources of it", e.name, len(all), maxSuites))
+		errs = append(errs, e.pos.Errorf("source %s: %s, at most %d: make several sources of it", e.name, bundle.Count(len(all), "suite"), maxSuites))
 	}
 	if len(all) == 0 && len(errs) == 0 {
 		errs = append(errs, e.pos.Errorf("source %s: no entry in the list", e.name))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/apt/closure"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
@@ -254,7 +255,7 @@ func (c *choices) notesOf(l *loaded) []string {
 func (c *choices) systemsOf(l *loaded) (notes []string) {
 	for _, v := range c.views[c.clients:] {
 		if v.seesAny(l) {
-			notes = append(notes, fmt.Sprintf("bootstrap %s: %s is complete, %d packages", l.options.Bootstrap, v, len(v.chosen)))
+			notes = append(notes, fmt.Sprintf("bootstrap %s: %s is complete, %s", l.options.Bootstrap, v, bundle.Count(len(v.chosen), "package")))
 			for _, note := range v.notes {
 				notes = append(notes, v.String()+": "+note)
 			}

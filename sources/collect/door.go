@@ -97,7 +97,7 @@ func (d *door) verdict() error {
 		all = append(slices.Clip(all), fmt.Errorf("the paths of all sources: %w", err))
 	}
 	if d.unnamed > 0 {
-		all = append(slices.Clip(all), fmt.Errorf("sources: %d more artifacts like these: %w", d.unnamed, fetch.ErrUpstream))
+		all = append(slices.Clip(all), fmt.Errorf("sources: %s like these: %w", bundle.Count(d.unnamed, "more artifact"), fetch.ErrUpstream))
 	}
 	return errors.Join(all...)
 }

@@ -63,7 +63,7 @@ func (c *crew) keeping(p placed) bundle.Open {
 			return nil, err
 		}
 		if int64(len(b)) > limit {
-			return nil, fmt.Errorf("%s: more than %d bytes to keep between exports: %w", fetch.Redact(p.artifact.Evidence.Origin), limit, bundle.ErrUsage)
+			return nil, fmt.Errorf("%s: more than %s to keep between exports: %w", fetch.Redact(p.artifact.Evidence.Origin), bundle.Count(limit, "byte"), bundle.ErrUsage)
 		}
 		if err := c.o.Documents.Keep(b); err != nil {
 			return nil, err

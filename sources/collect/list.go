@@ -95,7 +95,7 @@ func (ls *listing) follow(ctx context.Context, ordered <-chan []*outcome) error 
 
 func (ls *listing) refusals() error {
 	if ls.unnamed > 0 {
-		ls.findings = append(ls.findings, fmt.Errorf("sources: %d more artifacts: %w", ls.unnamed, fetch.ErrUpstream))
+		ls.findings = append(ls.findings, fmt.Errorf("sources: %s: %w", bundle.Count(ls.unnamed, "more artifact"), fetch.ErrUpstream))
 	}
 	return errors.Join(ls.findings...)
 }

@@ -48,9 +48,9 @@ func unlike(a sources.Artifact, content []byte, failed error) error {
 	case failed != nil:
 		return failed
 	case int64(len(content)) > f.Size:
-		return fmt.Errorf("more than %d bytes: %w", f.Size, bundle.ErrCorrupt)
+		return fmt.Errorf("more than %s: %w", bundle.Count(f.Size, "byte"), bundle.ErrCorrupt)
 	case int64(len(content)) < f.Size:
-		return fmt.Errorf("%d bytes, want %d: %w", len(content), f.Size, bundle.ErrCorrupt)
+		return fmt.Errorf("%s, want %d: %w", bundle.Count(len(content), "byte"), f.Size, bundle.ErrCorrupt)
 	case !f.Digest.IsZero() && bundle.DigestOf(content) != f.Digest:
 		return fmt.Errorf("got %s, want %s: %w", bundle.DigestOf(content), f.Digest, bundle.ErrCorrupt)
 	}

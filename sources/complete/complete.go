@@ -120,11 +120,11 @@ func (r *Repo) Want(path string, size int64, digest bundle.Digest, who string) e
 func sum(size int64, digest bundle.Digest) string {
 	switch {
 	case digest.IsZero():
-		return fmt.Sprintf("%d bytes", size)
+		return fmt.Sprintf("%s", bundle.Count(size, "byte"))
 	case size < 0:
 		return digest.String()
 	}
-	return fmt.Sprintf("%s (%d bytes)", digest, size)
+	return fmt.Sprintf("%s (%s)", digest, bundle.Count(size, "byte"))
 }
 
 // Open opens a file; the caller closes it. The error matches sources.ErrNotAtHand where

@@ -238,14 +238,14 @@ func lay(ctx context.Context, env *sources.Env, p *webPlan) (sources.Repository,
 	}
 	repo.Artifacts = func() iter.Seq2[sources.Artifact, error] { return p.artifacts(env) }
 	if repo.Public = p.web.public(); len(repo.Public) > bundle.MaxPublic {
-		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %d public addresses are not recorded: make several sources of it", len(repo.Public)-bundle.MaxPublic, len(repo.Public)))
+		repo.Notes = append(repo.Notes, fmt.Sprintf("not recorded: %d of %s: make several sources of it", len(repo.Public)-bundle.MaxPublic, bundle.Count(len(repo.Public), "public address")))
 		repo.Public = repo.Public[:bundle.MaxPublic]
 	}
 	if unpinned > 0 {
-		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %d files: nothing but the connection vouches for them", unpinned, len(p.all)))
+		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %s: nothing but the connection vouches for them", unpinned, bundle.Count(len(p.all), "file")))
 	}
 	if listed > 0 {
-		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %d files: their checksums are in a file that nothing but the connection vouches for", listed, len(p.all)))
+		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %s: checksums from a file that nothing but the connection vouches for", listed, bundle.Count(len(p.all), "file")))
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.elsewhere)) {
 		repo.Notes = append(repo.Notes, fmt.Sprintf("%s: carried by source %s already", bundle.Count(p.elsewhere[name], "file"), name))

@@ -133,7 +133,7 @@ func readText(r *bufio.Reader) (string, error) {
 		return "", err
 	}
 	if n > bundle.MaxAnnotationSize { // a path has less, a validator too
-		return "", fmt.Errorf("text of %d bytes: %w", n, bundle.ErrMalformed)
+		return "", fmt.Errorf("text of %s: %w", bundle.Count(n, "byte"), bundle.ErrMalformed)
 	}
 	b := make([]byte, n)
 	_, err = io.ReadFull(r, b)

@@ -63,9 +63,9 @@ func (e *entry) lay(ctx context.Context, env *sources.Env, c *chosen) (sources.R
 			unpinned++
 		}
 	}
-	repo.Notes = append(repo.Notes, fmt.Sprintf("%d versions of collections, %d of roles", len(c.collections), len(c.roles)+len(c.archives)))
+	repo.Notes = append(repo.Notes, fmt.Sprintf("%s of collections, %d of roles", bundle.Count(len(c.collections), "version"), len(c.roles)+len(c.archives)))
 	if unpinned > 0 {
-		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %d archives: nothing but the connection vouches for them; they are pinned from now on", unpinned, len(all)))
+		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %s: nothing but the connection vouches for this; pinned from now on", unpinned, bundle.Count(len(all), "archive")))
 	}
 	return repo, nil
 }

@@ -192,7 +192,7 @@ func (p *rolePick) fetch(ctx context.Context, env *sources.Env) error {
 	}
 	switch {
 	case counted.n >= maxArchive:
-		err = fmt.Errorf("more than %d bytes: %w", maxArchive-1, bundle.ErrMalformed)
+		err = fmt.Errorf("more than %s: %w", bundle.Count(maxArchive-1, "byte"), bundle.ErrMalformed)
 	case err == nil:
 		p.needs, err = requirements.Dependencies(role.Main, role.More)
 	}

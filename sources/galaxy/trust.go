@@ -118,7 +118,7 @@ func (t *trust) signed(where string, manifest []byte, signatures []string) error
 	}
 	switch {
 	case t.need < 0 && (len(wrong) > 0 || valid == 0), valid < t.need:
-		text := fmt.Sprintf("%s: %d valid signatures of MANIFEST.json, want %s by %s", where, valid, t.wanted(), t.keys)
+		text := fmt.Sprintf("%s: %s of MANIFEST.json, want %s by %s", where, bundle.Count(valid, "valid signature"), t.wanted(), t.keys)
 		for _, err := range wrong {
 			text += "; " + err.Error()
 		}

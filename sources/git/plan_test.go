@@ -44,7 +44,7 @@ func TestExports(t *testing.T) {
 	up.Git("tag", "v2")
 	host.Publish("a/b", up)
 	after := s.must(spec)
-	if s.carry > 20_000 || !s.noted("1 refs of the last export are gone") {
+	if s.carry > 20_000 || !s.noted("1 ref of the last export gone") {
 		t.Errorf("the delta carries %d bytes, notes %q", s.carry, s.notes)
 	}
 	s.same(web, host.URL("a/b"))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/distribution/reference"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 )
@@ -92,7 +93,7 @@ func keep(pos strictyaml.Pos, patterns []string, lists ...[]line) (kept [][]line
 	}
 	left := slices.ContainsFunc(kept, func(list []line) bool { return len(list) > 0 })
 	if len(dropped) > 0 && !left {
-		errs = append(errs, pos.Errorf("drop: %q: leaves nothing of %d lines, of which the first is %s", patterns, len(dropped), fetch.Redact(dropped[0])))
+		errs = append(errs, pos.Errorf("drop: %q: leaves nothing of %s, of which the first is %s", patterns, bundle.Count(len(dropped), "line"), fetch.Redact(dropped[0])))
 	}
 	slices.Sort(dropped)
 	return kept, slices.Compact(dropped), strictyaml.Join(errs...)

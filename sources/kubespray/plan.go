@@ -166,10 +166,10 @@ func (c *chosen) tagOf(name string) string {
 func (c *chosen) remarks(unpinned map[string]bool) []string {
 	var notes []string
 	if n := len(unpinned); n > 0 {
-		notes = append(notes, fmt.Sprintf("%d of %d files: no checksum of Kubespray's covers them", n, len(c.pins.Files)))
+		notes = append(notes, fmt.Sprintf("%d of %s: no checksum of Kubespray's covers them", n, bundle.Count(len(c.pins.Files), "file")))
 	}
 	if n := len(c.pins.Dropped); n > 0 {
-		notes = append(notes, fmt.Sprintf("%d lines of the lists are dropped", n))
+		notes = append(notes, fmt.Sprintf("%s of the lists dropped", bundle.Count(n, "line")))
 	}
 	if c.tables != nil && len(c.tables.Unknown) > 0 {
 		notes = append(notes, "this program does not know these tables of the checksums: "+strings.Join(c.tables.Unknown, ", "))
@@ -210,7 +210,7 @@ func lay(p *sources.Plan, c chosen) error {
 	}
 	pinned := sources.Made(pinsName, content, "what the files are pinned by")
 	pinned.Entries = sources.NewEntries(sources.Entry{
-		Name: Name, Type: bundle.TypeDeployment, Version: c.release, Summary: fmt.Sprintf("%d files, %d images", len(c.pins.Files), len(c.images)),
+		Name: Name, Type: bundle.TypeDeployment, Version: c.release, Summary: fmt.Sprintf("%s, %s", bundle.Count(len(c.pins.Files), "file"), bundle.Count(len(c.images), "image")),
 	})
 	repo := sources.Repository{
 		Name: c.spec.Name, Mount: path.Join(Name, sources.FileName(c.spec.Name)), Notes: c.notes, Annotations: c.annotations(), Lines: c.lines(),

@@ -50,7 +50,7 @@ func (l *Ledger) KeepDates(dates map[string]map[string]time.Time) error {
 		return err
 	}
 	if len(b) > maxDates {
-		return fmt.Errorf("ledger, %s: %d bytes, at most %d: %w", datesName, len(b), maxDates, bundle.ErrUsage)
+		return fmt.Errorf("ledger, %s: %s, at most %d: %w", datesName, bundle.Count(len(b), "byte"), maxDates, bundle.ErrUsage)
 	}
 	return durable.WriteFile(l.root, datesName, b, 0o600)
 }

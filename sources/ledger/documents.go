@@ -38,14 +38,14 @@ func CheckDocuments(all []Document) error {
 	var total int64
 	for _, d := range all {
 		if d.Size > MaxDocument {
-			errs = append(errs, fmt.Errorf("source %s, %s: %d bytes to keep between exports, at most %d: %w", d.Repository, d.Path, d.Size, MaxDocument, bundle.ErrUsage))
+			errs = append(errs, fmt.Errorf("source %s, %s: %s to keep between exports, at most %d: %w", d.Repository, d.Path, bundle.Count(d.Size, "byte"), MaxDocument, bundle.ErrUsage))
 		}
 		total += max(0, d.Size)
 	}
 	if total > MaxDocuments || len(all) > maxDocumentCount {
 		largest := slices.MaxFunc(all, func(a, b Document) int { return cmp.Compare(a.Size, b.Size) })
-		errs = append(errs, fmt.Errorf("%s with %d bytes to keep between exports, at most %d with %d in a set; the largest is %s of source %s: make several sets of it: %w",
-			bundle.Count(len(all), "document"), total, maxDocumentCount, MaxDocuments, largest.Path, largest.Repository, bundle.ErrUsage))
+		errs = append(errs, fmt.Errorf("%s with %s to keep between exports, at most %d with %d in a set; the largest is %s of source %s: make several sets of it: %w",
+			bundle.Count(len(all), "document"), bundle.Count(total, "byte"), maxDocumentCount, MaxDocuments, largest.Path, largest.Repository, bundle.ErrUsage))
 	}
 	return errors.Join(errs...)
 }
@@ -59,7 +59,7 @@ func indexName(n int64) string { return fmt.Sprintf("%s/%06d.json", documentsDir
 // called at the same time from several goroutines.
 func (l *Ledger) KeepDocument(content []byte) error {
 	if len(content) > MaxDocument {
-		return fmt.Errorf("ledger: document of %d bytes, at most %d: %w", len(content), MaxDocument, bundle.ErrUsage)
+		return fmt.Errorf("ledger: document of %s, at most %d: %w", bundle.Count(len(content), "byte"), MaxDocument, bundle.ErrUsage)
 	}
 	name := documentName(bundle.DigestOf(content))
 	l.documents.Lock()

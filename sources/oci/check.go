@@ -160,7 +160,7 @@ func (c *checking) child(r bundle.Repository, dir string, by bundle.File, d v1.D
 	case !ok:
 		return c.missing(r, path, "whoever pulls "+by.Path)
 	case have.Size != d.Size:
-		return fmt.Errorf("%s/%s: want %d bytes, as %s has it, got %d: %w", r.Mount, path, d.Size, by.Path, have.Size, bundle.ErrCorrupt)
+		return fmt.Errorf("%s/%s: want %s, as %s has it, got %d: %w", r.Mount, path, bundle.Count(d.Size, "byte"), by.Path, have.Size, bundle.ErrCorrupt)
 	case manifest && have.MediaType != d.MediaType:
 		return fmt.Errorf("%s/%s: want media type %s, as %s has it, got %s: %w", r.Mount, path, d.MediaType, by.Path, have.MediaType, bundle.ErrCorrupt)
 	}

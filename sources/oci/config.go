@@ -68,7 +68,7 @@ func readConfig(ctx context.Context, g *gatherer, c child) (_ []byte, err error)
 		return nil, fmt.Errorf("%s: config: %w: %w", g.of.image, err, fetch.ErrUpstream)
 	}
 	if have := bundle.DigestOf(content); have != c.digest || int64(len(content)) != c.size {
-		return nil, fmt.Errorf("%s: config: want %s of %d bytes, got %s of %d bytes: %w", g.of.image, c.digest, c.size, have, len(content), fetch.ErrUpstream)
+		return nil, fmt.Errorf("%s: config: want %s of %s, got %s of %s: %w", g.of.image, c.digest, bundle.Count(c.size, "byte"), have, bundle.Count(len(content), "byte"), fetch.ErrUpstream)
 	}
 	return content, g.r.keep(c.digest, content)
 }

@@ -276,7 +276,7 @@ var errBadBlob = errors.New("not what its descriptor says")
 // fetchBlob reads a small blob, checked.
 func (c cosign) fetchBlob(ctx context.Context, d v1.Descriptor) (_ []byte, err error) {
 	if d.Size > maxSignature {
-		return nil, fmt.Errorf("%s: blob %s: %d bytes, at most %d: %w: %w", c.image, d.Digest, d.Size, maxSignature, errBadBlob, fetch.ErrUpstream)
+		return nil, fmt.Errorf("%s: blob %s: %s, at most %d: %w: %w", c.image, d.Digest, bundle.Count(d.Size, "byte"), maxSignature, errBadBlob, fetch.ErrUpstream)
 	}
 	body, err := c.repo.Blob(ctx, d.Digest, 0, "")
 	if err != nil {

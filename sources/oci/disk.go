@@ -356,7 +356,7 @@ func (g *gatherer) whole() error {
 			errs = append(errs, g.of.inStores(func(s *local.Store) error {
 				size, err := s.Size(c.digest)
 				if err == nil && size != c.size {
-					err = fmt.Errorf("%s: %s: want %d bytes, as manifest %s says, got %d: %w", s, c.digest, c.size, n.file.Digest, size, fetch.ErrUpstream)
+					err = fmt.Errorf("%s: %s: want %s, as manifest %s says, got %d: %w", s, c.digest, bundle.Count(c.size, "byte"), n.file.Digest, size, fetch.ErrUpstream)
 				}
 				return err
 			}))

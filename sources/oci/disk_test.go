@@ -263,7 +263,7 @@ func TestHostileStores(t *testing.T) {
 		"layer missing":  {w.saved(good, members[0]), []string{"aaa/layer.tar", "not in it"}},
 		"config missing": {w.saved(good, members[1]), []string{".json", "not in it"}},
 		"config changed": {w.saved(good, file(members[0].Name, append(bytes.Clone(members[0].content), ' ')), layer), []string{"the archive is damaged"}},
-		"more layers":    {w.saved(change("Layers", []string{layer.Name, layer.Name}), members...), []string{"1 layers"}},
+		"more layers":    {w.saved(change("Layers", []string{layer.Name, layer.Name}), members...), []string{"1 layer,"}},
 		"another layer":  {w.saved(good, members[0], packed), []string{"unpacks to", "its image wants"}},
 		"xz layer":       {w.saved(good, members[0], file("aaa/layer.tar", []byte("\xfd7zXZ\x00 and so on"))), []string{"packed as .xz"}},
 		"link in a ring": {w.saved(good, members[0], member{Header: tar.Header{Name: "aaa/layer.tar", Typeflag: tar.TypeSymlink, Linkname: "layer.tar"}}), []string{"links"}},

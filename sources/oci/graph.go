@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"fmt"
 	"strings"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -140,11 +139,8 @@ func (g *graph) attachedNote(d bundle.Digest) string {
 		n    int
 		what string
 	}{{signatures, "signature"}, {sboms, "SBOM"}, {others, "attestation"}} {
-		switch {
-		case part.n == 1:
-			parts = append(parts, "1 "+part.what)
-		case part.n > 1:
-			parts = append(parts, fmt.Sprintf("%d %ss", part.n, part.what))
+		if part.n > 0 {
+			parts = append(parts, bundle.Count(part.n, part.what))
 		}
 	}
 	return strings.Join(parts, ", ")

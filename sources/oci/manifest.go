@@ -88,7 +88,7 @@ func isSchema1(mediaType string) bool {
 // see different images under one digest.
 func parseManifest(b []byte, told string) (*manifest, error) {
 	if len(b) > registry.MaxManifest {
-		return nil, fmt.Errorf("%d bytes, at most %d: %w", len(b), registry.MaxManifest, errFormat)
+		return nil, fmt.Errorf("%s, at most %d: %w", bundle.Count(len(b), "byte"), registry.MaxManifest, errFormat)
 	}
 	var d document
 	dec := json.NewDecoder(bytes.NewReader(b))
@@ -215,7 +215,7 @@ func checkDescriptor(d *v1.Descriptor) error {
 		return fmt.Errorf("digest %.80q: want sha256", d.Digest)
 	}
 	if d.Size < 0 {
-		return fmt.Errorf("%s: %d bytes", d.Digest, d.Size)
+		return fmt.Errorf("%s: %s", d.Digest, bundle.Count(d.Size, "byte"))
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ type child struct {
 // what a client checks.
 func (n *node) agrees(told child) error {
 	if told.size >= 0 && told.size != n.file.Size {
-		return fmt.Errorf("%d bytes, want %d by what leads to it: %w", n.file.Size, told.size, fetch.ErrUpstream)
+		return fmt.Errorf("%s, want %d by what leads to it: %w", bundle.Count(n.file.Size, "byte"), told.size, fetch.ErrUpstream)
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (q *request) choose(n *node, m *manifest) error {
 		}
 		if i, twice := places[c.digest]; twice {
 			if n.children[i].size != c.size {
-				return fmt.Errorf("%s is %d bytes in one place and %d in another: %w", c.digest, c.size, n.children[i].size, fetch.ErrUpstream)
+				return fmt.Errorf("%s is %s in one place and %d in another: %w", c.digest, bundle.Count(c.size, "byte"), n.children[i].size, fetch.ErrUpstream)
 			}
 			continue
 		}
@@ -128,7 +128,7 @@ func (q *request) leaveOut(n *node, absent, kept []v1.Descriptor) error {
 	list = slices.Compact(list)
 	n.absent = len(list)
 	if !annotate(n.file.Annotations, absentKey, ",", list) {
-		return fmt.Errorf("an index of %d platforms that are left out: %w", len(list), fetch.ErrUpstream)
+		return fmt.Errorf("an index of %s, all left out: %w", bundle.Count(len(list), "platform"), fetch.ErrUpstream)
 	}
 	images := 0
 	for _, d := range kept {
@@ -173,7 +173,7 @@ func (n *node) lose(c child) error {
 		annotate(n.file.Annotations, referencesKey, " ", refs)
 	}
 	if !annotate(n.file.Annotations, absentKey, ",", list) {
-		return fmt.Errorf("an index of %d manifests that are left out: %w", len(list), fetch.ErrUpstream)
+		return fmt.Errorf("an index of %s, all left out: %w", bundle.Count(len(list), "manifest"), fetch.ErrUpstream)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ type tagRule struct {
 func (r *tagRule) UnmarshalText(b []byte) error {
 	r.text = string(b)
 	if len(r.text) > maxPattern {
-		return fmt.Errorf("tags: %d bytes, at most %d", len(r.text), maxPattern)
+		return fmt.Errorf("tags: %s, at most %d", bundle.Count(len(r.text), "byte"), maxPattern)
 	}
 	var err error
 	if pattern, ok := strings.CutPrefix(r.text, "/"); ok {

@@ -121,7 +121,7 @@ func tail(base string, n int) (string, error) {
 	}
 	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
 	if parts[0] == "" || len(parts) < n {
-		return "", fmt.Errorf("%s: locations climb %d folders, and the address has not that many: %w", fetch.Redact(base), n, fetch.ErrUpstream)
+		return "", fmt.Errorf("%s: locations climb %s, and the address has not that many: %w", fetch.Redact(base), bundle.Count(n, "folder"), fetch.ErrUpstream)
 	}
 	dir := strings.Join(parts[len(parts)-n:], "/") + "/"
 	if err := bundle.CheckPath(strings.TrimSuffix(dir, "/")); err != nil {

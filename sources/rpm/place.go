@@ -66,7 +66,7 @@ func (e *entry) readIDs() error {
 		all = append(all, id)
 	}
 	if len(strings.Join(all, " ")) > bundle.MaxAnnotationSize {
-		refuse("%d ids, more than there is room for", len(all))
+		refuse("%s, more than there is room for", bundle.Count(len(all), "id"))
 	}
 	return strictyaml.Join(errs...)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/keyring"
@@ -176,7 +177,7 @@ func filtered(env *sources.Env, made *reindex.Builder, l *loadedRepo, kind, name
 		return upstream.Drain(l.where(m.path), r)
 	}, read)
 	if mended != nil && mended.Count > 0 {
-		l.faults = append(l.faults, fmt.Sprintf("%s: %d characters that XML does not have are blanks in what is made of it", l.where(m.path), mended.Count))
+		l.faults = append(l.faults, fmt.Sprintf("%s: %s that XML does not have, blank in what is made of it", l.where(m.path), bundle.Count(mended.Count, "character")))
 	}
 	return errors.Join(err, r.Close())
 }

@@ -36,7 +36,7 @@ func (w Want) String() string {
 	if w.Size < 0 {
 		return w.Sum.String()
 	}
-	return fmt.Sprintf("%s (%d bytes)", w.Sum, w.Size)
+	return fmt.Sprintf("%s (%s)", w.Sum, bundle.Count(w.Size, "byte"))
 }
 
 // Download puts a file that an index lists into scratch as local, checked by its
@@ -50,7 +50,7 @@ func (p *Place) Download(ctx context.Context, env *sources.Env, local string, wa
 		return digest, 0, err
 	}
 	if want.Size > MaxIndex {
-		return digest, 0, &fault{fmt.Sprintf("%s: %d bytes, at most %d", what, want.Size, int64(MaxIndex)), fetch.ErrUpstream}
+		return digest, 0, &fault{fmt.Sprintf("%s: %s, at most %d", what, bundle.Count(want.Size, "byte"), int64(MaxIndex)), fetch.ErrUpstream}
 	}
 	err = firstOf(ctx, p.urls(names), func(_ int, url string) (err error) {
 		digest, size, err = downloadFrom(ctx, env, url, local, want)
@@ -226,7 +226,7 @@ func ending(body *content, want Want) (io.ReadCloser, error) {
 	case want.Size >= 0:
 		return body, nil
 	case body.Meta.Size > limit:
-		err := &fault{fmt.Sprintf("%s: %d bytes, at most %d", body.Meta.URL, body.Meta.Size, limit), fetch.ErrUpstream}
+		err := &fault{fmt.Sprintf("%s: %s, at most %d", body.Meta.URL, bundle.Count(body.Meta.Size, "byte"), limit), fetch.ErrUpstream}
 		return nil, errors.Join(err, body.Close())
 	}
 	return &capped{ReadCloser: body, left: limit, limit: limit, what: body.Meta.URL}, nil
@@ -242,7 +242,7 @@ type capped struct {
 func (c *capped) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p[:min(int64(len(p)), c.left+1)])
 	if int64(n) > c.left {
-		return int(c.left), &fault{fmt.Sprintf("%s: more than %d bytes, and its index tells no size", c.what, c.limit), fetch.ErrUpstream}
+		return int(c.left), &fault{fmt.Sprintf("%s: more than %s, and its index tells no size", c.what, bundle.Count(c.limit, "byte")), fetch.ErrUpstream}
 	}
 	c.left -= int64(n)
 	return n, err

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
 )
@@ -79,7 +80,7 @@ func readURL(ctx context.Context, env *sources.Env, raw string, limit int64) ([]
 		return nil, nil, err
 	}
 	if int64(len(text)) > limit {
-		return nil, nil, &fault{fmt.Sprintf("%s: more than %d bytes", c.Meta.URL, limit), fetch.ErrUpstream}
+		return nil, nil, &fault{fmt.Sprintf("%s: more than %s", c.Meta.URL, bundle.Count(limit, "byte")), fetch.ErrUpstream}
 	}
 	return text, &c.Meta, nil
 }

@@ -58,7 +58,7 @@ func (s Sum) Check(what string) error {
 		return &fault{fmt.Sprintf("%s: checksum of type %.40s: not trusted", what, s.Algorithm), fetch.ErrRefused}
 	}
 	if len(s.Hex) != 2*size || strings.Trim(s.Hex, "0123456789abcdef") != "" {
-		return &fault{fmt.Sprintf("%s: checksum %.150s: want %d lower-case hexadecimal digits", what, s.Hex, 2*size), fetch.ErrUpstream}
+		return &fault{fmt.Sprintf("%s: checksum %.150s: want %s", what, s.Hex, bundle.Count(2*size, "lower-case hexadecimal digit")), fetch.ErrUpstream}
 	}
 	return nil
 }

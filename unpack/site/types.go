@@ -95,7 +95,7 @@ func extension(mediaType string) string { return "t" + bundle.DigestOf([]byte(me
 // is the only thing from a bundle that is written there.
 func checkMediaType(s string) error {
 	if len(s) > 200 {
-		return fmt.Errorf("media type %.80q...: %d bytes, at most 200: %w", s, len(s), bundle.ErrMalformed)
+		return fmt.Errorf("media type %.80q...: %s, at most 200: %w", s, bundle.Count(len(s), "byte"), bundle.ErrMalformed)
 	}
 	essence, params, more := strings.Cut(s, ";")
 	kind, subtype, ok := strings.Cut(essence, "/")

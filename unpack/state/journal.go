@@ -174,7 +174,7 @@ func (e Entry) line(previous bundle.Digest) ([]byte, error) {
 	}
 	line, err := bundle.MarshalCanonical(e)
 	if err == nil && len(line) > maxJournalLine {
-		err = fmt.Errorf("line of %d bytes, at most %d: %w", len(line), maxJournalLine, bundle.ErrMalformed)
+		err = fmt.Errorf("line of %s, at most %d: %w", bundle.Count(len(line), "byte"), maxJournalLine, bundle.ErrMalformed)
 	}
 	return line, err
 }

@@ -69,7 +69,7 @@ func (s *Store) checkPartial(ctx context.Context, d bundle.Digest, size int64) e
 		return fmt.Errorf("blob %s: %w", d, err)
 	}
 	if got := bundle.SumOf(h); got != d || n != size {
-		return fmt.Errorf("blob %s: digest mismatch in the sum of its segments: got %s, %d bytes of %d: %w", d, got, n, size, errDamaged)
+		return fmt.Errorf("blob %s: digest mismatch in the sum of its segments: got %s, %s of %d: %w", d, got, bundle.Count(n, "byte"), size, errDamaged)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func asideNotes(moved []string) (notes []string) {
 		notes = append(notes, "another set has a client file of this name already; this one is at /"+path)
 	}
 	if more := len(moved) - some; more > 0 {
-		notes = append(notes, fmt.Sprintf("and %d more client files below /%s/%s/", more, site.ClientsDir, site.AsideDir))
+		notes = append(notes, fmt.Sprintf("and %s below /%s/%s/", bundle.Count(more, "more client file"), site.ClientsDir, site.AsideDir))
 	}
 	return notes
 }

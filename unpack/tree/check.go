@@ -244,7 +244,7 @@ func wrong(fi fs.FileInfo, err error, size int64) string {
 	case fi.Mode().Perm()&readable != readable:
 		return fmt.Sprintf("mode %04o: not readable for everybody", fi.Mode().Perm())
 	case fi.Size() != size:
-		return fmt.Sprintf("%d bytes, want %d", fi.Size(), size)
+		return fmt.Sprintf("%s, want %d", bundle.Count(fi.Size(), "byte"), size)
 	}
 	return ""
 }

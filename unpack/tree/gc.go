@@ -251,8 +251,8 @@ func (t *Trees) count(ctx context.Context, s *Needs, force bool) error {
 	}
 	n.Trees = len(trees)
 	if !force && (tooMuch(n.Blobs, n.KeptBlobs) || tooMuch(n.Bytes, n.KeptBytes)) {
-		return fmt.Errorf("gc: would remove %d of %d blobs, %d of %d bytes: more than %d %% has to be asked for: %w",
-			n.Blobs, n.Blobs+n.KeptBlobs, n.Bytes, n.Bytes+n.KeptBytes, maxSweep, bundle.ErrUsage)
+		return fmt.Errorf("gc: would remove %d of %s, %d of %s: more than %d %% has to be asked for: %w",
+			n.Blobs, bundle.Count(n.Blobs+n.KeptBlobs, "blob"), n.Bytes, bundle.Count(n.Bytes+n.KeptBytes, "byte"), maxSweep, bundle.ErrUsage)
 	}
 	return nil
 }

@@ -130,7 +130,7 @@ func (p *placer) fill(f bundle.File, dst, same string) error {
 
 func (p *placer) writeFilled(f bundle.File, dst string) (err error) {
 	if f.Size > bundle.MaxFilledSize {
-		return fmt.Errorf("%s: filled, with %d bytes, at most %d: %w", f.Path, f.Size, bundle.MaxFilledSize, bundle.ErrMalformed)
+		return fmt.Errorf("%s: filled, with %s, at most %d: %w", f.Path, bundle.Count(f.Size, "byte"), bundle.MaxFilledSize, bundle.ErrMalformed)
 	}
 	in, err := p.b.blobs.Open(f.Digest)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -161,7 +161,7 @@ func (p *placer) stock(f bundle.File, dst string) error {
 		return err
 	}
 	if !fi.Mode().IsRegular() || fi.Size() != f.Size {
-		return fmt.Errorf("%s: blob %s in the store: want %d bytes, got %d: %w", f.Path, f.Digest, f.Size, fi.Size(), errDamaged)
+		return fmt.Errorf("%s: blob %s in the store: want %s, got %d: %w", f.Path, f.Digest, bundle.Count(f.Size, "byte"), fi.Size(), errDamaged)
 	}
 	shelf, err := p.b.blobs.Shelf(f.Digest)
 	if err != nil {

@@ -41,8 +41,8 @@ func (a *answers) failed() error {
 	if len(a.Wrong) == 0 {
 		return nil
 	}
-	return bundle.About(bundle.AboutMirror, fmt.Errorf("%d published paths are not answered as they are listed, the first: %s: %s: %w",
-		int64(len(a.Wrong))+a.More, a.Wrong[0].Path, a.Wrong[0].Problem, bundle.ErrCorrupt))
+	return bundle.About(bundle.AboutMirror, fmt.Errorf("%s are not answered as they are listed, the first: %s: %s: %w",
+		bundle.Count(int64(len(a.Wrong))+a.More, "published path"), a.Wrong[0].Path, a.Wrong[0].Problem, bundle.ErrCorrupt))
 }
 
 // askServer asks the handler of serve for every path that a mirror lists, as a client asks

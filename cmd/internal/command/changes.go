@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/contents"
 	"github.com/urfave/cli/v2"
 )
@@ -87,7 +88,7 @@ func WriteChanges(w io.Writer, all ...*contents.Summary) {
 			fmt.Fprintf(w, "  and %d more (--changes all)\n", more)
 		}
 		for _, r := range s.WithoutList {
-			fmt.Fprintf(w, "  repository %s: %d files before, %d after; one of its bundles has no contents list, so names cannot be compared\n", r.Repository, r.FilesBefore, r.FilesAfter)
+			fmt.Fprintf(w, "  repository %s: %s before, %d after; one of its bundles has no contents list, so names cannot be compared\n", r.Repository, bundle.Count(r.FilesBefore, "file"), r.FilesAfter)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack"
 )
 
@@ -17,8 +18,8 @@ func mirrorGC(c *cli.Context, o *Output, m *unpack.Mirror) error {
 		return err
 	}
 	o.Show(r, func(w io.Writer) {
-		fmt.Fprintf(w, "%sremoved %d generations, %d trees, %d blobs, %s; kept %d blobs, %s\n", WouldBe(c),
-			len(r.Generations), r.Trees, r.Blobs, HumanBytes(r.Bytes), r.KeptBlobs, HumanBytes(r.KeptBytes))
+		fmt.Fprintf(w, "%sremoved %s, %s, %s, %s; kept %s, %s\n", WouldBe(c),
+			bundle.Count(len(r.Generations), "generation"), bundle.Count(r.Trees, "tree"), bundle.Count(r.Blobs, "blob"), HumanBytes(r.Bytes), bundle.Count(r.KeptBlobs, "blob"), HumanBytes(r.KeptBytes))
 		for _, line := range whyKept(r) {
 			fmt.Fprintln(w, "  "+line)
 		}

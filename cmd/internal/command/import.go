@@ -121,7 +121,7 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 		}
 	}
 	if n := r.Need; n != nil && n.Inodes > 0 && c.Bool("dry-run") {
-		fmt.Fprintf(w, "needs up to %s and %d files and folders in the mirror; free: %s, %s\n", HumanBytes(n.Bytes), n.Inodes, orUnknown(n.FreeBytes, HumanBytes), orUnknown(n.FreeInodes, decimal))
+		fmt.Fprintf(w, "needs in the mirror up to %s, and %d of files and folders together; free: %s, %s\n", HumanBytes(n.Bytes), n.Inodes, orUnknown(n.FreeBytes, HumanBytes), orUnknown(n.FreeInodes, decimal))
 	}
 	if r.Generation > 0 {
 		fmt.Fprintf(w, "%spublished generation %d: %s, %s; %s new\n", WouldBe(c), r.Generation, bundle.Count(r.Files, "file"), HumanBytes(r.Bytes), HumanBytes(r.NewBytes))
@@ -130,14 +130,12 @@ func writeImport(w io.Writer, c *cli.Context, r *unpack.Result, err error) {
 		fmt.Fprintf(w, "  %s of set %s: %s\n", change.Repository, change.Set, Changes(change.Changes))
 	}
 	WriteChanges(w, r.Names...)
-	for _, n := range r.Notes {
-		fmt.Fprintf(w, "note: %s\n", n)
-	}
 	if r.Unaddressed {
 		fmt.Fprintf(w, "files for clients do not have the mirror's address yet: gapbundle config %[1]s --base-url URL puts it in, and gapbundle serve %[1]s fills in its own; gapbundle clients %[1]s lists them\n", c.String("to"))
 	}
 	writeUnbounded(w, r.Unbounded, c.String("to"))
 	writeWaiting(w, r.Waiting)
+	WriteNotes(w, r.Notes)
 }
 
 // bundlesToShow prints the old bundles of each set on one line together, as a stick

@@ -355,7 +355,7 @@ func (s *search) noteClose(o *Output) error {
 		o.Note("%s: no repository is of the kind, set and name that the flags name", what)
 		return nil
 	case s.hidden > 0:
-		o.Note("%s; %d entries of that name are of another type or architecture", what, s.hidden)
+		o.Note("%s; %s of that name, of another type or architecture", what, bundle.Count(s.hidden, "entry"))
 		return nil
 	}
 	names := func(yield func(string, error) bool) {

@@ -265,7 +265,7 @@ func writeMedia(w io.Writer, c *cli.Context, all []*carried) {
 		}
 		for _, d := range one.Dirs {
 			if len(d.Strange) > 0 {
-				fmt.Fprintf(w, "%s: %d other things in it: %s\n", d.Path, len(d.Strange), strings.Join(d.Strange[:min(len(d.Strange), 5)], ", "))
+				fmt.Fprintf(w, "%s: %s in it: %s\n", d.Path, bundle.Count(len(d.Strange), "other thing"), strings.Join(d.Strange[:min(len(d.Strange), 5)], ", "))
 			}
 		}
 		switch {

@@ -189,7 +189,7 @@ func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 	writePublic(w, s.Public)
 	writeUnbounded(w, s.Unbounded, s.Dir)
 	for _, p := range s.Pending {
-		fmt.Fprintf(w, "\npending %s: %d of %d volumes placed, missing %s\n", p.Name, p.Placed, p.Volumes, strings.Join(p.Missing, ", "))
+		fmt.Fprintf(w, "\npending %s: %d of %s placed, missing %s\n", p.Name, p.Placed, bundle.Count(p.Volumes, "volume"), strings.Join(p.Missing, ", "))
 	}
 	writeDistrusted(w, s.Distrusted)
 	for _, a := range s.Ambiguous {
@@ -201,10 +201,11 @@ func writeStatus(w io.Writer, s *unpack.Status, now time.Time) {
 			fmt.Fprintf(w, "  /v2/%s is now /v2/%s\n", d.Alias, d.Image)
 		}
 	}
-	for _, n := range s.Notes {
-		fmt.Fprintf(w, "\nnote: %s\n", n)
-	}
 	writeWaiting(w, s.Waiting)
+	if len(s.Notes) > 0 {
+		fmt.Fprintln(w)
+		WriteNotes(w, s.Notes)
+	}
 }
 
 // writeReach prints what a set's client files do without a signature, and what it has
@@ -466,11 +467,11 @@ func writeCheck(w io.Writer, r checked) {
 		}
 	}
 	for _, n := range r.Checks {
-		fmt.Fprintf(w, "complete: %d %s\n", n.Count, n.Name)
+		fmt.Fprintf(w, "complete: %s: %d\n", n.Name, n.Count)
 	}
 	for _, s := range r.Counted {
 		for _, n := range s.Checks {
-			fmt.Fprintf(w, "counted at export: %d %s (%s, %s)\n", n.Count, n.Name, bundle.DirName(s.Set, s.Sequence), s.Repository)
+			fmt.Fprintf(w, "counted at export: %s: %d (%s, %s)\n", n.Name, n.Count, bundle.DirName(s.Set, s.Sequence), s.Repository)
 		}
 	}
 	if r.Note != "" {

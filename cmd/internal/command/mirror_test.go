@@ -32,7 +32,7 @@ func TestStatusText(t *testing.T) {
 		"3 files, vouched for by nothing but the connection: cluster/files 2, more 1", "not pinned       no file",
 		"gapbundle export SPEC --base 0f6f8e13e2", "any bundle above sequence 9", "(in 2 days by the local clock)", "(LAPSED by the local clock)",
 		"overrides        accept-keys", "pending tools-000010: 1 of 3 volumes placed, missing volume-00002.tar.zst, volume-00003.tar.zst",
-		"alias /v2/cuda not made: claimed by a.io/cuda and b.io/cuda", "note: no hard links here",
+		"alias /v2/cuda not made: claimed by a.io/cuda and b.io/cuda", "1 note:\n  no hard links here",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("status has no %q:\n%s", want, out.String())

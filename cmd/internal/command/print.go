@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 )
@@ -157,6 +158,27 @@ func (o *Output) writeObject(ctx context.Context, err error, code int) {
 // Note prints a line about what is going on; not with --quiet.
 func (o *Output) Note(format string, args ...any) {
 	o.Log.Info(fmt.Sprintf(format, args...))
+}
+
+// WriteNotes prints how many notes there are, and each on a line of its own. Without a
+// note it prints nothing.
+func WriteNotes(w io.Writer, notes []string) {
+	if len(notes) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "%s:\n", spelling.Count(len(notes), "note"))
+	for _, n := range notes {
+		fmt.Fprintf(w, "  %s\n", n)
+	}
+}
+
+// Notes prints what WriteNotes does as lines about what is going on; not with --quiet.
+func (o *Output) Notes(notes []string) {
+	var b strings.Builder
+	WriteNotes(&b, notes)
+	for line := range strings.Lines(b.String()) {
+		o.Note("%s", strings.TrimSuffix(line, "\n"))
+	}
 }
 
 // Screen is standard error shared by log lines, questions and the bar: a line

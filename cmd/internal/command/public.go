@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/site"
 )
 
@@ -36,7 +37,7 @@ func writePublic(w io.Writer, names *site.PublicNames) {
 		fmt.Fprintf(w, "and %d more, in /%s\n", more, site.HostsPath)
 	}
 	if names.LeftOut > 0 {
-		fmt.Fprintf(w, "%d public addresses are beyond what one set may have\n", names.LeftOut)
+		fmt.Fprintf(w, "beyond what one set may have: %s\n", bundle.Count(names.LeftOut, "public address"))
 	}
 }
 
@@ -57,7 +58,7 @@ func hostPrefixes(names *site.PublicNames, host string) string {
 	}
 	what := "1 prefix"
 	if n > 1 {
-		what = fmt.Sprintf("%d prefixes", n)
+		what = fmt.Sprintf("%s", bundle.Count(n, "prefix"))
 	}
 	return what + ": " + strings.Join(sources, ", ")
 }

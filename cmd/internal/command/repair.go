@@ -57,9 +57,7 @@ func writeRepair(w io.Writer, c *cli.Context, r *unpack.RepairResult) {
 	for _, q := range r.Requests {
 		fmt.Fprintf(w, "request for the connected side: %s (%d of set %s)\n", q.Path, q.Asked, q.Set)
 	}
-	for _, n := range r.Notes {
-		fmt.Fprintf(w, "note: %s\n", n)
-	}
+	WriteNotes(w, r.Notes)
 }
 
 // missingText is what is known of a blob that was not found.

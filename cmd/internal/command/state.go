@@ -39,9 +39,7 @@ func stateRebuild(c *cli.Context, o *Output) error {
 			for _, line := range r.Restored {
 				fmt.Fprintf(w, "%srestored %s\n", WouldBe(c), line)
 			}
-			for _, line := range r.Notes {
-				fmt.Fprintf(w, "note: %s\n", line)
-			}
+			WriteNotes(w, r.Notes)
 		})
 	}
 	return err

@@ -102,7 +102,7 @@ func (s *Scanner) readLine() ([]byte, error) {
 		long := append([]byte(nil), line...)
 		for errors.Is(err, bufio.ErrBufferFull) {
 			if len(long) > s.limits.Paragraph {
-				return nil, s.errorf("more than %d bytes", s.limits.Paragraph)
+				return nil, s.errorf("more than %s", bundle.Count(s.limits.Paragraph, "byte"))
 			}
 			line, err = s.r.ReadSlice('\n')
 			long = append(long, line...)
@@ -118,11 +118,11 @@ func (s *Scanner) add(line []byte) error {
 	if len(s.buf) == 0 {
 		s.start = s.line
 		if s.count++; s.count > s.limits.Paragraphs {
-			return s.errorf("more than %d paragraphs", s.limits.Paragraphs)
+			return s.errorf("more than %s", bundle.Count(s.limits.Paragraphs, "paragraph"))
 		}
 	}
 	if len(s.buf)+len(line)+1 > s.limits.Paragraph {
-		return s.errorf("a paragraph of more than %d bytes", s.limits.Paragraph)
+		return s.errorf("a paragraph of more than %s", bundle.Count(s.limits.Paragraph, "byte"))
 	}
 	if bytes.IndexByte(line, 0) >= 0 || bytes.IndexByte(line, '\r') >= 0 {
 		return s.errorf("a zero byte or carriage return")

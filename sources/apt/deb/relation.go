@@ -70,7 +70,7 @@ func ParseRelations(value string) ([]Clause, error) {
 		return nil, nil
 	}
 	if n := strings.Count(value, ",") + strings.Count(value, "|"); n >= maxRelations {
-		return nil, fmt.Errorf("%d relations, at most %d: %w", n+1, maxRelations, bundle.ErrMalformed)
+		return nil, fmt.Errorf("%s, at most %d: %w", bundle.Count(n+1, "relation"), maxRelations, bundle.ErrMalformed)
 	}
 	clauses := make([]Clause, 0, strings.Count(value, ",")+1)
 	for text := range strings.SplitSeq(value, ",") {

@@ -225,7 +225,7 @@ func (r *Release) tables() error {
 func parseReleaseLine(line string, t hashTable) (ReleaseFile, error) {
 	words := strings.Fields(line)
 	if len(words) != 3 || len(words[0]) != t.digits || strings.Trim(words[0], "0123456789abcdef") != "" {
-		return ReleaseFile{}, fmt.Errorf("line %.160q: want %d hex digits, size and path: %w", line, t.digits, bundle.ErrMalformed)
+		return ReleaseFile{}, fmt.Errorf("line %.160q: want %s, size and path: %w", line, bundle.Count(t.digits, "hex digit"), bundle.ErrMalformed)
 	}
 	var f ReleaseFile
 	var err error

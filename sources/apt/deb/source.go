@@ -120,7 +120,7 @@ func (s *Source) table(value string, digits int) error {
 	for line := range lines(value) {
 		words := strings.Fields(line)
 		if len(words) != 3 || len(words[0]) != digits || strings.Contains(words[2], "/") {
-			return fmt.Errorf("line %.160q: want %d hex digits, size and name: %w", line, digits, bundle.ErrMalformed)
+			return fmt.Errorf("line %.160q: want %s, size and name: %w", line, bundle.Count(digits, "hex digit"), bundle.ErrMalformed)
 		}
 		f := SourceFile{Path: words[2]}
 		if s.Directory != "" {

@@ -15,7 +15,7 @@ const maxVersion = 512 // bytes; the longest real one has 90
 // archives exist that break them. Errors match bundle.ErrMalformed.
 func CheckVersion(v string) error {
 	if v == "" || len(v) > maxVersion {
-		return fmt.Errorf("version %.60q: of %d bytes, want 1 to %d: %w", v, len(v), maxVersion, bundle.ErrMalformed)
+		return fmt.Errorf("version %.60q: of %s, want 1 to %d: %w", v, bundle.Count(len(v), "byte"), maxVersion, bundle.ErrMalformed)
 	}
 	for i := range len(v) {
 		if v[i] <= ' ' || v[i] > '~' {

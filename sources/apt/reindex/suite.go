@@ -70,7 +70,7 @@ type File struct {
 // and architecture, or are put's.
 func Build(s Suite, signer *pgpkeys.Signer, put func(File) error) error {
 	if len(s.Components) == 0 || (s.Flat && len(s.Components) != 1) {
-		return fmt.Errorf("rebuilt suite %s: %d components: %w", s.Release.Suite, len(s.Components), bundle.ErrUsage)
+		return fmt.Errorf("rebuilt suite %s: %s: %w", s.Release.Suite, bundle.Count(len(s.Components), "component"), bundle.ErrUsage)
 	}
 	b := &builder{suite: &s, put: put, release: s.Release}
 	b.sources = slices.ContainsFunc(s.Components, func(c Component) bool { return c.Sources != nil })

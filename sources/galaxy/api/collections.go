@@ -228,7 +228,7 @@ func parseSignatures(o record.Object) ([]string, error) {
 		return nil, err
 	}
 	if len(entries) > maxSignatures {
-		return nil, fmt.Errorf("%d signatures, at most %d: %w", len(entries), maxSignatures, bundle.ErrMalformed)
+		return nil, fmt.Errorf("%s, at most %d: %w", bundle.Count(len(entries), "signature"), maxSignatures, bundle.ErrMalformed)
 	}
 	var all []string
 	for _, e := range entries {

@@ -160,7 +160,7 @@ func items[T any](n ast.Node, read func(ast.Node) (T, error)) ([]T, error) {
 		return nil, err
 	}
 	if len(nodes) > maxItems {
-		return nil, fmt.Errorf("%d requirements, at most %d: %w", len(nodes), maxItems, bundle.ErrMalformed)
+		return nil, fmt.Errorf("%s, at most %d: %w", bundle.Count(len(nodes), "requirement"), maxItems, bundle.ErrMalformed)
 	}
 	var all []T
 	for _, item := range nodes {

@@ -207,7 +207,7 @@ func (a *archive) file(name string, content io.Reader) (bundle.Digest, error) {
 		return bundle.Digest{}, malformed(err)
 	}
 	if int64(len(b)) > limit {
-		return bundle.Digest{}, fmt.Errorf("archive: %s: more than %d bytes: %w", name, limit, bundle.ErrMalformed)
+		return bundle.Digest{}, fmt.Errorf("archive: %s: more than %s: %w", name, bundle.Count(limit, "byte"), bundle.ErrMalformed)
 	}
 	*kept = b
 	return bundle.DigestOf(b), nil

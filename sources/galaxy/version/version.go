@@ -28,7 +28,7 @@ type Version struct {
 // Parse reads a version that has all of its numbers. Errors match bundle.ErrMalformed.
 func Parse(text string) (Version, error) {
 	if len(text) > maxVersion {
-		return Version{}, fmt.Errorf("version %.40q...: %d bytes, at most %d: %w", text, len(text), maxVersion, bundle.ErrMalformed)
+		return Version{}, fmt.Errorf("version %.40q...: %s, at most %d: %w", text, bundle.Count(len(text), "byte"), maxVersion, bundle.ErrMalformed)
 	}
 	v, err := semver.StrictNewVersion(text)
 	if err != nil {
@@ -62,7 +62,7 @@ type condition struct {
 // ParseRange reads a range; empty text is "*". Errors match bundle.ErrMalformed.
 func ParseRange(text string) (Range, error) {
 	if len(text) > maxRange {
-		return Range{}, fmt.Errorf("range %.40q...: %d bytes, at most %d: %w", text, len(text), maxRange, bundle.ErrMalformed)
+		return Range{}, fmt.Errorf("range %.40q...: %s, at most %d: %w", text, bundle.Count(len(text), "byte"), maxRange, bundle.ErrMalformed)
 	}
 	r := Range{text: strings.TrimSpace(text)}
 	if r.text == "" {

@@ -31,7 +31,7 @@ type Submodule struct {
 // Errors match bundle.ErrMalformed.
 func ParseModules(content []byte) ([]Submodule, error) {
 	if len(content) > MaxModulesFile {
-		return nil, malformedModules("%d bytes, at most %d", len(content), MaxModulesFile)
+		return nil, malformedModules("%s, at most %d", bundle.Count(len(content), "byte"), MaxModulesFile)
 	}
 	p := modulesParser{rest: bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")), line: 1, byName: map[string]int{}}
 	if err := p.parse(); err != nil {

@@ -69,7 +69,7 @@ func (x *indexReader) read(each func(ID) error) (index Index, err error) {
 	}
 	index.Count = upTo[fanout-1]
 	if index.Count > MaxObjects {
-		return index, corruptIndex("%d objects, at most %d", index.Count, MaxObjects)
+		return index, corruptIndex("%s, at most %d", bundle.Count(index.Count, "object"), MaxObjects)
 	}
 	if index.Names, err = x.names(&upTo, each); err != nil {
 		return index, err
@@ -156,7 +156,7 @@ func ReadPack(r io.Reader) (trailer ID, count int64, err error) {
 	var header [12]byte
 	if n, err := io.ReadFull(r, header[:]); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return bad("%d bytes, want a header", n)
+			return bad("%s, want a header", bundle.Count(n, "byte"))
 		}
 		return ID{}, 0, err
 	}

@@ -177,7 +177,7 @@ func (r *Record) pack(rest string) error {
 	count, err2 := strconv.ParseInt(f[2], 10, 64)
 	names, err3 := bundle.ParseDigest("sha256:" + f[3])
 	if count < 0 || count > MaxObjects {
-		err2 = fmt.Errorf("%d objects", count)
+		err2 = fmt.Errorf("%s", bundle.Count(count, "object"))
 	}
 	r.Packs = append(r.Packs, Pack{Name: name, Count: count, Names: names})
 	return errors.Join(err1, err2, err3)
@@ -220,7 +220,7 @@ func (r *Record) stored(rest string) error {
 	size, err2 := strconv.ParseInt(f[1], 10, 64)
 	path, err3 := strconv.Unquote(f[2])
 	if size < 0 {
-		err2 = fmt.Errorf("%d bytes", size)
+		err2 = fmt.Errorf("%s", bundle.Count(size, "byte"))
 	}
 	r.Objects = append(r.Objects, Stored{Pointer: Pointer{OID: oid, Size: size}, Path: path})
 	return errors.Join(err1, err2, err3)

@@ -47,7 +47,7 @@ func CheckRefName(name string) error {
 	}
 	switch {
 	case len(name) > MaxRefName:
-		return bad(fmt.Sprintf("%d bytes, at most %d", len(name), MaxRefName))
+		return bad(fmt.Sprintf("%s, at most %d", bundle.Count(len(name), "byte"), MaxRefName))
 	case !strings.HasPrefix(name, "refs/"):
 		return bad("not below refs/")
 	case strings.Contains(name, "..") || strings.Contains(name, "@{"):

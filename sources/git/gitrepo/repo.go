@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources/git/gitfile"
 	"github.com/gapbundle/gapbundle/sources/git/gitrun"
 	"github.com/gapbundle/gapbundle/sources/git/relay"
@@ -166,7 +167,7 @@ func (r *Repo) bounded(ctx context.Context, limit int64) error {
 	return r.dir.Lines(ctx, gitrun.Call{Args: []string{"cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname) %(objecttype) %(objectsize)"}}, func(line string) error {
 		o, err := parseObject(line)
 		if err == nil && o.Size > limit {
-			err = fmt.Errorf("%s %s has %d bytes, at most %d", o.Type, o.ID, o.Size, limit)
+			err = fmt.Errorf("%s %s has %s, at most %d", o.Type, o.ID, bundle.Count(o.Size, "byte"), limit)
 		}
 		return err
 	})
@@ -240,7 +241,7 @@ func (r *Repo) Look(ctx context.Context, expressions []string) ([]Object, error)
 		all = append(all, o)
 	}
 	if len(all) != len(expressions) {
-		return nil, fmt.Errorf("git cat-file: %d answers to %d questions", len(all), len(expressions))
+		return nil, fmt.Errorf("git cat-file: %s to %s", bundle.Count(len(all), "answer"), bundle.Count(len(expressions), "question"))
 	}
 	return all, nil
 }

@@ -168,7 +168,7 @@ func (s *Store) read(objects []Object, a *answer, to map[bundle.Digest]Action) e
 				return err
 			}
 			if len(d.Header) > maxHeader {
-				return s.wrong("object %s: %d header fields, at most %d", o.OID, len(d.Header), maxHeader)
+				return s.wrong("object %s: %s, at most %d", o.OID, bundle.Count(len(d.Header), "header field"), maxHeader)
 			}
 			header := http.Header{}
 			for name, value := range d.Header {
@@ -198,7 +198,7 @@ func (s *Store) Open(o Object) bundle.Open {
 			return nil, err
 		}
 		if body.Meta.Size >= 0 && body.Meta.Size != o.Size {
-			return nil, errors.Join(fmt.Errorf("%s: %d bytes, want %d: %w", body.Meta.URL, body.Meta.Size, o.Size, fetch.ErrUpstream), body.Close())
+			return nil, errors.Join(fmt.Errorf("%s: %s, want %d: %w", body.Meta.URL, bundle.Count(body.Meta.Size, "byte"), o.Size, fetch.ErrUpstream), body.Close())
 		}
 		return &bundle.Content{Body: body, At: body.At, Validator: body.Meta.Validator()}, nil
 	}

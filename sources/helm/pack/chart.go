@@ -199,7 +199,7 @@ func (c *contents) add(h *tar.Header, r io.Reader, left *int64, nesting int) err
 	case name == "":
 		return fmt.Errorf("package: %.200q: not in a folder: %w", h.Name, bundle.ErrMalformed)
 	case h.Size > MaxFile:
-		return fmt.Errorf("package: %.200q: %d bytes, at most %d: %w", h.Name, h.Size, MaxFile, bundle.ErrMalformed)
+		return fmt.Errorf("package: %.200q: %s, at most %d: %w", h.Name, bundle.Count(h.Size, "byte"), MaxFile, bundle.ErrMalformed)
 	case h.Size > *left:
 		return fmt.Errorf("package: more than %d bytes: %w", MaxChart, bundle.ErrMalformed)
 	case c.named[name]:

@@ -63,7 +63,7 @@ func (t *Tables) Len() int { return len(t.sums) }
 // checkout that the spec names.
 func Read(name string, content []byte) (*Tables, error) {
 	if len(content) > MaxSize {
-		return nil, fmt.Errorf("%s: %d bytes, at most %d: %w", name, len(content), MaxSize, bundle.ErrUsage)
+		return nil, fmt.Errorf("%s: %s, at most %d: %w", name, bundle.Count(len(content), "byte"), MaxSize, bundle.ErrUsage)
 	}
 	doc, err := parse(name, content)
 	if err != nil {
@@ -207,7 +207,7 @@ func ParseSum(text string) (Sum, error) {
 	}
 	digits = strings.ToLower(digits)
 	if _, err := hex.DecodeString(digits); err != nil || len(digits) != size {
-		return Sum{}, fmt.Errorf("%.140q: want %d hexadecimal digits", text, size)
+		return Sum{}, fmt.Errorf("%.140q: want %s", text, bundle.Count(size, "hexadecimal digit"))
 	}
 	if strings.Trim(digits, "0") == "" {
 		return Sum{}, fmt.Errorf("%.20q...: a placeholder", text)
@@ -239,7 +239,7 @@ func (t *Tables) Find(raw string) (Key, Sum, error) {
 	case len(found) == 1:
 		return found[0], t.sums[found[0]], nil
 	case len(found) > 1:
-		return Key{}, Sum{}, fmt.Errorf("%d checksums could be meant: %s", len(found), join(found))
+		return Key{}, Sum{}, fmt.Errorf("%s could be meant: %s", bundle.Count(len(found), "checksum"), join(found))
 	case len(missing) > 0:
 		return Key{}, Sum{}, fmt.Errorf("no %s in Kubespray's checksums", strings.Join(missing, ", "))
 	}

@@ -121,7 +121,7 @@ func (s *Store) index(reopen func() (*os.File, error)) error {
 			break
 		}
 		if err != nil {
-			return s.fault("after %d members: %w", n, err)
+			return s.fault("after %s: %w", bundle.Count(n, "member"), err)
 		}
 		if n == maxMembers {
 			return s.fault("more than %d members", maxMembers)
@@ -168,7 +168,7 @@ func (s *Store) add(parts map[string]part, h *tar.Header, p part, end int64) err
 		}
 	}
 	if p.size > end-p.at {
-		return s.fault("%.200q: %d bytes, and the archive ends before: it is cut off", h.Name, p.size)
+		return s.fault("%.200q: %s, and the archive ends before: it is cut off", h.Name, bundle.Count(p.size, "byte"))
 	}
 	if _, twice := parts[name]; twice {
 		return s.fault("%.200q: is in it twice", h.Name)

@@ -58,11 +58,11 @@ func (s *Store) readLayout() error {
 		return s.fault("%s: %w", v1.ImageIndexFile, err)
 	}
 	if len(index.Manifests) == 0 || len(index.Manifests) > maxImages {
-		return s.fault("%s: %d images, want 1 to %d", v1.ImageIndexFile, len(index.Manifests), maxImages)
+		return s.fault("%s: %s, want 1 to %d", v1.ImageIndexFile, bundle.Count(len(index.Manifests), "image"), maxImages)
 	}
 	for _, d := range index.Manifests {
 		if digest, err := bundle.ParseDigest(string(d.Digest)); err != nil || digest.IsZero() || d.Size < 0 {
-			return s.fault("%s: digest %.80q of %d bytes: want sha256, and a size", v1.ImageIndexFile, d.Digest, d.Size)
+			return s.fault("%s: digest %.80q of %s: want sha256, and a size", v1.ImageIndexFile, d.Digest, bundle.Count(d.Size, "byte"))
 		}
 		name := d.Annotations[containerdName]
 		if name == "" {

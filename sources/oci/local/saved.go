@@ -48,7 +48,7 @@ func (s *Store) readSaved(content []byte) error {
 		return s.fault("%s: %w", savedFile, err)
 	}
 	if len(all) == 0 || len(all) > maxImages {
-		return s.fault("%s: %d images, want 1 to %d", savedFile, len(all), maxImages)
+		return s.fault("%s: %s, want 1 to %d", savedFile, bundle.Count(len(all), "image"), maxImages)
 	}
 	s.made, s.names = map[bundle.Digest][]byte{}, map[bundle.Digest]string{}
 	layers := map[string]v1.Descriptor{} // many images share some
@@ -87,7 +87,7 @@ func (s *Store) make(image savedImage, layers map[string]v1.Descriptor) (v1.Desc
 		return v1.Descriptor{}, s.fault("%s: %w", image.Config, err)
 	}
 	if ids := len(c.RootFS.DiffIDs); ids != len(image.Layers) || ids > maxLayers {
-		return v1.Descriptor{}, s.fault("%s: %d layers, and %s has %d, at most %d", image.Config, ids, savedFile, len(image.Layers), maxLayers)
+		return v1.Descriptor{}, s.fault("%s: %s, and %s has %d, at most %d", image.Config, bundle.Count(ids, "layer"), savedFile, len(image.Layers), maxLayers)
 	}
 	for i, name := range image.Layers {
 		key := name + " " + string(c.RootFS.DiffIDs[i])

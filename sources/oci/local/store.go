@@ -131,7 +131,7 @@ func (s *Store) document(name string, limit int64) ([]byte, error) {
 func (s *Store) read(m *member, what string, limit int64) (content []byte, err error) {
 	defer func() { err = errors.Join(err, m.Close()) }()
 	if m.Size() > limit {
-		return nil, s.fault("%s: %d bytes, at most %d", what, m.Size(), limit)
+		return nil, s.fault("%s: %s, at most %d", what, bundle.Count(m.Size(), "byte"), limit)
 	}
 	content = make([]byte, m.Size())
 	if _, err := io.ReadFull(m, content); err != nil {

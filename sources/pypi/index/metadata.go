@@ -147,7 +147,7 @@ func (r *Reader) Download(ctx context.Context, f *File) error {
 	if digest != f.SHA256 || n > limit {
 		return &upstream.MovedError{
 			File: fetch.Redact(f.URL), Index: fetch.Redact(f.Index),
-			Want: fmt.Sprintf("sha256:%s (%d bytes)", f.SHA256, f.Size), Have: fmt.Sprintf("sha256:%s (%d bytes)", digest, n),
+			Want: fmt.Sprintf("sha256:%s (%s)", f.SHA256, bundle.Count(f.Size, "byte")), Have: fmt.Sprintf("sha256:%s (%s)", digest, bundle.Count(n, "byte")),
 		}
 	}
 	f.Local, f.Size = local, n

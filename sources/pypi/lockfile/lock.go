@@ -10,6 +10,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
 	"github.com/gapbundle/gapbundle/sources/pypi/pep440"
 )
@@ -79,7 +80,7 @@ func form(name string) string {
 // ReadLock reads a lock; its form follows from the file's name.
 func ReadLock(name string, content []byte) (*Lock, error) {
 	if len(content) > MaxFile {
-		return nil, fmt.Errorf("%s: %d bytes, want at most %d: %w", name, len(content), MaxFile, ErrInvalid)
+		return nil, fmt.Errorf("%s: %s, want at most %d: %w", name, spelling.Count(len(content), "byte"), MaxFile, ErrInvalid)
 	}
 	l := &Lock{Name: name}
 	var err error
@@ -96,7 +97,7 @@ func ReadLock(name string, content []byte) (*Lock, error) {
 		err = errors.New("want pylock.toml, pylock.NAME.toml, uv.lock, poetry.lock or pdm.lock")
 	}
 	if err == nil && len(l.Packages) > maxPackages {
-		err = fmt.Errorf("%d packages, want at most %d", len(l.Packages), maxPackages)
+		err = fmt.Errorf("%s, want at most %d", spelling.Count(len(l.Packages), "package"), maxPackages)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", name, err, ErrInvalid)

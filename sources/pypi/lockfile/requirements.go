@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
 )
 
@@ -97,7 +98,7 @@ var (
 // a line in the first two may name those that are the same for ASCII.
 func decode(content []byte) (string, error) {
 	if len(content) > MaxFile {
-		return "", fmt.Errorf("%d bytes, want at most %d", len(content), MaxFile)
+		return "", fmt.Errorf("%s, want at most %d", spelling.Count(len(content), "byte"), MaxFile)
 	}
 	content = bytes.TrimPrefix(content, []byte("\ufeff"))
 	for i, line := range bytes.SplitN(content, []byte("\n"), 3) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
 	"github.com/gapbundle/gapbundle/sources/pypi/pep440"
 )
@@ -69,7 +70,7 @@ func (l *Lock) uv(content []byte) error {
 	}
 	errs := []error{l.environments(top.RequiresPython, nil)}
 	if len(top.Package) > maxPackages {
-		return fmt.Errorf("%d packages, want at most %d", len(top.Package), maxPackages)
+		return fmt.Errorf("%s, want at most %d", spelling.Count(len(top.Package), "package"), maxPackages)
 	}
 	by := map[string][]int{}
 	nodes := make([]*Package, len(top.Package))

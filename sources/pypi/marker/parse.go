@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/sources/pypi/pep440"
 )
 
@@ -25,7 +26,7 @@ type parser struct {
 
 func (p *parser) marker() (*Marker, error) {
 	if len(p.text) > MaxLength {
-		return nil, fmt.Errorf("%d bytes, want at most %d", len(p.text), MaxLength)
+		return nil, fmt.Errorf("%s, want at most %d", spelling.Count(len(p.text), "byte"), MaxLength)
 	}
 	p.spaces()
 	from := p.at

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/sources/pypi/pep440"
 )
 
@@ -56,7 +57,7 @@ func CheckName(name string) error {
 	})
 	switch {
 	case len(name) > maxName:
-		return fmt.Errorf("name of %d bytes, want at most %d: %w", len(name), maxName, ErrInvalid)
+		return fmt.Errorf("name of %s, want at most %d: %w", spelling.Count(len(name), "byte"), maxName, ErrInvalid)
 	case name == "" || bad || !isEnd(name[0]) || !isEnd(name[len(name)-1]):
 		return fmt.Errorf("name %q: %w", name, ErrInvalid)
 	}
@@ -76,7 +77,7 @@ func ParseRequirement(text string) (Requirement, error) {
 
 func (p *parser) requirement() (r Requirement, err error) {
 	if len(p.text) > MaxLength {
-		return r, fmt.Errorf("%d bytes, want at most %d", len(p.text), MaxLength)
+		return r, fmt.Errorf("%s, want at most %d", spelling.Count(len(p.text), "byte"), MaxLength)
 	}
 	name, err := p.name()
 	if err != nil {

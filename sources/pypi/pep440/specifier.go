@@ -2,6 +2,7 @@ package pep440
 
 import (
 	"fmt"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"slices"
 	"strings"
 )
@@ -47,7 +48,7 @@ func ParseSet(text string) (Set, error) {
 // ParseSpecifier reads one operator and its version.
 func ParseSpecifier(text string) (Specifier, error) {
 	if len(text) > MaxLength {
-		return Specifier{}, fmt.Errorf("specifier of %d bytes, want at most %d: %w", len(text), MaxLength, ErrInvalid)
+		return Specifier{}, fmt.Errorf("specifier of %s, want at most %d: %w", spelling.Count(len(text), "byte"), MaxLength, ErrInvalid)
 	}
 	part := strings.Trim(text, spaces)
 	for _, op := range operators {

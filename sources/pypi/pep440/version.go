@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"slices"
 	"strings"
 )
@@ -46,7 +47,7 @@ type Version struct {
 // Parse reads a version. Spaces around it are ignored.
 func Parse(text string) (Version, error) {
 	if len(text) > MaxLength {
-		return Version{}, fmt.Errorf("version of %d bytes, want at most %d: %w", len(text), MaxLength, ErrInvalid)
+		return Version{}, fmt.Errorf("version of %s, want at most %d: %w", spelling.Count(len(text), "byte"), MaxLength, ErrInvalid)
 	}
 	s := scanner{rest: strings.ToLower(strings.Trim(text, spaces))}
 	v, ok := s.version()

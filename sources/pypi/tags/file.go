@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
 	"github.com/gapbundle/gapbundle/sources/pypi/pep440"
 )
@@ -83,7 +84,7 @@ func ParseFile(project, name string) (*File, error) {
 func (f *File) wheel(stem string) (err error) {
 	parts := strings.Split(stem, "-")
 	if len(parts) != 5 && len(parts) != 6 {
-		return fmt.Errorf("%d parts, want 5 or 6", len(parts))
+		return fmt.Errorf("%s, want 5 or 6", spelling.Count(len(parts), "part"))
 	}
 	if err := marker.CheckName(parts[0]); err != nil {
 		return err

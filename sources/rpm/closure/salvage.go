@@ -1,6 +1,9 @@
 package closure
 
-import "github.com/gapbundle/gapbundle/sources/closure"
+import (
+	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources/closure"
+)
 
 // maxUnmet bounds the notes about what cannot be installed: a repository that
 // builds on another one that no source of the set has is full of it.
@@ -21,7 +24,7 @@ func (s *solver) salvage(c *collector) {
 		s.follows(r, closure.Because(closure.Text(r.why), nil))
 	}
 	if unmet > maxUnmet {
-		c.notes.Add("%d more packages that are asked for with others cannot be installed from what the sources of this set have; carried all the same", unmet-maxUnmet)
+		c.notes.Add("%s, asked for with others, not installable from what the sources of this set have; carried all the same", bundle.Count(unmet-maxUnmet, "more package"))
 	}
 }
 

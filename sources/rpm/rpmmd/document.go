@@ -120,7 +120,7 @@ func (d *document) span() (from, to int) {
 
 func (d *document) fail(err error) error {
 	if errors.Is(err, errElement) {
-		return fmt.Errorf("element of more than %d bytes: %w", d.in.most, bundle.ErrMalformed)
+		return fmt.Errorf("element of more than %s: %w", bundle.Count(d.in.most, "byte"), bundle.ErrMalformed)
 	}
 	return err
 }

@@ -41,7 +41,7 @@ func checkEVR[text string | []byte](epoch, version, release text) (n uint32, err
 	}
 	for _, part := range [...]text{version, release} {
 		if len(part) > maxEVR {
-			return 0, fmt.Errorf("version %.60q: of %d bytes, at most %d: %w", part, len(part), maxEVR, bundle.ErrMalformed)
+			return 0, fmt.Errorf("version %.60q: of %s, at most %d: %w", part, bundle.Count(len(part), "byte"), maxEVR, bundle.ErrMalformed)
 		}
 		for i := range len(part) {
 			if part[i] <= ' ' || part[i] == 0x7f {

@@ -104,7 +104,7 @@ func filter(w io.Writer, r io.Reader, root string, count int, one func(*document
 		}
 	}
 	if copied != count {
-		return fmt.Errorf("has %d of %d chosen packages: %w", copied, count, bundle.ErrMalformed)
+		return fmt.Errorf("has %d of %s: %w", copied, bundle.Count(count, "chosen package"), bundle.ErrMalformed)
 	}
 	_, _ = fmt.Fprintf(out, "</%s>\n", d.root)
 	return out.Flush()

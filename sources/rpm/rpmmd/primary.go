@@ -156,7 +156,7 @@ func (r *packageReader) check() error {
 	case p.Name == "" || p.Arch == "" || p.EVR.Version == "":
 		return fmt.Errorf("without name, version or architecture: %w", bundle.ErrMalformed)
 	case len(p.Name)+len(p.Arch) > maxPackageName:
-		return fmt.Errorf("a name of %d bytes: %w", len(p.Name)+len(p.Arch), bundle.ErrMalformed)
+		return fmt.Errorf("a name of %s: %w", bundle.Count(len(p.Name)+len(p.Arch), "byte"), bundle.ErrMalformed)
 	case p.Checksum.Hex == "":
 		return fmt.Errorf("without checksum: %w", bundle.ErrMalformed)
 	case p.Location == "":
@@ -245,7 +245,7 @@ func (r *packageReader) top(name string, t *token) (err error) {
 	case "location":
 		href := value(t, "href")
 		if len(href) > maxText {
-			return fmt.Errorf("location of %d bytes: %w", len(href), bundle.ErrMalformed)
+			return fmt.Errorf("location of %s: %w", bundle.Count(len(href), "byte"), bundle.ErrMalformed)
 		}
 		p.Location, p.BaseURL = r.in.keep(href), r.in.intern(value(t, "xml:base"))
 		err = r.in.Hold(2 * int64(len(href))) // its place here and its address
@@ -264,7 +264,7 @@ func (r *packageReader) relation(list string, t *token) error {
 	}
 	name := value(t, "name")
 	if len(name) == 0 || len(name) > maxRich {
-		return fmt.Errorf("%s: a relation without a name, or of %d bytes: %w", list, len(name), bundle.ErrMalformed)
+		return fmt.Errorf("%s: a relation without a name, or of %s: %w", list, bundle.Count(len(name), "byte"), bundle.ErrMalformed)
 	}
 	op, ok := ParseOp(string(value(t, "flags")))
 	if !ok {

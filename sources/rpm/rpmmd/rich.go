@@ -95,7 +95,7 @@ func (r *Rich) write(b *strings.Builder) {
 // match bundle.ErrMalformed.
 func ParseRich(text string) (*Rich, error) {
 	if len(text) > maxRich {
-		return nil, fmt.Errorf("rich dependency %.60q: of %d bytes, at most %d: %w", text, len(text), maxRich, bundle.ErrMalformed)
+		return nil, fmt.Errorf("rich dependency %.60q: of %s, at most %d: %w", text, bundle.Count(len(text), "byte"), maxRich, bundle.ErrMalformed)
 	}
 	p := richParser{rest: text}
 	rich, err := p.group(0)

@@ -234,7 +234,7 @@ func (s *scanner) readName(i int) (end int, err error) {
 	case len(name) == 0:
 		return end, s.bad("a name is missing")
 	case len(name) > maxName:
-		return end, s.bad("a name of %d bytes", len(name))
+		return end, s.bad("a name of %s", bundle.Count(len(name), "byte"))
 	case name[0] == ':' || name[len(name)-1] == ':' || bytes.Count(name, []byte(":")) > 1:
 		return end, s.bad("the name %.60q", name)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 const (
@@ -69,7 +70,7 @@ func sizes(intro []byte) (n int, err error) {
 	}
 	entries, data := binary.BigEndian.Uint32(intro[8:]), binary.BigEndian.Uint32(intro[12:])
 	if entries > maxEntries || data > maxData {
-		return 0, fmt.Errorf("header of %d entries and %d bytes, at most %d and %d", entries, data, maxEntries, maxData)
+		return 0, fmt.Errorf("header of %s and %s, at most %d and %d", spelling.Count(entries, "entry"), spelling.Count(data, "byte"), maxEntries, maxData)
 	}
 	return int(entries)*entrySize + int(data), nil
 }

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"github.com/gapbundle/gapbundle/bundle"
 	"slices"
 	"strings"
 )
@@ -56,7 +57,7 @@ func summary(all []Setting, where ...Where) string {
 			}
 		}
 	}
-	return fmt.Sprintf("# %d names: %d served, %d by their public names alone, %d not in this mirror.\n", total, n[Served], n[Answered], n[Missing])
+	return fmt.Sprintf("# %s: %d served, %d by their public names alone, %d not in this mirror.\n", bundle.Count(total, "name"), n[Served], n[Answered], n[Missing])
 }
 
 func groupVars(all []Setting) string {
