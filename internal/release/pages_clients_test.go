@@ -17,9 +17,9 @@ import (
 // empty folders in the places of those that the commands change, with the account that the
 // package's sysusers.d makes, and with systemctl on a root that is not booted. So --now has
 // nothing to start, and gapbundle-inside gets --yes, because nobody is there to compare.
-func asThePage(t *testing.T, release string) {
+func asThePage(t *testing.T, release, readme string) {
 	home := t.TempDir()
-	check := exec.CommandContext(t.Context(), "sh", "-eu", "-c", pages.Text(t, "docs/install.md", "what-a-release-has", 1))
+	check := exec.CommandContext(t.Context(), "sh", "-eu", "-c", strings.ReplaceAll(pages.Text(t, "docs/install.md", "what-a-release-has", 1), "path/to/clone/README.md", readme))
 	check.Dir, check.Env = release, append(os.Environ(), "GNUPGHOME="+home)
 	if out, err := check.CombinedOutput(); err != nil || !strings.Contains(string(out), "Good signature") {
 		t.Errorf("%v\n%s", err, out)

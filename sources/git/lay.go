@@ -137,7 +137,7 @@ func files(t *tools, p *packed) ([]sources.Artifact, error) {
 		}
 		// The next export reads it; HEAD alone is kept for programs of before, which need it.
 		if a.Keep = a.File.Size <= maxKept; !a.Keep {
-			p.note("%s has %d bytes, which is too much to keep: the next change is fetched whole; choose fewer refs", a.File.Path, a.File.Size)
+			p.note("%s has %s, which is too much to keep: the next change is fetched whole; choose fewer refs", a.File.Path, bundle.Count(a.File.Size, "byte"))
 		}
 	}
 	return append(all, objects(p)...), nil
@@ -155,7 +155,7 @@ func documents(p *packed) ([]sources.Artifact, error) {
 		return nil, err
 	}
 	if owner := p.of.wants.owner(); record.Len() > gitfile.MaxRecord {
-		return nil, owner.pos.Errorf("source %s: %s: %d bytes to record its packs, submodules and LFS objects, at most %d: choose fewer refs", owner.name, p.of.url, record.Len(), gitfile.MaxRecord)
+		return nil, owner.pos.Errorf("source %s: %s: %s to record its packs, submodules and LFS objects, at most %d: choose fewer refs", owner.name, p.of.url, bundle.Count(record.Len(), "byte"), gitfile.MaxRecord)
 	}
 	made := func(name string, content []byte, reason string) sources.Artifact {
 		a := sources.Made(p.of.dir+"/"+name, content, reason)

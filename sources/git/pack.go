@@ -67,7 +67,7 @@ func packOne(ctx context.Context, t *tools, r *repository) (*packed, error) {
 	p.record.Sort()
 	p.record.Submodules = slices.Compact(p.record.Submodules)
 	if gone := p.gone(); gone > 0 {
-		p.note("%d refs of the last export are gone; what they led to stays in the packs until these become one", gone)
+		p.note("%s of the last export gone; what was reachable from there stays in the packs until these become one", bundle.Count(gone, "ref"))
 	}
 	return p, nil
 }
@@ -113,7 +113,7 @@ func steady(ctx context.Context, t *tools, r *repository) error {
 	if err != nil || again.Equal(r.up) {
 		return err
 	}
-	return &upstream.MovedError{File: r.url, Want: fmt.Sprintf("the same %d refs before and after the fetch", len(r.up.Refs)), Have: fmt.Sprintf("%d refs, some of them changed", len(again.Refs))}
+	return &upstream.MovedError{File: r.url, Want: fmt.Sprintf("the same %s before and after the fetch", bundle.Count(len(r.up.Refs), "ref")), Have: fmt.Sprintf("%s, some of them changed", bundle.Count(len(again.Refs), "ref"))}
 }
 
 // makePacks makes the packs: one of everything, those of the last export once
@@ -155,7 +155,7 @@ func (p *packed) makePacks(ctx context.Context, t *tools, got *fetched) error {
 		if err != nil {
 			return err
 		}
-		p.note("its %d packs become one of %s", len(p.past.record.Packs), size(info.Size())) // the next bundle carries all of it
+		p.note("its %s become one of %s", bundle.Count(len(p.past.record.Packs), "pack"), size(info.Size())) // the next bundle carries all of it
 	}
 	if len(p.record.Packs) == gitfile.MaxPacks {
 		return owner.pos.Errorf("source %s: %s: more than %d packs: let repack be auto", owner.name, p.of.url, gitfile.MaxPacks)

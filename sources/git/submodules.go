@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources/git/gitfile"
 )
@@ -45,7 +46,7 @@ func (r *repository) findSubmodules(ctx context.Context) error {
 		r.submodules[c] = pins[c]
 	}
 	if unnamed > 0 {
-		r.note("%d paths in .gitmodules are no submodules of their commit, or have no URL: git passes over them, too", unnamed)
+		r.note("%s in .gitmodules that no commit has as a submodule, or without a URL: passed over, as git does", bundle.Count(unnamed, "path"))
 	}
 	return nil
 }
