@@ -34,6 +34,7 @@ func otherLines() map[string]other {
 		"task bench":                                                      {file: "internal/bench/main.go", has: `"mb"`, why: "it takes minutes of an idle machine"},
 		"task bench -- -mb 300 -small 750 -tiny 0":                        {file: "internal/bench/main.go", has: `"tiny"`, why: "as task bench"},
 		"source <(gapbundle completion bash)":                             {file: "cmd/gapbundle/testdata/script/complete.txtar", has: "source <(gapbundle completion bash)"},
+		"task release:key -- keys/site.asc":                               {file: "internal/release/release_clients_test.go", has: "adoptKey(public, readme)", why: "it changes the README; the test has it change a copy"},
 		"docker login harbor.lan":                                         {file: "internal/registry/registry_test.go", has: "docker/config.json", why: "it takes a daemon; the file that it writes is what the tests of logins read"},
 		"semanage fcontext -a -t httpd_sys_content_t '/srv/mirror(/.*)?'": {file: "docs/serving.md", has: "Not run in our tests: no SELinux there.", why: "no SELinux on the machines of CI"},
 		"semanage fcontext -a -t var_lib_t '/srv/mirror/state(/.*)?'":     {file: "docs/serving.md", has: "Not run in our tests: no SELinux there.", why: "as above"},

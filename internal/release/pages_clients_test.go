@@ -18,13 +18,15 @@ import (
 // package's sysusers.d makes, and with systemctl on a root that is not booted. So --now has
 // nothing to start, and gapbundle-inside gets --yes, because nobody is there to compare.
 func asThePage(t *testing.T, release, readme string) {
-	home := t.TempDir()
-	check := exec.CommandContext(t.Context(), "sh", "-eu", "-c", strings.ReplaceAll(pages.Text(t, "docs/install.md", "what-a-release-has", 1), "path/to/clone/README.md", readme))
-	check.Dir, check.Env = release, append(os.Environ(), "GNUPGHOME="+home)
-	if out, err := check.CombinedOutput(); err != nil || !strings.Contains(string(out), "Good signature") {
-		t.Errorf("%v\n%s", err, out)
+	for _, text := range []string{pages.Text(t, "README.md", "releases", 1), pages.Text(t, "docs/install.md", "what-a-release-has", 1)} {
+		home := t.TempDir()
+		check := exec.CommandContext(t.Context(), "sh", "-eu", "-c", strings.ReplaceAll(text, "path/to/clone/README.md", readme))
+		check.Dir, check.Env = release, append(os.Environ(), "GNUPGHOME="+home)
+		if out, err := check.CombinedOutput(); err != nil || !strings.Contains(string(out), "Good signature") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		_ = exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
 	}
-	_ = exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
 	root := t.TempDir()
 	for _, name := range []string{"usr/lib/systemd/system", "usr/lib/sysusers.d", "usr/bin", "etc", "bin", "srv", "lib", "work"} {
 		if err := os.MkdirAll(filepath.Join(root, name), 0o755); err != nil {
