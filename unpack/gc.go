@@ -3,6 +3,7 @@ package unpack
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/state"
@@ -34,11 +35,23 @@ func (m *Mirror) GC(ctx context.Context, o tree.GCOptions) (res *tree.GCResult, 
 			return err
 		}
 		res = &needs.Result
-		detail := fmt.Sprintf("generations %v, %s, %s", res.Generations, bundle.Count(res.Blobs, "blob"), bundle.Count(res.Bytes, "byte"))
-		if err := w.state.Note(state.Entry{Time: w.state.Now(), What: "gc", Detail: detail}); err != nil {
+		if err := w.state.Note(state.Entry{Time: w.state.Now(), What: "gc", Detail: removedBy(res)}); err != nil {
 			return err
 		}
 		return w.trees.Collect(ctx, needs)
 	})
 	return res, err
+}
+
+// removedBy is what the journal has of a gc.
+func removedBy(res *tree.GCResult) string {
+	var generations []string
+	for _, n := range res.Generations {
+		generations = append(generations, fmt.Sprint(n))
+	}
+	what := "no generation"
+	if len(generations) > 0 {
+		what = "generations " + strings.Join(generations, ", ")
+	}
+	return fmt.Sprintf("removed: %s; %s, %s", what, bundle.Count(res.Blobs, "blob"), bundle.Count(res.Bytes, "byte"))
 }

@@ -251,8 +251,8 @@ func noteExport(o *command.Output, r *export.Result) {
 	if !r.Full {
 		what = fmt.Sprintf("delta on %d", r.Base)
 	}
-	o.Note("%s, bundle %d of set %s: %s, %s; %s carried in %s; read back: %s",
-		what, r.Sequence, r.Set, bundle.Count(r.Files, "file"), command.HumanBytes(r.Bytes), command.HumanBytes(r.Carried), bundle.Count(r.Volumes, "volume"), command.FirstOf(r.Readback, "no"))
+	o.Note("%s, bundle %d of set %s: %s, %s; %s carried in %s; %s",
+		what, r.Sequence, r.Set, bundle.Count(r.Files, "file"), command.HumanBytes(r.Bytes), command.HumanBytes(r.Carried), bundle.Count(r.Volumes, "volume"), readBack(r.Readback))
 	command.NoteChanges(o, r.Names...)
 	if r.Assumed {
 		o.Note("  assumes that %d arrived; if it was lost: %s", r.Base, command.OtherBase(r.Before))
@@ -260,6 +260,17 @@ func noteExport(o *command.Output, r *export.Result) {
 	if r.Unpinned > 0 {
 		o.Log.Warn("vouched for by nothing but the connection: " + bundle.Count(r.Unpinned, "file"))
 	}
+}
+
+// readBack is how the volumes were read back, for people.
+func readBack(method string) string {
+	switch method {
+	case media.ReadbackDirect, media.ReadbackDropped:
+		return "read back from the medium"
+	case media.ReadbackCached:
+		return "read back, perhaps from this machine's memory and not from the medium"
+	}
+	return "not read back"
 }
 
 // noteDestination reports which destination was taken where none was named.

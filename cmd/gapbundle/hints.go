@@ -59,7 +59,7 @@ func keyHint(err error, thing bundle.Thing, name string) string {
 	var path *fs.PathError
 	switch {
 	case thing == bundle.AboutPassphrase:
-		return fmt.Sprintf("%s, --%spassphrase-fd and the terminal are looked at in this order: correct the first of them that there is, and repeat the command; a lost passphrase needs a new key: gapbundle keygen %s--out NEWDIR",
+		return fmt.Sprintf("set %s, give --%spassphrase-fd, or run the command on a terminal, which asks; the first of the three that is there counts. A lost passphrase needs a new key: gapbundle keygen %s--out NEWDIR",
 			variable, prefix(name), option)
 	case errors.As(err, &path) && errors.Is(err, fs.ErrNotExist):
 		return fmt.Sprintf("correct the path in the spec, under signing; a new key is made by gapbundle keygen %s--out %s", option, filepath.Dir(path.Path))

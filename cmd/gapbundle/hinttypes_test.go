@@ -103,7 +103,7 @@ func connectedErrors() []typedError {
 		{"upstream.OlderError", &upstream.OlderError{Source: "debian"}, "--hold debian carries on"},
 		{"command.UsageError", command.Usage("no such flag", "see gapbundle --help"), "see gapbundle --help"},
 		{"bundle.AboutError", bundle.About(bundle.AboutMirror, bundle.ErrCorrupt), "gapbundle repair /srv/mirror"},
-		{"passphrase", bundle.About(bundle.AboutPassphrase, bundle.ErrUsage), "GAPBUNDLE_PASSPHRASE, --passphrase-fd and the terminal are looked at in this order"},
+		{"passphrase", bundle.About(bundle.AboutPassphrase, bundle.ErrUsage), "set GAPBUNDLE_PASSPHRASE, give --passphrase-fd, or run the command on a terminal"},
 		{"passphrase", &bundle.AboutError{Thing: bundle.AboutPassphrase, Name: "site", Err: bundle.ErrUsage}, "GAPBUNDLE_SITE_PASSPHRASE, --site-passphrase-fd"},
 		{"key file", bundle.About(bundle.AboutKey, &fs.PathError{Op: "open", Path: "keys/exporter.key", Err: fs.ErrNotExist}), "gapbundle keygen --out keys"},
 		{"key file", &bundle.AboutError{Thing: bundle.AboutKey, Name: "site", Err: &fs.PathError{Op: "open", Path: "keys/site.asc", Err: fs.ErrNotExist}}, "gapbundle keygen --site --out keys"},

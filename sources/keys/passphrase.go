@@ -67,7 +67,7 @@ func (p Passphrase) Func() PassphraseFunc {
 			if kept == nil {
 				line, err := readLine(p.Input)
 				if err != nil {
-					return nil, err
+					return nil, fmt.Errorf("%s: %w", prompt, err)
 				}
 				kept = line
 			}
@@ -128,7 +128,7 @@ func opened(key, path string, pass PassphraseFunc, open func(passphrase []byte) 
 	for try, prompt := 1, "passphrase of "+path; ; try++ {
 		passphrase, err := pass(prompt)
 		if err != nil {
-			return &bundle.AboutError{Thing: bundle.AboutPassphrase, Name: key, Err: fmt.Errorf("%s: %w", path, err)}
+			return &bundle.AboutError{Thing: bundle.AboutPassphrase, Name: key, Err: err}
 		}
 		if try > 1 && bytes.Equal(passphrase, last) {
 			clear(passphrase)
