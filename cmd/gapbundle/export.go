@@ -353,7 +353,7 @@ func writePlan(w io.Writer, r *export.PlanReport, targets []target, now time.Tim
 		}
 		writeLines(w, s)
 	}
-	fmt.Fprintf(w, "to carry: %s in %s%s; the mirror will need %s\n", command.HumanBytes(r.CarryBytes), bundle.Count(r.Volumes, "volume"), unsized(r.Total.Unsized), command.HumanBytes(r.MirrorBytes))
+	fmt.Fprintf(w, "to carry: %s%s in %s; the mirror will need %s\n", command.HumanBytes(r.CarryBytes), unsized(r.Total.Unsized), bundle.Count(r.Volumes, "volume"), command.HumanBytes(r.MirrorBytes))
 	if len(r.Requires) > 0 {
 		fmt.Fprintf(w, "requires inside: a gapbundle that reads %s\n", strings.Join(r.Requires, ", "))
 	}
@@ -399,7 +399,7 @@ func unsized(n int64) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" and %d of unknown size", n)
+	return fmt.Sprintf(" and %s of unknown size", bundle.Count(n, "file"))
 }
 
 func receiptsCommand() *cli.Command {

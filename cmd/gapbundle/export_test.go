@@ -32,7 +32,7 @@ func TestPlanLines(t *testing.T) {
 	}}, nil, time.Time{})
 	text := b.String()
 	for _, want := range []string{
-		"cluster, by line (an image counts with all its layers):\n", "  300.0 MiB ", " 12 ", " quay.io/cilium/cilium:v1.18.2\n", " and 1 of unknown size ", " https://dl.k8s.io/kubelet\n",
+		"cluster, by line (an image counts with all its layers):\n", "  300.0 MiB ", " 12 ", " quay.io/cilium/cilium:v1.18.2\n", " and 1 file of unknown size ", " https://dl.k8s.io/kubelet\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("want %q in\n%s", want, text)

@@ -77,7 +77,7 @@ openssl pkey -in exporter.key -pubout -out exporter.pub
 export PATH=%[1]s/bin:$PATH
 for text in "$@"; do sh -eu -c "$text"; done
 stat -c %%U /srv/mirror /srv/mirror/state /var/lib/gapbundle/export
-runuser -u gapbundle -- gapbundle-inside trust list --mirror /srv/mirror
+runuser -u gapbundle -- %[1]s/usr/bin/gapbundle-inside trust list --mirror /srv/mirror
 `, root, accounts),
 	} {
 		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o755); err != nil {
