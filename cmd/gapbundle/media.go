@@ -105,7 +105,7 @@ func fullHint(e *media.FullError) string {
 	case e.More == 1:
 		return "repeat the same command with one more --to: about 1 more medium like the last one is needed; what is written is kept"
 	case e.More > 1:
-		return fmt.Sprintf("repeat the same command with more --to: it takes about %s like the last one; what is written is kept", bundle.Count(e.More, "more medium"))
+		return fmt.Sprintf("repeat the same command with more --to: about %s like the last one are needed; what is written is kept", bundle.Count(e.More, "more medium"))
 	}
 	return "repeat the same command with one more --to; what is written is kept"
 }
