@@ -49,7 +49,6 @@ func TestRelease(t *testing.T) {
 	t.Run("what is not a release", func(t *testing.T) { notReleased(t, signed, plain, rehearsed) })
 	t.Run("both architectures", func(t *testing.T) { bothArchitectures(t, signed) })
 	t.Run("SBOM", func(t *testing.T) { bom(t, signed) })
-	t.Run("the page", func(t *testing.T) { asThePage(t, signed, readme) })
 
 	w := sourcetest.NewWorld(t, apt.Kind(), rpm.Kind())
 	if err := os.CopyFS(filepath.Join(w.WWW, "packages"), os.DirFS(signed)); err != nil {
