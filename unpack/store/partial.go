@@ -40,7 +40,7 @@ func (s *Store) ShelvePartial(ctx context.Context, d bundle.Digest, size int64) 
 		return err
 	}
 	if !fi.Mode().IsRegular() || fi.Size() != size {
-		err := fmt.Errorf("blob %s: the file of its segments has %d bytes, want %d: %w", d, fi.Size(), size, errDamaged)
+		err := fmt.Errorf("blob %s: the file of its segments has %s, want %d: %w", d, bundle.Count(fi.Size(), "byte"), size, errDamaged)
 		return errors.Join(err, s.RemovePartial(d))
 	}
 	return s.shelvePartial(ctx, d)
