@@ -233,7 +233,7 @@ func noteExport(o *command.Output, r *export.Result) {
 	for _, n := range r.Notes {
 		notes = append(notes, n.Source+": "+n.Text)
 	}
-	defer func() { o.Notes(notes) }() // at the end, whatever there is to say of the bundle
+	defer func() { o.Notes(notes) }() // at the end, after everything about the bundle
 	for _, s := range r.Changes {
 		o.Note("%s: %s", s.Source, command.Changes(s.Changes))
 	}

@@ -1,5 +1,5 @@
 // Package pages reads the blocks of commands of the project's pages, so that tests run what
-// a page tells a person to run, word by word. It is for tests only.
+// a page has for a person to run, word by word. It is for tests only.
 package pages
 
 import (
