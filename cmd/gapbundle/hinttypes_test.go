@@ -104,7 +104,7 @@ func connectedErrors() []typedError {
 		{"command.UsageError", command.Usage("no such flag", "see gapbundle --help"), "see gapbundle --help"},
 		{"bundle.AboutError", bundle.About(bundle.AboutMirror, bundle.ErrCorrupt), "gapbundle repair /srv/mirror"},
 		{"passphrase", bundle.About(bundle.AboutPassphrase, bundle.ErrUsage), "set GAPBUNDLE_PASSPHRASE, give --passphrase-fd, or run the command on a terminal"},
-		{"passphrase", &bundle.AboutError{Thing: bundle.AboutPassphrase, Name: "site", Err: bundle.ErrUsage}, "GAPBUNDLE_SITE_PASSPHRASE, --site-passphrase-fd"},
+		{"passphrase", &bundle.AboutError{Thing: bundle.AboutPassphrase, Name: "site", Err: bundle.ErrUsage}, "set GAPBUNDLE_SITE_PASSPHRASE, give --site-passphrase-fd"},
 		{"key file", bundle.About(bundle.AboutKey, &fs.PathError{Op: "open", Path: "keys/exporter.key", Err: fs.ErrNotExist}), "gapbundle keygen --out keys"},
 		{"key file", &bundle.AboutError{Thing: bundle.AboutKey, Name: "site", Err: &fs.PathError{Op: "open", Path: "keys/site.asc", Err: fs.ErrNotExist}}, "gapbundle keygen --site --out keys"},
 		{"file of a spec", bundle.About(bundle.AboutSpec, fmt.Errorf("%w: %w", bundle.ErrUsage, fs.ErrNotExist)), "relative to the folder of the spec"},
