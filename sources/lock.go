@@ -230,7 +230,7 @@ func (l *Lock) Save() error {
 		}
 	}
 	if len(urls) > maxPins {
-		return fmt.Errorf("%s: %d pins, at most %d are possible: %w", l.path, len(urls), maxPins, bundle.ErrUsage)
+		return fmt.Errorf("%s: pins: at most %d are possible, got %d: %w", l.path, maxPins, len(urls), bundle.ErrUsage)
 	}
 	slices.Sort(urls)
 	root, err := os.OpenRoot(filepath.Dir(l.path))
@@ -258,7 +258,7 @@ func (l *Lock) write(w io.Writer, urls []string) error {
 		}
 		line, err := bundle.MarshalCanonical(lockLine{Digest: pin.Digest, Size: pin.Size, URL: url})
 		if err == nil && len(line) >= maxLockLine {
-			err = fmt.Errorf("%.200s: a line of %d bytes, at most %d are possible: %w", fetch.Redact(url), len(line), maxLockLine, bundle.ErrUsage)
+			err = fmt.Errorf("%.200s: bytes of its line: at most %d are possible, got %d: %w", fetch.Redact(url), maxLockLine, len(line), bundle.ErrUsage)
 		}
 		if err != nil {
 			return err

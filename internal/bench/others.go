@@ -95,7 +95,7 @@ func (b *bench) otherImages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t := &table{title: fmt.Sprintf("%d images of %d MB", len(names), layers*otherFile/1_000_000), runs: b.runs, memory: memoryLimit(int64(len(names) * layers))}
+	t := &table{title: fmt.Sprintf("images: %d of %d MB", len(names), layers*otherFile/1_000_000), runs: b.runs, memory: memoryLimit(int64(len(names) * layers))}
 	t.section("from a registry to a file")
 	if err := b.ours(ctx, t, "images", `kind: oci, plain-http: ["`+up.host+`"], images: ["`+strings.Join(names, `", "`)+`"]`); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (b *bench) otherArchives(ctx context.Context) error {
 	if err := up.makeArchive(b.path("other.asc"), n); err != nil {
 		return err
 	}
-	t := &table{title: fmt.Sprintf("an archive of %d packages of %d kB", n, otherFile/40_000), runs: b.runs, memory: memoryLimit(int64(n))}
+	t := &table{title: fmt.Sprintf("packages of an archive: %d of %d kB", n, otherFile/40_000), runs: b.runs, memory: memoryLimit(int64(n))}
 	t.section("from the archive to a file")
 	if err := b.ours(ctx, t, "archive", "kind: apt, url: "+up.url+"/apt, suites: [stable], keyring: other.asc, architectures: [amd64]"); err != nil {
 		return err
@@ -195,7 +195,7 @@ func (b *bench) otherArchives(ctx context.Context) error {
 			return usage{}, err
 		}
 		if got, err := filepath.Glob(filepath.Join(at, "mirror", "archive.example", "apt", "pool", "p", "*.deb")); err != nil || len(got) != n {
-			return usage{}, fmt.Errorf("apt-mirror: %d packages of %d: %w", len(got), n, err)
+			return usage{}, fmt.Errorf("apt-mirror: packages: want %d, got %d: %w", n, len(got), err)
 		}
 		second, err := b.pack(ctx, filepath.Join(at, "mirror"))
 		first.add(second)
@@ -226,7 +226,7 @@ func (b *bench) otherRPMs(ctx context.Context) error {
 		return err
 	}
 	defer up.stop()
-	t := &table{title: fmt.Sprintf("a repository of %d packages of %d kB", n, each/1000), runs: b.runs, memory: memoryLimit(int64(n))}
+	t := &table{title: fmt.Sprintf("packages of a repository: %d of %d kB", n, each/1000), runs: b.runs, memory: memoryLimit(int64(n))}
 	t.section("from the repository to a file")
 	if err := b.ours(ctx, t, "rpms", "kind: rpm, baseurl: "+up.url+", allow-unsigned: true, repo-gpgcheck: false"); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 // unchanged measures what a month without news costs: a folder, a list of URLs and an archive
 // of apt that were exported before. The list's first export shows how much memory it takes.
 func (b *bench) unchanged(ctx context.Context) error {
-	fmt.Fprintf(b.out, "\nmaking sources of %d files\n", b.many)
+	fmt.Fprintf(b.out, "\nmaking sources, files: %d\n", b.many)
 	if err := makeTiny(b.path("many"), b.many); err != nil {
 		return err
 	}
@@ -47,9 +47,9 @@ func (b *bench) unchanged(ctx context.Context) error {
 		again             limit
 	}{
 		{"folder", fmt.Sprintf("a folder of %d", b.many), "kind: files, dir: many", limit{}, each(b.many, 3*time.Second, 100_000)},
-		{"urls", fmt.Sprintf("a list of %d URLs", b.many), "kind: files, list: many.txt", limit{}, each(b.many, 8*time.Second, 100_000)},
-		{"half", fmt.Sprintf("a list of %d URLs", half), "kind: files, list: half.txt", limit{rss: 130 << 20}, limit{rss: 130 << 20}},
-		{"apt", fmt.Sprintf("apt of %d packages", packages), "kind: apt, url: " + up.url + "/apt, suites: [stable], keyring: archive.asc, architectures: [amd64]",
+		{"urls", fmt.Sprintf("a list of URLs: %d", b.many), "kind: files, list: many.txt", limit{}, each(b.many, 8*time.Second, 100_000)},
+		{"half", fmt.Sprintf("a list of URLs: %d", half), "kind: files, list: half.txt", limit{rss: 130 << 20}, limit{rss: 130 << 20}},
+		{"apt", fmt.Sprintf("apt, packages: %d", packages), "kind: apt, url: " + up.url + "/apt, suites: [stable], keyring: archive.asc, architectures: [amd64]",
 			limit{}, each(packages, 2500*time.Millisecond, 60_000)},
 	} {
 		spec, stick, state := b.path(r.set+".yaml"), b.path(r.set+"-stick"), b.path(r.set+"-state")

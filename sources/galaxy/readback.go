@@ -46,7 +46,7 @@ func readEntries(list, key string, meant []any) rebuild.Read {
 			return err
 		}
 		if len(got) != len(meant) {
-			return fmt.Errorf("want %d entries, got %d", len(meant), len(got))
+			return fmt.Errorf("entries: want %d, got %d", len(meant), len(got))
 		}
 		for i, e := range got {
 			if e.Text(key) != meant[i] {
@@ -77,7 +77,7 @@ func readRelease(full string, meant *api.Release, signatures int) rebuild.Read {
 		case name != full || got.Version.String() != meant.Version.String() || got.Digest != meant.Digest:
 			return fmt.Errorf("want %s %s with %s, got %s %s with %s", full, meant.Version, meant.Digest, name, got.Version, got.Digest)
 		case len(got.Dependencies) != len(meant.Dependencies) || len(got.Signatures) != signatures:
-			return fmt.Errorf("want %d dependencies and %d signatures, got %d and %d", len(meant.Dependencies), signatures, len(got.Dependencies), len(got.Signatures))
+			return fmt.Errorf("dependencies and signatures: want %d and %d, got %d and %d", len(meant.Dependencies), signatures, len(got.Dependencies), len(got.Signatures))
 		}
 		return nil
 	})
@@ -92,7 +92,7 @@ func readRequirements(collections, roles int) rebuild.Read {
 		}
 		gotRoles, err := record.Need[[]record.Object](o, "roles")
 		if err == nil && (len(gotCollections) != collections || len(gotRoles) != roles) {
-			err = fmt.Errorf("want %d collections and %d roles, got %d and %d", collections, roles, len(gotCollections), len(gotRoles))
+			err = fmt.Errorf("collections and roles: want %d and %d, got %d and %d", collections, roles, len(gotCollections), len(gotRoles))
 		}
 		return err
 	})

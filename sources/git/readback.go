@@ -31,7 +31,7 @@ func (p *packed) readRefs(parse func(io.Reader) ([]gitfile.Ref, error)) rebuild.
 	return func(r io.Reader) error {
 		got, err := parse(r)
 		if err == nil && !slices.Equal(got, p.of.chosen.refs) {
-			err = fmt.Errorf("want %d refs, got %d, or other ones", len(p.of.chosen.refs), len(got))
+			err = fmt.Errorf("refs: want %d, got %d, or other ones", len(p.of.chosen.refs), len(got))
 		}
 		return err
 	}
@@ -69,7 +69,7 @@ func (p *packed) readPacks(content []byte) error {
 	}
 	got := strings.Split(lines, "\n")
 	if len(got) != len(p.record.Packs) {
-		return fmt.Errorf("want %d packs, got %d", len(p.record.Packs), len(got))
+		return fmt.Errorf("packs: want %d, got %d", len(p.record.Packs), len(got))
 	}
 	for i, one := range p.record.Packs {
 		if want := "P pack-" + one.Name.String() + ".pack"; got[i] != want {
@@ -85,7 +85,7 @@ func (p *packed) readRecord(r io.Reader) error {
 		return err
 	}
 	if len(got.Packs) != len(p.record.Packs) || len(got.Submodules) != len(p.record.Submodules) {
-		return fmt.Errorf("want %d packs and %d submodules, got %d and %d", len(p.record.Packs), len(p.record.Submodules), len(got.Packs), len(got.Submodules))
+		return fmt.Errorf("packs and submodules: want %d and %d, got %d and %d", len(p.record.Packs), len(p.record.Submodules), len(got.Packs), len(got.Submodules))
 	}
 	return nil
 }

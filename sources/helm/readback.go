@@ -39,7 +39,7 @@ func readIndex(all []index.Published) rebuild.Read {
 			}
 		}
 		if n != len(all) {
-			return fmt.Errorf("want %d charts, got %d", len(all), n)
+			return fmt.Errorf("charts: want %d, got %d", len(all), n)
 		}
 		return nil
 	})
@@ -54,7 +54,7 @@ func readList(meant *list) rebuild.Read {
 		}
 		same := slices.EqualFunc(got.Charts, meant.Charts, func(a, b record) bool { return a.Chart == b.Chart && a.Version == b.Version && a.Digest == b.Digest })
 		if !same || !slices.Equal(got.Images, meant.Images) {
-			return fmt.Errorf("want %d charts and %d images, got %d and %d, or other ones", len(meant.Charts), len(meant.Images), len(got.Charts), len(got.Images))
+			return fmt.Errorf("charts and images: want %d and %d, got %d and %d, or other ones", len(meant.Charts), len(meant.Images), len(got.Charts), len(got.Images))
 		}
 		return nil
 	})

@@ -15,7 +15,7 @@ func (c *chosen) readBack(pinned, files, images []byte) error {
 		rebuild.ReadBack(pinsName, pinned, rebuild.Whole(func(content []byte) error {
 			got, err := parsePins(content)
 			if err == nil && len(got.Files) != len(c.pins.Files) {
-				err = fmt.Errorf("want %d files, got %d", len(c.pins.Files), len(got.Files))
+				err = fmt.Errorf("files: want %d, got %d", len(c.pins.Files), len(got.Files))
 			}
 			return err
 		})),
@@ -32,7 +32,7 @@ func readLines(name string, n int, line func(i int) string) rebuild.Read {
 			return err
 		}
 		if len(got) != n {
-			return fmt.Errorf("want %d lines, got %d", n, len(got))
+			return fmt.Errorf("lines: want %d, got %d", n, len(got))
 		}
 		for i := range got {
 			if got[i].text != line(i) {

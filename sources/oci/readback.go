@@ -21,7 +21,7 @@ func readReferrers(meant []v1.Descriptor) rebuild.Read {
 			return a.Digest == b.Digest && a.Size == b.Size && a.MediaType == b.MediaType && a.ArtifactType == b.ArtifactType
 		}
 		if got.MediaType != v1.MediaTypeImageIndex || !slices.EqualFunc(got.Manifests, meant, same) {
-			return fmt.Errorf("want %d manifests, got %d of %q, or other ones", len(meant), len(got.Manifests), got.MediaType)
+			return fmt.Errorf("manifests: want %d, got %d of %q, or other ones", len(meant), len(got.Manifests), got.MediaType)
 		}
 		return nil
 	})

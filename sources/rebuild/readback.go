@@ -47,7 +47,7 @@ func readBack(path string, open func() (io.ReadCloser, error), read Read) error 
 	err = read(tracked)
 	if err == nil && tracked.err == nil {
 		if n, _ := io.Copy(io.Discard, tracked); n > 0 {
-			err = fmt.Errorf("%d bytes follow its end", n)
+			err = fmt.Errorf("bytes after its end: %d", n)
 		}
 	}
 	if tracked.err != nil { // the disk's, not the content's

@@ -94,7 +94,7 @@ func TestReadBack(t *testing.T) {
 	}{
 		"as meant":    {wants("one\n"), ""},
 		"refused":     {wants("two\n"), `want "two\n", got "one\n"`},
-		"not all":     {func(r io.Reader) error { _, err := io.ReadFull(r, make([]byte, 2)); return err }, "2 bytes follow its end"},
+		"not all":     {func(r io.Reader) error { _, err := io.ReadFull(r, make([]byte, 2)); return err }, "bytes after its end: 2"},
 		"more wanted": {func(r io.Reader) error { _, err := io.ReadFull(r, make([]byte, 9)); return err }, "unexpected EOF"},
 	} {
 		_, pressed := p.Put("repodata/"+name, func(w io.Writer) error { _, err := io.WriteString(w, "one\n"); return err }, test.read)

@@ -105,7 +105,7 @@ func readUpdates(n *int, nevras map[string]bool) rebuild.Read {
 			got++
 		}
 		if got != *n {
-			return fmt.Errorf("want %d packages of advisories, got %d", *n, got)
+			return fmt.Errorf("packages of advisories: want %d, got %d", *n, got)
 		}
 		return nil
 	}
@@ -120,7 +120,7 @@ func readGroupsOf(n *int, names map[string]bool) rebuild.Read {
 			return err
 		}
 		if len(all.Groups) != *n {
-			return fmt.Errorf("want %d groups, got %d", *n, len(all.Groups))
+			return fmt.Errorf("groups: want %d, got %d", *n, len(all.Groups))
 		}
 		for id, g := range all.Groups {
 			if i := slices.IndexFunc(g.Packages, func(name string) bool { return !names[name] }); i >= 0 {
@@ -151,7 +151,7 @@ func readModulesOf(of *modulemd.Index, carried *carriedModules) rebuild.Read {
 		}
 		meant := of.Kept(carried.has, carried.needed)
 		if len(got.Streams) != len(meant) {
-			return fmt.Errorf("want %d streams, got %d", len(meant), len(got.Streams))
+			return fmt.Errorf("streams: want %d, got %d", len(meant), len(got.Streams))
 		}
 		for i, want := range meant {
 			if err := sameStream(want, got.Streams[i], carried); err != nil {

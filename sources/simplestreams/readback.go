@@ -27,7 +27,7 @@ func readProducts(names []string) rebuild.Read {
 			return nil
 		})
 		if err == nil && len(left) > 0 {
-			err = fmt.Errorf("want %d products, got %d", len(names), len(names)-len(left))
+			err = fmt.Errorf("products: want %d, got %d", len(names), len(names)-len(left))
 		}
 		return err
 	}
@@ -42,7 +42,7 @@ func readIndex(entries []streams.Entry) rebuild.Read {
 			return err
 		}
 		if !slices.EqualFunc(got.Entries, meant, func(a, b streams.Entry) bool { return a.ID == b.ID && a.Path == b.Path }) {
-			return fmt.Errorf("want %d entries, got %d, or other ones", len(meant), len(got.Entries))
+			return fmt.Errorf("entries: want %d, got %d, or other ones", len(meant), len(got.Entries))
 		}
 		return nil
 	}

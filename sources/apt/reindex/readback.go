@@ -68,7 +68,7 @@ func readStanzas(field string, n int) read {
 			case errors.Is(err, io.EOF) && got == n:
 				return nil
 			case errors.Is(err, io.EOF):
-				return fmt.Errorf("want %d stanzas, got %d", n, got)
+				return fmt.Errorf("stanzas: want %d, got %d", n, got)
 			case err != nil:
 				return err
 			case p.Field(field) == "":
@@ -148,7 +148,7 @@ func (b *builder) readRelease(content []byte) error {
 	case err != nil:
 		return err
 	case !slices.Equal(got.Files, b.release.Files):
-		return fmt.Errorf("want %d indexes, got %d, or other ones", len(b.release.Files), len(got.Files))
+		return fmt.Errorf("indexes: want %d, got %d, or other ones", len(b.release.Files), len(got.Files))
 	case got.BadDate != "" || got.BadValidUntil != "":
 		return fmt.Errorf("dates %q and %q are not readable", got.BadDate, got.BadValidUntil)
 	case !slices.Equal(got.Components, b.release.Components) || !slices.Equal(got.Architectures, b.release.Architectures):

@@ -18,7 +18,7 @@ func readPage(media, at string, links []simple.Link) func([]byte) error {
 			return err
 		}
 		if len(page.Files) != len(links) {
-			return fmt.Errorf("want %d files, got %d", len(links), len(page.Files))
+			return fmt.Errorf("files: want %d, got %d", len(links), len(page.Files))
 		}
 		for i, l := range links {
 			got := page.Files[i]
@@ -35,7 +35,7 @@ func readRoot(names []string, parse func([]byte) ([]string, error)) func([]byte)
 	return func(content []byte) error {
 		got, err := parse(content)
 		if err == nil && !slices.Equal(got, names) {
-			err = fmt.Errorf("want %d projects, got %d, or other ones", len(names), len(got))
+			err = fmt.Errorf("projects: want %d, got %d, or other ones", len(names), len(got))
 		}
 		return err
 	}
@@ -63,7 +63,7 @@ func readLock(at string, pins []Pin) func([]byte) error {
 			return err
 		}
 		if len(lines.Wanted) != len(pins) {
-			return fmt.Errorf("want %d pins, got %d", len(pins), len(lines.Wanted))
+			return fmt.Errorf("pins: want %d, got %d", len(pins), len(lines.Wanted))
 		}
 		for i, p := range pins {
 			if got := &lines.Wanted[i]; got.Name != p.Project || !slices.Equal(got.Hashes, []string{p.SHA256}) || !got.Set.Contains(p.Version) {

@@ -60,7 +60,7 @@ func (b *Builder) Put(kind, name string, packed bool, write func(io.Writer) erro
 			case err != nil:
 				return err
 			case n > 0:
-				return fmt.Errorf("%d bytes follow what was read", n)
+				return fmt.Errorf("bytes after what was read: %d", n)
 			}
 			if _, err := packed.ReadByte(); !errors.Is(err, io.EOF) {
 				return errors.New("something follows its end")
@@ -114,7 +114,7 @@ func (b *Builder) read(text []byte) error {
 		return err
 	}
 	if index.Revision != b.index.Revision || !slices.Equal(index.Data, b.index.Data) {
-		return fmt.Errorf("want revision %q and %d files, got %q and %d, or other ones", b.index.Revision, len(b.index.Data), index.Revision, len(index.Data))
+		return fmt.Errorf("revision and files: want %q and %d, got %q and %d, or other ones", b.index.Revision, len(b.index.Data), index.Revision, len(index.Data))
 	}
 	return nil
 }

@@ -1,12 +1,12 @@
 package settings
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle/reach"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // Rules of the form Custom.
@@ -190,5 +190,5 @@ func hostsEntries(m *Mirror) (any, string, bool) {
 	for _, name := range m.Names {
 		b.WriteString("\n  - " + ansibleText(name))
 	}
-	return lines(b.String()), fmt.Sprintf("%d public names", len(m.Names)), len(m.Names) > 0
+	return lines(b.String()), spelling.Count(len(m.Names), "public name"), len(m.Names) > 0
 }
