@@ -93,7 +93,7 @@ func (s *selection) lay(env *sources.Env) (repo sources.Repository, images []str
 		}
 		content = append(content, '\n')
 		if err := rebuild.ReadBack(listName, content, readList(l)); err != nil {
-			return repo, nil, err
+			return repo, nil, sources.InSource(s.entry.options.Pos, s.entry.spec.Name, err)
 		}
 		made := sources.Made(listName, content, reasonMade)
 		made.Keep = made.File.Size <= maxKept
