@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/reach"
 	"github.com/gapbundle/gapbundle/internal/spelling"
 )
@@ -190,5 +191,5 @@ func hostsEntries(m *Mirror) (any, string, bool) {
 	for _, name := range m.Names {
 		b.WriteString("\n  - " + ansibleText(name))
 	}
-	return lines(b.String()), spelling.Count(len(m.Names), "public name"), len(m.Names) > 0
+	return lines(b.String()), bundle.Count(len(m.Names), "public name"), len(m.Names) > 0
 }
