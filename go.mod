@@ -5,6 +5,7 @@ go 1.26.5
 require (
 	github.com/Masterminds/semver/v3 v3.5.0
 	github.com/ProtonMail/go-crypto v1.5.2
+	github.com/andybalholm/brotli v1.2.0
 	github.com/cheggaaa/pb/v3 v3.3.0
 	github.com/distribution/reference v0.6.0
 	github.com/go-air/gini v1.0.4

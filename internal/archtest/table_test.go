@@ -249,7 +249,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "bundle/durable"},
 		},
 		"internal/fetch": {
-			imports: []string{"internal/spelling"},
+			imports: []string{"internal/spelling"}, tests: []string{"internal/decompress"},
 		},
 		"internal/pgpkeys": {
 			imports: []string{"bundle", "internal/pubkeys"},
@@ -276,7 +276,7 @@ func table() map[string]row {
 			imports: []string{"internal/spelling", "internal/pgpkeys", "bundle", "sources", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/all"},
 		},
 		"sources/export": {
-			imports: []string{"internal/pubkeys", "bundle", "bundle/contents", "bundle/media", "bundle/reach", "sources", "sources/collect", "sources/config", "internal/fetch", "internal/strictyaml", "sources/keys", "sources/ledger"},
+			imports: []string{"internal/pubkeys", "bundle", "bundle/contents", "bundle/media", "bundle/reach", "sources", "sources/collect", "sources/config", "internal/decompress", "internal/fetch", "internal/strictyaml", "sources/keys", "sources/ledger"},
 		},
 		"sources/keys": {
 			imports: []string{"internal/access", "internal/pubkeys", "bundle"},
@@ -337,7 +337,7 @@ func table() map[string]row {
 			test: true,
 		},
 		"internal/test/plantest": {
-			test: true, imports: []string{"bundle", "sources", "sources/collect", "sources/config", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
+			test: true, imports: []string{"internal/decompress", "bundle", "sources", "sources/collect", "sources/config", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
 		},
 		"internal/test/upstreamtest": {
 			test: true,
@@ -412,7 +412,7 @@ func bans() map[string]ban {
 		"unpack/store":   {reach: noNetwork},
 		"bundle/durable": {reach: noNetwork},
 		// What is inside the gap has no source, no resolver and no exporter's key.
-		"cmd/gapbundle-inside": {reach: []string{"sources", "bundle/media", "cmd/gapbundle"}},
+		"cmd/gapbundle-inside": {reach: []string{"sources", "bundle/media", "cmd/gapbundle", "internal/decompress", "github.com/andybalholm/brotli"}},
 		"cmd/internal":         {reach: []string{"sources", "bundle/media", "cmd/gapbundle"}},
 		"sources/ledger":       {reach: noNetwork},
 		"sources/export":       {reach: []string{"unpack", "cmd"}},

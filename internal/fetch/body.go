@@ -25,8 +25,11 @@ type Body struct {
 	c        *Client
 	ctx      context.Context // of Open: further requests belong to it
 	url      string
-	header   http.Header // of OpenWith
+	header   http.Header // of OpenWanted
+	want     *Wanted     // nil: nothing is known of the content
 	attempts attempts
+	sent     Meta          // of the content as it is sent
+	form     io.ReadCloser // what is handed out instead of what is sent; nil: nothing else
 
 	r    io.ReadCloser // nil: no answer is open
 	pos  int64         // of the next byte to hand out
@@ -37,15 +40,31 @@ type Body struct {
 }
 
 // begin takes the first answer.
-func (b *Body) begin(resp *http.Response, meta Meta, at int64) {
-	b.Meta, b.At, b.pos, b.size, b.r = meta, at, at, meta.Size, resp.Body
+func (b *Body) begin(resp *http.Response, meta Meta, at int64) error {
+	b.Meta, b.sent, b.At, b.pos, b.size, b.r = meta, meta, at, at, meta.Size, resp.Body
 	if meta.Validator() == "" {
 		b.read = sha256.New()
 	}
+	if meta.Coding == "" || at > 0 {
+		return nil
+	}
+	if err := b.choose(resp, meta.Coding); err != nil {
+		resp.Body.Close()
+		return err
+	}
+	return nil
 }
 
 // Read reads on, and asks again where an answer ended too early.
 func (b *Body) Read(p []byte) (int, error) {
+	if b.form != nil {
+		return b.form.Read(p)
+	}
+	return b.readSent(p)
+}
+
+// readSent reads content as it is sent.
+func (b *Body) readSent(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -126,7 +145,7 @@ func (b *Body) resume() {
 
 // reopen makes one attempt to go on at byte pos of the same version.
 func (b *Body) reopen() error {
-	validator := b.Meta.Validator()
+	validator := b.sent.Validator()
 	from := b.pos
 	if validator == "" {
 		from = 0 // nothing but the bytes themselves can show that they are the same
@@ -136,6 +155,10 @@ func (b *Body) reopen() error {
 		return err
 	}
 	meta := metaOf(resp)
+	if meta.Coding != b.sent.Coding && resp.StatusCode < http.StatusMultipleChoices {
+		resp.Body.Close()
+		return &ChangedError{URL: b.Meta.URL, Want: describeCoding(b.sent.Coding), Have: describeCoding(meta.Coding)}
+	}
 	switch resp.StatusCode {
 	case http.StatusOK:
 		from = 0
@@ -201,7 +224,15 @@ func (b *Body) changed(now Meta) error {
 	if now.Validator() == "" {
 		have = "other content"
 	}
-	return &ChangedError{URL: b.Meta.URL, Want: version(b.Meta), Have: have}
+	return &ChangedError{URL: b.Meta.URL, Want: version(b.sent), Have: have}
+}
+
+// describeCoding is a content coding for people.
+func describeCoding(coding string) string {
+	if coding == "" {
+		return "no content coding"
+	}
+	return fmt.Sprintf("content coding %.20q", coding)
 }
 
 // Close releases the request. Reading further is an error.
@@ -209,10 +240,13 @@ func (b *Body) Close() error {
 	if b.err == nil {
 		b.err = fmt.Errorf("%s: read after close: %w", b.Meta.URL, ErrConfig)
 	}
-	if b.r == nil {
-		return nil
+	var err error
+	if b.form != nil {
+		err = b.form.Close()
 	}
-	err := b.r.Close()
-	b.r = nil
+	if b.r != nil {
+		err = errors.Join(err, b.r.Close())
+		b.r = nil
+	}
 	return err
 }

@@ -14,6 +14,7 @@ package fetch
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -68,10 +69,20 @@ type Options struct {
 	// Offline: nobody is asked; every request fails with an *OfflineError.
 	Offline bool
 	Log     *slog.Logger // nil: nowhere
+	// Decode undoes a content coding that nobody asked for; nil: none can be undone.
+	Decode Decoder
+	// Spool returns an empty file that is gone when it is closed, for an answer of which both
+	// forms have to be compared with a digest; nil: in the system's temporary folder.
+	Spool func() (*os.File, error)
 	// Wait waits for d or the end of ctx, before another attempt or to keep to
 	// a rate. nil: by the clock.
 	Wait func(ctx context.Context, d time.Duration) error
 }
+
+// Decoder reads what r has, packed by a content coding: gzip, x-gzip, zstd or br. It reads r
+// to its end, and Close does not close it. Content that is cut off, or has something after
+// its end, is an error.
+type Decoder func(coding string, r io.Reader) (io.ReadCloser, error)
 
 const (
 	defaultParallel  = 6

@@ -16,11 +16,14 @@ type Meta struct {
 	ETag         string // as sent, a weak one with its W/; "": none
 	LastModified string // an HTTP date (RFC 9110 section 5.6.7); "": none
 	ContentType  string
-	Secure       bool // https on every hop
+	Coding       string // content coding of what is sent, although none was asked for; "": none
+	Secure       bool   // https on every hop
 
 	// fresh: Last-Modified is so close to the answer's Date that the content
 	// may change once more without it changing (RFC 9110 section 8.8.2.2).
 	fresh bool
+	// decoded: the content is not what was sent, so no validator of the upstream's names it.
+	decoded bool
 }
 
 // Validator names this version of the content: the ETag if it is a strong one,
@@ -29,6 +32,8 @@ type Meta struct {
 // content, as far as the upstream keeps HTTP's rules.
 func (m Meta) Validator() string {
 	switch {
+	case m.decoded:
+		return ""
 	case strings.HasPrefix(m.ETag, `"`):
 		return m.ETag
 	case m.LastModified != "" && m.Size >= 0 && !m.fresh:
@@ -93,6 +98,7 @@ func metaOf(resp *http.Response) Meta {
 		Size:        resp.ContentLength,
 		ETag:        resp.Header.Get("ETag"),
 		ContentType: resp.Header.Get("Content-Type"),
+		Coding:      codingOf(resp.Header),
 		Secure:      secure(resp.Request),
 	}
 	if modified, err := http.ParseTime(resp.Header.Get("Last-Modified")); err == nil {
@@ -101,6 +107,14 @@ func metaOf(resp *http.Response) Meta {
 		m.fresh = err == nil && date.Sub(modified) < 2*time.Second
 	}
 	return m
+}
+
+// uncode leaves out what is not true of the content if the answer's coding is to be undone,
+// which without a digest the names of the file decide.
+func (m *Meta) uncode(resp *http.Response) {
+	if m.Coding != "" && !ownCodingOf(m.Coding, resp.Request) {
+		m.Size, m.decoded = -1, true
+	}
 }
 
 // secure walks back over the redirects that led to req.

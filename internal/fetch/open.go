@@ -16,20 +16,22 @@ import (
 // which. The Body asks again by itself, as long as ctx lives, when its
 // connection breaks.
 func (c *Client) Open(ctx context.Context, url string, at int64, validator string) (*Body, error) {
-	return c.OpenWith(ctx, url, nil, at, validator)
+	return c.OpenWanted(ctx, url, nil, at, validator, nil)
 }
 
-// OpenWith is Open with more fields in the header of each request, as a
-// service sets them that sends its clients on to a store (Git LFS). Redirects
-// to another origin are asked without their Authorization.
-func (c *Client) OpenWith(ctx context.Context, url string, header http.Header, at int64, validator string) (*Body, error) {
+// OpenWanted is Open for content of which something is known (nil: nothing), with more
+// fields in the header of each request, as a service sets them that sends its clients on
+// to a store (Git LFS). Redirects to another origin are asked without their Authorization.
+// If an answer has a content coding, though none was asked for, the digest that is wanted
+// decides what its content is, see Body.choose.
+func (c *Client) OpenWanted(ctx context.Context, url string, header http.Header, at int64, validator string, want *Wanted) (*Body, error) {
 	if _, err := parseURL(url); err != nil {
 		return nil, err
 	}
 	if at < 0 || !isValidator(validator) {
 		at = 0
 	}
-	b := &Body{c: c, ctx: ctx, url: url, header: header, attempts: attempts{c: c}}
+	b := &Body{c: c, ctx: ctx, url: url, header: header, want: want, attempts: attempts{c: c}}
 	for {
 		err := b.open(at, validator)
 		if err == nil {
@@ -50,18 +52,18 @@ func (b *Body) open(at int64, validator string) error {
 	meta := metaOf(resp)
 	switch resp.StatusCode {
 	case http.StatusOK:
-		b.begin(resp, meta, 0)
-		return nil
+		return b.begin(resp, meta, 0)
 	case http.StatusPartialContent:
 		meta.Size, err = checkRange(resp, at)
 		if err != nil {
 			resp.Body.Close()
 			return err
 		}
-		if !meta.denies(validator) {
+		// A part of a coded form goes on with what was kept only if that was kept as it is sent.
+		asSent := meta.Coding == "" || b.want.decides() && meta.Size == b.want.Size
+		if asSent && !meta.denies(validator) {
 			meta.adopt(validator)
-			b.begin(resp, meta, at)
-			return nil
+			return b.begin(resp, meta, at)
 		}
 	case http.StatusRequestedRangeNotSatisfiable:
 		if at == 0 {
@@ -86,9 +88,9 @@ func (b *Body) get(at int64, validator string) (*http.Response, error) {
 	return b.c.do(b.ctx, http.MethodGet, b.url, header)
 }
 
-// do makes one request; whatever the status, an answer is an answer.
+// do makes one request; whatever the status, an answer is an answer, as it is sent.
 func (c *Client) do(ctx context.Context, method, url string, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, nil)
+	req, err := http.NewRequestWithContext(context.WithValue(ctx, sentKey{}, true), method, url, nil)
 	if err != nil {
 		return nil, fmt.Errorf("URL %.200q: not usable: %w", Redact(url), ErrConfig)
 	}
@@ -166,6 +168,7 @@ func (c *Client) stat(ctx context.Context, method, url string) (meta *Meta, stat
 	switch {
 	case resp.StatusCode == http.StatusOK:
 		defer resp.Body.Close()
+		m.uncode(resp)
 		return &m, resp.StatusCode, nil
 	case method == http.MethodGet && resp.StatusCode == http.StatusPartialContent,
 		method == http.MethodGet && resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
@@ -174,6 +177,7 @@ func (c *Client) stat(ctx context.Context, method, url string) (meta *Meta, stat
 		if _, _, m.Size, err = contentRange(resp.Header.Get("Content-Range")); err != nil {
 			return nil, resp.StatusCode, fmt.Errorf("%s: %w", m.URL, err)
 		}
+		m.uncode(resp)
 		return &m, resp.StatusCode, nil
 	}
 	return nil, resp.StatusCode, c.statusError(resp)
@@ -183,15 +187,24 @@ func (c *Client) stat(ctx context.Context, method, url string) (meta *Meta, stat
 // is held in memory and must not fill it. If it changes meanwhile it is read
 // once more.
 func (c *Client) ReadAll(ctx context.Context, url string, limit int64) ([]byte, *Meta, error) {
-	content, meta, err := c.readAll(ctx, url, limit)
+	return c.ReadWanted(ctx, url, limit, nil)
+}
+
+// ReadWanted is ReadAll for content of which something is known, see OpenWanted.
+func (c *Client) ReadWanted(ctx context.Context, url string, limit int64, want *Wanted) ([]byte, *Meta, error) {
+	if want != nil && want.Size < 0 && (want.Limit <= 0 || want.Limit > limit) {
+		bounded := *want
+		bounded.Limit, want = limit, &bounded
+	}
+	content, meta, err := c.readAll(ctx, url, limit, want)
 	if errors.As(err, new(*ChangedError)) {
-		content, meta, err = c.readAll(ctx, url, limit)
+		content, meta, err = c.readAll(ctx, url, limit, want)
 	}
 	return content, meta, err
 }
 
-func (c *Client) readAll(ctx context.Context, url string, limit int64) ([]byte, *Meta, error) {
-	body, err := c.Open(ctx, url, 0, "")
+func (c *Client) readAll(ctx context.Context, url string, limit int64, want *Wanted) ([]byte, *Meta, error) {
+	body, err := c.OpenWanted(ctx, url, nil, 0, "", want)
 	if err != nil {
 		return nil, nil, err
 	}

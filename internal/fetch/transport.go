@@ -8,8 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"path"
-	"strings"
 	"sync"
 	"time"
 )
@@ -47,9 +45,9 @@ func (t *identity) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Request = req // without what was added here
-	if coding := resp.Header.Get("Content-Encoding"); !ownCoding(coding, req.URL.Path) && !ownCoding(coding, asked(req).Path) && !isBlob(asked(req).Path) {
+	if err := t.c.uncode(resp); err != nil {
 		resp.Body.Close()
-		return nil, fmt.Errorf("%s: content coding %.20q, want none: %w", Redact(req.URL.String()), coding, ErrUpstream)
+		return nil, err
 	}
 	return resp, nil
 }
@@ -86,28 +84,6 @@ func asked(req *http.Request) *url.URL {
 		req = req.Response.Request
 	}
 	return req.URL
-}
-
-// isBlob reports whether a path is that of a blob of a registry, whose digest decides
-// what its bytes are (OCI distribution specification, "Pulling blobs").
-func isBlob(name string) bool {
-	return strings.HasPrefix(name, "/v2/") && strings.Contains(name, "/blobs/sha256:")
-}
-
-// ownCoding reports whether the bytes of an answer are those of the file: it has no
-// content coding, or one that only repeats what the file's name states, which is
-// how some servers label files that are stored compressed.
-func ownCoding(coding, name string) bool {
-	switch strings.ToLower(coding) {
-	case "", "identity":
-		return true
-	case "gzip", "x-gzip":
-		return strings.HasSuffix(name, "gz") // .gz, .tgz, .svgz
-	case "bzip2", "x-bzip2", "xz", "x-xz", "zstd":
-		ext := path.Ext(name)
-		return ext == ".bz2" || ext == ".xz" || ext == ".zst"
-	}
-	return false
 }
 
 // limits keeps to a host's parallel requests and its rate. A slot is held

@@ -178,7 +178,7 @@ func TestStorageThatAsks(t *testing.T) {
 		hosts: map[string]fetch.HostOptions{other.Host(): {CA: other.CA()}, r.Host(): {RedirectTo: []string{other.Host()}}}})
 	path := "/v2/a/blobs/" + fake.Digest(content)
 	r.FailAlways(path, up.Redirect(other.URL(path)))
-	_, err := r.repository(t, "a").Blob(t.Context(), digest.FromBytes(content), 0, "")
+	_, err := r.repository(t, "a").Blob(t.Context(), digest.FromBytes(content), -1, 0, "")
 	if err == nil || !strings.Contains(err.Error(), "a redirect has left the origin") {
 		t.Errorf("error: %v", err)
 	}

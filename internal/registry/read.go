@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -166,15 +167,19 @@ func checkReference(s string) error {
 }
 
 // Blob opens a blob at byte at, see fetch.Client.Open; Body.At states where it
-// begins. The bytes are as they come: whoever reads them compares the digest.
-func (r *Repository) Blob(ctx context.Context, d digest.Digest, at int64, validator string) (*fetch.Body, error) {
+// begins. size is -1 if it is not known. Whoever reads the bytes compares the digest.
+func (r *Repository) Blob(ctx context.Context, d digest.Digest, size, at int64, validator string) (*fetch.Body, error) {
 	if err := d.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: digest %.100q: not usable: %w", r.name, d, fetch.ErrConfig)
+	}
+	want := &fetch.Wanted{Size: size, Hash: d.Algorithm().Hash}
+	if sum, err := hex.DecodeString(d.Encoded()); err == nil {
+		want.Sum = sum
 	}
 	var body *fetch.Body
 	err := r.each(func(p place) error {
 		var err error
-		body, err = r.c.fetch.Open(ctx, p.base+"/blobs/"+d.String(), at, validator)
+		body, err = r.c.fetch.OpenWanted(ctx, p.base+"/blobs/"+d.String(), nil, at, validator, want)
 		return err
 	})
 	return body, err

@@ -253,7 +253,7 @@ func TestTokens(t *testing.T) {
 
 func readBlob(t *testing.T, repo *registry.Repository, want []byte) {
 	t.Helper()
-	body, err := repo.Blob(t.Context(), digest.FromBytes(want), 0, "")
+	body, err := repo.Blob(t.Context(), digest.FromBytes(want), -1, 0, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/decompress"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/sources"
@@ -36,6 +37,7 @@ type opened struct {
 	specs   []sources.Spec      // of the sources that are planned
 	held    []bundle.Repository // of the base, kept as they are
 	client  *fetch.Client
+	spools  *os.Root // where answers are kept until it is known what they are: the plan's scratch
 	closers []func() error
 }
 
@@ -175,7 +177,9 @@ func siteKey(o Options, spec *config.Spec) (*openpgp.Entity, error) {
 
 func (in *opened) newClient() (*fetch.Client, error) {
 	o := in.o
-	client, err := fetch.New(fetch.Options{Hosts: in.spec.Hosts, Env: o.Env, Home: o.Home, Log: o.Log, Offline: o.offline, Wait: o.Wait})
+	client, err := fetch.New(fetch.Options{
+		Hosts: in.spec.Hosts, Env: o.Env, Home: o.Home, Log: o.Log, Offline: o.offline, Wait: o.Wait, Decode: decompress.Coding, Spool: in.spool,
+	})
 	if err == nil {
 		in.atEnd(func() error { client.Close(); return nil })
 	}

@@ -2,6 +2,7 @@ package export
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -85,6 +86,7 @@ func (in *opened) env() (*sources.Env, error) {
 	if err != nil {
 		return nil, err
 	}
+	in.spools = scratch
 	memory, err := recollect(in.ledger, in.base)
 	if err != nil {
 		return nil, err
@@ -130,6 +132,17 @@ func (in *opened) scratch() (*os.Root, error) {
 		in.atEnd(scratch.Close)
 	}
 	return scratch, err
+}
+
+// spool returns an empty file in scratch, which is gone when it is closed. Content that has an
+// expected digest is fetched by plans alone, so scratch is open.
+func (in *opened) spool() (*os.File, error) {
+	name := "answer-" + rand.Text()
+	f, err := in.spools.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	return f, in.spools.Remove(name)
 }
 
 // room is what the file systems of the targets have together; 0 where a further

@@ -68,7 +68,7 @@ func (p *planned) artifact(env *sources.Env) sources.Artifact {
 	r := p.remote
 	a := artifactOf(r, p.vouched)
 	a.File.Size, a.File.Digest, a.Validator = p.size, p.digest, p.validator
-	a.Open = opener(env, r, p.sum)
+	a.Open = opener(env, p)
 	if !p.sum.IsZero() && !p.held {
 		a.Known = upstream.ReadThrough(a.Open)
 	}
@@ -336,6 +336,9 @@ func ask(ctx context.Context, env *sources.Env, p *planned) error {
 		}
 		secure = meta.Secure
 		p.size, p.validator = meta.Size, meta.Validator()
+		if meta.Coding != "" {
+			p.size = -1 // of what is sent; the content may be what it decodes to
+		}
 	}
 	if !p.sum.IsZero() {
 		p.validator = p.sum.String()
@@ -396,11 +399,14 @@ func (p *planned) pin(lock *sources.Lock, secure bool) error {
 // opener fetches a URL's content, and looks whether it begins as a private key does. A
 // beginning that was seen already is not looked at again. No size need be told:
 // releases that are packed when somebody asks have none.
-func opener(env *sources.Env, r *remote, sum upstream.Sum) bundle.Open {
-	place, want := upstream.At(r.raw), upstream.Want{Sum: sum, Size: -1, Limit: bundle.MaxInteger}
-	open := place.Open(env, want)
-	if !sum.IsZero() {
-		open = upstream.Validated(open, sum.String())
+func opener(env *sources.Env, p *planned) bundle.Open {
+	r, want := p.remote, upstream.Want{Sum: p.sum, Size: -1, Limit: bundle.MaxInteger}
+	if p.sum.IsZero() {
+		want.Sum = upstream.SHA256(p.digest)
+	}
+	open := upstream.At(r.raw).Open(env, want)
+	if !p.sum.IsZero() {
+		open = upstream.Validated(open, p.sum.String())
 	}
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
 		c, err := open(ctx, at, validator)

@@ -174,7 +174,11 @@ func (c *chosen) carryRole(ctx context.Context, env *sources.Env, e *entry, serv
 
 // fetch reads the archive, compares it with its pin, and reads what the role needs.
 func (p *rolePick) fetch(ctx context.Context, env *sources.Env) error {
-	body, err := env.Fetch.Open(ctx, p.url, 0, "")
+	var want *fetch.Wanted
+	if pin, ok := env.Lock.Lookup(p.url); ok && !env.Lock.Updates() {
+		want = fetch.SHA256(pin.Digest[:], pin.Size)
+	}
+	body, err := env.Fetch.OpenWanted(ctx, p.url, nil, 0, "", want)
 	if err != nil {
 		return err
 	}

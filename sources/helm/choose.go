@@ -230,14 +230,14 @@ func (c *chart) open(env *sources.Env) bundle.Open {
 		}
 	case c.artifact != nil:
 		return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
-			body, err := c.artifact.repo.Blob(ctx, digest.NewDigestFromEncoded(digest.SHA256, c.artifact.chart.Digest.Encoded()), at, validator)
+			body, err := c.artifact.repo.Blob(ctx, digest.NewDigestFromEncoded(digest.SHA256, c.artifact.chart.Digest.Encoded()), c.artifact.chart.Size, at, validator)
 			if err != nil {
 				return nil, err
 			}
 			return &bundle.Content{Body: body, At: body.At, Validator: body.Meta.Validator()}, nil
 		}
 	}
-	return upstream.At(c.urls...).Open(env, upstream.Want{Size: -1, Limit: pack.MaxPackage})
+	return upstream.At(c.urls...).Open(env, upstream.Want{Sum: upstream.SHA256(c.digest), Size: -1, Limit: pack.MaxPackage})
 }
 
 // opened returns how the package is read after it was checked: it is fetched into scratch

@@ -250,7 +250,7 @@ func resolve(ctx context.Context, env *sources.Env, client *registry.Client, nam
 
 // readBlob reads a small blob and compares it with its digest.
 func readBlob(ctx context.Context, repo *registry.Repository, d ocispec.Descriptor, most int64) (content []byte, err error) {
-	body, err := repo.Blob(ctx, d.Digest, 0, "")
+	body, err := repo.Blob(ctx, d.Digest, d.Size, 0, "")
 	if err != nil {
 		return nil, err
 	}

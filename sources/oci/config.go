@@ -58,7 +58,7 @@ func (n *node) isImage() bool {
 
 // readConfig reads a config from where the image is, and keeps it.
 func readConfig(ctx context.Context, g *gatherer, c child) (_ []byte, err error) {
-	blob, err := g.of.blobOf(ctx, c.digest, 0, "")
+	blob, err := g.of.blobOf(ctx, c, 0, "")
 	if err != nil {
 		return nil, err
 	}

@@ -278,7 +278,7 @@ func (c cosign) fetchBlob(ctx context.Context, d v1.Descriptor) (_ []byte, err e
 	if d.Size > maxSignature {
 		return nil, fmt.Errorf("%s: blob %s: %s, at most %d: %w: %w", c.image, d.Digest, bundle.Count(d.Size, "byte"), maxSignature, errBadBlob, fetch.ErrUpstream)
 	}
-	body, err := c.repo.Blob(ctx, d.Digest, 0, "")
+	body, err := c.repo.Blob(ctx, d.Digest, d.Size, 0, "")
 	if err != nil {
 		return nil, err
 	}

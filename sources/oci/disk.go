@@ -312,20 +312,20 @@ func (q *request) manifestOf(ctx context.Context, d bundle.Digest) (*registry.Ma
 }
 
 // blobOf opens a blob, from where the image is.
-func (q *request) blobOf(ctx context.Context, d bundle.Digest, at int64, validator string) (*bundle.Content, error) {
+func (q *request) blobOf(ctx context.Context, c child, at int64, validator string) (*bundle.Content, error) {
 	if len(q.stores) == 0 {
-		body, err := q.repo.Blob(ctx, digest.NewDigestFromEncoded(digest.SHA256, d.Hex()), at, validator)
+		body, err := q.repo.Blob(ctx, digest.NewDigestFromEncoded(digest.SHA256, c.digest.Hex()), c.size, at, validator)
 		if err != nil {
 			return nil, err
 		}
 		return &bundle.Content{Body: body, At: body.At, Validator: body.Meta.Validator()}, nil
 	}
-	var c *bundle.Content
+	var content *bundle.Content
 	err := q.inStores(func(s *local.Store) (err error) {
-		c, err = s.Blob(d, at)
+		content, err = s.Blob(c.digest, at)
 		return err
 	})
-	return c, err
+	return content, err
 }
 
 // inStores calls read for the layouts and archives of the image until one has what is read.

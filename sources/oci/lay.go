@@ -257,7 +257,7 @@ func (l layout) openBlob(c child) bundle.Open {
 		if kept, err := l.r.readAgain(c.digest); kept != nil || err != nil {
 			return kept, err
 		}
-		content, err := l.of.blobOf(ctx, c.digest, at, validator)
+		content, err := l.of.blobOf(ctx, c, at, validator)
 		if err == nil {
 			return content, nil
 		}
@@ -266,7 +266,7 @@ func (l layout) openBlob(c child) bundle.Open {
 			if ctx.Err() != nil {
 				break
 			}
-			body, err := l.r.env.Fetch.Open(ctx, u, at, validator)
+			body, err := l.r.env.Fetch.OpenWanted(ctx, u, nil, at, validator, fetch.SHA256(c.digest[:], c.size))
 			if err == nil {
 				return &bundle.Content{Body: body, At: body.At, Validator: body.Meta.Validator()}, nil
 			}

@@ -224,7 +224,7 @@ func (p Plan) artifact(env *sources.Env, repo string, r sources.Recorded, fresh 
 		a.Open, a.Validator = p.Again.Open(repo, r.File.Path), r.Validator
 		return a, nil
 	}
-	a.Open = upstream.At(r.Origin).Open(env, upstream.Want{Size: r.File.Size})
+	a.Open = upstream.At(r.Origin).Open(env, upstream.Want{Sum: upstream.SHA256(r.File.Digest), Size: r.File.Size})
 	if p.Finish == nil {
 		return a, nil
 	}

@@ -145,7 +145,7 @@ func layUnchanged(env *sources.Env, l *loaded, again *replay.Again) (sources.Rep
 func (l *loaded) finishRecalled(env *sources.Env, r sources.Recorded, a *sources.Artifact) {
 	place := upstream.At(l.mirrors(r)...)
 	if !strings.HasPrefix(r.Validator, l.trust.mark) {
-		a.Open = place.Open(env, upstream.Want{Size: r.File.Size})
+		a.Open = place.Open(env, upstream.Want{Sum: upstream.SHA256(r.File.Digest), Size: r.File.Size})
 		return
 	}
 	want := upstream.Want{Sum: upstream.SHA256(r.File.Digest), Size: r.File.Size}

@@ -2,7 +2,10 @@ package sourcetest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
+	"maps"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -70,6 +73,7 @@ func transport(t *testing.T, s Suite) {
 		in.receive(r.must())
 		in.complete(s)
 	})
+	t.Run("packed", func(t *testing.T) { packed(t, s) })
 	t.Run("redirect", func(t *testing.T) {
 		r := newRig(t, s)
 		elsewhere := upstreamtest.New(t)
@@ -80,4 +84,38 @@ func transport(t *testing.T, s Suite) {
 			t.Errorf("%d requests reached the other host", n)
 		}
 	})
+}
+
+// packed: an upstream that packs what it sends, asked for or not, leads to the mirror of one that
+// does not. The digest decides for what has one, whatever it is called. Of files without one,
+// those that are called packed are sent as they are.
+func packed(t *testing.T, s Suite) {
+	r := newRig(t, s)
+	victim, _ := r.up.victim()
+	r.up.Server.FailAlways(upstreamtest.Any, func(right http.Handler) http.Handler {
+		packing := upstreamtest.Packed("gzip", gzipped)(right)
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if strings.HasSuffix(req.URL.Path, "gz") && req.URL.Path != victim {
+				right.ServeHTTP(w, req)
+			} else {
+				packing.ServeHTTP(w, req)
+			}
+		})
+	})
+	in := newInside(r)
+	in.receive(r.must())
+	have := in.complete(s)
+	r.up.Server.Heal()
+	in.receive(r.must(full))
+	if want := in.complete(s); !maps.Equal(have, want) {
+		t.Errorf("have %v, want %v", have, want)
+	}
+}
+
+func gzipped(content []byte) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(content) // into memory
+	_ = w.Close()
+	return b.Bytes()
 }

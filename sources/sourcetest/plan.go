@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/decompress"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
@@ -119,7 +120,7 @@ func (r *rig) plan() []seen {
 // env is what a source gets that has no base.
 func (r *rig) env() (*sources.Env, func()) {
 	r.t.Helper()
-	client, err := fetch.New(fetch.Options{Env: func(string) string { return "" }, Home: r.dir})
+	client, err := fetch.New(fetch.Options{Env: func(string) string { return "" }, Home: r.dir, Decode: decompress.Coding})
 	if err != nil {
 		r.t.Fatal(err)
 	}

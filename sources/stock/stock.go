@@ -185,7 +185,7 @@ func (f *File) Artifact(env *sources.Env) sources.Artifact {
 		want := upstream.Want{Sum: x.Sum, Size: f.Size}
 		a.Open = upstream.Validated(f.Place.Open(env, want, f.names()...), a.Validator)
 	case f.Place != nil:
-		a.Open = f.Place.Open(env, upstream.Want{Size: f.Size}, f.names()...)
+		a.Open = f.Place.Open(env, upstream.Want{Sum: upstream.SHA256(f.Digest), Size: f.Size}, f.names()...)
 	}
 	return a
 }

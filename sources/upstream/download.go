@@ -3,6 +3,7 @@ package upstream
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,16 @@ type Want struct {
 	Limit int64
 	// Index is the URL of the index, for errors; secrets in it are left out.
 	Index string
+}
+
+// fetched is what a client may know of the file: by the checksum it chooses between the
+// forms of an answer that has a content coding.
+func (w Want) fetched() *fetch.Wanted {
+	of := &fetch.Wanted{Size: w.Size, Limit: cmp.Or(w.Limit, MaxIndex)}
+	if sum, err := hex.DecodeString(w.Sum.Hex); err == nil && w.Sum.size() == len(sum) && len(sum) > 0 {
+		of.Sum, of.Hash = sum, w.Sum.hash
+	}
+	return of
 }
 
 func (w Want) String() string {
@@ -64,7 +75,7 @@ func downloadFrom(ctx context.Context, env *sources.Env, url, local string, want
 	if limit < 0 {
 		limit = MaxIndex
 	}
-	body, err := openURL(ctx, env, url, 0, "")
+	body, err := openURL(ctx, env, url, 0, "", want)
 	if err != nil {
 		return digest, 0, err
 	}
@@ -145,7 +156,7 @@ func (p *Place) Open(env *sources.Env, want Want, names ...string) bundle.Open {
 func (p *Place) open(env *sources.Env, want Want, names []string) bundle.Open {
 	next := rotation(p, names)
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
-		body, err := openFirst(ctx, env, next(at), at, validator)
+		body, err := openFirst(ctx, env, next(at), at, validator, want)
 		if err != nil {
 			return nil, err
 		}
@@ -163,7 +174,7 @@ func (p *Place) open(env *sources.Env, want Want, names []string) bundle.Open {
 func (p *Place) OpenChecked(env *sources.Env, want Want, verify func(where string) Verifier, names ...string) bundle.Open {
 	next := rotation(p, names)
 	return func(ctx context.Context, _ int64, _ string) (*bundle.Content, error) {
-		body, err := openFirst(ctx, env, next(0), 0, "")
+		body, err := openFirst(ctx, env, next(0), 0, "", want)
 		if err != nil {
 			return nil, err
 		}
@@ -193,9 +204,9 @@ func Validated(open bundle.Open, validator string) bundle.Open {
 }
 
 // openFirst opens the first of the addresses that has the file.
-func openFirst(ctx context.Context, env *sources.Env, urls []string, at int64, validator string) (body *content, err error) {
+func openFirst(ctx context.Context, env *sources.Env, urls []string, at int64, validator string, want Want) (body *content, err error) {
 	err = firstOf(ctx, urls, func(_ int, url string) (err error) {
-		body, err = openURL(ctx, env, url, at, validator)
+		body, err = openURL(ctx, env, url, at, validator, want)
 		return err
 	})
 	return body, err

@@ -55,11 +55,11 @@ type content struct {
 }
 
 // openURL opens an address from byte at on, if it still has the version that validator names.
-func openURL(ctx context.Context, env *sources.Env, raw string, at int64, validator string) (*content, error) {
+func openURL(ctx context.Context, env *sources.Env, raw string, at int64, validator string, want Want) (*content, error) {
 	if IsLocalAddress(raw) {
 		return openLocal(raw, at, validator)
 	}
-	body, err := env.Fetch.Open(ctx, raw, at, validator)
+	body, err := env.Fetch.OpenWanted(ctx, raw, nil, at, validator, want.fetched())
 	if err != nil {
 		return nil, err
 	}

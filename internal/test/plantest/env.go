@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gapbundle/gapbundle/internal/decompress"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
@@ -27,7 +28,7 @@ func Now() time.Time { return time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC) }
 // scratch. dir is the folder of the spec file; base may be nil.
 func NewEnv(t testing.TB, dir string, base sources.Base) *sources.Env {
 	t.Helper()
-	client, err := fetch.New(fetch.Options{Env: func(string) string { return "" }, Home: dir, Retries: -1, Wait: func(context.Context, time.Duration) error { return nil }})
+	client, err := fetch.New(fetch.Options{Env: func(string) string { return "" }, Home: dir, Retries: -1, Decode: decompress.Coding, Wait: func(context.Context, time.Duration) error { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -193,7 +193,7 @@ func (s *Store) Open(o Object) bundle.Open {
 		if err != nil {
 			return nil, err
 		}
-		body, err := s.client.OpenWith(ctx, a.href, a.header, at, validator)
+		body, err := s.client.OpenWanted(ctx, a.href, a.header, at, validator, fetch.SHA256(o.OID[:], o.Size))
 		if err != nil {
 			return nil, err
 		}

@@ -66,7 +66,7 @@ func matches(m *simple.Metadata, name string, f *File) error {
 func (r *Reader) wheelMetadata(ctx context.Context, f *File) (content []byte, origin bool, err error) {
 	where := f.URL + pages.MetadataEnd
 	if f.HasMetadata {
-		content, _, err := r.env.Fetch.ReadAll(ctx, where, simple.MaxMetadata)
+		content, _, err := r.env.Fetch.ReadWanted(ctx, where, simple.MaxMetadata, wanted(f.MetadataSHA256, -1))
 		switch {
 		case err == nil:
 			if have := bundle.DigestOf(content).Hex(); f.MetadataSHA256 != "" && have != f.MetadataSHA256 {
@@ -121,10 +121,20 @@ func (r *Reader) fromWheel(ctx context.Context, f *File) ([]byte, error) {
 	return content, errors.Join(err, in.Close())
 }
 
+// wanted is what an index says of a file; without a digest, which decides what the content of
+// an answer with a content coding is, nothing.
+func wanted(digest string, size int64) *fetch.Wanted {
+	d, err := bundle.ParseHex(digest)
+	if err != nil {
+		return nil
+	}
+	return fetch.SHA256(d[:], size)
+}
+
 // Download puts all of a file into scratch, checked by its digest, which it
 // gets where the index names none.
 func (r *Reader) Download(ctx context.Context, f *File) error {
-	body, err := r.env.Fetch.Open(ctx, f.URL, 0, "")
+	body, err := r.env.Fetch.OpenWanted(ctx, f.URL, nil, 0, "", wanted(f.SHA256, f.Size))
 	if err != nil {
 		return err
 	}
@@ -251,7 +261,7 @@ func (v *verifier) Close() {}
 func (r *Reader) Verify(ctx context.Context, f *File, want bundle.Digest) func(where string) upstream.Verifier {
 	return func(where string) upstream.Verifier {
 		return &verifier{where: where, want: want, again: func(at int64) (io.ReadCloser, error) {
-			body, err := r.env.Fetch.Open(ctx, f.URL, 0, "")
+			body, err := r.env.Fetch.OpenWanted(ctx, f.URL, nil, 0, "", wanted(f.SHA256, f.Size))
 			if err != nil {
 				return nil, err
 			}
