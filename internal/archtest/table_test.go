@@ -49,7 +49,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "sources", "sources/stock", "sources/upstream", "internal/fetch"},
 		},
 		"sources/rebuild": {
-			imports: []string{"bundle", "sources", "sources/stock", "internal/strictyaml"},
+			imports: []string{"bundle", "sources", "sources/stock", "internal/fetch", "internal/strictyaml"},
 		},
 		"sources/complete": {
 			imports: []string{"bundle", "sources", "sources/upstream", "internal/decompress"},

@@ -11,6 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/apt/closure"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 	shared "github.com/gapbundle/gapbundle/sources/closure"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 )
 
 // selection is what was chosen of one source: the second of the three steps of a plan.
@@ -138,8 +139,8 @@ func slimPackages(env *sources.Env, s *loadedSuite, f *form) ([]*deb.Package, er
 	var all []*deb.Package
 	var slim slimmer
 	err := stanzas(env, s, f, deb.Packages, func(p *deb.Package) error {
-		if fault := s.skips(p); fault != "" {
-			s.skipped = append(s.skipped, "left out: "+fault)
+		if err := s.unusable(p); err != nil {
+			s.skipped = append(s.skipped, rebuild.LeftOut(err))
 			return nil
 		}
 		p, err := slim.cut(p)
@@ -149,15 +150,12 @@ func slimPackages(env *sources.Env, s *loadedSuite, f *form) ([]*deb.Package, er
 	return all, err
 }
 
-// skips returns why a package is left out because clients cannot read it; "": it is not.
-func (s *suite) skips(p *deb.Package) string {
-	if s.entry.options.Absent != absentSkip {
-		return ""
+// unusable returns why a package is left out because clients cannot read it; nil: it is not.
+func (s *suite) unusable(p *deb.Package) error {
+	if !s.entry.options.Absent.Skips() {
+		return nil
 	}
-	if err := p.CheckForClient(); err != nil {
-		return err.Error()
-	}
-	return ""
+	return p.CheckForClient()
 }
 
 // request is what a source's spec asks for.

@@ -32,36 +32,36 @@ func Kind() sources.Kind {
 // options are the kind's own part of an entry of the spec file.
 type options struct {
 	Pos              strictyaml.Pos
-	URL              string        `yaml:"url" doc:"Address of the repository, as in sources.list, or a folder here (file:///mnt/dvd); $(ARCH) stands for each architecture."`
-	Suites           []string      `yaml:"suites,single" doc:"Suites; one that ends with a slash is a flat repository."`
-	Components       []string      `yaml:"components,single" doc:"Components; absent: all."`
-	Architectures    []string      `yaml:"architectures,single" doc:"Architectures; all is implied."`
-	Languages        []string      `yaml:"languages,single" doc:"Languages of translated descriptions; absent: all, none: none."`
-	Keyring          keyring.Entry `yaml:"keyring" doc:"OpenPGP keys that may sign the repository, and no others."`
-	Line             []string      `yaml:"line,single" doc:"One-line entries of a sources.list, instead of url and suites."`
-	SourcesFile      string        `yaml:"sources-file" doc:"A deb822 .sources file, instead of url and suites."`
-	MirrorList       string        `yaml:"mirror-list" doc:"A mirror.list of apt-mirror, instead of url and suites."`
-	Sources          bool          `yaml:"sources" doc:"Source packages too (deb-src)."`
-	At               string        `yaml:"at" doc:"Folder of the source's mount in which the address is; $(ARCH) stands for each architecture. Absent: no folder, or the address's own path where that has $(ARCH)."`
-	Base             string        `yaml:"base" doc:"Folder below apt/ of the mirror, instead of the source's name. Sources may share one if their folders there (at) differ."`
-	As               string        `yaml:"as" doc:"Name of the client file, as the vendor's own package has it: NAME.list or NAME.sources."`
-	Mode             rebuild.Mode  `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
-	ValidFor         lifetime      `yaml:"valid-for" doc:"How long rebuilt indexes are valid, as in 30d; absent: for ever."`
-	AllowExpired     bool          `yaml:"allow-expired" doc:"Carry a repository whose Valid-Until is over, such as a snapshot; its client files do not ask either."`
-	ReleaseIs        []string      `yaml:"release-is,single" doc:"What the Release files call themselves (Suite or Codename) where that is not the suite's name."`
-	Packages         []string      `yaml:"packages,single" doc:"Packages to carry with what they depend on: name[:arch][=version] or a pattern."`
-	Sections         []string      `yaml:"sections,single" doc:"Sections to carry with what their packages depend on."`
-	Exclude          []string      `yaml:"exclude,single" doc:"Packages that are never chosen: name[:arch][=version], where name and version may be patterns."`
-	Bootstrap        bootstrap     `yaml:"bootstrap" doc:"minbase or standard: each release suite is complete by itself for debootstrap, mmdebstrap and the Debian installer, chosen by Essential and Priority."`
-	BootstrapInclude []string      `yaml:"bootstrap-include,single" doc:"Packages that bootstrap makes available in the release suite itself too, as for debootstrap's --include."`
-	Installer        []string      `yaml:"installer,single" doc:"Suites of which the mirror has what the Debian installer and makers of install media read as well: udebs, Release with Release.gpg, and binary-*/Release."`
-	Absent           string        `yaml:"absent" doc:"skip: leave out packages whose stanzas apt cannot read. Absent: such a package is an error if it is chosen."`
-	Newest           int           `yaml:"newest" doc:"How many versions of each package are carried."`
-	Recommends       bool          `yaml:"recommends" doc:"Recommended packages too."`
-	Contents         bool          `yaml:"contents" doc:"In rebuilt indexes: Contents too, which apt-file reads; large to download."`
-	Installed        string        `yaml:"installed" doc:"A dpkg status file of a reference host: what is installed there is left out."`
-	Release          string        `yaml:"release" doc:"Release of the system that clients of this source have; any: of every one. Absent: what its own Release file says."`
-	Reproduce        string        `yaml:"reproduce" doc:"A dpkg status file of a reference host: exactly what is installed there is carried."`
+	URL              string         `yaml:"url" doc:"Address of the repository, as in sources.list, or a folder here (file:///mnt/dvd); $(ARCH) stands for each architecture."`
+	Suites           []string       `yaml:"suites,single" doc:"Suites; one that ends with a slash is a flat repository."`
+	Components       []string       `yaml:"components,single" doc:"Components; absent: all."`
+	Architectures    []string       `yaml:"architectures,single" doc:"Architectures; all is implied."`
+	Languages        []string       `yaml:"languages,single" doc:"Languages of translated descriptions; absent: all, none: none."`
+	Keyring          keyring.Entry  `yaml:"keyring" doc:"OpenPGP keys that may sign the repository, and no others."`
+	Line             []string       `yaml:"line,single" doc:"One-line entries of a sources.list, instead of url and suites."`
+	SourcesFile      string         `yaml:"sources-file" doc:"A deb822 .sources file, instead of url and suites."`
+	MirrorList       string         `yaml:"mirror-list" doc:"A mirror.list of apt-mirror, instead of url and suites."`
+	Sources          bool           `yaml:"sources" doc:"Source packages too (deb-src)."`
+	At               string         `yaml:"at" doc:"Folder of the source's mount in which the address is; $(ARCH) stands for each architecture. Absent: no folder, or the address's own path where that has $(ARCH)."`
+	Base             string         `yaml:"base" doc:"Folder below apt/ of the mirror, instead of the source's name. Sources may share one if their folders there (at) differ."`
+	As               string         `yaml:"as" doc:"Name of the client file, as the vendor's own package has it: NAME.list or NAME.sources."`
+	Mode             rebuild.Mode   `yaml:"mode" doc:"verbatim or rebuilt; absent: rebuilt if packages are chosen."`
+	ValidFor         lifetime       `yaml:"valid-for" doc:"How long rebuilt indexes are valid, as in 30d; absent: for ever."`
+	AllowExpired     bool           `yaml:"allow-expired" doc:"Carry a repository whose Valid-Until is over, such as a snapshot; its client files do not ask either."`
+	ReleaseIs        []string       `yaml:"release-is,single" doc:"What the Release files call themselves (Suite or Codename) where that is not the suite's name."`
+	Packages         []string       `yaml:"packages,single" doc:"Packages to carry with what they depend on: name[:arch][=version] or a pattern."`
+	Sections         []string       `yaml:"sections,single" doc:"Sections to carry with what their packages depend on."`
+	Exclude          []string       `yaml:"exclude,single" doc:"Packages that are never chosen: name[:arch][=version], where name and version may be patterns."`
+	Bootstrap        bootstrap      `yaml:"bootstrap" doc:"minbase or standard: each release suite is complete by itself for debootstrap, mmdebstrap and the Debian installer, chosen by Essential and Priority."`
+	BootstrapInclude []string       `yaml:"bootstrap-include,single" doc:"Packages that bootstrap makes available in the release suite itself too, as for debootstrap's --include."`
+	Installer        []string       `yaml:"installer,single" doc:"Suites of which the mirror has what the Debian installer and makers of install media read as well: udebs, Release with Release.gpg, and binary-*/Release."`
+	Absent           rebuild.Absent `yaml:"absent" doc:"skip: leave out packages whose stanzas apt cannot read. Absent: such a package is an error if it is chosen."`
+	Newest           int            `yaml:"newest" doc:"How many versions of each package are carried."`
+	Recommends       bool           `yaml:"recommends" doc:"Recommended packages too."`
+	Contents         bool           `yaml:"contents" doc:"In rebuilt indexes: Contents too, which apt-file reads; large to download."`
+	Installed        string         `yaml:"installed" doc:"A dpkg status file of a reference host: what is installed there is left out."`
+	Release          string         `yaml:"release" doc:"Release of the system that clients of this source have; any: of every one. Absent: what its own Release file says."`
+	Reproduce        string         `yaml:"reproduce" doc:"A dpkg status file of a reference host: exactly what is installed there is carried."`
 }
 
 // lifetime is a time in days or hours, as people write it.
@@ -144,12 +144,7 @@ func (e *entry) checkMode() error {
 	if o.Contents && !e.rebuilt {
 		refuse("contents: verbatim carries them always")
 	}
-	if o.Absent != "" && o.Absent != absentSkip {
-		refuse("absent: want %s, got %.40q", absentSkip, o.Absent)
-	}
-	if o.Absent != "" && !e.rebuilt {
-		refuse("absent: upstream's own index has what it has; mode rebuilt leaves out")
-	}
+	errs = append(errs, o.Absent.Check(o.Pos, e.rebuilt))
 	if o.Newest < 0 {
 		refuse("newest: want 1 or more, got %d", o.Newest)
 	}
@@ -185,9 +180,6 @@ func (e *entry) checkNames() error {
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return strictyaml.Join(errs...)
 }
-
-// absentSkip leaves out what clients cannot read.
-const absentSkip = "skip"
 
 // isWord: what components, architectures and languages are made of. A slash
 // may be in a component.

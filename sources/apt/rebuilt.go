@@ -92,7 +92,7 @@ func addChosen(files *stock.Stock, s *loadedSuite, chosen *suiteChoice) error {
 	for _, c := range chosen.components {
 		for _, p := range c.packages {
 			if err := p.CheckForClient(); err != nil {
-				return fmt.Errorf("%s: %s; absent: skip leaves it out: %w", s.fetched(), err.Error(), fetch.ErrUpstream)
+				return fmt.Errorf("%s: %s; %s: %w", s.fetched(), err.Error(), rebuild.SkipHint, fetch.ErrUpstream)
 			}
 			file, err := s.packageFile(p, c.name, c.why[p])
 			if err != nil {

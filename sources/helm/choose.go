@@ -20,6 +20,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/helm/index"
 	"github.com/gapbundle/gapbundle/sources/helm/pack"
 	"github.com/gapbundle/gapbundle/sources/keyring"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
@@ -30,6 +31,7 @@ type selection struct {
 	indexes []*repository // those that it was chosen from
 	keys    keyring.Keys
 	client  *registry.Client
+	left    []string // remarks on charts that are left out
 }
 
 // chart is one version of a chart of a source.
@@ -83,7 +85,8 @@ func (s *selection) add(o *offers, r *request) error {
 		s.indexes = append(s.indexes, repo)
 	}
 	if len(repo.Charts[r.Chart]) == 0 && slices.Contains(repo.Names, r.Chart) {
-		return fmt.Errorf("%s: helm can use none of its entries%s: %w", r.what(), repo.whyNot(r.Chart), fetch.ErrUpstream)
+		err := fmt.Errorf("%s: helm can use none of its entries%s", r.what(), repo.whyNot(r.Chart))
+		return s.leave(upstream.Blame(r.what(), err))
 	}
 	if len(repo.Charts[r.Chart]) == 0 {
 		return r.Pos.Errorf("%s: upstream has no such chart; it has %s", r.what(), someOf(repo.Names))
@@ -117,6 +120,16 @@ func (s *selection) addVersions(r *request, offered []*index.Entry, make func(*i
 		errs = append(errs, s.take(r, make(e)))
 	}
 	return strictyaml.Join(errs...)
+}
+
+// leave notes that a chart is left out because of err if the spec wants that; otherwise it
+// returns the error.
+func (s *selection) leave(err error) error {
+	if !s.entry.options.Absent.Skips() {
+		return fmt.Errorf("%w; %s", err, rebuild.SkipHint)
+	}
+	s.left = append(s.left, rebuild.LeftOut(err))
+	return nil
 }
 
 func describe(constraint string) string {

@@ -22,6 +22,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/helm/pack"
 	"github.com/gapbundle/gapbundle/sources/keyring"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 	"github.com/gapbundle/gapbundle/sources/replay"
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
@@ -69,21 +70,57 @@ func gather(ctx context.Context, env *sources.Env, all []*selection) error {
 					c.renders = append(c.renders, &rendering{chart: c, request: r, base: base})
 				}
 			}
-			todo = append(todo, c.renders...)
 		}
-		err = sources.Each(ctx, len(s.charts), func(ctx context.Context, i int) error {
-			c := s.charts[i]
-			if err := c.learn(ctx, env, base); err != nil {
-				return c.requests[0].Pos.Wrap(fmt.Errorf("chart %s: %w", c.name(), err))
-			}
-			return nil
-		})
-		if err != nil {
+		if err := s.learn(ctx, env, base); err != nil {
 			return err
+		}
+		for _, c := range s.charts {
+			todo = append(todo, c.renders...)
 		}
 	}
 	return sources.EachOf(ctx, runtime.NumCPU(), len(todo), func(ctx context.Context, i int) error { return todo[i].render(ctx, env) })
 }
+
+// learn finds out what there is to know of the charts of a source, and leaves out those that
+// helm cannot use if the spec wants that.
+func (s *selection) learn(ctx context.Context, env *sources.Env, base *base) error {
+	unusable := make([]error, len(s.charts))
+	err := sources.Each(ctx, len(s.charts), func(ctx context.Context, i int) error {
+		c := s.charts[i]
+		err := c.learn(ctx, env, base)
+		if err != nil {
+			err = c.requests[0].Pos.Wrap(fmt.Errorf("chart %s: %w", c.name(), err))
+		}
+		switch unfit := errors.As(err, new(*unusableError)); {
+		case unfit && s.entry.options.Absent.Skips():
+			unusable[i], err = err, nil
+		case unfit:
+			err = fmt.Errorf("%w; %s", err, rebuild.SkipHint)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var kept []*chart
+	for i, c := range s.charts {
+		if unusable[i] == nil {
+			kept = append(kept, c)
+		} else {
+			_ = s.leave(unusable[i]) // the spec wants it
+		}
+	}
+	if s.charts = kept; len(kept) == 0 {
+		return s.entry.options.Pos.Wrap(fmt.Errorf("source %s: helm can use none of its charts: %s: %w", s.entry.spec.Name, strings.Join(s.left, "; "), fetch.ErrUpstream))
+	}
+	return nil
+}
+
+// unusableError is that of a package that helm cannot use, or that is another chart than its
+// index says.
+type unusableError struct{ error }
+
+func (e *unusableError) Unwrap() error { return e.error }
 
 // base is what the last export recorded of a source.
 type base struct {
@@ -114,6 +151,7 @@ func (c *chart) learn(ctx context.Context, env *sources.Env, base *base) error {
 		c.digest, c.size = recorded.File.Digest, recorded.File.Size
 	}
 	needed := !c.told.IsZero() && c.digest.IsZero() // is the digest of the index wrong still?
+	needed = needed || c.of.entry.options.Absent.Skips() && c.local == "" && !known
 	for _, r := range c.renders {
 		done, err := r.remembered(env)
 		if err != nil {
@@ -245,10 +283,10 @@ func (c *chart) fetch(ctx context.Context, env *sources.Env) error {
 	if c.info, err = pack.Read(f); err == nil {
 		err = c.info.Is(c.Name, c.Version)
 	}
-	if err != nil {
-		return upstream.Blame(c.where(), err)
+	if err = upstream.Blame(c.where(), err); err != nil && !upstream.IsLocal(err) {
+		return &unusableError{err}
 	}
-	return nil
+	return err
 }
 
 // written returns a function that writes content.

@@ -17,6 +17,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/helm/child"
 	"github.com/gapbundle/gapbundle/sources/helm/pack"
 	"github.com/gapbundle/gapbundle/sources/keyring"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 )
 
 // Name is the kind's name in a spec file, and its part of paths in a mirror.
@@ -39,10 +40,11 @@ func Kind() sources.Kind {
 // options are the kind's own part of an entry of the spec file.
 type options struct {
 	Pos          strictyaml.Pos
-	Keyring      keyring.Entry `yaml:"keyring" doc:"OpenPGP keys; every chart of the source then needs a provenance file that one of them signed."`
-	Charts       []chartEntry  `yaml:"charts,required,single" doc:"Charts to carry."`
-	Images       imagesEntry   `yaml:"images" doc:"What becomes of the images that the charts need."`
-	WrongDigests []string      `yaml:"wrong-digests,single" doc:"Charts, as in name-1.2.3, that are taken although upstream's index has another digest for them."`
+	Keyring      keyring.Entry  `yaml:"keyring" doc:"OpenPGP keys; every chart of the source then needs a provenance file that one of them signed."`
+	Charts       []chartEntry   `yaml:"charts,required,single" doc:"Charts to carry."`
+	Images       imagesEntry    `yaml:"images" doc:"What becomes of the images that the charts need."`
+	Absent       rebuild.Absent `yaml:"absent" doc:"skip: leave out charts of which helm can use no entry, or not the package. Absent: such a chart is an error."`
+	WrongDigests []string       `yaml:"wrong-digests,single" doc:"Charts, as in name-1.2.3, that are taken although upstream's index has another digest for them."`
 }
 
 type chartEntry struct {
@@ -142,6 +144,7 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 	default:
 		errs = append(errs, o.Pos.Errorf("images: mode: want carry, list or none, got %q", o.Images.Mode))
 	}
+	errs = append(errs, o.Absent.Check(o.Pos, true))
 	if len(o.Charts) == 0 {
 		errs = append(errs, o.Pos.Errorf("source %s: want charts", spec.Name))
 	}

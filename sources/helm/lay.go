@@ -71,6 +71,7 @@ func (s *selection) lay(env *sources.Env) (repo sources.Repository, images []str
 			repo.Notes = append(repo.Notes, c.file()+": has the digest of its index: wrong-digests: ["+c.name()+"] is not needed any more")
 		}
 	}
+	repo.Notes = append(repo.Notes, s.left...)
 	for _, r := range s.indexes {
 		artifacts = append(artifacts, r.evidence())
 		public, err := bundle.ParsePublic(r.url, "")

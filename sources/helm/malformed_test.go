@@ -1,9 +1,13 @@
 package helm
 
 import (
+	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
 )
 
@@ -175,4 +179,44 @@ func TestMalformed(t *testing.T) {
 		_, err := laidMalformed(t, m)
 		return err
 	})
+}
+
+// TestAbsent: charts that helm cannot use are an error, which is upstream's fault, and are left
+// out by name where the spec wants that. If no chart is left, it is an error all the same.
+func TestAbsent(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	w.chart("renamed", "1.0.0", w.simple("app", "1.0.0", "quay.io/a/b:c"))
+	w.chart("broken", "1.0.0", []byte("<html>Sign in</html>"))
+	w.simple("other", "1.0.0", "quay.io/a/b:c")
+	w.edit("other-1.0.0", "version: 1.0.0", "version: latest")
+	collected := func(chart string, lines ...string) (*plantest.Tree, []string, error) {
+		charts := "charts: [{repo: REPO, chart: app}, {repo: REPO, chart: " + chart + "}]"
+		r, err := plantest.Plan(t, Kind(), plantest.NewEnv(t, w.dir, nil), w.spec(append(lines, charts, noImages)...))
+		if err != nil {
+			return nil, nil, err
+		}
+		tree, err := plantest.Collect(t, r)
+		return tree, r.Repositories[0].Notes, err
+	}
+	for chart, names := range map[string]string{"renamed": "want the chart renamed", "broken": "broken-1.0.0", "other": "latest"} {
+		if _, _, err := collected(chart); !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), names) {
+			t.Errorf("%s: %v", chart, err)
+		}
+		tree, notes, err := collected(chart, "absent: skip")
+		if err != nil {
+			t.Errorf("%s, left out: %v", chart, err)
+			continue
+		}
+		published := tree.Contents["charts"]
+		if len(published["app-1.0.0.tgz"]) == 0 || published[chart+"-1.0.0.tgz"] != nil || strings.Contains(string(published["index.yaml"]), chart) {
+			t.Errorf("%s: publishes %v with\n%s", chart, slices.Sorted(maps.Keys(published)), published["index.yaml"])
+		}
+		if text := strings.Join(notes, "\n"); !strings.Contains(text, "left out: ") || !strings.Contains(text, "chart "+chart) {
+			t.Errorf("%s: notes %q", chart, notes)
+		}
+		only := w.spec("charts: {repo: REPO, chart: "+chart+"}", "absent: skip", noImages)
+		if _, err := plantest.Plan(t, Kind(), plantest.NewEnv(t, w.dir, nil), only); !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), "none of its charts") {
+			t.Errorf("%s alone: %v", chart, err)
+		}
+	}
 }

@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 	"github.com/gapbundle/gapbundle/sources/rpm/closure"
 	"github.com/gapbundle/gapbundle/sources/rpm/modulemd"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
@@ -134,22 +134,19 @@ func readListings(env *sources.Env, r *reading, in *rpmmd.Interner) ([]listing, 
 	return all, nil
 }
 
-// absentSkip is the value of the option absent.
-const absentSkip = "skip"
-
 // maxLeft bounds the remarks on packages that are left out.
 const maxLeft = 100
 
 // leaving returns what notes a package that is left out because it cannot be used; nil: it
 // is an error.
 func (l *loaded) leaving() func(error) {
-	if l.options.Absent != absentSkip {
+	if !l.options.Absent.Skips() {
 		return nil
 	}
 	left := 0
 	return func(err error) {
 		if left++; left <= maxLeft {
-			l.remarks = append(l.remarks, "left out: "+strings.TrimSuffix(err.Error(), ": "+fetch.ErrUpstream.Error()))
+			l.remarks = append(l.remarks, rebuild.LeftOut(err))
 		}
 	}
 }
@@ -157,7 +154,7 @@ func (l *loaded) leaving() func(error) {
 // readable refuses a package whose rich dependencies cannot be read, where such ones are
 // left out. Otherwise that is an error if the package takes part in a choice.
 func (l *loaded) readable(p *rpmmd.Package) error {
-	if l.options.Absent != absentSkip {
+	if !l.options.Absent.Skips() {
 		return nil
 	}
 	for _, list := range [][]*rpmmd.Relation{p.Provides, p.Requires, p.Conflicts, p.Obsoletes, p.Recommends, p.Supplements, p.Suggests, p.Enhances} {

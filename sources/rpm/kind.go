@@ -51,7 +51,7 @@ type options struct {
 	Newest        int               `yaml:"newest" doc:"How many versions of each package are carried."`
 	Recommends    bool              `yaml:"recommends" doc:"Recommended packages too, as dnf installs them by default."`
 	Architectures []string          `yaml:"architectures,single" doc:"Architectures whose packages are chosen; noarch is implied. Absent: that of $basearch, or all."`
-	Absent        string            `yaml:"absent" doc:"skip: leave out packages whose entries in the index cannot be read. Absent: such a package is an error."`
+	Absent        rebuild.Absent    `yaml:"absent" doc:"skip: leave out packages whose entries in the index cannot be read. Absent: such a package is an error."`
 	Sources       bool              `yaml:"sources" doc:"Source packages that a repository has next to the others: in a selection, those of what was chosen."`
 }
 
@@ -114,12 +114,7 @@ func (e *entry) checkMode() error {
 	var err error
 	e.rebuilt, err = o.Mode.Decide(o.Pos, o.selects(), "packages, modules, exclude, newest and architectures")
 	errs = append(errs, err)
-	if o.Absent != "" && o.Absent != absentSkip {
-		refuse("absent: want %s, got %.40q", absentSkip, o.Absent)
-	}
-	if o.Absent != "" && !e.rebuilt {
-		refuse("absent: upstream's own index has what it has; mode rebuilt leaves out")
-	}
+	errs = append(errs, o.Absent.Check(o.Pos, e.rebuilt))
 	if o.Newest < 0 {
 		refuse("newest: want 1 or more, got %d", o.Newest)
 	}
