@@ -67,7 +67,7 @@ func codingOf(header http.Header) string {
 	return strings.Join(all, ", ")
 }
 
-// ownCoding reports whether a coding only repeats what the name of a file says, which
+// ownCoding reports whether a coding only repeats what the name of a file states, which
 // is how some servers label files that are stored compressed.
 func ownCoding(coding, name string) bool {
 	switch coding {
@@ -82,7 +82,7 @@ func ownCoding(coding, name string) bool {
 
 // ownCodingOf reports whether the bytes of an answer are those of the file by one of its
 // names: the first one that was asked for, and the last. A store that redirects lead to has
-// names that say nothing.
+// names that state nothing.
 func ownCodingOf(coding string, req *http.Request) bool {
 	return ownCoding(coding, req.URL.Path) || ownCoding(coding, asked(req).Path)
 }
@@ -90,8 +90,8 @@ func ownCodingOf(coding string, req *http.Request) bool {
 // sentKey marks in a context a request whose content is wanted as it is sent.
 type sentKey struct{}
 
-// uncode gives the content of an answer to a caller that expects no digest: as it is sent
-// if a name of the file says so too, otherwise decoded. A Body and Stat have rules of their own.
+// uncode returns the content of an answer to a caller that expects no digest: as it is sent
+// if a name of the file states so too, otherwise decoded. A Body and Stat have rules of their own.
 func (c *Client) uncode(resp *http.Response) error {
 	coding := codingOf(resp.Header)
 	if sent, _ := resp.Request.Context().Value(sentKey{}).(bool); sent || coding == "" || ownCodingOf(coding, resp.Request) {
@@ -188,7 +188,7 @@ func (d *decodedAnswer) Close() error {
 // decoded. Sizes spare most of the work: an answer of another length than the content has is
 // decoded while it is read, and one of just that length is the content. Only where a length
 // is not known are both forms hashed before a byte is handed out, see weigh. Without a digest
-// the content is as it is sent if a name of the file says that it is packed so, and decoded
+// the content is as it is sent if a name of the file states that it is packed so, and decoded
 // if none does.
 func (b *Body) choose(resp *http.Response, coding string) error {
 	length, size := b.Meta.Size, b.want.size()
@@ -225,7 +225,7 @@ func (b *Body) undo(coding string, from io.ReadCloser) *decodedAnswer {
 type weighed struct {
 	b      *Body
 	coding string
-	own    bool // the name says that the content is packed so
+	own    bool // the name states that the content is packed so
 	file   *os.File
 	form   io.ReadCloser
 	err    error
@@ -265,7 +265,7 @@ func (w *weighed) weigh() (io.ReadCloser, error) {
 		return asSent, nil
 	case failed == nil && bytes.Equal(plain.Sum(nil), want.Sum):
 		return w.b.undo(w.coding, asSent), nil
-	case w.own || failed != nil: // neither: whoever checks the digest says what is wrong
+	case w.own || failed != nil: // neither: whoever checks the digest states what is wrong
 		return asSent, nil
 	}
 	return w.b.undo(w.coding, asSent), nil

@@ -117,7 +117,7 @@ func (s *selection) learn(ctx context.Context, env *sources.Env, base *base) err
 }
 
 // unusableError is that of a package that helm cannot use, or that is another chart than its
-// index says.
+// index states.
 type unusableError struct{ error }
 
 func (e *unusableError) Unwrap() error { return e.error }

@@ -121,7 +121,7 @@ func (r *Reader) fromWheel(ctx context.Context, f *File) ([]byte, error) {
 	return content, errors.Join(err, in.Close())
 }
 
-// wanted is what an index says of a file; without a digest, which decides what the content of
+// wanted is what an index states of a file; without a digest, which decides what the content of
 // an answer with a content coding is, nothing.
 func wanted(digest string, size int64) *fetch.Wanted {
 	d, err := bundle.ParseHex(digest)
