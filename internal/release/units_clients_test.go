@@ -167,9 +167,7 @@ func (u installedUnits) command(name string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(u.t.Context(), filepath.Join(u.root, words[0]), words[1:]...)
 	cmd.Dir = u.root
-	for _, line := range regexp.MustCompile(`(?m)^[A-Z_]+=.*$`).FindAllString(string(settings), -1) {
-		cmd.Env = append(cmd.Env, line)
-	}
+	cmd.Env = regexp.MustCompile(`(?m)^[A-Z_]+=.*$`).FindAllString(string(settings), -1)
 	return cmd
 }
 
