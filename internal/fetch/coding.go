@@ -256,7 +256,7 @@ func (w *weighed) weigh() (io.ReadCloser, error) {
 		return nil, err
 	}
 	if in.n > packed(w.b.most()) {
-		return nil, fmt.Errorf("%s: more than %d bytes with content coding %s, want at most %d without: %w", w.b.Meta.URL, in.n-1, w.coding, w.b.most(), ErrUpstream)
+		return nil, fmt.Errorf("%s: bytes with content coding %s: more than %d, want at most %d without: %w", w.b.Meta.URL, w.coding, in.n-1, w.b.most(), ErrUpstream)
 	}
 	whole := io.NewSectionReader(w.file, 0, in.n)
 	asSent := io.NopCloser(whole)

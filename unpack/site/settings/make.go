@@ -7,7 +7,6 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/reach"
-	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // Rules of the form Custom.
