@@ -126,7 +126,7 @@ run gapbundle trust add --mirror mirror --role exporter --set office --yes expor
 
 title 'The first stick alone, and a bad one'
 refused 5 gapbundle import ../stick-1 --to mirror --accept-keys
-bad=$(ls -d ../stick-2/office-000001/volume-* | head -1)
+bad=$(ls -d ../stick-2/office-000001/volume-* | sed -n 1p)
 cp "$bad" "$work/good-copy"
 printf 'damage' | dd of="$bad" bs=1 seek=4000 conv=notrunc status=none
 say "Some bytes of $bad are not those that were written."
@@ -177,7 +177,7 @@ run gapbundle rollback mirror
 say 'apt keeps a Release that is newer than the one it is offered, so on machines that have the newer one its lists are removed first.'
 run find "$debian/var/lib/apt/lists" -type f -delete
 apt_get update
-candidate() { APT_CONFIG=$debian/apt.conf apt-cache madison libgreeting | head -1 | cut -d'|' -f2 | tr -d ' '; }
+candidate() { APT_CONFIG=$debian/apt.conf apt-cache madison libgreeting | sed -n 1p | cut -d'|' -f2 | tr -d ' '; }
 [ "$(candidate)" = 1.0 ] || { echo "after the rollback apt finds libgreeting $(candidate), want 1.0" >&2; exit 1; }
 say 'apt finds libgreeting 1.0 again.'
 dnf_ --refresh downgrade libsalute

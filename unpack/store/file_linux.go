@@ -10,7 +10,7 @@ import (
 // whether the file can be waited for, and has the collector look after it: for a small file
 // that is a good part of the work. Every file here is closed.
 type file struct {
-	fd   int
+	fd   int    // -1: it is closed
 	path string // for errors
 }
 
@@ -31,9 +31,15 @@ func (f *file) Write(b []byte) (int, error) {
 }
 
 // Close is done whatever it returns: Linux frees the descriptor first, also when a signal
-// comes (close(2), "Dealing with error returns from close()").
+// comes (close(2), "Dealing with error returns from close()"). So the number is not used
+// again: it may be another file's by then.
 func (f *file) Close() error {
-	if err := unix.Close(f.fd); err != nil && err != unix.EINTR {
+	if f.fd < 0 {
+		return os.ErrClosed
+	}
+	fd := f.fd
+	f.fd = -1
+	if err := unix.Close(fd); err != nil && err != unix.EINTR {
 		return &os.PathError{Op: "close", Path: f.path, Err: err}
 	}
 	return nil
