@@ -185,7 +185,7 @@ func (e *PinError) Unwrap() error { return fetch.ErrRefused }
 
 func (p Pin) String() string {
 	if p.Digest.IsZero() {
-		return fmt.Sprintf("%s", bundle.Count(p.Size, "byte"))
+		return bundle.Count(p.Size, "byte")
 	}
 	if p.Size < 0 {
 		return p.Digest.String()

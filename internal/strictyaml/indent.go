@@ -114,5 +114,5 @@ func spaces(n int) string {
 	if n == 1 {
 		return "1 space"
 	}
-	return fmt.Sprintf("%s", bundle.Count(n, "space"))
+	return bundle.Count(n, "space")
 }

@@ -120,7 +120,7 @@ func (r *Repo) Want(path string, size int64, digest bundle.Digest, who string) e
 func sum(size int64, digest bundle.Digest) string {
 	switch {
 	case digest.IsZero():
-		return fmt.Sprintf("%s", bundle.Count(size, "byte"))
+		return bundle.Count(size, "byte")
 	case size < 0:
 		return digest.String()
 	}

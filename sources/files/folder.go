@@ -3,7 +3,6 @@ package files
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"iter"
@@ -216,7 +215,7 @@ func (n *folderNames) end() {
 	if n.count == 0 {
 		return
 	}
-	whole := sources.Entry{Name: n.folder.name, Type: bundle.TypeFolder, Size: n.bytes, Summary: fmt.Sprintf("%s", bundle.Count(n.count, "file"))}
+	whole := sources.Entry{Name: n.folder.name, Type: bundle.TypeFolder, Size: n.bytes, Summary: bundle.Count(n.count, "file")}
 	if n.count > maxNamedFiles {
 		n.last.Entries = sources.NewEntries(whole)
 		n.yield(n.last, nil)

@@ -60,11 +60,11 @@ type State struct {
 	o    Options
 }
 
-// StateWriter is a State whose lock is held: what changes something is a method
+// Writer is a State whose lock is held: what changes something is a method
 // of it.
 type Writer struct{ *State }
 
-// NewState returns the state of the mirror in root, whose absolute path is dir.
+// New returns the state of the mirror in root, whose absolute path is dir.
 // root stays the caller's to close.
 func New(root *os.Root, dir string, o Options) *State { return &State{root, dir, o} }
 

@@ -58,7 +58,7 @@ func hostPrefixes(names *site.PublicNames, host string) string {
 	}
 	what := "1 prefix"
 	if n > 1 {
-		what = fmt.Sprintf("%s", bundle.Count(n, "prefix"))
+		what = bundle.Count(n, "prefix")
 	}
 	return what + ": " + strings.Join(sources, ", ")
 }
