@@ -268,6 +268,32 @@ func TestEveryItemOnAMirrorOfBefore(t *testing.T) {
 			b.intact()
 			b.refused(bundle.ErrUntrusted, unpack.ImportOptions{}, b.after)
 		},
+		"others may write": func(t *testing.T, b *ofBefore) {
+			for name, modes := range map[string][2]os.FileMode{"": {0o777, 0o755}, "trust.json": {0o606, 0o600}, "sets": {0o702, 0o700}} {
+				must(t, os.Chmod(state(b, name), modes[0]))
+				m, err := unpack.Create(b.dir, unpack.Options{Now: b.clock.now})
+				if err == nil {
+					_, err = m.Receive(t.Context(), []string{b.after}, unpack.ImportOptions{})
+					must(t, m.Close())
+				}
+				if !errors.Is(err, bundle.ErrUntrusted) || !strings.Contains(err.Error(), name) {
+					t.Errorf("state/%s of mode %04o: %v", name, modes[0], err)
+				}
+				must(t, os.Chmod(state(b, name), modes[1]))
+			}
+			b.reopen(unpack.Options{})
+			b.receive(b.after)
+			b.intact()
+		},
+		"one file in two repositories": func(t *testing.T, b *ofBefore) {
+			same := map[string]string{"shared/a": "the same"}
+			one, other := shared("one", same), shared("other", same)
+			b.receive(b.e.Export(t, []bundletest.Repository{one, other}, bundletest.Options{Full: true}).Dirs...)
+			if got := b.contents()["files/shared/a"]; got != "the same" {
+				t.Errorf("served %q", got)
+			}
+			b.intact()
+		},
 		"a weak key": func(t *testing.T, b *ofBefore) {
 			identity := make(ed25519.PublicKey, ed25519.PublicKeySize)
 			identity[0] = 1

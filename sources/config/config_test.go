@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -134,6 +135,27 @@ func TestLoadErrors(t *testing.T) {
 				t.Errorf("%v: holds a secret", err)
 			}
 		})
+	}
+}
+
+// TestLoadHuge: a file that cannot be a spec is refused by its size, and not read whole.
+func TestLoadHuge(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "huge.yaml")
+	if err := os.WriteFile(path, []byte("version: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 1<<30); err != nil { // no block of it is on the disk
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := Load(path)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), "larger than a spec may be") {
+		t.Errorf("got %v", err)
+	}
+	if read := after.TotalAlloc - before.TotalAlloc; read > 128<<20 {
+		t.Errorf("%d bytes of memory", read)
 	}
 }
 
