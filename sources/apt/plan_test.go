@@ -181,7 +181,7 @@ func TestHostile(t *testing.T) {
 			_ = line
 			fields := strings.Fields(line)
 			return strings.ReplaceAll(r, " "+fields[1]+" main/binary-amd64/Packages\n", " 20 main/binary-amd64/Packages\n")
-		}, "unpacks to more than the 20 bytes"},
+		}, "unpacks to more than 20 bytes"},
 		"only compressed": {"", func(r string) string {
 			var kept []string
 			for line := range strings.Lines(r) {
