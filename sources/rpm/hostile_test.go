@@ -80,7 +80,7 @@ func TestBomb(t *testing.T) {
 	}
 	a.publish()
 	_, err := plan(t, newEnv(t, a.dir, nil), a.spec())
-	refused(t, err, fetch.ErrUpstream, "more than the 100 bytes")
+	refused(t, err, fetch.ErrUpstream, "more than 100 bytes")
 	a.Change = func(repomd string) string { return strings.Repeat(" ", 5<<20) + repomd }
 	a.publish()
 	_, err = plan(t, newEnv(t, a.dir, nil), a.spec())
