@@ -40,7 +40,7 @@ func TestFolderNames(t *testing.T) {
 		if got != count || entries != want {
 			t.Errorf("%d files: %d handed out, %d entries, want %d", count, got, entries, want)
 		}
-		if count > 0 && (folder.Name != "local" || folder.Size != int64(2*count) || folder.Summary != fmt.Sprintf("%d files", count)) {
+		if count > 0 && (folder.Name != "local" || folder.Size != int64(2*count) || folder.Summary != bundle.Count(count, "file")) {
 			t.Errorf("%d files: %+v", count, folder)
 		}
 	}
