@@ -96,7 +96,7 @@ func (r *importing) run(ctx context.Context) error {
 		return errors.Join(err, r.fail(choices, err))
 	}
 	if mended != nil {
-		r.res.Notes = append(r.res.Notes, fmt.Sprintf("%s with damaged content, now with that of the bundle", bundle.Count(int64(len(mended.Mended))+mended.More, "published name")))
+		r.res.Notes = append(r.res.Notes, fmt.Sprintf("the bundle replaced damaged content of %s", bundle.Count(int64(len(mended.Mended))+mended.More, "published name")))
 	}
 	if err := r.publishTargets(ctx, choices, targets); err != nil {
 		return err

@@ -108,50 +108,62 @@ func judgeFiles(s *reach.Survey, b *verify.Bundle, read func(bundle.File) ([]byt
 // judgeStrength refuses weak keys among those that the policy would hold from now on, unless
 // the exporting side's spec allows them, which its root has among the overrides. Those that
 // the policy holds already were added by somebody who was told. What is not at hand is left
-// out.
+// out: only a look at a bundle that is not imported can lack it. The list of a repository
+// is read once, however many keys are in it.
 func judgeStrength(b *verify.Bundle, read func(bundle.File) ([]byte, error)) error {
+	m, fresh := b.Manifest(), b.NewKeys()
 	var errs []error
-	for i, r := range b.Manifest().Repositories {
-		for _, k := range b.NewKeys() {
+	for i, r := range m.Repositories {
+		keys := map[string][]bundle.PublishedKey{} // by the path in the repository
+		for _, k := range fresh {
 			name, ok := strings.CutPrefix(k.Path, r.Mount+"/")
-			if !ok || slices.Contains(b.Manifest().Overrides, bundle.OverrideWeakKey+k.Fingerprint) {
-				continue
+			if ok && !slices.Contains(m.Overrides, bundle.OverrideWeakKey+k.Fingerprint) {
+				keys[name] = append(keys[name], k)
 			}
-			content, err := readListed(b, i, name, read)
-			if err == nil {
-				err = weakKey(k, content)
-			}
-			errs = append(errs, err)
+		}
+		if len(keys) > 0 {
+			errs = append(errs, judgeKeys(b.Files(i), keys, read))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// readListed reads a file of a repository by its path; nil: it is not at hand.
-func readListed(b *verify.Bundle, repository int, path string, read func(bundle.File) ([]byte, error)) ([]byte, error) {
-	for f, err := range b.Files(repository) {
-		if err == nil && f.Path == path {
-			var content []byte
-			if content, err = read(f); err == nil {
-				return content, nil
-			}
-		}
-		if errors.Is(err, bundle.ErrIncomplete) || errors.Is(err, reach.ErrNotAtHand) {
-			return nil, nil
+// judgeKeys looks at the key files of a repository.
+func judgeKeys(files iter.Seq2[bundle.File, error], keys map[string][]bundle.PublishedKey, read func(bundle.File) ([]byte, error)) error {
+	notAtHand := func(err error) bool {
+		return errors.Is(err, bundle.ErrIncomplete) || errors.Is(err, reach.ErrNotAtHand)
+	}
+	var errs []error
+	for f, err := range files {
+		if notAtHand(err) {
+			break // the list itself
 		}
 		if err != nil {
-			return nil, err
+			return errors.Join(append(errs, err)...)
+		}
+		if len(keys[f.Path]) == 0 {
+			continue
+		}
+		content, err := read(f)
+		if notAtHand(err) {
+			continue
+		}
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		for _, k := range keys[f.Path] {
+			errs = append(errs, weakKey(k, content))
 		}
 	}
-	return nil, nil
+	return errors.Join(errs...)
 }
 
-// weakKey refuses a weak key. What no library reads has no length to look at: reach has
-// judged the file.
+// weakKey refuses a weak key. A file that no library reads has no key whose length could be
+// looked at: reach has judged the file.
 func weakKey(k bundle.PublishedKey, file []byte) error {
 	ring, err := pubkeys.ParseKeyring(file)
 	if err != nil {
-		return nil //nolint:nilerr // see above
+		return nil //nolint:nilerr // reach has judged it
 	}
 	for _, e := range ring {
 		if weak := pubkeys.Weak(e); weak != nil && pubkeys.Fingerprint(e) == k.Fingerprint {
@@ -196,7 +208,7 @@ func reachNotes(targets []*arrival) (notes []string) {
 		if len(scripts) == 0 {
 			continue
 		}
-		text := fmt.Sprintf("%s: %s among the client files, whose content is the exporter's word:", t.Name(), bundle.Count(len(scripts), "script"))
+		text := fmt.Sprintf("%s: the content of %s among the client files is the exporter's word:", t.Name(), bundle.Count(len(scripts), "script"))
 		for _, path := range scripts[:min(some, len(scripts))] {
 			text += " /" + path
 		}
@@ -256,7 +268,7 @@ func Examine(ctx context.Context, b *verify.Bundle, m *Mirror, o verify.StreamOp
 	}
 	var absent []string
 	if n := len(survey.NotJudged()); n > 0 {
-		absent = []string{fmt.Sprintf("what the set may have: %d of its key files, client files and lists not here", n)}
+		absent = []string{fmt.Sprintf("what the set may have: not at hand are %d of its key files, client files and lists", n)}
 	}
 	b.Note(wrong, "key files and client files", int64(len(survey.Contents())), absent...)
 	return errors.Join(err, wrong)

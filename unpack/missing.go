@@ -54,7 +54,7 @@ func (e *MissingError) Error() string {
 	case len(e.First.Paths) > 0:
 		what = e.First.Paths[0] + " (" + what + ")"
 	}
-	return fmt.Sprintf("%d of the damaged blobs and lists (%s) in no bundle at hand, the first: %s of set %s", e.Count, bundle.Count(e.Bytes, "byte"), what, e.First.Set)
+	return fmt.Sprintf("no bundle at hand has %d of the damaged blobs and lists (%s), the first: %s of set %s", e.Count, bundle.Count(e.Bytes, "byte"), what, e.First.Set)
 }
 
 // Is makes it bundle.ErrIncomplete.

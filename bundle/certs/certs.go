@@ -20,6 +20,7 @@ import (
 	"regexp"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
 	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Kind states what became of a name.
+// Kind is what became of a name.
 type Kind string
 
 // What may become of a name.

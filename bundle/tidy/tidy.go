@@ -19,7 +19,7 @@ import (
 type Bundle struct {
 	Name string
 	// Manifest is what its bundle.json states, Root the digest of that; nil and zero: there is
-	// none at hand, or it cannot be read, and Err states why.
+	// none at hand, or it cannot be read, and Err is the reason.
 	Manifest *bundle.Manifest
 	Root     bundle.Digest
 	Err      error

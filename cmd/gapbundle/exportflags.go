@@ -1,10 +1,11 @@
 package main
 
 import (
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/sources/config"
-	"github.com/urfave/cli/v2"
 )
 
 func stateFlag() cli.Flag {

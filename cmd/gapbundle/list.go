@@ -3,10 +3,11 @@ package main
 import (
 	"os"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/sources/all"
 	"github.com/gapbundle/gapbundle/sources/export"
-	"github.com/urfave/cli/v2"
 )
 
 func listCommand() *cli.Command {

@@ -8,11 +8,12 @@ import (
 	"os"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/media"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/sources/export"
-	"github.com/urfave/cli/v2"
 )
 
 func mediaCommand() *cli.Command {
@@ -62,7 +63,7 @@ func nextMedium(c *cli.Context, o *command.Output, q media.NextMedium) (string, 
 	return command.FirstOf(answer, q.Dir), err
 }
 
-// mediaLines state what fits where.
+// mediaLines are the lines about what fits where.
 func mediaLines(m *export.MediaPlan) []string {
 	if m == nil {
 		return nil

@@ -9,10 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/internal/test/pages"
-	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // wholePages are those of docs whose every block of commands has to be run by a script.

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/sources/keys"
-	"github.com/urfave/cli/v2"
 )
 
 // passphraseOf is where a passphrase comes from: the environment, the

@@ -6,9 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 	"github.com/gapbundle/gapbundle/internal/test/registrytest"
-	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // registry VAR [plain] [strict] [login] [token] starts an empty registry, sets

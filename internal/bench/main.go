@@ -15,13 +15,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"github.com/gapbundle/gapbundle/internal/spelling"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 func main() {

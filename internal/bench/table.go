@@ -5,11 +5,12 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"github.com/gapbundle/gapbundle/internal/spelling"
 	"io"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // How a row compares to the section's first one.

@@ -5,11 +5,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"github.com/gapbundle/gapbundle/internal/spelling"
 	"hash"
 	"io"
 	"net/http"
 	"strconv"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // Body is the content of a URL from byte At on, all of it from one version:
@@ -94,7 +95,7 @@ func (b *Body) account(p []byte, err error) {
 	}
 	switch {
 	case b.size >= 0 && b.pos > b.size:
-		b.err = fmt.Errorf("%s: more came than %s, as announced: %w", b.Meta.URL, spelling.Count(b.size, "byte"), ErrUpstream)
+		b.err = fmt.Errorf("%s: more than the announced %s: %w", b.Meta.URL, spelling.Count(b.size, "byte"), ErrUpstream)
 	case b.size < 0 && b.pos > b.c.options.MostBytes:
 		b.err = fmt.Errorf("%s: no length was announced, and more than %s came: %w", b.Meta.URL, spelling.Count(b.c.options.MostBytes, "byte"), ErrUpstream)
 	case err == nil:
@@ -195,7 +196,7 @@ func (b *Body) sameWhole(meta Meta, validator string) error {
 }
 
 // skip reads n bytes that were handed out before, and compares them where
-// nothing else states that the version is the same.
+// nothing else shows that the version is the same.
 func (b *Body) skip(n int64) error {
 	seen, w := sha256.New(), io.Discard
 	if b.read != nil {

@@ -91,7 +91,7 @@ func ownCodingOf(coding string, req *http.Request) bool {
 type sentKey struct{}
 
 // uncode returns the content of an answer to a caller that expects no digest: as it is sent
-// if a name of the file states so too, otherwise decoded. A Body and Stat have rules of their own.
+// if a name of the file shows it too, otherwise decoded. A Body and Stat have rules of their own.
 func (c *Client) uncode(resp *http.Response) error {
 	coding := codingOf(resp.Header)
 	if sent, _ := resp.Request.Context().Value(sentKey{}).(bool); sent || coding == "" || ownCodingOf(coding, resp.Request) {
@@ -265,7 +265,7 @@ func (w *weighed) weigh() (io.ReadCloser, error) {
 		return asSent, nil
 	case failed == nil && bytes.Equal(plain.Sum(nil), want.Sum):
 		return w.b.undo(w.coding, asSent), nil
-	case w.own || failed != nil: // neither: whoever checks the digest states what is wrong
+	case w.own || failed != nil: // neither: whoever checks the digest reports what is wrong
 		return asSent, nil //nolint:nilerr // that it cannot be decoded is the lesser fault
 	}
 	return w.b.undo(w.coding, asSent), nil

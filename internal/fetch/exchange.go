@@ -3,9 +3,10 @@ package fetch
 import (
 	"bytes"
 	"fmt"
-	"github.com/gapbundle/gapbundle/internal/spelling"
 	"io"
 	"net/http"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // Exchange makes a request and reads the answer's body, at most limit bytes of

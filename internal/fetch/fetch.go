@@ -56,7 +56,7 @@ type Options struct {
 	// Hosts holds settings by "host", which is good for every port, or by
 	// "host:port", which goes before it. Credentials of a "host" are sent by
 	// https to port 443 alone: who wants them sent elsewhere, or in the clear,
-	// states it by naming the port. A key "*.example.org" is for HostOptions.Addresses alone.
+	// names the port. A key "*.example.org" is for HostOptions.Addresses alone.
 	Hosts     map[string]HostOptions
 	Parallel  int                 // requests to one host at a time; 0: 6
 	Stall     time.Duration       // how long no byte may arrive; 0: a minute

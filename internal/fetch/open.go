@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/gapbundle/gapbundle/internal/spelling"
 	"io"
 	"maps"
 	"net/http"
 	"strconv"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // Open opens url at byte at if the content is still the version that validator

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/gapbundle/gapbundle/internal/spelling"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 const (

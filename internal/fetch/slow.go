@@ -2,9 +2,10 @@ package fetch
 
 import (
 	"fmt"
-	"github.com/gapbundle/gapbundle/internal/spelling"
 	"sync"
 	"time"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // Lowest is how slow upstreams may be: a server that sends a byte a minute never stalls,

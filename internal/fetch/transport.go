@@ -78,7 +78,7 @@ func abandon(req *http.Request, err error) error {
 }
 
 // asked is the URL that was asked first: a store that redirects lead to has names that
-// state nothing.
+// show nothing.
 func asked(req *http.Request) *url.URL {
 	for req.Response != nil {
 		req = req.Response.Request

@@ -11,12 +11,13 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // Limits bound what Parse reads.

@@ -7,8 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/goccy/go-yaml"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // syntaxError is err with its place, and with the depths of lines where these are what

@@ -149,7 +149,7 @@ func (s *loadedSuite) annotations() (map[string]string, error) {
 			return nil, err
 		}
 		if len(text) > bundle.MaxAnnotationSize {
-			return nil, fmt.Errorf("%s: lists %s without a file: %w", s.fetched(), bundle.Count(len(s.absent), "index"), fetch.ErrUpstream)
+			return nil, fmt.Errorf("%s: lists %s that upstream does not have: %w", s.fetched(), bundle.Count(len(s.absent), "index"), fetch.ErrUpstream)
 		}
 		all[absentKey] = string(text)
 	}

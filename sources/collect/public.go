@@ -20,7 +20,7 @@ func annotatePublic(annotations map[string]string, repo *sources.Repository) err
 	}
 	fit, left := bundle.FitPublic(repo.Public)
 	if left > 0 {
-		repo.Notes = append(slices.Clip(repo.Notes), fmt.Sprintf("not recorded, and not answered by the mirror: %d of %s: make several sources of it", left, bundle.Count(len(fit)+left, "public address")))
+		repo.Notes = append(slices.Clip(repo.Notes), fmt.Sprintf("the mirror cannot answer for %d of %s, which do not fit into its record: make several sources of it", left, bundle.Count(len(fit)+left, "public address")))
 		repo.Public = fit
 	}
 	return bundle.AnnotatePublic(annotations, fit)

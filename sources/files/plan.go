@@ -238,7 +238,7 @@ func lay(ctx context.Context, env *sources.Env, p *webPlan) (sources.Repository,
 	}
 	repo.Artifacts = func() iter.Seq2[sources.Artifact, error] { return p.artifacts(env) }
 	if repo.Public = p.web.public(); len(repo.Public) > bundle.MaxPublic {
-		repo.Notes = append(repo.Notes, fmt.Sprintf("not recorded: %d of %s: make several sources of it", len(repo.Public)-bundle.MaxPublic, bundle.Count(len(repo.Public), "public address")))
+		repo.Notes = append(repo.Notes, fmt.Sprintf("the mirror cannot answer for %d of %s, which do not fit into its record: make several sources of it", len(repo.Public)-bundle.MaxPublic, bundle.Count(len(repo.Public), "public address")))
 		repo.Public = repo.Public[:bundle.MaxPublic]
 	}
 	if unpinned > 0 {

@@ -88,8 +88,8 @@ func (c *catalog) Versions(ctx context.Context, full string) ([]version.Version,
 	return all, nil
 }
 
-// runs reports whether a collection runs with the ansible-core of the spec. What cannot be read states
-// nothing, as to ansible-core itself.
+// runs reports whether a collection runs with the ansible-core of the spec. What cannot be read excludes
+// nothing, as for ansible-core itself.
 func (c *catalog) runs(specifiers string) bool {
 	if c.core == nil {
 		return true

@@ -65,7 +65,7 @@ func (e *entry) lay(ctx context.Context, env *sources.Env, c *chosen) (sources.R
 	}
 	repo.Notes = append(repo.Notes, fmt.Sprintf("%s of collections, %d of roles", bundle.Count(len(c.collections), "version"), len(c.roles)+len(c.archives)))
 	if unpinned > 0 {
-		repo.Notes = append(repo.Notes, fmt.Sprintf("%d of %s: nothing but the connection vouches for this; pinned from now on", unpinned, bundle.Count(len(all), "archive")))
+		repo.Notes = append(repo.Notes, fmt.Sprintf("nothing but the connection vouches for %d of %s; from now on they are pinned", unpinned, bundle.Count(len(all), "archive")))
 	}
 	return repo, nil
 }

@@ -84,7 +84,7 @@ func TestDerived(t *testing.T) {
 			SHA512 string `yaml:"sha512"`
 		} `yaml:"urls"`
 	}
-	if notes := strings.Join(p.Repositories[0].Notes, "\n"); !strings.Contains(notes, "Argo CD") || !strings.Contains(notes, "pypi") || !strings.Contains(notes, "line of the lists dropped") {
+	if notes := strings.Join(p.Repositories[0].Notes, "\n"); !strings.Contains(notes, "Argo CD") || !strings.Contains(notes, "pypi") || !strings.Contains(notes, "dropped from the lists: ") {
 		t.Errorf("notes: %s", notes)
 	}
 	if err := p.Also[0].Spec.Decode(&urls); err != nil {

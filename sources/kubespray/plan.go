@@ -169,7 +169,7 @@ func (c *chosen) remarks(unpinned map[string]bool) []string {
 		notes = append(notes, fmt.Sprintf("%d of %s: no checksum of Kubespray's covers them", n, bundle.Count(len(c.pins.Files), "file")))
 	}
 	if n := len(c.pins.Dropped); n > 0 {
-		notes = append(notes, fmt.Sprintf("%s of the lists dropped", bundle.Count(n, "line")))
+		notes = append(notes, fmt.Sprintf("dropped from the lists: %s", bundle.Count(n, "line")))
 	}
 	if c.tables != nil && len(c.tables.Unknown) > 0 {
 		notes = append(notes, "this program does not know these tables of the checksums: "+strings.Join(c.tables.Unknown, ", "))

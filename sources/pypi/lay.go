@@ -168,7 +168,7 @@ func lay(ctx context.Context, r *reader, c *chosen) (sources.Repository, error) 
 	}
 	notes := slices.Concat(c.notes, slices.Sorted(maps.Keys(r.notes)))
 	if unpinned > 0 {
-		notes = append(notes, fmt.Sprintf("%d of %s: nothing but the connection vouches for this; requirements with hashes and locks do", unpinned, bundle.Count(len(all), "file")))
+		notes = append(notes, fmt.Sprintf("nothing but the connection vouches for %d of %s; requirements with hashes and locks do", unpinned, bundle.Count(len(all), "file")))
 	}
 	mark, err := r.wanted.mark(e, r.env)
 	if err != nil {

@@ -177,7 +177,7 @@ func filtered(env *sources.Env, made *reindex.Builder, l *loadedRepo, kind, name
 		return upstream.Drain(l.where(m.path), r)
 	}, read)
 	if mended != nil && mended.Count > 0 {
-		l.faults = append(l.faults, fmt.Sprintf("%s: %s that XML does not have, blank in what is made of it", l.where(m.path), bundle.Count(mended.Count, "character")))
+		l.faults = append(l.faults, fmt.Sprintf("%s: what is made of it has blanks in place of %s that XML does not have", l.where(m.path), bundle.Count(mended.Count, "character")))
 	}
 	return errors.Join(err, r.Close())
 }

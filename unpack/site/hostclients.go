@@ -13,7 +13,7 @@ import (
 const HostClientsDir = ClientsDir + "/hosts"
 
 // addressWord stands for the IP address at which clients reach the mirror, where its base URL
-// does not state that.
+// does not have it.
 const addressWord = "@ADDRESS@"
 
 // AddressWord is replaced by "gapbundle clients --address".

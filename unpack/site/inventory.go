@@ -21,7 +21,7 @@ const (
 	inventoryJSON = Dir + "/inventory.json"
 	inventoryText = Dir + "/inventory.txt"
 	// maxInventorySize bounds inventory.json when it is read back: what two
-	// full roots state about their repositories, with room to spare.
+	// full roots have about their repositories, with room to spare.
 	maxInventorySize = 16 << 20 // bytes
 )
 
@@ -93,7 +93,7 @@ type inventoryFile struct {
 	Filled bool `json:"filled,omitempty"`
 }
 
-// repositories goes once over every list that has something new to state.
+// repositories goes once over every list that has something new.
 func (w *writer) repositories() (*inventory, error) {
 	inv := &inventory{Format: 1, Generation: w.in.Generation, Time: w.in.Time, Base: w.in.Base, Tool: w.in.Tool, Sets: []inventorySet{}}
 	before := w.before()

@@ -16,7 +16,7 @@ import (
 )
 
 // For each repository there are plain pages with the names of what it holds, for a
-// person with a browser. A page ends before a name whose hash states it, and its address
+// person with a browser. A page ends before a name that its hash marks, and its address
 // is that hash. So a name that is added changes the page that it is on and moves no
 // other one, and pages that stay keep their bytes, their address and their time. The
 // pages are listed on index.html; where that would be too long, on pages between, which

@@ -19,7 +19,7 @@ import (
 const ServersDir = Dir + "/servers"
 
 // ContentPolicy is the Content-Security-Policy of every answer of every server: whatever is
-// in a file that somebody else wrote, a browser runs nothing of it, and assigns it no origin.
+// in a file that somebody else wrote, a browser runs nothing of it, and treats it as of no origin.
 // Downloads are what a page of links is for. Pages of gapbundle's own need no more.
 const ContentPolicy = "sandbox allow-downloads"
 

@@ -17,7 +17,7 @@ const (
 	GenerationsDir = Dir + "/generations"
 	// PendingDir holds bundles that wait for volumes.
 	PendingDir = Dir + "/pending"
-	// SettingsFile is there last when a mirror is made: its presence states that
+	// SettingsFile is there last when a mirror is made: its presence shows that
 	// the folder is one.
 	SettingsFile = Dir + "/mirror.json"
 

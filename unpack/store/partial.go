@@ -79,8 +79,8 @@ func (s *Store) RemovePartial(d bundle.Digest) error {
 	return removeIfThere(s.root, partialDir+"/"+d.Hex())
 }
 
-// Sweep removes what crashes left in staging, and every partial blob that keep
-// states nothing about (nil: none is kept). Only for the one process that writes.
+// Sweep removes what crashes left in staging, and every partial blob for which
+// keep is false (nil: none is kept). Only for the one process that writes.
 func (s *Store) Sweep(keep func(bundle.Digest) bool) error {
 	if err := s.sweep(StagingDir, func(string) bool { return false }); err != nil {
 		return err

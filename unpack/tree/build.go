@@ -193,7 +193,7 @@ func (p *placer) generate(g, current *Generation, dir string) error {
 	g.Unanswered = report.Public.Unanswered[:min(len(report.Public.Unanswered), maxUnanswered)]
 	g.PublicChanged = report.PublicChanged
 	if n := report.Public.LeftOut; n > 0 {
-		g.Notes = append(g.Notes, fmt.Sprintf("%s beyond what one set may have: not answered for", bundle.Count(n, "public address")))
+		g.Notes = append(g.Notes, fmt.Sprintf("the mirror does not answer for %s beyond what one set may have", bundle.Count(n, "public address")))
 	}
 	g.Notes = append(g.Notes, report.Notes...)
 	return state.WriteFrom(p.b.root, generatedFile(g.Number), func(out io.Writer) error {

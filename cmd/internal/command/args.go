@@ -5,9 +5,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/spelling"
-	"github.com/urfave/cli/v2"
 )
 
 // UsageError is a command line that cannot be run: what is wrong and the

@@ -8,9 +8,10 @@ import (
 	"os"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // AtTerminal waits for a person. A read from a terminal cannot be cancelled,

@@ -9,9 +9,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/unpack/site"
-	"github.com/urfave/cli/v2"
 )
 
 // Typed is a command line that somebody is typing.

@@ -7,9 +7,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/contents"
-	"github.com/urfave/cli/v2"
 )
 
 // How many changes by name are printed of each set, unless --changes sets it.
@@ -117,7 +118,7 @@ func changeRow(c *contents.Change) []string {
 const shortCommit = 12
 
 // changeText reports which versions went and came. Where versions do not distinguish the two
-// states apart it states what does.
+// states, it reports what does.
 func changeText(c *contents.Change) string {
 	version := func(v contents.Version) string { return v.Version }
 	arch := func(v contents.Version) string { return v.Arch }

@@ -15,9 +15,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack/site"
-	"github.com/urfave/cli/v2"
 )
 
 func clientsCommand() *cli.Command {

@@ -6,9 +6,10 @@ import (
 	"os/user"
 	"strconv"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack"
-	"github.com/urfave/cli/v2"
 )
 
 func groupFlag(usage string) cli.Flag { return Text("group", usage) }

@@ -8,10 +8,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
-	"github.com/urfave/cli/v2"
 )
 
 // ImportCommand is gapbundle import.

@@ -10,9 +10,10 @@ import (
 	"iter"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/contents"
-	"github.com/urfave/cli/v2"
 )
 
 const nothingVerified = "NOTHING WAS VERIFIED: this is what the medium says of itself (gapbundle verify checks it)"

@@ -6,10 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/pubkeys"
 	"github.com/gapbundle/gapbundle/verify"
-	"github.com/urfave/cli/v2"
 )
 
 // trustKeyring adds the OpenPGP keys of a file, after one question about all of them.

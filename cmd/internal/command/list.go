@@ -13,18 +13,19 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/contents"
 	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/unpack/site"
-	"github.com/urfave/cli/v2"
 )
 
 // Listed is what can be listed: a mirror, a bundle, or what a spec would bring.
 type Listed struct {
 	Repositories []contents.Repository
-	// State states what is known of it: one of the words below.
+	// State is what is known of it: one of the words below.
 	State string
 	// Close releases what Repositories read from; nil: nothing.
 	Close func() error

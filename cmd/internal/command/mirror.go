@@ -9,10 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/contents"
 	"github.com/gapbundle/gapbundle/unpack"
-	"github.com/urfave/cli/v2"
 )
 
 // mirrorOptions are the options of every command that opens a mirror.

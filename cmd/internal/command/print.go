@@ -13,9 +13,10 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // The printing rules. Standard output holds the result and nothing else, in

@@ -37,7 +37,7 @@ func writePublic(w io.Writer, names *site.PublicNames) {
 		fmt.Fprintf(w, "and %d more, in /%s\n", more, site.HostsPath)
 	}
 	if names.LeftOut > 0 {
-		fmt.Fprintf(w, "beyond what one set may have: %s\n", bundle.Count(names.LeftOut, "public address"))
+		fmt.Fprintf(w, "the mirror does not answer for %s beyond what one set may have\n", bundle.Count(names.LeftOut, "public address"))
 	}
 }
 

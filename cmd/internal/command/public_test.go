@@ -22,7 +22,7 @@ func TestWritePublic(t *testing.T) {
 	}
 	var out strings.Builder
 	writePublic(&out, names)
-	for _, want := range []string{"a.example", "2 prefixes: files of one", "b.example", "1 prefix: apt of two", "public name c.example/y: not answered: two sources have it (p of one, q of one)\n", "beyond what one set may have: 3 public addresses"} {
+	for _, want := range []string{"a.example", "2 prefixes: files of one", "b.example", "1 prefix: apt of two", "public name c.example/y: not answered: two sources have it (p of one, q of one)\n", "does not answer for 3 public addresses beyond what one set may have"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}

@@ -5,9 +5,10 @@ import (
 	"io"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack"
-	"github.com/urfave/cli/v2"
 )
 
 func mirrorRepair(c *cli.Context, o *Output, m *unpack.Mirror) error {

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/unpack"
-	"github.com/urfave/cli/v2"
 )
 
 // stateCommand is gapbundle state.

@@ -5,8 +5,9 @@ import (
 	"io"
 	"runtime"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/urfave/cli/v2"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // VersionCommand is gapbundle version.

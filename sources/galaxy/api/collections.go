@@ -156,7 +156,7 @@ func (s *Server) Release(ctx context.Context, full string, v version.Version) (*
 	return &r.Release, nil
 }
 
-// described is a release and whose it states that it is.
+// described is a release, and the name of the collection that it claims to be of.
 type described struct {
 	Release
 	namespace, name string

@@ -2,9 +2,10 @@ package pep440
 
 import (
 	"fmt"
-	"github.com/gapbundle/gapbundle/internal/spelling"
 	"slices"
 	"strings"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // MaxSpecifiers bounds how many specifiers a set may have.

@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"github.com/gapbundle/gapbundle/internal/spelling"
 	"slices"
 	"strings"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // MaxLength bounds versions and specifiers, in bytes. The longest version of a

@@ -2,9 +2,10 @@ package settings
 
 import (
 	"fmt"
-	"github.com/gapbundle/gapbundle/bundle"
 	"slices"
 	"strings"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // Text is a file of settings. Its path begins with the name by which people ask for it.
