@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -80,5 +81,21 @@ func testMediumGone(t *testing.T, stays bool) {
 	}
 	if bytes.Equal(data[:8], data[8:16]) {
 		t.Error("the content compresses") // then one volume would do
+	}
+}
+
+// TestMountPointIsGone: whatever looks at a medium finds that it was taken out, also where its
+// mount point went with it.
+func TestMountPointIsGone(t *testing.T) {
+	m := &medium{number: 2, dir: filepath.Join(t.TempDir(), "usb")}
+	for what, look := range map[string]func() error{
+		"target": func() error { _, err := m.target(); return err },
+		"open":   func() error { _, err := m.open("lab-000007.partial"); return err },
+		"make":   func() error { _, err := m.make("lab-000007.partial"); return err },
+	} {
+		var gone *GoneError
+		if err := look(); !errors.As(err, &gone) || gone.Number != 2 || !errors.Is(err, fs.ErrNotExist) || !errors.Is(err, bundle.ErrIncomplete) {
+			t.Errorf("%s: %v, want a GoneError of medium 2", what, err)
+		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // BenchmarkSync makes batches of small files durable, with one syncfs and file by file: on
-// a quiet file system, and beside a file that somebody else goes on writing. It needs TMPDIR
+// a quiet file system, and next to a file that somebody else goes on writing. It needs TMPDIR
 // on a disk.
 func BenchmarkSync(b *testing.B) {
 	for _, others := range []int64{0, 16 << 20} {
