@@ -16,12 +16,14 @@ import (
 func TestQuickRun(t *testing.T) {
 	dir, memory := t.TempDir(), t.TempDir()
 	var out bytes.Buffer
-	err := run(t.Context(), &out, options{megabytes: 3, small: 40, tiny: 120, runs: 2, dir: dir, memory: memory})
+	err := run(t.Context(), &out, options{megabytes: 3, small: 40, tiny: 120, many: 60, peers: 1, runs: 1, dir: dir, memory: memory})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	for what, times := range map[string]int{
-		"tar | zstd -3 -T2; sync": 2, "export --no-readback": 3, "nothing new": 3, "zstd -d | tar x; sync": 2,
+		"tar | zstd -3 -T2; sync": 2, "export --no-readback": 3, "nothing new": 8,
+		"a folder of 60, nothing new": 1, "a list of URLs: 30, first": 1, "apt, packages: 36, nothing new": 1, "<= 136 MB": 2,
+		"skopeo copy, then tar": 1, "dnf reposync, then tar | zstd": 1, "zstd -d | tar x; sync": 2,
 		"curl, then tar": 2, "wall <= 1.25: ": 1, "GB/s >= 1.30: ": 1, "cpu <= 1.60: ": 1,
 	} {
 		if n := strings.Count(out.String(), what); n < times {
