@@ -49,7 +49,7 @@ func TestSetsFailApart(t *testing.T) {
 		"a damaged root":      {func(t *testing.T, _ *settest.World, dir string) { flip(t, filepath.Join(dir, "bundle.json"), 9) }, bundle.ErrUntrusted},
 		"a damaged catalogue": {func(t *testing.T, _ *settest.World, dir string) { flip(t, filepath.Join(dir, "catalog-01.tar.zst"), 9) }, bundle.ErrCorrupt},
 		"a key that is gone": {func(t *testing.T, w *settest.World, _ string) {
-			err := w.UpdatePolicy(t.Context(), "remove", func(p *verify.Policy) error {
+			err := w.Trust().Update(t.Context(), "remove", func(p *verify.Policy) error {
 				_, err := p.Remove(w.Beta.Signer.KeyID().Hex())
 				return err
 			})
@@ -351,7 +351,7 @@ func TestKeysThatAreRemoved(t *testing.T) {
 		t.Fatalf("%v, %v", d, err)
 	}
 	for _, id := range []string{w.Alpha.Signer.KeyID().String(), w.Keys[settest.Alpha].Fingerprint} {
-		err := w.UpdatePolicy(t.Context(), "remove", func(p *verify.Policy) error {
+		err := w.Trust().Update(t.Context(), "remove", func(p *verify.Policy) error {
 			_, err := p.Remove(id)
 			return err
 		})

@@ -149,7 +149,7 @@ func TestOperatorsChangeTheState(t *testing.T) {
 	r.receive(r.full, r.next)
 	other := bundletest.New(t, "site")
 	other.Stream = bundle.DigestOf([]byte("other")).Hex()[:32]
-	must(t, r.AdoptStream(t.Context(), "site", other.Stream))
+	must(t, r.Trust().AdoptStream(t.Context(), "site", other.Stream))
 	r.trust(other)
 	must(t, unpack.Audit(r.Mirror))
 	r.receive(other.Export(t, []bundletest.Repository{apt(map[string]string{"x": "y"})}, bundletest.Options{}).Dirs...)

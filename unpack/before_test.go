@@ -299,7 +299,7 @@ func TestEveryItemOnAMirrorOfBefore(t *testing.T) {
 			identity[0] = 1
 			weak, err := cryptoutils.MarshalPublicKeyToPEM(identity)
 			must(t, err)
-			err = b.UpdatePolicy(t.Context(), "add", func(p *verify.Policy) error {
+			err = b.Trust().Update(t.Context(), "add", func(p *verify.Policy) error {
 				return p.Add(verify.Key{Role: verify.RoleExporter, Set: "tools", PEM: string(weak)})
 			})
 			if !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), "small order") {

@@ -22,7 +22,7 @@ func betas() []string {
 
 func setMounts(t *testing.T, w *settest.World, mounts, hosts []string) {
 	t.Helper()
-	if err := w.UpdatePolicy(t.Context(), "test", func(p *verify.Policy) error {
+	if err := w.Trust().Update(t.Context(), "test", func(p *verify.Policy) error {
 		return p.SetPatterns(w.Beta.Signer.KeyID().Hex(), "", mounts, hosts)
 	}); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestConflictsOfTwoSets(t *testing.T) {
 				t.Error(err)
 			}
 			// An operator decides otherwise.
-			if err := w.Give(t.Context(), c.give, settest.Beta); err != nil {
+			if err := w.Trust().Give(t.Context(), c.give, settest.Beta); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := w.Import(made.Dirs...); err != nil {
@@ -274,7 +274,7 @@ func TestSetsOfAMirrorOfBefore(t *testing.T) {
 	if _, err := r.refused(bundle.ErrUsage, unpack.ImportOptions{}, filepath.Join(dir, "again")); !errors.As(err, &conflict) || conflict.Path != "v2/docker.io/library/alpine/manifests/4" {
 		t.Errorf("a tag in alpha's image: %v", err)
 	}
-	if err := r.Give(t.Context(), "v2/docker.io/library/alpine", settest.Beta); err != nil {
+	if err := r.Trust().Give(t.Context(), "v2/docker.io/library/alpine", settest.Beta); err != nil {
 		t.Fatal(err)
 	}
 	_, err = r.refused(bundle.ErrUntrusted, unpack.ImportOptions{}, filepath.Join(dir, "again"))
@@ -292,7 +292,7 @@ func TestSetsOfAMirrorOfBefore(t *testing.T) {
 	if !maps.Equal(r.contents(), contentsOf(before)) {
 		t.Error("another address changed what is served")
 	}
-	if err := r.Give(t.Context(), "v2/docker.io/library/alpine", settest.Alpha); err != nil {
+	if err := r.Trust().Give(t.Context(), "v2/docker.io/library/alpine", settest.Alpha); err != nil {
 		t.Fatal(err)
 	}
 	res := r.receive(filepath.Join(dir, "alpha"))
@@ -301,7 +301,7 @@ func TestSetsOfAMirrorOfBefore(t *testing.T) {
 	}
 	r.intact()
 	for _, path := range []string{"files/both.example", "v2/docker.io/library/alpine"} {
-		if err := r.Give(t.Context(), path, settest.Beta); err != nil {
+		if err := r.Trust().Give(t.Context(), path, settest.Beta); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -15,14 +15,14 @@ import (
 // What another set publishes there stays until a bundle of the set is imported, and is
 // left out from then on; bundles of other sets that have something there are refused.
 // Errors match bundle.ErrUsage.
-func (m *Mirror) Give(ctx context.Context, path, set string) error {
-	if err := checkGivePath(m.state, path, set); err != nil {
+func (t Trust) Give(ctx context.Context, path, set string) error {
+	if err := checkGivePath(t.m.state, path, set); err != nil {
 		return err
 	}
-	if m.o.DryRun {
+	if t.m.o.DryRun {
 		return nil
 	}
-	return m.write(ctx, func(w *writer) error {
+	return t.m.write(ctx, func(w *writer) error {
 		if err := checkGivePath(w.state.State, path, set); err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ func TestGoldens(t *testing.T) {
 			writeGolden(t, dir, repos)
 		}
 		r := newRig(t)
-		if err := r.UpdatePolicy(t.Context(), "trust", func(p *verify.Policy) error {
+		if err := r.Trust().Update(t.Context(), "trust", func(p *verify.Policy) error {
 			return p.Add(verify.Key{Role: verify.RoleExporter, Set: "golden", PEM: readFile(t, filepath.Join(dir, "exporter.pub"))})
 		}); err != nil {
 			t.Fatal(err)

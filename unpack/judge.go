@@ -259,7 +259,7 @@ func Examine(ctx context.Context, b *verify.Bundle, m *Mirror, o verify.StreamOp
 		wrong = errors.Join(wrong, guard(m.root, m.dir), audit(m.state, m.trees))
 	}
 	if m != nil && !b.Known() {
-		policy, err := m.Policy()
+		policy, err := m.state.Policy()
 		if err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func (r *rig) reopen(o unpack.Options) {
 
 func (r *rig) trust(e *bundletest.Exporter) {
 	r.t.Helper()
-	if err := r.UpdatePolicy(context.Background(), "trust "+e.Set, e.Trust); err != nil {
+	if err := r.Trust().Update(context.Background(), "trust "+e.Set, e.Trust); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -90,7 +90,7 @@ func TestChangesByName(t *testing.T) {
 // brings is what verify says of a bundle.
 func (r *rig) brings(made bundletest.Made) *contents.Summary {
 	r.t.Helper()
-	policy, err := r.Policy()
+	policy, err := r.Trust().Policy()
 	if err != nil {
 		r.t.Fatal(err)
 	}

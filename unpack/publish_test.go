@@ -273,9 +273,9 @@ func TestDryRunsChangeNothing(t *testing.T) {
 		t.Errorf("%+v, %v", g, err)
 	}
 	for _, err := range []error{
-		r.UpdatePolicy(t.Context(), "", func(p *verify.Policy) error { return p.SetRequire(verify.RoleExporter, 2) }),
-		r.SetTime(t.Context(), time.Now()),
-		r.AdoptStream(t.Context(), "site", strings.Repeat("ab", 16)),
+		r.Trust().Update(t.Context(), "", func(p *verify.Policy) error { return p.SetRequire(verify.RoleExporter, 2) }),
+		r.Trust().SetTime(t.Context(), time.Now()),
+		r.Trust().AdoptStream(t.Context(), "site", strings.Repeat("ab", 16)),
 		second(r.Forget(t.Context(), "site")),
 		second(r.SetBaseURL(t.Context(), "http://mirror.lan")),
 	} {

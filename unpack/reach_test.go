@@ -169,7 +169,7 @@ func TestASetsReach(t *testing.T) {
 // examined is what the command verify says, with a mirror or without.
 func examined(t *testing.T, w *settest.World, m *unpack.Mirror, paths []string) error {
 	t.Helper()
-	policy, err := w.Policy()
+	policy, err := w.Trust().Policy()
 	if err != nil {
 		t.Fatal(err)
 	}

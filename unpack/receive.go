@@ -99,7 +99,7 @@ func (m *Mirror) Receive(ctx context.Context, paths []string, o ImportOptions) (
 		if err := errors.Join(guard(m.root, m.dir), audit(m.state, m.trees)); err != nil {
 			return nil, err
 		}
-		arrived, err := m.gather(ctx, paths, o)
+		arrived, err := gather(ctx, m, paths, o)
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +110,7 @@ func (m *Mirror) Receive(ctx context.Context, paths []string, o ImportOptions) (
 		if err := w.tidy(ctx); err != nil {
 			return err
 		}
-		arrived, err := m.gather(ctx, paths, o)
+		arrived, err := gather(ctx, m, paths, o)
 		if err != nil {
 			return err
 		}
@@ -121,8 +121,8 @@ func (m *Mirror) Receive(ctx context.Context, paths []string, o ImportOptions) (
 }
 
 // gather verifies every bundle in paths and every one that is pending.
-func (m *Mirror) gather(ctx context.Context, paths []string, o ImportOptions) (_ *arrivals, err error) {
-	policy, err := m.Policy()
+func gather(ctx context.Context, m *Mirror, paths []string, o ImportOptions) (_ *arrivals, err error) {
+	policy, err := m.state.Policy()
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func (m *Mirror) gather(ctx context.Context, paths []string, o ImportOptions) (_
 	if err != nil {
 		return nil, err
 	}
-	known := m.receiver(nil)
+	known := newReceiver(m, nil)
 	open := func(r *bundle.Reader, background bool) error {
 		v := verify.Options{
 			Policy: policy, Receiver: known, Now: m.state.Now(), AllowRollback: admits[verify.OverrideRollback] == r.Name(),

@@ -24,10 +24,10 @@ type receiver struct {
 // Receiver is what the mirror holds, for verify.Open, and what other verified
 // bundles bring that would be imported together.
 func (m *Mirror) Receiver(with ...*verify.Bundle) verify.Receiver {
-	return m.receiver(with)
+	return newReceiver(m, with)
 }
 
-func (m *Mirror) receiver(with []*verify.Bundle) *receiver {
+func newReceiver(m *Mirror, with []*verify.Bundle) *receiver {
 	return &receiver{state: m.state, blobs: m.blobs, lists: m.lists, with: with}
 }
 

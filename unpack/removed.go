@@ -87,7 +87,7 @@ func FindDistrusted(m *Mirror) ([]Distrusted, error) {
 	if err != nil || g == nil {
 		return nil, err
 	}
-	p, err := m.Policy()
+	p, err := m.state.Policy()
 	if err != nil {
 		return nil, err
 	}

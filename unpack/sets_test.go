@@ -135,10 +135,10 @@ func TestAdoptStream(t *testing.T) {
 	e.Stream, e.Sequence = strings.Repeat("ab", 16), 0 // the exporter lost everything
 	again := e.Export(t, []bundletest.Repository{apt(map[string]string{"a": "2"})}, bundletest.Options{Full: true})
 	r.refused(bundle.ErrUntrusted, unpack.ImportOptions{}, again.Dirs...)
-	if err := r.AdoptStream(t.Context(), "site", "not a stream"); !errors.Is(err, bundle.ErrUsage) {
+	if err := r.Trust().AdoptStream(t.Context(), "site", "not a stream"); !errors.Is(err, bundle.ErrUsage) {
 		t.Errorf("%v", err)
 	}
-	if err := r.AdoptStream(t.Context(), "site", e.Stream); err != nil {
+	if err := r.Trust().AdoptStream(t.Context(), "site", e.Stream); err != nil {
 		t.Fatal(err)
 	}
 	r.expect(map[string]string{"apt/debs/a": "1"})
@@ -152,11 +152,11 @@ func TestClockFloor(t *testing.T) {
 	expires := e.Created.Add(24 * time.Hour)
 	made := e.Export(t, []bundletest.Repository{apt(map[string]string{"a": "1"})}, bundletest.Options{Expires: &expires})
 	r.clock.t = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC) // a clock that lost its battery
-	if err := r.SetTime(t.Context(), expires.Add(time.Hour)); err != nil {
+	if err := r.Trust().SetTime(t.Context(), expires.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	r.refused(bundle.ErrUntrusted, unpack.ImportOptions{}, made.Dirs...)
-	if err := r.SetTime(t.Context(), expires.Add(-time.Hour)); err != nil {
+	if err := r.Trust().SetTime(t.Context(), expires.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	r.receive(made.Dirs...)
@@ -192,7 +192,7 @@ func TestPublishedKeysBecomeTrusted(t *testing.T) {
 	if len(res.Bundles[0].Overrides) != 1 {
 		t.Errorf("overrides %v", res.Bundles[0].Overrides)
 	}
-	p, err := r.Policy()
+	p, err := r.Trust().Policy()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestWeakKeysOfABundle(t *testing.T) {
 			}
 			made := e.Export(t, repos, o)
 			if c.held {
-				err := r.UpdatePolicy(t.Context(), "add", func(p *verify.Policy) error {
+				err := r.Trust().Update(t.Context(), "add", func(p *verify.Policy) error {
 					return p.AddOpenPGP(verify.OpenPGPKey{Role: verify.RoleUpstream, Set: "site", Fingerprint: weak.Fingerprint, Added: r.clock.t})
 				})
 				if err != nil {
@@ -243,7 +243,7 @@ func TestWeakKeysOfABundle(t *testing.T) {
 			if !errors.Is(err, bundle.ErrUntrusted) || !strings.Contains(err.Error(), "keys/old.asc") || !strings.Contains(err.Error(), "RSA with 1024 bits") {
 				t.Errorf("%v", err)
 			}
-			p, err := r.Policy()
+			p, err := r.Trust().Policy()
 			if err != nil || len(p.OpenPGP) > 0 {
 				t.Errorf("the policy has %v, %v", p.OpenPGP, err)
 			}

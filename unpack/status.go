@@ -114,7 +114,7 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy, err := m.Policy()
+	policy, err := m.state.Policy()
 	if err != nil {
 		return nil, err
 	}

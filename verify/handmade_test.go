@@ -104,7 +104,7 @@ func importAll(t *testing.T, name, folder string, key handmade.Key, x hostile) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	err = m.UpdatePolicy(t.Context(), "add", func(p *verify.Policy) error {
+	err = m.Trust().Update(t.Context(), "add", func(p *verify.Policy) error {
 		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "demo", PEM: key.PEM()})
 	})
 	if err != nil {

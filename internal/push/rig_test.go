@@ -111,7 +111,7 @@ func imported(t *testing.T, m *unpack.Mirror, e *bundletest.Exporter, c *content
 	t.Helper()
 	repo := bundletest.Repository{Name: "images", Mount: "v2", Kind: "oci", Files: c.files, MediaTypes: c.types}
 	made := e.Export(t, []bundletest.Repository{repo}, bundletest.Options{})
-	check(t, m.UpdatePolicy(t.Context(), "trust add", e.Trust))
+	check(t, m.Trust().Update(t.Context(), "trust add", e.Trust))
 	_, err := m.Receive(t.Context(), made.Dirs, unpack.ImportOptions{})
 	check(t, err)
 }

@@ -141,10 +141,10 @@ func (w *world) adopt() {
 			continue
 		}
 		killed, err := w.command("trust adopt "+e.name, func(ctx context.Context, mirror *unpack.Mirror) error {
-			return mirror.AdoptStream(ctx, e.name, newest.stream)
+			return mirror.Trust().AdoptStream(ctx, e.name, newest.stream)
 		})
 		if err != nil || killed {
-			if err := w.with(ctx(), func(mirror *unpack.Mirror) error { return mirror.AdoptStream(ctx(), e.name, newest.stream) }); err != nil && !errors.Is(err, bundle.ErrUsage) {
+			if err := w.with(ctx(), func(mirror *unpack.Mirror) error { return mirror.Trust().AdoptStream(ctx(), e.name, newest.stream) }); err != nil && !errors.Is(err, bundle.ErrUsage) {
 				w.fail("adopt: %v", err)
 			}
 		}

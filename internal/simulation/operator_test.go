@@ -240,12 +240,12 @@ func (w *world) address() {
 // setTime moves the clock floor of every set.
 func (w *world) setTime() {
 	to := w.clock.Add(-time.Duration(w.r.IntN(1000)) * time.Hour).Truncate(time.Second)
-	killed, err := w.command("trust set-time "+to.Format(time.DateTime), func(ctx context.Context, m *unpack.Mirror) error { return m.SetTime(ctx, to) })
+	killed, err := w.command("trust set-time "+to.Format(time.DateTime), func(ctx context.Context, m *unpack.Mirror) error { return m.Trust().SetTime(ctx, to) })
 	if err != nil || killed {
 		if !killed && !errors.Is(err, context.Canceled) && !w.model.stateLost {
 			w.fail("set-time: %v", err)
 		}
-		if w.with(ctx(), func(m *unpack.Mirror) error { return m.SetTime(ctx(), to) }) != nil {
+		if w.with(ctx(), func(m *unpack.Mirror) error { return m.Trust().SetTime(ctx(), to) }) != nil {
 			return
 		}
 	}

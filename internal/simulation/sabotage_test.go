@@ -118,14 +118,14 @@ func loseBlob(w *world) {
 func turnBack(w *world) {
 	for set := range w.model.newest {
 		if w.model.accepted[set] > 0 && !w.model.stateLost {
-			_ = w.with(ctx(), func(m *unpack.Mirror) error { return m.AdoptStream(ctx(), set, strings.Repeat("0123", 8)) })
+			_ = w.with(ctx(), func(m *unpack.Mirror) error { return m.Trust().AdoptStream(ctx(), set, strings.Repeat("0123", 8)) })
 		}
 	}
 }
 
 func trustEvil(w *world) {
 	_ = w.with(ctx(), func(m *unpack.Mirror) error {
-		return m.UpdatePolicy(context.Background(), "sabotage", func(p *verify.Policy) error {
+		return m.Trust().Update(context.Background(), "sabotage", func(p *verify.Policy) error {
 			return p.Add(verify.Key{Role: verify.RoleExporter, Set: w.evil.name, PEM: string(w.evil.signer.PublicPEM())})
 		})
 	})

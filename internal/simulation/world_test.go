@@ -102,7 +102,7 @@ func newWorld(up *upstreamtest.Server, dir string, seed uint64) *world {
 }
 
 func trustBoth(w *world, m *unpack.Mirror) error {
-	return m.UpdatePolicy(context.Background(), "trust", func(p *verify.Policy) error {
+	return m.Trust().Update(context.Background(), "trust", func(p *verify.Policy) error {
 		for _, e := range w.exporters {
 			if err := p.Add(verify.Key{Role: verify.RoleExporter, Set: e.name, PEM: string(e.signer.PublicPEM())}); err != nil {
 				return err

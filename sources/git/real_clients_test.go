@@ -136,7 +136,7 @@ func (c *chain) ship(spec string) {
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		err = m.UpdatePolicy(c.t.Context(), "test", func(p *verify.Policy) error {
+		err = m.Trust().Update(c.t.Context(), "test", func(p *verify.Policy) error {
 			return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
 		})
 		if err != nil {

@@ -50,7 +50,7 @@ func (w *world) carry(spec string) carried {
 	c.mirror, err = unpack.Create(c.root, unpack.Options{})
 	check(err)
 	w.t.Cleanup(func() { _ = c.mirror.Close() })
-	check(c.mirror.UpdatePolicy(w.t.Context(), "test", func(p *verify.Policy) error {
+	check(c.mirror.Trust().Update(w.t.Context(), "test", func(p *verify.Policy) error {
 		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
 	}))
 	return c

@@ -41,7 +41,7 @@ func newTrip(t *testing.T) *trip {
 	m, err := unpack.Create(r.mirror, unpack.Options{})
 	r.check(err)
 	defer m.Close()
-	r.check(m.UpdatePolicy(t.Context(), "test", func(p *verify.Policy) error {
+	r.check(m.Trust().Update(t.Context(), "test", func(p *verify.Policy) error {
 		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
 	}))
 	return r

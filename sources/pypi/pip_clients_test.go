@@ -38,7 +38,7 @@ func newGap(t *testing.T) *gap {
 	m, err := unpack.Create(g.mirror, unpack.Options{})
 	g.check(err)
 	defer m.Close()
-	g.check(m.UpdatePolicy(t.Context(), "test", func(p *verify.Policy) error {
+	g.check(m.Trust().Update(t.Context(), "test", func(p *verify.Policy) error {
 		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
 	}))
 	return g

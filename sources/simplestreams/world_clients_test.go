@@ -71,7 +71,7 @@ func (w *world) trustExporter() {
 		w.t.Fatal(err)
 	}
 	defer m.Close()
-	err = m.UpdatePolicy(w.t.Context(), "test", func(p *verify.Policy) error {
+	err = m.Trust().Update(w.t.Context(), "test", func(p *verify.Policy) error {
 		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
 	})
 	if err != nil {

@@ -178,7 +178,7 @@ func newInside(r *rig) *inside {
 			r.t.Error(err)
 		}
 	})
-	err = m.UpdatePolicy(r.t.Context(), "test", func(p *verify.Policy) error {
+	err = m.Trust().Update(r.t.Context(), "test", func(p *verify.Policy) error {
 		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "site", PEM: string(r.s.key.public)})
 	})
 	if err != nil {

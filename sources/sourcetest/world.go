@@ -62,7 +62,7 @@ func NewWorld(t testing.TB, kinds ...sources.Kind) *World {
 	w.Write(filepath.Join(w.Dir, siteKeyName), site)
 	m, err := unpack.Create(w.Mirror, unpack.Options{})
 	w.Check(err)
-	w.Check(errors.Join(m.UpdatePolicy(t.Context(), "test", func(p *verify.Policy) error {
+	w.Check(errors.Join(m.Trust().Update(t.Context(), "test", func(p *verify.Policy) error {
 		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
 	}), m.Close()))
 	return w

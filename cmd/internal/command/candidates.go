@@ -105,7 +105,7 @@ func setNames(t *Typed) []string {
 		return all
 	}
 	defer m.Close()
-	policy, err := m.Policy()
+	policy, err := m.Trust().Policy()
 	if err != nil {
 		return all
 	}

@@ -98,7 +98,7 @@ the stream is adopted here; ask the other side for the stream by a second channe
 // updatePolicy changes the policy of the command's mirror and prints that.
 func updatePolicy(c *cli.Context, o *Output, what string, change func(*verify.Policy) error) error {
 	return withMirror(c, o, c.String("mirror"), func(m *unpack.Mirror) error {
-		return m.UpdatePolicy(c.Context, what, change)
+		return m.Trust().Update(c.Context, what, change)
 	}, what)
 }
 
@@ -156,7 +156,7 @@ func trustRemove(c *cli.Context, o *Output) error {
 	}
 	defer m.Close()
 	id := ""
-	err = m.UpdatePolicy(c.Context, "remove "+c.Args().First(), func(p *verify.Policy) (err error) {
+	err = m.Trust().Update(c.Context, "remove "+c.Args().First(), func(p *verify.Policy) (err error) {
 		id, err = p.Remove(c.Args().First())
 		return err
 	})
@@ -236,14 +236,14 @@ func trustSetMounts(c *cli.Context, o *Output) error {
 func trustGive(c *cli.Context, o *Output) error {
 	path, set := c.Args().Get(0), c.Args().Get(1)
 	return withMirror(c, o, c.String("mirror"), func(m *unpack.Mirror) error {
-		return m.Give(c.Context, path, set)
+		return m.Trust().Give(c.Context, path, set)
 	}, fmt.Sprintf("give %s to set %s", path, set))
 }
 
 func trustAdopt(c *cli.Context, o *Output) error {
 	set, stream := c.String("set"), c.Args().First()
 	return withMirror(c, o, c.String("mirror"), func(m *unpack.Mirror) error {
-		return m.AdoptStream(c.Context, set, stream)
+		return m.Trust().AdoptStream(c.Context, set, stream)
 	}, fmt.Sprintf("adopt stream %s for set %s", stream, set))
 }
 
@@ -256,7 +256,7 @@ func trustSetTime(c *cli.Context, o *Output) error {
 		}
 	}
 	return withMirror(c, o, c.String("mirror"), func(m *unpack.Mirror) error {
-		return m.SetTime(c.Context, t)
+		return m.Trust().SetTime(c.Context, t)
 	}, "set time "+t.Format(time.RFC3339))
 }
 
@@ -266,7 +266,7 @@ func trustList(c *cli.Context, o *Output) error {
 		return err
 	}
 	defer m.Close()
-	policy, err := m.Policy()
+	policy, err := m.Trust().Policy()
 	if err != nil {
 		return err
 	}

@@ -147,7 +147,7 @@ func verifyOptions(c *cli.Context, o *Output) (verify.Options, *unpack.Mirror, e
 		if err != nil {
 			return options, nil, err
 		}
-		options.Policy, err = m.Policy()
+		options.Policy, err = m.Trust().Policy()
 		return options, m, err
 	}
 	options.Policy = &verify.Policy{}

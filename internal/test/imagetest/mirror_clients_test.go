@@ -30,7 +30,7 @@ func imported(t *testing.T, w *World) (dir string) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	if err := m.UpdatePolicy(t.Context(), "test", e.Trust); err != nil {
+	if err := m.Trust().Update(t.Context(), "test", e.Trust); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := m.Receive(t.Context(), made.Dirs, unpack.ImportOptions{BaseURL: "http://mirror.lan"}); err != nil {

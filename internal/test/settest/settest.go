@@ -52,7 +52,7 @@ func Empty(t testing.TB) *World {
 	}
 	w.Reopen(unpack.Options{})
 	for _, e := range []*bundletest.Exporter{w.Alpha, w.Beta} {
-		w.check(w.UpdatePolicy(context.Background(), "trust "+e.Set, e.Trust))
+		w.check(w.Trust().Update(context.Background(), "trust "+e.Set, e.Trust))
 	}
 	return w
 }

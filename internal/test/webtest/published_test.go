@@ -47,7 +47,7 @@ func newRealMirror(t *testing.T) mirror {
 	u, err := unpack.Create(m.dir, unpack.Options{})
 	m.check(err)
 	defer u.Close()
-	m.check(u.UpdatePolicy(t.Context(), "test", func(p *verify.Policy) error {
+	m.check(u.Trust().Update(t.Context(), "test", func(p *verify.Policy) error {
 		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "demo", ID: id, PEM: string(public), Added: time.Now()})
 	}))
 	return m
