@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"hash/maphash"
@@ -110,38 +111,38 @@ func (c *claims) find(key claimKey) (int, bool) {
 // claimFiles reads the contents lists of repositories, with every rule about such a list
 // by itself, and returns what they claim of the file lists, by repository. The error is
 // for what is not about the bundle.
-func (c *opening) claimFiles(group []int) (map[int]*claims, error) {
+func (l *lists) claimFiles(ctx context.Context, group []int) (map[int]*claims, error) {
 	all := map[int]*claims{}
 	for _, repo := range group {
-		if c.b.manifest.Repositories[repo].Contents == nil || !c.atHand(repo, bundle.CarriedContents) {
+		if l.b.manifest.Repositories[repo].Contents == nil || !l.atHand(repo, bundle.CarriedContents) {
 			continue
 		}
-		made, err := c.claim(repo, fileClaim)
+		made, err := claim(ctx, l.b, repo, fileClaim)
 		if err != nil {
-			if err := c.fault(err); err != nil {
+			if err := l.found.fault(err); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		all[repo], c.contents[repo] = made, true
-		c.b.report.count("entries", c.b.manifest.Repositories[repo].Entries)
+		all[repo], l.contents[repo] = made, true
+		l.b.report.count("entries", l.b.manifest.Repositories[repo].Entries)
 	}
 	return all, nil
 }
 
 // claimEvidence is what a contents list, read before, claims of the evidence list; nil:
 // nothing, or the list was not read to its end.
-func (c *opening) claimEvidence(repo int) (*claims, error) {
-	if !c.contents[repo] {
+func (l *lists) claimEvidence(ctx context.Context, repo int) (*claims, error) {
+	if !l.contents[repo] {
 		return nil, nil
 	}
-	return c.claim(repo, evidenceClaim)
+	return claim(ctx, l.b, repo, evidenceClaim)
 }
 
-func (c *opening) claim(repo int, key func(*bundle.Entry) claimKey) (*claims, error) {
-	r := &c.b.manifest.Repositories[repo]
+func claim(ctx context.Context, b *Bundle, repo int, key func(*bundle.Entry) claimKey) (*claims, error) {
+	r := &b.manifest.Repositories[repo]
 	made, count := newClaims(r.Entries), int64(0)
-	for e, err := range c.b.Contents(repo) {
+	for e, err := range b.Contents(repo) {
 		if err != nil {
 			return nil, err
 		}
@@ -149,8 +150,8 @@ func (c *opening) claim(repo int, key func(*bundle.Entry) claimKey) (*claims, er
 			break
 		}
 		made.add(e.Path, key(&e))
-		if count%4096 == 0 && c.ctx.Err() != nil {
-			return nil, c.ctx.Err()
+		if count%4096 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
 	}
 	if count != r.Entries {
@@ -161,18 +162,18 @@ func (c *opening) claim(repo int, key func(*bundle.Entry) claimKey) (*claims, er
 }
 
 // unsettled is an error that names an entry whose claim was not settled; nil: none is.
-func (c *opening) unsettled(repo int, made *claims, key func(*bundle.Entry) claimKey) error {
-	if made == nil || made.left == 0 {
+func (c *claims) unsettled(b *Bundle, repo int, key func(*bundle.Entry) claimKey) error {
+	if c == nil || c.left == 0 {
 		return nil
 	}
-	r := &c.b.manifest.Repositories[repo]
-	for e, err := range c.b.Contents(repo) {
+	r := &b.manifest.Repositories[repo]
+	for e, err := range b.Contents(repo) {
 		if err != nil {
 			return err
 		}
-		if i, ok := made.find(key(&e)); !ok || !made.settled[i] {
+		if i, ok := c.find(key(&e)); !ok || !c.settled[i] {
 			return fmt.Errorf("repository %s: entry %.80q %.80q: path %q with %s, %s, origin %.200q, reason %.80q: %s are not as the lists of files and evidence have them: %w",
-				r.Name, e.Name, e.Version, e.Path, e.Digest, e.Vouched, e.Origin, e.Reason, bundle.Count(made.left, "entry"), bundle.ErrMalformed)
+				r.Name, e.Name, e.Version, e.Path, e.Digest, e.Vouched, e.Origin, e.Reason, bundle.Count(c.left, "entry"), bundle.ErrMalformed)
 		}
 	}
 	return io.ErrUnexpectedEOF // the list was longer before

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"hash"
@@ -26,19 +27,19 @@ func (p pathHash) sum() bundle.Digest { return bundle.SumOf(p.h) }
 // checkEvidence requires that the evidence list has one line for each file and
 // as many that nothing vouches for as the root states. paths is the digest over
 // the paths of the file list, zero if that is not known.
-func (c *opening) checkEvidence(repo int, paths bundle.Digest) error {
-	if !c.atHand(repo, bundle.CarriedEvidence) {
+func (l *lists) checkEvidence(ctx context.Context, repo int, paths bundle.Digest) error {
+	if !l.atHand(repo, bundle.CarriedEvidence) {
 		return nil
 	}
-	r := &c.b.manifest.Repositories[repo]
-	claims, err := c.claimEvidence(repo)
+	r := &l.b.manifest.Repositories[repo]
+	claims, err := l.claimEvidence(ctx, repo)
 	if err != nil {
 		return err
 	}
 	var order bundle.PathOrder
 	var count, unpinned int64
 	h := newPathHash()
-	for e, err := range c.b.Evidence(repo) {
+	for e, err := range l.b.Evidence(repo) {
 		if err == nil {
 			if err = order.Next(e.Path); err == nil {
 				err = checkEvidenceLine(&e)
@@ -48,7 +49,7 @@ func (c *opening) checkEvidence(repo int, paths bundle.Digest) error {
 			}
 		}
 		if err != nil {
-			return c.fault(err)
+			return l.found.fault(err)
 		}
 		count++
 		if e.Unpinned() {
@@ -56,20 +57,20 @@ func (c *opening) checkEvidence(repo int, paths bundle.Digest) error {
 		}
 		h.add(e.Path)
 		claims.settleEvidence(&e)
-		if count%4096 == 0 && c.ctx.Err() != nil {
-			return c.ctx.Err()
+		if count%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 	switch {
 	case unpinned != r.Unpinned:
-		c.add(fmt.Errorf("repository %s: evidence of %s that nothing vouches for, the root says %d: %w", r.Name, bundle.Count(unpinned, "file"), r.Unpinned, bundle.ErrMalformed))
+		l.found.add(fmt.Errorf("repository %s: evidence of %s that nothing vouches for, the root says %d: %w", r.Name, bundle.Count(unpinned, "file"), r.Unpinned, bundle.ErrMalformed))
 	case !paths.IsZero() && h.sum() != paths:
-		c.add(fmt.Errorf("repository %s: evidence of %s, not those of the %s: %w", r.Name, bundle.Count(count, "path"), bundle.Count(r.Count, "file"), bundle.ErrMalformed))
+		l.found.add(fmt.Errorf("repository %s: evidence of %s, not those of the %s: %w", r.Name, bundle.Count(count, "path"), bundle.Count(r.Count, "file"), bundle.ErrMalformed))
 	}
-	if err := c.unsettled(repo, claims, evidenceClaim); err != nil {
-		return c.fault(err)
+	if err := claims.unsettled(l.b, repo, evidenceClaim); err != nil {
+		return l.found.fault(err)
 	}
-	c.b.report.count("evidence lines", count)
+	l.b.report.count("evidence lines", count)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package verify
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,31 +24,31 @@ const readSize = 1 << 20 // bytes
 // openCatalog reads every byte of the catalogue files once, against the frames
 // that the root names, so that what is wrong there is told by file and frame;
 // then it opens the catalogue.
-func (c *opening) openCatalog() error {
+func openCatalog(ctx context.Context, b *Bundle, found *findings) error {
 	bad := false
-	for i := range c.b.manifest.Catalog {
-		if err := c.b.checkCatalogFile(&c.b.manifest.Catalog[i]); err != nil {
-			c.add(err)
+	for i := range b.manifest.Catalog {
+		if err := b.checkCatalogFile(&b.manifest.Catalog[i]); err != nil {
+			found.add(err)
 			bad = true
 		}
-		if err := c.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
 	if bad {
 		return errStop
 	}
-	catalog, err := bundle.NewCatalog(c.b.manifest, c.b.openCatalogFile)
+	catalog, err := bundle.NewCatalog(b.manifest, b.openCatalogFile)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.b.Name(), err)
+		return fmt.Errorf("%s: %w", b.Name(), err)
 	}
-	c.b.catalog = catalog
-	c.b.report.count("catalogue files", int64(len(c.b.manifest.Catalog)))
-	for v, err := range catalog.Volumes(c.ctx) {
+	b.catalog = catalog
+	b.report.count("catalogue files", int64(len(b.manifest.Catalog)))
+	for v, err := range catalog.Volumes(ctx) {
 		if err != nil {
 			return err
 		}
-		c.b.volumes = append(c.b.volumes, Volume{Volume: v, Found: -1})
+		b.volumes = append(b.volumes, Volume{Volume: v, Found: -1})
 	}
 	return nil
 }
@@ -102,66 +103,68 @@ func (b *Bundle) openCatalogFile(name string) (io.ReaderAt, int64, error) {
 
 // checkFiles looks at what is in the directories: SHA256SUMS states the same as
 // the root, small files are what it states, and what volumes are at hand.
-func (c *opening) checkFiles() error {
-	here, err := c.b.reader.Files()
+func checkFiles(b *Bundle, found *findings) error {
+	here, err := b.reader.Files()
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.b.Name(), err)
+		return fmt.Errorf("%s: %w", b.Name(), err)
 	}
-	c.findVolumes(here)
-	readme, err := c.checkSums()
+	b.findVolumes(here)
+	readme, err := b.checkSums()
 	if err != nil {
-		c.add(err)
+		found.add(err)
 	}
 	if !readme.IsZero() {
-		c.checkReadme(readme)
+		if err := b.checkReadme(readme); err != nil {
+			found.add(err)
+		}
 	}
-	c.noteStrangers(here)
+	b.noteStrangers(here)
 	return nil
 }
 
 // findVolumes notes which volumes are at hand. A file with the right size on
 // any medium is preferred to one with another.
-func (c *opening) findVolumes(here []bundle.FileInfo) {
+func (b *Bundle) findVolumes(here []bundle.FileInfo) {
 	for _, f := range here {
-		i, ok := slices.BinarySearchFunc(c.b.volumes, f.Name, func(v Volume, name string) int { return strings.Compare(v.Name, name) })
+		i, ok := slices.BinarySearchFunc(b.volumes, f.Name, func(v Volume, name string) int { return strings.Compare(v.Name, name) })
 		if !ok || !f.Regular {
 			continue
 		}
-		if v := &c.b.volumes[i]; !v.Present {
+		if v := &b.volumes[i]; !v.Present {
 			v.Found, v.Present = f.Size, f.Size == v.Size
 		}
 	}
 	present := int64(0)
-	for _, v := range c.b.volumes {
+	for _, v := range b.volumes {
 		if v.Present {
 			present++
 		} else if v.Found < 0 {
-			c.b.report.note(v.Name + " is not at hand")
+			b.report.note(v.Name + " is not at hand")
 		}
 	}
-	c.b.report.count("volumes at hand, by name and size", present)
-	if n := len(c.b.volumes); n > 0 {
-		c.b.report.notChecked(volumeBytes(n))
+	b.report.count("volumes at hand, by name and size", present)
+	if n := len(b.volumes); n > 0 {
+		b.report.notChecked(volumeBytes(n))
 	}
 }
 
 // checkSums requires that SHA256SUMS is the file that the root names, and that
 // it states about every file what root and volume table state: people check with it.
 // It returns the digest of the README.
-func (c *opening) checkSums() (readme bundle.Digest, err error) {
-	m := c.b.manifest
+func (b *Bundle) checkSums() (readme bundle.Digest, err error) {
+	m := b.manifest
 	want := []bundle.Sum{{Name: bundle.ReadmeName}}
 	for _, f := range m.Catalog {
 		want = append(want, bundle.Sum{Digest: f.Digest, Name: f.Name})
 	}
-	for _, v := range c.b.volumes {
+	for _, v := range b.volumes {
 		want = append(want, bundle.Sum{Digest: v.Digest, Name: v.Name})
 	}
-	b, err := c.readSums(m.Sums)
+	text, err := b.readSums(m.Sums)
 	if err != nil {
 		return readme, err
 	}
-	for sum, err := range bundle.ReadSums(bytes.NewReader(b)) {
+	for sum, err := range bundle.ReadSums(bytes.NewReader(text)) {
 		switch {
 		case err != nil:
 			return readme, err
@@ -177,30 +180,30 @@ func (c *opening) checkSums() (readme bundle.Digest, err error) {
 	if len(want) > 0 {
 		return readme, fmt.Errorf("%s: no line for %s: %w", bundle.SumsName, nextName(want), bundle.ErrMalformed)
 	}
-	c.b.report.count("lines of SHA256SUMS", int64(1+len(m.Catalog)+len(c.b.volumes)))
+	b.report.count("lines of SHA256SUMS", int64(1+len(m.Catalog)+len(b.volumes)))
 	return readme, nil
 }
 
 // maxSums bounds SHA256SUMS: a line of at most 90 bytes for each volume.
 const maxSums = 8 << 20 // bytes
 
-func (c *opening) readSums(want v1.Descriptor) ([]byte, error) {
+func (b *Bundle) readSums(want v1.Descriptor) ([]byte, error) {
 	if want.Size > maxSums {
 		return nil, fmt.Errorf("%s: %s, at most %d: %w", bundle.SumsName, bundle.Count(want.Size, "byte"), maxSums, bundle.ErrMalformed)
 	}
-	r, err := c.b.reader.Sums()
+	r, err := b.reader.Sums()
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, want.Size+1))
+	text, err := io.ReadAll(io.LimitReader(r, want.Size+1))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", bundle.SumsName, err)
 	}
-	if got := bundle.DigestOf(b); int64(len(b)) != want.Size || got.String() != string(want.Digest) {
+	if got := bundle.DigestOf(text); int64(len(text)) != want.Size || got.String() != string(want.Digest) {
 		return nil, fmt.Errorf("%s: digest mismatch: want %s, got %s: %w", bundle.SumsName, want.Digest, got, bundle.ErrCorrupt)
 	}
-	return b, nil
+	return text, nil
 }
 
 func nextName(want []bundle.Sum) string {
@@ -214,41 +217,42 @@ func nextName(want []bundle.Sum) string {
 const maxReadme = 1 << 20 // bytes
 
 // checkReadme: people act on what it states.
-func (c *opening) checkReadme(want bundle.Digest) {
-	f, err := c.b.reader.Open(bundle.ReadmeName, -1)
+func (b *Bundle) checkReadme(want bundle.Digest) error {
+	f, err := b.reader.Open(bundle.ReadmeName, -1)
 	if errors.Is(err, bundle.ErrIncomplete) {
-		c.b.report.note(bundle.ReadmeName + " is not at hand")
-		return
+		b.report.note(bundle.ReadmeName + " is not at hand")
+		return nil
 	}
 	if err != nil {
-		c.add(err)
-		return
+		return err
 	}
 	defer f.Close()
-	b, err := bundle.ReadAllBounded(f, bundle.ReadmeName, maxReadme)
+	text, err := bundle.ReadAllBounded(f, bundle.ReadmeName, maxReadme)
 	if err != nil {
-		c.add(err)
-	} else if got := bundle.DigestOf(b); got != want {
-		c.add(fmt.Errorf("%s in %s: digest mismatch: want %s, got %s: %w", bundle.ReadmeName, f.Dir(), want, got, bundle.ErrCorrupt))
+		return err
 	}
+	if got := bundle.DigestOf(text); got != want {
+		return fmt.Errorf("%s in %s: digest mismatch: want %s, got %s: %w", bundle.ReadmeName, f.Dir(), want, got, bundle.ErrCorrupt)
+	}
+	return nil
 }
 
 // noteStrangers points out what is in the directories and is not the
 // bundle's. It is never opened, and so does no harm.
-func (c *opening) noteStrangers(here []bundle.FileInfo) {
+func (b *Bundle) noteStrangers(here []bundle.FileInfo) {
 	for _, f := range here {
-		_, volume := slices.BinarySearchFunc(c.b.volumes, f.Name, func(v Volume, name string) int { return strings.Compare(v.Name, name) })
+		_, volume := slices.BinarySearchFunc(b.volumes, f.Name, func(v Volume, name string) int { return strings.Compare(v.Name, name) })
 		ours := volume || bundle.IsSignatureName(f.Name) ||
-			slices.ContainsFunc(c.b.manifest.Catalog, func(cf bundle.CatalogFile) bool { return cf.Name == f.Name })
+			slices.ContainsFunc(b.manifest.Catalog, func(cf bundle.CatalogFile) bool { return cf.Name == f.Name })
 		switch f.Name {
 		case bundle.RootName, bundle.SumsName, bundle.ReadmeName, bundle.MediumName:
 			ours = true
 		}
 		switch {
 		case !ours:
-			c.b.report.note(fmt.Sprintf("%q in %s does not belong to the bundle; not read", f.Name, f.Dir))
+			b.report.note(fmt.Sprintf("%q in %s does not belong to the bundle; not read", f.Name, f.Dir))
 		case !f.Regular:
-			c.b.report.note(fmt.Sprintf("%q in %s is not a regular file; not read", f.Name, f.Dir))
+			b.report.note(fmt.Sprintf("%q in %s is not a regular file; not read", f.Name, f.Dir))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -10,13 +11,23 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// checkLists reads every list: order, counts, sizes, that no path is taken
+// lists are the checks of all lists of a bundle, and what they have found that later ones compare with.
+type lists struct {
+	b      *Bundle
+	found  *findings
+	relied *reliance
+	filled int64 // filled lines of all lists
+	named  int64 // distinct blobs of the volumes that a list names
+	// contents are the repositories whose contents list was read to its end.
+	contents map[int]bool
+}
+
+// check reads every list: order, counts, sizes, that no path is taken
 // twice over repositories that share a mount, that the evidence speaks of the
 // same files, that every entry of the contents lists stands for a file as the other
 // two lists have it, and that every blob is carried or at the receiver.
-func (c *opening) checkLists() error {
-	repos := c.b.manifest.Repositories
-	c.base = bundle.NewDigestSet(c.expectedFromBase())
+func (l *lists) check(ctx context.Context) error {
+	repos := l.b.manifest.Repositories
 	paths := make([]bundle.Digest, len(repos)) // over the paths of each file list; zero: not read to its end
 	mounts := map[string][]int{}
 	for i, r := range repos {
@@ -27,57 +38,45 @@ func (c *opening) checkLists() error {
 		if group[0] != i {
 			continue
 		}
-		if err := c.checkMount(group, paths); err != nil {
+		if err := l.checkMount(ctx, group, paths); err != nil {
 			return err
 		}
 	}
 	for i := range repos {
-		if err := c.checkEvidence(i, paths[i]); err != nil {
+		if err := l.checkEvidence(ctx, i, paths[i]); err != nil {
 			return err
 		}
 	}
-	c.b.report.count("repositories", int64(len(repos)))
-	c.checkFolders()
+	l.b.report.count("repositories", int64(len(repos)))
+	if err := checkFolders(l.b); err != nil {
+		l.found.add(err)
+	}
 	if slices.Contains(paths, bundle.Digest{}) {
-		c.b.report.notChecked("whether every blob carried is named by a list: not all lists were read")
-	} else if err := c.checkStrangers(); err != nil {
+		l.b.report.notChecked("whether every blob carried is named by a list: not all lists were read")
+	} else if err := l.checkStrangers(); err != nil {
 		return err
 	}
-	c.noteBase()
-	c.base = nil
+	l.relied.note(l.b.report)
 	return nil
-}
-
-// expectedFromBase foresees how many blobs the volumes leave out, so that the
-// set of them need not grow.
-func (c *opening) expectedFromBase() int64 {
-	if c.b.manifest.Full {
-		return 0
-	}
-	var files, size int64
-	for _, r := range c.b.manifest.Repositories {
-		files, size = files+r.Count, size+min(r.Files.Size, bundle.MaxTarSize)
-	}
-	return bundle.Foreseen(files-c.b.carried.Len(), size)
 }
 
 // checkMount reads the file lists of repositories with one mount together, as
 // one sorted stream. What is wrong with a list ends that list; the error is
 // for what is not about the bundle.
-func (c *opening) checkMount(group []int, paths []bundle.Digest) error {
-	claims, err := c.claimFiles(group)
+func (l *lists) checkMount(ctx context.Context, group []int, paths []bundle.Digest) error {
+	claims, err := l.claimFiles(ctx, group)
 	if err != nil {
 		return err
 	}
 	var heads merge
 	defer func() { heads.stop() }()
 	for _, repo := range group {
-		if !c.atHand(repo, bundle.CarriedFiles) {
+		if !l.atHand(repo, bundle.CarriedFiles) {
 			continue
 		}
-		next, stop := iter.Pull2(c.checkedFiles(repo, &paths[repo], claims[repo]))
+		next, stop := iter.Pull2(l.checkedFiles(repo, &paths[repo], claims[repo]))
 		if err := heads.advance(&head{repo: repo, next: next, stop: stop}); err != nil {
-			if err := c.fault(err); err != nil {
+			if err := l.found.fault(err); err != nil {
 				return err
 			}
 		}
@@ -85,39 +84,37 @@ func (c *opening) checkMount(group []int, paths []bundle.Digest) error {
 	var last *head
 	var folders bundle.Folders
 	for n := 0; len(heads) > 0; n++ {
-		if n%4096 == 0 && c.ctx.Err() != nil {
-			return c.ctx.Err()
+		if n%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
 		}
 		h := heads[0]
 		heads = heads[1:]
 		folders.Add(h.file.Path)
 		if last != nil && last.repo != h.repo {
-			c.checkNeighbours(last, h)
+			l.checkNeighbours(last, h)
 		}
 		last = &head{repo: h.repo, file: h.file}
 		if err := heads.advance(h); err != nil {
-			if err := c.fault(err); err != nil {
+			if err := l.found.fault(err); err != nil {
 				return err
 			}
 		}
 	}
-	c.b.folders[c.b.manifest.Repositories[group[0]].Mount] = folders.Count()
+	l.b.folders[l.b.manifest.Repositories[group[0]].Mount] = folders.Count()
 	return nil
 }
 
 // checkFolders: each folder is an inode of the receiver, which has to know how many.
-func (c *opening) checkFolders() {
+func checkFolders(b *Bundle) error {
 	var folders, files int64
-	for _, n := range c.b.folders {
+	for _, n := range b.folders {
 		folders += n
 	}
-	for _, r := range c.b.manifest.Repositories {
+	for _, r := range b.manifest.Repositories {
 		files += r.Count
 	}
-	c.b.report.count("folders", folders)
-	if err := bundle.CheckFolders(folders, files); err != nil {
-		c.add(err)
-	}
+	b.report.count("folders", folders)
+	return bundle.CheckFolders(folders, files)
 }
 
 // head is a file list and its next file.
@@ -151,10 +148,10 @@ func (m merge) stop() {
 }
 
 // checkNeighbours looks at two files of different repositories, b after a.
-func (c *opening) checkNeighbours(a, b *head) {
-	repos := c.b.manifest.Repositories
+func (l *lists) checkNeighbours(a, b *head) {
+	repos := l.b.manifest.Repositories
 	conflict := func(what string) {
-		c.add(fmt.Errorf("path %s/%s: %s in repositories %s and %s: %w", repos[a.repo].Mount, a.file.Path, what,
+		l.found.add(fmt.Errorf("path %s/%s: %s in repositories %s and %s: %w", repos[a.repo].Mount, a.file.Path, what,
 			repos[a.repo].Name, repos[b.repo].Name, bundle.ErrMalformed))
 	}
 	switch {
@@ -167,72 +164,47 @@ func (c *opening) checkNeighbours(a, b *head) {
 	}
 }
 
-// fault adds what is wrong with the bundle to the findings, and returns
-// what is not about the bundle.
-func (c *opening) fault(err error) error {
-	for _, class := range []error{bundle.ErrMalformed, bundle.ErrCorrupt, bundle.ErrUnsupported, bundle.ErrIncomplete} {
-		if errors.Is(err, class) {
-			c.add(err)
-			return nil
-		}
-	}
-	return err
-}
-
 // atHand reports whether a list can be read. One that is not is reported.
-func (c *opening) atHand(repo int, kind string) bool {
-	r := &c.b.manifest.Repositories[repo]
+func (l *lists) atHand(repo int, kind string) bool {
+	r := &l.b.manifest.Repositories[repo]
 	if slices.Contains(r.Carried, kind) {
 		return true
 	}
-	rc, err := c.b.openList(repo, kind)
+	rc, err := l.b.openList(repo, kind)
 	if err == nil {
 		rc.Close()
 		return true
 	}
 	switch {
 	case !errors.Is(err, bundle.ErrIncomplete):
-		c.add(err)
-	case c.o.Receiver == nil, c.b.known:
-		c.b.report.notChecked(fmt.Sprintf("repository %s: its list of %s, expected at the receiver", r.Name, kind))
+		l.found.add(err)
+	case l.relied.unknown:
+		l.b.report.notChecked(fmt.Sprintf("repository %s: its list of %s, expected at the receiver", r.Name, kind))
 	default:
-		c.lack(r.Name)
-		c.missing.Lists++
+		l.relied.lack(r.Name).Lists++
 	}
 	return false
-}
-
-// lack notes that something of a repository is missing here.
-func (c *opening) lack(repo string) {
-	m := c.b.manifest
-	if c.missing == nil {
-		c.missing = &MissingBaseError{Set: m.Set, Sequence: m.Sequence, Have: c.accepted.Sequence, Base: m.Base}
-	}
-	if !c.lacking[repo] {
-		c.lacking[repo] = true
-		c.missing.Repositories = append(c.missing.Repositories, repo)
-	}
 }
 
 // checkedFiles is the file list with every rule about one list. After the
 // last file it sets the digest over all paths. claims are those of the contents
 // list about it; nil: there are none.
-func (c *opening) checkedFiles(repo int, paths *bundle.Digest, claims *claims) iter.Seq2[bundle.File, error] {
+func (l *lists) checkedFiles(repo int, paths *bundle.Digest, claims *claims) iter.Seq2[bundle.File, error] {
 	return func(yield func(bundle.File, error) bool) {
-		r := &c.b.manifest.Repositories[repo]
+		r := &l.b.manifest.Repositories[repo]
 		var order bundle.PathOrder
 		var count, bytes int64
 		h := newPathHash()
-		for f, err := range c.b.Files(repo) {
+		for f, err := range l.b.Files(repo) {
 			if err == nil {
 				if err = order.Next(f.Path); err == nil {
 					err = errors.Join(bundle.CheckReserved(f.Path), checkFile(r.Mount, &f))
 				}
 				if err == nil {
-					err = c.checkFilled(r.Mount, &f)
+					err = l.checkFilled(r.Mount, &f)
 				}
 				if err == nil {
-					err = c.checkContent(repo, &f)
+					err = l.checkContent(repo, &f)
 				}
 				if err != nil {
 					err = fmt.Errorf("repository %s: %w", r.Name, err)
@@ -257,13 +229,13 @@ func (c *opening) checkedFiles(repo int, paths *bundle.Digest, claims *claims) i
 				r.Name, bundle.Count(count, "file"), bundle.Count(bytes, "byte"), r.Count, r.Bytes, bundle.ErrMalformed))
 			return
 		}
-		if err := c.unsettled(repo, claims, fileClaim); err != nil {
+		if err := claims.unsettled(l.b, repo, fileClaim); err != nil {
 			yield(bundle.File{}, err)
 			return
 		}
 		*paths = h.sum()
-		c.b.report.count("files", count)
-		c.b.report.count("bytes of files", bytes)
+		l.b.report.count("files", count)
+		l.b.report.count("bytes of files", bytes)
 	}
 }
 
@@ -289,15 +261,15 @@ func checkFile(mount string, f *bundle.File) error {
 
 // checkFilled requires that the root announces filled lines: an importer that
 // does not know them must not get as far as the lists.
-func (c *opening) checkFilled(mount string, f *bundle.File) error {
+func (l *lists) checkFilled(mount string, f *bundle.File) error {
 	if !f.Filled {
 		return nil
 	}
-	c.filled++
+	l.filled++
 	switch {
-	case !slices.Contains(c.b.manifest.Requires, bundle.FeatureFilled):
+	case !slices.Contains(l.b.manifest.Requires, bundle.FeatureFilled):
 		return fmt.Errorf("path %q: filled, and the root does not require %q: %w", f.Path, bundle.FeatureFilled, bundle.ErrMalformed)
-	case c.filled > bundle.MaxFilled:
+	case l.filled > bundle.MaxFilled:
 		return fmt.Errorf("path %q: more than %d filled files: %w", f.Path, bundle.MaxFilled, bundle.ErrMalformed)
 	}
 	return bundle.CheckFilled(mount, f)
@@ -324,67 +296,35 @@ func isToken(s, others string) bool {
 
 // checkContent requires that the blob of a file is carried with its size, or,
 // in a delta, at the receiver. What is missing there is counted, each blob once.
-func (c *opening) checkContent(repo int, f *bundle.File) error {
-	if size, ok := c.b.carried.Size(f.Digest); ok {
+func (l *lists) checkContent(repo int, f *bundle.File) error {
+	if size, ok := l.b.carried.Size(f.Digest); ok {
 		if size != f.Size {
 			return fmt.Errorf("path %q: size %d, its blob %s has %d: %w", f.Path, f.Size, f.Digest, size, bundle.ErrMalformed)
 		}
-		if first, _ := c.b.carried.Mark(f.Digest); first {
-			c.named++
+		if first, _ := l.b.carried.Mark(f.Digest); first {
+			l.named++
 		}
 		return nil
 	}
-	if c.b.manifest.Full {
+	if l.b.manifest.Full {
 		return fmt.Errorf("path %q: blob %s is in no volume of a full bundle: %w", f.Path, f.Digest, bundle.ErrMalformed)
 	}
-	if !c.base.Add(f.Digest, f.Size) {
-		if size, _ := c.base.Size(f.Digest); size != f.Size {
-			return fmt.Errorf("path %q: size %d, another path with %s has %d: %w", f.Path, f.Size, f.Digest, size, bundle.ErrMalformed)
-		}
-		if c.base.Marked(f.Digest) {
-			c.lack(c.b.manifest.Repositories[repo].Name)
-		}
-		return nil
-	}
-	c.fromBase.count, c.fromBase.bytes = c.fromBase.count+1, c.fromBase.bytes+f.Size
-	if c.o.Receiver == nil || c.b.known {
-		return nil
-	}
-	has, err := c.o.Receiver.HasBlob(f.Digest, f.Size)
-	if err != nil {
-		return fmt.Errorf("blob %s at the receiver: %w", f.Digest, err)
-	}
-	if !has {
-		c.base.Mark(f.Digest)
-		c.lack(c.b.manifest.Repositories[repo].Name)
-		c.missing.Count, c.missing.Bytes = c.missing.Count+1, c.missing.Bytes+f.Size
-	}
-	return nil
-}
-
-func (c *opening) noteBase() {
-	switch n := c.fromBase; {
-	case n.count == 0:
-	case c.o.Receiver == nil || c.b.known:
-		c.b.report.notChecked(fmt.Sprintf("%s (%s) expected at the receiver", bundle.Count(n.count, "blob"), bundle.Count(n.bytes, "byte")))
-	default:
-		c.b.report.count("blobs of the base, by name and size", n.count)
-	}
+	return l.relied.check(l.b.manifest.Repositories[repo].Name, f)
 }
 
 // checkStrangers refuses blobs that no list names: they would be stored, and
 // nothing would ever show why.
-func (c *opening) checkStrangers() error {
-	if c.named == c.b.carried.Len() {
+func (l *lists) checkStrangers() error {
+	if l.named == l.b.carried.Len() {
 		return nil
 	}
-	for _, v := range c.b.volumes {
-		for blob, err := range c.b.catalog.Blobs(v.Volume) {
+	for _, v := range l.b.volumes {
+		for blob, err := range l.b.catalog.Blobs(v.Volume) {
 			if err != nil {
 				return err
 			}
-			if first, _ := c.b.carried.Mark(blob.Digest); first {
-				c.add(fmt.Errorf("%s: blob %s (%s): named by no list: %w", v.Name, blob.Digest, bundle.Count(blob.Size, "byte"), bundle.ErrMalformed))
+			if first, _ := l.b.carried.Mark(blob.Digest); first {
+				l.found.add(fmt.Errorf("%s: blob %s (%s): named by no list: %w", v.Name, blob.Digest, bundle.Count(blob.Size, "byte"), bundle.ErrMalformed))
 			}
 		}
 	}

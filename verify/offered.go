@@ -26,19 +26,19 @@ const (
 	maxOfferedOne = 16 << 20 // bytes of one
 )
 
-// offered describes keys: from their files in the volumes at hand, if tables state where.
+// describeKeys describes keys: from their files in the volumes at hand, if tables state where.
 // What cannot be read is left out; the import reads every key file again and judges it.
-func (c *opening) offered(keys []bundle.PublishedKey, tables bool) []OfferedKey {
+func describeKeys(b *Bundle, keys []bundle.PublishedKey, o Options, tables bool) []OfferedKey {
 	var files map[string][]byte
-	if tables && c.o.Describe != nil {
-		files = c.keyFiles(keys)
+	if tables && o.Describe != nil {
+		files = b.keyFiles(keys)
 	}
 	all := make([]OfferedKey, len(keys))
 	for i, k := range keys {
-		all[i] = OfferedKey{PublishedKey: k, Sources: c.sourcesOf(k)}
+		all[i] = OfferedKey{PublishedKey: k, Sources: b.sourcesOf(k)}
 		all[i].Text = fmt.Sprintf("%s (%s, for %s)", k.Fingerprint, k.Role, strings.Join(all[i].Sources, ", "))
 		if file, ok := files[k.Path]; ok {
-			all[i].About = bundle.PlainText(c.o.Describe(file, k.Fingerprint, c.o.Now))
+			all[i].About = bundle.PlainText(o.Describe(file, k.Fingerprint, o.Now))
 		}
 		if all[i].About != "" {
 			all[i].Text += ": " + all[i].About
@@ -48,11 +48,11 @@ func (c *opening) offered(keys []bundle.PublishedKey, tables bool) []OfferedKey 
 }
 
 // sourcesOf are the names of the repositories that a key vouches for.
-func (c *opening) sourcesOf(k bundle.PublishedKey) (names []string) {
+func (b *Bundle) sourcesOf(k bundle.PublishedKey) (names []string) {
 	for _, mount := range k.Mounts {
 		name := mount
-		for i := range c.b.manifest.Repositories {
-			if r := &c.b.manifest.Repositories[i]; r.Mount == mount {
+		for i := range b.manifest.Repositories {
+			if r := &b.manifest.Repositories[i]; r.Mount == mount {
 				name = r.Name
 			}
 		}
@@ -63,14 +63,14 @@ func (c *opening) sourcesOf(k bundle.PublishedKey) (names []string) {
 
 // keyFiles reads the files of keys, by their paths. A file that is not whole in the volumes
 // at hand is left out.
-func (c *opening) keyFiles(keys []bundle.PublishedKey) map[string][]byte {
+func (b *Bundle) keyFiles(keys []bundle.PublishedKey) map[string][]byte {
 	wanted, paths, left := map[bundle.Digest]int64{}, map[string]bundle.Digest{}, int64(maxOffered)
-	for i := range c.b.manifest.Repositories {
-		mount := c.b.manifest.Repositories[i].Mount + "/"
+	for i := range b.manifest.Repositories {
+		mount := b.manifest.Repositories[i].Mount + "/"
 		if !slices.ContainsFunc(keys, func(k bundle.PublishedKey) bool { return strings.HasPrefix(k.Path, mount) }) {
 			continue
 		}
-		for f, err := range c.b.Files(i) {
+		for f, err := range b.Files(i) {
 			if err != nil {
 				return nil // checkLists reports it
 			}
@@ -81,9 +81,9 @@ func (c *opening) keyFiles(keys []bundle.PublishedKey) map[string][]byte {
 		}
 	}
 	parts := map[bundle.Digest][]byte{}
-	for _, v := range c.b.volumes {
+	for _, v := range b.volumes {
 		if v.Present {
-			_ = c.b.catalog.ReadSmall(c.b.reader, v.Volume, wanted, parts) // Stream reports it
+			_ = b.catalog.ReadSmall(b.reader, v.Volume, wanted, parts) // Stream reports it
 		}
 	}
 	files := map[string][]byte{}

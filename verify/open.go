@@ -88,32 +88,27 @@ type Bundle struct {
 	files  map[string]*bundle.MediumFile // of the catalogue, open
 }
 
-// opening is the state of one Open: what was found wrong so far, and what was read that later
-// checks compare with. Its methods are the checks that Open makes, in the order in which
-// trust is won: signatures, root, rules, catalogue, lists, tables, and what the receiver has.
-type opening struct {
-	ctx      context.Context
-	o        Options
-	b        *Bundle
-	accepted Accepted
-	findings []error
-	missing  *MissingBaseError
-	lacking  map[string]bool   // the repositories that missing names
-	base     *bundle.DigestSet // distinct blobs of the lists that are not carried
-	fromBase struct{ count, bytes int64 }
-	filled   int64 // filled lines of all lists
-	named    int64 // distinct blobs of the volumes that a list names
-	// contents are the repositories whose contents list was read to its end.
-	contents map[int]bool
-}
-
 // maxFindings bounds how much is told about a bundle that is wrong all over.
 const maxFindings = 100
 
-func (c *opening) add(err error) {
-	if len(c.findings) < maxFindings {
-		c.findings = append(c.findings, err)
+// findings are what is wrong with a bundle, so far.
+type findings struct{ all []error }
+
+func (f *findings) add(err error) {
+	if len(f.all) < maxFindings {
+		f.all = append(f.all, err)
 	}
+}
+
+// fault adds what is wrong with the bundle, and returns what is not about the bundle.
+func (f *findings) fault(err error) error {
+	for _, class := range []error{bundle.ErrMalformed, bundle.ErrCorrupt, bundle.ErrUnsupported, bundle.ErrIncomplete} {
+		if errors.Is(err, class) {
+			f.add(err)
+			return nil
+		}
+	}
+	return err
 }
 
 // Open checks everything of a bundle but the bytes of its volumes: signatures
@@ -130,16 +125,17 @@ func Open(ctx context.Context, r *bundle.Reader, o Options) (*Bundle, *Report, e
 	}
 	b := &Bundle{reader: r, receiver: o.Receiver, report: &Report{Bundle: r.Name()},
 		folders: map[string]int64{}, splits: map[bundle.Digest]splitHash{}, files: map[string]*bundle.MediumFile{}}
-	c := &opening{ctx: ctx, o: o, b: b, contents: map[int]bool{}, lacking: map[string]bool{}}
-	if err := c.run(); err != nil && !errors.Is(err, errStop) {
-		c.add(err)
+	var found findings
+	var relied reliance
+	if err := check(ctx, b, o, &relied, &found); err != nil && !errors.Is(err, errStop) {
+		found.add(err)
 	}
-	if c.missing != nil {
-		c.add(c.missing)
+	if relied.missing != nil {
+		found.add(relied.missing)
 	}
-	b.report.finish(b, c.findings)
-	if len(c.findings) > 0 {
-		return nil, b.report, errors.Join(append(c.findings, b.Close())...)
+	b.report.finish(b, found.all)
+	if len(found.all) > 0 {
+		return nil, b.report, errors.Join(append(found.all, b.Close())...)
 	}
 	return b, b.report, nil
 }
@@ -158,46 +154,49 @@ func (b *Bundle) Close() error {
 	return errors.Join(errs...)
 }
 
-// run returns an error where nothing after it can be checked; everything else
-// goes to findings.
-func (c *opening) run() error {
-	if err := c.openRoot(); err != nil {
+// check makes the checks in the order in which trust is won: signatures, root, rules, catalogue,
+// tables, lists, and what the receiver has. It returns an error where nothing after it can be
+// checked; everything else goes to found.
+func check(ctx context.Context, b *Bundle, o Options, relied *reliance, found *findings) error {
+	if err := authenticate(b, o.Policy); err != nil {
 		return err
 	}
-	if err := c.judge(); err != nil {
+	r := &rules{o: o, b: b, found: found}
+	if err := r.judge(); err != nil {
 		return err
 	}
-	if c.b.known && !c.o.CheckKnown {
+	if b.known && !o.CheckKnown {
 		return nil
 	}
-	err := c.openTables()
-	if err := c.judgeKeys(err == nil); err != nil {
+	err := openTables(ctx, b, found)
+	if err := r.judgeKeys(err == nil); err != nil {
 		return err
 	}
 	if err != nil {
 		return err
 	}
-	return c.checkLists()
+	relied.expect(b, r.accepted.Sequence)
+	l := &lists{b: b, found: found, relied: relied, contents: map[int]bool{}}
+	return l.check(ctx)
 }
 
 // openTables opens what states where everything of the bundle is.
-func (c *opening) openTables() error {
-	if err := c.openCatalog(); err != nil {
+func openTables(ctx context.Context, b *Bundle, found *findings) error {
+	if err := openCatalog(ctx, b, found); err != nil {
 		return err
 	}
-	if err := c.checkFiles(); err != nil {
+	if err := checkFiles(b, found); err != nil {
 		return err
 	}
-	return c.checkTables()
+	return checkTables(ctx, b)
 }
 
-// openRoot authenticates bundle.json and only then parses it.
-func (c *opening) openRoot() error {
-	b := c.b
+// authenticate opens bundle.json: it is parsed only after its signatures are verified.
+func authenticate(b *Bundle, policy *Policy) error {
 	if !b.reader.HasRoot() {
 		return fmt.Errorf("%s: no %s on the media at hand: %w", b.Name(), bundle.RootName, bundle.ErrIncomplete)
 	}
-	files, unread, err := b.reader.SomeSignatures(c.o.Policy.signatureNames()...)
+	files, unread, err := b.reader.SomeSignatures(policy.signatureNames()...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.Name(), err)
 	}
@@ -207,13 +206,13 @@ func (c *opening) openRoot() error {
 	b.signatures = files
 	root, err := b.reader.Root()
 	if err != nil {
-		if twice := c.equivocation(files); twice != nil {
+		if twice := equivocation(b.reader, policy, files); twice != nil {
 			return twice
 		}
 		return fmt.Errorf("%s: %w", b.Name(), err)
 	}
 	b.root = bundle.DigestOf(root)
-	found, err := c.verifySignatures(files)
+	good, err := verifySignatures(b, policy, files)
 	if err != nil {
 		return err
 	}
@@ -221,7 +220,7 @@ func (c *opening) openRoot() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.Name(), err)
 	}
-	if err := c.countSigners(m.Set, found); err != nil {
+	if b.signers, err = good.signers(b, policy, m.Set); err != nil {
 		return err
 	}
 	b.manifest = m

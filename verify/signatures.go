@@ -25,34 +25,34 @@ type signatures struct {
 
 // verifySignatures finds the keys of the policy that signed the root, each
 // once. Files that prove nothing do no harm: anybody can add some.
-func (c *opening) verifySignatures(files []bundle.NamedFile) (*signatures, error) {
+func verifySignatures(b *Bundle, policy *Policy, files []bundle.NamedFile) (*signatures, error) {
 	if len(files) == 0 {
-		return nil, &UnsignedError{Name: c.b.Name()}
+		return nil, &UnsignedError{Name: b.Name()}
 	}
-	keys, err := c.o.Policy.distinct()
+	keys, err := policy.distinct()
 	if err != nil {
 		return nil, err
 	}
 	var s signatures
 	for _, f := range files[:min(len(files), bundle.MaxSignatures)] {
-		s.look(f, keys, c.b.root)
+		s.look(f, keys, b.root)
 	}
-	c.b.report.count("signature files", int64(len(files)))
+	b.report.count("signature files", int64(len(files)))
 	if len(s.good) == 0 {
-		set, _, _, _ := bundle.SplitDirName(c.b.Name())
-		return nil, &UnknownKeyError{Name: c.b.Name(), Set: set, Claimed: s.claimed, Trusted: len(keys), Details: s.details}
+		set, _, _, _ := bundle.SplitDirName(b.Name())
+		return nil, &UnknownKeyError{Name: b.Name(), Set: set, Claimed: s.claimed, Trusted: len(keys), Details: s.details}
 	}
 	return &s, nil
 }
 
 // equivocation is the error of two roots at hand that have one number and were both signed by a
 // key of the policy; nil: there are no such two.
-func (c *opening) equivocation(files []bundle.NamedFile) error {
-	roots, err := c.b.reader.Roots()
+func equivocation(r *bundle.Reader, policy *Policy, files []bundle.NamedFile) error {
+	roots, err := r.Roots()
 	if err != nil || len(roots) < 2 {
 		return err
 	}
-	keys, err := c.o.Policy.distinct()
+	keys, err := policy.distinct()
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (c *opening) equivocation(files []bundle.NamedFile) error {
 	if len(signedRoots) < 2 {
 		return nil
 	}
-	set, sequence, _, _ := bundle.SplitDirName(c.b.Name())
+	set, sequence, _, _ := bundle.SplitDirName(r.Name())
 	return &EquivocationError{Set: set, Sequence: sequence, Have: signedRoots[0], Got: signedRoots[1], AtHand: true}
 }
 
@@ -137,9 +137,9 @@ func checkStatement(st *bundle.Statement, root bundle.Digest) error {
 	return nil
 }
 
-// countSigners requires as many distinct keys of each role as the policy asks
-// for, among those that may sign for the set.
-func (c *opening) countSigners(set string, s *signatures) error {
+// signers are the keys that may sign for the set, exporters first. It is an error if there are
+// fewer distinct keys of a role than the policy requires.
+func (s *signatures) signers(b *Bundle, policy *Policy, set string) (all []Signer, err error) {
 	var refused []error
 	have := map[Role]int{}
 	other := map[Role][]bundle.Digest{}
@@ -149,16 +149,16 @@ func (c *opening) countSigners(set string, s *signatures) error {
 			continue
 		}
 		have[g.key.role]++
-		c.b.signers = append(c.b.signers, Signer{File: g.file, ID: g.key.id, Role: g.key.role})
+		all = append(all, Signer{File: g.file, ID: g.key.id, Role: g.key.role})
 	}
-	slices.SortFunc(c.b.signers, func(a, b Signer) int {
+	slices.SortFunc(all, func(a, b Signer) int {
 		return cmp.Or(-strings.Compare(string(a.Role), string(b.Role)), a.ID.Compare(b.ID))
 	})
 	for _, role := range []Role{RoleExporter, RoleApprover} {
-		c.b.report.count("signatures by "+string(role), int64(have[role]))
-		if want := c.o.Policy.Required(role); have[role] < want {
-			refused = append(refused, &QuorumError{Name: c.b.Name(), Set: set, Role: role, Want: want, Have: have[role], OtherSet: other[role], Details: s.details})
+		b.report.count("signatures by "+string(role), int64(have[role]))
+		if want := policy.Required(role); have[role] < want {
+			refused = append(refused, &QuorumError{Name: b.Name(), Set: set, Role: role, Want: want, Have: have[role], OtherSet: other[role], Details: s.details})
 		}
 	}
-	return errors.Join(refused...)
+	return all, errors.Join(refused...)
 }

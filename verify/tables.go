@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -9,46 +10,46 @@ import (
 // checkTables reads frame indexes and blob tables, whose own rules are the
 // catalogue's, and requires that what is carried of a blob is all of it: a
 // blob that is split goes on where it ended, first thing in the next volume.
-func (c *opening) checkTables() error {
+func checkTables(ctx context.Context, b *Bundle) error {
 	var count, size int64
-	for _, v := range c.b.volumes {
+	for _, v := range b.volumes {
 		count, size = count+min(v.BlobCount, bundle.MaxFiles), size+min(v.Blobs.Size, bundle.MaxTarSize)
 	}
-	c.b.carried = bundle.NewDigestSet(bundle.Foreseen(count, size))
+	b.carried = bundle.NewDigestSet(bundle.Foreseen(count, size))
 	var open bundle.Blob // a segment whose blob goes on
-	for _, v := range c.b.volumes {
+	for _, v := range b.volumes {
 		frames := int64(0)
-		for _, err := range c.b.catalog.Frames(v.Volume) {
+		for _, err := range b.catalog.Frames(v.Volume) {
 			if err != nil {
 				return err
 			}
 			frames++
 		}
-		c.b.report.count("frames listed", frames)
-		for blob, err := range c.b.catalog.Blobs(v.Volume) {
+		b.report.count("frames listed", frames)
+		for blob, err := range b.catalog.Blobs(v.Volume) {
 			if err != nil {
 				return err
 			}
-			if err := c.checkBlob(open, blob); err != nil {
+			if err := checkBlob(b.carried, open, blob); err != nil {
 				return fmt.Errorf("%s: blob table: %w", v.Name, err)
 			}
 			open = blob
 		}
-		if err := c.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
 	if rest(open) > 0 {
 		return fmt.Errorf("blob %s: the last %s in no volume: %w", open.Digest, bundle.Count(rest(open), "byte"), bundle.ErrMalformed)
 	}
-	c.b.report.count("blobs carried", c.b.carried.Len())
+	b.report.count("blobs carried", b.carried.Len())
 	return nil
 }
 
 // rest is how much of a blob comes after this segment.
 func rest(b bundle.Blob) int64 { return b.Size - b.At - b.Length }
 
-func (c *opening) checkBlob(open, b bundle.Blob) error {
+func checkBlob(carried *bundle.DigestSet, open, b bundle.Blob) error {
 	switch {
 	case b.Digest.IsZero():
 		return fmt.Errorf("a blob without digest: %w", bundle.ErrMalformed)
@@ -60,8 +61,8 @@ func (c *opening) checkBlob(open, b bundle.Blob) error {
 	if rest(b) > 0 {
 		return nil // counts once it is complete
 	}
-	if !c.b.carried.Add(b.Digest, b.Size) {
-		if size, _ := c.b.carried.Size(b.Digest); size != b.Size {
+	if !carried.Add(b.Digest, b.Size) {
+		if size, _ := carried.Size(b.Digest); size != b.Size {
 			return fmt.Errorf("blob %s: %s here, %d before: %w", b.Digest, bundle.Count(b.Size, "byte"), size, bundle.ErrMalformed)
 		}
 	}
