@@ -83,7 +83,7 @@ func (a adoption) state(ctx context.Context, r *bundle.Reader, m *bundle.Manifes
 	if err != nil || !whole {
 		return false, err
 	}
-	documents, err := listedDocuments(m, a.ledger.OpenList)
+	documents, err := listedDocuments(m, a.ledger.Lists().Open)
 	if err != nil {
 		return false, err
 	}
@@ -116,7 +116,7 @@ func keepLists(l *ledger.Ledger, r *bundle.Reader, m *bundle.Manifest) error {
 			if err != nil {
 				return err
 			}
-			if err := errors.Join(l.KeepList(list), list.Close()); err != nil {
+			if err := errors.Join(l.Lists().Keep(list), list.Close()); err != nil {
 				return err
 			}
 		}
@@ -132,7 +132,7 @@ func hasLists(l *ledger.Ledger, m *bundle.Manifest) (bool, error) {
 			if err != nil {
 				return false, err
 			}
-			if there, err := l.HasList(d); err != nil || !there {
+			if there, err := l.Lists().Has(d); err != nil || !there {
 				return false, err
 			}
 		}

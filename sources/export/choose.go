@@ -51,7 +51,7 @@ func (c choice) base() (*base, *asked, error) {
 	if err != nil || b == nil {
 		return nil, request, err
 	}
-	return &base{manifest: b.Manifest, acknowledged: b.Acknowledged, openList: c.ledger.OpenList}, request, nil
+	return &base{manifest: b.Manifest, acknowledged: b.Acknowledged, openList: c.ledger.Lists().Open}, request, nil
 }
 
 func (c choice) ofReceipt(path string) (*ledger.Base, error) {
@@ -91,8 +91,8 @@ func (c choice) ofBundle(path string) (*base, error) {
 		return nil, errors.Join(err, r.Close())
 	}
 	return &base{manifest: m, close: r.Close, openList: func(d bundle.Digest) (io.ReadCloser, error) {
-		if ok, err := c.ledger.HasList(d); ok || err != nil {
-			return c.ledger.OpenList(d)
+		if ok, err := c.ledger.Lists().Has(d); ok || err != nil {
+			return c.ledger.Lists().Open(d)
 		}
 		for i, repo := range m.Repositories {
 			if string(repo.Files.Digest) == d.String() {

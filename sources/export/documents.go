@@ -38,13 +38,13 @@ func (b *base) documents(l *ledger.Ledger) ([]ledger.Document, error) {
 	if b == nil || !slices.Contains(l.States(), b.manifest.Sequence) {
 		return nil, nil
 	}
-	return l.Documents(b.manifest.Sequence)
+	return l.Documents().Of(b.manifest.Sequence)
 }
 
 // Files streams what the newest export saw of a repository.
 func (m *recollection) Files(repo string) iter.Seq2[sources.Recorded, error] {
 	return func(yield func(sources.Recorded, error) bool) {
-		for r, err := range m.ledger.Seen(repo) {
+		for r, err := range m.ledger.Upstream().Seen(repo) {
 			if !yield(sources.Recorded{File: r.File, Origin: r.Origin, Validator: r.Validator, Vouched: r.Vouched, Reason: r.Reason}, err) {
 				return
 			}
@@ -54,7 +54,7 @@ func (m *recollection) Files(repo string) iter.Seq2[sources.Recorded, error] {
 
 // Entries streams the entries of what the newest export saw of a repository.
 func (m *recollection) Entries(repo string) (iter.Seq2[sources.NamedPath, error], bool) {
-	lines, ok := m.ledger.Entries(repo)
+	lines, ok := m.ledger.Upstream().Entries(repo)
 	if !ok {
 		return nil, false
 	}
@@ -92,18 +92,11 @@ func (m *recollection) Document(repo, path string) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("document %s of %s: %w", path, repo, fs.ErrNotExist)
 	}
-	return m.ledger.OpenDocument(d)
+	return m.ledger.Documents().Open(d)
 }
 
 // Content returns the content of a document by its digest.
-func (m *recollection) Content(d bundle.Digest) ([]byte, error) { return m.ledger.OpenDocument(d) }
-
-// keeper is the ledger as the collection sees it.
-type keeper struct{ *ledger.Ledger }
-
-func (k keeper) Has(d bundle.Digest, size int64) bool { return k.HasDocument(d, size) }
-func (k keeper) Keep(content []byte) error            { return k.KeepDocument(content) }
-func (k keeper) Limit() int64                         { return ledger.MaxDocument }
+func (m *recollection) Content(d bundle.Digest) ([]byte, error) { return m.ledger.Documents().Open(d) }
 
 // documents are those of the state that was collected: those of the sources that
 // are held back are the base's.

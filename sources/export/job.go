@@ -84,7 +84,7 @@ func (j *job) attempt(ctx context.Context) (_ *Result, err error) {
 func (j *job) collect(ctx context.Context, open func() (*media.Writer, error)) ([]collect.Collected, error) {
 	return collect.Collect(ctx, j.plan.resolved, j.plan.survey, collect.Options{
 		Writer: open, Have: j.plan.have.Size, Scratch: j.plan.env.Scratch, Seen: j.newSeen, Progress: j.plan.o.Progress, Site: j.site,
-		Documents: keeper{j.plan.ledger}, InOrder: j.plan.layout.inOrder,
+		Documents: j.plan.ledger.Documents(), InOrder: j.plan.layout.inOrder,
 	})
 }
 

@@ -104,7 +104,7 @@ func (in *opened) compareNames(ctx context.Context, after []contents.Repository)
 			return nil, err
 		}
 		if b != nil {
-			before = &base{manifest: b.Manifest, openList: in.ledger.OpenList}
+			before = &base{manifest: b.Manifest, openList: in.ledger.Lists().Open}
 		}
 	}
 	var was []contents.Repository

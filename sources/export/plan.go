@@ -91,7 +91,7 @@ func (in *opened) env() (*sources.Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := in.ledger.Dates()
+	before, err := in.ledger.Upstream().Dates()
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (p *plan) overrides() []string {
 // keepDates keeps the dates that upstreams gave what is exported: the next export refuses
 // an older state. Sources that were not read keep theirs as long as the spec has them.
 func (p *plan) keepDates() error {
-	return p.ledger.KeepDates(p.env.Dates.After(func(source string) bool {
+	return p.ledger.Upstream().KeepDates(p.env.Dates.After(func(source string) bool {
 		return slices.ContainsFunc(p.spec.Sources, func(of sources.Spec) bool {
 			return of.Name == source || strings.HasPrefix(source, of.Name+"/")
 		})

@@ -48,7 +48,7 @@ func (j *job) nothing() (*Result, error) {
 
 func (j *job) keepSeen() error {
 	for repository, name := range j.seen {
-		if err := j.plan.ledger.KeepSeen(repository, j.plan.env.Scratch, name, name+"-entries"); err != nil {
+		if err := j.plan.ledger.Upstream().Keep(repository, j.plan.env.Scratch, name, name+"-entries"); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,7 @@ import (
 func restoreDocuments(ctx context.Context, l *ledger.Ledger, r *bundle.Reader, catalog *bundle.Catalog, all []ledger.Document) error {
 	wanted := map[bundle.Digest]int64{}
 	for _, d := range all {
-		if !l.HasDocument(d.Digest, d.Size) {
+		if !l.Documents().Has(d.Digest, d.Size) {
 			wanted[d.Digest] = d.Size
 		}
 	}
@@ -33,7 +33,7 @@ func restoreDocuments(ctx context.Context, l *ledger.Ledger, r *bundle.Reader, c
 	}
 	for _, d := range slices.SortedFunc(maps.Keys(parts), func(a, b bundle.Digest) int { return slices.Compare(a[:], b[:]) }) {
 		if content := parts[d]; int64(len(content)) == wanted[d] && bundle.DigestOf(content) == d {
-			if err := l.KeepDocument(content); err != nil {
+			if err := l.Documents().Keep(content); err != nil {
 				return err
 			}
 		}

@@ -88,7 +88,7 @@ func (p *plan) finished() (*Result, error) {
 	if err := keepLists(p.ledger, reader, m); err != nil {
 		return nil, err
 	}
-	documents, err := listedDocuments(m, p.ledger.OpenList)
+	documents, err := listedDocuments(m, p.ledger.Lists().Open)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (p *plan) alreadyExported(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	from, sent := *p.opened, *p
-	from.base = &base{manifest: m, openList: p.ledger.OpenList}
+	from.base = &base{manifest: m, openList: p.ledger.Lists().Open}
 	if from.have, err = from.base.blobs(nil); err != nil {
 		return nil, err
 	}

@@ -2,10 +2,7 @@ package ledger
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,51 +98,5 @@ func (l *Ledger) Manifest(n int64) (*bundle.Manifest, error) {
 	if !slices.Contains(l.state.States, n) {
 		return nil, &NotKeptError{n, l.States()}
 	}
-	return l.manifest(n)
-}
-
-func (l *Ledger) manifest(n int64) (*bundle.Manifest, error) {
-	f, err := l.root.Open(rootName(n))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // read-only
-	b, err := bundle.ReadAllBounded(f, rootName(n), bundle.MaxRootSize)
-	if err != nil {
-		return nil, err
-	}
-	m, err := bundle.ParseKept(b)
-	if err != nil {
-		return nil, fmt.Errorf("ledger, %s: %w", rootName(n), err)
-	}
-	return m, nil
-}
-
-// Newest is the root of the newest state that was exported, to whomever; nil: none.
-func (l *Ledger) Newest() (*bundle.Manifest, error) {
-	if len(l.state.States) == 0 {
-		return nil, nil
-	}
-	return l.Manifest(l.state.States[len(l.state.States)-1])
-}
-
-// OpenList opens a list of a kept state by its digest. Its bytes are those
-// that were exported; the caller checks the digest where it depends on it.
-func (l *Ledger) OpenList(d bundle.Digest) (io.ReadCloser, error) {
-	if l.root == nil {
-		return nil, fmt.Errorf("list %s: %w", d, fs.ErrNotExist)
-	}
-	return l.root.Open(listsDir + "/" + d.Hex())
-}
-
-// HasList reports whether OpenList would find the list.
-func (l *Ledger) HasList(d bundle.Digest) (bool, error) {
-	if l.root == nil {
-		return false, nil
-	}
-	_, err := l.root.Stat(listsDir + "/" + d.Hex())
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+	return readRoot(l.root, n)
 }

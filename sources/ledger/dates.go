@@ -19,11 +19,11 @@ const (
 // Dates returns the dates that upstreams gave the newest state that was exported, by
 // source and by what bears them; nothing if the export was made by a program that kept
 // none, or if the ledger was adopted from a bundle.
-func (l *Ledger) Dates() (map[string]map[string]time.Time, error) {
-	if l.root == nil {
+func (u Upstream) Dates() (map[string]map[string]time.Time, error) {
+	if u.root == nil {
 		return nil, nil
 	}
-	f, err := l.root.Open(datesName)
+	f, err := u.root.Open(datesName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -44,7 +44,7 @@ func (l *Ledger) Dates() (map[string]map[string]time.Time, error) {
 
 // KeepDates replaces what Dates returns. An export does it before it writes the root of
 // its bundle, so that no crash leaves a bundle whose dates are not known.
-func (l *Ledger) KeepDates(dates map[string]map[string]time.Time) error {
+func (u Upstream) KeepDates(dates map[string]map[string]time.Time) error {
 	b, err := bundle.MarshalCanonical(dates)
 	if err != nil {
 		return err
@@ -52,5 +52,5 @@ func (l *Ledger) KeepDates(dates map[string]map[string]time.Time) error {
 	if len(b) > maxDates {
 		return fmt.Errorf("ledger, %s: %s, at most %d: %w", datesName, bundle.Count(len(b), "byte"), maxDates, bundle.ErrUsage)
 	}
-	return durable.WriteFile(l.root, datesName, b, 0o600)
+	return durable.WriteFile(u.root, datesName, b, 0o600)
 }

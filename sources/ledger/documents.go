@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/durable"
@@ -30,6 +32,16 @@ type Document struct {
 	Repository string `json:"repository"`
 	Size       int64  `json:"size"`
 }
+
+// Documents are the documents of every state that may be the base of a delta: their content by
+// digest, and an index for each state. A read-only ledger that does not exist has none.
+type Documents struct {
+	root    *os.Root   // of the ledger; nil: nothing there
+	writing sync.Mutex // held while one is written: two can have the same content
+}
+
+// Documents returns the documents that the ledger keeps.
+func (l *Ledger) Documents() *Documents { return &l.documents }
 
 // CheckDocuments refuses, by their names, documents above the bounds. Errors match
 // bundle.ErrUsage.
@@ -54,41 +66,41 @@ func documentName(d bundle.Digest) string { return documentsDir + "/" + d.Hex() 
 
 func indexName(n int64) string { return fmt.Sprintf("%s/%06d.json", documentsDir, n) }
 
-// KeepDocument keeps the content of a document. It is not synced: content that a
+// Keep keeps the content of a document. It is not synced: content that a
 // crash damaged is not opened, and what it spared is done once more. It may be
 // called at the same time from several goroutines.
-func (l *Ledger) KeepDocument(content []byte) error {
+func (k *Documents) Keep(content []byte) error {
 	if len(content) > MaxDocument {
 		return fmt.Errorf("ledger: document of %s, at most %d: %w", bundle.Count(len(content), "byte"), MaxDocument, bundle.ErrUsage)
 	}
 	name := documentName(bundle.DigestOf(content))
-	l.documents.Lock()
-	defer l.documents.Unlock()
-	if fi, err := l.root.Stat(name); err == nil && fi.Size() == int64(len(content)) {
+	k.writing.Lock()
+	defer k.writing.Unlock()
+	if fi, err := k.root.Stat(name); err == nil && fi.Size() == int64(len(content)) {
 		return nil
 	}
-	if err := l.root.WriteFile(name+".new", content, 0o600); err != nil {
+	if err := k.root.WriteFile(name+".new", content, 0o600); err != nil {
 		return err
 	}
-	return l.root.Rename(name+".new", name)
+	return k.root.Rename(name+".new", name)
 }
 
-// HasDocument reports whether the content of a document is kept, by its name and size.
-func (l *Ledger) HasDocument(d bundle.Digest, size int64) bool {
-	if l.root == nil {
+// Has reports whether the content of a document is kept, by its name and size.
+func (k *Documents) Has(d bundle.Digest, size int64) bool {
+	if k.root == nil {
 		return false
 	}
-	fi, err := l.root.Stat(documentName(d))
+	fi, err := k.root.Stat(documentName(d))
 	return err == nil && fi.Size() == size
 }
 
-// OpenDocument returns the content of a document of any kept state; the error
+// Open returns the content of a document of any kept state; the error
 // matches fs.ErrNotExist where it is not there, or damaged.
-func (l *Ledger) OpenDocument(d bundle.Digest) ([]byte, error) {
-	if l.root == nil {
+func (k *Documents) Open(d bundle.Digest) ([]byte, error) {
+	if k.root == nil {
 		return nil, fmt.Errorf("document %s: %w", d, fs.ErrNotExist)
 	}
-	f, err := l.root.Open(documentName(d))
+	f, err := k.root.Open(documentName(d))
 	if err != nil {
 		return nil, err
 	}
@@ -100,13 +112,16 @@ func (l *Ledger) OpenDocument(d bundle.Digest) ([]byte, error) {
 	return b, err
 }
 
-// Documents are those of a kept state, sorted by repository and path; none where
+// Limit is the largest document that can be kept, in bytes.
+func (k *Documents) Limit() int64 { return MaxDocument }
+
+// Of returns those of a kept state, sorted by repository and path; none where
 // it has none.
-func (l *Ledger) Documents(n int64) ([]Document, error) {
-	if l.root == nil {
+func (k *Documents) Of(n int64) ([]Document, error) {
+	if k.root == nil {
 		return nil, nil
 	}
-	f, err := l.root.Open(indexName(n))
+	f, err := k.root.Open(indexName(n))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -125,10 +140,10 @@ func (l *Ledger) Documents(n int64) ([]Document, error) {
 	return all, nil
 }
 
-// keepIndex records the documents of state n.
-func (l *Ledger) keepIndex(n int64, all []Document) error {
+// record records the documents of state n.
+func (k *Documents) record(n int64, all []Document) error {
 	if len(all) == 0 {
-		err := l.root.Remove(indexName(n))
+		err := k.root.Remove(indexName(n))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -142,16 +157,16 @@ func (l *Ledger) keepIndex(n int64, all []Document) error {
 	if err != nil {
 		return err
 	}
-	return durable.WriteFrom(l.root, indexName(n), 0o600, func(w io.Writer) error {
+	return durable.WriteFrom(k.root, indexName(n), 0o600, func(w io.Writer) error {
 		_, err := w.Write(b)
 		return err
 	})
 }
 
-// documentNames are the files of the documents that the kept states name.
-func (l *Ledger) documentNames(keep map[string]bool) error {
-	for _, n := range l.state.States {
-		all, err := l.Documents(n)
+// names adds the files of the documents that states have to those that are kept.
+func (k *Documents) names(states []int64, keep map[string]bool) error {
+	for _, n := range states {
+		all, err := k.Of(n)
 		if err != nil {
 			return err
 		}

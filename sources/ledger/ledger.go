@@ -19,7 +19,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -52,59 +51,16 @@ const (
 
 // Ledger is an open ledger. One goroutine uses it at a time.
 //
-// It has many methods and one job: state.json and the files that it names change together, so
-// that a crash at any point leaves one whole state. The methods are that state's transitions
-// (Take, Commit, Settle, Adopt, Acknowledge) and what reads it. States, documents, dates, and
-// what was seen upstream have a file of this package each.
+// state.json and the files that it names change together, so that a crash at any point leaves
+// one whole state: the methods are that state's transitions (Take, LayOut, Commit, Settle, Adopt,
+// Acknowledge, KeepState) and what reads it. The files have types of their own: Lists,
+// Documents, and Upstream.
 type Ledger struct {
 	root  *os.Root // nil: read-only, and nothing there yet
 	lock  *flock.Flock
 	state state
 
-	documents sync.Mutex // held while one is written: two can have the same content
-}
-
-// state is state.json. Every field that can be empty is omitted, because
-// canonical JSON of this project has no null.
-type state struct {
-	Destinations map[string]Destination `json:"destinations,omitempty"`
-	Format       int                    `json:"format"`
-	Next         int64                  `json:"next"`
-	Pending      *Pending               `json:"pending,omitempty"`
-	Set          string                 `json:"set"`
-	// States are the sequences whose root and lists are kept, ascending.
-	States []int64 `json:"states,omitempty"`
-	Stream string  `json:"stream,omitempty"`
-}
-
-// Destination is what is known of one receiving mirror.
-type Destination struct {
-	// Acknowledged is the sequence of the newest receipt; 0: none ever came.
-	Acknowledged int64 `json:"acknowledged,omitempty"`
-	// Exported is the newest sequence made for it.
-	Exported int64 `json:"exported,omitempty"`
-	// Features are what its importer reads beyond the format, from receipts.
-	Features []string `json:"features,omitempty"`
-	// ReceiptKey is the pinned public key (PEM) of the mirror.
-	ReceiptKey string `json:"receiptKey,omitempty"`
-}
-
-// Pending is an export that has taken its number and is not finished.
-type Pending struct {
-	// Created is the time the bundle will bear, so that an export that is
-	// finished in two goes has one root.
-	Created time.Time `json:"created"`
-	// Mounted are those of the targets, as absolute paths, that were not on the file system
-	// that the machine runs from.
-	Mounted []string `json:"mounted,omitempty"`
-	// Request is a digest over everything that decides what the bundle will
-	// hold and where; only the same request continues.
-	Request  bundle.Digest `json:"request"`
-	Sequence int64         `json:"sequence"`
-	// Targets are the directories given, for the message about what is left.
-	Targets []string `json:"targets"`
-	// VolumeSize is that of the bundle, in bytes; 0: bundle.DefaultVolumeSize.
-	VolumeSize int64 `json:"volumeSize,omitempty"`
+	documents Documents
 }
 
 // Open opens the ledger of set in dir, makes it where it is not there yet and
@@ -157,12 +113,11 @@ func OpenReadOnly(dir, set string) (*Ledger, error) {
 	return l, nil
 }
 
-func emptyState(set string) state { return state{Format: stateFormat, Set: set, Next: 1} }
-
 func (l *Ledger) load(dir, set string) (err error) {
 	if l.root, err = os.OpenRoot(dir); err != nil {
 		return err
 	}
+	l.documents.root = l.root
 	fi, err := l.root.Stat(".")
 	if err == nil {
 		err = errors.Join(access.Writers(dir, fi), access.Owner(dir, fi))
@@ -201,7 +156,7 @@ func (l *Ledger) load(dir, set string) (err error) {
 func (l *Ledger) Close() error {
 	var errs []error
 	if l.root != nil && l.lock != nil {
-		if err := l.empty(scratchDir); !errors.Is(err, fs.ErrNotExist) {
+		if err := empty(l.root, scratchDir); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
@@ -271,7 +226,7 @@ func (l *Ledger) LayOut(volumeSize int64, mounted []string) error {
 // Settle ends the pending export without a bundle and forgets its records.
 func (l *Ledger) Settle() error {
 	l.state.Pending = nil
-	return errors.Join(l.save(), l.empty(recordsDir))
+	return errors.Join(l.save(), empty(l.root, recordsDir))
 }
 
 // Records and Scratch open the directories for resume records and for
@@ -280,20 +235,21 @@ func (l *Ledger) Records() (*os.Root, error) { return l.root.OpenRoot(recordsDir
 
 // Scratch opens the scratch directory, emptied.
 func (l *Ledger) Scratch() (*os.Root, error) {
-	if err := l.empty(scratchDir); err != nil {
+	if err := empty(l.root, scratchDir); err != nil {
 		return nil, err
 	}
 	return l.root.OpenRoot(scratchDir)
 }
 
-func (l *Ledger) empty(dir string) error {
-	entries, err := fs.ReadDir(l.root.FS(), dir)
+// empty removes everything in a folder of the ledger.
+func empty(root *os.Root, dir string) error {
+	entries, err := fs.ReadDir(root.FS(), dir)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, e := range entries {
-		errs = append(errs, l.root.RemoveAll(dir+"/"+e.Name()))
+		errs = append(errs, root.RemoveAll(dir+"/"+e.Name()))
 	}
 	return errors.Join(errs...)
 }
@@ -301,15 +257,31 @@ func (l *Ledger) empty(dir string) error {
 // Commit records the finished bundle m as a state that may be a base: its
 // root, and the lists among fresh (by digest, files below scratch) that are
 // not kept yet. documents are those of the state, whose content was kept by
-// KeepDocument. It ends the pending export. The order is lists, documents, root,
+// Documents.Keep. It ends the pending export. The order is lists, documents, root,
 // state: a crash in between leaves files that nothing names.
 func (l *Ledger) Commit(m *bundle.Manifest, scratch *os.Root, fresh map[bundle.Digest]string, documents []Document) error {
 	for d, name := range fresh {
-		if err := l.keepList(d, scratch, name); err != nil {
+		if err := l.Lists().keepFrom(d, scratch, name); err != nil {
 			return err
 		}
 	}
-	if err := l.keepIndex(m.Sequence, documents); err != nil {
+	if err := l.record(m, documents); err != nil {
+		return err
+	}
+	d := l.state.Destinations[m.Destination]
+	d.Exported = m.Sequence
+	l.state.setDestination(m.Destination, d)
+	l.state.Pending = nil
+	l.state.dropOld()
+	if err := l.save(); err != nil {
+		return err
+	}
+	return errors.Join(l.sweep(), empty(l.root, recordsDir))
+}
+
+// record writes documents and root of a state that is kept from now on.
+func (l *Ledger) record(m *bundle.Manifest, documents []Document) error {
+	if err := l.documents.record(m.Sequence, documents); err != nil {
 		return err
 	}
 	b, err := bundle.MarshalCanonical(m)
@@ -319,87 +291,15 @@ func (l *Ledger) Commit(m *bundle.Manifest, scratch *os.Root, fresh map[bundle.D
 	if err := durable.WriteFile(l.root, rootName(m.Sequence), b, 0o600); err != nil {
 		return err
 	}
-	l.addState(m.Sequence)
-	d := l.state.Destinations[m.Destination]
-	d.Exported = m.Sequence
-	l.setDestination(m.Destination, d)
-	l.state.Pending = nil
-	l.dropOldStates()
-	if err := l.save(); err != nil {
-		return err
-	}
-	return errors.Join(l.sweep(), l.empty(recordsDir))
-}
-
-func (l *Ledger) addState(n int64) {
-	if !slices.Contains(l.state.States, n) {
-		l.state.States = append(l.state.States, n)
-		slices.Sort(l.state.States)
-	}
-}
-
-func (l *Ledger) setDestination(name string, d Destination) {
-	if l.state.Destinations == nil {
-		l.state.Destinations = make(map[string]Destination)
-	}
-	l.state.Destinations[name] = d
-}
-
-func (l *Ledger) keepList(d bundle.Digest, scratch *os.Root, name string) error {
-	if ok, err := l.HasList(d); ok || err != nil {
-		return err
-	}
-	src, err := scratch.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(l.KeepList(src), src.Close())
-}
-
-// KeepList keeps a list under the digest that its bytes turn out to have.
-func (l *Ledger) KeepList(list io.Reader) error {
-	const incoming = listsDir + "/incoming"
-	h := bundle.NewHash()
-	err := durable.WriteFrom(l.root, incoming, 0o600, func(w io.Writer) error {
-		_, err := io.Copy(io.MultiWriter(w, h), list)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if err := l.root.Rename(incoming, listsDir+"/"+bundle.SumOf(h).Hex()); err != nil {
-		return err
-	}
-	return durable.SyncDir(l.root, listsDir)
-}
-
-// dropOldStates forgets states that no destination can need: older than the
-// base of every destination and not among the newest keepStates.
-func (l *Ledger) dropOldStates() {
-	oldest := int64(bundle.MaxInteger)
-	for _, d := range l.state.Destinations {
-		oldest = min(oldest, d.base())
-	}
-	s := l.state.States
-	for len(s) > keepStates && s[0] < oldest {
-		s = s[1:]
-	}
-	l.state.States = slices.Clone(s)
-}
-
-// base is the sequence a delta for d builds on; 0: none.
-func (d Destination) base() int64 {
-	if d.Acknowledged > 0 {
-		return d.Acknowledged
-	}
-	return d.Exported
+	l.state.add(m.Sequence)
+	return nil
 }
 
 // sweep removes roots and lists that no kept state names.
 func (l *Ledger) sweep() error {
 	keep := make(map[string]bool)
 	for _, n := range l.state.States {
-		m, err := l.manifest(n)
+		m, err := readRoot(l.root, n)
 		if err != nil {
 			return err
 		}
@@ -412,7 +312,7 @@ func (l *Ledger) sweep() error {
 			}
 		}
 	}
-	if err := l.documentNames(keep); err != nil {
+	if err := l.documents.names(l.state.States, keep); err != nil {
 		return err
 	}
 	var errs []error
@@ -429,5 +329,3 @@ func (l *Ledger) sweep() error {
 	}
 	return errors.Join(errs...)
 }
-
-func rootName(n int64) string { return fmt.Sprintf("%s/%06d.json", rootsDir, n) }

@@ -132,7 +132,7 @@ func TestReadOnlyMakesNothing(t *testing.T) {
 	if l.Next() != 1 || l.Stream() != "" {
 		t.Fatalf("next %d stream %q", l.Next(), l.Stream())
 	}
-	for s, err := range l.Seen("a") {
+	for s, err := range l.Upstream().Seen("a") {
 		t.Fatalf("seen in an empty ledger: %v %v", s, err)
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
@@ -212,7 +212,7 @@ func TestOldStatesGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := l.HasList(d); !ok || err != nil {
+	if ok, err := l.Lists().Has(d); !ok || err != nil {
 		t.Fatalf("list of a kept state: %v %v", ok, err)
 	}
 	entries, err := os.ReadDir(filepath.Join(l.root.Name(), listsDir))
@@ -271,7 +271,7 @@ func TestSeenRoundTrip(t *testing.T) {
 	if err := scratch.WriteFile("s", b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := l.Entries("gpu/oci"); ok {
+	if _, ok := l.Upstream().Entries("gpu/oci"); ok {
 		t.Error("entries of what was never kept")
 	}
 	named := bundle.Entry{Name: "a", Type: bundle.TypeImage, Version: "1", Path: "a"}
@@ -282,10 +282,10 @@ func TestSeenRoundTrip(t *testing.T) {
 	if err := scratch.WriteFile("e", append(line, '\n'), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.KeepSeen("gpu/oci", scratch, "s", "e"); err != nil {
+	if err := l.Upstream().Keep("gpu/oci", scratch, "s", "e"); err != nil {
 		t.Fatal(err)
 	}
-	entries, ok := l.Entries("gpu/oci")
+	entries, ok := l.Upstream().Entries("gpu/oci")
 	if !ok {
 		t.Fatal("the entries are gone")
 	}
@@ -299,7 +299,7 @@ func TestSeenRoundTrip(t *testing.T) {
 		t.Errorf("%d entries", count)
 	}
 	var got []Seen
-	for s, err := range l.Seen("gpu/oci") {
+	for s, err := range l.Upstream().Seen("gpu/oci") {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -318,7 +318,7 @@ func TestSeenRoundTrip(t *testing.T) {
 	if err := l.root.WriteFile(seenName("gpu/oci"), b.Bytes()[:bytes.IndexByte(b.Bytes(), '\n')+1], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := l.Entries("gpu/oci"); ok {
+	if _, ok := l.Upstream().Entries("gpu/oci"); ok {
 		t.Error("entries of what was seen before")
 	}
 }
@@ -360,7 +360,7 @@ func TestSameDocument(t *testing.T) {
 		var group sync.WaitGroup
 		for range 4 {
 			group.Go(func() {
-				if err := l.KeepDocument(content); err != nil {
+				if err := l.Documents().Keep(content); err != nil {
 					t.Error(err)
 				}
 			})
@@ -375,28 +375,28 @@ func TestDocuments(t *testing.T) {
 	l := open(t, t.TempDir())
 	content := []byte("a document")
 	d := bundle.DigestOf(content)
-	if err := l.KeepDocument(content); err != nil {
+	if err := l.Documents().Keep(content); err != nil {
 		t.Fatal(err)
 	}
-	if b, err := l.OpenDocument(d); err != nil || string(b) != string(content) || !l.HasDocument(d, int64(len(content))) {
+	if b, err := l.Documents().Open(d); err != nil || string(b) != string(content) || !l.Documents().Has(d, int64(len(content))) {
 		t.Errorf("%q, %v", b, err)
 	}
-	if err := l.KeepDocument(make([]byte, MaxDocument+1)); !errors.Is(err, bundle.ErrUsage) {
+	if err := l.Documents().Keep(make([]byte, MaxDocument+1)); !errors.Is(err, bundle.ErrUsage) {
 		t.Errorf("too large: %v", err)
 	}
-	if all, err := l.Documents(7); err != nil || all != nil {
+	if all, err := l.Documents().Of(7); err != nil || all != nil {
 		t.Errorf("of a state that is not there: %v, %v", all, err)
 	}
-	if err := l.keepIndex(7, []Document{{Repository: "b", Path: "x", Digest: d, Size: 10}, {Repository: "a", Path: "y", Digest: d, Size: 10}}); err != nil {
+	if err := l.documents.record(7, []Document{{Repository: "b", Path: "x", Digest: d, Size: 10}, {Repository: "a", Path: "y", Digest: d, Size: 10}}); err != nil {
 		t.Fatal(err)
 	}
-	if all, err := l.Documents(7); err != nil || len(all) != 2 || all[0].Repository != "a" {
+	if all, err := l.Documents().Of(7); err != nil || len(all) != 2 || all[0].Repository != "a" {
 		t.Errorf("%+v, %v", all, err)
 	}
 	if err := l.sweep(); err != nil { // no state is kept
 		t.Fatal(err)
 	}
-	if _, err := l.OpenDocument(d); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := l.Documents().Open(d); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("swept: %v", err)
 	}
 }

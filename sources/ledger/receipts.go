@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/bundle/durable"
 )
 
 // Destinations are the known destinations by name, a copy.
@@ -29,7 +28,7 @@ func (l *Ledger) Acknowledge(destination string, sequence int64, receiptKey stri
 		d.Acknowledged = sequence
 		d.Features = slices.Clone(features)
 	}
-	l.setDestination(destination, d)
+	l.state.setDestination(destination, d)
 	return l.save()
 }
 
@@ -58,23 +57,15 @@ func (l *Ledger) Adopt(stream string, sequence int64) error {
 }
 
 // KeepState makes a state selectable as a base that another ledger exported:
-// its root, whose lists have been kept by KeepList, and the documents whose
-// content has been kept by KeepDocument. It was exported to the destination that it
+// its root, whose lists have been kept by Lists.Keep, and the documents whose
+// content has been kept by Documents.Keep. It was exported to the destination that it
 // names, so the next delta for that one builds on it.
 func (l *Ledger) KeepState(m *bundle.Manifest, documents []Document) error {
-	if err := l.keepIndex(m.Sequence, documents); err != nil {
+	if err := l.record(m, documents); err != nil {
 		return err
 	}
-	b, err := bundle.MarshalCanonical(m)
-	if err != nil {
-		return err
-	}
-	if err := durable.WriteFile(l.root, rootName(m.Sequence), b, 0o600); err != nil {
-		return err
-	}
-	l.addState(m.Sequence)
 	d := l.state.Destinations[m.Destination]
 	d.Exported = max(d.Exported, m.Sequence)
-	l.setDestination(m.Destination, d)
+	l.state.setDestination(m.Destination, d)
 	return l.save()
 }

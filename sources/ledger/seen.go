@@ -22,6 +22,13 @@ type Seen struct {
 	Origin, Validator, Vouched, Reason string
 }
 
+// Upstream is what upstreams had at the newest export: files, entries and dates. A read-only
+// ledger that does not exist knows nothing.
+type Upstream struct{ root *os.Root }
+
+// Upstream returns what the ledger knows of upstreams.
+func (l *Ledger) Upstream() Upstream { return Upstream{l.root} }
+
 // A line of a seen file is a bundle.File whose annotations hold the rest, so
 // that one codec serves every list of this project.
 const (
@@ -38,12 +45,12 @@ func seenName(repository string) string {
 
 // Seen streams what is known of repository, sorted by path; nothing known is
 // an empty sequence.
-func (l *Ledger) Seen(repository string) iter.Seq2[Seen, error] {
+func (u Upstream) Seen(repository string) iter.Seq2[Seen, error] {
 	return func(yield func(Seen, error) bool) {
-		if l.root == nil {
+		if u.root == nil {
 			return
 		}
-		f, err := l.root.Open(seenName(repository))
+		f, err := u.root.Open(seenName(repository))
 		if errors.Is(err, fs.ErrNotExist) {
 			return
 		}
@@ -101,21 +108,21 @@ func (w *SeenWriter) Write(s Seen) error {
 	return w.list.Write(f)
 }
 
-// KeepSeen replaces what is known of repository by two files below scratch: one that
+// Keep replaces what is known of repository by two files below scratch: one that
 // SeenWriter wrote, and a list of the entries of those paths.
-func (l *Ledger) KeepSeen(repository string, scratch *os.Root, name, entries string) error {
+func (u Upstream) Keep(repository string, scratch *os.Root, name, entries string) error {
 	src, err := scratch.Open(name)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = src.Close() }() // read-only
-	if err := l.keepEntries(repository, scratch, src, entries); err != nil {
+	if err := u.keepEntries(repository, scratch, src, entries); err != nil {
 		return err
 	}
 	if _, err := src.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	return durable.WriteFrom(l.root, seenName(repository), 0o600, func(w io.Writer) error {
+	return durable.WriteFrom(u.root, seenName(repository), 0o600, func(w io.Writer) error {
 		_, err := io.Copy(w, src)
 		return err
 	})
@@ -129,7 +136,7 @@ func entriesName(repository string) string {
 	return strings.TrimSuffix(seenName(repository), ".jsonl") + ".entries.jsonl"
 }
 
-func (l *Ledger) keepEntries(repository string, scratch *os.Root, seen io.Reader, name string) error {
+func (u Upstream) keepEntries(repository string, scratch *os.Root, seen io.Reader, name string) error {
 	h := bundle.NewHash()
 	if _, err := io.Copy(h, seen); err != nil {
 		return err
@@ -139,7 +146,7 @@ func (l *Ledger) keepEntries(repository string, scratch *os.Root, seen io.Reader
 		return err
 	}
 	defer func() { _ = src.Close() }() // read-only
-	return durable.WriteFrom(l.root, entriesName(repository), 0o600, func(w io.Writer) error {
+	return durable.WriteFrom(u.root, entriesName(repository), 0o600, func(w io.Writer) error {
 		if err := bundle.NewListWriter[bundle.Entry](w).Write(bundle.Entry{Digest: bundle.SumOf(h)}); err != nil {
 			return err
 		}
@@ -150,13 +157,13 @@ func (l *Ledger) keepEntries(repository string, scratch *os.Root, seen io.Reader
 
 // Entries streams the entries of what Seen streams, in order of paths. ok is false if
 // they were not kept along with it.
-func (l *Ledger) Entries(repository string) (all iter.Seq2[bundle.Entry, error], ok bool) {
-	if l.root == nil || !l.entriesOf(repository) {
+func (u Upstream) Entries(repository string) (all iter.Seq2[bundle.Entry, error], ok bool) {
+	if u.root == nil || !u.entriesOf(repository) {
 		return nil, false
 	}
 	return func(yield func(bundle.Entry, error) bool) {
 		first := true
-		for e, err := range l.entries(repository) {
+		for e, err := range u.entries(repository) {
 			if !first && !yield(e, err) {
 				return
 			}
@@ -165,9 +172,9 @@ func (l *Ledger) Entries(repository string) (all iter.Seq2[bundle.Entry, error],
 	}, true
 }
 
-func (l *Ledger) entries(repository string) iter.Seq2[bundle.Entry, error] {
+func (u Upstream) entries(repository string) iter.Seq2[bundle.Entry, error] {
 	return func(yield func(bundle.Entry, error) bool) {
-		f, err := l.root.Open(entriesName(repository))
+		f, err := u.root.Open(entriesName(repository))
 		if err != nil {
 			yield(bundle.Entry{}, err)
 			return
@@ -182,13 +189,13 @@ func (l *Ledger) entries(repository string) iter.Seq2[bundle.Entry, error] {
 }
 
 // entriesOf reports whether the kept entries belong to the seen file that is there.
-func (l *Ledger) entriesOf(repository string) bool {
-	f, err := l.root.Open(seenName(repository))
+func (u Upstream) entriesOf(repository string) bool {
+	f, err := u.root.Open(seenName(repository))
 	if err != nil {
 		return false
 	}
 	defer func() { _ = f.Close() }() // read-only
-	for e, err := range l.entries(repository) {
+	for e, err := range u.entries(repository) {
 		if err != nil {
 			return false
 		}
