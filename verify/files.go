@@ -108,23 +108,23 @@ func checkFiles(b *Bundle, found *findings) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.Name(), err)
 	}
-	b.findVolumes(here)
-	readme, err := b.checkSums()
+	findVolumes(b, here)
+	readme, err := checkSums(b)
 	if err != nil {
 		found.add(err)
 	}
 	if !readme.IsZero() {
-		if err := b.checkReadme(readme); err != nil {
+		if err := checkReadme(b, readme); err != nil {
 			found.add(err)
 		}
 	}
-	b.noteStrangers(here)
+	noteStrangers(b, here)
 	return nil
 }
 
 // findVolumes notes which volumes are at hand. A file with the right size on
 // any medium is preferred to one with another.
-func (b *Bundle) findVolumes(here []bundle.FileInfo) {
+func findVolumes(b *Bundle, here []bundle.FileInfo) {
 	for _, f := range here {
 		i, ok := slices.BinarySearchFunc(b.volumes, f.Name, func(v Volume, name string) int { return strings.Compare(v.Name, name) })
 		if !ok || !f.Regular {
@@ -151,7 +151,7 @@ func (b *Bundle) findVolumes(here []bundle.FileInfo) {
 // checkSums requires that SHA256SUMS is the file that the root names, and that
 // it states about every file what root and volume table state: people check with it.
 // It returns the digest of the README.
-func (b *Bundle) checkSums() (readme bundle.Digest, err error) {
+func checkSums(b *Bundle) (readme bundle.Digest, err error) {
 	m := b.manifest
 	want := []bundle.Sum{{Name: bundle.ReadmeName}}
 	for _, f := range m.Catalog {
@@ -160,7 +160,7 @@ func (b *Bundle) checkSums() (readme bundle.Digest, err error) {
 	for _, v := range b.volumes {
 		want = append(want, bundle.Sum{Digest: v.Digest, Name: v.Name})
 	}
-	text, err := b.readSums(m.Sums)
+	text, err := readSums(b, m.Sums)
 	if err != nil {
 		return readme, err
 	}
@@ -187,7 +187,7 @@ func (b *Bundle) checkSums() (readme bundle.Digest, err error) {
 // maxSums bounds SHA256SUMS: a line of at most 90 bytes for each volume.
 const maxSums = 8 << 20 // bytes
 
-func (b *Bundle) readSums(want v1.Descriptor) ([]byte, error) {
+func readSums(b *Bundle, want v1.Descriptor) ([]byte, error) {
 	if want.Size > maxSums {
 		return nil, fmt.Errorf("%s: %s, at most %d: %w", bundle.SumsName, bundle.Count(want.Size, "byte"), maxSums, bundle.ErrMalformed)
 	}
@@ -217,7 +217,7 @@ func nextName(want []bundle.Sum) string {
 const maxReadme = 1 << 20 // bytes
 
 // checkReadme: people act on what it states.
-func (b *Bundle) checkReadme(want bundle.Digest) error {
+func checkReadme(b *Bundle, want bundle.Digest) error {
 	f, err := b.reader.Open(bundle.ReadmeName, -1)
 	if errors.Is(err, bundle.ErrIncomplete) {
 		b.report.note(bundle.ReadmeName + " is not at hand")
@@ -239,7 +239,7 @@ func (b *Bundle) checkReadme(want bundle.Digest) error {
 
 // noteStrangers points out what is in the directories and is not the
 // bundle's. It is never opened, and so does no harm.
-func (b *Bundle) noteStrangers(here []bundle.FileInfo) {
+func noteStrangers(b *Bundle, here []bundle.FileInfo) {
 	for _, f := range here {
 		_, volume := slices.BinarySearchFunc(b.volumes, f.Name, func(v Volume, name string) int { return strings.Compare(v.Name, name) })
 		ours := volume || bundle.IsSignatureName(f.Name) ||

@@ -31,11 +31,11 @@ const (
 func describeKeys(b *Bundle, keys []bundle.PublishedKey, o Options, tables bool) []OfferedKey {
 	var files map[string][]byte
 	if tables && o.Describe != nil {
-		files = b.keyFiles(keys)
+		files = keyFiles(b, keys)
 	}
 	all := make([]OfferedKey, len(keys))
 	for i, k := range keys {
-		all[i] = OfferedKey{PublishedKey: k, Sources: b.sourcesOf(k)}
+		all[i] = OfferedKey{PublishedKey: k, Sources: sourcesOf(b, k)}
 		all[i].Text = fmt.Sprintf("%s (%s, for %s)", k.Fingerprint, k.Role, strings.Join(all[i].Sources, ", "))
 		if file, ok := files[k.Path]; ok {
 			all[i].About = bundle.PlainText(o.Describe(file, k.Fingerprint, o.Now))
@@ -48,7 +48,7 @@ func describeKeys(b *Bundle, keys []bundle.PublishedKey, o Options, tables bool)
 }
 
 // sourcesOf are the names of the repositories that a key vouches for.
-func (b *Bundle) sourcesOf(k bundle.PublishedKey) (names []string) {
+func sourcesOf(b *Bundle, k bundle.PublishedKey) (names []string) {
 	for _, mount := range k.Mounts {
 		name := mount
 		for i := range b.manifest.Repositories {
@@ -63,7 +63,7 @@ func (b *Bundle) sourcesOf(k bundle.PublishedKey) (names []string) {
 
 // keyFiles reads the files of keys, by their paths. A file that is not whole in the volumes
 // at hand is left out.
-func (b *Bundle) keyFiles(keys []bundle.PublishedKey) map[string][]byte {
+func keyFiles(b *Bundle, keys []bundle.PublishedKey) map[string][]byte {
 	wanted, paths, left := map[bundle.Digest]int64{}, map[string]bundle.Digest{}, int64(maxOffered)
 	for i := range b.manifest.Repositories {
 		mount := b.manifest.Repositories[i].Mount + "/"

@@ -300,7 +300,7 @@ func table() map[string]row {
 			test: true,
 		},
 		"sources/rpm/rpmtest": {
-			test: true,
+			test: true, imports: []string{"internal/test/upstreamtest"},
 		},
 		"sources/pypi/piptest": {
 			test: true, imports: []string{"internal/test/prepared"},
@@ -337,7 +337,7 @@ func table() map[string]row {
 			test: true,
 		},
 		"internal/test/plantest": {
-			test: true, imports: []string{"internal/decompress", "bundle", "sources", "sources/collect", "sources/config", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
+			test: true, imports: []string{"internal/decompress", "bundle", "sources", "sources/collect", "sources/config", "sources/keys", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"},
 		},
 		"internal/test/upstreamtest": {
 			test: true,
@@ -352,7 +352,7 @@ func table() map[string]row {
 			test: true, imports: []string{"bundle", "unpack/site", "internal/serve"},
 		},
 		"sources/apt/standin": {
-			test: true, imports: []string{"internal/test/journey"},
+			test: true, imports: []string{"internal/test/journey", "internal/test/upstreamtest"},
 		},
 		"sources/files/standin": {
 			test: true, imports: []string{"internal/test/journey"},

@@ -142,16 +142,7 @@ func (w *internet) plantImages(month int) {
 			r = registrytest.New(w, registrytest.Options{})
 			w.registries[host], w.hosts[host] = r, r
 		}
-		if name, _, isBlob := strings.Cut(rest, "/blobs/"); isBlob {
-			r.PutBlob(name, []byte(file.Content))
-			continue
-		}
-		name, reference, _ := strings.Cut(rest, "/manifests/")
-		var tags []string
-		if !strings.HasPrefix(reference, "sha256:") {
-			tags = []string{reference}
-		}
-		r.PutManifest(name, file.MediaType, []byte(file.Content), tags...)
+		r.PutPath(rest, file.MediaType, []byte(file.Content))
 	}
 }
 

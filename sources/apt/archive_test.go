@@ -2,7 +2,6 @@ package apt
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/md5" //nolint:gosec // archives have a table of it
 	"crypto/sha512"
 	"encoding/hex"
@@ -111,7 +110,7 @@ func (a *archive) indexes() []byte {
 	}
 	var table []deb.ReleaseFile
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		for suffix, content := range map[string][]byte{"": []byte(all[name]), ".gz": gz(a.t, []byte(all[name]))} {
+		for suffix, content := range map[string][]byte{"": []byte(all[name]), ".gz": upstreamtest.Gzip([]byte(all[name]))} {
 			table = append(table, a.index(name+suffix, content, suffix != ""))
 		}
 	}
@@ -184,19 +183,6 @@ func (a *archive) stanza(component, text string) string {
 
 func (a *archive) pool(component, name, version, arch string) string {
 	return fmt.Sprintf("pool/%s/%s/%s_%s_%s.deb", component, name, name, version, arch)
-}
-
-func gz(t testing.TB, b []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	if _, err := w.Write(b); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
 }
 
 // spec is a source over the archive, with further lines.

@@ -38,7 +38,7 @@ func (w *world) newRootfs(base, keys, source string) *rootfs {
 	dir := w.t.TempDir()
 	g := &rootfs{w: w, root: filepath.Join(dir, "root"), key: filepath.Join(dir, keys+".gpg"), base: base, keys: keys}
 	g.client = strings.ReplaceAll(string(w.get(base+"/_gapbundle/clients/apt/"+source+".sources")), "@BASE@", base)
-	w.write(g.key, w.get(base+"/keys/"+keys+".gpg"))
+	w.Write(g.key, w.get(base+"/keys/"+keys+".gpg"))
 	return g
 }
 
@@ -101,10 +101,10 @@ func (g *rootfs) mmdebstrap(variant string, suites ...string) {
 func (g *rootfs) installs() {
 	w := g.w
 	w.t.Helper()
-	w.write(filepath.Join(g.root, "etc/apt/sources.list.d/os.sources"), []byte(g.client))
-	w.write(filepath.Join(g.root, "usr/share/keyrings/gapbundle-"+g.keys+".asc"), w.get(g.base+"/keys/"+g.keys+".asc"))
+	w.Write(filepath.Join(g.root, "etc/apt/sources.list.d/os.sources"), []byte(g.client))
+	w.Write(filepath.Join(g.root, "usr/share/keyrings/gapbundle-"+g.keys+".asc"), w.get(g.base+"/keys/"+g.keys+".asc"))
 	for _, name := range []string{"etc/apt/sources.list", "etc/apt/sources.list.d/0000mmdebstrap.sources"} {
-		w.check(os.RemoveAll(filepath.Join(g.root, name)))
+		w.Check(os.RemoveAll(filepath.Join(g.root, name)))
 	}
 	g.must("chroot", g.root, "apt-get", "--error-on=any", "update")
 	g.must("chroot", g.root, "apt-get", "install", "--yes", "hello")
@@ -202,7 +202,7 @@ func TestInstallerClients(t *testing.T) {
 	s := webtest.Start(t, webtest.Serve, w.mirror)
 	for source, key := range map[string]string{"whole": "whole", "part": "part-site"} {
 		a, base := w.newApt(s.URL, arch), s.URL+"/apt/"+source
-		w.write(filepath.Join(a.root, "key.asc"), w.get(s.URL+"/keys/"+key+".asc"))
+		w.Write(filepath.Join(a.root, "key.asc"), w.get(s.URL+"/keys/"+key+".asc"))
 		a.line("installer", "deb [signed-by=KEY] "+base+" bookworm main main/debian-installer")
 		a.update()
 		a.must("apt-get", "download", "anna", "hello")
@@ -210,9 +210,9 @@ func TestInstallerClients(t *testing.T) {
 			t.Errorf("%s: %v", source, err)
 		}
 		for _, name := range []string{"Release", "Release.gpg"} {
-			w.write(filepath.Join(a.root, name), w.get(base+"/dists/bookworm/"+name))
+			w.Write(filepath.Join(a.root, name), w.get(base+"/dists/bookworm/"+name))
 		}
-		w.write(filepath.Join(a.root, "key.gpg"), w.get(s.URL+"/keys/"+key+".gpg"))
+		w.Write(filepath.Join(a.root, "key.gpg"), w.get(s.URL+"/keys/"+key+".gpg"))
 		a.must("gpgv", "--keyring", filepath.Join(a.root, "key.gpg"), "Release.gpg", "Release")
 		if label := string(w.get(base + "/dists/bookworm/main/binary-" + arch + "/Release")); !strings.Contains(label, "Component: main\n") {
 			t.Errorf("%s: binary-%s/Release is %q", source, arch, label)
@@ -227,6 +227,6 @@ func (w *world) udeb(repo, folder, name, version, arch string) {
 	root := filepath.Join(w.www, repo)
 	index := w.run(root, "apt-ftparchive", "--arch", arch, "packages", folder)
 	file := filepath.Join(root, folder, name+"_"+version+"_"+arch)
-	w.check(os.Rename(file+".deb", file+".udeb"))
+	w.Check(os.Rename(file+".deb", file+".udeb"))
 	w.udebs = bytes.ReplaceAll(index, []byte(".deb\n"), []byte(".udeb\n"))
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/sources/export"
 )
 
 // An archive that is updated between its indexes and its pool: the package is
@@ -36,11 +35,11 @@ func TestArchiveMovesWhileCollected(t *testing.T) {
 					})
 				})
 				x := newExporter(t, a.dir)
-				res := x.run(a.spec(mode))
+				res := x.Run(a.spec(mode))
 				if n := a.server.Requests(a.base() + "InRelease"); res.Sequence != 1 || n != 2 {
 					t.Errorf("number %d, InRelease was read %d times, want twice", res.Sequence, n)
 				}
-				if again := x.run(a.spec(mode)); !again.Nothing {
+				if again := x.Run(a.spec(mode)); !again.Nothing {
 					t.Error("what was carried is not what upstream has")
 				}
 			})
@@ -55,10 +54,7 @@ func TestArchiveStaysAtOdds(t *testing.T) {
 	pool := a.at + "/" + a.pool("main", "hello", "2.10-3", "amd64")
 	a.server.Put(pool, []byte("something else"))
 	x := newExporter(t, a.dir)
-	x.write("gapbundle.yaml", []byte("version: 1\nname: demo\nsigning: {exporter: exporter.key}\nsources:\n"+a.spec()))
-	o := x.o
-	o.Now, o.Targets = x.now, []string{t.TempDir()}
-	_, err := export.Run(t.Context(), o)
+	_, err := x.Try(a.spec())
 	if !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), a.server.URL(pool)) || !strings.Contains(err.Error(), "read once more") {
 		t.Errorf("got %v", err)
 	}
@@ -81,10 +77,7 @@ func TestEveryBadPackageIsNamed(t *testing.T) {
 	a.server.Remove(at("large", "2"))
 	x := newExporter(t, a.dir)
 	run := func(more ...string) error {
-		x.write("gapbundle.yaml", []byte("version: 1\nname: demo\nsigning: {exporter: exporter.key}\nsources:\n"+a.spec(more...)))
-		o := x.o
-		o.Now, o.Targets = x.now, []string{t.TempDir()}
-		_, err := export.Run(t.Context(), o)
+		_, err := x.Try(a.spec(more...))
 		return err
 	}
 	err := run()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources/export"
+	"github.com/gapbundle/gapbundle/sources/sourcetest"
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
@@ -27,14 +28,12 @@ func (a *archive) dated(day string) {
 const newerDay, olderDay = "Sat, 31 Oct 2026", "Thu, 01 Oct 2026"
 
 // attempt exports and returns how often the export waited.
-func (x *exporter) attempt(text string, change func(*export.Options)) (res *export.Result, waits int, err error) {
-	x.t.Helper()
-	x.write("gapbundle.yaml", []byte("version: 1\nname: demo\nsigning: {exporter: exporter.key, site: site.key}\nsources:\n"+text))
-	o := x.o
-	o.Now, o.Targets = x.now, []string{x.t.TempDir()}
-	o.Wait = func(context.Context, time.Duration) error { waits++; return nil }
-	change(&o)
-	res, err = export.Run(x.t.Context(), o)
+func attempt(x *sourcetest.Exporter, text string, change func(*export.Options)) (res *export.Result, waits int, err error) {
+	x.T.Helper()
+	res, err = x.Try(text, func(o *export.Options) {
+		o.Wait = func(context.Context, time.Duration) error { waits++; return nil }
+		change(o)
+	})
 	return res, waits, err
 }
 
@@ -49,11 +48,11 @@ func TestOlderRelease(t *testing.T) {
 			x := newExporter(t, a.dir)
 			spec := a.spec(mode)
 			a.dated(newerDay)
-			x.run(spec)
+			x.Run(spec)
 			a.dated(olderDay)
 
 			a.server.ResetCounts()
-			_, waits, err := x.attempt(spec, nothingElse)
+			_, waits, err := attempt(x, spec, nothingElse)
 			var older *upstream.OlderError
 			if !errors.As(err, &older) || !errors.Is(err, fetch.ErrRefused) || older.Source != "os" || waits != 1 || a.server.Requests(a.base()+"InRelease") != 2 {
 				t.Fatalf("%v, waited %d times, %d requests; want a refusal after one later attempt", err, waits, a.server.Requests(a.base()+"InRelease"))
@@ -63,24 +62,24 @@ func TestOlderRelease(t *testing.T) {
 					t.Errorf("%v: does not name %s", err, want)
 				}
 			}
-			if res, waits, err := x.attempt(spec, func(o *export.Options) { o.Hold = []string{"os"} }); err != nil || !res.Nothing || waits != 0 {
+			if res, waits, err := attempt(x, spec, func(o *export.Options) { o.Hold = []string{"os"} }); err != nil || !res.Nothing || waits != 0 {
 				t.Fatalf("held: %v, %v, waited %d times", res, err, waits)
 			}
-			if _, _, err := x.attempt(spec, nothingElse); !errors.As(err, &older) {
+			if _, _, err := attempt(x, spec, nothingElse); !errors.As(err, &older) {
 				t.Fatalf("after it was held: %v", err)
 			}
-			if _, _, err := x.attempt(spec, func(o *export.Options) { o.AllowOlder = []string{"so"} }); err == nil || !strings.Contains(err.Error(), "--allow-older so") {
+			if _, _, err := attempt(x, spec, func(o *export.Options) { o.AllowOlder = []string{"so"} }); err == nil || !strings.Contains(err.Error(), "--allow-older so") {
 				t.Fatalf("another name: %v", err)
 			}
-			res, waits, err := x.attempt(spec, func(o *export.Options) { o.AllowOlder = []string{"os"} })
+			res, waits, err := attempt(x, spec, func(o *export.Options) { o.AllowOlder = []string{"os"} })
 			if err != nil || res.Nothing || waits != 0 || !slices.Contains(overridesOf(t, res), "allow-older os") {
 				t.Fatalf("allowed: %v, %v, waited %d times", res, err, waits)
 			}
-			if res, _, err := x.attempt(spec, nothingElse); err != nil || !res.Nothing {
+			if res, _, err := attempt(x, spec, nothingElse); err != nil || !res.Nothing {
 				t.Fatalf("after it was allowed: %v, %v", res, err)
 			}
 			a.dated(newerDay)
-			if res, _, err := x.attempt(spec, func(o *export.Options) { o.AllowOlder = []string{"os"} }); err != nil || len(overridesOf(t, res)) != 1 {
+			if res, _, err := attempt(x, spec, func(o *export.Options) { o.AllowOlder = []string{"os"} }); err != nil || len(overridesOf(t, res)) != 1 {
 				t.Fatalf("newer again: %v, %v: an override that was not needed is recorded", res, err)
 			}
 		})
@@ -104,7 +103,7 @@ func TestLateEdge(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	x := newExporter(t, a.dir)
 	a.dated(newerDay)
-	x.run(a.spec())
+	x.Run(a.spec())
 	right := a.server
 	a.dated(olderDay)
 	asked := 0
@@ -116,14 +115,14 @@ func TestLateEdge(t *testing.T) {
 			}
 		})
 	})
-	if res, waits, err := x.attempt(a.spec(), nothingElse); err != nil || res.Sequence != 2 || waits != 1 {
+	if res, waits, err := attempt(x, a.spec(), nothingElse); err != nil || res.Sequence != 2 || waits != 1 {
 		t.Fatalf("%v, %v, waited %d times", res, err, waits)
 	}
 	a.dated(olderDay)
 	if err := os.Remove(filepath.Join(a.dir, ".gapbundle", "demo", "dates.json")); err != nil {
 		t.Fatal(err)
 	}
-	if res, waits, err := x.attempt(a.spec(), nothingElse); err != nil || res.Nothing || waits != 0 {
+	if res, waits, err := attempt(x, a.spec(), nothingElse); err != nil || res.Nothing || waits != 0 {
 		t.Fatalf("a ledger without dates: %v, %v, waited %d times", res, err, waits)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // by themselves.
 func (a *apt) line(name, entry string) {
 	key := filepath.Join(a.root, "key.asc")
-	a.w.write(filepath.Join(a.root, "etc/apt/sources.list.d", name+".list"), []byte(strings.Replace(entry, "KEY", key, 1)+"\n"))
+	a.w.Write(filepath.Join(a.root, "etc/apt/sources.list.d", name+".list"), []byte(strings.Replace(entry, "KEY", key, 1)+"\n"))
 }
 
 // TestAptByBaseAddress: the NVIDIA Container Toolkit's role has a base address and appends
@@ -49,7 +49,7 @@ func TestAptByBaseAddress(t *testing.T) {
 		} {
 			for _, arch := range []string{"$(ARCH)", "arm64"} {
 				a := here.newApt(s.URL, "arm64")
-				here.write(filepath.Join(a.root, "key.asc"), here.get(s.URL+"/keys/"+test.key))
+				here.Write(filepath.Join(a.root, "key.asc"), here.get(s.URL+"/keys/"+test.key))
 				a.line("role", "deb [signed-by=KEY] "+s.URL+strings.TrimSuffix(base, "/")+"/"+test.channel+"/deb/"+arch+" /")
 				a.update()
 				a.must("apt-get", "install", "--download-only", "--yes", "toolkit")
@@ -74,9 +74,9 @@ const publicHost = "public.invalid"
 func (w *world) releasePackage(repo, name, file, content string) {
 	w.t.Helper()
 	dir := filepath.Join(w.t.TempDir(), name)
-	w.write(filepath.Join(dir, "DEBIAN/control"), fmt.Appendf(nil, "Package: %s\nVersion: 1\nArchitecture: all\nMaintainer: Nobody <nobody@a.example>\nDescription: sources of a vendor\n", name))
-	w.write(filepath.Join(dir, "DEBIAN/conffiles"), []byte("/etc/apt/sources.list.d/"+file+"\n"))
-	w.write(filepath.Join(dir, "etc/apt/sources.list.d", file), []byte(content))
+	w.Write(filepath.Join(dir, "DEBIAN/control"), fmt.Appendf(nil, "Package: %s\nVersion: 1\nArchitecture: all\nMaintainer: Nobody <nobody@a.example>\nDescription: sources of a vendor\n", name))
+	w.Write(filepath.Join(dir, "DEBIAN/conffiles"), []byte("/etc/apt/sources.list.d/"+file+"\n"))
+	w.Write(filepath.Join(dir, "etc/apt/sources.list.d", file), []byte(content))
 	w.run("", "dpkg-deb", "--root-owner-group", "--build", dir, filepath.Join(w.www, repo, name+"_1_all.deb"))
 }
 
@@ -84,7 +84,7 @@ func (w *world) releasePackage(repo, name, file, content string) {
 func (a *apt) install(options []string, names ...string) (string, error) {
 	a.w.t.Helper()
 	for _, folder := range []string{"lib/dpkg/info", "lib/dpkg/updates", "lib/dpkg/triggers", "log/apt"} {
-		a.w.check(os.MkdirAll(filepath.Join(a.root, "var", folder), 0o755))
+		a.w.Check(os.MkdirAll(filepath.Join(a.root, "var", folder), 0o755))
 	}
 	args := append([]string{"install", "--yes", "-o", "Dpkg::Options::=--root=" + a.root, "-o", "Dpkg::Options::=--log=/dev/null"}, options...)
 	return a.try("apt-get", append(args, names...)...)
@@ -114,12 +114,12 @@ func TestAptKeepsClientFiles(t *testing.T) {
 		a.update()
 		client := filepath.Join(a.root, "etc/apt/sources.list.d", test.file)
 		before, err := os.ReadFile(client)
-		w.check(err)
+		w.Check(err)
 		if out, err := a.install(keep, test.release); err != nil {
 			t.Fatalf("%s: %v\n%s", test.release, err, out)
 		}
 		after, err := os.ReadFile(client)
-		w.check(err)
+		w.Check(err)
 		if string(before) != string(after) || strings.Contains(uris(a), publicHost) {
 			t.Errorf("%s: the client file is\n%s\nand asks\n%s", test.release, after, uris(a))
 		}

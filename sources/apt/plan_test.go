@@ -213,7 +213,7 @@ func TestIndexIsAnother(t *testing.T) {
 	a := newArchive(t, t.TempDir())
 	a.byHash = false
 	a.publish()
-	packed := gz(t, []byte(strings.Repeat("x", 100)))
+	packed := upstreamtest.Gzip([]byte(strings.Repeat("x", 100)))
 	a.change = func(r string) string {
 		return regexp.MustCompile(`(?m)^( [0-9a-f]+) +[0-9]+ `+index+`$`).ReplaceAllString(r, fmt.Sprintf("$1 %d %s", len(packed), index))
 	}

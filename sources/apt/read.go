@@ -101,18 +101,15 @@ func readIndexes(ctx context.Context, env *sources.Env, r *reading) (*reading, e
 		if head.unchanged {
 			return nil
 		}
-		err := upstream.Steady(ctx, env, head.name, func() (err error) {
-			releases := head
-			if head = nil; releases == nil {
-				if releases, err = readReleases(ctx, env, r.all[i].entry, r.keys); err != nil {
-					return err
-				}
-				releases.moved = r.all[i].moved
+		var err error
+		with.all[i], err = upstream.SteadyFrom(ctx, env, head.name, head, func() (*loaded, error) {
+			again, err := readReleases(ctx, env, head.entry, r.keys)
+			if err == nil {
+				again.moved = head.moved
 			}
-			with.all[i], err = withIndexes(ctx, env, releases)
-			return err
-		})
-		return sources.InSource(r.all[i].pos, r.all[i].name, err)
+			return again, err
+		}, func(l *loaded) (*loaded, error) { return withIndexes(ctx, env, l) })
+		return sources.InSource(head.pos, head.name, err)
 	})
 	return with, err
 }

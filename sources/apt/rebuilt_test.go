@@ -20,27 +20,17 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources/collect"
-	"github.com/gapbundle/gapbundle/sources/keys"
 )
 
 // siteKey is a key of the site, open or as a plan has it.
 func siteKey(t testing.TB) (open, closed *openpgp.Entity) {
 	t.Helper()
-	private, _, _, err := keys.GenerateSite("site", []byte("x"), now.AddDate(-1, 0, 0))
+	open, private, _ := plantest.SiteKey(t, now.AddDate(-1, 0, 0))
+	ring, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(private))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range []**openpgp.Entity{&open, &closed} {
-		ring, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(private))
-		if err != nil {
-			t.Fatal(err)
-		}
-		*e = ring[0]
-	}
-	if err := open.DecryptPrivateKeys([]byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	return open, closed
+	return open, ring[0]
 }
 
 // tree is what a plan becomes when it is collected.

@@ -2,7 +2,6 @@ package apt
 
 import (
 	"errors"
-	"io"
 	"path"
 	"slices"
 	"strings"
@@ -112,12 +111,8 @@ func notes(r *collect.Resolved, source string) string {
 
 func content(t *testing.T, a sources.Artifact) []byte {
 	t.Helper()
-	c, err := a.Open(t.Context(), 0, "")
+	b, err := plantest.ReadArtifact(t, a)
 	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(c.Body)
-	if err := errors.Join(err, c.Body.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -323,13 +318,13 @@ func TestTakenFromElsewhere(t *testing.T) {
 func TestUnchangedReleases(t *testing.T) {
 	r := newTwoReleases(t, t.TempDir())
 	x := newExporter(t, r.new.dir)
-	first := x.run(r.spec("hello"))
+	first := x.Run(r.spec("hello"))
 	r.new.server.ResetCounts()
-	if res := x.run(r.spec("hello")); !res.Nothing || r.new.server.AllRequests() != 2 {
+	if res := x.Run(r.spec("hello")); !res.Nothing || r.new.server.AllRequests() != 2 {
 		t.Errorf("nothing new: %t, %d requests, want 2", res.Nothing, r.new.server.AllRequests())
 	}
-	x.o.Full = true
-	if res := x.run(r.spec("hello")); res.Nothing || res.State != first.State || res.Files != first.Files {
+	x.Options.Full = true
+	if res := x.Run(r.spec("hello")); res.Nothing || res.State != first.State || res.Files != first.Files {
 		t.Errorf("full: state %s with %d files, want %s with %d", res.State, res.Files, first.State, first.Files)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
-	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
 // bigArchive has n packages whose stanzas are as long as real ones.
@@ -46,7 +45,7 @@ func benchmarkPlan(b *testing.B, a *archive, more string, want int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if n := count(b, r); n < want {
+		if n := plantest.Count(b, r); n < want {
 			b.Fatalf("%d files", n)
 		}
 		var m runtime.MemStats
@@ -56,17 +55,4 @@ func benchmarkPlan(b *testing.B, a *archive, more string, want int) {
 		b.ReportMetric(float64(m.Sys)/(1<<20), "MiB-sys")
 		runtime.KeepAlive(r)
 	}
-}
-
-func count(t testing.TB, r *collect.Resolved) int {
-	n := 0
-	for _, repo := range r.Repositories {
-		for _, err := range repo.Artifacts() {
-			if err != nil {
-				t.Fatal(err)
-			}
-			n++
-		}
-	}
-	return n
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
@@ -54,7 +55,7 @@ func TestSuite(t *testing.T) {
 					{Name: "index replaced", Do: func() {
 						a.byHash = false
 						a.publish()
-						a.server.Put(a.base()+"main/binary-amd64/Packages.gz", gz(t, []byte("Package: evil\n")))
+						a.server.Put(a.base()+"main/binary-amd64/Packages.gz", upstreamtest.Gzip([]byte("Package: evil\n")))
 					}, Class: fetch.ErrUpstream, Names: []string{inRelease, "main/binary-amd64/Packages.gz"}},
 					{Name: "index gone", Do: func() {
 						a.byHash = false
@@ -182,7 +183,7 @@ func (r *twoReleases) forgeries() []sourcetest.Forgery {
 		{Name: "index replaced", Do: func() {
 			a.byHash = false
 			a.publish()
-			a.server.Put(a.base()+"main/binary-amd64/Packages.gz", gz(a.t, []byte("Package: evil\n")))
+			a.server.Put(a.base()+"main/binary-amd64/Packages.gz", upstreamtest.Gzip([]byte("Package: evil\n")))
 		}, Class: fetch.ErrUpstream, Names: []string{inRelease, "main/binary-amd64/Packages.gz"}},
 		{Name: "dependency gone", Do: func() { a.server.Remove(a.at + "/" + a.pool("main", "libold", "1", "amd64")) },
 			Class: fetch.ErrUpstream, Names: []string{a.pool("main", "libold", "1", "amd64")}},

@@ -25,7 +25,7 @@ func TestAptTakesSHA512Alone(t *testing.T) {
 	w.index(filepath.Join(root, "Sources"), w.run(root, "apt-ftparchive", append(only[2:], "sources", ".")...), "gz")
 	w.sign(root, only...)
 	text, err := os.ReadFile(filepath.Join(root, "InRelease"))
-	w.check(err)
+	w.Check(err)
 	if !strings.Contains(string(text), "\nSHA512:\n") || strings.Contains(string(text), "\nSHA256:\n") {
 		t.Fatalf("upstream's Release is\n%s", text)
 	}

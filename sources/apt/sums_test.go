@@ -9,6 +9,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 // bySHA512 makes an archive whose Release and stanzas have SHA-512 and nothing else.
@@ -72,7 +73,7 @@ func TestSHA512Refuses(t *testing.T) {
 	a := bySHA512(t)
 	a.byHash = false
 	a.publish()
-	a.server.Put(a.base()+"main/binary-amd64/Packages.gz", gz(t, []byte("Package: evil\n")))
+	a.server.Put(a.base()+"main/binary-amd64/Packages.gz", upstreamtest.Gzip([]byte("Package: evil\n")))
 	refused(t, a, false, fetch.ErrUpstream, []string{"main/binary-amd64/Packages.gz", "sha512:"})
 
 	a = bySHA512(t)

@@ -2,7 +2,6 @@ package apt
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,63 +9,13 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
-	"github.com/gapbundle/gapbundle/sources"
-	"github.com/gapbundle/gapbundle/sources/export"
-	"github.com/gapbundle/gapbundle/sources/keys"
+	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
-// exporter exports a spec again and again, with one ledger.
-type exporter struct {
-	t   *testing.T
-	dir string
-	now time.Time
-	o   export.Options
-}
-
-func newExporter(t *testing.T, dir string) *exporter {
+// newExporter exports a spec again and again, with one ledger.
+func newExporter(t *testing.T, dir string) *sourcetest.Exporter {
 	t.Helper()
-	x := &exporter{t: t, dir: dir, now: now}
-	private, _, _, err := keys.GenerateExporter([]byte("x"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	x.write("exporter.key", private)
-	x.site("site.key")
-	x.o = export.Options{
-		SpecPath: filepath.Join(dir, "gapbundle.yaml"), Kinds: sources.Kinds{Kind()}, Tool: "test",
-		Env: func(string) string { return "" }, Home: dir, NoReadback: true,
-		Passphrase:     func(string) ([]byte, error) { return []byte("x"), nil },
-		SitePassphrase: func(string) ([]byte, error) { return []byte("x"), nil },
-	}
-	return x
-}
-
-func (x *exporter) site(name string) {
-	x.t.Helper()
-	private, _, _, err := keys.GenerateSite("site", []byte("x"), now.AddDate(-1, 0, 0))
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	x.write(name, private)
-}
-
-func (x *exporter) write(name string, content []byte) {
-	x.t.Helper()
-	if err := os.WriteFile(filepath.Join(x.dir, name), content, 0o600); err != nil {
-		x.t.Fatal(err)
-	}
-}
-
-func (x *exporter) run(text string) *export.Result {
-	x.t.Helper()
-	x.write("gapbundle.yaml", []byte("version: 1\nname: demo\nsigning: {exporter: exporter.key, site: site.key}\nsources:\n"+text))
-	o := x.o
-	o.Now, o.Targets = x.now, []string{x.t.TempDir()}
-	res, err := export.Run(x.t.Context(), o)
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	return res
+	return sourcetest.NewExporter(t, dir, Kind(), now)
 }
 
 // beside is a second source of the same archive.
@@ -91,17 +40,17 @@ func TestUnchangedThroughExport(t *testing.T) {
 			a := newArchive(t, t.TempDir())
 			a.publish()
 			x := newExporter(t, a.dir)
-			x.write("status", []byte(pkg("data", "1", "all", "Status: install ok installed")))
+			x.Write("status", []byte(pkg("data", "1", "all", "Status: install ok installed")))
 			spec := test.spec(a)
-			first := x.run(spec)
+			first := x.Run(spec)
 			for range 2 {
 				a.server.ResetCounts()
-				if res := x.run(spec); !res.Nothing || a.server.AllRequests() != test.requests {
+				if res := x.Run(spec); !res.Nothing || a.server.AllRequests() != test.requests {
 					t.Fatalf("nothing new: %t, %d requests, want %d", res.Nothing, a.server.AllRequests(), test.requests)
 				}
 			}
-			x.o.Full = true
-			if res := x.run(spec); res.Nothing || res.State != first.State || res.Files != first.Files {
+			x.Options.Full = true
+			if res := x.Run(spec); res.Nothing || res.State != first.State || res.Files != first.Files {
 				t.Errorf("full: state %s with %d files, want %s with %d", res.State, res.Files, first.State, first.Files)
 			}
 		})
@@ -112,29 +61,29 @@ func TestUnchangedThroughExport(t *testing.T) {
 func TestChangedIsReadAgain(t *testing.T) {
 	const rebuilt = "packages: [hello]"
 	for name, test := range map[string]struct {
-		change func(x *exporter, a *archive) string
+		change func(x *sourcetest.Exporter, a *archive) string
 		same   bool // the result, after all was read
 	}{
-		"packages": {func(_ *exporter, a *archive) string {
+		"packages": {func(_ *sourcetest.Exporter, a *archive) string {
 			return a.spec("packages: [hello, other]", "installed: status") + beside(a)
 		}, false},
-		"a status file": {func(x *exporter, a *archive) string {
-			x.write("status", []byte(pkg("libhello", "2.10-3", "amd64", "Status: install ok installed")))
+		"a status file": {func(x *sourcetest.Exporter, a *archive) string {
+			x.Write("status", []byte(pkg("libhello", "2.10-3", "amd64", "Status: install ok installed")))
 			return a.spec(rebuilt, "installed: status") + beside(a)
 		}, false},
-		"the site's key": {func(x *exporter, a *archive) string {
-			x.site("site.key")
+		"the site's key": {func(x *sourcetest.Exporter, a *archive) string {
+			x.NewSite()
 			return a.spec(rebuilt, "installed: status") + beside(a)
 		}, false},
-		"the program": {func(x *exporter, a *archive) string {
-			x.o.Tool = "another"
+		"the program": {func(x *sourcetest.Exporter, a *archive) string {
+			x.Options.Tool = "another"
 			return a.spec(rebuilt, "installed: status") + beside(a)
 		}, true},
-		"validity": {func(_ *exporter, a *archive) string {
+		"validity": {func(_ *sourcetest.Exporter, a *archive) string {
 			return a.spec(rebuilt, "installed: status", "valid-for: 30d") + beside(a)
 		}, false},
-		"another source goes": {func(_ *exporter, a *archive) string { return a.spec(rebuilt, "installed: status") }, false},
-		"upstream of another source": {func(_ *exporter, a *archive) string {
+		"another source goes": {func(_ *sourcetest.Exporter, a *archive) string { return a.spec(rebuilt, "installed: status") }, false},
+		"upstream of another source": {func(_ *sourcetest.Exporter, a *archive) string {
 			b := newArchive(a.t, a.dir)
 			b.packages["main amd64"] = append(b.packages["main amd64"], pkg("new", "1", "amd64", ""))
 			b.signer, b.server = a.signer, a.server
@@ -148,11 +97,11 @@ func TestChangedIsReadAgain(t *testing.T) {
 			a := newArchive(t, t.TempDir())
 			a.publish()
 			x := newExporter(t, a.dir)
-			x.write("status", []byte(pkg("data", "1", "all", "Status: install ok installed")))
-			x.run(a.spec(rebuilt, "installed: status") + beside(a))
+			x.Write("status", []byte(pkg("data", "1", "all", "Status: install ok installed")))
+			x.Run(a.spec(rebuilt, "installed: status") + beside(a))
 			spec := test.change(x, a)
 			a.server.ResetCounts()
-			res := x.run(spec)
+			res := x.Run(spec)
 			if res.Nothing != test.same || a.server.AllRequests() <= a.server.Requests(a.base()+"InRelease") {
 				t.Errorf("nothing new: %t, want %t; %d requests", res.Nothing, test.same, a.server.AllRequests())
 			}
@@ -167,9 +116,9 @@ func TestValidityRenews(t *testing.T) {
 	a.publish()
 	x := newExporter(t, a.dir)
 	spec := a.spec("packages: [hello]", "valid-for: 30d")
-	x.run(spec)
-	x.now = now.Add(24 * time.Hour)
-	res := x.run(spec)
+	x.Run(spec)
+	x.Options.Now = now.Add(24 * time.Hour)
+	res := x.Run(spec)
 	if res.Nothing {
 		t.Fatal("a day later: nothing new")
 	}
@@ -275,12 +224,12 @@ func TestHeldBack(t *testing.T) {
 	b.publish()
 	x := newExporter(t, a.dir)
 	text := a.spec() + strings.Replace(b.spec(), "name: os", "name: other", 1)
-	x.run(text)
+	x.Run(text)
 	b.packages["main amd64"] = append(b.packages["main amd64"], pkg("new", "1", "amd64", ""))
 	b.publish()
 	a.server.ResetCounts()
-	x.o.Only = []string{"other"}
-	if res := x.run(text); res.Nothing || res.Full || a.server.AllRequests() > 0 {
+	x.Options.Only = []string{"other"}
+	if res := x.Run(text); res.Nothing || res.Full || a.server.AllRequests() > 0 {
 		t.Errorf("%d requests to what is held back: %+v", a.server.AllRequests(), res)
 	}
 }

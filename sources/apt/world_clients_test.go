@@ -46,19 +46,9 @@ func newWorld(t *testing.T) *world {
 	w.signer, err = openpgp.NewEntity("upstream", "", "upstream@a.example", &packet.Config{
 		Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return made },
 	})
-	w.check(err)
+	w.Check(err)
 	plantest.WriteKeys(t, filepath.Join(w.dir, "upstream.asc"), w.signer)
 	return w
-}
-
-func (w *world) check(err error) {
-	w.t.Helper()
-	w.Check(err)
-}
-
-func (w *world) write(name string, content []byte) {
-	w.t.Helper()
-	w.Write(name, content)
 }
 
 // run runs a tool in dir and returns its output.
@@ -73,10 +63,10 @@ func (w *world) deb(repo, folder, name, version, arch string, fields ...string) 
 	dir := filepath.Join(w.t.TempDir(), name)
 	control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: Nobody <nobody@a.example>\nSection: misc\nPriority: optional\n%sDescription: what %s is\n At length, %s is there for a test.\n",
 		name, version, arch, strings.Join(append(fields, ""), "\n"), name, name)
-	w.write(filepath.Join(dir, "DEBIAN/control"), []byte(control))
-	w.write(filepath.Join(dir, "usr/share/"+name+"/content"), []byte(name+" "+version+"\n"))
+	w.Write(filepath.Join(dir, "DEBIAN/control"), []byte(control))
+	w.Write(filepath.Join(dir, "usr/share/"+name+"/content"), []byte(name+" "+version+"\n"))
 	out := filepath.Join(w.www, repo, folder)
-	w.check(os.MkdirAll(out, 0o755))
+	w.Check(os.MkdirAll(out, 0o755))
 	w.run("", "dpkg-deb", "--root-owner-group", "--build", dir, filepath.Join(out, fmt.Sprintf("%s_%s_%s.deb", name, strings.TrimPrefix(version, "1:"), arch)))
 }
 
@@ -85,18 +75,18 @@ func (w *world) source(repo, folder, name, version string) {
 	w.t.Helper()
 	work := w.t.TempDir()
 	dir := filepath.Join(work, name+"-"+version)
-	w.write(filepath.Join(dir, "debian/control"), []byte(fmt.Sprintf("Source: %s\nMaintainer: Nobody <nobody@a.example>\nStandards-Version: 4.6.0\n\nPackage: %s\nArchitecture: any\nDescription: what %s is\n", name, name, name)))
-	w.write(filepath.Join(dir, "debian/changelog"), []byte(fmt.Sprintf("%s (%s) stable; urgency=low\n\n  * Made.\n\n -- Nobody <nobody@a.example>  Mon, 02 Nov 2026 00:00:00 +0000\n", name, version)))
-	w.write(filepath.Join(dir, "debian/source/format"), []byte("3.0 (native)\n"))
-	w.write(filepath.Join(dir, "debian/rules"), []byte("#!/usr/bin/make -f\n%:\n\ttrue\n"))
-	w.write(filepath.Join(dir, "hello.c"), []byte("int main(void) { return 0; }\n"))
+	w.Write(filepath.Join(dir, "debian/control"), []byte(fmt.Sprintf("Source: %s\nMaintainer: Nobody <nobody@a.example>\nStandards-Version: 4.6.0\n\nPackage: %s\nArchitecture: any\nDescription: what %s is\n", name, name, name)))
+	w.Write(filepath.Join(dir, "debian/changelog"), []byte(fmt.Sprintf("%s (%s) stable; urgency=low\n\n  * Made.\n\n -- Nobody <nobody@a.example>  Mon, 02 Nov 2026 00:00:00 +0000\n", name, version)))
+	w.Write(filepath.Join(dir, "debian/source/format"), []byte("3.0 (native)\n"))
+	w.Write(filepath.Join(dir, "debian/rules"), []byte("#!/usr/bin/make -f\n%:\n\ttrue\n"))
+	w.Write(filepath.Join(dir, "hello.c"), []byte("int main(void) { return 0; }\n"))
 	w.run(work, "dpkg-source", "--build", dir)
 	found, err := filepath.Glob(filepath.Join(work, name+"_*"))
-	w.check(err)
+	w.Check(err)
 	for _, f := range found {
 		b, err := os.ReadFile(f)
-		w.check(err)
-		w.write(filepath.Join(w.www, repo, folder, filepath.Base(f)), b)
+		w.Check(err)
+		w.Write(filepath.Join(w.www, repo, folder, filepath.Base(f)), b)
 	}
 }
 
@@ -105,7 +95,7 @@ func (w *world) suite(repo, suite string, components, archs []string) {
 	w.t.Helper()
 	root := filepath.Join(w.www, repo)
 	dists := filepath.Join(root, "dists", suite)
-	w.check(os.RemoveAll(dists))
+	w.Check(os.RemoveAll(dists))
 	for _, component := range components {
 		pool := "pool/" + component
 		for _, arch := range archs {
@@ -127,7 +117,7 @@ func (w *world) suite(repo, suite string, components, archs []string) {
 func (w *world) installer(dir, component, arch string) {
 	w.t.Helper()
 	w.index(filepath.Join(dir, "debian-installer/binary-"+arch, "Packages"), w.udebs, "gz")
-	w.write(filepath.Join(dir, "binary-"+arch, "Release"), []byte("Component: "+component+"\nArchitecture: "+arch+"\n"))
+	w.Write(filepath.Join(dir, "binary-"+arch, "Release"), []byte("Component: "+component+"\nArchitecture: "+arch+"\n"))
 }
 
 // flat makes the indexes of a flat repository.
@@ -150,18 +140,18 @@ func (w *world) sign(dir string, options ...string) {
 	release := w.run(dir, "apt-ftparchive", append(options, "release", ".")...)
 	var b bytes.Buffer
 	enc, err := clearsign.Encode(&b, w.signer.PrivateKey, &packet.Config{Time: func() time.Time { return time.Now().Add(-time.Minute) }})
-	w.check(err)
+	w.Check(err)
 	if len(w.udebs) > 0 {
 		var detached bytes.Buffer
-		w.check(openpgp.DetachSign(&detached, w.signer, bytes.NewReader(release), &packet.Config{Time: func() time.Time { return time.Now().Add(-time.Minute) }}))
-		w.write(filepath.Join(dir, "Release"), release)
-		w.write(filepath.Join(dir, "Release.gpg"), detached.Bytes())
+		w.Check(openpgp.DetachSign(&detached, w.signer, bytes.NewReader(release), &packet.Config{Time: func() time.Time { return time.Now().Add(-time.Minute) }}))
+		w.Write(filepath.Join(dir, "Release"), release)
+		w.Write(filepath.Join(dir, "Release.gpg"), detached.Bytes())
 	}
 	_, err = enc.Write(release)
-	w.check(err)
-	w.check(enc.Close())
-	w.write(filepath.Join(dir, "InRelease"), append(b.Bytes(), '\n'))
-	w.check(filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+	w.Check(err)
+	w.Check(enc.Close())
+	w.Write(filepath.Join(dir, "InRelease"), append(b.Bytes(), '\n'))
+	w.Check(filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if base := filepath.Base(name); err != nil || d.IsDir() || base != "Packages" && base != "Sources" && !strings.HasSuffix(base, "-en") {
 			return err
 		}
@@ -172,7 +162,7 @@ func (w *world) sign(dir string, options ...string) {
 // index writes an index plain and compressed.
 func (w *world) index(name string, content []byte, compressions ...string) {
 	w.t.Helper()
-	w.write(name, content)
+	w.Write(name, content)
 	for _, c := range compressions {
 		if c == "xz" {
 			w.run("", "xz", "--keep", "--force", name)
@@ -181,8 +171,8 @@ func (w *world) index(name string, content []byte, compressions ...string) {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
 		_, err := z.Write(content)
-		w.check(errors.Join(err, z.Close()))
-		w.write(name+".gz", b.Bytes())
+		w.Check(errors.Join(err, z.Close()))
+		w.Write(name+".gz", b.Bytes())
 	}
 }
 
@@ -191,7 +181,7 @@ func (w *world) translation(packages []byte) []byte {
 	w.t.Helper()
 	var b bytes.Buffer
 	for p, err := range deb.Packages(bytes.NewReader(packages), deb.Limits{}) {
-		w.check(err)
+		w.Check(err)
 		fmt.Fprintf(&b, "Package: %s\nDescription-md5: %s\nDescription-en: what %s is\n At length, %s is there for a test.\n\n", p.Name, p.Field("Description-md5"), p.Name, p.Name)
 	}
 	return b.Bytes()
@@ -229,9 +219,9 @@ func (w *world) newApt(base string, arch string, names ...string) *apt {
 	w.t.Helper()
 	a := &apt{w: w, root: w.t.TempDir()}
 	for _, folder := range []string{"etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/trusted.gpg.d", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial"} {
-		w.check(os.MkdirAll(filepath.Join(a.root, folder), 0o755))
+		w.Check(os.MkdirAll(filepath.Join(a.root, folder), 0o755))
 	}
-	w.write(filepath.Join(a.root, "var/lib/dpkg/status"), nil)
+	w.Write(filepath.Join(a.root, "var/lib/dpkg/status"), nil)
 	for _, name := range names {
 		if !strings.Contains(name, "/") {
 			name += ".sources"
@@ -242,11 +232,11 @@ func (w *world) newApt(base string, arch string, names ...string) *apt {
 			w.t.Fatalf("no line that gets the keys:\n%s", text)
 		}
 		local := filepath.Join(a.root, filepath.Base(fetched[1]))
-		w.write(local, w.get(fetched[2]))
-		w.write(filepath.Join(a.root, "etc/apt/sources.list.d", filepath.Base(name)), []byte(strings.ReplaceAll(text, fetched[1], local)))
+		w.Write(local, w.get(fetched[2]))
+		w.Write(filepath.Join(a.root, "etc/apt/sources.list.d", filepath.Base(name)), []byte(strings.ReplaceAll(text, fetched[1], local)))
 	}
 	a.config = filepath.Join(a.root, "apt.conf")
-	w.write(a.config, fmt.Appendf(nil, `Dir %q; Dir::State::status "%s/var/lib/dpkg/status"; Dir::Etc::Parts "%s/etc/apt/apt.conf.d";
+	w.Write(a.config, fmt.Appendf(nil, `Dir %q; Dir::State::status "%s/var/lib/dpkg/status"; Dir::Etc::Parts "%s/etc/apt/apt.conf.d";
 APT::Architecture %q; APT::Architectures { %q; }; APT::Sandbox::User "root"; Acquire::Languages "en"; Debug::NoLocking "1";
 Acquire::Check-Date "1"; Acquire::Check-Valid-Until "1"; Acquire::http::Proxy "DIRECT"; Acquire::Retries "0";
 `, a.root, a.root, a.root, arch, arch))
@@ -288,7 +278,7 @@ func (a *apt) update(options ...string) {
 func (a *apt) downloaded() string {
 	a.w.t.Helper()
 	found, err := filepath.Glob(filepath.Join(a.root, "var/cache/apt/archives/*.deb"))
-	a.w.check(err)
+	a.w.Check(err)
 	for i := range found {
 		found[i] = filepath.Base(found[i])
 	}

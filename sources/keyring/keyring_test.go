@@ -175,12 +175,12 @@ func TestPublish(t *testing.T) {
 		t.Errorf("none: %v, %v", none, err)
 	}
 	env := plantest.NewEnv(t, t.TempDir(), nil)
-	if err := NeedSite(env, strictyaml.Pos{}, "os"); !errors.Is(err, bundle.ErrUsage) {
+	if err := needSite(env, strictyaml.Pos{}, "os"); !errors.Is(err, bundle.ErrUsage) {
 		t.Errorf("no site key: %v", err)
 	}
 	env.Site = a
 	signer, keys, err := Site(env)
-	if err != nil || signer == nil || len(keys) != 1 || keys[0].Role != "site" || keys[0].Path != "demo-site.asc" || NeedSite(env, strictyaml.Pos{}, "os") != nil {
+	if err != nil || signer == nil || len(keys) != 1 || keys[0].Role != "site" || keys[0].Path != "demo-site.asc" || needSite(env, strictyaml.Pos{}, "os") != nil {
 		t.Errorf("got %v, %+v, %v", signer, keys, err)
 	}
 	public, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(keys[0].Armored))

@@ -184,9 +184,20 @@ func Site(env *sources.Env) (*pgpkeys.Signer, []sources.Key, error) {
 	return signer, keys, err
 }
 
-// NeedSite refuses a source that makes an index where there is no site key to sign
-// it. It is asked before upstream is.
-func NeedSite(env *sources.Env, pos strictyaml.Pos, source string) error {
+// NeedSites refuses every source that makes an index if there is no site key to sign it. It is
+// asked before upstream is. source returns the place and the name of an entry of a spec, and
+// whether it makes an index.
+func NeedSites[E any](env *sources.Env, entries []E, source func(E) (pos strictyaml.Pos, name string, rebuilt bool)) error {
+	var errs []error
+	for _, e := range entries {
+		if pos, name, rebuilt := source(e); rebuilt {
+			errs = append(errs, needSite(env, pos, name))
+		}
+	}
+	return strictyaml.Join(errs...)
+}
+
+func needSite(env *sources.Env, pos strictyaml.Pos, source string) error {
 	if env.Site != nil {
 		return nil
 	}

@@ -354,16 +354,7 @@ func (s *site) registries(t *testing.T, hosts map[string]http.Handler) {
 			r = registrytest.New(t, registrytest.Options{})
 			played[registry] = r
 		}
-		if name, _, isBlob := strings.Cut(rest, "/blobs/"); isBlob {
-			r.PutBlob(name, []byte(file.Content))
-			continue
-		}
-		name, reference, _ := strings.Cut(rest, "/manifests/")
-		var tags []string
-		if !strings.HasPrefix(reference, "sha256:") {
-			tags = []string{reference}
-		}
-		r.PutManifest(name, file.MediaType, []byte(file.Content), tags...)
+		r.PutPath(rest, file.MediaType, []byte(file.Content))
 	}
 	for registry, r := range played {
 		hosts[strings.TrimPrefix(server(registry), "https://")] = r

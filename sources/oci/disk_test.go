@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 // member is a member of an archive that a test writes.
@@ -42,17 +42,6 @@ func archive(t testing.TB, members ...member) []byte {
 		}
 	}
 	if err := to.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
-}
-
-func gzipped(t testing.TB, content []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	to := gzip.NewWriter(&out)
-	_, err := to.Write(content)
-	if err := errors.Join(err, to.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
@@ -123,7 +112,7 @@ func (w *world) plain(layer string) (d v1.Descriptor, blobs [][]byte) {
 // share by a link; packed as a whole or not; the same digests every time.
 func TestSavedArchive(t *testing.T) {
 	w := newWorld(t, t.TempDir())
-	base, packed := file("aaa/layer.tar", noise("base", 5000)), file("bbb/layer.tar", gzipped(t, noise("more", 4000)))
+	base, packed := file("aaa/layer.tar", noise("base", 5000)), file("bbb/layer.tar", upstreamtest.Gzip(noise("more", 4000)))
 	one, first := w.savedImage([]string{"team/app:v1", "reg.lan:5000/app:stable"}, base, packed)
 	link := member{Header: tar.Header{Name: "ccc/layer.tar", Typeflag: tar.TypeSymlink, Linkname: "../aaa/layer.tar"}, content: nil}
 	two, second := w.savedImage([]string{"localhost/tool:latest"}, file("ccc/layer.tar", base.content))
@@ -147,7 +136,7 @@ func TestSavedArchive(t *testing.T) {
 	if e := tr.found["localhost/tool/manifests/latest"]; e.Vouched != bundle.VouchedLocal || e.Origin != "" || !strings.Contains(e.Reason, "archive images.tar") {
 		t.Errorf("evidence %+v", e)
 	}
-	w.write("images.tar", gzipped(t, content))
+	w.write("images.tar", upstreamtest.Gzip(content))
 	again := w.must(nil, spec)
 	if again.files["ours"]["docker.io/team/app/manifests/v1"].Digest != v1Tag.Digest {
 		t.Error("packed, it has another digest")
@@ -248,7 +237,7 @@ func TestHostileStores(t *testing.T) {
 		return []map[string]any{c}
 	}
 	good := []map[string]any{line}
-	packed := file("aaa/layer.tar", gzipped(t, noise("other", 5000)))
+	packed := file("aaa/layer.tar", upstreamtest.Gzip(noise("other", 5000)))
 	whole := w.saved(good, members...)
 	for name, row := range map[string]struct {
 		content []byte
@@ -257,7 +246,7 @@ func TestHostileStores(t *testing.T) {
 		"no archive":     {[]byte(strings.Repeat("no archive ", 100)), []string{"after 0 members"}},
 		"empty":          {nil, []string{"has neither manifest.json nor index.json"}},
 		"cut off":        {whole[:3000], []string{"archive x.tar"}},
-		"gzip, cut off":  {gzipped(t, whole)[:2000], []string{"archive x.tar"}},
+		"gzip, cut off":  {upstreamtest.Gzip(whole)[:2000], []string{"archive x.tar"}},
 		"old docker":     {archive(t, file("repositories", []byte("{}"))), []string{"before 1.10"}},
 		"no images":      {w.saved(nil), []string{"0 images"}},
 		"layer missing":  {w.saved(good, members[0]), []string{"aaa/layer.tar", "not in it"}},

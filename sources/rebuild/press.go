@@ -42,21 +42,21 @@ func (p *Press) Put(path string, write func(io.Writer) error, read Read) (f stoc
 	if err != nil {
 		return f, err
 	}
-	m := &meter{w: out, hash: bundle.NewHash()}
+	m := NewMeter(out)
 	if err := errors.Join(write(m), out.Close()); err != nil {
 		return f, err
 	}
-	digest := bundle.SumOf(m.hash)
+	digest := m.Digest()
 	known, ok := p.known[digest]
 	if ok {
-		return p.file(path, digest, m.n, known), p.env.Scratch.Remove(name)
+		return p.file(path, digest, m.N, known), p.env.Scratch.Remove(name)
 	}
 	if err := readBack(path, func() (io.ReadCloser, error) { return p.env.Scratch.Open(name) }, read); err != nil {
 		return f, err
 	}
 	p.known[digest] = name
-	p.Bytes += m.n
-	return p.file(path, digest, m.n, name), nil
+	p.Bytes += m.N
+	return p.file(path, digest, m.N, name), nil
 }
 
 // PutBytes is Put for content that is in memory.
@@ -90,16 +90,22 @@ func (p *Press) file(path string, digest bundle.Digest, size int64, local string
 	return stock.File{Path: path, Size: size, Digest: digest, Reason: p.Reason, More: &stock.More{Vouched: p.Vouched, Local: local}}
 }
 
-// meter counts and hashes what passes.
-type meter struct {
+// Meter counts and hashes what is written through it.
+type Meter struct {
+	N    int64 // bytes
 	w    io.Writer
 	hash hash.Hash
-	n    int64
 }
 
-func (m *meter) Write(b []byte) (int, error) {
+// NewMeter writes to w.
+func NewMeter(w io.Writer) *Meter { return &Meter{w: w, hash: bundle.NewHash()} }
+
+func (m *Meter) Write(b []byte) (int, error) {
 	n, err := m.w.Write(b)
-	m.n += int64(n)
+	m.N += int64(n)
 	_, _ = m.hash.Write(b[:n]) // never fails
 	return n, err
 }
+
+// Digest returns the digest of what was written.
+func (m *Meter) Digest() bundle.Digest { return bundle.SumOf(m.hash) }

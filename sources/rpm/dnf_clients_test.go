@@ -73,18 +73,18 @@ func (w *world) fill() {
 	w.put("os/Packages", "signed/os-new")
 	w.put("os/Packages", "signed/module")
 	w.put("os/Packages", "signed/module2")
-	w.write(filepath.Join(w.www, "comps.xml"), []byte(comps))
+	w.Write(filepath.Join(w.www, "comps.xml"), []byte(comps))
 	w.createrepo("os", false, "--groupfile", filepath.Join(w.www, "comps.xml"), "--database")
 	for name, text := range map[string]string{"updateinfo.xml": updates(), "modules.yaml": modules()} {
 		file := filepath.Join(w.www, name)
-		w.write(file, []byte(text))
+		w.Write(file, []byte(text))
 		w.run(w.www, "modifyrepo_c", "--mdtype="+strings.TrimSuffix(strings.TrimSuffix(name, ".xml"), ".yaml"), file, filepath.Join(w.www, "os/repodata"))
 	}
 	w.sign("os")
 	w.put("flat", "signed/tool")
 	w.createrepo("flat", false, "--no-database")
 	w.put("nested/pool", "signed/os")
-	w.check(os.MkdirAll(filepath.Join(w.www, "nested/meta/x86_64"), 0o755))
+	w.Check(os.MkdirAll(filepath.Join(w.www, "nested/meta/x86_64"), 0o755))
 	w.run(filepath.Join(w.www, "nested"), "createrepo_c", "--quiet", "--location-prefix", "../../pool", "--outputdir", "meta/x86_64", "pool")
 	w.put("twins/a", "signed/twin")
 	w.put("twins/b", "signed/twin2")
@@ -102,21 +102,21 @@ func (w *world) repack(folder string) {
 	w.t.Helper()
 	dir := filepath.Join(w.www, folder)
 	text, err := os.ReadFile(filepath.Join(dir, nameRepomd))
-	w.check(err)
+	w.Check(err)
 	index, err := rpmmd.ParseRepomd(text)
-	w.check(err)
+	w.Check(err)
 	enc, err := zstd.NewWriter(nil)
-	w.check(err)
+	w.Check(err)
 	for i := range index.Data {
 		d := &index.Data[i]
 		plain := w.run(dir, "gzip", "-dc", d.Location)
-		w.check(os.Remove(filepath.Join(dir, d.Location)))
+		w.Check(os.Remove(filepath.Join(dir, d.Location)))
 		packed := enc.EncodeAll(plain, nil)
 		d.Size, d.Checksum.Hex = int64(len(packed)), bundle.DigestOf(packed).Hex()
 		d.Location = "repodata/" + d.Checksum.Hex + "-" + d.Type + ".xml.zst"
-		w.write(filepath.Join(dir, d.Location), packed)
+		w.Write(filepath.Join(dir, d.Location), packed)
 	}
-	w.write(filepath.Join(dir, nameRepomd), index.Marshal())
+	w.Write(filepath.Join(dir, nameRepomd), index.Marshal())
 }
 
 // full is a spec of all repositories as they are.
@@ -125,7 +125,7 @@ func (w *world) full() string {
 	one := func(name, more string) {
 		fmt.Fprintf(&b, "- name: %s\n  kind: rpm\n  gpgkey: upstream.asc\n  %s\n", name, strings.ReplaceAll(more, "\n", "\n  "))
 	}
-	w.write(filepath.Join(w.dir, "vendor.repo"), []byte("[flat]\nname=Flat for $releasever\nbaseurl="+w.url+"/$what/\ngpgcheck=0\nenabled=0\n\n[other]\nname=Other\nbaseurl=http://127.0.0.1:9/\n"))
+	w.Write(filepath.Join(w.dir, "vendor.repo"), []byte("[flat]\nname=Flat for $releasever\nbaseurl="+w.url+"/$what/\ngpgcheck=0\nenabled=0\n\n[other]\nname=Other\nbaseurl=http://127.0.0.1:9/\n"))
 	one("os", "baseurl: "+w.url+"/os")
 	one("flat", "repofile: vendor.repo\nrepoids: flat\nvars: {releasever: \"9\", what: flat}")
 	one("nested", "baseurl: "+w.url+"/nested/meta/x86_64")
@@ -307,31 +307,31 @@ func TestDNFDefaultStream(t *testing.T) {
 func TestDNFDoesWithout(t *testing.T) {
 	w := newWorld(t)
 	w.put("os/Packages", "signed/os")
-	w.write(filepath.Join(w.www, "comps.xml"), []byte(comps))
+	w.Write(filepath.Join(w.www, "comps.xml"), []byte(comps))
 	w.createrepo("os", false, "--groupfile", filepath.Join(w.www, "comps.xml"), "--database", "--zck")
 	for kind, text := range map[string]string{"updateinfo": updates(), "modules": modules(), "prestodelta": "<prestodelta/>", "productid": strings.Repeat("certificate\n", 20)} {
 		file := filepath.Join(w.www, kind)
-		w.write(file, []byte(text))
+		w.Write(file, []byte(text))
 		w.run(w.www, "modifyrepo_c", "--mdtype="+kind, file, filepath.Join(w.www, "os/repodata"))
 	}
 	text, err := os.ReadFile(filepath.Join(w.www, "os", nameRepomd))
-	w.check(err)
+	w.Check(err)
 	index, err := rpmmd.ParseRepomd(text)
-	w.check(err)
+	w.Check(err)
 	d := &dnf{w: w, root: t.TempDir()}
 	repos := filepath.Join(d.root, "repos")
-	w.write(filepath.Join(repos, "os.repo"), []byte("[os]\nname=os\ngpgcheck=0\nbaseurl="+w.url+"/os\nmetadata_expire=0\n"))
+	w.Write(filepath.Join(repos, "os.repo"), []byte("[os]\nname=os\ngpgcheck=0\nbaseurl="+w.url+"/os\nmetadata_expire=0\n"))
 	d.configure(repos)
 	d.must("makecache")
 	for _, data := range index.Data {
 		name := filepath.Join(w.www, "os", data.Location)
-		w.check(os.Rename(name, name+".away"))
-		w.check(os.RemoveAll(filepath.Join(d.root, "cache")))
+		w.Check(os.Rename(name, name+".away"))
+		w.Check(os.RemoveAll(filepath.Join(d.root, "cache")))
 		out, err := d.try("makecache", "--refresh")
 		if refused := err != nil; refused != isNeeded(data.Type, index) {
 			t.Errorf("%s: refused %t, taken for needed %t\n%s", data.Type, refused, isNeeded(data.Type, index), out)
 		}
-		w.check(os.Rename(name+".away", name))
+		w.Check(os.Rename(name+".away", name))
 	}
 }
 

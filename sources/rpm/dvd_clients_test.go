@@ -18,7 +18,7 @@ func TestDNFFromFolder(t *testing.T) {
 	w.put("BaseOS", "signed/os")
 	w.createrepo("BaseOS", false)
 	dvd := filepath.Join(w.www, "BaseOS")
-	w.write(filepath.Join(w.dir, "dvd.repo"), []byte("[dvd]\nname=DVD\nbaseurl=file://"+dvd+"\ngpgcheck=1\n"))
+	w.Write(filepath.Join(w.dir, "dvd.repo"), []byte("[dvd]\nname=DVD\nbaseurl=file://"+dvd+"\ngpgcheck=1\n"))
 	w.publish("whole", "- name: dvd\n  kind: rpm\n  repofile: dvd.repo\n  gpgkey: upstream.asc\n")
 	w.publish("part", fmt.Sprintf("- name: chosen\n  kind: rpm\n  baseurl: file://%s/\n  gpgkey: upstream.asc\n  architectures: x86_64\n  packages: hello\n", dvd))
 	base := webtest.Start(t, webtest.Serve, w.mirror).URL

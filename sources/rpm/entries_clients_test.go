@@ -9,7 +9,6 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
-	"github.com/gapbundle/gapbundle/unpack"
 )
 
 // TestEntriesAreWhatDNFLists: the contents lists have the packages and versions that dnf
@@ -46,24 +45,11 @@ func TestEntriesAreWhatDNFLists(t *testing.T) {
 // entries are name, version and architecture of what a source has by name.
 func (w *world) entries(source string) map[string]bool {
 	w.t.Helper()
-	m, err := unpack.Open(w.mirror, unpack.Options{})
-	w.check(err)
-	defer m.Close()
-	g, err := m.Current()
-	w.check(err)
 	all := map[string]bool{}
-	for _, set := range g.Sets {
-		for _, repo := range set.Repositories {
-			if repo.Name != source {
-				continue
-			}
-			for e, err := range m.Names().Contents(repo.Repository) {
-				w.check(err)
-				if e.Type == bundle.TypeRPM {
-					all[e.Name+" "+e.Version+" "+e.Arch] = true
-				}
-			}
+	w.Entries(func(repo string, e bundle.Entry) {
+		if repo == source && e.Type == bundle.TypeRPM {
+			all[e.Name+" "+e.Version+" "+e.Arch] = true
 		}
-	}
+	})
 	return all
 }

@@ -22,17 +22,17 @@ func (w *world) forms() {
 	w.put("older", "signed/os")
 	w.put("every", "signed/os-next", "hello", "libhello", "newdata")
 	w.createrepo("every", false, "--database", "--zck", "--deltas", "--oldpackagedirs", filepath.Join(w.www, "older"), "--max-delta-rpm-size", "10000000")
-	w.write(filepath.Join(w.www, "productid"), []byte(strings.Repeat("certificate\n", 20)))
+	w.Write(filepath.Join(w.www, "productid"), []byte(strings.Repeat("certificate\n", 20)))
 	w.run(w.www, "modifyrepo_c", "--mdtype=productid", filepath.Join(w.www, "productid"), filepath.Join(w.www, "every/repodata"))
 	w.sign("every")
 	w.put("elsewhere/files", "signed/os")
-	w.check(os.MkdirAll(filepath.Join(w.www, "based"), 0o755))
+	w.Check(os.MkdirAll(filepath.Join(w.www, "based"), 0o755))
 	w.run(filepath.Join(w.www, "elsewhere"), "createrepo_c", "--quiet", "--no-database", "--baseurl", w.url+"/elsewhere/", "--outputdir", filepath.Join(w.www, "based"), ".")
 	w.sign("based")
 	w.put("absolute", "signed/os")
 	w.createrepo("absolute", false, "--no-database", "--location-prefix", w.url+"/elsewhere/files/")
 	for _, gone := range w.glob("absolute/*.rpm") {
-		w.check(os.Remove(gone))
+		w.Check(os.Remove(gone))
 	}
 	w.sign("absolute")
 }
@@ -40,7 +40,7 @@ func (w *world) forms() {
 func (w *world) glob(pattern string) []string {
 	w.t.Helper()
 	all, err := filepath.Glob(filepath.Join(w.www, pattern))
-	w.check(err)
+	w.Check(err)
 	return all
 }
 
@@ -53,9 +53,9 @@ func TestDNFEveryMetadata(t *testing.T) {
 	w.publish("set", fmt.Sprintf("- name: every\n  kind: rpm\n  baseurl: %s/every\n  gpgkey: upstream.asc\n", w.url))
 	base := webtest.Start(t, webtest.Serve, w.mirror).URL
 	text, err := os.ReadFile(filepath.Join(w.www, "every", nameRepomd))
-	w.check(err)
+	w.Check(err)
 	index, err := rpmmd.ParseRepomd(text)
-	w.check(err)
+	w.Check(err)
 	var kinds []string
 	paths := []string{nameRepomd, nameSignature}
 	for _, data := range index.Data {
@@ -68,7 +68,7 @@ func TestDNFEveryMetadata(t *testing.T) {
 	deltas := w.glob("every/drpms/*.drpm")
 	for _, file := range append(deltas, w.glob("every/*.rpm")...) {
 		name, err := filepath.Rel(filepath.Join(w.www, "every"), file)
-		w.check(err)
+		w.Check(err)
 		paths = append(paths, name)
 	}
 	if len(deltas) == 0 {
@@ -76,7 +76,7 @@ func TestDNFEveryMetadata(t *testing.T) {
 	}
 	for _, name := range paths {
 		want, err := os.ReadFile(filepath.Join(w.www, "every", name))
-		w.check(err)
+		w.Check(err)
 		if got := w.get(base + "/rpm/every/" + name); !bytes.Equal(got, want) {
 			t.Errorf("%s: not upstream's", name)
 		}
@@ -124,7 +124,7 @@ func TestDNFRebuiltOfEveryForm(t *testing.T) {
 func (w *world) repomd(url string) []string {
 	w.t.Helper()
 	index, err := rpmmd.ParseRepomd(w.get(url))
-	w.check(err)
+	w.Check(err)
 	var all []string
 	for _, data := range index.Data {
 		all = append(all, data.Location)
@@ -149,7 +149,7 @@ func TestDNFRefusesWhatIsForged(t *testing.T) {
 		file := func(d *dnf) string { return filepath.Join(d.root, "etc/yum.repos.d", name+".repo") }
 		d := w.newDNF(base, name)
 		text, err := os.ReadFile(file(d))
-		w.check(err)
+		w.Check(err)
 		if !strings.Contains(string(text), "\ngpgcheck=1\n") || !strings.Contains(string(text), "\nrepo_gpgcheck=1\n") {
 			t.Errorf("%s: the client file has dnf check less:\n%s", name, text)
 		}
@@ -163,21 +163,21 @@ func TestDNFRefusesWhatIsForged(t *testing.T) {
 			}
 		}
 		wrong := strings.Join(lines, "\n")
-		w.write(file(d), []byte(wrong))
+		w.Write(file(d), []byte(wrong))
 		if out, err := d.try("makecache"); err == nil || !strings.Contains(out, "repomd.xml GPG signature verification error") {
 			t.Errorf("%s: by another key: %v\n%s", name, err, out)
 		}
 		d = w.newDNF(base, name)
-		w.write(file(d), []byte(strings.Replace(wrong, "repo_gpgcheck=1", "repo_gpgcheck=0", 1)))
+		w.Write(file(d), []byte(strings.Replace(wrong, "repo_gpgcheck=1", "repo_gpgcheck=0", 1)))
 		if out, err := d.try("install", "other"); err == nil || !strings.Contains(out, "GPG check FAILED") {
 			t.Errorf("%s: packages by another key: %v\n%s", name, err, out)
 		}
 		d = w.newDNF(base, name)
 		forged := filepath.Join(w.mirror, "current/rpm", name, nameRepomd)
 		right, err := os.ReadFile(forged)
-		w.check(err)
-		w.check(os.Remove(forged))
-		w.write(forged, bytes.Replace(right, []byte("<revision>"), []byte("<revision>1"), 1))
+		w.Check(err)
+		w.Check(os.Remove(forged))
+		w.Write(forged, bytes.Replace(right, []byte("<revision>"), []byte("<revision>1"), 1))
 		if out, err := d.try("makecache"); err == nil || !strings.Contains(out, "repomd.xml GPG signature verification error") {
 			t.Errorf("%s: changed: %v\n%s", name, err, out)
 		}

@@ -86,12 +86,12 @@ func (w *world) modular() {
 		w.createrepo(folder, false, "--no-database")
 	}
 	file := filepath.Join(w.www, "modules.yaml")
-	w.write(file, []byte(modularFile()))
+	w.Write(file, []byte(modularFile()))
 	w.run(w.www, "modifyrepo_c", "--mdtype=modules", file, filepath.Join(w.www, "app/repodata"))
 	for _, folder := range []string{"app", "base", "hot"} {
 		w.sign(folder)
 	}
-	w.write(filepath.Join(w.dir, "hot.repo"), []byte("[hot]\nname=Hot\nbaseurl="+w.url+"/hot\nmodule_hotfixes=1\n"))
+	w.Write(filepath.Join(w.dir, "hot.repo"), []byte("[hot]\nname=Hot\nbaseurl="+w.url+"/hot\nmodule_hotfixes=1\n"))
 }
 
 // selection is a spec with a source for each of the three repositories whose
@@ -121,7 +121,7 @@ func (w *world) upstreamDNF(folders ...string) *dnf {
 		if folder == "hot" {
 			more = "module_hotfixes=1\n"
 		}
-		w.write(filepath.Join(repos, folder+".repo"), []byte("["+folder+"]\nname="+folder+"\nbaseurl="+w.url+"/"+folder+"\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://"+filepath.Join(w.dir, "upstream.asc")+"\n"+more))
+		w.Write(filepath.Join(repos, folder+".repo"), []byte("["+folder+"]\nname="+folder+"\nbaseurl="+w.url+"/"+folder+"\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://"+filepath.Join(w.dir, "upstream.asc")+"\n"+more))
 	}
 	d.configure(repos)
 	return d

@@ -83,10 +83,10 @@ func TestDNFKeepsClientFiles(t *testing.T) {
 	d := w.newDNF(base, "epel9/epel")
 	client := filepath.Join(d.root, "etc/yum.repos.d/epel.repo")
 	before, err := os.ReadFile(client)
-	w.check(err)
+	w.Check(err)
 	d.must("install", "epel-release")
 	after, err := os.ReadFile(client)
-	w.check(err)
+	w.Check(err)
 	if string(after) != string(before) || !strings.Contains(string(after), "\n[epel]\n") {
 		t.Errorf("the client file is\n%s", after)
 	}

@@ -19,13 +19,7 @@ import (
 // Plan reads repomd.xml of all repositories and the metadata that it needs, chooses over
 // all sources together, and lays out a repository for each.
 func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
-	var errs []error
-	for _, e := range s.entries {
-		if e.rebuilt {
-			errs = append(errs, keyring.NeedSite(env, e.pos, e.name))
-		}
-	}
-	if err := strictyaml.Join(errs...); err != nil {
+	if err := keyring.NeedSites(env, s.entries, func(e *entry) (strictyaml.Pos, string, bool) { return e.pos, e.name, e.rebuilt }); err != nil {
 		return nil, err
 	}
 	r, err := read(ctx, env, s.entries, s.limit)

@@ -151,17 +151,11 @@ func readMetadata(ctx context.Context, env *sources.Env, r *reading) (*reading, 
 		if heads.unchanged {
 			return nil
 		}
-		err := upstream.Steady(ctx, env, heads.name, func() (err error) {
-			first := heads
-			if heads = nil; first == nil {
-				if first, err = readHeads(ctx, env, r.all[i].entry, r.all[i].trust); err != nil {
-					return err
-				}
-			}
-			with.all[i], err = withMetadata(ctx, env, first, r.chooses())
-			return err
-		})
-		return sources.InSource(r.all[i].pos, r.all[i].name, err)
+		var err error
+		with.all[i], err = upstream.SteadyFrom(ctx, env, heads.name, heads, func() (*loaded, error) {
+			return readHeads(ctx, env, heads.entry, heads.trust)
+		}, func(l *loaded) (*loaded, error) { return withMetadata(ctx, env, l, r.chooses()) })
+		return sources.InSource(heads.pos, heads.name, err)
 	})
 	return with, err
 }

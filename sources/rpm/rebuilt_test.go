@@ -17,25 +17,14 @@ import (
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources/collect"
-	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
 // siteKey is an open key of the site.
 func siteKey(t testing.TB) *openpgp.Entity {
 	t.Helper()
-	private, _, _, err := keys.GenerateSite("site", []byte("x"), now.AddDate(-1, 0, 0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(private))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ring[0].DecryptPrivateKeys([]byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	return ring[0]
+	open, _, _ := plantest.SiteKey(t, now.AddDate(-1, 0, 0))
+	return open
 }
 
 // tree is what a plan becomes when it is collected.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
-	"github.com/gapbundle/gapbundle/sources/collect"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
@@ -133,7 +133,7 @@ func BenchmarkPlan(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if n := count(b, r); n < test.want {
+				if n := plantest.Count(b, r); n < test.want {
 					b.Fatalf("%d files", n)
 				}
 				var m runtime.MemStats
@@ -160,19 +160,6 @@ func peak(t testing.TB) float64 {
 		t.Fatal(err)
 	}
 	return n / 1024
-}
-
-func count(t testing.TB, r *collect.Resolved) int {
-	n := 0
-	for _, repo := range r.Repositories {
-		for _, err := range repo.Artifacts() {
-			if err != nil {
-				t.Fatal(err)
-			}
-			n++
-		}
-	}
-	return n
 }
 
 // BenchmarkReadBack compares making the primary.xml of 72,000 packages, 300 MB, with

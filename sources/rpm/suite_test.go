@@ -6,6 +6,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
@@ -129,7 +130,7 @@ func (r *twoReleases) forgeries() []sourcetest.Forgery {
 			a.publish()
 		}, Class: fetch.ErrRefused, Names: []string{nameSignature, own, foreign}},
 		{Name: "metadata replaced", Do: func() {
-			a.server.Put(a.at+"/"+a.find("primary"), rpmtest.GZ(r.t, []byte("<metadata/>")))
+			a.server.Put(a.at+"/"+a.find("primary"), upstreamtest.Gzip([]byte("<metadata/>")))
 		}, Class: fetch.ErrUpstream, Names: []string{nameRepomd, "primary"}},
 		{Name: "metadata gone", Do: func() { a.server.Remove(a.at + "/" + a.find("filelists")) },
 			Class: fetch.ErrUpstream, Names: []string{"filelists"}},

@@ -37,8 +37,8 @@ func (d *dnf) copied(repositories *dnf) *dnf {
 	w := d.w
 	w.t.Helper()
 	c := &dnf{w: w, root: filepath.Join(w.t.TempDir(), "root")}
-	w.check(os.CopyFS(c.root, os.DirFS(d.root)))
-	w.check(os.RemoveAll(filepath.Join(c.root, "cache")))
+	w.Check(os.CopyFS(c.root, os.DirFS(d.root)))
+	w.Check(os.RemoveAll(filepath.Join(c.root, "cache")))
 	c.configure(filepath.Join(repositories.root, "etc/yum.repos.d"))
 	return c
 }

@@ -163,25 +163,15 @@ func newWorld(t *testing.T) *world {
 	base := sourcetest.NewWorld(t, Kind())
 	w := &world{World: base, t: t, home: home, www: base.WWW, url: base.URL, dir: base.Dir, mirror: base.Mirror}
 	key, err := os.ReadFile(filepath.Join(home, "upstream.asc"))
-	w.check(err)
-	w.write(filepath.Join(w.dir, "upstream.asc"), key)
-	return w
-}
-
-func (w *world) check(err error) {
-	w.t.Helper()
 	w.Check(err)
-}
-
-func (w *world) write(name string, content []byte) {
-	w.t.Helper()
-	w.Write(name, content)
+	w.Write(filepath.Join(w.dir, "upstream.asc"), key)
+	return w
 }
 
 func (w *world) run(dir, name string, args ...string) []byte {
 	w.t.Helper()
 	out, err := tool(w.home, dir, name, args...)
-	w.check(err)
+	w.Check(err)
 	return out
 }
 
@@ -190,15 +180,15 @@ func (w *world) run(dir, name string, args ...string) []byte {
 func (w *world) put(folder, from string, prefixes ...string) {
 	w.t.Helper()
 	found, err := filepath.Glob(filepath.Join(w.home, from, "*.rpm"))
-	w.check(err)
+	w.Check(err)
 	for _, f := range found {
 		base := filepath.Base(f)
 		if len(prefixes) == 0 && strings.HasSuffix(base, ".src.rpm") || len(prefixes) > 0 && !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(base, p) }) {
 			continue
 		}
 		b, err := os.ReadFile(f)
-		w.check(err)
-		w.write(filepath.Join(w.www, folder, base), b)
+		w.Check(err)
+		w.Write(filepath.Join(w.www, folder, base), b)
 	}
 }
 
@@ -221,7 +211,7 @@ func (w *world) sign(folder string) {
 func (w *world) publish(set, text string) *export.Result {
 	w.t.Helper()
 	made, err := w.TryExport(set, text)
-	w.check(err)
+	w.Check(err)
 	if made.Nothing {
 		w.t.Fatalf("set %s: nothing new", set)
 	}
@@ -247,7 +237,7 @@ func (w *world) newDNF(base string, names ...string) *dnf {
 	d := &dnf{w: w, root: w.t.TempDir()}
 	for _, name := range names {
 		text := strings.ReplaceAll(string(w.get(base+"/_gapbundle/clients/rpm/dnf/"+name+".repo")), "@BASE@", base)
-		w.write(filepath.Join(d.root, "etc/yum.repos.d", filepath.Base(name)+".repo"), []byte(text))
+		w.Write(filepath.Join(d.root, "etc/yum.repos.d", filepath.Base(name)+".repo"), []byte(text))
 	}
 	d.configure(filepath.Join(d.root, "etc/yum.repos.d"))
 	return d
@@ -256,10 +246,10 @@ func (w *world) newDNF(base string, names ...string) *dnf {
 func (d *dnf) configure(repos string) {
 	w := d.w
 	for _, folder := range []string{"var/lib/rpm", "log", "cache", "persist", "vars"} {
-		w.check(os.MkdirAll(filepath.Join(d.root, folder), 0o755))
+		w.Check(os.MkdirAll(filepath.Join(d.root, folder), 0o755))
 	}
 	conf := filepath.Join(d.root, "dnf.conf")
-	w.write(conf, []byte("[main]\ngpgcheck=1\ninstallonly_limit=3\nproxy=\nretries=1\nkeepcache=1\nplugins=1\nmodule_platform_id=platform:el9\n"))
+	w.Write(conf, []byte("[main]\ngpgcheck=1\ninstallonly_limit=3\nproxy=\nretries=1\nkeepcache=1\nplugins=1\nmodule_platform_id=platform:el9\n"))
 	d.args = []string{
 		"-c", conf, "--installroot", d.root, "--releasever", "9", "--forcearch", "x86_64", "-y",
 		"--setopt=reposdir=" + repos, "--setopt=cachedir=" + filepath.Join(d.root, "cache"), "--setopt=persistdir=" + filepath.Join(d.root, "persist"),

@@ -40,13 +40,7 @@ const planVersion = 1
 // Plan reads each source and lays it out. A source whose index is what the base
 // was made of costs one question about the index.
 func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
-	var errs []error
-	for _, e := range s.entries {
-		if e.rebuilt {
-			errs = append(errs, keyring.NeedSite(env, e.pos, e.name))
-		}
-	}
-	if err := strictyaml.Join(errs...); err != nil {
+	if err := keyring.NeedSites(env, s.entries, func(e *entry) (strictyaml.Pos, string, bool) { return e.pos, e.name, e.rebuilt }); err != nil {
 		return nil, err
 	}
 	repos := make([]sources.Repository, len(s.entries))

@@ -19,7 +19,6 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/collect"
-	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources/simplestreams/readers"
 	"github.com/gapbundle/gapbundle/sources/simplestreams/streams"
 )
@@ -29,19 +28,9 @@ var now = time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
 // newEnv is what an export gets, with an open key of the site.
 func newEnv(t testing.TB, dir string) *sources.Env {
 	t.Helper()
-	private, _, _, err := keys.GenerateSite("site", []byte("x"), signedOn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(private))
-	if err == nil {
-		err = ring[0].DecryptPrivateKeys([]byte("x"))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	env := plantest.NewEnv(t, dir, nil)
-	env.Tool, env.Now, env.Site = "test", now, ring[0]
+	env.Tool, env.Now = "test", now
+	env.Site, _, _ = plantest.SiteKey(t, signedOn)
 	return env
 }
 

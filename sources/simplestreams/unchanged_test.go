@@ -5,75 +5,19 @@ import (
 	"crypto"
 	"errors"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
-	"github.com/gapbundle/gapbundle/sources"
-	"github.com/gapbundle/gapbundle/sources/export"
-	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources/simplestreams/readers"
+	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
-// exporter exports a spec again and again, with one ledger.
-type exporter struct {
-	t   *testing.T
-	dir string
-	o   export.Options
-}
-
-func newExporter(t *testing.T, dir string) *exporter {
+// newExporter exports a spec again and again, with one ledger.
+func newExporter(t *testing.T, dir string) *sourcetest.Exporter {
 	t.Helper()
-	x := &exporter{t: t, dir: dir}
-	private, _, _, err := keys.GenerateExporter([]byte("x"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	x.write("exporter.key", private)
-	x.site()
-	x.o = export.Options{
-		SpecPath: filepath.Join(dir, "gapbundle.yaml"), Kinds: sources.Kinds{Kind()}, Tool: "test", Now: now,
-		Env: func(string) string { return "" }, Home: dir, NoReadback: true,
-		Passphrase:     func(string) ([]byte, error) { return []byte("x"), nil },
-		SitePassphrase: func(string) ([]byte, error) { return []byte("x"), nil },
-	}
-	return x
-}
-
-func (x *exporter) site() {
-	x.t.Helper()
-	private, _, _, err := keys.GenerateSite("site", []byte("x"), signedOn)
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	x.write("site.key", private)
-}
-
-func (x *exporter) write(name string, content []byte) {
-	x.t.Helper()
-	if err := os.WriteFile(filepath.Join(x.dir, name), content, 0o600); err != nil {
-		x.t.Fatal(err)
-	}
-}
-
-func (x *exporter) run(text string) (*export.Result, error) {
-	x.t.Helper()
-	x.write("gapbundle.yaml", []byte("version: 1\nname: demo\nsigning: {exporter: exporter.key, site: site.key}\nsources:\n"+text))
-	o := x.o
-	o.Targets = []string{x.t.TempDir()}
-	return export.Run(x.t.Context(), o)
-}
-
-func (x *exporter) must(text string) *export.Result {
-	x.t.Helper()
-	res, err := x.run(text)
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	return res
+	return sourcetest.NewExporter(t, dir, Kind(), now)
 }
 
 // An unchanged source costs one question about its index and nothing else. A
@@ -86,10 +30,10 @@ func TestUnchangedCostsOneQuestion(t *testing.T) {
 				m.sign = nil
 			}
 			x := newExporter(t, m.dir)
-			first := x.must(m.spec(options...))
+			first := x.Run(m.spec(options...))
 			for range 2 {
 				m.server.ResetCounts()
-				res := x.must(m.spec(options...))
+				res := x.Run(m.spec(options...))
 				if !res.Nothing || m.server.AllRequests() != 1 {
 					t.Fatalf("nothing new: %t, %d requests, want 1", res.Nothing, m.server.AllRequests())
 				}
@@ -101,8 +45,8 @@ func TestUnchangedCostsOneQuestion(t *testing.T) {
 			if seen := m.server.Seen(index); len(seen) != 1 || m.server.Bytes(index) != 0 {
 				t.Errorf("%d requests, %d bytes", len(seen), m.server.Bytes(index))
 			}
-			x.o.Full = true
-			if res := x.must(m.spec(options...)); res.Nothing || res.State != first.State || res.Files != first.Files {
+			x.Options.Full = true
+			if res := x.Run(m.spec(options...)); res.Nothing || res.State != first.State || res.Files != first.Files {
 				t.Errorf("full: state %s with %d files, want %s with %d", res.State, res.Files, first.State, first.Files)
 			}
 		})
@@ -112,18 +56,18 @@ func TestUnchangedCostsOneQuestion(t *testing.T) {
 // Whatever the plan is a function of leads to another look at upstream.
 func TestChangedIsReadAgain(t *testing.T) {
 	for name, test := range map[string]struct {
-		change func(x *exporter, m *mirror) string
+		change func(x *sourcetest.Exporter, m *mirror) string
 		want   error
 	}{
-		"options": {func(_ *exporter, m *mirror) string { return m.spec(wanted, "newest: 2") }, nil},
-		"upstream": {func(_ *exporter, m *mirror) string {
+		"options": {func(_ *sourcetest.Exporter, m *mirror) string { return m.spec(wanted, "newest: 2") }, nil},
+		"upstream": {func(_ *sourcetest.Exporter, m *mirror) string {
 			m.updated = "Thu, 26 Nov 2026 10:00:00 +0000"
 			m.publish()
 			return m.spec(wanted)
 		}, nil},
-		"site key": {func(x *exporter, m *mirror) string { x.site(); return m.spec(wanted) }, nil},
-		"program":  {func(x *exporter, m *mirror) string { x.o.Tool = "other"; return m.spec(wanted) }, nil},
-		"no validator": {func(_ *exporter, m *mirror) string {
+		"site key": {func(x *sourcetest.Exporter, m *mirror) string { x.NewSite(); return m.spec(wanted) }, nil},
+		"program":  {func(x *sourcetest.Exporter, m *mirror) string { x.Options.Tool = "other"; return m.spec(wanted) }, nil},
+		"no validator": {func(_ *sourcetest.Exporter, m *mirror) string {
 			m.server.FailAlways(root+"streams/v1/index.sjson", func(right http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("ETag", `"another"`)
@@ -132,9 +76,12 @@ func TestChangedIsReadAgain(t *testing.T) {
 			})
 			return m.spec(wanted)
 		}, nil},
-		"trust": {func(_ *exporter, m *mirror) string { m.trust(newSigner(m.t, "another", 0)); return m.spec(wanted) }, fetch.ErrRefused},
-		"expired since": {func(x *exporter, m *mirror) string {
-			x.o.Now = now.Add(100 * 24 * time.Hour)
+		"trust": {func(_ *sourcetest.Exporter, m *mirror) string {
+			m.trust(newSigner(m.t, "another", 0))
+			return m.spec(wanted)
+		}, fetch.ErrRefused},
+		"expired since": {func(x *sourcetest.Exporter, m *mirror) string {
+			x.Options.Now = now.Add(100 * 24 * time.Hour)
 			return m.spec(wanted)
 		}, fetch.ErrRefused},
 	} {
@@ -147,10 +94,10 @@ func TestChangedIsReadAgain(t *testing.T) {
 				m.publish()
 			}
 			x := newExporter(t, m.dir)
-			x.must(m.spec(wanted))
+			x.Run(m.spec(wanted))
 			spec := test.change(x, m)
 			m.server.ResetCounts()
-			if _, err := x.run(spec); !errors.Is(err, test.want) {
+			if _, err := x.Try(spec); !errors.Is(err, test.want) {
 				t.Fatalf("got %v, want %v", err, test.want)
 			}
 			if m.server.Bytes(root+"streams/v1/index.sjson") == 0 {

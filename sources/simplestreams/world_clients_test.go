@@ -21,8 +21,8 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/prepared"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
-	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/sources/simplestreams/readers"
+	"github.com/gapbundle/gapbundle/sources/sourcetest"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
 )
@@ -30,7 +30,7 @@ import (
 // world is an upstream that gpg signs, an exporter and a mirror.
 type world struct {
 	*mirror
-	x       *exporter
+	x       *sourcetest.Exporter
 	gnupg   string
 	inside  string // folder of the mirror
 	ca      string
@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 	w.sign = func(text []byte) []byte { return w.gpg(text, "--clearsign") }
 	w.fill()
 	w.x = newExporter(t, dir)
-	w.x.o.Now = time.Now()
+	w.x.Options.Now = time.Now()
 	w.trustExporter()
 	w.ca, w.servers.Cert, w.servers.Key = upstreamtest.ServerCert(t)
 	return w
@@ -61,18 +61,13 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) trustExporter() {
 	w.t.Helper()
-	private, public, id, err := keys.GenerateExporter([]byte("x"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.x.write("exporter.key", private)
 	m, err := unpack.Create(w.inside, unpack.Options{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer m.Close()
 	err = m.Trust().Update(w.t.Context(), "test", func(p *verify.Policy) error {
-		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
+		return p.Add(w.x.Key)
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -103,7 +98,7 @@ func (w *world) run(in []byte, env []string, name string, args ...string) []byte
 func (w *world) ship(options ...string) {
 	w.t.Helper()
 	w.publish()
-	res := w.x.must(w.spec(options...))
+	res := w.x.Run(w.spec(options...))
 	m, err := unpack.Open(w.inside, unpack.Options{})
 	if err != nil {
 		w.t.Fatal(err)

@@ -2,7 +2,6 @@ package sourcetest
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"maps"
 	"net/http"
@@ -93,7 +92,7 @@ func packed(t *testing.T, s Suite) {
 	r := newRig(t, s)
 	victim, _ := r.up.victim()
 	r.up.Server.FailAlways(upstreamtest.Any, func(right http.Handler) http.Handler {
-		packing := upstreamtest.Packed("gzip", gzipped)(right)
+		packing := upstreamtest.Packed("gzip", upstreamtest.Gzip)(right)
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if strings.HasSuffix(req.URL.Path, "gz") && req.URL.Path != victim {
 				right.ServeHTTP(w, req)
@@ -110,12 +109,4 @@ func packed(t *testing.T, s Suite) {
 	if want := in.complete(s); !maps.Equal(have, want) {
 		t.Errorf("have %v, want %v", have, want)
 	}
-}
-
-func gzipped(content []byte) []byte {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	_, _ = w.Write(content) // into memory
-	_ = w.Close()
-	return b.Bytes()
 }

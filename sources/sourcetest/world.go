@@ -224,6 +224,24 @@ func (w *World) Get(url string) []byte {
 	return b
 }
 
+// Entries visits what the mirror has by name, of all repositories.
+func (w *World) Entries(each func(repo string, e bundle.Entry)) {
+	w.Helper()
+	m, err := unpack.Open(w.Mirror, unpack.Options{})
+	w.Check(err)
+	defer m.Close()
+	g, err := m.Current()
+	w.Check(err)
+	for _, set := range g.Sets {
+		for _, repo := range set.Repositories {
+			for e, err := range m.Names().Contents(repo.Repository) {
+				w.Check(err)
+				each(repo.Name, e)
+			}
+		}
+	}
+}
+
 // Digest returns the digest of a published file.
 func (w *World) Digest(path string) bundle.Digest {
 	w.Helper()

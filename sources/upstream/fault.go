@@ -66,6 +66,23 @@ func Steady(ctx context.Context, env *sources.Env, source string, read func() er
 	return read()
 }
 
+// SteadyFrom is Steady for what was begun already: head was read before. Only if upstream moved in
+// between is it read again.
+func SteadyFrom[H, T any](ctx context.Context, env *sources.Env, source string, head H, again func() (H, error), rest func(H) (T, error)) (all T, err error) {
+	first := true
+	err = Steady(ctx, env, source, func() (err error) {
+		if !first {
+			if head, err = again(); err != nil {
+				return err
+			}
+		}
+		first = false
+		all, err = rest(head)
+		return err
+	})
+	return all, err
+}
+
 // Blame returns the error of reading what upstream wrote, with its class: the one
 // place that decides whose fault it is. An error of the own disk and the end of a
 // context stay what they are, and so does one that already has the class of the

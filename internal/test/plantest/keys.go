@@ -11,6 +11,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/sources/keys"
 )
 
 // NewSigner makes a key a year before Now. It lasts for lifetime; 0: for ever.
@@ -78,4 +79,21 @@ func WriteKeys(t testing.TB, name string, keys ...*openpgp.Entity) {
 	if err := os.WriteFile(name, Armor(t, keys...), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// SiteKey makes a key of a site: open as an export has it, and its two files. Its passphrase is "x".
+func SiteKey(t testing.TB, made time.Time) (open *openpgp.Entity, private, public []byte) {
+	t.Helper()
+	private, public, _, err := keys.GenerateSite("site of the test", []byte("x"), made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(private))
+	if err == nil {
+		err = ring[0].DecryptPrivateKeys([]byte("x"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring[0], private, public
 }

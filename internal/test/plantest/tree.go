@@ -98,6 +98,20 @@ func (r results) Lookup(_ context.Context, path string) (bundle.File, bool, erro
 	return f, ok, nil
 }
 
+// Count reads the lists of a plan to their ends, and returns how many artifacts they have.
+func Count(t testing.TB, r *collect.Resolved) (n int) {
+	t.Helper()
+	for _, repo := range r.Repositories {
+		for _, err := range repo.Artifacts() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+	}
+	return n
+}
+
 // ReadArtifact returns the content of an artifact.
 func ReadArtifact(t testing.TB, a sources.Artifact) ([]byte, error) {
 	t.Helper()

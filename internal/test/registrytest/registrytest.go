@@ -103,6 +103,21 @@ func (r *Registry) PutManifest(name, mediaType string, content []byte, tags ...s
 	return digest
 }
 
+// PutPath puts what a file of a mirror has: path is that of a blob or a manifest below "/v2/", by
+// digest or tag.
+func (r *Registry) PutPath(path, mediaType string, content []byte) {
+	if name, _, isBlob := strings.Cut(path, "/blobs/"); isBlob {
+		r.PutBlob(name, content)
+		return
+	}
+	name, reference, _ := strings.Cut(path, "/manifests/")
+	var tags []string
+	if !strings.HasPrefix(reference, "sha256:") {
+		tags = []string{reference}
+	}
+	r.PutManifest(name, mediaType, content, tags...)
+}
+
 // Manifest is what a repository has under a tag or digest; nil: nothing.
 func (r *Registry) Manifest(name, reference string) (content []byte, mediaType string) {
 	r.mu.Lock()

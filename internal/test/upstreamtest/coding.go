@@ -2,6 +2,7 @@ package upstreamtest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -33,4 +34,13 @@ func Packed(coding string, pack func([]byte) []byte) Fault {
 			}
 		}))
 	}
+}
+
+// Gzip packs content.
+func Gzip(content []byte) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(content) // into memory
+	_ = w.Close()
+	return b.Bytes()
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
+	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 	"github.com/gapbundle/gapbundle/sources/apt/reindex"
 	"github.com/gapbundle/gapbundle/sources/keys"
@@ -30,18 +31,8 @@ var (
 // siteKey is a key pair as keygen makes it, opened.
 func siteKey(t *testing.T) (e *openpgp.Entity, certificate []byte) {
 	t.Helper()
-	private, public, _, err := keys.GenerateSite("site of the test", []byte("x"), keyMade)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(private))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ring[0].DecryptPrivateKeys([]byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	return ring[0], public
+	e, _, certificate = plantest.SiteKey(t, keyMade)
+	return e, certificate
 }
 
 func stanza(name, version, arch string) *deb.Package {

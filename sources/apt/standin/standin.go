@@ -4,7 +4,6 @@ package standin
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"net/http"
 	"path"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/test/journey"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 // Examples are those of the kind.
@@ -53,7 +53,7 @@ func (a *archives) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case base == "gpg", strings.HasSuffix(base, ".pub"):
 		body = a.Key()
 	case base == "Packages.gz", base == "Sources.gz":
-		body = packed(a.index(r.URL.Path))
+		body = upstreamtest.Gzip(a.index(r.URL.Path))
 	case strings.HasSuffix(base, ".deb"), strings.HasSuffix(base, ".dsc"):
 		body = journey.Content(r.URL.Path[strings.Index(r.URL.Path, "pool/"):])
 	default:
@@ -107,17 +107,9 @@ func (a *archives) release(folder string) []byte {
 	b.WriteString("SHA256:\n")
 	for _, name := range names {
 		text := a.index("/" + name)
-		for suffix, form := range map[string][]byte{"": text, ".gz": packed(text)} {
+		for suffix, form := range map[string][]byte{"": text, ".gz": upstreamtest.Gzip(text)} {
 			fmt.Fprintf(&b, " %s %d %s\n", journey.Digest(form), len(form), name+suffix)
 		}
 	}
 	return a.ClearSign(b.Bytes())
-}
-
-func packed(b []byte) []byte {
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	_, _ = w.Write(b) // to memory
-	_ = w.Close()
-	return out.Bytes()
 }

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"slices"
 	"time"
@@ -69,9 +68,9 @@ func (b *Builder) Put(kind, name string, packed bool, write func(io.Writer) erro
 		}
 		to = func(w io.Writer) error {
 			z := gzip.NewWriter(w)
-			open := &meter{w: z, hash: bundle.NewHash()}
+			open := rebuild.NewMeter(z)
 			err := errors.Join(write(open), z.Close())
-			d.OpenChecksum, d.OpenSize = checksum(bundle.SumOf(open.hash)), open.n
+			d.OpenChecksum, d.OpenSize = checksum(open.Digest()), open.N
 			return err
 		}
 	}
@@ -121,18 +120,4 @@ func (b *Builder) read(text []byte) error {
 
 func checksum(d bundle.Digest) rpmmd.Checksum {
 	return rpmmd.Checksum{Type: "sha256", Hex: d.Hex()}
-}
-
-// meter counts and hashes what passes, before it is packed.
-type meter struct {
-	w    io.Writer
-	hash hash.Hash
-	n    int64
-}
-
-func (m *meter) Write(p []byte) (int, error) {
-	n, err := m.w.Write(p)
-	m.n += int64(n)
-	_, _ = m.hash.Write(p[:n]) // never fails
-	return n, err
 }

@@ -2,7 +2,6 @@ package rpmtest
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -16,6 +15,8 @@ import (
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
+
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 // Repository makes repodata of packages.
@@ -39,20 +40,6 @@ type Repository struct {
 	Hidden []string
 	// Revision distinguishes states.
 	Revision string
-}
-
-// GZ packs with gzip.
-func GZ(t testing.TB, b []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	if _, err := w.Write(b); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
 }
 
 func (r *Repository) sum(b []byte) (kind, digits string) {
@@ -114,7 +101,7 @@ func (r *Repository) repomd(t testing.TB, metadata map[string]string, files map[
 		if r.Pack != nil {
 			packed = r.Pack(t, []byte(content))
 		} else {
-			packed, suffix = GZ(t, []byte(content)), ".gz"
+			packed, suffix = upstreamtest.Gzip([]byte(content)), ".gz"
 		}
 		ext := ".xml"
 		if kind == "modules" {

@@ -1,0 +1,81 @@
+package sourcetest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/export"
+	"github.com/gapbundle/gapbundle/sources/keys"
+	"github.com/gapbundle/gapbundle/verify"
+)
+
+// Exporter is the exporting side alone: it exports a set again and again, with one ledger, at a
+// time that a test sets.
+type Exporter struct {
+	T   testing.TB
+	Dir string // of the spec
+	// Key is the public key of the exporter, as a mirror trusts it for every set.
+	Key verify.Key
+	// Options are those of the next export. Targets is a new folder each time.
+	Options export.Options
+}
+
+// NewExporter makes keys of an exporter and of a site in dir.
+func NewExporter(t testing.TB, dir string, kind sources.Kind, now time.Time) *Exporter {
+	t.Helper()
+	private, public, id, err := keys.GenerateExporter([]byte(passphrase))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := func(string) ([]byte, error) { return []byte(passphrase), nil }
+	x := &Exporter{T: t, Dir: dir, Key: verify.Key{Role: verify.RoleExporter, Set: verify.AnySet, ID: id, PEM: string(public), Added: now}, Options: export.Options{
+		SpecPath: filepath.Join(dir, "gapbundle.yaml"), Kinds: sources.Kinds{kind}, Tool: "test", Now: now,
+		Env: func(string) string { return "" }, Home: dir, NoReadback: true, Passphrase: secret, SitePassphrase: secret,
+	}}
+	x.Write("exporter.key", private)
+	x.NewSite()
+	return x
+}
+
+// NewSite makes another key of the site.
+func (x *Exporter) NewSite() {
+	x.T.Helper()
+	private, _, _, err := keys.GenerateSite("site", []byte(passphrase), x.Options.Now.AddDate(0, -1, 0))
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	x.Write("site.key", private)
+}
+
+// Write writes a file next to the spec.
+func (x *Exporter) Write(name string, content []byte) {
+	x.T.Helper()
+	if err := os.WriteFile(filepath.Join(x.Dir, name), content, 0o600); err != nil {
+		x.T.Fatal(err)
+	}
+}
+
+// Try exports sources, as YAML, with options that change makes of x.Options.
+func (x *Exporter) Try(text string, change ...func(*export.Options)) (*export.Result, error) {
+	x.T.Helper()
+	x.Write("gapbundle.yaml", []byte("version: 1\nname: demo\nsigning: {exporter: exporter.key, site: site.key}\nsources:\n"+text))
+	o := x.Options
+	o.Targets = []string{x.T.TempDir()}
+	for _, f := range change {
+		f(&o)
+	}
+	return export.Run(x.T.Context(), o)
+}
+
+// Run is Try of an export that has to succeed.
+func (x *Exporter) Run(text string) *export.Result {
+	x.T.Helper()
+	res, err := x.Try(text)
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	return res
+}
