@@ -63,7 +63,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "sources", "sources/keyring", "sources/upstream", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect"},
 		},
 		"sources/apt": {
-			imports: []string{"bundle", "sources", "sources/upstream", "sources/keyring", "sources/stock", "sources/replay", "sources/rebuild", "sources/complete", "sources/closure", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export", "sources/keys", "unpack"},
+			imports: []string{"bundle", "sources", "sources/upstream", "sources/keyring", "sources/stock", "sources/replay", "sources/rebuild", "sources/complete", "sources/closure", "sources/apt/deb", "sources/apt/closure", "sources/apt/reindex", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export"},
 		},
 		"sources/apt/deb": {
 			imports: []string{"bundle"},
@@ -110,7 +110,7 @@ func table() map[string]row {
 			imports: []string{"bundle"},
 		},
 		"sources/rpm": {
-			imports: []string{"bundle", "sources", "sources/upstream", "sources/keyring", "sources/stock", "sources/replay", "sources/rebuild", "sources/complete", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export", "sources/keys", "unpack"},
+			imports: []string{"bundle", "sources", "sources/upstream", "sources/keyring", "sources/stock", "sources/replay", "sources/rebuild", "sources/complete", "sources/rpm/rpmmd", "sources/rpm/closure", "sources/rpm/modulemd", "sources/rpm/reindex", "sources/rpm/rpmsig", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export"},
 		},
 		"sources/rpm/closure": {
 			imports: []string{"bundle", "sources/closure", "sources/rpm/rpmmd"}, tests: []string{"sources/rpm/rpmtest"},
@@ -198,7 +198,7 @@ func table() map[string]row {
 		},
 
 		"sources/simplestreams": {
-			imports: []string{"bundle", "sources", "sources/keyring", "sources/rebuild", "sources/replay", "sources/stock", "sources/upstream", "sources/simplestreams/readers", "sources/simplestreams/streams", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "sources/export", "sources/keys", "unpack", "verify"},
+			imports: []string{"bundle", "sources", "sources/keyring", "sources/rebuild", "sources/replay", "sources/stock", "sources/upstream", "sources/simplestreams/readers", "sources/simplestreams/streams", "internal/fetch", "internal/pgpkeys", "internal/strictyaml"}, tests: []string{"sources/collect", "unpack", "verify"},
 		},
 		"sources/simplestreams/readers": {
 			imports: []string{"bundle", "sources", "sources/complete", "sources/rebuild", "sources/simplestreams/streams"},
