@@ -237,8 +237,8 @@ func (r *importing) publishAll(ctx context.Context, choices []*choice, targets [
 	return err
 }
 
-// notePublished says what the operator has to know of the generation that was published.
-// There may have been one before it in this run, of another set.
+// notePublished adds to the result what the operator has to know about the published
+// generation. An earlier one of this run, of another set, may have notes there already.
 func (r *importing) notePublished(g *tree.Generation, targets []*arrival) {
 	r.res.Generation = g.Number
 	r.res.Unaddressed = r.res.Unaddressed || g.Number == 1 && g.BaseURL == ""
@@ -368,8 +368,8 @@ func lapses(g *tree.Generation, now time.Time) []string {
 	return notes
 }
 
-// noteForward says of a bundle that was accepted before, and is not what is published,
-// how it is published again.
+// noteForward notes how to publish a bundle again that was accepted before and is not
+// published now.
 func (r *importing) noteForward() error {
 	g, err := r.trees.Published()
 	if err != nil || g == nil {

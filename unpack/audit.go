@@ -54,8 +54,8 @@ type proof struct {
 	by       string
 }
 
-// proofs are what generations say of each set. The newest that says what was accepted
-// says which stream that was.
+// proofs collects the bundles that generations record as accepted, by set, and the stream
+// that each set is bound to. The newest generation that records a stream decides.
 func proofs(generations []tree.Generation) (bySet map[string][]proof, bound map[string]string) {
 	bySet, bound = map[string][]proof{}, map[string]string{}
 	for _, g := range generations {
@@ -169,7 +169,7 @@ func auditKey(of *state.State) error {
 // auditJournal: the journal goes on from where it ended when the generation was published.
 func auditJournal(of *state.State, newest *tree.Generation) error {
 	if newest.Journal.IsZero() {
-		return nil // made by a program that did not say
+		return nil // made by a program that did not record it
 	}
 	there, err := of.HasHead(newest.Journal)
 	if err != nil || there {

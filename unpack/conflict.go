@@ -261,7 +261,7 @@ func imageOwners(of *state.State, trees *tree.Trees, current *tree.Generation, o
 	return all, nil
 }
 
-// claim gives the set of a part the images in it that nobody has.
+// claim makes the part's set the owner of the images in the part that have none.
 func (i images) claim(p tree.Part) error {
 	if p.Repository.Mount != "v2" {
 		return nil

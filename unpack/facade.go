@@ -25,7 +25,7 @@ type (
 	// ConflictError: two sets want different things at one place of the mirror.
 	ConflictError = tree.ConflictError
 
-	// CheckOptions say how closely to look.
+	// CheckOptions select how closely to look.
 	CheckOptions = tree.CheckOptions
 	// CheckResult is what was looked at, and what was wrong.
 	CheckResult = tree.CheckResult
@@ -34,7 +34,7 @@ type (
 	// Damage is something that is not as it was published.
 	Damage = tree.Damage
 
-	// GCOptions say what may go.
+	// GCOptions select what may be removed.
 	GCOptions = tree.GCOptions
 	// GCResult is what was removed, or would be.
 	GCResult = tree.GCResult

@@ -101,7 +101,7 @@ func (r *importing) takeImages(p *proposal, targets []*arrival, current *tree.Ge
 	return nil
 }
 
-// release drops the images of a set, whose next bundle says which it has.
+// release drops the images of a set. The set's next bundle lists those that it owns then.
 func (i images) release(set string) {
 	for name, owner := range i {
 		if owner == set {

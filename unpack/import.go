@@ -47,7 +47,7 @@ type importing struct {
 	arrived *arrivals
 	res     *Result
 	stored  atomic.Int64
-	// tookOver says what was taken over from a state of before, empty: nothing.
+	// tookOver describes what was taken over from the state of an older program; empty: nothing.
 	tookOver string
 }
 
@@ -241,7 +241,7 @@ func settleConflicts(of *state.State, trees *tree.Trees, choices []*choice) erro
 	}
 }
 
-// refuse puts refusals on record and gives their errors.
+// refuse records refusals in the journal and returns their errors, joined.
 func (r *importing) refuse(refused []refusal) error {
 	if len(refused) == 0 {
 		return nil

@@ -18,7 +18,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// setOf is what a bundle says of its set.
+// setOf returns the set as the bundle's root describes it.
 func setOf(b *verify.Bundle) reach.Set {
 	m := b.Manifest()
 	return reach.Set{Name: m.Set, Keys: m.Keys, Repositories: m.Repositories, Files: func(i int) iter.Seq2[bundle.File, error] { return b.Files(i) }}
@@ -243,10 +243,10 @@ func listsAtHand(b *verify.Bundle) reach.Set {
 // memory: what package reach allows a set of both.
 const maxExamined = 128 << 20 // bytes
 
-// Examine reads every volume of a bundle, changes nothing, and says everything that is
-// wrong: with its bytes, and by the rules about what a set may have. With a mirror (nil:
-// none) it says what an import into it would besides. It is the command verify, after
-// verify.Open.
+// Examine reads every volume of a bundle and returns everything that is wrong with it: its
+// bytes, and what the rules forbid a set to have. With a mirror (nil: none) it adds what an
+// import into that mirror would refuse. It changes nothing. The command verify is
+// verify.Open followed by Examine.
 func Examine(ctx context.Context, b *verify.Bundle, m *Mirror, o verify.StreamOptions) error {
 	survey, err := reach.Look(listsAtHand(b))
 	if err != nil {

@@ -31,7 +31,7 @@ type Options struct {
 	// RetryLock is how long to wait for another process to let go of the
 	// mirror; 0: not at all.
 	RetryLock time.Duration
-	// DryRun changes not one byte; results say what would be done.
+	// DryRun writes nothing; results describe what would be done.
 	DryRun bool
 	// Free returns what is free on the file system of the mirror, -1: not known; nil: the
 	// operating system is asked.
@@ -130,8 +130,8 @@ func SetGroup(ctx context.Context, m *Mirror, group int, what string) error {
 	})
 }
 
-// layOut makes what is missing of a mirror; the settings, whose presence says
-// that it is one, come last.
+// layOut creates the missing parts of a mirror. The settings come last, because a folder
+// counts as a mirror once it has them.
 func layOut(root *os.Root, group int) error {
 	if _, err := root.Lstat(state.SettingsFile); !errors.Is(err, fs.ErrNotExist) {
 		return err // also where it cannot be seen: it may be one, with settings
@@ -161,7 +161,8 @@ func layOut(root *os.Root, group int) error {
 // bundle.ErrIncomplete.
 type NoMirrorError struct {
 	Dir string
-	// Lacks is the file whose absence tells; empty: the folder does not exist.
+	// Lacks is the file that every mirror has and this folder lacks; empty: the folder does
+	// not exist.
 	Lacks string
 }
 

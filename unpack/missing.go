@@ -264,8 +264,8 @@ func (r *repair) missingError() error {
 	return errors.Join(errs...)
 }
 
-// rehearse says what is damaged and what of it the bundles in paths have. Nothing is
-// written, and no volume is read.
+// rehearse returns what is damaged, and how much of it the bundles in paths could repair.
+// It writes nothing and reads no volume.
 func (r *repair) rehearse(paths []string) (*RepairResult, error) {
 	if err := r.begin(); err != nil {
 		return r.res, err

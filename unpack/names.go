@@ -39,7 +39,7 @@ func (n Names) Repositories(g *tree.Generation) []contents.Repository {
 // made by a program that knew no contents lists, which is not the same as a list
 // without entries. The list was checked against the lists of files and evidence when it
 // was imported; its bytes are compared with its digest at the end, and an error there
-// (it matches bundle.ErrCorrupt) says that what came before it may be wrong.
+// (it matches bundle.ErrCorrupt) means that the entries before it may be wrong.
 func (n Names) Contents(r bundle.Repository) iter.Seq2[bundle.Entry, error] {
 	return n.trees.Contents(r)
 }

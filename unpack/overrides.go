@@ -11,8 +11,8 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// For says which bundle each override is for: the name of its folder
-// ("site-000007"), or its number. Empty: the only one at hand that was not accepted yet.
+// For names the bundle that each override is for: the name of its folder ("site-000007"),
+// or its number. Empty: the only bundle at hand that was not accepted yet.
 type For struct{ Rollback, Expired, Keys string }
 
 // admitted are the bundles that overrides are for, by the name of the override.
@@ -78,8 +78,8 @@ func meant(of *state.State, named []*bundle.Reader, which string) (found []strin
 	return found, nil
 }
 
-// fresh reports whether a bundle has a root that was not accepted yet. Nothing of it is
-// believed: it only tells which one a person means.
+// fresh reports whether a bundle has a root that was not accepted yet. The root is not
+// verified: it only serves to find the bundle that a person means.
 func fresh(of *state.State, r *bundle.Reader, set string) (bool, error) {
 	if !r.HasRoot() {
 		return false, nil

@@ -12,8 +12,8 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/state"
 )
 
-// probeFile is made and removed where it is not clear to whom a file system gives what this
-// user makes.
+// probeFile is created and removed again to learn which user owns new files of this process.
+// Network file systems may map users.
 const probeFile = state.Dir + "/.owner"
 
 // guard returns an *access.Error for the folder of the mirror, its state, and everything
@@ -31,9 +31,9 @@ func guard(root *os.Root, dir string) error {
 	})
 }
 
-// guardOwner returns an *access.Error if the mirror or its state belongs to another user than
-// this one and root. File systems of the network may give everything to one user, whoever makes
-// it; there the owner is right if what is made now belongs to the same one.
+// guardOwner returns an *access.Error if the mirror or its state belongs neither to this user
+// nor to root. A network file system may map every user to one; there the owner is right if a
+// file that is created now has the same owner.
 func guardOwner(root *os.Root, dir string) error {
 	return eachGuarded(root, func(name string, fi fs.FileInfo) error {
 		err := access.Owner(filepath.Join(dir, filepath.FromSlash(name)), fi)
@@ -81,9 +81,9 @@ func eachGuarded(root *os.Root, check func(name string, fi fs.FileInfo) error) e
 	return errors.Join(found...)
 }
 
-// settle says whose mirror this is if it was not changed at this place before, by this program
-// or by one that did not remember the place: somebody may have put it there, or it came from a
-// backup.
+// settle logs whose mirror this is, with its sets and its number of keys, when the mirror is
+// changed at this path for the first time. Somebody else may have put it there, or it came
+// from a backup. Programs that did not record the path count as never having been here.
 func (w *writer) settle(root *os.Root) error {
 	fi, err := root.Lstat(state.Dir)
 	if err != nil {

@@ -32,7 +32,7 @@ func (w *writer) place(ctx context.Context, b *verify.Bundle, p *state.Waiting, 
 	var errs []error
 	for i, v := range volumes {
 		if v.Found < 0 || p.Placed[i+1] {
-			continue // of a wrong size: read all the same, to say where it is cut
+			continue // a volume of a wrong size is read all the same, to find where it is cut
 		}
 		w.o.Progress.Item(b.Name() + "/" + v.Name)
 		err := w.there()

@@ -28,10 +28,9 @@ type proposal struct {
 	changes []RepositoryChanges
 }
 
-// publishTime is T: whole seconds, later than any publish before, whatever the
-// local clock says.
-//
-// mended is when files were put right last.
+// publishTime returns the time of a generation's files, in whole seconds. It is later than
+// that of every earlier generation and than mended, the time of the last repair, even if the
+// local clock is wrong: servers and clients compare these times to notice a change.
 func publishTime(at, now time.Time, current *tree.Generation, mended time.Time) time.Time {
 	last := mended
 	if current != nil && current.Time.After(last) {
@@ -112,7 +111,8 @@ func (w *writer) publish(ctx context.Context, p proposal) (*tree.Generation, err
 	return g, nil
 }
 
-// published tells what became of a generation whose publish did not end well.
+// published finds out whether a generation is published although publishing it failed with
+// err, and returns the error that describes what is left to do.
 func (w *writer) published(g *tree.Generation, err error) (*tree.Generation, error) {
 	now, perr := w.trees.Published()
 	if perr != nil || now == nil || now.Number != g.Number {

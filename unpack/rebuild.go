@@ -17,7 +17,7 @@ import (
 
 // RebuildResult is what RebuildState restored.
 type RebuildResult struct {
-	// Restored says of each file what it was restored from, Notes what could not be.
+	// Restored lists each restored file with its origin, Notes what could not be restored.
 	Restored []string `json:"restored"`
 	Notes    []string `json:"notes,omitempty"`
 }
@@ -140,7 +140,8 @@ func (r *rebuild) newest() *tree.Generation {
 	return &r.generations[len(r.generations)-1]
 }
 
-// journalEnd says in the journal that its end was cut. What was in it is lost.
+// journalEnd records in the journal that its end was cut off. The lost lines cannot be
+// restored.
 func (r *rebuild) journalEnd() error {
 	g := r.newest()
 	if g == nil {

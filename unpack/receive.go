@@ -18,13 +18,13 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// ImportOptions are what an operator says along with one import.
+// ImportOptions are the operator's choices for one import.
 type ImportOptions struct {
 	// BaseURL is the address of the mirror for clients, as site.CheckBase
 	// allows it, and is remembered; empty: as before.
 	BaseURL string
 	// The next three are verify.Options of the same names, for the one bundle that For
-	// says.
+	// names.
 	AllowRollback, AcceptExpired, AcceptKeys bool
 	For                                      For
 	// Confirm is verify.Options.Confirm for the bundle of that name.
@@ -87,13 +87,12 @@ func (a *arrivals) close() error {
 // some. Bundles that waited for volumes are taken along when those have come, or when
 // another bundle of their set has.
 //
-// Sets fail apart: everything at hand that is wanted and can be published is published,
-// in one generation, and the error tells what could not, each set once. Of several
-// bundles of a set the newest is published; older ones help out with blobs or, where the
-// newest cannot be published, take its place. One that is damaged or refused is an error
-// only if nothing newer makes up for it. Where the machine is in the way, such as a full
-// disk, nothing is published. The Result says what became of each, also where there is
-// an error.
+// One set's failure does not stop the others: every set that can be published is published,
+// all in one generation, and the error names each set that could not. Of several bundles of
+// a set the newest is published. Older ones supply missing blobs, or take the newest one's
+// place if that cannot be published. A damaged or refused bundle is an error only if no
+// newer one replaces it. If the machine itself fails, for example with a full disk, nothing
+// is published. The Result describes every bundle, also if there is an error.
 func (m *Mirror) Receive(ctx context.Context, paths []string, o ImportOptions) (res *Result, err error) {
 	if m.o.DryRun {
 		if err := errors.Join(guard(m.root, m.dir), audit(m.state, m.trees)); err != nil {

@@ -50,8 +50,8 @@ func (r *rebuild) records() error {
 	return nil
 }
 
-// served publishes again what the journal says is served, because the record of that generation
-// is lost: as a new generation, made from the lists and the store.
+// served publishes what the journal records as served, when the record of that generation is
+// lost. It makes a new generation from the lists and the store.
 func (r *rebuild) served() error {
 	if r.unknown == 0 {
 		return nil
@@ -101,8 +101,8 @@ func (r *rebuild) pointBack() string {
 
 var rolledBackTo = regexp.MustCompile(`^rollback(?: of \S+)? to generation ([0-9]+)`)
 
-// servedSets is the newest generation that is on record, with what the journal says was
-// published after it.
+// servedSets returns the sets of the newest generation that is on record, updated with what
+// the journal records as published after it.
 func (r *rebuild) servedSets() ([]tree.GenerationSet, error) {
 	sets := map[string]tree.GenerationSet{}
 	from := 0
@@ -162,7 +162,7 @@ func (r *rebuild) rollBack(sets map[string]tree.GenerationSet, e state.Entry) {
 	}
 }
 
-// setOf is the set as the import of the line published it; nil: nothing that is kept says.
+// setOf returns the set as the import of the line published it; nil: no record of it is kept.
 func (r *rebuild) setOf(e state.Entry) (*tree.GenerationSet, error) {
 	s := &tree.GenerationSet{Set: e.Set, Sequence: e.Sequence, Root: e.Root, Imported: e.Time, Signers: e.Signers, Overrides: e.Overrides}
 	roots, err := r.state.KeptRoots()

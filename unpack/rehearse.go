@@ -78,8 +78,8 @@ func arrivalNotes(all []*arrival) (notes []string) {
 	return notes
 }
 
-// rehearseOne says what would become of a bundle: a refusal that its lists or its volumes
-// show, or volumes that are missing.
+// rehearseOne fills in what an import of the bundle would do. It returns an error if the
+// bundle's lists or volumes show that it would be refused, or if volumes are missing.
 func rehearseOne(ctx context.Context, m *Mirror, a *arrival, helped bool, res *BundleResult) error {
 	survey, err := lookAt(m.state, a.Bundle)
 	if err == nil {

@@ -16,7 +16,7 @@ import (
 // Under is what was published of a set under a key.
 type Under struct {
 	Set string `json:"set"`
-	// Generations are those that are still here, in order; Current says that the last
+	// Generations are those that are still here, in order; Current means that the last
 	// one is published now.
 	Generations []int `json:"generations"`
 	Current     bool  `json:"current"`
@@ -114,9 +114,9 @@ func FindDistrusted(m *Mirror) ([]Distrusted, error) {
 	return out, nil
 }
 
-// forward says how what was accepted last of a set is published again, where something
-// older is published; empty: it is published, or nothing of the set is meant to be. gen
-// is the generation that has it, 0: none that is kept.
+// forward describes how to publish the last accepted bundle of a set again while an older one
+// is published. The text is empty if the last one is published, or if the set is not meant to
+// be. gen is the generation that has it; 0: none that is kept.
 func forward(trees *tree.Trees, t state.Ratchet, published *tree.GenerationSet) (text string, gen int, err error) {
 	if t.Sequence == 0 || published == nil || published.Sequence == t.Sequence {
 		return "", 0, nil

@@ -13,7 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/tree"
 )
 
-// RollbackOptions say what is to be published again.
+// RollbackOptions select what is published again.
 type RollbackOptions struct {
 	// Set is the one set whose content changes; empty: all.
 	Set string
@@ -258,9 +258,9 @@ func pendingOf(of *state.State, set string) ([]string, error) {
 	}), err
 }
 
-// SetBaseURL tells the mirror the address that clients use, and publishes it
-// in their configuration. The generation is nil where nothing was published
-// before; then the next import does.
+// SetBaseURL records the address that clients use and publishes it in their configuration.
+// If nothing was published before, the generation is nil and the next import publishes the
+// address.
 func (m *Mirror) SetBaseURL(ctx context.Context, url string) (g *tree.Generation, err error) {
 	if err := site.CheckBase(url); err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ type Need struct {
 	// Bytes are in whole blocks. Inodes are files and folders; names of one file are one.
 	Bytes  int64 `json:"bytes"`
 	Inodes int64 `json:"inodes"`
-	// FreeBytes and FreeInodes are -1 where the file system does not tell.
+	// FreeBytes and FreeInodes are -1 if the file system does not report them.
 	FreeBytes  int64 `json:"freeBytes"`
 	FreeInodes int64 `json:"freeInodes"`
 }

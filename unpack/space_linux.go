@@ -2,8 +2,8 @@ package unpack
 
 import "golang.org/x/sys/unix"
 
-// freeOn returns what is free on the file system of dir for whoever runs this, -1: not
-// told. File systems that make inodes as they are needed say that they have none at all.
+// freeOn returns what is free for this user on the file system of dir; -1: unknown. A file
+// system that creates inodes as it needs them reports none at all, which counts as unknown.
 func freeOn(dir string) (bytes, inodes int64, err error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {

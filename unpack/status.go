@@ -32,7 +32,7 @@ type Status struct {
 	Dropped    []site.Dropped   `json:"dropped,omitempty"`
 	Notes      []string         `json:"notes,omitempty"`
 	// Public is what the mirror can answer for by public names; nil: it was published by a
-	// program that did not say so.
+	// program that did not record this.
 	Public *site.PublicNames `json:"public,omitempty"`
 	// Waiting are the repositories with files that are not published as long
 	// as the mirror does not know its address.
@@ -53,12 +53,12 @@ type SetStatus struct {
 	// newest that was accepted.
 	Sequence int64 `json:"sequence"`
 	Accepted int64 `json:"accepted"`
-	// Forward says how to publish what was accepted, where something older is published;
-	// ForwardTo is the generation that has it, 0: none that is kept.
+	// Forward describes how to publish the last accepted bundle while an older one is
+	// published; ForwardTo is the generation that has it, 0: none that is kept.
 	Forward   string `json:"forward,omitempty"`
 	ForwardTo int    `json:"forwardTo,omitempty"`
-	// State is what the newest receipt says: what the next delta may build
-	// on. Code is its beginning, short enough for the telephone.
+	// State is the state in the newest receipt: the next delta may build on it. Code is its
+	// beginning, short enough to read out over the telephone.
 	State     bundle.Digest `json:"state,omitzero"`
 	Code      string        `json:"code,omitempty"`
 	Created   time.Time     `json:"created,omitzero"`

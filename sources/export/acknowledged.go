@@ -35,8 +35,8 @@ func OpenAcknowledged(ctx context.Context, o ReceiptOptions) (*Acknowledged, err
 // Close closes the ledger.
 func (a *Acknowledged) Close() error { return a.ledger.Close() }
 
-// Of says what the ledger knows of the bundle with this manifest and root. needless reports
-// whether it is proven that the destination has its content or newer: the ledger has the
+// Of describes what the ledger knows about the bundle with this manifest and root. needless
+// reports whether the destination provably has its content or newer: the ledger has the
 // same root, and a receipt of the destination is for this bundle or a later one.
 func (a *Acknowledged) Of(m *bundle.Manifest, root bundle.Digest) (state string, needless bool, err error) {
 	if m.Set != a.set {

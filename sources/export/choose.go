@@ -151,7 +151,7 @@ func (c choice) readRequest() (*asked, error) {
 	return newAsked(r), nil
 }
 
-// ofRequest is the state that a repair request says the mirror has.
+// ofRequest returns the state that the mirror has according to its repair request.
 func (c choice) ofRequest(r *bundle.RepairRequest) (*ledger.Base, error) {
 	m, err := c.ledger.Manifest(r.Sequence)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, bundle.ErrIncomplete) {

@@ -92,8 +92,8 @@ func (d destination) before(n int64) (int64, error) {
 	return 0, nil
 }
 
-// outdated compares what a bundle requires with what the destination's last
-// receipt says. Without a receipt nothing is known.
+// outdated compares what a bundle requires with what the destination's importer can read
+// according to its last receipt. It returns nil if there is no receipt.
 func (d destination) outdated(requires []string) *Outdated {
 	known := d.known()
 	if known.Acknowledged == 0 || known.ReceiptKey == "" {

@@ -16,7 +16,7 @@ import (
 
 // Contents plans what a spec names, as Plan does, and returns what each source would
 // hold by name. close releases what the repositories read from; it is nil with an error.
-// What only a file's content tells is not known yet: digests and sizes may be missing.
+// Digests and sizes may be missing, because no file was downloaded yet.
 func Contents(ctx context.Context, o Options) (repos []contents.Repository, close func() error, err error) {
 	in, err := open(ctx, o)
 	if err != nil {
@@ -121,7 +121,7 @@ func (in *opened) compareNames(ctx context.Context, after []contents.Repository)
 	return []*contents.Summary{summary}, nil
 }
 
-// direct says which changes go back to an older version, by the rules of the kind.
+// direct marks the changes that go back to an older version, by the rules of the kind.
 func direct(all sources.Kinds, summary *contents.Summary, states ...[]contents.Repository) {
 	kinds := map[string]func(typ, a, b string) int{}
 	for _, k := range all {

@@ -1,10 +1,11 @@
-// Package export is the line from a spec to a signed bundle: config.Load,
-// collect.Resolve, collect.Collect, bundle.Writer. It holds the steps
-// together and decides nothing that one of them decides: it chooses the base
-// of a delta, keeps the exporter's ledger, and says what would be done.
+// Package export runs the steps from a spec to a signed bundle: config.Load,
+// collect.Resolve, collect.Collect, media.Writer. Each step makes its own
+// decisions. This package adds what concerns all of them: it chooses the base
+// of a delta, updates the exporter's ledger, and reports what an export would
+// do.
 //
-// It reads nothing of the disconnected side but receipts and, when asked to,
-// an earlier bundle of its own.
+// Of the disconnected side it reads receipts, repair requests and, with
+// --adopt, an earlier bundle of its own.
 package export
 
 import (
@@ -39,8 +40,8 @@ type Options struct {
 	// NewDestination allows a Destination that the ledger does not know although it knows
 	// others.
 	NewDestination bool
-	// Base is what a delta is to be made against: a receipt, a bundle, a
-	// sequence or a state code; empty: what the ledger says.
+	// Base is what a delta is made against: a receipt, a bundle, a sequence or a state
+	// code; empty: the ledger decides.
 	Base string
 	// Repair is a signed request of a mirror for what is damaged there: the delta carries
 	// that again.

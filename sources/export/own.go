@@ -10,8 +10,8 @@ import (
 	"github.com/gapbundle/gapbundle/sources/keys"
 )
 
-// ownKeys sign the bundle, and recognize earlier ones. A plan has none and takes a bundle
-// as it is: what it says is not trusted before an export reads it again.
+// ownKeys sign the bundle and recognize earlier ones. A plan has no keys and reads an earlier
+// bundle unverified: an export verifies it before it relies on it.
 type ownKeys []*bundle.Signer
 
 // loadOwn opens the exporter's keys.

@@ -145,9 +145,9 @@ func (in *opened) spool() (*os.File, error) {
 	return f, in.spools.Remove(name)
 }
 
-// room is what the file systems of the targets have together; 0 where a further
-// medium can be asked for, in a plan, which says how many more it takes, and where nothing
-// is known.
+// room returns the size of the targets' file systems together. It is 0 if there is no bound:
+// in a plan (it reports how many media are needed), if another medium can be requested,
+// or if there are no targets.
 func (in *opened) room() (int64, error) {
 	if !in.o.writes || in.o.NextMedium != nil || len(in.o.Targets) == 0 {
 		return 0, nil
@@ -172,7 +172,7 @@ func unknownAllowed(o Options, specs []sources.Spec) error {
 	return errors.Join(errs...)
 }
 
-// notes are what the plan says to people.
+// notes returns the plan's notes for people.
 func (p *plan) notes() []Note {
 	var all []Note
 	for _, of := range p.resolved.Repositories {

@@ -11,8 +11,8 @@ import (
 	"github.com/gapbundle/gapbundle/sources/ledger"
 )
 
-// PlanReport is what an export would do, as far as upstream tells before a
-// byte of payload moves.
+// PlanReport is what an export would do, as far as that is known from upstream's metadata,
+// before any payload is downloaded.
 type PlanReport struct {
 	Set string `json:"set"`
 	// Sequence is the number the bundle would bear.
@@ -51,7 +51,7 @@ type PlanReport struct {
 	// a full bundle, with what a delta would build on.
 	Names []*contents.Summary `json:"names,omitempty"`
 	// Outdated means that the destination's importer has to be updated before
-	// the trip; nil: nothing says so.
+	// the trip; nil: as far as known, it need not.
 	Outdated *Outdated `json:"outdated,omitempty"`
 }
 
@@ -82,8 +82,8 @@ type PlanSource struct {
 	Lines []collect.Weight `json:"lines,omitempty"`
 }
 
-// Plan says what Run would do. It changes nothing: no number is taken, no
-// folder made, no pin written.
+// Plan returns what Run would do. It changes nothing: it uses up no sequence
+// number, creates no folder and writes no pin.
 func Plan(ctx context.Context, o Options) (*PlanReport, error) {
 	in, err := open(ctx, o)
 	if err != nil {

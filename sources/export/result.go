@@ -8,8 +8,8 @@ import (
 
 // Result is what an export did.
 type Result struct {
-	// Nothing means that there was nothing new: no bundle was made. Message
-	// says since when.
+	// Nothing means that there was nothing new and no bundle was made. Message
+	// names the last bundle.
 	Nothing bool   `json:"nothing,omitempty"`
 	Message string `json:"message,omitempty"`
 	// Dirs are the directories of the bundle, the one with the root last.
@@ -23,8 +23,8 @@ type Result struct {
 	// Root is the digest of bundle.json, State the state digest.
 	Root  bundle.Digest `json:"root"`
 	State bundle.Digest `json:"state"`
-	// Base is the sequence that a delta builds on. Assumed: no receipt says
-	// that it arrived; Before is then the one to build on if it was lost, 0: none.
+	// Base is the sequence that a delta builds on. Assumed means that no receipt
+	// confirms its arrival; Before is then the one to build on if it was lost, 0: none.
 	Base    int64 `json:"base,omitempty"`
 	Assumed bool  `json:"assumed,omitempty"`
 	Before  int64 `json:"before,omitempty"`
@@ -55,7 +55,7 @@ type Result struct {
 	// Unpinned counts files that nothing but the connection vouches for.
 	Unpinned int64 `json:"unpinned"`
 	// Outdated means that the destination's importer has to be updated before
-	// it can read the bundle; nil: nothing says so.
+	// it can read the bundle; nil: as far as known, it need not.
 	Outdated *Outdated `json:"outdated,omitempty"`
 	// Names are what was added, changed and removed by name, as PlanReport has it.
 	Names []*contents.Summary `json:"names,omitempty"`
@@ -75,7 +75,7 @@ type Note struct {
 	Text   string `json:"text"`
 }
 
-// of fills in what the root says.
+// of fills in the fields that are in the root.
 func (r *Result) of(m *bundle.Manifest) {
 	r.Set, r.Sequence, r.Full, r.State = m.Set, m.Sequence, m.Full, m.State
 	for _, repo := range m.Repositories {

@@ -36,8 +36,8 @@ func (j *job) manifest(ctx context.Context, collected []collect.Collected) (*bun
 	return m, lists, err
 }
 
-// shortContents is the length of all contents lists of a set together below which each
-// bundle carries all of them, so that a medium says by name what the set holds.
+// shortContents is the total length of a set's contents lists below which every bundle
+// carries all of them, so that each medium alone lists by name what the set holds.
 const shortContents = 4 << 20 // bytes
 
 // describe returns the repositories, sorted by name, and their lists that are carried.

@@ -143,10 +143,10 @@ func (p *plan) alreadyExported(ctx context.Context) (*Result, error) {
 	return j.nothing()
 }
 
-// sameContent reports whether two roots describe the same files and say the same
-// about them. Annotations are no part of the state, and inside they are needed:
-// a change of them alone makes a bundle too, a tiny one. So does the first contents
-// list of a repository, by which a mirror learns what it holds by name.
+// sameContent reports whether two roots describe the same files with the same annotations.
+// Annotations are not part of the state, but the mirror needs them, so a change of them
+// alone makes a (tiny) bundle. So does the first contents list of a repository, because
+// the mirror learns from it what it holds by name.
 func sameContent(a, b *bundle.Manifest) bool {
 	return a.State == b.State && slices.EqualFunc(a.Repositories, b.Repositories, func(a, b bundle.Repository) bool {
 		return a.Name == b.Name && maps.Equal(a.Annotations, b.Annotations) && (a.Contents == nil) == (b.Contents == nil)
@@ -180,12 +180,13 @@ func write(ctx context.Context, p *plan) (*Result, error) {
 	return r, second
 }
 
-// atOdds is an upstream that does not have what its metadata say, whenever they are read.
+// atOdds is the error of an upstream whose files do not match its metadata, although the
+// metadata were read once more and are the same.
 type atOdds struct{ error }
 
 func (e *atOdds) Unwrap() error { return e.error }
 
-// Hint says what to do about it.
+// Hint returns what to do about it.
 func (*atOdds) Hint() string {
 	return "repeat the command later; until upstream is right, exclude in the source leaves out what is named (apt and rpm: name=version)"
 }

@@ -11,10 +11,10 @@ import (
 // what they name and back asks for paths of several folders in turn, and each turn is in order.
 const maxCursors = 8
 
-// seeker finds elements of sequences that are sorted by path. Paths that are asked for in
-// ascending order cost one pass over the sequence, and so do those of a few such orders in
-// turn: a kind's check opens its files so, and there can be a hundred thousand. The zero
-// value is ready; close gives back what it holds.
+// seeker finds elements in sequences that are sorted by path. Looking up paths in ascending
+// order costs one pass over the sequence, and so do a few such orders interleaved. A kind's
+// check opens its files like that, up to a hundred thousand of them. The zero value is ready
+// to use; close releases what it holds.
 type seeker[T any] struct {
 	cursors []*cursor[T] // the one that was used last is the last
 }
@@ -28,7 +28,7 @@ type cursor[T any] struct {
 	path string // of at; "": none was read
 }
 
-// find looks for path in the sequence that open gives for repo.
+// find looks for path in the sequence that open returns for repo.
 func (s *seeker[T]) find(repo, path string, open func(repo string) iter.Seq2[T, error], pathOf func(T) string) (found T, ok bool, err error) {
 	c := s.before(repo, path)
 	if c == nil {

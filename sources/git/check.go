@@ -232,8 +232,8 @@ func (c *checker) repository(ctx context.Context, r *complete.Repo, p *published
 	return errors.Join(errs...)
 }
 
-// pack compares a pack, its index, and what the record says of them, and takes
-// the objects of the index off the list of those that are wanted.
+// pack compares a pack, its index and their entry in the record, and removes
+// the objects of the index from the list of wanted ones.
 func (c *checker) pack(ctx context.Context, r *complete.Repo, p *published, pack gitfile.Pack) error {
 	base := p.dir + "/"
 	for _, end := range packEnds() {

@@ -11,8 +11,8 @@
 // git names every object by the SHA-1 of its content, with collision
 // detection, so the objects that a ref leads to are those that upstream named.
 // Every object is read and every link followed ("git fsck") before anything is
-// packed; messages that attack a checkout stop the export, see gitrun. Who
-// says what a ref names is the connection alone, unless the spec asks for
+// packed; messages that attack a checkout stop the export, see gitrun. Only
+// the connection (TLS) proves what a ref names, unless the spec demands
 // signatures of tags or commits.
 //
 // # What is published

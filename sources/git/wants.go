@@ -83,7 +83,7 @@ func (all wants) rules() (rules []*rule) {
 	return rules
 }
 
-// planVersion changes when the same refs and options give other files.
+// planVersion changes when the same refs and options lead to other files.
 const planVersion = 1
 
 // mark identifies what of the spec the content of a repository depends on,
@@ -139,7 +139,7 @@ func (w *want) patterns(symref string) []string {
 	return []string{"refs/tags/*"}
 }
 
-// choice is what a want says of refs, for people.
+// choice describes the refs that a want selects, for people.
 func (w *want) choice() string {
 	var parts []string
 	for _, list := range w.lists()[:2] {

@@ -6,7 +6,7 @@
 // pointers of Git LFS (its specification, "The Pointer").
 //
 // It also defines the record, a file of gapbundle's own that is published next
-// to the packs and says how they were made; see Record.
+// to the packs and describes how they were made; see Record.
 //
 // All of these come from an upstream or a medium and are hostile until read:
 // every reader is bounded, refuses what it does not know, and never looks up a

@@ -18,7 +18,7 @@ const MaxObjects = 200_000_000
 
 const fanout = 256
 
-// Index is what a pack's index says about its pack.
+// Index is the content of a pack's index, as far as it is used here.
 type Index struct {
 	// Pack is the trailer of the pack that the index belongs to, and the name
 	// in pack-<name>.pack.

@@ -10,7 +10,7 @@ import (
 )
 
 // MaxPointer is the size in bytes below which a blob can be a pointer of Git
-// LFS: its specification says less than 1024.
+// LFS: its specification requires less than 1024.
 const MaxPointer = 1023
 
 // pointerVersion is the first line of a pointer; the second form is that of

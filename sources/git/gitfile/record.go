@@ -24,10 +24,10 @@ const (
 const recordHeader = "gapbundle-git 1"
 
 // Record is the content of objects/info/gapbundle, a file that gapbundle
-// publishes next to a repository's packs and git does not read. It says how
-// the packs came about, so that the next export adds one pack for what is new
-// and a full export makes the same packs again; and what the commits that the
-// refs lead to need besides: submodules and objects of Git LFS.
+// publishes next to a repository's packs and git does not read. It records how
+// the packs were made, so that the next export adds one pack for what is new
+// and a full export makes the same packs again. It also records what the
+// commits of the refs need besides: submodules and objects of Git LFS.
 //
 // It is text, one fact a line, first "gapbundle-git 1", then in this order:
 //

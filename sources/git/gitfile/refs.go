@@ -39,8 +39,8 @@ func (r Ref) Commit() ID {
 	return r.Peeled
 }
 
-// CheckRefName says why name is not one that git-check-ref-format(1) allows
-// below refs/. Errors match bundle.ErrMalformed.
+// CheckRefName returns an error if git-check-ref-format(1) does not allow name
+// below refs/. The error matches bundle.ErrMalformed.
 func CheckRefName(name string) error {
 	bad := func(why string) error {
 		return fmt.Errorf("ref %.80q: %s: %w", name, why, bundle.ErrMalformed)
@@ -125,10 +125,10 @@ func ReadInfoRefs(r io.Reader) ([]Ref, error) {
 	return l.refs, err
 }
 
-// Advertised is what a server says it has.
+// Advertised is what a server announces: its refs and its HEAD.
 type Advertised struct {
 	Refs   []Ref
-	Symref string // the branch that HEAD names; empty: the server does not say
+	Symref string // the branch that HEAD names; empty: not announced
 	Head   ID     // HEAD's object; zero: there is none
 }
 
@@ -157,7 +157,7 @@ func ReadAdvertised(r io.Reader) (*Advertised, error) {
 	return up, err
 }
 
-// Equal reports whether a server says the same once more.
+// Equal reports whether a server announced the same twice.
 func (a *Advertised) Equal(b *Advertised) bool {
 	return a.Head == b.Head && a.Symref == b.Symref && slices.Equal(a.Refs, b.Refs)
 }

@@ -105,9 +105,9 @@ type named struct {
 	path string
 }
 
-// list lists the objects in the order of git's walk, newest first, which tells
-// pack-objects what to compare with what. The walk depends on commits and their
-// dates, and not on how objects are stored.
+// list lists the objects in the order of git's walk, newest first. pack-objects
+// uses that order to choose which objects to compare. The walk depends on
+// commits and their dates, and not on how objects are stored.
 func list(ctx context.Context, dir *gitrun.Dir, revisions string) ([]named, error) {
 	var all []named
 	err := dir.Lines(ctx, gitrun.Call{

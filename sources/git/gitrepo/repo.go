@@ -85,7 +85,7 @@ func Advertised(ctx context.Context, git *gitrun.Git, from *relay.Relay) (up *gi
 	return up, cause(from, err)
 }
 
-// cause is why the relay could not answer git, or what git says.
+// cause returns why the relay could not answer git, or else git's own error.
 func cause(from *relay.Relay, err error) error {
 	if err == nil {
 		return nil
@@ -216,7 +216,7 @@ func (r *Repo) Dates(ctx context.Context) (map[gitfile.ID]int64, error) {
 	return all, err
 }
 
-// Object is what git says of an object's name.
+// Object is what git reports for an object's name.
 type Object struct {
 	ID   gitfile.ID // of the object that was looked up, or that it leads to
 	Type string     // commit, tree, blob or tag; empty: it is not there

@@ -249,7 +249,7 @@ func searchPath(git string) string {
 	return strings.Join([]string{filepath.Dir(git), "/usr/bin", "/bin"}, string(os.PathListSeparator))
 }
 
-// configuration is fixed, so that the same objects give the same packs.
+// configuration is fixed, so that the same objects make the same packs.
 func configuration() []string {
 	big := strconv.Itoa(BigFile)
 	return append([]string{

@@ -52,8 +52,8 @@ func (k *Keys) Add(content []byte) error {
 	return err
 }
 
-// isKeyring tells an OpenPGP keyring from lines of text: binary keyrings begin
-// with a packet's tag, whose highest bit is set.
+// isKeyring reports whether content is an OpenPGP keyring and not lines of text.
+// A binary keyring begins with a packet's tag, whose highest bit is set.
 func isKeyring(content []byte) bool {
 	return bytes.Contains(content, []byte(pgpkeys.Armored)) || len(content) > 0 && content[0]&0x80 != 0
 }

@@ -1,6 +1,6 @@
-// Package lfs asks an upstream for objects of Git LFS, by its batch API
+// Package lfs locates and downloads objects of Git LFS by its batch API
 // (git-lfs, docs/api/batch.md and basic-transfers.md): a POST names objects,
-// the answer says where each is and with which header it is asked for.
+// and the answer has the URL of each and the headers to send with the request.
 package lfs
 
 import (
@@ -145,7 +145,7 @@ func (s *Store) wrong(format string, args ...any) error {
 	return fmt.Errorf("%s: "+format+": %w", append(append([]any{fetch.Redact(s.endpoint)}, args...), fetch.ErrUpstream)...)
 }
 
-// read reads what the answer says of the objects that were asked for.
+// read takes the actions for the requested objects out of the answer.
 func (s *Store) read(objects []Object, a *answer, to map[bundle.Digest]Action) error {
 	asked := map[string]Object{}
 	for _, o := range objects {

@@ -31,7 +31,7 @@ import (
 
 // Bounds of one exchange.
 const (
-	// MaxAdvertisement bounds what a server says about its refs, in bytes.
+	// MaxAdvertisement bounds a server's announcement of its refs, in bytes.
 	MaxAdvertisement = 64 << 20
 	// MaxRequest bounds what git asks for in one request, in bytes.
 	MaxRequest = 64 << 20
@@ -250,15 +250,15 @@ func (r *Relay) pass(w http.ResponseWriter, header http.Header, body io.Reader) 
 	}
 	if err != nil {
 		var write *writeError
-		if !errors.As(err, &write) { // git went away: its own error says why
+		if !errors.As(err, &write) { // git went away: its own error has the reason
 			r.failed(r.upstreamError(err))
 		}
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// upstreamError is err with a class: what the transport says about a body
-// that broke has none.
+// upstreamError returns err with a class. The transport's own error about a
+// broken body has none.
 func (r *Relay) upstreamError(err error) error {
 	if r.ctx.Err() != nil {
 		return context.Cause(r.ctx)
@@ -269,7 +269,7 @@ func (r *Relay) upstreamError(err error) error {
 	return fetch.Broken(r.url(""), err)
 }
 
-// refuse remembers why there is no answer, and tells git that there is none.
+// refuse records why the request failed and answers git with an error.
 func (r *Relay) refuse(w http.ResponseWriter, err error) {
 	r.failed(fetch.RedactError(err))
 	http.Error(w, "no answer from upstream", http.StatusBadGateway)
