@@ -223,27 +223,6 @@ func pinned(text []byte) []byte {
 	return append(out, text[from:]...)
 }
 
-// TestLinksOfTheDocuments: what README and docs point at is there.
-func TestLinksOfTheDocuments(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	documents, err := filepath.Glob("../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, document := range append(documents, "../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md") {
-		text, err := os.ReadFile(document)
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		for _, m := range link.FindAllSubmatch(text, -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(document), string(m[1]))); err != nil {
-				t.Errorf("%s: %s is not there", document, m[1])
-			}
-		}
-	}
-}
-
 // TestFirstUse: the spec of the README's first use is first.yaml, which TestExamples takes along.
 func TestFirstUse(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")

@@ -48,27 +48,28 @@ func exportFlags() []cli.Flag {
 func planCommand() *cli.Command {
 	return command.Leaf(&cli.Command{
 		Name: "plan", Usage: "show what an export would carry; writes nothing", ArgsUsage: "[SPEC]",
-		Description: `Asks upstream for what the spec names: per source the files, how much of it is new,
-and what vouches for it; the base and its age; the volumes, what of them fits on which
-target, and how many media it takes; what the mirror will need. No payload is read and nothing is written.
+		Description: `Reads upstream's metadata and prints for each source its files, how much is new, and
+what vouches for it; the base and its age; which volumes fit on which target, and how
+many media are needed; and the space that the mirror will need. No payload is
+downloaded and nothing is written.
 
-With --offline nobody is asked: the spec, the keys and lists that it names, the lock
-and the base are read, and every kind begins its plan. Exit 0 says that they are sound.`,
+With --offline no request is sent: the spec, the keys and lists that it names, the lock
+and the base are read and checked. Exit 0 means that they are valid.`,
 		UsageText: `gapbundle plan
 gapbundle plan site.yaml --to /media/usb --json
 gapbundle plan site.yaml --offline`,
-		Flags: append(exportFlags(), command.Toggle("offline", "ask nobody: only look whether the spec is sound"), command.Toggle("dry-run", "has no effect: a plan writes nothing anyway")),
+		Flags: append(exportFlags(), command.Toggle("offline", "send no request: only check that the spec is valid"), command.Toggle("dry-run", "has no effect: a plan writes nothing anyway")),
 	}, plan)
 }
 
 func exportCommand() *cli.Command {
 	return command.Leaf(&cli.Command{
 		Name: "export", Usage: "download everything that the spec names into a signed bundle", ArgsUsage: "[SPEC]",
-		Description: `Makes DIR/<set>-<six digits>/ and prints its path; prints nothing when there is
-nothing new. An interrupted export goes on where it stopped when the same
-command is given again. What the base has is neither downloaded nor carried.
-When all targets are full, a terminal is asked for the next medium; elsewhere the
-export ends (exit 5), and the same command with one more --to goes on.`,
+		Description: `Makes DIR/<set>-<six digits>/ and prints its path; prints nothing if there is nothing
+new. Repeat the same command to continue an interrupted export. Content of the base is
+neither downloaded nor carried again. When all targets are full, you are asked for the
+next medium on a terminal; elsewhere the export ends (exit 5), and the same command
+with one more --to goes on.`,
 		UsageText: `gapbundle export gapbundle.yaml --to /media/usb
 gapbundle export --to /media/usb1 --to /media/usb2 --volume-size 4000MiB
 gapbundle export --to /media/usb --only slurm --destination ship-2`,

@@ -18,7 +18,7 @@ import (
 
 func mediaCommand() *cli.Command {
 	return command.MediaCommand(acknowledged,
-		&cli.StringFlag{Name: "spec", Usage: "the spec `FILE` whose state says what was acknowledged", Value: command.DefaultSpec}, stateFlag(),
+		&cli.StringFlag{Name: "spec", Usage: "the spec `FILE` whose state records what was acknowledged", Value: command.DefaultSpec}, stateFlag(),
 		command.Text("destination", "`NAME` of the mirror whose receipts count; absent: each bundle's own, and --tidy does not go by receipts"))
 }
 

@@ -50,12 +50,11 @@ func (v *Invocation) given(flag cli.Flag) bool {
 	return false
 }
 
-// Parse reads a command line by the tables of the commands. urfave/cli v2
-// stops looking for flags at the first argument and hands the rest on as
-// arguments and reports nothing; here flags stand where they like, "--" ends them,
-// and whatever is unknown, too much or too little is refused with the nearest
-// valid form. Flags that were not given are taken from GAPBUNDLE_<FLAG>, apart from those
-// that set a rule of trust aside.
+// Parse reads a command line by the tables of the commands. urfave/cli v2 stops looking for
+// flags at the first argument and takes later ones as arguments without an error. Here flags
+// may be anywhere before "--", and anything unknown, surplus or missing is refused with the
+// nearest valid form. Missing flags are read from GAPBUNDLE_<FLAG>, apart from those that
+// override a rule of trust.
 func Parse(root *cli.Command, argv []string, getenv func(string) string) (*Invocation, error) {
 	v := &Invocation{}
 	at := root

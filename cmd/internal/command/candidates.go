@@ -61,8 +61,8 @@ func (t *Typed) mirror() string {
 	return t.Arg("GAPBUNDLE_MIRROR")
 }
 
-// Values returns what a flag may have as its value, by what is typed so far. It asks
-// nobody over a network, changes nothing, and returns nothing where it cannot know.
+// Values returns the possible values of a flag, given what is typed so far. It uses no
+// network, changes nothing, and returns nothing if it cannot know.
 type Values func(t *Typed) []string
 
 // mirrorValues are those of flags about a mirror. What is a path is left to the shell.

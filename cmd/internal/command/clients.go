@@ -27,10 +27,10 @@ func clientsCommand() *cli.Command {
 		UsageText: "gapbundle clients /srv/mirror\ngapbundle clients /srv/mirror --for apt\ngapbundle clients /srv/mirror --for hosts --address 10.0.0.5\ngapbundle clients /srv/mirror --for containerd --base-url https://mirror.lan\ngapbundle clients /srv/mirror --for deepops --out site",
 		Description: `Without --for it lists the names for which there is configuration. A name is that
 of a kind (apt, oci: all its files), of one program (containerd, pip, helm, maas),
-or of what is made over everything that the mirror holds: deepops and kubespray
+or of settings for everything that the mirror holds: deepops and kubespray
 (variables), ansible (a role for every node), env (environment variables),
-gpu-operator (objects for its driver containers), hosts (public names). Files of
-a set that has not the first file of their name are below _sets/<set>/ there.`,
+gpu-operator (objects for its driver containers), hosts (public names). If two sets
+have a file of the same name, the second one's is below _sets/<set>/.`,
 		Flags: []cli.Flag{
 			List("for", "`NAME` of a kind of repository, of a program, or of a project"),
 			Text("base-url", "`URL` at which clients reach the mirror, if the mirror has none"),

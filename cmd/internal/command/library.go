@@ -5,9 +5,9 @@ import (
 	"log/slog"
 )
 
-// libraryHandler passes on what libraries log by themselves, such as net/http about a server's
-// mistakes, as debug lines: nobody asked for them, and a script that reads JSON, or a person who said
-// -q, must not get them.
+// libraryHandler turns what libraries log by themselves, such as net/http about a server's
+// mistakes, into debug lines. A script that reads JSON must not get them, nor a person who
+// passed -q.
 type libraryHandler struct{ to slog.Handler }
 
 // adoptLibraries makes l the place of everything that libraries write by the packages log and

@@ -51,10 +51,10 @@ func ListCommand(spec func(c *cli.Context, o *Output) (*Listed, error), more ...
 		Name: "list", Usage: "print what a mirror or a bundle holds by name", ArgsUsage: args,
 		Description: `Prints a line for each package, image, chart, file and so on: name, version,
 architecture, size, how upstream vouched for it, and repository. PATTERN is a part of
-the name, or a pattern for all of it such as 'nginx*'; upper and lower case are the
-same. Of several versions the newest is printed: the newest of each architecture and
-part of a repository, such as a suite. Nothing is changed and no lock is taken. What a
-bundle says of itself is not verified.` + text,
+the name, or a pattern for the whole name such as 'nginx*'; case does not matter. Only
+the newest version is printed, for each architecture and part of a repository, such as
+a suite. Nothing is changed and no lock is taken. The list of a bundle is its own claim
+and is not verified.` + text,
 		UsageText: `gapbundle list /srv/mirror nginx
 gapbundle list /srv/mirror 'python3-*' --arch amd64 --all-versions
 ` + example,

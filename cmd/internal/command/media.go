@@ -43,16 +43,15 @@ acknowledged. --tidy --destination removes those, and older ones.`
 	}
 	return Leaf(&cli.Command{
 		Name: "media", Usage: "list the bundles on media, and remove those that are not needed any more", ArgsUsage: "PATH...",
-		Description: `Lists each bundle, what it takes on the medium, and whether the mirror has imported
-it. With --tidy, bundles are removed that the mirror named has imported: their
-bundle.json is one that it has accepted. Every other bundle stays, and so do files
-that belong to no bundle. A terminal is asked before anything is removed; elsewhere
---yes is needed.` + text,
+		Description: `Lists each bundle, its size on the medium, and whether the mirror has imported it.
+--tidy removes the bundles that this mirror has imported, which it knows by their
+bundle.json. Every other bundle stays, and so do files that belong to no bundle. On a
+terminal you are asked before anything is removed; elsewhere --yes is needed.` + text,
 		UsageText: `gapbundle media /media/usb --mirror /srv/mirror
 gapbundle media /media/usb --mirror /srv/mirror --tidy --dry-run` + example,
 		Flags: append([]cli.Flag{
 			Text("mirror", "the mirror's `DIR`: which bundles it has imported"),
-			Toggle("tidy", "remove the bundles that are proven not to be needed any more"),
+			Toggle("tidy", "remove the bundles that are provably not needed any more"),
 			Toggle("yes", "do not ask before bundles are removed"), DryRunFlag(),
 		}, more...),
 	}, func(c *cli.Context, o *Output) error { return listMedia(c, o, exporter) })

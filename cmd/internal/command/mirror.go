@@ -77,8 +77,9 @@ func MirrorCommands(complete, deep Completeness) []*cli.Command {
 	if deep != nil {
 		checkFlags = append(checkFlags, Toggle("deep", "have the git program follow every link of every git repository; needs git on this machine"))
 	}
+	help := mirrorHelp()
 	one := func(name, args, usage, example string, f func(*cli.Context, *Output, *unpack.Mirror) error, flags ...cli.Flag) *cli.Command {
-		return Leaf(&cli.Command{Name: name, Usage: usage, ArgsUsage: args, UsageText: example, Flags: flags},
+		return Leaf(&cli.Command{Name: name, Usage: usage, ArgsUsage: args, UsageText: example, Description: help[name], Flags: flags},
 			func(c *cli.Context, o *Output) error {
 				o.mirror = c.Args().First()
 				p := o.StartProgress()

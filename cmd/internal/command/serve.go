@@ -22,17 +22,17 @@ import (
 func ServeCommand() *cli.Command {
 	return Leaf(&cli.Command{
 		Name: "serve", Usage: "serve a mirror over HTTP", ArgsUsage: "MIRROR",
-		Description: `Any static web server can do it with the configuration in /_gapbundle/ of the mirror;
-this one needs none. It follows every import at once, falls back to the generation
-before for content that a client still asks for, and lets requests in flight finish
-when it is told to stop. In a mirror without a base URL, files for clients get the
-address by which the client requests them.`,
+		Description: `Any static web server can serve a mirror, with the configuration in its /_gapbundle/;
+this one needs no configuration. It serves a new import at once and the previous
+generation to clients that still ask for it. When it is told to stop, it finishes the
+requests in flight. If the mirror has no base URL, files for clients get the address
+that each client used.`,
 		UsageText: `gapbundle serve /srv/mirror
 gapbundle serve /srv/mirror --listen :443 --tls-cert cert.pem --tls-key key.pem --metrics-listen 127.0.0.1:9100
 gapbundle serve /srv/mirror --listen :443 --tls-cert mirror.pem --tls-key mirror.key --hosts --tls-cert names.pem --tls-key names.key`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Usage: "`ADDRESS` to listen on", Value: "127.0.0.1:8080"},
-			List("tls-cert", "certificate `FILE` in PEM; with --tls-key; of several the one is used that a client asks for by name"),
+			List("tls-cert", "certificate `FILE` in PEM, with --tls-key; of several, the one for the name that a client asks for is used"),
 			List("tls-key", "private key `FILE` in PEM, one for each certificate, in their order"),
 			Toggle("hosts", "answer by the public names that the mirror can answer for, too (clients MIRROR --for hosts)"),
 			Text("access-log", "`FILE` that gets a line for each request; - is standard error"),
@@ -97,8 +97,8 @@ func serveMirror(c *cli.Context, o *Output) (err error) {
 	return nil
 }
 
-// noteAddress reports what a mirror without a base URL sends in the place of its address.
-// Nothing is said where that is not known, as before the first import.
+// noteAddress reports what a mirror without a base URL sends in place of its address. It
+// reports nothing if that is not known, as before the first import.
 func noteAddress(o *Output, mirror string) {
 	root, err := os.OpenRoot(filepath.Join(mirror, "current"))
 	if err != nil {

@@ -17,11 +17,11 @@ func stateCommand() *cli.Command {
 		UsageText: "gapbundle state rebuild /srv/mirror --dry-run",
 		Subcommands: []*cli.Command{
 			Leaf(&cli.Command{
-				Name: "rebuild", Usage: "restore a state that is gone, cut or older than what the mirror proves", ArgsUsage: "MIRROR",
-				Description: `Every command that changes a mirror compares its state with what generations, receipts
-and the signed roots of accepted bundles say, and stops (exit 4) where the state
-knows less. This restores it, never below what they prove, and leaves alone what is
-sound. Whom the mirror trusts cannot be restored: then nobody is trusted.`,
+				Name: "rebuild", Usage: "restore a state that is missing, cut or older than what the mirror proves", ArgsUsage: "MIRROR",
+				Description: `Every command that changes a mirror compares its state with the records of generations,
+with receipts and with the signed roots of accepted bundles, and stops (exit 4) if the
+state has less. This command restores the state from them and does not touch intact
+files. The trusted keys cannot be restored: add them again with gapbundle trust add.`,
 				UsageText: "gapbundle state rebuild /srv/mirror --dry-run",
 				Flags:     []cli.Flag{DryRunFlag(), RetryLockFlag()},
 			}, stateRebuild),

@@ -34,9 +34,9 @@ gapbundle trust list --mirror /srv/mirror`,
 				Description: `FILE is a public key in PEM for the roles exporter and approver, which sign bundles,
 and for the roles site and upstream, which clients inside are told to trust, an OpenPGP
 key or a whole keyring. The mirror's folder is created if missing. On a terminal the
-fingerprint, or each key of a keyring, is shown and has to be confirmed, once. With
---fingerprint only that key of a keyring is added. An exporter's key reaches what
---mount and --host give it; without them, what no other set has.`,
+fingerprint is shown, or each key of a keyring, and you are asked once. --fingerprint
+adds only that key of a keyring. --mount and --host limit what an exporter's key may
+own; without them, it may own whatever no other set has.`,
 				UsageText: `gapbundle trust add --mirror /srv/mirror --role exporter --set slurm-site exporter.pub
 gapbundle trust add --mirror /srv/mirror --role exporter --set slurm-site --mount 'apt/*' --mount files/download.schedmd.com exporter.pub
 gapbundle trust add --mirror /srv/mirror --role upstream --set slurm-site /usr/share/keyrings/debian-archive-keyring.gpg`,
@@ -46,27 +46,32 @@ gapbundle trust add --mirror /srv/mirror --role upstream --set slurm-site /usr/s
 						Value: &Choice{Of: []string{string(verify.RoleExporter), string(verify.RoleApprover), string(verify.RoleSite), string(verify.RoleUpstream)}}})...),
 			}, trustAdd),
 			Leaf(&cli.Command{
-				Name: "require", Usage: "how many keys of a role must have signed", ArgsUsage: "ROLE=N...",
+				Name: "require", Usage: "set how many keys of a role must have signed a bundle", ArgsUsage: "ROLE=N...",
+				Description: `ROLE is exporter or approver. To need two people, require one of each: one person may
+hold two exporter keys.`,
 				UsageText: "gapbundle trust require exporter=1 approver=1 --mirror /srv/mirror",
 				Flags:     changing(),
 			}, trustRequire),
 			Leaf(&cli.Command{
-				Name: "list", Usage: "print the policy",
+				Name: "list", Usage: "print the trusted keys and the required numbers of signatures",
 				UsageText: "gapbundle trust list --mirror /srv/mirror --json",
 				Flags:     []cli.Flag{mirrorFlag()},
 			}, trustList),
 			Leaf(&cli.Command{
-				Name: "remove", Usage: "trust a key no longer", ArgsUsage: "FINGERPRINT",
+				Name: "remove", Usage: "stop trusting a key", ArgsUsage: "FINGERPRINT",
+				Description: `Nothing that this key signed is imported from now on. Prints the sets that were
+published under the key, with their generations: their content stays published until
+another bundle, gapbundle rollback or gapbundle forget replaces it.`,
 				UsageText: "gapbundle trust remove 3fc9b689459d --mirror /srv/mirror",
 				Flags:     changing(),
 			}, trustRemove),
 			Leaf(&cli.Command{
-				Name: "set-mounts", Usage: "what an exporter's key may own, from the next bundle on", ArgsUsage: "KEY [PATTERN]...",
+				Name: "set-mounts", Usage: "set what an exporter's key may own, from the next bundle on", ArgsUsage: "KEY [PATTERN]...",
 				Description: `PATTERN is a web path without its first slash, compared by whole components; * stands
 for exactly one, and everything below belongs to it: 'apt/*', v2/nvcr.io,
-git/github.com/NVIDIA. The patterns replace those that the key had; the
-word any lets it take what no other set has. What a set has outside of them stays
-published, and status lists it.`,
+git/github.com/NVIDIA. The patterns replace those that the key had; the word any
+removes them, so that the key may own whatever no other set has. Content of the set
+outside of the new patterns stays published, and status lists it.`,
 				UsageText: "gapbundle trust set-mounts 3fc9b689459d 'apt/*' v2/nvcr.io --mirror /srv/mirror",
 				Flags:     changing(Text("set", "only for this set, where the key has several: its `NAME`"), hostsFlag()),
 			}, trustSetMounts),

@@ -23,10 +23,10 @@ func VerifyCommand() *cli.Command {
 	return Leaf(&cli.Command{
 		Name: "verify", Usage: "check bundles completely; changes nothing", ArgsUsage: "PATH...",
 		Description: `Checks signatures, every list, and every byte of every volume, against the keys given
-with --pub or the policy of a mirror, and says what was checked, how many, and by
-whom it was signed. Without a mirror, what a delta leaves out is reported as
-expected there and not checked here. With a mirror, what an import would add, change
-and remove there is printed by name.`,
+with --pub or the policy of a mirror, and reports what was checked, how much of it, and
+who signed it. Without a mirror, content that a delta leaves out is reported as not
+checked. With a mirror, what an import would add, change and remove there is printed
+by name.`,
 		UsageText: `gapbundle verify /media/usb --pub exporter.pub
 gapbundle verify /media/usb --mirror /srv/mirror --report report.txt`,
 		Flags: []cli.Flag{
