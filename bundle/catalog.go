@@ -11,12 +11,11 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Catalog reads the lists and tables of a bundle. The places of all of them
-// are computed from the root and the volume table, which is why it may be
-// read in any order, by any number of goroutines, and why nothing of the tar
-// headers matters. Every frame is authenticated against the root before it is
-// decompressed, every list against its descriptor at its end: what came
-// before the end may be processed, but not believed.
+// Catalog reads the lists and tables of a bundle. It computes the places of all of them
+// from the root and the volume table. So it can be read in any order and by any number of
+// goroutines, and the tar headers do not matter. Every frame is authenticated against the
+// root before it is decompressed, and every list against its descriptor at its end: a
+// caller may process lines before the end, but must not act on them.
 type Catalog struct {
 	files   []CatalogFile
 	starts  [][]int64 // of each file: the raw offset of each frame, and of the end
@@ -42,8 +41,8 @@ type repositoryLists struct {
 
 // NewCatalog prepares to read the catalogue of the bundle that m, a checked
 // root, describes. open returns a catalogue file and its length; it is called
-// for a file each time one of its lists is opened, and whoever gave it closes
-// what it gave. The volume table is read and checked here.
+// each time one of the file's lists is opened, and the caller of NewCatalog closes
+// the files. The volume table is read and checked here.
 // Errors match ErrMalformed, ErrCorrupt or ErrUnsupported, or are open's own.
 func NewCatalog(m *Manifest, open func(name string) (io.ReaderAt, int64, error)) (*Catalog, error) {
 	c := &Catalog{files: m.Catalog, open: open, tables: make(map[string]volumeTables)}
@@ -313,9 +312,9 @@ func readMember[T Line](c *Catalog, what string, place member, digest string) it
 	}
 }
 
-// reader opens a member. One that is small, or of which no more than hold bytes may be in
-// memory (0: no matter), is read through the frame that was decompressed last: there may
-// be thousands of them in one frame.
+// reader opens a member. A small one, or one that may keep no more than hold bytes in memory
+// (0: no limit), is read through the frame that was decompressed last, because one frame
+// may hold thousands of small members.
 func (c *Catalog) reader(what string, place member, digest Digest, hold int64) (io.ReadCloser, error) {
 	if place.file >= len(c.files) || place.size > MaxTarSize || place.offset+place.size > c.starts[place.file][len(c.starts[place.file])-1] {
 		return nil, fmt.Errorf("%s: %s not in the catalogue: %w", what, Count(place.size, "byte"), ErrMalformed)

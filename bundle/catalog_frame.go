@@ -38,10 +38,10 @@ const (
 	maxLastFrames  = 2 * MaxFrameRaw // bytes
 )
 
-// lastFrames are the frames of the catalogue that were used last, for members that do
-// not hold one of their own: one for each kind of list, because the files, the evidence and
-// the names of one repository after the other are read by turns, and lists of one kind
-// follow each other in the catalogue.
+// lastFrames are the frames of the catalogue that were used last, for members that do not
+// hold one of their own. There is one for each kind of list: readers take files, evidence
+// and names of each repository in turn, and lists of one kind follow each other in the
+// catalogue.
 type lastFrames struct {
 	mu     sync.Mutex
 	frames []lastFrame // the one that was used last first

@@ -5,12 +5,11 @@ import (
 	"math/bits"
 )
 
-// DigestSet holds the digests and sizes of blobs: what the base has, what was
-// written already. It is open addressing over arrays, at 50 bytes an entry when
-// its size was foreseen, because a map costs three times that and there may be
-// twenty million. An unforeseen set takes up to 63: it is cut into shards, and
-// while one grows the others need no second copy. It is not safe for concurrent
-// use.
+// DigestSet holds the digests and sizes of blobs, for example those of the base or those
+// that are written already. It uses open addressing over arrays, because there may be twenty
+// million entries and a map takes three times the memory. An entry takes 50 bytes if the
+// size of the set was foreseen, otherwise up to 63: the set is cut into shards, so that only
+// the one that grows needs a second copy. It is not safe for concurrent use.
 type DigestSet struct {
 	shards [digestShards]digestShard
 	seed   maphash.Seed

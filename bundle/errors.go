@@ -19,8 +19,8 @@ var (
 	// ErrUntrusted: signature, key, role, replay, expiry: well formed and
 	// refused by the policy of the importing side.
 	ErrUntrusted = errors.New("not trusted")
-	// ErrIncomplete: something is needed that is not at hand: a volume, a
-	// medium, the base of a delta. Worth repeating once it was brought.
+	// ErrIncomplete: something that is needed is missing: a volume, a medium,
+	// the base of a delta. Repeating helps once it has been brought.
 	ErrIncomplete = errors.New("incomplete")
 	// ErrBusy: another process holds the lock.
 	ErrBusy = errors.New("busy")

@@ -112,10 +112,9 @@ func CheckText(s string) error {
 	return nil
 }
 
-// ComparePaths orders paths with '/' as the lowest byte, so that everything
-// below a folder comes directly after the place where a file of the
-// folder's name would stand, and a path that is both file and folder shows
-// between two neighbours of a stream.
+// ComparePaths orders paths with '/' as the lowest byte. Everything below a folder then
+// follows directly after the place of a file with the folder's name, so a path that is both
+// file and folder is found by comparing two neighbours of a stream.
 func ComparePaths(a, b string) int {
 	n := min(len(a), len(b))
 	for i := range n {

@@ -14,10 +14,9 @@ import (
 	"syscall"
 )
 
-// Reader is the bytes of one bundle as they lie on the media at hand, which
-// may be any part of it. It believes nothing: not names, not sizes, not times.
-// It reads regular files directly in the bundle's directories and nothing
-// else: no link is followed, nothing is written.
+// Reader reads the files of one bundle on the media at hand, which may hold any part of it.
+// It trusts nothing: no names, no sizes, no times. It reads regular files directly in the
+// bundle's directories and nothing else; it follows no link and writes nothing.
 type Reader struct {
 	name string
 	dirs []*bundleDir

@@ -39,9 +39,9 @@ type Receipt struct {
 	Stream   string   `json:"stream"`
 	Tool     string   `json:"tool"`
 	Volumes  int64    `json:"volumes"`
-	// Journal is the digest of the last line of the mirror's journal before the import:
-	// what was written until then cannot be cut off unseen. It is in the signed statement
-	// and not in the JSON, because exporters of before know no such field. Zero: not said.
+	// Journal is the digest of the last line of the mirror's journal before the import, so
+	// that nobody can cut off earlier lines unnoticed. It is in the signed statement and not
+	// in the JSON, because older exporters refuse unknown fields. Zero: not stated.
 	Journal Digest `json:"-"`
 }
 

@@ -29,9 +29,9 @@ type Env struct {
 	Fetch *fetch.Client
 	// Base is what the last state recorded.
 	Base Base
-	// Have returns the size of a blob that whoever this export is for has already:
-	// its content is not carried. nil: they have nothing. A source asks it only
-	// where making the content again is long work.
+	// Have returns the size of a blob that the destination of this export already has, so
+	// that it is not carried. nil: the destination has nothing. A source calls it only if
+	// making the content again takes long.
 	Have func(bundle.Digest) (size int64, ok bool)
 	// Held are repositories of sources that are not planned this time, and
 	// stay as the base of the delta has them: their paths are taken.

@@ -10,11 +10,13 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/tree"
 )
 
-// GC removes generations that are old, and what nothing needs any more. It
-// keeps the current generation and the previous, the newest o.Keep, those that
-// were replaced less than a day ago, what pending bundles have brought, and of
-// each set what its newest receipt and its newest accepted bundle describe,
-// because the next delta leaves that out.
+// GC removes old generations and content that nothing needs any more. It keeps
+//
+//   - the current and the previous generation, and the newest o.Keep;
+//   - generations that were replaced less than a day ago;
+//   - content that pending bundles have brought;
+//   - of each set, the content of its newest receipt and of its newest accepted bundle,
+//     because the next delta leaves that out.
 func (m *Mirror) GC(ctx context.Context, o tree.GCOptions) (res *tree.GCResult, err error) {
 	if o.Keep < 0 {
 		return nil, fmt.Errorf("gc: keep %s: want 1 or more: %w", bundle.Count(o.Keep, "generation"), bundle.ErrUsage)

@@ -20,7 +20,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// RepairResult is what Repair looked at, what it put right, and what is missing.
+// RepairResult is what Repair read, what it repaired, and what is missing.
 type RepairResult struct {
 	// Lists, Blobs and Bytes are what was read again.
 	Lists int64 `json:"lists"`
@@ -33,8 +33,8 @@ type RepairResult struct {
 	NewLists int64 `json:"newLists"`
 	NewBlobs int64 `json:"newBlobs"`
 	Rescued  int64 `json:"rescued"`
-	// Mended are published names and links that were put right, More how many there are
-	// besides.
+	// Mended are the first published names and links that were repaired, More is the number
+	// of the others.
 	Mended []tree.Damage `json:"mended"`
 	More   int64         `json:"more,omitempty"`
 	// Missing is what was not found; MoreMissing is how much there is besides.
@@ -42,7 +42,7 @@ type RepairResult struct {
 	MoreMissing int64         `json:"moreMissing,omitempty"`
 	// Requests are the files that ask the other side for what is missing, one for each set.
 	Requests []RequestFile `json:"requests,omitempty"`
-	// Left is what is still wrong in what is published, besides what is missing.
+	// Left is the damage that remains in published content, apart from missing content.
 	Left []tree.Damage `json:"left,omitempty"`
 	// Generation is the one that was published, because what a publish makes itself was
 	// damaged; 0: none was.

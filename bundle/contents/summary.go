@@ -15,8 +15,8 @@ type Summary struct {
 	// First are the first changes: those of names that were removed, then those of
 	// names that changed, then the others, each in the order of names.
 	First []Change `json:"first,omitempty"`
-	// WithoutList are the repositories of which nothing can be said by name, and whose
-	// files are not the same.
+	// WithoutList are the repositories that have no contents list on one side or both, so
+	// that nothing is known by name, and whose files differ.
 	WithoutList []Counted `json:"withoutContentsList,omitempty"`
 }
 

@@ -144,9 +144,9 @@ func (s shelves) close() {
 	}
 }
 
-// openShelves returns the media that are at hand with all volumes they were
-// given, in order; the last one at least has to be. What interrupted exports
-// left there and nothing refers to is removed.
+// openShelves returns, in order, the media that are at hand with all volumes that were
+// written to them. The last one has to be among them. It removes files that interrupted
+// exports left there and that nothing refers to.
 func (w *Writer) openShelves(ctx context.Context, volumes []*recordedVolume) (all shelves, without []string, err error) {
 	defer func() {
 		if err != nil {

@@ -28,10 +28,10 @@ func worseReadback(a, b string) string {
 	return ""
 }
 
-// checksum is the CRC-32C (RFC 9260, appendix A) of what was written of a file. Read-back
-// looks for media that do not hold what they were given. It defends against nobody:
-// whoever can change a medium can do so after it was read back, and the digests of the
-// bundle are for that. A CRC costs a tenth of a digest.
+// checksum is the CRC-32C (RFC 9260, appendix A) of the written part of a file. Read-back
+// finds media that do not return what was written. It does not defend against people, who
+// could change a medium after the read-back; the digests of the bundle do. A CRC costs a
+// tenth of a digest.
 type checksum uint32
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -362,10 +362,10 @@ func (rw *RunWriter) note(it Item, w Written, segments []recordSegment) error {
 	return rw.flush(true, nil)
 }
 
-// Close finishes the run's volumes: durable, then read back. If ctx is done,
-// or the last Append failed, or items of a planned run are missing, the run is
-// left as it is, to be gone on with by another export, and Finish will refuse.
-// Errors match ErrCorrupt where what was read back differs.
+// Close makes the run's volumes durable and reads them back. If ctx is done,
+// or the last Append failed, or items of a planned run are missing, it leaves
+// the run as it is for the next export to continue, and Finish will refuse.
+// The error matches ErrCorrupt if a volume reads back differently.
 func (rw *RunWriter) Close(ctx context.Context) error {
 	if rw.closed {
 		return nil

@@ -160,8 +160,8 @@ func boolOrder(yes bool) int {
 	return 0
 }
 
-// volumeSizes are the sizes of all volumes by name, from the catalogue, which the root
-// authenticates; none where it is not at hand any more.
+// volumeSizes returns the sizes of all volumes by name, from the catalogue, which the root
+// authenticates. It returns none if the catalogue is not at hand any more.
 func (b *Bundle) volumeSizes(ctx context.Context) (map[string]int64, error) {
 	var files []*bundle.MediumFile
 	defer func() {

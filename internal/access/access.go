@@ -1,11 +1,12 @@
-// Package access finds out whether somebody else may write what this program rests on, as sshd
-// does with StrictModes and ssh with private keys: the mirror, its state and its policy, the
-// exporter's state, and keys.
+// Package access checks whether somebody else could write the files that this program depends
+// on: the mirror, its state and its policy, the exporter's state, and keys. sshd does the same
+// with StrictModes, and ssh with private keys.
 //
 // The rules are those of Debian's OpenSSH: a file or folder belongs to the user or to root, and
-// nobody else may write it. A group may, if the user is its only member: where the umask is 002
-// (user private groups of Debian and Fedora) everything that a user makes is of that kind.
-// Folders above are not looked at. Systems without such owners and modes have nothing to check.
+// nobody else may write it. A group may write it if the user is its only member, because with a
+// umask of 002 (user private groups of Debian and Fedora) every file that a user creates has such
+// a group. Folders above are not checked. On systems without such owners and modes there is
+// nothing to check.
 package access
 
 import (

@@ -1,5 +1,5 @@
-// Package fetch is gapbundle's one window to the world: every byte that comes
-// from a network comes through a Client.
+// Package fetch is the only way to the network: every byte that comes from a
+// network comes through a Client.
 //
 // It speaks HTTP as RFC 9110 has it, http and https only: resume by Range and
 // If-Range (sections 13.1.5 and 14), attempts with back-off and Retry-After
@@ -7,9 +7,9 @@
 // rate per host, proxies, private authorities, client certificates, and
 // credentials by reference that reach their origin and nothing else.
 //
-// It is not a cache and knows no digests: content is what the upstream sent,
-// all of it and from one version, and only its reader can know whether it is
-// the right content.
+// It is not a cache. It returns what the upstream sent, complete and from one
+// version of the file; only the reader can know whether that is the right
+// content.
 package fetch
 
 import (

@@ -175,8 +175,8 @@ func (p *pushing) below(ctx context.Context, refs references, depth int) (missin
 	return missing, slices.DeleteFunc(append(errs, failed...), func(err error) bool { return err == nil })
 }
 
-// classOf is what an error that was told before means for what depends on it:
-// its class without its text.
+// classOf returns the class of an error without its text, for the things that
+// depend on the failed one: the text was reported once already.
 func classOf(told error) error {
 	for _, class := range []error{bundle.ErrCorrupt, bundle.ErrMalformed, bundle.ErrIncomplete, fetch.ErrRefused, fetch.ErrConfig} {
 		if errors.Is(told, class) {

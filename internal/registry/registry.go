@@ -4,11 +4,11 @@
 //
 // Logins, tokens, attempts, certificates, proxies and the rules for redirects
 // are those of internal/fetch; the protocol of uploads, mounts and referrers
-// is that of oras-go. It is not a copier: what belongs to an image, and what of
-// it is wanted, its callers decide.
+// is that of oras-go. It does not copy images: its callers decide what belongs
+// to an image and which parts of it they want.
 //
-// What comes out of Manifest was compared with its digest. What comes out of
-// Blob was not: it streams, and only its reader can know.
+// Manifest compares content with its digest. Blob does not: it streams, and its
+// reader has to compare.
 package registry
 
 import (

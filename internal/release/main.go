@@ -1,7 +1,8 @@
-// Command release makes what users install: the two programs for every system, deb and
-// rpm packages for Linux with an apt and an rpm repository of them, an SBOM of each
-// program, and SHA256SUMS signed by the release key, whose public half is in the README:
-// another key is refused. A rehearsal signs with a key of its own, and has a file that states it.
+// Command release makes the files that users install: the two programs for every system, deb
+// and rpm packages for Linux with an apt and an rpm repository of them, an SBOM of each
+// program, and SHA256SUMS. The release key signs these. Its public half is in the README, and
+// every other key is refused. A rehearsal signs with a key of its own, and a file next to the
+// results states this.
 //
 // It runs in the root of a checkout, and needs nfpm and cyclonedx-gomod (.ci/tools), and
 // apt-ftparchive and createrepo_c (.ci/clients). The programs, packages and SBOMs of one

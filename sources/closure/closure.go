@@ -1,6 +1,6 @@
-// Package closure is what every choice with dependencies shares, whatever the rules of
-// the client are: the chain of reasons that leads from a request to a package, remarks
-// for the person who reads the plan, and the errors of a request that nothing meets.
+// Package closure has what all choices with dependencies share, whatever the client's rules
+// are: the chain of reasons from a request to a package, remarks for the person who reads
+// the plan, and the errors of a request that nothing meets.
 //
 // Each kind has its own solver, which follows its client's rules, and its own Request:
 // the syntax of what can be asked for is the client's.

@@ -11,11 +11,11 @@ import (
 // maxProbes bounds how many artifacts are looked at after a refusal, in each run.
 const maxProbes = 4096
 
-// suspect looks at an artifact that is not written because another one of its run was
-// refused: whoever reads the report shall see all that is bad, not the first of it. A
-// small one is read and compared with its size and digest, a large one is asked for.
-// The error is errLeft where nothing speaks against it, or where probes, which are how
-// many may be looked at, are used up.
+// suspect checks an artifact that is not written because another one of its run was
+// refused, so that the report lists all bad artifacts and not only the first. It reads a
+// small artifact and compares its size and digest; of a large one it only requests the
+// headers. The error is errLeft if nothing is wrong with it, or if the allowed number of
+// probes is used up.
 func (c *crew) suspect(ctx context.Context, l *loading, probes *int) error {
 	defer l.release()
 	if l.recorded != nil || l.artifact.File.Size < 0 || *probes == 0 {

@@ -37,9 +37,9 @@ const (
 	mostSizes = 3
 )
 
-// layOut surveys the plan. Where no volume size is asked for and volumes of the usual one do
-// not fit on the targets, it is chosen so that they do, or if they cannot, so that media
-// like the last target are filled.
+// layOut surveys the plan. If no volume size is requested and volumes of the usual size do
+// not fit on the targets, it chooses a size with which they fit. If there is none, it chooses
+// one that fills media like the last target.
 func layOut(in *opened, resolved *collect.Resolved, o collect.SurveyOptions) (*collect.Survey, *layout, error) {
 	l := &layout{}
 	own, begun, err := in.ownVolumes()

@@ -81,9 +81,9 @@ type Options struct {
 	Passphrase, SitePassphrase keys.PassphraseFunc
 	// Progress is told what is done; nil: nobody.
 	Progress bundle.Progress
-	// Reading is told which file of which source is read while the sources are planned, and its size in
-	// bytes, -1 if it is not known. In the place of a source that is not known is the host.
-	// It may be called by many goroutines at once. nil: nobody is told.
+	// Reading is called for each file that is read while the sources are planned, with its
+	// source (the host if the source is not known) and its size in bytes (-1: not known). It
+	// may be called by many goroutines at once. nil: not called.
 	Reading func(source, file string, size int64)
 	Log     *slog.Logger
 	// NextMedium is asked for another directory when all targets are full, "": there is

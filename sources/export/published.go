@@ -12,8 +12,8 @@ import (
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
-// publishing is whose keys a set publishes: those of what is planned, and those that the base
-// has for what is held back.
+// publishing collects the keys that a set publishes: those of the planned repositories, and
+// those that the base has for repositories that are held back.
 type publishing struct {
 	base    *base
 	held    []bundle.Repository
@@ -78,11 +78,11 @@ func (k publishing) ofHeld() []bundle.PublishedKey {
 	return out
 }
 
-// keyFiles are the files of all published keys: of planned repositories as they gave
-// them, of those held back as the base has them. The root names one file for each key,
-// whichever repositories have it, so that of a repository that is held back may be
-// another: of the base, all files stay if all its keys do, or else those with the bytes
-// of one that a held repository's key is in.
+// files returns the files of all published keys: those of planned repositories from the plan,
+// those of held ones from the base. The root names one file for each key, whichever
+// repositories have it, so the file named for a held repository's key may be another
+// repository's. Therefore all files of the base stay if all its keys do; otherwise those stay
+// whose bytes are those of a file with a held repository's key.
 func (k publishing) files() ([]sources.Artifact, error) {
 	var out []sources.Artifact
 	known := make(map[string]bool)

@@ -11,9 +11,9 @@ import (
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
-// checkReach asks before anything is signed what every import will ask: whether the set
-// has what it may. Key files of sources that are held back are not at hand on this side;
-// their lines are looked at.
+// checkReach checks before anything is signed what every import will check: that the set has
+// nothing that a set must not have. Key files of sources that are held back are not on this
+// side, so only their lines are checked.
 func (j *job) checkReach(ctx context.Context, m *bundle.Manifest, collected []collect.Collected) error {
 	t := j.plan.tree(collected, func(bundle.Repository) bool { return true })
 	defer t.close()

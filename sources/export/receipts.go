@@ -146,10 +146,10 @@ func verifyReceipt(signed *bundle.SignedReceipt, key []byte) (*bundle.Receipt, e
 	return signed.Verify(public)
 }
 
-// readReceipt reads a receipt that the operator names as a base or to adopt: verified by
-// the pinned key, or by the one that it brings along, after confirm said that its
-// fingerprint is right. A receipt whose key nobody has compared proves nothing: anybody
-// can sign one with a key of their own.
+// readReceipt reads a receipt that the operator names as a base or to adopt. It verifies the
+// receipt by the pinned key, or by the receipt's own key after confirm has confirmed its
+// fingerprint. A receipt whose key nobody has compared proves nothing, because anybody can
+// sign one with a key of their own.
 func readReceipt(path, pinned string, confirm func(fingerprint string) (bool, error)) (*bundle.Receipt, error) {
 	signed, err := parseReceiptFile(path)
 	if err != nil {

@@ -103,9 +103,9 @@ func (t *tree) list(repo string) (io.ReadCloser, error) {
 	return nil, fmt.Errorf("source %s: not in this set: %w", repo, bundle.ErrUsage)
 }
 
-// Open opens a file of a repository again, from where the plan said. What is
-// read is compared with what was collected at its end. Content of a source
-// that is held back is not at hand on this side.
+// Open opens a file of a repository again, from the place in the plan. At its
+// end the content is compared with what was collected. Content of a source that
+// is held back is not on this side.
 func (t *tree) Open(ctx context.Context, repo, path string) (io.ReadCloser, error) {
 	if slices.ContainsFunc(t.held, func(r bundle.Repository) bool { return r.Name == repo }) {
 		return nil, fmt.Errorf("source %s, %s: held back: %w", repo, path, sources.ErrNotAtHand)

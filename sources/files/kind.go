@@ -102,8 +102,8 @@ type source struct {
 	names   []string  // in the order of the specs
 }
 
-// newSource decodes by itself instead of by sources.Entries: an entry is one of two
-// things, and where it cannot be decoded its URLs are checked all the same.
+// newSource does not use sources.Entries: an entry has one of two forms, and the URLs of an
+// entry that cannot be decoded are checked all the same, so that all errors are reported.
 func newSource(specs []sources.Spec) (sources.Source, error) {
 	var s source
 	var errs []error

@@ -138,7 +138,8 @@ func (c *chosen) apart(ctx context.Context, r requirements.Collection, newest in
 	return nil
 }
 
-// newest carries so many versions of a collection, each of which goes with something.
+// newest chooses that many versions of a collection. Each of them has to be installable with
+// some choice of its dependencies.
 func (c *chosen) newest(ctx context.Context, name string, within version.Range, newest int) error {
 	all, err := c.catalog.Versions(ctx, name)
 	if err != nil {

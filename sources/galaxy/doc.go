@@ -1,9 +1,9 @@
 // Package galaxy carries Ansible collections and roles from a Galaxy server, and publishes them as a
 // static copy of the server's API.
 //
-// What is asked for is in requirements files, or named in the spec. The versions of a requirements file
-// go together, as "ansible-galaxy install -r" chooses them; each collection of the spec goes together
-// with what it depends on by itself, in its newest versions. Dependencies are carried in any case.
+// Requests are in requirements files or in the spec. All collections of a requirements file are resolved
+// together, as "ansible-galaxy install -r" does; each collection of the spec is resolved by itself, in its
+// newest versions. Dependencies are carried in any case.
 //
 // A collection's archive has the SHA-256 that the server states, and is opened: see package tarball. With
 // a keyring it has to have signatures of MANIFEST.json. What is not signed is pinned in gapbundle.lock

@@ -36,11 +36,11 @@ type checker struct {
 	errs    []error
 }
 
-// check does what git does before it is satisfied: every file that a clone asks
-// for is there, the refs are the same in both files that have them, every
-// pack and its index are whole and belong together, and every object that a
-// ref or a submodule names is in one. It inflates no object; the connected side
-// had every link followed before it packed them.
+// check makes the checks of git: every file that a clone requests exists, both
+// files of refs have the same refs, every pack and its index are intact and
+// belong together, and every object that a ref or a submodule names is in a
+// pack. It inflates no object; the connected side followed every link before
+// it packed them.
 func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 	c := &checker{tree: t, all: map[string]*published{}}
 	c.note(complete.Walk(ctx, t, c.documents))

@@ -1,6 +1,6 @@
-// Package keyring answers which OpenPGP keys may sign for a source: where the spec
-// states that they are, whether a signature by one of them holds, and what of them is
-// published for clients.
+// Package keyring decides which OpenPGP keys may sign for a source: it loads the keys that
+// the spec names, verifies signatures by them, and selects the keys that are published for
+// clients.
 //
 // The rules are the same for every kind. A key that is fetched counts only by its
 // fingerprint, because an address proves nothing about who is to be trusted. No key

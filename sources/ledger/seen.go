@@ -12,9 +12,9 @@ import (
 	"github.com/gapbundle/gapbundle/bundle/durable"
 )
 
-// Seen is what upstream had for one path at the newest export: what makes a
-// second export not download it again. It is a hint: a wrong one costs a
-// download or is caught by the digest, it can make nothing trusted.
+// Seen is what upstream had for one path at the newest export, so that the next
+// export does not download an unchanged file again. It is a hint: a wrong one
+// costs a download or is caught by the digest, and can make nothing trusted.
 type Seen struct {
 	File bundle.File
 	// Origin is the URL it came from, Validator its ETag or the like, Vouched

@@ -8,9 +8,8 @@
 // registry reports the digest, and everything below a digest is found by digest.
 //
 // What is chosen: references, lists of references, and tags of a repository by
-// version range, pattern or age; then platforms. What cannot be carried without
-// its neighbours is said in the annotations of the manifest's line in the list:
-// an index of which some platforms are left out names those.
+// version range, pattern or age; then platforms. If some platforms of an index
+// are left out, the annotations of the index's line in the list name them.
 //
 // Paths are those of the distribution specification below the mount v2, with the
 // registry's host in front of the name: <host>[_<port>]/<name>/manifests/<tag>,

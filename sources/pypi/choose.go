@@ -23,7 +23,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/pypi/tags"
 )
 
-// group is what one target gets at once: what can be installed together.
+// group is a set of files of one target that can be installed together.
 type group struct {
 	target int
 	label  string // distinguishes groups of one target; "": the first

@@ -10,9 +10,9 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// Read reads a file that was made here to its end, with the parser that reads upstream's
-// files of this form, and compares what it finds with what was meant: how many there
-// are, and what they are called. It may be called more than once.
+// Read reads a made file to its end, with the parser for upstream's files of this form, and
+// compares the number and names of its entries with the intended ones. It may be called more
+// than once.
 type Read func(r io.Reader) error
 
 // ReadBack reads content that was made in memory. What a reader refuses, and what it

@@ -15,7 +15,7 @@ import (
 // any of it is published: a filter copies parts of a file byte for byte, and what it
 // left out may have been what held the rest together.
 
-// tally compares what is read with what was meant.
+// tally compares the entries that are read back with the intended ones.
 type tally struct {
 	left  map[string]int
 	meant int

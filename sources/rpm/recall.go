@@ -54,9 +54,10 @@ func recall(env *sources.Env, r *reading) (err error) {
 	return nil
 }
 
-// recall returns the source as the base has it, if the base was made of the very
-// repomd.xml that were just judged, for the same configuration, and of the same choice,
-// which the ledger has as the validator of each repomd.xml that was made; otherwise nil.
+// recall returns the source as the base has it if the base was made from the same repomd.xml
+// files that were just verified, for the same configuration and with the same choice;
+// otherwise nil. The ledger has the mark of the choice as the validator of each repomd.xml
+// that was made here.
 func (l *loaded) recall(env *sources.Env, mark string) (*loaded, error) {
 	memory, err := replay.Recall(env, l.name, reasonMetadata)
 	if err != nil {

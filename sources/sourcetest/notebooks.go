@@ -19,9 +19,9 @@ const (
 	NotebookFile = "manifest.json"
 )
 
-// Notebooks is a fake kind that keeps a document: the manifest, which it does not
-// fetch again where upstream states that it is the one that was kept. seen, if it is
-// not nil, is told the document of the state that each plan builds on; nil: none.
+// Notebooks is a fake kind that keeps a document, the manifest. It does not fetch the
+// manifest again if upstream states that it is unchanged. seen, if not nil, is called by
+// each plan with the document of the state that the plan builds on; nil: there is none.
 func Notebooks(seen func(source string, document []byte)) sources.Kind {
 	return sources.Kind{
 		Name: notebooksName, Doc: "a fake kind with a document",

@@ -83,12 +83,12 @@ func SteadyFrom[H, T any](ctx context.Context, env *sources.Env, source string, 
 	return all, err
 }
 
-// Blame returns the error of reading what upstream wrote, with its class: the one
-// place that decides whose fault it is. An error of the own disk and the end of a
-// context stay what they are, and so does one that already has the class of the
-// spec (bundle.ErrUsage), of a set that lacks something (bundle.ErrIncomplete), or
-// of package fetch; so does a sources.MadeError, which is a mistake of this program. All others, bundle.ErrMalformed above all, are about content
-// that upstream wrote, and match fetch.ErrUpstream alone: no bundle is malformed.
+// Blame adds the class to an error of reading upstream's content. It alone decides whose
+// fault such an error is. These errors keep their class: errors of the local disk, the end
+// of a context, an error in the spec (bundle.ErrUsage), a set that lacks something
+// (bundle.ErrIncomplete), errors of package fetch, and a sources.MadeError, which is a
+// mistake of this program. All others, above all bundle.ErrMalformed, are about content
+// that upstream wrote, and match fetch.ErrUpstream alone, because no bundle is malformed.
 // what names the file and begins the text, unless the error begins with it.
 func Blame(what string, err error) error {
 	if err == nil {

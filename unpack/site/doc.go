@@ -5,18 +5,18 @@
 // are a function of names and lists alone: the same Input produces the same
 // bytes, and no package metadata is parsed.
 //
-// It is not the publisher: it writes into a generation that nobody sees yet
-// and leaves durability, the switch and the journal to package unpack.
+// It writes into a generation that is not published yet, and leaves durability,
+// the switch and the journal to package unpack.
 //
 // # Content types
 //
-// Where a list states that a file has a media type, the generation holds a
-// symbolic link /_gapbundle/typed/<path>.<extension> to it, with one
-// extension per media type. A server finds the type by asking whether that
-// name exists, so its configuration holds the few media types and no paths:
-// an import that adds or moves a tag needs no reload, types switch and roll
-// back with the generation, and nothing that a bundle can choose, apart from
-// media types of a narrow alphabet, is ever read as configuration.
+// If a list has a media type for a file, the generation holds a symbolic link
+// /_gapbundle/typed/<path>.<extension> to it, with one extension per media
+// type. A server finds the type by looking whether that name exists, so its
+// configuration holds the few media types and no paths. An import that adds or
+// moves a tag needs no reload, and types switch and roll back with the
+// generation. Of all that a bundle can choose, only media types, of a narrow
+// alphabet, are ever read as configuration.
 //
 // Digests of tags are found in the same way; see DigestsDir.
 package site

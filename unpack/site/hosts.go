@@ -18,9 +18,9 @@ import (
 // HostsPath holds the PublicNames of a generation as JSON.
 const HostsPath = Dir + "/hosts.json"
 
-// PrivateDir holds an empty file for each file in a folder that several sets share, and that a
-// public name leads to, where the set that has the file may not answer for that name. Servers
-// look whether there is one.
+// PrivateDir marks files that must not be served under a public name. In a folder that several
+// sets share and that a public name leads to, it has an empty file for each file of a set that
+// may not answer for that name. Servers look whether the mark exists.
 const PrivateDir = Dir + "/private"
 
 const (

@@ -17,8 +17,8 @@ const (
 	groupDirMode   = 0o750
 	groupMode      = 0o640
 
-	// othersReads are the bits of the state's own folder that state who reads it besides its
-	// owner, and groupReads what they are if that is a group and nobody else.
+	// othersReads are the bits of the mode of the state's folder that let others than its
+	// owner read it; groupReads is their value if a group may and nobody else.
 	othersReads = 0o077
 	groupReads  = 0o050
 

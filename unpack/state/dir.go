@@ -26,8 +26,8 @@ const (
 	requestDir = Dir + "/requests" // repair requests, by set; made at the first
 	rootsDir   = Dir + "/bundles"  // signed roots of what was accepted
 
-	// PolicyFile is whom the mirror trusts, JournalFile what was done to it,
-	// ReceiptKeyFile the key that signs receipts, GivenFile what operators gave to sets.
+	// PolicyFile has the trusted keys, JournalFile the events of the mirror, ReceiptKeyFile
+	// the key that signs receipts, GivenFile the paths that operators gave to sets.
 	PolicyFile     = Dir + "/trust.json"
 	JournalFile    = Dir + "/journal.jsonl"
 	ReceiptKeyFile = Dir + "/receipt.key"

@@ -18,8 +18,8 @@ type Home struct {
 	Folder uint64 `json:"folder,omitempty"`
 }
 
-// Home returns the place where the mirror was changed last; the zero Home if no program said so,
-// or the file cannot be read: nothing rests on it.
+// Home returns the place where the mirror was changed last. It is the zero Home if no program
+// recorded it or the file cannot be read: nothing depends on it.
 func (s *State) Home() (Home, error) {
 	var h Home
 	err := ReadJSON(s.root, homeFile, &h)

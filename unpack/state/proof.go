@@ -186,8 +186,8 @@ func (w *Writer) Probe() error {
 	return nil
 }
 
-// SetRatchet replaces what is on record of a set, SetPolicy whom the mirror trusts, SetGiven
-// what operators gave to sets. They are for what was lost; a publish changes them otherwise.
+// SetRatchet replaces the record of a set, SetPolicy the trusted keys, SetGiven the paths that
+// operators gave to sets. They restore lost files; a publish changes these files in its own way.
 func (w *Writer) SetRatchet(r Ratchet) error { return WriteJSON(w.root, ratchetFile(r.Set), r) }
 
 // SetPolicy is like SetRatchet.

@@ -1,17 +1,16 @@
-// Package store keeps content by its SHA-256 below one directory: the
-// same shelf on both sides of the gap.
+// Package store keeps content by its SHA-256 below one directory.
 //
 //	sha256/<aa>/<hex>   a blob, mode 0444, complete and durable
 //	partial/<hex>       a blob that arrives in segments, at its full size or less
 //	staging/<number>    what is being written
 //
 // A name below sha256 appears only after its content is durable, so a file of
-// the right size there is the blob; a crash leaves rubbish in staging and
-// partial and nowhere else. The package does not compute digests: whoever
-// writes has hashed, and reports which blob it was.
+// the right size there is the blob. A crash leaves rubbish only in staging and
+// partial. The package does not compute digests: the writer hashes the content
+// and passes the digest.
 //
-// It takes no lock. One process at a time may write; its owner makes sure of that.
-// Readers need nothing.
+// The package takes no lock. Its caller makes sure that one process at a time
+// writes. Readers need no lock.
 package store
 
 import (

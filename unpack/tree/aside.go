@@ -12,11 +12,11 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/site"
 )
 
-// Client files that configure a client for all of a kind have the names that the client
-// wants, and no source's: several sets have them. The set that published a path first
-// keeps it. What the others have there is published below site.AsideDir and their names, so
-// that sets are never in each other's way over client files, and none can change what
-// the clients of another one read.
+// Some client files configure a client for a whole kind. Their names are the client's choice
+// and have no source's name in them, so several sets may have the same one. The set that
+// published a path first keeps it. The others' files are published below site.AsideDir and
+// the set's name. So client files of sets never conflict, and no set can change what the
+// clients of another one read.
 
 // asidePath is where a client file of a set is published that is aside.
 func asidePath(set, path string) string { return site.AsideDir + "/" + set + "/" + path }

@@ -33,8 +33,8 @@ func (b *Builder) SweepBuilds(current *Generation) error {
 	return b.sweepAbove(state.GenerationsDir, last+1)
 }
 
-// sweepAbove removes what is in dir under a number from first on, and what
-// never got its final name.
+// sweepAbove removes everything in dir whose number is first or higher, and files that
+// were never renamed to their final name.
 func (b *Builder) sweepAbove(dir string, first int) error {
 	entries, err := fs.ReadDir(b.root.FS(), dir)
 	if err != nil {

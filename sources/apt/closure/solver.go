@@ -219,8 +219,8 @@ func (s *solver) solve(c *collector) error {
 	return errors.Join(errs...)
 }
 
-// reach visits what is chosen in the end, nearest to the roots first: what
-// was chosen for something that was given up is not among it.
+// reach visits the packages that are chosen in the end, nearest to the roots first.
+// Packages that were chosen only for a request that was given up later are not visited.
 func (s *solver) reach(visit func(n *node, why *closure.Reason)) {
 	type step struct {
 		n   *node

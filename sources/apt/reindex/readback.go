@@ -15,11 +15,11 @@ import (
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 )
 
-// read is how a file that was made is read back: with the parser that reads upstream's,
-// comparing what it finds with what was meant.
+// read reads a made file back with the parser for upstream's files, and compares its entries
+// with the intended ones.
 type read = func(io.Reader) error
 
-// inOrder compares what is read with what was meant, one after the other.
+// inOrder compares the entries that are read with the intended ones, one by one.
 func inOrder[T any](all iter.Seq2[T, error], meant []T, name func(T) string, same func(a, b T) bool) error {
 	n := 0
 	for got, err := range all {

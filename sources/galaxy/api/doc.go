@@ -10,6 +10,6 @@
 //	<v1>roles/?owner__username=<owner>&name=<name>          a role and its repository
 //	<v1>roles/<id>/versions/                                its tags, in pages
 //
-// Nothing of an answer is believed beyond its form: names and versions have to be those that were asked
-// for, pages lead to the same server, answers are bounded.
+// Answers are not trusted: names and versions have to be the requested ones, pages have to be on the same
+// server, and sizes are bounded.
 package api

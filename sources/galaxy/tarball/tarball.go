@@ -5,9 +5,9 @@
 // archive but those two, each file with its SHA-256. A detached signature of a collection is one of
 // MANIFEST.json, so what holds for that file holds for all of them.
 //
-// Refused are: a list and an archive that do not agree on every file, names that leave the folder or
-// occur twice, links that lead out of the collection or through another link, devices, and archives
-// that unpack to more than the bounds below.
+// An archive is refused if it does not agree with its list on every file, if it has names that leave the
+// folder or occur twice, links that lead out of the collection or through another link, or devices, and if
+// it unpacks to more than the bounds below.
 package tarball
 
 import (

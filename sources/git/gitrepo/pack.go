@@ -40,14 +40,14 @@ type Packed struct {
 // Pack makes one pack of what the tips lead to and the boundary does not, in
 // the folder into. Made is nil if there is nothing of that kind.
 //
-// The pack is canonical: its bytes are a function of the tips, the boundary
-// and the versions of git and zlib, and of nothing else. git's own choice of
-// deltas depends on how the objects are stored. So they are written one by one
-// into an empty repository first, and packed there in the order of git's walk,
-// each with its path, with one thread and nothing reused. (Measured: without that step the same objects of
-// two repositories gave two packs.) The boundary is made git's shallow file
-// for this, so that a repository that was fetched whole looks like one that
-// was fetched down to it.
+// The pack is canonical: its bytes depend on the tips, the boundary and the
+// versions of git and zlib, and on nothing else. git's own choice of deltas
+// depends on how the objects are stored. Therefore the objects are written one
+// by one into an empty repository, and packed there in the order of git's walk,
+// each with its path, with one thread and without reusing deltas. (Measured:
+// without that step, the same objects of two repositories made two packs.) The
+// boundary is written to git's shallow file for this, so that a repository
+// that was fetched whole looks like one that was fetched down to the boundary.
 func (r *Repo) Pack(ctx context.Context, tips []gitfile.Tip, boundary []gitfile.ID, into string) (made *Packed, err error) {
 	if err := r.SetBoundary(boundary); err != nil {
 		return nil, err

@@ -265,7 +265,7 @@ func configuration() []string {
 	}, faultConfiguration()...)
 }
 
-// output hands on what git writes, and ends the call where that fails.
+// output passes git's output to a writer, and ends git if writing fails.
 type output struct {
 	to     io.Writer
 	err    error

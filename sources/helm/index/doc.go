@@ -1,13 +1,13 @@
 // Package index reads and writes the index.yaml of a chart repository
 // (helm.sh/docs/topics/chart_repository).
 //
-// It is read as helm does (pkg/repo/v1): YAML, or JSON, which is YAML too; an
-// index without apiVersion is none; an entry that is no chart is left out with a
-// remark; of two entries with one version the first counts. Only the entries of
-// charts that are asked for are looked at: public indexes have more than ten
-// thousand.
+// It is read as helm reads it (pkg/repo/v1): as YAML, which includes JSON. A
+// file without apiVersion is not an index. An entry that is not a chart is left
+// out with a remark. Of two entries with one version the first counts. Only
+// entries of requested charts are decoded, because public indexes have more
+// than ten thousand.
 //
-// What is written has the fields of an entry as upstream wrote them, as far as
-// helm knows them (it refuses an index with others), with another URL and the
-// digest of the very bytes.
+// A written entry has upstream's fields unchanged, as far as helm knows them
+// (it refuses an index with others), with another URL and the digest of the
+// package.
 package index

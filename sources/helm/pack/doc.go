@@ -1,11 +1,11 @@
 // Package pack reads packaged charts (.tgz) and their provenance files (.prov).
 // Nothing is rendered and nothing is unpacked to disk.
 //
-// A package is what helm's loader takes (pkg/chart/loader/archive): a gzipped tar
-// whose files are all below one folder. Besides, it is refused here if it holds
-// anything but regular files and folders, a path that leads out of the folder, a
-// file twice, a file above MaxFile, or more than MaxChart in all, packages inside
-// of it included.
+// A package has the form that helm's loader accepts (pkg/chart/loader/archive):
+// a gzipped tar whose files are all below one folder. In addition, it is refused
+// here if it holds anything but regular files and folders, a path that leads out
+// of the folder, a file twice, a file larger than MaxFile, or more than MaxChart
+// in all, packages inside of it included.
 //
 // A packaged chart has its dependencies inside, below charts/, as folders or
 // packages. Every dependency that Chart.yaml (or, of apiVersion v1,

@@ -14,7 +14,7 @@
 // stay as they are, packed with gzip or not, so the same archive always has the same
 // digests.
 //
-// Everything in them is hostile. Names are looked up and never written to; links lead
-// from a member of an archive to another one and nowhere else; a folder's links cannot
-// leave it; sizes and counts are bounded.
+// Both are treated as hostile. Names are only looked up, never written. A link in an
+// archive can lead to another member and nowhere else, and a link in a folder cannot leave
+// it. Sizes and counts are bounded.
 package local

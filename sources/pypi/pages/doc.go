@@ -1,5 +1,5 @@
-// Package pages is what a mirror serves of a Python source: which paths it has, its
-// pages, locks and record, and whether all that a client asks for is there.
+// Package pages has the published form of a Python source: its paths, its pages, locks and
+// record, and the check that everything a client requests exists.
 //
 //	simple/index.html, simple/<name>/index.html   pages of the chosen files
 //	simple/.../index.v1_json                      the same pages as JSON

@@ -89,8 +89,8 @@ type Pin struct {
 	SHA256  string
 }
 
-// Lock writes a requirements file with hashes: a client that is given one needs to
-// resolve nothing. label distinguishes locks of one target; "": the first.
+// Lock writes a requirements file with hashes. A client that installs from it does not have
+// to resolve anything. label distinguishes the locks of one target; "": the first.
 func Lock(t Target, label string, pins []Pin) Page {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n", t.Name())

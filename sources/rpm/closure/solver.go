@@ -341,8 +341,8 @@ func (s *solver) solve(c *collector) error {
 	return errors.Join(errs...)
 }
 
-// reach finds what is chosen in the end: what was chosen for something that was
-// given up is not among it.
+// reach returns the packages that are chosen in the end. Packages that were chosen only for
+// a request that was given up later are not among them.
 func (s *solver) reach() []*node {
 	s.round++
 	s.reached = nil

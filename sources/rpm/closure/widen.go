@@ -247,8 +247,8 @@ func (w *widening) choices(visit func(*need)) {
 	}
 }
 
-// sameOrder looks whether the first choice is still the first among what is
-// carried, and carries what is in the way of another one.
+// sameOrder checks that the first choice of dnf is also the first among the carried
+// packages. If it is not, it adds the packages that make dnf pass over the others.
 func (w *widening) sameOrder() bool {
 	changed := false
 	w.choices(func(d *need) {

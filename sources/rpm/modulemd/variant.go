@@ -148,8 +148,8 @@ func tie(all []*variant, host string) (dead map[*build]bool, err error) {
 	return dead, nil
 }
 
-// streams takes apart what is wanted, of which one will do, and what is not:
-// to libdnf that is whatever has a dash in it. Nil: none of these.
+// streams separates wanted streams, of which any one is enough, from refused ones. libdnf
+// takes every name with a dash in it as refused. A result is nil if there are none.
 func streams(all []string) (wanted, refused []string) {
 	for _, s := range all {
 		if strings.Contains(s, "-") {

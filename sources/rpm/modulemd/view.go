@@ -43,11 +43,10 @@ const (
 	maxArches = 62
 )
 
-// NewView activates what is asked for, the defaults of all other modules, and
-// what these streams need of others, as libdnf does: of a module one stream, of
-// a stream one of its variants, of defaults that cannot be together the first
-// ones. release is what $releasever stands for, which names the platform; "":
-// not known.
+// NewView activates the requested streams, the defaults of all other modules, and the
+// streams of other modules that these need, as libdnf does: one stream of a module, one
+// variant of a stream, and of defaults that exclude each other the first ones. release is
+// the value of $releasever, which names the platform; "": not known.
 func NewView(indexes []*Index, asked []Ask, release string) (*View, error) {
 	v := &View{variants: variants(indexes), modules: map[string][]*variant{}, standard: defaults(indexes)}
 	for _, one := range v.variants {

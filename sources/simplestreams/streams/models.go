@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Shape is what the readers of a mirror take a products file for.
+// Shape is the form of a products file, as its readers recognize it.
 //
 // MAAS reads every products file of an index and refuses the whole source if
 // one of them is of none of its three models, or if one product of a file, or

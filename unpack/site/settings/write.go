@@ -14,10 +14,10 @@ type Text struct {
 	Content []byte
 }
 
-// Write returns the files for one mirror, in no order. They have the words of Mirror in
-// place of its address. Programs and projects of which the mirror has nothing get none.
-// notes state what the files lack of what the mirror has, and why; an error is that of reading
-// Clients or keys.
+// Write returns the files for one mirror, in no order, with placeholders for its address.
+// There is none for a program or project for which the mirror has nothing. notes name what
+// the mirror has and the files lack, with the reason. The error is one of reading Clients or
+// keys.
 func Write(m *Mirror) (files []Text, notes []string, err error) {
 	nodes, err := m.onNodes()
 	if err != nil {
