@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// ReadSmall reads what one volume has of the wanted blobs into memory, and appends it to
-// parts: nothing if the volume is not at hand. wanted has their sizes, which the caller
-// bounds. Every frame is authenticated by the catalogue's index; the digests of whole blobs
-// are compared by the caller.
+// ReadSmall reads the wanted blobs, as far as one volume has them, into memory and appends
+// them to parts. It appends nothing if the volume is not at hand. wanted has their sizes,
+// which the caller bounds. Every frame is authenticated by the catalogue's index; the caller
+// compares the digests of whole blobs.
 func (c *Catalog) ReadSmall(r *Reader, v Volume, wanted map[Digest]int64, parts map[Digest][]byte) error {
 	var segments []Blob // by their offsets
 	for b, err := range c.Blobs(v) {

@@ -12,9 +12,9 @@ import (
 // the path of a Release, of repomd.xml, of an index. A zero date is none.
 type Dated = map[string]time.Time
 
-// Dates are the dates that upstreams gave the states that were exported, and those of
-// the states that are read now. It is safe for concurrent use; a nil *Dates knows
-// nothing and keeps nothing. See upstream.Forward, which decides.
+// Dates are upstreams' own dates of the states that were exported, and of those that are read
+// now. It is safe for concurrent use; a nil *Dates knows nothing and keeps nothing.
+// upstream.Forward decides by them.
 type Dates struct {
 	before  map[string]Dated // by source
 	allowed []string         // sources that may be older

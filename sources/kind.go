@@ -66,9 +66,9 @@ type Kind struct {
 	// export over what was collected and inside over what is published.
 	// Errors match bundle.ErrIncomplete or bundle.ErrCorrupt and are joined.
 	Check func(ctx context.Context, t Tree) ([]bundle.CheckCount, error)
-	// Deep has the client's own program look at what is published below the web
+	// Deep lets the client's own program examine what is published below the web
 	// root, more closely than Check does; nil: there is no such program. Errors
-	// are those of Check, or state that the program is missing.
+	// are those of Check, or that the program is missing.
 	Deep func(ctx context.Context, web string, t Tree) ([]bundle.CheckCount, error)
 	// Compare compares two versions of things of one type as the kind's clients do:
 	// negative if a is older, 0 if none is newer. It sets the ranks in contents lists

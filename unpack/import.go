@@ -67,7 +67,8 @@ func (w *writer) importAll(ctx context.Context, arrived *arrivals, o ImportOptio
 	return r.res, err
 }
 
-// run publishes what can be published and returns what could not, each set by itself.
+// run publishes every set that can be published, each by itself, and returns the errors of
+// the others.
 func (r *importing) run(ctx context.Context) error {
 	choices, unexcused := r.arrived.choices()
 	r.res.Notes = append(r.res.Notes, arrivalNotes(r.arrived.all)...)

@@ -81,14 +81,14 @@ const namesPerLook = 4096
 // maxStays bounds Change.Stays: it is there to be read.
 const maxStays = 4
 
-// Compare finds what became of every name between two states of one set, in the order
-// of names. It compares sets of versions, not lists: that several versions are there
-// together is normal, and a new one may come in another repository or group than the
-// one that it takes the place of. A repository that has a contents list in one of the
-// states only, although it is in both, is left out on both sides (WithoutList has it).
+// Compare yields how every name changed between two states of one set, in the order of
+// names. It compares all versions of a name on both sides, because a state may have several
+// versions, and a new one may be in another repository or group than the one it replaces.
+// A repository that is in both states, and has a contents list in one of them only, is left
+// out on both sides (WithoutList has it).
 //
-// Where all lists are the same nothing is read, and a list that is the same is read
-// once. The sequence ends after the first error.
+// If all lists are equal, nothing is read; a list that is equal on both sides is read once.
+// The sequence ends after the first error.
 func Compare(ctx context.Context, before, after []Repository) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		pairs := pairUp(before, after)
@@ -124,7 +124,7 @@ func Compare(ctx context.Context, before, after []Repository) iter.Seq2[Change, 
 	}
 }
 
-// change takes what all pairs have of the first name.
+// change removes the entries of the first name from all pairs and compares them.
 func (h *pairHeap) change() (Change, error) {
 	name, typ := (*h)[0].first()
 	c := Change{Kind: Changed, Name: name, Type: typ}

@@ -117,9 +117,9 @@ func (m *medium) make(name string) (*os.Root, error) {
 	return target.OpenRoot(name)
 }
 
-// catalogReserve is kept free on every medium for catalogue, root and sums where nobody
-// states how long its lists are: a thirty-second of a volume is more than the lists of its
-// blobs take.
+// catalogReserve is kept free on every medium for catalogue, root and sums if the length of
+// the lists is not known. A thirty-second of a volume is more than the lists of its blobs
+// take.
 func catalogReserve(volumeSize int64) int64 { return volumeSize / 32 }
 
 func (w *Writer) reserve() int64 { return max(catalogReserve(w.o.VolumeSize), w.o.Lists) }

@@ -149,7 +149,7 @@ type recordScanner struct {
 	r    *bufio.Reader
 	at   int64 // after the line that was read last
 	line []byte
-	// only, if not nil, states which lines are worth decoding: most are items.
+	// only, if not nil, reports whether a line needs decoding: most lines are items and do not.
 	only func(line []byte) bool
 }
 

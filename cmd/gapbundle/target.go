@@ -23,7 +23,7 @@ type target struct {
 	SameAsRoot bool `json:"sameAsRoot,omitempty"`
 }
 
-// sameAsRoot states what target.SameAsRoot may mean.
+// sameAsRoot is the note about a target on the file system of /.
 const sameAsRoot = "on the same device as /; is the medium mounted?"
 
 func (t target) String() string {

@@ -168,8 +168,8 @@ func (c *Client) readLogin(ctx context.Context, file string, name registryName) 
 	return secret{}, errNoLogin
 }
 
-// secret is the zero value for an entry that holds none: it only states that a
-// helper does.
+// secret returns the secret of an entry. It is the zero value for an entry that has
+// none, which only records that a credential helper has it.
 func (a dockerAuth) secret() (secret, error) {
 	switch {
 	case a.IdentityToken != "":

@@ -16,7 +16,7 @@ const (
 	// maxTokenAnswer bounds what a token service may send: tokens have to fit
 	// into a header.
 	maxTokenAnswer = 128 << 10
-	// tokenLife is how long a token lives that does not state it (distribution,
+	// tokenLife is the lifetime of a token that does not state its own (distribution,
 	// "Token Authentication Specification").
 	tokenLife = time.Minute
 	// maxTokens is from when on expired tokens are cleared away: there may be

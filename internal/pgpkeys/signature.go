@@ -115,7 +115,7 @@ func Forgeable(sig *packet.Signature) error {
 	return nil
 }
 
-// Issuer is who a signature states it is by, for an error: nothing of it is verified.
+// Issuer returns the signer by a signature's own claim, for errors. The claim is not verified.
 func Issuer(sig *packet.Signature) string {
 	switch {
 	case len(sig.IssuerFingerprint) > 0:

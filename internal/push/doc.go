@@ -2,12 +2,12 @@
 // the site runs already: manifests byte for byte, so that no digest changes,
 // and only what is missing there.
 //
-// It reads one generation through a Tree, whose lists state what there is, and
-// writes through internal/registry. It decides nothing about trust: what a
-// mirror publishes was checked on its way in. Still every byte is compared with
-// its digest while it is sent. It deletes nothing, and moves a tag only to what
-// the mirror has under it.
+// It reads the lists and files of one generation through a Tree and writes
+// through internal/registry. It decides nothing about trust, because published
+// content was verified when it was imported. Still it compares every byte with
+// its digest while it sends it. It deletes nothing, and moves a tag only to the
+// mirror's image of that name.
 //
-// A push that ended early is finished by the same command: what arrived is found
-// there and not sent again.
+// The same command finishes a push that ended early: content that arrived is
+// found there and not sent again.
 package push

@@ -135,8 +135,9 @@ type blob struct {
 	in string // a repository of the registry that has it; "": not known
 }
 
-// Run pushes. It goes on where an image cannot be pushed, and returns all that
-// went wrong, each with the image's name; the Report then states what was done.
+// Run pushes the images. If one cannot be pushed, it continues with the others,
+// and returns all errors, each with the image's name; the Report has what was
+// done even then.
 func Run(ctx context.Context, p Published, to *registry.Client, o Options) (*Report, error) {
 	if o.Jobs <= 0 {
 		o.Jobs = defaultJobs

@@ -19,7 +19,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/site"
 )
 
-// The links in a mirror that state what is published.
+// The links in a mirror to the published generations.
 const (
 	current  = "current"
 	previous = "previous"

@@ -36,8 +36,8 @@ var digestForm = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})
 // imageOf takes p, a clean path with '/' before it, apart.
 func imageOf(p string) (site.ImagePath, bool) { return site.SplitImagePath(relative(p)) }
 
-// digestOf is the digest of what p, a path of an image, leads to in g; "" if
-// nothing states it.
+// digestOf returns the digest of the content at p, a path of an image, in g; "" if it
+// is not known.
 func (g *generation) digestOf(p string) string {
 	image, ok := imageOf(p)
 	if !ok || image.Area == "referrers" {

@@ -50,9 +50,9 @@ func (s *suite) isCalled(name string) bool {
 	return name != "" && (name == want || strings.HasPrefix(want, name+"/"))
 }
 
-// isAlias reports whether a suite's name stands for another release from time to time:
-// "devel", "stable-security". A Release under it that has such a name too is of another
-// suite, any other one states which release it stands for.
+// isAlias reports whether the release of a suite's name changes from time to time, as for
+// "devel" and "stable-security". If a Release under such a name has another such name, it
+// is another suite's; otherwise its name is the release that the suite leads to now.
 func isAlias(name string) bool {
 	head, _, _ := strings.Cut(strings.Trim(name, "/"), "/")
 	head, _, _ = strings.Cut(head, "-")

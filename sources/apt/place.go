@@ -57,10 +57,10 @@ func (e *entry) place(all []*suite) error {
 	return checkRoots(all)
 }
 
-// folder is that of an address in the mirror, where the spec does not state it. An address with
-// $(ARCH) keeps its path: a client that adds the rest of the path to a base address by
-// itself finds it. One of several addresses has the folder that apt-mirror uses: host and
-// path. It is "", or ends with a slash.
+// folder returns the folder of an address in the mirror if the spec does not set it. An address
+// with $(ARCH) keeps its path, so that a client finds it that appends the rest of the path to a
+// base address. One of several addresses has the folder that apt-mirror uses: host and path.
+// The result is "" or ends with a slash.
 func (r *root) folder(several bool) string {
 	host, folder, _ := strings.Cut(r.raw[strings.Index(r.raw, "//")+2:], "/")
 	if host == "" { // a folder of the exporting machine

@@ -6,7 +6,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// changes compares each repository of a plan with what the base has of it.
+// changes compares each repository of a plan with its files in the base.
 type changes struct {
 	resolved *Resolved
 	before   func(Planned) iter.Seq2[bundle.File, error] // nil: there is no base

@@ -10,8 +10,8 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// annotatePublic puts as many of the public addresses of a repository into annotations as
-// there is room for. The plan states which ones no mirror will answer for.
+// annotatePublic puts the public addresses of a repository into annotations, as many as there
+// is room for. The plan names those that no mirror will answer for.
 func annotatePublic(annotations map[string]string, repo *sources.Repository) error {
 	for _, p := range repo.Public {
 		if !bundle.Answerable(p.Path) || !bundle.Answerable(p.At) {

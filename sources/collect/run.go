@@ -79,8 +79,8 @@ func (c *crew) checkKnown(ctx context.Context, u *outcome) (err error) {
 	return err
 }
 
-// named puts source and path before an error, and before each of several, so that
-// every line of a report states what it is about.
+// named puts source and path before an error, and before each of joined ones, so that
+// every line of a report names its file.
 func (u *outcome) named(err error) error {
 	parts := joined(err)
 	if len(parts) < 2 {

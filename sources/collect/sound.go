@@ -42,8 +42,8 @@ func Sound(ctx context.Context, kinds sources.Kinds, specs []sources.Spec, env *
 	return asked, strictyaml.Join(errs...)
 }
 
-// notOffline is err without those of its joined parts that state nothing but that
-// nobody was asked, and how many these are.
+// notOffline returns err without those of its joined parts that only mean that no request
+// was sent, and the number of these parts.
 func notOffline(err error) (asked int, rest error) {
 	if err == nil {
 		return 0, nil

@@ -22,8 +22,8 @@ type recollection struct {
 
 type place struct{ repository, path string }
 
-// recollect returns what sources may look up. A base that came with a bundle, and is in
-// no ledger, has no documents.
+// recollect returns the kept content that sources may look up. A base that was read from a
+// bundle, and is not in the ledger, has no documents.
 func recollect(l *ledger.Ledger, b *base) (*recollection, error) {
 	m := &recollection{ledger: l, documents: map[place]bundle.Digest{}}
 	known, err := b.documents(l)

@@ -12,7 +12,7 @@ import (
 )
 
 // selectSources applies Only and Hold: it returns the spec's sources that are planned, and
-// what the base has of the others.
+// the repositories of the others in the base.
 func selectSources(o Options, spec *config.Spec, b *base) (planned []sources.Spec, held []bundle.Repository, err error) {
 	if len(o.Only) > 0 && len(o.Hold) > 0 {
 		return nil, nil, fmt.Errorf("--only and --hold: give one of them: %w", bundle.ErrUsage)

@@ -116,8 +116,8 @@ func (l *layout) survey(resolved *collect.Resolved, o collect.SurveyOptions, siz
 	return survey, nil
 }
 
-// ownVolumes returns what volumes of an interrupted export take on each target that this
-// one goes on with, and their volume size; 0: there are none.
+// ownVolumes returns the bytes that volumes of the interrupted export that is continued take
+// on each target, and their volume size; 0: there are none.
 func (in *opened) ownVolumes() (bytes []int64, size int64, err error) {
 	bytes = make([]int64, len(in.o.Targets))
 	p := in.ledger.Pending()

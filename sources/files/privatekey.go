@@ -45,8 +45,9 @@ func refusesKey(head []byte) string {
 	return ""
 }
 
-// refuses refuses a private key, and a page where the name states that it is none: sites
-// answer 200 with a page to sign in, or with one that reads "not found".
+// refuses returns why content is refused: it is a private key, or it is a page although the
+// name is that of an archive. Sites answer 200 with a page to sign in, or one that reads
+// "not found".
 func (r *remote) refuses(head []byte) string {
 	if !r.allowKey {
 		if why := refusesKey(head); why != "" {

@@ -20,9 +20,9 @@ import (
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
-// archive reads a collection that a requirements file has by address or on disk, and returns what it
-// asks for: by address what it depends on, because kind files carries it; on disk itself, because it is
-// published like any other.
+// archive reads a collection that a requirements file names by address or by a file on disk, and returns
+// what has to be resolved for it. One by address is carried by the kind files, so these are its
+// dependencies. One on disk is published like any other, so it is the collection itself.
 func (c *chosen) archive(ctx context.Context, f file, r requirements.Collection) ([]resolve.Want, error) {
 	if r.Type == requirements.URL {
 		if err := fetch.CheckURL(r.Origin); err != nil {
@@ -69,7 +69,7 @@ func (c *chosen) archive(ctx context.Context, f file, r requirements.Collection)
 	return []resolve.Want{{Name: found.FullName(), Range: exact, By: f.name}}, err
 }
 
-// releaseOf is what an archive states about itself, as a server would return it. Errors match bundle.ErrMalformed.
+// releaseOf returns an archive's own metadata in the form of a server's answer. Errors match bundle.ErrMalformed.
 func releaseOf(found *tarball.Collection) (*api.Release, error) {
 	if err := api.CheckName(found.FullName()); err != nil {
 		return nil, err
@@ -171,7 +171,7 @@ type onDisk struct {
 	size   int64
 }
 
-// need asks for what a role states that it needs which came over the network. It may name roles, and
+// need requests the dependencies of a role that came over the network. The role may name roles, and
 // addresses where archives of the server may be, but nothing on this machine or in its network.
 func (c *chosen) need(e *entry, server *api.Server, needs []requirements.Role, by string) error {
 	for _, n := range needs {

@@ -15,8 +15,8 @@ import (
 // maxNamedRefs is how many refs of one git repository have names in the contents list.
 const maxNamedRefs = 1000
 
-// dateForm is the date of a ref as the summary of its entry has it, after dateMark: when
-// the tag was made, or else the commit was.
+// dateForm is the form of a ref's date in the summary of its entry, after dateMark. It is the
+// date of the tag, or else of the commit.
 const (
 	dateForm = time.RFC3339
 	dateMark = "dated "

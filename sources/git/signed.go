@@ -52,9 +52,10 @@ func readKeys(name string) ([]byte, error) {
 	return content, errors.Join(err, f.Close())
 }
 
-// signer checks the signatures of the refs that have to be signed, of those
-// that were fetched: the others were checked when they were. It returns one who
-// signed, as bundle.Evidence.Vouched has it, if all are signed, and else "".
+// signer checks the signatures of those refs that have to be signed and were
+// fetched now; the others were checked when they were fetched. If all refs are
+// signed, it returns one of the signers in the form of bundle.Evidence.Vouched,
+// otherwise "".
 func signer(ctx context.Context, t *tools, r *repository) (string, error) {
 	if len(r.wants.rules()) == 0 {
 		return "", nil

@@ -251,7 +251,8 @@ func (s *selection) listed() (*list, error) {
 	return l, strictyaml.Join(errs...)
 }
 
-// notes state which image comes of which chart by which rule, and how many are not certain.
+// notes returns a line for each image with its chart and the rule that found it, and the number
+// of uncertain ones.
 func (l *list) notes(mode string) []string {
 	var notes []string
 	maybe := map[string]bool{}

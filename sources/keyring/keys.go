@@ -168,10 +168,9 @@ func WithoutArmor(keys []sources.Key) (err error) {
 // SitePath is the file of the site's key below keys/ of the mirror.
 func SitePath(env *sources.Env) string { return env.Set + "-site.asc" }
 
-// Site returns what signs indexes that are made here, and the site's key as it is
+// Site returns the signer of indexes that are made here, and the site's key as it is
 // published. The signer is nil if the private key is not open: a plan does not open
-// it, and leaves out what the signatures turn out to be. There has to be a site
-// key; NeedSite asks for it first.
+// it and makes no signatures. There has to be a site key; call NeedSite first.
 func Site(env *sources.Env) (*pgpkeys.Signer, []sources.Key, error) {
 	keys, err := Keys{env.Site}.Publish(RoleSite, SitePath(env))
 	if err != nil {

@@ -26,8 +26,8 @@ const (
 // maxPassphrase bounds what is read from a descriptor.
 const maxPassphrase = 4096 // bytes
 
-// PassphraseFunc returns a passphrase. prompt states which, without a colon; only
-// a terminal shows it. The caller may overwrite what it gets.
+// PassphraseFunc returns a passphrase. prompt names its key, without a colon; only
+// a terminal shows it. The caller may overwrite the result.
 type PassphraseFunc func(prompt string) ([]byte, error)
 
 // Passphrase states where a passphrase comes from: the first of environment,

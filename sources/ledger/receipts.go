@@ -11,9 +11,9 @@ import (
 // Destinations are the known destinations by name, a copy.
 func (l *Ledger) Destinations() map[string]Destination { return maps.Clone(l.state.Destinations) }
 
-// Acknowledge records that destination holds the state of sequence, told by a
-// receipt that the caller has verified under receiptKey (PEM), which is pinned
-// with the first one. An older receipt than the newest changes nothing.
+// Acknowledge records that destination holds the state of sequence, according to
+// a receipt that the caller has verified with receiptKey (PEM). The key of the
+// first receipt is pinned. A receipt older than the newest changes nothing.
 func (l *Ledger) Acknowledge(destination string, sequence int64, receiptKey string, features []string) error {
 	d := l.state.Destinations[destination]
 	if d.ReceiptKey != "" && d.ReceiptKey != receiptKey {

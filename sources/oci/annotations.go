@@ -11,10 +11,10 @@ import (
 // Annotations of files. They spare the next export a look at a manifest that
 // has not changed, and inform a check of what is absent on purpose.
 const (
-	// referencesKey has what a manifest's line in the list leads to and is
-	// carried: digests as hexadecimal digits, in the order of the manifest.
-	// What does not fit goes on in referencesKey-2 and so on.
-	// asideMark ends a digest there that is an attestation of an image.
+	// referencesKey lists the carried parts of a manifest, in the annotations of its
+	// line in the list: digests as hexadecimal digits, in the order of the manifest.
+	// A list that is too long continues in referencesKey-2 and so on.
+	// asideMark ends the digest of an attestation of an image.
 	referencesKey = "references"
 	asideMark     = "-"
 	// absentKey has what an index leads to and is not carried, because its

@@ -177,7 +177,7 @@ func (s *stored) wants(e *entry, store *local.Store) ([]want, error) {
 	return all, strictyaml.Join(errs...)
 }
 
-// name is what an image is called in the mirror. only states that there is no other one.
+// name returns an image's name in the mirror. only means that the store has no other image.
 func (s *stored) name(i local.Image, only bool) (ref, error) {
 	if s.as != nil && s.as.tag != "" {
 		return *s.as, nil
@@ -235,7 +235,7 @@ func isAttached(store *local.Store, i local.Image) bool {
 	return err == nil && subject != nil
 }
 
-// subjectIn reads the manifest of an image of a layout, and what it states that it is about.
+// subjectIn reads the manifest of an image of a layout, and returns it with its subject.
 func subjectIn(store *local.Store, i local.Image) (*manifest, *v1.Descriptor, error) {
 	content, err := store.Manifest(digestOf(i.Descriptor))
 	if err != nil {
@@ -248,7 +248,7 @@ func subjectIn(store *local.Store, i local.Image) (*manifest, *v1.Descriptor, er
 	return m, m.subject, nil
 }
 
-// attachedInStores finds what the layouts of an image have that belongs to a manifest.
+// attachedInStores finds the attachments of a manifest in the layouts of its image.
 func (q *request) attachedInStores(d bundle.Digest) attachments {
 	found := attachments{tags: map[string]v1.Descriptor{}}
 	for _, s := range q.stores {
@@ -327,7 +327,7 @@ func (q *request) blobOf(ctx context.Context, c child, at int64, validator strin
 	return content, err
 }
 
-// inStores calls read for the layouts and archives of the image until one has what is read.
+// inStores calls read for the layouts and archives of the image until one of them succeeds.
 func (q *request) inStores(read func(*local.Store) error) error {
 	var errs []error
 	for _, s := range q.stores {

@@ -34,7 +34,7 @@ const (
 	maxManifests = 2000
 )
 
-// manifest is a manifest or an index as far as it states what it is made of.
+// manifest is a manifest or an index, as far as it lists its parts.
 type manifest struct {
 	mediaType string
 	index     bool
@@ -42,7 +42,7 @@ type manifest struct {
 	// a manifest.
 	children []v1.Descriptor
 	subject  *v1.Descriptor
-	// artifactType is what the manifest states it is, by the rules of the
+	// artifactType is the manifest's own statement of its type, by the rules of the
 	// distribution specification ("Listing Referrers"); layers are its own.
 	artifactType string
 	annotations  map[string]string

@@ -126,8 +126,8 @@ func (w *wanted) preRelease(e *entry) func(name string) bool {
 
 // excludes reports why a target cannot have a file of a project; "": it can.
 func (w *wanted) excludes(e *entry, t pages.Target, name string, f *index.File) string {
-	// Where the answer depends on a number that is not known, metadata is read
-	// before it counts, and the resolution states it.
+	// If this depends on a number that is not known, the metadata is read before the
+	// number matters, and the resolution reports that it is missing.
 	if admits, err := t.Env.AdmitsPython(f.Python); err == nil && !admits {
 		return "needs Python " + f.Python.String()
 	}

@@ -74,8 +74,8 @@ func (t *trust) usable() error {
 		t.at.UTC().Format(time.DateOnly), strings.Join(why, ", "), fetch.ErrRefused)
 }
 
-// validator is the mark of a package's file: what it was checked by, and which package
-// the index states that it is.
+// validator returns the mark of a package's file: the keys that checked it, and the package
+// that the index lists it as.
 func (t *trust) validator(f *stock.File) string {
 	mark := t.mark + ":" + bundle.DigestOf([]byte(f.Tag)).Hex()[:16]
 	if f.Digest.IsZero() {
@@ -97,8 +97,8 @@ func (t *trust) vouched(h *head) string {
 }
 
 // open returns the function that opens a package and checks its signature while it is
-// read. The validator that is recorded states what it was checked by. An empty identity is
-// not compared: that was done when the base was made.
+// read. The recorded validator has the keys that checked it. An empty identity is not
+// compared: that was done when the base was made.
 func (t *trust) open(env *sources.Env, place *upstream.Place, name string, want upstream.Want, who identity, validator string) bundle.Open {
 	verify := func(where string) upstream.Verifier {
 		return &verifier{rpmsig.New(openpgp.EntityList(t.keys), t.at), t, where, who}

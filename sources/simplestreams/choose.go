@@ -85,8 +85,8 @@ func (r *reading) checkKeys() error {
 	return nil
 }
 
-// see remembers some values of the fields that the filters ask for: where no item passes, they
-// state what there is.
+// see remembers some values of the fields that the filters use. If no item passes, the error
+// lists them.
 func (s *selection) see(filters []streams.Filter, get func(string) (any, bool)) {
 	const most = 50
 	for i := range filters {

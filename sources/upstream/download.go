@@ -191,8 +191,8 @@ func (p *Place) OpenChecked(env *sources.Env, want Want, verify func(where strin
 	}
 }
 
-// Validated returns open with a validator of the kind's own in place of upstream's:
-// what is recorded with the file states what it was checked by.
+// Validated returns open with a validator of the kind's own in place of upstream's.
+// The validator is recorded with the file, so that a later plan knows how it was checked.
 func Validated(open bundle.Open, validator string) bundle.Open {
 	return func(ctx context.Context, at int64, known string) (*bundle.Content, error) {
 		c, err := open(ctx, at, known)
@@ -229,8 +229,8 @@ func rotation(p *Place, names []string) func(at int64) []string {
 	}
 }
 
-// ending returns a body that has an end although upstream states no size: whoever
-// reads it to find its size would fill a disk.
+// ending returns a bounded body if upstream states no size. Without a bound, reading the
+// body to find its size could fill a disk.
 func ending(body *content, want Want) (io.ReadCloser, error) {
 	limit := cmp.Or(want.Limit, MaxIndex)
 	switch {

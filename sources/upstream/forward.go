@@ -31,15 +31,15 @@ func (e *OlderError) Error() string {
 // Unwrap returns fetch.ErrRefused.
 func (e *OlderError) Unwrap() error { return fetch.ErrRefused }
 
-// Forward calls read until it returns a state that is not older than the one that was
-// exported before. read reads a state from the mirror with a number, or from the next
-// ones where that fails, and returns the dates that upstream has for it. Mirrors are asked
-// in turn, and after a pause the first once more; mirrors is asked after the first
-// read how many there are. If all have an older state, the error is an
-// *OlderError, unless somebody allowed it for this source.
+// Forward calls read until it returns a state that is not older than the exported one. read
+// reads a state from the mirror with the given number, or from the following ones if that
+// fails, and returns upstream's dates for it. Forward tries the mirrors in turn, and after a
+// pause the first one again; mirrors returns how many there are, and is called after the
+// first read. If all have an older state, the error is an *OlderError, unless the operator
+// allowed it for this source.
 //
-// The state that counts is the one that read read last. What has no date, and what was
-// exported by a program that kept none, is never refused.
+// The state of the last call of read counts. A state without a date is never refused, nor is
+// any if the exported one has no date on record.
 func Forward(ctx context.Context, env *sources.Env, source string, mirrors func() int, read func(mirror int) (sources.Dated, error)) error {
 	now, err := read(0)
 	if err != nil {

@@ -128,10 +128,9 @@ func (p *Place) Has(ctx context.Context, env *sources.Env, names ...string) (boo
 	return err == nil, err
 }
 
-// IsAbsent reports whether an error states that a file is not there which is next to
-// a file that was read: 404, 410, or 403, which S3 answers for a missing object
-// when listing is not allowed. An upstream that refuses everything is noticed by
-// the file that was to be read first.
+// IsAbsent reports whether an error means that a file next to one that was read does not
+// exist: 404, 410, or 403, which S3 answers for a missing object when listing is not
+// allowed. An upstream that refuses everything is noticed at the file that is read first.
 func IsAbsent(err error) bool {
 	var status *fetch.StatusError
 	return isAbsent(err) || errors.As(err, &status) && status.Status == http.StatusForbidden
@@ -143,9 +142,9 @@ func isAbsent(err error) bool {
 	return errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusGone)
 }
 
-// firstOf tries addresses until one will do. A refusal ends it: another address
-// does not make it better. Of several errors it returns the first that is not
-// about a file that is not there, because that mirror may have it.
+// firstOf tries addresses until one succeeds. It ends at a refusal, which another
+// address cannot cure. Of several errors it returns the first that is not about a
+// missing file, because that mirror may have the file.
 func firstOf(ctx context.Context, urls []string, try func(i int, url string) error) error {
 	var first error
 	for i, u := range urls {

@@ -57,8 +57,8 @@ func (w *writer) contents(set string, r *Repository, ir *inventoryRepository, be
 	return err
 }
 
-// Published is a repository as a generation publishes it to everybody: what a user finds
-// there who may not read the state of the mirror.
+// Published is a repository as a generation publishes it to everybody. Users who may not read
+// the state of the mirror use it.
 type Published struct {
 	Set, Name, Kind       string
 	Files, Bytes, Entries int64

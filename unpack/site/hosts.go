@@ -315,8 +315,8 @@ func (names *PublicNames) Has(host string) bool {
 	return ok
 }
 
-// LookupURL is Lookup for an address as documentation and programs have it. The query and
-// the scheme are not looked at.
+// LookupURL is Lookup for a whole address, as documentation and programs write it. It ignores
+// the query and the scheme.
 func (names *PublicNames) LookupURL(address string) (line PublicName, at string, ok bool) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {

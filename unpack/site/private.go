@@ -15,8 +15,8 @@ type heldFile struct {
 	sets []string
 }
 
-// private marks what a public name would lead to although the set that has it may not answer
-// for that name: in folders that sets share, a prefix is not enough.
+// private marks the files that a public name leads to although their set may not answer for
+// that name. In folders that sets share, the prefix alone does not show whose file it is.
 func (w *writer) private() error {
 	byMount := map[string][]PublicName{}
 	for _, n := range w.public.Names {

@@ -83,8 +83,8 @@ type Repository struct {
 	Contents func() iter.Seq2[bundle.Entry, error]
 }
 
-// Report states what was made, and what was not for a reason the operator has
-// to know.
+// Report lists what was made, and what was not made for a reason that the
+// operator has to know.
 type Report struct {
 	// Ambiguous are the names without docker.io that were not made, because a list
 	// has them.

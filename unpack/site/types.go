@@ -35,7 +35,7 @@ type Type struct {
 	MediaType string `json:"mediaType"`
 }
 
-// TypedPath is the name whose existence states that the file at path has type t.
+// TypedPath is the name that exists if and only if the file at path has type t.
 func (t Type) TypedPath(path string) string { return TypedDir + "/" + path + "." + t.Extension }
 
 // TypedName returns the name of the link that marks the file at path with its

@@ -18,9 +18,9 @@ import (
 // Outcome is what became of one bundle in an import.
 type Outcome string
 
-// The outcomes. Refused is an error of the whole import only when nothing
-// newer of the set made up for it. Failed states that the machine, not the
-// bundle, was in the way: a full disk, an interrupt.
+// The outcomes. Refused is an error of the whole import only if no newer bundle
+// of the set was published instead. Failed means that the machine, not the
+// bundle, was the reason: a full disk, an interrupt.
 const (
 	Imported        Outcome = "imported"
 	AlreadyImported Outcome = "already imported"
@@ -49,8 +49,8 @@ type Entry struct {
 	Signers    []verify.Signer `json:"signers,omitempty"`
 	Overrides  []string        `json:"overrides,omitempty"`
 	Detail     string          `json:"detail,omitempty"`
-	// Lost is the last line that the journal is known to have had, where its end was cut
-	// and this line states it.
+	// Lost is the digest of the last line that the journal is known to have had. Only a line
+	// which records that the end of the journal was cut off has it.
 	Lost bundle.Digest `json:"lost,omitzero"`
 }
 

@@ -128,8 +128,8 @@ func (s *State) HasPolicy() (bool, error) {
 	return err == nil, err
 }
 
-// HasHead reports whether the journal has a line with this digest, or states that this line
-// was lost.
+// HasHead reports whether the journal has a line with this digest, or a record that this
+// line was lost.
 func (s *State) HasHead(head bundle.Digest) (bool, error) {
 	b, err := s.root.ReadFile(JournalFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -15,7 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// errDamaged is a file of a mirror's state that is not what it was.
+// errDamaged is the class of a file of a mirror's state that was damaged.
 var errDamaged = bundle.About(bundle.AboutMirrorState, bundle.ErrCorrupt)
 
 // Format is the version of the layout of a mirror's directory.

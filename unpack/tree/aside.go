@@ -28,7 +28,8 @@ type Lists func(set string, repository int) iter.Seq2[bundle.File, error]
 // NoLists is where all lists are kept.
 func NoLists(string, int) iter.Seq2[bundle.File, error] { return nil }
 
-// asideNotes state which client files are not where their set has them.
+// asideNotes returns a note for each client file that is published at another place than the
+// one its set has for it.
 func asideNotes(moved []string) (notes []string) {
 	const some = 5
 	for _, path := range moved[:min(some, len(moved))] {
@@ -159,7 +160,8 @@ func (s *sorter) sort(now, held []Part) error {
 	return nil
 }
 
-// decide is for the files of one path; below states that others need a folder there.
+// decide chooses the set that publishes its file at one path. below means that other files
+// need a folder there.
 func (s *sorter) decide(claims []claim, below bool) {
 	slices.SortStableFunc(claims, func(a, b claim) int {
 		if a.held != b.held {
@@ -208,7 +210,7 @@ func (q *queue) advance() error {
 	return nil
 }
 
-// upTo goes on to a path and returns what each set has there.
+// upTo advances to a path and returns each set's file there.
 func (q *queue) upTo(path string) (sets map[string]bundle.File, err error) {
 	sets = map[string]bundle.File{}
 	for len(*q) > 0 {

@@ -53,10 +53,10 @@ func (b *Builder) sweepAbove(dir string, first int) error {
 	return nil
 }
 
-// Build makes the generation g out of the stores, durably: its trees, its
-// folder under a temporary name that becomes the final one, and its record.
-// current is the generation that is published; nil: none. The policy states which public
-// names the sets may answer for, and rank in which order they came. An error leaves rubbish that SweepBuilds removes.
+// Build makes the generation g out of the stores, durably: its trees, its folder under a
+// temporary name that becomes the final one, and its record. current is the published
+// generation; nil: none. policy decides which public names the sets may answer for, and rank
+// is the order in which the sets came. An error leaves rubbish that SweepBuilds removes.
 func (b *Builder) Build(ctx context.Context, g, current *Generation, policy *verify.Policy, rank func(set string) int) (err error) {
 	moved, err := b.StepAside(g.Sets, current, NoLists, rank)
 	if err != nil {

@@ -42,9 +42,9 @@ type Generation struct {
 	Ambiguous []site.Ambiguous `json:"ambiguous,omitempty"`
 	// Dropped are image names without a registry that the generation before had.
 	Dropped []site.Dropped `json:"dropped,omitempty"`
-	// Unanswered are public names that the mirror does not answer for though it has the
-	// content, maxUnanswered of them at most. PublicChanged states that it answers for others
-	// than the generation before.
+	// Unanswered are public names that the mirror does not answer for although it has the
+	// content, at most maxUnanswered of them. PublicChanged means that the mirror answers for
+	// other names than in the generation before.
 	Unanswered    []site.Unanswered `json:"unanswered,omitempty"`
 	PublicChanged bool              `json:"publicChanged,omitempty"`
 	// Journal is the digest of the last line of the journal that is written with it. Zero:

@@ -23,7 +23,7 @@ import (
 // has to get a later time, and one that does not change keeps its own.
 type placer struct {
 	b *Builder
-	// policy states which public names the sets may answer for.
+	// policy decides which public names the sets may answer for.
 	policy *verify.Policy
 	ctx    context.Context // of the one publish that the placer is for
 	at     time.Time       // T: the time of everything that is new

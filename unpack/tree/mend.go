@@ -113,8 +113,8 @@ func (t *Trees) eachNameOf(ctx context.Context, g *Generation, s spot, r *Genera
 	return nil
 }
 
-// IsListDamage reports whether an error of reading a kept list states that the list is
-// damaged or gone.
+// IsListDamage reports whether an error of reading a kept list means that the list is
+// damaged or missing.
 func IsListDamage(err error) bool {
 	return errors.Is(err, bundle.ErrCorrupt) || errors.Is(err, bundle.ErrMalformed) || errors.Is(err, fs.ErrNotExist)
 }

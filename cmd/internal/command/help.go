@@ -11,7 +11,7 @@ import (
 // Help, the manual page and docs/cli.md are three renderings of one table of
 // commands. A command's UsageText holds its examples, one a line.
 
-// ExitCodes states what the exit codes mean.
+// ExitCodes explains the exit codes.
 const ExitCodes = `  0    done and complete
   1    internal error
   2    usage or configuration

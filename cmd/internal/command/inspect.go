@@ -116,8 +116,8 @@ func inspectOne(c *cli.Context, asJSON bool, out io.Writer, r *bundle.Reader) er
 	return err
 }
 
-// inspectContents prints what a bundle states that it holds by name. Lists that it does not
-// carry are named: the receiver has them.
+// inspectContents prints the contents lists of a bundle, unverified. It names the lists that the
+// bundle does not carry, because the receiver has them.
 func inspectContents(asJSON bool, out io.Writer, r *bundle.Reader) error {
 	_, repos, err := bundleContents(r)
 	if err != nil {

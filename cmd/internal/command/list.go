@@ -202,9 +202,8 @@ func listedBundles(where string) (_ *Listed, err error) {
 	return l, nil
 }
 
-// bundleContents returns what a bundle states that its repositories hold by name. A list
-// that the bundle does not carry is an error when it is read, which matches
-// bundle.ErrIncomplete.
+// bundleContents returns the contents lists of a bundle's repositories, unverified. Reading a
+// list that the bundle does not carry is an error that matches bundle.ErrIncomplete.
 func bundleContents(r *bundle.Reader) (*bundle.Manifest, []contents.Repository, error) {
 	raw, err := r.Root()
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// Witness states what one side knows of a bundle by its manifest and the digest of its root,
-// and whether it is proven there that the bundle is not needed any more.
+// Witness returns what one side knows about a bundle with this manifest and digest of its root,
+// and whether that proves that the bundle is not needed any more.
 type Witness func(m *bundle.Manifest, root bundle.Digest) (state string, needless bool, err error)
 
 // Side is one that knows bundles. Named means that --tidy goes by it.

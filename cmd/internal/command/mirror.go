@@ -54,7 +54,7 @@ func showChange(c *cli.Context, o *Output, done string) {
 	})
 }
 
-// WouldBe begins the line that states what was done where nothing was.
+// WouldBe returns the beginning of a result's line in a dry run, and "" otherwise.
 func WouldBe(c *cli.Context) string {
 	if c.Bool("dry-run") {
 		return "dry run, nothing changed: "
@@ -417,8 +417,8 @@ type checked struct {
 	// Answered is how the server answers to what is listed; nil: something is damaged, and
 	// it was not asked.
 	Answered *answers `json:"answered,omitempty"`
-	// Checks are what the kinds counted now, Counted what the roots state that the
-	// export counted.
+	// Checks are the counts of the kinds' checks now, Counted the export's counts, which are
+	// in the roots.
 	Checks  []bundle.CheckCount `json:"checks,omitempty"`
 	Counted []counted           `json:"countedAtExport,omitempty"`
 	Note    string              `json:"note,omitempty"`
@@ -434,7 +434,7 @@ type counted struct {
 	Checks     []bundle.CheckCount `json:"checks"`
 }
 
-// notAskedAgain states what this program's check cannot do.
+// notAskedAgain is the note about the part of check that this program lacks.
 const notAskedAgain = "completeness by the clients' rules was counted at export; gapbundle check, the whole program, asks it again"
 
 // countedAtExport returns the counts that the roots of what is published have.

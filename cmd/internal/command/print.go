@@ -22,7 +22,7 @@ import (
 // The printing rules. Standard output holds the result and nothing else, in
 // text or, with --json, as one object. Everything else goes to standard error:
 // notes, progress (a bar on a terminal, lines elsewhere), and at the end
-// "error:" lines that state what is and "hint:" lines that state what to do.
+// "error:" lines for what is wrong and "hint:" lines for what to do.
 
 // Output is where one command prints.
 type Output struct {

@@ -105,8 +105,8 @@ func (x *client) installedMeets(c deb.Clause, arch string) bool {
 	return x.meets(c, arch, x.installed, nil)
 }
 
-// meets reports whether something in have meets the clause; what instead has of a
-// package takes its place.
+// meets reports whether a package in have meets the clause. A package in instead replaces the
+// one of the same name.
 func (x *client) meets(c deb.Clause, arch string, have map[string][]*deb.Package, instead map[string]*deb.Package) bool {
 	if len(have) == 0 {
 		return false

@@ -74,7 +74,7 @@ func readableRelations(value string) (bad string, ok bool) {
 	return "", true
 }
 
-// afterRelation returns what follows a relation and its separator.
+// afterRelation returns the text after a relation and its separator.
 func afterRelation(text string) (rest string, ok bool) {
 	end := 0
 	for end < len(text) && !nameEnds[text[end]] {

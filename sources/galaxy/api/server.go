@@ -62,7 +62,7 @@ func Discover(ctx context.Context, client *fetch.Client, address string) (*Serve
 	return nil, fmt.Errorf("no Galaxy API: %w: %w", errors.Join(none...), fetch.ErrUpstream)
 }
 
-// missing reports whether a status states that there is nothing.
+// missing reports whether a status means that there is no such thing.
 func missing(s *fetch.StatusError) bool {
 	return s.Status == http.StatusNotFound || s.Status == http.StatusGone
 }
@@ -127,7 +127,7 @@ func (s *Server) collections() (folder string, old bool, err error) {
 	return "", false, fmt.Errorf("%s: has no API of version 3 or 2, which have collections: %w", fetch.Redact(s.Root()), fetch.ErrUpstream)
 }
 
-// errMissing is an answer that states that there is no such thing.
+// errMissing is the error of a thing that the server does not have.
 var errMissing = errors.New("not there")
 
 // get reads an answer. The error is errMissing for one that is not there; all others name the address.

@@ -72,7 +72,7 @@ func readRole(in io.Reader) (*Role, error) {
 	return roleOf(found)
 }
 
-// keepMeta keeps the files that state what a role needs.
+// keepMeta keeps the files that list a role's dependencies.
 func keepMeta(found map[string][]byte, name string, content io.Reader) error {
 	folder, file := path.Split(name)
 	switch file {

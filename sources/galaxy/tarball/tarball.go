@@ -185,7 +185,7 @@ func linked(name, dir, to string) (string, error) {
 	return target, nil
 }
 
-// file hashes a file's content, and keeps that of the two that state what the others are.
+// file hashes a file's content, and keeps the content of MANIFEST.json and FILES.json.
 func (a *archive) file(name string, content io.Reader) (bundle.Digest, error) {
 	sum := sha256.New()
 	var kept *[]byte

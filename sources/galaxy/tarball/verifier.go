@@ -34,7 +34,7 @@ func (v *Verifier) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Verdict returns what Read returns of all that was written.
+// Verdict returns the result of Read for all bytes that were written.
 func (v *Verifier) Verdict() (*Collection, error) {
 	_ = v.in.Close()
 	<-v.done

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// CompareTags orders versions of roles. The error states that the two cannot be compared: a number in
-// one is where the other has letters, and ansible-galaxy stops at such a pair.
+// CompareTags orders versions of roles. It returns an error if the two cannot be compared, because one has
+// a number where the other has letters; ansible-galaxy stops at such a pair.
 func CompareTags(a, b string) (int, error) {
 	x, y := pieces(a), pieces(b)
 	for i := range min(len(x), len(y)) {

@@ -12,8 +12,8 @@ import (
 // Annotations of a chart that list its images.
 var listAnnotations = []string{"artifacthub.io/images", "helm.sh/images"}
 
-// On reports whether the condition of an entry of a list, a path into the
-// values as that of a dependency, is met; known is false where the values state nothing.
+// On reports whether the condition of an entry of a list is met. The condition is a path into
+// the values, as that of a dependency; known is false if the values do not have it.
 type On func(condition string) (met, known bool)
 
 // Annotations is the part of rule 5 about the annotations of Chart.yaml:

@@ -43,7 +43,7 @@ type checked struct {
 	metadata                       map[string]*simple.Metadata
 }
 
-// record reads what states which index a name is from.
+// record reads the file that lists the index of each name.
 func (c *checked) record(ctx context.Context) error {
 	if !c.repo.Has(RecordPath) {
 		return c.repo.Missing(RecordPath, "a person who asks where a package is from")

@@ -81,9 +81,9 @@ func pruneObsoleted(all []*entry) []*entry {
 	return left
 }
 
-// order sorts what prune left by libsolv's preference: packages of which there
-// is a newer version last, then by the versions of what they provide in common,
-// then by name. in states which packages there are.
+// order sorts the packages that prune left by libsolv's preference: packages
+// that have a newer version last, then by the versions of what they provide in
+// common, then by name. in reports whether a package exists.
 func (u *universe) order(all []*entry, in func(*entry) bool) []*entry {
 	if len(all) < 2 {
 		return all

@@ -390,8 +390,8 @@ func (s *solver) step(n *node) {
 // maxExplain bounds an error's chain.
 const maxExplain = 30
 
-// explain follows a broken node to what is missing, or to what excludes each
-// other; full states what that is, which takes its time.
+// explain follows a broken node to the missing package, or to the packages that
+// exclude each other. full adds the relations that do, which takes long.
 func (s *solver) explain(n *node, full bool) string {
 	var b strings.Builder
 	if n.broken == nil {

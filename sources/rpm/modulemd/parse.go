@@ -151,7 +151,7 @@ func split(text []byte) [][]byte {
 	return all
 }
 
-// document reads one; nil is one that states nothing about packages.
+// document reads one document. It returns nil for one that has nothing about packages.
 func (x *Index) document(raw []byte) (*document, error) {
 	docs, err := foreignyaml.Parse(raw, foreignyaml.Limits{Bytes: maxDocument, Marks: maxMarks, Depth: maxDepth, Tags: true})
 	if err != nil || len(docs) == 0 {

@@ -166,7 +166,7 @@ func (h *header) number(tag uint32) (uint32, bool, error) {
 	return 0, false, fmt.Errorf("header entry %d: not readable", tag)
 }
 
-// Identity is what a package states it is.
+// Identity is a package's name, version and architecture by its own header.
 type Identity struct {
 	Name, Version, Release, Arch string
 	Epoch                        uint32

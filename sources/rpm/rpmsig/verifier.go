@@ -179,8 +179,8 @@ func payloadHash(algo uint32) hash.Hash {
 	return nil
 }
 
-// Verdict is asked when all bytes were told. An error states what does not hold:
-// a digest, a signature, or a signature by nobody known.
+// Verdict is called after all bytes were written. The error names what is wrong:
+// a digest, a signature, or a signature by no known key.
 func (v *Verifier) Verdict() (*Verdict, error) {
 	defer v.Close()
 	if v.err == nil && v.stage != atPayload {

@@ -80,7 +80,7 @@ func Clients(_ context.Context, repos []bundle.Repository, t sources.Tree) ([]so
 	return all, nil
 }
 
-// ownIndex is the line of upstream's index, which states what the source is.
+// ownIndex returns the line of upstream's index, by which the type of the source is known.
 func ownIndex(r bundle.Repository, t sources.Tree) (own bundle.File, err error) {
 	path := r.Annotations[IndexKey]
 	if r.Mode == string(rebuild.Rebuilt) {

@@ -123,8 +123,8 @@ type Place struct {
 }
 
 // Locate reads the place of an item. ok is false for one that names no file, as
-// the images of a cloud do. An item without sha256 is an error: nothing else
-// states what its content has to be.
+// the images of a cloud do. An item without sha256 is an error, because
+// nothing else proves its content.
 func Locate(header Object, p *Product, v *Version, i *Item) (place Place, ok bool, err error) {
 	get := Lookup(header, p, v, i)
 	path, ok := i.Fields["path"].(string)

@@ -11,11 +11,11 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Index answers whether a mirror holds what variables stand for. Lists of files are too long
-// to be held, and those that did not change are not read again, so it is made in steps: the
-// tables state what they will ask, a Reader goes over the list of one repository, and its
-// Answers are merged. Memory grows with the tables, and with the folders of registries,
-// repositories and indexes up to a bound.
+// Index finds out whether a mirror holds the content that variables point to. Lists of files
+// are too long to be held in memory, and unchanged ones are not read again, so it works in
+// steps: the tables register their questions, a Reader answers them for the list of one
+// repository, and its Answers are merged. Memory grows with the tables, and with the folders
+// of registries, repositories and indexes up to a bound.
 type Index struct {
 	exact    map[string]bool     // asked: whether it is there, as a file or a folder
 	patterns map[string][]string // by the folders before the first star: patterns of names
@@ -63,7 +63,7 @@ func (x *Index) Questions() (bundle.Digest, error) {
 	return bundle.DigestOf(b), nil
 }
 
-// Answers are what one repository has of what was asked.
+// Answers are the answers of one repository's lists to the registered questions.
 type Answers struct {
 	Exact []string                 `json:"exact,omitempty"`
 	Hits  map[string][]string      `json:"hits,omitempty"`
@@ -90,7 +90,8 @@ func (x *Index) Merge(a Answers) {
 
 func (x *Index) has(at string) bool { return x.exact[at] }
 
-// glob returns what fits a pattern, sorted and each once; more: there is more than that.
+// glob returns the names that match a pattern, sorted and each once. more means that there are
+// others, beyond the bound.
 func (x *Index) glob(pattern string) (found []string, more bool) {
 	all := slices.Compact(slices.Sorted(slices.Values(x.hits[pattern])))
 	return all[:min(len(all), maxGlob)], x.cut[pattern] || len(all) > maxGlob

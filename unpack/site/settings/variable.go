@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Where states what a variable is set by.
+// Where is the place where a variable is set.
 type Where int
 
 // The files of a project, in the order in which they are written.
@@ -99,7 +99,7 @@ type Setting struct {
 	Remark string
 }
 
-// Settle returns what becomes of each variable of a table.
+// Settle returns the setting of each variable of a table.
 func Settle(m *Mirror, table []Variable) []Setting {
 	all := make([]Setting, 0, len(table))
 	for _, v := range table {
