@@ -36,6 +36,7 @@ func faults() []faulttest.Fault {
 // served before or what is to be served after, names, contents and times; and
 // the same command then completes.
 func TestFaults(t *testing.T) {
+	faulttest.InMemory(t)
 	e := bundletest.New(t, "site")
 	r := newRig(t, e)
 	old := map[string]string{"same": "same", "changes": "one", "goes": noise("goes", 3000), "moves": "moves"}
@@ -146,7 +147,10 @@ func (b *bench) done(is map[string]stat) bool {
 	return len(is) == len(b.now)
 }
 
-func (b *bench) env() []string { return []string{childEnv + "=" + b.at.Format(time.RFC3339)} }
+// env is the environment of the commands. A binary with the race detector would sleep for a second before it exits.
+func (b *bench) env() []string {
+	return []string{childEnv + "=" + b.at.Format(time.RFC3339), "GORACE=atexit_sleep_ms=0"}
+}
 
 func (b *bench) run(t *testing.T, args ...string) {
 	t.Helper()

@@ -62,6 +62,7 @@ func (s *site) underAll(t *testing.T, c calls) {
 // cannot be opened, renamed or made, descriptors run out; and the media come
 // one by one. The fault is met while the first is placed.
 func TestImportOfAMediumSurvivesFaults(t *testing.T) {
+	faulttest.InMemory(t)
 	s := carried(t)
 	s.copy("good", "one")
 	s.shell("mv one/site-000002 one/site-000002.partial && rm one/site-000002.partial/bundle* one/site-000002.partial/volume-00003.tar.zst")
@@ -100,6 +101,7 @@ func TestImportOfAMediumSurvivesFaults(t *testing.T) {
 // A mirror that is being made when the fault comes is made by the same
 // command again; the ledger survives a receipt that could not be written.
 func TestBeginningsSurviveFaults(t *testing.T) {
+	faulttest.InMemory(t)
 	s := newSite(t, map[string]string{"a": "a"})
 	bundle := s.export("usb")
 	faults := []faulttest.Fault{
@@ -134,6 +136,7 @@ func TestBeginningsSurviveFaults(t *testing.T) {
 // A medium that changes while it is imported, which is stopped for that at
 // the n-th read: what is published then is right, or nothing is.
 func TestMediumChangesDuringImport(t *testing.T) {
+	faulttest.InMemory(t)
 	s := carried(t)
 	s.copy("mirror", "untouched")
 	before := s.served("mirror")

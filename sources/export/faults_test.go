@@ -90,6 +90,7 @@ func (s *site) arrives(medium string) {
 // is on the medium then is not taken for a bundle, and the same command
 // finishes the job.
 func TestExportSurvivesEveryFault(t *testing.T) {
+	faulttest.InMemory(t)
 	s := newSite(t)
 	all := os.Getenv("GAPBUNDLE_ALL_FAULTS") != "" // every n instead of every so many; minutes
 	for _, c := range []struct {

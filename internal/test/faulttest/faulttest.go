@@ -23,6 +23,9 @@ import (
 // test has to report, not wait for.
 const runLimit = 2 * time.Minute
 
+// runtimeDied is what the Go runtime prints when its own write to the poller's eventfd is refused.
+const runtimeDied = "runtime: netpollBreak write failed"
+
 // Program builds the real program once for the test and returns its path.
 func Program(t testing.TB) string {
 	t.Helper()
@@ -33,6 +36,16 @@ func Program(t testing.TB) string {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	return path
+}
+
+// InMemory moves the folders that the test makes from here on into memory, if the machine has a file system there.
+// A loop over faults syncs thousands of times. What it asks for is the calls and their order, and a disk would only slow it down.
+func InMemory(t testing.TB) {
+	t.Helper()
+	const memory = "/dev/shm"
+	if fi, err := os.Stat(memory); err == nil && fi.IsDir() {
+		t.Setenv("TMPDIR", memory)
+	}
 }
 
 // Fault is what happens at a system call.
@@ -60,7 +73,8 @@ func (f Fault) String() string {
 type Outcome struct {
 	// Hit means that the fault was reached; otherwise the run was a plain one.
 	Hit bool
-	// Killed means that the process was killed, Exit is its status otherwise.
+	// Killed means that the process was killed, Exit is its status otherwise. It counts as killed when the call was one by which
+	// the Go runtime wakes itself: the program has no say in what happens then.
 	Killed bool
 	Exit   int
 	// Output is what it wrote to stdout and stderr.
@@ -94,7 +108,7 @@ func Run(t testing.TB, f Fault, env []string, program string, args ...string) Ou
 	switch {
 	case errors.As(err, &exit):
 		status, ok := exit.Sys().(syscall.WaitStatus)
-		o.Killed = ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+		o.Killed = ok && status.Signaled() && status.Signal() == syscall.SIGKILL || strings.Contains(o.Output, runtimeDied)
 		o.Exit = exit.ExitCode()
 	case err != nil:
 		t.Fatalf("strace: %v", err)
