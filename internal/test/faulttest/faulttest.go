@@ -74,7 +74,7 @@ type Outcome struct {
 	// Hit means that the fault was reached; otherwise the run was a plain one.
 	Hit bool
 	// Killed means that the process was killed, Exit is its status otherwise. It counts as killed when the call was one by which
-	// the Go runtime wakes itself: the program has no say in what happens then.
+	// the Go runtime wakes itself: the program cannot act on that.
 	Killed bool
 	Exit   int
 	// Output is what it wrote to stdout and stderr.
