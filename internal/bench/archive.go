@@ -23,8 +23,8 @@ func (m *made) makeArchive(keyring string, n int) error {
 	for i := range n {
 		body := m.content(i)
 		fmt.Fprintf(&packages, "Package: package-%07d\nVersion: 1.2.3-4\nArchitecture: amd64\nMaintainer: Somebody <somebody@example.org>\n"+
-			"Depends: libc6 (>= 2.34), libexample-%d (>= 1.0)\nSection: misc\nPriority: optional\nFilename: pool/p/%07d.deb\n"+
-			"Size: %d\nSHA256: %x\nDescription: what package %d is\n\n", i, i%100, i, len(body), sha256.Sum256(body), i)
+			"Depends: package-%07d (>= 1.0), package-%07d\nSection: misc\nPriority: optional\nFilename: pool/p/%07d.deb\n"+
+			"Size: %d\nSHA256: %x\nDescription: what package %d is\n\n", i, i/2, i/100, i, len(body), sha256.Sum256(body), i)
 	}
 	z := gzip.NewWriter(&packed)
 	_, err := z.Write(packages.Bytes())

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,12 +16,21 @@ import (
 // for its numbers, only that every row is there and that it cleans up.
 func TestQuickRun(t *testing.T) {
 	dir, memory := t.TempDir(), t.TempDir()
+	program := filepath.Join(t.TempDir(), "gapbundle")
+	if b, err := exec.Command("go", "build", "-o", program, "github.com/gapbundle/gapbundle/cmd/gapbundle").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, b)
+	}
 	var out bytes.Buffer
-	err := run(t.Context(), &out, options{megabytes: 3, small: 40, tiny: 120, many: 60, peers: 1, runs: 1, dir: dir, memory: memory})
+	err := run(t.Context(), &out, options{program: program, megabytes: 3, small: 40, tiny: 120, many: 60, peers: 1, runs: 1, dir: dir, memory: memory})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
+	if err := run(t.Context(), &out, options{before: program, program: program, many: 60, runs: 1, dir: dir, memory: memory}); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
 	for what, times := range map[string]int{
+		"  before": 10, "  now": 10, "plan of apt, 36 packages, verbatim": 1, "plan of rpm, primary.xml of 0 MB, verbatim": 1, "export of files, a folder of 12": 1,
+		"export of rpm, 1 package": 1, "export of oci, images: 1": 1, "memory ": 10,
 		"tar | zstd -3 -T2; sync": 2, "export --no-readback": 3, "nothing new": 8,
 		"a folder of 60, nothing new": 1, "a list of URLs: 30, first": 1, "apt, packages: 36, nothing new": 1, "<= 136 MB": 2,
 		"skopeo copy, then tar": 1, "dnf reposync, then tar | zstd": 1, "zstd -d | tar x; sync": 2,

@@ -36,6 +36,7 @@ func main() {
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "where to work: several times the content")
 	flag.StringVar(&o.memory, "memory", "/dev/shm", "a file system in memory, for rows without the cost of sync; empty: no such rows")
 	flag.StringVar(&o.program, "program", "", "the gapbundle to measure; default: built from this tree")
+	flag.StringVar(&o.before, "before", "", "an earlier gapbundle: its plans and exports are compared with those of now, and nothing else is measured; sizes by -many")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -52,7 +53,7 @@ type options struct {
 	small, tiny, many int
 	runs              int
 	dir, memory       string
-	program           string
+	program, before   string
 }
 
 func run(ctx context.Context, out io.Writer, o options) (err error) {
@@ -69,6 +70,12 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	}
 	if err := b.prepare(ctx); err != nil {
 		return err
+	}
+	if o.before != "" {
+		if err := b.againstBefore(ctx); err != nil {
+			return fmt.Errorf("against the program of before: %w", err)
+		}
+		return nil
 	}
 	if o.megabytes > 0 {
 		if err := b.mixed(ctx); err != nil {
@@ -111,7 +118,12 @@ func (b *bench) prepare(ctx context.Context) error {
 			return fmt.Errorf("go build: %w", err)
 		}
 	}
-	return b.gapbundle(ctx, "keygen", "--out", b.path("keys"), "--quiet").Run()
+	program := b.program
+	if b.before != "" {
+		program = b.before // a key that both read
+	}
+	return errors.Join(b.command(ctx, program, "keygen", "--out", b.path("keys"), "--quiet").Run(),
+		b.command(ctx, program, "keygen", "--site", "--out", b.path("keys"), "--quiet").Run())
 }
 
 // path is a path in the working directory.
@@ -121,9 +133,14 @@ func (b *bench) path(name ...string) string {
 
 // gapbundle is one run of the program, quiet unless it fails.
 func (b *bench) gapbundle(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, b.program, args...)
+	return b.command(ctx, b.program, args...)
+}
+
+// command is one run of a gapbundle of this or of an earlier state.
+func (b *bench) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = b.dir
-	cmd.Env = append(os.Environ(), "GAPBUNDLE_PASSPHRASE=for measuring only")
+	cmd.Env = append(os.Environ(), "GAPBUNDLE_PASSPHRASE=for measuring only", "GAPBUNDLE_SITE_PASSPHRASE=for measuring only")
 	cmd.Stderr = os.Stderr
 	return cmd
 }

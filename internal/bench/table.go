@@ -25,6 +25,7 @@ const (
 // limit is what a row aims at; 0: nothing.
 type limit struct {
 	wall, cpu float64       // times the baseline's
+	memory    float64       // peak memory, times the baseline's
 	span      time.Duration // wall time by itself
 	rate      float64       // least bytes of content a second
 	rss       int64         // peak memory, bytes
@@ -48,6 +49,7 @@ type row struct {
 	run           func(round int) (usage, error)
 	rounds        []usage
 	wall, cpu     float64 // medians of the ratios of each round
+	memory        float64 // the same of peak memory
 	usage                 // of the round with the middle wall time
 }
 
@@ -92,18 +94,19 @@ func (t *table) measure() error {
 // settle takes the medians of the rounds.
 func (r *row) settle(base *row) {
 	if r.relation != alone {
-		r.wall = median(r.rounds, base.rounds, func(u usage) time.Duration { return u.wall })
-		r.cpu = median(r.rounds, base.rounds, func(u usage) time.Duration { return u.cpu })
+		r.wall = median(r.rounds, base.rounds, func(u usage) float64 { return u.wall.Seconds() })
+		r.cpu = median(r.rounds, base.rounds, func(u usage) float64 { return u.cpu.Seconds() })
+		r.memory = median(r.rounds, base.rounds, func(u usage) float64 { return float64(u.rss) })
 	}
 	sorted := slices.SortedFunc(slices.Values(r.rounds), func(a, b usage) int { return cmp.Compare(a.wall, b.wall) })
 	r.usage = sorted[(len(sorted)-1)/2]
 }
 
 // median is the middle of the ratios a/b of all rounds.
-func median(a, b []usage, of func(usage) time.Duration) float64 {
+func median(a, b []usage, of func(usage) float64) float64 {
 	ratios := make([]float64, len(a))
 	for i := range a {
-		ratios[i] = of(a[i]).Seconds() / max(of(b[i]).Seconds(), 1e-9)
+		ratios[i] = of(a[i]) / max(of(b[i]), 1e-9)
 	}
 	slices.Sort(ratios)
 	return ratios[(len(ratios)-1)/2]
@@ -118,6 +121,9 @@ func (t *table) print(out io.Writer) error {
 		if r.section != "" {
 			fmt.Fprintf(&b, "%s\n", r.section)
 			continue
+		}
+		if len(r.rounds) == 0 {
+			continue // something failed before
 		}
 		wall, cpu := "", ""
 		if r.relation != alone {
@@ -145,6 +151,9 @@ func (t *table) aim(r row) string {
 	}
 	if l := r.limit.cpu; l > 0 {
 		add(r.cpu <= l, "cpu <= %.2f", l)
+	}
+	if l := r.limit.memory; l > 0 {
+		add(r.memory <= l, "memory %.2f <= %.2f", r.memory, l)
 	}
 	if l := r.limit.span; l > 0 {
 		add(r.usage.wall <= l, "<= %v", l)

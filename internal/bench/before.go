@@ -1,0 +1,151 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
+)
+
+// compared is a source whose plan, export or both are measured with two programs.
+type compared struct {
+	set, what    string
+	source       string // options of the spec, without the name
+	plan, export bool
+	blobs        int64
+}
+
+// againstBefore measures plans and exports with the program of before and with the one of
+// now, in turn. An aim of 1.00 means no slower and no larger.
+func (b *bench) againstBefore(ctx context.Context) error {
+	up, err := serveMade(0)
+	if err != nil {
+		return err
+	}
+	defer up.stop()
+	small, err := serveMade(1000)
+	if err != nil {
+		return err
+	}
+	defer small.stop()
+	all, err := b.prepareCompared(up, small)
+	if err != nil {
+		return err
+	}
+	if programs := b.found("createrepo_c", "nfpm"); len(programs) == 2 {
+		at, n := b.path("rpms"), max(1, b.many/100)
+		if err := b.makeRPMs(ctx, programs, at, n, 1000); err != nil {
+			return err
+		}
+		rpms, err := serve(at, nil)
+		if err != nil {
+			return err
+		}
+		defer rpms.stop()
+		all = append(all, compared{set: "rpms", what: "rpm, " + spelling.Count(n, "package"), source: "kind: rpm, baseurl: " + rpms.url + ", allow-unsigned: true, repo-gpgcheck: false", export: true, blobs: int64(n)})
+	}
+	t := &table{title: "the program of before and the one of now", runs: b.runs, memory: memoryLimit(int64(b.many))}
+	t.section("version")
+	for _, p := range b.programs() {
+		t.row(p.name, p.relation, p.limit, func(int) (usage, error) {
+			return measure("", b.command(ctx, p.path, "version"))
+		})
+	}
+	if err := t.measure(); err != nil {
+		return err
+	}
+	for _, c := range all {
+		if err := b.comparePrograms(ctx, t, c); err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", c.what, err), t.print(b.out))
+		}
+	}
+	return t.print(b.out)
+}
+
+// prepareCompared makes the upstreams of every source but rpms.
+func (b *bench) prepareCompared(up, small *made) ([]compared, error) {
+	folder := b.path("folder")
+	packages, exported, rpms, images := max(3, b.many*3/5), max(1, b.many/20), max(3, b.many*18/25), max(1, b.many/250)
+	primary, err := up.makeRepository(rpms)
+	names, imagesErr := small.makeImages(images, 3)
+	if err := errors.Join(err, imagesErr, makeTiny(folder, max(1, b.many/5)), up.makeArchive(b.path("archive.asc"), packages),
+		small.makeArchive(b.path("small.asc"), exported)); err != nil {
+		return nil, err
+	}
+	apt := func(up *made, keyring, more string) string {
+		return "kind: apt, url: " + up.url + "/apt, suites: [stable], keyring: " + b.path(keyring) + ", architectures: [amd64], " + more
+	}
+	rpm := "kind: rpm, baseurl: " + up.url + "/rpm, allow-unsigned: true, repo-gpgcheck: false, "
+	selected := func(name string, n int) string { return fmt.Sprintf(name+", "+name, 1, n-1) }
+	return []compared{
+		{set: "apt-verbatim", what: "apt, " + spelling.Count(packages, "package") + ", verbatim", source: apt(up, "archive.asc", "mode: verbatim"), plan: true},
+		{set: "apt-rebuilt", what: "apt, two of " + spelling.Count(packages, "package") + ", rebuilt", source: apt(up, "archive.asc", "packages: ["+selected("package-%07d", packages)+"]"), plan: true},
+		{set: "rpm-verbatim", what: fmt.Sprintf("rpm, primary.xml of %d MB, verbatim", primary/1e6), source: rpm + "mode: verbatim", plan: true},
+		{set: "rpm-rebuilt", what: "rpm, two of " + spelling.Count(rpms, "package") + ", rebuilt", source: rpm + "architectures: [x86_64], packages: [" + selected("package-%06d", rpms) + "]", plan: true},
+		{set: "files", what: fmt.Sprintf("files, a folder of %d", max(1, b.many/5)), source: "kind: files, dir: " + folder, plan: true, export: true, blobs: int64(b.many / 5)},
+		{set: "oci", what: fmt.Sprintf("oci, images: %d", images), source: `kind: oci, plain-http: ["` + small.host + `"], images: ["` + strings.Join(names, `", "`) + `"]`, plan: true, export: true, blobs: int64(5 * images)},
+		{set: "apt", what: "apt, " + spelling.Count(exported, "package"), source: apt(small, "small.asc", "mode: verbatim"), export: true, blobs: int64(exported)},
+	}, nil
+}
+
+// program is one of the two that are compared.
+type program struct {
+	name, path string
+	relation   relation
+	limit      limit
+}
+
+func (b *bench) programs() []program {
+	return []program{
+		{name: "before", path: b.before, relation: baseline},
+		{name: "now", path: b.program, relation: against, limit: limit{cpu: 1, memory: 1}},
+	}
+}
+
+// comparePrograms measures one source with both programs. Each has its own spec and state.
+func (b *bench) comparePrograms(ctx context.Context, t *table, c compared) error {
+	out := b.memory
+	if out == "" {
+		out = b.dir
+	}
+	text := "version: 1\nname: " + c.set + "\nsigning: {exporter: " + b.path("keys", "exporter.key") + ", site: " + b.path("keys", "site.key") + "}\nsources:\n  - {name: pool, " + c.source + "}\n"
+	for _, p := range b.programs() {
+		spec := b.path("of-"+p.name, c.set+".yaml")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(spec), 0o755), os.WriteFile(spec, []byte(text), 0o644)); err != nil {
+			return err
+		}
+	}
+	each := func(what string, run func(p program, spec, to string) (usage, error)) error {
+		t.section(what + " " + c.what)
+		for _, p := range b.programs() {
+			to := filepath.Join(out, "of-"+p.name)
+			t.row(p.name, p.relation, p.limit, func(int) (usage, error) {
+				if err := os.MkdirAll(to, 0o755); err != nil {
+					return usage{}, err
+				}
+				u, err := run(p, b.path("of-"+p.name, c.set+".yaml"), to)
+				return u, errors.Join(err, remove(to))
+			})
+		}
+		return t.measure()
+	}
+	if c.plan {
+		if err := each("plan of", func(p program, spec, to string) (usage, error) {
+			return measure("", b.command(ctx, p.path, "plan", spec, "--state", filepath.Join(to, "state"), "--quiet"))
+		}); err != nil {
+			return err
+		}
+	}
+	if !c.export {
+		return nil
+	}
+	return each("export of", func(p program, spec, to string) (usage, error) {
+		return measure("", b.command(ctx, p.path, "export", spec, "--to", filepath.Join(to, "stick"), "--state", filepath.Join(to, "state"), "--quiet"))
+	})
+}
