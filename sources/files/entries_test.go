@@ -32,9 +32,12 @@ func TestFolderNames(t *testing.T) {
 			return true
 		}}
 		for i := range count {
-			if !n.add(sources.Artifact{File: bundle.File{Path: fmt.Sprintf("local/%08d", i), Size: 2}}) {
+			if !n.add(seen{name: fmt.Sprintf("%08d", i), size: 2}) {
 				t.Fatal("ended early")
 			}
+		}
+		if most := 64 * maxNamedFiles; cap(n.held) > 2*most || len(n.held) > most {
+			t.Errorf("%d files: %d bytes are held back", count, cap(n.held))
 		}
 		n.end()
 		if got != count || entries != want {
@@ -55,7 +58,7 @@ func TestFolderNamesEndEarly(t *testing.T) {
 		n := folderNames{folder: &folder0, yield: func(sources.Artifact, error) bool { got++; return got < stop }}
 		more := true
 		for i := 0; more && i < 2*maxNamedFiles; i++ {
-			more = n.add(sources.Artifact{File: bundle.File{Path: fmt.Sprint(i)}})
+			more = n.add(seen{name: fmt.Sprint(i)})
 		}
 		if more || got != stop {
 			t.Errorf("stopped at %d: %d files, more: %t", stop, got, more)

@@ -1,6 +1,8 @@
 package files
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -71,7 +73,7 @@ func (f *folder) artifacts(env *sources.Env) iter.Seq2[sources.Artifact, error] 
 		names := folderNames{folder: f, yield: yield}
 		more, err := f.walked.each(env.Scratch, func(found func(seen) (bool, error)) (bool, error) {
 			return f.walk(env, found)
-		}, func(s seen) (bool, error) { return names.add(f.artifact(s)), nil })
+		}, func(s seen) (bool, error) { return names.add(s), nil })
 		if err != nil {
 			yield(sources.Artifact{}, err)
 		} else if more {
@@ -179,35 +181,53 @@ func (u *unchanging) Read(p []byte) (int, error) {
 const maxNamedFiles = 10_000
 
 // folderNames adds to the files of a folder what they are called. It holds the first
-// maxNamedFiles of them back, until it is known whether there are more; the last file
-// stands for the folder.
+// maxNamedFiles of them back, packed, until it is known whether there are more; the last
+// file stands for the folder.
 type folderNames struct {
 	folder *folder
 	yield  func(sources.Artifact, error) bool
-	held   []sources.Artifact // while there are few
-	last   sources.Artifact   // once there are many
+	held   []byte // while there are few: as seen.append writes them, some 100 bytes each
+	last   seen   // once there are many
 	count  int64
 	bytes  int64
 }
 
 // add takes the next file and reports whether to go on.
-func (n *folderNames) add(a sources.Artifact) (more bool) {
+func (n *folderNames) add(s seen) (more bool) {
 	n.count++
-	n.bytes += a.File.Size
+	n.bytes += s.size
 	if n.count <= maxNamedFiles {
-		n.held = append(n.held, a)
+		n.held = s.append(n.held)
 		return true
 	}
-	for i := range n.held {
-		if !n.yield(n.held[i], nil) {
+	if n.count == maxNamedFiles+1 {
+		more = n.release(func(*sources.Artifact) {})
+	} else {
+		more = n.yield(n.folder.artifact(n.last), nil)
+	}
+	n.last = s
+	return more
+}
+
+// release hands out what was held back, after name has given each its names, until nobody
+// wants more.
+func (n *folderNames) release(name func(*sources.Artifact)) (more bool) {
+	r := bufio.NewReader(bytes.NewReader(n.held))
+	n.held = nil
+	for {
+		s, err := readSeen(r)
+		if err == io.EOF {
+			return true
+		}
+		a := sources.Artifact{}
+		if err == nil {
+			a = n.folder.artifact(s)
+			name(&a)
+		}
+		if !n.yield(a, err) || err != nil {
 			return false
 		}
 	}
-	if n.held == nil && !n.yield(n.last, nil) {
-		return false
-	}
-	n.held, n.last = nil, a
-	return true
 }
 
 // end hands out what was held back.
@@ -217,18 +237,17 @@ func (n *folderNames) end() {
 	}
 	whole := sources.Entry{Name: n.folder.name, Type: bundle.TypeFolder, Size: n.bytes, Summary: bundle.Count(n.count, "file")}
 	if n.count > maxNamedFiles {
-		n.last.Entries = sources.NewEntries(whole)
-		n.yield(n.last, nil)
+		last := n.folder.artifact(n.last)
+		last.Entries = sources.NewEntries(whole)
+		n.yield(last, nil)
 		return
 	}
-	for i := range n.held {
-		entries := []sources.Entry{{Name: n.held[i].File.Path, Type: bundle.TypeFile}}
-		if i == len(n.held)-1 {
+	left := n.count
+	n.release(func(a *sources.Artifact) {
+		entries := []sources.Entry{{Name: a.File.Path, Type: bundle.TypeFile}}
+		if left--; left == 0 {
 			entries = append(entries, whole)
 		}
-		n.held[i].Entries = sources.NewEntries(entries...)
-		if !n.yield(n.held[i], nil) {
-			return
-		}
-	}
+		a.Entries = sources.NewEntries(entries...)
+	})
 }
