@@ -35,14 +35,14 @@ type EntryList string
 // NewEntries returns entries in the order given, each once.
 func NewEntries(all ...Entry) EntryList {
 	if len(all) == 1 { // of nearly every file
-		one := all[0].pack()
-		packed := make([]byte, 0, binary.MaxVarintLen32+len(one))
-		return EntryList(append(binary.AppendUvarint(packed, uint64(len(one))), one...))
+		var room, whole [usualEntry]byte // so that the list is all that is allocated
+		one := all[0].pack(room[:0])
+		return EntryList(append(binary.AppendUvarint(whole[:0], uint64(len(one))), one...))
 	}
 	var packed []byte
 	seen := make(map[string]bool, len(all))
 	for i := range all {
-		one := all[i].pack()
+		one := string(all[i].pack(nil))
 		if !seen[one] {
 			packed = append(binary.AppendUvarint(packed, uint64(len(one))), one...)
 		}
@@ -50,6 +50,9 @@ func NewEntries(all ...Entry) EntryList {
 	}
 	return EntryList(packed)
 }
+
+// usualEntry is how many bytes nearly every packed entry has at most.
+const usualEntry = 512
 
 // Join returns those of both, each once.
 func (e EntryList) Join(other EntryList) EntryList {
@@ -100,26 +103,26 @@ func (e EntryList) All() iter.Seq[Entry] {
 	}
 }
 
-func (e *Entry) texts() []*string {
-	return []*string{&e.Name, &e.Type, &e.Version, &e.Arch, &e.Group, &e.Summary, &e.Licence, &e.Source, &e.Revision}
+func (e *Entry) texts() [9]*string {
+	return [...]*string{&e.Name, &e.Type, &e.Version, &e.Arch, &e.Group, &e.Summary, &e.Licence, &e.Source, &e.Revision}
 }
 
-func (e *Entry) pack() string {
+// pack appends the entry's packed form.
+func (e *Entry) pack(packed []byte) []byte {
 	short := *e
 	short.Summary, short.Licence = OneLine(e.Summary, bundle.MaxSummary), OneLine(e.Licence, bundle.MaxEntryText)
-	length := binary.MaxVarintLen64
-	for _, text := range short.texts() {
-		length += binary.MaxVarintLen16 + len(*text)
-	}
-	packed := binary.AppendVarint(make([]byte, 0, length), e.Size)
+	packed = binary.AppendVarint(packed, e.Size)
 	for _, text := range short.texts() {
 		packed = append(binary.AppendUvarint(packed, uint64(len(*text))), *text...)
+	}
+	if len(e.Fixes) == 0 {
+		return packed
 	}
 	fixes := slices.Compact(slices.Sorted(slices.Values(e.Fixes)))
 	for _, fix := range fixes[:min(len(fixes), bundle.MaxFixes)] {
 		packed = append(binary.AppendUvarint(packed, uint64(len(fix))), fix...)
 	}
-	return string(packed)
+	return packed
 }
 
 func unpackEntry(packed string) (e Entry) {

@@ -82,10 +82,13 @@ const costFix = 100
 // entry is what a package is called. Its version is written as dnf prints it: without an
 // epoch of 0.
 func (x *extra) entry(p *rpmmd.Package) sources.EntryList {
-	nevra := p.ModuleNEVRA()
 	e := sources.Entry{
-		Name: p.Name, Type: bundle.TypeRPM, Version: p.EVR.String(), Arch: p.Arch, Group: x.streams[nevra], Fixes: x.fixes[nevra],
+		Name: p.Name, Type: bundle.TypeRPM, Version: p.EVR.String(), Arch: p.Arch,
 		Summary: p.Summary, Licence: p.Licence, Source: sourceName(p.SourceRPM),
+	}
+	if len(x.streams)+len(x.fixes) > 0 {
+		nevra := p.ModuleNEVRA()
+		e.Group, e.Fixes = x.streams[nevra], x.fixes[nevra]
 	}
 	if p.IsSource() {
 		e.Type = bundle.TypeSRPM

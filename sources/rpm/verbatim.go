@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -66,6 +67,7 @@ func (l *loaded) addPayload(env *sources.Env, r *loadedRepo, held *rpmmd.Interne
 	if err != nil {
 		return err
 	}
+	files.Files = slices.Grow(files.Files, expected(r.find(typePrimary)))
 	err = r.packages(env, rpmmd.Files, held, func(p *rpmmd.Package, at location) error {
 		if at.isForeign() {
 			return fmt.Errorf("%s: is at %s, where clients without that network cannot go: mode: rebuilt carries it and writes metadata that leads here: %w",
@@ -80,6 +82,18 @@ func (l *loaded) addPayload(env *sources.Env, r *loadedRepo, held *rpmmd.Interne
 	deltas, err := r.deltas(env, held)
 	files.Add(deltas...)
 	return err
+}
+
+// Room is made for the packages that a list of such a size has, so that the list of files
+// is seldom copied while it grows. Packages of Fedora have 2 to 3 kB in primary.xml.
+const (
+	textOfPackage = 4 << 10 // bytes
+	maxExpected   = 100_000 // packages; the size is only upstream's word
+)
+
+// expected is how many packages a primary.xml may be taken to have.
+func expected(primary *metadata) int {
+	return int(min(max(primary.OpenSize, 0)/textOfPackage, maxExpected))
 }
 
 // signedFiles are repomd.xml and its signature, in a folder of the mount, without
