@@ -9,7 +9,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +24,7 @@ type made struct {
 	host   string
 	size   int               // of each file, bytes; 0: a line
 	index  map[string][]byte // what else there is, by path
+	large  map[string]string // files that are too large for memory, by path
 	types  map[string]string // media types, by path
 	layers map[string]int    // numbers of layers, by digest
 	server *http.Server
@@ -72,6 +75,10 @@ func (m *made) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if name == "/v2/" {
 		return
 	}
+	if file, ok := m.large[name]; ok {
+		http.ServeFile(w, r, file)
+		return
+	}
 	body, ok := m.index[name]
 	if !ok {
 		base := path.Base(name)
@@ -98,6 +105,24 @@ func (m *made) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body)
 	}
+}
+
+// store puts what index has that is large into files below dir: the memory of this process
+// counts for the programs that it starts.
+func (m *made) store(dir string) error {
+	m.large = map[string]string{}
+	for name, body := range m.index {
+		if len(body) < 1<<20 {
+			continue
+		}
+		file := filepath.Join(dir, strings.ReplaceAll(name, "/", "_"))
+		if err := os.WriteFile(file, body, 0o644); err != nil {
+			return err
+		}
+		m.large[name] = file
+		delete(m.index, name)
+	}
+	return nil
 }
 
 func digestOf(b []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(b)) }
