@@ -26,6 +26,9 @@ const (
 	// maxRuns is how many sorted files are merged at once, each with a buffer of
 	// bundle.MaxLineSize, twice.
 	maxRuns = 64
+	// fewRuns is up to how many of them are merged with what is still in memory, instead
+	// of writing and reading that as well.
+	fewRuns = 8
 )
 
 // namer makes the contents list of one repository. Entries come in the order of the
@@ -116,25 +119,34 @@ func (n *namer) spill() error {
 	if len(n.chunk) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(n.chunk, func(a, b bundle.Entry) int { return bundle.CompareEntries(&a, &b) })
+	n.sort()
 	chunk := n.chunk
 	n.chunk, n.bytes = nil, 0
-	if err := n.run(func(yield func(bundle.Entry, error) bool) {
+	if err := n.run(inMemory(chunk)); err != nil || len(n.runs) < maxRuns {
+		return err
+	}
+	before := n.runs
+	n.runs = nil
+	err := n.run(n.merged(before, nil))
+	for _, name := range before {
+		err = errors.Join(err, n.scratch.Remove(name))
+	}
+	return err
+}
+
+// sort puts what is in memory into the order of names.
+func (n *namer) sort() {
+	slices.SortStableFunc(n.chunk, func(a, b bundle.Entry) int { return bundle.CompareEntries(&a, &b) })
+}
+
+func inMemory(chunk []bundle.Entry) iter.Seq2[bundle.Entry, error] {
+	return func(yield func(bundle.Entry, error) bool) {
 		for i := range chunk {
 			if !yield(chunk[i], nil) {
 				return
 			}
 		}
-	}); err != nil || len(n.runs) < maxRuns {
-		return err
 	}
-	before := n.runs
-	n.runs = nil
-	err := n.run(n.merged(before))
-	for _, name := range before {
-		err = errors.Join(err, n.scratch.Remove(name))
-	}
-	return err
 }
 
 // run writes a run.
@@ -169,10 +181,13 @@ func (n *namer) write(name string, entries iter.Seq2[bundle.Entry, error]) (_ *b
 
 // finish writes the list into scratch and describes it. The runs are removed.
 func (n *namer) finish() (d v1.Descriptor, count int64, err error) {
-	if err := n.spill(); err != nil {
-		return d, 0, err
+	if len(n.runs) > fewRuns {
+		if err := n.spill(); err != nil {
+			return d, 0, err
+		}
 	}
-	entries := n.merged(n.runs)
+	n.sort()
+	entries := n.merged(n.runs, n.chunk)
 	if n.compare != nil {
 		entries = n.ranked()
 	}
@@ -183,7 +198,7 @@ func (n *namer) finish() (d v1.Descriptor, count int64, err error) {
 	for _, name := range n.runs {
 		err = errors.Join(err, n.scratch.Remove(name))
 	}
-	n.runs = nil
+	n.runs, n.chunk, n.bytes = nil, nil, 0
 	return list.Descriptor(bundle.MediaTypeContents), list.Count(), err
 }
 
@@ -200,19 +215,24 @@ func (r *entryRun) advance() (err error) {
 	return err
 }
 
-// merged streams the entries of runs in their order. Of those with one place in the
-// order it has the first: what two indexes state about one file is said once.
-func (n *namer) merged(names []string) iter.Seq2[bundle.Entry, error] {
+// merged streams the entries of runs, and after them those of a sorted chunk, in their
+// order. Of those with one place in the order it has the first: what two indexes state about
+// one file is said once.
+func (n *namer) merged(names []string, chunk []bundle.Entry) iter.Seq2[bundle.Entry, error] {
 	return func(yield func(bundle.Entry, error) bool) {
-		runs := make([]*entryRun, 0, len(names))
+		runs := make([]*entryRun, 0, len(names)+1)
 		defer func() {
 			for _, r := range runs {
 				r.stop()
 			}
 		}()
+		parts := make([]iter.Seq2[bundle.Entry, error], 0, len(names)+1)
 		for _, name := range names {
+			parts = append(parts, n.read(name))
+		}
+		for _, part := range append(parts, inMemory(chunk)) {
 			r := &entryRun{}
-			r.next, r.stop = iter.Pull2(n.read(name))
+			r.next, r.stop = iter.Pull2(part)
 			runs = append(runs, r)
 			if err := r.advance(); err != nil {
 				yield(bundle.Entry{}, err)
@@ -273,7 +293,7 @@ func (n *namer) ranked() iter.Seq2[bundle.Entry, error] {
 	return func(yield func(bundle.Entry, error) bool) {
 		ahead, behind := &entryRun{}, &entryRun{}
 		for _, r := range []*entryRun{ahead, behind} {
-			r.next, r.stop = iter.Pull2(n.merged(n.runs))
+			r.next, r.stop = iter.Pull2(n.merged(n.runs, n.chunk))
 			defer r.stop()
 			if err := r.advance(); err != nil {
 				yield(bundle.Entry{}, err)
