@@ -19,27 +19,6 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// Import imports verified bundles as Receive does. They must have been opened
-// with this mirror's Receiver.
-func (m *Mirror) Import(ctx context.Context, bundles []*verify.Bundle, o ImportOptions) (res *Result, err error) {
-	arrived := &arrivals{}
-	for _, b := range bundles {
-		arrived.all = append(arrived.all, &arrival{Bundle: b})
-	}
-	slices.SortStableFunc(arrived.all, compareArrivals)
-	if m.o.DryRun {
-		return rehearse(ctx, m, arrived, o.Changes)
-	}
-	err = m.write(ctx, func(w *writer) error {
-		if err := w.tidy(ctx); err != nil {
-			return err
-		}
-		res, err = w.importAll(ctx, arrived, o)
-		return err
-	})
-	return res, err
-}
-
 // importing is one run of importAll.
 type importing struct {
 	*writer

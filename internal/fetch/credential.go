@@ -40,35 +40,43 @@ func (c *credential) secret(ctx context.Context) (secret, error) {
 	return s, nil
 }
 
+// kept is where this machine keeps credentials: variables, and files of the user and of programs.
+type kept struct {
+	env  func(string) string
+	home string
+}
+
+func (o *Options) kept() kept { return kept{env: o.Env, home: o.Home} }
+
 // newCredential reads what o names. It is nil where o names nothing.
-func (c *Client) newCredential(o HostOptions, name, port string) (*credential, error) {
+func (k kept) newCredential(o HostOptions, name, port string) (*credential, error) {
 	auth, err := o.auth()
 	if err != nil {
 		return nil, err
 	}
 	switch auth {
 	case authBearerEnv:
-		return c.tokenCredential(o.BearerEnv, "Bearer")
+		return k.tokenCredential(o.BearerEnv, "Bearer")
 	case authTokenEnv:
-		return c.tokenCredential(o.TokenEnv, "Token")
+		return k.tokenCredential(o.TokenEnv, "Token")
 	case authBasicEnv:
-		user, password, ok := strings.Cut(c.options.Env(o.BasicEnv), ":")
+		user, password, ok := strings.Cut(k.env(o.BasicEnv), ":")
 		source := "variable " + o.BasicEnv + " (basic)"
 		if !ok || user == "" {
 			return nil, fmt.Errorf("%s: not set, or not user:password: %w", source, ErrConfig)
 		}
 		return fixed(source, basic(user, password)), nil
 	case authNetrc:
-		return c.netrcCredential(name, port)
+		return k.netrcCredential(name, port)
 	case authDocker:
-		return c.dockerCredential(name, port), nil
+		return k.dockerCredential(name, port), nil
 	}
 	return nil, nil
 }
 
 // tokenCredential is a token in a variable, sent under a scheme.
-func (c *Client) tokenCredential(variable, scheme string) (*credential, error) {
-	token := c.options.Env(variable)
+func (k kept) tokenCredential(variable, scheme string) (*credential, error) {
+	token := k.env(variable)
 	source := "variable " + variable + " (" + strings.ToLower(scheme) + ")"
 	if err := checkSecret(token); err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)

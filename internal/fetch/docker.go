@@ -93,7 +93,7 @@ func loginKey(s string) string {
 
 // dockerLogin asks docker's configuration about one registry.
 type dockerLogin struct {
-	c    *Client
+	kept kept
 	file string
 	name registryName
 
@@ -102,15 +102,15 @@ type dockerLogin struct {
 	until time.Time
 }
 
-func (c *Client) dockerCredential(name, port string) *credential {
-	l := &dockerLogin{c: c, file: c.dockerConfigFile(), name: nameRegistry(name, port, "")}
+func (k kept) dockerCredential(name, port string) *credential {
+	l := &dockerLogin{kept: k, file: k.dockerConfigFile(), name: nameRegistry(name, port, "")}
 	return &credential{source: "docker config " + l.file, value: l.secret}
 }
 
-func (c *Client) dockerConfigFile() string {
-	dir := c.options.Env("DOCKER_CONFIG")
+func (k kept) dockerConfigFile() string {
+	dir := k.env("DOCKER_CONFIG")
 	if dir == "" {
-		dir = filepath.Join(c.options.Home, ".docker")
+		dir = filepath.Join(k.home, ".docker")
 	}
 	return filepath.Join(dir, "config.json")
 }
@@ -121,7 +121,7 @@ func (l *dockerLogin) secret(ctx context.Context) (secret, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now := time.Now(); now.After(l.until) {
-		value, err := l.c.readLogin(ctx, l.file, l.name)
+		value, err := l.kept.readLogin(ctx, l.file, l.name)
 		if errors.Is(err, errNoLogin) {
 			err = fmt.Errorf("no login for %s: %w", l.name, ErrConfig)
 		}
@@ -135,7 +135,7 @@ func (l *dockerLogin) secret(ctx context.Context) (secret, error) {
 
 // readLogin looks into a file of logins. Where it holds none for the registry
 // the error matches errNoLogin, where there is no such file fs.ErrNotExist.
-func (c *Client) readLogin(ctx context.Context, file string, name registryName) (secret, error) {
+func (k kept) readLogin(ctx context.Context, file string, name registryName) (secret, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return secret{}, fmt.Errorf("%w: %w", ErrConfig, err)
@@ -153,7 +153,7 @@ func (c *Client) readLogin(ctx context.Context, file string, name registryName) 
 	}
 	for _, key := range name.keys {
 		if helper, ok := helpers[key]; ok {
-			return c.ask(ctx, helper, name)
+			return k.ask(ctx, helper, name)
 		}
 		if s, err := auths[key].secret(); err != nil || s != (secret{}) {
 			if err != nil {
@@ -163,7 +163,7 @@ func (c *Client) readLogin(ctx context.Context, file string, name registryName) 
 		}
 	}
 	if config.CredsStore != "" {
-		return c.ask(ctx, config.CredsStore, name)
+		return k.ask(ctx, config.CredsStore, name)
 	}
 	return secret{}, errNoLogin
 }
@@ -192,7 +192,7 @@ func (a dockerAuth) secret() (secret, error) {
 
 // ask runs docker-credential-<helper> get: the registry goes in by stdin, a
 // JSON object comes out. Nothing of its output is ever repeated.
-func (c *Client) ask(ctx context.Context, helper string, name registryName) (secret, error) {
+func (k kept) ask(ctx context.Context, helper string, name registryName) (secret, error) {
 	program := "docker-credential-" + helper
 	fail := func(why string) (secret, error) {
 		return secret{}, fmt.Errorf("%q for %s: %s: %w", program, name, why, ErrConfig)
@@ -200,7 +200,7 @@ func (c *Client) ask(ctx context.Context, helper string, name registryName) (sec
 	if helper == "" || strings.ContainsAny(helper, `/\`) {
 		return fail("not the name of a helper")
 	}
-	where, err := c.find(program)
+	where, err := k.find(program)
 	if err != nil {
 		return fail("not found in PATH")
 	}
@@ -261,8 +261,8 @@ func helperEnvironment(all []string) []string {
 }
 
 // find looks program up in the PATH of Options.Env.
-func (c *Client) find(program string) (string, error) {
-	for _, dir := range filepath.SplitList(c.options.Env("PATH")) {
+func (k kept) find(program string) (string, error) {
+	for _, dir := range filepath.SplitList(k.env("PATH")) {
 		if !filepath.IsAbs(dir) {
 			continue // a helper in the current folder is somebody else's
 		}
@@ -275,29 +275,28 @@ func (c *Client) find(program string) (string, error) {
 
 // loginFiles are the files that docker and podman keep logins in, in the order
 // in which podman and skopeo look (containers-auth.json(5)).
-func (c *Client) loginFiles() []string {
-	env := c.options.Env
-	if file := env("REGISTRY_AUTH_FILE"); file != "" {
+func (k kept) loginFiles() []string {
+	if file := k.env("REGISTRY_AUTH_FILE"); file != "" {
 		return []string{file}
 	}
-	run := env("XDG_RUNTIME_DIR")
+	run := k.env("XDG_RUNTIME_DIR")
 	if run == "" {
 		run = fmt.Sprintf("/run/containers/%d", os.Getuid())
 	} else {
 		run = filepath.Join(run, "containers")
 	}
-	config := env("XDG_CONFIG_HOME")
+	config := k.env("XDG_CONFIG_HOME")
 	if config == "" {
-		config = filepath.Join(c.options.Home, ".config")
+		config = filepath.Join(k.home, ".config")
 	}
-	return []string{filepath.Join(run, "auth.json"), filepath.Join(config, "containers", "auth.json"), c.dockerConfigFile()}
+	return []string{filepath.Join(run, "auth.json"), filepath.Join(config, "containers", "auth.json"), k.dockerConfigFile()}
 }
 
 // findLogin looks into all files of logins. It returns the zero value where
 // none holds one: then one asks without.
-func (c *Client) findLogin(ctx context.Context, name registryName) (s secret, file string, err error) {
-	for _, file := range c.loginFiles() {
-		s, err := c.readLogin(ctx, file, name)
+func (k kept) findLogin(ctx context.Context, name registryName) (s secret, file string, err error) {
+	for _, file := range k.loginFiles() {
+		s, err := k.readLogin(ctx, file, name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errNoLogin):
 		case err != nil:

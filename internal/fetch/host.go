@@ -70,7 +70,7 @@ func (c *Client) addHost(key string, o HostOptions, proxy proxyFunc) error {
 	if h.tokensFrom, err = hostSet("token-service", o.TokenService); err != nil {
 		return fail(err)
 	}
-	if h.credential, err = c.newCredential(o, name, port); err != nil {
+	if h.credential, err = c.options.kept().newCredential(o, name, port); err != nil {
 		return fail(err)
 	}
 	if o.Cookies != "" {

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-func (c *Client) netrcCredential(name, port string) (*credential, error) {
-	file := c.options.Env("NETRC")
+func (k kept) netrcCredential(name, port string) (*credential, error) {
+	file := k.env("NETRC")
 	if file == "" {
-		file = filepath.Join(c.options.Home, ".netrc")
+		file = filepath.Join(k.home, ".netrc")
 	}
 	source := "netrc " + file
 	text, err := os.ReadFile(file)

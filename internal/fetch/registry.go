@@ -114,7 +114,7 @@ func (r *registries) login(ctx context.Context, o origin, repository string) (se
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if now := time.Now(); now.After(f.until) {
-		f.find(ctx, r.c, nameOf(o, repository))
+		f.find(ctx, r.c.options.kept(), nameOf(o, repository))
 		f.until = now.Add(helperValid)
 		if f.err != nil {
 			f.until = time.Time{}
@@ -123,11 +123,11 @@ func (r *registries) login(ctx context.Context, o origin, repository string) (se
 	return f.secret, f.source, f.err
 }
 
-func (f *foundLogin) find(ctx context.Context, c *Client, name registryName) {
+func (f *foundLogin) find(ctx context.Context, k kept, name registryName) {
 	file := ""
-	f.secret, file, f.err = c.findLogin(ctx, name)
+	f.secret, file, f.err = k.findLogin(ctx, name)
 	if f.source = "login of " + name.String() + " in " + file; f.secret == (secret{}) {
-		f.source = "none, no login for " + name.String() + " in " + strings.Join(c.loginFiles(), ", ")
+		f.source = "none, no login for " + name.String() + " in " + strings.Join(k.loginFiles(), ", ")
 	}
 }
 

@@ -9,16 +9,6 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Size is an amount of bytes in a spec.
-type Size int64
-
-// UnmarshalText is ParseSize.
-func (s *Size) UnmarshalText(b []byte) error {
-	n, err := ParseSize(string(b))
-	*s = Size(n)
-	return err
-}
-
 // Rate is bytes a second in a spec.
 type Rate int64
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/bundle/contents"
 	"github.com/gapbundle/gapbundle/sources/collect"
 	"github.com/gapbundle/gapbundle/sources/ledger"
@@ -156,9 +155,4 @@ func (p *plan) report() (*PlanReport, error) {
 	}
 	r.Outdated = p.to.outdated(r.Requires)
 	return r, nil
-}
-
-// Interrupted reports whether err ended an export that the same command continues.
-func Interrupted(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, bundle.ErrIncomplete)
 }

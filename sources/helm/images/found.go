@@ -2,7 +2,6 @@ package images
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -102,24 +101,6 @@ func repositoryOf(image string) string {
 		image = image[:i]
 	}
 	return image
-}
-
-// Union joins what several charts, or several versions of one, named.
-func Union(all ...[]Found) []Found {
-	s := NewScanner()
-	for _, some := range all {
-		for _, f := range some {
-			f.Where = slices.Clone(f.Where)
-			s.add(f)
-		}
-	}
-	joined := slices.Collect(maps.Values(s.found))
-	out := make([]Found, len(joined))
-	for i, f := range joined {
-		out[i] = *f
-	}
-	slices.SortFunc(out, func(a, b Found) int { return cmp.Compare(a.Image, b.Image) })
-	return out
 }
 
 // normalize is a reference in full: with registry, and with library/ where

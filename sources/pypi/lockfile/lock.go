@@ -64,9 +64,7 @@ type edge struct {
 	extra  string // holds only if this extra of the one who wants it is asked for
 }
 
-// IsLock reports whether a file's name is that of a lock, and by which tool.
-func IsLock(name string) bool { return form(name) != "" }
-
+// form returns the kind of lock that a file's name stands for; empty: none.
 func form(name string) string {
 	switch base := path.Base(strings.ReplaceAll(name, `\`, "/")); {
 	case base == "pylock.toml" || strings.HasPrefix(base, "pylock.") && strings.HasSuffix(base, ".toml"):
