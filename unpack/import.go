@@ -19,7 +19,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// importing is one run of importAll.
+// importing is one run of importAll. Each step reads what has come, and adds to the result.
 type importing struct {
 	*writer
 	options ImportOptions

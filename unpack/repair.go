@@ -51,7 +51,8 @@ type RepairResult struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// repair is one run of Repair.
+// repair is one run of Repair. Each step reads what was found damaged so far, and adds to the
+// result.
 type repair struct {
 	*writer
 	ctx      context.Context // of the one run

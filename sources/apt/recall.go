@@ -20,7 +20,9 @@ const planVersion = 3
 
 // recall finds the sources whose files the base has: then its list is the plan, and
 // upstream is asked for nothing more. Where packages are chosen, the choice in one
-// source depends on every other: all of them are recalled, or none.
+// source depends on every other: all of them are recalled, or none. rpm has
+// the same rule over other values: there an unchanged source is a new value, here a mark on the
+// one that was read.
 func recall(env *sources.Env, r *reading) (err error) {
 	if r.mark, err = markOf(env, r.all); err != nil || env.Base == nil {
 		return err

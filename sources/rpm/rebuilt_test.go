@@ -27,7 +27,8 @@ func siteKey(t testing.TB) *openpgp.Entity {
 	return open
 }
 
-// tree is what a plan becomes when it is collected.
+// tree is what a plan becomes when it is collected. Each kind has one, because the methods are
+// about its own indexes.
 type tree struct {
 	*plantest.Tree
 	files   map[string]map[string]bundle.File

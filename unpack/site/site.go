@@ -172,7 +172,7 @@ func Reserved(path string) bool {
 	return strings.HasPrefix(path, imagesDir) && strings.HasSuffix(path, "/"+tagsList)
 }
 
-// writer is one call of Write.
+// writer is one call of Write. It has a method for each file that is generated.
 type writer struct {
 	place
 	in    *Input

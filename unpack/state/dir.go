@@ -53,7 +53,7 @@ type Options struct {
 	Built time.Time
 }
 
-// State is what a mirror remembers. Its methods only read.
+// State is what a mirror remembers. Its methods only read; there is one for each file.
 type State struct {
 	root *os.Root // of the mirror
 	dir  string   // absolute

@@ -104,7 +104,8 @@ func (s *solver) addRoot(e *entry, why string, r rank) {
 }
 
 // settle runs until every need of what is chosen has its target or is known
-// to have none.
+// to have none. rpm's solver has this loop too. It is not shared, because taking a choice back
+// and expanding a package differ: as one function it would have five functions as parameters.
 func (s *solver) settle() {
 	for len(s.queue)+len(s.broken) > 0 {
 		if n := len(s.broken); n > 0 {
