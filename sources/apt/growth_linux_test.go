@@ -4,12 +4,11 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, sources.Kinds{Kind()}, 2000, func(w *sourcetest.World, n int) string {
+	sourcetest.Growth(b, 2000, func(w *sourcetest.World, n int) string {
 		a := newArchive(b, w.Dir)
 		var stanzas []string
 		for i := range n {

@@ -5,13 +5,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/galaxy/galaxytest"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, sources.Kinds{Kind()}, 190, func(w *sourcetest.World, n int) string {
+	sourcetest.Growth(b, 190, func(w *sourcetest.World, n int) string {
 		server := galaxytest.New(b)
 		var list strings.Builder
 		list.WriteString("collections:\n")

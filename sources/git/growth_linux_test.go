@@ -5,12 +5,11 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/test/gittest"
-	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, sources.Kinds{Kind()}, 500, func(_ *sourcetest.World, n int) string {
+	sourcetest.Growth(b, 500, func(_ *sourcetest.World, n int) string {
 		up, host := gittest.New(b), gittest.NewHost(b, true)
 		up.Grow(n)
 		host.Publish("a", up)

@@ -3,12 +3,11 @@ package helm
 import (
 	"testing"
 
-	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, sources.Kinds{Kind()}, 40, func(to *sourcetest.World, n int) string {
+	sourcetest.Growth(b, 40, func(to *sourcetest.World, n int) string {
 		w, options := many(b, to.Dir, n)
 		return w.spec(append(options[:len(options)-1], "images: {mode: none}")...)
 	})

@@ -5,12 +5,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, sources.Kinds{Kind()}, 400, func(to *sourcetest.World, n int) string {
+	sourcetest.Growth(b, 400, func(to *sourcetest.World, n int) string {
 		w := newWorld(b, to.Dir)
 		var images []string
 		for i := range n {

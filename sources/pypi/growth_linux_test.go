@@ -6,13 +6,12 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
-	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, sources.Kinds{Kind()}, 100, func(_ *sourcetest.World, n int) string {
+	sourcetest.Growth(b, 100, func(_ *sourcetest.World, n int) string {
 		x := &piptest.Index{Server: upstreamtest.New(b), Projects: map[string][]*piptest.File{}}
 		var names []string
 		for i := range n {

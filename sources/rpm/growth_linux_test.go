@@ -4,13 +4,12 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, sources.Kinds{Kind()}, 100, func(w *sourcetest.World, n int) string {
+	sourcetest.Growth(b, 100, func(w *sourcetest.World, n int) string {
 		a := newArchive(b, w.Dir)
 		a.Packages = []*rpmtest.Package{}
 		for i := range n {

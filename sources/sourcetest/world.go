@@ -141,13 +141,11 @@ func (w *World) Plan(set, text string, change ...func(*export.Options)) *export.
 	return report
 }
 
-// options are those of an export of a set, whose spec is written.
+// options are those of an export of a set, whose spec it writes.
 func (w *World) options(set, text string, change []func(*export.Options)) export.Options {
 	w.Helper()
-	spec := filepath.Join(w.Dir, set+".yaml")
-	w.Write(spec, []byte("version: 1\nname: "+set+"\nsigning: {exporter: exporter.key, site: "+siteKeyName+"}\nsources:\n"+text))
 	o := export.Options{
-		SpecPath: spec, Targets: []string{w.Dir}, NoReadback: true, Now: time.Now(),
+		SpecPath: w.spec(set, text), Targets: []string{w.Dir}, NoReadback: true, Now: time.Now(),
 		Passphrase:     func(string) ([]byte, error) { return []byte(exporterPass), nil },
 		SitePassphrase: func(string) ([]byte, error) { return []byte(sitePass), nil },
 		Kinds:          w.Kinds, Tool: "test", Env: func(string) string { return "" },
@@ -156,6 +154,14 @@ func (w *World) options(set, text string, change []func(*export.Options)) export
 		c(&o)
 	}
 	return o
+}
+
+// spec writes the spec of a set and returns its name.
+func (w *World) spec(set, text string) string {
+	w.Helper()
+	name := filepath.Join(w.Dir, set+".yaml")
+	w.Write(name, []byte("version: 1\nname: "+set+"\nsigning: {exporter: exporter.key, site: "+siteKeyName+"}\nsources:\n"+text))
+	return name
 }
 
 // Receive imports bundles in one go, and asks every kind whether what is published
