@@ -11,7 +11,7 @@ import (
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, 100, func(_ *sourcetest.World, n int) string {
+	sourcetest.Growth(b, 100, 0, func(_ *sourcetest.World, n int) string {
 		x := &piptest.Index{Server: upstreamtest.New(b), Projects: map[string][]*piptest.File{}}
 		var names []string
 		for i := range n {

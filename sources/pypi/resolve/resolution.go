@@ -1,7 +1,6 @@
 package resolve
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -20,28 +19,46 @@ const (
 	optimisticShare = 10
 )
 
-// state is how far a resolution has come. order has the keys of pins, the last
-// one last. States share criteria: nobody changes the map of one, only for another.
+// state is how far a resolution has come. States share pins and criteria: nobody changes a
+// pinned or the map of a criteria, only for another.
 type state struct {
-	pins     map[string]*candidate
-	order    []string
+	last     *pinned // the pin that was made last; nil: there is none
 	criteria map[string]*criterion
 	causes   []*information
 }
 
+// pinned is a pin and those before it.
+type pinned struct {
+	*candidate
+	before *pinned
+}
+
 func (s *state) clone() *state {
-	return &state{pins: maps.Clone(s.pins), order: slices.Clone(s.order), criteria: s.criteria, causes: slices.Clone(s.causes)}
+	return &state{last: s.last, criteria: s.criteria, causes: slices.Clone(s.causes)}
 }
 
-func (s *state) pin(c *candidate) {
-	s.order = append(slices.DeleteFunc(s.order, func(key string) bool { return key == c.key }), c.key)
-	s.pins[c.key] = c
+// pins are all pins of a state by their keys.
+func (s *state) pins() map[string]*candidate {
+	all := map[string]*candidate{}
+	for p := s.last; p != nil; p = p.before {
+		all[p.key] = p.candidate
+	}
+	return all
 }
 
-// satisfied reports whether the pin of a key meets everything wanted of it.
-func (s *state) satisfied(key string) bool {
-	pin := s.pins[key]
-	return pin != nil && !slices.ContainsFunc(s.criteria[key].information, func(i *information) bool { return !i.wants.meets(pin) })
+// without is the same pins but the one of a key.
+func (p *pinned) without(key string) *pinned {
+	var after []*candidate
+	for ; p != nil && p.key != key; p = p.before {
+		after = append(after, p.candidate)
+	}
+	if p != nil {
+		p = p.before
+	}
+	for _, c := range slices.Backward(after) {
+		p = &pinned{c, p}
+	}
+	return p
 }
 
 // resolution is one run of the algorithm, over one state that every step reads and may change: so it
@@ -58,6 +75,7 @@ type resolution struct {
 	missing     map[string]bool
 
 	states     []*state
+	top        topKeys
 	conflicts  map[string]int // how often an unpinned name was in a conflict
 	promoted   map[string]bool
 	optimistic bool
@@ -69,10 +87,10 @@ type conflicting struct{ criterion *criterion }
 
 func (c *conflicting) Error() string { return ErrConflict.Error() }
 
-func (r *resolution) top() *state { return r.states[len(r.states)-1] }
+func (r *resolution) now() *state { return r.states[len(r.states)-1] }
 
 func (r *resolution) run() (*state, error) {
-	root := &state{pins: map[string]*candidate{}, criteria: map[string]*criterion{}}
+	root := &state{criteria: map[string]*criterion{}}
 	r.states = []*state{root}
 	wanted, err := r.wanted()
 	if err != nil {
@@ -102,7 +120,7 @@ func (r *resolution) run() (*state, error) {
 		}
 		done, err := r.round()
 		if err != nil || done {
-			return r.top(), err
+			return r.now(), err
 		}
 	}
 	return nil, fmt.Errorf("%d rounds: %w", MaxRounds, ErrTooDeep)
@@ -172,20 +190,14 @@ func ofBase(criteria map[string]*criterion, of subject) []*information {
 
 // round pins one key, or takes pins back.
 func (r *resolution) round() (done bool, err error) {
-	s := r.top()
-	var open []string
-	satisfied := map[string]bool{}
-	for key := range s.criteria { // in any order: next chooses by preference
-		if s.satisfied(key) {
-			satisfied[key] = true
-		} else {
-			open = append(open, key)
-		}
-	}
-	if len(open) == 0 {
+	s := r.now()
+	r.top.know(r, s)
+	if len(r.top.open) == 0 {
 		return true, nil
 	}
-	failed, err := r.attempt(r.next(open))
+	before := s.criteria
+	key := r.next()
+	deps, failed, err := r.attempt(key)
 	if err != nil {
 		return false, err
 	}
@@ -193,12 +205,19 @@ func (r *resolution) round() (done bool, err error) {
 		return false, r.recover(failed)
 	}
 	var lost []string
-	for key := range satisfied {
-		if !s.satisfied(key) {
-			lost = append(lost, key)
+	for _, i := range deps {
+		if other := i.wants.key; before[other] != nil && !r.top.open[other] && !r.top.satisfied(s, other) {
+			lost = append(lost, other)
 		}
 	}
-	s.criteria = forget(s.criteria, lost)
+	r.top.look(r, s, key)
+	for _, i := range deps {
+		r.top.look(r, s, i.wants.key)
+	}
+	if len(lost) > 0 {
+		s.criteria = forget(s.criteria, lost)
+		r.top.forget()
+	}
 	r.states = append(r.states, s.clone())
 	return false, nil
 }
@@ -218,16 +237,16 @@ func forget(criteria map[string]*criterion, keys []string) map[string]*criterion
 	return kept
 }
 
-// attempt pins key to the first of its candidates that contradicts nothing. It
-// returns the criteria that each contradicted, where none does.
-func (r *resolution) attempt(key string) (failed []*criterion, err error) {
-	s := r.top()
+// attempt pins key to the first of its candidates that contradicts nothing, and returns what
+// that wants. It returns the criteria that each contradicted, where none does.
+func (r *resolution) attempt(key string) (wants []*information, failed []*criterion, err error) {
+	s := r.now()
 	failed = []*criterion{}
 candidates:
 	for _, c := range s.criteria[key].candidates {
 		deps, ok, err := r.dependencies(c)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if !ok {
 			continue
@@ -239,7 +258,7 @@ candidates:
 		for _, i := range deps {
 			conflict, err := r.add(criteria, i)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			if conflict != nil {
 				failed = append(failed, conflict.criterion)
@@ -247,13 +266,13 @@ candidates:
 			}
 		}
 		s.criteria = criteria
-		s.pin(c)
-		return nil, nil
+		r.top.pin(s, c)
+		return deps, nil, nil
 	}
 	if len(failed) == 0 {
 		failed = append(failed, s.criteria[key]) // all of them were passed over
 	}
-	return failed, nil
+	return nil, failed, nil
 }
 
 // recover jumps back after a failure.
@@ -268,7 +287,8 @@ func (r *resolution) recover(failed []*criterion) error {
 			}
 		}
 	}
-	before := r.top()
+	before := r.now()
+	r.top.forget()
 	ok, err := r.backjump(causes)
 	if err != nil {
 		return err
@@ -280,7 +300,7 @@ func (r *resolution) recover(failed []*criterion) error {
 	if !ok {
 		return r.explain(before, causes)
 	}
-	r.top().causes = causes
+	r.now().causes = causes
 	return nil
 }
 
@@ -289,6 +309,7 @@ func (r *resolution) careful() {
 	r.optimistic = false
 	if r.saved != nil {
 		r.states, r.saved = r.saved, nil
+		r.top.forget()
 	}
 }
 
@@ -313,7 +334,7 @@ func (r *resolution) backjump(causes []*information) (bool, error) {
 			known[key] = criterion.incompatibilities
 		}
 		known[c.key] = append(slices.Clone(known[c.key]), c)
-		r.states = append(r.states, r.top().clone())
+		r.states = append(r.states, r.now().clone())
 		ok, err := r.patch(known)
 		if err != nil || ok {
 			return ok, err
@@ -329,17 +350,16 @@ func (r *resolution) unpin(involved map[string]bool) (*state, *candidate, error)
 		if len(r.states) == 0 {
 			return nil, nil, nil
 		}
-		broken := r.top()
+		broken := r.now()
 		r.states = r.states[:len(r.states)-1]
-		if len(broken.order) == 0 || len(r.states) == 0 {
+		if broken.last == nil || len(r.states) == 0 {
 			return nil, nil, nil
 		}
-		last := broken.order[len(broken.order)-1]
-		c := broken.pins[last]
-		if !r.optimistic && !involved[last] {
+		c := broken.last.candidate
+		if !r.optimistic && !involved[c.key] {
 			return broken, c, nil
 		}
-		if r.optimistic && r.saved == nil && !involved[last] {
+		if r.optimistic && r.saved == nil && !involved[c.key] {
 			r.save()
 		}
 		deps, _, err := r.dependencies(c)
@@ -347,7 +367,7 @@ func (r *resolution) unpin(involved map[string]bool) (*state, *candidate, error)
 			return nil, nil, err
 		}
 		shares := involved[pythonKey] && c.limitsPython || slices.ContainsFunc(deps, func(i *information) bool { return involved[i.wants.key] })
-		if shares || len(broken.order) == 1 {
+		if shares || broken.last.before == nil {
 			return broken, c, nil
 		}
 		if len(r.states) <= 1 {
@@ -366,7 +386,7 @@ func (r *resolution) save() {
 
 // patch applies what is known not to work to the top state.
 func (r *resolution) patch(known map[string][]*candidate) (bool, error) {
-	s := r.top()
+	s := r.now()
 	s.criteria = maps.Clone(s.criteria)
 	for _, key := range slices.Sorted(maps.Keys(known)) {
 		c := s.criteria[key]
@@ -384,91 +404,4 @@ func (r *resolution) patch(known map[string][]*candidate) (bool, error) {
 		s.criteria[key] = &criterion{of: c.of, candidates: candidates, information: c.information, incompatibilities: incompatible}
 	}
 	return true, nil
-}
-
-// next chooses the key to pin: those with a part in the last conflict before
-// those that often had one, before the others.
-func (r *resolution) next(open []string) string {
-	if len(open) == 1 {
-		return open[0]
-	}
-	s := r.top()
-	involved := map[string]bool{}
-	for _, i := range s.causes {
-		keys := []string{i.wants.key}
-		if i.parent != nil {
-			keys = append(keys, i.parent.key)
-		}
-		for _, key := range keys {
-			involved[key] = true
-			if s.pins[key] == nil {
-				r.conflicts[key]++
-				r.promoted[key] = r.promoted[key] || r.conflicts[key] >= promotion
-			}
-		}
-	}
-	keep := func(in map[string]bool) []string {
-		return slices.DeleteFunc(slices.Clone(open), func(key string) bool { return !in[key] })
-	}
-	if of := keep(involved); len(of) > 0 {
-		open = of
-	} else if of := keep(r.promoted); len(of) > 0 {
-		open = of
-	}
-	best := r.preference(open[0])
-	for _, key := range open[1:] {
-		if p := r.preference(key); p.compare(best) < 0 {
-			best = p
-		}
-	}
-	return best.key
-}
-
-// preference orders keys; less is sooner.
-type preference struct {
-	flags     [4]bool // promoted, direct, pinned, bounded from above: true is sooner
-	requested int
-	limited   bool
-	key       string
-}
-
-func (r *resolution) preference(key string) preference {
-	p := preference{requested: len(r.problem.Requirements), key: key}
-	p.flags[0] = r.promoted[key]
-	if at, ok := r.requested[key]; ok {
-		p.requested = at
-	}
-	for _, i := range r.top().criteria[key].information {
-		if i.wants.explicit != nil {
-			p.flags[1] = true
-		}
-		for _, one := range i.wants.set {
-			p.flags[2] = p.flags[2] || one.IsPin()
-			p.flags[3] = p.flags[3] || one.IsUpperBound()
-			p.limited = true
-		}
-	}
-	return p
-}
-
-func (p preference) compare(o preference) int {
-	for i := range p.flags {
-		if p.flags[i] != o.flags[i] {
-			return trueFirst(p.flags[i])
-		}
-	}
-	if c := cmp.Compare(p.requested, o.requested); c != 0 {
-		return c
-	}
-	if p.limited != o.limited {
-		return trueFirst(p.limited)
-	}
-	return cmp.Compare(p.key, o.key)
-}
-
-func trueFirst(a bool) int {
-	if a {
-		return -1
-	}
-	return 1
 }

@@ -147,9 +147,9 @@ func (r *resolution) constrain() error {
 
 // result collects what the root leads to.
 func (r *resolution) result(s *state) (*Result, error) {
-	pins := map[string]*Pin{}
-	for key := range r.reachable(s) {
-		c := s.pins[key]
+	pins, chosen := map[string]*Pin{}, s.pins()
+	for key := range r.reachable(s, chosen) {
+		c := chosen[key]
 		p := pins[c.name]
 		if p == nil {
 			p = &Pin{Name: c.name, Release: c.release}
@@ -178,7 +178,7 @@ func (r *resolution) result(s *state) (*Result, error) {
 }
 
 // reachable are the pinned criteria that the root's requirements lead to.
-func (r *resolution) reachable(s *state) map[string]bool {
+func (r *resolution) reachable(s *state, pins map[string]*candidate) map[string]bool {
 	wants := map[*candidate][]string{}
 	var queue []string
 	for key, c := range s.criteria {
@@ -194,7 +194,7 @@ func (r *resolution) reachable(s *state) map[string]bool {
 	for len(queue) > 0 {
 		key := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
-		if c := s.pins[key]; c != nil && !reached[key] {
+		if c := pins[key]; c != nil && !reached[key] {
 			reached[key] = true
 			queue = append(queue, wants[c]...)
 		}
