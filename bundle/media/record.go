@@ -151,6 +151,9 @@ type recordScanner struct {
 	line []byte
 	// only, if not nil, reports whether a line needs decoding: most lines are items and do not.
 	only func(line []byte) bool
+	// item receives items without key and validator, each in place of the one before; nil:
+	// items are read whole.
+	item *recordItem
 }
 
 func scanRecord(f io.ReaderAt, from, to int64) *recordScanner {
@@ -169,7 +172,9 @@ func (s *recordScanner) next() (recordLine, error) {
 		}
 		s.at += int64(len(s.line))
 	}
-	if json.Unmarshal(s.line, &l) != nil {
+	if s.item != nil && scanItem(s.line, s.item) {
+		l.Item = s.item
+	} else if json.Unmarshal(s.line, &l) != nil {
 		return l, io.EOF
 	}
 	s.at += int64(len(s.line))

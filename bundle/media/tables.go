@@ -93,10 +93,12 @@ func writeLines[T bundle.Line](w *bundle.ListWriter[T], lines iter.Seq2[T, error
 	return nil
 }
 
+// lines are the lines of the volume that only is for. An item has neither key nor validator
+// and is good until the next line.
 func (v *recordedVolume) lines(only func([]byte) bool) iter.Seq2[recordLine, error] {
 	return func(yield func(recordLine, error) bool) {
 		s := scanRecord(v.record, v.from, v.to)
-		s.only = only
+		s.only, s.item = only, new(recordItem)
 		for {
 			l, err := s.next()
 			if err == io.EOF || !yield(l, err) || err != nil {

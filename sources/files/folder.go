@@ -117,7 +117,7 @@ func (f *folder) artifact(s seen) sources.Artifact {
 			if err != nil || c.At > 0 || slices.Contains(f.allowKeys, name) {
 				return c, err
 			}
-			return screened(c, path.Join(f.dir, name), refusesKey)
+			return screened(c, path.Join(f.dir, name), s.size, refusesKey)
 		},
 	}
 }

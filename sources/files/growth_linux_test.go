@@ -10,13 +10,13 @@ import (
 
 func BenchmarkGrowth(b *testing.B) {
 	b.Run("folder", func(b *testing.B) {
-		sourcetest.Growth(b, 3000, func(w *sourcetest.World, n int) string {
+		sourcetest.Growth(b, 3000, 0, func(w *sourcetest.World, n int) string {
 			fill(w, n)
 			return "- {name: pool, kind: files, dir: " + w.WWW + "}\n"
 		})
 	})
 	b.Run("list", func(b *testing.B) {
-		sourcetest.Growth(b, 1000, func(w *sourcetest.World, n int) string {
+		sourcetest.Growth(b, 1000, 0, func(w *sourcetest.World, n int) string {
 			var list strings.Builder
 			for _, path := range fill(w, n) {
 				list.WriteString(w.URL + "/" + path + "\n")

@@ -413,6 +413,6 @@ func opener(env *sources.Env, p *planned) bundle.Open {
 		if err != nil || c.At > 0 || r.allowKey && r.html {
 			return c, err
 		}
-		return screened(c, r.where(), r.refuses)
+		return screened(c, r.where(), -1, r.refuses)
 	}
 }

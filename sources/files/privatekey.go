@@ -18,22 +18,28 @@ import (
 // is one begins with it, or with the certificates that go with it.
 const keyWindow = 16 << 10 // bytes
 
-// screened is content whose beginning refuses has nothing against. name is the name in
-// the error.
-func screened(c *bundle.Content, name string, refuses func(head []byte) string) (*bundle.Content, error) {
-	var head bytes.Buffer
-	_, err := io.CopyN(&head, c.Body, keyWindow)
-	if err != nil && err != io.EOF {
+// screened is content of the expected size (-1: not known) whose beginning refuses has
+// nothing against. name is the name in the error.
+func screened(c *bundle.Content, name string, size int64, refuses func(head []byte) string) (*bundle.Content, error) {
+	window := int64(keyWindow)
+	if size >= 0 {
+		window = min(window, size+1) // one more, to see the end
+	}
+	head := make([]byte, window)
+	n, err := io.ReadFull(c.Body, head)
+	ended := err == io.EOF || err == io.ErrUnexpectedEOF
+	if err != nil && !ended {
 		return nil, errors.Join(err, c.Body.Close())
 	}
-	if why := refuses(head.Bytes()); why != "" {
+	if why := refuses(head[:n]); why != "" {
 		err := fmt.Errorf("%s: %s: %w", name, why, fetch.ErrRefused)
 		return nil, errors.Join(err, c.Body.Close())
 	}
-	if err == io.EOF {
-		return &bundle.Content{Body: body{&head, c.Body}, At: c.At, Validator: c.Validator}, nil
+	begin := bytes.NewReader(head[:n])
+	if ended {
+		return &bundle.Content{Body: body{begin, c.Body}, At: c.At, Validator: c.Validator}, nil
 	}
-	return &bundle.Content{Body: body{io.MultiReader(&head, c.Body), c.Body}, At: c.At, Validator: c.Validator}, nil
+	return &bundle.Content{Body: body{io.MultiReader(begin, c.Body), c.Body}, At: c.At, Validator: c.Validator}, nil
 }
 
 // refusesKey refuses a PEM private key: a mirror hands everything it holds to everybody,

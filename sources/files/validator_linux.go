@@ -1,8 +1,8 @@
 package files
 
 import (
-	"fmt"
 	"io/fs"
+	"strconv"
 	"syscall"
 )
 
@@ -14,5 +14,19 @@ func validatorOf(info fs.FileInfo) string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("%d.%09d %d.%09d %d %d", s.Mtim.Sec, s.Mtim.Nsec, s.Ctim.Sec, s.Ctim.Nsec, s.Size, s.Ino)
+	var text [104]byte // on the stack; four numbers of at most 20 characters, two of 9, spaces and points
+	b := append(appendTime(text[:0], s.Mtim), ' ')
+	b = append(appendTime(b, s.Ctim), ' ')
+	b = append(strconv.AppendInt(b, s.Size, 10), ' ')
+	return string(strconv.AppendUint(b, s.Ino, 10))
+}
+
+// appendTime appends the seconds and, after a point, the nanoseconds in nine digits.
+func appendTime(b []byte, t syscall.Timespec) []byte {
+	const second = 1_000_000_000 // nanoseconds
+	b = strconv.AppendInt(b, int64(t.Sec), 10)
+	at := len(b)
+	b = strconv.AppendInt(b, second+int64(t.Nsec), 10)
+	b[at] = '.' // in place of the 1 that keeps the zeros
+	return b
 }
