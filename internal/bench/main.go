@@ -37,6 +37,8 @@ func main() {
 	flag.StringVar(&o.memory, "memory", "/dev/shm", "a file system in memory, for rows without the cost of sync; empty: no such rows")
 	flag.StringVar(&o.program, "program", "", "the gapbundle to measure; default: built from this tree")
 	flag.StringVar(&o.before, "before", "", "an earlier gapbundle: its plans and exports are compared with those of now, and nothing else is measured; sizes by -many")
+	flag.StringVar(&o.against, "against", "", "a commit or tag: compare the Go benchmarks of the hot paths with those there, and nothing else")
+	flag.IntVar(&o.rounds, "rounds", 11, "rounds of -against")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -54,9 +56,14 @@ type options struct {
 	runs              int
 	dir, memory       string
 	program, before   string
+	against           string
+	rounds            int
 }
 
 func run(ctx context.Context, out io.Writer, o options) (err error) {
+	if o.against != "" {
+		return against(ctx, out, o.against, max(1, o.rounds), o.dir)
+	}
 	b := &bench{options: o, out: out}
 	if b.dir, err = os.MkdirTemp(o.dir, "gapbundle-bench-"); err != nil {
 		return err
