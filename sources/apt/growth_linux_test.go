@@ -8,7 +8,7 @@ import (
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, 2000, func(w *sourcetest.World, n int) string {
+	sourcetest.Growth(b, 2000, 0, func(w *sourcetest.World, n int) string {
 		a := newArchive(b, w.Dir)
 		var stanzas []string
 		for i := range n {

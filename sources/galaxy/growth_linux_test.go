@@ -10,7 +10,7 @@ import (
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, 190, func(w *sourcetest.World, n int) string {
+	sourcetest.Growth(b, 190, 200, func(w *sourcetest.World, n int) string {
 		server := galaxytest.New(b)
 		var list strings.Builder
 		list.WriteString("collections:\n")

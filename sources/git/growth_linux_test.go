@@ -9,7 +9,7 @@ import (
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, 500, func(_ *sourcetest.World, n int) string {
+	sourcetest.Growth(b, 500, 0, func(_ *sourcetest.World, n int) string {
 		up, host := gittest.New(b), gittest.NewHost(b, true)
 		up.Grow(n)
 		host.Publish("a", up)

@@ -9,7 +9,7 @@ import (
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, 400, func(to *sourcetest.World, n int) string {
+	sourcetest.Growth(b, 400, 0, func(to *sourcetest.World, n int) string {
 		w := newWorld(b, to.Dir)
 		var images []string
 		for i := range n {

@@ -9,7 +9,7 @@ import (
 )
 
 func BenchmarkGrowth(b *testing.B) {
-	sourcetest.Growth(b, 100, func(w *sourcetest.World, n int) string {
+	sourcetest.Growth(b, 100, 0, func(w *sourcetest.World, n int) string {
 		a := newArchive(b, w.Dir)
 		a.Packages = []*rpmtest.Package{}
 		for i := range n {

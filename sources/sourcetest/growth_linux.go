@@ -21,14 +21,14 @@ const (
 
 // Growth exports one thing, n things and ten times n in turn and reports how the processor time
 // grows: what an export of one takes is taken off first. It fails above maxGrowth. Where n things
-// take less than leastGrown, it takes more of them. put puts an upstream of n things into the
-// world and returns the sources of its spec.
+// take less than leastGrown, it takes more of them, but not more than most (0: any number). put
+// puts an upstream of n things into the world and returns the sources of its spec.
 //
 // The program itself exports. Its own time and that of its children count; the upstream is in this
 // process and does not. Other work on the machine makes the times longer, so run it alone:
 //
 //	go test ./sources/... -p 1 -run XXX -bench Growth -benchtime 1x
-func Growth(b *testing.B, n int, put func(w *World, n int) string) {
+func Growth(b *testing.B, n, most int, put func(w *World, n int) string) {
 	g := &growth{B: b, program: filepath.Join(b.TempDir(), "gapbundle"), put: put}
 	build := exec.Command("go", "build", "-o", g.program, "github.com/gapbundle/gapbundle/cmd/gapbundle")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -39,8 +39,8 @@ func Growth(b *testing.B, n int, put func(w *World, n int) string) {
 	one.export()
 	few := g.upstream(n)
 	few.export()
-	for few.took-one.took < leastGrown {
-		n += max(1, int(float64(n)*min(9, leastGrown.Seconds()*1.2/max(0.01, (few.took-one.took).Seconds())-1)))
+	for few.took-one.took < leastGrown && (most == 0 || n < most) {
+		n = more(n, most, few.took-one.took)
 		few = g.upstream(n)
 		few.export()
 	}
@@ -49,6 +49,7 @@ func Growth(b *testing.B, n int, put func(w *World, n int) string) {
 	for range growthRounds - 1 {
 		one.export()
 		few.export()
+		few.export() // it is short, so what varies counts for more
 		many.export()
 	}
 	less, more := (few.took - one.took).Seconds(), (many.took - one.took).Seconds()
@@ -65,6 +66,17 @@ type growth struct {
 	*testing.B
 	program string
 	put     func(w *World, n int) string
+}
+
+// more is how many things take about leastGrown where n took less.
+func more(n, most int, took time.Duration) int {
+	const step, spare = 10, 1.2
+	times := min(step, spare*leastGrown.Seconds()/max(0.001, took.Seconds()))
+	n = max(n+1, int(times*float64(n)))
+	if most > 0 {
+		n = min(n, most)
+	}
+	return n
 }
 
 // grown is an upstream that is exported again and again, each time as if for the first time.
