@@ -62,7 +62,7 @@ type options struct {
 
 func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if o.against != "" {
-		return against(ctx, out, o.against, max(1, o.rounds), o.dir)
+		return compareWith(ctx, out, o.against, max(1, o.rounds), o.dir)
 	}
 	b := &bench{options: o, out: out}
 	if b.dir, err = os.MkdirTemp(o.dir, "gapbundle-bench-"); err != nil {

@@ -29,10 +29,10 @@ var hotPaths = []hotPath{
 // hotPath are the benchmarks of one package that match pattern, as -test.bench takes it.
 type hotPath struct{ folder, pattern, what string }
 
-// against runs the benchmarks of the hot paths at a commit and in the working tree, in turn, round
+// compareWith runs the benchmarks of the hot paths at a commit and in the working tree, in turn, round
 // by round. It prints what each takes and is an error where something is slower, or where the
 // rounds differ by too much to tell. The processor time of other work on the machine is in it.
-func against(ctx context.Context, out io.Writer, ref string, rounds int, dir string) (err error) {
+func compareWith(ctx context.Context, out io.Writer, ref string, rounds int, dir string) (err error) {
 	work, err := os.MkdirTemp(dir, "gapbundle-bench-")
 	if err != nil {
 		return err
