@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
 // hotPaths are the Go benchmarks of what is done for every byte or every line.
@@ -31,7 +33,7 @@ type hotPath struct{ folder, pattern, what string }
 
 // compareWith runs the benchmarks of the hot paths at a commit and in the working tree, in turn, round
 // by round. It prints what each takes and is an error where something is slower, or where the
-// rounds differ by too much to tell. The processor time of other work on the machine is in it.
+// rounds differ by too much to decide. Other work on the machine makes them differ.
 func compareWith(ctx context.Context, out io.Writer, ref string, rounds int, dir string) (err error) {
 	work, err := os.MkdirTemp(dir, "gapbundle-bench-")
 	if err != nil {
@@ -48,7 +50,7 @@ func compareWith(ctx context.Context, out io.Writer, ref string, rounds int, dir
 	}
 	var failed error
 	for i, p := range hotPaths {
-		fmt.Fprintf(out, "%s: %s, %d rounds against %s\n", p.folder, p.what, rounds, ref)
+		fmt.Fprintf(out, "%s: %s, %s against %s\n", p.folder, p.what, spelling.Count(rounds, "round"), ref)
 		var programs [2]string
 		for side, tree := range []string{before, now} {
 			programs[side] = filepath.Join(work, fmt.Sprintf("%d-%d.test", i, side))
@@ -149,7 +151,7 @@ func (p *pair) verdict() (ratio, noise float64, what string) {
 	case ratio < 1-notable && high < 1:
 		return ratio, noise, "faster"
 	case noise > notable:
-		return ratio, noise, "too noisy to tell"
+		return ratio, noise, "too noisy to decide"
 	}
 	return ratio, noise, "as before"
 }
@@ -164,7 +166,7 @@ func printPairs(out io.Writer, pairs map[string]*pair) (failed error) {
 		p := pairs[name]
 		ratio, noise, what := p.verdict()
 		fmt.Fprintf(out, "  %-36s %12.0f ns  %12.0f ns  %5.2f times +-%4.2f  %s\n", name, middle(p.times[0]), middle(p.times[1]), ratio, noise, what)
-		if what == "slower" || what == "too noisy to tell" {
+		if what == "slower" || what == "too noisy to decide" {
 			failed = errors.Join(failed, fmt.Errorf("%s: %.2f times +-%.2f: %s", name, ratio, noise, what))
 		}
 	}

@@ -16,7 +16,7 @@ func TestVerdict(t *testing.T) {
 		times, noise float64
 		want         string
 	}{
-		"10 % slower": {1.10, 0.04, "slower"}, "10 % faster": {0.90, 0.04, "faster"}, "the same": {1, 0.04, "as before"}, "noise": {1, 0.4, "too noisy to tell"},
+		"10 % slower": {1.10, 0.04, "slower"}, "10 % faster": {0.90, 0.04, "faster"}, "the same": {1, 0.04, "as before"}, "noise": {1, 0.4, "too noisy to decide"},
 	} {
 		for range 200 {
 			p := &pair{}

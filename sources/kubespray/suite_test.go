@@ -21,7 +21,7 @@ import (
 
 // checkout is a made-up Kubespray with its lists, on the disk and on a fake upstream.
 type checkout struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	server *upstreamtest.Server
 	files  map[string]string // content by path on the server
@@ -74,7 +74,7 @@ func (c *checkout) publish() string {
 	return "- name: cluster\n  kind: kubespray\n  checkout: kubespray\n  files: [files.list]\n"
 }
 
-func newCheckout(t *testing.T, dir string) *checkout {
+func newCheckout(t testing.TB, dir string) *checkout {
 	return &checkout{t: t, dir: dir, server: upstreamtest.New(t), files: map[string]string{
 		kubelet: strings.Repeat("kubelet", 1000), runsc: "runsc", helmTGZ: strings.Repeat("helm", 1000),
 	}}

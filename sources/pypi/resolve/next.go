@@ -10,7 +10,7 @@ import (
 // topKeys is what every round needs to know of the top state. It is kept from round to round,
 // because looking at all keys in each makes the time grow with the square of their number.
 type topKeys struct {
-	// pins are those of the top state; nil: all of this has to be found out anew.
+	// pins are those of the top state; nil: all of this has to be found out again.
 	pins map[string]*candidate
 	// open are the keys whose pin does not meet everything wanted, or that have none.
 	open map[string]bool
