@@ -23,7 +23,7 @@ func largeTypes() map[string]largeType {
 		"bundle/media.RunWriter":          {25, "one volume after the other: its record, its tape and its read-back change together"},
 		"bundle/media.Writer":             {44, "which medium has room for a volume, and when all are durable: one lock guards both"},
 		"bundle/reach.Survey":             {22, "one pass over all lists, which fills it"},
-		"internal/bench.bench":            {21, "one method for each thing that is measured"},
+		"internal/bench.bench":            {26, "one method for each thing that is measured"},
 		"internal/fetch.Client":           {34, "a request on its way: address, credential, redirect, attempts, answer; each asks for the host's settings"},
 		"sources/collect.crew":            {21, "what all runs of a collection share"},
 		"sources/ledger.Ledger":           {26, "the transitions of one state file, and what reads it"},
