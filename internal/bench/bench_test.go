@@ -29,8 +29,8 @@ func TestQuickRun(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	for what, times := range map[string]int{
-		"  before": 12, "  now ": 12, "  now, --changes none": 6, "plan of apt, 36 packages, verbatim": 1, "plan of rpm, primary.xml of 0 MB, verbatim": 1, "export of files, a folder of 12": 1,
-		"export of rpm, 1 package": 1, "export of oci, images: 1": 1, "memory ": 18,
+		"  before": 11, "  now ": 11, "  now, --changes none": 6, "plan of apt, 36 packages, verbatim": 1, "plan of rpm, primary.xml of 0 MB, verbatim": 1, "export of files, a folder of 12": 1,
+		"export of rpm, 1 package": 1, "export of oci, images: 1": 1, "memory ": 17,
 		"tar | zstd -3 -T2; sync": 2, "export --no-readback": 3, "nothing new": 8,
 		"a folder of 60, nothing new": 1, "a list of URLs: 30, first": 1, "apt, packages: 36, nothing new": 1, "<= 136 MB": 2,
 		"skopeo copy, then tar": 1, "dnf reposync, then tar | zstd": 1, "zstd -d | tar x; sync": 2,
