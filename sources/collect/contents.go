@@ -29,6 +29,8 @@ const (
 	// fewRuns is up to how many of them are merged with what is still in memory, instead
 	// of writing and reading that as well.
 	fewRuns = 8
+	// fewVersions is how many entries of one thing are held until its ranks are known.
+	fewVersions = 100
 )
 
 // namer makes the contents list of one repository. Entries come in the order of the
@@ -287,49 +289,101 @@ func (n *namer) read(name string) iter.Seq2[bundle.Entry, error] {
 	}
 }
 
-// ranked are all entries with their ranks. It reads the runs twice, the first time as
-// far ahead as the versions of one thing go: those alone are held in memory.
+// ranked are all entries with their ranks. What one thing has beyond fewVersions entries is
+// read a second time instead of being held in memory.
 func (n *namer) ranked() iter.Seq2[bundle.Entry, error] {
 	return func(yield func(bundle.Entry, error) bool) {
-		ahead, behind := &entryRun{}, &entryRun{}
-		for _, r := range []*entryRun{ahead, behind} {
-			r.next, r.stop = iter.Pull2(n.merged(n.runs, n.chunk))
-			defer r.stop()
-			if err := r.advance(); err != nil {
-				yield(bundle.Entry{}, err)
-				return
+		ahead, again := n.pass(), n.pass()
+		defer ahead.stop()
+		defer again.stop() // it reads nothing unless it is needed
+		t := thing{again: again}
+		err := ahead.advance()
+		for more := true; more && err == nil && ahead.more; {
+			if err = t.read(&ahead); err == nil {
+				more, err = t.write(n.ranks(t.group.Type, t.versions), yield)
 			}
 		}
-		for ahead.more {
-			group, versions, count := ahead.entry, []string(nil), 0
-			for ahead.more && bundle.CompareEntryGroups(&group, &ahead.entry) == 0 {
-				if v := ahead.entry.Version; count == 0 || versions[len(versions)-1] != v {
-					versions = append(versions, v)
-				}
-				count++
-				if err := ahead.advance(); err != nil {
-					yield(bundle.Entry{}, err)
-					return
-				}
-			}
-			ranks := n.ranks(group.Type, versions)
-			for range count {
-				e := behind.entry
-				e.Rank = ranks[e.Version]
-				if !yield(e, nil) {
-					return
-				}
-				if err := behind.advance(); err != nil {
-					yield(bundle.Entry{}, err)
-					return
-				}
-			}
+		if err != nil {
+			yield(bundle.Entry{}, err)
 		}
 	}
 }
 
-// ranks returns 1 for the newest version, 2 for the next one and so on.
+// pass reads all entries in their order.
+type pass struct {
+	entryRun
+	read int // how many, the present one included
+}
+
+func (n *namer) pass() (p pass) {
+	p.next, p.stop = iter.Pull2(n.merged(n.runs, n.chunk))
+	return p
+}
+
+func (p *pass) advance() error {
+	p.read++
+	return p.entryRun.advance()
+}
+
+// thing is what has several versions: the entries that differ in version alone, or in what
+// is less than that.
+type thing struct {
+	group    bundle.Entry // its first entry
+	first    int          // which entry of all that is
+	count    int
+	held     []bundle.Entry // the first fewVersions of them
+	versions []string
+	again    pass // for the others
+}
+
+// read reads the next thing.
+func (t *thing) read(ahead *pass) error {
+	t.group, t.first, t.count, t.held, t.versions = ahead.entry, ahead.read, 0, t.held[:0], t.versions[:0]
+	for ahead.more && bundle.CompareEntryGroups(&t.group, &ahead.entry) == 0 {
+		if v := ahead.entry.Version; t.count == 0 || t.versions[len(t.versions)-1] != v {
+			t.versions = append(t.versions, v)
+		}
+		if t.count < fewVersions {
+			t.held = append(t.held, ahead.entry)
+		}
+		t.count++
+		if err := ahead.advance(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write hands out its entries with their ranks until nobody wants more.
+func (t *thing) write(ranks map[string]int64, yield func(bundle.Entry, error) bool) (more bool, err error) {
+	for i := range t.count {
+		var e bundle.Entry
+		if i < len(t.held) {
+			e = t.held[i]
+		} else {
+			for t.again.read < t.first+i {
+				if err := t.again.advance(); err != nil {
+					return false, err
+				}
+			}
+			e = t.again.entry
+		}
+		e.Rank = 1
+		if len(ranks) > 0 {
+			e.Rank = ranks[e.Version]
+		}
+		if !yield(e, nil) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// ranks returns 1 for the newest version, 2 for the next one and so on; nil if there is one.
 func (n *namer) ranks(typ string, versions []string) map[string]int64 {
+	if len(versions) == 1 {
+		return nil
+	}
 	slices.SortStableFunc(versions, func(a, b string) int { return n.compare(typ, b, a) })
 	ranks, rank := make(map[string]int64, len(versions)), int64(0)
 	for i, v := range versions {
