@@ -20,9 +20,12 @@ type compared struct {
 	plan, export bool
 }
 
-// againstBefore measures plans and exports with the program of before and with the one of
-// now, in turn. An aim of 1.00 means no slower and no larger.
-func (b *bench) againstBefore(ctx context.Context) error {
+// comparison measures plans and exports with the program of before and with the one of now,
+// in turn. An aim of 1.00 means no slower and no larger.
+type comparison struct{ bench *bench }
+
+func (c comparison) run(ctx context.Context) error {
+	b := c.bench
 	up, err := serveMade(0)
 	if err != nil {
 		return err
@@ -33,7 +36,7 @@ func (b *bench) againstBefore(ctx context.Context) error {
 		return err
 	}
 	defer small.stop()
-	all, err := b.prepareCompared(up, small)
+	all, err := c.prepare(up, small)
 	if err != nil {
 		return err
 	}
@@ -54,24 +57,25 @@ func (b *bench) againstBefore(ctx context.Context) error {
 	}
 	t := &table{title: "the program of before and the one of now", runs: b.runs, memory: memoryLimit(int64(b.many))}
 	t.section("version")
-	for _, p := range b.programs() {
+	for _, p := range c.programs() {
 		t.row(p.name, p.relation, p.limit, func(int) (usage, error) {
-			return measure("", b.command(ctx, p.path, "version"))
+			return measure("", command(ctx, b.dir, p.path, "version"))
 		})
 	}
 	if err := t.measure(); err != nil {
 		return err
 	}
-	for _, c := range all {
-		if err := b.comparePrograms(ctx, t, c); err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", c.what, err), t.print(b.out))
+	for _, of := range all {
+		if err := c.measure(ctx, t, of); err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", of.what, err), t.print(b.out))
 		}
 	}
 	return t.print(b.out)
 }
 
-// prepareCompared makes the upstreams of every source but rpms.
-func (b *bench) prepareCompared(up, small *made) ([]compared, error) {
+// prepare makes the upstreams of every source but rpms.
+func (c comparison) prepare(up, small *made) ([]compared, error) {
+	b := c.bench
 	folder := b.path("folder")
 	packages, exported, rpms, images := max(3, b.many*3/5), max(1, b.many/20), max(3, b.many*18/25), max(1, b.many/250)
 	primary, err := up.makeRepository(rpms)
@@ -105,55 +109,57 @@ type program struct {
 	flags      []string // of plan
 }
 
-func (b *bench) programs() []program {
+func (c comparison) programs() []program {
+	b := c.bench
 	return []program{
 		{name: "before", path: b.before, folder: "of-before", relation: baseline},
 		{name: "now", path: b.program, folder: "of-now", relation: against, limit: limit{cpu: 1, memory: 1}},
 	}
 }
 
-// comparePrograms measures one source with both programs. Each has its own spec and state.
-func (b *bench) comparePrograms(ctx context.Context, t *table, c compared) error {
+// measure measures one source with both programs. Each has its own spec and state.
+func (c comparison) measure(ctx context.Context, t *table, of compared) error {
+	b := c.bench
 	out := b.memory
 	if out == "" {
 		out = b.dir
 	}
-	text := "version: 1\nname: " + c.set + "\nsigning: {exporter: " + b.path("keys", "exporter.key") + ", site: " + b.path("keys", "site.key") + "}\nsources:\n  - {name: pool, " + c.source + "}\n"
-	for _, p := range b.programs() {
-		spec := b.path(p.folder, c.set+".yaml")
+	text := "version: 1\nname: " + of.set + "\nsigning: {exporter: " + b.path("keys", "exporter.key") + ", site: " + b.path("keys", "site.key") + "}\nsources:\n  - {name: pool, " + of.source + "}\n"
+	for _, p := range c.programs() {
+		spec := b.path(p.folder, of.set+".yaml")
 		if err := errors.Join(os.MkdirAll(filepath.Dir(spec), 0o755), os.WriteFile(spec, []byte(text), 0o644)); err != nil {
 			return err
 		}
 	}
 	each := func(what string, programs []program, run func(p program, spec, to string) (usage, error)) error {
-		t.section(what + " " + c.what)
+		t.section(what + " " + of.what)
 		for _, p := range programs {
 			to := filepath.Join(out, p.folder)
 			t.row(p.name, p.relation, p.limit, func(int) (usage, error) {
 				if err := os.MkdirAll(to, 0o755); err != nil {
 					return usage{}, err
 				}
-				u, err := run(p, b.path(p.folder, c.set+".yaml"), to)
+				u, err := run(p, b.path(p.folder, of.set+".yaml"), to)
 				return u, errors.Join(err, remove(to))
 			})
 		}
 		return t.measure()
 	}
-	if c.plan {
+	if of.plan {
 		// What a plan lists by name is newer than some programs.
-		less := b.programs()[1]
+		less := c.programs()[1]
 		less.name, less.flags = "now, --changes none", []string{"--changes", "none"}
-		if err := each("plan of", append(b.programs(), less), func(p program, spec, to string) (usage, error) {
+		if err := each("plan of", append(c.programs(), less), func(p program, spec, to string) (usage, error) {
 			args := append([]string{"plan", spec, "--state", filepath.Join(to, "state"), "--quiet"}, p.flags...)
-			return measure("", b.command(ctx, p.path, args...))
+			return measure("", command(ctx, b.dir, p.path, args...))
 		}); err != nil {
 			return err
 		}
 	}
-	if !c.export {
+	if !of.export {
 		return nil
 	}
-	return each("export of", b.programs(), func(p program, spec, to string) (usage, error) {
-		return measure("", b.command(ctx, p.path, "export", spec, "--to", filepath.Join(to, "stick"), "--state", filepath.Join(to, "state"), "--quiet"))
+	return each("export of", c.programs(), func(p program, spec, to string) (usage, error) {
+		return measure("", command(ctx, b.dir, p.path, "export", spec, "--to", filepath.Join(to, "stick"), "--state", filepath.Join(to, "state"), "--quiet"))
 	})
 }

@@ -79,7 +79,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	if o.before != "" {
-		if err := b.againstBefore(ctx); err != nil {
+		if err := (comparison{b}).run(ctx); err != nil {
 			return fmt.Errorf("against the program of before: %w", err)
 		}
 		return nil
@@ -129,8 +129,8 @@ func (b *bench) prepare(ctx context.Context) error {
 	if b.before != "" {
 		program = b.before // a key that both read
 	}
-	return errors.Join(b.command(ctx, program, "keygen", "--out", b.path("keys"), "--quiet").Run(),
-		b.command(ctx, program, "keygen", "--site", "--out", b.path("keys"), "--quiet").Run())
+	return errors.Join(command(ctx, b.dir, program, "keygen", "--out", b.path("keys"), "--quiet").Run(),
+		command(ctx, b.dir, program, "keygen", "--site", "--out", b.path("keys"), "--quiet").Run())
 }
 
 // path is a path in the working directory.
@@ -140,13 +140,13 @@ func (b *bench) path(name ...string) string {
 
 // gapbundle is one run of the program, quiet unless it fails.
 func (b *bench) gapbundle(ctx context.Context, args ...string) *exec.Cmd {
-	return b.command(ctx, b.program, args...)
+	return command(ctx, b.dir, b.program, args...)
 }
 
-// command is one run of a gapbundle of this or of an earlier state.
-func (b *bench) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+// command is one run in dir of a gapbundle of this or of an earlier state.
+func command(ctx context.Context, dir, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir = b.dir
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GAPBUNDLE_PASSPHRASE=for measuring only", "GAPBUNDLE_SITE_PASSPHRASE=for measuring only")
 	cmd.Stderr = os.Stderr
 	return cmd
