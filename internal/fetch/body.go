@@ -31,6 +31,7 @@ type Body struct {
 	attempts attempts
 	sent     Meta          // of the content as it is sent
 	form     io.ReadCloser // what is handed out instead of what is sent; nil: nothing else
+	weighed  *weighed      // form, if both have to be hashed; nil: another one
 
 	r    io.ReadCloser // nil: no answer is open
 	pos  int64         // of the next byte to hand out

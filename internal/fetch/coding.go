@@ -183,28 +183,46 @@ func (d *decodedAnswer) Close() error {
 	return errors.Join(err, d.body.Close())
 }
 
+// sameLength is the length from which a packed form is not as long as its content, if the
+// content is packed already: packing it once more adds to it.
+const sameLength = 1 << 20 // bytes
+
 // choose decides what a Body hands out of an answer with a content coding. Where a digest is
 // expected it decides: content is as it is sent if that has the digest, otherwise it is
 // decoded. Sizes spare most of the work: an answer of another length than the content has is
-// decoded while it is read, and one of just that length is the content. Only where a length
-// is not known are both forms hashed before a byte is handed out, see weigh. Without a digest
-// the content is as it is sent if a name of the file states that it is packed so, and decoded
-// if none does.
+// decoded while it is read, and one of just that length is the content if that is large and
+// packed by its name. All others are hashed in both forms before a byte is handed out, see
+// weigh. Without a digest the content is as it is sent if a name of the file states that it is
+// packed so, and decoded if none does.
 func (b *Body) choose(resp *http.Response, coding string) error {
 	length, size := b.Meta.Size, b.want.size()
 	own, decodes := ownCodingOf(coding, resp.Request), b.c.decodes(coding)
+	same := length >= 0 && length == size
 	switch {
-	case b.want.decides() && (!decodes || length >= 0 && length == size), !b.want.decides() && own:
+	case b.want.decides() && (!decodes || same && own && length >= sameLength), !b.want.decides() && own:
 		return nil
 	case !b.want.decides() && !decodes:
 		return unreadable(b.Meta.URL, coding)
 	}
 	b.Meta.Size, b.Meta.decoded = size, true
-	if !b.want.decides() || length >= 0 && size >= 0 {
+	if !b.want.decides() || length >= 0 && size >= 0 && !same {
 		b.form = b.undo(coding, sent{b})
 		return nil
 	}
-	b.form = &weighed{b: b, coding: coding, own: own}
+	b.weighed = &weighed{b: b, coding: coding, own: own}
+	b.form = b.weighed
+	return nil
+}
+
+// settle chooses the form of content of which both have to be hashed. Its size is known then.
+func (b *Body) settle() error {
+	if b.weighed == nil {
+		return nil
+	}
+	if err := b.weighed.weigh(); err != nil {
+		return errors.Join(err, b.Close())
+	}
+	b.Meta.Size, b.Meta.decoded = b.weighed.size, b.weighed.decoded
 	return nil
 }
 
@@ -228,47 +246,42 @@ type weighed struct {
 	own    bool // the name states that the content is packed so
 	file   *os.File
 	form   io.ReadCloser
-	err    error
+	// Of the form: its size in bytes, and whether it is the decoded one.
+	size    int64
+	decoded bool
 }
 
-func (w *weighed) Read(p []byte) (int, error) {
-	if w.form == nil && w.err == nil {
-		w.form, w.err = w.weigh()
-	}
-	if w.err != nil {
-		return 0, w.err
-	}
-	return w.form.Read(p)
-}
+func (w *weighed) Read(p []byte) (int, error) { return w.form.Read(p) }
 
-func (w *weighed) weigh() (io.ReadCloser, error) {
-	var err error
+// weigh reads what is sent and chooses the form.
+func (w *weighed) weigh() (err error) {
 	if w.file, err = w.b.c.spool(); err != nil {
-		return nil, err
+		return err
 	}
 	want := w.b.want
 	raw, plain := want.Hash(), want.Hash()
 	in := &tee{r: io.LimitReader(sent{w.b}, packed(w.b.most())+1), w: io.MultiWriter(w.file, raw)}
 	decoded := w.b.undo(w.coding, io.NopCloser(in))
-	_, failed := io.Copy(plain, decoded)
+	size, failed := io.Copy(plain, decoded)
 	_ = decoded.Close() // the verdict is that of its content
 	if _, err := io.Copy(io.Discard, in); err != nil {
-		return nil, err
+		return err
 	}
 	if in.n > packed(w.b.most()) {
-		return nil, fmt.Errorf("%s: bytes with content coding %s: more than %d, want at most %d without: %w", w.b.Meta.URL, w.coding, in.n-1, w.b.most(), ErrUpstream)
+		return fmt.Errorf("%s: bytes with content coding %s: more than %d, want at most %d without: %w", w.b.Meta.URL, w.coding, in.n-1, w.b.most(), ErrUpstream)
 	}
-	whole := io.NewSectionReader(w.file, 0, in.n)
-	asSent := io.NopCloser(whole)
 	switch {
 	case bytes.Equal(raw.Sum(nil), want.Sum):
-		return asSent, nil
 	case failed == nil && bytes.Equal(plain.Sum(nil), want.Sum):
-		return w.b.undo(w.coding, asSent), nil
-	case w.own || failed != nil: // neither: whoever checks the digest reports what is wrong
-		return asSent, nil //nolint:nilerr // that it cannot be decoded is the lesser fault
+		w.decoded = true
+	default: // neither: whoever checks the digest reports what is wrong
+		w.decoded = !w.own && failed == nil
 	}
-	return w.b.undo(w.coding, asSent), nil
+	asSent := io.NopCloser(io.NewSectionReader(w.file, 0, in.n))
+	if w.form, w.size = asSent, in.n; w.decoded {
+		w.form, w.size = w.b.undo(w.coding, asSent), size
+	}
+	return nil
 }
 
 // packed is how many bytes content of so many bytes has at most when it is packed: all

@@ -36,6 +36,9 @@ func (c *Client) OpenWanted(ctx context.Context, url string, header http.Header,
 	for {
 		err := b.open(at, validator)
 		if err == nil {
+			if err := b.settle(); err != nil {
+				return nil, err
+			}
 			return b, nil
 		}
 		if err = b.attempts.again(ctx, err); err != nil {

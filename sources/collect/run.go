@@ -375,12 +375,34 @@ type spooled struct {
 	remove func()
 }
 
+// direct is content of which opening it showed the size: it is read from where it is.
+func direct(content *bundle.Content, again bundle.Open) *spooled {
+	return &spooled{
+		size: content.Size,
+		remove: func() {
+			if content != nil {
+				_ = content.Body.Close() // nobody has read it
+			}
+		},
+		open: func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
+			if first := content; first != nil && at == 0 {
+				content = nil
+				return first, nil
+			}
+			return again(ctx, at, validator)
+		},
+	}
+}
+
 // spool reads content of unknown size: into memory, or into a file in scratch
 // when it is larger than bundle.SpoolBlob.
 func (c *crew) spool(ctx context.Context, a sources.Artifact) (_ *spooled, err error) {
 	content, err := opened(a)(ctx, 0, "")
 	if err != nil {
 		return nil, err
+	}
+	if content.Size > 0 && content.At == 0 {
+		return direct(content, opened(a)), nil
 	}
 	defer func() { err = errors.Join(err, content.Body.Close()) }()
 	var head bytes.Buffer

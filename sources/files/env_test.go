@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/decompress"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources"
@@ -47,7 +48,7 @@ func newSite(t *testing.T) *site {
 	t.Helper()
 	dir := t.TempDir()
 	client, err := fetch.New(fetch.Options{
-		Env: func(string) string { return "" }, Home: dir, Retries: -1,
+		Decode: decompress.Coding, Env: func(string) string { return "" }, Home: dir, Retries: -1,
 		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	})
 	if err != nil {

@@ -1,6 +1,8 @@
 package files
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"strings"
 	"testing"
@@ -135,5 +137,25 @@ func TestMoving(t *testing.T) {
 		if _, err := s.plan("- {name: s, urls: [{url: " + up.URL("/latest") + ", moving: true, " + pin + "}]}\n"); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), "moving") {
 			t.Errorf("%s: %v", pin, err)
 		}
+	}
+}
+
+// TestPackedOnTheWay: content of a pinned URL that is packed on its way is found by its digest, and
+// its size is known when it is opened: nobody has to copy it once more to find that out.
+func TestPackedOnTheWay(t *testing.T) {
+	s, up := newSite(t), upstreamtest.New(t)
+	content := strings.Repeat("a line that is packed well\n", 1000)
+	up.Put("/d/x", []byte(content))
+	up.FailAlways("/d/x", upstreamtest.Packed("gzip", func(b []byte) []byte {
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		_, _ = w.Write(b) // a buffer takes everything
+		_ = w.Close()
+		return packed.Bytes()
+	}))
+	a := find(t, s.mustPlan("- {name: s, urls: [{url: " + up.URL("/d/x") + ", sha256: " + bundle.DigestOf([]byte(content)).Hex() + "}]}\n")["s"], hostPath(up)+"/d/x")
+	got, c, err := read(t, a)
+	if err != nil || string(got) != content || c.Size != int64(len(content)) || a.File.Size != -1 {
+		t.Errorf("%d bytes, size %d, planned %d: %v", len(got), c.Size, a.File.Size, err)
 	}
 }

@@ -35,11 +35,11 @@ func screened(c *bundle.Content, name string, size int64, refuses func(head []by
 		err := fmt.Errorf("%s: %s: %w", name, why, fetch.ErrRefused)
 		return nil, errors.Join(err, c.Body.Close())
 	}
-	begin := bytes.NewReader(head[:n])
-	if ended {
-		return &bundle.Content{Body: body{begin, c.Body}, At: c.At, Validator: c.Validator}, nil
+	whole, begin := *c, bytes.NewReader(head[:n])
+	if whole.Body = (body{io.MultiReader(begin, c.Body), c.Body}); ended {
+		whole.Body = body{begin, c.Body}
 	}
-	return &bundle.Content{Body: body{io.MultiReader(begin, c.Body), c.Body}, At: c.At, Validator: c.Validator}, nil
+	return &whole, nil
 }
 
 // refusesKey refuses a PEM private key: a mirror hands everything it holds to everybody,

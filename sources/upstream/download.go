@@ -164,7 +164,7 @@ func (p *Place) open(env *sources.Env, want Want, names []string) bundle.Open {
 		if err != nil {
 			return nil, err
 		}
-		return &bundle.Content{Body: ended, At: body.At, Validator: body.Meta.Validator()}, nil
+		return &bundle.Content{Body: ended, At: body.At, Size: max(body.Meta.Size, 0), Validator: body.Meta.Validator()}, nil
 	}
 }
 
@@ -187,7 +187,7 @@ func (p *Place) OpenChecked(env *sources.Env, want Want, verify func(where strin
 		if verify != nil {
 			v = verify(where)
 		}
-		return &bundle.Content{Body: Checked(ended, where, want, v)}, nil
+		return &bundle.Content{Body: Checked(ended, where, want, v), Size: max(body.Meta.Size, 0)}, nil
 	}
 }
 
