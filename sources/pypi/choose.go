@@ -127,7 +127,10 @@ func (r *reader) resolve(ctx context.Context, at int, label string, requirements
 	result, err := resolve.Resolve(ctx, &provider{r, at}, resolve.Problem{
 		Environment: t.Env, Requirements: requirements, Constraints: constraints, PreReleases: r.wanted.preRelease(r.entry),
 	})
+	conflict := new(resolve.Conflict)
 	switch {
+	case errors.As(err, &conflict) && len(conflict.PassedOver) > 0: // upstream's fault, and not that of the spec
+		return g, r.entry.Pos.Wrap(&unmet{fmt.Errorf("%s: %w", t.Name(), err)})
 	case errors.Is(err, resolve.ErrConflict), errors.Is(err, resolve.ErrTooDeep), errors.Is(err, marker.ErrInvalid):
 		return g, r.entry.Pos.Errorf("%s: %w", t.Name(), err)
 	case errors.Is(err, marker.ErrUnknown):
@@ -153,6 +156,13 @@ func (r *reader) resolve(ctx context.Context, at int, label string, requirements
 	}
 	return g, nil
 }
+
+// unmet is a conflict that upstream's own files lead to: what would do cannot be used. It
+// matches fetch.ErrUpstream.
+type unmet struct{ error }
+
+// Unwrap returns the conflict and its class.
+func (u *unmet) Unwrap() []error { return []error{u.error, fetch.ErrUpstream} }
 
 // together are constraints to the oldest version of each name that targets
 // differ in.
@@ -308,8 +318,11 @@ func (r *reader) newest(ctx context.Context, c *chosen) error {
 					return err
 				}
 				more, err := r.resolve(ctx, g.target, q.Name+"-"+release.Version.String(), []resolve.Wanted{{Requirement: one, From: "newest"}}, r.wanted.constraints)
-				if errors.Is(err, resolve.ErrConflict) {
+				if conflict := new(resolve.Conflict); errors.As(err, &conflict) {
 					r.note("newest: %s %s: not for %s", q.Name, release.Version, r.entry.targets[g.target].Name())
+					for _, line := range conflict.PassedOver {
+						r.note("newest: %s", line)
+					}
 					left++
 					continue
 				}
@@ -365,10 +378,18 @@ func (r *reader) addSdists(ctx context.Context, c *chosen) error {
 				return err
 			}
 			for _, f := range all.files {
-				if f.Parsed.Sdist && f.Parsed.Version.Compare(p.file.Parsed.Version) == 0 && f != p.file && !seen[f] {
-					seen[f] = true
-					c.loose = append(c.loose, pin{p.name, nil, f, "sdists: always"})
+				if !f.Parsed.Sdist || f.Parsed.Version.Compare(p.file.Parsed.Version) != 0 || f == p.file || seen[f] {
+					continue
 				}
+				seen[f] = true
+				if _, err := r.index.Metadata(ctx, p.name, f); err != nil {
+					if err = r.leave(f, err); !errors.Is(err, resolve.ErrDiscard) {
+						return err
+					}
+					r.note("%s", err.Error())
+					continue
+				}
+				c.loose = append(c.loose, pin{p.name, nil, f, "sdists: always"})
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/pypi/marker"
 	"github.com/gapbundle/gapbundle/sources/pypi/pages"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 )
 
 // Name is the kind's name in a spec file, and its part of paths in a mirror.
@@ -45,6 +46,7 @@ type options struct {
 	PreReleases    []string          `yaml:"pre-releases,single" doc:"Names of which pre-releases count like others."`
 	Resolution     string            `yaml:"resolution" doc:"each-target, or one: the same versions for all targets."`
 	Newest         int               `yaml:"newest" doc:"How many versions of each name in packages are carried; absent: the one that is chosen."`
+	Absent         rebuild.Absent    `yaml:"absent" doc:"skip: leave out files that are gone or cannot be read, with which pip would end. Absent: such a file is an error."`
 	InsecureHashes []string          `yaml:"insecure-hashes,single" doc:"Indexes whose pages may go without sha256."`
 	Vars           map[string]string `yaml:"vars" doc:"Values of ${NAME} in requirements files."`
 }
@@ -183,6 +185,9 @@ func (e *entry) checkWords() []error {
 	}
 	if !slices.Contains([]string{resolutionEach, resolutionOne}, e.Resolution) {
 		refuse("resolution: want each-target or one, got %q", e.Resolution)
+	}
+	if err := e.Absent.Check(e.Pos, true); err != nil {
+		errs = append(errs, err)
 	}
 	if e.Newest < 0 || e.Newest > maxNewest {
 		refuse("newest: want 1 to %d, got %d", maxNewest, e.Newest)

@@ -15,6 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
 	"github.com/gapbundle/gapbundle/sources/pypi/resolve"
 	"github.com/gapbundle/gapbundle/sources/pypi/simple"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 )
 
 // malformedPage is the page of the project lib, in which something is replaced; or what is
@@ -175,20 +176,20 @@ func malformed() plantest.Table[malformedPage] {
 		"HTML as XML":                                   {Document: malformedPage{html: true, media: "application/xhtml+xml"}, Names: []string{"lib"}},
 		"HTML without a type":                           {Document: malformedPage{html: true, media: "application/octet-stream"}, Names: []string{"lib"}},
 
-		"METADATA without a name":                             {Document: inMetadata("Name: lib\n", ""), Class: resolve.ErrConflict, Names: []string{"lib"}},
-		"METADATA of another name":                            {Document: inMetadata("Name: lib\n", "Name: tool\n"), Class: resolve.ErrConflict, Names: []string{"lib"}},
-		"METADATA without a version":                          {Document: inMetadata("Version: 1.0\n", ""), Class: resolve.ErrConflict, Names: []string{"lib"}},
-		"METADATA of another version":                         {Document: inMetadata("\nVersion: 1.0\n", "\nVersion: 2.0\n"), Class: resolve.ErrConflict, Names: []string{"lib"}},
-		"METADATA of a version in words":                      {Document: inMetadata("\nVersion: 1.0\n", "\nVersion: new\n"), Class: resolve.ErrConflict, Names: []string{"lib"}},
+		"METADATA without a name":                             {Document: inMetadata("Name: lib\n", ""), Names: []string{"lib-1.0-py3-none-any.whl: passed over"}},
+		"METADATA of another name":                            {Document: inMetadata("Name: lib\n", "Name: tool\n"), Names: []string{"lib-1.0-py3-none-any.whl: passed over"}},
+		"METADATA without a version":                          {Document: inMetadata("Version: 1.0\n", ""), Names: []string{"lib-1.0-py3-none-any.whl: passed over"}},
+		"METADATA of another version":                         {Document: inMetadata("\nVersion: 1.0\n", "\nVersion: 2.0\n"), Names: []string{"lib-1.0-py3-none-any.whl: passed over"}},
+		"METADATA of a version in words":                      {Document: inMetadata("\nVersion: 1.0\n", "\nVersion: new\n"), Names: []string{"lib-1.0-py3-none-any.whl: passed over"}},
 		"METADATA without its own version":                    {Document: inMetadata("Metadata-Version: 2.1\n", ""), Reads: true},
 		"METADATA of version 9":                               {Document: inMetadata("Metadata-Version: 2.1", "Metadata-Version: 9.9"), Reads: true},
 		"METADATA with requires-python in words":              {Document: inMetadata("Summary", "Requires-Python: three\nSummary"), Reads: true},
-		"METADATA with a requirement of no form":              {Document: inMetadata("Summary", "Requires-Dist: two words\nSummary"), Class: resolve.ErrConflict, Names: []string{"lib"}},
-		"METADATA with a version of a requirement of no form": {Document: inMetadata("Summary", "Requires-Dist: tool (>=new)\nSummary"), Class: resolve.ErrConflict, Names: []string{"lib"}},
-		"METADATA with a marker of no form":                   {Document: inMetadata("Summary", "Requires-Dist: tool; on_monday\nSummary"), Class: resolve.ErrConflict, Names: []string{"lib"}},
+		"METADATA with a requirement of no form":              {Document: inMetadata("Summary", "Requires-Dist: two words\nSummary"), Names: []string{"lib-1.0-py3-none-any.whl: passed over"}},
+		"METADATA with a version of a requirement of no form": {Document: inMetadata("Summary", "Requires-Dist: tool (>=new)\nSummary"), Names: []string{"lib-1.0-py3-none-any.whl: passed over"}},
+		"METADATA with a marker of no form":                   {Document: inMetadata("Summary", "Requires-Dist: tool; on_monday\nSummary"), Names: []string{"lib-1.0-py3-none-any.whl: passed over"}},
 		"METADATA with an extra of no form":                   {Document: inMetadata("Summary", "Provides-Extra: -\nSummary"), Reads: true},
-		"METADATA of nothing":                                 {Document: malformedPage{metadata: func(string) string { return "\n" }}, Class: resolve.ErrConflict, Names: []string{"lib"}},
-		"METADATA with bytes that are no text":                {Document: inMetadata("made by", "made \xff by"), Class: resolve.ErrConflict, Names: []string{"lib"}},
+		"METADATA of nothing":                                 {Document: malformedPage{metadata: func(string) string { return "\n" }}, Names: []string{"lib-1.0-py3-none-any.whl: passed over"}},
+		"METADATA with bytes that are no text":                {Document: inMetadata("made by", "made \xff by"), Names: []string{"lib-1.0-py3-none-any.whl: passed over"}},
 	}
 }
 
@@ -269,4 +270,57 @@ func TestMalformed(t *testing.T) {
 		_, err := laidMalformed(t, m)
 		return err
 	})
+}
+
+// TestAbsent: files with which pip would end are an error, which is upstream's fault and names the
+// file and the way round; where the spec wants it they are left out by name, and pip's next choice
+// is carried. If nothing is left, it is an error all the same.
+func TestAbsent(t *testing.T) {
+	w := newWorld(t)
+	broken := piptest.Wheel{Name: "lib", Version: "2.0"}.Build(t)
+	broken.Content = []byte("<html>Sign in</html>")
+	broken.Metadata = nil
+	gone := piptest.Wheel{Name: "tool", Version: "2.0"}.Build(t)
+	sdist := piptest.Sdist(t, "tool", "1.0", map[string]string{"PKG-INFO": "Metadata-Version: 2.2\nName: tool\nVersion: 1.0\n"})
+	sdist.Content = []byte("no archive")
+	w.Projects["lib"] = []*piptest.File{broken, piptest.Wheel{Name: "lib", Version: "1.0"}.Build(t)}
+	w.Projects["tool"] = []*piptest.File{gone, piptest.Wheel{Name: "tool", Version: "1.0"}.Build(t), sdist}
+	w.Projects["only"] = []*piptest.File{piptest.Wheel{Name: "only", Version: "1.0"}.Build(t)}
+	w.Projects["only"][0].Content, w.Projects["only"][0].Metadata = []byte("no wheel"), nil
+	w.Put()
+	w.Server.FailAlways("/files/"+gone.Name, upstreamtest.Status(404)) // its METADATA is there
+	base := "kind: pypi\nindex: " + w.URL() + "\n" + for312
+	for _, c := range []struct{ spec, unusable, carried string }{
+		{"packages: lib\n", broken.Name, "lib-1.0-py3-none-any.whl"},
+		{"packages: tool\n", gone.Name, "tool-1.0-py3-none-any.whl"},
+		{"packages: tool<2\nsdists: always\n", sdist.Name, "tool-1.0-py3-none-any.whl"},
+		{"packages: only\n", "only-1.0-py3-none-any.whl", ""},
+	} {
+		p, err := newSite(t).plan(base + c.spec)
+		if err == nil && c.unusable == gone.Name { // nobody looks for it before it is collected
+			_, err = plantest.ReadArtifact(t, p.files[pages.Path(gone.Digest(), gone.Name)])
+		} else if err == nil || !strings.Contains(err.Error(), rebuild.SkipHint) {
+			t.Errorf("%s: %v", c.spec, err)
+		}
+		if !errors.Is(err, fetch.ErrUpstream) || !strings.Contains(err.Error(), c.unusable) {
+			t.Errorf("%s: %v", c.spec, err)
+		}
+		p, err = newSite(t).plan(base + c.spec + "absent: skip\n")
+		if c.carried == "" {
+			if !errors.Is(err, fetch.ErrUpstream) || errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), "left out: "+c.unusable) {
+				t.Errorf("%s, left out: %v", c.spec, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s, left out: %v", c.spec, err)
+			continue
+		}
+		if got := p.names(); got != c.carried {
+			t.Errorf("%s: carried %s, want %s", c.spec, got, c.carried)
+		}
+		if notes := strings.Join(p.repo.Notes, "\n"); !strings.Contains(notes, "left out: "+c.unusable) {
+			t.Errorf("%s: notes %s", c.spec, notes)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package pypi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/pypi/resolve"
 	"github.com/gapbundle/gapbundle/sources/pypi/simple"
 	"github.com/gapbundle/gapbundle/sources/pypi/tags"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 )
 
 // reader asks the indexes of one source, each thing once.
@@ -36,9 +38,11 @@ type reader struct {
 const readAhead = 16
 
 func newReader(env *sources.Env, e *entry, w *wanted) *reader {
-	return &reader{
+	r := &reader{
 		env: env, entry: e, wanted: w, index: index.NewReader(env, sources.ScratchName(Name, e.name)), slots: make(chan struct{}, readAhead), notes: map[string]bool{},
 	}
+	r.index.LookForFiles = e.Absent.Skips()
+	return r
 }
 
 // project is a name at its index, as the targets see it.
@@ -225,7 +229,7 @@ func (p *provider) Metadata(ctx context.Context, name string, of *resolve.Releas
 	f := of.File.(*index.File)
 	k, err := p.index.Metadata(ctx, name, f)
 	if err != nil {
-		return nil, err
+		return nil, p.leave(f, err)
 	}
 	if f.Parsed.Sdist && !k.StaticDependencies() {
 		return nil, p.entry.Pos.Errorf("%s %s for %s: there is only a source archive, %s, and what it depends on is known once it is built, which is never done here: "+
@@ -241,6 +245,26 @@ func (p *provider) Metadata(ctx context.Context, name string, of *resolve.Releas
 	p.expect(ctx, p.at, next)
 	return m, nil
 }
+
+// leave returns the error of a file. If that is one with which pip would end, and the spec
+// wants it to be left out, the error matches resolve.ErrDiscard.
+func (r *reader) leave(f *index.File, err error) error {
+	switch unusable := errors.As(err, new(*index.UnusableError)); {
+	case !unusable:
+		return err
+	case r.entry.Absent.Skips():
+		return &leftOut{rebuild.LeftOut(fmt.Errorf("%s: %w", f.Name, err))}
+	}
+	return fmt.Errorf("%s: %w; %s", f.Name, err, rebuild.SkipHint)
+}
+
+// leftOut is a file that is left out because the spec wants that.
+type leftOut struct{ remark string }
+
+func (l *leftOut) Error() string { return l.remark }
+
+// Unwrap returns resolve.ErrDiscard.
+func (l *leftOut) Unwrap() error { return resolve.ErrDiscard }
 
 func (p *provider) Direct(_ context.Context, q *marker.Requirement) (*resolve.Release, error) {
 	release, err := p.wanted.direct(q)

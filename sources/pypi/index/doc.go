@@ -4,6 +4,6 @@
 //
 // A page that is not there is no error: a name may be on another index. Metadata that is
 // not valid, or that of another project or version, matches resolve.ErrDiscard: clients
-// pass over such a file. Files that have to be read whole are put into scratch, checked by
+// pass over such a file. A file that is gone or cannot be read is an UnusableError. Files that have to be read whole are put into scratch, checked by
 // their digests.
 package index

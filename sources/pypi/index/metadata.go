@@ -37,6 +37,10 @@ func (r *Reader) Metadata(ctx context.Context, name string, f *File) (*Known, er
 			return r.sdistMetadata(ctx, name, f)
 		}
 		content, origin, err := r.wheelMetadata(ctx, f)
+		if err == nil && origin && r.LookForFiles {
+			_, err = r.env.Fetch.Stat(ctx, f.URL)
+			err = unusable(f, err)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +82,26 @@ func (r *Reader) wheelMetadata(ctx context.Context, f *File) (content []byte, or
 		}
 	}
 	content, err = r.fromWheel(ctx, f)
-	return content, false, upstream.Blame(fetch.Redact(f.URL), err)
+	return content, false, unusable(f, err)
+}
+
+// UnusableError is that of a file with which pip ends: its index lists it and it is not
+// there, or it cannot be read. It matches fetch.ErrUpstream.
+type UnusableError struct{ err error }
+
+func (e *UnusableError) Error() string { return e.err.Error() }
+
+// Unwrap returns what is wrong with the file.
+func (e *UnusableError) Unwrap() error { return e.err }
+
+// unusable returns the error of reading a file, an UnusableError if the file itself is at
+// fault. Another digest than that of the index is not such an error: nothing excuses it.
+func unusable(f *File, err error) error {
+	blamed := upstream.Blame(fetch.Redact(f.URL), err)
+	if upstream.IsAbsent(err) || errors.Is(err, simple.ErrInvalid) && !upstream.IsLocal(err) {
+		return &UnusableError{blamed}
+	}
+	return blamed
 }
 
 // errNoRange means that a server sends whole files alone.
@@ -194,7 +217,7 @@ func (r *Reader) store(in io.Reader) (local string, n int64, err error) {
 func (r *Reader) sdistMetadata(ctx context.Context, name string, f *File) (*Known, error) {
 	if f.Local == "" {
 		if err := r.Download(ctx, f); err != nil {
-			return nil, err
+			return nil, unusable(f, err)
 		}
 	}
 	in, err := r.env.Scratch.Open(f.Local)
@@ -203,7 +226,7 @@ func (r *Reader) sdistMetadata(ctx context.Context, name string, f *File) (*Know
 	}
 	s, err := simple.ReadSdist(f.Name, in, f.Size)
 	if err = errors.Join(err, in.Close()); err != nil {
-		return nil, upstream.Blame(fetch.Redact(f.URL), err)
+		return nil, unusable(f, err)
 	}
 	k := &Known{Sdist: s, Metadata: &simple.Metadata{}}
 	if m, err := simple.ParseMetadata(s.PKGInfo); err == nil && matches(m, name, f) == nil {

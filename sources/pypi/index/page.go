@@ -22,6 +22,10 @@ import (
 // Reader asks the indexes of one source, each thing once. Its methods are safe for use by
 // several goroutines.
 type Reader struct {
+	// LookForFiles makes Metadata look whether a wheel is there, too, if the index has its
+	// metadata. It is set before the first call.
+	LookForFiles bool
+
 	env         *sources.Env
 	scratchName string
 	known       Memo[*File, *Known]

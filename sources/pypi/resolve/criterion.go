@@ -198,7 +198,7 @@ func (r *resolution) dependencies(c *candidate) (deps []*information, ok bool, e
 	m, err := r.provider.Metadata(r.ctx, c.name, c.release)
 	if errors.Is(err, ErrDiscard) {
 		c.discarded = true
-		r.discarded[err.Error()] = true
+		r.discarded[err.Error()] = c
 		return nil, false, nil
 	}
 	if err != nil {

@@ -71,7 +71,7 @@ type resolution struct {
 	requested   map[string]int // the root's keys, in their order
 	constraints map[string]pep440.Set
 	candidates  map[candidateKey]*candidate
-	discarded   map[string]bool
+	discarded   map[string]*candidate // by why they are passed over
 	missing     map[string]bool
 
 	states     []*state

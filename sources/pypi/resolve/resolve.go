@@ -114,7 +114,7 @@ func Resolve(ctx context.Context, provider Provider, problem Problem) (*Result, 
 	r := &resolution{
 		ctx: ctx, provider: provider, problem: &problem,
 		requested: map[string]int{}, constraints: map[string]pep440.Set{},
-		candidates: map[candidateKey]*candidate{}, discarded: map[string]bool{}, missing: map[string]bool{},
+		candidates: map[candidateKey]*candidate{}, discarded: map[string]*candidate{}, missing: map[string]bool{},
 		conflicts: map[string]int{}, promoted: map[string]bool{}, optimistic: true,
 	}
 	if err := r.constrain(); err != nil {
@@ -206,12 +206,14 @@ func (r *resolution) reachable(s *state, pins map[string]*candidate) map[string]
 type Conflict struct {
 	// Excluded are versions that would do and that the target cannot install.
 	Excluded []string
+	// PassedOver are versions that would do and whose metadata clients cannot use.
+	PassedOver []string
 	// Causes has who wants what, each with the chain that leads to it.
 	Causes []string
 }
 
 func (c *Conflict) Error() string {
-	lines := append(slices.Clone(c.Excluded), c.Causes...)
+	lines := slices.Concat(c.Excluded, c.PassedOver, c.Causes)
 	return fmt.Sprintf("%v:\n  %s", ErrConflict, strings.Join(lines, "\n  "))
 }
 
@@ -241,9 +243,26 @@ func (r *resolution) explain(s *state, causes []*information) error {
 		if err != nil {
 			return err
 		}
-		conflict.Excluded = append(conflict.Excluded, excluded(name, project, append(sets[name], r.constraints[name]...))...)
+		set := append(sets[name], r.constraints[name]...)
+		conflict.Excluded = append(conflict.Excluded, excluded(name, project, set)...)
+		conflict.PassedOver = append(conflict.PassedOver, r.passedOver(name, set)...)
 	}
 	return conflict
+}
+
+// passedOver reports what of a project would do and was passed over.
+func (r *resolution) passedOver(name string, set pep440.Set) []string {
+	var lines []string
+	for _, why := range slices.Sorted(maps.Keys(r.discarded)) {
+		if c := r.discarded[why]; c.name != name || !set.Contains(c.release.Version) {
+			continue
+		}
+		if len(lines) >= maxExplained {
+			return append(lines, name+": and more")
+		}
+		lines = append(lines, name+": "+strings.ReplaceAll(why, "\n", ": "))
+	}
+	return lines
 }
 
 // excluded reports what of a project would do and cannot be installed, or that
