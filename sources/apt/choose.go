@@ -2,9 +2,11 @@ package apt
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
@@ -53,7 +55,7 @@ func choose(ctx context.Context, env *sources.Env, r *reading) ([]*selection, er
 	}
 	c, err := chooseForClients(all, listings)
 	if err != nil {
-		return nil, err
+		return nil, withUnusable(err, env, all, listings)
 	}
 	if err := whole(ctx, env, all, listings, c.all); err != nil {
 		return nil, err
@@ -156,6 +158,37 @@ func (s *suite) unusable(p *deb.Package) error {
 		return nil
 	}
 	return p.CheckForClient()
+}
+
+// withUnusable returns the error of a choice with the packages in it that clients cannot read:
+// what is missing may be one of them, or what only a relation of theirs asks for.
+func withUnusable(err error, env *sources.Env, all []*loaded, listings []listing) error {
+	text := err.Error()
+	for i, l := range all {
+		remark := rebuild.Unusable
+		if l.options.Absent.Skips() {
+			remark = rebuild.LeftOut
+		}
+		var remarks []string
+		for _, at := range listings {
+			if at.source != i || !l.rebuilt {
+				continue
+			}
+			failed := stanzas(env, l.suites[at.suite], at.form, deb.Packages, func(p *deb.Package) error {
+				if strings.Contains(text, p.Name) {
+					if fault := p.CheckForClient(); fault != nil {
+						remarks = append(remarks, remark(fault))
+					}
+				}
+				return nil
+			})
+			if failed != nil {
+				return errors.Join(err, failed)
+			}
+		}
+		err = rebuild.Missing(err, l.name, remarks)
+	}
+	return err
 }
 
 // request is what a source's spec asks for.

@@ -11,6 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
+	"github.com/gapbundle/gapbundle/sources/rebuild"
 )
 
 // mustPlan plans, and returns the paths, the remarks and the client's file of the source os.
@@ -235,6 +236,7 @@ func TestChoicesThatMatchNothing(t *testing.T) {
 	}
 	a.publish()
 	for choice, words := range map[string][]string{
+		"packages: [helo]":                        {"package helo", "in no index, there are hello"},
 		"sections: [nett]":                        {"section nett", "matches no package", "there are net"},
 		"sections: [net, nosuch]":                 {"section nosuch", "universe/libs"},
 		"exclude: [helo]":                         {"exclude helo", "there are hello"},
@@ -308,8 +310,13 @@ func TestIndexesThatAptGivesUp(t *testing.T) {
 		if paths["pool/main/hello/hello_2.10-3_amd64.deb"] || !paths["pool/main/other/other_1_amd64.deb"] || !strings.Contains(notes, "left out: package hello:amd64 (2.10-3)") {
 			t.Errorf("%s: got %v, remarks %q", bad, paths, notes)
 		}
-		refused(t, a, true, bundle.ErrUsage, []string{"hello"}, "packages: [hello]", "absent: skip")
+		refused(t, a, true, bundle.ErrUsage, []string{"package hello", "left out: package hello:amd64 (2.10-3)"}, "packages: [hello]", "absent: skip")
 	}
+	// A relation that apt cannot read may ask for what nobody has.
+	b := newArchive(t, t.TempDir())
+	b.packages["main amd64"][0] = pkg("hello", "2.10-3", "amd64", "Depends: nobody [amd64]")
+	b.publish()
+	refused(t, b, true, bundle.ErrIncomplete, []string{"depends nobody", "source os: package hello:amd64 (2.10-3): field Depends", rebuild.SkipHint}, "packages: [hello]")
 	a := newArchive(t, t.TempDir())
 	a.packages["main amd64"][0] = "\n\n" + a.packages["main amd64"][0]
 	a.publish()

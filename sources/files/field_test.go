@@ -23,6 +23,9 @@ func TestUnlisted(t *testing.T) {
 	if !errors.Is(err, fetch.ErrRefused) || !strings.Contains(err.Error(), up.URL("/d/x")) || !strings.Contains(err.Error(), up.URL("/d/SUMS")) {
 		t.Errorf("got %v", err)
 	}
+	if thing, _ := bundle.ThingOf(err); thing != bundle.AboutSpec { // no key is at fault
+		t.Errorf("%v is about %d", err, thing)
+	}
 	for _, pin := range []string{", sha256: " + sumX.Hex(), ", sha512: " + hex512("x")} {
 		if _, err := s.plan(strings.Replace(text, "PIN", pin, 1)); err != nil {
 			t.Errorf("%s: %v", pin, err)

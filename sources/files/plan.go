@@ -177,11 +177,11 @@ func matchWeb(w *web, vouchings []*vouching, all map[*remote]match) error {
 			continue
 		}
 		if pins := upstream.SHA256(r.pinned); !pins.IsZero() && m.contradicts(pins) {
-			errs = append(errs, r.pos.Wrap(refused("%s: the spec pins %s, %s says %s", r.where(), r.pinned, m.by.where(), m.digest)))
+			errs = append(errs, r.pos.Wrap(refusedFor(bundle.AboutPin, "%s: the spec pins %s, %s says %s", r.where(), r.pinned, m.by.where(), m.digest)))
 			continue
 		}
 		if !r.sum.IsZero() && m.contradicts(r.sum) {
-			errs = append(errs, r.pos.Wrap(refused("%s: the spec pins %s, %s says %s", r.where(), r.sum, m.by.where(), m.sum)))
+			errs = append(errs, r.pos.Wrap(refusedFor(bundle.AboutPin, "%s: the spec pins %s, %s says %s", r.where(), r.sum, m.by.where(), m.sum)))
 			continue
 		}
 		if r.first != nil {
@@ -207,7 +207,7 @@ func (w *web) unlisted(r *remote, vouchings []*vouching) error {
 	if len(w.keys) > 0 {
 		signed = "signed "
 	}
-	return refused("%s: want a %schecksum of it in %s, got none: set sha256 for the URL, or put it into a source without checksums",
+	return refusedFor(bundle.AboutSpec, "%s: want a %schecksum of it in %s, got none: set sha256 for the URL, or put it into a source without checksums",
 		r.where(), signed, strings.Join(names, ", "))
 }
 

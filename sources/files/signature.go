@@ -190,5 +190,10 @@ func inMemory(r *remote, content []byte, vouched string) sources.Artifact {
 
 // refused is an error that matches fetch.ErrRefused.
 func refused(format string, args ...any) error {
-	return fmt.Errorf(format+": %w", append(args, bundle.About(bundle.AboutSigner, fetch.ErrRefused))...)
+	return refusedFor(bundle.AboutSigner, format, args...)
+}
+
+// refusedFor is an error about a thing that matches fetch.ErrRefused.
+func refusedFor(thing bundle.Thing, format string, args ...any) error {
+	return fmt.Errorf(format+": %w", append(args, &bundle.AboutError{Thing: thing, Name: Name, Err: fetch.ErrRefused})...)
 }

@@ -1,6 +1,8 @@
 package rebuild
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
@@ -33,11 +35,36 @@ func (a Absent) Check(pos strictyaml.Pos, rebuilt bool) error {
 // SkipHint ends the error of something that Skip would leave out.
 const SkipHint = "absent: skip leaves it out"
 
+// leftOut begins a remark.
+const leftOut = "left out: "
+
 // LeftOut is the remark on something that is left out because of err.
 func LeftOut(err error) string {
 	text := err.Error()
 	for _, class := range []error{fetch.ErrUpstream, bundle.ErrMalformed} {
 		text = strings.TrimSuffix(text, ": "+class.Error())
 	}
-	return "left out: " + text
+	return leftOut + text
+}
+
+// maxNamed bounds how many unusable packages an error names.
+const maxNamed = 5
+
+// Missing returns err, by which a choice ended because something is missing, with what is left
+// out of a source or would have to be: it may be that. remarks are those of LeftOut.
+func Missing(err error, source string, remarks []string) error {
+	all := []error{err}
+	for i, remark := range remarks {
+		if i == maxNamed {
+			all = append(all, fmt.Errorf("source %s: and %d more that clients cannot use", source, len(remarks)-i))
+			break
+		}
+		all = append(all, fmt.Errorf("source %s: %s", source, remark))
+	}
+	return errors.Join(all...)
+}
+
+// Unusable is the remark on something that Skip would leave out because of err.
+func Unusable(err error) string {
+	return strings.TrimPrefix(LeftOut(err), leftOut) + "; " + SkipHint
 }

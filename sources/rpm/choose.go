@@ -191,7 +191,13 @@ func (c *choice) addRelease(ctx context.Context, env *sources.Env, release strin
 	}
 	sel, err := closure.Select(indexes, requests)
 	if err != nil {
-		return sources.Unresolved(upstream.Blame(typePrimary, err)) // that: relations of a package
+		err = sources.Unresolved(upstream.Blame(typePrimary, err)) // that: relations of a package
+		for _, l := range all {
+			if l.options.Absent.Skips() {
+				err = rebuild.Missing(err, l.name, l.remarks)
+			}
+		}
+		return err
 	}
 	for _, one := range sel.Choices {
 		at := listings[one.Index]

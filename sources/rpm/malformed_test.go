@@ -1,12 +1,14 @@
 package rpm
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
@@ -395,6 +397,10 @@ func TestLeftOut(t *testing.T) {
 			files := artifacts(t, r, "epel")
 			if _, ok := files["Packages/hello-2.10-1.el9.x86_64.rpm"]; ok || files["Packages/other-1-1.el9.x86_64.rpm"].Open == nil {
 				t.Errorf("carried: %q", pathsOf(files))
+			}
+			_, missing := planMalformed(t, row.Document, "mode: rebuilt", "architectures: [x86_64]", "packages: [hello]", "absent: skip")
+			if !errors.Is(missing, bundle.ErrUsage) || !strings.Contains(missing.Error(), "package hello: in no index") || !strings.Contains(missing.Error(), "left out: ") {
+				t.Errorf("asked for by name: %v", missing)
 			}
 			notes := strings.Join(r.Repositories[0].Notes, "\n")
 			for _, word := range append([]string{"left out: "}, row.Names...) {

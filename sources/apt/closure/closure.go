@@ -144,7 +144,7 @@ func Select(indexes []Index, requests []Request) (*Selection, error) {
 }
 
 // instead reports for people what the source has in the place of a package or pattern that is not
-// found: other versions, other names, or that exclude leaves it out.
+// found: other versions, the nearest names, or that exclude leaves it out.
 func (u *universe) instead(r *Request, name string) string {
 	var versions, names []string
 	for _, x := range u.indexes {
@@ -163,8 +163,11 @@ func (u *universe) instead(r *Request, name string) string {
 		}
 	}
 	slices.Sort(names)
-	if closure.IsPattern(name) {
+	switch {
+	case closure.IsPattern(name):
 		return closure.Hint("there are", names)
+	case len(versions) == 0:
+		return closure.Hint("there are", closure.Nearest(name, names))
 	}
 	return closure.Hint("there are", versions)
 }

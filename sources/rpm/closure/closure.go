@@ -167,7 +167,9 @@ func hint(indexes []Index, r *Request, want string) string {
 	if closure.IsPattern(want) {
 		have = all
 	}
-	slices.Sort(have)
+	if slices.Sort(have); len(have) == 0 {
+		have = closure.Nearest(want, slices.Sorted(slices.Values(all)))
+	}
 	text := closure.Hint("there are", have)
 	if len(r.Architectures) > 0 && text != "" {
 		text = " for " + strings.Join(r.Architectures, ", ") + text

@@ -191,7 +191,7 @@ func TestErrors(t *testing.T) {
 		{"needex", bundle.ErrIncomplete, []string{"ex1-1-1.x86_64 conflicts with excl"}},
 		{"needey", bundle.ErrIncomplete, []string{"ey2-1-1.x86_64 conflicts with eycl"}},
 		{"needfight", bundle.ErrIncomplete, []string{"needfight is asked for by source s: needfight-1-1.x86_64 requires fight; no choice of packages meets all of these: fight-1-1.x86_64 requires zeta"}},
-		{"nosuch", bundle.ErrUsage, []string{"package nosuch: in no index"}},
+		{"nosuch", bundle.ErrUsage, []string{"package nosuch: in no index for x86_64, there are nopick-1-1"}},
 	} {
 		_, err := closure.Select([]closure.Index{parse(archive)}, []closure.Request{ask(test.ask)})
 		if !errors.Is(err, test.is) {
