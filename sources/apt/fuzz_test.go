@@ -43,7 +43,7 @@ func FuzzLists(f *testing.F) {
 	f.Add("Types: deb\nURIs: http://a.example/x\nSuites: noble\nComponents: main\n")
 	f.Add("set defaultarch amd64\ndeb-arm64 http://a.example/$(ARCH) sub/\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, read := range []func(string, string) ([]stanza, error){mirrorStanzas, deb822Stanzas} {
+		for _, read := range []func(string, string) ([]stanza, error){mirrorStanzas, deb822Stanzas, listStanzas} {
 			stanzas, err := read(text, "f")
 			if err != nil {
 				if !errors.Is(err, bundle.ErrUsage) {

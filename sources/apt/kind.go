@@ -39,7 +39,7 @@ type options struct {
 	Languages        []string       `yaml:"languages,single" doc:"Languages of translated descriptions; absent: all, none: none."`
 	Keyring          keyring.Entry  `yaml:"keyring" doc:"OpenPGP keys that may sign the repository, and no others."`
 	Line             []string       `yaml:"line,single" doc:"One-line entries of a sources.list, instead of url and suites."`
-	SourcesFile      string         `yaml:"sources-file" doc:"A deb822 .sources file, instead of url and suites."`
+	SourcesFile      string         `yaml:"sources-file" doc:"A deb822 .sources file, or a .list file of one-line entries, instead of url and suites."`
 	MirrorList       string         `yaml:"mirror-list" doc:"A mirror.list of apt-mirror, instead of url and suites."`
 	Sources          bool           `yaml:"sources" doc:"Source packages too (deb-src)."`
 	At               string         `yaml:"at" doc:"Folder of the source's mount in which the address is; $(ARCH) stands for each architecture. Absent: no folder, or the address's own path where that has $(ARCH)."`

@@ -228,6 +228,33 @@ func TestRemarksOnLists(t *testing.T) {
 	}
 }
 
+// A sources.list is read as apt reads it: by the end of its name.
+func TestSourcesList(t *testing.T) {
+	a := newArchive(t, t.TempDir())
+	a.publish()
+	read := func(text string) error {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(a.dir, "x.list"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := plan(t, plantest.NewEnv(t, a.dir, nil), "- {name: os, kind: apt, sources-file: x.list, architectures: [amd64], keyring: archive.asc}\n")
+		return err
+	}
+	if err := read("# ours\n\n   # and more\ndeb\t[ trusted=no arch=amd64 ]\t" + a.server.URL(a.at) + "\tstable  main # the copy\r\n"); err != nil {
+		t.Error(err)
+	}
+	for text, words := range map[string]string{
+		"":            "x.list: want an entry",
+		"# deb\n":     "x.list: want an entry",
+		"\nrpm a b\n": "x.list:2:1: \"rpm a b\": want deb or deb-src first",
+		"deb [trusted=yes] " + a.server.URL(a.at) + " stable main\n": "x.list:1:1: ",
+	} {
+		if err := read(text); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), words) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 // What a choice names has to be there, and something has to be left.
 func TestChoicesThatMatchNothing(t *testing.T) {
 	a := newArchive(t, t.TempDir())

@@ -99,10 +99,36 @@ func (e *entry) stanzas() ([]stanza, error) {
 	if err != nil {
 		return nil, o.Pos.Errorf("source %s: %w", e.name, err)
 	}
-	if o.MirrorList != "" {
+	switch {
+	case o.MirrorList != "":
 		return mirrorStanzas(string(b), name)
+	case strings.HasSuffix(name, ".list"): // the end of the name decides, as for apt
+		return listStanzas(string(b), name)
 	}
 	return deb822Stanzas(string(b), name)
+}
+
+// listStanzas reads a sources.list: one-line entries, empty lines and comments.
+func listStanzas(text, name string) ([]stanza, error) {
+	var all []stanza
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		if entry, _, _ := strings.Cut(line, "#"); strings.TrimSpace(entry) == "" {
+			continue
+		}
+		pos := strictyaml.Pos{File: name, Line: number, Column: 1}
+		s, err := parseLine(strings.TrimRight(line, "\r\n"))
+		if err != nil {
+			return nil, pos.Errorf("%w", err)
+		}
+		s.pos = pos
+		all = append(all, s)
+	}
+	if len(all) == 0 {
+		return nil, strictyaml.Pos{File: name}.Errorf("want an entry that begins with deb or deb-src, got none")
+	}
+	return all, nil
 }
 
 func lineStanzas(lines []string, pos strictyaml.Pos) ([]stanza, error) {

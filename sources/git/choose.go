@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources/git/gitfile"
+	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
 // choice is what of a git repository is published.
@@ -65,7 +65,11 @@ func take(url string, w *want, up *gitfile.Advertised, refs map[string]gitfile.R
 	}
 	for _, p := range w.refs {
 		if _, ok := refs[p]; !ok && !strings.Contains(p, "*") && !matchesAny(w.exclude, p) {
-			return fmt.Errorf("%s: has no %s: %w", url, p, fetch.ErrUpstream)
+			err := fmt.Errorf("%s: refs %s: no such ref; it has %d: %s", url, p, len(up.Refs), someRefs(up))
+			if w.alone {
+				return w.pos.Errorf("%w", err)
+			}
+			return upstream.Blame(url, err)
 		}
 	}
 	return nil

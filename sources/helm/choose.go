@@ -141,6 +141,9 @@ func describe(constraint string) string {
 // someOf names a few charts, for people.
 func someOf(names []string) string {
 	const most = 10
+	if len(names) == 0 {
+		return "none"
+	}
 	if more := len(names) - most; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
 	}
