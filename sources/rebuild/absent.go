@@ -56,7 +56,7 @@ func Missing(err error, source string, remarks []string) error {
 	all := []error{err}
 	for i, remark := range remarks {
 		if i == maxNamed {
-			all = append(all, fmt.Errorf("source %s: and %d more that clients cannot use", source, len(remarks)-i))
+			all = append(all, fmt.Errorf("source %s: clients cannot use %s more", source, bundle.Count(len(remarks)-i, "package")))
 			break
 		}
 		all = append(all, fmt.Errorf("source %s: %s", source, remark))
