@@ -37,6 +37,18 @@ const (
 	AboutMirrorState
 	// AboutEmptyMirror is a mirror, or a set of it, of which nothing was imported yet.
 	AboutEmptyMirror
+	// AboutPublicKey is the file of a public key.
+	AboutPublicKey
+	// AboutTrust is a key of a mirror's policy that somebody named.
+	AboutTrust
+	// AboutGeneration is a generation of a mirror that somebody named.
+	AboutGeneration
+	// AboutSet is a set of a mirror that somebody named.
+	AboutSet
+	// AboutBaseURL is the address of a mirror.
+	AboutBaseURL
+	// AboutCertificate are the files of a web server's certificate and its key.
+	AboutCertificate
 )
 
 // About marks err as an error about a thing. Text and class stay what they are. nil

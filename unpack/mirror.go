@@ -218,6 +218,9 @@ func open(dir string, root *os.Root, o Options) (_ *Mirror, err error) {
 	if damaged(err) {
 		err = &StateError{state.SettingsFile, err.Error()}
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, bundle.About(bundle.AboutMirrorState, fmt.Errorf("mirror %s: %w", dir, err))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -131,7 +131,7 @@ func withdrawn(all []tree.Generation) map[bundle.Digest]bool {
 func rollbackTarget(trees *tree.Trees, current *tree.Generation, o RollbackOptions) (*tree.Generation, error) {
 	if o.To != 0 {
 		if o.To < 0 || o.To > current.Number {
-			return nil, fmt.Errorf("generation %d: the newest is %d: %w", o.To, current.Number, bundle.ErrUsage)
+			return nil, bundle.About(bundle.AboutGeneration, fmt.Errorf("generation %d: the newest is %d: %w", o.To, current.Number, bundle.ErrUsage))
 		}
 		return trees.Generation(o.To)
 	}
@@ -149,7 +149,10 @@ func rollbackTarget(trees *tree.Trees, current *tree.Generation, o RollbackOptio
 			return &g, nil
 		}
 	}
-	return nil, fmt.Errorf("mirror %s: no generation with other content is here: %w", trees.Dir(), bundle.ErrUsage)
+	if o.Set != "" && !slices.ContainsFunc(all, func(g tree.Generation) bool { return g.Set(o.Set) != nil }) {
+		return nil, bundle.About(bundle.AboutSet, fmt.Errorf("set %s: in no generation of mirror %s: %w", o.Set, trees.Dir(), bundle.ErrUsage))
+	}
+	return nil, bundle.About(bundle.AboutGeneration, fmt.Errorf("mirror %s: no generation with other content is here: %w", trees.Dir(), bundle.ErrUsage))
 }
 
 func sameContent(a, b []tree.GenerationSet) bool {
@@ -181,7 +184,7 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *tree.Generation, er
 		if len(waiting) > 0 {
 			return nil, fmt.Errorf("set %s: nothing of it was imported, %s wait: let go of those alone: %w", set, bundle.Count(len(waiting), "bundle"), bundle.ErrUsage)
 		}
-		return nil, fmt.Errorf("set %s: not known here: %w", set, bundle.ErrUsage)
+		return nil, bundle.About(bundle.AboutSet, fmt.Errorf("set %s: not known here: %w", set, bundle.ErrUsage))
 	}
 	if m.o.DryRun {
 		return nextOf(m.trees, "forget "+set, func(s tree.GenerationSet) bool { return s.Set != set })

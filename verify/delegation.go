@@ -54,7 +54,7 @@ func (p *Policy) SetPatterns(id, set string, mounts, hosts []string) error {
 		}
 	}
 	if len(found) != 1 {
-		return fmt.Errorf("key %.80q: names %d of the policy's keys that sign bundles, want 1: %w", id, len(found), bundle.ErrUsage)
+		return bundle.About(bundle.AboutTrust, fmt.Errorf("key %.80q: names %d of the policy's keys that sign bundles, want 1: %w", id, len(found), bundle.ErrUsage))
 	}
 	p.Keys = changed
 	return nil

@@ -105,7 +105,7 @@ func (p *Policy) Add(k Key) error {
 	if k.Role != RoleExporter && k.Role != RoleApprover {
 		return fmt.Errorf("key: role %.40q signs no bundles, want %s or %s: %w", k.Role, RoleExporter, RoleApprover, bundle.ErrUsage)
 	}
-	if err := checkSet(k.Set); err != nil {
+	if err := CheckSet(k.Set); err != nil {
 		return err
 	}
 	_, id, err := bundle.ParsePublicKey([]byte(k.PEM))
@@ -143,7 +143,7 @@ func (p *Policy) AddOpenPGP(k OpenPGPKey) error {
 	if k.Role != RoleSite && k.Role != RoleUpstream {
 		return fmt.Errorf("OpenPGP key: role %.40q, want %s or %s: %w", k.Role, RoleSite, RoleUpstream, bundle.ErrUsage)
 	}
-	if err := checkSet(k.Set); err != nil {
+	if err := CheckSet(k.Set); err != nil {
 		return err
 	}
 	if !isFingerprint(k.Fingerprint) {
@@ -183,7 +183,7 @@ func (p *Policy) Remove(id string) (string, error) {
 	keys := slices.DeleteFunc(slices.Clone(p.Keys), func(k Key) bool { return match(k.ID.Hex()) })
 	pgp := slices.DeleteFunc(slices.Clone(p.OpenPGP), func(k OpenPGPKey) bool { return match(k.Fingerprint) })
 	if len(found) != 1 {
-		return "", fmt.Errorf("key %.80q: names %d of the policy's keys, want 1: %w", id, len(found), bundle.ErrUsage)
+		return "", bundle.About(bundle.AboutTrust, fmt.Errorf("key %.80q: names %d of the policy's keys, want 1: %w", id, len(found), bundle.ErrUsage))
 	}
 	p.Keys, p.OpenPGP = keys, pgp
 	for full := range found {
@@ -276,7 +276,8 @@ func (p *Policy) Publishes(set string, k bundle.PublishedKey) bool {
 	})
 }
 
-func checkSet(set string) error {
+// CheckSet refuses what is neither the name of a set nor AnySet. Errors match bundle.ErrUsage.
+func CheckSet(set string) error {
 	if set == "" {
 		return fmt.Errorf("key: no set: want the name of one, or %q: %w", AnySet, bundle.ErrUsage)
 	}

@@ -31,7 +31,7 @@ func checkVolumeSize(size int64) (int64, error) {
 	case size == 0:
 		return bundle.DefaultVolumeSize, nil
 	case size < bundle.MinVolumeSize || size > bundle.MaxFileSize:
-		return 0, fmt.Errorf("volume size %d: want %d to %d bytes: %w", size, bundle.MinVolumeSize, bundle.MaxFileSize, bundle.ErrUsage)
+		return 0, fmt.Errorf("volume size %d bytes: want 1 MiB to 4 GiB (%d to %d bytes): %w", size, bundle.MinVolumeSize, bundle.MaxFileSize, bundle.ErrUsage)
 	}
 	return size, nil
 }

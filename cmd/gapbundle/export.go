@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -77,7 +79,16 @@ gapbundle export --to /media/usb --only slurm --destination ship-2`,
 	}, runExport)
 }
 
+// noteNewState tells whoever named a folder for the state that nothing is known there: it may be misspelt.
+func noteNewState(c *cli.Context, o *command.Output) {
+	dir := c.String("state")
+	if _, err := os.Stat(dir); dir != "" && errors.Is(err, fs.ErrNotExist) {
+		o.Note("state %s: not there yet, so a new stream of bundles begins; if the set was exported before, name the folder of before", dir)
+	}
+}
+
 func exportOptions(c *cli.Context, o *command.Output) export.Options {
+	noteNewState(c, o)
 	return export.Options{
 		SpecPath: c.Args().First(), Targets: c.StringSlice("to"), Keys: c.StringSlice("key"), SiteKey: c.String("site-key"),
 		VolumeSize: int64(*command.ValueOf[*byteSize](c, "volume-size")), Destination: c.String("destination"), NewDestination: c.Bool("new-destination"), Base: c.String("base"),

@@ -9,6 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/export"
 	"github.com/gapbundle/gapbundle/sources/keys"
 )
 
@@ -42,31 +43,41 @@ func thingHint(err error) string {
 		return fmt.Sprintf("no bundle was finished: clients inside would miss what is named; add what has it to the spec, or leave out what needs it: docs/sources/%s.md", name)
 	case thing == bundle.AboutSigner:
 		return "if upstream has a new key, get its fingerprint by another way than this upstream and name the key in the spec; if not, somebody may have changed what was sent: docs/trust.md"
+	case thing == bundle.AboutTargets && errors.Is(err, bundle.ErrUsage):
+		return "name another medium or folder with --to, or move that bundle away; if the exporter's state was lost, or --state is another folder than before: gapbundle export SPEC --adopt FILE goes on from that bundle"
 	case thing == bundle.AboutTargets && errors.Is(err, bundle.ErrCorrupt):
 		return "the medium does not keep what is written to it: repeat the command with another medium, port or reader"
 	case thing == bundle.AboutTargets:
 		return "plug a medium with volumes of this bundle in again, name it with --to, and repeat the command"
 	}
-	return ledgerHint(err, thing)
+	return ledgerHint(err, thing, name)
 }
 
 // keyHint is what to do about the file of a private key, or its passphrase.
 func keyHint(err error, thing bundle.Thing, name string) string {
-	option, variable := "", keys.PassphraseEnv
+	option := ""
 	if name == keys.KeySite {
-		option, variable = "--site ", keys.SitePassphraseEnv
+		option = "--site "
 	}
 	var path *fs.PathError
 	switch {
 	case thing == bundle.AboutPassphrase:
-		return fmt.Sprintf("set %s, give --%spassphrase-fd, or run the command on a terminal, which asks; the first of the three that is there counts. A lost passphrase needs a new key: gapbundle keygen %s--out NEWDIR",
-			variable, prefix(name), option)
+		return passphraseHint(name) + fmt.Sprintf(". A lost passphrase needs a new key: gapbundle keygen %s--out NEWDIR", option)
 	case errors.As(err, &path) && errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("correct the path in the spec, under signing; a new key is made by gapbundle keygen %s--out %s", option, filepath.Dir(path.Path))
+		return fmt.Sprintf("correct the path in the spec, under signing, or after --%skey; a new key is made by gapbundle keygen %s--out %s", prefix(name), option, filepath.Dir(path.Path))
 	case errors.As(err, &path):
 		return ""
 	}
-	return fmt.Sprintf("name a private key that gapbundle keygen %s--out DIR has made, in the spec under signing", option)
+	return fmt.Sprintf("name a private key that gapbundle keygen %s--out DIR has made, in the spec under signing or after --%skey", option, prefix(name))
+}
+
+// passphraseHint is how a command gets the passphrase of a key.
+func passphraseHint(name string) string {
+	variable := keys.PassphraseEnv
+	if name == keys.KeySite {
+		variable = keys.SitePassphraseEnv
+	}
+	return fmt.Sprintf("set %s, give --%spassphrase-fd, or run the command on a terminal, which asks; the first of the three that is there counts", variable, prefix(name))
 }
 
 func prefix(name string) string {
@@ -78,7 +89,15 @@ func prefix(name string) string {
 
 // ledgerHint is what to do about what an exporter remembers: its state, the base of a
 // delta, and what came back from a mirror.
-func ledgerHint(err error, thing bundle.Thing) string {
+func ledgerHint(err error, thing bundle.Thing, name string) string {
+	if thing == bundle.AboutReceipt && errors.Is(err, bundle.ErrMalformed) {
+		switch name {
+		case export.FileRequest:
+			return "nothing was recorded; name a file that gapbundle repair wrote into the mirror's state/requests, or copy it again"
+		case export.FileAdopted:
+			return "name a bundle, or a receipt from the mirror's state/receipts, or copy it again"
+		}
+	}
 	switch thing {
 	case bundle.AboutBase:
 		return "gapbundle receipts list prints what the exporter's state knows; --full builds on nothing and is always possible"

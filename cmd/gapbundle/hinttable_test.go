@@ -62,6 +62,14 @@ func hintTable() []hintRow {
 			"ErrUsage", "new", optionsOf},
 		{"sources/apt/closure sources/apt/reindex sources/closure sources/files sources/galaxy sources/galaxy/resolve sources/helm/index sources/kubespray/checksums sources/oci sources/pypi sources/rebuild sources/rpm sources/rpm/closure",
 			"ErrUsage", "plan", optionsOf},
+		{"bundle/media", "ErrUsage", "AboutTargets", "gapbundle export SPEC --adopt FILE goes on from that bundle"},
+		{"internal/pubkeys", "ErrUsage", "AboutPublicKey", "name the public half: exporter.pub"},
+		{"internal/serve", "ErrUsage", "AboutCertificate", "--tls-key the private key of it"},
+		{"sources/export", "ErrUsage", "AboutBase", "--full builds on nothing"},
+		{"unpack", "ErrUsage", "AboutGeneration", "gapbundle history /srv/mirror prints the generations"},
+		{"unpack", "ErrUsage", "AboutSet", "gapbundle status /srv/mirror prints the sets"},
+		{"unpack/site", "ErrUsage", "AboutBaseURL", "as in http://mirror.lan:8080"},
+		{"verify", "ErrUsage", "AboutTrust", "gapbundle trust list --mirror /srv/mirror prints the keys"},
 		{"sources/export", "ErrUsage", "AboutKey", "name a private key that gapbundle keygen --out DIR has made"},
 		{"sources/keys", "ErrUsage", "key", "name a private key that gapbundle keygen --out DIR has made"},
 		{"internal/fetch internal/registry sources/upstream", "ErrConfig", "", "under hosts in the spec"},
@@ -130,6 +138,8 @@ func things() map[string]bundle.Thing {
 		"AboutSigner": bundle.AboutSigner, "AboutPin": bundle.AboutPin, "AboutSelection": bundle.AboutSelection, "AboutCollected": bundle.AboutCollected,
 		"AboutTargets": bundle.AboutTargets, "AboutBase": bundle.AboutBase, "AboutState": bundle.AboutState, "AboutReceipt": bundle.AboutReceipt,
 		"AboutMirror": bundle.AboutMirror, "AboutMirrorState": bundle.AboutMirrorState, "AboutEmptyMirror": bundle.AboutEmptyMirror,
+		"AboutPublicKey": bundle.AboutPublicKey, "AboutTrust": bundle.AboutTrust, "AboutGeneration": bundle.AboutGeneration,
+		"AboutSet": bundle.AboutSet, "AboutBaseURL": bundle.AboutBaseURL, "AboutCertificate": bundle.AboutCertificate,
 	}
 }
 

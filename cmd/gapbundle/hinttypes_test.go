@@ -60,6 +60,7 @@ func trustErrors() []typedError {
 		{"verify.MissingVolumesError", &verify.MissingVolumesError{Name: "tools-000001", Volumes: []string{"volume-00002.tar.zst"}}, "bring the media that hold the volumes named"},
 		{"verify.DamageError", &verify.DamageError{Volume: "volume-00002.tar.zst", Err: bundle.ErrCorrupt}, "copy volume-00002.tar.zst again"},
 		{"bundle.NoBundleError", &bundle.NoBundleError{Paths: []string{"/media/usb"}}, "is the medium mounted?"},
+		{"command.OtherKeyError", &command.OtherKeyError{What: "exporter.pub", Fingerprint: "sha256:aa", Given: "sha256:bb"}, "get both again from those who made the key"},
 		{"bundle.ErrSignature", fmt.Errorf("%w: %w", bundle.ErrSignature, bundle.ErrUntrusted), "gapbundle trust list --mirror"},
 		{"reach.Error", &reach.Error{Set: "tools", Problem: bundle.ErrUntrusted}, "the exporting side has to correct what is named"},
 	}
@@ -143,6 +144,9 @@ func systemErrors() []typedError {
 		{"an address elsewhere", listen(syscall.EADDRNOTAVAIL), "this machine has no such address"},
 		{"a full disk", &fs.PathError{Op: "write", Path: "usb/x", Err: syscall.ENOSPC}, "make room"},
 		{"a folder that is not there", &fs.PathError{Op: "mkdir", Path: "/nowhere/a/mirror", Err: syscall.ENOENT}, "mkdir -p /nowhere/a"},
+		{"a file in the place of a folder", &fs.PathError{Op: "open", Path: "a/b", Err: syscall.ENOTDIR}, "a part of it is a file"},
+		{"a folder in the place of a file", &fs.PathError{Op: "open", Path: "a", Err: syscall.EISDIR}, "a folder is there"},
+		{"a mirror's state of somebody else", bundle.About(bundle.AboutMirrorState, &fs.PathError{Op: "openat", Path: "state/mirror.json", Err: syscall.EACCES}), "gapbundle config /srv/mirror --group NAME"},
 		{"a path that is not there", &fs.PathError{Op: "open", Path: "/nowhere", Err: syscall.ENOENT}, "check the path"},
 	}
 }

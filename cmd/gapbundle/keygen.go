@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/cmd/internal/command"
 	"github.com/gapbundle/gapbundle/sources/keys"
 )
@@ -53,7 +54,17 @@ func keygen(c *cli.Context, o *command.Output) error {
 		o.Show(result, func(w io.Writer) { fmt.Fprintf(w, "would write %s and %s\n", result.Private, result.Public) })
 		return nil
 	}
+	name := keys.KeyExporter
+	if c.Bool("site") {
+		name = keys.KeySite
+	}
+	if err := newKeyAt(dir, result); err != nil {
+		return err
+	}
 	passphrase, err := ask("passphrase for the new " + pair.PrivateName)
+	if errors.Is(err, bundle.ErrUsage) {
+		return command.Usage(err.Error(), passphraseHint(name))
+	}
 	if err != nil {
 		return err
 	}
@@ -75,6 +86,19 @@ func keygen(c *cli.Context, o *command.Output) error {
 		command.WriteTable(w, [][]string{{"private key", result.Private}, {"public key", result.Public}, {"fingerprint", result.Fingerprint}})
 	})
 	o.Note("keep %s and its passphrase apart and backed up; take %s inside and compare the fingerprint by a second channel", result.Private, result.Public)
+	return nil
+}
+
+// newKeyAt refuses a place where no new key can be made, before a passphrase is asked for.
+func newKeyAt(dir string, r keygenResult) error {
+	if fi, err := os.Stat(dir); err == nil && !fi.IsDir() {
+		return command.Usage(dir+": a file, want a folder", "name a folder with --out")
+	}
+	for _, path := range []string{r.Private, r.Public} {
+		if _, err := os.Lstat(path); err == nil {
+			return command.Usage(path+": is there already; keys are not written over", "name another folder with --out; a key that has signed bundles is still needed")
+		}
+	}
 	return nil
 }
 

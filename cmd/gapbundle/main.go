@@ -61,7 +61,7 @@ gapbundle import /media/usb --to /srv/mirror`,
 func exportHint(err error) string {
 	var missing *config.MissingError
 	if errors.As(err, &missing) {
-		return "name the spec file, as in gapbundle export site.yaml; without a name it is " + command.DefaultSpec
+		return "name the spec file, as in gapbundle plan site.yaml; without a name it is " + command.DefaultSpec + " in this folder; docs/spec.md shows how to write one"
 	}
 	var other *export.OtherMirrorError
 	if errors.As(err, &other) {

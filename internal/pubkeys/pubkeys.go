@@ -4,6 +4,7 @@ package pubkeys
 
 import (
 	"bytes"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,9 +26,30 @@ func Load(path string) (text []byte, id bundle.Digest, err error) {
 		return nil, id, err
 	}
 	if _, id, err = bundle.ParsePublicKey(text); err != nil {
-		return nil, id, fmt.Errorf("%s: %w", path, err)
+		if what := found(text); what != "" {
+			err = fmt.Errorf("is %s, want a public key in PEM: %w", what, bundle.ErrUsage)
+		}
+		return nil, id, bundle.About(bundle.AboutPublicKey, fmt.Errorf("%s: %w", path, err))
 	}
 	return text, id, nil
+}
+
+// found is what a file has that is not the key that is wanted; "": nothing that is known.
+func found(text []byte) string {
+	block, _ := pem.Decode(text)
+	switch {
+	case bytes.Contains(text, []byte("-----BEGIN PGP PRIVATE KEY BLOCK-----")):
+		return "a private OpenPGP key"
+	case bytes.Contains(text, []byte("-----BEGIN PGP PUBLIC KEY BLOCK-----")):
+		return "an OpenPGP key"
+	case block != nil && strings.HasSuffix(block.Type, "PRIVATE KEY"):
+		return "a private key in PEM"
+	case block != nil && block.Type == "PUBLIC KEY":
+		return "a public key in PEM, such as exporter.pub"
+	case block != nil:
+		return fmt.Sprintf("a %.60s in PEM", block.Type)
+	}
+	return ""
 }
 
 // maxRing is how many keys a keyring has that is read; Debian's and Ubuntu's have up to 30.
@@ -58,15 +80,15 @@ type Key struct {
 func LoadKeyring(path string) ([]Key, error) {
 	ring, err := readRing(path)
 	if err != nil {
-		return nil, err
+		return nil, bundle.About(bundle.AboutPublicKey, err)
 	}
 	if len(ring) > maxRing {
-		return nil, fmt.Errorf("%s: %d OpenPGP keys, at most %d: %w", path, len(ring), maxRing, bundle.ErrUsage)
+		return nil, bundle.About(bundle.AboutPublicKey, fmt.Errorf("%s: %d OpenPGP keys, at most %d: %w", path, len(ring), maxRing, bundle.ErrUsage))
 	}
 	var all []Key
 	for _, e := range ring {
 		if e.PrivateKey != nil {
-			return nil, fmt.Errorf("%s: has a secret key, want public keys: %w", path, bundle.ErrUsage)
+			return nil, bundle.About(bundle.AboutPublicKey, fmt.Errorf("%s: has a secret key, want public keys: %w", path, bundle.ErrUsage))
 		}
 		k := Key{certs.Of(e), Weak(e)}
 		if !slices.ContainsFunc(all, func(have Key) bool { return have.Fingerprint == k.Fingerprint }) {
@@ -83,6 +105,9 @@ func readRing(path string) (openpgp.EntityList, error) {
 		return nil, err
 	}
 	ring, err := ParseKeyring(b)
+	if what := found(b); err != nil && what != "" {
+		return nil, fmt.Errorf("%s: is %s, want an OpenPGP key: %w", path, what, bundle.ErrUsage)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: OpenPGP key: %w: %w", path, err, bundle.ErrUsage)
 	}

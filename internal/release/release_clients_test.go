@@ -66,6 +66,7 @@ func TestRelease(t *testing.T) {
 	t.Run("apt", func(t *testing.T) { aptInstalls(t, w) })
 	t.Run("dnf", func(t *testing.T) { dnfInstalls(t, w, s.URL) })
 	t.Run("units", units)
+	t.Run("units of serving.md", unitsOfThePage)
 }
 
 // same compares two releases, but for signatures. Of an rpm that is the header, which has
@@ -228,6 +229,7 @@ APT::Sandbox::User "root"; Debug::NoLocking "1"; Acquire::http::Proxy "DIRECT"; 
 	w.Run(root, env, "apt-get", "install", "-y", "gapbundle", "gapbundle-inside")
 	installedWell(t, root)
 	unattended(t, root)
+	asThePage(t, root)
 	changed := []byte("MIRROR=/srv/other\n")
 	w.Write(filepath.Join(root, "etc/gapbundle/serve.env"), changed)
 	w.Run(root, env, "apt-get", "install", "-y", "--reinstall", "gapbundle-inside")

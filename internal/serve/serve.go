@@ -5,9 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/gapbundle/gapbundle/bundle"
 )
 
 // Times after which a connection that does nothing is given up. There is no
@@ -45,7 +48,11 @@ func tlsConfig(pairs []KeyPair) (*tls.Config, error) {
 	for _, p := range pairs {
 		pair, err := tls.LoadX509KeyPair(p.Cert, p.Key)
 		if err != nil {
-			return nil, fmt.Errorf("TLS certificate %s, key %s: %w", p.Cert, p.Key, err)
+			err = fmt.Errorf("TLS certificate %s, key %s: %w", p.Cert, p.Key, err)
+			if !errors.As(err, new(*fs.PathError)) { // what the files have, and not that they cannot be read
+				err = bundle.About(bundle.AboutCertificate, fmt.Errorf("%w: %w", err, bundle.ErrUsage))
+			}
+			return nil, err
 		}
 		config.Certificates = append(config.Certificates, pair)
 	}

@@ -3,7 +3,6 @@
 package apt
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gapbundle/gapbundle/internal/test/pages"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 )
 
@@ -71,6 +71,17 @@ func (g *rootfs) must(name string, args ...string) string {
 		g.w.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 	return out
+}
+
+// runPage runs the commands of docs/sources/apt.md with the addresses of this mirror, and returns the
+// system that mmdebstrap made, which is a tar file.
+func (g *rootfs) runPage() (tar string) {
+	t, dir := g.w.t, filepath.Dir(g.root)
+	t.Helper()
+	text := strings.NewReplacer("/srv/root", g.root, "http://mirror.example/keys/example-site.gpg", g.base+"/keys/"+g.keys+".gpg",
+		"http://mirror.example/apt/debian", g.url("os")).Replace(pages.Text(t, "docs/sources/apt.md", "setting-up-systems", 1))
+	g.must("sh", "-e", "-c", "cd "+dir+"\n"+text)
+	return filepath.Join(dir, "root.tar")
 }
 
 // debootstrap sets the system up from the release suite alone.
@@ -143,22 +154,21 @@ func TestBootstrapClients(t *testing.T) {
 	w.publish("upstream", fmt.Sprintf("- name: verbatim\n  kind: apt\n  url: %s/os\n  suites: bookworm\n  architectures: %s\n  keyring: upstream.asc\n", w.url, arch))
 	s := webtest.Start(t, webtest.Serve, w.mirror)
 	for name, f := range map[string]func(w *world){
-		"debootstrap": func(w *world) {
+		"debootstrap and mmdebstrap, as the page has them": func(w *world) {
 			g := w.newRootfs(s.URL, "minimal-site", "os")
-			g.debootstrap("--variant=minbase")
+			tar := g.runPage()
 			g.is("apt 1, dpkg 1, libapt-pkg 1, libc6 1, usr-is-merged 1, usrmerge -, debconf -, hello -, unwanted -")
+			g.installs()
+			g = w.newRootfs(s.URL, "minimal-site", "os")
+			w.Check(os.Mkdir(g.root, 0o755))
+			g.must("tar", "-C", g.root, "-xf", tar)
+			g.is("apt 1, dpkg 1, libapt-pkg 1, libc6 1, debconf -, hello -, unwanted -")
 			g.installs()
 		},
 		"debootstrap without a variant": func(w *world) {
 			g := w.newRootfs(s.URL, "whole-site", "all")
 			g.debootstrap("--include=manual")
 			g.is("apt 1, dpkg 1, libc6 1, debconf 1, manual 1, pager 1, hello -, unwanted -")
-		},
-		"mmdebstrap": func(w *world) {
-			g := w.newRootfs(s.URL, "minimal-site", "os")
-			g.mmdebstrap("--variant=minbase", "os bookworm")
-			g.is("apt 1, dpkg 1, libapt-pkg 1, libc6 1, debconf -, hello -, unwanted -")
-			g.installs()
 		},
 		"mmdebstrap of all suites": func(w *world) {
 			g := w.newRootfs(s.URL, "whole-site", "all")
@@ -184,49 +194,4 @@ func TestBootstrapClients(t *testing.T) {
 			f(&here)
 		})
 	}
-}
-
-// TestInstallerClients: apt, as the builds of the Debian installer use it, gets udebs of a verbatim
-// and of a rebuilt source, and gpgv finds that Release is signed.
-func TestInstallerClients(t *testing.T) {
-	w := newWorld(t)
-	arch := strings.TrimSpace(string(w.run("", "dpkg", "--print-architecture")))
-	w.deb("os", "pool/main/h/hello", "hello", "1", arch)
-	w.udeb("os", "pool/udebs", "anna", "9", arch)
-	w.suite("os", "bookworm", []string{"main"}, []string{arch})
-	spec := func(name, more string) string {
-		return fmt.Sprintf("- name: %s\n  kind: apt\n  url: %s/os\n  suites: bookworm\n  architectures: %s\n  keyring: upstream.asc\n  installer: bookworm\n  %s\n", name, w.url, arch, more)
-	}
-	w.publish("whole", spec("whole", "mode: verbatim"))
-	w.publish("part", spec("part", "packages: [hello]"))
-	s := webtest.Start(t, webtest.Serve, w.mirror)
-	for source, key := range map[string]string{"whole": "whole", "part": "part-site"} {
-		a, base := w.newApt(s.URL, arch), s.URL+"/apt/"+source
-		w.Write(filepath.Join(a.root, "key.asc"), w.get(s.URL+"/keys/"+key+".asc"))
-		a.line("installer", "deb [signed-by=KEY] "+base+" bookworm main main/debian-installer")
-		a.update()
-		a.must("apt-get", "download", "anna", "hello")
-		if _, err := os.Stat(filepath.Join(a.root, "anna_9_"+arch+".udeb")); err != nil {
-			t.Errorf("%s: %v", source, err)
-		}
-		for _, name := range []string{"Release", "Release.gpg"} {
-			w.Write(filepath.Join(a.root, name), w.get(base+"/dists/bookworm/"+name))
-		}
-		w.Write(filepath.Join(a.root, "key.gpg"), w.get(s.URL+"/keys/"+key+".gpg"))
-		a.must("gpgv", "--keyring", filepath.Join(a.root, "key.gpg"), "Release.gpg", "Release")
-		if label := string(w.get(base + "/dists/bookworm/main/binary-" + arch + "/Release")); !strings.Contains(label, "Component: main\n") {
-			t.Errorf("%s: binary-%s/Release is %q", source, arch, label)
-		}
-	}
-}
-
-// udeb builds a real package for the installer, and the index that it is in.
-func (w *world) udeb(repo, folder, name, version, arch string) {
-	w.t.Helper()
-	w.deb(repo, folder, name, version, arch)
-	root := filepath.Join(w.www, repo)
-	index := w.run(root, "apt-ftparchive", "--arch", arch, "packages", folder)
-	file := filepath.Join(root, folder, name+"_"+version+"_"+arch)
-	w.Check(os.Rename(file+".deb", file+".udeb"))
-	w.udebs = bytes.ReplaceAll(index, []byte(".deb\n"), []byte(".udeb\n"))
 }

@@ -30,6 +30,9 @@ func (a adoption) restore(ctx context.Context, to destination) (*Adopted, destin
 	}
 	if !info.IsDir() {
 		adopted, err := a.fromReceipt(to)
+		if err != nil {
+			err = &bundle.AboutError{Thing: bundle.AboutReceipt, Name: FileAdopted, Err: err}
+		}
 		return adopted, to, err
 	}
 	r, m, err := a.own.openBundle(a.o.Adopt)

@@ -12,6 +12,13 @@ import (
 	"github.com/gapbundle/gapbundle/sources/ledger"
 )
 
+// FileRequest and FileAdopted are the names of a bundle.AboutReceipt that is not the file of
+// receipts add: the request of --repair, and what --adopt names.
+const (
+	FileRequest = "request"
+	FileAdopted = "adopted"
+)
+
 // choice is what the choice of a base depends on.
 type choice struct {
 	o      Options
@@ -26,7 +33,7 @@ type choice struct {
 func (c choice) base() (*base, *asked, error) {
 	request, err := c.readRequest()
 	if err != nil {
-		return nil, nil, bundle.About(bundle.AboutReceipt, err)
+		return nil, nil, &bundle.AboutError{Thing: bundle.AboutReceipt, Name: FileRequest, Err: err}
 	}
 	if c.o.Full {
 		if c.o.Base != "" {

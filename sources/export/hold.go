@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/config"
 )
@@ -21,17 +22,17 @@ func selectSources(o Options, spec *config.Spec, b *base) (planned []sources.Spe
 	if len(names) == 0 {
 		return spec.Sources, nil, nil
 	}
-	if b == nil {
-		return nil, nil, fmt.Errorf("--only and --hold: there is no base whose lists the other sources could keep: %w", bundle.ErrUsage)
-	}
 	var errs []error
 	for _, n := range names {
 		if !slices.ContainsFunc(spec.Sources, func(p sources.Spec) bool { return p.Name == n }) {
-			errs = append(errs, fmt.Errorf("source %q: not in the spec: %w", n, bundle.ErrUsage))
+			errs = append(errs, notInSpec("--only and --hold", n, spec.Sources))
 		}
 	}
 	if len(errs) > 0 {
 		return nil, nil, errors.Join(errs...)
+	}
+	if b == nil {
+		return nil, nil, bundle.About(bundle.AboutBase, fmt.Errorf("--only and --hold: there is no base whose lists the other sources could keep: export once without them: %w", bundle.ErrUsage))
 	}
 	for _, p := range spec.Sources {
 		if slices.Contains(o.Hold, p.Name) || len(o.Only) > 0 && !slices.Contains(o.Only, p.Name) {
@@ -42,6 +43,15 @@ func selectSources(o Options, spec *config.Spec, b *base) (planned []sources.Spe
 		planned = append(planned, p)
 	}
 	return planned, held, errors.Join(errs...)
+}
+
+// notInSpec refuses the name of a source, and names the nearest or all that the spec has.
+func notInSpec(flag, name string, specs []sources.Spec) error {
+	var names []string
+	for _, p := range specs {
+		names = append(names, p.Name)
+	}
+	return fmt.Errorf("%s: source %.100q: not in the spec%s: %w", flag, name, spelling.Suggest(name, names), bundle.ErrUsage)
 }
 
 // hold returns what the base has of a source and of what was derived from it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"iter"
 	"os"
 	"path/filepath"
@@ -165,7 +164,7 @@ func unknownAllowed(o Options, specs []sources.Spec) error {
 		for _, name := range option.names {
 			known := func(p sources.Spec) bool { return p.Name == name || strings.HasPrefix(name, p.Name+"/") }
 			if !slices.ContainsFunc(specs, known) {
-				errs = append(errs, fmt.Errorf("%s %s: no such source in the spec: %w", option.flag, name, bundle.ErrUsage))
+				errs = append(errs, notInSpec(option.flag, name, specs))
 			}
 		}
 	}

@@ -71,9 +71,6 @@ func LoadSigner(path string, pass PassphraseFunc) (*bundle.Signer, error) {
 }
 
 func loadSigner(path string, pass PassphraseFunc) (*bundle.Signer, error) {
-	if err := access.Key(path); err != nil {
-		return nil, err
-	}
 	b, err := pubkeys.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -86,6 +83,9 @@ func loadSigner(path string, pass PassphraseFunc) (*bundle.Signer, error) {
 		return nil, fmt.Errorf("%s: the private key is not encrypted: %w", path, bundle.ErrUsage)
 	case block.Type == string(cryptoutils.PublicKeyPEMType):
 		return nil, fmt.Errorf("%s: is a public key, want the private one: %w", path, bundle.ErrUsage)
+	}
+	if err := access.Key(path); err != nil {
+		return nil, err
 	}
 	var key crypto.PrivateKey
 	err = opened(KeyExporter, path, pass, func(passphrase []byte) (err error) {

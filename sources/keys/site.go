@@ -73,9 +73,6 @@ func LoadSite(path string, pass PassphraseFunc) (*openpgp.Entity, error) {
 }
 
 func loadSite(path string, pass PassphraseFunc) (*openpgp.Entity, error) {
-	if err := access.Key(path); err != nil {
-		return nil, err
-	}
 	e, _, err := pubkeys.LoadOpenPGP(path)
 	if err != nil {
 		return nil, err
@@ -88,6 +85,9 @@ func loadSite(path string, pass PassphraseFunc) (*openpgp.Entity, error) {
 		return nil, fmt.Errorf("%s: is a public key, want the private one: %w", path, bundle.ErrUsage)
 	case !e.PrivateKey.Encrypted:
 		return nil, fmt.Errorf("%s: the private key is not encrypted: %w", path, bundle.ErrUsage)
+	}
+	if err := access.Key(path); err != nil {
+		return nil, err
 	}
 	if err := opened(KeySite, path, pass, e.DecryptPrivateKeys); err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func firstWord(b []byte, words [][2]string) (at int, word [2]string) {
 func CheckBase(s string) error {
 	u, err := url.Parse(s)
 	if err != nil {
-		return fmt.Errorf("base URL %.200q: %w", s, bundle.ErrUsage)
+		return bundle.About(bundle.AboutBaseURL, fmt.Errorf("base URL %.200q: not a URL: %w", s, bundle.ErrUsage))
 	}
 	wrong := ""
 	switch {
@@ -70,7 +70,7 @@ func CheckBase(s string) error {
 		wrong = "want letters, digits and - . _ ~ : / [ ] only"
 	}
 	if wrong != "" {
-		return fmt.Errorf("base URL %.200q: %s: %w", s, wrong, bundle.ErrUsage)
+		return bundle.About(bundle.AboutBaseURL, fmt.Errorf("base URL %.200q: %s: %w", s, wrong, bundle.ErrUsage))
 	}
 	return nil
 }

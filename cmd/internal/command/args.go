@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -108,7 +109,7 @@ func (v *Invocation) takeFlag(at *cli.Command, arg string, rest []string) ([]str
 	name = strings.TrimPrefix(name, "-")
 	flag := findFlag(flagsBelow(at), name)
 	if flag == nil || long != (len(name) > 1) {
-		return nil, unknownFlag(at, arg, name)
+		return nil, v.unknownFlag(at, arg, name)
 	}
 	canonical := "--" + flag.Names()[0]
 	switch {
@@ -137,7 +138,7 @@ func (v *Invocation) complete(getenv func(string) string) error {
 	for _, f := range v.flags {
 		name, _, _ := strings.Cut(f[2:], "=")
 		if findFlag(v.leaf.Flags, name) == nil {
-			return unknownFlag(v.leaf, "--"+name, name)
+			return v.unknownFlag(v.leaf, "--"+name, name)
 		}
 	}
 	for _, flag := range v.leaf.Flags {
@@ -155,17 +156,40 @@ func (v *Invocation) complete(getenv func(string) string) error {
 				fmt.Sprintf("give --%s %s, or %s", name, placeholder(flag), EnvName(name))}
 		}
 	}
-	for _, f := range v.flags {
-		name, value, _ := strings.Cut(f[2:], "=")
-		if _, ok := findFlag(v.leaf.Flags, name).(*cli.BoolFlag); !ok {
-			continue
-		}
-		if _, err := strconv.ParseBool(value); err != nil {
-			return &UsageError{fmt.Sprintf("flag --%s: value %q is neither true nor false", name, value),
-				fmt.Sprintf("--%s, or %s=true or false", name, EnvName(name))}
-		}
+	if err := v.checkValues(); err != nil {
+		return err
 	}
 	return v.checkArgs(getenv)
+}
+
+// checkValues looks at the values of flags whose types would name no value that is wanted.
+func (v *Invocation) checkValues() error {
+	for _, f := range v.flags {
+		name, value, _ := strings.Cut(f[2:], "=")
+		switch flag := findFlag(v.leaf.Flags, name).(type) {
+		case *cli.BoolFlag:
+			if _, err := strconv.ParseBool(value); err != nil {
+				return &UsageError{fmt.Sprintf("flag --%s: value %q is neither true nor false", name, value),
+					fmt.Sprintf("--%s, or %s=true or false", name, EnvName(name))}
+			}
+		case *cli.IntFlag:
+			if n, err := strconv.Atoi(value); err != nil || n < 0 {
+				return &UsageError{fmt.Sprintf("invalid value %q for flag --%s: want a whole number, 0 or more", value, name), v.seeHelp()}
+			}
+		case *cli.GenericFlag:
+			if !IsSwitch(flag) {
+				continue // the flag library's own text is good
+			}
+			if err := flag.Value.Set(value); err != nil {
+				return &UsageError{fmt.Sprintf("invalid value %q for flag --%s: %v", value, name, err), v.seeHelp()}
+			}
+		}
+	}
+	return nil
+}
+
+func (v *Invocation) seeHelp() string {
+	return "see gapbundle " + strings.Join(v.Path, " ") + " --help"
 }
 
 // checkArgs counts the arguments by the leaf's ArgsUsage ("MIRROR", "[SPEC]",
@@ -267,14 +291,18 @@ func flagsBelow(c *cli.Command) []cli.Flag {
 	return all
 }
 
-func unknownFlag(at *cli.Command, given, name string) error {
+func (v *Invocation) unknownFlag(at *cli.Command, given, name string) error {
 	given, _, _ = strings.Cut(given, "=")
-	e := &UsageError{What: fmt.Sprintf("flag %s: unknown to gapbundle", given)}
-	if at.Name != "" {
-		e.What = fmt.Sprintf("flag %s: unknown to gapbundle %s", given, at.Name)
+	command := strings.TrimSpace("gapbundle " + strings.Join(v.Path, " "))
+	e := &UsageError{fmt.Sprintf("flag %s: unknown to %s", given, command), command + " --help lists the flags"}
+	var all []string
+	for _, f := range flagsBelow(at) {
+		if long := f.Names()[0]; !slices.Contains(all, "--"+long) {
+			all = append(all, "--"+long)
+		}
 	}
-	if near := cli.SuggestFlag(flagsBelow(at), name, true); near != "" {
-		e.Hint = "did you mean " + near + "?"
+	if near, ok := strings.CutPrefix(spelling.Suggest("--"+name, all), "; did you mean "); ok {
+		e.Hint = "did you mean " + strings.ReplaceAll(near, `"`, "")
 	}
 	return e
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/subtle"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"strings"
@@ -53,7 +54,7 @@ func Ask(c *cli.Context, o *Output, question string) (answer string, ok bool, er
 func ConfirmFingerprint(c *cli.Context, o *Output, what, fingerprint string) error {
 	if given := c.String("fingerprint"); given != "" {
 		if subtle.ConstantTimeCompare([]byte(plainDigits(given)), []byte(plainDigits(fingerprint))) != 1 {
-			return fmt.Errorf("%s: fingerprint %s, --fingerprint says %s: %w", what, fingerprint, given, bundle.ErrUntrusted)
+			return otherKey(what, fingerprint, given)
 		}
 		return nil
 	}
@@ -72,6 +73,32 @@ func ConfirmFingerprint(c *cli.Context, o *Output, what, fingerprint string) err
 		return fmt.Errorf("%s: fingerprint %s was not confirmed: %w", what, fingerprint, bundle.ErrUntrusted)
 	}
 	return nil
+}
+
+// OtherKeyError refuses a key file whose fingerprint is not the one of --fingerprint. It
+// matches bundle.ErrUntrusted.
+type OtherKeyError struct{ What, Fingerprint, Given string }
+
+func (e *OtherKeyError) Error() string {
+	return fmt.Sprintf("%s: fingerprint %s, --fingerprint is %s: %v", e.What, e.Fingerprint, e.Given, bundle.ErrUntrusted)
+}
+
+// Unwrap returns bundle.ErrUntrusted.
+func (e *OtherKeyError) Unwrap() error { return bundle.ErrUntrusted }
+
+// Hint returns what a person does who was told another fingerprint.
+func (e *OtherKeyError) Hint() string {
+	return "nothing was changed; this file has another key than the one whose fingerprint you were told: get both again from those who made the key, each by its own way"
+}
+
+// otherKey refuses a key with another fingerprint than the given one, and what is no fingerprint.
+func otherKey(what, fingerprint, given string) error {
+	digits := plainDigits(given)
+	if _, err := hex.DecodeString(digits); err != nil || len(digits) != len(plainDigits(fingerprint)) {
+		return &UsageError{fmt.Sprintf("%s: --fingerprint %.100q: want %d hex digits", what, given, len(plainDigits(fingerprint))),
+			"give the whole fingerprint, as those who made the key read it to you"}
+	}
+	return &OtherKeyError{what, fingerprint, given}
 }
 
 // plainDigits removes what people and tools put into fingerprints.

@@ -50,7 +50,7 @@ func sentinel(target error) func(error) bool {
 // it wraps.
 func Classes() []Class {
 	return []Class{
-		{sentinel(bundle.ErrUsage), ExitUsage, "correct what is named; gapbundle COMMAND --help shows what can be asked for"},
+		{sentinel(bundle.ErrUsage), ExitUsage, "correct what is named; " + anyHelp + " shows what can be asked for"},
 		{sentinel(bundle.ErrBusy), ExitBusy, "another gapbundle is at work there; wait for it with --retry-lock 10m"},
 		{sentinel(bundle.ErrUntrusted), ExitUntrusted, "nothing was changed; gapbundle trust list --mirror DIR shows what is trusted, and by whom"},
 		{sentinel(bundle.ErrMalformed), ExitCorrupt, "copy the named file again from where it came; if it stays so, it was not made by gapbundle"},
@@ -158,6 +158,9 @@ func errorLines(ctx context.Context, err error) []string {
 	return strings.Split(strings.TrimRight(text, "\n"), "\n")
 }
 
+// anyHelp is in hints where the help of the command that ran is meant.
+const anyHelp = "gapbundle COMMAND --help"
+
 // HintsFor returns what is printed after "hint:", each hint once.
 func HintsFor(ctx context.Context, err error, mirror string, own func(error) string) []string {
 	if _, ok := wasInterrupted(ctx); ok {
@@ -237,7 +240,11 @@ func refusalHint(err error, mirror string) string {
 	case errors.As(err, &unsigned):
 		return "a bundle is signed when its export ends: let it finish there, or copy its bundle.*.sigstore.json too"
 	case errors.As(err, &unknown):
-		return fmt.Sprintf("compare the fingerprint with the exporting side by a second channel, then: gapbundle trust add --mirror %s --role exporter --set %s exporter.pub", mirror, unknown.Set)
+		advice := fmt.Sprintf("compare the fingerprint with the exporting side by a second channel, then: gapbundle trust add --mirror %s --role exporter --set %s exporter.pub", mirror, unknown.Set)
+		if unknown.Trusted == 0 && mirror != "DIR" { // a command with a mirror
+			return "mirror " + mirror + " trusts no key yet: is its path right? if it is new, " + advice
+		}
+		return advice
 	case errors.As(err, &quorum):
 		return fmt.Sprintf("let the missing %s sign bundle.json, or trust the key for this set: gapbundle trust add --mirror %s --role %s --set %s FILE", quorum.Role, mirror, quorum.Role, quorum.Set)
 	case errors.As(err, &stream):
@@ -391,6 +398,8 @@ func environmentHint(err error) string {
 		{fs.ErrPermission, "check who owns the path and who runs this command"},
 		{syscall.EIO, "the drive reports an error: try another drive or port; nothing that could not be written was counted"},
 		{fs.ErrNotExist, pathHint(err)},
+		{syscall.ENOTDIR, "check the path: a part of it is a file, and a folder is needed there"},
+		{syscall.EISDIR, "check the path: a folder is there, and a file is needed"},
 	} {
 		if errors.Is(err, h.is) {
 			return h.hint

@@ -25,6 +25,8 @@ func thingHint(err error, mirror string) string {
 	}
 	thing, _ := bundle.ThingOf(err)
 	switch class := classOf(err); {
+	case thing == bundle.AboutMirrorState && errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("run the command as the account that imports; so that others can read status, check and history, that account gives them a group: gapbundle config %s --group NAME", mirror)
 	case class.Code == ExitEnvironment, class.Code == ExitBusy, errors.Is(err, bundle.ErrUnsupported):
 		return "" // what the operating system refuses, and what another version wrote, is the same for all things
 	case thing == bundle.AboutMirror:
@@ -33,6 +35,26 @@ func thingHint(err error, mirror string) string {
 		return fmt.Sprintf("put the file back from a backup that is no older than the newest import; otherwise gapbundle state rebuild %s restores what generations, receipts and accepted bundles prove", mirror)
 	case thing == bundle.AboutEmptyMirror:
 		return fmt.Sprintf("import a bundle first: gapbundle import PATH --to %[1]s; gapbundle status %[1]s prints what is there", mirror)
+	}
+	return namedHint(thing, mirror)
+}
+
+// namedHint is what to do about a thing that somebody named and that is not there, or is of
+// another kind.
+func namedHint(thing bundle.Thing, mirror string) string {
+	switch thing {
+	case bundle.AboutPublicKey:
+		return "name the public half: exporter.pub, which gapbundle keygen --out DIR writes, for the roles exporter and approver; site.asc or another OpenPGP key for the roles site and upstream"
+	case bundle.AboutTrust:
+		return fmt.Sprintf("gapbundle trust list --mirror %s prints the keys; the first 12 digits of a fingerprint are enough", mirror)
+	case bundle.AboutGeneration:
+		return fmt.Sprintf("gapbundle history %s prints the generations", mirror)
+	case bundle.AboutSet:
+		return fmt.Sprintf("gapbundle status %s prints the sets", mirror)
+	case bundle.AboutBaseURL:
+		return "give the address at which clients reach the mirror, as in http://mirror.lan:8080"
+	case bundle.AboutCertificate:
+		return "name two files in PEM: --tls-cert has the certificate and its chain, --tls-key the private key of it"
 	}
 	return ""
 }

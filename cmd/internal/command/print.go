@@ -33,6 +33,7 @@ type Output struct {
 	Screen         *Screen
 	mirror         string             // the mirror of the command, for hints; empty: none
 	hint           func(error) string // the program's own hints; nil: none
+	command        string             // its name, for hints; empty: none is known yet
 	Log            *slog.Logger
 	logJSON        bool
 	result         any
@@ -43,6 +44,7 @@ type Output struct {
 func newOutput(c *cli.Context) *Output {
 	o := &Output{stdout: &plainWriter{w: c.App.Writer}, stderr: c.App.ErrWriter, json: c.Bool("json"), quiet: c.Bool("quiet")}
 	o.hint, _ = c.App.Metadata[hintKey].(func(error) string)
+	o.command, _ = c.App.Metadata[commandKey].(string)
 	level := ValueOf[*Choice](c, "log-level").value
 	if o.quiet {
 		level = "error"
@@ -103,9 +105,21 @@ func (o *Output) finish(ctx context.Context, err error) int {
 	return code
 }
 
+// hints are what to do about err, with the name of the command that ran.
+func (o *Output) hints(ctx context.Context, err error) []string {
+	all := HintsFor(ctx, err, o.mirror, o.hint)
+	if o.command == "" {
+		return all
+	}
+	for i := range all {
+		all[i] = strings.ReplaceAll(all[i], anyHelp, "gapbundle "+o.command+" --help")
+	}
+	return all
+}
+
 // report prints each finding on a line of its own, and each hint once.
 func (o *Output) report(ctx context.Context, err error, code int) {
-	lines, hints := errorLines(ctx, err), HintsFor(ctx, err, o.mirror, o.hint)
+	lines, hints := errorLines(ctx, err), o.hints(ctx, err)
 	if o.logJSON {
 		for _, line := range lines {
 			o.Log.Error(line, "exit", code)
@@ -140,7 +154,7 @@ func (o *Output) writeObject(ctx context.Context, err error, code int) {
 	}
 	if err != nil {
 		object["error"] = strings.Join(errorLines(ctx, err), "\n")
-		object["hints"] = HintsFor(ctx, err, o.mirror, o.hint)
+		object["hints"] = o.hints(ctx, err)
 		object["exit"] = code
 	}
 	if o.begun {

@@ -94,7 +94,7 @@ func (p Program) run(ctx context.Context, argv []string, getenv func(string) str
 		return ExitDone
 	}
 	app := NewApp(root)
-	app.Metadata = map[string]any{hintKey: p.Hint}
+	app.Metadata = map[string]any{hintKey: p.Hint, commandKey: strings.Join(inv.Path, " ")}
 	app.Reader, app.Writer, app.ErrWriter = stdin, stdout, stderr
 	err = app.RunContext(ctx, inv.Argv("gapbundle"))
 	var done exitStatus
@@ -123,6 +123,9 @@ func NewApp(root *cli.Command) *cli.App {
 
 // hintKey is where an app has the hints of its program.
 const hintKey = "hint"
+
+// commandKey is where an app has the name of the command that runs, as in "trust add".
+const commandKey = "command"
 
 // exitStatus is what an action returns: everything about it was printed.
 type exitStatus int

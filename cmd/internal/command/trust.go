@@ -112,6 +112,9 @@ func trustAdd(c *cli.Context, o *Output) error {
 	if role != verify.RoleExporter && (patterns(c, "mount") != nil || patterns(c, "host") != nil) {
 		return &UsageError{fmt.Sprintf("role %s: owns nothing in the mirror", role), "--mount and --host are for the role exporter"}
 	}
+	if err := verify.CheckSet(set); err != nil { // before a person compares fingerprints
+		return err
+	}
 	if role == verify.RoleSite || role == verify.RoleUpstream {
 		return trustKeyring(c, o, role, set, file)
 	}

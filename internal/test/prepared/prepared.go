@@ -33,6 +33,15 @@ func Zypper(t testing.TB) string {
 	return there(t, ".ci/clients", filepath.Join(cache(t), "gapbundle/zypper/usr/bin/zypper"))
 }
 
+// DebianInstaller is the tree of the initrd of the Debian installer for an architecture, without
+// its kernel modules.
+func DebianInstaller(t testing.TB, arch string) string {
+	t.Helper()
+	dir := filepath.Join(cache(t), "gapbundle/debian-installer-"+arch)
+	there(t, ".ci/clients", filepath.Join(dir, "usr/lib/debian-installer/retriever/net-retriever"))
+	return dir
+}
+
 func cache(t testing.TB) string {
 	t.Helper()
 	dir, err := os.UserCacheDir()
