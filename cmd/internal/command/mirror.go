@@ -35,6 +35,7 @@ func makeMirror(c *cli.Context, o *Output, dir string) error {
 
 // withMirror opens a mirror, changes it by f and prints what was done.
 func withMirror(c *cli.Context, o *Output, dir string, f func(*unpack.Mirror) error, done string) error {
+	o.mirror = dir
 	m, err := unpack.Open(dir, mirrorOptions(c, o, bundle.NoProgress))
 	if err != nil {
 		return err

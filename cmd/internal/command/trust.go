@@ -108,6 +108,7 @@ func updatePolicy(c *cli.Context, o *Output, what string, change func(*verify.Po
 }
 
 func trustAdd(c *cli.Context, o *Output) error {
+	o.mirror = c.String("mirror")
 	role, set, file := verify.Role(ValueOf[*Choice](c, "role").value), c.String("set"), c.Args().First()
 	if role != verify.RoleExporter && (patterns(c, "mount") != nil || patterns(c, "host") != nil) {
 		return &UsageError{fmt.Sprintf("role %s: owns nothing in the mirror", role), "--mount and --host are for the role exporter"}
