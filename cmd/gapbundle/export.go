@@ -79,7 +79,7 @@ gapbundle export --to /media/usb --only slurm --destination ship-2`,
 	}, runExport)
 }
 
-// noteNewState tells whoever named a folder for the state that nothing is known there: it may be misspelt.
+// noteNewState prints a note if the folder that was named for the state does not exist: it may be misspelt.
 func noteNewState(c *cli.Context, o *command.Output) {
 	dir := c.String("state")
 	if _, err := os.Stat(dir); dir != "" && errors.Is(err, fs.ErrNotExist) {

@@ -276,7 +276,7 @@ func table() map[string]row {
 			imports: []string{"internal/spelling", "internal/pgpkeys", "bundle", "sources", "internal/fetch", "internal/strictyaml"}, tests: []string{"sources/all"},
 		},
 		"sources/export": {
-			imports: []string{"internal/pubkeys", "bundle", "bundle/contents", "bundle/media", "bundle/reach", "sources", "sources/collect", "sources/config", "internal/decompress", "internal/fetch", "internal/strictyaml", "sources/keys", "sources/ledger"},
+			imports: []string{"internal/spelling", "internal/pubkeys", "bundle", "bundle/contents", "bundle/media", "bundle/reach", "sources", "sources/collect", "sources/config", "internal/decompress", "internal/fetch", "internal/strictyaml", "sources/keys", "sources/ledger"},
 		},
 		"sources/keys": {
 			imports: []string{"internal/access", "internal/pubkeys", "bundle"},

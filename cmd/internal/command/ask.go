@@ -95,7 +95,7 @@ func (e *OtherKeyError) Hint() string {
 func otherKey(what, fingerprint, given string) error {
 	digits := plainDigits(given)
 	if _, err := hex.DecodeString(digits); err != nil || len(digits) != len(plainDigits(fingerprint)) {
-		return &UsageError{fmt.Sprintf("%s: --fingerprint %.100q: want %d hex digits", what, given, len(plainDigits(fingerprint))),
+		return &UsageError{fmt.Sprintf("%s: --fingerprint %.100q: want %s", what, given, bundle.Count(len(plainDigits(fingerprint)), "hex digit")),
 			"give the whole fingerprint, as those who made the key read it to you"}
 	}
 	return &OtherKeyError{what, fingerprint, given}
