@@ -87,7 +87,7 @@ func TestShrunk(t *testing.T) {
 	}
 	o := b.o
 	o.AllowShrink = []string{"two"}
-	if _, err := Run(context.Background(), o); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), "--allow-shrink two: no such source") {
+	if _, err := Run(context.Background(), o); !errors.Is(err, bundle.ErrUsage) || !strings.Contains(err.Error(), `--allow-shrink: source "two": not in the spec`) {
 		t.Errorf("a source that is none: %v", err)
 	}
 	r := b.must(func(o *Options) { o.AllowShrink = []string{"one"} })
