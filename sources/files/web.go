@@ -187,7 +187,7 @@ func (w *web) public() []sources.Public {
 		if err != nil {
 			continue // with a query: no place on the disk stands for it
 		}
-		if own, err := mirrorPath(u); err != nil || own != r.path {
+		if !inPlace(u, r.path) {
 			others = append(others, p)
 			continue
 		}
@@ -197,6 +197,16 @@ func (w *web) public() []sources.Public {
 		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Scheme, b.Scheme))
 	})
 	return append(all, others...)
+}
+
+// inPlace reports whether a file is stored where the name of its host leads: at the URL's own
+// path, and in index.html if that ends with a slash, since servers answer for a folder with it.
+func inPlace(u *url.URL, at string) bool {
+	if u.Path == "" || strings.HasSuffix(u.Path, "/") {
+		u = u.JoinPath("index.html")
+	}
+	own, err := mirrorPath(u)
+	return err == nil && own == at
 }
 
 func parseURL(raw string) (*url.URL, error) {

@@ -142,7 +142,7 @@ func TestClients(t *testing.T) {
 	}
 	for _, want := range []string{
 		"url=@BASE@/simplestreams/images/ keyring_filename=/usr/share/keyrings/gapbundle-demo-site.gpg", "curl -f -o /usr/share/keyrings/gapbundle-demo-site.gpg @BASE@/keys/demo-site.gpg",
-		"os=ubuntu release=jammy arches=amd64 subarches='*' labels='*'", "os=ubuntu release=noble arches=amd64", "boot-source delete", "keyring_data@=",
+		"os=ubuntu release=jammy arches=amd64 subarches='*' labels='*'", "os=ubuntu release=noble arches=amd64", "${ID:?", "boot-source delete", "keyring_data@=",
 	} {
 		if !bytes.Contains(files[0].Content, []byte(want)) {
 			t.Errorf("does not say %q:\n%s", want, files[0].Content)

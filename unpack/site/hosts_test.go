@@ -274,3 +274,27 @@ func FuzzPublicNames(f *testing.F) {
 		}
 	})
 }
+
+// TestPlacesOfAnAddress: settings look for what an address stands for in every source that
+// stands for it, answered by its name or not.
+func TestPlacesOfAnAddress(t *testing.T) {
+	w := &writer{public: merged(t, "", Set{Name: "one", Repositories: []Repository{
+		standsFor(t, repo("a", "helm/a"), false, "https://charts.example/x"), standsFor(t, repo("b", "helm/b"), false, "https://charts.example/x"),
+		standsFor(t, repo("c", "files"), false, "https://charts.example"),
+	}})}
+	for address, want := range map[string]string{
+		"https://charts.example/x/index.yaml": "true /files/x/index.yaml /helm/a/index.yaml /helm/b/index.yaml",
+		"https://charts.example/x":            "true /files/x /helm/a /helm/b",
+		"https://charts.example/xy":           "true /files/xy",
+		"https://other.example/x":             "false",
+	} {
+		all, answered := w.lookup(address)
+		got := fmt.Sprint(answered)
+		for _, p := range all {
+			got += " " + p.At
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+	}
+}

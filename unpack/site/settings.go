@@ -116,26 +116,25 @@ func (w *writer) readAnswers(name string) (found settings.Answers, err error) {
 	return found, json.Unmarshal(b, &found)
 }
 
-// lookup returns where a public address is: by the names that the mirror can answer under,
-// or else by the first of the sources that stand for it.
-func (w *writer) lookup(address string) (p settings.Place, answered, ok bool) {
-	if line, at, ok := w.public.LookupURL(address); ok {
-		return settings.Place{At: at, Source: line.Source}, true, true
+// lookup returns where a public address is: the place that the mirror answers with under its
+// name, if it does, and the places of all sources that stand for it and are not answered for.
+func (w *writer) lookup(address string) (all []settings.Place, answered bool) {
+	line, at, answered := w.public.LookupURL(address)
+	if answered {
+		all = append(all, settings.Place{At: at, Source: line.Source})
 	}
-	for _, scheme := range []string{"https://", "http://"} {
-		rest, is := strings.CutPrefix(address, scheme)
-		if !is {
+	_, rest, _ := strings.Cut(address, "://")
+	host, path, _ := strings.Cut(rest, "/")
+	for _, u := range w.public.Unanswered {
+		below, fits := strings.CutPrefix("/"+path, u.Path)
+		if u.Host != PublicHost(host) || !fits || below != "" && below[0] != '/' {
 			continue
 		}
-		host, path, _ := strings.Cut(rest, "/")
-		for _, u := range w.public.Unanswered {
-			below, fits := strings.CutPrefix("/"+path, u.Path)
-			if u.Host == PublicHost(host) && fits && (below == "" || below[0] == '/') && len(u.Claims) > 0 {
-				return settings.Place{At: u.Claims[0].At + below, Source: u.Claims[0].Source}, false, true
-			}
+		for _, c := range u.Claims {
+			all = append(all, settings.Place{At: c.At + below, Source: c.Source})
 		}
 	}
-	return settings.Place{}, false, false
+	return all, answered
 }
 
 // hostNames are the names, without ports and addresses, each once and sorted.

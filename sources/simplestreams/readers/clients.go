@@ -124,6 +124,7 @@ func forMAAS(r bundle.Repository, chosen []streams.Release) []byte {
 		b.WriteString("# Nobody signed this source, and MAAS asks for a signature. It has to be told that there is none.\n")
 	}
 	fmt.Fprintf(&b, `ID=$(maas "$PROFILE" boot-sources create url=%s%s | sed -n 's/^ *"id": \([0-9]*\).*/\1/p' | head -n 1)
+: "${ID:?MAAS made no boot source: see its message}"
 `, address(r), trust)
 	for _, c := range chosen {
 		arches := ""

@@ -9,6 +9,7 @@ const (
 	cudaRHEL   = "https://developer.download.nvidia.com/compute/cuda/repos/rhel9/x86_64"
 	epel       = "https://dl.fedoraproject.org/pub/epel/"
 	ngcCharts  = "https://helm.ngc.nvidia.com/nvidia"
+	mofedISO   = "https://content.mellanox.com/ofed/MLNX_OFED-24.10-4.1.4.0/MLNX_OFED_LINUX-24.10-4.1.4.0-ubuntu24.04-x86_64.iso"
 
 	specDocker    = `- {name: docker, kind: apt, url: "https://download.docker.com/linux/ubuntu", suites: noble, components: stable, architectures: amd64, keyring: {url: "https://download.docker.com/linux/ubuntu/gpg", fingerprint: 9DC858229FC7DD38854AE2D88D81803C0EBFCD88}}`
 	specDockerE   = `- {name: docker-el9, kind: rpm, baseurl: "https://download.docker.com/linux/rhel/9/x86_64/stable", gpgkey: {url: "https://download.docker.com/linux/rhel/gpg", fingerprint: 060A61C51B558A7F742B77AAC52FEB6B621E9F35}}`
@@ -83,6 +84,7 @@ func deepOpsFiles() []Variable {
 		{Name: "mig_manager_url_rpm", By: "role nvidia-mig-manager", Public: []string{"https://github.com/NVIDIA/mig-parted/releases/download/v0.14.2/nvidia-mig-manager-0.14.2-1.x86_64.rpm"}, Vary: "0.14.2"},
 		{Name: "eb_bootstrap_url", By: "role easy-build", Public: []string{"https://raw.githubusercontent.com/easybuilders/easybuild-framework/49533e6ef8f3ca27f984eeb212e157874cae9183/easybuild/scripts/bootstrap_eb.py"}},
 		{Name: "miniconda_mirror", By: "role andrewrothstein.miniconda", Form: Prefix, Public: []string{"https://repo.anaconda.com"}, Probe: "miniconda", Spec: `- {name: miniconda, kind: files, urls: ["https://repo.anaconda.com/miniconda/Miniconda3-latest-Linux-x86_64.sh"]}`},
+		{Name: "ood_url_codeserver_src", By: "role ood-wrapper", Public: []string{"https://github.com/cdr/code-server/releases/download/2.1698/code-server2.1698-vsc1.41.1-linux-x86_64.tar.gz"}, Vary: "2.1698"},
 		{Name: "spack_repo", By: "role spack", Form: Repository, Public: []string{"https://github.com/spack/spack.git"}},
 	}
 }

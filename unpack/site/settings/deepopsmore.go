@@ -18,6 +18,7 @@ func deepOpsExtra() []Variable {
 		extra(Variable{Name: "snapshot_controller_manifest_URLs", By: "role netapp-trident", Form: Files, Public: []string{snapshot + "release-8.3/deploy/kubernetes/snapshot-controller/rbac-snapshot-controller.yaml", snapshot + "release-8.3/deploy/kubernetes/snapshot-controller/setup-snapshot-controller.yaml"}, Vary: "release-8.3"}),
 		extra(Variable{Name: "nvidia_network_operator_url", By: "role nvidia-network-operator", Form: Folder, Public: []string{ngcCharts}, Probe: "network-operator-*.tgz", Spec: chart(ngcCharts, "network-operator", "26.4.0")}),
 		extra(Variable{Name: "mpi_raw_url", By: "role nvidia-network-operator", Form: Folder, Public: []string{raw + "kubeflow/mpi-operator/master/deploy/v2beta1"}, Probe: "mpi-operator.yaml", Spec: `- {name: mpi-operator, kind: files, urls: ["` + raw + `kubeflow/mpi-operator/master/deploy/v2beta1/mpi-operator.yaml"]}`}),
+		extra(Variable{Name: "ood_url_turbovnc_pkg", By: "role ood-wrapper on Ubuntu", Public: []string{"https://downloads.sourceforge.net/project/turbovnc/2.2.4/turbovnc_2.2.4_amd64.deb"}, Vary: "2.2.4"}),
 		extra(Variable{Name: "multus_ds", By: "role roce_backend", Public: []string{raw + "k8snetworkplumbingwg/multus-cni/master/deployments/multus-daemonset.yml"}}),
 		extra(Variable{Name: "sriov_dp_ds", By: "role roce_backend", Public: []string{raw + "k8snetworkplumbingwg/sriov-network-device-plugin/master/deployments/sriovdp-daemonset.yaml"}}),
 		extra(Variable{Name: "sriov_cni_ds", By: "role roce_backend", Public: []string{raw + "k8snetworkplumbingwg/sriov-cni/master/images/sriov-cni-daemonset.yaml"}}),
@@ -72,6 +73,9 @@ func deepOpsWritten() []Variable {
 		written("base_container in playbooks/slurm-cluster/slurm-validation.yml, which enroot asks for by its public name", Custom, "", `- {name: slurm-validation, kind: oci, images: ["nvcr.io/nvidia/pytorch:26.04-py3"], platforms: [linux/amd64]}`, "nvcr.io/nvidia/pytorch:26.04-py3").made(imageAnswered("nvcr.io/nvidia/pytorch:26.04-py3")),
 		file("role docker-rootless", "https://get.docker.com/rootless"),
 		file("role roce_backend", "https://raw.githubusercontent.com/Mellanox/dhcp-cni/master/k8s-1.16/dhcp-cni-ds.yaml"),
+		written("role roce_backend", File, "", `- {name: mpi-operator-v1, kind: files, urls: ["https://raw.githubusercontent.com/kubeflow/mpi-operator/master/deploy/v1/mpi-operator.yaml"]}`, "https://raw.githubusercontent.com/kubeflow/mpi-operator/master/deploy/v1/mpi-operator.yaml"),
+		written("role roce_backend", File, "", `- {name: mofed-iso, kind: files, urls: ["`+mofedISO+`"]}`, mofedISO),
+		written("role ood-wrapper", Repository, "", "", "https://github.com/OSC/bc_osc_codeserver.git"),
 		file("scripts/k8s/setup_remote_k8s.sh", "https://storage.googleapis.com/kubernetes-release/release/stable.txt"),
 		written("scripts/generic/install_docker.sh", File, "", `- {name: get-docker, kind: files, urls: [{url: "https://get.docker.com/", path: get.docker.com/index.html}]}`, "https://get.docker.com/"),
 	}
@@ -88,7 +92,7 @@ func kubespray() []Variable {
 		return Variable{Name: name, By: "Kubespray's role download", Form: Custom, Make: filesOf(host), Public: []string{"https://" + host}, Spec: specKubespray}
 	}
 	repo := func(name, registry string) Variable {
-		return Variable{Name: name, By: "Kubespray's role download", Form: Custom, Make: renamed(registry), Spec: specKubespray, Note: "not needed where containerd_registries_mirrors is set: images keep their names. The value is for another runtime"}
+		return Variable{Name: name, By: "Kubespray's role download", Form: Custom, Make: renamed(registry), Spec: specKubespray, Note: "not needed where containerd_registries_mirrors is set: images keep their names. The value is for another runtime, if images.list has images of " + registry}
 	}
 	return []Variable{
 		{Name: "files_repo", By: "Kubespray's role download", Form: Custom, Make: filesOf(""), Spec: specKubespray},

@@ -20,9 +20,9 @@ type Place struct {
 
 // Mirror is what a generation holds, as its clients see it.
 type Mirror struct {
-	// Lookup returns where a public address is; false: no source stands for it.
-	// answered means that the public name itself is answered, too.
-	Lookup func(address string) (p Place, answered, ok bool)
+	// Lookup returns the places of the sources that stand for a public address; none: no
+	// source does. answered means that the public name itself is answered, too: by the first.
+	Lookup func(address string) (all []Place, answered bool)
 	// Base, Host and Insecure stand for the address of the mirror, its host with the port,
 	// and true where it has no TLS.
 	Base, Host, Insecure string
@@ -92,12 +92,14 @@ func (m *Mirror) url(at string) string {
 	return m.Base + "/" + (&url.URL{Path: at}).EscapedPath()
 }
 
-// where looks an address up. Files are stored below their hosts, also where no public name
-// is answered.
-func (m *Mirror) where(address string) (p Place, answered, ok bool) {
-	p, answered, ok = m.Lookup(address)
-	p.At = strings.Trim(p.At, "/")
-	return p, answered, ok
+// where looks an address up. Sources have their files also where no public name is answered:
+// two selections of one repository stand for one name, and each is at a place of its own.
+func (m *Mirror) where(address string) (all []Place, answered bool) {
+	all, answered = m.Lookup(address)
+	for i := range all {
+		all[i].At = strings.Trim(all[i].At, "/")
+	}
+	return all, answered
 }
 
 // found is the web path of something that a variable stands for.
@@ -111,19 +113,19 @@ type found struct {
 // file looks for the file at a public address; vary is the part of the address that is a
 // version: where the mirror has another one, the highest is taken.
 func (m *Mirror) file(address, vary string) (found, bool) {
-	p, answered, ok := m.where(address)
-	if !ok {
-		return found{}, false
+	all, answered := m.where(address)
+	for i, p := range all {
+		if m.has(p.At) {
+			return found{p, address, "", answered && i == 0}, true
+		}
 	}
-	if m.has(p.At) {
-		return found{p, address, "", answered}, true
+	for i, p := range all {
+		if at, version := m.other(p.At, vary); at != "" {
+			p.At = at
+			return found{p, strings.ReplaceAll(address, vary, version), version, answered && i == 0}, true
+		}
 	}
-	at, version := m.other(p.At, vary)
-	if at == "" {
-		return found{}, false
-	}
-	p.At = at
-	return found{p, strings.ReplaceAll(address, vary, version), version, answered}, true
+	return found{}, false
 }
 
 // other returns the path that differs from at in its version alone, and the version.
@@ -182,15 +184,17 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // folder looks for a folder at a public address that has each of the probes below it.
 func (m *Mirror) folder(address string, probes ...string) (found, bool) {
-	p, answered, ok := m.where(address)
-	if !ok {
-		return found{}, false
+	all, answered := m.where(address)
+	for i, p := range all {
+		there := m.has(p.At)
+		for _, probe := range probes {
+			there = len(m.glob(path.Join(p.At, probe))) > 0 && there
+		}
+		if there {
+			return found{p, address, "", answered && i == 0}, true
+		}
 	}
-	there := m.has(p.At)
-	for _, probe := range probes {
-		there = len(m.glob(path.Join(p.At, probe))) > 0 && there
-	}
-	return found{p, address, "", answered}, there
+	return found{}, false
 }
 
 // image looks for an image by its name at its registry, in the tag of the name or, where
@@ -220,8 +224,8 @@ func (m *Mirror) registryAnswers(repository string) bool {
 	if registry == "docker.io" {
 		registry = "registry-1.docker.io"
 	}
-	_, answered, ok := m.where("https://" + registry + "/v2/" + name)
-	return ok && answered
+	_, answered := m.where("https://" + registry + "/v2/" + name)
+	return answered
 }
 
 // client reads a client file. One that is longer than maxSmall is errTooLong.

@@ -22,13 +22,13 @@ import (
 const base = "https://mirror.lan/sub"
 
 // mirror is one with these files, and with public names that lead to them: address to web
-// path; a path that begins with '!' is not answered under its name.
+// path; paths with '|' between them are several sources; with '!' before them none is answered under its name.
 func mirror(t *testing.T, public map[string]string, clients fstest.MapFS, paths ...string) *Mirror {
 	t.Helper()
 	contents := map[bundle.Digest]string{}
 	m := &Mirror{
 		Base: base, Host: "mirror.lan", Insecure: "false", Clients: clients, ClientsAt: "_gapbundle/clients", Names: []string{"github.com"},
-		Lookup: func(address string) (p Place, answered, ok bool) {
+		Lookup: func(address string) (all []Place, answered bool) {
 			best := ""
 			for prefix := range public {
 				rest, below := strings.CutPrefix(address, prefix)
@@ -37,10 +37,13 @@ func mirror(t *testing.T, public map[string]string, clients fstest.MapFS, paths 
 				}
 			}
 			if best == "" {
-				return Place{}, false, false
+				return nil, false
 			}
-			at, hidden := strings.CutPrefix(public[best], "!")
-			return Place{At: "/" + at + strings.TrimPrefix(address, best), Source: "source"}, !hidden, true
+			places, hidden := strings.CutPrefix(public[best], "!")
+			for at := range strings.SplitSeq(places, "|") {
+				all = append(all, Place{At: "/" + at + strings.TrimPrefix(address, best), Source: "source"})
+			}
+			return all, !hidden
 		},
 		Open: func(d bundle.Digest) (io.ReadCloser, error) {
 			return io.NopCloser(strings.NewReader(contents[d])), nil
@@ -113,12 +116,14 @@ func TestStates(t *testing.T) {
 		"https://download.schedmd.com": "files/download.schedmd.com", "https://github.com": "files/github.com",
 		"https://nvidia.github.io/libnvidia-container/stable/deb/amd64": "apt/toolkit/amd64",
 		"https://helm.ngc.nvidia.com/nvidia":                            "!helm/charts",
+		"https://nvidia.github.io/k8s-device-plugin":                    "!helm/one|helm/two",
 		"https://registry-1.docker.io":                                  "v2",
 	}, nil,
 		"files/download.schedmd.com/slurm/slurm-26.05.1.tar.bz2", "files/github.com/openpmix/openpmix/releases/download/v3.2.3/other",
 		"files/github.com/openpmix/openpmix/releases/download/v4.9.2/pmix-4.9.2.tar.bz2", "files/github.com/openpmix/openpmix/releases/download/v4.10.0/pmix-4.10.0.tar.bz2",
 		"files/github.com/NVIDIA/nccl-tests/archive/f773748b46.tar.gz",
 		"apt/toolkit/amd64/InRelease", "helm/charts/index.yaml", "helm/charts/gpu-operator-v26.3.3.tgz",
+		"helm/one/gpu-feature-discovery-0.19.3.tgz", "helm/two/nvidia-device-plugin-0.19.3.tgz",
 		"v2/docker.io/prom/prometheus/manifests/v3.13.0", "v2/docker.io/grafana/grafana/manifests/13.2.0", "v2/localhost_5000/x/manifests/1", "v2/library/x/manifests/1",
 		"pypi/kubespray/files/00/abc/ansible-11.13.0-py3-none-any.whl",
 	)
@@ -134,6 +139,8 @@ func TestStates(t *testing.T) {
 		{"nvidia_container_toolkit_repo_base_url", Answered, nil, ""},
 		{"gpu_operator_helm_repo", Served, base + "/helm/charts", ""},
 		{"k8s_nfs_client_helm_repo", Missing, nil, ""},
+		{"k8s_gpu_feature_discovery_helm_repo", Served, base + "/helm/one", ""},
+		{"k8s_gpu_plugin_helm_repo", Served, base + "/helm/two", ""},
 		{"prometheus_container", Served, "mirror.lan/docker.io/prom/prometheus:v3.13.0", ""},
 		{"grafana_container", Served, "mirror.lan/docker.io/grafana/grafana:13.2.0", "13.2.0"},
 		{"github_url", Served, base + "/files/github.com", ""},
@@ -345,7 +352,7 @@ func TestLacks(t *testing.T) {
 	if _, _, err := Write(m); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file that is gone: %v", err)
 	}
-	m = &Mirror{Clients: unreadable{}, Lookup: func(string) (Place, bool, bool) { return Place{}, false, false }}
+	m = &Mirror{Clients: unreadable{}, Lookup: func(string) ([]Place, bool) { return nil, false }}
 	if _, err := m.Index(); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("a folder that cannot be read: %v", err)
 	}
