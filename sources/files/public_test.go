@@ -18,6 +18,8 @@ func TestInPlace(t *testing.T) {
 		{"https://a.example:8443/x/", "a.example_8443/x/index.html", true},
 		{"https://a.example/x/", "a.example/x/page.html", false},
 		{"https://a.example/x", "a.example/x/index.html", false},
+		{"https://a.example/x%2Fy/", "a.example/x/y/index.html", false},
+		{"https://a.example/x%20y/", "a.example/x y/index.html", true},
 		{"https://a.example/?x=1", "a.example/index.html", false},
 	} {
 		u, err := url.Parse(c.address)

@@ -202,10 +202,14 @@ func (w *web) public() []sources.Public {
 // inPlace reports whether a file is stored where the name of its host leads: at the URL's own
 // path, and in index.html if that ends with a slash, since servers answer for a folder with it.
 func inPlace(u *url.URL, at string) bool {
+	page := *u
 	if u.Path == "" || strings.HasSuffix(u.Path, "/") {
-		u = u.JoinPath("index.html")
+		page.Path = strings.TrimSuffix(u.Path, "/") + "/index.html"
+		if u.RawPath != "" {
+			page.RawPath = strings.TrimSuffix(u.RawPath, "/") + "/index.html"
+		}
 	}
-	own, err := mirrorPath(u)
+	own, err := mirrorPath(&page)
 	return err == nil && own == at
 }
 
