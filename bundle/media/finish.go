@@ -53,7 +53,7 @@ func (w *Writer) Finish(ctx context.Context, m bundle.Manifest, lists []Lists, s
 	if len(lists) != len(m.Repositories) || len(signers) == 0 || m.Set != w.o.Set || m.Sequence != w.o.Sequence {
 		return nil, fmt.Errorf("root: %s %d, %s with %s, %s: %w", m.Set, m.Sequence, bundle.Count(len(m.Repositories), "repository"), bundle.Count(len(lists), "list"), bundle.Count(len(signers), "signer"), bundle.ErrUsage)
 	}
-	volumes, closeRecords, err := w.recorded()
+	volumes, closeRecords, err := recorded(w.o.Records, w.runs)
 	if err != nil {
 		return nil, err
 	}
@@ -71,10 +71,10 @@ func (w *Writer) Finish(ctx context.Context, m bundle.Manifest, lists []Lists, s
 	if err := w.copyCatalog(ctx, shelves, m.Catalog, checksums); err != nil {
 		return nil, err
 	}
-	sums := w.sums(&m, volumes)
+	sums := sumsFile(w.name, &m, volumes)
 	m.Sums = bundle.Descriptor(bundle.MediaTypeSums, bundle.DigestOf(sums), int64(len(sums)))
-	w.addOverrides(&m)
-	files, err := w.signedFiles(&m, signers)
+	addOverrides(&m, w.readback)
+	files, err := signedFiles(w.o.Records, &m, signers)
 	if err != nil {
 		return nil, err
 	}
@@ -100,20 +100,20 @@ func (w *Writer) Finish(ctx context.Context, m bundle.Manifest, lists []Lists, s
 	return f, nil
 }
 
-// recorded returns the volumes of all runs, by number.
-func (w *Writer) recorded() (volumes []*recordedVolume, closeAll func(), err error) {
+// recorded returns the volumes of all runs by number, as their records have them.
+func recorded(records *os.Root, runs []*RunWriter) (volumes []*recordedVolume, closeAll func(), err error) {
 	var files []*os.File
 	closeAll = func() {
 		for _, f := range files {
 			f.Close()
 		}
 	}
-	for _, rw := range w.runs {
+	for _, rw := range runs {
 		if !rw.complete {
 			closeAll()
 			return nil, nil, fmt.Errorf("run from volume %d: not closed, or not complete: %w", rw.run.First, bundle.ErrIncomplete)
 		}
-		f, err := w.o.Records.Open(recordName(rw.run.First))
+		f, err := records.Open(recordName(rw.run.First))
 		if err != nil {
 			closeAll()
 			return nil, nil, err
@@ -290,10 +290,10 @@ func copyFile(to, from *os.Root, name string) (err error) {
 	return errors.Join(err, dst.Close())
 }
 
-// sums is SHA256SUMS over every file but the root, its signatures and
+// sumsFile is SHA256SUMS of the bundle of a name: over every file but the root, its signatures and
 // MEDIUM.txt, of all media.
-func (w *Writer) sums(m *bundle.Manifest, volumes []*recordedVolume) []byte {
-	all := []bundle.Sum{{Digest: bundle.DigestOf([]byte(readme(w.name))), Name: bundle.ReadmeName}}
+func sumsFile(name string, m *bundle.Manifest, volumes []*recordedVolume) []byte {
+	all := []bundle.Sum{{Digest: bundle.DigestOf([]byte(readme(name))), Name: bundle.ReadmeName}}
 	for _, c := range m.Catalog {
 		all = append(all, bundle.Sum{Digest: c.Digest, Name: c.Name})
 	}
@@ -314,9 +314,9 @@ const (
 	OverrideReadbackCached = "readback-cached"
 )
 
-func (w *Writer) addOverrides(m *bundle.Manifest) {
+func addOverrides(m *bundle.Manifest, readback string) {
 	more := ""
-	switch w.readback {
+	switch readback {
 	case ReadbackNone:
 		more = OverrideNoReadback
 	case ReadbackCached:
@@ -334,29 +334,29 @@ func (w *Writer) addOverrides(m *bundle.Manifest) {
 // kept among the records before they go anywhere, so that a process that dies
 // in between is followed by one that returns the same root, not another one
 // with the same number.
-func (w *Writer) signedFiles(m *bundle.Manifest, signers []bundle.Signer) ([]bundle.NamedFile, error) {
+func signedFiles(records *os.Root, m *bundle.Manifest, signers []bundle.Signer) ([]bundle.NamedFile, error) {
 	if m.Repositories == nil {
 		m.Repositories = []bundle.Repository{}
 	}
-	root, kept, err := w.rootOf(m)
+	root, kept, err := rootOf(records, m)
 	if err != nil {
 		return nil, err
 	}
 	if !kept {
-		if err := w.forgetRoot(); err != nil {
+		if err := forgetRoot(records); err != nil {
 			return nil, err
 		}
-		if err := writeSmall(w.o.Records, bundle.RootName, root); err != nil {
+		if err := writeSmall(records, bundle.RootName, root); err != nil {
 			return nil, err
 		}
 	}
 	files := []bundle.NamedFile{{Name: bundle.RootName, Data: root}}
 	for i := range signers {
 		name := bundle.SignatureName(signers[i].KeyID())
-		sig, err := readSmall(w.o.Records, name, bundle.MaxSignatureSize)
+		sig, err := readSmall(records, name, bundle.MaxSignatureSize)
 		if errors.Is(err, fs.ErrNotExist) {
 			if sig, err = signers[i].Sign(bundle.PredicateBundle, bundle.RootName, bundle.DigestOf(root), nil); err == nil {
-				err = writeSmall(w.o.Records, name, sig)
+				err = writeSmall(records, name, sig)
 			}
 		}
 		if err != nil {
@@ -369,8 +369,8 @@ func (w *Writer) signedFiles(m *bundle.Manifest, signers []bundle.Signer) ([]bun
 
 // rootOf is the root's bytes; kept: those that were signed already, which
 // differ from what m has in times at most.
-func (w *Writer) rootOf(m *bundle.Manifest) (root []byte, kept bool, err error) {
-	if before, err := readSmall(w.o.Records, bundle.RootName, bundle.MaxRootSize); err == nil {
+func rootOf(records *os.Root, m *bundle.Manifest) (root []byte, kept bool, err error) {
+	if before, err := readSmall(records, bundle.RootName, bundle.MaxRootSize); err == nil {
 		if old, err := bundle.ParseManifest(before); err == nil {
 			again := *m
 			again.Created, again.Expires = old.Created, old.Expires
@@ -391,19 +391,20 @@ func (w *Writer) rootOf(m *bundle.Manifest) (root []byte, kept bool, err error) 
 	return root, false, nil
 }
 
-func (w *Writer) forgetRoot() error {
-	entries, err := bundle.ReadDir(w.o.Records)
+// forgetRoot removes the signatures of another root.
+func forgetRoot(records *os.Root) error {
+	entries, err := bundle.ReadDir(records)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		if bundle.IsSignatureName(e.Name()) {
-			if err := w.o.Records.Remove(e.Name()); err != nil {
+			if err := records.Remove(e.Name()); err != nil {
 				return err
 			}
 		}
 	}
-	return syncDir(w.o.Records)
+	return syncDir(records)
 }
 
 func readSmall(root *os.Root, name string, limit int64) ([]byte, error) {

@@ -21,7 +21,7 @@ type largeType struct {
 func largeTypes() map[string]largeType {
 	return map[string]largeType{
 		"bundle/media.RunWriter":          {25, "one volume after the other: its record, its tape and its read-back change together"},
-		"bundle/media.Writer":             {44, "which medium has room for a volume, and when all are durable: one lock guards both"},
+		"bundle/media.Writer":             {38, "which medium has room for a volume, and when all are durable: one lock guards both"},
 		"bundle/reach.Survey":             {22, "one pass over all lists, which fills it"},
 		"internal/bench.bench":            {26, "one method for each thing that is measured"},
 		"internal/fetch.Client":           {34, "a request on its way: address, credential, redirect, attempts, answer; each asks for the host's settings"},
