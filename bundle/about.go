@@ -25,7 +25,7 @@ const (
 	AboutCollected
 	// AboutTargets are the media that an export writes.
 	AboutTargets
-	// AboutBase is what an export builds on: a bundle, a receipt, or lists of before.
+	// AboutBase is what an export builds on: a bundle, a receipt, or earlier lists.
 	AboutBase
 	// AboutState is what an exporter keeps next to the spec.
 	AboutState

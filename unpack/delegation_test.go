@@ -296,7 +296,7 @@ func TestSetsOfAMirrorOfBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	res := r.receive(filepath.Join(dir, "alpha"))
-	if notes := strings.Join(res.Notes, "\n"); strings.Count(notes, "taken over from the program of before") != 1 {
+	if notes := strings.Join(res.Notes, "\n"); strings.Count(notes, "taken over from an earlier program") != 1 {
 		t.Errorf("notes %q", notes)
 	}
 	r.intact()

@@ -81,7 +81,7 @@ func (r *importing) takeImages(p *proposal, targets []*arrival, current *tree.Ge
 		}
 	}
 	if taken > 0 {
-		r.tookOver = fmt.Sprintf("taken over from the program of before: %s, for the sets that had each first", bundle.Count(taken, "image name"))
+		r.tookOver = fmt.Sprintf("taken over from an earlier program: %s, for the sets that had each first", bundle.Count(taken, "image name"))
 	}
 	for _, t := range targets {
 		all.release(t.set())

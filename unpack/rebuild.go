@@ -93,7 +93,7 @@ func restoreSettings(ctx context.Context, dir string, o Options, res *RebuildRes
 	last := kept.Generations[len(kept.Generations)-1]
 	res.Restored = append(res.Restored, fmt.Sprintf("%s: base URL of generation %d", state.SettingsFile, last.Number))
 	if o.DryRun {
-		return bundle.About(bundle.AboutMirrorState, fmt.Errorf("mirror %s: %s is gone; the rest is known once it is there, without --dry-run: %w", dir, state.SettingsFile, bundle.ErrUntrusted))
+		return bundle.About(bundle.AboutMirrorState, fmt.Errorf("mirror %s: %s is missing; run it without --dry-run, because the rest cannot be judged before: %w", dir, state.SettingsFile, bundle.ErrUntrusted))
 	}
 	w, unlock, err := of.Lock(ctx)
 	if err != nil {

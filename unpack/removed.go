@@ -64,7 +64,7 @@ func under(m *Mirror, s *tree.GenerationSet, id string) (bool, error) {
 	}
 	root, err := m.state.AcceptedRoot(bundle.DirName(s.Set, s.Sequence))
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil // of a mirror of before: not recorded
+		return false, nil // older mirrors did not record it
 	}
 	if err != nil {
 		return false, err
@@ -100,7 +100,7 @@ func FindDistrusted(m *Mirror) ([]Distrusted, error) {
 		}
 		root, err := m.state.AcceptedRoot(bundle.DirName(s.Set, s.Sequence))
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // of a mirror of before: not recorded
+			continue // older mirrors did not record it
 		}
 		if err != nil {
 			return nil, err

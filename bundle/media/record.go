@@ -75,7 +75,7 @@ type snapshot struct {
 	Size   int64  `json:"size"`   // of the volume's file
 	Raw    int64  `json:"raw"`
 	Hash   []byte `json:"hash,omitempty"` // state of the hash of the volume's file; nil: to be computed
-	// Sum is that of the volume's file; nil in records of before.
+	// Sum is that of the volume's file; nil in older records.
 	Sum   *checksum `json:"crc32c,omitempty"`
 	Ended bool      `json:"-"` // after the end of the volume
 }

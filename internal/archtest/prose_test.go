@@ -22,6 +22,7 @@ func dialect() map[string]*regexp.Regexp {
 		"writes a note":       word(`leaves? word`),
 		"becomes, or sees":    word(`comes? to know|comes to the same`),
 		"is wanted of":        word(`asked of (?:it|them|the)`),
+		"older, or earlier":   word(`(?:mirrors?|programs?|records?|generations?|exporters?|importers?) of before`),
 	}
 }
 
@@ -86,6 +87,7 @@ func TestProseIsSeen(t *testing.T) {
 		"func f() { /* made anew */ }":                          1,
 		"var e = errors.New(\"nothing stands there\")":          1,
 		"var e = map[string]int{\"behind\": 1}":                 0,
+		"// mirrors of before have none, of all before it.":     1,
 		"var e = errors.New(`the rest is left behind` + \"x\")": 1,
 	} {
 		if got := parse(t, text).foreign(); len(got) != want {

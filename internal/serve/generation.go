@@ -19,7 +19,7 @@ type generation struct {
 	name  string // generations/<number>
 	root  *os.Root
 	types []site.Type
-	// public are the names that it can answer for; nil: one of before, or nobody asks.
+	// public are the names that it can answer for; nil: an older generation, or not asked for.
 	public *site.PublicNames
 	// refs counts the mirror's own hold and the requests that use it.
 	refs int // guarded by mirror.mu

@@ -85,7 +85,7 @@ func TestSpecRefuses(t *testing.T) {
 		"no suites":        {"url: http://a.example\n  keyring: k.asc", "url needs suites"},
 		"no architecture":  {"url: http://a.example\n  suites: s\n  keyring: k.asc", "architectures: say which"},
 		"no keyring":       {"url: http://a.example\n  suites: s\n  architectures: amd64", "say which keys"},
-		"keyring by URL":   {"url: http://a.example\n  suites: s\n  keyring: https://a.example/k", "a URL says nothing about who"},
+		"keyring by URL":   {"url: http://a.example\n  suites: s\n  keyring: https://a.example/k", "a URL alone proves nothing"},
 		"no fingerprint":   {"url: http://a.example\n  suites: s\n  keyring: {url: https://a.example/k}", "needs fingerprint"},
 		"bad fingerprint":  {"url: http://a.example\n  suites: s\n  keyring: {url: https://a.example/k, fingerprint: AB12}", "want 40 or 64"},
 		"not a mode":       {base + "mode: mirror", `mode: want verbatim or rebuilt, got "mirror"`},

@@ -76,7 +76,7 @@ func (v *view) wrap(err error) error {
 	case v.release == "":
 		return err
 	}
-	return fmt.Errorf("%s, who use all sources that belong to no other one (release: in the spec sets it): %w", v, err)
+	return fmt.Errorf("%s, which use every source without another release (set it with release: in the spec): %w", v, err)
 }
 
 // choices are what all clients of a set take.

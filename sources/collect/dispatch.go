@@ -65,7 +65,7 @@ func (c *crew) dispatch(ctx context.Context, runs []media.Run, ordered chan<- []
 }
 
 // errPlanMoved: two looks at the sources' metadata did not name the same artifacts.
-var errPlanMoved = &movedError{fmt.Errorf("sources: what there is to collect changed after it was planned: %w", fetch.ErrUpstream)}
+var errPlanMoved = &movedError{fmt.Errorf("sources: the plan changed while it was collected: %w", fetch.ErrUpstream)}
 
 func send[T any](ctx context.Context, to chan<- T, v T) error {
 	select {

@@ -124,7 +124,7 @@ func (c choice) readRequest() (*asked, error) {
 		return nil, nil
 	}
 	if c.o.Full || c.o.Base != "" || len(c.o.Only)+len(c.o.Hold) > 0 {
-		return nil, fmt.Errorf("--repair: the request says what the base is; give it without --full, --base, --only and --hold: %w", bundle.ErrUsage)
+		return nil, fmt.Errorf("--repair: the request determines the base: use it without --full, --base, --only and --hold: %w", bundle.ErrUsage)
 	}
 	b, err := bundle.ReadNamed(path, bundle.MaxRequestSize)
 	if err != nil {

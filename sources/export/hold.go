@@ -32,7 +32,7 @@ func selectSources(o Options, spec *config.Spec, b *base) (planned []sources.Spe
 		return nil, nil, errors.Join(errs...)
 	}
 	if b == nil {
-		return nil, nil, bundle.About(bundle.AboutBase, fmt.Errorf("--only and --hold: there is no base whose lists the other sources could keep: export once without them: %w", bundle.ErrUsage))
+		return nil, nil, bundle.About(bundle.AboutBase, fmt.Errorf("--only and --hold: there is no base from which the other sources could be kept: export once without them: %w", bundle.ErrUsage))
 	}
 	for _, p := range spec.Sources {
 		if slices.Contains(o.Hold, p.Name) || len(o.Only) > 0 && !slices.Contains(o.Only, p.Name) {

@@ -74,7 +74,7 @@ func newWeb(spec sources.Spec, o options) (*web, error) {
 	if o.Keyring != "" {
 		w.keys = []*keyring.Ref{{Pos: o.Pos, Option: "keyring", File: sources.Within(spec.Dir, o.Keyring)}}
 		if len(o.Checksums) == 0 {
-			errs = append(errs, o.Pos.Errorf("keyring: there are no checksums whose signature it could check"))
+			errs = append(errs, o.Pos.Errorf("keyring: the source has no checksums with a signature to check"))
 		}
 	}
 	for _, name := range o.AllowPrivateKeys {

@@ -67,7 +67,7 @@ func TestSpecErrors(t *testing.T) {
 		{"below a folder source", "- {name: s, dir: d}\n- {name: t, urls: [{url: \"http://a.example/x\", path: s/x}]}\n", "path s/x: http://a.example/x is in the way of"},
 		{"checksums in the way", "- {name: s, urls: [{url: \"http://a.example/y\", path: a.example/SHA256SUMS.asc}], checksums: http://a.example/SHA256SUMS}\n", "path a.example/SHA256SUMS.asc"},
 		{"dir and urls", "- {name: s, dir: d, urls: [http://a.example/x]}\n", "dir: no urls, list"},
-		{"keyring alone", "- {name: s, urls: [http://a.example/x], keyring: k}\n", "keyring: there are no checksums"},
+		{"keyring alone", "- {name: s, urls: [http://a.example/x], keyring: k}\n", "keyring: the source has no checksums"},
 		{"list is not there", "- {name: s, list: no.txt}\n", "spec.yaml:2:4: list: open "},
 		{"allowed key that is not there", "- {name: s, urls: [http://a.example/x], allow-private-keys: http://a.example/y}\n", "allow-private-keys: http://a.example/y: is not among the URLs"},
 	} {

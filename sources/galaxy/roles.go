@@ -156,7 +156,7 @@ func (c *chosen) carryRole(ctx context.Context, env *sources.Env, e *entry, serv
 	}
 	if p.url == "" {
 		if r.User == "" || r.Repository == "" {
-			return fmt.Errorf("version %s: the server says neither where its archive is nor which repository on GitHub has it: %w", p.tag, fetch.ErrUpstream)
+			return fmt.Errorf("version %s: the server names neither an archive nor a repository on GitHub: %w", p.tag, fetch.ErrUpstream)
 		}
 		p.url = "https://github.com/" + r.User + "/" + r.Repository + "/archive/" + p.tag + ".tar.gz"
 	}

@@ -91,7 +91,7 @@ func (o *opened) Verdict() error {
 		return upstream.Blame(o.where, err)
 	}
 	if found.FullName() != o.pick.Name || found.Version != o.pick.Release.Version.String() {
-		return fmt.Errorf("%s: says of itself that it is %s %s, the server says %s %s: %w",
+		return fmt.Errorf("%s: is %s %s by its own metadata, the server says %s %s: %w",
 			o.where, found.FullName(), found.Version, o.pick.Name, o.pick.Release.Version, fetch.ErrRefused)
 	}
 	for _, name := range slices.Sorted(maps.Keys(found.Dependencies)) {

@@ -135,7 +135,7 @@ func files(t *tools, p *packed) ([]sources.Artifact, error) {
 		case name != nameHead && name != nameRecord && !strings.HasSuffix(name, endCommits):
 			continue
 		}
-		// The next export reads it; HEAD alone is kept for programs of before, which need it.
+		// The next export reads it; HEAD alone is kept for older programs, which need it.
 		if a.Keep = a.File.Size <= maxKept; !a.Keep {
 			p.note("%s has %s, which is too much to keep: the next change is fetched whole; choose fewer refs", a.File.Path, bundle.Count(a.File.Size, "byte"))
 		}

@@ -138,7 +138,7 @@ func (c *counts) list(ctx context.Context, r *complete.Repo, named map[string]*i
 	}
 	for file := range named {
 		if !recorded[file] {
-			errs = append(errs, fmt.Errorf("%s: says nothing of %s: %w", r.Where(listName), file, bundle.ErrIncomplete))
+			errs = append(errs, fmt.Errorf("%s: does not list %s: %w", r.Where(listName), file, bundle.ErrIncomplete))
 		}
 	}
 	return errors.Join(errs...)

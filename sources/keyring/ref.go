@@ -48,7 +48,7 @@ func (e *Entry) Ref(option, dir string) (*Ref, error) {
 	case file != "" && e.URL != "":
 		return nil, e.Pos.Errorf("%s: want file or url, not both", option)
 	case strings.HasPrefix(file, "http://"), strings.HasPrefix(file, "https://"):
-		return nil, e.Pos.Errorf("%s: a URL says nothing about who is to be trusted: {url: %s, fingerprint: ...}", option, file)
+		return nil, e.Pos.Errorf("%s: a URL alone proves nothing, the fingerprint is needed too: {url: %s, fingerprint: ...}", option, file)
 	case file == "" && e.URL == "":
 		return nil, e.Pos.Errorf("%s: fingerprint: needs the file or url that has the key", option)
 	case e.URL != "" && len(ref.Fingerprints) == 0:

@@ -41,7 +41,7 @@ const MaxJump = 1_000_000
 // takes the number of the same stream only, and never a lower one.
 func (l *Ledger) Adopt(stream string, sequence int64) error {
 	if l.state.Stream != "" && l.state.Stream != stream {
-		return fmt.Errorf("adopt: this ledger is stream %s, what is adopted is stream %s: %w", l.state.Stream, stream, bundle.ErrUsage)
+		return fmt.Errorf("adopt: this ledger has stream %s, the receipt or bundle has stream %s: %w", l.state.Stream, stream, bundle.ErrUsage)
 	}
 	if sequence < 1 || sequence >= bundle.MaxInteger {
 		return fmt.Errorf("adopt: sequence %d: %w", sequence, bundle.ErrMalformed)

@@ -139,7 +139,7 @@ func (g *gatherer) addAttachments(ctx context.Context, d bundle.Digest, found at
 	var next []bundle.Digest
 	var kept []v1.Descriptor
 	if g.attached += len(found.referrers); g.attached > maxAttached {
-		return nil, fmt.Errorf("%s: more than %d referrers of it and of what refers to it: %w", g.of.image, maxAttached, fetch.ErrUpstream)
+		return nil, fmt.Errorf("%s: more than %d referrers, those of referrers included: %w", g.of.image, maxAttached, fetch.ErrUpstream)
 	}
 	for _, r := range found.referrers {
 		if err := checkDescriptor(&r); err != nil {

@@ -271,7 +271,7 @@ func checkSigstore(text []byte, d bundle.Digest, keys []cosignKey) (bundle.Diges
 }
 
 // errBadBlob: a blob that is not what its descriptor states, or too large.
-var errBadBlob = errors.New("not what its descriptor says")
+var errBadBlob = errors.New("differs from its descriptor")
 
 // fetchBlob reads a small blob, checked.
 func (c cosign) fetchBlob(ctx context.Context, d v1.Descriptor) (_ []byte, err error) {

@@ -109,7 +109,7 @@ func parseManifest(b []byte, told string) (*manifest, error) {
 	case m.mediaType == "":
 		m.mediaType = told
 	case told != "" && told != m.mediaType && isManifestType(told):
-		return nil, fmt.Errorf("%w: says that it is %.100q, and what leads to it says %.100q", errFormat, m.mediaType, told)
+		return nil, fmt.Errorf("%w: its mediaType is %.100q, its descriptor says %.100q", errFormat, m.mediaType, told)
 	}
 	if !isManifestType(m.mediaType) {
 		return nil, fmt.Errorf("%w: media type %.100q", errFormat, m.mediaType)

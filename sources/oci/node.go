@@ -44,7 +44,7 @@ type child struct {
 // what a client checks.
 func (n *node) agrees(told child) error {
 	if told.size >= 0 && told.size != n.file.Size {
-		return fmt.Errorf("%s, want %d by what leads to it: %w", bundle.Count(n.file.Size, "byte"), told.size, fetch.ErrUpstream)
+		return fmt.Errorf("%s, want %d as its descriptor states: %w", bundle.Count(n.file.Size, "byte"), told.size, fetch.ErrUpstream)
 	}
 	return nil
 }

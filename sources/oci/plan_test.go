@@ -268,7 +268,7 @@ func TestHostile(t *testing.T) {
 		d := w.image("app", "amd64", "x")
 		d.Size++
 		w.index("app", []v1.Descriptor{d}, "v1")
-		w.refused(w.spec("images", "images: HOST/app:v1"), fetch.ErrUpstream, d.Digest.String(), "by what leads to it")
+		w.refused(w.spec("images", "images: HOST/app:v1"), fetch.ErrUpstream, d.Digest.String(), "as its descriptor states")
 	})
 }
 

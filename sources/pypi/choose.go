@@ -272,7 +272,7 @@ func (r *reader) locked(ctx context.Context, l *lockfile.Lock, p *lockfile.Packa
 	}
 	at := slices.IndexFunc(all.files, func(have *index.File) bool { return have.Name == f.Name })
 	if at < 0 {
-		return nil, fmt.Errorf("%s: no index has it, and the lock wants it: %w", f.Name, fetch.ErrUpstream)
+		return nil, fmt.Errorf("%s: the lock names it, and no index has it: %w", f.Name, fetch.ErrUpstream)
 	}
 	one := *all.files[at] // of the lock's own: targets share the page's
 	switch {

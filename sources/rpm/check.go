@@ -65,7 +65,7 @@ func checkFolder(ctx context.Context, r *complete.Repo, l *layout, n *counts) er
 		return err
 	}
 	var errs []error
-	if l.Key != "" { // mirrors of before have none
+	if l.Key != "" { // older mirrors have none
 		digest, err := bundle.ParseDigest(l.Key)
 		errs = append(errs, r.Corrupt(l.Dir+nameKey, err), r.Want(l.Dir+nameKey, -1, digest, "zypper refresh"))
 	}
@@ -114,8 +114,8 @@ func wantMetadata(r *complete.Repo, dir string, d *rpmmd.Data, who string) error
 	return wantFile(r, dir, at, err, d.Size, d.Checksum, who)
 }
 
-// wantPackage checks that the list has a package as an index has it. A mirror of before may
-// have one whose location is escaped as yum of EL7 takes it, which is not escaped.
+// wantPackage checks that the list has a package as an index has it. An older mirror may have
+// a location that was unescaped, as yum of EL7 reads it; dnf takes locations as they are.
 func wantPackage(r *complete.Repo, dir, href, base string, size int64, sum rpmmd.Checksum, who string) error {
 	at, err := locate(href, base)
 	if err == nil && !at.isForeign() && !r.Has(path.Join(dir, at.path)) {
@@ -133,7 +133,7 @@ func wantFile(r *complete.Repo, dir string, at location, err error, size int64, 
 	case err != nil:
 		return r.Corrupt(dir, err)
 	case at.isForeign():
-		return fmt.Errorf("%s: leads to %s, where a client inside cannot go: %w", r.Where(dir), at.url, bundle.ErrIncomplete)
+		return fmt.Errorf("%s: leads to %s, which clients inside cannot reach: %w", r.Where(dir), at.url, bundle.ErrIncomplete)
 	}
 	digest, _ := sum.Digest()
 	return r.Want(path.Join(dir, at.path), size, digest, who)

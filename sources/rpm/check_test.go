@@ -88,7 +88,7 @@ func TestCheck(t *testing.T) {
 	t.Run("leads elsewhere", func(t *testing.T) {
 		r := repository()
 		r.Packages[0].Base = "http://h.example"
-		ask(t, mirrored(t, r, layout{}), bundle.ErrIncomplete, "http://h.example/Packages/hello-1-1.x86_64.rpm", "cannot go")
+		ask(t, mirrored(t, r, layout{}), bundle.ErrIncomplete, "http://h.example/Packages/hello-1-1.x86_64.rpm", "cannot reach")
 		r.Packages[0].Base, r.Edit = "", replace("Packages/hello", "Packages/?hello")
 		ask(t, mirrored(t, r, layout{}), bundle.ErrCorrupt, "/?hello")
 	})

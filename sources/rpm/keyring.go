@@ -21,7 +21,7 @@ func (e *entry) keyRefs(fromFile []string) ([]*keyring.Ref, error) {
 		for _, name := range fromFile {
 			file, ok := strings.CutPrefix(name, "file://")
 			if !ok {
-				errs = append(errs, e.pos.Errorf("gpgkey: %s, says %s: a URL says nothing about who is to be trusted: set gpgkey here, to a file or {url: ..., fingerprint: ...}", name, e.options.RepoFile))
+				errs = append(errs, e.pos.Errorf("gpgkey: %s, says %s: a URL alone proves nothing: set gpgkey here, to a file or {url: ..., fingerprint: ...}", name, e.options.RepoFile))
 				continue
 			}
 			if !slices.ContainsFunc(refs, func(o *keyring.Ref) bool { return o.File == file }) {

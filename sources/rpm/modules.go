@@ -182,7 +182,7 @@ func addModuleRequest(view *modulemd.View, r *closure.Request, listings []listin
 			}
 		}
 		if found == 0 && err == nil {
-			err = fmt.Errorf("module %s: no package of it is here", ask.Module)
+			err = fmt.Errorf("module %s: the source has no package of it", ask.Module)
 		}
 		errs = append(errs, err)
 	}

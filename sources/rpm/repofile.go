@@ -65,7 +65,7 @@ func (e *entry) repositories() (repos []*repo, keys []string, err error) {
 	case o.RepoFile == "" && len(o.RepoIDs) > 0:
 		return nil, nil, o.Pos.Errorf("repoids: are of a repofile")
 	case isURL(o.RepoFile):
-		return nil, nil, o.Pos.Errorf("repofile: want a file: what it says is what is trusted, so have a look at it first")
+		return nil, nil, o.Pos.Errorf("repofile: want a file: its contents are trusted, so look at it first")
 	}
 	if o.RepoFile == "" {
 		s := &section{pos: o.Pos, values: map[string]string{

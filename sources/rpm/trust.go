@@ -126,7 +126,7 @@ func (v *verifier) Verdict() error {
 		return fmt.Errorf("%s: package is not signed, want a signature by %s (allow-unsigned: true lets it in): %w", v.where, wanted, bundle.About(bundle.AboutSigner, fetch.ErrRefused))
 	}
 	if own := ownIdentity(verdict.Identity); v.identity != "" && v.identity != own {
-		return fmt.Errorf("%s: says of itself that it is %s, the index says %s: %w", v.where, own, v.identity, fetch.ErrRefused)
+		return fmt.Errorf("%s: is %s by its own header, the index says %s: %w", v.where, own, v.identity, fetch.ErrRefused)
 	}
 	return nil
 }

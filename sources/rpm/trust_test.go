@@ -202,7 +202,7 @@ func TestIdentity(t *testing.T) {
 			a.publish()
 			hello := a.find("Packages/hello")
 			_, err := readArtifact(t, artifacts(t, mustPlan(t, newEnv(t, a.dir, nil), a.spec()), "epel")[hello])
-			refused(t, err, fetch.ErrRefused, hello, "says of itself that it is hello-2.10-1.el9.x86_64", "the index says")
+			refused(t, err, fetch.ErrRefused, hello, "is hello-2.10-1.el9.x86_64 by its own header", "the index says")
 		})
 	}
 }

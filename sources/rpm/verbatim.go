@@ -70,7 +70,7 @@ func (l *loaded) addPayload(env *sources.Env, r *loadedRepo, held *rpmmd.Interne
 	files.Files = slices.Grow(files.Files, expected(r.find(typePrimary)))
 	err = r.packages(env, rpmmd.Files, held, func(p *rpmmd.Package, at location) error {
 		if at.isForeign() {
-			return fmt.Errorf("%s: is at %s, where clients without that network cannot go: mode: rebuilt carries it and writes metadata that leads here: %w",
+			return fmt.Errorf("%s: is at %s, which clients inside cannot reach: mode: rebuilt carries it and writes metadata that leads here: %w",
 				p.NEVRA(), fetch.Redact(at.url), bundle.ErrUsage)
 		}
 		files.Add(r.packageFile(p, at, reasonWhole, more, &about))

@@ -340,7 +340,7 @@ func (l *layout) rebuilt() error {
 	v.Index = &streams.Index{Fields: fields, Entries: entries}
 	if misfit := v.Misfit(); misfit != nil {
 		text := strings.TrimSuffix(misfit.Error(), ": "+bundle.ErrIncomplete.Error())
-		return fmt.Errorf("%s: readers would refuse all of what is chosen: %s; leave it out by a filter, as in product_name!=NAME: %w", l.place.Where(l.index.path), text, fetch.ErrUpstream)
+		return fmt.Errorf("%s: clients would refuse the whole selection: %s; leave it out by a filter, as in product_name!=NAME: %w", l.place.Where(l.index.path), text, fetch.ErrUpstream)
 	}
 	annotations, err := readers.Annotations(v)
 	if err != nil {

@@ -349,8 +349,8 @@ func (names *PublicNames) Hosts() (all []string) {
 	return all
 }
 
-// ReadPublicNames returns what a generation can answer for; root is its folder. A generation
-// of before has no such file: the error matches fs.ErrNotExist.
+// ReadPublicNames returns what a generation can answer for; root is its folder. An older
+// generation has no such file: the error matches fs.ErrNotExist.
 func ReadPublicNames(root *os.Root) (*PublicNames, error) {
 	f, err := root.Open(HostsPath)
 	if err != nil {

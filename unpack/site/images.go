@@ -239,7 +239,7 @@ func aliasOf(name string) string {
 }
 
 // aliases makes /v2/<name without docker.io>/ from links to the folders of the image,
-// unless a list has that name itself: mirrors of before may.
+// unless a list has that name itself, as older mirrors may.
 func (w *writer) aliases(areas map[string][]string) (ambiguous []Ambiguous, dropped []Dropped, err error) {
 	names := slices.Sorted(maps.Keys(areas))
 	for _, name := range names {

@@ -97,7 +97,7 @@ func clientName(p string) string {
 }
 
 // plainFile writes a page for people of a few MiB at most. Whatever bundle.IsPlain refuses is
-// written out: a mirror of before has names that a bundle may not have any more.
+// written out: an older mirror may have names that a bundle may not have any more.
 func (w *writer) plainFile(name string, write func(io.Writer) error) error {
 	var page bytes.Buffer
 	if err := write(&page); err != nil {

@@ -41,7 +41,7 @@ func (a *answers) failed() error {
 	if len(a.Wrong) == 0 {
 		return nil
 	}
-	return bundle.About(bundle.AboutMirror, fmt.Errorf("%s are not answered as they are listed, the first: %s: %s: %w",
+	return bundle.About(bundle.AboutMirror, fmt.Errorf("%s have a wrong answer, the first: %s: %s: %w",
 		bundle.Count(int64(len(a.Wrong))+a.More, "published path"), a.Wrong[0].Path, a.Wrong[0].Problem, bundle.ErrCorrupt))
 }
 

@@ -352,7 +352,7 @@ func (f *formula) solve(assumed []z.Lit) bool {
 	f.sat.Assume(assumed...)
 	answer := f.sat.Try(maxTime)
 	if answer == 0 {
-		f.err = fmt.Errorf("whether what was asked for can be installed: not decided in %v: %w", maxTime, bundle.ErrMalformed)
+		f.err = fmt.Errorf("not decided in %v whether the requested packages can be installed: %w", maxTime, bundle.ErrMalformed)
 	}
 	return answer >= 0
 }

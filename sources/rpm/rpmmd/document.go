@@ -34,7 +34,7 @@ func newDocument(r io.Reader, root string) (*document, error) {
 			root, d.root = t.name, t.name
 		}
 		if t.name != root {
-			return nil, fmt.Errorf("<%.60s> where <%s> has to be: %w", t.name, root, bundle.ErrMalformed)
+			return nil, fmt.Errorf("<%.60s> instead of <%s>: %w", t.name, root, bundle.ErrMalformed)
 		}
 		d.head = namespaces(t)
 		return d, nil

@@ -142,7 +142,7 @@ func (p *richParser) word() string {
 // group reads what begins with a parenthesis.
 func (p *richParser) group(depth int) (*Rich, error) {
 	if !strings.HasPrefix(p.skip(), "(") {
-		return nil, fmt.Errorf("%.30q where a parenthesis has to be", p.rest)
+		return nil, fmt.Errorf("%.30q instead of a parenthesis", p.rest)
 	}
 	if depth == maxRichDepth {
 		return nil, fmt.Errorf("deeper than %d", maxRichDepth)
@@ -183,7 +183,7 @@ func (r *Rich) join(word string) error {
 	op, ok := parseRichOp(word)
 	switch {
 	case !ok:
-		return fmt.Errorf("%.30q where an operator has to be", word)
+		return fmt.Errorf("%.30q instead of an operator", word)
 	case r.Op == Leaf:
 		r.Op = op
 	case r.Op != op || (op != And && op != Or && op != With):

@@ -67,7 +67,7 @@ type entry struct{ kind, offset, count uint32 }
 // sizes reads a header's intro: how long index and data are together.
 func sizes(intro []byte) (n int, err error) {
 	if binary.BigEndian.Uint32(intro) != 0x8eade801 {
-		return 0, errors.New("no rpm header where one has to be")
+		return 0, errors.New("no rpm header where one is required")
 	}
 	entries, data := binary.BigEndian.Uint32(intro[8:]), binary.BigEndian.Uint32(intro[12:])
 	if entries > maxEntries || data > maxData {

@@ -75,7 +75,7 @@ func check(sig []byte, content io.Reader, keys openpgp.EntityList, at time.Time)
 		return nil, errors.New("not readable")
 	}
 	if parsed.SigType != packet.SigTypeBinary {
-		return nil, fmt.Errorf("by %s: of a text, whose line ends are left open", pgpkeys.Issuer(parsed))
+		return nil, fmt.Errorf("by %s: a signature of text, which leaves line ends open", pgpkeys.Issuer(parsed))
 	}
 	if err := pgpkeys.Forgeable(parsed); err != nil {
 		return nil, fmt.Errorf("by %s: %w", pgpkeys.Issuer(parsed), err)
