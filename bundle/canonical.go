@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// MarshalCanonical is the JSON Canonicalization Scheme (RFC 8785) of v, which
+// MarshalCanonical returns the JSON Canonicalization Scheme (RFC 8785) of v, which
 // encoding/json can marshal, for the JSON that this format uses: objects,
 // arrays, strings, booleans and integers within ±MaxInteger. Errors match
 // ErrMalformed.
@@ -106,7 +106,7 @@ func appendCanonical(dst []byte, v any) ([]byte, error) {
 	return nil, fmt.Errorf("canonical JSON: %T is not used in this format: %w", v, ErrMalformed)
 }
 
-// compareUTF16 is the order of RFC 8785 section 3.2.3.
+// compareUTF16 returns the order of RFC 8785 section 3.2.3.
 func compareUTF16(a, b string) int {
 	return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))
 }

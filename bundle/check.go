@@ -342,7 +342,7 @@ const (
 	CarriedFiles    = "files"
 )
 
-// ImageAlias is the name of an image in a mirror without its registry, by which
+// ImageAlias returns the name of an image in a mirror without its registry, by which
 // clients that know one registry alone ask for it; name itself if it has none.
 // As in the reference grammar of container tools the first component is a
 // registry if it holds a '.' or ':' or is "localhost"; a port may also stand

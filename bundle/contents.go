@@ -95,7 +95,7 @@ const (
 	TypeDeployment = "deployment"
 )
 
-// CompareEntries is the order of a contents list: by the bytes of name, type, arch,
+// CompareEntries returns the order of a contents list: by the bytes of name, type, arch,
 // group, version and path.
 func CompareEntries(a, b *Entry) int {
 	return cmp.Or(CompareEntryGroups(a, b), strings.Compare(a.Version, b.Version), strings.Compare(a.Path, b.Path))

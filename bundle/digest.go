@@ -15,13 +15,13 @@ type Digest [sha256.Size]byte
 
 const digestPrefix = "sha256:"
 
-// DigestOf is the digest of b.
+// DigestOf returns the digest of b.
 func DigestOf(b []byte) Digest { return sha256.Sum256(b) }
 
 // NewHash starts a digest that is computed piece by piece; SumOf ends it.
 func NewHash() hash.Hash { return sha256.New() }
 
-// SumOf is the digest of what was written to h, which NewHash made.
+// SumOf returns the digest of what was written to h, which NewHash made.
 func SumOf(h hash.Hash) Digest {
 	var d Digest
 	h.Sum(d[:0])
@@ -62,13 +62,13 @@ func isLower(s string) bool {
 // IsZero reports whether the digest is not known.
 func (d Digest) IsZero() bool { return d == Digest{} }
 
-// Hex is the digest as 64 lower-case hexadecimal digits: a file name.
+// Hex returns the digest as 64 lower-case hexadecimal digits: a file name.
 func (d Digest) Hex() string { return hex.EncodeToString(d[:]) }
 
 // String is "sha256:" and Hex.
 func (d Digest) String() string { return digestPrefix + d.Hex() }
 
-// Short is the first 12 digits, for people.
+// Short returns the first 12 digits, for people.
 func (d Digest) Short() string { return d.Hex()[:12] }
 
 // Compare orders digests as their hexadecimal forms are ordered.

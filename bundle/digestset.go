@@ -35,7 +35,7 @@ type digestSlot struct {
 // minSlots keeps an unforeseen set from growing in tiny steps.
 const minSlots = 8
 
-// Foreseen is the hint for a set of the digests in lists that nobody has read yet: as
+// Foreseen returns the hint for a set of the digests in lists that nobody has read yet: as
 // many as are claimed, but not more than the bytes of the lists have room for, and not
 // more than a claim may cost before it is true.
 func Foreseen(claimed, listBytes int64) int64 {
@@ -142,7 +142,7 @@ func (s *DigestSet) Marked(d Digest) bool {
 	return !d.IsZero() && slot.digest == d && slot.size&marked != 0
 }
 
-// Len is how many digests are in the set.
+// Len returns how many digests are in the set.
 func (s *DigestSet) Len() int64 {
 	n := int64(0)
 	for i := range s.shards {

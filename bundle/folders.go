@@ -27,7 +27,7 @@ func (f *Folders) Add(p string) {
 // Begin begins another stream, below another mount.
 func (f *Folders) Begin() { f.last = "" }
 
-// Count is how many there were.
+// Count returns how many there were.
 func (f *Folders) Count() int64 { return f.count }
 
 // CheckFolders reports whether so many files may need so many folders. Errors match

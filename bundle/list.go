@@ -52,7 +52,7 @@ func (l *ListWriter[T]) Write(v T) error {
 	return err
 }
 
-// Count is the number of lines written.
+// Count returns the number of lines written.
 func (l *ListWriter[T]) Count() int64 { return l.count }
 
 // Descriptor describes what was written so far.
@@ -130,7 +130,7 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 	return long, err
 }
 
-// Descriptor is an OCI descriptor (image-spec, descriptor.md) with nothing
+// Descriptor returns an OCI descriptor (image-spec, descriptor.md) with nothing
 // but the three fields that this format uses.
 func Descriptor(mediaType string, d Digest, size int64) v1.Descriptor {
 	return v1.Descriptor{MediaType: mediaType, Digest: ocidigest.Digest(d.String()), Size: size}

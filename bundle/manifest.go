@@ -149,7 +149,7 @@ type Repository struct {
 	Unpinned int64 `json:"unpinned,omitempty"`
 }
 
-// Lists are the descriptors of all lists that the repository has.
+// Lists returns the descriptors of all lists that the repository has.
 func (r *Repository) Lists() []v1.Descriptor {
 	all := []v1.Descriptor{r.Evidence, r.Files}
 	if r.Contents != nil {

@@ -189,7 +189,7 @@ func CheckRepositoryName(s string) error {
 	return nil
 }
 
-// DirName is the name of the directory of a bundle: "<set>-<six digits>".
+// DirName returns the name of the directory of a bundle: "<set>-<six digits>".
 func DirName(set string, sequence int64) string { return fmt.Sprintf("%s-%06d", set, sequence) }
 
 // PartialSuffix ends the name of the directory of a bundle that is not signed yet.

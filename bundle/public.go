@@ -140,7 +140,7 @@ func sortedPublic(all []Public) []Public {
 	return slices.Compact(slices.SortedFunc(slices.Values(all), Public.Compare))
 }
 
-// publicParts are the annotations of the first n addresses, as many as there is room for, each
+// publicParts returns the annotations of the first n addresses, as many as there is room for, each
 // without the bracket at its end.
 func publicParts(all []Public) (parts []string, n int, err error) {
 	for _, p := range all {

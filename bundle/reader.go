@@ -46,10 +46,10 @@ func (f *MediumFile) ReadAt(b []byte, at int64) (int, error) { return f.file.Rea
 // Close closes the file.
 func (f *MediumFile) Close() error { return f.file.Close() }
 
-// Size is the length of the file when it was opened.
+// Size returns the length of the file when it was opened.
 func (f *MediumFile) Size() int64 { return f.size }
 
-// Dir is the directory it is in, for messages.
+// Dir returns the directory it is in, for messages.
 func (f *MediumFile) Dir() string { return f.dir }
 
 // FileInfo is a name in a bundle's directory on one medium.
@@ -284,7 +284,7 @@ func openSame(root *os.Root, name string, before fs.FileInfo) (*os.File, error) 
 // Name is "<set>-<six digits>", by which directories were put together.
 func (r *Reader) Name() string { return r.name }
 
-// Dirs are the directories at hand, in the order they were found.
+// Dirs returns the directories at hand, in the order they were found.
 func (r *Reader) Dirs() []string {
 	dirs := make([]string, 0, len(r.dirs))
 	for _, d := range r.dirs {

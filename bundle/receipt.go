@@ -120,7 +120,7 @@ func ParseReceipt(b []byte) (*SignedReceipt, error) {
 	return &s, nil
 }
 
-// Key is the public key that the receipt brings along, with its KeyID: to be
+// Key returns the public key that the receipt brings along, with its KeyID: to be
 // shown and compared by a second channel at the first receipt of a
 // destination, never to be used unseen. Errors match ErrUsage.
 func (s *SignedReceipt) Key() (crypto.PublicKey, Digest, error) { return ParsePublicKey(s.key) }

@@ -113,7 +113,7 @@ func readStrictly(b []byte, v any) error {
 	return nil
 }
 
-// Key is the public key that the request brings along, with its KeyID, as of a receipt:
+// Key returns the public key that the request brings along, with its KeyID, as of a receipt:
 // never to be used unseen. Errors match ErrUsage.
 func (s *SignedRequest) Key() (crypto.PublicKey, Digest, error) { return ParsePublicKey(s.key) }
 

@@ -12,7 +12,7 @@ const (
 	maxObjectKeys = MaxAnnotations
 )
 
-// mostEntries is how many entries the arrays of a root that hold objects have at most
+// mostEntries returns how many entries the arrays of a root that hold objects have at most
 // together, by the key of the array: a limit of the format, or what the text has room for.
 func mostEntries(key string, text int) (most int, known bool) {
 	const leastFrame, leastKey = 100, 64 // bytes of text

@@ -122,7 +122,7 @@ func ParseSigner(privatePEM []byte) (*Signer, error) {
 	return SignerOf(key)
 }
 
-// SignerOf is a signer for a private key in memory. Errors match ErrUsage.
+// SignerOf returns a signer for a private key in memory. Errors match ErrUsage.
 func SignerOf(key crypto.PrivateKey) (*Signer, error) {
 	s, err := signature.LoadSigner(key, crypto.SHA256)
 	if err != nil {
@@ -142,11 +142,11 @@ func GenerateKey() (privatePEM, publicPEM []byte, err error) {
 	return privatePEM, publicPEM, nil
 }
 
-// KeyID is the identity of the key that signs: the SHA-256 of its public key
+// KeyID returns the identity of the key that signs: the SHA-256 of its public key
 // as SubjectPublicKeyInfo DER. It is what people compare over the telephone.
 func (s *Signer) KeyID() Digest { return s.id }
 
-// PublicPEM is the public key, as people hand it over.
+// PublicPEM returns the public key, as people hand it over.
 func (s *Signer) PublicPEM() []byte { return bytes.Clone(s.publicPEM) }
 
 // Sign states that the file subject has digest d, with a predicate (nil: an
@@ -179,7 +179,7 @@ func (s *Signer) Sign(predicateType, subjectName string, d Digest, predicate any
 	})
 }
 
-// SignatureName is the name of the signature file of the key id. It only keeps
+// SignatureName returns the name of the signature file of the key id. It only keeps
 // the files of several signers apart; no reader concludes anything from it.
 func SignatureName(id Digest) string { return signaturePrefix + id.Hex()[:16] + signatureSuffix }
 
@@ -195,7 +195,7 @@ const (
 	signatureSuffix = ".sigstore.json"
 )
 
-// pae is the pre-authentication encoding of DSSE v1, the bytes that are signed.
+// pae returns the pre-authentication encoding of DSSE v1, the bytes that are signed.
 func pae(payloadType string, payload []byte) []byte {
 	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
 }
@@ -236,7 +236,7 @@ func ParseSignature(b []byte) (*Signature, error) {
 	return s, nil
 }
 
-// Hint is the key id that the file claims, zero if it claims none. It is not
+// Hint returns the key id that the file claims, zero if it claims none. It is not
 // signed: good for telling a person which key to ask for, and nothing else.
 func (s *Signature) Hint() Digest { return s.hint }
 
@@ -305,7 +305,7 @@ func parseStatement(payload []byte) (*Statement, error) {
 	return &Statement{PredicateType: st.PredicateType, SubjectName: st.Subject[0].Name, Subject: d, Predicate: st.Predicate}, nil
 }
 
-// statementKeys are the names of all fields that are read of a statement.
+// statementKeys returns the names of all fields that are read of a statement.
 func statementKeys() []string {
 	return []string{"_type", "subject", "predicateType", "predicate", "name", "digest", "sha256"}
 }
@@ -376,7 +376,7 @@ func checkKeys(dec *json.Decoder, known []string) error {
 	}
 }
 
-// KeyID is the SHA-256 of pub as SubjectPublicKeyInfo DER. Keys that are
+// KeyID returns the SHA-256 of pub as SubjectPublicKeyInfo DER. Keys that are
 // neither ECDSA P-256 nor Ed25519 are ErrUsage.
 func KeyID(pub crypto.PublicKey) (Digest, error) {
 	switch k := pub.(type) {

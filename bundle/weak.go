@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 )
 
-// smallOrder are the encodings of the points of small order of edwards25519, the identity
+// smallOrder returns the encodings of the points of small order of edwards25519, the identity
 // among them, without the sign of x: y of the points of order 1, 2, 4 and 8, and 0 and 1
 // written as p and p + 1. A signature by such a key can be made without a secret. RFC 8032
 // leaves the check to the protocol.

@@ -80,7 +80,7 @@ func (e EntryList) has(packed string) bool {
 	return false
 }
 
-// parts are the packed entries.
+// parts returns the packed entries.
 func (e EntryList) parts() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for rest := string(e); rest != ""; {

@@ -170,7 +170,7 @@ func (k Kinds) Names() []string {
 	return names
 }
 
-// Given is the Spec of a derived source over a value that the deriving kind
+// Given returns the Spec of a derived source over a value that the deriving kind
 // built: a map, or a struct with json tags, with the keys that the other
 // kind's part of a spec file has. Its name is "<from>/<kind>", its folder
 // that of from.

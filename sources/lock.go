@@ -113,7 +113,7 @@ func (l *Lock) parse(file io.Reader) error {
 // Updates reports whether content that differs replaces its pin.
 func (l *Lock) Updates() bool { return l.update }
 
-// lockKey is how the file names a URL: as it is, unless it holds what may be
+// lockKey returns how the file names a URL: as it is, unless it holds what may be
 // a secret. Then that is left out, and a fragment of the URL's digest distinguishes
 // it from others like it.
 func lockKey(url string) string {
@@ -193,7 +193,7 @@ func (p Pin) String() string {
 	return fmt.Sprintf("%s, %s", p.Digest, bundle.Count(p.Size, "byte"))
 }
 
-// Added are the URLs that Save would pin for the first time, redacted and sorted.
+// Added returns the URLs that Save would pin for the first time, redacted and sorted.
 func (l *Lock) Added() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -207,7 +207,7 @@ func (l *Lock) Added() []string {
 	return urls
 }
 
-// Changed are the pins that Save would replace, sorted by URL.
+// Changed returns the pins that Save would replace, sorted by URL.
 func (l *Lock) Changed() []Change {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -74,7 +74,7 @@ func result(of *state.State, a *arrival, o state.Outcome) BundleResult {
 	return r
 }
 
-// unpublished are the results of a set: became is what became of its newest candidate.
+// unpublished returns the results of a set: became is what became of its newest candidate.
 func unpublished(of *state.State, c *choice, became state.Outcome) []BundleResult {
 	var out []BundleResult
 	for _, a := range c.known {
@@ -129,7 +129,7 @@ func (r *importing) excuse() {
 	r.arrived.excused = nil
 }
 
-// outcomeOf is what an error makes of the bundles it was met with.
+// outcomeOf returns what an error makes of the bundles it was met with.
 func outcomeOf(err error) state.Outcome {
 	for _, class := range []error{bundle.ErrCorrupt, bundle.ErrMalformed, bundle.ErrUntrusted, bundle.ErrUnsupported, bundle.ErrUsage} {
 		if errors.Is(err, class) {
@@ -169,7 +169,7 @@ func (r *importing) entry(a *arrival, o state.Outcome, detail string) state.Entr
 	}
 }
 
-// generationSet is what a bundle will be in a generation.
+// generationSet returns what a bundle will be in a generation.
 func generationSet(b *verify.Bundle, imported time.Time) tree.GenerationSet {
 	m := b.Manifest()
 	s := tree.GenerationSet{

@@ -63,7 +63,7 @@ func compareSets(trees *tree.Trees, before, after tree.GenerationSet) ([]Reposit
 	return all, nil
 }
 
-// allNew are the changes of a set that was not published before.
+// allNew returns the changes of a set that was not published before.
 func allNew(s tree.GenerationSet) []RepositoryChanges {
 	var all []RepositoryChanges
 	for _, r := range s.Repositories {
@@ -78,7 +78,7 @@ func allNew(s tree.GenerationSet) []RepositoryChanges {
 // since people look at it before it goes out (bundle.MaxReceiptSize).
 const maxTold = 50
 
-// changeCounts are the changes of a set as counts of a receipt: all together, and by
+// changeCounts returns the changes of a set as counts of a receipt: all together, and by
 // repository those that changed most.
 func changeCounts(changes []RepositoryChanges) []bundle.CheckCount {
 	var total bundle.Changes

@@ -104,7 +104,7 @@ func (c *conflicts) check() error {
 	return tree.CheckTags(parts, new, images.owner(given))
 }
 
-// together are the sets as they would be published, and their parts of what is shared.
+// together returns the sets as they would be published, and their parts of what is shared.
 func (c *conflicts) together(given []state.Given) (sets []tree.GenerationSet, parts []tree.Part, err error) {
 	if c.current != nil {
 		sets = slices.DeleteFunc(slices.Clone(c.current.Sets), func(s tree.GenerationSet) bool { return c.coming[s.Set] != nil })
@@ -273,7 +273,7 @@ func (i images) claim(p tree.Part) error {
 	})
 }
 
-// of are the names of a set, sorted.
+// of returns the names of a set, sorted.
 func (i images) of(set string) (names []string) {
 	for name, owner := range i {
 		if owner == set {

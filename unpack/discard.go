@@ -48,7 +48,7 @@ func (r *importing) discardFailed(ctx context.Context, choices []*choice) error 
 	})
 }
 
-// waitingBlobs are the blobs that a bundle which waits would bring.
+// waitingBlobs returns the blobs that a bundle which waits would bring.
 func waitingBlobs(ctx context.Context, of *state.State, names []string) (*bundle.DigestSet, error) {
 	set := bundle.NewDigestSet(0)
 	for _, name := range names {

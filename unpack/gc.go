@@ -45,7 +45,7 @@ func (m *Mirror) GC(ctx context.Context, o tree.GCOptions) (res *tree.GCResult, 
 	return res, err
 }
 
-// removedBy is what the journal has of a gc.
+// removedBy returns what the journal has of a gc.
 func removedBy(res *tree.GCResult) string {
 	var generations []string
 	for _, n := range res.Generations {

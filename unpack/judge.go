@@ -198,7 +198,7 @@ func readBlob(blobs *store.Store, f bundle.File) (_ []byte, err error) {
 	return content, nil
 }
 
-// reachNotes are what an operator has to know of the client files of what is published
+// reachNotes returns what an operator has to know of the client files of what is published
 // now.
 func reachNotes(targets []*arrival) (notes []string) {
 	for _, t := range targets {

@@ -172,7 +172,7 @@ func (r *repair) lack(m *missing, h tree.Holding, b MissingBlob, path string) (e
 	return nil
 }
 
-// bundlesUpTo are the accepted bundles of a set that have what number n describes: from the
+// bundlesUpTo returns the accepted bundles of a set that have what number n describes: from the
 // newest full one up to n.
 func (r *repair) bundlesUpTo(set string, n int64) ([]int64, error) {
 	t, err := r.state.Ratchet(set)

@@ -19,7 +19,7 @@ type Names struct{ trees *tree.Trees }
 // Names returns what the mirror knows by name.
 func (m *Mirror) Names() Names { return Names{m.trees} }
 
-// Repositories are those of a generation with what they hold by name, the sets in
+// Repositories returns those of a generation with what they hold by name, the sets in
 // order; nil: the generation is nil.
 func (n Names) Repositories(g *tree.Generation) []contents.Repository {
 	if g == nil {
@@ -107,7 +107,7 @@ func brings(ctx context.Context, trees *tree.Trees, b *verify.Bundle, keep int) 
 	return s, nil
 }
 
-// named are the repositories of a set as the mirror keeps them; nil: there is no set.
+// named returns the repositories of a set as the mirror keeps them; nil: there is no set.
 func named(trees *tree.Trees, s *tree.GenerationSet) []contents.Repository {
 	if s == nil {
 		return nil

@@ -60,7 +60,7 @@ func oneOf(found []string, named []*bundle.Reader) error {
 	return fmt.Errorf("%s at hand: %s: %w", bundle.Count(len(found), "bundle"), strings.Join(found, ", "), bundle.ErrUsage)
 }
 
-// meant are the bundles of that name or number; for "" those that were not accepted yet.
+// meant returns the bundles of that name or number; for "" those that were not accepted yet.
 func meant(of *state.State, named []*bundle.Reader, which string) (found []string, err error) {
 	for _, r := range named {
 		set, sequence, _, _ := bundle.SplitDirName(r.Name())

@@ -132,7 +132,7 @@ func (r *rebuild) restore(line state.Entry, write func() error) error {
 
 func nothing() error { return nil }
 
-// newest is the generation that is served; nil: none is, or its record is lost.
+// newest returns the generation that is served; nil: none is, or its record is lost.
 func (r *rebuild) newest() *tree.Generation {
 	if len(r.generations) == 0 || r.unknown != 0 {
 		return nil
@@ -222,7 +222,7 @@ func (r *rebuild) policy() error {
 	return r.restore(state.Entry{Detail: fmt.Sprintf("%s: empty; %s asked for", state.PolicyFile, bundle.Count(max(0, approvers), "approver"))}, func() error { return r.state.SetPolicy(p) })
 }
 
-// lastSets are those of the newest generation that is on record.
+// lastSets returns those of the newest generation that is on record.
 func (r *rebuild) lastSets() []tree.GenerationSet {
 	if n := len(r.generations); n > 0 {
 		return r.generations[n-1].Sets
@@ -281,7 +281,7 @@ type accepted struct {
 	content  *state.Content
 }
 
-// proven is the ratchet that everything which is kept proves.
+// proven returns the ratchet that everything which is kept proves.
 func (r *rebuild) proven(set, bound string, receipts, roots []state.Kept) (state.Ratchet, string, error) {
 	old, err := r.state.KnownRatchet(set)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !damaged(err) {
@@ -314,7 +314,7 @@ func (r *rebuild) proven(set, bound string, receipts, roots []state.Kept) (state
 	return next, strings.Join(p.from, ", "), nil
 }
 
-// mounts are what the set publishes or has published and no other set owns.
+// mounts returns what the set publishes or has published and no other set owns.
 func (r *rebuild) mounts(set string, next state.Ratchet) []string {
 	all := slices.Clone(next.Mounts)
 	add := func(mount string) {

@@ -21,7 +21,7 @@ type receiver struct {
 	with []*verify.Bundle
 }
 
-// Receiver is what the mirror holds, for verify.Open, and what other verified
+// Receiver returns what the mirror holds, for verify.Open, and what other verified
 // bundles bring that would be imported together.
 func (m *Mirror) Receiver(with ...*verify.Bundle) verify.Receiver {
 	return newReceiver(m, with)

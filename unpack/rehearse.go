@@ -65,7 +65,7 @@ func (r *Result) rehearseNames(ctx context.Context, trees *tree.Trees, a *arriva
 	return err
 }
 
-// arrivalNotes are what the gate points out about bundles and refuses nothing for: clocks that
+// arrivalNotes returns what the gate points out about bundles and refuses nothing for: clocks that
 // differ, files that do not belong to a bundle.
 func arrivalNotes(all []*arrival) (notes []string) {
 	for _, a := range all {

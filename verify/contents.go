@@ -130,7 +130,7 @@ func (l *lists) claimFiles(ctx context.Context, group []int) (map[int]*claims, e
 	return all, nil
 }
 
-// claimEvidence is what a contents list, read before, claims of the evidence list; nil:
+// claimEvidence returns what a contents list, read before, claims of the evidence list; nil:
 // nothing, or the list was not read to its end.
 func (l *lists) claimEvidence(ctx context.Context, repo int) (*claims, error) {
 	if !l.contents[repo] {

@@ -186,7 +186,7 @@ func (l *lists) atHand(repo int, kind string) bool {
 	return false
 }
 
-// checkedFiles is the file list with every rule about one list. After the
+// checkedFiles returns the file list with every rule about one list. After the
 // last file it sets the digest over all paths. claims are those of the contents
 // list about it; nil: there are none.
 func (l *lists) checkedFiles(repo int, paths *bundle.Digest, claims *claims) iter.Seq2[bundle.File, error] {

@@ -47,7 +47,7 @@ func describeKeys(b *Bundle, keys []bundle.PublishedKey, o Options, tables bool)
 	return all
 }
 
-// sourcesOf are the names of the repositories that a key vouches for.
+// sourcesOf returns the names of the repositories that a key vouches for.
 func sourcesOf(b *Bundle, k bundle.PublishedKey) (names []string) {
 	for _, mount := range k.Mounts {
 		name := mount

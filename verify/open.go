@@ -233,10 +233,10 @@ func authenticate(b *Bundle, policy *Policy) error {
 // Name is "<set>-<six digits>".
 func (b *Bundle) Name() string { return b.reader.Name() }
 
-// Manifest is the root. It must not be changed.
+// Manifest returns the root. It must not be changed.
 func (b *Bundle) Manifest() *bundle.Manifest { return b.manifest }
 
-// Root is the digest of bundle.json, the identity of the bundle.
+// Root returns the digest of bundle.json, the identity of the bundle.
 func (b *Bundle) Root() bundle.Digest { return b.root }
 
 // Known reports whether the receiver accepted this very bundle before: importing it
@@ -244,10 +244,10 @@ func (b *Bundle) Root() bundle.Digest { return b.root }
 // signatures was checked, and it has no lists and volumes to return.
 func (b *Bundle) Known() bool { return b.known }
 
-// Signers are the keys of the policy that signed, each once, exporters first.
+// Signers returns the keys of the policy that signed, each once, exporters first.
 func (b *Bundle) Signers() []Signer { return b.signers }
 
-// Report is what was checked and what was not.
+// Report returns what was checked and what was not.
 func (b *Bundle) Report() *Report { return b.report }
 
 // Overrides are the rules that would have refused the bundle and were set
@@ -258,15 +258,15 @@ func (b *Bundle) Overrides() []string { return b.overrides }
 // yet: whoever imports the bundle adds them.
 func (b *Bundle) NewKeys() []bundle.PublishedKey { return b.newKeys }
 
-// Volumes are the volumes in order, with what is at hand of each.
+// Volumes returns the volumes in order, with what is at hand of each.
 func (b *Bundle) Volumes() []Volume { return b.volumes }
 
-// Blobs are the lines of the blob table of a volume, an index of Volumes.
+// Blobs returns the lines of the blob table of a volume, an index of Volumes.
 func (b *Bundle) Blobs(volume int) iter.Seq2[bundle.Blob, error] {
 	return b.catalog.Blobs(b.volumes[volume].Volume)
 }
 
-// Folders is how many folders the paths below a mount need, the mount itself not counted,
+// Folders returns how many folders the paths below a mount need, the mount itself not counted,
 // as far as the lists were at hand.
 func (b *Bundle) Folders(mount string) int64 { return b.folders[mount] }
 

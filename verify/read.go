@@ -102,7 +102,7 @@ func listOf(r *bundle.Repository, kind string) v1.Descriptor {
 // are read together: there may be thousands.
 const sideBySide = 8 << 20 // bytes
 
-// hold is how much may be held of the file list of a repository; 0: no matter.
+// hold returns how much may be held of the file list of a repository; 0: no matter.
 func (b *Bundle) hold(repo int) int64 {
 	mount, n := b.manifest.Repositories[repo].Mount, int64(0)
 	if !bundle.IsSharedMount(mount) {

@@ -45,7 +45,7 @@ type AcceptedRoot struct {
 // later bundle look expired.
 const MaxFloorStep = 90 * 24 * time.Hour
 
-// NextFloor is the floor after a bundle was accepted. It never falls, and
+// NextFloor returns the floor after a bundle was accepted. It never falls, and
 // rises to created, by at most MaxFloorStep.
 func NextFloor(floor, created time.Time) time.Time {
 	if highest := floor.Add(MaxFloorStep); created.After(highest) {
@@ -57,7 +57,7 @@ func NextFloor(floor, created time.Time) time.Time {
 	return floor
 }
 
-// judged is the time by which expiry is judged: a clock that was set back does
+// judged returns the time by which expiry is judged: a clock that was set back does
 // not bring old bundles to life.
 func judged(now, floor time.Time) time.Time {
 	if floor.After(now) {

@@ -137,7 +137,7 @@ func checkStatement(st *bundle.Statement, root bundle.Digest) error {
 	return nil
 }
 
-// signers are the keys that may sign for the set, exporters first. It is an error if there are
+// signers returns the keys that may sign for the set, exporters first. It is an error if there are
 // fewer distinct keys of a role than the policy requires.
 func (s *signatures) signers(b *Bundle, policy *Policy, set string) (all []Signer, err error) {
 	var refused []error

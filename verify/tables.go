@@ -46,7 +46,7 @@ func checkTables(ctx context.Context, b *Bundle) error {
 	return nil
 }
 
-// rest is how much of a blob comes after this segment.
+// rest returns how much of a blob comes after this segment.
 func rest(b bundle.Blob) int64 { return b.Size - b.At - b.Length }
 
 func checkBlob(carried *bundle.DigestSet, open, b bundle.Blob) error {

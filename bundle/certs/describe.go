@@ -81,7 +81,7 @@ const (
 	shownName  = 120 // bytes
 )
 
-// Text is the certificate in one line, as it is at the time now: names and validity.
+// Text returns the certificate in one line, as it is at the time now: names and validity.
 func (c *Certificate) Text(now time.Time) string {
 	var names []string
 	for _, name := range c.UserIDs[:min(len(c.UserIDs), shownNames)] {

@@ -83,7 +83,7 @@ func (p *pair) done() bool {
 	return (p.both == nil || p.both.done) && (p.before == nil || p.before.done) && (p.after == nil || p.after.done)
 }
 
-// first is the first name that was not taken; the pair is not done.
+// first returns the first name that was not taken; the pair is not done.
 func (p *pair) first() (name, typ string) {
 	found := false
 	for _, c := range []*cursor{p.both, p.before, p.after} {

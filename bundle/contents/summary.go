@@ -36,7 +36,7 @@ const maxShown = 20
 // All is the value for Summarise that keeps every change.
 const All = -1
 
-// Total is the number of names that are not as they were.
+// Total returns the number of names that are not as they were.
 func (s *Summary) Total() int64 { return s.Removed + s.Changed + s.Added }
 
 // Empty reports whether there is nothing to report.

@@ -93,7 +93,7 @@ func (l *largeBlob) is(it Item) bool {
 	return l.key == it.Key && l.size == it.Size && l.digest == it.Digest
 }
 
-// begun is what the segments that were begun take in tar streams.
+// begun returns what the segments that were begun take in tar streams.
 func (l *largeBlob) begun() (raw int64) {
 	if l == nil {
 		return 0
@@ -120,7 +120,7 @@ func resumeLarge(p *blobPart, place []segment) (*largeBlob, error) {
 	return l, nil
 }
 
-// part is what a sync in the middle of the blob records; nil where the blob is
+// part returns what a sync in the middle of the blob records; nil where the blob is
 // not worth it. A blob that spans volumes always is: the end of a volume is
 // made durable, and must not be in the record as if nothing were open.
 func (l *largeBlob) part() (*blobPart, error) {

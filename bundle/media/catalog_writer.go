@@ -295,7 +295,7 @@ func frameIndexName(volume string) string { return "frames/" + memberStem(volume
 
 func blobTableName(volume string) string { return "blobs/" + memberStem(volume) + ".jsonl" }
 
-// memberStem is the number in the name of a volume.
+// memberStem returns the number in the name of a volume.
 func memberStem(volume string) string {
 	const before, after = len("volume-"), len(".tar.zst")
 	return volume[before : len(volume)-after]

@@ -22,7 +22,7 @@ func syncDir(dir *os.Root) error {
 	return d.Sync()
 }
 
-// freeSpace is what an ordinary user can still write below dir.
+// freeSpace returns what an ordinary user can still write below dir.
 func freeSpace(dir string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {

@@ -14,7 +14,7 @@ import (
 // not let a directory be synced.
 func syncDir(*os.Root) error { return nil }
 
-// freeSpace is what this user can still write below dir.
+// freeSpace returns what this user can still write below dir.
 func freeSpace(dir string) (int64, error) {
 	p, err := windows.UTF16PtrFromString(dir)
 	if err != nil {

@@ -367,7 +367,7 @@ func signedFiles(records *os.Root, m *bundle.Manifest, signers []bundle.Signer) 
 	return files, nil
 }
 
-// rootOf is the root's bytes; kept: those that were signed already, which
+// rootOf returns the root's bytes; kept: those that were signed already, which
 // differ from what m has in times at most.
 func rootOf(records *os.Root, m *bundle.Manifest) (root []byte, kept bool, err error) {
 	if before, err := readSmall(records, bundle.RootName, bundle.MaxRootSize); err == nil {

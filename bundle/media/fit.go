@@ -132,7 +132,7 @@ func (l Load) Roomy(on []Space, volumes int) bool {
 
 func (l Load) reserve() int64 { return max(catalogReserve(l.VolumeSize), l.Lists) }
 
-// Raw is what the planned blobs take in tar streams.
+// Raw returns what the planned blobs take in tar streams.
 func (l Load) Raw() (raw int64) {
 	for _, r := range l.Runs {
 		raw += r.Raw
@@ -140,7 +140,7 @@ func (l Load) Raw() (raw int64) {
 	return raw
 }
 
-// needOf is the most that a volume takes of which left bytes of tar stream can come into it.
+// needOf returns the most that a volume takes of which left bytes of tar stream can come into it.
 func needOf(volumeSize, left int64) int64 {
 	left = max(0, left) + bundle.TarTrailer
 	return min(volumeSize, left+left/1024+bundle.TarTrailer)
@@ -187,17 +187,17 @@ func (l Load) Sizes(on []Space) []int64 {
 	return []int64{size}
 }
 
-// least is a volume size with which the number of volumes stays well below what a bundle
+// least returns a volume size with which the number of volumes stays well below what a bundle
 // may have.
 func (l Load) least() int64 { return l.Raw() / (bundle.MaxVolumes / 4) }
 
-// part is the volume size of which n fill a medium of free bytes.
+// part returns the volume size of which n fill a medium of free bytes.
 func (l Load) part(free int64, n int64) int64 {
 	size := min((free-l.Lists)/n, (free*32)/(32*n+1)) // with whichever reserve is the larger
 	return size / sizeStep * sizeStep
 }
 
-// cut is the largest part of free that is at most limit; 0: none is.
+// cut returns the largest part of free that is at most limit; 0: none is.
 func (l Load) cut(free, limit int64) int64 {
 	for n := max(1, free/(limit+sizeStep)); n <= finestCut; n++ {
 		if size := l.part(free, n); size <= limit {

@@ -70,7 +70,7 @@ func (w *Writer) full(number int, need, most int64) error {
 	return e
 }
 
-// remaining is what is still to be placed at most, which is need at least, and about how
+// remaining returns what is still to be placed at most, which is need at least, and about how
 // many media like the last one it takes. 0: not known.
 func (w *Writer) remaining(need int64) (left int64, more int) {
 	if w.o.Raw == 0 {

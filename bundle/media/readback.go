@@ -18,7 +18,7 @@ const (
 	ReadbackNone    = "none"    // not read back
 )
 
-// worseReadback is the weaker of two; "" is none at all yet.
+// worseReadback returns the weaker of two; "" is none at all yet.
 func worseReadback(a, b string) string {
 	for _, m := range []string{ReadbackNone, ReadbackCached, ReadbackDropped, ReadbackDirect} {
 		if a == m || b == m {

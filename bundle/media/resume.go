@@ -284,7 +284,7 @@ func (t *tape) cutBehind(r *replay) (raw, lines []byte, err error) {
 	return raw[:r.itemEnd-r.before.Raw], r.lines, t.rewind(r.before)
 }
 
-// lineOf is the record line of an item.
+// lineOf returns the record line of an item.
 func lineOf(it *recordItem) ([]byte, error) {
 	b, err := json.Marshal(recordLine{Item: it})
 	if err != nil {

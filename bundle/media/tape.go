@@ -305,7 +305,7 @@ func (t *tape) release(v *volumeFile) *os.File {
 	return f
 }
 
-// snapshot is the present place: in an open volume, or before the first.
+// snapshot returns the present place: in an open volume, or before the first.
 func (t *tape) snapshot() (snapshot, error) {
 	if t.volume == nil {
 		return snapshot{Record: t.record.size}, nil

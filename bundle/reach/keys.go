@@ -54,7 +54,7 @@ func entryOf(annotations map[string]string) (fingerprints []string) {
 	return fingerprints
 }
 
-// Fingerprints are those of all certificates in a key file, in their order.
+// Fingerprints returns those of all certificates in a key file, in their order.
 func Fingerprints(content []byte) (all []string, err error) {
 	err = certs.Each(content, func(fingerprint string) error {
 		all = append(all, fingerprint)
@@ -185,7 +185,7 @@ func (s *Survey) judgeKeyFile(f *bundle.File, content []byte) {
 
 var errUndeclared = errors.New("not declared")
 
-// declaredIn are the fingerprints that a file has to have. A file with the ending
+// declaredIn returns the fingerprints that a file has to have. A file with the ending
 // .gpg is the form without armor of the one with .asc.
 func (k *keyFiles) declaredIn(f *bundle.File) []string {
 	all := append(slices.Clone(k.at[f.Path]), entryOf(f.Annotations)...)

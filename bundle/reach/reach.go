@@ -146,7 +146,7 @@ func (s *Survey) Judge(open Open) error {
 	return errors.Join(s.errs...)
 }
 
-// Contents are the digests of the files that Judge reads.
+// Contents returns the digests of the files that Judge reads.
 func (s *Survey) Contents() map[bundle.Digest]bool {
 	all := map[bundle.Digest]bool{}
 	for _, f := range s.keys.files {

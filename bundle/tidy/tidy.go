@@ -42,7 +42,7 @@ type Dir struct {
 	Strange []string `json:"strange,omitempty"`
 }
 
-// Bytes is what the bundle takes on the media at hand.
+// Bytes returns what the bundle takes on the media at hand.
 func (b *Bundle) Bytes() (all int64) {
 	for _, d := range b.Dirs {
 		all += d.Bytes

@@ -22,7 +22,7 @@ func mediaCommand() *cli.Command {
 		command.Text("destination", "`NAME` of the mirror whose receipts count; absent: each bundle's own, and --tidy does not go by receipts"))
 }
 
-// acknowledged is what the exporter's state knows of bundles. Where no spec is named or at
+// acknowledged returns what the exporter's state knows of bundles. Where no spec is named or at
 // hand it knows nothing.
 func acknowledged(c *cli.Context) (command.Side, error) {
 	name := c.String("destination")
@@ -63,7 +63,7 @@ func nextMedium(c *cli.Context, o *command.Output, q media.NextMedium) (string, 
 	return command.FirstOf(answer, q.Dir), err
 }
 
-// mediaLines are the lines about what fits where.
+// mediaLines returns the lines about what fits where.
 func mediaLines(m *export.MediaPlan) []string {
 	if m == nil {
 		return nil
@@ -98,7 +98,7 @@ func mediaLines(m *export.MediaPlan) []string {
 	return lines
 }
 
-// fullHint is what to do when no medium has room for a volume.
+// fullHint returns what to do when no medium has room for a volume.
 func fullHint(e *media.FullError) string {
 	switch {
 	case e.TooLarge:

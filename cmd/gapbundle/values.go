@@ -9,7 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/export"
 )
 
-// flagValues are what shells complete after flags of the connected side.
+// flagValues returns what shells complete after flags of the connected side.
 func flagValues() map[string]command.Values {
 	return map[string]command.Values{
 		"only": sourceNames, "hold": sourceNames, "allow-shrink": sourceNames, "allow-older": sourceNames,
@@ -17,7 +17,7 @@ func flagValues() map[string]command.Values {
 	}
 }
 
-// specOf is the spec that a command line names so far.
+// specOf returns the spec that a command line names so far.
 func specOf(t *command.Typed) string {
 	if strings.HasPrefix(t.Command, "receipts ") {
 		return command.FirstOf(t.Flag("spec"), command.DefaultSpec)
@@ -36,7 +36,7 @@ func sourceNames(t *command.Typed) (names []string) {
 	return names
 }
 
-// destinationNames are those that the exporter's state knows.
+// destinationNames returns those that the exporter's state knows.
 func destinationNames(t *command.Typed) (names []string) {
 	known, err := export.Receipts(context.Background(), export.ReceiptOptions{SpecPath: specOf(t), StateDir: t.Flag("state")})
 	if err != nil {

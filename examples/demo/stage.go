@@ -67,7 +67,7 @@ func (s *stage) build(ctx context.Context) error {
 	return nil
 }
 
-// command is the program on one side, with its output on the stage and an
+// command returns the program on one side, with its output on the stage and an
 // environment in which no variable of the person's own counts.
 func (s *stage) command(ctx context.Context, side string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, s.program, args...)
@@ -151,7 +151,7 @@ func (v *server) stop() error {
 	return err
 }
 
-// find is the newest file on a side that matches the pattern, relative to it.
+// find returns the newest file on a side that matches the pattern, relative to it.
 func (s *stage) find(side, pattern string) (string, error) {
 	root := filepath.Join(s.dir, side)
 	found, err := filepath.Glob(filepath.Join(root, pattern))

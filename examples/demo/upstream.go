@@ -108,7 +108,7 @@ func (u *upstream) write() error {
 	return os.WriteFile(filepath.Join(u.dir, "pool", "SHA256SUMS"), []byte(b.String()), 0o644)
 }
 
-// spec is the spec file for the named files.
+// spec returns the spec file for the named files.
 func (u *upstream) spec(names ...string) string {
 	var b strings.Builder
 	b.WriteString("version: 1\nname: demo\nsigning: {exporter: keys/exporter.key}\nsources:\n")

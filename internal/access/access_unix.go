@@ -60,7 +60,7 @@ func Inode(fi fs.FileInfo) uint64 {
 	return 0
 }
 
-// User is the name of the owner.
+// User returns the name of the owner.
 func User(fi fs.FileInfo) string {
 	if s, ok := fi.Sys().(*syscall.Stat_t); ok {
 		return userName(int(s.Uid))

@@ -139,7 +139,7 @@ func serve(dir string, files []file) (*upstream, error) {
 
 func (u *upstream) stop() { u.server.Close() }
 
-// urls is the list of every file's URL, one a line.
+// urls returns the list of every file's URL, one a line.
 func (u *upstream) urls() string {
 	var b strings.Builder
 	for _, f := range u.files {

@@ -53,7 +53,7 @@ func (m *made) list(n int) []byte {
 	return []byte(b.String())
 }
 
-// content is the file of number i: half of a long one compresses well.
+// content returns the file of number i: half of a long one compresses well.
 func (m *made) content(i int) []byte {
 	line := fmt.Appendf(nil, "item %07d of a list\n", i)
 	if m.size == 0 {

@@ -95,7 +95,7 @@ func (u *usage) wait(cmd *exec.Cmd) error {
 	return errors.Join(err, ioErr)
 }
 
-// written is the write_bytes of a process: what it made the file system write.
+// written returns the write_bytes of a process: what it made the file system write.
 func written(pid int) (int64, error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/io")
 	if err != nil {

@@ -26,7 +26,7 @@ func (b *bench) others(ctx context.Context) error {
 
 const otherFile = 4_000_000 // bytes of a layer or a package
 
-// found are the programs of names that are on PATH, and a note about the others.
+// found returns the programs of names that are on PATH, and a note about the others.
 func (b *bench) found(names ...string) map[string]string {
 	all := map[string]string{}
 	for _, name := range names {

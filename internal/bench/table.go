@@ -102,7 +102,7 @@ func (r *row) settle(base *row) {
 	r.usage = sorted[(len(sorted)-1)/2]
 }
 
-// median is the middle of the ratios a/b of all rounds.
+// median returns the middle of the ratios a/b of all rounds.
 func median(a, b []usage, of func(usage) float64) float64 {
 	ratios := make([]float64, len(a))
 	for i := range a {
@@ -173,6 +173,6 @@ func (t *table) aim(r row) string {
 
 func mega(n int64) string { return fmt.Sprintf("%.0f MB", float64(n)/1e6) }
 
-// memoryLimit is the bound that the project promises: 160 MiB, and 64 bytes
+// memoryLimit returns the bound that the project promises: 160 MiB, and 64 bytes
 // for each distinct blob.
 func memoryLimit(blobs int64) int64 { return 160<<20 + 64*blobs }

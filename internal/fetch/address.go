@@ -74,7 +74,7 @@ func (n *names) addSet(set map[string]bool) {
 	}
 }
 
-// plainHost is a host in one form: an address as netip writes it, a name in lower case
+// plainHost returns a host in one form: an address as netip writes it, a name in lower case
 // without the dot at its end.
 func plainHost(host string) string {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")

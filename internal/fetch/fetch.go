@@ -133,7 +133,7 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// hop is the chain of one request, from the outside in: who asks, how many at
+// hop returns the chain of one request, from the outside in: who asks, how many at
 // a time, for how long.
 func (c *Client) hop() http.RoundTripper {
 	if c.options.Offline {

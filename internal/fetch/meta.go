@@ -63,7 +63,7 @@ func cutLast(s string) (before, after string, found bool) {
 	return s[:i], s[i+1:], true
 }
 
-// ifRange is the value of the If-Range header for a Validator.
+// ifRange returns the value of the If-Range header for a Validator.
 func ifRange(validator string) string {
 	if strings.HasPrefix(validator, `"`) {
 		return validator

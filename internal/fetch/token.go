@@ -96,7 +96,7 @@ func authorized(req *http.Request, value string) *http.Request {
 	return out
 }
 
-// authorization is what is known to open req before it is sent; "": nothing.
+// authorization returns what is known to open req before it is sent; "": nothing.
 func (r *registries) authorization(req *http.Request) (string, error) {
 	ctx, o := req.Context(), originOf(req.URL)
 	login, source, err := r.login(ctx, o, repositoryOf(req.URL))
@@ -124,7 +124,7 @@ func (r *registries) authorization(req *http.Request) (string, error) {
 	return "", nil
 }
 
-// answer is what opens req after resp has refused it with what was sent; "":
+// answer returns what opens req after resp has refused it with what was sent; "":
 // there is nothing else to show.
 func (r *registries) answer(req *http.Request, resp *http.Response, sent string) (string, error) {
 	ctx, o := req.Context(), originOf(req.URL)
@@ -189,7 +189,7 @@ func (r *registries) ping(ctx context.Context, o origin) (ask challenge, err err
 	return ask, err
 }
 
-// bearer is a token for scope, from before if it lives and is not the one that
+// bearer returns a token for scope, from before if it lives and is not the one that
 // was refused.
 func (r *registries) bearer(ctx context.Context, o origin, ask challenge, login secret, source, scope, refused string) (string, error) {
 	key := tokenKey{o, ask.params["realm"], ask.params["service"], scope, login}

@@ -77,7 +77,7 @@ func abandon(req *http.Request, err error) error {
 	return err
 }
 
-// asked is the URL that was asked first: a store that redirects lead to has names that
+// asked returns the URL that was asked first: a store that redirects lead to has names that
 // show nothing.
 func asked(req *http.Request) *url.URL {
 	for req.Response != nil {

@@ -106,10 +106,10 @@ func defaultPort(scheme string) string {
 	return "80"
 }
 
-// address is the origin as a key of Options.Hosts with a port.
+// address returns the origin as a key of Options.Hosts with a port.
 func (o origin) address() string { return net.JoinHostPort(o.host, o.port) }
 
-// String is the origin as people write it.
+// String returns the origin as people write it.
 func (o origin) String() string {
 	if o.port == defaultPort(o.scheme) {
 		return o.scheme + "://" + o.host

@@ -76,7 +76,7 @@ func marks(text []byte) int {
 	return n
 }
 
-// message is the text of an error without the parser's picture of the document, which
+// message returns the text of an error without the parser's picture of the document, which
 // takes the square of the document's length to draw.
 func message(err error) string {
 	var syntax yaml.Error

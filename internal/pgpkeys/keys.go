@@ -22,7 +22,7 @@ const Armored = pubkeys.Armored
 // Parse reads public keys, armored (one block or several) or not.
 func Parse(b []byte) (openpgp.EntityList, error) { return pubkeys.ParseKeyring(b) }
 
-// Fingerprint is the form in which evidence names a key: upper-case
+// Fingerprint returns the form in which evidence names a key: upper-case
 // hexadecimal digits of the primary key's.
 func Fingerprint(e *openpgp.Entity) string { return fmt.Sprintf("%X", e.PrimaryKey.Fingerprint) }
 
@@ -35,7 +35,7 @@ func Fingerprints(keys openpgp.EntityList) string {
 	return strings.Join(all, ", ")
 }
 
-// ParseFingerprint is a fingerprint as people write it, in the form of Fingerprint.
+// ParseFingerprint returns a fingerprint as people write it, in the form of Fingerprint.
 func ParseFingerprint(text string) (string, error) {
 	f := strings.ToUpper(strings.ReplaceAll(text, " ", ""))
 	if len(f) != 40 && len(f) != 64 || strings.Trim(f, "0123456789ABCDEF") != "" {

@@ -61,7 +61,7 @@ func (s *Signer) earliest() time.Time {
 	return latest
 }
 
-// at is how a signature of date is made: of the key's own time, where that is later.
+// at returns how a signature of date is made: of the key's own time, where that is later.
 func (s *Signer) at(date time.Time) (*packet.Config, time.Time) {
 	if earliest := s.earliest(); date.Before(earliest) {
 		date = earliest

@@ -22,7 +22,7 @@ const (
 	maxSignatures = 16
 )
 
-// Dearmor is a detached signature without its armor, if it has any.
+// Dearmor returns a detached signature without its armor, if it has any.
 func Dearmor(sig []byte) ([]byte, error) {
 	if !bytes.Contains(sig, []byte(Armored)) {
 		return sig, nil

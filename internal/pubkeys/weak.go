@@ -30,7 +30,7 @@ func (e *WeakError) Error() string { return "key " + e.Fingerprint + " is weak: 
 // Unwrap returns bundle.ErrUsage.
 func (e *WeakError) Unwrap() error { return bundle.ErrUsage }
 
-// WeakLength is what is wrong with a key by RSA or DSA of so many bits; empty: nothing.
+// WeakLength returns what is wrong with a key by RSA or DSA of so many bits; empty: nothing.
 func WeakLength(algorithm string, bits int) string {
 	if bits >= MinBits {
 		return ""
@@ -38,7 +38,7 @@ func WeakLength(algorithm string, bits int) string {
 	return fmt.Sprintf("%s with %s, want %d or more", algorithm, bundle.Count(bits, "bit"), MinBits)
 }
 
-// weakness is what is wrong with one key; empty: nothing.
+// weakness returns what is wrong with one key; empty: nothing.
 func weakness(k *packet.PublicKey) string {
 	const order = "an Ed25519 point of small order, by which anybody can sign"
 	switch public := k.PublicKey.(type) {

@@ -373,7 +373,7 @@ func (p *pushing) tag(ctx context.Context, tag string, d bundle.Digest) error {
 	return nil
 }
 
-// union is the index under a tag of referrers with the mirror's added to what
+// union returns the index under a tag of referrers with the mirror's added to what
 // the registry has: the mirror's own bytes where that is all. content is nil
 // where nothing is missing there.
 func (p *pushing) union(ctx context.Context, tag string, desc ocispec.Descriptor, content []byte) (ocispec.Descriptor, []byte, error) {

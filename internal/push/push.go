@@ -227,7 +227,7 @@ func (o Options) wants(name string) bool {
 	return false
 }
 
-// target is the name that an image gets.
+// target returns the name that an image gets.
 func (o Options) target(name string) string {
 	if !o.Scoped {
 		name = bundle.ImageAlias(name)

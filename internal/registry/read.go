@@ -84,7 +84,7 @@ func (r *Repository) resolve(ctx context.Context, p place, reference string) (*M
 	return nil, err
 }
 
-// statusOf is the status of an answer that refuses, 0 for any other error.
+// statusOf returns the status of an answer that refuses, 0 for any other error.
 func statusOf(err error) int {
 	var answer *AnswerError
 	var status *fetch.StatusError
@@ -239,7 +239,7 @@ func (r *Repository) Referrers(ctx context.Context, d digest.Digest, artifactTyp
 // 404, which oras knows.
 var noReferrersAPI = []int{http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented}
 
-// NoReferrers is the status by which the registry itself refused the question for
+// NoReferrers returns the status by which the registry itself refused the question for
 // referrers, 0 if it did not.
 func (r *Repository) NoReferrers() int { return int(r.own().seen.noReferrers.Load()) }
 

@@ -167,7 +167,7 @@ type seen struct {
 	noReferrers atomic.Int32 // the status by which the question for referrers is refused
 }
 
-// Repository is the one of that name, host/repository: docker.io/library/alpine.
+// Repository returns the one of that name, host/repository: docker.io/library/alpine.
 // Nothing is asked before one of its methods is called.
 func (c *Client) Repository(name string) (*Repository, error) {
 	host, repository, err := SplitName(name)
@@ -210,7 +210,7 @@ func (c *Client) place(e endpoint, repository string) (place, error) {
 // Name is host/repository.
 func (r *Repository) Name() string { return r.name }
 
-// own is the registry itself.
+// own returns the registry itself.
 func (r *Repository) own() place { return r.places[len(r.places)-1] }
 
 // each calls f for one place after the other until one succeeds. The error is

@@ -108,7 +108,7 @@ func run(ctx context.Context, log io.Writer, o options) (err error) {
 	return nil
 }
 
-// commitDate is the date of everything in a release: that of the commit.
+// commitDate returns the date of everything in a release: that of the commit.
 func commitDate(ctx context.Context) (time.Time, error) {
 	out, err := output(ctx, nil, "git", "log", "-1", "--format=%ct")
 	if err != nil {
@@ -118,7 +118,7 @@ func commitDate(ctx context.Context) (time.Time, error) {
 	return time.Unix(seconds, 0).UTC(), err
 }
 
-// names are the two programs.
+// names returns the two programs.
 func names() []string { return []string{"gapbundle", "gapbundle-inside"} }
 
 // programs builds the programs for every system.
@@ -137,7 +137,7 @@ func (r *release) programs(ctx context.Context, systems []string) error {
 	return r.readVersion(ctx)
 }
 
-// program is the path of a program in the release.
+// program returns the path of a program in the release.
 func (r *release) program(name, goos, goarch string) string {
 	file := filepath.Join(r.dir, name+"_"+goos+"_"+goarch)
 	if goos == "windows" {
@@ -184,7 +184,7 @@ func (r *release) boms(ctx context.Context, systems []string) error {
 	return nil
 }
 
-// tool is the path of a tool that .ci/tools builds.
+// tool returns the path of a tool that .ci/tools builds.
 func tool(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path

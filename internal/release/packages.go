@@ -27,7 +27,7 @@ type info struct {
 	Mode int `json:"mode"`
 }
 
-// installed are the files of internal/release/files that a package has, and where it
+// installed returns the files of internal/release/files that a package has, and where it
 // has them.
 func installed() map[string]map[string]string {
 	const units = "/usr/lib/systemd/system/"
@@ -114,7 +114,7 @@ func (r *release) config(ctx context.Context, name, goarch string) (string, erro
 	return file, os.WriteFile(file, config, 0o600)
 }
 
-// contents are the files of a package: the program, its manual page and completions,
+// contents returns the files of a package: the program, its manual page and completions,
 // which it prints itself, its units with their settings, and the licence.
 func (r *release) contents(ctx context.Context, name, goarch, work string) ([]content, error) {
 	man, err := r.print(ctx, name, "man")
@@ -176,7 +176,7 @@ func (r *release) contents(ctx context.Context, name, goarch, work string) ([]co
 	return all, nil
 }
 
-// print is what the program of this machine prints.
+// print returns what the program of this machine prints.
 func (r *release) print(ctx context.Context, name string, args ...string) ([]byte, error) {
 	out, err := output(ctx, []string{"GOFLAGS="}, "go", append([]string{"run", "-trimpath", "-ldflags", "-s -w", "./cmd/" + name}, args...)...)
 	return []byte(out), err

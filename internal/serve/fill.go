@@ -48,10 +48,10 @@ func sendFilled(a *answer, r *http.Request, f *os.File, info fs.FileInfo, conten
 	http.ServeContent(a, withRanges(r, int64(filled.Len())), "", time.Time{}, bytes.NewReader(filled.Bytes()))
 }
 
-// baseOf is the address by which a client reached this server, as a base URL.
+// baseOf returns the address by which a client reached this server, as a base URL.
 func baseOf(r *http.Request) string { return schemeOf(r) + "://" + strings.ToLower(r.Host) }
 
-// schemeOf is the scheme that the client used, also if a proxy in front ends TLS.
+// schemeOf returns the scheme that the client used, also if a proxy in front ends TLS.
 func schemeOf(r *http.Request) string {
 	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
 		return "https"

@@ -202,7 +202,7 @@ func (g *generation) mount(m *mirror, p string) (*os.Root, string, error) {
 	return nil, "", nil
 }
 
-// prefixes are the lengths of p's leading folders and of p itself.
+// prefixes returns the lengths of p's leading folders and of p itself.
 func prefixes(p string) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for i := range len(p) {
@@ -222,7 +222,7 @@ func below(p string, end int) string {
 	return p[end+1:]
 }
 
-// contentType is what the file at p is sent as: by the link that marks its
+// contentType returns what the file at p is sent as: by the link that marks its
 // media type, as in every server's configuration, else by its extension.
 func (g *generation) contentType(p string) string {
 	if len(g.types) > 0 {

@@ -34,7 +34,7 @@ func gitPath(p string) string {
 	return gitFolder + m[1] + ".git/" + m[2]
 }
 
-// batchOf is the repository, as /git/<host>/<path>.git, that a POST asks for
+// batchOf returns the repository, as /git/<host>/<path>.git, that a POST asks for
 // objects of Git LFS.
 func batchOf(r *http.Request) (repository string, ok bool) {
 	p := path.Clean("/" + r.URL.Path)

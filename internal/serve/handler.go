@@ -228,7 +228,7 @@ var (
 	roleQuery   = regexp.MustCompile(site.RoleQuery)
 )
 
-// roleOf is the answer for the role that a query asks for; "": it asks for none.
+// roleOf returns the answer for the role that a query asks for; "": it asks for none.
 func roleOf(p, query string) string {
 	m := roleQuery.FindStringSubmatch(query)
 	if m == nil || !rolesFolder.MatchString(p) {
@@ -276,7 +276,7 @@ func send(a *answer, r *http.Request, f *os.File, info fs.FileInfo, contentType 
 // relative is p, a clean path with '/' before it, for a root.
 func relative(p string) string { return cmp.Or(strings.TrimPrefix(p, "/"), ".") }
 
-// statusOf is what a client is told. Whatever is not the machine's own
+// statusOf returns what a client is told. Whatever is not the machine's own
 // trouble is a path that does not lead to a file.
 func statusOf(err error) int {
 	for _, own := range []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, fs.ErrClosed, fs.ErrInvalid} {

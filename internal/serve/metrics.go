@@ -69,7 +69,7 @@ func metric(b *strings.Builder, name, kind, help string) {
 	fmt.Fprintf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
 }
 
-// publishedNumber is the number of the generation that is current.
+// publishedNumber returns the number of the generation that is current.
 func publishedNumber(m *mirror) string {
 	if m == nil {
 		return "0"

@@ -10,7 +10,7 @@ type Integer interface {
 	~int | ~int64 | ~uint | ~uint32 | ~uint64
 }
 
-// Count is a number of things for people: "1 volume", "2 volumes", "0 entries". one is the
+// Count returns a number of things for people: "1 volume", "2 volumes", "0 entries". one is the
 // noun for one thing; words in front of the noun do not change.
 func Count[N Integer](n N, one string) string {
 	if n == 1 {
@@ -19,7 +19,7 @@ func Count[N Integer](n N, one string) string {
 	return fmt.Sprintf("%d %s", n, several(one))
 }
 
-// several is the plural of a noun that ends in the word that changes.
+// several returns the plural of a noun that ends in the word that changes.
 func several(one string) string {
 	switch {
 	case strings.HasSuffix(one, "medium"):

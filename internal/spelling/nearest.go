@@ -51,7 +51,7 @@ func Nearest(name string, names iter.Seq2[string, error], most int) ([]string, e
 	return out, nil
 }
 
-// within is the distance of two names, or far where it cannot be less.
+// within returns the distance of two names, or far where it cannot be less.
 func within(a, b string, far int) int {
 	if len(a)-len(b) >= far || len(b)-len(a) >= far {
 		return far

@@ -26,7 +26,7 @@ func Suggest(name string, valid []string) string {
 	return "; valid: " + strings.Join(sorted, ", ")
 }
 
-// distance is the number of edits (insert, delete, replace) between two names.
+// distance returns the number of edits (insert, delete, replace) between two names.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -163,7 +163,7 @@ func (n *Node) what() string {
 	return "nothing"
 }
 
-// Texts are the plain values below the node, in the order of the file.
+// Texts returns the plain values below the node, in the order of the file.
 func (n *Node) Texts() iter.Seq[string] {
 	return func(yield func(string) bool) { n.texts(yield) }
 }
@@ -206,7 +206,7 @@ next:
 	return taken, rest
 }
 
-// Over is the mapping n with those entries of beneath that n does not have.
+// Over returns the mapping n with those entries of beneath that n does not have.
 // A nil beneath has none.
 func (n *Node) Over(beneath *Node) *Node {
 	if beneath == nil || n.form != mapping {
@@ -225,7 +225,7 @@ func (n *Node) Over(beneath *Node) *Node {
 	return merged
 }
 
-// FromValue is a node made of a value that encoding/json can marshal; what
+// FromValue returns a node made of a value that encoding/json can marshal; what
 // stands for the file in errors.
 func FromValue(what string, value any) (*Node, error) {
 	b, err := json.Marshal(value)

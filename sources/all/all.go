@@ -16,7 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/simplestreams"
 )
 
-// Kinds are all kinds, sorted by name.
+// Kinds returns all kinds, sorted by name.
 func Kinds() sources.Kinds {
 	return sources.Kinds{
 		apt.Kind(),

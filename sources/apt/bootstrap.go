@@ -33,7 +33,7 @@ func (b bootstrap) check() error {
 	return nil
 }
 
-// priorities are those that debootstrap and mmdebstrap select by.
+// priorities returns those that debootstrap and mmdebstrap select by.
 func (b bootstrap) priorities() []string {
 	if b == standard {
 		return []string{"required", "important", "standard"}
@@ -41,12 +41,12 @@ func (b bootstrap) priorities() []string {
 	return []string{"required"}
 }
 
-// namedByTools are what debootstrap and mmdebstrap ask for by name, where a suite has it:
+// namedByTools returns what debootstrap and mmdebstrap ask for by name, where a suite has it:
 // apt, which counts itself among what is essential; ca-certificates, if the mirror's address
 // is one of https; usr-is-merged, in place of the first alternative of a dependency.
 func namedByTools() []string { return []string{"apt", "ca-certificates", "usr-is-merged"} }
 
-// bootstrap is what a source's spec asks for to set up systems from; nil: nothing.
+// bootstrap returns what a source's spec asks for to set up systems from; nil: nothing.
 func (l *loaded) bootstrap() *closure.Bootstrap {
 	b := l.options.Bootstrap
 	if b == "" {
@@ -61,7 +61,7 @@ func alone(r closure.Request, include []string) closure.Request {
 	return closure.Request{Source: r.Source, Packages: include, Bootstrap: r.Bootstrap, Exclude: r.Exclude, Architectures: r.Architectures}
 }
 
-// bootstraps are the views of those who set up systems: one for each suite that has to be
+// bootstraps returns the views of those who set up systems: one for each suite that has to be
 // complete by itself.
 func bootstraps(all []*loaded, listings []listing) ([]*view, error) {
 	var found []*view
@@ -83,7 +83,7 @@ func bootstraps(all []*loaded, listings []listing) ([]*view, error) {
 	return found, strictyaml.Join(errs...)
 }
 
-// releaseSuites are the suites of a source that a system can be set up from: those with
+// releaseSuites returns the suites of a source that a system can be set up from: those with
 // every package that is Essential in one of its suites for the same release. The suites of
 // updates have some of them, by whatever name.
 func (l *loaded) releaseSuites(source int, releases []string, listings []listing) ([]*loadedSuite, error) {

@@ -133,7 +133,7 @@ func readListed(ctx context.Context, r *complete.Repo, l *layout, at, who string
 	return s, nil
 }
 
-// present are the forms that upstream had.
+// present returns the forms that upstream had.
 func (s *listed) present(forms []*deb.ReleaseFile) []*deb.ReleaseFile {
 	return slices.DeleteFunc(slices.Clone(forms), func(f *deb.ReleaseFile) bool { return slices.Contains(s.absent, f.Path) })
 }

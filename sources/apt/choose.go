@@ -125,7 +125,7 @@ func whole(ctx context.Context, env *sources.Env, all []*loaded, listings []list
 	})
 }
 
-// priority is the pin that apt sets for an archive whose Release asks for it.
+// priority returns the pin that apt sets for an archive whose Release asks for it.
 func priority(r *deb.Release) int {
 	switch {
 	case r.NotAutomatic && r.ButAutomaticUpgrades:
@@ -191,7 +191,7 @@ func withUnusable(err error, env *sources.Env, all []*loaded, listings []listing
 	return err
 }
 
-// request is what a source's spec asks for.
+// request returns what a source's spec asks for.
 func (l *loaded) request() (closure.Request, error) {
 	o := &l.options
 	r := closure.Request{
@@ -233,7 +233,7 @@ func (l *loaded) status(key, name string) ([]*deb.Package, error) {
 // maxStatus bounds a status file; one of 5,000 packages has 10 MB.
 const maxStatus = 1 << 30 // bytes
 
-// nothing is an empty selection of a source.
+// nothing returns an empty selection of a source.
 func (l *loaded) nothing() *selection {
 	sel := &selection{suites: make([]suiteChoice, len(l.suites))}
 	for i, s := range l.suites {
@@ -258,7 +258,7 @@ func (sel *selection) add(at listing, c closure.Choice, prefix string) {
 	component.why[c.Package] = shared.Clip(why, bundle.MaxAnnotationSize)
 }
 
-// component is what was chosen of the one with that name.
+// component returns what was chosen of the one with that name.
 func (c *suiteChoice) component(name string) *componentChoice {
 	return c.components[slices.IndexFunc(c.components, func(one *componentChoice) bool { return one.name == name })]
 }

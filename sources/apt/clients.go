@@ -38,7 +38,7 @@ func clients(_ context.Context, repos []bundle.Repository, _ sources.Tree) ([]so
 	return all, nil
 }
 
-// clientFile is a client file that is called name, or has the name that the spec states in a
+// clientFile returns a client file that is called name, or has the name that the spec states in a
 // folder that is called so. arch "" is for all.
 func clientFile(r bundle.Repository, name string, suites []layout, arch string) sources.ClientFile {
 	file, at := name+".sources", name+".sources"
@@ -48,7 +48,7 @@ func clientFile(r bundle.Repository, name string, suites []layout, arch string) 
 	return sources.ClientFile{Path: at, Content: entries(r, file, suites, arch)}
 }
 
-// entries is the content of a client file (sources.list(5)), in the form that its ending
+// entries returns the content of a client file (sources.list(5)), in the form that its ending
 // states; arch "" is for all.
 func entries(r bundle.Repository, file string, suites []layout, arch string) []byte {
 	var b bytes.Buffer
@@ -107,7 +107,7 @@ func (l *layout) rest() string {
 	return fmt.Sprint(l.URI, l.Components, archs, l.Languages, l.Binary, l.Source, l.Unlimited)
 }
 
-// types are those of a client's entry.
+// types returns those of a client's entry.
 func (l *layout) types() (types []string) {
 	if l.Binary {
 		types = append(types, "deb")
@@ -118,10 +118,10 @@ func (l *layout) types() (types []string) {
 	return types
 }
 
-// uri is the address of a client's entry.
+// uri returns the address of a client's entry.
 func (l *layout) uri(mount string) string { return sources.BaseMark + "/" + mount + "/" + l.URI }
 
-// architectures are those that a client's entry for arch names ("": for all of them).
+// architectures returns those that a client's entry for arch names ("": for all of them).
 func (l *layout) architectures(arch string) []string {
 	switch {
 	case strings.Contains(l.URI, archMark): // the address has it
@@ -132,7 +132,7 @@ func (l *layout) architectures(arch string) []string {
 	return l.Architectures
 }
 
-// lines are one-line entries, one for each suite and type.
+// lines returns one-line entries, one for each suite and type.
 func (l *layout) lines(mount, key, arch string, suites []layout) string {
 	var options []string
 	option := func(name string, values ...string) {

@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/stock"
 )
 
-// packageFile is the file of a binary package, which is what apt calls by the package's
+// packageFile returns the file of a binary package, which is what apt calls by the package's
 // name. Those of the debian-installer are a type of their own.
 func (s *loadedSuite) packageFile(p *deb.Package, component, reason string) (stock.File, error) {
 	file, err := s.pool(p.Filename, p.Size, p.SHA256, p.SHA512, reason)
@@ -28,7 +28,7 @@ func (s *loadedSuite) packageFile(p *deb.Package, component, reason string) (sto
 	return file, nil
 }
 
-// sourceFiles are the parts of a source package; its .dsc, which lists the others, is what
+// sourceFiles returns the parts of a source package; its .dsc, which lists the others, is what
 // stands for it.
 func (s *loadedSuite) sourceFiles(src *deb.Source, component, reason string) ([]stock.File, error) {
 	all := make([]stock.File, 0, len(src.Files))
@@ -47,7 +47,7 @@ func (s *loadedSuite) sourceFiles(src *deb.Source, component, reason string) ([]
 	return all, nil
 }
 
-// group is the suite, and the component of one that has components.
+// group returns the suite, and the component of one that has components.
 func (s *suite) group(component string) string {
 	if component == "" {
 		return s.name

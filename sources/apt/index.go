@@ -15,7 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
-// sumOf is the checksum by which an index is known: SHA-256, or SHA-512 where Release lists
+// sumOf returns the checksum by which an index is known: SHA-256, or SHA-512 where Release lists
 // that alone. apt takes neither SHA-1 nor MD5.
 func sumOf(f *deb.ReleaseFile) (upstream.Sum, error) {
 	switch {
@@ -27,12 +27,12 @@ func sumOf(f *deb.ReleaseFile) (upstream.Sum, error) {
 	return upstream.Sum{}, fmt.Errorf("%s: Release lists neither SHA256 nor SHA512 for it: %w", f.Path, fetch.ErrUpstream)
 }
 
-// locations are the names of an index below the root: the one that names the content first.
+// locations returns the names of an index below the root: the one that names the content first.
 func (s *loadedSuite) locations(f *deb.ReleaseFile) []string {
 	return append(s.byHash(f), s.dir+f.Path)
 }
 
-// byHash is the name of an index that names its content; none if upstream has none.
+// byHash returns the name of an index that names its content; none if upstream has none.
 func (s *loadedSuite) byHash(f *deb.ReleaseFile) []string {
 	if !s.release.AcquireByHash {
 		return nil
@@ -44,13 +44,13 @@ func (s *loadedSuite) byHash(f *deb.ReleaseFile) []string {
 	return []string{s.dir + path.Join(path.Dir(f.Path), "by-hash", folder, name)}
 }
 
-// at is a path of the suite's folder, in the mount.
+// at returns a path of the suite's folder, in the mount.
 func (s *suite) at(name string) string { return path.Join(s.root.prefix, s.dir, name) }
 
-// where is the URL of a file of the suite's folder, for errors.
+// where returns the URL of a file of the suite's folder, for errors.
 func (s *suite) where(name string) string { return s.root.place.Where(s.dir + name) }
 
-// fetched is the URL of the signed file that lists the indexes.
+// fetched returns the URL of the signed file that lists the indexes.
 func (s *loadedSuite) fetched() string { return s.where(s.files[0].name) }
 
 // byEase orders the forms of an index: the one that is cheapest to read first.

@@ -24,7 +24,7 @@ const reasonInstaller = "part of the installer"
 
 func isInstaller(component string) bool { return strings.HasSuffix(component, installerPart) }
 
-// parts are the components and, where the installer's are wanted, those of the Release.
+// parts returns the components and, where the installer's are wanted, those of the Release.
 func (c *configuration) parts(r *deb.Release) []string {
 	all := c.components(r)
 	if !c.Installer {

@@ -33,7 +33,7 @@ func (s *suite) judge(r *deb.Release, where string, now time.Time) error {
 	return fmt.Errorf("%s: want suite %s, got suite %q and codename %q; if that is right, the source needs release-is: %s: %w", where, s.name, r.Suite, r.Codename, firstWord(r.Codename, r.Suite), fetch.ErrRefused)
 }
 
-// firstWord is the first of names that is not empty.
+// firstWord returns the first of names that is not empty.
 func firstWord(names ...string) string {
 	for _, n := range names {
 		if n != "" {

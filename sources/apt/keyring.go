@@ -9,7 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/keyring"
 )
 
-// keyRef is the spec's keyring, otherwise what the entry's Signed-By names.
+// keyRef returns the spec's keyring, otherwise what the entry's Signed-By names.
 func (e *entry) keyRef(s stanza) (*keyring.Ref, error) {
 	if o := &e.options.Keyring; !o.IsZero() {
 		return o.Ref("keyring", e.dir)

@@ -27,7 +27,7 @@ func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 	return choiceAndLayout(ctx, env, r)
 }
 
-// choiceAndLayout are the second and third step of a plan.
+// choiceAndLayout returns the second and third step of a plan.
 func choiceAndLayout(ctx context.Context, env *sources.Env, r *reading) (*sources.Plan, error) {
 	chosen, err := choose(ctx, env, r)
 	if err != nil {

@@ -63,7 +63,7 @@ func layRebuilt(ctx context.Context, env *sources.Env, l *loaded, chosen *select
 	return repo, press.Bytes, err
 }
 
-// newestDate is the newest date that upstream signed: the date of what is made of it.
+// newestDate returns the newest date that upstream signed: the date of what is made of it.
 // Where upstream has none, it is the day of the export.
 func newestDate(l *loaded, now time.Time) time.Time {
 	var date time.Time
@@ -111,7 +111,7 @@ func addChosen(files *stock.Stock, s *loadedSuite, chosen *suiteChoice) error {
 	return nil
 }
 
-// suiteOf is a suite that has what was chosen of an upstream's.
+// suiteOf returns a suite that has what was chosen of an upstream's.
 func suiteOf(env *sources.Env, s *loadedSuite, chosen *suiteChoice, date time.Time) (reindex.Suite, error) {
 	r := s.release
 	made := reindex.Suite{
@@ -154,7 +154,7 @@ func addIndexes(files *stock.Stock, press *rebuild.Press, s *loadedSuite, made r
 	return err
 }
 
-// translations are the translated descriptions of what was chosen, by language.
+// translations returns the translated descriptions of what was chosen, by language.
 func translations(env *sources.Env, s *loadedSuite, c *componentChoice) (map[string][]deb.Paragraph, error) {
 	all := map[string][]deb.Paragraph{}
 	for _, f := range s.forms {
@@ -209,7 +209,7 @@ func contents(env *sources.Env, s *loadedSuite, chosen *suiteChoice) map[string]
 	return made
 }
 
-// names are those of the packages that were chosen of a component; "" is all.
+// names returns those of the packages that were chosen of a component; "" is all.
 func (c *suiteChoice) names(component string) map[string]bool {
 	names := map[string]bool{}
 	for _, one := range c.components {
@@ -223,7 +223,7 @@ func (c *suiteChoice) names(component string) map[string]bool {
 	return names
 }
 
-// architectures are those of all suites, in their order.
+// architectures returns those of all suites, in their order.
 func (e *entry) architectures() []string {
 	var all []string
 	for _, s := range e.suites {
@@ -232,7 +232,7 @@ func (e *entry) architectures() []string {
 	return all
 }
 
-// union is a with those of b that it lacks.
+// union returns a with those of b that it lacks.
 func union(a, b []string) []string {
 	for _, s := range b {
 		if !slices.Contains(a, s) {

@@ -13,7 +13,7 @@ import (
 // of which a selection is a hundredth, need not be held for it.
 type slimmer struct{ text []byte }
 
-// choiceFields are what closure reads, and what a stanza has to have.
+// choiceFields returns what closure reads, and what a stanza has to have.
 func choiceFields() []string {
 	return []string{
 		"Architecture", "Breaks", "Conflicts", "Depends", "Enhances", "Essential", "Filename", "Important", "Multi-Arch", "Package", "Pre-Depends",

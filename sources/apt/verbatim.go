@@ -50,7 +50,7 @@ func layVerbatim(env *sources.Env, l *loaded) (sources.Repository, error) {
 	return repo, err
 }
 
-// signedFiles are what upstream signed, below the folder under, without annotations.
+// signedFiles returns what upstream signed, below the folder under, without annotations.
 func (s *loadedSuite) signedFiles(under string) []stock.File {
 	all := make([]stock.File, len(s.files))
 	for i := range s.files {
@@ -63,7 +63,7 @@ func (s *loadedSuite) signedFiles(under string) []stock.File {
 	return all
 }
 
-// own are what upstream signed, and the indexes, below the folder under.
+// own returns what upstream signed, and the indexes, below the folder under.
 func (s *loadedSuite) own(under string) ([]stock.File, error) {
 	all := s.signedFiles(under)
 	if under == "" {
@@ -114,14 +114,14 @@ func (s *loadedSuite) addPayload(env *sources.Env, f *form, files *stock.Stock) 
 	return nil
 }
 
-// clientsPackages are the packages of an index that apt will read: one that it gives up
+// clientsPackages returns the packages of an index that apt will read: one that it gives up
 // is no mirror of anything.
 func clientsPackages(r io.Reader, l deb.Limits) iter.Seq2[*deb.Package, error] {
 	l.Client = true
 	return deb.Packages(r, l)
 }
 
-// pool is a file that an index names, by its SHA-256, or by its SHA-512 where the index has
+// pool returns a file that an index names, by its SHA-256, or by its SHA-512 where the index has
 // that alone. It holds a copy of the name: the whole stanza is not to be held by it.
 func (s *loadedSuite) pool(name string, size int64, digest bundle.Digest, sha512, reason string) (stock.File, error) {
 	path := s.root.prefix + strings.Clone(name)

@@ -25,7 +25,7 @@ type view struct {
 	notes  []string
 }
 
-// views are those of all clients that a set is for. One that sees everything
+// views returns those of all clients that a set is for. One that sees everything
 // is among them: some mix releases, and one sources file may have several.
 func views(all []*loaded) []*view {
 	found := releases(all)
@@ -212,7 +212,7 @@ func (c *choices) nowhere(all []*loaded) error {
 	return errors.Join(errs...)
 }
 
-// of are the choices of one client.
+// of returns the choices of one client.
 func (c *choices) of(v *view) []closure.Choice {
 	all := make([]closure.Choice, len(v.chosen))
 	for i, at := range v.chosen {

@@ -40,7 +40,7 @@ type group struct {
 	packed    []*deb.ReleaseFile
 }
 
-// candidates are the forms that a mirror carries if upstream has them: the
+// candidates returns the forms that a mirror carries if upstream has them: the
 // compressed ones, as apt asks for the plain one only where there is no other.
 func (g *group) candidates() []*deb.ReleaseFile {
 	if len(g.packed) == 0 {
@@ -49,10 +49,10 @@ func (g *group) candidates() []*deb.ReleaseFile {
 	return g.packed
 }
 
-// suffixes are those of the compressions that apt knows.
+// suffixes returns those of the compressions that apt knows.
 func suffixes() []string { return []string{".bz2", ".gz", ".lz4", ".lzma", ".xz", ".zst"} }
 
-// wanted are the indexes that a client of this configuration may ask for, in
+// wanted returns the indexes that a client of this configuration may ask for, in
 // order of their names.
 func (c *configuration) wanted(r *deb.Release, flat bool) []*group {
 	byName := map[string]*group{}
@@ -154,7 +154,7 @@ func (c *configuration) classifyFlat(g *group, r *deb.Release) bool {
 // language is the name of a Translation in a flat repository.
 var language = regexp.MustCompile(`^[a-z]{2,3}(_[A-Z]{2})?$`)
 
-// impliedComponents are the components of which a Release lists an index: what "all" is,
+// impliedComponents returns the components of which a Release lists an index: what "all" is,
 // as apt does not look at the field. Those of the field come first, in its order; others
 // count if they have something for this configuration.
 func (c *configuration) impliedComponents(r *deb.Release) []string {
@@ -185,7 +185,7 @@ func (c *configuration) impliedComponents(r *deb.Release) []string {
 	return all
 }
 
-// components are those that are wanted; those of the Release are the ones that it lists
+// components returns those that are wanted; those of the Release are the ones that it lists
 // indexes of (readRelease).
 func (c *configuration) components(r *deb.Release) []string {
 	if len(c.Components) > 0 {
@@ -209,7 +209,7 @@ func (c *configuration) hasLanguage(l string) bool {
 	return len(c.Languages) == 0 || slices.Contains(c.Languages, l)
 }
 
-// translated are the languages that suites of the source have descriptions in, sorted.
+// translated returns the languages that suites of the source have descriptions in, sorted.
 func (l *loaded) translated() []string {
 	var all []string
 	for _, s := range l.suites {

@@ -73,10 +73,10 @@ func (n Notes) Add(format string, args ...any) { n[fmt.Sprintf(format, args...)]
 // Sorted returns the remarks in order; nil if there is none.
 func (n Notes) Sorted() []string { return slices.Sorted(maps.Keys(n)) }
 
-// Asked is the first reason for a package that a source's spec names.
+// Asked returns the first reason for a package that a source's spec names.
 func Asked(want, source string) string { return want + " is asked for by source " + source }
 
-// Selected is the first reason for a package that a source's spec does not name, but
+// Selected returns the first reason for a package that a source's spec does not name, but
 // chooses with others.
 func Selected(name, source string) string { return Asked(name, source+"'s selection") }
 

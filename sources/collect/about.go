@@ -55,7 +55,7 @@ func ofUpstream(what string, err error) error {
 	return fmt.Errorf("%s: %s: %w", what, text, fetch.ErrUpstream)
 }
 
-// opened is a.Open, whose errors of malformed content are upstream's. Whose fault content is
+// opened returns a.Open, whose errors of malformed content are upstream's. Whose fault content is
 // that differs from what was promised, asUpstream decides, also where a kind reads so much
 // of a short file when it opens it.
 func opened(a sources.Artifact) bundle.Open {

@@ -39,7 +39,7 @@ func keepMore(all []Kept, k Kept) []Kept {
 	return append(all, k)
 }
 
-// outcome is the future of one artifact: of one that is marked Keep, the content
+// outcome returns the future of one artifact: of one that is marked Keep, the content
 // is kept by whoever reads it.
 func (c *crew) outcome(p placed) *outcome {
 	u := newOutcome(p)

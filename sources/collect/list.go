@@ -203,7 +203,7 @@ func (l *lists) end() error {
 	return errors.Join(errs...)
 }
 
-// done are the repositories whose lists are closed.
+// done returns the repositories whose lists are closed.
 func (ls *listing) done() []Collected {
 	out := make([]Collected, len(ls.lists))
 	for i, l := range ls.lists {

@@ -78,7 +78,7 @@ func notOffline(err error) (asked int, rest error) {
 	return asked, err
 }
 
-// inside are the errors that err wraps.
+// inside returns the errors that err wraps.
 func inside(err error) []error {
 	//nolint:errorlint // one level is what is asked for
 	switch e := err.(type) {
@@ -90,7 +90,7 @@ func inside(err error) []error {
 	return nil
 }
 
-// joined are the parts of an error that is nothing but several others, one a line;
+// joined returns the parts of an error that is nothing but several others, one a line;
 // nil: it is an error by itself, whatever it wraps.
 func joined(err error) []error {
 	several, ok := err.(interface{ Unwrap() []error })

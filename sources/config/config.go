@@ -125,7 +125,7 @@ func parse(path, dir string, b []byte) (*Spec, error) {
 	return spec, nil
 }
 
-// weakKey is a fingerprint as sources compare it: one of an OpenPGP key, or of a key for SSH
+// weakKey returns a fingerprint as sources compare it: one of an OpenPGP key, or of a key for SSH
 // as ssh-keygen -l prints it.
 func weakKey(text string) (string, error) {
 	if hash, ok := strings.CutPrefix(text, "SHA256:"); ok {

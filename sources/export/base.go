@@ -19,7 +19,7 @@ type base struct {
 	close        func() error // nil: nothing is open
 }
 
-// blobs are all blobs of the base with their sizes, without those that a mirror asks for.
+// blobs returns all blobs of the base with their sizes, without those that a mirror asks for.
 func (b *base) blobs(without *asked) (*bundle.DigestSet, error) {
 	if b == nil {
 		return bundle.NewDigestSet(0), nil
@@ -93,7 +93,7 @@ func (b *base) files(r bundle.Repository, do func(bundle.File)) error {
 	return list.Close()
 }
 
-// lists are the digests of all lists that the base has.
+// lists returns the digests of all lists that the base has.
 func (b *base) lists() map[bundle.Digest]bool {
 	out := make(map[bundle.Digest]bool)
 	if b == nil {

@@ -54,10 +54,10 @@ func settleDestination(o Options, l *ledger.Ledger) (name string, err error) {
 	return o.Destination, nil
 }
 
-// known is what the ledger has of it.
+// known returns what the ledger has of it.
 func (d destination) known() ledger.Destination { return d.ledger.Destinations()[d.name] }
 
-// others are the known destinations, when this one is not among them.
+// others returns the known destinations, when this one is not among them.
 func (d destination) others() []string {
 	known := d.ledger.Destinations()
 	if _, ok := known[d.name]; ok || len(known) == 0 {
@@ -73,7 +73,7 @@ func (d destination) others() []string {
 	return names
 }
 
-// before is the newest kept state older than n that the destination was sent
+// before returns the newest kept state older than n that the destination was sent
 // or acknowledged; 0: none. What others were sent it does not have.
 func (d destination) before(n int64) (int64, error) {
 	acknowledged := d.known().Acknowledged

@@ -33,7 +33,7 @@ func recollect(l *ledger.Ledger, b *base) (*recollection, error) {
 	return m, err
 }
 
-// documents are those that a ledger has of the base.
+// documents returns those that a ledger has of the base.
 func (b *base) documents(l *ledger.Ledger) ([]ledger.Document, error) {
 	if b == nil || !slices.Contains(l.States(), b.manifest.Sequence) {
 		return nil, nil
@@ -98,7 +98,7 @@ func (m *recollection) Document(repo, path string) ([]byte, error) {
 // Content returns the content of a document by its digest.
 func (m *recollection) Content(d bundle.Digest) ([]byte, error) { return m.ledger.Documents().Open(d) }
 
-// documents are those of the state that was collected: those of the sources that
+// documents returns those of the state that was collected: those of the sources that
 // are held back are the base's.
 func (in *opened) documents(kept []collect.Kept) ([]ledger.Document, error) {
 	known, err := in.base.documents(in.ledger)
@@ -114,7 +114,7 @@ func (in *opened) documents(kept []collect.Kept) ([]ledger.Document, error) {
 	return all, ledger.CheckDocuments(all)
 }
 
-// keptOf are the documents that were collected.
+// keptOf returns the documents that were collected.
 func keptOf(collected []collect.Collected) (kept []collect.Kept) {
 	for _, c := range collected {
 		kept = append(kept, c.Kept...)
@@ -122,7 +122,7 @@ func keptOf(collected []collect.Collected) (kept []collect.Kept) {
 	return kept
 }
 
-// listedDocuments are those that the lists of a state name.
+// listedDocuments returns those that the lists of a state name.
 func listedDocuments(m *bundle.Manifest, open func(d bundle.Digest) (io.ReadCloser, error)) ([]ledger.Document, error) {
 	var all []ledger.Document
 	for _, r := range m.Repositories {
@@ -153,7 +153,7 @@ func listedDocuments(m *bundle.Manifest, open func(d bundle.Digest) (io.ReadClos
 	return all, ledger.CheckDocuments(all)
 }
 
-// keptPaths are the paths that an evidence list marks.
+// keptPaths returns the paths that an evidence list marks.
 func keptPaths(r bundle.Repository, open func(d bundle.Digest) (io.ReadCloser, error)) (map[string]bool, error) {
 	evidence, err := open(digestOf(r.Evidence.Digest.String()))
 	if err != nil {

@@ -16,7 +16,7 @@ type Outdated struct {
 	Features []string `json:"features"`
 }
 
-// requires are the features that a reader of a bundle's lists has to know, sorted. filled
+// requires returns the features that a reader of a bundle's lists has to know, sorted. filled
 // and named are about the lists that are not held back: filled, that they have files whose
 // content an importer fills in; named, that they have contents lists.
 func (in *opened) requires(filled, named bool) (all []string, err error) {

@@ -103,7 +103,7 @@ func (l losses) refuse() error {
 	return errors.Join(errs...)
 }
 
-// repository is the base's with a name; nil: there is none.
+// repository returns the base's with a name; nil: there is none.
 func (b *base) repository(name string) *bundle.Repository {
 	i := slices.IndexFunc(b.manifest.Repositories, func(r bundle.Repository) bool { return r.Name == name })
 	if i < 0 {
@@ -130,7 +130,7 @@ func (b *base) before() func(collect.Planned) iter.Seq2[bundle.File, error] {
 	}
 }
 
-// upstreams are the files of a repository that came from somewhere, by their evidence.
+// upstreams returns the files of a repository that came from somewhere, by their evidence.
 func (b *base) upstreams(r bundle.Repository) iter.Seq2[bundle.File, error] {
 	return func(yield func(bundle.File, error) bool) {
 		next, stop := iter.Pull2(readBase[bundle.Evidence](b, r, r.Evidence, bundle.MediaTypeEvidence))

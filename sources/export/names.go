@@ -32,7 +32,7 @@ func Contents(ctx context.Context, o Options) (repos []contents.Repository, clos
 	return repos, in.close, nil
 }
 
-// contents are the repositories of a plan: those that are planned, whose lists are
+// contents returns the repositories of a plan: those that are planned, whose lists are
 // made in scratch, and those that stay as the base has them.
 func (p *plan) contents() ([]contents.Repository, error) {
 	planned, err := p.resolved.Contents(p.env.Scratch)
@@ -141,7 +141,7 @@ func direct(all sources.Kinds, summary *contents.Summary, states ...[]contents.R
 	}
 }
 
-// named is a repository of the base, with what it holds by name.
+// named returns a repository of the base, with what it holds by name.
 func (b *base) named(r bundle.Repository) contents.Repository {
 	return contents.Of(b.manifest.Set, r, func() iter.Seq2[bundle.Entry, error] {
 		what := fmt.Sprintf("base %d, source %s: contents list", b.manifest.Sequence, r.Name)

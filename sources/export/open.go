@@ -155,7 +155,7 @@ func refuseOldLedger(l *ledger.Ledger, ofSet string, targets []string) error {
 	return nil
 }
 
-// siteKey is the key that signs rebuilt indexes, or nil. A plan reads it
+// siteKey returns the key that signs rebuilt indexes, or nil. A plan reads it
 // without its passphrase: it signs nothing.
 func siteKey(o Options, spec *config.Spec) (*openpgp.Entity, error) {
 	path := o.SiteKey

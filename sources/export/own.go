@@ -37,7 +37,7 @@ func loadOwn(o Options, spec *config.Spec) (ownKeys, error) {
 	return own, nil
 }
 
-// values are the keys as a writer of bundles takes them.
+// values returns the keys as a writer of bundles takes them.
 func (own ownKeys) values() []bundle.Signer {
 	out := make([]bundle.Signer, len(own))
 	for i, s := range own {
@@ -46,7 +46,7 @@ func (own ownKeys) values() []bundle.Signer {
 	return out
 }
 
-// ids are the fingerprints of the keys.
+// ids returns the fingerprints of the keys.
 func (own ownKeys) ids() []string {
 	var ids []string
 	for _, s := range own {

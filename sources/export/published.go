@@ -24,7 +24,7 @@ func (p *plan) published() publishing {
 	return publishing{p.base, p.held, p.resolved.Repositories}
 }
 
-// keys are the keys of all repositories, once each, sorted.
+// keys returns the keys of all repositories, once each, sorted.
 func (k publishing) keys() []bundle.PublishedKey {
 	all := k.ofHeld()
 	for _, p := range k.planned {
@@ -64,7 +64,7 @@ func (k publishing) stay() bool {
 	return true
 }
 
-// ofHeld are the keys that the base publishes for repositories held back.
+// ofHeld returns the keys that the base publishes for repositories held back.
 func (k publishing) ofHeld() []bundle.PublishedKey {
 	var out []bundle.PublishedKey
 	for _, r := range k.held {
@@ -150,7 +150,7 @@ func (k publishing) entries() keyEntries {
 	return all
 }
 
-// file is a key file with its entry. The root names one file for each key, so that a
+// file returns a key file with its entry. The root names one file for each key, so that a
 // file with keys that two sources have in common needs an entry of its own.
 func (e keyEntries) file(path string, content []byte) (sources.Artifact, error) {
 	a := made(path, content)

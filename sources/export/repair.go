@@ -81,7 +81,7 @@ func eachCollected(scratch *os.Root, c collect.Collected, each func(bundle.File)
 	return nil
 }
 
-// carriedLists are the digests of the lists that a bundle carries.
+// carriedLists returns the digests of the lists that a bundle carries.
 func carriedLists(repos []bundle.Repository) map[bundle.Digest]bool {
 	all := map[bundle.Digest]bool{}
 	for _, r := range repos {

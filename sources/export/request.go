@@ -7,7 +7,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// request is a digest over everything that decides what the bundle holds and
+// request returns a digest over everything that decides what the bundle holds and
 // where it goes, upstream apart. Another set of targets does not matter: a
 // full medium is what makes people repeat an export with one more.
 func (in *opened) request() (bundle.Digest, error) {

@@ -56,7 +56,7 @@ func (s *seeker[T]) find(repo, path string, open func(repo string) iter.Seq2[T, 
 	return c.at, true, nil
 }
 
-// before is the cursor that is next before path, or at it; nil: there is none.
+// before returns the cursor that is next before path, or at it; nil: there is none.
 func (s *seeker[T]) before(repo, path string) (best *cursor[T]) {
 	for _, c := range s.cursors {
 		if c.repo == repo && bundle.ComparePaths(c.path, path) <= 0 && (best == nil || bundle.ComparePaths(best.path, c.path) < 0) {

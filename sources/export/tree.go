@@ -39,7 +39,7 @@ func (t *tree) close() {
 	t.artifacts.close()
 }
 
-// tree is what was collected of the repositories that of accepts, and what of them is held back.
+// tree returns what was collected of the repositories that of accepts, and what of them is held back.
 func (p *plan) tree(collected []collect.Collected, of func(bundle.Repository) bool) *tree {
 	t := &tree{base: p.base, scratch: p.env.Scratch, tool: p.o.Tool, plan: p.resolved.Repositories}
 	for _, c := range collected {
@@ -60,7 +60,7 @@ func ofKind(name string) func(bundle.Repository) bool {
 	return func(r bundle.Repository) bool { return r.Kind == name }
 }
 
-// Repositories are those of the kind, sorted by name as in the root: what is made of
+// Repositories returns those of the kind, sorted by name as in the root: what is made of
 // them is the same whichever of them are held.
 func (t *tree) Repositories() []bundle.Repository {
 	out := make([]bundle.Repository, 0, len(t.collected)+len(t.held))
@@ -151,7 +151,7 @@ func (t *tree) find(repo, path string) (f bundle.File, a sources.Artifact, liste
 	return f, a, listed, err
 }
 
-// planned are the artifacts of a repository, in order of paths.
+// planned returns the artifacts of a repository, in order of paths.
 func (t *tree) planned(repo string) iter.Seq2[sources.Artifact, error] {
 	for _, p := range t.plan {
 		if p.Name == repo {

@@ -85,7 +85,7 @@ func originalURL(f bundle.File) string {
 	return impliedURL(f.Path)
 }
 
-// impliedURL is the URL for which mirrorPath returns p, by https and without a port.
+// impliedURL returns the URL for which mirrorPath returns p, by https and without a port.
 func impliedURL(p string) string {
 	host, rest, _ := strings.Cut(p, "/")
 	u := url.URL{Scheme: "https", Host: host, Path: "/" + rest}

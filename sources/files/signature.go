@@ -157,7 +157,7 @@ func (s *sums) fetchSignature(ctx context.Context, env *sources.Env, sh *sheet, 
 	return keys.Unsigned(s.file.where(), asked...)
 }
 
-// vouched is how the files that a SHA256SUMS file names are vouched for.
+// vouched returns how the files that a SHA256SUMS file names are vouched for.
 func (sh *sheet) vouched(s *sums) string {
 	switch {
 	case len(sh.signers) > 0:
@@ -168,7 +168,7 @@ func (sh *sheet) vouched(s *sums) string {
 	return unvouched(sh.page.Meta.Secure)
 }
 
-// carried are a SHA256SUMS file and its signature as files of the mirror.
+// carried returns a SHA256SUMS file and its signature as files of the mirror.
 func (sh *sheet) carried(s *sums) []sources.Artifact {
 	vouched := sh.vouched(s)
 	if !s.file.pinned.IsZero() {

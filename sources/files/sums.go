@@ -174,7 +174,7 @@ func cutTag(line string) (tag, rest string, ok bool) {
 	return tag, rest, ok && (isAlgorithm(tag) || line == "("+rest && strings.HasPrefix(rest, "stdin)= "))
 }
 
-// tagged is the algorithm of a tag, empty without a tag. Those that do not count are all
+// tagged returns the algorithm of a tag, empty without a tag. Those that do not count are all
 // "another".
 func tagged(tag string) string {
 	switch tag {
@@ -259,7 +259,7 @@ func newSums(e sumsEntry) (*sums, error) {
 	return s, nil
 }
 
-// suffixed is a configured path with a suffix, and empty without one.
+// suffixed returns a configured path with a suffix, and empty without one.
 func suffixed(path, suffix string) string {
 	if path == "" {
 		return ""
@@ -267,7 +267,7 @@ func suffixed(path, suffix string) string {
 	return path + suffix
 }
 
-// claims are the paths that the file and its signature may take.
+// claims returns the paths that the file and its signature may take.
 func (s *sums) claims() []claim {
 	claims := []claim{{s.file.path, s.file.raw, s.pos}}
 	for _, r := range append(s.guesses, s.signature) {
@@ -287,7 +287,7 @@ type vouching struct {
 	byName  map[string][]int // by path on origin's host, and by "*/" and base name
 }
 
-// where is the SHA256SUMS file's URL without secrets.
+// where returns the SHA256SUMS file's URL without secrets.
 func (v *vouching) where() string { return fetch.Redact(v.origin.String()) }
 
 func newVouching(origin *url.URL, lines []sumsLine) *vouching {

@@ -43,7 +43,7 @@ func (c *catalog) server(ctx context.Context, address string) (*api.Server, erro
 	return s, err
 }
 
-// of is the server of a collection.
+// of returns the server of a collection.
 func (c *catalog) of(ctx context.Context, full string) (*api.Server, error) {
 	if address, ok := c.at[full]; ok {
 		return c.server(ctx, address)

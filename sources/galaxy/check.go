@@ -124,7 +124,7 @@ func (k *checker) version(ctx context.Context, full, v string) error {
 	return k.r.Want(artifactPath(full, v), -1, digest, "ansible-galaxy collection install "+full)
 }
 
-// below is the path that an address in a page leads to, below the mount.
+// below returns the path that an address in a page leads to, below the mount.
 func (k *checker) below(address string) string {
 	return strings.TrimPrefix(address, sources.BaseMark+"/"+k.r.Mount+"/")
 }

@@ -30,7 +30,7 @@ func (e *entry) derive(c *chosen) []sources.Derived {
 	return all
 }
 
-// repositories are the options of kind git. What a requirement names may be a branch, a tag or a
+// repositories returns the options of kind git. What a requirement names may be a branch, a tag or a
 // commit, so wherever one is named all branches and tags are carried, of all repositories: they share
 // the options. Otherwise HEAD's branch and all tags are.
 func repositories(all map[string]map[string]bool) map[string]any {
@@ -59,7 +59,7 @@ func placeOf(address string) string {
 	return p
 }
 
-// hostDir is the folder of a host: the port follows after '_', unless it is the scheme's own.
+// hostDir returns the folder of a host: the port follows after '_', unless it is the scheme's own.
 func hostDir(u *url.URL) string {
 	dir := strings.ToLower(u.Hostname())
 	if port := u.Port(); port != "" && !(u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80") {

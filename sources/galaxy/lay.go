@@ -70,7 +70,7 @@ func (e *entry) lay(ctx context.Context, env *sources.Env, c *chosen) (sources.R
 	return repo, nil
 }
 
-// requires is the versions of Ansible that a collection is for, for people.
+// requires returns the versions of Ansible that a collection is for, for people.
 func requires(ansible string) string {
 	if ansible == "" {
 		return ""
@@ -96,7 +96,7 @@ func compareVersions(typ, a, b string) int {
 	return version.Compare(x, y)
 }
 
-// public are the addresses that the mirror can answer for: the API's, and those of the folders that
+// public returns the addresses that the mirror can answer for: the API's, and those of the folders that
 // archives came from, where they have the same names.
 func (c *chosen) public(archives []sources.Artifact) []sources.Public {
 	var all []sources.Public
@@ -119,7 +119,7 @@ func (c *chosen) public(archives []sources.Artifact) []sources.Public {
 // mountOf is where a source is published.
 func mountOf(source string) string { return Name + "/" + sources.FileName(source) }
 
-// collection is the artifact of an archive.
+// collection returns the artifact of an archive.
 func (c *chosen) collection(env *sources.Env, t *trust, p *pick) (sources.Artifact, error) {
 	r := p.Release
 	name := artifactPath(p.Name, r.Version.String())
@@ -167,7 +167,7 @@ func recheck(env *sources.Env, repo string, all []sources.Artifact) error {
 	return nil
 }
 
-// role is the artifact of an archive that is in scratch.
+// role returns the artifact of an archive that is in scratch.
 func role(env *sources.Env, p *rolePick) sources.Artifact {
 	name := rolePath(p.full(), p.tag)
 	vouched := bundle.VouchedNone
@@ -185,7 +185,7 @@ func role(env *sources.Env, p *rolePick) sources.Artifact {
 	}
 }
 
-// local is the artifact of an archive on disk.
+// local returns the artifact of an archive on disk.
 func local(name, file string, digest bundle.Digest, size int64) sources.Artifact {
 	return sources.Artifact{
 		File:     bundle.File{Path: name, Size: size, Digest: digest},

@@ -112,7 +112,7 @@ func (c *chosen) pages(mount string, archives []sources.Artifact) ([]sources.Art
 	return p.all, c.rewrite(p)
 }
 
-// byCollection are the versions that are carried of each collection, the newest first.
+// byCollection returns the versions that are carried of each collection, the newest first.
 func (c *chosen) byCollection() map[string][]*pick {
 	all := map[string][]*pick{}
 	for _, p := range c.collections {
@@ -152,13 +152,13 @@ func (p *press) collection(full string, picks []*pick) error {
 	}, readNamed(namespace, name))
 }
 
-// selectionTime is a time that differs where the versions do: a client that keeps the list of versions
+// selectionTime returns a time that differs where the versions do: a client that keeps the list of versions
 // asks for it again if this time is another one.
 func selectionTime(created string, names []any) string {
 	return fmt.Sprintf("%s.%06dZ", strings.TrimSuffix(created, "Z"), crc32.ChecksumIEEE(fmt.Append(nil, names...))%1_000_000)
 }
 
-// date is a time to whole seconds, in UTC as Galaxy has them.
+// date returns a time to whole seconds, in UTC as Galaxy has them.
 func date(created string) string {
 	if len(created) < len("2006-01-02T15:04:05") {
 		return "2000-01-01T00:00:00Z"
@@ -168,7 +168,7 @@ func date(created string) string {
 
 var specifierForm = regexp.MustCompile(`^[0-9A-Za-z<>=!~.,* +-]{1,256}$`)
 
-// specifiers is what a collection states about ansible-core, if that is its form.
+// specifiers returns what a collection states about ansible-core, if that is its form.
 func specifiers(text string) any {
 	if !specifierForm.MatchString(text) {
 		return nil

@@ -44,7 +44,7 @@ func asUsage(err error) error {
 	return fmt.Errorf("%s: %w", plainText(err), bundle.ErrUsage)
 }
 
-// plainText is an error's text without the class that asUsage replaces.
+// plainText returns an error's text without the class that asUsage replaces.
 func plainText(err error) string {
 	text := err.Error()
 	if end := ": " + bundle.ErrMalformed.Error(); errors.Is(err, bundle.ErrMalformed) && len(text) > len(end) && text[len(text)-len(end):] == end {
@@ -92,7 +92,7 @@ func (e *entry) include(dir, name string) ([]requirements.Role, error) {
 	return requirements.Included(b)
 }
 
-// within is a path that may be relative to dir.
+// within returns a path that may be relative to dir.
 func within(dir, name string) string {
 	if filepath.IsAbs(name) {
 		return name

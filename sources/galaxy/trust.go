@@ -61,7 +61,7 @@ func (t *trust) mark(p *pick) string {
 	return "galaxy:" + bundle.DigestOf([]byte(text)).Hex()[:32]
 }
 
-// vouched is how an archive is vouched for. Which of several keys signed it is not known before it is read.
+// vouched returns how an archive is vouched for. Which of several keys signed it is not known before it is read.
 func (t *trust) vouched(p *pick, pinned bool) string {
 	switch {
 	case len(t.keys) > 0 && len(p.signatures) > 0 && t.need != 0 && len(t.keys) == 1:

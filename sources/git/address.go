@@ -85,7 +85,7 @@ func overSSH(raw string) (mapped, host string, ok bool) {
 	return "https://" + host + "/" + strings.TrimLeft(path, "/"), host, host != ""
 }
 
-// resolve is the URL of a submodule as git resolves it: relative to that of
+// resolve returns the URL of a submodule as git resolves it: relative to that of
 // the repository that records it if it begins with "./" or "../".
 func resolve(parent, submodule string) (string, error) {
 	if !strings.HasPrefix(submodule, "./") && !strings.HasPrefix(submodule, "../") {

@@ -51,7 +51,7 @@ type past struct {
 	have bool
 }
 
-// pasts are all git repositories that the last export published, by their folders.
+// pasts returns all git repositories that the last export published, by their folders.
 func pasts(env *sources.Env, entries []*entry) (map[string]*past, error) {
 	all := map[string]*past{}
 	if env.Base == nil {
@@ -142,7 +142,7 @@ func packEnds() []string { return []string{endPack, endIndex, endCommits} }
 
 func packName(id gitfile.ID, end string) string { return packFolder + "pack-" + id.String() + end }
 
-// document is the content of a file that the last export published and kept;
+// document returns the content of a file that the last export published and kept;
 // nil: it is not kept any more.
 func (p *past) document(env *sources.Env, name string) ([]byte, error) {
 	r, ok := p.files[name]
@@ -207,7 +207,7 @@ func readCommits(list []byte) ([]gitfile.ID, error) {
 // with its history once more.
 const maxBoundary = 40_000
 
-// boundary is what packs have: the commits that their tips lead to, and the
+// boundary returns what packs have: the commits that their tips lead to, and the
 // newest of all others.
 func boundary(packs []gitfile.Pack, commits [][]gitfile.ID) []gitfile.ID {
 	var all []gitfile.ID

@@ -63,7 +63,7 @@ func (c *checker) note(err error) {
 	}
 }
 
-// dirs are the folders of the git repositories in a repository of the mirror.
+// dirs returns the folders of the git repositories in a repository of the mirror.
 func (c *checker) dirs(repo string) ([]string, error) {
 	all := map[string]bool{}
 	for f, err := range c.tree.Files(repo) {

@@ -15,7 +15,7 @@ type choice struct {
 	head string        // content of HEAD
 }
 
-// pinRef is the branch that holds on to a commit that is recorded as a
+// pinRef returns the branch that holds on to a commit that is recorded as a
 // submodule and that no chosen ref names: a clone brings every branch, and so
 // the commit that "git submodule update" looks for.
 func pinRef(id gitfile.ID) string { return pinRefs + id.String() }
@@ -105,7 +105,7 @@ func someRefs(up *gitfile.Advertised) string {
 	return strings.Join(names, ", ")
 }
 
-// headOf is the content of HEAD: upstream's if it names a chosen branch, else
+// headOf returns the content of HEAD: upstream's if it names a chosen branch, else
 // the first branch, else the commit of the first ref.
 func headOf(chosen []gitfile.Ref, symref string, has bool) string {
 	if has && strings.HasPrefix(symref, "refs/heads/") {

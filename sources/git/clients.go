@@ -101,7 +101,7 @@ func optionLines(dirs []string) string {
 	return b.String()
 }
 
-// quote is a word for a POSIX shell.
+// quote returns a word for a POSIX shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func submodulesScript(dirs []string) []byte {

@@ -28,7 +28,7 @@ type named struct {
 	date time.Time
 }
 
-// entries are the branches and tags of a git repository; the file that lists them stands
+// entries returns the branches and tags of a git repository; the file that lists them stands
 // for all. Of more than maxNamedRefs there are the newest by date. Refs without a known
 // date count as older than all others, and are ordered by the numbers in their names.
 // files are those that a clone reads.
@@ -68,7 +68,7 @@ func entries(p *packed, files []sources.Artifact) sources.EntryList {
 	return sources.NewEntries(entries...)
 }
 
-// dateOf is the date of a ref: of what was fetched, or as the base recorded it.
+// dateOf returns the date of a ref: of what was fetched, or as the base recorded it.
 func dateOf(p *packed, ref gitfile.Ref, e *sources.Entry) time.Time {
 	if seconds, ok := p.dates[ref.ID]; ok {
 		return time.Unix(seconds, 0).UTC()

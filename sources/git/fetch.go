@@ -174,7 +174,7 @@ func fetchPins(ctx context.Context, t *tools, r *repository, got *fetched, missi
 	return errors.Join(errs...)
 }
 
-// pinned is how a commit that is recorded as a submodule is asked for: by a
+// pinned returns how a commit that is recorded as a submodule is asked for: by a
 // ref that names it, if there is one.
 func pinned(id gitfile.ID, refs []gitfile.Ref) gitrepo.Want {
 	for _, r := range refs {

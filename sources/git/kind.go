@@ -152,7 +152,7 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 	return e, strictyaml.Join(errs...)
 }
 
-// signedRefs are the patterns of refs that have to be signed.
+// signedRefs returns the patterns of refs that have to be signed.
 func (e *entry) signedRefs() []string {
 	if e.signed == nil {
 		return nil
@@ -192,7 +192,7 @@ func matchesAny(patterns []string, ref string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, ref) })
 }
 
-// reviews are the refs that hosting services make for each proposed change:
+// reviews returns the refs that hosting services make for each proposed change:
 // many, unreviewed, and of people from anywhere.
 func reviews() []string {
 	return []string{"refs/pull/", "refs/merge-requests/", "refs/changes/", "refs/pull-requests/", "refs/keep-around/"}

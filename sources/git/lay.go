@@ -71,7 +71,7 @@ func elsewhere(t *tools, r *reading, e *entry) (notes []string, err error) {
 	return notes, nil
 }
 
-// vouched is how what upstream sent is vouched for.
+// vouched returns how what upstream sent is vouched for.
 func (p *packed) vouched() string {
 	switch {
 	case p.signer != "":
@@ -82,7 +82,7 @@ func (p *packed) vouched() string {
 	return bundle.VouchedTLS
 }
 
-// madeVouched is how what is made here of it is vouched for: no better than it.
+// madeVouched returns how what is made here of it is vouched for: no better than it.
 func (p *packed) madeVouched() string {
 	if p.signer == "" {
 		return p.vouched()
@@ -90,7 +90,7 @@ func (p *packed) madeVouched() string {
 	return bundle.VouchedMade
 }
 
-// refsVouched is how the refs are vouched for: by a signature only if all of
+// refsVouched returns how the refs are vouched for: by a signature only if all of
 // them are.
 func (p *packed) refsVouched() string {
 	got := p.of.fetched
@@ -104,7 +104,7 @@ func (p *packed) refsVouched() string {
 	return p.signer
 }
 
-// recorded is a file as the last export published it.
+// recorded returns a file as the last export published it.
 func (p *packed) recorded(name string) (r sources.Recorded, ok bool) {
 	if p.past != nil {
 		r, ok = p.past.files[name]
@@ -112,7 +112,7 @@ func (p *packed) recorded(name string) (r sources.Recorded, ok bool) {
 	return r, ok
 }
 
-// files are the artifacts of one git repository.
+// files returns the artifacts of one git repository.
 func files(t *tools, p *packed) ([]sources.Artifact, error) {
 	all, err := documents(p)
 	if err != nil {
@@ -143,7 +143,7 @@ func files(t *tools, p *packed) ([]sources.Artifact, error) {
 	return append(all, objects(p)...), nil
 }
 
-// documents are the small files of a git repository, which are made here.
+// documents returns the small files of a git repository, which are made here.
 func documents(p *packed) ([]sources.Artifact, error) {
 	var named, refs, packs, record bytes.Buffer
 	for _, one := range p.record.Packs {
@@ -180,7 +180,7 @@ func documents(p *packed) ([]sources.Artifact, error) {
 	}, nil
 }
 
-// packFile is one file of a pack: made here, or as the last export published it.
+// packFile returns one file of a pack: made here, or as the last export published it.
 func packFile(t *tools, p *packed, id gitfile.ID, end string) (a sources.Artifact, err error) {
 	name := packName(id, end)
 	a.File.Path = p.of.dir + "/" + name
@@ -207,7 +207,7 @@ func packFile(t *tools, p *packed, id gitfile.ID, end string) (a sources.Artifac
 	return a, nil
 }
 
-// local is a file that was made in scratch.
+// local returns a file that was made in scratch.
 func local(t *tools, name string) (open bundle.Open, size int64, digest bundle.Digest, err error) {
 	rel, err := filepath.Rel(t.folder, name)
 	if err != nil {
@@ -222,7 +222,7 @@ func local(t *tools, name string) (open bundle.Open, size int64, digest bundle.D
 	return t.env.InScratch(rel), size, bundle.SumOf(h), errors.Join(err, f.Close())
 }
 
-// scratchSize is how many bytes the files below a folder have.
+// scratchSize returns how many bytes the files below a folder have.
 func scratchSize(folder string) (total int64, err error) {
 	err = filepath.WalkDir(folder, func(_ string, d os.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {

@@ -66,7 +66,7 @@ func (p *packed) locate(ctx context.Context, got *fetched) error {
 	return nil
 }
 
-// objects are the artifacts of Git LFS: those that were located now, and those
+// objects returns the artifacts of Git LFS: those that were located now, and those
 // that the last export published.
 func objects(p *packed) []sources.Artifact {
 	var all []sources.Artifact

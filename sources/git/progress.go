@@ -32,7 +32,7 @@ func (t *tools) during(r *repository, what string, step func() error) error {
 	return err
 }
 
-// size is a number of bytes for people.
+// size returns a number of bytes for people.
 func size(n int64) string {
 	if n < 1<<20 {
 		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))

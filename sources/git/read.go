@@ -122,7 +122,7 @@ func (r *reading) assign(t *tools, all wants) ([]*repository, error) {
 	return inOrder(changed), strictyaml.Join(errs...)
 }
 
-// held is the source that is held back and has a git repository; empty: none.
+// held returns the source that is held back and has a git repository; empty: none.
 func (r *reading) held(dir string) string { return r.taken[dir+"/"+nameHead].Source }
 
 // inOrder returns repositories in the order of their folders.

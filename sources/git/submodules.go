@@ -51,7 +51,7 @@ func (r *repository) findSubmodules(ctx context.Context) error {
 	return nil
 }
 
-// children are the wants that the submodules of all chosen commits make.
+// children returns the wants that the submodules of all chosen commits make.
 func children(r *repository) ([]want, error) {
 	var all []want
 	for _, ref := range r.chosen.refs {

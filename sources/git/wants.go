@@ -32,7 +32,7 @@ type want struct {
 // wants are all that is wanted of one git repository, in the order of the spec.
 type wants []want
 
-// ofSpec are the wants of the spec.
+// ofSpec returns the wants of the spec.
 func ofSpec(entries []*entry) (all wants) {
 	for _, e := range entries {
 		for _, url := range e.urls {
@@ -58,7 +58,7 @@ func (all wants) with(w want) (_ wants, ok bool) {
 	return all, true
 }
 
-// owner is the first source in the order of the spec that wants the repository:
+// owner returns the first source in the order of the spec that wants the repository:
 // its repository of the mirror has the files.
 func (all wants) owner() *entry { return all[0].entry }
 
@@ -73,7 +73,7 @@ func (all wants) submodules() bool {
 	return slices.ContainsFunc(all, func(w want) bool { return w.entry.submodules != modeNone })
 }
 
-// rules are those of the sources that name the repository.
+// rules returns those of the sources that name the repository.
 func (all wants) rules() (rules []*rule) {
 	for _, w := range all {
 		if w.depth == 0 && w.entry.signed != nil && !slices.Contains(rules, w.entry.signed) {
@@ -101,7 +101,7 @@ func (all wants) mark() string {
 	}{planVersion, all.lfs(), all.submodules(), signed})
 }
 
-// whoPins is what wants a commit, for people.
+// whoPins returns what wants a commit, for people.
 func (all wants) whoPins(id gitfile.ID) string {
 	for _, w := range all {
 		if w.pin == id {
@@ -111,7 +111,7 @@ func (all wants) whoPins(id gitfile.ID) string {
 	return "a submodule"
 }
 
-// of are the wants that choose a ref; symref is the branch that upstream's HEAD names.
+// of returns the wants that choose a ref; symref is the branch that upstream's HEAD names.
 func (all wants) of(ref gitfile.Ref, symref string) (some wants) {
 	for _, w := range all {
 		if w.pin == ref.Commit() || w.depth == 0 && w.takes(ref.Name, symref) || w.every && !strings.HasPrefix(ref.Name, pinRefs) {
@@ -124,7 +124,7 @@ func (all wants) of(ref gitfile.Ref, symref string) (some wants) {
 // takes reports whether a want chooses a ref by its name.
 func (w *want) takes(ref, symref string) bool { return takes(w.patterns(symref), w.exclude, ref) }
 
-// patterns are the refs that a want is about.
+// patterns returns the refs that a want is about.
 func (w *want) patterns(symref string) []string {
 	switch {
 	case w.every:

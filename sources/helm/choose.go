@@ -215,13 +215,13 @@ func (s *selection) addFile(r *request) error {
 	return s.take(r, c)
 }
 
-// name is the chart with its version.
+// name returns the chart with its version.
 func (c *chart) name() string { return c.Name + "-" + c.Version }
 
-// file is the path of the package in the repository.
+// file returns the path of the package in the repository.
 func (c *chart) file() string { return pack.File(c.Name, c.Version) }
 
-// where is the origin of the package, without secrets.
+// where returns the origin of the package, without secrets.
 func (c *chart) where() string {
 	switch {
 	case len(c.urls) > 0:

@@ -19,7 +19,7 @@ type published struct {
 	registry                  bool // it takes global.imageRegistry
 }
 
-// publishedIn are the charts of a repository, in the order of the list, and by their
+// publishedIn returns the charts of a repository, in the order of the list, and by their
 // upstreams.
 func publishedIn(r bundle.Repository, t sources.Tree) (all []published, upstreams []string, err error) {
 	known := map[string]bool{}
@@ -58,7 +58,7 @@ func clients(_ context.Context, repos []bundle.Repository, t sources.Tree) ([]so
 	return all, nil
 }
 
-// alias is what people call an upstream: the last part of its path, or its host.
+// alias returns what people call an upstream: the last part of its path, or its host.
 func alias(upstream string) string {
 	u, err := url.Parse(upstream)
 	if err != nil || upstream == "file" {
@@ -76,7 +76,7 @@ func alias(upstream string) string {
 	}, name)
 }
 
-// address is the URL of a repository in the mirror.
+// address returns the URL of a repository in the mirror.
 func address(r bundle.Repository) string { return sources.BaseMark + "/" + r.Mount }
 
 func forHelm(r bundle.Repository, charts []published, upstreams []string) []byte {
@@ -111,7 +111,7 @@ curl -f -o charts.gpg %s/keys/%s
 	return []byte(b.String())
 }
 
-// forValues are the values by which charts are told a registry.
+// forValues returns the values by which charts are told a registry.
 func forValues(charts []published) []byte {
 	var names []string
 	for _, c := range charts {
@@ -185,7 +185,7 @@ spec:
 	return []byte(b.String())
 }
 
-// kubernetesName is a name as RFC 1123 wants it for objects of a cluster.
+// kubernetesName returns a name as RFC 1123 wants it for objects of a cluster.
 func kubernetesName(s string) string {
 	name := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' {

@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/helm/pack"
 )
 
-// entries are what a package is called. Description and appVersion are those of the
+// entries returns what a package is called. Description and appVersion are those of the
 // index, or else of its Chart.yaml; of a package that was not read again they are those
 // that the base recorded.
 func (c *chart) entries(env *sources.Env) sources.EntryList {
@@ -30,7 +30,7 @@ func (c *chart) entries(env *sources.Env) sources.EntryList {
 	return sources.NewEntries(sources.Entry{Name: c.Name, Type: bundle.TypeChart, Version: c.Version, Group: strings.TrimSuffix(c.from, "/"), Summary: summary})
 }
 
-// named is what the base recorded by name of a source, by path.
+// named returns what the base recorded by name of a source, by path.
 func (b *base) named(env *sources.Env, source string) map[string]sources.EntryList {
 	b.entries.Do(func() {
 		b.byPath = map[string]sources.EntryList{}

@@ -220,7 +220,7 @@ func (c *chart) locate(ctx context.Context, env *sources.Env) (err error) {
 	return nil
 }
 
-// byIndex is how a package is vouched for that has the digest of its index.
+// byIndex returns how a package is vouched for that has the digest of its index.
 func (c *chart) byIndex() string {
 	if c.repo.page.Secure {
 		return bundle.VouchedIndex
@@ -237,7 +237,7 @@ func cutTag(reference string) (name, tag string, ok bool) {
 	return reference[:i], reference[i+1:], true
 }
 
-// connection is how a package is vouched for that nothing speaks for but the connection.
+// connection returns how a package is vouched for that nothing speaks for but the connection.
 func (c *chart) connection() string {
 	plain := func(u string) bool { return strings.HasPrefix(u, "http://") }
 	host, _, _ := strings.Cut(c.oci, "/")

@@ -218,7 +218,7 @@ func (e *entry) request(c chartEntry) (*request, error) {
 	return r, strictyaml.Join(append(errs, err)...)
 }
 
-// within is a path of the spec.
+// within returns a path of the spec.
 func within(dir, name string) string {
 	if filepath.IsAbs(name) {
 		return name
@@ -235,7 +235,7 @@ func (l *literal) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// arguments are those of --set, sorted by path.
+// arguments returns those of --set, sorted by path.
 func arguments(option string, values map[string]*strictyaml.Node) ([]string, error) {
 	var all []string
 	var errs []error
@@ -254,7 +254,7 @@ func arguments(option string, values map[string]*strictyaml.Node) ([]string, err
 	return all, strictyaml.Join(errs...)
 }
 
-// template are the options by which a version of the chart is rendered, without
+// template returns the options by which a version of the chart is rendered, without
 // the contents of value files.
 func (r *request) template(chart string) child.Options {
 	o := child.Options{

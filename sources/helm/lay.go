@@ -132,7 +132,7 @@ func (s *selection) publish(repo *sources.Repository) (err error) {
 	return keyring.WithoutArmor(repo.Keys) // helm reads no armor
 }
 
-// artifacts are the package and its provenance file.
+// artifacts returns the package and its provenance file.
 func (c *chart) artifacts(env *sources.Env) []sources.Artifact {
 	a := sources.Artifact{
 		File: bundle.File{
@@ -217,7 +217,7 @@ func (s *selection) index(ctx context.Context, done sources.Results) ([]sources.
 	return []sources.Artifact{a}, nil
 }
 
-// vouched is how what is made of the charts is vouched for.
+// vouched returns how what is made of the charts is vouched for.
 func (s *selection) vouched() string {
 	var all []string
 	for _, c := range s.charts {
@@ -226,7 +226,7 @@ func (s *selection) vouched() string {
 	return rebuild.Vouched(all...)
 }
 
-// derived are the options of the source of the kind oci: the images, and the charts
+// derived returns the options of the source of the kind oci: the images, and the charts
 // that registries have. nil: there is none.
 func (s *selection) derived(images []string) map[string]any {
 	for _, c := range s.charts {

@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 )
 
-// full is a reference of the spec in full.
+// full returns a reference of the spec in full.
 func full(image string) string {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
@@ -47,7 +47,7 @@ func fits(pattern, s string) bool {
 	return true
 }
 
-// instead are the images that the spec names in place of one.
+// instead returns the images that the spec names in place of one.
 func (r *rendering) instead(image string) []string {
 	for of, others := range r.request.entry.options.Images.Instead {
 		if full(of) == image {

@@ -156,7 +156,7 @@ func (r *repository) read(ctx context.Context, env *sources.Env, wanted func(str
 	return upstream.Blame(r.page.URL, err)
 }
 
-// versionsOf are the versions of a chart in a registry: its tags that are versions. A
+// versionsOf returns the versions of a chart in a registry: its tags that are versions. A
 // registry has no '+' in tags, and helm writes '_' for it.
 func versionsOf(ctx context.Context, env *sources.Env, client *registry.Client, name string) ([]*index.Entry, error) {
 	p, err := once(env, "tags", name, func() (*page, error) {
@@ -195,7 +195,7 @@ type artifact struct {
 	created           time.Time
 }
 
-// entry is what the registry has about the chart, in place of an index.
+// entry returns what the registry has about the chart, in place of an index.
 func (a *artifact) entry(want *index.Entry) (*index.Entry, error) {
 	e, err := index.FromChart(a.config, a.created)
 	if err == nil && (e.Name != want.Name || e.Version != want.Version) {
@@ -275,7 +275,7 @@ func readFile(name string, most int64) ([]byte, error) {
 	return bundle.ReadAllBounded(f, name, most)
 }
 
-// resolved are the addresses of a package as helm reads them from an index: relative to
+// resolved returns the addresses of a package as helm reads them from an index: relative to
 // the repository, absolute, or in a registry.
 func (r *repository) resolved(env *sources.Env, urls []string) (web []string, oci string, err error) {
 	var errs []error

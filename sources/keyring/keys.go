@@ -27,7 +27,7 @@ type Keys openpgp.EntityList
 // String lists the fingerprints, for people.
 func (k Keys) String() string { return pgpkeys.Fingerprints(openpgp.EntityList(k)) }
 
-// Vouched is the evidence of what the first of k signed: bundle.VouchedOpenPGP with
+// Vouched returns the evidence of what the first of k signed: bundle.VouchedOpenPGP with
 // its fingerprint.
 func (k Keys) Vouched() string { return bundle.VouchedOpenPGP + pgpkeys.Fingerprint(k[0]) }
 
@@ -133,7 +133,7 @@ const (
 	RoleUpstream = "upstream"
 )
 
-// Path is the file of a source's keys below keys/ of the mirror.
+// Path returns the file of a source's keys below keys/ of the mirror.
 func Path(source string) string { return sources.FileName(source) + ".asc" }
 
 // Publish returns the keys as a repository publishes them, all in one file: path is
@@ -165,7 +165,7 @@ func WithoutArmor(keys []sources.Key) (err error) {
 	return nil
 }
 
-// SitePath is the file of the site's key below keys/ of the mirror.
+// SitePath returns the file of the site's key below keys/ of the mirror.
 func SitePath(env *sources.Env) string { return env.Set + "-site.asc" }
 
 // Site returns the signer of indexes that are made here, and the site's key as it is

@@ -81,7 +81,7 @@ type Ref struct {
 	binary bool
 }
 
-// Public are the addresses at which upstream has the keys that a mirror publishes in the file
+// Public returns the addresses at which upstream has the keys that a mirror publishes in the file
 // at path below keys/: clients that ask there get them in the form that upstream has.
 func Public(path string, refs ...*Ref) (all []sources.Public) {
 	for _, ref := range refs {

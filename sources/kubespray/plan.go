@@ -161,7 +161,7 @@ func (c *chosen) tagOf(name string) string {
 	return ""
 }
 
-// remarks are what a person who reads the plan has to know: above all what the playbook
+// remarks returns what a person who reads the plan has to know: above all what the playbook
 // may ask for that its own lists lack.
 func (c *chosen) remarks(unpinned map[string]bool) []string {
 	var notes []string
@@ -225,7 +225,7 @@ func lay(p *sources.Plan, c chosen) error {
 	return nil
 }
 
-// lines are the lines of the lists, with the places that the kinds files and oci report
+// lines returns the lines of the lists, with the places that the kinds files and oci report
 // them. Images of one name in several versions have one place, and one line.
 func (c *chosen) lines() []sources.Line {
 	var all []sources.Line
@@ -249,10 +249,10 @@ func (c *chosen) lines() []sources.Line {
 	return all
 }
 
-// folderOf is the folder of a host in the mirror.
+// folderOf returns the folder of a host in the mirror.
 func folderOf(host string) string { return strings.ReplaceAll(host, ":", "_") }
 
-// derived are the sources that fetch what a source names.
+// derived returns the sources that fetch what a source names.
 func (c *chosen) derived() []sources.Derived {
 	var all []sources.Derived
 	give := func(kind string, value any) {

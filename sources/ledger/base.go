@@ -15,7 +15,7 @@ import (
 // enough not to meet twice among the states of one set.
 const StateCodeSize = 10
 
-// StateCode is the short form of a state digest.
+// StateCode returns the short form of a state digest.
 func StateCode(state bundle.Digest) string { return state.Hex()[:StateCodeSize] }
 
 // Base is the state that a delta builds on.
@@ -26,7 +26,7 @@ type Base struct {
 	Acknowledged bool
 }
 
-// Base is the base of the next delta for destination: the last acknowledged
+// Base returns the base of the next delta for destination: the last acknowledged
 // state, or, as long as no receipt ever came, the last exported one. nil: none.
 func (l *Ledger) Base(destination string) (*Base, error) {
 	d := l.state.Destinations[destination]
@@ -75,7 +75,7 @@ func isHex(s string) bool {
 	return err == nil
 }
 
-// States are the sequences of the kept states, ascending.
+// States returns the sequences of the kept states, ascending.
 func (l *Ledger) States() []int64 { return slices.Clone(l.state.States) }
 
 // NotKeptError: the ledger does not have a state that a delta is to build on, because the
@@ -93,7 +93,7 @@ func (e *NotKeptError) Error() string {
 // Is makes it bundle.ErrIncomplete.
 func (e *NotKeptError) Is(target error) bool { return target == bundle.ErrIncomplete }
 
-// Manifest is the root of a kept state; one that is not kept is a *NotKeptError.
+// Manifest returns the root of a kept state; one that is not kept is a *NotKeptError.
 func (l *Ledger) Manifest(n int64) (*bundle.Manifest, error) {
 	if !slices.Contains(l.state.States, n) {
 		return nil, &NotKeptError{n, l.States()}

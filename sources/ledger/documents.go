@@ -112,7 +112,7 @@ func (k *Documents) Open(d bundle.Digest) ([]byte, error) {
 	return b, err
 }
 
-// Limit is the largest document that can be kept, in bytes.
+// Limit returns the largest document that can be kept, in bytes.
 func (k *Documents) Limit() int64 { return MaxDocument }
 
 // Of returns those of a kept state, sorted by repository and path; none where

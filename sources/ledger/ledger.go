@@ -177,16 +177,16 @@ func (l *Ledger) save() error {
 	return durable.WriteFile(l.root, stateName, b, 0o600)
 }
 
-// Set is the name of the set that the ledger is of.
+// Set returns the name of the set that the ledger is of.
 func (l *Ledger) Set() string { return l.state.Set }
 
-// Stream is the identity of the counter, empty before the first export.
+// Stream returns the identity of the counter, empty before the first export.
 func (l *Ledger) Stream() string { return l.state.Stream }
 
-// Next is the number that Take would return.
+// Next returns the number that Take would return.
 func (l *Ledger) Next() int64 { return l.state.Next }
 
-// Pending is the export that was begun and not finished, or nil.
+// Pending returns the export that was begun and not finished, or nil.
 func (l *Ledger) Pending() *Pending { return l.state.Pending }
 
 // Take makes the next number durable as used, before a byte of the bundle is

@@ -8,7 +8,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Destinations are the known destinations by name, a copy.
+// Destinations returns the known destinations by name, a copy.
 func (l *Ledger) Destinations() map[string]Destination { return maps.Clone(l.state.Destinations) }
 
 // Acknowledge records that destination holds the state of sequence, according to

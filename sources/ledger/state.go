@@ -34,7 +34,7 @@ type Destination struct {
 	ReceiptKey string `json:"receiptKey,omitempty"`
 }
 
-// base is the sequence a delta for d builds on; 0: none.
+// base returns the sequence a delta for d builds on; 0: none.
 func (d Destination) base() int64 {
 	if d.Acknowledged > 0 {
 		return d.Acknowledged

@@ -48,7 +48,7 @@ func clients(_ context.Context, repos []bundle.Repository, t sources.Tree) ([]so
 	), nil
 }
 
-// registryHost is the host of which hostFolder made a folder.
+// registryHost returns the host of which hostFolder made a folder.
 func registryHost(folder string) string {
 	i := strings.LastIndexByte(folder, '_')
 	if i > 0 && i < len(folder)-1 && strings.Trim(folder[i+1:], "0123456789") == "" {

@@ -144,7 +144,7 @@ func (e *entry) clone() *entry {
 	return &c
 }
 
-// wants are the images of a layout or an archive that are carried, by the names that they
+// wants returns the images of a layout or an archive that are carried, by the names that they
 // have in the mirror.
 func (s *stored) wants(e *entry, store *local.Store) ([]want, error) {
 	var chosen []local.Image
@@ -206,7 +206,7 @@ func (s *stored) name(i local.Image, only bool) (ref, error) {
 	return parseRef(r.image.String() + ":" + tag)
 }
 
-// calledThere is an image by its name in the layout or the archive, or by its digest.
+// calledThere returns an image by its name in the layout or the archive, or by its digest.
 func calledThere(i local.Image) string {
 	if i.Name == "" {
 		return string(i.Descriptor.Digest)

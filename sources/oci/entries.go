@@ -35,7 +35,7 @@ func (m *manifest) said() said {
 // dockerConfig is the media type of the config of an image in Docker's schema 2.
 const dockerConfig = "application/vnd.docker.container.image.v1+json"
 
-// platformsOf are the platforms of the images of an index, sorted.
+// platformsOf returns the platforms of the images of an index, sorted.
 func platformsOf(kept []v1.Descriptor) []string {
 	var all []string
 	for _, d := range kept {

@@ -95,7 +95,7 @@ func (g *graph) below(d bundle.Digest, visit func(d bundle.Digest, n *node)) {
 	walk(d)
 }
 
-// blobBytes is the size of the distinct blobs of an image.
+// blobBytes returns the size of the distinct blobs of an image.
 func (g *graph) blobBytes(d bundle.Digest) (size int64) {
 	seen := map[bundle.Digest]bool{}
 	g.below(d, func(_ bundle.Digest, n *node) {

@@ -260,7 +260,7 @@ func (s *source) checkRegistries() error {
 	return strictyaml.Join(errs...)
 }
 
-// images are the image repositories that an entry names.
+// images returns the image repositories that an entry names.
 func (e *entry) images() []image {
 	var all []image
 	for _, w := range e.wants {

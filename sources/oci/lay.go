@@ -66,7 +66,7 @@ func lay(r *reading, entries []*entry, images []layout) (*sources.Plan, error) {
 	return plan, errors.Join(errs...)
 }
 
-// public are the registries that the source names.
+// public returns the registries that the source names.
 func (e *entry) public() ([]sources.Public, error) {
 	var all []sources.Public
 	var errs []error
@@ -96,7 +96,7 @@ func (e *entry) public() ([]sources.Public, error) {
 	return all, errors.Join(errs...)
 }
 
-// notes are the remarks about the images of a source.
+// notes returns the remarks about the images of a source.
 func (e *entry) notes(images []layout) []string {
 	var notes []string
 	for _, l := range images {
@@ -112,7 +112,7 @@ func (e *entry) notes(images []layout) []string {
 	return notes
 }
 
-// artifacts are the files of an image.
+// artifacts returns the files of an image.
 func (l layout) artifacts() []sources.Artifact {
 	var all []sources.Artifact
 	vouched := l.found.vouchedFor(l.of.wants)
@@ -170,7 +170,7 @@ func compareDigests(a, b bundle.Digest) int { return cmp.Compare(a.Hex(), b.Hex(
 // reason is why a reference is in the mirror, for people.
 func (w want) reason() string { return w.ref.String() + ", by " + w.why }
 
-// manifest is a manifest under a digest or a tag.
+// manifest returns a manifest under a digest or a tag.
 func (l layout) manifest(d bundle.Digest, reference string, f bundle.File) sources.Artifact {
 	f.Path, f.Annotations = l.of.manifestPath(reference), maps.Clone(f.Annotations)
 	return sources.Artifact{
@@ -180,7 +180,7 @@ func (l layout) manifest(d bundle.Digest, reference string, f bundle.File) sourc
 	}
 }
 
-// tagged is the manifest that the mirror has under a tag.
+// tagged returns the manifest that the mirror has under a tag.
 func (l layout) tagged(t *tag) sources.Artifact {
 	n := l.found.nodes[t.target]
 	f := bundle.File{Size: n.file.Size, Digest: t.target, MediaType: n.file.MediaType}
@@ -216,7 +216,7 @@ func (l layout) blob(c child) sources.Artifact {
 	return a
 }
 
-// listing is the answer to a question for referrers.
+// listing returns the answer to a question for referrers.
 func (l layout) listing(d bundle.Digest) sources.Artifact {
 	index := v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: l.found.referrers[d]}
 	index.SchemaVersion = 2
@@ -276,7 +276,7 @@ func (l layout) openBlob(c child) bundle.Open {
 	}
 }
 
-// entry is what the image is called by a tag, or by a digest where no tag leads to it.
+// entry returns what the image is called by a tag, or by a digest where no tag leads to it.
 // upstream is what the registry has under the name, target what the mirror has.
 func (l layout) entry(upstream, target bundle.Digest, version string) sources.EntryList {
 	if isAttachedTag(version) {

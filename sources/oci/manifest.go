@@ -220,7 +220,7 @@ func checkDescriptor(d *v1.Descriptor) error {
 	return nil
 }
 
-// digestOf is the digest of a descriptor that checkDescriptor accepted.
+// digestOf returns the digest of a descriptor that checkDescriptor accepted.
 func digestOf(d v1.Descriptor) bundle.Digest {
 	digest, err := bundle.ParseDigest(string(d.Digest))
 	if err != nil {
@@ -239,7 +239,7 @@ func isForeign(d v1.Descriptor) bool {
 // Index").
 func leadsToManifest(d v1.Descriptor) bool { return isManifestType(d.MediaType) }
 
-// subjectOf is the manifest that a BuildKit attestation in an index is about.
+// subjectOf returns the manifest that a BuildKit attestation in an index is about.
 func subjectOf(d v1.Descriptor) string { return d.Annotations["vnd.docker.reference.digest"] }
 
 // chosen sorts the descriptors of an index by the wish for platforms. An

@@ -38,7 +38,7 @@ func (p platform) String() string {
 	return s
 }
 
-// archName is an architecture as images name it (GOARCH).
+// archName returns an architecture as images name it (GOARCH).
 func archName(s string) string {
 	switch s {
 	case "x86_64", "x86-64":
@@ -68,7 +68,7 @@ func variantOf(of v1.Platform) string {
 // platforms are what a spec chooses; empty: all.
 type platforms []platform
 
-// union is what both choose together. Nothing chosen is everything.
+// union returns what both choose together. Nothing chosen is everything.
 func (p platforms) union(q platforms) platforms {
 	if len(p) == 0 || len(q) == 0 {
 		return nil
@@ -99,7 +99,7 @@ func isUnknown(of *v1.Platform) bool {
 	return of != nil && of.OS == "unknown" && of.Architecture == "unknown"
 }
 
-// lacking are the platforms that none of the images kept of an index is for.
+// lacking returns the platforms that none of the images kept of an index is for.
 // An index within it may have them.
 func (p platforms) lacking(kept []v1.Descriptor) []string {
 	var all []string
@@ -116,7 +116,7 @@ func (p platforms) lacking(kept []v1.Descriptor) []string {
 // maxPlatform bounds what is recorded of a platform's name, which is upstream's.
 const maxPlatform = 100 // bytes
 
-// platformName is the platform of a descriptor for people, of letters that an
+// platformName returns the platform of a descriptor for people, of letters that an
 // annotation's separators are not among.
 func platformName(of *v1.Platform) string {
 	return strings.Map(func(r rune) rune {

@@ -17,10 +17,10 @@ type image struct {
 
 func (i image) String() string { return i.host + "/" + i.name }
 
-// dir is the folder of the image below the mount.
+// dir returns the folder of the image below the mount.
 func (i image) dir() string { return hostFolder(i.host) + "/" + i.name }
 
-// hostFolder is a registry's host as a component of image names: a name holds
+// hostFolder returns a registry's host as a component of image names: a name holds
 // no colon, so the port follows '_'.
 func hostFolder(host string) string { return strings.ReplaceAll(host, ":", "_") }
 
@@ -125,7 +125,7 @@ const (
 	suffixSBOM        = ".sbom"
 )
 
-// attachedTag is the tag by which something is attached to a digest; with an
+// attachedTag returns the tag by which something is attached to a digest; with an
 // empty suffix that of the referrers tag schema of the distribution specification.
 func attachedTag(d bundle.Digest, suffix string) string { return "sha256-" + d.Hex() + suffix }
 

@@ -82,7 +82,7 @@ func (q *request) address(reference string) string {
 	return q.within(areaManifests, reference)
 }
 
-// within is the address of a manifest or a blob; "" of one that is in a layout or an archive,
+// within returns the address of a manifest or a blob; "" of one that is in a layout or an archive,
 // which nobody else could ask for.
 func (q *request) within(area, reference string) string {
 	if len(q.stores) > 0 {
@@ -102,7 +102,7 @@ func (q *request) origin() string {
 	return scheme + "://" + host + "/v2/" + q.name
 }
 
-// connection is how content is vouched for that no pin and no signature covers.
+// connection returns how content is vouched for that no pin and no signature covers.
 func (q *request) connection() string {
 	switch {
 	case len(q.stores) > 0:
@@ -120,7 +120,7 @@ func (q *request) unprotected() bool {
 	})
 }
 
-// sources are the sources that name the image.
+// sources returns the sources that name the image.
 func (q *request) sources() []*entry {
 	all := []*entry{q.owner}
 	for _, w := range q.wants {

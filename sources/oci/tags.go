@@ -93,7 +93,7 @@ func (s selection) takes(tag string) bool {
 	return slices.ContainsFunc(s.rules, func(r tagRule) bool { return r.takes(tag) })
 }
 
-// newest are the tags of the n highest versions. Tags that are no version are
+// newest returns the tags of the n highest versions. Tags that are no version are
 // left out: nothing shows how old they are. Tags of one version (1.2.0, v1.2.0)
 // count once and are all taken.
 func newest(tags []string, n int) []string {

@@ -9,7 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/pypi/pep440"
 )
 
-// entries are what a file is called: its project, and for which interpreters it is.
+// entries returns what a file is called: its project, and for which interpreters it is.
 func (l *laid) entries() sources.EntryList {
 	name := l.file.Parsed
 	e := sources.Entry{

@@ -92,7 +92,7 @@ func (e *entry) fresh(ctx context.Context, env *sources.Env, w *wanted) (repo so
 	return repo, r.index.Scratch(), err
 }
 
-// repository is what follows from the spec alone.
+// repository returns what follows from the spec alone.
 func (e *entry) repository() (sources.Repository, error) {
 	repo := sources.Repository{Name: e.name, Mount: e.mount(), Annotations: map[string]string{}}
 	for _, t := range e.targets {
@@ -108,7 +108,7 @@ func (e *entry) repository() (sources.Repository, error) {
 	return repo, nil
 }
 
-// public are the addresses of the indexes: their pages are ours, and the links on
+// public returns the addresses of the indexes: their pages are ours, and the links on
 // these lead to a folder next to the pages.
 func (e *entry) public() ([]sources.Public, error) {
 	var all []sources.Public
@@ -256,7 +256,7 @@ func gather(ctx context.Context, r *reader, c *chosen) ([]*laid, error) {
 // maxReason bounds the reason of a file, in bytes.
 const maxReason = 500
 
-// files are a chosen file and, of a wheel, its METADATA.
+// files returns a chosen file and, of a wheel, its METADATA.
 func (r *reader) files(l *laid) []stock.File {
 	f := l.file
 	digest, _ := bundle.ParseHex(f.SHA256) // simple and lockfile have checked it
@@ -300,7 +300,7 @@ func (r *reader) checked(l *laid, place *upstream.Place, digest bundle.Digest) b
 	}
 }
 
-// made are the pages and the locks.
+// made returns the pages and the locks.
 func made(e *entry, c *chosen, all []*laid) ([]stock.File, error) {
 	var files []pages.File
 	for _, l := range all {

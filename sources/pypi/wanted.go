@@ -110,7 +110,7 @@ func (w *wanted) takeHashes() {
 	}
 }
 
-// requirements are those of files and of the spec.
+// requirements returns those of files and of the spec.
 func (w *wanted) requirements() []resolve.Wanted {
 	all := slices.Clone(w.packages)
 	for _, q := range w.files.Wanted {
@@ -146,7 +146,7 @@ func (w *wanted) excludes(e *entry, t pages.Target, name string, f *index.File) 
 	return ""
 }
 
-// direct is the release of a requirement that has a URL, which needs a digest.
+// direct returns the release of a requirement that has a URL, which needs a digest.
 func (w *wanted) direct(q *marker.Requirement) (*resolve.Release, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -182,7 +182,7 @@ func (w *wanted) direct(q *marker.Requirement) (*resolve.Release, error) {
 	return w.directs[q.URL], nil
 }
 
-// newFile is a file whose address and digest a lock or a requirement has.
+// newFile returns a file whose address and digest a lock or a requirement has.
 func newFile(project string, f simple.File, by string) (*index.File, error) {
 	if err := fetch.CheckURL(f.URL); err != nil {
 		return nil, err

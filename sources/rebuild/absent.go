@@ -38,7 +38,7 @@ const SkipHint = "absent: skip leaves it out"
 // leftOut begins a remark.
 const leftOut = "left out: "
 
-// LeftOut is the remark on something that is left out because of err.
+// LeftOut returns the remark on something that is left out because of err.
 func LeftOut(err error) string {
 	text := err.Error()
 	for _, class := range []error{fetch.ErrUpstream, bundle.ErrMalformed} {

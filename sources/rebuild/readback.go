@@ -21,7 +21,7 @@ func ReadBack(path string, content []byte, read Read) error {
 	return readBack(path, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }, read)
 }
 
-// Whole is a Read of a file that was made in memory, and is read there as well.
+// Whole returns a Read of a file that was made in memory, and is read there as well.
 func Whole(read func(content []byte) error) Read {
 	return func(r io.Reader) error {
 		content, err := io.ReadAll(r)

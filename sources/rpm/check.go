@@ -164,7 +164,7 @@ func checkPayload(ctx context.Context, r *complete.Repo, l *layout, d *rpmmd.Dat
 	return errors.Join(append(errs, r.Corrupt(name, err), in.Close())...)
 }
 
-// openLimit is how many bytes a metadata file has at most when it is unpacked.
+// openLimit returns how many bytes a metadata file has at most when it is unpacked.
 func openLimit(d *rpmmd.Data) int64 {
 	if d.OpenSize >= 0 {
 		return min(d.OpenSize, upstream.MaxIndex)

@@ -217,7 +217,7 @@ func (c *choice) addRelease(ctx context.Context, env *sources.Env, release strin
 	return nil
 }
 
-// requestsOf are what the specs ask for, with the packages of groups and modules.
+// requestsOf returns what the specs ask for, with the packages of groups and modules.
 func requestsOf(env *sources.Env, all []*loaded, listings []listing, indexes []closure.Index, view *modulemd.View) (requests []closure.Request, notes []string, err error) {
 	var errs []error
 	first := 0
@@ -307,7 +307,7 @@ func addFilelists(ctx context.Context, env *sources.Env, from *listing, index *c
 	return errors.Join(upstream.Blame(repo.where(m.path), err), r.Close())
 }
 
-// request is what a source's spec asks for.
+// request returns what a source's spec asks for.
 func (e *entry) request() closure.Request {
 	o := &e.options
 	return closure.Request{
@@ -319,7 +319,7 @@ func (e *entry) request() closure.Request {
 // takesAll reports that no packages are named: everything is chosen that is not excluded.
 func (e *entry) takesAll() bool { return len(e.options.Packages)+len(e.options.Modules) == 0 }
 
-// architectures are the clients': those of the spec, or the one that $basearch stands for.
+// architectures returns the clients': those of the spec, or the one that $basearch stands for.
 func (e *entry) architectures() []string {
 	if len(e.options.Architectures) > 0 {
 		return e.options.Architectures

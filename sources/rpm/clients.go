@@ -33,7 +33,7 @@ func clients(_ context.Context, repos []bundle.Repository, _ sources.Tree) ([]so
 	return all, nil
 }
 
-// repoFile is a .repo file (dnf.conf(5)).
+// repoFile returns a .repo file (dnf.conf(5)).
 func repoFile(r bundle.Repository, file string, folders []layout) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# %s, %s. As /etc/yum.repos.d/%s; dnf gets the keys by itself.\n", r.Name, r.Mode, file)
@@ -98,7 +98,7 @@ func keysOf(r bundle.Repository, checked bool) (site, packages []string) {
 	return names[:1], names[1:]
 }
 
-// oneLine is a title that cannot end its line, nor hold a variable of dnf's or
+// oneLine returns a title that cannot end its line, nor hold a variable of dnf's or
 // the word that the importing side replaces.
 func oneLine(s string) string {
 	s = strings.ReplaceAll(strings.ReplaceAll(s, sources.BaseMark, ""), "$", "")

@@ -79,7 +79,7 @@ func (l *loadedRepo) readFixes(env *sources.Env, m *metadata, fixes map[string][
 // costFix is how many bytes an advisory of a package needs besides its texts.
 const costFix = 100
 
-// entry is what a package is called. Its version is written as dnf prints it: without an
+// entry returns what a package is called. Its version is written as dnf prints it: without an
 // epoch of 0.
 func (x *extra) entry(p *rpmmd.Package) sources.EntryList {
 	e := sources.Entry{
@@ -96,7 +96,7 @@ func (x *extra) entry(p *rpmmd.Package) sources.EntryList {
 	return sources.NewEntries(e)
 }
 
-// sourceName is the name in the file name of a source package.
+// sourceName returns the name in the file name of a source package.
 func sourceName(file string) string {
 	name := strings.TrimSuffix(strings.TrimSuffix(file, ".src.rpm"), ".nosrc.rpm")
 	for range 2 { // release, version

@@ -85,7 +85,7 @@ func readGroups(env *sources.Env, l *loaded) ([]*rpmmd.Groups, error) {
 	return all, nil
 }
 
-// comps is the file of groups that is read; nil: there is none.
+// comps returns the file of groups that is read; nil: there is none.
 func (l *loadedRepo) comps() *metadata {
 	if m := l.find(typeGroupGz); m != nil {
 		return m
@@ -93,7 +93,7 @@ func (l *loadedRepo) comps() *metadata {
 	return l.find(typeGroup)
 }
 
-// members are the packages of a group, or of an environment's groups.
+// members returns the packages of a group, or of an environment's groups.
 func members(all []*rpmmd.Groups, name string) (packages []string, ok bool) {
 	for _, gs := range all {
 		for _, id := range slices.Sorted(maps.Keys(gs.Groups)) {

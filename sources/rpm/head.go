@@ -41,7 +41,7 @@ type head struct {
 // where names a file of the repository, for errors.
 func (h *head) where(name string) string { return h.place.Where(name) }
 
-// vouched is how repomd.xml is vouched for.
+// vouched returns how repomd.xml is vouched for.
 func (h *head) vouched() string {
 	switch {
 	case len(h.signers) > 0:
@@ -54,7 +54,7 @@ func (h *head) vouched() string {
 	return bundle.VouchedNone
 }
 
-// vouchedIndex is how what repomd.xml lists is vouched for.
+// vouchedIndex returns how what repomd.xml lists is vouched for.
 func (h *head) vouchedIndex() string {
 	if len(h.signers) > 0 {
 		return bundle.VouchedIndex
@@ -235,5 +235,5 @@ func isVersion(v rpmmd.Version, content []byte) bool {
 	return ok && (v.Size < 0 || v.Size == int64(len(content))) && want.Of(content) == want
 }
 
-// sum is a checksum of rpm metadata.
+// sum returns a checksum of rpm metadata.
 func sum(c rpmmd.Checksum) upstream.Sum { return upstream.Sum{Algorithm: c.Type, Hex: c.Hex} }

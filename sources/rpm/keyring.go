@@ -8,7 +8,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/keyring"
 )
 
-// keyRefs are the spec's gpgkey, otherwise what the .repo file names: files on this
+// keyRefs returns the spec's gpgkey, otherwise what the .repo file names: files on this
 // machine. An address there proves nothing about who is to be trusted.
 func (e *entry) keyRefs(fromFile []string) ([]*keyring.Ref, error) {
 	var refs []*keyring.Ref

@@ -99,7 +99,7 @@ func (h *head) mayBeAt(env *sources.Env, at location) error {
 	return first
 }
 
-// climbs is how many folders above the repository a path begins.
+// climbs returns how many folders above the repository a path begins.
 func climbs(p string) int {
 	n := 0
 	for strings.HasPrefix(p, "../") {
@@ -109,7 +109,7 @@ func climbs(p string) int {
 	return n
 }
 
-// tail is the last n folders of an address, which the repository gets in the
+// tail returns the last n folders of an address, which the repository gets in the
 // mirror as well, so that locations that climb stay within.
 func tail(base string, n int) (string, error) {
 	if n == 0 {

@@ -67,7 +67,7 @@ type metadata struct {
 	digest bundle.Digest // of the file in scratch
 }
 
-// want is what repomd.xml states about a file.
+// want returns what repomd.xml states about a file.
 func (h *head) want(d *rpmmd.Data) upstream.Want {
 	return upstream.Want{Sum: sum(d.Checksum), Size: d.Size, Index: h.where(nameRepomd)}
 }

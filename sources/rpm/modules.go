@@ -62,7 +62,7 @@ func readModules(env *sources.Env, repo *loadedRepo) (*modulemd.Index, error) {
 	return index, errors.Join(upstream.Blame(repo.where(m.path), err), r.Close())
 }
 
-// seen are the packages that a client sees. A source that is carried whole keeps
+// seen returns the packages that a client sees. A source that is carried whole keeps
 // everything, because other clients see other streams.
 func seen(view *modulemd.View, l *listing, packages []*rpmmd.Package) []*rpmmd.Package {
 	if view == nil || l.source.rebuilt && l.source.takesAll() {
@@ -78,7 +78,7 @@ func seen(view *modulemd.View, l *listing, packages []*rpmmd.Package) []*rpmmd.P
 // each stream counts by itself.
 func (e *entry) countsModules() bool { return e.rebuilt && e.takesAll() && e.options.Newest > 0 }
 
-// modulesOf is the name, within the choice, of the packages of modules of a source whose
+// modulesOf returns the name, within the choice, of the packages of modules of a source whose
 // modules are counted.
 func modulesOf(source string) string { return source + " (modules)" }
 
@@ -110,7 +110,7 @@ func apart(view *modulemd.View, listings []listing, indexes []closure.Index) ([]
 	return listings, indexes
 }
 
-// newestOfStreams are the packages of the newest builds of each variant of a stream,
+// newestOfStreams returns the packages of the newest builds of each variant of a stream,
 // and the newest of each name that it has, which may be of an older build.
 func newestOfStreams(view *modulemd.View, packages []*rpmmd.Package, n int) map[string]bool {
 	has := map[string]*rpmmd.Package{}
@@ -140,7 +140,7 @@ func newestOfStreams(view *modulemd.View, packages []*rpmmd.Package, n int) map[
 	return newest
 }
 
-// namesOf are a package's name and what it provides.
+// namesOf returns a package's name and what it provides.
 func namesOf(p *rpmmd.Package) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if !yield(p.Name) {

@@ -71,7 +71,7 @@ func (e *entry) readIDs() error {
 	return strictyaml.Join(errs...)
 }
 
-// ofID is the repository of an entry of repoid, and the id that it gets.
+// ofID returns the repository of an entry of repoid, and the id that it gets.
 func (e *entry) ofID(text string) (*repo, string, error) {
 	of, id, renamed := strings.Cut(text, "=")
 	if !renamed {
@@ -125,10 +125,10 @@ func sharedIDs(all []*loaded) map[string][]string {
 	return notes
 }
 
-// clientIDs are the ids of a repository in the client file.
+// clientIDs returns the ids of a repository in the client file.
 func (r *repo) clientIDs(e *entry) []string { return sectionIDs(e.name, r.id, r.ids, len(e.repos) > 1) }
 
-// sectionIDs are the ids of a repository in the client file of a source: those that the spec
+// sectionIDs returns the ids of a repository in the client file of a source: those that the spec
 // has, otherwise one that begins with the source's name.
 func sectionIDs(source, id string, ids []string, several bool) []string {
 	switch name := sources.FileName(source); {

@@ -29,7 +29,7 @@ func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 	return choiceAndLayout(ctx, env, r)
 }
 
-// choiceAndLayout are the second and third step of a plan.
+// choiceAndLayout returns the second and third step of a plan.
 func choiceAndLayout(ctx context.Context, env *sources.Env, r *reading) (*sources.Plan, error) {
 	chosen, err := choose(ctx, env, r)
 	if err != nil {
@@ -193,7 +193,7 @@ func (l *loaded) repository(env *sources.Env, dirs []string) (sources.Repository
 	return repo, err
 }
 
-// public are the addresses that the spec or the .repo file has for the repository, or the
+// public returns the addresses that the spec or the .repo file has for the repository, or the
 // folder above them that its packages climb to. Those of a list of mirrors are left out,
 // because other ones answer every day. dir is its folder in the mount.
 func (h *head) public(dir string) ([]sources.Public, error) {
@@ -224,5 +224,5 @@ func (h *head) public(dir string) ([]sources.Public, error) {
 	return all, nil
 }
 
-// parent is the folder that a folder is in; "" is that of all.
+// parent returns the folder that a folder is in; "" is that of all.
 func parent(dir string) string { return dir[:max(0, strings.LastIndexByte(dir, '/'))] }

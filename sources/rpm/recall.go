@@ -153,7 +153,7 @@ func (l *loaded) finishRecalled(env *sources.Env, r sources.Recorded, a *sources
 	a.Validator, a.Open = r.Validator, l.trust.open(env, place, "", want, "", r.Validator)
 }
 
-// mirrors are the addresses of a file that the base recorded: where it came from then,
+// mirrors returns the addresses of a file that the base recorded: where it came from then,
 // and where its repository is now.
 func (l *loaded) mirrors(r sources.Recorded) []string {
 	urls := []string{r.Origin}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// releases are what $releasever stands for in the sources, sorted, of "9" and
+// releases returns what $releasever stands for in the sources, sorted, of "9" and
 // "9.4" the longer one alone. A client is of one release: it never sees the
 // packages of another one, which often have the same names. One empty release
 // stands for sources that name none.

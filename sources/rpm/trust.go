@@ -84,7 +84,7 @@ func (t *trust) validator(f *stock.File) string {
 	return mark
 }
 
-// vouched is how packages are vouched for. If one of several keys signed, which one is
+// vouched returns how packages are vouched for. If one of several keys signed, which one is
 // not known before the package is read, and the index has to do.
 func (t *trust) vouched(h *head) string {
 	switch {

@@ -91,7 +91,7 @@ const (
 	maxExpected   = 100_000 // packages; the size is only upstream's word
 )
 
-// expected is how many packages a primary.xml may be taken to have.
+// expected returns how many packages a primary.xml may be taken to have.
 func expected(primary *metadata) int {
 	return int(min(max(primary.OpenSize, 0)/textOfPackage, maxExpected))
 }
@@ -130,7 +130,7 @@ func (l *loaded) own(r *loadedRepo, dir string) []stock.File {
 	return all
 }
 
-// signingKeys are the keys that clients check the signature of repomd.xml by: the very file
+// signingKeys returns the keys that clients check the signature of repomd.xml by: the very file
 // that is published below keys/. nil: it has no signature.
 func (l *loaded) signingKeys(env *sources.Env, r *loadedRepo) ([]byte, error) {
 	switch {
@@ -146,7 +146,7 @@ func (l *loaded) signingKeys(env *sources.Env, r *loadedRepo) ([]byte, error) {
 	return l.trust.published, nil
 }
 
-// keyFile is the file of those keys in the folder of a repository, whatever upstream has
+// keyFile returns the file of those keys in the folder of a repository, whatever upstream has
 // there; none if it has no signature.
 func (l *loaded) keyFile(env *sources.Env, r *loadedRepo, dir string) ([]stock.File, error) {
 	armored, err := l.signingKeys(env, r)
@@ -174,7 +174,7 @@ func summed(f stock.File, c rpmmd.Checksum) stock.File {
 	return f
 }
 
-// packageFile is a package; its path is below the repository. more is shared by all
+// packageFile returns a package; its path is below the repository. more is shared by all
 // packages whose checksum is SHA-256.
 func (h *head) packageFile(p *rpmmd.Package, at location, reason string, more *stock.More, about *extra) stock.File {
 	one := *p
@@ -188,7 +188,7 @@ func (h *head) packageFile(p *rpmmd.Package, at location, reason string, more *s
 	return summed(f, p.Checksum)
 }
 
-// dirOf is the repository's folder in the mount: "" or ends with a slash. climb is how
+// dirOf returns the repository's folder in the mount: "" or ends with a slash. climb is how
 // many folders above the repository its files begin.
 func (h *head) dirOf(climb int) (string, error) {
 	dir, err := tail(h.place.Bases()[0], climb)
@@ -269,7 +269,7 @@ const costEntry = 160
 // besides its location.
 const costDelta = 1 << 10
 
-// deltas are the delta packages that prestodelta lists: dnf may ask for them.
+// deltas returns the delta packages that prestodelta lists: dnf may ask for them.
 func (l *loadedRepo) deltas(env *sources.Env, held *rpmmd.Interner) ([]stock.File, error) {
 	var files []stock.File
 	for _, kind := range []string{typeDeltas, typeDeltasOld} {

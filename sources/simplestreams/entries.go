@@ -38,7 +38,7 @@ func name(files []stock.File, f *productsFile, p *streams.Product, v *streams.Ve
 	files[largest].Entries = files[largest].Entries.Join(sources.NewEntries(e))
 }
 
-// size is a number of bytes for people.
+// size returns a number of bytes for people.
 func size(n int64) string {
 	const kib, mib = 1 << 10, 1 << 20
 	switch {

@@ -107,7 +107,7 @@ func (o *options) check() []error {
 	return errs
 }
 
-// newest is how many versions of each product a rebuilt source has.
+// newest returns how many versions of each product a rebuilt source has.
 func (o *options) newest() int { return max(o.Newest, 1) }
 
 // locate finds the root of the mirror and its index from the URL of either.

@@ -101,7 +101,7 @@ func (e *entry) fresh(ctx context.Context, env *sources.Env, keys keyring.Keys, 
 	return repo, r.scratch + l.press.Bytes, err
 }
 
-// repository is what is told about a source besides its files. by are the keys
+// repository returns what is told about a source besides its files. by are the keys
 // that signed it.
 func (e *entry) repository(env *sources.Env, by keyring.Keys) (sources.Repository, error) {
 	repo := sources.Repository{Name: e.name, Mount: e.mount, Mode: string(rebuild.Verbatim), Annotations: map[string]string{}}
@@ -186,7 +186,7 @@ func finish(r sources.Recorded, a *sources.Artifact) error {
 	return nil
 }
 
-// signedBefore are the keys that signed what the base has; none if one of them
+// signedBefore returns the keys that signed what the base has; none if one of them
 // does not count any more.
 func (e *entry) signedBefore(env *sources.Env, keys keyring.Keys) (keyring.Keys, error) {
 	var by keyring.Keys

@@ -97,7 +97,7 @@ func (e *entry) read(ctx context.Context, env *sources.Env, keys keyring.Keys) (
 	return r, err
 }
 
-// dated are the dates of the index and of its products files.
+// dated returns the dates of the index and of its products files.
 func (r *reading) dated() sources.Dated {
 	dated := sources.Dated{}
 	if r.index.Index != nil {
@@ -141,7 +141,7 @@ func (r *reading) readIndex(ctx context.Context, env *sources.Env) error {
 	return nil
 }
 
-// unvouched is how content is vouched for that nobody signed.
+// unvouched returns how content is vouched for that nobody signed.
 func unvouched(secure bool) string {
 	if secure {
 		return bundle.VouchedTLS
@@ -192,7 +192,7 @@ func (r *reading) readProducts(ctx context.Context, env *sources.Env) error {
 	return err
 }
 
-// useful are the entries whose files are read: where an index is of images, a
+// useful returns the entries whose files are read: where an index is of images, a
 // rebuilt source leaves out what is not, because MAAS refuses an index with it.
 func (r *reading) useful() []streams.Entry {
 	isImages := func(e streams.Entry) bool {

@@ -199,7 +199,7 @@ func holding(t *testing.T, s Suite) {
 	}
 }
 
-// names are the sources of the spec file.
+// names returns the sources of the spec file.
 func (r *rig) names() []string {
 	r.t.Helper()
 	spec, err := config.Load(filepath.Join(r.dir, specName))
@@ -213,7 +213,7 @@ func (r *rig) names() []string {
 	return names
 }
 
-// mounted are the digests of what is published, by repository and path.
+// mounted returns the digests of what is published, by repository and path.
 func (in *inside) mounted() map[string]map[string]bundle.Digest {
 	in.t.Helper()
 	tree, err := in.Tree("")

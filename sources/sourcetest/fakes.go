@@ -111,7 +111,7 @@ func (m manifests) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, e
 	return &p, nil
 }
 
-// base is a URL without its last part.
+// base returns a URL without its last part.
 func base(url string) string { return url[:strings.LastIndexByte(url, '/')+1] }
 
 func readManifest(ctx context.Context, env *sources.Env, url string) (*Manifest, error) {

@@ -60,7 +60,7 @@ func (w *madeWatch) look(path string, open func() (io.ReadCloser, error), read r
 	return nil
 }
 
-// made are the files that were made here of the repositories of a kind, in a bundle.
+// made returns the files that were made here of the repositories of a kind, in a bundle.
 func (r *rig) made(dirs []string) map[string]bundle.Digest {
 	r.t.Helper()
 	b := r.open(dirs)

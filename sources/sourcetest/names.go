@@ -87,7 +87,7 @@ func (in *inside) named(s Suite) {
 	}
 }
 
-// contentsLists are the published contents lists, but for how entries are vouched for: what
+// contentsLists returns the published contents lists, but for how entries are vouched for: what
 // is seen for the first time is pinned from then on.
 func (in *inside) contentsLists() map[string]string {
 	in.t.Helper()

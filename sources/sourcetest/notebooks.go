@@ -90,7 +90,7 @@ func notebook(ctx context.Context, env *sources.Env, s sources.Spec, url string)
 	}, err
 }
 
-// notebookContent is the manifest, kept or fetched.
+// notebookContent returns the manifest, kept or fetched.
 func notebookContent(ctx context.Context, env *sources.Env, s sources.Spec, url string) ([]byte, string, error) {
 	meta, err := env.Fetch.Stat(ctx, url)
 	if err != nil {

@@ -117,7 +117,7 @@ func (r *rig) plan() []seen {
 	return all
 }
 
-// env is what a source gets that has no base.
+// env returns what a source gets that has no base.
 func (r *rig) env() (*sources.Env, func()) {
 	r.t.Helper()
 	client, err := fetch.New(fetch.Options{Env: func(string) string { return "" }, Home: r.dir, Decode: decompress.Coding})

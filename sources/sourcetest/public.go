@@ -75,7 +75,7 @@ type address struct {
 	public        sources.Public
 }
 
-// place is the web path that stands for a URL.
+// place returns the web path that stands for a URL.
 func (a address) place(origin string) (string, bool) {
 	u, err := url.Parse(origin)
 	if err != nil || u.Scheme != a.public.Scheme || u.Host != a.public.Host {

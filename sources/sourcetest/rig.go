@@ -129,7 +129,7 @@ func (r *rig) refused(class error, names ...string) {
 	}
 }
 
-// signed are the roots of bundles below dir.
+// signed returns the roots of bundles below dir.
 func signed(t *testing.T, dir string) []string {
 	t.Helper()
 	var roots []string
@@ -161,7 +161,7 @@ func fill(content []byte) []byte {
 	return []byte(strings.NewReplacer("@BASE@", mirrorURL, "@HOST@", "mirror.example:8443", "@INSECURE@", "false").Replace(string(content)))
 }
 
-// newInside is an empty mirror that trusts the exporter of r.
+// newInside returns an empty mirror that trusts the exporter of r.
 func newInside(r *rig) *inside {
 	r.t.Helper()
 	dir := filepath.Join(r.t.TempDir(), "mirror")
@@ -194,7 +194,7 @@ func (in *inside) receive(dirs []string) {
 	}
 }
 
-// listed are the digests that the current generation's lists promise, by path
+// listed returns the digests that the current generation's lists promise, by path
 // below the web root.
 func (in *inside) listed() map[string]bundle.Digest {
 	in.t.Helper()
@@ -229,7 +229,7 @@ func (in *inside) listed() map[string]bundle.Digest {
 	return all
 }
 
-// blob is what the bundle has of a file: without the mirror's address.
+// blob returns what the bundle has of a file: without the mirror's address.
 func (in *inside) blob(d bundle.Digest) []byte {
 	in.t.Helper()
 	b, err := os.ReadFile(filepath.Join(in.dir, "blobs/sha256", d.Hex()[:2], d.Hex()))
@@ -239,7 +239,7 @@ func (in *inside) blob(d bundle.Digest) []byte {
 	return b
 }
 
-// served are the digests of the files that clients get at those paths. A file with the
+// served returns the digests of the files that clients get at those paths. A file with the
 // mirror's address in it counts as what it was made of, if it is what that makes.
 func (in *inside) served(paths map[string]bundle.Digest) map[string]bundle.Digest {
 	in.t.Helper()

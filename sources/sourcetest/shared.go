@@ -83,7 +83,7 @@ func sharing(t *testing.T, s Suite) {
 	}
 }
 
-// of are the digests of what a source and those that it derived have published, by
+// of returns the digests of what a source and those that it derived have published, by
 // repository, relative to the source, and path.
 func of(mounted map[string]map[string]bundle.Digest, source string) map[string]bundle.Digest {
 	all := map[string]bundle.Digest{}
@@ -99,7 +99,7 @@ func of(mounted map[string]map[string]bundle.Digest, source string) map[string]b
 	return all
 }
 
-// once are the origins of the plan's artifacts that one request is enough for: their
+// once returns the origins of the plan's artifacts that one request is enough for: their
 // size or their digest is known, and the kind does not look into them for each source.
 func (r *rig) once() map[string]bool {
 	r.t.Helper()

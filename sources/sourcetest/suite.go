@@ -79,7 +79,7 @@ type Upstream struct {
 	Nothing []Nothing
 }
 
-// victim is one payload.
+// victim returns one payload.
 func (u *Upstream) victim() (path string, content []byte) {
 	path = slices.Min(slices.Collect(maps.Keys(u.Payload)))
 	return path, u.Payload[path]

@@ -25,7 +25,7 @@ func unsigned(t *testing.T, s Suite) {
 	}
 }
 
-// overstated are the files that count as more than what they are made of, and why.
+// overstated returns the files that count as more than what they are made of, and why.
 func overstated(t *testing.T, s Suite) (claims []string) {
 	t.Helper()
 	r := newRig(t, s)
@@ -70,7 +70,7 @@ type evidenced struct {
 	unpinned    []bundle.Evidence // that came from somewhere
 }
 
-// evidenced are the repositories of the kinds under test in a bundle.
+// evidenced returns the repositories of the kinds under test in a bundle.
 func (r *rig) evidenced(dirs []string) []evidenced {
 	r.t.Helper()
 	b := r.open(dirs)
@@ -101,7 +101,7 @@ func (r *rig) evidenced(dirs []string) []evidenced {
 // may be in a text by chance.
 const leastName = 6 // bytes
 
-// claims are the made files that count as vouched for and name, by its digest or by the last
+// claims returns the made files that count as vouched for and name, by its digest or by the last
 // part of its path, a file that nobody vouches for.
 func (e evidenced) claims(t *testing.T, in *inside) []string {
 	t.Helper()
@@ -126,7 +126,7 @@ func (e evidenced) claims(t *testing.T, in *inside) []string {
 // maxMade is how much of a made file is looked at.
 const maxMade = 64 << 20 // bytes
 
-// unpacked is what a file holds, without its compression if it has one that indexes have.
+// unpacked returns what a file holds, without its compression if it has one that indexes have.
 func unpacked(t *testing.T, name string) []byte {
 	t.Helper()
 	packed, err := os.Open(name)

@@ -103,7 +103,7 @@ func (s *Stock) Settle() error {
 	return nil
 }
 
-// want is what upstream's index states about the file.
+// want returns what upstream's index states about the file.
 func (f *File) want() upstream.Want {
 	if f.Digest.IsZero() && f.More != nil {
 		return upstream.Want{Sum: f.More.Sum, Size: f.Size}
@@ -153,7 +153,7 @@ func (s *Stock) finished(base *sources.Cursor, f *File, a sources.Artifact) (sou
 	return a, s.Finish(f, &recorded, &a)
 }
 
-// Artifact is the file as an artifact, without a look at the base.
+// Artifact returns the file as an artifact, without a look at the base.
 func (f *File) Artifact(env *sources.Env) sources.Artifact {
 	a := sources.Artifact{
 		File:     bundle.File{Path: f.Path, Size: f.Size, Digest: f.Digest},
@@ -190,7 +190,7 @@ func (f *File) Artifact(env *sources.Env) sources.Artifact {
 	return a
 }
 
-// names are those of the file at its place, in the order in which they are tried.
+// names returns those of the file at its place, in the order in which they are tried.
 func (f *File) names() []string {
 	if f.More == nil || len(f.More.Also) == 0 {
 		return []string{f.From}

@@ -45,10 +45,10 @@ func (p *Place) URL(name string) string { return p.bases[0] + escape(name) }
 // evidence.
 func (p *Place) Where(name string) string { return fetch.Redact(p.URL(name)) }
 
-// escape is a path as part of a URL.
+// escape returns a path as part of a URL.
 func escape(path string) string { return (&url.URL{Path: path}).EscapedPath() }
 
-// urls are the addresses of a file that has several names, in the order in which
+// urls returns the addresses of a file that has several names, in the order in which
 // they are tried.
 func (p *Place) urls(names []string) []string {
 	if len(names) == 0 {

@@ -22,7 +22,7 @@ type Sum struct {
 	Hex       string // lower-case hexadecimal digits
 }
 
-// SHA256 is the sum of a digest; of the zero digest it is none.
+// SHA256 returns the sum of a digest; of the zero digest it is none.
 func SHA256(d bundle.Digest) Sum {
 	if d.IsZero() {
 		return Sum{}
@@ -72,7 +72,7 @@ func (s Sum) Of(content []byte) Sum {
 
 func (s Sum) of(h hash.Hash) Sum { return Sum{s.Algorithm, hex.EncodeToString(h.Sum(nil))} }
 
-// size is how many bytes a checksum of the algorithm has: 0 if it is not trusted. A list
+// size returns how many bytes a checksum of the algorithm has: 0 if it is not trusted. A list
 // of packages has one for each, so no hash is made to find out.
 func (s Sum) size() int {
 	switch s.Algorithm {

@@ -28,7 +28,7 @@ const (
 	NoReferrersPath = registryDir + "/referrers.json"
 )
 
-// DigestPath is the symbolic link whose target is the digest of the manifest
+// DigestPath returns the symbolic link whose target is the digest of the manifest
 // at path, if that is one with a tag.
 func DigestPath(path string) string { return DigestsDir + "/" + path + "/" + DigestLink }
 

@@ -137,7 +137,7 @@ func MergePublic(sets []Set, base string) (*PublicNames, error) {
 	return names, nil
 }
 
-// claims are those of one set, bounded.
+// claims returns those of one set, bounded.
 func (s *Set) claims() (all []claimed, left int, err error) {
 	for i := range s.Repositories {
 		r := &s.Repositories[i]
@@ -167,7 +167,7 @@ func (s *Set) claims() (all []claimed, left int, err error) {
 	return all, left, nil
 }
 
-// keyFile is the content of a file below keys/ in the list of the set; zero: there is none.
+// keyFile returns the content of a file below keys/ in the list of the set; zero: there is none.
 func (s *Set) keyFile(name string) (bundle.Digest, error) {
 	for i := range s.Repositories {
 		if s.Repositories[i].Mount != keysMount {
@@ -325,7 +325,7 @@ func (names *PublicNames) LookupURL(address string) (line PublicName, at string,
 	return names.Lookup(PublicHost(u.Host), u.Path)
 }
 
-// PublicHost is the form that hosts have in hosts.json of what a client sent: in lower case,
+// PublicHost returns the form that hosts have in hosts.json of what a client sent: in lower case,
 // without a dot at the end and without the ports 80 and 443.
 func PublicHost(host string) string {
 	host = strings.ToLower(host)
@@ -339,7 +339,7 @@ func PublicHost(host string) string {
 	return strings.TrimSuffix(name, ".") + port
 }
 
-// Hosts are the names of all lines, each once, in order.
+// Hosts returns the names of all lines, each once, in order.
 func (names *PublicNames) Hosts() (all []string) {
 	for _, n := range names.Names {
 		if len(all) == 0 || all[len(all)-1] != n.Host {

@@ -46,7 +46,7 @@ type hostData struct {
 	GitFiles, RawGitFiles string
 }
 
-// rules are what web servers go by, each prefix of a host once.
+// rules returns what web servers go by, each prefix of a host once.
 func (names *PublicNames) rules() (all []hostRules) {
 	for i, n := range names.Names {
 		if i == 0 || names.Names[i-1].Host != n.Host {
@@ -104,7 +104,7 @@ func escapedByte(c byte) string {
 	return b.String()
 }
 
-// caddyPrefix is an answerable path for Caddy's strip_prefix: an escaped byte is compared with the
+// caddyPrefix returns an answerable path for Caddy's strip_prefix: an escaped byte is compared with the
 // same in the address, any other one with both of its forms.
 func caddyPrefix(p string) string {
 	var b strings.Builder
@@ -118,7 +118,7 @@ func caddyPrefix(p string) string {
 	return b.String()
 }
 
-// apacheText is an answerable path in a substitution of mod_rewrite, where a percent sign begins
+// apacheText returns an answerable path in a substitution of mod_rewrite, where a percent sign begins
 // what is replaced.
 func apacheText(p string) string { return strings.ReplaceAll(p, "%", `\%`) }
 
@@ -128,7 +128,7 @@ func (n *PublicName) isRegistry() bool {
 	return n.Path == "/v2" && strings.HasPrefix(n.At, "/"+imagesDir)
 }
 
-// shortGit is the path of a git repository without ".git"; false: it is none.
+// shortGit returns the path of a git repository without ".git"; false: it is none.
 func (n *PublicName) shortGit() (string, bool) {
 	short, ok := strings.CutSuffix(n.Path, gitSuffix)
 	return short, ok && short != "" && !strings.HasSuffix(short, "/") && strings.HasPrefix(n.At, "/git/")

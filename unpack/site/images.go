@@ -163,7 +163,7 @@ func (w *writer) tags(list tagList) error {
 	return err
 }
 
-// imageFiles is the union of all repositories' files below /v2/, in the order
+// imageFiles returns the union of all repositories' files below /v2/, in the order
 // of their lists, so that the manifests of one image stand together even when
 // several repositories bring some.
 func (w *writer) imageFiles() iter.Seq2[imageFile, error] {
@@ -228,7 +228,7 @@ func (w *writer) imageFiles() iter.Seq2[imageFile, error] {
 // "docker pull alpine" asks a mirror of docker.io for library/alpine.
 const dockerHub = "docker.io/"
 
-// aliasOf is the name of an image of docker.io without that; empty: it has none. A name
+// aliasOf returns the name of an image of docker.io without that; empty: it has none. A name
 // that would look like one of another registry is no alias.
 func aliasOf(name string) string {
 	rest, ok := strings.CutPrefix(name, dockerHub)
@@ -272,7 +272,7 @@ func (w *writer) aliases(areas map[string][]string) (ambiguous []Ambiguous, drop
 // maxDropped bounds the names that a report has.
 const maxDropped = 1000
 
-// droppedAlias is the name without its registry that the generation before made for an
+// droppedAlias returns the name without its registry that the generation before made for an
 // image; empty: none, or this generation has it too.
 func (w *writer) droppedAlias(name string, areas []string) (string, error) {
 	alias := bundle.ImageAlias(name)

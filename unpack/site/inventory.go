@@ -147,7 +147,7 @@ func (w *writer) before() earlier {
 	return was
 }
 
-// PublishedBase is the address that was filled in when the generation in root was published;
+// PublishedBase returns the address that was filled in when the generation in root was published;
 // empty: none was known, and files for clients have words in its place.
 func PublishedBase(root *os.Root) (string, error) {
 	inv, err := readInventory(root, inventoryJSON)

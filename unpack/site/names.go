@@ -94,7 +94,7 @@ func (w *writer) names(set string, r *Repository, dir string) (string, error) {
 	return start, w.page(dir+"/index.html", p.title, links)
 }
 
-// firstName is the file that a link row leads to.
+// firstName returns the file that a link row leads to.
 func firstName(link nameRow) string {
 	_, rest, _ := strings.Cut(link.html, `href="./`)
 	name, _, _ := strings.Cut(rest, `"`)
@@ -132,7 +132,7 @@ func (p *pager) end() ([]nameRow, error) {
 
 func pageID(row nameRow) string { return fmt.Sprintf("%016x", row.hash) }
 
-// weakCut is how many rows of a page that would be too long stay on it.
+// weakCut returns how many rows of a page that would be too long stay on it.
 func (p *pager) weakCut() int {
 	for i := len(p.rows) - 1; i > 0; i-- {
 		if p.rows[i].hash%(p.every/pageWeak) == 0 {

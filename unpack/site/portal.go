@@ -90,7 +90,7 @@ func sizeText(n int64) string {
 	return fmt.Sprintf("%.1f %cB", v, units[i])
 }
 
-// clientName is a client file's path below its kind's folder.
+// clientName returns a client file's path below its kind's folder.
 func clientName(p string) string {
 	_, name, _ := strings.Cut(strings.TrimPrefix(p, ClientsDir+"/"), "/")
 	return name

@@ -108,7 +108,7 @@ func (l *list) advance() (more bool) {
 	return more
 }
 
-// held are the files of a shared mount in the order of their paths, each once.
+// held returns the files of a shared mount in the order of their paths, each once.
 func (w *writer) held(mount string) iter.Seq2[heldFile, error] {
 	return func(yield func(heldFile, error) bool) {
 		var live []*list

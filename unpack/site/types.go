@@ -35,7 +35,7 @@ type Type struct {
 	MediaType string `json:"mediaType"`
 }
 
-// TypedPath is the name that exists if and only if the file at path has type t.
+// TypedPath returns the name that exists if and only if the file at path has type t.
 func (t Type) TypedPath(path string) string { return TypedDir + "/" + path + "." + t.Extension }
 
 // TypedName returns the name of the link that marks the file at path with its
@@ -144,7 +144,7 @@ func (w *writer) typed(p, mediaType string) (marked bool, err error) {
 	return true, err
 }
 
-// sortedTypes are the types in the order of their extensions.
+// sortedTypes returns the types in the order of their extensions.
 func (w *writer) sortedTypes() []Type {
 	types := make([]Type, 0, len(w.types))
 	for _, e := range slices.Sorted(maps.Keys(w.types)) {
@@ -158,7 +158,7 @@ const jsonType = "application/json"
 // OctetStream is the type of whatever no list and no extension describes better.
 const OctetStream = "application/octet-stream"
 
-// extensionTypes is what a file without a media type in its list is sent as,
+// extensionTypes returns what a file without a media type in its list is sent as,
 // on every server alike; nothing is ever sniffed.
 func extensionTypes() []extensionType {
 	return []extensionType{
@@ -192,7 +192,7 @@ type extensionType struct {
 	Extensions string // separated by spaces
 }
 
-// DefaultType is the type of the file at path by the extension of its name,
+// DefaultType returns the type of the file at path by the extension of its name,
 // OctetStream if that is not known.
 func DefaultType(p string) string {
 	name := path.Base(p)

@@ -135,7 +135,7 @@ func giveDir(root *os.Root, group int) error {
 	return errors.Join(root.Chown(Dir, -1, group), root.Chmod(Dir, groupDirMode), durable.SyncDir(root, "."))
 }
 
-// Group is the number of the group that may read the state; NoGroup: there is none.
+// Group returns the number of the group that may read the state; NoGroup: there is none.
 func (s *State) Group() (int, error) {
 	a, err := accessOf(s.root)
 	return a.group, err

@@ -9,7 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle/durable"
 )
 
-// groupOf is the number of the group that a file belongs to.
+// groupOf returns the number of the group that a file belongs to.
 func groupOf(info fs.FileInfo) int {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(s.Gid)

@@ -25,7 +25,7 @@ func (s *State) Given() (all []Given, err error) {
 	return all, err
 }
 
-// GivenTo is the set that a web path was given to, and the path that was given; empty:
+// GivenTo returns the set that a web path was given to, and the path that was given; empty:
 // nobody gave it.
 func GivenTo(all []Given, path string) (set, at string) {
 	for _, g := range all {

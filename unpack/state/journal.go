@@ -54,7 +54,7 @@ type Entry struct {
 	Lost bundle.Digest `json:"lost,omitzero"`
 }
 
-// History is the journal from its beginning. A line that does not continue the
+// History returns the journal from its beginning. A line that does not continue the
 // one before ends it with an error that matches bundle.ErrCorrupt; what is
 // before is returned all the same.
 func (s *State) History() ([]Entry, error) {
@@ -89,7 +89,7 @@ func (s *State) History() ([]Entry, error) {
 // looked for; append refuses longer lines.
 const maxJournalLine = 1 << 20 // bytes
 
-// journalHead is the digest of the journal's last line and where the next one
+// journalHead returns the digest of the journal's last line and where the next one
 // begins. A line that a crash cut off does not count.
 func journalHead(f *os.File) (head bundle.Digest, end int64, err error) {
 	fi, err := f.Stat()
@@ -151,7 +151,7 @@ func appendEntries(f *os.File, at int64, head bundle.Digest, entries []Entry) er
 	return f.Sync()
 }
 
-// head is the digest of the journal's last line, zero when there is none.
+// head returns the digest of the journal's last line, zero when there is none.
 func (w *Writer) head() (bundle.Digest, error) {
 	f, err := w.root.Open(JournalFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -165,7 +165,7 @@ func (w *Writer) head() (bundle.Digest, error) {
 	return d, err
 }
 
-// line is the entry as it follows the line of this digest.
+// line returns the entry as it follows the line of this digest.
 func (e Entry) line(previous bundle.Digest) ([]byte, error) {
 	e.Previous = previous
 	e.Detail = string(bundle.Plain([]byte(e.Detail), "\n")) // it quotes what others wrote
@@ -179,7 +179,7 @@ func (e Entry) line(previous bundle.Digest) ([]byte, error) {
 	return line, err
 }
 
-// unwritten are those of entries, to be appended after from, that a journal
+// unwritten returns those of entries, to be appended after from, that a journal
 // which ends with head does not have yet: a full disk may have taken the
 // first of several lines.
 func unwritten(entries []Entry, from, head bundle.Digest) ([]Entry, error) {

@@ -50,7 +50,7 @@ type PlacedLine struct {
 	Segments []Segment     `json:"segments,omitempty"`
 }
 
-// PendingPath is the folder of the root and catalogue of a bundle that waits.
+// PendingPath returns the folder of the root and catalogue of a bundle that waits.
 func PendingPath(name string) string { return PendingDir + "/" + name }
 
 func placedFile(name string) string { return PendingPath(name) + placedSuffix }

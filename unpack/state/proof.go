@@ -21,10 +21,10 @@ type Kept struct {
 	File string
 }
 
-// KeptReceipts are the receipts that are here, by their names, which prove nothing.
+// KeptReceipts returns the receipts that are here, by their names, which prove nothing.
 func (s *State) KeptReceipts() ([]Kept, error) { return s.kept(receiptDir, receiptSuffix) }
 
-// KeptRoots are the signed roots of accepted bundles, by their names.
+// KeptRoots returns the signed roots of accepted bundles, by their names.
 func (s *State) KeptRoots() ([]Kept, error) { return s.kept(rootsDir, "") }
 
 func (s *State) kept(dir, suffix string) ([]Kept, error) {
@@ -45,7 +45,7 @@ func (s *State) kept(dir, suffix string) ([]Kept, error) {
 	return all, nil
 }
 
-// StreamOf is the stream that a kept receipt or root is of. A receipt that this mirror did
+// StreamOf returns the stream that a kept receipt or root is of. A receipt that this mirror did
 // not sign matches bundle.ErrUntrusted.
 func (s *State) StreamOf(file string) (string, error) {
 	if path.Dir(file) == receiptDir {
@@ -116,7 +116,7 @@ func (s *State) KnownRatchet(set string) (Ratchet, error) {
 // the one that was accepted last may come again.
 func (r *Ratchet) Forgotten() bool { return r.Stream != "" && r.Root.IsZero() && r.Newest == nil }
 
-// RatchetFile is the file of what was accepted of a set, relative to the mirror.
+// RatchetFile returns the file of what was accepted of a set, relative to the mirror.
 func RatchetFile(set string) string { return ratchetFile(set) }
 
 // HasPolicy reports whether the policy was ever written.
@@ -145,7 +145,7 @@ func (s *State) HasHead(head bundle.Digest) (bool, error) {
 	return false, nil
 }
 
-// HeadAfter is the digest of the last line of the journal once entries are appended that a
+// HeadAfter returns the digest of the last line of the journal once entries are appended that a
 // generation is published with.
 func (w *Writer) HeadAfter(generation int, entries []Entry) (bundle.Digest, error) {
 	head, err := w.head()

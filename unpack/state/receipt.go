@@ -18,7 +18,7 @@ func receiptFile(name string) string { return receiptDir + "/" + name + receiptS
 
 const receiptSuffix = ".receipt.json"
 
-// Receipt is the signed receipt of the newest bundle that was imported of a
+// Receipt returns the signed receipt of the newest bundle that was imported of a
 // set; the error matches bundle.ErrIncomplete where there is none.
 func (s *State) Receipt(set string) ([]byte, error) {
 	t, err := s.Ratchet(set)

@@ -90,7 +90,7 @@ func (s *State) Ratchet(set string) (Ratchet, error) {
 	return r, err
 }
 
-// NewRatchet is the ratchet of a set before its first bundle.
+// NewRatchet returns the ratchet of a set before its first bundle.
 func (s *State) NewRatchet(set string) (Ratchet, error) {
 	settings, err := s.Settings()
 	if err != nil {

@@ -46,7 +46,7 @@ func (b *Batch) Create() (*Writer, error) {
 	}
 }
 
-// Len is the number of blobs committed since the last Flush.
+// Len returns the number of blobs committed since the last Flush.
 func (b *Batch) Len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -142,7 +142,7 @@ func (s *Store) Open(d bundle.Digest) (*os.File, error) {
 	return shelf.OpenFile(d.Hex(), os.O_RDONLY, 0)
 }
 
-// Shelf is the folder that blob d is in, under the name d.Hex(); it stays
+// Shelf returns the folder that blob d is in, under the name d.Hex(); it stays
 // the store's. A View does not make it: errors match fs.ErrNotExist then.
 func (s *Store) Shelf(d bundle.Digest) (*Folder, error) {
 	s.mu.Lock()

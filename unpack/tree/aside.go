@@ -82,7 +82,7 @@ func (t *Trees) StepAside(sets []GenerationSet, before *Generation, lists Lists,
 	return s.moved, nil
 }
 
-// heldClientFiles are the parts of what is published that hold their paths. was gets what
+// heldClientFiles returns the parts of what is published that hold their paths. was gets what
 // is aside, by set and path.
 func (t *Trees) heldClientFiles(g *Generation, was map[string]bool) (held []Part, err error) {
 	if g == nil {
@@ -229,7 +229,7 @@ func (q *queue) upTo(path string) (sets map[string]bundle.File, err error) {
 	return sets, nil
 }
 
-// WithAside are the client files of a set as they are published: those of aside, sorted by
+// WithAside returns the client files of a set as they are published: those of aside, sorted by
 // path, in the folder of the set. It reads files twice, and holds the lines of aside.
 func WithAside(set string, files iter.Seq2[bundle.File, error], aside []string) iter.Seq2[bundle.File, error] {
 	if len(aside) == 0 {

@@ -129,7 +129,7 @@ func (p *placer) plantSet(s, now *GenerationSet, nextTree *int, dir string) (mad
 	return made, nil
 }
 
-// owner is the repository that has the mount to itself, nil: none.
+// owner returns the repository that has the mount to itself, nil: none.
 func (s *GenerationSet) owner(mount string) *GenerationRepository {
 	if s == nil {
 		return nil
@@ -238,7 +238,7 @@ func describe(root *os.Root, name string, mode fs.FileMode) (bundle.File, error)
 	return bundle.File{Path: name, Digest: bundle.SumOf(h), Size: size}, err
 }
 
-// siteSets is what package site has to know of the sets.
+// siteSets returns what package site has to know of the sets.
 func (t *Trees) siteSets(sets []GenerationSet, policy *verify.Policy) []site.Set {
 	var out []site.Set
 	for _, s := range sets {

@@ -266,7 +266,7 @@ func (c *checker) hashBlob(f bundle.File) error {
 	return nil
 }
 
-// published is the file list without the files that wait for the address.
+// published returns the file list without the files that wait for the address.
 func (c *checker) published(set string, r *GenerationRepository) iter.Seq2[bundle.File, error] {
 	return func(yield func(bundle.File, error) bool) {
 		for f, err := range c.Served(set, r) {

@@ -259,7 +259,7 @@ func (t *Trees) count(ctx context.Context, s *Needs, force bool) error {
 
 func tooMuch(swept, kept int64) bool { return swept > 0 && swept*100 > (swept+kept)*maxSweep }
 
-// strayTrees are the folders below trees/ that no kept generation links to.
+// strayTrees returns the folders below trees/ that no kept generation links to.
 func (t *Trees) strayTrees(s *Needs) ([]string, error) {
 	kept := map[string]bool{}
 	for n := range s.trees {
@@ -350,7 +350,7 @@ func (b *Builder) collectGeneration(n int) error {
 	return b.root.RemoveAll(generationDir(n))
 }
 
-// strays are the folders of generations without a record: gc was interrupted.
+// strays returns the folders of generations without a record: gc was interrupted.
 func (t *Trees) strays() (dirs []string, err error) {
 	entries, err := fs.ReadDir(t.root.FS(), generationsDir)
 	if err != nil {

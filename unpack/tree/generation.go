@@ -133,10 +133,10 @@ func recordFile(n int) string    { return fmt.Sprintf("%s/%06d.json", state.Gene
 // generatedFile lists what a publish made itself; lines like a file list's.
 func generatedFile(n int) string { return fmt.Sprintf("%s/%06d.generated", state.GenerationsDir, n) }
 
-// Previous is the number of the generation that servers fall back to; 0: none.
+// Previous returns the number of the generation that servers fall back to; 0: none.
 func (t *Trees) Previous() (int, error) { return t.linked(previousLink) }
 
-// linked is the number of the generation that a link names; 0: no such link.
+// linked returns the number of the generation that a link names; 0: no such link.
 func (t *Trees) linked(link string) (int, error) {
 	target, err := t.root.Readlink(link)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -165,7 +165,7 @@ func (t *Trees) Generation(n int) (*Generation, error) {
 	return &g, nil
 }
 
-// Current is the generation that is published; where nothing was published yet
+// Current returns the generation that is published; where nothing was published yet
 // the error matches bundle.ErrIncomplete.
 func (t *Trees) Current() (*Generation, error) {
 	g, err := t.Published()
@@ -184,7 +184,7 @@ func (t *Trees) Published() (*Generation, error) {
 	return t.Generation(n)
 }
 
-// Generations are all that are still here, in the order of their numbers; the
+// Generations returns all that are still here, in the order of their numbers; the
 // last is the current one. Where the current one is not on record the error matches
 // bundle.ErrCorrupt.
 func (t *Trees) Generations() ([]Generation, error) {
@@ -217,7 +217,7 @@ func (t *Trees) Generations() ([]Generation, error) {
 	return all, nil
 }
 
-// Withdrawn are the roots of what servers deliver now, or fall back to, and sets do not have.
+// Withdrawn returns the roots of what servers deliver now, or fall back to, and sets do not have.
 func (t *Trees) Withdrawn(current *Generation, sets []GenerationSet) (roots []bundle.Digest, err error) {
 	all := []*Generation{current}
 	if n, err := t.Previous(); err != nil {
@@ -272,12 +272,12 @@ func (t *Trees) Files(r bundle.Repository) iter.Seq2[bundle.File, error] {
 	return readKept(t, r.Files, "file list of "+r.Name, bundle.ReadList[bundle.File])
 }
 
-// Served is the kept file list of a set's repository as it is published.
+// Served returns the kept file list of a set's repository as it is published.
 func (t *Trees) Served(set string, r *GenerationRepository) iter.Seq2[bundle.File, error] {
 	return WithAside(set, t.listed(r), r.Aside)
 }
 
-// listed is the kept file list of a repository without what is not published.
+// listed returns the kept file list of a repository without what is not published.
 func (t *Trees) listed(r *GenerationRepository) iter.Seq2[bundle.File, error] {
 	if len(r.Without) == 0 {
 		return t.Files(r.Repository)

@@ -17,7 +17,7 @@ type Holding struct {
 	Repositories []bundle.Repository
 }
 
-// Holdings are what the kept generations publish and what the next deltas leave out, by set
+// Holdings returns what the kept generations publish and what the next deltas leave out, by set
 // and number, each once.
 func (t *Trees) Holdings(of *state.State) ([]Holding, error) {
 	generations, err := t.Generations()

@@ -295,7 +295,7 @@ func (p *placer) makeParents(dst string) error {
 	return nil
 }
 
-// commonDir is the longest folder that a and b, both folders, are in or are.
+// commonDir returns the longest folder that a and b, both folders, are in or are.
 func commonDir(a, b string) string {
 	end := 0
 	for i := 0; ; i++ {

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// linkCount is how many names the file has.
+// linkCount returns how many names the file has.
 func linkCount(_ *os.Root, _ string, fi fs.FileInfo) (int64, error) {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -18,7 +18,7 @@ func linkCount(_ *os.Root, _ string, fi fs.FileInfo) (int64, error) {
 	return int64(st.Nlink), nil // narrower on some systems
 }
 
-// ownerOf is the number of the user who owns a file.
+// ownerOf returns the number of the user who owns a file.
 func ownerOf(fi fs.FileInfo) int64 {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// linkCount is how many names the file has.
+// linkCount returns how many names the file has.
 func linkCount(root *os.Root, name string, _ fs.FileInfo) (int64, error) {
 	f, err := root.Open(name)
 	if err != nil {

@@ -116,7 +116,7 @@ func (b *Builder) DropRecord(n int) error {
 	return errors.Join(durable.Remove(b.root, recordFile(n)), durable.Remove(b.root, copyFile(n)), durable.Remove(b.root, generatedFile(n)))
 }
 
-// StandIn is what a publish needs to know of generation n if its record is lost: the numbers
+// StandIn returns what a publish needs to know of generation n if its record is lost: the numbers
 // that must not be used again, and a time that is not earlier than its own. It has no sets, so
 // that nothing is taken over from its files.
 func (t *Trees) StandIn(n int) (*Generation, error) {

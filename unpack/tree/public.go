@@ -7,7 +7,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/site"
 )
 
-// PublicNames is what the published generation can answer for; nil: its program did not state it.
+// PublicNames returns what the published generation can answer for; nil: its program did not state it.
 func (t *Trees) PublicNames() (*site.PublicNames, error) {
 	root, err := t.root.OpenRoot(currentLink)
 	if err != nil {

@@ -72,7 +72,7 @@ func (c *checker) made(name string, f bundle.File) (problem string) {
 	return ""
 }
 
-// mounts are the links of the generation to trees, as a list.
+// mounts returns the links of the generation to trees, as a list.
 func (c *checker) mounts() iter.Seq2[bundle.File, error] {
 	var paths []string
 	for _, s := range c.generation.Sets {

@@ -52,7 +52,7 @@ type Builder struct {
 // anything that is written.
 func NewBuilder(t *Trees, sync *store.Syncer) *Builder { return &Builder{Trees: t, sync: sync} }
 
-// Names are the entries that a new mirror may have already: an interrupted
+// Names returns the entries that a new mirror may have already: an interrupted
 // Create left them.
 func Names() []string { return []string{generationsDir, treesDir, BlobsDir} }
 
@@ -66,5 +66,5 @@ func Create(root *os.Root) error {
 	return nil
 }
 
-// Dir is the absolute path of the mirror.
+// Dir returns the absolute path of the mirror.
 func (t *Trees) Dir() string { return t.dir }

@@ -107,7 +107,7 @@ func (t *Trees) Parts(sets []GenerationSet) []Part {
 	return all
 }
 
-// Union is what repositories have in the shared areas together, sorted by web
+// Union returns what repositories have in the shared areas together, sorted by web
 // path, each path once. Different content at one path, and a file where
 // another needs a folder, end it with a ConflictError. Client files are left
 // out: package site places them.

@@ -57,13 +57,13 @@ func (t *Trees) View(kind string) (*View, error) {
 	return v, nil
 }
 
-// Repositories are those of the kind.
+// Repositories returns those of the kind.
 func (v *View) Repositories() []bundle.Repository { return v.repos }
 
-// Set is the set that a repository belongs to.
+// Set returns the set that a repository belongs to.
 func (v *View) Set(repo string) string { return v.sets[repo] }
 
-// Files is the file list of a repository, sorted by path.
+// Files returns the file list of a repository, sorted by path.
 func (v *View) Files(repo string) iter.Seq2[bundle.File, error] {
 	r, ok := v.by[repo]
 	if !ok {
@@ -138,7 +138,7 @@ func (v *View) filled(r GenerationRepository, path string) (d bundle.Digest, ok 
 	return d, ok, nil
 }
 
-// webRoot is the folder that paths of the repository's lists begin in.
+// webRoot returns the folder that paths of the repository's lists begin in.
 func (r *GenerationRepository) webRoot(generation string) string {
 	if r.Tree != 0 {
 		return treeDir(r.Tree)

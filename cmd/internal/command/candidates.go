@@ -24,7 +24,7 @@ type Typed struct {
 	getenv  func(string) string
 }
 
-// Arg is the first argument, or else what the environment has; empty: neither.
+// Arg returns the first argument, or else what the environment has; empty: neither.
 func (t *Typed) Arg(env string) string {
 	if len(t.args) > 0 {
 		return t.home(t.args[0])
@@ -32,7 +32,7 @@ func (t *Typed) Arg(env string) string {
 	return t.getenv(env)
 }
 
-// Flag is the value of a flag, or else what the environment has.
+// Flag returns the value of a flag, or else what the environment has.
 func (t *Typed) Flag(name string) string {
 	if v, ok := t.flags[name]; ok {
 		return t.home(v)
@@ -48,7 +48,7 @@ func (t *Typed) home(path string) string {
 	return path
 }
 
-// mirror is the mirror that the command line names so far.
+// mirror returns the mirror that the command line names so far.
 func (t *Typed) mirror() string {
 	switch {
 	case t.flags["mirror"] != "":
@@ -65,7 +65,7 @@ func (t *Typed) mirror() string {
 // network, changes nothing, and returns nothing if it cannot know.
 type Values func(t *Typed) []string
 
-// mirrorValues are those of flags about a mirror. What is a path is left to the shell.
+// mirrorValues returns those of flags about a mirror. What is a path is left to the shell.
 func mirrorValues() map[string]Values {
 	return map[string]Values{
 		"for": clientNames, "set": setNames,
@@ -97,7 +97,7 @@ func ofPublished(t *Typed, of func(site.Published) string) (all []string) {
 	return all
 }
 
-// setNames are the sets that a mirror publishes, and those that it trusts somebody for.
+// setNames returns the sets that a mirror publishes, and those that it trusts somebody for.
 func setNames(t *Typed) []string {
 	all := ofPublished(t, func(p site.Published) string { return p.Set })
 	m, err := unpack.Open(t.mirror(), unpack.Options{})
@@ -221,7 +221,7 @@ func (t *Typed) read(root *cli.Command, words []string) (at *cli.Command, waits 
 	return at, waits
 }
 
-// values are what a flag may have as its value, sorted, each once.
+// values returns what a flag may have as its value, sorted, each once.
 func (p Program) values(flag cli.Flag, t *Typed) []string {
 	if g, ok := flag.(*cli.GenericFlag); ok {
 		if c, ok := g.Value.(interface{ candidates() []string }); ok {

@@ -60,7 +60,7 @@ func ChangesFlag() cli.Flag {
 	return Parsed("changes", "print what is added, changed and removed by name: at most `N` names for each set, all or none; with --json 1000", new(ChangeCount))
 }
 
-// ChangesOf is how many changes by name a command is to find.
+// ChangesOf returns how many changes by name a command is to find.
 func ChangesOf(c *cli.Context) int {
 	switch n := ValueOf[*ChangeCount](c, "changes"); {
 	case n == nil:
@@ -103,7 +103,7 @@ func NoteChanges(o *Output, all ...*contents.Summary) {
 	}
 }
 
-// changeRow is one change as a row of a table.
+// changeRow returns one change as a row of a table.
 func changeRow(c *contents.Change) []string {
 	what := changeText(c)
 	both := slices.Concat(c.Before, c.After)

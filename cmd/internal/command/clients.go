@@ -164,7 +164,7 @@ func readClients(current *os.Root, dir string, fill filling) (files []clientFile
 	})
 }
 
-// asideOf is the folder of a set whose files are next to those of another; empty: none.
+// asideOf returns the folder of a set whose files are next to those of another; empty: none.
 func asideOf(dir string) string {
 	rest, aside := strings.CutPrefix(dir, path.Join(site.ClientsDir, site.AsideDir)+"/")
 	if !aside {
@@ -243,7 +243,7 @@ func listOf(folders map[string][]string) string {
 	return FirstOf(strings.Join(slices.Sorted(maps.Keys(folders)), ", "), "none")
 }
 
-// clientFolders are the folders by the names that people ask for: those of a kind, those
+// clientFolders returns the folders by the names that people ask for: those of a kind, those
 // that kinds have for a program, and those that are made over everything.
 func clientFolders(current *os.Root) (map[string][]string, error) {
 	folders := map[string][]string{}

@@ -13,33 +13,33 @@ import (
 // back quotes, as package flag does it; a flag's environment variable follows
 // from its name.
 
-// Text is a flag with a word or a path.
+// Text returns a flag with a word or a path.
 func Text(name, usage string) *cli.StringFlag { return &cli.StringFlag{Name: name, Usage: usage} }
 
-// Needed is a Text without which the command cannot run.
+// Needed returns a Text without which the command cannot run.
 func Needed(name, usage string) *cli.StringFlag {
 	return &cli.StringFlag{Name: name, Usage: usage, Required: true}
 }
 
-// List is a Text that may be given several times.
+// List returns a Text that may be given several times.
 func List(name, usage string) *cli.StringSliceFlag {
 	return &cli.StringSliceFlag{Name: name, Usage: usage + " (repeatable)"}
 }
 
-// Toggle is a flag that is given or not.
+// Toggle returns a flag that is given or not.
 func Toggle(name, usage string) *cli.BoolFlag { return &cli.BoolFlag{Name: name, Usage: usage} }
 
-// Number is a flag with a whole number.
+// Number returns a flag with a whole number.
 func Number(name, usage string, value int) *cli.IntFlag {
 	return &cli.IntFlag{Name: name, Usage: usage, Value: value}
 }
 
-// Parsed is a flag whose value checks itself.
+// Parsed returns a flag whose value checks itself.
 func Parsed(name, usage string, value cli.Generic) *cli.GenericFlag {
 	return &cli.GenericFlag{Name: name, Usage: usage, Value: value}
 }
 
-// outputFlags are the flags of every command.
+// outputFlags returns the flags of every command.
 func outputFlags() []cli.Flag {
 	return []cli.Flag{
 		Toggle("json", "print the result, and an error too, as one JSON object on standard output"),
@@ -69,7 +69,7 @@ const NoDescriptor = -1
 
 func mirrorFlag() cli.Flag { return Needed("mirror", "the mirror's `DIR`") }
 
-// placeholder is the word in back quotes of a flag's usage.
+// placeholder returns the word in back quotes of a flag's usage.
 func placeholder(flag cli.Flag) string {
 	_, rest, _ := strings.Cut(usageOf(flag), "`")
 	word, _, ok := strings.Cut(rest, "`")
@@ -92,12 +92,12 @@ type Choice struct {
 	value string
 }
 
-// NewChoice is a choice with a default.
+// NewChoice returns a choice with a default.
 func NewChoice(standard string, others ...string) *Choice {
 	return &Choice{Of: append([]string{standard}, others...), value: standard}
 }
 
-// Value is the word that was chosen.
+// Value returns the word that was chosen.
 func (c *Choice) Value() string { return c.value }
 
 func (c *Choice) String() string { return c.value }
@@ -170,13 +170,13 @@ func (f *Share) Set(s string) error {
 	return nil
 }
 
-// ValueOf is the value of a flag that parsed made.
+// ValueOf returns the value of a flag that parsed made.
 func ValueOf[T cli.Generic](c *cli.Context, name string) T {
 	v, _ := c.Generic(name).(T)
 	return v
 }
 
-// SpanOf is the value of a flag of time; 0 where the command has none.
+// SpanOf returns the value of a flag of time; 0 where the command has none.
 func SpanOf(c *cli.Context, name string) time.Duration {
 	if d := ValueOf[*Span](c, name); d != nil {
 		return time.Duration(*d)

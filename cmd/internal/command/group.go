@@ -19,7 +19,7 @@ func newGroupFlag() cli.Flag {
 	return groupFlag("`NAME` of the group that may read the state of a mirror that is made now: status, check, history, trust list; nobody but the owner without it")
 }
 
-// groupOf is the number of the group that --group names; 0: it was not given.
+// groupOf returns the number of the group that --group names; 0: it was not given.
 func groupOf(c *cli.Context) (int, error) {
 	name := c.String("group")
 	if name == "" {

@@ -73,7 +73,7 @@ func WriteHelp(w io.Writer, root *cli.Command, path []string) {
 	}
 }
 
-// flagForm is how the flag is written: "-j, --jobs N".
+// flagForm returns how the flag is written: "-j, --jobs N".
 func flagForm(f cli.Flag) string {
 	form := "--" + f.Names()[0]
 	switch {

@@ -81,7 +81,7 @@ func confirmKeys(c *cli.Context, o *Output, name string, keys []verify.OfferedKe
 	return answer == "yes", err
 }
 
-// Changes is how people read counts of changes.
+// Changes returns how people read counts of changes.
 func Changes(c bundle.Changes) string {
 	var parts []string
 	for _, one := range []struct {

@@ -302,7 +302,7 @@ func writeManifest(w io.Writer, r *bundle.Reader, m *bundle.Manifest) {
 	WriteTable(w, rows)
 }
 
-// entriesText is how many things of a repository have a name.
+// entriesText returns how many things of a repository have a name.
 func entriesText(r *bundle.Repository) string {
 	if r.Contents == nil {
 		return "-"

@@ -254,7 +254,7 @@ type search struct {
 	hidden int64
 }
 
-// found are the entries that are to be printed.
+// found returns the entries that are to be printed.
 func (s *search) found() iter.Seq2[contents.Found, error] {
 	return func(yield func(contents.Found, error) bool) {
 		for f, err := range contents.Merge(s.repos) {
@@ -328,7 +328,7 @@ func entryRow(f *contents.Found) []string {
 	return []string{f.Name, FirstOf(f.Version, "-"), FirstOf(f.Arch, "-"), sizeOf(f.Size), f.Vouched, partOf(f)}
 }
 
-// sizeOf is a size for people; a plan does not know every one.
+// sizeOf returns a size for people; a plan does not know every one.
 func sizeOf(n int64) string {
 	if n < 0 {
 		return "?"
@@ -336,7 +336,7 @@ func sizeOf(n int64) string {
 	return HumanBytes(n)
 }
 
-// partOf is the repository, with the part of it that people know.
+// partOf returns the repository, with the part of it that people know.
 func partOf(f *contents.Found) string {
 	if f.Group == "" {
 		return f.Repository.Name
@@ -408,7 +408,7 @@ func (p *pattern) matches(name string) bool {
 	return ok
 }
 
-// plain is the pattern without what makes it one.
+// plain returns the pattern without what makes it one.
 func (p *pattern) plain() string { return strings.Map(dropGlob, p.text) }
 
 func dropGlob(r rune) rune {

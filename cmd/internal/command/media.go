@@ -141,7 +141,7 @@ func mirrorSide(c *cli.Context, o *Output) (Side, error) {
 	return Side{w, true, m.Close}, nil
 }
 
-// imported is what a mirror knows: roots that it has accepted are proven.
+// imported returns what a mirror knows: roots that it has accepted are proven.
 func imported(ctx context.Context, m *unpack.Mirror) (Witness, error) {
 	status, err := m.Status(ctx)
 	if err != nil {

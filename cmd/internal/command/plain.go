@@ -39,7 +39,7 @@ func (p *plainWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// sumLine is a line of sha256sum, which writes a name with a line feed, a carriage
+// sumLine returns a line of sha256sum, which writes a name with a line feed, a carriage
 // return or a backslash in it escaped, and a backslash before the line (coreutils,
 // "md5sum invocation").
 func sumLine(digest, name string) string {

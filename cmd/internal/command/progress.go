@@ -118,7 +118,7 @@ func (p *Progress) resize(width int) {
 	p.bar.Write()
 }
 
-// width is how many columns the terminal has.
+// width returns how many columns the terminal has.
 func (o *Output) width() int {
 	width, _, err := term.GetSize(o.terminal)
 	if err != nil || width < 20 {

@@ -87,7 +87,7 @@ func pushImages(c *cli.Context, o *Output) error {
 	return err
 }
 
-// publishedImages are the repositories of the sets that are asked for.
+// publishedImages returns the repositories of the sets that are asked for.
 func publishedImages(m *unpack.Mirror, sets []string) (push.Published, error) {
 	tree, err := m.Tree("")
 	if err != nil {
@@ -138,7 +138,7 @@ func writePush(w io.Writer, c *cli.Context, r *push.Report) {
 		WouldBe(c), bundle.Count(len(r.Images), "image"), r.Registry, bundle.Count(r.Blobs, "blob"), HumanBytes(r.Bytes), r.Mounted, bundle.Count(r.Manifests, "manifest"), bundle.Count(r.Tags, "tag"), r.Present)
 }
 
-// pushHint is what to do about a refusal of package push.
+// pushHint returns what to do about a refusal of package push.
 func pushHint(err error) string {
 	var clash *push.ClashError
 	var sparse *push.SparseError

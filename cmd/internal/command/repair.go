@@ -61,7 +61,7 @@ func writeRepair(w io.Writer, c *cli.Context, r *unpack.RepairResult) {
 	WriteNotes(w, r.Notes)
 }
 
-// missingText is what is known of a blob that was not found.
+// missingText returns what is known of a blob that was not found.
 func missingText(b unpack.MissingBlob) string {
 	what := "blob"
 	if b.List {
@@ -87,7 +87,7 @@ func missingText(b unpack.MissingBlob) string {
 	return text + "; is in one of " + strings.Join(bundles, ", ")
 }
 
-// missingHint is how to get what was not found.
+// missingHint returns how to get what was not found.
 func missingHint(e *unpack.MissingError, mirror string) string {
 	bring := fmt.Sprintf("bring one of the bundles that are named and repeat: gapbundle repair %s PATH...", mirror)
 	full := len(e.Requests) == 0
@@ -100,7 +100,7 @@ func missingHint(e *unpack.MissingError, mirror string) string {
 	return fmt.Sprintf("%s; or carry the request to the connected side: gapbundle export SPEC --repair %s, and import what it makes", bring, e.Requests[0].Path)
 }
 
-// damageText is what a check found at one place.
+// damageText returns what a check found at one place.
 func damageText(d unpack.Damage) string {
 	text := d.Problem
 	if d.Path != "" {

@@ -28,7 +28,7 @@ func Published(mounts ...string) bundle.PublishedKey {
 	return bundle.PublishedKey{Fingerprint: Fingerprint, Role: "upstream", Mounts: mounts, Path: "keys/" + Fingerprint + ".asc"}
 }
 
-// Keyring is the repository of that key's file.
+// Keyring returns the repository of that key's file.
 func Keyring() Repository {
 	return Repository{Name: "_keys", Kind: "gapbundle", Mount: "keys", Files: map[string]string{Fingerprint + ".asc": PublicKey}}
 }

@@ -180,7 +180,7 @@ func (r *Repo) DatedTags(name string, dates []int64) {
 	}
 }
 
-// Pointer is the text of a pointer of Git LFS.
+// Pointer returns the text of a pointer of Git LFS.
 func Pointer(oid string, size int) string {
 	return fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", oid, size)
 }

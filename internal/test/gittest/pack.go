@@ -96,7 +96,7 @@ func (p *Pack) Delta(base, size, result int64, instructions []byte) (offset int6
 	return offset
 }
 
-// Bytes are the pack, with its header and checksum.
+// Bytes returns the pack, with its header and checksum.
 func (p *Pack) Bytes() []byte {
 	b := append([]byte("PACK\x00\x00\x00\x02"), binary.BigEndian.AppendUint32(nil, p.count)...)
 	b = append(b, p.body.Bytes()...)
@@ -104,7 +104,7 @@ func (p *Pack) Bytes() []byte {
 	return append(b, sum[:]...)
 }
 
-// Name is the name of an object of a type, such as "blob".
+// Name returns the name of an object of a type, such as "blob".
 func Name(kind string, content []byte) string {
 	h := sha1.New() //nolint:gosec // as above
 	fmt.Fprintf(h, "%s %d\x00", kind, len(content))
@@ -112,7 +112,7 @@ func Name(kind string, content []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// CommitText is the content of a commit of a tree, without parents.
+// CommitText returns the content of a commit of a tree, without parents.
 func CommitText(tree string) []byte {
 	const who = "A U Thor <author@example.org> 1700000000 +0000"
 	return fmt.Appendf(nil, "tree %s\nauthor %s\ncommitter %s\n\nmade by hand\n", tree, who, who)

@@ -199,7 +199,7 @@ func (w *writing) listed(name string, content []byte) {
 	w.put(name, content)
 }
 
-// state is the digest over the mounts and the digests of the file lists.
+// state returns the digest over the mounts and the digests of the file lists.
 func state(repositories Array) string {
 	var lines []string
 	for _, r := range repositories {

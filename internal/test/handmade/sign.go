@@ -51,18 +51,18 @@ func (k Key) der() []byte {
 	return der
 }
 
-// PEM is the public key.
+// PEM returns the public key.
 func (k Key) PEM() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.der()}))
 }
 
-// ID is the identity of the key: the SHA-256 of its SubjectPublicKeyInfo, in hex digits.
+// ID returns the identity of the key: the SHA-256 of its SubjectPublicKeyInfo, in hex digits.
 func (k Key) ID() string {
 	sum := sha256.Sum256(k.der())
 	return hex.EncodeToString(sum[:])
 }
 
-// SignatureName is a name for the key's signature file; it means nothing.
+// SignatureName returns a name for the key's signature file; it means nothing.
 func (k Key) SignatureName() string { return "bundle." + k.ID()[:16] + ".sigstore.json" }
 
 // Envelope is a signature file before it is written. The zero values are what the

@@ -124,7 +124,7 @@ func (w *writing) volume(number int, raw []byte, blobs []Object) (line Object, m
 	}, []namedMember{index, list}
 }
 
-// contents are what the volumes have, each once.
+// contents returns what the volumes have, each once.
 func (w *writing) contents() []string {
 	seen := map[string]bool{}
 	var out []string

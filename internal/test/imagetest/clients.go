@@ -32,7 +32,7 @@ type Pull struct {
 	Config string
 }
 
-// Ref is what most clients are given.
+// Ref returns what most clients are given.
 func (p Pull) Ref() string {
 	if strings.Contains(p.Reference, ":") {
 		return p.Server + "/" + p.Name + "@" + p.Reference

@@ -69,7 +69,7 @@ func Containerd(t testing.TB) Client {
 	}}
 }
 
-// originalRef is an image's name as it was before it was mirrored, where p
+// originalRef returns an image's name as it was before it was mirrored, where p
 // has it with the registry's host; the mirror's own otherwise.
 func originalRef(p Pull) string {
 	host, rest, _ := strings.Cut(p.Name, "/")

@@ -27,7 +27,7 @@ const (
 	dockerLayer    = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 )
 
-// Platforms are those of every image that has more than one.
+// Platforms returns those of every image that has more than one.
 func Platforms() []string { return []string{"linux/amd64", "linux/arm64"} }
 
 // Image is something that a client can ask for.
@@ -75,7 +75,7 @@ func (w *World) Manifest(name, mediaType string, content []byte, tags ...string)
 	return v1.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(content))}
 }
 
-// JSON is what manifests and configurations are written as.
+// JSON returns what manifests and configurations are written as.
 func (w *World) JSON(v any) []byte {
 	b, err := json.Marshal(v)
 	w.check(err)
@@ -99,7 +99,7 @@ func (w *World) layer(compress func(io.Writer) io.WriteCloser, files map[string]
 	return packed.Bytes(), godigest.FromBytes(plain.Bytes())
 }
 
-// image is one platform's.
+// image returns one platform's.
 func (w *World) image(name, platform string, docker, zstandard bool, tags ...string) v1.Descriptor {
 	manifestType, configType, layerType := v1.MediaTypeImageManifest, v1.MediaTypeImageConfig, v1.MediaTypeImageLayerGzip
 	if docker {
@@ -131,7 +131,7 @@ func (w *World) image(name, platform string, docker, zstandard bool, tags ...str
 	return w.Manifest(name, manifestType, w.JSON(m), tags...)
 }
 
-// index is an image of all platforms.
+// index returns an image of all platforms.
 func (w *World) index(name string, docker bool, tags ...string) Image {
 	mediaType := v1.MediaTypeImageIndex
 	if docker {

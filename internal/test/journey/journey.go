@@ -96,7 +96,7 @@ func (j *Journey) Published(paths ...string) {
 	}
 }
 
-// Content is what a stand-in serves for an address, or for its path.
+// Content returns what a stand-in serves for an address, or for its path.
 func Content(url string) []byte {
 	if _, rest, ok := strings.Cut(url, "://"); ok {
 		_, url, _ = strings.Cut(rest, "/")
@@ -104,7 +104,7 @@ func Content(url string) []byte {
 	return bytes.Repeat([]byte("content of "+strings.TrimPrefix(url, "/")+"\n"), 50)
 }
 
-// Digest is the SHA-256 of content, in hexadecimal digits.
+// Digest returns the SHA-256 of content, in hexadecimal digits.
 func Digest(content []byte) string {
 	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:])
@@ -112,7 +112,7 @@ func Digest(content []byte) string {
 
 var address = regexp.MustCompile(`https?://[^\s"',\]}]+`)
 
-// Addresses are those in a text.
+// Addresses returns those in a text.
 func Addresses(text []byte) []string { return address.FindAllString(string(text), -1) }
 
 // Readdress points every address of a text at server, where the host is the first part of
@@ -124,7 +124,7 @@ func Readdress(text []byte, server string) []byte {
 	})
 }
 
-// Wanted are the addresses of files at server in a spec, comments and checksums left out.
+// Wanted returns the addresses of files at server in a spec, comments and checksums left out.
 func Wanted(text []byte, server string) []string {
 	var urls []string
 	for line := range strings.Lines(string(text)) {

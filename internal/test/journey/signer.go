@@ -30,7 +30,7 @@ func NewSigner(t testing.TB) *Signer {
 	return &Signer{Entity: e, Date: e.PrimaryKey.CreationTime, t: t}
 }
 
-// Key is the public key, armored.
+// Key returns the public key, armored.
 func (s *Signer) Key() []byte {
 	s.t.Helper()
 	var b bytes.Buffer

@@ -19,7 +19,7 @@ type Block struct {
 	Text    string // without the marks or the indentation
 }
 
-// Name is how tests name a block: "first-stick 1".
+// Name returns how tests name a block: "first-stick 1".
 func (b Block) Name() string { return fmt.Sprintf("%s %d", b.Section, b.Number) }
 
 // notSh are the words after ``` that announce something else than commands.
@@ -68,7 +68,7 @@ func Read(page string) ([]Block, error) {
 	return all, nil
 }
 
-// Text is the content of one block.
+// Text returns the content of one block.
 func Text(t testing.TB, page, section string, number int) string {
 	t.Helper()
 	all, err := Read(page)
@@ -84,13 +84,13 @@ func Text(t testing.TB, page, section string, number int) string {
 
 func indented(line string) bool { return strings.HasPrefix(line, "    ") }
 
-// anchor is what a link to a heading has after #.
+// anchor returns what a link to a heading has after #.
 func anchor(heading string) string {
 	title := strings.ToLower(strings.TrimSpace(strings.TrimLeft(heading, "#")))
 	return strings.ReplaceAll(regexp.MustCompile(`[^\pL\pN_\- ]`).ReplaceAllString(title, ""), " ", "-")
 }
 
-// top is the folder of the module that the test is in.
+// top returns the folder of the module that the test is in.
 func top() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

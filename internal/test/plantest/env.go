@@ -21,7 +21,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/config"
 )
 
-// Now is the judging time of all plans in tests.
+// Now returns the judging time of all plans in tests.
 func Now() time.Time { return time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC) }
 
 // NewEnv returns what a plan gets: a client that does not try twice, and an empty
@@ -113,7 +113,7 @@ func (b Base) Entries(repo string) (iter.Seq2[sources.NamedPath, error], bool) {
 	}, true
 }
 
-// Record is the base that an export of a plan leaves.
+// Record returns the base that an export of a plan leaves.
 func Record(t testing.TB, r *collect.Resolved) Base {
 	t.Helper()
 	all := Base{}

@@ -27,7 +27,7 @@ func NewSigner(t testing.TB, name string, lifetime time.Duration) *openpgp.Entit
 	return e
 }
 
-// SignedAt is how the signatures of tests are made: eleven months before Now.
+// SignedAt returns how the signatures of tests are made: eleven months before Now.
 func SignedAt() *packet.Config {
 	return &packet.Config{Time: func() time.Time { return Now().AddDate(0, -11, 0) }}
 }
@@ -63,7 +63,7 @@ func Detach(t testing.TB, content []byte, by *openpgp.Entity) []byte {
 	return b.Bytes()
 }
 
-// Armor is the public keys as a file has them.
+// Armor returns the public keys as a file has them.
 func Armor(t testing.TB, keys ...*openpgp.Entity) []byte {
 	t.Helper()
 	text, err := pgpkeys.Armor(keys)

@@ -79,7 +79,7 @@ func New(t testing.TB, o Options) *Registry {
 	return r
 }
 
-// Digest is the digest of content as registries write it.
+// Digest returns the digest of content as registries write it.
 func Digest(content []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(content)) }
 
 // PutBlob puts a blob into a repository.
@@ -118,7 +118,7 @@ func (r *Registry) PutPath(path, mediaType string, content []byte) {
 	r.PutManifest(name, mediaType, content, tags...)
 }
 
-// Manifest is what a repository has under a tag or digest; nil: nothing.
+// Manifest returns what a repository has under a tag or digest; nil: nothing.
 func (r *Registry) Manifest(name, reference string) (content []byte, mediaType string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,14 +126,14 @@ func (r *Registry) Manifest(name, reference string) (content []byte, mediaType s
 	return m.content, m.mediaType
 }
 
-// Blob is a blob of a repository; nil: it has none such.
+// Blob returns a blob of a repository; nil: it has none such.
 func (r *Registry) Blob(name, digest string) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.repo(name).blobs[digest]
 }
 
-// Tags are the tags of a repository, sorted.
+// Tags returns the tags of a repository, sorted.
 func (r *Registry) Tags(name string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -152,14 +152,14 @@ func (r *Registry) RemoveTag(name, tag string) {
 	delete(r.repo(name).tags, tag)
 }
 
-// Digests are the digests of a repository's manifests, sorted.
+// Digests returns the digests of a repository's manifests, sorted.
 func (r *Registry) Digests(name string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Sorted(maps.Keys(r.repo(name).manifests))
 }
 
-// Repositories are the names of all that hold something, sorted.
+// Repositories returns the names of all that hold something, sorted.
 func (r *Registry) Repositories() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -180,7 +180,7 @@ func (r *Registry) ExpireTokens() {
 	clear(r.tokens)
 }
 
-// Issued is how many tokens were given out.
+// Issued returns how many tokens were given out.
 func (r *Registry) Issued() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -92,7 +92,7 @@ func (w *World) Reopen(o unpack.Options) {
 	w.Mirror = m
 }
 
-// Exporter is the exporter of a set.
+// Exporter returns the exporter of a set.
 func (w *World) Exporter(set string) *bundletest.Exporter {
 	if set == Beta {
 		return w.Beta
@@ -123,7 +123,7 @@ type Content struct {
 	Options      bundletest.Options
 }
 
-// Repository is the repository of a source, named without the set.
+// Repository returns the repository of a source, named without the set.
 func (c *Content) Repository(name string) *bundletest.Repository {
 	for i := range c.Repositories {
 		if r := &c.Repositories[i]; r.Name == c.Set+"-"+name || r.Name == name {
@@ -153,7 +153,7 @@ func (c *Content) PutImage(name, tag, layer string) {
 	maps.Copy(r.MediaTypes, types)
 }
 
-// Content is what a set has at first: packages for apt and dnf, plain files, images, a
+// Content returns what a set has at first: packages for apt and dnf, plain files, images, a
 // key, and client files, in mounts of its own and in all that are shared.
 func (w *World) Content(set string) *Content {
 	key, name := w.Keys[set], func(source string) string { return set + "-" + source }
@@ -183,14 +183,14 @@ func (w *World) Content(set string) *Content {
 	return c
 }
 
-// SourcesFile is a client file for apt as the exporter writes one.
+// SourcesFile returns a client file for apt as the exporter writes one.
 func SourcesFile(mount, keyFile string) string {
 	local := "/usr/share/keyrings/gapbundle-" + keyFile
 	return fmt.Sprintf("#   curl -f -o %s @BASE@/keys/%s\n\nTypes: deb\nURIs: @BASE@/%s/\nSuites: stable\nComponents: main\nArchitectures: amd64\nSigned-By: %s\n",
 		local, keyFile, mount, local)
 }
 
-// RepoFile is a client file for dnf as the exporter writes one.
+// RepoFile returns a client file for dnf as the exporter writes one.
 func RepoFile(id, mount, keyFile string) string {
 	return fmt.Sprintf("# %s\n\n[%s]\nname=%s\nbaseurl=@BASE@/%s/\nenabled=1\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=@BASE@/keys/%s\n", id, id, id, mount, keyFile)
 }

@@ -55,7 +55,7 @@ func Of(t testing.TB) *System {
 	return s
 }
 
-// Minimal are the packages of a minimal system, all in one version.
+// Minimal returns the packages of a minimal system, all in one version.
 func (s *System) Minimal(version string) []Package {
 	folders := []string{"bin/", "sbin/", "lib/", "lib64/", "dev/", "proc/", "sys/", "run/", "root/", "tmp/", "etc/apt/apt.conf.d/", "etc/apt/sources.list.d/", "etc/dpkg/", "usr/share/keyrings/", "var/cache/apt/archives/partial/", "var/lib/apt/lists/partial/", "var/lib/dpkg/info/", "var/log/"}
 	needsLibC := Essential + "\nPre-Depends: libc6 (>= " + version + ")"
@@ -112,7 +112,7 @@ func (p Package) Build(t testing.TB, folder, arch string) {
 
 var program = regexp.MustCompile(`^(/usr)?/s?bin/|^/usr/lib/apt/`)
 
-// programs are the programs of packages that are installed here.
+// programs returns the programs of packages that are installed here.
 func programs(t testing.TB, packages ...string) (all []string) {
 	t.Helper()
 	for name := range strings.Lines(run(t, "dpkg-query", append([]string{"--listfiles"}, packages...)...)) {
@@ -126,7 +126,7 @@ func programs(t testing.TB, packages ...string) (all []string) {
 
 var linked = regexp.MustCompile(`(?m)(/\S+) \(0x`)
 
-// libraries are what programs are linked with, and the loader.
+// libraries returns what programs are linked with, and the loader.
 func libraries(t testing.TB, programs ...string) []string {
 	t.Helper()
 	found := map[string]string{} // by name: /lib and /usr/lib may be one folder

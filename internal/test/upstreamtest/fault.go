@@ -169,7 +169,7 @@ func Do(n int64, f func()) Fault {
 	return after(n, func(http.ResponseWriter, *http.Request) { f() })
 }
 
-// Both is the fault inner within the fault outer.
+// Both returns the fault inner within the fault outer.
 func Both(outer, inner Fault) Fault {
 	return func(right http.Handler) http.Handler { return outer(inner(right)) }
 }

@@ -47,7 +47,7 @@ type File struct {
 	Type    string    // Content-Type; "": application/octet-stream
 }
 
-// Day is the modification time of files that have none of their own: long
+// Day returns the modification time of files that have none of their own: long
 // enough ago to be a strong validator.
 func Day() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 
@@ -105,7 +105,7 @@ func newServer(t testing.TB) *Server {
 	return s
 }
 
-// URL is the address of path, which begins with '/'.
+// URL returns the address of path, which begins with '/'.
 func (s *Server) URL(path string) string { return s.http.URL + path }
 
 // Host is "127.0.0.1:port", a key for fetch.Options.Hosts.
@@ -168,10 +168,10 @@ func (s *Server) Heal() {
 	clear(s.always)
 }
 
-// Requests is how many requests for path came, of whatever method.
+// Requests returns how many requests for path came, of whatever method.
 func (s *Server) Requests(path string) int { return len(s.Seen(path)) }
 
-// AllRequests is how many requests came.
+// AllRequests returns how many requests came.
 func (s *Server) AllRequests() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,14 +182,14 @@ func (s *Server) AllRequests() int {
 	return n
 }
 
-// Seen are the requests for path in their order. Their bodies are gone.
+// Seen returns the requests for path in their order. Their bodies are gone.
 func (s *Server) Seen(path string) []*http.Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]*http.Request(nil), s.seen[path]...)
 }
 
-// Bytes is how many bytes of bodies were sent for path.
+// Bytes returns how many bytes of bodies were sent for path.
 func (s *Server) Bytes(path string) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,10 +204,10 @@ func (s *Server) ResetCounts() {
 	s.bytes = map[string]int64{}
 }
 
-// CA is the path of a PEM file with the authority of NewTLS.
+// CA returns the path of a PEM file with the authority of NewTLS.
 func (s *Server) CA() string { return s.authority.file }
 
-// ClientCert are the paths of PEM files of a client certificate that the
+// ClientCert returns the paths of PEM files of a client certificate that the
 // server knows, see NeedClientCert.
 func (s *Server) ClientCert() (cert, key string) { return s.authority.client(s.t) }
 

@@ -57,13 +57,13 @@ func (f *Fixture) check(err error) {
 	}
 }
 
-// Time is the one time T of generation n.
+// Time returns the one time T of generation n.
 func (f *Fixture) Time(n int) time.Time { return time.Date(2026, 1, 2, 3, 4, n, 0, time.UTC) }
 
 // Path is Dir.
 func (f *Fixture) Path() string { return f.Dir }
 
-// Published is the time of what is published.
+// Published returns the time of what is published.
 func (f *Fixture) Published() time.Time { return f.Time(f.number) }
 
 // Publish makes a generation of files and switches to it.

@@ -91,7 +91,7 @@ type setup struct {
 	own Pair
 }
 
-// scheme is what clients ask with.
+// scheme returns what clients ask with.
 func (s setup) scheme() string {
 	if s.pair.Cert != "" {
 		return "https"

@@ -12,7 +12,7 @@ import (
 	rpm "github.com/gapbundle/gapbundle/sources/rpm/standin"
 )
 
-// own is the example of gapbundle's own packages, which needs an apt and an rpm
+// own returns the example of gapbundle's own packages, which needs an apt and an rpm
 // repository at one host.
 func own() journey.Example {
 	return journey.Example{Spec: "self.yaml", Start: func(t *testing.T) journey.Upstream {

@@ -16,7 +16,7 @@ import (
 	simplestreams "github.com/gapbundle/gapbundle/sources/simplestreams/standin"
 )
 
-// All are the examples of each kind.
+// All returns the examples of each kind.
 func All() map[string][]journey.Example {
 	return map[string][]journey.Example{
 		"apt":           apt.Examples(),

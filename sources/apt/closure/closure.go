@@ -172,7 +172,7 @@ func (u *universe) instead(r *Request, name string) string {
 	return closure.Hint("there are", versions)
 }
 
-// notFound is what is asked for and is there for no architecture.
+// notFound returns what is asked for and is there for no architecture.
 func notFound(u *universe, r *Request, found map[string]bool) (all []Missing) {
 	for _, want := range r.Packages {
 		if found[r.Source+" "+want] {

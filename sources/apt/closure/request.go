@@ -75,7 +75,7 @@ func (s *solver) named(r *Request, want string) bool {
 	return any
 }
 
-// namesOf are the names of a source's packages, sorted.
+// namesOf returns the names of a source's packages, sorted.
 func (u *universe) namesOf(source string) []string {
 	var names []string
 	for i := range u.entries {

@@ -31,7 +31,7 @@ func (x *client) isCandidate(e *entry) bool {
 	return x.u.candidate(e.pkg.Name, e.on(x.native), x.native) == e
 }
 
-// targets are the entries that meet a clause of a package of architecture
+// targets returns the entries that meet a clause of a package of architecture
 // arch, in the order in which apt would try them; after those, versions that
 // are nobody's candidate, which apt would take only if told.
 func (x *client) targets(c deb.Clause, arch string) []*entry {
@@ -63,7 +63,7 @@ func (x *client) targets(c deb.Clause, arch string) []*entry {
 	return append(first, second...)
 }
 
-// provide are those who provide what r names, best first.
+// provide returns those who provide what r names, best first.
 func (x *client) provide(r deb.Relation, arch string) []*entry {
 	var all []*entry
 	for _, p := range x.u.providers[r.Name] {

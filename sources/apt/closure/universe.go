@@ -125,7 +125,7 @@ func pinned(pins map[string][]string, p *deb.Package) bool {
 	return len(versions) == 0 || slices.ContainsFunc(versions, func(v string) bool { return deb.CompareVersions(v, p.Version) == 0 })
 }
 
-// candidate is the version that apt would take of a name on one architecture;
+// candidate returns the version that apt would take of a name on one architecture;
 // nil: none.
 func (u *universe) candidate(name, arch, native string) *entry {
 	for _, e := range u.byName[name] {
@@ -136,7 +136,7 @@ func (u *universe) candidate(name, arch, native string) *entry {
 	return nil
 }
 
-// on is the architecture that a package counts as for a native one.
+// on returns the architecture that a package counts as for a native one.
 func (e *entry) on(native string) string { return effective(e.pkg, native) }
 
 func effective(p *deb.Package, native string) string {

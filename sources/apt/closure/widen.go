@@ -57,7 +57,7 @@ func (s *solver) alternatives(chosen []*node) bool {
 	return any
 }
 
-// conflicts are the choices that cannot be installed together with some other.
+// conflicts returns the choices that cannot be installed together with some other.
 func (s *solver) conflicts(chosen []*node) map[*entry]bool {
 	names := map[string][]*entry{}
 	for _, n := range chosen {
@@ -80,7 +80,7 @@ func (s *solver) conflicts(chosen []*node) map[*entry]bool {
 	return found
 }
 
-// negative are the relations by which p keeps others out.
+// negative returns the relations by which p keeps others out.
 func (s *solver) negative(p *deb.Package) []deb.Relation {
 	var all []deb.Relation
 	for _, field := range [...]string{"Conflicts", "Breaks"} {
@@ -177,7 +177,7 @@ func (g *upgrading) siblings() {
 	}
 }
 
-// withChoices is what is installed and what is chosen, by the names they have
+// withChoices returns what is installed and what is chosen, by the names they have
 // and provide.
 func (g *upgrading) withChoices() map[string][]*deb.Package {
 	have := make(map[string][]*deb.Package, len(g.s.installed))

@@ -84,7 +84,7 @@ const (
 	fieldDescriptionMD5
 )
 
-// packageFields are the names of the bits above, by their position.
+// packageFields returns the names of the bits above, by their position.
 func packageFields() [19]string {
 	return [...]string{
 		"Package", "Version", "Architecture", "Multi-Arch", "Essential", "Important", "Protected", "Provides",

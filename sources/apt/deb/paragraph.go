@@ -55,7 +55,7 @@ func NewScanner(r io.Reader, l Limits) *Scanner {
 	return &Scanner{r: bufio.NewReaderSize(r, 64<<10), limits: l}
 }
 
-// Line is the line at which the paragraph that Next returned begins, from 1.
+// Line returns the line at which the paragraph that Next returned begins, from 1.
 func (s *Scanner) Line() int { return s.start }
 
 // Next returns the next paragraph, io.EOF after the last one. As in apt only
@@ -190,7 +190,7 @@ func cutField(text string) (field, rest string) {
 	}
 }
 
-// Field is the value of the first field of that name, in whatever case; ""
+// Field returns the value of the first field of that name, in whatever case; ""
 // if there is none.
 func (p Paragraph) Field(name string) string {
 	for rest := string(p); rest != ""; {

@@ -39,7 +39,7 @@ func parseOp(s string) (op Op, ok bool) {
 	return Any, false
 }
 
-// String is the operator as written, "" for Any.
+// String returns the operator as written, "" for Any.
 func (o Op) String() string { return [...]string{"", "<<", "<=", "=", ">=", ">>"}[o] }
 
 // Relation is one package that a relation names.
@@ -166,7 +166,7 @@ func (r Relation) Admits(v string) bool {
 	}
 }
 
-// String is the relation as it is written, without architectures and profiles.
+// String returns the relation as it is written, without architectures and profiles.
 func (r Relation) String() string {
 	s := r.Name
 	if r.Arch != "" {
@@ -178,7 +178,7 @@ func (r Relation) String() string {
 	return s
 }
 
-// String is the alternatives as they are written.
+// String returns the alternatives as they are written.
 func (c Clause) String() string {
 	all := make([]string, len(c))
 	for i, r := range c {

@@ -53,7 +53,7 @@ type hashTable struct {
 	of     func(*ReleaseFile) *string
 }
 
-// hashTables are all known ones, weakest first.
+// hashTables returns all known ones, weakest first.
 func hashTables() []hashTable {
 	return []hashTable{
 		{"MD5Sum", 32, func(f *ReleaseFile) *string { return &f.MD5 }},
@@ -63,7 +63,7 @@ func hashTables() []hashTable {
 	}
 }
 
-// ByHash are the paths under which Acquire-By-Hash offers f, one for each
+// ByHash returns the paths under which Acquire-By-Hash offers f, one for each
 // algorithm that lists it, weakest first.
 func (f *ReleaseFile) ByHash() []string {
 	folder := f.Path[:strings.LastIndexByte(f.Path, '/')+1]
@@ -76,7 +76,7 @@ func (f *ReleaseFile) ByHash() []string {
 	return all
 }
 
-// Strongest is the last of ByHash: the one that apt asks for. "" if no
+// Strongest returns the last of ByHash: the one that apt asks for. "" if no
 // algorithm lists f.
 func (f *ReleaseFile) Strongest() string {
 	all := f.ByHash()
@@ -86,7 +86,7 @@ func (f *ReleaseFile) Strongest() string {
 	return all[len(all)-1]
 }
 
-// File is the index of that path, if it is listed.
+// File returns the index of that path, if it is listed.
 func (r *Release) File(path string) (*ReleaseFile, bool) {
 	i, ok := slices.BinarySearchFunc(r.Files, path, func(f ReleaseFile, p string) int { return bundle.ComparePaths(f.Path, p) })
 	if !ok {
@@ -186,7 +186,7 @@ func parseDate(value string) (t time.Time, bad string) {
 	return time.Time{}, value
 }
 
-// namedZones are the zones whose names RFC 5322 defines, with their hours east
+// namedZones returns the zones whose names RFC 5322 defines, with their hours east
 // of universal time. Other names, as CET, name no moment.
 func namedZones() map[string]int {
 	return map[string]int{"UT": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}

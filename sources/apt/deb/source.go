@@ -95,7 +95,7 @@ func ParseSource(text Paragraph) (*Source, error) {
 	return s, nil
 }
 
-// uniqueFields are the values of the named fields, of which none may occur
+// uniqueFields returns the values of the named fields, of which none may occur
 // twice.
 func uniqueFields(text Paragraph, names ...string) ([]string, error) {
 	values := make([]string, len(names))

@@ -171,7 +171,7 @@ func (b *builder) architectures(folder string, packages []*deb.Package) error {
 	return nil
 }
 
-// label is the small Release of an index of packages.
+// label returns the small Release of an index of packages.
 func (b *builder) label(component, arch string) []byte {
 	var text strings.Builder
 	for _, f := range [][2]string{
@@ -283,7 +283,7 @@ func sortedSources(sources []*deb.Source) ([]*deb.Source, error) {
 // descriptionField has the digest of a description: a Translation names by it what it translates.
 const descriptionField = "Description-md5"
 
-// descriptions are the digests by which a Translation names what it
+// descriptions returns the digests by which a Translation names what it
 // translates.
 func descriptions(packages []*deb.Package) map[string]bool {
 	wanted := make(map[string]bool, len(packages))
@@ -295,7 +295,7 @@ func descriptions(packages []*deb.Package) map[string]bool {
 	return wanted
 }
 
-// translation is an index of the n stanzas that are wanted.
+// translation returns an index of the n stanzas that are wanted.
 func translation(stanzas []deb.Paragraph, wanted map[string]bool) (content []byte, n int) {
 	var all []deb.Paragraph
 	for _, p := range stanzas {

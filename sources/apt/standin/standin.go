@@ -16,7 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
-// Examples are those of the kind.
+// Examples returns those of the kind.
 func Examples() []journey.Example {
 	start := func(t *testing.T) journey.Upstream {
 		a := &archives{journey.NewSigner(t)}
@@ -63,7 +63,7 @@ func (a *archives) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", a.Date, bytes.NewReader(body))
 }
 
-// index is the plain text of an index: one for all flat repositories, and one
+// index returns the plain text of an index: one for all flat repositories, and one
 // for each component and architecture.
 func (a *archives) index(url string) []byte {
 	var b strings.Builder

@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/journey"
 )
 
-// Examples are those of the kind.
+// Examples returns those of the kind.
 func Examples() []journey.Example {
 	start := func(*testing.T) journey.Upstream { return journey.Upstream{Check: check} }
 	return []journey.Example{{Spec: "files.yaml", Start: start}}
@@ -40,7 +40,7 @@ func check(j *journey.Journey) {
 	}
 }
 
-// contents are the digests of all files below dir, links followed.
+// contents returns the digests of all files below dir, links followed.
 func contents(t *testing.T, dir string) map[string]bool {
 	t.Helper()
 	root, err := filepath.EvalSymlinks(dir)

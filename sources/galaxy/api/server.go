@@ -107,7 +107,7 @@ func ParseRoot(content []byte) (map[string]string, error) {
 	return known, nil
 }
 
-// Root is the address of the API.
+// Root returns the address of the API.
 func (s *Server) Root() string { return s.root.String() }
 
 // Secure reports whether the API was reached by https alone.
@@ -116,7 +116,7 @@ func (s *Server) Secure() bool { return s.secure }
 // HasRoles reports whether the server has the API for roles.
 func (s *Server) HasRoles() bool { return s.versions["v1"] != "" }
 
-// collections is the folder of the API that has them, and whether it is that of version 2.
+// collections returns the folder of the API that has them, and whether it is that of version 2.
 func (s *Server) collections() (folder string, old bool, err error) {
 	if v3 := s.versions["v3"]; v3 != "" {
 		return s.Root() + v3 + "collections/", false, nil
@@ -209,7 +209,7 @@ func parsePage(o record.Object) (entries []record.Object, next string, err error
 	return entries, next, nil
 }
 
-// follow is an address in an answer, which has to be on the server that gave the answer.
+// follow returns an address in an answer, which has to be on the server that gave the answer.
 func (s *Server) follow(from, to string) (string, error) {
 	if to == "" {
 		return "", nil

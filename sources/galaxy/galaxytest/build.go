@@ -30,12 +30,12 @@ type Collection struct {
 // FullName is "namespace.name".
 func (c *Collection) FullName() string { return c.Namespace + "." + c.Name }
 
-// FileName is what the archive is called.
+// FileName returns what the archive is called.
 func (c *Collection) FileName() string {
 	return c.Namespace + "-" + c.Name + "-" + c.Version + ".tar.gz"
 }
 
-// Members are the files of the archive in their order.
+// Members returns the files of the archive in their order.
 func (c *Collection) Members() []Member {
 	files := map[string]string{
 		"README.md":        "# " + c.FullName() + " " + c.Version + "\n",
@@ -59,7 +59,7 @@ func (c *Collection) Members() []Member {
 	return append([]Member{{Name: "MANIFEST.json", Content: c.manifest(text)}, {Name: "FILES.json", Content: text}}, members...)
 }
 
-// Manifest is the collection's MANIFEST.json.
+// Manifest returns the collection's MANIFEST.json.
 func (c *Collection) Manifest() string { return c.Members()[0].Content }
 
 func (c *Collection) manifest(list string) string {
@@ -95,7 +95,7 @@ func encode(v any) string {
 	return string(b)
 }
 
-// Archive is the collection as Galaxy carries it.
+// Archive returns the collection as Galaxy carries it.
 func (c *Collection) Archive(t testing.TB) []byte {
 	if c.Content != nil {
 		return c.Content
@@ -145,7 +145,7 @@ type Role struct {
 	Files            map[string]string // more of them
 }
 
-// Archive is the role as GitHub packs a tag: everything below one folder.
+// Archive returns the role as GitHub packs a tag: everything below one folder.
 func (r *Role) Archive(t testing.TB) []byte {
 	files := map[string]string{
 		"meta/main.yml":  r.Meta,

@@ -36,7 +36,7 @@ func New(t testing.TB) *Server {
 	return s
 }
 
-// Root is the address that is put into a spec.
+// Root returns the address that is put into a spec.
 func (s *Server) Root() string { return s.URL("/") }
 
 // Add publishes versions of collections.
@@ -159,7 +159,7 @@ func (s *Server) href(c *Collection) string {
 	return "/api/" + api + "/collections/" + c.Namespace + "/" + c.Name + "/versions/" + c.Version + "/"
 }
 
-// created is a time that follows from the version.
+// created returns a time that follows from the version.
 func created(c *Collection) string {
 	return fmt.Sprintf("2024-03-%02dT10:00:00.000000Z", 1+len(c.Version)%28)
 }

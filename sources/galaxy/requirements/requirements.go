@@ -134,7 +134,7 @@ func Dependencies(main, more []byte) ([]Role, error) {
 	return slices.DeleteFunc(append(all, others...), func(r Role) bool { return r.Type == Galaxy && !strings.Contains(r.Name, ".") }), nil
 }
 
-// fields are the plain values of an entry, those that are known.
+// fields returns the plain values of an entry, those that are known.
 func fields(keys map[string]ast.Node, known ...string) (map[string]string, error) {
 	all := map[string]string{}
 	for _, key := range known {
@@ -237,7 +237,7 @@ func newCollection(f map[string]string, signatures []string) (Collection, error)
 	return c, nil
 }
 
-// typeOf is what a name stands for, where nothing else states it.
+// typeOf returns what a name stands for, where nothing else states it.
 func typeOf(name string, isName bool) Type {
 	switch {
 	case isName:

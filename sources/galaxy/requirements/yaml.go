@@ -39,7 +39,7 @@ func parse(b []byte) (ast.Node, error) {
 // line is where a value begins.
 func line(n ast.Node) int { return n.GetToken().Position.Line }
 
-// mapping is the values of a mapping by their keys; ok is false for any other value.
+// mapping returns the values of a mapping by their keys; ok is false for any other value.
 func mapping(n ast.Node) (all map[string]ast.Node, ok bool, err error) {
 	var values []*ast.MappingValueNode
 	switch n := n.(type) {
@@ -61,7 +61,7 @@ func mapping(n ast.Node) (all map[string]ast.Node, ok bool, err error) {
 	return all, true, nil
 }
 
-// list is the values of a list; none where it is empty or null.
+// list returns the values of a list; none where it is empty or null.
 func list(n ast.Node) ([]ast.Node, error) {
 	switch n := n.(type) {
 	case nil, *ast.NullNode:
@@ -72,7 +72,7 @@ func list(n ast.Node) ([]ast.Node, error) {
 	return nil, fmt.Errorf("line %d: not a list: %w", line(n), bundle.ErrMalformed)
 }
 
-// text is a plain value as it is written; ok is false for null, lists and mappings.
+// text returns a plain value as it is written; ok is false for null, lists and mappings.
 func text(n ast.Node) (value string, ok bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:

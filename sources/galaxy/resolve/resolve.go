@@ -96,7 +96,7 @@ type search struct {
 	steps  int
 }
 
-// candidates are the versions that all wants of a collection have.
+// candidates returns the versions that all wants of a collection have.
 func (s *search) candidates(ctx context.Context, name string) ([]version.Version, error) {
 	if some, known := s.open[name]; known {
 		return some, nil
@@ -156,7 +156,7 @@ func (s *search) conflict(name string) error {
 	return err
 }
 
-// next is the collection to decide: the one with the fewest candidates.
+// next returns the collection to decide: the one with the fewest candidates.
 func (s *search) next(ctx context.Context) (name string, some []version.Version, err error) {
 	for other := range s.wants {
 		if _, done := s.chosen[other]; done {

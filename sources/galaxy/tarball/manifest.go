@@ -145,7 +145,7 @@ func (a *archive) compare(list map[string]member) (int, error) {
 	return count, nil
 }
 
-// follow is the member that name has: through a link the one it leads to, which may not be a link.
+// follow returns the member that name has: through a link the one it leads to, which may not be a link.
 // No folder above either of them may be anything but a folder.
 func (a *archive) follow(name string) (member, error) {
 	if err := a.above(name); err != nil {

@@ -36,7 +36,7 @@ func isHex(s string) bool {
 	return true
 }
 
-// String is the name in hexadecimal digits.
+// String returns the name in hexadecimal digits.
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
 // IsZero reports whether id is no name: git writes zeros for "no object".

@@ -84,7 +84,7 @@ type modulesParser struct {
 	byName  map[string]int
 }
 
-// next is the next character, 0 at the end; "\r\n" is one.
+// next returns the next character, 0 at the end; "\r\n" is one.
 func (p *modulesParser) next() byte {
 	if len(p.rest) == 0 {
 		return 0

@@ -236,7 +236,7 @@ func cutQuoted(s string) (text, after string, err error) {
 	return text, s[len(quoted):], err
 }
 
-// Tips are the tips of all packs.
+// Tips returns the tips of all packs.
 func (r *Record) Tips() []Tip {
 	var all []Tip
 	for _, p := range r.Packs {

@@ -31,7 +31,7 @@ type Ref struct {
 	Peeled ID
 }
 
-// Commit is what the ref leads to in the end.
+// Commit returns what the ref leads to in the end.
 func (r Ref) Commit() ID {
 	if r.Peeled.IsZero() {
 		return r.ID

@@ -80,7 +80,7 @@ func (r *Repo) Pack(ctx context.Context, tips []gitfile.Tip, boundary []gitfile.
 	return made, writeCommits(made.Prefix+".commits", made.Commits)
 }
 
-// revisions are the tips and what bounds them, as rev-list reads them.
+// revisions returns the tips and what bounds them, as rev-list reads them.
 func (r *Repo) revisions(ctx context.Context, tips []gitfile.Tip, boundary []gitfile.ID) (string, error) {
 	var b strings.Builder
 	for _, t := range tips {
@@ -154,7 +154,7 @@ func newest(ctx context.Context, dir *gitrun.Dir, revisions string) ([]gitfile.I
 	return ids, err
 }
 
-// names is what pack-objects reads. It is closed by whoever reads it.
+// names returns what pack-objects reads. It is closed by whoever reads it.
 func names(objects []named) *io.PipeReader {
 	r, w := io.Pipe()
 	go func() {

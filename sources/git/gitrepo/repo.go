@@ -106,7 +106,7 @@ type Want struct {
 	Ref string
 }
 
-// localRef is the ref of this repository that holds on to an object. It is
+// localRef returns the ref of this repository that holds on to an object. It is
 // named for the object: upstream's names are no names for files.
 func localRef(id gitfile.ID) string { return localRefs + id.String() }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/git/gitrun"
 )
 
-// Submodules are those that commits record: sections of .gitmodules whose path
+// Submodules returns those that commits record: sections of .gitmodules whose path
 // is a commit in the tree. unnamed counts paths that a .gitmodules names and
 // its tree does not have, or not as a submodule.
 func (r *Repo) Submodules(ctx context.Context, commits []gitfile.ID) (pins map[gitfile.ID][]gitfile.Pin, unnamed int, err error) {
@@ -83,7 +83,7 @@ type Found struct {
 	Blob gitfile.ID
 }
 
-// Pointers are the pointers of Git LFS in the trees of commits: of these
+// Pointers returns the pointers of Git LFS in the trees of commits: of these
 // alone, or with history of all that they lead to above the boundary. One is
 // returned for each object, with the lowest path.
 func (r *Repo) Pointers(ctx context.Context, commits []gitfile.ID, history bool) ([]Found, error) {
@@ -176,7 +176,7 @@ func filterSmall(r io.Reader, out *bytes.Buffer) error {
 	})
 }
 
-// CommitWith is a commit above the boundary that leads to a blob, for an error.
+// CommitWith returns a commit above the boundary that leads to a blob, for an error.
 func (r *Repo) CommitWith(ctx context.Context, blob gitfile.ID) (string, error) {
 	out, err := r.dir.Output(ctx, maxSmall, gitrun.Call{Args: []string{"log", "-1", "--format=%H", "--all", "--find-object=" + blob.String()}})
 	return strings.TrimSpace(string(out)), err

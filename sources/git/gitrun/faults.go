@@ -19,7 +19,7 @@ type fault struct {
 	refused bool   // it names an attack on a checkout, and git alone would only warn
 }
 
-// faults are the messages that are decided otherwise than by git's own
+// faults returns the messages that are decided otherwise than by git's own
 // severity. Whatever is not here stops when git calls it an error, and so does
 // a message that this table does not know, when git calls it a warning.
 func faults() []fault {

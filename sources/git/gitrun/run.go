@@ -102,7 +102,7 @@ type Dir struct {
 	config []string // key, value, key, value
 }
 
-// In is the program called in a folder, with more configuration: keys and
+// In returns the program called in a folder, with more configuration: keys and
 // values in turn. The configuration reaches git by its environment, which
 // other users of the machine cannot read, unlike a command line.
 func (g *Git) In(path string, config []string) *Dir { return &Dir{git: g, path: path, config: config} }

@@ -167,7 +167,7 @@ func parseSSHSignature(armored []byte) (s sshSignature, err error) {
 	return s, ssh.Unmarshal(inner, &s.signature)
 }
 
-// weakSSH is what is wrong with a key; empty: nothing.
+// weakSSH returns what is wrong with a key; empty: nothing.
 func weakSSH(key ssh.PublicKey) string {
 	public, ok := key.(ssh.CryptoPublicKey)
 	if !ok {

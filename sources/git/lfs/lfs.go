@@ -41,7 +41,7 @@ type Action struct {
 	Missing string
 }
 
-// Origin is the address without secrets.
+// Origin returns the address without secrets.
 func (a Action) Origin() string { return fetch.Redact(a.href) }
 
 // Store is the objects of one repository.
@@ -53,7 +53,7 @@ type Store struct {
 	known map[bundle.Digest]Action
 }
 
-// New is the store of the repository at url.
+// New returns the store of the repository at url.
 func New(client *fetch.Client, url string) *Store {
 	if !strings.HasSuffix(url, ".git") {
 		url += ".git"

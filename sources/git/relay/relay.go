@@ -87,7 +87,7 @@ func New(ctx context.Context, client *fetch.Client, upstream string) (*Relay, er
 	return r, nil
 }
 
-// URL is what git is told to fetch from.
+// URL returns what git is told to fetch from.
 func (r *Relay) URL() string { return "http://" + r.socket.Addr().String() + "/repository.git" }
 
 // Config is configuration for git: keys and values in turn. It holds the secret.
@@ -110,7 +110,7 @@ func (r *Relay) Smart() bool {
 	return r.smart
 }
 
-// Received is how many bytes upstream has sent so far.
+// Received returns how many bytes upstream has sent so far.
 func (r *Relay) Received() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -38,7 +38,7 @@ func Confine() error {
 	return nil
 }
 
-// addressSpace is what this process has reserved already: the runtime reserves
+// addressSpace returns what this process has reserved already: the runtime reserves
 // some hundred megabytes that it does not use, and how many depends on how the
 // program was built.
 func addressSpace() (uint64, error) {

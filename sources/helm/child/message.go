@@ -88,7 +88,7 @@ func split(output []byte) (template string, last []byte) {
 	return template, last
 }
 
-// ReadRequest is the child's side of the input.
+// ReadRequest returns the child's side of the input.
 func ReadRequest(r io.Reader) (*Request, error) {
 	var q Request
 	if err := json.NewDecoder(io.LimitReader(bufio.NewReader(r), MaxRequest)).Decode(&q); err != nil {

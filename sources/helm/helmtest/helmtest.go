@@ -55,7 +55,7 @@ func Main(m *testing.M) {
 // built means that there is something to remove.
 var built bool
 
-// Program is the path of the program whose child renders charts.
+// Program returns the path of the program whose child renders charts.
 func Program(tb testing.TB) string {
 	tb.Helper()
 	built = true
@@ -120,7 +120,7 @@ func Files(tb testing.TB, archive string) map[string]string {
 	return files
 }
 
-// Simple is a small chart with one image, written by its name and version.
+// Simple returns a small chart with one image, written by its name and version.
 func Simple(tb testing.TB, name, version, image string) []byte {
 	tb.Helper()
 	return Package(tb, name, map[string]string{

@@ -140,7 +140,7 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return nil
 }
 
-// fieldsOf are the entries of a mapping, the first of each key.
+// fieldsOf returns the entries of a mapping, the first of each key.
 func fieldsOf(n *yaml.Node) map[string]*yaml.Node {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil
@@ -156,7 +156,7 @@ func fieldsOf(n *yaml.Node) map[string]*yaml.Node {
 	return fields
 }
 
-// text is a scalar as it is written; "" for anything else, null included.
+// text returns a scalar as it is written; "" for anything else, null included.
 func text(n *yaml.Node) string {
 	n = resolve(n)
 	if n == nil || n.Kind != yaml.ScalarNode || n.ShortTag() == "!!null" {
@@ -221,7 +221,7 @@ func (s *Scanner) mapping(d document, n *yaml.Node, at []string, depth int) erro
 	return nil
 }
 
-// with is a path and one element more; it shares nothing with its siblings.
+// with returns a path and one element more; it shares nothing with its siblings.
 func with(at []string, element string) []string { return append(at[:len(at):len(at)], element) }
 
 // place is where an image is named, for people.

@@ -86,7 +86,7 @@ var listFields = map[string]map[string]shape{
 	"dependencies": {"name": text, "version": text, "repository": text, "condition": text, "tags": texts, "enabled": flag, "import-values": free, "alias": text},
 }
 
-// entry is the mapping of one version.
+// entry returns the mapping of one version.
 func (p Published) entry() (*yaml.Node, error) {
 	left := maxNodes
 	c, err := copied(p.node, &left)
@@ -117,7 +117,7 @@ func clean(n *yaml.Node, fields map[string]shape) *yaml.Node {
 	return kept
 }
 
-// shaped is a value in the shape that helm wants; nil if it has another.
+// shaped returns a value in the shape that helm wants; nil if it has another.
 func shaped(key string, n *yaml.Node, want shape) *yaml.Node {
 	switch {
 	case want == free:
@@ -153,7 +153,7 @@ func shaped(key string, n *yaml.Node, want shape) *yaml.Node {
 	return nil
 }
 
-// copied is a value without aliases and comments.
+// copied returns a value without aliases and comments.
 func copied(n *yaml.Node, left *int) (*yaml.Node, error) {
 	if *left--; *left < 0 {
 		return nil, fmt.Errorf("more than %d values: %w", maxNodes, bundle.ErrMalformed)

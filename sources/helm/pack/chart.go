@@ -85,7 +85,7 @@ func CheckVersion(version string) error {
 	return nil
 }
 
-// File is the name of a package's file in a repository.
+// File returns the name of a package's file in a repository.
 func File(name, version string) string { return name + "-" + version + ".tgz" }
 
 // Read reads a package to its end. Errors are the reader's own, or match
@@ -158,7 +158,7 @@ func (f *failing) blame(err error) error {
 	return err
 }
 
-// place is the path of an entry below the chart's folder; "" for the folder itself.
+// place returns the path of an entry below the chart's folder; "" for the folder itself.
 func place(name string) (string, error) {
 	clean := strings.ReplaceAll(name, "\\", "/")
 	_, below, _ := strings.Cut(strings.TrimSuffix(clean, "/"), "/")

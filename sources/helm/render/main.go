@@ -15,7 +15,7 @@ const (
 	exitBroken   = 3 // the request or the pipes; 2 is the Go runtime's own
 )
 
-// Main is the child: it confines itself, reads a request, renders, answers. It
+// Main returns the child: it confines itself, reads a request, renders, answers. It
 // returns the exit code. What is wrong with a chart is part of the answer.
 func Main(stdin io.Reader, stdout io.Writer) int {
 	if err := child.Confine(); err != nil {

@@ -69,7 +69,7 @@ func render(q *child.Request, parent io.Writer) (*child.Reply, error) {
 	return p, nil
 }
 
-// merged are the values of the person: files, then --set, then --set-string,
+// merged returns the values of the person: files, then --set, then --set-string,
 // as helm's pkg/cli/values has it.
 func merged(o *child.Options) (map[string]any, error) {
 	values := map[string]any{}
@@ -93,7 +93,7 @@ func merged(o *child.Options) (map[string]any, error) {
 	return values, nil
 }
 
-// coalesced are the values of the chart and all its subcharts. Both are copied.
+// coalesced returns the values of the chart and all its subcharts. Both are copied.
 func coalesced(c *chart.Chart, values map[string]any) (map[string]any, error) {
 	return commonutil.CoalesceValues(c, loader.MergeMaps(map[string]any{}, values))
 }
@@ -136,7 +136,7 @@ func templates(c *chart.Chart, values map[string]any, o *child.Options, parent i
 	return documents, all, nil
 }
 
-// capabilities are what the chart is told about the cluster.
+// capabilities returns what the chart is told about the cluster.
 func capabilities(c *chart.Chart, o *child.Options) (*common.Capabilities, error) {
 	caps := common.DefaultCapabilities.Copy()
 	if o.KubeVersion != "" {

@@ -29,7 +29,7 @@ var packings = []struct{ magic, suffix string }{
 	{"\x1f\x8b", ".gz"}, {"BZh", ".bz2"}, {"\xfd7zXZ\x00", ".xz"}, {"\x28\xb5\x2f\xfd", ".zst"},
 }
 
-// packing is how content is packed by its first bytes, "" for not at all.
+// packing returns how content is packed by its first bytes, "" for not at all.
 func packing(r io.ReaderAt) (string, error) {
 	head := make([]byte, 6)
 	n, err := r.ReadAt(head, 0)

@@ -55,14 +55,14 @@ type member struct {
 	io.Closer
 }
 
-// String is what the spec calls it.
+// String returns what the spec calls it.
 func (s *Store) String() string { return s.where }
 
-// Images are what index.json or manifest.json list, in that order. An image with several
+// Images returns what index.json or manifest.json list, in that order. An image with several
 // names is there once for each.
 func (s *Store) Images() []Image { return s.images }
 
-// Unpacked is how many bytes of scratch a packed archive takes.
+// Unpacked returns how many bytes of scratch a packed archive takes.
 func (s *Store) Unpacked() int64 { return s.unpacked }
 
 // Manifest returns a manifest or an index, compared with its digest. The error matches

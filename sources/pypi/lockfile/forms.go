@@ -179,7 +179,7 @@ func (q *poetryPackage) read() (*Package, error) {
 	return p, nil
 }
 
-// poetryMarker is one marker, or one for each group: then any of them.
+// poetryMarker returns one marker, or one for each group: then any of them.
 func poetryMarker(v any) (string, error) {
 	switch m := v.(type) {
 	case nil:

@@ -74,7 +74,7 @@ func (e *Environment) points(value string, bound string) []string {
 	return append(points, value+"."+v.Release(2), value+"."+v.Release(2)+".1", value+"."+before(v.Release(2)))
 }
 
-// before is the number before n, which is in digits.
+// before returns the number before n, which is in digits.
 func before(n string) string {
 	digits := []byte(n)
 	for i := len(digits) - 1; i >= 0; i-- {
@@ -112,7 +112,7 @@ func (e *Environment) AdmitsPython(set pep440.Set) (bool, error) {
 	return result == yes, nil
 }
 
-// agreement is what holds returns for value, or of all that value stands for.
+// agreement returns what holds returns for value, or of all that value stands for.
 func (e *Environment) agreement(value, bound string, holds func(string) bool) truth {
 	points := []string{value}
 	if e.Partial {

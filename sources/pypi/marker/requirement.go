@@ -179,7 +179,7 @@ func (p *parser) versions() (pep440.Set, error) {
 // "name[a,b]".
 func (r *Requirement) Key() string { return Key(r.Name, r.Extras) }
 
-// Key is the name of a project with extras, both in normal form.
+// Key returns the name of a project with extras, both in normal form.
 func Key(name string, extras []string) string {
 	if len(extras) == 0 {
 		return name

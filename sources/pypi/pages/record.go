@@ -45,7 +45,7 @@ type Target struct {
 	Env *marker.Environment
 }
 
-// NewTarget is a target that knows no more than its names; release and version are the
+// NewTarget returns a target that knows no more than its names; release and version are the
 // values of platform_release and platform_version, "": not known.
 func NewTarget(python, implementation, platform, release, version string) (Target, error) {
 	made, err := tags.NewTarget(python, implementation, platform)

@@ -23,10 +23,10 @@ type Index struct {
 	Projects map[string][]*File // by name in normal form
 }
 
-// URL is what clients are given.
+// URL returns what clients are given.
 func (x *Index) URL() string { return x.Server.URL("/simple/") }
 
-// Page is the path of a project's page.
+// Page returns the path of a project's page.
 func Page(name string) string { return "/simple/" + name + "/" }
 
 // Put publishes everything.
@@ -53,7 +53,7 @@ func (x *Index) put(name string, files []*File) {
 	x.Server.PutFile(Page(name), upstreamtest.File{Content: JSON(name, files), Type: JSONType})
 }
 
-// HTML is a project's page as HTML.
+// HTML returns a project's page as HTML.
 func HTML(name string, files []*File) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "<!DOCTYPE html>\n<html><head><meta name=\"pypi:repository-version\" content=\"1.0\"><title>%s</title></head><body>\n", name)
@@ -77,7 +77,7 @@ func HTML(name string, files []*File) string {
 	return b.String() + "</body></html>\n"
 }
 
-// JSON is a project's page as JSON.
+// JSON returns a project's page as JSON.
 func JSON(name string, files []*File) []byte {
 	list := []map[string]any{}
 	for _, f := range files {

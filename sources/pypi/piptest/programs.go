@@ -11,20 +11,20 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/prepared"
 )
 
-// Pips are the versions of pip that tests drive, the newest last. The first knows
+// Pips returns the versions of pip that tests drive, the newest last. The first knows
 // pages as HTML alone.
 func Pips() []string { return []string{"18.1", "23.0.1", "23.2.1", "24.2", "25.3", NewestPip} }
 
 // NewestPip is the oracle of choices.
 const NewestPip = "26.3"
 
-// Program is the path of a program in the virtual environment env, such as "pip-26.3".
+// Program returns the path of a program in the virtual environment env, such as "pip-26.3".
 func Program(t testing.TB, env, name string) string { return prepared.Python(t, env, name) }
 
-// Python is the interpreter in the virtual environment env.
+// Python returns the interpreter in the virtual environment env.
 func Python(t testing.TB, env string) string { return Program(t, env, "python") }
 
-// Clean is the environment for a program under test: none of the machine's own
+// Clean returns the environment for a program under test: none of the machine's own
 // settings for pip, uv and Python, and nothing of home.
 func Clean(home string, more ...string) []string {
 	env := []string{

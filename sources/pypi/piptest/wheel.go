@@ -26,10 +26,10 @@ type File struct {
 	NoHash         bool
 }
 
-// Digest is the file's SHA-256 in hexadecimal.
+// Digest returns the file's SHA-256 in hexadecimal.
 func (f *File) Digest() string { return Digest(f.Content) }
 
-// Digest is the SHA-256 of content in hexadecimal.
+// Digest returns the SHA-256 of content in hexadecimal.
 func Digest(content []byte) string {
 	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:])
@@ -50,7 +50,7 @@ type Wheel struct {
 
 func day() time.Time { return time.Date(2024, 2, 3, 4, 5, 6, 0, time.UTC) }
 
-// underscored is a project's name in file names.
+// underscored returns a project's name in file names.
 func underscored(name string) string { return strings.NewReplacer("-", "_", ".", "_").Replace(name) }
 
 func (w Wheel) metadata() string {

@@ -143,7 +143,7 @@ func (f *File) sdist(project string) error {
 	return fmt.Errorf("does not begin with %s-", project)
 }
 
-// Rank is how much the target prefers f: less is better. It is -1 where the
+// Rank returns how much the target prefers f: less is better. It is -1 where the
 // target cannot install it. Source archives come after all wheels.
 func (t *Target) Rank(f *File) int {
 	if f.Sdist {

@@ -147,7 +147,7 @@ func isArch(arch string) bool {
 	return false
 }
 
-// Name is the target in words that can be a file's name, such as
+// Name returns the target in words that can be a file's name, such as
 // "cp312-manylinux_2_28_x86_64".
 func (t *Target) Name() string {
 	return t.interpreter() + t.suffix() + "-" + t.Platform
@@ -167,7 +167,7 @@ func (t *Target) interpreter() string {
 	return fmt.Sprintf("cp3%d", t.minor)
 }
 
-// Environment is what markers see on the target. platform_release and
+// Environment returns what markers see on the target. platform_release and
 // platform_version are not known.
 func (t *Target) Environment() *marker.Environment {
 	values := map[string]string{

@@ -132,7 +132,7 @@ func Select(indexes []Index, requests []Request) (*Selection, error) {
 	return c.selection(), nil
 }
 
-// bases are the base architectures of the requests, sorted.
+// bases returns the base architectures of the requests, sorted.
 func bases(requests []Request) []string {
 	var all []string
 	for i := range requests {

@@ -86,7 +86,7 @@ func (s *solver) ensureEach(all []*node) (changed bool, err error) {
 	return changed, whole.err
 }
 
-// unproven are those of all that a formula cannot have. They are tried together
+// unproven returns those of all that a formula cannot have. They are tried together
 // first, and one half after the other where that fails.
 func (s *solver) unproven(f *formula, all []*node) []*node {
 	all = slices.DeleteFunc(slices.Clone(all), func(n *node) bool { return s.proven[n] })
@@ -132,7 +132,7 @@ func (s *solver) ensureAll(named []*node) (changed bool, err error) {
 
 func anything(*node) bool { return true }
 
-// pairs are those of roots that can be installed together from the whole and not from
+// pairs returns those of roots that can be installed together from the whole and not from
 // what there is, two by two and as many as go together.
 func (s *solver) pairs(have, whole *formula, roots []*node) [][]*node {
 	var demands [][]*node
@@ -299,13 +299,13 @@ func (t *taking) isPossible(e *entry) bool {
 	return ok && (t.taken[e.node] || t.whole.solve(append(slices.Clone(t.fixed), l)))
 }
 
-// replacements are what can take the place of an installed package: other
+// replacements returns what can take the place of an installed package: other
 // versions, older ones as dnf's allow_downgrade has it, and what obsoletes it.
 func (s *solver) replacements(h *entry) []*entry {
 	return append(slices.Clone(s.u.byName[h.pkg.Name]), s.u.obsoleters([]*entry{h})...)
 }
 
-// lifters are the packages that can lift one of n's conflicts.
+// lifters returns the packages that can lift one of n's conflicts.
 func (s *solver) lifters(n *node) (found []*entry) {
 	if n.entry == nil {
 		return nil

@@ -48,7 +48,7 @@ type set struct {
 	before, after []z.Lit
 }
 
-// newFormula is the formula of nodes; other packages do not exist in it. It is
+// newFormula returns the formula of nodes; other packages do not exist in it. It is
 // the same whatever the order of nodes.
 func newFormula(s *solver, nodes []*node, guarded bool) *formula {
 	f := &formula{s: s, sat: gini.New(), nodes: slices.Clone(nodes), vars: map[*node]z.Lit{}, sets: map[**entry]*set{}}
@@ -87,7 +87,7 @@ func compareNodes(a, b *node) int {
 	return cmp.Compare(a.order, b.order)
 }
 
-// lit is the variable of a package; ok is false if the formula does not have it.
+// lit returns the variable of a package; ok is false if the formula does not have it.
 func (f *formula) lit(e *entry) (l z.Lit, ok bool) {
 	l, ok = f.vars[e.node]
 	return l, ok
@@ -146,7 +146,7 @@ func (f *formula) setOf(all []*entry) *set {
 	return s
 }
 
-// oneOf is a literal that is true only if one of all is chosen; ok is false if
+// oneOf returns a literal that is true only if one of all is chosen; ok is false if
 // none can be installed.
 func (f *formula) oneOf(all []*entry) (l z.Lit, ok bool) {
 	s := f.setOf(all)
@@ -185,7 +185,7 @@ func (f *formula) chain(s *set) {
 	}
 }
 
-// noneOf is a literal that is true only if none of all but n itself is chosen;
+// noneOf returns a literal that is true only if none of all but n itself is chosen;
 // ok is false if there is none that could be.
 func (f *formula) noneOf(all []*entry, n *node) (l z.Lit, ok bool) {
 	s := f.setOf(all)
@@ -368,7 +368,7 @@ func (f *formula) lits(nodes []*node) []z.Lit {
 	return all
 }
 
-// refused are those of roots that cannot be installed together with with.
+// refused returns those of roots that cannot be installed together with with.
 func (f *formula) refused(with, roots []*node) []*node {
 	if len(roots) == 0 || f.can(append(slices.Clone(with), roots...)...) {
 		return nil
@@ -395,7 +395,7 @@ func (f *formula) most(roots []*node) []*node {
 	return roots
 }
 
-// why are those assumptions that the last answer, no, comes from.
+// why returns those assumptions that the last answer, no, comes from.
 func (f *formula) why() map[z.Lit]bool {
 	core := map[z.Lit]bool{}
 	for _, l := range f.sat.Why(nil) {

@@ -29,7 +29,7 @@ func matches(pattern, s string) bool {
 	return closure.IsPattern(pattern) && closure.Matches(pattern, s)
 }
 
-// forms are the ways to read spec, in the order in which dnf tries them:
+// forms returns the ways to read spec, in the order in which dnf tries them:
 // name-epoch:version-release.arch, name.arch, name, name-epoch:version-release,
 // name-epoch:version. The first that finds anything is taken.
 func forms(spec string) []form {

@@ -143,7 +143,7 @@ func (s *solver) everythingOf(r *Request) {
 	}
 }
 
-// obsoleters are the packages that obsolete one of all.
+// obsoleters returns the packages that obsolete one of all.
 func (u *universe) obsoleters(all []*entry) []*entry {
 	var found []*entry
 	for _, e := range all {

@@ -213,7 +213,7 @@ func (s *solver) clauses(r *rpmmd.Relation) ([]clause, error) {
 	return clauses(rich, false)
 }
 
-// members are the packages of a literal's set.
+// members returns the packages of a literal's set.
 func (s *solver) members(r *rpmmd.Rich) []*entry {
 	if r.Op != rpmmd.Leaf {
 		return s.u.members(r)

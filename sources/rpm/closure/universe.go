@@ -241,7 +241,7 @@ func relationsOf(p *rpmmd.Package, seen map[*rpmmd.Relation]bool, visit func(*rp
 	}
 }
 
-// WantedFiles are the paths that relations and requests name and that primary
+// WantedFiles returns the paths that relations and requests name and that primary
 // does not have for sure: the caller looks them up in filelists and fills in
 // Index.Files. Sorted.
 func WantedFiles(indexes []Index, requests []Request) []string {
@@ -259,7 +259,7 @@ func inPrimary(path string) bool {
 	return strings.HasPrefix(path, "/etc/") || strings.Contains(path, "bin/") || path == "/usr/lib/sendmail"
 }
 
-// parsed is the tree of a relation; a plain one is a leaf.
+// parsed returns the tree of a relation; a plain one is a leaf.
 func (u *universe) parsed(r *rpmmd.Relation) (*rpmmd.Rich, error) {
 	if !r.IsRich() {
 		leaf := u.plain[r]
@@ -280,7 +280,7 @@ func (u *universe) parsed(r *rpmmd.Relation) (*rpmmd.Rich, error) {
 	return rich, nil
 }
 
-// providersOf are those that meet a relation, in the order of the indexes;
+// providersOf returns those that meet a relation, in the order of the indexes;
 // the installed ones are among them.
 func (u *universe) providersOf(r *rpmmd.Relation) []*entry {
 	var all []*entry
@@ -315,7 +315,7 @@ func setOf(all []*entry) func(*entry) bool {
 	return func(e *entry) bool { return set[e] }
 }
 
-// members are the packages that a literal's set has.
+// members returns the packages that a literal's set has.
 func (u *universe) members(r *rpmmd.Rich) []*entry {
 	switch r.Op {
 	case rpmmd.Leaf:

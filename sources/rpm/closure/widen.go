@@ -83,7 +83,7 @@ func (w *widening) supplements() bool {
 	return len(names) > 0
 }
 
-// triggered is the first relation that what is reached may meet.
+// triggered returns the first relation that what is reached may meet.
 func (w *widening) triggered(relations []*rpmmd.Relation) *rpmmd.Relation {
 	for _, r := range relations {
 		if rich, err := w.u.parsed(r); err == nil && w.may(rich) {
@@ -107,7 +107,7 @@ func (w *widening) may(r *rpmmd.Rich) bool {
 	return w.may(r.Args[0]) || len(r.Args) == 3 && w.may(r.Args[2])
 }
 
-// anchor is a reached node that the relations name; nil: all are installed.
+// anchor returns a reached node that the relations name; nil: all are installed.
 func (w *widening) anchor(relations []*rpmmd.Relation) *node {
 	var found *node
 	for _, r := range relations {

@@ -93,7 +93,7 @@ func without(raw []byte, gone map[string]bool) []byte {
 	return out
 }
 
-// whole is a document with the lines that begin and end it.
+// whole returns a document with the lines that begin and end it.
 func whole(raw []byte) []byte {
 	var out []byte
 	if !bytes.HasPrefix(raw, []byte("---")) {

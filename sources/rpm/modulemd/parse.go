@@ -213,7 +213,7 @@ func (x *Index) standard(d *document, data map[string]ast.Node) error {
 	return err
 }
 
-// standard is what a document of defaults states.
+// standard returns what a document of defaults states.
 func standard(data map[string]ast.Node) (d Default, err error) {
 	d = Default{Stream: text(data["stream"]), Profiles: map[string][]string{}}
 	if v := text(data["modified"]); v != "" {
@@ -272,7 +272,7 @@ func stream(data map[string]ast.Node) (*Stream, error) {
 	return s, err
 }
 
-// requires are the requirements at run time: a list of alternatives, of version
+// requires returns the requirements at run time: a list of alternatives, of version
 // 1 a single mapping of modules to streams.
 func requires(node ast.Node) ([]map[string][]string, error) {
 	items := []ast.Node{node}
@@ -355,7 +355,7 @@ func list(node ast.Node) ([]string, error) {
 	return nil, fmt.Errorf("line %d: not a list", node.GetToken().Position.Line)
 }
 
-// element is a text in a list. The parser takes a:b in brackets within braces
+// element returns a text in a list. The parser takes a:b in brackets within braces
 // for a mapping, which it is not without a blank.
 func element(node ast.Node) (string, bool) {
 	pair, ok := node.(*ast.MappingValueNode)
@@ -371,7 +371,7 @@ func element(node ast.Node) (string, bool) {
 	return s, key.Position.Line == value.Position.Line && value.Position.Column == key.Position.Column+len(text(pair.Key))+1
 }
 
-// text is a plain value as it is written: a stream called 1.10 is not 1.1.
+// text returns a plain value as it is written: a stream called 1.10 is not 1.1.
 func text(node ast.Node) string {
 	switch n := node.(type) {
 	case *ast.StringNode:

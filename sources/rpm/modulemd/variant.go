@@ -161,7 +161,7 @@ func streams(all []string) (wanted, refused []string) {
 	return wanted, refused
 }
 
-// platformOf is the platform that modules are for: the only one that any of them
+// platformOf returns the platform that modules are for: the only one that any of them
 // names, or the one of a release, "el9" of "9" and "9.4". "": there are
 // several, and the release does not state.
 func platformOf(indexes []*Index, release string) string {

@@ -111,7 +111,7 @@ func (v *View) asked(asked []Ask) ([]rule, error) {
 	return rules, nil
 }
 
-// defaults are the default streams that several files make together: of two
+// defaults returns the default streams that several files make together: of two
 // that differ the later one, and none if both are of the same date. Files that
 // differ in what a stream's default profiles are make no defaults at all.
 func defaults(indexes []*Index) map[string]string {
@@ -166,7 +166,7 @@ func set(all []string) map[string]bool {
 	return s
 }
 
-// builds are all of a stream.
+// builds returns all of a stream.
 func (v *View) builds(module, stream string) (all []*build) {
 	for _, one := range v.modules[module] {
 		if one.stream == stream {
@@ -176,7 +176,7 @@ func (v *View) builds(module, stream string) (all []*build) {
 	return all
 }
 
-// streams are those of a module, sorted.
+// streams returns those of a module, sorted.
 func (v *View) streams(module string) []string {
 	found := map[string]bool{}
 	for _, one := range v.modules[module] {
@@ -232,7 +232,7 @@ func (v *View) artifact(a, arch string, active bool, free map[string]bool) {
 	v.hides[name] |= bit
 }
 
-// nameOf is the name of a package in "name-epoch:version-release.arch".
+// nameOf returns the name of a package in "name-epoch:version-release.arch".
 func nameOf(nevra string) string {
 	for range 2 {
 		i := strings.LastIndexByte(nevra, '-')
@@ -301,7 +301,7 @@ func (v *View) Builds() iter.Seq[[][]string] {
 	}
 }
 
-// Packages are what a client of one of these architectures gets that asks for
+// Packages returns what a client of one of these architectures gets that asks for
 // it: of the newest builds in these files all artifacts, or the names that a
 // profile has.
 func (v *View) Packages(indexes []*Index, arches []string, a Ask) (artifacts, names []string, err error) {
@@ -329,7 +329,7 @@ func (v *View) Packages(indexes []*Index, arches []string, a Ask) (artifacts, na
 	return wanted(newest, a)
 }
 
-// wanted are the artifacts of builds, or the names of a profile.
+// wanted returns the artifacts of builds, or the names of a profile.
 func wanted(newest []*Stream, a Ask) (artifacts, names []string, err error) {
 	found, profiles := a.Profile == "" || len(newest) == 0, map[string]bool{}
 	for _, d := range newest {
@@ -350,7 +350,7 @@ func wanted(newest []*Stream, a Ask) (artifacts, names []string, err error) {
 	return artifacts, slices.Compact(names), nil
 }
 
-// Needed are the builds without which active ones that are carried would not be
+// Needed returns the builds without which active ones that are carried would not be
 // active: nothing of them is carried, and they have to be known all the same.
 func (v *View) Needed(carried func(nevra string) bool) map[*Stream]bool {
 	has := func(b *build) bool {

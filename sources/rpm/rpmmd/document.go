@@ -109,7 +109,7 @@ func (d *document) skip() error {
 	return nil
 }
 
-// raw is the child that was read to its end, byte for byte. It is valid until
+// raw returns the child that was read to its end, byte for byte. It is valid until
 // the next is asked for.
 func (d *document) raw() []byte { return d.in.buf[d.in.keep:d.in.at] }
 
@@ -125,7 +125,7 @@ func (d *document) fail(err error) error {
 	return err
 }
 
-// namespaces are a tag's declarations: what is copied depends on them.
+// namespaces returns a tag's declarations: what is copied depends on them.
 func namespaces(t *token) string {
 	var b strings.Builder
 	for _, a := range t.attrs {
@@ -136,7 +136,7 @@ func namespaces(t *token) string {
 	return b.String()
 }
 
-// attr is the value of an attribute as it is written; "": there is none. One of
+// attr returns the value of an attribute as it is written; "": there is none. One of
 // another prefix is another one: dnf knows no namespaces.
 func attr(t *token, name string) string { return string(value(t, name)) }
 

@@ -172,7 +172,7 @@ func separators(s string) int {
 	return run(s, func(c byte) bool { return !isDigit(c) && !isLetter(c) && c != '~' && c != '^' })
 }
 
-// run is how many bytes at the beginning of s are of a kind.
+// run returns how many bytes at the beginning of s are of a kind.
 func run(s string, kind func(byte) bool) int {
 	for i := range len(s) {
 		if !kind(s[i]) {

@@ -28,7 +28,7 @@ func (c *cutter) end(d *document) {
 	c.cuts = append(c.cuts, [2]int{from, to})
 }
 
-// rest is the child without what was cut.
+// rest returns the child without what was cut.
 func (c *cutter) rest(d *document) []byte {
 	raw := d.raw()
 	var out []byte

@@ -65,10 +65,10 @@ func (in *Interner) Hold(n int64) error {
 	return nil
 }
 
-// Held is how many bytes are counted.
+// Held returns how many bytes are counted.
 func (in *Interner) Held() int64 { return in.held }
 
-// Keep is a copy of p without its relations and files, which holds on to nothing
+// Keep returns a copy of p without its relations and files, which holds on to nothing
 // that p is part of.
 func (in *Interner) Keep(p *Package) (*Package, error) {
 	kept := &Package{Name: in.again(p.Name), Arch: in.again(p.Arch), PackageSize: p.PackageSize, SourceRPM: in.again(p.SourceRPM)}
@@ -84,7 +84,7 @@ func (in *Interner) again(s string) string { return in.intern([]byte(s)) }
 // block is how many bytes strings are kept together.
 const block = 64 << 10
 
-// keep is a copy of s, which shares its memory with others that are kept.
+// keep returns a copy of s, which shares its memory with others that are kept.
 func (in *Interner) keep(s []byte) string {
 	if in.text.Cap()-in.text.Len() < len(s) {
 		in.text = strings.Builder{}
@@ -95,7 +95,7 @@ func (in *Interner) keep(s []byte) string {
 	return in.text.String()[in.text.Len()-len(s):]
 }
 
-// intern is the kept copy of s, made for the first time if need be.
+// intern returns the kept copy of s, made for the first time if need be.
 func (in *Interner) intern(s []byte) string {
 	if len(s) == 0 {
 		return ""
@@ -118,7 +118,7 @@ func (in *Interner) hash(b []byte) uint32 {
 	return uint32(maphash.Bytes(in.seed, b))
 }
 
-// relation is the kept copy of a relation.
+// relation returns the kept copy of a relation.
 func (in *Interner) relation(name []byte, op Op, epoch uint32, version, release []byte) *Relation {
 	in.key = append(in.key[:0], byte(op), byte(epoch), byte(epoch>>8), byte(epoch>>16), byte(epoch>>24))
 	in.key = append(append(append(append(append(in.key, name...), 0), version...), 0), release...)

@@ -47,7 +47,7 @@ func (s *scanner) atBeginning() bool {
 	return s.dropped == 0 && (s.from == 0 || string(s.buf[:s.from]) == byteOrderMark)
 }
 
-// pseudo is a value in an XML declaration.
+// pseudo returns a value in an XML declaration.
 func pseudo(text, name string) string {
 	_, rest, ok := strings.Cut(text, name)
 	if !ok {
@@ -187,7 +187,7 @@ func (s *scanner) unescape(raw []byte, at where) ([]byte, error) {
 	return s.unescaped[start:], nil
 }
 
-// reference is what an entity or a character's number at the beginning of raw
+// reference returns what an entity or a character's number at the beginning of raw
 // stands for, and how long it is.
 func (s *scanner) reference(raw []byte) (with string, n int, err error) {
 	const longest = 16

@@ -47,7 +47,7 @@ func (m *Mended) Read(p []byte) (n int, err error) {
 
 var blank = []byte{' '}
 
-// next is a run of plain characters, or one that needs a look.
+// next returns a run of plain characters, or one that needs a look.
 func (m *Mended) next() ([]byte, error) {
 	if _, err := m.in.Peek(1); err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (m *Mended) next() ([]byte, error) {
 // read is among them.
 func odd(r rune) bool { return r == '&' || r == utf8.RuneError || !isXML(r) }
 
-// reference is what an ampersand begins: the number of a character, or anything else.
+// reference returns what an ampersand begins: the number of a character, or anything else.
 func (m *Mended) reference() []byte {
 	ahead, _ := m.in.Peek(maxReference) // fewer at the end
 	end := bytes.IndexByte(ahead, ';')

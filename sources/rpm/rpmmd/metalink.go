@@ -35,7 +35,7 @@ type Version struct {
 	Checksums []Checksum
 }
 
-// Strongest is the checksum that counts; false: there is none that does.
+// Strongest returns the checksum that counts; false: there is none that does.
 func (v *Version) Strongest() (Checksum, bool) {
 	for _, kind := range []string{"sha512", "sha384", "sha256"} {
 		for _, c := range v.Checksums {

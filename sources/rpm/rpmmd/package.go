@@ -41,7 +41,7 @@ type Checksum struct {
 	Hex string
 }
 
-// Digest is the checksum as the name that bundles use; false: it is of
+// Digest returns the checksum as the name that bundles use; false: it is of
 // another type.
 func (c Checksum) Digest() (bundle.Digest, bool) {
 	if c.Type != "sha256" {

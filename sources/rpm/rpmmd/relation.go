@@ -53,7 +53,7 @@ func parseSign(s string) (op Op, ok bool) {
 	return Any, false
 }
 
-// String is the operator as people write it, "" for Any.
+// String returns the operator as people write it, "" for Any.
 func (o Op) String() string { return [...]string{"", ">", "=", ">=", "<", "<>", "<=", "<=>"}[o&7] }
 
 // Relation is one entry of Provides, Requires and their like.
@@ -65,7 +65,7 @@ type Relation struct {
 	Op   Op
 }
 
-// String is the relation as rpm writes it: "name >= 1:2-3".
+// String returns the relation as rpm writes it: "name >= 1:2-3".
 func (r *Relation) String() string {
 	if r.Op == Any {
 		return r.Name

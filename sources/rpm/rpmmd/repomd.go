@@ -54,7 +54,7 @@ func (r *Repomd) Find(kind string) *Data {
 	return nil
 }
 
-// Newest is the latest timestamp of a listed file, in seconds since 1970.
+// Newest returns the latest timestamp of a listed file, in seconds since 1970.
 func (r *Repomd) Newest() int64 {
 	var latest int64
 	for _, d := range r.Data {
@@ -69,11 +69,11 @@ const (
 	lastDate  = 4_000_000_000
 )
 
-// Date is the latest timestamp of a listed file, which is when upstream made this state, as
+// Date returns the latest timestamp of a listed file, which is when upstream made this state, as
 // yum and dnf take it; zero: no file has one that can be a date.
 func (r *Repomd) Date() time.Time { return date(r.Newest()) }
 
-// RevisionDate is the revision as a date, as createrepo_c writes it; zero: upstream counts
+// RevisionDate returns the revision as a date, as createrepo_c writes it; zero: upstream counts
 // in another way.
 func (r *Repomd) RevisionDate() time.Time {
 	seconds, err := strconv.ParseInt(r.Revision, 10, 64)

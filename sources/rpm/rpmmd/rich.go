@@ -50,7 +50,7 @@ func parseRichOp(word string) (op RichOp, ok bool) {
 	return Leaf, false
 }
 
-// String is the word between elements.
+// String returns the word between elements.
 func (o RichOp) String() string {
 	return [...]string{"", "and", "or", "if", "unless", "with", "without"}[o]
 }
@@ -64,7 +64,7 @@ type Rich struct {
 	Args []*Rich
 }
 
-// String is the dependency as rpm writes it.
+// String returns the dependency as rpm writes it.
 func (r *Rich) String() string {
 	var b strings.Builder
 	r.write(&b)

@@ -358,7 +358,7 @@ func (s *scanner) readEnd(t *token) error {
 	return nil
 }
 
-// element is the kept copy of a name: there are a few dozen.
+// element returns the kept copy of a name: there are a few dozen.
 func (s *scanner) element(name []byte) string {
 	if e, ok := s.names[string(name)]; ok {
 		return e

@@ -100,7 +100,7 @@ func (h *header) has(tag uint32) bool {
 	return ok
 }
 
-// bin is an entry of bytes; nil: there is none.
+// bin returns an entry of bytes; nil: there is none.
 func (h *header) bin(tag uint32) ([]byte, error) {
 	e, ok := h.entries[tag]
 	if !ok {
@@ -113,7 +113,7 @@ func (h *header) bin(tag uint32) ([]byte, error) {
 	return rest[:e.count], nil
 }
 
-// strings are those of an entry; nil: there is none.
+// strings returns those of an entry; nil: there is none.
 func (h *header) strings(tag uint32) ([]string, error) {
 	e, ok := h.entries[tag]
 	if !ok {
@@ -154,7 +154,7 @@ func (h *header) text(tag uint32) (string, error) {
 	return all[0], nil
 }
 
-// number is the first one of an entry; false: there is none.
+// number returns the first one of an entry; false: there is none.
 func (h *header) number(tag uint32) (uint32, bool, error) {
 	e, ok := h.entries[tag]
 	if !ok {

@@ -156,7 +156,7 @@ func check3(body []byte, content io.Reader, keys openpgp.EntityList, at time.Tim
 	return nil, fmt.Errorf("%s: %w", issuer, cause)
 }
 
-// hash3 are the digests that count; 0: none of them.
+// hash3 returns the digests that count; 0: none of them.
 func hash3(algorithm byte) crypto.Hash {
 	switch algorithm {
 	case 8:

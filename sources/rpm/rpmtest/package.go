@@ -21,7 +21,7 @@ import (
 // Now is the judging time of tests: that of sourcetest.
 var Now = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
-// NewKey is a signing key of a year before Now; lifetime 0: for ever.
+// NewKey returns a signing key of a year before Now; lifetime 0: for ever.
 func NewKey(t testing.TB, name string, lifetime time.Duration) *openpgp.Entity {
 	t.Helper()
 	e, err := openpgp.NewEntity(name, "", name+"@a.example", &packet.Config{
@@ -34,7 +34,7 @@ func NewKey(t testing.TB, name string, lifetime time.Duration) *openpgp.Entity {
 	return e
 }
 
-// Sign is a detached signature, not armored. A zero time is eleven months
+// Sign returns a detached signature, not armored. A zero time is eleven months
 // before Now.
 func Sign(t testing.TB, by *openpgp.Entity, content []byte, hash crypto.Hash, at time.Time) []byte {
 	t.Helper()
@@ -146,7 +146,7 @@ type Package struct {
 	Signature func(content []byte) []byte
 }
 
-// FileName is the package's own: name-version-release.arch.rpm.
+// FileName returns the package's own: name-version-release.arch.rpm.
 func (p *Package) FileName() string {
 	return p.Name + "-" + p.Version + "-" + p.Release + "." + p.Arch + ".rpm"
 }
@@ -178,7 +178,7 @@ func change(entries, changes []Entry) []Entry {
 
 func text(tag uint32, s string) Entry { return Entry{tag, stringType, 1, append([]byte(s), 0)} }
 
-// Texts is an entry of strings.
+// Texts returns an entry of strings.
 func Texts(tag uint32, all ...string) Entry {
 	var b []byte
 	for _, s := range all {
@@ -187,12 +187,12 @@ func Texts(tag uint32, all ...string) Entry {
 	return Entry{tag, stringArrayType, uint32(len(all)), b}
 }
 
-// Number is an entry of one number.
+// Number returns an entry of one number.
 func Number(tag, n uint32) Entry {
 	return Entry{tag, int32Type, 1, binary.BigEndian.AppendUint32(nil, n)}
 }
 
-// Bin is an entry of bytes.
+// Bin returns an entry of bytes.
 func Bin(tag uint32, b []byte) Entry { return Entry{tag, binType, uint32(len(b)), b} }
 
 // header writes a header with a region, as rpm does.

@@ -195,7 +195,7 @@ func (p *Package) primary(kind, sum, location string, size int) string {
 	return b.String()
 }
 
-// entry is a relation in primary.
+// entry returns a relation in primary.
 func entry(relation string) string {
 	name, rest, versioned := strings.Cut(relation, " ")
 	if !versioned {

@@ -15,7 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
-// Examples are those of the kind.
+// Examples returns those of the kind.
 func Examples() []journey.Example {
 	return []journey.Example{{Spec: "rpm.yaml", Start: func(t *testing.T) journey.Upstream {
 		r := newRPMs(t)

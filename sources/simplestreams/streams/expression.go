@@ -177,7 +177,7 @@ func (t *translation) escape() error {
 	return t.character(shared)
 }
 
-// escaped is the letter after the backslash; 0: none.
+// escaped returns the letter after the backslash; 0: none.
 func (t *translation) escaped() byte {
 	if rest := t.rest(); len(rest) > 1 {
 		return rest[1]

@@ -41,7 +41,7 @@ func (f *Filter) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// MarshalText is the filter as it was written.
+// MarshalText returns the filter as it was written.
 func (f Filter) MarshalText() ([]byte, error) { return []byte(f.Text), nil }
 
 // Matches reports whether the filter lets through an item whose fields get

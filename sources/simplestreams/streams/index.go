@@ -149,7 +149,7 @@ func checkPath(p string) error {
 	return nil
 }
 
-// Signed is the path of the clear-signed form of a file, Unsigned that of the
+// Signed returns the path of the clear-signed form of a file, Unsigned that of the
 // other one.
 func Signed(p string) string {
 	if strings.HasSuffix(p, ".sjson") {

@@ -216,7 +216,7 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// text is a scalar field as python-simplestreams turns it into text; ok is
+// text returns a scalar field as python-simplestreams turns it into text; ok is
 // false for what no filter sees.
 func text(v any) (s string, ok bool) {
 	switch v := v.(type) {

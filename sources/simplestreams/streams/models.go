@@ -156,7 +156,7 @@ func (v *Version) lacksOfPair(has func(item string) bool) string {
 	return ""
 }
 
-// As is the shape of a version of which some items are kept: an image of LXD or
+// As returns the shape of a version of which some items are kept: an image of LXD or
 // Incus without its metadata is a file like any other.
 func (v *Version) As(s Shape, kept func(item string) bool) Shape {
 	if s == ShapeContainer && !slices.ContainsFunc(v.Items, func(i Item) bool { return kept(i.Name) && metadata.MatchString(i.ftype()) }) {
@@ -341,7 +341,7 @@ func (p *Product) Boots() []string {
 	return []string{arch}
 }
 
-// Bootable is what MAAS installs from a product: architecture, release and
+// Bootable returns what MAAS installs from a product: architecture, release and
 // subarchitecture; ok is false for one that it passes over.
 func (p *Product) Bootable(s Shape) (triple [3]string, ok bool) {
 	if s != ShapeUbuntu && s != ShapeTarball || s == ShapeUbuntu && !maasImage.MatchString(p.Name) {

@@ -187,7 +187,7 @@ func Open(at io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
-// NewFile is a file of which nothing but the header is known: for Expand.
+// NewFile returns a file of which nothing but the header is known: for Expand.
 func NewFile(header Object) (*File, error) {
 	aliases, err := aliasesOf(header)
 	return &File{Header: header, aliases: aliases}, err
@@ -302,7 +302,7 @@ func (p *Product) Keep(keep func(version, item string) bool) {
 	p.Fields["versions"] = versions
 }
 
-// Size is the field "size" of an item, -1 if there is none.
+// Size returns the field "size" of an item, -1 if there is none.
 func Size(get func(key string) (any, bool)) (int64, error) {
 	v, ok := get("size")
 	if !ok {

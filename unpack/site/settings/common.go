@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Common are the environment variables of programs that ask an index, whatever project they
+// Common returns the environment variables of programs that ask an index, whatever project they
 // are run for.
 func Common() []Variable {
 	return []Variable{
@@ -20,7 +20,7 @@ func Common() []Variable {
 	}
 }
 
-// pythonIndexes are the addresses of the indexes of Python packages.
+// pythonIndexes returns the addresses of the indexes of Python packages.
 func (m *Mirror) pythonIndexes() (all []string) {
 	for _, at := range m.glob("pypi/*/simple/index.html") {
 		all = append(all, m.url(path.Dir(at))+"/")
@@ -46,7 +46,7 @@ func pipTrusted(m *Mirror) (any, string, bool) {
 	return shellLines("case " + shellText(m.Base) + " in http://*) export PIP_TRUSTED_HOST=" + shellText(m.Host) + " ;; esac"), "", len(m.pythonIndexes()) > 0
 }
 
-// galaxies are the addresses of the copies of Galaxy.
+// galaxies returns the addresses of the copies of Galaxy.
 func (m *Mirror) galaxies() (all []string) {
 	for _, at := range m.glob("galaxy/*") {
 		all = append(all, m.url(at)+"/")
@@ -68,7 +68,7 @@ func galaxyServer(m *Mirror) (any, string, bool) {
 // rewrite is a folder of repositories and an address that it stands for.
 type rewrite struct{ to, from string }
 
-// rewrites are those of git.
+// rewrites returns those of git.
 func (m *Mirror) rewrites() (all []rewrite) {
 	for _, at := range m.glob("git/*") {
 		host := registryOf(path.Base(at))

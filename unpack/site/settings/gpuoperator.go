@@ -29,7 +29,7 @@ func gpuOperator(m *Mirror, files []placed) []Text {
 	return []Text{{"gpu-operator/repo-config.yaml", []byte(repo)}, {"gpu-operator/cert-config.yaml", []byte(cert)}}
 }
 
-// repoData are the source lists of a family, with their keys in them: the containers have no
+// repoData returns the source lists of a family, with their keys in them: the containers have no
 // other place for keys.
 func repoData(m *Mirror, files []placed, system string) string {
 	var b strings.Builder

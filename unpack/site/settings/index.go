@@ -48,7 +48,7 @@ func (x *Index) askGlob(pattern string) {
 	}
 }
 
-// Questions is a digest of everything that is asked: equal questions about equal lists have
+// Questions returns a digest of everything that is asked: equal questions about equal lists have
 // equal answers.
 func (x *Index) Questions() (bundle.Digest, error) {
 	var patterns []string
@@ -112,7 +112,7 @@ func (x *Index) Read() *Reader {
 	return &Reader{index: x, dir: "?", exact: map[string]bool{}, answers: Answers{Hits: map[string][]string{}, Keys: map[string]bundle.Digest{}}}
 }
 
-// Answers are those of all files that were added.
+// Answers returns those of all files that were added.
 func (r *Reader) Answers() Answers {
 	r.answers.Exact = slices.Sorted(maps.Keys(r.exact))
 	return r.answers

@@ -53,7 +53,7 @@ func repoFileOf(address string) func(m *Mirror) (any, string, bool) {
 	}
 }
 
-// maasLine is a source line for MAAS' package archive.
+// maasLine returns a source line for MAAS' package archive.
 func maasLine(m *Mirror) (any, string, bool) {
 	for _, version := range []string{"3.7", "3.6", "3.5"} {
 		f, ok := m.folder("https://ppa.launchpadcontent.net/maas/"+version+"/ubuntu", "dists/*/InRelease")
@@ -67,7 +67,7 @@ func maasLine(m *Mirror) (any, string, bool) {
 	return nil, "", false
 }
 
-// registries are the folders of registries in the mirror.
+// registries returns the folders of registries in the mirror.
 func (m *Mirror) registries() (all []string) {
 	for _, at := range m.glob("v2/*") {
 		// A registry's name has a dot or a port; others are names without their registry.
@@ -92,7 +92,7 @@ func cutPort(folder string) (host, port string, ok bool) {
 	return folder[:i], folder[i+1:], true
 }
 
-// registryOf is the name of which a folder was made.
+// registryOf returns the name of which a folder was made.
 func registryOf(folder string) string {
 	if host, port, ok := cutPort(folder); ok {
 		return host + ":" + port
@@ -176,7 +176,7 @@ func renamed(registry string) func(m *Mirror) (any, string, bool) {
 	}
 }
 
-// newerAnsible is the release for Kubespray's playbooks, if there is an index that has it.
+// newerAnsible returns the release for Kubespray's playbooks, if there is an index that has it.
 func newerAnsible(m *Mirror) (any, string, bool) {
 	const release = "11.13.0"
 	return unset(release), "ansible " + release, len(m.glob("pypi/*/files/*/*/ansible-"+release+"-*.whl")) > 0

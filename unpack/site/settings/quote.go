@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// yamlText is a text as a double-quoted scalar of YAML. JSON's strings are such scalars; what
+// yamlText returns a text as a double-quoted scalar of YAML. JSON's strings are such scalars; what
 // YAML does not allow in a stream is written as an escape.
 func yamlText(s string) string {
 	b, err := json.Marshal(s)
@@ -29,7 +29,7 @@ func yamlText(s string) string {
 // mirror chose is no part of it.
 type template string
 
-// ansibleText is a text that Ansible takes as it is, whatever braces it has.
+// ansibleText returns a text that Ansible takes as it is, whatever braces it has.
 func ansibleText(s string) string {
 	if strings.ContainsAny(s, "{}") {
 		return "!unsafe " + yamlText(s)
@@ -81,10 +81,10 @@ func sortedKeys(m map[string]string) []string {
 	return keys
 }
 
-// shellText is a word for a POSIX shell.
+// shellText returns a word for a POSIX shell.
 func shellText(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// oneLine is a text that cannot end the comment that it is in.
+// oneLine returns a text that cannot end the comment that it is in.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 0x20 || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 {

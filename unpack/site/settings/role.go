@@ -113,7 +113,7 @@ func (c *client) place(second bool) string {
 	return strings.Replace(c.file.ReplaceAllString(c.rest, c.second), "SET", c.set, 1)
 }
 
-// onNodes are the files that belong on nodes, in the order of their places.
+// onNodes returns the files that belong on nodes, in the order of their places.
 func (m *Mirror) onNodes() (all []placed, err error) {
 	names := map[string]bool{}
 	for _, c := range m.clients {
@@ -210,7 +210,7 @@ func role(m *Mirror, files []placed) []Text {
 	return out
 }
 
-// src is the name of the file in the role.
+// src returns the name of the file in the role.
 func (p *placed) src() string {
 	if p.system == everySystem {
 		return "all" + p.to
@@ -233,7 +233,7 @@ func (m *Mirror) roleDefaults() []byte {
 		"gapbundle_ca: \"\"\ngapbundle_address: \"\"\ngapbundle_absent: []\ngapbundle_deepops: false\ngapbundle_root: \"\"\n")
 }
 
-// roleVars are what follows from the mirror.
+// roleVars returns what follows from the mirror.
 func (m *Mirror) roleVars(files []placed) []byte {
 	var b bytes.Buffer
 	b.WriteString("---\n")
@@ -285,7 +285,7 @@ func (m *Mirror) roleVars(files []placed) []byte {
 	return b.Bytes()
 }
 
-// listedByRoles are the places of the source lists whose repositories roles of DeepOps list
+// listedByRoles returns the places of the source lists whose repositories roles of DeepOps list
 // themselves.
 func (m *Mirror) listedByRoles(files []placed) (all []string) {
 	for _, s := range Settle(m, DeepOps()) {
@@ -307,7 +307,7 @@ func (m *Mirror) listedByRoles(files []placed) (all []string) {
 	return all
 }
 
-// foldersOf are the folders of the files of one family.
+// foldersOf returns the folders of the files of one family.
 func foldersOf(files []placed, system string) (all []string) {
 	for _, p := range files {
 		if dir := path.Dir(p.to); p.system == system && !slices.Contains(all, dir) {

@@ -205,7 +205,7 @@ func (v *Variable) settleAll(m *Mirror, s Setting) Setting {
 	return s
 }
 
-// bring are the lines of a spec that would bring what a variable stands for.
+// bring returns the lines of a spec that would bring what a variable stands for.
 func (v *Variable) bring() string {
 	if v.Spec != "" {
 		return v.Spec

@@ -153,7 +153,7 @@ func writeBring(b *strings.Builder, v *Variable) {
 	}
 }
 
-// environmentFile is a file for a POSIX shell.
+// environmentFile returns a file for a POSIX shell.
 func environmentFile(what string, all []Setting) string {
 	var b strings.Builder
 	b.WriteString("# " + what + "\n#   . THIS, before the program is started\n" + summary(all, Environment))
