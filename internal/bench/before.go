@@ -20,7 +20,7 @@ type compared struct {
 	plan, export bool
 }
 
-// comparison measures plans and exports with the program of before and with the one of now,
+// comparison measures plans and exports with an earlier program and with this one,
 // in turn. An aim of 1.00 means no slower and no larger.
 type comparison struct{ bench *bench }
 
@@ -55,7 +55,7 @@ func (c comparison) run(ctx context.Context) error {
 	if err := errors.Join(up.store(b.dir), forget()); err != nil {
 		return err
 	}
-	t := &table{title: "the program of before and the one of now", runs: b.runs, memory: memoryLimit(int64(b.many))}
+	t := &table{title: "the earlier program and this one", runs: b.runs, memory: memoryLimit(int64(b.many))}
 	t.section("version")
 	for _, p := range c.programs() {
 		t.row(p.name, p.relation, p.limit, func(int) (usage, error) {

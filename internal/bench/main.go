@@ -80,7 +80,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	}
 	if o.before != "" {
 		if err := (comparison{b}).run(ctx); err != nil {
-			return fmt.Errorf("against the program of before: %w", err)
+			return fmt.Errorf("against the earlier program: %w", err)
 		}
 		return nil
 	}

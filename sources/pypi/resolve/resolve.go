@@ -148,7 +148,7 @@ func (r *resolution) constrain() error {
 // result collects what the root leads to.
 func (r *resolution) result(s *state) (*Result, error) {
 	pins, chosen := map[string]*Pin{}, s.pins()
-	for key := range r.reachable(s, chosen) {
+	for key := range reachable(s, chosen) {
 		c := chosen[key]
 		p := pins[c.name]
 		if p == nil {
@@ -178,7 +178,7 @@ func (r *resolution) result(s *state) (*Result, error) {
 }
 
 // reachable are the pinned criteria that the root's requirements lead to.
-func (r *resolution) reachable(s *state, pins map[string]*candidate) map[string]bool {
+func reachable(s *state, pins map[string]*candidate) map[string]bool {
 	wants := map[*candidate][]string{}
 	var queue []string
 	for key, c := range s.criteria {
