@@ -154,7 +154,7 @@ func TestBootstrapClients(t *testing.T) {
 	w.publish("upstream", fmt.Sprintf("- name: verbatim\n  kind: apt\n  url: %s/os\n  suites: bookworm\n  architectures: %s\n  keyring: upstream.asc\n", w.url, arch))
 	s := webtest.Start(t, webtest.Serve, w.mirror)
 	for name, f := range map[string]func(w *world){
-		"debootstrap and mmdebstrap, as the page has them": func(w *world) {
+		"the commands of the page": func(w *world) {
 			g := w.newRootfs(s.URL, "minimal-site", "os")
 			tar := g.runPage()
 			g.is("apt 1, dpkg 1, libapt-pkg 1, libc6 1, usr-is-merged 1, usrmerge -, debconf -, hello -, unwanted -")
