@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gapbundle/gapbundle/internal/test/pages"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 )
 
@@ -71,17 +70,6 @@ func (g *rootfs) must(name string, args ...string) string {
 		g.w.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 	return out
-}
-
-// runPage runs the commands of docs/sources/apt.md with the addresses of this mirror, and returns the
-// system that mmdebstrap made, which is a tar file.
-func (g *rootfs) runPage() (tar string) {
-	t, dir := g.w.t, filepath.Dir(g.root)
-	t.Helper()
-	text := strings.NewReplacer("/srv/root", g.root, "http://mirror.example/keys/example-site.gpg", g.base+"/keys/"+g.keys+".gpg",
-		"http://mirror.example/apt/debian", g.url("os")).Replace(pages.Text(t, "docs/sources/apt.md", "setting-up-systems", 1))
-	g.must("sh", "-e", "-c", "cd "+dir+"\n"+text)
-	return filepath.Join(dir, "root.tar")
 }
 
 // debootstrap sets the system up from the release suite alone.
@@ -154,21 +142,22 @@ func TestBootstrapClients(t *testing.T) {
 	w.publish("upstream", fmt.Sprintf("- name: verbatim\n  kind: apt\n  url: %s/os\n  suites: bookworm\n  architectures: %s\n  keyring: upstream.asc\n", w.url, arch))
 	s := webtest.Start(t, webtest.Serve, w.mirror)
 	for name, f := range map[string]func(w *world){
-		"the commands of the page": func(w *world) {
+		"debootstrap": func(w *world) {
 			g := w.newRootfs(s.URL, "minimal-site", "os")
-			tar := g.runPage()
+			g.debootstrap("--variant=minbase")
 			g.is("apt 1, dpkg 1, libapt-pkg 1, libc6 1, usr-is-merged 1, usrmerge -, debconf -, hello -, unwanted -")
-			g.installs()
-			g = w.newRootfs(s.URL, "minimal-site", "os")
-			w.Check(os.Mkdir(g.root, 0o755))
-			g.must("tar", "-C", g.root, "-xf", tar)
-			g.is("apt 1, dpkg 1, libapt-pkg 1, libc6 1, debconf -, hello -, unwanted -")
 			g.installs()
 		},
 		"debootstrap without a variant": func(w *world) {
 			g := w.newRootfs(s.URL, "whole-site", "all")
 			g.debootstrap("--include=manual")
 			g.is("apt 1, dpkg 1, libc6 1, debconf 1, manual 1, pager 1, hello -, unwanted -")
+		},
+		"mmdebstrap": func(w *world) {
+			g := w.newRootfs(s.URL, "minimal-site", "os")
+			g.mmdebstrap("--variant=minbase", "os bookworm")
+			g.is("apt 1, dpkg 1, libapt-pkg 1, libc6 1, debconf -, hello -, unwanted -")
+			g.installs()
 		},
 		"mmdebstrap of all suites": func(w *world) {
 			g := w.newRootfs(s.URL, "whole-site", "all")

@@ -43,6 +43,7 @@ type Output struct {
 
 func newOutput(c *cli.Context) *Output {
 	o := &Output{stdout: &plainWriter{w: c.App.Writer}, stderr: c.App.ErrWriter, json: c.Bool("json"), quiet: c.Bool("quiet")}
+	o.mirror = c.String("mirror") // of commands that have the flag; others know theirs from an argument
 	o.hint, _ = c.App.Metadata[hintKey].(func(error) string)
 	o.command, _ = c.App.Metadata[commandKey].(string)
 	level := ValueOf[*Choice](c, "log-level").value
