@@ -42,6 +42,7 @@ func otherLines() map[string]other {
 		"curl -f -o site.gpg http://mirror.example/keys/example-site.gpg": {file: "sources/apt/bootstrap_clients_test.go", has: `base+"/keys/"+keys+".gpg"`, why: "the test gets the key by itself"},
 		`debootstrap --variant=minbase --keyring="$PWD/site.gpg" bookworm /srv/root http://mirror.example/apt/debian`:                   {file: "sources/apt/bootstrap_clients_test.go", has: `"debootstrap", option, "--keyring="+g.key, "bookworm", g.root, g.url("os")`},
 		`mmdebstrap --variant=minbase bookworm root.tar "deb [signed-by=$PWD/site.gpg] http://mirror.example/apt/debian bookworm main"`: {file: "sources/apt/bootstrap_clients_test.go", has: `"deb [signed-by=%s] %s %s main"`},
+		"task bench -- -against v0.1.0":     {file: "internal/bench/main.go", has: `"against"`, why: "as task bench"},
 		"task bench -- -before OLD -runs 5": {file: "internal/bench/main.go", has: `"before"`, why: "as task bench"},
 		"cd mirror":                         {file: "unpack/site/settings/role_clients_test.go", has: `cmd.Dir = dir`},
 		`ansible-playbook -i inventory mirror.yml -e gapbundle_ca=site-ca.pem -e gapbundle_address=10.0.0.2 -e gapbundle_deepops=true -e '{"gapbundle_absent": ["/etc/apt/sources.list.d/ubuntu.sources"]}' --check`: {file: "unpack/site/settings/role_clients_test.go", has: `"-e", "gapbundle_address=10.0.0.2", "-e", ` + "`" + `{"gapbundle_absent": ["/etc/apt/sources.list.d/ubuntu.sources"]}`},
