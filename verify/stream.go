@@ -49,8 +49,7 @@ const streamMemory = 64 << 20 // bytes
 // Stream reads a volume, an index of Volumes, once, from its first byte to its
 // last. Each frame is authenticated before it is decompressed, each whole blob
 // is hashed before its writer is committed, and what is in no blob is of no
-// consequence. The frames are all bytes of the file, so its own digest, by which
-// sha256sum checks it, is not computed again. Whole blobs within a frame are handed to sink (nil: nowhere) by
+// consequence. Whole blobs within a frame are handed to sink (nil: nowhere) by
 // as many goroutines as there are jobs; longer ones and segments in order.
 //
 // A volume that is not at hand matches bundle.ErrIncomplete. Anything wrong
@@ -87,7 +86,8 @@ type stream struct {
 	v        bundle.Volume
 	sink     Sink
 	progress bundle.Progress
-	current  *longBlob // a blob that goes on in the next frame
+	current  *longBlob     // a blob that goes on in the next frame
+	whole    bundle.Digest // of the file as it was read
 }
 
 // job is a frame on its way. Its buffers are used again.
@@ -165,7 +165,13 @@ func (s *stream) run(ctx context.Context, r io.Reader, jobs, slots int) error {
 		return nil
 	})
 	g.Go(func() error { return s.deliver(deliveries, free) })
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if s.whole != s.v.Digest {
+		return fmt.Errorf("%s: its frames are right and the whole is not: the volume table says %s, it is %s: %w", s.v.Name, s.v.Digest, s.whole, bundle.ErrMalformed)
+	}
+	return nil
 }
 
 // read fills jobs with frames and what is in them, until the end of the
@@ -174,6 +180,10 @@ func (s *stream) run(ctx context.Context, r io.Reader, jobs, slots int) error {
 func (s *stream) read(ctx context.Context, file io.Reader, free <-chan *job, work, order chan<- *job) error {
 	blobs, stop := iter.Pull2(s.b.catalog.Blobs(s.v))
 	defer stop()
+	// The digest of the whole is in the volume table and in SHA256SUMS, by which people
+	// check: it has to be right as well as those of the frames.
+	whole := bundle.NewHash()
+	r := io.TeeReader(file, whole)
 	next := &tableCursor{next: blobs}
 	if err := next.advance(); err != nil {
 		return err
@@ -194,7 +204,7 @@ func (s *stream) read(ctx context.Context, file io.Reader, free <-chan *job, wor
 		if j.pieces, err = next.pieces(j.pieces, start, start+f.Raw); err != nil {
 			return err
 		}
-		readFrame(file, j)
+		readFrame(r, j)
 		order <- j // has room: as much as there are jobs
 		if j.err != nil {
 			close(j.done)
@@ -203,11 +213,12 @@ func (s *stream) read(ctx context.Context, file io.Reader, free <-chan *job, wor
 		work <- j
 		offset, start = offset+f.Compressed, start+f.Raw
 	}
-	if n, err := file.Read(make([]byte, 1)); n > 0 {
+	if n, err := r.Read(make([]byte, 1)); n > 0 {
 		return &DamageError{Volume: s.v.Name, Offset: offset, Err: fmt.Errorf("goes on after its last frame, want %s: %w", bundle.Count(s.v.Size, "byte"), bundle.ErrCorrupt)}
 	} else if err != nil && err != io.EOF {
 		return fmt.Errorf("%s: %w", s.v.Name, err)
 	}
+	s.whole = bundle.SumOf(whole)
 	return nil
 }
 
