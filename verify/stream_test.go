@@ -221,6 +221,20 @@ func TestSignedBlobIsWrong(t *testing.T) {
 	}
 }
 
+// TestVolumeDigestIsCompared: SHA256SUMS and the volume table agree on a digest that is not that
+// of the file, whose frames are right. What sha256sum refuses is not accepted here.
+func TestVolumeDigestIsCompared(t *testing.T) {
+	f, other := mixed(), digest("x")
+	f.table = func(l []bundle.Volume) []bundle.Volume { l[0].Digest = other; return l }
+	f.sums = func(s string) string {
+		at := strings.LastIndex(s, "  volume-00001")
+		return s[:at-len(other.Hex())] + other.Hex() + s[at:]
+	}
+	b, _ := opened(t, f)
+	refused(t, "stream", b.Stream(t.Context(), 0, nil, verify.StreamOptions{}), bundle.ErrMalformed, "volume-00001.tar.zst: its frames are right and the whole is not")
+	refused(t, "check", b.Check(t.Context(), verify.StreamOptions{}), bundle.ErrMalformed, "its frames are right and the whole is not")
+}
+
 // TestSplitBlobsAreHashed while their segments come in order; out of order they are left to
 // whoever joins them.
 func TestSplitBlobsAreHashed(t *testing.T) {
