@@ -43,6 +43,7 @@ func TestMAASMirror(t *testing.T) {
 		if !slices.Equal(chosen, images) {
 			t.Errorf("sstream-query of upstream with the same filters\n%s\nwant\n%s", strings.Join(images, "\n"), strings.Join(chosen, "\n"))
 		}
+		w.setUp(t, at, want, chosen)
 		w.copyAll(t, mirror, keyring, want, large, file)
 		part := w.curl("--range", "200000000-200000999", mirror+"/"+large)
 		if _, err := file.Seek(200000000, io.SeekStart); err != nil {
@@ -53,6 +54,56 @@ func TestMAASMirror(t *testing.T) {
 			t.Errorf("range: %d bytes, %v", len(part), err)
 		}
 	})
+}
+
+// maasProgram notes what it is given. It prints what MAAS's own program prints where that matters.
+const maasProgram = `#!/bin/sh
+echo "$@" >>"$0.log"
+[ "$2 $3" != "boot-sources create" ] || printf '{\n    "url": "x",\n    "id": 7\n}'
+`
+
+// setUp runs the commands that the mirror publishes for MAAS, and reads the mirror as they set MAAS
+// up: by the address and the key of the boot source, and by each selection.
+func (w *world) setUp(t *testing.T, at string, all, chosen []string) {
+	t.Helper()
+	dir := t.TempDir()
+	program := filepath.Join(dir, "maas")
+	if err := os.WriteFile(program, []byte(maasProgram), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := strings.NewReplacer("@BASE@", at, "/usr/share/keyrings", dir).Replace(string(w.curl(at + "/_gapbundle/clients/simplestreams/maas/images.sh")))
+	w.run([]byte(script), []string{"PATH=" + dir + ":" + os.Getenv("PATH")}, "sh", "-eu")
+	log, err := os.ReadFile(program + ".log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := strings.Split(strings.TrimSpace(string(log)), "\n")
+	given := func(call, name string) (values []string) {
+		for word := range strings.FieldsSeq(call) {
+			if value, ok := strings.CutPrefix(word, name+"="); ok {
+				values = append(values, value)
+			}
+		}
+		return values
+	}
+	if len(calls) < 3 || !strings.HasPrefix(calls[0], "admin boot-sources create ") || calls[len(calls)-1] != "admin boot-resources import" {
+		t.Fatalf("maas was called with\n%s", log)
+	}
+	url, keyring := strings.TrimSuffix(strings.Join(given(calls[0], "url"), " "), "/"), strings.Join(given(calls[0], "keyring_filename"), " ")
+	if got := w.query(url, keyring); !slices.Equal(got, all) {
+		t.Errorf("%s: sstream-query\n%s\nwant\n%s", calls[0], strings.Join(got, "\n"), strings.Join(all, "\n"))
+	}
+	var selected []string
+	for _, call := range calls[1 : len(calls)-1] {
+		rest, ok := strings.CutPrefix(call, "admin boot-source-selections create 7 ")
+		if !ok || !strings.HasSuffix(rest, " subarches=* labels=*") {
+			t.Errorf("maas was called with %s", call)
+		}
+		selected = append(selected, w.query(url, keyring, "os="+given(call, "os")[0], "release="+given(call, "release")[0], "arch~("+strings.Join(given(call, "arches"), "|")+")")...)
+	}
+	if slices.Sort(selected); !slices.Equal(selected, chosen) {
+		t.Errorf("what the selections select\n%s\nwant\n%s", strings.Join(selected, "\n"), strings.Join(chosen, "\n"))
+	}
 }
 
 // copyAll copies a mirror by sstream-mirror, which checks every sum, and looks at what

@@ -182,13 +182,18 @@ func checkRoot(t *testing.T, root, family string) {
 	}
 }
 
-// TestVariablesOfAnsible: ansible-core reads the files of variables, and templates evaluate
-// nothing that a mirror chose.
+// TestVariablesOfAnsible: ansible-core reads the files of variables for DeepOps and Kubespray, a
+// shell that of the environment, and templates evaluate nothing that a mirror chose.
 func TestVariablesOfAnsible(t *testing.T) {
 	m := mirror(t, map[string]string{"https://download.schedmd.com": "files/{{ 1 + 1 }}", "https://registry-1.docker.io": "v2"}, nil,
-		"files/{{ 1 + 1 }}/slurm/slurm-26.05.1.tar.bz2", "v2/docker.io/prom/prometheus/manifests/v3.13.0", "v2/quay.io/a/manifests/1", "files/github.com/a")
+		"files/{{ 1 + 1 }}/slurm/slurm-26.05.1.tar.bz2", "v2/docker.io/prom/prometheus/manifests/v3.13.0", "v2/quay.io/a/manifests/1", "files/github.com/a", "pypi/set up/simple/index.html")
 	dir := put(t, m)
-	book := "- hosts: all\n  gather_facts: false\n  vars_files: [deepops/group_vars.yml, deepops/extra-vars.yml]\n  tasks:\n    - ansible.builtin.copy:\n        dest: \"{{ out }}\"\n        content: \"{{ {'slurm': slurm_src_url, 'image': prometheus_container, 'mirrors': docker_registry_mirrors, 'insecure': docker_insecure_registries, 'containerd': containerd_registries_mirrors, 'github': github_url, 'entries': hosts_entries} | to_json }}\"\n"
+	shell := exec.CommandContext(t.Context(), "sh", "-euc", `. ./env/mirror.env; env`)
+	shell.Dir, shell.Env = dir, []string{"PATH=/usr/bin:/bin"}
+	if out, err := shell.CombinedOutput(); err != nil || !strings.Contains(string(out), "\nPIP_INDEX_URL="+base+"/pypi/set%20up/simple/\n") {
+		t.Errorf("env/mirror.env: %v\n%s", err, out)
+	}
+	book := "- hosts: all\n  gather_facts: false\n  vars_files: [deepops/group_vars.yml, deepops/extra-vars.yml, kubespray/mirror.yml]\n  tasks:\n    - ansible.builtin.copy:\n        dest: \"{{ out }}\"\n        content: \"{{ {'slurm': slurm_src_url, 'image': prometheus_container, 'mirrors': docker_registry_mirrors, 'insecure': docker_insecure_registries, 'containerd': containerd_registries_mirrors, 'github': github_url, 'entries': hosts_entries} | to_json }}\"\n"
 	if err := os.WriteFile(filepath.Join(dir, "book.yml"), []byte(book), 0o644); err != nil {
 		t.Fatal(err)
 	}
