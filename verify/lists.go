@@ -181,7 +181,8 @@ func (l *lists) atHand(repo int, kind string) bool {
 	case l.relied.unknown:
 		l.b.report.notChecked(fmt.Sprintf("repository %s: its list of %s, expected at the receiver", r.Name, kind))
 	default:
-		l.relied.lack(r.Name).Lists++
+		l.relied.lack(r.Name)
+		l.relied.missing.Lists++
 	}
 	return false
 }

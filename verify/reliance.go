@@ -42,7 +42,7 @@ func expectedFromBase(b *Bundle) int64 {
 }
 
 // lack notes that something of a repository is missing here.
-func (r *reliance) lack(repo string) *MissingBaseError {
+func (r *reliance) lack(repo string) {
 	m := r.manifest
 	if r.missing == nil {
 		r.missing = &MissingBaseError{Set: m.Set, Sequence: m.Sequence, Have: r.accepted, Base: m.Base}
@@ -51,7 +51,6 @@ func (r *reliance) lack(repo string) *MissingBaseError {
 		r.lacking[repo] = true
 		r.missing.Repositories = append(r.missing.Repositories, repo)
 	}
-	return r.missing
 }
 
 // check requires that the receiver holds the blob of a file. What is missing is counted, each
@@ -76,8 +75,8 @@ func (r *reliance) check(repo string, f *bundle.File) error {
 	}
 	if !has {
 		r.blobs.Mark(f.Digest)
-		missing := r.lack(repo)
-		missing.Count, missing.Bytes = missing.Count+1, missing.Bytes+f.Size
+		r.lack(repo)
+		r.missing.Count, r.missing.Bytes = r.missing.Count+1, r.missing.Bytes+f.Size
 	}
 	return nil
 }
