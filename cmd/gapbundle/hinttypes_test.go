@@ -165,6 +165,7 @@ func innerErrors() map[string]string {
 		"resolve.Conflict":       "the text of resolve.ErrConflict",
 		"resolve.ErrTooDeep":     "as resolve.ErrConflict",
 		"resolve.ErrDiscard":     "the release is passed over",
+		"index.UnusableError":    "sources/pypi names the file, as upstream's, or leaves it out",
 		"pep440.ErrInvalid":      "clients pass over such a version; in the spec it is one of usage",
 		"simple.ErrInvalid":      "a page of an index: sources/pypi/index makes it upstream's",
 		"marker.ErrInvalid":      "as pep440.ErrInvalid",
