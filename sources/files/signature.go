@@ -188,12 +188,7 @@ func inMemory(r *remote, content []byte, vouched string) sources.Artifact {
 	return a
 }
 
-// refused is an error that matches fetch.ErrRefused.
-func refused(format string, args ...any) error {
-	return refusedFor(bundle.AboutSigner, format, args...)
-}
-
-// refusedFor is an error about a thing that matches fetch.ErrRefused.
+// refusedFor returns an error about a thing that matches fetch.ErrRefused.
 func refusedFor(thing bundle.Thing, format string, args ...any) error {
 	return fmt.Errorf(format+": %w", append(args, &bundle.AboutError{Thing: thing, Name: Name, Err: fetch.ErrRefused})...)
 }

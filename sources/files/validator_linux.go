@@ -24,9 +24,10 @@ func validatorOf(info fs.FileInfo) string {
 // appendTime appends the seconds and, after a point, the nanoseconds in nine digits.
 func appendTime(b []byte, t syscall.Timespec) []byte {
 	const second = 1_000_000_000 // nanoseconds
-	b = strconv.AppendInt(b, int64(t.Sec), 10)
+	sec, nsec := t.Unix()
+	b = strconv.AppendInt(b, sec, 10)
 	at := len(b)
-	b = strconv.AppendInt(b, second+int64(t.Nsec), 10)
+	b = strconv.AppendInt(b, second+nsec, 10)
 	b[at] = '.' // in place of the 1 that keeps the zeros
 	return b
 }
