@@ -3,6 +3,7 @@
 package all
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/gapbundle/gapbundle/internal/test/imagetest"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
@@ -135,6 +138,37 @@ func askAPT(c *client) {
 	for name, version := range map[string]string{"git": "1:%d.0~rc1+b1", "docker-ce": "5:%d.0", "nvidia-container-toolkit": "%d.0", "cuda-toolkit": "%d.0"} {
 		c.file("usr/share/doc/"+name+"/version", fmt.Sprintf(version, last))
 	}
+}
+
+// askDriverContainer installs a package with the source lists alone that the ConfigMap for the GPU
+// Operator has, as its driver containers do: they have no files of keys.
+func askDriverContainer(c *client) {
+	text, err := os.ReadFile(c.Operator)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	type configMap struct {
+		Kind     string
+		Metadata struct{ Name string }
+		Data     map[string]string
+	}
+	var lists configMap
+	for decoder := yaml.NewDecoder(bytes.NewReader(text)); lists.Metadata.Name != "gapbundle-repo-debian"; {
+		lists = configMap{}
+		if err := decoder.Decode(&lists); err != nil {
+			c.t.Fatalf("%v\n%s", err, text)
+		}
+	}
+	options := c.apt()
+	for name, content := range lists.Data {
+		if strings.Contains(content, "/usr/share/keyrings") || lists.Kind != "ConfigMap" {
+			c.t.Errorf("%s has no keys in it:\n%s", name, content)
+		}
+		c.write("etc/apt/sources.list.d/"+name, content)
+	}
+	c.run("apt-get", append(options, "update")...)
+	c.run("apt-get", append(options, "install", "--yes", "cuda-toolkit")...)
+	c.file("usr/share/doc/cuda-toolkit/version", fmt.Sprintf("%d.0", last))
 }
 
 func askDNF(c *client) {

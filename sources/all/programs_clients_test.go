@@ -28,6 +28,7 @@ func programs() []program {
 	return []program{
 		{name: "curl", ask: askFiles, system: "files by URL"},
 		{name: "apt-get", ask: askAPT, system: "packages of Debian and Ubuntu"},
+		{name: "apt-get", ask: askDriverContainer, own: true, system: "packages in driver containers of the GPU Operator"},
 		{name: "dnf", ask: askDNF, system: "packages of Enterprise Linux"},
 		{name: "debootstrap", ask: askDebootstrap, system: "a new system of Ubuntu"},
 		{name: "containerd", ask: askContainerd, system: "images, as Kubernetes pulls them"},

@@ -31,6 +31,8 @@ type place struct {
 	DeepOps string
 	// Settings are the files of "gapbundle clients --for deepops".
 	Settings string
+	// Operator is the ConfigMap of package lists of "gapbundle clients --for gpu-operator".
+	Operator string
 	Images   []imagetest.Image
 	Commit   string
 	Wheel    string // digest
@@ -116,6 +118,8 @@ func carried(t *testing.T) string {
 	p := &place{Mirror: w.Mirror, Node: filepath.Join(w.Dir, "node"), DeepOps: filepath.Join(w.Dir, "deepops-node"), Settings: filepath.Join(w.Dir, "settings"), Images: w.images, Commit: w.commit, Wheel: w.wheel}
 	run("clients", w.Mirror, "--for", "deepops", "--out", p.Settings)
 	run("clients", w.Mirror, "--for", "ansible", "--out", filepath.Join(w.Dir, "role"))
+	run("clients", w.Mirror, "--for", "gpu-operator", "--out", filepath.Join(w.Dir, "operator"))
+	p.Operator = filepath.Join(w.Dir, "operator/repo-config.yaml")
 	p.certify(w)
 	for _, more := range [][]string{{p.Node, "Debian"}, {p.Node, "RedHat"}, {p.DeepOps, "Debian", "-e", "gapbundle_deepops=true"}} {
 		w.Check(os.MkdirAll(more[0], 0o755))

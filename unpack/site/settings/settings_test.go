@@ -323,7 +323,7 @@ func TestLacks(t *testing.T) {
 	m := mirror(t, nil, fstest.MapFS{
 		"apt/long.sources": {Data: bytes.Repeat([]byte("#"), maxSmall+1)},
 		"apt/a.sources":    {Data: []byte("Signed-By: /usr/share/keyrings/gapbundle-none.asc\n")},
-		"apt/b.list":       {Data: []byte("deb [signed-by=/usr/share/keyrings/gapbundle-site.asc] x y\n")},
+		"apt/b.list":       {Data: []byte("deb signed-by=/usr/share/keyrings/gapbundle-site.asc\n")},
 	}, "keys/site.asc")
 	files, notes, err := Write(m)
 	if err != nil || len(files) == 0 {
@@ -333,7 +333,7 @@ func TestLacks(t *testing.T) {
 		"apt/long.sources is not in the role for Ansible: longer than 1048576 bytes",
 		"/etc/apt/sources.list.d/a.sources names /usr/share/keyrings/gapbundle-none.asc, which is not in the role for Ansible",
 		"a.sources in the ConfigMap of the GPU Operator names /usr/share/keyrings/gapbundle-none.asc",
-		"b.list in the ConfigMap of the GPU Operator names a file of keys",
+		"b.list in the ConfigMap of the GPU Operator has a line that is no entry of a source list",
 	} {
 		if n := len(slices.DeleteFunc(slices.Clone(notes), func(s string) bool { return !strings.Contains(s, want) })); n != 1 {
 			t.Errorf("%d notes say %q: %q", n, want, notes)
@@ -371,6 +371,9 @@ func TestGPUOperator(t *testing.T) {
 		"apt/ubuntu.sources":       {Data: []byte("# note\nTypes: deb\nURIs: @BASE@/apt/ubuntu\nSigned-By: /usr/share/keyrings/gapbundle-site.asc\n")},
 		"apt/ubuntu-amd64.sources": {Data: []byte("Types: deb\n")},
 		"rpm/dnf/base.repo":        {Data: []byte("[base]\nbaseurl=@BASE@/rpm/base\n")},
+		"apt/cuda.list": {Data: []byte("# cuda, rebuilt. As /etc/apt/sources.list.d/cuda.list, with its keys:\n#   curl -f -o /usr/share/keyrings/gapbundle-site.asc @BASE@/keys/site.asc\n" +
+			"deb [arch=amd64,arm64 signed-by=/usr/share/keyrings/gapbundle-site.asc check-valid-until=no] @BASE@/apt/cuda /\ndeb-src @BASE@/apt/cuda stable main contrib\n")},
+		"apt/odd.list": {Data: []byte("nothing that apt reads\n")},
 	}, "keys/site.asc")
 	text := textOf(t, m, "gpu-operator/repo-config.yaml")
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
@@ -387,7 +390,12 @@ func TestGPUOperator(t *testing.T) {
 		}
 	}
 	want := "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n -----END PGP PUBLIC KEY BLOCK-----\n"
-	if len(found) != 2 || !strings.HasSuffix(found["ubuntu.sources"], want) || !strings.Contains(found["base.repo"], "[base]") {
+	if len(found) != 4 || !strings.HasSuffix(found["ubuntu.sources"], want) || !strings.Contains(found["base.repo"], "[base]") {
+		t.Errorf("%q", found)
+	}
+	entry := "\nTypes: deb\nURIs: @BASE@/apt/cuda\nSuites: /\nArchitectures: amd64 arm64\n" + want + "check-valid-until: no\n" +
+		"\nTypes: deb-src\nURIs: @BASE@/apt/cuda\nSuites: stable\nComponents: main contrib\n"
+	if found["cuda.sources"] != entry || found["odd.list"] == "" {
 		t.Errorf("%q", found)
 	}
 }
