@@ -343,7 +343,7 @@ func TestIndexesThatAptGivesUp(t *testing.T) {
 	b := newArchive(t, t.TempDir())
 	b.packages["main amd64"][0] = pkg("hello", "2.10-3", "amd64", "Depends: nobody [amd64]")
 	b.publish()
-	refused(t, b, true, bundle.ErrIncomplete, []string{"depends nobody", "source os: package hello:amd64 (2.10-3): field Depends", rebuild.SkipHint}, "packages: [hello]")
+	refused(t, b, true, fetch.ErrUpstream, []string{"depends nobody", "source os: package hello:amd64 (2.10-3): field Depends", rebuild.SkipHint}, "packages: [hello]")
 	a := newArchive(t, t.TempDir())
 	a.packages["main amd64"][0] = "\n\n" + a.packages["main amd64"][0]
 	a.publish()

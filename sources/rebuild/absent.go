@@ -51,15 +51,16 @@ func LeftOut(err error) string {
 const maxNamed = 5
 
 // Missing returns err, by which a choice ended because something is missing, with what is left
-// out of a source or would have to be: it may be that. remarks are those of LeftOut.
+// out of a source or would have to be: it may be that. remarks are those of LeftOut;
+// as errors they match fetch.ErrUpstream.
 func Missing(err error, source string, remarks []string) error {
 	all := []error{err}
 	for i, remark := range remarks {
 		if i == maxNamed {
-			all = append(all, fmt.Errorf("source %s: clients cannot use %s more", source, bundle.Count(len(remarks)-i, "package")))
+			all = append(all, fmt.Errorf("source %s: clients cannot use %s more: %w", source, bundle.Count(len(remarks)-i, "package"), fetch.ErrUpstream))
 			break
 		}
-		all = append(all, fmt.Errorf("source %s: %s", source, remark))
+		all = append(all, fmt.Errorf("source %s: %s: %w", source, remark, fetch.ErrUpstream))
 	}
 	return errors.Join(all...)
 }
