@@ -68,7 +68,7 @@ func TestOlderRelease(t *testing.T) {
 			if _, _, err := attempt(x, spec, nothingElse); !errors.As(err, &older) {
 				t.Fatalf("after it was held: %v", err)
 			}
-			if _, _, err := attempt(x, spec, func(o *export.Options) { o.AllowOlder = []string{"so"} }); err == nil || !strings.Contains(err.Error(), "--allow-older so") {
+			if _, _, err := attempt(x, spec, func(o *export.Options) { o.AllowOlder = []string{"so"} }); err == nil || !strings.Contains(err.Error(), `--allow-older: source "so": not in the spec`) {
 				t.Fatalf("another name: %v", err)
 			}
 			res, waits, err := attempt(x, spec, func(o *export.Options) { o.AllowOlder = []string{"os"} })
