@@ -31,7 +31,7 @@ func TestEntry(t *testing.T) {
 		"a file of a host":   {Entry{File: "file:///etc/k.asc"}, ""},
 		"a URL":              {Entry{URL: "https://a.example/k", Fingerprint: []string{strings.ToLower(print[:20]) + " " + print[20:]}}, ""},
 		"both":               {Entry{File: "k", URL: "https://a.example/k"}, "not both"},
-		"a URL as a file":    {Entry{File: "https://a.example/k"}, "who is to be trusted"},
+		"a URL as a file":    {Entry{File: "https://a.example/k"}, "a URL alone proves nothing"},
 		"a URL alone":        {Entry{URL: "https://a.example/k"}, "needs fingerprint"},
 		"no URL":             {Entry{URL: "ftp://a.example/k", Fingerprint: []string{print}}, "ftp"},
 		"a fingerprint":      {Entry{Fingerprint: []string{print}}, "needs the file or url"},

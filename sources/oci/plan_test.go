@@ -236,7 +236,7 @@ func TestHostile(t *testing.T) {
 		"schema 1":        {mediaTypeSchema1Signed, `{"schemaVersion":1,"fsLayers":[]}`, bundle.ErrUsage, "schema 1"},
 		"not JSON":        {v1.MediaTypeImageManifest, `{`, fetch.ErrUpstream, "is not a manifest"},
 		"two readings":    {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + config + `,"manifests":[]}`, fetch.ErrUpstream, "both an index and an image"},
-		"another type":    {v1.MediaTypeImageManifest, `{"schemaVersion":2,"mediaType":"` + registry.DockerManifest + `","config":` + config + `}`, fetch.ErrUpstream, "says that it is"},
+		"another type":    {v1.MediaTypeImageManifest, `{"schemaVersion":2,"mediaType":"` + registry.DockerManifest + `","config":` + config + `}`, fetch.ErrUpstream, "its mediaType is"},
 		"digest of words": {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":{"mediaType":"x/y","digest":"sha256:../../x","size":1},"layers":[]}`, fetch.ErrUpstream, "want sha256"},
 		"negative size":   {v1.MediaTypeImageManifest, `{"schemaVersion":2,"config":` + strings.Replace(config, `"size":2`, `"size":-2`, 1) + `}`, fetch.ErrUpstream, "-2 bytes"},
 		"no config":       {v1.MediaTypeImageManifest, `{"schemaVersion":2,"layers":[]}`, fetch.ErrUpstream, "no config"},

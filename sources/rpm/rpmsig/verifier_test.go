@@ -83,7 +83,7 @@ func TestVerdict(t *testing.T) {
 		"SHA-1, both":        {with(rpmtest.Both, raw(packet.SigTypeBinary, 2, crypto.SHA1)), "not trusted: SHA-1"},
 		"SHA-1, list":        {with(rpmtest.OpenPGP, raw(packet.SigTypeBinary, 2, crypto.SHA1)), "not trusted: SHA-1"},
 		"MD5":                {with(rpmtest.Header, raw(packet.SigTypeBinary, 1, crypto.MD5)), "not readable"},
-		"of a text":          {with(rpmtest.Header, raw(packet.SigTypeText, 8, crypto.SHA256)), "of a text"},
+		"of a text":          {with(rpmtest.Header, raw(packet.SigTypeText, 8, crypto.SHA256)), "a signature of text"},
 		"SHA-1, version 3": {with(rpmtest.Both, func(p *rpmtest.Package) {
 			p.Signature = func(b []byte) []byte { s := rpmtest.Version3(t, key, b, time.Time{}); s[3+16] = 2; return s }
 		}), "not trusted"},
