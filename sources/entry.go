@@ -54,7 +54,7 @@ func NewEntries(all ...Entry) EntryList {
 // usualEntry is how many bytes nearly every packed entry has at most.
 const usualEntry = 512
 
-// Join returns those of both, each once.
+// Join returns the entries of both, each once.
 func (e EntryList) Join(other EntryList) EntryList {
 	switch {
 	case e == other || other == "":

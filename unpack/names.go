@@ -19,7 +19,7 @@ type Names struct{ trees *tree.Trees }
 // Names returns what the mirror knows by name.
 func (m *Mirror) Names() Names { return Names{m.trees} }
 
-// Repositories returns those of a generation with what they hold by name, the sets in
+// Repositories returns the repositories of a generation with what they hold by name, the sets in
 // order; nil: the generation is nil.
 func (n Names) Repositories(g *tree.Generation) []contents.Repository {
 	if g == nil {

@@ -222,7 +222,7 @@ func (r *rebuild) policy() error {
 	return r.restore(state.Entry{Detail: fmt.Sprintf("%s: empty; %s asked for", state.PolicyFile, bundle.Count(max(0, approvers), "approver"))}, func() error { return r.state.SetPolicy(p) })
 }
 
-// lastSets returns those of the newest generation that is on record.
+// lastSets returns the sets of the newest generation that is on record.
 func (r *rebuild) lastSets() []tree.GenerationSet {
 	if n := len(r.generations); n > 0 {
 		return r.generations[n-1].Sets

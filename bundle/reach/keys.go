@@ -54,7 +54,7 @@ func entryOf(annotations map[string]string) (fingerprints []string) {
 	return fingerprints
 }
 
-// Fingerprints returns those of all certificates in a key file, in their order.
+// Fingerprints returns the fingerprints of all certificates in a key file, in their order.
 func Fingerprints(content []byte) (all []string, err error) {
 	err = certs.Each(content, func(fingerprint string) error {
 		all = append(all, fingerprint)

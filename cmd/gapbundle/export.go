@@ -83,7 +83,7 @@ gapbundle export --to /media/usb --only slurm --destination ship-2`,
 func noteNewState(c *cli.Context, o *command.Output) {
 	dir := c.String("state")
 	if _, err := os.Stat(dir); dir != "" && errors.Is(err, fs.ErrNotExist) {
-		o.Note("state %s: not there yet, so a new stream of bundles begins; if the set was exported before, name the folder of before", dir)
+		o.Note("state %s: not there yet, so a new stream of bundles begins; if the set was exported before, name the folder that was used then", dir)
 	}
 }
 

@@ -36,7 +36,7 @@ func sourceNames(t *command.Typed) (names []string) {
 	return names
 }
 
-// destinationNames returns those that the exporter's state knows.
+// destinationNames returns the destinations that the exporter's state knows.
 func destinationNames(t *command.Typed) (names []string) {
 	known, err := export.Receipts(context.Background(), export.ReceiptOptions{SpecPath: specOf(t), StateDir: t.Flag("state")})
 	if err != nil {

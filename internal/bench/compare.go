@@ -175,7 +175,7 @@ var (
 	aimsOnDisk = aims{export: limit{wall: 1.6}, importing: limit{wall: 1.0}}
 )
 
-// aimsOfFiles returns those of n tiny files from a folder.
+// aimsOfFiles returns the aims for n tiny files from a folder.
 func aimsOfFiles(n int) aims {
 	return aims{
 		export: limit{cpu: 2.0}, importing: limit{cpu: 1.6},

@@ -26,7 +26,7 @@ func Load(path string) (text []byte, id bundle.Digest, err error) {
 		return nil, id, err
 	}
 	if _, id, err = bundle.ParsePublicKey(text); err != nil {
-		if what := found(text); what != "" {
+		if what := found(text); what != "" && what != publicKey {
 			err = fmt.Errorf("is %s, want a public key in PEM: %w", what, bundle.ErrUsage)
 		}
 		return nil, id, bundle.About(bundle.AboutPublicKey, fmt.Errorf("%s: %w", path, err))
@@ -34,18 +34,25 @@ func Load(path string) (text []byte, id bundle.Digest, err error) {
 	return text, id, nil
 }
 
-// found is what a file has that is not the key that is wanted; "": nothing that is known.
+// What a file has that may be another key than the wanted one. A damaged key of the wanted
+// kind keeps its own error.
+const (
+	publicKey = "a public key in PEM, such as exporter.pub"
+	openPGP   = "OpenPGP key"
+)
+
+// found returns what a file has by its armour; "": nothing that is known.
 func found(text []byte) string {
 	block, _ := pem.Decode(text)
 	switch {
 	case bytes.Contains(text, []byte("-----BEGIN PGP PRIVATE KEY BLOCK-----")):
-		return "a private OpenPGP key"
+		return "a private " + openPGP
 	case bytes.Contains(text, []byte("-----BEGIN PGP PUBLIC KEY BLOCK-----")):
-		return "an OpenPGP key"
+		return "an " + openPGP
 	case block != nil && strings.HasSuffix(block.Type, "PRIVATE KEY"):
 		return "a private key in PEM"
 	case block != nil && block.Type == "PUBLIC KEY":
-		return "a public key in PEM, such as exporter.pub"
+		return publicKey
 	case block != nil:
 		return fmt.Sprintf("a %.60s in PEM", block.Type)
 	}
@@ -105,7 +112,7 @@ func readRing(path string) (openpgp.EntityList, error) {
 		return nil, err
 	}
 	ring, err := ParseKeyring(b)
-	if what := found(b); err != nil && what != "" {
+	if what := found(b); err != nil && what != "" && !strings.HasSuffix(what, openPGP) {
 		return nil, fmt.Errorf("%s: is %s, want an OpenPGP key: %w", path, what, bundle.ErrUsage)
 	}
 	if err != nil {

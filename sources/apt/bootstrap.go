@@ -33,7 +33,7 @@ func (b bootstrap) check() error {
 	return nil
 }
 
-// priorities returns those that debootstrap and mmdebstrap select by.
+// priorities returns the priorities that debootstrap and mmdebstrap select by.
 func (b bootstrap) priorities() []string {
 	if b == standard {
 		return []string{"required", "important", "standard"}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/sources"
@@ -163,7 +164,10 @@ func (s *suite) unusable(p *deb.Package) error {
 // withUnusable returns the error of a choice with the packages in it that clients cannot read:
 // what is missing may be one of them, or what only a relation of theirs asks for.
 func withUnusable(err error, env *sources.Env, all []*loaded, listings []listing) error {
-	text := err.Error()
+	named := map[string]bool{}
+	for word := range strings.FieldsFuncSeq(err.Error(), outsideNames) {
+		named[strings.TrimRight(word, ".")] = true
+	}
 	for i, l := range all {
 		remark := rebuild.Unusable
 		if l.options.Absent.Skips() {
@@ -175,7 +179,7 @@ func withUnusable(err error, env *sources.Env, all []*loaded, listings []listing
 				continue
 			}
 			failed := stanzas(env, l.suites[at.suite], at.form, deb.Packages, func(p *deb.Package) error {
-				if strings.Contains(text, p.Name) {
+				if named[p.Name] {
 					if fault := p.CheckForClient(); fault != nil {
 						remarks = append(remarks, remark(fault))
 					}
@@ -189,6 +193,12 @@ func withUnusable(err error, env *sources.Env, all []*loaded, listings []listing
 		err = rebuild.Missing(err, l.name, remarks)
 	}
 	return err
+}
+
+// outsideNames reports whether a character is in no name of a package (Debian Policy 5.6.1; other
+// archives have capital letters and _ too).
+func outsideNames(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("+-._", r)
 }
 
 // request returns what a source's spec asks for.

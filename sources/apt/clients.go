@@ -107,7 +107,7 @@ func (l *layout) rest() string {
 	return fmt.Sprint(l.URI, l.Components, archs, l.Languages, l.Binary, l.Source, l.Unlimited)
 }
 
-// types returns those of a client's entry.
+// types returns the types of a client's entry.
 func (l *layout) types() (types []string) {
 	if l.Binary {
 		types = append(types, "deb")
@@ -121,7 +121,7 @@ func (l *layout) types() (types []string) {
 // uri returns the address of a client's entry.
 func (l *layout) uri(mount string) string { return sources.BaseMark + "/" + mount + "/" + l.URI }
 
-// architectures returns those that a client's entry for arch names ("": for all of them).
+// architectures returns the architectures that a client's entry for arch names ("": for all of them).
 func (l *layout) architectures(arch string) []string {
 	switch {
 	case strings.Contains(l.URI, archMark): // the address has it

@@ -344,6 +344,15 @@ func TestIndexesThatAptGivesUp(t *testing.T) {
 	b.packages["main amd64"][0] = pkg("hello", "2.10-3", "amd64", "Depends: nobody [amd64]")
 	b.publish()
 	refused(t, b, true, fetch.ErrUpstream, []string{"depends nobody", "source os: package hello:amd64 (2.10-3): field Depends", rebuild.SkipHint}, "packages: [hello]")
+	// A package whose name is only a part of a word of the error has no part in it.
+	c := newArchive(t, t.TempDir())
+	c.packages["main amd64"] = append(c.packages["main amd64"], pkg("such", "1", "amd64", "Depends: nobody [amd64]"))
+	c.publish()
+	env := plantest.NewEnv(t, c.dir, nil)
+	env.Site, _ = siteKey(t)
+	if _, err := plan(t, env, c.spec("packages: [nosuch]")); !errors.Is(err, bundle.ErrUsage) || errors.Is(err, fetch.ErrUpstream) || strings.Contains(err.Error(), "package such") {
+		t.Errorf("a name that is part of a word: %v", err)
+	}
 	a := newArchive(t, t.TempDir())
 	a.packages["main amd64"][0] = "\n\n" + a.packages["main amd64"][0]
 	a.publish()

@@ -209,7 +209,7 @@ func contents(env *sources.Env, s *loadedSuite, chosen *suiteChoice) map[string]
 	return made
 }
 
-// names returns those of the packages that were chosen of a component; "" is all.
+// names returns the names of the packages that were chosen of a component; "" is all.
 func (c *suiteChoice) names(component string) map[string]bool {
 	names := map[string]bool{}
 	for _, one := range c.components {
@@ -223,7 +223,7 @@ func (c *suiteChoice) names(component string) map[string]bool {
 	return names
 }
 
-// architectures returns those of all suites, in their order.
+// architectures returns the architectures of all suites, in their order.
 func (e *entry) architectures() []string {
 	var all []string
 	for _, s := range e.suites {

@@ -11,7 +11,7 @@ const systemPackage = "dpkg"
 // anyRelease in the spec makes a source one for clients of every release.
 const anyRelease = "any"
 
-// releases returns those of a set, sorted: what the spec has, and the names of
+// releases returns the releases of a set, sorted: what the spec has, and the names of
 // suites that have a system. Where no suite has one, there is no telling a
 // release from a vendor's channel but by an Origin that has several Codenames.
 func releases(all []*loaded) []string {
@@ -42,7 +42,7 @@ func releases(all []*loaded) []string {
 	return slices.Compact(found)
 }
 
-// names returns those that may be a suite's release, the likeliest first.
+// names returns the names that may be a suite's release, the likeliest first.
 // The parts of one (bookworm-security, jammy-backports, buster/updates) have
 // its name in front.
 func (s *loadedSuite) names() (names []string) {

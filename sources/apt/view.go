@@ -25,7 +25,7 @@ type view struct {
 	notes  []string
 }
 
-// views returns those of all clients that a set is for. One that sees everything
+// views returns the views of all clients that a set is for. One that sees everything
 // is among them: some mix releases, and one sources file may have several.
 func views(all []*loaded) []*view {
 	found := releases(all)

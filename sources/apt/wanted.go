@@ -49,7 +49,7 @@ func (g *group) candidates() []*deb.ReleaseFile {
 	return g.packed
 }
 
-// suffixes returns those of the compressions that apt knows.
+// suffixes returns the suffixes of the compressions that apt knows.
 func suffixes() []string { return []string{".bz2", ".gz", ".lz4", ".lzma", ".xz", ".zst"} }
 
 // wanted returns the indexes that a client of this configuration may ask for, in
@@ -185,7 +185,7 @@ func (c *configuration) impliedComponents(r *deb.Release) []string {
 	return all
 }
 
-// components returns those that are wanted; those of the Release are the ones that it lists
+// components returns the components that are wanted; those of the Release are the ones that it lists
 // indexes of (readRelease).
 func (c *configuration) components(r *deb.Release) []string {
 	if len(c.Components) > 0 {

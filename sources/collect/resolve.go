@@ -100,7 +100,7 @@ func where(s sources.Spec) string {
 	return s.At + ": source " + s.Name
 }
 
-// specs returns those of one kind, derived ones last.
+// specs returns the specs of one kind, derived ones last.
 func (r *resolver) specs(kind string) []sources.Spec {
 	var specs []sources.Spec
 	for _, s := range slices.Concat(r.given, r.derived) {

@@ -33,7 +33,7 @@ func recollect(l *ledger.Ledger, b *base) (*recollection, error) {
 	return m, err
 }
 
-// documents returns those that a ledger has of the base.
+// documents returns the documents that a ledger has of the base.
 func (b *base) documents(l *ledger.Ledger) ([]ledger.Document, error) {
 	if b == nil || !slices.Contains(l.States(), b.manifest.Sequence) {
 		return nil, nil
@@ -98,7 +98,7 @@ func (m *recollection) Document(repo, path string) ([]byte, error) {
 // Content returns the content of a document by its digest.
 func (m *recollection) Content(d bundle.Digest) ([]byte, error) { return m.ledger.Documents().Open(d) }
 
-// documents returns those of the state that was collected: those of the sources that
+// documents returns the documents of the state that was collected: those of the sources that
 // are held back are the base's.
 func (in *opened) documents(kept []collect.Kept) ([]ledger.Document, error) {
 	known, err := in.base.documents(in.ledger)
@@ -122,7 +122,7 @@ func keptOf(collected []collect.Collected) (kept []collect.Kept) {
 	return kept
 }
 
-// listedDocuments returns those that the lists of a state name.
+// listedDocuments returns the documents that the lists of a state name.
 func listedDocuments(m *bundle.Manifest, open func(d bundle.Digest) (io.ReadCloser, error)) ([]ledger.Document, error) {
 	var all []ledger.Document
 	for _, r := range m.Repositories {

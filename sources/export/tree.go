@@ -60,7 +60,7 @@ func ofKind(name string) func(bundle.Repository) bool {
 	return func(r bundle.Repository) bool { return r.Kind == name }
 }
 
-// Repositories returns those of the kind, sorted by name as in the root: what is made of
+// Repositories returns the repositories of the kind, sorted by name as in the root: what is made of
 // them is the same whichever of them are held.
 func (t *tree) Repositories() []bundle.Repository {
 	out := make([]bundle.Repository, 0, len(t.collected)+len(t.held))

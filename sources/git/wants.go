@@ -73,7 +73,7 @@ func (all wants) submodules() bool {
 	return slices.ContainsFunc(all, func(w want) bool { return w.entry.submodules != modeNone })
 }
 
-// rules returns those of the sources that name the repository.
+// rules returns the rules of the sources that name the repository.
 func (all wants) rules() (rules []*rule) {
 	for _, w := range all {
 		if w.depth == 0 && w.entry.signed != nil && !slices.Contains(rules, w.entry.signed) {

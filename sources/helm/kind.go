@@ -235,7 +235,7 @@ func (l *literal) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// arguments returns those of --set, sorted by path.
+// arguments returns the arguments of --set, sorted by path.
 func arguments(option string, values map[string]*strictyaml.Node) ([]string, error) {
 	var all []string
 	var errs []error

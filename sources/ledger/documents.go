@@ -115,7 +115,7 @@ func (k *Documents) Open(d bundle.Digest) ([]byte, error) {
 // Limit returns the largest document that can be kept, in bytes.
 func (k *Documents) Limit() int64 { return MaxDocument }
 
-// Of returns those of a kept state, sorted by repository and path; none where
+// Of returns the documents of a kept state, sorted by repository and path; none where
 // it has none.
 func (k *Documents) Of(n int64) ([]Document, error) {
 	if k.root == nil {

@@ -69,7 +69,7 @@ func (u Upstream) Seen(repository string) iter.Seq2[Seen, error] {
 	}
 }
 
-// ownAnnotations returns those that the file itself has; nil: none.
+// ownAnnotations returns the annotations that the file itself has; nil: none.
 func ownAnnotations(line map[string]string) map[string]string {
 	var own map[string]string
 	for k, v := range line {

@@ -110,7 +110,7 @@ func (w *wanted) takeHashes() {
 	}
 }
 
-// requirements returns those of files and of the spec.
+// requirements returns the requirements of files and of the spec.
 func (w *wanted) requirements() []resolve.Wanted {
 	all := slices.Clone(w.packages)
 	for _, q := range w.files.Wanted {

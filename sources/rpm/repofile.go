@@ -89,7 +89,7 @@ func (e *entry) repositories() (repos []*repo, keys []string, err error) {
 	return repos, keys, strictyaml.Join(errs...)
 }
 
-// sections returns those of the .repo file that are asked for.
+// sections returns the sections of the .repo file that are asked for.
 func (e *entry) sections() ([]*section, error) {
 	o := &e.options
 	f, err := os.Open(sources.Within(e.dir, o.RepoFile))

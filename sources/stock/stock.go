@@ -190,7 +190,7 @@ func (f *File) Artifact(env *sources.Env) sources.Artifact {
 	return a
 }
 
-// names returns those of the file at its place, in the order in which they are tried.
+// names returns the names of the file at its place, in the order in which they are tried.
 func (f *File) names() []string {
 	if f.More == nil || len(f.More.Also) == 0 {
 		return []string{f.From}

@@ -137,7 +137,7 @@ func MergePublic(sets []Set, base string) (*PublicNames, error) {
 	return names, nil
 }
 
-// claims returns those of one set, bounded.
+// claims returns the claims of one set, bounded.
 func (s *Set) claims() (all []claimed, left int, err error) {
 	for i := range s.Repositories {
 		r := &s.Repositories[i]

@@ -179,7 +179,7 @@ func (e Entry) line(previous bundle.Digest) ([]byte, error) {
 	return line, err
 }
 
-// unwritten returns those of entries, to be appended after from, that a journal
+// unwritten returns the entries, to be appended after from, that a journal
 // which ends with head does not have yet: a full disk may have taken the
 // first of several lines.
 func unwritten(entries []Entry, from, head bundle.Digest) ([]Entry, error) {

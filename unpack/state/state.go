@@ -103,7 +103,7 @@ func (s *State) NewRatchet(set string) (Ratchet, error) {
 	return r, nil
 }
 
-// Ratchets returns those of all sets, by name.
+// Ratchets returns the ratchets of all sets, by name.
 func (s *State) Ratchets() ([]Ratchet, error) {
 	entries, err := fs.ReadDir(s.root.FS(), setsDir)
 	if err != nil {

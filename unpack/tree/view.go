@@ -57,7 +57,7 @@ func (t *Trees) View(kind string) (*View, error) {
 	return v, nil
 }
 
-// Repositories returns those of the kind.
+// Repositories returns the repositories of the kind.
 func (v *View) Repositories() []bundle.Repository { return v.repos }
 
 // Set returns the set that a repository belongs to.

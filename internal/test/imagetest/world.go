@@ -27,7 +27,7 @@ const (
 	dockerLayer    = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 )
 
-// Platforms returns those of every image that has more than one.
+// Platforms returns the platforms of every image that has more than one.
 func Platforms() []string { return []string{"linux/amd64", "linux/arm64"} }
 
 // Image is something that a client can ask for.

@@ -112,7 +112,7 @@ func Digest(content []byte) string {
 
 var address = regexp.MustCompile(`https?://[^\s"',\]}]+`)
 
-// Addresses returns those in a text.
+// Addresses returns the addresses in a text.
 func Addresses(text []byte) []string { return address.FindAllString(string(text), -1) }
 
 // Readdress points every address of a text at server, where the host is the first part of

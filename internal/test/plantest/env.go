@@ -70,7 +70,7 @@ func Plan(t testing.TB, kind sources.Kind, env *sources.Env, text string) (*coll
 	return collect.Resolve(t.Context(), sources.Kinds{kind}, Load(t, env.Dir, text), env)
 }
 
-// Artifacts returns those of a planned repository by their paths.
+// Artifacts returns the artifacts of a planned repository by their paths.
 func Artifacts(t testing.TB, r *collect.Resolved, name string) map[string]sources.Artifact {
 	t.Helper()
 	all := map[string]sources.Artifact{}

@@ -63,7 +63,7 @@ func (x *client) targets(c deb.Clause, arch string) []*entry {
 	return append(first, second...)
 }
 
-// provide returns those who provide what r names, best first.
+// provide returns the packages that provide what r names, best first.
 func (x *client) provide(r deb.Relation, arch string) []*entry {
 	var all []*entry
 	for _, p := range x.u.providers[r.Name] {

@@ -16,7 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
-// Examples returns those of the kind.
+// Examples returns the examples of the kind.
 func Examples() []journey.Example {
 	start := func(t *testing.T) journey.Upstream {
 		a := &archives{journey.NewSigner(t)}

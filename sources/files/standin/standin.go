@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/journey"
 )
 
-// Examples returns those of the kind.
+// Examples returns the examples of the kind.
 func Examples() []journey.Example {
 	start := func(*testing.T) journey.Upstream { return journey.Upstream{Check: check} }
 	return []journey.Example{{Spec: "files.yaml", Start: start}}

@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/galaxy/galaxytest"
 )
 
-// Examples returns those of the kind.
+// Examples returns the examples of the kind.
 func Examples() []journey.Example {
 	return []journey.Example{{Spec: "galaxy.yaml", Start: func(*testing.T) journey.Upstream {
 		return journey.Upstream{Adopt: adopt, Check: check, Clients: []string{"ansible"}, Base: "http://mirror.lan"}

@@ -170,7 +170,7 @@ func (r Range) String() string {
 	return r.text
 }
 
-// Select returns those of all that every range has, the newest first. Pre-releases are left out as
+// Select returns the versions of all that every range has, the newest first. Pre-releases are left out as
 // long as all has a release, unless a range pins them: ansible-galaxy without --pre does the same.
 func Select(all []Version, ranges ...Range) []Version {
 	released := slices.ContainsFunc(all, func(v Version) bool { return !v.Prerelease() })

@@ -14,7 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/git/gitrun"
 )
 
-// Submodules returns those that commits record: sections of .gitmodules whose path
+// Submodules returns the submodules that commits record: sections of .gitmodules whose path
 // is a commit in the tree. unnamed counts paths that a .gitmodules names and
 // its tree does not have, or not as a submodule.
 func (r *Repo) Submodules(ctx context.Context, commits []gitfile.ID) (pins map[gitfile.ID][]gitfile.Pin, unnamed int, err error) {

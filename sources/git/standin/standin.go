@@ -15,7 +15,7 @@ import (
 
 const spec = "git.yaml"
 
-// Examples returns those of the kind.
+// Examples returns the examples of the kind.
 func Examples() []journey.Example {
 	return []journey.Example{{Spec: spec, Start: func(t *testing.T) journey.Upstream {
 		return journey.Upstream{Hosts: hosts(t), Clients: []string{"git", "ansible"}, Base: "http://mirror.lan"}

@@ -14,7 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/helm/helmtest"
 )
 
-// Examples returns those of the kind.
+// Examples returns the examples of the kind.
 func Examples() []journey.Example {
 	return []journey.Example{{Spec: "helm.yaml", Start: func(t *testing.T) journey.Upstream {
 		r := &registry{registrytest.New(t, registrytest.Options{Plain: true})}

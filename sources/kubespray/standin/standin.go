@@ -21,7 +21,7 @@ import (
 
 const spec = "kubespray.yaml"
 
-// Examples returns those of the kind.
+// Examples returns the examples of the kind.
 func Examples() []journey.Example {
 	return []journey.Example{{Spec: spec, Start: func(t *testing.T) journey.Upstream {
 		r := registrytest.New(t, registrytest.Options{Plain: true})

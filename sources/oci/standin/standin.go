@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/registrytest"
 )
 
-// Examples returns those of the kind.
+// Examples returns the examples of the kind.
 func Examples() []journey.Example {
 	return []journey.Example{{Spec: "oci.yaml", Start: func(t *testing.T) journey.Upstream {
 		r := &registry{registrytest.New(t, registrytest.Options{Plain: true})}

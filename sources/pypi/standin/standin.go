@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
 )
 
-// Examples returns those of the kind.
+// Examples returns the examples of the kind.
 func Examples() []journey.Example {
 	return []journey.Example{{Spec: "pypi.yaml", Start: func(*testing.T) journey.Upstream {
 		return journey.Upstream{Adopt: adopt, Clients: []string{"pip", "uv", "poetry", "pdm"}, Base: "https://mirror.lan"}

@@ -86,7 +86,7 @@ func (s *solver) ensureEach(all []*node) (changed bool, err error) {
 	return changed, whole.err
 }
 
-// unproven returns those of all that a formula cannot have. They are tried together
+// unproven returns which of all a formula cannot have. They are tried together
 // first, and one half after the other where that fails.
 func (s *solver) unproven(f *formula, all []*node) []*node {
 	all = slices.DeleteFunc(slices.Clone(all), func(n *node) bool { return s.proven[n] })
@@ -132,7 +132,7 @@ func (s *solver) ensureAll(named []*node) (changed bool, err error) {
 
 func anything(*node) bool { return true }
 
-// pairs returns those of roots that can be installed together from the whole and not from
+// pairs returns the pairs of roots that can be installed together from the whole and not from
 // what there is, two by two and as many as go together.
 func (s *solver) pairs(have, whole *formula, roots []*node) [][]*node {
 	var demands [][]*node

@@ -368,7 +368,7 @@ func (f *formula) lits(nodes []*node) []z.Lit {
 	return all
 }
 
-// refused returns those of roots that cannot be installed together with with.
+// refused returns the roots that cannot be installed together with with.
 func (f *formula) refused(with, roots []*node) []*node {
 	if len(roots) == 0 || f.can(append(slices.Clone(with), roots...)...) {
 		return nil
@@ -395,7 +395,7 @@ func (f *formula) most(roots []*node) []*node {
 	return roots
 }
 
-// why returns those assumptions that the last answer, no, comes from.
+// why returns the assumptions that the last answer, no, comes from.
 func (f *formula) why() map[z.Lit]bool {
 	core := map[z.Lit]bool{}
 	for _, l := range f.sat.Why(nil) {

@@ -24,7 +24,7 @@ func (s *solver) salvage(c *collector) {
 		s.follows(r, closure.Because(closure.Text(r.why), nil))
 	}
 	if unmet > maxUnmet {
-		c.notes.Add("%s that others are wanted with cannot be installed from what the sources of this set have; carried all the same", bundle.Count(unmet-maxUnmet, "more package"))
+		c.notes.Add("%s that were asked for with others cannot be installed from what the sources of this set have; they are carried all the same", bundle.Count(unmet-maxUnmet, "more package"))
 	}
 }
 

@@ -280,7 +280,7 @@ func (u *universe) parsed(r *rpmmd.Relation) (*rpmmd.Rich, error) {
 	return rich, nil
 }
 
-// providersOf returns those that meet a relation, in the order of the indexes;
+// providersOf returns the providers that meet a relation, in the order of the indexes;
 // the installed ones are among them.
 func (u *universe) providersOf(r *rpmmd.Relation) []*entry {
 	var all []*entry

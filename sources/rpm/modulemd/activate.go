@@ -225,7 +225,7 @@ func (s *solver) propagate(at *state, rules []rule) ([]*build, error) {
 	}
 }
 
-// left returns those that can still be, or the one that is chosen.
+// left returns the streams that can still be, or the one that is chosen.
 func (s *solver) left(at *state, one []*build) []*build {
 	s.steps += len(one) + 1
 	var left []*build

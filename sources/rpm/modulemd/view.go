@@ -176,7 +176,7 @@ func (v *View) builds(module, stream string) (all []*build) {
 	return all
 }
 
-// streams returns those of a module, sorted.
+// streams returns the streams of a module, sorted.
 func (v *View) streams(module string) []string {
 	found := map[string]bool{}
 	for _, one := range v.modules[module] {

@@ -113,7 +113,7 @@ func (h *header) bin(tag uint32) ([]byte, error) {
 	return rest[:e.count], nil
 }
 
-// strings returns those of an entry; nil: there is none.
+// strings returns the strings of an entry; nil: there is none.
 func (h *header) strings(tag uint32) ([]string, error) {
 	e, ok := h.entries[tag]
 	if !ok {

@@ -15,7 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
-// Examples returns those of the kind.
+// Examples returns the examples of the kind.
 func Examples() []journey.Example {
 	return []journey.Example{{Spec: "rpm.yaml", Start: func(t *testing.T) journey.Upstream {
 		r := newRPMs(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/journey"
 )
 
-// Examples returns those of the kind.
+// Examples returns the examples of the kind.
 func Examples() []journey.Example {
 	return []journey.Example{{Spec: "simplestreams.yaml", Start: func(t *testing.T) journey.Upstream {
 		s := newImages(t)

@@ -115,7 +115,7 @@ func (v *View) Misfit() error {
 	return nil
 }
 
-// Readers returns those that find the source complete.
+// Readers returns the readers that find the source complete.
 func (v *View) Readers() string {
 	if v.Misfit() != nil {
 		return ReadersItems

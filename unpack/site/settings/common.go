@@ -68,7 +68,7 @@ func galaxyServer(m *Mirror) (any, string, bool) {
 // rewrite is a folder of repositories and an address that it stands for.
 type rewrite struct{ to, from string }
 
-// rewrites returns those of git.
+// rewrites returns the rewrites of git.
 func (m *Mirror) rewrites() (all []rewrite) {
 	for _, at := range m.glob("git/*") {
 		host := registryOf(path.Base(at))

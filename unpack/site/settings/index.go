@@ -112,7 +112,7 @@ func (x *Index) Read() *Reader {
 	return &Reader{index: x, dir: "?", exact: map[string]bool{}, answers: Answers{Hits: map[string][]string{}, Keys: map[string]bundle.Digest{}}}
 }
 
-// Answers returns those of all files that were added.
+// Answers returns the answers of all files that were added.
 func (r *Reader) Answers() Answers {
 	r.answers.Exact = slices.Sorted(maps.Keys(r.exact))
 	return r.answers
