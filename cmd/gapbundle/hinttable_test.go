@@ -78,7 +78,7 @@ func hintTable() []hintRow {
 			"ErrMalformed", "plan", theirs},
 		{"sources/apt/deb sources/helm/pack sources/galaxy/tarball sources/git/gitfile sources/rpm/rpmmd", "ErrMalformed", "open", theirs},
 		{"sources/collect sources/git/gitfile sources/upstream", "ErrCorrupt", "open", theirs},
-		{"internal/decompress internal/push internal/registry sources sources/apt sources/collect sources/export sources/galaxy sources/galaxy/api sources/git sources/git/lfs sources/git/relay sources/helm sources/keyring sources/oci sources/pypi sources/pypi/index sources/replay sources/rpm sources/simplestreams sources/stock sources/upstream internal/fetch",
+		{"internal/decompress internal/push internal/registry sources sources/apt sources/collect sources/export sources/galaxy sources/galaxy/api sources/git sources/git/lfs sources/git/relay sources/helm sources/keyring sources/oci sources/pypi sources/pypi/index sources/rebuild sources/replay sources/rpm sources/simplestreams sources/stock sources/upstream internal/fetch",
 			"ErrUpstream", "plan", theirs},
 		{"sources/oci/local", "ErrUpstream", "AboutInput", "make it again, or copy it again"},
 		{"internal/fetch sources sources/apt sources/files sources/galaxy sources/galaxy/api sources/helm sources/pypi sources/rpm sources/upstream", "ErrRefused", "plan", "docs/trust.md"},
