@@ -5,14 +5,17 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
-// newExporter exports a spec again and again, with one ledger.
+// newExporter exports a spec again and again, an hour apart, with one ledger.
 func newExporter(t *testing.T, dir string) *sourcetest.Exporter {
 	t.Helper()
-	return sourcetest.NewExporter(t, dir, Kind(), now)
+	x := sourcetest.NewExporter(t, dir, Kind(), now)
+	x.Step = time.Hour
+	return x
 }
 
 const chosenHello = "packages: [hello]\n  architectures: [x86_64]"

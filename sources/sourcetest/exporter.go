@@ -21,6 +21,8 @@ type Exporter struct {
 	Key verify.Key
 	// Options are those of the next export. Targets is a new folder each time.
 	Options export.Options
+	// Step is how much later each export is than the one before.
+	Step time.Duration
 }
 
 // NewExporter makes keys of an exporter and of a site in dir.
@@ -62,6 +64,7 @@ func (x *Exporter) Write(name string, content []byte) {
 func (x *Exporter) Try(text string, change ...func(*export.Options)) (*export.Result, error) {
 	x.T.Helper()
 	x.Write("gapbundle.yaml", []byte("version: 1\nname: demo\nsigning: {exporter: exporter.key, site: site.key}\nsources:\n"+text))
+	x.Options.Now = x.Options.Now.Add(x.Step)
 	o := x.Options
 	o.Targets = []string{x.T.TempDir()}
 	for _, f := range change {
