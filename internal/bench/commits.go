@@ -35,6 +35,9 @@ type hotPath struct{ folder, pattern, what string }
 // by round. It prints what each takes and is an error where something is slower, or where the
 // rounds differ by too much to decide. Other work on the machine makes them differ.
 func compareWith(ctx context.Context, out io.Writer, ref string, rounds int, dir string) (err error) {
+	if rounds < leastRounds {
+		return fmt.Errorf("-rounds %d: want at least %d: fewer show no noise", rounds, leastRounds)
+	}
 	work, err := os.MkdirTemp(dir, "gapbundle-bench-")
 	if err != nil {
 		return err
@@ -50,7 +53,7 @@ func compareWith(ctx context.Context, out io.Writer, ref string, rounds int, dir
 	}
 	var failed error
 	for i, p := range hotPaths {
-		fmt.Fprintf(out, "%s: %s, %s against %s\n", p.folder, p.what, spelling.Count(rounds, "round"), ref)
+		fmt.Fprintf(out, "%s: %s, %s: at %s, now, and how many times that is\n", p.folder, p.what, spelling.Count(rounds, "round"), ref)
 		var programs [2]string
 		for side, tree := range []string{before, now} {
 			programs[side] = filepath.Join(work, fmt.Sprintf("%d-%d.test", i, side))
@@ -130,6 +133,9 @@ type pair struct{ times [2][]float64 }
 // notable is the part by which the median of the rounds has to differ to be a difference. A
 // regression of 10 % is twice that.
 const notable = 0.05
+
+// leastRounds is how many rounds a verdict needs: the noise is that of their middle half.
+const leastRounds = 5
 
 // verdict compares round by round: the median of the ratios now to before, half of the range
 // that the middle half of them has, and what that means.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -30,6 +31,9 @@ func TestVerdict(t *testing.T) {
 				t.Fatalf("%s: %s, want %s (%.3f +-%.3f)", name, got, c.want, ratio, noise)
 			}
 		}
+	}
+	if err := compareWith(t.Context(), io.Discard, "HEAD", leastRounds-1, t.TempDir()); err == nil || !strings.Contains(err.Error(), "at least 5") {
+		t.Errorf("few rounds: %v", err)
 	}
 	one := &pair{times: [2][]float64{{1}, nil}}
 	if _, _, got := one.verdict(); got != "only on one side" {

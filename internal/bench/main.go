@@ -38,7 +38,7 @@ func main() {
 	flag.StringVar(&o.program, "program", "", "the gapbundle to measure; default: built from this tree")
 	flag.StringVar(&o.before, "before", "", "an earlier gapbundle: its plans and exports are compared with those of now, and nothing else is measured; sizes by -many")
 	flag.StringVar(&o.against, "against", "", "a commit or tag: compare the Go benchmarks of the hot paths with those there, and nothing else")
-	flag.IntVar(&o.rounds, "rounds", 11, "rounds of -against")
+	flag.IntVar(&o.rounds, "rounds", 11, "rounds of -against, at least 5")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -62,7 +62,7 @@ type options struct {
 
 func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if o.against != "" {
-		return compareWith(ctx, out, o.against, max(1, o.rounds), o.dir)
+		return compareWith(ctx, out, o.against, o.rounds, o.dir)
 	}
 	b := &bench{options: o, out: out}
 	if b.dir, err = os.MkdirTemp(o.dir, "gapbundle-bench-"); err != nil {
