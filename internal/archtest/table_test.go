@@ -266,6 +266,7 @@ func table() map[string]row {
 		"internal/pubkeys": {
 			imports: []string{"bundle", "bundle/certs"},
 		},
+		"internal/peak":     {},
 		"internal/spelling": {},
 		"internal/strictyaml": {
 			imports: []string{"bundle", "internal/spelling"},
@@ -291,7 +292,7 @@ func table() map[string]row {
 		// Tests, tools, examples.
 		"internal/archtest": {},
 		"internal/bench": {
-			imports: []string{"internal/spelling"},
+			imports: []string{"internal/peak", "internal/spelling"},
 		},
 		"internal/release": {
 			imports: []string{"internal/pgpkeys", "sources/keys"}, tests: []string{"sources/apt", "sources/rpm"},
@@ -321,7 +322,7 @@ func table() map[string]row {
 			test: true, imports: []string{"bundle", "unpack", "internal/test/bundletest"},
 		},
 		"internal/promises": {
-			test: true, tests: []string{"bundle"},
+			test: true, tests: []string{"bundle", "internal/peak"},
 		},
 		"internal/simulation": {
 			test: true, tests: []string{"bundle", "internal/serve", "sources", "sources/export", "unpack", "verify"},

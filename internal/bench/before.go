@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/internal/peak"
 	"github.com/gapbundle/gapbundle/internal/spelling"
 )
 
@@ -52,7 +53,7 @@ func (c comparison) run(ctx context.Context) error {
 		defer rpms.stop()
 		all = append(all, compared{set: "rpms", what: "rpm, " + spelling.Count(n, "package"), source: "kind: rpm, baseurl: " + rpms.url + ", allow-unsigned: true, repo-gpgcheck: false", export: true})
 	}
-	if err := errors.Join(up.store(b.dir), forget()); err != nil {
+	if err := errors.Join(up.store(b.dir), peak.Forget()); err != nil {
 		return err
 	}
 	t := &table{title: "the earlier program and this one", runs: b.runs, memory: memoryLimit(int64(b.many))}

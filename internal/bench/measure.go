@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -66,14 +65,6 @@ func measure(sync string, pipeline ...*exec.Cmd) (usage, error) {
 // add adds what ran afterwards.
 func (u *usage) add(v usage) {
 	u.wall, u.cpu, u.rss, u.written = u.wall+v.wall, u.cpu+v.cpu, max(u.rss, v.rss), u.written+v.written
-}
-
-// forget makes what this process needed so far, and does not need now, no part of the peaks of
-// the programs that it starts: the kernel begins a child's at its parent's.
-func forget() error {
-	debug.FreeOSMemory()
-	const peak = "5" // proc(5): the peak is what is in use now
-	return os.WriteFile("/proc/self/clear_refs", []byte(peak), 0)
 }
 
 // wait adds what a command used. Its I/O is read after its end and before it is

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gapbundle/gapbundle/internal/peak"
 )
 
 // programEnv names the program under test, built once for all tests.
@@ -138,6 +140,7 @@ func (s *site) exec(name string, args ...string) ran {
 	cmd.Dir, cmd.Env = s.dir, append(os.Environ(), s.env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	s.check(peak.Forget()) // tests compare the program's peak with bounds
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		s.t.Fatalf("%s %q: still running after %s\n%s", name, args, patience(), stderr.String())

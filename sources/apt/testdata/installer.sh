@@ -26,8 +26,11 @@ for templates in /var/lib/dpkg/info/*.templates; do debconf-loadtemplate d-i "$t
 debconf-set-selections /tmp/preseed
 debconf -odi /bin/choose-mirror
 debconf -odi /usr/lib/debian-installer/retriever/net-retriever packages /tmp/Packages
-code=1 # debconf does not pass on how a program ended, and anna repeats what fails until somebody stops it
-if [ -s /tmp/Packages ]; then debconf -odi /bin/anna net-retriever default && code=0; fi
+code=1 # anna repeats what fails until somebody stops it, so it is not started without an index
+if [ -s /tmp/Packages ]; then
+  debconf -odi /bin/anna net-retriever default || true # debconf does not pass on how a program ended: who asks looks at what is installed
+  code=0
+fi
 cat /var/log/syslog
 exit "$code"
 END
