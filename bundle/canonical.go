@@ -111,7 +111,7 @@ func compareUTF16(a, b string) int {
 	return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))
 }
 
-// appendString is RFC 8785 section 3.2.2.2: only '"', '\' and the controls
+// appendString appends s as RFC 8785 section 3.2.2.2 describes it: only '"', '\' and the controls
 // below U+0020 are escaped. Bytes that are not UTF-8 become U+FFFD, as
 // encoding/json does it; CheckPath keeps them out of paths.
 func appendString(dst []byte, s string) []byte {

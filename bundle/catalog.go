@@ -255,20 +255,20 @@ func (c *Catalog) Files(repo int) (io.ReadCloser, error) {
 	return c.list(fmt.Sprintf("repository %s: file list", l.name), l.filesPlace, l.files, 0)
 }
 
-// FilesAmong is Files for a list that is read side by side with others: it holds at
+// FilesAmong works like Files, for a list that is read side by side with others: it holds at
 // most hold bytes at a time, and decompresses a frame once more for each so many.
 func (c *Catalog) FilesAmong(repo int, hold int64) (io.ReadCloser, error) {
 	l := &c.lists[repo]
 	return c.list(fmt.Sprintf("repository %s: file list", l.name), l.filesPlace, l.files, hold)
 }
 
-// Evidence is Files for the evidence list.
+// Evidence works like Files, for the evidence list.
 func (c *Catalog) Evidence(repo int) (io.ReadCloser, error) {
 	l := &c.lists[repo]
 	return c.list(fmt.Sprintf("repository %s: evidence list", l.name), l.evidencePlace, l.evidence, 0)
 }
 
-// Contents is Files for the contents list, which ReadContents reads. A repository
+// Contents works like Files, for the contents list, which ReadContents reads. A repository
 // without one matches ErrIncomplete too.
 func (c *Catalog) Contents(repo int) (io.ReadCloser, error) {
 	l := &c.lists[repo]
@@ -391,7 +391,7 @@ func (r *memberReader) fill() error {
 	return nil
 }
 
-// end is io.EOF only if the member had the right digest.
+// end returns io.EOF only if the member had the right digest.
 func (r *memberReader) end() error {
 	if got := SumOf(r.hash); got != r.want {
 		return fmt.Errorf("%s: digest mismatch: want %s, got %s: %w", r.what, r.want, got, ErrCorrupt)

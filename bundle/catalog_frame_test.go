@@ -18,7 +18,7 @@ func (r *countingReader) ReadAt(b []byte, at int64) (int, error) {
 	return r.ReaderAt.ReadAt(b, at)
 }
 
-// framesOf is a catalogue of one file, raw cut into frames, and the bytes of that file.
+// framesOf returns a catalogue of one file, raw cut into frames, and the bytes of that file.
 func framesOf(t *testing.T, raw []byte, frame int) (*Catalog, []byte) {
 	t.Helper()
 	const name = "catalog-01.tar.zst"

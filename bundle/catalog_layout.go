@@ -39,10 +39,10 @@ const (
 	volumeForm  = "volume-%05d.tar.zst"
 )
 
-// VolumeNumber is VolumeName backwards; false: name is not one of a volume.
+// VolumeNumber reverses VolumeName; false: name is not one of a volume.
 func VolumeNumber(name string) (n int, ok bool) { return numberIn(name, volumeForm) }
 
-// CatalogNumber is CatalogName backwards; false: name is not one of a catalogue file.
+// CatalogNumber reverses CatalogName; false: name is not one of a catalogue file.
 func CatalogNumber(name string) (n int, ok bool) { return numberIn(name, catalogForm) }
 
 func numberIn(name, form string) (n int, ok bool) {

@@ -75,7 +75,7 @@ var encoder = sync.OnceValue(func() *zstd.Encoder {
 	return e
 })
 
-// noise is the same for the same seed, and does not compress.
+// noise returns the same for the same seed, and does not compress.
 func noise(seed, size int64) []byte {
 	b := make([]byte, size)
 	_, _ = rand.NewChaCha8([32]byte{byte(seed)}).Read(b)
@@ -175,7 +175,7 @@ func TestCatalog(t *testing.T) {
 	}
 }
 
-// readEverything is what a reader meets when something is wrong.
+// readEverything returns what a reader meets when something is wrong.
 func readEverything(h *handmade) error {
 	c, err := h.open()
 	if err != nil {
@@ -335,7 +335,7 @@ func TestPlacerCuts(t *testing.T) {
 	}
 }
 
-// badFrames are bytes that are authentic and still no frame of this format.
+// badFrames returns bytes that are authentic and still no frame of this format.
 func badFrames(t testing.TB) map[string][]byte {
 	raw := noise(1, 5000)
 	good := encode(t, raw, zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))

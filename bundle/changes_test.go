@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// listed is a list of files: "path=content", or "path" where the content is not known.
+// listed returns a list of files: "path=content", or "path" where the content is not known.
 func listed(text string, end error) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
 		for _, line := range strings.Fields(text) {

@@ -65,7 +65,7 @@ func (d Digest) IsZero() bool { return d == Digest{} }
 // Hex returns the digest as 64 lower-case hexadecimal digits: a file name.
 func (d Digest) Hex() string { return hex.EncodeToString(d[:]) }
 
-// String is "sha256:" and Hex.
+// String returns "sha256:" and Hex.
 func (d Digest) String() string { return digestPrefix + d.Hex() }
 
 // Short returns the first 12 digits, for people.
@@ -74,10 +74,10 @@ func (d Digest) Short() string { return d.Hex()[:12] }
 // Compare orders digests as their hexadecimal forms are ordered.
 func (d Digest) Compare(e Digest) int { return bytes.Compare(d[:], e[:]) }
 
-// MarshalText is String, so that JSON holds the OCI form.
+// MarshalText returns String, so that JSON holds the OCI form.
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText is ParseDigest.
+// UnmarshalText reads what MarshalText wrote, as ParseDigest does.
 func (d *Digest) UnmarshalText(b []byte) error {
 	e, err := ParseDigest(string(b))
 	if err != nil {

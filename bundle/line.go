@@ -50,7 +50,7 @@ func AppendLine[T Line](dst []byte, v T) ([]byte, error) {
 	return append(dst[:at], b...), err
 }
 
-// ParseLine is the reverse of AppendLine and refuses every other spelling.
+// ParseLine reverses AppendLine and refuses every other spelling.
 // Errors match ErrMalformed.
 func ParseLine[T Line](line []byte) (T, error) {
 	var v T

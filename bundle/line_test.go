@@ -17,7 +17,7 @@ import (
 
 var someDigest = DigestOf([]byte("x"))
 
-// lineSeeds are lines in and out of canonical form.
+// lineSeeds returns lines in and out of canonical form.
 func lineSeeds() []string {
 	d := someDigest.String()
 	seeds := []string{
@@ -54,7 +54,7 @@ func lineSeeds() []string {
 	return seeds
 }
 
-// sameBothWays is the oracle: the fast way gives what the slow one gives.
+// sameBothWays checks that the fast way returns what the slow one returns.
 func sameBothWays[T Line](t *testing.T, line []byte) {
 	t.Helper()
 	fast, errFast := ParseLine[T](line)
@@ -195,7 +195,7 @@ func BenchmarkAppendAnnotatedLine(b *testing.B) {
 	}
 }
 
-// annotated is a line as the exporter keeps it.
+// annotated returns a line as the exporter keeps it.
 func annotated() File {
 	return File{Digest: someDigest, Path: "pool/main/l/linux/linux-image-6.1.0-18-amd64_6.1.76-1_amd64.deb", Size: 12345678,
 		Annotations: map[string]string{"etag": `"65a1-60d2c"`, "last-modified": "Mon, 30 Nov 2026 07:00:00 GMT", "size": "12345678"}}

@@ -195,7 +195,7 @@ func DirName(set string, sequence int64) string { return fmt.Sprintf("%s-%06d", 
 // PartialSuffix ends the name of the directory of a bundle that is not signed yet.
 const PartialSuffix = ".partial"
 
-// SplitDirName is the reverse of DirName; ok is false for any other name.
+// SplitDirName reverses DirName; ok is false for any other name.
 // A PartialSuffix is accepted and reported.
 func SplitDirName(name string) (set string, sequence int64, partial, ok bool) {
 	name, partial = strings.CutSuffix(name, PartialSuffix)

@@ -17,7 +17,7 @@ func PlainText(s string) string {
 	return string(Plain([]byte(s), ""))
 }
 
-// Plain is PlainText for bytes. The characters in also are left as they are.
+// Plain works like PlainText, for bytes. The characters in also are left as they are.
 func Plain(text []byte, also string) []byte {
 	if isPlain(text, also) {
 		return text

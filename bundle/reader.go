@@ -40,7 +40,7 @@ type MediumFile struct {
 
 func (f *MediumFile) Read(b []byte) (int, error) { return f.file.Read(b) }
 
-// ReadAt is io.ReaderAt.
+// ReadAt implements io.ReaderAt.
 func (f *MediumFile) ReadAt(b []byte, at int64) (int, error) { return f.file.ReadAt(b, at) }
 
 // Close closes the file.
@@ -281,7 +281,7 @@ func openSame(root *os.Root, name string, before fs.FileInfo) (*os.File, error) 
 	return f, nil
 }
 
-// Name is "<set>-<six digits>", by which directories were put together.
+// Name returns "<set>-<six digits>", by which directories were put together.
 func (r *Reader) Name() string { return r.name }
 
 // Dirs returns the directories at hand, in the order they were found.

@@ -17,7 +17,7 @@ func (r *Reader) Signatures(first ...string) ([]NamedFile, error) {
 	return files, err
 }
 
-// SomeSignatures is Signatures, with the names of the files that were not read.
+// SomeSignatures works like Signatures, and returns the names of the files that were not read.
 func (r *Reader) SomeSignatures(first ...string) (files []NamedFile, unread []string, err error) {
 	seen := make(map[Digest]bool)
 	for _, d := range r.dirs {

@@ -44,7 +44,7 @@ func checksums(t *testing.T, list string) string {
 	return b.String()
 }
 
-// siteJourney is a copy of a site's folder with keys and with what stands in for the checkout of
+// siteJourney returns a copy of a site's folder with keys and with what stands in for the checkout of
 // DeepOps, as its header asks for.
 func siteJourney(t *testing.T, name string) *journey.Journey {
 	t.Helper()
@@ -69,7 +69,7 @@ func siteJourney(t *testing.T, name string) *journey.Journey {
 	return j
 }
 
-// savedImage is what "docker save" writes of an image of one layer.
+// savedImage returns what "docker save" writes of an image of one layer.
 func savedImage(t *testing.T, name string) []byte {
 	t.Helper()
 	pack := func(files ...[2]string) []byte {

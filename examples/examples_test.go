@@ -22,7 +22,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/config"
 )
 
-// specs are the spec files of this folder.
+// specs returns the spec files of this folder.
 func specs(t *testing.T) []string {
 	t.Helper()
 	found, err := filepath.Glob("*.yaml")
@@ -117,7 +117,7 @@ func run(j *journey.Journey, args ...string) {
 	output(j, args...)
 }
 
-// output is run, and returns what the program printed.
+// output returns run, and returns what the program printed.
 func output(j *journey.Journey, args ...string) string {
 	j.T.Helper()
 	program, err := program()

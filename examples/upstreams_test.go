@@ -68,7 +68,7 @@ func play(t *testing.T, j *journey.Journey) {
 
 var names = regexp.MustCompile(`(?m)^      - ([a-z0-9][a-z0-9.+-]*)$`)
 
-// packages are those of one host.
+// packages returns those of one host.
 func (in *internet) packages(host string) []string {
 	vendors := map[string][]string{
 		"download.docker.com": {"containerd.io", "docker-ce"}, "nvidia.github.io": {"nvidia-container-toolkit"},
@@ -84,7 +84,7 @@ func (in *internet) packages(host string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(all)))
 }
 
-// archive is a repository of packages at each address: the same packages in every suite, in
+// archive serves a repository of packages at each address: the same packages in every suite, in
 // indexes that are signed by one key; and files at every other address.
 func (in *internet) archive(w http.ResponseWriter, r *http.Request) {
 	var body []byte
@@ -201,7 +201,7 @@ func (in *internet) charts() {
 
 var requirement = regexp.MustCompile(`\b([A-Za-z][\w.-]*)==([0-9][\w.]*)`)
 
-// python is an index that has what the spec pins.
+// python serves an index that has what the spec pins.
 func (in *internet) python() {
 	index := &piptest.Index{Server: upstreamtest.New(in.t), Projects: map[string][]*piptest.File{}}
 	seen := map[string]bool{}

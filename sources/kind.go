@@ -39,7 +39,7 @@ type Spec struct {
 	Decode func(into any) error
 }
 
-// Reason is why what the options name is in the mirror: who derived the source states
+// Reason returns why what the options name is in the mirror: who derived the source states
 // so, otherwise it is the option that names it.
 func (s *Spec) Reason(name, option string) string {
 	return cmp.Or(s.Reasons[name], s.Reasons[""], option)
@@ -100,7 +100,7 @@ type ClientFile struct {
 	Content []byte
 }
 
-// ClientsDir is where the client files of a kind are published, relative to
+// ClientsDir returns where the client files of a kind are published, relative to
 // the web root.
 func ClientsDir(kind string) string { return "_gapbundle/clients/" + kind }
 

@@ -137,7 +137,7 @@ func (l *Lock) Record(url string, d bundle.Digest, size int64) error {
 	return l.record(url, d, size, l.update)
 }
 
-// Follow is Record for a URL whose content is meant to change: a difference replaces its pin.
+// Follow works like Record, for a URL whose content is meant to change: a difference replaces its pin.
 func (l *Lock) Follow(url string, d bundle.Digest, size int64) error {
 	return l.record(url, d, size, true)
 }
@@ -180,7 +180,7 @@ func (e *PinError) Error() string {
 	return fmt.Sprintf("%s: not what %s pins: want %s, got %s", e.URL, where, e.Pinned, e.Found)
 }
 
-// Unwrap is fetch.ErrRefused.
+// Unwrap returns fetch.ErrRefused.
 func (e *PinError) Unwrap() error { return fetch.ErrRefused }
 
 func (p Pin) String() string {

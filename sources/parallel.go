@@ -21,7 +21,7 @@ func Each(ctx context.Context, n int, f func(ctx context.Context, i int) error) 
 	return EachOf(ctx, Parallel, n, f)
 }
 
-// EachOf is Each with so many at once as limit states: for many short requests to
+// EachOf works like Each, with so many at once as limit states: for many short requests to
 // many hosts.
 func EachOf(ctx context.Context, limit, n int, f func(ctx context.Context, i int) error) error {
 	errs := make([]error, n+1)

@@ -119,5 +119,5 @@ type Key struct {
 	Dearmored []byte
 }
 
-// DearmoredPath is where the form of a key file without armor is published.
+// DearmoredPath returns where the form of a key file without armor is published.
 func DearmoredPath(path string) string { return strings.TrimSuffix(path, ".asc") + ".gpg" }

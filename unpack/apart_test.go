@@ -400,7 +400,7 @@ func TestSpaceIsToldBefore(t *testing.T) {
 	}
 }
 
-// stored is how many files the store has.
+// stored returns how many files the store has.
 func stored(t *testing.T, dir string) (n int) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(dir, "blobs"), func(_ string, e os.DirEntry, err error) error {

@@ -48,7 +48,7 @@ func newOfBefore(t *testing.T) *ofBefore {
 	return b
 }
 
-// next is the next full bundle of site, with this Release.
+// next returns the next full bundle of site, with this Release.
 func (b *ofBefore) next(release string) []string {
 	b.t.Helper()
 	return b.e.Export(b.t, []bundletest.Repository{apt(map[string]string{"dists/x/Release": release})}, bundletest.Options{Full: true}).Dirs

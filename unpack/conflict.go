@@ -284,7 +284,7 @@ func (i images) of(set string) (names []string) {
 	return names[:min(len(names), tree.MaxImages)]
 }
 
-// owner is the set that an image belongs to: that which it was given to, or which had it
+// owner returns the set that an image belongs to: that which it was given to, or which had it
 // first.
 func (i images) owner(given []state.Given) func(name string) string {
 	return func(name string) string {

@@ -15,7 +15,7 @@ func entry(name, version, path string) bundle.Entry {
 	return bundle.Entry{Name: name, Version: version, Type: bundle.TypeDeb, Path: path}
 }
 
-// names are those of the published repositories, in the order of the lists.
+// names returns those of the published repositories, in the order of the lists.
 func (r *rig) names() (all []string) {
 	r.t.Helper()
 	g, err := r.Current()

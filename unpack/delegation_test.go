@@ -15,7 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// betas are patterns for all that beta honestly has.
+// betas returns patterns for all that beta honestly has.
 func betas() []string {
 	return []string{"apt/*", "rpm/beta-rpms", "files/*.example", "files/beta.example", "files/both.example", "galaxy/*", "v2/registry.beta.example", "v2/docker.io/library/alpine"}
 }

@@ -19,7 +19,7 @@ import (
 // run stays below a minute.
 const allFaultsEnv = "GAPBUNDLE_ALL_FAULTS"
 
-// faults are the calls by which a mirror changes, and what can become of each.
+// faults returns the calls by which a mirror changes, and what can become of each.
 func faults() []faulttest.Fault {
 	return []faulttest.Fault{
 		{Call: "write,pwrite64"}, {Call: "write,pwrite64", Errno: "ENOSPC"},
@@ -147,7 +147,7 @@ func (b *bench) done(is map[string]stat) bool {
 	return len(is) == len(b.now)
 }
 
-// env is the environment of the commands. A binary with the race detector would sleep for a second before it exits.
+// env returns the environment of the commands. A binary with the race detector would sleep for a second before it exits.
 func (b *bench) env() []string {
 	return []string{childEnv + "=" + b.at.Format(time.RFC3339), "GORACE=atexit_sleep_ms=0"}
 }

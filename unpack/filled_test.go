@@ -16,7 +16,7 @@ import (
 
 const page = `{"href":"@BASE@/galaxy/site/v3/","host":"@HOST@","insecure":@INSECURE@}`
 
-// pages is a repository with a page that needs the mirror's address. The same
+// pages returns a repository with a page that needs the mirror's address. The same
 // content, not filled, is next to it.
 func pages(more map[string]string) bundletest.Repository {
 	files := map[string]string{"api/index.html": page, "api/raw": page, "a.tar.gz": "archive"}

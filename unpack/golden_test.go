@@ -16,7 +16,7 @@ var updateGolden = flag.Bool("update-golden", false, "write the golden bundles o
 
 const goldenDir = "../bundle/testdata/"
 
-// goldens are bundles that were written once and are kept: what imports them
+// goldens returns bundles that were written once and are kept: what imports them
 // today has to import them for ever.
 func goldens() map[string][]bundletest.Repository {
 	return map[string][]bundletest.Repository{

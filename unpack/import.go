@@ -356,7 +356,7 @@ func (r *importing) borrow(ctx context.Context, a *arrival) error {
 	return r.absent(a, p)
 }
 
-// absent is an error that names the volumes that were not placed, nil if all
+// absent returns an error that names the volumes that were not placed, nil if all
 // were.
 func (r *importing) absent(a *arrival, p *state.Waiting) error {
 	e := &verify.MissingVolumesError{Name: a.Name()}
@@ -371,7 +371,7 @@ func (r *importing) absent(a *arrival, p *state.Waiting) error {
 	return e
 }
 
-// lacking are the blobs that the bundle's lists name and the store has not.
+// lacking returns the blobs that the bundle's lists name and the store has not.
 func (w *writer) lacking(b *verify.Bundle) ([]bundle.Digest, error) {
 	var out []bundle.Digest
 	for i := range b.Manifest().Repositories {

@@ -220,7 +220,7 @@ func reachNotes(targets []*arrival) (notes []string) {
 	return slices.Clip(notes)
 }
 
-// listsAtHand is setOf where a delta's lists may be missing.
+// listsAtHand works like setOf, where a delta's lists may be missing.
 func listsAtHand(b *verify.Bundle) reach.Set {
 	s := setOf(b)
 	files := s.Files

@@ -15,7 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack"
 )
 
-// keyed are a repository and key files, with the entries of those that the root does
+// keyed returns a repository and key files, with the entries of those that the root does
 // not name; keyedOptions is what the root declares.
 func keyed(files map[string]string, entries ...map[string]map[string]string) []bundletest.Repository {
 	repos := []bundletest.Repository{apt(map[string]string{"a": "content"})}

@@ -254,23 +254,23 @@ func (m *Mirror) Close() error {
 	return errors.Join(errs...)
 }
 
-// Dir is the absolute path of the mirror.
+// Dir returns the absolute path of the mirror.
 func (m *Mirror) Dir() string { return m.dir }
 
-// Receipt is the signed receipt of the newest bundle that was imported of a
+// Receipt returns the signed receipt of the newest bundle that was imported of a
 // set; the error matches bundle.ErrIncomplete where there is none.
 func (m *Mirror) Receipt(set string) ([]byte, error) { return m.state.Receipt(set) }
 
-// History is the journal from its beginning. A line that does not continue the
+// History returns the journal from its beginning. A line that does not continue the
 // one before ends it with an error that matches bundle.ErrCorrupt; the lines
 // before it are returned all the same.
 func (m *Mirror) History() ([]state.Entry, error) { return m.state.History() }
 
-// Current is the generation that is published; where nothing was published yet
+// Current returns the generation that is published; where nothing was published yet
 // the error matches bundle.ErrIncomplete.
 func (m *Mirror) Current() (*tree.Generation, error) { return m.trees.Current() }
 
-// Generations are all that are still here, in the order of their numbers; the
+// Generations returns all that are still here, in the order of their numbers; the
 // last is the current one.
 func (m *Mirror) Generations() ([]tree.Generation, error) { return m.trees.Generations() }
 

@@ -87,7 +87,7 @@ func (r *rig) refused(class error, o unpack.ImportOptions, paths ...string) (*un
 	return res, err
 }
 
-// outcomes are "name outcome" of each bundle, sorted.
+// outcomes returns "name outcome" of each bundle, sorted.
 func outcomes(res *unpack.Result) []string {
 	var out []string
 	for _, b := range res.Bundles {
@@ -103,7 +103,7 @@ type stat struct {
 	mtime   time.Time
 }
 
-// served is everything below current, links followed as a web server does,
+// served returns everything below current, links followed as a web server does,
 // without what the publish generates itself.
 func (r *rig) served() map[string]stat {
 	r.t.Helper()
@@ -149,7 +149,7 @@ func servedAll(t testing.TB, dir string) map[string]stat {
 	return all
 }
 
-// contents are the served files without their times.
+// contents returns the served files without their times.
 func (r *rig) contents() map[string]string {
 	r.t.Helper()
 	out := map[string]string{}
@@ -193,7 +193,7 @@ func shared(name string, files map[string]string) bundletest.Repository {
 	return bundletest.Repository{Name: name, Mount: "files", Files: files}
 }
 
-// noise is content that does not compress.
+// noise returns content that does not compress.
 func noise(seed string, n int) string {
 	var b strings.Builder
 	d := bundle.DigestOf([]byte(seed))
@@ -232,7 +232,7 @@ func copyDir(t testing.TB, from, to string, keep func(name string) bool) {
 	}
 }
 
-// treeOf is every name below dir with its kind, mode, time and content.
+// treeOf returns every name below dir with its kind, mode, time and content.
 func treeOf(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}

@@ -247,7 +247,7 @@ func (r *repair) writeRequests(m *missing) error {
 	return nil
 }
 
-// missingError is the error of what was not found; nil: everything is right. What is
+// missingError returns the error of what was not found; nil: everything is right. What is
 // still wrong otherwise is bundle.ErrCorrupt.
 func (r *repair) missingError() error {
 	var errs []error

@@ -16,7 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// told is what summaries say, a line each.
+// told returns what summaries say, a line each.
 func told(all []*contents.Summary) (lines []string) {
 	for _, s := range all {
 		lines = append(lines, fmt.Sprintf("%s: %d removed, %d changed, %d added", s.Set, s.Removed, s.Changed, s.Added))
@@ -87,7 +87,7 @@ func TestChangesByName(t *testing.T) {
 	}
 }
 
-// brings is what verify says of a bundle.
+// brings returns what verify says of a bundle.
 func (r *rig) brings(made bundletest.Made) *contents.Summary {
 	r.t.Helper()
 	policy, err := r.Trust().Policy()

@@ -132,7 +132,7 @@ func (e *UnrecordedError) Error() string {
 	return fmt.Sprintf("generation %d is published; what is left to be put on record is done by the next command that changes the mirror: %v", e.Generation, e.Err)
 }
 
-// Unwrap is what was in the way.
+// Unwrap returns what was in the way.
 func (e *UnrecordedError) Unwrap() error { return e.Err }
 
 // untilPast waits until a T that had to be later than the one before is no

@@ -54,7 +54,7 @@ func types(n int, mediaType string) func(c *settest.Content) {
 	}
 }
 
-// attacks are what a key that is bound to beta must not be able to do by what its own
+// attacks returns what a key that is bound to beta must not be able to do by what its own
 // set has, whatever other sets have.
 func attacks() map[string]attack {
 	trust, form := bundle.ErrUntrusted, bundle.ErrMalformed
@@ -166,7 +166,7 @@ func TestASetsReach(t *testing.T) {
 	}
 }
 
-// examined is what the command verify says, with a mirror or without.
+// examined returns what the command verify says, with a mirror or without.
 func examined(t *testing.T, w *settest.World, m *unpack.Mirror, paths []string) error {
 	t.Helper()
 	policy, err := w.Trust().Policy()

@@ -58,7 +58,7 @@ type refusal struct {
 	err       error
 }
 
-// named is the error with the name of the bundle, where it has none: several may have come.
+// named returns the error with the name of the bundle, where it has none: several may have come.
 func (f refusal) named() error {
 	if text := f.err.Error(); strings.Contains(text, f.name) || strings.Contains(text, "set "+f.set) {
 		return f.err
@@ -311,7 +311,7 @@ func (a *arrivals) choices() (all []*choice, unexcused []refusal) {
 	return all, unexcused
 }
 
-// DescribeKey is verify.Options.Describe: the names in a key and its validity.
+// DescribeKey serves as verify.Options.Describe: the names in a key and its validity.
 func DescribeKey(file []byte, fingerprint string, now time.Time) string {
 	all, err := certs.Describe(file)
 	if err != nil {

@@ -91,7 +91,7 @@ func (r *rebuild) served() error {
 	return r.trees.DropRecord(r.unknown)
 }
 
-// pointBack is the command that serves the newest generation that is on record.
+// pointBack returns the command that serves the newest generation that is on record.
 func (r *rebuild) pointBack() string {
 	if n := len(r.generations); n > 0 {
 		return fmt.Sprintf("ln -sfn generations/%06d %s/current", r.generations[n-1].Number, r.dir)

@@ -14,7 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// rehearse is importAll without a change.
+// rehearse does what importAll does, and changes nothing.
 func rehearse(ctx context.Context, m *Mirror, arrived *arrivals, keep int) (*Result, error) {
 	of, trees, res := m.state, m.trees, &Result{}
 	choices, unexcused := arrived.choices()

@@ -411,7 +411,7 @@ func (r *repair) republish() error {
 	return err
 }
 
-// left is what a check finds that no missing blob explains.
+// left returns what a check finds that no missing blob explains.
 func (r *repair) left() ([]tree.Damage, error) {
 	found, err := r.trees.Check(r.ctx, tree.CheckOptions{Made: true})
 	if found == nil {

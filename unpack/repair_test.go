@@ -14,7 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack"
 )
 
-// blobOf is the file of a blob in the store.
+// blobOf returns the file of a blob in the store.
 func (r *rig) blobOf(content string) string {
 	h := bundle.DigestOf([]byte(content)).Hex()
 	return filepath.Join(r.dir, "blobs/sha256", h[:2], h)
@@ -71,7 +71,7 @@ func newIll(t testing.TB) *ill {
 	return &ill{r, e, filepath.Dir(first.Dirs[0]), filepath.Dir(second.Dirs[0]), r.contents()}
 }
 
-// illRepositories are what generation 2 has.
+// illRepositories returns what generation 2 has.
 func illRepositories() []bundletest.Repository {
 	return []bundletest.Repository{
 		apt(map[string]string{"same": noise("same", 5000), "changes": "two", "long": noise("long", 3<<20), "empty": "", "d/e": "new"}),

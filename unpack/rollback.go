@@ -76,7 +76,7 @@ func rollbackReason(o RollbackOptions, from int) string {
 	return what
 }
 
-// rolledBack is the content that Rollback is going to publish, and the number
+// rolledBack returns the content that Rollback is going to publish, and the number
 // of the generation that it comes from. No sets: that is published already.
 func rolledBack(of *state.State, trees *tree.Trees, o RollbackOptions) ([]tree.GenerationSet, int, error) {
 	current, err := trees.Current()
@@ -108,7 +108,7 @@ func rolledBack(of *state.State, trees *tree.Trees, o RollbackOptions) ([]tree.G
 	return sets, from.Number, tree.CheckMounts(owned, sets)
 }
 
-// unplanted is a copy of sets: planting writes tree numbers, not into what current holds.
+// unplanted returns a copy of sets: planting writes tree numbers, not into what current holds.
 func unplanted(sets []tree.GenerationSet) []tree.GenerationSet {
 	sets = slices.Clone(sets)
 	for i := range sets {
@@ -117,7 +117,7 @@ func unplanted(sets []tree.GenerationSet) []tree.GenerationSet {
 	return sets
 }
 
-// withdrawn are the roots that generations took out of reach.
+// withdrawn returns the roots that generations took out of reach.
 func withdrawn(all []tree.Generation) map[bundle.Digest]bool {
 	gone := map[bundle.Digest]bool{}
 	for _, g := range all {
@@ -242,7 +242,7 @@ func ForgetPending(ctx context.Context, m *Mirror, set string) (names []string, 
 	})
 }
 
-// nextOf is, for a dry run, the generation that would follow with the sets that
+// nextOf returns, for a dry run, the generation that would follow with the sets that
 // are kept; nil where nothing is published.
 func nextOf(trees *tree.Trees, reason string, keep func(tree.GenerationSet) bool) (*tree.Generation, error) {
 	current, err := trees.Published()

@@ -40,7 +40,7 @@ func (e *SpaceError) Error() string {
 	return s
 }
 
-// Unwrap is what the operating system would have said in the middle of it.
+// Unwrap returns what the operating system would have said in the middle of it.
 func (e *SpaceError) Unwrap() error { return syscall.ENOSPC }
 
 // block is the unit in which files take room, as on most file systems.

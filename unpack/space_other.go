@@ -2,6 +2,6 @@
 
 package unpack
 
-// freeOn is not known here: the operating system refuses in the middle of an import,
+// freeOn returns -1, not known: the operating system refuses in the middle of an import,
 // which goes on from there.
 func freeOn(string) (bytes, inodes int64, err error) { return -1, -1, nil }

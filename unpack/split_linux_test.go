@@ -42,7 +42,7 @@ func TestSplitBlobIsReadOnce(t *testing.T) {
 	r.expect(map[string]string{"apt/debs/split": content})
 }
 
-// bytesRead is what this process has read so far, from files and pipes (proc(5), rchar).
+// bytesRead returns what this process has read so far, from files and pipes (proc(5), rchar).
 func bytesRead(t *testing.T) int64 {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/io")

@@ -13,7 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/tree"
 )
 
-// rigOfBefore is a mirror that an earlier program wrote, and the folder that it is in, where
+// rigOfBefore returns a mirror that an earlier program wrote, and the folder that it is in, where
 // the bundles for it are.
 func rigOfBefore(t *testing.T, name string) (dir string, r *rig) {
 	t.Helper()

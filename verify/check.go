@@ -34,7 +34,7 @@ func (e *MissingVolumesError) Is(target error) bool { return target == bundle.Er
 // verify does after Open.
 func (b *Bundle) Check(ctx context.Context, o StreamOptions) error { return b.CheckTo(ctx, nil, o) }
 
-// CheckTo is Check with a sink, which may take some of the blobs. nil: nowhere.
+// CheckTo works like Check, with a sink, which may take some of the blobs. nil: nowhere.
 func (b *Bundle) CheckTo(ctx context.Context, sink Sink, o StreamOptions) error {
 	var errs []error
 	if o.Progress == nil {

@@ -161,7 +161,7 @@ func claim(ctx context.Context, b *Bundle, repo int, key func(*bundle.Entry) cla
 	return made, nil
 }
 
-// unsettled is an error that names an entry whose claim was not settled; nil: none is.
+// unsettled returns an error that names an entry whose claim was not settled; nil: none is.
 func (c *claims) unsettled(b *Bundle, repo int, key func(*bundle.Entry) claimKey) error {
 	if c == nil || c.left == 0 {
 		return nil

@@ -70,7 +70,7 @@ func (p *Policy) Given(id bundle.Digest, set string) (all []Key) {
 	return all
 }
 
-// Unbounded are the exporters' keys without patterns, in the order of the policy.
+// Unbounded returns the exporters' keys without patterns, in the order of the policy.
 func (p *Policy) Unbounded() (all []Key) {
 	for _, k := range p.Keys {
 		if k.Role == RoleExporter && k.Mounts == nil {
@@ -88,7 +88,7 @@ func (p *Policy) MayOwn(set string, signers []Signer, path string) bool {
 	})
 }
 
-// MayAnswer is MayOwn for a public name.
+// MayAnswer works like MayOwn, for a public name.
 func (p *Policy) MayAnswer(set string, signers []Signer, host string) bool {
 	return p.given(set, signers, func(k Key) bool {
 		return k.Hosts == nil || slices.ContainsFunc(k.Hosts, func(h string) bool { return bundle.MatchHost(h, host) })

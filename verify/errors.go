@@ -236,7 +236,7 @@ func (e *DamageError) Error() string {
 	return s
 }
 
-// Unwrap is what was found.
+// Unwrap returns what was found.
 func (e *DamageError) Unwrap() error { return e.Err }
 
 func orNone(s string) string {

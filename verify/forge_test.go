@@ -383,7 +383,7 @@ func discover(t testing.TB, paths ...string) *bundle.Reader {
 	return readers[0]
 }
 
-// text is content of a length that compresses, and differs by seed.
+// text returns content of a length that compresses, and differs by seed.
 func text(seed string, length int) string {
 	var b strings.Builder
 	for i := 0; b.Len() < length; i++ {

@@ -22,7 +22,7 @@ type (
 	array  = handmade.Array
 )
 
-// byHand is a bundle of two repositories that was written by the text of the format.
+// byHand returns a bundle of two repositories that was written by the text of the format.
 func byHand(key handmade.Key) handmade.Bundle {
 	return handmade.Bundle{Keys: []handmade.Key{key}, Repositories: []handmade.Repository{
 		{Name: "books", Mount: "files", Files: handmade.Files(map[string]string{
@@ -32,7 +32,7 @@ func byHand(key handmade.Key) handmade.Bundle {
 	}}
 }
 
-// trusting is the policy that trusts the keys for the set demo.
+// trusting returns the policy that trusts the keys for the set demo.
 func trusting(t testing.TB, keys ...handmade.Key) *verify.Policy {
 	t.Helper()
 	p := &verify.Policy{}

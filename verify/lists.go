@@ -240,7 +240,7 @@ func (l *lists) checkedFiles(repo int, paths *bundle.Digest, claims *claims) ite
 	}
 }
 
-// checkFile is what can be said of a line by itself.
+// checkFile checks what one line can show by itself.
 func checkFile(mount string, f *bundle.File) error {
 	switch {
 	case f.Digest.IsZero():

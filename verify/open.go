@@ -230,7 +230,7 @@ func authenticate(b *Bundle, policy *Policy) error {
 	return nil
 }
 
-// Name is "<set>-<six digits>".
+// Name returns "<set>-<six digits>".
 func (b *Bundle) Name() string { return b.reader.Name() }
 
 // Manifest returns the root. It must not be changed.
@@ -250,11 +250,11 @@ func (b *Bundle) Signers() []Signer { return b.signers }
 // Report returns what was checked and what was not.
 func (b *Bundle) Report() *Report { return b.report }
 
-// Overrides are the rules that would have refused the bundle and were set
+// Overrides returns the rules that would have refused the bundle and were set
 // aside by Options, sorted.
 func (b *Bundle) Overrides() []string { return b.overrides }
 
-// NewKeys are OpenPGP keys that Options accepted and the policy does not hold
+// NewKeys returns OpenPGP keys that Options accepted and the policy does not hold
 // yet: whoever imports the bundle adds them.
 func (b *Bundle) NewKeys() []bundle.PublishedKey { return b.newKeys }
 

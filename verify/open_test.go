@@ -17,7 +17,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// some is two repositories that share a mount, one of its own, and a blob that
+// some returns two repositories that share a mount, one of its own, and a blob that
 // two paths have.
 func some() []repo {
 	return []repo{

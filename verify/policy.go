@@ -95,7 +95,7 @@ func ParsePolicy(b []byte) (*Policy, error) {
 	return &p, nil
 }
 
-// Marshal is the canonical form of the policy, the same for the same trust.
+// Marshal returns the canonical form of the policy, the same for the same trust.
 func (p *Policy) Marshal() ([]byte, error) { return bundle.MarshalCanonical(p) }
 
 // Add trusts k. ID may be zero and is computed then; one that is not the
@@ -213,7 +213,7 @@ func (p *Policy) SetRequire(r Role, n int) error {
 	return nil
 }
 
-// Required is how many distinct keys of the role must have signed.
+// Required returns how many distinct keys of the role must have signed.
 func (p *Policy) Required(r Role) int {
 	if n, ok := p.Require[r]; ok {
 		return n
@@ -249,7 +249,7 @@ func (p *Policy) distinct() ([]trusted, error) {
 	return out, nil
 }
 
-// signatureNames are the names that signature files of the policy's keys usually have.
+// signatureNames returns the names that signature files of the policy's keys usually have.
 func (p *Policy) signatureNames() []string {
 	var names []string
 	for _, k := range p.Keys {

@@ -23,12 +23,12 @@ func (b *Bundle) Files(repo int) iter.Seq2[bundle.File, error] {
 	return readList[bundle.File](b, repo, bundle.CarriedFiles)
 }
 
-// Evidence is Files for the evidence list.
+// Evidence works like Files, for the evidence list.
 func (b *Bundle) Evidence(repo int) iter.Seq2[bundle.Evidence, error] {
 	return readList[bundle.Evidence](b, repo, bundle.CarriedEvidence)
 }
 
-// Contents is Files for the contents list, whose entries it also checks by themselves
+// Contents works like Files, for the contents list, whose entries it also checks by themselves
 // and for their order. A repository without such a list (Repository.Contents is nil)
 // has no entries.
 func (b *Bundle) Contents(repo int) iter.Seq2[bundle.Entry, error] {

@@ -40,7 +40,7 @@ func (r *rules) judge() error {
 	return nil
 }
 
-// judgeSequence is the rule against replay: newer than all before, or one of
+// judgeSequence applies the rule against replay: newer than all before, or one of
 // them, byte for byte.
 func (r *rules) judgeSequence() {
 	m, a := r.b.manifest, r.accepted

@@ -45,7 +45,7 @@ func verifySignatures(b *Bundle, policy *Policy, files []bundle.NamedFile) (*sig
 	return &s, nil
 }
 
-// equivocation is the error of two roots at hand that have one number and were both signed by a
+// equivocation returns the error of two roots at hand that have one number and were both signed by a
 // key of the policy; nil: there are no such two.
 func equivocation(r *bundle.Reader, policy *Policy, files []bundle.NamedFile) error {
 	roots, err := r.Roots()

@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// verdict is what Open says of a bundle: nil, or an error.
+// verdict returns what Open says of a bundle: nil, or an error.
 func verdict(t testing.TB, dir string, o verify.Options) error {
 	t.Helper()
 	if o.Now.IsZero() {

@@ -114,7 +114,7 @@ type piece struct {
 // alone reports whether nothing but this frame is needed to check the blob.
 func (p *piece) alone() bool { return p.first && p.last && p.blob.Whole() }
 
-// slots is how many frames may be in memory at once: the jobs and three that are read,
+// slots returns how many frames may be in memory at once: the jobs and three that are read,
 // hashed or written, but not more than streamMemory holds.
 func (s *stream) slots(jobs int) (int, error) {
 	largest := int64(1)
@@ -127,7 +127,7 @@ func (s *stream) slots(jobs int) (int, error) {
 	return int(max(2, min(int64(jobs)+3, streamMemory/largest))), nil
 }
 
-// run is a pipeline: this goroutine's group has one reader of the file, which
+// run runs a pipeline: this goroutine's group has one reader of the file, which
 // sends every frame both to the workers and, in order, to the one that hashes
 // long blobs, which passes them on to the one that writes them; free buffers flow back.
 func (s *stream) run(ctx context.Context, r io.Reader, jobs, slots int) error {

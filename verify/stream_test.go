@@ -37,7 +37,7 @@ func opened(t testing.TB, f forgery) (*verify.Bundle, string) {
 	return b, dir
 }
 
-// mixed is blobs of all lengths: empty, within a frame, at its edges, over
+// mixed returns blobs of all lengths: empty, within a frame, at its edges, over
 // several frames and, with small volumes, over several volumes.
 func mixed() forgery {
 	files := map[string]string{"empty": ""}

@@ -165,7 +165,7 @@ func cut(kind byte, b []byte, size int) (_ byte, body, rest []byte, err error) {
 	return kind, b[:size], b[size:], nil
 }
 
-// fingerprint is that of a public key packet with the body given: RFC 9580 section
+// fingerprint returns the fingerprint of a public key packet with this body: RFC 9580 section
 // 5.5.4. Programs hash the numbers that they have read, not the packet: a packet in
 // which the two differ would be two keys.
 func fingerprint(whole, body []byte) (string, error) {

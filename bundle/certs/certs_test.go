@@ -26,7 +26,7 @@ func entity(t testing.TB, c *packet.Config) *openpgp.Entity {
 
 func v4(t testing.TB) *openpgp.Entity { return entity(t, &packet.Config{}) }
 
-// public is the certificate of one or several keys, without armor.
+// public returns the certificate of one or several keys, without armor.
 func public(t testing.TB, all ...*openpgp.Entity) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -63,7 +63,7 @@ func armored(t testing.TB, kind string, content []byte) []byte {
 	return append(b.Bytes(), '\n')
 }
 
-// all are the fingerprints of a file.
+// all returns the fingerprints of a file.
 func all(file []byte) ([]string, error) {
 	var out []string
 	err := Each(file, func(f string) error {

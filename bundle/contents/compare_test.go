@@ -129,7 +129,7 @@ func TestAppliedChangesGiveTheStateAfter(t *testing.T) {
 	}
 }
 
-// history is the next state of a few repositories.
+// history returns the next state of a few repositories.
 func history(random *rand.Rand, before []contents.Repository) []contents.Repository {
 	var after []contents.Repository
 	for i := range 4 {

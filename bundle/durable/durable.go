@@ -33,12 +33,12 @@ func WriteFile(root *os.Root, name string, data []byte, perm fs.FileMode) error 
 // NoGroup leaves a file to the group that the operating system assigns.
 const NoGroup = -1
 
-// WriteFrom is WriteFile for content that write produces piece by piece.
+// WriteFrom works like WriteFile, for content that write produces piece by piece.
 func WriteFrom(root *os.Root, name string, perm fs.FileMode, write func(io.Writer) error) error {
 	return WriteFor(root, name, perm, NoGroup, write)
 }
 
-// WriteFor is WriteFrom for a file that belongs to a group, by its number, before anybody
+// WriteFor works like WriteFrom, for a file that belongs to a group, by its number, before anybody
 // sees it under its name.
 func WriteFor(root *os.Root, name string, perm fs.FileMode, group int, write func(io.Writer) error) (err error) {
 	temp := name + tempSuffix

@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/memtest"
 )
 
-// numbered is content without a copy of it: a number, repeated or not.
+// numbered returns content without a copy of it: a number, repeated or not.
 func numbered(i, size int64) Item {
 	return Item{Key: fmt.Sprintf("pool/%02d/file-%07d.txt", i%100, i), Size: size, Open: func(context.Context, int64, string) (*bundle.Content, error) {
 		line := fmt.Sprintf("line of file %d, which is like many others\n", i)

@@ -30,14 +30,14 @@ func TestCompressorAndDecoderAgree(t *testing.T) {
 	}
 }
 
-// noise is content that was compressed already.
+// noise returns content that was compressed already.
 func noise(size int) []byte {
 	b := make([]byte, size)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(b)
 	return b
 }
 
-// prose is content that shrinks well, and better at a thorough level: phrases that come
+// prose returns content that shrinks well, and better at a thorough level: phrases that come
 // again with another word in them.
 func prose(size int) []byte {
 	r := rand.New(rand.NewPCG(1, 2))
@@ -63,7 +63,7 @@ func prose(size int) []byte {
 	return b.Bytes()[:size]
 }
 
-// program is machine code: that of the test itself. It is what the thorough level is for.
+// program returns machine code: that of the test itself. It is what the thorough level is for.
 func program(t testing.TB) []byte {
 	t.Helper()
 	path, err := os.Executable()

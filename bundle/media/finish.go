@@ -290,7 +290,7 @@ func copyFile(to, from *os.Root, name string) (err error) {
 	return errors.Join(err, dst.Close())
 }
 
-// sumsFile is SHA256SUMS of the bundle of a name: over every file but the root, its signatures and
+// sumsFile returns SHA256SUMS of the bundle of a name: over every file but the root, its signatures and
 // MEDIUM.txt, of all media.
 func sumsFile(name string, m *bundle.Manifest, volumes []*recordedVolume) []byte {
 	all := []bundle.Sum{{Digest: bundle.DigestOf([]byte(readme(name))), Name: bundle.ReadmeName}}

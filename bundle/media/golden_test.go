@@ -16,7 +16,7 @@ var updateGolden = flag.Bool("update-golden", false, "write bundle/testdata/gold
 
 const goldenDir = "../testdata/golden"
 
-// goldenItems are a few files, one of them in two volumes, that compress well.
+// goldenItems returns a few files, one of them in two volumes, that compress well.
 func goldenItems() (planned, tail []testItem) {
 	text := func(name string, size int) []byte {
 		return bytes.Repeat([]byte("golden "+name+"\n"), size/(8+len(name))+1)[:size]

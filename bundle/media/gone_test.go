@@ -20,7 +20,7 @@ func TestMediumGone(t *testing.T) {
 	t.Run("its mount point goes too", func(t *testing.T) { testMediumGone(t, false) })
 }
 
-// otherDisk is a folder on another file system than that of t.TempDir.
+// otherDisk returns a folder on another file system than that of t.TempDir.
 func otherDisk(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "gapbundle-media-")

@@ -36,7 +36,7 @@ func checkVolumeSize(size int64) (int64, error) {
 	return size, nil
 }
 
-// usableRaw is how much of a tar stream goes into a volume so that its file
+// usableRaw returns how much of a tar stream goes into a volume so that its file
 // stays below volumeSize whatever the content: zstd adds at most one part in
 // a thousand to what does not shrink, and the archive's end has to fit too.
 func usableRaw(volumeSize int64) int64 {

@@ -83,7 +83,7 @@ func (m *medium) open(name string) (*os.Root, error) {
 	return target.OpenRoot(name)
 }
 
-// openAgain is open for a medium that was mounted once more: then it can be on another
+// openAgain works like open, for a medium that was mounted once more: then it can be on another
 // device, and the caller looks whether it is the right one.
 func (m *medium) openAgain(name string) (*os.Root, uint64, error) {
 	target, err := os.OpenRoot(m.dir)
@@ -117,7 +117,7 @@ func (m *medium) make(name string) (*os.Root, error) {
 	return target.OpenRoot(name)
 }
 
-// catalogReserve is kept free on every medium for catalogue, root and sums if the length of
+// catalogReserve returns how much is kept free on every medium for catalogue, root and sums if the length of
 // the lists is not known. A thirty-second of a volume is more than the lists of its blobs
 // take.
 func catalogReserve(volumeSize int64) int64 { return volumeSize / 32 }
@@ -260,7 +260,7 @@ func (w *Writer) roomiest(need int64) (best *medium, most int64, err error) {
 	return best, most, nil
 }
 
-// promised is what volumes that are being written may still take of a medium, or of
+// promised returns what volumes that are being written may still take of a medium, or of
 // another target on its file system. The caller holds mu.
 func (w *Writer) promised(m *medium) (all int64) {
 	for _, other := range w.media {

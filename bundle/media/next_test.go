@@ -82,7 +82,7 @@ func (s *slot) volumes() (digests map[string]bundle.Digest, on map[string]string
 	return digests, on
 }
 
-// alone is the bundle of mixed on one large medium.
+// alone returns the bundle of mixed on one large medium.
 func alone(t *testing.T) map[string]bundle.Digest {
 	j := mixed(t)
 	w := j.writer()

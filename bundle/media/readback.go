@@ -38,7 +38,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (c *checksum) add(b []byte) { *c = checksum(crc32.Update(uint32(*c), castagnoli, b)) }
 
-// Write is add, as an io.Writer.
+// Write calls add: the sums are an io.Writer.
 func (c *checksum) Write(b []byte) (int, error) {
 	c.add(b)
 	return len(b), nil

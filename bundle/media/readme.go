@@ -12,10 +12,10 @@ import (
 //go:embed readme.txt
 var readmeText string
 
-// readme is README.txt: for whoever finds the medium, without gapbundle.
+// readme returns README.txt, for whoever finds the medium, without gapbundle.
 func readme(name string) string { return strings.ReplaceAll(readmeText, "@BUNDLE@", name) }
 
-// mediumText is MEDIUM.txt: what of the bundle is on this medium.
+// mediumText returns MEDIUM.txt, which describes what of the bundle is on this medium.
 func mediumText(name string, m *medium, media int, all shelves) string {
 	var with []string
 	for _, s := range all {

@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// itemsForScan are items of every shape that is recorded.
+// itemsForScan returns items of every shape that is recorded.
 func itemsForScan() []recordItem {
 	of := func(n int) (all []recordSegment) {
 		for i := range n {

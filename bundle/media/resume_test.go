@@ -18,7 +18,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// tree is every file below dir but signatures, which are random.
+// tree returns every file below dir but signatures, which are random.
 func tree(t testing.TB, dir string) map[string]bundle.Digest {
 	t.Helper()
 	files := make(map[string]bundle.Digest)
@@ -58,7 +58,7 @@ func copyTree(t testing.TB, to, from string) {
 	}
 }
 
-// clone is the same job in another place, with what lies on the media.
+// clone returns the same job in another place, with what lies on the media.
 func (j *job) clone(t testing.TB) *job {
 	t.Helper()
 	c := *j
@@ -331,7 +331,7 @@ func TestInterruptedHistories(t *testing.T) {
 	}
 }
 
-// writeUntil is write, interrupted after so many items that were appended, by
+// writeUntil returns write, interrupted after so many items that were appended, by
 // a source that breaks off or in between.
 func (j *job) writeUntil(w *Writer, left *int, r *rand.Rand) error {
 	items := j.planned

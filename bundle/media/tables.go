@@ -93,7 +93,7 @@ func writeLines[T bundle.Line](w *bundle.ListWriter[T], lines iter.Seq2[T, error
 	return nil
 }
 
-// lines are the lines of the volume that only is for. An item has neither key nor validator
+// lines returns the lines of the volume that only is for. An item has neither key nor validator
 // and is good until the next line.
 func (v *recordedVolume) lines(only func([]byte) bool) iter.Seq2[recordLine, error] {
 	return func(yield func(recordLine, error) bool) {
@@ -108,7 +108,7 @@ func (v *recordedVolume) lines(only func([]byte) bool) iter.Seq2[recordLine, err
 	}
 }
 
-// frames is the frame index.
+// frames returns the frame index.
 func (v *recordedVolume) frames() iter.Seq2[bundle.Frame, error] {
 	return func(yield func(bundle.Frame, error) bool) {
 		for l, err := range v.lines(isFrame) {
@@ -123,7 +123,7 @@ func (v *recordedVolume) frames() iter.Seq2[bundle.Frame, error] {
 	}
 }
 
-// blobs is the blob table. The record has a blob after the frame in which it
+// blobs returns the blob table. The record has a blob after the frame in which it
 // ends, so a segment that goes on in the next volume is not among its lines.
 func (v *recordedVolume) blobs() iter.Seq2[bundle.Blob, error] {
 	return func(yield func(bundle.Blob, error) bool) {

@@ -153,7 +153,7 @@ func (v *volumeFile) take(coded []byte, raw int64) {
 	v.size, v.raw = v.size+int64(len(coded)), v.raw+raw
 }
 
-// count is take, and counts the bytes for the whole bundle.
+// count does what take does, and counts the bytes for the whole bundle.
 func (w *Writer) count(v *volumeFile, coded []byte, raw int64) {
 	v.take(coded, raw)
 	w.raw.Add(raw)

@@ -17,7 +17,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// content is deterministic, half of it compressible.
+// content returns deterministic, half of it compressible.
 func content(seed, size int64) []byte {
 	b := make([]byte, size)
 	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), 1})
@@ -219,7 +219,7 @@ func testSigner(t testing.TB) *bundle.Signer {
 	return s
 }
 
-// readBundle is a small second reader: every blob of a finished bundle, put
+// readBundle returns a small second reader: every blob of a finished bundle, put
 // together from its segments.
 func readBundle(t testing.TB, paths ...string) map[bundle.Digest][]byte {
 	t.Helper()

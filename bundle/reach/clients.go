@@ -209,7 +209,7 @@ func (c *client) source(field, value string) *bundle.Repository {
 	return c.repository(rest)
 }
 
-// repository is address without what addresses has said already.
+// repository returns address without what addresses contains already.
 func (c *client) repository(rest string) *bundle.Repository {
 	said := len(c.errs)
 	r := c.address(rest)

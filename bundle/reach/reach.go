@@ -158,15 +158,15 @@ func (s *Survey) Contents() map[bundle.Digest]bool {
 	return all
 }
 
-// Allowed are, after Judge, what client files do without a signature because the root
+// Allowed returns, after Judge, what client files do without a signature because the root
 // states that the source allows it: a line for people each.
 func (s *Survey) Allowed() []string { return s.allowed }
 
-// Scripts are, after Judge, the web paths of client files that are programs. What they
+// Scripts returns, after Judge, the web paths of client files that are programs. What they
 // do is the exporter's word.
 func (s *Survey) Scripts() []string { return s.scripts }
 
-// NotJudged are, after Judge, the web paths of the files that were not at hand, and the
+// NotJudged returns, after Judge, the web paths of the files that were not at hand, and the
 // mounts whose lists were not.
 func (s *Survey) NotJudged() []string { return s.absent }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// setOf is a set with sources of apt and rpm, images, and one client file.
+// setOf returns a set with sources of apt and rpm, images, and one client file.
 func setOf(files map[string][]bundle.File) Set {
 	s := Set{Name: "site", Repositories: []bundle.Repository{
 		{Name: "debs", Kind: "apt", Mount: "apt/debs"}, {Name: "rpms", Kind: "rpm", Mount: "rpm/rpms", Annotations: map[string]string{bundle.ClientIDsKey: "powertools crb"}},
@@ -28,7 +28,7 @@ func setOf(files map[string][]bundle.File) Set {
 	return s
 }
 
-// judged is what is wrong with a client file of these bytes.
+// judged returns what is wrong with a client file of these bytes.
 func judged(t testing.TB, path string, content []byte) error {
 	t.Helper()
 	s, err := Look(setOf(map[string][]bundle.File{clientsMount: {{Path: path, Size: int64(len(content)), Digest: bundle.DigestOf(content)}}}))

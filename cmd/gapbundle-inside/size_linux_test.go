@@ -52,7 +52,7 @@ func TestSize(t *testing.T) {
 	t.Logf("%.1f MiB, %d modules", float64(fi.Size())/(1<<20), len(linked))
 }
 
-// documented are the modules that docs/trust.md lists, one a line in the block
+// documented returns the modules that docs/trust.md lists, one a line in the block
 // after the heading.
 func documented(t *testing.T) []string {
 	t.Helper()

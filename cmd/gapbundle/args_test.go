@@ -15,7 +15,7 @@ import (
 
 func noEnv(string) string { return "" }
 
-// sampleValues are values that a flag accepts, and what the command sees.
+// sampleValues returns values that a flag accepts, and what the command sees.
 func sampleValues(f cli.Flag) ([]string, string) {
 	switch f := f.(type) {
 	case *cli.BoolFlag:
@@ -41,7 +41,7 @@ func sampleValues(f cli.Flag) ([]string, string) {
 	return []string{"x,y=z"}, "x,y=z"
 }
 
-// sampleArgs are arguments for every word of an ArgsUsage.
+// sampleArgs returns arguments for every word of an ArgsUsage.
 func sampleArgs(usage string) []string {
 	var args []string
 	for i := range strings.Fields(usage) {

@@ -211,7 +211,7 @@ func TestEverySentinelHasItsScript(t *testing.T) {
 	}
 }
 
-// exportedErrors are the names of a package's exported error values (Err...)
+// exportedErrors returns the names of a package's exported error values (Err...)
 // and error types (...Error).
 func exportedErrors(t *testing.T, dir string) []string {
 	t.Helper()

@@ -22,7 +22,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/keys"
 )
 
-// exportFlags are the flags of export, and of plan, which takes them all.
+// exportFlags returns the flags of export, and of plan, which takes them all.
 func exportFlags() []cli.Flag {
 	return append(command.ConfirmFlags(), []cli.Flag{
 		command.List("to", "`DIR` on a medium; the last directory is created if missing; several are filled one after the other"),
@@ -105,7 +105,7 @@ func exportOptions(c *cli.Context, o *command.Output) export.Options {
 	}
 }
 
-// programPath is where this program is, for kinds that run it as a child; "" where the
+// programPath returns where this program is, for kinds that run it as a child; "" where the
 // system does not know.
 func programPath() string {
 	path, err := os.Executable()
@@ -115,7 +115,7 @@ func programPath() string {
 	return path
 }
 
-// judgingTime is the time that a bundle bears: the local clock, or what
+// judgingTime returns the time that a bundle bears: the local clock, or what
 // SOURCE_DATE_EPOCH states, so that an export can be made again byte for byte.
 func judgingTime() time.Time {
 	if epoch, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
@@ -275,7 +275,7 @@ func noteExport(o *command.Output, r *export.Result) {
 	}
 }
 
-// readBack is how the volumes were read back, for people.
+// readBack returns how the volumes were read back, for people.
 func readBack(method string) string {
 	switch method {
 	case media.ReadbackDirect, media.ReadbackDropped:

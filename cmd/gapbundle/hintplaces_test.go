@@ -23,7 +23,7 @@ func classNames() map[string][]string {
 	}
 }
 
-// sourceFiles are the Go files of the tree that are built into a program, by package.
+// sourceFiles returns the Go files of the tree that are built into a program, by package.
 func sourceFiles(t *testing.T) map[string][]*ast.File {
 	t.Helper()
 	all := map[string][]*ast.File{}
@@ -48,7 +48,7 @@ func sourceFiles(t *testing.T) map[string][]*ast.File {
 	return all
 }
 
-// sentinelUses are all packages that wrap a class. What only asks whether an error is of
+// sentinelUses returns all packages that wrap a class. What only asks whether an error is of
 // a class does not count: errors.Is, a comparison, a list of classes.
 func sentinelUses(t *testing.T) []sentinelUse {
 	t.Helper()
@@ -79,7 +79,7 @@ func sentinelUses(t *testing.T) []sentinelUse {
 	return all
 }
 
-// sentinelName is the class that a node names, in a package: bundle.ErrUsage outside of
+// sentinelName returns the class that a node names, in a package: bundle.ErrUsage outside of
 // package bundle, ErrUsage in it.
 func sentinelName(dir string, n ast.Node) string {
 	for home, names := range classNames() {
@@ -121,7 +121,7 @@ func wraps(within []ast.Node) bool {
 	return true
 }
 
-// aboutOf is the thing of the call of bundle.About around a node.
+// aboutOf returns the thing of the call of bundle.About around a node.
 func aboutOf(within []ast.Node) string {
 	for _, n := range slices.Backward(within) {
 		call, ok := n.(*ast.CallExpr)

@@ -13,7 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/keys"
 )
 
-// thingHint is what to do about the thing that an error is about (bundle.About), on the
+// thingHint returns what to do about the thing that an error is about (bundle.About), on the
 // connected side.
 func thingHint(err error) string {
 	thing, name := bundle.ThingOf(err)
@@ -53,7 +53,7 @@ func thingHint(err error) string {
 	return ledgerHint(err, thing, name)
 }
 
-// keyHint is what to do about the file of a private key, or its passphrase.
+// keyHint returns what to do about the file of a private key, or its passphrase.
 func keyHint(err error, thing bundle.Thing, name string) string {
 	option := ""
 	if name == keys.KeySite {
@@ -71,7 +71,7 @@ func keyHint(err error, thing bundle.Thing, name string) string {
 	return fmt.Sprintf("name a private key that gapbundle keygen %s--out DIR has made, in the spec under signing or after --%skey", option, prefix(name))
 }
 
-// passphraseHint is how a command gets the passphrase of a key.
+// passphraseHint returns how a command gets the passphrase of a key.
 func passphraseHint(name string) string {
 	variable := keys.PassphraseEnv
 	if name == keys.KeySite {
@@ -87,7 +87,7 @@ func prefix(name string) string {
 	return ""
 }
 
-// ledgerHint is what to do about what an exporter remembers: its state, the base of a
+// ledgerHint returns what to do about what an exporter remembers: its state, the base of a
 // delta, and what came back from a mirror.
 func ledgerHint(err error, thing bundle.Thing, name string) string {
 	if thing == bundle.AboutReceipt && errors.Is(err, bundle.ErrMalformed) {

@@ -112,7 +112,7 @@ func hintTable() []hintRow {
 	}
 }
 
-// sentinelOf is the value of a class by its name.
+// sentinelOf returns the value of a class by its name.
 func sentinelOf(t *testing.T, name string) error {
 	t.Helper()
 	for _, err := range []struct {
@@ -131,7 +131,7 @@ func sentinelOf(t *testing.T, name string) error {
 	return nil
 }
 
-// things are the things by the name of their constant.
+// things returns the things by the name of their constant.
 func things() map[string]bundle.Thing {
 	return map[string]bundle.Thing{
 		"AboutSpec": bundle.AboutSpec, "AboutKey": bundle.AboutKey, "AboutPassphrase": bundle.AboutPassphrase, "AboutInput": bundle.AboutInput,
@@ -334,7 +334,7 @@ func TestHintsAreCommands(t *testing.T) {
 	}
 }
 
-// hintCommands are the commands in a hint: from the program's name to the end of the
+// hintCommands returns the commands in a hint: from the program's name to the end of the
 // clause.
 func hintCommands(hint string) (all []string) {
 	clause := regexp.MustCompile(`(the |another |\.)?gapbundle ([a-z].*?)(?:; |, | \(|: | or | and | puts | names | prints | restores |$)`)
@@ -346,7 +346,7 @@ func hintCommands(hint string) (all []string) {
 	return all
 }
 
-// acceptedWords are the words at the beginning of a line that the program takes, as many
+// acceptedWords returns the words at the beginning of a line that the program takes, as many
 // as it takes: prose may follow. nil: none.
 func acceptedWords(line string) []string {
 	words := strings.Fields(strings.NewReplacer("'", "", "PATH...", "PATH", "PATTERN...", "PATTERN").Replace(line))

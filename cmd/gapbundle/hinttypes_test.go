@@ -39,7 +39,7 @@ type typedError struct {
 	want string
 }
 
-// typedErrors are all exported error types that reach a person.
+// typedErrors returns all exported error types that reach a person.
 func typedErrors() []typedError {
 	return slices.Concat(trustErrors(), mirrorErrors(), connectedErrors(), networkErrors(), systemErrors())
 }
@@ -133,7 +133,7 @@ func networkErrors() []typedError {
 	}
 }
 
-// systemErrors are those of the operating system.
+// systemErrors returns those of the operating system.
 func systemErrors() []typedError {
 	listen := func(err error) error {
 		return &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", err)}
@@ -151,7 +151,7 @@ func systemErrors() []typedError {
 	}
 }
 
-// innerErrors are exported errors that no person meets, and what becomes of them.
+// innerErrors returns exported errors that no person meets, and what becomes of them.
 func innerErrors() map[string]string {
 	return map[string]string{
 		"reach.ErrNotAtHand":     "the set is judged again when the content is there",
@@ -219,7 +219,7 @@ func TestHintOfEveryError(t *testing.T) {
 	}
 }
 
-// errorsOf are the exported error values and types of a package: Err..., and what has a
+// errorsOf returns the exported error values and types of a package: Err..., and what has a
 // method Error.
 func errorsOf(dir string, files []*ast.File) (names []string) {
 	for _, f := range files {

@@ -31,7 +31,7 @@ func TestScriptsInside(t *testing.T) {
 	runScripts(t, "script", path)
 }
 
-// either is gapbundle, or gapbundle-inside where a script is about that.
+// either runs gapbundle, or gapbundle-inside where a script is about that.
 func either() {
 	path := os.Getenv(insideEnv)
 	if path == "" || !isInside(os.Args[1:]) {

@@ -39,7 +39,7 @@ func main() {
 	command.Program{Table: program, Hint: exportHint, Values: flagValues()}.Main()
 }
 
-// program is the whole command line as a table.
+// program returns the whole command line as a table.
 func program() *cli.Command {
 	return &cli.Command{
 		Usage: "files, packages and images over an air gap: export, verify, import, serve",
@@ -57,7 +57,7 @@ gapbundle import /media/usb --to /srv/mirror`,
 	}
 }
 
-// exportHint is what to do about errors of the connected side.
+// exportHint returns what to do about errors of the connected side.
 func exportHint(err error) string {
 	var missing *config.MissingError
 	if errors.As(err, &missing) {

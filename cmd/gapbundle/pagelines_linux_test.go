@@ -22,7 +22,7 @@ type other struct {
 	why  string // it is not run as it is, if not empty
 }
 
-// otherLines are the lines of pages that no test takes from the page itself.
+// otherLines returns the lines of pages that no test takes from the page itself.
 func otherLines() map[string]other {
 	return map[string]other{
 		"go run ./examples/demo":                                          {file: ".ci/run", has: "go run ./examples/demo"},
@@ -181,7 +181,7 @@ func shell(t *testing.T, page string, b pages.Block) {
 	}
 }
 
-// markdown are the pages, named from the top of the module.
+// markdown returns the pages, named from the top of the module.
 func markdown(t *testing.T) (all []string) {
 	t.Helper()
 	for _, pattern := range []string{"README.md", "CONTRIBUTING.md", "docs/*.md", "docs/sources/*.md"} {

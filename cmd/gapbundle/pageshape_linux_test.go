@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/pages"
 )
 
-// shapes are the gapbundle commands in a text, each as its name and its flags without
+// shapes returns the gapbundle commands in a text, each as its name and its flags without
 // their values: "export --to". What the program does not accept is no command.
 func shapes(text string) map[string]bool {
 	all := map[string]bool{}
@@ -36,7 +36,7 @@ func shapes(text string) map[string]bool {
 	return all
 }
 
-// notInScripts are commands of pages that no script runs in that form, and why.
+// notInScripts returns commands of pages that no script runs in that form, and why.
 func notInScripts() map[string]string {
 	return map[string]string{
 		"serve --hosts --listen --tls-cert --tls-key": "port 443 needs root; internal/serve and the tests of examples run it with other ports",
@@ -60,7 +60,7 @@ func runBy(ran map[string]bool, shape string) bool {
 	return false
 }
 
-// blocksRun are the shapes of the commands in blocks that scripts take from pages.
+// blocksRun returns the shapes of the commands in blocks that scripts take from pages.
 func blocksRun(t *testing.T) map[string]bool {
 	t.Helper()
 	ran := map[string]bool{}

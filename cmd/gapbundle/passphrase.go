@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/keys"
 )
 
-// passphraseOf is where a passphrase comes from: the environment, the
+// passphraseOf returns where a passphrase comes from: the environment, the
 // descriptor that the flag names, or the terminal.
 func passphraseOf(c *cli.Context, o *command.Output, flag, env string, twice bool) keys.PassphraseFunc {
 	p := keys.Passphrase{Env: env, LookupEnv: os.LookupEnv, Prompt: o.Screen, Twice: twice}

@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack"
 )
 
-// folders are all folders below dir, relative to it, without what is published.
+// folders returns all folders below dir, relative to it, without what is published.
 func folders(t *testing.T, dir string) (all []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -88,7 +88,7 @@ func TestPlantedLinks(t *testing.T) {
 	}
 }
 
-// listing are the names below dir.
+// listing returns the names below dir.
 func listing(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder

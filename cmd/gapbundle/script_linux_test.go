@@ -256,7 +256,7 @@ func signalOf(ts *testscript.TestScript, name string) syscall.Signal {
 	return 0
 }
 
-// programIn is a program of the script, in its directory and environment.
+// programIn returns a program of the script, in its directory and environment.
 func programIn(ts *testscript.TestScript, args []string) *exec.Cmd {
 	path := args[0]
 	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
@@ -444,7 +444,7 @@ func snapshot(ts *testscript.TestScript) map[string]string {
 	return all
 }
 
-// stubborn is a program that goes on after the first signal.
+// stubborn plays a program that goes on after the first signal.
 func stubborn() {
 	ctx := command.WithSignals(context.Background())
 	fmt.Fprintln(os.Stdout, "ready")

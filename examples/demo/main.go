@@ -84,7 +84,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	return nil
 }
 
-// play is the story: one function for each part of it.
+// play runs the demo: one function for each part of it.
 func play(ctx context.Context, s *stage, up *upstream) error {
 	if err := prepare(ctx, s, up); err != nil {
 		return err

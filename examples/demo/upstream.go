@@ -74,7 +74,7 @@ func startUpstream(dir string, size int64) (*upstream, error) {
 
 func (u *upstream) stop() { u.server.Close() }
 
-// change is what happens upstream in a month.
+// change makes upstream's changes of a month.
 func (u *upstream) change() error {
 	return errors.Join(
 		u.put(update571, noise(3, u.files[driver]/10)),
@@ -153,12 +153,12 @@ func writeFrom(path string, content io.Reader) error {
 	return errors.Join(err, f.Close())
 }
 
-// noise is n bytes that do not compress.
+// noise returns n bytes that do not compress.
 func noise(seed byte, n int64) io.Reader {
 	return io.LimitReader(rand.NewChaCha8([32]byte{seed}), n)
 }
 
-// measurements is about n bytes of lines, as machines write them.
+// measurements returns about n bytes of lines, as machines write them.
 func measurements(seed uint64, n int64) io.Reader {
 	numbers := rand.New(rand.NewPCG(seed, 1))
 	r, w := io.Pipe()

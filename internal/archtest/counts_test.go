@@ -34,7 +34,7 @@ func several(text string) bool {
 	return false
 }
 
-// constants are the names that const declarations of a package declare.
+// constants returns the names that const declarations of a package declare.
 func (f *file) constants() []string {
 	var all []string
 	ast.Inspect(f.ast, func(n ast.Node) bool {
@@ -147,7 +147,7 @@ func (f *file) uncounted(known map[string]bool) (found []string) {
 	return found
 }
 
-// texts are the string literals of one that may be put together with +.
+// texts returns the string literals of one that may be put together with +.
 func texts(e ast.Expr) []*ast.BasicLit {
 	switch e := e.(type) {
 	case *ast.BasicLit:

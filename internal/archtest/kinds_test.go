@@ -82,7 +82,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// kinds are the names of the kinds, which are those of their folders.
+// kinds returns the names of the kinds, which are those of their folders.
 func kinds(m *module) []string {
 	found := map[string]bool{}
 	for _, f := range m.files {
@@ -184,7 +184,7 @@ type called struct {
 	to   []*gotypes.Func
 }
 
-// callGraph is the calls between the functions of a package, and its Plan. What other packages
+// callGraph returns the calls between the functions of a package, and its Plan. What other packages
 // return is not known here, so a method that is called of it is found by its name, where one type
 // alone has it.
 func callGraph(dir string, files []*file) (calls map[*gotypes.Func]called, plan *gotypes.Func) {
@@ -226,7 +226,7 @@ func callGraph(dir string, files []*file) (calls map[*gotypes.Func]called, plan 
 	return calls, plan
 }
 
-// calledBy are the functions that a body calls, or hands on, in the order of its text.
+// calledBy returns the functions that a body calls, or hands on, in the order of its text.
 func calledBy(body *ast.BlockStmt, info *gotypes.Info, byName map[string][]*gotypes.Func) (all []*gotypes.Func) {
 	ast.Inspect(body, func(n ast.Node) bool {
 		switch x := n.(type) {

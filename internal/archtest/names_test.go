@@ -19,7 +19,7 @@ type types struct {
 	methods map[string]int
 }
 
-// packages are the types of every package, tests left out.
+// packages returns the types of every package, tests left out.
 func (m *module) packages() map[string]*types {
 	all := map[string]*types{}
 	for _, f := range m.files {
@@ -53,7 +53,7 @@ func (ts *types) read(f *file) {
 	}
 }
 
-// typeName is the name of a type of the same package, behind a pointer or not;
+// typeName returns the name of a type of the same package, behind a pointer or not;
 // empty for all others.
 func typeName(e ast.Expr) string {
 	switch e := e.(type) {
@@ -67,7 +67,7 @@ func typeName(e ast.Expr) string {
 	return ""
 }
 
-// twins are pairs of types whose names differ in case alone.
+// twins returns pairs of types whose names differ in case alone.
 func (ts *types) twins() (found []string) {
 	folded := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(ts.specs)) {
@@ -80,7 +80,7 @@ func (ts *types) twins() (found []string) {
 	return found
 }
 
-// hidden are fields that hide a field of a type that is embedded next to them.
+// hidden returns fields that hide a field of a type that is embedded next to them.
 func (ts *types) hidden() (found []string) {
 	for _, name := range slices.Sorted(maps.Keys(ts.specs)) {
 		own, embedded := ts.fields(name)
@@ -95,7 +95,7 @@ func (ts *types) hidden() (found []string) {
 	return found
 }
 
-// fields are the names of the fields of a struct, and the types of the package
+// fields returns the names of the fields of a struct, and the types of the package
 // that it embeds.
 func (ts *types) fields(name string) (own map[string]bool, embedded []string) {
 	own = map[string]bool{}
@@ -120,7 +120,7 @@ func (ts *types) fields(name string) (own map[string]bool, embedded []string) {
 	return own, embedded
 }
 
-// reach are the fields of a type and of what it embeds.
+// reach returns the fields of a type and of what it embeds.
 func (ts *types) reach(name string, seen map[string]bool) map[string]bool {
 	own, embedded := ts.fields(name)
 	if seen[name] {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// dialect are words that readers of this code stumbled over, because the field uses others,
+// dialect returns words that readers of this code stumbled over, because the field uses others,
 // with the ones to use. docs and tests are not looked at.
 func dialect() map[string]*regexp.Regexp {
 	word := func(pattern string) *regexp.Regexp { return regexp.MustCompile(`(?i)\b(?:` + pattern + `)\b`) }
@@ -62,9 +62,33 @@ func (f *file) foreign() (found []string) {
 	return found
 }
 
+// verbless finds functions whose comment states what they are instead of what they do. The
+// comment of a test states what holds, and "NAME is called" is what happens to a callback.
+func (f *file) verbless() (found []string) {
+	for _, d := range f.ast.Decls {
+		function, ok := d.(*ast.FuncDecl)
+		if !ok || function.Doc == nil || isTest.MatchString(function.Name.Name) {
+			continue
+		}
+		rest, named := strings.CutPrefix(function.Doc.Text(), function.Name.Name+" ")
+		if named && noVerb.MatchString(rest) && !strings.HasPrefix(rest, "is called ") {
+			found = append(found, f.at(function.Doc)+": "+function.Name.Name+" is: better: returns, reports whether, or what it does")
+		}
+	}
+	return found
+}
+
+var (
+	noVerb = regexp.MustCompile(`^(?:is|are|was|were)\s`)
+	isTest = regexp.MustCompile(`^(?:Test|Benchmark|Fuzz|Example)`)
+)
+
 // TestProse: comments, errors and messages are written in the words of the field.
 func TestProse(t *testing.T) {
 	for _, f := range load(t).files {
+		for _, why := range f.verbless() {
+			t.Error(why)
+		}
 		if f.test {
 			continue
 		}
@@ -91,6 +115,24 @@ func TestProseIsSeen(t *testing.T) {
 		"var e = errors.New(`the rest is left behind` + \"x\")": 1,
 	} {
 		if got := parse(t, text).foreign(); len(got) != want {
+			t.Errorf("%s: %q, want %d", text, got, want)
+		}
+	}
+}
+
+// TestVerblessIsSeen: comments without a verb are found, and no others.
+func TestVerblessIsSeen(t *testing.T) {
+	for text, want := range map[string]int{
+		"// f is the name of a.\nfunc f() {}":             1,
+		"// f are names\n// of a.\nfunc (a *a) f() {}":    1,
+		"// f is\n// whether a is b.\nfunc f() {}":        1,
+		"// f returns what a is.\nfunc f() {}":            0,
+		"// f is called once for each a.\nfunc f() {}":    0,
+		"// a is the name.\nvar a int":                    0,
+		"// TestF is what P13 promises.\nfunc TestF() {}": 0,
+		"// fis is no word.\nfunc f() {}":                 0,
+	} {
+		if got := parse(t, text).verbless(); len(got) != want {
 			t.Errorf("%s: %q, want %d", text, got, want)
 		}
 	}

@@ -58,7 +58,7 @@ func TestSizes(t *testing.T) {
 	t.Logf("%d lines, %d of them in cmd; %d functions, %d of them long", lines, command, functions, len(long))
 }
 
-// interfaces are the interfaces of f by name, with their methods, embedded
+// interfaces returns the interfaces of f by name, with their methods, embedded
 // interfaces counted as one. Constraints of type parameters are none.
 func (f *file) interfaces() map[string]int {
 	found := map[string]int{}

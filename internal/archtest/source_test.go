@@ -107,7 +107,7 @@ func (m *module) readGoMod() error {
 	return nil
 }
 
-// ours is the folder of an import path of this module.
+// ours returns the folder of an import path of this module.
 func (m *module) ours(importPath string) (string, bool) {
 	if importPath == m.path {
 		return ".", true
@@ -115,7 +115,7 @@ func (m *module) ours(importPath string) (string, bool) {
 	return strings.CutPrefix(importPath, m.path+"/")
 }
 
-// imports are the import paths of f.
+// imports returns the import paths of f.
 func (f *file) imports() []string {
 	var all []string
 	for _, spec := range f.ast.Imports {
@@ -125,7 +125,7 @@ func (f *file) imports() []string {
 	return all
 }
 
-// at is where a node stands, for messages.
+// at returns where a node stands, for messages.
 func (f *file) at(n ast.Node) string {
 	return fmt.Sprintf("%s:%d", f.name, f.fset.Position(n.Pos()).Line)
 }
@@ -237,7 +237,7 @@ func (f *file) uses(from string, names []string) (use string) {
 	return use
 }
 
-// dir is the folder of a package: ours, the standard library's with what it
+// dir returns the folder of a package: ours, the standard library's with what it
 // has vendored, or one of the module cache.
 func (r *reach) dir(importPath, importer string) (string, error) {
 	if pkg, ok := r.m.ours(importPath); ok {
@@ -260,7 +260,7 @@ func (r *reach) dir(importPath, importer string) (string, error) {
 	return "", fmt.Errorf("no module in go.mod for %s", importPath)
 }
 
-// cache is the folder of module sources.
+// cache returns the folder of module sources.
 func cache(gopath string) string {
 	if dir := os.Getenv("GOMODCACHE"); dir != "" {
 		return dir

@@ -421,7 +421,7 @@ func bans() map[string]ban {
 	}
 }
 
-// addressOnly are the packages that may import net within reach of those that
+// addressOnly returns the packages that may import net within reach of those that
 // are banned from the network. They use nothing of it but addressNames, which
 // is looked at as well.
 func addressOnly() []string {
@@ -432,19 +432,19 @@ func addressOnly() []string {
 	}
 }
 
-// addressNames are the names in net that hold and read addresses and do nothing.
+// addressNames returns the names in net that hold and read addresses and do nothing.
 func addressNames() []string {
 	return []string{"IP", "IPMask", "IPNet", "IPv4len", "IPv6len", "ParseIP", "ParseCIDR", "SplitHostPort"}
 }
 
-// heavy are modules that only the packages named may have in reach, by the
+// heavy returns modules that only the packages named may have in reach, by the
 // beginning of their paths: they are large, and can reach the network.
 func heavy() map[string][]string {
 	helm := []string{"sources/helm/render", "cmd/gapbundle"}
 	return map[string][]string{"helm.sh/": helm, "k8s.io/": helm}
 }
 
-// doors are the packages by which a kind could get at a network or start a
+// doors returns the packages by which a kind could get at a network or start a
 // program without fetch.Client, and who below sources may import them.
 func doors() map[string][]string {
 	return map[string][]string{

@@ -16,7 +16,7 @@ type largeType struct {
 	why     string
 }
 
-// largeTypes are the types with more than maxTypeMethods methods. Each has one job, which its
+// largeTypes returns the types with more than maxTypeMethods methods. Each has one job, which its
 // comment names.
 func largeTypes() map[string]largeType {
 	return map[string]largeType{

@@ -112,7 +112,7 @@ func (p hotPath) run(ctx context.Context, program, folder string, side int, pair
 	return nil
 }
 
-// benchmarkTimes are the nanoseconds of each benchmark in the output of a test program.
+// benchmarkTimes returns the nanoseconds of each benchmark in the output of a test program.
 func benchmarkTimes(text []byte) map[string]float64 {
 	times := map[string]float64{}
 	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {

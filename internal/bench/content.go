@@ -148,7 +148,7 @@ func (u *upstream) urls() string {
 	return b.String()
 }
 
-// curl is the same list as a configuration of curl, which also states where each goes.
+// curl returns the same list as a configuration of curl, which also states where each goes.
 func (u *upstream) curl() string {
 	var b strings.Builder
 	for _, f := range u.files {

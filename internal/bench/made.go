@@ -44,7 +44,7 @@ func serveMade(size int) (*made, error) {
 
 func (m *made) stop() { m.server.Close() }
 
-// list is n URLs, one a line.
+// list returns n URLs, one a line.
 func (m *made) list(n int) []byte {
 	var b strings.Builder
 	for i := range n {

@@ -133,17 +133,17 @@ func (b *bench) prepare(ctx context.Context) error {
 		command(ctx, b.dir, program, "keygen", "--site", "--out", b.path("keys"), "--quiet").Run())
 }
 
-// path is a path in the working directory.
+// path returns a path in the working directory.
 func (b *bench) path(name ...string) string {
 	return filepath.Join(append([]string{b.dir}, name...)...)
 }
 
-// gapbundle is one run of the program, quiet unless it fails.
+// gapbundle returns one run of the program, quiet unless it fails.
 func (b *bench) gapbundle(ctx context.Context, args ...string) *exec.Cmd {
 	return command(ctx, b.dir, b.program, args...)
 }
 
-// command is one run in dir of a gapbundle of this or of an earlier state.
+// command returns one run in dir of a gapbundle of this or of an earlier state.
 func command(ctx context.Context, dir, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir

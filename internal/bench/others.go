@@ -58,7 +58,7 @@ func (b *bench) steps(commands ...*exec.Cmd) (all usage, err error) {
 	return all, nil
 }
 
-// quiet is a command whose output is of no use unless it fails.
+// quiet returns a command whose output is of no use unless it fails.
 func quiet(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stderr = os.Stderr
@@ -204,7 +204,7 @@ func (b *bench) otherArchives(ctx context.Context) error {
 	return errors.Join(t.measure(), t.print(b.out))
 }
 
-// pack is `tar | zstd` of a folder, and a sync.
+// pack runs `tar | zstd` of a folder, and a sync.
 func (b *bench) pack(ctx context.Context, folder string) (usage, error) {
 	return measure(b.dir, exec.CommandContext(ctx, "tar", "-C", folder, "-cf", "-", "."),
 		exec.CommandContext(ctx, "zstd", "-q", "-3", "-T2", "-f", "-o", b.path("packed.tar.zst")))

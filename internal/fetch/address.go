@@ -33,7 +33,7 @@ func (e *AddressError) Error() string {
 	return fmt.Sprintf("%s: %s leads to %s, which is %s, and the spec does not name %s", e.URL, e.Host, e.Address, e.Class, at)
 }
 
-// Unwrap is ErrRefused.
+// Unwrap returns ErrRefused.
 func (e *AddressError) Unwrap() error { return ErrRefused }
 
 // privateAddresses is the value of HostOptions.Addresses.
@@ -153,7 +153,7 @@ func (r *rule) refuse(address, class string, private bool) error {
 // privateBelow reports whether a pattern of Options.Hosts lets a name lead to private addresses.
 func (c *Client) privateBelow(name string) bool { return below(c.private, plainHost(name)) }
 
-// checkDial is net.Dialer's ControlContext: it sees the address that will be connected to,
+// checkDial serves as net.Dialer's ControlContext: it sees the address that will be connected to,
 // after the name service has answered, so that another answer later changes nothing.
 func checkDial(ctx context.Context, _, address string, _ syscall.RawConn) error {
 	r, ok := ctx.Value(ruleKey{}).(*rule)
@@ -249,7 +249,7 @@ func classOf(ip netip.Addr) (class string, private bool) {
 	return "", false
 }
 
-// classOfText is classOf for a host as it is written: names that mean this machine, and
+// classOfText works like classOf, for a host as it is written: names that mean this machine, and
 // numbers that are not four of them, which some resolvers and proxies take for an address
 // (WHATWG URL, "ends in a number").
 func classOfText(host string) (class string, private bool) {

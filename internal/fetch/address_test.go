@@ -12,7 +12,7 @@ import (
 	up "github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
-// stranger is a client that nobody told about the servers of the tests.
+// stranger returns a client that nobody told about the servers of the tests.
 func stranger(t *testing.T, o fetch.Options) *fetch.Client {
 	t.Helper()
 	o.Env, o.Home, o.Retries = either(o.Env), t.TempDir(), -1

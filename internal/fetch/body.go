@@ -117,7 +117,7 @@ func (b *Body) broken(err error) error {
 	return &brokenError{url: b.Meta.URL, err: fmt.Errorf("ended after %d of %s bytes: %w", b.pos, b.whole(), err)}
 }
 
-// whole is the size for people.
+// whole returns the size for people.
 func (b *Body) whole() string {
 	if b.size < 0 {
 		return "an unknown number of"
@@ -229,7 +229,7 @@ func (b *Body) changed(now Meta) error {
 	return &ChangedError{URL: b.Meta.URL, Want: version(b.sent), Have: have}
 }
 
-// describeCoding is a content coding for people.
+// describeCoding returns a content coding for people.
 func describeCoding(coding string) string {
 	if coding == "" {
 		return "no content coding"

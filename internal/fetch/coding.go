@@ -24,7 +24,7 @@ type Wanted struct {
 	Hash func() hash.Hash
 }
 
-// SHA256 is content of which the digest is known, 32 bytes, and the size, -1 if it is not.
+// SHA256 describes content of which the digest is known, 32 bytes, and the size, -1 if it is not.
 func SHA256(sum []byte, size int64) *Wanted {
 	return &Wanted{Size: size, Sum: sum, Hash: sha256.New}
 }
@@ -32,7 +32,7 @@ func SHA256(sum []byte, size int64) *Wanted {
 // decides reports whether there is a digest by which the form of content is chosen.
 func (w *Wanted) decides() bool { return w != nil && w.Sum != nil && w.Hash != nil }
 
-// size is that of the content, -1 if it is not known.
+// size returns the size of the content, -1 if it is not known.
 func (w *Wanted) size() int64 {
 	if w == nil {
 		return -1
@@ -40,7 +40,7 @@ func (w *Wanted) size() int64 {
 	return w.Size
 }
 
-// most is how many bytes the content may have.
+// most returns how many bytes the content may have.
 func (b *Body) most() int64 {
 	most := b.c.options.MostBytes
 	switch {
@@ -52,7 +52,7 @@ func (b *Body) most() int64 {
 	return most
 }
 
-// codingOf is the content coding of an answer in lower case (RFC 9110 section 8.4), ""
+// codingOf returns the content coding of an answer in lower case (RFC 9110 section 8.4), ""
 // if there is none. Several codings are one text with commas, which no decoder knows.
 func codingOf(header http.Header) string {
 	var all []string
@@ -113,7 +113,7 @@ func (c *Client) uncode(resp *http.Response) error {
 	return nil
 }
 
-// unreadable is the error of a coding that cannot be undone.
+// unreadable returns the error of a coding that cannot be undone.
 func unreadable(url, coding string) error {
 	return fmt.Errorf("%s: content coding %.20q, want none: %w", url, coding, ErrUpstream)
 }
@@ -163,7 +163,7 @@ func (d *decodedAnswer) Read(p []byte) (int, error) {
 
 var errTooMuch = errors.New("decodes to more than is wanted")
 
-// named is an error of the decoder with where it happened. What reading the answer fails
+// named adds to an error of the decoder where it happened. What reading the answer fails
 // with has its place and its class already.
 func (d *decodedAnswer) named(err error) error {
 	switch {
@@ -284,7 +284,7 @@ func (w *weighed) weigh() (err error) {
 	return nil
 }
 
-// packed is how many bytes content of so many bytes has at most when it is packed: all
+// packed returns how many bytes content of so many bytes has at most when it is packed: all
 // formats add a few bytes to a block that cannot be made smaller.
 func packed(size int64) int64 { return size + size/64 + 1<<16 }
 

@@ -51,7 +51,7 @@ func packers(t testing.TB) map[string]func([]byte) []byte {
 	}
 }
 
-// wanted is what is known of content: its digest, and its size where sized is set.
+// wanted returns what is known of content: its digest, and its size where sized is set.
 func wanted(content []byte, sized bool) *fetch.Wanted {
 	sum := sha256.Sum256(content)
 	w := fetch.SHA256(sum[:], -1)

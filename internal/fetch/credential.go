@@ -31,7 +31,7 @@ type secret struct {
 	identity string
 }
 
-// secret is the credential's own, for a request that is about to be made.
+// secret returns the credential's own, for a request that is about to be made.
 func (c *credential) secret(ctx context.Context) (secret, error) {
 	s, err := c.value(ctx)
 	if err != nil {
@@ -74,7 +74,7 @@ func (k kept) newCredential(o HostOptions, name, port string) (*credential, erro
 	return nil, nil
 }
 
-// tokenCredential is a token in a variable, sent under a scheme.
+// tokenCredential returns a token in a variable, sent under a scheme.
 func (k kept) tokenCredential(variable, scheme string) (*credential, error) {
 	token := k.env(variable)
 	source := "variable " + variable + " (" + strings.ToLower(scheme) + ")"
@@ -84,7 +84,7 @@ func (k kept) tokenCredential(variable, scheme string) (*credential, error) {
 	return fixed(source, scheme+" "+token), nil
 }
 
-// auth is Auth, or what the other fields imply; two ways for one host are an
+// auth returns Auth, or what the other fields imply; two ways for one host are an
 // error, because which one goes first would be a guess.
 func (o HostOptions) auth() (string, error) {
 	implied := ""

@@ -52,7 +52,7 @@ type registryName struct {
 	keys   []string // of the files, the most exact first
 }
 
-// nameRegistry is the name of the registry at an address. A repository adds
+// nameRegistry returns the name of the registry at an address. A repository adds
 // the keys of its name spaces, "quay.io/org/image", "quay.io/org", which
 // podman keeps logins under as well (containers-auth.json(5)).
 func nameRegistry(host, port, repository string) registryName {
@@ -72,7 +72,7 @@ func nameRegistry(host, port, repository string) registryName {
 	return n
 }
 
-// String is the name for people.
+// String returns the name for people.
 func (n registryName) String() string {
 	if n.server == dockerHub {
 		return "docker.io"
@@ -80,7 +80,7 @@ func (n registryName) String() string {
 	return n.server
 }
 
-// loginKey is a key of a file of logins, which may be a URL, in the form of
+// loginKey returns a key of a file of logins, which may be a URL, in the form of
 // registryName's.
 func loginKey(s string) string {
 	s = strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
@@ -115,7 +115,7 @@ func (k kept) dockerConfigFile() string {
 	return filepath.Join(dir, "config.json")
 }
 
-// secret is read when it is first needed and not before: a helper may be slow,
+// secret reads the login when it is first needed and not before: a helper may be slow,
 // or unlock a key ring.
 func (l *dockerLogin) secret(ctx context.Context) (secret, error) {
 	l.mu.Lock()
@@ -273,7 +273,7 @@ func (k kept) find(program string) (string, error) {
 	return "", exec.ErrNotFound
 }
 
-// loginFiles are the files that docker and podman keep logins in, in the order
+// loginFiles returns the files that docker and podman keep logins in, in the order
 // in which podman and skopeo look (containers-auth.json(5)).
 func (k kept) loginFiles() []string {
 	if file := k.env("REGISTRY_AUTH_FILE"); file != "" {

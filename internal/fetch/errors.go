@@ -49,7 +49,7 @@ func (e *StatusError) Error() string {
 	return s
 }
 
-// Unwrap is ErrUpstream.
+// Unwrap returns ErrUpstream.
 func (e *StatusError) Unwrap() error { return ErrUpstream }
 
 // OfflineError is a request of a client that asks nobody. It matches ErrUpstream.
@@ -57,7 +57,7 @@ type OfflineError struct{ URL string } // redacted
 
 func (e *OfflineError) Error() string { return e.URL + ": not asked: offline" }
 
-// Unwrap is ErrUpstream.
+// Unwrap returns ErrUpstream.
 func (e *OfflineError) Unwrap() error { return ErrUpstream }
 
 // RedirectError is a redirect that the options do not allow. It matches ErrRefused.
@@ -78,7 +78,7 @@ func (e *RedirectError) Error() string {
 	return fmt.Sprintf("%s: redirect to %s: %s", e.URL, e.To, e.Why)
 }
 
-// Unwrap is ErrRefused.
+// Unwrap returns ErrRefused.
 func (e *RedirectError) Unwrap() error { return ErrRefused }
 
 // ChangedError means that a URL's content became another one while it was read:
@@ -93,7 +93,7 @@ func (e *ChangedError) Error() string {
 	return fmt.Sprintf("%s: changed while it was read: want %s, have %s", e.URL, e.Want, e.Have)
 }
 
-// Unwrap is ErrUpstream.
+// Unwrap returns ErrUpstream.
 func (e *ChangedError) Unwrap() error { return ErrUpstream }
 
 // errStall is the cause with which a request ends when no byte arrived for it.
@@ -106,7 +106,7 @@ type brokenError struct {
 	err error
 }
 
-// Broken is the error of an answer whose body, which Stream returned, broke off:
+// Broken returns the error of an answer whose body, which Stream returned, broke off:
 // Attempts takes it for one that another attempt may cure. url is redacted.
 func Broken(url string, err error) error { return &brokenError{url: Redact(url), err: err} }
 
@@ -182,7 +182,7 @@ func noHost(err error) bool {
 	return UnknownHost(err) != ""
 }
 
-// RedactError is err with a text that went through Redact where a *url.Error
+// RedactError returns err with a text that went through Redact where a *url.Error
 // in it repeats a URL. Errors of a library that uses Client.HTTP need it
 // before anybody sees them; errors of this package do not.
 func RedactError(err error) error {

@@ -74,7 +74,7 @@ func (c *Client) Stream(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// rewound is req with its body, if it has one, from the beginning.
+// rewound returns req with its body, if it has one, from the beginning.
 func rewound(req *http.Request) (*http.Request, error) {
 	again := req.Clone(req.Context())
 	if req.GetBody == nil {

@@ -199,7 +199,7 @@ func (c *Client) Close() {
 	}
 }
 
-// HTTP is the same chain (credentials, limits, attempts, rules for redirects)
+// HTTP returns the same chain (credentials, limits, attempts, rules for redirects)
 // for a library that wants an *http.Client. Requests with a body are sent
 // once, bodies of answers are not resumed. What the library returns as an
 // error goes through RedactError.

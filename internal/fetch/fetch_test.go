@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // shortStall is far longer than loopback takes and short enough to wait for.
 const shortStall = 150 * time.Millisecond
 
-// stallFor is short where the name says that a stall is what is tested, so that
+// stallFor returns a short time where the name says that a stall is what is tested, so that
 // a busy machine does not look like one elsewhere.
 func stallFor(name string, short time.Duration) time.Duration {
 	if strings.HasPrefix(name, "stall") {

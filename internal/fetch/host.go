@@ -190,7 +190,7 @@ func mapKey(name, port string) string {
 	return net.JoinHostPort(name, port)
 }
 
-// tlsConfig is nil where o has nothing about it.
+// tlsConfig returns nil where o has nothing about it.
 func tlsConfig(o HostOptions) (*tls.Config, error) {
 	if (o.ClientCert == "") != (o.ClientKey == "") {
 		return nil, fmt.Errorf("client certificate and client key: one without the other: %w", ErrConfig)

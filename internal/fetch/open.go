@@ -20,7 +20,7 @@ func (c *Client) Open(ctx context.Context, url string, at int64, validator strin
 	return c.OpenWanted(ctx, url, nil, at, validator, nil)
 }
 
-// OpenWanted is Open for content of which something is known (nil: nothing), with more
+// OpenWanted works like Open, for content of which something is known (nil: nothing), with more
 // fields in the header of each request, as a service sets them that sends its clients on
 // to a store (Git LFS). Redirects to another origin are asked without their Authorization.
 // If an answer has a content coding, though none was asked for, the digest that is wanted
@@ -47,7 +47,7 @@ func (c *Client) OpenWanted(ctx context.Context, url string, header http.Header,
 	}
 }
 
-// open is one attempt at the first answer.
+// open makes one attempt at the first answer.
 func (b *Body) open(at int64, validator string) error {
 	resp, err := b.get(at, validator)
 	if err != nil {
@@ -194,7 +194,7 @@ func (c *Client) ReadAll(ctx context.Context, url string, limit int64) ([]byte, 
 	return c.ReadWanted(ctx, url, limit, nil)
 }
 
-// ReadWanted is ReadAll for content of which something is known, see OpenWanted.
+// ReadWanted works like ReadAll, for content of which something is known, see OpenWanted.
 func (c *Client) ReadWanted(ctx context.Context, url string, limit int64, want *Wanted) ([]byte, *Meta, error) {
 	if want != nil && want.Size < 0 && (want.Limit <= 0 || want.Limit > limit) {
 		bounded := *want

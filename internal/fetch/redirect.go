@@ -8,7 +8,7 @@ import (
 
 const maxRedirects = 10
 
-// checkRedirect is http.Client's CheckRedirect. The host that was asked first
+// checkRedirect serves as http.Client's CheckRedirect. The host that was asked first
 // decides where its answer may come from; a host on the way adds nothing.
 func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	first, last := via[0], via[len(via)-1]

@@ -19,7 +19,7 @@ type RegistryOptions struct {
 	PlainHTTP []string
 }
 
-// Registry is c for container registries: the same hosts, limits and
+// Registry returns c for container registries: the same hosts, limits and
 // connections, and what registries need besides (OCI distribution
 // specification; distribution's token authentication specification).
 //
@@ -59,7 +59,7 @@ func sameOriginOnly(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// registryRedirect is the rule of Registry for redirects.
+// registryRedirect returns the rule of Registry for redirects.
 func (c *Client) registryRedirect(first *http.Request, to origin) bool {
 	if c.logins == nil || first.Method != http.MethodGet && first.Method != http.MethodHead {
 		return false
@@ -148,7 +148,7 @@ func (r *registries) source(req *http.Request) string {
 	return source
 }
 
-// tokenServices are registries' own services on other hosts, as their
+// tokenServices returns registries' own services on other hosts, as their
 // operators document them.
 func tokenServices() map[string]string {
 	return map[string]string{
@@ -176,7 +176,7 @@ func (r *registries) mayAsk(o origin, realm *url.URL, login secret) error {
 	return refused
 }
 
-// repositoryOf is the repository that a URL of the distribution API is about;
+// repositoryOf returns the repository that a URL of the distribution API is about;
 // "": none.
 func repositoryOf(u *url.URL) string {
 	path, ok := strings.CutPrefix(u.Path, "/v2/")
@@ -192,7 +192,7 @@ func repositoryOf(u *url.URL) string {
 	return ""
 }
 
-// scopesOf are the scopes that a request needs, as registries ask for them.
+// scopesOf returns the scopes that a request needs, as registries ask for them.
 func scopesOf(req *http.Request) []string {
 	repository := repositoryOf(req.URL)
 	if repository == "" {
@@ -213,7 +213,7 @@ func scopesOf(req *http.Request) []string {
 	return scopes
 }
 
-// mergeScopes is the union, one scope for each resource, in order.
+// mergeScopes returns the union, one scope for each resource, in order.
 func mergeScopes(lists ...[]string) string {
 	actions := map[string][]string{}
 	var resources []string

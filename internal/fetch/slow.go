@@ -106,5 +106,5 @@ type endlessError struct{ slowError }
 
 func (e *endlessError) Error() string { return "all requests together are " + e.slowError.Error() }
 
-// Unwrap is ErrUpstream.
+// Unwrap returns ErrUpstream.
 func (e *endlessError) Unwrap() error { return ErrUpstream }

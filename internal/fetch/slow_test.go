@@ -13,7 +13,7 @@ import (
 	up "github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
-// trickle is a server that sends a byte now and then, as long as anybody listens.
+// trickle plays a server that sends a byte now and then, as long as anybody listens.
 func trickle(s *up.Server, size int, asked *atomic.Int64) {
 	s.FailAlways("/x", func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -269,7 +269,7 @@ func (r *registries) askToken(ctx context.Context, realm *url.URL, key tokenKey,
 	return value, life, err
 }
 
-// tokenRequest is by GET, with the login as Basic, or by POST where the login
+// tokenRequest makes a request by GET, with the login as Basic, or by POST where the login
 // is an identity token (distribution, "Oauth2 Token Authentication").
 func tokenRequest(ctx context.Context, realm *url.URL, key tokenKey) (*http.Request, error) {
 	u := *realm

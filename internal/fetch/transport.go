@@ -182,7 +182,7 @@ func (t *watch) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// stalled is err, or the stall that is its cause.
+// stalled returns err, or the stall that is its cause.
 func stalled(ctx context.Context, d time.Duration, err error) error {
 	if errors.Is(context.Cause(ctx), errStall) {
 		return fmt.Errorf("no byte in %v: %w", d, errStall)

@@ -47,7 +47,7 @@ func checkURL(u *url.URL) error {
 
 const redacted = "***"
 
-// Redact is raw without what may be a secret: userinfo, the values of query
+// Redact returns raw without what may be a secret: userinfo, the values of query
 // parameters (signed URLs carry their signature there; the names stay) and the
 // fragment. It works on any string, so that even a URL that cannot be parsed
 // is safe in an error, and returns the same result for the same URL always.

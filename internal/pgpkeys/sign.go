@@ -38,7 +38,7 @@ func NewSigner(e *openpgp.Entity) (*Signer, error) {
 		e.PrimaryKey.Fingerprint, key.PublicKey.PubKeyAlgo, bundle.ErrUsage)
 }
 
-// earliest is when the key and all its self-signatures existed: gpgv refuses a
+// earliest returns when the key and all its self-signatures existed: gpgv refuses a
 // signature that is older than its key.
 func (s *Signer) earliest() time.Time {
 	latest := s.entity.PrimaryKey.CreationTime
@@ -81,7 +81,7 @@ func (s *Signer) ClearSign(text []byte, date time.Time) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// ClearSignTo is ClearSign for a text that is not in memory.
+// ClearSignTo works like ClearSign, for a text that is not in memory.
 func (s *Signer) ClearSignTo(out io.Writer, text io.Reader, date time.Time) error {
 	config, date := s.at(date)
 	key, ok := s.entity.SigningKey(date)

@@ -43,7 +43,7 @@ func Signers(content, signatures []byte, keys openpgp.EntityList, at time.Time) 
 	return SignersOf(bytes.NewReader(content), signatures, keys, at)
 }
 
-// SignersOf is Signers for content that is not in memory: it is read once for
+// SignersOf works like Signers, for content that is not in memory: it is read once for
 // each signature. An error of reading it is returned as it is.
 func SignersOf(content io.ReadSeeker, signatures []byte, keys openpgp.EntityList, at time.Time) (openpgp.EntityList, error) {
 	config := &packet.Config{Time: func() time.Time { return at }}

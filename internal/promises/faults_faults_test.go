@@ -220,7 +220,7 @@ func (s *site) stoppedAt(n int, change func(), args ...string) (code int, out st
 	}
 }
 
-// stoppedChild is the child of a process, if it is stopped.
+// stoppedChild returns the child of a process, if it is stopped.
 func stoppedChild(parent int) int {
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", parent, parent))
 	if err != nil {

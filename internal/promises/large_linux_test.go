@@ -9,7 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/handmade"
 )
 
-// large are bundles of a few hundred KiB that are large once they are decompressed or
+// large returns bundles of a few hundred KiB that are large once they are decompressed or
 // decoded, and claims that cost nothing to make.
 func large() map[string]handmade.Bundle {
 	one := []handmade.Repository{{Name: "a", Mount: "files", Files: handmade.Files(map[string]string{"h/x": "x", "h/y": "y"})}}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// carried is a site with a mirror that serves a first state, and a good medium
+// carried returns a site with a mirror that serves a first state, and a good medium
 // with a second one, of several volumes.
 func carried(t *testing.T) *site {
 	s := newSite(t, map[string]string{"old": "old", "stays": "stays"})
@@ -226,7 +226,7 @@ func TestDestinations(t *testing.T) {
 	s.publishes("east", "data")
 }
 
-// receipt is the path of the last receipt of a mirror.
+// receipt returns the path of the last receipt of a mirror.
 func (s *site) receipt(mirror string) string {
 	s.t.Helper()
 	found, err := filepath.Glob(s.path(mirror + "/state/receipts/*.json"))

@@ -200,7 +200,7 @@ func (s *site) mirror(name string) string {
 	return name
 }
 
-// tree is everything below a folder: names, kinds, times, contents.
+// tree returns everything below a folder: names, kinds, times, contents.
 func (s *site) tree(name string) map[string]string {
 	s.t.Helper()
 	all := map[string]string{}
@@ -232,7 +232,7 @@ func (s *site) tree(name string) map[string]string {
 	return all
 }
 
-// served is what clients of a mirror see; nothing while nothing is published.
+// served returns what clients of a mirror see; nothing while nothing is published.
 func (s *site) served(mirror string) map[string]string {
 	s.t.Helper()
 	target, err := os.Readlink(s.path(mirror + "/current"))
@@ -243,7 +243,7 @@ func (s *site) served(mirror string) map[string]string {
 	return s.tree(filepath.Join(mirror, target))
 }
 
-// contents are the contents of the files below a folder.
+// contents returns the contents of the files below a folder.
 func (s *site) contents(name string) map[string]string {
 	s.t.Helper()
 	all := map[string]string{}
@@ -282,7 +282,7 @@ func (s *site) publishes(mirror, want string) {
 	}
 }
 
-// noise is content that does not compress, the same for the same seed.
+// noise returns content that does not compress, the same for the same seed.
 func noise(seed uint64, size int) string {
 	r := rand.New(rand.NewPCG(seed, 7))
 	b := make([]byte, size)

@@ -50,7 +50,7 @@ func TestEveryPromiseHasItsTest(t *testing.T) {
 	}
 }
 
-// testsOf is the text of all test files of a package.
+// testsOf returns the text of all test files of a package.
 func testsOf(t *testing.T, pkg string) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join("../..", pkg, "*_test.go"))

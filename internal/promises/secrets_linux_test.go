@@ -21,7 +21,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
-// canaries are the secrets of TestNoSecretIsKept, by where they come from.
+// canaries returns the secrets of TestNoSecretIsKept, by where they come from.
 func canaries() map[string]string {
 	return map[string]string{
 		"netrc":           "canary-Netrc-5e1f/+&",
@@ -34,7 +34,7 @@ func canaries() map[string]string {
 	}
 }
 
-// forms are the shapes in which a secret may turn up.
+// forms returns the shapes in which a secret may turn up.
 func forms(secret string) []string {
 	all := []string{secret, url.QueryEscape(secret), url.PathEscape(secret), hex.EncodeToString([]byte(secret))}
 	for _, text := range []string{secret, "user:" + secret} {
@@ -148,7 +148,7 @@ func TestNoSecretIsKept(t *testing.T) {
 	}
 }
 
-// everything is the content of all files in these places, and what zstd
+// everything returns the content of all files in these places, and what zstd
 // frames in them hold.
 func (s *site) everything(places ...string) map[string][]byte {
 	s.t.Helper()

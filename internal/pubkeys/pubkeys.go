@@ -163,7 +163,7 @@ func CheckKeybox(b []byte) error {
 	return nil
 }
 
-// Fingerprint is the primary key's, in upper-case hexadecimal digits.
+// Fingerprint returns that of the primary key, in upper-case hexadecimal digits.
 func Fingerprint(e *openpgp.Entity) string {
 	return strings.ToUpper(fmt.Sprintf("%x", e.PrimaryKey.Fingerprint))
 }

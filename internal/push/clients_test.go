@@ -113,7 +113,7 @@ func (d *distribution) client(t *testing.T) *registry.Client {
 	return client
 }
 
-// run is output without white space around it.
+// run returns output without white space around it.
 func (d *distribution) run(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	return strings.TrimSpace(d.output(t, program, args...))

@@ -83,7 +83,7 @@ func (e *ClashError) Error() string {
 	return fmt.Sprintf("image name %s: wanted by %s", e.Name, strings.Join(e.Images, " and "))
 }
 
-// Unwrap is bundle.ErrUsage.
+// Unwrap returns bundle.ErrUsage.
 func (e *ClashError) Unwrap() error { return bundle.ErrUsage }
 
 // SparseError means that a registry did not take an index because platforms
@@ -104,7 +104,7 @@ func (e *SparseError) Error() string {
 	return fmt.Sprintf("%s: index refused: %d of its manifests are not in the mirror: %v", name, e.Missing, e.Cause)
 }
 
-// Unwrap is bundle.ErrIncomplete.
+// Unwrap returns bundle.ErrIncomplete.
 func (e *SparseError) Unwrap() error { return bundle.ErrIncomplete }
 
 // RegistryError is what went wrong between here and the registry. The error in
@@ -116,7 +116,7 @@ type RegistryError struct {
 
 func (e *RegistryError) Error() string { return e.err.Error() }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (e *RegistryError) Unwrap() error { return e.err }
 
 // run is one push.

@@ -66,7 +66,7 @@ const (
 	tool   = "registry.lan_5000/team/tool"
 )
 
-// several is a repository with what a registry may hold: two platforms, an
+// several returns a repository with what a registry may hold: two platforms, an
 // index in an index, a signature by tag, a referrer with its tag, an artifact,
 // a layer that two images share, a tag that is also without its digest.
 func several() *content {
@@ -150,7 +150,7 @@ func newRig(t *testing.T, o fake.Options) *rig {
 	return r
 }
 
-// writes is how many requests were made that change something.
+// writes returns how many requests were made that change something.
 func (r *rig) writes(t *testing.T, names ...string) int {
 	t.Helper()
 	n := 0

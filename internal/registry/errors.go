@@ -34,7 +34,7 @@ func (e *AnswerError) Error() string {
 	return s
 }
 
-// Unwrap is fetch.ErrUpstream.
+// Unwrap returns fetch.ErrUpstream.
 func (e *AnswerError) Unwrap() error { return fetch.ErrUpstream }
 
 // NotFound reports whether err, of this package, is a 404: no such repository,
@@ -75,7 +75,7 @@ func answerError(resp *http.Response) *AnswerError {
 
 var urls = regexp.MustCompile(`https?://[^\s"]+`)
 
-// fault is an error of oras as one of ours.
+// fault turns an error of oras into one of ours.
 func (p place) fault(ctx context.Context, err error) error {
 	var status *fetch.StatusError
 	var answer *errcode.ErrorResponse

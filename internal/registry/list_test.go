@@ -82,7 +82,7 @@ func TestPlainHTTP(t *testing.T) {
 	}
 }
 
-// unnamed is a client that was told nothing of plain http.
+// unnamed returns a client that was told nothing of plain http.
 func unnamed(t *testing.T, r *rig) *registry.Client {
 	t.Helper()
 	c, err := fetch.New(fetch.Options{Home: t.TempDir(), Env: func(string) string { return "" }, Retries: -1})

@@ -207,7 +207,7 @@ func (c *Client) place(e endpoint, repository string) (place, error) {
 	return place{base: e.scheme + "://" + e.host + "/v2/" + repository, repo: repo, seen: new(seen)}, nil
 }
 
-// Name is host/repository.
+// Name returns host/repository.
 func (r *Repository) Name() string { return r.name }
 
 // own returns the registry itself.

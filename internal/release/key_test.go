@@ -30,7 +30,7 @@ func releaseKey(t *testing.T, dir string) (private, public, fingerprint string) 
 	return private, public, fingerprint
 }
 
-// emptyReadme is a README without a release key.
+// emptyReadme returns a README without a release key.
 func emptyReadme(t *testing.T, dir string) string {
 	t.Helper()
 	file := filepath.Join(dir, "README.md")

@@ -108,7 +108,7 @@ func same(t *testing.T, a, b string) {
 	}
 }
 
-// tree are the files below a folder, sorted.
+// tree returns the files below a folder, sorted.
 func tree(t *testing.T, dir string) (all []string) {
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {

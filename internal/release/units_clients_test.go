@@ -135,7 +135,7 @@ type installedUnits struct {
 	root string
 }
 
-// command is the ExecStart of a unit: ${NAME} is one word, and $NAME as many as it has (systemd.service, "Command lines").
+// command returns the ExecStart of a unit: ${NAME} is one word, and $NAME as many as it has (systemd.service, "Command lines").
 func (u installedUnits) command(name string) *exec.Cmd {
 	u.t.Helper()
 	unit, err := os.ReadFile(filepath.Join(u.root, "usr/lib/systemd/system", name))

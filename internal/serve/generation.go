@@ -214,7 +214,7 @@ func prefixes(p string) iter.Seq[int] {
 	}
 }
 
-// below is p relative to its leading folder of length end.
+// below returns p relative to its leading folder of length end.
 func below(p string, end int) string {
 	if end == len(p) {
 		return "."

@@ -24,7 +24,7 @@ const (
 
 var gitFile = regexp.MustCompile(`^/git/(.+?)/(HEAD|info/refs|objects/.+)$`)
 
-// gitPath is p, a clean path, with the ".git" that a repository's name has in
+// gitPath returns p, a clean path, with the ".git" that a repository's name has in
 // the mirror and that a client may leave out.
 func gitPath(p string) string {
 	m := gitFile.FindStringSubmatch(p)

@@ -273,7 +273,7 @@ func send(a *answer, r *http.Request, f *os.File, info fs.FileInfo, contentType 
 	http.ServeContent(a, withRanges(r, info.Size()), "", info.ModTime(), f)
 }
 
-// relative is p, a clean path with '/' before it, for a root.
+// relative returns p, a clean path with '/' before it, for a root.
 func relative(p string) string { return cmp.Or(strings.TrimPrefix(p, "/"), ".") }
 
 // statusOf returns what a client is told. Whatever is not the machine's own

@@ -164,7 +164,7 @@ func sendJSON(a *answer, r *http.Request, contentType string, v any) {
 	}
 }
 
-// registryError is the body of an error below /v2/.
+// registryError returns the body of an error below /v2/.
 func registryError(p string, status int) string {
 	code := "NAME_UNKNOWN"
 	switch image, _ := imageOf(p); {
@@ -194,7 +194,7 @@ func registryError(p string, status int) string {
 	return string(b) + "\n"
 }
 
-// answerPing is GET /v2/: how a client learns that this is a registry.
+// answerPing answers GET /v2/, by which a client learns that this is a registry.
 func answerPing(a *answer, r *http.Request) {
 	a.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
 	sendJSON(a, r, "application/json", struct{}{})

@@ -28,7 +28,7 @@ type delivery struct {
 
 func (d *delivery) String() string { return fmt.Sprintf("%v: %s", d.made, d.how) }
 
-// bundles are those of both exporters that may be on a stick somewhere.
+// bundles returns those of both exporters that may be on a stick somewhere.
 func (w *world) bundles() (all []*made) {
 	for _, e := range w.exporters {
 		all = append(all, e.made...)

@@ -47,7 +47,7 @@ type made struct {
 
 func (b *made) String() string { return fmt.Sprintf("%s-%06d (%.6s)", b.set, b.seq, b.root) }
 
-// contents are all that the bundle's lists name.
+// contents returns all that the bundle's lists name.
 func (b *made) contents() map[string]bool {
 	all := map[string]bool{}
 	for _, m := range []map[string]string{b.files, b.clients} {
@@ -58,7 +58,7 @@ func (b *made) contents() map[string]bool {
 	return all
 }
 
-// source is the name of the one source of an exporter.
+// source returns the name of the one source of an exporter.
 func (e *exporter) source() string { return "src-" + e.name }
 
 // change lets time pass at the upstream.
@@ -88,7 +88,7 @@ func (e *exporter) change(w *world) {
 	}
 }
 
-// content is one of a small pool of each seed, so that what was there before comes again, in
+// content returns one of a small pool of each seed, so that what was there before comes again, in
 // another place or of another set.
 func (w *world) content() string {
 	n := w.r.IntN(12)
@@ -137,7 +137,7 @@ func (e *exporter) forgetUpstream(w *world) {
 	e.served = nil
 }
 
-// expected is what a mirror publishes of the upstream's state: the two kinds of sourcetest,
+// expected returns what a mirror publishes of the upstream's state: the two kinds of sourcetest,
 // from their descriptions.
 func (e *exporter) expected() (files, clients map[string]string) {
 	files, clients = map[string]string{}, map[string]string{}
@@ -165,7 +165,7 @@ func (w *world) exportOptions(ctx context.Context, e *exporter, target string) e
 	}
 }
 
-// export is a run of the exporter, which may be interrupted, killed, or let down by its
+// export runs the exporter, which may be interrupted, killed, or let down by its
 // upstream.
 func (w *world) export(e *exporter) {
 	w.outside = w.outside.Add(time.Duration(1+w.r.IntN(60)) * time.Hour)
@@ -273,7 +273,7 @@ func (w *world) register(e *exporter, dir string, content []byte) *made {
 	return b
 }
 
-// state is the state that the root of a made bundle bears.
+// state returns the state that the root of a made bundle bears.
 func (b *made) state() string {
 	content, err := os.ReadFile(filepath.Join(b.dir, "bundle.json"))
 	if err != nil {

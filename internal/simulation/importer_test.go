@@ -228,7 +228,7 @@ func (w *world) eligible(in *imports, b *made) {
 	}
 }
 
-// expired is the rule of docs/trust.md, "Clocks".
+// expired returns the rule of docs/trust.md, "Clocks".
 func (w *world) expired(m *model, b *made) bool {
 	now := w.clock
 	if floor := m.floor(b.set); floor.After(now) {

@@ -129,7 +129,7 @@ func (w *world) keepLedger(e *exporter) {
 	}
 }
 
-// adopt is what an operator does when an exporter has lost its ledger.
+// adopt does what an operator does when an exporter has lost its ledger.
 func (w *world) adopt() {
 	m := w.model
 	for _, e := range w.exporters {

@@ -73,7 +73,7 @@ func (m *model) published() map[string]*made {
 	return nil
 }
 
-// floor is a time that has certainly passed, for a set.
+// floor returns a time that has certainly passed, for a set.
 func (m *model) floor(set string) time.Time {
 	if t, ok := m.floors[set]; ok {
 		return t
@@ -121,7 +121,7 @@ func (m *model) holds(b *made) bool {
 	return false
 }
 
-// files are what a generation serves besides client files and what a publish makes.
+// files returns what a generation serves besides client files and what a publish makes.
 func (g *generation) files() map[string]string {
 	all := map[string]string{}
 	for _, b := range g.sets {
@@ -163,7 +163,7 @@ func (w *world) inspect() {
 	w.read1()
 }
 
-// linked is the generation that a link leads to, 0: none.
+// linked returns the generation that a link leads to, 0: none.
 func (w *world) linked(name string) int {
 	target, err := os.Readlink(filepath.Join(w.mirror(), name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -177,7 +177,7 @@ func (w *world) linked(name string) int {
 	return n
 }
 
-// read is the content of a file of the mirror, "\x00" and the error if there is none.
+// read returns the content of a file of the mirror, "\x00" and the error if there is none.
 func (w *world) read(name string) string {
 	b, err := os.ReadFile(filepath.Join(w.mirror(), name))
 	if err != nil {
@@ -220,12 +220,12 @@ func (w *world) inspectGeneration(n int, g *generation) {
 	}
 }
 
-// numbered is the name of a generation's folder.
+// numbered returns the name of a generation's folder.
 func numbered(n int) string { return fmt.Sprintf("%06d", n) }
 
 func tail(content string) string { return hexOf(content)[:12] }
 
-// tree is what a server finds below a folder.
+// tree returns what a server finds below a folder.
 func (w *world) tree(dir string) map[string]string {
 	all := map[string]string{}
 	var walk func(dir, prefix string)

@@ -13,7 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack"
 )
 
-// act is one step.
+// act takes one step.
 func (w *world) act() {
 	w.clock = w.clock.Add(time.Duration(1+w.r.IntN(40)) * time.Hour)
 	if w.one(12) { // somebody sets it
@@ -57,7 +57,7 @@ func (w *world) act() {
 	}
 }
 
-// collectGarbage is the command gc. What has to stay is in the model, so that inspect misses it.
+// collectGarbage runs the command gc. What has to stay is in the model, so that inspect misses it.
 func (w *world) collectGarbage() {
 	m, keep := w.model, 1+w.r.IntN(3)
 	if m.current == 0 {
@@ -326,7 +326,7 @@ func (w *world) follow() {
 	}
 }
 
-// rebuild is the command state rebuild; then nobody may have gone back.
+// rebuild runs the command state rebuild; then nobody may have gone back.
 func (w *world) rebuild() {
 	killed, err := w.interrupted("state rebuild", func(ctx context.Context) error {
 		_, err := unpack.RebuildState(ctx, w.mirror(), w.options(ctx))

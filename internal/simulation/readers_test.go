@@ -91,7 +91,7 @@ func (w *world) end(r *reader) {
 	}
 }
 
-// visible are the files of a generation by path, nil: there is none.
+// visible returns the files of a generation by path, nil: there is none.
 func (w *world) visible(n int) map[string]string {
 	if g := w.model.gens[n]; g != nil {
 		return g.files()

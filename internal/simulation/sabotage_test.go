@@ -63,7 +63,7 @@ func TestSabotage(t *testing.T) {
 	}
 }
 
-// someFile is a published file of a generation that has content; "": there is none.
+// someFile returns a published file of a generation that has content; "": there is none.
 func (w *world) someFile(n int) string {
 	files := w.visible(n)
 	for _, path := range slices.Sorted(maps.Keys(files)) {

@@ -27,7 +27,7 @@ import (
 // pass when it publishes twice within one of the machine's own clock.
 func firstDay() time.Time { return time.Date(2040, 1, 1, 8, 0, 0, 0, time.UTC) }
 
-// built is the date of the program, where the clock floor of a set begins.
+// built returns the date of the program, where the clock floor of a set begins.
 func built() time.Time { return time.Date(2039, 6, 1, 0, 0, 0, 0, time.UTC) }
 
 // world is everything that one seed plays with.
@@ -220,7 +220,7 @@ func (w *world) tidy() {
 	w.up.Heal()
 }
 
-// scratch is a folder in memory if there is one.
+// scratch returns a folder in memory if there is one.
 func scratch() string {
 	const memory = "/dev/shm"
 	if fi, err := os.Stat(memory); err == nil && fi.IsDir() {

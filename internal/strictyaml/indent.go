@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// syntaxError is err with its place, and with the depths of lines where these are what
+// syntaxError returns err with its place, and with the depths of lines where these are what
 // is wrong: the parser calls that "value is not allowed in this context".
 func syntaxError(file string, text []byte, err error) error {
 	var known yaml.Error

@@ -30,7 +30,7 @@ type Pos struct {
 	Line, Column int // from 1; 0: not in a file
 }
 
-// String is "file:line:column".
+// String returns "file:line:column".
 func (p Pos) String() string {
 	if p.Line == 0 {
 		return p.File
@@ -38,7 +38,7 @@ func (p Pos) String() string {
 	return p.File + ":" + strconv.Itoa(p.Line) + ":" + strconv.Itoa(p.Column)
 }
 
-// Errorf is an error at this place. It matches bundle.ErrUsage.
+// Errorf returns an error at this place. It matches bundle.ErrUsage.
 func (p Pos) Errorf(format string, args ...any) error {
 	return &positioned{pos: p, err: fmt.Errorf(format, args...), class: bundle.ErrUsage}
 }
@@ -68,7 +68,7 @@ type findings []error
 func (f findings) Error() string   { return errors.Join(f...).Error() }
 func (f findings) Unwrap() []error { return f }
 
-// Join is errors.Join with the errors in the order of the file, those without
+// Join does what errors.Join does, with the errors in the order of the file, those without
 // a place after the others. What Join joined before is put in order again.
 func Join(errs ...error) error {
 	var flat findings
@@ -87,7 +87,7 @@ func Join(errs ...error) error {
 	return flat
 }
 
-// Each is err with f's answer in the place of each of the errors that Join, or
+// Each returns err with f's answer in the place of each of the errors that Join, or
 // errors.Join, put together. nil stays nil.
 func Each(err error, f func(error) error) error {
 	if err == nil {
@@ -143,7 +143,7 @@ type entry struct {
 	value *Node
 }
 
-// Pos is where the node begins.
+// Pos returns where the node begins.
 func (n *Node) Pos() Pos { return n.pos }
 
 // what describes the node for an error.

@@ -27,7 +27,7 @@ type client struct {
 	home string
 }
 
-// at is the address by which the client asks for what is at a public address.
+// at returns the address by which the client asks for what is at a public address.
 func (c *client) at(url string) string {
 	c.t.Helper()
 	if !c.own {
@@ -40,7 +40,7 @@ func (c *client) at(url string) string {
 	return "https://" + webtest.OwnName + at
 }
 
-// command is a program with a home of its own.
+// command returns a program with a home of its own.
 func (c *client) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(c.t.Context(), name, args...)
 	cmd.Dir = c.home
@@ -101,7 +101,7 @@ func askFiles(c *client) {
 	}
 }
 
-// apt are the options with which apt has a system of its own in the client's home.
+// apt returns the options with which apt has a system of its own in the client's home.
 func (c *client) apt() (options []string) {
 	c.t.Helper()
 	for _, dir := range []string{"var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/log/apt", "etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d"} {
@@ -213,7 +213,7 @@ func askDebootstrap(c *client) {
 	c.run("chroot", system, "apt-get", "--version")
 }
 
-// siteKey is the name of the file with the key of the site.
+// siteKey returns the name of the file with the key of the site.
 func (c *client) siteKey() string {
 	found, err := filepath.Glob("/usr/share/keyrings/*site.asc")
 	if err != nil || len(found) != 1 {

@@ -65,7 +65,7 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
-// examples are all specs of the folder, one after the other.
+// examples returns all specs of the folder, one after the other.
 func examples(t *testing.T) string {
 	t.Helper()
 	names, err := filepath.Glob("../../examples/*.yaml")
@@ -83,7 +83,7 @@ func examples(t *testing.T) string {
 	return text.String()
 }
 
-// schemaKinds are the kinds that the schema has as the value of "kind".
+// schemaKinds returns the kinds that the schema has as the value of "kind".
 func schemaKinds(t *testing.T) map[string]bool {
 	t.Helper()
 	var schema any

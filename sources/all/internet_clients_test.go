@@ -146,7 +146,7 @@ func (w *internet) plantImages(month int) {
 	}
 }
 
-// kubernetes are the images that Kubespray's list has; clients pull the first.
+// kubernetes returns the images that Kubespray's list has; clients pull the first.
 func kubernetes() []string {
 	return []string{"pause:3.10.1", "kube-apiserver:v1.35.4", "kube-controller-manager:v1.35.4", "kube-scheduler:v1.35.4", "kube-proxy:v1.35.4", "etcd:3.6.10", "coredns/coredns:v1.12.4"}
 }
@@ -231,5 +231,5 @@ sources:
 	return b.Bytes()
 }
 
-// signedAt is the time of the upstreams' own signatures.
+// signedAt returns the time of the upstreams' own signatures.
 func signedAt() time.Time { return time.Now().Add(-time.Minute) }

@@ -177,5 +177,5 @@ func play(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// ansible is a program of the release of ansible-core that setup.sh pins.
+// ansible returns a program of the release of ansible-core that setup.sh pins.
 func ansible(t testing.TB, name string) string { return prepared.Ansible(t, "2.17.14", name) }

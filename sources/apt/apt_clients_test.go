@@ -141,7 +141,7 @@ func (w *world) full(s *webtest.Server) {
 	}
 }
 
-// multiArch is a client of one architecture that has another one too.
+// multiArch sets up a client of one architecture that has another one too.
 func (w *world) multiArch(s *webtest.Server) {
 	a := w.newApt(s.URL, "amd64", "full")
 	both := []string{"-o", "APT::Architectures::=arm64"}

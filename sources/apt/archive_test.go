@@ -71,7 +71,7 @@ func pkg(name, version, arch, more string) string {
 	return fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\n%sDescription: what %s is\nDescription-md5: 00000000000000000000000000000000\n", name, version, arch, more, name)
 }
 
-// body is the content of a package of that path.
+// body returns the content of a package of that path.
 func (a *archive) body(path string) []byte {
 	if c, ok := a.content[path]; ok {
 		return []byte(c)
@@ -185,7 +185,7 @@ func (a *archive) pool(component, name, version, arch string) string {
 	return fmt.Sprintf("pool/%s/%s/%s_%s_%s.deb", component, name, name, version, arch)
 }
 
-// spec is a source over the archive, with further lines.
+// spec returns a source over the archive, with further lines.
 func (a *archive) spec(more ...string) string {
 	text := "- name: os\n  kind: apt\n  url: " + a.server.URL(a.at) + "\n  keyring: archive.asc\n"
 	if !strings.Contains(strings.Join(more, "\n"), "suites:") {

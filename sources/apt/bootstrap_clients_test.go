@@ -14,7 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 )
 
-// specSystem is a source of the three suites.
+// specSystem returns a source of the three suites.
 func (w *world) specSystem(name, arch string, more ...string) string {
 	line := func(repo, suite string) string { return fmt.Sprintf("deb %s/%s %s main", w.url, repo, suite) }
 	return fmt.Sprintf("- name: %s\n  kind: apt\n  line: [%s, %s, %s]\n  architectures: %s\n  keyring: upstream.asc\n  %s\n",
@@ -41,7 +41,7 @@ func (w *world) newRootfs(base, keys, source string) *rootfs {
 	return g
 }
 
-// url is the address of one of the repositories, or of the source if it has one alone.
+// url returns the address of one of the repositories, or of the source if it has one alone.
 func (g *rootfs) url(repo string) string {
 	g.w.t.Helper()
 	m := regexp.MustCompile(`(?m)^URIs: (\S+/apt/(?:\S+/` + repo + `|[^/]+))/$`).FindStringSubmatch(g.client)

@@ -51,7 +51,7 @@ func (s *system) spec(more ...string) string {
 		"  " + strings.Join(more, "\n  ") + "\n"
 }
 
-// held are the packages of a planned source, by the folder of their address.
+// held returns the packages of a planned source, by the folder of their address.
 func (s *system) held(t *testing.T, more ...string) (release, security, notes string) {
 	t.Helper()
 	env := plantest.NewEnv(t, s.dir, nil)

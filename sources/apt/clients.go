@@ -98,7 +98,7 @@ func alike(suites []layout, arch string) [][]layout {
 	return all
 }
 
-// rest is everything in a client's entry but the suite.
+// rest returns everything in a client's entry but the suite.
 func (l *layout) rest() string {
 	archs := l.Architectures
 	if strings.Contains(l.URI, archMark) {

@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 )
 
-// entries are name and version of what the mirror has by name for a client.
+// entries returns name and version of what the mirror has by name for a client.
 func (w *world) entries(arch string) map[string]bool {
 	w.t.Helper()
 	all := map[string]bool{}

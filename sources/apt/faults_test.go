@@ -51,7 +51,7 @@ func TestWhoseFault(t *testing.T) {
 	}
 }
 
-// evil is the name of a package that an archive has for a test; "" is none.
+// evil returns the name of a package that an archive has for a test; "" is none.
 func evil(a *archive) string {
 	for _, p := range a.packages["main amd64"] {
 		if strings.HasPrefix(p, "Package: evil\n") {

@@ -61,7 +61,7 @@ func isAlias(name string) bool {
 	}, head)
 }
 
-// oddities are remarks on what a Release states and apt takes in spite of it.
+// oddities returns remarks on what a Release states and apt takes in spite of it.
 func (s *loadedSuite) oddities(now time.Time) []string {
 	r, where := s.release, s.fetched()
 	var notes []string

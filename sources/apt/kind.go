@@ -16,7 +16,7 @@ import (
 // Name is the kind's name in a spec file, and its part of paths in a mirror.
 const Name = "apt"
 
-// Kind is the kind of Debian-style repositories.
+// Kind returns the kind of Debian-style repositories.
 func Kind() sources.Kind {
 	return sources.Kind{
 		Name:    Name,

@@ -37,7 +37,7 @@ func mustPlan(t *testing.T, a *archive, site bool, more ...string) (paths map[st
 	return paths, strings.Join(repo.Notes, "\n"), string(files[0].Content)
 }
 
-// madeRelease is the Release that was made for a rebuilt source.
+// madeRelease returns the Release that was made for a rebuilt source.
 func madeRelease(t *testing.T, a *archive, more ...string) string {
 	t.Helper()
 	env := plantest.NewEnv(t, a.dir, nil)

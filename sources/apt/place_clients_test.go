@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 )
 
-// line is an entry as roles write it that have a base address and add the rest of the path
+// line tries an entry as roles write it that have a base address and add the rest of the path
 // by themselves.
 func (a *apt) line(name, entry string) {
 	key := filepath.Join(a.root, "key.asc")

@@ -76,7 +76,7 @@ func TestPlacementRefuses(t *testing.T) {
 	}
 }
 
-// byArchitecture is an upstream with a flat repository for each architecture.
+// byArchitecture returns an upstream with a flat repository for each architecture.
 func byArchitecture(t *testing.T, a *archive, at string) string {
 	a.flat, a.extra = true, map[string]string{}
 	for _, arch := range []string{"amd64", "arm64"} {

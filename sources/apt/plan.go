@@ -93,7 +93,7 @@ func layUnchanged(env *sources.Env, l *loaded, again *replay.Again) (sources.Rep
 	return repo, err
 }
 
-// repository is everything about a source besides its files.
+// repository returns everything about a source besides its files.
 func (l *loaded) repository(env *sources.Env) (sources.Repository, error) {
 	repo := sources.Repository{Name: l.name, Mode: modeVerbatim, Mount: l.mount, Annotations: map[string]string{}, Notes: l.notes(env.Now)}
 	layouts := make([]layout, len(l.suites))
@@ -141,7 +141,7 @@ func (l *loaded) repository(env *sources.Env) (sources.Repository, error) {
 	return repo, keyring.WithoutArmor(repo.Keys)
 }
 
-// expires is when the first of a source's Releases lapses for its clients; nil: never.
+// expires returns when the first of a source's Releases lapses for its clients; nil: never.
 func (l *loaded) expires() *time.Time {
 	if l.options.AllowExpired {
 		return nil
@@ -155,7 +155,7 @@ func (l *loaded) expires() *time.Time {
 	return first
 }
 
-// notes are remarks that hold whatever is done with the source.
+// notes returns remarks that hold whatever is done with the source.
 func (l *loaded) notes(now time.Time) []string {
 	notes := slices.Clone(l.remarks)
 	if l.moved != "" {

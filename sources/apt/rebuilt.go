@@ -78,7 +78,7 @@ func newestDate(l *loaded, now time.Time) time.Time {
 	return date
 }
 
-// validUntil is counted from the day of the export: upstream's own date may be years
+// validUntil counts from the day of the export: upstream's own date may be years
 // old. The same day leads to the same bytes.
 func (e *entry) validUntil(now time.Time) time.Time {
 	if e.options.ValidFor == 0 {

@@ -22,7 +22,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
-// siteKey is a key of the site, open or as a plan has it.
+// siteKey returns a key of the site, open or as a plan has it.
 func siteKey(t testing.TB) (open, closed *openpgp.Entity) {
 	t.Helper()
 	open, private, _ := plantest.SiteKey(t, now.AddDate(-1, 0, 0))

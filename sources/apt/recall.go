@@ -82,7 +82,7 @@ func (l *loaded) recall(env *sources.Env, mark string) error {
 	return nil
 }
 
-// oldPath is where a suite's signed file was when an address with $(ARCH) had a folder that
+// oldPath returns where a suite's signed file was when an address with $(ARCH) had a folder that
 // was called as the architecture alone; "": that is no other folder, or it has no such address.
 func (s *loadedSuite) oldPath() string {
 	r := s.root
@@ -146,7 +146,7 @@ func markOf(env *sources.Env, all []*loaded) (string, error) {
 	}{planVersion, marks})
 }
 
-// statusDigest is that of a status file that the spec names; "" is none.
+// statusDigest returns the digest of a status file that the spec names; "" is none.
 func (l *loaded) statusDigest(key, name string) (string, error) {
 	if name == "" {
 		return "", nil

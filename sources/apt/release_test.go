@@ -14,7 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
-// said is what a suite says of itself: "Origin Suite Codename name", with "-"
+// said returns what a suite says of itself: "Origin Suite Codename name", with "-"
 // for what is missing, and then system, notautomatic or release=NAME.
 func said(text string) *loaded {
 	words := strings.Fields(text)
@@ -87,7 +87,7 @@ func TestReleases(t *testing.T) {
 	}
 }
 
-// pool are the packages of a planned source.
+// pool returns the packages of a planned source.
 func pool(t *testing.T, r *collect.Resolved, source string) string {
 	t.Helper()
 	var all []string
@@ -118,7 +118,7 @@ func content(t *testing.T, a sources.Artifact) []byte {
 	return b
 }
 
-// newTools is a vendor of one flat repository, which says no release.
+// newTools returns a vendor of one flat repository, which says no release.
 func (r *twoReleases) newTools(packages ...string) *archive {
 	a := *r.new
 	a.at, a.flat, a.byHash, a.extra, a.fields = "/tools", true, false, map[string]string{}, "Origin: Tools\nDate: Sat, 31 Oct 2026 12:00:00 UTC\n"

@@ -154,7 +154,7 @@ func (r *twoReleases) third() string {
 	return r.spec("data")
 }
 
-// nothing are choices of packages that match none.
+// nothing returns choices of packages that match none.
 func (r *twoReleases) nothing() []sourcetest.Nothing {
 	one := func(names []string, lines ...string) sourcetest.Nothing {
 		return sourcetest.Nothing{Sources: r.new.spec(append(lines, "suites: trixie")...), Names: names}

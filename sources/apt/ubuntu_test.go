@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
 )
 
-// newUbuntu is an archive as Ubuntu's is laid out: three suites over one pool,
+// newUbuntu returns an archive as Ubuntu's is laid out: three suites over one pool,
 // four components, Contents of a whole suite beside its Release, AppStream,
 // command-not-found and English alone, phased updates, and indexes that Release
 // lists for architectures that are somewhere else.

@@ -18,7 +18,7 @@ func newExporter(t *testing.T, dir string) *sourcetest.Exporter {
 	return sourcetest.NewExporter(t, dir, Kind(), now)
 }
 
-// beside is a second source of the same archive.
+// beside returns a second source of the same archive.
 func beside(a *archive, more ...string) string {
 	return strings.Replace(a.spec(more...), "name: os", "name: beside", 1)
 }

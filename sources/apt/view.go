@@ -221,7 +221,7 @@ func (c *choices) of(v *view) []closure.Choice {
 	return all
 }
 
-// notesOf are remarks for a source.
+// notesOf returns remarks for a source.
 func (c *choices) notesOf(l *loaded) []string {
 	systems := c.systemsOf(l)
 	if c.clients == 1 {
@@ -251,7 +251,7 @@ func (c *choices) notesOf(l *loaded) []string {
 	return append([]string{"chosen for clients of release " + strings.Join(users, ", ")}, notes...)
 }
 
-// systemsOf are remarks on the suites of a source that are complete by themselves.
+// systemsOf returns remarks on the suites of a source that are complete by themselves.
 func (c *choices) systemsOf(l *loaded) (notes []string) {
 	for _, v := range c.views[c.clients:] {
 		if v.seesAny(l) {
@@ -264,7 +264,7 @@ func (c *choices) systemsOf(l *loaded) (notes []string) {
 	return notes
 }
 
-// elsewhere are remarks on what a source is asked for and has, and apt takes
+// elsewhere returns remarks on what a source is asked for and has, and apt takes
 // from another source of the set: where the two are not for the same clients,
 // those of this one lack it.
 func (c *choices) elsewhere(source int, all []*loaded, listings []listing) []string {

@@ -131,7 +131,7 @@ func (c *configuration) classify(g *group, r *deb.Release) bool {
 	return ok
 }
 
-// classifyFlat is classify for a flat repository, whose indexes are next to its
+// classifyFlat works like classify, for a flat repository, whose indexes are next to its
 // Release (apt's flatMetaKey).
 func (c *configuration) classifyFlat(g *group, r *deb.Release) bool {
 	switch {

@@ -176,7 +176,7 @@ func (w *world) index(name string, content []byte, compressions ...string) {
 	}
 }
 
-// translation is the Translation of what a Packages file holds.
+// translation returns the Translation of what a Packages file holds.
 func (w *world) translation(packages []byte) []byte {
 	w.t.Helper()
 	var b bytes.Buffer
@@ -274,7 +274,7 @@ func (a *apt) update(options ...string) {
 	}
 }
 
-// downloaded are the packages in the client's cache.
+// downloaded returns the packages in the client's cache.
 func (a *apt) downloaded() string {
 	a.w.t.Helper()
 	found, err := filepath.Glob(filepath.Join(a.root, "var/cache/apt/archives/*.deb"))

@@ -24,7 +24,7 @@ type Reason struct {
 	from *Reason
 }
 
-// Because is the step that follows from, or a request if from is nil. step is asked
+// Because returns the step that follows from, or a request if from is nil. step is asked
 // for its text when somebody reads the chain.
 func Because(step fmt.Stringer, from *Reason) *Reason { return &Reason{step, from} }
 
@@ -80,19 +80,19 @@ func Asked(want, source string) string { return want + " is asked for by source 
 // chooses with others.
 func Selected(name, source string) string { return Asked(name, source+"'s selection") }
 
-// NoArchitecture is the error of a request that names a package and no architecture that
+// NoArchitecture returns the error of a request that names a package and no architecture that
 // it is for. It matches bundle.ErrUsage.
 func NoArchitecture(source, want string) error {
 	return fmt.Errorf("source %s: package %s: architectures is missing: want those of the clients, as in architectures: [x86_64]: %w", source, want, bundle.ErrUsage)
 }
 
-// NotFound is the error of a request for what no index has. hint is Hint's, or empty.
+// NotFound returns the error of a request for what no index has. hint is Hint's, or empty.
 // It matches bundle.ErrUsage.
 func NotFound(source, want, hint string) error {
 	return fmt.Errorf("source %s: package %s: in no index%s: %w", source, want, hint, bundle.ErrUsage)
 }
 
-// Unmet is the error of a package that cannot be installed: text leads to what is
+// Unmet returns the error of a package that cannot be installed: text leads to what is
 // missing. It matches bundle.ErrIncomplete.
 func Unmet(text string) error { return fmt.Errorf("%s: %w", text, bundle.ErrIncomplete) }
 

@@ -34,7 +34,7 @@ func inPlan(kind string, err error) error {
 	})
 }
 
-// ofUpstream is err with the class of upstream's faults if it is one about content that
+// ofUpstream returns err with the class of upstream's faults if it is one about content that
 // nobody has taken for something else. Kinds do that by upstream.Blame; this is the net below.
 func ofUpstream(what string, err error) error {
 	if !errors.Is(err, bundle.ErrMalformed) && !errors.Is(err, bundle.ErrCorrupt) {

@@ -149,7 +149,7 @@ func (t *triage) decide(f *bundle.File) fate {
 	return fateSized
 }
 
-// size is that of a blob which the base or an earlier artifact has.
+// size returns that of a blob which the base or an earlier artifact has.
 func (t *triage) size(d bundle.Digest) (int64, bool) {
 	if size, ok := t.have(d); ok {
 		return size, true

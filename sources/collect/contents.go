@@ -73,7 +73,7 @@ func (n *namer) add(f *bundle.File, e *bundle.Evidence, entries sources.EntryLis
 	return nil
 }
 
-// entryLine is the line of a contents list for an entry of an artifact.
+// entryLine returns the line of a contents list for an entry of an artifact.
 func entryLine(f *bundle.File, e *bundle.Evidence, entry *sources.Entry) bundle.Entry {
 	line := bundle.Entry{
 		Arch: entry.Arch, Digest: f.Digest, Fixes: entry.Fixes, Group: entry.Group, Licence: entry.Licence, Name: entry.Name, Origin: e.Origin,
@@ -262,7 +262,7 @@ func (n *namer) merged(names []string, chunk []bundle.Entry) iter.Seq2[bundle.En
 	}
 }
 
-// firstRun is the run whose entry comes first, the earlier of two that are equal.
+// firstRun returns the run whose entry comes first, the earlier of two that are equal.
 func firstRun(runs []*entryRun) *entryRun {
 	var first *entryRun
 	for _, r := range runs {
@@ -289,7 +289,7 @@ func (n *namer) read(name string) iter.Seq2[bundle.Entry, error] {
 	}
 }
 
-// ranked are all entries with their ranks. What one thing has beyond fewVersions entries is
+// ranked returns all entries with their ranks. What one thing has beyond fewVersions entries is
 // read a second time instead of being held in memory.
 func (n *namer) ranked() iter.Seq2[bundle.Entry, error] {
 	return func(yield func(bundle.Entry, error) bool) {

@@ -90,7 +90,7 @@ func (d *door) add(err error) {
 	d.findings = append(d.findings, err)
 }
 
-// verdict is everything that was found.
+// verdict returns everything that was found.
 func (d *door) verdict() error {
 	all := d.findings
 	if err := bundle.CheckFolders(d.folders.Count(), d.files); err != nil {
@@ -111,7 +111,7 @@ func (p *placed) where() string {
 	return strings.Join(append(parts, fmt.Sprintf("%.200q", p.artifact.File.Path)), ": ")
 }
 
-// fault is the class of what is wrong with an artifact: upstream's, or where none is
+// fault returns the class of what is wrong with an artifact: upstream's, or where none is
 // asked, that of the spec.
 func (p *placed) fault() error {
 	if p.artifact.Evidence.Origin == "" || p.artifact.Evidence.Vouched == bundle.VouchedLocal {

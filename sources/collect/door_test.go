@@ -13,7 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
-// item is an artifact of upstream, or with no origin of the exporter's own disk.
+// item returns an artifact of upstream, or with no origin of the exporter's own disk.
 func item(path string, size int64, origin string) sources.Artifact {
 	vouched := bundle.VouchedIndex
 	if origin == "" {

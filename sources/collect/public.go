@@ -51,7 +51,7 @@ func notePublic(repos []Planned) {
 	}
 }
 
-// publicPlace is where a source has an address. Files with the same keys are one place.
+// publicPlace returns where a source has an address. Files with the same keys are one place.
 func publicPlace(repo *Planned, p bundle.Public) string {
 	if !p.Key {
 		return path.Join(repo.Mount, p.At)

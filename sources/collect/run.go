@@ -68,7 +68,7 @@ func (c *crew) known(ctx context.Context, u *outcome) error {
 	return nil
 }
 
-// checkKnown is known without the names.
+// checkKnown does what known does, without the names.
 func (c *crew) checkKnown(ctx context.Context, u *outcome) (err error) {
 	if u.artifact.Known != nil {
 		err = u.artifact.Known(ctx)
@@ -125,7 +125,7 @@ func (c *crew) drop(d bundle.Digest) bool {
 	return ok
 }
 
-// have is the size of a blob that the base has or that the plan carries.
+// have returns the size of a blob that the base has or that the plan carries.
 func (c *crew) have(d bundle.Digest) (int64, bool) {
 	if d.IsZero() {
 		return 0, false
@@ -375,7 +375,7 @@ type spooled struct {
 	remove func()
 }
 
-// direct is content of which opening it showed the size: it is read from where it is.
+// direct returns content of which opening it showed the size: it is read from where it is.
 func direct(content *bundle.Content, again bundle.Open) *spooled {
 	return &spooled{
 		size: content.Size,

@@ -42,7 +42,7 @@ func (c *crew) suspect(ctx context.Context, l *loading, probes *int) error {
 	return l.named(err)
 }
 
-// unlike is why small content is not what the artifact is; nil: it is.
+// unlike states why small content is not what the artifact is; nil: it is.
 func unlike(a sources.Artifact, content []byte, failed error) error {
 	switch f := a.File; {
 	case failed != nil:

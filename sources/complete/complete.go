@@ -94,11 +94,11 @@ func (r *Repo) File(path string) (File, bool) {
 // Where names a file of the mirror, for errors.
 func (r *Repo) Where(path string) string { return r.Mount + "/" + path }
 
-// Missing is the error of a file that is not there. who is the client that would miss
+// Missing returns the error of a file that is not there. who is the client that would miss
 // it, and what for: "apt-get update of stable".
 func (r *Repo) Missing(path, who string) error { return Missing(r.Where(path), who) }
 
-// Missing is the error of a file that is not there, for a kind whose check does not go
+// Missing returns the error of a file that is not there, for a kind whose check does not go
 // through one repository at a time. where names the file.
 func Missing(where, who string) error {
 	return fmt.Errorf("%s: is not there: %s would miss it: %w", where, who, bundle.ErrIncomplete)
@@ -174,7 +174,7 @@ type unpacked struct {
 
 func (u *unpacked) Close() error { return errors.Join(u.ReadCloser.Close(), u.packed.Close()) }
 
-// Corrupt is the error of content that does not read as what it is. Nil stays nil, and
+// Corrupt returns the error of content that does not read as what it is. Nil stays nil, and
 // an error of the own disk, of the end of a context, or of sources.ErrNotAtHand stays
 // what it is.
 func (r *Repo) Corrupt(path string, err error) error {

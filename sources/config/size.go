@@ -12,7 +12,7 @@ import (
 // Rate is bytes a second in a spec.
 type Rate int64
 
-// UnmarshalText is ParseRate.
+// UnmarshalText reads what ParseRate accepts.
 func (r *Rate) UnmarshalText(b []byte) error {
 	n, err := ParseRate(string(b))
 	*r = Rate(n)

@@ -171,7 +171,7 @@ type TargetShare struct {
 	media.Share
 }
 
-// mediaPlan is nil where there are no targets, or their room is not known.
+// mediaPlan returns nil where there are no targets, or their room is not known.
 func (l *layout) mediaPlan(targets []string) *MediaPlan {
 	if len(l.fit.Shares) == 0 {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle/media"
 )
 
-// systemFolder is an empty folder on the file system that the machine runs from.
+// systemFolder returns an empty folder on the file system that the machine runs from.
 func systemFolder(t *testing.T) string {
 	t.Helper()
 	for _, above := range []string{t.TempDir(), "/var/tmp", "/root", "/"} {

@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// told is what summaries say, a line for each change.
+// told returns what summaries say, a line for each change.
 func told(all []*contents.Summary) (lines []string) {
 	for _, s := range all {
 		lines = append(lines, fmt.Sprintf("%s: %d removed, %d changed, %d added", s.Set, s.Removed, s.Changed, s.Added))

@@ -124,7 +124,7 @@ func (o *Options) withDefaults() Options {
 	return d
 }
 
-// stateDir is where the ledger of a set is.
+// stateDir returns where the ledger of a set is.
 func (o *Options) stateDir(specDir, set string) string {
 	if o.StateDir != "" {
 		return o.StateDir

@@ -75,7 +75,7 @@ func (p *plan) again(ctx context.Context) (_ *plan, changed bool, err error) {
 	return next, now != before, err
 }
 
-// env is what sources get: everything is opened from the top.
+// env returns what sources get: everything is opened from the top.
 func (in *opened) env() (*sources.Env, error) {
 	lock, err := sources.OpenLock(filepath.Join(in.spec.Dir, sources.LockName), in.o.UpdateLock)
 	if err != nil {
@@ -182,7 +182,7 @@ func (p *plan) notes() []Note {
 	return all
 }
 
-// overrides are the checks that were switched off and would have stopped the export,
+// overrides returns the checks that were switched off and would have stopped the export,
 // as the root has them.
 func (p *plan) overrides() []string {
 	var all []string

@@ -168,7 +168,7 @@ func readReceipt(path, pinned string, confirm func(fingerprint string) (bool, er
 	return r, nil
 }
 
-// confirmedKey is the key that a receipt brings along, in PEM, once confirm said yes to
+// confirmedKey returns the key that a receipt brings along, in PEM, once confirm said yes to
 // its fingerprint. nil: no.
 func confirmedKey(signed interface {
 	Key() (crypto.PublicKey, bundle.Digest, error)

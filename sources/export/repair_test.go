@@ -95,7 +95,7 @@ func TestRepairRequest(t *testing.T) {
 	}
 }
 
-// carried are the blobs in the volumes of a bundle.
+// carried returns the blobs in the volumes of a bundle.
 func carried(t *testing.T, dir string) (all []bundle.Digest) {
 	t.Helper()
 	readers, err := bundle.Discover([]string{dir})

@@ -15,7 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 )
 
-// numbered are n files.
+// numbered returns n files.
 func numbered(n int) map[string][]byte {
 	all := map[string][]byte{}
 	for i := range n {

@@ -121,7 +121,7 @@ func volumeContent(t *testing.T, dirs ...string) map[bundle.Digest][]byte {
 	return out
 }
 
-// published is what the newest bundle says the mirror has, per repository
+// published returns what the newest bundle says the mirror has, per repository
 // mount, with the content taken from all bundles so far.
 func published(t *testing.T, b *bench, newest string, all ...string) map[string]string {
 	t.Helper()

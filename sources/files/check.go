@@ -77,7 +77,7 @@ func mirrorURL(mount, p string) string {
 	return sources.BaseMark + u.EscapedPath()
 }
 
-// originalURL is where a file came from: an annotation, otherwise https and its path.
+// originalURL returns where a file came from: an annotation, otherwise https and its path.
 func originalURL(f bundle.File) string {
 	if origin, ok := f.Annotations[originKey]; ok {
 		return origin

@@ -90,7 +90,7 @@ func (s *site) write(name, content string) string {
 // unquoted are URLs with a port, which need quotes within brackets.
 var unquoted = regexp.MustCompile(`(^|[\s\[{,])(http://127[^\s,\]}"]*)`)
 
-// specs are sources of this kind as a spec file has them: a list of mappings,
+// specs returns sources of this kind as a spec file has them: a list of mappings,
 // each with a name.
 func (s *site) specs(text string) []sources.Spec {
 	s.t.Helper()

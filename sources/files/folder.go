@@ -67,7 +67,7 @@ func (f *folder) plan(env *sources.Env) (sources.Repository, error) {
 	}, errors.Join(errs...)
 }
 
-// artifacts are the files of the folder as the first walk found them.
+// artifacts returns the files of the folder as the first walk found them.
 func (f *folder) artifacts(env *sources.Env) iter.Seq2[sources.Artifact, error] {
 	return func(yield func(sources.Artifact, error) bool) {
 		names := folderNames{folder: f, yield: yield}

@@ -18,7 +18,7 @@ const Name = "files"
 // mount is shared by all sources of this kind.
 const mount = "files"
 
-// Kind is the kind of single files by URL, and of local folders.
+// Kind returns the kind of single files by URL, and of local folders.
 func Kind() sources.Kind {
 	return sources.Kind{
 		Name:    Name,
@@ -55,7 +55,7 @@ type urlEntry struct {
 // sha256 is a digest as people write it.
 type sha256 bundle.Digest
 
-// UnmarshalText is parseDigest.
+// UnmarshalText reads what parseDigest accepts.
 func (s *sha256) UnmarshalText(b []byte) error {
 	d, err := parseDigest(string(b))
 	*s = sha256(d)

@@ -196,7 +196,7 @@ func matchWeb(w *web, vouchings []*vouching, all map[*remote]match) error {
 	return strictyaml.Join(errs...)
 }
 
-// unlisted is the error of a URL that no SHA256SUMS file of its source names: whoever
+// unlisted returns the error of a URL that no SHA256SUMS file of its source names: whoever
 // names one wants its files checked by it.
 func (w *web) unlisted(r *remote, vouchings []*vouching) error {
 	var names []string
@@ -266,7 +266,7 @@ func (p *webPlan) artifacts(env *sources.Env) iter.Seq2[sources.Artifact, error]
 	}
 }
 
-// nameOf is the name of a file for people: host and path of its URL. A version is never
+// nameOf returns the name of a file for people: host and path of its URL. A version is never
 // guessed from it.
 func nameOf(a *sources.Artifact) string {
 	u, err := url.Parse(a.Evidence.Origin)
@@ -279,7 +279,7 @@ func nameOf(a *sources.Artifact) string {
 	return u.Host + u.EscapedPath()
 }
 
-// artifactOf is what follows from the spec alone.
+// artifactOf returns what follows from the spec alone.
 func artifactOf(r *remote, vouched string) sources.Artifact {
 	a := sources.Artifact{
 		File:     bundle.File{Path: r.path, Size: -1},
@@ -357,7 +357,7 @@ func ask(ctx context.Context, env *sources.Env, p *planned) error {
 	return p.pin(env.Lock, secure)
 }
 
-// unvouched is how content is vouched for that nothing but the connection speaks for.
+// unvouched returns how content is vouched for that nothing but the connection speaks for.
 func unvouched(secure bool) string {
 	if secure {
 		return bundle.VouchedTLS

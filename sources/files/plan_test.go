@@ -16,7 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
-// hostPath is the folder of a fake upstream in the mirror.
+// hostPath returns the folder of a fake upstream in the mirror.
 func hostPath(up *upstreamtest.Server) string { return strings.ReplaceAll(up.Host(), ":", "_") }
 
 func TestPlanPinned(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // is one begins with it, or with the certificates that go with it.
 const keyWindow = 16 << 10 // bytes
 
-// screened is content of the expected size (-1: not known) whose beginning refuses has
+// screened returns content of the expected size (-1: not known) whose beginning refuses has
 // nothing against. name is the name in the error.
 func screened(c *bundle.Content, name string, size int64, refuses func(head []byte) string) (*bundle.Content, error) {
 	window := int64(keyWindow)

@@ -142,7 +142,7 @@ func (r *remote) merge(other *remote) error {
 	return nil
 }
 
-// url is the URL in parts. A list may have very many, so they are not held.
+// url returns the URL in parts. A list may have very many, so they are not held.
 func (r *remote) url() *url.URL {
 	u, err := url.Parse(r.raw)
 	if err != nil {
@@ -151,7 +151,7 @@ func (r *remote) url() *url.URL {
 	return u
 }
 
-// where is the URL without secrets, for errors and evidence.
+// where returns the URL without secrets, for errors and evidence.
 func (r *remote) where() string { return fetch.Redact(r.raw) }
 
 // newRemote takes an entry of the spec; errors have its place.
@@ -176,7 +176,7 @@ func newRemote(e urlEntry, reason string) (*remote, error) {
 	return r, nil
 }
 
-// public are the hosts whose files the source carries at the paths that they
+// public returns the hosts whose files the source carries at the paths that they
 // have there, and after them the URLs with a path of their own.
 func (w *web) public() []sources.Public {
 	hosts := map[sources.Public]bool{}
@@ -223,7 +223,7 @@ func parseURL(raw string) (*url.URL, error) {
 	return url.Parse(raw)
 }
 
-// mirrorPath is where a URL's content is stored below the mount: host, the port
+// mirrorPath returns where a URL's content is stored below the mount: host, the port
 // after '_' unless it is the scheme's own, and the path, percent-decoded once.
 // What a client of the mirror asks for, decoded by its web server, is that
 // path again. A query, a trailing slash and an encoded slash have no such
@@ -245,7 +245,7 @@ func mirrorPath(u *url.URL) (string, error) {
 	return p, nil
 }
 
-// hostDir is the folder of a URL's host. Colons, of ports and of addresses,
+// hostDir returns the folder of a URL's host. Colons, of ports and of addresses,
 // become underscores, which host names do not have.
 func hostDir(u *url.URL) string {
 	dir := strings.ToLower(u.Hostname())

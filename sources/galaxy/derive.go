@@ -44,7 +44,7 @@ func repositories(all map[string]map[string]bool) map[string]any {
 	return options
 }
 
-// placeOf is where kind files has an address below files/: host and path. A name that is not in the
+// placeOf returns where kind files has an address below files/: host and path. A name that is not in the
 // address is made for one with a query, or that ends with a slash.
 func placeOf(address string) string {
 	u, err := url.Parse(address)
@@ -68,7 +68,7 @@ func hostDir(u *url.URL) string {
 	return strings.ReplaceAll(dir, ":", "_")
 }
 
-// repositoryURL is where kind git has a repository.
+// repositoryURL returns where kind git has a repository.
 func repositoryURL(address string) string {
 	if rest, ok := strings.CutPrefix(address, "git@"); ok && !strings.Contains(address, "://") {
 		address = "https://" + strings.Replace(rest, ":", "/", 1)
@@ -83,7 +83,7 @@ func repositoryURL(address string) string {
 	return sources.BaseMark + "/git/" + hostDir(u) + strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), ".git") + ".git"
 }
 
-// localRole is where the archive of a role is published that is on disk.
+// localRole returns where the archive of a role is published that is on disk.
 func localRole(path string) string { return "roles/" + filepath.Base(path) }
 
 // rewrite makes requirements files for use inside: what they name by address, by repository or on disk

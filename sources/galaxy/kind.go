@@ -23,7 +23,7 @@ const Name = "galaxy"
 // maxNewest bounds how many versions of one collection a spec asks for.
 const maxNewest = 100
 
-// Kind is the kind of Ansible collections and roles.
+// Kind returns the kind of Ansible collections and roles.
 func Kind() sources.Kind {
 	return sources.Kind{
 		Name:    Name,

@@ -116,7 +116,7 @@ func (c *chosen) public(archives []sources.Artifact) []sources.Public {
 	return all
 }
 
-// mountOf is where a source is published.
+// mountOf returns where a source is published.
 func mountOf(source string) string { return Name + "/" + sources.FileName(source) }
 
 // collection returns the artifact of an archive.

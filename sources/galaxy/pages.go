@@ -68,7 +68,7 @@ func (p *press) put(path string, filled bool, content any, read rebuild.Read) er
 	return p.putFrom("", path, filled, content, read)
 }
 
-// putFrom is put for a page that stands for one of the server's.
+// putFrom works like put, for a page that stands for one of the server's.
 func (p *press) putFrom(origin, path string, filled bool, content any, read rebuild.Read) error {
 	b, err := json.Marshal(content) // which also makes a page that cannot be taken for HTML
 	if err != nil {
@@ -84,7 +84,7 @@ func (p *press) putFrom(origin, path string, filled bool, content any, read rebu
 	return nil
 }
 
-// pages are a function of what was chosen: nothing else that the server states gets into them.
+// pages makes the pages, as a function of what was chosen: nothing else that the server states gets into them.
 // A page is vouched for as the archives that it leads to.
 func (c *chosen) pages(mount string, archives []sources.Artifact) ([]sources.Artifact, error) {
 	p := &press{base: sources.BaseMark + "/" + mount + "/", vouched: map[string]string{}}

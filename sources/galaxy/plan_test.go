@@ -100,7 +100,7 @@ func (b *bench) refused(options map[string]any, class error, names ...string) {
 
 type given = map[string]any
 
-// shelf is a Galaxy whose collections need each other in several ways.
+// shelf returns a Galaxy whose collections need each other in several ways.
 func shelf(t *testing.T) *galaxytest.Server {
 	g := galaxytest.New(t)
 	add := func(name, v, requires string, needs map[string]string) {

@@ -39,7 +39,7 @@ func (e *entry) read() ([]file, error) {
 	return all, errors.Join(errs...)
 }
 
-// asUsage is an error about what somebody wrote here, which is of no other class.
+// asUsage marks an error about what somebody wrote here and that is of no other class.
 func asUsage(err error) error {
 	return fmt.Errorf("%s: %w", plainText(err), bundle.ErrUsage)
 }

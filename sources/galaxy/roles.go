@@ -41,7 +41,7 @@ type rolePick struct {
 	needs  []requirements.Role
 }
 
-// full is "owner.name".
+// full returns "owner.name".
 func (p *rolePick) full() string { return p.role.Owner + "." + p.role.Name }
 
 // chooseRoles looks up the roles that are wanted, and those that they need, and so on. An archive states

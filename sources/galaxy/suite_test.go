@@ -44,7 +44,7 @@ func armored(t testing.TB, signer *openpgp.Entity) []byte {
 	return b
 }
 
-// signed is a collection with a signature by each signer.
+// signed returns a collection with a signature by each signer.
 func signed(t testing.TB, c *galaxytest.Collection, signers ...*openpgp.Entity) *galaxytest.Collection {
 	t.Helper()
 	for _, s := range signers {

@@ -49,7 +49,7 @@ func (c *chosen) fetchSignatures(ctx context.Context, env *sources.Env, e *entry
 	return nil
 }
 
-// mark is recorded with an archive: what it was checked by. One that was collected under another mark
+// mark returns what an archive was checked by, which is recorded with it. One that was collected under another mark
 // is checked again.
 func (t *trust) mark(p *pick) string {
 	var lapsed strings.Builder

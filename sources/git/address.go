@@ -64,7 +64,7 @@ func parseAddress(raw string, knows func(host string) bool) (address, error) {
 	return address{url: strings.TrimRight(text, "/"), dir: dir}, nil
 }
 
-// address is where a repository is that the spec or a commit names.
+// address returns where a repository is that the spec or a commit names.
 func (t *tools) address(raw string) (address, error) {
 	return parseAddress(raw, t.env.Fetch.Configured)
 }

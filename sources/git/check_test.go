@@ -57,7 +57,7 @@ func (t tree) ending(end string) string {
 	return ""
 }
 
-// checked is a mirror of a repository with a submodule, a tag and two packs.
+// checked returns a mirror of a repository with a submodule, a tag and two packs.
 func checked(t *testing.T) tree {
 	host, s := gittest.NewHost(t, true), newSite(t)
 	sub, up := gittest.New(t), gittest.New(t)

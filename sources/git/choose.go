@@ -92,7 +92,7 @@ func everyPattern(url string, w *want, up *gitfile.Advertised) error {
 	return nil
 }
 
-// someRefs are refs of upstream, for people.
+// someRefs returns refs of upstream, for people.
 func someRefs(up *gitfile.Advertised) string {
 	const most = 10
 	var names []string

@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// entriesOf are what a source publishes by name, by version.
+// entriesOf returns what a source publishes by name, by version.
 func (s *site) entriesOf(source string) map[string]sources.Entry {
 	all := map[string]sources.Entry{}
 	for _, r := range s.files[source] {

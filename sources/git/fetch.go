@@ -36,7 +36,7 @@ const (
 	wholeDumb   = "upstream is a static server, which sends no part of a history"
 )
 
-// needsAll is why everything that is chosen has to be fetched, empty if what
+// needsAll returns why everything that is chosen has to be fetched, empty if what
 // is new is enough.
 func needsAll(r *repository) string {
 	switch {

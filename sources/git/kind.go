@@ -17,7 +17,7 @@ const Name = "git"
 // mount is shared by all sources of this kind.
 const mount = "git"
 
-// Kind is the kind of git repositories.
+// Kind returns the kind of git repositories.
 func Kind() sources.Kind {
 	return sources.Kind{
 		Name:    Name,

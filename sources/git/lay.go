@@ -54,7 +54,7 @@ func lay(t *tools, r *reading, made []*packed) (*sources.Plan, error) {
 	return plan, err
 }
 
-// elsewhere are notes about git repositories that an entry names and another
+// elsewhere returns notes about git repositories that an entry names and another
 // source publishes.
 func elsewhere(t *tools, r *reading, e *entry) (notes []string, err error) {
 	for _, url := range e.urls {

@@ -50,7 +50,7 @@ func newChain(t *testing.T) *chain {
 	return c
 }
 
-// nginxFront is nginx in front of an upstream, as hosting services have it.
+// nginxFront returns nginx in front of an upstream, as hosting services have it.
 func nginxFront(t *testing.T, to string) string {
 	t.Helper()
 	work, port := t.TempDir(), freePort(t)
@@ -177,7 +177,7 @@ func (c *chain) ship(spec string) {
 	}
 }
 
-// client is a client file of the mirror, for a server.
+// client returns a client file of the mirror, for a server.
 func (c *chain) client(name, base string) string {
 	c.t.Helper()
 	b, err := os.ReadFile(filepath.Join(c.inside, "current", filepath.FromSlash(sources.ClientsDir(Name)), filepath.FromSlash(name)))
@@ -260,7 +260,7 @@ func (c *chain) on(t *testing.T, f func()) {
 	f()
 }
 
-// skipSmudge is what "git lfs install --skip-smudge" writes.
+// skipSmudge writes what "git lfs install --skip-smudge" writes.
 func (c *chain) skipSmudge() {
 	c.t.Helper()
 	c.write(filepath.Join(c.home, ".gitconfig"), "[filter \"lfs\"]\n\tsmudge = git-lfs smudge --skip -- %f\n\tclean = git-lfs clean -- %f\n\tprocess = git-lfs filter-process --skip\n\trequired = true\n")

@@ -114,7 +114,7 @@ func TestSuite(t *testing.T) {
 	})
 }
 
-// raw is an object's name in bytes, as trees have it.
+// raw returns an object's name in bytes, as trees have it.
 func raw(name string) []byte {
 	b := make([]byte, 20)
 	if n, err := fmt.Sscanf(name, "%x", &b); n != 1 || err != nil {

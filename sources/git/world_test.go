@@ -63,7 +63,7 @@ func (s *site) Files(repo string) iter.Seq2[sources.Recorded, error] {
 	}
 }
 
-// Entries is what the last export recorded by name; a site that forgot it has none.
+// Entries returns what the last export recorded by name; a site that forgot it has none.
 func (s *site) Entries(repo string) (iter.Seq2[sources.NamedPath, error], bool) {
 	return func(yield func(sources.NamedPath, error) bool) {
 		for _, r := range s.files[repo] {
@@ -84,7 +84,7 @@ func (s *site) Content(d bundle.Digest) ([]byte, error) {
 	return b, nil
 }
 
-// specs are sources of this kind as a spec file has them.
+// specs returns sources of this kind as a spec file has them.
 func (s *site) specs(text string) []sources.Spec {
 	s.t.Helper()
 	return plantest.SourcesOf(s.t, Name, s.dir, text)
@@ -202,7 +202,7 @@ func (s *site) must(text string) map[string]bundle.Digest {
 	return all
 }
 
-// another is an exporter that remembers the same, for a mirror that has nothing.
+// another returns an exporter that remembers the same, for a mirror that has nothing.
 func (s *site) another() *site {
 	other := newSite(s.t)
 	other.dir, other.hosts, other.full = s.dir, s.hosts, true
@@ -244,5 +244,5 @@ func (s *site) noted(text string) bool {
 	return slices.ContainsFunc(s.notes, func(n string) bool { return strings.Contains(n, text) })
 }
 
-// hostDir is the folder that an upstream's host has in the mirror.
+// hostDir returns the folder that an upstream's host has in the mirror.
 func hostDir(host string) string { return strings.Replace(host, ":", "_", 1) }

@@ -40,7 +40,7 @@ func BenchmarkIndex(b *testing.B) {
 	b.ReportMetric(float64(m.HeapSys)/(1<<20), "MiB-heap")
 }
 
-// many is a source of n charts; dir is the folder of the spec.
+// many returns a source of n charts; dir is the folder of the spec.
 func many(b *testing.B, dir string, n int) (w *world, options []string) {
 	w = newWorld(b, dir)
 	options = []string{"charts:"}

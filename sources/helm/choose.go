@@ -95,7 +95,7 @@ func (s *selection) add(o *offers, r *request) error {
 	})
 }
 
-// whyNot is why an entry of a chart was left out, as far as it is known.
+// whyNot returns why an entry of a chart was left out, as far as it is known.
 func (x *repository) whyNot(chart string) string {
 	for _, skipped := range x.Skipped {
 		if strings.HasPrefix(skipped, chart+", ") {

@@ -48,7 +48,7 @@ func (b *base) named(env *sources.Env, source string) map[string]sources.EntryLi
 	return b.byPath
 }
 
-// reasons is why images are carried: the charts that name them.
+// reasons returns why images are carried: the charts that name them.
 func (s *selection) reasons() map[string]string {
 	all := map[string]string{}
 	for _, c := range s.charts {

@@ -23,7 +23,7 @@ import (
 // Name is the kind's name in a spec file, and its part of paths in a mirror.
 const Name = "helm"
 
-// Kind is the kind of Helm charts.
+// Kind returns the kind of Helm charts.
 func Kind() sources.Kind {
 	return sources.Kind{
 		Name:    Name,

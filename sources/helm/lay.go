@@ -174,7 +174,7 @@ func (c *chart) artifacts(env *sources.Env) []sources.Artifact {
 	return []sources.Artifact{a, p}
 }
 
-// evidence is upstream's index.
+// evidence returns upstream's index.
 func (r *repository) evidence() sources.Artifact {
 	vouched := bundle.VouchedTLS
 	if !r.page.Secure {

@@ -37,7 +37,7 @@ const (
 
 const chartApp = "  app:\n  - name: app\n    version: 1.0.0\n"
 
-// malformed are indexes, and whether helm can pull the chart app of one.
+// malformed returns indexes, and whether helm can pull the chart app of one.
 func malformed() plantest.Table[malformedIndex] {
 	type table = plantest.Table[malformedIndex]
 	in := func(from, to string) malformedIndex { return malformedIndex{from: from, to: to} }
@@ -142,7 +142,7 @@ func edited(index string, line func(string) string) string {
 	return index[:from] + "    digest: " + value + index[to:]
 }
 
-// malformedWorld is a chart repository with that index.
+// malformedWorld returns a chart repository with that index.
 func malformedWorld(t *testing.T, m malformedIndex) *world {
 	t.Helper()
 	w := newWorld(t, t.TempDir())

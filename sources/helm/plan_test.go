@@ -52,7 +52,7 @@ func read(t testing.TB, a sources.Artifact) ([]byte, error) {
 	return io.ReadAll(c.Body)
 }
 
-// listOf is the images.json of a plan.
+// listOf returns the images.json of a plan.
 func listOf(t testing.TB, r *collect.Resolved) *list {
 	t.Helper()
 	content, err := read(t, plantest.Artifacts(t, r, "charts")[listName])

@@ -72,7 +72,7 @@ func (w *world) edit(id, from, to string) {
 // publish writes the index.
 func (w *world) publish() { w.server.Put(root+"index.yaml", []byte(w.index())) }
 
-// index is the index of what was published.
+// index returns the index of what was published.
 func (w *world) index() string {
 	byName := map[string][]string{}
 	for _, id := range slices.Sorted(maps.Keys(w.entries)) {
@@ -106,7 +106,7 @@ func (w *world) trust() *openpgp.Entity {
 	return w.signer
 }
 
-// spec is a source with these options, one on a line.
+// spec returns a source with these options, one on a line.
 func (w *world) spec(options ...string) string {
 	text := "- name: charts\n  kind: helm\n  " + strings.Join(options, "\n  ") + "\n"
 	text = strings.ReplaceAll(text, "REPO", strings.TrimSuffix(w.url(""), "/"))
@@ -116,7 +116,7 @@ func (w *world) spec(options ...string) string {
 	return text
 }
 
-// withRegistry is a world whose chart repository and registry have one address.
+// withRegistry returns a world whose chart repository and registry have one address.
 func withRegistry(t testing.TB, dir string) *world {
 	w := newWorld(t, dir)
 	w.registry = registrytest.New(t, registrytest.Options{Plain: true})

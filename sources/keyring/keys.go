@@ -113,7 +113,7 @@ func (k Keys) signers(what string, content, signature []byte, now time.Time) (Ke
 	return Keys(by), nil
 }
 
-// Unsigned is the error of a file that has to have a signature and has none; asked
+// Unsigned returns the error of a file that has to have a signature and has none; asked
 // are the URLs of signatures that are not there.
 func (k Keys) Unsigned(what string, asked ...string) error {
 	why := "no signature"

@@ -103,7 +103,7 @@ func Public(path string, refs ...*Ref) (all []sources.Public) {
 	return all
 }
 
-// ID is equal for two references to the same keys.
+// ID returns the same text for two references to the same keys.
 func (r *Ref) ID() string {
 	return strings.Join([]string{r.File, r.URL, r.Block, strings.Join(r.Fingerprints, ",")}, "\x00")
 }

@@ -35,7 +35,7 @@ func GenerateExporter(passphrase []byte) (privatePEM, publicPEM []byte, id bundl
 	return encodePair(key, key.Public(), passphrase)
 }
 
-// GenerateExporterEd25519 is GenerateExporter with an Ed25519 key.
+// GenerateExporterEd25519 works like GenerateExporter, with an Ed25519 key.
 func GenerateExporterEd25519(passphrase []byte) (privatePEM, publicPEM []byte, id bundle.Digest, err error) {
 	public, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

@@ -54,7 +54,7 @@ type Passphrase struct {
 	Twice bool
 }
 
-// Func is the function that package keys asks.
+// Func returns the function that package keys asks.
 func (p Passphrase) Func() PassphraseFunc {
 	var kept []byte
 	return func(prompt string) ([]byte, error) {

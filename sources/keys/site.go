@@ -21,7 +21,7 @@ import (
 // better, and GnuPG 2.2 and 2.4 do not read it.
 const s2kCount = 65011712
 
-// SigningConfig is how the site key signs at time now. Without the random
+// SigningConfig returns how the site key signs at time now. Without the random
 // notation that go-crypto adds by default the same content signed at the same
 // time has the same bytes, so that an unchanged repository stays unchanged.
 // (The notation is a guard against fault injection while signing.)

@@ -231,7 +231,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// spec is the spec of the site.
+// spec returns the spec of the site.
 func (s *site) spec() string {
 	var spec strings.Builder
 	spec.WriteString("- name: cluster\n  kind: kubespray\n  checkout: kubespray\n  files: files.list\n  images: images.list\n  platforms: [linux/amd64]\n  cilium-chart: true\nhosts:\n")
@@ -258,7 +258,7 @@ func (s *site) release(t *testing.T) {
 // fileSize is the size of each file, of bytes that do not compress.
 const fileSize = 64 << 10
 
-// contentOf is the content that a host has at a URL.
+// contentOf returns the content that a host has at a URL.
 func contentOf(url string) []byte {
 	content := make([]byte, fileSize)
 	_, _ = rand.NewChaCha8(sha256.Sum256([]byte(url))).Read(content) // never fails
@@ -378,7 +378,7 @@ func (s *site) play(t *testing.T, program, dir string, more ...string) {
 	}
 }
 
-// playbooks are Debian's ansible-playbook and the newest that .ci/ansible sets up.
+// playbooks returns Debian's ansible-playbook and the newest that .ci/ansible sets up.
 func playbooks(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{"debian": "/usr/bin/ansible-playbook", "newest": prepared.Ansible(t, "newest", "ansible-playbook")}

@@ -101,7 +101,7 @@ func clients(_ context.Context, repos []bundle.Repository, _ sources.Tree) ([]so
 	return all, nil
 }
 
-// server is where a registry answers itself: docker.io's name is not its address.
+// server returns where a registry answers itself: docker.io's name is not its address.
 func server(registry string) string {
 	if registry == "docker.io" {
 		return "https://registry-1.docker.io"

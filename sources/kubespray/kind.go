@@ -15,7 +15,7 @@ import (
 // Name is the kind's name in a spec file, its mount and its part of client paths.
 const Name = "kubespray"
 
-// Kind is the kind of Kubespray deployments.
+// Kind returns the kind of Kubespray deployments.
 func Kind() sources.Kind {
 	return sources.Kind{
 		Name: Name, Doc: "what Kubespray's playbook downloads, from its own lists and checksums", Derives: true,

@@ -33,7 +33,7 @@ docker.io/rancher/local-path-provisioner:v0.0.32
 ghcr.io/kube-vip/kube-vip:v0.8.9
 `
 
-// specOf is a source of this kind as a spec file has it.
+// specOf returns a source of this kind as a spec file has it.
 func specOf(t *testing.T, dir, text string) sources.Spec {
 	t.Helper()
 	n, err := strictyaml.Parse("spec.yaml", []byte(text))

@@ -57,7 +57,7 @@ func registryHost(folder string) string {
 	return folder
 }
 
-// hostsTOML is containerd's (docs/hosts.md there). Without the line "server"
+// hostsTOML returns containerd's hosts.toml (docs/hosts.md there). Without the line "server"
 // it would go on to the registry itself.
 func hostsTOML(host string) []byte {
 	at := sources.BaseMark + "/" + mount + "/" + hostFolder(host)
@@ -74,7 +74,7 @@ server = %[2]q
 `, host, at)
 }
 
-// registriesConf is that of podman, buildah, skopeo and CRI-O
+// registriesConf returns the file of podman, buildah, skopeo and CRI-O
 // (containers-registries.conf(5)): a location takes the place of the prefix.
 func registriesConf(hosts []string) []byte {
 	var b strings.Builder
@@ -86,7 +86,7 @@ func registriesConf(hosts []string) []byte {
 	return []byte(b.String())
 }
 
-// registriesYAML is that of k3s and RKE2.
+// registriesYAML returns the file of k3s and RKE2.
 func registriesYAML(hosts []string) []byte {
 	var b strings.Builder
 	b.WriteString("# Images from the mirror by the names that they have at their registries.\n" +
@@ -98,7 +98,7 @@ func registriesYAML(hosts []string) []byte {
 	return []byte(b.String())
 }
 
-// daemonJSON is the part of dockerd's configuration that it has for mirrors.
+// daemonJSON returns the part of dockerd's configuration that it has for mirrors.
 func daemonJSON() ([]byte, error) {
 	b, err := json.MarshalIndent(map[string][]string{"registry-mirrors": {sources.BaseMark}}, "", "  ")
 	return append(b, '\n'), err

@@ -47,7 +47,7 @@ func archive(t testing.TB, members ...member) []byte {
 	return out.Bytes()
 }
 
-// savedImage are the members of one image of "docker save", and its line of manifest.json.
+// savedImage returns the members of one image of "docker save", and its line of manifest.json.
 func (w *world) savedImage(tags []string, layers ...member) (all []member, line map[string]any) {
 	var ids []digest.Digest
 	var names []string
@@ -71,7 +71,7 @@ func (w *world) savedImage(tags []string, layers ...member) (all []member, line 
 	return append([]member{file(name, config)}, layers...), map[string]any{"Config": name, "RepoTags": tags, "Layers": names}
 }
 
-// saved is an archive of "docker save".
+// saved returns an archive of "docker save".
 func (w *world) saved(lines []map[string]any, members ...member) []byte {
 	return archive(w.t, append(members, file("manifest.json", w.json(lines)))...)
 }
@@ -99,7 +99,7 @@ func called(d v1.Descriptor, name string) v1.Descriptor {
 	return d
 }
 
-// plain is an image of one layer, as blobs of a layout.
+// plain returns an image of one layer, as blobs of a layout.
 func (w *world) plain(layer string) (d v1.Descriptor, blobs [][]byte) {
 	content, config := noise(layer, 2000), w.json(v1.Image{Platform: v1.Platform{OS: "linux", Architecture: "amd64"}, Author: layer})
 	m := v1.Manifest{MediaType: v1.MediaTypeImageManifest, Config: describe(v1.MediaTypeImageConfig, config), Layers: []v1.Descriptor{describe(v1.MediaTypeImageLayerZstd, content)}}

@@ -86,7 +86,7 @@ func withNote(title, note string) string {
 	return strings.TrimSpace(sources.OneLine(title, bundle.MaxSummary-len(note)) + note)
 }
 
-// cutNote is the reverse of withNote.
+// cutNote reverses withNote.
 func cutNote(summary string) (title, note string, ok bool) {
 	text, ok := strings.CutSuffix(" "+summary, noteEnd)
 	i := strings.LastIndex(text, noteBegin)

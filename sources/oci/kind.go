@@ -17,7 +17,7 @@ const Name = "oci"
 // mount is shared by all sources of this kind: where registries answer.
 const mount = "v2"
 
-// Kind is the kind of container images.
+// Kind returns the kind of container images.
 func Kind() sources.Kind {
 	return sources.Kind{
 		Name:    Name,

@@ -167,7 +167,7 @@ func (l layout) artifacts() []sources.Artifact {
 
 func compareDigests(a, b bundle.Digest) int { return cmp.Compare(a.Hex(), b.Hex()) }
 
-// reason is why a reference is in the mirror, for people.
+// reason returns why a reference is in the mirror, for people.
 func (w want) reason() string { return w.ref.String() + ", by " + w.why }
 
 // manifest returns a manifest under a digest or a tag.

@@ -180,7 +180,7 @@ func TestFromRegistryToClients(t *testing.T) {
 	})
 }
 
-// published are the client files for containerd and podman, with the mirror's
+// published returns the client files for containerd and podman, with the mirror's
 // address in them.
 func published(t *testing.T, mirror, base string) map[string]string {
 	t.Helper()

@@ -77,7 +77,7 @@ func (w want) at(err error) error {
 	return w.pos.Wrap(fmt.Errorf("source %s: %s: %w", w.entry.name, w.ref, err))
 }
 
-// address is where something of the image is at its registry, without secrets.
+// address returns where something of the image is at its registry, without secrets.
 func (q *request) address(reference string) string {
 	return q.within(areaManifests, reference)
 }

@@ -43,7 +43,7 @@ func newWorld(t testing.TB, dir string) *world {
 	return &world{Registry: registrytest.New(t, registrytest.Options{Plain: true}), t: t, dir: dir}
 }
 
-// noise are n bytes that do not shrink, the same for the same name.
+// noise returns n bytes that do not shrink, the same for the same name.
 func noise(name string, n int) []byte {
 	var seed [32]byte
 	copy(seed[:], name)
@@ -133,7 +133,7 @@ func (w *world) write(name string, content []byte) {
 	}
 }
 
-// spec is a source over the registry, with further lines; HOST stands for it.
+// spec returns a source over the registry, with further lines; HOST stands for it.
 func (w *world) spec(name string, lines ...string) string {
 	text := "- name: " + name + "\n  kind: oci\n  plain-http: [HOST]\n"
 	for _, l := range lines {
@@ -142,10 +142,10 @@ func (w *world) spec(name string, lines ...string) string {
 	return strings.ReplaceAll(text, "HOST", w.Host())
 }
 
-// folder is the registry's part of paths.
+// folder returns the registry's part of paths.
 func (w *world) folder() string { return hostFolder(w.Host()) }
 
-// env is what a plan gets; base may be nil.
+// env returns what a plan gets; base may be nil.
 func (w *world) env(base sources.Base) *sources.Env {
 	w.t.Helper()
 	client, err := fetch.New(fetch.Options{Env: func(string) string { return "" }, Home: w.dir, Retries: 2, Wait: func(context.Context, time.Duration) error { return nil }})

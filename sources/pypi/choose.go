@@ -164,7 +164,7 @@ type unmet struct{ error }
 // Unwrap returns the conflict and its class.
 func (u *unmet) Unwrap() []error { return []error{u.error, fetch.ErrUpstream} }
 
-// together are constraints to the oldest version of each name that targets
+// together returns constraints to the oldest version of each name that targets
 // differ in.
 func together(groups []group) []resolve.Wanted {
 	oldest, differ := map[string]pep440.Version{}, map[string]bool{}
@@ -233,7 +233,7 @@ func (r *reader) takeLock(ctx context.Context, c *chosen, number int, l *lockfil
 	return strictyaml.Join(errs...)
 }
 
-// prefer is the file of a locked package that a target takes.
+// prefer returns the file of a locked package that a target takes.
 func (r *reader) prefer(t pages.Target, p *lockfile.Package, find func(*lockfile.Package, lockfile.File) (*index.File, error)) (*index.File, error) {
 	var best *index.File
 	for _, f := range p.Files {
@@ -257,7 +257,7 @@ func (r *reader) prefer(t pages.Target, p *lockfile.Package, find func(*lockfile
 	return find(p, p.Files[at])
 }
 
-// locked is the file of a lock: from its address there, or, where it has none,
+// locked returns the file of a lock: from its address there, or, where it has none,
 // from the index, which has to agree about its digest.
 func (r *reader) locked(ctx context.Context, l *lockfile.Lock, p *lockfile.Package, f lockfile.File) (*index.File, error) {
 	if f.URL != "" {

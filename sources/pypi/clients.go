@@ -8,7 +8,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/pypi/pages"
 )
 
-// clients are configuration files for each source and program. A source is an
+// clients returns configuration files for each source and program. A source is an
 // index of its own: no file has two, because clients would mix them.
 func clients(_ context.Context, repos []bundle.Repository, _ sources.Tree) ([]sources.ClientFile, error) {
 	var out []sources.ClientFile

@@ -168,7 +168,7 @@ func (s *site) must(text string) *planned {
 	return p
 }
 
-// names are the wheels and source archives, sorted by digest of path, one a word.
+// names returns the wheels and source archives, sorted by digest of path, one a word.
 func (p *planned) names() string {
 	var all []string
 	for _, at := range sortedKeys(p.files) {

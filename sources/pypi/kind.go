@@ -17,7 +17,7 @@ import (
 // Name is the kind's name in a spec file, and its part of paths in a mirror.
 const Name = "pypi"
 
-// Kind is the kind of Python packages.
+// Kind returns the kind of Python packages.
 func Kind() sources.Kind {
 	return sources.Kind{
 		Name:    Name,
@@ -213,7 +213,7 @@ func (e *entry) checkWords() []error {
 	return errs
 }
 
-// indexOf is the index that the spec names for a project; "": it names none.
+// indexOf returns the index that the spec names for a project; "": it names none.
 // Of several patterns the longest counts.
 func (e *entry) indexOf(name string) string {
 	best, index := "", ""

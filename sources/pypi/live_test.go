@@ -13,7 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
 )
 
-// liveIndex is the index that the machine's own pip is set up for.
+// liveIndex returns the index that the machine's own pip is set up for.
 func liveIndex(t *testing.T) string {
 	t.Helper()
 	const ask = "from pip._internal.cli.main_parser import create_main_parser as p; from pip._internal.commands import create_command as c; print(c('download').parser.get_default_values().index_url)"
@@ -24,7 +24,7 @@ func liveIndex(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// liveWants are closures that are compared, each by the words of its name.
+// liveWants returns closures that are compared, each by the words of its name.
 // GAPBUNDLE_PYPI_REQUIREMENTS adds requirements files, divided by colons, such as those
 // of a checkout of DeepOps or Kubespray.
 func liveWants() (packages []string, files []string) {

@@ -80,7 +80,7 @@ func first10(s string) string { return s[:10] }
 
 func ones(s string) string { return strings.Repeat("1", len(s)) }
 
-// malformed are pages and wheels, and whether pip can download the wheel.
+// malformed returns pages and wheels, and whether pip can download the wheel.
 func malformed() plantest.Table[malformedPage] {
 	const file = "lib-1.0-py3-none-any.whl"
 	latin := inHTML("<title>", "<title>caf\xe9 ")

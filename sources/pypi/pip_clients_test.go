@@ -74,7 +74,7 @@ func (g *gap) publish(text string) *export.Result {
 	return made
 }
 
-// client is a real program with a fresh environment.
+// client returns a real program with a fresh environment.
 func client(t *testing.T, program string, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
@@ -135,7 +135,7 @@ func TestPinnedOnce(t *testing.T) {
 	}
 }
 
-// indented is a part of a source's options as a list entry has them.
+// indented returns a part of a source's options as a list entry has them.
 func indented(text string) string {
 	return "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ") + "\n"
 }

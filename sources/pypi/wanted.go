@@ -197,7 +197,7 @@ func newFile(project string, f simple.File, by string) (*index.File, error) {
 // isHashed reports whether every file has to have a digest in requirements.
 func (w *wanted) isHashed() bool { return w.files.Hashed }
 
-// mark is everything that the choice is a function of besides the indexes.
+// mark returns everything that the choice is a function of besides the indexes.
 func (w *wanted) mark(e *entry, env *sources.Env) (string, error) {
 	o := e.options
 	o.Pos, o.Targets = strictyaml.Pos{}, slices.Clone(o.Targets)

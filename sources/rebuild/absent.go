@@ -65,7 +65,7 @@ func Missing(err error, source string, remarks []string) error {
 	return errors.Join(all...)
 }
 
-// Unusable is the remark on something that Skip would leave out because of err.
+// Unusable returns the remark on something that Skip would leave out because of err.
 func Unusable(err error) string {
 	return strings.TrimPrefix(LeftOut(err), leftOut) + "; " + SkipHint
 }

@@ -59,7 +59,7 @@ func (p *Press) Put(path string, write func(io.Writer) error, read Read) (f stoc
 	return p.file(path, digest, m.N, name), nil
 }
 
-// PutBytes is Put for content that is in memory.
+// PutBytes works like Put, for content that is in memory.
 func (p *Press) PutBytes(path string, content []byte, read Read) (stock.File, error) {
 	digest := bundle.DigestOf(content)
 	if name, ok := p.known[digest]; ok {

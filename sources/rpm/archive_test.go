@@ -86,7 +86,7 @@ func (a *archive) publish() {
 	a.files = maps.Clone(files)
 }
 
-// find is the path of a file whose name has a part.
+// find returns the path of a file whose name has a part.
 func (a *archive) find(part string) string {
 	for name := range a.files {
 		if strings.Contains(name, part) {
@@ -97,7 +97,7 @@ func (a *archive) find(part string) string {
 	return ""
 }
 
-// spec is a source over the repository, with further lines.
+// spec returns a source over the repository, with further lines.
 func (a *archive) spec(more ...string) string {
 	text := "- name: epel\n  kind: rpm\n  baseurl: " + a.server.URL(a.at) + "\n  gpgkey: archive.asc\n"
 	for _, line := range more {
@@ -106,5 +106,5 @@ func (a *archive) spec(more ...string) string {
 	return text
 }
 
-// keys are those of the archive.
+// keys returns those of the archive.
 func (a *archive) keys() keyring.Keys { return keyring.Keys{a.key} }

@@ -15,7 +15,7 @@ import (
 const prestodelta = `<prestodelta><newpackage name="hello" epoch="0" version="2" release="1" arch="x86_64"><delta oldepoch="0" oldversion="1" oldrelease="1"><filename>drpms/hello.drpm</filename><sequence>x</sequence><size>5</size><checksum type="sha256">` +
 	`2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824</checksum></delta></newpackage></prestodelta>`
 
-// mirrored is a mirror of a repository, with a layout.
+// mirrored returns a mirror of a repository, with a layout.
 func mirrored(t *testing.T, r *rpmtest.Repository, l layout) *tree {
 	t.Helper()
 	annotations := map[string]string{keysKey: "epel.asc"}

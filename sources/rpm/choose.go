@@ -239,7 +239,7 @@ func requestsOf(env *sources.Env, all []*loaded, listings []listing, indexes []c
 	return requests, notes, strictyaml.Join(errs...)
 }
 
-// priority is dnf's; "" is its default.
+// priority returns dnf's; "" is its default.
 func priority(text string) int {
 	n, err := strconv.Atoi(text)
 	if err != nil {

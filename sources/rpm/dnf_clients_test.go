@@ -119,7 +119,7 @@ func (w *world) repack(folder string) {
 	w.Write(filepath.Join(dir, nameRepomd), index.Marshal())
 }
 
-// full is a spec of all repositories as they are.
+// full returns a spec of all repositories as they are.
 func (w *world) full() string {
 	var b strings.Builder
 	one := func(name, more string) {
@@ -153,7 +153,7 @@ func TestDNFFromEveryServer(t *testing.T) {
 	})
 }
 
-// part is a spec of selections.
+// part returns a spec of selections.
 func (w *world) part() string {
 	return fmt.Sprintf(`- name: some
   kind: rpm

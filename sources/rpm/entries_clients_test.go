@@ -42,7 +42,7 @@ func TestEntriesAreWhatDNFLists(t *testing.T) {
 	}
 }
 
-// entries are name, version and architecture of what a source has by name.
+// entries returns name, version and architecture of what a source has by name.
 func (w *world) entries(source string) map[string]bool {
 	w.t.Helper()
 	all := map[string]bool{}

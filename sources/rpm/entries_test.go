@@ -9,7 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/collect"
 )
 
-// entriesOf are the entries of a planned source, by name, version and architecture.
+// entriesOf returns the entries of a planned source, by name, version and architecture.
 func entriesOf(t testing.TB, r *collect.Resolved, source string) map[string]sources.Entry {
 	t.Helper()
 	all := map[string]sources.Entry{}

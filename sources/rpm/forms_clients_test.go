@@ -120,7 +120,7 @@ func TestDNFRebuiltOfEveryForm(t *testing.T) {
 	}
 }
 
-// repomd are the locations that one at a URL lists.
+// repomd returns the locations that one at a URL lists.
 func (w *world) repomd(url string) []string {
 	w.t.Helper()
 	index, err := rpmmd.ParseRepomd(w.get(url))

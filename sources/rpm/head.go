@@ -62,7 +62,7 @@ func (h *head) vouchedIndex() string {
 	return h.vouched()
 }
 
-// readForward is readHead for a repomd.xml that is not older than the one that was
+// readForward works like readHead, for a repomd.xml that is not older than the one that was
 // exported before.
 func readForward(ctx context.Context, env *sources.Env, source string, r *repo, keys keyring.Keys) (h *head, err error) {
 	mirrors := 1

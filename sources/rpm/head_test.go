@@ -116,7 +116,7 @@ func TestKeyBesideRepomd(t *testing.T) {
 	}
 }
 
-// publicKey is the file of the archive's key.
+// publicKey returns the file of the archive's key.
 func publicKey(t *testing.T, a *archive) []byte {
 	t.Helper()
 	keys, err := a.keys().Publish(keyring.RoleUpstream, "x")
@@ -227,7 +227,7 @@ func TestManyMirrors(t *testing.T) {
 	}
 }
 
-// sumOf is a checksum of a type.
+// sumOf returns a checksum of a type.
 func sumOf(kind string, content []byte) string { return upstream.Sum{Algorithm: kind}.Of(content).Hex }
 
 // TestHashes: digests of the types that count, by known answers.

@@ -135,7 +135,7 @@ func (m *moving) in(n int) bool { return m.IntN(n) == 0 }
 
 func (m *moving) name() string { return fmt.Sprintf("p%02d", m.IntN(m.names)) }
 
-// floor is the least version that a package of a version may need of another:
+// floor returns the least version that a package of a version may need of another:
 // in calm worlds what everything has.
 func (m *moving) floor(version int) int {
 	if m.calm {
@@ -191,7 +191,7 @@ func (m *moving) move() {
 	}
 }
 
-// newInstalledWorld is a repository in two states.
+// newInstalledWorld returns a repository in two states.
 func newInstalledWorld(t *testing.T, seed uint64, calm bool) *installedWorld {
 	t.Helper()
 	m := &moving{Rand: rand.New(rand.NewPCG(seed, 77)), names: 50, calm: calm}

@@ -15,7 +15,7 @@ import (
 // Name is the kind's name in a spec file, and its part of paths in a mirror.
 const Name = "rpm"
 
-// Kind is the kind of rpm repositories.
+// Kind returns the kind of rpm repositories.
 func Kind() sources.Kind {
 	return sources.Kind{
 		Name:    Name,

@@ -84,7 +84,7 @@ data:
 `
 )
 
-// malformed are documents of a repository, and whether dnf can use it: it makes its cache,
+// malformed returns documents of a repository, and whether dnf can use it: it makes its cache,
 // and every package can be downloaded by its name.
 func malformed() plantest.Table[malformedIn] {
 	const hello = `<name>hello</name><arch>x86_64</arch><version epoch="0" ver="2.10" rel="1.el9"/>`
@@ -284,7 +284,7 @@ func primaryTwice(content string) string {
 	return content[:from] + content[from:to] + content[from:]
 }
 
-// malformedArchive is a repository with one document that is malformed.
+// malformedArchive returns a repository with one document that is malformed.
 func malformedArchive(t *testing.T, m malformedIn) *archive {
 	t.Helper()
 	a := newArchive(t, t.TempDir())
@@ -347,7 +347,7 @@ const (
 	relation = "a choice depends on it"
 )
 
-// malformedRebuilt are the rows of malformed for a rebuilt repository: what is made here is
+// malformedRebuilt returns the rows of malformed for a rebuilt repository: what is made here is
 // made of more documents, and read further.
 func malformedRebuilt() plantest.Table[malformedIn] {
 	all := malformed()

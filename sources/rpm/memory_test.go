@@ -25,7 +25,7 @@ func tiny(w io.Writer, i int, more string) {
 	fmt.Fprintf(w, `<package><name>p%d</name><arch>noarch</arch><version ver="1" rel="1"/><checksum type="sha256">%s</checksum><size package="1"/><location href="%[1]d"/><format>%[3]s</format></package>`, i, digestOf(i), more)
 }
 
-// relations is a list of them; of has the attributes of each.
+// relations returns a list of them; of has the attributes of each.
 func relations(list string, n int, of func(i int) string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "<rpm:%s>", list)
@@ -69,7 +69,7 @@ func (s *swarm) publish(t testing.TB) string {
 	return server.URL
 }
 
-// limited is the kind with another bound than rpmmd.MaxHeld.
+// limited returns the kind with another bound than rpmmd.MaxHeld.
 func limited(limit int64) sources.Kind {
 	kind := Kind()
 	makes := kind.New

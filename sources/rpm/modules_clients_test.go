@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 )
 
-// modularSpecs are packages of modules, and packages outside that have their
+// modularSpecs returns packages of modules, and packages outside that have their
 // names or provide them.
 func modularSpecs() map[string]string {
 	label := func(s string) string { return "ModularityLabel: " + s }
@@ -94,7 +94,7 @@ func (w *world) modular() {
 	w.Write(filepath.Join(w.dir, "hot.repo"), []byte("[hot]\nname=Hot\nbaseurl="+w.url+"/hot\nmodule_hotfixes=1\n"))
 }
 
-// selection is a spec with a source for each of the three repositories whose
+// selection returns a spec with a source for each of the three repositories whose
 // selection is given.
 func (w *world) selection(prefix string, selections ...string) string {
 	var b strings.Builder
@@ -111,7 +111,7 @@ func (w *world) selection(prefix string, selections ...string) string {
 	return b.String()
 }
 
-// upstreamDNF is a client of the upstream itself.
+// upstreamDNF returns a client of the upstream itself.
 func (w *world) upstreamDNF(folders ...string) *dnf {
 	w.t.Helper()
 	d := &dnf{w: w, root: w.t.TempDir()}
@@ -127,7 +127,7 @@ func (w *world) upstreamDNF(folders ...string) *dnf {
 	return d
 }
 
-// streams are the lines of module list, without the repositories they come from.
+// streams returns the lines of module list, without the repositories they come from.
 func (d *dnf) streams() []string {
 	d.w.t.Helper()
 	var all []string

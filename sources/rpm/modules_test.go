@@ -8,7 +8,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
-// modulesYAML is a file of streams: "module:stream:version", and its packages.
+// modulesYAML returns a file of streams: "module:stream:version", and its packages.
 func modulesYAML(streams ...[]string) string {
 	var b strings.Builder
 	for i, s := range streams {

@@ -101,7 +101,7 @@ func isID(id string) bool {
 // maxID bounds a repository id, in bytes.
 const maxID = 80
 
-// sharedIDs are remarks on ids that several sources have: one client can use one of these.
+// sharedIDs returns remarks on ids that several sources have: one client can use one of these.
 func sharedIDs(all []*loaded) map[string][]string {
 	users := map[string][]string{}
 	for _, l := range all {

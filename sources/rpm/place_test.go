@@ -66,7 +66,7 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
-// many is a list of so many names.
+// many returns a list of so many names.
 func many(name string, n int) string {
 	all := make([]string, n)
 	for i := range all {

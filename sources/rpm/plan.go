@@ -130,7 +130,7 @@ func remake(ctx context.Context, env *sources.Env, r *reading) (*sources.Plan, e
 	return choiceAndLayout(ctx, env, fresh)
 }
 
-// repository is everything about a source besides its files. dirs are the folders of its
+// repository returns everything about a source besides its files. dirs are the folders of its
 // repositories in the mount.
 func (l *loaded) repository(env *sources.Env, dirs []string) (sources.Repository, error) {
 	repo := sources.Repository{Name: l.name, Mode: modeVerbatim, Mount: l.mount, Annotations: map[string]string{}, Notes: append(l.notes(), l.remarks...)}

@@ -46,7 +46,7 @@ func mustPlan(t testing.TB, env *sources.Env, text string) *collect.Resolved {
 	return r
 }
 
-// artifacts are those of a planned repository, by path.
+// artifacts returns those of a planned repository, by path.
 func artifacts(t testing.TB, r *collect.Resolved, name string) map[string]sources.Artifact {
 	t.Helper()
 	return plantest.Artifacts(t, r, name)
@@ -61,7 +61,7 @@ func pathsOf(all map[string]sources.Artifact) []string {
 	return paths
 }
 
-// readArtifact is the content of an artifact.
+// readArtifact returns the content of an artifact.
 func readArtifact(t testing.TB, a sources.Artifact) ([]byte, error) {
 	t.Helper()
 	return plantest.ReadArtifact(t, a)
@@ -83,7 +83,7 @@ func refused(t *testing.T, err error, class error, names ...string) {
 	}
 }
 
-// record is the base that an export of a plan leaves, with the digest of everything.
+// record returns the base that an export of a plan leaves, with the digest of everything.
 func record(t testing.TB, r *collect.Resolved) plantest.Base {
 	t.Helper()
 	c, base := plantest.CollectAll(t, r), plantest.Record(t, r)
@@ -216,7 +216,7 @@ func TestDuplicates(t *testing.T) {
 	refused(t, err, fetch.ErrUpstream, "by one entry")
 }
 
-// naming is newEnv for a spec that names a server besides those of its URLs.
+// naming returns newEnv for a spec that names a server besides those of its URLs.
 func naming(t testing.TB, s *upstreamtest.Server, dir string, base sources.Base) *sources.Env {
 	env := newEnv(t, dir, base)
 	env.Fetch.Name(s.URL(""))

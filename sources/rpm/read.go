@@ -220,7 +220,7 @@ func readRepo(ctx context.Context, env *sources.Env, h *head, rebuilt, chooses b
 	return l, err
 }
 
-// notes are remarks that hold whatever is done with the source.
+// notes returns remarks that hold whatever is done with the source.
 func (l *loaded) notes() []string {
 	var notes []string
 	for _, repo := range l.repos {

@@ -20,7 +20,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
-// siteKey is an open key of the site.
+// siteKey returns an open key of the site.
 func siteKey(t testing.TB) *openpgp.Entity {
 	t.Helper()
 	open, _, _ := plantest.SiteKey(t, now.AddDate(-1, 0, 0))
@@ -41,7 +41,7 @@ func collectAll(t testing.TB, r *collect.Resolved) *tree {
 	return &tree{Tree: c, files: c.Lists, content: c.Contents}
 }
 
-// plain is a metadata file of the mirror, unpacked.
+// plain returns a metadata file of the mirror, unpacked.
 func (tr *tree) plain(t testing.TB, repo, part string) string {
 	t.Helper()
 	for name, b := range tr.content[repo] {
@@ -77,7 +77,7 @@ const updatesXML = `<updates>
  <update><id>A-2</id><pkglist><collection><package name="hello" version="2.9" release="1.el9" epoch="0" arch="x86_64"/></collection></pkglist></update>
 </updates>`
 
-// selected is an archive with groups and advisories, and the spec of a selection.
+// selected returns an archive with groups and advisories, and the spec of a selection.
 func selected(t testing.TB) (*archive, string) {
 	a := newArchive(t, t.TempDir())
 	a.Extra = map[string]string{"group": groupsXML, "updateinfo": updatesXML, "primary_db": "x"}

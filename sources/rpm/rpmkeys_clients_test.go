@@ -123,7 +123,7 @@ func TestRPMKeysAgrees(t *testing.T) {
 	}
 }
 
-// newKey is one of an hour ago, of a kind that every rpm reads.
+// newKey returns one of an hour ago, of a kind that every rpm reads.
 func newKey(t *testing.T) *openpgp.Entity {
 	t.Helper()
 	e, err := openpgp.NewEntity("made", "", "made@a.example", &packet.Config{

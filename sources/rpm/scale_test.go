@@ -61,7 +61,7 @@ func bigRepository(t testing.TB, n int) (dir string, size int64) {
 	return dir, size
 }
 
-// digestOf is a digest as good as random, as digests are.
+// digestOf returns a digest as good as random, as digests are.
 func digestOf(i int) string {
 	sum := sha256.Sum256(fmt.Append(nil, i))
 	return hex.EncodeToString(sum[:])
@@ -148,7 +148,7 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
-// peak is the most memory that the process has had, in MiB.
+// peak returns the most memory that the process has had, in MiB.
 func peak(t testing.TB) float64 {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -61,7 +61,7 @@ func (r *twoReleases) spec(more string) string {
 	return one("epel", "9") + one("epel8", "8") + "  base: fedora\n  at: epel/$releasever\n  repoid: [epel, powertools]\n  as: epel.repo\n"
 }
 
-// upstream is what the suite asks for: more are further lines of each source,
+// upstream returns what the suite asks for: more are further lines of each source,
 // last those of the third state, in which hello is gone.
 func (r *twoReleases) upstream(more, last string) *sourcetest.Upstream {
 	a := r.new
@@ -100,7 +100,7 @@ func (r *twoReleases) upstream(more, last string) *sourcetest.Upstream {
 	}
 }
 
-// nothing are choices of packages that match none.
+// nothing returns choices of packages that match none.
 func (r *twoReleases) nothing() []sourcetest.Nothing {
 	one := func(more string, names ...string) sourcetest.Nothing {
 		return sourcetest.Nothing{Sources: r.spec("  " + strings.ReplaceAll(more, "; ", "\n  ") + "\n"), Names: names}

@@ -161,12 +161,12 @@ func identityOf(p *rpmmd.Package) identity {
 	return identity(strconv.FormatUint(uint64(p.EVR.Epoch), 10) + "\n" + p.EVR.Version + "\n" + p.EVR.Release + "\n" + p.Arch + "\n" + p.Name)
 }
 
-// ownIdentity is that of a package's header.
+// ownIdentity returns the identity by a package's header.
 func ownIdentity(id rpmsig.Identity) identity {
 	return identityOf(&rpmmd.Package{Name: id.Name, EVR: rpmmd.EVR{Epoch: id.Epoch, Version: id.Version, Release: id.Release}, Arch: id.Arch})
 }
 
-// String is for people: the NEVRA.
+// String returns the NEVRA, for people.
 func (i identity) String() string {
 	part := strings.SplitN(string(i), "\n", 5)
 	if len(part) < 5 {

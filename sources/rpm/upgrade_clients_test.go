@@ -13,7 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 )
 
-// nextSpecs are newer packages than those of specFiles: one takes the place of
+// nextSpecs returns newer packages than those of specFiles: one takes the place of
 // another, one is needed newly, one is recommended newly.
 func nextSpecs() map[string]string {
 	return map[string]string{
@@ -23,7 +23,7 @@ func nextSpecs() map[string]string {
 	}
 }
 
-// installed are the packages in the root, sorted.
+// installed returns the packages in the root, sorted.
 func (d *dnf) installed() string {
 	d.w.t.Helper()
 	all := strings.Fields(string(d.w.run(d.root, "rpm", "--root", d.root, "--dbpath", clientHome+"/.rpmdb", "-qa", "--qf", "%{NEVRA} ")))
@@ -31,7 +31,7 @@ func (d *dnf) installed() string {
 	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return strings.HasPrefix(s, "gpg-pubkey") }), " ")
 }
 
-// copied is a client with what is installed in another one, and the
+// copied returns a client with what is installed in another one, and the
 // repositories of a third.
 func (d *dnf) copied(repositories *dnf) *dnf {
 	w := d.w

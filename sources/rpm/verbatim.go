@@ -96,7 +96,7 @@ func expected(primary *metadata) int {
 	return int(min(max(primary.OpenSize, 0)/textOfPackage, maxExpected))
 }
 
-// signedFiles are repomd.xml and its signature, in a folder of the mount, without
+// signedFiles returns repomd.xml and its signature, in a folder of the mount, without
 // annotations.
 func (h *head) signedFiles(dir string) []stock.File {
 	file := func(name string, content []byte) stock.File {
@@ -112,7 +112,7 @@ func (h *head) signedFiles(dir string) []stock.File {
 	return all
 }
 
-// own are repomd.xml, its signature, and metadata files, in a folder of the mount.
+// own returns repomd.xml, its signature, and metadata files, in a folder of the mount.
 func (l *loaded) own(r *loadedRepo, dir string) []stock.File {
 	all := r.signedFiles(dir)
 	annotations := map[string]string{replay.MarkKey: l.configuration(r.head)}

@@ -88,7 +88,7 @@ func makeKey(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "upstream.asc"), key, 0o600)
 }
 
-// specFiles are those of the packages that are built: by a name for each, which is
+// specFiles returns those of the packages that are built: by a name for each, which is
 // the folder that they come to lie in.
 func specFiles() map[string]string {
 	all := map[string]string{
@@ -107,7 +107,7 @@ func specFiles() map[string]string {
 	return all
 }
 
-// one is a spec file: a package, and others that it is split into. Each has one
+// one returns a spec file: a package, and others that it is split into. Each has one
 // file of its own in /usr/share and one in /usr/bin.
 func one(name, version, more string, subs ...string) string {
 	const about = "Summary: what %[1]s is\nAutoReqProv: no\n%[2]s\n%%description %[3]s\nIt is there for a test.\n"
@@ -286,7 +286,7 @@ func (d *dnf) download(args ...string) string {
 	return names(d.w.t, dir)
 }
 
-// names are the packages below a folder, sorted, without their endings.
+// names returns the packages below a folder, sorted, without their endings.
 func names(t testing.TB, dir string) string {
 	t.Helper()
 	var all []string

@@ -17,7 +17,7 @@ import (
 // Name is the kind's name in a spec file, and its part of paths in a mirror.
 const Name = "simplestreams"
 
-// Kind is the kind of mirrors of images.
+// Kind returns the kind of mirrors of images.
 func Kind() sources.Kind {
 	return sources.Kind{
 		Name:    Name,

@@ -370,7 +370,7 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// dated are fields with a new date, if there is one.
+// dated returns fields with a new date, if there is one.
 func dated(fields streams.Object, date time.Time) streams.Object {
 	fields = maps.Clone(fields)
 	if !date.IsZero() {

@@ -80,7 +80,7 @@ func signBy(t testing.TB, e *openpgp.Entity, hash crypto.Hash) func([]byte) []by
 	}
 }
 
-// newMirror is signed by a key in the folder of the spec.
+// newMirror returns a mirror signed by a key in the folder of the spec.
 func newMirror(t testing.TB, dir string) *mirror {
 	m := &mirror{t: t, server: upstreamtest.New(t), dir: dir}
 	key := newSigner(t, "images", 0)
@@ -226,7 +226,7 @@ func (m *mirror) put(path string, value any, signed bool) {
 
 func (m *mirror) url(path string) string { return m.server.URL(root + path) }
 
-// spec is a source with these options.
+// spec returns a source with these options.
 func (m *mirror) spec(options ...string) string {
 	trust := "keyring: " + m.keyring
 	if m.sign == nil {

@@ -25,7 +25,7 @@ import (
 
 var now = time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
 
-// newEnv is what an export gets, with an open key of the site.
+// newEnv returns what an export gets, with an open key of the site.
 func newEnv(t testing.TB, dir string) *sources.Env {
 	t.Helper()
 	env := plantest.NewEnv(t, dir, nil)
@@ -59,7 +59,7 @@ func collectAll(t testing.TB, r *collect.Resolved) *tree {
 	return tr
 }
 
-// images are the paths with a prefix; without one all.
+// images returns the paths with a prefix; without one all.
 func (tr *tree) images(prefixes ...string) []string {
 	var all []string
 	for _, p := range slices.SortedFunc(maps.Keys(tr.files), bundle.ComparePaths) {
@@ -377,7 +377,7 @@ func TestUnsigned(t *testing.T) {
 	}
 }
 
-// containers are a source in the form of LXD's.
+// containers serves a source in the form of LXD's.
 func containers(t testing.TB, m *mirror) {
 	m.files = map[string]object{"images": {}}
 	m.content = map[string][]byte{}

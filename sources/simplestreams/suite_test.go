@@ -105,7 +105,7 @@ func suite(t *testing.T, signed string, options ...string) {
 	})
 }
 
-// nothing are choices that match nothing; without a site key nothing can be chosen at all.
+// nothing returns choices that match nothing; without a site key nothing can be chosen at all.
 func nothing(m *mirror, site bool) []sourcetest.Nothing {
 	if !site {
 		return []sourcetest.Nothing{{Sources: m.spec("mode: verbatim", "filters: arch=s390x"), Names: []string{"filters"}}}

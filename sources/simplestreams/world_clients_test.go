@@ -143,7 +143,7 @@ func (w *world) query(url, keyring string, filters ...string) []string {
 	return lines
 }
 
-// max is how many versions are asked for: filters are for upstream.
+// max returns how many versions are asked for: filters are for upstream.
 func (w *world) max(filters []string) string {
 	if len(filters) > 0 {
 		return "1"
@@ -151,7 +151,7 @@ func (w *world) max(filters []string) string {
 	return "100"
 }
 
-// published are the lines that query has to give, by our own reader.
+// published returns the lines that query has to give, by our own reader.
 func (w *world) published(at string) []string {
 	w.t.Helper()
 	var index struct {

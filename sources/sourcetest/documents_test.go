@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/export"
 )
 
-// notebookRig is a connected side with a source that keeps its manifest; found is
+// notebookRig returns a connected side with a source that keeps its manifest; found is
 // the document that the last plan was given.
 func notebookRig(t *testing.T) (r *rig, w *warehouse, found *string) {
 	found = new(string)
@@ -30,7 +30,7 @@ func notebookSuite(seen func(string, []byte)) Suite {
 	}
 }
 
-// notebookUpstream is the warehouse without its parcels.
+// notebookUpstream returns the warehouse without its parcels.
 func notebookUpstream(w *warehouse) *Upstream {
 	u := w.upstream()
 	text := func() string {

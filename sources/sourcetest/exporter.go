@@ -73,7 +73,7 @@ func (x *Exporter) Try(text string, change ...func(*export.Options)) (*export.Re
 	return export.Run(x.T.Context(), o)
 }
 
-// Run is Try of an export that has to succeed.
+// Run does what Try does, for an export that has to succeed.
 func (x *Exporter) Run(text string) *export.Result {
 	x.T.Helper()
 	res, err := x.Try(text)

@@ -38,7 +38,7 @@ const (
 	indexName     = "INDEX"
 )
 
-// Manifests is a fake kind that uses the seams of kinds with an index: it
+// Manifests returns a fake kind that uses the seams of kinds with an index: it
 // derives sources of the kind Parcels, knows digests and no sizes, judges
 // validity by Env.Now, makes an index late from what was collected, signs it
 // by the site key when there is one, and checks that index as a client would.
@@ -262,7 +262,7 @@ func clientsOf(kind string) func(context.Context, []bundle.Repository, sources.T
 	}
 }
 
-// Parcels is a fake kind that knows least: neither sizes nor digests, only
+// Parcels returns a fake kind that knows least: neither sizes nor digests, only
 // that upstream reports a version. It looks at all of its sources together (a
 // parcel that two of them want is carried by the first alone) and uses
 // scratch.

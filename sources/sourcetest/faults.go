@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
-// forgeries are refused, and nothing is left that looks like a bundle.
+// forgeries checks that forgeries are refused, and that nothing is left that looks like a bundle.
 func forgeries(t *testing.T, s Suite) {
 	names := newRig(t, s).up.Forgeries
 	for i, forgery := range names {

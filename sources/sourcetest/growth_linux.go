@@ -68,7 +68,7 @@ type growth struct {
 	put     func(w *World, n int) string
 }
 
-// more is how many things take about leastGrown where n took less.
+// more returns how many things take about leastGrown where n took less.
 func more(n, most int, took time.Duration) int {
 	const step, spare = 10, 1.2
 	times := min(step, spare*leastGrown.Seconds()/max(0.001, took.Seconds()))

@@ -25,7 +25,7 @@ func newKey(t *testing.T) keyPair {
 	return keyPair{private, public}
 }
 
-// newSiteKey is older than the first export. It is encrypted with few rounds:
+// newSiteKey makes a key that is older than the first export. It is encrypted with few rounds:
 // every export opens it.
 func newSiteKey(t *testing.T) keyPair {
 	t.Helper()

@@ -19,7 +19,7 @@ const (
 	NotebookFile = "manifest.json"
 )
 
-// Notebooks is a fake kind that keeps a document, the manifest. It does not fetch the
+// Notebooks returns a fake kind that keeps a document, the manifest. It does not fetch the
 // manifest again if upstream states that it is unchanged. seen, if not nil, is called by
 // each plan with the document of the state that the plan builds on; nil: there is none.
 func Notebooks(seen func(source string, document []byte)) sources.Kind {

@@ -141,7 +141,7 @@ func (w *World) Plan(set, text string, change ...func(*export.Options)) *export.
 	return report
 }
 
-// options are those of an export of a set, whose spec it writes.
+// options returns those of an export of a set, whose spec it writes.
 func (w *World) options(set, text string, change []func(*export.Options)) export.Options {
 	w.Helper()
 	o := export.Options{

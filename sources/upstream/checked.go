@@ -81,7 +81,7 @@ func (c *checked) take(p []byte) {
 	}
 }
 
-// verdict is about the whole content.
+// verdict judges the whole content.
 func (c *checked) verdict() error {
 	have := Want{Size: c.n}
 	if c.sum != nil {

@@ -33,7 +33,7 @@ type Want struct {
 	Index string
 }
 
-// fetched is what a client may know of the file: by the checksum it chooses between the
+// fetched returns what a client may know of the file: by the checksum it chooses between the
 // forms of an answer that has a content coding.
 func (w Want) fetched() *fetch.Wanted {
 	of := &fetch.Wanted{Size: w.Size, Limit: cmp.Or(w.Limit, MaxIndex)}
@@ -100,7 +100,7 @@ func downloadFrom(ctx context.Context, env *sources.Env, url, local string, want
 	return bundle.SumOf(whole), n, nil
 }
 
-// Gone is the error of a file that is needed and that upstream does not have although
+// Gone returns the error of a file that is needed and that upstream does not have although
 // its index lists it. cause is the error that IsAbsent was asked about, nil if there
 // was none. Steady reads once more for it.
 func Gone(file, index string, cause error) error {
@@ -168,7 +168,7 @@ func (p *Place) open(env *sources.Env, want Want, names []string) bundle.Open {
 	}
 }
 
-// OpenChecked is Open for content that is checked while it is read: by want, and by
+// OpenChecked works like Open, for content that is checked while it is read: by want, and by
 // the Verifier that verify makes for each reading; nil: none. It is read from its
 // first byte, whatever is asked for.
 func (p *Place) OpenChecked(env *sources.Env, want Want, verify func(where string) Verifier, names ...string) bundle.Open {

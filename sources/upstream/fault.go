@@ -66,7 +66,7 @@ func Steady(ctx context.Context, env *sources.Env, source string, read func() er
 	return read()
 }
 
-// SteadyFrom is Steady for what was begun already: head was read before. Only if upstream moved in
+// SteadyFrom works like Steady, for what was begun already: head was read before. Only if upstream moved in
 // between is it read again.
 func SteadyFrom[H, T any](ctx context.Context, env *sources.Env, source string, head H, again func() (H, error), rest func(H) (T, error)) (all T, err error) {
 	first := true

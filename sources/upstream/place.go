@@ -18,7 +18,7 @@ const MaxMirrors = 16
 // none. It is a value that nobody changes, so it can be shared.
 type Place struct{ bases []string }
 
-// At is the place at one address or at several that are mirrors of one another,
+// At returns the place at one address or at several that are mirrors of one another,
 // the preferred one first. A file's URL is a base followed by the file's name,
 // so the base of a folder ends with a slash; a base that is the URL of a file
 // goes with the name "". CheckAddress has accepted the bases that a person wrote,
@@ -87,7 +87,7 @@ func (p *Place) Read(ctx context.Context, env *sources.Env, name string, limit i
 	return page, err
 }
 
-// First is Read for the first file that is read of a repository and that has a
+// First works like Read, for the first file that is read of a repository and that has a
 // substitute: nil means that it is not there. 403 is an error, because nothing was
 // read next to it that would show that this upstream lets anybody in.
 func (p *Place) First(ctx context.Context, env *sources.Env, name string, limit int64) (*Page, error) {
@@ -98,7 +98,7 @@ func (p *Place) First(ctx context.Context, env *sources.Env, name string, limit 
 	return page, err
 }
 
-// Optional is Read for a file next to one that was read from the same place: nil
+// Optional works like Read, for a file next to one that was read from the same place: nil
 // means that it is not there, by IsAbsent.
 func (p *Place) Optional(ctx context.Context, env *sources.Env, name string, limit int64) (*Page, error) {
 	page, err := p.Read(ctx, env, name, limit)

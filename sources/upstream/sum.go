@@ -90,7 +90,7 @@ func (s Sum) size() int {
 	return 0
 }
 
-// hash is nil for an algorithm that is not trusted.
+// hash returns nil for an algorithm that is not trusted.
 func (s Sum) hash() hash.Hash {
 	switch s.Algorithm {
 	case "sha512":

@@ -18,7 +18,7 @@ const (
 	insecureWord = "@INSECURE@" // true for http, false for https, for clients that are told apart from the host
 )
 
-// Words are the words that stand for the address of the mirror, the whole
+// Words returns the words that stand for the address of the mirror, the whole
 // address first.
 func Words() []string { return []string{baseWord, hostWord, insecureWord} }
 
@@ -29,7 +29,7 @@ func wordsOf(base string) [][2]string {
 	return [][2]string{{baseWord, base}, {hostWord, host}, {insecureWord, strconv.FormatBool(scheme != "https")}}
 }
 
-// firstWord is the word that b holds first, and where; at is -1 if none. Each
+// firstWord returns the word that b holds first, and where; at is -1 if none. Each
 // begins with '@', so that a file of nothing but words takes no longer.
 func firstWord(b []byte, words [][2]string) (at int, word [2]string) {
 	for {
@@ -119,7 +119,7 @@ func Substitute(dst io.Writer, src io.Reader, base string) error {
 	}
 }
 
-// wordStart is how many bytes at the end of b are a beginning of a word.
+// wordStart returns how many bytes at the end of b are a beginning of a word.
 func wordStart(b []byte, words [][2]string) (longest int) {
 	for _, w := range words {
 		for n := min(len(b), len(w[0])-1); n > longest; n-- {

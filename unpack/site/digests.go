@@ -50,7 +50,7 @@ func (w *writer) digest(f bundle.File) error {
 	return w.bytes(dir+"/"+digest, []byte(digest))
 }
 
-// referrersPath is where the OCI distribution specification ("Referrers Tag
+// referrersPath returns where the OCI distribution specification ("Referrers Tag
 // Schema") has clients look before they look at f, if f is such a tag.
 func (f imageFile) referrersPath() (ImagePath, bool) {
 	digest, ok := strings.CutPrefix(f.Reference, "sha256-")

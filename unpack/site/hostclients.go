@@ -16,7 +16,7 @@ const HostClientsDir = ClientsDir + "/hosts"
 // does not have it.
 const addressWord = "@ADDRESS@"
 
-// AddressWord is replaced by "gapbundle clients --address".
+// AddressWord returns the word that is replaced by "gapbundle clients --address".
 func AddressWord() string { return addressWord }
 
 //go:embed hosts/*.tmpl

@@ -65,7 +65,7 @@ type Unanswered struct {
 	Claims []Claim `json:"claims"`
 }
 
-// String is for people.
+// String returns the text for people.
 func (u *Unanswered) String() string {
 	claims := make([]string, len(u.Claims))
 	for i, c := range u.Claims {
@@ -266,7 +266,7 @@ func sameAt(all []claimed) bool {
 	return !slices.ContainsFunc(all, func(c claimed) bool { return c.At != all[0].At && (c.key.IsZero() || c.key != all[0].key) })
 }
 
-// hostOnly is host without a port.
+// hostOnly returns host without a port.
 func hostOnly(host string) string {
 	if name, port, ok := strings.Cut(host, ":"); ok && strings.Trim(port, "0123456789") == "" {
 		return name
@@ -315,7 +315,7 @@ func (names *PublicNames) Has(host string) bool {
 	return ok
 }
 
-// LookupURL is Lookup for a whole address, as documentation and programs write it. It ignores
+// LookupURL works like Lookup, for a whole address, as documentation and programs write it. It ignores
 // the query and the scheme.
 func (names *PublicNames) LookupURL(address string) (line PublicName, at string, ok bool) {
 	u, err := url.Parse(address)

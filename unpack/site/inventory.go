@@ -288,7 +288,7 @@ func (w *writer) inventory(inv *inventory) error {
 	return w.plainFile(inventoryText, func(out io.Writer) error { return writeText(out, inv, w.public) })
 }
 
-// writeText is the inventory for people and for paper.
+// writeText writes the inventory for people and for paper.
 func writeText(out io.Writer, inv *inventory, names *PublicNames) error {
 	b := bufio.NewWriter(out)
 	fmt.Fprintf(b, "Mirror, generation %d, published %s by %s\n", inv.Generation, timeText(inv.Time), inv.Tool)

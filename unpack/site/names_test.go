@@ -46,7 +46,7 @@ func things(n int) []bundle.Entry {
 	return all
 }
 
-// pagesOf are the pages of names by their paths, as they were written.
+// pagesOf returns the pages of names by their paths, as they were written.
 func pagesOf(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}

@@ -77,7 +77,7 @@ func linkPath(p string) string {
 	return "./" + (&url.URL{Path: strings.TrimPrefix(p, "/")}).EscapedPath()
 }
 
-// sizeText is n bytes for people.
+// sizeText returns n bytes for people.
 func sizeText(n int64) string {
 	const units = "kMGTPE"
 	if n < 1000 {

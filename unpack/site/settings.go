@@ -74,7 +74,7 @@ const (
 	answersForm = "2"
 )
 
-// answers are those of one repository. Their file has a name that is a function of all that
+// answers returns those of one repository. Their file has a name that is a function of all that
 // they follow from, so that the one of the generation before is as good as a new one.
 func (w *writer) answers(set string, r *Repository, index *settings.Index, questions bundle.Digest) (settings.Answers, error) {
 	list := string(r.Repository.Files.Digest)
@@ -137,7 +137,7 @@ func (w *writer) lookup(address string) (all []settings.Place, answered bool) {
 	return all, answered
 }
 
-// hostNames are the names, without ports and addresses, each once and sorted.
+// hostNames returns the names, without ports and addresses, each once and sorted.
 func (names *PublicNames) hostNames() (all []string) {
 	for _, n := range names.Names {
 		if name := hostOnly(n.Host); !isAddress(n.Host) && !slices.Contains(all, name) {

@@ -185,7 +185,7 @@ type writer struct {
 	notes   []string // of Report
 }
 
-// webPath is where a listed path is, relative to the web root.
+// webPath returns where a listed path is, relative to the web root.
 func webPath(mount, path string) string {
 	if mount == "" {
 		return path

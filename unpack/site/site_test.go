@@ -114,7 +114,7 @@ func read(t *testing.T, dir, name string) string {
 	return string(b)
 }
 
-// tree is every file and link below dir with its content.
+// tree returns every file and link below dir with its content.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}

@@ -70,7 +70,7 @@ func ReadTypes(r io.Reader) ([]Type, error) {
 	return types, nil
 }
 
-// standingTypes are known to every mirror from its first import on, so that
+// standingTypes returns the types that are known to every mirror from its first import on, so that
 // the first image does not change the servers' configuration.
 func standingTypes() map[string]string {
 	types := map[string]string{}
@@ -86,7 +86,7 @@ func standingTypes() map[string]string {
 	return types
 }
 
-// extension is short, so that names stay within a file system's limit, and a
+// extension returns a short name, so that names stay within a file system's limit, and a
 // function of the media type alone, so that it never changes.
 func extension(mediaType string) string { return "t" + bundle.DigestOf([]byte(mediaType)).Hex()[:10] }
 

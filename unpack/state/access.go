@@ -66,7 +66,7 @@ func WriteFile(root *os.Root, name string, content []byte) error {
 	})
 }
 
-// WriteFrom is WriteFile for content that write produces piece by piece.
+// WriteFrom works like WriteFile, for content that write produces piece by piece.
 func WriteFrom(root *os.Root, name string, write func(out io.Writer) error) error {
 	a, err := accessOf(root)
 	if err != nil {

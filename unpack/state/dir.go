@@ -68,7 +68,7 @@ type Writer struct{ *State }
 // root stays the caller's to close.
 func New(root *os.Root, dir string, o Options) *State { return &State{root, dir, o} }
 
-// Now is the local clock in UTC, in whole seconds.
+// Now returns the local clock in UTC, in whole seconds.
 func (s *State) Now() time.Time { return s.o.Now().UTC().Truncate(time.Second) }
 
 // Create makes what is missing of the state; the settings come last. group is the number

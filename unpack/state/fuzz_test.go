@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// fuzzed is the state of a mirror in a folder that all inputs of a target use in turn.
+// fuzzed returns the state of a mirror in a folder that all inputs of a target use in turn.
 func fuzzed(f *testing.F) (*Writer, string) {
 	dir := f.TempDir()
 	for _, folder := range []string{Dir, PendingDir} {

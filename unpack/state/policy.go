@@ -67,7 +67,7 @@ func (s *State) PolicyWith(bundles []*verify.Bundle) (json.RawMessage, error) {
 	return p.Marshal()
 }
 
-// ChangeRatchet is for operators; imports change ratchets as they publish.
+// ChangeRatchet changes a ratchet for an operator; imports change ratchets as they publish.
 func (w *Writer) ChangeRatchet(set, what string, change func(*Ratchet) error) error {
 	r, err := w.Ratchet(set)
 	if err != nil {

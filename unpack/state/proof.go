@@ -103,7 +103,7 @@ func (s *State) RootIn(dir string) (*bundle.Manifest, bundle.Digest, error) {
 	return m, bundle.DigestOf(b), nil
 }
 
-// KnownRatchet is Ratchet for a set that is on record: an absent file matches
+// KnownRatchet works like Ratchet, for a set that is on record: an absent file matches
 // fs.ErrNotExist.
 func (s *State) KnownRatchet(set string) (Ratchet, error) {
 	if _, err := s.root.Lstat(ratchetFile(set)); err != nil {
@@ -190,7 +190,7 @@ func (w *Writer) Probe() error {
 // operators gave to sets. They restore lost files; a publish changes these files in its own way.
 func (w *Writer) SetRatchet(r Ratchet) error { return WriteJSON(w.root, ratchetFile(r.Set), r) }
 
-// SetPolicy is like SetRatchet.
+// SetPolicy works like SetRatchet.
 func (w *Writer) SetPolicy(p *verify.Policy) error {
 	b, err := p.Marshal()
 	if err != nil {
@@ -199,7 +199,7 @@ func (w *Writer) SetPolicy(p *verify.Policy) error {
 	return WriteFile(w.root, PolicyFile, b)
 }
 
-// SetGiven is like SetRatchet.
+// SetGiven works like SetRatchet.
 func (w *Writer) SetGiven(all []Given) error { return WriteJSON(w.root, GivenFile, all) }
 
 // NewReceiptKey makes the key of receipts where it is gone or cannot be read.

@@ -30,7 +30,7 @@ func (f *file) Write(b []byte) (int, error) {
 	return written, nil
 }
 
-// Close is done whatever it returns: Linux frees the descriptor first, also when a signal
+// Close has closed the file whatever it returns: Linux frees the descriptor first, also when a signal
 // comes (close(2), "Dealing with error returns from close()"). So the number is not used
 // again: it may be another file's by then.
 func (f *file) Close() error {

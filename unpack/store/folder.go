@@ -42,10 +42,10 @@ func OpenFolder(root *os.Root, path string) (*Folder, error) {
 // Close closes the directory.
 func (f *Folder) Close() error { return errors.Join(f.file.Close(), f.root.Close()) }
 
-// Lstat is os.Root.Lstat.
+// Lstat calls os.Root.Lstat.
 func (f *Folder) Lstat(name string) (fs.FileInfo, error) { return f.root.Lstat(name) }
 
-// OpenFile is os.Root.OpenFile.
+// OpenFile calls os.Root.OpenFile.
 func (f *Folder) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	return f.root.OpenFile(name, flag, perm)
 }
@@ -57,7 +57,7 @@ func (f *Folder) create(name string) (*file, error) { return create(f, name) }
 // Chtimes sets both times of a file; a symbolic link is not followed.
 func (f *Folder) Chtimes(name string, t time.Time) error { return chtimes(f, name, t) }
 
-// Remove is os.Root.Remove.
+// Remove calls os.Root.Remove.
 func (f *Folder) Remove(name string) error { return f.root.Remove(name) }
 
 // Link makes a new name in to for the file name in from; a symbolic link is

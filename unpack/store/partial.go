@@ -32,7 +32,7 @@ func (s *Store) FinishPartial(ctx context.Context, d bundle.Digest, size int64) 
 	return s.shelvePartial(ctx, d)
 }
 
-// ShelvePartial is FinishPartial for a caller that wrote all of d since it opened the
+// ShelvePartial works like FinishPartial, for a caller that wrote all of d since it opened the
 // store, and hashed what it wrote: the file is not read again.
 func (s *Store) ShelvePartial(ctx context.Context, d bundle.Digest, size int64) error {
 	fi, err := s.root.Lstat(partialDir + "/" + d.Hex())

@@ -105,7 +105,7 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// Path is where blob d is or would be, relative to the root.
+// Path returns where blob d is or would be, relative to the root.
 func (s *Store) Path(d bundle.Digest) string {
 	h := d.Hex()
 	return ShelfDir + "/" + h[:2] + "/" + h

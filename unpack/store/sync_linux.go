@@ -11,7 +11,7 @@ import (
 // open when it happened.
 type Syncer struct{ dir *os.File }
 
-// NewSyncer is for the file system that root is on; the caller closes it.
+// NewSyncer returns a Syncer for the file system that root is on; the caller closes it.
 func NewSyncer(root *os.Root) (*Syncer, error) {
 	dir, err := root.Open(".")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // Syncer makes files durable one by one.
 type Syncer struct{ root *os.Root }
 
-// NewSyncer is for what is below root.
+// NewSyncer returns a Syncer for what is below root.
 func NewSyncer(root *os.Root) (*Syncer, error) { return &Syncer{root}, nil }
 
 // Close ends its use.

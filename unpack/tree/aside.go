@@ -18,14 +18,14 @@ import (
 // the set's name. So client files of sets never conflict, and no set can change what the
 // clients of another one read.
 
-// asidePath is where a client file of a set is published that is aside.
+// asidePath returns where a client file of a set is published that is aside.
 func asidePath(set, path string) string { return site.AsideDir + "/" + set + "/" + path }
 
 // Lists returns the file list of a set's repository by its index; nil: the list is among
 // those that are kept.
 type Lists func(set string, repository int) iter.Seq2[bundle.File, error]
 
-// NoLists is where all lists are kept.
+// NoLists returns where all lists are kept.
 func NoLists(string, int) iter.Seq2[bundle.File, error] { return nil }
 
 // asideNotes returns a note for each client file that is published at another place than the

@@ -175,7 +175,7 @@ func (t *Trees) Current() (*Generation, error) {
 	return g, err
 }
 
-// Published is Current, or nil where nothing was published yet.
+// Published returns Current, or nil where nothing was published yet.
 func (t *Trees) Published() (*Generation, error) {
 	n, err := t.linked(currentLink)
 	if err != nil || n == 0 {
@@ -243,7 +243,7 @@ func (t *Trees) Withdrawn(current *Generation, sets []GenerationSet) (roots []bu
 	return roots, nil
 }
 
-// Set is the part of a set; nil: the generation has none.
+// Set returns the part of a set; nil: the generation has none.
 func (g *Generation) Set(name string) *GenerationSet {
 	if g == nil {
 		return nil
@@ -338,7 +338,7 @@ func readKept[T bundle.Line](t *Trees, d v1.Descriptor, what string, read func(i
 	}
 }
 
-// openFiles is Files for union: next returns the lines, and between them holds as little
+// openFiles works like Files, for union: next returns the lines, and between them holds as little
 // as can be.
 func (t *Trees) openFiles(r bundle.Repository) (next func() (bundle.File, error, bool), stop func(), err error) {
 	what := "file list of " + r.Name

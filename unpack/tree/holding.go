@@ -63,7 +63,7 @@ type DamagedError struct {
 	First      Damage
 }
 
-// NewDamagedError is about count things, of which first is the first.
+// NewDamagedError returns the error about count things, of which first is the first.
 func NewDamagedError(generation int, count int64, first Damage) *DamagedError {
 	return &DamagedError{generation, count, first}
 }

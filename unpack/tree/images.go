@@ -105,7 +105,7 @@ func eachPath(parts []Part, look func(same []member) error) error {
 	return nil
 }
 
-// checkTag is for the files of one path.
+// checkTag checks the files of one path.
 func checkTag(same []member, coming map[string]bool, owner func(image string) string) error {
 	i, ok := reach.SplitImage(strings.TrimPrefix(same[0].file.Path, imagesMount+"/"))
 	if !ok || !i.IsTag() {

@@ -22,7 +22,7 @@ func linkCount(root *os.Root, name string, _ fs.FileInfo) (int64, error) {
 	return int64(info.NumberOfLinks), nil
 }
 
-// ownerOf is the same for all: modes and owners are another matter here.
+// ownerOf returns the same for all: modes and owners are another matter here.
 func ownerOf(fs.FileInfo) int64 { return 0 }
 
 // isTooManyLinks reports whether the file has as many names as it can have (NTFS: 1,024).

@@ -40,7 +40,7 @@ func compare(now, before iter.Seq2[bundle.File, error]) iter.Seq2[compared, erro
 	}
 }
 
-// none is an empty list.
+// none yields an empty list.
 func none(func(bundle.File, error) bool) {}
 
 // plant makes the tree of a repository that owns its mount and sets its number:

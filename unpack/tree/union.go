@@ -113,7 +113,7 @@ func (t *Trees) Parts(sets []GenerationSet) []Part {
 // out: package site places them.
 func Union(parts []Part) iter.Seq2[bundle.File, error] { return union(parts, nil) }
 
-// Agree is whether parts can be published together: Union, and for the sets that are
+// Agree checks what Union checks, and for the sets that are
 // coming also media types, which are part of what a client gets. before are the parts of
 // the coming sets as they are published: what differs there already, from before media
 // types were compared, is no reason to refuse the next bundle of either. It reports
@@ -289,7 +289,7 @@ func CheckMounts(owned []state.Ratchet, sets []GenerationSet) error {
 	return nil
 }
 
-// checkMountPair is for two sets that come in the same run: neither is in a
+// checkMountPair checks two sets that come in the same run: neither is in a
 // ratchet yet.
 func checkMountPair(a, b GenerationSet) error {
 	for _, r := range a.Repositories {

@@ -100,7 +100,7 @@ func (v *View) Open(_ context.Context, repo, path string) (io.ReadCloser, error)
 	return f, nil
 }
 
-// OpenAt is like Open, for any place in the file.
+// OpenAt works like Open, for any place in the file.
 func (v *View) OpenAt(ctx context.Context, repo, path string) (interface {
 	io.ReaderAt
 	io.Closer

@@ -32,7 +32,7 @@ type Invocation struct {
 	help  bool
 }
 
-// Argv is what urfave/cli gets to see: every flag before "--" and every
+// Argv returns what urfave/cli gets to see: every flag before "--" and every
 // argument after it, so that it can neither stop too early nor guess.
 func (v *Invocation) Argv(program string) []string {
 	all := append([]string{program}, v.Path...)
@@ -236,12 +236,12 @@ func FirstOf(values ...string) string {
 	return ""
 }
 
-// EnvName is the environment variable of a flag.
+// EnvName returns the environment variable of a flag.
 func EnvName(flag string) string {
 	return "GAPBUNDLE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// fromEnvironment is the flag's value in the environment, none when it is
+// fromEnvironment returns the flag's value in the environment, none when it is
 // empty. A list has its values on separate lines: any other separator would
 // cut a path in two.
 func fromEnvironment(flag cli.Flag, getenv func(string) string) []string {
@@ -281,7 +281,7 @@ func findFlag(flags []cli.Flag, name string) cli.Flag {
 	return nil
 }
 
-// flagsBelow are the flags that may be meant before the command is known: a
+// flagsBelow returns the flags that may be meant before the command is known: a
 // name means the same kind of flag in every command, which a test holds.
 func flagsBelow(c *cli.Command) []cli.Flag {
 	all := c.Flags

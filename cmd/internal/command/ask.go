@@ -107,7 +107,7 @@ func plainDigits(s string) string {
 	return strings.NewReplacer(" ", "", ":", "").Replace(s)
 }
 
-// ConfirmFlags are the flags of a command that calls ConfirmFingerprint.
+// ConfirmFlags returns the flags of a command that calls ConfirmFingerprint.
 func ConfirmFlags() []cli.Flag {
 	return []cli.Flag{
 		Text("fingerprint", "the `FINGERPRINT` that came by a second channel; any other is refused"),

@@ -55,7 +55,7 @@ func (n *ChangeCount) Set(s string) error {
 
 func (n *ChangeCount) candidates() []string { return []string{"all", "none"} }
 
-// ChangesFlag is --changes.
+// ChangesFlag returns the flag --changes.
 func ChangesFlag() cli.Flag {
 	return Parsed("changes", "print what is added, changed and removed by name: at most `N` names for each set, all or none; with --json 1000", new(ChangeCount))
 }
@@ -94,7 +94,7 @@ func WriteChanges(w io.Writer, all ...*contents.Summary) {
 	}
 }
 
-// NoteChanges is WriteChanges for a command whose standard output is kept for a path.
+// NoteChanges works like WriteChanges, for a command whose standard output is kept for a path.
 func NoteChanges(o *Output, all ...*contents.Summary) {
 	var text strings.Builder
 	WriteChanges(&text, all...)

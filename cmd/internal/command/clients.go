@@ -128,7 +128,7 @@ type filling struct {
 	address netip.Addr
 }
 
-// addressOf is --address; not valid: it was not given.
+// addressOf returns the value of --address, which is not valid where the flag was not given.
 func addressOf(c *cli.Context) (netip.Addr, error) {
 	text := c.String("address")
 	if text == "" {

@@ -45,7 +45,7 @@ func sentinel(target error) func(error) bool {
 	return func(err error) bool { return errors.Is(err, target) }
 }
 
-// Classes is the sentinel table, in order of precedence within one finding: a
+// Classes returns the sentinel table, in order of precedence within one finding: a
 // class that a package stated comes before the error of the operating system
 // it wraps.
 func Classes() []Class {
@@ -74,12 +74,12 @@ func isEnvironment(err error) bool {
 	return errors.As(err, &path) || errors.As(err, &link) || errors.As(err, &call) || errors.As(err, &errno)
 }
 
-// order is the precedence of codes over several findings.
+// order returns the precedence of codes over several findings.
 func order() []int {
 	return []int{ExitInternal, ExitUsage, ExitBusy, ExitUntrusted, ExitCorrupt, ExitEnvironment, ExitIncomplete, ExitUpstream}
 }
 
-// ExitCode is the code of a command that ended with err.
+// ExitCode returns the code of a command that ended with err.
 func ExitCode(ctx context.Context, err error) int {
 	if err == nil {
 		return ExitDone
@@ -175,7 +175,7 @@ func HintsFor(ctx context.Context, err error, mirror string, own func(error) str
 	return hints
 }
 
-// hintFor is what to do about one finding, the most specific answer first.
+// hintFor returns what to do about one finding, the most specific answer first.
 func hintFor(err error, mirror string, program func(error) string) string {
 	var usage *UsageError
 	if errors.As(err, &usage) && usage.Hint != "" {
@@ -204,7 +204,7 @@ func hintFor(err error, mirror string, program func(error) string) string {
 	return FirstOf(classOf(err).Hint, environmentHint(err))
 }
 
-// refusalHint is what to do about a typed refusal of packages verify and unpack.
+// refusalHint returns what to do about a typed refusal of packages verify and unpack.
 func refusalHint(err error, mirror string) string {
 	var unsigned *verify.UnsignedError
 	var unknown *verify.UnknownKeyError
@@ -282,7 +282,7 @@ func refusalHint(err error, mirror string) string {
 	return ""
 }
 
-// givenHint is the line that would allow a key what its set has.
+// givenHint returns the line that would allow a key what its set has.
 func givenHint(e *unpack.BeyondError, mirror string) string {
 	const advice = "if the set may have it: "
 	if len(e.Keys) == 0 {
@@ -309,7 +309,7 @@ func givenHint(e *unpack.BeyondError, mirror string) string {
 	return advice + line + " --set " + k.Set + " --mirror " + mirror
 }
 
-// placeOf is what would be handed over of a path that two sets want: of a file of an
+// placeOf returns what would be handed over of a path that two sets want: of a file of an
 // image, the image.
 func placeOf(path string) string {
 	for _, area := range []string{"/manifests/", "/blobs/", "/referrers/"} {
@@ -320,7 +320,7 @@ func placeOf(path string) string {
 	return path
 }
 
-// quoted are words for a shell.
+// quoted quotes words for a shell.
 func quoted(words []string) string {
 	for i, word := range words {
 		if strings.ContainsAny(word, "* '\"$&;()<>|") {
@@ -338,7 +338,7 @@ func keysHint(e *verify.KeysError, mirror string) string {
 	return fmt.Sprintf("compare the fingerprints by a second channel, then: gapbundle trust add --mirror %s --role %s --set %s KEYFILE, or import with --accept-keys, which is recorded", mirror, role, e.Set)
 }
 
-// upstreamHint is what to do about a typed refusal of package fetch.
+// upstreamHint returns what to do about a typed refusal of package fetch.
 func upstreamHint(err error) string {
 	var redirect *fetch.RedirectError
 	var address *fetch.AddressError
@@ -367,7 +367,7 @@ func upstreamHint(err error) string {
 	return ""
 }
 
-// addressHint is the line of a spec that lets a request go where it leads.
+// addressHint returns the line of a spec that lets a request go where it leads.
 func addressHint(e *fetch.AddressError) string {
 	named := net.JoinHostPort(e.Host, e.Port)
 	if !e.Private || e.Address == "" || e.Address == e.Host {
@@ -380,13 +380,13 @@ func addressHint(e *fetch.AddressError) string {
 	return fmt.Sprintf("if the name service of your network answers so for public names, say it in the spec: hosts: {%q: {addresses: private}}; if it is a host of yours: hosts: {%q: {}}", pattern, named)
 }
 
-// bareHost is an address without its scheme.
+// bareHost returns an address without its scheme.
 func bareHost(address string) string {
 	_, host, _ := strings.Cut(address, "://")
 	return host
 }
 
-// environmentHint is what to do where the operating system refused.
+// environmentHint returns what to do where the operating system refused.
 func environmentHint(err error) string {
 	for _, h := range []struct {
 		is   error
@@ -408,7 +408,7 @@ func environmentHint(err error) string {
 	return "see what the operating system says about the path, then repeat the command"
 }
 
-// OtherBase is the flag of an export for a mirror that has what before states.
+// OtherBase returns the flag of an export for a mirror that has what before states.
 func OtherBase(before int64) string {
 	if before > 0 {
 		return fmt.Sprintf("--base %d", before)

@@ -49,17 +49,17 @@ func outputFlags() []cli.Flag {
 	}
 }
 
-// JobsFlag is --jobs.
+// JobsFlag returns the flag --jobs.
 func JobsFlag() cli.Flag {
 	return &cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Usage: "`N` things at once; 0: one for each processor"}
 }
 
-// DryRunFlag is --dry-run.
+// DryRunFlag returns the flag --dry-run.
 func DryRunFlag() cli.Flag {
 	return Toggle("dry-run", "show what would happen; write nothing")
 }
 
-// RetryLockFlag is --retry-lock.
+// RetryLockFlag returns the flag --retry-lock.
 func RetryLockFlag() cli.Flag {
 	return Parsed("retry-lock", "wait up to `DURATION` for another gapbundle to finish, instead of giving up at once", new(Span))
 }

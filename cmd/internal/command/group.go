@@ -14,7 +14,7 @@ import (
 
 func groupFlag(usage string) cli.Flag { return Text("group", usage) }
 
-// newGroupFlag is --group of a command that makes a mirror.
+// newGroupFlag returns the flag --group of a command that makes a mirror.
 func newGroupFlag() cli.Flag {
 	return groupFlag("`NAME` of the group that may read the state of a mirror that is made now: status, check, history, trust list; nobody but the owner without it")
 }
@@ -55,7 +55,7 @@ func createMirror(c *cli.Context, o *Output, dir string, p bundle.Progress) (*un
 	return m, err
 }
 
-// setGroup is config --group.
+// setGroup runs config --group.
 func setGroup(c *cli.Context, o *Output, m *unpack.Mirror) error {
 	group, err := groupOf(c)
 	if err != nil {

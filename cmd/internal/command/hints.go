@@ -16,7 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// thingHint is what to do about the thing that an error is about (bundle.About), on the
+// thingHint returns what to do about the thing that an error is about (bundle.About), on the
 // side inside the gap. Things of the connected side are known to its program.
 func thingHint(err error, mirror string) string {
 	var volumes *verify.MissingVolumesError
@@ -39,7 +39,7 @@ func thingHint(err error, mirror string) string {
 	return namedHint(thing, mirror)
 }
 
-// namedHint is what to do about a thing that somebody named and that is not there, or is of
+// namedHint returns what to do about a thing that somebody named and that is not there, or is of
 // another kind.
 func namedHint(thing bundle.Thing, mirror string) string {
 	switch thing {
@@ -59,7 +59,7 @@ func namedHint(thing bundle.Thing, mirror string) string {
 	return ""
 }
 
-// networkHint is what to do about a connection: one to an upstream, or one that is
+// networkHint returns what to do about a connection: one to an upstream, or one that is
 // listened for.
 func networkHint(err error) string {
 	var op *net.OpError
@@ -78,7 +78,7 @@ func networkHint(err error) string {
 	return ""
 }
 
-// listenHint is what to do about an address that cannot be listened on.
+// listenHint returns what to do about an address that cannot be listened on.
 func listenHint(err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -89,7 +89,7 @@ func listenHint(err error) string {
 	return "this machine has no such address, and ip address prints those that it has; :8080 listens on all of them"
 }
 
-// pathHint is what to do about a path that is not there: what lacks may be the folder above.
+// pathHint returns what to do about a path that is not there: what lacks may be the folder above.
 func pathHint(err error) string {
 	var path *fs.PathError
 	if errors.As(err, &path) && path.Op == "mkdir" {

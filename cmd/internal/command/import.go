@@ -15,7 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// ImportCommand is gapbundle import.
+// ImportCommand returns the command gapbundle import.
 func ImportCommand() *cli.Command {
 	return Leaf(&cli.Command{
 		Name: "import", Usage: "check bundles and publish them in a mirror", ArgsUsage: "PATH...",

@@ -18,7 +18,7 @@ import (
 
 const nothingVerified = "NOTHING WAS VERIFIED: this is what the medium says of itself (gapbundle verify checks it)"
 
-// InspectCommand is gapbundle inspect.
+// InspectCommand returns the command gapbundle inspect.
 func InspectCommand() *cli.Command {
 	return Leaf(&cli.Command{
 		Name: "inspect", Usage: "show a bundle's own claims, without keys; verifies nothing", ArgsUsage: "PATH...",

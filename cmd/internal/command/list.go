@@ -38,7 +38,7 @@ const (
 	StatePlanned    = "planned"      // what upstream has now
 )
 
-// ListCommand is gapbundle list. spec plans what a spec names, and more are the flags
+// ListCommand returns the command gapbundle list. spec plans what a spec names, and more are the flags
 // for that; nil: this program knows no specs.
 func ListCommand(spec func(c *cli.Context, o *Output) (*Listed, error), more ...cli.Flag) *cli.Command {
 	args, text, example := "MIRROR|BUNDLE [PATTERN]", "", "gapbundle list /media/usb --json"

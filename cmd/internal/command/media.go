@@ -31,7 +31,7 @@ type Side struct {
 // Exporter opens the connected side.
 type Exporter func(c *cli.Context) (Side, error)
 
-// MediaCommand is gapbundle media. exporter is the connected side, and more are the flags
+// MediaCommand returns the command gapbundle media. exporter is the connected side, and more are the flags
 // for it; nil: this program has none.
 func MediaCommand(exporter Exporter, more ...cli.Flag) *cli.Command {
 	text, example := "", ""

@@ -16,7 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack"
 )
 
-// mirrorOptions are the options of every command that opens a mirror.
+// mirrorOptions returns the options of every command that opens a mirror.
 func mirrorOptions(c *cli.Context, o *Output, p bundle.Progress) unpack.Options {
 	return unpack.Options{
 		Jobs: c.Int("jobs"), Progress: p, RetryLock: SpanOf(c, "retry-lock"), DryRun: c.Bool("dry-run"),
@@ -67,7 +67,7 @@ func WouldBe(c *cli.Context) string {
 // what they need, and returns what was counted.
 type Completeness func(ctx context.Context, m *unpack.Mirror) ([]bundle.CheckCount, error)
 
-// MirrorCommands are the commands on one mirror. complete is the half of check
+// MirrorCommands returns the commands on one mirror. complete is the half of check
 // that knows kinds, and deep what check --deep does besides; nil: this program
 // has none.
 func MirrorCommands(complete, deep Completeness) []*cli.Command {

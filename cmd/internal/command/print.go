@@ -69,7 +69,7 @@ func (o *Output) useLog(format, level string) {
 	adoptLibraries(o.Log)
 }
 
-// TerminalOf is the descriptor of w if that is a terminal, -1 otherwise.
+// TerminalOf returns the descriptor of w if that is a terminal, -1 otherwise.
 func TerminalOf(w any) int {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return int(f.Fd())
@@ -86,7 +86,7 @@ func (o *Output) Show(v any, text func(w io.Writer)) {
 	text(o.stdout)
 }
 
-// showNow is show for a command that goes on: --json prints its object at once.
+// showNow works like show, for a command that goes on: --json prints its object at once.
 func (o *Output) showNow(v any, text func(w io.Writer)) {
 	o.Show(v, text)
 	if o.json {
@@ -106,7 +106,7 @@ func (o *Output) finish(ctx context.Context, err error) int {
 	return code
 }
 
-// hints are what to do about err, with the name of the command that ran.
+// hints returns what to do about err, with the name of the command that ran.
 func (o *Output) hints(ctx context.Context, err error) []string {
 	all := HintsFor(ctx, err, o.mirror, o.hint)
 	if o.command == "" {
@@ -307,7 +307,7 @@ func shorten(s string, most int) string {
 	return "…" + string(r[len(r)-most+1:])
 }
 
-// HumanBytes is a size for people, in binary units.
+// HumanBytes returns a size for people, in binary units.
 func HumanBytes(n int64) string {
 	if n < 1<<10 {
 		return fmt.Sprintf("%d B", n)
@@ -331,5 +331,5 @@ func WriteTable(w io.Writer, rows [][]string) {
 	_ = t.Flush()
 }
 
-// HumanTime is a moment for people, in UTC.
+// HumanTime returns a moment for people, in UTC.
 func HumanTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }

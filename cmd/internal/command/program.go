@@ -34,7 +34,7 @@ type Program struct {
 	Values map[string]Values
 }
 
-// Main is the whole program; it does not return.
+// Main runs the whole program; it does not return.
 func (p Program) Main() {
 	SetMemory()
 	ctx := WithSignals(context.Background())
@@ -54,7 +54,7 @@ type Interrupted struct{ Signal syscall.Signal }
 func (i Interrupted) Error() string { return "interrupted (" + i.Signal.String() + ")" }
 func (i Interrupted) exit() int     { return 128 + int(i.Signal) }
 
-// WithSignals is a context that the first SIGINT or SIGTERM cancels, so that
+// WithSignals returns a context that the first SIGINT or SIGTERM cancels, so that
 // work stops at a place from which it can go on. The second one ends the
 // process at once: what is on disk then is what a power cut would leave, and
 // that is safe too.
@@ -71,7 +71,7 @@ func WithSignals(parent context.Context) context.Context {
 	return ctx
 }
 
-// run is the program without its process: it returns the exit code. A panic is
+// run runs the program, and returns its exit code instead of ending the process. A panic is
 // an internal error; the Go runtime's own exit code for it means usage here.
 func (p Program) run(ctx context.Context, argv []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	defer func() {
@@ -104,7 +104,7 @@ func (p Program) run(ctx context.Context, argv []string, getenv func(string) str
 	return p.plainOutput(wantsJSON(inv.flags, getenv), stdout, stderr).finish(ctx, err)
 }
 
-// plainOutput is for errors that are met before the flags of a command are known.
+// plainOutput returns an Output for errors that are met before the flags of a command are known.
 func (p Program) plainOutput(asJSON bool, stdout, stderr io.Writer) *Output {
 	o := &Output{stdout: stdout, stderr: stderr, json: asJSON, hint: p.Hint}
 	o.useLog("text", "error")
@@ -167,7 +167,7 @@ func Leaf(c *cli.Command, f func(c *cli.Context, o *Output) error) *cli.Command 
 	return c
 }
 
-// Inside is the program for the side inside the gap: it knows no kind of
+// Inside returns the program for the side inside the gap: it knows no kind of
 // repository and no key of an exporter, and reaches no upstream.
 func Inside() Program { return Program{Table: insideTable} }
 
@@ -188,10 +188,10 @@ gapbundle import /media/usb --to /srv/mirror`,
 	}
 }
 
-// ToolName is how this program names itself in what it writes.
+// ToolName returns how this program names itself in what it writes.
 func ToolName() string { return "gapbundle " + toolVersion() }
 
-// buildTime is the time of the commit this program was built from: no clock
+// buildTime returns the time of the commit this program was built from: no clock
 // inside the gap can rightly be before it. Zero where it is not recorded.
 func buildTime() time.Time {
 	info, ok := debug.ReadBuildInfo()
@@ -207,7 +207,7 @@ func buildTime() time.Time {
 	return time.Time{}
 }
 
-// toolVersion is the version of this program as the Go tool recorded it: the
+// toolVersion returns the version of this program as the Go tool recorded it: the
 // tag, or the commit, it was built from.
 func toolVersion() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {

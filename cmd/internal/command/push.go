@@ -16,7 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack"
 )
 
-// PushCommand is gapbundle push.
+// PushCommand returns the command gapbundle push.
 func PushCommand() *cli.Command {
 	return Leaf(&cli.Command{
 		Name: "push", Usage: "copy the published images into a registry that the site runs", ArgsUsage: "MIRROR",

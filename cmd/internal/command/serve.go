@@ -18,7 +18,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/site"
 )
 
-// ServeCommand is gapbundle serve.
+// ServeCommand returns the command gapbundle serve.
 func ServeCommand() *cli.Command {
 	return Leaf(&cli.Command{
 		Name: "serve", Usage: "serve a mirror over HTTP", ArgsUsage: "MIRROR",

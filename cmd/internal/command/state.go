@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack"
 )
 
-// stateCommand is gapbundle state.
+// stateCommand returns the command gapbundle state.
 func stateCommand() *cli.Command {
 	return &cli.Command{
 		Name: "state", Usage: "the mirror's own state: what was accepted, and from whom", HideHelp: true,

@@ -17,7 +17,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// TrustCommand is gapbundle trust.
+// TrustCommand returns the command gapbundle trust.
 func TrustCommand() *cli.Command {
 	changing := func(more ...cli.Flag) []cli.Flag {
 		return append(append([]cli.Flag{mirrorFlag()}, more...), DryRunFlag(), RetryLockFlag())
@@ -206,7 +206,7 @@ func hostsFlag() cli.Flag {
 	return List("host", "public `NAME` that the set may answer for, or *.NAME; default: any")
 }
 
-// patterns are the values of a flag, nil where it was not given.
+// patterns returns the values of a flag, nil where it was not given.
 func patterns(c *cli.Context, name string) []string {
 	if !c.IsSet(name) {
 		return nil

@@ -18,7 +18,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// VerifyCommand is gapbundle verify.
+// VerifyCommand returns the command gapbundle verify.
 func VerifyCommand() *cli.Command {
 	return Leaf(&cli.Command{
 		Name: "verify", Usage: "check bundles completely; changes nothing", ArgsUsage: "PATH...",
@@ -129,7 +129,7 @@ func verifyOne(c *cli.Context, p *Progress, r *bundle.Reader, options verify.Opt
 	return b, b.Report(), unpack.Examine(c.Context, b, mirror, verify.StreamOptions{Jobs: c.Int("jobs"), Progress: p})
 }
 
-// verifyOptions are the rules: the keys of --pub, or the policy of a mirror,
+// verifyOptions returns the rules: the keys of --pub, or the policy of a mirror,
 // which the caller closes.
 func verifyOptions(c *cli.Context, o *Output) (verify.Options, *unpack.Mirror, error) {
 	options := verify.Options{Now: time.Now(), CheckKnown: true, Describe: unpack.DescribeKey}

@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// VersionCommand is gapbundle version.
+// VersionCommand returns the command gapbundle version.
 func VersionCommand() *cli.Command {
 	return Leaf(&cli.Command{
 		Name:      "version",

@@ -48,7 +48,7 @@ func NewHost(t testing.TB, smart bool) *Host {
 	return h
 }
 
-// Backend is "git http-backend" over the repositories below dir.
+// Backend returns "git http-backend" over the repositories below dir.
 func Backend(t testing.TB, dir string) http.Handler {
 	t.Helper()
 	path := run(t, "", nil, "--exec-path") + "/git-http-backend"
@@ -58,7 +58,7 @@ func Backend(t testing.TB, dir string) http.Handler {
 	}
 }
 
-// URL is where a repository is, by its path without .git.
+// URL returns where a repository is, by its path without .git.
 func (h *Host) URL(path string) string { return h.Server.URL("/" + path + ".git") }
 
 // Publish makes the repository at path what r is now, all refs of it.

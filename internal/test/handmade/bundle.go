@@ -77,7 +77,7 @@ type Bundle struct {
 
 const noTime = "2006-01-02T15:04:05Z"
 
-// Digest is "sha256:" and the hex digits.
+// Digest returns "sha256:" and the hex digits.
 func Digest(content []byte) string {
 	sum := sha256.Sum256(content)
 	return "sha256:" + hex.EncodeToString(sum[:])

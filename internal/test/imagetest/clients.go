@@ -84,7 +84,7 @@ func (r *runner) do(ctx context.Context, program string, args ...string) (string
 	return out.String(), nil
 }
 
-// with is r with more in its environment.
+// with returns r with more in its environment.
 func (r *runner) with(env ...string) *runner {
 	more := *r
 	more.env = slices.Concat(r.env, env)
@@ -135,7 +135,7 @@ func layout(dir string) ([]string, error) {
 	return all, walk(b)
 }
 
-// Crane is go-containerregistry's.
+// Crane returns the client of go-containerregistry.
 func Crane(t testing.TB) Client {
 	r := newRunner(t)
 	return Client{Name: "crane", NestedWhole: true, Pull: func(ctx context.Context, p Pull) ([]string, error) {
@@ -154,7 +154,7 @@ func Crane(t testing.TB) Client {
 	}}
 }
 
-// Skopeo is containers/image's.
+// Skopeo returns the client of containers/image.
 func Skopeo(t testing.TB) Client {
 	r := newRunner(t)
 	return Client{Name: "skopeo", Pull: func(ctx context.Context, p Pull) ([]string, error) {
@@ -198,7 +198,7 @@ func manifestFiles(dir string) ([]string, error) {
 	return all, nil
 }
 
-// Oras is oras-go's, and so Helm's.
+// Oras returns the client of oras-go, which Helm uses too.
 func Oras(t testing.TB) Client {
 	r := newRunner(t)
 	return Client{Name: "oras", NestedWhole: true, Pull: func(ctx context.Context, p Pull) ([]string, error) {

@@ -22,7 +22,7 @@ const (
 	hub  = "docker.io"
 )
 
-// images are what the matrix is run over; the first by every way of asking.
+// images returns what the matrix is run over; the first by every way of asking.
 func images(w *World) []Image {
 	return []Image{
 		w.Index(hub+"/team/app", "1.0"),

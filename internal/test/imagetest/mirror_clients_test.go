@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack"
 )
 
-// imported is a mirror that took w in from a bundle.
+// imported returns a mirror that took w in from a bundle.
 func imported(t *testing.T, w *World) (dir string) {
 	t.Helper()
 	images := bundletest.Repository{Name: "images", Kind: "oci", Mount: "v2", Files: map[string]string{}, MediaTypes: map[string]string{}}

@@ -198,7 +198,7 @@ func (w *World) Attach(subject Image, artifactType string, content []byte) v1.De
 	return d
 }
 
-// AttachByTag is Attach as registries without the API have it: the list has a
+// AttachByTag does what Attach does, as registries without the API have it: the list has a
 // tag of its own (OCI distribution specification, "Referrers Tag Schema").
 func (w *World) AttachByTag(subject Image, artifactType string, content []byte) v1.Descriptor {
 	d := w.Attach(subject, artifactType, content)

@@ -41,7 +41,7 @@ func NewEnv(t testing.TB, dir string, base sources.Base) *sources.Env {
 	return &sources.Env{Set: "demo", Fetch: client, Base: base, Dir: dir, Now: Now(), Scratch: scratch, Log: slog.New(slog.DiscardHandler)}
 }
 
-// NewNamedEnv is NewEnv for tests that ask servers without a spec: those of the test's
+// NewNamedEnv works like NewEnv, for tests that ask servers without a spec: those of the test's
 // process that are up already count as named by it.
 func NewNamedEnv(t testing.TB, dir string, base sources.Base) *sources.Env {
 	t.Helper()

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Ansible is a program of a release of ansible-core, such as "2.17.14" or "newest", which
+// Ansible returns a program of a release of ansible-core, such as "2.17.14" or "newest", which
 // .ci/ansible installs.
 func Ansible(t testing.TB, release, name string) string {
 	t.Helper()
@@ -20,20 +20,20 @@ func Ansible(t testing.TB, release, name string) string {
 	return there(t, ".ci/ansible", filepath.Join(dir, release, "bin", name))
 }
 
-// Python is a program of a virtual environment, such as "pip-26.3", which .ci/python-clients
+// Python returns a program of a virtual environment, such as "pip-26.3", which .ci/python-clients
 // makes.
 func Python(t testing.TB, env, name string) string {
 	t.Helper()
 	return there(t, ".ci/python-clients", filepath.Join(cache(t), "gapbundle-clients/python", env, "bin", name))
 }
 
-// Zypper is the program zypper, whose package cannot be installed next to dnf's plugins.
+// Zypper returns the program zypper, whose package cannot be installed next to dnf's plugins.
 func Zypper(t testing.TB) string {
 	t.Helper()
 	return there(t, ".ci/clients", filepath.Join(cache(t), "gapbundle/zypper/usr/bin/zypper"))
 }
 
-// DebianInstaller is the tree of the initrd of the Debian installer for an architecture, without
+// DebianInstaller returns the tree of the initrd of the Debian installer for an architecture, without
 // its kernel modules.
 func DebianInstaller(t testing.TB, arch string) string {
 	t.Helper()

@@ -21,7 +21,7 @@ func Open(t testing.TB) (person, tty *os.File) {
 	return person, tty
 }
 
-// Pair is Open for where there is no test. The caller closes both.
+// Pair works like Open, where there is no test. The caller closes both.
 func Pair() (person, tty *os.File, err error) {
 	if person, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
 		return nil, nil, err

@@ -203,7 +203,7 @@ func (r *repo) find(reference string) (manifest, string) {
 
 var route = regexp.MustCompile(`^/v2/(.+)/(manifests|blobs|tags|referrers)/(.*)$`)
 
-// ServeHTTP is the right answer of the registry.
+// ServeHTTP answers as a registry does.
 func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if r.o.Realm == r.URL("/token") && req.URL.Path == "/token" {
 		r.ServeToken(w, req)
@@ -296,7 +296,7 @@ func covers(have, want string) bool {
 	return true
 }
 
-// ServeToken is the token service, which another server may be.
+// ServeToken answers as the token service, which another server may be.
 func (r *Registry) ServeToken(w http.ResponseWriter, req *http.Request) {
 	user, password, _ := req.BasicAuth()
 	ok := user == r.o.User && password == r.o.Password
@@ -411,7 +411,7 @@ func (r *Registry) upload(w http.ResponseWriter, req *http.Request, name string)
 	w.WriteHeader(http.StatusCreated)
 }
 
-// listTags is paginated as the specification states ("Listing Tags").
+// listTags answers by pages, as the specification states ("Listing Tags").
 func (r *Registry) listTags(w http.ResponseWriter, req *http.Request, name string) {
 	tags := r.Tags(name)
 	if tags == nil {

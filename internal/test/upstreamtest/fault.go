@@ -204,7 +204,7 @@ func (e *editor) Write(p []byte) (int, error) {
 	return e.ResponseWriter.Write(p)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap lets http.ResponseController reach the writer below.
 func (e *editor) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 
 // after calls then, once, when n bytes of the body are on their way.
@@ -242,10 +242,10 @@ func (t *trigger) Write(p []byte) (int, error) {
 	return n + m, err
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap lets http.ResponseController reach the writer below.
 func (t *trigger) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
-// withDone is ctx that also ends when done is closed.
+// withDone returns a ctx that also ends when done is closed.
 func withDone(ctx context.Context, done <-chan struct{}) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {

@@ -76,7 +76,7 @@ func Running() string {
 // own, for 127.0.0.1 and localhost.
 func NewTLS(t testing.TB) *Server { return newTLS(t, false) }
 
-// NewHTTP2 is NewTLS for clients that speak HTTP/2, as most upstreams do. Cut
+// NewHTTP2 works like NewTLS, for clients that speak HTTP/2, as most upstreams do. Cut
 // and Stall end or hold one stream of the connection; there is no Reset.
 func NewHTTP2(t testing.TB) *Server { return newTLS(t, true) }
 
@@ -108,7 +108,7 @@ func newServer(t testing.TB) *Server {
 // URL returns the address of path, which begins with '/'.
 func (s *Server) URL(path string) string { return s.http.URL + path }
 
-// Host is "127.0.0.1:port", a key for fetch.Options.Hosts.
+// Host returns "127.0.0.1:port", a key for fetch.Options.Hosts.
 func (s *Server) Host() string { return s.http.Listener.Addr().String() }
 
 // Put sets what path holds, from the next request on, with an ETag made from it.
@@ -230,7 +230,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	handler.ServeHTTP(&counter{ResponseWriter: w, s: s, path: path}, r.WithContext(ctx))
 }
 
-// serveFile is the right answer.
+// serveFile sends the right answer.
 func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	f, ok := s.files[r.URL.Path]
@@ -265,5 +265,5 @@ func (c *counter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap lets http.ResponseController reach the writer below.
 func (c *counter) Unwrap() http.ResponseWriter { return c.ResponseWriter }

@@ -60,7 +60,7 @@ func (f *Fixture) check(err error) {
 // Time returns the one time T of generation n.
 func (f *Fixture) Time(n int) time.Time { return time.Date(2026, 1, 2, 3, 4, n, 0, time.UTC) }
 
-// Path is Dir.
+// Path returns Dir.
 func (f *Fixture) Path() string { return f.Dir }
 
 // Published returns the time of what is published.
@@ -155,7 +155,7 @@ func (f *Fixture) relink(target, link string) {
 	f.check(os.Rename(filepath.Join(f.Dir, "new"), filepath.Join(f.Dir, link)))
 }
 
-// mountOf is where the repository of p begins: shared areas have one each.
+// mountOf returns where the repository of p begins: shared areas have one each.
 func mountOf(p string) string {
 	first, rest, _ := strings.Cut(p, "/")
 	if site.Owns(p) {

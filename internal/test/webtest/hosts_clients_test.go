@@ -40,7 +40,7 @@ func standFor(t *testing.T, set *site.Set, mount string, all ...string) {
 	}
 }
 
-// publicFiles is a mirror with something of every form of public name.
+// publicFiles returns a mirror with something of every form of public name.
 func publicFiles() map[string]File {
 	files := map[string]File{
 		"apt/demo/stable/deb/amd64/InRelease":                  {Content: "release"},

@@ -53,7 +53,7 @@ func newRealMirror(t *testing.T) mirror {
 	return m
 }
 
-// sourceNames are the mounts of the sources, with a hyphen for each slash.
+// sourceNames returns the mounts of the sources, with a hyphen for each slash.
 func sourceNames() []string { return []string{"apt-demo", "files", "v2"} }
 
 func (m *realMirror) check(err error) {

@@ -56,7 +56,7 @@ func Start(t testing.TB, name, dir string) *Server {
 // Pair are the PEM files of a server's certificate and its key.
 type Pair struct{ Cert, Key string }
 
-// StartTLS is Start over https, for Nginx and Serve.
+// StartTLS works like Start, over https, for Nginx and Serve.
 func StartTLS(t testing.TB, name, dir string, pair Pair) *Server {
 	t.Helper()
 	if name != Nginx && name != Serve {
@@ -65,13 +65,13 @@ func StartTLS(t testing.TB, name, dir string, pair Pair) *Server {
 	return start(t, name, dir, setup{pair: pair})
 }
 
-// StartNames is Start for the public names that the mirror can answer for.
+// StartNames works like Start, for the public names that the mirror can answer for.
 func StartNames(t testing.TB, name, dir string) *Server {
 	t.Helper()
 	return start(t, name, dir, setup{names: "hosts-"})
 }
 
-// StartNamesTLS is StartNames over https, at the port that clients ask without saying so.
+// StartNamesTLS works like StartNames, over https, at the port that clients ask without saying so.
 // By the name OwnName, for which own is, the server is the mirror itself.
 func StartNamesTLS(t testing.TB, name, dir string, names, own Pair) *Server {
 	t.Helper()

@@ -15,7 +15,7 @@ import (
 
 const indexType = "application/vnd.oci.image.index.v1+json"
 
-// odd are names that some server's configuration, pattern or address could
+// odd returns names that some server's configuration, pattern or address could
 // take for something else.
 func odd() []string {
 	return []string{
@@ -23,7 +23,7 @@ func odd() []string {
 	}
 }
 
-// first is what most tests publish first.
+// first returns what most tests publish first.
 func first() map[string]File {
 	return map[string]File{
 		"apt/demo/dists/stable/InRelease":               {Content: "release one\n"},
@@ -106,7 +106,7 @@ func open(s *Server, method, path string, header ...string) (*http.Response, err
 	return transport.RoundTrip(req)
 }
 
-// escaped is path as clients write it.
+// escaped returns path as clients write it.
 func escaped(path string) string { return (&url.URL{Path: "/" + path}).EscapedPath() }
 
 // answer is what a path has to give.
@@ -243,7 +243,7 @@ func testFolders(t *testing.T, s *Server) {
 	}
 }
 
-// links are the names that the anchors of a page lead to.
+// links returns the names that the anchors of a page lead to.
 func links(page string) []string {
 	var names []string
 	for _, m := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(page, -1) {
@@ -456,7 +456,7 @@ type mirror interface {
 
 type startFunc func(t *testing.T, dir string) *Server
 
-// tests is the table that every server has to pass.
+// tests returns the table that every server has to pass.
 func tests() map[string]func(*testing.T, mirror, startFunc) {
 	return map[string]func(*testing.T, mirror, startFunc){
 		"content": testContent, "ranges": testRanges, "switch": testSwitch, "slow": testSlow, "parallel": testParallel, "odd": testOdd, "images": testImages, "moving": testMoving, "roles": testRoles,

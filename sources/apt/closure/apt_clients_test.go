@@ -117,7 +117,7 @@ func (c *client) run(args ...string) ([]byte, error) {
 	return cmd.CombinedOutput()
 }
 
-// install are the files that apt would download, sorted; nil if it refuses.
+// install returns the files that apt would download, sorted; nil if it refuses.
 func (c *client) install(names ...string) []string {
 	out, err := c.run(append([]string{"install", "-y", "--print-uris"}, names...)...)
 	if err != nil {
@@ -133,7 +133,7 @@ func (c *client) install(names ...string) []string {
 	return files
 }
 
-// restrict is the indexes with what was chosen alone.
+// restrict returns the indexes with what was chosen alone.
 func restrict(indexes []closure.Index, s *closure.Selection) []closure.Index {
 	partial := slices.Clone(indexes)
 	for i := range partial {
@@ -145,7 +145,7 @@ func restrict(indexes []closure.Index, s *closure.Selection) []closure.Index {
 	return partial
 }
 
-// asks are what the tests below install: packages of clusters, whose
+// asks returns what the tests below install: packages of clusters, whose
 // dependencies have alternatives and virtual names, some at random, and pairs
 // that may conflict.
 func asks(indexes []closure.Index) [][]string {
@@ -296,7 +296,7 @@ func compare(t *testing.T, indexes []closure.Index, full *client, r closure.Requ
 	return len(files)
 }
 
-// fileNames are what apt calls the chosen files: an epoch's colon is escaped.
+// fileNames returns what apt calls the chosen files: an epoch's colon is escaped.
 func fileNames(s *closure.Selection) []string {
 	var all []string
 	for _, c := range s.Choices {

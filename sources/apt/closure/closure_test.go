@@ -44,12 +44,12 @@ func parse(text string) []*deb.Package {
 
 func index(text string) closure.Index { return closure.Index{Source: "s", Packages: parse(text)} }
 
-// ask is a request for amd64, by names.
+// ask returns a request for amd64, by names.
 func ask(names ...string) closure.Request {
 	return closure.Request{Source: "s", Packages: names, Architectures: []string{"amd64"}}
 }
 
-// ids are the choices as "name version", with the architecture if it is not
+// ids returns the choices as "name version", with the architecture if it is not
 // amd64, sorted.
 func ids(s *closure.Selection) string {
 	var all []string
@@ -394,7 +394,7 @@ func FuzzSelect(f *testing.F) {
 	})
 }
 
-// tryParse is parse of what may be no packages.
+// tryParse returns parse of what may be no packages.
 func tryParse(text string) (all []*deb.Package, ok bool) {
 	defer func() { ok = recover() == nil }()
 	return parse(text), true

@@ -146,7 +146,7 @@ func effective(p *deb.Package, native string) string {
 	return p.Architecture
 }
 
-// providerNames are at most five of those who provide a name.
+// providerNames returns at most five of those who provide a name.
 func (u *universe) providerNames(name string) []string {
 	var all []string
 	for _, p := range u.providers[name] {
@@ -157,7 +157,7 @@ func (u *universe) providerNames(name string) []string {
 	return all
 }
 
-// versions are at most five of those of a name, with the architecture.
+// versions returns at most five of those of a name, with the architecture.
 func (u *universe) versions(name string) []string {
 	var all []string
 	for _, e := range u.byName[name] {
@@ -184,7 +184,7 @@ func boolRank(b bool) int {
 	return 0
 }
 
-// priorityRank is apt's: a package without a Priority is before all others,
+// priorityRank returns apt's order: a package without a Priority is before all others,
 // and one that apt does not know is after them.
 func priorityRank(p *deb.Package) int {
 	switch p.Field("Priority") {
@@ -202,7 +202,7 @@ func priorityRank(p *deb.Package) int {
 	return 5
 }
 
-// known is when apt first sees a name, as a package or in a relation,
+// known returns when apt first sees a name, as a package or in a relation,
 // while it reads the indexes: among providers that are equal otherwise it
 // takes the one it came to know last (seen with apt 2.6).
 func (u *universe) known(name string) int {
@@ -245,7 +245,7 @@ func (u *universe) meet(p *deb.Package) {
 	}
 }
 
-// relationField is the place of a field in the order in which apt reads the
+// relationField returns the place of a field in the order in which apt reads the
 // relations of a package, -1 for others.
 func relationField(name string) int {
 	switch name {

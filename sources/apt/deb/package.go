@@ -202,7 +202,7 @@ func parseSize(value string) (int64, error) {
 	return strconv.ParseInt(value, 10, 64)
 }
 
-// Source is name and version of the source package this one was built from.
+// Source returns name and version of the source package this one was built from.
 func (p *Package) Source() (name, version string) {
 	name, rest, found := strings.Cut(p.Field("Source"), " ")
 	if name == "" {
@@ -214,7 +214,7 @@ func (p *Package) Source() (name, version string) {
 	return name, rest
 }
 
-// ID is name, version and architecture, for people.
+// ID returns name, version and architecture, for people.
 func (p *Package) ID() string { return p.Name + ":" + p.Architecture + " (" + p.Version + ")" }
 
 // Packages returns every stanza of a Packages file. The sequence ends after

@@ -189,7 +189,7 @@ func (c Clause) String() string {
 
 const maxName = 255 // bytes: a package's name is part of a file's
 
-// isPackageName is wider than policy, which has lower case alone and two
+// isPackageName accepts more than policy, which has lower case alone and two
 // characters at least: archives of vendors know capitals and underscores.
 func isPackageName(s string) bool {
 	if s == "" || len(s) > maxName || strings.IndexByte("+-._", s[0]) >= 0 {

@@ -41,7 +41,7 @@ func (f *relationFault) look(name, value string) {
 	}
 }
 
-// of is the error of the package that has the fault; nil: there is none.
+// of returns the error of the package that has the fault; nil: there is none.
 func (f *relationFault) of(p *Package) error {
 	if f.field == "" {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/apt/deb"
 )
 
-// relationsForClient are values of Depends and whether apt reads them.
+// relationsForClient returns values of Depends and whether apt reads them.
 func relationsForClient() map[string]bool {
 	return map[string]bool{
 		"": true, "world": true, "world (>= 1)": true, "world (>=1)": true, "world(>=1)": true, "world ( >= 1 )": true, "world (= 1)": true, "world (>> 1~) | other": true,

@@ -28,7 +28,7 @@ var (
 	released = time.Date(2026, 7, 11, 10, 16, 37, 0, time.UTC)
 )
 
-// siteKey is a key pair as keygen makes it, opened.
+// siteKey returns a key pair as keygen makes it, opened.
 func siteKey(t *testing.T) (e *openpgp.Entity, certificate []byte) {
 	t.Helper()
 	e, _, certificate = plantest.SiteKey(t, keyMade)
@@ -73,7 +73,7 @@ func suite() reindex.Suite {
 	}
 }
 
-// shuffled is the same selection in another order, with things twice.
+// shuffled returns the same selection in another order, with things twice.
 func shuffled() reindex.Suite {
 	s := suite()
 	main := &s.Components[0]
@@ -264,7 +264,7 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// twin is another file for hello.
+// twin returns another file for hello.
 func twin() *deb.Package {
 	p, err := deb.ParsePackage(deb.Paragraph(strings.Replace(string(stanza("hello", "2.10-3", "amd64").Paragraph), "Size: 4", "Size: 5", 1)))
 	if err != nil {

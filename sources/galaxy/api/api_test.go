@@ -112,7 +112,7 @@ func TestNoAPI(t *testing.T) {
 	}
 }
 
-// hostile is a server with one answer below versions/ of acme.tools.
+// hostile returns a server with one answer below versions/ of acme.tools.
 func hostile(t *testing.T, answers map[string]any) *Server {
 	u := upstreamtest.New(t)
 	u.Handle(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

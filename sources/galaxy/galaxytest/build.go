@@ -27,7 +27,7 @@ type Collection struct {
 	Content []byte
 }
 
-// FullName is "namespace.name".
+// FullName returns "namespace.name".
 func (c *Collection) FullName() string { return c.Namespace + "." + c.Name }
 
 // FileName returns what the archive is called.

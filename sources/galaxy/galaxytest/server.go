@@ -67,10 +67,10 @@ func (s *Server) AddRoles(all ...*Role) {
 	}
 }
 
-// ArtifactPath is where a collection's archive is on the server, RolePath where that of a role is.
+// ArtifactPath returns where a collection's archive is on the server, RolePath where that of a role is.
 func ArtifactPath(c *Collection) string { return "/download/" + c.FileName() }
 
-// RolePath is where the archive of a role is on the server.
+// RolePath returns where the archive of a role is on the server.
 func RolePath(r *Role) string { return "/archive/" + r.Owner + "/" + r.Name + "/" + r.Tag + ".tar.gz" }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
@@ -238,7 +238,7 @@ func (s *Server) v1(r *http.Request, parts []string) any {
 	return s.page(r, results)
 }
 
-// first is the place of the first version of a role, which makes its number.
+// first returns the place of the first version of a role, which makes its number.
 func (s *Server) first(role *Role) int {
 	return slices.IndexFunc(s.roles, func(o *Role) bool { return o.Owner == role.Owner && o.Name == role.Name })
 }

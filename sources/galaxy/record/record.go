@@ -39,7 +39,7 @@ func Value[T any](o Object, key string) (value T, ok bool, err error) {
 	return value, true, nil
 }
 
-// Need is Value for a key that has to be there.
+// Need works like Value, for a key that has to be there.
 func Need[T any](o Object, key string) (T, error) {
 	value, ok, err := Value[T](o, key)
 	if err == nil && !ok {

@@ -36,7 +36,7 @@ func parse(b []byte) (ast.Node, error) {
 	return docs[0], nil
 }
 
-// line is where a value begins.
+// line returns where a value begins.
 func line(n ast.Node) int { return n.GetToken().Position.Line }
 
 // mapping returns the values of a mapping by their keys; ok is false for any other value.

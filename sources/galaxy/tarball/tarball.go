@@ -48,7 +48,7 @@ type Collection struct {
 	Files int
 }
 
-// FullName is "namespace.name".
+// FullName returns "namespace.name".
 func (c *Collection) FullName() string { return c.Namespace + "." + c.Name }
 
 // member is what the archive has under a name.
@@ -142,7 +142,7 @@ func (a *archive) each(unpacked io.Reader, f func(*tar.Header, io.Reader) error)
 	return nil
 }
 
-// malformed is an error that a reader of the archive found, with the class of one.
+// malformed marks an error that a reader of the archive found as malformed.
 func malformed(err error) error {
 	if errors.Is(err, bundle.ErrMalformed) {
 		return err
@@ -176,7 +176,7 @@ func (a *archive) member(h *tar.Header, content io.Reader) error {
 	return err
 }
 
-// linked is where a link leads, if it stays in the archive.
+// linked returns where a link leads, if it stays in the archive.
 func linked(name, dir, to string) (string, error) {
 	target := path.Join(dir, to)
 	if path.IsAbs(to) || bundle.CheckPath(target) != nil && target != "." {

@@ -127,7 +127,7 @@ func TestReadCut(t *testing.T) {
 	}
 }
 
-// zeros is an archive with one file of so many zeros: gzip streams may follow each other.
+// zeros returns an archive with one file of so many zeros: gzip streams may follow each other.
 func zeros(t *testing.T, n int64) io.Reader {
 	t.Helper()
 	const part = 16 << 20

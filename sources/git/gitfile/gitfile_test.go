@@ -23,7 +23,7 @@ func id(n byte) ID {
 	return id
 }
 
-// packed is a real pack and its index, made by the git program.
+// packed returns a real pack and its index, made by the git program.
 func packed(t testing.TB) (pack, index []byte) {
 	t.Helper()
 	dir := t.TempDir()
@@ -95,7 +95,7 @@ func TestIndexAndPack(t *testing.T) {
 	}
 }
 
-// madeIndex is an index of these names with a right checksum.
+// madeIndex returns an index of these names with a right checksum.
 func madeIndex(names ...ID) []byte {
 	b := []byte("\xfftOc\x00\x00\x00\x02")
 	for i := range fanout {

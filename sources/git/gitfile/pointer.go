@@ -71,7 +71,7 @@ func ParsePointer(blob []byte) (p Pointer, ok bool) {
 	return p, seen == 3
 }
 
-// ObjectPath is where the object of a pointer is published, relative to its
+// ObjectPath returns where the object of a pointer is published, relative to its
 // repository: git-lfs's own layout below .git/lfs.
 func (p Pointer) ObjectPath() string {
 	hex := p.OID.Hex()

@@ -56,7 +56,7 @@ func (r *rig) relay(url string) *relay.Relay {
 	return l
 }
 
-// fetched is a repository with all that upstream has, or down to a boundary.
+// fetched returns a repository with all that upstream has, or down to a boundary.
 func (r *rig) fetched(url string, boundary []gitfile.ID, only ...string) (*Repo, []gitfile.Tip, *relay.Relay) {
 	r.t.Helper()
 	from := r.relay(url)

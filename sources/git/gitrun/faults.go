@@ -69,7 +69,7 @@ type Fault struct {
 	Object string
 }
 
-// Notes are sentences about the faults, one for each message.
+// Notes returns sentences about the faults, one for each message.
 func (f Faults) Notes() []string {
 	var notes []string
 	for _, id := range slices.Sorted(maps.Keys(f)) {

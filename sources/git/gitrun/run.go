@@ -139,7 +139,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("git %s: status %d: %s", e.Args[0], e.Code, text)
 }
 
-// Unwrap is what of the machine git complains about, nil if it does not: a full
+// Unwrap returns what of the machine git complains about, nil if it does not: a full
 // disk is not upstream's fault.
 func (e *Error) Unwrap() error {
 	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EROFS, syscall.EMFILE, syscall.EDQUOT} {
@@ -243,13 +243,13 @@ func (d *Dir) environment() []string {
 	return env
 }
 
-// searchPath is where git looks for the few programs that it starts besides
+// searchPath returns where git looks for the few programs that it starts besides
 // its own.
 func searchPath(git string) string {
 	return strings.Join([]string{filepath.Dir(git), "/usr/bin", "/bin"}, string(os.PathListSeparator))
 }
 
-// configuration is fixed, so that the same objects make the same packs.
+// configuration returns fixed settings, so that the same objects make the same packs.
 func configuration() []string {
 	big := strconv.Itoa(BigFile)
 	return append([]string{
@@ -313,7 +313,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// text is on one line and has nothing that a terminal would obey: much of it
+// text returns one line that has nothing that a terminal would obey: much of it
 // comes from upstream.
 func (t *tail) text() string {
 	var lines []string

@@ -35,7 +35,7 @@ func signedCommit(signature string) string {
 	return head + "\ngpgsig " + lines + "\nencoding UTF-8\n\n" + body
 }
 
-// payloadOfCommit is what such a commit signs.
+// payloadOfCommit returns what such a commit signs.
 func payloadOfCommit() string {
 	head, body, _ := strings.Cut(commit, "\n\n")
 	return head + "\nencoding UTF-8\n\n" + body

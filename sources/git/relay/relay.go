@@ -90,7 +90,7 @@ func New(ctx context.Context, client *fetch.Client, upstream string) (*Relay, er
 // URL returns what git is told to fetch from.
 func (r *Relay) URL() string { return "http://" + r.socket.Addr().String() + "/repository.git" }
 
-// Config is configuration for git: keys and values in turn. It holds the secret.
+// Config returns settings for git: keys and values in turn. It holds the secret.
 func (r *Relay) Config() []string {
 	return []string{"http.extraHeader", secretHeader + ": " + r.secret, "http.proxy", ""}
 }
@@ -117,7 +117,7 @@ func (r *Relay) Received() int64 {
 	return r.received
 }
 
-// Err is why an answer to git failed since the last call: git itself only
+// Err returns why an answer to git failed since the last call: git itself only
 // knows that it did.
 func (r *Relay) Err() error {
 	r.mu.Lock()

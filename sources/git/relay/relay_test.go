@@ -99,7 +99,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// smart is an upstream that speaks the smart protocol as far as types go.
+// smart plays an upstream that speaks the smart protocol as far as types go.
 func smart(up *upstreamtest.Server, answer string) {
 	up.PutFile("/o/r.git/info/refs", upstreamtest.File{Content: []byte("refs"), Type: advertisement})
 	up.Handle(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -97,7 +97,7 @@ func ReadRequest(r io.Reader) (*Request, error) {
 	return &q, nil
 }
 
-// Write is the child's side of the output.
+// Write writes the child's side of the output.
 func (p *Reply) Write(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	e := json.NewEncoder(b)

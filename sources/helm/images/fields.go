@@ -7,7 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// fields is rule 4: an image of which a map holds the parts.
+// fields applies rule 4: an image of which a map holds the parts.
 func (s *Scanner) fields(d document, at []string, fields map[string]*yaml.Node) {
 	repository, registry := text(fields["repository"]), text(fields["registry"])
 	if repository == "" || strings.Contains(repository, "://") {

@@ -94,7 +94,7 @@ func (s *Scanner) Found() []Found {
 	return all
 }
 
-// repositoryOf is an image without tag and digest.
+// repositoryOf returns an image without tag and digest.
 func repositoryOf(image string) string {
 	image, _, _ = strings.Cut(image, "@")
 	if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
@@ -103,7 +103,7 @@ func repositoryOf(image string) string {
 	return image
 }
 
-// normalize is a reference in full: with registry, and with library/ where
+// normalize returns a reference in full: with registry, and with library/ where
 // docker.io's names lack it. whole means that it has a tag or a digest.
 func normalize(text string) (full string, whole, ok bool) {
 	named, err := reference.ParseNormalizedNamed(text)

@@ -16,7 +16,7 @@ var listAnnotations = []string{"artifacthub.io/images", "helm.sh/images"}
 // the values, as that of a dependency; known is false if the values do not have it.
 type On func(condition string) (met, known bool)
 
-// Annotations is the part of rule 5 about the annotations of Chart.yaml:
+// Annotations applies the part of rule 5 about the annotations of Chart.yaml:
 // Artifact Hub's (docs "Helm annotations") and "helm.sh/images" are YAML lists
 // of maps with image and, in the second, condition.
 func (s *Scanner) Annotations(chart string, annotations map[string]string, on On) error {
@@ -36,7 +36,7 @@ func (s *Scanner) Annotations(chart string, annotations map[string]string, on On
 	return nil
 }
 
-// entries are those of a list of maps with image and condition, or of references.
+// entries reads those of a list of maps with image and condition, or of references.
 func (s *Scanner) entries(where string, list *yaml.Node, on On) {
 	list = resolve(list)
 	if list == nil || list.Kind != yaml.SequenceNode {
@@ -77,7 +77,7 @@ var listFiles = []string{"images.txt", "image-list.txt", "images-list.txt", "ima
 // IsList reports whether a file of a package lists images.
 func IsList(name string) bool { return slices.Contains(listFiles, strings.ToLower(path.Base(name))) }
 
-// File is the part of rule 5 about lists in the package.
+// File applies the part of rule 5 about lists in the package.
 func (s *Scanner) File(name string, content []byte) error {
 	if strings.ToLower(path.Base(name)) == "images.lock" {
 		var lock struct {

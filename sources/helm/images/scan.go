@@ -224,7 +224,7 @@ func (s *Scanner) mapping(d document, n *yaml.Node, at []string, depth int) erro
 // with returns a path and one element more; it shares nothing with its siblings.
 func with(at []string, element string) []string { return append(at[:len(at):len(at)], element) }
 
-// place is where an image is named, for people.
+// place returns where an image is named, for people.
 func (d document) place(at []string) string {
 	path := strings.ReplaceAll(strings.Join(at, "."), ".[", "[")
 	if len(path) > 200 {
@@ -254,7 +254,7 @@ func (s *Scanner) report(d document, at []string, rule Rule, image, maybe string
 // containerLists are the keys of a pod that hold containers.
 var containerLists = []string{"containers", "initContainers", "ephemeralContainers"}
 
-// pod is rule 1.
+// pod applies rule 1.
 func (s *Scanner) pod(d document, at []string, fields map[string]*yaml.Node) {
 	isPod := false
 	for _, list := range containerLists {
@@ -297,7 +297,7 @@ var wholeReference = regexp.MustCompile(`[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9]
 	`(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)+` + // name
 	`(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?`)
 
-// references is rule 2.
+// references applies rule 2.
 func (s *Scanner) references(d document, at []string, value string) {
 	if !strings.Contains(value, "/") {
 		return
@@ -345,14 +345,14 @@ func isImageKey(key string) bool {
 	return key == "image" || strings.HasSuffix(key, "Image") || strings.HasSuffix(key, "_IMAGE") || strings.HasPrefix(key, "RELATED_IMAGE_")
 }
 
-// variable is the part of rule 3 about lists of environment variables.
+// variable applies the part of rule 3 about lists of environment variables.
 func (s *Scanner) variable(d document, at []string, fields map[string]*yaml.Node) {
 	if name := text(fields["name"]); isImageKey(name) && name != "image" {
 		s.keyed(d, with(at, name), text(fields["value"]))
 	}
 }
 
-// keyed is rule 3.
+// keyed applies rule 3.
 func (s *Scanner) keyed(d document, at []string, value string) {
 	full, whole, ok := normalize(value)
 	switch {

@@ -15,7 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/helm/helmtest"
 )
 
-// hostile is a chart with one template and one value file.
+// hostile returns a chart with one template and one value file.
 func hostile(t *testing.T, template, values string) *child.Request {
 	return &child.Request{
 		Options: child.Options{Release: "r", Namespace: "n"},

@@ -50,7 +50,7 @@ func (f fixture) options() child.Options {
 	return o
 }
 
-// line is a finding as "want" has it.
+// line returns a finding as "want" has it.
 func line(f images.Found) string {
 	s := fmt.Sprintf("%s %s", f.Rule, f.Image)
 	if f.Maybe != "" {
@@ -86,7 +86,7 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// answered is what the child would answer.
+// answered returns what the child would answer.
 func answered(q *child.Request) *child.Reply { return answer(q, io.Discard) }
 
 // TestTests: the images of "helm test" are found where they are asked for.

@@ -15,7 +15,7 @@ var (
 	sumC = strings.Repeat("c3", 64)
 )
 
-// release is in the forms of releases 2.22 to 2.32, with invented digests.
+// release returns the files in the forms of releases 2.22 to 2.32, with invented digests.
 func release() string {
 	return `---
 kube_version: "{{ something }}"

@@ -73,7 +73,7 @@ func (s *Store) readLayout() error {
 	return nil
 }
 
-// notLayout is the error of a file without which a folder or an archive is none.
+// notLayout returns the error of a file without which a folder or an archive is none.
 func (s *Store) notLayout(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return s.fault("has no %s, so it is no image layout", name)

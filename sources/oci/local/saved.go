@@ -145,7 +145,7 @@ func (s *Store) layer(name string, id digest.Digest) (d v1.Descriptor, err error
 	return d, nil
 }
 
-// lacks is the error of a member that is named and not there.
+// lacks returns the error of a member that is named and not there.
 func (s *Store) lacks(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return s.fault("%s names %.200q, which is not in it", savedFile, name)

@@ -85,7 +85,7 @@ func (s *Store) Manifest(d bundle.Digest) ([]byte, error) {
 	return content, nil
 }
 
-// Size is that of a blob. The error is as that of Manifest.
+// Size returns that of a blob. The error is as that of Manifest.
 func (s *Store) Size(d bundle.Digest) (int64, error) {
 	m, err := s.blob(d)
 	if err != nil {
@@ -140,7 +140,7 @@ func (s *Store) read(m *member, what string, limit int64) (content []byte, err e
 	return content, nil
 }
 
-// fault is an error about what the layout or the archive holds.
+// fault returns an error about what the layout or the archive holds.
 func (s *Store) fault(format string, args ...any) error {
 	return fmt.Errorf("%s: %w: %w", s.where, fmt.Errorf(format, args...), bundle.About(bundle.AboutInput, fetch.ErrUpstream))
 }

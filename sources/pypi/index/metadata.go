@@ -144,7 +144,7 @@ func (r *Reader) fromWheel(ctx context.Context, f *File) ([]byte, error) {
 	return content, errors.Join(err, in.Close())
 }
 
-// wanted is what an index states of a file; without a digest, which decides what the content of
+// wanted returns what an index states of a file; without a digest, which decides what the content of
 // an answer with a content coding is, nothing.
 func wanted(digest string, size int64) *fetch.Wanted {
 	d, err := bundle.ParseHex(digest)
@@ -294,7 +294,7 @@ func (r *Reader) Verify(ctx context.Context, f *File, want bundle.Digest) func(w
 	}
 }
 
-// errDiscard is metadata that clients pass over.
+// errDiscard returns the error for metadata that clients pass over.
 func errDiscard(name string, f *File, err error) error {
 	return errors.Join(fmt.Errorf("%s: passed over: %w", f.Name, err), &discarded{name})
 }

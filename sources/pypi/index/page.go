@@ -41,14 +41,14 @@ func NewReader(env *sources.Env, scratchName string) *Reader {
 	return &Reader{env: env, scratchName: scratchName}
 }
 
-// Scratch is how many bytes were put into scratch.
+// Scratch returns how many bytes were put into scratch.
 func (r *Reader) Scratch() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.scratch
 }
 
-// Asked are the pages that were asked for so far.
+// Asked returns the pages that were asked for so far.
 func (r *Reader) Asked() []pages.Asked {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,7 +131,7 @@ func (r *Reader) remember(index, name string, resp *http.Response) {
 	r.asked = append(r.asked, one)
 }
 
-// request is one for the page of a name.
+// request makes the request for the page of a name.
 func request(ctx context.Context, index, name string) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, index+url.PathEscape(name)+"/", nil)
 	if err == nil {

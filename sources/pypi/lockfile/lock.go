@@ -114,7 +114,7 @@ func unmarshal(content []byte, into any) error {
 	return err
 }
 
-// For are the packages that the lock wants on a target, sorted by name, with
+// For returns the packages that the lock wants on a target, sorted by name, with
 // all extras and dependency groups. Two versions of one project at once are
 // refused: no environment can have both.
 func (l *Lock) For(env *marker.Environment) ([]*Package, error) {

@@ -63,7 +63,7 @@ type Selection struct {
 // farPatch stands for the last release of a Python version.
 const farPatch = "999999"
 
-// points are versions that stand for all that a partial version may be, when
+// points returns versions that stand for all that a partial version may be, when
 // it is compared with bound: comparison changes its result at the bound alone.
 func (e *Environment) points(value string, bound string) []string {
 	points := []string{value + ".0", value + "." + farPatch}

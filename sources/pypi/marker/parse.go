@@ -183,7 +183,7 @@ func (p *parser) skip(token string) bool {
 	return true
 }
 
-// word is skip for a token that has to end there.
+// word works like skip, for a token that has to end there.
 func (p *parser) word(word string) bool {
 	p.spaces()
 	end := p.at + len(word)

@@ -25,7 +25,7 @@ const (
 	jsonPage = "index.v1_json" // its ending has the media type
 )
 
-// Path is where a file is, by its digest in hexadecimal.
+// Path returns where a file is, by its digest in hexadecimal.
 func Path(digest, name string) string {
 	return FilesDir + path.Join(digest[:min(2, len(digest))], digest, name)
 }

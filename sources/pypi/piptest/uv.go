@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// UVPlatforms are uv's names of the platforms that tests use.
+// UVPlatforms returns uv's names of the platforms that tests use.
 func UVPlatforms() map[string]string {
 	return map[string]string{
 		"manylinux_2_28_x86_64": "x86_64-manylinux_2_28", "manylinux_2_28_aarch64": "aarch64-manylinux_2_28", "manylinux2014_x86_64": "x86_64-manylinux2014",

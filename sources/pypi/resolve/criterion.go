@@ -124,7 +124,7 @@ func (w *wish) meets(c *candidate) bool {
 	return w.set.Contains(c.release.Version)
 }
 
-// matches are the candidates for a criterion, the best first, without those
+// matches returns the candidates for a criterion, the best first, without those
 // that are known not to work. base is what is wanted of its project, where it
 // is about extras.
 func (r *resolution) matches(c *criterion, base []*information, incompatible []*candidate) ([]*candidate, error) {
@@ -160,7 +160,7 @@ func (r *resolution) matches(c *criterion, base []*information, incompatible []*
 	return found, nil
 }
 
-// applicable are the releases of a project that meet set, the newest first.
+// applicable returns the releases of a project that meet set, the newest first.
 // Pre-releases count where they are asked for, or where there is nothing else;
 // yanked ones only where a version is pinned and nothing else meets it.
 func (r *resolution) applicable(name string, set pep440.Set) ([]*Release, error) {
@@ -189,7 +189,7 @@ func (r *resolution) applicable(name string, set pep440.Set) ([]*Release, error)
 	return all, nil
 }
 
-// dependencies are what a candidate wants of others. ok is false for one that
+// dependencies returns what a candidate wants of others. ok is false for one that
 // is passed over.
 func (r *resolution) dependencies(c *candidate) (deps []*information, ok bool, err error) {
 	if c.known || c.discarded {

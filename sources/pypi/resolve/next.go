@@ -18,7 +18,7 @@ type topKeys struct {
 	queue preferences
 }
 
-// forget is for when the top state becomes another one than that of the next round.
+// forget drops what is known of the top state when it becomes another one than that of the next round.
 func (t *topKeys) forget() { *t = topKeys{} }
 
 // know finds out what was forgotten.
@@ -58,7 +58,7 @@ func (t *topKeys) pin(s *state, c *candidate) {
 	s.last, t.pins[c.key] = &pinned{c, before}, c
 }
 
-// first is the open key of the best preference.
+// first returns the open key of the best preference.
 func (t *topKeys) first(r *resolution) string {
 	for {
 		if p := t.queue[0]; t.open[p.key] && p == r.preference(p.key) {

@@ -115,7 +115,7 @@ func TestAgainstPip(t *testing.T) {
 	}
 }
 
-// reported is what pip chose, in the form of plain.
+// reported returns what pip chose, in the form of plain.
 func reported(t *testing.T, number int, o piptest.Outcome) string {
 	t.Helper()
 	if o.Code != 0 {

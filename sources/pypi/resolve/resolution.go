@@ -37,7 +37,7 @@ func (s *state) clone() *state {
 	return &state{last: s.last, criteria: s.criteria, causes: slices.Clone(s.causes)}
 }
 
-// pins are all pins of a state by their keys.
+// pins returns all pins of a state by their keys.
 func (s *state) pins() map[string]*candidate {
 	all := map[string]*candidate{}
 	for p := s.last; p != nil; p = p.before {
@@ -46,7 +46,7 @@ func (s *state) pins() map[string]*candidate {
 	return all
 }
 
-// without is the same pins but the one of a key.
+// without returns the same pins except that of a key.
 func (p *pinned) without(key string) *pinned {
 	var after []*candidate
 	for ; p != nil && p.key != key; p = p.before {
@@ -126,7 +126,7 @@ func (r *resolution) run() (*state, error) {
 	return nil, fmt.Errorf("%d rounds: %w", MaxRounds, ErrTooDeep)
 }
 
-// wanted are the root's requirements whose markers hold, those with extras
+// wanted returns the root's requirements whose markers hold, those with extras
 // last: then the versions of their projects are limited already.
 func (r *resolution) wanted() ([]*information, error) {
 	var plain, withExtras []*information
@@ -180,7 +180,7 @@ func (r *resolution) add(criteria map[string]*criterion, i *information) (*confl
 	return nil, nil
 }
 
-// ofBase is what is wanted of the project of a subject with extras.
+// ofBase returns what is wanted of the project of a subject with extras.
 func ofBase(criteria map[string]*criterion, of subject) []*information {
 	if len(of.extras) == 0 || criteria[of.name] == nil {
 		return nil

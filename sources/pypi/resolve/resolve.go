@@ -177,7 +177,7 @@ func (r *resolution) result(s *state) (*Result, error) {
 	return out, nil
 }
 
-// reachable are the pinned criteria that the root's requirements lead to.
+// reachable returns the pinned criteria that the root's requirements lead to.
 func reachable(s *state, pins map[string]*candidate) map[string]bool {
 	wants := map[*candidate][]string{}
 	var queue []string
@@ -295,7 +295,7 @@ func excluded(name string, project *Project, set pep440.Set) []string {
 	return lines
 }
 
-// chain is a requirement with everyone who leads to it, up to the root.
+// chain returns a requirement with all that lead to it, up to the root.
 func (r *resolution) chain(s *state, i *information) string {
 	text := i.String()
 	seen := map[*candidate]bool{}

@@ -186,7 +186,7 @@ func wants(t testing.TB, texts ...string) []Wanted {
 	return all
 }
 
-// chosen is a result in one line.
+// chosen returns a result in one line.
 func chosen(r *Result) string {
 	var all []string
 	for _, p := range r.Pins {
@@ -197,7 +197,7 @@ func chosen(r *Result) string {
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
-// random is a world and requirements on it that are likely to be in conflict
+// random returns a world and requirements on it that are likely to be in conflict
 // here and there: seeded, so that each number is one world.
 func random(t testing.TB, seed uint64) (w *world, requirements, constraints []string, pre bool) {
 	r := rand.New(rand.NewPCG(seed, 15))
@@ -308,7 +308,7 @@ func meetsAll(t *testing.T, w *world, result *Result, requirements, constraints 
 	}
 }
 
-// plain is a result in one line, sorted and without extras.
+// plain returns a result in one line, sorted and without extras.
 func plain(r *Result) string {
 	var names []string
 	for _, p := range r.Pins {

@@ -2,7 +2,7 @@ package closure
 
 import "slices"
 
-// archGroups are, for each base architecture, those that its hosts can run,
+// archGroups returns, for each base architecture, those that its hosts can run,
 // best first. An element is a group of equals for the choice among providers:
 // libsolv takes those of the best group that there is.
 func archGroups(base string) [][]string {
@@ -20,7 +20,7 @@ func archGroups(base string) [][]string {
 	return [][]string{{base}}
 }
 
-// archRank is the place of arch in groups: 1 is the best, 0 noarch, -1 cannot be
+// archRank returns the place of arch in groups: 1 is the best, 0 noarch, -1 cannot be
 // run.
 func archRank(groups [][]string, arch string) int {
 	if arch == "noarch" {

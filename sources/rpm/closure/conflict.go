@@ -106,7 +106,7 @@ func (b *blocking) conflicting() {
 	}
 }
 
-// pins are for each reached package the needs that chose it, but for those
+// pins returns for each reached package the needs that chose it, except those
 // that ask for old versions besides.
 func (w *widening) pins() map[*entry][]*need {
 	pins := map[*entry][]*need{}

@@ -23,7 +23,7 @@ import (
 
 var debianRelation = regexp.MustCompile(`^([a-z0-9+.-]+)(?::[a-z0-9]+)?(?: *\(([<>=]+) *([^)]+)\))?`)
 
-// debianVersion is a version of Debian as rpm would have it; release is for
+// debianVersion returns a version of Debian as rpm would have it; release is for
 // those that have none.
 func debianVersion(t *testing.T, v, release string) rpmmd.EVR {
 	t.Helper()

@@ -110,7 +110,7 @@ func repositories(t *testing.T, indexes []closure.Index, requests []dnfRequest) 
 	return w
 }
 
-// metadata are primary, filelists and other of an index.
+// metadata returns primary, filelists and other of an index.
 func metadata(x *closure.Index) map[string]string {
 	const common, rpm = "http://linux.duke.edu/metadata/common", "http://linux.duke.edu/metadata/rpm"
 	n := len(x.Packages)
@@ -156,7 +156,7 @@ func metadata(x *closure.Index) map[string]string {
 	return map[string]string{"primary": primary.String() + "</metadata>", "filelists": filelists.String() + "</filelists>", "other": other.String() + "</otherdata>"}
 }
 
-// relations are one list of a package in primary.
+// relations returns one list of a package in primary.
 func relations(name string, all []*rpmmd.Relation) string {
 	if len(all) == 0 {
 		return ""
@@ -194,7 +194,7 @@ const (
 	maxDiffers = 70
 )
 
-// randomWorld is a world in two repositories, of different priority in every
+// randomWorld returns a world in two repositories, of different priority in every
 // third, and requests: single names, pairs, with weak dependencies or without.
 func randomWorld(seed uint64) ([]closure.Index, []dnfRequest) {
 	random := rand.New(rand.NewPCG(seed, 14))
@@ -220,14 +220,14 @@ func randomWorld(seed uint64) ([]closure.Index, []dnfRequest) {
 	return indexes, requests
 }
 
-// closureOf are the requests that a mirror for r would have.
+// closureOf returns the requests that a mirror for r would have.
 func closureOf(r dnfRequest) []closure.Request {
 	a := ask(r.Names...)
 	a.Recommends = r.Weak
 	return []closure.Request{a, {Source: "t", Recommends: r.Weak, Architectures: a.Architectures}}
 }
 
-// restrict is the indexes with what is in keep alone.
+// restrict returns the indexes with what is in keep alone.
 func restrict(indexes []closure.Index, keep map[*rpmmd.Package]bool) []closure.Index {
 	partial := slices.Clone(indexes)
 	for i, x := range indexes {

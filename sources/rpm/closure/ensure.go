@@ -156,7 +156,7 @@ func (s *solver) pairs(have, whole *formula, roots []*node) [][]*node {
 	return demands
 }
 
-// within is roots, the packages among in that they can lead to, whatever is
+// within returns roots, the packages among in that they can lead to, whatever is
 // chosen, and those that are installed.
 func (s *solver) within(in func(*node) bool, roots ...*node) []*node {
 	found := slices.Clone(roots)

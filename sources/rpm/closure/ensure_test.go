@@ -28,7 +28,7 @@ func index(text string) Index {
 	return x
 }
 
-// wide is a rich dependency of too many clauses, turned round.
+// wide returns a rich dependency of too many clauses, turned round.
 func wide() string {
 	var pairs []string
 	for i := range 12 {

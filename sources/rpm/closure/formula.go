@@ -380,7 +380,7 @@ func (f *formula) refused(with, roots []*node) []*node {
 	return append(f.refused(with, roots[:half]), f.refused(with, roots[half:])...)
 }
 
-// most are so many of roots that no other one can be installed with them; the first are
+// most returns so many of roots that no other one can be installed with them; the first are
 // preferred.
 func (f *formula) most(roots []*node) []*node {
 	roots = slices.Clone(roots)

@@ -428,7 +428,7 @@ func (s *solver) explain(n *node, full bool) string {
 	return strings.TrimSuffix(b.String(), "; ")
 }
 
-// newest is the one that would have been the first choice.
+// newest returns the one that would have been the first choice.
 func (s *solver) newest(all []*entry) *entry {
 	return s.u.order(prune(all), everything)[0]
 }

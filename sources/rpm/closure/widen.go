@@ -153,7 +153,7 @@ func (w *widening) updates() bool {
 	return changed
 }
 
-// replaced are installed packages whose place something reached takes.
+// replaced returns the installed packages whose place something reached takes.
 func (w *widening) replaced() map[*entry]*node {
 	if len(w.u.host) == 0 {
 		return nil

@@ -93,12 +93,12 @@ func relation(s string) *rpmmd.Relation {
 	return rich.Relation
 }
 
-// ask is a request for x86_64, by names.
+// ask returns a request for x86_64, by names.
 func ask(names ...string) closure.Request {
 	return closure.Request{Source: "s", Packages: names, Architectures: []string{"x86_64"}}
 }
 
-// nevras are the choices, sorted.
+// nevras returns the choices, sorted.
 func nevras(s *closure.Selection) []string {
 	var all []string
 	for _, c := range s.Choices {
@@ -108,7 +108,7 @@ func nevras(s *closure.Selection) []string {
 	return all
 }
 
-// ids are the choices as "name-version-release", with the architecture if it
+// ids returns the choices as "name-version-release", with the architecture if it
 // is not x86_64.
 func ids(s *closure.Selection) string {
 	all := nevras(s)
@@ -136,16 +136,16 @@ type world struct {
 	names int
 }
 
-// of is a number below n.
+// of returns a number below n.
 func (w *world) of(n int) int { return w.random.IntN(n) }
 
 // in says yes in one of n cases.
 func (w *world) in(n int) bool { return w.of(n) == 0 }
 
-// capability is something that packages can provide, by several names.
+// capability returns something that packages can provide, by several names.
 func (w *world) capability() string { return fmt.Sprintf("cap%d", w.of(w.names/6+1)) }
 
-// name is one of a package, mostly of one behind i, so that not everything
+// name returns one of a package, mostly of one behind i, so that not everything
 // depends on everything.
 func (w *world) name(i int) string {
 	if w.in(12) || i+1 >= w.names {
@@ -154,7 +154,7 @@ func (w *world) name(i int) string {
 	return fmt.Sprintf("p%03d", i+1+w.of(min(w.names-i-1, 40)))
 }
 
-// plain is a relation that is not rich.
+// plain returns a relation that is not rich.
 func (w *world) plain(i int) string {
 	op := []string{"=", ">=", "<", "<=", ">"}[w.of(5)]
 	switch w.of(12) {
@@ -176,7 +176,7 @@ func (w *world) plain(i int) string {
 	return w.name(i)
 }
 
-// any is a relation, a rich one at times.
+// any returns a relation, a rich one at times.
 func (w *world) any(i int) string {
 	if !w.in(6) {
 		return w.plain(i)
@@ -199,7 +199,7 @@ func (w *world) any(i int) string {
 	return "(" + a + " if (" + b + " or " + c + "))"
 }
 
-// packages are the lines of all versions and architectures of the i-th name.
+// packages returns the lines of all versions and architectures of the i-th name.
 func (w *world) packages(i int) []string {
 	archs := [][]string{{"x86_64"}, {"x86_64"}, {"x86_64"}, {"noarch"}, {"noarch"}, {"x86_64", "i686"}, {"i686"}}[w.of(7)]
 	if archs[0] == "i686" && !w.in(4) {
@@ -250,7 +250,7 @@ func (w *world) fields(b *strings.Builder, i int) {
 	}
 }
 
-// lines are the packages of a whole world.
+// lines returns the packages of a whole world.
 func (w *world) lines() []string {
 	var all []string
 	for i := range w.names {

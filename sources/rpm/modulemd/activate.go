@@ -126,7 +126,7 @@ func newest(rules []rule) []rule {
 	return all
 }
 
-// first is the place of the first rule that does not go with those before it.
+// first returns the place of the first rule that does not go with those before it.
 func (s *solver) first(rules []rule) (int, error) {
 	low, high := 0, len(rules) // the first low rules go together, the first high do not
 	for high-low > 1 {

@@ -76,7 +76,7 @@ func (c chance) stream() string { return fmt.Sprint("s", c.IntN(3)) }
 func (c chance) module() string { return fmt.Sprint("m", c.IntN(7)) }
 func (c chance) name() string   { return fmt.Sprint("p", c.IntN(20)) }
 
-// needs are the requirements of a stream.
+// needs returns the requirements of a stream.
 func (c chance) needs(self string) string {
 	var all []string
 	switch c.IntN(8) {
@@ -247,7 +247,7 @@ func TestDNFSeesTheSame(t *testing.T) {
 	}
 }
 
-// actives are the names of what is active, as libdnf has them.
+// actives returns the names of what is active, as libdnf has them.
 func actives(v *View) []string {
 	all := map[string]bool{}
 	for _, one := range v.variants {
@@ -262,7 +262,7 @@ func actives(v *View) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// seen are the packages that are.
+// seen returns the packages that are.
 func (w *dnfWorld) seen(v *View) []string {
 	var all []string
 	for repo, packages := range w.packages {

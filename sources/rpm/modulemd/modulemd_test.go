@@ -189,7 +189,7 @@ func TestView(t *testing.T) {
 	}
 }
 
-// one is a document of a stream of version 1 in a context.
+// one returns a document of a stream of version 1 in a context.
 func one(module, stream, context, requires string, more ...string) string {
 	return "---\ndocument: modulemd\nversion: 2\ndata:\n  name: " + module + "\n  stream: \"" + stream + "\"\n  version: 1\n  context: " + context +
 		"\n  arch: x86_64\n  dependencies:\n  - requires: {" + requires + "}\n" + strings.Join(more, "") + "...\n"

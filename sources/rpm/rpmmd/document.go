@@ -113,7 +113,7 @@ func (d *document) skip() error {
 // the next is asked for.
 func (d *document) raw() []byte { return d.in.buf[d.in.keep:d.in.at] }
 
-// span is where raw has the token that was read last.
+// span returns where raw has the token that was read last.
 func (d *document) span() (from, to int) {
 	return d.in.from - d.in.keep, d.in.at - d.in.keep
 }
@@ -140,7 +140,7 @@ func namespaces(t *token) string {
 // another prefix is another one: dnf knows no namespaces.
 func attr(t *token, name string) string { return string(value(t, name)) }
 
-// value is attr, valid as long as the token.
+// value returns attr, valid as long as the token.
 func value(t *token, name string) []byte {
 	for i := range t.attrs {
 		if a := &t.attrs[i]; string(a.name) == name {

@@ -67,7 +67,7 @@ func ParseEVR(s string) (EVR, error) {
 	return NewEVR(epoch, version, release)
 }
 
-// String is "[epoch:]version[-release]", without an epoch of 0, unless the
+// String returns "[epoch:]version[-release]", without an epoch of 0, unless the
 // version has a colon of its own and would be read as having an epoch.
 func (e EVR) String() string {
 	if e.Epoch != 0 || strings.Contains(e.Version, ":") {
@@ -76,7 +76,7 @@ func (e EVR) String() string {
 	return e.withoutEpoch()
 }
 
-// WithEpoch is "epoch:version[-release]".
+// WithEpoch returns "epoch:version[-release]".
 func (e EVR) WithEpoch() string {
 	return strconv.FormatUint(uint64(e.Epoch), 10) + ":" + e.withoutEpoch()
 }

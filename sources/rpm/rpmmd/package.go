@@ -51,11 +51,11 @@ func (c Checksum) Digest() (bundle.Digest, bool) {
 	return d, err == nil
 }
 
-// NEVRA is "name-[epoch:]version-release.arch", as dnf prints it: an epoch of
+// NEVRA returns "name-[epoch:]version-release.arch", as dnf prints it: an epoch of
 // 0 is left out.
 func (p *Package) NEVRA() string { return p.Name + "-" + p.EVR.String() + "." + p.Arch }
 
-// ModuleNEVRA is "name-epoch:version-release.arch", as modules list their
+// ModuleNEVRA returns "name-epoch:version-release.arch", as modules list their
 // artifacts: with an epoch always.
 func (p *Package) ModuleNEVRA() string {
 	return p.Name + "-" + p.EVR.WithEpoch() + "." + p.Arch

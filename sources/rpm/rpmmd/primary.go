@@ -287,7 +287,7 @@ func (r *packageReader) relation(list string, t *token) error {
 	return r.in.Hold(n)
 }
 
-// listOf is the place of an element among the lists; -1: it is none.
+// listOf returns the place of an element among the lists; -1: it is none.
 func listOf(name string) int {
 	switch name {
 	case "rpm:provides":

@@ -149,7 +149,7 @@ func (s *scanner) find(i int, sep string) int {
 	}
 }
 
-// cut is what is said of a document that ends in the middle.
+// cut returns what is said of a document that ends in the middle.
 func (s *scanner) cut() error {
 	if s.err != io.EOF {
 		return s.err

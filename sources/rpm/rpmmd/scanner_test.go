@@ -45,7 +45,7 @@ func scan(r io.Reader) ([]string, error) {
 	}
 }
 
-// local is a name without its prefix, for which encoding/xml has what it stands for.
+// local returns a name without its prefix, for which encoding/xml has what it stands for.
 func local(name string) string { return name[strings.IndexByte(name, ':')+1:] }
 
 // joined adds a text to what it continues.
@@ -57,7 +57,7 @@ func joined(all []string, text string) []string {
 	return append(all, "'"+text)
 }
 
-// standard is what encoding/xml makes of it.
+// standard returns what encoding/xml makes of it.
 func standard(text []byte) ([]string, error) {
 	d := xml.NewDecoder(bytes.NewReader(text))
 	var all []string

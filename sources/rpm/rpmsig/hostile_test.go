@@ -27,7 +27,7 @@ const (
 	fieldCount  = 12
 )
 
-// headers are where the signature header and the header begin.
+// headers returns where the signature header and the header begin.
 func headers(t *testing.T, rpm []byte) [2]int {
 	t.Helper()
 	magic := []byte{0x8e, 0xad, 0xe8, 1}

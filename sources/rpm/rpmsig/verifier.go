@@ -131,7 +131,7 @@ func (v *Verifier) advance() (err error) {
 
 func (v *Verifier) next(s stage, need int) { v.stage, v.buf, v.need = s, nil, need }
 
-// begin is called with both headers: now it is known what the payload has to
+// begin takes both headers: now it is known what the payload has to
 // be held against.
 func (v *Verifier) begin() error {
 	digest, err := v.sig.bin(sigMD5)
@@ -166,7 +166,7 @@ func (v *Verifier) begin() error {
 	return nil
 }
 
-// payloadHash is by the numbers of RFC 9580 section 9.5.
+// payloadHash chooses the hash by the numbers of RFC 9580 section 9.5.
 func payloadHash(algo uint32) hash.Hash {
 	switch algo {
 	case 8:
@@ -179,7 +179,7 @@ func payloadHash(algo uint32) hash.Hash {
 	return nil
 }
 
-// Verdict is called after all bytes were written. The error names what is wrong:
+// Verdict ends the check, after all bytes were written. The error names what is wrong:
 // a digest, a signature, or a signature by no known key.
 func (v *Verifier) Verdict() (*Verdict, error) {
 	defer v.Close()

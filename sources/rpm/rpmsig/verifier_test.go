@@ -138,7 +138,7 @@ func FuzzVerdict(f *testing.F) {
 	})
 }
 
-// edwards is a key that is made in no time.
+// edwards returns a key that is made in no time.
 func edwards(f testing.TB) *openpgp.Entity {
 	e, err := openpgp.NewEntity("a", "", "a@a.example", &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return rpmtest.Now.AddDate(-1, 0, 0) }})
 	if err != nil {

@@ -83,7 +83,7 @@ func (r *rpms) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	http.ServeContent(w, req, "", time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), bytes.NewReader(body))
 }
 
-// metalink is that of EPEL: the mirror is another address of the stand-in.
+// metalink returns one like EPEL's: the mirror is another address of the stand-in.
 func (r *rpms) metalink(server string) []byte {
 	return fmt.Appendf(nil, `<metalink version="3.0" xmlns="http://www.metalinker.org/"><files><file name="repomd.xml"><verification><hash type="sha256">%s</hash></verification><resources><url protocol="http" preference="100">%s/epel/9/Everything/x86_64/repodata/repomd.xml</url></resources></file></files></metalink>`,
 		journey.Digest(r.vendors["repodata/repomd.xml"]), server)

@@ -97,7 +97,7 @@ func ownIndex(r bundle.Repository, t sources.Tree) (own bundle.File, err error) 
 	return own, fmt.Errorf("source %s: %s is not in its list: %w", r.Name, path, bundle.ErrIncomplete)
 }
 
-// address is the URL of a source for MAAS, which looks for streams/v1/index.sjson
+// address returns the URL of a source for MAAS, which looks for streams/v1/index.sjson
 // below it, and takes the URL of another index as it is.
 func address(r bundle.Repository) string {
 	at := sources.BaseMark + "/" + r.Mount + "/"
@@ -142,7 +142,7 @@ maas "$PROFILE" boot-resources import
 	return []byte(b.String())
 }
 
-// quote is s for a shell; real names need nothing.
+// quote quotes s for a shell; real names need nothing.
 func quote(s string) string {
 	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == "" {
 		return s

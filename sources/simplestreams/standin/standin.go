@@ -54,7 +54,7 @@ func newImages(t *testing.T) *images {
 	return s
 }
 
-// versions are two versions of items that are called what they are.
+// versions returns two versions of items that are called what they are.
 func versions(at string, items ...string) object {
 	all := object{}
 	for _, v := range []string{"20261001", "20261002"} {

@@ -158,7 +158,7 @@ func Signed(p string) string {
 	return strings.TrimSuffix(p, ".json") + ".sjson"
 }
 
-// Unsigned is explained at Signed.
+// Unsigned returns what Signed describes.
 func Unsigned(p string) string {
 	if stem, ok := strings.CutSuffix(p, ".sjson"); ok {
 		return stem + ".json"
@@ -194,7 +194,7 @@ func (x *Index) Marshal() ([]byte, error) {
 	return marshal(all, "")
 }
 
-// marshal is JSON as people read it; prefix is before each line but the first.
+// marshal returns JSON as people read it; prefix is before each line but the first.
 func marshal(v any, prefix string) ([]byte, error) {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
@@ -206,5 +206,5 @@ func marshal(v any, prefix string) ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
-// FormatUpdated is the form of a field "updated" that is written.
+// FormatUpdated returns the form of a field "updated" that is written.
 func FormatUpdated(t time.Time) string { return t.UTC().Format(timeForm) }

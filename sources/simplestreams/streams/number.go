@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// number is str() of Python for a JSON number: a filter compares with that.
+// number returns str() of Python for a JSON number: a filter compares with that.
 func number(n json.Number) string {
 	if !strings.ContainsAny(string(n), ".eE") {
 		if n == "-0" {

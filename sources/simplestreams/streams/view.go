@@ -35,7 +35,7 @@ type View struct {
 	Products, Versions int64 // how many were looked at
 }
 
-// NewView is of a source with this index.
+// NewView returns the view of a source with this index.
 func NewView(index *Index) *View {
 	return &View{
 		Index: index, shapes: map[Shape]bool{}, releases: map[[2]string]map[string]bool{},
@@ -99,7 +99,7 @@ func (v *View) isFor() string {
 	return ReadersItems
 }
 
-// Misfit is why the readers that a source is for cannot use it; nil: they can.
+// Misfit returns why the readers that a source is for cannot use it; nil: they can.
 func (v *View) Misfit() error {
 	if v.isFor() == ReadersMAAS {
 		if err := v.Index.Fits(); err != nil {

@@ -28,12 +28,12 @@ const (
 
 func chart(repo, name, version string) string { return chartAs(name, repo, name, version) }
 
-// chartAs is chart with a name for the source: two repositories may have charts of one name.
+// chartAs works like chart, with a name for the source: two repositories may have charts of one name.
 func chartAs(source, repo, name, version string) string {
 	return `- {name: ` + source + `, kind: helm, charts: [{repo: "` + repo + `", chart: ` + name + `, version: "` + version + `"}]}`
 }
 
-// DeepOps are the variables of DeepOps and of the roles and playbooks that it uses, and the
+// DeepOps returns the variables of DeepOps and of the roles and playbooks that it uses, and the
 // addresses that are written into it.
 func DeepOps() []Variable {
 	var all []Variable

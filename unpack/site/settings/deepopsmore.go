@@ -50,7 +50,7 @@ func deepOpsEnvironment() []Variable {
 	)
 }
 
-// deepOpsWritten are the addresses without a variable: reached by their public names, or by
+// deepOpsWritten returns the addresses without a variable: reached by their public names, or by
 // a source list under the name that a package would use.
 func deepOpsWritten() []Variable {
 	written := func(by string, form Form, probe, spec string, public ...string) Variable {
@@ -86,7 +86,7 @@ func (v Variable) made(make func(m *Mirror) (any, string, bool)) Variable {
 	return v
 }
 
-// kubespray are the variables of Kubespray that are no part of another table.
+// kubespray returns the variables of Kubespray that are no part of another table.
 func kubespray() []Variable {
 	prefix := func(name, host string) Variable {
 		return Variable{Name: name, By: "Kubespray's role download", Form: Custom, Make: filesOf(host), Public: []string{"https://" + host}, Spec: specKubespray}

@@ -11,10 +11,10 @@ import (
 
 // Rules of the form Custom.
 
-// never is of what no mirror can hold.
+// never answers for what no mirror can hold.
 func never(*Mirror) (any, string, bool) { return nil, "", false }
 
-// fingerprintOf is the fingerprint of the keys that the mirror publishes for a public address.
+// fingerprintOf returns the fingerprint of the keys that the mirror publishes for a public address.
 func fingerprintOf(address string) func(m *Mirror) (any, string, bool) {
 	return func(m *Mirror) (any, string, bool) {
 		f, ok := m.folder(address)
@@ -35,7 +35,7 @@ func fingerprintOf(address string) func(m *Mirror) (any, string, bool) {
 	}
 }
 
-// repoFileOf is the client file of the source that stands for a repository of packages.
+// repoFileOf returns the client file of the source that stands for a repository of packages.
 func repoFileOf(address string) func(m *Mirror) (any, string, bool) {
 	return func(m *Mirror) (any, string, bool) {
 		f, ok := m.folder(address, "repodata/repomd.xml")
@@ -130,7 +130,7 @@ func registryHost(m *Mirror) (any, string, bool) {
 	return m.Host, "", len(m.registries()) > 0
 }
 
-// filesOf is the folder of the files of a host.
+// filesOf returns the folder of the files of a host.
 func filesOf(host string) func(m *Mirror) (any, string, bool) {
 	return func(m *Mirror) (any, string, bool) {
 		at := path.Join("files", host)
@@ -161,7 +161,7 @@ func dgxSetup(m *Mirror) (any, string, bool) {
 	return map[string]string{"9": m.url(f.At)}, f.public, ok
 }
 
-// imageAnswered is of an image whose name is written somewhere.
+// imageAnswered answers for an image whose name is written somewhere.
 func imageAnswered(ref string) func(m *Mirror) (any, string, bool) {
 	return func(m *Mirror) (any, string, bool) {
 		_, f, ok := m.image(ref, "")
@@ -169,7 +169,7 @@ func imageAnswered(ref string) func(m *Mirror) (any, string, bool) {
 	}
 }
 
-// renamed is the name by which a runtime without mirrors of registries finds the images of one.
+// renamed returns the name by which a runtime without mirrors of registries finds the images of one.
 func renamed(registry string) func(m *Mirror) (any, string, bool) {
 	return func(m *Mirror) (any, string, bool) {
 		return unset("{{ registry_host }}/" + registry), registry, slices.Contains(m.registries(), registry)

@@ -87,7 +87,7 @@ func (m *Mirror) glob(pattern string) []string {
 	return found
 }
 
-// url is the address of a web path in the mirror.
+// url returns the address of a web path in the mirror.
 func (m *Mirror) url(at string) string {
 	return m.Base + "/" + (&url.URL{Path: at}).EscapedPath()
 }
@@ -171,7 +171,7 @@ func laterVersion(a, b string) bool {
 	return len(a) > len(b)
 }
 
-// run is the first run of digits, or of other characters.
+// run returns the first run of digits, or of other characters.
 func run(s string) string {
 	i := 1
 	for i < len(s) && isDigit(s[i]) == isDigit(s[0]) {

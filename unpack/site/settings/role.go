@@ -105,7 +105,7 @@ func (m *Mirror) readClients() error {
 	return err
 }
 
-// place is where a client file goes: its own place, or its second one.
+// place returns where a client file goes: its own place, or its second one.
 func (c *client) place(second bool) string {
 	if !second {
 		return c.file.ReplaceAllString(c.rest, c.to)

@@ -16,7 +16,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/prepared"
 )
 
-// playbooks are Debian's ansible-playbook and the releases that .ci/ansible sets up.
+// playbooks returns Debian's ansible-playbook and the releases that .ci/ansible sets up.
 func playbooks(t *testing.T) map[string]string {
 	t.Helper()
 	return map[string]string{

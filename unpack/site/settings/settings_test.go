@@ -21,7 +21,7 @@ import (
 
 const base = "https://mirror.lan/sub"
 
-// mirror is one with these files, and with public names that lead to them: address to web
+// mirror returns one with these files, and with public names that lead to them: address to web
 // path; paths with '|' between them are several sources; with '!' before them none is answered under its name.
 func mirror(t *testing.T, public map[string]string, clients fstest.MapFS, paths ...string) *Mirror {
 	t.Helper()
@@ -67,7 +67,7 @@ func mirror(t *testing.T, public map[string]string, clients fstest.MapFS, paths 
 	return m
 }
 
-// setting is the one of a name.
+// setting returns the one of a name.
 func setting(t *testing.T, m *Mirror, name string) Setting {
 	t.Helper()
 	all := Settle(m, DeepOps())
@@ -180,7 +180,7 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// written is everything that is written for a mirror.
+// written returns everything that is written for a mirror.
 func written(t *testing.T, m *Mirror) []Text {
 	t.Helper()
 	files, _, err := Write(m)
@@ -190,7 +190,7 @@ func written(t *testing.T, m *Mirror) []Text {
 	return files
 }
 
-// textOf is a file that is written for a mirror.
+// textOf returns a file that is written for a mirror.
 func textOf(t *testing.T, m *Mirror, path string) []byte {
 	t.Helper()
 	for _, f := range written(t, m) {
