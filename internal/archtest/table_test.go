@@ -30,7 +30,7 @@ func table() map[string]row {
 			imports: []string{"bundle", "internal/fetch", "bundle/durable", "internal/strictyaml"},
 		},
 		"sources/all": {
-			imports: []string{"sources", "sources/apt", "sources/files", "sources/galaxy", "sources/git", "sources/helm", "sources/kubespray", "sources/oci", "sources/pypi", "sources/rpm", "sources/simplestreams"}, tests: []string{"unpack/site"},
+			imports: []string{"sources", "sources/apt", "sources/files", "sources/galaxy", "sources/git", "sources/helm", "sources/kubespray", "sources/oci", "sources/pypi", "sources/rpm", "sources/simplestreams"}, tests: []string{"sources/config", "unpack/site"},
 		},
 		"sources/collect": {
 			imports: []string{"internal/spelling", "bundle", "bundle/media", "sources", "internal/fetch", "internal/strictyaml"},

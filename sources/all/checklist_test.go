@@ -10,6 +10,7 @@ import (
 
 	"github.com/gapbundle/gapbundle/sources/all"
 	"github.com/gapbundle/gapbundle/sources/all/standins"
+	"github.com/gapbundle/gapbundle/sources/config"
 )
 
 // TestChecklist: every kind of the program has everything that a reader and a user look
@@ -47,6 +48,34 @@ func TestChecklist(t *testing.T) {
 		}
 		if len(standIns[kind.Name]) == 0 {
 			missing("nothing plays the upstreams of its example: a package standin next to it, and a line in sources/all/standins")
+		}
+	}
+}
+
+// TestPagesBeginWithASource: the page of each kind shows a source before its options, and
+// the kind accepts it.
+func TestPagesBeginWithASource(t *testing.T) {
+	for _, kind := range all.Kinds() {
+		page := read(t, "docs/sources/"+kind.Name+".md")
+		beginning, _, _ := strings.Cut(page, "\n## ")
+		m := regexp.MustCompile("(?ms)^```yaml\n(sources:\n.*?)^```$").FindStringSubmatch(beginning)
+		if m == nil {
+			t.Errorf("kind %s: its page has no block \"sources:\" before the first heading", kind.Name)
+			continue
+		}
+		path := filepath.Join(t.TempDir(), "gapbundle.yaml")
+		if err := os.WriteFile(path, []byte("version: 1\nname: page\n"+m[1]), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		spec, err := config.Load(path)
+		if err != nil {
+			t.Errorf("kind %s: %v", kind.Name, err)
+			continue
+		}
+		for _, source := range spec.Sources {
+			if err := source.Decode(kind.Options()); err != nil || source.Kind != kind.Name {
+				t.Errorf("kind %s: %s: %v", kind.Name, source.Kind, err)
+			}
 		}
 	}
 }

@@ -135,7 +135,7 @@ func TestFaultsOfForm(t *testing.T) {
 			up.Git("update-ref", "refs/tags/v0", id)
 			host.Publish("a", up)
 			s.must(fmt.Sprintf("- {name: x, url: %q, submodules: none}\n", host.URL("a")))
-			if !s.noted("1 with the fault of form " + name) {
+			if !s.noted("1 with the format error " + name) {
 				t.Errorf("notes %q", s.notes)
 			}
 			dir := t.TempDir()

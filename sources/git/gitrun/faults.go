@@ -79,7 +79,7 @@ func (f Faults) Notes() []string {
 				reason = known.reason
 			}
 		}
-		notes = append(notes, fmt.Sprintf("%d with the fault of form %s (%s first): %s", f[id].Count, id, f[id].Object, reason))
+		notes = append(notes, fmt.Sprintf("%d with the format error %s (%s first): %s", f[id].Count, id, f[id].Object, reason))
 	}
 	return notes
 }

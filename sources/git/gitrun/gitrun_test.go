@@ -96,12 +96,12 @@ func TestExamination(t *testing.T) {
 	if len(x.refused) != 4 || x.refused[2] != "fatal: [1mlost" {
 		t.Errorf("refused %q", x.refused)
 	}
-	if notes := x.found.Notes(); len(notes) != 1 || !strings.Contains(notes[0], "2 with the fault of form zeroPaddedFilemode (tree 1 first)") {
+	if notes := x.found.Notes(); len(notes) != 1 || !strings.Contains(notes[0], "2 with the format error zeroPaddedFilemode (tree 1 first)") {
 		t.Errorf("notes %q", notes)
 	}
 }
 
-// The page for users has every fault of form that is tolerated.
+// The page for users has every format error that is tolerated.
 func TestFaultsInDocs(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/sources/git.md")
 	if err != nil {
