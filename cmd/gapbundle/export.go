@@ -158,12 +158,17 @@ func plan(c *cli.Context, o *command.Output) error {
 // showProgress lets an export or a plan show what it does, and what it reads of which source.
 func showProgress(options *export.Options, p *command.Progress) {
 	options.Progress = p
+	p.Open("asking the sources")
 	options.Reading = func(source, file string, size int64) {
 		text := fmt.Sprintf("reading index of %s: %s", source, file)
 		if size >= 0 {
 			text += ", " + command.HumanBytes(size)
 		}
-		p.Item(text)
+		p.Open(text)
+	}
+	options.Choosing = func(source string) {
+		p.Open("") // what was read before is shown no longer
+		p.Open("choosing what is carried of " + source)
 	}
 }
 

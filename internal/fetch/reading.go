@@ -11,8 +11,9 @@ import (
 // goroutines at once.
 type Reading interface {
 	// Begin is an answer whose content will be read: the URL that was asked first, without
-	// secrets, and its size, -1 if it is not known.
-	Begin(url string, size int64)
+	// secrets, and its size, -1 if it is not known. end is called when nothing more of it
+	// is read.
+	Begin(url string, size int64) (end func())
 	// Read is n bytes of content that were read.
 	Read(n int)
 	// Grow corrects the sum of the sizes that Begin named: by what came without a size,
@@ -40,8 +41,8 @@ func (t *told) RoundTrip(req *http.Request) (*http.Response, error) {
 	for first.Response != nil { // the answer that sent this request on
 		first = first.Response.Request
 	}
-	r.Begin(Redact(first.URL.String()), resp.ContentLength)
-	resp.Body = &toldBody{ReadCloser: resp.Body, to: r, left: resp.ContentLength}
+	end := r.Begin(Redact(first.URL.String()), resp.ContentLength)
+	resp.Body = &toldBody{ReadCloser: resp.Body, to: r, left: resp.ContentLength, end: end}
 	return resp, nil
 }
 
@@ -50,6 +51,7 @@ type toldBody struct {
 	io.ReadCloser
 	to   Reading
 	left int64 // of what Begin named; -1: it named nothing
+	end  func()
 	once sync.Once
 }
 
@@ -71,6 +73,7 @@ func (b *toldBody) Close() error {
 		if b.left > 0 {
 			b.to.Grow(-b.left)
 		}
+		b.end()
 	})
 	return b.ReadCloser.Close()
 }

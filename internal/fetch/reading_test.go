@@ -11,11 +11,15 @@ type sums struct {
 	urls        []string
 	begun, read int64
 	grown       int64
+	ended       int
 }
 
-func (s *sums) Begin(url string, size int64) { s.urls, s.begun = append(s.urls, url), s.begun+size }
-func (s *sums) Read(n int)                   { s.read += int64(n) }
-func (s *sums) Grow(n int64)                 { s.grown += n }
+func (s *sums) Begin(url string, size int64) func() {
+	s.urls, s.begun = append(s.urls, url), s.begun+size
+	return func() { s.ended++ }
+}
+func (s *sums) Read(n int)   { s.read += int64(n) }
+func (s *sums) Grow(n int64) { s.grown += n }
 
 type answers func(*http.Request) *http.Response
 
@@ -63,6 +67,9 @@ func TestReading(t *testing.T) {
 		}
 		if s.read != c.read || s.grown != c.growth {
 			t.Errorf("%s: read %d, grown by %d; want %d and %d", c.what, s.read, s.grown, c.read, c.growth)
+		}
+		if s.ended != len(s.urls) {
+			t.Errorf("%s: %d begun, %d ended", c.what, len(s.urls), s.ended)
 		}
 	}
 }

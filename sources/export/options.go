@@ -85,7 +85,11 @@ type Options struct {
 	// source (the host if the source is not known) and its size in bytes (-1: not known). It
 	// may be called by many goroutines at once. nil: not called.
 	Reading func(source, file string, size int64)
-	Log     *slog.Logger
+	// Choosing is called when nothing is read any more while the sources are planned, with
+	// the source (or host) that was read last: what is carried is chosen, and indexes are made.
+	// nil: not called.
+	Choosing func(source string)
+	Log      *slog.Logger
 	// NextMedium is asked for another directory when all targets are full, "": there is
 	// none; nil: the export stops and can be repeated with another --to.
 	NextMedium func(ctx context.Context, q media.NextMedium) (string, error)

@@ -38,7 +38,9 @@ func newPlan(ctx context.Context, in *opened) (p *plan, err error) {
 		return nil, err
 	}
 	if in.o.Reading != nil {
-		ctx = fetch.WithReading(ctx, newReading(in.o, in.specs))
+		r := newReading(in.o, in.specs)
+		defer r.stop()
+		ctx = fetch.WithReading(ctx, r)
 	}
 	if p.resolved, err = collect.Resolve(ctx, in.o.Kinds, in.specs, p.env); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
@@ -16,7 +17,11 @@ import (
 )
 
 // indexed is a kind that reads the index that its entry names and carries nothing.
-type indexed struct{ specs []sources.Spec }
+type indexed struct {
+	specs []sources.Spec
+	// choose is called after everything was read; nil: nothing is chosen.
+	choose func(context.Context) error
+}
 
 func (k indexed) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
 	p := &sources.Plan{}
@@ -37,6 +42,9 @@ func (k indexed) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 		}
 		p.Repositories = append(p.Repositories, sources.Repository{Name: s.Name, Mount: "indexed/" + s.Name, Artifacts: sources.List([]sources.Artifact{a})})
 	}
+	if k.choose != nil {
+		return p, k.choose(ctx)
+	}
 	return p, nil
 }
 
@@ -47,7 +55,8 @@ func (c *counted) Grow(n int64) { c.total.Add(n) }
 func (c *counted) Add(n int64)  { c.done.Add(n) }
 func (c *counted) Item(string)  {}
 
-// TestReadingIsTold: a plan tells which index of which source it reads, and how much.
+// TestReadingIsTold: a plan tells which index of which source it reads, and how much, and
+// afterwards that it chooses.
 func TestReadingIsTold(t *testing.T) {
 	up := upstreamtest.New(t)
 	up.Put("/debian/dists/Packages", make([]byte, 3000))
@@ -64,6 +73,20 @@ func TestReadingIsTold(t *testing.T) {
 	var mu sync.Mutex
 	var got []read
 	progress := &counted{}
+	chosen := make(chan string, 1)
+	choose := func(ctx context.Context) error {
+		select {
+		case source := <-chosen:
+			if source != "security" {
+				t.Errorf("it chooses what %s carries, want security", source)
+			}
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	kind := sources.Kind{
 		Name: "indexed", Doc: "reads an index",
 		Options: func() any {
@@ -71,15 +94,16 @@ func TestReadingIsTold(t *testing.T) {
 				URL string `yaml:"url"`
 			})
 		},
-		New: func(specs []sources.Spec) (sources.Source, error) { return indexed{specs}, nil },
+		New: func(specs []sources.Spec) (sources.Source, error) { return indexed{specs, choose}, nil },
 	}
-	_, err := export.Plan(t.Context(), export.Options{
+	_, err := export.Plan(ctx, export.Options{
 		SpecPath: filepath.Join(dir, "s.yaml"), Kinds: sources.Kinds{kind}, Progress: progress,
 		Reading: func(source, file string, size int64) {
 			mu.Lock()
 			defer mu.Unlock()
 			got = append(got, read{source, file, size})
 		},
+		Choosing: func(source string) { chosen <- source },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -50,6 +50,27 @@ func TestProgressLines(t *testing.T) {
 	}
 }
 
+// TestProgressOpen: while it is not known how much there is to do, no line has a part of it.
+func TestProgressOpen(t *testing.T) {
+	o, _, stderr := testOutput("text", "info")
+	p := o.StartProgress()
+	defer p.Stop()
+	p.Grow(25 << 20)
+	p.Add(25 << 20)
+	p.Open("choosing what is carried of debian")
+	p.line(p.started.Add(5 * time.Second))
+	if want := "25.0 MiB read, 5.0 MiB/s, choosing what is carried of debian\n"; stderr.String() != want {
+		t.Errorf("line %q, want %q", stderr, want)
+	}
+	p.Grow(25 << 20)
+	p.Item("volume-00001.tar.zst")
+	stderr.Reset()
+	p.line(p.started.Add(10 * time.Second))
+	if want := "25.0 MiB of 50.0 MiB, 50%, 0 B/s, 10s left, volume-00001.tar.zst\n"; stderr.String() != want {
+		t.Errorf("line %q, want %q", stderr, want)
+	}
+}
+
 func TestProgressJSON(t *testing.T) {
 	o, _, stderr := testOutput("json", "info")
 	p := o.StartProgress()

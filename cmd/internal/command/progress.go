@@ -28,6 +28,7 @@ type Progress struct {
 	mu          sync.Mutex
 	total, done int64
 	items       [2]string // what was begun last, the newest last
+	open        bool      // the sum of what is to be done is not known yet
 	started     time.Time
 	lastDone    int64
 	lastTime    time.Time
@@ -69,16 +70,29 @@ func (o *Output) StartProgress() *Progress {
 }
 
 // barWidth is the most columns that everything but the items takes, with a
-// bar of a few.
-const barWidth = 68
+// bar of a few; openWidth the same where the sum is not known.
+const (
+	barWidth  = 68
+	openWidth = 40
+)
 
-const barTemplate = `{{counters .}} {{bar .}} {{percent .}} {{speed .}} {{rtime . "%s left" "%s" "?"}} {{string . "items"}}`
+const (
+	barTemplate  = `{{counters .}} {{bar .}} {{percent .}} {{speed .}} {{rtime . "%s left" "%s" "?"}} {{string . "items"}}`
+	openTemplate = `{{counters . "%[1]s read" "%[1]s read"}} {{cycle . "-" "\\" "|" "/"}} {{speed .}} {{string . "items"}}`
+)
+
+// setWidth divides the columns of the terminal between the bar and the items.
+func (p *Progress) setWidth(width int) {
+	p.width, p.room = width, max(width-barWidth, 8)
+	if p.open {
+		p.room = max(width-openWidth, 8)
+	}
+}
 
 func (p *Progress) startBar() {
 	width := p.out.width()
-	p.width = width
+	p.setWidth(width)
 	p.out.Screen.setBar(true)
-	p.room = max(width-barWidth, 8)
 	p.bar = pb.ProgressBarTemplate(barTemplate).New(0)
 	p.bar.SetWriter(barLine{p.out.Screen}).SetWidth(width-1).Set(pb.Bytes, true).Set(pb.Terminal, true).
 		Set(pb.ReturnSymbol, "\r").Set(pb.CleanOnFinish, true).Start()
@@ -112,7 +126,7 @@ func (p *Progress) resize(width int) {
 		return
 	}
 	p.out.Screen.wipe((p.width - 2) / width)
-	p.width, p.room = width, max(width-barWidth, 8)
+	p.setWidth(width)
 	p.bar.SetWidth(width - 1)
 	p.bar.Set("items", p.current())
 	p.bar.Write()
@@ -152,9 +166,22 @@ func (p *Progress) Add(bytes int64) {
 }
 
 // Item names what is worked on.
-func (p *Progress) Item(name string) {
+func (p *Progress) Item(name string) { p.item(name, false) }
+
+// Open names what is worked on while it is not known how much there is to do: no part of the
+// whole and no remaining time is shown.
+func (p *Progress) Open(name string) { p.item(name, true) }
+
+func (p *Progress) item(name string, open bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.open != open {
+		p.open = open
+		if p.bar != nil {
+			p.setWidth(p.width)
+			p.bar.SetTemplateString(map[bool]string{false: barTemplate, true: openTemplate}[open])
+		}
+	}
 	if p.items[1] == name { // what is not plain is shown again, which does no harm
 		return
 	}
@@ -177,7 +204,7 @@ func (p *Progress) current() string {
 // line prints one line of progress.
 func (p *Progress) line(now time.Time) {
 	p.mu.Lock()
-	done, total, item := p.done, p.total, p.items[1]
+	done, total, item, open := p.done, p.total, p.items[1], p.open
 	rate := perSecond(done-p.lastDone, now.Sub(p.lastTime))
 	overall := perSecond(done, now.Sub(p.started))
 	p.lastDone, p.lastTime = done, now
@@ -186,14 +213,18 @@ func (p *Progress) line(now time.Time) {
 		return
 	}
 	percent, left := 0.0, time.Duration(-1)
-	if total > 0 {
+	if total > 0 && !open {
 		percent = 100 * float64(done) / float64(total)
 	}
-	if overall > 0 && total >= done {
+	if overall > 0 && total >= done && !open {
 		left = (time.Duration(float64(total-done)/overall) * time.Second).Round(time.Second)
 	}
 	if p.out.logJSON {
 		p.out.Log.Info("progress", "done", done, "total", total, "percent", percent, "rate", int64(rate), "left_seconds", int64(left.Seconds()), "item", item)
+		return
+	}
+	if open {
+		p.out.Note("%s read, %s/s, %s", HumanBytes(done), HumanBytes(int64(rate)), item)
 		return
 	}
 	eta := "?"
