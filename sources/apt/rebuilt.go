@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -46,7 +47,7 @@ func layRebuilt(ctx context.Context, env *sources.Env, l *loaded, chosen *select
 		if err := errors.Join(ctx.Err(), ownErr, addChosen(files, s, &chosen.suites[i])); err != nil {
 			return repo, 0, err
 		}
-		indexes, err := suiteOf(env, s, &chosen.suites[i], date)
+		indexes, err := suiteOf(ctx, env, s, &chosen.suites[i], date)
 		if err == nil {
 			err = addIndexes(files, press, s, indexes, signer, mark)
 		}
@@ -112,7 +113,7 @@ func addChosen(files *stock.Stock, s *loadedSuite, chosen *suiteChoice) error {
 }
 
 // suiteOf returns a suite that has what was chosen of an upstream's.
-func suiteOf(env *sources.Env, s *loadedSuite, chosen *suiteChoice, date time.Time) (reindex.Suite, error) {
+func suiteOf(ctx context.Context, env *sources.Env, s *loadedSuite, chosen *suiteChoice, date time.Time) (reindex.Suite, error) {
 	r := s.release
 	made := reindex.Suite{
 		Flat: s.flat, Labels: s.want.Installer,
@@ -129,7 +130,7 @@ func suiteOf(env *sources.Env, s *loadedSuite, chosen *suiteChoice, date time.Ti
 			component.Sources = append([]*deb.Source{}, c.sources...)
 		}
 		var err error
-		if component.Translations, err = translations(env, s, c); err != nil {
+		if component.Translations, err = translations(ctx, env, s, c); err != nil {
 			return made, err
 		}
 		made.Components = append(made.Components, component)
@@ -154,22 +155,31 @@ func addIndexes(files *stock.Stock, press *rebuild.Press, s *loadedSuite, made r
 	return err
 }
 
-// translations returns the translated descriptions of what was chosen, by language.
-func translations(env *sources.Env, s *loadedSuite, c *componentChoice) (map[string][]deb.Paragraph, error) {
-	all := map[string][]deb.Paragraph{}
+// translations returns the translated descriptions of what was chosen, by language. Debian has
+// some thirty languages, most of them packed by bzip2 alone, and unpacking them takes longer
+// than the rest of a plan: each processor has one.
+func translations(ctx context.Context, env *sources.Env, s *loadedSuite, c *componentChoice) (map[string][]deb.Paragraph, error) {
+	var forms []*form
 	for _, f := range s.forms {
-		if f.group.target != targetTranslations || f.group.component != c.name || f.local == "" || s.flat {
-			continue
+		if f.group.target == targetTranslations && f.group.component == c.name && f.local != "" && !s.flat {
+			forms = append(forms, f)
 		}
-		r, err := s.open(env, f)
+	}
+	found := make([][]deb.Paragraph, len(forms))
+	err := sources.EachOf(ctx, runtime.GOMAXPROCS(0), len(forms), func(_ context.Context, i int) error {
+		r, err := s.open(env, forms[i])
 		if err != nil {
-			return nil, err
+			return err
 		}
-		found, err := reindex.Translations(r, c.packages)
-		if err := errors.Join(upstream.Blame(s.where(f.file.Path), err), r.Close()); err != nil {
-			return nil, err
-		}
-		all[strings.TrimPrefix(path.Base(f.group.name), "Translation-")] = found
+		found[i], err = reindex.Translations(r, c.packages)
+		return errors.Join(upstream.Blame(s.where(forms[i].file.Path), err), r.Close())
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string][]deb.Paragraph, len(forms))
+	for i, f := range forms {
+		all[strings.TrimPrefix(path.Base(f.group.name), "Translation-")] = found[i]
 	}
 	return all, nil
 }
