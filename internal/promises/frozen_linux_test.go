@@ -36,7 +36,7 @@ func TestFrozenSource(t *testing.T) {
 		newCheckout(t, *freezeFlag).freeze()
 	}
 	c := newCheckout(t, "")
-	if !bytes.Equal(c.pack(), frozenTar(t)) {
+	if !bytes.Equal(c.pack(), tarOf(t, frozenSource)) {
 		t.Errorf("%s: packed once more it is different", frozenSource)
 	}
 	all := c.contents(".")
@@ -61,7 +61,7 @@ func newCheckout(t *testing.T, commit string) checkout {
 	t.Helper()
 	c := checkout{&site{t: t, dir: t.TempDir(), env: []string{"CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off"}}, ""}
 	if commit == "" {
-		c.unpack(frozenTar(t))
+		c.unpack(tarOf(t, frozenSource))
 		c.commit = c.read(commitFile)
 		return c
 	}
@@ -73,10 +73,10 @@ func newCheckout(t *testing.T, commit string) checkout {
 	return c
 }
 
-// frozenTar returns the tar archive in frozenSource.
-func frozenTar(t *testing.T) []byte {
+// tarOf returns the tar archive in a file that xz has packed.
+func tarOf(t *testing.T, name string) []byte {
 	t.Helper()
-	file, err := os.Open(frozenSource)
+	file, err := os.Open(name)
 	if err != nil {
 		t.Fatal(err)
 	}
