@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -50,15 +49,6 @@ type MadeError struct {
 
 func (e *MadeError) Error() string {
 	return fmt.Sprintf("%s: it was made here, and is not what was meant when it is read back: %v", e.Path, e.Err)
-}
-
-// Within returns where a file of the spec is: dir is the folder of the spec file, which
-// relative names begin at.
-func Within(dir, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(dir, name)
 }
 
 // Taken returns the paths of a shared mount that sources have which are held back, with

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
@@ -90,12 +89,7 @@ func (e *entry) stanzas() ([]stanza, error) {
 		return lineStanzas(o.Line, o.Pos)
 	}
 	name := o.SourcesFile + o.MirrorList
-	f, err := os.Open(sources.Within(e.dir, name))
-	if err != nil {
-		return nil, o.Pos.Errorf("source %s: %w", e.name, err)
-	}
-	defer f.Close()
-	b, err := bundle.ReadAllBounded(f, name, maxList)
+	b, err := bundle.ReadNamed(sources.Within(e.dir, name), maxList)
 	if err != nil {
 		return nil, o.Pos.Errorf("source %s: %w", e.name, err)
 	}

@@ -100,9 +100,9 @@ func parse(path, dir string, b []byte) (*Spec, error) {
 		errs = append(errs, labelled(root.Pos(), "name", doc.Name))
 	}
 	spec := &Spec{Path: path, Dir: dir, Digest: bundle.DigestOf(b), Set: doc.Name}
-	spec.Signing.Site = within(dir, doc.Signing.Site)
+	spec.Signing.Site = sources.Within(dir, doc.Signing.Site)
 	for _, key := range doc.Signing.Exporter {
-		spec.Signing.Exporter = append(spec.Signing.Exporter, within(dir, key))
+		spec.Signing.Exporter = append(spec.Signing.Exporter, sources.Within(dir, key))
 	}
 	for _, text := range doc.Weak {
 		fingerprint, err := weakKey(text)
@@ -168,13 +168,6 @@ func labelled(pos strictyaml.Pos, key, name string) error {
 }
 
 // within joins a path of the spec with the spec's folder.
-func within(dir, path string) string {
-	if path == "" || filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, path)
-}
-
 // specs takes the entries of sources apart.
 func specs(dir string, doc document) ([]sources.Spec, []error) {
 	var all []sources.Spec

@@ -12,6 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
 )
 
 // host is an entry of hosts as it is written.
@@ -50,9 +51,9 @@ func hostOptions(dir string, hosts map[string]host) (map[string]fetch.HostOption
 			errs = append(errs, h.Pos.Errorf("hosts: %s: %w", name, err))
 		}
 		options[name] = fetch.HostOptions{
-			CA: within(dir, h.CA), ClientCert: within(dir, h.ClientCert), ClientKey: within(dir, h.ClientKey),
+			CA: sources.Within(dir, h.CA), ClientCert: sources.Within(dir, h.ClientCert), ClientKey: sources.Within(dir, h.ClientKey),
 			Auth: h.Auth, BearerEnv: h.BearerEnv, TokenEnv: h.TokenEnv, BasicEnv: h.BasicEnv,
-			Parallel: h.Parallel, Rate: int64(h.Rate), RedirectTo: h.RedirectTo, TokenService: h.Tokens, Proxy: h.Proxy, UserAgent: h.UserAgent, Cookies: within(dir, h.Cookies), Addresses: h.Addresses,
+			Parallel: h.Parallel, Rate: int64(h.Rate), RedirectTo: h.RedirectTo, TokenService: h.Tokens, Proxy: h.Proxy, UserAgent: h.UserAgent, Cookies: sources.Within(dir, h.Cookies), Addresses: h.Addresses,
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })

@@ -1,7 +1,6 @@
 package files
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
 	"maps"
@@ -263,15 +262,11 @@ func readList(file, name string) ([]urlEntry, error) {
 	}
 	defer f.Close()
 	var entries []urlEntry
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		line, _, _ := strings.Cut(" "+lines.Text(), " #")
-		if line = strings.TrimSpace(line); line != "" {
-			entries = append(entries, urlEntry{Pos: strictyaml.Pos{File: name, Line: n, Column: 1}, URL: line})
+	for l, err := range sources.Lines(f, name) {
+		if err != nil {
+			return nil, err
 		}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		entries = append(entries, urlEntry{Pos: l.Pos, URL: l.Text})
 	}
 	return entries, nil
 }

@@ -117,7 +117,7 @@ func (c *chosen) collectionInside(f file, r requirements.Collection) object {
 	case requirements.URL:
 		return object{"name": sources.BaseMark + "/files/" + placeOf(r.Origin), "type": "url"}
 	case requirements.Local:
-		path := within(f.dir, r.Origin)
+		path := sources.Within(f.dir, r.Origin)
 		return object{"name": c.names[path], "version": c.here[path].Version.String()}
 	}
 	return object{"name": r.Name, "version": r.Range.String()}

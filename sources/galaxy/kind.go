@@ -3,7 +3,6 @@ package galaxy
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -147,10 +146,7 @@ func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 	scratch := make([]int64, len(s.entries))
 	err := sources.Each(ctx, len(s.entries), func(ctx context.Context, i int) (err error) {
 		plan.Repositories[i], also[i], scratch[i], err = s.entries[i].plan(ctx, env)
-		if err != nil {
-			err = s.entries[i].Pos.Wrap(fmt.Errorf("source %s: %w", s.entries[i].spec.Name, err))
-		}
-		return err
+		return sources.InSource(s.entries[i].Pos, s.entries[i].spec.Name, err)
 	})
 	for i := range s.entries {
 		plan.Also = append(plan.Also, also[i]...)

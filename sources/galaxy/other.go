@@ -49,7 +49,7 @@ func (c *chosen) archive(ctx context.Context, f file, r requirements.Collection)
 		slices.SortFunc(wants, func(a, b resolve.Want) int { return strings.Compare(a.Name, b.Name) })
 		return wants, nil
 	}
-	path := within(f.dir, r.Origin)
+	path := sources.Within(f.dir, r.Origin)
 	var found *tarball.Collection
 	digest, size, err := readArchive(path, func(in io.Reader) (err error) {
 		found, err = tarball.Read(in)
@@ -140,7 +140,7 @@ func (c *chosen) roleAddress(ctx context.Context, env *sources.Env, e *entry, w 
 
 // roleArchive carries a role that is on disk.
 func (c *chosen) roleArchive(w wanted) error {
-	path := within(w.dir, w.Origin)
+	path := sources.Within(w.dir, w.Origin)
 	var role *tarball.Role
 	digest, size, err := readArchive(path, func(in io.Reader) (err error) {
 		role, err = tarball.ReadRole(in)

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/gapbundle/gapbundle/bundle"
+	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/galaxy/requirements"
 )
 
@@ -54,9 +54,9 @@ func plainText(err error) string {
 }
 
 func (e *entry) readOne(name string) (file, error) {
-	path := within(e.spec.Dir, name)
+	path := sources.Within(e.spec.Dir, name)
 	f := file{name: name, dir: filepath.Dir(path)}
-	b, err := readBounded(path)
+	b, err := bundle.ReadNamed(path, requirements.MaxFile)
 	if err != nil {
 		return f, err
 	}
@@ -82,9 +82,9 @@ func (e *entry) readOne(name string) (file, error) {
 // include reads a list of roles next to the file that names it, or in the folder of the spec, which is
 // where ansible-galaxy is likely to be started.
 func (e *entry) include(dir, name string) ([]requirements.Role, error) {
-	b, err := readBounded(within(dir, name))
+	b, err := bundle.ReadNamed(sources.Within(dir, name), requirements.MaxFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		b, err = readBounded(within(e.spec.Dir, name))
+		b, err = bundle.ReadNamed(sources.Within(e.spec.Dir, name), requirements.MaxFile)
 	}
 	if err != nil {
 		return nil, err
@@ -93,18 +93,3 @@ func (e *entry) include(dir, name string) ([]requirements.Role, error) {
 }
 
 // within returns a path that may be relative to dir.
-func within(dir, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(dir, name)
-}
-
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return bundle.ReadAllBounded(f, path, requirements.MaxFile)
-}

@@ -14,6 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/pgpkeys"
 	"github.com/gapbundle/gapbundle/sources"
+	"github.com/gapbundle/gapbundle/sources/galaxy/requirements"
 	"github.com/gapbundle/gapbundle/sources/galaxy/tarball"
 	"github.com/gapbundle/gapbundle/sources/keyring"
 	"github.com/gapbundle/gapbundle/sources/upstream"
@@ -34,7 +35,7 @@ func (c *chosen) fetchSignatures(ctx context.Context, env *sources.Env, e *entry
 			var b []byte
 			var err error
 			if path, ok := strings.CutPrefix(address, "file://"); ok || !strings.Contains(address, "://") {
-				if b, err = readBounded(within(e.spec.Dir, path)); err != nil {
+				if b, err = bundle.ReadNamed(sources.Within(e.spec.Dir, path), requirements.MaxFile); err != nil {
 					err = asUsage(err)
 				}
 			} else {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -29,7 +27,7 @@ func loadKeys(env *sources.Env, entries []*entry) error {
 		var mark strings.Builder
 		e.signed.keys = gitsig.Keys{Weak: env.Weak.Allow}
 		for _, file := range e.signed.files {
-			content, err := readKeys(sources.Within(e.dir, file))
+			content, err := bundle.ReadNamed(sources.Within(e.dir, file), pgpkeys.MaxKeyring)
 			if err == nil {
 				err = e.signed.keys.Add(content)
 			}
@@ -41,15 +39,6 @@ func loadKeys(env *sources.Env, entries []*entry) error {
 		e.signed.mark = mark.String() + strings.Join(e.signed.refs, " ")
 	}
 	return strictyaml.Join(errs...)
-}
-
-func readKeys(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	content, err := bundle.ReadAllBounded(f, filepath.Base(name), pgpkeys.MaxKeyring)
-	return content, errors.Join(err, f.Close())
 }
 
 // signer checks the signatures of those refs that have to be signed and were

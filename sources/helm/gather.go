@@ -381,7 +381,7 @@ func (c *chart) readProvenance(ctx context.Context, env *sources.Env, place *ups
 	switch {
 	case c.local != "":
 		what = filepath.Base(c.local) + ".prov"
-		content, err := readFile(c.local+".prov", pack.MaxProvenance)
+		content, err := bundle.ReadNamed(c.local+".prov", pack.MaxProvenance)
 		if errors.Is(err, fs.ErrNotExist) {
 			return what, nil, nil
 		}

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
-	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/helm/helmtest"
 )
 
@@ -36,7 +35,7 @@ func (s shell) run(name string, args ...string) string {
 // TestHelm: the real helm finds, pulls, verifies, renders and builds on the charts of a
 // mirror, behind every web server, and skopeo finds their images there.
 func TestHelm(t *testing.T) {
-	w := withRegistry(t, t.TempDir())
+	g, w := newGap(t)
 	signer := w.trust()
 	w.image("team/app", "v1")
 	w.image("team/tool", "v1")
@@ -48,15 +47,11 @@ func TestHelm(t *testing.T) {
 	w.ociChart("charts", "tool", "0.3.0+b.1", remote)
 	signed := w.spec("charts: {repo: REPO, chart: app, newest: 2}", "keyring: charts.asc", "images: {plain-http: [\"HOST\"]}")
 	other := strings.Replace(w.spec("charts: {oci: \"oci://HOST/charts/tool\"}", "images: {plain-http: [\"HOST\"]}"), "name: charts", "name: remote", 1)
-	mirror := w.ship(signed + other)
-	webtest.Each(t, mirror, func(t *testing.T, server *webtest.Server) {
+	g.Publish("set", signed+other)
+	g.Each(t, func(t *testing.T, server *webtest.Server) {
 		s := shell{t, t.TempDir()}
 		t.Cleanup(func() { _ = exec.Command("gpgconf", "--homedir", s.home, "--kill", "all").Run() })
-		script, err := os.ReadFile(filepath.Join(mirror, "current", filepath.FromSlash(sources.ClientsDir(Name)), "helm", "charts.sh"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(s.home, "charts.sh"), "set -e\n"+strings.ReplaceAll(string(script), sources.BaseMark, server.URL))
+		write(t, filepath.Join(s.home, "charts.sh"), "set -e\n"+string(g.Client(Name, "helm/charts.sh")))
 		s.run("bash", "charts.sh")
 		name := alias(w.url(""))
 		if out := s.run("helm", "search", "repo", "--versions", name+"/"); !strings.Contains(out, "1.10.0") || !strings.Contains(out, "1.9.0") || !strings.Contains(out, "of app") {

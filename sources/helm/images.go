@@ -83,7 +83,7 @@ type rendering struct {
 func (r *rendering) remembered(env *sources.Env) (bool, error) {
 	r.options = r.request.template(r.chart.Name)
 	for _, name := range r.request.Values {
-		content, err := readFile(within(r.request.entry.spec.Dir, name), maxValues)
+		content, err := bundle.ReadNamed(sources.Within(r.request.entry.spec.Dir, name), maxValues)
 		if err != nil {
 			return false, r.request.Pos.Errorf("values: %w", err)
 		}

@@ -3,7 +3,6 @@ package helm
 import (
 	"context"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -189,7 +188,7 @@ func (e *entry) request(c chartEntry) (*request, error) {
 			refuse("oci: %w", err)
 		}
 	default:
-		r.file = within(e.spec.Dir, c.File)
+		r.file = sources.Within(e.spec.Dir, c.File)
 	}
 	if _, err := semver.NewConstraint(c.Version); c.Version != "" && err != nil {
 		refuse("version: %q: %w", c.Version, err)
@@ -216,14 +215,6 @@ func (e *entry) request(c chartEntry) (*request, error) {
 	errs = append(errs, err)
 	r.setString, err = arguments("set-string", c.SetString)
 	return r, strictyaml.Join(append(errs, err)...)
-}
-
-// within returns a path of the spec.
-func within(dir, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(dir, name)
 }
 
 // literal is a plain value as it is written.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -263,16 +262,6 @@ func readBlob(ctx context.Context, repo *registry.Repository, d ocispec.Descript
 		return nil, fmt.Errorf("%s: its content has another digest: %w", what, fetch.ErrUpstream)
 	}
 	return content, nil
-}
-
-// readFile reads a file of the spec.
-func readFile(name string, most int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return bundle.ReadAllBounded(f, name, most)
 }
 
 // resolved returns the addresses of a package as helm reads them from an index: relative to

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -157,7 +156,7 @@ func (r *Ref) load(ctx context.Context, env *sources.Env) (openpgp.EntityList, e
 		}
 	case r.File != "":
 		where = r.File
-		if content, err = readFile(r.File); err != nil {
+		if content, err = bundle.ReadNamed(r.File, pgpkeys.MaxKeyring); err != nil {
 			return nil, r.Pos.Errorf("%s: %w", r.Option, err)
 		}
 	default:
@@ -197,13 +196,4 @@ func (r *Ref) strong(env *sources.Env, where string, keys openpgp.EntityList) (o
 		}
 	}
 	return strong, nil
-}
-
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return bundle.ReadAllBounded(f, name, pgpkeys.MaxKeyring)
 }

@@ -1,7 +1,6 @@
 package kubespray
 
 import (
-	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -77,11 +76,11 @@ func newEntry(spec sources.Spec, o options) (entry, error) {
 	}
 	errs := []error{e.readTables()}
 	for _, name := range o.Files {
-		lines, err := readList(within(spec.Dir, name), name)
+		lines, err := readList(sources.Within(spec.Dir, name), name)
 		e.files, errs = append(e.files, lines...), append(errs, err)
 	}
 	for _, name := range o.Images {
-		lines, err := readList(within(spec.Dir, name), name)
+		lines, err := readList(sources.Within(spec.Dir, name), name)
 		e.images, errs = append(e.images, lines...), append(errs, err)
 	}
 	for _, pattern := range o.Drop {
@@ -115,13 +114,13 @@ func (e *entry) readTables() error {
 	case e.unpinnedAll():
 		return o.Pos.Errorf("unpinned: all is for a source without checksums; name the URLs")
 	}
-	places, name := []string{""}, within(e.spec.Dir, o.Checksums)
+	places, name := []string{""}, sources.Within(e.spec.Dir, o.Checksums)
 	if o.Checkout != "" {
-		places, name = tablePlaces, within(e.spec.Dir, o.Checkout)
+		places, name = tablePlaces, sources.Within(e.spec.Dir, o.Checkout)
 		e.readRelease(name)
 	}
 	for _, place := range places {
-		content, err := readFile(filepath.Join(name, place), checksums.MaxSize)
+		content, err := bundle.ReadNamed(filepath.Join(name, place), checksums.MaxSize)
 		if os.IsNotExist(err) && place != places[len(places)-1] {
 			continue
 		}
@@ -148,28 +147,8 @@ const maxGalaxy = 1 << 20 // bytes
 
 // readRelease takes the version from galaxy.yml; a checkout without it has none.
 func (e *entry) readRelease(checkout string) {
-	content, err := readFile(filepath.Join(checkout, "galaxy.yml"), maxGalaxy)
+	content, err := bundle.ReadNamed(filepath.Join(checkout, "galaxy.yml"), maxGalaxy)
 	if err == nil {
 		e.release = releaseOf(content)
 	}
-}
-
-func within(dir, name string) string {
-	if name == "" || filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(dir, name)
-}
-
-// readFile reads a file of the operator's, at most limit bytes.
-func readFile(name string, limit int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if fi, err := f.Stat(); err == nil && !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: want a file", name)
-	}
-	return bundle.ReadAllBounded(f, name, limit)
 }

@@ -1,6 +1,7 @@
 package kubespray
 
 import (
+	"bytes"
 	"net/url"
 	"path"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
+	"github.com/gapbundle/gapbundle/sources"
 )
 
 // Bounds of a list: Kubespray's have 24 and 57 lines.
@@ -34,7 +36,7 @@ var variable = regexp.MustCompile(`\{\{\s*([^}]*?)\s*\}\}`)
 
 // readList reads one URL or reference a line; # begins a comment.
 func readList(file, name string) ([]line, error) {
-	content, err := readFile(file, maxList)
+	content, err := bundle.ReadNamed(file, maxList)
 	if err != nil {
 		return nil, strictyaml.Pos{File: name, Line: 1, Column: 1}.Errorf("%w", err)
 	}
@@ -44,25 +46,21 @@ func readList(file, name string) ([]line, error) {
 func parseList(name string, content []byte) ([]line, error) {
 	var all []line
 	var errs []error
-	number := 0
-	for raw := range strings.Lines(strings.TrimPrefix(string(content), "\ufeff")) {
-		number++
-		text, _, _ := strings.Cut(" "+raw, " #")
-		if text = strings.TrimSpace(text); text == "" {
-			continue
+	for l, err := range sources.Lines(bytes.NewReader(content), name) {
+		if err != nil {
+			return nil, err
 		}
-		pos := strictyaml.Pos{File: name, Line: number, Column: 1}
-		if found := variable.FindStringSubmatch(text); found != nil {
+		if found := variable.FindStringSubmatch(l.Text); found != nil {
 			if len(errs) == maxUnreplaced {
 				continue
 			}
-			errs = append(errs, pos.Errorf("%.300s: the variable %s was not replaced: run generate_list.sh to its end, with the inventory of the site", text, found[1]))
+			errs = append(errs, l.Pos.Errorf("%.300s: the variable %s was not replaced: run generate_list.sh to its end, with the inventory of the site", l.Text, found[1]))
 			continue
 		}
 		if len(all) == maxLines {
-			return nil, pos.Errorf("more than %d lines that are no comments", maxLines)
+			return nil, l.Pos.Errorf("more than %d lines that are no comments", maxLines)
 		}
-		all = append(all, line{pos, text})
+		all = append(all, line{l.Pos, l.Text})
 	}
 	return all, strictyaml.Join(errs...)
 }

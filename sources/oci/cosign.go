@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -43,12 +42,15 @@ type cosignKey struct {
 	id  bundle.Digest
 }
 
+// maxKeyFile bounds a file with a public key; real ones have under a kilobyte.
+const maxKeyFile = 64 << 10 // bytes
+
 // loadKeys reads the keys that an entry names.
 func (e *entry) loadKeys() ([]cosignKey, error) {
 	var keys []cosignKey
 	var errs []error
 	for _, name := range e.options.Keys {
-		pem, err := os.ReadFile(sources.Within(e.dir, name))
+		pem, err := bundle.ReadNamed(sources.Within(e.dir, name), maxKeyFile)
 		if err != nil {
 			errs = append(errs, e.pos.Errorf("keys: %w", err))
 			continue

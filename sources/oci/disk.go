@@ -112,7 +112,7 @@ func withStored(env *sources.Env, entries []*entry) (all []*entry, scratch int64
 			opened++
 			store, err := s.open(env, fmt.Sprintf("%s-archive-%d", Name, opened))
 			if err != nil {
-				errs = append(errs, s.pos.Wrap(fmt.Errorf("source %s: %w", e.name, err)))
+				errs = append(errs, sources.InSource(s.pos, e.name, err))
 				continue
 			}
 			scratch += store.Unpacked()

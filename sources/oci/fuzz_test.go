@@ -67,19 +67,3 @@ func FuzzReference(f *testing.F) {
 		}
 	})
 }
-
-// FuzzList: a list ends, and gives lines with their numbers.
-func FuzzList(f *testing.F) {
-	f.Add("# comment\nnginx:1.27 # why\n\n\ufeffquay.io/a/b\r\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		lines, err := parseList(strings.NewReader(text), "list")
-		if err != nil {
-			return
-		}
-		for _, l := range lines {
-			if l.text == "" || strings.ContainsAny(l.text, "\n") || l.pos.Line < 1 || l.pos.Line > strings.Count(text, "\n")+1 {
-				t.Errorf("%+v", l)
-			}
-		}
-	})
-}

@@ -209,7 +209,7 @@ func (e *entry) addImages(spec *sources.Spec) error {
 			errs = append(errs, e.pos.Errorf("source %s: list %s: no image is in it", e.name, e.options.List))
 		}
 		for _, l := range lines {
-			add(l.text, l.pos, "list "+e.options.List)
+			add(l.Text, l.Pos, "list "+e.options.List)
 		}
 	}
 	return strictyaml.Join(errs...)

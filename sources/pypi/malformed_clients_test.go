@@ -12,11 +12,7 @@ import (
 
 // askPip has the real pip download the project lib of indexes.
 func askPip(t *testing.T, documents map[string]malformedPage) map[string]plantest.Answer {
-	entry, err := newEntry(newSite(t).spec("kind: pypi")[0], options{Index: "http://a.example/", Packages: []string{"lib"}, Targets: []targetEntry{{Python: "3.12", Platform: []string{"manylinux_2_28_x86_64"}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	target := entry.targets[0]
+	target := targetsOf(t, targetEntry{Python: "3.12", Platform: []string{"manylinux_2_28_x86_64"}})[0]
 	m := piptest.Machine{Python: target.Python, Environment: target.Env.Values, Platforms: target.Platforms()}
 	var jobs []piptest.Job
 	var names, folders []string

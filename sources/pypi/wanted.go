@@ -3,7 +3,6 @@ package pypi
 import (
 	"fmt"
 	"net/url"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -54,7 +53,7 @@ func readWanted(e *entry) (*wanted, error) {
 		if !filepath.IsAbs(at) {
 			at = sources.Within(e.dir, name)
 		}
-		content, err := readFile(at)
+		content, err := bundle.ReadNamed(at, lockfile.MaxFile)
 		w.digests = append(w.digests, bundle.DigestOf(content).Hex())
 		return content, err
 	}
@@ -81,15 +80,6 @@ func readWanted(e *entry) (*wanted, error) {
 	}
 	w.takeHashes()
 	return w, strictyaml.Join(errs...)
-}
-
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return bundle.ReadAllBounded(f, name, lockfile.MaxFile)
 }
 
 // takeHashes collects the digests of requirements and constraints. Of a project

@@ -3,7 +3,6 @@ package rpm
 import (
 	"fmt"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -92,12 +91,7 @@ func (e *entry) repositories() (repos []*repo, keys []string, err error) {
 // sections returns the sections of the .repo file that are asked for.
 func (e *entry) sections() ([]*section, error) {
 	o := &e.options
-	f, err := os.Open(sources.Within(e.dir, o.RepoFile))
-	if err != nil {
-		return nil, o.Pos.Errorf("repofile: %w", err)
-	}
-	defer f.Close()
-	b, err := bundle.ReadAllBounded(f, o.RepoFile, maxRepoFile)
+	b, err := bundle.ReadNamed(sources.Within(e.dir, o.RepoFile), maxRepoFile)
 	if err != nil {
 		return nil, o.Pos.Errorf("repofile: %w", err)
 	}

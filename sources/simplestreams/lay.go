@@ -47,10 +47,8 @@ func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 	scratch := make([]int64, len(s.entries))
 	err := sources.Each(ctx, len(s.entries), func(ctx context.Context, i int) (err error) {
 		e := s.entries[i]
-		if repos[i], scratch[i], err = e.plan(ctx, env); err != nil {
-			err = e.pos.Wrap(fmt.Errorf("source %s: %w", e.name, err))
-		}
-		return err
+		repos[i], scratch[i], err = e.plan(ctx, env)
+		return sources.InSource(e.pos, e.name, err)
 	})
 	plan := &sources.Plan{Repositories: repos}
 	for _, n := range scratch {

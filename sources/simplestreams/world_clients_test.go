@@ -16,149 +16,126 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gapbundle/gapbundle/internal/test/prepared"
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
-	"github.com/gapbundle/gapbundle/sources/simplestreams/readers"
 	"github.com/gapbundle/gapbundle/sources/sourcetest"
-	"github.com/gapbundle/gapbundle/unpack"
-	"github.com/gapbundle/gapbundle/verify"
 )
 
-// world is an upstream that gpg signs, an exporter and a mirror.
+// world is the gap, with upstreams that one key of gpg signs.
 type world struct {
-	*mirror
-	x       *sourcetest.Exporter
+	*sourcetest.World
 	gnupg   string
-	inside  string // folder of the mirror
+	keyring string // file, below Dir
 	ca      string
 	servers webtest.Pair
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	dir, gnupg := t.TempDir(), filepath.Join(t.TempDir(), "g")
-	w := &world{gnupg: gnupg, inside: filepath.Join(t.TempDir(), "mirror")}
-	w.mirror = &mirror{t: t, server: upstreamtest.New(t), dir: dir, keyring: "images.gpg"}
-	if err := os.Mkdir(gnupg, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	w := &world{World: sourcetest.NewWorld(t, Kind()), gnupg: filepath.Join(t.TempDir(), "g"), keyring: "images.gpg"}
+	w.Check(os.Mkdir(w.gnupg, 0o700))
 	w.gpg(nil, "--quick-gen-key", "images@example.net", "rsa2048", "sign", "never")
-	t.Cleanup(func() { _ = exec.Command("gpgconf", "--homedir", gnupg, "--kill", "all").Run() })
-	if err := os.WriteFile(filepath.Join(dir, w.keyring), w.gpg(nil, "--export"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	w.sign = func(text []byte) []byte { return w.gpg(text, "--clearsign") }
-	w.fill()
-	w.x = newExporter(t, dir)
-	w.x.Options.Now = time.Now()
-	w.trustExporter()
+	t.Cleanup(func() { _ = exec.Command("gpgconf", "--homedir", w.gnupg, "--kill", "all").Run() })
+	w.Write(filepath.Join(w.Dir, w.keyring), w.gpg(nil, "--export"))
 	w.ca, w.servers.Cert, w.servers.Key = upstreamtest.ServerCert(t)
 	return w
 }
 
-func (w *world) trustExporter() {
-	w.t.Helper()
-	m, err := unpack.Create(w.inside, unpack.Options{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer m.Close()
-	err = m.Trust().Update(w.t.Context(), "test", func(p *verify.Policy) error {
-		return p.Add(w.x.Key)
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+// upstream returns an upstream like MAAS's, which is not yet published.
+func (w *world) upstream(t *testing.T) *mirror {
+	m := &mirror{t: t, server: upstreamtest.New(t), dir: w.Dir, keyring: w.keyring}
+	m.sign = func(text []byte) []byte { return w.gpg(text, "--clearsign") }
+	m.fill()
+	return m
+}
+
+// source publishes an upstream and returns a source of it.
+func (m *mirror) source(name string, options ...string) string {
+	m.publish()
+	return strings.Replace(m.spec(options...), "name: images", "name: "+name, 1)
 }
 
 func (w *world) gpg(in []byte, args ...string) []byte {
-	w.t.Helper()
-	return w.run(in, nil, "gpg", append([]string{"--homedir", w.gnupg, "--batch", "--yes", "--passphrase", ""}, args...)...)
+	w.Helper()
+	return w.run(w, in, nil, "gpg", append([]string{"--homedir", w.gnupg, "--batch", "--yes", "--passphrase", ""}, args...)...)
 }
 
-// run runs a program and returns what it says.
-func (w *world) run(in []byte, env []string, name string, args ...string) []byte {
-	w.t.Helper()
-	cmd := exec.CommandContext(w.t.Context(), name, args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin", "HOME=" + w.dir, "LC_ALL=C.UTF-8", "SSL_CERT_FILE=" + w.ca}, env...)
+// run runs a program and returns what it prints.
+func (w *world) run(t testing.TB, in []byte, env []string, name string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin", "HOME=" + w.Dir, "LC_ALL=C.UTF-8", "SSL_CERT_FILE=" + w.ca}, env...)
 	cmd.Stdin = bytes.NewReader(in)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		w.t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, out, stderr.String())
+		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, out, stderr.String())
 	}
 	return out
 }
 
-// ship exports and imports.
-func (w *world) ship(options ...string) {
-	w.t.Helper()
-	w.publish()
-	res := w.x.Run(w.spec(options...))
-	m, err := unpack.Open(w.inside, unpack.Options{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer m.Close()
-	if _, err := m.Receive(w.t.Context(), res.Dirs, unpack.ImportOptions{AcceptKeys: true}); err != nil {
-		w.t.Fatal(err)
-	}
-	tree, err := m.Tree(Name)
-	if err == nil {
-		_, err = readers.Check(w.t.Context(), tree)
-	}
-	if err != nil {
-		w.t.Fatal(err)
+// client is a machine inside the gap, or in front of it.
+type client struct {
+	*world
+	t  *testing.T
+	at string // of the source
+}
+
+// inside returns a client of a source of the mirror that a server serves.
+func (w *world) inside(t *testing.T, s *webtest.Server, source string) client {
+	return client{w, t, s.URL + "/simplestreams/" + source}
+}
+
+// key returns a file with a key that the mirror publishes.
+func (c client) key(s *webtest.Server, name string) string {
+	c.t.Helper()
+	keyring := filepath.Join(c.t.TempDir(), name)
+	c.Write(keyring, c.curl(s.URL+"/keys/"+name))
+	return keyring
+}
+
+// signed: gpgv accepts signed files.
+func (c client) signed(keyring string, ids ...string) {
+	c.t.Helper()
+	for _, id := range ids {
+		c.run(c.t, c.curl(c.at+"/streams/v1/"+id+".sjson"), nil, "gpgv", "--keyring="+keyring, "-")
 	}
 }
 
-// serve runs f against the mirror behind both servers, over https.
-func (w *world) serve(f func(t *testing.T, at string)) {
-	for _, name := range []string{webtest.Serve, webtest.Nginx} {
-		whole := w.t.(*testing.T)
-		whole.Run(name, func(t *testing.T) {
-			w.t = t
-			f(t, webtest.StartTLS(t, name, w.inside, w.servers).URL)
-		})
-		w.t = whole
-	}
-}
-
-func (w *world) curl(args ...string) []byte {
-	w.t.Helper()
-	return w.run(nil, nil, "curl", append([]string{"--silent", "--show-error", "--fail", "--cacert", w.ca}, args...)...)
+func (c client) curl(args ...string) []byte {
+	c.t.Helper()
+	return c.run(c.t, nil, nil, "curl", append([]string{"--silent", "--show-error", "--fail", "--cacert", c.ca}, args...)...)
 }
 
 // query returns what sstream-query finds: product, version, item, path, digest.
-func (w *world) query(url, keyring string, filters ...string) []string {
-	w.t.Helper()
+func (c client) query(keyring string, filters ...string) []string {
+	c.t.Helper()
 	const form = "%(product_name)s %(version_name)s %(item_name)s %(path)s %(sha256)s"
-	out := w.run(nil, nil, prepared.Python(w.t, "simplestreams", "sstream-query"), append([]string{"--max", w.max(filters), "--keyring", keyring, "--output-format", form, url + "/streams/v1/index.sjson"}, filters...)...)
+	out := c.run(c.t, nil, nil, prepared.Python(c.t, "simplestreams", "sstream-query"), append([]string{"--max", most(filters), "--keyring", keyring, "--output-format", form, c.at + "/streams/v1/index.sjson"}, filters...)...)
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	slices.Sort(lines)
 	return lines
 }
 
-// max returns how many versions are asked for: filters are for upstream.
-func (w *world) max(filters []string) string {
+// most returns how many versions are wanted: filters are for upstream.
+func most(filters []string) string {
 	if len(filters) > 0 {
 		return "1"
 	}
 	return "100"
 }
 
-// published returns the lines that query has to give, by our own reader.
-func (w *world) published(at string) []string {
-	w.t.Helper()
+// published returns the lines that query has to return, read by our own reader.
+func (c client) published() []string {
+	c.t.Helper()
 	var index struct {
 		Index map[string]struct{ Path string }
 	}
-	if err := json.Unmarshal(w.curl(at+"/streams/v1/index.json"), &index); err != nil {
-		w.t.Fatal(err)
+	if err := json.Unmarshal(c.curl(c.at+"/streams/v1/index.json"), &index); err != nil {
+		c.t.Fatal(err)
 	}
 	var lines []string
 	for _, e := range index.Index {
@@ -169,8 +146,8 @@ func (w *world) published(at string) []string {
 				}
 			}
 		}
-		if err := json.Unmarshal(w.curl(at+"/"+e.Path), &file); err != nil {
-			w.t.Fatal(err)
+		if err := json.Unmarshal(c.curl(c.at+"/"+e.Path), &file); err != nil {
+			c.t.Fatal(err)
 		}
 		for product, p := range file.Products {
 			for version, v := range p.Versions {
@@ -215,19 +192,19 @@ func (r *repeated) Seek(offset int64, whence int) (int64, error) {
 }
 
 // large makes the root file of an image one of size bytes.
-func (w *world) large(path string, size int64) *repeated {
-	w.t.Helper()
+func (m *mirror) large(path string, size int64) *repeated {
+	m.t.Helper()
 	file := &repeated{text: bytes.Repeat([]byte("an image is mostly zeros and text\n"), 3000), size: size}
 	hash := sha256.New()
 	if _, err := io.Copy(hash, file); err != nil {
-		w.t.Fatal(err)
+		m.t.Fatal(err)
 	}
 	for _, kernel := range []string{"ga", "hwe"} {
-		i := w.items(imagesID, productName("24.04", "amd64", kernel), "20261120")["squashfs"].(object)
+		i := m.items(imagesID, productName("24.04", "amd64", kernel), "20261120")["squashfs"].(object)
 		i["size"], i["sha256"] = size, hex.EncodeToString(hash.Sum(nil))
 	}
-	delete(w.content, path)
-	w.server.Handle(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	delete(m.content, path)
+	m.server.Handle(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != root+path {
 			http.NotFound(rw, r)
 			return

@@ -39,6 +39,8 @@ type World struct {
 	Dir string
 	// Mirror is the mirror's folder.
 	Mirror string
+	// Program renders charts in exports; "": none can.
+	Program string
 }
 
 // The passphrases of the keys in World.Dir: exporter.key and site.key.
@@ -148,7 +150,7 @@ func (w *World) options(set, text string, change []func(*export.Options)) export
 		SpecPath: w.spec(set, text), Targets: []string{w.Dir}, NoReadback: true, Now: time.Now(),
 		Passphrase:     func(string) ([]byte, error) { return []byte(exporterPass), nil },
 		SitePassphrase: func(string) ([]byte, error) { return []byte(sitePass), nil },
-		Kinds:          w.Kinds, Tool: "test", Env: func(string) string { return "" },
+		Kinds:          w.Kinds, Tool: "test", Program: w.Program, Env: func(string) string { return "" },
 	}
 	for _, c := range change {
 		c(&o)
@@ -168,25 +170,47 @@ func (w *World) spec(set, text string) string {
 // then is complete.
 func (w *World) Receive(dirs []string) {
 	w.Helper()
+	w.Check(w.TryReceive(dirs))
+	w.Check(w.TryCheck())
+}
+
+// TryReceive imports bundles in one go.
+func (w *World) TryReceive(dirs []string) error {
 	m, err := unpack.Open(w.Mirror, unpack.Options{})
-	w.Check(err)
-	defer m.Close()
+	if err != nil {
+		return err
+	}
 	// Keys are accepted for one bundle at a time. Several come later and bring no other keys.
 	_, err = m.Receive(w.Context(), dirs, unpack.ImportOptions{AcceptKeys: len(dirs) == 1})
-	w.Check(err)
-	_, err = m.Check(w.Context(), unpack.CheckOptions{})
-	w.Check(err)
+	return errors.Join(err, m.Close())
+}
+
+// TryCheck checks what is published, and asks every kind whether it is complete.
+func (w *World) TryCheck() error {
+	m, err := unpack.Open(w.Mirror, unpack.Options{})
+	if err != nil {
+		return err
+	}
+	if _, err = m.Check(w.Context(), unpack.CheckOptions{}); err == nil {
+		err = w.complete(m)
+	}
+	return errors.Join(err, m.Close())
+}
+
+func (w *World) complete(m *unpack.Mirror) error {
 	for _, kind := range w.Kinds {
 		if kind.Check == nil {
 			continue
 		}
 		tree, err := m.Tree(kind.Name)
-		w.Check(err)
-		if len(tree.Repositories()) > 0 {
+		if err == nil && len(tree.Repositories()) > 0 {
 			_, err = kind.Check(w.Context(), tree)
-			w.Check(err)
+		}
+		if err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // Behind records in the mirror that clients reach it at a base URL.
@@ -206,6 +230,17 @@ func (w *World) Each(t *testing.T, f func(t *testing.T, s *webtest.Server)) {
 		w.Behind(s.URL)
 		f(t, s)
 	})
+}
+
+// EachTLS is Each over https, by gapbundle's own server and nginx.
+func (w *World) EachTLS(t *testing.T, pair webtest.Pair, f func(t *testing.T, s *webtest.Server)) {
+	for _, name := range []string{webtest.Serve, webtest.Nginx} {
+		t.Run(name, func(t *testing.T) {
+			s := webtest.StartTLS(t, name, w.Mirror, pair)
+			w.Behind(s.URL)
+			f(t, s)
+		})
+	}
 }
 
 // Client returns a client file as the mirror publishes it; name is below the folder
