@@ -2,11 +2,13 @@ package sources
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"iter"
 	"path/filepath"
 	"strings"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 )
 
@@ -44,7 +46,10 @@ func Lines(r io.Reader, name string) iter.Seq2[Listed, error] {
 				return
 			}
 		}
-		if err := lines.Err(); err != nil {
+		switch err := lines.Err(); {
+		case errors.Is(err, bufio.ErrTooLong):
+			yield(Listed{Pos: pos}, pos.Errorf("a line of more than %s", bundle.Count(maxLine, "byte")))
+		case err != nil:
 			yield(Listed{Pos: pos}, pos.Wrap(err))
 		}
 	}

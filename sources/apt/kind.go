@@ -133,37 +133,33 @@ func (o *options) selects() bool {
 
 func (e *entry) checkMode() error {
 	o := &e.options
-	var errs []error
-	refuse := func(format string, args ...any) { errs = append(errs, o.Pos.Errorf(format, args...)) }
+	c := sources.Checks{Pos: o.Pos}
 	var err error
 	e.rebuilt, err = o.Mode.Decide(o.Pos, o.selects(), "packages, sections, exclude, newest, bootstrap, installed and reproduce")
-	errs = append(errs, err)
+	c.Add(err, o.Absent.Check(o.Pos, e.rebuilt))
 	if o.ValidFor != 0 && !e.rebuilt {
-		refuse("valid-for: upstream's own index says how long it is valid; mode rebuilt has one of its own")
+		c.Refuse("valid-for: upstream's own index says how long it is valid; mode rebuilt has one of its own")
 	}
 	if o.Contents && !e.rebuilt {
-		refuse("contents: verbatim carries them always")
+		c.Refuse("contents: verbatim carries them always")
 	}
-	errs = append(errs, o.Absent.Check(o.Pos, e.rebuilt))
-	if o.Newest < 0 {
-		refuse("newest: want 1 or more, got %d", o.Newest)
-	}
+	c.Newest(o.Newest, 0)
 	if o.Release != "" && !isWord(o.Release) {
-		refuse("release: %q is no name", o.Release)
+		c.Refuse("release: %q is no name", o.Release)
 	}
 	if err := o.Bootstrap.check(); err != nil {
-		refuse("%w", err)
+		c.Refuse("%w", err)
 	}
 	if len(o.BootstrapInclude) > 0 && o.Bootstrap == "" {
-		refuse("bootstrap-include: bootstrap is not set")
+		c.Refuse("bootstrap-include: bootstrap is not set")
 	}
 	if o.Recommends && !o.selects() {
-		refuse("recommends: no packages are chosen")
+		c.Refuse("recommends: no packages are chosen")
 	}
 	if o.Reproduce != "" && (len(o.Packages)+len(o.Sections) > 0 || o.Newest != 0 || o.Installed != "" || o.Bootstrap != "") {
-		refuse("reproduce: is exactly what the file says: no packages, sections, newest, bootstrap or installed next to it")
+		c.Refuse("reproduce: is exactly what the file says: no packages, sections, newest, bootstrap or installed next to it")
 	}
-	return strictyaml.Join(errs...)
+	return c.Err()
 }
 
 // checkNames refuses names that could not be part of a path or an entry.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -416,9 +415,6 @@ func (e *entry) newSuite(s stanza, raw, name string) (*suite, error) {
 	raw, err := upstream.CheckAddress(raw)
 	if err != nil {
 		return nil, s.pos.Errorf("%w", err)
-	}
-	if u, err := url.Parse(raw); err != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, s.pos.Errorf("URL %q: a repository has no query", fetch.Redact(raw))
 	}
 	one := &suite{
 		pos: s.pos, root: &root{url: raw, raw: raw, place: upstream.At(raw)}, name: name, entry: e,

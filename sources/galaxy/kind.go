@@ -3,11 +3,9 @@ package galaxy
 import (
 	"cmp"
 	"context"
-	"net/url"
 	"strconv"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/galaxy/api"
@@ -75,26 +73,21 @@ func newSource(specs []sources.Spec) (sources.Source, error) {
 func newEntry(spec sources.Spec, o options) (*entry, error) {
 	e := &entry{options: o, spec: spec, signatures: 1}
 	e.Server, e.Newest = cmp.Or(o.Server, api.Public), cmp.Or(o.Newest, 1)
-	var errs []error
+	c := sources.Checks{Pos: o.Pos}
 	report := func(option string, err error) {
 		if err != nil {
-			errs = append(errs, o.Pos.Errorf("%s: %w", option, err))
+			c.Refuse("%s: %w", option, err)
 		}
 	}
-	report("server", fetch.CheckURL(e.Server))
-	if u, err := url.Parse(e.Server); err == nil && (u.RawQuery != "" || u.Fragment != "") {
-		errs = append(errs, o.Pos.Errorf("server: %s: want an address without ? and #", fetch.Redact(e.Server)))
-	}
+	report("server", sources.CheckBaseURL(e.Server))
 	if len(o.Requirements)+len(o.Collections)+len(o.Roles) == 0 {
-		errs = append(errs, o.Pos.Errorf("say what to carry: requirements, collections or roles"))
+		c.Refuse("say what to carry: requirements, collections or roles")
 	}
-	if e.Newest < 1 || e.Newest > maxNewest {
-		errs = append(errs, o.Pos.Errorf("newest: %d: want 1 to %d", e.Newest, maxNewest))
-	}
+	c.Newest(e.Newest, maxNewest)
 	for _, given := range o.Collections {
-		c, err := parseCollection(given)
+		one, err := parseCollection(given)
 		report("collections", err)
-		e.collections = append(e.collections, c)
+		e.collections = append(e.collections, one)
 	}
 	for _, given := range o.Roles {
 		r, err := requirements.ParseRole(given)
@@ -111,20 +104,20 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 	}
 	for i := range o.Keyring {
 		ref, err := o.Keyring[i].Ref("keyring", spec.Dir)
-		errs = append(errs, err)
+		c.Add(err)
 		e.keys = append(e.keys, ref)
 	}
 	if n, err := strconv.Atoi(o.Signatures); o.Signatures == "all" {
 		e.signatures = -1
 	} else if o.Signatures != "" && (err != nil || n < 0) {
-		errs = append(errs, o.Pos.Errorf("required-valid-signature-count: %q: want a number or all", o.Signatures))
+		c.Refuse("required-valid-signature-count: %q: want a number or all", o.Signatures)
 	} else if o.Signatures != "" {
 		e.signatures = n
 	}
 	if o.Signatures != "" && len(o.Keyring) == 0 {
-		errs = append(errs, o.Pos.Errorf("required-valid-signature-count: needs keyring"))
+		c.Refuse("required-valid-signature-count: needs keyring")
 	}
-	return e, strictyaml.Join(errs...)
+	return e, c.Err()
 }
 
 // allNames stands for every collection of a namespace.
@@ -141,29 +134,21 @@ func parseCollection(given string) (requirements.Collection, error) {
 
 // Plan reads what is required, asks the servers, chooses versions, and lays the pages out.
 func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
-	plan := &sources.Plan{Repositories: make([]sources.Repository, len(s.entries))}
-	also := make([][]sources.Derived, len(s.entries))
-	scratch := make([]int64, len(s.entries))
-	err := sources.Each(ctx, len(s.entries), func(ctx context.Context, i int) (err error) {
-		plan.Repositories[i], also[i], scratch[i], err = s.entries[i].plan(ctx, env)
-		return sources.InSource(s.entries[i].Pos, s.entries[i].spec.Name, err)
+	return sources.PlanEach(ctx, len(s.entries), func(ctx context.Context, i int) (sources.Planned, error) {
+		p, err := s.entries[i].plan(ctx, env)
+		return p, sources.InSource(s.entries[i].Pos, s.entries[i].spec.Name, err)
 	})
-	for i := range s.entries {
-		plan.Also = append(plan.Also, also[i]...)
-		plan.Scratch += scratch[i]
-	}
-	return plan, err
 }
 
-func (e *entry) plan(ctx context.Context, env *sources.Env) (sources.Repository, []sources.Derived, int64, error) {
+func (e *entry) plan(ctx context.Context, env *sources.Env) (sources.Planned, error) {
 	files, err := e.read()
 	if err != nil {
-		return sources.Repository{}, nil, 0, err
+		return sources.Planned{}, err
 	}
 	c, err := e.choose(ctx, env, files)
 	if err != nil {
-		return sources.Repository{}, nil, 0, err
+		return sources.Planned{}, err
 	}
 	repo, err := e.lay(ctx, env, c)
-	return repo, e.derive(c), c.scratch, err
+	return sources.Planned{Repository: repo, Also: e.derive(c), Scratch: c.scratch}, err
 }

@@ -107,49 +107,40 @@ func newSource(specs []sources.Spec) (sources.Source, error) {
 
 func newEntry(spec sources.Spec, o options) (*entry, error) {
 	e := &entry{name: spec.Name, dir: spec.Dir, pos: o.Pos, refs: o.Refs, exclude: o.Exclude, urls: o.Repositories, repack: o.Repack}
-	var errs []error
-	refuse := func(format string, args ...any) { errs = append(errs, o.Pos.Errorf(format, args...)) }
+	c := sources.Checks{Pos: o.Pos}
 	if o.URL != "" {
 		e.urls = append([]string{o.URL}, e.urls...)
 	}
 	if len(e.urls) == 0 {
-		refuse("source %s: want url or repositories", spec.Name)
+		c.Refuse("source %s: want url or repositories", spec.Name)
 	}
 	for _, raw := range e.urls {
 		// Whether hosts: has the host of an ssh address is known when it is planned.
 		if _, err := parseAddress(raw, func(string) bool { return true }); err != nil {
-			refuse("%w", err)
+			c.Refuse("%w", err)
 		}
 	}
 	for _, list := range [][]string{o.Refs, o.Exclude, o.Signed.Refs} {
 		for _, p := range list {
 			if err := checkPattern(p); err != nil {
-				refuse("%w", err)
+				c.Refuse("%w", err)
 			}
 		}
 	}
-	var ok bool
-	if e.submodules, ok = map[string]mode{"": modePinned, "pinned": modePinned, "all": modeAll, "none": modeNone}[o.Submodules]; !ok {
-		refuse("submodules: want pinned, all or none, got %q", o.Submodules)
-	}
-	if e.lfs, ok = map[string]mode{"": modeNone, "none": modeNone, "tips": modePinned, "all": modeAll}[o.LFS]; !ok {
-		refuse("lfs: want none, tips or all, got %q", o.LFS)
-	}
-	if e.repack == "" {
-		e.repack = repackAuto
-	}
-	if !slices.Contains([]string{repackAuto, repackNow, repackNever}, e.repack) {
-		refuse("repack: want auto, now or never, got %q", o.Repack)
-	}
+	c.Word("submodules", &o.Submodules, "pinned", "all", "none")
+	c.Word("lfs", &o.LFS, "none", "tips", "all")
+	c.Word("repack", &e.repack, repackAuto, repackNow, repackNever)
+	modes := map[string]mode{"none": modeNone, "pinned": modePinned, "tips": modePinned, "all": modeAll}
+	e.submodules, e.lfs = modes[o.Submodules], modes[o.LFS]
 	if len(o.Signed.Keys) > 0 {
 		e.signed = &rule{pos: o.Signed.Pos, files: o.Signed.Keys, refs: o.Signed.Refs}
 		for _, file := range o.Signed.Keys {
 			if _, err := os.Stat(sources.Within(spec.Dir, file)); err != nil {
-				errs = append(errs, o.Signed.Pos.Errorf("signed: keys: %w", err))
+				c.Add(o.Signed.Pos.Errorf("signed: keys: %w", err))
 			}
 		}
 	}
-	return e, strictyaml.Join(errs...)
+	return e, c.Err()
 }
 
 // signedRefs returns the patterns of refs that have to be signed.

@@ -130,36 +130,30 @@ func newSource(specs []sources.Spec) (sources.Source, error) {
 
 func newEntry(spec sources.Spec, o options) (*entry, error) {
 	e := &entry{spec: spec, mount: Name + "/" + spec.Name, options: o}
-	var errs []error
+	c := sources.Checks{Pos: o.Pos}
 	if !o.Keyring.IsZero() {
 		var err error
 		e.keys, err = o.Keyring.Ref("keyring", spec.Dir)
-		errs = append(errs, err)
+		c.Add(err)
 	}
-	switch o.Images.Mode {
-	case "":
-		e.options.Images.Mode = modeCarry
-	case modeCarry, modeList, modeNone:
-	default:
-		errs = append(errs, o.Pos.Errorf("images: mode: want carry, list or none, got %q", o.Images.Mode))
-	}
-	errs = append(errs, o.Absent.Check(o.Pos, true))
+	c.Word("images: mode", &e.options.Images.Mode, modeCarry, modeList, modeNone)
+	c.Add(o.Absent.Check(o.Pos, true))
 	if len(o.Charts) == 0 {
-		errs = append(errs, o.Pos.Errorf("source %s: want charts", spec.Name))
+		c.Refuse("source %s: want charts", spec.Name)
 	}
-	for _, c := range o.Charts {
-		r, err := e.request(c)
-		e.requests, errs = append(e.requests, r), append(errs, err)
+	for _, chart := range o.Charts {
+		r, err := e.request(chart)
+		e.requests = append(e.requests, r)
+		c.Add(err)
 	}
-	errs = append(errs, e.checkImages(), e.unread())
-	return e, strictyaml.Join(errs...)
+	c.Add(e.checkImages(), e.unread())
+	return e, c.Err()
 }
 
 // request checks a chart of the spec.
 func (e *entry) request(c chartEntry) (*request, error) {
 	r := &request{chartEntry: c, entry: e}
-	var errs []error
-	refuse := func(format string, args ...any) { errs = append(errs, c.Pos.Errorf(format, args...)) }
+	checks := sources.Checks{Pos: c.Pos}
 	given := 0
 	for _, s := range []string{c.Repo, c.OCI, c.File} {
 		if s != "" {
@@ -168,53 +162,46 @@ func (e *entry) request(c chartEntry) (*request, error) {
 	}
 	switch {
 	case given != 1:
-		refuse("charts: want one of repo, oci and file")
+		checks.Refuse("charts: want one of repo, oci and file")
 	case c.Repo != "":
-		if err := fetch.CheckURL(c.Repo); err != nil {
-			refuse("repo: %w", err)
-		}
-		if strings.ContainsAny(c.Repo, "?#") {
-			refuse("repo: %s: the address of a repository has no query", fetch.Redact(c.Repo))
-		}
-		r.repo = strings.TrimSuffix(strings.TrimSuffix(c.Repo, "index.yaml"), "/") + "/"
+		r.repo = checks.Base("repo", strings.TrimSuffix(c.Repo, "index.yaml"))
 		if err := pack.CheckName(c.Chart); err != nil {
-			refuse("chart: want the name of a chart of the repository, got %.100q", c.Chart)
+			checks.Refuse("chart: want the name of a chart of the repository, got %.100q", c.Chart)
 		}
 	case c.Chart != "":
-		refuse("chart: a name goes with repo")
+		checks.Refuse("chart: a name goes with repo")
 	case c.OCI != "":
 		r.oci = strings.TrimPrefix(c.OCI, "oci://")
 		if _, _, err := registry.SplitName(r.oci); err != nil {
-			refuse("oci: %w", err)
+			checks.Refuse("oci: %w", err)
 		}
 	default:
 		r.file = sources.Within(e.spec.Dir, c.File)
 	}
 	if _, err := semver.NewConstraint(c.Version); c.Version != "" && err != nil {
-		refuse("version: %q: %w", c.Version, err)
+		checks.Refuse("version: %q: %w", c.Version, err)
 	}
 	if c.File != "" && (c.Version != "" || c.Newest != 0) {
-		refuse("version, newest: a file has one version")
+		checks.Refuse("version, newest: a file has one version")
 	}
-	if c.Newest < 0 {
-		refuse("newest: want 1 or more, got %d", c.Newest)
-	}
+	checks.Newest(c.Newest, 0)
 	if r.Newest == 0 {
 		r.Newest = 1
 	}
 	if c.Schema != "" && c.Schema != "ignore" {
-		refuse("schema: want ignore, got %q", c.Schema)
+		checks.Refuse("schema: want ignore, got %q", c.Schema)
 	}
 	for _, os := range c.NodeOS {
 		if os == "" || strings.Trim(os, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
-			refuse("node-os: want a system with its version, as in ubuntu24.04, got %q", os)
+			checks.Refuse("node-os: want a system with its version, as in ubuntu24.04, got %q", os)
 		}
 	}
 	var err error
 	r.set, err = arguments("set", c.Set)
-	errs = append(errs, err)
+	checks.Add(err)
 	r.setString, err = arguments("set-string", c.SetString)
-	return r, strictyaml.Join(append(errs, err)...)
+	checks.Add(err)
+	return r, checks.Err()
 }
 
 // literal is a plain value as it is written.

@@ -1,12 +1,10 @@
 package oci
 
 import (
-	"fmt"
-	"net/url"
+	"maps"
 	"slices"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 )
@@ -120,46 +118,32 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 
 func (e *entry) checkOptions() error {
 	o := &e.options
-	var errs []error
-	refuse := func(format string, args ...any) { errs = append(errs, o.Pos.Errorf(format, args...)) }
-	switch o.Signatures {
-	case "":
-		o.Signatures = signaturesCarry
-	case signaturesCarry, signaturesVerify, signaturesNone:
-	default:
-		refuse("signatures: want carry, verify or none, got %q", o.Signatures)
-	}
+	c := sources.Checks{Pos: o.Pos}
+	c.Word("signatures", &o.Signatures, signaturesCarry, signaturesVerify, signaturesNone)
 	if verify := o.Signatures == signaturesVerify; verify != (len(o.Keys) > 0) {
 		if verify {
-			refuse("signatures: verify needs keys")
+			c.Refuse("signatures: verify needs keys")
 		} else {
-			refuse("keys: nothing is verified unless signatures is verify")
+			c.Refuse("keys: nothing is verified unless signatures is verify")
 		}
 	}
-	switch o.ForeignLayers {
-	case "":
-		o.ForeignLayers = foreignRefuse
-	case foreignRefuse, foreignFetch:
-	default:
-		refuse("foreign-layers: want refuse or fetch, got %q", o.ForeignLayers)
-	}
-	for host, mirrors := range o.Mirrors {
+	c.Word("foreign-layers", &o.ForeignLayers, foreignRefuse, foreignFetch)
+	for _, host := range slices.Sorted(maps.Keys(o.Mirrors)) {
 		if !isHost(host) {
-			refuse("mirrors: %q: want a registry's host, with its port if it has one", host)
+			c.Refuse("mirrors: %q: want a registry's host, with its port if it has one", host)
 		}
-		for _, m := range mirrors {
-			if err := checkMirror(m); err != nil {
-				refuse("mirrors: %s: %w", host, err)
+		for _, m := range o.Mirrors[host] {
+			if err := sources.CheckBaseURL(m); err != nil {
+				c.Refuse("mirrors: %s: %w", host, err)
 			}
 		}
 	}
 	for _, host := range o.PlainHTTP {
 		if !isHost(host) {
-			refuse("plain-http: %q: want a registry's host, with its port if it has one", host)
+			c.Refuse("plain-http: %q: want a registry's host, with its port if it has one", host)
 		}
 	}
-	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return strictyaml.Join(errs...)
+	return c.Err()
 }
 
 // isHost reports whether s is the registry of some reference.
@@ -176,16 +160,6 @@ const dockerHubAddress = "registry-1.docker.io"
 
 // dockerHubIndex is what older clients and image names call it.
 const dockerHubIndex = "index.docker.io"
-
-func checkMirror(raw string) error {
-	if err := fetch.CheckURL(raw); err != nil {
-		return err
-	}
-	if u, err := url.Parse(raw); err != nil || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("%s: a query or a fragment means nothing here", fetch.Redact(raw))
-	}
-	return nil
-}
 
 func (e *entry) addImages(spec *sources.Spec) error {
 	var errs []error

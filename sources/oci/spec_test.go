@@ -29,7 +29,7 @@ func TestSpecRefuses(t *testing.T) {
 		"no keys":        {base + "  signatures: verify\n", "verify needs keys"},
 		"keys alone":     {base + "  keys: a.pub\n", "nothing is verified"},
 		"foreign":        {base + "  foreign-layers: yes\n", "want refuse or fetch"},
-		"mirror":         {base + "  mirrors: {docker.io: [\"https://a.example/?x\"]}\n", "a query or a fragment"},
+		"mirror":         {base + "  mirrors: {docker.io: [\"https://a.example/?x\"]}\n", "no query and no fragment"},
 		"mirror's host":  {base + "  mirrors: {docker: [\"https://a.example\"]}\n", "want a registry's host"},
 		"plain":          {base + "  plain-http: \"http://x\"\n", "want a registry's host"},
 		"no rule":        {"  repositories:\n    - repository: a.example/a/b\n", "want tags or newest"},

@@ -111,106 +111,87 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 	if e.Sdists == "" {
 		e.Sdists = sdistsWhenNeeded
 	}
-	if e.Resolution == "" {
-		e.Resolution = resolutionEach
-	}
-	errs := append(e.checkIndexes(), e.checkWords()...)
+	c := sources.Checks{Pos: o.Pos}
+	e.checkIndexes(&c)
+	e.checkWords(&c)
 	for _, t := range o.Targets {
 		for _, platform := range t.Platform {
 			one, err := pages.NewTarget(string(t.Python), t.Implementation, platform, t.PlatformRelease, t.PlatformVersion)
 			if err != nil {
-				errs = append(errs, t.Pos.Errorf("targets: %w", err))
+				c.Add(t.Pos.Errorf("targets: %w", err))
 				continue
 			}
 			if slices.ContainsFunc(e.targets, func(t pages.Target) bool { return t.Name() == one.Name() }) {
-				errs = append(errs, t.Pos.Errorf("targets: %s is named twice", one.Name()))
+				c.Add(t.Pos.Errorf("targets: %s is named twice", one.Name()))
 			}
 			e.targets = append(e.targets, one)
 		}
 	}
 	if len(e.targets) > maxTargets {
-		errs = append(errs, o.Pos.Errorf("targets: %d, want at most %d", len(e.targets), maxTargets))
+		c.Refuse("targets: %d, want at most %d", len(e.targets), maxTargets)
 	}
-	return e, strictyaml.Join(errs...)
+	return e, c.Err()
 }
 
 // checkIndexes makes addresses of indexes end with a slash: the name of a
 // project follows.
-func (e *entry) checkIndexes() []error {
-	var errs []error
+func (e *entry) checkIndexes(c *sources.Checks) {
 	add := func(key, address string) string {
 		if address == "" {
 			return address
 		}
-		if err := fetch.CheckURL(address); err != nil {
-			errs = append(errs, e.Pos.Errorf("%s: %w", key, err))
-		} else if strings.ContainsAny(address, "?#") {
-			errs = append(errs, e.Pos.Errorf("%s: %s: the name of a project follows: no query, no fragment", key, fetch.Redact(address)))
-		}
-		return strings.TrimSuffix(address, "/") + "/"
+		return c.Base(key, address)
 	}
 	for i, address := range append([]string{e.Index}, e.ExtraIndexes...) {
 		address = add([]string{"index", "extra-indexes"}[min(i, 1)], address)
 		if address != "" && slices.Contains(e.indexes, address) {
-			errs = append(errs, e.Pos.Errorf("extra-indexes: %s: is there twice", fetch.Redact(address)))
+			c.Refuse("extra-indexes: %s: is there twice", fetch.Redact(address))
 		}
 		e.indexes = append(e.indexes, address)
 	}
 	if len(e.indexes) > maxIndexes {
-		errs = append(errs, e.Pos.Errorf("extra-indexes: %d, want at most %d", len(e.ExtraIndexes), maxIndexes-1))
+		c.Refuse("extra-indexes: %d, want at most %d", len(e.ExtraIndexes), maxIndexes-1)
 	}
 	for pattern, address := range e.Names {
 		if _, err := path.Match(pattern, "x"); err != nil {
-			errs = append(errs, e.Pos.Errorf("names: %q: %w", pattern, err))
+			c.Refuse("names: %q: %w", pattern, err)
 		}
 		if address = add("names", address); !slices.Contains(e.indexes, address) {
-			errs = append(errs, e.Pos.Errorf("names: %s: %s is no index of this source", pattern, fetch.Redact(address)))
+			c.Refuse("names: %s: %s is no index of this source", pattern, fetch.Redact(address))
 		}
 		e.Names[pattern] = address
 	}
 	for i, address := range e.InsecureHashes {
 		e.InsecureHashes[i] = add("insecure-hashes", address)
 		if !slices.Contains(e.indexes, e.InsecureHashes[i]) {
-			errs = append(errs, e.Pos.Errorf("insecure-hashes: %s is no index of this source", fetch.Redact(address)))
+			c.Refuse("insecure-hashes: %s is no index of this source", fetch.Redact(address))
 		}
 	}
-	return errs
 }
 
-func (e *entry) checkWords() []error {
-	var errs []error
-	refuse := func(format string, args ...any) { errs = append(errs, e.Pos.Errorf(format, args...)) }
-	if !slices.Contains([]string{sdistsNever, sdistsWhenNeeded, sdistsAlways}, e.Sdists) {
-		refuse("sdists: want never, when-needed or always, got %q", e.Sdists)
-	}
-	if !slices.Contains([]string{resolutionEach, resolutionOne}, e.Resolution) {
-		refuse("resolution: want each-target or one, got %q", e.Resolution)
-	}
-	if err := e.Absent.Check(e.Pos, true); err != nil {
-		errs = append(errs, err)
-	}
-	if e.Newest < 0 || e.Newest > maxNewest {
-		refuse("newest: want 1 to %d, got %d", maxNewest, e.Newest)
-	}
+func (e *entry) checkWords(c *sources.Checks) {
+	c.Word("sdists", &e.Sdists, sdistsNever, sdistsWhenNeeded, sdistsAlways)
+	c.Word("resolution", &e.Resolution, resolutionEach, resolutionOne)
+	c.Add(e.Absent.Check(e.Pos, true))
+	c.Newest(e.Newest, maxNewest)
 	if e.Newest > 1 && len(e.Packages) == 0 {
-		refuse("newest: counts versions of the names in packages, and there are none")
+		c.Refuse("newest: counts versions of the names in packages, and there are none")
 	}
 	asked := len(e.Requirements) + len(e.Packages)
 	switch {
 	case asked+len(e.Locks) == 0:
-		refuse("source %s: want requirements, locks or packages", e.name)
+		c.Refuse("source %s: want requirements, locks or packages", e.name)
 	case asked > 0 && len(e.Targets) == 0:
-		refuse("source %s: targets: say for which interpreters, as in {python: \"3.12\", platform: manylinux_2_28_x86_64}", e.name)
+		c.Refuse("source %s: targets: say for which interpreters, as in {python: \"3.12\", platform: manylinux_2_28_x86_64}", e.name)
 	case asked == 0 && len(e.Constraints) > 0:
-		refuse("constraints: limit requirements and packages, and there are none")
+		c.Refuse("constraints: limit requirements and packages, and there are none")
 	}
 	for i, name := range e.PreReleases {
 		if err := marker.CheckName(name); err != nil {
-			refuse("pre-releases: %w", err)
+			c.Refuse("pre-releases: %w", err)
 		}
 		e.PreReleases[i] = marker.NormalName(name)
 	}
-	return errs
 }
 
 // indexOf returns the index that the spec names for a project; "": it names none.

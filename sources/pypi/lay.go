@@ -22,24 +22,17 @@ import (
 
 // Plan reads, chooses and lays each source.
 func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, error) {
-	plan := &sources.Plan{Repositories: make([]sources.Repository, len(s.entries))}
-	scratch := make([]int64, len(s.entries))
-	also := make([][]sources.Derived, len(s.entries))
-	err := sources.Each(ctx, len(s.entries), func(ctx context.Context, i int) error {
+	return sources.PlanEach(ctx, len(s.entries), func(ctx context.Context, i int) (p sources.Planned, err error) {
 		e := s.entries[i]
-		return upstream.Steady(ctx, env, e.name, func() (err error) {
-			plan.Repositories[i], scratch[i], err = e.plan(ctx, env)
+		err = upstream.Steady(ctx, env, e.name, func() (err error) {
+			p.Repository, p.Scratch, err = e.plan(ctx, env)
 			if err == nil {
-				also[i], err = e.atHosts(&plan.Repositories[i])
+				p.Also, err = e.atHosts(&p.Repository)
 			}
 			return err
 		})
+		return p, err
 	})
-	for i, n := range scratch {
-		plan.Scratch += n
-		plan.Also = append(plan.Also, also[i]...)
-	}
-	return plan, err
 }
 
 // atHosts derives a source of kind files from the files that requirements or locks pin: a lock

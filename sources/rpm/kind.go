@@ -3,7 +3,6 @@ package rpm
 import (
 	"strings"
 
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/keyring"
@@ -109,22 +108,18 @@ func (o *options) selects() bool {
 
 func (e *entry) checkMode() error {
 	o := &e.options
-	var errs []error
-	refuse := func(format string, args ...any) { errs = append(errs, o.Pos.Errorf(format, args...)) }
+	c := sources.Checks{Pos: o.Pos}
 	var err error
 	e.rebuilt, err = o.Mode.Decide(o.Pos, o.selects(), "packages, modules, exclude, newest and architectures")
-	errs = append(errs, err)
-	errs = append(errs, o.Absent.Check(o.Pos, e.rebuilt))
-	if o.Newest < 0 {
-		refuse("newest: want 1 or more, got %d", o.Newest)
-	}
+	c.Add(err, o.Absent.Check(o.Pos, e.rebuilt))
+	c.Newest(o.Newest, 0)
 	if o.Recommends && !o.selects() {
-		refuse("recommends: no packages are chosen")
+		c.Refuse("recommends: no packages are chosen")
 	}
 	if o.Sources && !e.rebuilt {
-		refuse("sources: verbatim carries what the repository has; source packages in a repository of their own are a source of their own")
+		c.Refuse("sources: verbatim carries what the repository has; source packages in a repository of their own are a source of their own")
 	}
-	return strictyaml.Join(errs...)
+	return c.Err()
 }
 
 // checkNames refuses names that could not be a variable or an architecture.
@@ -167,11 +162,8 @@ func checkBase(pos strictyaml.Pos, raw string) (string, error) {
 	if !strings.HasSuffix(raw, "/") {
 		raw += "/"
 	}
-	if err := fetch.CheckURL(raw); err != nil {
+	if err := sources.CheckBaseURL(raw); err != nil {
 		return "", pos.Errorf("baseurl: %w", err)
-	}
-	if strings.ContainsAny(raw, "?#") {
-		return "", pos.Errorf("baseurl %q: a repository has no query", fetch.Redact(raw))
 	}
 	return raw, nil
 }

@@ -2,10 +2,8 @@ package simplestreams
 
 import (
 	"net/url"
-	"slices"
 	"strings"
 
-	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/keyring"
@@ -75,36 +73,29 @@ func newSource(specs []sources.Spec) (sources.Source, error) {
 
 func newEntry(spec sources.Spec, o options) (*entry, error) {
 	e := &entry{name: spec.Name, mount: Name + "/" + spec.Name, pos: o.Pos, options: o}
-	var errs [3]error
-	e.rebuilt, errs[0] = o.Mode.Decide(o.Pos, o.selects(), "filters, subarch, newest and bootloaders")
-	errs[1] = e.locate()
+	c := sources.Checks{Pos: o.Pos}
+	var err error
+	e.rebuilt, err = o.Mode.Decide(o.Pos, o.selects(), "filters, subarch, newest and bootloaders")
+	c.Add(err, e.locate())
 	switch {
 	case o.Unsigned && !o.Keyring.IsZero():
-		errs[2] = o.Pos.Errorf("source %s: unsigned: there is a keyring; want one of the two", e.name)
+		c.Refuse("source %s: unsigned: there is a keyring; want one of the two", e.name)
 	case o.Unsigned:
 	case o.Keyring.IsZero():
-		errs[2] = o.Pos.Errorf("source %s: keyring: say which keys may sign it, or unsigned: true for an index without a signature", e.name)
+		c.Refuse("source %s: keyring: say which keys may sign it, or unsigned: true for an index without a signature", e.name)
 	default:
-		e.keys, errs[2] = o.Keyring.Ref("keyring", spec.Dir)
+		e.keys, err = o.Keyring.Ref("keyring", spec.Dir)
+		c.Add(err)
 	}
-	all := append(errs[:], o.check()...)
-	return e, strictyaml.Join(all...)
+	c.Newest(o.Newest, 0)
+	bootloaders := o.Bootloaders // what is left out stays so: what the last export was made of has it so
+	c.Word("bootloaders", &bootloaders, bootAuto, bootNone, bootAll)
+	return e, c.Err()
 }
 
 // selects reports that the spec chooses among what upstream has.
 func (o *options) selects() bool {
 	return len(o.Filters)+len(o.Subarch) > 0 || o.Newest != 0 || o.Bootloaders == bootNone || o.Bootloaders == bootAll
-}
-
-func (o *options) check() []error {
-	var errs []error
-	if o.Newest < 0 {
-		errs = append(errs, o.Pos.Errorf("newest: want 1 or more, got %d", o.Newest))
-	}
-	if !slices.Contains([]string{"", bootAuto, bootNone, bootAll}, o.Bootloaders) {
-		errs = append(errs, o.Pos.Errorf("bootloaders: want auto, none or all, got %q", o.Bootloaders))
-	}
-	return errs
 }
 
 // newest returns how many versions of each product a rebuilt source has.
@@ -114,12 +105,12 @@ func (o *options) newest() int { return max(o.Newest, 1) }
 func (e *entry) locate() error {
 	o := &e.options
 	refuse := func(format string, args ...any) error { return o.Pos.Errorf("url: "+format, args...) }
-	if err := fetch.CheckURL(o.URL); err != nil {
+	if err := sources.CheckBaseURL(o.URL); err != nil {
 		return refuse("%w", err)
 	}
 	u, err := url.Parse(o.URL)
-	if err != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return refuse("%s: want an address without a query", fetch.Redact(o.URL))
+	if err != nil {
+		return refuse("%w", err)
 	}
 	e.index = "streams/v1/index.sjson"
 	if o.Unsigned {

@@ -43,18 +43,11 @@ func (s *source) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, err
 	if err := keyring.NeedSites(env, s.entries, func(e *entry) (strictyaml.Pos, string, bool) { return e.pos, e.name, e.rebuilt }); err != nil {
 		return nil, err
 	}
-	repos := make([]sources.Repository, len(s.entries))
-	scratch := make([]int64, len(s.entries))
-	err := sources.Each(ctx, len(s.entries), func(ctx context.Context, i int) (err error) {
+	return sources.PlanEach(ctx, len(s.entries), func(ctx context.Context, i int) (p sources.Planned, err error) {
 		e := s.entries[i]
-		repos[i], scratch[i], err = e.plan(ctx, env)
-		return sources.InSource(e.pos, e.name, err)
+		p.Repository, p.Scratch, err = e.plan(ctx, env)
+		return p, sources.InSource(e.pos, e.name, err)
 	})
-	plan := &sources.Plan{Repositories: repos}
-	for _, n := range scratch {
-		plan.Scratch += n
-	}
-	return plan, err
 }
 
 func (e *entry) plan(ctx context.Context, env *sources.Env) (repo sources.Repository, scratch int64, err error) {

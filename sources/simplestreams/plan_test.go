@@ -294,7 +294,7 @@ func TestSpec(t *testing.T) {
 		"unsigned: true":                                "want one of the two",
 		"-keyring":                                      "say which keys may sign it, or unsigned: true",
 		"-url: ftp://a.example/":                        "url: ",
-		"-url: https://a.example/?a=b":                  "without a query",
+		"-url: https://a.example/?a=b":                  "no query and no fragment",
 		"-url: https://a.example/streams/v1/index.json": "has no signature",
 		"-url: https://a.example/streams/v1/../a.sjson": "streams/v1/../a.sjson",
 	} {

@@ -26,13 +26,13 @@ const localScheme = "file://"
 func IsLocalAddress(raw string) bool { return strings.HasPrefix(raw, localScheme) }
 
 // CheckAddress returns the address of a repository that a person wrote, in its plain form: a
-// URL that fetch.CheckURL accepts, or a folder of this machine, file:///mnt/dvd, which apt
+// URL that sources.CheckBaseURL accepts, or a folder of this machine, file:///mnt/dvd, which apt
 // also takes as file:/mnt/dvd. What an upstream names is never of this machine: for that
 // there is fetch.CheckURL. Errors match fetch.ErrConfig.
 func CheckAddress(raw string) (string, error) {
 	rest, isFile := strings.CutPrefix(raw, "file:")
 	if !isFile {
-		return raw, fetch.CheckURL(raw)
+		return raw, sources.CheckBaseURL(raw)
 	}
 	if strings.HasPrefix(rest, "/") && !strings.HasPrefix(rest, "//") {
 		rest = "//" + rest
