@@ -237,7 +237,7 @@ func clientFiles(t *testing.T, w *sourcetest.World) {
 	}
 }
 
-// otherTargets are machines that are not this one.
+// otherTargets returns machines that are not this one.
 func otherTargets(t *testing.T) []pages.Target {
 	return targetsOf(t, targetEntry{Python: "3.9", Platform: []string{"manylinux2014_x86_64", "manylinux2014_aarch64", "musllinux_1_2_x86_64"}},
 		targetEntry{Python: "3.12", Platform: []string{"manylinux_2_34_x86_64", "win_amd64"}})

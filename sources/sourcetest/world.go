@@ -232,7 +232,7 @@ func (w *World) Each(t *testing.T, f func(t *testing.T, s *webtest.Server)) {
 	})
 }
 
-// EachTLS is Each over https, by gapbundle's own server and nginx.
+// EachTLS does what Each does over https, by gapbundle's own server and nginx.
 func (w *World) EachTLS(t *testing.T, pair webtest.Pair, f func(t *testing.T, s *webtest.Server)) {
 	for _, name := range []string{webtest.Serve, webtest.Nginx} {
 		t.Run(name, func(t *testing.T) {
