@@ -20,7 +20,7 @@ func Nearest(name string, names iter.Seq2[string, error], most int) ([]string, e
 		return nil, nil
 	}
 	name = strings.ToLower(name)
-	far := min(max(2, len(name)/3)+1, max(len(name), 1)) // a swap of two letters is two edits
+	far := min(max(1, len(name)/3)+1, max(len(name), 1))
 	var found []near
 	last := ""
 	for candidate, err := range names {

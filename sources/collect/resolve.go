@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/gapbundle/gapbundle/bundle"
-	"github.com/gapbundle/gapbundle/internal/spelling"
 	"github.com/gapbundle/gapbundle/internal/strictyaml"
 	"github.com/gapbundle/gapbundle/sources"
 )
@@ -83,7 +82,7 @@ func CheckSpecs(kinds sources.Kinds, specs []sources.Spec) error {
 	names := make(map[string]bool, len(specs))
 	for _, s := range specs {
 		if _, known := kinds.Lookup(s.Kind); !known {
-			errs = append(errs, fmt.Errorf("%s: unknown kind %q%s: %w", where(s), s.Kind, spelling.Suggest(s.Kind, kinds.Names()), bundle.ErrUsage))
+			errs = append(errs, unknownKind(kinds, s))
 		}
 		if names[s.Name] {
 			errs = append(errs, fmt.Errorf("%s: two sources have this name: %w", where(s), bundle.ErrUsage))

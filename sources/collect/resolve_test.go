@@ -163,7 +163,7 @@ func TestResolveRefuses(t *testing.T) {
 		specs []sources.Spec
 		want  string
 	}{
-		{"unknown kind", sources.Kinds{(&planner{}).kind("files")}, []sources.Spec{spec("a", "flies")}, `spec.yaml:1:1: source a: unknown kind "flies"; did you mean "files"?`},
+		{"unknown kind", sources.Kinds{(&planner{}).kind("files")}, []sources.Spec{spec("a", "flies")}, `spec.yaml:1:1: source a: unknown kind "flies"; did you mean "files"?; there are files: `},
 		{"two of a name", sources.Kinds{(&planner{}).kind("k")}, []sources.Spec{spec("a", "k"), spec("a", "k")}, "source a: two sources have this name"},
 		{"one mount, two kinds", sources.Kinds{(&planner{mount: same}).kind("k"), (&planner{mount: same}).kind("l")}, []sources.Spec{spec("a", "k"), spec("b", "l")}, "mounts files and files overlap"},
 		{"a mount of two", sources.Kinds{(&planner{mount: func(sources.Spec) string { return "m" }}).kind("k")}, []sources.Spec{spec("a", "k"), spec("b", "k")}, "mounts m and m overlap"},
