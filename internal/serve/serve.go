@@ -32,9 +32,8 @@ type Server struct {
 	// Listener is closed by Run.
 	Listener net.Listener
 	Handler  http.Handler
-	// TLS are certificates with their keys; empty: plain HTTP. Of several the one is used
-	// that is valid for the name that a client asks for, otherwise the first.
-	TLS []KeyPair
+	// TLS is what LoadTLS returned; nil: plain HTTP.
+	TLS *tls.Config
 	// Grace is GracePeriod if 0.
 	Grace time.Duration
 }
@@ -42,8 +41,13 @@ type Server struct {
 // KeyPair are the PEM files of a certificate and its private key.
 type KeyPair struct{ Cert, Key string }
 
-// tlsConfig loads the certificates.
-func tlsConfig(pairs []KeyPair) (*tls.Config, error) {
+// LoadTLS reads certificates with their keys. Of several the one is used that is valid for
+// the name that a client asks for, otherwise the first. Without any it returns nil. It is
+// apart from Run, so that nobody is told an address that then serves nothing.
+func LoadTLS(pairs []KeyPair) (*tls.Config, error) {
+	if len(pairs) == 0 {
+		return nil, nil
+	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	for _, p := range pairs {
 		pair, err := tls.LoadX509KeyPair(p.Cert, p.Key)
@@ -68,13 +72,7 @@ func (s Server) Run(ctx context.Context) error {
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    32 << 10,
-	}
-	if len(s.TLS) > 0 {
-		config, err := tlsConfig(s.TLS)
-		if err != nil {
-			return errors.Join(err, s.Listener.Close())
-		}
-		server.TLSConfig = config
+		TLSConfig:         s.TLS,
 	}
 	listener := limit(s.Listener, maxConnections, maxOfOne)
 	ended := make(chan error, 1)

@@ -301,7 +301,11 @@ func TestTLS(t *testing.T) {
 	cert, key, pool := selfSigned(t)
 	f := webtest.NewFixture(t)
 	f.Publish(files())
-	address, stop := start(t, serve.Server{Handler: handler(t, f.Dir, serve.Options{}), TLS: []serve.KeyPair{{Cert: cert, Key: key}}})
+	config, err := serve.LoadTLS([]serve.KeyPair{{Cert: cert, Key: key}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, stop := start(t, serve.Server{Handler: handler(t, f.Dir, serve.Options{}), TLS: config})
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
 	resp, err := (&http.Client{Transport: transport}).Get("https://" + address + "/files/x/a.txt")
 	if err != nil {
@@ -316,8 +320,7 @@ func TestTLS(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	_, stop = start(t, serve.Server{Handler: http.NotFoundHandler(), TLS: []serve.KeyPair{{Cert: cert, Key: cert + "none"}}})
-	if err := stop(); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none") {
+	if _, err := serve.LoadTLS([]serve.KeyPair{{Cert: cert, Key: cert + "none"}}); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none") {
 		t.Errorf("missing key: %v", err)
 	}
 }

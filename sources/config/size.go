@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
 	"strings"
 
@@ -31,9 +32,14 @@ var units = [...]struct {
 	{"B", 1},
 }
 
+// maxFraction is how many digits the fraction of a size may have.
+const maxFraction = 12
+
 // ParseSize reads an amount of bytes: a number and a unit, decimal (kB, MB,
 // GB, TB) or binary (KiB, MiB, GiB, TiB, or K, M, G, T), or a whole number of bytes. The
-// number may have a fraction if the amount is whole. Errors match
+// number may have a fraction of at most maxFraction digits, and the amount is rounded
+// down to whole bytes: nobody who writes 0.1G counts the 0.4 bytes at its end. A
+// fraction of a byte, and one that leaves nothing, are refused. Errors match
 // bundle.ErrUsage.
 func ParseSize(s string) (int64, error) {
 	number, scale := s, int64(1)
@@ -51,14 +57,15 @@ func ParseSize(s string) (int64, error) {
 	n *= scale
 	if dotted {
 		part, ok := digits(fraction)
-		if !ok || len(fraction) > 3 {
+		if !ok || len(fraction) > maxFraction || scale == 1 {
 			return 0, wrongSize(s)
 		}
-		power := int64(math.Pow10(len(fraction)))
-		if part*scale%power != 0 || n > math.MaxInt64-part*scale/power {
+		high, low := bits.Mul64(uint64(part), uint64(scale))
+		more, _ := bits.Div64(high, low, uint64(math.Pow10(len(fraction)))) // less than scale, because part is less than the divisor
+		if n > math.MaxInt64-int64(more) || n+int64(more) == 0 && part != 0 {
 			return 0, wrongSize(s)
 		}
-		n += part * scale / power
+		n += int64(more)
 	}
 	return n, nil
 }
@@ -73,7 +80,7 @@ func digits(s string) (int64, bool) {
 }
 
 func wrongSize(s string) error {
-	return fmt.Errorf("size %.40q: want bytes, such as 700MB, 4GiB or 1048576: %w", s, bundle.ErrUsage)
+	return fmt.Errorf("size %.40q: want bytes, such as 700MB, 1.5GiB or 1048576: %w", s, bundle.ErrUsage)
 }
 
 // ParseRate reads a size above 0 and "/s". Errors match bundle.ErrUsage.

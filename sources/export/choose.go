@@ -52,6 +52,8 @@ func (c choice) base() (*base, *asked, error) {
 		return b, nil, err
 	case statErr == nil:
 		b, err = c.ofReceipt(c.o.Base)
+	case !errors.Is(statErr, fs.ErrNotExist):
+		return nil, nil, statErr
 	default:
 		b, err = c.ledger.Select(c.to.name, c.o.Base)
 	}

@@ -67,7 +67,7 @@ func (l *Ledger) Select(destination, what string) (*Base, error) {
 	if len(have) > 0 {
 		known = strings.Join(have, ", ")
 	}
-	return nil, fmt.Errorf("base %q: not a state that the ledger holds; it holds %s: %w", what, known, bundle.ErrUsage)
+	return nil, fmt.Errorf("base %q: no such file or folder, and not a state that the ledger holds; it holds %s: %w", what, known, bundle.ErrUsage)
 }
 
 func isHex(s string) bool {

@@ -61,15 +61,19 @@ func serveMirror(c *cli.Context, o *Output) (err error) {
 		return err
 	}
 	defer handler.Close()
+	pairs, scheme := []serve.KeyPair(nil), "http"
+	for i := range certs {
+		pairs, scheme = append(pairs, serve.KeyPair{Cert: certs[i], Key: keys[i]}), "https"
+	}
+	config, err := serve.LoadTLS(pairs)
+	if err != nil {
+		return err
+	}
 	listener, err := listen(c.String("listen"))
 	if err != nil {
 		return err
 	}
-	mirror, scheme := serve.Server{Listener: listener, Handler: handler}, "http"
-	for i := range certs {
-		mirror.TLS, scheme = append(mirror.TLS, serve.KeyPair{Cert: certs[i], Key: keys[i]}), "https"
-	}
-	servers := []serve.Server{mirror}
+	servers := []serve.Server{{Listener: listener, Handler: handler, TLS: config}}
 	at := map[string]string{"url": scheme + "://" + listener.Addr().String() + "/"}
 	if address := c.String("metrics-listen"); address != "" {
 		l, err := listen(address)

@@ -149,9 +149,13 @@ func startServe(t testing.TB, dir string, s setup) *Server {
 	if s.own.Cert != "" {
 		pairs = append(pairs, serve.KeyPair{Cert: s.own.Cert, Key: s.own.Key})
 	}
+	config, err := serve.LoadTLS(pairs)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- serve.Server{Listener: l, Handler: h, TLS: pairs}.Run(ctx) }()
+	go func() { ended <- serve.Server{Listener: l, Handler: h, TLS: config}.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
