@@ -385,13 +385,22 @@ func TestStat(t *testing.T) {
 		size     int64
 		requests int
 	}{
-		"HEAD":             {content: "12345", size: 5, requests: 1},
-		"405":              {fault: up.NoHead(405), content: "12345", size: 5, requests: 2},
-		"403":              {fault: up.NoHead(403), content: "12345", size: 5, requests: 2},
-		"404":              {fault: up.NoHead(404), content: "12345", size: 5, requests: 2},
-		"501":              {fault: up.NoHead(501), content: "12345", size: 5, requests: 2},
-		"405, no ranges":   {fault: up.Both(up.NoHead(405), up.NoRange), content: "12345", size: 5, requests: 2},
-		"405, empty":       {fault: up.NoHead(405), content: "", size: 0, requests: 2},
+		"HEAD":           {content: "12345", size: 5, requests: 1},
+		"405":            {fault: up.NoHead(405), content: "12345", size: 5, requests: 2},
+		"403":            {fault: up.NoHead(403), content: "12345", size: 5, requests: 2},
+		"404":            {fault: up.NoHead(404), content: "12345", size: 5, requests: 2},
+		"501":            {fault: up.NoHead(501), content: "12345", size: 5, requests: 2},
+		"405, no ranges": {fault: up.Both(up.NoHead(405), up.NoRange), content: "12345", size: 5, requests: 2},
+		"405, empty":     {fault: up.NoHead(405), content: "", size: 0, requests: 2},
+		"400":            {fault: up.NoHead(400), content: "12345", size: 5, requests: 2},
+		"401":            {fault: up.NoHead(401), content: "12345", size: 5, requests: 2},
+		"500":            {fault: up.NoHead(500), content: "12345", size: 5, requests: 2},
+		"503":            {fault: up.NoHead(503), content: "12345", size: 5, requests: 2},
+		"broken":         {fault: onHead(up.Reset(-1)), content: "12345", size: 5, requests: 2},
+		"HEAD is empty": {fault: onHead(func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "0") })
+		}), content: "12345", size: 5, requests: 2},
+		"empty":            {content: "", size: 0, requests: 2},
 		"size not told":    {fault: up.Chunked, content: "12345", size: -1, requests: 1},
 		"busy for a while": {content: "12345", size: 5, requests: 3},
 	} {

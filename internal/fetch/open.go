@@ -127,8 +127,9 @@ func checkRange(resp *http.Response, at int64) (size int64, err error) {
 	return total, nil
 }
 
-// Stat asks for what is known about url without its content: by HEAD, or where
-// that is refused by a GET of its first byte.
+// Stat asks for what is known about url without its content: by HEAD, or by a GET of its
+// first byte if HEAD fails in any way or announces no content. HEAD is a shortcut: what a
+// server answers to GET decides, because that is what clients send.
 func (c *Client) Stat(ctx context.Context, url string) (*Meta, error) {
 	if _, err := parseURL(url); err != nil {
 		return nil, err
@@ -136,12 +137,14 @@ func (c *Client) Stat(ctx context.Context, url string) (*Meta, error) {
 	a, method := attempts{c: c}, http.MethodHead
 	for {
 		meta, status, err := c.stat(ctx, method, url)
-		if err == nil {
+		if err == nil && (method == http.MethodGet || meta.Size != 0) {
 			return meta, nil
 		}
-		if method == http.MethodHead && refusesHead(status) {
+		if method == http.MethodHead {
 			method = http.MethodGet
-			continue
+			if err == nil || decidesByGet(status) {
+				continue
+			}
 		}
 		if err = a.again(ctx, err); err != nil {
 			return nil, err
@@ -149,14 +152,12 @@ func (c *Client) Stat(ctx context.Context, url string) (*Meta, error) {
 	}
 }
 
-// refusesHead: servers that know no HEAD answer in many ways, and signed URLs
-// are often signed for GET alone.
-func refusesHead(status int) bool {
-	switch status {
-	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		return true
-	}
-	return false
+// decidesByGet reports whether GET is sent at once after HEAD was answered with a status
+// that is an error. Servers that know no HEAD answer in many ways, 500 included, and signed
+// URLs are often signed for GET alone. 429 wants a pause, whatever the next request is, and
+// so does a connection that broke (0).
+func decidesByGet(status int) bool {
+	return status != 0 && status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable
 }
 
 func (c *Client) stat(ctx context.Context, method, url string) (meta *Meta, status int, err error) {

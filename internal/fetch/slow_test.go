@@ -111,3 +111,17 @@ func TestBodyWithoutEnd(t *testing.T) {
 		t.Errorf("%d bytes, %v", n, err)
 	}
 }
+
+// onHead makes a fault of answers to HEAD alone.
+func onHead(fault up.Fault) up.Fault {
+	return func(next http.Handler) http.Handler {
+		faulty := fault(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodHead {
+				faulty.ServeHTTP(w, r)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}

@@ -68,7 +68,7 @@ func (o *odd) open(t *testing.T) *registry.Repository {
 
 // TestWithoutHEAD: what HEAD refuses and GET has is resolved, and HEAD is not tried again.
 func TestWithoutHEAD(t *testing.T) {
-	for _, status := range []int{0, 403, 404, 405, 501} {
+	for _, status := range []int{0, 400, 401, 403, 404, 405, 500, 501} {
 		o := &odd{head: status}
 		r := o.open(t)
 		for range 2 {
@@ -92,8 +92,8 @@ func TestWithoutHEAD(t *testing.T) {
 			t.Errorf("HEAD answers %d: %v, want %s", status, got, want)
 		}
 	}
-	if _, err := (&odd{head: 500}).open(t).Resolve(t.Context(), "v1"); err == nil {
-		t.Error("HEAD answers 500: resolved")
+	if _, err := (&odd{head: 405}).open(t).Resolve(t.Context(), "absent"); !registry.NotFound(err) {
+		t.Errorf("HEAD answers 405, absent from the first: %v", err)
 	}
 }
 

@@ -50,8 +50,8 @@ func (r *Repository) Manifest(ctx context.Context, reference string) (*Manifest,
 
 // Resolve asks for media type, digest and size of the manifest of a tag or
 // digest, without its content where the registry knows it. It is the
-// registry's word. A registry or proxy that refuses HEAD is asked by GET, as docker
-// does.
+// registry's word. Until HEAD has succeeded once at a registry or proxy, what GET is
+// answered decides after any other answer to HEAD, as docker does.
 func (r *Repository) Resolve(ctx context.Context, reference string) (ocispec.Descriptor, error) {
 	var d ocispec.Descriptor
 	err := r.each(func(p place) error {
@@ -73,15 +73,13 @@ func (r *Repository) resolve(ctx context.Context, p place, reference string) (*M
 		p.seen.head.Store(true)
 		return m, nil
 	}
-	refused := slices.Contains([]int{http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}, statusOf(err))
-	if !refused || p.seen.head.Load() {
+	if status := statusOf(err); status == 0 || status == http.StatusTooManyRequests || p.seen.head.Load() {
 		return nil, err
 	}
-	if m, getErr := r.manifest(ctx, p, http.MethodGet, reference); getErr == nil {
+	if m, err = r.manifest(ctx, p, http.MethodGet, reference); err == nil {
 		p.seen.noHead.Store(true)
-		return m, nil
 	}
-	return nil, err
+	return m, err
 }
 
 // statusOf returns the status of an answer that refuses, 0 for any other error.

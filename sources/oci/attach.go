@@ -66,7 +66,9 @@ func (g *gatherer) attach(ctx context.Context, roots []root) error {
 		}
 		found := make([]attachments, len(subjects))
 		err := sources.Each(ctx, len(subjects), func(ctx context.Context, i int) (err error) {
-			found[i], err = g.attachedTo(ctx, subjects[i])
+			if found[i], err = g.attachedTo(ctx, subjects[i]); err != nil {
+				err = fmt.Errorf("%s: what is attached to it (signatures: none carries it without): %w", g.of.image, err)
+			}
 			return err
 		})
 		if err != nil {

@@ -39,7 +39,7 @@ func readPlatforms(ctx context.Context, g *gatherer, roots []root) error {
 			images = append(images, image{of: n, config: config, want: r.want})
 		}
 	}
-	return sources.Each(ctx, len(images), func(ctx context.Context, i int) error {
+	err := sources.Each(ctx, len(images), func(ctx context.Context, i int) error {
 		content, err := readConfig(ctx, g, images[i].config)
 		if err != nil {
 			return images[i].want.at(err)
@@ -49,6 +49,23 @@ func readPlatforms(ctx context.Context, g *gatherer, roots []root) error {
 		}
 		return nil
 	})
+	g.noteOthers(roots)
+	return err
+}
+
+// noteOthers reports images that no index leads to and that are for another platform than
+// the chosen ones. They are carried: there is no other image of that name.
+func (g *gatherer) noteOthers(roots []root) {
+	for _, r := range roots {
+		n := g.found.nodes[r.digest]
+		if !n.isImage() || len(n.platforms) != 1 || isAttachedTag(r.want.tag) {
+			continue
+		}
+		var q platform
+		if q.UnmarshalText([]byte(n.platforms[0])) == nil && !g.of.platforms.takes(&v1.Platform{OS: q.os, Architecture: q.arch, Variant: q.variant}) {
+			g.found.notes = append(g.found.notes, fmt.Sprintf("%s: is for %s alone, and platforms has %s: it is carried all the same", r.want.ref, q, g.of.platforms))
+		}
+	}
 }
 
 // isImage reports whether a manifest has the config of an image as its first child.

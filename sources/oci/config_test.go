@@ -2,11 +2,13 @@ package oci
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
+	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
 // configured puts an image with a config of these bytes under a tag.
@@ -71,6 +73,35 @@ func TestPlatformOfOneImage(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestOtherPlatform: an image without an index that is for another platform than the chosen
+// ones is reported, also where the base has recorded its platform.
+func TestOtherPlatform(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	w.tagged("app", w.image("app", "s390x", "one"), "z")
+	w.tagged("app", w.image("app", "amd64", "two"), "x")
+	text := w.spec("images", "images: [HOST/app:x, HOST/app:z]", "platforms: [linux/amd64, linux/arm64]")
+	want := w.Host() + "/app:z: is for linux/s390x alone, and platforms has linux/amd64,linux/arm64: it is carried all the same"
+	tr := w.must(nil, text)
+	for _, notes := range [][]string{tr.notes, w.must(tr.base(), text).notes} {
+		if n := len(slices.DeleteFunc(slices.Clone(notes), func(note string) bool { return note != want })); n != 1 || strings.Contains(strings.Join(notes, "\n"), "app:x: is for") {
+			t.Errorf("notes %q, want %q once", notes, want)
+		}
+	}
+}
+
+// TestUnknownAttachments: an answer that does not say whether something is attached ends the
+// plan, and the error names the way to carry the image all the same.
+func TestUnknownAttachments(t *testing.T) {
+	for _, status := range []int{400, 401} {
+		w := newWorld(t, t.TempDir())
+		app := w.image("app", "amd64", "a")
+		w.tagged("app", app, "v1")
+		w.FailAlways("/v2/app/manifests/sha256-"+app.Digest.Encoded()+suffixSignature, upstreamtest.Status(status))
+		w.refused(w.spec("images", "images: HOST/app:v1"), fetch.ErrUpstream, w.Host()+"/app: what is attached to it (signatures: none carries it without)", suffixSignature)
+		w.must(nil, w.spec("images", "images: HOST/app:v1", "signatures: none"))
 	}
 }
 

@@ -8,7 +8,9 @@
 //   - Is a file not there? 404 and 410 mean that. 403 means it too for a file next to
 //     one that was read: S3 answers 403 for a missing object when listing is not
 //     allowed. The first file of a repository has nothing next to it, and 403
-//     there is a refusal. See IsAbsent, First and Optional.
+//     there is a refusal. Every other answer leaves open whether the file exists, so it
+//     is an error: 401 is about the login, which may have run out in between, and 5xx
+//     about the server. See IsAbsent, First and Optional.
 //   - Did upstream move? A file that is not what its index states, or that is gone
 //     although the index lists it, is a MovedError. Steady reads the whole once
 //     more then, and a second MovedError is final.
