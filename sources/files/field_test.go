@@ -89,7 +89,10 @@ func TestBareSum(t *testing.T) {
 func TestPage(t *testing.T) {
 	s, up := newSite(t), upstreamtest.New(t)
 	page := "\n<!DOCTYPE html><html><title>Sign in</title></html>"
-	for path, refused := range map[string]bool{"/x.tar.gz": true, "/X.RPM": true, "/key.asc": true, "/x.html": false, "/x": false, "/x.sh": false} {
+	for path, refused := range map[string]bool{
+		"/x.tar.gz": true, "/X.RPM": true, "/key.asc": true, "/kubectl": true, "/x.sh": true, "/x.json": true, "/x.gguf": true,
+		"/x.html": false, "/x.PHP": false,
+	} {
 		up.Put(path, []byte(page))
 		a := s.mustPlan("- {name: s, urls: [" + up.URL(path) + "]}\n")["s"][0]
 		_, _, err := read(t, a)
@@ -100,6 +103,19 @@ func TestPage(t *testing.T) {
 	a := s.mustPlan("- {name: s, urls: [{url: " + up.URL("/x.tar.gz") + ", html: true}]}\n")["s"][0]
 	if b, _, err := read(t, a); err != nil || string(b) != page {
 		t.Errorf("html: true: %q, %v", b, err)
+	}
+	// What is known already is decided by its digest, unless the name is that of an archive.
+	for path, refused := range map[string]bool{"/kubectl": false, "/x.tar.gz": true} {
+		a := s.mustPlan("- {name: s, urls: [{url: " + up.URL(path) + ", sha256: " + bundle.DigestOf([]byte(page)).Hex() + "}]}\n")["s"][0]
+		if _, _, err := read(t, a); errors.Is(err, fetch.ErrRefused) != refused {
+			t.Errorf("%s, pinned: %v", path, err)
+		}
+	}
+	// The name in the mirror decides, not the script that sends the file.
+	up.Put("/get.php", []byte(page))
+	a = s.mustPlan("- {name: s, urls: [{url: " + up.URL("/get.php?id=7") + ", path: vendor/driver}]}\n")["s"][0]
+	if _, _, err := read(t, a); !errors.Is(err, fetch.ErrRefused) {
+		t.Errorf("a driver by a script: %v", err)
 	}
 	up.Put("/x.tar.gz", []byte("\x1f\x8b<html>"))
 	if _, _, err := read(t, s.mustPlan("- {name: s, urls: [" + up.URL("/x.tar.gz") + "]}\n")["s"][0]); err != nil {
@@ -160,5 +176,43 @@ func TestPackedOnTheWay(t *testing.T) {
 	got, c, err := read(t, a)
 	if err != nil || string(got) != content || c.Size != int64(len(content)) || a.File.Size != -1 {
 		t.Errorf("%d bytes, size %d, planned %d: %v", len(got), c.Size, a.File.Size, err)
+	}
+}
+
+// TestMessage: other forms of pages, and of messages under the name of a packed file.
+func TestMessage(t *testing.T) {
+	utf16 := func(text string, first, second byte) string {
+		out := []byte{first, second}
+		for _, c := range []byte(text) {
+			if pair := []byte{c, 0}; first == 0xff {
+				out = append(out, pair...)
+			} else {
+				out = append(out, 0, c)
+			}
+		}
+		return string(out)
+	}
+	for _, test := range []struct {
+		path, content string
+		refused       bool
+	}{
+		{"kubectl", "\xef\xbb\xbf\r\n<!doctype HTML>", true},
+		{"kubectl", "<?xml version=\"1.0\"?>\n<!-- a --> <!-- b -->\n<html xmlns=\"x\">", true},
+		{"kubectl", "<HEAD><title>x", true},
+		{"kubectl", utf16("<!DOCTYPE html>", 0xff, 0xfe), true},
+		{"kubectl", utf16("<html>", 0xfe, 0xff), true},
+		{"x.zip", "\xef\xbb\xbf<script>location='/login'</script>", true},
+		{"x.zip", utf16("<p>gone", 0xff, 0xfe), true},
+		{"x.deb", "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", true},
+		{"x.tar.zst", " {\"error\": \"sign in\"}", true},
+		{"x.whl", "", true},
+		{"x.md", "<p align=center>", false}, {"x.xml", "<?xml version=\"1.0\"?><!-- <html> --><a/>", false},
+		{"x.json", "{}", false}, {"empty", "", false}, {"x.tar", "", false}, {"x.asc", "", false},
+		{"x", "<!-- never ends <html>", false}, {"x", "<?xml <html>", false}, {"x", "<", false}, {"x", "\xff\xfe<", false}, {"x", "<htm", false},
+	} {
+		r := &remote{path: test.path}
+		if got := r.refuses([]byte(test.content), false); (got != "") != test.refused {
+			t.Errorf("%s %.40q: got %q", test.path, test.content, got)
+		}
 	}
 }

@@ -49,7 +49,7 @@ type urlEntry struct {
 	SHA512 sha512 `yaml:"sha512" doc:"Digest by SHA-512, 128 hexadecimal digits, where upstream tells no other."`
 	Path   string `yaml:"path" doc:"Path below /files/ of the mirror, instead of host and path of the URL."`
 	Moving bool   `yaml:"moving" doc:"The content is meant to change, as that of a URL with latest in it does: it is taken as it is at each export."`
-	HTML   bool   `yaml:"html" doc:"Carry the content although it is an HTML page and the name says that it is an archive, a package, an image or a key."`
+	HTML   bool   `yaml:"html" doc:"Carry the content although it is an HTML page and the name is not that of one, such as x.html."`
 }
 
 // sha256 is a digest as people write it.

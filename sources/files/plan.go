@@ -413,6 +413,7 @@ func opener(env *sources.Env, p *planned) bundle.Open {
 		if err != nil || c.At > 0 || r.allowKey && r.html {
 			return c, err
 		}
-		return screened(c, r.where(), -1, r.refuses)
+		known := !p.digest.IsZero() || !p.sum.IsZero()
+		return screened(c, r.where(), -1, func(head []byte) string { return r.refuses(head, known) })
 	}
 }

@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -52,34 +53,103 @@ func refusesKey(head []byte) string {
 }
 
 // refuses returns why content is refused: it is a private key, or it is a page although the
-// name is that of an archive. Sites answer 200 with a page to sign in, or one that reads
-// "not found".
-func (r *remote) refuses(head []byte) string {
+// name is not that of one. Sites answer 200 with a page to sign in, or one that reads "not
+// found", whatever was asked for. A name without a suffix, such as kubectl, is not that of
+// a page either; only the names of text may begin with a few tags, as Markdown does.
+// known means that the content has an expected digest, which then decides what it may be.
+func (r *remote) refuses(head []byte, known bool) string {
 	if !r.allowKey {
 		if why := refusesKey(head); why != "" {
 			return why
 		}
 	}
-	if name := r.url().Path; !r.html && isBinaryName(name) && isPage(head) {
-		return "want " + path.Ext(name) + ", got an HTML page: a page to sign in, or one that says the file is not there; html: true carries it"
+	suffix := strings.ToLower(path.Ext(r.path))
+	if r.html || slices.Contains(pageNames, suffix) {
+		return ""
+	}
+	switch {
+	case slices.Contains(binaryNames, suffix) && isPage(head), !known && isDocument(head):
+		return wantFile(suffix) + ", got an HTML page: a page to sign in, or one that says the file is not there; html: true carries it"
+	case known || !slices.Contains(packedNames, suffix):
+	case isText(head):
+		return wantFile(suffix) + ", got text (XML or JSON): a message that the file is not there; html: true carries it"
+	case len(head) == 0:
+		return wantFile(suffix) + ", got no content; html: true carries it"
 	}
 	return ""
 }
 
-// binaryNames end names of files that are never HTML.
-var binaryNames = []string{
-	".7z", ".asc", ".bin", ".bz2", ".crt", ".cab", ".deb", ".dmg", ".exe", ".gpg", ".gz", ".img", ".iso", ".jar", ".key", ".lz4", ".msi", ".ova", ".pem", ".qcow2",
-	".rpm", ".run", ".sha256", ".sha512", ".sig", ".sign", ".so", ".squashfs", ".tar", ".tbz2", ".tgz", ".txz", ".vhd", ".vmdk", ".war", ".whl", ".xz", ".zip", ".zst",
+func wantFile(suffix string) string { return "want " + cmp.Or(suffix, "a file") }
+
+// pageNames end names of pages: what a site answers under them may be HTML.
+var pageNames = []string{".asp", ".aspx", ".cgi", ".htm", ".html", ".jsp", ".php", ".shtml", ".xht", ".xhtml"}
+
+// packedNames end names of files that begin with a magic number, so never with a bracket.
+var packedNames = []string{
+	".7z", ".apk", ".bz2", ".cab", ".deb", ".gz", ".jar", ".lz4", ".rpm", ".tbz2", ".tgz", ".txz", ".war", ".whl", ".xz", ".zip", ".zst",
 }
 
-func isBinaryName(name string) bool {
-	return slices.Contains(binaryNames, strings.ToLower(path.Ext(name)))
+// binaryNames end names of files that are never HTML.
+var binaryNames = slices.Concat(packedNames, []string{
+	".asc", ".bin", ".crt", ".dmg", ".exe", ".gguf", ".gpg", ".img", ".iso", ".key", ".msi", ".ova", ".pdf", ".pem", ".qcow2", ".run", ".safetensors",
+	".sha256", ".sha512", ".sig", ".sign", ".so", ".squashfs", ".tar", ".vhd", ".vmdk",
+})
+
+// isDocument reports whether content is a whole HTML document: after a byte order mark, white
+// space, a declaration of XML and comments, it begins with the tag of one.
+func isDocument(head []byte) bool {
+	rest := bytes.TrimPrefix(narrowed(head), []byte("\xef\xbb\xbf"))
+	for {
+		rest = bytes.TrimLeft(rest, " \t\r\n\f")
+		end := ""
+		switch {
+		case bytes.HasPrefix(rest, []byte("<?xml")):
+			end = "?>"
+		case bytes.HasPrefix(rest, []byte("<!--")):
+			end = "-->"
+		default:
+			for _, tag := range []string{"<!doctype html", "<html", "<head>"} {
+				if len(rest) >= len(tag) && strings.EqualFold(string(rest[:len(tag)]), tag) {
+					return true
+				}
+			}
+			return false
+		}
+		_, after, found := bytes.Cut(rest, []byte(end))
+		if !found {
+			return false
+		}
+		rest = after
+	}
+}
+
+// narrowed returns the beginning of text in UTF-16 as far as it is ASCII, and everything else as it is.
+func narrowed(head []byte) []byte {
+	at := 1 // of the half that is zero
+	switch {
+	case bytes.HasPrefix(head, []byte("\xff\xfe")):
+	case bytes.HasPrefix(head, []byte("\xfe\xff")):
+		at = 0
+	default:
+		return head
+	}
+	var out []byte
+	for i := 2; i+1 < len(head) && head[i+at] == 0; i += 2 {
+		out = append(out, head[i+1-at])
+	}
+	return out
+}
+
+// isText reports whether content begins as XML and JSON do.
+func isText(head []byte) bool {
+	rest := bytes.TrimLeft(narrowed(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))), " \t\r\n")
+	return len(rest) > 0 && (rest[0] == '<' || rest[0] == '{' || rest[0] == '[')
 }
 
 // isPage reports whether content begins as a browser takes a page to begin (WHATWG MIME
 // Sniffing, section 7.1), whatever its type states.
 func isPage(head []byte) bool {
-	return strings.HasPrefix(http.DetectContentType(head), "text/html")
+	return strings.HasPrefix(http.DetectContentType(bytes.TrimPrefix(narrowed(head), []byte("\xef\xbb\xbf"))), "text/html")
 }
 
 type body struct {

@@ -39,7 +39,7 @@ type remote struct {
 	allowKey bool
 	// moving lets the content change.
 	moving bool
-	// html lets a page through under the name of an archive.
+	// html lets a page through under a name that is not that of a page.
 	html bool
 	// first is the entry of another source that has the same URL and path, and
 	// carries it for both; nil: this one does.

@@ -51,7 +51,7 @@ func TestSpecErrors(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"nothing", "- {name: s}\n", "spec.yaml:2:4: source s: want urls, list or dir"},
 		{"unknown key", "- {name: s, url: x}\n", `spec.yaml:2:13: unknown key "url"; did you mean "urls"?`},
-		{"unknown key of a URL", "- name: s\n  urls:\n  - {url: http://a.example/x, sha384: y}\n", `spec.yaml:4:31: unknown key "sha384"; did you mean "sha256"?`},
+		{"unknown key of a URL", "- name: s\n  urls:\n  - {url: http://a.example/x, sha384: y}\n", `spec.yaml:4:31: unknown key "sha384"; valid: html, moving, path, sha256, sha512, url`},
 		{"scheme", "- {name: s, urls: [ftp://a.example/x]}\n", "spec.yaml:2:20: URL"},
 		{"password", "- {name: s, urls: [\"http://me:secret@a.example/x\"]}\n", "spec.yaml:2:20: URL \"http://a.example/x\""},
 		{"fragment", "- {name: s, urls: [\"http://a.example/x#y\"]}\n", "a fragment means nothing"},

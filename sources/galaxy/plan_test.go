@@ -247,6 +247,8 @@ func TestElsewhere(t *testing.T) {
 	write(t, b.dir, "own/requirements.yml", "collections:\n- "+g.URL("/their/thing.tar.gz")+"\n- ./stuff.tar.gz\n- {name: 'https://git.example/c.git', type: git, version: main}\n"+
 		"roles:\n- src: "+g.URL("/their/role.tar.gz")+"\n- src: role-z.tar.gz\n- src: git+https://git.example/r.git\n- include: more.yml\n")
 	write(t, b.dir, "own/more.yml", "- git+https://git.example/s.git,v2\n")
+	write(t, b.dir, "own/empty.yml", "collections: []\nroles: []\n")
+	b.refused(given{"server": g.Root(), "requirements": []string{"own/requirements.yml", "own/empty.yml"}}, bundle.ErrUsage, "requirements own/empty.yml: no collection and no role is in it")
 	p := b.want(given{"server": g.Root(), "requirements": "own/requirements.yml"}, "artifacts/acme-app-1.0.0 artifacts/acme-base-1.0.0 artifacts/own-stuff-0.1.0 roles/acme.bash/v1 roles/role-z")
 	var kinds []string
 	for _, d := range p.Also {

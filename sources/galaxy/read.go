@@ -76,6 +76,9 @@ func (e *entry) readOne(name string) (file, error) {
 		roles = append(roles, more...)
 	}
 	f.Roles = roles
+	if len(f.Collections)+len(f.Roles) == 0 {
+		return f, errors.New("no collection and no role is in it")
+	}
 	return f, nil
 }
 

@@ -138,6 +138,7 @@ func TestRefusals(t *testing.T) {
 		"all with checksums":  {spec: wholeSpec + "unpinned: all\n", want: []string{"unpinned: all"}},
 		"both":                {spec: wholeSpec + "checksums: x\n", want: []string{"not both"}},
 		"no checkout":         {spec: "checkout: nowhere\nfiles: [files.list]\n", want: []string{"nowhere", "no checkout of Kubespray"}},
+		"an empty list":       {list: "# nothing", spec: wholeSpec, want: []string{"more.list:1:1", "the list is empty", "generate it again"}},
 		"no such list":        {spec: "checkout: kubespray\nfiles: [none.list]\n", want: []string{"none.list"}},
 		"drop of nothing":     {spec: wholeSpec + "drop: [\"*nothing*\"]\n", want: []string{"drop", "*nothing*"}},
 		"drop is malformed":   {spec: wholeSpec + "drop: [\"[\"]\n", want: []string{"drop"}},

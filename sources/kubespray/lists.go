@@ -34,13 +34,18 @@ type line struct {
 // variable finds what Ansible should have replaced.
 var variable = regexp.MustCompile(`\{\{\s*([^}]*?)\s*\}\}`)
 
-// readList reads one URL or reference a line; # begins a comment.
+// readList reads one URL or reference a line; # begins a comment. A list without any is an
+// error: it is one that was not generated to its end, and not one of a site that needs nothing.
 func readList(file, name string) ([]line, error) {
 	content, err := bundle.ReadNamed(file, maxList)
 	if err != nil {
 		return nil, strictyaml.Pos{File: name, Line: 1, Column: 1}.Errorf("%w", err)
 	}
-	return parseList(name, content)
+	all, err := parseList(name, content)
+	if err == nil && len(all) == 0 {
+		err = strictyaml.Pos{File: name, Line: 1, Column: 1}.Errorf("the list is empty: generate it again, or leave it out")
+	}
+	return all, err
 }
 
 func parseList(name string, content []byte) ([]line, error) {

@@ -67,8 +67,16 @@ func choose(ctx context.Context, r *reader) (*chosen, error) {
 	if err := r.sdists(ctx, c); err != nil {
 		return nil, err
 	}
+	if c.empty() {
+		return nil, r.entry.Pos.Errorf("source %s: nothing is left to carry: requirements, packages and locks name no package for these targets", r.entry.name)
+	}
 	c.compare(r.entry)
 	return c, nil
+}
+
+// empty reports whether no target gets a file, and no lock has one.
+func (c *chosen) empty() bool {
+	return len(c.loose) == 0 && !slices.ContainsFunc(c.groups, func(g group) bool { return len(g.pins) > 0 })
 }
 
 // resolveAll resolves requirements and packages.

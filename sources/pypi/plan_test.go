@@ -87,6 +87,7 @@ func TestRefusals(t *testing.T) {
 	hash := strings.Repeat("0", 64)
 	s.write("hashed.txt", "lib==1.0 --hash=sha256:"+w.Projects["lib"][0].Digest()+"\nfree\n")
 	s.write("wrong.txt", "lib==1.0 --hash=sha256:"+hash+"\n")
+	s.write("empty.txt", "# to be filled\n")
 	s.write("index.txt", "--index-url https://host.example\n")
 	s.write("pylock.toml", "lock-version = \"1.0\"\n[[packages]]\nname = \"lib\"\nversion = \"1.0\"\nwheels = [{url = \""+w.Server.URL("/files/lib-1.0-cp39-cp39-win32.whl")+"\", hashes = {sha256 = \""+hash+"\"}}]\n")
 	base := "kind: pypi\nindex: " + w.URL() + "\n"
@@ -107,6 +108,8 @@ func TestRefusals(t *testing.T) {
 		{base + for312 + "requirements: hashed.txt", bundle.ErrUsage, []string{"free", "has no --hash"}},
 		{base + for312 + "requirements: wrong.txt", bundle.ErrUsage, []string{"lib 1.0", "not among the hashes of wrong.txt:1"}},
 		{base + for312 + "requirements: index.txt", bundle.ErrUsage, []string{"index.txt:1", "the spec says where"}},
+		{base + for312 + "requirements: empty.txt", bundle.ErrUsage, []string{"source python", "nothing is left to carry"}},
+		{base + for312 + "packages: \"free; sys_platform == 'win32'\"", bundle.ErrUsage, []string{"nothing is left to carry"}},
 		{base + for312 + "requirements: gone.txt", bundle.ErrUsage, []string{"gone.txt"}},
 		{base + for312 + "locks: pylock.toml", bundle.ErrUsage, []string{"lib 1.0", "no file of the lock is for cp312"}},
 		{base + for312 + "packages: \"lib @ " + w.Server.URL("/files/lib-1.0-py3-none-any.whl") + "\"", bundle.ErrUsage, []string{"want a digest"}},

@@ -1,6 +1,7 @@
 package rpm
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -119,7 +120,7 @@ func (e *entry) sections() ([]*section, error) {
 	}
 	switch {
 	case len(chosen) == 0:
-		return nil, o.Pos.Errorf("repofile: %s: no repository is enabled there; name some with repoids: it has %s", o.RepoFile, strings.Join(ids, ", "))
+		return nil, o.Pos.Errorf("repofile: %s: no repository is enabled there; name some with repoids: it has %s", o.RepoFile, cmp.Or(strings.Join(ids, ", "), "none"))
 	case len(chosen) > maxRepos:
 		return nil, o.Pos.Errorf("repofile: %s: %s, at most %d: make several sources of it", o.RepoFile, bundle.Count(len(chosen), "repository"), maxRepos)
 	}
