@@ -14,7 +14,7 @@ import (
 // repair looks at it: if a disk has damaged it since, the volumes are placed again, and those
 // that are not at hand are missing again.
 func (r *importing) bring(ctx context.Context, b *verify.Bundle) (*state.Waiting, error) {
-	p, err := r.state.Await(b, r.state.Now())
+	p, err := r.state.Queue().Await(b, r.state.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -26,10 +26,10 @@ func (r *importing) bring(ctx context.Context, b *verify.Bundle) (*state.Waiting
 	if err != nil || sound {
 		return p, err
 	}
-	if err := r.state.ForgetPlaced(b.Name()); err != nil {
+	if err := r.state.Queue().Forget(b.Name()); err != nil {
 		return nil, err
 	}
-	if p, err = r.state.Await(b, r.state.Now()); err != nil {
+	if p, err = r.state.Queue().Await(b, r.state.Now()); err != nil {
 		return nil, err
 	}
 	return p, r.place(ctx, b, p, &r.stored)

@@ -29,7 +29,7 @@ func (r *importing) discardFailed(ctx context.Context, choices []*choice) error 
 			if !errors.Is(f.err, bundle.ErrUntrusted) && !errors.Is(f.err, bundle.ErrMalformed) && !errors.Is(f.err, bundle.ErrUnsupported) {
 				continue
 			}
-			if err := r.state.DropPending(f.Name()); err != nil {
+			if err := r.state.Queue().Drop(f.Name()); err != nil {
 				return err
 			}
 			useless = append(useless, f.arrival)

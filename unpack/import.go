@@ -134,7 +134,7 @@ func (r *importing) publishTargets(ctx context.Context, choices []*choice, targe
 		}
 		if errors.Is(alone, bundle.ErrIncomplete) || errors.Is(alone, bundle.ErrCorrupt) {
 			// The store does not have what was recorded as placed: read it again.
-			alone = errors.Join(alone, r.state.ForgetPlaced(t.Name()))
+			alone = errors.Join(alone, r.state.Queue().Forget(t.Name()))
 		}
 		choices[i].drop(alone)
 	}
@@ -247,7 +247,7 @@ func refusalResult(f refusal) BundleResult {
 // sweep removes what crashes left of imports, but for the partial blobs that
 // some pending bundle accounts for.
 func (w *writer) sweep() error {
-	if err := w.state.SweepPending(); err != nil {
+	if err := w.state.Queue().Sweep(); err != nil {
 		return err
 	}
 	names, err := w.state.Pendings()

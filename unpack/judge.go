@@ -176,7 +176,7 @@ func weakKey(k bundle.PublishedKey, file []byte) error {
 // dropRefused removes a pending bundle that nothing could make good.
 func (w *writer) dropRefused(b *verify.Bundle, err error) error {
 	if errors.Is(err, bundle.ErrUntrusted) || errors.Is(err, bundle.ErrMalformed) {
-		return errors.Join(err, w.state.DropPending(b.Name()))
+		return errors.Join(err, w.state.Queue().Drop(b.Name()))
 	}
 	return err
 }

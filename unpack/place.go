@@ -84,7 +84,7 @@ func (w *writer) placeVolume(ctx context.Context, b *verify.Bundle, i int, p *st
 		written.add(s)
 	}
 	w.o.Log.Debug("volume placed", "bundle", b.Name(), "volume", i+1, "segments", len(sink.segments))
-	return w.state.RecordPlaced(p, state.PlacedLine{Volume: i + 1, Segments: sink.segments})
+	return w.state.Queue().Placed(p, state.PlacedLine{Volume: i + 1, Segments: sink.segments})
 }
 
 // joinSegments puts every split blob on the shelf whose segments are all
@@ -106,7 +106,7 @@ func (w *writer) joinSegments(ctx context.Context, b *verify.Bundle, p *state.Wa
 			}
 			err := finish(ctx, d, size)
 			if errors.Is(err, bundle.ErrCorrupt) || errors.Is(err, fs.ErrNotExist) {
-				return errors.Join(fmt.Errorf("%s: %w", p.Name, corrupt(err)), w.state.ForgetPlaced(p.Name))
+				return errors.Join(fmt.Errorf("%s: %w", p.Name, corrupt(err)), w.state.Queue().Forget(p.Name))
 			}
 			if err != nil {
 				return err

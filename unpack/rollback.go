@@ -231,7 +231,7 @@ func ForgetPending(ctx context.Context, m *Mirror, set string) (names []string, 
 		for _, name := range names {
 			s, sequence, _, _ := bundle.SplitDirName(name)
 			line := state.Entry{Time: w.state.Now(), What: "forget", Set: s, Sequence: sequence, Detail: "what waited of " + name}
-			if err := errors.Join(w.state.Note(line), w.state.DropPending(name)); err != nil {
+			if err := errors.Join(w.state.Note(line), w.state.Queue().Drop(name)); err != nil {
 				return err
 			}
 		}

@@ -103,7 +103,7 @@ func (a access) settle(f *os.File) error {
 // SetGroup lets a group, by its number, read the state: the state's own folder comes last,
 // because it decides about what is written from then on. Private keys stay their owner's.
 func (w *Writer) SetGroup(group int) error {
-	if err := w.publishReceiptKey(); err != nil {
+	if err := publishReceiptKey(w.root); err != nil {
 		return err
 	}
 	err := fs.WalkDir(w.root.FS(), Dir, func(name string, e fs.DirEntry, err error) error {

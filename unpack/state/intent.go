@@ -108,7 +108,7 @@ func (w *Writer) Complete(in *Intent) error {
 		}
 	}
 	for _, name := range in.Settled {
-		if err := w.DropPending(name); err != nil {
+		if err := w.Queue().Drop(name); err != nil {
 			return err
 		}
 	}

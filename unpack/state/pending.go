@@ -105,11 +105,17 @@ func (p *Waiting) Whole(d bundle.Digest) (size int64, whole bool) {
 	return size, sum == size
 }
 
+// Queue changes the records of the bundles that wait for the rest of what they need.
+type Queue struct{ of *State }
+
+// Queue returns what changes the records of bundles that wait.
+func (w *Writer) Queue() Queue { return Queue{w.State} }
+
 // Await puts a bundle on record as pending, or finds it there. The pending
 // root was verified by the run that put it there, so another bundle with this
 // number is somebody's equivocation.
-func (w *Writer) Await(b *verify.Bundle, at time.Time) (*Waiting, error) {
-	p, err := w.ReadPending(b.Name())
+func (q Queue) Await(b *verify.Bundle, at time.Time) (*Waiting, error) {
+	p, err := q.of.ReadPending(b.Name())
 	if err == nil && !p.Root.IsZero() {
 		if p.Root != b.Root() {
 			return nil, &verify.EquivocationError{Set: b.Manifest().Set, Sequence: b.Manifest().Sequence, Have: p.Root, Got: b.Root()}
@@ -120,10 +126,10 @@ func (w *Writer) Await(b *verify.Bundle, at time.Time) (*Waiting, error) {
 		return nil, err
 	}
 	dir := PendingPath(b.Name())
-	if err := makeDir(w.root, dir); err != nil {
+	if err := makeDir(q.of.root, dir); err != nil {
 		return nil, err
 	}
-	if err := w.copyRoot(b, dir); err != nil {
+	if err := copyRoot(q.of.root, b, dir); err != nil {
 		return nil, err
 	}
 	p = &Waiting{Name: b.Name(), Root: b.Root(), Time: at, Placed: map[int]bool{}, Segments: map[bundle.Digest]map[int64]Segment{}}
@@ -131,15 +137,15 @@ func (w *Writer) Await(b *verify.Bundle, at time.Time) (*Waiting, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p, WriteFile(w.root, placedFile(b.Name()), append(line, '\n'))
+	return p, WriteFile(q.of.root, placedFile(b.Name()), append(line, '\n'))
 }
 
-func (w *Writer) copyRoot(b *verify.Bundle, dir string) error {
-	dst, err := w.root.OpenRoot(dir)
+func copyRoot(root *os.Root, b *verify.Bundle, dir string) error {
+	dst, err := root.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
-	a, err := accessOf(w.root)
+	a, err := accessOf(root)
 	if err != nil {
 		return errors.Join(err, dst.Close())
 	}
@@ -150,16 +156,16 @@ func (w *Writer) copyRoot(b *verify.Bundle, dir string) error {
 		})
 	})
 	err = errors.Join(err, dst.Close())
-	return errors.Join(err, durable.SyncDir(w.root, PendingDir))
+	return errors.Join(err, durable.SyncDir(root, PendingDir))
 }
 
-// RecordPlaced records durably that a volume was placed.
-func (w *Writer) RecordPlaced(p *Waiting, l PlacedLine) error {
+// Placed records durably that a volume was placed.
+func (q Queue) Placed(p *Waiting, l PlacedLine) error {
 	line, err := json.Marshal(l)
 	if err != nil {
 		return err
 	}
-	f, err := w.root.OpenFile(placedFile(p.Name), os.O_RDWR, 0)
+	f, err := q.of.root.OpenFile(placedFile(p.Name), os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
@@ -190,18 +196,18 @@ func appendLine(f *os.File, line []byte) error {
 	return f.Sync()
 }
 
-// ForgetPlaced makes the next run read every volume of the bundle again.
-func (w *Writer) ForgetPlaced(name string) error {
-	return durable.Remove(w.root, placedFile(name))
+// Forget makes the next run read every volume of the bundle again.
+func (q Queue) Forget(name string) error {
+	return durable.Remove(q.of.root, placedFile(name))
 }
 
-// DropPending removes everything of a bundle that waits no longer. The record
+// Drop removes everything of a bundle that waits no longer. The record
 // goes first: without it the rest is rubbish.
-func (w *Writer) DropPending(name string) error {
-	if err := w.ForgetPlaced(name); err != nil {
+func (q Queue) Drop(name string) error {
+	if err := q.Forget(name); err != nil {
 		return err
 	}
-	return w.root.RemoveAll(PendingPath(name))
+	return q.of.root.RemoveAll(PendingPath(name))
 }
 
 // Pendings returns the names of the bundles that wait, sorted.
@@ -220,9 +226,9 @@ func (s *State) Pendings() ([]string, error) {
 	return names, nil
 }
 
-// SweepPending removes roots that a crash left without a record.
-func (w *Writer) SweepPending() error {
-	entries, err := fs.ReadDir(w.root.FS(), PendingDir)
+// Sweep removes roots that a crash left without a record.
+func (q Queue) Sweep() error {
+	entries, err := fs.ReadDir(q.of.root.FS(), PendingDir)
 	if err != nil {
 		return err
 	}
@@ -230,9 +236,9 @@ func (w *Writer) SweepPending() error {
 		if !e.IsDir() {
 			continue
 		}
-		_, err := w.root.Lstat(placedFile(e.Name()))
+		_, err := q.of.root.Lstat(placedFile(e.Name()))
 		if errors.Is(err, fs.ErrNotExist) {
-			err = w.root.RemoveAll(PendingPath(e.Name()))
+			err = q.of.root.RemoveAll(PendingPath(e.Name()))
 		}
 		if err != nil {
 			return err

@@ -209,7 +209,7 @@ func (w *Writer) NewReceiptKey() error {
 			return err
 		}
 	}
-	_, err := w.receiptKey()
+	_, err := receiptKey(w.root)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,11 +34,11 @@ func (s *State) Receipt(set string) ([]byte, error) {
 
 // receiptKey opens the key that signs receipts, made at the first need. It has
 // no passphrase, because imports run unattended, and can do nothing else.
-func (w *Writer) receiptKey() (*bundle.Signer, error) {
-	b, err := w.root.ReadFile(ReceiptKeyFile)
+func receiptKey(root *os.Root) (*bundle.Signer, error) {
+	b, err := root.ReadFile(ReceiptKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		if b, _, err = bundle.GenerateKey(); err == nil {
-			err = durable.WriteFile(w.root, ReceiptKeyFile, b, privateMode)
+			err = durable.WriteFile(root, ReceiptKeyFile, b, privateMode)
 		}
 	}
 	if err != nil {
@@ -47,34 +48,34 @@ func (w *Writer) receiptKey() (*bundle.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return key, w.writePublicKey(key)
+	return key, writePublicKey(root, key)
 }
 
 // writePublicKey keeps the public half of the key of receipts next to it.
-func (w *Writer) writePublicKey(key *bundle.Signer) error {
+func writePublicKey(root *os.Root, key *bundle.Signer) error {
 	want := key.PublicPEM()
-	if have, err := w.root.ReadFile(receiptPublicFile); err == nil && bytes.Equal(have, want) {
+	if have, err := root.ReadFile(receiptPublicFile); err == nil && bytes.Equal(have, want) {
 		return nil
 	}
-	if err := WriteFile(w.root, receiptPublicFile, want); err != nil {
+	if err := WriteFile(root, receiptPublicFile, want); err != nil {
 		return fmt.Errorf("receipt key: %w", err)
 	}
 	return nil
 }
 
 // publishReceiptKey keeps the public half of the key of receipts, if there is a key.
-func (w *Writer) publishReceiptKey() error {
-	if _, err := w.root.Lstat(ReceiptKeyFile); errors.Is(err, fs.ErrNotExist) {
+func publishReceiptKey(root *os.Root) error {
+	if _, err := root.Lstat(ReceiptKeyFile); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	_, err := w.receiptKey()
+	_, err := receiptKey(root)
 	return err
 }
 
 // SignReceipt returns the signed receipt for a bundle that is about to be
 // published. more are counts that it has besides its own.
 func (w *Writer) SignReceipt(b *verify.Bundle, more ...bundle.CheckCount) ([]byte, error) {
-	key, err := w.receiptKey()
+	key, err := receiptKey(w.root)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +113,7 @@ func requestFile(set string) string { return requestDir + "/" + set + ".repair.j
 // WriteRequest signs a repair request with the key of receipts and writes it in the place
 // of the one before of its set. It returns its name, relative to the mirror.
 func (w *Writer) WriteRequest(q *bundle.RepairRequest) (name string, err error) {
-	key, err := w.receiptKey()
+	key, err := receiptKey(w.root)
 	if err != nil {
 		return "", err
 	}

@@ -123,14 +123,14 @@ func (t *Trees) Survey(ctx context.Context, of *state.State, o GCOptions) (*Need
 		}
 	}
 	for _, repos := range keep {
-		if err := t.mark(ctx, s, repos); err != nil {
+		if err := s.mark(ctx, t, repos); err != nil {
 			return nil, err
 		}
 	}
-	if err := markPending(ctx, of, s); err != nil {
+	if err := s.markPending(ctx, of); err != nil {
 		return nil, err
 	}
-	return s, t.count(ctx, s, o.Force)
+	return s, s.count(ctx, t, o.Force)
 }
 
 // stays returns why the i-th of all generations is kept whatever its blobs; no reason:
@@ -154,7 +154,7 @@ func (t *Trees) stays(all []Generation, i, keep int, now time.Time) (Kept, error
 }
 
 // mark marks the lists of repositories and the blobs that they name.
-func (t *Trees) mark(ctx context.Context, s *Needs, repos []bundle.Repository) error {
+func (s *Needs) mark(ctx context.Context, t *Trees, repos []bundle.Repository) error {
 	for _, r := range repos {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -194,7 +194,7 @@ func markList(set *bundle.DigestSet, desc v1.Descriptor) (added bool, err error)
 
 // markPending marks what pending bundles carry, and what those that leave
 // something out describe as far as it is known here.
-func markPending(ctx context.Context, of *state.State, s *Needs) error {
+func (s *Needs) markPending(ctx context.Context, of *state.State) error {
 	names, err := of.Pendings()
 	if err != nil {
 		return err
@@ -225,7 +225,7 @@ func markPending(ctx context.Context, of *state.State, s *Needs) error {
 }
 
 // count counts what is to go, and refuses when that is too much.
-func (t *Trees) count(ctx context.Context, s *Needs, force bool) error {
+func (s *Needs) count(ctx context.Context, t *Trees, force bool) error {
 	n := &s.Result
 	for b, err := range t.blobs.All() {
 		if err = errors.Join(err, ctx.Err()); err != nil {
@@ -245,7 +245,7 @@ func (t *Trees) count(ctx context.Context, s *Needs, force bool) error {
 			n.Lists++
 		}
 	}
-	trees, err := t.strayTrees(s)
+	trees, err := s.strayTrees(t)
 	if err != nil {
 		return err
 	}
@@ -260,7 +260,7 @@ func (t *Trees) count(ctx context.Context, s *Needs, force bool) error {
 func tooMuch(swept, kept int64) bool { return swept > 0 && swept*100 > (swept+kept)*maxSweep }
 
 // strayTrees returns the folders below trees/ that no kept generation links to.
-func (t *Trees) strayTrees(s *Needs) ([]string, error) {
+func (s *Needs) strayTrees(t *Trees) ([]string, error) {
 	kept := map[string]bool{}
 	for n := range s.trees {
 		kept[treeDir(n)] = true
@@ -293,7 +293,7 @@ func (b *Builder) Collect(ctx context.Context, s *Needs) error {
 	if err != nil {
 		return err
 	}
-	trees, err := b.strayTrees(s)
+	trees, err := s.strayTrees(b.Trees)
 	if err != nil {
 		return err
 	}

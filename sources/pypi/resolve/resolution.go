@@ -85,8 +85,6 @@ type resolution struct {
 // conflicting means that a criterion has no candidate.
 type conflicting struct{ criterion *criterion }
 
-func (c *conflicting) Error() string { return ErrConflict.Error() }
-
 func (r *resolution) now() *state { return r.states[len(r.states)-1] }
 
 func (r *resolution) run() (*state, error) {
