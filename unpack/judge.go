@@ -208,7 +208,7 @@ func reachNotes(targets []*arrival) (notes []string) {
 		if len(scripts) == 0 {
 			continue
 		}
-		text := fmt.Sprintf("%s: the content of %s among the client files is the exporter's word:", t.Name(), bundle.Count(len(scripts), "script"))
+		text := fmt.Sprintf("%s: the content of %s among the client files: you trust the exporter for it:", t.Name(), bundle.Count(len(scripts), "script"))
 		for _, path := range scripts[:min(some, len(scripts))] {
 			text += " /" + path
 		}

@@ -319,7 +319,7 @@ func (r *repair) open(paths []string) (bundles []*verify.Bundle, done func() err
 			return nil, done, errors.Join(r.ctx.Err(), done())
 		}
 		if err != nil {
-			r.res.Notes = append(r.res.Notes, fmt.Sprintf("%s is of no use: %v", reader.Name(), err))
+			r.res.Notes = append(r.res.Notes, fmt.Sprintf("%s cannot be used: %v", reader.Name(), err))
 			continue
 		}
 		bundles = append(bundles, b)

@@ -182,7 +182,7 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *tree.Generation, er
 	}
 	if known.Stream == "" {
 		if len(waiting) > 0 {
-			return nil, fmt.Errorf("set %s: nothing of it was imported, %s wait: let go of those alone: %w", set, bundle.Count(len(waiting), "bundle"), bundle.ErrUsage)
+			return nil, fmt.Errorf("set %s: nothing of it was imported, %s wait: drop those alone: %w", set, bundle.Count(len(waiting), "bundle"), bundle.ErrUsage)
 		}
 		return nil, bundle.About(bundle.AboutSet, fmt.Errorf("set %s: not known here: %w", set, bundle.ErrUsage))
 	}

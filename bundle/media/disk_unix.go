@@ -40,7 +40,7 @@ func deviceOf(dir *os.Root) (uint64, error) {
 	}
 	at, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return 0, fmt.Errorf("%s: its device cannot be told: %w", dir.Name(), errors.ErrUnsupported)
+		return 0, fmt.Errorf("%s: its device cannot be determined: %w", dir.Name(), errors.ErrUnsupported)
 	}
 	return uint64(at.Dev), nil //nolint:unconvert // Dev has another type on other systems
 }

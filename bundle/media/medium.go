@@ -184,7 +184,7 @@ func (w *Writer) takeBack(target *os.Root) error {
 	signed, err := readSmall(there, bundle.RootName, bundle.MaxRootSize)
 	recorded, errRecord := readSmall(w.o.Records, bundle.RootName, bundle.MaxRootSize)
 	if err != nil || errRecord != nil || !bytes.Equal(signed, recorded) {
-		return bundle.About(bundle.AboutTargets, fmt.Errorf("%s: is there already, from another export: %w", filepath.Join(target.Name(), w.name), bundle.ErrUsage))
+		return bundle.About(bundle.AboutTargets, fmt.Errorf("%s: already exists, from another export: %w", filepath.Join(target.Name(), w.name), bundle.ErrUsage))
 	}
 	if err := target.Rename(w.name, w.partial); err != nil {
 		return err

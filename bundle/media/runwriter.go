@@ -181,7 +181,7 @@ func (rw *RunWriter) append(ctx context.Context, it Item) (Written, error) {
 	}
 	last := place[len(place)-1].volume
 	if rw.run.Volumes > 0 && last >= rw.run.First+rw.run.Volumes || last > bundle.MaxVolumes {
-		return Written{}, fmt.Errorf("item %.200q: belongs into volume %d, outside the run: %w", it.Key, last, bundle.ErrUsage)
+		return Written{}, fmt.Errorf("item %.200q: belongs to volume %d, outside the run: %w", it.Key, last, bundle.ErrUsage)
 	}
 	if _, ok := rw.written.Size(it.Digest); ok {
 		rw.w.o.Progress.Add(it.Size)

@@ -239,7 +239,7 @@ func (t *tape) end(part *blobPart) error {
 	t.volume = nil
 	file := t.release(v)
 	if v.size >= bundle.MaxFileSize {
-		return errors.Join(fmt.Errorf("%s: %s, compressed worse than foreseen: %w", bundle.VolumeName(v.number), bundle.Count(v.size, "byte"), bundle.ErrMalformed), file.Close())
+		return errors.Join(fmt.Errorf("%s: %s, compressed worse than expected: %w", bundle.VolumeName(v.number), bundle.Count(v.size, "byte"), bundle.ErrMalformed), file.Close())
 	}
 	if t.durable != nil {
 		<-t.durable

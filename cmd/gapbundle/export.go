@@ -209,7 +209,7 @@ func runExport(c *cli.Context, o *command.Output) error {
 	if command.TerminalOf(c.App.Reader) >= 0 {
 		options.NextMedium = func(_ context.Context, q media.NextMedium) (string, error) { return nextMedium(c, o, q) }
 		options.Absent = func(_ context.Context, number int, dir string) (bool, error) {
-			answer, _, err := command.Ask(c, o, fmt.Sprintf("Medium %d was taken out of %s. Mount it again for its copy of the signed root and type y (nothing: it goes without one): ", number, dir))
+			answer, _, err := command.Ask(c, o, fmt.Sprintf("Medium %d was taken out of %s. Mount it again for its copy of the signed root, then type y (Enter alone: without a copy): ", number, dir))
 			return answer == "y", err
 		}
 	}
@@ -312,7 +312,7 @@ func noteAdopted(o *command.Output, a *export.Adopted) {
 // noteStrange points out a destination that nothing was ever exported to.
 func noteStrange(o *command.Output, others []string) {
 	if len(others) > 0 {
-		o.Log.Warn("this destination was never exported to before, so nothing is taken for granted there; known: " + strings.Join(others, ", "))
+		o.Log.Warn("this destination was never exported to before, so nothing is assumed to be there; known: " + strings.Join(others, ", "))
 	}
 }
 

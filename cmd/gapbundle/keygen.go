@@ -96,7 +96,7 @@ func newKeyAt(dir string, r keygenResult) error {
 	}
 	for _, path := range []string{r.Private, r.Public} {
 		if _, err := os.Lstat(path); err == nil {
-			return command.Usage(path+": is there already; keys are not written over", "name another folder with --out; a key that has signed bundles is still needed")
+			return command.Usage(path+": already exists; existing keys are never overwritten", "name another folder with --out; a key that has signed bundles is still needed")
 		}
 	}
 	return nil

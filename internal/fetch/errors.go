@@ -90,7 +90,7 @@ type ChangedError struct {
 }
 
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s: changed while it was read: want %s, have %s", e.URL, e.Want, e.Have)
+	return fmt.Sprintf("%s: changed while it was read: want %s, got %s", e.URL, e.Want, e.Have)
 }
 
 // Unwrap returns ErrUpstream.

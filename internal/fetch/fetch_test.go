@@ -220,7 +220,7 @@ func TestFails(t *testing.T) {
 		"reset for ever":           {always: up.Reset(-1), class: fetch.ErrUpstream, says: "(4 attempts)", requests: 4},
 		"stall for ever":           {always: up.Stall(-1), class: fetch.ErrUpstream, says: "no byte in", requests: 4},
 		"cut at the same byte":     {always: up.Both(up.NoRange, up.Cut(5000)), class: fetch.ErrUpstream, says: "ended after 5000 of 100000 bytes", requests: 4},
-		"longer than it is":        {faults: []up.Fault{up.LieLength(5)}, class: fetch.ErrUpstream, says: "want 100005 bytes, have none from 100000 on", requests: 2},
+		"longer than it is":        {faults: []up.Fault{up.LieLength(5)}, class: fetch.ErrUpstream, says: "want 100005 bytes, got none from 100000 on", requests: 2},
 		"range not asked for":      {faults: []up.Fault{up.Cut(5000), rangeHeader("bytes 6000-99999/100000")}, class: fetch.ErrUpstream, says: "range 6000-99999 of 100000, want from byte 5000", requests: 2},
 		"range that ends early":    {faults: []up.Fault{up.Cut(5000), rangeHeader("bytes 5000-99998/100000")}, class: fetch.ErrUpstream, says: "range 5000-99998 of 100000", requests: 2},
 		"range of a larger whole":  {faults: []up.Fault{up.Both(up.LieLength(5), up.Cut(5000))}, class: fetch.ErrUpstream, says: "a part of 100000 bytes in all, want of 100005", requests: 2},

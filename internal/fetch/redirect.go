@@ -24,7 +24,7 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 		refused.Why, refused.Final = "from https to http", true
 		return refused
 	case len(via) > maxRedirects:
-		refused.Why, refused.Final, refused.Loop = fmt.Sprintf("one more than %d on the way", maxRedirects), true, true
+		refused.Why, refused.Final, refused.Loop = fmt.Sprintf("more than %d redirects", maxRedirects), true, true
 		return refused
 	case to == from, upgrade(from, to), c.hostFor(first.URL).mayRedirect(to), ownStore(from, to), c.registryRedirect(first, to):
 		return nil

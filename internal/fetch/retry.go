@@ -48,7 +48,7 @@ func (a *attempts) again(ctx context.Context, err error) error {
 		return fmt.Errorf("%w (%s)", err, spelling.Count(a.failed+1, "attempt"))
 	}
 	if after > maxRetryAfter {
-		return fmt.Errorf("%w: asks to come again in %v, at most %v are waited", err, after, maxRetryAfter)
+		return fmt.Errorf("%w: asks to try again in %v, want at most %v", err, after, maxRetryAfter)
 	}
 	pause := max(after, backOff(a.failed))
 	a.failed++

@@ -110,7 +110,7 @@ func (s *Signer) CheckClear(text, signed []byte, date time.Time) error {
 		return errors.New("not one signed text")
 	}
 	if !bytes.Equal(bytes.TrimRight(block.Plaintext, "\n"), bytes.TrimRight(text, "\n")) {
-		return errors.New("the text that is signed is another one")
+		return errors.New("the signed text is another one")
 	}
 	var raw bytes.Buffer
 	if _, err := raw.ReadFrom(block.ArmoredSignature.Body); err != nil {

@@ -141,7 +141,7 @@ func (i *image) manifest(ctx context.Context, t Tree, d bundle.Digest) ([]byte, 
 		return nil, err
 	}
 	if have := bundle.DigestOf(content); have != d {
-		return nil, fmt.Errorf("manifest %s: digest mismatch: have %s: %w", d, have, bundle.ErrCorrupt)
+		return nil, fmt.Errorf("manifest %s: digest mismatch: got %s: %w", d, have, bundle.ErrCorrupt)
 	}
 	return content, nil
 }

@@ -95,7 +95,7 @@ func (p *pushing) manifest(ctx context.Context, d bundle.Digest, depth int) erro
 
 func (p *pushing) try(ctx context.Context, d bundle.Digest, depth int) []error {
 	if depth > maxDepth {
-		return []error{fmt.Errorf("more than %d indexes within each other: %w", maxDepth, bundle.ErrMalformed)}
+		return []error{fmt.Errorf("more than %d nested indexes: %w", maxDepth, bundle.ErrMalformed)}
 	}
 	content, err := p.img.manifest(ctx, p.tree, d)
 	if err != nil {

@@ -140,7 +140,7 @@ func (m *Manifest) check(reference string) error {
 		m.Descriptor.Digest = have
 	}
 	if want != have {
-		return fmt.Errorf("%s: digest mismatch: want %s, have %s: %w", m.URL, want, have, fetch.ErrUpstream)
+		return fmt.Errorf("%s: digest mismatch: want %s, got %s: %w", m.URL, want, have, fetch.ErrUpstream)
 	}
 	return nil
 }

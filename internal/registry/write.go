@@ -122,7 +122,7 @@ type MismatchError struct {
 }
 
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("%s: digest mismatch: want %s, have %s", e.What, e.Want, e.Have)
+	return fmt.Sprintf("%s: digest mismatch: want %s, got %s", e.What, e.Want, e.Have)
 }
 
 // checkedBody is a blob on its way out. Its last byte is only handed on when

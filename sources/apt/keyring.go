@@ -23,7 +23,7 @@ func (e *entry) keyRef(s stanza) (*keyring.Ref, error) {
 	case by != "":
 		return nil, s.pos.Errorf("Signed-By: %.60q: want a path or the keys themselves; otherwise set keyring", by)
 	default:
-		return nil, s.pos.Errorf("source %s: keyring: say which keys may sign it", e.name)
+		return nil, s.pos.Errorf("source %s: keyring: name the keys that may sign it", e.name)
 	}
 	return ref, nil
 }

@@ -121,7 +121,7 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 		errs = append(errs, err)
 	}
 	if e.rebuilt && err == nil && len(e.architectures()) == 0 {
-		errs = append(errs, o.Pos.Errorf("source %s: architectures: say for which packages are chosen", e.name))
+		errs = append(errs, o.Pos.Errorf("source %s: architectures: name those for which packages are chosen", e.name))
 	}
 	return e, strictyaml.Join(errs...)
 }

@@ -322,7 +322,7 @@ func (e *entry) expand(stanzas []stanza) ([]*suite, error) {
 			e.remarks = append(e.remarks, s.pos.Errorf("%s", remark).Error())
 		}
 		if len(s.architectures) == 0 && s.binary && !s.onlyFlat() {
-			errs = append(errs, s.pos.Errorf("source %s: architectures: say which; a client would take its own", e.name))
+			errs = append(errs, s.pos.Errorf("source %s: architectures: name them; a client would take its own", e.name))
 		}
 		for _, raw := range s.uris {
 			for _, name := range s.suites {

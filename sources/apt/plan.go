@@ -165,7 +165,7 @@ func (l *loaded) notes(now time.Time) []string {
 		notes = append(notes, "languages is set, and upstream has no translations")
 	}
 	if until := l.expires(); until != nil && !l.rebuilt {
-		notes = append(notes, fmt.Sprintf("valid until %s (%s left); clients that shall use it longer: Check-Valid-Until: no in their .sources entry, or mode: rebuilt here",
+		notes = append(notes, fmt.Sprintf("valid until %s (%s left); clients that are to use it longer: Check-Valid-Until: no in their .sources entry, or mode: rebuilt here",
 			until.Format(timeForm), bundle.Count(int(until.Sub(now).Hours()/24), "day")))
 	}
 	for _, s := range l.suites {

@@ -221,7 +221,7 @@ func (s *loadedSuite) readEasiest(ctx context.Context, env *sources.Env, g *grou
 		}
 	}
 	if absent == nil {
-		absent = fmt.Errorf("%s: in no compression that is read here: %w", s.where(g.name), fetch.ErrUpstream)
+		absent = fmt.Errorf("%s: in no compression that gapbundle reads: %w", s.where(g.name), fetch.ErrUpstream)
 	}
 	return nil, absent, nil
 }

@@ -237,7 +237,7 @@ func TestReleasesInOneSource(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
-	if got := notes(resolved, "os"); strings.Count(got, "release trixie: package libold, which is asked for: in no index") != 1 {
+	if got := notes(resolved, "os"); strings.Count(got, "release trixie: package libold, which is requested: in no index") != 1 {
 		t.Errorf("notes\n%s", got)
 	}
 	_, err = plan(t, env, r.new.spec(suites, "packages: [hello, nowhere]"))
@@ -301,7 +301,7 @@ func TestTakenFromElsewhere(t *testing.T) {
 		return r.toolsSpec(tools, "packages: tool", release) + strings.Replace(r.toolsSpec(&later, "packages: tool", next), "name: tools", "name: later", 1)
 	}
 	for _, test := range []struct{ spec, tools, note string }{
-		{spec("", ""), "", "package tool, which is asked for: apt takes that of source later; if clients do not have both, set release: for each, or make two sets"},
+		{spec("", ""), "", "package tool, which is requested: apt takes that of source later; if clients do not have both, set release: for each, or make two sets"},
 		{spec("release: v1", "release: v2"), "tool_1_all", "chosen for clients of release v1"},
 	} {
 		resolved, err := plan(t, env, test.spec)

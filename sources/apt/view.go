@@ -245,7 +245,7 @@ func (c *choices) notesOf(l *loaded) []string {
 	}
 	for _, m := range c.missing {
 		if m.Source == l.name && !m.Reproduce {
-			notes = append(notes, fmt.Sprintf("release %s: package %s, which is asked for: in no index", strings.Join(m.releases, ", "), m.Name))
+			notes = append(notes, fmt.Sprintf("release %s: package %s, which is requested: in no index", strings.Join(m.releases, ", "), m.Name))
 		}
 	}
 	return append([]string{"chosen for clients of release " + strings.Join(users, ", ")}, notes...)
@@ -283,7 +283,7 @@ func (c *choices) elsewhere(source int, all []*loaded, listings []listing) []str
 			return at.source == source && slices.ContainsFunc(at.index.Packages, func(p *deb.Package) bool { return p.Name == name })
 		}
 		if others := from[name]; len(others) > 0 && !slices.Contains(others, source) && slices.ContainsFunc(listings, has) {
-			notes = append(notes, fmt.Sprintf("package %s, which is asked for: apt takes that of source %s; if clients do not have both, set release: for each, or make two sets", name, all[others[0]].name))
+			notes = append(notes, fmt.Sprintf("package %s, which is requested: apt takes that of source %s; if clients do not have both, set release: for each, or make two sets", name, all[others[0]].name))
 		}
 	}
 	return notes

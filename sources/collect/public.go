@@ -84,7 +84,7 @@ func noteAddress(repos []Planned, address string, all []standing) {
 	if len(first) == 1 {
 		answer = "the mirror answers by this public name with what says public: true"
 	}
-	note := fmt.Sprintf("%s: sources %s stand for it at different places: %s", address, strings.Join(names, ", "), answer)
+	note := fmt.Sprintf("%s: sources %s have it at different places: %s", address, strings.Join(names, ", "), answer)
 	for i := range repos {
 		if slices.Contains(names, repos[i].Name) {
 			repos[i].Notes = append(slices.Clip(repos[i].Notes), note)

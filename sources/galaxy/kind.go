@@ -81,7 +81,7 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 	}
 	report("server", sources.CheckBaseURL(e.Server))
 	if len(o.Requirements)+len(o.Collections)+len(o.Roles) == 0 {
-		c.Refuse("say what to carry: requirements, collections or roles")
+		c.Refuse("name what to carry: requirements, collections or roles")
 	}
 	c.Newest(e.Newest, maxNewest)
 	for _, given := range o.Collections {

@@ -44,7 +44,7 @@ func (c *chosen) archive(ctx context.Context, f file, r requirements.Collection)
 		}
 		var wants []resolve.Want
 		for name, within := range release.Dependencies {
-			wants = append(wants, resolve.Want{Name: name, Range: within, By: fetch.Redact(r.Origin) + ", which is asked for by " + f.name})
+			wants = append(wants, resolve.Want{Name: name, Range: within, By: fetch.Redact(r.Origin) + ", which is requested by " + f.name})
 		}
 		slices.SortFunc(wants, func(a, b resolve.Want) int { return strings.Compare(a.Name, b.Name) })
 		return wants, nil
@@ -135,7 +135,7 @@ func (c *chosen) roleAddress(ctx context.Context, env *sources.Env, e *entry, w 
 	if err != nil {
 		return err
 	}
-	return c.need(e, server, needs, fetch.Redact(w.Origin)+", which is asked for by "+w.by)
+	return c.need(e, server, needs, fetch.Redact(w.Origin)+", which is requested by "+w.by)
 }
 
 // roleArchive carries a role that is on disk.
@@ -160,7 +160,7 @@ func (c *chosen) roleArchive(w wanted) error {
 		return asUsage(err)
 	}
 	for _, n := range needs {
-		c.wanted = append(c.wanted, wanted{n, w.Origin + ", which is asked for by " + w.by, filepath.Dir(path)})
+		c.wanted = append(c.wanted, wanted{n, w.Origin + ", which is requested by " + w.by, filepath.Dir(path)})
 	}
 	return nil
 }

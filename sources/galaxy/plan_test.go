@@ -131,7 +131,7 @@ func TestChoice(t *testing.T) {
 	write(t, b.dir, "requirements.yml", "collections: [acme.app, acme.old]")
 	b.want(with(given{"requirements": "requirements.yml"}), "artifacts/acme-app-2.0.0 artifacts/acme-base-1.0.0 artifacts/acme-old-1.0.0")
 	write(t, b.dir, "requirements.yml", "collections: [{name: acme.base, version: '>=2'}, acme.old]")
-	b.refused(with(given{"requirements": "requirements.yml"}), bundle.ErrUsage, "acme.base", ">=2 by requirements.yml", "==1.0.0 by acme.old 1.0.0, which is asked for by requirements.yml", "2.0.0, 1.0.0")
+	b.refused(with(given{"requirements": "requirements.yml"}), bundle.ErrUsage, "acme.base", ">=2 by requirements.yml", "==1.0.0 by acme.old 1.0.0, which is requested by requirements.yml", "2.0.0, 1.0.0")
 	b.want(with(given{"collections": []string{"acme.base:>=2", "acme.old"}}), "artifacts/acme-base-1.0.0 artifacts/acme-base-2.0.0 artifacts/acme-old-1.0.0")
 
 	b.refused(with(given{"collections": []string{"acme.none"}}), bundle.ErrUsage, "acme.none", "none on the server")
@@ -166,7 +166,7 @@ func TestRoleChoice(t *testing.T) {
 	b.want(given{"server": g.Root(), "roles": []string{"acme.ntp"}, "newest": 2}, "roles/acme.bash/1.0 roles/acme.ntp/v1.10.0 roles/acme.ntp/v1.9.0")
 	b.want(with("acme.ntp,v1.0.0"), "roles/acme.ntp/v1.0.0")
 	b.want(with("acme.mixed,v2"), "roles/acme.mixed/v2")
-	b.refused(with("acme.mixed"), bundle.ErrUsage, "acme.mixed", "say which version")
+	b.refused(with("acme.mixed"), bundle.ErrUsage, "acme.mixed", "name the version")
 	b.refused(with("acme.ntp,v7"), bundle.ErrUsage, "v7", "v1.0.0, v1.10.0, v1.9.0")
 	b.refused(with("acme.none"), bundle.ErrUsage, "acme.none", "none of that name")
 

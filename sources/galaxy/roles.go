@@ -60,7 +60,7 @@ func (c *chosen) chooseRoles(ctx context.Context, env *sources.Env, e *entry) er
 			return fmt.Errorf("role %s: more than %d roles need each other: %w", w.Name, maxRoles, bundle.ErrUsage)
 		}
 		if err := c.role(ctx, env, e, w, known); err != nil {
-			errs = append(errs, fmt.Errorf("role %s, which is asked for by %s: %w", w.Name+fetch.Redact(w.Origin), w.by, err))
+			errs = append(errs, fmt.Errorf("role %s, which is requested by %s: %w", w.Name+fetch.Redact(w.Origin), w.by, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -133,7 +133,7 @@ func selectTags(r *api.Role, asked string, newest int) ([]api.Tag, error) {
 	slices.SortStableFunc(all, func(a, b api.Tag) int {
 		order, err := version.CompareTags(b.Name, a.Name)
 		if err != nil {
-			wrong = fmt.Errorf("say which version: %w: %w", err, bundle.ErrUsage)
+			wrong = fmt.Errorf("name the version: %w: %w", err, bundle.ErrUsage)
 		}
 		return order
 	})
@@ -169,7 +169,7 @@ func (c *chosen) carryRole(ctx context.Context, env *sources.Env, e *entry, serv
 		return err
 	}
 	c.scratch += p.size
-	return c.need(e, server, p.needs, key+", which is asked for by "+by)
+	return c.need(e, server, p.needs, key+", which is requested by "+by)
 }
 
 // fetch reads the archive, compares it with its pin, and reads what the role needs.

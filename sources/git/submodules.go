@@ -46,7 +46,7 @@ func (r *repository) findSubmodules(ctx context.Context) error {
 		r.submodules[c] = pins[c]
 	}
 	if unnamed > 0 {
-		r.note("%s in .gitmodules that no commit has as a submodule, or without a URL: passed over, as git does", bundle.Count(unnamed, "path"))
+		r.note("%s in .gitmodules that no commit has as a submodule, or without a URL: skipped, as git does", bundle.Count(unnamed, "path"))
 	}
 	return nil
 }

@@ -203,7 +203,7 @@ func (r *rendering) decide() error {
 			continue
 		}
 		if len(r.request.NodeOS) == 0 {
-			errs = append(errs, r.request.Pos.Errorf("chart %s: image %s (%s): its operator appends the system of the node to the tag: say node-os: [ubuntu24.04] for the chart, or images: {instead: {%q: [...]}}",
+			errs = append(errs, r.request.Pos.Errorf("chart %s: image %s (%s): its operator appends the system of the node to the tag: set node-os: [ubuntu24.04] for the chart, or images: {instead: {%q: [...]}}",
 				r.chart.name(), d.Image, strings.Join(d.Where, ", "), d.Image))
 		}
 		for _, os := range r.request.NodeOS {

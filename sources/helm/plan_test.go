@@ -316,7 +316,7 @@ func TestImages(t *testing.T) {
 		want          string
 		err           string
 	}{
-		"refused":         {"", "mode: list", "", "say node-os: [ubuntu24.04]"},
+		"refused":         {"", "mode: list", "", "set node-os: [ubuntu24.04]"},
 		"node-os":         {", node-os: [ubuntu24.04, rhel9.4]", "mode: list", "docker.io/library/nginx:1 nvcr.io/nvidia/driver:580-rhel9.4 nvcr.io/nvidia/driver:580-ubuntu24.04 quay.io/thanos/thanos:v1", ""},
 		"instead":         {"", "mode: list, instead: {'nvcr.io/nvidia/driver:580': ['nvcr.io/nvidia/driver:580-sles15']}", "docker.io/library/nginx:1 nvcr.io/nvidia/driver:580-sles15 quay.io/thanos/thanos:v1", ""},
 		"drop":            {"", "mode: list, drop: ['nvcr.io/*', 'quay.io/thanos/thanos:*']", "docker.io/library/nginx:1", ""},

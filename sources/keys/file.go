@@ -25,7 +25,7 @@ func WritePair(dir string, p Pair) error {
 	defer root.Close()
 	for _, name := range []string{p.PrivateName, p.PublicName} {
 		if _, err := root.Lstat(name); err == nil {
-			return fmt.Errorf("%s/%s: is there already; keys are not written over: %w", dir, name, bundle.ErrUsage)
+			return fmt.Errorf("%s/%s: already exists; existing keys are never overwritten: %w", dir, name, bundle.ErrUsage)
 		}
 	}
 	if err := writeNew(root, p.PrivateName, p.Private, 0o600); err != nil {

@@ -162,7 +162,7 @@ func (s *stored) wants(e *entry, store *local.Store) ([]want, error) {
 		return nil, s.pos.Errorf("source %s: %s: no image %q in it, there are %s", e.name, s.what, s.image, someOf(names))
 	}
 	if s.as != nil && s.as.tag != "" && slices.ContainsFunc(chosen, func(i local.Image) bool { return i.Descriptor.Digest != chosen[0].Descriptor.Digest }) {
-		return nil, s.pos.Errorf("source %s: %s: as names one image, and there are %s: say image too", e.name, s.what, someOf(names))
+		return nil, s.pos.Errorf("source %s: %s: as names one image, and there are %s: set image too", e.name, s.what, someOf(names))
 	}
 	var all []want
 	var errs []error
@@ -194,11 +194,11 @@ func (s *stored) name(i local.Image, only bool) (ref, error) {
 	}
 	switch {
 	case s.as != nil && tag == "" && !only:
-		return r, fmt.Errorf("%s has no tag of its own: say which image, and as with a tag: %w", calledThere(i), bundle.ErrUsage)
+		return r, fmt.Errorf("%s has no tag of its own: set image, and as with a tag: %w", calledThere(i), bundle.ErrUsage)
 	case s.as != nil && tag == "":
 		tag = "latest"
 	case s.as == nil && !whole:
-		return r, fmt.Errorf("%s has no name of a repository there: say as: REGISTRY/NAME: %w", calledThere(i), bundle.ErrUsage)
+		return r, fmt.Errorf("%s has no name of a repository there: set as: REGISTRY/NAME: %w", calledThere(i), bundle.ErrUsage)
 	}
 	if s.as != nil {
 		r.image = s.as.image
@@ -278,11 +278,11 @@ func (q *request) oneOrigin() error {
 		return nil
 	}
 	for _, c := range q.choices {
-		return c.pos.Errorf("source %s: %s: is in %s too: say as there", c.entry.name, q.image, q.stores[0])
+		return c.pos.Errorf("source %s: %s: is in %s too: set as there", c.entry.name, q.image, q.stores[0])
 	}
 	for _, w := range q.wants {
 		if w.held == nil {
-			return w.at(fmt.Errorf("is in %s too: say as there: %w", q.stores[0], bundle.ErrUsage))
+			return w.at(fmt.Errorf("is in %s too: set as there: %w", q.stores[0], bundle.ErrUsage))
 		}
 	}
 	return nil

@@ -185,8 +185,8 @@ func TestNamesInStores(t *testing.T) {
 		}
 	}
 	for spec, names := range map[string][]string{
-		"layout: one":                              {`"v1" has no name of a repository there: say as`},
-		"layout: nameless":                         {a.Digest.String(), "say as"},
+		"layout: one":                              {`"v1" has no name of a repository there: set as`},
+		"layout: nameless":                         {a.Digest.String(), "set as"},
 		"layout: {dir: mixed, as: r.b/c}":          {b.Digest.String(), "no tag of its own"},
 		"layout: {dir: two, as: \"r.b/c:1\"}":      {"as names one image", `"v1", "v2"`},
 		"layout: {dir: two, image: v3, as: r.b/c}": {`no image "v3" in it, there are "v1", "v2"`},
@@ -258,9 +258,9 @@ func TestHostileStores(t *testing.T) {
 		"link in a ring": {w.saved(good, members[0], member{Header: tar.Header{Name: "aaa/layer.tar", Typeflag: tar.TypeSymlink, Linkname: "layer.tar"}}), []string{"links"}},
 		"link outside":   {w.saved(good, members[0], member{Header: tar.Header{Name: "aaa/layer.tar", Typeflag: tar.TypeSymlink, Linkname: "../../../etc/passwd"}}), []string{"not in it"}},
 		"device":         {w.saved(good, append(members, member{Header: tar.Header{Name: "dev", Typeflag: tar.TypeChar}})...), []string{"type"}},
-		"twice":          {w.saved(good, append(members, layer)...), []string{"is in it twice"}},
+		"twice":          {w.saved(good, append(members, layer)...), []string{"occurs twice"}},
 		"bad name":       {w.saved(change("RepoTags", []string{"UPPER/../x"}), members...), []string{"UPPER/../x"}},
-		"no name":        {w.saved(change("RepoTags", nil), members...), []string{"say as"}},
+		"no name":        {w.saved(change("RepoTags", nil), members...), []string{"set as"}},
 		"no digest":      {archive(t, file("x.json", []byte(`{"rootfs":{"diff_ids":["md5:00"]}}`)), layer, file("manifest.json", []byte(`[{"Config":"x.json","RepoTags":["a:1"],"Layers":["aaa/layer.tar"]}]`))), []string{"md5:00", "want sha256"}},
 		"no layout":      {archive(t, file("index.json", []byte("{}"))), []string{"has no oci-layout"}},
 	} {

@@ -226,7 +226,7 @@ func (s *source) checkRegistries() error {
 	for _, e := range s.entries {
 		for _, i := range e.images() {
 			if by := plain[i.host]; by != nil && !slices.Contains(e.options.PlainHTTP, i.host) {
-				errs = append(errs, e.pos.Errorf("%s: source %s speaks to %s without TLS and this one does not: say plain-http in both", i, by.name, i.host))
+				errs = append(errs, e.pos.Errorf("%s: source %s speaks to %s without TLS and this one does not: set plain-http in both", i, by.name, i.host))
 			}
 		}
 	}

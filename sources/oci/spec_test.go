@@ -37,7 +37,7 @@ func TestSpecRefuses(t *testing.T) {
 		"pattern":        {"  repositories:\n    - {repository: a.example/a/b, tags: \"/(/\"}\n", "pattern"},
 		"tag of a repo":  {"  repositories:\n    - {repository: \"a.example/a/b:1\", newest: 1}\n", "without tag and digest"},
 		"newest":         {"  repositories:\n    - {repository: a.example/a/b, newest: -1}\n", "newest"},
-		"two ways":       {"  images: r.lan:5000/a\n  plain-http: r.lan:5000\n- name: other\n  kind: oci\n  images: r.lan:5000/b\n", "say plain-http in both"},
+		"two ways":       {"  images: r.lan:5000/a\n  plain-http: r.lan:5000\n- name: other\n  kind: oci\n  images: r.lan:5000/b\n", "set plain-http in both"},
 		"two mirrors":    {"  images: nginx\n  mirrors: {docker.io: [\"https://a.example\"]}\n- name: other\n  kind: oci\n  images: nginx\n  mirrors: {docker.io: [\"https://b.example\"]}\n", "has others"},
 		"an IPv6 number": {"  images: \"[::1]:5000/a\"\n", "give the registry a name"},
 	} {

@@ -142,7 +142,7 @@ func (r *reader) resolve(ctx context.Context, at int, label string, requirements
 	case errors.Is(err, resolve.ErrConflict), errors.Is(err, resolve.ErrTooDeep), errors.Is(err, marker.ErrInvalid):
 		return g, r.entry.Pos.Errorf("%s: %w", t.Name(), err)
 	case errors.Is(err, marker.ErrUnknown):
-		return g, r.entry.Pos.Errorf("targets: %s: %w: say the version in full, as in python: \"3.12.4\", or platform-release", t.Name(), err)
+		return g, r.entry.Pos.Errorf("targets: %s: %w: set the version in full, as in python: \"3.12.4\", or platform-release", t.Name(), err)
 	case err != nil:
 		return g, err
 	}

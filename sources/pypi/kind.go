@@ -145,7 +145,7 @@ func (e *entry) checkIndexes(c *sources.Checks) {
 	for i, address := range append([]string{e.Index}, e.ExtraIndexes...) {
 		address = add([]string{"index", "extra-indexes"}[min(i, 1)], address)
 		if address != "" && slices.Contains(e.indexes, address) {
-			c.Refuse("extra-indexes: %s: is there twice", fetch.Redact(address))
+			c.Refuse("extra-indexes: %s: occurs twice", fetch.Redact(address))
 		}
 		e.indexes = append(e.indexes, address)
 	}
@@ -182,7 +182,7 @@ func (e *entry) checkWords(c *sources.Checks) {
 	case asked+len(e.Locks) == 0:
 		c.Refuse("source %s: want requirements, locks or packages", e.name)
 	case asked > 0 && len(e.Targets) == 0:
-		c.Refuse("source %s: targets: say for which interpreters, as in {python: \"3.12\", platform: manylinux_2_28_x86_64}", e.name)
+		c.Refuse("source %s: targets: name the interpreters, as in {python: \"3.12\", platform: manylinux_2_28_x86_64}", e.name)
 	case asked == 0 && len(e.Constraints) > 0:
 		c.Refuse("constraints: limit requirements and packages, and there are none")
 	}

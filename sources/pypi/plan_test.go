@@ -100,7 +100,7 @@ func TestRefusals(t *testing.T) {
 		{base + for312 + "packages: needs", bundle.ErrUsage, []string{"needs 1.0", "needs Python >=3.13"}},
 		{base + for312 + "sdists: never\npackages: newer", bundle.ErrUsage, []string{"newer 1.0", "needs Python >=3.13"}},
 		{base + for312 + "packages: nobody", bundle.ErrUsage, []string{"nobody: no index has it"}},
-		{base + for312 + "packages: patch", bundle.ErrUsage, []string{"patch 1.0", "python_full_version", "say the version in full"}},
+		{base + for312 + "packages: patch", bundle.ErrUsage, []string{"patch 1.0", "python_full_version", "set the version in full"}},
 		{base + for312 + "packages: source", bundle.ErrUsage, []string{"source 1.0", "only a source archive", "constraints"}},
 		{base + for312 + "sdists: never\npackages: source", bundle.ErrUsage, []string{"only a source archive"}},
 		{base + for312 + "packages: bare", fetch.ErrRefused, []string{"bare-1.0", "names no sha256", "insecure-hashes"}},
@@ -138,7 +138,7 @@ func TestSpecRefused(t *testing.T) {
 		"index: https://a.example\nlocks: uv.lock\nresolution: x":                                    "each-target or one",
 		"index: https://a.example\nlocks: uv.lock\nnames: {a: https://b.example}":                    "is no index of this source",
 		"index: https://a.example\nlocks: uv.lock\ninsecure-hashes: https://b.example":               "is no index of this source",
-		"index: https://a.example\nlocks: uv.lock\nextra-indexes: https://a.example/":                "is there twice",
+		"index: https://a.example\nlocks: uv.lock\nextra-indexes: https://a.example/":                "occurs twice",
 		"index: https://a.example\nlocks: uv.lock\nconstraints: c.txt":                               "there are none",
 		"index: https://a.example\nlocks: uv.lock\nnewest: 2":                                        "there are none",
 		"index: https://a.example\npackages: a\ntargets: [{python: 3, platform: win32}]":             "want a version like 3.12",
@@ -383,7 +383,7 @@ func TestPassedOver(t *testing.T) {
 		t.Error(got)
 	}
 	notes := strings.Join(p.repo.Notes, "\n")
-	for _, want := range []string{"lib-2.0-py3-none-any.whl: passed over", "lib-3.0-py3-none-any.whl: passed over", "nothing but the connection", "python_full_version 3.12"} {
+	for _, want := range []string{"lib-2.0-py3-none-any.whl: skipped", "lib-3.0-py3-none-any.whl: skipped", "nothing but the connection", "python_full_version 3.12"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("%s lacks %s", notes, want)
 		}

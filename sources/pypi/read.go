@@ -110,7 +110,7 @@ func (r *reader) readProject(ctx context.Context, name string) (*project, error)
 		}
 	}
 	if len(have) > 1 && !agree(indexes, pages, have, name) {
-		return nil, r.entry.Pos.Errorf("%s: two indexes have it, %s and %s: say in names which one it is taken from, as in {%s: %s}",
+		return nil, r.entry.Pos.Errorf("%s: two indexes have it, %s and %s: set under names which one it is taken from, as in {%s: %s}",
 			name, fetch.Redact(indexes[have[0]]), fetch.Redact(indexes[have[1]]), name, fetch.Redact(indexes[have[0]]))
 	}
 	p := &project{name: name}

@@ -169,7 +169,7 @@ func TestMetalinkVersions(t *testing.T) {
 		"the strongest counts":  {version(0, "md5", "sha256", "sha512 other"), "", []string{a.server.URL(a.at)}, fetch.ErrRefused, sumOf("sha512", []byte("newer"))},
 		"and the weaker do not": {version(0, "sha1 other", "sha256 other", "sha512"), "", []string{a.server.URL(a.at)}, nil, ""},
 		"size":                  {version(len(right)+1, "sha256"), "", []string{a.server.URL(a.at)}, fetch.ErrRefused, nameRepomd},
-		"SHA-1 alone":           {version(0, "sha1"), "", []string{a.server.URL(a.at)}, fetch.ErrUpstream, "says no SHA-256"},
+		"SHA-1 alone":           {version(0, "sha1"), "", []string{a.server.URL(a.at)}, fetch.ErrUpstream, "has no SHA-256"},
 		"older, SHA-1 alone":    {version(0, "sha256 other"), version(0, "sha1"), []string{a.server.URL(a.at)}, fetch.ErrRefused, nameRepomd},
 		"older":                 {version(0, "sha256 other"), version(0, "sha256"), []string{stale.URL(""), a.server.URL(a.at)}, nil, ""},
 		"older, another":        {version(0, "sha256 other"), version(0, "sha256 other"), []string{a.server.URL(a.at)}, fetch.ErrRefused, bundle.DigestOf(right).Hex()},

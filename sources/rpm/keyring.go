@@ -30,7 +30,7 @@ func (e *entry) keyRefs(fromFile []string) ([]*keyring.Ref, error) {
 		}
 	}
 	if len(refs) == 0 && len(errs) == 0 && !e.options.AllowUnsigned {
-		errs = append(errs, e.pos.Errorf("source %s: gpgkey: say which keys may sign it", e.name))
+		errs = append(errs, e.pos.Errorf("source %s: gpgkey: name the keys that may sign it", e.name))
 	}
 	return refs, strictyaml.Join(errs...)
 }

@@ -57,7 +57,7 @@ func (e *entry) readIDs() error {
 		case !isID(id):
 			refuse("%.60q: want letters, digits and . _ : -, and not main", id)
 		case slices.Contains(all, id):
-			refuse("%s: is there twice", id)
+			refuse("%s: occurs twice", id)
 		case len(r.ids) == maxIDs:
 			refuse("more than %d of one repository", maxIDs)
 		default:

@@ -53,10 +53,10 @@ func TestPlacement(t *testing.T) {
 		one + "repoid: main":                       "repoid: \"main\"",
 		one + "repoid: '[x]'":                      "repoid: \"[x]\"",
 		one + "repoid: a@b":                        "repoid: \"a@b\"",
-		one + "repoid: [a, a]":                     "a: is there twice",
+		one + "repoid: [a, a]":                     "a: occurs twice",
 		one + "repoid: x=y":                        "want a name alone",
 		several + "repoid: powertools":             "want one of baseos, crb, or REPOID=ID",
-		several + "repoid: [baseos=x, crb=x]":      "x: is there twice",
+		several + "repoid: [baseos=x, crb=x]":      "x: occurs twice",
 		one + "repoid: [" + many("id", 17) + "]":   "more than 16",
 		one + "repoid: " + strings.Repeat("a", 81): "repoid: ",
 	} {

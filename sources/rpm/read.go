@@ -229,7 +229,7 @@ func (l *loaded) notes() []string {
 			notes = append(notes, fmt.Sprintf("%s: %s of [%s] are not followed: it is carried whole", name, strings.Join(repo.ignored, ", "), repo.id))
 		}
 		if len(repo.unread) > 0 {
-			notes = append(notes, fmt.Sprintf("%s: of [%s] these are not read, say them under hosts: %s", name, repo.id, strings.Join(repo.unread, ", ")))
+			notes = append(notes, fmt.Sprintf("%s: of [%s] these are not read, set them under hosts: %s", name, repo.id, strings.Join(repo.unread, ", ")))
 		}
 		switch {
 		case repo.unchecked:

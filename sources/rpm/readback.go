@@ -28,7 +28,7 @@ func (t *tally) add(key, what string) error {
 	case !ok:
 		return fmt.Errorf("%s: was not chosen", what)
 	case n == 0:
-		return fmt.Errorf("%s: is there once too often", what)
+		return fmt.Errorf("%s: is there once more than it should be", what)
 	}
 	t.left[key] = n - 1
 	return nil

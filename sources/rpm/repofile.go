@@ -114,7 +114,7 @@ func (e *entry) sections() ([]*section, error) {
 			return nil, o.Pos.Errorf("repoids: %s: not in %s, which has %s", id, o.RepoFile, strings.Join(ids, ", "))
 		}
 		if slices.Contains(chosen, all[i]) {
-			return nil, o.Pos.Errorf("repoids: %s: is there twice", id)
+			return nil, o.Pos.Errorf("repoids: %s: occurs twice", id)
 		}
 		chosen = append(chosen, all[i])
 	}
@@ -147,7 +147,7 @@ func parseRepoFile(text, name string) ([]*section, error) {
 				return nil, pos.Errorf("%.80q: not the name of a repository", trimmed)
 			}
 			if slices.ContainsFunc(all, func(s *section) bool { return s.id == id }) {
-				return nil, pos.Errorf("[%s]: is there twice", id)
+				return nil, pos.Errorf("[%s]: occurs twice", id)
 			}
 			all, last = append(all, &section{pos: pos, id: id, values: map[string]string{}}), ""
 			continue
@@ -213,7 +213,7 @@ func (e *entry) newRepo(s *section) (*repo, []string, error) {
 		case !e.rebuilt:
 			r.ignored = append(r.ignored, key)
 		default:
-			return nil, nil, s.pos.Errorf("[%s]: %s: say it in the spec, with exclude or packages: a .repo file chooses nothing here", s.id, key)
+			return nil, nil, s.pos.Errorf("[%s]: %s: set it in the spec, with exclude or packages: a .repo file chooses nothing here", s.id, key)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(ofHosts)) {
@@ -283,7 +283,7 @@ func (e *entry) fill(text string) (string, error) {
 		return value
 	})
 	if len(missing) > 0 {
-		return "", fmt.Errorf("$%s: no value: say what it stands for with vars", strings.Join(missing, ", $"))
+		return "", fmt.Errorf("$%s: no value: set one under vars", strings.Join(missing, ", $"))
 	}
 	return filled, nil
 }

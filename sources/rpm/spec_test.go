@@ -80,7 +80,7 @@ func TestSpecErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"gpgkey: k": "want one of baseurl, mirrorlist, metalink and repofile",
 		"baseurl: http://a.example\nrepofile: v.repo\ngpgkey: k":                             "want one of",
-		"baseurl: http://a.example":                                                          "gpgkey: say which keys may sign it",
+		"baseurl: http://a.example":                                                          "gpgkey: name the keys that may sign it",
 		"baseurl: ftp://a.example\ngpgkey: k":                                                "scheme",
 		"baseurl: http://a.example/?x\ngpgkey: k":                                            "no query",
 		"baseurl: http://a.example\nrepoids: a\ngpgkey: k":                                   "repoids: are of a repofile",
@@ -104,9 +104,9 @@ func TestSpecErrors(t *testing.T) {
 		"repofile: lines.repo\ngpgkey: k":                                                    "lines.repo:2:1",
 		"repofile: head.repo\ngpgkey: k":                                                     "before the first",
 		"repofile: goes.repo\ngpgkey: k":                                                     "goes on with nothing",
-		"repofile: twice.repo\ngpgkey: k":                                                    "is there twice",
+		"repofile: twice.repo\ngpgkey: k":                                                    "occurs twice",
 		"repofile: none.repo\ngpgkey: k":                                                     "want baseurl, mirrorlist or metalink",
-		"repofile: less.repo\ngpgkey: k\npackages: a":                                        "excludepkgs: say it in the spec",
+		"repofile: less.repo\ngpgkey: k\npackages: a":                                        "excludepkgs: set it in the spec",
 		"repofile: cost.repo\ngpgkey: k":                                                     "cost: want a number",
 	} {
 		_, err := newOne(t, dir, text)
@@ -193,9 +193,9 @@ func TestIgnoredIsNoted(t *testing.T) {
 	r := mustPlan(t, newEnv(t, a.dir, nil), spec)
 	if notes := strings.Join(r.Repositories[0].Notes, "\n"); !strings.Contains(notes, "excludepkgs, includepkgs of [one] are not followed") {
 		t.Error(notes)
-	} else if !strings.Contains(notes, "of [one] these are not read, say them under hosts: sslclientcert (client-cert), username (auth: netrc, or basic-env)") {
+	} else if !strings.Contains(notes, "of [one] these are not read, set them under hosts: sslclientcert (client-cert), username (auth: netrc, or basic-env)") {
 		t.Error(notes)
 	}
 	_, err := plan(t, newEnv(t, a.dir, nil), strings.Replace(spec, "gpgkey", "mode: rebuilt\n  gpgkey", 1))
-	refused(t, err, bundle.ErrUsage, "[one]: excludepkgs", "say it in the spec")
+	refused(t, err, bundle.ErrUsage, "[one]: excludepkgs", "set it in the spec")
 }

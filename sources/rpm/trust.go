@@ -123,7 +123,7 @@ func (v *verifier) Verdict() error {
 	case err != nil:
 		return fmt.Errorf("%s: %w, want a signature by %s: %w", v.where, err, wanted, bundle.About(bundle.AboutSigner, fetch.ErrRefused))
 	case len(verdict.Signers) == 0 && !v.trust.unsigned:
-		return fmt.Errorf("%s: package is not signed, want a signature by %s (allow-unsigned: true lets it in): %w", v.where, wanted, bundle.About(bundle.AboutSigner, fetch.ErrRefused))
+		return fmt.Errorf("%s: package is not signed, want a signature by %s (allow-unsigned: true accepts it): %w", v.where, wanted, bundle.About(bundle.AboutSigner, fetch.ErrRefused))
 	}
 	if own := ownIdentity(verdict.Identity); v.identity != "" && v.identity != own {
 		return fmt.Errorf("%s: is %s by its own header, the index says %s: %w", v.where, own, v.identity, fetch.ErrRefused)

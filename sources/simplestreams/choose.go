@@ -184,7 +184,7 @@ func (r *reading) chooseItems(s *selection, f *chosenFile, p *streams.Product, v
 	}
 	kept := func(item string) bool { return slices.Contains(items, item) }
 	if shape == streams.ShapeContainer && v.As(shape, v.Has) != shape {
-		r.note("%s, version %s: passed over: upstream has no metadata of it, and LXD and Incus do not see it", p.Name, v.Name)
+		r.note("%s, version %s: skipped: upstream has no metadata of it, and LXD and Incus do not see it", p.Name, v.Name)
 		return nil, nil
 	}
 	shape = v.As(shape, kept)
@@ -195,7 +195,7 @@ func (r *reading) chooseItems(s *selection, f *chosenFile, p *streams.Product, v
 	if v.Lacks(shape, v.Has) == "" {
 		return nil, r.options.Pos.Errorf("filters: leave out %s of product %s, version %s: a %s is not complete without", missing, p.Name, v.Name, shape)
 	}
-	r.note("%s, version %s: passed over: upstream has no %s of it", p.Name, v.Name, missing)
+	r.note("%s, version %s: skipped: upstream has no %s of it", p.Name, v.Name, missing)
 	return nil, nil
 }
 

@@ -82,7 +82,7 @@ func newEntry(spec sources.Spec, o options) (*entry, error) {
 		c.Refuse("source %s: unsigned: there is a keyring; want one of the two", e.name)
 	case o.Unsigned:
 	case o.Keyring.IsZero():
-		c.Refuse("source %s: keyring: say which keys may sign it, or unsigned: true for an index without a signature", e.name)
+		c.Refuse("source %s: keyring: name the keys that may sign it, or unsigned: true for an index without a signature", e.name)
 	default:
 		e.keys, err = o.Keyring.Ref("keyring", spec.Dir)
 		c.Add(err)

@@ -173,7 +173,7 @@ func TestChoice(t *testing.T) {
 		"incomplete newest": {[]string{noble}, func(m *mirror) {
 			delete(m.items(imagesID, productName("24.04", "amd64", "ga"), "20261120"), "manifest")
 		},
-			[]string{"noble/amd64/20261110/ga/boot-kernel", "noble/amd64/20261120/hwe/boot-kernel"}, []string{"noble/amd64/20261120/ga/"}, "version 20261120: passed over: upstream has no manifest"},
+			[]string{"noble/amd64/20261110/ga/boot-kernel", "noble/amd64/20261120/hwe/boot-kernel"}, []string{"noble/amd64/20261120/ga/"}, "version 20261120: skipped: upstream has no manifest"},
 		"differences": {[]string{`mode: rebuilt`}, func(m *mirror) {
 			m.items(imagesID, productName("24.04", "amd64", "ga"), "20261120")["d"] = m.item("squashfs.vcdiff", "noble/d.vcdiff")
 		}, nil, []string{"noble/d.vcdiff"}, ""},
@@ -292,7 +292,7 @@ func TestSpec(t *testing.T) {
 		"mode: verbatim\n    newest: 1":                 "verbatim is upstream's own index",
 		"mode: verbatim\n    bootloaders: none":         "verbatim is upstream's own index",
 		"unsigned: true":                                "want one of the two",
-		"-keyring":                                      "say which keys may sign it, or unsigned: true",
+		"-keyring":                                      "name the keys that may sign it, or unsigned: true",
 		"-url: ftp://a.example/":                        "url: ",
 		"-url: https://a.example/?a=b":                  "no query and no fragment",
 		"-url: https://a.example/streams/v1/index.json": "has no signature",

@@ -21,7 +21,7 @@ func readProducts(names []string) rebuild.Read {
 		}
 		_, err := streams.Scan(r, func(p *streams.Product, _ int64) error {
 			if !left[p.Name] {
-				return fmt.Errorf("product %s: was not chosen, or is there twice", p.Name)
+				return fmt.Errorf("product %s: was not chosen, or occurs twice", p.Name)
 			}
 			delete(left, p.Name)
 			return nil
@@ -64,7 +64,7 @@ func readSigned(text func() (io.ReadCloser, error)) rebuild.Read {
 			return err
 		}
 		if got.Sum() != want.Sum() {
-			return errors.New("the text that is signed is another one")
+			return errors.New("the signed text is another one")
 		}
 		return nil
 	}

@@ -24,7 +24,7 @@ import (
 // maxDoor is what the door may use while it finds what is hostile.
 const maxDoor = 64 << 20 // bytes
 
-// hostilePlans: sizes that cannot be, and a path that is there twice, are named with
+// hostilePlans: sizes that cannot be, and a path that occurs twice, are named with
 // source, URL and path before anything is laid out by them, in the plan of this kind.
 func hostilePlans(t *testing.T, s Suite) {
 	r := newRig(t, s)

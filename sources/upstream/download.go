@@ -253,7 +253,7 @@ type capped struct {
 func (c *capped) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p[:min(int64(len(p)), c.left+1)])
 	if int64(n) > c.left {
-		return int(c.left), &fault{fmt.Sprintf("%s: more than %s, and its index tells no size", c.what, bundle.Count(c.limit, "byte")), fetch.ErrUpstream}
+		return int(c.left), &fault{fmt.Sprintf("%s: more than %s, and its index has no size", c.what, bundle.Count(c.limit, "byte")), fetch.ErrUpstream}
 	}
 	c.left -= int64(n)
 	return n, err

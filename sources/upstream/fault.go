@@ -37,7 +37,7 @@ type MovedError struct {
 
 func (e *MovedError) Error() string {
 	if e.Want == "" {
-		return fmt.Sprintf("%s: %s lists it, and upstream has it in no form that is read here: %s", e.File, cmp.Or(e.Index, "an index"), e.Have)
+		return fmt.Sprintf("%s: %s lists it, and upstream has it in no form that gapbundle reads: %s", e.File, cmp.Or(e.Index, "an index"), e.Have)
 	}
 	by := ""
 	if e.Index != "" {

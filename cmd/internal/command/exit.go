@@ -256,7 +256,7 @@ func refusalHint(err error, mirror string) string {
 	case errors.As(err, &twice):
 		return "somebody signed both: compare the two digests with the exporting side before anything else"
 	case errors.As(err, &expired):
-		return fmt.Sprintf("ask for a newer bundle; --accept-expired admits this one, which is recorded; a wrong clock floor is moved by gapbundle trust set-time now --mirror %s", mirror)
+		return fmt.Sprintf("ask for a newer bundle; --accept-expired accepts this one, which is recorded; a wrong clock floor is moved by gapbundle trust set-time now --mirror %s", mirror)
 	case errors.As(err, &published):
 		return keysHint(published, mirror)
 	case errors.As(err, &base):
@@ -274,9 +274,9 @@ func refusalHint(err error, mirror string) string {
 	case errors.As(err, &notGiven):
 		return givenHint(notGiven, mirror)
 	case errors.As(err, &beyond):
-		return fmt.Sprintf("nothing of it was published, and no flag admits it: the exporting side has to correct what is named, with its newest gapbundle; if nobody there made this, its key is in other hands: gapbundle trust list --mirror %s", mirror)
+		return fmt.Sprintf("nothing of it was published, and no flag accepts it: the exporting side has to correct what is named, with its newest gapbundle; if nobody there made this, its key is in other hands: gapbundle trust list --mirror %s", mirror)
 	case errors.As(err, &conflict):
-		return fmt.Sprintf("decide whose it is: gapbundle trust give %[1]s %[2]s --mirror %[3]s, or gapbundle trust set-mounts KEY PATTERN... --mirror %[3]s for what a key may own; or let go of a set: gapbundle forget %[3]s %[4]s; or let one of the two specs alone bring it, or give one of them another path there",
+		return fmt.Sprintf("decide whose it is: gapbundle trust give %[1]s %[2]s --mirror %[3]s, or gapbundle trust set-mounts KEY PATTERN... --mirror %[3]s for what a key may own; or drop a set: gapbundle forget %[3]s %[4]s; or let one of the two specs alone bring it, or give one of them another path there",
 			placeOf(conflict.Path), conflict.Sets[1], mirror, conflict.Sets[0])
 	}
 	return ""
@@ -377,7 +377,7 @@ func addressHint(e *fetch.AddressError) string {
 	if _, domain, ok := strings.Cut(e.Host, "."); ok && strings.Contains(domain, ".") {
 		pattern = "*." + domain
 	}
-	return fmt.Sprintf("if the name service of your network answers so for public names, say it in the spec: hosts: {%q: {addresses: private}}; if it is a host of yours: hosts: {%q: {}}", pattern, named)
+	return fmt.Sprintf("if the name service of your network answers so for public names, set it in the spec: hosts: {%q: {addresses: private}}; if it is a host of yours: hosts: {%q: {}}", pattern, named)
 }
 
 // bareHost returns an address without its scheme.

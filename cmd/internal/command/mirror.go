@@ -116,9 +116,9 @@ func MirrorCommands(complete, deep Completeness) []*cli.Command {
 			"gapbundle gc /srv/mirror --keep 3 --dry-run", mirrorGC,
 			Number("keep", "`N` newest generations to keep; 0: the usual number", 0), Toggle("force", "allow it to remove more than 40 % of the store"),
 			DryRunFlag(), RetryLockFlag()),
-		one("forget", "MIRROR SET", "publish without a set, and let go of its paths",
+		one("forget", "MIRROR SET", "publish without a set, and release its paths",
 			"gapbundle forget /srv/mirror slurm-site --dry-run", mirrorForget,
-			Toggle("pending", "let go of bundles of the set that wait for volumes, and of nothing else"), DryRunFlag(), RetryLockFlag()),
+			Toggle("pending", "drop bundles of the set that wait for volumes, and nothing else"), DryRunFlag(), RetryLockFlag()),
 		clientsCommand(),
 	}
 }
@@ -368,7 +368,7 @@ func mirrorForget(c *cli.Context, o *Output, m *unpack.Mirror) error {
 	if c.Bool("pending") {
 		names, err := unpack.ForgetPending(c.Context, m, c.Args().Get(1))
 		if err == nil {
-			showChange(c, o, "let go of what waited: "+strings.Join(names, ", "))
+			showChange(c, o, "drop what waited: "+strings.Join(names, ", "))
 		}
 		return err
 	}

@@ -44,7 +44,7 @@ gapbundle serve /srv/mirror --listen :443 --tls-cert mirror.pem --tls-key mirror
 func serveMirror(c *cli.Context, o *Output) (err error) {
 	certs, keys := c.StringSlice("tls-cert"), c.StringSlice("tls-key")
 	if len(certs) != len(keys) {
-		return &UsageError{fmt.Sprintf("TLS: certificate and key are needed both: got %d and %d", len(certs), len(keys)), "give --tls-cert FILE --tls-key FILE"}
+		return &UsageError{fmt.Sprintf("TLS: both certificate and key are needed: got %d and %d", len(certs), len(keys)), "give --tls-cert FILE --tls-key FILE"}
 	}
 	dir := c.Args().First()
 	if err := mirrorIn(dir); err != nil {

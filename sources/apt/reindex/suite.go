@@ -38,7 +38,7 @@ type Suite struct {
 }
 
 // Component is what one component holds. The order of its lists is of no
-// meaning; what is there twice is written once.
+// meaning; what occurs twice is written once.
 type Component struct {
 	Name string
 	// Installer: it is the Debian installer's part of another one, of which Release does

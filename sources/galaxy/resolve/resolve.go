@@ -202,7 +202,7 @@ func (s *search) try(ctx context.Context, name string, v version.Version) error 
 	by := s.wants[name][0].By
 	s.chosen[name] = Choice{Name: name, Release: r, By: by}
 	before := map[string][]Want{}
-	err = s.depend(ctx, r, fmt.Sprintf("%s %s, which is asked for by %s", name, v, by), before)
+	err = s.depend(ctx, r, fmt.Sprintf("%s %s, which is requested by %s", name, v, by), before)
 	if err == nil {
 		err = s.decide(ctx)
 	}

@@ -91,8 +91,8 @@ func TestSolveConflicts(t *testing.T) {
 		"no such collection": {shelf{}, []string{"a.a:>=1"}, []string{"a.a", ">=1", "none on the server"}},
 		"no such version":    {shelf{"a.a 1.0.0": nil, "a.a 0.9.0": nil}, []string{"a.a:>=2"}, []string{"a.a", ">=2 by the spec", "1.0.0, 0.9.0"}},
 		"two that do not go together": {shelf{"a.a 1.0.0": {"c.c:<2"}, "b.b 1.0.0": {"c.c:>=2"}, "c.c 1.0.0": nil, "c.c 2.0.0": nil}, []string{"a.a", "b.b"},
-			[]string{"c.c", "<2 by a.a 1.0.0, which is asked for by the spec", ">=2 by b.b 1.0.0", "2.0.0, 1.0.0"}},
-		"what is needed is not there": {shelf{"a.a 1.0.0": {"b.b:*"}, "b.b 1.0.0": {"c.c:*"}}, []string{"a.a"}, []string{"c.c", "b.b 1.0.0, which is asked for by a.a 1.0.0, which is asked for by the spec"}},
+			[]string{"c.c", "<2 by a.a 1.0.0, which is requested by the spec", ">=2 by b.b 1.0.0", "2.0.0, 1.0.0"}},
+		"what is needed is not there": {shelf{"a.a 1.0.0": {"b.b:*"}, "b.b 1.0.0": {"c.c:*"}}, []string{"a.a"}, []string{"c.c", "b.b 1.0.0, which is requested by a.a 1.0.0, which is requested by the spec"}},
 	} {
 		got, err := solve(t, c.shelf, c.given...)
 		if !errors.Is(err, bundle.ErrUsage) {

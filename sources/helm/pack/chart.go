@@ -203,7 +203,7 @@ func (c *contents) add(h *tar.Header, r io.Reader, left *int64, nesting int) err
 	case h.Size > *left:
 		return fmt.Errorf("package: more than %d bytes: %w", MaxChart, bundle.ErrMalformed)
 	case c.named[name]:
-		return fmt.Errorf("package: %.200q is there twice: %w", name, bundle.ErrMalformed)
+		return fmt.Errorf("package: %.200q occurs twice: %w", name, bundle.ErrMalformed)
 	}
 	c.named[name] = true
 	*left -= h.Size

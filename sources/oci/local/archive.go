@@ -171,7 +171,7 @@ func (s *Store) add(parts map[string]part, h *tar.Header, p part, end int64) err
 		return s.fault("%.200q: %s, and the archive ends before: it is cut off", h.Name, bundle.Count(p.size, "byte"))
 	}
 	if _, twice := parts[name]; twice {
-		return s.fault("%.200q: is in it twice", h.Name)
+		return s.fault("%.200q: occurs twice", h.Name)
 	}
 	parts[name] = p
 	return nil

@@ -296,7 +296,7 @@ func (r *Reader) Verify(ctx context.Context, f *File, want bundle.Digest) func(w
 
 // errDiscard returns the error for metadata that clients pass over.
 func errDiscard(name string, f *File, err error) error {
-	return errors.Join(fmt.Errorf("%s: passed over: %w", f.Name, err), &discarded{name})
+	return errors.Join(fmt.Errorf("%s: skipped: %w", f.Name, err), &discarded{name})
 }
 
 // discarded makes an error match resolve.ErrDiscard without a word of its own.

@@ -280,7 +280,7 @@ func (r *Reader) options(file, from string, options []option, all *Requirements,
 		case "--no-binary":
 			all.NoBinary = formats(all.NoBinary, o.value)
 		case "--prefer-binary":
-			errs = append(errs, fmt.Errorf("%s: --prefer-binary: is not done here: say sdists: never in the spec, or --only-binary: %w", from, ErrInvalid))
+			errs = append(errs, fmt.Errorf("%s: --prefer-binary: is not done here: set sdists: never in the spec, or --only-binary: %w", from, ErrInvalid))
 		case "--index-url", "--extra-index-url", "--find-links", "--no-index", "--trusted-host":
 			errs = append(errs, fmt.Errorf("%s: %s: the spec says where packages come from (index, extra-indexes, names): %w", from, o.name, ErrInvalid))
 		case "--editable":

@@ -23,7 +23,7 @@ var (
 	ErrTooDeep = errors.New("gave up looking for versions that meet all requirements")
 	// ErrDiscard is matched by errors of Provider.Metadata about a release that
 	// clients pass over: its metadata is not valid, or is that of another.
-	ErrDiscard = errors.New("clients pass over this release")
+	ErrDiscard = errors.New("clients skip this release")
 )
 
 // Release is what a target can install of one version of a project.

@@ -17,7 +17,7 @@ const maxSteps = 100_000_000
 var errKnot = fmt.Errorf("modules depend on each other in too many ways: %w", bundle.ErrMalformed)
 
 // errApart: not all of it can be active.
-var errApart = errors.New("cannot be had together")
+var errApart = errors.New("cannot be enabled together")
 
 // rule is that one of these builds is active.
 type rule struct {
@@ -109,7 +109,7 @@ func activate(dead map[*build]bool, strong, weak []rule) (map[string]*build, err
 type apartError struct{ ask Ask }
 
 func (e *apartError) Error() string {
-	return fmt.Sprintf("module %s: stream %s: what it needs of other modules cannot be had, or not with the others that are asked for", e.ask.Module, e.ask.Stream)
+	return fmt.Sprintf("module %s: stream %s: what it needs of other modules cannot be enabled, or not together with the others that are requested", e.ask.Module, e.ask.Stream)
 }
 
 // newest adds to each rule that one of the newest builds is active, where there

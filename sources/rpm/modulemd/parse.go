@@ -330,7 +330,7 @@ func mapping(node ast.Node) (map[string]ast.Node, error) {
 	for _, v := range values {
 		key := text(v.Key)
 		if _, ok := all[key]; ok {
-			return nil, fmt.Errorf("line %d: %.60s is there twice", v.Key.GetToken().Position.Line, key)
+			return nil, fmt.Errorf("line %d: %.60s occurs twice", v.Key.GetToken().Position.Line, key)
 		}
 		all[key] = v.Value
 	}

@@ -98,7 +98,7 @@ func (v *View) asked(asked []Ask) ([]rule, error) {
 		case len(known) == 0:
 			return nil, fmt.Errorf("module %s: there is none", a.Module)
 		case stream == "":
-			return nil, fmt.Errorf("module %s: has no default stream, say which: it has %s", a.Module, strings.Join(known, ", "))
+			return nil, fmt.Errorf("module %s: has no default stream, name one: it has %s", a.Module, strings.Join(known, ", "))
 		case !slices.Contains(known, stream):
 			return nil, fmt.Errorf("module %s: no stream %s: it has %s", a.Module, stream, strings.Join(known, ", "))
 		case enabled[a.Module] != "" && enabled[a.Module] != stream:

@@ -73,7 +73,7 @@ func ParseMetalink(b []byte) (*Metalink, error) {
 		}
 	}
 	if _, ok := m.m.Current.Strongest(); !ok {
-		return nil, fmt.Errorf("says no SHA-256 of repomd.xml: %w", bundle.ErrMalformed)
+		return nil, fmt.Errorf("has no SHA-256 of repomd.xml: %w", bundle.ErrMalformed)
 	}
 	slices.SortStableFunc(m.urls, func(a, b mirror) int { return cmp.Compare(b.preference, a.preference) })
 	for _, u := range m.urls {

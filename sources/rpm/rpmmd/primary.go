@@ -222,7 +222,7 @@ func (r *packageReader) top(name string, t *token) (err error) {
 	p := r.p
 	if name == "name" && p.Name != "" || name == "arch" && p.Arch != "" || name == "version" && p.EVR.Version != "" ||
 		name == "checksum" && p.Checksum.Hex != "" || name == "size" && p.PackageSize >= 0 || name == "location" && p.Location != "" {
-		return fmt.Errorf("%s is there twice: readers differ in which one they take: %w", name, bundle.ErrMalformed)
+		return fmt.Errorf("%s occurs twice: readers differ in which one they take: %w", name, bundle.ErrMalformed)
 	}
 	switch name {
 	case "name":

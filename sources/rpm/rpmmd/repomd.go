@@ -112,7 +112,7 @@ func ParseRepomd(b []byte) (*Repomd, error) {
 	seen := map[string]bool{}
 	for _, one := range r.Data {
 		if seen[one.Type] {
-			return nil, fmt.Errorf("%.60s: is there twice: %w", one.Type, bundle.ErrMalformed)
+			return nil, fmt.Errorf("%.60s: occurs twice: %w", one.Type, bundle.ErrMalformed)
 		}
 		seen[one.Type] = true
 	}

@@ -324,7 +324,7 @@ func (s *scanner) readAttribute(t *token, i int) (end int, err error) {
 	}
 	for i := range t.attrs {
 		if bytes.Equal(t.attrs[i].name, name) {
-			return at, s.bad("attribute %s is there twice", name)
+			return at, s.bad("attribute %s occurs twice", name)
 		}
 	}
 	if len(t.attrs) == maxAttributes {

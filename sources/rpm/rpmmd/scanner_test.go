@@ -144,7 +144,7 @@ func TestScannerRefuses(t *testing.T) {
 		"": "unexpected end", " ": "unexpected end", "<a><b/>": "unexpected end", "<a": "unexpected end", "<a b='": "unexpected end", "<a><![CDATA[": "unexpected end", "<!-- -": "unexpected end",
 		"<a></b>": "<a> ended by </b>", "<a b=c/>": "without quotes", "<a b/>": "without a value", "<a b='1'c='2'/>": "without a blank", "<a b='<'/>": "< within quotes",
 		"<a>]]></a>": "]]> outside", "<a>\x01</a>": "character", "<a>\xff</a>": "UTF-8", "<a>\ufffe</a>": "character", "<a>&#0;</a>": "entity &#0;", "<a>&#xd800;</a>": "entity", "<a>&b;</a>": "entity &b;",
-		"<a>&" + long + ";</a>": "entity without", "<a/><b/>": "after the end", "<a/>x": "outside of the root", "x<a/>": "outside of the root", "<a b='1' b='2'/>": "is there twice",
+		"<a>&" + long + ";</a>": "entity without", "<a/><b/>": "after the end", "<a/>x": "outside of the root", "x<a/>": "outside of the root", "<a b='1' b='2'/>": "occurs twice",
 		"<!DOCTYPE a [<!ENTITY b 'c'>]><a/>": "entity", "<a><!DOCTYPE a></a>": "declaration", "<a><!-- -- --></a>": "comment", "<?xml version='1.1'?><a/>": "version", "<?xml version='1.0' encoding='latin1'?><a/>": "encoding",
 		"<a><?xml version='1.0'?></a>": "beginning", "<:a/>": "the name", "<a:b:c/>": "the name", "<1/>": "name is missing", "<a / >": "does not end", "<" + long + "/>": "a name of", "<a" + attributes.String() + "/>": "attributes",
 		strings.Repeat("<a>", maxDepth+1): "deeper", "</a>": "not open",

@@ -182,7 +182,7 @@ func valid(key *openpgp.Key, made, at time.Time) error {
 	case key.SelfSignature != nil && key.PublicKey.KeyExpired(key.SelfSignature, at):
 		return errors.New("key has expired")
 	case made.Before(key.PublicKey.CreationTime) || made.After(at):
-		return errors.New("made at a time at which the key was not there, or in the future")
+		return errors.New("made before the key existed, or in the future")
 	}
 	return nil
 }
@@ -194,7 +194,7 @@ func lapsed(e *openpgp.Entity, at time.Time) error {
 	case e.Revoked(at) || id != nil && id.Revoked(at):
 		return errors.New("key is revoked")
 	case e.PrimaryKey.CreationTime.After(at):
-		return errors.New("key is of the future")
+		return errors.New("key was made in the future")
 	case self == nil || e.PrimaryKey.KeyExpired(self, at):
 		return errors.New("key has expired")
 	}

@@ -43,7 +43,7 @@ func TestRefusesIndex(t *testing.T) {
 		"format":       {strings.Replace(sampleIndex, "index:1.0", "index:2.0", 1), "want index:1.0"},
 		"no format":    {`{"index": {}}`, "want index:1.0"},
 		"nested index": {strings.Replace(sampleIndex, "products:1.0", "index:1.0", 1), "entry b: format index:1.0"},
-		"twice":        {strings.Replace(sampleIndex, `"a":`, `"b":`, 1), "path is there twice"},
+		"twice":        {strings.Replace(sampleIndex, `"a":`, `"b":`, 1), "path occurs twice"},
 		"same path":    {strings.Replace(sampleIndex, `a.sjson`, `b.sjson`, 1), "two entries"},
 		"no path":      {strings.Replace(sampleIndex, `"path": "streams/v1/a.sjson"`, `"x": 1`, 1), "entry a: path: empty"},
 		"elsewhere":    {strings.Replace(sampleIndex, "streams/v1/a.sjson", "images/a.sjson", 1), "want streams/"},

@@ -123,7 +123,7 @@ func (r *reader) fields(what string, field func(key string) error) error {
 			return nil // the closing brace: the decoder allows nothing else
 		}
 		if seen[key] {
-			return r.malformed("%s: key %.80q is there twice", what, key)
+			return r.malformed("%s: key %.80q occurs twice", what, key)
 		}
 		seen[key] = true
 		if err := field(key); err != nil {
