@@ -74,8 +74,8 @@ func (e *AboutError) Error() string { return e.Err.Error() }
 // Unwrap returns the error that was marked.
 func (e *AboutError) Unwrap() error { return e.Err }
 
-// ThingOf returns what err is about and its name, zero and "" if nothing states it. Of
-// several marks the innermost counts: the code that met the error first knew it best.
+// ThingOf returns what err is about and its name, zero and "" if nothing states it. The
+// innermost of several marks counts: the code that met the error first knew it best.
 func ThingOf(err error) (t Thing, name string) {
 	switch e := err.(type) { //nolint:errorlint // the tree itself is walked
 	case interface{ Unwrap() error }:

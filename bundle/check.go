@@ -335,7 +335,7 @@ func (f *findings) checkContents(m *Manifest) {
 	}
 }
 
-// What Repository.Carried may name.
+// The values that Repository.Carried may name.
 const (
 	CarriedContents = "contents"
 	CarriedEvidence = "evidence"

@@ -163,7 +163,7 @@ func TestCheckManifestRefuses(t *testing.T) {
 	}
 }
 
-// TestParseKept: what a program of before took is read; every other rule is the same.
+// TestParseKept: what an earlier program accepted is read; every other rule is the same.
 func TestParseKept(t *testing.T) {
 	for name, change := range map[string]func(*Manifest){
 		"tool":        func(m *Manifest) { m.Tool = "a\u202eb" },

@@ -38,7 +38,7 @@ func TestDigestSet(t *testing.T) {
 }
 
 // TestDigestSetSpreads: digests that somebody made up to begin alike do not
-// stand in one row, through which each has to be looked for.
+// are in one row, through which each has to be looked for.
 func TestDigestSetSpreads(t *testing.T) {
 	const n, most = 4000, 200
 	s := NewDigestSet(2 * n)

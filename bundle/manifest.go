@@ -9,7 +9,7 @@ import (
 // Format is the version of the format that this package writes and reads.
 const Format = 1
 
-// What a root may require.
+// The features that a root may require.
 const (
 	// FeatureContents is required by a root that names a contents list.
 	FeatureContents = "contents"
@@ -103,7 +103,7 @@ type CatalogFile struct {
 	Size   int64   `json:"size"`
 }
 
-// PublishedKey is an OpenPGP key that clients inside are told to trust.
+// PublishedKey is an OpenPGP key that clients inside are configured to trust.
 type PublishedKey struct {
 	// Fingerprint is 40 or 64 upper-case hexadecimal digits.
 	Fingerprint string `json:"fingerprint"`

@@ -1,6 +1,6 @@
 package bundle
 
-// Progress is told how work advances. Implementations are safe for concurrent
+// Progress learns how work advances. Implementations are safe for concurrent
 // use. nil is never passed on: use NoProgress.
 type Progress interface {
 	// Grow reports that the total is larger by that many bytes.

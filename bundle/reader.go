@@ -340,7 +340,7 @@ func (r *Reader) Root() ([]byte, error) {
 // Sums opens SHA256SUMS.
 func (r *Reader) Sums() (io.ReadCloser, error) { return r.Open(SumsName, -1) }
 
-// Open opens a file of the bundle. Of several media that have it, one on which
+// Open opens a file of the bundle. If several media have it, one on which
 // it has wantSize is preferred; -1: any. Absent matches ErrIncomplete.
 func (r *Reader) Open(name string, wantSize int64) (*MediumFile, error) {
 	var other *MediumFile

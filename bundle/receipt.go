@@ -69,8 +69,8 @@ type SignedReceipt struct {
 }
 
 // SignReceipt returns the receipt file: JSON with indentation, so that people
-// can read what leaves the network, of at most MaxReceiptSize bytes. What is
-// signed is the digest of the canonical form of the receipt alone.
+// can read what leaves the network, of at most MaxReceiptSize bytes. The signature
+// is over the digest of the canonical form of the receipt alone.
 func SignReceipt(r *Receipt, s *Signer) ([]byte, error) {
 	if err := checkReceipt(r); err != nil {
 		return nil, err

@@ -200,8 +200,8 @@ func pae(payloadType string, payload []byte) []byte {
 	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
 }
 
-// Signature is a signature file whose envelope was read. What it states is out
-// of reach until Verify found it signed.
+// Signature is a signature file whose envelope was read. Its statement is out of
+// reach until Verify found it signed.
 type Signature struct {
 	hint    Digest
 	payload []byte

@@ -16,8 +16,8 @@ const maxParts = bundle.MaxAnnotations - 4
 
 // Annotate writes values into the annotations of a repository, from which Check
 // and Clients work: inside there is no spec. Each part is a JSON value under the
-// name key, followed by its index in two digits, so key ends with a dash. What
-// does not fit into annotations is an error that matches bundle.ErrUsage and has
+// name key, followed by its index in two digits, so key ends with a dash. Too
+// much for annotations is an error that matches bundle.ErrUsage and has
 // no place yet. Annotated reads it back.
 func Annotate[T any](to map[string]string, key string, parts []T) error {
 	if len(parts) > maxParts {

@@ -11,7 +11,7 @@ import (
 
 // Entry is something that a person would call by a name, and for which an artifact
 // has: a package, an image's tag, a chart. It becomes a line of the repository's
-// contents list. What that has besides (path, digest, origin, how it is vouched for)
+// contents list. The other fields of that line (path, digest, origin, how it is vouched for)
 // comes from the artifact's own lines, and a kind cannot set it.
 type Entry struct {
 	// Name, Version, Arch and Group are as upstream writes them; Type is one of

@@ -93,8 +93,8 @@ type Source interface {
 // in an artifact whose File.Filled is set (at most bundle.MaxFilledSize, in a
 // mount of its own), which is published when the address is known.
 type ClientFile struct {
-	// Path is relative to _gapbundle/clients/<kind>/ of the mirror. What is
-	// for one program of several is in a folder with its name, which is what
+	// Path is relative to _gapbundle/clients/<kind>/ of the mirror. A file
+	// for one of several programs is in a folder with its name, which is what
 	// "gapbundle clients --for" takes besides the kind's.
 	Path    string
 	Content []byte

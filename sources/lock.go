@@ -48,8 +48,8 @@ type lockLine struct {
 	URL    string        `json:"url"`
 }
 
-// Lock is the content of gapbundle.lock. It is safe for concurrent use. What
-// is recorded reaches the file by Save alone, so an export that was not
+// Lock is the content of gapbundle.lock. It is safe for concurrent use. Recorded
+// pins reach the file by Save alone, so an export that was not
 // completed, and a plan, pin nothing.
 type Lock struct {
 	path   string
@@ -168,7 +168,7 @@ type PinError struct {
 	// Lock is the file that has the pin, empty for one in the spec.
 	Lock   string
 	Pinned Pin
-	// Found is what came; without a digest if the size alone told.
+	// Found is what came; without a digest if the size alone showed it.
 	Found Pin
 }
 

@@ -13,7 +13,7 @@ const maxNaming = 4 << 20 // bytes
 
 // NameHosts records in the client which hosts the spec names, with their ports: an upstream leads
 // nobody to another address of this machine or of a network within (fetch.AddressError).
-// What counts is every value of the entries, and the content of the lists that they name:
+// It covers every value of the entries, and the content of the lists that they name:
 // of apt's and dnf's own files, and of lists of URLs and images,
 // Kubespray's too, and of Ansible's requirements. A derived source names
 // nothing, because what it has is upstream's word.

@@ -93,7 +93,7 @@ type Artifact struct {
 	// the content already: it checks what more than the digest has to hold.
 	// nil: nothing more. Its error refuses the artifact.
 	Known func(ctx context.Context) error
-	// Collected is told what the content turned out to be, once, also when
+	// Collected receives what the content turned out to be, once, also when
 	// it was known and not read; it may be called concurrently. Its error
 	// refuses the artifact. nil: not wanted.
 	Collected func(bundle.File) error

@@ -208,6 +208,6 @@ func auditGiven(of *state.State, newest *tree.Generation) error {
 }
 
 // Audit compares the mirror's own state with what its generations, its receipts and the
-// signed roots of accepted bundles prove. What is wrong matches bundle.ErrUntrusted, a
-// *StateError each. Every command that changes something does it first.
+// signed roots of accepted bundles prove. Each fault is a *StateError, which
+// matches bundle.ErrUntrusted. Every command that changes something does it first.
 func Audit(m *Mirror) error { return errors.Join(guard(m.root, m.dir), audit(m.state, m.trees)) }

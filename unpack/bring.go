@@ -9,7 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// bring places what is at hand of a bundle's volumes. What an earlier run placed is read
+// bring places what is at hand of a bundle's volumes. Content that an earlier run placed is read
 // again in the store, because nothing that is published names it yet, so neither check nor
 // repair looks at it: if a disk has damaged it since, the volumes are placed again, and those
 // that are not at hand are missing again.
@@ -37,7 +37,7 @@ func (r *importing) bring(ctx context.Context, b *verify.Bundle) (*state.Waiting
 
 // stillPlaced reports whether the store has all blobs of those volumes as they were placed. A
 // damaged one is removed, and put on record because published names may be names of the same file.
-// Of a blob that is split it looks at the whole, once all segments came.
+// It looks at the whole of a blob that is split, once all segments came.
 func (r *importing) stillPlaced(ctx context.Context, b *verify.Bundle, p *state.Waiting, volumes map[int]bool) (sound bool, err error) {
 	sound = true
 	for i := range b.Volumes() {

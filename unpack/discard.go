@@ -20,8 +20,8 @@ func (w *writer) discard(ctx context.Context, carries func(bundle.Digest) bool) 
 	return w.trees.Discard(ctx, needs, carries)
 }
 
-// discardFailed removes what was staged of bundles that nothing can make good. What is
-// only damaged, incomplete or in conflict goes on waiting.
+// discardFailed removes what was staged of bundles that nothing can make good. A bundle
+// that is only damaged, incomplete or in conflict goes on waiting.
 func (r *importing) discardFailed(ctx context.Context, choices []*choice) error {
 	var useless []*arrival
 	for _, c := range choices {

@@ -4,7 +4,7 @@
 // A mirror takes content from a verify.Bundle and from nowhere else. It places
 // blobs in a store (package store), builds a generation (package tree) out of
 // hard links, and switches to it by one rename; what it remembers is in package
-// state. What a client can see is therefore always one whole generation,
+// state. A client therefore always sees one whole generation,
 // whatever fails and whenever the process is killed. The same command run again
 // finishes the work.
 //

@@ -51,7 +51,7 @@ const (
 	KeptYoung    = tree.KeptYoung
 )
 
-// DefaultKeep is how many generations gc keeps when it is not told.
+// DefaultKeep is how many generations gc keeps if nobody sets it.
 const DefaultKeep = tree.DefaultKeep
 
 // The outcomes.

@@ -12,7 +12,7 @@ import (
 )
 
 // Give hands a web path over to a set: a mount, or a path in a mount that sets share.
-// What another set publishes there stays until a bundle of the set is imported, and is
+// Files that another set publishes there stay until a bundle of the set is imported, and are
 // left out from then on; bundles of other sets that have something there are refused.
 // Errors match bundle.ErrUsage.
 func (t Trust) Give(ctx context.Context, path, set string) error {

@@ -33,7 +33,7 @@ func TestTwoBundlesOfOneNumberAtHand(t *testing.T) {
 	}
 }
 
-// The signature of a key of the policy is not lost behind files of strangers.
+// The signature of a key of the policy is not lost after files of strangers.
 func TestStrangersSignaturesHideNone(t *testing.T) {
 	e := bundletest.New(t, "site")
 	r := newRig(t, e)

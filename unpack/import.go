@@ -190,7 +190,7 @@ func (r *importing) checkRatchets(choices []*choice) error {
 }
 
 // settleConflicts gives up what could not be published together with the other sets.
-// Of two sets that come in one run and want the same place, the one that wants it
+// If two sets come in one run and want the same place, the one that wants it
 // although another set has it already; where neither has it, both: nobody here knows
 // whose it is.
 func settleConflicts(of *state.State, trees *tree.Trees, choices []*choice) error {

@@ -107,8 +107,8 @@ func judgeFiles(s *reach.Survey, b *verify.Bundle, read func(bundle.File) ([]byt
 
 // judgeStrength refuses weak keys among those that the policy would hold from now on, unless
 // the exporting side's spec allows them, which its root has among the overrides. Those that
-// the policy holds already were added by somebody who was told. What is not at hand is left
-// out: only a look at a bundle that is not imported can lack it. The list of a repository
+// the policy holds already were added by somebody who was told. Files that are not at hand are
+// left out: only a look at a bundle that is not imported can lack some. The list of a repository
 // is read once, however many keys are in it.
 func judgeStrength(b *verify.Bundle, read func(bundle.File) ([]byte, error)) error {
 	m, fresh := b.Manifest(), b.NewKeys()

@@ -24,7 +24,7 @@ var errDamaged = bundle.About(bundle.AboutMirror, bundle.ErrCorrupt)
 type Options struct {
 	// Jobs is how many frames are decoded at a time; 0: GOMAXPROCS.
 	Jobs int
-	// Progress is told how an import advances; nil: nobody.
+	// Progress learns how an import advances; nil: nobody.
 	Progress bundle.Progress
 	// Now is the local clock; nil: time.Now.
 	Now func() time.Time

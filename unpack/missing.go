@@ -247,8 +247,8 @@ func (r *repair) writeRequests(m *missing) error {
 	return nil
 }
 
-// missingError returns the error of what was not found; nil: everything is right. What is
-// still wrong otherwise is bundle.ErrCorrupt.
+// missingError returns the error of what was not found; nil: everything is right. Any other
+// damage matches bundle.ErrCorrupt.
 func (r *repair) missingError() error {
 	var errs []error
 	if n := int64(len(r.res.Missing)) + r.res.MoreMissing; n > 0 {

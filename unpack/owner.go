@@ -18,7 +18,7 @@ const probeFile = state.Dir + "/.owner"
 
 // guard returns an *access.Error for the folder of the mirror, its state, and everything
 // directly in the state that somebody else may write, or may read if it is a private key. dir is
-// the mirror's path, for messages. What does not exist yet is left out.
+// the mirror's path, for messages. Files that do not exist yet are left out.
 func guard(root *os.Root, dir string) error {
 	return eachGuarded(root, func(name string, fi fs.FileInfo) error {
 		path := filepath.Join(dir, filepath.FromSlash(name))

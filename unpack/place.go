@@ -89,8 +89,8 @@ func (w *writer) placeVolume(ctx context.Context, b *verify.Bundle, i int, p *st
 
 // joinSegments puts every split blob on the shelf whose segments are all
 // there. Bytes of segments were authenticated as bytes of their volumes; the
-// digest of the whole is checked while this run streams it, or here. What an earlier run
-// wrote is read again: a disk may have damaged it since.
+// digest of the whole is checked while this run streams it, or here. Content that an earlier
+// run wrote is read again: a disk may have damaged it since.
 func (w *writer) joinSegments(ctx context.Context, b *verify.Bundle, p *state.Waiting, written segmentsWritten) error {
 	for d := range p.Segments {
 		size, whole := p.Whole(d)

@@ -24,7 +24,7 @@ type proposal struct {
 	// instead is used in place of the published generation if the record of that is lost; nil:
 	// it is not.
 	instead *tree.Generation
-	// changes are those of the sets in it, told once it is published.
+	// changes are those of the sets in it, reported once it is published.
 	changes []RepositoryChanges
 }
 

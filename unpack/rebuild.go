@@ -33,8 +33,8 @@ type rebuild struct {
 }
 
 // RebuildState restores what of the mirror's own state is gone, cut, or older than its
-// generations, receipts and signed roots of accepted bundles prove, never below that. What
-// is sound stays as it is. Whom the mirror trusts cannot be restored: nobody is trusted
+// generations, receipts and signed roots of accepted bundles prove, never below that. Sound
+// records stay as they are. Whom the mirror trusts cannot be restored: nobody is trusted
 // then.
 func RebuildState(ctx context.Context, dir string, o Options) (res *RebuildResult, err error) {
 	res = &RebuildResult{Restored: []string{}}

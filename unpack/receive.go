@@ -88,8 +88,8 @@ func (a *arrivals) close() error {
 // another bundle of their set has.
 //
 // One set's failure does not stop the others: every set that can be published is published,
-// all in one generation, and the error names each set that could not. Of several bundles of
-// a set the newest is published. Older ones supply missing blobs, or take the newest one's
+// all in one generation, and the error names each set that could not. The newest of several
+// bundles of a set is published. Older ones supply missing blobs, or take the newest one's
 // place if that cannot be published. A damaged or refused bundle is an error only if no
 // newer one replaces it. If the machine itself fails, for example with a full disk, nothing
 // is published. The Result describes every bundle, also if there is an error.

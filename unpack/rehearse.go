@@ -70,7 +70,7 @@ func (r *Result) rehearseNames(ctx context.Context, trees *tree.Trees, a *arriva
 func arrivalNotes(all []*arrival) (notes []string) {
 	for _, a := range all {
 		for _, note := range a.Report().Notes {
-			if !strings.HasSuffix(note, " is not at hand") { // is told where it matters
+			if !strings.HasSuffix(note, " is not at hand") { // is reported where it matters
 				notes = append(notes, a.Name()+": "+note)
 			}
 		}

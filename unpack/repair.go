@@ -69,7 +69,7 @@ type repair struct {
 // of it is named by a list that was accepted. Every published name of what was replaced is
 // put right in every kept generation.
 //
-// What is not found is in the result, with a signed request for the exporting side, and
+// Content that is not found is in the result, with a signed request for the exporting side, and
 // in the error, a *MissingError.
 func Repair(ctx context.Context, m *Mirror, paths []string) (res *RepairResult, err error) {
 	if m.o.DryRun {
@@ -288,7 +288,7 @@ func (r *repair) eachFile(seen *bundle.DigestSet, each func(bundle.File) error) 
 	return nil
 }
 
-// open verifies the bundles in paths. What is wrong with one is a note: what it has may
+// open verifies the bundles in paths. A fault of one is a note: what it has may
 // come from another.
 func (r *repair) open(paths []string) (bundles []*verify.Bundle, done func() error, err error) {
 	done = func() error { return nil }

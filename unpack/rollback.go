@@ -27,7 +27,7 @@ type RollbackOptions struct {
 
 // Rollback publishes the content of another generation as a new one: with a
 // new number and newer times, so that no client takes what it holds for what
-// is there. It works forwards too. What was accepted stays accepted. Where
+// is there. It works forwards too. Accepted bundles stay accepted. Where
 // the content is what is published already, that generation is returned.
 func (m *Mirror) Rollback(ctx context.Context, o RollbackOptions) (g *tree.Generation, err error) {
 	if m.o.DryRun {
@@ -215,7 +215,7 @@ func (m *Mirror) Forget(ctx context.Context, set string) (g *tree.Generation, er
 }
 
 // ForgetPending drops what waits of a set, and returns the names of the bundles.
-// What is published stays. Nothing that waits matches bundle.ErrUsage.
+// Published content stays. Nothing that waits matches bundle.ErrUsage.
 func ForgetPending(ctx context.Context, m *Mirror, set string) (names []string, err error) {
 	if names, err = pendingOf(m.state, set); err == nil && len(names) == 0 {
 		err = fmt.Errorf("set %.80q: nothing waits: %w", set, bundle.ErrUsage)

@@ -63,9 +63,9 @@ func overlapStatus(m *Mirror, all []SetStatus, g *tree.Generation, ratchets []st
 	return nil
 }
 
-// reachStatus fills in what is known of the reach of a published set. What was judged at
-// its import is on record; what was imported by a program without these rules is judged
-// now, which reads its lists. What its keys were given may change at any time.
+// reachStatus fills in what is known of the reach of a published set. Findings of its import
+// are on record; what was imported by a program without these rules is judged
+// now, which reads its lists. The patterns of its keys may change at any time.
 func reachStatus(m *Mirror, s *SetStatus, g *tree.GenerationSet, policy *verify.Policy) error {
 	of := reach.Set{Name: g.Set, Files: func(i int) iter.Seq2[bundle.File, error] { return m.trees.Served(g.Set, &g.Repositories[i]) }}
 	for _, r := range g.Repositories {

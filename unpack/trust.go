@@ -35,7 +35,7 @@ func (t Trust) Update(ctx context.Context, what string, change func(*verify.Poli
 }
 
 // AdoptStream binds a set to another stream: its exporter lost its state and
-// began again. What was accepted of the old stream counts no longer; what is
+// began again. Acceptances of the old stream count no longer; what is
 // published stays until a bundle of the new one is imported.
 func (t Trust) AdoptStream(ctx context.Context, set, stream string) error {
 	if b, err := hex.DecodeString(stream); err != nil || len(b) != 16 || hex.EncodeToString(b) != stream {

@@ -22,7 +22,7 @@ var errStop = errors.New("nothing more to check")
 const readSize = 1 << 20 // bytes
 
 // openCatalog reads every byte of the catalogue files once, against the frames
-// that the root names, so that what is wrong there is told by file and frame;
+// that the root names, so that a fault there is reported by file and frame;
 // then it opens the catalogue.
 func openCatalog(ctx context.Context, b *Bundle, found *findings) error {
 	bad := false

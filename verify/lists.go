@@ -61,7 +61,7 @@ func (l *lists) check(ctx context.Context) error {
 }
 
 // checkMount reads the file lists of repositories with one mount together, as
-// one sorted stream. What is wrong with a list ends that list; the error is
+// one sorted stream. A fault of a list ends that list; the error is
 // for what is not about the bundle.
 func (l *lists) checkMount(ctx context.Context, group []int, paths []bundle.Digest) error {
 	claims, err := l.claimFiles(ctx, group)
@@ -296,7 +296,7 @@ func isToken(s, others string) bool {
 }
 
 // checkContent requires that the blob of a file is carried with its size, or,
-// in a delta, at the receiver. What is missing there is counted, each blob once.
+// in a delta, at the receiver. Missing blobs are counted, each blob once.
 func (l *lists) checkContent(repo int, f *bundle.File) error {
 	if size, ok := l.b.carried.Size(f.Digest); ok {
 		if size != f.Size {

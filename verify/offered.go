@@ -27,7 +27,7 @@ const (
 )
 
 // describeKeys describes keys: from their files in the volumes at hand, if tables state where.
-// What cannot be read is left out; the import reads every key file again and judges it.
+// A file that cannot be read is left out; the import reads every key file again and judges it.
 func describeKeys(b *Bundle, keys []bundle.PublishedKey, o Options, tables bool) []OfferedKey {
 	var files map[string][]byte
 	if tables && o.Describe != nil {

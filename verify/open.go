@@ -16,7 +16,7 @@ type Options struct {
 	// Policy is what is trusted; nil: nobody.
 	Policy *Policy
 	// Receiver is what the receiving side holds. nil: there is none, as when
-	// a bundle is checked on its own. What the bundle relies on is then
+	// a bundle is checked on its own. Content that the bundle relies on is then
 	// reported as not checked here, and so are replay and published keys.
 	Receiver Receiver
 	// Now is the local clock.
@@ -88,7 +88,7 @@ type Bundle struct {
 	files  map[string]*bundle.MediumFile // of the catalogue, open
 }
 
-// maxFindings bounds how much is told about a bundle that is wrong all over.
+// maxFindings bounds how much is reported about a bundle that is wrong all over.
 const maxFindings = 100
 
 // findings are what is wrong with a bundle, so far.

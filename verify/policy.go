@@ -100,7 +100,7 @@ func (p *Policy) Marshal() ([]byte, error) { return bundle.MarshalCanonical(p) }
 
 // Add trusts k. ID may be zero and is computed then; one that is not the
 // identity of PEM, a key that has another role, and a role that signs no
-// bundles match bundle.ErrUsage. What is there already is left as it is.
+// bundles match bundle.ErrUsage. A key that is there already is left as it is.
 func (p *Policy) Add(k Key) error {
 	if k.Role != RoleExporter && k.Role != RoleApprover {
 		return fmt.Errorf("key: role %.40q signs no bundles, want %s or %s: %w", k.Role, RoleExporter, RoleApprover, bundle.ErrUsage)

@@ -53,7 +53,7 @@ func (r *reliance) lack(repo string) {
 	}
 }
 
-// check requires that the receiver holds the blob of a file. What is missing is counted, each
+// check requires that the receiver holds the blob of a file. Missing blobs are counted, each
 // blob once.
 func (r *reliance) check(repo string, f *bundle.File) error {
 	if !r.blobs.Add(f.Digest, f.Size) {

@@ -112,7 +112,7 @@ func TestUnknownKeyIsNamed(t *testing.T) {
 	}
 }
 
-// TestOtherSignatureFiles: P15, what others put beside a good signature does
+// TestOtherSignatureFiles: P15, what others put next to a good signature does
 // no harm, and a signature of anything else does no good.
 func TestOtherSignatureFiles(t *testing.T) {
 	a, b := newSigner(t), newSigner(t)

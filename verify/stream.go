@@ -38,7 +38,7 @@ type BlobWriter interface {
 type StreamOptions struct {
 	// Jobs is how many frames are decoded at a time; 0: GOMAXPROCS.
 	Jobs int
-	// Progress is told the bytes of the file as they are done; nil: nobody.
+	// Progress receives the bytes of the file as they are done; nil: nobody.
 	Progress bundle.Progress
 }
 
@@ -264,7 +264,7 @@ func (c *tableCursor) pieces(dst []piece, start, end int64) ([]piece, error) {
 }
 
 // decode authenticates and decompresses a frame and deals with the blobs that
-// need nothing else. What goes wrong is left in the job.
+// need nothing else. An error is left in the job.
 func (s *stream) decode(ctx context.Context, d *bundle.Decoder, j *job) {
 	if j.err = ctx.Err(); j.err != nil {
 		return

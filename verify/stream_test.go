@@ -98,7 +98,7 @@ func TestStreamOutOfOrder(t *testing.T) {
 	}
 }
 
-// TestEmptyBlobAtTheEnd: where it lies does not matter, only that it is there.
+// TestEmptyBlobAtTheEnd: its place does not matter, only that it is there.
 func TestEmptyBlobAtTheEnd(t *testing.T) {
 	for _, offset := range []int64{1024, 1536, 2560} { // at the end of a's member, of b's header, of the volume
 		b, _ := opened(t, forgery{frame: 1024, repos: []repo{{name: "r", mount: "files", files: map[string]string{"a": "a", "b": ""}}},

@@ -2,8 +2,8 @@
 // which compares them with what a signed root declares.
 //
 // It cuts the packets itself: a library that reads keys skips what it does not know,
-// and a client that knows it would trust a key that nobody looked at. What is not
-// plainly a file of public keys is therefore an error here: secret keys, other
+// and a client that knows it would trust a key that nobody looked at. Anything that is
+// not plainly a file of public keys is therefore an error here: secret keys, other
 // packets, text around the armor, lengths that are left open, keys that the library
 // cannot read or sees with another fingerprint.
 package certs

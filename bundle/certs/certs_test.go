@@ -110,7 +110,7 @@ func TestFingerprints(t *testing.T) {
 	}
 }
 
-// TestRefused: what is not plainly a file of public keys is none, also behind a
+// TestRefused: what is not plainly a file of public keys is none, also after a
 // key that is good.
 func TestRefused(t *testing.T) {
 	e := v4(t)

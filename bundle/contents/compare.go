@@ -14,7 +14,7 @@ import (
 // Kind is what became of a name.
 type Kind string
 
-// What may become of a name.
+// The ways in which a name may change.
 const (
 	Removed Kind = "removed" // it was there and no longer is
 	Changed Kind = "changed" // it is on both sides, and not the same
@@ -27,7 +27,7 @@ type Version struct {
 	Version string `json:"version,omitempty"`
 	Arch    string `json:"arch,omitempty"`
 	// Digest is zero where it is known only after the file was fetched, and of a branch
-	// or tag with a Revision: all refs of a git repository are in one file. Of a folder
+	// or tag with a Revision: all refs of a git repository are in one file. For a folder
 	// it is that of all its files, where both states have such a digest.
 	Digest bundle.Digest `json:"digest,omitzero"`
 	// Revision is the commit of a branch or tag.
@@ -47,8 +47,8 @@ type Change struct {
 	Type string `json:"type"`
 	Name string `json:"name"`
 	// Before are those that only the state before has, After those that only the state
-	// after has, in the order of CompareVersions. Of a name that was added Before is
-	// empty, of one that was removed After is.
+	// after has, in the order of CompareVersions. Before is empty for a name that was
+	// added, and After for one that was removed.
 	Before []Version `json:"before,omitempty"`
 	After  []Version `json:"after,omitempty"`
 	// Stays are versions that both states have, at most maxStays: the newest ones of

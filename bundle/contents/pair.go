@@ -7,8 +7,8 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// pair is one repository in two states, read name by name. What both states have is
-// passed over while it streams by; removed, added, kept and stays are those of the
+// pair is one repository in two states, read name by name. Entries that both states have
+// are skipped while they stream by; removed, added, kept and stays are those of the
 // name that was taken last.
 type pair struct {
 	name   string

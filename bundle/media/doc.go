@@ -7,7 +7,7 @@
 // its final name. docs/format.md states what the files look like.
 //
 // Everything is durable before anything refers to it, and every file is read
-// back from the medium. What was written is recorded on the exporter's own
+// back from the medium. Everything that was written is recorded on the exporter's own
 // disk (record.go), so that an interrupted export continues where it stopped.
 // The bytes of a bundle do not depend on how many jobs write it, nor on how
 // often it was interrupted.

@@ -43,7 +43,7 @@ type Finished struct {
 // and MEDIUM.txt to every medium of the bundle that is at hand, and returns the
 // directories their final name. All runs have to be closed, and complete. m
 // has everything but Catalog, Volumes and Sums; lists has one entry for each
-// repository, as its Carried states. What the writer knows of read-back is added
+// repository, as its Carried states. The writer adds what it knows of read-back
 // to Overrides.
 //
 // The records stay, and with them the root and its signatures: called again

@@ -29,7 +29,7 @@ func goldenItems() (planned, tail []testItem) {
 }
 
 // A bundle that was written once and is kept: what reads format 1 today has to
-// read it for ever. Run with -update-golden only to make another one beside it.
+// read it for ever. Run with -update-golden only to make another one next to it.
 func TestGolden(t *testing.T) {
 	if *updateGolden {
 		writeGolden(t)

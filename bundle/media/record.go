@@ -192,7 +192,7 @@ func (s *recordScanner) read() error {
 	}
 }
 
-// What a line begins with, as add writes it.
+// The words that a line begins with, as add writes it.
 var (
 	frameLine = []byte(`{"frame":`)
 	itemLine  = []byte(`{"item":`)

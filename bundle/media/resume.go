@@ -13,7 +13,7 @@ import (
 )
 
 // open reads what an interrupted export left of the run: the record, and with
-// it every frame it names from the media. What is after the last sync line
+// it every frame it names from the media. Everything after the last sync line
 // up to which all frames are there and equal is cut off. It returns what is
 // needed to go on in the middle of a large blob, or nil.
 func (t *tape) open(r Run) (*blobPart, error) {

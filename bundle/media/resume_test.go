@@ -58,7 +58,7 @@ func copyTree(t testing.TB, to, from string) {
 	}
 }
 
-// clone returns the same job in another place, with what lies on the media.
+// clone returns the same job in another place, with what is on the media.
 func (j *job) clone(t testing.TB) *job {
 	t.Helper()
 	c := *j
@@ -132,7 +132,7 @@ func (j *job) remove() {
 }
 
 // crash cuts the record of one run short at a random place, forgets all later
-// runs and their volumes, and leaves garbage behind the volume that was being written.
+// runs and their volumes, and leaves garbage after the volume that was being written.
 func (j *job) crash(r *rand.Rand) string {
 	j.t.Helper()
 	runs := j.runs()
@@ -143,7 +143,7 @@ func (j *job) crash(r *rand.Rand) string {
 		j.t.Fatal(err)
 	}
 	size := r.IntN(len(record) + 1)
-	// Half of the crashes are behind a sync in the middle of a large blob.
+	// Half of the crashes are after a sync in the middle of a large blob.
 	if parts := regexp.MustCompile(`"part":.*\n`).FindAllIndex(record, -1); len(parts) > 0 && r.IntN(2) == 0 {
 		size = parts[r.IntN(len(parts))][1]
 	}
@@ -251,8 +251,8 @@ func flipBit(path string, size int64) error {
 }
 
 // The export that goes on may want other items: what it shares with the
-// record, from the beginning, is kept, the rest written anew. Items that are
-// not carried stand in the record behind frames and volumes of later ones.
+// record, from the beginning, is kept, the rest written again. Items that are
+// not carried are in the record after frames and volumes of later ones.
 func TestResumeWithOtherItems(t *testing.T) {
 	sizes := []int64{100, 2 << 20, 700_000, 900_000, 100, 1_500_000, 0, 300_000}
 	for at := range 16 {
@@ -273,7 +273,7 @@ func TestResumeWithOtherItems(t *testing.T) {
 		if done, err := j.write(w); err != nil || done != at {
 			t.Fatalf("other item at %d: %d done, %v", at, done, err)
 		}
-		// Once more, so that what was cut off and written anew is read again.
+		// Once more, so that what was cut off and written again is read again.
 		w = j.writer()
 		if done, err := j.write(w); err != nil || done != len(j.tail) {
 			t.Fatalf("other item at %d: again %d done, %v", at, done, err)

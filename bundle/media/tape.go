@@ -30,7 +30,7 @@ type tape struct {
 	unnoted int64    // bytes of frames since the last sync line
 
 	ending  sync.WaitGroup // volumes that are made durable and read back
-	pushing atomic.Bool    // the medium is told to begin writing what it has
+	pushing atomic.Bool    // the medium is asked to begin writing what it has
 	durable chan struct{}  // closed when the volume that was finished last is; nil: none was
 	endMu   sync.Mutex
 	endErrs []error

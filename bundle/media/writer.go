@@ -35,7 +35,7 @@ type WriterOptions struct {
 	Records *os.Root
 	// NoReadback leaves out reading every volume back from its medium.
 	NoReadback bool
-	// Progress is told the bytes of content as they are taken in (Add); what
+	// Progress receives the bytes of content as they are taken in (Add); what
 	// the total is (Grow), the caller knows. nil: NoProgress.
 	Progress bundle.Progress
 	// NextMedium is asked for another target when all are full; "": there is none. nil, or
@@ -58,7 +58,7 @@ type WriterOptions struct {
 // Records goes on where the first was interrupted.
 //
 // Its one job is what its volumes have in common: which medium has room for the next one, and
-// when all of them are durable. What is written into one volume is RunWriter's.
+// when all of them are durable. Content is written into volumes by RunWriter.
 type Writer struct {
 	o       WriterOptions
 	name    string // <set>-<six digits>
@@ -121,8 +121,8 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 
 // Run opens a run for writing: one that PlanRuns gave, or the tail, with
 // Volumes 0 and First after the last planned volume. Runs may be written at
-// the same time, each by one goroutine. What an interrupted export left of the
-// run is read again here, as far as its record goes. ctx has to last until the
+// the same time, each by one goroutine. The rest of an interrupted export's run
+// is read again here, as far as its record goes. ctx has to last until the
 // RunWriter is closed.
 func (w *Writer) Run(ctx context.Context, r Run) (*RunWriter, error) {
 	if r.First < 1 || r.Volumes < 0 || r.First+r.Volumes > bundle.MaxVolumes+1 {

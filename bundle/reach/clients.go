@@ -233,7 +233,7 @@ func (c *client) unsigned(field string, repositories []*bundle.Repository) {
 	}
 }
 
-// maxNotes bounds what is told of client files.
+// maxNotes bounds what is reported of client files.
 const maxNotes = 100
 
 // note adds a line, each once.

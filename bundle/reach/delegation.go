@@ -24,7 +24,7 @@ type Place struct {
 	Files   int64
 }
 
-// maxPlaces bounds what is told of a set that is outside of its patterns.
+// maxPlaces bounds what is reported of a set that is outside of its patterns.
 const maxPlaces = 20
 
 // Outside returns what a set has that its keys were not given, by mounts and, in the

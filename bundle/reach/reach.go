@@ -37,8 +37,8 @@ type Set struct {
 // content is not available here.
 type Open func(f bundle.File) ([]byte, error)
 
-// ErrNotAtHand is for a side that has not all lists or not all content. What would be
-// compared with that is not judged.
+// ErrNotAtHand is for a side that has not all lists or not all content. Anything that would
+// be compared with that is not judged.
 var ErrNotAtHand = errors.New("not at hand here")
 
 // Rules numbers the rules of this package: what was judged by fewer is judged again
@@ -69,7 +69,7 @@ func (e *Error) Error() string {
 // Is makes it one class of package bundle.
 func (e *Error) Is(target error) bool { return target == e.class }
 
-// maxErrors bounds how much is told of a set that is wrong all over.
+// maxErrors bounds how much is reported of a set that is wrong all over.
 const maxErrors = 100
 
 // Survey is what the lists of a set show.
@@ -162,8 +162,8 @@ func (s *Survey) Contents() map[bundle.Digest]bool {
 // states that the source allows it: a line for people each.
 func (s *Survey) Allowed() []string { return s.allowed }
 
-// Scripts returns, after Judge, the web paths of client files that are programs. What they
-// do is the exporter's word.
+// Scripts returns, after Judge, the web paths of client files that are programs. For what
+// they do the exporter is trusted.
 func (s *Survey) Scripts() []string { return s.scripts }
 
 // NotJudged returns, after Judge, the web paths of the files that were not at hand, and the

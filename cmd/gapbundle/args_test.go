@@ -63,7 +63,7 @@ func requiredExcept(c *cli.Command, name string) []string {
 }
 
 // TestFlagsStandAnywhere walks every flag of every command: before, between
-// and behind arguments, glued and apart, by every name, and from the
+// and after arguments, glued and apart, by every name, and from the
 // environment. What the command's action sees is compared.
 func TestFlagsStandAnywhere(t *testing.T) {
 	command.Leaves(program(), nil, func(path []string, c *cli.Command) {
@@ -168,7 +168,7 @@ func seen(argv []string, getenv func(string) string, flag string) (value string,
 	return value, args, err
 }
 
-// TestOneNameOneKind: a flag may stand before its command, so its name alone
+// TestOneNameOneKind: a flag may be before its command, so its name alone
 // has to say whether a value follows.
 func TestOneNameOneKind(t *testing.T) {
 	switches := map[string]bool{}

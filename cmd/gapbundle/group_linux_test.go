@@ -144,7 +144,7 @@ func TestGroupReadsTheState(t *testing.T) {
 	p.owner("gc", "mirror")
 	p.modes("mirror", group)
 
-	// A mirror of before, without a group: as it was, until it is given to one.
+	// An earlier mirror, without a group: as it was, until it is given to one.
 	p.owner("trust", "add", "--mirror", "before", "--role", "exporter", "--set", "tools", "--yes", "keys/exporter.pub")
 	p.owner("import", "stick", "--to", "before")
 	if code, out := p.as(&syscall.Credential{}, "import", "stick", "--to", "before", "--group", name); code != 2 || !strings.Contains(out, "gapbundle config before --group "+name) {
@@ -166,7 +166,7 @@ func TestGroupReadsTheState(t *testing.T) {
 			t.Errorf("a reader ran gc: exit %d", code)
 		}
 	}
-	if err := os.Remove(filepath.Join(p.dir, "before/state/receipt.pub")); err != nil { // programs of before did not write it
+	if err := os.Remove(filepath.Join(p.dir, "before/state/receipt.pub")); err != nil { // earlier programs did not write it
 		t.Fatal(err)
 	}
 	p.owner("config", "before", "--group", name, "--dry-run")

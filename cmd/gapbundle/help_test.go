@@ -49,7 +49,7 @@ func TestHelp(t *testing.T) {
 	})
 }
 
-// TestDocument: docs/cli.md is what the table says. Write it anew with
+// TestDocument: docs/cli.md is what the table says. Write it again with
 // go run ./cmd/gapbundle man --markdown > docs/cli.md
 func TestDocument(t *testing.T) {
 	var want bytes.Buffer

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// look fills in what the kernel knows of dir. What it does not report stays
-// unknown: these are facts for a person, nothing depends on them.
+// look fills in what the kernel knows of dir. Anything that it does not report
+// stays unknown: these are facts for a person, nothing depends on them.
 func (t *target) look(dir string) {
 	var fs unix.Statfs_t
 	if unix.Statfs(dir, &fs) == nil {

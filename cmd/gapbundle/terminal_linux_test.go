@@ -19,7 +19,7 @@ import (
 
 // terminal CODE ANSWERS PROGRAM ARG... runs a program on a terminal of 120
 // columns: ANSWERS is a file with what a person types, a line whenever the
-// program asks (a question ends in ": "), ^C for an interrupt, ^D for the end of the input; - for nothing. What stood on the
+// program asks (a question ends in ": "), ^C for an interrupt, ^D for the end of the input; - for nothing. What was on the
 // terminal goes to the file screen, standard output to the file out.
 func terminal(ts *testscript.TestScript, _ bool, args []string) {
 	var answers []string

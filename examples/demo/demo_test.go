@@ -10,7 +10,7 @@ import (
 
 // The demo is what a newcomer runs first. It checks by itself that each
 // command ends as it should and that digests agree; here is looked at what it
-// told, and that it left nothing behind.
+// told, and that it left nothing.
 func TestDemo(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)

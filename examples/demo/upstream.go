@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// What the upstream offers: bytes that do not shrink, lines that do, and a
+// The upstream offers bytes that do not shrink, lines that do, and a
 // folder of small files.
 const (
 	driver    = "driver-570.run"

@@ -38,7 +38,7 @@ const (
 )
 
 // Key returns an *Error if somebody else may read the private key at path, which belongs to this
-// user. What is no file, such as a pipe, is not looked at, and neither is a key of another
+// user. Anything other than a file, such as a pipe, is not looked at, and neither is a key of another
 // owner: that this user can read it was decided by them, as ssh has it.
 func Key(path string) error {
 	fi, err := os.Stat(path)

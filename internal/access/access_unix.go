@@ -52,7 +52,7 @@ func Owner(path string, fi fs.FileInfo) error {
 		fmt.Sprintf("run it as that user (sudo -u %s gapbundle ...); if the folder came from a backup and is yours: chown -R %s %s", who, me, path)}
 }
 
-// Inode identifies a folder as long as it is not copied; 0: it cannot be told.
+// Inode identifies a folder as long as it is not copied; 0: it cannot be determined.
 func Inode(fi fs.FileInfo) uint64 {
 	if s, ok := fi.Sys().(*syscall.Stat_t); ok {
 		return s.Ino

@@ -34,6 +34,10 @@ var spoken = regexp.MustCompile(`\b(?:gives?|says?|tells?)\b`)
 // stands in for another.
 var proper = regexp.MustCompile(`(?i)\bbehind (?:a proxy|a relay|git http-backend|one address)\b|\bBehind records\b|\bstands? in for\b|\bgives? up\b|"trust give"`)
 
+// inverted are sentences that begin with what, who or of, and so keep their reader waiting for the
+// subject. Of is also the name of functions.
+var inverted = regexp.MustCompile(`(?:^|[.:?] )((?:What|Who|Of(?:\s(?:a|an|all|the|any|each|every|its|one|two|several|those|that|this|what|who|more)\b)) .{0,30})`)
+
 // foreign finds the words of the dialect in the comments and the texts of a file.
 func (f *file) foreign() (found []string) {
 	look := func(n ast.Node, text string) {
@@ -45,6 +49,9 @@ func (f *file) foreign() (found []string) {
 		}
 	}
 	for _, group := range f.ast.Comments {
+		if m := inverted.FindStringSubmatch(strings.ReplaceAll(group.Text(), "\n", " ")); m != nil {
+			found = append(found, f.at(group)+": "+m[1]+": better: a sentence that begins with its subject")
+		}
 		for _, c := range group.List {
 			look(c, c.Text)
 			text := proper.ReplaceAllString(strings.ReplaceAll(c.Text, "\n// ", " "), "")
@@ -111,6 +118,9 @@ func TestProseIsSeen(t *testing.T) {
 		"func f() { /* made anew */ }":                          1,
 		"var e = errors.New(\"nothing stands there\")":          1,
 		"var e = map[string]int{\"behind\": 1}":                 0,
+		"// F reads a. What is b stays.\nfunc F() {}":           1,
+		"// F reads a. Of several a\n// the first counts.\n":    1,
+		"// Of returns what is b, and of c who has it.\n":       0,
 		"// mirrors of before have none, of all before it.":     1,
 		"var e = errors.New(`the rest is left behind` + \"x\")": 1,
 	} {

@@ -147,7 +147,7 @@ func (c comparison) measure(ctx context.Context, t *table, of compared) error {
 		return t.measure()
 	}
 	if of.plan {
-		// What a plan lists by name is newer than some programs.
+		// The names that a plan lists are newer than some programs.
 		less := c.programs()[1]
 		less.name, less.flags = "now, --changes none", []string{"--changes", "none"}
 		if err := each("plan of", append(c.programs(), less), func(p program, spec, to string) (usage, error) {

@@ -38,7 +38,7 @@ func Reader(packed io.Reader, name, what string, limit int64) (io.ReadCloser, er
 	case ".bz2":
 		r = bzip2.NewReader(in)
 	case ".xz":
-		// Of the libraries for Go the one that bounds what a block's header asks for.
+		// This is the library for Go that bounds what a block's header asks for.
 		r, err = xz.NewReader(in, maxWindow)
 	case ".zst":
 		var d *zstd.Decoder

@@ -163,8 +163,8 @@ func (d *decodedAnswer) Read(p []byte) (int, error) {
 
 var errTooMuch = errors.New("decodes to more than is wanted")
 
-// named adds to an error of the decoder where it happened. What reading the answer fails
-// with has its place and its class already.
+// named adds to an error of the decoder where it happened. An error of reading the
+// answer has its place and its class already.
 func (d *decodedAnswer) named(err error) error {
 	switch {
 	case err == nil, err == io.EOF:
@@ -239,14 +239,14 @@ func (b *Body) undo(coding string, from io.ReadCloser) *decodedAnswer {
 }
 
 // weighed is content of which both forms are hashed in one read before the right one is
-// handed out. What is sent is kept in a file meanwhile, and is decoded from there once more.
+// handed out. The answer is kept in a file meanwhile, and is decoded from there once more.
 type weighed struct {
 	b      *Body
 	coding string
 	own    bool // the name states that the content is packed so
 	file   *os.File
 	form   io.ReadCloser
-	// Of the form: its size in bytes, and whether it is the decoded one.
+	// About the form: its size in bytes, and whether it is the decoded one.
 	size    int64
 	decoded bool
 }

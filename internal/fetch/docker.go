@@ -234,7 +234,7 @@ func (k kept) ask(ctx context.Context, helper string, name registryName) (secret
 	return secret{header: basic(answer.Username, answer.Secret)}, nil
 }
 
-// What of the environment a credential helper gets: what it needs to find its store, the
+// The variables of the environment that a credential helper gets: what it needs to find its store, the
 // user's session, and the clouds whose helpers take logins from variables. Passphrases and
 // credentials of other hosts, which are in variables too, are not among it.
 var (

@@ -201,6 +201,6 @@ func (c *Client) Close() {
 
 // HTTP returns the same chain (credentials, limits, attempts, rules for redirects)
 // for a library that wants an *http.Client. Requests with a body are sent
-// once, bodies of answers are not resumed. What the library returns as an
-// error goes through RedactError.
+// once, bodies of answers are not resumed. Errors that the library returns
+// go through RedactError.
 func (c *Client) HTTP() *http.Client { return c.library }

@@ -236,7 +236,7 @@ func TestFails(t *testing.T) {
 		"redirect without a place": {faults: []up.Fault{up.Status(302)}, class: fetch.ErrUpstream, says: "status 302", requests: 1},
 		"redirect to a file":       {faults: []up.Fault{up.Redirect("file:///etc/passwd")}, class: fetch.ErrRefused, says: "an unusable URL", requests: 1},
 		"redirect with a login":    {faults: []up.Fault{up.Redirect("//user:secret-echo@127.0.0.1/")}, class: fetch.ErrRefused, says: "an unusable URL", requests: 1},
-		"redirect in a circle":     {always: up.Redirect("/a"), class: fetch.ErrRefused, says: "one more than 10", requests: 11},
+		"redirect in a circle":     {always: up.Redirect("/a"), class: fetch.ErrRefused, says: "more than 10 redirects", requests: 11},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

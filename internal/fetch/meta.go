@@ -12,7 +12,7 @@ import (
 // the upstream's word: only a digest proves anything.
 type Meta struct {
 	URL          string // where it came from in the end, redacted
-	Size         int64  // bytes of the whole content; -1: not told
+	Size         int64  // bytes of the whole content; -1: not known
 	ETag         string // as sent, a weak one with its W/; "": none
 	LastModified string // an HTTP date (RFC 9110 section 5.6.7); "": none
 	ContentType  string

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Reading is told what is read, for progress. Its methods may be called by many
+// Reading learns what is read, for progress. Its methods may be called by many
 // goroutines at once.
 type Reading interface {
 	// Begin is an answer whose content will be read: the URL that was asked first, without
@@ -46,7 +46,7 @@ func (t *told) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// toldBody is content whose reading is told.
+// toldBody is content whose reading is reported.
 type toldBody struct {
 	io.ReadCloser
 	to   Reading

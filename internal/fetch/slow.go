@@ -9,7 +9,7 @@ import (
 )
 
 // Lowest is how slow upstreams may be: a server that sends a byte a minute never stalls,
-// and never ends. What counts is the time that is spent waiting for the network; a slow
+// and never ends. Only the time counts that is spent waiting for the network; a slow
 // disk, a medium that is changed and a limit of HostOptions.Rate do not. The zero value of
 // a field is its default.
 type Lowest struct {

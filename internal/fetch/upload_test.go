@@ -29,7 +29,7 @@ func (b *slowBody) Read(p []byte) (int, error) {
 }
 
 // TestSlowUpload: an upload that goes on is no stall, however long it takes; a
-// server that does not answer behind it is one.
+// server that does not answer afterwards is one.
 func TestSlowUpload(t *testing.T) {
 	const stall = time.Second // so long that a machine with other work does not miss a tick
 	s := up.New(t)

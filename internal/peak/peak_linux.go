@@ -9,7 +9,7 @@ import (
 
 // Forget makes what this process needed so far, and does not need now, no part of the peaks of
 // the programs that it starts from now on: the kernel begins a child's (getrusage(2), ru_maxrss)
-// at its parent's. What this process needs now still counts.
+// at its parent's. Memory that this process needs now still counts.
 func Forget() error {
 	debug.FreeOSMemory()
 	const peak = "5" // proc(5), clear_refs: the peak is what is in use now

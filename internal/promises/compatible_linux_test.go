@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// beforeEnv names the commit or the tag of the program of before. If it is not set, the program is
+// beforeEnv names the commit or the tag of the earlier program. If it is not set, the program is
 // built from frozenSource.
 const beforeEnv = "GAPBUNDLE_BEFORE"
 

@@ -16,7 +16,7 @@ import (
 	"github.com/therootcompany/xz"
 )
 
-// frozenSource has the source of the program of before: the files that it is built from, go.mod, go.sum, and
+// frozenSource has the source of the earlier program: the files that it is built from, go.mod, go.sum, and
 // its commit. The compatible task freezes another one when the tag of a release that freezes a format is set;
 // that needs git and xz:
 //
@@ -50,7 +50,7 @@ func TestFrozenSource(t *testing.T) {
 	}
 }
 
-// checkout is a folder with the source of a program of before.
+// checkout is a folder with the source of an earlier program.
 type checkout struct {
 	*site
 	commit string

@@ -14,7 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 )
 
-// makeGoldenEnv names a folder into which TestGolden writes bundles anew. The
+// makeGoldenEnv names a folder into which TestGolden writes bundles again. The
 // kept ones are never written again: a reader of format 1 has to read them.
 const makeGoldenEnv = "GAPBUNDLE_MAKE_GOLDEN"
 

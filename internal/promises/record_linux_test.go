@@ -12,8 +12,8 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// P16 and P18: nothing that lies on a medium says whom to trust: not a key
-// beside the bundle, not a policy, not a mirror's state, not the key that made
+// P16 and P18: nothing on a medium decides whom to trust: not a key
+// next to the bundle, not a policy, not a mirror's state, not the key that made
 // the signature.
 func TestNothingOnAMediumIsTrusted(t *testing.T) {
 	s := newSite(t, map[string]string{"a": "a"})

@@ -127,7 +127,7 @@ func TestNoSecretIsKept(t *testing.T) {
 				}
 			}
 			if where == "query" {
-				continue // it stands in the spec, and is part of an address: only logs and errors leave it out
+				continue // it is in the spec, and is part of an address: only logs and errors leave it out
 			}
 			for name, content := range kept {
 				if bytes.Contains(content, []byte(form)) {

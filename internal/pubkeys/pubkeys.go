@@ -34,7 +34,7 @@ func Load(path string) (text []byte, id bundle.Digest, err error) {
 	return text, id, nil
 }
 
-// What a file has that may be another key than the wanted one. A damaged key of the wanted
+// The beginnings of a file that may be another key than the wanted one. A damaged key of the wanted
 // kind keeps its own error.
 const (
 	publicKey = "a public key in PEM, such as exporter.pub"

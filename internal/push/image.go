@@ -67,7 +67,7 @@ func (r *run) image(ctx context.Context, img *image, report *ImageReport) error 
 	return err
 }
 
-// first pushes a manifest unless that was tried before: then its error was told.
+// first pushes a manifest unless that was tried before: then its error was reported.
 func (p *pushing) first(ctx context.Context, d bundle.Digest) error {
 	if _, tried := p.done[d]; !tried && ctx.Err() == nil {
 		return p.manifest(ctx, d, 0)

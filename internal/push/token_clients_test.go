@@ -82,7 +82,7 @@ func (s *tokenService) token(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"token": signed + "." + base64.RawURLEncoding.EncodeToString(signature), "expires_in": 300})
 }
 
-// TestDistributionTokens: a real registry behind a token service, which checks
+// TestDistributionTokens: a real registry with a token service, which checks
 // that every request has the scopes that it needs, those of mounts included.
 func TestDistributionTokens(t *testing.T) {
 	for _, program := range []string{version2, version3} {

@@ -22,7 +22,7 @@ type AnswerError struct {
 	URL    string // without secrets
 	Status int
 	// Codes are the specification's error codes in the answer ("Error Codes").
-	// What else is there is the registry's own text, and not repeated.
+	// The rest is the registry's own text, and is not repeated.
 	Codes []string
 }
 

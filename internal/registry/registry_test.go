@@ -204,7 +204,7 @@ func (r *rig) quiet(t *testing.T, told string) {
 	}
 }
 
-// TestTokens are had once for each repository and action, and anew when the
+// TestTokens are fetched once for each repository and action, and again when the
 // registry wants another one in mid-run.
 func TestTokens(t *testing.T) {
 	r := newRig(t, setup{registry: fake.Options{User: user, Password: canary, Realm: "own"}, config: loginFor(user, canary)})
@@ -329,7 +329,7 @@ func TestTokenServiceRedirects(t *testing.T) {
 	}
 }
 
-// TestBlobStorage: a blob that lies elsewhere is had from there, without login.
+// TestBlobStorage: a blob that is stored elsewhere is fetched from there, without login.
 func TestBlobStorage(t *testing.T) {
 	for _, realm := range []string{"", "own"} {
 		storage := up.NewTLS(t)

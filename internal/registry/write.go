@@ -56,7 +56,7 @@ func (r *Repository) has(ctx context.Context, path string) (bool, error) {
 func (r *Repository) PushBlob(ctx context.Context, d ocispec.Descriptor, from string, open func() (io.ReadCloser, error)) (sent bool, err error) {
 	p, again := r.own(), false
 	err = r.c.fetch.Attempts(ctx, func() error {
-		// What is wrong with our own bytes: no other attempt cures it. They are
+		// An error of our own bytes: no other attempt cures it. They are
 		// read by the transport, maybe still while its answer is looked at.
 		var local atomic.Pointer[error]
 		get := func() (io.ReadCloser, error) {

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// What one client, and all of them, may take of the server; docs/serving.md has the figures.
+// The bounds for what one client, and all of them, may take of the server; docs/serving.md has the figures.
 const (
 	// bodyTime is how long a request's body may take: the only one that is read is the
 	// question of Git LFS, of at most maxBatch bytes.
 	bodyTime = 15 * time.Second
 	// maxConnections are open at the same time, maxOfOne of them to one address: many
-	// clients may share one. What is above is closed at once.
+	// clients may share one. Any more are closed at once.
 	maxConnections = 4096
 	maxOfOne       = 1024
 	// maxRanges of one request are answered. More, and those whose answer would be larger

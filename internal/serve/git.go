@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// What git repositories have beyond their files: names without .git, and the
+// Git repositories have more than their files: names without .git, and the
 // batch API of Git LFS (docs/api/batch.md of git-lfs), for downloads.
 
 const (

@@ -276,7 +276,7 @@ func send(a *answer, r *http.Request, f *os.File, info fs.FileInfo, contentType 
 // relative returns p, a clean path with '/' before it, for a root.
 func relative(p string) string { return cmp.Or(strings.TrimPrefix(p, "/"), ".") }
 
-// statusOf returns what a client is told. Whatever is not the machine's own
+// statusOf returns the status for a client. Whatever is not the machine's own
 // trouble is a path that does not lead to a file.
 func statusOf(err error) int {
 	for _, own := range []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, fs.ErrClosed, fs.ErrInvalid} {

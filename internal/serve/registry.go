@@ -18,7 +18,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/site"
 )
 
-// What a registry has beyond its files: OCI distribution specification,
+// A registry has more than its files: OCI distribution specification,
 // "Endpoints", those for reading.
 
 const (

@@ -19,7 +19,7 @@ type imports struct {
 	before   *model
 	result   *unpack.Result
 	err      error
-	stopped  bool // it was told to stop, or killed
+	stopped  bool // it was asked to stop, or killed
 	override bool
 }
 

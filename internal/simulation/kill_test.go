@@ -15,7 +15,7 @@ import (
 // A process that is killed leaves its folders as they are at that moment. So does a copy of
 // them, taken in the middle of an operation: the operation then runs to its end in the
 // original, which is thrown away, and the copy takes its place. The moments are those at which the
-// code asks the clock or whether it was told to stop.
+// code asks the clock or whether it was asked to stop.
 
 // seam is a context that does something when it is asked for the n-th time.
 type seam struct {
@@ -36,7 +36,7 @@ func (s *seam) Err() error {
 	return s.Context.Err()
 }
 
-// interrupted runs an operation that changes dirs. Now and then it is told to stop in the
+// interrupted runs an operation that changes dirs. Now and then it is asked to stop in the
 // middle, or killed: then dirs are as they were at that moment.
 func (w *world) interrupted(what string, f func(ctx context.Context) error, dirs ...string) (killed bool, err error) {
 	how, where := w.r.IntN(10), w.r.Float64()

@@ -15,7 +15,7 @@ import (
 	"github.com/gapbundle/gapbundle/verify"
 )
 
-// sabotage breaks a promise behind the model's back, as a defect would.
+// sabotage breaks a promise without the model's knowledge, as a defect would.
 type sabotage struct {
 	after    func(w *world) // after every step
 	lenient  bool           // imports end with exit 0

@@ -69,7 +69,7 @@ func (f findings) Error() string   { return errors.Join(f...).Error() }
 func (f findings) Unwrap() []error { return f }
 
 // Join does what errors.Join does, with the errors in the order of the file, those without
-// a place after the others. What Join joined before is put in order again.
+// a place after the others. Errors that Join joined before are put in order again.
 func Join(errs ...error) error {
 	var flat findings
 	for _, err := range errs {

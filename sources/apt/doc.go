@@ -10,7 +10,7 @@
 // languages alone: upstream's indexes byte for byte, and what a client of that
 // configuration may ask for. It is rebuilt when it chooses packages: new
 // indexes, signed by the site key, and upstream's own next to them below
-// _upstream/. What packages depend on is chosen over all apt sources of the set
+// _upstream/. Dependencies are chosen over all apt sources of the set
 // together that clients of one release use, for each release (release.go), and
 // once over all for clients that mix them.
 //

@@ -87,7 +87,7 @@ func (r *root) setPattern(folder string) error {
 }
 
 // placeAt puts the only address of a source, or those of its architectures, into the
-// folder that the spec states. What is the same for all architectures belongs to the mount,
+// folder that the spec states. Parts that are the same for all architectures belong to the mount,
 // so that several sources can share a base.
 func (e *entry) placeAt(roots []*root) error {
 	o := &e.options

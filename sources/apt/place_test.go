@@ -130,7 +130,7 @@ func TestSharedBase(t *testing.T) {
 	}
 }
 
-// TestMovedFolders: what an exporter of before put into a folder for each architecture is
+// TestMovedFolders: what an earlier exporter put into a folder for each architecture is
 // somewhere else now, which is said once, and not where the spec keeps it.
 func TestMovedFolders(t *testing.T) {
 	for _, more := range []string{"", "  newest: 1\n"} {

@@ -185,7 +185,7 @@ func translations(ctx context.Context, env *sources.Env, s *loadedSuite, c *comp
 }
 
 // contents filter the Contents indexes of a suite, under the names that upstream has.
-// What is for all architectures is listed with each of them, as in the Packages that
+// Files of packages for all architectures are listed with each of them, as in the Packages that
 // are made here.
 func contents(env *sources.Env, s *loadedSuite, chosen *suiteChoice) map[string]func(io.Writer) error {
 	parts := map[string][]*form{}

@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/plantest"
 )
 
-// publishSuite publishes a suite with one package beside those that are there.
+// publishSuite publishes a suite with one package next to those that are there.
 func (a *archive) publishSuite(suite, date, fields, version string) {
 	a.suite = suite
 	a.fields = "Suite: " + suite + "\nCodename: " + suite + "\nDate: " + date + "\n" + fields

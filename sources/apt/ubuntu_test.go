@@ -12,7 +12,7 @@ import (
 )
 
 // newUbuntu returns an archive as Ubuntu's is laid out: three suites over one pool,
-// four components, Contents of a whole suite beside its Release, AppStream,
+// four components, Contents of a whole suite next to its Release, AppStream,
 // command-not-found and English alone, phased updates, and indexes that Release
 // lists for architectures that are somewhere else.
 func newUbuntu(t *testing.T, dir string) *archive {
@@ -120,7 +120,7 @@ func TestUbuntuRebuilt(t *testing.T) {
 }
 
 // What DeepOps adds, in one set: a flat repository that has the plain index
-// beside the packed one and no by-hash (CUDA), one with the architecture in its
+// next to the packed one and no by-hash (CUDA), one with the architecture in its
 // address (Container Toolkit), a PPA, and one suite of several components (DGX).
 func TestVendors(t *testing.T) {
 	dir := t.TempDir()

@@ -109,7 +109,7 @@ func TestChangedIsReadAgain(t *testing.T) {
 	}
 }
 
-// What is valid for some time is made anew each day: the client gets the whole
+// What is valid for some time is made again each day: the client gets the whole
 // of it with every export. Packages are not fetched again for it.
 func TestValidityRenews(t *testing.T) {
 	a := newArchive(t, t.TempDir())

@@ -40,7 +40,7 @@ type Options struct {
 	InOrder bool
 }
 
-// SeenSink is told every file of a repository with its validator.
+// SeenSink receives every file of a repository with its validator.
 type SeenSink interface {
 	Write(r sources.Recorded) error
 	Close() error
@@ -105,13 +105,13 @@ func (s *Survey) Total() Tally {
 	return t
 }
 
-// fate is what becomes of one artifact.
-type fate int
+// decision states what is done with one artifact.
+type decision int
 
 const (
-	fateKnown fate = iota // nothing to fetch: base or another artifact has it
-	fateSized             // goes to its planned place
-	fateTail              // size not known: after everything planned
+	decidedKnown decision = iota // nothing to fetch: base or another artifact has it
+	decidedSized                 // goes to its planned place
+	decidedTail                  // size not known: after everything planned
 )
 
 // triage decides what becomes of artifacts in the order of the plan, and fills
@@ -129,24 +129,24 @@ func newTriage(have func(bundle.Digest) (int64, bool)) *triage {
 	return &triage{have: have, planned: bundle.NewDigestSet(0)}
 }
 
-func (t *triage) decide(f *bundle.File) fate {
+func (t *triage) decide(f *bundle.File) decision {
 	switch {
 	case f.Digest.IsZero() && f.Size < 0:
-		return fateTail
+		return decidedTail
 	case f.Digest.IsZero():
-		return fateSized
+		return decidedSized
 	}
 	if size, ok := t.size(f.Digest); ok {
 		if f.Size < 0 {
 			f.Size = size
 		}
-		return fateKnown
+		return decidedKnown
 	}
 	if f.Size < 0 {
-		return fateTail
+		return decidedTail
 	}
 	t.planned.Add(f.Digest, f.Size)
-	return fateSized
+	return decidedSized
 }
 
 // size returns that of a blob which the base or an earlier artifact has.
@@ -199,12 +199,12 @@ func (r *Resolved) Survey(o SurveyOptions) (*Survey, error) {
 				yield(0, err)
 				return
 			}
-			fate := t.decide(&f)
-			s.Tallies[p.repository].add(p.artifact.Evidence, f, fate)
+			decision := t.decide(&f)
+			s.Tallies[p.repository].add(p.artifact.Evidence, f, decision)
 			if p.artifact.Keep {
 				s.Kept = keepMore(s.Kept, Kept{p.source, f})
 			}
-			if laid = p; fate == fateSized && !yield(f.Size, nil) {
+			if laid = p; decision == decidedSized && !yield(f.Size, nil) {
 				return
 			}
 		}
@@ -223,7 +223,7 @@ func (r *Resolved) Survey(o SurveyOptions) (*Survey, error) {
 	return s, r.checkShared(o.Held)
 }
 
-func (t *Tally) add(e bundle.Evidence, f bundle.File, fate fate) {
+func (t *Tally) add(e bundle.Evidence, f bundle.File, decision decision) {
 	t.Files++
 	t.Bytes += max(f.Size, 0)
 	if e.Unpinned() {
@@ -232,11 +232,11 @@ func (t *Tally) add(e bundle.Evidence, f bundle.File, fate fate) {
 	if f.Filled {
 		t.Filled++
 	}
-	switch fate {
-	case fateTail:
+	switch decision {
+	case decidedTail:
 		t.Fetch++
 		t.Unsized++
-	case fateSized:
+	case decidedSized:
 		t.Fetch++
 		t.FetchBytes += f.Size
 	}
@@ -280,7 +280,7 @@ func Collect(ctx context.Context, r *Resolved, s *Survey, o Options) ([]Collecte
 	if o.InOrder {
 		running = 1
 	}
-	c := &crew{
+	c := &collection{
 		resolved: r, o: o, planned: s.planned, abort: abort,
 		memory: semaphore.NewWeighted(aheadBytes), running: semaphore.NewWeighted(running),
 		runs: new(errgroup.Group), last: lastVolume(s.Runs), writer: sync.OnceValues(o.Writer),
@@ -312,8 +312,8 @@ func lastVolume(runs []media.Run) int {
 }
 
 // everything collects everything that the plan names, and lists it.
-func (c *crew) everything(ctx context.Context, runs []media.Run, ls *listing) error {
-	ordered := make(chan []*outcome, openRuns+1)
+func (c *collection) everything(ctx context.Context, runs []media.Run, ls *listing) error {
+	ordered := make(chan []*result, openRuns+1)
 	listed := make(chan error, 1)
 	go func() { listed <- ls.follow(ctx, ordered) }()
 	err := c.dispatch(ctx, runs, ordered)
@@ -337,22 +337,22 @@ func firstCause(ctx context.Context, errs ...error) error {
 }
 
 // late collects what depends on what others turned out to be.
-func (c *crew) late(ctx context.Context, ls *listing) error {
+func (c *collection) late(ctx context.Context, ls *listing) error {
 	for i, p := range c.resolved.Repositories {
 		if p.Late == nil {
 			continue
 		}
-		results := ls.results(i)
-		artifacts, err := p.Late(ctx, results)
-		results.close()
+		found := ls.results(i)
+		artifacts, err := p.Late(ctx, found)
+		found.close()
 		if err != nil {
 			return fmt.Errorf("source %s: %w", p.Name, err)
 		}
-		outcomes, err := c.now(ctx, i, p.Name, artifacts)
+		made, err := c.now(ctx, i, p.Name, artifacts)
 		if err != nil {
 			return err
 		}
-		if err := ls.merge(i, outcomes); err != nil {
+		if err := ls.merge(i, made); err != nil {
 			return err
 		}
 	}
@@ -360,7 +360,7 @@ func (c *crew) late(ctx context.Context, ls *listing) error {
 }
 
 // site collects the repositories of gapbundle's own, which may look at all others.
-func (c *crew) site(ctx context.Context, ls *listing) error {
+func (c *collection) site(ctx context.Context, ls *listing) error {
 	own, err := c.o.Site(ctx, ls.done())
 	if err != nil {
 		return err
@@ -374,11 +374,11 @@ func (c *crew) site(ctx context.Context, ls *listing) error {
 			}
 			artifacts = append(artifacts, a)
 		}
-		outcomes, err := c.now(ctx, i, p.Name, artifacts)
+		results, err := c.now(ctx, i, p.Name, artifacts)
 		if err != nil {
 			return err
 		}
-		if err := ls.merge(i, outcomes); err != nil {
+		if err := ls.merge(i, results); err != nil {
 			return err
 		}
 	}
@@ -386,11 +386,11 @@ func (c *crew) site(ctx context.Context, ls *listing) error {
 }
 
 // now collects a few artifacts of repository i, called source, and waits for them.
-func (c *crew) now(ctx context.Context, i int, source string, artifacts []sources.Artifact) ([]*outcome, error) {
-	outcomes := make([]*outcome, 0, len(artifacts))
+func (c *collection) now(ctx context.Context, i int, source string, artifacts []sources.Artifact) ([]*result, error) {
+	results := make([]*result, 0, len(artifacts))
 	for _, a := range artifacts {
-		u := c.outcome(placed{i, source, a})
-		outcomes = append(outcomes, u)
+		u := c.result(placed{i, source, a})
+		results = append(results, u)
 		if size, ok := c.have(u.file.Digest); ok {
 			u.file.Size = size
 			u.settle(c.known(ctx, u))
@@ -401,12 +401,12 @@ func (c *crew) now(ctx context.Context, i int, source string, artifacts []source
 			return nil, firstCause(ctx, err)
 		}
 	}
-	for _, u := range outcomes {
+	for _, u := range results {
 		select {
 		case <-u.settled:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
 	}
-	return outcomes, nil
+	return results, nil
 }

@@ -218,7 +218,7 @@ func (r *entryRun) advance() (err error) {
 }
 
 // merged streams the entries of runs, and after them those of a sorted chunk, in their
-// order. Of those with one place in the order it has the first: what two indexes state about
+// order. If several have one place in the order, it has the first: what two indexes state about
 // one file is said once.
 func (n *namer) merged(names []string, chunk []bundle.Entry) iter.Seq2[bundle.Entry, error] {
 	return func(yield func(bundle.Entry, error) bool) {
@@ -289,7 +289,7 @@ func (n *namer) read(name string) iter.Seq2[bundle.Entry, error] {
 	}
 }
 
-// ranked returns all entries with their ranks. What one thing has beyond fewVersions entries is
+// ranked returns all entries with their ranks. Entries of one thing beyond fewVersions are
 // read a second time instead of being held in memory.
 func (n *namer) ranked() iter.Seq2[bundle.Entry, error] {
 	return func(yield func(bundle.Entry, error) bool) {
@@ -397,8 +397,8 @@ func (n *namer) ranks(typ string, versions []string) map[string]int64 {
 
 // Contents makes the contents lists of a plan in scratch, before anything is fetched,
 // and returns them in the order of Repositories: Repository.Contents and Entries are
-// set, and the list is in scratch under ContentsName. What only the content has is
-// not in it: the digest is zero and the size 0 where upstream does not state them, and
+// set, and the list is in scratch under ContentsName. Facts that only the content has
+// are not in it: the digest is zero and the size 0 where upstream does not state them, and
 // entries of late artifacts are missing.
 func (r *Resolved) Contents(scratch *os.Root) ([]Collected, error) {
 	all := make([]Collected, len(r.Repositories))

@@ -10,11 +10,11 @@ import (
 
 // dispatch hands the artifacts out in plan order: each to the listing, and
 // what has to be fetched to its run or to the tail. It closes ordered.
-func (c *crew) dispatch(ctx context.Context, runs []media.Run, ordered chan<- []*outcome) error {
+func (c *collection) dispatch(ctx context.Context, runs []media.Run, ordered chan<- []*result) error {
 	defer close(ordered)
-	var batch []*outcome // one send for each artifact costs more than all else where nothing is new
+	var batch []*result // one send for each artifact costs more than all else where nothing is new
 	t := newTriage(c.o.Have)
-	var run chan *outcome
+	var run chan *result
 	var left int64
 	defer func() {
 		if run != nil {
@@ -25,20 +25,20 @@ func (c *crew) dispatch(ctx context.Context, runs []media.Run, ordered chan<- []
 		if err != nil {
 			return err
 		}
-		u := c.outcome(p)
-		fate := t.decide(&u.file)
+		u := c.result(p)
+		decision := t.decide(&u.file)
 		if batch = append(batch, u); len(batch) == aheadItems {
 			if err := send(ctx, ordered, batch); err != nil {
 				return err
 			}
 			batch = nil
 		}
-		switch fate {
-		case fateKnown:
+		switch decision {
+		case decidedKnown:
 			u.settle(c.known(ctx, u))
-		case fateTail:
+		case decidedTail:
 			err = c.toTail(ctx, u)
-		case fateSized:
+		case decidedSized:
 			if left == 0 {
 				if len(runs) == 0 {
 					return errPlanMoved
@@ -77,11 +77,11 @@ func send[T any](ctx context.Context, to chan<- T, v T) error {
 }
 
 // start begins to fill a run, when fewer than openRuns are being filled.
-func (c *crew) start(ctx context.Context, run media.Run) (chan *outcome, error) {
+func (c *collection) start(ctx context.Context, run media.Run) (chan *result, error) {
 	if err := c.running.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
-	in := make(chan *outcome, aheadItems)
+	in := make(chan *result, aheadItems)
 	c.runs.Go(func() error {
 		defer c.running.Release(1)
 		return c.fill(ctx, run, in)
@@ -91,9 +91,9 @@ func (c *crew) start(ctx context.Context, run media.Run) (chan *outcome, error) 
 
 // toTail sends u to the open-ended run after all planned volumes. It does
 // not count as one of openRuns: the others may wait for it to make room.
-func (c *crew) toTail(ctx context.Context, u *outcome) error {
+func (c *collection) toTail(ctx context.Context, u *result) error {
 	if c.tail == nil {
-		in := make(chan *outcome, aheadItems)
+		in := make(chan *result, aheadItems)
 		c.tail = in
 		c.runs.Go(func() error { return c.fill(ctx, media.Run{First: c.last + 1}, in) })
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // MaxArtifact is the largest artifact: 16 TiB, the largest file of ext4 with blocks
-// of 4 KiB. What an upstream announces is no promise, and volumes are laid out by it.
+// of 4 KiB. An upstream's announcement is no promise, and volumes are laid out by it.
 const MaxArtifact = 16 << 40 // bytes
 
 // door is what every artifact of every kind passes before anything is laid out by
@@ -31,7 +31,7 @@ type door struct {
 }
 
 // pass checks one artifact, in the order of the plan, and reports whether it may go
-// on. What is wrong is a finding that names source, URL and path.
+// on. A fault becomes a finding that names source, URL and path.
 func (d *door) pass(p *placed) bool {
 	if p.repository != d.repository {
 		d.repository, d.order = p.repository, bundle.PathOrder{}

@@ -39,10 +39,10 @@ func keepMore(all []Kept, k Kept) []Kept {
 	return append(all, k)
 }
 
-// outcome returns the future of one artifact: of one that is marked Keep, the content
+// result returns the future of one artifact: of one that is marked Keep, the content
 // is kept by whoever reads it.
-func (c *crew) outcome(p placed) *outcome {
-	u := newOutcome(p)
+func (c *collection) result(p placed) *result {
+	u := newResult(p)
 	if u.artifact.Keep && c.o.Documents != nil {
 		u.artifact.Open = c.keeping(p)
 	}
@@ -51,7 +51,7 @@ func (c *crew) outcome(p placed) *outcome {
 
 // keeping opens an artifact so that its content is kept. It is small enough to be
 // held in memory.
-func (c *crew) keeping(p placed) bundle.Open {
+func (c *collection) keeping(p placed) bundle.Open {
 	return func(ctx context.Context, _ int64, _ string) (*bundle.Content, error) {
 		content, err := p.artifact.Open(ctx, 0, "")
 		if err != nil {
@@ -73,7 +73,7 @@ func (c *crew) keeping(p placed) bundle.Open {
 }
 
 // ensureKept keeps the content of an artifact that nobody had to read.
-func (c *crew) ensureKept(ctx context.Context, u *outcome) error {
+func (c *collection) ensureKept(ctx context.Context, u *result) error {
 	if !u.artifact.Keep || c.o.Documents == nil || c.o.Documents.Has(u.file.Digest, u.file.Size) {
 		return nil
 	}
@@ -91,8 +91,8 @@ func (c *crew) ensureKept(ctx context.Context, u *outcome) error {
 	return content.Body.Close()
 }
 
-// settled writes the lines of a settled outcome.
-func (l *lists) settled(u *outcome) error {
+// settled writes the lines of a settled result.
+func (l *lists) settled(u *result) error {
 	e := u.artifact.Evidence
 	if u.artifact.Keep {
 		e.Annotations = maps.Clone(e.Annotations)

@@ -9,10 +9,10 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// merge lists outcomes, in path order, of repository i into its lists: new ones
+// merge lists results, in path order, of repository i into its lists: new ones
 // where it has none yet, otherwise by merging two sorted lists into new ones.
-func (ls *listing) merge(i int, outcomes []*outcome) error {
-	for _, u := range outcomes {
+func (ls *listing) merge(i int, results []*result) error {
+	for _, u := range results {
 		if u.err != nil {
 			ls.findings = append(ls.findings, u.err)
 		}
@@ -23,7 +23,7 @@ func (ls *listing) merge(i int, outcomes []*outcome) error {
 	old := ls.lists[i].collected
 	fresh := &lists{collected: old, made: true, names: ls.lists[i].names}
 	fresh.collected.FilesName, fresh.collected.EvidenceName = old.FilesName+"-late", old.EvidenceName+"-late"
-	for _, u := range outcomes {
+	for _, u := range results {
 		fresh.collected.Made = append(fresh.collected.Made, u.artifact)
 	}
 	r := &fresh.collected.Repository
@@ -37,17 +37,17 @@ func (ls *listing) merge(i int, outcomes []*outcome) error {
 		if err != nil {
 			return err
 		}
-		for len(outcomes) > 0 && bundle.ComparePaths(outcomes[0].file.Path, row.file.Path) <= 0 {
-			if err := l.settled(outcomes[0]); err != nil {
+		for len(results) > 0 && bundle.ComparePaths(results[0].file.Path, row.file.Path) <= 0 {
+			if err := l.settled(results[0]); err != nil {
 				return err
 			}
-			outcomes = outcomes[1:]
+			results = results[1:]
 		}
 		if err := l.write(row.file, row.evidence, "", ""); err != nil {
 			return err
 		}
 	}
-	for _, u := range outcomes {
+	for _, u := range results {
 		if err := l.settled(u); err != nil {
 			return err
 		}

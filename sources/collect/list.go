@@ -19,7 +19,7 @@ const listBuffer = 256 << 10 // bytes
 // gone would otherwise be reported once a file.
 const maxFindings = 50
 
-// listing writes the lists of all repositories from outcomes that come in
+// listing writes the lists of all repositories from results that come in
 // plan order. Only one repository's lists are open at a time.
 type listing struct {
 	o        Options
@@ -62,8 +62,8 @@ func (ls *listing) add(p Planned) int {
 	return i
 }
 
-// follow lists outcomes as they settle, in the order they come.
-func (ls *listing) follow(ctx context.Context, ordered <-chan []*outcome) error {
+// follow lists results as they settle, in the order they come.
+func (ls *listing) follow(ctx context.Context, ordered <-chan []*result) error {
 	at := 0
 	for batch := range ordered {
 		for _, u := range batch {
@@ -100,8 +100,8 @@ func (ls *listing) refusals() error {
 	return errors.Join(ls.findings...)
 }
 
-// list writes one settled outcome, or keeps its refusal.
-func (ls *listing) list(u *outcome) error {
+// list writes one settled result, or keeps its refusal.
+func (ls *listing) list(u *result) error {
 	if u.err != nil {
 		switch {
 		case errors.Is(u.err, errLeft):

@@ -144,7 +144,7 @@ func TestGiven(t *testing.T) {
 	}
 }
 
-// What kinds have to say about their specs is reported beside an unknown kind.
+// What kinds have to say about their specs is reported together with an unknown kind.
 func TestResolveReportsAllSpecs(t *testing.T) {
 	wrong := errors.New("wrong")
 	strict := sources.Kind{Name: "strict", New: func([]sources.Spec) (sources.Source, error) { return nil, wrong }}

@@ -35,9 +35,9 @@ const (
 // run was refused; only the other one is reported.
 var errLeft = errors.New("left after an earlier finding")
 
-// outcome is the future of one artifact. The listing waits for outcomes in
+// result is the future of one artifact. The listing waits for results in
 // plan order while runs settle them in any.
-type outcome struct {
+type result struct {
 	placed
 	// settled is closed when file, validator and err are final.
 	settled   chan struct{}
@@ -46,12 +46,12 @@ type outcome struct {
 	err       error
 }
 
-func newOutcome(p placed) *outcome {
-	return &outcome{placed: p, settled: make(chan struct{}), file: p.artifact.File, validator: p.artifact.Validator}
+func newResult(p placed) *result {
+	return &result{placed: p, settled: make(chan struct{}), file: p.artifact.File, validator: p.artifact.Validator}
 }
 
-// settle ends the outcome; the artifact's own callback may still refuse it.
-func (u *outcome) settle(err error) {
+// settle ends the result; the artifact's own callback may still refuse it.
+func (u *result) settle(err error) {
 	if err == nil && u.artifact.Collected != nil {
 		err = u.artifact.Collected(u.file)
 	}
@@ -61,7 +61,7 @@ func (u *outcome) settle(err error) {
 
 // known asks the artifact about content that is not read. The error names
 // source and path.
-func (c *crew) known(ctx context.Context, u *outcome) error {
+func (c *collection) known(ctx context.Context, u *result) error {
 	if err := c.checkKnown(ctx, u); err != nil {
 		return u.named(asUpstream(err, u.artifact))
 	}
@@ -69,7 +69,7 @@ func (c *crew) known(ctx context.Context, u *outcome) error {
 }
 
 // checkKnown does what known does, without the names.
-func (c *crew) checkKnown(ctx context.Context, u *outcome) (err error) {
+func (c *collection) checkKnown(ctx context.Context, u *result) (err error) {
 	if u.artifact.Known != nil {
 		err = u.artifact.Known(ctx)
 	}
@@ -81,7 +81,7 @@ func (c *crew) checkKnown(ctx context.Context, u *outcome) (err error) {
 
 // named puts source and path before an error, and before each of joined ones, so that
 // every line of a report names its file.
-func (u *outcome) named(err error) error {
+func (u *result) named(err error) error {
 	parts := joined(err)
 	if len(parts) < 2 {
 		return fmt.Errorf("source %s, %s: %w", u.source, u.artifact.File.Path, err)
@@ -93,14 +93,14 @@ func (u *outcome) named(err error) error {
 	return errors.Join(all...)
 }
 
-// key names the outcome in the resume record: the same key is the same content.
-func (u *outcome) key() string {
+// key names the result in the resume record: the same key is the same content.
+func (u *result) key() string {
 	f := u.artifact.File
 	return fmt.Sprintf("%s\x00%s\x00%d\x00%s\x00%s", u.source, f.Path, f.Size, f.Digest.Hex(), u.artifact.Validator)
 }
 
-// crew is what all runs of one collection share.
-type crew struct {
+// collection has what all runs of one Collect share.
+type collection struct {
 	resolved *Resolved
 	o        Options
 	planned  *bundle.DigestSet
@@ -115,18 +115,18 @@ type crew struct {
 	abort context.CancelCauseFunc
 	// tail receives what has no planned place; nil until it is needed. last
 	// is the number of the last planned volume.
-	tail chan *outcome
+	tail chan *result
 	last int
 }
 
 // drop reports whether content which turned out to be d need not be carried.
-func (c *crew) drop(d bundle.Digest) bool {
+func (c *collection) drop(d bundle.Digest) bool {
 	_, ok := c.have(d)
 	return ok
 }
 
 // have returns the size of a blob that the base has or that the plan carries.
-func (c *crew) have(d bundle.Digest) (int64, bool) {
+func (c *collection) have(d bundle.Digest) (int64, bool) {
 	if d.IsZero() {
 		return 0, false
 	}
@@ -144,7 +144,7 @@ func (c *crew) have(d bundle.Digest) (int64, bool) {
 // are left for the next attempt, so that the record of the run stays a prefix
 // of its plan. They are looked at all the same (suspect): all that are bad are
 // findings.
-func (c *crew) fill(ctx context.Context, run media.Run, in <-chan *outcome) (err error) {
+func (c *collection) fill(ctx context.Context, run media.Run, in <-chan *result) (err error) {
 	w, err := c.open(ctx, run)
 	if err != nil {
 		c.abort(err)
@@ -191,7 +191,7 @@ func (c *crew) fill(ctx context.Context, run media.Run, in <-chan *outcome) (err
 	return errors.Join(err, w.Close(context.WithoutCancel(ctx)))
 }
 
-func (c *crew) open(ctx context.Context, run media.Run) (*media.RunWriter, error) {
+func (c *collection) open(ctx context.Context, run media.Run) (*media.RunWriter, error) {
 	w, err := c.writer()
 	if err != nil {
 		return nil, err
@@ -204,9 +204,9 @@ func refusal(err error) bool {
 	return errors.Is(err, fetch.ErrUpstream) || errors.Is(err, fetch.ErrRefused) || errors.Is(err, bundle.ErrCorrupt)
 }
 
-// loading is an outcome whose content may be in memory already.
+// loading is a result whose content may be in memory already.
 type loading struct {
-	*outcome
+	*result
 	// recorded means that an interrupted export has it on its medium.
 	recorded *media.Written
 	// loaded is closed when content and failed are final; nil: not loaded ahead.
@@ -225,12 +225,12 @@ func (l *loading) release() {
 	}
 }
 
-// ahead passes outcomes on in order, fetching small ones meanwhile.
-func (c *crew) ahead(ctx context.Context, group *errgroup.Group, w *media.RunWriter, in <-chan *outcome, queue chan<- *loading) error {
+// ahead passes results on in order, fetching small ones meanwhile.
+func (c *collection) ahead(ctx context.Context, group *errgroup.Group, w *media.RunWriter, in <-chan *result, queue chan<- *loading) error {
 	defer close(queue)
 	replaying := true
 	for u := range in {
-		l := &loading{outcome: u}
+		l := &loading{result: u}
 		if replaying {
 			done, ok := w.Done(u.key())
 			if replaying = ok; ok {
@@ -275,7 +275,7 @@ func load(ctx context.Context, a sources.Artifact, size int64) (*bundle.Content,
 }
 
 // write puts one artifact into the run. The error names source and path.
-func (c *crew) write(ctx context.Context, w *media.RunWriter, l *loading) error {
+func (c *collection) write(ctx context.Context, w *media.RunWriter, l *loading) error {
 	defer l.release()
 	a := l.artifact
 	c.o.Progress.Item(l.source + ": " + a.File.Path)
@@ -292,12 +292,12 @@ func (c *crew) write(ctx context.Context, w *media.RunWriter, l *loading) error 
 		l.validator = written.Validator
 	}
 	if l.recorded != nil {
-		return c.ensureKept(ctx, l.outcome)
+		return c.ensureKept(ctx, l.result)
 	}
 	return nil
 }
 
-func (c *crew) append(ctx context.Context, w *media.RunWriter, l *loading) (media.Written, error) {
+func (c *collection) append(ctx context.Context, w *media.RunWriter, l *loading) (media.Written, error) {
 	a := l.artifact
 	item := media.Item{
 		Key:    l.key(),
@@ -313,7 +313,7 @@ func (c *crew) append(ctx context.Context, w *media.RunWriter, l *loading) (medi
 	case a.File.Size < 0:
 		if size, ok := w.Has(a.File.Digest); ok { // another source has brought it
 			item.Size = size
-			if err := c.checkKnown(ctx, l.outcome); err != nil {
+			if err := c.checkKnown(ctx, l.result); err != nil {
 				return media.Written{}, err
 			}
 			break
@@ -338,8 +338,8 @@ func (c *crew) append(ctx context.Context, w *media.RunWriter, l *loading) (medi
 }
 
 // asUpstream decides whose fault a wrong digest or size is: a pin that differs
-// is a refusal, everything else is an upstream that contradicts itself. What
-// is on the medium is not corrupt, so bundle.ErrCorrupt ends here.
+// is a refusal, everything else is an upstream that contradicts itself. The
+// content on the medium is not corrupt, so bundle.ErrCorrupt ends here.
 func asUpstream(err error, a sources.Artifact) error {
 	var status *fetch.StatusError
 	var changed *fetch.ChangedError
@@ -396,7 +396,7 @@ func direct(content *bundle.Content, again bundle.Open) *spooled {
 
 // spool reads content of unknown size: into memory, or into a file in scratch
 // when it is larger than bundle.SpoolBlob.
-func (c *crew) spool(ctx context.Context, a sources.Artifact) (_ *spooled, err error) {
+func (c *collection) spool(ctx context.Context, a sources.Artifact) (_ *spooled, err error) {
 	content, err := opened(a)(ctx, 0, "")
 	if err != nil {
 		return nil, err

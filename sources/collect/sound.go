@@ -14,7 +14,7 @@ import (
 // Sound reports what is wrong with the specs of a set as far as that can be known
 // without asking anybody: env.Fetch has to be offline. Every kind decodes its specs
 // and begins its plan, which ends where upstream would be asked for the first time.
-// What has to be at hand by then (keys, lists of names, the lock, the base) was read.
+// Everything that has to be at hand by then (keys, lists of names, the lock, the base) was read.
 // asked is how many requests were not made.
 func Sound(ctx context.Context, kinds sources.Kinds, specs []sources.Spec, env *sources.Env) (asked int, err error) {
 	r := &resolver{kinds: kinds, env: env, given: specs, planned: map[string]*sources.Plan{}}

@@ -28,7 +28,7 @@ func (a asking) Plan(ctx context.Context, env *sources.Env) (*sources.Plan, erro
 }
 
 // TestSound: a plan that ends where upstream would be asked is sound; what is wrong
-// beside that is reported, and nothing else.
+// apart from that is reported, and nothing else.
 func TestSound(t *testing.T) {
 	client, err := fetch.New(fetch.Options{Offline: true, Env: func(string) string { return "" }, Home: t.TempDir()})
 	if err != nil {

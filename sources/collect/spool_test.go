@@ -42,7 +42,7 @@ func TestSpool(t *testing.T) {
 		}
 		defer scratch.Close()
 		n := &counted{}
-		c := &crew{o: Options{Scratch: scratch}}
+		c := &collection{o: Options{Scratch: scratch}}
 		a := sources.Artifact{File: bundle.File{Path: "a", Size: -1}, Open: n.open(content, size)}
 		spooled, err := c.spool(t.Context(), a)
 		if err != nil || spooled.size != int64(len(content)) {

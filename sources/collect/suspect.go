@@ -16,7 +16,7 @@ const maxProbes = 4096
 // small artifact and compares its size and digest; of a large one it only requests the
 // headers. The error is errLeft if nothing is wrong with it, or if the allowed number of
 // probes is used up.
-func (c *crew) suspect(ctx context.Context, l *loading, probes *int) error {
+func (c *collection) suspect(ctx context.Context, l *loading, probes *int) error {
 	defer l.release()
 	if l.recorded != nil || l.artifact.File.Size < 0 || *probes == 0 {
 		return errLeft

@@ -83,8 +83,8 @@ func (c choice) ofReceipt(path string) (*ledger.Base, error) {
 	return &ledger.Base{Manifest: m, Acknowledged: true}, nil
 }
 
-// ofBundle takes an earlier bundle, of this exporter, as the base. What
-// importers accept does not depend on it: a wrong base costs an import that
+// ofBundle takes an earlier bundle, of this exporter, as the base. Importers
+// do not rely on it: a wrong base costs an import that
 // is refused as incomplete.
 func (c choice) ofBundle(path string) (*base, error) {
 	r, m, err := c.own.openBundle(path)

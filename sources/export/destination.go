@@ -74,7 +74,7 @@ func (d destination) others() []string {
 }
 
 // before returns the newest kept state older than n that the destination was sent
-// or acknowledged; 0: none. What others were sent it does not have.
+// or acknowledged; 0: none. It does not have bundles that were sent to others.
 func (d destination) before(n int64) (int64, error) {
 	acknowledged := d.known().Acknowledged
 	for _, k := range slices.Backward(d.ledger.States()) {

@@ -14,7 +14,7 @@ import (
 
 // An export stops where a repository has lost more than maxShrink percent of the files that
 // the base has, and at least minShrink of them: an archive that is emptied while it is
-// rebuilt is signed as well as any other. Fewer are told and do not stop it, because a
+// rebuilt is signed as well as any other. Fewer are reported and do not stop it, because a
 // repository of three files loses a third with each of them.
 const (
 	maxShrink = 40 // percent
@@ -112,8 +112,8 @@ func (b *base) repository(name string) *bundle.Repository {
 	return &b.manifest.Repositories[i]
 }
 
-// before returns what the base has of repositories, for a survey. What was made late
-// is not among what a survey sees, and its absence there is no loss.
+// before returns what the base has of repositories, for a survey. Files that are made
+// late are not among those that a survey sees, and its absence there is no loss.
 func (b *base) before() func(collect.Planned) iter.Seq2[bundle.File, error] {
 	if b == nil {
 		return nil

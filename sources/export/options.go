@@ -4,7 +4,7 @@
 // of a delta, updates the exporter's ledger, and reports what an export would
 // do.
 //
-// Of the disconnected side it reads receipts, repair requests and, with
+// From the disconnected side it reads receipts, repair requests and, with
 // --adopt, an earlier bundle of its own.
 package export
 
@@ -79,7 +79,7 @@ type Options struct {
 	// Passphrase and SitePassphrase unlock the keys; nil: keys that need
 	// one are refused.
 	Passphrase, SitePassphrase keys.PassphraseFunc
-	// Progress is told what is done; nil: nobody.
+	// Progress learns what is done; nil: nobody.
 	Progress bundle.Progress
 	// Reading is called for each file that is read while the sources are planned, with its
 	// source (the host if the source is not known) and its size in bytes (-1: not known). It
@@ -93,7 +93,7 @@ type Options struct {
 	// NextMedium is asked for another directory when all targets are full, "": there is
 	// none; nil: the export stops and can be repeated with another --to.
 	NextMedium func(ctx context.Context, q media.NextMedium) (string, error)
-	// Media is told what fits on which target before the first byte is written; nil: nobody.
+	// Media learns what fits on which target before the first byte is written; nil: nobody.
 	Media func(*MediaPlan)
 	// Absent is asked about a medium with volumes that was taken out before
 	// the root was written; nil: it stays without (Result.Without).

@@ -60,8 +60,8 @@ func (j *job) saveLock() error {
 	return j.plan.env.Lock.Save()
 }
 
-// settle notes the finished bundle as a state. What a crash before the end of
-// it leaves is noted by finished.
+// settle notes the finished bundle as a state. Whatever a crash before its end leaves
+// is noted by finished.
 func (j *job) settle(collected []collect.Collected, f *media.Finished) (*Result, error) {
 	m, err := readManifest(f.Dirs[len(f.Dirs)-1])
 	if err != nil {

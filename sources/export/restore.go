@@ -10,7 +10,7 @@ import (
 )
 
 // restoreDocuments reads from the volumes of an adopted bundle the content of those
-// documents that it carries. What is on a medium that is not at hand is not
+// documents that it carries. Content on a medium that is not at hand is not
 // restored: a plan does once more what it would have spared.
 func restoreDocuments(ctx context.Context, l *ledger.Ledger, r *bundle.Reader, catalog *bundle.Catalog, all []ledger.Document) error {
 	wanted := map[bundle.Digest]int64{}

@@ -22,7 +22,7 @@ const (
 )
 
 // site makes the repositories of gapbundle's own: client configuration of
-// every kind, and the keys that clients are told to trust.
+// every kind, and the keys that clients are configured to trust.
 func (j *job) site(ctx context.Context, done []collect.Collected) ([]collect.Planned, error) {
 	var clients []sources.Artifact
 	var errs []error

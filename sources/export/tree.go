@@ -189,7 +189,7 @@ func (p *plan) check(ctx context.Context, collected []collect.Collected) error {
 	var errs []error
 	for _, k := range p.o.Kinds {
 		t := p.tree(collected, ofKind(k.Name))
-		// What is held back was checked when it was made. Its lists are looked at
+		// A source that is held back was checked when it was made. Its lists are looked at
 		// where files of others may lie among them.
 		t.held = slices.DeleteFunc(t.held, func(r bundle.Repository) bool { return !bundle.IsSharedMount(r.Mount) })
 		if k.Check == nil || len(t.collected) == 0 {

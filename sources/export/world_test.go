@@ -18,7 +18,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// world is an upstream of in-memory content behind a kind "mem": what a
+// world is an upstream of in-memory content with a kind "mem": what a
 // source of any kind does with digests, sizes and validators, without a
 // network.
 type world struct {

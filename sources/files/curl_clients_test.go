@@ -11,7 +11,7 @@ import (
 )
 
 // TestCurl: curl gets every file of the client file's list from each server, whole
-// and in part, by the URL that stands there.
+// and in part, by the URL that is there.
 func TestCurl(t *testing.T) {
 	w := sourcetest.NewWorld(t, Kind())
 	contents := map[string]string{"/r/a file+1~.txt": "the first", "/r/b.tar.gz": strings.Repeat("0123456789", 1000)}

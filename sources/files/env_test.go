@@ -66,7 +66,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// lock opens the lock file anew, as the next export does.
+// lock opens the lock file again, as the next export does.
 func (s *site) lock(update bool) {
 	s.t.Helper()
 	var err error

@@ -397,7 +397,7 @@ func (p *planned) pin(lock *sources.Lock, secure bool) error {
 }
 
 // opener fetches a URL's content, and looks whether it begins as a private key does. A
-// beginning that was seen already is not looked at again. No size need be told:
+// beginning that was seen already is not looked at again. No size has to be known:
 // releases that are packed when somebody asks have none.
 func opener(env *sources.Env, p *planned) bundle.Open {
 	r, want := p.remote, upstream.Want{Sum: p.sum, Size: -1, Limit: bundle.MaxInteger}

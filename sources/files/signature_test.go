@@ -186,7 +186,7 @@ func TestSumsErrors(t *testing.T) {
 	}
 }
 
-// A SHA256SUMS file behind a query has its path, and its signature, from the spec.
+// A SHA256SUMS file at a URL with a query has its path, and its signature, from the spec.
 func TestMovedSums(t *testing.T) {
 	alice := plantest.NewSigner(t, "alice", 0)
 	list := []byte(sumX.Hex() + "  x\n")

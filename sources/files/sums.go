@@ -338,8 +338,8 @@ func (m match) String() string {
 }
 
 // matchAll finds the digests of urls: by path relative to the SHA256SUMS
-// file's own URL, then by base name. What one URL has by its path is not
-// taken by another one by its name. More than one answer is an error.
+// file's own URL, then by base name. A digest that one URL has by its path
+// is not taken by another one by its name. More than one answer is an error.
 func matchAll(files []*remote, all []*vouching) (map[*remote]match, error) {
 	found := map[*remote]match{}
 	taken := map[*vouching]map[int]bool{}

@@ -224,7 +224,7 @@ func parseURL(raw string) (*url.URL, error) {
 
 // mirrorPath returns where a URL's content is stored below the mount: host, the port
 // after '_' unless it is the scheme's own, and the path, percent-decoded once.
-// What a client of the mirror asks for, decoded by its web server, is that
+// The address that a client of the mirror requests, decoded by its web server, is that
 // path again. A query, a trailing slash and an encoded slash have no such
 // path: they need one in the spec.
 func mirrorPath(u *url.URL) (string, error) {

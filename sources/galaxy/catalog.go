@@ -88,7 +88,7 @@ func (c *catalog) Versions(ctx context.Context, full string) ([]version.Version,
 	return all, nil
 }
 
-// runs reports whether a collection runs with the ansible-core of the spec. What cannot be read excludes
+// runs reports whether a collection runs with the ansible-core of the spec. A requirement that cannot be read excludes
 // nothing, as for ansible-core itself.
 func (c *catalog) runs(specifiers string) bool {
 	if c.core == nil {

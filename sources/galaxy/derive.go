@@ -30,7 +30,7 @@ func (e *entry) derive(c *chosen) []sources.Derived {
 	return all
 }
 
-// repositories returns the options of kind git. What a requirement names may be a branch, a tag or a
+// repositories returns the options of kind git. A requirement may name a branch, a tag or a
 // commit, so wherever one is named all branches and tags are carried, of all repositories: they share
 // the options. Otherwise HEAD's branch and all tags are.
 func repositories(all map[string]map[string]bool) map[string]any {

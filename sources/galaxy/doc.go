@@ -6,7 +6,7 @@
 // newest versions. Dependencies are carried in any case.
 //
 // A collection's archive has the SHA-256 that the server states, and is opened: see package tarball. With
-// a keyring it has to have signatures of MANIFEST.json. What is not signed is pinned in gapbundle.lock
+// a keyring it has to have signatures of MANIFEST.json. A collection that is not signed is pinned in gapbundle.lock
 // on first sight, as archives of roles are, for which the server has no digest.
 //
 // Published below galaxy/<source>/, each page as index.html of a folder:

@@ -79,7 +79,7 @@ func requires(ansible string) string {
 }
 
 // compareVersions orders collections by semantic versions and roles as ansible-galaxy
-// does. What it cannot compare has no order.
+// does. Versions that it cannot compare have no order.
 func compareVersions(typ, a, b string) int {
 	if typ == bundle.TypeRole {
 		order, err := version.CompareTags(a, b)

@@ -202,7 +202,7 @@ func readCommits(list []byte) ([]gitfile.ID, error) {
 	return ids, scanner.Err()
 }
 
-// maxBoundary bounds the commits that a server is told not to send below, over
+// maxBoundary bounds the commits that a server is asked not to send below, over
 // all packs; the newest are. A commit that branched off below them is sent
 // with its history once more.
 const maxBoundary = 40_000

@@ -76,7 +76,7 @@ func take(url string, w *want, up *gitfile.Advertised, refs map[string]gitfile.R
 }
 
 // everyPattern refuses a pattern of an entry of one repository that matches no ref: it is not
-// what its writer meant. Of several repositories each may have other refs.
+// what its writer meant. In an entry of several repositories each may have other refs.
 func everyPattern(url string, w *want, up *gitfile.Advertised) error {
 	if !w.alone {
 		return nil

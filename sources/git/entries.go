@@ -29,7 +29,7 @@ type named struct {
 }
 
 // entries returns the branches and tags of a git repository; the file that lists them stands
-// for all. Of more than maxNamedRefs there are the newest by date. Refs without a known
+// for all. If there are more than maxNamedRefs, they are the newest by date. Refs without a known
 // date count as older than all others, and are ordered by the numbers in their names.
 // files are those that a clone reads.
 func entries(p *packed, files []sources.Artifact) sources.EntryList {

@@ -80,7 +80,7 @@ func read(ctx context.Context, t *tools, entries []*entry) (_ *reading, err erro
 	return r, nil
 }
 
-// close ends the relays. What was fetched stays in scratch until the export ends.
+// close ends the relays. Fetched objects stay in scratch until the export ends.
 func (r *reading) close() {
 	for _, one := range r.all {
 		if one.relay != nil {

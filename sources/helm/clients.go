@@ -111,7 +111,7 @@ curl -f -o charts.gpg %s/keys/%s
 	return []byte(b.String())
 }
 
-// forValues returns the values by which charts are told a registry.
+// forValues returns the values by which charts take a registry.
 func forValues(charts []published) []byte {
 	var names []string
 	for _, c := range charts {

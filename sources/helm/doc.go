@@ -9,7 +9,7 @@
 // addresses and the digests of the very bytes. Upstream's own indexes are next to it
 // as evidence.
 //
-// What is verified: with a keyring every chart needs a provenance file that one of
+// These are verified: with a keyring every chart needs a provenance file that one of
 // its keys signed, and the sum in it. Without one, the digest in upstream's index is
 // enforced, and the connection is what vouches for a chart that has none. Each
 // package is read to its end (package pack): its name and version have to be those
@@ -17,7 +17,7 @@
 //
 // Images: each chart is rendered as "helm template" would render it with the options
 // of the spec, in a child process with limits (packages child and render), and the
-// documents are searched (package images). What is certain goes to a derived source
+// documents are searched (package images). Certain images go to a derived source
 // of the kind oci; what is not is listed, and carried if the spec accepts it.
 // images.json, next to the index, has each image with the rule and the place by
 // which it was found.

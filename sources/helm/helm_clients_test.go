@@ -33,7 +33,7 @@ func (s shell) run(name string, args ...string) string {
 }
 
 // TestHelm: the real helm finds, pulls, verifies, renders and builds on the charts of a
-// mirror, behind every web server, and skopeo finds their images there.
+// mirror, on every web server, and skopeo finds their images there.
 func TestHelm(t *testing.T) {
 	g, w := newGap(t)
 	signer := w.trust()

@@ -58,7 +58,7 @@ type decision struct {
 	As []string `json:"as,omitempty"`
 }
 
-// What becomes of an image.
+// The decisions about an image.
 const (
 	statusCarried = "carried"
 	statusMaybe   = "maybe"

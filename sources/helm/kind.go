@@ -80,7 +80,7 @@ type imagesEntry struct {
 	PlainHTTP     []string            `yaml:"plain-http,single" doc:"As for the kind oci; charts in registries, too."`
 }
 
-// What becomes of images.
+// The modes for images.
 const (
 	modeCarry = "carry"
 	modeList  = "list"

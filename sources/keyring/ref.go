@@ -107,7 +107,7 @@ func (r *Ref) ID() string {
 	return strings.Join([]string{r.File, r.URL, r.Block, strings.Join(r.Fingerprints, ",")}, "\x00")
 }
 
-// Load reads the keys of all references. Of a key that occurs twice the copy
+// Load reads the keys of all references. If a key occurs twice, the copy
 // counts that states most: a revocation, then the newest self-signature. Errors match
 // bundle.ErrUsage for a file or text that the spec names, fetch.ErrUpstream for an
 // address, and fetch.ErrRefused if a key that was named by its fingerprint is not

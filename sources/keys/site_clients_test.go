@@ -35,7 +35,7 @@ func TestGnuPGAcceptsSiteKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	home, err := os.MkdirTemp("", "gpg") // short: gpg-agent's socket lies in it
+	home, err := os.MkdirTemp("", "gpg") // short: gpg-agent's socket is in it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,8 +81,8 @@ func readOwn(ctx context.Context, r *complete.Repo) (own pins, images []imageRef
 	return own, images, r.Corrupt(imagesName, strictyaml.Join(errs...))
 }
 
-// kubeadm checks that the images which kubeadm pulls are those of its version. What the
-// spec drops by name is not asked for; lists of files alone have no images to look at.
+// kubeadm checks that the images which kubeadm pulls are those of its version. Images that
+// the spec drops by name are not looked for; lists of files alone have no images to look at.
 func kubeadm(r *complete.Repo, own pins, images []imageRef) error {
 	versions := map[string][]string{}
 	for _, f := range own.Files {

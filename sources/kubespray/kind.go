@@ -35,7 +35,7 @@ type options struct {
 	Unpinned  []string    `yaml:"unpinned,single" doc:"URLs that are carried although the checksums do not cover them; all, where there are no checksums."`
 	Drop      []string    `yaml:"drop,single" doc:"Patterns of URLs and images that are left out; * stands for anything."`
 	AddFiles  []fileEntry `yaml:"add-files,single" doc:"Files that the lists lack."`
-	// What follows is handed to the derived source of kind oci as it is.
+	// The options below are handed to the derived source of kind oci as they are.
 	Platforms  []string            `yaml:"platforms,single" doc:"Platforms of the images, as in linux/amd64; absent: all."`
 	Signatures string              `yaml:"signatures" doc:"carry, verify or none: what is attached to an image; absent: carry."`
 	Keys       []string            `yaml:"keys,single" doc:"Files with the public keys of cosign that may sign, for signatures: verify."`

@@ -129,7 +129,7 @@ func (u Upstream) Keep(repository string, scratch *os.Root, name, entries string
 }
 
 // A file of entries begins with a line that has nothing but the digest of the seen file
-// it belongs to. What a crash between the two leaves, and what a program wrote that
+// it belongs to. The rest of a crash between the two, and what a program wrote that
 // knew no entries, is told apart by it.
 
 func entriesName(repository string) string {

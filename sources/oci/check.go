@@ -15,8 +15,8 @@ import (
 )
 
 // check asks for everything that a client would: each manifest under each name,
-// and whatever it leads to, with its digest and size, in the same image. What
-// an index was not chosen to have is excepted, as its line in the list names it.
+// and whatever it leads to, with its digest and size, in the same image. Images
+// that were not chosen from an index are excepted, as its line in the list names it.
 func check(ctx context.Context, t sources.Tree) ([]bundle.CheckCount, error) {
 	c := &checking{ctx: ctx, tree: t, files: map[string]bundle.File{}}
 	for _, r := range t.Repositories() {
@@ -73,7 +73,7 @@ func (c *checking) file(r bundle.Repository, f bundle.File) error {
 		}
 	case area == areaManifests:
 		c.tags++
-		// What a tag leads to is there by digest too: clients ask so next.
+		// The manifest of a tag is there by digest too: clients ask so next.
 		if by, ok := c.files[dir+"/"+areaManifests+"/"+f.Digest.String()]; !ok || by.MediaType != f.MediaType {
 			return c.missing(r, dir+"/"+areaManifests+"/"+f.Digest.String(), "whoever pulls "+dir+":"+reference)
 		}

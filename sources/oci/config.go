@@ -13,7 +13,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources"
 )
 
-// maxConfig is the largest config that a plan reads. Of an image with a larger one the
+// maxConfig is the largest config that a plan reads. For an image with a larger one the
 // contents list states no platform; the config is carried like every blob.
 const maxConfig = 1 << 20 // bytes
 

@@ -22,7 +22,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/upstream"
 )
 
-// What cosign writes: before version 3 a manifest under the tag
+// Cosign writes this: before version 3 a manifest under the tag
 // sha256-<hex>.sig, each layer of which is a payload ("simple signing") with
 // its signature as an annotation; since then a Sigstore bundle that refers to
 // the image.
@@ -66,8 +66,8 @@ func (e *entry) loadKeys() ([]cosignKey, error) {
 }
 
 // verify requires a signature by one of the source's keys for everything that
-// a source with signatures: verify asks for. What is signed is what the
-// reference leads to: of an index the index, whatever is chosen of it.
+// a source with signatures: verify asks for. The signature is over what the
+// reference leads to: for an index the index, whatever is chosen of it.
 func (g *gatherer) verify(ctx context.Context, roots []root) error {
 	signatures := cosign{g.of.image, g.of.repo}
 	var errs []error

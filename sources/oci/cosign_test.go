@@ -19,11 +19,11 @@ type cosigner struct {
 	w      *world
 	sv     signature.SignerVerifier
 	bundle *bundle.Signer
-	// broken: a signature that leads nowhere stands before the right one.
+	// broken: a signature that leads nowhere is before the right one.
 	broken bool
 }
 
-// newCosigner makes a key, the public half of which lies in file.
+// newCosigner makes a key, the public half of which is in file.
 func newCosigner(w *world, file string) *cosigner {
 	w.t.Helper()
 	sv, key, err := signature.NewDefaultECDSASignerVerifier()

@@ -7,7 +7,7 @@
 // inside is the one that upstream has. A tag is resolved once, by HEAD where the
 // registry reports the digest, and everything below a digest is found by digest.
 //
-// What is chosen: references, lists of references, and tags of a repository by
+// These can be chosen: references, lists of references, and tags of a repository by
 // version range, pattern or age; then platforms. If some platforms of an index
 // are left out, the annotations of the index's line in the list name them.
 //

@@ -20,7 +20,7 @@ type said struct {
 	artifact       bool // no image: a chart, a policy and the like
 }
 
-// said reads what a manifest states. What a config's media type does not call an image is
+// said reads what a manifest states. A config whose media type is none of an image is
 // an artifact (image specification, "Guidelines for Artifact Usage").
 func (m *manifest) said() said {
 	s := said{title: m.annotations[v1.AnnotationTitle], licence: m.annotations[v1.AnnotationLicenses]}

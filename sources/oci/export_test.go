@@ -82,7 +82,7 @@ func TestUnchangedBesideChanged(t *testing.T) {
 	}
 }
 
-// What is held back is not read, and what others have of the same image lies
+// What is held back is not read, and what others have of the same image is
 // among it.
 func TestOnlyOneSource(t *testing.T) {
 	w := newExporting(t)

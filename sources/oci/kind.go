@@ -51,14 +51,14 @@ type repositoryEntry struct {
 	Newest     int       `yaml:"newest" doc:"How many of the highest versions of those are carried; absent: all."`
 }
 
-// What a spec states about attached signatures.
+// The values of signatures in a spec.
 const (
 	signaturesCarry  = "carry"
 	signaturesVerify = "verify"
 	signaturesNone   = "none"
 )
 
-// What a spec states about foreign layers.
+// The values of foreign-layers in a spec.
 const (
 	foreignRefuse = "refuse"
 	foreignFetch  = "fetch"

@@ -84,7 +84,7 @@ func isSchema1(mediaType string) bool {
 
 // parseManifest reads a manifest whose digest is known to be right. told is
 // the media type of the descriptor or the answer that led to it, "" unknown.
-// What could be read in two ways is refused: clients that differ in that would
+// A manifest that could be read in two ways is refused: clients that differ in that would
 // see different images under one digest.
 func parseManifest(b []byte, told string) (*manifest, error) {
 	if len(b) > registry.MaxManifest {

@@ -1,7 +1,7 @@
 // Package pypi is the kind of Python package indexes: the files that pip, uv,
 // Poetry and PDM install for the interpreters of a site, and an index of them.
 //
-// What is wanted is written in requirements files, in the spec, or in lock files.
+// Wanted packages are named in requirements files, in the spec, or in lock files.
 // For every target, an interpreter on a platform, versions are chosen as pip would
 // choose there (package resolve); a lock is taken as it is. A name comes from one
 // index, so that nobody can put a package of the same name into another one.

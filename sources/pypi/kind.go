@@ -195,7 +195,7 @@ func (e *entry) checkWords(c *sources.Checks) {
 }
 
 // indexOf returns the index that the spec names for a project; "": it names none.
-// Of several patterns the longest counts.
+// If several patterns match, the longest counts.
 func (e *entry) indexOf(name string) string {
 	best, index := "", ""
 	for pattern, address := range e.Names {

@@ -11,7 +11,7 @@
 // delta nothing: its date is the newest date among the indexes that it was made from,
 // never the clock's, and the site's key signs without salt.
 //
-// What is made of vouched content is vouched for as "made". What is made of content
-// that nothing but the connection vouches for is counted as that content is: Vouched
+// Files made of vouched content are vouched for as "made". Files made of content
+// that nothing but the connection vouches for are counted as that content is: Vouched
 // decides.
 package rebuild

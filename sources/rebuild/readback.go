@@ -15,8 +15,8 @@ import (
 // than once.
 type Read func(r io.Reader) error
 
-// ReadBack reads content that was made in memory. What a reader refuses, and what it
-// leaves unread, is a sources.MadeError.
+// ReadBack reads content that was made in memory. Content that a reader refuses, or leaves
+// unread, is a sources.MadeError.
 func ReadBack(path string, content []byte, read Read) error {
 	return readBack(path, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }, read)
 }

@@ -275,7 +275,7 @@ func addFilelists(ctx context.Context, env *sources.Env, from *listing, index *c
 		return nil
 	}
 	if m.local == "" {
-		// Of a source that is carried whole filelists is read only if it is needed: it is
+		// For a source that is carried whole, filelists is read only if it is needed: it is
 		// the largest file of all.
 		later := *m
 		later.local = localName(from.source.entry, from.repo) + "-later"
@@ -333,7 +333,7 @@ func (e *entry) architectures() []string {
 // maxStep bounds the text of one step of the way to a package.
 const maxStep = 300 // bytes
 
-// add adds what was chosen. What it was chosen by is not held any longer.
+// add adds what was chosen. The data that it was chosen by is not held any longer.
 func (c *repoChoice) add(choice closure.Choice, held *rpmmd.Interner) error {
 	pkg, err := held.Keep(choice.Package)
 	if err != nil {

@@ -85,7 +85,7 @@ func writeSection(b *bytes.Buffer, r bundle.Repository, l *layout, id string, en
 }
 
 // keysOf returns the names of the key files that dnf needs: of a rebuilt source the site's,
-// which signs repomd.xml, and upstream's as far as packages are checked by them. Of a
+// which signs repomd.xml, and upstream's as far as packages are checked by them. In a
 // verbatim one both signatures are upstream's. dnf has one list, gpgkey, for both.
 func keysOf(r bundle.Repository, checked bool) (site, packages []string) {
 	names := strings.Fields(r.Annotations[keysKey])

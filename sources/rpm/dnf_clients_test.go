@@ -205,7 +205,7 @@ func (w *world) partial(base string) {
 // whole one, and the same files are downloaded.
 func (w *world) same(base string) {
 	whole, part := w.newDNF(base, "os"), w.newDNF(base, "some")
-	resolved := func(d *dnf, name string) string { // dnf has remarks of its own beside it
+	resolved := func(d *dnf, name string) string { // dnf has remarks of its own next to it
 		var all []string
 		for line := range strings.Lines(d.must("--quiet", "repoquery", "--requires", "--resolve", "--qf", "is %{name}-%{evr}.%{arch}", name)) {
 			if strings.HasPrefix(line, "is ") {
@@ -336,7 +336,7 @@ func TestDNFDoesWithout(t *testing.T) {
 }
 
 // TestDNFFollowsImports: a client that has the metadata from before an import
-// goes on with it, and follows when it asks anew; after a rollback as well.
+// goes on with it, and follows when it asks again; after a rollback as well.
 func TestDNFFollowsImports(t *testing.T) {
 	for mode, more := range map[string]string{"verbatim": "", "rebuilt": "  architectures: [x86_64]\n  packages: [hello]\n"} {
 		t.Run(mode, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 )
 
 // forms makes repositories that have what other tests do not: everything that
-// createrepo_c can make beside the XML, and packages at addresses of their own.
+// createrepo_c can make next to the XML, and packages at addresses of their own.
 func (w *world) forms() {
 	w.put("older", "signed/os")
 	w.put("every", "signed/os-next", "hello", "libhello", "newdata")

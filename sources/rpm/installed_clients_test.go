@@ -170,7 +170,7 @@ func (m *moving) build(name string, version int) *rpmtest.Package {
 	return p
 }
 
-// move brings the next state: new versions beside the old ones, here and there without
+// move brings the next state: new versions next to the old ones, here and there without
 // them, and new packages in the place of others.
 func (m *moving) move() {
 	m.release++

@@ -207,7 +207,7 @@ func (h *head) public(dir string) ([]sources.Public, error) {
 			return nil, err
 		}
 		address, at := strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(dir, "/")
-		// What is climbed is in dir, also if primary was not read again.
+		// Climbed folders are in dir, also if primary was not read again.
 		for range strings.Count(strings.TrimPrefix(dir, h.folder), "/") {
 			if path.Base(address) != path.Base(at) {
 				break // a mirror with other folders

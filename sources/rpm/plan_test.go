@@ -340,7 +340,7 @@ func TestMetalink(t *testing.T) {
 	if got := all[nameRepomd].Evidence.Origin; got != a.server.URL(a.at+"/"+nameRepomd) {
 		t.Errorf("origin %s", got)
 	}
-	// A mirror that is behind, which the metalink still knows.
+	// A mirror that is out of date, which the metalink still knows.
 	alternates := `<mm0:alternates><mm0:alternate><mm0:timestamp>0</mm0:timestamp><size>` + "1" + `</size><verification><hash type="sha256">` + strings.Repeat("0", 64) + `</hash></verification></mm0:alternate><mm0:alternate><verification><hash type="sha512">` + sumOf("sha512", right) + `</hash></verification></mm0:alternate></mm0:alternates>`
 	a.server.Put("/meta", metalink(t, []byte("newer"), alternates, a.server.URL(a.at)))
 	mustPlan(t, newEnv(t, a.dir, nil), spec)

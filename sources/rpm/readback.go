@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
-// What is made here is read back by the parsers that read upstream's metadata, before
+// Metadata that is made here is read back by the parsers that read upstream's metadata, before
 // any of it is published: a filter copies parts of a file byte for byte, and what it
 // left out may have been what held the rest together.
 

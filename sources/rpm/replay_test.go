@@ -165,7 +165,7 @@ func TestAllOrNone(t *testing.T) {
 	}
 }
 
-// TestMadeAnew: another site key signs everything anew, and another version of the
+// TestMadeAnew: another site key signs everything again, and another version of the
 // program may make it otherwise.
 func TestMadeAnew(t *testing.T) {
 	a, spec := selected(t)

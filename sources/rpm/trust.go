@@ -134,7 +134,7 @@ func (v *verifier) Verdict() error {
 func (v *verifier) Close() { v.signature.Close() }
 
 // finish completes the artifact of a package, which has to have a signature of its own.
-// What the base has counts if it was checked by the same keys. shared are the paths of
+// A package of the base counts if it was checked by the same keys. shared are the paths of
 // packages whose content an earlier source of the plan has, checked by the same keys.
 func (t *trust) finish(env *sources.Env, f *stock.File, recorded *sources.Recorded, shared map[string]bool, a *sources.Artifact) {
 	want := upstream.Want{Sum: upstream.SHA256(f.Digest), Size: f.Size}

@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if dir := builtAt(); dir != "" {
-		// gpg left an agent behind. The folder is temporary in any case.
+		// gpg leaves an agent running. The folder is temporary in any case.
 		_, _ = tool(dir, dir, "gpgconf", "--kill", "gpg-agent")
 		_ = os.RemoveAll(dir)
 	}

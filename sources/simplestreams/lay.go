@@ -92,7 +92,7 @@ func (e *entry) fresh(ctx context.Context, env *sources.Env, keys keyring.Keys, 
 	return repo, r.scratch + l.press.Bytes, err
 }
 
-// repository returns what is told about a source besides its files. by are the keys
+// repository returns the facts about a source besides its files. by are the keys
 // that signed it.
 func (e *entry) repository(env *sources.Env, by keyring.Keys) (sources.Repository, error) {
 	repo := sources.Repository{Name: e.name, Mount: e.mount, Mode: string(rebuild.Verbatim), Annotations: map[string]string{}}

@@ -233,7 +233,7 @@ func (in *inside) mounted() map[string]map[string]bundle.Digest {
 	return all
 }
 
-// clientFiles: what clients are told is a function of what is published: twice the
+// clientFiles: the client configuration is a function of what is published: twice the
 // same, inside as before the trip, and without a name outside of the kind's folder.
 func clientFiles(t *testing.T, s Suite) {
 	r := newRig(t, s)

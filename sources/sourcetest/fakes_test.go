@@ -143,7 +143,7 @@ func TestSeams(t *testing.T) {
 	in := newInside(r)
 	dirs := r.must(signed)
 
-	// A key that clients are told to trust needs somebody's consent.
+	// A key that clients are configured to trust needs somebody's consent.
 	if _, err := in.Receive(t.Context(), dirs, unpack.ImportOptions{}); err == nil || !strings.Contains(err.Error(), fingerprint) {
 		t.Errorf("a new key for clients: got %v, want a refusal that names %s", err, fingerprint)
 	}

@@ -86,8 +86,8 @@ func transport(t *testing.T, s Suite) {
 }
 
 // packed: an upstream that packs what it sends, asked for or not, leads to the mirror of one that
-// does not. The digest decides for what has one, whatever it is called. Of files without one,
-// those that are called packed are sent as they are.
+// does not. The digest decides for what has one, whatever it is called. Without one, a file
+// that is called packed is sent as it is.
 func packed(t *testing.T, s Suite) {
 	r := newRig(t, s)
 	victim, _ := r.up.victim()

@@ -119,8 +119,8 @@ func (r *rig) once() map[string]bool {
 	return all
 }
 
-// shared checks what is published of two sources that name the same content. What they
-// derived is not compared, since the kinds of that decide which of several carries it.
+// shared checks what is published of two sources that name the same content. Derived sources
+// are not compared, since the kinds of that decide which of several carries it.
 func (in *inside) shared(s Suite, first, second string) {
 	in.t.Helper()
 	in.complete(s)

@@ -22,10 +22,10 @@ type File struct {
 	From  string
 	// Reason is why it is in the mirror, for people.
 	Reason string
-	// Entries are what it stands for, by name. Of a path that is added twice, those of
-	// both are kept.
+	// Entries are what it stands for, by name. If a path is added twice, those of both
+	// are kept.
 	Entries sources.EntryList
-	// Tag is the kind's own, for Stock.Finish. Of a path that is added twice, the
+	// Tag is the kind's own, for Stock.Finish. If a path is added twice, the
 	// first Tag that is not empty is kept.
 	Tag  string
 	More *More // nil: nothing of it

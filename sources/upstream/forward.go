@@ -17,7 +17,7 @@ const laterAttempt = 20 * time.Second
 // what is replayed is signed as well as what is new. It matches fetch.ErrRefused.
 type OlderError struct {
 	Source string
-	// What bears the date: the path of a Release, of repomd.xml, of an index.
+	// The file that bears the date: the path of a Release, of repomd.xml, of an index.
 	What         string
 	Have, Before time.Time
 }
@@ -69,7 +69,7 @@ func Forward(ctx context.Context, env *sources.Env, source string, mirrors func(
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			continue // the older state is what is to be told
+			continue // the older state has to be reported
 		}
 		if _, older := env.Dates.Older(source, now); !older {
 			env.Dates.Note(source, now)

@@ -143,7 +143,7 @@ func isAbsent(err error) bool {
 }
 
 // firstOf tries addresses until one succeeds. It ends at a refusal, which another
-// address cannot cure. Of several errors it returns the first that is not about a
+// address cannot cure. If there are several errors, it returns the first that is not about a
 // missing file, because that mirror may have the file.
 func firstOf(ctx context.Context, urls []string, try func(i int, url string) error) error {
 	var first error

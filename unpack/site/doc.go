@@ -15,7 +15,7 @@
 // type. A server finds the type by looking whether that name exists, so its
 // configuration holds the few media types and no paths. An import that adds or
 // moves a tag needs no reload, and types switch and roll back with the
-// generation. Of all that a bundle can choose, only media types, of a narrow
+// generation. A bundle chooses many texts, but only media types, of a narrow
 // alphabet, are ever read as configuration.
 //
 // Digests of tags are found in the same way; see DigestsDir.

@@ -90,7 +90,7 @@ type PublicNames struct {
 // Answer is what the keys that signed a set allow for a public name.
 type Answer int
 
-// What a set may do with a host.
+// The rights of a set to a host.
 const (
 	// AnswerNo: its keys were given other hosts.
 	AnswerNo Answer = iota
@@ -375,7 +375,7 @@ func parsePublicNames(b []byte) (*PublicNames, error) {
 	return &names, nil
 }
 
-// publicChanged compares with the generation before. Of one that has no such file, or none
+// publicChanged compares with the generation before. If it has no such file, or none
 // that can be read, nobody uses the names.
 func (w *writer) publicChanged() bool {
 	if w.in.Previous == nil {

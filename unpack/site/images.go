@@ -91,7 +91,7 @@ func Tags(r io.Reader) iter.Seq2[string, error] {
 }
 
 // images makes, for every image name below /v2/, tags/list, the digest of each
-// tag, referrers from tags, and for images of docker.io the name without it. What is held in memory is image names,
+// tag, referrers from tags, and for images of docker.io the name without it. Memory holds image names,
 // the tags of one image, and the digests that have a tag for their referrers.
 func (w *writer) images() ([]Ambiguous, []Dropped, error) {
 	areas := map[string][]string{} // by image name: the folders it has

@@ -7,7 +7,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// TestPagesArePlain: names of a mirror of before, which a bundle may not have any more,
+// TestPagesArePlain: names of a mirror of an earlier program, which a bundle may not have any more,
 // draw nothing on a terminal and turn no line around.
 func TestPagesArePlain(t *testing.T) {
 	in := input(repo("r", "files", "h/x"))

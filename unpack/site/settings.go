@@ -17,7 +17,7 @@ import (
 // Each folder has the name by which people ask for it.
 const SettingsDir = Dir + "/settings"
 
-// settings writes them. Of each list it keeps what the tables of names ask for; a list that
+// settings writes them. It keeps of each list what the tables of names ask for; a list that
 // did not change is not read again.
 func (w *writer) settings() error {
 	clients, err := fs.Sub(w.root.FS(), ClientsDir)

@@ -42,7 +42,7 @@ func Below(above, path string) bool {
 }
 
 // Give puts on record that path belongs to a set, and takes the mounts there from the
-// sets that own them. What is published stays until the set brings something there.
+// sets that own them. Published content stays until the set brings something there.
 func (w *Writer) Give(path, set string) error {
 	all, err := w.Given()
 	if err != nil {

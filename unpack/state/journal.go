@@ -37,7 +37,7 @@ type Entry struct {
 	// that was changed or taken out shows in the next.
 	Previous bundle.Digest `json:"previous"`
 	Time     time.Time     `json:"time"`
-	// What is "import", "rollback", "gc", "forget", "config", "trust", "repair" or "state".
+	// The event: "import", "rollback", "gc", "forget", "config", "trust", "repair" or "state".
 	What string `json:"what"`
 	// Outcome is what became of an import.
 	Outcome  Outcome       `json:"outcome,omitempty"`

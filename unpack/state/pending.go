@@ -19,7 +19,7 @@ import (
 
 // Waiting is a bundle of which not everything was placed yet. Its root and
 // catalogue are in state/pending/<bundle>/, so that the media may come one by
-// one. What was placed is in a file next to that folder, one line for each
+// one. Placed volumes are in a file next to that folder, one line for each
 // volume, written after its blobs are durable.
 type Waiting struct {
 	Name string

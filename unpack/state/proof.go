@@ -86,7 +86,7 @@ func (s *State) ReceiptIn(file string) (*bundle.Receipt, error) {
 	return signed.Verify(key)
 }
 
-// RootIn reads the root of an accepted bundle in the folder dir. What lacks a root matches
+// RootIn reads the root of an accepted bundle in the folder dir. A bundle that lacks a root matches
 // bundle.ErrCorrupt.
 func (s *State) RootIn(dir string) (*bundle.Manifest, bundle.Digest, error) {
 	b, err := s.root.ReadFile(dir + "/" + bundle.RootName)

@@ -149,7 +149,7 @@ func (w *Writer) SweepRequests(keep func(set string) bool) error {
 }
 
 // ReceiptKeyID identifies the key that signs receipts here, zero before the
-// first receipt. Who may not read the private key reads the public half.
+// first receipt. A user who may not read the private key reads the public half.
 func (s *State) ReceiptKeyID() (bundle.Digest, error) {
 	b, err := s.root.ReadFile(ReceiptKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -167,7 +167,7 @@ func (s *Store) Shelf(d bundle.Digest) (*Folder, error) {
 }
 
 // Vacant reports whether the store had no place for blob d, and so not the blob, when it was
-// opened: no need to look. What is there now was written and checked since.
+// opened: no need to look. Content that is there now was written and checked since.
 func (s *Store) Vacant(d bundle.Digest) (bool, error) {
 	if _, err := s.Shelf(d); err != nil {
 		return false, err

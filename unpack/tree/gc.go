@@ -14,7 +14,7 @@ import (
 	"github.com/gapbundle/gapbundle/unpack/state"
 )
 
-// DefaultKeep is how many generations gc keeps when it is not told.
+// DefaultKeep is how many generations gc keeps if nobody sets it.
 const DefaultKeep = 3
 
 const (

@@ -105,7 +105,7 @@ func (p *placer) put(f bundle.File, dst, same string) error {
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		// What is published is damaged: a blob takes its place.
+		// The published file is damaged: a blob takes its place.
 	}
 	return p.stock(f, dst)
 }

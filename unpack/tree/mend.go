@@ -51,8 +51,8 @@ func (m *Mender) Close() error {
 	return errors.Join(err, m.p.b.sync.Trees(generationsDir, treesDir, BlobsDir))
 }
 
-// spot is a name that a generation publishes.
-type spot struct {
+// location is a name that a generation publishes.
+type location struct {
 	set, repository string
 	// name is relative to the mirror, web to the web root.
 	name, web string
@@ -62,13 +62,13 @@ type spot struct {
 	base   string
 }
 
-func (s *spot) damage(problem string) Damage {
+func (s *location) damage(problem string) Damage {
 	return Damage{Set: s.set, Repository: s.repository, Path: s.web, Blob: s.file.Digest, Problem: problem}
 }
 
 // eachName calls each for every name of every generation, those of a tree once. A list
 // that is damaged or gone ends its repository: whoever looks at lists reports it.
-func (t *Trees) eachName(ctx context.Context, each func(s *spot) error) error {
+func (t *Trees) eachName(ctx context.Context, each func(s *location) error) error {
 	all, err := t.Generations()
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (t *Trees) eachName(ctx context.Context, each func(s *spot) error) error {
 					continue
 				}
 				planted[r.Tree] = true
-				err := t.eachNameOf(ctx, &g, spot{set: set.Set, repository: r.Name, base: g.BaseURL}, &r, each)
+				err := t.eachNameOf(ctx, &g, location{set: set.Set, repository: r.Name, base: g.BaseURL}, &r, each)
 				if err != nil {
 					return err
 				}
@@ -91,7 +91,7 @@ func (t *Trees) eachName(ctx context.Context, each func(s *spot) error) error {
 	return nil
 }
 
-func (t *Trees) eachNameOf(ctx context.Context, g *Generation, s spot, r *GenerationRepository, each func(s *spot) error) error {
+func (t *Trees) eachNameOf(ctx context.Context, g *Generation, s location, r *GenerationRepository, each func(s *location) error) error {
 	dir := r.webRoot(generationDir(g.Number))
 	for f, err := range t.Served(s.set, r) {
 		switch {
@@ -123,7 +123,7 @@ func IsListDamage(err error) bool {
 // still has, and returns how many there were.
 func (m *Mender) Rescue(bad *bundle.DigestSet) (n int64, err error) {
 	b := m.p.b
-	err = b.eachName(m.p.ctx, func(s *spot) error {
+	err = b.eachName(m.p.ctx, func(s *location) error {
 		if _, is := bad.Size(s.file.Digest); !is || s.filled || bad.Marked(s.file.Digest) {
 			return nil
 		}
@@ -145,7 +145,7 @@ func (m *Mender) Rescue(bad *bundle.DigestSet) (n int64, err error) {
 }
 
 // shelve makes the blob a second name of what is published, or a copy of it.
-func (m *Mender) shelve(s *spot) error {
+func (m *Mender) shelve(s *location) error {
 	b := m.p.b
 	if _, err := b.blobs.Shelf(s.file.Digest); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (m *Mender) shelve(s *spot) error {
 // were verified by the caller.
 func (m *Mender) Names(only func(bundle.Digest) bool) error {
 	b := m.p.b
-	if err := b.eachName(m.p.ctx, func(s *spot) error {
+	if err := b.eachName(m.p.ctx, func(s *location) error {
 		if !only(s.file.Digest) {
 			return nil
 		}
@@ -188,7 +188,7 @@ func (m *Mender) Names(only func(bundle.Digest) bool) error {
 }
 
 // name puts one name right.
-func (m *Mender) name(s *spot, bfi fs.FileInfo) error {
+func (m *Mender) name(s *location, bfi fs.FileInfo) error {
 	if err := m.folder(s, path.Dir(s.name)); err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (m *Mender) note(d Damage) {
 }
 
 // problem returns what is wrong with a name whose blob is right.
-func (m *Mender) problem(s *spot, bfi fs.FileInfo) (string, error) {
+func (m *Mender) problem(s *location, bfi fs.FileInfo) (string, error) {
 	b := m.p.b
 	fi, err := m.looked.lstat(b.root, s.name)
 	size := s.file.Size
@@ -243,7 +243,7 @@ func (m *Mender) problem(s *spot, bfi fs.FileInfo) (string, error) {
 
 // folder makes dir, and what is above it, folders that web servers can read. dir is below
 // a tree or a generation.
-func (m *Mender) folder(s *spot, dir string) error {
+func (m *Mender) folder(s *location, dir string) error {
 	if dir == m.sound {
 		return nil
 	}
@@ -289,7 +289,7 @@ func (m *Mender) mounts() error {
 				if r.Tree == 0 {
 					continue
 				}
-				s := &spot{set: set.Set, repository: r.Name, name: generationDir(g.Number) + "/" + r.Mount, web: r.Mount}
+				s := &location{set: set.Set, repository: r.Name, name: generationDir(g.Number) + "/" + r.Mount, web: r.Mount}
 				if err := m.mount(s, r.Tree); err != nil {
 					return err
 				}
@@ -299,7 +299,7 @@ func (m *Mender) mounts() error {
 	return nil
 }
 
-func (m *Mender) mount(s *spot, tree int) error {
+func (m *Mender) mount(s *location, tree int) error {
 	root := m.p.b.root
 	want := strings.Repeat("../", strings.Count(s.name, "/")) + treeDir(tree)
 	target, err := root.Readlink(s.name)

@@ -163,7 +163,7 @@ func (c *checker) strays(dir string, isOwn func(name string) bool) error {
 
 // strangers names every file below dir that is in none of the sorted lists;
 // prefix makes its web path. So is every folder that no list needs, and one that web
-// servers cannot look into. What is wrong with a list itself was found by whoever checked
+// servers cannot look into. A fault of a list itself was found by whoever checked
 // its files.
 func (c *checker) strangers(dir, prefix string, lists ...iter.Seq2[bundle.File, error]) {
 	var expected []*cursor

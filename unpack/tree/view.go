@@ -113,7 +113,7 @@ func (v *View) OpenAt(ctx context.Context, repo, path string) (interface {
 	return in.(*os.File), nil // Open opens nothing else
 }
 
-// filled looks up a filled file of r. What is kept in memory for it is bounded by
+// filled looks up a filled file of r. The memory for it is bounded by
 // bundle.MaxFilled.
 func (v *View) filled(r GenerationRepository, path string) (d bundle.Digest, ok bool, err error) {
 	if r.Filled == 0 {

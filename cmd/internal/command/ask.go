@@ -50,7 +50,7 @@ func Ask(c *cli.Context, o *Output, question string) (answer string, ok bool, er
 }
 
 // ConfirmFingerprint makes sure that a person, or --fingerprint, confirms of a
-// key that it is the one that was told by a second channel.
+// key that it is the one that was received by a second channel.
 func ConfirmFingerprint(c *cli.Context, o *Output, what, fingerprint string) error {
 	if given := c.String("fingerprint"); given != "" {
 		if subtle.ConstantTimeCompare([]byte(plainDigits(given)), []byte(plainDigits(fingerprint))) != 1 {
@@ -86,7 +86,7 @@ func (e *OtherKeyError) Error() string {
 // Unwrap returns bundle.ErrUntrusted.
 func (e *OtherKeyError) Unwrap() error { return bundle.ErrUntrusted }
 
-// Hint returns what a person does who was told another fingerprint.
+// Hint returns what a person does who received another fingerprint.
 func (e *OtherKeyError) Hint() string {
 	return "nothing was changed; this file has another key than the one whose fingerprint you were told: get both again from those who made the key, each by its own way"
 }

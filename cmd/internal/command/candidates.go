@@ -65,7 +65,7 @@ func (t *Typed) mirror() string {
 // network, changes nothing, and returns nothing if it cannot know.
 type Values func(t *Typed) []string
 
-// mirrorValues returns the values of flags about a mirror. What is a path is left to the shell.
+// mirrorValues returns the values of flags about a mirror. Paths are left to the shell.
 func mirrorValues() map[string]Values {
 	return map[string]Values{
 		"for": clientNames, "set": setNames,

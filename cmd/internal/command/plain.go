@@ -8,7 +8,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// What is printed passes one rule, whoever wrote it: an upstream, a medium whose
+// Everything that is printed passes one rule, whoever wrote it: an upstream, a medium whose
 // signature nobody has checked yet, an error of another program. Characters that draw on
 // a terminal or turn a line around are printed as \u and their number, which is also how
 // JSON writes them. Line feeds and tabs are ours.

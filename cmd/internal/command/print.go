@@ -168,7 +168,7 @@ func (o *Output) writeObject(ctx context.Context, err error, code int) {
 	if !o.lines {
 		enc.SetIndent("", "  ")
 	}
-	_ = enc.Encode(object) // a closed stdout has nobody left to be told
+	_ = enc.Encode(object) // a closed stdout has no reader left
 }
 
 // Note prints a line about what is going on; not with --quiet.

@@ -128,7 +128,7 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// TestReport: several findings each on a line of its own, behind a result
+// TestReport: several findings each on a line of its own, after a result
 // that is printed all the same.
 func TestReport(t *testing.T) {
 	found := errors.Join(fmt.Errorf("volume-00001.tar.zst: %w", bundle.ErrCorrupt), fmt.Errorf("volume-00002.tar.zst: %w", bundle.ErrIncomplete))
@@ -198,7 +198,7 @@ func TestHumanBytes(t *testing.T) {
 	}
 }
 
-// TestCurrentItems: what stands beside the bar never needs more columns than
+// TestCurrentItems: what is next to the bar never needs more columns than
 // there are, or the terminal would begin a new line with each redraw.
 func TestCurrentItems(t *testing.T) {
 	p := &Progress{items: [2]string{"pool/older.bin", "read back volume-00001.tar.zst"}}

@@ -42,7 +42,7 @@ func Program(t testing.TB) string {
 const roomInMemory = 2 << 30 // bytes
 
 // InMemory moves the folders that the test makes from here on into memory, if the machine has a file system there.
-// A loop over faults syncs thousands of times. What it asks for is the calls and their order, and a disk would only slow it down.
+// A loop over faults syncs thousands of times. It looks only at the calls and their order, and a disk would only slow it down.
 func InMemory(t testing.TB) {
 	t.Helper()
 	const memory = "/dev/shm"

@@ -11,7 +11,7 @@ import (
 
 // Dockerd starts docker's daemon with flags as Kubespray sets them, and pulls by the
 // original name into a store of its own. It has no network of its own and needs root.
-// What it has of an image is the digest of its index.
+// It keeps of an image the digest of its index.
 func Dockerd(t testing.TB, flags ...string) Client {
 	r, host := dockerd(t, flags...)
 	return Client{Name: "docker", OnePlatform: true, Pull: func(ctx context.Context, p Pull) ([]string, error) {

@@ -38,7 +38,7 @@ func daemon(t testing.TB, dir string, ready func() error, program string, args .
 	}
 	ended := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // told to stop, it need not return 0
+		_ = cmd.Wait() // asked to stop, it need not return 0
 		close(ended)
 	}()
 	t.Cleanup(func() {

@@ -42,9 +42,9 @@ func NoValidators(right http.Handler) http.Handler {
 	return Header("ETag", "")(Header("Last-Modified", "")(right))
 }
 
-// Chunked leaves out Content-Length: the size is told by the end of the body alone.
+// Chunked leaves out Content-Length: the size is known from the end of the body alone.
 func Chunked(right http.Handler) http.Handler {
-	// What is flushed before its end was seen cannot be counted by net/http.
+	// Bytes that are flushed before the end was seen cannot be counted by net/http.
 	return Header("Content-Length", "")(Do(0, func() {})(right))
 }
 
@@ -133,7 +133,7 @@ func Reset(n int64) Fault {
 		if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
 			raw = tls.NetConn()
 		}
-		// What was not sent yet is thrown away, RST follows.
+		// Bytes that were not sent yet are thrown away, RST follows.
 		if err := raw.(*net.TCPConn).SetLinger(0); err != nil {
 			panic(err)
 		}

@@ -42,7 +42,7 @@ type Server struct {
 // File is what a path holds.
 type File struct {
 	Content []byte
-	ModTime time.Time // zero: Day; told as Last-Modified
+	ModTime time.Time // zero: Day; sent as Last-Modified
 	ETag    string    // with its quotes; "": made from the content
 	Type    string    // Content-Type; "": application/octet-stream
 }

@@ -191,7 +191,7 @@ func startProgram(t testing.TB, name string, args []string, work string, setup s
 	}
 	ended := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // a server that was told to stop need not return 0
+		_ = cmd.Wait() // a server that was asked to stop need not return 0
 		close(ended)
 	}()
 	t.Cleanup(func() {
@@ -303,7 +303,7 @@ func apacheConfig(work, snippets string, s setup) string {
 	if os.Geteuid() == 0 {
 		b.WriteString("User www-data\nGroup www-data\n")
 	}
-	// What Debian switches on for every host, and may not disturb a mirror.
+	// Debian switches this on for every host; it may not disturb a mirror.
 	b.WriteString("TypesConfig /etc/mime.types\nAddHandler type-map var\nAddOutputFilterByType DEFLATE text/html text/plain\nAddEncoding x-gzip .gz .tgz\nHeaderName HEADER.html\nReadmeName README.html\n")
 	fmt.Fprintf(&b, "ServerName localhost\nDefaultRuntimeDir %[1]s\nPidFile %[1]s/pid\nErrorLog /dev/stderr\nListen 127.0.0.1:%[2]s\n", work, s.port)
 	tls := ""

@@ -276,7 +276,7 @@ func TestSeveralSources(t *testing.T) {
 	}
 }
 
-// TestNewestCountsVersions: one that stands in two suites is one.
+// TestNewestCountsVersions: one that is in two suites is one.
 func TestNewestCountsVersions(t *testing.T) {
 	indexes := []closure.Index{index("tool 1\ntool 2\ntool 3"), index("tool 3\ntool 4"), index("tool 4")}
 	r := ask("tool")

@@ -16,7 +16,7 @@ type solver struct {
 	nodes  map[*entry]*node
 	roots  []root
 	queue  []*node // chosen, clauses not yet looked at
-	broken []*node // found to be, users not yet told
+	broken []*node // found to be, users not yet updated
 	err    error   // of a package's own relations
 }
 

@@ -2,8 +2,8 @@
 // paragraphs of fields (deb822), Packages, Sources, Release and dpkg's status
 // file, relations between packages and the order of versions.
 //
-// It is pure: bytes in, values out, no network, no clock, no signatures. What
-// it reads was made by others and may be hostile, so every reader is bounded,
+// It is pure: bytes in, values out, no network, no clock, no signatures. Its
+// input was made by others and may be hostile, so every reader is bounded,
 // and nothing is repaired: two readers that repair differently would see two
 // different archives. Errors match bundle.ErrMalformed and name the line.
 //

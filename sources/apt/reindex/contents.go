@@ -44,7 +44,7 @@ func Contents(w io.Writer, r io.Reader, names map[string]bool) error {
 }
 
 // writeLocations writes path and those of "section/name,section/name" that
-// are wanted; nothing where none is. What cannot be written is told by Flush.
+// are wanted; nothing where none is. Flush returns the error of writing.
 func writeLocations(out *bufio.Writer, path, locations []byte, names map[string]bool) {
 	some := false
 	for location := range bytes.SplitSeq(locations, []byte(",")) {

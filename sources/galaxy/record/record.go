@@ -1,8 +1,8 @@
 // Package record reads JSON objects whose keys count exactly as they are written.
 //
 // encoding/json takes a key in another case for the field of a struct as well, and Python, which the
-// clients of Galaxy are written in, does not: a file could have one meaning for each of them. Of a key that
-// occurs twice both take the last one.
+// clients of Galaxy are written in, does not: a file could have one meaning for each of them. If a key occurs
+// twice, both take the last one.
 package record
 
 import (

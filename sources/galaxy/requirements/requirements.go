@@ -52,7 +52,7 @@ type Role struct {
 	Type   Type
 	Name   string // "owner.name", of Galaxy alone
 	Origin string // of the other types
-	// Version is a tag; "": the newest. Of a repository also a branch or commit; "": its HEAD.
+	// Version is a tag; "": the newest. For a repository also a branch or commit; "": its HEAD.
 	Version string
 	// Include is another list of roles, and all else is empty then.
 	Include string

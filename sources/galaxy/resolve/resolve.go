@@ -29,7 +29,7 @@ const (
 	maxNamed = 20
 )
 
-// Server is where versions are looked up. What it returns has to stay the same during a search.
+// Server is where versions are looked up. Its answers have to stay the same during a search.
 type Server interface {
 	// Versions lists the versions of a collection; none for one that is not there.
 	Versions(ctx context.Context, full string) ([]version.Version, error)

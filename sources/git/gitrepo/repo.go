@@ -152,8 +152,8 @@ func (r *Repo) Hold(ctx context.Context, id gitfile.ID) error {
 // which every checkout writes to a disk.
 const MaxObject = 16 << 30
 
-// Examine reads every object and follows every link. What it returns is
-// tolerated, anything else is an error.
+// Examine reads every object and follows every link. The faults that it
+// returns are tolerated, anything else is an error.
 func (r *Repo) Examine(ctx context.Context) (gitrun.Faults, error) {
 	if err := r.bounded(ctx, MaxObject); err != nil {
 		return nil, err

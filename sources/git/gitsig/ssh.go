@@ -35,7 +35,7 @@ type allowed struct {
 }
 
 // parseAllowed reads an allowed-signers file: principals, options, and a key
-// on each line. Who the principals are is for the one who writes the file; a
+// on each line. The names of the principals are up to the writer of the file; a
 // signature of a tag names nobody. Keys for other namespaces are left out, and
 // certificate authorities refused, since certificates are not read.
 func parseAllowed(content []byte) ([]allowed, error) {

@@ -87,7 +87,7 @@ func New(ctx context.Context, client *fetch.Client, upstream string) (*Relay, er
 	return r, nil
 }
 
-// URL returns what git is told to fetch from.
+// URL returns the address that git fetches from.
 func (r *Relay) URL() string { return "http://" + r.socket.Addr().String() + "/repository.git" }
 
 // Config returns settings for git: keys and values in turn. It holds the secret.

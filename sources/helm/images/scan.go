@@ -278,7 +278,7 @@ func (s *Scanner) pod(d document, at []string, fields map[string]*yaml.Node) {
 	}
 }
 
-// pulled records what a kubelet is told to pull: without tag and digest it is latest.
+// pulled records what a kubelet has to pull: without tag and digest it is latest.
 func (s *Scanner) pulled(d document, at []string, written string) {
 	full, whole, ok := normalize(written)
 	switch {

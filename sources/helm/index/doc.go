@@ -3,7 +3,7 @@
 //
 // It is read as helm reads it (pkg/repo/v1): as YAML, which includes JSON. A
 // file without apiVersion is not an index. An entry that is not a chart is left
-// out with a remark. Of two entries with one version the first counts. Only
+// out with a remark. The first of two entries with one version counts. Only
 // entries of requested charts are decoded, because public indexes have more
 // than ten thousand.
 //

@@ -39,7 +39,7 @@ type Entry struct {
 	URLs          []string
 	// Digest is as it is written; "": there is none.
 	Digest  string
-	Created time.Time // zero: not told
+	Created time.Time // zero: not known
 	Library bool
 	pack.About
 	node *yaml.Node // the mapping
@@ -93,7 +93,7 @@ type fields struct {
 	URLs    []string `yaml:"urls"`
 	Digest  string   `yaml:"digest"`
 	Created string   `yaml:"created"`
-	// What is of another type than text is left out: it is for people.
+	// A value that is not text is left out: it is for people.
 	Description yaml.Node `yaml:"description"`
 	AppVersion  yaml.Node `yaml:"appVersion"`
 }

@@ -128,7 +128,7 @@ func read(r io.Reader, left *int64, nesting int) (*contents, metadata, error) {
 			return nil, metadata{}, source.blame(err)
 		}
 	}
-	// What follows the archive's end belongs to the package, too: a bomb may be there.
+	// Bytes after the archive's end belong to the package, too: a bomb may be there.
 	n, err := io.Copy(io.Discard, io.LimitReader(z, *left+1))
 	if *left -= n; err != nil || *left < 0 {
 		return nil, metadata{}, source.blame(fmt.Errorf("package: after the last file: %w", errors.Join(err, bundle.ErrMalformed)))

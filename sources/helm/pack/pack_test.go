@@ -126,7 +126,7 @@ func TestBomb(t *testing.T) {
 	if _, err := Read(bytes.NewReader(nested)); !errors.Is(err, bundle.ErrMalformed) {
 		t.Error(err)
 	}
-	// zeros behind the end of the archive
+	// zeros after the end of the archive
 	b.Reset()
 	z = gzip.NewWriter(&b)
 	plain, err := gzip.NewReader(bytes.NewReader(helmtest.Package(t, "app", files())))

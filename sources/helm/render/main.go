@@ -16,7 +16,7 @@ const (
 )
 
 // Main returns the child: it confines itself, reads a request, renders, answers. It
-// returns the exit code. What is wrong with a chart is part of the answer.
+// returns the exit code. A fault of the chart is part of the answer.
 func Main(stdin io.Reader, stdout io.Writer) int {
 	if err := child.Confine(); err != nil {
 		return exitBroken

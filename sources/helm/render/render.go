@@ -136,7 +136,7 @@ func templates(c *chart.Chart, values map[string]any, o *child.Options, parent i
 	return documents, all, nil
 }
 
-// capabilities returns what the chart is told about the cluster.
+// capabilities returns what the chart learns about the cluster.
 func capabilities(c *chart.Chart, o *child.Options) (*common.Capabilities, error) {
 	caps := common.DefaultCapabilities.Copy()
 	if o.KubeVersion != "" {

@@ -1,8 +1,8 @@
 // Package local reads container images that are on the exporter's own disk.
 //
 // An image layout is a folder (OCI image specification, "Image Layout"): index.json
-// lists manifests, and blobs/sha256/<hex> has their content. What index.json calls an
-// image is the annotation io.containerd.image.name, else
+// lists manifests, and blobs/sha256/<hex> has their content. The name of an
+// image in index.json is the annotation io.containerd.image.name, else
 // org.opencontainers.image.ref.name, which may be a whole reference or a tag alone.
 //
 // An archive is a tar file, packed with gzip, bzip2, xz or zstd or not at all, with

@@ -22,7 +22,7 @@ const maxWheel = upstream.MaxIndex
 type Known struct {
 	*simple.Metadata
 	Sdist *simple.Sdist // of a source archive
-	// Of a wheel's METADATA: its digest and size, where scratch has it, and
+	// About a wheel's METADATA: its digest and size, where scratch has it, and
 	// whether it is the index's own file.
 	Digest bundle.Digest
 	Size   int64

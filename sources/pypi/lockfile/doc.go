@@ -5,6 +5,6 @@
 //
 // It reads text alone and asks nobody: a requirements file's own choice of an
 // index is refused, and so is everything that is no file of a package (a
-// repository, a folder, something to be built in place). What a Lock wants for
-// a target is Lock.For; all extras and dependency groups of a lock count.
+// repository, a folder, something to be built in place). Lock.For returns what a Lock
+// wants for a target; all extras and dependency groups of a lock count.
 package lockfile

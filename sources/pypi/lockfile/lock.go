@@ -39,7 +39,7 @@ type Package struct {
 	Version        pep440.Version
 	Marker         *marker.Marker
 	RequiresPython pep440.Set
-	// Index is the one that the lock took it from; "": not told.
+	// Index is the one that the lock took it from; "": not known.
 	Index string
 	// Direct means that its files are no index's.
 	Direct bool
@@ -53,7 +53,7 @@ type File struct {
 	Name   string
 	URL    string // "": to be looked up in the index
 	SHA256 string // 64 hexadecimal digits; "": the lock has none
-	Size   int64  // -1: not told
+	Size   int64  // -1: not known
 }
 
 // edge leads from a package to one that it wants, of which it asks for extras.

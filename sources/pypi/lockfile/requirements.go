@@ -94,7 +94,7 @@ var (
 	variable = regexp.MustCompile(`\$\{[A-Z0-9_]+\}`)
 )
 
-// decode accepts UTF-8, with a byte order mark or without. Of other encodings
+// decode accepts UTF-8, with a byte order mark or without. From other encodings
 // a line in the first two may name those that are the same for ASCII.
 func decode(content []byte) (string, error) {
 	if len(content) > MaxFile {

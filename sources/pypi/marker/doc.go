@@ -3,7 +3,7 @@
 // machine's. The specification is "Dependency specifiers" (PEP 508) with
 // normalised extras (PEP 685) and the set variables of lock files (PEP 751).
 //
-// Evaluation has three values. What an environment does not have, such as the
+// Evaluation has three values. A variable that an environment does not have, such as the
 // kernel's release or the third number of the Python version, is unknown; an
 // answer that depends on it is ErrUnknown and never a guess.
 //

@@ -19,7 +19,7 @@ type File struct {
 	Name     string
 	Content  []byte
 	Metadata []byte // the METADATA of a wheel
-	// What an index states about it.
+	// The index's statements about it.
 	RequiresPython string
 	Yanked         *string
 	NoMetadata     bool // the index offers no .metadata

@@ -65,8 +65,8 @@ type Provider interface {
 	// Project lists a project by its name in normal form. One that no index
 	// has is empty.
 	Project(ctx context.Context, name string) (*Project, error)
-	// Metadata reads that of a release. What matches ErrDiscard passes the
-	// release over; any other error ends the resolution.
+	// Metadata reads that of a release. An error that matches ErrDiscard
+	// skips the release; any other error ends the resolution.
 	Metadata(ctx context.Context, name string, r *Release) (*Metadata, error)
 	// Direct is the release that a requirement names by URL.
 	Direct(ctx context.Context, r *marker.Requirement) (*Release, error)

@@ -49,7 +49,7 @@ type File struct {
 	URL  string // whole, without a fragment
 	// SHA256 is in hexadecimal; "": the index names none.
 	SHA256 string
-	Size   int64 // -1: not told
+	Size   int64 // -1: not known
 	// RequiresPython is as written.
 	RequiresPython string
 	Yanked         bool

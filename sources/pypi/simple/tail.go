@@ -49,7 +49,7 @@ func (t *Tail) read(from, to int64) (piece, error) {
 	return p, errors.Join(err, in.Close())
 }
 
-// ReadAt implements io.ReaderAt. What is before the end that is held is read
+// ReadAt implements io.ReaderAt. Bytes before the end that is held are read
 // once more, tailSize bytes at a time.
 func (t *Tail) ReadAt(p []byte, at int64) (n int, err error) {
 	for n < len(p) && at >= 0 && at < t.size {

@@ -10,8 +10,8 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
-// Index is the packages of one repository. What its modules hide from the
-// client is not among them.
+// Index is the packages of one repository. Packages that its modules hide from
+// the client are not among them.
 type Index struct {
 	// Source is the name of the rpm source it belongs to.
 	Source string
@@ -143,7 +143,7 @@ func bases(requests []Request) []string {
 }
 
 // hint names what there is of that name all the same: for other
-// architectures, or excluded. Of a pattern it is what the source has at all.
+// architectures, or excluded. For a pattern it is what the source has at all.
 func hint(indexes []Index, r *Request, want string) string {
 	var have, all []string
 	var exclude []form

@@ -246,7 +246,7 @@ func TestCarriedAllTheSame(t *testing.T) {
 	}
 }
 
-// TestInstalledStays: what cannot stand beside something that is installed, and
+// TestInstalledStays: what cannot be next to something that is installed, and
 // that nothing replaces, cannot be installed.
 func TestInstalledStays(t *testing.T) {
 	r := ask("clash")

@@ -123,8 +123,8 @@ func (w *widening) pins() map[*entry][]*need {
 	return pins
 }
 
-// against blocks what one relation of n's Conflicts is about. Of a rich one
-// every package that it names is taken, except those of its conditions.
+// against blocks what one relation of n's Conflicts is about. Every package that a
+// rich one names is taken, except those of its conditions.
 func (b *blocking) against(n *node, r *rpmmd.Relation) {
 	rich, err := b.u.parsed(r)
 	if err != nil {

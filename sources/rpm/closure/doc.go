@@ -21,7 +21,7 @@
 //
 // # Growth
 //
-// What is chosen already depends on the request, and a mirror serves many
+// The packages that are chosen already depend on the request, and a mirror serves many
 // requests. So the closure does not search for one solution. It collects all
 // packages that may be in one, and grows until nothing is added:
 //

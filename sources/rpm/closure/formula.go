@@ -207,8 +207,8 @@ func (f *formula) noneOf(all []*entry, n *node) (l z.Lit, ok bool) {
 	return l, true
 }
 
-// need adds a clause of a node, unless the node meets it itself. What an
-// installed package lacks already does not count.
+// need adds a clause of a node, unless the node meets it itself. A relation
+// that an installed package lacks already does not count.
 func (f *formula) need(n *node, d *need) {
 	if slices.Contains(d.candidates, n.entry) || n.entry != nil && n.installed && !d.met {
 		return

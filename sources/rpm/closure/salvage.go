@@ -11,7 +11,7 @@ const maxUnmet = 20
 
 // salvage carries what was asked for with others and cannot be installed from
 // what the sources have: a host may have what is missing, or gets it elsewhere.
-// What it needs and is there comes with it.
+// Its dependencies come with it as far as they are there.
 func (s *solver) salvage(c *collector) {
 	unmet := 0
 	for _, r := range s.roots {

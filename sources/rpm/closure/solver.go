@@ -18,7 +18,7 @@ type solver struct {
 	all     []*node // in the order in which they were found
 	roots   []*node
 	queue   []*node // relations not yet looked at
-	broken  []*node // found to be, users not yet told
+	broken  []*node // found to be, users not yet updated
 	dormant []*need // asked for only if something else is chosen
 	// reached are the nodes that are chosen, nearest to the roots first, as found
 	// in the present round.
@@ -118,7 +118,7 @@ func newSolver(u *universe) *solver {
 	return s
 }
 
-// lookAt makes a node of e. What is chosen is what is reached from the roots by
+// lookAt makes a node of e. Chosen are the nodes that are reached from the roots by
 // way of picks.
 func (s *solver) lookAt(e *entry) *node {
 	n := e.node

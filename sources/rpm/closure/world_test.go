@@ -145,7 +145,7 @@ func (w *world) in(n int) bool { return w.of(n) == 0 }
 // capability returns something that packages can provide, by several names.
 func (w *world) capability() string { return fmt.Sprintf("cap%d", w.of(w.names/6+1)) }
 
-// name returns one of a package, mostly of one behind i, so that not everything
+// name returns one of a package, mostly of one after i, so that not everything
 // depends on everything.
 func (w *world) name(i int) string {
 	if w.in(12) || i+1 >= w.names {

@@ -79,8 +79,8 @@ type document struct {
 }
 
 // Parse reads a modules.yaml as libmodulemd does. It gives up a file with a document that
-// is no YAML, no mapping, or of a type that it does not know, and dnf with it. What else is
-// wrong with a document makes it pass over that one. Errors match bundle.ErrMalformed, or
+// is no YAML, no mapping, or of a type that it does not know, and dnf with it. Any other fault
+// makes it skip that document. Errors match bundle.ErrMalformed, or
 // are those of r.
 func Parse(r io.Reader) (*Index, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))

@@ -36,8 +36,8 @@ const platform = "platform"
 const maxTies = 20_000_000
 
 // variants sorts what all files have into variants and their builds: in the
-// order of dnf, which takes those with a context of their own first. Of a
-// variant the newest build is the first.
+// order of dnf, which takes those with a context of their own first. The newest
+// build of a variant is the first.
 func variants(indexes []*Index) []*variant {
 	var all []*variant
 	known, builds := map[string]*variant{}, map[string]*build{}

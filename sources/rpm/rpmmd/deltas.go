@@ -9,7 +9,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Delta is a delta package that a prestodelta.xml lists. A Size of -1 is not told.
+// Delta is a delta package that a prestodelta.xml lists. A Size of -1 is not known.
 type Delta struct {
 	Location, BaseURL string
 	Checksum          Checksum

@@ -11,12 +11,12 @@ import (
 
 // MaxHeld bounds what the lists of a set may need of memory while it is planned,
 // all repositories together, if everything is chosen: millions of tiny packages,
-// or one with millions of relations, would take all that there is. What is
-// chosen of 72,000 packages with 3 million requirements counts as 1.1 GiB, and
+// or one with millions of relations, would take all that there is. A choice
+// of 72,000 packages with 3 million requirements counts as 1.1 GiB, and
 // needs 1 GB if it is everything.
 const MaxHeld = 2 << 30 // bytes
 
-// What is counted in addition to the bytes of texts, in bytes: the values here with their
+// The sizes that are counted in addition to the bytes of texts, in bytes: the values here with their
 // places in the indexes, and what a choice among them needs besides
 // (TestMemory measures it).
 const (

@@ -29,7 +29,7 @@ type Metalink struct {
 	URLs []string
 }
 
-// Version is one repomd.xml by size and checksums; a size of -1 is not told.
+// Version is one repomd.xml by size and checksums; a size of -1 is not known.
 type Version struct {
 	Size      int64
 	Checksums []Checksum

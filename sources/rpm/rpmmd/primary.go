@@ -19,7 +19,7 @@ const (
 	// its relations is told with it.
 	maxPackageName = 512 // bytes
 	// long is how long the names of relations are, apart from rich ones; what is
-	// longer counts wherever it is, as each may be told.
+	// longer counts wherever it is, as each may be reported.
 	long = 128 // bytes
 	// MaxSummary is how much of a summary is kept.
 	MaxSummary = 256 // bytes
@@ -81,7 +81,7 @@ func Primary(r io.Reader, detail Detail, in *Interner) iter.Seq2[*Package, error
 type packageReader struct {
 	in     *Interner
 	detail Detail
-	// Of the package that is being read:
+	// About the package that is being read:
 	p     *Package
 	lists [8][]*Relation // by listOf
 	files []string

@@ -59,7 +59,7 @@ func (o RichOp) String() string {
 type Rich struct {
 	Op       RichOp
 	Relation *Relation // of a Leaf
-	// Args are two or more elements. Of If and Unless: what is wanted, the
+	// Args are two or more elements. For If and Unless: what is wanted, the
 	// condition, and perhaps what is wanted otherwise.
 	Args []*Rich
 }

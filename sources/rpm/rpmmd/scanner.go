@@ -40,8 +40,8 @@ const (
 	charData
 )
 
-// token is one tag or text. What it points to is valid until the next is
-// asked for.
+// token is one tag or text. The bytes that it points to are valid until the
+// next token is read.
 type token struct {
 	kind kind
 	// name is that of a tag as it is written, with its prefix: dnf knows no
@@ -57,7 +57,7 @@ type attribute struct{ name, value []byte }
 // scanner reads XML 1.0 in UTF-8, as rpm's metadata are written. The lists of a
 // distribution have gigabytes, and encoding/xml reads them at 60 MB/s, a byte
 // at a time and with garbage for each tag; this reads them four times as fast,
-// with next to none (BenchmarkScanner). What it takes is well-formed, and means
+// with next to none (BenchmarkScanner). Documents that it accepts are well-formed, and mean
 // to it what it means to encoding/xml (FuzzScanner compares them). It is
 // stricter: names are ASCII, a document type may declare nothing, so that no
 // entity ever grows, and outside of the root there are only blanks. It has a

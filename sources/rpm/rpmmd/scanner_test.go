@@ -155,7 +155,7 @@ func TestScannerRefuses(t *testing.T) {
 	}
 }
 
-// BenchmarkScanner reads a file of XML beside encoding/xml.
+// BenchmarkScanner reads a file of XML next to encoding/xml.
 func BenchmarkScanner(b *testing.B) {
 	text := []byte("<metadata>" + strings.Repeat(primaryXML[strings.Index(primaryXML, "<package type"):strings.Index(primaryXML, "</metadata>")], 5000) + "</metadata>")
 	if name := os.Getenv("GAPBUNDLE_XML"); name != "" {

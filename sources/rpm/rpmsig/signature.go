@@ -24,7 +24,7 @@ type streamed struct {
 	err     error
 }
 
-// stream begins to check a signature. What is written to it is checked by a
+// stream begins to check a signature. Its bytes are checked by a
 // goroutine, which close or verdict ends.
 func stream(sig []byte, keys openpgp.EntityList, at time.Time) *streamed {
 	r, w := io.Pipe()

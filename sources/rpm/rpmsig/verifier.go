@@ -29,7 +29,7 @@ type Verdict struct {
 	Signers openpgp.EntityList
 }
 
-// Verifier is told the bytes of a package in order. It is for one goroutine.
+// Verifier receives the bytes of a package in order. It is for one goroutine.
 type Verifier struct {
 	keys openpgp.EntityList
 	at   time.Time

@@ -14,6 +14,6 @@
 // keys, at most MaxDepth levels deep. A products file is read token by token:
 // one product is in memory at a time, never the file.
 //
-// What the readers of a mirror demand (MAAS; LXD and Incus) is in models.go,
+// The demands of a mirror's readers (MAAS; LXD and Incus) are in models.go,
 // the filters of sstream-mirror are in filter.go, clear-signed text in signed.go.
 package streams

@@ -24,8 +24,8 @@ const (
 // It takes that newline, so nothing may follow it.
 const pythonEnd = `(?:\n?\z)`
 
-// parseExpression translates an expression of Python's re. What RE2 does not have,
-// and what the two read differently and has no translation, is refused by its name.
+// parseExpression translates an expression of Python's re. Anything that RE2 does not
+// have, or reads differently without a translation, is refused by its name.
 func parseExpression(text string) (*expression, error) {
 	t := &translation{in: text, open: []bool{false}}
 	for _, flags := range []string{"(?i)", "(?s)", "(?is)", "(?si)"} {

@@ -72,7 +72,7 @@ func (r *reader) malformed(format string, args ...any) error {
 	return fmt.Errorf("byte %d: %w: %w", r.tokens.InputOffset(), fmt.Errorf(format, args...), bundle.ErrMalformed)
 }
 
-// next returns a token. What the decoder states about the text becomes
+// next returns a token. An error of the decoder about the text becomes
 // bundle.ErrMalformed; what the disk reports stays what it is.
 func (r *reader) next() (json.Token, error) {
 	t, err := r.tokens.Token()

@@ -10,7 +10,7 @@ import (
 	"github.com/gapbundle/gapbundle/bundle"
 )
 
-// Who reads a source: MAAS, LXD and Incus, or nobody that this package knows.
+// The readers of a source: MAAS, LXD and Incus, or nobody that this package knows.
 const (
 	ReadersMAAS       = "maas"
 	ReadersContainers = "lxd"
@@ -151,5 +151,5 @@ func (v *View) Releases() []Release {
 	return all
 }
 
-// maxMisfits bounds the findings that are kept; the first is what is told.
+// maxMisfits bounds the findings that are kept; the first is reported.
 const maxMisfits = 20

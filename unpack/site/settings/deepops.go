@@ -3,7 +3,7 @@ package settings
 // DeepOpsRelease is what the names of DeepOps' variables were read from.
 const DeepOpsRelease = "DeepOps 26.07 (master 3957a42f, August 2026) with Kubespray v2.31.0"
 
-// What several rows share.
+// Values that several rows share.
 const (
 	cudaUbuntu = "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64"
 	cudaRHEL   = "https://developer.download.nvidia.com/compute/cuda/repos/rhel9/x86_64"

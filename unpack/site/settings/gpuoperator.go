@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// gpuOperator returns the objects by which NVIDIA's GPU Operator is told where its driver
+// gpuOperator returns the objects by which NVIDIA's GPU Operator learns where its driver
 // containers find packages (repoConfig) and which authority to believe (certConfig).
 func gpuOperator(m *Mirror, files []placed) []Text {
 	var objects string

@@ -191,7 +191,7 @@ func oneArchitecture(names map[string]bool, name string) bool {
 	return i > 0 && names[stem[:i]+rest] && slices.Contains([]string{"amd64", "arm64", "armhf", "i386", "ppc64el", "riscv64", "s390x"}, stem[i+1:])
 }
 
-// role returns the files of the role, where nodes have something to be told.
+// role returns the files of the role, where nodes have something to set.
 func role(m *Mirror, files []placed) []Text {
 	if len(files)+len(m.pythonIndexes())+len(m.Names) == 0 {
 		return nil

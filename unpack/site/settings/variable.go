@@ -44,7 +44,7 @@ const (
 	Custom
 )
 
-// Variable is one name by which a project is told where to fetch something, or an address
+// Variable is one name by which a project learns where to fetch something, or an address
 // that is written into it.
 type Variable struct {
 	Name  string
