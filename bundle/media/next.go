@@ -124,7 +124,7 @@ func (w *Writer) release() (keep []string) {
 	return keep
 }
 
-// take adds a medium that a person named, unless something speaks against it.
+// take adds a medium that a person named, unless there is a reason against it.
 func (w *Writer) take(dir string, need int64) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -31,7 +31,7 @@ const (
 	repoEnding    = ".repo"    // dnf.conf(5)
 )
 
-// clientFiles are a set's client files, and what they may speak of.
+// clientFiles are a set's client files, and what they may name.
 type clientFiles struct {
 	files  []bundle.File
 	bytes  int64

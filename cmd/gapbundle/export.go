@@ -425,7 +425,7 @@ func receiptsCommand() *cli.Command {
 		return append(more, &cli.StringFlag{Name: "spec", Usage: "the spec `FILE`", Value: command.DefaultSpec}, stateFlag())
 	}
 	return &cli.Command{
-		Name: "receipts", Usage: "what each destination is known to hold: the exporting side's ledger", HideHelp: true,
+		Name: "receipts", Usage: "record and show what each destination holds: the exporting side's ledger", HideHelp: true,
 		UsageText: `gapbundle receipts add slurm-site-000007.receipt.json --destination ship-2
 gapbundle receipts list`,
 		Subcommands: []*cli.Command{

@@ -11,7 +11,7 @@ import (
 )
 
 func listCommand() *cli.Command {
-	return command.ListCommand(listSpec, stateFlag(), command.Text("site-key", "OpenPGP key `FILE` of the site, instead of the spec's; of a spec alone"))
+	return command.ListCommand(listSpec, stateFlag(), command.Text("site-key", "OpenPGP key `FILE` of the site, instead of the spec's; only for a spec"))
 }
 
 // listSpec plans what a spec names, whole: no base is looked at.

@@ -231,7 +231,7 @@ func (r *registries) token(key tokenKey) *token {
 	return t
 }
 
-// clear forgets tokens that are out of date and not just being had.
+// clear forgets tokens that are out of date and not just being requested.
 func (r *registries) clear() {
 	now := time.Now()
 	for key, t := range r.tokens {

@@ -357,7 +357,7 @@ func ask(ctx context.Context, env *sources.Env, p *planned) error {
 	return p.pin(env.Lock, secure)
 }
 
-// unvouched returns how content is vouched for that nothing but the connection speaks for.
+// unvouched returns how content is vouched for that only the connection protects.
 func unvouched(secure bool) string {
 	if secure {
 		return bundle.VouchedTLS

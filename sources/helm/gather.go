@@ -237,7 +237,7 @@ func cutTag(reference string) (name, tag string, ok bool) {
 	return reference[:i], reference[i+1:], true
 }
 
-// connection returns how a package is vouched for that nothing speaks for but the connection.
+// connection returns how a package is vouched for that only the connection protects.
 func (c *chart) connection() string {
 	plain := func(u string) bool { return strings.HasPrefix(u, "http://") }
 	host, _, _ := strings.Cut(c.oci, "/")

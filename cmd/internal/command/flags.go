@@ -43,9 +43,9 @@ func Parsed(name, usage string, value cli.Generic) *cli.GenericFlag {
 func outputFlags() []cli.Flag {
 	return []cli.Flag{
 		Toggle("json", "print the result, and an error too, as one JSON object on standard output"),
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "on standard error nothing but errors: no progress, no notes"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but errors on standard error: no progress, no notes"},
 		Parsed("log-format", "`FORMAT` of notes and progress on standard error", &Choice{Of: []string{"text", "json"}, value: "text"}),
-		Parsed("log-level", "least `LEVEL` that is printed", &Choice{Of: []string{"debug", "info", "warn", "error"}, value: "info"}),
+		Parsed("log-level", "lowest `LEVEL` that is printed", &Choice{Of: []string{"debug", "info", "warn", "error"}, value: "info"}),
 	}
 }
 

@@ -21,7 +21,7 @@ const ExitCodes = `  0    done and complete
   6    environment: no space, input or output, permission
   7    upstream unreachable or inconsistent
   8    busy: another gapbundle is at work (--retry-lock waits)
-  130  interrupted (143: told to terminate); the same command goes on
+  130  interrupted (143: terminated); the same command goes on
 With several problems, the exit code is the first of 130/143, 1, 2, 8, 4, 3, 6, 5, 7 that applies.
 Worth repeating unchanged: 6, 7, 8, 130, 143; 5 after bringing what it names.
 `
@@ -120,7 +120,7 @@ func Leaves(c *cli.Command, path []string, f func(path []string, c *cli.Command)
 
 // WriteMarkdown prints docs/cli.md, which a test compares with the file.
 func WriteMarkdown(w io.Writer, root *cli.Command) {
-	fmt.Fprintf(w, "# The command line\n\nMade from the table of commands (`gapbundle man --markdown`); a test holds it equal.\n\n```\n")
+	fmt.Fprintf(w, "# The command line\n\nEvery command and every flag, as `gapbundle help` and `gapbundle COMMAND --help` print them. `gapbundle man --markdown` writes this page; a test compares the two.\n\n```\n")
 	WriteHelp(w, root, nil)
 	fmt.Fprint(w, "```\n")
 	Leaves(root, nil, func(path []string, c *cli.Command) {

@@ -12,7 +12,7 @@ before: if a line was changed or removed, history stops there with exit 3.`,
 		"check": `Compares every published path with the signed lists: its presence, size and mode, and
 with --data its digest. gapbundle also checks by the rules of each kind that clients
 find everything that they need; gapbundle-inside prints the counts of the export.
-Ends with exit 3 and names each damaged file. gapbundle repair mends them.`,
+Ends with exit 3 and names each damaged file. gapbundle repair repairs them.`,
 		"repair": `Reads everything that the mirror keeps and replaces damaged content by that of the
 bundles in PATH. Any bundle that has the content helps, however old, if a key of the
 policy signed it. If none has it, a signed request is written: carry it out and run
@@ -25,7 +25,7 @@ lists the generations.`,
 that were replaced less than a day ago. Content that the next delta builds on stays, and
 so does what has arrived of bundles that wait for volumes.`,
 		"forget": `Publishes a generation without SET, which makes its content unreachable at once. Other
-sets may have its paths then. Its older bundles are still refused; the newest one may
+sets may then take its paths. Its older bundles are still refused; the newest one may
 be imported again. gapbundle gc frees the space.`,
 	}
 }

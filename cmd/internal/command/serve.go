@@ -24,7 +24,7 @@ func ServeCommand() *cli.Command {
 		Name: "serve", Usage: "serve a mirror over HTTP", ArgsUsage: "MIRROR",
 		Description: `Any static web server can serve a mirror, with the configuration in its /_gapbundle/;
 this one needs no configuration. It serves a new import at once and the previous
-generation to clients that still ask for it. When it is told to stop, it finishes the
+generation to clients that still ask for it. When it is asked to stop, it finishes the
 requests in flight. If the mirror has no base URL, files for clients get the address
 that each client used.`,
 		UsageText: `gapbundle serve /srv/mirror

@@ -13,7 +13,7 @@ import (
 // stateCommand returns the command gapbundle state.
 func stateCommand() *cli.Command {
 	return &cli.Command{
-		Name: "state", Usage: "the mirror's own state: what was accepted, and from whom", HideHelp: true,
+		Name: "state", Usage: "restore the mirror's own state: what was accepted, and from whom", HideHelp: true,
 		UsageText: "gapbundle state rebuild /srv/mirror --dry-run",
 		Subcommands: []*cli.Command{
 			Leaf(&cli.Command{

@@ -24,7 +24,7 @@ func TrustCommand() *cli.Command {
 	}
 	return &cli.Command{
 		Name:     "trust",
-		Usage:    "whom the mirror trusts: the importing side's policy",
+		Usage:    "show or change whom the mirror trusts: the importing side's policy",
 		HideHelp: true,
 		UsageText: `gapbundle trust add --mirror /srv/mirror --role exporter --set slurm-site exporter.pub
 gapbundle trust list --mirror /srv/mirror`,
@@ -32,7 +32,7 @@ gapbundle trust list --mirror /srv/mirror`,
 			Leaf(&cli.Command{
 				Name: "add", Usage: "trust a key, after its fingerprint was compared", ArgsUsage: "FILE",
 				Description: `FILE is a public key in PEM for the roles exporter and approver, which sign bundles,
-and for the roles site and upstream, which clients inside are told to trust, an OpenPGP
+and for the roles site and upstream, which clients inside have to trust, an OpenPGP
 key or a whole keyring. The mirror's folder is created if missing. On a terminal the
 fingerprint is shown, or each key of a keyring, and you are asked once. --fingerprint
 adds only that key of a keyring. --mount and --host limit what an exporter's key may

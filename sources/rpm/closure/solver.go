@@ -89,7 +89,7 @@ type need struct {
 	conditions [][]*entry // of each, one has to be chosen before this counts
 	pruned     []*entry   // what libsolv looks at, best first; in terms of what is broken now
 	picks      []*entry   // the first is dnf's choice
-	chain      []*entry   // of them, those that dnf would come to one after the other
+	chain      []*entry   // of them, those that dnf would try one after the other
 	met        bool       // by what is installed, or by the package itself
 	known      bool       // to all candidates
 }
