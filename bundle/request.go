@@ -30,7 +30,7 @@ type RepairRequest struct {
 	Full  bool     `json:"full,omitempty"`
 	Lists []Digest `json:"lists,omitempty"`
 	// Sequence and State are those of the newest receipt: what a delta can build on, apart
-	// from what is asked for.
+	// from what is requested.
 	Sequence int64  `json:"sequence"`
 	Set      string `json:"set"`
 	State    Digest `json:"state"`

@@ -13,7 +13,7 @@ import (
 )
 
 // List returns artifacts that are held in memory as Repository.Artifacts wants
-// them: sorted by path, and as often as they are asked for. It keeps all and
+// them: sorted by path, and as often as they are requested. It keeps all and
 // sorts it in place. For the files of a large repository there is package stock.
 func List(all []Artifact) func() iter.Seq2[Artifact, error] {
 	slices.SortStableFunc(all, func(a, b Artifact) int { return bundle.ComparePaths(a.File.Path, b.File.Path) })

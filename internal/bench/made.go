@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// made is an upstream whose files are made when they are asked for: /u/<number>; below /apt
+// made is an upstream whose files are made when they are requested: /u/<number>; below /apt
 // an archive, below /v2 a registry, whose packages and layers are such files.
 type made struct {
 	url    string

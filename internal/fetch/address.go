@@ -17,7 +17,7 @@ import (
 // of a network that the public Internet does not reach, or of many. It matches ErrRefused.
 type AddressError struct {
 	URL string // redacted
-	// Host and Port are what was asked for, Address is where it leads; the same as Host
+	// Host and Port are what was requested, Address is where it leads; the same as Host
 	// if that is an address, and empty if no name service was asked.
 	Host, Port, Address string
 	Class               string // for people, as in "loopback"

@@ -81,7 +81,7 @@ func ownCoding(coding, name string) bool {
 }
 
 // ownCodingOf reports whether the bytes of an answer are those of the file by one of its
-// names: the first one that was asked for, and the last. A store that redirects lead to has
+// names: the first one that was requested, and the last. A store that redirects lead to has
 // names that state nothing.
 func ownCodingOf(coding string, req *http.Request) bool {
 	return ownCoding(coding, req.URL.Path) || ownCoding(coding, asked(req).Path)

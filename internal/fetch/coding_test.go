@@ -167,7 +167,7 @@ func TestCodingOfSameLength(t *testing.T) {
 }
 
 // TestCodingByName: without a digest content is as it is sent if a name of it says that it is
-// packed, the one that was asked for or the last one, and decoded if none does.
+// packed, the one that was requested or the last one, and decoded if none does.
 func TestCodingByName(t *testing.T) {
 	text := bytes.Repeat([]byte("a line\n"), 5000)
 	for coding, pack := range packers(t) {

@@ -16,7 +16,7 @@ type Meta struct {
 	ETag         string // as sent, a weak one with its W/; "": none
 	LastModified string // an HTTP date (RFC 9110 section 5.6.7); "": none
 	ContentType  string
-	Coding       string // content coding of what is sent, although none was asked for; "": none
+	Coding       string // content coding of what is sent, although none was requested; "": none
 	Secure       bool   // https on every hop
 
 	// fresh: Last-Modified is so close to the answer's Date that the content

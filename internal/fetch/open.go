@@ -23,7 +23,7 @@ func (c *Client) Open(ctx context.Context, url string, at int64, validator strin
 // OpenWanted works like Open, for content of which something is known (nil: nothing), with more
 // fields in the header of each request, as a service sets them that sends its clients on
 // to a store (Git LFS). Redirects to another origin are asked without their Authorization.
-// If an answer has a content coding, though none was asked for, the digest that is wanted
+// If an answer has a content coding, though none was requested, the digest that is wanted
 // decides what its content is, see Body.choose.
 func (c *Client) OpenWanted(ctx context.Context, url string, header http.Header, at int64, validator string, want *Wanted) (*Body, error) {
 	if _, err := parseURL(url); err != nil {
@@ -106,7 +106,7 @@ func (c *Client) do(ctx context.Context, method, url string, header http.Header)
 	return resp, nil
 }
 
-// checkRange checks that a partial answer is what was asked for, all from byte
+// checkRange checks that a partial answer is what was requested, all from byte
 // at to the end, and returns the size of the whole.
 func checkRange(resp *http.Response, at int64) (size int64, err error) {
 	url := Redact(resp.Request.URL.String())

@@ -25,7 +25,7 @@ import (
 )
 
 // tokenService gives out what distribution takes: signed tokens with exactly
-// the access that was asked for (distribution, "Token Authentication
+// the access that was requested (distribution, "Token Authentication
 // Implementation").
 type tokenService struct {
 	*up.Server

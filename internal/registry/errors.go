@@ -85,7 +85,7 @@ func (p place) fault(ctx context.Context, err error) error {
 	case isContext(err) && ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", p.base, context.Cause(ctx))
 	case errors.As(err, &status):
-		return fmt.Errorf("%w", err) // with what was asked for
+		return fmt.Errorf("%w", err) // with what was requested
 	case errors.As(err, &answer):
 		e := &AnswerError{URL: fetch.Redact(answer.URL.String()), Status: answer.StatusCode}
 		for _, one := range answer.Errors {

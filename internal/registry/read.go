@@ -29,7 +29,7 @@ var accepted = strings.Join([]string{ocispec.MediaTypeImageIndex, ocispec.MediaT
 // Manifest is a manifest or an index, byte for byte as the registry has it.
 type Manifest struct {
 	// Descriptor has media type, digest and size: the digest of Content, which
-	// is the one that was asked for if one was.
+	// is the one that was requested if one was.
 	Descriptor ocispec.Descriptor
 	Content    []byte
 	URL        string // where it came from in the end, without secrets
@@ -129,7 +129,7 @@ func (r *Repository) manifest(ctx context.Context, p place, method, reference st
 	return m, m.check(reference)
 }
 
-// check compares a manifest with the digest that was asked for.
+// check compares a manifest with the digest that was requested.
 func (m *Manifest) check(reference string) error {
 	if !strings.Contains(reference, ":") {
 		return nil // a tag

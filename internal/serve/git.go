@@ -64,7 +64,7 @@ type lfsError struct {
 
 var lfsName = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// batch reports where each object that is asked for is, in the generation that is
+// batch reports where each object that is requested is, in the generation that is
 // current now.
 func (h *Handler) batch(a *answer, r *http.Request, repository string) {
 	var ask struct {

@@ -96,7 +96,7 @@ func TestSingle(t *testing.T) {
 	}
 }
 
-// Every refusal, with its place: what is asked for is an error message that
+// Every refusal, with its place: what is requested is an error message that
 // takes the reader to the character.
 func TestRefusals(t *testing.T) {
 	deep := strings.Repeat("[", maxDepth+1)

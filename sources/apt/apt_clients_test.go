@@ -212,7 +212,7 @@ func TestAptHoldsOldLists(t *testing.T) {
 	})
 }
 
-// TestPartialChoosesAsFull: for everything that was asked for, apt takes the
+// TestPartialChoosesAsFull: for everything that was requested, apt takes the
 // same files from the partial mirror as from the full one.
 func TestPartialChoosesAsFull(t *testing.T) {
 	w := newWorld(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/keyring"
 )
 
-// judge compares a Release with the clock and with what was asked for. It is as strict as
+// judge compares a Release with the clock and with what was requested. It is as strict as
 // apt: what apt takes in spite of a fault is a remark (oddities).
 func (s *suite) judge(r *deb.Release, where string, now time.Time) error {
 	o := &s.entry.options

@@ -62,7 +62,7 @@ func (s *loadedSuite) layout() layout {
 // layouts reads the annotations of a repository. Errors match bundle.ErrMalformed.
 func layouts(r bundle.Repository) ([]layout, error) { return sources.Annotated[layout](r, layoutKey) }
 
-// configuration returns what was asked for, as wanted takes it.
+// configuration returns what was requested, as wanted takes it.
 func (l *layout) configuration() *configuration {
 	return &configuration{Components: l.Components, Architectures: l.Architectures, Languages: l.Languages, Binary: l.Binary, Source: l.Source, Installer: l.Installer}
 }

@@ -265,7 +265,7 @@ func TestMixedClientKnowsMore(t *testing.T) {
 	}
 }
 
-// On a client of all releases a version that is asked for of one keeps out what
+// On a client of all releases a version that is requested of one keeps out what
 // another one needs: that is told, and stops nobody.
 func TestMixedClientIsTolerant(t *testing.T) {
 	r := newTwoReleases(t, t.TempDir())

@@ -80,7 +80,7 @@ func notOffline(err error) (asked int, rest error) {
 
 // inside returns the errors that err wraps.
 func inside(err error) []error {
-	//nolint:errorlint // one level is what is asked for
+	//nolint:errorlint // one level is what is requested
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
 		return []error{e.Unwrap()}

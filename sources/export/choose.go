@@ -28,7 +28,7 @@ type choice struct {
 	own    ownKeys
 }
 
-// base returns the base that was asked for, or the ledger's, nil for a full bundle; and
+// base returns the base that was requested, or the ledger's, nil for a full bundle; and
 // what a mirror asks for, where there is a request.
 func (c choice) base() (*base, *asked, error) {
 	request, err := c.readRequest()

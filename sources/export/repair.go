@@ -38,7 +38,7 @@ func (a *asked) wants(d bundle.Digest) bool {
 
 func (a *asked) wantsList(d bundle.Digest) bool { return a != nil && a.lists[d] }
 
-// answer counts what is asked for, and what of it is carried: what no list names any more is
+// answer counts what is requested, and what of it is carried: what no list names any more is
 // not. carried are the digests of the lists in the bundle.
 func (a *asked) answer(scratch *os.Root, collected []collect.Collected, carried map[bundle.Digest]bool) (all, answered int, err error) {
 	if a == nil {

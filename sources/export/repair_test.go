@@ -51,7 +51,7 @@ func mirrorKey(t *testing.T) *bundle.Signer {
 	return s
 }
 
-// A delta that answers a request carries what is asked for again, and nothing else that the
+// A delta that answers a request carries what is requested again, and nothing else that the
 // base has; what no list names any more is counted as not answered.
 func TestRepairRequest(t *testing.T) {
 	for _, tells := range []bool{true, false} {

@@ -12,7 +12,7 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 )
 
-// TestUnlisted: checksums that were asked for are required. A URL that none of them
+// TestUnlisted: checksums that were requested are required. A URL that none of them
 // names is refused, with the URL and the files that were looked into.
 func TestUnlisted(t *testing.T) {
 	s, up := newSite(t), upstreamtest.New(t)

@@ -232,7 +232,7 @@ type sums struct {
 }
 
 // signatureNames end the URL of a SHA256SUMS file's detached signature, in
-// the order in which they are asked for.
+// the order in which they are requested.
 var signatureNames = [...]string{".gpg", ".asc", ".sign"}
 
 func newSums(e sumsEntry) (*sums, error) {

@@ -106,7 +106,7 @@ func (c *chosen) role(ctx context.Context, env *sources.Env, e *entry, w wanted,
 	return nil
 }
 
-// selectTags returns the versions of a role that are carried: the one that is asked for, or the newest. A
+// selectTags returns the versions of a role that are carried: the one that is requested, or the newest. A
 // role without versions has its branch, as ansible-galaxy installs it.
 func selectTags(r *api.Role, asked string, newest int) ([]api.Tag, error) {
 	all := slices.Clone(r.Tags)

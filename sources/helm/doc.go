@@ -13,7 +13,7 @@
 // its keys signed, and the sum in it. Without one, the digest in upstream's index is
 // enforced, and the connection is what vouches for a chart that has none. Each
 // package is read to its end (package pack): its name and version have to be those
-// that were asked for, and its dependencies have to be inside.
+// that were requested, and its dependencies have to be inside.
 //
 // Images: each chart is rendered as "helm template" would render it with the options
 // of the spec, in a child process with limits (packages child and render), and the

@@ -29,7 +29,7 @@ type tag struct {
 	signed           string // vouched for by a signature, see bundle.VouchedCosign
 }
 
-// root is a manifest that is asked for by tag or digest.
+// root is a manifest that is requested by tag or digest.
 type root struct {
 	digest bundle.Digest
 	told   child

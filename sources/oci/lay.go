@@ -20,7 +20,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rebuild"
 )
 
-// layout is one image, read: what was asked for and what that led to. Its methods lay
+// layout is one image, read: what was requested and what that led to. Its methods lay
 // out the files.
 type layout struct {
 	r     *reading

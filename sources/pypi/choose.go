@@ -345,7 +345,7 @@ func (r *reader) newest(ctx context.Context, c *chosen) error {
 	return nil
 }
 
-// sdists adds source archives where they are asked for always, and what the
+// sdists adds source archives where they are always requested, and what the
 // build of every source archive needs.
 func (r *reader) sdists(ctx context.Context, c *chosen) error {
 	if r.entry.Sdists == sdistsAlways {

@@ -58,7 +58,7 @@ func digest(of any) bundle.Digest {
 // the base stands for the plan. A nil Memory remembers nothing.
 type Memory struct {
 	marked map[string]sources.Recorded // by mark
-	at     map[string]sources.Recorded // by path, of those that were asked for
+	at     map[string]sources.Recorded // by path, of those that were requested
 	made   map[string]int              // by validator
 	twice  bool                        // two files have one mark
 	// Remake is how many bytes are read and made again if somebody opens what was

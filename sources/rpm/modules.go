@@ -19,7 +19,7 @@ import (
 )
 
 // viewOf decides what a client of a release sees of modules. Nil: no repository has any,
-// and none is asked for.
+// and none is requested.
 func viewOf(all []*loaded, listings []listing, release string) (*modulemd.View, error) {
 	var indexes []*modulemd.Index
 	for i := range listings {
@@ -42,7 +42,7 @@ func viewOf(all []*loaded, listings []listing, release string) (*modulemd.View, 
 	switch {
 	case errors.Is(err, bundle.ErrMalformed):
 		return nil, upstream.Blame("modules", err)
-	case err != nil: // nothing else than what is asked for
+	case err != nil: // nothing else than what is requested
 		return nil, asking.pos.Errorf("source %s: modules: %w", asking.name, err)
 	}
 	return view, nil

@@ -89,7 +89,7 @@ func (e *entry) repositories() (repos []*repo, keys []string, err error) {
 	return repos, keys, strictyaml.Join(errs...)
 }
 
-// sections returns the sections of the .repo file that are asked for.
+// sections returns the sections of the .repo file that are requested.
 func (e *entry) sections() ([]*section, error) {
 	o := &e.options
 	b, err := bundle.ReadNamed(sources.Within(e.dir, o.RepoFile), maxRepoFile)

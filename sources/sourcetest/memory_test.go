@@ -24,7 +24,7 @@ const (
 	promisedPerBlob = 64        // bytes
 )
 
-// throngs works like Parcels, with n parcels a source, which it makes as they are asked for: of
+// throngs works like Parcels, with n parcels a source, which it makes as they are requested: of
 // three, one is known by its digest and size, one by its size, and one by neither.
 func throngs(n int) sources.Kind {
 	kind := Parcels()

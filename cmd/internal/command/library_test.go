@@ -31,7 +31,7 @@ func (b *lockedBuffer) String() string {
 	return b.all.String()
 }
 
-// What libraries log by themselves is a debug line in the form that was asked for, and otherwise
+// What libraries log by themselves is a debug line in the form that was requested, and otherwise
 // nothing: neither -q nor JSON on standard error is broken by it.
 func TestLibrariesLog(t *testing.T) {
 	defer func(l *slog.Logger) { slog.SetDefault(l); log.SetOutput(os.Stderr) }(slog.Default())

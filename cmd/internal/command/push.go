@@ -87,7 +87,7 @@ func pushImages(c *cli.Context, o *Output) error {
 	return err
 }
 
-// publishedImages returns the repositories of the sets that are asked for.
+// publishedImages returns the repositories of the sets that are requested.
 func publishedImages(m *unpack.Mirror, sets []string) (push.Published, error) {
 	tree, err := m.Tree("")
 	if err != nil {

@@ -171,7 +171,7 @@ func request(names []string) closure.Request {
 }
 
 // TestAptChoosesTheSame: what real apt chooses over the whole lists is in the
-// closure of what was asked for, and over a partial mirror of all closures it
+// closure of what was requested, and over a partial mirror of all closures it
 // chooses the same.
 func TestAptChoosesTheSame(t *testing.T) {
 	indexes := lists(t)

@@ -36,7 +36,7 @@ type Request struct {
 	All bool
 	// Bootstrap asks for what a new system is set up from; nil: nothing.
 	Bootstrap *Bootstrap
-	// Newest is how many versions of what is asked for are carried; 0: of
+	// Newest is how many versions of what is requested are carried; 0: of
 	// Packages and Bootstrap one, of the rest all.
 	Newest int
 	// Exclude are packages of this source that are not chosen whatever depends on
@@ -52,7 +52,7 @@ type Request struct {
 	// Elsewhere: others are asked for the same, so what is in no index is
 	// reported in Selection.Missing and is no error.
 	Elsewhere bool
-	// Tolerant: what is asked for and cannot be installed is carried all the
+	// Tolerant: what is requested and cannot be installed is carried all the
 	// same, with a note, and is no error.
 	Tolerant bool
 }
@@ -93,7 +93,7 @@ type Choice struct {
 type Selection struct {
 	// Choices are in order of indexes, and in each of them in the list's own.
 	Choices []Choice
-	// Notes are for the person who reads the plan: what was asked for by
+	// Notes are for the person who reads the plan: what was requested by
 	// section or pattern of sections and cannot be installed, Recommends that
 	// nobody has, versions that are not apt's candidate. Sorted.
 	Notes []string
@@ -102,7 +102,7 @@ type Selection struct {
 }
 
 // Select chooses from indexes what requests ask for. Errors match
-// bundle.ErrUsage for what is asked for and is in no index, and
+// bundle.ErrUsage for what is requested and is in no index, and
 // bundle.ErrIncomplete for what a package needs and no index has; all are
 // reported, each with the chain that leads to it.
 func Select(indexes []Index, requests []Request) (*Selection, error) {
@@ -172,7 +172,7 @@ func (u *universe) instead(r *Request, name string) string {
 	return closure.Hint("there are", versions)
 }
 
-// notFound returns what is asked for and is there for no architecture.
+// notFound returns what is requested and is there for no architecture.
 func notFound(u *universe, r *Request, found map[string]bool) (all []Missing) {
 	for _, want := range r.Packages {
 		if found[r.Source+" "+want] {

@@ -1,4 +1,4 @@
-// Package closure chooses packages: what was asked for, everything that apt
+// Package closure chooses packages: what was requested, everything that apt
 // would install with it, and for each a reason.
 //
 // The closure looks at all its apt sources together, as the client will, in the

@@ -20,7 +20,7 @@ type solver struct {
 	err    error   // of a package's own relations
 }
 
-// root is something that was asked for.
+// root is something that was requested.
 type root struct {
 	node *node
 	why  string

@@ -46,7 +46,7 @@ type universe struct {
 
 func newUniverse(indexes []Index, requests []Request) (*universe, error) {
 	u := &universe{indexes: indexes, requests: map[string]*Request{}, byName: map[string][]*entry{}, providers: map[string][]provider{}, excluded: map[string]bool{}}
-	pins := map[string][]string{} // name, or name:arch, to the versions that are asked for
+	pins := map[string][]string{} // name, or name:arch, to the versions that are requested
 	var errs []error
 	for i := range requests {
 		r := &requests[i]

@@ -29,7 +29,7 @@ func TestContents(t *testing.T) {
 	}
 }
 
-// FuzzContents: what is written lists packages that were asked for and no
+// FuzzContents: what is written lists packages that were requested and no
 // others, and is as it is when it is filtered once more.
 func FuzzContents(f *testing.F) {
 	f.Add("bin/hello main/hello\netc/x other,hello\n")

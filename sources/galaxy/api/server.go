@@ -21,7 +21,7 @@ const (
 	// maxPages bounds how many pages a list has, maxEntries how many entries.
 	maxPages   = 1000
 	maxEntries = 20_000
-	// pageSize is what is asked for. Servers may send less.
+	// pageSize is what is requested. Servers may send less.
 	pageSize = "100"
 )
 

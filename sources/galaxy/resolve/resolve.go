@@ -1,6 +1,6 @@
 // Package resolve chooses versions of collections that go together, as ansible-galaxy does.
 //
-// Every collection gets one version, which is in every range that is asked for: by the spec and by the
+// Every collection gets one version, which is in every range that is requested: by the spec and by the
 // versions chosen of other collections. The newest is tried first, and where it leads to a conflict the
 // next one, back to the first choice that was open. Collections with few candidates are decided first.
 package resolve
@@ -37,7 +37,7 @@ type Server interface {
 	Release(ctx context.Context, full string, v version.Version) (*api.Release, error)
 }
 
-// Want is a collection that is asked for.
+// Want is a collection that is requested.
 type Want struct {
 	Name  string
 	Range version.Range

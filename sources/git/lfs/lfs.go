@@ -186,7 +186,7 @@ func (s *Store) read(objects []Object, a *answer, to map[bundle.Digest]Action) e
 	return nil
 }
 
-// Open opens an object, at an address that was asked for a short time ago.
+// Open opens an object, at an address that was requested a short time ago.
 func (s *Store) Open(o Object) bundle.Open {
 	return func(ctx context.Context, at int64, validator string) (*bundle.Content, error) {
 		a, err := s.address(ctx, o)

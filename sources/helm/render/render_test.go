@@ -89,7 +89,7 @@ func TestImages(t *testing.T) {
 // answered returns what the child would answer.
 func answered(q *child.Request) *child.Reply { return answer(q, io.Discard) }
 
-// TestTests: the images of "helm test" are found where they are asked for.
+// TestTests: the images of "helm test" are found where they are requested.
 func TestTests(t *testing.T) {
 	chart := helmtest.Package(t, "pod", helmtest.Files(t, "testdata/pod.txtar"))
 	for tests, want := range map[bool]bool{false: false, true: true} {

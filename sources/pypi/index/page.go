@@ -48,7 +48,7 @@ func (r *Reader) Scratch() int64 {
 	return r.scratch
 }
 
-// Asked returns the pages that were asked for so far.
+// Asked returns the pages that were requested so far.
 func (r *Reader) Asked() []pages.Asked {
 	r.mu.Lock()
 	defer r.mu.Unlock()

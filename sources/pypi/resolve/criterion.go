@@ -161,7 +161,7 @@ func (r *resolution) matches(c *criterion, base []*information, incompatible []*
 }
 
 // applicable returns the releases of a project that meet set, the newest first.
-// Pre-releases count where they are asked for, or where there is nothing else;
+// Pre-releases count where they are requested, or where there is nothing else;
 // yanked ones only where a version is pinned and nothing else meets it.
 func (r *resolution) applicable(name string, set pep440.Set) ([]*Release, error) {
 	project, err := r.provider.Project(r.ctx, name)
@@ -224,7 +224,7 @@ func (r *resolution) dependencies(c *candidate) (deps []*information, ok bool, e
 }
 
 // requires adds the requirements in a candidate's metadata whose markers hold
-// for the extras that are asked for and that it has.
+// for the extras that are requested and that it has.
 func (r *resolution) requires(c *candidate, m *Metadata) error {
 	var extras []string
 	for _, e := range c.extras {

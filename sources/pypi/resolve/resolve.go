@@ -93,7 +93,7 @@ type Problem struct {
 // Pin is a chosen release.
 type Pin struct {
 	Name     string
-	Extras   []string // that are asked for, sorted
+	Extras   []string // that are requested, sorted
 	Release  *Release
 	Metadata *Metadata
 	// Because has a line for everyone who wants it.

@@ -35,7 +35,7 @@ type Request struct {
 	Packages []string
 	// All asks for every package of the source.
 	All bool
-	// Newest is how many versions of what is asked for are carried; 0: of
+	// Newest is how many versions of what is requested are carried; 0: of
 	// Packages one, with All all.
 	Newest int
 	// Exclude are names or patterns of packages of this source that are not
@@ -74,7 +74,7 @@ func (s step) String() string {
 	return s.need.String()
 }
 
-// Why leads from what was asked for to this package, one relation an element; the first
+// Why leads from what was requested to this package, one relation an element; the first
 // is the request. The middle of a very long way is left out.
 func (c Choice) Why() []string { return c.reason.Why() }
 
@@ -82,7 +82,7 @@ func (c Choice) Why() []string { return c.reason.Why() }
 type Selection struct {
 	// Choices are in order of indexes, and in each of them in the list's own.
 	Choices []Choice
-	// Notes are for the person who reads the plan: what was asked for with
+	// Notes are for the person who reads the plan: what was requested with
 	// others and cannot be installed, recommendations that nobody meets,
 	// packages that are not the newest, conflicts among what is carried.
 	// Sorted.
@@ -90,7 +90,7 @@ type Selection struct {
 }
 
 // Select chooses from indexes what requests ask for. Errors match
-// bundle.ErrUsage for what is asked for and is in no index, and
+// bundle.ErrUsage for what is requested and is in no index, and
 // bundle.ErrIncomplete for what a package needs and no index has; all are
 // reported, each with the chain that leads to it.
 func Select(indexes []Index, requests []Request) (*Selection, error) {

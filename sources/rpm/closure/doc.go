@@ -1,4 +1,4 @@
-// Package closure chooses packages: what was asked for, everything that dnf
+// Package closure chooses packages: what was requested, everything that dnf
 // would install with it, and for each a reason.
 //
 // # The aim

@@ -116,7 +116,7 @@ func (s *solver) prove(f *formula) {
 	}
 }
 
-// ensureAll looks at those that were asked for by name, of which each can be
+// ensureAll looks at those that were requested by name, of which each can be
 // had by itself.
 func (s *solver) ensureAll(named []*node) (changed bool, err error) {
 	have := newFormula(s, s.within(s.isReached, named...), false)

@@ -38,7 +38,7 @@ func wide() string {
 }
 
 // TestEnsure: where only first choices are reached, as if nothing had widened
-// them, ensure adds what is needed so that what was asked for can be
+// them, ensure adds what is needed so that what was requested can be
 // installed, and no more. No world is known in which widen leaves it anything
 // to do, so widen does not run here.
 func TestEnsure(t *testing.T) {

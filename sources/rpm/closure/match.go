@@ -8,7 +8,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
-// form is one way to read what was asked for, as dnf does; each field is a
+// form is one way to read what was requested, as dnf does; each field is a
 // pattern of path.Match, "" stands for anything.
 type form struct{ name, epoch, version, release, arch string }
 

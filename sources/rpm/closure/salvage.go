@@ -9,7 +9,7 @@ import (
 // builds on another one that no source of the set has is full of it.
 const maxUnmet = 20
 
-// salvage carries what was asked for with others and cannot be installed from
+// salvage carries what was requested with others and cannot be installed from
 // what the sources have: a host may have what is missing, or gets it elsewhere.
 // Its dependencies come with it as far as they are there.
 func (s *solver) salvage(c *collector) {

@@ -50,7 +50,7 @@ const (
 )
 
 // node is a package that would meet a need of something looked at, chosen or
-// not, or a root: something that was asked for, without a package of its own.
+// not, or a root: something that was requested, without a package of its own.
 type node struct {
 	*entry
 	why   string // of a root

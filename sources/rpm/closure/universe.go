@@ -200,7 +200,7 @@ func (u *universe) checkPairs(indexes []Index, requests []Request) error {
 }
 
 // eachRelation calls visit with every relation by which packages are tied to
-// others, and with what is asked for by name; with one that many packages have
+// others, and with what is requested by name; with one that many packages have
 // once.
 func eachRelation(indexes []Index, requests []Request, visit func(*rpmmd.Relation)) {
 	seen := map[*rpmmd.Relation]bool{}

@@ -27,7 +27,7 @@ type rule struct {
 }
 
 // solver finds the variants that a client has. It does what libsolv does with
-// modules as libdnf describes them to it: what is asked for, then the defaults, in their
+// modules as libdnf describes them to it: what is requested, then the defaults, in their
 // newest builds if possible; of a module one variant; of several that would
 // do the first.
 type solver struct {

@@ -78,7 +78,7 @@ func NewView(indexes []*Index, asked []Ask, release string) (*View, error) {
 	return v, nil
 }
 
-// asked returns the rules of what is asked for.
+// asked returns the rules of what is requested.
 func (v *View) asked(asked []Ask) ([]rule, error) {
 	var rules []rule
 	enabled := map[string]string{}
