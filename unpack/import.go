@@ -270,7 +270,7 @@ func (w *writer) sweep() error {
 	return w.blobs.Sweep(func(d bundle.Digest) bool { return claimed[d] })
 }
 
-// tidy removes what crashes left, and finishes what an import that was interrupted had begun to put right.
+// tidy removes what crashes left, and finishes what an import that was interrupted had begun to repair.
 func (w *writer) tidy(ctx context.Context) error {
 	if err := w.sweep(); err != nil {
 		return err

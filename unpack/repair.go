@@ -327,7 +327,7 @@ func (r *repair) open(paths []string) (bundles []*verify.Bundle, done func() err
 	return bundles, done, nil
 }
 
-// beginMending returns the time of what is put right: later than that of any publish.
+// beginMending returns the time of what is repaired: later than that of any publish.
 // It is on record first, so that no later publish has an earlier one.
 func (w *writer) beginMending() (time.Time, error) {
 	current, err := w.trees.Published()
@@ -342,7 +342,7 @@ func (w *writer) beginMending() (time.Time, error) {
 	return s.Mended, w.state.SetSettings(s)
 }
 
-// mendDamaged puts the published names right of blobs that an import found damaged, and
+// mendDamaged repairs the published names of blobs that an import found damaged, and
 // that are right now.
 func (w *writer) mendDamaged(ctx context.Context) (*RepairResult, error) {
 	all, err := w.state.Damaged()
@@ -365,14 +365,14 @@ func (w *writer) mendDamaged(ctx context.Context) (*RepairResult, error) {
 	if err := w.mendNames(ctx, func(d bundle.Digest) bool { return good[d] }, res, nothing); err != nil {
 		return nil, err
 	}
-	detail := fmt.Sprintf("%s were damaged; %s put right", bundle.Count(len(good), "blob"), bundle.Count(int64(len(res.Mended))+res.More, "published name"))
+	detail := fmt.Sprintf("%s were damaged; %s repaired", bundle.Count(len(good), "blob"), bundle.Count(int64(len(res.Mended))+res.More, "published name"))
 	if err := w.state.Note(state.Entry{Time: w.state.Now(), What: "repair", Detail: detail}); err != nil {
 		return nil, err
 	}
 	return res, w.state.SetDamaged(bad)
 }
 
-// mendNames puts published names right, after before has put blobs right.
+// mendNames repairs published names, after before has repaired blobs.
 func (w *writer) mendNames(ctx context.Context, only func(bundle.Digest) bool, res *RepairResult, before func(*tree.Mender) error) (err error) {
 	m := w.trees.NewMender(ctx, w.beginMending)
 	defer func() {
@@ -426,13 +426,13 @@ func (r *repair) left() ([]tree.Damage, error) {
 	return left, nil
 }
 
-// note puts on record that something was put right.
+// note puts on record that something was repaired.
 func (r *repair) note() error {
 	n := int64(len(r.res.Mended)) + r.res.More
 	if n+r.res.NewBlobs+r.res.NewLists+r.res.Rescued+int64(len(r.res.Missing)) == 0 {
 		return nil
 	}
-	detail := fmt.Sprintf("%s and %s damaged; %s and %s from bundles, %s from published names; %s put right; %s missing",
+	detail := fmt.Sprintf("%s and %s damaged; %s and %s from bundles, %s from published names; %s repaired; %s missing",
 		bundle.Count(r.res.BadLists, "list"), bundle.Count(r.res.BadBlobs, "blob"), bundle.Count(r.res.NewLists, "list"), bundle.Count(r.res.NewBlobs, "blob"), bundle.Count(r.res.Rescued, "blob"), bundle.Count(n, "name"), bundle.Count(int64(len(r.res.Missing))+r.res.MoreMissing, "blob"))
 	return r.state.Note(state.Entry{Time: r.state.Now(), What: "repair", Detail: detail})
 }

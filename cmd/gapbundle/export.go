@@ -178,7 +178,7 @@ func planOffline(c *cli.Context, o *command.Output) error {
 		return err
 	}
 	o.Show(r, func(w io.Writer) {
-		fmt.Fprintf(w, "set %s: %s checked, sound as far as can be known offline; upstream was asked nothing\n", r.Set, bundle.Count(r.Sources+r.Held, "source"))
+		fmt.Fprintf(w, "set %s: %s checked, valid as far as can be known offline; no request was sent\n", r.Set, bundle.Count(r.Sources+r.Held, "source"))
 	})
 	return nil
 }

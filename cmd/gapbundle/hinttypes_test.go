@@ -72,7 +72,7 @@ func mirrorErrors() []typedError {
 		{"unpack.NoMirrorError", &unpack.NoMirrorError{Dir: "/srv/mirror", Lacks: "state/mirror.json"}, "check the path"},
 		{"access.Error", &access.Error{Path: "/srv/mirror/state", Problem: "mode 0777", Mend: "chmod go-w /srv/mirror/state"}, "chmod go-w /srv/mirror/state"},
 		{"durable.FolderError", &unpack.FolderError{Path: "/srv/mirror/blobs"}, "find out who put it there"},
-		{"unpack.UnrecordedError", &unpack.UnrecordedError{Generation: 7, Err: syscall.ENOSPC}, "put right what is named"},
+		{"unpack.UnrecordedError", &unpack.UnrecordedError{Generation: 7, Err: syscall.ENOSPC}, "correct what is named"},
 		{"unpack.StateError", &unpack.StateError{File: "state/journal", Problem: "gone"}, "gapbundle state rebuild /srv/mirror"},
 		{"unpack.GoneError", &unpack.GoneError{Dir: "/srv/mirror"}, "mount the disk again at /srv/mirror and repeat the same command"},
 		{"unpack.SpaceError", &unpack.SpaceError{Dir: "/srv/mirror"}, "make room"},

@@ -19,7 +19,7 @@ import (
 // bundle.ErrUntrusted.
 type Error struct {
 	Path string
-	// Problem is what is wrong with it, Mend a command that puts it right.
+	// Problem is what is wrong with it, Mend a command that corrects it.
 	Problem, Mend string
 }
 
@@ -28,7 +28,7 @@ func (e *Error) Error() string { return e.Path + ": " + e.Problem }
 // Unwrap returns bundle.ErrUntrusted.
 func (e *Error) Unwrap() error { return bundle.ErrUntrusted }
 
-// Hint returns the command that puts it right.
+// Hint returns the command that corrects it.
 func (e *Error) Hint() string { return e.Mend }
 
 const (

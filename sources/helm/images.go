@@ -285,7 +285,7 @@ func (l *list) notes(mode string) []string {
 	}
 	notes = append(notes, fmt.Sprintf("%s %s", bundle.Count(len(l.Images), "image"), verb))
 	if len(maybe) > 0 {
-		notes = append(notes, fmt.Sprintf("%s may be needed besides and are not carried: %s lists them; accept takes them in", bundle.Count(len(maybe), "image"), listName))
+		notes = append(notes, fmt.Sprintf("%s may be needed too and are not carried: %s lists them; name them under accept to carry them", bundle.Count(len(maybe), "image"), listName))
 	}
 	return notes
 }

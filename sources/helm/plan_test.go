@@ -344,7 +344,7 @@ func TestImages(t *testing.T) {
 			t.Errorf("%s: mode list derives a source", name)
 		}
 		notes := strings.Join(r.Repositories[0].Notes, "\n")
-		if strings.Contains(name, "accept") == strings.Contains(notes, "may be needed besides") {
+		if strings.Contains(name, "accept") == strings.Contains(notes, "may be needed too") {
 			t.Errorf("%s: %s", name, notes)
 		}
 		if plantest.Artifacts(t, r, "charts")["op-1.0.0.tgz"].File.Annotations[registryKey] != "global" {

@@ -107,7 +107,7 @@ func (e *entry) notes(images []layout) []string {
 		}
 	}
 	for _, host := range slices.Sorted(slices.Values(e.options.PlainHTTP)) {
-		notes = append(notes, host+": spoken to without TLS: nothing but digests in the spec says that it is the right registry")
+		notes = append(notes, host+": reached without TLS: only digests in the spec show that it is the right registry")
 	}
 	return notes
 }

@@ -102,7 +102,7 @@ func imageOf(s string, named reference.Named) (image, error) {
 	for component := range strings.SplitSeq(i.name, "/") {
 		switch component {
 		case areaManifests, areaBlobs, areaReferrers, "tags":
-			return image{}, fmt.Errorf("%q: a component %q of a name cannot be told from the registry's own paths: %w", s, component, bundle.ErrUsage)
+			return image{}, fmt.Errorf("%q: a component %q of a name cannot be distinguished from the registry's own paths: %w", s, component, bundle.ErrUsage)
 		}
 	}
 	if err := bundle.CheckPath(i.dir()); err != nil {

@@ -21,7 +21,7 @@ func TestSpecRefuses(t *testing.T) {
 		"a pin of zeros": {"  images: nginx@sha256:" + strings.Repeat("00", 32) + "\n", "the digest 0"},
 		"upper case":     {"  images: a.example/A/b\n", "a.example/A/b"},
 		"a signature":    {"  images: a.example/a/b:sha256-" + strings.Repeat("ab", 32) + ".sig\n", "belongs to another image"},
-		"own paths":      {"  images: a.example/a/manifests/b\n", "cannot be told from"},
+		"own paths":      {"  images: a.example/a/manifests/b\n", "cannot be distinguished from"},
 		"list, line 4":   {"  list: images.list\n", "images.list:4:1"},
 		"no list":        {"  list: none.list\n", "none.list"},
 		"platform":       {base + "  platforms: amd64\n", "want a platform like linux/amd64"},

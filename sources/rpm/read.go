@@ -249,7 +249,7 @@ func (l *loaded) notes() []string {
 		}
 	}
 	if l.trust.unsigned {
-		notes = append(notes, "packages without a signature are let in (allow-unsigned)")
+		notes = append(notes, "packages without a signature are accepted (allow-unsigned)")
 	}
 	return notes
 }

@@ -26,7 +26,7 @@ type trust struct {
 	keys keyring.Keys
 	// published is the text of the keys below keys/ of the mirror; nil: there are none.
 	published []byte
-	unsigned  bool // packages without a signature are let in
+	unsigned  bool // packages without a signature are accepted
 	at        time.Time
 	// mark names keys, those that have lapsed, and rule. It is recorded with
 	// each package as its validator: one that was collected under another mark

@@ -326,7 +326,7 @@ func writeText(out io.Writer, inv *inventory, names *PublicNames) error {
 	}
 	for i, host := range names.Hosts() {
 		if i == 0 {
-			fmt.Fprint(b, "\nanswers for these public names where the web server is told to, by hosts.json\n")
+			fmt.Fprint(b, "\nanswers for these public names if the web server is set up for it, by hosts.json\n")
 		}
 		fmt.Fprintf(b, "  %s\n", host)
 	}

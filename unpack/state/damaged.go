@@ -12,7 +12,7 @@ import (
 )
 
 // damagedFile has a line for each blob of the store that was found damaged and whose
-// published names were not put right yet: its digest. Lines are appended by many
+// published names were not repaired yet: its digest. Lines are appended by many
 // goroutines.
 const damagedFile = Dir + "/damaged"
 
@@ -25,7 +25,7 @@ type DamagedLog struct {
 // DamagedLog returns the record of blobs that were found damaged.
 func (w *Writer) DamagedLog() *DamagedLog { return &DamagedLog{root: w.root} }
 
-// Add puts a blob on record, durably: its published names have to be put right even if
+// Add puts a blob on record, durably: its published names have to be repaired even if
 // this process ends after it has put the blob right.
 func (l *DamagedLog) Add(d bundle.Digest) error {
 	l.mu.Lock()

@@ -29,7 +29,7 @@ type Settings struct {
 	// Floor is where the clock floor of new sets begins, if an operator has
 	// set the time.
 	Floor time.Time `json:"floor,omitzero"`
-	// Mended is the time of the files that were put right last: no publish has an earlier
+	// Mended is the time of the files that were repaired last: no publish has an earlier
 	// one.
 	Mended time.Time `json:"mended,omitzero"`
 }

@@ -129,7 +129,7 @@ func (m *Mender) Rescue(bad *bundle.DigestSet) (n int64, err error) {
 		}
 		fi, err := b.root.Lstat(s.name)
 		if err != nil || !fi.Mode().IsRegular() || fi.Size() != s.file.Size {
-			return nil //nolint:nilerr // it is of no use, and is put right later
+			return nil //nolint:nilerr // it cannot be used, and is repaired later
 		}
 		if got, err := hashOf(b.root, s.name); err != nil || got != s.file.Digest {
 			return nil //nolint:nilerr // the same
@@ -165,7 +165,7 @@ func (m *Mender) shelve(s *location) error {
 	return m.rename(temp, BlobsDir+"/"+b.blobs.Path(s.file.Digest))
 }
 
-// Names puts every name right that only reports, and whose blob is in the store. The blobs
+// Names repairs every name that only reports, and whose blob is in the store. The blobs
 // were verified by the caller.
 func (m *Mender) Names(only func(bundle.Digest) bool) error {
 	b := m.p.b
@@ -187,7 +187,7 @@ func (m *Mender) Names(only func(bundle.Digest) bool) error {
 	return m.mounts()
 }
 
-// name puts one name right.
+// name repairs one name.
 func (m *Mender) name(s *location, bfi fs.FileInfo) error {
 	if err := m.folder(s, path.Dir(s.name)); err != nil {
 		return err
@@ -277,7 +277,7 @@ func (m *Mender) folder(s *location, dir string) error {
 	return nil
 }
 
-// mounts puts the links right that lead from generations to trees.
+// mounts repairs the links that lead from generations to trees.
 func (m *Mender) mounts() error {
 	all, err := m.p.b.Generations()
 	if err != nil {

@@ -264,13 +264,13 @@ func refusalHint(err error, mirror string) string {
 	case errors.As(err, &damage):
 		return fmt.Sprintf("copy %s again from the side that made it, with any tool, and repeat the command; nothing else needs to be copied", damage.Volume)
 	case errors.As(err, &unrecorded):
-		return "put right what is named; the same command, or any other that changes the mirror, finishes it"
+		return "correct what is named; the same command, or any other that changes the mirror, finishes it"
 	case errors.As(err, &lost):
 		return fmt.Sprintf("nothing was changed; find out what happened to the file, or put it back from a backup that is no older than the newest import; otherwise gapbundle state rebuild %s restores what generations, receipts and accepted bundles prove", mirror)
 	case errors.As(err, &lacking):
 		return missingHint(lacking, mirror)
 	case errors.As(err, &damaged):
-		return fmt.Sprintf("gapbundle repair %s PATH... puts it right with what any bundle at hand has, whichever bundles those are", mirror)
+		return fmt.Sprintf("gapbundle repair %s PATH... repairs it from any bundle at hand, whichever bundles those are", mirror)
 	case errors.As(err, &notGiven):
 		return givenHint(notGiven, mirror)
 	case errors.As(err, &beyond):

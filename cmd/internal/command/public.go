@@ -20,7 +20,7 @@ func writePublic(w io.Writer, names *site.PublicNames) {
 	}
 	hosts := names.Hosts()
 	if len(hosts) > 0 {
-		fmt.Fprintf(w, "\npublic names that the mirror can answer for, where a web server and name server are told to (clients MIRROR --for hosts):\n")
+		fmt.Fprintf(w, "\npublic names that the mirror can answer for, if a web server and a name server are set up for it (clients MIRROR --for hosts):\n")
 	}
 	var rows [][]string
 	for _, host := range hosts[:min(len(hosts), maxStatusNames)] {

@@ -15,7 +15,7 @@ func mirrorRepair(c *cli.Context, o *Output, m *unpack.Mirror) error {
 	return repairMirror(c, o, m, c.Args().Slice()[1:])
 }
 
-// repairMirror puts right what is damaged, with the bundles in paths.
+// repairMirror repairs what is damaged, with the bundles in paths.
 func repairMirror(c *cli.Context, o *Output, m *unpack.Mirror, paths []string) error {
 	r, err := unpack.Repair(c.Context, m, paths)
 	if r != nil {
@@ -24,9 +24,9 @@ func repairMirror(c *cli.Context, o *Output, m *unpack.Mirror, paths []string) e
 	return err
 }
 
-// noteDamage reports what a check found, before it is put right.
+// noteDamage reports what a check found, before it is repaired.
 func noteDamage(o *Output, found *unpack.CheckResult) {
-	o.Note("generation %d: %d damaged; putting it right", found.Generation, int64(len(found.Damage))+found.More)
+	o.Note("generation %d: %d damaged; repairing it", found.Generation, int64(len(found.Damage))+found.More)
 }
 
 // maxShown is how many lines of one kind a repair prints.
@@ -35,13 +35,13 @@ const maxShown = 20
 func writeRepair(w io.Writer, c *cli.Context, r *unpack.RepairResult) {
 	fmt.Fprintf(w, "read again: %s, %s, %s; damaged: %s, %s\n", bundle.Count(r.Lists, "list"), bundle.Count(r.Blobs, "blob"), HumanBytes(r.Bytes), bundle.Count(r.BadLists, "list"), bundle.Count(r.BadBlobs, "blob"))
 	if r.NewLists+r.NewBlobs+r.Rescued > 0 {
-		fmt.Fprintf(w, "%sput right: %s and %s from bundles, %s from published names\n", WouldBe(c), bundle.Count(r.NewLists, "list"), bundle.Count(r.NewBlobs, "blob"), bundle.Count(r.Rescued, "blob"))
+		fmt.Fprintf(w, "%srepaired: %s and %s from bundles, %s from published names\n", WouldBe(c), bundle.Count(r.NewLists, "list"), bundle.Count(r.NewBlobs, "blob"), bundle.Count(r.Rescued, "blob"))
 	}
 	for _, d := range r.Mended[:min(maxShown, len(r.Mended))] {
-		fmt.Fprintf(w, "  put right: /%s (%s)\n", d.Path, d.Problem)
+		fmt.Fprintf(w, "  repaired: /%s (%s)\n", d.Path, d.Problem)
 	}
 	if more := int64(len(r.Mended)-min(maxShown, len(r.Mended))) + r.More; more > 0 {
-		fmt.Fprintf(w, "  put right: %s\n", bundle.Count(more, "more name"))
+		fmt.Fprintf(w, "  repaired: %s\n", bundle.Count(more, "more name"))
 	}
 	if r.Generation > 0 {
 		fmt.Fprintf(w, "published generation %d: the same sets, with what a publish makes itself made again\n", r.Generation)

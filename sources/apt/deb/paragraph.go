@@ -80,7 +80,7 @@ func (s *Scanner) Next() (Paragraph, error) {
 		case len(line) == 0 && len(s.buf) > 0:
 			return Paragraph(s.buf), nil
 		case s.limits.Client && s.count == 0 && s.line > 1 && err == nil:
-			s.err = s.errorf("empty lines before the first paragraph: apt gives up the whole index")
+			s.err = s.errorf("empty lines before the first paragraph: apt rejects the whole index")
 			return "", s.err
 		}
 		if err != nil {

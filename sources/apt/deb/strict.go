@@ -11,7 +11,7 @@ import (
 // of an index in which one of them cannot be read.
 var relationFields = [...]string{"Breaks", "Conflicts", "Depends", "Enhances", "Pre-Depends", "Provides", "Recommends", "Replaces", "Suggests"}
 
-// CheckForClient refuses a stanza of an index for which apt gives up the whole index, and
+// CheckForClient refuses a stanza of an index for which apt rejects the whole index, and
 // names the package. apt is stricter than ParseRelations in some things and less strict in
 // others; this follows what debListParser::ParseDepends of apt 2.6 does, and a test
 // compares the two. Errors match bundle.ErrMalformed.
@@ -46,7 +46,7 @@ func (f *relationFault) of(p *Package) error {
 	if f.field == "" {
 		return nil
 	}
-	return fmt.Errorf("package %s: field %s: %.80q: apt cannot read it, and gives up the whole index: %w", p.ID(), f.field, f.bad, bundle.ErrMalformed)
+	return fmt.Errorf("package %s: field %s: %.80q: apt cannot read it, and rejects the whole index: %w", p.ID(), f.field, f.bad, bundle.ErrMalformed)
 }
 
 // shortest is how much apt wants after an opening bracket before it looks at it.
