@@ -226,7 +226,7 @@ func TestVersion3(t *testing.T) {
 			binary.BigEndian.PutUint16(sig[3+19:], uint16(8*(len(sig)-3-21)))
 			return sig
 		}, want: "not among those that are trusted"},
-		"before the key": {made: rpmtest.Now.AddDate(-2, 0, 0), want: "key was not there"},
+		"before the key": {made: rpmtest.Now.AddDate(-2, 0, 0), want: "before the key existed"},
 		"of the future":  {made: rpmtest.Now.AddDate(0, 1, 0), want: "in the future"},
 	} {
 		t.Run(name, func(t *testing.T) {
