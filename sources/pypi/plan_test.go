@@ -131,7 +131,7 @@ func TestSpecRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"packages: a":                                                                                "index",
 		"index: https://a.example/simple":                                                            "want requirements, locks or packages",
-		"index: https://a.example\npackages: a":                                                      "targets: say for which",
+		"index: https://a.example\npackages: a":                                                      "targets: name the interpreters",
 		"index: ftp://a.example\nlocks: uv.lock":                                                     "ftp",
 		"index: https://a.example/?x\nlocks: uv.lock":                                                "no query",
 		"index: https://a.example\nlocks: uv.lock\nsdists: x":                                        "want never, when-needed or always",
