@@ -16,9 +16,9 @@ func (*unresolved) Hint() string {
 	return "add the repository that has what is missing to the set, as a source with some packages of it; or ask for something else"
 }
 
-// Unresolved marks those of joined errors that match bundle.ErrIncomplete as
-// dependencies that no source of the set meets: nothing can be brought for them,
-// as for a medium.
+// Unresolved turns every bundle.ErrIncomplete among joined errors into one that stands for
+// a dependency which no source of the set has: unlike for a missing medium, a person has
+// nothing to insert.
 func Unresolved(err error) error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []error

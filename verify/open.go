@@ -21,7 +21,7 @@ type Options struct {
 	Receiver Receiver
 	// Now is the local clock.
 	Now time.Time
-	// AllowRollback admits a bundle that is older than the last accepted,
+	// AllowRollback accepts a bundle that is older than the last accepted,
 	// AcceptExpired one that is past its expiry, AcceptKeys the OpenPGP keys
 	// that it publishes. Each counts as an override only if it was needed.
 	AllowRollback, AcceptExpired, AcceptKeys bool

@@ -264,9 +264,9 @@ func (c *choices) systemsOf(l *loaded) (notes []string) {
 	return notes
 }
 
-// elsewhere returns remarks on what a source is asked for and has, and apt takes
-// from another source of the set: where the two are not for the same clients,
-// those of this one lack it.
+// elsewhere warns about packages that were requested from this source, and that apt takes
+// from another source of the set although this one has them. Clients that use only this
+// source would lack them.
 func (c *choices) elsewhere(source int, all []*loaded, listings []listing) []string {
 	from := map[string][]int{} // sources, by name of package
 	for _, choice := range c.all {

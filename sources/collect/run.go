@@ -59,7 +59,7 @@ func (u *result) settle(err error) {
 	close(u.settled)
 }
 
-// known asks the artifact about content that is not read. The error names
+// known runs the artifact's own check for content that is already there and is not read. The error names
 // source and path.
 func (c *collection) known(ctx context.Context, u *result) error {
 	if err := c.checkKnown(ctx, u); err != nil {

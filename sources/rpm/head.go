@@ -178,8 +178,8 @@ func readMirrors(ctx context.Context, env *sources.Env, r *repo) ([]string, erro
 	return bases, nil
 }
 
-// readByMetalink reads repomd.xml from the first mirror that has the one of today. If
-// none has it, the first one counts that the metalink still knows.
+// readByMetalink reads repomd.xml from the first mirror whose copy is the current one,
+// otherwise from the first whose copy the metalink still lists as an alternate.
 func readByMetalink(ctx context.Context, env *sources.Env, r *repo) (*head, error) {
 	where := fetch.Redact(r.metalink)
 	page, err := upstream.At(r.metalink).Read(ctx, env, "", rpmmd.MaxMetalink)

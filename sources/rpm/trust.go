@@ -57,7 +57,7 @@ func newTrust(keys keyring.Keys, unsigned bool, at time.Time) *trust {
 	return &trust{keys: keys, published: armored, unsigned: unsigned, at: at, mark: "rpm:" + bundle.DigestOf(text).Hex()[:16]}
 }
 
-// usable refuses keys of which none counts any more: nothing could be carried.
+// usable refuses a keyring in which every key has expired or is revoked: no package could pass.
 func (t *trust) usable() error {
 	var why []string
 	for _, k := range t.keys {

@@ -57,7 +57,7 @@ func Classes() []Class {
 		{sentinel(bundle.ErrCorrupt), ExitCorrupt, "copy the named file again from the side that made it, with any tool, and repeat the command"},
 		{sentinel(bundle.ErrUnsupported), ExitCorrupt, "use the gapbundle that made this, or a newer one"},
 		{sentinel(fetch.ErrConfig), ExitUsage, "correct the entry of the host under hosts in the spec (docs/spec.md), the address, or the variable, file or login that the entry names"},
-		{sentinel(fetch.ErrRefused), ExitUntrusted, "nothing of it was kept; an option that admits it is named above, where there is one: docs/trust.md"},
+		{sentinel(fetch.ErrRefused), ExitUntrusted, "nothing of it was kept; an option that accepts it is named above, where there is one: docs/trust.md"},
 		{sentinel(bundle.ErrIncomplete), ExitIncomplete, "bring what is named and repeat the command"},
 		{sentinel(fetch.ErrUpstream), ExitUpstream, "upstream contradicts itself, or changed while it was read: repeat the command later; if it stays so, tell those who run it, or take another mirror of it"},
 		{isEnvironment, ExitEnvironment, ""},
@@ -250,7 +250,7 @@ func refusalHint(err error, mirror string) string {
 	case errors.As(err, &stream):
 		return fmt.Sprintf("ask the exporting side by a second channel whether it began again; if so: gapbundle trust adopt --mirror %s --set %s %s", mirror, stream.Set, stream.Got)
 	case errors.As(err, &replay):
-		return "what is published is newer; if this one is wanted all the same, --allow-rollback admits it once, which is recorded"
+		return "what is published is newer; if this one is wanted all the same, --allow-rollback accepts it once, which is recorded"
 	case errors.As(err, &jump):
 		return "no honest exporter counts that far: ask the exporting side; a new stream there can be adopted by gapbundle trust adopt"
 	case errors.As(err, &twice):

@@ -164,8 +164,8 @@ func verifyOptions(c *cli.Context, o *Output) (verify.Options, *unpack.Mirror, e
 	return options, nil, nil
 }
 
-// writeReports writes the reports to a new file; what an auditor was given is
-// not written over.
+// writeReports writes the reports to a new file; a report that an
+// auditor has is never overwritten.
 func writeReports(path string, reports []*verify.Report) (err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
