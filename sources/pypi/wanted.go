@@ -82,8 +82,8 @@ func readWanted(e *entry) (*wanted, error) {
 	return w, strictyaml.Join(errs...)
 }
 
-// takeHashes collects the digests of requirements and constraints. Of a project
-// that has some twice, those that are everywhere count.
+// takeHashes collects the digests of requirements and constraints. If a project
+// has some twice, those that are everywhere count.
 func (w *wanted) takeHashes() {
 	for _, q := range slices.Concat(w.files.Wanted, w.files.Constraints) {
 		if len(q.Hashes) == 0 {

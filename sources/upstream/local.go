@@ -27,7 +27,7 @@ func IsLocalAddress(raw string) bool { return strings.HasPrefix(raw, localScheme
 
 // CheckAddress returns the address of a repository that a person wrote, in its plain form: a
 // URL that sources.CheckBaseURL accepts, or a folder of this machine, file:///mnt/dvd, which apt
-// also takes as file:/mnt/dvd. What an upstream names is never of this machine: for that
+// also takes as file:/mnt/dvd. An address that an upstream names is never one of this machine: for that
 // there is fetch.CheckURL. Errors match fetch.ErrConfig.
 func CheckAddress(raw string) (string, error) {
 	rest, isFile := strings.CutPrefix(raw, "file:")
@@ -97,7 +97,7 @@ func statURL(ctx context.Context, env *sources.Env, raw string) (*fetch.Meta, er
 	return &c.Meta, c.Close()
 }
 
-// openLocal opens a plain file of this machine. What is no plain file is not there: a device
+// openLocal opens a plain file of this machine. Anything but a plain file counts as missing: a device
 // or a pipe would be waited for. Whatever else is wrong with a file is its upstream's fault,
 // the medium's, and not that of the exporter's own disk.
 func openLocal(raw string, at int64, validator string) (*content, error) {
