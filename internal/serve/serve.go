@@ -41,7 +41,7 @@ type Server struct {
 // KeyPair are the PEM files of a certificate and its private key.
 type KeyPair struct{ Cert, Key string }
 
-// LoadTLS reads certificates with their keys. Of several the one is used that is valid for
+// LoadTLS reads certificates with their keys. If there are several, the one is used that is valid for
 // the name that a client asks for, otherwise the first. Without any it returns nil. It is
 // apart from Run, so that nobody is told an address that then serves nothing.
 func LoadTLS(pairs []KeyPair) (*tls.Config, error) {
