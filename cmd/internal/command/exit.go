@@ -270,7 +270,7 @@ func refusalHint(err error, mirror string) string {
 	case errors.As(err, &lacking):
 		return missingHint(lacking, mirror)
 	case errors.As(err, &damaged):
-		return fmt.Sprintf("gapbundle repair %s PATH... repairs it from any bundle at hand, whichever bundles those are", mirror)
+		return fmt.Sprintf("gapbundle repair %s PATH... puts it right with what any bundle at hand has, whichever bundles those are", mirror)
 	case errors.As(err, &notGiven):
 		return givenHint(notGiven, mirror)
 	case errors.As(err, &beyond):

@@ -30,7 +30,7 @@ func thingHint(err error, mirror string) string {
 	case class.Code == ExitEnvironment, class.Code == ExitBusy, errors.Is(err, bundle.ErrUnsupported):
 		return "" // what the operating system refuses, and what another version wrote, is the same for all things
 	case thing == bundle.AboutMirror:
-		return fmt.Sprintf("gapbundle check %[1]s --data names everything that is damaged; gapbundle repair %[1]s PATH... repairs it from any bundle at hand", mirror)
+		return fmt.Sprintf("gapbundle check %[1]s --data names everything that is damaged; gapbundle repair %[1]s PATH... puts it right with what any bundle at hand has", mirror)
 	case thing == bundle.AboutMirrorState:
 		return fmt.Sprintf("put the file back from a backup that is no older than the newest import; otherwise gapbundle state rebuild %s restores what generations, receipts and accepted bundles prove", mirror)
 	case thing == bundle.AboutEmptyMirror:
