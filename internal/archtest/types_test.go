@@ -24,7 +24,7 @@ func largeTypes() map[string]largeType {
 		"bundle/media.Writer":             {38, "which medium has room for a volume, and when all are durable: one lock guards both"},
 		"bundle/reach.Survey":             {22, "one pass over all lists, which fills it"},
 		"internal/fetch.Client":           {34, "a request on its way: address, credential, redirect, attempts, answer; each asks for the host's settings"},
-		"sources/collect.collection":            {21, "what all runs of a collection share"},
+		"sources/collect.collection":      {21, "what all runs of a collection share"},
 		"sources/ledger.Ledger":           {26, "the transitions of one state file, and what reads it"},
 		"sources/pypi/resolve.resolution": {25, "one algorithm over one state"},
 		"sources/rpm/closure.solver":      {43, "one algorithm over one state"},
