@@ -21,6 +21,7 @@ import (
 	"github.com/gapbundle/gapbundle/sources/galaxy/galaxytest"
 	"github.com/gapbundle/gapbundle/sources/helm/helmtest"
 	"github.com/gapbundle/gapbundle/sources/pypi/piptest"
+	"github.com/gapbundle/gapbundle/sources/rpm/rpmtest"
 )
 
 // internet plays every host that the specs of sites name, each by its own name: packages,
@@ -30,26 +31,45 @@ type internet struct {
 	signer *journey.Signer
 	spec   string
 	hosts  map[string]http.Handler
+	// fixed is content by host and path, which is answered before the host is.
+	fixed map[string][]byte
 }
 
 // play starts what a spec needs and makes the spec of a journey lead there.
 func play(t *testing.T, j *journey.Journey) {
 	t.Helper()
-	in := &internet{t: t, signer: journey.NewSigner(t), spec: string(j.Read(j.Spec)), hosts: map[string]http.Handler{}}
+	in := &internet{t: t, signer: journey.NewSigner(t), spec: string(j.Read(j.Spec)), hosts: map[string]http.Handler{}, fixed: map[string][]byte{}}
 	files := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "", time.Unix(1_700_000_000, 0), bytes.NewReader(journey.Content(r.Host+r.URL.Path)))
 	})
-	for _, host := range []string{"download.schedmd.com", "download.open-mpi.org", "dl.k8s.io", "get.helm.sh", "raw.githubusercontent.com", "charts.helm.sh"} {
-		in.hosts[host] = files
+	lists := ""
+	if strings.Contains(in.spec, "kind: kubespray") {
+		lists = string(j.Read("files.list"))
 	}
-	for _, host := range []string{"archive.ubuntu.com", "download.docker.com", "nvidia.github.io", "developer.download.nvidia.com"} {
+	for _, m := range hostOf.FindAllStringSubmatch(in.spec+lists, -1) {
+		in.hosts[m[1]] = files
+	}
+	for _, host := range []string{"archive.ubuntu.com", "download.docker.com", "nvidia.github.io", "developer.download.nvidia.com", "ppa.launchpadcontent.net"} {
 		in.hosts[host] = http.HandlerFunc(in.archive)
 	}
 	in.images(j)
 	in.charts()
+	in.rpms()
 	in.python()
 	in.galaxy(j)
 	in.repositories(j, files)
+	for host, answers := range in.hosts {
+		in.hosts[host] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch body, ok := in.fixed[r.Host+r.URL.Path]; {
+			case ok:
+				http.ServeContent(w, r, "", in.signer.Date, bytes.NewReader(body))
+			case strings.HasSuffix(r.URL.Path, ".prov"): // no chart is signed
+				http.NotFound(w, r)
+			default:
+				answers.ServeHTTP(w, r)
+			}
+		})
+	}
 	public := upstreamtest.NewPublic(t, in.hosts)
 	in.signer.Trust(j, j.Spec)
 	j.Rewrite(j.Spec, func(text string) string {
@@ -66,18 +86,20 @@ func play(t *testing.T, j *journey.Journey) {
 	})
 }
 
+var hostOf = regexp.MustCompile(`https?://([a-z0-9.-]+)`)
+
 var names = regexp.MustCompile(`(?m)^      - ([a-z0-9][a-z0-9.+-]*)$`)
 
 // packages returns those of one host.
 func (in *internet) packages(host string) []string {
 	vendors := map[string][]string{
 		"download.docker.com": {"containerd.io", "docker-ce"}, "nvidia.github.io": {"nvidia-container-toolkit"},
-		"developer.download.nvidia.com": {"cuda-keyring", "cuda-toolkit", "datacenter-gpu-manager"},
+		"developer.download.nvidia.com": {"cuda-keyring", "cuda-toolkit", "datacenter-gpu-manager"}, "ppa.launchpadcontent.net": {"maas"},
 	}
 	if all, ok := vendors[host]; ok {
 		return all
 	}
-	all := []string{"dpkg"}
+	all := []string{"dpkg", "git"}
 	for _, m := range names.FindAllStringSubmatch(in.spec, -1) {
 		all = append(all, m[1])
 	}
@@ -150,16 +172,21 @@ func (in *internet) release(host, folder string) []byte {
 	return in.signer.ClearSign(b.Bytes())
 }
 
-var reference = regexp.MustCompile(`(?m)^(?:      - )?((?:nvcr\.io|docker\.io|quay\.io|registry\.k8s\.io)/[a-z0-9./-]+):([\w.-]+)`)
+var reference = regexp.MustCompile(`(?m)(?:^|- |\[")((?:nvcr\.io|docker\.io|quay\.io|registry\.k8s\.io|ghcr\.io)/[a-z0-9./-]+):([\w.-]+)`)
 
 // images has an image for every reference of the spec and of its list, at its registry.
 func (in *internet) images(j *journey.Journey) {
 	r := registrytest.New(in.t, registrytest.Options{Plain: true})
-	text := in.spec
+	text := "- " + operatorImage + "\n- " + otherImage + "\n" + in.spec
 	if strings.Contains(text, "images.list") {
 		text += "\n" + string(j.Read("images.list"))
 	}
+	put := map[string]bool{}
 	for _, m := range reference.FindAllStringSubmatch(text, -1) {
+		if put[m[0]] {
+			continue
+		}
+		put[m[0]] = true
 		r.PutImage(in.t, m[1], m[2])
 		registry, _, _ := strings.Cut(m[1], "/")
 		in.hosts[strings.Replace(registry, "docker.io", "registry-1.docker.io", 1)] = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -171,31 +198,47 @@ func (in *internet) images(j *journey.Journey) {
 	}
 }
 
-var chartEntry = regexp.MustCompile(`repo: https://([a-z0-9./-]+)\n\s+chart: (\S+)\n\s+version: (\S+)`)
+// The images of charts: one of the GPU Operator, the other one of all other charts.
+const (
+	operatorImage = "nvcr.io/nvidia/gpu-operator:v26.3.3"
+	otherImage    = "registry.k8s.io/sig-storage/nfs-subdir-external-provisioner:v4.0.2"
+)
 
-// charts has the charts of the spec, each with one image.
+var chartEntry = regexp.MustCompile(`repo: "?https://([a-z0-9./-]+)"?,?\s+chart: ([a-z-]+),?\s+version: "?([^"\s}]+)`)
+
+// charts has the charts of the spec, each with one image. Several may be in one repository.
 func (in *internet) charts() {
+	index := map[string]string{}
 	for _, m := range chartEntry.FindAllStringSubmatch(in.spec, -1) {
-		host, repo, _ := strings.Cut(m[1], "/")
-		image := map[string]string{"gpu-operator": "nvcr.io/nvidia/gpu-operator:v26.3.3"}[m[2]]
-		if image == "" {
-			image = "registry.k8s.io/sig-storage/nfs-subdir-external-provisioner:v4.0.2"
+		if _, known := in.fixed[m[1]+"/"+m[2]+"-"+m[3]+".tgz"]; known {
+			continue
+		}
+		image := otherImage
+		if m[2] == "gpu-operator" {
+			image = operatorImage
 		}
 		content := helmtest.Package(in.t, m[2], map[string]string{
 			"Chart.yaml":         fmt.Sprintf("apiVersion: v2\nname: %s\nversion: %s\n", m[2], m[3]),
 			"templates/pod.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: pod}\nspec: {containers: [{image: \"" + image + "\"}]}\n",
 		})
-		index := fmt.Appendf(nil, "apiVersion: v1\nentries:\n  %[1]s:\n  - {name: %[1]s, version: %[2]s, created: \"2026-03-01T00:00:00Z\", digest: %[3]x, urls: [%[1]s-%[2]s.tgz]}\n", m[2], m[3], sha256.Sum256(content))
-		in.hosts[host] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch r.URL.Path {
-			case "/" + repo + "/index.yaml":
-				_, _ = w.Write(index)
-			case "/" + repo + "/" + m[2] + "-" + m[3] + ".tgz":
-				_, _ = w.Write(content)
-			default:
-				http.NotFound(w, r)
-			}
-		})
+		index[m[1]] += fmt.Sprintf("  %[1]s:\n  - {name: %[1]s, version: %[2]s, created: \"2026-03-01T00:00:00Z\", digest: %[3]x, urls: [%[1]s-%[2]s.tgz]}\n", m[2], m[3], sha256.Sum256(content))
+		in.fixed[m[1]+"/"+m[2]+"-"+m[3]+".tgz"] = content
+		in.fixed[m[1]+"/index.yaml"] = []byte("apiVersion: v1\nentries:\n" + index[m[1]])
+	}
+}
+
+var baseURL = regexp.MustCompile(`baseurl: "https://([^"]+)"`)
+
+// rpms has a repository at each address of the kind.
+func (in *internet) rpms() {
+	for _, m := range baseURL.FindAllStringSubmatch(in.spec, -1) {
+		repo := rpmtest.Repository{Signer: in.signer.Entity, Signed: in.signer.Date}
+		for _, name := range []string{"cuda-toolkit", "datacenter-gpu-manager"} {
+			repo.Packages = append(repo.Packages, &rpmtest.Package{Name: name, Version: "1.0", Release: "1.el9", Arch: "x86_64", Signer: in.signer.Entity, Signed: in.signer.Date})
+		}
+		for file, content := range repo.Build(in.t) {
+			in.fixed[m[1]+"/"+file] = content
+		}
 	}
 }
 
@@ -270,6 +313,8 @@ func relay(t *testing.T, from, to string) http.Handler {
 // gitPath is what git asks for: the repository may be named without .git.
 var gitPath = regexp.MustCompile(`^/([^/]+/[^/]+?)(?:\.git)?/(info/refs|git-upload-pack|HEAD|objects/.*)$`)
 
+var repositoryOf = regexp.MustCompile(`kind: git, url: "https://github\.com/([^"]+)\.git"`)
+
 // repositories plays github.com: DeepOps with its submodules, roles that its list names by their
 // repositories, and files.
 func (in *internet) repositories(j *journey.Journey, files http.Handler) {
@@ -294,6 +339,13 @@ func (in *internet) repositories(j *journey.Journey, files http.Handler) {
 	deepops.Commit("first", map[string]string{"README.md": "DeepOps\n"})
 	deepops.Git("tag", "26.07")
 	host.Publish("github.com/NVIDIA/deepops", deepops)
+	for _, m := range repositoryOf.FindAllStringSubmatch(in.spec, -1) {
+		if m[1] != "NVIDIA/deepops" {
+			r := gittest.New(in.t)
+			r.Commit(m[1], map[string]string{"README.md": m[1] + "\n"})
+			host.Publish("github.com/"+m[1], r)
+		}
+	}
 	backend := gittest.Backend(in.t, host.Dir)
 	in.hosts["github.com"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if asks := gitPath.FindStringSubmatch(r.URL.Path); asks != nil {

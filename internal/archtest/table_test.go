@@ -389,7 +389,7 @@ func table() map[string]row {
 			test: true,
 		},
 		"examples": {
-			tests: []string{"sources/config", "unpack/site"},
+			tests: []string{"bundle", "sources/config", "unpack/site", "unpack/site/settings"},
 		},
 		"examples/demo": {},
 	}

@@ -137,14 +137,14 @@ func forArgoCD(r bundle.Repository, name string, charts []published) []byte {
 apiVersion: v1
 kind: Secret
 metadata:
-  name: gapbundle-%s
+  name: %q
   labels:
     argocd.argoproj.io/secret-type: repository
 stringData:
   type: helm
-  name: %s
+  name: %q
   url: %s
-`, kubernetesName(name), name, address(r))
+`, "gapbundle-"+kubernetesName(name), name, address(r))
 	for _, c := range charts {
 		fmt.Fprintf(&b, `# In an Application:
 #   source:
@@ -162,7 +162,7 @@ func forFlux(r bundle.Repository, name string, charts []published) []byte {
 apiVersion: source.toolkit.fluxcd.io/v1
 kind: HelmRepository
 metadata:
-  name: %s
+  name: %q
 spec:
   interval: 1h
   url: %s
@@ -172,14 +172,14 @@ spec:
 apiVersion: source.toolkit.fluxcd.io/v1
 kind: HelmChart
 metadata:
-  name: %s
+  name: %q
 spec:
   interval: 1h
   chart: %q
   version: %q
   sourceRef:
     kind: HelmRepository
-    name: %s
+    name: %q
 `, kubernetesName(c.name+"-"+c.version), c.name, c.version, kubernetesName(name))
 	}
 	return []byte(b.String())

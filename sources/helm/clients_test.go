@@ -59,11 +59,12 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// TestClientsAreStrings: a chart may be called as a number is written, and is text in every file all the same.
+// TestClientsAreStrings: a chart and a source may be called as a number is written, and are text in every file all the same.
 func TestClientsAreStrings(t *testing.T) {
 	r, charts := bundle.Repository{Name: "charts", Mount: "helm/charts"}, []published{{name: "1e3", version: "1.10.0"}}
 	var objects []map[string]any
-	decoder := yaml.NewDecoder(bytes.NewReader(bytes.ReplaceAll(forFlux(r, "charts", charts), []byte(sources.BaseMark), []byte("http://a.example"))))
+	files := slices.Concat(forFlux(r, "1e3", charts), []byte("---\n"), forArgoCD(r, "1e3", charts))
+	decoder := yaml.NewDecoder(bytes.NewReader(bytes.ReplaceAll(files, []byte(sources.BaseMark), []byte("http://a.example"))))
 	for {
 		var o map[string]any
 		if err := decoder.Decode(&o); errors.Is(err, io.EOF) {
@@ -73,7 +74,11 @@ func TestClientsAreStrings(t *testing.T) {
 		}
 		objects = append(objects, o)
 	}
-	if len(objects) != 2 || objects[0]["kind"] != "HelmRepository" || objects[1]["spec"].(map[string]any)["chart"] != "1e3" || objects[1]["spec"].(map[string]any)["version"] != "1.10.0" {
+	part := func(i int, key, name string) any { return objects[i][key].(map[string]any)[name] }
+	if len(objects) != 3 || part(0, "metadata", "name") != "1e3" || part(2, "stringData", "name") != "1e3" || part(1, "spec", "sourceRef").(map[string]any)["name"] != "1e3" {
+		t.Fatalf("%v", objects)
+	}
+	if objects[0]["kind"] != "HelmRepository" || part(1, "spec", "chart") != "1e3" || part(1, "spec", "version") != "1.10.0" {
 		t.Errorf("%v", objects)
 	}
 	_, example, _ := bytes.Cut(forArgoCD(r, "charts", charts), []byte("# In an Application:\n"))

@@ -11,10 +11,10 @@ import (
 func Common() []Variable {
 	return []Variable{
 		{Name: "PIP_INDEX_URL", Where: Environment, By: "pip", Form: Custom, Make: pipIndex, Spec: specPython},
-		{Name: "PIP_EXTRA_INDEX_URL", Where: Environment, By: "pip", Form: Custom, Make: pipExtra, Spec: specPython218, Note: "the other sources of Python packages of this mirror"},
+		{Name: "PIP_EXTRA_INDEX_URL", Where: Environment, By: "pip", Form: Custom, Make: pipExtra, Spec: specPython + "\n" + specPython218, Note: "the other sources of Python packages of this mirror"},
 		{Name: "PIP_TRUSTED_HOST", Where: Environment, By: "pip", Form: Custom, Make: pipTrusted, Spec: specPython, Note: "pip believes a mirror without TLS only by name"},
 		{Name: "UV_DEFAULT_INDEX", Where: Environment, By: "uv", Form: Custom, Make: pipIndex, Spec: specPython},
-		{Name: "UV_INDEX", Where: Environment, By: "uv", Form: Custom, Make: pipExtra, Spec: specPython218},
+		{Name: "UV_INDEX", Where: Environment, By: "uv", Form: Custom, Make: pipExtra, Spec: specPython + "\n" + specPython218},
 		{Name: "ANSIBLE_GALAXY_SERVER", Where: Environment, By: "ansible-galaxy", Form: Custom, Make: galaxyServer, Spec: `- {name: galaxy, kind: galaxy, collections: ["ansible.posix:2.1.0"]}`},
 		{Name: "GIT_CONFIG_COUNT", Where: Environment, By: "git", Form: Custom, Make: gitVariables, Note: "git reads its repositories from the mirror by their public addresses, submodules too", Spec: `- {name: deepops, kind: git, url: "https://github.com/NVIDIA/deepops.git"}`},
 	}

@@ -20,6 +20,8 @@ const (
 	specMAAS      = `- {name: maas, kind: apt, url: "https://ppa.launchpadcontent.net/maas/3.7/ubuntu", suites: noble, components: main, architectures: amd64, keyring: keys/maas.asc}`
 	specDockerHub = `- {name: docker-hub, kind: oci, images: ["docker.io/library/ubuntu:24.04"], platforms: [linux/amd64]}`
 	specKubespray = `- {name: kubespray, kind: kubespray, checkout: deepops/submodules/kubespray, files: files.list, images: images.list, platforms: [linux/amd64]}`
+	specGVisor    = `- {name: gvisor, kind: files, urls: ["https://storage.googleapis.com/gvisor/releases/release/20260323.0/x86_64/runsc", "https://storage.googleapis.com/gvisor/releases/release/20260323.0/x86_64/containerd-shim-runsc-v1"]}`
+	specKubeVIP   = `- {name: kube-vip, kind: oci, images: ["ghcr.io/kube-vip/kube-vip:v1.0.3"], platforms: [linux/amd64]}`
 	specPython    = `- {name: setup, kind: pypi, index: "https://packages.example.org/simple", packages: ["ansible==10.7.0"], targets: [{python: "3.12", platform: manylinux_2_39_x86_64}]}`
 	specPython218 = `- {name: kubespray-python, kind: pypi, index: "https://packages.example.org/simple", packages: ["ansible==11.13.0"], targets: [{python: "3.12", platform: manylinux_2_39_x86_64}]}`
 	specExporter  = `- {name: slurm-exporter, kind: oci, archive: {file: slurm-exporter.tar, as: "docker.io/deepops/prometheus-slurm-exporter:2.0.0"}}`

@@ -88,24 +88,24 @@ func (v Variable) made(make func(m *Mirror) (any, string, bool)) Variable {
 
 // kubespray returns the variables of Kubespray that are no part of another table.
 func kubespray() []Variable {
-	prefix := func(name, host string) Variable {
-		return Variable{Name: name, By: "Kubespray's role download", Form: Custom, Make: filesOf(host), Public: []string{"https://" + host}, Spec: specKubespray}
+	prefix := func(name, host, spec string) Variable {
+		return Variable{Name: name, By: "Kubespray's role download", Form: Custom, Make: filesOf(host), Public: []string{"https://" + host}, Spec: spec}
 	}
-	repo := func(name, registry string) Variable {
-		return Variable{Name: name, By: "Kubespray's role download", Form: Custom, Make: renamed(registry), Spec: specKubespray, Note: "not needed where containerd_registries_mirrors is set: images keep their names. The value is for another runtime, if images.list has images of " + registry}
+	repo := func(name, registry, spec, note string) Variable {
+		return Variable{Name: name, By: "Kubespray's role download", Form: Custom, Make: renamed(registry), Spec: spec, Note: note + "not needed where containerd_registries_mirrors is set: images keep their names. The value is for another runtime"}
 	}
 	return []Variable{
 		{Name: "files_repo", By: "Kubespray's role download", Form: Custom, Make: filesOf(""), Spec: specKubespray},
-		prefix("github_url", "github.com"),
-		prefix("dl_k8s_io_url", "dl.k8s.io"),
-		prefix("get_helm_url", "get.helm.sh"),
-		prefix("storage_googleapis_url", "storage.googleapis.com"),
+		prefix("github_url", "github.com", specKubespray),
+		prefix("dl_k8s_io_url", "dl.k8s.io", specKubespray),
+		prefix("get_helm_url", "get.helm.sh", specKubespray),
+		prefix("storage_googleapis_url", "storage.googleapis.com", specGVisor),
 		{Name: "registry_host", By: "Kubespray's role download", Form: Custom, Make: registryHost, Spec: specKubespray},
 		{Name: "containerd_registries_mirrors", By: "Kubespray's role containerd", Form: Custom, Make: containerdMirrors, Spec: specKubespray},
-		repo("kube_image_repo", "registry.k8s.io"),
-		repo("gcr_image_repo", "gcr.io"),
-		repo("docker_image_repo", "docker.io"),
-		repo("quay_image_repo", "quay.io"),
-		repo("github_image_repo", "ghcr.io"),
+		repo("kube_image_repo", "registry.k8s.io", specKubespray, ""),
+		repo("gcr_image_repo", "gcr.io", "", "no image of Kubespray v2.31.0 comes from gcr.io; "),
+		repo("docker_image_repo", "docker.io", specKubespray, ""),
+		repo("quay_image_repo", "quay.io", specKubespray, ""),
+		repo("github_image_repo", "ghcr.io", specKubeVIP, "kube-vip and Multus, both off by default, come from ghcr.io; "),
 	}
 }

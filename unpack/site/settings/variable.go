@@ -205,8 +205,10 @@ func (v *Variable) settleAll(m *Mirror, s Setting) Setting {
 	return s
 }
 
-// bring returns the lines of a spec that would bring what a variable stands for.
-func (v *Variable) bring() string {
+// Advice returns the lines of a spec that would bring what a variable stands for; empty: no
+// spec brings it. A mirror of these lines alone serves the variable, or answers under the
+// public name.
+func (v *Variable) Advice() string {
 	if v.Spec != "" {
 		return v.Spec
 	}

@@ -148,8 +148,11 @@ func (s *Setting) comment(b *strings.Builder) {
 }
 
 func writeBring(b *strings.Builder, v *Variable) {
-	if spec := v.bring(); spec != "" {
-		b.WriteString("# These lines of the spec bring it:\n#   " + strings.ReplaceAll(oneLine(spec), "\n", "\n#   ") + "\n")
+	if spec := v.Advice(); spec != "" {
+		b.WriteString("# These lines of the spec bring it:\n")
+		for line := range strings.SplitSeq(spec, "\n") {
+			b.WriteString("#   " + oneLine(line) + "\n")
+		}
 	}
 }
 
