@@ -120,7 +120,7 @@ func filesBySource(j *journey.Journey) map[string][]listedFile {
 	return files
 }
 
-// part is the mirror as it would be with these sources alone, and the published keys.
+// part returns the mirror as it would be with these sources alone, and the published keys.
 func (h *holding) part(sources []string, files map[string][]listedFile) *settings.Mirror {
 	isOf := func(name string) bool {
 		source, _, _ := strings.Cut(name, "/")

@@ -57,6 +57,11 @@ func deepOpsWritten() []Variable {
 		return Variable{Where: Written, By: by, Form: form, Probe: probe, Spec: spec, Public: public}
 	}
 	file := func(by string, public ...string) Variable { return written(by, File, "", "", public...) }
+	image := func(by, source, ref string) Variable {
+		v := written(by, Custom, "", `- {name: `+source+`, kind: oci, images: ["`+ref+`"], platforms: [linux/amd64]}`, ref)
+		v.Make = imageAnswered(ref)
+		return v
+	}
 	return []Variable{
 		written("the source list of package cuda-keyring (roles nvidia_cuda, nvidia_dcgm)", Folder, "Packages*", specCUDA, cudaUbuntu),
 		written("apt-get in the Dockerfile of role prometheus-slurm-exporter", Folder, "dists/*/InRelease", specUbuntu, "http://archive.ubuntu.com/ubuntu"),
@@ -69,8 +74,10 @@ func deepOpsWritten() []Variable {
 		file("scripts/setup.sh on Enterprise Linux", epel+"epel-release-latest-9.noarch.rpm"),
 		file("playbooks/slurm-cluster/slurm-validation.yml", "https://github.com/NVIDIA/nccl-tests/archive/f773748b46.tar.gz"),
 		written("role nvidia-gpu-tests", Repository, "", "", "https://github.com/NVIDIA/cuda-samples.git"),
-		written("role nvidia-gpu-tests", Custom, "", `- {name: gpu-tests, kind: oci, images: ["nvcr.io/nvidia/tensorflow:18.07-py3"], platforms: [linux/amd64]}`, "nvcr.io/nvidia/tensorflow:18.07-py3").made(imageAnswered("nvcr.io/nvidia/tensorflow:18.07-py3")),
-		written("base_container in playbooks/slurm-cluster/slurm-validation.yml, which enroot asks for by its public name", Custom, "", `- {name: slurm-validation, kind: oci, images: ["nvcr.io/nvidia/pytorch:26.04-py3"], platforms: [linux/amd64]}`, "nvcr.io/nvidia/pytorch:26.04-py3").made(imageAnswered("nvcr.io/nvidia/pytorch:26.04-py3")),
+		image("role nvidia-gpu-tests", "gpu-tests", "nvcr.io/nvidia/tensorflow:18.07-py3"),
+		image("base_container in playbooks/slurm-cluster/slurm-validation.yml, which enroot asks for by its public name", "slurm-validation", "nvcr.io/nvidia/pytorch:26.04-py3"),
+		image("playbooks/k8s-cluster/roce.yaml, by Docker", "sriov-device-plugin", "docker.io/nfvpe/sriov-device-plugin:latest"),
+		image("playbooks/k8s-cluster/roce.yaml, by Docker", "sriov-cni", "docker.io/nfvpe/sriov-cni:latest"),
 		file("role docker-rootless", "https://get.docker.com/rootless"),
 		file("role roce_backend", "https://raw.githubusercontent.com/Mellanox/dhcp-cni/master/k8s-1.16/dhcp-cni-ds.yaml"),
 		written("role roce_backend", File, "", `- {name: mpi-operator-v1, kind: files, urls: ["https://raw.githubusercontent.com/kubeflow/mpi-operator/master/deploy/v1/mpi-operator.yaml"]}`, "https://raw.githubusercontent.com/kubeflow/mpi-operator/master/deploy/v1/mpi-operator.yaml"),
@@ -79,11 +86,6 @@ func deepOpsWritten() []Variable {
 		file("scripts/k8s/setup_remote_k8s.sh", "https://storage.googleapis.com/kubernetes-release/release/stable.txt"),
 		written("scripts/generic/install_docker.sh", File, "", `- {name: get-docker, kind: files, urls: [{url: "https://get.docker.com/", path: get.docker.com/index.html}]}`, "https://get.docker.com/"),
 	}
-}
-
-func (v Variable) made(make func(m *Mirror) (any, string, bool)) Variable {
-	v.Make = make
-	return v
 }
 
 // kubespray returns the variables of Kubespray that are no part of another table.

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ const base = "https://mirror.lan/sub"
 
 // mirror returns one with these files, and with public names that lead to them: address to web
 // path; paths with '|' between them are several sources; with '!' before them none is answered under its name.
+// What follows '=' is the name of a source.
 func mirror(t *testing.T, public map[string]string, clients fstest.MapFS, paths ...string) *Mirror {
 	t.Helper()
 	contents := map[bundle.Digest]string{}
@@ -41,7 +43,8 @@ func mirror(t *testing.T, public map[string]string, clients fstest.MapFS, paths 
 			}
 			places, hidden := strings.CutPrefix(public[best], "!")
 			for at := range strings.SplitSeq(places, "|") {
-				all = append(all, Place{At: "/" + at + strings.TrimPrefix(address, best), Source: "source"})
+				at, source, _ := strings.Cut(at, "=")
+				all = append(all, Place{At: "/" + at + strings.TrimPrefix(address, best), Source: cmp.Or(source, "source")})
 			}
 			return all, !hidden
 		},
@@ -177,6 +180,19 @@ func TestStates(t *testing.T) {
 	}
 	if err := yaml.Unmarshal([]byte(text), &values); err != nil || values["docker_image_repo"] != nil || values["pmix_version"] != "4.10.0" || values["nhc_src_url"] != nil {
 		t.Errorf("%v %v", err, values)
+	}
+}
+
+// TestKeyOfItsRepository: packages of two systems have keys of one address, and one of the
+// repositories is signed by the site. Each role gets the key of what it installs.
+func TestKeyOfItsRepository(t *testing.T) {
+	const toolkit = "https://nvidia.github.io/libnvidia-container"
+	m := mirror(t, map[string]string{
+		toolkit + "/gpgkey":           "!keys/el.asc=el|keys/site.asc=deb",
+		toolkit + "/stable/deb/amd64": "apt/toolkit=deb",
+	}, nil, "keys/el.asc", "keys/site.asc", "apt/toolkit/InRelease")
+	if got := setting(t, m, "nvidia_container_toolkit_repo_gpg_url"); got.Value != base+"/keys/site.asc" {
+		t.Errorf("%s %v", got.State, got.Value)
 	}
 }
 

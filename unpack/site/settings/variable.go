@@ -57,6 +57,9 @@ type Variable struct {
 	// Vary is the part of Public that is a version, and With the variable that has to name
 	// the version where the mirror has another one.
 	Vary, With string
+	// Of is the address of the repository that a key is wanted for. Two repositories may have
+	// keys of one address, and each is signed by its own: that of a selection by the site's.
+	Of string
 	// Probe is what has to be below a folder: a path, where * stands for any name.
 	Probe string
 	// Make makes the value of the form Custom; false: nothing of it is in the mirror.
@@ -146,7 +149,12 @@ func (v *Variable) settle(m *Mirror) Setting {
 			if one(f, m.url(f.At), ok) {
 				return s
 			}
-		case Folder, Repository, PublishedKey:
+		case PublishedKey:
+			f, ok := v.key(m, address)
+			if one(f, m.url(f.At), ok) {
+				return s
+			}
+		case Folder, Repository:
 			f, ok := m.folder(address, v.probes()...)
 			if one(f, m.url(f.At), ok) {
 				return s
@@ -170,6 +178,20 @@ func (v *Variable) probes() []string {
 		return nil
 	}
 	return []string{v.Probe}
+}
+
+// key looks for the file of keys at a public address: of several sources with keys of one
+// address, it takes the one that has the repository.
+func (v *Variable) key(m *Mirror, address string) (found, bool) {
+	all, answered := m.where(address)
+	if repository, ok := m.folder(v.Of); ok {
+		for i, p := range all {
+			if p.Source == repository.Source && m.has(p.At) {
+				return found{p, address, "", answered && i == 0}, true
+			}
+		}
+	}
+	return m.folder(address)
 }
 
 // prefix settles an address to which the project appends a path of its own.
