@@ -12,41 +12,34 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gapbundle/gapbundle/internal/test/gittest"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
-	"github.com/gapbundle/gapbundle/sources"
-	"github.com/gapbundle/gapbundle/sources/export"
-	"github.com/gapbundle/gapbundle/sources/keys"
-	"github.com/gapbundle/gapbundle/unpack"
-	"github.com/gapbundle/gapbundle/verify"
+	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
 // chain is an upstream, an exporter, a mirror, and machines that clone from it.
 type chain struct {
+	*sourcetest.World
 	t       *testing.T
-	dir     string // of the spec, the keys and the media
-	inside  string // of the mirror
 	home    string // of the client
 	host    *gittest.Host
 	front   string // URL of the upstream: nginx in front of git http-backend
 	objects *gittest.Objects
 	up, sub *gittest.Repo
-	count   int
 }
 
 func newChain(t *testing.T) *chain {
 	t.Helper()
-	c := &chain{t: t, dir: t.TempDir(), inside: filepath.Join(t.TempDir(), "mirror"), home: t.TempDir(), host: gittest.NewHost(t, true)}
+	c := &chain{World: sourcetest.NewWorld(t, Kind()), t: t, home: t.TempDir(), host: gittest.NewHost(t, true)}
 	c.objects = c.host.LFS()
 	c.front = nginxFront(t, c.host.Server.URL(""))
 	c.objects.Href = func(oid string) string { return c.front + "/lfs/" + oid }
 	c.up, c.sub = gittest.New(t), gittest.New(t)
 	c.gpg("--quick-gen-key", "release@example.org", "ed25519", "sign", "never")
-	c.write(filepath.Join(c.dir, "release.asc"), c.gpg("--armor", "--export"))
+	c.write(filepath.Join(c.Dir, "release.asc"), c.gpg("--armor", "--export"))
 	c.run(c.home, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "release", "-f", filepath.Join(c.home, "sign"))
-	c.write(filepath.Join(c.dir, "signers"), "release@example.org "+c.run(c.home, "cat", "sign.pub")+"\n")
+	c.write(filepath.Join(c.Dir, "signers"), "release@example.org "+c.run(c.home, "cat", "sign.pub")+"\n")
 	return c
 }
 
@@ -123,69 +116,11 @@ func (c *chain) run(dir, name string, args ...string) string {
 	return out
 }
 
-// ship exports what the spec says and imports it.
-func (c *chain) ship(spec string) {
+// client returns a client file of the mirror.
+func (c *chain) client(name string) string {
 	c.t.Helper()
-	if c.count == 0 {
-		private, public, id, err := keys.GenerateExporter([]byte("x"))
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		c.write(filepath.Join(c.dir, "exporter.key"), string(private))
-		m, err := unpack.Create(c.inside, unpack.Options{})
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		err = m.Trust().Update(c.t.Context(), "test", func(p *verify.Policy) error {
-			return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
-		})
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		if err := m.Close(); err != nil {
-			c.t.Fatal(err)
-		}
-	}
-	c.count++
-	c.write(filepath.Join(c.dir, "gapbundle.yaml"), "version: 1\nname: site\nsigning: {exporter: exporter.key}\nsources:\n"+spec)
-	medium := filepath.Join(c.dir, fmt.Sprint("medium", c.count))
-	res, err := export.Run(c.t.Context(), export.Options{
-		SpecPath: filepath.Join(c.dir, "gapbundle.yaml"), Targets: []string{medium}, Kinds: sources.Kinds{Kind()}, Tool: "test",
-		Now: time.Now(), Env: func(string) string { return "" }, Home: c.dir, NoReadback: true,
-		Passphrase: func(string) ([]byte, error) { return []byte("x"), nil },
-	})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	for _, n := range res.Notes {
-		c.t.Log(n.Text)
-	}
-	m, err := unpack.Open(c.inside, unpack.Options{})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer m.Close()
-	if _, err := m.Receive(c.t.Context(), res.Dirs, unpack.ImportOptions{AcceptKeys: true}); err != nil {
-		c.t.Fatal(err)
-	}
-	tree, err := m.Tree(Name)
-	if err == nil {
-		_, err = check(c.t.Context(), tree)
-	}
-	if err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// client returns a client file of the mirror, for a server.
-func (c *chain) client(name, base string) string {
-	c.t.Helper()
-	b, err := os.ReadFile(filepath.Join(c.inside, "current", filepath.FromSlash(sources.ClientsDir(Name)), filepath.FromSlash(name)))
-	if err != nil {
-		c.t.Fatal(err)
-	}
 	file := filepath.Join(c.t.TempDir(), filepath.Base(name))
-	c.write(file, strings.ReplaceAll(string(b), sources.BaseMark, base))
+	c.write(file, string(c.Client(Name, name)))
 	return file
 }
 
@@ -214,13 +149,13 @@ func TestRealClients(t *testing.T) {
 	c := newChain(t)
 	c.fill()
 	spec := fmt.Sprintf("- name: code\n  kind: git\n  url: %q\n  refs: [refs/heads/*, refs/tags/*]\n  lfs: tips\n  signed: {keys: [release.asc, signers], refs: [refs/tags/*]}\n", c.front+"/o/up")
-	c.ship(spec)
+	c.Publish("site", spec)
 	folder, err := url.Parse(c.front)
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := "/git/" + hostDir(folder.Host) + "/o/up"
-	webtest.Each(t, c.inside, func(t *testing.T, s *webtest.Server) {
+	c.Each(t, func(t *testing.T, s *webtest.Server) {
 		c.on(t, func() {
 			c.cloned(s.URL, path)
 			c.lfs(s, path)
@@ -229,15 +164,15 @@ func TestRealClients(t *testing.T) {
 
 	// A delta: clones of before fetch it, from each server.
 	kept := filepath.Join(t.TempDir(), "kept")
-	server := webtest.Start(t, webtest.Nginx, c.inside)
+	server := webtest.Start(t, webtest.Nginx, c.Mirror)
 	for _, name := range webtest.Names() {
 		c.run(t.TempDir(), "git", "clone", "-q", server.URL+path+".git", kept+name)
 	}
 	c.up.Commit("more", map[string]string{"more": "more\n"})
 	c.up.Git("tag", "v3", "-s", "-m", "v3", "-u", "release@example.org")
 	c.host.Publish("o/up", c.up)
-	c.ship(spec)
-	webtest.Each(t, c.inside, func(t *testing.T, s *webtest.Server) {
+	c.Publish("site", spec)
+	c.Each(t, func(t *testing.T, s *webtest.Server) {
 		c.on(t, func() {
 			dir := kept + s.Name
 			c.run(dir, "git", "remote", "set-url", "origin", s.URL+path+".git")
@@ -277,7 +212,7 @@ func (c *chain) cloned(base, path string) {
 			c.t.Errorf("%s: HEAD is %s, want %s", name, got, want)
 		}
 		c.run(dir+"/c", "git", "verify-tag", "v1")
-		c.run(dir+"/c", "git", "-c", "gpg.ssh.allowedSignersFile="+filepath.Join(c.dir, "signers"), "verify-tag", "v2")
+		c.run(dir+"/c", "git", "-c", "gpg.ssh.allowedSignersFile="+filepath.Join(c.Dir, "signers"), "verify-tag", "v2")
 		c.run(dir+"/c", "git", "fsck", "--full")
 		if err := os.RemoveAll(dir + "/c"); err != nil {
 			c.t.Fatal(err)
@@ -300,12 +235,12 @@ func (c *chain) cloned(base, path string) {
 		c.t.Errorf("a loose object: %d, want 404", resp.StatusCode)
 	}
 	// The public URL, by one include; and the script for one checkout.
-	c.run(dir, "git", "config", "--global", "include.path", c.client("git/gitconfig", base))
+	c.run(dir, "git", "config", "--global", "include.path", c.client("git/gitconfig"))
 	c.run(dir, "git", "clone", "-q", "--recurse-submodules", c.front+"/o/up.git", "r")
 	c.submodules(dir + "/r")
 	c.write(filepath.Join(c.home, ".gitconfig"), "")
 	c.run(dir, "git", "clone", "-q", base+path+".git", "q")
-	c.run(dir, "sh", c.client("git/git-submodules.sh", base), dir+"/q")
+	c.run(dir, "sh", c.client("git/git-submodules.sh"), dir+"/q")
 	c.submodules(dir + "/q")
 }
 
@@ -340,7 +275,7 @@ func (c *chain) lfs(s *webtest.Server, path string) {
 		}
 		return
 	}
-	c.run(dir, "sh", c.client("lfs/git-lfs-fetch.sh", s.URL), dir+"/c")
+	c.run(dir, "sh", c.client("lfs/git-lfs-fetch.sh"), dir+"/c")
 	if got := c.run(dir+"/c", "cat", "one.big"); got != want {
 		c.t.Errorf("by the script: %d bytes", len(got))
 	}
@@ -354,9 +289,10 @@ func TestRealUpstreams(t *testing.T) {
 	static := gittest.NewHost(t, false)
 	static.Publish("o/up", c.up)
 	spec := fmt.Sprintf("- {name: code, kind: git, url: %q}\n", static.URL("o/up"))
-	c.ship(spec)
+	c.Publish("site", spec)
 	path := "/git/" + hostDir(static.Server.Host()) + "/o/up.git"
-	s := webtest.Start(t, webtest.Serve, c.inside)
+	s := webtest.Start(t, webtest.Serve, c.Mirror)
+	c.Behind(s.URL)
 	c.run(c.home, "git", "clone", "-q", s.URL+path, "dumb")
 	if got, want := c.run(c.home+"/dumb", "git", "rev-parse", "HEAD"), c.up.Git("rev-parse", "main"); got != want {
 		t.Errorf("HEAD is %s, want %s", got, want)
@@ -368,7 +304,7 @@ func TestRealUpstreams(t *testing.T) {
 	c.run(bare, "git", "config", "http.receivepack", "true")
 	backend := gittest.NewHost(t, true)
 	backend.Server.Handle(gittest.Backend(t, forge))
-	c.run(c.home, "sh", c.client("git/push-to-forge.sh", s.URL), backend.Server.URL(""))
+	c.run(c.home, "sh", c.client("git/push-to-forge.sh"), backend.Server.URL(""))
 	c.run(c.home, "git", "clone", "-q", "--depth", "1", backend.Server.URL("/"+hostDir(static.Server.Host())+"/o/up.git"), "shallow")
 	if got, want := c.run(c.home+"/shallow", "git", "rev-parse", "HEAD"), c.up.Git("rev-parse", "main"); got != want {
 		t.Errorf("pushed %s, want %s", got, want)

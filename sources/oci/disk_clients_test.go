@@ -24,7 +24,7 @@ func TestFromDiskToClients(t *testing.T) {
 	skopeo("--all", from+"/team/app:1.0", "oci:layout:1.0")
 	skopeo("--all", from+"/team/app:1.0", "oci-archive:layout.tar:saved.example/whole/app:1.0")
 	skopeo("--override-arch", "amd64", from+"/team/sub/docker:1.0", "docker-archive:skopeo.tar:saved.example/by/skopeo:1.0")
-	imagetest.DockerSave(t, filepath.Join(r.dir, "docker.tar"), map[string]string{
+	imagetest.DockerSave(t, filepath.Join(r.Dir, "docker.tar"), map[string]string{
 		r.registry + "/team/sub/docker:1.0": "saved.example/by/docker:1.0", r.registry + "/team/schema2:1.0": "saved.example/by/docker:2.0",
 	})
 	r.run("gzip", "-k", "skopeo.tar")
@@ -34,7 +34,7 @@ func TestFromDiskToClients(t *testing.T) {
   archive: [layout.tar, skopeo.tar.gz, docker.tar]
 `)
 	clients := imagetest.Clients(t)
-	s := webtest.Start(t, webtest.Serve, r.mirror)
+	s := webtest.Start(t, webtest.Serve, r.Mirror)
 	server := strings.TrimPrefix(s.URL, "http://")
 	for _, name := range []string{"layout/app:1.0", "whole/app:1.0", "by/skopeo:1.0", "by/docker:1.0", "by/docker:2.0"} {
 		image, tag, _ := strings.Cut("saved.example/"+name, ":")

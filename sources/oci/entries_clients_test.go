@@ -6,13 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
-	"github.com/gapbundle/gapbundle/unpack"
 )
 
 // TestEntriesAreWhatSkopeoLists: the contents list has the tags that skopeo list-tags
@@ -26,26 +25,18 @@ func TestEntriesAreWhatSkopeoLists(t *testing.T) {
 	}
 	r.run("crane", "tag", "--insecure", r.registry+"/"+images[0].Alias+":"+images[0].Tag, "latest")
 	fmt.Fprintf(&list, "%s/%s:latest\n", r.registry, images[0].Alias)
-	r.check(os.WriteFile(filepath.Join(r.dir, "images.list"), []byte(list.String()), 0o644))
+	r.Write(filepath.Join(r.Dir, "images.list"), []byte(list.String()))
 	r.carry("- name: images\n  kind: oci\n  plain-http: HOST\n  list: images.list\n")
-	m, err := unpack.Open(r.mirror, unpack.Options{})
-	r.check(err)
-	defer m.Close()
-	g, err := m.Current()
-	r.check(err)
 	entries, names := map[string]bool{}, map[string]bool{}
-	for _, repo := range g.Sets[0].Repositories {
-		for e, err := range m.Names().Contents(repo.Repository) {
-			r.check(err)
-			entries[e.Name+" "+e.Version], names[e.Name] = true, true
-		}
-	}
-	host := strings.TrimPrefix(webtest.Start(t, webtest.Serve, r.mirror).URL, "http://")
+	r.Entries(func(_ string, e bundle.Entry) {
+		entries[e.Name+" "+e.Version], names[e.Name] = true, true
+	})
+	host := strings.TrimPrefix(webtest.Start(t, webtest.Serve, r.Mirror).URL, "http://")
 	listed := map[string]bool{}
 	for name := range names {
 		var answer struct{ Tags []string }
 		out := r.run("skopeo", "list-tags", "--tls-verify=false", "docker://"+host+"/"+strings.Replace(name, r.registry, hostFolder(r.registry), 1))
-		r.check(json.Unmarshal([]byte(out), &answer))
+		r.Check(json.Unmarshal([]byte(out), &answer))
 		for _, tag := range answer.Tags {
 			if !isAttachedTag(tag) {
 				listed[name+" "+tag] = true

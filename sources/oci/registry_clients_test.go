@@ -11,72 +11,49 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gapbundle/gapbundle/internal/fetch"
 	"github.com/gapbundle/gapbundle/internal/test/imagetest"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/export"
-	"github.com/gapbundle/gapbundle/sources/keys"
-	"github.com/gapbundle/gapbundle/unpack"
-	"github.com/gapbundle/gapbundle/verify"
+	"github.com/gapbundle/gapbundle/sources/sourcetest"
 )
 
 // trip is a real registry, an exporter and a mirror.
 type trip struct {
-	t        *testing.T
-	dir      string // of the spec, keys and media
+	*sourcetest.World
 	registry string
-	mirror   string
-	exports  int
 }
 
 func newTrip(t *testing.T) *trip {
 	t.Helper()
-	r := &trip{t: t, dir: t.TempDir(), registry: imagetest.Registry(t), mirror: filepath.Join(t.TempDir(), "mirror")}
-	private, public, id, err := keys.GenerateExporter([]byte("x"))
-	r.check(err)
-	r.check(os.WriteFile(filepath.Join(r.dir, "exporter.key"), private, 0o600))
-	m, err := unpack.Create(r.mirror, unpack.Options{})
-	r.check(err)
-	defer m.Close()
-	r.check(m.Trust().Update(t.Context(), "test", func(p *verify.Policy) error {
-		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
-	}))
-	return r
-}
-
-func (r *trip) check(err error) {
-	r.t.Helper()
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	return &trip{sourcetest.NewWorld(t, Kind()), imagetest.Registry(t)}
 }
 
 // run runs a program in the folder of the spec.
 func (r *trip) run(name string, args ...string) string {
-	r.t.Helper()
-	cmd := exec.CommandContext(r.t.Context(), name, args...)
-	cmd.Dir, cmd.Env = r.dir, append(os.Environ(), "HOME="+r.dir, "COSIGN_PASSWORD=", "NO_PROXY=*")
+	r.Helper()
+	cmd := exec.CommandContext(r.Context(), name, args...)
+	cmd.Dir, cmd.Env = r.Dir, append(os.Environ(), "HOME="+r.Dir, "COSIGN_PASSWORD=", "NO_PROXY=*")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		r.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		r.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 	return string(out)
 }
 
 // fill brings images into the registry by crane, as they are.
 func (r *trip) fill() []imagetest.Image {
-	r.t.Helper()
-	w := imagetest.NewWorld(r.t)
+	r.Helper()
+	w := imagetest.NewWorld(r)
 	images := []imagetest.Image{
 		w.Index("up.example/team/app", "1.0"), w.Docker("up.example/team/sub/docker", "1.0"), w.Nested("up.example/team/nested", "1.0"),
 		w.Zstd("up.example/team/zstd", "1.0"), w.Schema2("up.example/team/schema2", "1.0"),
 	}
-	f := webtest.NewFixture(r.t)
+	f := webtest.NewFixture(r)
 	f.Publish(w.Files)
-	from := strings.TrimPrefix(webtest.Start(r.t, webtest.Serve, f.Dir).URL, "http://")
+	from := strings.TrimPrefix(webtest.Start(r, webtest.Serve, f.Dir).URL, "http://")
 	for i := range images {
 		one := &images[i]
 		name := strings.TrimPrefix(one.Name, "up.example")
@@ -88,31 +65,16 @@ func (r *trip) fill() []imagetest.Image {
 
 // export exports these sources, HOST standing for the registry.
 func (r *trip) export(text string) (*export.Result, error) {
-	r.t.Helper()
-	r.exports++
-	text = strings.ReplaceAll("version: 1\nname: site\nsigning: {exporter: exporter.key}\nsources:\n"+text, "HOST", r.registry)
-	r.check(os.WriteFile(filepath.Join(r.dir, "gapbundle.yaml"), []byte(text), 0o644))
-	return export.Run(r.t.Context(), export.Options{
-		SpecPath: filepath.Join(r.dir, "gapbundle.yaml"), Targets: []string{filepath.Join(r.dir, "medium")}, Kinds: sources.Kinds{Kind()}, Tool: "test",
-		Now: time.Now(), Env: func(string) string { return "" }, Home: r.dir, NoReadback: true,
-		Passphrase: func(string) ([]byte, error) { return []byte("x"), nil },
-	})
+	r.Helper()
+	return r.TryExport("site", strings.ReplaceAll(text, "HOST", r.registry), func(o *export.Options) { o.Home = r.Dir })
 }
 
 // carry exports, imports and checks.
 func (r *trip) carry(text string) *export.Result {
-	r.t.Helper()
+	r.Helper()
 	made, err := r.export(text)
-	r.check(err)
-	m, err := unpack.Open(r.mirror, unpack.Options{})
-	r.check(err)
-	defer m.Close()
-	_, err = m.Receive(r.t.Context(), made.Dirs, unpack.ImportOptions{AcceptKeys: true})
-	r.check(err)
-	tree, err := m.Tree(Name)
-	r.check(err)
-	_, err = check(r.t.Context(), tree)
-	r.check(err)
+	r.Check(err)
+	r.Receive(made.Dirs)
 	return made
 }
 
@@ -146,13 +108,13 @@ func TestFromRegistryToClients(t *testing.T) {
 	chart := w.Chart(r.registry, "up.example/charts/demo")
 	model := w.Artifact(r.registry, "up.example/artifacts/one", "1.0")
 	fmt.Fprintf(&list, "%[1]s/charts/demo:%[2]s\n%[1]s/artifacts/one:1.0\n", r.registry, chart.Tag)
-	r.check(os.WriteFile(filepath.Join(r.dir, "images.list"), []byte(list.String()), 0o644))
+	r.Write(filepath.Join(r.Dir, "images.list"), []byte(list.String()))
 	r.carry(spec)
 	if again, err := r.export(spec); err != nil || !again.Nothing {
 		t.Errorf("exported twice: %+v, %v", again, err)
 	}
 	clients, helm := imagetest.Clients(t), imagetest.Helm(t)
-	webtest.Each(t, r.mirror, func(t *testing.T, s *webtest.Server) {
+	r.Each(t, func(t *testing.T, s *webtest.Server) {
 		here := imagetest.Pull{Server: strings.TrimPrefix(s.URL, "http://"), Name: hostFolder(r.registry) + "/charts/demo", Reference: chart.Tag}
 		if packed, err := helm(t.Context(), here); err != nil || len(packed) == 0 {
 			t.Errorf("helm: %d bytes, %v", len(packed), err)
@@ -161,7 +123,7 @@ func TestFromRegistryToClients(t *testing.T) {
 		if found := r.run("oras", "discover", "--plain-http", "--format", "json", at); !strings.Contains(found, "application/vnd.example.sbom") {
 			t.Errorf("oras discovers\n%s", found)
 		}
-		config := published(t, r.mirror, s.URL)
+		config := r.published(t)
 		for _, c := range clients {
 			for _, i := range images {
 				p := imagetest.Pull{Server: strings.TrimPrefix(s.URL, "http://"), Name: i.Name, Reference: i.Tag, Config: config[c.Name]}
@@ -180,21 +142,12 @@ func TestFromRegistryToClients(t *testing.T) {
 	})
 }
 
-// published returns the client files for containerd and podman, with the mirror's
-// address in them.
-func published(t *testing.T, mirror, base string) map[string]string {
+// published returns the client files for containerd and podman.
+func (r *trip) published(t *testing.T) map[string]string {
 	t.Helper()
-	m, err := unpack.Open(mirror, unpack.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	if _, err := m.SetBaseURL(t.Context(), base); err != nil {
-		t.Fatal(err)
-	}
 	// As a client would have them: copied, since the mirror changes.
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(mirror, "current", "_gapbundle", "clients", Name))); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(r.Mirror, "current", filepath.FromSlash(sources.ClientsDir(Name))))); err != nil {
 		t.Fatal(err)
 	}
 	return map[string]string{"containerd": filepath.Join(dir, "containerd"), "podman": filepath.Join(dir, "podman", "registries.conf")}
@@ -209,7 +162,7 @@ func TestOnePlatform(t *testing.T) {
 	r.carry(spec)
 	arm := app.ByPlatform["linux/arm64"].Digest.String()
 	clients := imagetest.Clients(t)
-	s := webtest.Start(t, webtest.Serve, r.mirror)
+	s := webtest.Start(t, webtest.Serve, r.Mirror)
 	for _, c := range clients {
 		for _, reference := range []string{"1.0", arm, app.Digest.String()} {
 			pulls(t, c, imagetest.Pull{Server: strings.TrimPrefix(s.URL, "http://"), Name: app.Name, Reference: reference, Platform: "linux/arm64"}, arm)
@@ -246,7 +199,7 @@ func TestCosign(t *testing.T) {
 		t.Errorf("unsigned: %v", err)
 	}
 	r.carry(spec)
-	s := webtest.Start(t, webtest.Serve, r.mirror)
+	s := webtest.Start(t, webtest.Serve, r.Mirror)
 	for _, name := range []string{"team/app", "team/schema2"} {
 		ref := strings.TrimPrefix(s.URL, "http://") + "/" + hostFolder(r.registry) + "/" + name + ":1.0"
 		r.run("cosign", "verify", "--key", "cosign.pub", "--insecure-ignore-tlog", "--allow-http-registry", ref)
