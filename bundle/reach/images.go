@@ -12,12 +12,16 @@ const (
 	imageFile   = "file of an image"
 )
 
+// maxImageTag is the longest tag, in bytes. A count in the expression would be as many copies of it,
+// which each start of the program would pay for.
+const maxImageTag = 128
+
 // The grammar of references (the OCI distribution specification, "Pulling manifests",
 // and the reference grammar of container tools). The first component is the registry,
 // with '_' before its port, because a path has no ':' there.
 var (
 	imageComponent = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$`)
-	imageTag       = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	imageTag       = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]*$`)
 	registryHost   = regexp.MustCompile(`^(?:localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)+|[a-z0-9-]+(?:\.[a-z0-9-]+)*_[0-9]{1,5}|\[[0-9a-f:.]+\](?:_[0-9]{1,5})?)$`)
 )
 
@@ -66,7 +70,7 @@ func (s *Survey) lookAtImageFile(f *bundle.File, relative string) {
 		s.malformed(imageFile, f.Path, "the name %.200q has no registry", i.Name)
 	case len(name) > maxImageName || !isImageName(name):
 		s.malformed(imageFile, f.Path, "%.200q is no name of an image", name)
-	case i.IsTag() && !imageTag.MatchString(i.Reference):
+	case i.IsTag() && (len(i.Reference) > maxImageTag || !imageTag.MatchString(i.Reference)):
 		s.malformed(imageFile, f.Path, "%.200q is no tag", i.Reference)
 	case !i.IsTag() && err != nil:
 		s.malformed(imageFile, f.Path, "%.200q is no digest of SHA-256", i.Reference)

@@ -166,11 +166,14 @@ func date(created string) string {
 	return created[:len("2006-01-02T15:04:05")] + "Z"
 }
 
-var specifierForm = regexp.MustCompile(`^[0-9A-Za-z<>=!~.,* +-]{1,256}$`)
+var specifierForm = regexp.MustCompile(`^[0-9A-Za-z<>=!~.,* +-]+$`)
+
+// maxSpecifier bounds what a collection states about ansible-core, in bytes.
+const maxSpecifier = 256
 
 // specifiers returns what a collection states about ansible-core, if that is its form.
 func specifiers(text string) any {
-	if !specifierForm.MatchString(text) {
+	if len(text) > maxSpecifier || !specifierForm.MatchString(text) {
 		return nil
 	}
 	return text

@@ -19,12 +19,13 @@ import (
 // maxSignatures bounds how many signatures a version has, each of pgpkeys.MaxSignature at most.
 const maxSignatures = 64
 
-// Name is the full name of a collection, as "namespace.name".
-var collectionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}\.[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+// partName is either part of a collection's full name, which is "namespace.name".
+var partName = form{regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`), 64}
 
 // CheckName reports what is wrong with the full name of a collection. Errors match bundle.ErrMalformed.
 func CheckName(full string) error {
-	if !collectionName.MatchString(full) {
+	namespace, name, _ := strings.Cut(full, ".")
+	if !partName.matches(namespace) || !partName.matches(name) {
 		return fmt.Errorf("%.140q is no name of a collection (namespace.name): %w", full, bundle.ErrMalformed)
 	}
 	return nil

@@ -16,16 +16,27 @@ import (
 
 // The names of a role's owner and of a role, and a tag, each of which becomes part of a path.
 var (
-	ownerName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
-	roleName  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,127}$`)
-	tagName   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+/-]{0,127}$`)
+	ownerName = form{regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`), 128}
+	roleName  = form{regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`), 128}
+	tagName   = form{regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+/-]*$`), 128}
 )
+
+// form is what names look like, and how many bytes they have at most. In the expression, a count of
+// 128 would be 128 copies, which each start of the program would pay for.
+type form struct {
+	expression *regexp.Regexp
+	most       int
+}
+
+func (f form) matches(name string) bool {
+	return len(name) <= f.most && f.expression.MatchString(name)
+}
 
 // SplitRole cuts "owner.name" at its last dot, as ansible-galaxy does, and checks both. Errors match
 // bundle.ErrMalformed.
 func SplitRole(full string) (owner, name string, err error) {
 	at := strings.LastIndexByte(full, '.')
-	if at < 0 || !ownerName.MatchString(full[:at]) || !roleName.MatchString(full[at+1:]) {
+	if at < 0 || !ownerName.matches(full[:at]) || !roleName.matches(full[at+1:]) {
 		return "", "", fmt.Errorf("%.140q is no name of a role (owner.name): %w", full, bundle.ErrMalformed)
 	}
 	return full[:at], full[at+1:], nil
@@ -33,7 +44,7 @@ func SplitRole(full string) (owner, name string, err error) {
 
 // CheckTag reports what is wrong with the version of a role. Errors match bundle.ErrMalformed.
 func CheckTag(tag string) error {
-	if !tagName.MatchString(tag) || bundle.CheckPath(tag) != nil {
+	if !tagName.matches(tag) || bundle.CheckPath(tag) != nil {
 		return fmt.Errorf("%.140q cannot be the version of a role: %w", tag, bundle.ErrMalformed)
 	}
 	return nil
@@ -106,11 +117,11 @@ func parseRole(o record.Object) (*Role, error) {
 		return nil, fmt.Errorf("id: %.40q is no number: %w", id, bundle.ErrMalformed)
 	}
 	r := &Role{id: id.String(), Name: o.Text("name"), User: o.Text("github_user"), Repository: o.Text("github_repo"), Branch: o.Text("github_branch")}
-	if !roleName.MatchString(r.Name) {
+	if !roleName.matches(r.Name) {
 		return nil, fmt.Errorf("name: %.140q is none of a role: %w", r.Name, bundle.ErrMalformed)
 	}
 	for _, part := range []string{r.User, r.Repository} {
-		if part != "" && !ownerName.MatchString(part) {
+		if part != "" && !ownerName.matches(part) {
 			return nil, fmt.Errorf("%.140q is nothing on GitHub: %w", part, bundle.ErrMalformed)
 		}
 	}

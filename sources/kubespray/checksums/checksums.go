@@ -224,8 +224,8 @@ func (t *Tables) Find(raw string) (Key, Sum, error) {
 	}
 	var found []Key
 	var missing []string
-	for i := range patterns {
-		k, ok := patterns[i].match(u)
+	for _, p := range patterns() {
+		k, ok := p.match(u)
 		if !ok {
 			continue
 		}
