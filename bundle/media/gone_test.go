@@ -23,12 +23,26 @@ func TestMediumGone(t *testing.T) {
 // otherDisk returns a folder on another file system than that of t.TempDir.
 func otherDisk(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "gapbundle-media-")
+	own, _, err := fileSystem(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
+	for _, above := range []string{"/dev/shm", "/var/tmp"} {
+		dir, err := os.MkdirTemp(above, "gapbundle-media-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		device, _, err := fileSystem(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if device != own {
+			return dir
+		}
+	}
+	t.Fatal("want folders on two file systems")
+	return ""
 }
 
 func testMediumGone(t *testing.T, stays bool) {
