@@ -23,7 +23,7 @@ import (
 // made2026 dates keys and signatures before the times that the suite exports at. There is no salt in
 // them: gpg repeats it in its status, which ansible-galaxy reads as UTF-8.
 func made2026() *packet.Config {
-	return &packet.Config{NonDeterministicSignaturesViaNotation: packet.BoolPointer(false), Time: func() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }}
+	return &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, NonDeterministicSignaturesViaNotation: packet.BoolPointer(false), Time: func() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }}
 }
 
 func newSigner(t testing.TB, name string) *openpgp.Entity {

@@ -23,7 +23,7 @@ import (
 // pgpKey makes a key, writes its public half to name, and returns what signs.
 func pgpKey(t *testing.T, name string) func(text string) string {
 	t.Helper()
-	made := &packet.Config{Time: func() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }}
+	made := &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }}
 	e, err := openpgp.NewEntity("release", "", "release@example.org", made)
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/export"
-	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/verify"
 )
 
@@ -25,19 +24,16 @@ type Exporter struct {
 	Step time.Duration
 }
 
-// NewExporter makes keys of an exporter and of a site in dir.
+// NewExporter writes keys of an exporter and of a site into dir.
 func NewExporter(t testing.TB, dir string, kind sources.Kind, now time.Time) *Exporter {
 	t.Helper()
-	private, public, id, err := keys.GenerateExporter([]byte(passphrase))
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := newKey(t)
 	secret := func(string) ([]byte, error) { return []byte(passphrase), nil }
-	x := &Exporter{T: t, Dir: dir, Key: verify.Key{Role: verify.RoleExporter, Set: verify.AnySet, ID: id, PEM: string(public), Added: now}, Options: export.Options{
+	x := &Exporter{T: t, Dir: dir, Key: verify.Key{Role: verify.RoleExporter, Set: verify.AnySet, ID: key.id, PEM: string(key.public), Added: now}, Options: export.Options{
 		SpecPath: filepath.Join(dir, "gapbundle.yaml"), Kinds: sources.Kinds{kind}, Tool: "test", Now: now,
-		Env: func(string) string { return "" }, Home: dir, NoReadback: true, Passphrase: secret, SitePassphrase: secret,
+		Env: func(string) string { return "" }, Home: dir, NoReadback: true, Signers: key.signers(), Passphrase: secret, SitePassphrase: secret,
 	}}
-	x.Write("exporter.key", private)
+	x.Write("exporter.key", key.private)
 	x.NewSite()
 	return x
 }
@@ -45,11 +41,7 @@ func NewExporter(t testing.TB, dir string, kind sources.Kind, now time.Time) *Ex
 // NewSite makes another key of the site.
 func (x *Exporter) NewSite() {
 	x.T.Helper()
-	private, _, _, err := keys.GenerateSite("site", []byte(passphrase), x.Options.Now.AddDate(0, -1, 0))
-	if err != nil {
-		x.T.Fatal(err)
-	}
-	x.Write("site.key", private)
+	x.Write("site.key", newSiteKey(x.T, passphrase, x.Options.Now.AddDate(0, -1, 0)).private)
 }
 
 // Write writes a file next to the spec.

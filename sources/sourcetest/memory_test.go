@@ -111,7 +111,8 @@ func TestMemory(t *testing.T) {
 		done()
 		var res *export.Result
 		peaks[n] = memtest.HeapPeak(func() {
-			if res, err = r.export(t.Context()); err != nil {
+			// The key is opened, as by a program: that takes more memory than a small export.
+			if res, err = r.export(t.Context(), func(o *export.Options) { o.Signers = nil }); err != nil {
 				t.Fatal(err)
 			}
 		})

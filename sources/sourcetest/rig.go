@@ -80,7 +80,7 @@ func (r *rig) options() export.Options {
 		SpecPath:    filepath.Join(r.dir, specName), Targets: []string{r.medium}, Kinds: r.s.Kinds, Tool: "sourcetest", Program: r.s.Program,
 		Now:  time.Date(2026, 11, 1, r.signings, 0, 0, 0, time.UTC),
 		Env:  func(string) string { return "" },
-		Home: r.dir, NoReadback: true,
+		Home: r.dir, NoReadback: true, Signers: r.s.key.signers(),
 		Passphrase:     func(string) ([]byte, error) { return []byte(passphrase), nil },
 		SitePassphrase: func(string) ([]byte, error) { return []byte(passphrase), nil },
 	}

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/gapbundle/gapbundle/internal/test/upstreamtest"
 	"github.com/gapbundle/gapbundle/sources"
@@ -50,7 +51,7 @@ type Suite struct {
 	// are joined by "+".
 	Counted string
 
-	key  keyPair
+	key  exporterKey
 	site keyPair // if Site is set
 }
 
@@ -100,7 +101,7 @@ type Forgery struct {
 func Run(t *testing.T, s Suite) {
 	s.key = newKey(t)
 	if s.Site {
-		s.site = newSiteKey(t)
+		s.site = newSiteKey(t, passphrase, time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)) // older than the first export
 	}
 	for _, test := range []struct {
 		name string

@@ -18,7 +18,6 @@ import (
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 	"github.com/gapbundle/gapbundle/sources"
 	"github.com/gapbundle/gapbundle/sources/export"
-	"github.com/gapbundle/gapbundle/sources/keys"
 	"github.com/gapbundle/gapbundle/unpack"
 	"github.com/gapbundle/gapbundle/verify"
 )
@@ -45,7 +44,7 @@ type World struct {
 
 // The passphrases of the keys in World.Dir: exporter.key and site.key.
 const (
-	exporterPass = "x"
+	exporterPass = passphrase
 	sitePass     = "y"
 )
 
@@ -56,16 +55,13 @@ func NewWorld(t testing.TB, kinds ...sources.Kind) *World {
 	server := httptest.NewServer(http.FileServer(http.Dir(w.WWW)))
 	t.Cleanup(server.Close)
 	w.URL = server.URL
-	private, public, id, err := keys.GenerateExporter([]byte(exporterPass))
-	w.Check(err)
-	w.Write(filepath.Join(w.Dir, "exporter.key"), private)
-	site, _, _, err := keys.GenerateSite("site", []byte(sitePass), time.Now().Add(-time.Hour))
-	w.Check(err)
-	w.Write(filepath.Join(w.Dir, siteKeyName), site)
+	key := newKey(t)
+	w.Write(filepath.Join(w.Dir, "exporter.key"), key.private)
+	w.Write(filepath.Join(w.Dir, siteKeyName), newSiteKey(t, sitePass, time.Now().Add(-time.Hour)).private)
 	m, err := unpack.Create(w.Mirror, unpack.Options{})
 	w.Check(err)
 	w.Check(errors.Join(m.Trust().Update(t.Context(), "test", func(p *verify.Policy) error {
-		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: id, PEM: string(public), Added: time.Now()})
+		return p.Add(verify.Key{Role: verify.RoleExporter, Set: "any", ID: key.id, PEM: string(key.public), Added: time.Now()})
 	}), m.Close()))
 	return w
 }
@@ -147,7 +143,7 @@ func (w *World) Plan(set, text string, change ...func(*export.Options)) *export.
 func (w *World) options(set, text string, change []func(*export.Options)) export.Options {
 	w.Helper()
 	o := export.Options{
-		SpecPath: w.spec(set, text), Targets: []string{w.Dir}, NoReadback: true, Now: time.Now(),
+		SpecPath: w.spec(set, text), Targets: []string{w.Dir}, NoReadback: true, Now: time.Now(), Signers: newKey(w).signers(),
 		Passphrase:     func(string) ([]byte, error) { return []byte(exporterPass), nil },
 		SitePassphrase: func(string) ([]byte, error) { return []byte(sitePass), nil },
 		Kinds:          w.Kinds, Tool: "test", Program: w.Program, Env: func(string) string { return "" },

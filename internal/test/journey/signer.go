@@ -23,7 +23,7 @@ type Signer struct {
 // NewSigner makes a signer with a key of its own.
 func NewSigner(t testing.TB) *Signer {
 	t.Helper()
-	e, err := openpgp.NewEntity("stand-in", "", "stand-in@example.org", nil)
+	e, err := openpgp.NewEntity("stand-in", "", "stand-in@example.org", &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA})
 	if err != nil {
 		t.Fatal(err)
 	}
