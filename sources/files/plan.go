@@ -32,7 +32,6 @@ type planned struct {
 	size   int64
 	// validator and vouched are those of the artifact.
 	validator, vouched string
-	base               recorded
 	listed             bool // by vouches for it
 	held               bool // the base's content was checked by sum
 	pinned             bool // the lock file learns its digest
@@ -222,10 +221,11 @@ func (w *web) isSums(r *remote) bool {
 // upstream.
 func lay(ctx context.Context, env *sources.Env, p *webPlan) (sources.Repository, error) {
 	repo := sources.Repository{Name: p.web.name, Mount: mount}
-	if err := recall(env, p); err != nil {
+	base, err := recall(env, p)
+	if err != nil {
 		return repo, err
 	}
-	err := sources.EachOf(ctx, parallel, len(p.all), func(ctx context.Context, i int) error { return ask(ctx, env, &p.all[i]) })
+	err = sources.EachOf(ctx, parallel, len(p.all), func(ctx context.Context, i int) error { return ask(ctx, env, &p.all[i], base[i]) })
 	unpinned, listed := 0, 0
 	for i := range p.all {
 		switch one := &p.all[i]; {
@@ -291,26 +291,27 @@ func artifactOf(r *remote, vouched string) sources.Artifact {
 	return a
 }
 
-// recall looks all files of a source up in the base.
-func recall(env *sources.Env, p *webPlan) error {
+// recall looks all files of a source up in the base, in their order.
+func recall(env *sources.Env, p *webPlan) ([]recorded, error) {
 	base := env.Cursor(p.web.name)
 	defer base.Close()
+	found := make([]recorded, len(p.all))
 	for i := range p.all {
 		one := &p.all[i]
 		r, known, err := base.Lookup(one.path())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if known && one.ready == nil {
-			one.base = recorded{known, r.Origin == one.remote.where(), r.File.Digest, r.File.Size, r.Validator}
+			found[i] = recorded{known, r.Origin == one.remote.where(), r.File.Digest, r.File.Size, r.Validator}
 		}
 	}
-	return nil
+	return found, nil
 }
 
 // ask completes a planned file: its digest by spec, checksums, lock or base, its
 // size and version by upstream, unless the base has that very digest.
-func ask(ctx context.Context, env *sources.Env, p *planned) error {
+func ask(ctx context.Context, env *sources.Env, p *planned, base recorded) error {
 	r := p.remote
 	if r == nil {
 		return nil
@@ -322,13 +323,13 @@ func ask(ctx context.Context, env *sources.Env, p *planned) error {
 		p.sum = r.sum
 	}
 	// The base recorded by which checksum its content was checked.
-	p.held = p.base.known && !p.sum.IsZero() && p.base.validator == p.sum.String()
+	p.held = base.known && !p.sum.IsZero() && base.validator == p.sum.String()
 	if p.digest.IsZero() && p.held {
-		p.digest = p.base.digest
+		p.digest = base.digest
 	}
 	secure := false
-	if p.base.known && !p.digest.IsZero() && p.base.digest == p.digest {
-		p.size = p.base.size
+	if base.known && !p.digest.IsZero() && base.digest == p.digest {
+		p.size = base.size
 	} else {
 		meta, err := upstream.At(r.raw).Stat(ctx, env)
 		if err != nil {
@@ -354,7 +355,7 @@ func ask(ctx context.Context, env *sources.Env, p *planned) error {
 		}
 		return nil
 	}
-	return p.pin(env.Lock, secure)
+	return p.pin(env.Lock, base, secure)
 }
 
 // unvouched returns how content is vouched for that only the connection protects.
@@ -369,14 +370,14 @@ func unvouched(secure bool) string {
 // file has one, or will have one. Content that upstream states is the one that was
 // recorded is not fetched again. Other content of a pinned URL is fetched, so that the
 // pin is seen to hold.
-func (p *planned) pin(lock *sources.Lock, secure bool) error {
+func (p *planned) pin(lock *sources.Lock, base recorded, secure bool) error {
 	r, told, updates := p.remote, p.size, lock.Updates() || p.remote.moving
 	p.pinned, p.vouched = true, unvouched(secure)
 	pin, pinned := lock.Lookup(r.raw)
-	exact := r.where() == r.raw || pinned && pin.Digest == p.base.digest
-	unchanged := p.base.known && exact && p.base.origin && p.validator != "" && p.validator == p.base.validator
+	exact := r.where() == r.raw || pinned && pin.Digest == base.digest
+	unchanged := base.known && exact && base.origin && p.validator != "" && p.validator == base.validator
 	if unchanged {
-		p.digest, p.size = p.base.digest, p.base.size
+		p.digest, p.size = base.digest, base.size
 	}
 	if !pinned {
 		return nil
@@ -390,7 +391,7 @@ func (p *planned) pin(lock *sources.Lock, secure bool) error {
 	if told >= 0 && told != pin.Size {
 		return r.pos.Wrap(&sources.PinError{URL: r.where(), Lock: sources.LockName, Pinned: pin, Found: sources.Pin{Size: told}})
 	}
-	if !p.base.known || p.base.digest != pin.Digest {
+	if !base.known || base.digest != pin.Digest {
 		p.digest, p.size = pin.Digest, pin.Size
 	}
 	return nil

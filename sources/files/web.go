@@ -21,8 +21,8 @@ import (
 type web struct {
 	name  string
 	pos   strictyaml.Pos
-	files []*remote // no URL twice
-	byURL map[string]*remote
+	files []*remote          // no URL twice
+	byURL map[string]*remote // while they are read
 	sums  []*sums
 	keys  []*keyring.Ref // none: signatures are not looked at
 }
@@ -54,17 +54,7 @@ func newWeb(spec sources.Spec, o options) (*web, error) {
 		errs = append(errs, w.add(e, spec.Reason(e.URL, "urls")))
 	}
 	if o.List != "" {
-		entries, err := readList(sources.Within(spec.Dir, o.List), o.List)
-		if err != nil {
-			errs = append(errs, o.Pos.Errorf("list: %w", err))
-		}
-		if err == nil && len(entries) == 0 {
-			errs = append(errs, o.Pos.Errorf("source %s: list %s: no URL is in it", spec.Name, o.List))
-		}
-		reason := "list " + o.List
-		for _, e := range entries {
-			errs = append(errs, w.add(e, reason))
-		}
+		errs = append(errs, w.addList(spec, o)...)
 	}
 	for _, e := range o.Checksums {
 		s, err := newSums(e)
@@ -83,6 +73,7 @@ func newWeb(spec sources.Spec, o options) (*web, error) {
 		}
 		errs = append(errs, o.Pos.Errorf("allow-private-keys: %s: is not among the URLs", fetch.Redact(name)))
 	}
+	w.byURL = nil // a list may have very many
 	if err := strictyaml.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -165,6 +156,9 @@ func newRemote(e urlEntry, reason string) (*remote, error) {
 		err = bundle.CheckPath(e.Path)
 	} else {
 		r.path, err = mirrorPath(u)
+		if _, rest, _ := strings.Cut(r.raw, "://"); rest == r.path {
+			r.path = rest // held once
+		}
 	}
 	if err == nil && r.moving && (!r.pinned.IsZero() || !r.sum.IsZero()) {
 		err = fmt.Errorf("%s: moving: its content cannot change, since a checksum is next to it: %w", r.where(), bundle.ErrUsage)
@@ -254,21 +248,55 @@ func hostDir(u *url.URL) string {
 	return strings.ReplaceAll(dir, ":", "_")
 }
 
+// addList adds the URLs of the list.
+func (w *web) addList(spec sources.Spec, o options) (errs []error) {
+	n, reason := 0, "list "+o.List
+	err := readList(sources.Within(spec.Dir, o.List), o.List, func(e urlEntry) {
+		n++
+		if err := w.add(e, reason); err != nil {
+			errs = append(errs, err)
+		}
+	})
+	if err != nil {
+		errs = append(errs, o.Pos.Errorf("list: %w", err))
+	}
+	if err == nil && n == 0 {
+		errs = append(errs, o.Pos.Errorf("source %s: list %s: no URL is in it", spec.Name, o.List))
+	}
+	return errs
+}
+
 // readList reads a list of URLs; name is the file's name in errors.
-func readList(file, name string) ([]urlEntry, error) {
+func readList(file, name string, each func(urlEntry)) error {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
-	var entries []urlEntry
+	var urls texts
 	for l, err := range sources.Lines(f, name) {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		entries = append(entries, urlEntry{Pos: l.Pos, URL: l.Text})
+		each(urlEntry{Pos: l.Pos, URL: urls.keep(l.Text)})
 	}
-	return entries, nil
+	return nil
+}
+
+// texts holds many short strings in few buffers.
+type texts struct{ last strings.Builder }
+
+const textsSize = 64 << 10 // bytes of a buffer
+
+// keep returns the same text, in a buffer that it shares with others.
+func (t *texts) keep(text string) string {
+	if t.last.Cap()-t.last.Len() < len(text) {
+		t.last.Reset() // strings that were returned keep their buffer
+		t.last.Grow(max(textsSize, len(text)))
+	}
+	start := t.last.Len()
+	t.last.WriteString(text)
+	return t.last.String()[start:]
 }
 
 // claim is a path of the shared mount that an entry of the spec takes.

@@ -3,6 +3,7 @@ package files
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,13 +107,10 @@ func TestAllSpecErrors(t *testing.T) {
 func TestReadList(t *testing.T) {
 	s := newSite(t)
 	file := s.write("urls.txt", "# all\n\nhttp://a.example/x\n  http://a.example/y#z  # why\r\nhttp://a.example/z # last")
-	entries, err := readList(file, "urls.txt")
+	var got []string
+	err := readList(file, "urls.txt", func(e urlEntry) { got = append(got, e.Pos.String()+" "+e.URL) })
 	if err != nil {
 		t.Fatal(err)
-	}
-	var got []string
-	for _, e := range entries {
-		got = append(got, e.Pos.String()+" "+e.URL)
 	}
 	want := "urls.txt:3:1 http://a.example/x|urls.txt:4:1 http://a.example/y#z|urls.txt:5:1 http://a.example/z"
 	if strings.Join(got, "|") != want {
@@ -120,5 +118,21 @@ func TestReadList(t *testing.T) {
 	}
 	if _, err := s.plan("- {name: s, list: urls.txt}\n"); err == nil || !strings.HasPrefix(err.Error(), "urls.txt:4:1: URL") {
 		t.Errorf("got %v, want the list's line", err)
+	}
+}
+
+// Strings that are kept stay as they are when the next buffer is begun, and a long one has a buffer of its own.
+func TestTexts(t *testing.T) {
+	var texts texts
+	var got, want []string
+	for i := range 3000 {
+		text := strings.Repeat("x", i%90) + fmt.Sprint(i)
+		if i == 1500 {
+			text = strings.Repeat("y", 3*textsSize)
+		}
+		got, want = append(got, texts.keep(text)), append(want, text)
+	}
+	if !slices.Equal(got, want) {
+		t.Error("a string is not what was kept")
 	}
 }
