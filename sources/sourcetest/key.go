@@ -53,7 +53,7 @@ func newKey(t testing.TB) exporterKey {
 	return k
 }
 
-// signers are what an export signs with.
+// signers returns what an export signs with.
 func (k exporterKey) signers() []*bundle.Signer { return []*bundle.Signer{k.open} }
 
 // newSiteKey makes a key of the site. It is encrypted with few rounds: every export opens it.
