@@ -32,6 +32,9 @@ func IsLocalAddress(raw string) bool { return strings.HasPrefix(raw, localScheme
 func CheckAddress(raw string) (string, error) {
 	rest, isFile := strings.CutPrefix(raw, "file:")
 	if !isFile {
+		if u, err := url.Parse(raw); err == nil && u.Scheme != "http" && u.Scheme != "https" { // copy:, cdrom:, a path
+			return raw, fmt.Errorf("URL %.200q: scheme %.20q, want http or https, or file:///mnt/dvd for a folder of this machine: %w", fetch.Redact(raw), u.Scheme, fetch.ErrConfig)
+		}
 		return raw, sources.CheckBaseURL(raw)
 	}
 	if strings.HasPrefix(rest, "/") && !strings.HasPrefix(rest, "//") {

@@ -26,6 +26,11 @@ func TestCheckAddress(t *testing.T) {
 			t.Errorf("%s: %s, %v", raw, got, err)
 		}
 	}
+	for _, raw := range []string{"cdrom:[Debian]/", "copy:/mnt/dvd", "/mnt/dvd", "ftp://a.example/"} {
+		if _, err := CheckAddress(raw); err == nil || !strings.Contains(err.Error(), "or file:///mnt/dvd for a folder of this machine") {
+			t.Errorf("%s: %v does not name the form of a folder", raw, err)
+		}
+	}
 	if err := fetch.CheckURL("file:///etc/passwd"); err == nil {
 		t.Error("an upstream may name a file of this machine")
 	}

@@ -3,6 +3,7 @@ package closure
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,10 +12,44 @@ import (
 	"github.com/gapbundle/gapbundle/sources/rpm/rpmmd"
 )
 
-// CheckFilters refuses exclusions that match nothing in the source's own indexes, and a
-// request for everything of which nothing is left. Each is an error that names the filter
-// and what there is; it matches bundle.ErrUsage.
+// CheckFilters refuses architectures and exclusions that match nothing in the source's own
+// indexes, and a request for everything of which nothing is left. Each is an error that
+// names the filter and what there is; it matches bundle.ErrUsage.
 func (r *Request) CheckFilters(own []Index) error {
+	return errors.Join(r.checkArchitectures(own), r.checkExclude(own))
+}
+
+// checkArchitectures refuses an architecture for which the source has nothing but noarch
+// packages, although it has some for others: a client of it finds no program there. A
+// source of noarch packages alone is for all of them.
+func (r *Request) checkArchitectures(own []Index) error {
+	has := map[string]bool{}
+	for _, x := range own {
+		for _, p := range x.Packages {
+			if !p.IsSource() && p.Arch != "noarch" {
+				has[p.Arch] = true
+			}
+		}
+	}
+	if len(has) == 0 {
+		return nil
+	}
+	var errs []error
+	for _, wanted := range r.Architectures {
+		groups := archGroups(wanted)
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(has)), func(arch string) bool { return archRank(groups, arch) > 0 }) {
+			there := slices.Sorted(maps.Keys(has))
+			errs = append(errs, fmt.Errorf("source %s: architectures: %s: no package is for it, there are packages for %s: %w",
+				r.Source, wanted, strings.Join(there[:min(len(there), maxNamed)], ", "), bundle.ErrUsage))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// maxNamed bounds how many architectures an error names.
+const maxNamed = 20
+
+func (r *Request) checkExclude(own []Index) error {
 	if len(r.Exclude) == 0 {
 		return nil
 	}
