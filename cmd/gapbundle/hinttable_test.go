@@ -72,7 +72,7 @@ func hintTable() []hintRow {
 		{"verify", "ErrUsage", "AboutTrust", "gapbundle trust list --mirror /srv/mirror prints the keys"},
 		{"sources/export", "ErrUsage", "AboutKey", "name a private key that gapbundle keygen --out DIR has made"},
 		{"sources/keys", "ErrUsage", "key", "name a private key that gapbundle keygen --out DIR has made"},
-		{"internal/fetch internal/registry sources/upstream", "ErrConfig", "", "under hosts in the spec"},
+		{"internal/fetch internal/registry sources sources/upstream", "ErrConfig", "", "under hosts in the spec"},
 		// What upstream wrote, and what is wanted of it.
 		{"sources sources/apt sources/apt/closure sources/apt/deb sources/apt/reindex sources/files sources/galaxy sources/galaxy/api sources/galaxy/record sources/galaxy/requirements sources/galaxy/tarball sources/galaxy/version sources/git/gitfile sources/helm sources/helm/index sources/helm/pack sources/oci sources/pypi/pages sources/rpm/closure sources/rpm/modulemd sources/rpm/rpmmd sources/simplestreams/streams",
 			"ErrMalformed", "plan", theirs},
