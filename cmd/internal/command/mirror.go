@@ -368,7 +368,7 @@ func mirrorForget(c *cli.Context, o *Output, m *unpack.Mirror) error {
 	if c.Bool("pending") {
 		names, err := unpack.ForgetPending(c.Context, m, c.Args().Get(1))
 		if err == nil {
-			showChange(c, o, "drop what waited: "+strings.Join(names, ", "))
+			showChange(c, o, "dropped what waited: "+strings.Join(names, ", "))
 		}
 		return err
 	}
