@@ -262,7 +262,7 @@ func (r *importing) notePublished(g *tree.Generation, targets []*arrival) {
 	for _, u := range g.Unanswered {
 		tell("public name " + u.String())
 	}
-	if g.PublicChanged {
+	if g.PublicChanged && g.Number > 1 { // before the first one no server can have included them
 		tell("the public names that the mirror can answer for have changed: a web server that includes them has to be reloaded (clients MIRROR --for hosts)")
 	}
 	tell(lapses(g, r.state.Now())...)

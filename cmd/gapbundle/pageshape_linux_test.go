@@ -40,7 +40,6 @@ func shapes(text string) map[string]bool {
 func notInScripts() map[string]string {
 	return map[string]string{
 		"serve --hosts --listen --tls-cert --tls-key": "port 443 needs root; internal/serve and the tests of examples run it with other ports",
-		"push --dry-run --image --registry":           "needs a registry with images: internal/push",
 		"clients --address --for":                     "needs sources with public addresses: the tests of examples have them",
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gapbundle/gapbundle/internal/test/pages"
 	"github.com/gapbundle/gapbundle/internal/test/webtest"
 )
 
@@ -128,6 +129,28 @@ func (g *rootfs) is(want string) {
 	}
 }
 
+// bootstrapByPage runs the commands of docs/sources/apt.md, and returns the systems that debootstrap and
+// mmdebstrap made. Only the addresses and the folder of the new system are others. Everyone can enter
+// the folder that they run in, as the page says: apt reads the key as its user _apt.
+func (w *world) bootstrapByPage(base, source string) (all [2]*rootfs) {
+	w.t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "gapbundle-bootstrap-")
+	w.Check(err)
+	w.t.Cleanup(func() { w.Check(os.RemoveAll(dir)) })
+	w.Check(os.Chmod(dir, 0o755))
+	for i, name := range []string{"debootstrapped", "mmdebstrapped"} {
+		all[i] = w.newRootfs(base, "example-site", source)
+		all[i].root = filepath.Join(dir, name)
+	}
+	t := w.t
+	text := pages.Text(t, "docs/sources/apt.md", "setting-up-systems", 1)
+	text = strings.NewReplacer("http://mirror.example/apt/debian", all[0].url("os"), "http://mirror.example/", base+"/", "/srv/root", all[0].root).Replace(text)
+	all[0].must("sh", "-e", "-c", "cd "+dir+"\n"+text)
+	w.Check(os.Mkdir(all[1].root, 0o755))
+	all[1].must("tar", "-xf", filepath.Join(dir, "root.tar"), "-C", all[1].root)
+	return all
+}
+
 // TestBootstrapClients: debootstrap and mmdebstrap set systems up from a partial mirror of three
 // suites, and apt in these installs one more package and the updates. From one that is the same but
 // for bootstrap debootstrap cannot: what the newest packages need is in a suite of updates.
@@ -136,28 +159,24 @@ func TestBootstrapClients(t *testing.T) {
 	arch := strings.TrimSpace(string(w.run("", "dpkg", "--print-architecture")))
 	w.systemOf(arch)
 	names := "apt, base-files, base-passwd, coreutils, dpkg, init-system-helpers, perl-base, mawk, usr-is-merged, hello"
-	w.publish("minimal", w.specSystem("os", arch, "bootstrap: minbase", "packages: [hello]"))
+	w.publish("example", w.specSystem("os", arch, "bootstrap: minbase", "packages: [hello]"))
 	w.publish("whole", w.specSystem("all", arch, "bootstrap: standard", "packages: [hello]"))
 	w.publish("byhand", w.specSystem("hand", arch, "packages: ["+names+"]"))
 	w.publish("upstream", fmt.Sprintf("- name: verbatim\n  kind: apt\n  url: %s/os\n  suites: bookworm\n  architectures: %s\n  keyring: upstream.asc\n", w.url, arch))
 	s := webtest.Start(t, webtest.Serve, w.mirror)
 	for name, f := range map[string]func(w *world){
-		"debootstrap": func(w *world) {
-			g := w.newRootfs(s.URL, "minimal-site", "os")
-			g.debootstrap("--variant=minbase")
-			g.is("apt 1, dpkg 1, libapt-pkg 1, libc6 1, usr-is-merged 1, usrmerge -, debconf -, hello -, unwanted -")
-			g.installs()
+		"commands of the page": func(w *world) {
+			all := w.bootstrapByPage(s.URL, "os")
+			all[0].is("usr-is-merged 1, usrmerge -")
+			for _, g := range all {
+				g.is("apt 1, dpkg 1, libapt-pkg 1, libc6 1, debconf -, hello -, unwanted -")
+				g.installs()
+			}
 		},
 		"debootstrap without a variant": func(w *world) {
 			g := w.newRootfs(s.URL, "whole-site", "all")
 			g.debootstrap("--include=manual")
 			g.is("apt 1, dpkg 1, libc6 1, debconf 1, manual 1, pager 1, hello -, unwanted -")
-		},
-		"mmdebstrap": func(w *world) {
-			g := w.newRootfs(s.URL, "minimal-site", "os")
-			g.mmdebstrap("--variant=minbase", "os bookworm")
-			g.is("apt 1, dpkg 1, libapt-pkg 1, libc6 1, debconf -, hello -, unwanted -")
-			g.installs()
 		},
 		"mmdebstrap of all suites": func(w *world) {
 			g := w.newRootfs(s.URL, "whole-site", "all")

@@ -77,8 +77,8 @@ const (
 )
 
 const (
-	barTemplate  = `{{counters .}} {{bar .}} {{percent .}} {{speed .}} {{rtime . "%s left" "%s" "?"}} {{string . "items"}}`
-	openTemplate = `{{counters . "%[1]s read" "%[1]s read"}} {{cycle . "-" "\\" "|" "/"}} {{speed .}} {{string . "items"}}`
+	barTemplate  = `{{counters .}} {{bar .}} {{percent .}} {{speed . "%s/s" "?"}} {{rtime . "%s left" "%s" "?"}} {{string . "items"}}`
+	openTemplate = `{{counters . "%[1]s read" "%[1]s read"}} {{cycle . "-" "\\" "|" "/"}} {{speed . "%s/s" "?"}} {{string . "items"}}`
 )
 
 // setWidth divides the columns of the terminal between the bar and the items.

@@ -72,6 +72,9 @@ func TestBarSurvivesResize(t *testing.T) {
 	}
 	setWidth(t, tty, 140)
 	drawn(120, 139)
+	if !regexp.MustCompile(`B/s [0-9]\w* left `).MatchString(shown) {
+		t.Errorf("no rate, or no time that is left: %q", shown)
+	}
 	p.Open("choosing what is carried of debian")
 	for piece := range pieces { // the sum is not known: neither a part of it nor a remaining time
 		last := piece[strings.LastIndexByte(piece, '\r')+1:]
