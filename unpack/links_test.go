@@ -14,6 +14,7 @@ import (
 
 // ext4 allows a file 65,000 names.
 func TestMorePathsOfOneBlobThanAFileCanHaveNames(t *testing.T) {
+	t.Setenv("TMPDIR", "/var/tmp") // a file in memory can have any number of names
 	const many = 65_500
 	e := bundletest.New(t, "site")
 	r := newRig(t, e)
