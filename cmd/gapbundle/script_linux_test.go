@@ -286,11 +286,14 @@ func (w *world) certificate(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Setenv("KEY", key)
 }
 
-// get URL FILE [STATUS] fetches into a file; the answer's header goes to
-// FILE.header. Certificates are not looked at.
+// get URL FILE [STATUS [HOST]] fetches into a file; the answer's header goes to
+// FILE.header. With HOST the server is asked under that name. Certificates are not looked at.
 func get(ts *testscript.TestScript, _ bool, args []string) {
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, args[0], nil)
 	ts.Check(err)
+	if len(args) > 3 {
+		req.Host = args[3]
+	}
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}} //nolint:gosec // the answer is what is looked at
 	res, err := client.Do(req)
 	ts.Check(err)

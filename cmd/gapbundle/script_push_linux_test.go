@@ -8,6 +8,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/gapbundle/gapbundle/bundle"
 	"github.com/gapbundle/gapbundle/internal/test/bundletest"
 	"github.com/gapbundle/gapbundle/internal/test/registrytest"
 )
@@ -41,14 +42,25 @@ func (w *world) registry(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// images SET DIR NAME[:TAG]... writes a signed bundle of a set with images into
+// images SET DIR [public] NAME[:TAG]... writes a signed bundle of a set with images into
 // DIR, and the exporter's key into DIR/exporter.pub. A name that ends with '!'
-// gets an index too, tagged "all", of which a platform was left out.
+// gets an index too, tagged "all", of which a platform was left out. With public, the mirror can
+// answer under the name of the first image's registry.
 func (w *world) images(ts *testscript.TestScript, _ bool, args []string) {
 	e := bundletest.New(w.t, args[0])
 	repo := bundletest.Repository{Name: "images", Mount: "v2", Kind: "oci", Files: map[string]string{}, MediaTypes: map[string]string{}}
+	names := args[2:]
+	if names[0] == "public" {
+		names = names[1:]
+		folder, _, _ := strings.Cut(names[0], "/")
+		host := strings.Replace(folder, "docker.io", "registry-1.docker.io", 1)
+		public, err := bundle.ParsePublic("https://"+host+"/v2", folder)
+		ts.Check(err)
+		repo.Annotations = map[string]string{}
+		ts.Check(bundle.AnnotatePublic(repo.Annotations, []bundle.Public{public}))
+	}
 	put := func(path, text, mediaType string) { repo.Files[path], repo.MediaTypes[path] = text, mediaType }
-	for _, arg := range args[2:] {
+	for _, arg := range names {
 		arg, sparse := strings.CutSuffix(arg, "!")
 		name, tag, _ := strings.Cut(arg, ":")
 		digest := func(s string) string { return registrytest.Digest([]byte(s)) }
