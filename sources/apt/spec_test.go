@@ -108,7 +108,7 @@ func TestSpecRefuses(t *testing.T) {
 		"no such file":     {"sources-file: none.sources", "no such file"},
 		"one folder":       {"keyring: k.asc\n  architectures: amd64\n  line: [deb http://a.example/$(ARCH) /, deb http://b.example/$(ARCH) /]", "would be in one folder"},
 		"flat, components": {"url: http://a.example/x\n  suites: ./\n  components: main\n  keyring: k.asc", "no components"},
-		"flat, selection":  {"url: http://a.example/x\n  suites: ./\n  packages: x\n  keyring: k.asc", "architectures: name those which"},
+		"flat, selection":  {"url: http://a.example/x\n  suites: ./\n  packages: x\n  keyring: k.asc", "architectures: name those for which"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newEntries(t, dir, "- name: os\n  kind: apt\n  "+test.spec+"\n")
