@@ -32,9 +32,8 @@ type Listed struct {
 
 // Lines reads a list that the operator wrote: a URL or a reference on each line, as Kubespray's
 // and Zarf's lists have them. A '#' at the beginning or after a blank begins a comment. Lines
-// without anything else are left out, and so is
-// a byte order mark, which may be at a line's beginning where files were joined. name is the file's
-// name in errors.
+// without anything else are left out, and so is a byte order mark, which may be at a line's
+// beginning where files were joined. name is the file's name in errors.
 func Lines(r io.Reader, name string) iter.Seq2[Listed, error] {
 	return func(yield func(Listed, error) bool) {
 		pos := strictyaml.Pos{File: name, Line: 1, Column: 1}

@@ -167,7 +167,6 @@ func labelled(pos strictyaml.Pos, key, name string) error {
 	return nil
 }
 
-// within joins a path of the spec with the spec's folder.
 // specs takes the entries of sources apart.
 func specs(dir string, doc document) ([]sources.Spec, []error) {
 	var all []sources.Spec

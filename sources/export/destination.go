@@ -66,7 +66,7 @@ func (d destination) others() []string {
 	var names []string
 	for _, n := range slices.Sorted(maps.Keys(known)) {
 		if n == "" {
-			n = "(none)"
+			n = "(without a name)"
 		}
 		names = append(names, n)
 	}

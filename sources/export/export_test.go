@@ -487,7 +487,7 @@ func TestSentButNotAcknowledged(t *testing.T) {
 		t.Fatalf("with something new: %+v", r)
 	}
 	elsewhere := b.must(func(o *Options) { o.Destination, o.NewDestination = "ship", true })
-	if !elsewhere.Full || len(elsewhere.Unknown) != 1 || elsewhere.Unknown[0] != "(none)" {
+	if !elsewhere.Full || len(elsewhere.Unknown) != 1 || elsewhere.Unknown[0] != "(without a name)" {
 		t.Fatalf("another destination: %+v", elsewhere)
 	}
 }

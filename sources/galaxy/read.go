@@ -94,5 +94,3 @@ func (e *entry) include(dir, name string) ([]requirements.Role, error) {
 	}
 	return requirements.Included(b)
 }
-
-// within returns a path that may be relative to dir.

@@ -31,7 +31,7 @@ type Trees struct {
 	blobs, lists *store.Store
 }
 
-// NewTrees returns the generations of the mirror in root, whose absolute path
+// New returns the generations of the mirror in root, whose absolute path
 // is dir. blobs and lists are its stores; tool is the name and version of the
 // program. All of them stay the caller's to close.
 func New(root *os.Root, dir, tool string, blobs, lists *store.Store) *Trees {

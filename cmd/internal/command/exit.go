@@ -155,6 +155,7 @@ func errorLines(ctx context.Context, err error) []string {
 		return []string{i.Error()}
 	}
 	text := strings.ReplaceAll(err.Error(), ": "+bundle.ErrUsage.Error(), "") // exit code and hint show it
+	text = withoutTypes(text)
 	return strings.Split(strings.TrimRight(text, "\n"), "\n")
 }
 
