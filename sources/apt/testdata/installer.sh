@@ -31,6 +31,8 @@ if [ -s /tmp/Packages ]; then
   debconf -odi /bin/anna net-retriever default || true # debconf does not pass on how a program ended: who asks looks at what is installed
   code=0
 fi
+logger -t installer.sh end
+until grep -q 'installer.sh: end$' /var/log/syslog; do sleep 1; done # syslogd writes what it got in order, but later
 cat /var/log/syslog
 exit "$code"
 END
